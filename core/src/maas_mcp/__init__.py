@@ -1,0 +1,3 @@
+"""maas-mcp: a pluggable MCP server for Canonical MAAS."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,210 @@
+"""Every error that maas-mcp raises on purpose.
+
+    MaasMcpError
+    ├── SettingsError              the configuration cannot be used
+    ├── PluginError                a plugin cannot be used
+    ├── InvalidArgumentsError      the arguments of a tool call do not fit its schema
+    ├── MaasError                  the region did not do what it was asked
+    │   ├── MaasAuthError          401: the API key is not accepted
+    │   ├── MaasPermissionError    403: not allowed, or the machine is locked
+    │   ├── MaasNotFoundError      404: no such machine, path or result
+    │   ├── MaasConflictError      409 in plain text: the machine's state forbids it
+    │   ├── MaasBadRequestError    400: MAAS refused the parameters
+    │   ├── MaasUnavailableError   429, 502, 503, 504, HTML 409, or no answer at all
+    │   │   └── MaasTlsError       the region's certificate is not trusted, or it does not speak TLS there
+    │   └── MaasProtocolError      an answer that is not MAAS's
+    └── OperationError             a long-running operation did not succeed
+        ├── OperationRefusedError  it was never started: the machine is not in a state for it
+        ├── OperationFailedError   MAAS says that it failed
+        ├── OperationRevertedError someone aborted, released or took over the machine
+        ├── MachineGoneError       the machine was deleted
+        ├── OperationTimedOutError the deadline passed; MAAS may still be at work
+        └── OperationCancelledError it was told to stop; MAAS may still be at work
+
+Each carries what a person and a model need to mend it: ``code``, ``message``, ``hint``, ``retryable`` and MAAS's own
+words. None of them ever carries a credential: the body of a 401 may print the token's secret, so it is dropped where
+it is read.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+
+class MaasMcpError(Exception):
+    """The root: an error with a message to show as it is.
+
+    Args:
+        message: What was wrong and what was expected, in one or two sentences.
+        hint: What to do next, or ``None``.
+        maas_says: MAAS's own words, whole, or ``None``.
+    """
+
+    code: ClassVar[str] = "error"
+    """A stable name for programs."""
+    retryable: ClassVar[bool] = False
+    """Whether the same call may succeed later without anything being changed."""
+
+    def __init__(self, message: str, *, hint: str | None = None, maas_says: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.maas_says = maas_says
+
+
+class SettingsError(MaasMcpError):
+    """The configuration cannot be used."""
+
+    code = "bad_settings"
+
+
+class PluginError(MaasMcpError):
+    """A plugin cannot be used."""
+
+    code = "bad_plugin"
+
+
+class InvalidArgumentsError(MaasMcpError):
+    """The arguments of a tool call do not fit its schema."""
+
+    code = "invalid_arguments"
+
+
+class MaasError(MaasMcpError):
+    """The region did not do what it was asked."""
+
+    code = "maas_error"
+
+
+class MaasAuthError(MaasError):
+    """401: the API key is not accepted."""
+
+    code = "unauthorized"
+
+
+class MaasPermissionError(MaasError):
+    """403: the user may not do this, or the machine is locked."""
+
+    code = "permission_denied"
+
+
+class MaasNotFoundError(MaasError):
+    """404: no such machine, path or result."""
+
+    code = "not_found"
+
+
+class MaasConflictError(MaasError):
+    """409 in plain text: the state of the machine forbids it. MAAS will not change its mind by itself."""
+
+    code = "state_conflict"
+
+
+class MaasBadRequestError(MaasError):
+    """400: MAAS refused the parameters.
+
+    Args:
+        message: See :class:`MaasMcpError`.
+        fields: MAAS's messages by field name; ``__all__`` holds those that belong to no single field.
+        hint: See :class:`MaasMcpError`.
+        maas_says: See :class:`MaasMcpError`.
+    """
+
+    code = "bad_request"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        fields: Mapping[str, Sequence[str]] | None = None,
+        hint: str | None = None,
+        maas_says: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, maas_says=maas_says)
+        self.fields = dict(fields or {})
+
+
+class MaasUnavailableError(MaasError):
+    """429, 502, 503, 504, an HTML 409 or no answer at all: nothing is known to be wrong with the request.
+
+    Args:
+        message: See :class:`MaasMcpError`.
+        retry_after: Seconds that MAAS asked to wait, or ``None``.
+        sent: Whether the request may have reached MAAS. A POST that was sent may have taken effect: look before
+            sending it again.
+        hint: See :class:`MaasMcpError`.
+        maas_says: See :class:`MaasMcpError`.
+    """
+
+    code = "unavailable"
+    retryable = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        sent: bool = True,
+        hint: str | None = None,
+        maas_says: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, maas_says=maas_says)
+        self.retry_after = retry_after
+        self.sent = sent
+
+
+class MaasTlsError(MaasUnavailableError):
+    """No secure connection: the region's certificate is not trusted, or it does not speak TLS there. Never sent."""
+
+    code = "tls"
+    retryable = False
+
+
+class MaasProtocolError(MaasError):
+    """An answer that is not MAAS's: a wrong URL, a login page, a proxy, or JSON of another shape."""
+
+    code = "protocol"
+
+
+class OperationError(MaasMcpError):
+    """A long-running operation did not succeed."""
+
+    code = "operation_error"
+
+
+class OperationRefusedError(OperationError):
+    """The operation was never started: the machine is not in a state for it."""
+
+    code = "operation_refused"
+
+
+class OperationFailedError(OperationError):
+    """MAAS says that the operation failed; the message carries the reason."""
+
+    code = "operation_failed"
+
+
+class OperationRevertedError(OperationError):
+    """The operation was ended from outside: aborted, released, or taken over by another run."""
+
+    code = "operation_reverted"
+
+
+class MachineGoneError(OperationError):
+    """The machine was deleted while it was followed."""
+
+    code = "machine_gone"
+
+
+class OperationTimedOutError(OperationError):
+    """The deadline passed. MAAS may still be at work on the machine."""
+
+    code = "deadline_exceeded"
+
+
+class OperationCancelledError(OperationError):
+    """The operation was told to stop. It no longer follows the machine; MAAS goes on."""
+
+    code = "operation_cancelled"
+
+    def __init__(self, message: str = "Stopped following; MAAS goes on with what it was doing.") -> None:
+        super().__init__(message)

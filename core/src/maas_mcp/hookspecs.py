@@ -1,0 +1,30 @@
+"""What a plugin may implement: each hook is called once when the server starts, and only returns declarations.
+
+The entry point group ``maas_mcp.plugins.v1`` names these hooks by its ``v1``: an incompatible change is a new group.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import pluggy
+
+from maas_mcp.operations.operation import Operation
+from maas_mcp.operations.tool import Tool
+
+PROJECT: Final = "maas_mcp"
+PLUGIN_GROUP: Final = "maas_mcp.plugins.v1"
+"""The entry point group that plugins are found in."""
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Marks a plugin's function as the implementation of the hook of the same name."""
+
+
+@hookspec
+def maas_mcp_operations() -> Sequence[type[Operation]]:  # type: ignore[type-arg,empty-body] # any arguments and result
+    """The long-running operations that the plugin offers, as classes."""
+
+
+@hookspec
+def maas_mcp_tools() -> Sequence[type[Tool]]:  # type: ignore[type-arg,empty-body] # any arguments and result
+    """The tools that the plugin offers, as classes."""

@@ -1,0 +1,1 @@
+"""Speaking to a MAAS region; knows nothing of MCP or plugins."""

@@ -1,0 +1,194 @@
+"""What this project reads of MAAS's JSON: a few fields of many, tolerant of the rest."""
+
+import re
+from base64 import b64decode
+from enum import IntEnum, StrEnum
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+
+from maas_mcp.maas.statuses import RUN_FIELDS, MachineStatus
+
+SystemId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,41}$")]
+"""MAAS's short name for a machine, such as ``4y3h7n``; it never changes, a hostname may."""
+
+JSON = Any
+"""A parsed JSON value. The models below are the typed way to read one."""
+
+
+class MaasModel(BaseModel):
+    """A frozen view of a JSON object; unknown keys are dropped, because every MAAS release adds some."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Machine(MaasModel):
+    """A machine, as ``GET machines/{system_id}/`` shows it (MAAS 3.7: 81 keys, about 19 kB)."""
+
+    system_id: SystemId
+    hostname: str
+    fqdn: str = ""
+    status: MachineStatus | int = Field(union_mode="left_to_right")
+    """An ``int`` where the region knows a status that this release does not."""
+    status_name: str
+    status_message: str | None = None
+    """The latest event of level INFO or above: it lags, and may be stale. Never read the outcome from it."""
+    status_action: str | None = None
+    power_state: str = "unknown"
+    power_type: str | None = None
+    owner: str | None = None
+    locked: bool = False
+    netboot: bool = True
+    error_description: str = ""
+    """Why a run failed, and it stays through later successful runs (MAAS 3.5 and newer)."""
+    osystem: str = ""
+    distro_series: str = ""
+    hwe_kernel: str | None = None
+    ephemeral_deploy: bool = False
+    enable_hw_sync: bool = False
+    architecture: str | None = None
+    cpu_count: int = 0
+    memory: int = 0
+    """Megabytes."""
+    storage: float = 0.0
+    """Megabytes of 1,000,000 bytes."""
+    zone: str | None = None
+    pool: str | None = None
+    domain: str | None = None
+    tag_names: tuple[str, ...] = ()
+    ip_addresses: tuple[str, ...] = ()
+    description: str = ""
+    current_commissioning_result_id: int | None = None
+    current_testing_result_id: int | None = None
+    current_installation_result_id: int | None = None
+    commissioning_status_name: str = ""
+    testing_status_name: str = ""
+
+    @field_validator("zone", "pool", "domain", mode="before")
+    @classmethod
+    def _name_of(cls, value: JSON) -> JSON:
+        return value.get("name") if isinstance(value, dict) else value
+
+    @field_validator("error_description", "description", "osystem", "distro_series", mode="before")
+    @classmethod
+    def _null_is_empty(cls, value: JSON) -> JSON:
+        return "" if value is None else value
+
+    def run(self, status: MachineStatus) -> int | None:
+        """The script set of the latest run that shows as ``status``, or ``None`` where there is none."""
+        field = RUN_FIELDS.get(status)
+        return getattr(self, field) if field else None
+
+
+_STATUS_CHANGE: Final = re.compile(r"^From '(?P<old>[^']+)' to '(?P<new>[^']+)'")
+
+
+class Event(MaasModel):
+    """An event, as ``GET events/?op=query`` shows it. Order events by ``id``: ``created`` is often the node's clock."""
+
+    id: int
+    node: str
+    hostname: str = ""
+    level: str
+    """``DEBUG``, ``INFO``, ``WARNING``, ``ERROR``, ``CRITICAL`` or ``AUDIT``."""
+    type: str
+    """The text that MAAS shows, such as ``Loading ephemeral``; its internal name is not in the API."""
+    description: str = ""
+    username: str = "unknown"
+    """Who caused it; ``unknown`` for the system's own."""
+    created: str = ""
+
+    @property
+    def text(self) -> str:
+        """Type and description in one line, as MAAS writes a ``status_message``."""
+        return f"{self.type} - {self.description}" if self.description else self.type
+
+    @property
+    def status_change(self) -> tuple[MachineStatus | None, MachineStatus | None] | None:
+        """The old and the new status of a ``Node changed status`` event; ``None`` for every other event."""
+        if self.type != "Node changed status":
+            return None
+        match = _STATUS_CHANGE.match(self.description)
+        if match is None:
+            return None
+        return MachineStatus.from_display(match["old"]), MachineStatus.from_display(match["new"])
+
+
+class ScriptStatus(IntEnum):
+    """The status of one script of a run, by MAAS's number."""
+
+    PENDING = 0
+    RUNNING = 1
+    PASSED = 2
+    FAILED = 3
+    TIMED_OUT = 4
+    ABORTED = 5
+    DEGRADED = 6
+    INSTALLING_DEPENDENCIES = 7
+    FAILED_INSTALLING_DEPENDENCIES = 8
+    SKIPPED = 9
+    APPLYING_NETWORK_CONFIGURATION = 10
+    FAILED_APPLYING_NETWORK_CONFIGURATION = 11
+
+
+FAILED_SCRIPT: Final = frozenset(
+    {
+        ScriptStatus.FAILED,
+        ScriptStatus.TIMED_OUT,
+        ScriptStatus.FAILED_INSTALLING_DEPENDENCIES,
+        ScriptStatus.FAILED_APPLYING_NETWORK_CONFIGURATION,
+    }
+)
+
+
+class ScriptResult(MaasModel):
+    """One script of a script set."""
+
+    id: int
+    name: str
+    status: ScriptStatus | int = Field(union_mode="left_to_right")
+    status_name: str
+    exit_status: int | None = None
+    runtime: str = ""
+    estimated_runtime: str = ""
+    output: str = ""
+    """What the script printed, decoded; empty unless the output was asked for."""
+
+    @field_validator("output", mode="before")
+    @classmethod
+    def _decoded(cls, value: JSON) -> JSON:
+        if not isinstance(value, str):
+            return ""
+        try:
+            return b64decode(value, validate=True).decode("utf-8", "replace")
+        except ValueError:
+            return value
+
+    @property
+    def failed(self) -> bool:
+        """Whether the script itself went wrong, as against being skipped or aborted."""
+        return self.status in FAILED_SCRIPT
+
+
+class ScriptSetName(StrEnum):
+    """The script set of a machine's latest run, by the alias that the API takes in its path."""
+
+    COMMISSIONING = "current-commissioning"
+    TESTING = "current-testing"
+    INSTALLATION = "current-installation"
+
+
+class ScriptSet(MaasModel):
+    """The scripts of one run, as ``GET nodes/{system_id}/results/{name}/`` shows them."""
+
+    id: int
+    status: ScriptStatus | int = Field(union_mode="left_to_right")
+    status_name: str
+    results: tuple[ScriptResult, ...] = ()
+
+
+class User(MaasModel):
+    """The user whose API key is used, as ``GET users/?op=whoami`` shows it."""
+
+    username: str
+    is_superuser: bool = Field(default=False, description="Whether the user is a MAAS administrator.")

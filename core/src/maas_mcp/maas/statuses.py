@@ -1,0 +1,69 @@
+"""The statuses of a machine, as MAAS numbers and names them."""
+
+from enum import IntEnum
+from typing import Final
+
+
+class MachineStatus(IntEnum):
+    """A machine's status by MAAS's number (``status`` in its JSON), the same in MAAS 3.3 to 3.8.
+
+    Compare these and never ``status_name``: the names are irregular ("Releasing failed", but "Failed testing").
+    """
+
+    NEW = 0
+    COMMISSIONING = 1
+    FAILED_COMMISSIONING = 2
+    MISSING = 3
+    READY = 4
+    RESERVED = 5
+    DEPLOYED = 6
+    RETIRED = 7
+    BROKEN = 8
+    DEPLOYING = 9
+    ALLOCATED = 10
+    FAILED_DEPLOYMENT = 11
+    RELEASING = 12
+    FAILED_RELEASING = 13
+    DISK_ERASING = 14
+    FAILED_DISK_ERASING = 15
+    RESCUE_MODE = 16
+    ENTERING_RESCUE_MODE = 17
+    FAILED_ENTERING_RESCUE_MODE = 18
+    EXITING_RESCUE_MODE = 19
+    FAILED_EXITING_RESCUE_MODE = 20
+    TESTING = 21
+    FAILED_TESTING = 22
+
+    @property
+    def display(self) -> str:
+        """The name that MAAS shows people, and writes into ``status_name`` and its events."""
+        return _IRREGULAR.get(self, self.name.replace("_", " ").capitalize())
+
+    @property
+    def filter_value(self) -> str:
+        """The name that ``GET machines/?status=`` takes."""
+        return self.name.lower()
+
+    @classmethod
+    def from_display(cls, name: str) -> "MachineStatus | None":
+        """The status that MAAS shows as ``name``, or ``None`` for a name that this release does not know."""
+        return _BY_DISPLAY.get(name)
+
+
+_IRREGULAR: Final = {
+    MachineStatus.FAILED_RELEASING: "Releasing failed",
+    MachineStatus.FAILED_ENTERING_RESCUE_MODE: "Failed to enter rescue mode",
+    MachineStatus.FAILED_EXITING_RESCUE_MODE: "Failed to exit rescue mode",
+}
+_BY_DISPLAY: Final = {status.display: status for status in MachineStatus}
+
+RUN_FIELDS: Final = {
+    MachineStatus.COMMISSIONING: "current_commissioning_result_id",
+    MachineStatus.TESTING: "current_testing_result_id",
+    MachineStatus.DEPLOYING: "current_installation_result_id",
+}
+"""Which field of a machine names the script set of the run, by the status that the run shows.
+
+MAAS gives each run a new script set, so a changed number is a new run. Statuses without an entry have no script set;
+nor has an ephemeral deploy.
+"""

@@ -1,0 +1,1 @@
+"""Following something in MAAS until it ends; knows maas/, not MCP."""

@@ -1,0 +1,314 @@
+"""How what a poll saw becomes a verdict, a fraction and a message: pure, with no clock and no I/O.
+
+An :class:`Observation` goes in with the :class:`Evidence` so far, an :class:`Assessment` comes out. The verdict is the
+lifecycle's, the same for every strategy; a strategy adds how far the operation is. So both can be replayed from
+recorded traffic, and tested for every order of events.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import Final
+
+from maas_mcp.maas.models import Event, Machine
+from maas_mcp.maas.statuses import RUN_FIELDS, MachineStatus
+from maas_mcp.operations.progress import readable
+
+ABSENCES_TO_BE_GONE: Final = 2
+"""A machine is gone when two reads in a row do not show it: one may have raced a change of owner or pool."""
+BEFORE_SUCCESS: Final = 0.99
+"""The most that a milestone may claim: 1.0 is success, and only the machine's status says that."""
+COMPLAINTS: Final = frozenset({"WARNING", "ERROR", "CRITICAL"})
+
+
+class Verdict(Enum):
+    """What an operation has come to."""
+
+    PENDING = auto()
+    """Under way, or not seen to have begun."""
+    SUCCEEDED = auto()
+    FAILED = auto()
+    REVERTED = auto()
+    """Ended from outside: aborted, released, or taken over by another run."""
+    GONE = auto()
+    """The machine is no longer there."""
+    UNKNOWN = auto()
+    """The machine has a status that this release does not know; whoever follows it goes on."""
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more is to be expected."""
+        return self not in {Verdict.PENDING, Verdict.UNKNOWN}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lifecycle:
+    """The statuses that an operation begins in, passes through and ends in.
+
+    Args:
+        start_from: Where MAAS accepts the operation.
+        pending: What the machine shows while the operation runs; the first one it passes need not be the only one.
+        success: Where it has succeeded. A status may be in ``start_from`` as well: commissioning starts and ends in
+            *Ready*, so success counts only after a pending status, or a new script set, was seen.
+        failure: Where it has failed.
+    """
+
+    start_from: frozenset[MachineStatus]
+    pending: frozenset[MachineStatus]
+    success: frozenset[MachineStatus]
+    failure: frozenset[MachineStatus]
+
+    def __init__(
+        self,
+        *,
+        start_from: Collection[MachineStatus],
+        pending: Collection[MachineStatus],
+        success: Collection[MachineStatus],
+        failure: Collection[MachineStatus] = (),
+    ) -> None:
+        for field, statuses in (
+            ("start_from", start_from),
+            ("pending", pending),
+            ("success", success),
+            ("failure", failure),
+        ):
+            object.__setattr__(self, field, frozenset(statuses))
+        overlap = self.pending & (self.success | self.failure)
+        if overlap or not (self.start_from and self.pending and self.success):
+            raise ValueError(
+                "Lifecycle: expected at least one status each in start_from, pending and success, and none that is "
+                f"both pending and an end; got {self!r}. Move the statuses in which MAAS is still at work to pending."
+            )
+
+    def verdict(self, status: MachineStatus) -> Verdict:
+        """What a status means once the operation has started."""
+        if status in self.pending:
+            return Verdict.PENDING
+        if status in self.success:
+            return Verdict.SUCCEEDED
+        return Verdict.FAILED if status in self.failure else Verdict.REVERTED
+
+    def runs(self, machine: Machine) -> tuple[int | None, ...]:
+        """The identity of the machine's latest run: its script sets, in the order of MAAS's status numbers."""
+        return tuple(machine.run(status) for status in sorted(self.pending) if status in RUN_FIELDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What was true before the operation was started."""
+
+    machine: Machine
+    cursor: int
+    """The newest event's id: what comes after it is news."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one poll saw of one machine."""
+
+    machine: Machine | None = None
+    """The machine, if it was read."""
+    absent: bool = False
+    """Whether it was asked for and not there."""
+    events: tuple[Event, ...] = ()
+    """New events, oldest first."""
+    unreachable_for: float | None = None
+    """Seconds since MAAS last answered, or ``None`` while it does."""
+
+
+NOTHING: Final = Observation()
+"""A poll that saw nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything that was seen since the start, as far as it matters."""
+
+    baseline: Baseline
+    machine: Machine | None = None
+    """The latest read since the start."""
+    started: bool = False
+    """Whether a pending status or a new run was seen."""
+    entries: frozenset[int] = frozenset()
+    """Events that took the machine into a pending status from outside: the second one is another run."""
+    runs: tuple[int | None, ...] = ()
+    """The script sets of this run, as far as they differ from the baseline's."""
+    superseded: bool = False
+    """Whether another run than ours was seen."""
+    absences: int = 0
+    complaints: tuple[Event, ...] = ()
+    """Warnings and errors, oldest first."""
+    deeds: tuple[Event, ...] = ()
+    """What people did, oldest first: who aborted or released the machine stands here."""
+    fraction: float = 0.0
+    milestone: str = ""
+    """The latest milestone, as it is shown."""
+
+    def with_(self, lifecycle: Lifecycle, observation: Observation) -> "Evidence":
+        """This and what ``observation`` adds."""
+        news = [event for event in observation.events if event.id > self.baseline.cursor]
+        entries = self.entries | {event.id for event in news if _enters(event, lifecycle)}
+        evidence = replace(
+            self,
+            entries=entries,
+            started=self.started or bool(entries),
+            superseded=self.superseded or len(entries) > 1,
+            complaints=_merged(self.complaints, (event for event in news if event.level in COMPLAINTS)),
+            deeds=_merged(self.deeds, (event for event in news if event.type.startswith("User "))),
+            absences=self.absences + 1 if observation.absent else self.absences,
+        )
+        return _after_read(evidence, lifecycle, observation.machine) if observation.machine else evidence
+
+
+def _after_read(evidence: Evidence, lifecycle: Lifecycle, machine: Machine) -> Evidence:
+    before, now = lifecycle.runs(evidence.baseline.machine), lifecycle.runs(machine)
+    known = evidence.runs or (None,) * len(now)
+    superseded = any(was is not None and was != run for was, run in zip(known, now, strict=True))
+    runs = tuple(
+        was if was is not None else (run if run != old else None)
+        for was, old, run in zip(known, before, now, strict=True)
+    )
+    return replace(
+        evidence,
+        machine=machine,
+        absences=0,
+        runs=runs,
+        started=evidence.started or machine.status in lifecycle.pending or any(run is not None for run in runs),
+        superseded=evidence.superseded or superseded,
+    )
+
+
+def _enters(event: Event, lifecycle: Lifecycle) -> bool:
+    change = event.status_change
+    return change is not None and change[1] in lifecycle.pending and change[0] not in lifecycle.pending
+
+
+def _merged(known: tuple[Event, ...], news: Iterable[Event]) -> tuple[Event, ...]:
+    ids = {event.id for event in known}
+    added = [event for event in news if event.id not in ids]
+    return (*known, *added) if added else known
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What the evidence comes to."""
+
+    verdict: Verdict
+    fraction: float | None
+    """How far it is, from 0.0 to 1.0; ``None`` where it cannot be told."""
+    message: str
+    evidence: Evidence
+
+
+class PollingStrategy(ABC):
+    """How an operation is observed. Subclass it and override :meth:`measure` to tell progress in another way."""
+
+    def assess(self, lifecycle: Lifecycle, evidence: Evidence, observation: Observation) -> Assessment:
+        """What is known after ``observation``. The fraction never decreases, and is 1.0 at success only."""
+        known = evidence.with_(lifecycle, observation)
+        verdict = judge(lifecycle, known)
+        fraction, milestone = self.measure(known, observation)
+        if fraction is not None:
+            further = fraction if math.isfinite(fraction) else known.fraction
+            fraction = min(max(further, known.fraction), BEFORE_SUCCESS)
+        known = replace(known, fraction=fraction or 0.0, milestone=milestone)
+        if verdict is Verdict.SUCCEEDED:
+            fraction = 1.0
+        return Assessment(verdict, fraction, _message(verdict, known, observation), known)
+
+    @abstractmethod
+    def measure(self, evidence: Evidence, observation: Observation) -> tuple[float | None, str]:
+        """How far the operation is, from 0.0 to below 1.0, and what to call it.
+
+        Args:
+            evidence: All that is known, ``observation`` included. ``evidence.fraction`` and ``evidence.milestone`` are
+                what this method last answered.
+            observation: What is new.
+
+        Returns:
+            The fraction, or ``None`` where it cannot be told, and the milestone to show. A fraction lower than the
+            last one is ignored.
+        """
+
+
+def judge(lifecycle: Lifecycle, evidence: Evidence) -> Verdict:
+    """The verdict, which rests on reads of the machine: events may arrive late and out of order."""
+    if evidence.absences >= ABSENCES_TO_BE_GONE:
+        return Verdict.GONE
+    if evidence.machine is None or not evidence.started:
+        return Verdict.PENDING
+    status = evidence.machine.status
+    if not isinstance(status, MachineStatus):
+        return Verdict.UNKNOWN
+    if evidence.superseded:
+        return Verdict.REVERTED
+    return lifecycle.verdict(status)
+
+
+def _message(verdict: Verdict, evidence: Evidence, observation: Observation) -> str:
+    machine = evidence.machine or evidence.baseline.machine
+    milestone = evidence.milestone or machine.status_name
+    if observation.unreachable_for is not None:
+        return f"MAAS unreachable for {readable(observation.unreachable_for)}; last seen: {milestone}"
+    if verdict is Verdict.UNKNOWN:
+        return f"{machine.status_name} (status {machine.status}, which this version of maas-mcp does not know)"
+    return machine.status_name if verdict.final else milestone
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A milestone of an operation: an event that MAAS writes, and how far the operation is then.
+
+    Args:
+        event: The event's type, as MAAS shows it: ``Loading ephemeral``.
+        fraction: How far the operation is once the event is there, from 0.0 to 1.0.
+        description: The event's description, where the type alone is not enough: a machine asks for PXE more than once.
+        message: What to show, where it is not the event's type.
+    """
+
+    event: str
+    fraction: float
+    description: str | None = None
+    message: str | None = None
+
+    def matches(self, event: Event) -> bool:
+        """Whether ``event`` is this milestone."""
+        return event.type == self.event and self.description in (None, event.description)
+
+
+class EventPolling(PollingStrategy):
+    """Progress from MAAS's own events: each phase is reached when its event is there.
+
+    A phase below the one already reached changes nothing: the second PXE boot of a deploy comes after the install.
+    """
+
+    def __init__(self, phases: Sequence[Phase]) -> None:
+        fractions = [phase.fraction for phase in phases]
+        if fractions != sorted(fractions) or not all(0 <= fraction <= 1 for fraction in fractions):
+            raise ValueError(
+                f"EventPolling: expected phases in the order in which they happen, with fractions from 0.0 to 1.0; "
+                f"got {fractions}. Sort the phases by the order in which MAAS writes their events."
+            )
+        self.phases = tuple(phases)
+
+    def measure(self, evidence: Evidence, observation: Observation) -> tuple[float | None, str]:
+        """The furthest phase whose event was seen."""
+        fraction, milestone = evidence.fraction, evidence.milestone
+        for event in observation.events:
+            if event.id <= evidence.baseline.cursor:
+                continue
+            for phase in self.phases:
+                if phase.fraction > fraction and phase.matches(event):
+                    fraction, milestone = phase.fraction, phase.message or phase.event
+        return fraction, milestone
+
+
+class StatusPolling(PollingStrategy):
+    """No milestones: the machine's status is all that is told, and time passes."""
+
+    def measure(self, evidence: Evidence, observation: Observation) -> tuple[float | None, str]:
+        """No fraction; the status is the milestone."""
+        machine = observation.machine or evidence.machine
+        return None, machine.status_name if machine else evidence.milestone

@@ -1,0 +1,107 @@
+"""What a plugin declares: a tool, its arguments and its result."""
+
+import inspect
+import typing
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from maas_mcp.maas.client import MaasClient
+from maas_mcp.operations.cancellation import CancellationToken
+from maas_mcp.operations.progress import ProgressReporter
+
+ArgsT = TypeVar("ArgsT", bound=BaseModel)
+ResultT = TypeVar("ResultT", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext:
+    """The three services that the host gives to a running tool."""
+
+    maas: MaasClient
+    """The region, with the API key of whoever runs the server."""
+    progress: ProgressReporter
+    """``report(fraction, message)`` says how far the tool is."""
+    cancellation: CancellationToken
+    """``raise_if_cancelled()`` and ``await sleep(seconds)`` stop when the client does."""
+
+
+class Declaration(ABC, Generic[ArgsT, ResultT]):
+    """What tools and operations have in common. Subclass :class:`Tool` or ``Operation``, not this.
+
+    The first line of the class's docstring is the tool's description for the model; ``ArgsT`` and ``ResultT`` become
+    its input and output schema.
+    """
+
+    name: ClassVar[str]
+    """``maas_verb_noun``, or ``<plugin>_…``: what a client calls."""
+    title: ClassVar[str] = ""
+    """What people are shown; made from the name if it is empty."""
+    read_only: ClassVar[bool] = True
+    """Whether it leaves MAAS as it is."""
+    destructive: ClassVar[bool] = False
+    """Whether it may destroy data or interrupt what runs on a machine."""
+    idempotent: ClassVar[bool] = False
+    """Whether a second call with the same arguments changes nothing more."""
+
+    coroutines: ClassVar[tuple[str, ...]] = ()
+    """Methods that have to be ``async def``: a plain function would block the server and could not be cancelled."""
+    arguments: ClassVar[type[BaseModel]]
+    """``ArgsT``; found by itself."""
+    returns: ClassVar[type[BaseModel]]
+    """``ResultT``; found by itself."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        models = _models(cls)
+        if models is not None:
+            cls.arguments, cls.returns = models
+        if inspect.isabstract(cls):
+            return
+        if not getattr(cls, "name", ""):
+            raise TypeError(f'{cls.__qualname__}: expected a class attribute `name = "maas_…"`, but there is none.')
+        if not hasattr(cls, "arguments"):
+            raise TypeError(
+                f"{cls.__qualname__}: expected pydantic models for its arguments and its result, but there are none. "
+                f"Write `class {cls.__name__}(Operation[Arguments, Result])` or `(Tool[Arguments, Result])`."
+            )
+        for method in cls.coroutines:
+            if not inspect.iscoroutinefunction(getattr(cls, method)):
+                raise TypeError(
+                    f"{cls.__qualname__}.{method}: expected an async function, but it is a plain one, which would "
+                    f"block the server and could not be cancelled. Write `async def {method}(self, ctx, …)`."
+                )
+
+    @classmethod
+    def description(cls) -> str:
+        """What the model is told: the docstring, without its indentation."""
+        return inspect.getdoc(cls) or ""
+
+    def summary(self, result: ResultT) -> str:
+        """The result in one line for people. Override it where the bare fields do not read well."""
+        shown = {key: value for key, value in result.model_dump(mode="json").items() if value not in (None, "", [])}
+        return ", ".join(f"{key}: {value}" for key, value in shown.items())
+
+
+def _models(cls: type) -> tuple[type[BaseModel], type[BaseModel]] | None:
+    for base in getattr(cls, "__orig_bases__", ()):
+        found = typing.get_args(base)
+        if len(found) == 2 and all(isinstance(arg, type) and issubclass(arg, BaseModel) for arg in found):  # noqa: PLR2004 - arguments and result
+            return found[0], found[1]
+    return None
+
+
+class Tool(Declaration[ArgsT, ResultT]):
+    """A tool that answers by itself: a read, or a change that MAAS makes at once."""
+
+    coroutines = ("run",)
+
+    @abstractmethod
+    async def run(self, ctx: ToolContext, args: ArgsT) -> ResultT:
+        """Do it.
+
+        Raises:
+            MaasMcpError: With a message for the model; anything else is reported as a fault of the plugin.
+        """

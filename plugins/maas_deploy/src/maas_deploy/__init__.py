@@ -1,0 +1,1 @@
+"""maas-mcp's plugin for deploying and releasing machines."""

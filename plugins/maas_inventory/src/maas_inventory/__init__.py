@@ -1,0 +1,1 @@
+"""maas-mcp's plugin for finding and reading machines."""

@@ -1,0 +1,68 @@
+"""How a tool is stopped."""
+
+import anyio
+import pytest
+
+from maas_mcp.errors import OperationCancelledError
+from maas_mcp.operations.cancellation import CancellationToken
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_cancelling_the_token_ends_what_waits_under_its_guard() -> None:
+    token = CancellationToken()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_cancel_after, token, 5)
+        with pytest.raises(OperationCancelledError), token.guard():
+            await anyio.sleep(3600)
+
+    assert anyio.current_time() < 3600
+    assert token.cancelled
+
+
+async def _cancel_after(token: CancellationToken, seconds: float) -> None:
+    await anyio.sleep(seconds)
+    token.cancel()
+
+
+async def test_a_sleep_of_a_plugin_ends_when_the_token_does() -> None:
+    token = CancellationToken()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_cancel_after, token, 5)
+        with pytest.raises(OperationCancelledError):
+            await token.sleep(3600)
+
+
+async def test_a_cancelled_request_leaves_the_token_cancelled_and_passes_on() -> None:
+    token = CancellationToken()
+    with anyio.move_on_after(1) as request, token.guard():
+        await anyio.sleep(3600)
+
+    assert request.cancelled_caught
+    assert token.cancelled
+    with pytest.raises(OperationCancelledError):
+        token.raise_if_cancelled()
+
+
+async def test_a_token_cancelled_before_the_guard_lets_nothing_run() -> None:
+    token = CancellationToken()
+    token.cancel()
+    with pytest.raises(OperationCancelledError), token.guard():
+        pytest.fail("ran")
+
+
+async def test_guards_nest() -> None:
+    token = CancellationToken()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_cancel_after, token, 5)
+        with pytest.raises(OperationCancelledError), token.guard():
+            await token.sleep(3600)
+
+
+async def test_an_untouched_token_changes_nothing() -> None:
+    token = CancellationToken()
+    with token.guard():
+        await token.sleep(1)
+        token.raise_if_cancelled()
+
+    assert not token.cancelled

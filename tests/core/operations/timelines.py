@@ -1,0 +1,54 @@
+"""Recorded operations of a MAAS 3.7.3 region, as the observations that a poller would have made."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from maas_mcp.maas.models import Event, Machine
+from maas_mcp.operations.polling import (
+    Assessment,
+    Baseline,
+    Evidence,
+    Lifecycle,
+    Observation,
+    PollingStrategy,
+)
+
+FOLDER = Path(__file__).parents[2] / "data" / "timelines"
+
+
+class Timeline:
+    """One recorded operation."""
+
+    def __init__(self, name: str) -> None:
+        frames: list[dict[str, Any]] = json.loads((FOLDER / f"{name}.json").read_text())["frames"]
+        self.baseline = Baseline(Machine.model_validate(frames[0]["machine"]), frames[0]["cursor"])
+        self.observations = [_observation(frame) for frame in frames[1:]]
+
+    @property
+    def events(self) -> list[Event]:
+        return [event for observation in self.observations for event in observation.events]
+
+    @property
+    def machines(self) -> list[Machine]:
+        return [observation.machine for observation in self.observations if observation.machine]
+
+
+def _observation(frame: dict[str, Any]) -> Observation:
+    machine = Machine.model_validate(frame["machine"]) if frame.get("machine") else None
+    events = sorted((Event.model_validate(event) for event in frame.get("events", [])), key=lambda event: event.id)
+    return Observation(machine=machine, events=tuple(events))
+
+
+def replay(
+    strategy: PollingStrategy, lifecycle: Lifecycle, baseline: Baseline, observations: list[Observation]
+) -> Iterator[Assessment]:
+    """Assess the observations in turn, up to the end of the operation."""
+    evidence = Evidence(baseline)
+    for observation in observations:
+        assessment = strategy.assess(lifecycle, evidence, observation)
+        evidence = assessment.evidence
+        yield assessment
+        if assessment.verdict.final:
+            return
