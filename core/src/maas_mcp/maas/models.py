@@ -55,8 +55,8 @@ class Machine(MaasModel):
     zone: str | None = None
     pool: str | None = None
     domain: str | None = None
-    tag_names: tuple[str, ...] = ()
-    ip_addresses: tuple[str, ...] = ()
+    tag_names: list[str] = []
+    ip_addresses: list[str] = []
     description: str = ""
     current_commissioning_result_id: int | None = None
     current_testing_result_id: int | None = None

@@ -26,7 +26,6 @@ class Operation(Declaration[ArgsT, ResultT]):
     """
 
     coroutines = ("start", "result")
-    read_only = False
 
     lifecycle: ClassVar[Lifecycle]
     polling: ClassVar[PollingStrategy] = StatusPolling()
@@ -35,8 +34,13 @@ class Operation(Declaration[ArgsT, ResultT]):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if inspect.isabstract(cls):
+        if inspect.isabstract(cls) or not getattr(cls, "name", ""):
             return
+        if "system_id" not in cls.arguments.model_fields and cls.system_id is Operation.system_id:
+            raise TypeError(
+                f"{cls.__qualname__}: expected a field `system_id` in {cls.arguments.__name__}, but there is none. "
+                "Add `system_id: SystemId`, or override the method `system_id(self, args)`."
+            )
         if not isinstance(getattr(cls, "lifecycle", None), Lifecycle):
             raise TypeError(
                 f"{cls.__qualname__}: expected a class attribute `lifecycle = Lifecycle(start_from=…, pending=…, "

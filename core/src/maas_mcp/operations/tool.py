@@ -31,15 +31,15 @@ class ToolContext:
 class Declaration(ABC, Generic[ArgsT, ResultT]):
     """What tools and operations have in common. Subclass :class:`Tool` or ``Operation``, not this.
 
-    The first line of the class's docstring is the tool's description for the model; ``ArgsT`` and ``ResultT`` become
-    its input and output schema.
+    The class's docstring is the tool's description for the model; ``ArgsT`` and ``ResultT`` become its input and
+    output schema. A class without a ``name`` is a base for others and no tool itself.
     """
 
     name: ClassVar[str]
     """``maas_verb_noun``, or ``<plugin>_…``: what a client calls."""
     title: ClassVar[str] = ""
     """What people are shown; made from the name if it is empty."""
-    read_only: ClassVar[bool] = True
+    read_only: ClassVar[bool] = False
     """Whether it leaves MAAS as it is."""
     destructive: ClassVar[bool] = False
     """Whether it may destroy data or interrupt what runs on a machine."""
@@ -58,10 +58,13 @@ class Declaration(ABC, Generic[ArgsT, ResultT]):
         models = _models(cls)
         if models is not None:
             cls.arguments, cls.returns = models
-        if inspect.isabstract(cls):
+        if inspect.isabstract(cls) or not getattr(cls, "name", ""):
             return
-        if not getattr(cls, "name", ""):
-            raise TypeError(f'{cls.__qualname__}: expected a class attribute `name = "maas_…"`, but there is none.')
+        if not cls.description():
+            raise TypeError(
+                f"{cls.__qualname__}: expected a docstring, but there is none. It is what the model reads to choose the "
+                "tool: write what it does, how long it takes, and what it destroys."
+            )
         if not hasattr(cls, "arguments"):
             raise TypeError(
                 f"{cls.__qualname__}: expected pydantic models for its arguments and its result, but there are none. "
@@ -76,8 +79,9 @@ class Declaration(ABC, Generic[ArgsT, ResultT]):
 
     @classmethod
     def description(cls) -> str:
-        """What the model is told: the docstring, without its indentation."""
-        return inspect.getdoc(cls) or ""
+        """What the model is told: the docstring, without its indentation; never one of the host's own classes."""
+        documented = (each for each in cls.__mro__ if each.__doc__ and not each.__module__.startswith(__package__))
+        return inspect.cleandoc(getattr(next(documented, None), "__doc__", None) or "")
 
     def summary(self, result: ResultT) -> str:
         """The result in one line for people. Override it where the bare fields do not read well."""

@@ -131,15 +131,21 @@ class Watcher:
         try:
             await self._poll()
         except MaasUnavailableError as error:
+            if not error.retryable:  # such as a certificate that is not trusted: waiting does not mend it
+                return self._fail(error)
             silence = anyio.current_time() - self._answered_at
             logger.info("MAAS does not answer since %.0f s: %s", silence, error)
             for subscription in self._subscriptions:
                 subscription.add_outage(silence)
             return max(self._interval, error.retry_after or 0.0)
         except MaasError as error:
-            for subscription in self._subscriptions:
-                subscription.fail(error)
+            return self._fail(error)
         self._answered_at = anyio.current_time()
+        return self._interval
+
+    def _fail(self, error: MaasError) -> float:
+        for subscription in self._subscriptions:
+            subscription.fail(error)
         return self._interval
 
     async def _poll(self) -> None:

@@ -63,7 +63,7 @@ class ListMachines(Tool[MachineFilter, MachinePage]):
 
     name = "maas_list_machines"
     title = "List machines"
-    idempotent = True
+    read_only = True
 
     async def run(self, ctx: ToolContext, args: MachineFilter) -> MachinePage:
         """One ``GET machines/``, which MAAS answers whole: it has no paging."""
@@ -111,7 +111,7 @@ class GetMachine(Tool[MachineId, MachineDetails]):
 
     name = "maas_get_machine"
     title = "Read a machine"
-    idempotent = True
+    read_only = True
 
     async def run(self, ctx: ToolContext, args: MachineId) -> MachineDetails:
         """One ``GET machines/{system_id}/``."""

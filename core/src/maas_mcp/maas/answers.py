@@ -1,0 +1,284 @@
+"""Reading MAAS's answers: JSON where it did what it was asked, an error of :mod:`maas_mcp.errors` where it did not."""
+
+import json
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import urlsplit
+
+from maas_mcp.errors import (
+    MaasAuthError,
+    MaasBadRequestError,
+    MaasConflictError,
+    MaasError,
+    MaasNotFoundError,
+    MaasPermissionError,
+    MaasProtocolError,
+    MaasUnavailableError,
+)
+from maas_mcp.maas.models import JSON
+from maas_mcp.settings import KEY_HINT
+
+_LONGEST_WORDS: Final = 2000
+_SHORTEST_SECRET: Final = 6  # shorter ones occur in MAAS's words by chance
+_ESCAPED: Final = re.compile(r"[^\w #:;,./@+=-]+")
+_OLDEST_TIMESTAMP: Final = 300
+"""Seconds after which MAAS 3.7 refuses an OAuth timestamp. Any time ahead of it is accepted."""
+_ANONYMOUS_PATHS: Final = frozenset({"machines/", "nodes/"})
+"""Where MAAS 3.7 answers a request without credentials not by a 401: their anonymous handler knows no plain GET."""
+_URL_HINT: Final = "Check MAAS_URL: it is the address of the region, such as https://maas.example.com:5443/MAAS."
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What was asked, as far as an error may tell."""
+
+    method: str
+    path: str
+    """Below ``/MAAS/api/2.0/``."""
+    op: str | None = None
+    secrets: Sequence[str] = field(default=(), repr=False)
+    """What must not be shown even where MAAS says it: user data, passwords, the secret of the key."""
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}" + (f"?op={self.op}" if self.op else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What MAAS answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Case-insensitive, or in lower case."""
+    body: bytes = field(default=b"", repr=False)
+    """Empty for a 401: MAAS 3.7 prints the secret of the token in one, so nobody reads it."""
+
+    @property
+    def kind(self) -> str:
+        """The content type in lower case, without parameters."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
+    def text(self) -> str:
+        """The body as text; empty where it is a page for people, such as a proxy's, or not text at all."""
+        text = self.body.decode("utf-8", "replace").strip()
+        readable = self.kind.startswith(("text/", "application/json")) or not self.kind
+        return text if readable and not text.startswith("<") else ""
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that MAAS asked to wait; the header may also be a date."""
+        value = self.headers.get("retry-after", "").strip()
+        if value.isdecimal():
+            return float(value)
+        at = _date(value)
+        return None if at is None else max(0.0, at.timestamp() - time.time())
+
+    @property
+    def seconds_behind(self) -> float:
+        """How far this machine's clock is behind the region's, by the answer's ``Date``."""
+        at = _date(self.headers.get("date", ""))
+        return 0.0 if at is None else at.timestamp() - time.time()
+
+
+def read(question: Question, answer: Answer) -> JSON:
+    """The JSON of the answer; ``None`` where it is empty, a string where MAAS answers a POST in plain text.
+
+    Raises:
+        MaasError: The one that fits; its ``maas_says`` holds MAAS's words, clipped, without the question's secrets.
+    """
+    if not HTTPStatus(200) <= answer.status < HTTPStatus(300):
+        raise _error(question, answer)
+    if not answer.body:
+        return None
+    if answer.kind == "text/plain" and question.method == "POST" and answer.text:
+        return _json_or_text(answer.text)
+    try:
+        return json.loads(answer.body)
+    except (ValueError, RecursionError):
+        problem = f"{answer.kind or 'no content type'}, {len(answer.body)} bytes"
+    raise MaasProtocolError(
+        f"MAAS answered {question} with something that is not JSON ({problem}).",
+        hint=f"Is there a proxy or a login page in between? {_URL_HINT}",
+    )
+
+
+def _json_or_text(text: str) -> JSON:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _error(question: Question, answer: Answer) -> MaasError:
+    if 300 <= answer.status < 400:  # noqa: PLR2004 - every redirect
+        return _redirected(question, answer)
+    mapped = _ERRORS.get(answer.status)
+    if mapped is not None:
+        return mapped(question, answer)
+    words = _words(question, answer)
+    return MaasError(_sentence(f"MAAS answered {answer.status} to {question}", words), maas_says=words)
+
+
+def _unauthorized(question: Question, answer: Answer) -> MaasError:  # noqa: ARG001 - the table's signature
+    behind = answer.seconds_behind
+    if behind > _OLDEST_TIMESTAMP * 0.9:
+        hint = (
+            f"This machine's clock is {behind:.0f} s behind the region's, and MAAS refuses requests more than"
+            f" {_OLDEST_TIMESTAMP} s old: set the clock."
+        )
+    else:
+        hint = f"Check MAAS_API_KEY: the key may have been deleted, or belong to another region. {KEY_HINT}"
+    return MaasAuthError("MAAS does not accept the API key (401).", hint=hint)
+
+
+def _bad_request(question: Question, answer: Answer) -> MaasError:
+    words = _words(question, answer)
+    if _is_anonymous(question, words):
+        return MaasAuthError(
+            "MAAS answered as if no API key had been sent.",
+            hint="A proxy may drop the Authorization header. " + KEY_HINT,
+        )
+    fields = _fields(question, answer)
+    if fields:
+        told = " ".join(
+            (f"{name}: " if name != "__all__" else "") + " ".join(messages) for name, messages in fields.items()
+        )
+        return MaasBadRequestError(f"MAAS refused {question}: {_clip(told)}", fields=fields, maas_says=_clip(told))
+    if words is None and answer.body:
+        return MaasProtocolError(
+            f"{question} was refused (400), but not by MAAS: by what is in between.", hint=_URL_HINT
+        )
+    return MaasBadRequestError(_sentence(f"MAAS refused {question} (400)", words), maas_says=words)
+
+
+def _is_anonymous(question: Question, words: str | None) -> bool:
+    return (
+        question.method == "GET"
+        and question.op is None
+        and question.path in _ANONYMOUS_PATHS
+        and (words or "").startswith("Unrecognised signature:")
+    )
+
+
+def _forbidden(question: Question, answer: Answer) -> MaasError:
+    words = _words(question, answer)
+    return MaasPermissionError(
+        _sentence(f"MAAS does not allow {question} (403)", words),
+        hint="The machine may be locked or belong to someone else, or this takes a MAAS administrator.",
+        maas_says=words,
+    )
+
+
+def _not_found(question: Question, answer: Answer) -> MaasError:
+    words = _words(question, answer)
+    if words is None or words.startswith("Unknown API endpoint"):
+        return MaasProtocolError(
+            f"There is no {question} at this address (404): it is not a MAAS region, or one without this path.",
+            hint=_URL_HINT,
+            maas_says=words,
+        )
+    return MaasNotFoundError(_sentence(f"MAAS finds nothing for {question}", words), maas_says=words)
+
+
+def _conflict(question: Question, answer: Answer) -> MaasError:
+    words = _words(question, answer)
+    if answer.kind == "text/html" or words is None:
+        return MaasUnavailableError(
+            f"MAAS could not do {question} because others were changing the same things (409).",
+            retry_after=answer.retry_after,
+        )
+    return MaasConflictError(_sentence(f"MAAS refused {question}", words), maas_says=words)
+
+
+def _unavailable(question: Question, answer: Answer) -> MaasError:
+    words = _words(question, answer)
+    return MaasUnavailableError(
+        _sentence(f"MAAS is not available: {answer.status} to {question}", words),
+        retry_after=answer.retry_after,
+        maas_says=words,
+    )
+
+
+def _redirected(question: Question, answer: Answer) -> MaasError:
+    target = _redirect_target(answer.headers.get("location", ""))
+    return MaasProtocolError(
+        f"MAAS answered {question} with a redirect ({answer.status}) to {target}. Redirects are not followed: they"
+        " would turn a POST into a GET, and could carry the API key elsewhere.",
+        hint=f"Set MAAS_URL to {target}/MAAS." if "://" in target else _URL_HINT,
+    )
+
+
+def _redirect_target(location: str) -> str:
+    try:
+        parts = urlsplit(location)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host:
+        return "another path of the same host"
+    shown = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme or 'https'}://{shown}" + ("" if port is None else f":{port}")
+
+
+_ERRORS: Final[Mapping[int, Callable[[Question, Answer], MaasError]]] = {
+    400: _bad_request,
+    401: _unauthorized,
+    403: _forbidden,
+    404: _not_found,
+    409: _conflict,
+    429: _unavailable,
+    502: _unavailable,
+    503: _unavailable,
+    504: _unavailable,
+}
+
+
+def _words(question: Question, answer: Answer) -> str | None:
+    return _clip(_without(question.secrets, answer.text)) or None
+
+
+def _fields(question: Question, answer: Answer) -> dict[str, list[str]]:
+    try:
+        told = json.loads(answer.body)
+    except ValueError:
+        return {}
+    if not isinstance(told, dict):
+        return {}
+    return {
+        str(name): [
+            _clip(_without(question.secrets, str(message)))
+            for message in (messages if isinstance(messages, list) else [messages])
+        ]
+        for name, messages in told.items()
+    }
+
+
+def _without(secrets: Sequence[str], text: str) -> str:
+    # MAAS may repeat a value cut, quoted or escaped, so pieces that survive that are looked for, and one is enough.
+    pieces = (piece.strip() for secret in secrets for piece in _ESCAPED.split(secret))
+    if any(len(piece) >= _SHORTEST_SECRET and piece in text for piece in pieces):
+        return "[left out: it repeats a secret parameter]"
+    return text
+
+
+def _clip(text: str) -> str:
+    return text if len(text) <= _LONGEST_WORDS else text[: _LONGEST_WORDS - 1] + "…"
+
+
+def _sentence(start: str, words: str | None) -> str:
+    return f"{start}: {words}" if words else f"{start}."
+
+
+def _date(value: str) -> datetime | None:
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

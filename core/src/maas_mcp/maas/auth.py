@@ -1,0 +1,34 @@
+"""Signing requests with a MAAS API key: OAuth 1.0, PLAINTEXT."""
+
+from collections.abc import Generator
+
+import httpx
+from oauthlib.oauth1 import SIGNATURE_PLAINTEXT
+from requests_oauthlib import OAuth1
+
+from maas_mcp.settings import ApiKey
+
+
+class MaasAuth(httpx.Auth):
+    """Signs each request anew.
+
+    MAAS 3.7 refuses a nonce that it has seen and a timestamp more than 300 s old, so a request that is sent again must
+    be signed again. The consumer secret of a MAAS key is empty. PLAINTEXT covers neither the address nor the body,
+    which is why nothing of the request is given to the signer: oauthlib would only check it against its own rules.
+    """
+
+    def __init__(self, key: ApiKey) -> None:
+        self._oauth = OAuth1(
+            client_key=key.consumer,
+            client_secret="",
+            resource_owner_key=key.token,
+            resource_owner_secret=key.secret,
+            signature_method=SIGNATURE_PLAINTEXT,
+            decoding=None,  # the header as text
+        )
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Add the ``Authorization`` header."""
+        _, headers, _ = self._oauth.client.sign("https://maas/")
+        request.headers["Authorization"] = headers["Authorization"]
+        yield request

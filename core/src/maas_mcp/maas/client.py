@@ -1,0 +1,213 @@
+"""The MAAS client that plugins get as ``ctx.maas``: paths, forms and models, and nothing of HTTP."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+from pydantic import BaseModel, RootModel, ValidationError
+
+from maas_mcp.errors import MaasBadRequestError, MaasNotFoundError, MaasProtocolError
+from maas_mcp.maas.models import JSON, Event, MaasModel, Machine, ScriptSet, ScriptSetName, SystemId, User
+
+if TYPE_CHECKING:
+    from maas_mcp.settings import Settings
+
+FormValue = str | int | float | bool | Sequence[str] | None
+"""What a query or a form field may be: ``None`` is left out, a boolean is sent as ``true`` or ``false``, and a list
+repeats its key."""
+
+_SYSTEM_ID: Final = re.compile(r"[a-z0-9]{1,41}")
+_NO_SCRIPT_SET: Final = re.compile(r"No current .*script set")
+_FIELDS_SHOWN: Final = 5
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class Transport(Protocol):
+    """HTTP exchanges with the region, retried where that is safe; :mod:`maas_mcp.maas.transport` has the real one."""
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        form: Sequence[tuple[str, str]] | None = None,
+    ) -> JSON:
+        """Send one request and return the parsed JSON of its answer, or raise a ``MaasError``."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        ...
+
+
+class MaasClient:
+    """A MAAS region's API 2.0.
+
+    Paths are relative to ``/MAAS/api/2.0/``. Every method raises a :class:`~maas_mcp.errors.MaasError`, and can be
+    cancelled in the middle of its request, which closes that request. Reads are retried for a few seconds; what
+    changes something is sent once, because MAAS may have acted on a request whose answer was lost.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def get(self, path: str, /, **query: FormValue) -> JSON:
+        """Read ``path``, such as ``machines/4y3h7n/`` or ``subnets/``."""
+        return await self._transport.request("GET", path, query=list(_pairs(query)))
+
+    async def get_op(self, path: str, op: str, /, **query: FormValue) -> JSON:
+        """Read through a named operation: ``GET path?op=op``."""
+        return await self._transport.request("GET", path, query=[("op", op), *_pairs(query)])
+
+    async def post_op(self, path: str, op: str, /, **form: FormValue) -> JSON:
+        """Run a named operation: ``POST path?op=op``, its parameters sent as a form.
+
+        MAAS 3.7 ignores the parameters in a JSON body and acts all the same, so a form is the only way. It answers
+        when the work is under way, which may take minutes: it speaks to the BMC first. A few operations answer in
+        plain text (``boot-resources/?op=import``): then the text is returned.
+
+        Raises:
+            MaasUnavailableError: With ``sent`` true, MAAS may have acted: look before sending it again.
+        """
+        return await self._transport.request("POST", path, query=[("op", op)], form=list(_pairs(form)))
+
+    async def machine(self, system_id: SystemId) -> Machine:
+        """One machine, as it is now.
+
+        Raises:
+            MaasNotFoundError: There is no such machine, or the user may not see it.
+        """
+        return _read(Machine, await self.get(f"machines/{_checked(system_id)}/"))
+
+    async def machines(self, **filters: FormValue) -> list[Machine]:
+        """The machines that match ``filters``, such as ``status="ready"``, ``pool="gpu"`` or ``id=["4y3h7n"]``.
+
+        Unknown system ids are left out silently; any other unknown value is a :class:`~maas_mcp.errors.
+        MaasBadRequestError`. MAAS 3.7 has no paging: an answer is about 19 kB and 7 SQL queries a machine.
+        """
+        return list(_read(_Machines, await self.get("machines/", **filters)).root)
+
+    async def events(
+        self,
+        *,
+        after: int | None = None,
+        ids: Sequence[SystemId] = (),
+        level: str = "DEBUG",
+        limit: int = 1000,
+    ) -> list[Event]:
+        """Events, oldest first.
+
+        Args:
+            after: Only events with a higher id: then the *oldest* ``limit`` of those, so that reading on from the last
+                id misses none. Without it, the newest ``limit``.
+            ids: Only events of these machines; none means every machine that the user may see. They travel in the
+                URL: several hundred are too many for the region's nginx (8 kB).
+            level: The lowest level wanted. Status changes are ``DEBUG`` events.
+            limit: At most this many; MAAS refuses more than 1000.
+        """
+        answer = await self.get_op("events/", "query", after=after, id=ids, level=level, limit=limit)
+        return sorted(_read(_EventPage, answer).events, key=lambda event: event.id)
+
+    async def newest_event_id(self) -> int:
+        """The id of the newest event that the user may see, or 0 where there is none: where following starts."""
+        newest = await self.events(limit=1)
+        return newest[-1].id if newest else 0
+
+    async def script_set(self, system_id: SystemId, name: ScriptSetName, *, output: bool = False) -> ScriptSet | None:
+        """The scripts of the machine's latest run of that kind, or ``None`` where it never had one.
+
+        Args:
+            system_id: The machine.
+            name: Which kind of run.
+            output: Whether to read what the scripts printed (MAAS 3.7: any value of ``include_output`` means yes, so
+                it is left out otherwise).
+        """
+        path = f"nodes/{_checked(system_id)}/results/{name}/"
+        try:
+            answer = await self.get(path, include_output=True if output else None)
+        except MaasBadRequestError as error:
+            if error.maas_says is not None and _NO_SCRIPT_SET.match(error.maas_says):
+                return None
+            raise
+        return _read(ScriptSet, answer)
+
+    async def version(self) -> str:
+        """The region's version, such as ``3.7.3``. MAAS tells it to anyone: it says nothing about the API key."""
+        return _read(_Version, await self.get("version/")).version
+
+    async def whoami(self) -> User:
+        """The user whose API key is used: the cheapest way to learn whether the key is accepted."""
+        return _read(User, await self.get_op("users/", "whoami"))
+
+    async def aclose(self) -> None:
+        """Close the connections to the region."""
+        await self._transport.aclose()
+
+
+def connect(settings: "Settings") -> MaasClient:
+    """A client of the region that the settings name; nothing is sent yet.
+
+    Raises:
+        SettingsError: The address, the API key or the CA bundle is missing or cannot be used.
+    """
+    from maas_mcp.maas.transport import HttpTransport  # noqa: PLC0415 - a third of a second, paid when first needed
+
+    return MaasClient(HttpTransport(settings.require_region()))
+
+
+class _Machines(RootModel[tuple[Machine, ...]]):
+    """The answer of ``GET machines/``."""
+
+
+class _EventPage(MaasModel):
+    """The answer of ``GET events/?op=query``, newest first."""
+
+    events: tuple[Event, ...]
+
+
+class _Version(MaasModel):
+    """The answer of ``GET version/``."""
+
+    version: str
+
+
+def _pairs(values: Mapping[str, FormValue]) -> Iterator[tuple[str, str]]:
+    for key, value in values.items():
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            yield from ((key, item) for item in value)
+        elif value is not None:
+            yield key, _text(value)
+
+
+def _text(value: str | float) -> str:
+    # MAAS 3.7: `erase=0`, `erase=no` and `erase=False` all erase the disks. Only `true` and `false` are safe.
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _checked(system_id: SystemId) -> SystemId:
+    # MAAS decodes %2F before it looks at the path, so encoding would not keep an id inside its segment.
+    if not _SYSTEM_ID.fullmatch(system_id):
+        raise MaasNotFoundError(
+            f"No machine can have the system id {system_id[:60]!r}.",
+            hint="A system id is lower-case letters and digits, such as 4y3h7n; a hostname is something else.",
+        )
+    return system_id
+
+
+def _read(model: type[_Model], answer: JSON) -> _Model:
+    try:
+        return model.model_validate(answer)
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(map(str, detail['loc'])) or 'the answer'} ({detail['type']})"
+            for detail in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+    more = len(problems) - _FIELDS_SHOWN
+    shown = ", ".join(problems[:_FIELDS_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    raise MaasProtocolError(
+        f"MAAS answered with JSON of an unexpected shape: {shown}.",
+        hint="Is MAAS_URL a MAAS region of version 3.3 or newer?",
+    )

@@ -1,0 +1,238 @@
+"""HTTP with the region: the only module, with ``auth``, that knows httpx."""
+
+import socket
+import ssl
+from collections.abc import Iterator, Sequence
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Final
+from urllib.parse import quote, urlencode, urlsplit
+
+import anyio
+import httpx
+
+from maas_mcp import __version__
+from maas_mcp.errors import (
+    MaasError,
+    MaasNotFoundError,
+    MaasProtocolError,
+    MaasTlsError,
+    MaasUnavailableError,
+    SettingsError,
+)
+from maas_mcp.maas.answers import Answer, Question, read
+from maas_mcp.maas.auth import MaasAuth
+from maas_mcp.maas.models import JSON
+from maas_mcp.maas.retry import Backoff, retry
+from maas_mcp.settings import RegionSettings, is_loopback
+
+MAX_REQUESTS: Final = 4
+"""Requests at once. A region serves 4 per worker process (MAAS 3.7), and a POST may hold its place for minutes."""
+_CONNECT_TIMEOUT: Final = 10.0
+_READ_TIMEOUT: Final = 60.0
+_POST_TIMEOUT: Final = 900.0  # MAAS speaks to the BMC before it answers; its own nginx gives up after as long
+_IDLE_CONNECTION: Final = 30.0  # kept well under nginx's 75 s, so that a POST does not meet a closing connection
+_SECRET_FIELDS: Final = ("user_data", "power_parameters", "power_pass", "password", "license_key")
+
+
+class HttpTransport:
+    """The region over HTTP: signed, at most four requests at once, reads retried.
+
+    Certificates are always verified; redirects are never followed. A POST is never sent twice: MAAS acts on one whose
+    answer was lost.
+
+    Args:
+        region: Address, key and CA bundle.
+        backoff: How reads are tried again.
+        wire: What carries the requests, for tests; by default the network.
+
+    Raises:
+        SettingsError: The CA bundle, or a proxy of the environment, cannot be used.
+    """
+
+    def __init__(
+        self, region: RegionSettings, *, backoff: Backoff | None = None, wire: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        self._root = region.api_url
+        self._secret = region.api_key.secret
+        self._backoff = backoff or Backoff()
+        self._limiter = anyio.CapacityLimiter(MAX_REQUESTS)
+        self._http = _http(region, wire)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        form: Sequence[tuple[str, str]] | None = None,
+    ) -> JSON:
+        """Send one request and return the JSON of its answer.
+
+        Args:
+            method: ``GET``, ``POST``, ``PUT`` or ``DELETE``; only a ``GET`` is tried again.
+            path: Below ``/MAAS/api/2.0/``; its segments are percent-encoded, so that none can lead elsewhere.
+            query: Keys and values; a key may repeat.
+            form: Keys and values of the body.
+
+        Raises:
+            MaasError: MAAS did not do it, or could not be reached.
+        """
+        path = _api_path(path)
+        secrets = [value for key, value in form or () if key.startswith(_SECRET_FIELDS)]
+        question = Question(method, path, dict(query).get("op"), (self._secret, *secrets))
+        url = self._root + path + (f"?{urlencode(query)}" if query else "")
+        body = None if form is None else urlencode(form)
+
+        async def attempt() -> JSON:
+            return await self._attempt(question, url, body)
+
+        return await retry(attempt, self._backoff) if method == "GET" else await attempt()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def _attempt(self, question: Question, url: str, body: str | None) -> JSON:
+        try:
+            async with self._limiter:
+                answer = await self._exchange(question.method, url, body)
+        except httpx.HTTPError as error:
+            failure = _failure(error, question, url)
+        else:
+            return read(question, answer)
+        # Raised here and not above: httpx's error holds the request, and that the API key.
+        raise failure
+
+    async def _exchange(self, method: str, url: str, body: str | None) -> Answer:
+        request = self._http.build_request(
+            method,
+            url,
+            content=body,
+            headers=None if body is None else {"Content-Type": "application/x-www-form-urlencoded"},
+            timeout=httpx.Timeout(
+                _READ_TIMEOUT,
+                connect=_CONNECT_TIMEOUT,
+                read=_READ_TIMEOUT if method == "GET" else _POST_TIMEOUT,
+                pool=None,
+            ),
+        )
+        response = await self._http.send(request, stream=True)
+        try:
+            # MAAS 3.7 prints the secret of the token in some 401s: those stay unread.
+            refused = response.status_code == httpx.codes.UNAUTHORIZED
+            raw = b"" if refused else b"".join([chunk async for chunk in response.aiter_raw()])
+        finally:
+            await response.aclose()
+        # Decompressed only now: an error amid the stream would leave httpx's generators open, which trio reports.
+        content = httpx.Response(response.status_code, headers=response.headers, content=raw).content if raw else b""
+        return Answer(response.status_code, response.headers, content)
+
+
+def _http(region: RegionSettings, wire: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
+    try:
+        host = httpx.URL(region.api_url).host
+        return httpx.AsyncClient(
+            auth=MaasAuth(region.api_key),
+            verify=_tls_context(region),
+            headers={"User-Agent": f"maas-mcp/{__version__}", "Accept": "application/json"},
+            # The limiter queues, and a wait there can be cancelled; httpx's own pool need not.
+            limits=httpx.Limits(max_connections=MAX_REQUESTS, keepalive_expiry=_IDLE_CONNECTION),
+            follow_redirects=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # the key is the only identity
+            trust_env=not is_loopback(host),  # no proxy leads to this very machine
+            transport=wire,
+        )
+    except (httpx.InvalidURL, ValueError):
+        problem = "MAAS_URL, or a proxy that the environment names (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY), is not a URL"
+    except ImportError:
+        problem = "The environment names a SOCKS proxy (ALL_PROXY or HTTPS_PROXY), which takes the package socksio"
+    raise SettingsError(f"{problem}.", hint="Correct the variable; NO_PROXY=host exempts the region from the proxy.")
+
+
+def _tls_context(region: RegionSettings) -> ssl.SSLContext:
+    bundle = region.ca_bundle
+    if bundle is None:
+        return _system_context() if region.api_url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        return ssl.create_default_context(cafile=bundle)
+    except ssl.SSLError:
+        problem = "is not a PEM file with certificates"
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+    raise SettingsError(
+        f"MAAS_CA_BUNDLE names {bundle}, which {problem}.",
+        hint="It takes the certificate of the CA that signed the region's, in PEM format (BEGIN CERTIFICATE).",
+    )
+
+
+def _system_context() -> ssl.SSLContext:
+    # The system's authorities are where a company installs its own; certifi's are for a system that shows none.
+    context = ssl.create_default_context()
+    return context if context.get_ca_certs() else _certifi_context()
+
+
+def _certifi_context() -> ssl.SSLContext:
+    context = httpx.create_ssl_context()
+    context.load_default_certs()
+    return context
+
+
+def _api_path(path: str) -> str:
+    segments = path.removesuffix("/").split("/")
+    if any(segment in {"", ".", ".."} for segment in segments):
+        raise MaasNotFoundError(
+            f"{path[:100]!r} is not a path of MAAS's API.", hint="A path looks like machines/4y3h7n/ or subnets/."
+        )
+    return "/".join(quote(segment, safe=":@,") for segment in segments) + "/"
+
+
+def _failure(error: httpx.HTTPError, question: Question, url: str) -> MaasError:
+    if isinstance(error, httpx.DecodingError):
+        return MaasProtocolError(f"MAAS answered {question} with a body that cannot be decompressed.")
+    parts = urlsplit(url)
+    where = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+    sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError)
+    causes = list(_causes(error))
+    for cause in causes:
+        # A connection that just ended is no quarrel about TLS, whatever layer noticed it.
+        if isinstance(cause, ssl.SSLError) and not sent and not isinstance(cause, ssl.SSLEOFError):
+            return _tls_failure(cause, where)
+    if isinstance(error, httpx.TimeoutException):
+        what = "did not answer in time" if sent else f"could not be reached within {_CONNECT_TIMEOUT:.0f} s"
+    elif any(isinstance(cause, socket.gaierror) for cause in causes):
+        what = "could not be reached: its name is not known (DNS)"
+    elif any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+        what = "refused the connection"
+    elif isinstance(error, httpx.ProxyError):
+        what = "could not be reached through the proxy of the environment (HTTPS_PROXY, HTTP_PROXY or ALL_PROXY)"
+    else:
+        what = "closed the connection without a whole answer" if sent else "could not be reached"
+    return MaasUnavailableError(
+        f"MAAS at {where} {what} ({question}).",
+        sent=sent,
+        hint=None if sent else "Is MAAS_URL right, and MAAS running?",
+    )
+
+
+def _tls_failure(cause: ssl.SSLError, where: str) -> MaasTlsError:
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return MaasTlsError(
+            f"The certificate of MAAS at {where} is not trusted: {cause.verify_message}.",
+            sent=False,
+            hint="Set MAAS_CA_BUNDLE to the PEM file of the CA that signed it. Verification cannot be turned off.",
+        )
+    return MaasTlsError(
+        f"MAAS at {where} does not speak TLS as expected ({cause.reason or 'TLS error'}).",
+        sent=False,
+        hint="Is MAAS_URL's port the one that MAAS serves https on (`sudo maas config-tls enable` tells)?",
+    )
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    yield error
+    for below in (error.__cause__, error.__context__ if error.__cause__ is None else None):
+        if below is not None:
+            yield from _causes(below)
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            yield from _causes(part)

@@ -1,0 +1,1 @@
+"""Finding and holding plugins; knows the hookspecs and the API, not MCP."""

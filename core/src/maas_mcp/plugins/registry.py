@@ -1,0 +1,175 @@
+"""Holding plugins: each is loaded, validated and asked for its tools apart, so one that fails loses only itself."""
+
+import logging
+import re
+import traceback
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from packaging.utils import canonicalize_name
+
+from maas_mcp.errors import PluginError
+from maas_mcp.hookspecs import PLUGIN_GROUP
+from maas_mcp.plugins.discovery import FoundPlugin, find, load
+from maas_mcp.plugins.validation import AnyTool, check_before_import, check_names, declared, did_you_mean, registered
+
+__all__ = ["AnyTool", "PluginRecord", "PluginState", "Registry", "load_registry"]
+
+logger = logging.getLogger(__name__)
+
+OWN: Final = frozenset({"maas-mcp-deploy", "maas-mcp-commission", "maas-mcp-inventory"})
+"""The project's own distributions: they come first, so that no other plugin takes the name of one of their tools."""
+ERROR_LENGTH: Final = 600
+"""Characters of an error that a record keeps."""
+
+
+class PluginState(StrEnum):
+    """What became of a plugin."""
+
+    LOADED = "loaded"
+    FAILED = "failed"
+    """It cannot be used; the record's ``error`` says why."""
+    BLOCKED = "blocked"
+    """The configuration does not want it; nothing of it was imported."""
+
+
+@dataclass(frozen=True, slots=True)
+class PluginRecord:
+    """What became of one installed plugin."""
+
+    name: str
+    distribution: str
+    version: str
+    state: PluginState
+    error: str | None = None
+    """One line, if it failed."""
+    tools: tuple[str, ...] = ()
+    """The names of its tools and operations, sorted; none unless it is loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Everything that the plugins offer, and what became of each."""
+
+    tools: Mapping[str, AnyTool]
+    """Tools and operations by name, sorted."""
+    records: tuple[PluginRecord, ...]
+    """Every installed plugin, by name."""
+
+
+def load_registry(
+    *,
+    allow: Collection[str] = (),
+    block: Collection[str] = (),
+    reserved: Collection[str] = (),
+    strict: bool = False,
+    group: str = PLUGIN_GROUP,
+) -> Registry:
+    """Find, import, validate and ask every plugin that may be used.
+
+    Args:
+        allow: The names of the plugins to use; empty for all.
+        block: The names of plugins that are not to be used, nor imported, whatever ``allow`` says.
+        reserved: Names of tools that the server itself offers: a plugin that takes one fails.
+        strict: Whether a plugin that cannot be used is an error.
+        group: The entry point group to look in.
+
+    Raises:
+        PluginError: ``strict``, and at least one plugin cannot be used; each is named with its reason.
+    """
+    installed = find(group)
+    _warn_of_strangers("allow", allow, installed)
+    _warn_of_strangers("block", block, installed)
+    wanted = [found for found in installed if found.name not in block and (not allow or found.name in allow)]
+    tools, outcomes = _load_each(wanted, reserved)
+    records = tuple(outcomes.get(found) or _record(found, PluginState.BLOCKED) for found in installed)
+    if strict:
+        _refuse_failures(records)
+    return Registry(MappingProxyType(dict(sorted(tools.items()))), records)
+
+
+def _load_each(
+    wanted: Sequence[FoundPlugin], reserved: Collection[str]
+) -> tuple[dict[str, AnyTool], dict[FoundPlugin, PluginRecord]]:
+    tools: dict[str, AnyTool] = {}
+    owners = dict.fromkeys(reserved, "the server itself")
+    records: dict[FoundPlugin, PluginRecord] = {}
+    for found in sorted(wanted, key=lambda found: canonicalize_name(found.distribution) not in OWN):
+        try:
+            offered = _offered_by(found, wanted, owners)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin does, the others go on
+            records[found] = _failure(found, error)
+        else:
+            tools.update(offered)
+            owners.update(dict.fromkeys(offered, str(found)))
+            records[found] = _record(found, PluginState.LOADED, tools=tuple(sorted(offered)))
+    return tools, records
+
+
+def _offered_by(found: FoundPlugin, wanted: Iterable[FoundPlugin], owners: Mapping[str, str]) -> dict[str, AnyTool]:
+    check_before_import(found, wanted)
+    tools = [tool() for tool in declared(registered(found, load(found)))]
+    check_names(found, [tool.name for tool in tools], owners)
+    return {tool.name: tool for tool in tools}
+
+
+def _failure(found: FoundPlugin, error: BaseException) -> PluginRecord:
+    text = _one_line(found, error)
+    logger.error("The plugin %s cannot be used: %s", found, text)
+    logger.debug("Why the plugin %s cannot be used", found, exc_info=error)
+    return _record(found, PluginState.FAILED, error=text)
+
+
+def _record(
+    found: FoundPlugin, state: PluginState, *, error: str | None = None, tools: tuple[str, ...] = ()
+) -> PluginRecord:
+    return PluginRecord(found.name, found.distribution, found.version, state, error, tools)
+
+
+def _one_line(found: FoundPlugin, error: BaseException) -> str:
+    """The host's own words as they are; of another error its type, its message, and the plugin's line it came from."""
+    try:
+        message = " ".join(str(error.msg if isinstance(error, SyntaxError) else error).split())
+    except Exception:  # noqa: BLE001 - a plugin's exception class may be broken, too
+        message = ""
+    if len(message) > ERROR_LENGTH:
+        message = message[:ERROR_LENGTH] + "…"
+    if isinstance(error, PluginError):
+        return message
+    said = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    line = _line(found, error)
+    return f"{said} ({line})" if line else said
+
+
+def _line(found: FoundPlugin, error: BaseException) -> str | None:
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    package = re.split(r"\W", found.entry_point.value)[0]
+    lines = [
+        f"{frame.f_code.co_filename}:{line}"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if str(frame.f_globals.get("__name__")).partition(".")[0] == package
+    ]
+    return lines[-1] if lines else None
+
+
+def _warn_of_strangers(option: str, names: Collection[str], installed: Iterable[FoundPlugin]) -> None:
+    known = {found.name for found in installed}
+    for name in sorted(set(names) - known):
+        logger.warning("%s names the plugin %r, which is not installed.%s", option, name, did_you_mean(name, known))
+
+
+def _refuse_failures(records: Iterable[PluginRecord]) -> None:
+    reasons = [
+        f"{record.name} of {record.distribution}: {record.error}"
+        for record in records
+        if record.state is PluginState.FAILED
+    ]
+    if reasons:
+        raise PluginError(
+            f"Every installed plugin has to be usable, and {len(reasons)} cannot be used. {' | '.join(reasons)}",
+            hint="Mend, block or uninstall them, or start without the strict check of plugins.",
+        )

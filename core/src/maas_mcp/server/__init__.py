@@ -1,0 +1,1 @@
+"""Speaking MCP; the top of the house."""

@@ -1,0 +1,77 @@
+"""JSON Schemas of tools: made from pydantic models, flat, and as short as they can be for a model's context window."""
+
+from typing import Any, Final
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+Schema = dict[str, Any]
+
+PROGRESS_META: Final[Schema] = {
+    "type": "object",
+    "description": "For clients that cannot set the request's own _meta.",
+    "properties": {"progressToken": {"type": ["string", "integer"]}},
+}
+"""``_meta`` among the arguments of a long-running tool, as clients written for the early drafts of MCP send it."""
+
+
+class _Short(GenerateJsonSchema):
+    """Leaves out the titles, which only repeat the names."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic's own hook
+        return False
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        made = super().default_schema(schema)
+        if made.get("default", ...) is None:
+            del made["default"]
+        return made
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        inner = self.generate_inner(schema["schema"])
+        if isinstance(inner.get("type"), str) and "enum" not in inner:
+            return {**inner, "type": [inner["type"], "null"]}
+        return super().nullable_schema(schema)
+
+
+class _ShortInput(_Short):
+    """Offers no ``null``: an argument that may be null may also be left out."""
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+
+def input_schema(model: type[BaseModel], *, long_running: bool) -> Schema:
+    """The schema of a tool's arguments: an object that takes no other keys."""
+    schema = _flat(model.model_json_schema(mode="validation", schema_generator=_ShortInput))
+    if long_running:
+        schema["properties"] = {**schema["properties"], "_meta": PROGRESS_META}
+    return {**schema, "additionalProperties": False}
+
+
+def output_schema(model: type[BaseModel]) -> Schema:
+    """The schema of a tool's structured content. Every field is always there, ``null`` where MAAS has nothing."""
+    return _flat(model.model_json_schema(mode="serialization", schema_generator=_Short))
+
+
+def _flat(schema: Schema) -> Schema:
+    """The schema with its references filled in: many clients follow none."""
+    definitions = {name: _untitled(definition) for name, definition in schema.pop("$defs", {}).items()}
+
+    def filled(node: Any) -> Any:
+        if isinstance(node, list):
+            return [filled(each) for each in node]
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            target = definitions[node["$ref"].removeprefix("#/$defs/")]
+            node = {**target, **{key: value for key, value in node.items() if key != "$ref"}}
+        return {key: filled(value) for key, value in node.items()}
+
+    flat: Schema = filled(_untitled(schema))
+    return {"properties": {}, **flat, "type": "object"}
+
+
+def _untitled(schema: Schema) -> Schema:
+    return {key: value for key, value in schema.items() if key not in {"title", "description"}}

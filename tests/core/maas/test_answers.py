@@ -1,0 +1,231 @@
+"""Each answer that MAAS, or what stands in front of it, was seen to give; and the error that it becomes."""
+
+import json
+import traceback
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maas_mcp.errors import (
+    MaasAuthError,
+    MaasBadRequestError,
+    MaasConflictError,
+    MaasError,
+    MaasNotFoundError,
+    MaasPermissionError,
+    MaasProtocolError,
+    MaasUnavailableError,
+)
+from maas_mcp.maas.answers import Answer, Question, read
+
+TEXT = "text/plain; charset=utf-8"
+HTML = "text/html; charset=utf-8"
+JSON_KIND = "application/json; charset=utf-8"
+DEPLOY = Question("POST", "machines/7xneda/", "deploy")
+READ = Question("GET", "machines/7xneda/")
+NGINX_502 = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>nginx/1.22.1</body>\r\n</html>\r\n"
+
+
+def answer(status: int, kind: str = "", body: str | bytes = "", **headers: str) -> Answer:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    content = body.encode() if isinstance(body, str) else body
+    return Answer(status, named | ({"content-type": kind} if kind else {}), content)
+
+
+def failure(question: Question, given_answer: Answer) -> MaasError:
+    with pytest.raises(MaasError) as caught:
+        read(question, given_answer)
+    assert caught.value.__context__ is None
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("question", "status", "kind", "body", "error", "said"),
+    [
+        (DEPLOY, 409, TEXT, "Can't deploy a machine that is in the 'Deploying' state", MaasConflictError, True),
+        (DEPLOY, 409, TEXT, "No machine with system ID ywtymp available.", MaasConflictError, True),
+        (DEPLOY, 409, HTML, "Conflict error. Try your request again", MaasUnavailableError, False),
+        (DEPLOY, 400, TEXT, "Unknown machine(s): zzzzzz.", MaasBadRequestError, True),
+        (DEPLOY, 400, "text/plain", "Bad Request", MaasBadRequestError, True),
+        (
+            DEPLOY,
+            400,
+            HTML,
+            "<html><h1>400 The plain HTTP request was sent to HTTPS port</h1>",
+            MaasProtocolError,
+            False,
+        ),
+        (DEPLOY, 403, TEXT, "", MaasPermissionError, False),
+        (DEPLOY, 403, TEXT, "This method is reserved for admin users.", MaasPermissionError, True),
+        (READ, 404, "text/plain", "No Machine matches the given query.", MaasNotFoundError, True),
+        (READ, 404, TEXT, "Unknown API endpoint: /MAAS/api/2.0/nonesuch/.", MaasProtocolError, True),
+        (READ, 404, HTML, "<html>404 Not Found</html>", MaasProtocolError, False),
+        (READ, 405, HTML, "", MaasError, False),
+        (READ, 429, TEXT, "slow down", MaasUnavailableError, True),
+        (DEPLOY, 500, TEXT, "Failed to complete power action: IPMI: connection timeout", MaasError, True),
+        (READ, 500, HTML, "<html>Traceback</html>", MaasError, False),
+        (READ, 502, HTML, NGINX_502, MaasUnavailableError, False),
+        (DEPLOY, 503, TEXT, "Unable to connect to any rack controller bwdhs4;", MaasUnavailableError, True),
+        (READ, 504, HTML, NGINX_502, MaasUnavailableError, False),
+        (READ, 200, HTML, "<html><title>Log in</title></html>", MaasProtocolError, False),
+        (READ, 200, JSON_KIND, '{"system_id": "7xn', MaasProtocolError, False),
+        (READ, 200, "application/bson", "\x1a\x01", MaasProtocolError, False),
+        (READ, 200, TEXT, "Forbidden", MaasProtocolError, False),
+        (DEPLOY, 200, HTML, "ok", MaasProtocolError, False),
+        (READ, 200, JSON_KIND, "[" * 100_000, MaasProtocolError, False),
+    ],
+)
+def test_an_answer_becomes_its_error_with_maas_words_and_never_a_page(  # noqa: PLR0917 - a row of the table
+    question: Question, status: int, kind: str, body: str, error: type[MaasError], said: bool
+) -> None:
+    raised = failure(question, answer(status, kind, body))
+    assert type(raised) is error
+    assert raised.maas_says == (body if said else None)
+    assert not said or error is MaasProtocolError or body in raised.message
+    assert "<html" not in raised.message
+
+
+def test_a_refused_form_is_told_field_by_field() -> None:
+    body = '{"cpu_count": ["Invalid CPU count: number required."], "__all__": ["Either one or the other."], "mem": "x"}'
+    raised = failure(Question("POST", "machines/", "allocate"), answer(400, JSON_KIND, body))
+    assert isinstance(raised, MaasBadRequestError)
+    assert raised.fields == {
+        "cpu_count": ["Invalid CPU count: number required."],
+        "__all__": ["Either one or the other."],
+        "mem": ["x"],
+    }
+    assert raised.message == (
+        "MAAS refused POST machines/?op=allocate: cpu_count: Invalid CPU count: number required."
+        " Either one or the other. mem: x"
+    )
+
+
+def test_a_wrong_api_key_is_told_without_what_maas_says_about_it() -> None:
+    raised = failure(READ, answer(401, HTML, "Authorization Error: 'Invalid signature. Expected …: &KEY2'"))
+    assert isinstance(raised, MaasAuthError)
+    assert raised.maas_says is None
+    assert "KEY2" not in "".join(traceback.format_exception(raised))
+    assert raised.hint is not None
+    assert "MAAS_API_KEY" in raised.hint
+    assert "maas apikey" in raised.hint
+
+
+def test_a_clock_that_is_behind_is_named_as_the_reason_of_a_401() -> None:
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=900), usegmt=True)
+    hint = failure(READ, answer(401, HTML, date=date)).hint
+    assert hint is not None
+    assert "clock" in hint
+
+
+def test_a_clock_that_is_ahead_is_not_blamed_because_maas_accepts_it() -> None:
+    date = format_datetime(datetime.now(UTC) - timedelta(seconds=3600), usegmt=True)
+    assert "clock" not in str(failure(READ, answer(401, HTML, date=date)).hint)
+
+
+@pytest.mark.parametrize("path", ["machines/", "nodes/"])
+def test_the_anonymous_handlers_answer_means_that_no_key_arrived(path: str) -> None:
+    unrecognised = answer(400, TEXT, "Unrecognised signature: method=GET op=None")
+    assert isinstance(failure(Question("GET", path), unrecognised), MaasAuthError)
+
+
+@pytest.mark.parametrize(
+    ("question", "body"),
+    [
+        (Question("GET", "events/"), "Unrecognised signature: method=GET op=None"),
+        (Question("POST", "machines/", "nonesuch"), "Unrecognised signature: method=POST op=nonesuch"),
+        (Question("GET", "machines/", "deploy"), "Unrecognised signature: method=GET op=deploy"),
+    ],
+)
+def test_an_unknown_operation_is_a_bad_request(question: Question, body: str) -> None:
+    assert isinstance(failure(question, answer(400, TEXT, body)), MaasBadRequestError)
+
+
+def test_retry_after_is_read_in_seconds_and_as_a_date() -> None:
+    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+    past = format_datetime(datetime.now(UTC) - timedelta(seconds=60), usegmt=True)
+    for value, low, high in (("10", 10, 10), (soon, 50, 60), (past, 0, 0)):
+        raised = failure(DEPLOY, answer(503, TEXT, "no rack", retry_after=value))
+        assert isinstance(raised, MaasUnavailableError)
+        assert raised.retry_after is not None
+        assert low <= raised.retry_after <= high
+        assert raised.sent
+
+
+@given(st.text())
+def test_any_other_retry_after_counts_as_none_or_as_seconds_from_zero(value: str) -> None:
+    raised = failure(DEPLOY, answer(409, HTML, "Conflict", retry_after=value))
+    assert isinstance(raised, MaasUnavailableError)
+    assert raised.retry_after is None or raised.retry_after >= 0
+
+
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        ("https://maas.example.com:5443/MAAS/api/2.0/machines/?token=hunter2", "https://maas.example.com:5443"),
+        ("https://user:hunter2@maas.example.com/", "https://maas.example.com"),
+        ("//[::1]:80/x", "https://[::1]:80"),
+        ("/MAAS/r/", "another path of the same host"),
+        ("http://[broken", "another path of the same host"),
+        ("", "another path of the same host"),
+    ],
+)
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_tells_where_to_and_no_more(location: str, shown: str, status: int) -> None:
+    raised = failure(DEPLOY, answer(status, HTML, "<html>Moved</html>", location=location))
+    assert isinstance(raised, MaasProtocolError)
+    assert f"to {shown}." in raised.message
+    assert "hunter2" not in f"{raised.message}{raised.hint}"
+
+
+def test_maas_words_are_clipped() -> None:
+    raised = failure(DEPLOY, answer(500, TEXT, "x" * 100_000))
+    assert raised.maas_says is not None
+    assert len(raised.maas_says) == 2000
+    assert len(raised.message) < 2100
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 409, 500, 503])
+@pytest.mark.parametrize("kind", [TEXT, JSON_KIND])
+def test_user_data_that_maas_repeats_is_hidden(status: int, kind: str) -> None:
+    user_data = "#cloud-config\npassword: 'hunter2'\n"
+    question = Question("POST", "machines/7xneda/", "deploy", secrets=(user_data,))
+    body = (
+        json.dumps({"user_data": [f"{user_data!r} is wrong", user_data]}) if kind == JSON_KIND else f"Bad: {user_data}"
+    )
+    raised = failure(question, answer(status, kind, body))
+    told = (
+        f"{raised.message} {raised.hint} {raised.maas_says} {raised.args} {getattr(raised, 'fields', '')} {question!r}"
+    )
+    assert "hunter2" not in told
+
+
+@pytest.mark.parametrize(
+    ("question", "kind", "body", "value"),
+    [
+        (READ, "application/json", '"vm"', "vm"),
+        (READ, JSON_KIND, "false", False),
+        (DEPLOY, JSON_KIND, "null", None),
+        (DEPLOY, JSON_KIND, "", None),
+        (Question("DELETE", "machines/qqg4dn/"), "text/plain", "", None),
+        (
+            Question("POST", "boot-resources/", "import"),
+            TEXT,
+            "Import of boot resources started",
+            "Import of boot resources started",
+        ),
+        (Question("POST", "boot-resources/", "import"), TEXT, "3", 3),
+    ],
+)
+def test_what_maas_did_is_read(question: Question, kind: str, body: str, value: object) -> None:
+    assert read(question, answer(200, kind, body)) == value
+
+
+@given(st.integers(100, 599), st.sampled_from([TEXT, HTML, JSON_KIND, "application/bson", ""]), st.binary(max_size=200))
+def test_whatever_is_answered_is_json_or_a_maas_error(status: int, kind: str, body: bytes) -> None:
+    for question in (READ, DEPLOY):
+        with suppress(MaasError):
+            read(question, answer(status, kind, body))

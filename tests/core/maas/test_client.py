@@ -1,0 +1,196 @@
+"""What a plugin gets as ``ctx.maas``: forms as MAAS reads them, models out of its JSON, and nothing heavy imported."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from maas_mcp.errors import MaasBadRequestError, MaasError, MaasNotFoundError, MaasProtocolError
+from maas_mcp.maas.client import FormValue, MaasClient
+from maas_mcp.maas.models import JSON, ScriptSetName
+from maas_mcp.maas.statuses import MachineStatus
+
+pytestmark = pytest.mark.anyio
+
+MACHINE = {
+    "system_id": "7xneda",
+    "hostname": "node02",
+    "status": 6,
+    "status_name": "Deployed",
+    "zone": {"name": "default"},
+}
+
+
+@dataclass
+class Script:
+    """A transport that answers what it is told, and remembers what it was asked."""
+
+    answer: JSON = None
+    asked: list[tuple[str, str, list[tuple[str, str]], list[tuple[str, str]] | None]] = field(default_factory=list)
+    closed: bool = False
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        form: Sequence[tuple[str, str]] | None = None,
+    ) -> JSON:
+        self.asked.append((method, path, list(query), None if form is None else list(form)))
+        if isinstance(self.answer, MaasError):
+            raise self.answer
+        return self.answer
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [
+        (True, ["true"]),
+        (False, ["false"]),
+        (None, []),
+        (0, ["0"]),
+        (1.5, ["1.5"]),
+        ("", [""]),
+        ("jammy", ["jammy"]),
+        (["a", "b"], ["a", "b"]),
+        ((), []),
+    ],
+)
+async def test_a_form_value_is_sent_as_maas_reads_it(value: FormValue, sent: list[str]) -> None:
+    transport = Script()
+    await MaasClient(transport).post_op("machines/7xneda/", "release", erase=value)
+    assert transport.asked == [("POST", "machines/7xneda/", [("op", "release")], [("erase", text) for text in sent])]
+
+
+async def test_an_operation_without_parameters_sends_an_empty_form() -> None:
+    transport = Script()
+    await MaasClient(transport).post_op("machines/7xneda/", "lock")
+    assert transport.asked == [("POST", "machines/7xneda/", [("op", "lock")], [])]
+
+
+async def test_a_read_and_a_reading_operation_differ_by_op_only() -> None:
+    transport = Script([])
+    client = MaasClient(transport)
+    await client.get("subnets/", name="pxe")
+    await client.get_op("subnets/1/", "statistics", include_ranges=True)
+    assert transport.asked == [
+        ("GET", "subnets/", [("name", "pxe")], None),
+        ("GET", "subnets/1/", [("op", "statistics"), ("include_ranges", "true")], None),
+    ]
+
+
+async def test_a_machine_is_read_by_its_system_id() -> None:
+    transport = Script(MACHINE)
+    machine = await MaasClient(transport).machine("7xneda")
+    assert (machine.hostname, machine.status, machine.zone) == ("node02", MachineStatus.DEPLOYED, "default")
+    assert transport.asked == [("GET", "machines/7xneda/", [], None)]
+
+
+@pytest.mark.parametrize(
+    "system_id", ["", "..", "../users", "7xneda/", "7xneda?op=deploy", "node02.maas", "7XNEDA", "a\n"]
+)
+async def test_what_cannot_be_a_system_id_is_not_found_and_never_sent(system_id: str) -> None:
+    transport = Script(MACHINE)
+    client = MaasClient(transport)
+    with pytest.raises(MaasNotFoundError, match="No machine can have"):
+        await client.machine(system_id)
+    with pytest.raises(MaasNotFoundError, match="No machine can have"):
+        await client.script_set(system_id, ScriptSetName.TESTING)
+    assert transport.asked == []
+
+
+async def test_machines_are_filtered_by_repeated_keys() -> None:
+    transport = Script([MACHINE])
+    machines = await MaasClient(transport).machines(id=["7xneda", "fyc3ff"], pool=None)
+    assert [machine.system_id for machine in machines] == ["7xneda"]
+    assert transport.asked == [("GET", "machines/", [("id", "7xneda"), ("id", "fyc3ff")], None)]
+
+
+async def test_events_come_oldest_first_although_maas_sends_the_newest_first() -> None:
+    page = [{"id": n, "node": "7xneda", "level": "INFO", "type": "Deploying"} for n in (9, 7, 8)]
+    transport = Script({"count": 3, "events": page})
+    events = await MaasClient(transport).events(after=6, ids=["7xneda"], limit=3)
+    assert [event.id for event in events] == [7, 8, 9]
+    query = [("op", "query"), ("after", "6"), ("id", "7xneda"), ("level", "DEBUG"), ("limit", "3")]
+    assert transport.asked == [("GET", "events/", query, None)]
+
+
+async def test_the_newest_event_is_where_following_starts() -> None:
+    event = {"id": 1144, "node": "7xneda", "level": "DEBUG", "type": "Deploying"}
+    assert await MaasClient(Script({"count": 1, "events": [event]})).newest_event_id() == 1144
+
+
+async def test_a_region_without_events_is_followed_from_zero() -> None:
+    assert await MaasClient(Script({"count": 0, "events": []})).newest_event_id() == 0
+
+
+async def test_script_output_is_asked_for_only_when_wanted_because_maas_takes_any_value_for_yes() -> None:
+    transport = Script({"id": 4, "status": 2, "status_name": "Passed", "results": []})
+    client = MaasClient(transport)
+    await client.script_set("fyc3ff", ScriptSetName.COMMISSIONING)
+    await client.script_set("fyc3ff", ScriptSetName.COMMISSIONING, output=True)
+    path = "nodes/fyc3ff/results/current-commissioning/"
+    assert transport.asked == [("GET", path, [], None), ("GET", path, [("include_output", "true")], None)]
+
+
+async def test_a_machine_that_never_had_such_a_run_has_no_script_set() -> None:
+    never = MaasBadRequestError("400", maas_says="No current installation script set exists for machine 7xneda.")
+    assert await MaasClient(Script(never)).script_set("7xneda", ScriptSetName.INSTALLATION) is None
+
+
+async def test_any_other_refusal_to_show_a_script_set_is_an_error() -> None:
+    with pytest.raises(MaasBadRequestError, match="bogus"):
+        await MaasClient(Script(MaasBadRequestError("bogus", maas_says="Invalid result type name"))).script_set(
+            "7xneda", ScriptSetName.INSTALLATION
+        )
+
+
+async def test_json_of_another_shape_is_told_by_its_fields_and_not_by_their_content() -> None:
+    answer = [MACHINE, {"system_id": "7xneda", "hostname": {"hunter2": 1}, "status_name": "hunter2"}]
+    with pytest.raises(MaasProtocolError) as caught:
+        await MaasClient(Script(answer)).machines()
+    assert "1.hostname (string_type)" in caught.value.message
+    assert "1.status (missing)" in caught.value.message
+    assert "hunter2" not in caught.value.message
+    assert caught.value.__context__ is None
+
+
+async def test_a_long_list_of_wrong_fields_is_cut() -> None:
+    with pytest.raises(MaasProtocolError, match=r"and 35 more"):
+        await MaasClient(Script([{} for _ in range(10)])).machines()
+
+
+@pytest.mark.parametrize("answer", [None, "hello", [], {"events": 3}])
+async def test_an_answer_of_the_wrong_kind_is_a_protocol_error(answer: JSON) -> None:
+    with pytest.raises(MaasProtocolError):
+        await MaasClient(Script(answer)).newest_event_id()
+    with pytest.raises(MaasProtocolError):
+        await MaasClient(Script(answer)).whoami()
+
+
+async def test_version_and_user_are_read() -> None:
+    assert await MaasClient(Script({"version": "3.7.3", "subversion": "", "capabilities": []})).version() == "3.7.3"
+    transport = Script({"username": "admin", "is_superuser": True, "email": "admin@example.com"})
+    assert (await MaasClient(transport).whoami()).is_superuser
+    assert transport.asked == [("GET", "users/", [("op", "whoami")], None)]
+
+
+async def test_closing_the_client_closes_its_connections() -> None:
+    transport = Script()
+    await MaasClient(transport).aclose()
+    assert transport.closed
+
+
+@pytest.mark.parametrize("module", ["maas_mcp.maas.client", "maas_mcp.api", "maas_mcp.settings"])
+def test_importing_the_client_imports_nothing_heavy(module: str) -> None:
+    heavy = {"httpx", "requests", "requests_oauthlib", "oauthlib", "mcp", "platformdirs"}
+    program = f"import sys, {module}; print(*({heavy!r} & set(sys.modules)))"
+    ran = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, env=os.environ)
+    assert ran.stdout.strip() == ""

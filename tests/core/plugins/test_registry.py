@@ -1,0 +1,421 @@
+"""A plugin that cannot be used loses only itself, and says why; the others never notice."""
+
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from maas_mcp.errors import PluginError
+from maas_mcp.plugins.registry import PluginRecord, PluginState, Registry, load_registry
+
+Install = Callable[..., str]
+
+
+def tools(*names: str) -> str:
+    """A hook that offers tools of these names."""
+    return f"@hookimpl\ndef maas_mcp_tools():\n    return [{', '.join(f'tool({name!r})' for name in names)}]\n"
+
+
+def record_of(registry: Registry, name: str) -> PluginRecord:
+    (record,) = (record for record in registry.records if record.name == name)
+    return record
+
+
+@pytest.fixture
+def good(install: Install) -> None:
+    """Another plugin, which is to survive whatever happens."""
+    install("good", tools("maas_good"))
+
+
+@pytest.fixture
+def failure(install: Install, group: str, good: None) -> Callable[..., str]:  # noqa: ARG001 - installs the neighbour
+    """The error of a plugin with this code, after a look whether its neighbour is well."""
+
+    def failure(code: str, plugin: str = "broken", **options: object) -> str:
+        install(plugin, code, **options)
+        registry = load_registry(group=group)
+        assert list(registry.tools) == ["maas_good"]
+        assert record_of(registry, "good").state is PluginState.LOADED
+        record = record_of(registry, plugin)
+        assert record.state is PluginState.FAILED
+        assert record.tools == ()
+        assert record.error is not None
+        assert "\n" not in record.error
+        return record.error
+
+    return failure
+
+
+Failure = Callable[..., str]
+
+
+def cited(error: str) -> str:
+    """The line of code that the error points to."""
+    path, _, line = error.rpartition("(")[2].rstrip(")").rpartition(":")
+    return Path(path).read_text().splitlines()[int(line) - 1].strip()
+
+
+# What is loaded
+
+
+def test_tools_and_operations_are_offered_as_instances_by_name(install: Install, group: str) -> None:
+    install("rescue", tools("rescue_status", "maas_ping"))
+    install("deploy", "@hookimpl\ndef maas_mcp_operations():\n    return (operation('maas_deploy'),)\n")
+    registry = load_registry(group=group)
+    assert {name: type(tool).__name__ for name, tool in registry.tools.items()} == {
+        "maas_deploy": "Change",
+        "maas_ping": "Read",
+        "rescue_status": "Read",
+    }
+    assert list(registry.tools) == sorted(registry.tools)
+    assert registry.records == (
+        PluginRecord("deploy", "acme-deploy", "1.0", PluginState.LOADED, None, ("maas_deploy",)),
+        PluginRecord("rescue", "acme-rescue", "1.0", PluginState.LOADED, None, ("maas_ping", "rescue_status")),
+    )
+
+
+def test_a_server_without_plugins_has_no_tools(group: str) -> None:
+    registry = load_registry(group=group)
+    assert (dict(registry.tools), registry.records) == ({}, ())
+
+
+def test_a_plugin_may_offer_nothing_at_the_moment(install: Install, group: str) -> None:
+    install("rescue", tools())
+    assert record_of(load_registry(group=group), "rescue").state is PluginState.LOADED
+
+
+def test_a_plugin_may_be_an_object_with_hooks(install: Install, group: str) -> None:
+    code = (
+        "class Pack:\n    @hookimpl\n    def maas_mcp_tools(self):\n        return [tool('maas_ping')]\npack = Pack()"
+    )
+    install("rescue", code, value="{module}:pack")
+    assert list(load_registry(group=group).tools) == ["maas_ping"]
+
+
+@pytest.mark.usefixtures("good")
+def test_a_plugin_object_that_cannot_be_hashed_or_compared_harms_nobody(install: Install, group: str) -> None:
+    code = (
+        "class Pack:\n    __hash__ = None\n    def __eq__(self, other):\n        return self is other\n"
+        "    @hookimpl\n    def maas_mcp_tools(self):\n        return [tool('maas_ping')]\npack = Pack()"
+    )
+    install("apart", code, value="{module}:pack")
+    assert list(load_registry(group=group).tools) == ["maas_good", "maas_ping"]
+
+
+def test_a_hook_of_a_later_host_may_be_marked_optional(install: Install, group: str) -> None:
+    install("rescue", tools("maas_ping") + "@hookimpl(optionalhook=True)\ndef maas_mcp_dreams():\n    return []\n")
+    assert list(load_registry(group=group).tools) == ["maas_ping"]
+
+
+# Allow and block
+
+
+@pytest.mark.usefixtures("good")
+def test_a_blocked_plugin_is_never_imported(install: Install, group: str) -> None:
+    module = install("rescue", "raise AssertionError('imported')")
+    registry = load_registry(group=group, block=["rescue"])
+    assert record_of(registry, "rescue") == PluginRecord("rescue", "acme-rescue", "1.0", PluginState.BLOCKED, None, ())
+    assert list(registry.tools) == ["maas_good"]
+    assert module not in sys.modules
+
+
+@pytest.mark.usefixtures("good")
+def test_an_allow_list_blocks_all_others(install: Install, group: str) -> None:
+    module = install("rescue", tools("maas_ping"))
+    registry = load_registry(group=group, allow=["good"])
+    assert record_of(registry, "rescue").state is PluginState.BLOCKED
+    assert module not in sys.modules
+
+
+@pytest.mark.usefixtures("good")
+def test_a_plugin_that_is_allowed_and_blocked_is_blocked(group: str) -> None:
+    assert record_of(load_registry(group=group, allow=["good"], block=["good"]), "good").state is PluginState.BLOCKED
+
+
+@pytest.mark.usefixtures("good")
+def test_a_misspelt_name_in_a_list_is_warned_of(group: str, caplog: pytest.LogCaptureFixture) -> None:
+    load_registry(group=group, block=["goood"])
+    assert "block names the plugin 'goood', which is not installed. Did you mean 'good'?" in caplog.messages
+
+
+# Before the import
+
+
+@pytest.mark.parametrize("requirement", ["maas-mcp-core>=1,<2", "maas_mcp.core==0.0.9", "maas-mcp-core<0.1"])
+def test_a_plugin_for_another_host_is_not_imported(failure: Failure, requirement: str) -> None:
+    error = failure("raise AssertionError('imported')", requires=["rich", requirement])
+    assert error.startswith("acme-broken 1.0 was made for maas-mcp-core ")
+    assert "Expected a release for maas-mcp-core 0." in error
+    assert "Install another release" in error
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    [
+        "maas-mcp-core>=0.1,<0.2",
+        "maas-mcp-core>=1 ; extra == 'future'",
+        "maas-mcp-core>=1 ; python_version < '3'",
+        "maas-mcp-core-extras>=7",
+        "this is not a requirement",
+    ],
+)
+def test_a_requirement_that_does_not_concern_this_host_does_not_matter(
+    install: Install, group: str, requirement: str
+) -> None:
+    install("rescue", tools("maas_ping"), requires=[requirement])
+    assert list(load_registry(group=group).tools) == ["maas_ping"]
+
+
+def test_a_prerelease_of_the_host_takes_the_plugins_of_its_release_line(
+    install: Install, group: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("rescue", tools("maas_ping"))
+    monkeypatch.setattr("maas_mcp.plugins.validation.__version__", "0.1.1rc1")
+    assert list(load_registry(group=group).tools) == ["maas_ping"]
+
+
+@pytest.mark.usefixtures("good")
+def test_two_plugins_of_one_name_both_fail_and_neither_is_imported(
+    install: Install,
+    group: str,
+) -> None:
+    modules = [install("rescue", "", distribution=distribution) for distribution in ("acme-one", "acme-two")]
+    registry = load_registry(group=group)
+    rivals = [record for record in registry.records if record.name == "rescue"]
+    assert [record.state for record in rivals] == [PluginState.FAILED, PluginState.FAILED]
+    for record in rivals:
+        assert "'rescue' of acme-one 1.0 and 'rescue' of acme-two 1.0" in str(record.error)
+    assert list(registry.tools) == ["maas_good"]
+    assert not set(modules) & set(sys.modules)
+
+
+# The import
+
+
+def test_a_plugin_that_raises_at_import_says_where(failure: Failure) -> None:
+    error = failure("def deeper():\n    raise RuntimeError('no\\nlicence')\ndeeper()")
+    assert error.startswith("RuntimeError: no licence (")
+    assert cited(error) == r"raise RuntimeError('no\nlicence')"
+
+
+def test_a_plugin_that_exits_at_import_loses_only_itself(failure: Failure) -> None:
+    assert failure("import sys\nsys.exit(3)").startswith("SystemExit: 3 (")
+
+
+def test_a_plugin_that_asserts_at_import_loses_only_itself(failure: Failure) -> None:
+    assert failure("assert False").startswith("AssertionError (")
+
+
+def test_a_plugin_whose_dependency_is_missing_names_it(failure: Failure) -> None:
+    assert "ModuleNotFoundError: No module named 'acme_is_not_installed' (" in failure("import acme_is_not_installed")
+
+
+def test_a_plugin_that_is_not_python_says_where(failure: Failure) -> None:
+    error = failure("def (:")
+    assert error.startswith("SyntaxError: invalid syntax (")
+    assert cited(error) == "def (:"
+
+
+@pytest.mark.parametrize("value", ["acme_no_such_module", "{module}:missing", "not a module!"])
+def test_an_entry_point_that_leads_nowhere_loses_only_itself(failure: Failure, value: str) -> None:
+    assert "Error: " in failure("", value=value)
+
+
+def test_an_exception_that_cannot_be_printed_loses_only_itself(failure: Failure) -> None:
+    assert failure("class Mute(Exception):\n    def __str__(self):\n        return 1 / 0\nraise Mute").startswith(
+        "Mute ("
+    )
+
+
+def test_a_very_long_error_is_cut(failure: Failure) -> None:
+    assert len(failure("raise RuntimeError('x' * 10_000)")) < 1000
+
+
+def test_an_interrupt_is_the_users_and_stops_everything(install: Install, group: str) -> None:
+    install("rescue", "raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        load_registry(group=group)
+
+
+def test_the_traceback_is_in_the_log_at_debug_level(failure: Failure, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "maas_mcp")
+    error = failure("raise RuntimeError('no licence')")
+    entries = [
+        entry for entry in caplog.records if "broken" in entry.getMessage() and entry.name.startswith("maas_mcp")
+    ]
+    shown, traced = entries
+    assert shown.levelno == logging.ERROR
+    assert error in shown.getMessage()
+    assert shown.exc_info is None
+    assert (traced.levelno, bool(traced.exc_info)) == (logging.DEBUG, True)
+
+
+# Its hooks
+
+
+def test_a_misspelt_hook_is_rejected_with_the_right_spelling(failure: Failure) -> None:
+    error = failure("@hookimpl\ndef maas_mcp_operation():\n    return []\n")
+    assert error == (
+        "There is no hook 'maas_mcp_operation'. Expected maas_mcp_operations or maas_mcp_tools. "
+        "Did you mean 'maas_mcp_operations'?"
+    )
+
+
+def test_a_hook_with_an_argument_that_the_host_does_not_give_is_rejected(failure: Failure) -> None:
+    error = failure("@hookimpl\ndef maas_mcp_tools(config):\n    return []\n")
+    assert "{'config'}" in error
+    assert "Expected the arguments of maas_mcp.hookspecs." in error
+
+
+def test_a_hook_without_its_marker_is_named(failure: Failure) -> None:
+    error = failure("def maas_mcp_tools():\n    return []\n")
+    assert error.startswith("maas_mcp_tools in ")
+    assert "Write `@hookimpl`" in error
+
+
+def test_one_unmarked_hook_beside_a_marked_one_is_named(failure: Failure) -> None:
+    error = failure(tools("maas_ping") + "def maas_mcp_operations():\n    return []\n")
+    assert error.startswith("maas_mcp_operations in ")
+
+
+def test_a_plugin_without_any_hook_is_rejected(failure: Failure) -> None:
+    assert "implements no hook. Expected maas_mcp_operations or maas_mcp_tools." in failure("")
+
+
+def test_a_hook_that_wraps_is_rejected(failure: Failure) -> None:
+    error = failure("@hookimpl(wrapper=True)\ndef maas_mcp_tools():\n    return (yield)\n")
+    assert error.startswith("It wraps a hook.")
+
+
+# What its hooks return
+
+
+def test_a_hook_that_raises_loses_only_its_own_plugin(failure: Failure) -> None:
+    error = failure("@hookimpl\ndef maas_mcp_tools():\n    raise KeyError('x')\n")
+    assert error.startswith("KeyError: 'x' (")
+    assert cited(error) == "raise KeyError('x')"
+
+
+def test_a_hook_that_exits_loses_only_its_own_plugin(failure: Failure) -> None:
+    assert failure("@hookimpl\ndef maas_mcp_tools():\n    raise SystemExit\n").startswith("SystemExit (")
+
+
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        ("pass", "nothing"),
+        ("return 'maas_ping'", "an object of type str"),
+        ("return tool('maas_ping')", "the class Read"),
+        ("yield tool('maas_ping')", "an object of type generator"),
+        ("return {tool('maas_ping')}", "an object of type set"),
+    ],
+)
+def test_a_hook_has_to_return_a_list(failure: Failure, body: str, what: str) -> None:
+    error = failure(f"@hookimpl\ndef maas_mcp_tools():\n    {body}\n")
+    assert error == (
+        f"maas_mcp_tools() returned {what}. Expected a list of Tool classes. "
+        "Write `def maas_mcp_tools(): return [YourClass]`."
+    )
+
+
+def test_a_hook_has_to_be_a_plain_function(failure: Failure) -> None:
+    error = failure("@hookimpl\nasync def maas_mcp_tools():\n    return []\n")
+    assert error.startswith("maas_mcp_tools() returned an object of type coroutine. Expected a list")
+
+
+def test_an_instance_in_place_of_a_class_is_rejected(failure: Failure) -> None:
+    error = failure("@hookimpl\ndef maas_mcp_tools():\n    return [tool('maas_ping')()]\n")
+    assert error == (
+        "maas_mcp_tools() returned an object of type Read in its list. Expected Tool classes. Return Read, not Read()."
+    )
+
+
+def test_something_else_in_place_of_a_class_is_rejected(failure: Failure) -> None:
+    error = failure("@hookimpl\ndef maas_mcp_tools():\n    return [None]\n")
+    assert error == "maas_mcp_tools() returned nothing in its list. Expected Tool classes. Return your class."
+
+
+def test_a_class_that_is_no_tool_is_rejected(failure: Failure) -> None:
+    error = failure("@hookimpl\ndef maas_mcp_tools():\n    return [Nothing]\n")
+    assert error.endswith("Expected subclasses of Tool. Write `class Nothing(Tool[…, …])`.")
+
+
+def test_an_operation_among_the_tools_is_sent_to_its_own_hook(failure: Failure) -> None:
+    error = failure("@hookimpl\ndef maas_mcp_tools():\n    return [operation('maas_deploy')]\n")
+    assert error.endswith("Expected subclasses of Tool. Return it from maas_mcp_operations().")
+
+
+def test_a_tool_among_the_operations_is_sent_to_its_own_hook(failure: Failure) -> None:
+    error = failure("@hookimpl\ndef maas_mcp_operations():\n    return [tool('maas_ping')]\n")
+    assert error.endswith("Expected subclasses of Operation. Return it from maas_mcp_tools().")
+
+
+def test_a_tool_without_its_method_is_rejected(failure: Failure) -> None:
+    error = failure(
+        "class Half(Tool[Nothing, Nothing]):\n    name = 'maas_half'\n"
+        "@hookimpl\ndef maas_mcp_tools():\n    return [Half]\n"
+    )
+    assert error.endswith("the class Half, which is abstract. Expected a whole one. Define run.")
+
+
+def test_a_tool_that_cannot_be_made_loses_only_its_own_plugin(failure: Failure) -> None:
+    error = failure(
+        "class Picky(tool('maas_picky')):\n    def __init__(self):\n        raise OSError('no disk')\n"
+        "@hookimpl\ndef maas_mcp_tools():\n    return [Picky]\n"
+    )
+    assert error.startswith("OSError: no disk (")
+
+
+# The names of its tools
+
+
+@pytest.mark.parametrize("name", ["ping", "Maas_ping", "maas-ping", "maas_p\u00efng", "maas_" + "x" * 60, "acme_ping"])
+def test_a_tool_whose_name_breaks_the_rules_is_rejected(failure: Failure, name: str) -> None:
+    error = failure(tools(name), plugin="my-pack")
+    assert error.startswith(f"A tool is named {name!r}. ")
+    assert "beginning with maas_ or my_pack_." in error
+
+
+def test_a_tool_may_be_named_after_its_plugin(install: Install, group: str) -> None:
+    install("my-pack", tools("my_pack_ping", "maas_" + "x" * 59))
+    assert len(load_registry(group=group).tools) == 2
+
+
+def test_one_name_twice_in_one_plugin_is_rejected(failure: Failure) -> None:
+    assert failure(tools("maas_ping", "maas_ping")).startswith("2 of its tools are named maas_ping.")
+
+
+def test_a_tool_that_another_plugin_offers_fails_the_later_plugin_as_a_whole(failure: Failure) -> None:
+    error = failure(tools("maas_unique", "maas_good"), plugin="later")
+    assert "'later' of acme-later 1.0 offers the tool maas_good, which 'good' of acme-good 1.0 offers too." in error
+
+
+def test_no_plugin_takes_a_tool_from_the_projects_own(install: Install, group: str) -> None:
+    install("aardvark", tools("maas_deploy"), distribution="maas-mcp-aardvark")
+    install("deploy", tools("maas_deploy"), distribution="maas-mcp-deploy")
+    registry = load_registry(group=group)
+    assert [record.state for record in registry.records] == [PluginState.FAILED, PluginState.LOADED]
+
+
+def test_no_plugin_takes_a_tool_from_the_server_itself(install: Install, group: str) -> None:
+    install("rescue", tools("maas_get_operation"))
+    (record,) = load_registry(group=group, reserved=["maas_get_operation"]).records
+    assert "which the server itself offers too" in str(record.error)
+
+
+# Strict
+
+
+def test_strict_names_every_plugin_that_cannot_be_used(install: Install, group: str) -> None:
+    install("one", "raise RuntimeError('first')")
+    install("two", "raise RuntimeError('second')")
+    with pytest.raises(PluginError, match=r"one of acme-one: RuntimeError: first .* two of acme-two: .*second"):
+        load_registry(group=group, strict=True)
+
+
+@pytest.mark.usefixtures("good")
+def test_strict_is_content_with_blocked_plugins(install: Install, group: str) -> None:
+    install("one", "raise RuntimeError('first')")
+    assert list(load_registry(group=group, block=["one"], strict=True).tools) == ["maas_good"]

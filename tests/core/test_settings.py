@@ -1,0 +1,301 @@
+"""Settings: where they come from, and what a person is told who got one wrong."""
+
+import re
+import string
+import traceback
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from maas_mcp.errors import SettingsError
+from maas_mcp.settings import ApiKey, Settings, api_url, config_file, variable_name
+
+KEY = "consumerconsumer18:tokentokentoken018:SecretSecretSecretSecretSecret42"
+HOST = "maas.example.com"
+
+
+@pytest.fixture
+def toml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "maas-mcp.toml"
+    path.write_text("")
+    monkeypatch.setenv("MAAS_MCP_CONFIG", str(path))
+    return path
+
+
+def everything_told(error: BaseException) -> str:
+    assert error.__cause__ is None
+    assert error.__context__ is None
+    return "".join(traceback.format_exception(error))
+
+
+def test_nothing_needs_to_be_set_to_load() -> None:
+    settings = Settings.load()
+    assert settings.maas_url is None
+    assert (settings.poll_interval, settings.outage_limit, settings.log_level) == (2.0, 300.0, "WARNING")
+    assert (settings.plugins_allow, settings.plugins_block, settings.polling) == ((), (), "")
+
+
+def test_arguments_come_before_the_environment_before_the_file(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    toml.write_text('poll_interval = 3\npolling = "file"\nmaas_url = "https://file"\nplugins_allow = ["a", "b"]\n')
+    monkeypatch.setenv("MAAS_MCP_POLL_INTERVAL", "4")
+    monkeypatch.setenv("MAAS_MCP_POLLING", "environment")
+    monkeypatch.setenv("MAAS_URL", "https://environment")
+    settings = Settings.load(polling="argument", maas_url="https://argument")
+    assert (settings.polling, settings.maas_url) == ("argument", "https://argument")
+    assert settings.poll_interval == 4
+    assert settings.plugins_allow == ("a", "b")
+
+
+def test_every_field_has_a_variable_of_its_own_and_a_description() -> None:
+    variables = {variable_name(name) for name in Settings.model_fields}
+    assert len(variables) == len(Settings.model_fields)
+    assert {"MAAS_URL", "MAAS_API_KEY", "MAAS_CA_BUNDLE", "MAAS_ALLOW_HTTP"} <= variables
+    assert all(variable.startswith("MAAS_") for variable in variables)
+    assert all(info.description for info in Settings.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "field", "expected"),
+    [
+        ("MAAS_CA_BUNDLE", "/etc/ca.pem", "maas_ca_bundle", Path("/etc/ca.pem")),
+        ("MAAS_CA_BUNDLE", "~/ca.pem", "maas_ca_bundle", Path("~/ca.pem").expanduser()),
+        ("MAAS_ALLOW_HTTP", "true", "maas_allow_http", True),
+        ("MAAS_MCP_LOG_LEVEL", "debug", "log_level", "DEBUG"),
+        ("MAAS_MCP_STRICT_PLUGINS", "1", "strict_plugins", True),
+        ("MAAS_MCP_PLUGINS_ALLOW", "deploy, inventory,,", "plugins_allow", ("deploy", "inventory")),
+        ("MAAS_MCP_PLUGINS_BLOCK", "", "plugins_block", ()),
+        ("MAAS_URL", "", "maas_url", None),
+    ],
+)
+def test_a_variable_is_read(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, field: str, expected: object
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert getattr(Settings.load(), field) == expected
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("MAAS_MCP_POLL_INTERVAL", "soon", "valid number"),
+        ("MAAS_MCP_POLL_INTERVAL", "0", "greater than or equal to 0.05"),
+        ("MAAS_MCP_POLL_INTERVAL", "nan", "less than or equal to 60"),
+        ("MAAS_MCP_OUTAGE_LIMIT", "-1", "greater than or equal to 0"),
+        ("MAAS_MCP_LOG_LEVEL", "loud", "'DEBUG', 'INFO', 'WARNING', 'ERROR' or 'CRITICAL'"),
+        ("MAAS_ALLOW_HTTP", "perhaps", "valid boolean"),
+    ],
+)
+def test_a_wrong_variable_is_named_with_what_is_allowed(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=re.escape(told)) as caught:
+        Settings.load()
+    assert caught.value.message.startswith(f"{variable}: ")
+
+
+def test_a_wrong_key_of_the_file_is_named_with_the_file(toml: Path) -> None:
+    toml.write_text("poll_interval = 100\n")
+    with pytest.raises(SettingsError, match="less than or equal to 60") as caught:
+        Settings.load()
+    assert caught.value.message.startswith(f"poll_interval in {toml}: ")
+
+
+def test_a_wrong_argument_is_named() -> None:
+    with pytest.raises(SettingsError, match="The argument poll_interval: "):
+        Settings.load(poll_interval=100)
+
+
+def test_an_unknown_key_of_the_file_is_an_error_with_the_nearest_one(toml: Path) -> None:
+    toml.write_text("pol_interval = 3\nzzz = 1\n")
+    with pytest.raises(SettingsError) as caught:
+        Settings.load()
+    assert f"pol_interval in {toml} is not a setting; did you mean poll_interval?" in caught.value.message
+    assert f"zzz in {toml} is not a setting; known are maas_url, maas_api_key," in caught.value.message
+
+
+@pytest.mark.parametrize("text", ['maas_api_key = "hunter2', "maas_api_key = hunter2", "a = 1\nhunter2"])
+def test_a_file_that_is_not_toml_is_named_without_what_is_in_it(toml: Path, text: str) -> None:
+    toml.write_text(text)
+    with pytest.raises(SettingsError, match="not valid TOML") as caught:
+        Settings.load()
+    assert str(toml) in caught.value.message
+    assert "hunter2" not in everything_told(caught.value)
+
+
+def test_a_file_that_is_not_text_is_named(toml: Path) -> None:
+    toml.write_bytes(b'polling = "\xff"')
+    with pytest.raises(SettingsError, match="cannot be read: it is not UTF-8"):
+        Settings.load()
+
+
+def test_a_named_file_must_exist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MAAS_MCP_CONFIG", str(tmp_path / "none.toml"))
+    with pytest.raises(SettingsError, match=r"MAAS_MCP_CONFIG names .*none\.toml, which is not a file"):
+        Settings.load()
+
+
+def test_the_users_own_file_is_read_where_none_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("MAAS_MCP_CONFIG", raising=False)
+    monkeypatch.setattr("platformdirs.user_config_path", lambda name: tmp_path / name)
+    assert config_file() is None
+    (tmp_path / "maas-mcp").mkdir()
+    (tmp_path / "maas-mcp" / "config.toml").write_text('polling = "mine"')
+    assert Settings.load().polling == "mine"
+
+
+def test_the_key_is_in_no_repr_and_no_error(monkeypatch: pytest.MonkeyPatch, toml: Path) -> None:
+    monkeypatch.setenv("MAAS_API_KEY", KEY)
+    settings = Settings.load(maas_url=f"https://{HOST}")
+    assert "SecretSecret" not in f"{settings!r} {settings} {settings.model_dump_json()} {settings.require_region()!r}"
+    monkeypatch.delenv("MAAS_API_KEY")
+    toml.write_text(f'maas_api_key = ["{KEY}"]\n')
+    with pytest.raises(SettingsError) as caught:
+        Settings.load()
+    assert "SecretSecret" not in everything_told(caught.value)
+    with pytest.raises(ValidationError) as raw:
+        Settings()
+    assert "SecretSecret" not in str(raw.value)
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings.load().polling = "other"  # type: ignore[misc]  # the refusal is what is tested
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({}, "MAAS_URL and MAAS_API_KEY are not set."),
+        ({"maas_api_key": KEY}, "MAAS_URL is not set."),
+        ({"maas_url": "https://maas"}, "MAAS_API_KEY is not set."),
+    ],
+)
+def test_what_is_missing_is_named_with_how_to_get_it(given: dict[str, str], missing: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.load(**given).require_region()
+    assert caught.value.message == missing
+    for helpful in ("maas apikey --username", "preferences page", "maas-mcp demo"):
+        assert helpful in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    "key", ["", "a", "a:b", "a:b:", ":b:c", "::", "a:b:c:d", "hunter2 x:b:c", "a:b:hunter2é", "a:b:hunter2\r\nX: y"]
+)
+def test_what_is_not_an_api_key_is_refused_without_being_shown(key: str) -> None:
+    settings = Settings(maas_url="https://maas", maas_api_key=key)
+    with pytest.raises(SettingsError, match="MAAS_API_KEY is not a MAAS API key") as caught:
+        settings.require_region()
+    assert "hunter2" not in f"{caught.value.message}{caught.value.hint}"
+
+
+PART = st.text(string.ascii_letters + string.digits + "-_.~", min_size=1)
+
+
+@given(PART, PART, PART)
+def test_an_api_key_is_taken_apart_and_never_shown(consumer: str, token: str, secret: str) -> None:
+    key = ApiKey.parse(f" {consumer}:{token}:{secret}\n")
+    assert (key.consumer, key.token, key.secret) == (consumer, token, secret)
+    assert repr(key) == "ApiKey()"
+
+
+@given(st.text())
+def test_any_text_is_an_api_key_or_a_settings_error(text: str) -> None:
+    try:
+        key = ApiKey.parse(text)
+    except SettingsError as error:
+        assert len(text.strip()) < 5 or text.strip() not in error.message  # noqa: PT017 - either outcome is right
+    else:
+        assert f"{key.consumer}:{key.token}:{key.secret}" == text.strip()
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        (f"https://{HOST}", f"https://{HOST}/MAAS/api/2.0/"),
+        (f"https://{HOST}:5443/", f"https://{HOST}:5443/MAAS/api/2.0/"),
+        (f"https://{HOST}/MAAS", f"https://{HOST}/MAAS/api/2.0/"),
+        (f"https://{HOST}/MAAS/", f"https://{HOST}/MAAS/api/2.0/"),
+        (f"https://{HOST}//MAAS//api/2.0", f"https://{HOST}/MAAS/api/2.0/"),
+        (f"https://{HOST}/MAAS/api/2.0/", f"https://{HOST}/MAAS/api/2.0/"),
+        (f"https://{HOST}/MAAS/r/machines", f"https://{HOST}/MAAS/api/2.0/"),
+        (f"https://{HOST}/lab/MAAS/", f"https://{HOST}/lab/MAAS/api/2.0/"),
+        (f"https://{HOST}/lab", f"https://{HOST}/lab/MAAS/api/2.0/"),
+        (f" HTTPS://{HOST.upper()} ", f"https://{HOST}/MAAS/api/2.0/"),
+        ("http://localhost:5240/MAAS", "http://localhost:5240/MAAS/api/2.0/"),
+        ("http://127.8.8.8:5240", "http://127.8.8.8:5240/MAAS/api/2.0/"),
+        ("http://[::1]:5240", "http://[::1]:5240/MAAS/api/2.0/"),
+    ],
+)
+def test_an_address_may_point_anywhere_into_the_region(url: str, expected: str) -> None:
+    assert api_url(url) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("", "is empty"),
+        (f"{HOST}/MAAS", "does not start with https://"),
+        (f"{HOST}:5240", "does not start with https://"),
+        ("ftp://maas", "does not start with https://"),
+        ("https://", "names no host"),
+        ("https:///MAAS", "names no host"),
+        ("https://maas:port/", "not a URL"),
+        ("https://[::1/", "not a URL"),
+        ("https://admin:hunter2@maas/", "user name or password"),
+        ("https://hunter2@maas/", "user name or password"),
+        ("https://maas/MAAS?key=hunter2", "query or a fragment"),
+        ("https://maas/MAAS#hunter2", "query or a fragment"),
+        ("https://maas/../MAAS", "dot segment"),
+        ("https://maas/%2e%2e/MAAS", "% sign"),
+        ("https://ma as/", "a space"),
+        ("https://maas\\@evil/", "backslash"),
+        ("https://mäas/", "outside ASCII"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused_with_the_reason(url: str, told: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(told)) as caught:
+        api_url(url)
+    assert caught.value.message.startswith("MAAS_URL cannot be used: ")
+    assert "hunter2" not in everything_told(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://maas:5240/MAAS", "http://10.0.0.2/", "http://localhost.example.com", "http://0.0.0.0"]
+)
+def test_http_to_another_host_takes_a_word_of_consent(url: str) -> None:
+    settings = Settings(maas_url=url, maas_api_key=KEY)
+    with pytest.raises(SettingsError, match="uses http://") as caught:
+        settings.require_region()
+    assert "MAAS_ALLOW_HTTP=true" in str(caught.value.hint)
+    allowed = Settings(maas_url=url, maas_api_key=KEY, maas_allow_http=True)
+    assert allowed.require_region().api_url.startswith("http://")
+
+
+NAMES = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?(\.[a-z][a-z0-9]{0,10}){0,3}", fullmatch=True)
+HOSTS = (
+    NAMES | st.ip_addresses(v=4).map(IPv4Address.__str__) | st.ip_addresses(v=6).map(lambda ip: f"[{IPv6Address(ip)}]")
+)
+PATHS = st.sampled_from(["", "/", "/MAAS", "/MAAS/", "/MAAS/api/2.0", "/MAAS/api/2.0/", "/MAAS/r/machines"])
+
+
+@given(st.sampled_from(["http", "https"]), HOSTS, st.none() | st.integers(1, 65_535), PATHS)
+def test_every_way_to_write_a_region_is_the_same_address(scheme: str, host: str, port: int | None, path: str) -> None:
+    root = f"{scheme}://{host}" + ("" if port is None else f":{port}")
+    normal = api_url(root + path, allow_http=True)
+    assert normal == f"{root}/MAAS/api/2.0/"
+    assert api_url(normal, allow_http=True) == normal
+
+
+@given(st.text() | st.from_regex(r"https?://[ -~]*"))
+def test_any_text_is_an_address_of_api_2_or_a_settings_error(text: str) -> None:
+    try:
+        address = api_url(text)
+    except SettingsError as error:
+        assert error.message.startswith("MAAS_URL ")  # noqa: PT017 - either outcome is right
+    else:
+        assert re.fullmatch(r"https?://[^/@?#]+(/[^/?#]+)*/MAAS/api/2\.0/", address)

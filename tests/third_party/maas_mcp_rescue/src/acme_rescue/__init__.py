@@ -1,0 +1,1 @@
+"""Rescue mode for machines of MAAS."""

@@ -1,0 +1,49 @@
+"""A third party's pack, installed with pip from its own pyproject.toml, offers its operation beside ours."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACK = Path(__file__).parent / "maas_mcp_rescue"
+
+SCRIPT = """
+import json
+from dataclasses import asdict
+from maas_mcp.plugins.registry import load_registry
+
+registry = load_registry(allow=["rescue"], strict=True)
+operation = registry.tools["maas_enter_rescue_mode"]
+record = next(record for record in registry.records if record.name == "rescue")
+print(json.dumps(asdict(record) | {"module": type(operation).__module__, "description": operation.description()}))
+"""
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """A folder with nothing but the pack in it, built the way its author would publish it."""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
+    subprocess.run([*pip, "install", "--quiet", "--no-deps", "--target", tmp_path, PACK], check=True, timeout=120)
+    return tmp_path
+
+
+def test_an_installed_pack_is_found_and_loaded(installed: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(installed), *sys.path])}
+    answer = subprocess.check_output([sys.executable, "-c", SCRIPT], env=environment, text=True, timeout=60)
+    assert json.loads(answer) == {
+        "name": "rescue",
+        "distribution": "acme-maas-rescue",
+        "version": "1.0.0",
+        "state": "loaded",
+        "error": None,
+        "tools": ["maas_enter_rescue_mode"],
+        "module": "acme_rescue.plugin",
+        "description": "Boot a machine into rescue mode and wait until it can be reached.",
+    }
+
+
+def test_the_pack_is_as_short_as_promised() -> None:
+    assert len((PACK / "src/acme_rescue/plugin.py").read_text().splitlines()) <= 50

@@ -1,0 +1,145 @@
+"""What a plugin author's editor must infer; only type-checked, never run."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, assert_type
+
+from pydantic import BaseModel
+
+from maas_mcp.api import (
+    CancellationToken,
+    Event,
+    EventPolling,
+    Evidence,
+    Lifecycle,
+    MaasClient,
+    Machine,
+    MachineStatus,
+    Observation,
+    Operation,
+    OperationContext,
+    PollingStrategy,
+    ProgressReporter,
+    ScriptSet,
+    ScriptSetName,
+    SystemId,
+    Tool,
+    ToolContext,
+    User,
+    hookimpl,
+)
+
+
+class Which(BaseModel):
+    system_id: SystemId
+
+
+class Where(BaseModel):
+    addresses: list[str]
+
+
+class Locate(Tool[Which, Where]):
+    """A tool: arguments, services and the client's answers are all known."""
+
+    name = "maas_locate"
+
+    async def run(self, ctx: ToolContext, args: Which) -> Where:
+        assert_type(args.system_id, SystemId)
+        assert_type(ctx.maas, MaasClient)
+        assert_type(ctx.progress, ProgressReporter)
+        assert_type(ctx.cancellation, CancellationToken)
+        machine = await ctx.maas.machine(args.system_id)
+        assert_type(machine, Machine)
+        assert_type(machine.status, MachineStatus | int)
+        assert_type(machine.ip_addresses, tuple[str, ...])
+        assert_type(await ctx.maas.machines(owner="kim"), list[Machine])
+        assert_type(await ctx.maas.whoami(), User)
+        assert_type(await ctx.maas.script_set(args.system_id, ScriptSetName.TESTING), ScriptSet | None)
+        ctx.progress.report(0.5, "Half way")
+        ctx.progress.report(None, "It cannot be told")
+        ctx.cancellation.raise_if_cancelled()
+        await ctx.cancellation.sleep(1)
+        return Where(addresses=machine.ip_addresses)
+
+    def summary(self, result: Where) -> str:
+        return ", ".join(result.addresses)
+
+
+class Counted(PollingStrategy):
+    """A polling strategy: what was seen so far, and what is new."""
+
+    def measure(self, evidence: Evidence, observation: Observation) -> tuple[float | None, str]:
+        assert_type(observation.events, tuple[Event, ...])
+        assert_type(observation.machine, Machine | None)
+        assert_type(evidence.baseline.machine, Machine)
+        return evidence.fraction + 0.1 * len(observation.events), evidence.milestone
+
+
+class Move(Operation[Which, Where]):
+    """An operation: its context also knows the machine as it was; any collection does for a lifecycle."""
+
+    name = "maas_move"
+    lifecycle = Lifecycle(
+        start_from=[MachineStatus.READY],
+        pending={MachineStatus.DEPLOYING},
+        success=(MachineStatus.DEPLOYED,),
+    )
+    polling = Counted()
+    deadline = timedelta(minutes=5)
+
+    async def start(self, ctx: OperationContext, args: Which) -> None:
+        assert_type(args, Which)
+        assert_type(ctx.before, Machine)
+        await ctx.maas.post_op(f"machines/{args.system_id}/", "move", force=True, tags=["a", "b"], comment=None)
+
+    async def result(self, ctx: OperationContext, args: Which) -> Where:
+        return Where(addresses=list((await ctx.maas.machine(args.system_id)).ip_addresses))
+
+
+async def what_the_host_calls(tool: Locate, operation: Move, ctx: OperationContext, args: Which) -> None:
+    """A tool and an operation of known classes answer with their own results."""
+    assert_type(await tool.run(ctx, args), Where)
+    assert_type(await operation.result(ctx, args), Where)
+    assert_type(operation.system_id(args), SystemId)
+    assert_type(tool.summary(Where(addresses=[])), str)
+
+
+async def mistakes(ctx: ToolContext, tool: Locate) -> None:
+    """Each ignore stands for an error that the editor has to show; without the error mypy reports the ignore."""
+    await ctx.maas.machine(1)  # type: ignore[arg-type] # a system id is no number
+    await ctx.maas.post_op("machines/", "x", when=timedelta())  # type: ignore[arg-type] # no form has such a value
+    await ctx.before  # type: ignore[attr-defined] # only an operation knows the machine as it was
+    await tool.run(ctx, Where(addresses=[]))  # type: ignore[arg-type] # another model
+    ctx.maas = ctx.maas  # type: ignore[misc] # frozen
+    EventPolling(["Deployed"])  # type: ignore[list-item] # a phase has a fraction, too
+    Lifecycle(start_from="Ready", pending=(), success=())  # type: ignore[arg-type] # statuses, not their names
+
+
+class Wrong(Tool[Which, Where]):
+    name = "maas_wrong"
+
+    async def run(self, ctx: ToolContext, args: Which) -> Which:  # type: ignore[override] # promised Where
+        ctx.progress.report(1.0, "Done")
+        return args
+
+
+class Blocking(Tool[Which, Where]):
+    name = "maas_blocking"
+
+    def run(self, ctx: ToolContext, args: Which) -> Where:  # type: ignore[override] # not async
+        raise NotImplementedError
+
+
+@hookimpl
+def maas_mcp_operations() -> Sequence[type[Operation[Any, Any]]]:
+    """As the reference writes it."""
+    return [Move]
+
+
+@hookimpl
+def maas_mcp_tools() -> list[type[Locate]]:
+    """The type that a checker infers by itself is right as well."""
+    return [Locate]
+
+
+assert_type(maas_mcp_tools(), list[type[Locate]])
