@@ -62,8 +62,8 @@ class Declaration(ABC, Generic[ArgsT, ResultT]):
             return
         if not cls.description():
             raise TypeError(
-                f"{cls.__qualname__}: expected a docstring, but there is none. It is what the model reads to choose the "
-                "tool: write what it does, how long it takes, and what it destroys."
+                f"{cls.__qualname__}: expected a docstring, but there is none. The model chooses the tool by it: "
+                "write what it does, how long it takes, and what it destroys."
             )
         if not hasattr(cls, "arguments"):
             raise TypeError(

@@ -1,0 +1,24 @@
+"""A MAAS region that needs no hardware: for the demonstration, for tests, and for authors of plugins."""
+
+from maas_mcp.simulator.app import create_app
+from maas_mcp.simulator.auth import User
+from maas_mcp.simulator.faults import Fault, RequestRecord
+from maas_mcp.simulator.machines import Disk, SimulatedMachine
+from maas_mcp.simulator.region import Region
+from maas_mcp.simulator.run import run, serving
+from maas_mcp.simulator.statuses import Status
+from maas_mcp.simulator.worlds import demo_region
+
+__all__ = [
+    "Disk",
+    "Fault",
+    "Region",
+    "RequestRecord",
+    "SimulatedMachine",
+    "Status",
+    "User",
+    "create_app",
+    "demo_region",
+    "run",
+    "serving",
+]

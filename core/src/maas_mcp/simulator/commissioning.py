@@ -1,0 +1,146 @@
+"""The stages of commissioning and testing: booting, then one stage for every script of the run."""
+
+from collections.abc import Callable, Iterator
+
+from maas_mcp.simulator.lifecycles import Action, Run, Say, Stage, finish, gives_up, power, starts
+from maas_mcp.simulator.scripts import COMMISSIONING_SCRIPTS, TEST_SCRIPTS, WITH_DEPENDENCIES, ScriptResult, ScriptSet
+from maas_mcp.simulator.statuses import ScriptStatus, Status, after_tests
+
+PENDING, INSTALLING, RUNNING, PASSED, FAILED = (
+    ScriptStatus.PENDING,
+    ScriptStatus.INSTALLING_DEPENDENCIES,
+    ScriptStatus.RUNNING,
+    ScriptStatus.PASSED,
+    ScriptStatus.FAILED,
+)
+
+
+def boot(first: str, operation: str) -> tuple[Stage, ...]:
+    """Into the ephemeral environment; every such boot asks for ``commissioning``, whatever it is for."""
+    fails = gives_up(f"Node operation '{operation}' timed out after 30 minutes.")
+    return (
+        Stage(first, 10, (power("on"),), fails=fails),
+        Stage(
+            "Performing PXE boot",
+            40,
+            (Say("DEBUG", "PXE Request", "commissioning"), Say("INFO", "Performing PXE boot")),
+            fails=fails,
+        ),
+        Stage("Loading ephemeral", 50, (Say("INFO", "Loading ephemeral"),), fails=fails),
+    )
+
+
+def commission_stages(commissioning: ScriptSet, testing: ScriptSet | None) -> tuple[Stage, ...]:
+    """A commissioning run, about four minutes and twenty seconds for each disk that is tested."""
+    stages = [
+        *boot("Commissioning", "Commissioning"),
+        Stage(
+            "Gathering information",
+            5,
+            (Say("INFO", "Gathering information"),),
+            fails=gives_up("Node has not been heard from for the last 30 minutes"),
+        ),
+        *(_script_stage(result) for result in commissioning.results),
+        Stage("Commissioned", 0, ends=(_ends_commissioning(commissioning, testing),)),
+    ]
+    if testing is not None:
+        stages += _test_run(testing, Status.READY)
+    return tuple(stages)
+
+
+def test_stages(testing: ScriptSet, before: Status) -> tuple[Stage, ...]:
+    """A run of tests alone; ``before`` is the status that it was started in."""
+    return (*boot("Testing", "Testing"), *_test_run(testing, after_tests(before)))
+
+
+def _script_stage(result: ScriptResult) -> Stage:
+    through = (PENDING, INSTALLING, RUNNING) if result.name in WITH_DEPENDENCIES else (PENDING, RUNNING)
+    return Stage(
+        result.name,
+        COMMISSIONING_SCRIPTS[result.name],
+        (lambda run: starts(run, result, through),),
+        (_passes(result),),
+        fails=_fails(result),
+        fatal=False,
+    )
+
+
+def _test_run(testing: ScriptSet, leads_to: Status) -> Iterator[Stage]:
+    for result in testing.results:
+        yield _test_stage(result)
+    yield Stage("Tested", 0, ends=(_ends_testing(testing, leads_to),))
+
+
+def _test_stage(result: ScriptResult) -> Stage:
+    """MAAS 3.7 writes no event for a test's step from *Pending* to *Installing dependencies*."""
+    return Stage(
+        result.label,
+        TEST_SCRIPTS[result.name],
+        (Say("INFO", "Running test", result.label), lambda run: starts(run, result, (INSTALLING, RUNNING))),
+        (_passes(result),),
+        fails=_fails(result),
+        fatal=False,
+        alias=result.name,
+        also_late=True,
+    )
+
+
+def _passes(result: ScriptResult) -> Action:
+    def act(run: Run) -> None:
+        result.output += f"{result.name}: nothing to complain of on {run.machine.hostname}\n"
+        finish(run, result, PASSED)
+
+    return act
+
+
+def _fails(result: ScriptResult) -> Callable[[Run, str | None], None]:
+    """A script that ends with exit status 1; its last line of output is the planned reason."""
+
+    def fail(run: Run, reason: str | None) -> None:
+        result.output += f"{result.name} on {run.machine.hostname}\nERROR: {reason or 'check failed'}\n"
+        finish(run, result, FAILED)
+
+    return fail
+
+
+def _ends_commissioning(commissioning: ScriptSet, testing: ScriptSet | None) -> Action:
+    def act(run: Run) -> None:
+        if commissioning.status is not PASSED:
+            if testing is not None:
+                testing.abort()
+            run.say("INFO", "Failed commissioning")
+            run.world.set_status(run.machine, Status.FAILED_COMMISSIONING)
+            run.world.give_back(run.machine)
+            run.over = True
+            return
+        run.machine.known = True
+        if testing is None:
+            _becomes(run, Status.READY)
+        else:
+            run.world.set_status(run.machine, Status.TESTING)
+            run.machine.previous_status = Status.READY
+
+    return act
+
+
+def _ends_testing(testing: ScriptSet, leads_to: Status) -> Action:
+    def act(run: Run) -> None:
+        if testing.status is PASSED:
+            _becomes(run, leads_to)
+            return
+        run.say("INFO", "Failed testing")
+        run.world.set_status(run.machine, Status.FAILED_TESTING)
+        run.machine.power_state = "off"
+
+    return act
+
+
+def _becomes(run: Run, status: Status) -> None:
+    """Only *Ready* has an INFO event of its own, written before the change."""
+    if status is Status.READY:
+        run.say("INFO", "Ready")
+    run.world.set_status(run.machine, status)
+    if status in (Status.READY, Status.NEW):
+        run.world.give_back(run.machine)
+    else:
+        run.machine.power_state = "off"

@@ -1,0 +1,236 @@
+"""The answers for machines: reading, listing with filters, and every operation with the permission it needs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from maas_mcp.simulator import operations, short_operations
+from maas_mcp.simulator.calls import Answer, Call
+from maas_mcp.simulator.machines import SimulatedMachine
+from maas_mcp.simulator.refusals import Refusal, conflict, invalid, not_simulated
+from maas_mcp.simulator.render import machine_json
+from maas_mcp.simulator.statuses import RELEASABLE, Status
+
+if TYPE_CHECKING:
+    from maas_mcp.simulator.region import Region
+
+Handler = Callable[[Call], Answer]
+Test = Callable[[SimulatedMachine, Sequence[str]], bool]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation on one machine. ``keeps`` are the fields whose old values its answer still shows."""
+
+    permission: str
+    act: operations.Operate
+    keeps: tuple[str, ...] = ("power_state",)
+
+    def __call__(self, call: Call) -> Answer:
+        """Carry it out for the caller, and answer with the machine."""
+        machine = call.machine()
+        call.check_may(self.permission, machine)
+        before = machine_json(call.region, machine)
+        self.act(call.region, machine, call.user.username, call.form)
+        call.region.play()
+        after = machine_json(call.region, machine)
+        if machine.status is Status.READY:
+            return Answer(after)
+        return Answer(after | {field: before[field] for field in self.keeps})
+
+
+POST_OPERATIONS: dict[str, Operation] = {
+    "deploy": Operation("edit", operations.deploy),
+    "commission": Operation("admin", operations.commission),
+    "test": Operation("admin", operations.test),
+    "release": Operation("edit", operations.release),
+    "abort": Operation("edit", operations.abort, ("status", "status_name", "power_state")),
+    "rescue_mode": Operation("admin", operations.rescue_mode),
+    "exit_rescue_mode": Operation("admin", operations.exit_rescue_mode),
+    "lock": Operation("lock", short_operations.lock),
+    "unlock": Operation("lock", short_operations.unlock),
+    "mark_broken": Operation("owner", short_operations.mark_broken),
+    "mark_fixed": Operation("admin", short_operations.mark_fixed),
+    "override_failed_testing": Operation("admin", short_operations.override_failed_testing),
+    "power_on": Operation("edit", short_operations.power_on),
+}
+
+
+def read(call: Call) -> Answer:
+    """One machine."""
+    return Answer(machine_json(call.region, call.machine()))
+
+
+def read_node(call: Call) -> Answer:
+    """One machine, found as a node."""
+    return Answer(machine_json(call.region, call.machine("Node")))
+
+
+def power_off(call: Call) -> Answer:
+    """Switch off; ``null`` if MAAS has no way to."""
+    machine = call.machine()
+    manual = machine.power_type == "manual"
+    answer = Operation("edit", short_operations.power_off)(call)
+    return Answer(None) if manual else answer
+
+
+def query_power_state(call: Call) -> Answer:
+    """What the BMC says."""
+    machine = call.machine()
+    return Answer({"state": "unknown" if machine.power_type == "manual" else machine.power_state})
+
+
+def delete(call: Call) -> Answer:
+    """Delete a machine, for superusers only."""
+    machine = call.machine()
+    call.check_may("admin", machine)
+    call.check_may("edit", machine)
+    call.region.delete(machine.system_id)
+    return Answer(text="", status=204, content_type="text/plain")
+
+
+def listing(call: Call) -> Answer:
+    """All machines the user sees that pass all filters; unknown filters are refused, unknown ids just absent."""
+    filters = {name: values for name, values in call.query.items() if name not in ("op", "format")}
+    for name, values in filters.items():
+        _check(call.region, name, values)
+    found = [
+        machine_json(call.region, machine)
+        for machine in call.region.machines.values()
+        if call.sees(machine) and all(FILTERS[name](machine, values) for name, values in filters.items())
+    ]
+    return Answer(found)
+
+
+def allocate(call: Call) -> Answer:
+    """Acquire a machine by constraints."""
+    machine = short_operations.allocate(call.region, call.user.username, call.form)
+    return Answer(machine_json(call.region, machine) | {"constraints_by_type": {}})
+
+
+def release_many(call: Call) -> Answer:
+    """Release machines together: all of them, or none if one cannot be; *Ready* ones are skipped."""
+    asked = list(call.form.get("machines", ()))
+    unknown = [name for name in asked if name not in call.region.machines]
+    if unknown:
+        raise Refusal(400, f"Unknown machine(s): {', '.join(unknown)}.")
+    machines = [call.region.machines[name] for name in asked]
+    forbidden = [m.system_id for m in machines if not call.sees(m) or m.locked]
+    if forbidden:
+        words = "You don't have the required permission to release the following machine(s)"
+        raise Refusal(403, f"{words}: {', '.join(forbidden)}.")
+    stuck = [m for m in machines if m.status not in RELEASABLE | {Status.READY, Status.RELEASING}]
+    if stuck:
+        states = ", ".join(f"{m.system_id} ('{m.status_name}')" for m in stuck)
+        raise conflict(f"Machine(s) cannot be released in their current state: {states}.")
+    released = [m for m in machines if m.status in RELEASABLE]
+    for machine in released:
+        operations.release(call.region, machine, call.user.username, _only_comment(call))
+    return Answer([machine.system_id for machine in released])
+
+
+def missing(what: str) -> Handler:
+    """The handler of something that MAAS has and the simulator has not: 501."""
+
+    def refuse(call: Call) -> Answer:
+        raise not_simulated(f"{what} on {call.path}")
+
+    return refuse
+
+
+def _only_comment(call: Call) -> dict[str, list[str]]:
+    return {name: list(values) for name, values in call.form.items() if name == "comment"}
+
+
+def _among(field: str) -> Test:
+    return lambda machine, values: str(getattr(machine, field)) in values
+
+
+def _has_tags(machine: SimulatedMachine, values: Sequence[str]) -> bool:
+    return set(_split(values)) <= set(machine.tag_names)
+
+
+def _has_architecture(machine: SimulatedMachine, values: Sequence[str]) -> bool:
+    return machine.architecture in values or machine.architecture.partition("/")[0] in values
+
+
+def _split(values: Sequence[str]) -> list[str]:
+    return [part.strip() for value in values for part in value.split(",") if part.strip()]
+
+
+FILTERS: dict[str, Test] = {
+    "id": _among("system_id"),
+    "hostname": _among("hostname"),
+    "owner": _among("owner"),
+    "zone": _among("zone"),
+    "pool": _among("pool"),
+    "power_state": _among("power_state"),
+    "agent_name": _among("agent_name"),
+    "domain": lambda _machine, values: "maas" in values,
+    "status": lambda machine, values: machine.status.name.lower() in [value.lower() for value in values],
+    "tags": _has_tags,
+    "not_tags": lambda machine, values: not set(_split(values)) & set(machine.tag_names),
+    "not_in_zone": lambda machine, values: machine.zone not in values,
+    "not_in_pool": lambda machine, values: machine.pool not in values,
+    "not_id": lambda machine, values: machine.system_id not in values,
+    "arch": _has_architecture,
+    "mac_address": lambda machine, values: f"52:54:00:aa:{machine.number:02x}:01" in values,
+    "cpu_count": lambda machine, values: machine.known and machine.cpu_count >= float(values[-1]),
+    "mem": lambda machine, values: machine.known and machine.memory >= float(values[-1]),
+}
+UNSIMULATED_FILTERS = frozenset(
+    [
+        "simple_status",
+        "not_owner",
+        "not_agent_name",
+        "not_power_state",
+        "not_hostname",
+        "not_domain",
+        "not_arch",
+        "not_mac_address",
+        "fabrics",
+        "not_fabrics",
+        "vlans",
+        "not_vlans",
+        "subnets",
+        "not_subnets",
+        "link_speed",
+        "pod",
+        "not_pod",
+        "pod_type",
+        "deployment_target",
+        "parent",
+        "fabric_classes",
+        "storage",
+        "interfaces",
+        "cpu_speed",
+        "system_id",
+        "not_system_id",
+        "not_status",
+    ],
+)
+
+
+def _check(region: "Region", name: str, values: Sequence[str]) -> None:
+    if name in UNSIMULATED_FILTERS:
+        raise not_simulated(f"filtering machines by {name}")
+    if name not in FILTERS:
+        raise invalid(name, "No such constraint.")
+    if name in ("zone", "pool", "not_in_zone", "not_in_pool"):
+        short_operations.check_names(region, name, list(values))
+    if name in ("tags", "not_tags"):
+        short_operations.check_tags(region, name, _split(values))
+    if name == "status":
+        _check_statuses(values)
+    if name in ("cpu_count", "mem") and not all(value.replace(".", "", 1).isdigit() for value in values):
+        raise invalid(name, f"Invalid {'CPU count' if name == 'cpu_count' else 'memory'}: number required.")
+    for value in values if name == "mac_address" else ():
+        if len(value.split(":")) != len(["a", "b", "c", "d", "e", "f"]):
+            raise invalid(name, f"'{value}' is not a valid MAC address.")
+
+
+def _check_statuses(values: Sequence[str]) -> None:
+    known = {status.name.lower() for status in Status}
+    for value in values:
+        if value.lower() not in known:
+            raise invalid("status", f"'{value}' is not a valid status.")

@@ -1,0 +1,113 @@
+"""A simulated machine: its hardware, its owner, its status and the runs it has been through."""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from maas_mcp.simulator.scripts import SetType
+from maas_mcp.simulator.statuses import Status
+
+if TYPE_CHECKING:
+    from maas_mcp.simulator.lifecycles import Run
+
+GIGABYTE = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A physical disk; ``size`` is in bytes."""
+
+    name: str
+    size: int
+    tags: tuple[str, ...] = ("ssd",)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to go wrong: the stage at which the next operation that has it fails or hangs."""
+
+    stage: str
+    hangs: bool = False
+    reason: str | None = None
+
+
+@dataclass
+class SimulatedMachine:
+    """One machine. ``memory`` is in MiB; ``number`` is unique and gives it its addresses and object ids.
+
+    A machine that was never commissioned has hardware, but shows none of it (``known`` is false).
+    """
+
+    system_id: str
+    hostname: str
+    number: int
+    status: Status = Status.NEW
+    architecture: str = "amd64/generic"
+    cpu_count: int = 8
+    memory: int = 16384
+    disks: tuple[Disk, ...] = (Disk("sda", 480 * GIGABYTE),)
+    tag_names: tuple[str, ...] = ()
+    zone: str = "default"
+    pool: str = "default"
+    description: str = ""
+    power_type: str = "ipmi"
+    power_state: str = "off"
+    owner: str | None = None
+    agent_name: str = ""
+    locked: bool = False
+    netboot: bool = True
+    known: bool = True
+    osystem: str = ""
+    distro_series: str = ""
+    hwe_kernel: str | None = None
+    ephemeral_deploy: bool = False
+    enable_hw_sync: bool = False
+    error_description: str = ""
+    status_message: str | None = None
+    status_action: str | None = ""
+    previous_status: Status = Status.NEW
+    plans: list[Plan] = field(default_factory=list)
+    current: dict[SetType, int] = field(default_factory=dict)
+    run: "Run | None" = None
+
+    @property
+    def status_name(self) -> str:
+        """The display name of the status, such as ``Failed deployment``."""
+        return self.status.display
+
+    @property
+    def storage(self) -> float:
+        """The size of all disks in MB, as MAAS counts it."""
+        return sum(disk.size for disk in self.disks) / 10**6 if self.known else 0.0
+
+    @property
+    def installed(self) -> bool:
+        """Whether an operating system is on it or on its way: such a machine has an address of its own."""
+        return bool(self.osystem)
+
+    @property
+    def ip_address(self) -> str:
+        """Its assigned address while it is deployed or deploying, else the one it was discovered with."""
+        return f"10.10.0.{(200 if self.installed else 100) + self.number}"
+
+    @property
+    def pace(self) -> float:
+        """How slow this machine is: a fixed factor between 0.9 and 1.1 for the length of every stage."""
+        digest = hashlib.sha256(self.system_id.encode()).digest()
+        return 0.9 + 0.2 * digest[0] / 255
+
+    def plan_for(self, stages: frozenset[str]) -> Plan | None:
+        """Take the first plan that concerns one of these stages; plans for other operations stay."""
+        for plan in self.plans:
+            if plan.stage in stages:
+                self.plans.remove(plan)
+                return plan
+        return None
+
+    def clear_installation(self) -> None:
+        """Forget the operating system, as a release does."""
+        self.osystem = self.distro_series = ""
+        self.hwe_kernel = None
+        self.ephemeral_deploy = False
+        self.enable_hw_sync = False
+        self.netboot = True

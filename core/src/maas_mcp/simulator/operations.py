@@ -1,0 +1,221 @@
+"""What the operations that take time do at once: checking, the user's events, the new status, and starting the run."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from maas_mcp.simulator.commissioning import commission_stages, test_stages
+from maas_mcp.simulator.deploying import TO_DISK, TO_MEMORY
+from maas_mcp.simulator.forms import Form, check_commissioning_scripts, flag, image, kernel, last, tests, ticked
+from maas_mcp.simulator.lifecycles import BMC_FAILURE, Run
+from maas_mcp.simulator.machines import SimulatedMachine
+from maas_mcp.simulator.refusals import Refusal, conflict, invalid
+from maas_mcp.simulator.releasing import ENTER_RESCUE, ERASE, EXIT_RESCUE, RELEASE, RELEASE_SWITCHED_OFF
+from maas_mcp.simulator.scripts import COMMISSIONING_SCRIPTS, DISK_TESTS, INSTALL_LOG, ScriptSet, SetType
+from maas_mcp.simulator.statuses import (
+    COMMISSIONABLE,
+    DEPLOYABLE,
+    RELEASABLE,
+    RESCUABLE,
+    RESCUE_LEAVABLE,
+    TESTABLE,
+    Status,
+)
+
+if TYPE_CHECKING:
+    from maas_mcp.simulator.region import Region
+
+Operate = Callable[["Region", SimulatedMachine, str, Form], None]
+"""An operation on a machine by a user (their name): it has acted when it returns, or raises a ``Refusal``."""
+
+_ABORTS = {
+    Status.DEPLOYING: ("User aborting deployment", "Aborted deployment"),
+    Status.COMMISSIONING: ("User aborting node commissioning", "Aborted commissioning"),
+    Status.TESTING: ("User aborting node testing", "Aborted testing"),
+    Status.DISK_ERASING: ("User aborting disk erase", "Aborted disk erasing"),
+}
+
+
+def acquire(region: "Region", machine: SimulatedMachine, username: str, comment: str = "") -> None:
+    """Make a *Ready* machine the user's own: *Allocated*."""
+    region.said_by(machine, username, "User acquiring node", comment)
+    machine.owner = username
+    region.set_status(machine, Status.ALLOCATED)
+
+
+def deploy(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
+    """Deploy, acquiring the machine first if it is *Ready*. A BMC that fails is only noticed after the answer."""
+    if machine.status not in DEPLOYABLE:
+        raise conflict(f"Can't deploy a machine that is in the '{machine.status_name}' state")
+    chosen = image(form)
+    boots = kernel(form, chosen, machine.architecture)
+    in_memory, syncs = flag(form, "ephemeral_deploy"), flag(form, "enable_hw_sync")
+    if machine.status is Status.READY:
+        acquire(region, machine, username)
+    machine.agent_name = last(form, "agent_name") or machine.agent_name
+    machine.osystem, _, machine.distro_series = chosen.partition("/")
+    machine.hwe_kernel, machine.ephemeral_deploy, machine.enable_hw_sync = boots, in_memory, syncs
+    machine.netboot, machine.status_action = True, ""
+    region.said_by(machine, username, "User starting deployment", last(form, "comment"))
+    if not in_memory:
+        region.new_set(machine, SetType.INSTALLATION, [region.new_result(machine, INSTALL_LOG)])
+    region.set_status(machine, Status.DEPLOYING)
+    region.say(machine, "INFO", "Deploying")
+    region.begin(machine, TO_MEMORY if in_memory else TO_DISK)
+
+
+def commission(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
+    """Commission and test; the machine is the caller's while that lasts."""
+    if machine.status not in COMMISSIONABLE:
+        raise invalid("__all__", "Commission is not available because of the current state of the node.")
+    wanted = tests(form)
+    check_commissioning_scripts(form)
+    before, machine.previous_status = machine.status, machine.status
+    region.said_by(machine, username, "User starting node commissioning")
+    region.say(machine, "INFO", "Commissioning")
+    results = [region.new_result(machine, name) for name in COMMISSIONING_SCRIPTS]
+    scripts = region.new_set(machine, SetType.COMMISSIONING, results)
+    testing = _new_tests(region, machine, wanted) if wanted else None
+    machine.owner = username
+    region.set_status(machine, Status.COMMISSIONING)
+    run = region.begin(machine, commission_stages(scripts, testing))
+    _check_bmc(region, run, username, before)
+
+
+def test(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
+    """Run tests alone; a deployed machine is taken out of its system for it."""
+    if machine.status not in TESTABLE:
+        raise invalid("__all__", "Test is not available because of the current state of the node.")
+    wanted = tests(form)
+    before, machine.previous_status = machine.status, machine.status
+    region.said_by(machine, username, "User starting node testing")
+    region.say(machine, "INFO", "Testing")
+    machine.owner = machine.owner or username
+    testing = _new_tests(region, machine, wanted)
+    region.set_status(machine, Status.TESTING)
+    run = region.begin(machine, test_stages(testing, before))
+    _check_bmc(region, run, username, before)
+
+
+def release(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
+    """Release, erasing first if asked; *Ready* and *Releasing* machines are left as they are."""
+    if machine.status in (Status.READY, Status.RELEASING):
+        return
+    if machine.status not in RELEASABLE:
+        raise conflict(f"Machine cannot be released in its current state ('{machine.status_name}').")
+    if any(ticked(form, name) for name in ("erase", "secure_erase", "quick_erase")):
+        _erase(region, machine, username, form)
+        return
+    region.said_by(machine, username, "User releasing node", last(form, "comment"))
+    region.set_status(machine, Status.RELEASING)
+    region.say(machine, "INFO", "Releasing")
+    machine.clear_installation()
+    machine.status_action = ""
+    region.begin(machine, RELEASE if machine.power_state == "on" else RELEASE_SWITCHED_OFF)
+
+
+def abort(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
+    """Stop what the machine is doing and switch it off; it may send one more event a second later."""
+    if machine.status not in _ABORTS:
+        state = f"node {machine.system_id} is in state {machine.status_name}."
+        raise conflict(f"Cannot abort in current state: {state}")
+    by_user, aborted = _ABORTS[machine.status]
+    region.said_by(machine, username, by_user, last(form, "comment"))
+    region.say(machine, "INFO", aborted)
+    run, machine.run = machine.run, None
+    for kind in (SetType.COMMISSIONING, SetType.TESTING, SetType.INSTALLATION):
+        scripts = region.current_set(machine, kind)
+        if scripts is not None:
+            scripts.abort()
+    machine.power_state = "off"
+    _abort_into(region, machine)
+    if run is not None:
+        region.schedule.after(1.0, lambda: _talk_on(run))
+
+
+def rescue_mode(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
+    """Boot into rescue mode."""
+    before = machine.status
+    if before not in RESCUABLE:
+        raise conflict(f"Invalid transition: {before.display} -> Entering rescue mode.")
+    machine.previous_status = before
+    region.said_by(machine, username, "User starting rescue mode", last(form, "comment"))
+    machine.owner = machine.owner or username
+    region.set_status(machine, Status.ENTERING_RESCUE_MODE)
+    region.say(machine, "INFO", "Entering rescue mode")
+    run = region.begin(machine, ENTER_RESCUE)
+    _check_bmc(region, run, username, before)
+
+
+def exit_rescue_mode(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
+    """Leave rescue mode for the status before it."""
+    if machine.status not in RESCUE_LEAVABLE:
+        raise conflict(f"Invalid transition: {machine.status_name} -> Exiting rescue mode.")
+    region.said_by(machine, username, "User stopping rescue mode", last(form, "comment"))
+    region.set_status(machine, Status.EXITING_RESCUE_MODE)
+    region.begin(machine, EXIT_RESCUE)
+
+
+def _new_tests(region: "Region", machine: SimulatedMachine, names: list[str]) -> ScriptSet:
+    results = [
+        region.new_result(machine, name, disk)
+        for name in names
+        for disk in ([disk.name for disk in machine.disks] if name.startswith(DISK_TESTS) else [None])
+    ]
+    for result in results:
+        if result.disk:
+            value = {"name": result.disk, "id_path": f"/dev/{result.disk}"}
+            result.parameters = {"storage": {"type": "storage", "value": value}}
+    return region.new_set(machine, SetType.TESTING, results)
+
+
+def _erase(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
+    """MAAS 3.7 writes no INFO event here, and leaves the result of ``wipe-disks`` *Pending* for good."""
+    before, machine.previous_status = machine.status, machine.status
+    region.said_by(machine, username, "User erasing disk", last(form, "comment"))
+    wipe = region.new_result(machine, "wipe-disks")
+    wipe.parameters = {
+        name: {"type": "boolean", "value": ticked(form, name), "argument_format": f"--{name.replace('_', '-')}"}
+        for name in ("quick_erase", "secure_erase")
+    }
+    region.new_set(machine, SetType.RELEASE, [wipe])
+    region.set_status(machine, Status.DISK_ERASING)
+    run = region.begin(machine, ERASE)
+    _check_bmc(region, run, username, before)
+
+
+def _abort_into(region: "Region", machine: SimulatedMachine) -> None:
+    match machine.status:
+        case Status.DEPLOYING:
+            region.set_status(machine, Status.ALLOCATED)
+        case Status.DISK_ERASING:
+            region.set_status(machine, Status.FAILED_DISK_ERASING)
+        case Status.COMMISSIONING:
+            region.set_status(machine, Status.NEW)
+            region.give_back(machine)
+        case _:
+            region.set_status(machine, machine.previous_status)
+            if machine.status in (Status.READY, Status.NEW):
+                region.give_back(machine)
+
+
+def _talk_on(run: Run) -> None:
+    """The machine's last event reaches MAAS after the abort, unless something new has begun."""
+    if run.machine.run is None:
+        for say in run.last_words():
+            say(run)
+
+
+def _check_bmc(region: "Region", run: Run, username: str, before: Status) -> None:
+    """A BMC that was planned to fail makes the request fail (500), and the machine goes back where it was."""
+    plan, machine = run.plan, run.machine
+    if plan is None or plan.hangs or run.stage is None or plan.stage != run.stage.name:
+        return
+    machine.run = None
+    machine.power_state = "off"
+    machine.error_description = plan.reason or BMC_FAILURE
+    doing = machine.status_name.upper()
+    text = f"Aborting {doing} and reverting to {before.display.upper()}. Unable to power control the node."
+    description = f"({username}) - {text} Please check power credentials."
+    region.say(machine, "WARNING", "Failed to query node's BMC", description, username)
+    region.set_status(machine, before)
+    raise Refusal(500, plan.reason or BMC_FAILURE)

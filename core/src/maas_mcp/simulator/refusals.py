@@ -1,0 +1,61 @@
+"""The answers with which MAAS refuses a request: a status and a body, to the letter."""
+
+import json
+from collections.abc import Mapping
+
+TEXT = "text/plain; charset=utf-8"
+PLAIN = "text/plain"
+HTML = "text/html; charset=utf-8"
+JSON_TYPE = "application/json; charset=utf-8"
+
+
+class Refusal(Exception):  # noqa: N818 - an answer of MAAS, not an error of the simulator
+    """A request that MAAS refuses; raised by what handles it, turned into an answer by the application."""
+
+    def __init__(
+        self,
+        status: int,
+        body: str = "",
+        content_type: str = TEXT,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(f"{status} {body}")
+        self.status = status
+        self.body = body
+        self.content_type = content_type
+        self.headers = dict(headers or {})
+
+
+def conflict(body: str) -> Refusal:
+    """409 in plain text: the machine's state does not allow it."""
+    return Refusal(409, body)
+
+
+def invalid(field: str, *messages: str) -> Refusal:
+    """400 with the messages of one field, as a form answers; ``__all__`` is the whole form."""
+    return Refusal(400, json.dumps({field: list(messages)}), JSON_TYPE)
+
+
+def forbidden() -> Refusal:
+    """403, always with an empty body: not yours, locked, or for admins only."""
+    return Refusal(403)
+
+
+def not_found(kind: str) -> Refusal:
+    """404 for an object; unknown paths are answered by ``no_such_endpoint``."""
+    return Refusal(404, f"No {kind} matches the given query.", PLAIN)
+
+
+def no_such_endpoint(path: str) -> Refusal:
+    """404 for a path, also for one that lacks its trailing slash."""
+    return Refusal(404, f"Unknown API endpoint: {path}.")
+
+
+def unrecognised(method: str, op: str | None) -> Refusal:
+    """400 for an operation that does not exist for this method, or not without credentials."""
+    return Refusal(400, f"Unrecognised signature: method={method} op={op}")
+
+
+def not_simulated(what: str) -> Refusal:
+    """501: MAAS can do this, the simulator cannot; it never makes up a success."""
+    return Refusal(501, f"The simulator does not do this: {what}.")

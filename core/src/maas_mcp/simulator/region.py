@@ -1,0 +1,251 @@
+"""The region: machines, users, events, script sets and the schedule, and what tests may do to them from outside."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import count
+
+from maas_mcp.simulator import operations
+from maas_mcp.simulator.auth import Authenticator, User
+from maas_mcp.simulator.commissioning import commission_stages, test_stages
+from maas_mcp.simulator.deploying import TO_DISK, TO_MEMORY
+from maas_mcp.simulator.events import Event, EventLog
+from maas_mcp.simulator.faults import Fault, Hold, RequestRecord
+from maas_mcp.simulator.lifecycles import Run, Stage
+from maas_mcp.simulator.machines import Plan, SimulatedMachine
+from maas_mcp.simulator.releasing import ENTER_RESCUE, ERASE, EXIT_RESCUE, RELEASE
+from maas_mcp.simulator.schedule import Schedule
+from maas_mcp.simulator.scripts import COMMISSIONING_SCRIPTS, TEST_SCRIPTS, ScriptResult, ScriptSet, SetType
+from maas_mcp.simulator.statuses import ScriptStatus, Status
+
+
+class Region:
+    """A MAAS region in one process, without hardware, tasks or threads of its own.
+
+    Args:
+        users: Who may use it; the first superuser is whose key ``api_key`` is.
+        speed: Simulated seconds for each second of ``clock``.
+        clock: Real seconds, from any start; a test may give one that it moves by hand.
+        epoch: The simulated date at the start, in epoch seconds; now, if left out.
+    """
+
+    def __init__(
+        self,
+        users: Iterable[User],
+        *,
+        speed: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+        epoch: float | None = None,
+    ) -> None:
+        self.users = {user.username: user for user in users}
+        self.authenticator = Authenticator(self.users)
+        self.schedule = Schedule(clock, speed, epoch)
+        self.machines: dict[str, SimulatedMachine] = {}
+        self.zones = {"default": "", "az1": "Zone one", "az2": "Zone two"}
+        self.pools = {"default": "Default pool", "compute": "Compute pool", "storage": "Storage pool"}
+        self.tags = {"gpu": "has a GPU", "ssd": "", "kvm-capable": "VT-x", "virtual": ""}
+        """Names with their descriptions or comments; a list filter accepts no others."""
+        self.log = EventLog()
+        self.sets: dict[int, ScriptSet] = {}
+        self.faults: list[Fault] = []
+        self.holds: dict[str, Hold] = {}
+        self.requests: list[RequestRecord] = []
+        self.lock = threading.RLock()
+        """Held while the region acts, because a server may run in one thread and a test in another."""
+        self._set_ids = count(1)
+        self._result_ids = count(1)
+
+    @property
+    def api_key(self) -> str:
+        """The API key of the first superuser: ``consumer:token:secret``."""
+        return next(user.api_key for user in self.users.values() if user.is_superuser)
+
+    def api_key_of(self, username: str) -> str:
+        """The API key of a user; ``KeyError`` if there is no such user."""
+        return self.users[username].api_key
+
+    def machine(self, name: str) -> SimulatedMachine:
+        """The machine with this hostname or system id, as it is now; ``KeyError`` if there is none."""
+        self.play()
+        for machine in self.machines.values():
+            if name in (machine.hostname, machine.system_id):
+                return machine
+        known = ", ".join(machine.hostname for machine in self.machines.values())
+        raise KeyError(f"no machine is called {name!r}; there are {known}")
+
+    def play(self) -> None:
+        """Let everything happen that is due by now."""
+        with self.lock:
+            self.schedule.play()
+
+    # What tests do to it
+
+    def plan(
+        self,
+        name: str,
+        *,
+        fail: str | None = None,
+        hang: str | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Let the next operation of a machine that has this stage fail there, or never get past it.
+
+        Stages are called by the event that opens them (``Installing OS``), scripts by their name, and the stage
+        before the machine is on by the operation's status: ``fail="Deploying"`` is a BMC that fails after the 200,
+        ``fail="Commissioning"`` one that makes the request itself fail. ``reason`` takes the place of MAAS's own
+        words in events, ``error_description`` and logs.
+        """
+        stage = fail or hang
+        if stage is None or (fail and hang):
+            raise ValueError("plan() wants one of fail= and hang=, with the name of a stage or script")
+        if stage not in PLANNABLE:
+            raise ValueError(f"no operation has a stage {stage!r}; there are: {', '.join(sorted(PLANNABLE))}")
+        self.machine(name).plans.append(Plan(stage, hangs=hang is not None, reason=reason))
+
+    def hold(self, *, op: str, before: float = 0.0, after: float = 0.0) -> None:
+        """Hold requests of this op for real seconds; ``events`` and ``machines`` are the reads; zeros end it."""
+        self.holds[op] = Hold(before, after)
+
+    def deploy(self, name: str, username: str, **form: str) -> None:
+        """Another person deploys a machine; ``form`` has the parameters of ``op=deploy``."""
+        self._from_outside(operations.deploy, name, username, **form)
+
+    def abort(self, name: str, username: str, comment: str = "") -> None:
+        """Another person aborts what the machine is doing."""
+        self._from_outside(operations.abort, name, username, comment=comment)
+
+    def release(self, name: str, username: str, **form: str) -> None:
+        """Another person releases a machine; ``form`` has the parameters of ``op=release``."""
+        self._from_outside(operations.release, name, username, **form)
+
+    def change_owner(self, name: str, username: str) -> None:
+        """Another person takes a machine over: it is released, at once, and acquired by them."""
+        with self.lock:
+            machine = self.machine(name)
+            if machine.owner is not None:
+                machine.power_state = "off"
+                operations.release(self, machine, username, {})
+                self.play()
+            if machine.status is not Status.READY:
+                raise ValueError(f"a machine that is {machine.status_name} cannot be taken over")
+            operations.acquire(self, machine, username)
+
+    def delete(self, name: str) -> None:
+        """Another person deletes a machine: every answer about it is a 404 from now on."""
+        with self.lock:
+            machine = self.machine(name)
+            machine.run = None
+            del self.machines[machine.system_id]
+
+    # What happens in it
+
+    def say(
+        self,
+        machine: SimulatedMachine,
+        level: str,
+        event_type: str,
+        description: str = "",
+        username: str = "unknown",
+    ) -> None:
+        """Write an event now; one of INFO or more becomes the machine's ``status_message``."""
+        event = Event(
+            id=self.log.next_id,
+            system_id=machine.system_id,
+            hostname=machine.hostname,
+            username=username,
+            level=level,
+            created=self.now(),
+            type=event_type,
+            description=description,
+        )
+        self.log.append(event)
+        if level not in ("DEBUG", "AUDIT"):
+            machine.status_message = event.message
+
+    def said_by(
+        self,
+        machine: SimulatedMachine,
+        username: str,
+        event_type: str,
+        comment: str = "",
+    ) -> None:
+        """Write the DEBUG event that tells which user asked for something."""
+        self.say(machine, "DEBUG", event_type, f"({username})" + (f" - {comment}" if comment else ""), username)
+
+    def set_status(self, machine: SimulatedMachine, status: Status) -> None:
+        """Change a machine's status, with its DEBUG event; *Allocated* says to whom."""
+        before, machine.status = machine.status, status
+        whom = f" (to {machine.owner})" if status is Status.ALLOCATED else ""
+        self.say(machine, "DEBUG", "Node changed status", f"From '{before.display}' to '{status.display}'{whom}")
+
+    def now(self) -> float:
+        """The simulated time, in epoch seconds."""
+        return self.schedule.now
+
+    def begin(self, machine: SimulatedMachine, stages: Sequence[Stage]) -> Run:
+        """Start a run through these stages; it replaces the one that the machine is in."""
+        run = Run(self, machine, stages)
+        machine.run = run
+        self._step(run)
+        return run
+
+    def new_set(self, machine: SimulatedMachine, kind: SetType, results: Iterable[ScriptResult]) -> ScriptSet:
+        """Store a new script set and make it the machine's current one of its kind."""
+        scripts = ScriptSet(next(self._set_ids), machine.system_id, kind, list(results))
+        self.sets[scripts.id] = scripts
+        machine.current[kind] = scripts.id
+        return scripts
+
+    def new_result(self, machine: SimulatedMachine, name: str, disk: str | None = None) -> ScriptResult:
+        """A pending result; its estimate is what the script takes on this machine, or what it took last time."""
+        usual = COMMISSIONING_SCRIPTS.get(name) or TEST_SCRIPTS.get(name)
+        estimate = usual * machine.pace if usual else self._last_runtime(machine, name)
+        return ScriptResult(next(self._result_ids), name, self.now(), disk=disk, estimate=estimate)
+
+    def current_set(self, machine: SimulatedMachine, kind: SetType) -> ScriptSet | None:
+        """The script set of the machine's latest run of this kind."""
+        return self.sets.get(machine.current.get(kind, 0))
+
+    def sets_of(self, machine: SimulatedMachine) -> list[ScriptSet]:
+        """All runs of a machine, newest first."""
+        return [scripts for scripts in reversed(self.sets.values()) if scripts.system_id == machine.system_id]
+
+    def give_back(self, machine: SimulatedMachine) -> None:
+        """Nobody's, switched off, and nothing installed."""
+        machine.owner = None
+        machine.agent_name = ""
+        machine.locked = False
+        machine.power_state = "off"
+        machine.clear_installation()
+
+    def _step(self, run: Run) -> None:
+        if run.machine.run is run:
+            seconds = run.advance()
+            if seconds is not None:
+                self.schedule.after(seconds, partial(self._step, run))
+
+    def _last_runtime(self, machine: SimulatedMachine, name: str) -> float | None:
+        for scripts in self.sets_of(machine):
+            for result in scripts.results:
+                passed = result.name == name and result.status is ScriptStatus.PASSED
+                if passed and result.started is not None and result.ended is not None:
+                    return result.ended - result.started
+        return None
+
+    def _from_outside(self, operate: operations.Operate, name: str, username: str, **form: str) -> None:
+        with self.lock:
+            operate(self, self.machine(name), username, {key: [value] for key, value in form.items() if value})
+            self.play()
+
+
+def _stage_names() -> frozenset[str]:
+    """Every stage and script that can be planned to fail or hang."""
+    nothing = ScriptSet(0, "", SetType.TESTING, [])
+    fixed = (TO_DISK, TO_MEMORY, ERASE, RELEASE, ENTER_RESCUE, EXIT_RESCUE, test_stages(nothing, Status.READY))
+    runs = (*fixed, commission_stages(nothing, None))
+    lasting = {stage.name for stages in runs for stage in stages if stage.seconds > 0}
+    return frozenset(lasting | set(COMMISSIONING_SCRIPTS) | set(TEST_SCRIPTS))
+
+
+PLANNABLE = _stage_names()

@@ -1,0 +1,209 @@
+"""The answers that are not about one machine's operations: events, script results, configuration, collections."""
+
+from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import parse_qsl, urlencode
+
+from maas_mcp.simulator.calls import Answer, Call
+from maas_mcp.simulator.events import LEVELS, Event
+from maas_mcp.simulator.forms import DEFAULT_IMAGE, IMAGES, last
+from maas_mcp.simulator.refusals import Refusal, forbidden, not_found, not_simulated
+from maas_mcp.simulator.render import API, pool_json, subnet_json, tag_json, zone_json
+from maas_mcp.simulator.scripts import ScriptSet, SetType
+
+CAPABILITIES = [
+    "networks-management",
+    "static-ipaddresses",
+    "ipv6-deployment-ubuntu",
+    "devices-management",
+    "storage-deployment-ubuntu",
+    "network-deployment-ubuntu",
+    "bridging-interface-ubuntu",
+    "bridging-automatic-ubuntu",
+    "authenticate-api",
+]
+VERSION = {"capabilities": CAPABILITIES, "version": "3.7.3", "subversion": ""}
+
+CONFIG: Mapping[str, object] = {
+    "maas_name": "simulator",
+    "node_timeout": 30,
+    "default_osystem": DEFAULT_IMAGE.partition("/")[0],
+    "default_distro_series": DEFAULT_IMAGE.partition("/")[2],
+    "commissioning_distro_series": "noble",
+    "default_min_hwe_kernel": "",
+    "enable_disk_erasing_on_release": False,
+    "kernel_opts": None,
+    "ntp_servers": None,
+    "upstream_dns": None,
+}
+"""The settings that ``get_config`` knows here; MAAS has more."""
+
+MOST_EVENTS, USUAL_EVENTS = 1000, 100
+
+
+def whoami(call: Call) -> Answer:
+    """The user whose credentials these are."""
+    return Answer(call.user.as_json())
+
+
+def users(call: Call) -> Answer:
+    """All users."""
+    return Answer([user.as_json() for user in call.region.users.values()])
+
+
+def get_config(call: Call) -> Answer:
+    """One setting, as a bare JSON value."""
+    name = last(call.query, "name")
+    if name not in CONFIG:
+        message = f"{name} is not a valid config setting (valid settings are: {', '.join(CONFIG)})."
+        return Answer({name: [message]}, status=400, content_type="application/json")
+    return Answer(CONFIG[name], content_type="application/json")
+
+
+def events(call: Call) -> Answer:
+    """Events of the machines that the user sees, newest first."""
+    limit = _limit(last(call.query, "limit"))
+    after, before = _cursor(call, "after"), _cursor(call, "before")
+    if after is not None and before is not None:
+        raise Refusal(400, "There is undetermined behaviour when both 'after' and 'before' are specified.")
+    found = call.region.log.query(_wanted(call), limit=limit, after=after, before=before)
+    oldest = found[-1].id if found else None if after is None else after + 1
+    newest = found[0].id if found else None
+    return Answer(
+        {
+            "count": len(found),
+            "events": [event.as_json() for event in found],
+            "next_uri": _uri(call, "after", newest),
+            "prev_uri": None if oldest is None else _uri(call, "before", oldest),
+        },
+    )
+
+
+def _uri(call: Call, name: str, value: int | None) -> str:
+    kept = [(key, text) for key, text in parse_qsl(call.raw_query) if key not in ("after", "before", "op")]
+    cursor = [] if value is None else [(name, str(value))]
+    return f"{API}/events/?{urlencode([('op', 'query'), *kept, *cursor])}"
+
+
+def _limit(text: str) -> int:
+    if not text:
+        return USUAL_EVENTS
+    if not text.isdigit():
+        raise Refusal(400, "Invalid limit: Please enter an integer value")
+    if int(text) > MOST_EVENTS:
+        raise Refusal(400, f"Requested number of events {int(text)} is greater than limit: {MOST_EVENTS}")
+    return int(text)
+
+
+def _cursor(call: Call, name: str) -> int | None:
+    text = last(call.query, name)
+    if text and not text.isdigit():
+        raise Refusal(400, f"Invalid {name}: Please enter an integer value")
+    return int(text) if text else None
+
+
+def _wanted(call: Call) -> Callable[[Event], bool]:
+    """MAAS's ``owner`` is the user an event names, matched as the whole of ``username``."""
+    level = last(call.query, "level") or "INFO"
+    if level not in LEVELS:
+        raise Refusal(400, f"Unrecognised log level: {level}")
+    least = LEVELS[level]
+    ids = frozenset(machine.system_id for machine in call.region.machines.values() if _chosen(call, machine.system_id))
+    levels = frozenset(name for name, rank in LEVELS.items() if rank >= least)
+    owners = frozenset(call.query.get("owner", ()))
+    return lambda event: event.system_id in ids and event.level in levels and (not owners or event.username in owners)
+
+
+def _chosen(call: Call, system_id: str) -> bool:
+    machine = call.region.machines[system_id]
+    fields = {"id": system_id, "hostname": machine.hostname, "zone": machine.zone, "pool": machine.pool}
+    fields |= {"agent_name": machine.agent_name, "domain": "maas"}
+    fields |= {"mac_address": f"52:54:00:aa:{machine.number:02x}:01"}
+    return call.sees(machine) and all(value in call.query[name] for name, value in fields.items() if name in call.query)
+
+
+def results(call: Call) -> Answer:
+    """All runs of a machine, of one ``type`` if asked."""
+    machine = call.machine("Node")
+    asked: Sequence[str] = [name for value in call.query.get("type", ()) for name in value.split(",") if name]
+    by_name = {kind.name.lower(): kind for kind in SetType} | {str(int(kind)): kind for kind in SetType}
+    if any(name not in by_name for name in asked):
+        raise Refusal(400, "Invalid result type name")
+    kinds = {by_name[name] for name in asked} or set(SetType)
+    return Answer([_shown(call, scripts) for scripts in call.region.sets_of(machine) if scripts.type in kinds])
+
+
+def result(call: Call) -> Answer:
+    """One run: by number, or the current one of its kind."""
+    machine = call.machine("Node")
+    name = call.parts[1]
+    current, _, kind = name.partition("-")
+    if current == "current" and kind in ("commissioning", "testing", "installation"):
+        scripts = call.region.current_set(machine, SetType[kind.upper()])
+        if scripts is None:
+            raise Refusal(400, f"No current {kind} script set exists for this node.")
+        return Answer(_shown(call, scripts))
+    scripts = call.region.sets.get(int(name)) if name.isdigit() else None
+    if scripts is None or scripts.system_id != machine.system_id:
+        raise not_found("ScriptSet")
+    return Answer(_shown(call, scripts))
+
+
+def _shown(call: Call, scripts: ScriptSet) -> dict[str, object]:
+    """MAAS 3.7: any value of ``include_output`` includes it, also ``0``."""
+    shown = scripts.as_json(include_output="include_output" in call.query)
+    names = {name for value in call.query.get("filters", ()) for name in value.split(",") if name}
+    if names:
+        kept = [r.as_json(include_output="include_output" in call.query) for r in scripts.results if r.name in names]
+        shown["results"] = kept
+    return shown
+
+
+def zones(call: Call) -> Answer:
+    """All zones."""
+    return Answer([zone_json(call.region, name) for name in call.region.zones])
+
+
+def pools(call: Call) -> Answer:
+    """All resource pools."""
+    return Answer([pool_json(call.region, name) for name in call.region.pools])
+
+
+def tags(call: Call) -> Answer:
+    """All tags."""
+    if call.method != "GET":
+        if not call.user.is_superuser:
+            raise forbidden()
+        raise not_simulated("making tags")
+    return Answer([tag_json(call.region, name) for name in call.region.tags])
+
+
+def subnets(call: Call) -> Answer:
+    """All subnets: there is one."""
+    del call
+    return Answer([subnet_json()])
+
+
+def boot_resources(call: Call) -> Answer:
+    """The images that can be deployed."""
+    del call
+    return Answer(
+        [
+            {
+                "id": number,
+                "type": "Uploaded" if name.startswith("custom/") else "Synced",
+                "name": name,
+                "architecture": "amd64/generic",
+                "resource_uri": f"{API}/boot-resources/{number}/",
+                "last_deployed": None,
+                "title": name.partition("/")[2],
+                "subarches": "generic",
+            }
+            for number, name in enumerate(IMAGES, 1)
+        ],
+    )
+
+
+def is_importing(call: Call) -> Answer:
+    """Whether images are being imported: never."""
+    del call
+    return Answer(value=False)

@@ -1,0 +1,319 @@
+"""A machine as JSON: the 81 keys that MAAS 3.7 answers, in lists and single reads alike."""
+
+import uuid
+from typing import TYPE_CHECKING
+
+from maas_mcp.simulator.machines import Disk, SimulatedMachine
+from maas_mcp.simulator.scripts import JSON, SetType, overall
+from maas_mcp.simulator.statuses import ScriptStatus
+
+if TYPE_CHECKING:
+    from maas_mcp.simulator.region import Region
+
+API = "/MAAS/api/2.0"
+HARDWARE = [
+    "system_vendor",
+    "system_product",
+    "system_family",
+    "system_version",
+    "system_sku",
+    "system_serial",
+    "cpu_model",
+    "mainboard_vendor",
+    "mainboard_product",
+    "mainboard_serial",
+    "mainboard_version",
+    "mainboard_firmware_vendor",
+    "mainboard_firmware_date",
+    "mainboard_firmware_version",
+    "chassis_vendor",
+    "chassis_type",
+    "chassis_serial",
+    "chassis_version",
+]
+TEST_KINDS = ("cpu", "memory", "network", "interface", "other")
+"""Kinds of tests that are never run by default: always *Unknown* here."""
+
+
+def machine_json(region: "Region", machine: SimulatedMachine) -> JSON:
+    """The whole machine."""
+    boot_interface = _interface(machine)
+    disks = [_disk(machine, index) for index in range(len(machine.disks))] if machine.known else []
+    return {
+        **_identity(region, machine),
+        **_state(machine),
+        **_scripts(region, machine),
+        **_hardware(machine),
+        **_never_set(),
+        "boot_interface": boot_interface,
+        "interface_set": [boot_interface],
+        "boot_disk": disks[0] if disks else None,
+        "blockdevice_set": disks,
+        "physicalblockdevice_set": disks,
+    }
+
+
+def zone_json(region: "Region", name: str) -> JSON:
+    """An availability zone; ids count from 1 in the order they were made."""
+    number = list(region.zones).index(name) + 1
+    return {
+        "name": name,
+        "description": region.zones[name],
+        "id": number,
+        "resource_uri": f"{API}/zones/{name}/",
+    }
+
+
+def pool_json(region: "Region", name: str) -> JSON:
+    """A resource pool; the default pool's id is 0."""
+    number = list(region.pools).index(name)
+    return {
+        "name": name,
+        "description": region.pools[name],
+        "id": number,
+        "resource_uri": f"{API}/resourcepool/{number}/",
+    }
+
+
+def tag_json(region: "Region", name: str) -> JSON:
+    """A tag."""
+    return {
+        "name": name,
+        "definition": "//capability[@id='vmx']" if name == "kvm-capable" else "",
+        "comment": region.tags[name],
+        "kernel_opts": "",
+        "resource_uri": f"{API}/tags/{name}/",
+    }
+
+
+def subnet_json() -> JSON:
+    """The only subnet that machines are in."""
+    return {
+        "name": "pxe",
+        "description": "",
+        "vlan": _vlan(),
+        "cidr": "10.10.0.0/24",
+        "rdns_mode": 2,
+        "gateway_ip": "10.10.0.254",
+        "dns_servers": ["10.10.0.254"],
+        "allow_dns": True,
+        "allow_proxy": True,
+        "active_discovery": False,
+        "managed": True,
+        "disabled_boot_architectures": [],
+        "space": "undefined",
+        "id": 1,
+        "resource_uri": f"{API}/subnets/1/",
+    }
+
+
+def _identity(region: "Region", machine: SimulatedMachine) -> JSON:
+    return {
+        "system_id": machine.system_id,
+        "hostname": machine.hostname,
+        "fqdn": f"{machine.hostname}.maas",
+        "description": machine.description,
+        "owner": machine.owner,
+        "owner_data": {},
+        "workload_annotations": {},
+        "node_type": 0,
+        "node_type_name": "Machine",
+        "zone": zone_json(region, machine.zone),
+        "pool": pool_json(region, machine.pool),
+        "domain": {
+            "authoritative": True,
+            "ttl": None,
+            "resource_record_count": 0,
+            "is_default": True,
+            "name": "maas",
+            "id": 0,
+            "resource_uri": f"{API}/domains/0/",
+        },
+        "tag_names": list(machine.tag_names),
+        "resource_uri": f"{API}/machines/{machine.system_id}/",
+    }
+
+
+def _state(machine: SimulatedMachine) -> JSON:
+    has_address = machine.known or machine.installed
+    return {
+        "status": int(machine.status),
+        "status_name": machine.status_name,
+        "status_message": machine.status_message,
+        "status_action": machine.status_action,
+        "error_description": machine.error_description,
+        "power_type": machine.power_type,
+        "power_state": machine.power_state,
+        "locked": machine.locked,
+        "netboot": machine.netboot,
+        "osystem": machine.osystem,
+        "distro_series": machine.distro_series,
+        "hwe_kernel": machine.hwe_kernel,
+        "ephemeral_deploy": machine.ephemeral_deploy,
+        "enable_hw_sync": machine.enable_hw_sync,
+        "ip_addresses": [machine.ip_address] if has_address else [],
+        "default_gateways": {
+            "ipv4": {"gateway_ip": "10.10.0.254" if has_address else None, "link_id": None},
+            "ipv6": {"gateway_ip": None, "link_id": None},
+        },
+    }
+
+
+def _scripts(region: "Region", machine: SimulatedMachine) -> JSON:
+    shown: JSON = {}
+    for kind in (SetType.COMMISSIONING, SetType.TESTING):
+        scripts = region.current_set(machine, kind)
+        status = overall(scripts.results) if scripts is not None else ScriptStatus.UNKNOWN
+        for field in (kind.name.lower(), *(("storage_test",) if kind is SetType.TESTING else ())):
+            shown |= {f"{field}_status": int(status), f"{field}_status_name": status.display}
+    for kind in (SetType.COMMISSIONING, SetType.TESTING, SetType.INSTALLATION):
+        shown[f"current_{kind.name.lower()}_result_id"] = machine.current.get(kind)
+    for name in TEST_KINDS:
+        shown |= {f"{name}_test_status": -1, f"{name}_test_status_name": "Unknown"}
+    return shown
+
+
+def _hardware(machine: SimulatedMachine) -> JSON:
+    known = machine.known
+    info = dict.fromkeys(HARDWARE, "Unknown")
+    if known:
+        info |= {
+            "system_vendor": "Simulated",
+            "system_product": "SIM-1",
+            "system_serial": f"S{23990000 + machine.number}",
+            "mainboard_firmware_version": "1.0",
+            "chassis_type": "Rack Mount Chassis",
+        }
+    cores = list(range(machine.cpu_count)) if known else []
+    memory = machine.memory if known else 0
+    return {
+        "architecture": machine.architecture,
+        "cpu_count": len(cores),
+        "cpu_speed": 0,
+        "memory": memory,
+        "storage": machine.storage,
+        "hardware_info": info,
+        "hardware_uuid": _uuid(machine, "hardware") if known else None,
+        "numanode_set": [{"index": 0, "memory": memory, "cores": cores, "hugepages_set": []}],
+    }
+
+
+def _never_set() -> JSON:
+    """What no simulated machine has."""
+    nothing = ("parent", "swap_size", "next_sync", "last_sync", "sync_interval", "pod", "virtualmachine_id")
+    empty = ("volume_groups", "bcaches", "special_filesystems", "virtualblockdevice_set", "cache_sets", "raids")
+    return {
+        **dict.fromkeys((*nothing, "address_ttl", "bios_boot_method")),
+        **{name: [] for name in empty},
+        "min_hwe_kernel": "",
+        "disable_ipv4": False,
+        "enable_kernel_crash_dump": False,
+        "is_dpu": False,
+    }
+
+
+def _vlan() -> JSON:
+    return {
+        "vid": 0,
+        "mtu": 1500,
+        "dhcp_on": True,
+        "external_dhcp": None,
+        "relay_vlan": None,
+        "space": "undefined",
+        "fabric_id": 0,
+        "secondary_rack": None,
+        "name": "untagged",
+        "fabric": "fabric-0",
+        "primary_rack": "bwdhs4",
+        "id": 5001,
+        "resource_uri": f"{API}/vlans/5001/",
+    }
+
+
+def _interface(machine: SimulatedMachine) -> JSON:
+    number, known = machine.number, machine.known
+    link: JSON = {"id": number, "mode": "auto", "subnet": subnet_json()}
+    if machine.installed:
+        link["ip_address"] = machine.ip_address
+    return {
+        "id": number,
+        "system_id": machine.system_id,
+        "name": "eno1" if known else "eth0",
+        "type": "physical",
+        "mac_address": f"52:54:00:aa:{number:02x}:01",
+        "vendor": "My Corporation" if known else None,
+        "product": "My Gigabit Network Connection" if known else None,
+        "firmware_version": "1.63, 0x800009fa" if known else None,
+        "interface_speed": 10000 if known else 0,
+        "link_speed": 10000 if known else 0,
+        "link_connected": True,
+        "enabled": True,
+        "effective_mtu": 1500,
+        "sriov_max_vf": 0,
+        "numa_node": 0,
+        "tags": [],
+        "params": {},
+        "parents": [],
+        "children": [],
+        "vlan": _vlan() if known else None,
+        "links": [link] if known else [],
+        "discovered": [{"subnet": subnet_json(), "ip_address": f"10.10.0.{100 + number}"}] if known else None,
+        "resource_uri": f"{API}/nodes/{machine.system_id}/interfaces/{number}/",
+    }
+
+
+def _disk(machine: SimulatedMachine, index: int) -> JSON:
+    disk, number = machine.disks[index], machine.number * 10 + index
+    partitions = [_partition(machine, disk, number)] if index == 0 else []
+    used = disk.size - 2 * 2**20 if partitions else 0
+    return {
+        "id": number,
+        "system_id": machine.system_id,
+        "name": disk.name,
+        "type": "physical",
+        "size": disk.size,
+        "used_size": used,
+        "available_size": 0 if partitions else disk.size - 8 * 2**20,
+        "block_size": 512,
+        "tags": list(disk.tags),
+        "used_for": "GPT partitioned with 1 partition" if partitions else "Unused",
+        "partition_table_type": "GPT" if partitions else None,
+        "partitions": partitions,
+        "id_path": f"/dev/{disk.name}",
+        "path": f"/dev/disk/by-dname/{disk.name}",
+        "numa_node": 0,
+        "model": "",
+        "serial": "",
+        "uuid": None,
+        "firmware_version": None,
+        "filesystem": None,
+        "storage_pool": None,
+        "resource_uri": f"{API}/nodes/{machine.system_id}/blockdevices/{number}/",
+    }
+
+
+def _partition(machine: SimulatedMachine, disk: Disk, number: int) -> JSON:
+    return {
+        "id": number,
+        "system_id": machine.system_id,
+        "device_id": number,
+        "type": "partition",
+        "size": disk.size - 8 * 2**20,
+        "bootable": False,
+        "tags": [],
+        "uuid": _uuid(machine, "partition"),
+        "used_for": "ext4 formatted filesystem mounted at /",
+        "path": f"/dev/disk/by-dname/{disk.name}-part2",
+        "filesystem": {
+            "fstype": "ext4",
+            "label": "root",
+            "uuid": _uuid(machine, "filesystem"),
+            "mount_point": "/",
+            "mount_options": None,
+        },
+        "resource_uri": f"{API}/nodes/{machine.system_id}/blockdevices/{number}/partition/{number}",
+    }
+
+
+def _uuid(machine: SimulatedMachine, what: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{what}.{machine.system_id}.maas"))

@@ -1,0 +1,119 @@
+"""The statuses of machines and scripts, numbered and spelled as MAAS 3.7 does."""
+
+from enum import IntEnum
+
+
+class Status(IntEnum):
+    """A machine's status; the number is what ``status`` holds in the JSON."""
+
+    NEW = 0
+    COMMISSIONING = 1
+    FAILED_COMMISSIONING = 2
+    MISSING = 3
+    READY = 4
+    RESERVED = 5
+    DEPLOYED = 6
+    RETIRED = 7
+    BROKEN = 8
+    DEPLOYING = 9
+    ALLOCATED = 10
+    FAILED_DEPLOYMENT = 11
+    RELEASING = 12
+    FAILED_RELEASING = 13
+    DISK_ERASING = 14
+    FAILED_DISK_ERASING = 15
+    RESCUE_MODE = 16
+    ENTERING_RESCUE_MODE = 17
+    FAILED_ENTERING_RESCUE_MODE = 18
+    EXITING_RESCUE_MODE = 19
+    FAILED_EXITING_RESCUE_MODE = 20
+    TESTING = 21
+    FAILED_TESTING = 22
+
+    @property
+    def display(self) -> str:
+        """The text of ``status_name``: irregular for three of the failures."""
+        return _IRREGULAR.get(self) or self.name.replace("_", " ").capitalize()
+
+
+_IRREGULAR = {
+    Status.FAILED_RELEASING: "Releasing failed",
+    Status.FAILED_ENTERING_RESCUE_MODE: "Failed to enter rescue mode",
+    Status.FAILED_EXITING_RESCUE_MODE: "Failed to exit rescue mode",
+}
+
+FAILURE_OF = {
+    Status.COMMISSIONING: Status.FAILED_COMMISSIONING,
+    Status.DEPLOYING: Status.FAILED_DEPLOYMENT,
+    Status.RELEASING: Status.FAILED_RELEASING,
+    Status.DISK_ERASING: Status.FAILED_DISK_ERASING,
+    Status.ENTERING_RESCUE_MODE: Status.FAILED_ENTERING_RESCUE_MODE,
+    Status.EXITING_RESCUE_MODE: Status.FAILED_EXITING_RESCUE_MODE,
+    Status.TESTING: Status.FAILED_TESTING,
+}
+"""Each status in progress and the status it fails into."""
+
+DEPLOYABLE = frozenset({Status.READY, Status.ALLOCATED})
+COMMISSIONABLE = frozenset({Status.NEW, Status.FAILED_COMMISSIONING, Status.READY, Status.BROKEN})
+RELEASABLE = frozenset(
+    {
+        Status.ALLOCATED,
+        Status.RESERVED,
+        Status.BROKEN,
+        Status.DEPLOYING,
+        Status.DEPLOYED,
+        Status.FAILED_DEPLOYMENT,
+        Status.FAILED_DISK_ERASING,
+        Status.FAILED_RELEASING,
+    },
+)
+TESTABLE = frozenset(Status) - {
+    Status.COMMISSIONING,
+    Status.DEPLOYING,
+    Status.RELEASING,
+    Status.DISK_ERASING,
+    Status.ENTERING_RESCUE_MODE,
+    Status.EXITING_RESCUE_MODE,
+    Status.TESTING,
+}
+RESCUABLE = TESTABLE - {Status.RESCUE_MODE, Status.FAILED_RELEASING, Status.FAILED_EXITING_RESCUE_MODE}
+RESCUE_LEAVABLE = frozenset(
+    {
+        Status.RESCUE_MODE,
+        Status.ENTERING_RESCUE_MODE,
+        Status.FAILED_ENTERING_RESCUE_MODE,
+        Status.FAILED_EXITING_RESCUE_MODE,
+    },
+)
+BREAKABLE = frozenset(Status) - {Status.BROKEN}
+
+TESTED_INTO_ITSELF = frozenset({Status.RESERVED, Status.ALLOCATED, Status.DEPLOYED, Status.NEW, Status.RESCUE_MODE})
+"""Statuses a passed test goes back to; from all others it leads to *Ready* (or to *New*, see ``after_tests``)."""
+
+
+def after_tests(before: Status) -> Status:
+    """Where passed tests lead, by the status they were started in (MAAS 3.7, ``op=test``)."""
+    if before is Status.FAILED_COMMISSIONING:
+        return Status.NEW
+    return before if before in TESTED_INTO_ITSELF else Status.READY
+
+
+class ScriptStatus(IntEnum):
+    """The status of one script's result, of a script set, or of all of a machine's scripts of one type."""
+
+    UNKNOWN = -1
+    PENDING = 0
+    RUNNING = 1
+    PASSED = 2
+    FAILED = 3
+    TIMED_OUT = 4
+    ABORTED = 5
+    DEGRADED = 6
+    INSTALLING_DEPENDENCIES = 7
+    FAILED_INSTALLING_DEPENDENCIES = 8
+    SKIPPED = 9
+
+    @property
+    def display(self) -> str:
+        """The text of ``status_name``."""
+        return self.name.replace("_", " ").capitalize()

@@ -1,0 +1,134 @@
+"""A region with a clock that is moved by hand, and a client that signs its requests."""
+
+import itertools
+import json
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import anyio
+import httpx
+import pytest
+
+from maas_mcp.simulator import Region, create_app, demo_region
+
+TIMELINES = Path(__file__).parents[2] / "data" / "timelines"
+Said = tuple[str, str, str]
+"""Level, type and description of an event."""
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def pass_(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+class Maas:
+    """An API client of a region, in process; every request is signed with a new nonce."""
+
+    def __init__(self, region: Region, key: str) -> None:
+        self.region = region
+        self.key = key
+        self.nonces = itertools.count()
+
+    def signed(self, **changes: str | None) -> dict[str, str]:
+        """An ``Authorization`` header as MAAS's own client makes it; None leaves a parameter out."""
+        consumer, token, secret = self.key.split(":")
+        parameters: dict[str, str | None] = {
+            "oauth_nonce": f"{id(self)}{next(self.nonces)}",
+            "oauth_timestamp": str(int(time.time())),
+            "oauth_version": "1.0",
+            "oauth_signature_method": "PLAINTEXT",
+            "oauth_consumer_key": consumer,
+            "oauth_token": token,
+            "oauth_signature": f"&{secret}",
+            **changes,
+        }
+        pairs = (f'{name}="{quote(value, safe="")}"' for name, value in parameters.items() if value is not None)
+        return {"Authorization": "OAuth " + ", ".join(pairs)}
+
+    def send(self, method: str, path: str, headers: Mapping[str, str] | None = None, **body: Any) -> httpx.Response:
+        async def exchange() -> httpx.Response:
+            transport = httpx.ASGITransport(create_app(self.region))
+            async with httpx.AsyncClient(transport=transport, base_url="http://maas/MAAS/api/2.0/") as client:
+                return await client.request(method, path, headers=self.signed() if headers is None else headers, **body)
+
+        return anyio.run(exchange)
+
+    def get(self, path: str) -> httpx.Response:
+        return self.send("GET", path)
+
+    def post(self, path: str, **form: str) -> httpx.Response:
+        return self.send("POST", path, data=form)
+
+    def read(self, hostname: str) -> dict[str, Any]:
+        machine: dict[str, Any] = self.get(f"machines/{self.region.machine(hostname).system_id}/").json()
+        return machine
+
+    def op(self, hostname: str, op: str, **form: str) -> httpx.Response:
+        return self.post(f"machines/{self.region.machine(hostname).system_id}/?op={op}", **form)
+
+    def said(self, hostname: str, after: int = 0, level: str = "DEBUG") -> list[Said]:
+        query = f"id={self.region.machine(hostname).system_id}&level={level}&after={after}&limit=1000"
+        events = self.get(f"events/?op=query&{query}").json()["events"]
+        return [(event["level"], event["type"], event["description"]) for event in reversed(events)]
+
+    def cursor(self) -> int:
+        self.region.play()
+        return self.region.log.next_id - 1
+
+
+class Timeline:
+    """A recorded operation of a real MAAS 3.7.3 region."""
+
+    def __init__(self, name: str) -> None:
+        self.frames = json.loads((TIMELINES / f"{name}.json").read_text())["frames"]
+
+    @property
+    def said(self) -> list[Said]:
+        """Its events, oldest first, without those that cloud-init sends when it likes."""
+        events = {event["id"]: event for frame in self.frames for event in frame.get("events", ())}
+        said = [(event["level"], event["type"], event["description"]) for _, event in sorted(events.items())]
+        return list(without_cloud_init(said))
+
+
+def without_cloud_init(said: Iterable[Said]) -> Iterable[Said]:
+    return (
+        event
+        for event in said
+        if not (event[1] in ("Node installation", "Node commissioning") and "'cloudinit'" in event[2])
+    )
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def region(clock: Clock) -> Region:
+    return demo_region(speed=1.0, clock=clock)
+
+
+@pytest.fixture
+def admin(region: Region) -> Maas:
+    return Maas(region, region.api_key)
+
+
+@pytest.fixture
+def bob(region: Region) -> Maas:
+    return Maas(region, region.api_key_of("bob"))
+
+
+@pytest.fixture
+def timeline() -> type[Timeline]:
+    return Timeline
