@@ -5,13 +5,13 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.core.operations.timelines import Timeline
 
 from maas_deploy.plugin import Deploy, Release
 from maas_mcp.maas.models import Event, Machine
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.operation import Operation
 from maas_mcp.operations.polling import Baseline, Evidence, Observation, Verdict
+from tests.core.operations.timelines import Timeline
 
 TIMELINES: list[tuple[str, type[Operation[Any, Any]]]] = [
     ("deploy-ok", Deploy),

@@ -4,12 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.core.operations.timelines import Timeline, replay
 
 from maas_commission.plugin import Commission
 from maas_deploy.plugin import Deploy, Release
 from maas_mcp.operations.operation import Operation
 from maas_mcp.operations.polling import Assessment, StatusPolling, Verdict
+from tests.core.operations.timelines import Timeline, replay
 
 ENDS: list[tuple[str, type[Operation[Any, Any]], Verdict]] = [
     ("deploy-ok", Deploy, Verdict.SUCCEEDED),

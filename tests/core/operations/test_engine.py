@@ -1,0 +1,303 @@
+"""What the engine does for an operation, on a simulated region and a virtual clock."""
+
+from datetime import timedelta
+
+import anyio
+import pytest
+
+from maas_commission.plugin import Commission
+from maas_deploy.plugin import Deploy, Release
+from maas_mcp.errors import (
+    MaasAuthError,
+    MaasBadRequestError,
+    MaasConflictError,
+    MaasUnavailableError,
+    MachineGoneError,
+    OperationCancelledError,
+    OperationFailedError,
+    OperationRefusedError,
+    OperationRevertedError,
+    OperationTimedOutError,
+)
+from maas_mcp.simulator import Fault
+from tests.core.operations.conftest import House
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_deploy_is_followed_to_its_result(house: House) -> None:
+    result = await house.run("node01", distro_series="noble")
+
+    assert (result.hostname, result.status_name, result.distro_series) == ("node01", "Deployed", "noble")
+    assert result.ip_addresses
+    assert house.posts == 1
+    assert house.messages[0] == "Starting on node01"
+    assert house.told[-1].value == 1.0
+    assert house.messages[-1] == "Deployed"
+
+
+async def test_a_deploy_costs_few_requests(house: House) -> None:
+    started = anyio.current_time()
+    await house.run("node01")
+
+    minutes = (anyio.current_time() - started) / 60
+    assert 5 < minutes < 20
+    assert house.requests("query") / minutes < 31, "one shared request a tick of two seconds"
+    assert house.requests() - house.requests("query") < 25, "the machine itself is read only when there is news"
+
+
+async def test_many_deploys_share_the_watchers_requests(house: House) -> None:
+    started = anyio.current_time()
+    async with anyio.create_task_group() as tasks:
+        for name in ("node01", "node02", "node03", "node04", "node05"):
+            tasks.start_soon(house.run, name)
+    minutes = (anyio.current_time() - started) / 60
+
+    assert house.posts == 5
+    assert house.requests("query") / minutes < 32
+
+
+async def test_an_ephemeral_deploy_has_no_installation_and_still_succeeds(house: House) -> None:
+    result = await house.run("node01", ephemeral_deploy=True)
+
+    assert result.status_name == "Deployed"
+    assert "Installing OS" not in house.messages
+
+
+async def test_a_release_is_followed_to_ready(house: House) -> None:
+    result = await house.run("node07", Release)
+
+    assert result.status_name == "Ready"
+    assert house.region.machine("node07").owner is None
+
+
+async def test_a_commissioning_starts_and_ends_in_ready(house: House) -> None:
+    result = await house.run("node01", Commission)
+
+    assert (result.status_name, result.commissioning_status_name) == ("Ready", "Passed")
+    assert "Running test" in house.messages
+
+
+async def test_a_failed_deploy_says_why_in_maas_own_words(house: House) -> None:
+    house.region.plan("node01", fail="Installing OS", reason="no space left on device")
+
+    with pytest.raises(OperationFailedError) as failure:
+        await house.run("node01")
+
+    assert "node01" in failure.value.message
+    assert "Failed deployment: no space left on device" in failure.value.message
+    assert failure.value.maas_says
+    assert "ERROR: Marking node failed - no space left on device" in failure.value.maas_says
+    assert "/tmp/install.log (Failed):" in failure.value.maas_says
+    assert failure.value.hint == "Release it before anything else: MAAS refuses deploy and commission here."
+    assert all(each.value < 1.0 for each in house.told)
+
+
+async def test_a_bmc_that_fails_after_the_200_is_a_failed_deploy(house: House) -> None:
+    house.region.plan("node01", fail="Deploying", reason="BMC unreachable: connection timed out")
+
+    with pytest.raises(OperationFailedError, match="BMC unreachable"):
+        await house.run("node01")
+
+
+async def test_a_failed_commissioning_names_the_script(house: House) -> None:
+    house.region.plan("node01", fail="40-maas-01-machine-config-hints")
+
+    with pytest.raises(OperationFailedError) as failure:
+        await house.run("node01", Commission)
+
+    assert "40-maas-01-machine-config-hints (Failed):" in (failure.value.maas_says or "")
+
+
+async def test_a_stale_reason_of_an_earlier_failure_is_not_repeated_by_a_later_abort(house: House) -> None:
+    house.region.plan("node01", fail="Deploying", reason="BMC unreachable: connection timed out")
+    with pytest.raises(OperationFailedError):
+        await house.run("node01")
+    await house.run("node01", Release)
+
+    house.after(60, lambda: house.region.abort("node01", "bob"))
+    with pytest.raises(OperationRevertedError) as ended:
+        await house.run("node01")
+
+    assert "BMC" not in f"{ended.value.message} {ended.value.maas_says}"
+
+
+class TestEndedFromOutside:
+    async def test_an_abort_by_someone_else_names_them(self, house: House) -> None:
+        house.after(60, lambda: house.region.abort("node01", "admin"))
+
+        with pytest.raises(OperationRevertedError) as ended:
+            await house.run("node01")
+
+        assert "node01" in ended.value.message
+        assert "is Allocated now" in ended.value.message
+        assert "User aborting deployment" in ended.value.message
+        assert "(admin)" in ended.value.message
+
+    async def test_a_machine_that_was_released_and_deployed_by_another_is_not_our_success(self, house: House) -> None:
+        house.after(60, lambda: house.region.release("node01", "admin"))
+        house.after(90, lambda: house.region.deploy("node01", "bob"))
+
+        with pytest.raises(OperationRevertedError):
+            await house.run("node01")
+
+    async def test_even_if_nobody_looked_in_between(self, house: House) -> None:
+        def blind_for_long() -> None:
+            house.region.faults.append(Fault(status=503, times=80))
+            house.region.release("node01", "admin")
+
+        house.after(60, blind_for_long)
+        house.after(90, lambda: house.region.deploy("node01", "bob"))
+
+        with pytest.raises(OperationRevertedError, match="another run was started"):
+            await house.run("node01")
+
+    async def test_a_machine_that_was_deleted_is_gone(self, house: House) -> None:
+        house.after(60, lambda: house.region.delete("node01"))
+
+        with pytest.raises(MachineGoneError, match="deleted"):
+            await house.run("node01")
+
+
+class TestRefusing:
+    async def test_a_machine_in_the_wrong_status_is_not_touched(self, house: House) -> None:
+        with pytest.raises(OperationRefusedError, match=r"node07 .* is Deployed; .* starts from: Ready, Allocated"):
+            await house.run("node07")
+
+        assert house.posts == 0
+
+    async def test_a_locked_machine_is_not_touched(self, house: House) -> None:
+        with pytest.raises(OperationRefusedError, match="is locked"):
+            await house.run("node08", Release)
+
+        assert house.posts == 0
+
+    async def test_a_machine_that_is_already_at_it_is_not_started_again(self, house: House) -> None:
+        house.region.deploy("node01", "admin")
+
+        with pytest.raises(OperationRefusedError, match="is Deploying for admin already"):
+            await house.run("node01")
+
+        assert house.posts == 0
+
+    async def test_the_loser_of_a_race_gets_the_conflict_in_maas_words(self, house: House) -> None:
+        lost: list[MaasConflictError | OperationRefusedError] = []
+
+        async def deploy() -> None:
+            try:
+                await house.run("node01")
+            except (MaasConflictError, OperationRefusedError) as error:
+                lost.append(error)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(2):
+                tasks.start_soon(deploy)
+
+        assert len(lost) == 1
+        assert house.posts <= 2
+        assert house.region.machine("node01").status_name == "Deployed"
+
+    async def test_a_bad_series_is_refused_by_maas_and_changes_nothing(self, house: House) -> None:
+        with pytest.raises(MaasBadRequestError) as refusal:
+            await house.run("node01", distro_series="nosuch")
+
+        assert "'nosuch' is not a valid distro_series." in refusal.value.fields["distro_series"][0]
+        assert house.region.machine("node01").status_name == "Ready"
+
+
+class TestStartingOnce:
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            Fault(op="deploy", method="POST", status=504, body="<html>504</html>", acts=True),
+            Fault(op="deploy", method="POST", status=502, body="<html>502</html>", acts=True),
+            Fault(op="deploy", method="POST", status=500, body="boom", acts=True),
+        ],
+        ids=["504", "502", "500"],
+    )
+    async def test_a_lost_answer_is_looked_up_and_the_deploy_adopted(self, house: House, fault: Fault) -> None:
+        house.region.faults.append(fault)
+
+        result = await house.run("node01")
+
+        assert result.status_name == "Deployed"
+        assert house.posts == 1
+
+    async def test_a_lost_request_is_not_posted_again_and_its_error_is_told(self, house: House) -> None:
+        house.region.faults.append(Fault(op="deploy", method="POST", status=502, body="<html>502</html>"))
+
+        with pytest.raises(MaasUnavailableError):
+            await house.run("node01")
+
+        assert house.posts == 1
+        assert house.region.machine("node01").status_name == "Ready"
+
+
+class TestOutages:
+    async def test_an_outage_is_told_and_survived(self, house: House) -> None:
+        house.after(200, lambda: house.region.faults.append(Fault(status=503, times=30)))
+
+        result = await house.run("node01")
+
+        assert result.status_name == "Deployed"
+        assert any(message.startswith("MAAS unreachable for ") for message in house.messages)
+        assert any("; last seen: " in message for message in house.messages)
+
+    async def test_an_outage_beyond_the_limit_ends_the_following(self, house: House) -> None:
+        house.after(200, lambda: house.region.faults.append(Fault(status=503, times=1_000_000)))
+
+        with pytest.raises(MaasUnavailableError, match="nothing is known to have failed"):
+            await house.run("node01")
+
+        assert 490 < anyio.current_time() < 560
+
+    async def test_a_key_that_is_revoked_ends_it_at_once(self, house: House) -> None:
+        house.after(200, lambda: house.region.faults.append(Fault(status=401, body="…: &s3cret", times=1_000_000)))
+
+        with pytest.raises(MaasAuthError) as refusal:
+            await house.run("node01")
+
+        assert "s3cret" not in str(refusal.value)
+        assert anyio.current_time() < 210
+
+
+class TestEndingEarly:
+    async def test_the_deadline_ends_the_following_and_leaves_maas_at_work(self, house: House) -> None:
+        class Impatient(Deploy):
+            """A deploy with little time."""
+
+            name = "maas_deploy_impatiently"
+            deadline = timedelta(minutes=2)
+
+        with pytest.raises(OperationTimedOutError, match="not over after 2 min 00 s; last seen: Loading ephemeral"):
+            await house.run("node01", Impatient)
+
+        assert house.region.machine("node01").status_name == "Deploying"
+
+    async def test_cancelling_the_token_stops_at_once_and_asks_nothing_more(self, house: House) -> None:
+        house.after(100, house.token.cancel)
+        with pytest.raises(OperationCancelledError):
+            await house.run("node01")
+        asked = len(house.region.requests)
+        await anyio.sleep(600)
+
+        assert len(house.region.requests) == asked
+        assert house.region.machine("node01").status_name == "Deployed"
+
+    async def test_a_token_cancelled_before_the_start_starts_nothing(self, house: House) -> None:
+        house.token.cancel()
+        with pytest.raises(OperationCancelledError):
+            await house.run("node01")
+
+        assert house.posts == 0
+
+    async def test_cancelling_one_leaves_the_others_being_followed(self, house: House) -> None:
+        async def doomed() -> None:
+            with anyio.move_on_after(100):
+                await house.run("node02")
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(doomed)
+            result = await house.run("node01")
+
+        assert result.status_name == "Deployed"

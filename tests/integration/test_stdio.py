@@ -1,0 +1,337 @@
+"""The main job over a real subprocess, as clients of three protocol revisions see it."""
+
+import time
+
+import pytest
+
+from maas_mcp.simulator import Region, demo_region, serving
+from tests.integration.driver import Driver, Message, eventually, serving_stdio
+
+SLOW = 20.0
+"""Simulated seconds a second: a deploy takes half a minute, so it is certainly under way when it is interrupted."""
+
+
+def error_text(result: Message) -> str:
+    assert result["isError"] is True, result
+    text: str = result["content"][0]["text"]
+    return text
+
+
+def posts(region: Region) -> list[str]:
+    return [f"{each.op} {each.path}" for each in region.requests if each.method == "POST"]
+
+
+def no_request_follows(region: Region, moment: float, within: float = 1.0) -> bool:
+    """Whether MAAS is left alone for ``within`` seconds from ``moment`` on (both of ``time.monotonic``)."""
+    remaining = moment + within - time.monotonic()
+    if remaining > 0:
+        time.sleep(remaining)  # the absence of something can only be waited for
+    return not [each for each in region.requests if each.time > moment + 0.05]
+
+
+def test_the_tools_are_listed_with_their_schemas(server: Driver) -> None:
+    tools = {tool["name"]: tool for tool in server.request("tools/list")["tools"]}
+
+    assert list(tools) == [
+        "maas_commission_machine",
+        "maas_deploy_machine",
+        "maas_get_machine",
+        "maas_list_machines",
+        "maas_release_machine",
+    ]
+    deploy = tools["maas_deploy_machine"]
+    assert deploy["inputSchema"]["required"] == ["system_id"]
+    assert deploy["inputSchema"]["additionalProperties"] is False
+    token = deploy["inputSchema"]["properties"]["_meta"]["properties"]["progressToken"]
+    assert token == {"type": ["string", "integer"]}
+    if server.revision != "2024-11-05":  # which knows neither output schemas nor annotations
+        assert "ip_addresses" in deploy["outputSchema"]["properties"]
+        assert deploy["annotations"]["destructiveHint"] is True
+        assert tools["maas_list_machines"]["annotations"]["readOnlyHint"] is True
+
+
+@pytest.mark.parametrize("token", ["a-string", 7, 0, ""])
+def test_a_deploy_shows_mass_own_milestones_and_ends_with_a_result(
+    server: Driver, region: Region, token: str | int
+) -> None:
+    machine = region.machine("node01")
+    response = server.wait(
+        server.start_call("maas_deploy_machine", token, system_id=machine.system_id, distro_series="noble")
+    )
+
+    result = response["result"]
+    assert not result.get("isError"), result
+    assert "node01 is deployed with ubuntu/noble at 10." in result["content"][0]["text"]
+    if server.revision != "2024-11-05":
+        assert result["structuredContent"]["status_name"] == "Deployed"
+    told = server.progress(token)
+    assert len(told) == len(server.progress()) >= 4
+    values = [each["progress"] for each in told]
+    assert values == sorted(set(values))
+    assert values[-1] == 1.0
+    assert all(value < 1.0 for value in values[:-1])
+    assert all(each["total"] == 1.0 and each["message"] for each in told)
+    assert "Installing OS" in [each["message"] for each in told]
+    assert posts(region) == [f"deploy /MAAS/api/2.0/machines/{machine.system_id}/"]
+    assert server.heard[-1][1]["id"] == response["id"], "nothing follows the response"
+
+
+def test_without_a_token_there_is_no_progress(server: Driver, region: Region) -> None:
+    result = server.call("maas_deploy_machine", system_id=region.machine("node01").system_id)
+
+    assert not result.get("isError"), result
+    assert server.progress() == []
+
+
+def test_a_token_among_the_arguments_is_taken_where_the_request_has_none(server: Driver, region: Region) -> None:
+    system_id = region.machine("node01").system_id
+    server.call("maas_deploy_machine", system_id=system_id, _meta={"progressToken": "early-draft"})
+
+    assert len(server.progress("early-draft")) == len(server.progress()) >= 4
+    assert server.progress()[-1]["progress"] == 1.0
+
+
+def test_the_requests_own_token_wins_over_one_among_the_arguments(server: Driver, region: Region) -> None:
+    system_id = region.machine("node01").system_id
+    call = server.start_call("maas_deploy_machine", "own", system_id=system_id, _meta={"progressToken": "argument"})
+    server.wait(call)
+
+    assert {each["progressToken"] for each in server.progress()} == {"own"}
+
+
+@pytest.fixture
+def slow_region() -> Region:
+    return demo_region(speed=SLOW)
+
+
+class TestCancelling:
+    """A cancel is obeyed at once, wherever it finds the operation."""
+
+    @pytest.fixture
+    def region(self, slow_region: Region) -> Region:
+        return slow_region
+
+    def check_silence(self, server: Driver, region: Region, call: int, moment: float) -> None:
+        assert no_request_follows(region, moment)
+        assert server.heard_after(moment + 0.05) == []
+        assert not [message for _, message in server.heard if message.get("id") == call]
+        assert not server.call("maas_list_machines").get("isError"), "the server serves on"
+
+    def test_before_the_post_nothing_is_started(self, server: Driver, region: Region) -> None:
+        region.hold(op="machines", before=30)
+        call = server.start_call("maas_deploy_machine", 1, system_id=region.machine("node01").system_id)
+        eventually(lambda: region.requests, "the look at the machine")
+
+        moment = server.cancel(call)
+
+        assert no_request_follows(region, moment)
+        region.hold(op="machines", before=0)
+        self.check_silence(server, region, call, moment)
+        assert posts(region) == []
+        assert region.machine("node01").status_name == "Ready"
+
+    def test_during_the_post_maas_is_left_with_what_it_has_got(self, server: Driver, region: Region) -> None:
+        region.hold(op="deploy", after=30)
+        call = server.start_call("maas_deploy_machine", 1, system_id=region.machine("node01").system_id)
+        eventually(lambda: posts(region), "the POST")
+
+        moment = server.cancel(call)
+
+        self.check_silence(server, region, call, moment)
+        assert len(posts(region)) == 1
+
+    def test_between_polls_the_machine_goes_on_deploying(self, region: Region, url: str, revision: str) -> None:
+        with serving_stdio(url, region.api_key, revision, MAAS_MCP_POLL_INTERVAL="0.6") as server:
+            call = server.start_call("maas_deploy_machine", 1, system_id=region.machine("node01").system_id)
+            server.wait_for_progress("Deploying")
+
+            moment = server.cancel(call)
+
+            self.check_silence(server, region, call, moment)
+        assert region.machine("node01").status_name == "Deploying"
+
+    def test_during_a_poll_the_request_is_closed(self, server: Driver, region: Region) -> None:
+        call = server.start_call("maas_deploy_machine", 1, system_id=region.machine("node01").system_id)
+        server.wait_for_progress("Deploying")
+        region.hold(op="events", before=30)
+        seen = len(region.requests)
+        eventually(lambda: len(region.requests) > seen, "a poll")
+
+        moment = server.cancel(call)
+
+        assert no_request_follows(region, moment)
+        region.hold(op="events", before=0)
+        self.check_silence(server, region, call, moment)
+        assert region.machine("node01").status_name == "Deploying"
+
+    def test_another_deploy_goes_on(self, server: Driver, region: Region) -> None:
+        first = server.start_call("maas_deploy_machine", "first", system_id=region.machine("node01").system_id)
+        second = server.start_call("maas_deploy_machine", "second", system_id=region.machine("node02").system_id)
+        server.wait_for_progress("Performing PXE boot")
+
+        server.cancel(first)
+        before = len(server.progress("second"))
+        eventually(lambda: len(server.progress("second")) > before, "progress of the other deploy")
+
+        assert not [message for _, message in server.heard if message.get("id") == second]
+
+
+@pytest.mark.parametrize("how", ["EOF", "SIGTERM", "SIGINT"])
+def test_ending_the_server_leaves_maas_deploying(slow_region: Region, revision: str, how: str) -> None:
+    with serving(slow_region) as url, serving_stdio(url, slow_region.api_key, revision) as server:
+        server.start_call("maas_deploy_machine", 1, system_id=slow_region.machine("node01").system_id)
+        server.wait_for_progress("Deploying")
+
+        code, seconds = server.stop(how)
+
+        assert code == 0
+        assert seconds < 2.0
+        assert server.process.stderr
+        assert b"Traceback" not in server.process.stderr.read()
+    assert slow_region.machine("node01").status_name == "Deploying"
+
+
+@pytest.mark.parametrize("how", ["EOF", "SIGTERM", "SIGINT"])
+def test_an_idle_server_ends_at_once(region: Region, url: str, how: str) -> None:
+    with serving_stdio(url, region.api_key) as server:
+        code, seconds = server.stop(how)
+
+    assert code == 0
+    assert seconds < 2.0
+
+
+class TestFailing:
+    """Whatever goes wrong is said, and nothing else changes."""
+
+    def test_a_failed_deploy_says_why(self, server: Driver, region: Region) -> None:
+        region.plan("node03", fail="Installing OS", reason="the disk is on fire")
+        text = error_text(server.call("maas_deploy_machine", system_id=region.machine("node03").system_id))
+
+        assert "node03" in text
+        assert "Failed deployment" in text
+        assert "the disk is on fire" in text
+        assert "/tmp/install.log (Failed):" in text
+        assert "Release it" in text
+
+    def test_a_machine_that_does_not_exist(self, server: Driver, region: Region) -> None:
+        text = error_text(server.call("maas_deploy_machine", system_id="zzzzzz"))
+
+        assert "zzzzzz" in text
+        assert "No Machine matches the given query." in text
+        assert posts(region) == []
+
+    def test_a_machine_in_the_wrong_status(self, server: Driver, region: Region) -> None:
+        text = error_text(server.call("maas_deploy_machine", system_id=region.machine("node07").system_id))
+
+        assert "is Deployed" in text
+        assert "starts from: Ready, Allocated" in text
+        assert posts(region) == []
+
+    def test_a_locked_machine(self, server: Driver, region: Region) -> None:
+        text = error_text(server.call("maas_release_machine", system_id=region.machine("node08").system_id))
+
+        assert "is locked" in text
+        assert posts(region) == []
+
+    def test_a_bad_series_is_refused_in_mass_words(self, server: Driver, region: Region) -> None:
+        system_id = region.machine("node01").system_id
+        text = error_text(server.call("maas_deploy_machine", system_id=system_id, distro_series="nosuch"))
+
+        assert "'nosuch' is not a valid distro_series.  It should be one of:" in text
+        assert region.machine("node01").status_name == "Ready"
+
+    def test_arguments_that_do_not_fit(self, server: Driver, region: Region) -> None:
+        text = error_text(
+            server.call("maas_deploy_machine", system_idd="x", distro_series=["jammy"], user_data="s3cret")
+        )
+
+        assert "`system_idd` is not an argument of this tool; did you mean `system_id`?" in text
+        assert "`system_id`: field required." in text
+        assert "`distro_series`: input should be a valid string." in text
+        assert "s3cret" not in text
+        assert region.requests == []
+
+    def test_an_unknown_tool_is_a_protocol_error(self, server: Driver) -> None:
+        response = server.wait(server.start_call("maas_explode"))
+
+        assert response["error"]["code"] == -32602
+        assert "maas_explode" in response["error"]["message"]
+
+    def test_a_wrong_key(self, url: str, revision: str) -> None:
+        with serving_stdio(url, "consumer:token:wr0ng", revision) as server:
+            text = error_text(server.call("maas_list_machines"))
+
+        assert "API key" in text
+        assert "wr0ng" not in text
+
+    def test_a_region_that_is_not_there(self, revision: str) -> None:
+        with serving_stdio("http://127.0.0.1:9/MAAS", "consumer:token:secret", revision) as server:
+            text = error_text(server.call("maas_list_machines"))
+
+        assert "127.0.0.1" in text
+        assert "refused" in text
+
+
+def test_what_a_plugin_prints_stays_off_the_wire(
+    region: Region, url: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("noisy")
+    (folder / "noisy_plugin.py").write_text(NOISY)
+    info = folder / "maas_mcp_noisy-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: maas-mcp-noisy\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[maas_mcp.plugins.v1]\nnoisy = noisy_plugin\n")
+    with serving_stdio(url, region.api_key, PYTHONPATH=str(folder)) as server:
+        result = server.call("maas_shout")
+
+        assert not result.get("isError"), result
+        server.stop("EOF")
+        assert server.process.stderr
+        assert b"printed while running" in server.process.stderr.read()
+
+
+NOISY = """
+import os, subprocess, sys
+from maas_mcp.api import Tool, hookimpl
+from pydantic import BaseModel
+
+class Nothing(BaseModel):
+    pass
+
+class Shout(Tool[Nothing, Nothing]):
+    "Print where it should not."
+    name = "maas_shout"
+
+    async def run(self, ctx, args):
+        print("printed while running", flush=True)
+        os.write(1, b"written to fd 1\\n")
+        subprocess.run([sys.executable, "-c", "print('from a child')"], check=True)
+        return Nothing()
+
+@hookimpl
+def maas_mcp_tools():
+    return [Shout]
+"""
+
+
+def test_garbage_on_the_wire_is_survived(region: Region, url: str) -> None:
+    with serving_stdio(url, region.api_key) as server:
+        assert server.process.stdin
+        server.process.stdin.write(b"this is not JSON\n[1, 2]\n\xff\xfe\n")
+        server.process.stdin.flush()
+
+        assert not server.call("maas_list_machines").get("isError")
+
+
+def test_large_user_data_goes_through_and_is_never_shown(region: Region, url: str) -> None:
+    secret = "hush" * 300_000
+    with serving_stdio(url, region.api_key) as server:
+        system_id = region.machine("node01").system_id
+        result = server.call("maas_deploy_machine", system_id=system_id, user_data=secret, distro_series="nosuch")
+
+        assert "hush" not in error_text(result)
+        server.stop("EOF")
+        assert server.process.stderr
+        assert b"hush" not in server.process.stderr.read()
+    (post,) = [each for each in region.requests if each.op == "deploy"]
+    assert post.form["user_data"] == [secret]
