@@ -51,7 +51,7 @@ class Locate(Tool[Which, Where]):
         machine = await ctx.maas.machine(args.system_id)
         assert_type(machine, Machine)
         assert_type(machine.status, MachineStatus | int)
-        assert_type(machine.ip_addresses, tuple[str, ...])
+        assert_type(machine.ip_addresses, list[str])
         assert_type(await ctx.maas.machines(owner="kim"), list[Machine])
         assert_type(await ctx.maas.whoami(), User)
         assert_type(await ctx.maas.script_set(args.system_id, ScriptSetName.TESTING), ScriptSet | None)

@@ -1,87 +1,15 @@
-"""An engine that follows machines of an in-process region, on the same virtual clock."""
+"""A region and an engine that deploys."""
 
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import AsyncIterator
 
-import anyio
-import anyio.abc
-import httpx
 import pytest
 
 from maas_deploy.plugin import Deploy
-from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.transport import HttpTransport
-from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.engine import Engine
-from maas_mcp.operations.operation import Operation
-from maas_mcp.operations.progress import Progress, ProgressReporter
-from maas_mcp.operations.watcher import Watcher
-from maas_mcp.settings import Settings
-from maas_mcp.simulator import Region, create_app, demo_region
-
-
-def client_of(region: Region, username: str = "admin") -> MaasClient:
-    """A client of an in-process region: everything but the socket is real."""
-    key = region.api_key_of(username)
-    settings = Settings.load(maas_url="http://127.0.0.1:5240/MAAS", maas_api_key=key)
-    wire = httpx.ASGITransport(create_app(region))
-    return MaasClient(HttpTransport(settings.require_region(), wire=wire))
-
-
-@dataclass
-class House:
-    """A region, an engine on it, and what was told of the latest operation."""
-
-    region: Region
-    maas: MaasClient
-    engine: Engine
-    tasks: anyio.abc.TaskGroup
-    told: list[Progress] = field(default_factory=list)
-    token: CancellationToken = field(default_factory=CancellationToken)
-
-    async def run(self, name: str, operation: type[Operation[Any, Any]] = Deploy, **arguments: Any) -> Any:
-        """Run an operation on the machine called ``name``, as the server does."""
-
-        async def send(progress: Progress) -> None:
-            self.told.append(progress)
-
-        progress = ProgressReporter(send)
-        arguments = {"system_id": self.region.machine(name).system_id, **arguments}
-        async with progress.reporting():
-            return await self.engine.run(
-                operation(), operation.arguments.model_validate(arguments), progress, self.token
-            )
-
-    def after(self, seconds: float, act: Callable[[], object]) -> None:
-        """Let something happen meanwhile."""
-
-        async def later() -> None:
-            await anyio.sleep(seconds)
-            act()
-
-        self.tasks.start_soon(later)
-
-    @property
-    def messages(self) -> list[str]:
-        return [progress.message for progress in self.told]
-
-    def requests(self, op: str | None = None, method: str = "GET") -> int:
-        return len([each for each in self.region.requests if each.method == method and op in (None, each.op)])
-
-    @property
-    def posts(self) -> int:
-        return self.requests(method="POST")
+from tests.house import House, opened
 
 
 @pytest.fixture
 async def house() -> AsyncIterator[House]:
-    """Twelve machines at their own pace: a deploy takes ten minutes of virtual time."""
-    region = demo_region(speed=1.0, clock=anyio.current_time)
-    maas = client_of(region)
-    watcher = Watcher(maas, interval=2.0)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(watcher.run)
-        yield House(region, maas, Engine(maas, watcher), tasks)
-        tasks.cancel_scope.cancel()
-    await maas.aclose()
+    """Deploys, unless a test says otherwise."""
+    async with opened(Deploy) as house:
+        yield house

@@ -20,7 +20,7 @@ from maas_mcp.errors import (
     OperationTimedOutError,
 )
 from maas_mcp.simulator import Fault
-from tests.core.operations.conftest import House
+from tests.house import House
 
 pytestmark = pytest.mark.anyio
 

@@ -1,6 +1,6 @@
 """The engine: starts an operation once, follows it, and ends with its result or with the reason why there is none."""
 
-import logging
+import math
 from typing import Final
 
 import anyio
@@ -26,8 +26,6 @@ from maas_mcp.operations.polling import NOTHING, Assessment, Baseline, Evidence,
 from maas_mcp.operations.progress import ProgressReporter, readable
 from maas_mcp.operations.tool import ArgsT, ResultT
 from maas_mcp.operations.watcher import Subscription, Watcher
-
-logger = logging.getLogger(__name__)
 
 START_GRACE: Final = 60.0
 """Seconds that a started operation may take to show in MAAS. A proxy may have answered 504 while MAAS went on."""
@@ -142,7 +140,7 @@ class Engine:
 
 async def _news(subscription: Subscription, until: float | None) -> Observation:
     """The next observation, or an empty one at ``until`` (seconds of anyio's clock)."""
-    with anyio.move_on_at(until if until is not None else float("inf")):
+    with anyio.CancelScope(deadline=math.inf if until is None else until):
         return await subscription.next()
     return NOTHING
 

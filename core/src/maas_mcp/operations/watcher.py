@@ -122,7 +122,7 @@ class Watcher:
             await self._wanted.wait()
             self._answered_at = anyio.current_time()
             with anyio.CancelScope() as self._watching:
-                while True:
+                while self._subscriptions:
                     pause = await self._tick()
                     await anyio.sleep(pause)
 

@@ -1,6 +1,5 @@
 """From a plugin's declaration to an MCP tool and back: arguments in, results and errors out."""
 
-import json
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, Final
@@ -17,7 +16,8 @@ from maas_mcp.server.schemas import input_schema, output_schema
 ProgressToken = str | int
 
 ERROR_META: Final = "io.github.maas-mcp/error"
-"""Where a failed call's ``_meta`` has the error for programs: code, message, hint, retryable, maas_says, fields."""
+"""Where a failed call's ``_meta`` has the error for programs: code, message, hint, retryable, maas_says, and fields where MAAS
+named some."""
 
 
 def mcp_tool(tool: AnyTool) -> types.Tool:
@@ -109,15 +109,17 @@ def failure(error: MaasMcpError) -> types.CallToolResult:
         lines.append(f"MAAS says: {error.maas_says}")
     if error.hint:
         lines.append(error.hint)
-    details = {
+    details: dict[str, Any] = {
         "code": error.code,
         "message": error.message,
         "hint": error.hint,
         "retryable": error.retryable,
         "maas_says": error.maas_says,
     }
+    if isinstance(error, MaasBadRequestError):
+        details["fields"] = error.fields
     return types.CallToolResult(
         content=[types.TextContent(text="\n".join(lines))],
         is_error=True,
-        _meta={ERROR_META: json.loads(json.dumps(details))},
+        _meta={ERROR_META: details},
     )

@@ -1,0 +1,84 @@
+"""Cold start to the answer of ``tools/list``: maas-mcp beside a bare MCP server, in turns, in one run.
+
+    python benchmarks/startup.py [ROUNDS]
+
+Prints medians, their ratio and the size of the answer. Wall-clock time is what a user waits; CPU time is the steadier
+figure on a busy machine.
+"""
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import sysconfig
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+OURS = [str(Path(sysconfig.get_path("scripts")) / "maas-mcp"), "serve"]
+BARE = [sys.executable, str(Path(__file__).with_name("bare_server.py"))]
+ENVIRONMENT = {
+    **os.environ,
+    "MAAS_URL": "http://127.0.0.1:9/MAAS",
+    "MAAS_API_KEY": "consumer:token:secret",
+    "MAAS_MCP_CONFIG": "",
+}
+MESSAGES: list[dict[str, object]] = [
+    {
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-11-25",
+            "capabilities": {},
+            "clientInfo": {"name": "benchmark", "version": "1"},
+        },
+    },
+    {"method": "notifications/initialized"},
+    {"id": 2, "method": "tools/list"},
+]
+INPUT = b"".join(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n" for message in MESSAGES)
+
+
+@dataclass
+class Start:
+    """One start: seconds to the answer, CPU seconds of the whole process, bytes of the answer."""
+
+    wall: float
+    cpu: float
+    size: int
+
+
+def start(command: list[str]) -> Start:
+    """Start a server, ask for its tools, and end it."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began = time.perf_counter()
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=ENVIRONMENT
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(INPUT)
+        process.stdin.flush()
+        process.stdout.readline()
+        answer = process.stdout.readline()
+        wall = time.perf_counter() - began
+        process.stdin.close()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return Start(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, len(answer))
+
+
+def main(rounds: int) -> None:
+    """Measure in turns, so that both meet the same machine."""
+    start(OURS), start(BARE)  # the files are in the page cache now, as for any second start
+    pairs = [(start(OURS), start(BARE)) for _ in range(rounds)]
+    print(f"{'':12}{'maas-mcp':>10}{'bare mcp':>10}{'ratio':>8}")
+    for label, figure in (("wall (s)", "wall"), ("cpu (s)", "cpu")):
+        ours, bare = (statistics.median(getattr(pair[side], figure) for pair in pairs) for side in (0, 1))
+        print(f"{label:12}{ours:10.3f}{bare:10.3f}{ours / bare:8.3f}")
+    print(f"tools/list  {pairs[0][0].size} bytes")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 15)

@@ -1,0 +1,204 @@
+"""Arguments in, results and errors out."""
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, Field, SecretStr
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.json import JSONSnapshotExtension
+
+from maas_mcp.api import Lifecycle, MachineStatus, Operation, OperationContext, SystemId, Tool, ToolContext
+from maas_mcp.errors import InvalidArgumentsError, MaasBadRequestError, MaasConflictError
+from maas_mcp.plugins.registry import load_registry
+from maas_mcp.server.tools import ERROR_META, failure, mcp_tool, parse_arguments, success
+
+
+class Inner(BaseModel):
+    """A part."""
+
+    size: int | None = None
+
+
+class Args(BaseModel):
+    """Arguments of every kind."""
+
+    system_id: SystemId
+    password: SecretStr | None = None
+    count: int = Field(default=1, ge=1, le=3, description="How many.")
+    parts: list[Inner] = []
+
+
+class Result(BaseModel):
+    """A result."""
+
+    system_id: SystemId
+    note: str | None
+    parts: list[Inner] = []
+
+
+class Count(Tool[Args, Result]):
+    """Count."""
+
+    name = "maas_count"
+
+    async def run(self, _ctx: ToolContext, args: Args) -> Result:
+        return Result(system_id=args.system_id, note=None)
+
+
+class Grow(Operation[Args, Result]):
+    """Grow."""
+
+    name = "maas_grow"
+    lifecycle = Lifecycle(
+        start_from={MachineStatus.READY}, pending={MachineStatus.TESTING}, success={MachineStatus.READY}
+    )
+
+    async def start(self, _ctx: OperationContext, _args: Args) -> None:
+        """Never called here."""
+
+    async def result(self, _ctx: OperationContext, args: Args) -> Result:
+        return Result(system_id=args.system_id, note=None)
+
+
+@pytest.mark.parametrize("name", sorted(load_registry().tools))
+def test_the_public_schema_of_a_tool_changes_by_decision_only(name: str, snapshot: SnapshotAssertion) -> None:
+    tool = mcp_tool(load_registry().tools[name])
+
+    shown = tool.model_dump(by_alias=True, mode="json", exclude_none=True)
+    assert shown == snapshot(name=name, extension_class=JSONSnapshotExtension)
+
+
+@pytest.mark.parametrize("tool", load_registry().tools.values(), ids=load_registry().tools)
+def test_every_schema_is_valid_flat_and_without_titles(tool: Any) -> None:
+    shown = mcp_tool(tool)
+
+    for schema in (shown.input_schema, shown.output_schema):
+        assert schema is not None
+        jsonschema.Draft202012Validator.check_schema(schema)
+        assert schema["type"] == "object"
+        text = json.dumps(schema)
+        assert "$ref" not in text
+        assert "$defs" not in text
+        assert '"title"' not in text
+
+
+def test_a_nested_model_is_filled_in() -> None:
+    shown = mcp_tool(Count())
+
+    assert shown.input_schema["properties"]["parts"]["items"]["properties"]["size"] == {"type": "integer"}
+    assert shown.output_schema
+    part = shown.output_schema["properties"]["parts"]["items"]["properties"]["size"]
+    assert part == {"type": ["integer", "null"]}
+
+
+def test_arguments_become_the_model() -> None:
+    model, token = parse_arguments(Count(), {"system_id": "4y3h7n", "count": 2})
+
+    assert model == Args(system_id="4y3h7n", count=2)
+    assert token is None
+
+
+def test_none_at_all_are_arguments_too() -> None:
+    with pytest.raises(InvalidArgumentsError, match="`system_id`: field required"):
+        parse_arguments(Count(), None)
+
+
+@pytest.mark.parametrize(
+    ("given_", "said"),
+    [
+        ({"system_id": "../../users"}, "`system_id`: string should match pattern"),
+        ({"system_id": "4y3h7n", "count": 9}, "`count`: input should be less than or equal to 3."),
+        ({"system_id": "4y3h7n", "cuont": 1}, "`cuont` is not an argument of this tool; did you mean `count`?"),
+        ({"system_id": "4y3h7n", "parts": [{"size": "big"}]}, "`parts.0.size`: input should be a valid integer"),
+        ({"system_id": "4y3h7n", "_meta": {}}, "`_meta` is not an argument of this tool."),
+    ],
+)
+def test_what_does_not_fit_is_named_with_what_would(given_: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidArgumentsError) as refusal:
+        parse_arguments(Count(), given_)
+
+    assert refusal.value.message.startswith("maas_count was not called. ")
+    assert said in refusal.value.message
+    assert refusal.value.hint == "Arguments: system_id (required), password, count, parts."
+
+
+def test_what_was_given_is_never_repeated() -> None:
+    with pytest.raises(InvalidArgumentsError) as refusal:
+        parse_arguments(Count(), {"system_id": "S3CRET!", "password": ["S3CRET!"], "count": "S3CRET!"})
+
+    assert "S3CRET!" not in f"{refusal.value} {refusal.value.hint}"
+    assert refusal.value.__cause__ is None
+    assert refusal.value.__suppress_context__
+
+
+@pytest.mark.parametrize("token", ["abc", 0, 17, ""])
+def test_a_token_among_the_arguments_of_a_long_running_tool_is_found(token: str | int) -> None:
+    _, found = parse_arguments(Grow(), {"system_id": "4y3h7n", "_meta": {"progressToken": token, "other": 1}})
+
+    assert found == token
+    assert type(found) is type(token)
+
+
+@pytest.mark.parametrize("meta", [{}, None, {"progressToken": None}])
+def test_a_meta_without_a_token_is_fine(meta: object) -> None:
+    assert parse_arguments(Grow(), {"system_id": "4y3h7n", "_meta": meta})[1] is None
+
+
+@pytest.mark.parametrize("meta", [{"progressToken": True}, {"progressToken": 1.5}, {"progressToken": []}, "x", 3, []])
+def test_a_token_of_another_kind_is_refused(meta: object) -> None:
+    with pytest.raises(InvalidArgumentsError, match="string or an integer"):
+        parse_arguments(Grow(), {"system_id": "4y3h7n", "_meta": meta})
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["system_id", "count", "password", "parts", "_meta"]) | st.text(), JSON_VALUES))
+def test_any_json_is_either_accepted_or_refused_with_a_message(arguments: dict[str, Any]) -> None:
+    refusal = None
+    try:
+        parse_arguments(Grow(), arguments)
+    except InvalidArgumentsError as error:
+        refusal = error
+
+    assert refusal is None or refusal.message.startswith(("maas_grow was not called. ", "_meta: expected"))
+
+
+def test_a_result_is_structured_and_has_a_line_for_people() -> None:
+    result = success(Count(), Result(system_id="4y3h7n", note=None))
+
+    assert result.structured_content == {"system_id": "4y3h7n", "note": None, "parts": []}
+    assert result.content[0].model_dump()["text"] == "system_id: 4y3h7n"
+
+
+def test_an_error_says_what_was_wrong_in_mass_words_and_what_to_do() -> None:
+    error = MaasConflictError("MAAS refused to deploy.", hint="Release it first.", maas_says="Can't deploy")
+    result = failure(error)
+
+    assert result.is_error
+    assert result.structured_content is None, "it would have to fit the output schema"
+    assert (
+        result.content[0].model_dump()["text"] == "MAAS refused to deploy.\nMAAS says: Can't deploy\nRelease it first."
+    )
+    assert result.meta
+    assert result.meta[ERROR_META] == {
+        "code": "state_conflict",
+        "message": "MAAS refused to deploy.",
+        "hint": "Release it first.",
+        "retryable": False,
+        "maas_says": "Can't deploy",
+    }
+
+
+def test_a_bad_request_shows_each_field() -> None:
+    result = failure(MaasBadRequestError("MAAS refused the parameters.", fields={"distro_series": ["no such series"]}))
+
+    assert "distro_series: no such series" in result.content[0].model_dump()["text"]
