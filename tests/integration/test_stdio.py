@@ -287,11 +287,14 @@ def test_what_a_plugin_prints_stays_off_the_wire(
         assert not result.get("isError"), result
         server.stop("EOF")
         assert server.process.stderr
-        assert b"printed while running" in server.process.stderr.read()
+        said = server.process.stderr.read()
+        assert b"printed while running" in said
+        assert b"printed while imported" in said
 
 
 NOISY = """
 import os, subprocess, sys
+print("printed while imported", flush=True)
 from maas_mcp.api import Tool, hookimpl
 from pydantic import BaseModel
 

@@ -71,6 +71,7 @@ class Engine:
             doubt = await self._start(operation, ctx, args)
             assessment = await self._follow(operation, baseline, progress, doubt)
             if assessment.verdict is not Verdict.SUCCEEDED:
+                progress.report(assessment.fraction, assessment.message)
                 raise await explain(self._maas, operation.lifecycle, assessment)
             result = await operation.result(ctx, args)
             progress.report(1.0, assessment.message)
@@ -121,7 +122,8 @@ class Engine:
                 observation = await _news(subscription, None if evidence.started else started_by)
                 assessment = operation.polling.assess(operation.lifecycle, evidence, observation)
                 evidence = assessment.evidence
-                progress.report(assessment.fraction if not assessment.verdict.final else None, assessment.message)
+                if not assessment.verdict.final:
+                    progress.report(assessment.fraction, assessment.message)
                 self._check_outage(observation.unreachable_for, assessment.message)
             return assessment
         raise OperationTimedOutError(

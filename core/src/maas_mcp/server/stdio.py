@@ -18,6 +18,7 @@ from mcp.server.stdio import stdio_server
 
 from maas_mcp.plugins.registry import Registry
 from maas_mcp.server.app import build
+from maas_mcp.server.wire import Wire
 from maas_mcp.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -28,14 +29,15 @@ LAST_WORDS: Final = 0.5
 """Seconds to write what is left once the client has gone: it kills about two seconds after it closed stdin."""
 
 
-def serve(registry: Registry, settings: Settings) -> None:
+def serve(registry: Registry, settings: Settings, wire: Wire) -> None:
     """Serve until stdin ends, or SIGTERM or SIGINT arrives. What is being followed is left to MAAS."""
-    anyio.run(_serve, registry, settings)
+    anyio.run(_serve, registry, settings, wire)
 
 
-async def _serve(registry: Registry, settings: Settings) -> None:
+async def _serve(registry: Registry, settings: Settings, wire: Wire) -> None:
     server = build(registry, settings)
-    stdin, stdout = await _wire()
+    on_pipes = _pollable(wire.reading) and _pollable(wire.writing)
+    stdin, stdout = await _pipes(wire) if on_pipes else _files(wire)
     with anyio.CancelScope() as scope:
         # The SDK asks of a stream to be iterated, written and flushed; its annotation names a whole file.
         async with stdio_server(stdin=stdin, stdout=stdout) as (reading, writing):  # type: ignore[arg-type]
@@ -75,38 +77,29 @@ class _Text:
             await self._stream.drain()
 
 
-async def _wire() -> tuple[_Lines, _Text] | tuple[None, None]:
-    """Take stdin and stdout away from everything else: stray prints go to stderr, children read nothing.
-
-    Returns:
-        The two streams; ``None`` where they are plain files, which the SDK's transport serves from threads.
-    """
-    if not (_pollable(0) and _pollable(1)):
-        return None, None
-    wire_in, wire_out = os.dup(0), os.dup(1)
-    _divert()
+async def _pipes(wire: Wire) -> tuple[_Lines, _Text]:
+    """Pipes on the event loop, which take a tenth of the time that the SDK's threads do."""
     loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=LINE_LIMIT)
-    reading, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(wire_in, "rb"))
-    writing, flow = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, os.fdopen(wire_out, "wb"))
+    lines = asyncio.StreamReader(limit=LINE_LIMIT)
+    reading, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(lines), os.fdopen(wire.reading, "rb")
+    )
+    writing, flow = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, os.fdopen(wire.writing, "wb"))
     writing.set_write_buffer_limits(high=0)  # so that a flush waits until the client's side has it all
     _end_on_signals(loop, reading.close)
-    return _Lines(reader), _Text(asyncio.StreamWriter(writing, flow, None, loop))
+    return _Lines(lines), _Text(asyncio.StreamWriter(writing, flow, None, loop))
+
+
+def _files(wire: Wire) -> tuple[anyio.AsyncFile[str], anyio.AsyncFile[str]]:
+    """Plain files, and everything on Windows: read and written in threads."""
+    reading = os.fdopen(wire.reading, encoding="utf-8", errors="replace")
+    writing = os.fdopen(wire.writing, "w", encoding="utf-8")
+    return anyio.wrap_file(reading), anyio.wrap_file(writing)
 
 
 def _pollable(fd: int) -> bool:
     mode = os.fstat(fd).st_mode
     return os.name == "posix" and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(fd))
-
-
-def _divert() -> None:
-    null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, 0)
-    try:
-        os.dup2(2, 1)
-    except OSError:  # no stderr
-        os.dup2(null, 1)
-    os.close(null)
 
 
 def _end_on_signals(loop: asyncio.AbstractEventLoop, end: Callable[[], None]) -> None:

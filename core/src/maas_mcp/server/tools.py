@@ -16,8 +16,8 @@ from maas_mcp.server.schemas import input_schema, output_schema
 ProgressToken = str | int
 
 ERROR_META: Final = "io.github.maas-mcp/error"
-"""Where a failed call's ``_meta`` has the error for programs: code, message, hint, retryable, maas_says, and fields where MAAS
-named some."""
+"""Where a failed call's ``_meta`` has the error for programs: code, message, hint, retryable, maas_says, and
+fields where MAAS named some."""
 
 
 def mcp_tool(tool: AnyTool) -> types.Tool:

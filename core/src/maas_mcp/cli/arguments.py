@@ -1,0 +1,202 @@
+"""Arguments of a tool on the command line: ``KEY=VALUE`` to JSON by the tool's input schema, and its help."""
+
+import json
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from mcp_types import Tool
+
+Schema = Mapping[str, Any]
+
+HIDDEN: Final = frozenset({"_meta"})
+"""Properties that no person sets: the progress token of early drafts of MCP."""
+HELP_WIDTH: Final = 100
+
+
+def parse(tool: Tool, pairs: Iterable[str]) -> dict[str, Any]:
+    """The arguments that ``pairs`` of ``KEY=VALUE`` mean to ``tool``.
+
+    Raises:
+        click.UsageError: One is unknown, given twice, of the wrong type, or missing; the message has the tool's
+            arguments, and never a value.
+    """
+    try:
+        return _parsed(tool, pairs)
+    except ValueError as error:
+        problem = error
+    raise click.UsageError(f"{problem}\n\n{describe(tool)}")
+
+
+def find(tools: Mapping[str, Tool], name: str) -> Tool:
+    """The tool called ``name``.
+
+    Raises:
+        click.UsageError: There is none; the message has the nearest ones.
+    """
+    tool = tools.get(name)
+    if tool is None:
+        close = get_close_matches(name, tools, n=1) or [each for each in tools if name in each][:1]
+        known = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(tools)}."
+        raise click.UsageError(f"There is no tool {name!r}. {known}")
+    return tool
+
+
+def properties(tool: Tool) -> dict[str, Schema]:
+    """The arguments that people may set, with their schemas."""
+    return {key: value for key, value in tool.input_schema.get("properties", {}).items() if key not in HIDDEN}
+
+
+def describe(tool: Tool) -> str:
+    """The tool's arguments for people, the required ones first."""
+    required = set(tool.input_schema.get("required", []))
+    known = sorted(properties(tool).items(), key=lambda item: item[0] not in required)
+    if not known:
+        return f"{tool.name} takes no arguments."
+    rows = [(f"{key}={_kind(schema)}", _explained(schema, needed=key in required)) for key, schema in known]
+    formatter = click.HelpFormatter(width=HELP_WIDTH, max_width=HELP_WIDTH)
+    with formatter.section(f"Arguments of {tool.name}"):
+        formatter.write_dl(rows)
+    return formatter.getvalue().rstrip()
+
+
+def summary(tool: Tool) -> str:
+    """The first sentence of the tool's description."""
+    text = " ".join((tool.description or "").split())
+    first, stop, _ = text.partition(". ")
+    return first + "." if stop else text
+
+
+def _parsed(tool: Tool, pairs: Iterable[str]) -> dict[str, Any]:
+    known = properties(tool)
+    arguments: dict[str, Any] = {}
+    for pair in pairs:
+        key, value = _split(pair, known)
+        if key in arguments:
+            raise ValueError(f"{key} is given twice.")
+        arguments[key] = _checked(key, value, known[key])
+    missing = [key for key in tool.input_schema.get("required", []) if key not in arguments]
+    if missing:
+        raise ValueError(f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing.")
+    return arguments
+
+
+def _split(pair: str, known: Mapping[str, Schema]) -> tuple[str, str]:
+    key, equals, value = pair.partition("=")
+    if not equals:
+        raise ValueError("Expected arguments of the form KEY=VALUE, and one of them has no `=`.")
+    if key not in known:
+        close = get_close_matches(key, known, n=1)
+        raise ValueError(f"{key[:40]} is not an argument of this tool.{f' Did you mean {close[0]}?' if close else ''}")
+    if value.startswith("@@"):
+        return key, value[1:]
+    return key, _read(key, value[1:]) if value.startswith("@") else value
+
+
+def _read(key: str, name: str) -> str:
+    try:
+        return Path(name).expanduser().read_text(encoding="utf-8")
+    except OSError as error:
+        problem = error.strerror
+    except ValueError:
+        problem = "it is not UTF-8 text"
+    raise ValueError(f"{key}: {name} cannot be read: {problem}.")
+
+
+def _checked(key: str, text: str, schema: Schema) -> Any:
+    try:
+        return _value(text, schema)
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}.") from None
+
+
+def _value(text: str, schema: Schema) -> Any:
+    """``text`` as the schema wants it. Its ``ValueError`` says what was expected."""
+    choices = schema.get("anyOf") or schema.get("oneOf")
+    if choices:
+        return _first_that_fits(text, choices)
+    if "enum" in schema:
+        return _one_of(text, schema["enum"])
+    kind = schema.get("type", "any")
+    if isinstance(kind, list):
+        return _first_that_fits(text, [{**schema, "type": each} for each in sorted(kind, key="string".__eq__)])
+    if kind == "string":
+        return text
+    if kind == "array":
+        return _list(text, schema.get("items", {}))
+    return _json(text.strip(), kind)
+
+
+def _first_that_fits(text: str, schemas: Iterable[Schema]) -> Any:
+    problems = []
+    for schema in schemas:
+        try:
+            return _value(text, schema)
+        except ValueError as error:
+            problems.append(str(error))
+    raise ValueError(", or ".join(problems))
+
+
+def _one_of(text: str, allowed: list[Any]) -> Any:
+    by_text = {each if isinstance(each, str) else json.dumps(each): each for each in allowed}
+    if text not in by_text:
+        close = get_close_matches(text, by_text, n=1)
+        raise ValueError("expected one of the values below" + (f", perhaps {close[0]}" if close else ""))
+    return by_text[text]
+
+
+def _list(text: str, items: Schema) -> list[Any]:
+    if not text.lstrip().startswith("["):
+        return [_value(part.strip(), items) for part in text.split(",")] if text.strip() else []
+    values = _json(text, "array")
+    return list(values)
+
+
+def _json(text: str, kind: str) -> Any:
+    expected, types = _JSON[kind]
+    try:
+        value = json.loads(text)
+    except ValueError:
+        if kind == "any":
+            return text
+        raise ValueError(f"expected {expected}") from None
+    if not isinstance(value, types) or (isinstance(value, bool) and kind in {"integer", "number"}):
+        raise ValueError(f"expected {expected}")
+    return value
+
+
+_JSON: Final[Mapping[str, tuple[str, type | tuple[type, ...]]]] = {
+    "any": ("JSON", object),
+    "array": ("a list: items separated by commas, or a JSON array", list),
+    "boolean": ("true or false", bool),
+    "integer": ("an integer", int),
+    "null": ("null", type(None)),
+    "number": ("a number", (int, float)),
+    "object": ("a JSON object", dict),
+}
+"""What each JSON type is called in a message, and what Python parses it to."""
+
+
+def _kind(schema: Schema) -> str:
+    choices = schema.get("anyOf") or schema.get("oneOf")
+    if choices:
+        return "|".join(_kind(each) for each in choices)
+    kind = schema.get("type", "VALUE")
+    if kind == "array":
+        return f"{_kind(schema.get('items', {}))},…"
+    if kind == "boolean":
+        return "true|false"
+    return "|".join(kind).upper() if isinstance(kind, list) else str(kind).upper()
+
+
+def _explained(schema: Schema, *, needed: bool) -> str:
+    allowed = schema.get("enum") or schema.get("items", {}).get("enum")
+    parts = [
+        "Required." if needed else "",
+        schema.get("description", ""),
+        f"One of: {', '.join(map(str, allowed))}." if allowed else "",
+        f"Default: {json.dumps(schema['default'])}." if "default" in schema else "",
+    ]
+    return " ".join(part for part in parts if part)

@@ -1,0 +1,154 @@
+"""Showing operations under way: live bars on a terminal, a line for each piece of news elsewhere."""
+
+import re
+from types import TracebackType
+from typing import Any, Final, Self
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.progress_bar import ProgressBar
+from rich.table import Column
+from rich.text import Text
+
+_TIME_TOLD: Final = re.compile(r" \(.* so far\)$|(?:\b\d+ (?:s|min|h)\b ?)+")
+"""The parts of a message that change by themselves, in heartbeats and outages."""
+
+
+def is_live(console: Console) -> bool:
+    """Whether bars can be drawn there. ``FORCE_COLOR`` makes a terminal of a pipe for colours, but not for bars."""
+    return console.is_interactive and console.file.isatty()
+
+
+class _Bar(BarColumn):
+    """The bar, in the style of how the operation ended."""
+
+    def __init__(self) -> None:
+        super().__init__(bar_width=20, complete_style="cyan")
+
+    def render(self, task: Task) -> ProgressBar:
+        """The cell of one operation."""
+        bar = super().render(task)
+        if task.fields["style"]:
+            bar.complete_style = bar.finished_style = task.fields["style"]
+        return bar
+
+
+class _Percentage(ProgressColumn):
+    """How far it is; nothing where that is not known."""
+
+    def render(self, task: Task) -> Text:
+        """The cell of one operation."""
+        return Text("" if task.total is None else f"{task.percentage:3.0f}%")
+
+
+class _Message(ProgressColumn):
+    """What happens, in the style of how it ended; cut where the line ends."""
+
+    def __init__(self) -> None:
+        super().__init__(Column(no_wrap=True, overflow="ellipsis"))
+
+    def render(self, task: Task) -> Text:
+        """The cell of one operation."""
+        return Text(task.fields["message"], style=task.fields["style"], no_wrap=True, overflow="ellipsis")
+
+
+class Bar:
+    """One operation. :meth:`news` is an MCP client's progress callback."""
+
+    def __init__(self, bars: "Bars", label: str) -> None:
+        self.label = label
+        self.messages = 0
+        """How many progress messages have come."""
+        self.fraction = 0.0
+        """How far it is, from 0.0 to 1.0, as far as the server told."""
+        self._bars = bars
+        self._message = ""
+        self._told: tuple[str, bool] | None = None
+        self._ended = False
+        self._task = bars.progress.add_task(label, total=None, visible=False, message="", style="")
+
+    async def news(self, progress: float, total: float | None, message: str | None) -> None:
+        """Take a progress message."""
+        self.messages += 1
+        if self._ended:  # a message may be delivered after the call has returned
+            return
+        self._message = message or ""
+        if total:
+            self.fraction = progress / total
+        self._bars.progress.update(
+            self._task, completed=progress if total else 0, total=total, message=self._message, visible=True
+        )
+        self._tell(measured=bool(total))
+
+    def succeed(self) -> None:
+        """It is done; the last progress message may still be on its way."""
+        measured, self.fraction = self.fraction > 0, 1.0
+        self._end("green", completed=1.0)
+        if self.messages:
+            self._tell(measured=measured)
+
+    def fail(self, message: str) -> None:
+        """It has failed."""
+        self._end("red", completed=self.fraction, message=message)
+
+    def stop(self, message: str) -> None:
+        """It is no longer followed."""
+        self._end("yellow", completed=self.fraction, message=message)
+
+    def _tell(self, *, measured: bool) -> None:
+        """Tell what is new: neither a heartbeat nor the passing of time is."""
+        told = (_TIME_TOLD.sub("", self._message), measured and self.fraction >= 1.0)
+        if told != self._told:
+            self._told = told
+            self._bars.tell(self.label, f"{self.fraction:4.0%}  {self._message}" if measured else self._message)
+
+    def _end(self, style: str, **fields: Any) -> None:
+        self._ended = True
+        progress = self._bars.progress
+        progress.stop_task(self._task)
+        progress.update(self._task, total=1.0, style=style, visible=self.messages > 0, **fields)
+
+
+class Bars:
+    """The operations under way. Drawing begins with the first news: a quick call shows nothing."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.live = is_live(console)
+        self.progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            _Bar(),
+            _Percentage(),
+            TimeElapsedColumn(),
+            _Message(),
+            console=console,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    def add(self, label: str) -> Bar:
+        """An operation that begins now."""
+        return Bar(self, label)
+
+    def tell(self, label: str, news: str) -> None:
+        """Show what is new: by drawing, or as a line."""
+        if self.live:
+            self.progress.start()
+        else:
+            self.console.print(f"{label}  {news}", markup=False, highlight=False, soft_wrap=True)
+
+    def line(self, text: str) -> None:
+        """Show a line that belongs to no bar, above them all; any thread may."""
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def __rich__(self) -> RenderableType:
+        return self.progress.get_renderable()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self.live:
+            self.progress.stop()

@@ -1,0 +1,138 @@
+"""An MCP client for people: starts the real server as a subprocess and speaks to it over stdio."""
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final, TextIO
+
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.shared.dispatcher import ProgressFnT
+from mcp.shared.exceptions import MCPError
+from mcp_types import CallToolResult, Implementation, TextContent, Tool
+from pydantic import ValidationError
+
+from maas_mcp import __version__
+from maas_mcp.errors import MaasMcpError
+from maas_mcp.server.tools import ERROR_META
+
+SERVER: Final = ("-P", "-m", "maas_mcp", "serve")
+"""The server of this very installation. ``-P``: nothing is imported from the working directory."""
+LAST_LINES: Final = 1.0
+"""Seconds to wait for what the server still has to say on stderr after it has ended."""
+
+
+class ServerError(MaasMcpError):
+    """The MCP server does not do what a server does: it ended, or broke the protocol."""
+
+    code = "server"
+
+
+@asynccontextmanager
+async def mcp_client(environment: Mapping[str, str], show: Callable[[str], None]) -> AsyncIterator[Client]:
+    """A client that is connected to a server of its own. Cancelling a call cancels it on the server, too.
+
+    Args:
+        environment: The server's environment.
+        show: Gets each line that the server writes to stderr, from another thread.
+
+    Raises:
+        ServerError: The server did not start, or ended too early.
+    """
+    logging.getLogger("mcp").addHandler(logging.NullHandler())  # what it would log is raised as well, or the server's
+    failure: Exception | None = None
+    with _lines_to(show) as stderr:
+        server = StdioServerParameters(command=sys.executable, args=list(SERVER), env=dict(environment))
+        transport = stdio_client(server, errlog=stderr)
+        try:
+            async with Client(transport, client_info=Implementation(name="maas-mcp", version=__version__)) as client:
+                try:
+                    yield client
+                except Exception as error:  # noqa: BLE001 - raised again below, outside the SDK's task groups
+                    failure = _first(error)
+        except Exception as error:  # noqa: BLE001 - likewise
+            failure = failure or _first(error)
+    if isinstance(failure, MCPError):
+        raise ServerError(f"The MCP server failed: {failure}.", hint="If it said why, that stands above.")
+    if failure is not None:
+        raise failure
+
+
+async def tools_of(client: Client) -> dict[str, Tool]:
+    """The server's tools by name, in its order."""
+    tools: dict[str, Tool] = {}
+    cursor: str | None = None
+    while True:
+        page = await client.list_tools(cursor=cursor)
+        tools.update((tool.name, tool) for tool in page.tools)
+        cursor = page.next_cursor
+        if cursor is None:
+            return tools
+
+
+def require(tools: Mapping[str, Tool], *names: str) -> None:
+    """Make sure that these tools are there.
+
+    Raises:
+        ServerError: One is not, since its plugin is not installed, or blocked.
+    """
+    missing = [name for name in names if name not in tools]
+    if missing:
+        raise ServerError(
+            f"The server has no {' and no '.join(missing)}.",
+            hint="`pip install maas-mcp` brings all of this project's plugins; `maas-mcp plugins` shows what is there.",
+        )
+
+
+async def call_tool(
+    client: Client, name: str, arguments: dict[str, Any], on_progress: ProgressFnT | None = None
+) -> CallToolResult:
+    """Call a tool.
+
+    Raises:
+        ServerError: Its answer does not fit its own output schema.
+    """
+    try:
+        return await client.call_tool(name, arguments, progress_callback=on_progress)
+    except (RuntimeError, ValidationError):
+        problem = f"The answer of {name} does not fit its output schema, which is a fault of its plugin."
+    raise ServerError(problem)
+
+
+def text_of(result: CallToolResult) -> str:
+    """What a result says to people."""
+    return "\n".join(part.text for part in result.content if isinstance(part, TextContent))
+
+
+def error_code(result: CallToolResult) -> str | None:
+    """The stable name of a tool error, if it is one of this project's."""
+    error = (result.meta or {}).get(ERROR_META)
+    return error.get("code") if isinstance(error, dict) else None
+
+
+def _first(error: Exception) -> Exception:
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+@contextmanager
+def _lines_to(show: Callable[[str], None]) -> Iterator[TextIO]:
+    """A file for a subprocess to write to, whose lines ``show`` gets: it may be drawing bars on the same terminal."""
+    reading, writing = os.pipe()
+
+    def pump() -> None:
+        with os.fdopen(reading, encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                show(line.rstrip("\n"))
+
+    thread = threading.Thread(target=pump, name="server-stderr", daemon=True)
+    thread.start()
+    try:
+        with os.fdopen(writing, "w", encoding="utf-8") as file:
+            yield file
+    finally:
+        thread.join(LAST_LINES)

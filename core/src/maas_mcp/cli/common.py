@@ -1,0 +1,80 @@
+"""What the commands share: exit codes, and how an error is shown."""
+
+import shutil
+import sys
+import textwrap
+from typing import Final
+
+import click
+
+from maas_mcp.errors import MaasMcpError, SettingsError
+
+EXIT_FAILURE: Final = 1
+"""What was asked for could not be done."""
+EXIT_USAGE: Final = 2
+"""Wrong usage, which is click's own code, or settings that cannot be used."""
+EXIT_INTERRUPTED: Final = 130
+"""Ended by Ctrl-C, as shells count it: 128 and the number of SIGINT."""
+
+EXIT_CODES: Final = (
+    "Exit codes: 0 done; 1 what was asked for could not be done; 2 wrong usage, or settings that cannot be used; "
+    "130 interrupted by Ctrl-C."
+)
+"""The last paragraph of the help."""
+
+NARROWEST: Final = 40
+"""Columns below which wrapping no longer helps."""
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error: somebody asked for it
+    """A signal asked the command to end, and it has.
+
+    Args:
+        number: The signal's.
+        message: What to tell the person who sent it.
+    """
+
+    def __init__(self, number: int, message: str = "Interrupted.") -> None:
+        super().__init__(message)
+        self.number = number
+        self.message = message
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell expects of a program that a signal has ended."""
+        return 128 + self.number
+
+
+def exit_code(error: MaasMcpError) -> int:
+    """The exit code for an error."""
+    return EXIT_USAGE if isinstance(error, SettingsError) else EXIT_FAILURE
+
+
+def show_error(error: MaasMcpError) -> None:
+    """Write an error to stderr: what was wrong, MAAS's words, what to do."""
+    say(f"Error: {error.message}", err=True)
+    if error.maas_says and error.maas_says not in error.message:
+        say(f"MAAS says: {error.maas_says}", err=True)
+    if error.hint:
+        say(error.hint, err=True)
+
+
+def say(text: str, *, err: bool = False, indent: str = "", mark: str | None = None) -> None:
+    """Write text for people: wrapped between words on a terminal, each line whole for programs.
+
+    Args:
+        text: One or more lines.
+        err: Whether to write to stderr instead of stdout.
+        indent: What the wrapped parts of a line begin with.
+        mark: The colour of the first character.
+    """
+    stream = sys.stderr if err else sys.stdout
+    if stream.isatty():
+        width = max(shutil.get_terminal_size().columns, NARROWEST)
+        text = "\n".join(_wrapped(line, width, indent) for line in text.splitlines())
+    click.echo(click.style(text[:1], fg=mark) + text[1:] if mark else text, err=err)
+
+
+def _wrapped(line: str, width: int, indent: str) -> str:
+    start = line[: len(line) - len(line.lstrip())]
+    return textwrap.fill(line, width, subsequent_indent=start + indent, break_long_words=False, break_on_hyphens=False)

@@ -1,0 +1,63 @@
+"""``maas-mcp plugins``: what is installed, and what became of it."""
+
+import json
+import logging
+import sys
+from dataclasses import asdict
+from typing import Final
+
+import click
+
+from maas_mcp.cli.common import EXIT_CODES, EXIT_FAILURE
+from maas_mcp.plugins.registry import PluginRecord, PluginState, load_registry
+from maas_mcp.settings import Settings
+
+UNWRAPPED: Final = 10_000
+"""Columns where nobody looks: programs that read lines want them whole."""
+STYLES: Final = {PluginState.LOADED: "green", PluginState.FAILED: "red", PluginState.BLOCKED: "yellow"}
+
+
+@click.command("plugins", epilog=EXIT_CODES)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs. By default a table.")
+@click.option("--strict", is_flag=True, help="Exit with 1 if any plugin cannot be used. By default 0.")
+def command(*, as_json: bool, strict: bool) -> None:
+    """List the installed plugins and their tools.
+
+    Loads every plugin as the server does, with the same settings, and says what became of it. Needs no MAAS region.
+    """
+    records = installed()
+    if as_json:
+        click.echo(json.dumps([asdict(record) for record in records], indent=2))
+    elif records:
+        _print_table(records)
+    else:
+        click.echo("No plugin is installed. `pip install maas-mcp` brings deploy, commission and inventory.")
+    if strict and any(record.state is PluginState.FAILED for record in records):
+        sys.exit(EXIT_FAILURE)
+
+
+def installed() -> tuple[PluginRecord, ...]:
+    """What became of each installed plugin. A failure is in its record, so that it is not logged besides."""
+    settings = Settings.load()
+    logger = logging.getLogger("maas_mcp.plugins")
+    handler = logging.StreamHandler()
+    handler.addFilter(lambda record: record.levelno < logging.ERROR)
+    logger.addHandler(handler)
+    try:
+        return load_registry(allow=settings.plugins_allow, block=settings.plugins_block).records
+    finally:
+        logger.removeHandler(handler)
+
+
+def _print_table(records: tuple[PluginRecord, ...]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - for people only
+    from rich.table import Table  # noqa: PLC0415 - likewise
+    from rich.text import Text  # noqa: PLC0415 - likewise
+
+    table = Table("Plugin", "Distribution", "State", "Tools", box=None, pad_edge=False)
+    for record in records:
+        state = Text(record.state, style=STYLES[record.state])
+        what = Text(record.error, style="red") if record.error else Text("\n".join(record.tools))
+        table.add_row(Text(record.name), Text(f"{record.distribution} {record.version}"), state, what)
+    console = Console(highlight=False)
+    Console(width=None if console.is_terminal else UNWRAPPED, highlight=False).print(table)

@@ -1,0 +1,83 @@
+"""``maas-mcp demo --real``: one deployment on a real region, asked about before."""
+
+import os
+from functools import partial
+from typing import Any
+
+import click
+from mcp_types import CallToolResult
+from rich.console import Console
+
+from maas_mcp.cli.bars import Bars
+from maas_mcp.cli.client import call_tool, mcp_client, require, text_of, tools_of
+from maas_mcp.cli.common import EXIT_FAILURE, Interrupted, say
+from maas_mcp.cli.interrupt import run
+from maas_mcp.settings import Settings
+
+
+def deploy(system_id: str, *, confirmed: bool) -> int:
+    """Deploy a machine of the region that the settings name; returns the exit code.
+
+    Args:
+        system_id: The machine.
+        confirmed: Whether not to ask.
+    """
+    region = Settings.load().require_region()
+    found = run(partial(_call, "maas_get_machine", system_id, None))
+    if found.is_error or found.structured_content is None:
+        say(f"Error: {text_of(found)}", err=True)
+        return EXIT_FAILURE
+    machine = found.structured_content
+    say(_warning(machine, region.api_url))
+    if not confirmed and not _confirmed(machine["hostname"]):
+        return EXIT_FAILURE
+    try:
+        result = run(partial(_call, "maas_deploy_machine", system_id, machine["hostname"]))
+    except Interrupted as interruption:
+        message = f"Interrupted: {machine['hostname']} is no longer followed. MAAS goes on with what it has begun."
+        raise Interrupted(interruption.number, message) from None
+    if result.is_error:
+        say(f"Error: {text_of(result)}", err=True)
+        return EXIT_FAILURE
+    say(text_of(result))
+    return 0
+
+
+async def _call(tool: str, system_id: str, label: str | None) -> CallToolResult:
+    """Call a tool for the machine through a server of its own, with a bar where there is a label."""
+    with Bars(Console(stderr=True)) as bars:
+        async with mcp_client(os.environ, bars.line) as client:
+            require(await tools_of(client), "maas_get_machine", "maas_deploy_machine")
+            if label is None:
+                return await call_tool(client, tool, {"system_id": system_id})
+            bar = bars.add(label)
+            try:
+                result = await call_tool(client, tool, {"system_id": system_id}, bar.news)
+            except BaseException:
+                bar.stop("stopped")
+                raise
+            if result.is_error:
+                bar.fail("failed")
+            else:
+                bar.succeed()
+            return result
+
+
+def _warning(machine: dict[str, Any], url: str) -> str:
+    owner = f" for {machine['owner']}" if machine["owner"] else ""
+    system = f", with {machine['osystem']}/{machine['distro_series']}" if machine["osystem"] else ""
+    size = machine["storage"] / 1000
+    return (
+        f"{machine['hostname']} ({machine['system_id']}) of {url}\n"
+        f"  {machine['status_name']}{owner}{system}; {machine['architecture']}, {machine['cpu_count']} CPUs, "
+        f"{machine['memory'] // 1024} GiB of memory, {size:.0f} GB of disks\n"
+        "Deploying it installs the region's default operating system. What is on its disks will be overwritten."
+    )
+
+
+def _confirmed(hostname: str) -> bool:
+    typed: str = click.prompt(f"Type {hostname} to deploy it", default="", show_default=False, err=True)
+    if typed.strip() == hostname:
+        return True
+    click.echo("That is not its hostname: nothing was done.", err=True)
+    return False

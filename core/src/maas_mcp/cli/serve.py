@@ -1,0 +1,47 @@
+"""``maas-mcp serve``: the MCP server on stdin and stdout."""
+
+import gc
+import logging
+import sys
+
+import click
+
+from maas_mcp.cli.common import say
+from maas_mcp.plugins.registry import load_registry
+from maas_mcp.server.wire import take_wire
+from maas_mcp.settings import Settings
+
+
+@click.command("serve")
+@click.option(
+    "--strict-plugins",
+    is_flag=True,
+    help="End with an error if any plugin cannot be used. By default the others are served.",
+)
+def command(*, strict_plugins: bool) -> None:
+    """Serve MCP on stdin and stdout, as a client starts it.
+
+    Needs MAAS_URL and MAAS_API_KEY. Logs go to stderr. It ends when stdin ends, or on SIGTERM or SIGINT; what MAAS has
+    begun by then goes on.
+    """
+    gc.disable()  # start-up makes nothing but what stays: a tenth of its time would go into looking for garbage
+    settings = Settings.load()
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings.require_region()
+    if sys.stdin.isatty():
+        say(
+            "maas-mcp serve speaks MCP on stdin: let an MCP client start it. `maas-mcp call` is one for people. "
+            "Ctrl-D ends this.",
+            err=True,
+        )
+    wire = take_wire()  # before any plugin is imported: what it prints must not reach the client
+    registry = load_registry(
+        allow=settings.plugins_allow,
+        block=settings.plugins_block,
+        strict=strict_plugins or settings.strict_plugins,
+    )
+    from maas_mcp.server.stdio import serve  # noqa: PLC0415 - the MCP SDK takes most of the start-up: after the checks
+
+    gc.enable()
+    gc.freeze()
+    serve(registry, settings, wire)

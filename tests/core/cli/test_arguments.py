@@ -1,0 +1,152 @@
+"""KEY=VALUE on the command line to a tool's arguments."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from mcp_types import Tool
+
+from maas_mcp.cli import arguments
+
+PROPERTIES: dict[str, Any] = {
+    "system_id": {"type": "string", "description": "The machine."},
+    "limit": {"type": "integer", "default": 50},
+    "weight": {"type": "number"},
+    "erase": {"type": "boolean"},
+    "tags": {"type": "array", "items": {"type": "string"}},
+    "sizes": {"type": "array", "items": {"type": "integer"}},
+    "status": {"type": "array", "items": {"type": "string", "enum": ["ready", "new", "failed_testing"]}},
+    "power": {"type": "string", "enum": ["on", "off"]},
+    "layout": {"type": "object"},
+    "either": {"anyOf": [{"type": "integer"}, {"type": "string"}]},
+    "both": {"type": ["string", "boolean"]},
+    "_meta": {"type": "object"},
+}
+
+
+def tool(*required: str) -> Tool:
+    schema = {"type": "object", "properties": PROPERTIES, "required": list(required)}
+    return Tool(name="maas_try", description="Tries. And more.", input_schema=schema)
+
+
+def problem(*pairs: str, required: tuple[str, ...] = ()) -> str:
+    with pytest.raises(click.UsageError) as caught:
+        arguments.parse(tool(*required), pairs)
+    return caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("pair", "value"),
+    [
+        ("system_id=4y3h7n", "4y3h7n"),
+        ("system_id=", ""),
+        ("system_id=a=b", "a=b"),
+        ("system_id=17", "17"),
+        ("system_id=true", "true"),
+        ("system_id=@@home", "@home"),
+        ("limit=5", 5),
+        ("limit=-5", -5),
+        ("weight=0.5", 0.5),
+        ("weight=2", 2),
+        ("erase=true", True),
+        ("erase=false", False),
+        ("tags=", []),
+        ("tags=gpu", ["gpu"]),
+        ("tags=gpu, ssd", ["gpu", "ssd"]),
+        ('tags=["a,b", "c"]', ["a,b", "c"]),
+        ("sizes=1,2", [1, 2]),
+        ("status=ready,new", ["ready", "new"]),
+        ("power=on", "on"),
+        ('layout={"a": 1}', {"a": 1}),
+        ("either=5", 5),
+        ("either=five", "five"),
+        ("both=true", True),
+        ("both=yes", "yes"),
+    ],
+)
+def test_a_value_is_read_by_the_schema(pair: str, value: Any) -> None:
+    key = pair.partition("=")[0]
+    parsed = arguments.parse(tool(), [pair])
+    assert parsed == {key: value}
+    assert type(parsed[key]) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("pair", "expected"),
+    [
+        ("limit=five", "limit: expected an integer."),
+        ("limit=5.5", "limit: expected an integer."),
+        ("limit=true", "limit: expected an integer."),
+        ("erase=yes", "erase: expected true or false."),
+        ("erase=1", "erase: expected true or false."),
+        ("erase=True", "erase: expected true or false."),
+        ("sizes=1,x", "sizes: expected an integer."),
+        ("tags=[1", "tags: expected a list: items separated by commas, or a JSON array."),
+        ("layout=[]", "layout: expected a JSON object."),
+        ("power=of", "power: expected one of the values below, perhaps off."),
+        ("status=redy", "status: expected one of the values below, perhaps ready."),
+        ("system-id=x", "system-id is not an argument of this tool. Did you mean system_id?"),
+        ("_meta={}", "_meta is not an argument of this tool."),
+        ("system_id", "Expected arguments of the form KEY=VALUE, and one of them has no `=`."),
+        ("system_id=@/no/such/file", "system_id: /no/such/file cannot be read: No such file or directory."),
+    ],
+)
+def test_a_value_that_does_not_fit_is_explained_with_the_tools_arguments(pair: str, expected: str) -> None:
+    message = problem(pair)
+    assert message.startswith(expected + "\n")
+    assert "Arguments of maas_try:" in message
+
+
+def test_a_wrong_value_is_never_repeated() -> None:
+    assert "hunter2" not in problem("limit=hunter2")
+    assert "hunter2" not in problem("power=hunter2")
+
+
+def test_missing_arguments_are_all_named() -> None:
+    assert problem(required=("system_id", "limit")).startswith("system_id and limit are missing.\n")
+
+
+def test_an_argument_given_twice_is_refused() -> None:
+    assert problem("limit=1", "limit=2").startswith("limit is given twice.")
+
+
+def test_a_value_can_come_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "cloud-init.yaml"
+    file.write_text("#cloud-config\npackages: [htop]\n")
+    parsed = arguments.parse(tool(), [f"system_id=@{file}"])
+    assert parsed == {"system_id": "#cloud-config\npackages: [htop]\n"}
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "image"
+    file.write_bytes(b"\xff\xfe\x00")
+    assert "it is not UTF-8 text" in problem(f"system_id=@{file}")
+
+
+def test_the_arguments_are_described_with_the_required_ones_first() -> None:
+    lines = arguments.describe(tool("power")).splitlines()
+    assert lines[0] == "Arguments of maas_try:"
+    assert lines[1].split() == ["power=STRING", "Required.", "One", "of:", "on,", "off."]
+    assert "  limit=INTEGER " in "\n".join(lines)
+    assert "Default: 50." in "\n".join(lines)
+    assert "_meta" not in "\n".join(lines)
+
+
+def test_a_tool_without_arguments_says_so() -> None:
+    plain = Tool(name="maas_ping", input_schema={"type": "object"})
+    assert arguments.describe(plain) == "maas_ping takes no arguments."
+    assert arguments.parse(plain, []) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("maas_lst_machines", "maas_list_machines"), ("deploy", "maas_deploy_machine")]
+)
+def test_an_unknown_tool_is_answered_with_the_nearest_one(name: str, meant: str) -> None:
+    known = {each: tool() for each in ("maas_deploy_machine", "maas_list_machines")}
+    with pytest.raises(click.UsageError, match=f"There is no tool '{name}'. Did you mean {meant}?"):
+        arguments.find(known, name)
+
+
+def test_the_first_sentence_of_a_description_is_its_summary() -> None:
+    assert arguments.summary(tool()) == "Tries."

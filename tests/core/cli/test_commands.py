@@ -1,0 +1,198 @@
+"""The command line before anything is started: help, wrong usage, settings, exit codes."""
+
+import importlib
+import json
+import signal
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from maas_mcp.cli import main
+from maas_mcp.cli.common import Interrupted
+from maas_mcp.cli.plugins import STYLES
+from maas_mcp.errors import MaasUnavailableError
+from maas_mcp.plugins.registry import PluginState
+
+COMMANDS = ("call", "demo", "doctor", "plugins", "serve", "simulate")
+SECRET = "SecretSecretSecretSecretSecret42"
+
+
+def invoke(*args: str, **environment: str) -> Result:
+    return CliRunner().invoke(main, list(args), env=dict(environment))
+
+
+def command_of(name: str) -> click.Command:
+    command: click.Command = importlib.import_module(f"maas_mcp.cli.{name}").command
+    return command
+
+
+def test_help_names_every_command_and_what_the_exit_codes_mean() -> None:
+    result = invoke("--help")
+    assert result.exit_code == 0
+    for name in COMMANDS:
+        assert f"\n  {name} " in result.output
+    assert "2 wrong usage" in result.output
+    assert "130 interrupted" in result.output
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_explains_itself_in_the_words_of_the_list(name: str) -> None:
+    overview = " ".join(invoke("--help").output.split())
+    first_line = str(command_of(name).help).partition("\n")[0]
+    assert f"{name} {first_line}" in overview
+    assert first_line in invoke(name, "--help").output
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_option_says_what_it_is_and_what_holds_without_it(name: str) -> None:
+    for option in command_of(name).params:
+        if isinstance(option, click.Option):
+            assert option.help, option.name
+            if not option.is_flag:
+                told = option.show_default or "by default" in option.help.lower() or option.multiple
+                assert told or option.name == "real", option.name
+
+
+def test_an_unknown_command_is_answered_with_the_nearest_one() -> None:
+    result = invoke("simulat")
+    assert result.exit_code == 2
+    assert "No such command 'simulat'. Did you mean simulate?" in result.output
+
+
+def test_a_command_unlike_any_is_answered_with_all_of_them() -> None:
+    assert "There are: call, demo, doctor, plugins, serve, simulate." in invoke("xyzzy").output
+
+
+@pytest.mark.parametrize("command", [("serve",), ("call",), ("call", "maas_list_machines"), ("demo", "--real", "abc")])
+def test_missing_settings_are_wrong_usage_with_advice(command: tuple[str, ...]) -> None:
+    result = invoke(*command)
+    assert result.exit_code == 2
+    assert "MAAS_URL and MAAS_API_KEY are not set." in result.output
+    assert "maas apikey" in result.output
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("command", ["serve", "call", "doctor"])
+def test_a_malformed_key_is_never_repeated(command: str) -> None:
+    result = invoke(command, MAAS_URL="http://localhost:5240/MAAS", MAAS_API_KEY=f"consumer:{SECRET}")
+    assert result.exit_code == (1 if command == "doctor" else 2)
+    assert "consumer:token:secret" in result.output
+    assert SECRET not in result.output
+
+
+def test_a_setting_that_cannot_be_used_is_named() -> None:
+    result = invoke("plugins", MAAS_MCP_LOG_LEVEL="loud")
+    assert result.exit_code == 2
+    assert "MAAS_MCP_LOG_LEVEL" in result.output
+
+
+def test_an_error_of_maas_is_shown_with_its_words_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise MaasUnavailableError("MAAS is not available.", maas_says="No rack controllers", hint="Start one.")
+
+    monkeypatch.setattr(command_of("plugins"), "callback", lambda **_: fail())
+    result = invoke("plugins")
+    assert result.exit_code == 1
+    assert result.stderr == "Error: MAAS is not available.\nMAAS says: No rack controllers\nStart one.\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (KeyboardInterrupt(), 130, "Interrupted."),
+        (click.Abort(), 130, "Interrupted."),
+        (Interrupted(signal.SIGTERM, "MAAS goes on."), 143, "MAAS goes on."),
+    ],
+)
+def test_an_interruption_has_the_exit_code_of_shells_and_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, message: str
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(command_of("plugins"), "callback", lambda **_: fail())
+    result = invoke("plugins")
+    assert result.exit_code == code
+    assert result.stderr == f"{message}\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("demo", "--yes"), "--yes goes with --real only"),
+        (("demo", "--real", "abc", "--svg", "a.svg"), "not with --real"),
+        (("demo", "--real", "abc", "--speed", "2"), "not with --real"),
+        (("demo", "--svg", "/no/such/folder/a.svg"), "there is no folder /no/such/folder"),
+        (("demo", "--speed", "0"), "0"),
+        (("simulate", "--speed", "0"), "0"),
+        (("simulate", "--port", "70000"), "70000"),
+        (("simulate", "--fail", "node05"), "HOST=STAGE"),
+        (("simulate", "--fail", "node99=Rebooting"), "there are node01, node02"),
+        (("simulate", "--fail", "node05=Reboot"), "Rebooting"),
+    ],
+)
+def test_wrong_usage_is_said_before_anything_is_started(args: tuple[str, ...], message: str) -> None:
+    result = invoke(*args)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stdout == ""
+
+
+def test_the_plugins_and_their_tools_are_listed() -> None:
+    result = invoke("plugins", "--strict")
+    assert result.exit_code == 0
+    assert "maas-mcp-deploy" in result.stdout
+    assert "maas_release_machine" in result.stdout
+
+
+def test_the_plugins_are_listed_for_programs() -> None:
+    records = {record["name"]: record for record in json.loads(invoke("plugins", "--json").stdout)}
+    assert records["inventory"]["state"] == "loaded"
+    assert records["inventory"]["tools"] == ["maas_get_machine", "maas_list_machines"]
+
+
+def test_a_blocked_plugin_is_listed_as_such_and_a_misspelt_one_is_mentioned() -> None:
+    result = invoke("plugins", "--strict", MAAS_MCP_PLUGINS_BLOCK="deploy,invntory")
+    assert result.exit_code == 0
+    assert "blocked" in result.stdout
+    assert "maas_deploy_machine" not in result.stdout
+    assert "invntory" in result.stderr
+
+
+def install_broken_plugin(folder: Path) -> None:
+    """A distribution with a plugin that cannot be imported."""
+    (folder / "broken_plugin.py").write_text("raise RuntimeError('it is broken')\n")
+    info = folder / "acme_broken-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: acme-broken\nVersion: 1.0\nRequires-Dist: maas-mcp-core\n"
+    )
+    (info / "entry_points.txt").write_text("[maas_mcp.plugins.v1]\nbroken = broken_plugin\n")
+
+
+@pytest.mark.parametrize(("options", "code"), [((), 0), (("--strict",), 1)])
+def test_a_plugin_that_cannot_be_used_is_told_once_and_fails_only_if_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], code: int
+) -> None:
+    install_broken_plugin(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    result = invoke("plugins", *options)
+    assert result.exit_code == code
+    assert result.output.count("it is broken") == 1
+    assert "failed" in result.stdout
+    assert "maas_deploy_machine" in result.stdout
+
+
+def test_the_doctor_names_a_plugin_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install_broken_plugin(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    result = invoke("doctor")
+    assert result.exit_code == 1
+    assert "✗ Plugin broken: RuntimeError: it is broken" in result.stdout
+    assert "MAAS_MCP_PLUGINS_BLOCK=broken" in result.stdout
+
+
+def test_every_state_of_a_plugin_has_a_colour() -> None:
+    assert set(STYLES) == set(PluginState)

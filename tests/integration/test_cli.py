@@ -1,0 +1,489 @@
+"""The commands as people run them: real processes against a region over real HTTP."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import pytest
+import trustme
+
+from maas_mcp.simulator import Fault, Region, demo_region, serving
+from tests.integration.driver import command, eventually
+
+PATIENCE = 60.0
+SLOW = 20.0
+"""Simulated seconds a second: a deploy takes half a minute, so that it can be interrupted."""
+
+
+@dataclass
+class Program:
+    """One ``maas-mcp`` under way, and what it has written so far."""
+
+    process: subprocess.Popen[str]
+    written: dict[str, list[str]] = field(default_factory=lambda: {"stdout": [], "stderr": []})
+
+    def __post_init__(self) -> None:
+        self._threads = [
+            threading.Thread(target=self._listen, args=(stream, self.written[name]), daemon=True)
+            for name, stream in (("stdout", self.process.stdout), ("stderr", self.process.stderr))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _listen(self, stream: IO[str], lines: list[str]) -> None:
+        lines.extend(iter(stream.readline, ""))
+
+    def line(self, text: str, where: str = "stderr") -> str:
+        """Wait for a line that holds ``text``."""
+        found: str = eventually(
+            lambda: next((line for line in tuple(self.written[where]) if text in line), None), f"a line with {text!r}"
+        )
+        return found
+
+    def end(self) -> int:
+        """Wait for its end; answers with the exit code."""
+        code = self.process.wait(PATIENCE)
+        for thread in self._threads:
+            thread.join(PATIENCE)
+        return code
+
+    @property
+    def stdout(self) -> str:
+        return "".join(self.written["stdout"])
+
+    @property
+    def stderr(self) -> str:
+        return "".join(self.written["stderr"])
+
+
+def environment(**settings: str) -> dict[str, str]:
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("MAAS_")}
+    return {**inherited, "MAAS_MCP_CONFIG": "", "MAAS_MCP_POLL_INTERVAL": "0.05", "COLUMNS": "200", **settings}
+
+
+def settings_of(region: Region, url: str) -> dict[str, str]:
+    return {"MAAS_URL": url, "MAAS_API_KEY": region.api_key}
+
+
+@contextmanager
+def running(args: Sequence[str], **settings: str) -> Iterator[Program]:
+    process = subprocess.Popen(
+        command(*args),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(**settings),
+        text=True,
+        encoding="utf-8",
+    )
+    program = Program(process)
+    try:
+        yield program
+    finally:
+        process.kill()
+        program.end()
+        for stream in (process.stdout, process.stderr):
+            if stream:
+                stream.close()
+
+
+def finished(*args: str, typed: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+    """A whole run."""
+    done = subprocess.run(
+        command(*args),
+        input=typed,
+        capture_output=True,
+        env=environment(**settings),
+        check=False,
+        text=True,
+        encoding="utf-8",
+        timeout=PATIENCE,
+    )
+    assert "Traceback" not in done.stdout + done.stderr
+    return done
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+# call
+
+
+def test_a_deploy_shows_a_line_for_each_milestone_and_its_result(region: Region, url: str) -> None:
+    machine = region.machine("node01")
+    done = finished("call", "maas_deploy_machine", f"system_id={machine.system_id}", **settings_of(region, url))
+    assert done.returncode == 0
+    assert done.stdout == f"node01 is deployed with ubuntu/noble at {machine.ip_address}.\n"
+    lines = done.stderr.splitlines()
+    assert len(lines) == len(set(lines)) > 2
+    assert all(line.startswith("maas_deploy_machine ") for line in lines)
+    assert lines[-1] == "maas_deploy_machine  100%  Deployed"
+    assert region.machine("node01").status_name == "Deployed"
+
+
+def test_a_result_can_be_had_as_json(region: Region, url: str) -> None:
+    done = finished("call", "maas_list_machines", "status=ready", "limit=2", "--json", **settings_of(region, url))
+    answer = json.loads(done.stdout)
+    assert [machine["hostname"] for machine in answer["machines"]] == ["node01", "node02"]
+    assert answer["total"] == 5
+    assert done.stderr == ""
+
+
+def test_a_failed_deploy_exits_with_1_and_maas_own_reason(region: Region, url: str) -> None:
+    machine = region.machine("node05")
+    region.plan("node05", fail="Installing OS", reason="No space left on /dev/sda2")
+    done = finished("call", "maas_deploy_machine", f"system_id={machine.system_id}", **settings_of(region, url))
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "Error: node05 (m86kwc) is Failed deployment: No space left on /dev/sda2" in done.stderr
+
+
+def test_ctrl_c_ends_the_call_and_leaves_maas_deploying() -> None:
+    region = demo_region(speed=SLOW)
+    machine = region.machine("node01")
+    args = ("call", "maas_deploy_machine", f"system_id={machine.system_id}")
+    with serving(region) as url, running(args, **settings_of(region, url)) as program:
+        program.line("Loading ephemeral")
+        program.process.send_signal(signal.SIGINT)
+        assert program.end() == 130
+        asked = len(region.requests)
+        assert "Traceback" not in program.stderr
+        assert "MAAS goes on with what it has begun" in program.stderr.splitlines()[-1]
+        assert program.stdout == ""
+        assert region.machine("node01").status_name == "Deploying"
+        time.sleep(1.0)  # the absence of requests can only be waited for
+        assert len(region.requests) == asked
+        assert [request.op for request in region.requests if request.method == "POST"].count("deploy") == 1
+        assert not [request for request in region.requests if request.op == "abort"]
+        region.schedule.speed *= 100
+        eventually(lambda: region.machine("node01").status_name == "Deployed", "the deploy goes on")
+
+
+def test_ctrl_c_in_a_call_that_only_reads_says_no_more_than_that(region: Region, url: str) -> None:
+    region.hold(op="machines", before=30)
+    with running(("call", "maas_list_machines"), **settings_of(region, url)) as program:
+        eventually(lambda: region.requests, "the call begins")
+        program.process.send_signal(signal.SIGINT)
+        assert program.end() == 130
+        assert program.stderr == "Interrupted.\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("maas_get_machin", "system_id=x"), "There is no tool 'maas_get_machin'. Did you mean maas_get_machine?"),
+        (("maas_get_machine",), "system_id is missing."),
+        (("maas_list_machines", "status=redy"), "perhaps ready"),
+        (("maas_list_machines", "limit=0"), "`limit`: input should be greater than or equal to 1."),
+    ],
+)
+def test_wrong_arguments_exit_with_2_and_say_what_is_right(
+    region: Region, url: str, args: tuple[str, ...], message: str
+) -> None:
+    done = finished("call", *args, **settings_of(region, url))
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stdout == ""
+    assert region.requests == []
+
+
+@pytest.mark.parametrize("args", [(), ("--list",)])
+def test_without_a_tool_the_tools_are_listed(region: Region, url: str, args: tuple[str, ...]) -> None:
+    done = finished("call", *args, **settings_of(region, url))
+    assert done.returncode == 0
+    for name in ("maas_commission_machine", "maas_deploy_machine", "maas_list_machines"):
+        assert f"\n{name}  " in f"\n{done.stdout}"
+    assert region.requests == []
+
+
+def test_the_arguments_of_one_tool_are_listed(region: Region, url: str) -> None:
+    done = finished("call", "--list", "maas_deploy_machine", **settings_of(region, url))
+    assert "system_id=STRING" in done.stdout
+    assert "Overwrites the machine's disks" in done.stdout
+
+
+def test_the_server_has_the_same_settings(region: Region, url: str) -> None:
+    done = finished("call", MAAS_MCP_PLUGINS_ALLOW="inventory", **settings_of(region, url))
+    assert "maas_list_machines" in done.stdout
+    assert "maas_deploy_machine" not in done.stdout
+
+
+def test_a_server_that_does_not_start_is_told_with_its_own_words(region: Region, url: str, tmp_path: Path) -> None:
+    information = tmp_path / "acme_broken-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-broken\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[maas_mcp.plugins.v1]\nbroken = no_such_module\n")
+    settings = {"PYTHONPATH": str(tmp_path), "MAAS_MCP_STRICT_PLUGINS": "true", **settings_of(region, url)}
+    done = finished("call", **settings)
+    assert done.returncode == 1
+    assert "acme-broken" in done.stderr
+    assert "Error: The MCP server failed: " in done.stderr.splitlines()[-2]
+
+
+def test_the_server_is_not_imported_from_the_working_directory(
+    region: Region, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mcp.py").write_text("raise SystemExit('taken over')\n")
+    monkeypatch.chdir(tmp_path)
+    done = finished("call", **settings_of(region, url))
+    assert done.returncode == 0
+    assert "taken over" not in done.stderr
+
+
+# doctor
+
+
+def test_the_doctor_finds_nothing_wrong_where_nothing_is(region: Region, url: str) -> None:
+    done = finished("doctor", **settings_of(region, url))
+    assert done.returncode == 0
+    assert "✗" not in done.stdout
+    assert "✓ Version: MAAS 3.7.3\n" in done.stdout
+    assert "✓ API key: admin, an administrator" in done.stdout
+    assert "✓ Machines: 12 visible" in done.stdout
+    assert "✓ Plugin deploy: maas_deploy_machine, maas_release_machine" in done.stdout
+    assert done.stdout.endswith("All is well.\n")
+    assert {request.method for request in region.requests} == {"GET"}
+
+
+def test_the_doctor_tells_what_a_key_may_not_do(region: Region, url: str) -> None:
+    done = finished("doctor", MAAS_URL=url, MAAS_API_KEY=region.api_key_of("bob"))
+    assert done.returncode == 0
+    assert "✓ API key: bob, not an administrator" in done.stdout
+
+
+def check_diagnosis(region: Region, what: str, hint: str, skipped: Sequence[str], **settings: str) -> None:
+    """The doctor names the fault and what to do, goes on as far as it can, and shows no secret."""
+    settings = {"MAAS_API_KEY": region.api_key, **settings}
+    done = finished("doctor", **settings)
+    assert done.returncode == 1
+    assert f"✗ {what}" in done.stdout
+    assert hint in done.stdout
+    for name in skipped:
+        assert f"- {name}: not checked\n" in done.stdout
+    assert "✓ Plugin deploy" in done.stdout
+    assert done.stdout.endswith("1 check failed.\n")
+    assert done.stderr == ""
+    for part in settings["MAAS_API_KEY"].split(":"):
+        assert part not in done.stdout
+
+
+AFTER_REGION = ("Version", "API key", "Machines", "Events")
+
+
+def test_the_doctor_knows_a_host_where_nothing_listens(region: Region) -> None:
+    url = f"http://127.0.0.1:{closed_port()}/MAAS"
+    check_diagnosis(region, "Region: MAAS at 127.0.0.1:", "Is MAAS_URL right", AFTER_REGION, MAAS_URL=url)
+
+
+def test_the_doctor_knows_a_wrong_path(region: Region, url: str) -> None:
+    wrong = url.replace("/MAAS", "/elsewhere")
+    check_diagnosis(region, "Region: There is no GET version/", "Check MAAS_URL", AFTER_REGION, MAAS_URL=wrong)
+
+
+def test_the_doctor_knows_a_wrong_key(region: Region, url: str) -> None:
+    key = ":".join([*region.api_key.split(":")[:2], "WrongWrongWrongWrong"])
+    settings = {"MAAS_URL": url, "MAAS_API_KEY": key}
+    check_diagnosis(region, "API key: MAAS does not accept", "maas apikey", ("Machines", "Events"), **settings)
+
+
+def test_the_doctor_knows_a_certificate_that_is_not_trusted_and_one_that_is(region: Region, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    files = {name: str(tmp_path / name) for name in ("key", "chain", "ca")}
+    certificate.private_key_pem.write_to_path(files["key"])
+    certificate.cert_chain_pems[0].write_to_path(files["chain"])
+    authority.cert_pem.write_to_path(files["ca"])
+    with serving(region, ssl_certfile=files["chain"], ssl_keyfile=files["key"]) as url:
+        check_diagnosis(region, "Region: The certificate", "Set MAAS_CA_BUNDLE", AFTER_REGION, MAAS_URL=url)
+        done = finished("doctor", MAAS_CA_BUNDLE=files["ca"], **settings_of(region, url))
+    assert done.returncode == 0
+    assert "✓ Region: it answers, and its certificate is trusted" in done.stdout
+
+
+def test_the_doctor_knows_a_bundle_that_is_missing(region: Region) -> None:
+    settings = {"MAAS_URL": "https://127.0.0.1:1/MAAS", "MAAS_CA_BUNDLE": "/no/such/file"}
+    check_diagnosis(region, "Certificates: MAAS_CA_BUNDLE", "PEM", ("Region", *AFTER_REGION), **settings)
+
+
+def test_the_doctor_refuses_plain_http_to_another_host(region: Region) -> None:
+    settings = {"MAAS_URL": "http://maas.example.com/MAAS"}
+    check_diagnosis(region, "Settings: MAAS_URL uses http://", "https://", ("Region", *AFTER_REGION), **settings)
+
+
+def test_the_doctor_goes_on_after_a_check_that_failed(region: Region, url: str) -> None:
+    region.faults.append(Fault(status=500, body="it hurts", path="machines/", times=9))
+    done = finished("doctor", **settings_of(region, url))
+    assert done.returncode == 1
+    assert "✗ Machines: MAAS answered 500" in done.stdout
+    assert "✓ Events: readable" in done.stdout
+
+
+def test_the_doctor_speaks_to_a_terminal_without_unicode(region: Region, url: str) -> None:
+    done = finished("doctor", PYTHONIOENCODING="latin-1", **settings_of(region, url))
+    assert done.returncode == 0
+    assert "? Version: MAAS 3.7.3" in done.stdout
+
+
+# simulate
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+def test_the_simulator_prints_its_settings_serves_and_ends_cleanly(end: signal.Signals) -> None:
+    with running(("simulate", "--speed", "400", "--fail", "node05=Installing OS")) as simulator:
+        simulator.line("MAAS_API_KEY=", "stdout")
+        settings = dict(line.rstrip().split("=", 1) for line in simulator.written["stdout"])
+        assert list(settings) == ["MAAS_URL", "MAAS_API_KEY"]
+        assert "API key: admin" in finished("doctor", **settings).stdout
+        failed = finished("call", "maas_deploy_machine", "system_id=m86kwc", **settings)
+        assert failed.returncode == 1
+        assert "Failed deployment" in failed.stderr
+        simulator.process.send_signal(end)
+        assert simulator.end() == 0
+        assert len(simulator.written["stdout"]) == 2
+        assert "maas-mcp call maas_list_machines" in simulator.stderr
+        assert "Traceback" not in simulator.stderr
+
+
+def test_a_port_that_is_taken_is_said() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        done = finished("simulate", "--port", str(listener.getsockname()[1]))
+    assert done.returncode == 1
+    assert "cannot be used: Address already in use." in done.stderr
+    assert done.stdout == ""
+
+
+# demo
+
+
+def test_the_demonstration_shows_what_it_announces(tmp_path: Path) -> None:
+    picture = tmp_path / "demo.svg"
+    started = time.monotonic()
+    elsewhere = {"MAAS_URL": "https://maas.invalid/MAAS", "MAAS_API_KEY": "a:b:c"}
+    done = finished(
+        "demo", "--speed", "100", "--svg", str(picture), **elsewhere
+    )  # a real region is set, and not touched
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert time.monotonic() - started < 60
+    assert done.stderr == ""
+    for line in (
+        "node01  100%  Deployed",
+        "node02  100%  Deployed",
+        "node05   40%  Failed deployment",
+        "deployed at 10.10.0.201",
+        "cancelled at 40%; Deploying",
+        "failed, with MAAS's reason",
+        "Everything went as announced",
+    ):
+        assert line in done.stdout
+    drawn = picture.read_text(encoding="utf-8").replace("&#160;", " ")
+    assert "No space left on /dev/sda2" in drawn
+    assert "Everything went as announced" in drawn
+    assert "url(http" not in drawn.replace('"', "")
+
+
+def test_ctrl_c_ends_the_demonstration() -> None:
+    with running(("demo",)) as program:
+        program.line("Loading ephemeral", "stdout")
+        program.process.send_signal(signal.SIGINT)
+        assert program.end() == 130
+        assert program.stderr == "Interrupted.\n"
+
+
+def test_the_demonstration_says_what_it_lacks() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", MISSING_PLUGIN],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "The server has no maas_deploy_machine." in done.stderr
+    assert "pip install maas-mcp" in done.stderr
+
+
+MISSING_PLUGIN = """
+from maas_mcp.cli import main, story
+environment = story._environment
+story._environment = lambda *args: environment(*args) | {"MAAS_MCP_PLUGINS_ALLOW": "inventory"}
+main(["demo"])
+"""
+
+
+@pytest.mark.parametrize(("options", "typed"), [(("--yes",), ""), ((), "node01\n")])
+def test_a_real_machine_is_deployed_once_it_is_confirmed(
+    region: Region, url: str, options: tuple[str, ...], typed: str
+) -> None:
+    done = finished("demo", "--real", "7xneda", *options, typed=typed, **settings_of(region, url))
+    assert done.returncode == 0, done.stderr
+    assert "node01 (7xneda)" in done.stdout
+    assert "What is on its disks will be overwritten." in done.stdout
+    assert "node01  100%  Deployed" in done.stderr
+    assert region.machine("node01").status_name == "Deployed"
+
+
+@pytest.mark.parametrize(("typed", "code"), [("node02\n", 1), ("y\n", 1), ("", 130)])
+def test_a_real_machine_is_left_alone_otherwise(region: Region, url: str, typed: str, code: int) -> None:
+    done = finished("demo", "--real", "7xneda", typed=typed, **settings_of(region, url))
+    assert done.returncode == code
+    assert [request for request in region.requests if request.method == "POST"] == []
+
+
+def test_a_real_machine_that_is_not_there_is_said(region: Region, url: str) -> None:
+    done = finished("demo", "--real", "qqqqqq", "--yes", **settings_of(region, url))
+    assert done.returncode == 1
+    assert "No Machine matches the given query" in done.stderr
+
+
+# serve
+
+
+def test_the_server_starts_without_what_it_does_not_need(region: Region, url: str) -> None:
+    """Nothing that draws, simulates or speaks HTTP: a client waits for this start-up."""
+    script = """
+import sys
+from maas_mcp.cli import main
+main(["serve"], standalone_mode=False)
+print(*sorted(sys.modules), sep="\\n", file=sys.stderr)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        input="",
+        env=environment(**settings_of(region, url)),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
+    )
+    loaded = set(done.stderr.split())
+    assert "maas_mcp.server.stdio" in loaded
+    unwanted = {
+        "rich",
+        "httpx",
+        "requests_oauthlib",
+        "maas_mcp.simulator",
+        "maas_mcp.maas.transport",
+        "maas_mcp.cli.client",
+    }
+    assert loaded & unwanted == set()
+
+
+def test_the_package_can_be_run_as_a_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "maas_mcp", "--version"], capture_output=True, text=True, timeout=PATIENCE, check=True
+    )
+    assert done.stdout.startswith("maas-mcp, version ")
