@@ -36,16 +36,16 @@ def test_nothing_needs_to_be_set_to_load() -> None:
     settings = Settings.load()
     assert settings.maas_url is None
     assert (settings.poll_interval, settings.outage_limit, settings.log_level) == (2.0, 300.0, "WARNING")
-    assert (settings.plugins_allow, settings.plugins_block, settings.polling) == ((), (), "")
+    assert (settings.plugins_allow, settings.plugins_block, settings.maas_url) == ((), (), None)
 
 
 def test_arguments_come_before_the_environment_before_the_file(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    toml.write_text('poll_interval = 3\npolling = "file"\nmaas_url = "https://file"\nplugins_allow = ["a", "b"]\n')
+    toml.write_text('poll_interval = 3\nlog_level = "debug"\nmaas_url = "https://file"\nplugins_allow = ["a", "b"]\n')
     monkeypatch.setenv("MAAS_MCP_POLL_INTERVAL", "4")
-    monkeypatch.setenv("MAAS_MCP_POLLING", "environment")
+    monkeypatch.setenv("MAAS_MCP_LOG_LEVEL", "info")
     monkeypatch.setenv("MAAS_URL", "https://environment")
-    settings = Settings.load(polling="argument", maas_url="https://argument")
-    assert (settings.polling, settings.maas_url) == ("argument", "https://argument")
+    settings = Settings.load(log_level="ERROR", maas_url="https://argument")
+    assert (settings.log_level, settings.maas_url) == ("ERROR", "https://argument")
     assert settings.poll_interval == 4
     assert settings.plugins_allow == ("a", "b")
 
@@ -128,7 +128,7 @@ def test_a_file_that_is_not_toml_is_named_without_what_is_in_it(toml: Path, text
 
 
 def test_a_file_that_is_not_text_is_named(toml: Path) -> None:
-    toml.write_bytes(b'polling = "\xff"')
+    toml.write_bytes(b'log_level = "\xff"')
     with pytest.raises(SettingsError, match="cannot be read: it is not UTF-8"):
         Settings.load()
 
@@ -144,8 +144,8 @@ def test_the_users_own_file_is_read_where_none_is_named(monkeypatch: pytest.Monk
     monkeypatch.setattr("platformdirs.user_config_path", lambda name: tmp_path / name)
     assert config_file() is None
     (tmp_path / "maas-mcp").mkdir()
-    (tmp_path / "maas-mcp" / "config.toml").write_text('polling = "mine"')
-    assert Settings.load().polling == "mine"
+    (tmp_path / "maas-mcp" / "config.toml").write_text('log_level = "debug"')
+    assert Settings.load().log_level == "DEBUG"
 
 
 def test_the_key_is_in_no_repr_and_no_error(monkeypatch: pytest.MonkeyPatch, toml: Path) -> None:
@@ -164,7 +164,7 @@ def test_the_key_is_in_no_repr_and_no_error(monkeypatch: pytest.MonkeyPatch, tom
 
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        Settings.load().polling = "other"  # type: ignore[misc]  # the refusal is what is tested
+        Settings.load().log_level = "INFO"  # type: ignore[misc]  # the refusal is what is tested
 
 
 @pytest.mark.parametrize(

@@ -326,6 +326,20 @@ def test_garbage_on_the_wire_is_survived(region: Region, url: str) -> None:
         assert not server.call("maas_list_machines").get("isError")
 
 
+def test_a_debug_log_of_a_deploy_has_neither_the_key_nor_the_user_data(region: Region, url: str) -> None:
+    with serving_stdio(url, region.api_key, MAAS_MCP_LOG_LEVEL="DEBUG") as server:
+        system_id = region.machine("node01").system_id
+        assert not server.call("maas_deploy_machine", system_id=system_id, user_data="hush-hush").get("isError")
+        assert not server.call("maas_list_machines").get("isError")
+        server.stop("EOF")
+        assert server.process.stderr
+        log = server.process.stderr.read().decode()
+
+    assert "DEBUG" in log
+    assert "hush" not in log
+    assert not [part for part in region.api_key.split(":")[1:] if part in log]
+
+
 def test_large_user_data_goes_through_and_is_never_shown(region: Region, url: str) -> None:
     secret = "hush" * 300_000
     with serving_stdio(url, region.api_key) as server:

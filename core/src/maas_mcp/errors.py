@@ -3,6 +3,7 @@
     MaasMcpError
     ├── SettingsError              the configuration cannot be used
     ├── PluginError                a plugin cannot be used
+    ├── ServerError                the MCP server that was started here does not do what a server does
     ├── InvalidArgumentsError      the arguments of a tool call do not fit its schema
     ├── MaasError                  the region did not do what it was asked
     │   ├── MaasAuthError          401: the API key is not accepted
@@ -61,6 +62,12 @@ class PluginError(MaasMcpError):
     """A plugin cannot be used."""
 
     code = "bad_plugin"
+
+
+class ServerError(MaasMcpError):
+    """The MCP server that a command started does not do what a server does: it ended, or broke the protocol."""
+
+    code = "server"
 
 
 class InvalidArgumentsError(MaasMcpError):

@@ -133,9 +133,6 @@ class Settings(BaseSettings):
     strict_plugins: bool = Field(default=False, description="Stop when a plugin cannot be used, instead of going on.")
     plugins_allow: Names = Field(default=(), description="The only plugins to load, by entry point name; none: all.")
     plugins_block: Names = Field(default=(), description="Plugins never to load, by entry point name.")
-    polling: str = Field(
-        default="", description="Name of the polling strategy for every operation; empty: the operation's own."
-    )
 
     @classmethod
     def settings_customise_sources(  # noqa: D102 - pydantic-settings' own hook

@@ -16,19 +16,13 @@ from mcp_types import CallToolResult, Implementation, TextContent, Tool
 from pydantic import ValidationError
 
 from maas_mcp import __version__
-from maas_mcp.errors import MaasMcpError
+from maas_mcp.errors import ServerError
 from maas_mcp.server.tools import ERROR_META
 
 SERVER: Final = ("-P", "-m", "maas_mcp", "serve")
 """The server of this very installation. ``-P``: nothing is imported from the working directory."""
 LAST_LINES: Final = 1.0
 """Seconds to wait for what the server still has to say on stderr after it has ended."""
-
-
-class ServerError(MaasMcpError):
-    """The MCP server does not do what a server does: it ended, or broke the protocol."""
-
-    code = "server"
 
 
 @asynccontextmanager

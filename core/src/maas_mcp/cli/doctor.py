@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import anyio
 import click
 
-from maas_mcp.cli.common import EXIT_CODES, EXIT_FAILURE, say
+from maas_mcp.cli.common import EXIT_FAILURE, say
 from maas_mcp.cli.interrupt import run
 from maas_mcp.cli.plugins import installed
 from maas_mcp.errors import MaasError, MaasMcpError, MaasUnavailableError, SettingsError
@@ -47,7 +47,7 @@ class Finding:
     hint: str | None = None
 
 
-@click.command("doctor", epilog=EXIT_CODES)
+@click.command("doctor", epilog="Exit codes: 0 all is well; 1 a check has failed; 2 wrong usage.")
 def command() -> None:
     """Check that everything needed is in place.
 

@@ -12,7 +12,11 @@ from maas_mcp.server.wire import take_wire
 from maas_mcp.settings import Settings
 
 
-@click.command("serve")
+@click.command(
+    "serve",
+    epilog="Exit codes: 0 the client has ended it; 1 a plugin cannot be used, with --strict-plugins; "
+    "2 wrong usage, or settings that cannot be used.",
+)
 @click.option(
     "--strict-plugins",
     is_flag=True,

@@ -12,10 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from maas_mcp.cli.bars import Bars
-from maas_mcp.cli.client import ServerError, call_tool, mcp_client, require, text_of, tools_of
+from maas_mcp.cli.client import call_tool, mcp_client, require, text_of, tools_of
 from maas_mcp.cli.common import EXIT_FAILURE
 from maas_mcp.cli.deployment import Deployment, Outcome
 from maas_mcp.cli.screen import Screen
+from maas_mcp.errors import ServerError
 from maas_mcp.simulator import Region, demo_region, serving
 
 REASON: Final = "No space left on /dev/sda2"

@@ -83,8 +83,9 @@ class MaasClient:
     async def machines(self, **filters: FormValue) -> list[Machine]:
         """The machines that match ``filters``, such as ``status="ready"``, ``pool="gpu"`` or ``id=["4y3h7n"]``.
 
-        Unknown system ids are left out silently; any other unknown value is a :class:`~maas_mcp.errors.
-        MaasBadRequestError`. MAAS 3.7 has no paging: an answer is about 19 kB and 7 SQL queries a machine.
+        Unknown system ids are left out silently; any other unknown value is a
+        :class:`~maas_mcp.errors.MaasBadRequestError`. MAAS 3.7 has no paging: an answer
+        is about 19 kB and 7 SQL queries a machine.
         """
         return list(_read(_Machines, await self.get("machines/", **filters)).root)
 

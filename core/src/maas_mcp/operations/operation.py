@@ -28,7 +28,9 @@ class Operation(Declaration[ArgsT, ResultT]):
     coroutines = ("start", "result")
 
     lifecycle: ClassVar[Lifecycle]
+    """The statuses that it begins in, passes through and ends in."""
     polling: ClassVar[PollingStrategy] = StatusPolling()
+    """How far it is; without milestones, the status and the elapsed time are told."""
     deadline: ClassVar[timedelta] = timedelta(minutes=90)
     """How long the whole operation may take. What MAAS does is not ended by it, only the following."""
 

@@ -1,0 +1,215 @@
+"""The parts of the reference that the code itself tells, as MyST Markdown: settings, commands, tools and errors."""
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
+from types import MappingProxyType
+from typing import Any, Final
+
+import click
+
+from maas_mcp import errors
+from maas_mcp.api import EventPolling, MachineStatus, Operation
+from maas_mcp.cli import main
+from maas_mcp.plugins.registry import AnyTool, load_registry
+from maas_mcp.server.tools import mcp_tool
+from maas_mcp.settings import Settings, variable_name
+
+OWN_PLUGINS: Final = ("commission", "deploy", "inventory")
+"""The project's plugins; one that happens to be installed besides is no part of its documentation."""
+
+Schema = Mapping[str, Any]
+
+
+def settings() -> str:
+    """A table of all settings."""
+    schemas = Settings.model_json_schema(by_alias=False)["properties"]
+    return _table(
+        ("Variable", "In the file", "Value", "Default", "What it says"),
+        (
+            (
+                f"`{variable_name(name)}`",
+                f"`{name}`",
+                _setting_value(schemas[name]),
+                _setting_default(schemas[name]),
+                schemas[name]["description"],
+            )
+            for name in Settings.model_fields
+        ),
+    )
+
+
+def commands() -> str:
+    """Every command with its options."""
+    return "\n\n".join(part for context in command_contexts() for part in _command(context))
+
+
+def command_contexts() -> Iterator[click.Context]:
+    """The program and each of its commands."""
+    group: Any = main
+    program = group.make_context("maas-mcp", [], resilient_parsing=True)
+    yield program
+    for name in group.list_commands(program):
+        yield group.get_command(program, name).make_context(name, [], parent=program, resilient_parsing=True)
+
+
+def tools() -> str:
+    """Every tool of the project's own plugins."""
+    registry = load_registry(allow=OWN_PLUGINS, strict=True)
+    owners = {tool: record for record in registry.records for tool in record.tools}
+    return "\n\n".join(part for name, tool in registry.tools.items() for part in _tool(tool, owners[name].distribution))
+
+
+def error_table() -> str:
+    """Every error, in the order of the drawn tree."""
+    return _table(
+        ("Error", "`code`", "`retryable`", "Meaning"),
+        (
+            (f"`{error.__name__}`", f"`{error.code}`", "yes" if error.retryable else "no", _first_paragraph(error))
+            for error in error_classes()
+        ),
+    )
+
+
+def error_tree() -> str:
+    """The tree, as it is drawn at the top of the module."""
+    drawn = [line[4:] for line in (errors.__doc__ or "").splitlines() if line.startswith("    ")]
+    return "\n".join(["```text", *drawn, "```"])
+
+
+def error_classes() -> list[type[errors.MaasMcpError]]:
+    """The classes of the tree, from its root down."""
+    return [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, errors.MaasMcpError)]
+
+
+PARTS: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
+    {
+        "commands": commands,
+        "error-table": error_table,
+        "error-tree": error_tree,
+        "settings": settings,
+        "tools": tools,
+    }
+)
+
+
+@cache
+def part(name: str) -> str:
+    """One of the parts, made once."""
+    return PARTS[name]()
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    heads = tuple(head)
+    lines = [heads, ("---",) * len(heads), *rows]
+    return "\n".join(
+        "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in row) + " |" for row in lines
+    )
+
+
+def _setting_value(schema: Schema) -> str:
+    schema = next((each for each in schema.get("anyOf", ()) if each.get("type") != "null"), schema)
+    if "enum" in schema:
+        return ", ".join(f"`{each}`" for each in schema["enum"])
+    if schema.get("type") == "number":
+        return f"a number from {schema['minimum']:g} to {schema['maximum']:g}"
+    return {"array": "names, with commas between them", "boolean": "`true` or `false`"}.get(schema["type"], "text")
+
+
+def _setting_default(schema: Schema) -> str:
+    default = schema.get("default")
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    return f"`{default:g}`" if isinstance(default, float) else f"`{default}`" if default else "none"
+
+
+def _command(context: click.Context) -> Iterator[str]:
+    command = context.command
+    yield f"## `{context.command_path}`"
+    yield f"```text\n{context.command_path} {' '.join(command.collect_usage_pieces(context))}\n```"
+    for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
+        example = paragraph.removeprefix("\b\n")
+        yield f"```text\n{example}\n```" if example != paragraph else paragraph
+    yield f":::{{program}} {context.command_path}\n:::"
+    for parameter in command.get_params(context):
+        if isinstance(parameter, click.Option):
+            names, explanation = parameter.get_help_record(context) or ("", "")
+            yield f":::{{option}} {names}\n{explanation.replace('[', chr(92) + '[')}\n:::"
+
+
+def _tool(tool: AnyTool, distribution: str) -> Iterator[str]:
+    shown = mcp_tool(tool)
+    yield f"## {shown.title}"
+    yield f"::::{{mcptool}} {tool.name}"
+    yield tool.description()
+    yield f"{_hints(tool)} From the plugin `{distribution}`."
+    yield "**Arguments**"
+    yield _properties(shown.input_schema, hidden={"_meta"})
+    yield "**Result**"
+    yield _properties(shown.output_schema or {})
+    if isinstance(tool, Operation):
+        yield from _operation(tool)
+    yield "::::"
+
+
+def _hints(tool: AnyTool) -> str:
+    if tool.read_only:
+        return "Read-only."
+    return "Destructive." if tool.destructive else "Changes MAAS."
+
+
+def _properties(schema: Schema, hidden: Iterable[str] = ()) -> str:
+    required = schema.get("required", [])
+    rows = []
+    for name, each in schema["properties"].items():
+        if name in hidden:
+            continue
+        allowed = each.get("enum") or each.get("items", {}).get("enum")
+        said = [each.get("description", ""), f"One of: {', '.join(f'`{one}`' for one in allowed)}." if allowed else ""]
+        if "default" in each:
+            said.append(f"Default: `{str(each['default']).lower()}`.")
+        if hidden and name in required:
+            said.insert(0, "Required.")
+        rows.append((f"`{name}`", _json_type(each), " ".join(filter(None, said))))
+    return _table(("Name", "Type", "Meaning"), rows)
+
+
+def _json_type(schema: Schema) -> str:
+    kind = schema.get("type", "any")
+    if isinstance(kind, list):
+        return " or ".join(kind)
+    if kind == "array":
+        return f"list of {_json_type(schema.get('items', {}))}s"
+    return str(kind)
+
+
+def _operation(operation: Operation[Any, Any]) -> Iterator[str]:
+    lifecycle = operation.lifecycle
+    hours = operation.deadline.total_seconds() / 3600
+    yield "**Statuses**"
+    yield _table(
+        ("It starts from", "passes through", "succeeds in", "fails in"),
+        [[_statuses(each) for each in (lifecycle.start_from, lifecycle.pending, lifecycle.success, lifecycle.failure)]],
+    )
+    yield f"It is followed for {hours:g} hours at the most."
+    if isinstance(operation.polling, EventPolling):
+        yield "**Milestones**"
+        yield _table(
+            ("Progress", "When MAAS writes the event", "Shown as"),
+            (
+                (
+                    f"{phase.fraction:.0%}",
+                    phase.event + (f": {phase.description}" if phase.description else ""),
+                    phase.message or phase.event,
+                )
+                for phase in operation.polling.phases
+            ),
+        )
+
+
+def _statuses(statuses: Iterable[MachineStatus]) -> str:
+    return ", ".join(status.display for status in sorted(statuses))
+
+
+def _first_paragraph(documented: type) -> str:
+    return (documented.__doc__ or "").split("\n\n")[0].replace("``", "`")

@@ -1,0 +1,100 @@
+"""Sphinx extension: the generated parts of pages, and references to ``maas_mcp.api`` from wherever a name is used."""
+
+import re
+from typing import Any, ClassVar, Final
+
+from docs._ext.generated import PARTS, part
+from docutils import nodes
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.ext.napoleon.docstring import GoogleDocstring
+from sphinx.util.docutils import SphinxDirective
+from sphinx.util.nodes import make_refnode
+from sphinx.util.typing import ExtensionMetadata, OptionSpec
+
+from maas_mcp import api
+
+ALIASES: Final = (
+    (re.compile(r"(~?typing\.)?Annotated\[str, .*?ascii_only=None\)\]"), "~maas_mcp.api.SystemId"),
+    (re.compile(r"str \| int \| float \| bool \| ~?[a-z.]*Sequence\[str\] \| None"), "~maas_mcp.api.FormValue"),
+)
+"""What Python shows in the place of two aliases."""
+SERVICES: Final = (api.CancellationToken, api.MaasClient, api.ProgressReporter)
+
+
+class Generated(SphinxDirective):
+    """``{generated} settings``: one of the generated parts, as if it stood in the page."""
+
+    required_arguments = 1
+    option_spec: ClassVar[OptionSpec] = {}
+
+    def run(self) -> list[nodes.Node]:
+        """The part's nodes; variables in a table become targets of the ``envvar`` role."""
+        name = self.arguments[0]
+        made = self.parse_text_to_nodes(part(name), allow_section_headings=True)
+        if name == "settings":
+            for node in made:
+                self._mark_variables(node)
+        return made
+
+    def _mark_variables(self, table: nodes.Node) -> None:
+        for row in table.findall(nodes.row):
+            cell = next(iter(row.findall(nodes.literal)), None)
+            if cell is not None:
+                variable = cell.astext()
+                row["ids"].append(f"envvar-{variable}")
+                self.env.domains.standard_domain.note_object("envvar", variable, row["ids"][-1], location=row)
+
+
+def resolve_api_name(
+    app: Sphinx, env: BuildEnvironment, node: pending_xref, contnode: nodes.TextElement
+) -> nodes.Node | None:
+    """Lead a reference to where a name is defined to where plugins import it from, and where it is documented."""
+    if node.get("refdomain") != "py":
+        return None
+    parts = "".join(node["reftarget"].split()).split(".")  # a long target may be wrapped in its docstring
+    objects = env.domains.python_domain.objects
+    for start, name in enumerate(parts):
+        found = objects.get(target := ".".join(["maas_mcp.api", *parts[start:]])) if name in api.__all__ else None
+        if found is not None:
+            return make_refnode(app.builder, node["refdoc"], found.docname, found.node_id, [contnode], target)
+    return None
+
+
+def tidy_signature(
+    _app: Sphinx, kind: str, _name: str, documented: Any, *rest: Any
+) -> tuple[str | None, str | None] | None:
+    """Leave out the constructors that no plugin calls: those of models, enumerations and the host's services.
+
+    In the others the aliases of the API stand again by their names.
+    """
+    if kind == "class" and (hasattr(documented, "model_fields") or hasattr(documented, "__members__")):
+        return "", None
+    _, arguments, returned = rest
+    return ("", None) if documented in SERVICES else (_aliased(arguments), _aliased(returned))
+
+
+def _aliased(signature: str | None) -> str | None:
+    for written, name in ALIASES if signature else ():
+        signature = written.sub(name, signature or "")
+    return signature
+
+
+def read_sections(_app: Sphinx, kind: str, *rest: Any) -> None:
+    """Read ``Args:`` and the like. napoleon's own hook takes an attribute's first colon for its type's end."""
+    lines = rest[-1]
+    if kind not in {"attribute", "property"}:
+        lines[:] = GoogleDocstring(lines).lines()
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    """Register the extension."""
+    for name in PARTS:  # now, because autodoc changes the annotations of pydantic's classes, and no more can be made
+        part(name)
+    app.add_directive("generated", Generated)
+    app.add_object_type("mcptool", "mcptool", objname="MCP tool", indextemplate="pair: %s; tool")
+    app.connect("missing-reference", resolve_api_name)
+    app.connect("autodoc-process-signature", tidy_signature)
+    app.connect("autodoc-process-docstring", read_sections)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

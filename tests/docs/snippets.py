@@ -1,0 +1,178 @@
+"""The snippets of the documentation, and a shell that runs those of its console."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from markdown_it import MarkdownIt
+
+ROOT = Path(__file__).parents[2]
+NOT_RUN = re.compile(r"<!-- not run: (?P<reason>.+) -->\s*")
+ADDRESS = re.compile(r"127\.0\.0\.1:\d+")
+ANY = "…"
+"""Stands for any text in a line, and alone for any number of lines."""
+DEFAULT_SPEED, FAST = "60 times", "180 times"
+"""How fast ``maas-mcp simulate`` says it is by default, and is here, where nobody looks at a bar."""
+LIMIT = 60.0
+"""Seconds that one command may take."""
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """A fenced block of a page."""
+
+    page: str
+    line: int
+    language: str
+    text: str
+    reason: str | None
+    """Why it is not run."""
+
+    @property
+    def place(self) -> str:
+        return f"{self.page}:{self.line}"
+
+
+def pages() -> list[Path]:
+    """Every page that is written for people."""
+    written = [path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts]
+    return sorted([*written, ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
+
+
+def snippets(page: Path) -> list[Snippet]:
+    """The snippets of a page, in order; directives such as ``{toctree}`` are none."""
+    name = str(page.relative_to(ROOT))
+    tokens = MarkdownIt("commonmark").parse(page.read_text(encoding="utf-8"))
+    found = []
+    for before, token in zip([None, *tokens], tokens, strict=False):
+        if token.type == "fence" and token.map and not token.info.startswith("{"):
+            mark = NOT_RUN.fullmatch(before.content) if before and before.type == "html_block" else None
+            reason = mark["reason"] if mark else None
+            found.append(Snippet(name, token.map[0] + 1, token.info, token.content, reason))
+    return found
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of a console snippet, and the lines that are shown below it."""
+
+    line: str
+    shown: tuple[str, ...]
+
+
+def commands(text: str) -> Iterator[Command]:
+    """The commands of a console snippet."""
+    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        command, *shown = part.replace("\\\n", " ").splitlines()
+        yield Command(command, tuple(shown))
+
+
+def agrees(shown: tuple[str, ...], output: str) -> bool:
+    """Whether the output is what is shown."""
+    pattern = "".join(
+        r"(?:.*\n)*" if line == ANY else ".*".join(map(re.escape, line.rstrip().split(ANY))) + r"[ ]*\n"
+        for line in shown
+    )
+    return re.fullmatch(pattern, output.rstrip("\n") + "\n") is not None
+
+
+class Shell:
+    """Runs the commands of one page: ``maas-mcp``, ``export`` and ``echo $?``."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = {**os.environ, **environment}
+        self._code: int | None = None
+        self._simulator: subprocess.Popen[str] | None = None
+        self._address = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end_simulator()
+
+    def run(self, snippet: Snippet) -> None:
+        """Run a snippet; a command may fail only where the page goes on to show its exit code."""
+        for command in commands(snippet.text):
+            if command.line == "echo $?":
+                output, self._code = f"{self._code}\n", None
+            else:
+                self._check_code(snippet)
+                output = self._run(command.line)
+            if command.shown:
+                assert agrees(command.shown, output), f"{snippet.place}: $ {command.line}\n{output}"
+        self._check_code(snippet)
+
+    def _check_code(self, snippet: Snippet) -> None:
+        assert self._code in (None, 0), f"{snippet.place}: exit code {self._code}, which is not shown"
+
+    def _run(self, line: str) -> str:
+        program, *arguments = shlex.split(line)
+        if program == "export":
+            values = dict(argument.split("=", 1) for argument in arguments)
+            self._environment |= {name: self._really(value) for name, value in values.items()}
+            return ""
+        assert program == "maas-mcp", f"cannot run {line!r}: say why with <!-- not run: REASON -->"
+        if arguments[0] == "simulate":
+            return self._simulate(arguments)
+        done = subprocess.run(
+            [sys.executable, "-m", "maas_mcp", *arguments],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=LIMIT,
+            check=False,
+        )
+        self._code = done.returncode
+        return self._as_shown(done.stdout)
+
+    def _simulate(self, arguments: list[str]) -> str:
+        """Start a region on a free port, and wait until it has said where it is."""
+        self._end_simulator()
+        if "--port" in arguments:
+            del arguments[(at := arguments.index("--port")) : at + 2]
+        if "--speed" not in arguments:
+            arguments += ["--speed", FAST.split(maxsplit=1)[0]]
+        self._simulator = subprocess.Popen(
+            [sys.executable, "-m", "maas_mcp", *arguments],
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert self._simulator.stdout
+        lines: list[str] = []
+        for line in self._simulator.stdout:
+            lines.append(line)
+            name, equals, value = line.strip().partition("=")
+            if equals and name.startswith("MAAS_"):
+                self._environment[name] = value
+            if name == "MAAS_API_KEY":
+                break
+        output = "".join(lines)
+        found = ADDRESS.search(output)
+        assert found, output
+        self._address = found[0]
+        return self._as_shown(output)
+
+    def _end_simulator(self) -> None:
+        if self._simulator:
+            with self._simulator as process:
+                process.terminate()
+            assert process.returncode == 0
+
+    def _really(self, value: str) -> str:
+        return ADDRESS.sub(self._address, value) if self._address else value
+
+    def _as_shown(self, output: str) -> str:
+        """The output with the port and the speed that pages show."""
+        output = output.replace(FAST, DEFAULT_SPEED)
+        return output.replace(self._address, "127.0.0.1:5240") if self._address else output

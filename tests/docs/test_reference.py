@@ -1,0 +1,143 @@
+"""The reference names everything that there is, and nothing else. Builds the documentation, so it takes Sphinx."""
+
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from maas_mcp import api, errors, hookspecs
+from maas_mcp.cli import main
+from maas_mcp.operations import progress
+from maas_mcp.operations.engine import START_GRACE
+from maas_mcp.operations.watcher import Watcher
+from maas_mcp.plugins.registry import load_registry
+from maas_mcp.settings import CONFIG_VARIABLE, Settings, variable_name
+from tests.docs.snippets import ROOT, pages
+
+pytest.importorskip("sphinx", reason="the documentation is built where requirements-dev.txt is installed")
+pytest.importorskip("myst_parser", reason="the documentation is built where requirements-dev.txt is installed")
+pytest.importorskip("furo", reason="the documentation is built where requirements-dev.txt is installed")
+
+OWN_PLUGINS = {"commission", "deploy", "inventory"}
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The documentation, built with warnings as errors and every reference checked."""
+    target = tmp_path_factory.mktemp("docs")
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-n", "-q", "-E"]
+    folders = ["-d", str(target / "doctrees"), str(ROOT / "docs"), str(target / "html")]
+    done = subprocess.run([*command, *folders], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return target / "html"
+
+
+@pytest.fixture(scope="session")
+def objects(built: Path) -> dict[str, set[str]]:
+    """What can be referred to, by its kind."""
+    from sphinx.util.inventory import InventoryFile  # noqa: PLC0415 - not everybody has Sphinx
+
+    inventory = InventoryFile.loads((built / "objects.inv").read_bytes(), uri="")
+    return {kind: set(entries) for kind, entries in inventory.data.items()}
+
+
+def test_the_reference_of_the_api_is_its_all(objects: dict[str, set[str]]) -> None:
+    documented = {
+        name.removeprefix("maas_mcp.api.")
+        for kind, names in objects.items()
+        for name in names
+        if kind.startswith("py:") and re.fullmatch(r"maas_mcp\.api\.\w+", name)
+    }
+    assert documented == set(api.__all__)
+
+
+def test_every_hook_is_documented_with_its_arguments(objects: dict[str, set[str]], built: Path) -> None:
+    hooks = {name: hook for name, hook in vars(hookspecs).items() if hasattr(hook, f"{hookspecs.PROJECT}_spec")}
+    documented = {name for name in objects["py:function"] if name.startswith("maas_mcp.hookspecs.")}
+    assert documented == {f"maas_mcp.hookspecs.{name}" for name in hooks}
+    page = (built / "reference/hooks.html").read_text()
+    for name, hook in hooks.items():
+        heading = page.partition(f'id="maas_mcp.hookspecs.{name}"')[2].partition("</dt>")[0]
+        for argument in inspect.signature(hook).parameters:
+            assert f">{argument}<" in heading, name
+
+
+def test_every_setting_is_documented_by_its_variable(objects: dict[str, set[str]]) -> None:
+    assert objects["std:envvar"] == {CONFIG_VARIABLE, *map(variable_name, Settings.model_fields)}
+
+
+def test_every_command_and_option_is_documented(objects: dict[str, set[str]]) -> None:
+    group = main.make_context("maas-mcp", [], resilient_parsing=True)
+    assert isinstance(main, click.Group)
+    found = set()
+    for title in [None, *main.list_commands(group)]:
+        command = main.get_command(group, title) if title else main
+        assert command
+        context = command.make_context(title, [], parent=group, resilient_parsing=True) if title else group
+        program = context.command_path.replace(" ", "-")
+        options = [each for each in command.get_params(context) if isinstance(each, click.Option)]
+        found |= {f"{program}.{name}" for each in options for name in (*each.opts, *each.secondary_opts)}
+    assert objects["std:cmdoption"] == found
+
+
+def test_every_tool_is_documented(objects: dict[str, set[str]], built: Path) -> None:
+    tools = load_registry(allow=OWN_PLUGINS, strict=True).tools
+    assert objects["std:mcptool"] == set(tools)
+    page = (built / "reference/tools.html").read_text()
+    readme = (ROOT / "README.md").read_text()
+    for name, tool in tools.items():
+        assert f"| `{name}` |" in readme
+        shown = page.partition(f'id="mcptool-{name}"')[2].partition("<section")[0]
+        for field in [*tool.arguments.model_fields, *tool.returns.model_fields]:
+            assert f">{field}<" in shown, f"{name}: {field}"
+
+
+def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
+    drawn: dict[str, str | None] = {}
+    above: list[str] = []
+    for line in (errors.__doc__ or "").splitlines():
+        match = re.match(r" {4}(?P<branches>[ │├└─]*)(?P<name>[A-Z]\w+)(?: |$)", line)
+        if match:
+            depth = len(match["branches"]) // 4
+            del above[depth:]
+            drawn[match["name"]] = above[-1] if above else None
+            above.append(match["name"])
+    defined = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, Exception)]
+    assert drawn == {
+        each.__name__: each.__base__.__name__ if each.__base__ not in (Exception, None) else None for each in defined
+    }
+
+
+def test_every_link_between_files_leads_somewhere() -> None:
+    broken = [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in [*pages(), ROOT / "CHANGELOG.md", ROOT / "changes/README.md"]
+        for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
+        if "://" not in target and not (page.parent / target).exists()
+    ]
+    assert broken == []
+
+
+def test_the_readme_is_a_screen() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 80
+
+
+@pytest.mark.parametrize(
+    ("page", "said", "holds"),
+    [
+        ("following", "every\n45 seconds", inspect.signature(Watcher).parameters["reconcile"].default == 45),
+        ("following", "if within a minute", START_GRACE == 60),
+        ("following", "300 by default", Settings.model_fields["outage_limit"].default == 300),
+        ("progress", "no news for ten seconds", progress.HEARTBEAT == 10),
+        ("progress", "at most four times a second", progress.MINIMUM_GAP == 0.25),
+        ("progress", "a send is given two seconds", progress.SEND_LIMIT == 2),
+        ("progress", "a\n  ten-thousandth of what is left", progress.SMALLEST_STEP == 1e-4),
+    ],
+)
+def test_a_figure_is_that_of_the_code(page: str, said: str, *, holds: bool) -> None:
+    assert said in (ROOT / f"docs/explanation/{page}.md").read_text()
+    assert holds

@@ -1,0 +1,161 @@
+"""What the documentation shows is what happens."""
+
+import json
+import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maas_mcp.errors import MaasMcpError
+from maas_mcp.server.tools import ERROR_META, failure
+from maas_mcp.settings import CONFIG_VARIABLE, Settings, variable_name
+from maas_mcp.simulator import demo_region, serving
+from tests.docs.snippets import ROOT, Shell, Snippet, pages, snippets
+
+RESCUE = ROOT / "tests/third_party/maas_mcp_rescue"
+
+LANGUAGES = {"console", "json", "python", "sh", "text", "toml"}
+"""``text`` is no code, and ``sh`` is for the reader's shell alone: it installs something, or takes a client."""
+
+UNTRIED = {
+    "CONTRIBUTING.md": 1,
+    "README.md": 3,
+    "docs/how-to/connect.md": 3,
+    "docs/how-to/find-out-why.md": 1,
+    "docs/how-to/try-without-hardware.md": 1,
+    "docs/how-to/write-a-plugin.md": 1,
+    "docs/tutorial/assistant.md": 4,
+    "docs/tutorial/first-deployment.md": 2,
+}
+"""How many snippets of a page are not run. One more wants a reason in the page, and a look at whether it holds."""
+
+ALL = [snippet for page in pages() for snippet in snippets(page)]
+RUN = [snippet for snippet in ALL if snippet.reason is None]
+
+
+def of(*languages: str) -> list[Any]:
+    return [pytest.param(snippet, id=snippet.place) for snippet in ALL if snippet.language in languages]
+
+
+@pytest.fixture
+def rescue(tmp_path: Path) -> Path:
+    """A folder that makes the third party's plugin look installed."""
+    project = tomllib.loads((RESCUE / "pyproject.toml").read_text())["project"]
+    info = tmp_path / "acme_maas_rescue-1.0.0.dist-info"
+    info.mkdir()
+    requirements = "".join(f"Requires-Dist: {each}\n" for each in project["dependencies"])
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n{requirements}"
+    )
+    groups = project["entry-points"].items()
+    (info / "entry_points.txt").write_text(
+        "".join(f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in each.items()) for group, each in groups)
+    )
+    (tmp_path / "acme_rescue").symlink_to(RESCUE / "src/acme_rescue")
+    return tmp_path
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
+    """A shell with a region that is there from the start; a page may start another one."""
+    region = demo_region(speed=600)
+    with serving(region) as url:
+        settings = {"MAAS_URL": url, "MAAS_API_KEY": region.api_key}
+        monkeypatch.setenv("MAAS_MCP_POLL_INTERVAL", "0.2")
+        with Shell(settings) as shell:
+            yield shell
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in pages() if any(each.language in {"python", "console"} for each in snippets(page))],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_a_page_does_what_it_shows(page: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if RESCUE.name in page.read_text(encoding="utf-8"):
+        monkeypatch.setenv("PYTHONPATH", str(request.getfixturevalue("rescue")))
+    shell: Shell = request.getfixturevalue("shell")
+    namespace: dict[str, Any] = {"__name__": "snippet"}
+    for snippet in snippets(page):
+        if snippet.reason is not None:
+            continue
+        if snippet.language == "console":
+            shell.run(snippet)
+        elif snippet.language == "python":
+            run_python(snippet, namespace)
+
+
+def run_python(snippet: Snippet, namespace: dict[str, Any]) -> None:
+    """Execute a snippet, and the tests that it defines."""
+    before = set(namespace)
+    exec(compile(snippet.text, snippet.place, "exec"), namespace)
+    for name in set(namespace) - before:
+        if name.startswith("test_"):
+            namespace[name]()
+
+
+def test_what_is_not_run_is_counted() -> None:
+    untried = Counter(snippet.page for snippet in ALL if snippet.reason is not None or snippet.language == "sh")
+    assert untried == UNTRIED
+
+
+def test_every_snippet_says_its_language() -> None:
+    assert {snippet.language for snippet in ALL} <= LANGUAGES
+    assert not [snippet.place for snippet in ALL if snippet.language == "text" and "$ " in snippet.text]
+
+
+@pytest.mark.parametrize("snippet", of("json"))
+def test_a_clients_configuration_starts_the_server_with_settings_that_exist(snippet: Snippet) -> None:
+    for server in servers(json.loads(snippet.text)):
+        assert server["command"] == "maas-mcp"
+        assert server["args"] == ["serve"]
+        assert set(server["env"]) <= {variable_name(name) for name in Settings.model_fields}
+
+
+def servers(value: Any) -> Iterator[dict[str, Any]]:
+    """The objects in a JSON value that start a server."""
+    if isinstance(value, dict):
+        if "command" in value:
+            yield value
+        for each in value.values():
+            yield from servers(each)
+
+
+def test_both_ways_to_configure_a_desktop_client_are_shown() -> None:
+    shown = Counter(
+        snippet.page for snippet in ALL if snippet.language == "json" for _ in servers(json.loads(snippet.text))
+    )
+    assert shown == {"README.md": 2, "docs/how-to/connect.md": 2}
+
+
+@pytest.mark.parametrize("snippet", of("toml"))
+def test_a_settings_file_can_be_loaded(snippet: Snippet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(snippet.text)
+    monkeypatch.setenv(CONFIG_VARIABLE, str(file))
+    assert Settings.load().maas_url == "https://maas.example.com:5443/MAAS"
+
+
+def test_an_error_for_programs_has_the_keys_that_are_shown() -> None:
+    (shown,) = (snippet for snippet in ALL if snippet.language == "json" and snippet.page.endswith("errors.md"))
+    meta = failure(MaasMcpError("it failed")).meta
+    assert meta is not None
+    assert list(json.loads(shown.text)) == list(meta[ERROR_META])
+
+
+def test_the_readme_has_its_two_commands() -> None:
+    shown = {snippet.text.strip() for snippet in ALL if snippet.page == "README.md" and snippet.language == "sh"}
+    assert {"pip install -r requirements.txt && maas-mcp demo", "pip install tox && tox"} <= shown
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/how-to/connect.md", "docs/tutorial/assistant.md"])
+def test_claude_code_gets_an_option_between_the_variables_and_the_name(page: str) -> None:
+    """It would read the name as one more variable, and refuse it."""
+    (shown,) = (snippet.text for snippet in ALL if snippet.page == page and "claude mcp add" in snippet.text)
+    words = shown.replace("\\\n", " ").split()
+    last = max(at for at, word in enumerate(words) if word == "--env")
+    assert words[last + 2 : last + 5] == ["--transport", "stdio", "maas"]
+    assert words[last + 5] == "--"
