@@ -7,12 +7,12 @@ recorded traffic, and tested for every order of events.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Final
 
-from maas_mcp.maas.models import Event, Machine
+from maas_mcp.maas.models import Event, Machine, ScriptSet, ScriptSetName
 from maas_mcp.maas.statuses import RUN_FIELDS, MachineStatus
 from maas_mcp.operations.progress import readable
 
@@ -105,6 +105,16 @@ class Baseline:
 
 
 @dataclass(frozen=True, slots=True)
+class Needs:
+    """What a strategy wants to see beside the machine itself."""
+
+    events: bool = True
+    """Without events the machine is read at every tick, which costs MAAS a hundred times as much."""
+    script_sets: frozenset[ScriptSetName] = frozenset()
+    """Script sets of the latest runs; MAAS reads every output for them, so they are asked for every 10 s or so."""
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """What one poll saw of one machine."""
 
@@ -116,6 +126,8 @@ class Observation:
     """New events, oldest first."""
     unreachable_for: float | None = None
     """Seconds since MAAS last answered, or ``None`` while it does."""
+    script_sets: Mapping[ScriptSetName, ScriptSet] = field(default_factory=dict)
+    """Those that were read, of those that :class:`Needs` names; a set that MAAS does not have is missing."""
 
 
 NOTHING: Final = Observation()
@@ -204,6 +216,9 @@ class Assessment:
 
 class PollingStrategy(ABC):
     """How an operation is observed. Subclass it and override :meth:`measure` to tell progress in another way."""
+
+    needs: Needs = Needs()
+    """What observations have to hold."""
 
     def assess(self, lifecycle: Lifecycle, evidence: Evidence, observation: Observation) -> Assessment:
         """What is known after ``observation``. The fraction never decreases, and is 1.0 at success only."""
@@ -307,6 +322,8 @@ class EventPolling(PollingStrategy):
 
 class StatusPolling(PollingStrategy):
     """No milestones: the machine's status is all that is told, and time passes."""
+
+    needs = Needs(events=False)
 
     def measure(self, evidence: Evidence, observation: Observation) -> tuple[float | None, str]:
         """No fraction; the status is the milestone."""
