@@ -329,12 +329,16 @@ async def test_neither_the_key_nor_user_data_is_in_an_error_its_causes_or_the_lo
 
 async def test_at_most_four_requests_are_under_way() -> None:
     busy = most = 0
+    full = anyio.Event()
 
     async def slow(_: Received, stream: ByteStream) -> None:
         nonlocal busy, most
         busy += 1
         most = max(most, busy)
-        await anyio.wait_all_tasks_blocked()
+        if busy == MAX_REQUESTS:
+            full.set()
+        await full.wait()
+        await anyio.wait_all_tasks_blocked()  # time for a fifth, if there were one
         busy -= 1
         await stream.send(http())
 
