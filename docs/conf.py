@@ -19,7 +19,7 @@ nitpick_ignore_regex = [
     # Other projects' types: their inventories are on the network, and a build must not need it.
     (r"py:.*", r"(abc|anyio|collections|contextlib|datetime|enum|pathlib|pydantic|typing)\..*"),
     # What docstrings mention of the host's own side, which no plugin names.
-    (r"py:.*", r"(.*\.)?(ArgsT|ResultT|reporting|MINIMUM_GAP)"),
+    (r"py:.*", r"(.*\.)?(ArgsT|ResultT|SeenT|reporting|MINIMUM_GAP)"),
 ]
 
 myst_enable_extensions = ["colon_fence", "deflist"]

@@ -13,8 +13,10 @@ from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.transport import HttpTransport
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.engine import Engine
+from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import Operation
 from maas_mcp.operations.progress import Progress, ProgressReporter
+from maas_mcp.operations.tool import Tool, ToolContext
 from maas_mcp.operations.watcher import Watcher
 from maas_mcp.settings import Settings
 from maas_mcp.simulator import Region, create_app, demo_region
@@ -40,6 +42,10 @@ class House:
     """What :meth:`run` runs unless it is told otherwise."""
     told: list[Progress] = field(default_factory=list)
     token: CancellationToken = field(default_factory=CancellationToken)
+    options: dict[str, Any] = field(default_factory=dict)
+    """What the engine's ``run`` is told beside."""
+    handle: Handle | None = None
+    """The latest operation's."""
 
     async def run(self, name: str, operation: type[Operation[Any, Any]] | None = None, **arguments: Any) -> Any:
         """Run an operation on the machine called ``name``, as the server does."""
@@ -51,9 +57,24 @@ class House:
         operation = operation or self.operation
         arguments = {"system_id": self.region.machine(name).system_id, **arguments}
         async with progress.reporting():
-            return await self.engine.run(
-                operation(), operation.arguments.model_validate(arguments), progress, self.token
+            outcome = await self.engine.run(
+                operation(), operation.arguments.model_validate(arguments), progress, self.token, **self.options
             )
+            self.handle = outcome.handle
+            return outcome.result or outcome
+
+    async def call(self, tool: type[Tool[Any, Any]], name: str | None = None, /, **arguments: Any) -> Any:
+        """Call a tool, for the machine called ``name`` if one is given, as the server does."""
+
+        async def send(progress: Progress) -> None:
+            self.told.append(progress)
+
+        if name is not None:
+            arguments["system_id"] = self.region.machine(name).system_id
+        progress = ProgressReporter(send)
+        async with progress.reporting():
+            ctx = ToolContext(self.maas, progress, self.token)
+            return await tool().run(ctx, tool.arguments.model_validate(arguments))
 
     def after(self, seconds: float, act: Callable[[], object]) -> None:
         """Let something happen meanwhile."""
@@ -72,6 +93,11 @@ class House:
         return len([each for each in self.region.requests if each.method == method and op in (None, each.op)])
 
     @property
+    def posted(self) -> list[tuple[str | None, dict[str, list[str]]]]:
+        """The operations that were posted, with their forms."""
+        return [(each.op, each.form) for each in self.region.requests if each.method == "POST"]
+
+    @property
     def posts(self) -> int:
         return self.requests(method="POST")
 
@@ -84,6 +110,6 @@ async def opened(operation: type[Operation[Any, Any]]) -> AsyncIterator[House]:
     watcher = Watcher(maas, interval=2.0)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watcher.run)
-        yield House(region, maas, Engine(maas, watcher), tasks, operation)
+        yield House(region, maas, Engine(maas, watcher, now=anyio.current_time), tasks, operation)
         tasks.cancel_scope.cancel()
     await maas.aclose()

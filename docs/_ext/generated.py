@@ -9,10 +9,12 @@ from typing import Any, Final
 import click
 
 from maas_mcp import errors
-from maas_mcp.api import EventPolling, MachineStatus, Operation
+from maas_mcp.api import EventPolling, LongRunning, MachineStatus, Operation, ScriptPolling
 from maas_mcp.cli import main
 from maas_mcp.plugins.registry import AnyTool, load_registry
-from maas_mcp.server.tools import mcp_tool
+from maas_mcp.server.app import served_tools
+from maas_mcp.server.schemas import output_schema
+from maas_mcp.server.tools import OPTIONS, mcp_tool
 from maas_mcp.settings import Settings, variable_name
 
 OWN_PLUGINS: Final = ("commission", "deploy", "inventory")
@@ -54,10 +56,11 @@ def command_contexts() -> Iterator[click.Context]:
 
 
 def tools() -> str:
-    """Every tool of the project's own plugins."""
+    """Every tool of the host and of the project's own plugins."""
     registry = load_registry(allow=OWN_PLUGINS, strict=True)
-    owners = {tool: record for record in registry.records for tool in record.tools}
-    return "\n\n".join(part for name, tool in registry.tools.items() for part in _tool(tool, owners[name].distribution))
+    owners = {tool: record.distribution for record in registry.records for tool in record.tools}
+    served = served_tools(registry)
+    return "\n\n".join(part for name, tool in served.items() for part in _tool(tool, owners.get(name, "")))
 
 
 def error_table() -> str:
@@ -142,11 +145,13 @@ def _tool(tool: AnyTool, distribution: str) -> Iterator[str]:
     yield f"## {shown.title}"
     yield f"::::{{mcptool}} {tool.name}"
     yield tool.description()
-    yield f"{_hints(tool)} From the plugin `{distribution}`."
+    yield f"{_hints(tool)} From {f'the plugin `{distribution}`' if distribution else 'the host'}."
     yield "**Arguments**"
-    yield _properties(shown.input_schema, hidden={"_meta"})
+    yield _properties(shown.input_schema, hidden=set(OPTIONS) if isinstance(tool, LongRunning) else {""})
+    if isinstance(tool, LongRunning):
+        yield f"It takes `wait_seconds`{' and `on_cancel`' if tool.can_abort else ', and cannot be aborted'} as well."
     yield "**Result**"
-    yield _properties(shown.output_schema or {})
+    yield _properties(output_schema(tool.returns))
     if isinstance(tool, Operation):
         yield from _operation(tool)
     yield "::::"
@@ -192,7 +197,7 @@ def _operation(operation: Operation[Any, Any]) -> Iterator[str]:
         [[_statuses(each) for each in (lifecycle.start_from, lifecycle.pending, lifecycle.success, lifecycle.failure)]],
     )
     yield f"It is followed for {hours:g} hours at the most."
-    if isinstance(operation.polling, EventPolling):
+    if isinstance(operation.polling, EventPolling | ScriptPolling):
         yield "**Milestones**"
         yield _table(
             ("Progress", "When MAAS writes the event", "Shown as"),
@@ -205,6 +210,9 @@ def _operation(operation: Operation[Any, Any]) -> Iterator[str]:
                 for phase in operation.polling.phases
             ),
         )
+    if isinstance(operation.polling, ScriptPolling):
+        sets = " and ".join(sorted(name.removeprefix("current-") for name in operation.polling.needs.script_sets))
+        yield f"The last {operation.polling.share:.0%} are the {sets} scripts, by MAAS's estimate of what each takes."
 
 
 def _statuses(statuses: Iterable[MachineStatus]) -> str:

@@ -12,9 +12,11 @@ import pytest
 from maas_mcp import api, errors, hookspecs
 from maas_mcp.cli import main
 from maas_mcp.operations import progress
+from maas_mcp.operations.cadence import QUICKNESS, Cadence
 from maas_mcp.operations.engine import START_GRACE
-from maas_mcp.operations.watcher import Watcher
+from maas_mcp.operations.feed import FEW
 from maas_mcp.plugins.registry import load_registry
+from maas_mcp.server.app import served_tools
 from maas_mcp.settings import CONFIG_VARIABLE, Settings, variable_name
 from tests.docs.snippets import ROOT, pages
 
@@ -85,12 +87,12 @@ def test_every_command_and_option_is_documented(objects: dict[str, set[str]]) ->
 
 
 def test_every_tool_is_documented(objects: dict[str, set[str]], built: Path) -> None:
-    tools = load_registry(allow=OWN_PLUGINS, strict=True).tools
+    tools = served_tools(load_registry(allow=OWN_PLUGINS, strict=True))
     assert objects["std:mcptool"] == set(tools)
     page = (built / "reference/tools.html").read_text()
     readme = (ROOT / "README.md").read_text()
     for name, tool in tools.items():
-        assert f"| `{name}` |" in readme
+        assert f"`{name}`" in readme
         shown = page.partition(f'id="mcptool-{name}"')[2].partition("<section")[0]
         for field in [*tool.arguments.model_fields, *tool.returns.model_fields]:
             assert f">{field}<" in shown, f"{name}: {field}"
@@ -129,7 +131,15 @@ def test_the_readme_is_a_screen() -> None:
 @pytest.mark.parametrize(
     ("page", "said", "holds"),
     [
-        ("following", "every\n45 seconds", inspect.signature(Watcher).parameters["reconcile"].default == 45),
+        ("following", "within\n60 seconds of its last read", Cadence().reconcile == 60),
+        ("following", "Up to 50 machines", FEW == 50),
+        ("following", "younger than ten seconds", Cadence().overlap == 10),
+        ("following", "every twelve seconds", Cadence().scripts == 12),
+        (
+            "following",
+            "an eighth of the silence and nine seconds at the most",
+            (QUICKNESS, Cadence().slowest) == (8, 9),
+        ),
         ("following", "if within a minute", START_GRACE == 60),
         ("following", "300 by default", Settings.model_fields["outage_limit"].default == 300),
         ("progress", "no news for ten seconds", progress.HEARTBEAT == 10),

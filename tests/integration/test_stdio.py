@@ -33,11 +33,32 @@ def test_the_tools_are_listed_with_their_schemas(server: Driver) -> None:
     tools = {tool["name"]: tool for tool in server.request("tools/list")["tools"]}
 
     assert list(tools) == [
+        "maas_abort_machine",
+        "maas_allocate_machine",
+        "maas_cancel_operation",
         "maas_commission_machine",
         "maas_deploy_machine",
+        "maas_deploy_machines",
+        "maas_enter_rescue_mode",
+        "maas_exit_rescue_mode",
         "maas_get_machine",
+        "maas_get_operation",
+        "maas_import_images",
+        "maas_list_images",
         "maas_list_machines",
+        "maas_list_operations",
+        "maas_lock_machine",
+        "maas_mark_broken",
+        "maas_mark_fixed",
+        "maas_override_failed_testing",
+        "maas_power_cycle",
+        "maas_power_off",
+        "maas_power_on",
+        "maas_query_power_state",
         "maas_release_machine",
+        "maas_test_machine",
+        "maas_unlock_machine",
+        "maas_wait_operation",
     ]
     deploy = tools["maas_deploy_machine"]
     assert deploy["inputSchema"]["required"] == ["system_id"]
@@ -45,7 +66,8 @@ def test_the_tools_are_listed_with_their_schemas(server: Driver) -> None:
     token = deploy["inputSchema"]["properties"]["_meta"]["properties"]["progressToken"]
     assert token == {"type": ["string", "integer"]}
     if server.revision != "2024-11-05":  # which knows neither output schemas nor annotations
-        assert "ip_addresses" in deploy["outputSchema"]["properties"]
+        result = deploy["outputSchema"]["properties"]["result"]["anyOf"][0]
+        assert "ip_addresses" in result["properties"]
         assert deploy["annotations"]["destructiveHint"] is True
         assert tools["maas_list_machines"]["annotations"]["readOnlyHint"] is True
 
@@ -63,7 +85,8 @@ def test_a_deploy_shows_mass_own_milestones_and_ends_with_a_result(
     assert not result.get("isError"), result
     assert "node01 is deployed with ubuntu/noble at 10." in result["content"][0]["text"]
     if server.revision != "2024-11-05":
-        assert result["structuredContent"]["status_name"] == "Deployed"
+        assert result["structuredContent"]["state"] == "succeeded"
+        assert result["structuredContent"]["result"]["status_name"] == "Deployed"
     told = server.progress(token)
     assert len(told) == len(server.progress()) >= 4
     values = [each["progress"] for each in told]

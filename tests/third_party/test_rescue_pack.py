@@ -16,7 +16,7 @@ from dataclasses import asdict
 from maas_mcp.plugins.registry import load_registry
 
 registry = load_registry(allow=["rescue"], strict=True)
-operation = registry.tools["maas_enter_rescue_mode"]
+operation = registry.tools["rescue_boot_machine"]
 record = next(record for record in registry.records if record.name == "rescue")
 print(json.dumps(asdict(record) | {"module": type(operation).__module__, "description": operation.description()}))
 """
@@ -39,7 +39,7 @@ def test_an_installed_pack_is_found_and_loaded(installed: Path) -> None:
         "version": "1.0.0",
         "state": "loaded",
         "error": None,
-        "tools": ["maas_enter_rescue_mode"],
+        "tools": ["rescue_boot_machine"],
         "module": "acme_rescue.plugin",
         "description": "Boot a machine into rescue mode and wait until it can be reached.",
     }

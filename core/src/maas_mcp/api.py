@@ -22,19 +22,24 @@ from maas_mcp.errors import (
     OperationRefusedError,
     OperationRevertedError,
     OperationTimedOutError,
+    UnknownOperationError,
 )
 from maas_mcp.hookspecs import hookimpl
 from maas_mcp.maas.client import FormValue, MaasClient
 from maas_mcp.maas.models import Event, Machine, ScriptResult, ScriptSet, ScriptSetName, ScriptStatus, SystemId, User
 from maas_mcp.maas.statuses import MachineStatus
+from maas_mcp.maas.versions import check_parameters
+from maas_mcp.operations.batch import BatchOperation, Member
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.operation import Operation, OperationContext
+from maas_mcp.operations.change import change_machine, require_status
+from maas_mcp.operations.operation import CancelPolicy, LongRunning, Operation, OperationContext
 from maas_mcp.operations.polling import (
     Assessment,
     Baseline,
     EventPolling,
     Evidence,
     Lifecycle,
+    Needs,
     Observation,
     Phase,
     PollingStrategy,
@@ -42,11 +47,15 @@ from maas_mcp.operations.polling import (
     Verdict,
 )
 from maas_mcp.operations.progress import ProgressReporter
+from maas_mcp.operations.region_operation import RegionOperation
+from maas_mcp.operations.script_polling import ScriptPolling
 from maas_mcp.operations.tool import Tool, ToolContext
 
 __all__ = [
     "Assessment",
     "Baseline",
+    "BatchOperation",
+    "CancelPolicy",
     "CancellationToken",
     "Event",
     "EventPolling",
@@ -54,6 +63,7 @@ __all__ = [
     "FormValue",
     "InvalidArgumentsError",
     "Lifecycle",
+    "LongRunning",
     "MaasAuthError",
     "MaasBadRequestError",
     "MaasClient",
@@ -68,6 +78,8 @@ __all__ = [
     "Machine",
     "MachineGoneError",
     "MachineStatus",
+    "Member",
+    "Needs",
     "Observation",
     "Operation",
     "OperationCancelledError",
@@ -80,6 +92,8 @@ __all__ = [
     "Phase",
     "PollingStrategy",
     "ProgressReporter",
+    "RegionOperation",
+    "ScriptPolling",
     "ScriptResult",
     "ScriptSet",
     "ScriptSetName",
@@ -88,7 +102,11 @@ __all__ = [
     "SystemId",
     "Tool",
     "ToolContext",
+    "UnknownOperationError",
     "User",
     "Verdict",
+    "change_machine",
+    "check_parameters",
     "hookimpl",
+    "require_status",
 ]

@@ -16,6 +16,7 @@
     │   └── MaasProtocolError      an answer that is not MAAS's
     └── OperationError             a long-running operation did not succeed
         ├── OperationRefusedError  it was never started: the machine is not in a state for it
+        ├── UnknownOperationError  no operation of the caller's has this id
         ├── OperationFailedError   MAAS says that it failed
         ├── OperationRevertedError someone aborted, released or took over the machine
         ├── MachineGoneError       the machine was deleted
@@ -182,6 +183,18 @@ class OperationRefusedError(OperationError):
     """The operation was never started: the machine is not in a state for it."""
 
     code = "operation_refused"
+
+
+class UnknownOperationError(OperationError):
+    """No operation of the caller's has this id. Whether it is forged, damaged, another's or too old is not told."""
+
+    code = "unknown_operation"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "There is no operation with this id.",
+            hint="Ids are those that the starting call or maas_list_operations gave, whole. They expire after 7 days.",
+        )
 
 
 class OperationFailedError(OperationError):

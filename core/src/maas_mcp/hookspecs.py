@@ -8,7 +8,7 @@ from typing import Final
 
 import pluggy
 
-from maas_mcp.operations.operation import Operation
+from maas_mcp.operations.operation import LongRunning
 from maas_mcp.operations.tool import Tool
 
 PROJECT: Final = "maas_mcp"
@@ -21,7 +21,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @hookspec
-def maas_mcp_operations() -> Sequence[type[Operation]]:  # type: ignore[type-arg,empty-body] # any arguments and result
+def maas_mcp_operations() -> Sequence[type[LongRunning]]:  # type: ignore[type-arg,empty-body] # any arguments and result
     """The long-running operations that the plugin offers, as classes."""
 
 

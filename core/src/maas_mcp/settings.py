@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -29,6 +29,7 @@ KEY_HINT: Final = (
 )
 _DEMO_HINT: Final = "`maas-mcp demo` runs with a simulated region and needs neither."
 _API_PATH: Final = "api/2.0/"
+SHORTEST_SECRET: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,12 @@ def _upper(value: object) -> object:
     return value.strip().upper() if isinstance(value, str) else value
 
 
+def _long_enough(value: SecretStr | None) -> SecretStr | None:
+    if value is not None and len(value.get_secret_value()) < SHORTEST_SECRET:
+        raise ValueError(f"expected at least {SHORTEST_SECRET} characters: a shorter secret could be guessed")
+    return value
+
+
 def _expanded(value: object) -> object:
     return Path(value).expanduser() if isinstance(value, str) else value
 
@@ -120,6 +127,17 @@ class Settings(BaseSettings):
     )
     poll_interval: float = Field(
         default=2.0, ge=0.05, le=60, description="Seconds between two looks at what is being followed."
+    )
+    polling: str = Field(
+        default="", description="Name of the polling strategy for every operation; empty: the operation's own."
+    )
+    secret: Annotated[SecretStr | None, AfterValidator(_long_enough)] = Field(
+        default=None,
+        description="Seals operation ids, 16 characters or more; servers that share it answer for each other's "
+        "operations. If it is not given, one is made and kept in the state directory.",
+    )
+    state_dir: Annotated[Path | None, BeforeValidator(_expanded)] = Field(
+        default=None, description="Directory for the secret, if none is given. By default the user's state directory."
     )
     outage_limit: float = Field(
         default=300.0,
@@ -288,6 +306,7 @@ def _problem(loc: tuple[int | str, ...], kind: str, message: str, overrides: dic
         nearest = get_close_matches(key, Settings.model_fields, n=1)
         known = f"did you mean {nearest[0]}?" if nearest else f"known are {', '.join(Settings.model_fields)}."
         return f"{_origin(key, None, overrides)} is not a setting; {known}"
+    message = message.removeprefix("Value error, ")
     return f"{_origin(name, variable_name(name), overrides)}: {message[:1].lower()}{message[1:]}."
 
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from maas_deploy.plugin import Deploy
+from maas_deploy.deploy import Deploy
 from tests.house import House, opened
 
 

@@ -5,8 +5,9 @@ from datetime import timedelta
 import anyio
 import pytest
 
-from maas_commission.plugin import Commission
-from maas_deploy.plugin import Deploy, Release
+from maas_commission.commission import Commission
+from maas_deploy.deploy import Deploy
+from maas_deploy.release import Release
 from maas_mcp.errors import (
     MaasAuthError,
     MaasBadRequestError,
@@ -75,7 +76,7 @@ async def test_a_commissioning_starts_and_ends_in_ready(house: House) -> None:
     result = await house.run("node01", Commission)
 
     assert (result.status_name, result.commissioning_status_name) == ("Ready", "Passed")
-    assert "Running test" in house.messages
+    assert any(message.startswith("Running smartctl-validate") for message in house.messages)
 
 
 async def test_a_failed_deploy_says_why_in_maas_own_words(house: House) -> None:
@@ -172,14 +173,6 @@ class TestRefusing:
 
         assert house.posts == 0
 
-    async def test_a_machine_that_is_already_at_it_is_not_started_again(self, house: House) -> None:
-        house.region.deploy("node01", "admin")
-
-        with pytest.raises(OperationRefusedError, match="is Deploying for admin already"):
-            await house.run("node01")
-
-        assert house.posts == 0
-
     async def test_the_loser_of_a_race_gets_the_conflict_in_maas_words(self, house: House) -> None:
         lost: list[MaasConflictError | OperationRefusedError] = []
 
@@ -193,7 +186,7 @@ class TestRefusing:
             for _ in range(2):
                 tasks.start_soon(deploy)
 
-        assert len(lost) == 1
+        assert len(lost) <= 1, "who comes late enough to see it deploying is given its handle"
         assert house.posts <= 2
         assert house.region.machine("node01").status_name == "Deployed"
 

@@ -6,7 +6,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maas_deploy.plugin import Deploy, Release
+from maas_deploy.deploy import Deploy
+from maas_deploy.release import Release
 from maas_mcp.maas.models import Event, Machine
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.operation import Operation
@@ -28,7 +29,7 @@ Seen = tuple[type[Operation[Any, Any]], Baseline, list[Observation]]
 def interleaved(recorded: tuple[str, type[Operation[Any, Any]]], random: Random) -> Seen:
     """A recorded operation as another poller might have seen it: events late, twice, out of order, reads missed."""
     name, operation = recorded
-    timeline = Timeline(name)
+    timeline = Timeline(name, operation.lifecycle)
     events = timeline.events + random.choices(timeline.events, k=5)
     random.shuffle(events)
     reads = [machine for machine in timeline.machines if random.random() < 0.6]
@@ -70,7 +71,7 @@ def _status(machine: Machine | None) -> MachineStatus:
 
 
 STATUSES = st.sampled_from(MachineStatus)
-MACHINE = Timeline("deploy-ok").baseline.machine
+MACHINE = Timeline("deploy-ok", Deploy.lifecycle).baseline.machine
 
 
 @st.composite
@@ -112,7 +113,7 @@ def observations(draw: st.DrawFn) -> Observation:
 
 @given(st.lists(observations(), max_size=30))
 def test_there_is_no_success_without_evidence_of_a_run(seen: list[Observation]) -> None:
-    baseline = Baseline(MACHINE, cursor=20)
+    baseline = Baseline(MACHINE, 20, Deploy.lifecycle.runs(MACHINE))
     evidence = Evidence(baseline)
     pending_was_seen = False
     for observation in seen:
@@ -137,7 +138,7 @@ def test_there_is_no_success_without_evidence_of_a_run(seen: list[Observation]) 
 def test_another_run_after_ours_never_reads_as_our_success(reads: list[Machine]) -> None:
     ours = MACHINE.model_copy(update={"status": MachineStatus.DEPLOYING, "current_installation_result_id": 7})
     theirs = MACHINE.model_copy(update={"status": MachineStatus.DEPLOYED, "current_installation_result_id": 99})
-    evidence = Evidence(Baseline(MACHINE, cursor=20))
+    evidence = Evidence(Baseline(MACHINE, 20, Deploy.lifecycle.runs(MACHINE)))
     verdicts = []
     for machine in (ours, *reads, theirs):
         assessment = Deploy.polling.assess(Deploy.lifecycle, evidence, Observation(machine))

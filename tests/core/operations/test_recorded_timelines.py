@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
-from maas_commission.plugin import Commission
-from maas_deploy.plugin import Deploy, Release
+from maas_commission.commission import Commission
+from maas_commission.rescue import EnterRescueMode, ExitRescueMode
+from maas_commission.testing import RunTests
+from maas_deploy.deploy import Deploy
+from maas_deploy.release import Release
 from maas_mcp.operations.operation import Operation
 from maas_mcp.operations.polling import Assessment, StatusPolling, Verdict
 from tests.core.operations.timelines import Timeline, replay
@@ -19,11 +22,14 @@ ENDS: list[tuple[str, type[Operation[Any, Any]], Verdict]] = [
     ("release-ok", Release, Verdict.SUCCEEDED),
     ("commission-ok", Commission, Verdict.SUCCEEDED),
     ("commission-script-fails", Commission, Verdict.FAILED),
+    ("test-on-ready", RunTests, Verdict.SUCCEEDED),
+    ("rescue-mode", EnterRescueMode, Verdict.SUCCEEDED),
+    ("exit-rescue-mode", ExitRescueMode, Verdict.SUCCEEDED),
 ]
 
 
 def assessments(name: str, operation: type[Operation[Any, Any]]) -> list[Assessment]:
-    timeline = Timeline(name)
+    timeline = Timeline(name, operation.lifecycle)
     return list(replay(operation.polling, operation.lifecycle, timeline.baseline, timeline.observations))
 
 
@@ -54,7 +60,7 @@ def test_progress_never_decreases_and_is_whole_at_success_only(
 def test_without_events_the_machine_alone_leads_to_the_same_verdict(
     name: str, operation: type[Operation[Any, Any]], end: Verdict
 ) -> None:
-    timeline = Timeline(name)
+    timeline = Timeline(name, operation.lifecycle)
     reads = [each for each in timeline.observations if each.machine]
 
     *_, last = replay(StatusPolling(), operation.lifecycle, timeline.baseline, reads)
@@ -79,7 +85,7 @@ def test_deploy_tells_the_milestones_that_maas_tells() -> None:
 
 
 def test_a_second_pxe_boot_does_not_lower_progress() -> None:
-    timeline = Timeline("deploy-ok")
+    timeline = Timeline("deploy-ok", Deploy.lifecycle)
     reached = {
         event.id: assessment.fraction or 0.0
         for assessment, observation in zip(
@@ -102,7 +108,7 @@ def test_a_deploy_that_was_aborted_names_who_did_it() -> None:
 
 
 def test_a_stale_error_description_does_not_make_a_deploy_fail() -> None:
-    timeline = Timeline("deploy-ok")
+    timeline = Timeline("deploy-ok", Deploy.lifecycle)
     stale = [
         replace(each, machine=each.machine.model_copy(update={"error_description": "BMC unreachable"}))
         if each.machine

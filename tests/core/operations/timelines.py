@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from maas_mcp.maas.models import Event, Machine
+from maas_mcp.maas.models import Event, Machine, ScriptSet, ScriptSetName
 from maas_mcp.operations.polling import (
     Assessment,
     Baseline,
@@ -21,9 +21,10 @@ FOLDER = Path(__file__).parents[2] / "data" / "timelines"
 class Timeline:
     """One recorded operation."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, lifecycle: Lifecycle) -> None:
         frames: list[dict[str, Any]] = json.loads((FOLDER / f"{name}.json").read_text())["frames"]
-        self.baseline = Baseline(Machine.model_validate(frames[0]["machine"]), frames[0]["cursor"])
+        machine = Machine.model_validate(frames[0]["machine"])
+        self.baseline = Baseline(machine, frames[0]["cursor"], lifecycle.runs(machine))
         self.observations = [_observation(frame) for frame in frames[1:]]
 
     @property
@@ -38,7 +39,12 @@ class Timeline:
 def _observation(frame: dict[str, Any]) -> Observation:
     machine = Machine.model_validate(frame["machine"]) if frame.get("machine") else None
     events = sorted((Event.model_validate(event) for event in frame.get("events", [])), key=lambda event: event.id)
-    return Observation(machine=machine, events=tuple(events))
+    sets = {
+        name: ScriptSet.model_validate(frame[key])
+        for name in ScriptSetName
+        if "results" in frame.get(key := name.replace("current-", "scripts_"), {})  # else it holds MAAS's 400
+    }
+    return Observation(machine=machine, events=tuple(events), script_sets=sets)
 
 
 def replay(

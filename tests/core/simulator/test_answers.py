@@ -184,6 +184,12 @@ def test_operations_are_refused_in_the_wrong_state(admin: Any, hostname: str, op
         ),
         (
             "commission",
+            {"commissioning_scripts": "none"},
+            {"commissioning_scripts": ["Select a valid choice. none is not one of the available choices."]},
+        ),
+        ("deploy", {"bridge_all": "perhaps"}, {"bridge_all": ["Value should be 'true' or 'false'"]}),
+        (
+            "commission",
             {"testing_scripts": "nosuch"},
             {"testing_scripts": ["Select a valid choice. nosuch is not one of the available choices."]},
         ),
@@ -193,6 +199,34 @@ def test_wrong_parameters_change_nothing(admin: Any, op: str, form: dict[str, st
     answer = admin.op("node02", op, **form)
     assert (answer.status_code, answer.json()) == (400, body)
     assert admin.read("node02")["status_name"] == "Ready"
+
+
+def test_vm_hosts_are_for_superusers_and_not_simulated(admin: Any, bob: Any) -> None:
+    refused = bob.op("node02", "deploy", install_kvm="true")
+    assert (refused.status_code, refused.text) == (403, "Only administratros can deploy VM hosts")
+    in_memory = admin.op("node02", "deploy", register_vmhost="true", ephemeral_deploy="true")
+    assert in_memory.text == "A machine can not be a VM host if it is deployed to memory."
+    others = [
+        admin.op("node02", "deploy", register_vmhost="true"),
+        admin.op("node02", "deploy", install_rackd="true"),
+        admin.op("node07", "release", scripts="wipe-bmc"),
+    ]
+    assert [answer.status_code for answer in others] == [501] * 3
+    assert (admin.read("node02")["status_name"], admin.read("node07")["status_name"]) == ("Ready", "Deployed")
+
+
+def test_tests_are_refused_where_there_are_none_or_they_would_destroy_a_deployed_machine(admin: Any) -> None:
+    assert admin.op("node02", "test", testing_scripts="none").text == "No testing scripts found!"
+    answer = admin.op("node07", "test", testing_scripts="fio")
+    message = "Destructive tests may only be run on undeployed machines."
+    assert (answer.status_code, answer.json()) == (400, {"testing_scripts": [message]})
+
+
+def test_the_crash_dump_of_a_deployment_shows_until_the_release(admin: Any, clock: Any) -> None:
+    assert admin.op("node02", "deploy", enable_kernel_crash_dump="true").json()["enable_kernel_crash_dump"] is True
+    admin.op("node02", "release")
+    clock.pass_(3600)
+    assert admin.read("node02")["enable_kernel_crash_dump"] is False
 
 
 def test_releasing_a_ready_machine_does_nothing(admin: Any) -> None:
@@ -221,6 +255,8 @@ def test_only_the_owner_marks_a_machine_broken_and_a_superuser_fixes_it(admin: A
 def test_allocating_finds_a_machine_by_constraints(admin: Any) -> None:
     dry = admin.post("machines/?op=allocate", tags="gpu", dry_run="true").json()
     assert (dry["hostname"], dry["status_name"], dry["constraints_by_type"]) == ("node02", "Ready", {})
+    elsewhere = admin.post("machines/?op=allocate", not_in_zone="default,az1", not_in_pool="storage", dry_run="true")
+    assert elsewhere.json()["hostname"] == "node03"
     machine = admin.post("machines/?op=allocate", system_id="fyc3ff").json()
     assert (machine["status_name"], machine["owner"], machine["status_message"]) == ("Allocated", "admin", "Ready")
 

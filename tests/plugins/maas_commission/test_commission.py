@@ -1,27 +1,41 @@
-"""What the commission plugin asks of MAAS."""
+"""Commissioning a machine."""
 
-from collections.abc import AsyncIterator
+from itertools import pairwise
+from typing import Any
 
+import anyio
 import pytest
+from pydantic import ValidationError
 
-from maas_commission.plugin import Commission
-from maas_mcp.errors import OperationRefusedError
+from maas_commission.commission import Commission, CommissionMachine
+from maas_mcp.api import (
+    MaasBadRequestError,
+    MaasPermissionError,
+    OperationCancelledError,
+    OperationFailedError,
+    OperationRefusedError,
+    OperationRevertedError,
+)
+from maas_mcp.operations.operation import CancelPolicy
 from maas_mcp.plugins.registry import load_registry
-from tests.house import House, opened
+from maas_mcp.simulator import Fault, Status
+from tests.house import House
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with opened(Commission) as house:
-        yield house
 
 
 def test_the_plugin_is_found_with_its_tools() -> None:
     (record,) = [record for record in load_registry().records if record.name == "commission"]
 
-    assert record.tools == ("maas_commission_machine",)
+    assert record.tools == (
+        "maas_commission_machine",
+        "maas_enter_rescue_mode",
+        "maas_exit_rescue_mode",
+        "maas_mark_broken",
+        "maas_mark_fixed",
+        "maas_override_failed_testing",
+        "maas_test_machine",
+    )
 
 
 async def test_a_new_machine_becomes_ready_and_tells_what_it_is(house: House) -> None:
@@ -36,12 +50,146 @@ async def test_a_new_machine_becomes_ready_and_tells_what_it_is(house: House) ->
 async def test_what_is_not_asked_for_is_not_sent(house: House) -> None:
     await house.run("node01", skip_bmc_config=True, enable_ssh=False, testing_scripts=["none"])
 
-    (post,) = [each for each in house.region.requests if each.method == "POST"]
-    assert post.form == {"skip_bmc_config": ["true"], "testing_scripts": ["none"]}, "to MAAS any value is true"
+    assert house.posted == [("commission", {"skip_bmc_config": ["true"], "testing_scripts": ["none"]})], (
+        "to MAAS any value is true"
+    )
 
 
-async def test_a_deployed_machine_is_not_commissioned(house: House) -> None:
-    with pytest.raises(OperationRefusedError, match="is Deployed"):
-        await house.run("node07")
+async def test_everything_that_was_asked_for_is_sent(house: House) -> None:
+    await house.run(
+        "node01",
+        commissioning_scripts=["maas-lshw", "maas-serial-ports"],
+        testing_scripts=["smartctl-short", "ntp"],
+        parameters={"smartctl-short_storage": "sda", "url": "https://ntp.example.com"},
+        enable_ssh=True,
+        skip_bmc_config=True,
+        skip_networking=True,
+        skip_storage=True,
+    )
+
+    assert house.posted == [
+        (
+            "commission",
+            {
+                "commissioning_scripts": ["maas-lshw,maas-serial-ports"],
+                "testing_scripts": ["smartctl-short,ntp"],
+                "smartctl-short_storage": ["sda"],
+                "url": ["https://ntp.example.com"],
+                "enable_ssh": ["true"],
+                "skip_bmc_config": ["true"],
+                "skip_networking": ["true"],
+                "skip_storage": ["true"],
+            },
+        )
+    ]
+
+
+@pytest.mark.parametrize("name", ["op", "enable_ssh", "skip_storage", "testing_scripts"])
+def test_a_parameter_of_a_script_cannot_replace_one_of_maas(name: str) -> None:
+    with pytest.raises(ValidationError, match=f"{name} is no script's parameter"):
+        CommissionMachine.model_validate({"system_id": "4y3h7n", "parameters": {name: "0"}})
+
+
+async def test_each_script_is_told_while_it_runs(house: House) -> None:
+    await house.run("node10")
+
+    told = [message for message in dict.fromkeys(house.messages) if "so far" not in message]
+    assert told[:5] == [
+        "Starting on node10",
+        "Commissioning",
+        "Performing PXE boot",
+        "Loading ephemeral",
+        "Gathering information",
+    ]
+    assert "Running maas-capture-lldpd (7 of 14)" in told
+    assert "Running smartctl-validate (14 of 14)" in told
+    assert told[-1] == "Ready"
+
+
+async def test_progress_rises_evenly_once_scripts_run(house: House) -> None:
+    await house.run("node10")
+
+    values = [progress.value for progress in house.told]
+    steps = [after - before for before, after in pairwise(values)]
+    assert all(step > 0 for step in steps)
+    assert max(steps) < 0.25, "no leap from the boot to the end"
+
+
+@pytest.mark.parametrize("name", ["node06", "node07", "node11"])
+async def test_what_is_in_use_is_not_commissioned(house: House, name: str) -> None:
+    with pytest.raises(OperationRefusedError, match="maas_commission_machine starts from"):
+        await house.run(name)
 
     assert house.posts == 0
+
+
+async def test_what_failed_testing_is_not_commissioned_though_maas_documents_it(house: House) -> None:
+    house.region.machine("node01").status = Status.FAILED_TESTING
+
+    with pytest.raises(OperationRefusedError, match="is Failed testing"):
+        await house.run("node01")
+
+
+async def test_a_script_that_fails_is_named_with_its_last_words(house: House) -> None:
+    house.region.plan("node10", fail="40-maas-01-machine-config-hints", reason="no LLDP neighbour")
+
+    with pytest.raises(OperationFailedError, match=r"node10 .* is Failed commissioning") as failure:
+        await house.run("node10")
+
+    assert "40-maas-01-machine-config-hints (Failed)" in (failure.value.maas_says or "")
+    assert "ERROR: no LLDP neighbour" in (failure.value.maas_says or "")
+    assert any(", 1 failed" in message for message in house.messages)
+
+
+async def test_a_test_that_fails_afterwards_fails_the_commissioning(house: House) -> None:
+    house.region.plan("node10", fail="smartctl-validate", reason="3 reallocated sectors")
+
+    with pytest.raises(OperationFailedError, match="is Failed testing") as failure:
+        await house.run("node10")
+
+    assert "3 reallocated sectors" in (failure.value.maas_says or "")
+
+
+@pytest.mark.parametrize(("seconds", "ends_as"), [(60, "New"), (270, "Ready")])
+async def test_an_aborted_commissioning_is_no_success_even_where_it_ends_ready(
+    house: House, seconds: float, ends_as: str
+) -> None:
+    house.after(seconds, lambda: house.region.abort("node01", "bob", "not now"))
+
+    with pytest.raises(OperationRevertedError, match=rf"is {ends_as} now: .*User aborting .*\(bob\) - not now"):
+        await house.run("node01", testing_scripts=["memtester"])
+
+
+async def test_a_cancelled_call_can_abort_it(house: House) -> None:
+    house.options["on_cancel"] = CancelPolicy.ABORT
+    house.after(100, house.token.cancel)
+
+    with pytest.raises(OperationCancelledError):
+        await house.run("node01")
+    await anyio.sleep(5)
+
+    assert [op for op, _ in house.posted] == ["commission", "abort"]
+    assert house.region.machine("node01").status_name == "New"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [({"testing_scripts": ["nosuch"]}, "testing_scripts"), ({"commissioning_scripts": ["none"]}, "commissioning_scr")],
+)
+async def test_a_script_that_maas_does_not_know_is_told(house: House, arguments: Any, field: str) -> None:
+    with pytest.raises(MaasBadRequestError, match=f"{field}.*is not one of the available choices"):
+        await house.run("node01", **arguments)
+
+
+async def test_who_is_no_administrator_is_told_so(house: House) -> None:
+    house.region.faults.append(Fault(op="commission", status=403))
+
+    with pytest.raises(MaasPermissionError) as refusal:
+        await house.run("node01")
+
+    assert "takes a MAAS administrator" in (refusal.value.hint or "")
+
+
+def test_the_description_says_what_is_replaced() -> None:
+    assert "Replaces the machine's network and storage configuration" in Commission.description()
+    assert Commission.destructive

@@ -1,34 +1,47 @@
-"""What the deploy plugin asks of MAAS."""
+"""Deploying a machine."""
 
-from collections.abc import AsyncIterator
+import json
 
 import pytest
 
-from maas_deploy.plugin import Deploy, DeployMachine, Release
+from maas_deploy.deploy import Deploy, DeployMachine
+from maas_mcp.api import (
+    InvalidArgumentsError,
+    MaasBadRequestError,
+    MaasPermissionError,
+    OperationFailedError,
+    OperationRefusedError,
+)
 from maas_mcp.plugins.registry import load_registry
-from tests.house import House, opened
+from maas_mcp.simulator import Fault
+from tests.house import House
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with opened(Deploy) as house:
-        yield house
 
 
 def test_the_plugin_is_found_with_its_tools() -> None:
     (record,) = [record for record in load_registry().records if record.name == "deploy"]
 
-    assert record.tools == ("maas_deploy_machine", "maas_release_machine")
+    assert record.tools == (
+        "maas_abort_machine",
+        "maas_allocate_machine",
+        "maas_deploy_machine",
+        "maas_deploy_machines",
+        "maas_lock_machine",
+        "maas_power_cycle",
+        "maas_power_off",
+        "maas_power_on",
+        "maas_query_power_state",
+        "maas_release_machine",
+        "maas_unlock_machine",
+    )
     assert record.distribution == "maas-mcp-deploy"
 
 
 async def test_only_what_was_asked_for_is_sent(house: House) -> None:
     await house.run("node01", distro_series="jammy", ephemeral_deploy=False)
 
-    (post,) = [each for each in house.region.requests if each.method == "POST"]
-    assert post.form == {"distro_series": ["jammy"]}
+    assert house.posted == [("deploy", {"distro_series": ["jammy"]})]
 
 
 async def test_everything_that_was_asked_for_is_sent(house: House) -> None:
@@ -36,33 +49,104 @@ async def test_everything_that_was_asked_for_is_sent(house: House) -> None:
         "node01",
         distro_series="ubuntu/noble",
         hwe_kernel="ga-24.04",
-        user_data="#cloud-config",
+        user_data="I2Nsb3VkLWNvbmZpZw==",
         ephemeral_deploy=True,
+        agent_name="batch-7",
         comment="for a test",
+        license_key="AAAA-BBBB",
+        bridge_all=True,
+        bridge_type="ovs",
+        bridge_stp=True,
+        bridge_fd=15,
+        enable_hw_sync=True,
+        vcenter_registration=False,
+        enable_kernel_crash_dump=True,
     )
 
-    (post,) = [each for each in house.region.requests if each.method == "POST"]
-    assert post.form == {
-        "distro_series": ["ubuntu/noble"],
-        "hwe_kernel": ["ga-24.04"],
-        "user_data": ["#cloud-config"],
-        "ephemeral_deploy": ["true"],
-        "comment": ["for a test"],
-    }
+    assert house.posted == [
+        (
+            "deploy",
+            {
+                "distro_series": ["ubuntu/noble"],
+                "hwe_kernel": ["ga-24.04"],
+                "user_data": ["I2Nsb3VkLWNvbmZpZw=="],
+                "ephemeral_deploy": ["true"],
+                "agent_name": ["batch-7"],
+                "comment": ["for a test"],
+                "license_key": ["AAAA-BBBB"],
+                "bridge_all": ["true"],
+                "bridge_type": ["ovs"],
+                "bridge_stp": ["true"],
+                "bridge_fd": ["15"],
+                "enable_hw_sync": ["true"],
+                "vcenter_registration": ["false"],
+                "enable_kernel_crash_dump": ["true"],
+            },
+        )
+    ]
 
 
-def test_user_data_is_not_shown_by_the_arguments() -> None:
-    arguments = DeployMachine.model_validate({"system_id": "4y3h7n", "user_data": "s3cret"})
+async def test_a_machine_is_found_by_the_label_it_was_deployed_with(house: House) -> None:
+    await house.run("node01", agent_name="batch-7")
+
+    assert [machine.hostname for machine in await house.maas.machines(agent_name="batch-7")] == ["node01"]
+
+
+async def test_a_parameter_that_the_region_no_longer_takes_is_refused_before_anything_is_sent(house: House) -> None:
+    with pytest.raises(InvalidArgumentsError, match=r"MAAS 3\.7\.3, whose deploy does not take `install_rackd`"):
+        await house.run("node01", install_rackd=True)
+
+    assert house.posts == 0
+
+
+async def test_a_parameter_that_the_region_does_not_take_yet_is_refused_too(house: House) -> None:
+    body = json.dumps({"capabilities": [], "version": "3.5.13", "subversion": ""})
+    house.region.faults.append(Fault(path="version/", status=200, body=body))
+
+    with pytest.raises(InvalidArgumentsError, match="enable_kernel_crash_dump"):
+        await house.run("node01", enable_kernel_crash_dump=False)
+
+    assert house.posts == 0
+
+
+async def test_a_vm_host_is_asked_for_where_maas_makes_one(house: House) -> None:
+    house.region.faults.append(Fault(op="deploy", status=403, body="Only administratros can deploy VM hosts"))
+
+    with pytest.raises(MaasPermissionError, match="Only administratros"):
+        await house.run("node01", register_vmhost=True, install_kvm=True)
+
+    assert house.posted == [("deploy", {"register_vmhost": ["true"], "install_kvm": ["true"]})]
+
+
+def test_secrets_are_not_shown_by_the_arguments() -> None:
+    arguments = DeployMachine.model_validate({"system_id": "4y3h7n", "user_data": "s3cret", "license_key": "k3y"})
 
     assert "s3cret" not in repr(arguments)
     assert "s3cret" not in arguments.model_dump_json()
+    assert "k3y" not in arguments.model_dump_json()
 
 
-async def test_a_release_never_mentions_erasing(house: House) -> None:
-    await house.run("node07", Release, comment="done")
+@pytest.mark.parametrize(
+    ("name", "hint"), [("node07", "Release it first"), ("node11", "Release it"), ("node12", "fixed")]
+)
+async def test_another_status_is_refused_with_the_next_step(house: House, name: str, hint: str) -> None:
+    with pytest.raises(OperationRefusedError) as refusal:
+        await house.run(name)
 
-    (post,) = [each for each in house.region.requests if each.method == "POST"]
-    assert post.form == {"comment": ["done"]}, "to MAAS every value of erase is true, so that none may be sent"
+    assert hint in (refusal.value.hint or "")
+    assert house.posts == 0
+
+
+async def test_what_maas_finds_wrong_with_the_parameters_is_told(house: House) -> None:
+    with pytest.raises(MaasBadRequestError, match="'nosuch' is not a valid distro_series"):
+        await house.run("node01", distro_series="nosuch")
+
+
+async def test_a_failure_ends_with_the_log_of_the_installation(house: House) -> None:
+    house.region.plan("node01", fail="Installing OS", reason="No space left on device")
+
+    with pytest.raises(OperationFailedError, match="No space left on device"):
+        await house.run("node01")
 
 
 async def test_the_summary_says_where_the_machine_is(house: House) -> None:

@@ -38,7 +38,7 @@ async def call(tool: type[Tool[Any, Any]], ctx: ToolContext, **arguments: Any) -
 def test_the_plugin_is_found_with_its_tools() -> None:
     (record,) = [record for record in load_registry().records if record.name == "inventory"]
 
-    assert record.tools == ("maas_get_machine", "maas_list_machines")
+    assert record.tools == ("maas_get_machine", "maas_import_images", "maas_list_images", "maas_list_machines")
 
 
 async def test_all_machines_are_listed_by_hostname(ctx: ToolContext) -> None:

@@ -138,7 +138,7 @@ class Story:
 
 def _deployed(call: Deployment, host: str, series: str) -> Outcome:
     assert call.result is not None  # noqa: S101 - run() raises otherwise
-    content = call.result.structured_content or {}
+    content = (call.result.structured_content or {}).get("result") or {}
     status, addresses = content.get("status_name"), content.get("ip_addresses", [])
     problem = None if status == "Deployed" else f"{host} was to be Deployed: {text_of(call.result)}"
     return call.outcome(f"Deploy {host} with {series}", f"deployed at {', '.join(addresses)}", "green", problem)

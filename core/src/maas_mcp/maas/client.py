@@ -51,6 +51,7 @@ class MaasClient:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self._version: str | None = None
 
     async def get(self, path: str, /, **query: FormValue) -> JSON:
         """Read ``path``, such as ``machines/4y3h7n/`` or ``subnets/``."""
@@ -134,8 +135,13 @@ class MaasClient:
         return _read(ScriptSet, answer)
 
     async def version(self) -> str:
-        """The region's version, such as ``3.7.3``. MAAS tells it to anyone: it says nothing about the API key."""
-        return _read(_Version, await self.get("version/")).version
+        """The region's version, such as ``3.7.3``, asked for once.
+
+        MAAS tells it to anyone: it says nothing about the API key.
+        """
+        if self._version is None:
+            self._version = _read(_Version, await self.get("version/")).version
+        return self._version
 
     async def whoami(self) -> User:
         """The user whose API key is used: the cheapest way to learn whether the key is accepted."""

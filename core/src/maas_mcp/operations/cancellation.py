@@ -17,6 +17,7 @@ class CancellationToken:
 
     def __init__(self) -> None:
         self._cancelled = False
+        self._detached = False
         self._scopes: list[anyio.CancelScope] = []
 
     @property
@@ -29,6 +30,15 @@ class CancellationToken:
         self._cancelled = True
         for scope in self._scopes:
             scope.cancel()
+
+    @property
+    def detached(self) -> bool:
+        """Whether the connection was lost: then nothing may be undone, whatever the policy."""
+        return self._detached
+
+    def detach(self) -> None:
+        """The connection is lost; the cancellation that follows is nobody's wish."""
+        self._detached = True
 
     def raise_if_cancelled(self) -> None:
         """Leave now if the operation was told to stop.

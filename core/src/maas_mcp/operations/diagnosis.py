@@ -31,11 +31,11 @@ NEXT_STEPS: Final = {
     MachineStatus.DEPLOYED: "Release it first; what runs on it is lost then.",
     MachineStatus.FAILED_DEPLOYMENT: "Release it before anything else: MAAS refuses deploy and commission here.",
     MachineStatus.FAILED_COMMISSIONING: "Mend what the script complains about, then commission it again.",
-    MachineStatus.FAILED_TESTING: "Mend the hardware and test it again, or override the failed testing in MAAS.",
-    MachineStatus.BROKEN: "Mark it fixed in MAAS once it is repaired.",
+    MachineStatus.FAILED_TESTING: "Mend the hardware and test it again, or use maas_override_failed_testing.",
+    MachineStatus.BROKEN: "maas_mark_fixed makes it usable again once it is repaired.",
     MachineStatus.ALLOCATED: "It is still allocated to its owner: deploy it again, or release it.",
     MachineStatus.READY: "Nothing runs on it: it can be deployed or commissioned again.",
-    MachineStatus.RESCUE_MODE: "Leave rescue mode first.",
+    MachineStatus.RESCUE_MODE: "Leave rescue mode first, with maas_exit_rescue_mode.",
 }
 """What can be done with a machine where it has ended up (MAAS 3.3 to 3.8)."""
 
@@ -52,20 +52,26 @@ async def explain(maas: MaasClient, lifecycle: Lifecycle, assessment: Assessment
     who = f"{machine.hostname} ({machine.system_id})"
     hint = next_step(machine)
     if assessment.verdict is Verdict.GONE:
-        return MachineGoneError(
-            f"{who} was deleted from MAAS, or may no longer be seen with this API key.",
-            hint="List the machines with maas_list_machines.",
-        )
+        return gone(who)
     if assessment.verdict is Verdict.REVERTED:
         deed = next((event.text for event in reversed(evidence.deeds)), "MAAS does not say by whom")
         what = "another run was started" if evidence.superseded else "it was ended from outside"
         return OperationRevertedError(
             f"{who} is {machine.status_name} now: {what} ({deed}).", hint=hint, maas_says=_complaints(evidence)
         )
+    by = f" ({evidence.deeds[-1].text})" if evidence.aborted and evidence.deeds else ""
     tails = await _script_tails(maas, lifecycle, evidence)
     says = "\n".join(part for part in (_complaints(evidence), *tails) if part)
     return OperationFailedError(
-        f"{who} is {machine.status_name}: {_reason(evidence, machine)}", hint=hint, maas_says=says or None
+        f"{who} is {machine.status_name}: {_reason(evidence, machine)}{by}", hint=hint, maas_says=says or None
+    )
+
+
+def gone(who: str) -> MachineGoneError:
+    """The error for a machine that is not there any longer."""
+    return MachineGoneError(
+        f"{who} was deleted from MAAS, or may no longer be seen with this API key.",
+        hint="List the machines with maas_list_machines.",
     )
 
 

@@ -4,6 +4,7 @@ import inspect
 from abc import abstractmethod
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any, ClassVar
 
 from maas_mcp.maas.models import Machine, SystemId
@@ -19,7 +20,33 @@ class OperationContext(ToolContext):
     """The machine as it was."""
 
 
-class Operation(Declaration[ArgsT, ResultT]):
+class CancelPolicy(StrEnum):
+    """What a cancelled call does to what MAAS has begun."""
+
+    DETACH = "detach"
+    """MAAS goes on; the operation can still be asked for by its id."""
+    ABORT = "abort"
+    """MAAS is ordered to abort it. A lost connection never does that."""
+
+
+class LongRunning(Declaration[ArgsT, ResultT]):
+    """What takes minutes: started once, followed to its end, asked for again by its id.
+
+    Subclass ``Operation`` for one machine, ``BatchOperation`` for many, ``RegionOperation`` for none, not this.
+    """
+
+    deadline: ClassVar[timedelta] = timedelta(minutes=90)
+    """How long the whole operation may take. What MAAS does is not ended by it, only the following."""
+    on_cancel: ClassVar[CancelPolicy] = CancelPolicy.DETACH
+    """What a cancelled call does, unless the call says otherwise."""
+
+    @property
+    def can_abort(self) -> bool:
+        """Whether MAAS can be ordered to abort it."""
+        return False
+
+
+class Operation(LongRunning[ArgsT, ResultT]):
     """Something that MAAS does to a machine over minutes: started once, followed to its end.
 
     The arguments need a field ``system_id``; where the machine is named otherwise, override :meth:`system_id`.
@@ -31,8 +58,6 @@ class Operation(Declaration[ArgsT, ResultT]):
     """The statuses that it begins in, passes through and ends in."""
     polling: ClassVar[PollingStrategy] = StatusPolling()
     """How far it is; without milestones, the status and the elapsed time are told."""
-    deadline: ClassVar[timedelta] = timedelta(minutes=90)
-    """How long the whole operation may take. What MAAS does is not ended by it, only the following."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -54,6 +79,16 @@ class Operation(Declaration[ArgsT, ResultT]):
         system_id: SystemId = getattr(args, "system_id")  # noqa: B009 - mypy does not know the field of ArgsT
         return system_id
 
+    @property
+    def can_abort(self) -> bool:
+        """Whether :meth:`abort` is implemented."""
+        return type(self).abort is not Operation.abort
+
+    def arguments_for(self, system_id: SystemId) -> ArgsT:
+        """Arguments with nothing but the machine, for an operation that is picked up by its id."""
+        arguments: ArgsT = self.arguments.model_construct(system_id=system_id)  # type: ignore[assignment] # its own model
+        return arguments
+
     @abstractmethod
     async def start(self, ctx: OperationContext, args: ArgsT) -> None:
         """Post what starts the operation: one call, which is never repeated.
@@ -64,4 +99,15 @@ class Operation(Declaration[ArgsT, ResultT]):
 
     @abstractmethod
     async def result(self, ctx: OperationContext, args: ArgsT) -> ResultT:
-        """What to answer once the operation has succeeded."""
+        """What to answer once the operation has succeeded.
+
+        Of ``args``, only the machine is sure to be there: the operation may have been picked up by its id.
+        """
+
+    async def abort(self, ctx: OperationContext, args: ArgsT) -> None:
+        """Order MAAS to undo what was begun. Leave it out where MAAS has no way back.
+
+        Raises:
+            MaasError: MAAS refused to, or did not answer.
+        """
+        raise NotImplementedError

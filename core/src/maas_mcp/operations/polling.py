@@ -68,13 +68,13 @@ class Lifecycle:
         success: Collection[MachineStatus],
         failure: Collection[MachineStatus] = (),
     ) -> None:
-        for field, statuses in (
+        for name, statuses in (
             ("start_from", start_from),
             ("pending", pending),
             ("success", success),
             ("failure", failure),
         ):
-            object.__setattr__(self, field, frozenset(statuses))
+            object.__setattr__(self, name, frozenset(statuses))
         overlap = self.pending & (self.success | self.failure)
         if overlap or not (self.start_from and self.pending and self.success):
             raise ValueError(
@@ -90,6 +90,11 @@ class Lifecycle:
             return Verdict.SUCCEEDED
         return Verdict.FAILED if status in self.failure else Verdict.REVERTED
 
+    def is_entered_by(self, event: Event) -> bool:
+        """Whether ``event`` is the machine's coming into a pending status from outside: the start of a run."""
+        change = event.status_change
+        return change is not None and change[1] in self.pending and change[0] not in self.pending
+
     def runs(self, machine: Machine) -> tuple[int | None, ...]:
         """The identity of the machine's latest run: its script sets, in the order of MAAS's status numbers."""
         return tuple(machine.run(status) for status in sorted(self.pending) if status in RUN_FIELDS)
@@ -97,11 +102,14 @@ class Lifecycle:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What was true before the operation was started."""
+    """What was true before the operation was started, or what is still known of it."""
 
     machine: Machine
     cursor: int
     """The newest event's id: what comes after it is news."""
+    runs: tuple[int | None, ...]
+    """The script sets of the runs before this one, as :meth:`Lifecycle.runs` gives them; empty where they are not
+    known, as for a run that someone else started: then only events and statuses tell that it began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +157,8 @@ class Evidence:
     """The script sets of this run, as far as they differ from the baseline's."""
     superseded: bool = False
     """Whether another run than ours was seen."""
+    aborted: bool = False
+    """Whether someone aborted it: a test that is aborted ends in the status in which a passed one does."""
     absences: int = 0
     complaints: tuple[Event, ...] = ()
     """Warnings and errors, oldest first."""
@@ -161,12 +171,13 @@ class Evidence:
     def with_(self, lifecycle: Lifecycle, observation: Observation) -> "Evidence":
         """This and what ``observation`` adds."""
         news = [event for event in observation.events if event.id > self.baseline.cursor]
-        entries = self.entries | {event.id for event in news if _enters(event, lifecycle)}
+        entries = self.entries | {event.id for event in news if lifecycle.is_entered_by(event)}
         evidence = replace(
             self,
             entries=entries,
             started=self.started or bool(entries),
             superseded=self.superseded or len(entries) > 1,
+            aborted=self.aborted or any(event.type.startswith("Aborted ") for event in news),
             complaints=_merged(self.complaints, (event for event in news if event.level in COMPLAINTS)),
             deeds=_merged(self.deeds, (event for event in news if event.type.startswith("User "))),
             absences=self.absences + 1 if observation.absent else self.absences,
@@ -175,7 +186,8 @@ class Evidence:
 
 
 def _after_read(evidence: Evidence, lifecycle: Lifecycle, machine: Machine) -> Evidence:
-    before, now = lifecycle.runs(evidence.baseline.machine), lifecycle.runs(machine)
+    now = lifecycle.runs(machine)
+    before = evidence.baseline.runs or now
     known = evidence.runs or (None,) * len(now)
     superseded = any(was is not None and was != run for was, run in zip(known, now, strict=True))
     runs = tuple(
@@ -190,11 +202,6 @@ def _after_read(evidence: Evidence, lifecycle: Lifecycle, machine: Machine) -> E
         started=evidence.started or machine.status in lifecycle.pending or any(run is not None for run in runs),
         superseded=evidence.superseded or superseded,
     )
-
-
-def _enters(event: Event, lifecycle: Lifecycle) -> bool:
-    change = event.status_change
-    return change is not None and change[1] in lifecycle.pending and change[0] not in lifecycle.pending
 
 
 def _merged(known: tuple[Event, ...], news: Iterable[Event]) -> tuple[Event, ...]:
@@ -257,9 +264,10 @@ def judge(lifecycle: Lifecycle, evidence: Evidence) -> Verdict:
     status = evidence.machine.status
     if not isinstance(status, MachineStatus):
         return Verdict.UNKNOWN
-    if evidence.superseded:
+    verdict = lifecycle.verdict(status)
+    if evidence.superseded or (evidence.aborted and verdict is Verdict.SUCCEEDED):
         return Verdict.REVERTED
-    return lifecycle.verdict(status)
+    return verdict
 
 
 def _message(verdict: Verdict, evidence: Evidence, observation: Observation) -> str:

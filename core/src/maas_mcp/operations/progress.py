@@ -33,6 +33,10 @@ class Progress:
 ProgressSend = Callable[[Progress], Awaitable[None]]
 
 
+async def nobody(_progress: Progress) -> None:
+    """Hears progress where nobody waits for it."""
+
+
 class ProgressReporter:
     """Sends the latest of what :meth:`report` was told, while :meth:`reporting` is open.
 

@@ -91,7 +91,7 @@ class Declaration(ABC, Generic[ArgsT, ResultT]):
 
 def _models(cls: type) -> tuple[type[BaseModel], type[BaseModel]] | None:
     for base in getattr(cls, "__orig_bases__", ()):
-        found = typing.get_args(base)
+        found = typing.get_args(base)[:2]  # arguments and result; a third is what an operation looks at
         if len(found) == 2 and all(isinstance(arg, type) and issubclass(arg, BaseModel) for arg in found):  # noqa: PLR2004 - arguments and result
             return found[0], found[1]
     return None

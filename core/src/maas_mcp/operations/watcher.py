@@ -1,86 +1,35 @@
-"""The watcher: one shared read of MAAS's events per tick for all machines that are followed.
+"""The watcher: one shared look at MAAS per tick for everything that is followed.
 
 MAAS answers an events request with one database query however many machines it names; a read of one machine costs
-about a hundred. So machines are read only when an event says that a status changed, and now and then to reconcile.
+about a hundred. So machines are read only when an event says that something has ended, and now and then to reconcile.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+import random
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 import anyio
 
-from maas_mcp.errors import MaasError, MaasUnavailableError
+from maas_mcp.errors import MaasAuthError, MaasError, MaasUnavailableError
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.models import Event, Machine, SystemId
-from maas_mcp.operations.polling import Observation
+from maas_mcp.maas.models import ScriptSetName, SystemId
+from maas_mcp.operations.batches import MACHINES, plan
+from maas_mcp.operations.cadence import Cadence, Pace
+from maas_mcp.operations.feed import EVENTS_LIMIT, EventFeed
+from maas_mcp.operations.polling import Needs
+from maas_mcp.operations.subscription import Subscription
+
+__all__ = ["EVENTS_LIMIT", "Subscription", "Watcher"]
 
 logger = logging.getLogger(__name__)
 
-EVENTS_LIMIT: Final = 1000
-"""The most events that MAAS gives in one answer; with ``after`` these are the oldest ones, so a full answer has more
-behind it."""
-
-
-class Subscription:
-    """One machine being followed: what was seen of it and not yet taken."""
-
-    def __init__(self, system_id: SystemId, cursor: int) -> None:
-        self.system_id = system_id
-        self.cursor = cursor
-        self.stale = False
-        self.read_at = anyio.current_time()
-        self._machine: Machine | None = None
-        self._absent = False
-        self._events: list[Event] = []
-        self._unreachable_for: float | None = None
-        self._error: MaasError | None = None
-        self._news = anyio.Event()
-
-    async def next(self) -> Observation:
-        """Wait for news, and take all there is in one observation.
-
-        Raises:
-            MaasError: The region refuses to be asked, as after the API key was revoked.
-        """
-        await self._news.wait()
-        self._news = anyio.Event()
-        if self._error is not None:
-            raise self._error
-        observation = Observation(self._machine, self._absent, tuple(self._events), self._unreachable_for)
-        self._machine, self._absent, self._events, self._unreachable_for = None, False, [], None
-        return observation
-
-    def add_events(self, events: Sequence[Event]) -> None:
-        """Take what is new of this machine; ``events`` are all that there are up to the last one."""
-        mine = [event for event in events if event.node == self.system_id and event.id > self.cursor]
-        if events:
-            self.cursor = max(self.cursor, events[-1].id)
-        if mine:
-            self._events += mine
-            self.stale = self.stale or any(event.status_change for event in mine)
-            self._unreachable_for = None
-            self._news.set()
-
-    def add_machine(self, machine: Machine | None) -> None:
-        """Take a fresh read; ``None`` says that the machine was not there."""
-        self._machine, self._absent = machine, machine is None
-        self.stale = machine is None
-        self.read_at = anyio.current_time()
-        self._unreachable_for = None
-        self._news.set()
-
-    def add_outage(self, seconds: float) -> None:
-        """MAAS has not answered for ``seconds``; once it does, the machine is read again."""
-        self._unreachable_for = seconds
-        self.stale = True
-        self._news.set()
-
-    def fail(self, error: MaasError) -> None:
-        """Nothing more will be seen."""
-        self._error = error
-        self._news.set()
+REQUESTS: Final = 2
+"""Reads at once: half of what the client sends at once, so that operations can be started meanwhile."""
+SCRIPTS_SHARE: Final = 0.5
+"""How much of an interval the reading of script sets may take: each is a request of its own, and the tick waits."""
+ALL: Final = Needs()
 
 
 class Watcher:
@@ -88,85 +37,178 @@ class Watcher:
 
     Args:
         maas: The region.
-        interval: Seconds between two ticks.
-        reconcile: Seconds after which a machine is read again even without news.
+        interval: Seconds between two ticks while there is news.
+        cadence: All intervals, instead of those that go with ``interval``.
+        jitter: A number from 0 to 1, asked for once: where in an interval this process has its ticks.
     """
 
-    def __init__(self, maas: MaasClient, *, interval: float = 2.0, reconcile: float = 45.0) -> None:
+    def __init__(
+        self,
+        maas: MaasClient,
+        *,
+        interval: float = 2.0,
+        cadence: Cadence | None = None,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
         self._maas = maas
-        self._interval = interval
-        self._reconcile = reconcile
-        self._subscriptions: set[Subscription] = set()
-        self._wanted = anyio.Event()
+        self._cadence = cadence or Cadence(interval=interval)
+        self._pace = Pace(self._cadence, jitter())
+        self._feed = EventFeed(maas, self._cadence)
+        self._subscriptions: dict[Subscription, None] = {}
+        self._followed = anyio.Event()
+        self._joined = anyio.Event()
         self._watching: anyio.CancelScope | None = None
-        self._answered_at = 0.0
+        self._calm_at = 0.0
+        self._together = MACHINES
 
     @contextmanager
-    def follow(self, system_id: SystemId, cursor: int) -> Iterator[Subscription]:
+    def follow(self, system_id: SystemId, cursor: int, needs: Needs = ALL) -> Iterator[Subscription]:
         """Follow a machine from the event ``cursor`` on. When nobody follows any longer, a poll under way is closed."""
-        subscription = Subscription(system_id, cursor)
-        self._subscriptions.add(subscription)
-        self._wanted.set()
+        subscription = Subscription(system_id, cursor, needs, self._cadence)
+        self._subscriptions[subscription] = None
+        self._pace.news(anyio.current_time())
+        self._followed.set()
+        self._joined.set()
         try:
             yield subscription
         finally:
-            self._subscriptions.discard(subscription)
-            if not self._subscriptions:
-                self._wanted = anyio.Event()
-                if self._watching is not None:
-                    self._watching.cancel()
+            self._leave(subscription)
+
+    def _leave(self, subscription: Subscription) -> None:
+        if subscription not in self._subscriptions:  # it failed, and has left already
+            return
+        del self._subscriptions[subscription]
+        if not self._subscriptions:
+            self._followed = anyio.Event()
+            if self._watching is not None:
+                self._watching.cancel()
 
     async def run(self) -> None:
         """Watch until cancelled."""
         while True:
-            await self._wanted.wait()
-            self._answered_at = anyio.current_time()
+            await self._followed.wait()
+            self._feed.begin()
             with anyio.CancelScope() as self._watching:
                 while self._subscriptions:
-                    pause = await self._tick()
-                    await anyio.sleep(pause)
+                    began = anyio.current_time()
+                    await self._tick(tuple(self._subscriptions))
+                    await self._rest(began)
 
-    async def _tick(self) -> float:
-        """One round; returns the seconds to wait before the next."""
-        try:
-            await self._poll()
-        except MaasUnavailableError as error:
-            if not error.retryable:  # such as a certificate that is not trusted: waiting does not mend it
-                return self._fail(error)
-            silence = anyio.current_time() - self._answered_at
-            logger.info("MAAS does not answer since %.0f s: %s", silence, error)
-            for subscription in self._subscriptions:
-                subscription.add_outage(silence)
-            return max(self._interval, error.retry_after or 0.0)
-        except MaasError as error:
-            return self._fail(error)
-        self._answered_at = anyio.current_time()
-        return self._interval
+    async def _rest(self, began: float) -> None:
+        """Wait for the next tick; it comes sooner if someone begins to follow."""
+        due = self._pace.due(began, anyio.current_time())
+        while anyio.current_time() < due:
+            self._joined = anyio.Event()
+            with anyio.CancelScope(deadline=due):
+                await self._joined.wait()
+                due = min(due, self._pace.due(began, anyio.current_time()))
 
-    def _fail(self, error: MaasError) -> float:
-        for subscription in self._subscriptions:
-            subscription.fail(error)
-        return self._interval
-
-    async def _poll(self) -> None:
-        followed = tuple(self._subscriptions)
-        await self._read_events(followed)
-        due = anyio.current_time() - self._reconcile
-        ids = sorted({each.system_id for each in followed if each.stale or each.read_at <= due})
-        if not ids:
-            return
-        machines = {machine.system_id: machine for machine in await self._maas.machines(id=ids)}
-        for subscription in followed:
-            if subscription.system_id in ids:
-                subscription.add_machine(machines.get(subscription.system_id))
-
-    async def _read_events(self, followed: Sequence[Subscription]) -> None:
-        cursor = min(each.cursor for each in followed)
-        ids = sorted({each.system_id for each in followed})
-        while True:
-            events = await self._maas.events(after=cursor, ids=ids, level="DEBUG", limit=EVENTS_LIMIT)
-            for subscription in followed:
-                subscription.add_events(events)
-            if len(events) < EVENTS_LIMIT:
+    async def _tick(self, followed: Sequence[Subscription]) -> None:
+        """One look; whoever it could not be told for hears of an outage."""
+        if self._pace.must_wait(anyio.current_time()):
+            unanswered = set(followed)
+        else:
+            try:
+                unanswered = await self._look(followed)
+            except MaasError as error:
+                for subscription in followed:
+                    subscription.fail(error)
+                    self._leave(subscription)
                 return
-            cursor = events[-1].id
+        for subscription in followed:
+            if subscription in unanswered:
+                subscription.add_outage()
+            else:
+                subscription.answered()
+
+    async def _look(self, followed: Sequence[Subscription]) -> set[Subscription]:
+        """Ask for everything that is due; answers for whom MAAS did not answer.
+
+        Raises:
+            MaasError: It refuses to be asked.
+        """
+        try:
+            news = await self._feed.read([each for each in followed if each.needs.events])
+        except MaasUnavailableError as error:
+            self._excuse(error)
+            return set(followed)
+        self._pace.answered(self._feed.latency)
+        if news:
+            self._pace.news(anyio.current_time())
+        reads = _Reads(self._maas, followed)
+        now = anyio.current_time()
+        batches = plan(followed, now, self._cadence.reconcile, calm=now >= self._calm_at, most=self._together)
+        async with anyio.create_task_group() as tasks:
+            for batch in batches.urgent + batches.unhurried:
+                tasks.start_soon(reads.machines, batch)
+            tasks.start_soon(reads.script_sets, self._cadence.interval * SCRIPTS_SHARE)
+        # Too many for a proxy's patience, or one that MAAS cannot show: in smaller parts the others come through.
+        self._together = max(1, self._together // 2) if reads.unanswered else min(MACHINES, self._together * 2)
+        if batches.unhurried:
+            self._calm_at = anyio.current_time() + self._cadence.rest * reads.took
+        if reads.news:
+            self._pace.news(anyio.current_time())
+        for failure in reads.errors:
+            self._excuse(failure)
+        return reads.unanswered
+
+    def _excuse(self, error: MaasError) -> None:
+        """Take an outage as one, and raise anything else: waiting does not mend a certificate that is not trusted."""
+        if not isinstance(error, MaasUnavailableError) or not error.retryable:
+            raise error
+        logger.info("MAAS did not answer: %s", error)
+        self._pace.refused(anyio.current_time(), error.retry_after)
+
+
+class _Reads:
+    """The reads of one tick beside the events: none of them can undo what another has brought."""
+
+    def __init__(self, maas: MaasClient, followed: Sequence[Subscription]) -> None:
+        self._maas = maas
+        self._followed = followed
+        self._limiter = anyio.CapacityLimiter(REQUESTS)
+        self.errors: list[MaasError] = []
+        self.unanswered: set[Subscription] = set()
+        self.news = False
+        self.took = 0.0
+        """Seconds of the slowest read of machines."""
+
+    async def machines(self, ids: Sequence[SystemId]) -> None:
+        """Read machines in one request."""
+        subscriptions = [each for each in self._followed if each.system_id in set(ids)]
+        async with self._limiter:
+            began = anyio.current_time()
+            try:
+                found = {machine.system_id: machine for machine in await self._maas.machines(id=ids)}
+            except MaasError as error:
+                self.errors.append(error)
+                self.unanswered.update(subscriptions)
+                return
+            finally:
+                self.took = max(self.took, anyio.current_time() - began)
+        for subscription in subscriptions:
+            self.news = subscription.add_machine(found.get(subscription.system_id)) or self.news
+
+    async def script_sets(self, seconds: float) -> None:
+        """Begin to read the script sets that are due, for so many seconds: those that waited longest come first."""
+        began = anyio.current_time()
+        due = [(each, names) for each in self._followed if (names := each.sets_to_read(began))]
+        for subscription, names in sorted(due, key=lambda pair: pair[0].sets_due):
+            if anyio.current_time() > began + seconds:
+                return
+            subscription.sets_were_asked()
+            for name in names:
+                await self._script_set(subscription, name)
+
+    async def _script_set(self, subscription: Subscription, name: ScriptSetName) -> None:
+        """Read one script set. It is an extra: without it the operation is followed all the same."""
+        async with self._limiter:
+            try:
+                scripts = await self._maas.script_set(subscription.system_id, name)
+            except MaasAuthError as error:
+                self.errors.append(error)
+                return
+            except MaasError as error:
+                logger.info("the %s script set of %s could not be read: %s", name, subscription.system_id, error)
+                return
+        subscription.add_script_set(name, scripts)

@@ -18,17 +18,21 @@ from packaging.utils import canonicalize_name
 from maas_mcp import __version__, hookspecs
 from maas_mcp.errors import PluginError
 from maas_mcp.hookspecs import PROJECT
-from maas_mcp.operations.operation import Operation
+from maas_mcp.operations.operation import LongRunning
 from maas_mcp.operations.tool import Tool
 from maas_mcp.plugins.discovery import FoundPlugin
 
-AnyTool = Tool[Any, Any] | Operation[Any, Any]
+AnyTool = Tool[Any, Any] | LongRunning[Any, Any]
 
 CORE: Final = "maas-mcp-core"
 TOOL_NAME: Final = re.compile(r"[a-zA-Z0-9_]{1,64}")
 """What every MCP client and every model's API accepts as a tool's name."""
-HOOKS: Final[Mapping[str, type[AnyTool]]] = MappingProxyType({"maas_mcp_operations": Operation, "maas_mcp_tools": Tool})
+HOOKS: Final[Mapping[str, type[AnyTool]]] = MappingProxyType(
+    {"maas_mcp_operations": LongRunning, "maas_mcp_tools": Tool}
+)
 """What the classes that each hook returns have to be."""
+NAMES: Final[Mapping[type[AnyTool], str]] = MappingProxyType({LongRunning: "Operation", Tool: "Tool"})
+"""What an author is told to subclass."""
 
 
 def check_before_import(found: FoundPlugin, wanted: Iterable[FoundPlugin]) -> None:
@@ -121,7 +125,7 @@ def _classes(hook: str, answer: object) -> Iterator[type[AnyTool]]:
         answer.close()  # or Python warns that it was never awaited
     if not isinstance(answer, Sequence) or isinstance(answer, (str, bytes)):
         raise PluginError(
-            f"{hook}() returned {_kind(answer)}. Expected a list of {HOOKS[hook].__name__} classes. "
+            f"{hook}() returned {_kind(answer)}. Expected a list of {NAMES[HOOKS[hook]]} classes. "
             f"Write `def {hook}(): return [YourClass]`."
         )
     for item in answer:
@@ -133,11 +137,11 @@ def _checked(hook: str, item: object) -> type[AnyTool]:
     if not isinstance(item, type):
         name = type(item).__name__
         mend = f"Return {name}, not {name}()." if isinstance(item, tuple(HOOKS.values())) else "Return your class."
-        raise PluginError(f"{hook}() returned {_kind(item)} in its list. Expected {expected.__name__} classes. {mend}")
+        raise PluginError(f"{hook}() returned {_kind(item)} in its list. Expected {NAMES[expected]} classes. {mend}")
     if not issubclass(item, expected):
         right = next((name for name, kind in HOOKS.items() if issubclass(item, kind)), None)
-        mend = f"Return it from {right}()." if right else f"Write `class {item.__name__}({expected.__name__}[…, …])`."
-        raise PluginError(f"{hook}() returned {_kind(item)}. Expected subclasses of {expected.__name__}. {mend}")
+        mend = f"Return it from {right}()." if right else f"Write `class {item.__name__}({NAMES[expected]}[…, …])`."
+        raise PluginError(f"{hook}() returned {_kind(item)}. Expected subclasses of {NAMES[expected]}. {mend}")
     if inspect.isabstract(item):
         missing = ", ".join(sorted(item.__abstractmethods__))
         raise PluginError(

@@ -1,8 +1,9 @@
 """The MCP server: lists the registry's tools and calls them."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 import mcp_types as types
@@ -12,13 +13,22 @@ from pydantic import BaseModel
 
 from maas_mcp import __version__
 from maas_mcp.errors import MaasMcpError, PluginError
-from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.operation import Operation
+from maas_mcp.operations.batch import BatchOperation
+from maas_mcp.operations.operation import LongRunning
 from maas_mcp.operations.progress import Progress, ProgressReporter, ProgressSend
-from maas_mcp.operations.tool import ToolContext
 from maas_mcp.plugins.registry import AnyTool, Registry
-from maas_mcp.server.services import Services, running
-from maas_mcp.server.tools import ProgressToken, failure, mcp_tool, parse_arguments, success
+from maas_mcp.server.calls import Calls
+from maas_mcp.server.operation_tools import OPERATION_TOOLS, HostContext
+from maas_mcp.server.services import Services, running, subject_of
+from maas_mcp.server.tools import (
+    CallOptions,
+    ProgressToken,
+    failure,
+    mcp_tool,
+    outcome_of,
+    parse_arguments,
+    success,
+)
 from maas_mcp.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -26,24 +36,26 @@ logger = logging.getLogger(__name__)
 INSTRUCTIONS: Final = """\
 Drives Canonical MAAS: physical machines, by their system_id (find it with maas_list_machines).
 Deploying, commissioning and releasing take minutes: one call starts the operation, follows it with progress, and
-answers when it has ended. Never call again for a machine that is already at it. Cancelling a call stops the following
-only; MAAS goes on."""
+answers when it has ended. With wait_seconds it answers earlier, with an operation_id for maas_wait_operation. A machine
+that is already at it is not started again. Cancelling a call stops the following only, unless on_cancel is `abort`."""
 
 Context = ServerRequestContext[Services, Any]
 
 
-def build(registry: Registry, settings: Settings) -> Server[Services]:
-    """The server for the tools of ``registry``."""
-    listing = types.ListToolsResult(tools=[mcp_tool(tool) for tool in registry.tools.values()])
+def build(registry: Registry, settings: Settings, calls: Calls) -> Server[Services]:
+    """The server for the tools of ``registry`` and the host's own; ``calls`` has the calls under way."""
+    tools = served_tools(registry)
+    listing = types.ListToolsResult(tools=[mcp_tool(tool) for tool in tools.values()])
+    host = _Host({name: tool for name, tool in tools.items() if isinstance(tool, LongRunning)}, calls)
 
     async def list_tools(_ctx: Context, _params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         return listing
 
     async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
-        tool = registry.tools.get(params.name)
+        tool = tools.get(params.name)
         if tool is None:
             raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name[:64]}")
-        return await _call(tool, params.arguments, ctx)
+        return await host.call(tool, params.arguments, ctx)
 
     @asynccontextmanager
     async def lifespan(_server: Server[Services]) -> AsyncIterator[Services]:
@@ -61,35 +73,56 @@ def build(registry: Registry, settings: Settings) -> Server[Services]:
     )
 
 
-async def _call(tool: AnyTool, given: dict[str, Any] | None, ctx: Context) -> types.CallToolResult:
-    """Call a tool. Every failure is a result that a model can read; only a cancellation leaves without one."""
-    try:
-        arguments, token = parse_arguments(tool, given)
-        progress = ProgressReporter(_sender(ctx, token))
-        cancellation = CancellationToken()
-        async with progress.reporting():
-            with cancellation.guard():
-                result = await _run(tool, arguments, ctx.lifespan_context, progress, cancellation)
-        return success(tool, result)
-    except MaasMcpError as error:
-        return failure(error)
-    except Exception as error:
-        logger.exception("%s failed", tool.name)
-        fault = PluginError(
-            f"{tool.name} failed inside its plugin ({type(error).__name__}), which is a fault of the plugin.",
-            hint="The server's log has the details. What was already asked of MAAS may have taken effect.",
-        )
-        return failure(fault)
+def served_tools(registry: Registry) -> dict[str, AnyTool]:
+    """The tools of the plugins and the host's own, by name."""
+    own = {tool.name: tool() for tool in OPERATION_TOOLS}
+    return dict(sorted({**registry.tools, **own}.items()))
 
 
-async def _run(
-    tool: AnyTool, arguments: BaseModel, services: Services, progress: ProgressReporter, cancellation: CancellationToken
-) -> BaseModel:
-    if isinstance(tool, Operation):
-        result: BaseModel = await services.engine.run(tool, arguments, progress, cancellation)
-        return result
-    answer: BaseModel = await tool.run(ToolContext(services.maas, progress, cancellation), arguments)
-    return answer
+@dataclass(frozen=True, slots=True)
+class _Host:
+    """Calls tools. Every failure is a result that a model can read; only a cancellation leaves without one."""
+
+    operations: Mapping[str, LongRunning[Any, Any]]
+    calls: Calls
+
+    async def call(self, tool: AnyTool, given: dict[str, Any] | None, ctx: Context) -> types.CallToolResult:
+        """Call a tool with what the client gave."""
+        try:
+            arguments, options = parse_arguments(tool, given)
+            progress = ProgressReporter(_sender(ctx, options.token))
+            async with progress.reporting():
+                return await self._run(tool, arguments, options, ctx.lifespan_context, progress)
+        except MaasMcpError as error:
+            return failure(error)
+        except Exception as error:
+            logger.exception("%s failed", tool.name)
+            fault = PluginError(
+                f"{tool.name} failed inside its plugin ({type(error).__name__}), which is a fault of the plugin.",
+                hint="The server's log has the details. What was already asked of MAAS may have taken effect.",
+            )
+            return failure(fault)
+
+    async def _run(
+        self,
+        tool: AnyTool,
+        arguments: BaseModel,
+        options: CallOptions,
+        services: Services,
+        progress: ProgressReporter,
+    ) -> types.CallToolResult:
+        with self.calls.running() as call:
+            if isinstance(tool, LongRunning):
+                sealer = services.sealer  # before anything is started: without it nobody could ask for that again
+                subject = subject_of(tool, arguments)
+                call.follows = (tool.name, subject)
+                wishes: dict[str, Any] = {"wait": options.wait_seconds, "on_cancel": options.on_cancel}
+                if isinstance(tool, BatchOperation):
+                    wishes["name"] = subject
+                outcome = await services.engine_for(tool).run(tool, arguments, progress, call.token, **wishes)
+                return outcome_of(tool, outcome, sealer)
+            ctx = HostContext(services.maas, progress, call.token, call, services, self.calls, self.operations)
+            return success(tool, await tool.run(ctx, arguments))
 
 
 def _sender(ctx: Context, argument_token: ProgressToken | None) -> ProgressSend:

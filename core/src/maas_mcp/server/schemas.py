@@ -1,19 +1,12 @@
 """JSON Schemas of tools: made from pydantic models, flat, and as short as they can be for a model's context window."""
 
-from typing import Any, Final
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 Schema = dict[str, Any]
-
-PROGRESS_META: Final[Schema] = {
-    "type": "object",
-    "description": "For clients that cannot set the request's own _meta.",
-    "properties": {"progressToken": {"type": ["string", "integer"]}},
-}
-"""``_meta`` among the arguments of a long-running tool, as clients written for the early drafts of MCP send it."""
 
 
 class _Short(GenerateJsonSchema):
@@ -42,11 +35,9 @@ class _ShortInput(_Short):
         return self.generate_inner(schema["schema"])
 
 
-def input_schema(model: type[BaseModel], *, long_running: bool) -> Schema:
+def input_schema(model: type[BaseModel]) -> Schema:
     """The schema of a tool's arguments: an object that takes no other keys."""
     schema = _flat(model.model_json_schema(mode="validation", schema_generator=_ShortInput))
-    if long_running:
-        schema["properties"] = {**schema["properties"], "_meta": PROGRESS_META}
     return {**schema, "additionalProperties": False}
 
 

@@ -18,6 +18,7 @@ from mcp.server.stdio import stdio_server
 
 from maas_mcp.plugins.registry import Registry
 from maas_mcp.server.app import build
+from maas_mcp.server.calls import Calls
 from maas_mcp.server.wire import Wire
 from maas_mcp.settings import Settings
 
@@ -35,9 +36,10 @@ def serve(registry: Registry, settings: Settings, wire: Wire) -> None:
 
 
 async def _serve(registry: Registry, settings: Settings, wire: Wire) -> None:
-    server = build(registry, settings)
+    calls = Calls()
+    server = build(registry, settings, calls)
     on_pipes = _pollable(wire.reading) and _pollable(wire.writing)
-    stdin, stdout = await _pipes(wire) if on_pipes else _files(wire)
+    stdin, stdout = await _pipes(wire, calls.connection_lost) if on_pipes else _files(wire)
     with anyio.CancelScope() as scope:
         # The SDK asks of a stream to be iterated, written and flushed; its annotation names a whole file.
         async with stdio_server(stdin=stdin, stdout=stdout) as (reading, writing):  # type: ignore[arg-type]
@@ -48,8 +50,9 @@ async def _serve(registry: Registry, settings: Settings, wire: Wire) -> None:
 class _Lines:
     """The client's messages, a line each."""
 
-    def __init__(self, stream: asyncio.StreamReader) -> None:
+    def __init__(self, stream: asyncio.StreamReader, at_end: Callable[[], None]) -> None:
         self._stream = stream
+        self._at_end = at_end
 
     async def __aiter__(self) -> AsyncIterator[str]:
         while True:
@@ -59,6 +62,7 @@ class _Lines:
                 logger.warning("dropped a message of more than %d bytes", LINE_LIMIT)
                 continue
             if not line:
+                self._at_end()
                 return
             yield line.decode("utf-8", "replace")
 
@@ -77,7 +81,7 @@ class _Text:
             await self._stream.drain()
 
 
-async def _pipes(wire: Wire) -> tuple[_Lines, _Text]:
+async def _pipes(wire: Wire, at_end: Callable[[], None]) -> tuple[_Lines, _Text]:
     """Pipes on the event loop, which take a tenth of the time that the SDK's threads do."""
     loop = asyncio.get_running_loop()
     lines = asyncio.StreamReader(limit=LINE_LIMIT)
@@ -87,7 +91,7 @@ async def _pipes(wire: Wire) -> tuple[_Lines, _Text]:
     writing, flow = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, os.fdopen(wire.writing, "wb"))
     writing.set_write_buffer_limits(high=0)  # so that a flush waits until the client's side has it all
     _end_on_signals(loop, reading.close)
-    return _Lines(lines), _Text(asyncio.StreamWriter(writing, flow, None, loop))
+    return _Lines(lines, at_end), _Text(asyncio.StreamWriter(writing, flow, None, loop))
 
 
 def _files(wire: Wire) -> tuple[anyio.AsyncFile[str], anyio.AsyncFile[str]]:

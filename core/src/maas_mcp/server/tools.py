@@ -2,18 +2,65 @@
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import mcp_types as types
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError, WithJsonSchema, field_validator
 from pydantic_core import ErrorDetails
 
 from maas_mcp.errors import InvalidArgumentsError, MaasBadRequestError, MaasMcpError
-from maas_mcp.operations.operation import Operation
+from maas_mcp.operations.handles import Sealer
+from maas_mcp.operations.operation import CancelPolicy, LongRunning
+from maas_mcp.operations.outcome import Outcome
+from maas_mcp.operations.tool import Tool
 from maas_mcp.plugins.registry import AnyTool
-from maas_mcp.server.schemas import input_schema, output_schema
+from maas_mcp.server.reports import OperationReport, report, text_of
+from maas_mcp.server.schemas import Schema, input_schema, output_schema
 
 ProgressToken = str | int
+
+
+class Meta(BaseModel):
+    """``_meta`` among the arguments, as clients written for the early drafts of MCP send it."""
+
+    progressToken: Annotated[  # noqa: N815 - MCP's name
+        ProgressToken | None, WithJsonSchema({"type": ["string", "integer"]})
+    ] = None
+
+    @field_validator("progressToken", mode="before")
+    @classmethod
+    def _no_number_of_another_kind(cls, value: Any) -> Any:
+        if value is not None and (isinstance(value, bool) or not isinstance(value, str | int)):
+            raise ValueError("expected a string or an integer")
+        return value
+
+
+class CallOptions(BaseModel):
+    """What every long-running tool takes beside its own arguments."""
+
+    wait_seconds: float | None = Field(
+        default=None,
+        ge=0,
+        le=86_400,
+        description="Follow it for so long at most, then answer with its operation_id; 0 only starts it.",
+    )
+    on_cancel: CancelPolicy | None = Field(
+        default=None, description="If this call is cancelled: `detach` leaves MAAS at work, `abort` has it abort."
+    )
+    meta: Meta | None = Field(
+        default=None, alias="_meta", description="For clients that cannot set the request's own _meta."
+    )
+
+    @property
+    def token(self) -> ProgressToken | None:
+        """The progress token, if there is one among the arguments."""
+        return self.meta.progressToken if self.meta else None
+
+
+OPTIONS: Final[tuple[str, ...]] = ("wait_seconds", "on_cancel", "_meta")
+"""The names of :class:`CallOptions` among the arguments."""
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 ERROR_META: Final = "io.github.maas-mcp/error"
 """Where a failed call's ``_meta`` has the error for programs: code, message, hint, retryable, maas_says, and
@@ -26,8 +73,8 @@ def mcp_tool(tool: AnyTool) -> types.Tool:
         name=tool.name,
         title=tool.title or tool.name.removeprefix("maas_").replace("_", " ").capitalize(),
         description=tool.description(),
-        input_schema=input_schema(tool.arguments, long_running=isinstance(tool, Operation)),
-        output_schema=output_schema(tool.returns),
+        input_schema=_input_schema(tool),
+        output_schema=_output_schema(tool),
         annotations=types.ToolAnnotations(
             read_only_hint=tool.read_only,
             destructive_hint=tool.destructive,
@@ -37,39 +84,59 @@ def mcp_tool(tool: AnyTool) -> types.Tool:
     )
 
 
-def parse_arguments(tool: AnyTool, given: Mapping[str, Any] | None) -> tuple[BaseModel, ProgressToken | None]:
-    """The validated arguments, and the progress token that stood among them.
+def _input_schema(tool: AnyTool) -> Schema:
+    schema = input_schema(tool.arguments)
+    if not isinstance(tool, LongRunning):
+        return schema
+    options = dict(input_schema(CallOptions)["properties"])
+    if not tool.can_abort:
+        del options["on_cancel"]
+    return {**schema, "properties": {**schema["properties"], **options}}
+
+
+def _output_schema(tool: AnyTool) -> Schema:
+    schema = output_schema(tool.returns)
+    if not isinstance(tool, LongRunning):
+        return schema
+    told = output_schema(OperationReport)
+    properties = {name: shown for name, shown in told["properties"].items() if name != "error"}
+    result = {**properties["result"], "anyOf": [schema, {"type": "null"}]}
+    result.pop("type")
+    required = [name for name in told["required"] if name in properties]
+    return {**told, "properties": {**properties, "result": result}, "required": required}
+
+
+def parse_arguments(tool: AnyTool, given: Mapping[str, Any] | None) -> tuple[BaseModel, CallOptions]:
+    """The validated arguments, and what was said of the call itself.
 
     Raises:
         InvalidArgumentsError: Each argument that does not fit is named, with what is allowed; never with its value.
     """
     arguments = dict(given or {})
-    token = _token(arguments.pop("_meta", None)) if isinstance(tool, Operation) else None
+    options = {name: arguments.pop(name) for name in OPTIONS if name in arguments} if is_long_running(tool) else {}
     known = tool.arguments.model_fields
     problems = [_unknown(name, known) for name in arguments if name not in known]
+    model = _validated(tool.arguments, {key: value for key, value in arguments.items() if key in known}, problems)
+    call = _validated(CallOptions, options, problems)
+    if problems or model is None or call is None:
+        raise InvalidArgumentsError(
+            f"{tool.name} was not called. " + " ".join(problems), hint=f"Arguments: {_signature(tool)}."
+        )
+    return model, call
+
+
+def _validated(model: type[ModelT], values: Mapping[str, Any], problems: list[str]) -> ModelT | None:
     try:
-        model = tool.arguments.model_validate({name: value for name, value in arguments.items() if name in known})
+        return model.model_validate(values)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False, include_input=False)
         problems += [_problem(detail) for detail in details]
-    if problems:
-        raise InvalidArgumentsError(
-            f"{tool.name} was not called. " + " ".join(problems),
-            hint=f"Arguments: {_signature(tool)}.",
-        ) from None
-    return model, token
+    return None
 
 
-def _token(meta: Any) -> ProgressToken | None:
-    if meta is None:
-        return None
-    token = meta.get("progressToken") if isinstance(meta, dict) else ...
-    if token is not None and (isinstance(token, bool) or not isinstance(token, str | int)):
-        raise InvalidArgumentsError(
-            "_meta: expected an object with a progressToken that is a string or an integer.",
-            hint='Send {"_meta": {"progressToken": "…"}}, or leave it out.',
-        )
-    return token
+def is_long_running(tool: AnyTool) -> bool:
+    """Whether the tool takes :class:`CallOptions` and answers with a report."""
+    return isinstance(tool, LongRunning)
 
 
 def _unknown(name: str, known: Mapping[str, Any]) -> str:
@@ -89,11 +156,20 @@ def _signature(tool: AnyTool) -> str:
     return ", ".join(f"{name}{' (required)' if field.is_required() else ''}" for name, field in fields) or "none"
 
 
-def success(tool: AnyTool, result: BaseModel) -> types.CallToolResult:
+def success(tool: Tool[Any, Any], result: BaseModel) -> types.CallToolResult:
     """A result: structured for programs, and a short text for people."""
     return types.CallToolResult(
         content=[types.TextContent(text=tool.summary(result))],
         structured_content=result.model_dump(mode="json"),
+    )
+
+
+def outcome_of(operation: LongRunning[Any, Any], outcome: Outcome[Any], sealer: Sealer) -> types.CallToolResult:
+    """The report of an operation that has succeeded or goes on."""
+    told = report(outcome, sealer)
+    return types.CallToolResult(
+        content=[types.TextContent(text=text_of(operation, outcome, told.operation_id))],
+        structured_content=told.model_dump(mode="json", exclude={"error"}),
     )
 
 

@@ -7,7 +7,7 @@ from maas_mcp.simulator.machines import Disk, SimulatedMachine
 from maas_mcp.simulator.region import Region
 from maas_mcp.simulator.run import run, serving
 from maas_mcp.simulator.statuses import Status
-from maas_mcp.simulator.worlds import demo_region
+from maas_mcp.simulator.worlds import demo_region, generated_region
 
 __all__ = [
     "Disk",
@@ -19,6 +19,7 @@ __all__ = [
     "User",
     "create_app",
     "demo_region",
+    "generated_region",
     "run",
     "serving",
 ]

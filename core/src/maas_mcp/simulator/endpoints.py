@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from maas_mcp.simulator import machine_routes, region_routes
+from maas_mcp.simulator import image_routes, machine_routes, region_routes
 from maas_mcp.simulator.calls import Answer
 from maas_mcp.simulator.machine_routes import POST_OPERATIONS, Handler, missing
 
@@ -104,10 +104,15 @@ ENDPOINTS = (
     _endpoint(
         "boot-resources/",
         {
-            ("GET", None): region_routes.boot_resources,
-            ("GET", "is_importing"): region_routes.is_importing,
-            **_others("POST", "import stop_import"),
+            ("GET", None): image_routes.listing,
+            ("GET", "is_importing"): image_routes.is_importing,
+            ("POST", "import"): image_routes.start_import,
+            ("POST", "stop_import"): image_routes.stop_import,
+            ("POST", None): missing("uploading an image"),
         },
+    ),
+    _endpoint(
+        "boot-resources/{}/", {("GET", None): image_routes.reading, ("DELETE", None): missing("deleting an image")}
     ),
     *(_endpoint(f"{name}/", {("GET", None): missing(name)}) for name in UNSIMULATED),
 )

@@ -62,6 +62,7 @@ class SimulatedMachine:
     hwe_kernel: str | None = None
     ephemeral_deploy: bool = False
     enable_hw_sync: bool = False
+    enable_kernel_crash_dump: bool = False
     error_description: str = ""
     status_message: str | None = None
     status_action: str | None = ""
@@ -110,4 +111,5 @@ class SimulatedMachine:
         self.hwe_kernel = None
         self.ephemeral_deploy = False
         self.enable_hw_sync = False
+        self.enable_kernel_crash_dump = False
         self.netboot = True

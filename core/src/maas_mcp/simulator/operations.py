@@ -5,12 +5,19 @@ from typing import TYPE_CHECKING
 
 from maas_mcp.simulator.commissioning import commission_stages, test_stages
 from maas_mcp.simulator.deploying import TO_DISK, TO_MEMORY
-from maas_mcp.simulator.forms import Form, check_commissioning_scripts, flag, image, kernel, last, tests, ticked
+from maas_mcp.simulator.forms import Form, check_commissioning_scripts, each, flag, image, kernel, last, tests, ticked
 from maas_mcp.simulator.lifecycles import BMC_FAILURE, Run
 from maas_mcp.simulator.machines import SimulatedMachine
-from maas_mcp.simulator.refusals import Refusal, conflict, invalid
+from maas_mcp.simulator.refusals import Refusal, conflict, invalid, not_simulated
 from maas_mcp.simulator.releasing import ENTER_RESCUE, ERASE, EXIT_RESCUE, RELEASE, RELEASE_SWITCHED_OFF
-from maas_mcp.simulator.scripts import COMMISSIONING_SCRIPTS, DISK_TESTS, INSTALL_LOG, ScriptSet, SetType
+from maas_mcp.simulator.scripts import (
+    COMMISSIONING_SCRIPTS,
+    DESTRUCTIVE_TESTS,
+    DISK_TESTS,
+    INSTALL_LOG,
+    ScriptSet,
+    SetType,
+)
 from maas_mcp.simulator.statuses import (
     COMMISSIONABLE,
     DEPLOYABLE,
@@ -49,11 +56,13 @@ def deploy(region: "Region", machine: SimulatedMachine, username: str, form: For
     chosen = image(form)
     boots = kernel(form, chosen, machine.architecture)
     in_memory, syncs = flag(form, "ephemeral_deploy"), flag(form, "enable_hw_sync")
+    _check_hosting(region, username, form, in_memory=in_memory)
     if machine.status is Status.READY:
         acquire(region, machine, username)
     machine.agent_name = last(form, "agent_name") or machine.agent_name
     machine.osystem, _, machine.distro_series = chosen.partition("/")
     machine.hwe_kernel, machine.ephemeral_deploy, machine.enable_hw_sync = boots, in_memory, syncs
+    machine.enable_kernel_crash_dump = ticked(form, "enable_kernel_crash_dump")
     machine.netboot, machine.status_action = True, ""
     region.said_by(machine, username, "User starting deployment", last(form, "comment"))
     if not in_memory:
@@ -86,6 +95,10 @@ def test(region: "Region", machine: SimulatedMachine, username: str, form: Form)
     if machine.status not in TESTABLE:
         raise invalid("__all__", "Test is not available because of the current state of the node.")
     wanted = tests(form)
+    if not wanted:
+        raise Refusal(400, "No testing scripts found!")
+    if machine.status is Status.DEPLOYED and DESTRUCTIVE_TESTS & set(wanted):
+        raise invalid("testing_scripts", "Destructive tests may only be run on undeployed machines.")
     before, machine.previous_status = machine.status, machine.status
     region.said_by(machine, username, "User starting node testing")
     region.say(machine, "INFO", "Testing")
@@ -102,6 +115,8 @@ def release(region: "Region", machine: SimulatedMachine, username: str, form: Fo
         return
     if machine.status not in RELEASABLE:
         raise conflict(f"Machine cannot be released in its current state ('{machine.status_name}').")
+    if each(form, "scripts"):
+        raise not_simulated("release scripts")
     if any(ticked(form, name) for name in ("erase", "secure_erase", "quick_erase")):
         _erase(region, machine, username, form)
         return
@@ -153,6 +168,20 @@ def exit_rescue_mode(region: "Region", machine: SimulatedMachine, username: str,
     region.said_by(machine, username, "User stopping rescue mode", last(form, "comment"))
     region.set_status(machine, Status.EXITING_RESCUE_MODE)
     region.begin(machine, EXIT_RESCUE)
+
+
+def _check_hosting(region: "Region", username: str, form: Form, *, in_memory: bool) -> None:
+    """The parameters that make a host of the machine. Those that are only passed to it are checked and no more."""
+    for name in ("bridge_all", "bridge_stp", "vcenter_registration"):
+        flag(form, name)
+    if flag(form, "install_kvm") or flag(form, "register_vmhost"):
+        if not region.users[username].is_superuser:
+            raise Refusal(403, "Only administratros can deploy VM hosts")  # MAAS 3.7 spells it like this
+        if in_memory:
+            raise Refusal(400, "A machine can not be a VM host if it is deployed to memory.")
+        raise not_simulated("deploying VM hosts")
+    if flag(form, "install_rackd"):
+        raise not_simulated("install_rackd, which MAAS refuses since 3.6")
 
 
 def _new_tests(region: "Region", machine: SimulatedMachine, names: list[str]) -> ScriptSet:

@@ -12,6 +12,7 @@ from maas_mcp.simulator.commissioning import commission_stages, test_stages
 from maas_mcp.simulator.deploying import TO_DISK, TO_MEMORY
 from maas_mcp.simulator.events import Event, EventLog
 from maas_mcp.simulator.faults import Fault, Hold, RequestRecord
+from maas_mcp.simulator.images import Images
 from maas_mcp.simulator.lifecycles import Run, Stage
 from maas_mcp.simulator.machines import Plan, SimulatedMachine
 from maas_mcp.simulator.releasing import ENTER_RESCUE, ERASE, EXIT_RESCUE, RELEASE
@@ -46,6 +47,7 @@ class Region:
         self.pools = {"default": "Default pool", "compute": "Compute pool", "storage": "Storage pool"}
         self.tags = {"gpu": "has a GPU", "ssd": "", "kvm-capable": "VT-x", "virtual": ""}
         """Names with their descriptions or comments; a list filter accepts no others."""
+        self.images = Images(self.schedule)
         self.log = EventLog()
         self.sets: dict[int, ScriptSet] = {}
         self.faults: list[Fault] = []

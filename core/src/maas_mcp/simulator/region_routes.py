@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from maas_mcp.simulator.calls import Answer, Call
 from maas_mcp.simulator.events import LEVELS, Event
-from maas_mcp.simulator.forms import DEFAULT_IMAGE, IMAGES, last
+from maas_mcp.simulator.forms import DEFAULT_IMAGE, last
 from maas_mcp.simulator.refusals import Refusal, forbidden, not_found, not_simulated
 from maas_mcp.simulator.render import API, pool_json, subnet_json, tag_json, zone_json
 from maas_mcp.simulator.scripts import ScriptSet, SetType
@@ -181,29 +181,3 @@ def subnets(call: Call) -> Answer:
     """All subnets: there is one."""
     del call
     return Answer([subnet_json()])
-
-
-def boot_resources(call: Call) -> Answer:
-    """The images that can be deployed."""
-    del call
-    return Answer(
-        [
-            {
-                "id": number,
-                "type": "Uploaded" if name.startswith("custom/") else "Synced",
-                "name": name,
-                "architecture": "amd64/generic",
-                "resource_uri": f"{API}/boot-resources/{number}/",
-                "last_deployed": None,
-                "title": name.partition("/")[2],
-                "subarches": "generic",
-            }
-            for number, name in enumerate(IMAGES, 1)
-        ],
-    )
-
-
-def is_importing(call: Call) -> Answer:
-    """Whether images are being imported: never."""
-    del call
-    return Answer(value=False)

@@ -151,6 +151,7 @@ def _state(machine: SimulatedMachine) -> JSON:
         "hwe_kernel": machine.hwe_kernel,
         "ephemeral_deploy": machine.ephemeral_deploy,
         "enable_hw_sync": machine.enable_hw_sync,
+        "enable_kernel_crash_dump": machine.enable_kernel_crash_dump,
         "ip_addresses": [machine.ip_address] if has_address else [],
         "default_gateways": {
             "ipv4": {"gateway_ip": "10.10.0.254" if has_address else None, "link_id": None},
@@ -207,7 +208,6 @@ def _never_set() -> JSON:
         **{name: [] for name in empty},
         "min_hwe_kernel": "",
         "disable_ipv4": False,
-        "enable_kernel_crash_dump": False,
         "is_dpu": False,
     }
 

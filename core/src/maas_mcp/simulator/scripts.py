@@ -64,6 +64,7 @@ TEST_SCRIPTS = {
 """The built-in tests and what each takes in simulated seconds (each disk, for the tests of disks)."""
 
 DISK_TESTS = ("smartctl-", "badblocks", "fio")
+DESTRUCTIVE_TESTS = frozenset({"badblocks-destructive", "fio"})
 DEFAULT_TEST = "smartctl-validate"
 INSTALL_LOG = "/tmp/install.log"  # noqa: S108 - the name of a script result in MAAS, no file of ours
 SCRIPT_IDS = {name: number for number, name in enumerate((*COMMISSIONING_SCRIPTS, *TEST_SCRIPTS, "wipe-disks"), 1)}

@@ -165,6 +165,16 @@ def _pool(region: "Region", values: list[str]) -> Test:
     return lambda machine: machine.pool in values
 
 
+def _not_in_zone(region: "Region", values: list[str]) -> Test:
+    check_names(region, "not_in_zone", values)
+    return lambda machine: machine.zone not in values
+
+
+def _not_in_pool(region: "Region", values: list[str]) -> Test:
+    check_names(region, "not_in_pool", values)
+    return lambda machine: machine.pool not in values
+
+
 def _name(region: "Region", values: list[str]) -> Test:
     del region
     return lambda machine: machine.hostname in values or f"{machine.hostname}.maas" in values
@@ -184,7 +194,9 @@ _CONSTRAINTS: dict[str, Callable[["Region", list[str]], Test]] = {
     "tags": _tags,
     "not_tags": _not_tags,
     "zone": _zone,
+    "not_in_zone": _not_in_zone,
     "pool": _pool,
+    "not_in_pool": _not_in_pool,
 }
 
 

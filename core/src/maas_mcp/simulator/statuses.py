@@ -87,7 +87,7 @@ RESCUE_LEAVABLE = frozenset(
 )
 BREAKABLE = frozenset(Status) - {Status.BROKEN}
 
-TESTED_INTO_ITSELF = frozenset({Status.RESERVED, Status.ALLOCATED, Status.DEPLOYED, Status.NEW, Status.RESCUE_MODE})
+TESTED_INTO_ITSELF = frozenset({Status.RESERVED, Status.ALLOCATED, Status.DEPLOYED, Status.RESCUE_MODE})
 """Statuses a passed test goes back to; from all others it leads to *Ready* (or to *New*, see ``after_tests``)."""
 
 

@@ -25,6 +25,19 @@ def demo_region(*, speed: float = 60.0, clock: Callable[[], float] = time.monoto
     return region
 
 
+def generated_region(count: int, *, speed: float = 60.0, clock: Callable[[], float] = time.monotonic) -> Region:
+    """As many *Ready* machines as wanted, ``node0001`` and so on, and the user ``admin``: for measuring.
+
+    Beyond 54 of them addresses and object ids are no longer what a network would take; nothing here routes by them.
+    """
+    region = Region([User("admin", is_superuser=True)], speed=speed, clock=clock)
+    for number in range(1, count + 1):
+        machine = SimulatedMachine(f"m{number:05}", f"node{number:04}", number, Status.READY)
+        region.machines[machine.system_id] = machine
+        _give_a_past(region, machine)
+    return region
+
+
 def _machines() -> list[SimulatedMachine]:
     kvm = "kvm-capable"
     return [

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 
-from maas_mcp.api import MachineStatus, SystemId, Tool, ToolContext, hookimpl
+from maas_inventory.images import ImportImages, ListImages
+from maas_mcp.api import LongRunning, MachineStatus, SystemId, Tool, ToolContext, hookimpl
 
 STATUSES = [status.filter_value for status in MachineStatus]
 
@@ -124,6 +125,12 @@ class GetMachine(Tool[MachineId, MachineDetails]):
 
 
 @hookimpl
+def maas_mcp_operations() -> Sequence[type[LongRunning[Any, Any]]]:
+    """What takes minutes."""
+    return [ImportImages]
+
+
+@hookimpl
 def maas_mcp_tools() -> Sequence[type[Tool[Any, Any]]]:
     """The plugin's tools."""
-    return [ListMachines, GetMachine]
+    return [ListMachines, GetMachine, ListImages]

@@ -20,7 +20,7 @@ class InRescueMode(BaseModel):
 class RescueMode(Operation[EnterRescueMode, InRescueMode]):
     """Boot a machine into rescue mode and wait until it can be reached."""
 
-    name = "maas_enter_rescue_mode"
+    name = "rescue_boot_machine"
     destructive = True
     lifecycle = Lifecycle(
         start_from={S.DEPLOYED, S.READY, S.BROKEN},

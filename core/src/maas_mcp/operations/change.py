@@ -1,0 +1,118 @@
+"""Changes that MAAS makes while it answers: look first, post once, and believe only what is read back."""
+
+from collections.abc import Callable, Collection
+from typing import Final
+
+import anyio
+
+from maas_mcp.errors import (
+    MaasError,
+    MaasProtocolError,
+    MaasUnavailableError,
+    OperationFailedError,
+    OperationRefusedError,
+    OperationTimedOutError,
+)
+from maas_mcp.maas.client import FormValue
+from maas_mcp.maas.models import Machine, SystemId
+from maas_mcp.maas.statuses import MachineStatus
+from maas_mcp.operations.diagnosis import next_step
+from maas_mcp.operations.progress import readable
+from maas_mcp.operations.tool import ToolContext
+
+SETTLING: Final = 10.0
+"""Seconds that a change may take to show. MAAS's own answer still has the status, or the power state, from before."""
+BETWEEN_READS: Final = 2.0
+
+
+async def require_status(
+    ctx: ToolContext, system_id: SystemId, statuses: Collection[MachineStatus] | None = None, *, to: str
+) -> Machine:
+    """Read a machine that is about to be changed.
+
+    Args:
+        ctx: The tool's services.
+        system_id: The machine.
+        statuses: Where the change is possible; ``None`` for everywhere.
+        to: What is wanted, for the refusal: ``be aborted``.
+
+    Raises:
+        OperationRefusedError: The machine is locked, or has another status; it says what to do.
+    """
+    machine = await ctx.maas.machine(system_id)
+    who = f"{machine.hostname} ({machine.system_id})"
+    if machine.locked:
+        raise OperationRefusedError(
+            f"{who} is locked, so it cannot {to}. Nothing was sent to MAAS.",
+            hint="Locked machines are protected on purpose. If that is right, maas_unlock_machine unlocks it.",
+        )
+    if statuses is not None and machine.status not in statuses:
+        wanted = ", ".join(status.display for status in sorted(statuses))
+        raise OperationRefusedError(
+            f"{who} is {machine.status_name}; to {to} it has to be one of: {wanted}. Nothing was sent to MAAS.",
+            hint=next_step(machine),
+        )
+    return machine
+
+
+async def change_machine(
+    ctx: ToolContext,
+    machine: Machine,
+    op: str,
+    changed: Callable[[Machine], bool],
+    *,
+    within: float = SETTLING,
+    **form: FormValue,
+) -> Machine:
+    """Post an operation once, and read the machine until it shows.
+
+    Args:
+        ctx: The tool's services.
+        machine: The machine as it was just read.
+        op: MAAS's name of the operation.
+        changed: Whether a read shows the change.
+        within: Seconds that it may take.
+        form: The operation's parameters.
+
+    Returns:
+        The machine as it is then.
+
+    Raises:
+        OperationFailedError: MAAS cannot do it with this machine: it answered ``null``.
+        OperationTimedOutError: MAAS accepted it, but nothing shows it.
+        MaasError: MAAS refused it, or failed. Where it may have acted all the same, that was looked up.
+    """
+    ctx.cancellation.raise_if_cancelled()
+    who = f"{machine.hostname} ({machine.system_id})"
+    doubt: MaasError | None = None
+    try:
+        answer = await ctx.maas.post_op(f"machines/{machine.system_id}/", op, **form)
+    except MaasError as error:
+        if not _may_have_acted(error):
+            raise
+        doubt = error
+    else:
+        if answer is None:
+            raise OperationFailedError(
+                f"MAAS did nothing: it cannot do {op} with {who} (power type: {machine.power_type or 'none'}).",
+                hint="Do it at the machine itself, or configure its power in MAAS.",
+            )
+    patience = within if doubt is None else SETTLING * isinstance(doubt, MaasUnavailableError)
+    until = anyio.current_time() + patience
+    while not changed(now := await ctx.maas.machine(machine.system_id)):
+        if anyio.current_time() >= until:
+            raise doubt or OperationTimedOutError(
+                f"MAAS accepted {op} for {who}, but {readable(patience)} later it is still {now.status_name}, "
+                f"power {now.power_state}.",
+                hint="Read it again with maas_get_machine before trying anything else.",
+            )
+        ctx.progress.report(None, f"Waiting for {op} of {machine.hostname}: power {now.power_state}")
+        await ctx.cancellation.sleep(BETWEEN_READS)
+    return now
+
+
+def _may_have_acted(error: MaasError) -> bool:
+    """Whether MAAS may have acted all the same: no answer, a proxy's answer, or a fault on the way (500)."""
+    if isinstance(error, MaasUnavailableError):
+        return error.sent
+    return isinstance(error, MaasProtocolError) or type(error) is MaasError

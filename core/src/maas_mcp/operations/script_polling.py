@@ -1,0 +1,109 @@
+"""Progress of commissioning and testing: the boot by its events, then one script after the other."""
+
+import re
+from collections.abc import Collection, Sequence
+from itertools import chain
+from statistics import fmean
+from typing import Final
+
+from maas_mcp.maas.models import ScriptResult, ScriptSetName, ScriptStatus
+from maas_mcp.operations.polling import EventPolling, Evidence, Needs, Observation, Phase, PollingStrategy
+
+PENDING: Final = ScriptStatus.PENDING
+RUNNING: Final = frozenset(
+    {
+        ScriptStatus.RUNNING,
+        ScriptStatus.INSTALLING_DEPENDENCIES,
+        ScriptStatus.APPLYING_NETWORK_CONFIGURATION,
+    }
+)
+LEAST_WEIGHT: Final = 1.0
+"""Seconds. MAAS estimates by what a script took before, and many take less than the second it counts in."""
+UNTIMED: Final = 0.5
+"""How much of a running script counts as done where MAAS does not say how long it has been running (3.7 does not)."""
+ALMOST: Final = 0.95
+"""The most that a running script may count for, however far beyond its estimate it is."""
+
+_DURATION: Final = re.compile(r"(?:(\d+) days?, )?(\d+):(\d\d):(\d\d)")
+
+
+class ScriptPolling(PollingStrategy):
+    """Progress from MAAS's script sets, after the events of the boot that comes before the scripts.
+
+    Each script weighs what MAAS estimates it to take; where MAAS has no estimate, as much as the others do on average.
+
+    Args:
+        phases: The milestones before the first script, with fractions up to ``1 - share``.
+        script_sets: The script sets that the operation runs, all of them together.
+        share: The part of the progress that the scripts take.
+    """
+
+    def __init__(self, phases: Sequence[Phase], script_sets: Collection[ScriptSetName], *, share: float = 0.7) -> None:
+        boot = round(1 - share, 6)  # 1 - 0.8 is a little less than 0.2
+        if not 0 < share <= 1 or not script_sets or any(phase.fraction > boot for phase in phases):
+            fractions = [phase.fraction for phase in phases]
+            raise ValueError(
+                f"ScriptPolling: expected script sets, a share of up to 1.0 for them, and phases up to what is left "
+                f"({boot:g}); got {sorted(map(str, script_sets))}, {share:g} and {fractions}. "
+                "Lower the phases' fractions: the rest belongs to the scripts."
+            )
+        self.phases = tuple(phases)
+        self.share = share
+        self.needs = Needs(script_sets=frozenset(script_sets))
+        self._boot = EventPolling(phases)
+
+    def measure(self, evidence: Evidence, observation: Observation) -> tuple[float | None, str]:
+        """The furthest phase, or how much of the scripts is done once one of them has begun."""
+        fraction, milestone = self._boot.measure(evidence, observation)
+        # MAAS keeps a set for ever: where this run has none of its kind, its name leads to that of an earlier run.
+        results = list(
+            chain.from_iterable(
+                scripts.results
+                for name, scripts in sorted(observation.script_sets.items())
+                if name in self.needs.script_sets and scripts.id not in evidence.baseline.runs
+            )
+        )
+        if all(result.status == PENDING for result in results):
+            return fraction, milestone
+        return max(fraction or 0.0, 1 - self.share + self.share * done(results)), _told(results)
+
+
+def done(results: Sequence[ScriptResult]) -> float:
+    """How much of some scripts is done, from 0.0 to 1.0."""
+    estimates = [seconds(result.estimated_runtime) for result in results]
+    known = [max(estimate, LEAST_WEIGHT) for estimate in estimates if estimate is not None]
+    usual = fmean(known) if known else LEAST_WEIGHT
+    weights = [usual if estimate is None else max(estimate, LEAST_WEIGHT) for estimate in estimates]
+    parts = [weight * _part(result, weight) for result, weight in zip(results, weights, strict=True)]
+    return sum(parts) / sum(weights)
+
+
+def _part(result: ScriptResult, weight: float) -> float:
+    if result.status == PENDING:
+        return 0.0
+    if result.status not in RUNNING:
+        return 1.0
+    ran = seconds(result.runtime)
+    return UNTIMED if ran is None else min(ran / weight, ALMOST)
+
+
+def seconds(duration: str) -> float | None:
+    """The seconds of ``H:MM:SS`` or ``D days, H:MM:SS``; ``None`` for ``Unknown`` and the like."""
+    match = _DURATION.fullmatch(duration)
+    if match is None:
+        return None
+    days, hours, minutes, rest = (int(part or 0) for part in match.groups())
+    return float(((days * 24 + hours) * 60 + minutes) * 60 + rest)
+
+
+def _told(results: Sequence[ScriptResult]) -> str:
+    ended = sum(result.status != PENDING and result.status not in RUNNING for result in results)
+    failed = sum(result.failed for result in results)
+    running = [result.name for result in results if result.status in RUNNING]
+    if not running:
+        told = f"{ended} of {len(results)} scripts have ended"
+    elif len(running) == 1:
+        told = f"Running {running[0]} ({ended + 1} of {len(results)})"
+    else:
+        told = f"Running {running[0]} and {len(running) - 1} more ({ended} of {len(results)} have ended)"
+    return told + (f", {failed} failed" if failed else "")

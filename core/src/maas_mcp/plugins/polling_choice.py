@@ -1,0 +1,76 @@
+"""The polling strategy that the configuration names, instead of each operation's own: stevedore's driver."""
+
+from importlib.metadata import EntryPoint
+from typing import Final, NoReturn
+
+from stevedore.driver import DriverManager
+
+from maas_mcp.errors import SettingsError
+from maas_mcp.operations.polling import PollingStrategy
+from maas_mcp.plugins.discovery import FoundPlugin, find
+
+POLLING_GROUP: Final = "maas_mcp.polling.v1"
+"""The entry point group of named strategies: subclasses of ``PollingStrategy`` that take no arguments, or instances."""
+
+
+def chosen_strategy(name: str, group: str = POLLING_GROUP) -> PollingStrategy | None:
+    """The strategy that is installed as ``name``, or ``None`` for an empty name. Only that one is imported.
+
+    Raises:
+        SettingsError: There is none of that name, more than one, or it cannot be used.
+    """
+    if not name:
+        return None
+    installed = find(group)
+    named = [found for found in installed if found.name == name]
+    if not named:
+        names = ", ".join(sorted({found.name for found in installed})) or "none"
+        raise SettingsError(
+            f"MAAS_MCP_POLLING is {name!r}, but no polling strategy of that name is installed; there are: {names}.",
+            hint="Install the package that offers it, or leave MAAS_MCP_POLLING empty: each operation has its own.",
+        )
+    if len(named) > 1:
+        raise SettingsError(
+            f"MAAS_MCP_POLLING is {name!r}, and more than one distribution offers it: "
+            f"{', '.join(sorted(found.distribution for found in named))}.",
+            hint="Uninstall all but one of them.",
+        )
+    return _strategy(named[0])
+
+
+def _strategy(found: FoundPlugin) -> PollingStrategy:
+    where = f"The polling strategy {found}"
+    try:
+        loaded: object = _Driver(found.entry_point).driver
+        strategy = loaded() if isinstance(loaded, type) and issubclass(loaded, PollingStrategy) else loaded
+    except (Exception, SystemExit) as error:  # whatever a stranger's module raises, and one may even call sys.exit()
+        raise SettingsError(
+            f"{where} cannot be loaded: {type(error).__name__}: {error}",
+            hint="Mend or update that package, or leave MAAS_MCP_POLLING empty.",
+        ) from error
+    if not isinstance(strategy, PollingStrategy):
+        raise SettingsError(
+            f"{where} is not one: expected a subclass of PollingStrategy, or an instance of one; "
+            f"got {type(strategy).__name__}.",
+            hint=f"Correct the entry point {found.name} = {found.entry_point.value} of {found.distribution}.",
+        )
+    return strategy
+
+
+class _Driver(DriverManager):  # type: ignore[type-arg] # stevedore 5.5 is not generic at run time
+    """Loads exactly the entry point that was found, and neither reads nor writes stevedore's cache of entry points.
+
+    Whoever can write to that file, below the user's cache directory, would decide what code the server imports.
+    """
+
+    def __init__(self, entry_point: EntryPoint) -> None:
+        self._entry_point = entry_point  # before the base class's constructor, which loads
+        super().__init__(entry_point.group, entry_point.name, on_load_failure_callback=_raise)
+
+    def list_entry_points(self) -> list[EntryPoint]:
+        """The one entry point."""
+        return [self._entry_point]
+
+
+def _raise(_manager: object, _entry_point: EntryPoint, error: BaseException) -> NoReturn:
+    raise error

@@ -1,0 +1,213 @@
+"""The tools that every server has: asking for, waiting for, cancelling and listing operations."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import BaseModel, Field
+
+from maas_mcp.errors import MaasError, OperationCancelledError, OperationError, UnknownOperationError
+from maas_mcp.operations.handles import Handle
+from maas_mcp.operations.operation import LongRunning, Operation
+from maas_mcp.operations.region_operation import RegionOperation
+from maas_mcp.operations.tool import Tool, ToolContext
+from maas_mcp.server.calls import Call, Calls
+from maas_mcp.server.reports import OperationReport, report, report_failure
+from maas_mcp.server.services import Services
+
+LONGEST_WAIT: Final = 3600.0
+MOST_LISTED: Final = 50
+
+AnyOperation = LongRunning[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class HostContext(ToolContext):
+    """A tool's services, and the host's own."""
+
+    call: Call
+    services: Services
+    calls: Calls
+    operations: Mapping[str, AnyOperation]
+
+    def open(self, operation_id: str) -> tuple[AnyOperation, Handle]:
+        """The operation that an id names.
+
+        Raises:
+            UnknownOperationError: There is none of the caller's.
+        """
+        handle = self.services.sealer.open(operation_id)
+        operation = self.operations.get(handle.operation)
+        if operation is None:
+            raise UnknownOperationError
+        return operation, handle
+
+    async def ask(self, operation_id: str, wait: float) -> OperationReport:
+        """Where an operation stands, at its end or after ``wait`` seconds."""
+        operation, handle = self.open(operation_id)
+        try:
+            engine = self.services.engine_for(operation)
+            outcome = await engine.resume(operation, handle, self.progress, self.cancellation, wait=wait)
+        except OperationCancelledError:
+            raise
+        except OperationError as error:
+            return report_failure(error, operation_id)
+        return report(outcome, self.services.sealer)
+
+    async def abort(self, operation: AnyOperation, handle: Handle) -> None:
+        """Order MAAS to abort it."""
+        await self.services.engine_for(operation).abort(operation, handle, self.cancellation)
+
+    async def under_way(self) -> list[Handle]:
+        """What MAAS is at: one read of the machines, and one for each operation of the region."""
+        operations = list(self.operations.values())
+        of_region = [each for each in operations if isinstance(each, RegionOperation)]
+        of_machines = [each for each in operations if isinstance(each, Operation)]
+        handles = await self.services.regions.under_way(of_region) if of_region else []
+        return handles + await self.services.engine.under_way(of_machines, MOST_LISTED)
+
+
+class OperationId(BaseModel):
+    """Which operation."""
+
+    operation_id: str = Field(description="As the starting call or maas_list_operations gave it, whole.")
+
+
+class GetOperation(Tool[OperationId, OperationReport]):
+    """Tell where a long-running operation stands, also one that was started before the server was restarted.
+
+    Answers at once, by what MAAS says now. Its result or the reason of its failure is there once it has ended.
+    """
+
+    name = "maas_get_operation"
+    title = "Ask for an operation"
+    read_only = True
+
+    async def run(self, ctx: ToolContext, args: OperationId) -> OperationReport:
+        """Ask MAAS once."""
+        return await _host(ctx).ask(args.operation_id, 0.0)
+
+    def summary(self, result: OperationReport) -> str:
+        """State and message."""
+        return _summary(result)
+
+
+class WaitOperation(BaseModel):
+    """Which operation, and how long to wait."""
+
+    operation_id: str = Field(description="As the starting call or maas_list_operations gave it, whole.")
+    wait_seconds: float = Field(default=50.0, ge=0, le=LONGEST_WAIT, description="Answer after so long at the latest.")
+
+
+class WaitForOperation(Tool[WaitOperation, OperationReport]):
+    """Follow a long-running operation, with progress, until it ends or the time is up.
+
+    Cancelling this call stops the waiting only.
+    """
+
+    name = "maas_wait_operation"
+    title = "Wait for an operation"
+    read_only = True
+
+    async def run(self, ctx: ToolContext, args: WaitOperation) -> OperationReport:
+        """Follow it."""
+        host = _host(ctx)
+        operation, handle = host.open(args.operation_id)
+        host.call.follows = (operation.name, handle.system_id)
+        return await host.ask(args.operation_id, args.wait_seconds)
+
+    def summary(self, result: OperationReport) -> str:
+        """State and message."""
+        return _summary(result)
+
+
+class CancelArguments(BaseModel):
+    """Which operation, and what to do to it."""
+
+    operation_id: str = Field(description="As the starting call or maas_list_operations gave it, whole.")
+    abort: bool = Field(
+        default=False, description="Order MAAS to abort it, too; what it has done by then is not undone."
+    )
+
+
+class CancelOperation(Tool[CancelArguments, OperationReport]):
+    """Stop following an operation, and with `abort` order MAAS to abort it.
+
+    Calls that follow it end at once. Without `abort` MAAS goes on, and the operation can still be asked for. Aborting
+    powers the machine off; a deployment that is aborted leaves it Allocated, a commissioning New.
+    """
+
+    name = "maas_cancel_operation"
+    title = "Cancel an operation"
+    destructive = True
+    idempotent = True
+
+    async def run(self, ctx: ToolContext, args: CancelArguments) -> OperationReport:
+        """Stop the calls, then order MAAS."""
+        host = _host(ctx)
+        operation, handle = host.open(args.operation_id)
+        host.calls.stop_following(operation.name, handle.system_id)
+        before = await host.ask(args.operation_id, 0.0)
+        if not args.abort or before.state != "working":
+            return before
+        await host.abort(operation, handle)
+        return await host.ask(args.operation_id, 0.0)
+
+    def summary(self, result: OperationReport) -> str:
+        """State and message."""
+        return _summary(result)
+
+
+class Nothing(BaseModel):
+    """No arguments."""
+
+
+class OperationList(BaseModel):
+    """What is under way."""
+
+    operations: list[OperationReport]
+
+
+class ListOperations(Tool[Nothing, OperationList]):
+    """List the operations that are under way on your machines, also those that another program started.
+
+    MAAS is asked, so that nothing is forgotten; each has an operation_id to wait for it or to cancel it.
+    """
+
+    name = "maas_list_operations"
+    title = "List operations"
+    read_only = True
+
+    async def run(self, ctx: ToolContext, args: Nothing) -> OperationList:  # noqa: ARG002 - there are none
+        """Read what is on its way, and adopt each run."""
+        host = _host(ctx)
+        reports = []
+        for handle in await host.under_way():
+            try:
+                reports.append(await host.ask(host.services.sealer.seal(handle), 0.0))
+            except MaasError:  # it has become unreadable meanwhile
+                continue
+        return OperationList(operations=reports)
+
+    def summary(self, result: OperationList) -> str:
+        """A line for each."""
+        lines = [f"{each.operation_id}: {each.message}" for each in result.operations]
+        return "\n".join(lines) or "Nothing is under way."
+
+
+def _host(ctx: ToolContext) -> HostContext:
+    if not isinstance(ctx, HostContext):
+        raise TypeError(f"the host's own tools need a HostContext, not {type(ctx).__name__}")
+    return ctx
+
+
+def _summary(result: OperationReport) -> str:
+    how_far = "" if result.progress is None else f" ({result.progress:.0%})"
+    lines = [f"{result.state}: {result.message}{how_far}"]
+    if result.error is not None:
+        lines += [part for part in (result.error.maas_says, result.error.hint) if part]
+    return "\n".join(lines)
+
+
+OPERATION_TOOLS: Final = (CancelOperation, GetOperation, ListOperations, WaitForOperation)
+"""The host's own tools, by name."""

@@ -1,0 +1,87 @@
+"""What clients are told of an operation: where it stands, how to ask for it again, and its result."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from maas_mcp.errors import (
+    MaasMcpError,
+    MachineGoneError,
+    OperationError,
+    OperationRevertedError,
+    OperationTimedOutError,
+)
+from maas_mcp.operations.handles import Sealer
+from maas_mcp.operations.operation import LongRunning
+from maas_mcp.operations.outcome import Outcome
+
+State = Literal["working", "succeeded", "partly_succeeded", "failed", "reverted", "gone", "timed_out"]
+
+
+class ErrorReport(BaseModel):
+    """Why an operation has no result."""
+
+    code: str
+    message: str
+    hint: str | None
+    maas_says: str | None
+
+
+class OperationReport(BaseModel):
+    """Where an operation stands."""
+
+    operation_id: str = Field(description="Ask for it again with maas_get_operation or maas_wait_operation.")
+    state: State
+    progress: float | None = Field(description="From 0.0 to 1.0, where it can be told.")
+    message: str
+    result: dict[str, Any] | None = Field(description="Of the tool that started it; there once it has succeeded.")
+    error: ErrorReport | None = Field(default=None, description="There if it has ended otherwise.")
+
+
+def report(outcome: Outcome[Any], sealer: Sealer) -> OperationReport:
+    """The report of an operation that has succeeded or goes on."""
+    return OperationReport(
+        operation_id=sealer.seal(outcome.handle),
+        state=_state_of(outcome),
+        progress=outcome.fraction,
+        message=outcome.message,
+        result=None if outcome.result is None else outcome.result.model_dump(mode="json"),
+    )
+
+
+def report_failure(error: OperationError, operation_id: str) -> OperationReport:
+    """The report of an operation that has ended without success."""
+    return OperationReport(
+        operation_id=operation_id,
+        state=_state(error),
+        progress=None,
+        message=error.message.splitlines()[0],
+        result=None,
+        error=ErrorReport(code=error.code, message=error.message, hint=error.hint, maas_says=error.maas_says),
+    )
+
+
+def _state_of(outcome: Outcome[Any]) -> State:
+    if outcome.result is None:
+        return "working"
+    return "partly_succeeded" if outcome.partial else "succeeded"
+
+
+def _state(error: MaasMcpError) -> State:
+    match error:
+        case OperationRevertedError():
+            return "reverted"
+        case MachineGoneError():
+            return "gone"
+        case OperationTimedOutError():
+            return "timed_out"
+        case _:
+            return "failed"
+
+
+def text_of(operation: LongRunning[Any, Any], outcome: Outcome[Any], operation_id: str) -> str:
+    """A line or two for people."""
+    if outcome.result is not None:
+        return operation.summary(outcome.result)
+    how_far = "" if outcome.fraction is None else f" ({outcome.fraction:.0%})"
+    return f"{outcome.message}{how_far}. It goes on; ask with maas_wait_operation for operation_id {operation_id}."

@@ -1,0 +1,58 @@
+"""The secret that seals operation ids: given, or made once and kept where only its owner can read it."""
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from maas_mcp.errors import SettingsError
+from maas_mcp.settings import Settings
+
+SECRET_BYTES: Final = 32
+
+
+def sealing_secret(settings: Settings) -> bytes:
+    """``MAAS_MCP_SECRET``, or the content of the file ``secret`` in the state directory, which is made if need be.
+
+    Raises:
+        SettingsError: The file can be neither read nor made.
+    """
+    if settings.secret is not None:
+        return settings.secret.get_secret_value().encode()
+    path = (settings.state_dir or _default_state_dir()) / "secret"
+    try:
+        return _read(path) or _make(path)
+    except OSError as error:
+        reason = error.strerror
+    raise SettingsError(
+        f"The secret for operation ids cannot be kept in {path}: {reason}.",
+        hint="Set MAAS_MCP_STATE_DIR to a directory that can be written to, or MAAS_MCP_SECRET.",
+    )
+
+
+def _read(path: Path) -> bytes:
+    with suppress(FileNotFoundError):
+        return path.read_bytes()
+    return b""
+
+
+def _make(path: Path) -> bytes:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    mine = path.with_name(f"secret.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(secrets.token_bytes(SECRET_BYTES))
+    try:
+        os.link(mine, path)  # whole or not at all, and never over another process's, which may have been as quick
+    except FileExistsError:
+        pass
+    finally:
+        mine.unlink()
+    return path.read_bytes()
+
+
+def _default_state_dir() -> Path:
+    from platformdirs import user_state_path  # noqa: PLC0415 - 30 ms, and only needed here
+
+    return user_state_path("maas-mcp")

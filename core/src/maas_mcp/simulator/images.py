@@ -1,0 +1,101 @@
+"""The region's images, and importing them: new versions appear, and are completed file by file.
+
+No import was recorded from a MAAS: how long it takes, its order, and what a stopped one leaves behind are made up.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
+
+from maas_mcp.simulator.forms import IMAGES
+from maas_mcp.simulator.schedule import Schedule
+
+FILES: Final = {"boot-initrd": 60_000_000, "boot-kernel": 15_000_000, "squashfs": 420_000_000}
+"""What an Ubuntu image consists of, in bytes."""
+OLD_VERSION: Final = "20260401"
+MIRROR: Final = ("ubuntu/jammy", "ubuntu/noble")
+"""What the mirror has new versions of."""
+FETCHING: Final = 15.0
+"""Seconds until MAAS knows what is new."""
+RATE: Final = 5_000_000.0
+"""Bytes a second."""
+
+
+@dataclass
+class ImageFile:
+    """A file of a version."""
+
+    size: int
+    complete: bool = True
+
+
+@dataclass
+class ImageResource:
+    """An image with its versions."""
+
+    id: int
+    name: str
+    versions: dict[str, dict[str, ImageFile]] = field(default_factory=dict)
+
+    @property
+    def uploaded(self) -> bool:
+        """Whether it is somebody's own."""
+        return self.name.startswith("custom/")
+
+
+class Images:
+    """What the region has, and whether it is importing."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.importing = False
+        self._schedule = schedule
+        self._run = 0
+        self.resources = [
+            ImageResource(number, name, {OLD_VERSION: {name: ImageFile(size) for name, size in _files(name).items()}})
+            for number, name in enumerate(IMAGES, 1)
+        ]
+
+    def begin(self) -> None:
+        """Import; one that is under way is broken off, as MAAS 3.7 does it."""
+        self.importing = True
+        self._run += 1
+        self._schedule.after(FETCHING, partial(self._fetch, self._run))
+
+    def stop(self) -> None:
+        """Break off. What is incomplete stays."""
+        self.importing = False
+        self._run += 1
+
+    def _fetch(self, run: int) -> None:
+        """Today's versions appear, and their files come one after the other."""
+        if run != self._run:
+            return
+        version = datetime.fromtimestamp(self._schedule.now, UTC).strftime("%Y%m%d")
+        due = 0.0
+        for resource in self.resources:
+            if resource.name not in MIRROR:
+                continue
+            files = resource.versions.setdefault(
+                version, {name: ImageFile(size, complete=False) for name, size in FILES.items()}
+            )
+            for file in files.values():
+                due += 0.0 if file.complete else file.size / RATE
+                self._schedule.after(due, partial(self._complete, run, file))
+        self._schedule.after(due, partial(self._end, run))
+
+    def _complete(self, run: int, file: ImageFile) -> None:
+        if run == self._run:
+            file.complete = True
+
+    def _end(self, run: int) -> None:
+        """Only the newest version of each is kept."""
+        if run == self._run:
+            self.importing = False
+            for resource in self.resources:
+                newest = max(resource.versions)
+                resource.versions = {newest: resource.versions[newest]}
+
+
+def _files(name: str) -> dict[str, int]:
+    return FILES if name.startswith("ubuntu/") else {"root-tgz": 512}

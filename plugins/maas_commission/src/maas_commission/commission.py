@@ -1,0 +1,81 @@
+"""Commission a machine: MAAS boots it, takes its inventory and tests it."""
+
+from datetime import timedelta
+
+from pydantic import BaseModel, Field
+
+from maas_commission.scripts import RunScripts
+from maas_mcp.api import Lifecycle, Operation, OperationContext, Phase, ScriptPolling, ScriptSetName, SystemId
+from maas_mcp.api import MachineStatus as S
+
+
+class CommissionMachine(RunScripts):
+    """What MAAS's ``commission`` takes."""
+
+    testing_scripts: list[str] | None = Field(
+        default=None,
+        description='Tests to run afterwards, by name or tag; `["none"]` for no tests. MAAS\'s default if left out.',
+    )
+    commissioning_scripts: list[str] | None = Field(
+        default=None,
+        description="Custom scripts to run, by name or tag; all of them if left out. Built-in ones always run.",
+    )
+    skip_bmc_config: bool = Field(default=False, description="Leave the BMC's settings as they are.")
+    skip_networking: bool = Field(default=False, description="Keep the machine's network configuration.")
+    skip_storage: bool = Field(default=False, description="Keep the machine's storage configuration.")
+
+
+class CommissionedMachine(BaseModel):
+    """A machine that was inventoried and tested."""
+
+    system_id: SystemId
+    hostname: str
+    status_name: str
+    commissioning_status_name: str
+    testing_status_name: str
+    architecture: str
+    cpu_count: int
+    memory: int = Field(description="Megabytes.")
+    storage: float = Field(description="Megabytes of 1,000,000 bytes.")
+
+
+class Commission(Operation[CommissionMachine, CommissionedMachine]):
+    """Boot a machine, take its inventory, test it, and wait until it is Ready, which takes some 5 to 15 minutes.
+
+    Replaces the machine's network and storage configuration, unless they are skipped; its disks are not written to,
+    except by destructive tests. Starts from New, Ready, Failed commissioning or Broken, and needs an administrator.
+    Aborting it makes the machine New, even if it was Ready.
+    """
+
+    name = "maas_commission_machine"
+    title = "Commission a machine"
+    destructive = True
+    lifecycle = Lifecycle(
+        start_from={S.NEW, S.READY, S.FAILED_COMMISSIONING, S.BROKEN},
+        pending={S.COMMISSIONING, S.TESTING},
+        success={S.READY},
+        failure={S.FAILED_COMMISSIONING, S.FAILED_TESTING},
+    )
+    polling = ScriptPolling(
+        [
+            Phase("Commissioning", 0.02),
+            Phase("Performing PXE boot", 0.1),
+            Phase("Loading ephemeral", 0.2),
+            Phase("Gathering information", 0.25),
+        ],
+        {ScriptSetName.COMMISSIONING, ScriptSetName.TESTING},
+    )
+    # MAAS itself gives up when a script is silent for `node_timeout` (30 minutes) or overruns its own limit.
+    deadline = timedelta(hours=24)
+
+    async def start(self, ctx: OperationContext, args: CommissionMachine) -> None:
+        """Post ``op=commission``."""
+        await ctx.maas.post_op(f"machines/{args.system_id}/", "commission", **args.form())
+
+    async def abort(self, ctx: OperationContext, args: CommissionMachine) -> None:
+        """Post ``op=abort``: the machine is switched off and New."""
+        await ctx.maas.post_op(f"machines/{args.system_id}/", "abort")
+
+    async def result(self, ctx: OperationContext, args: CommissionMachine) -> CommissionedMachine:
+        """What commissioning found."""
+        return CommissionedMachine.model_validate(await ctx.maas.machine(args.system_id), from_attributes=True)

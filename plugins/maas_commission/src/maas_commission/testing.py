@@ -1,0 +1,114 @@
+"""Test a machine's hardware, and overrule what the tests say."""
+
+from datetime import timedelta
+
+from pydantic import BaseModel
+
+from maas_commission.machines import MachineState, WhichAndWhy
+from maas_commission.scripts import RunScripts
+from maas_mcp.api import (
+    Lifecycle,
+    Operation,
+    OperationContext,
+    Phase,
+    ScriptPolling,
+    ScriptSetName,
+    SystemId,
+    Tool,
+    ToolContext,
+    change_machine,
+    require_status,
+)
+from maas_mcp.api import MachineStatus as S
+
+
+class ScriptOutcome(BaseModel):
+    """How one test ended."""
+
+    name: str
+    status_name: str
+    runtime: str
+
+
+class TestedMachine(BaseModel):
+    """A machine whose tests have passed."""
+
+    system_id: SystemId
+    hostname: str
+    status_name: str
+    power_state: str
+    tests: list[ScriptOutcome]
+
+
+class RunTests(Operation[RunScripts, TestedMachine]):
+    """Boot a machine into MAAS's own environment, run hardware tests, and wait until they have passed.
+
+    Takes from 5 minutes to days, by the tests. A Deployed machine is rebooted out of its operating system for it, and
+    powered off afterwards. `fio` and `badblocks-destructive` destroy the data on the disks. It ends Ready, or where it
+    began if it was in use. Starts from anything that is not under way; needs an administrator.
+    """
+
+    name = "maas_test_machine"
+    title = "Test a machine"
+    destructive = True
+    lifecycle = Lifecycle(
+        start_from={
+            *(S.NEW, S.FAILED_COMMISSIONING, S.READY, S.RESERVED, S.ALLOCATED, S.DEPLOYED, S.FAILED_DEPLOYMENT),
+            *(S.MISSING, S.RETIRED, S.BROKEN, S.FAILED_RELEASING, S.FAILED_DISK_ERASING, S.FAILED_TESTING),
+            *(S.RESCUE_MODE, S.FAILED_ENTERING_RESCUE_MODE, S.FAILED_EXITING_RESCUE_MODE),
+        },
+        pending={S.TESTING},
+        # Which of them follows from the status before; nothing but a passed test leads from Testing to another one.
+        success={S.READY, S.NEW, S.RESERVED, S.ALLOCATED, S.DEPLOYED, S.RESCUE_MODE},
+        failure={S.FAILED_TESTING},
+    )
+    polling = ScriptPolling(
+        [Phase("Testing", 0.02), Phase("Performing PXE boot", 0.1), Phase("Loading ephemeral", 0.2)],
+        {ScriptSetName.TESTING},
+    )
+    deadline = timedelta(days=7)  # several of MAAS's own tests have no limit
+
+    async def start(self, ctx: OperationContext, args: RunScripts) -> None:
+        """Post ``op=test``."""
+        await ctx.maas.post_op(f"machines/{args.system_id}/", "test", **args.form())
+
+    async def abort(self, ctx: OperationContext, args: RunScripts) -> None:
+        """Post ``op=abort``: the machine is switched off, in the status in which it was."""
+        await ctx.maas.post_op(f"machines/{args.system_id}/", "abort")
+
+    async def result(self, ctx: OperationContext, args: RunScripts) -> TestedMachine:
+        """Where the machine is, and how each test ended."""
+        scripts = await ctx.maas.script_set(args.system_id, ScriptSetName.TESTING)
+        return TestedMachine(
+            **MachineState.of(await ctx.maas.machine(args.system_id)).model_dump(exclude={"owner"}),
+            tests=[ScriptOutcome.model_validate(each, from_attributes=True) for each in scripts.results]
+            if scripts
+            else [],
+        )
+
+    def summary(self, result: TestedMachine) -> str:
+        """Where the machine is, and how many tests it has passed."""
+        return f"{result.hostname} is {result.status_name}: {len(result.tests)} tests have passed."
+
+
+class OverrideFailedTesting(Tool[WhichAndWhy, MachineState]):
+    """Put a machine that Failed testing back into use as it is: Ready, or Deployed if it was. Needs an administrator.
+
+    Do it only if the failed test is known to be wrong.
+    """
+
+    name = "maas_override_failed_testing"
+    title = "Overrule a failed test"
+
+    async def run(self, ctx: ToolContext, args: WhichAndWhy) -> MachineState:
+        """Post ``op=override_failed_testing``."""
+        machine = await require_status(ctx, args.system_id, {S.FAILED_TESTING}, to="have its failed tests overruled")
+        return MachineState.of(
+            await change_machine(
+                ctx,
+                machine,
+                "override_failed_testing",
+                lambda now: now.status != S.FAILED_TESTING,
+                comment=args.comment,
+            )
+        )

@@ -1,0 +1,76 @@
+"""Allocate a machine: make one that fits one's own."""
+
+from pydantic import BaseModel, Field
+
+from maas_deploy.machines import WHY
+from maas_mcp.api import MaasUnavailableError, SystemId, Tool, ToolContext
+
+
+class AllocateMachine(BaseModel):
+    """What MAAS's ``allocate`` selects by; all that is given has to be true."""
+
+    name: str | None = Field(default=None, description="Hostname or FQDN.")
+    system_id: SystemId | None = None
+    arch: str | None = Field(default=None, description="`amd64` or `amd64/generic`.")
+    cpu_count: int | None = Field(default=None, ge=1, description="At least.")
+    mem: int | None = Field(default=None, ge=1, description="At least, in MB.")
+    tags: list[str] | None = Field(default=None, description="All of them.")
+    not_tags: list[str] | None = None
+    zone: str | None = None
+    not_in_zone: list[str] | None = None
+    pool: str | None = None
+    not_in_pool: list[str] | None = None
+    subnets: list[str] | None = Field(default=None, description="`cidr:10.0.0.0/24`, `space:NAME` or ids.")
+    fabrics: list[str] | None = None
+    storage: str | None = Field(default=None, description="`LABEL:GB(TAG,…),…`, such as `root:50(ssd)`.")
+    interfaces: str | None = Field(default=None, description="`LABEL:KEY=VALUE,…;…`, such as `lan:space=dmz`.")
+    link_speed: int | None = Field(default=None, ge=1, description="At least, in Mbit/s.")
+    pod: str | None = Field(default=None, description="On this VM host.")
+    agent_name: str | None = Field(default=None, description="A label that machines can be listed by.")
+    comment: str | None = Field(default=None, description=WHY)
+    dry_run: bool = Field(default=False, description="Only tell which machine it would be.")
+
+
+class AllocatedMachine(BaseModel):
+    """The machine that fits."""
+
+    system_id: SystemId
+    hostname: str
+    status_name: str = Field(description="`Allocated`; after a dry run still `Ready`.")
+    owner: str | None
+    architecture: str | None
+    cpu_count: int
+    memory: int = Field(description="Megabytes.")
+    storage: float = Field(description="Megabytes of 1,000,000 bytes.")
+    zone: str | None
+    pool: str | None
+    tag_names: list[str]
+    power_state: str
+
+
+class Allocate(Tool[AllocateMachine, AllocatedMachine]):
+    """Make a Ready machine your own: the smallest that meets all constraints. Nothing runs on it yet; deploy does that.
+
+    maas_deploy_machine allocates by itself if you know the machine. Up to MAAS 3.7, if no machine fits, MAAS may
+    compose a new virtual machine on a VM host. Release what you do not use.
+    """
+
+    name = "maas_allocate_machine"
+    title = "Allocate a machine"
+
+    async def run(self, ctx: ToolContext, args: AllocateMachine) -> AllocatedMachine:
+        """Post ``machines/?op=allocate``, and read what it chose."""
+        try:
+            answer = await ctx.maas.post_op("machines/", "allocate", **args.model_dump(exclude_defaults=True))
+        except MaasUnavailableError as error:
+            if error.sent and not args.dry_run:
+                error.hint = "A machine may be allocated to you all the same: list those before you try again."
+            raise
+        machine = await ctx.maas.machine(answer["system_id"])
+        return AllocatedMachine.model_validate(machine, from_attributes=True)
+
+    def summary(self, result: AllocatedMachine) -> str:
+        """Which machine it is, in one line."""
+        owner = f" for {result.owner}" if result.owner else ""
+        size = f"{result.architecture}, {result.cpu_count} CPUs, {result.memory // 1024} GiB"
+        return f"{result.hostname} ({result.system_id}) is {result.status_name}{owner}: {size}."

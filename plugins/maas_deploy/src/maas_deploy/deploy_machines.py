@@ -1,0 +1,127 @@
+"""Deploy many machines at once: named ones, or as many as are asked for of those that fit."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Self
+
+import anyio
+from pydantic import BaseModel, Field, SecretStr, model_validator
+
+from maas_deploy.deploy import Deploy, DeployedMachine, DeployMachine
+from maas_deploy.machines import WHY
+from maas_mcp.api import BatchOperation, MachineStatus, Member, SystemId, ToolContext
+
+GIVING_BACK = 30.0
+"""Seconds for giving back what was allocated in vain."""
+CONSTRAINTS = {"arch", "cpu_count", "mem", "tags", "not_tags", "zone", "pool"}
+
+
+class DeployMachines(BaseModel):
+    """Which machines, and what to install on each."""
+
+    system_ids: list[SystemId] | None = Field(default=None, min_length=1, max_length=200, description="These machines.")
+    count: int | None = Field(default=None, ge=1, le=200, description="As many Ready machines, by the constraints.")
+    arch: str | None = Field(default=None, description="Constraint: `amd64` or `amd64/generic`.")
+    cpu_count: int | None = Field(default=None, ge=1, description="Constraint: at least.")
+    mem: int | None = Field(default=None, ge=1, description="Constraint: at least, in MB.")
+    tags: list[str] | None = Field(default=None, description="Constraint: all of them.")
+    not_tags: list[str] | None = Field(default=None, description="Constraint: none of them.")
+    zone: str | None = Field(default=None, description="Constraint.")
+    pool: str | None = Field(default=None, description="Constraint.")
+    distro_series: str | None = Field(default=None, description="Image, as for maas_deploy_machine.")
+    hwe_kernel: str | None = Field(default=None, description="Kernel, such as `hwe-22.04`.")
+    user_data: SecretStr | None = Field(default=None, description="cloud-init user data, plain or base64.")
+    ephemeral_deploy: bool = Field(default=False, description="Run from memory; the disks are left alone.")
+    comment: str | None = Field(default=None, description=WHY)
+
+    @model_validator(mode="after")
+    def _one_way_to_choose(self) -> Self:
+        if (self.system_ids is None) is (self.count is None):
+            raise ValueError("give either system_ids, or count with constraints")
+        if self.system_ids is not None and len(set(self.system_ids)) < len(self.system_ids):
+            raise ValueError("a machine is named twice in system_ids")
+        if self.system_ids is not None and self.model_dump(include=CONSTRAINTS, exclude_none=True):
+            raise ValueError("constraints choose machines, so they go with count and not with system_ids")
+        return self
+
+
+class DeployedMember(BaseModel):
+    """What became of one machine."""
+
+    system_id: SystemId | None = Field(description="Null for a machine that no longer belongs to the batch.")
+    state: str = Field(description="`succeeded` or `failed`.")
+    message: str
+    hint: str | None
+    machine: DeployedMachine | None
+
+
+class DeployedMachines(BaseModel):
+    """What became of all."""
+
+    succeeded: int
+    failed: int
+    machines: list[DeployedMember]
+
+
+class DeployMany(BatchOperation[DeployMachines, DeployedMachines]):
+    """Install an operating system on many machines at once, and wait until each is deployed or has failed.
+
+    Name them with `system_ids`, or say how many with `count` and which with constraints: then all are allocated first,
+    or none. Overwrites their disks, unless they are deployed ephemerally. One that fails does not stop the others.
+    """
+
+    name = "maas_deploy_machines"
+    title = "Deploy many machines"
+    destructive = True
+    deadline = timedelta(hours=4)
+    each = Deploy
+
+    def size(self, args: DeployMachines) -> int:
+        """As many as are named, or asked for."""
+        return args.count if args.system_ids is None else len(args.system_ids)  # type: ignore[return-value] # one is given
+
+    async def members(self, ctx: ToolContext, args: DeployMachines, agent_name: str) -> Sequence[DeployMachine]:
+        """The named machines, or newly allocated ones."""
+        chosen = args.system_ids or await self._allocated(ctx, args, agent_name)
+        shared = args.model_dump(exclude=CONSTRAINTS | {"system_ids", "count"})
+        return [DeployMachine(system_id=system_id, agent_name=agent_name, **shared) for system_id in chosen]
+
+    async def _allocated(self, ctx: ToolContext, args: DeployMachines, agent_name: str) -> list[SystemId]:
+        """Allocate one after the other; if one cannot be had, give all back."""
+        constraints = args.model_dump(include=CONSTRAINTS | {"comment"}, exclude_none=True)
+        try:
+            for number in range(self.size(args)):
+                ctx.progress.report(0.0, f"Allocating machine {number + 1} of {self.size(args)}")
+                await ctx.maas.post_op("machines/", "allocate", agent_name=agent_name, **constraints)
+        except BaseException:
+            with anyio.move_on_after(GIVING_BACK, shield=True):
+                await self._give_back(ctx, agent_name)
+            raise
+        return [machine.system_id for machine in await ctx.maas.machines(agent_name=agent_name)]
+
+    async def _give_back(self, ctx: ToolContext, agent_name: str) -> None:
+        machines = await ctx.maas.machines(agent_name=agent_name)
+        ids = [machine.system_id for machine in machines if machine.status == MachineStatus.ALLOCATED]
+        if ids:
+            await ctx.maas.post_op("machines/", "release", machines=ids, comment="not enough machines for a batch")
+
+    def result(self, members: Sequence[Member]) -> DeployedMachines:
+        """Each machine with what became of it."""
+        machines = [
+            DeployedMember(
+                system_id=member.system_id or None,
+                state=member.state,
+                message=member.message,
+                hint=member.error.hint if member.error else None,
+                machine=member.result if isinstance(member.result, DeployedMachine) else None,
+            )
+            for member in members
+        ]
+        succeeded = sum(member.state == "succeeded" for member in members)
+        return DeployedMachines(succeeded=succeeded, failed=len(members) - succeeded, machines=machines)
+
+    def summary(self, result: DeployedMachines) -> str:
+        """How many, and what went wrong with the others."""
+        failed = [f"{each.system_id}: {each.message}" for each in result.machines if each.state == "failed"]
+        head = f"{result.succeeded} of {len(result.machines)} machines are deployed."
+        return "\n".join([head, *failed])

@@ -1,0 +1,73 @@
+"""Release a machine: MAAS takes it back, and erases its disks first if it is asked to."""
+
+from datetime import timedelta
+
+from pydantic import BaseModel, Field
+
+from maas_deploy.machines import Which
+from maas_mcp.api import EventPolling, Lifecycle, Operation, OperationContext, Phase, SystemId, check_parameters
+from maas_mcp.api import MachineStatus as S
+
+
+class ReleaseMachine(Which):
+    """What MAAS's ``release`` takes in any of the versions 3.3 to 3.8."""
+
+    erase: bool = Field(default=False, description="Overwrite all disks first: hours for a large one.")
+    quick_erase: bool = Field(default=False, description="Only wipe both ends of each disk; implies erase.")
+    secure_erase: bool = Field(default=False, description="Use the drives' own secure erase; implies erase.")
+    force: bool = Field(default=False, description="Also if it is a VM host: its virtual machines are destroyed.")
+    scripts: list[str] | None = Field(default=None, description="Release scripts to run first. MAAS 3.5 and newer.")
+
+
+class ReleasedMachine(BaseModel):
+    """A machine that is free again."""
+
+    system_id: SystemId
+    hostname: str
+    status_name: str = Field(description="`Ready`, or `New` if it was never commissioned.")
+
+
+class Release(Operation[ReleaseMachine, ReleasedMachine]):
+    """Give a machine back: it is powered off, and what runs on it ends and is lost. It takes seconds.
+
+    With erase the data on its disks is destroyed, which takes minutes to many hours; otherwise the disks are left as
+    they are, unless the region is set to erase on every release. Aborting an erase leaves the disks half erased.
+    """
+
+    name = "maas_release_machine"
+    title = "Release a machine"
+    destructive = True
+    lifecycle = Lifecycle(
+        start_from={
+            *(S.ALLOCATED, S.RESERVED, S.BROKEN, S.DEPLOYING, S.DEPLOYED, S.FAILED_DEPLOYMENT),
+            *(S.FAILED_DISK_ERASING, S.FAILED_RELEASING),
+        },
+        pending={S.RELEASING, S.DISK_ERASING},
+        success={S.READY, S.NEW},
+        failure={S.FAILED_RELEASING, S.FAILED_DISK_ERASING},
+    )
+    polling = EventPolling(
+        [
+            Phase("User erasing disk", 0.02, message="Disk erasing"),
+            Phase("Releasing", 0.05),
+            Phase("Performing PXE boot", 0.1),
+            Phase("Loading ephemeral", 0.2, message="Erasing disks or running release scripts"),
+            Phase("Disks erased", 0.9),
+            Phase("Release scripts executed successfully.", 0.9, message="Release scripts have run"),
+        ]
+    )
+    deadline = timedelta(hours=24)  # MAAS sets no limit to erasing a disk
+
+    async def start(self, ctx: OperationContext, args: ReleaseMachine) -> None:
+        """Post ``op=release``. To MAAS every value of the booleans is true, so one that is not wanted is not sent."""
+        form = args.model_dump(exclude={"system_id", "scripts"}, exclude_defaults=True)
+        if args.quick_erase or args.secure_erase:
+            form["erase"] = True  # implied since MAAS 3.5, necessary before
+        if args.scripts:
+            form["scripts"] = ",".join(args.scripts)
+        await check_parameters(ctx.maas, "release", form)
+        await ctx.maas.post_op(f"machines/{args.system_id}/", "release", **form)
+
+    async def result(self, ctx: OperationContext, args: ReleaseMachine) -> ReleasedMachine:
+        """The free machine."""
+        return ReleasedMachine.model_validate(await ctx.maas.machine(args.system_id), from_attributes=True)

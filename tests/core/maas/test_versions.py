@@ -1,0 +1,97 @@
+"""What is refused by the region's version before it is sent."""
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from maas_mcp.errors import InvalidArgumentsError
+from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.versions import PARAMETERS, check_parameters, release_of
+from maas_mcp.simulator import Fault, Region, demo_region
+from tests.house import client_of
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def region() -> Region:
+    return demo_region()
+
+
+@pytest.fixture
+async def maas(region: Region) -> AsyncIterator[MaasClient]:
+    client = client_of(region)
+    yield client
+    await client.aclose()
+
+
+def become(region: Region, version: str) -> None:
+    body = json.dumps({"capabilities": [], "version": version, "subversion": ""})
+    region.faults.append(Fault(path="version/", status=200, body=body))
+
+
+@pytest.mark.parametrize(
+    ("text", "release"),
+    [("3.7.3", (3, 7)), ("3.8.0a1", (3, 8)), ("3.10.0~rc1", (3, 10)), ("4.0", (4, 0)), ("snapshot", None), ("", None)],
+)
+def test_a_version_is_read_as_far_as_it_matters(text: str, release: tuple[int, int] | None) -> None:
+    assert release_of(text) == release
+
+
+@pytest.mark.parametrize(
+    ("version", "op", "parameter"),
+    [
+        ("3.5.13", "deploy", "enable_kernel_crash_dump"),
+        ("3.6.0", "deploy", "install_rackd"),
+        ("3.8.0a1", "deploy", "install_kvm"),
+        ("3.9.0", "deploy", "register_vmhost"),
+        ("3.4.10", "release", "scripts"),
+    ],
+)
+async def test_what_a_version_does_not_take_is_refused_by_name(
+    region: Region, maas: MaasClient, version: str, op: str, parameter: str
+) -> None:
+    become(region, version)
+
+    with pytest.raises(InvalidArgumentsError, match=f"is MAAS {version}, whose {op} does not take `{parameter}`"):
+        await check_parameters(maas, op, ["comment", parameter])
+
+
+@pytest.mark.parametrize(
+    ("version", "op", "parameter"),
+    [
+        ("3.6.0", "deploy", "enable_kernel_crash_dump"),
+        ("3.5.13", "deploy", "install_rackd"),
+        ("3.7.3", "deploy", "install_kvm"),
+        ("3.5.0", "release", "scripts"),
+        ("12.0", "release", "scripts"),
+        ("unreadable", "deploy", "install_rackd"),
+    ],
+)
+async def test_what_a_version_takes_passes_and_an_unreadable_version_takes_all(
+    region: Region, maas: MaasClient, version: str, op: str, parameter: str
+) -> None:
+    become(region, version)
+
+    await check_parameters(maas, op, [parameter])
+
+
+async def test_a_refusal_says_since_or_until_when(region: Region, maas: MaasClient) -> None:
+    become(region, "3.3.11")
+
+    with pytest.raises(InvalidArgumentsError, match=r"`enable_kernel_crash_dump` \(MAAS since 3\.6 only\)"):
+        await check_parameters(maas, "deploy", ["enable_kernel_crash_dump"])
+
+
+async def test_the_version_is_asked_for_once_and_only_if_it_matters(region: Region, maas: MaasClient) -> None:
+    await check_parameters(maas, "deploy", ["distro_series", "comment"])
+    assert region.requests == []
+
+    await check_parameters(maas, "deploy", ["install_kvm"])
+    await check_parameters(maas, "release", ["scripts"])
+    assert len(region.requests) == 1
+
+
+def test_no_parameter_is_known_to_no_release() -> None:
+    assert all(known.since is None or known.until is None or known.since < known.until for known in PARAMETERS.values())

@@ -1,0 +1,132 @@
+"""A region that is nothing but an event log and some machines: for what a simulated one never does to a watcher."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+
+from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.models import JSON
+from maas_mcp.maas.statuses import MachineStatus
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request: what for, of which machines (none: all), after which event, when."""
+
+    what: str
+    ids: tuple[str, ...]
+    after: int | None
+    time: float
+    size: int
+    """Bytes of the URL's query."""
+
+
+@dataclass
+class EventLog:
+    """Speaks to a client as a region would. ``trouble`` may raise, or wait, for any request."""
+
+    status: dict[str, MachineStatus] = field(default_factory=dict)
+    sets: dict[tuple[str, str], int] = field(default_factory=dict)
+    """The ids of script sets, by machine and alias."""
+    asked: list[Asked] = field(default_factory=list)
+    trouble: Callable[[Asked], Any] | None = None
+    events: dict[int, dict[str, Any]] = field(default_factory=dict)
+    visible_at: dict[int, float] = field(default_factory=dict)
+    latency: float = 0.0
+    _last: int = 0
+
+    @property
+    def client(self) -> MaasClient:
+        return MaasClient(self)
+
+    @property
+    def newest(self) -> int:
+        return max((event["id"] for event in self._visible()), default=0)
+
+    def say(self, node: str, kind: str = "Loading ephemeral", description: str = "", *, number: int = 0) -> int:
+        """Write an event now; with a number, it is not the next one."""
+        number = number or self._last + 1
+        self._last = number
+        self.events[number] = {
+            "id": number,
+            "node": node,
+            "level": "DEBUG" if kind == "Node changed status" else "INFO",
+            "type": kind,
+            "description": description,
+        }
+        return number
+
+    def change(self, node: str, status: MachineStatus) -> None:
+        """Change a machine's status, with the event that says so."""
+        before, self.status[node] = self.status[node], status
+        self.say(node, "Node changed status", f"From '{before.display}' to '{status.display}'")
+
+    def count(self, what: str | None = None) -> int:
+        return len([each for each in self.asked if what in (None, each.what)])
+
+    def counts(self) -> Counter[str]:
+        return Counter(each.what for each in self.asked)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        form: Sequence[tuple[str, str]] | None = None,
+    ) -> JSON:
+        assert (method, form) == ("GET", None), "a watcher only reads"
+        one = {key: value for key, value in query if key != "id"}
+        ids = tuple(value for key, value in query if key == "id")
+        after = int(one["after"]) if "after" in one else None
+        size = sum(len(key) + len(value) + 2 for key, value in query)
+        what = "newest" if path == "events/" and after is None else path.partition("/")[0]
+        asked = Asked(what, ids, after, anyio.current_time(), size)
+        if what == "nodes":
+            asked = Asked(path.rpartition("results/")[2].strip("/"), (path.split("/")[1],), None, asked.time, size)
+        self.asked.append(asked)
+        await anyio.sleep(self.latency)
+        if self.trouble is not None:
+            waiting = self.trouble(asked)
+            if waiting is not None:
+                await waiting
+        if what == "machines":
+            return [self._machine(each) for each in ids if each in self.status]
+        if path == "events/":
+            return {"events": self._page(ids, after, int(one["limit"]))}
+        return self._script_set(asked)
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+    def _visible(self, after: int = 0) -> Iterable[dict[str, Any]]:
+        now = anyio.current_time()
+        numbers = range(after + 1, self._last + 1) if after else self.events
+        return (self.events[each] for each in numbers if each in self.events and self.visible_at.get(each, now) <= now)
+
+    def _page(self, ids: Sequence[str], after: int | None, limit: int) -> list[dict[str, Any]]:
+        wanted = frozenset(ids)
+        visible = (event for event in self._visible(after or 0) if not wanted or event["node"] in wanted)
+        found = sorted(visible, key=lambda event: int(event["id"]))
+        return (found[-limit:] if after is None else found[:limit])[::-1]
+
+    def _machine(self, node: str) -> dict[str, Any]:
+        status = self.status[node]
+        return {"system_id": node, "hostname": node, "status": int(status), "status_name": status.display}
+
+    def _script_set(self, asked: Asked) -> JSON:
+        from maas_mcp.errors import MaasBadRequestError  # noqa: PLC0415 - beside what it imitates
+
+        number = self.sets.get((asked.ids[0], asked.what))
+        if number is None:
+            words = f"No {asked.what.replace('-', ' ')} script set exists for this node."
+            raise MaasBadRequestError(words, maas_says=words)
+        return {"id": number, "status": 1, "status_name": "Running", "results": []}
+
+
+def names(number: int) -> list[str]:
+    """System ids, of six characters as MAAS makes them."""
+    return [f"m{each:05}" for each in range(number)]

@@ -1,0 +1,111 @@
+"""When MAAS is asked: a grid that widens in silence, and where MAAS is slow or asks to be left alone."""
+
+import math
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maas_mcp.operations.cadence import Cadence, Pace
+
+CADENCE = Cadence()
+
+
+def ticks(pace: Pace, seconds: float, *, began: float = 0.0) -> list[float]:
+    """When ticks begin that take no time."""
+    times = [began]
+    while times[-1] < began + seconds:
+        times.append(pace.due(times[-1], times[-1]))
+    return times
+
+
+def gaps(times: list[float]) -> list[float]:
+    return [round(late - early, 6) for early, late in pairwise(times)]
+
+
+def test_while_there_is_news_it_is_the_configured_interval() -> None:
+    pace = Pace(CADENCE, 0.0)
+    times = [0.0]
+    for _ in range(20):
+        pace.news(times[-1])
+        times.append(pace.due(times[-1], times[-1]))
+    assert set(gaps(times)) == {2.0}
+
+
+def test_in_silence_it_widens_to_an_eighth_of_it_and_no_further_than_the_slowest() -> None:
+    pace = Pace(CADENCE, 0.0)
+    pace.news(0.0)
+    widening = gaps(ticks(pace, 600))
+    assert widening == sorted(widening)
+    assert (widening[0], widening[-1]) == (2.0, 9.0)
+
+
+def test_news_after_a_long_silence_makes_it_quick_again() -> None:
+    pace = Pace(CADENCE, 0.0)
+    pace.news(0.0)
+    pace.news(600.0)
+    assert gaps(ticks(pace, 10, began=600.0))[0] == 2.0
+
+
+def test_a_slow_maas_gets_ten_times_as_long_to_rest_as_it_took_but_no_longer_than_half_a_minute() -> None:
+    pace = Pace(CADENCE, 0.0)
+    pace.news(0.0)
+    pace.answered(0.7)
+    assert pace.due(0.0, 0.7) == 7.0
+    pace.answered(20.0)
+    assert pace.due(0.0, 20.0) == 30.0
+    pace.answered(0.01)
+    assert pace.due(0.0, 0.01) == 2.0
+
+
+def test_what_maas_asks_for_is_waited_for() -> None:
+    pace = Pace(CADENCE, 0.0)
+    assert not pace.must_wait(0.0)
+    pace.refused(100.0, 60.0)
+    assert pace.must_wait(159.0)
+    assert not pace.must_wait(160.0)
+    pace.refused(200.0, None)
+    assert not pace.must_wait(200.0)
+
+
+def test_replicas_have_their_ticks_at_different_times() -> None:
+    phases = {round(Pace(CADENCE, jitter).due(0.0, 0.0) % 1.0, 3) for jitter in (0.0, 0.11, 0.23, 0.42)}
+    assert len(phases) == 4
+
+
+@given(
+    jitter=st.floats(0, 1),
+    began=st.floats(0, 1e6),
+    took=st.floats(0, 100),
+    silence=st.floats(0, 1e5),
+    latency=st.floats(0, 100),
+)
+def test_a_tick_is_on_the_grid_and_never_in_the_past(
+    jitter: float, began: float, took: float, silence: float, latency: float
+) -> None:
+    pace = Pace(CADENCE, jitter)
+    pace.news(began - silence)
+    pace.answered(latency)
+    due = pace.due(began, began + took)
+    steps = (due - jitter * CADENCE.interval) / (CADENCE.interval / 2)
+    assert math.isclose(steps, round(steps), abs_tol=1e-6)
+    assert due >= began + took - 0.03
+    assert due <= began + took + CADENCE.longest + 0.03
+
+
+@given(jitter=st.floats(0, 1), lateness=st.floats(0, 0.015))
+def test_a_clock_that_wakes_up_a_little_late_skips_no_tick(jitter: float, lateness: float) -> None:
+    pace = Pace(CADENCE, jitter)
+    pace.news(1000.0)
+    first = pace.due(998.0, 1000.0)
+    began = first + lateness
+    assert pace.due(began, began) - first == pytest.approx(2.0)
+
+
+def test_a_scaled_cadence_is_the_same_rhythm() -> None:
+    scaled = Pace(CADENCE.scaled(0.1), 0.0)
+    scaled.news(0.0)
+    usual = Pace(CADENCE, 0.0)
+    usual.news(0.0)
+    assert gaps(ticks(scaled, 30)) == [round(gap / 10, 6) for gap in gaps(ticks(usual, 300))]

@@ -1,0 +1,140 @@
+"""Changing a machine in one call: looking, posting once, and reading back."""
+
+from typing import Any
+
+import pytest
+
+from maas_mcp.api import (
+    CancellationToken,
+    MaasConflictError,
+    MaasError,
+    MaasNotFoundError,
+    MaasUnavailableError,
+    Machine,
+    MachineStatus,
+    OperationCancelledError,
+    OperationFailedError,
+    OperationRefusedError,
+    OperationTimedOutError,
+    ProgressReporter,
+    ToolContext,
+    change_machine,
+    require_status,
+)
+from maas_mcp.operations.progress import Progress
+from maas_mcp.simulator import Fault
+from tests.house import House
+
+pytestmark = pytest.mark.anyio
+
+
+def context(house: House) -> ToolContext:
+    async def silent(_progress: Progress) -> None: ...
+
+    return ToolContext(house.maas, ProgressReporter(silent), house.token)
+
+
+async def machine_of(house: House, name: str = "node07") -> Machine:
+    return await house.maas.machine(house.region.machine(name).system_id)
+
+
+async def lock(house: House, **options: Any) -> Machine:
+    return await change_machine(
+        context(house), await machine_of(house), "lock", lambda machine: machine.locked, **options
+    )
+
+
+async def test_the_machine_is_answered_as_it_is_afterwards(house: House) -> None:
+    assert (await lock(house, comment="keep")).locked
+    assert house.posted == [("lock", {"comment": ["keep"]})]
+
+
+async def test_a_lost_answer_is_looked_up_and_never_posted_again(house: House) -> None:
+    house.region.faults.append(Fault(op="lock", status=504, body="<html>", acts=True))
+
+    assert (await lock(house)).locked
+    assert house.posts == 1
+
+
+async def test_a_lost_request_is_told_after_looking_for_a_while(house: House) -> None:
+    house.region.faults.append(Fault(op="lock", status=504, body="<html>"))
+
+    with pytest.raises(MaasUnavailableError, match="504"):
+        await lock(house, within=120.0)
+
+    assert house.posts == 1
+    assert house.requests() < 10, "a proxy's answer is waited for less long than one of MAAS"
+
+
+async def test_a_fault_of_maas_is_told_in_its_words_after_one_look(house: House) -> None:
+    house.region.faults.append(Fault(op="lock", status=500, body="Failed to complete power action: IPMI"))
+
+    with pytest.raises(MaasError, match="Failed to complete power action: IPMI"):
+        await lock(house)
+
+    assert house.requests() == 2, "one look before and one after"
+
+
+async def test_a_refusal_is_told_at_once(house: House) -> None:
+    house.region.faults.append(Fault(op="lock", status=409, body="Machine is already locked"))
+
+    with pytest.raises(MaasConflictError, match="already locked"):
+        await lock(house)
+
+    assert house.requests() == 1
+
+
+async def test_null_says_that_maas_did_nothing(house: House) -> None:
+    house.region.faults.append(Fault(op="lock", status=200, body="null", headers={"Content-Type": "application/json"}))
+
+    with pytest.raises(OperationFailedError, match="MAAS did nothing"):
+        await lock(house)
+
+
+async def test_what_does_not_show_in_time_is_not_called_done(house: House) -> None:
+    house.region.faults.append(Fault(op="lock", status=200, body="{}"))
+
+    with pytest.raises(OperationTimedOutError, match="30 s later it is still Deployed, power on"):
+        await lock(house, within=30.0)
+
+
+async def test_waiting_ends_when_the_call_is_cancelled(house: House) -> None:
+    house.region.faults.append(Fault(op="lock", status=200, body="{}"))
+    house.after(5, house.token.cancel)
+
+    with pytest.raises(OperationCancelledError):
+        await lock(house, within=60.0)
+
+
+async def test_nothing_is_posted_for_a_call_that_was_cancelled(house: House) -> None:
+    house.token = CancellationToken()
+    house.token.cancel()
+
+    with pytest.raises(OperationCancelledError):
+        await lock(house)
+
+    assert house.posts == 0
+
+
+async def test_a_wrong_status_is_refused_with_those_that_are_right_and_the_next_step(house: House) -> None:
+    system_id = house.region.machine("node11").system_id
+
+    with pytest.raises(OperationRefusedError, match="to be locked it has to be one of: Deployed, Deploying") as refusal:
+        await require_status(
+            context(house), system_id, {MachineStatus.DEPLOYED, MachineStatus.DEPLOYING}, to="be locked"
+        )
+
+    assert "node11 (8pr8mk) is Failed deployment" in refusal.value.message
+    assert "Release it" in (refusal.value.hint or "")
+
+
+async def test_a_locked_machine_is_refused_everywhere(house: House) -> None:
+    with pytest.raises(OperationRefusedError, match="is locked, so it cannot be aborted") as refusal:
+        await require_status(context(house), house.region.machine("node08").system_id, to="be aborted")
+
+    assert "maas_unlock_machine" in (refusal.value.hint or "")
+
+
+async def test_a_machine_that_does_not_exist_is_named(house: House) -> None:
+    with pytest.raises(MaasNotFoundError, match="zzzzzz"):
+        await require_status(context(house), "zzzzzz", to="be aborted")

@@ -1,0 +1,72 @@
+"""Operation ids: short, sealed, and refused without a reason if they are not ours."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maas_mcp.errors import UnknownOperationError
+from maas_mcp.operations.handles import LIFETIME, Handle, Sealer
+
+SECRET = b"0123456789abcdef0123456789abcdef"
+NOW = 1_795_337_829.0
+HANDLE = Handle("maas_deploy_machine", "4y3h7n", int(NOW), 544, (27,))
+
+
+def sealer(secret: bytes = SECRET, principal: str = "kim", now: float = NOW) -> Sealer:
+    return Sealer(secret, principal, lambda: now)
+
+
+HANDLES = st.builds(
+    Handle,
+    operation=st.from_regex(r"[a-zA-Z0-9_]{1,64}", fullmatch=True),
+    system_id=st.from_regex(r"[a-z0-9]{1,41}", fullmatch=True),
+    started=st.integers(int(NOW) - 1000, int(NOW)),
+    cursor=st.integers(0, 2**40),
+    runs=st.lists(st.none() | st.integers(0, 2**31), max_size=3).map(tuple),
+)
+
+
+@given(HANDLES)
+def test_a_handle_comes_back_as_it_was(handle: Handle) -> None:
+    assert sealer().open(sealer().seal(handle)) == handle
+
+
+def test_a_handle_takes_some_dozens_of_characters() -> None:
+    assert len(sealer().seal(HANDLE)) < 70
+
+
+@given(st.text(max_size=300))
+def test_any_other_text_is_refused(text: str) -> None:
+    with pytest.raises(UnknownOperationError):
+        sealer().open(text)
+
+
+@given(st.integers(0, 100), st.characters(codec="ascii"))
+def test_a_handle_with_one_character_changed_is_refused(position: int, character: str) -> None:
+    text = sealer().seal(HANDLE)
+    position %= len(text)
+    changed = text[:position] + character + text[position + 1 :]
+    if changed == text:
+        return
+
+    with pytest.raises(UnknownOperationError):
+        sealer().open(changed)
+
+
+def test_forged_foreign_expired_and_truncated_handles_are_refused_with_the_same_words() -> None:
+    text = sealer().seal(HANDLE)
+    refused = [
+        (sealer(secret=b"another secret, of the same size"), text),
+        (sealer(principal="bob"), text),
+        (sealer(now=NOW + LIFETIME + 1), text),
+        (sealer(), text[:-1]),
+        (sealer(), text.rpartition(".")[0] + "."),
+        (sealer(), text.replace("4y3h7n", "4y3h7m")),
+    ]
+    said = set()
+    for each, given_ in refused:
+        with pytest.raises(UnknownOperationError) as refusal:
+            each.open(given_)
+        said.add((refusal.value.message, refusal.value.hint))
+
+    assert len(said) == 1

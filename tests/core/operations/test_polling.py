@@ -1,0 +1,120 @@
+"""What single observations are assessed as."""
+
+from typing import Any
+
+import pytest
+
+from maas_deploy.deploy import Deploy
+from maas_mcp.maas.models import Event, Machine
+from maas_mcp.maas.statuses import MachineStatus as S
+from maas_mcp.operations.polling import (
+    Assessment,
+    Baseline,
+    EventPolling,
+    Evidence,
+    Lifecycle,
+    Observation,
+    Phase,
+    StatusPolling,
+    Verdict,
+)
+
+READY = Machine(system_id="4y3h7n", hostname="node01", status=S.READY, status_name="Ready")
+
+
+def machine(status: S | int, **fields: Any) -> Machine:
+    name = S(status).display if status in set(S) else "Something new"
+    return READY.model_copy(update={"status": status, "status_name": name, **fields})
+
+
+def event(number: int, kind: str, description: str = "", level: str = "DEBUG") -> Event:
+    return Event(id=number, node="4y3h7n", level=level, type=kind, description=description)
+
+
+def change(number: int, old: S, new: S) -> Event:
+    return event(number, "Node changed status", f"From '{old.display}' to '{new.display}'")
+
+
+def assess(*observations: Observation) -> Assessment:
+    evidence = Evidence(Baseline(READY, 100, (None,)))
+    for observation in observations:
+        assessment = Deploy.polling.assess(Deploy.lifecycle, evidence, observation)
+        evidence = assessment.evidence
+    return assessment
+
+
+STARTED = Observation(machine(S.DEPLOYING), events=(change(101, S.ALLOCATED, S.DEPLOYING),))
+
+
+def test_a_success_without_anything_on_the_way_is_none() -> None:
+    assert assess(Observation(machine(S.DEPLOYED))).verdict is Verdict.PENDING
+
+
+def test_an_event_of_the_way_is_evidence_even_if_every_read_missed_it() -> None:
+    seen = Observation(machine(S.DEPLOYED), events=(change(101, S.ALLOCATED, S.DEPLOYING),))
+
+    assert assess(seen).verdict is Verdict.SUCCEEDED
+
+
+def test_an_event_from_before_the_start_is_no_evidence() -> None:
+    seen = Observation(machine(S.DEPLOYED), events=(change(100, S.ALLOCATED, S.DEPLOYING),))
+
+    assert assess(seen).verdict is Verdict.PENDING
+
+
+def test_a_second_start_is_another_run_even_without_a_new_script_set() -> None:
+    again = Observation(
+        machine(S.DEPLOYED),
+        events=(change(110, S.DEPLOYING, S.ALLOCATED), change(111, S.ALLOCATED, S.DEPLOYING)),
+    )
+
+    assert assess(STARTED, again).verdict is Verdict.REVERTED
+
+
+def test_the_same_event_twice_is_no_second_start() -> None:
+    again = Observation(machine(S.DEPLOYED), events=STARTED.events)
+
+    assert assess(STARTED, again).verdict is Verdict.SUCCEEDED
+
+
+def test_an_unknown_status_is_told_and_followed_on() -> None:
+    unknown = assess(STARTED, Observation(machine(77)))
+
+    assert unknown.verdict is Verdict.UNKNOWN
+    assert not unknown.verdict.final
+    assert "status 77, which this version of maas-mcp does not know" in unknown.message
+    assert assess(STARTED, Observation(machine(77)), Observation(machine(S.DEPLOYED))).verdict is Verdict.SUCCEEDED
+
+
+def test_a_machine_is_gone_when_it_was_missed_twice_in_a_row() -> None:
+    missing, there = Observation(absent=True), Observation(machine(S.DEPLOYING))
+
+    assert assess(STARTED, missing).verdict is Verdict.PENDING
+    assert assess(STARTED, missing, there, missing).verdict is Verdict.PENDING
+    assert assess(STARTED, missing, missing).verdict is Verdict.GONE
+
+
+def test_an_outage_is_told_with_what_was_last_seen_and_lowers_nothing() -> None:
+    installing = Observation(events=(event(102, "Installing OS", level="INFO"),))
+    outage = assess(STARTED, installing, Observation(unreachable_for=40.0))
+
+    assert outage.message == "MAAS unreachable for 40 s; last seen: Installing OS"
+    assert outage.fraction == assess(STARTED, installing).fraction
+
+
+def test_a_status_that_a_passed_and_an_aborted_test_share_is_no_success_after_an_abort() -> None:
+    lifecycle = Lifecycle(start_from={S.READY}, pending={S.TESTING}, success={S.READY})
+    evidence = Evidence(Baseline(READY, 100, (None,)))
+    seen = Observation(machine(S.READY), events=(change(101, S.READY, S.TESTING), event(102, "Aborted testing")))
+
+    assert StatusPolling().assess(lifecycle, evidence, seen).verdict is Verdict.REVERTED
+
+
+def test_milestones_out_of_order_are_refused_with_what_to_do() -> None:
+    with pytest.raises(ValueError, match="in the order in which they happen"):
+        EventPolling([Phase("Rebooting", 0.8), Phase("Installing OS", 0.4)])
+
+
+def test_a_status_that_is_both_on_the_way_and_an_end_is_refused() -> None:
+    with pytest.raises(ValueError, match="both pending and an end"):
+        Lifecycle(start_from={S.READY}, pending={S.TESTING}, success={S.TESTING})

@@ -1,0 +1,346 @@
+"""What the region does by itself is started once, and followed to its end."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import anyio.abc
+import pytest
+from pydantic import BaseModel
+
+from maas_mcp.errors import (
+    InvalidArgumentsError,
+    MaasPermissionError,
+    MaasUnavailableError,
+    OperationCancelledError,
+    OperationFailedError,
+    OperationRefusedError,
+    OperationTimedOutError,
+)
+from maas_mcp.maas.client import MaasClient
+from maas_mcp.operations.cancellation import CancellationToken
+from maas_mcp.operations.handles import Handle
+from maas_mcp.operations.operation import CancelPolicy
+from maas_mcp.operations.outcome import Outcome
+from maas_mcp.operations.polling import Verdict
+from maas_mcp.operations.progress import Progress, ProgressReporter
+from maas_mcp.operations.region_engine import RegionEngine
+from maas_mcp.operations.region_operation import RegionOperation
+from maas_mcp.operations.tool import ToolContext
+from maas_mcp.simulator import Fault, Region, demo_region
+from tests.house import client_of
+
+pytestmark = pytest.mark.anyio
+
+
+class Nothing(BaseModel):
+    """No arguments."""
+
+
+class Versions(BaseModel):
+    """The versions of one image."""
+
+    versions: list[str]
+
+
+@dataclass(frozen=True)
+class Sight:
+    """One image, ubuntu/noble, stands for all."""
+
+    running: bool
+    complete: dict[str, bool]
+
+
+class Fetch(RegionOperation[Nothing, Versions, Sight]):
+    """Import images, told by one of them."""
+
+    name = "maas_fetch"
+
+    async def is_running(self, ctx: ToolContext) -> bool:
+        return await ctx.maas.get_op("boot-resources/", "is_importing") is True
+
+    async def start(self, ctx: ToolContext, _args: Nothing) -> None:
+        await ctx.maas.post_op("boot-resources/", "import")
+
+    async def observe(self, ctx: ToolContext, _args: Nothing, _earlier: Sight | None) -> Sight:
+        running = await self.is_running(ctx)
+        image: Any = await ctx.maas.get("boot-resources/4/")
+        return Sight(running, {name: one["complete"] for name, one in image["sets"].items()})
+
+    def assess(self, before: Sight | None, earlier: Sight | None, seen: Sight) -> tuple[Verdict, float | None, str]:
+        if seen.running:
+            return Verdict.PENDING, sum(seen.complete.values()) / len(seen.complete), "Fetching"
+        if earlier is None and before is not None and before.complete == seen.complete:
+            return Verdict.PENDING, 0.0, "Nothing shows yet"
+        if not all(seen.complete.values()):
+            return Verdict.FAILED, None, "it was broken off"
+        return Verdict.SUCCEEDED, 1.0, "Over" if earlier or before else "Over, unseen"
+
+    async def result(self, ctx: ToolContext, _args: Nothing) -> Versions:
+        image: Any = await ctx.maas.get("boot-resources/4/")
+        return Versions(versions=list(image["sets"]))
+
+    async def abort(self, ctx: ToolContext, args: Nothing) -> None:
+        del args
+        await ctx.maas.post_op("boot-resources/", "stop_import")
+
+
+class FetchForGood(Fetch):
+    """One that cannot be stopped."""
+
+    name = "maas_fetch_for_good"
+    abort = RegionOperation.abort
+
+
+@dataclass
+class Site:
+    """A region, its engine, and what was told."""
+
+    region: Region
+    maas: MaasClient
+    tasks: anyio.abc.TaskGroup
+    operation: Fetch = field(default_factory=Fetch)
+    token: CancellationToken = field(default_factory=CancellationToken)
+    told: list[Progress] = field(default_factory=list)
+
+    async def run(self, handle: Handle | None = None, **options: Any) -> Outcome[Versions]:
+        async def send(progress: Progress) -> None:
+            self.told.append(progress)
+
+        engine = RegionEngine(self.maas, now=anyio.current_time)
+        progress = ProgressReporter(send)
+        async with progress.reporting():
+            if handle is not None:
+                return await engine.resume(self.operation, handle, progress, self.token, **options)
+            return await engine.run(self.operation, Nothing(), progress, self.token, **options)
+
+    def after(self, seconds: float, act: Callable[[], object]) -> None:
+        async def later() -> None:
+            await anyio.sleep(seconds)
+            act()
+
+        self.tasks.start_soon(later)
+
+    @property
+    def posts(self) -> list[str | None]:
+        return [each.op for each in self.region.requests if each.method == "POST"]
+
+    @property
+    def importing(self) -> bool:
+        self.region.play()
+        return self.region.images.importing
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    region = demo_region(speed=1.0, clock=anyio.current_time)
+    maas = client_of(region)
+    async with anyio.create_task_group() as tasks:
+        yield Site(region, maas, tasks)
+        tasks.cancel_scope.cancel()
+    await maas.aclose()
+
+
+async def test_it_is_started_once_and_followed_to_its_result(site: Site) -> None:
+    outcome = await site.run()
+
+    assert outcome.result is not None
+    (version,) = outcome.result.versions
+    assert version > "20260401"
+    assert site.posts == ["import"]
+    values = [each.value for each in site.told]
+    assert values == sorted(set(values))
+    assert values[0] == 0.0
+    assert values[-1] == 1.0
+    assert outcome.handle.system_id == "region"
+
+
+async def test_a_fraction_that_falls_is_not_told(site: Site) -> None:
+    outcome = await site.run(wait=100)
+
+    assert outcome.result is None
+    assert outcome.fraction == 0.99, "all was complete, then half: it had begun at the most that may be told"
+
+
+async def test_one_that_runs_already_is_not_started_again(site: Site) -> None:
+    first = await site.run(wait=0)
+    second = await site.run()
+
+    assert first.result is None
+    assert second.result is None
+    assert "already: not started a second time" in second.message
+    assert site.posts == ["import"]
+    assert (await site.run(second.handle, wait=None)).result is not None
+
+
+async def test_a_lost_answer_is_looked_up_and_not_posted_again(site: Site) -> None:
+    site.region.faults.append(Fault(op="import", status=504, acts=True))
+
+    assert (await site.run()).result is not None
+    assert site.posts == ["import"]
+
+
+async def test_a_post_that_maas_never_acted_on_is_an_outage_and_not_a_success(site: Site) -> None:
+    site.region.faults.append(Fault(op="import", status=504))
+
+    with pytest.raises(MaasUnavailableError, match="504"):
+        await site.run()
+
+    assert site.posts == ["import"]
+
+
+async def test_what_maas_accepts_and_does_not_do_is_a_failure(site: Site) -> None:
+    site.region.faults.append(Fault(op="import", status=200, body="Import of boot resources started"))
+
+    with pytest.raises(OperationFailedError, match="nothing shows that it ran"):
+        await site.run()
+
+
+async def test_a_whole_run_between_two_looks_shows_by_what_has_changed(site: Site) -> None:
+    site.region.faults.append(Fault(op="is_importing", status=200, body="false", times=10_000))
+
+    assert (await site.run(wait=0)).result is None
+    await anyio.sleep(3600)
+    site.region.faults.clear()
+    site.region.faults.append(Fault(op="import", status=200, body="x"))
+    site.after(20, lambda: site.region.images.resources[3].versions.update({"20990101": {}}))
+
+    assert (await site.run()).message == "Over"
+
+
+async def test_an_outage_is_told_and_survived(site: Site) -> None:
+    site.after(60, lambda: site.region.faults.append(Fault(path="boot-resources", status=503, times=40)))
+
+    assert (await site.run()).result is not None
+    assert any(each.message.startswith("MAAS unreachable for ") for each in site.told)
+    assert any("; last seen: Fetching" in each.message for each in site.told)
+
+
+async def test_after_too_long_an_outage_it_is_given_up_and_nothing_is_said_to_have_failed(site: Site) -> None:
+    site.after(60, lambda: site.region.faults.append(Fault(path="boot-resources", status=503, times=10_000)))
+
+    with pytest.raises(MaasUnavailableError, match="nothing is known to have failed"):
+        await site.run()
+
+    assert 350 <= anyio.current_time() <= 420
+
+
+async def test_a_cancelled_call_leaves_maas_at_it(site: Site) -> None:
+    site.after(60, site.token.cancel)
+
+    with pytest.raises(OperationCancelledError):
+        await site.run()
+
+    assert site.importing
+
+
+async def test_a_cancelled_call_stops_it_if_that_was_asked_for(site: Site) -> None:
+    site.after(60, site.token.cancel)
+
+    with pytest.raises(OperationCancelledError):
+        await site.run(on_cancel=CancelPolicy.ABORT)
+
+    assert site.posts == ["import", "stop_import"]
+    assert not site.importing
+
+
+async def test_what_cannot_be_stopped_refuses_the_wish_before_anything_is_sent(site: Site) -> None:
+    site.operation = FetchForGood()
+
+    with pytest.raises(InvalidArgumentsError, match="cannot be aborted"):
+        await site.run(on_cancel=CancelPolicy.ABORT)
+
+    assert site.region.requests == []
+
+
+async def test_a_lost_connection_stops_nothing(site: Site) -> None:
+    def lose() -> None:
+        site.token.detach()
+        site.token.cancel()
+
+    site.after(60, lose)
+    with pytest.raises(OperationCancelledError):
+        await site.run(on_cancel=CancelPolicy.ABORT)
+
+    assert site.posts == ["import"]
+
+
+async def test_one_that_is_broken_off_by_somebody_has_failed(site: Site) -> None:
+    site.after(60, site.region.images.stop)
+
+    with pytest.raises(OperationFailedError, match="it was broken off"):
+        await site.run()
+
+
+async def test_another_process_picks_it_up(site: Site) -> None:
+    started = await site.run(wait=30)
+    asked = await site.run(started.handle)
+    ended = await site.run(started.handle, wait=None)
+
+    assert (asked.result, asked.message) == (None, "Fetching")
+    assert ended.message == "Over"
+    assert ended.result is not None
+    assert site.posts == ["import"]
+
+
+async def test_another_process_that_comes_late_says_what_it_has_not_seen(site: Site) -> None:
+    started = await site.run(wait=0)
+    await anyio.sleep(3600)
+
+    ended = await site.run(started.handle)
+
+    assert ended.result is not None
+    assert ended.message == "Over, unseen"
+
+
+async def test_another_process_that_comes_too_early_does_not_call_it_over(site: Site) -> None:
+    site.region.faults.append(Fault(op="import", status=200, body="x"))
+    started = await site.run(wait=0)
+
+    asked = await site.run(started.handle)
+    assert (asked.result, asked.message) == (None, "MAAS shows nothing of it so far")
+    await anyio.sleep(61)
+
+    assert (await site.run(started.handle)).message == "Over, unseen"
+
+
+async def test_somebody_who_may_not_start_it_is_told_so(site: Site) -> None:
+    site.maas = client_of(site.region, "bob")
+
+    with pytest.raises(MaasPermissionError):
+        await site.run()
+
+    assert not site.importing
+
+
+async def test_the_deadline_ends_the_following(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site.region.images, "stop", lambda: None)
+    monkeypatch.setattr("maas_mcp.simulator.images.RATE", 1000.0)
+
+    with pytest.raises(OperationTimedOutError, match=r"not over after 1 h 30 min; last seen: Fetching"):
+        await site.run()
+
+
+async def test_what_is_under_way_costs_one_read_to_know(site: Site) -> None:
+    engine = RegionEngine(site.maas, now=anyio.current_time)
+    assert await engine.under_way([Fetch()]) == []
+    assert len(site.region.requests) == 1
+    await site.run(wait=0)
+
+    (handle,) = await engine.under_way([Fetch()])
+    await engine.abort(Fetch(), handle, site.token)
+    with pytest.raises(OperationRefusedError):
+        await engine.abort(Fetch(), handle, site.token)
+
+
+def test_an_operation_that_would_block_the_server_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"Blocking\.is_running: expected an async function"):
+
+        class Blocking(Fetch):
+            """Blocks."""
+
+            name = "maas_blocking"
+
+            def is_running(self, _ctx: ToolContext) -> bool:  # type: ignore[override] # on purpose
+                return False

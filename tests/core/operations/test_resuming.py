@@ -1,0 +1,241 @@
+"""Operations that are left, and picked up again by what MAAS says of them."""
+
+from typing import Any
+
+import anyio
+import pytest
+
+from maas_commission.commission import Commission
+from maas_deploy.deploy import Deploy
+from maas_deploy.release import Release
+from maas_mcp.errors import (
+    InvalidArgumentsError,
+    MachineGoneError,
+    OperationCancelledError,
+    OperationFailedError,
+    OperationRefusedError,
+    OperationRevertedError,
+    OperationTimedOutError,
+)
+from maas_mcp.operations.cancellation import CancellationToken
+from maas_mcp.operations.engine import Engine
+from maas_mcp.operations.handles import Handle
+from maas_mcp.operations.operation import CancelPolicy
+from maas_mcp.operations.outcome import Outcome
+from maas_mcp.operations.progress import Progress, ProgressReporter
+from maas_mcp.operations.watcher import Watcher
+from tests.house import House, client_of
+
+pytestmark = pytest.mark.anyio
+
+
+async def resumed(house: House, wait: float | None = 0.0) -> Outcome[Any]:
+    """What another process, which has seen nothing of what happened before, says of the latest operation."""
+    told: list[Progress] = []
+
+    async def send(progress: Progress) -> None:
+        told.append(progress)
+
+    assert house.handle
+    house.told = told
+    watcher = Watcher(client_of(house.region))
+    house.tasks.start_soon(watcher.run)
+    engine = Engine(client_of(house.region), watcher, now=anyio.current_time)
+    progress = ProgressReporter(send)
+    async with progress.reporting():
+        return await engine.resume(Deploy(), house.handle, progress, CancellationToken(), wait=wait)
+
+
+async def start(house: House, **arguments: Any) -> Handle:
+    """Start a deploy of node01 and leave it."""
+    house.options = {"wait": 0.0}
+    outcome = await house.run("node01", **arguments)
+    assert outcome.result is None
+    assert house.handle
+    return house.handle
+
+
+async def test_a_wait_of_zero_starts_it_and_answers_at_once(house: House) -> None:
+    began = anyio.current_time()
+    await start(house)
+
+    assert anyio.current_time() == began
+    assert house.posts == 1
+    assert house.region.machine("node01").status_name == "Deploying"
+
+
+async def test_a_wait_of_ninety_seconds_follows_for_as_long(house: House) -> None:
+    house.options = {"wait": 90.0}
+    outcome = await house.run("node01")
+
+    assert 90 <= anyio.current_time() < 93
+    assert outcome.result is None
+    assert outcome.message == "Loading ephemeral"
+    assert outcome.fraction == 0.2
+
+
+async def test_another_process_tells_how_far_it_is(house: House) -> None:
+    await start(house)
+    await anyio.sleep(300)
+
+    outcome = await resumed(house)
+
+    assert outcome.result is None
+    assert outcome.fraction is not None
+    assert 0.3 < outcome.fraction < 0.9
+    assert house.posts == 1
+
+
+async def test_another_process_follows_it_to_its_result(house: House) -> None:
+    await start(house, distro_series="jammy")
+    await anyio.sleep(120)
+
+    outcome = await resumed(house, wait=None)
+
+    assert getattr(outcome.result, "distro_series", None) == "jammy"
+    values = [each.value for each in house.told]
+    assert values == sorted(set(values))
+    assert values[0] >= 0.1, "what happened before is not shown as new"
+    assert values[-1] == 1.0
+
+
+async def test_the_result_is_still_there_long_after_the_end(house: House) -> None:
+    await start(house)
+    await anyio.sleep(3 * 24 * 3600)
+
+    outcome = await resumed(house)
+
+    assert getattr(outcome.result, "status_name", None) == "Deployed"
+    assert outcome.fraction == 1.0
+
+
+async def test_the_reason_of_a_failure_is_still_there(house: House) -> None:
+    house.region.plan("node01", fail="Installing OS", reason="no space left on device")
+    await start(house)
+    await anyio.sleep(3600)
+
+    with pytest.raises(OperationFailedError, match="no space left on device") as failure:
+        await resumed(house)
+
+    assert "/tmp/install.log (Failed):" in (failure.value.maas_says or "")
+
+
+async def test_a_later_run_of_someone_else_is_not_taken_for_ours(house: House) -> None:
+    await start(house)
+    house.after(60, lambda: house.region.release("node01", "admin"))
+    house.after(120, lambda: house.region.deploy("node01", "bob"))
+    await anyio.sleep(3600)
+
+    with pytest.raises(OperationRevertedError, match="another run was started"):
+        await resumed(house)
+
+
+async def test_a_deleted_machine_is_gone(house: House) -> None:
+    await start(house)
+    house.region.delete("node01")
+
+    with pytest.raises(MachineGoneError):
+        await resumed(house)
+
+
+async def test_the_deadline_counts_from_the_start_whoever_follows(house: House) -> None:
+    house.region.plan("node01", hang="Installing OS")
+    await start(house)
+    await anyio.sleep(80 * 60)
+
+    with pytest.raises(OperationTimedOutError):
+        await resumed(house, wait=None)
+
+    assert 90 * 60 <= anyio.current_time() < 91 * 60
+
+
+async def test_what_is_already_under_way_for_the_same_user_is_answered_with_its_handle(house: House) -> None:
+    house.region.deploy("node01", "admin")
+    await anyio.sleep(100)
+
+    outcome = await house.run("node01")
+
+    assert isinstance(outcome, Outcome)
+    assert "is Deploying for admin already: not started a second time" in outcome.message
+    assert house.posts == 0
+    assert getattr((await resumed(house, wait=None)).result, "status_name", None) == "Deployed"
+
+
+async def test_what_is_under_way_for_another_user_is_refused(house: House) -> None:
+    house.region.deploy("node01", "bob")
+
+    with pytest.raises(OperationRefusedError, match="is Deploying for bob already"):
+        await house.run("node01")
+
+
+async def test_everything_under_way_is_found_in_maas(house: House) -> None:
+    house.region.deploy("node01", "admin")
+    house.region.deploy("node02", "bob")
+    house.options = {"wait": 0.0}
+    await house.run("node03", Commission)
+    await anyio.sleep(30)
+
+    handles = await house.engine.under_way([Deploy(), Commission(), Release()], 10)
+
+    found = [(handle.operation, house.region.machine(handle.system_id).hostname) for handle in handles]
+    assert found == [("maas_deploy_machine", "node01"), ("maas_commission_machine", "node03")]
+
+
+class TestAborting:
+    async def test_a_cancelled_call_aborts_if_it_was_told_to(self, house: House) -> None:
+        house.options = {"on_cancel": CancelPolicy.ABORT}
+        house.after(100, house.token.cancel)
+
+        with pytest.raises(OperationCancelledError):
+            await house.run("node01")
+
+        assert house.region.machine("node01").status_name == "Allocated"
+        assert [each.op for each in house.region.requests if each.method == "POST"] == ["deploy", "abort"]
+
+    async def test_a_cancelled_request_aborts_too(self, house: House) -> None:
+        house.options = {"on_cancel": CancelPolicy.ABORT}
+        with anyio.move_on_after(100):
+            await house.run("node01")
+
+        assert house.region.machine("node01").status_name == "Allocated"
+
+    async def test_a_lost_connection_never_aborts(self, house: House) -> None:
+        house.options = {"on_cancel": CancelPolicy.ABORT}
+        house.after(99, house.token.detach)
+        with anyio.move_on_after(100):
+            await house.run("node01")
+
+        assert house.region.machine("node01").status_name == "Deploying"
+
+    async def test_an_abort_that_maas_does_not_confirm_holds_nothing_up_for_long(self, house: House) -> None:
+        house.options = {"on_cancel": CancelPolicy.ABORT}
+        house.region.hold(op="abort", before=300)
+        with anyio.move_on_after(100):
+            await house.run("node01")
+
+        assert anyio.current_time() < 111
+
+    async def test_what_cannot_be_aborted_says_so_before_it_starts(self, house: House) -> None:
+        house.options = {"on_cancel": CancelPolicy.ABORT}
+        with pytest.raises(InvalidArgumentsError, match="cannot be aborted"):
+            await house.run("node07", Release)
+
+        assert house.posts == 0
+
+    async def test_an_operation_is_aborted_by_its_handle(self, house: House) -> None:
+        handle = await start(house)
+        await anyio.sleep(60)
+
+        await house.engine.abort(Deploy(), handle, CancellationToken())
+
+        with pytest.raises(OperationRevertedError, match="User aborting deployment"):
+            await resumed(house)
+
+    async def test_what_is_over_is_not_aborted(self, house: House) -> None:
+        handle = await start(house)
+        await anyio.sleep(3600)
+
+        with pytest.raises(OperationRefusedError, match="nothing that maas_deploy_machine could abort"):
+            await house.engine.abort(Deploy(), handle, CancellationToken())
+
+        assert house.posts == 1

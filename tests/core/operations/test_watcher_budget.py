@@ -1,0 +1,99 @@
+"""What following costs MAAS: promised to whoever runs the region, and measured on a virtual clock.
+
+A promise is in requests per followed machine and minute, final reads included; news reach the follower within two
+seconds of their existence.
+"""
+
+from dataclasses import dataclass, field
+
+import anyio
+import pytest
+
+from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.statuses import MachineStatus
+from maas_mcp.operations.watcher import Watcher
+from maas_mcp.simulator import Region, SimulatedMachine, generated_region
+from tests.house import client_of
+
+pytestmark = pytest.mark.anyio
+
+TEN_MINUTES = 600
+
+
+@dataclass
+class Bill:
+    """Machines that are deployed and followed, and what it came to."""
+
+    region: Region
+    began: float = field(default_factory=anyio.current_time)
+    minutes: float = 0.0
+    """Machine-minutes that were followed."""
+    waits: list[float] = field(default_factory=list)
+    """Seconds from an event's existence until it was told."""
+
+    @property
+    def rate(self) -> float:
+        return len(self.region.requests) / self.minutes
+
+    @property
+    def p95(self) -> float:
+        return sorted(self.waits)[int(len(self.waits) * 0.95)]
+
+    async def deploy(self, maas: MaasClient, *, over: float) -> None:
+        """Deploy all machines, one after the other over so many seconds, and follow each to its end."""
+        watcher, machines = Watcher(maas), list(self.region.machines.values())
+        async with anyio.create_task_group() as watching:
+            watching.start_soon(watcher.run)
+            async with anyio.create_task_group() as tasks:
+                for number, machine in enumerate(machines):
+                    tasks.start_soon(self._deploy, watcher, machine, over * number / len(machines))
+            watching.cancel_scope.cancel()
+
+    async def _deploy(self, watcher: Watcher, machine: SimulatedMachine, after: float) -> None:
+        await anyio.sleep(after)
+        cursor = self.region.log.next_id - 1
+        self.region.deploy(machine.hostname, "admin")
+        began = anyio.current_time()
+        status, told = None, []
+        with watcher.follow(machine.system_id, cursor) as news:
+            while status != MachineStatus.DEPLOYED:
+                seen = await news.next()
+                status = seen.machine.status if seen.machine else status
+                told += [event.id for event in seen.events]
+                self.waits += [self._since(event.id) for event in seen.events]
+        self.minutes += (anyio.current_time() - began) / 60
+        written = [each.id for each in self.region.log.events if each.system_id == machine.system_id]
+        assert told == [number for number in written if number > cursor]
+
+    def _since(self, number: int) -> float:
+        event = self.region.log.events[number - self.region.log.events[0].id]
+        return anyio.current_time() - self.began - (event.created - self.region.schedule.epoch)
+
+
+@pytest.mark.parametrize("over", [0, 60], ids=["at once", "within a minute"])
+async def test_a_hundred_deployments_cost_less_than_half_a_request_per_machine_and_minute(over: float) -> None:
+    bill = Bill(generated_region(100, speed=1.0, clock=anyio.current_time))
+    maas = client_of(bill.region)
+    await bill.deploy(maas, over=over)
+    await maas.aclose()
+
+    assert bill.minutes > 100 * 9
+    assert bill.rate <= 0.45
+    assert bill.p95 <= 2.0
+
+
+async def test_one_machine_in_a_long_stage_costs_eight_requests_a_minute_at_the_most() -> None:
+    region = generated_region(1, speed=1.0, clock=anyio.current_time)
+    region.plan("node0001", hang="Installing OS")
+    maas, cursor = client_of(region), region.log.next_id - 1
+    region.deploy("node0001", "admin")
+    watcher = Watcher(maas)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watcher.run)
+        with watcher.follow("m00001", cursor):
+            await anyio.sleep(TEN_MINUTES)
+            before = len(region.requests)
+            await anyio.sleep(TEN_MINUTES)
+            assert len(region.requests) - before <= 8 * TEN_MINUTES / 60
+        tasks.cancel_scope.cancel()
+    await maas.aclose()

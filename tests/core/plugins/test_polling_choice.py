@@ -1,0 +1,102 @@
+"""One setting chooses the polling strategy for every operation, from those that are installed."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from maas_mcp.errors import SettingsError
+from maas_mcp.operations.polling import PollingStrategy, StatusPolling
+from maas_mcp.plugins.polling_choice import chosen_strategy
+from maas_mcp.settings import Settings
+
+Install = Callable[..., str]
+
+CALM = """
+from maas_mcp.operations.polling import Needs, PollingStrategy
+
+class Calm(PollingStrategy):
+    needs = Needs(events=False)
+    def measure(self, evidence, observation):
+        return None, "calm"
+
+calm = Calm()
+"""
+
+
+def test_without_a_name_each_operation_keeps_its_own() -> None:
+    assert chosen_strategy(Settings.load().polling) is None
+
+
+def test_the_core_offers_the_strategy_that_reads_nothing_but_the_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAAS_MCP_POLLING", "status")
+    assert isinstance(chosen_strategy(Settings.load().polling), StatusPolling)
+
+
+@pytest.mark.parametrize("value", ["{module}:Calm", "{module}:calm"], ids=["a class", "an instance"])
+def test_an_installed_package_offers_a_strategy_by_its_entry_point(install: Install, group: str, value: str) -> None:
+    install("calm", CALM, value=value)
+    strategy = chosen_strategy("calm", group)
+    assert isinstance(strategy, PollingStrategy)
+    assert not strategy.needs.events
+
+
+def test_only_the_chosen_one_is_imported(install: Install, group: str) -> None:
+    install("calm", CALM, value="{module}:Calm")
+    other = install("other", "raise AssertionError('imported')", value="{module}:Other")
+    assert chosen_strategy("calm", group)
+    assert other not in sys.modules
+
+
+def test_an_unknown_name_is_refused_with_those_that_are_installed(install: Install, group: str) -> None:
+    install("calm", CALM, value="{module}:Calm")
+    install("brisk", CALM, value="{module}:Calm")
+    with pytest.raises(SettingsError, match=r"MAAS_MCP_POLLING is 'calme', .* there are: brisk, calm\."):
+        chosen_strategy("calme", group)
+
+
+def test_where_none_is_installed_it_says_so(group: str) -> None:
+    with pytest.raises(SettingsError, match=r"there are: none\."):
+        chosen_strategy("calm", group)
+
+
+def test_a_name_that_two_distributions_offer_is_refused_with_both(install: Install, group: str) -> None:
+    install("calm", CALM, value="{module}:Calm", distribution="acme-one")
+    install("calm", CALM, value="{module}:Calm", distribution="acme-two")
+    with pytest.raises(SettingsError, match="more than one distribution offers it: acme-one, acme-two"):
+        chosen_strategy("calm", group)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("raise RuntimeError('no licence')", "RuntimeError: no licence"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("", "AttributeError: .* has no attribute 'Calm'"),
+        (CALM.replace("    def measure", "    def measures"), "TypeError: .*measure"),
+    ],
+    ids=["raises", "exits", "lacks it", "is abstract"],
+)
+def test_one_that_cannot_be_loaded_says_why_and_whose_it_is(
+    install: Install, group: str, code: str, reason: str
+) -> None:
+    install("calm", code.partition("calm = ")[0], value="{module}:Calm")
+    with pytest.raises(SettingsError, match=f"'calm' of acme-calm 1.0 cannot be loaded: {reason}"):
+        chosen_strategy("calm", group)
+
+
+def test_something_else_than_a_strategy_is_refused(install: Install, group: str) -> None:
+    install("calm", "Calm = 'quickly'", value="{module}:Calm")
+    with pytest.raises(SettingsError, match=r"is not one: expected a subclass of PollingStrategy, .* got str\."):
+        chosen_strategy("calm", group)
+
+
+def test_stevedores_cache_is_neither_read_nor_written(
+    install: Install, group: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    install("calm", CALM, value="{module}:Calm")
+    assert chosen_strategy("calm", group)
+    assert not cache.exists()

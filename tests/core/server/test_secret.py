@@ -1,0 +1,60 @@
+"""The secret that seals operation ids."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from maas_mcp.errors import SettingsError
+from maas_mcp.server.secret import sealing_secret
+from maas_mcp.settings import Settings
+
+
+def test_a_given_secret_is_used(tmp_path: Path) -> None:
+    settings = Settings.load(secret="0123456789abcdef", state_dir=tmp_path)
+
+    assert sealing_secret(settings) == b"0123456789abcdef"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_short_secret_is_refused_and_not_shown() -> None:
+    with pytest.raises(SettingsError, match="at least 16 characters") as refusal:
+        Settings.load(secret="tooshort")
+
+    assert "tooshort" not in str(refusal.value)
+
+
+def test_a_secret_is_made_once_and_is_its_owners_only(tmp_path: Path) -> None:
+    settings = Settings.load(state_dir=tmp_path / "new" / "state")
+
+    made = sealing_secret(settings)
+
+    assert len(made) == 32
+    assert sealing_secret(settings) == made
+    (file,) = (tmp_path / "new" / "state").iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+def test_of_two_processes_that_make_one_the_first_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings.load(state_dir=tmp_path)
+    link = os.link
+
+    def beaten(mine: Path, path: Path) -> None:
+        path.write_bytes(b"the other process's secret")
+        link(mine, path)
+
+    monkeypatch.setattr(os, "link", beaten)
+
+    assert sealing_secret(settings) == b"the other process's secret"
+    assert [file.name for file in tmp_path.iterdir()] == ["secret"]
+
+
+def test_a_directory_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("in the way")
+
+    with pytest.raises(SettingsError, match="cannot be kept in") as refusal:
+        sealing_secret(Settings.load(state_dir=tmp_path / "state"))
+
+    assert "MAAS_MCP_STATE_DIR" in (refusal.value.hint or "")

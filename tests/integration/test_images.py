@@ -1,0 +1,56 @@
+"""An import of images, which is no machine's, as a client sees it: beside the operations of machines."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maas_mcp.simulator import Region, demo_region, serving
+from tests.integration.driver import Driver, Message, serving_stdio
+
+
+@pytest.fixture
+def region() -> Region:
+    return demo_region(speed=100.0)
+
+
+@pytest.fixture
+def server(region: Region, tmp_path: Path) -> Iterator[Driver]:
+    with serving(region) as url, serving_stdio(url, region.api_key, MAAS_MCP_STATE_DIR=str(tmp_path)) as driver:
+        yield driver
+
+
+def content(result: Message) -> dict[str, Any]:
+    assert not result.get("isError"), result
+    structured: dict[str, Any] = result["structuredContent"]
+    return structured
+
+
+def test_an_import_is_started_listed_and_asked_for_by_its_id(server: Driver, region: Region) -> None:
+    assert content(server.call("maas_list_operations"))["operations"] == []
+    asked = [each.op for each in region.requests if "boot-resources" in each.path]
+    assert asked == ["is_importing"], "nothing under way costs one request"
+
+    started = content(server.call("maas_import_images", wait_seconds=0))
+    (listed,) = content(server.call("maas_list_operations"))["operations"]
+    again = content(server.call("maas_import_images"))
+
+    assert (started["state"], started["result"]) == ("working", None)
+    assert "not started a second time" in again["message"]
+    for each in (started, listed, again):
+        assert each["operation_id"].startswith("maas_import_images.region.")
+        assert content(server.call("maas_get_operation", operation_id=each["operation_id"]))["state"] in {
+            "working",
+            "succeeded",
+        }
+    assert [each.op for each in region.requests if each.method == "POST"] == ["import"]
+
+
+def test_an_import_can_be_aborted(server: Driver, region: Region) -> None:
+    started = content(server.call("maas_import_images", wait_seconds=0))
+
+    server.call("maas_cancel_operation", operation_id=started["operation_id"], abort=True)
+
+    assert [each.op for each in region.requests if each.method == "POST"] == ["import", "stop_import"]
+    assert not region.images.importing

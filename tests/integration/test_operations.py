@@ -1,0 +1,215 @@
+"""Operations that outlive a call, a connection and a process, as a client sees them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maas_mcp.simulator import Region, demo_region, serving
+from tests.integration.driver import Driver, Message, eventually, serving_stdio
+
+SPEED = 100.0
+"""Simulated seconds a second: a deploy takes about six."""
+
+
+@pytest.fixture
+def region() -> Region:
+    return demo_region(speed=SPEED)
+
+
+@pytest.fixture
+def url(region: Region) -> Iterator[str]:
+    with serving(region) as url:
+        yield url
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> str:
+    """A state directory, which servers share as a user's do."""
+    return str(tmp_path / "state")
+
+
+@pytest.fixture
+def server(region: Region, url: str, state: str) -> Iterator[Driver]:
+    with serving_stdio(url, region.api_key, MAAS_MCP_STATE_DIR=state) as driver:
+        yield driver
+
+
+def content(result: Message) -> dict[str, Any]:
+    assert not result.get("isError"), result
+    structured: dict[str, Any] = result["structuredContent"]
+    return structured
+
+
+def start(server: Driver, region: Region, host: str = "node01", **arguments: Any) -> str:
+    """Start a deploy and leave it; answers with its operation id."""
+    system_id = region.machine(host).system_id
+    report = content(server.call("maas_deploy_machine", system_id=system_id, wait_seconds=0, **arguments))
+    assert report["state"] == "working"
+    assert report["result"] is None
+    operation_id: str = report["operation_id"]
+    return operation_id
+
+
+def posts(region: Region) -> list[str | None]:
+    return [each.op for each in region.requests if each.method == "POST"]
+
+
+def test_an_operation_is_started_and_waited_for_in_bounded_calls(server: Driver, region: Region) -> None:
+    operation_id = start(server, region)
+
+    first = content(server.call("maas_wait_operation", operation_id=operation_id, wait_seconds=0.5))
+    assert first["state"] == "working"
+    last = content(server.call("maas_wait_operation", operation_id=operation_id, wait_seconds=30))
+
+    assert last["state"] == "succeeded"
+    assert last["progress"] == 1.0
+    assert last["result"]["status_name"] == "Deployed"
+    assert last["error"] is None
+    assert posts(region) == ["deploy"]
+
+
+def test_waiting_shows_progress(server: Driver, region: Region) -> None:
+    operation_id = start(server, region)
+    call = server.start_call("maas_wait_operation", "wait", operation_id=operation_id, wait_seconds=30)
+    server.wait(call)
+
+    told = server.progress("wait")
+    values = [each["progress"] for each in told]
+    assert values == sorted(set(values))
+    assert values[-1] == 1.0
+    assert "Installing OS" in [each["message"] for each in told]
+
+
+def test_after_a_kill_a_new_process_answers_with_the_result(region: Region, url: str, state: str) -> None:
+    with serving_stdio(url, region.api_key, MAAS_MCP_STATE_DIR=state) as server:
+        operation_id = start(server, region)
+        server.process.kill()
+        server.process.wait()
+    with serving_stdio(url, region.api_key, MAAS_MCP_STATE_DIR=state) as server:
+        asked = content(server.call("maas_get_operation", operation_id=operation_id))
+        assert asked["state"] in {"working", "succeeded"}
+        report = content(server.call("maas_wait_operation", operation_id=operation_id, wait_seconds=30))
+
+    assert report["result"]["hostname"] == "node01"
+    assert posts(region) == ["deploy"], "it was never started again"
+
+
+def test_the_reason_of_a_failure_can_be_asked_for(server: Driver, region: Region) -> None:
+    region.plan("node03", fail="Installing OS", reason="the disk is on fire")
+    operation_id = start(server, region, "node03")
+    content(server.call("maas_wait_operation", operation_id=operation_id, wait_seconds=30))
+
+    report = content(server.call("maas_get_operation", operation_id=operation_id))
+
+    assert report["state"] == "failed"
+    assert "the disk is on fire" in report["error"]["message"]
+    assert "/tmp/install.log (Failed):" in report["error"]["maas_says"]
+
+
+@pytest.mark.parametrize("how", ["forged", "foreign", "truncated"])
+def test_an_id_that_is_not_ours_is_refused_without_saying_why(
+    server: Driver, region: Region, url: str, state: str, how: str
+) -> None:
+    operation_id = start(server, region)
+    if how == "forged":
+        operation_id = operation_id.replace(region.machine("node01").system_id, region.machine("node07").system_id)
+    if how == "truncated":
+        operation_id = operation_id[:-2]
+    key = region.api_key_of("bob") if how == "foreign" else region.api_key
+    with serving_stdio(url, key, MAAS_MCP_STATE_DIR=state) as other:
+        result = other.call("maas_cancel_operation", operation_id=operation_id, abort=True)
+
+    assert result["isError"] is True
+    assert result["content"][0]["text"].startswith("There is no operation with this id.")
+    assert posts(region) == ["deploy"]
+
+
+def test_a_second_call_for_the_same_machine_is_given_the_running_operation(server: Driver, region: Region) -> None:
+    start(server, region)
+    system_id = region.machine("node01").system_id
+
+    report = content(server.call("maas_deploy_machine", system_id=system_id))
+
+    assert report["state"] == "working"
+    assert "not started a second time" in report["message"]
+    done = content(server.call("maas_wait_operation", operation_id=report["operation_id"], wait_seconds=30))
+    assert done["state"] == "succeeded"
+    assert posts(region) == ["deploy"]
+
+
+def test_what_is_under_way_is_listed_from_maas(server: Driver, region: Region) -> None:
+    start(server, region)
+    region.deploy("node02", "admin")
+    region.deploy("node03", "bob")
+
+    listed = content(server.call("maas_list_operations"))["operations"]
+
+    assert [each["operation_id"].split(".")[1] for each in listed] == [
+        region.machine("node01").system_id,
+        region.machine("node02").system_id,
+    ]
+    assert {each["state"] for each in listed} == {"working"}
+
+
+def test_cancelling_an_operation_ends_the_call_that_follows_it_and_maas_goes_on(server: Driver, region: Region) -> None:
+    system_id = region.machine("node01").system_id
+    call = server.start_call("maas_deploy_machine", 1, system_id=system_id)
+    server.wait_for_progress("Performing PXE boot")
+    (listed,) = content(server.call("maas_list_operations"))["operations"]
+
+    report = content(server.call("maas_cancel_operation", operation_id=listed["operation_id"]))
+
+    assert report["state"] == "working"
+    ended = next(message for _, message in server.heard if message.get("id") == call)
+    assert "Stopped following" in ended["result"]["content"][0]["text"]
+    assert region.machine("node01").status_name == "Deploying"
+
+
+def test_an_operation_is_aborted_by_its_id(server: Driver, region: Region) -> None:
+    operation_id = start(server, region)
+
+    report = content(server.call("maas_cancel_operation", operation_id=operation_id, abort=True))
+
+    assert report["state"] == "reverted"
+    assert "User aborting deployment" in report["error"]["message"]
+    assert region.machine("node01").status_name == "Allocated"
+    assert posts(region) == ["deploy", "abort"]
+
+
+def test_a_cancelled_call_aborts_if_it_was_told_to(server: Driver, region: Region) -> None:
+    system_id = region.machine("node01").system_id
+    call = server.start_call("maas_deploy_machine", 1, system_id=system_id, on_cancel="abort")
+    server.wait_for_progress("Deploying")
+
+    moment = server.cancel(call)
+
+    eventually(lambda: region.machine("node01").status_name == "Allocated", "the abort")
+    assert server.heard_after(moment + 0.05) == []
+    assert not server.call("maas_list_machines").get("isError")
+
+
+@pytest.mark.parametrize("how", ["EOF", "SIGTERM", "SIGINT"])
+def test_a_lost_connection_never_aborts(server: Driver, region: Region, how: str) -> None:
+    system_id = region.machine("node01").system_id
+    server.start_call("maas_deploy_machine", 1, system_id=system_id, on_cancel="abort")
+    server.wait_for_progress("Deploying")
+
+    code, seconds = server.stop(how)
+
+    assert code == 0
+    assert seconds < 2
+    assert posts(region) == ["deploy"]
+    assert region.machine("node01").status_name == "Deploying"
+
+
+def test_nothing_is_started_that_nobody_could_ask_for_again(region: Region, url: str, tmp_path: Path) -> None:
+    in_the_way = tmp_path / "state"
+    in_the_way.write_text("a file, and no directory")
+    with serving_stdio(url, region.api_key, MAAS_MCP_STATE_DIR=str(in_the_way)) as server:
+        result = server.call("maas_deploy_machine", system_id=region.machine("node01").system_id)
+
+    assert result["isError"] is True
+    assert "The secret for operation ids cannot be kept in" in result["content"][0]["text"]
+    assert posts(region) == []

@@ -1,0 +1,125 @@
+"""Testing machines, and overruling their tests."""
+
+from typing import Any
+
+import pytest
+
+from maas_commission.testing import OverrideFailedTesting, RunTests
+from maas_mcp.api import (
+    MaasBadRequestError,
+    OperationFailedError,
+    OperationRefusedError,
+    OperationRevertedError,
+)
+from maas_mcp.simulator import Status
+from tests.house import House
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_tests_are_run_and_their_outcomes_answered(house: House) -> None:
+    result = await house.run("node05", RunTests, testing_scripts=["smartctl-validate", "ntp"], enable_ssh=True)
+
+    assert house.posted == [("test", {"testing_scripts": ["smartctl-validate,ntp"], "enable_ssh": ["true"]})]
+    assert result.status_name == "Ready"
+    assert [(each.name, each.status_name) for each in result.tests] == [
+        ("smartctl-validate", "Passed"),
+        ("smartctl-validate", "Passed"),
+        ("ntp", "Passed"),
+    ]
+    assert RunTests().summary(result) == "node05 is Ready: 3 tests have passed."
+    assert any("of 3" in message for message in house.messages)
+
+
+async def test_parameters_of_tests_are_sent_by_their_names(house: House) -> None:
+    await house.run("node01", RunTests, testing_scripts=["ntp"], parameters={"ntp_url": "ntp.example.com"})
+
+    assert house.posted == [("test", {"testing_scripts": ["ntp"], "ntp_url": ["ntp.example.com"]})]
+
+
+async def test_what_is_not_asked_for_is_not_sent(house: House) -> None:
+    await house.run("node01", RunTests, enable_ssh=False)
+
+    assert house.posted == [("test", {})], "to MAAS any value is true"
+
+
+@pytest.mark.parametrize(
+    ("status", "ends"),
+    [
+        (Status.READY, "Ready"),
+        (Status.NEW, "Ready"),
+        (Status.FAILED_COMMISSIONING, "New"),
+        (Status.BROKEN, "Ready"),
+        (Status.ALLOCATED, "Allocated"),
+        (Status.DEPLOYED, "Deployed"),
+        (Status.FAILED_DEPLOYMENT, "Ready"),
+        (Status.RESCUE_MODE, "Rescue mode"),
+        (Status.FAILED_TESTING, "Ready"),
+    ],
+)
+async def test_where_it_ends_depends_on_where_it_began(house: House, status: Status, ends: str) -> None:
+    machine = house.region.machine("node01")
+    machine.status, machine.owner = status, "admin"
+
+    assert (await house.run("node01", RunTests, testing_scripts=["ntp"])).status_name == ends
+
+
+async def test_an_aborted_test_is_no_success_though_the_machine_is_ready(house: House) -> None:
+    house.after(60, lambda: house.region.abort("node01", "bob"))
+
+    with pytest.raises(OperationRevertedError, match=r"is Ready now: .*User aborting node testing - \(bob\)"):
+        await house.run("node01", RunTests, testing_scripts=["memtester"])
+
+
+async def test_a_test_that_fails_is_named_with_its_last_words(house: House) -> None:
+    house.region.plan("node01", fail="ntp", reason="no answer")
+
+    with pytest.raises(OperationFailedError, match="is Failed testing") as failure:
+        await house.run("node01", RunTests, testing_scripts=["ntp"])
+
+    assert "ntp (Failed)" in (failure.value.maas_says or "")
+    assert "no answer" in (failure.value.maas_says or "")
+
+
+@pytest.mark.parametrize(
+    ("name", "scripts", "words"),
+    [
+        ("node01", ["none"], "No testing scripts found!"),
+        ("node07", ["fio"], "Destructive tests may only be run on undeployed machines."),
+        ("node01", ["nosuch"], "nosuch is not one of the available choices"),
+    ],
+)
+async def test_maas_says_why_it_does_not_test(house: House, name: str, scripts: list[str], words: str) -> None:
+    with pytest.raises(MaasBadRequestError, match=words):
+        await house.run(name, RunTests, testing_scripts=scripts)
+
+
+async def test_what_is_under_way_is_not_tested(house: House) -> None:
+    house.region.deploy("node01", "bob")
+
+    with pytest.raises(OperationRefusedError, match="is Deploying"):
+        await house.run("node01", RunTests)
+
+    assert house.posts == 0
+
+
+def test_the_description_says_what_becomes_of_a_deployed_machine() -> None:
+    assert "A Deployed machine is rebooted out of its operating system" in RunTests.description()
+    assert RunTests.destructive
+
+
+@pytest.mark.parametrize(("name", "ends"), [("node01", "Ready"), ("node07", "Deployed")])
+async def test_a_failed_test_is_overruled(house: House, name: str, ends: str) -> None:
+    house.region.machine(name).status = Status.FAILED_TESTING
+
+    result: Any = await house.call(OverrideFailedTesting, name, comment="the disk is known")
+
+    assert house.posted == [("override_failed_testing", {"comment": ["the disk is known"]})]
+    assert result.status_name == ends
+
+
+async def test_what_has_not_failed_is_not_overruled(house: House) -> None:
+    with pytest.raises(OperationRefusedError, match="it has to be one of: Failed testing"):
+        await house.call(OverrideFailedTesting, "node01")
+
+    assert house.posts == 0

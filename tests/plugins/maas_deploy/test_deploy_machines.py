@@ -1,0 +1,153 @@
+"""Many deploys told as one."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio
+import pytest
+from pydantic import ValidationError
+
+from maas_deploy.deploy import Deploy
+from maas_deploy.deploy_machines import DeployedMachines, DeployMachines, DeployMany
+from maas_mcp.errors import MaasConflictError, OperationCancelledError, OperationFailedError
+from maas_mcp.operations.batch import BatchEngine, new_name
+from maas_mcp.operations.handles import Handle
+from maas_mcp.operations.outcome import Outcome
+from maas_mcp.operations.progress import Progress, ProgressReporter
+from tests.house import House, opened
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    async with opened(Deploy) as house:
+        yield house
+
+
+def ids(house: House, *names: str) -> list[str]:
+    return [house.region.machine(name).system_id for name in names]
+
+
+async def run(house: House, handle: Handle | None = None, wait: float | None = None, **arguments: Any) -> Outcome[Any]:
+    async def send(progress: Progress) -> None:
+        house.told.append(progress)
+
+    batches = BatchEngine(house.engine, house.maas, now=anyio.current_time)
+    progress = ProgressReporter(send)
+    async with progress.reporting():
+        if handle is not None:
+            return await batches.resume(DeployMany(), handle, progress, house.token, wait=wait)
+        args = DeployMachines.model_validate(arguments)
+        name = new_name(DeployMany(), args)
+        return await batches.run(DeployMany(), args, progress, house.token, name=name, wait=wait)
+
+
+def ended(outcome: Outcome[Any]) -> DeployedMachines:
+    assert isinstance(outcome.result, DeployedMachines)
+    return outcome.result
+
+
+async def test_named_machines_are_deployed_with_one_progress_over_all(house: House) -> None:
+    outcome = await run(house, system_ids=ids(house, "node01", "node02", "node03"), distro_series="jammy")
+
+    assert ended(outcome).succeeded == 3
+    assert not outcome.partial
+    assert {each.machine.distro_series for each in ended(outcome).machines if each.machine} == {"jammy"}
+    values = [each.value for each in house.told]
+    assert values == sorted(set(values))
+    assert values[-1] == 1.0
+    assert any(each.message.startswith("2 of 3 done; ") for each in house.told)
+    assert house.posts == 3
+
+
+async def test_as_many_machines_as_fit_are_allocated_and_deployed(house: House) -> None:
+    outcome = await run(house, count=2, mem=32000)
+
+    assert ended(outcome).succeeded == 2
+    assert house.requests("allocate", "POST") == 2
+    names = {each.form["agent_name"][0] for each in house.region.requests if each.method == "POST"}
+    assert len(names) == 1, "the batch's name stands in MAAS, at each of its machines"
+
+
+async def test_if_there_are_not_enough_none_stays_allocated(house: House) -> None:
+    with pytest.raises(MaasConflictError):
+        await run(house, count=12)
+
+    assert house.requests("deploy", "POST") == 0
+    ready = [f"node0{number}" for number in range(1, 6)]
+    assert {house.region.machine(name).status_name for name in ready} == {"Ready"}
+
+
+async def test_a_failure_of_one_is_told_as_such_and_stops_no_other(house: House) -> None:
+    house.region.plan("node02", fail="Installing OS", reason="the disk is on fire")
+    outcome = await run(house, system_ids=ids(house, "node01", "node02", "node07"))
+
+    assert outcome.partial
+    assert (ended(outcome).succeeded, ended(outcome).failed) == (1, 2)
+    messages = [each.message for each in ended(outcome).machines]
+    assert "the disk is on fire" in messages[1]
+    assert "is Deployed" in messages[2]
+    assert DeployMany().summary(ended(outcome)).startswith("1 of 3 machines are deployed.\n")
+
+
+async def test_if_all_fail_it_is_an_error_with_every_reason(house: House) -> None:
+    for name in ("node01", "node02"):
+        house.region.plan(name, fail="Installing OS", reason=f"{name} is on fire")
+
+    with pytest.raises(OperationFailedError) as failure:
+        await run(house, system_ids=ids(house, "node01", "node02"))
+
+    assert "node01 is on fire" in (failure.value.maas_says or "")
+    assert "node02 is on fire" in (failure.value.maas_says or "")
+
+
+async def test_another_process_finds_the_members_in_maas(house: House) -> None:
+    started = await run(house, system_ids=ids(house, "node01", "node02"), wait=0.0)
+    assert started.result is None
+    await anyio.sleep(100)
+
+    asked = await run(house, started.handle, wait=0.0)
+    assert asked.result is None
+    assert asked.fraction is not None
+    assert 0.0 < asked.fraction < 1.0
+    last = await run(house, started.handle)
+
+    assert ended(last).succeeded == 2
+    assert house.posts == 2
+
+
+async def test_a_member_that_was_released_meanwhile_is_told(house: House) -> None:
+    started = await run(house, system_ids=ids(house, "node01", "node02"), wait=0.0)
+    await anyio.sleep(3600)
+    house.region.release("node02", "admin")
+    await anyio.sleep(3600)
+
+    last = await run(house, started.handle)
+
+    assert last.partial
+    assert "no longer belongs to this batch" in ended(last).machines[1].message
+
+
+async def test_cancelling_stops_following_all_and_leaves_maas_at_work(house: House) -> None:
+    house.after(100, house.token.cancel)
+
+    with pytest.raises(OperationCancelledError):
+        await run(house, system_ids=ids(house, "node01", "node02"))
+
+    assert {house.region.machine(name).status_name for name in ("node01", "node02")} == {"Deploying"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"count": 1, "system_ids": ["4y3h7n"]},
+        {"system_ids": ["4y3h7n", "4y3h7n"]},
+        {"system_ids": ["4y3h7n"], "mem": 1},
+        {"count": 0},
+    ],
+)
+def test_there_is_one_way_to_choose(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        DeployMachines.model_validate(arguments)

@@ -1,0 +1,198 @@
+"""Aborting, locking and allocating."""
+
+from typing import Any
+
+import anyio
+import pytest
+
+from maas_deploy.abort import Abort
+from maas_deploy.allocate import Allocate
+from maas_deploy.lock import Lock, Unlock
+from maas_deploy.release import Release
+from maas_mcp.api import (
+    MaasBadRequestError,
+    MaasConflictError,
+    MaasError,
+    MaasUnavailableError,
+    OperationRefusedError,
+)
+from maas_mcp.simulator import Fault
+from tests.house import House
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_an_aborted_deployment_leaves_the_machine_allocated(house: House) -> None:
+    house.region.deploy("node01", "bob")
+    await anyio.sleep(200)
+
+    result = await house.call(Abort, "node01", comment="wrong image")
+
+    assert house.posted == [("abort", {"comment": ["wrong image"]})]
+    assert (result.aborted, result.was_for, result.status_name) == ("Deploying", "bob", "Allocated")
+    assert Abort().summary(result) == (
+        "Deploying of bob on node01 was aborted; it is Allocated now for bob, power off."
+    )
+
+
+async def test_an_aborted_commissioning_leaves_the_machine_new(house: House) -> None:
+    await house.maas.post_op("machines/7xneda/", "commission")
+
+    result = await house.call(Abort, "node01")
+
+    assert (result.aborted, result.status_name, result.owner) == ("Commissioning", "New", None)
+
+
+async def test_an_aborted_erase_leaves_the_disks_half_erased(house: House) -> None:
+    house.region.release("node07", "admin", erase="true")
+
+    assert (await house.call(Abort, "node07")).status_name == "Failed disk erasing"
+
+
+@pytest.mark.parametrize("name", ["node01", "node07", "node10"])
+async def test_what_does_nothing_cannot_be_aborted(house: House, name: str) -> None:
+    with pytest.raises(
+        OperationRefusedError, match="it has to be one of: Commissioning, Deploying, Disk erasing, Testing"
+    ):
+        await house.call(Abort, name)
+
+    assert house.posts == 0
+
+
+async def test_a_release_cannot_be_aborted(house: House) -> None:
+    house.region.release("node07", "admin")
+
+    with pytest.raises(OperationRefusedError, match="is Releasing"):
+        await house.call(Abort, "node07")
+
+
+async def test_a_locked_deployment_has_to_be_unlocked_before_it_is_aborted(house: House) -> None:
+    house.region.deploy("node01", "admin")
+    await house.call(Lock, "node01")
+
+    with pytest.raises(OperationRefusedError, match="is locked") as refusal:
+        await house.call(Abort, "node01")
+    await house.call(Unlock, "node01")
+
+    assert "maas_unlock_machine" in (refusal.value.hint or "")
+    assert (await house.call(Abort, "node01")).status_name == "Allocated"
+
+
+async def test_a_power_off_that_fails_leaves_what_was_to_be_aborted(house: House) -> None:
+    house.region.deploy("node01", "admin")
+    house.region.faults.append(Fault(op="abort", status=500, body="Failed to complete power action: IPMI: timeout"))
+
+    with pytest.raises(MaasError, match="Failed to complete power action: IPMI: timeout"):
+        await house.call(Abort, "node01")
+
+
+async def test_locking_and_unlocking_twice_changes_nothing_more(house: House) -> None:
+    assert (await house.call(Lock, "node07", comment="production")).locked
+    assert (await house.call(Lock, "node07")).locked
+    assert not (await house.call(Unlock, "node07")).locked
+    assert not (await house.call(Unlock, "node07")).locked
+
+    assert house.posted == [("lock", {"comment": ["production"]}), ("unlock", {})]
+
+
+async def test_only_what_is_deployed_is_locked(house: House) -> None:
+    with pytest.raises(OperationRefusedError, match="it has to be one of: Deployed, Deploying"):
+        await house.call(Lock, "node01")
+
+    assert house.posts == 0
+
+
+async def test_a_locked_machine_is_not_released(house: House) -> None:
+    with pytest.raises(OperationRefusedError, match=r"node08 .* is locked"):
+        await house.run("node08", Release)
+
+    assert house.posts == 0
+
+
+async def test_a_machine_is_allocated_by_what_it_has_to_be(house: House) -> None:
+    result = await house.call(
+        Allocate, cpu_count=4, mem=20000, tags=["ssd"], not_tags=["gpu"], not_in_zone=["az1"], pool="compute"
+    )
+
+    (posted,) = house.posted
+    assert posted == (
+        "allocate",
+        {
+            "cpu_count": ["4"],
+            "mem": ["20000"],
+            "tags": ["ssd"],
+            "not_tags": ["gpu"],
+            "not_in_zone": ["az1"],
+            "pool": ["compute"],
+        },
+    )
+    assert (result.hostname, result.status_name, result.owner) == ("node03", "Allocated", "admin")
+    assert Allocate().summary(result) == "node03 (ndn36c) is Allocated for admin: amd64/generic, 4 CPUs, 24 GiB."
+
+
+async def test_a_list_repeats_its_key(house: House) -> None:
+    await house.call(Allocate, tags=["ssd", "gpu"], agent_name="batch-7", comment="for a test")
+
+    assert house.posted[0][1]["tags"] == ["ssd", "gpu"]
+    assert [machine.hostname for machine in await house.maas.machines(agent_name="batch-7")] == ["node02"]
+
+
+async def test_a_dry_run_only_tells(house: House) -> None:
+    result = await house.call(Allocate, tags=["gpu"], dry_run=True)
+
+    assert (result.hostname, result.status_name, result.owner) == ("node02", "Ready", None)
+    assert house.region.machine("node02").owner is None
+
+
+CONSTRAINTS: dict[str, Any] = {
+    "name": "node01",
+    "arch": "amd64",
+    "zone": "az1",
+    "not_in_pool": ["storage"],
+    "subnets": ["cidr:10.10.0.0/24"],
+    "fabrics": ["fabric-0"],
+    "storage": "root:50(ssd)",
+    "interfaces": "lan:space=dmz",
+    "link_speed": 10000,
+    "pod": "host1",
+}
+
+
+@pytest.mark.parametrize("name", CONSTRAINTS)
+async def test_every_constraint_is_sent_as_maas_takes_it(house: House, name: str) -> None:
+    house.region.faults.append(Fault(op="allocate", status=409, body="No machine available."))
+    value = CONSTRAINTS[name]
+
+    with pytest.raises(MaasConflictError):
+        await house.call(Allocate, **{name: value})
+
+    assert house.posted == [("allocate", {name: value if isinstance(value, list) else [str(value)]})]
+
+
+@pytest.mark.parametrize(
+    ("constraint", "error", "words"),
+    [
+        ({"cpu_count": 4096}, MaasConflictError, "No available machine matches constraints: .*cpu_count"),
+        ({"system_id": "ywtymp"}, MaasConflictError, "No machine with system ID ywtymp available."),
+        ({"pool": "nopool"}, MaasBadRequestError, r"No such pool\(s\): nopool"),
+    ],
+)
+async def test_maas_says_why_no_machine_fits(
+    house: House, constraint: dict[str, Any], error: type[MaasError], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        await house.call(Allocate, **constraint)
+
+
+async def test_a_lost_answer_is_not_taken_for_a_failure(house: House) -> None:
+    house.region.faults.append(Fault(op="allocate", status=504, body="<html>", acts=True))
+
+    with pytest.raises(MaasUnavailableError) as failure:
+        await house.call(Allocate, tags=["gpu"])
+
+    assert "may be allocated to you all the same" in (failure.value.hint or "")
+    assert house.posts == 1
+
+
+def test_it_is_told_that_a_virtual_machine_may_be_made() -> None:
+    assert "compose a new virtual machine" in Allocate.description()

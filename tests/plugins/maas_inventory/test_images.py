@@ -1,0 +1,181 @@
+"""Images are listed, and imported with MAAS's own progress."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import pytest
+
+from maas_inventory.images import (
+    BootResource,
+    ImageFile,
+    Images,
+    ImageVersion,
+    ImportImages,
+    ListImages,
+    Look,
+    NoArguments,
+    WhichImages,
+)
+from maas_mcp.api import CancellationToken, MaasClient, MaasPermissionError, ProgressReporter, ToolContext, Verdict
+from maas_mcp.errors import OperationFailedError
+from maas_mcp.operations.handles import Handle
+from maas_mcp.operations.outcome import Outcome
+from maas_mcp.operations.progress import Progress, nobody
+from maas_mcp.operations.region_engine import RegionEngine
+from maas_mcp.simulator import Region, demo_region
+from tests.house import client_of
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class Site:
+    """A region with four images, two of which have news at the mirror."""
+
+    region: Region
+    maas: MaasClient
+    token: CancellationToken = field(default_factory=CancellationToken)
+    told: list[Progress] = field(default_factory=list)
+
+    async def run(self, handle: Handle | None = None, **options: Any) -> Outcome[Images]:
+        async def send(progress: Progress) -> None:
+            self.told.append(progress)
+
+        engine = RegionEngine(self.maas, now=anyio.current_time)
+        progress = ProgressReporter(send)
+        async with progress.reporting():
+            if handle is not None:
+                return await engine.resume(ImportImages(), handle, progress, self.token, **options)
+            return await engine.run(ImportImages(), NoArguments(), progress, self.token, **options)
+
+    async def list(self, **arguments: Any) -> Images:
+        ctx = ToolContext(self.maas, ProgressReporter(nobody), self.token)
+        return await ListImages().run(ctx, WhichImages.model_validate(arguments))
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    region = demo_region(speed=1.0, clock=anyio.current_time)
+    maas = client_of(region)
+    yield Site(region, maas)
+    await maas.aclose()
+
+
+async def test_images_are_listed_with_their_newest_version(site: Site) -> None:
+    listed = await site.list()
+
+    assert [(each.name, each.version, each.complete) for each in listed.images] == [
+        ("centos/centos70", "20260401", True),
+        ("custom/custom-noble", "20260401", True),
+        ("ubuntu/jammy", "20260401", True),
+        ("ubuntu/noble", "20260401", True),
+    ]
+    assert ListImages().summary(listed).startswith("4 images\ncentos/centos70 amd64/generic: 20260401\n")
+
+
+async def test_the_uploaded_ones_can_be_had_alone(site: Site) -> None:
+    assert [each.name for each in (await site.list(type="uploaded")).images] == ["custom/custom-noble"]
+
+
+async def test_an_import_is_followed_by_the_bytes_that_are_there(site: Site) -> None:
+    outcome = await site.run()
+
+    assert outcome.result is not None
+    new = {each.name for each in outcome.result.images if each.version != "20260401"}
+    assert new == {"ubuntu/jammy", "ubuntu/noble"}
+    assert all(each.complete for each in outcome.result.images)
+    assert outcome.message == "The import is over: 2 new versions"
+    values = [each.value for each in site.told]
+    assert values == sorted(set(values))
+    assert values[0] == 0.0
+    assert values[-1] == 1.0
+    assert len({round(value, 1) for value in values}) >= 4, "it is told along the way"
+    assert "Importing images: 1 of 2 complete; now ubuntu/noble amd64/generic" in {each.message for each in site.told}
+
+
+async def test_while_it_is_listed_a_new_version_shows_as_incomplete(site: Site) -> None:
+    await site.run(wait=30)
+
+    noble = next(each for each in (await site.list()).images if each.name == "ubuntu/noble")
+    assert (noble.version or "") > "20260401"
+    assert not noble.complete
+
+
+async def test_an_import_that_brings_nothing_new_succeeds_because_it_was_seen(site: Site) -> None:
+    await site.run()
+
+    assert (await site.run()).message == "The import is over: nothing was new"
+
+
+async def test_an_import_costs_few_requests(site: Site) -> None:
+    await site.run()
+
+    seconds = anyio.current_time()
+    looks = seconds / 10
+    assert len(site.region.requests) <= looks * 5 + 15
+    assert len([each for each in site.region.requests if each.method == "POST"]) == 1
+
+
+async def test_a_stopped_import_names_what_is_not_complete(site: Site) -> None:
+    started = await site.run(wait=60)
+    site.region.images.stop()
+
+    await anyio.sleep(10)
+    with pytest.raises(OperationFailedError, match="not complete: ubuntu/jammy amd64/generic, ubuntu/noble"):
+        await site.run(started.handle)
+
+
+async def test_what_another_process_did_not_see_it_does_not_claim(site: Site) -> None:
+    started = await site.run(wait=0)
+    await anyio.sleep(3600)
+
+    ended = await site.run(started.handle)
+
+    assert ended.message == "No import runs any longer, and all images are complete; how it went was not seen"
+    assert ended.result is not None
+
+
+async def test_it_takes_an_administrator(site: Site) -> None:
+    site.maas = client_of(site.region, "bob")
+
+    with pytest.raises(MaasPermissionError, match="does not let this user import") as refused:
+        await site.run()
+
+    assert "administrator" in (refused.value.hint or "")
+
+
+def look(*, running: bool, **versions: float) -> Look:
+    """An image with these versions, each with the percentage that is there."""
+    sets = {
+        name.removeprefix("v"): ImageVersion(
+            complete=percent == 100, files={"squashfs": ImageFile(size=1000, complete=percent == 100, progress=percent)}
+        )
+        for name, percent in versions.items()
+    }
+    return Look(running, {1: BootResource(id=1, name="ubuntu/noble", architecture="amd64/ga-24.04", sets=sets)})
+
+
+BEFORE = look(running=False, v1=100)
+
+
+@pytest.mark.parametrize(
+    ("before", "earlier", "seen", "verdict", "fraction"),
+    [
+        (BEFORE, None, BEFORE, Verdict.PENDING, 0.0),
+        (BEFORE, None, look(running=True, v1=100), Verdict.PENDING, 0.0),
+        (BEFORE, None, look(running=True, v1=100, v2=25), Verdict.PENDING, 0.25),
+        (BEFORE, None, look(running=False, v1=100, v2=25), Verdict.PENDING, 0.25),
+        (BEFORE, look(running=True, v1=100), look(running=False, v1=100, v2=25), Verdict.FAILED, None),
+        (BEFORE, look(running=True, v1=100), BEFORE, Verdict.SUCCEEDED, 1.0),
+        (BEFORE, None, look(running=False, v2=100), Verdict.SUCCEEDED, 1.0),
+        (None, None, look(running=True, v1=100, v2=50), Verdict.PENDING, 0.75),
+        (None, None, BEFORE, Verdict.SUCCEEDED, 1.0),
+        (None, None, look(running=False, v1=100, v2=50), Verdict.FAILED, None),
+    ],
+)
+def test_success_takes_evidence(
+    before: Look | None, earlier: Look | None, seen: Look, verdict: Verdict, fraction: float | None
+) -> None:
+    assert ImportImages().assess(before, earlier, seen)[:2] == (verdict, fraction)
