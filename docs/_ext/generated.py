@@ -56,11 +56,37 @@ def command_contexts() -> Iterator[click.Context]:
 
 
 def tools() -> str:
-    """Every tool of the host and of the project's own plugins."""
+    """Every tool of the host and of the project's own plugins that is not long-running."""
+    short = [(tool, owner) for tool, owner in _served() if not isinstance(tool, LongRunning)]
+    return "\n\n".join(part for tool, owner in short for part in (f"## {mcp_tool(tool).title}", *_tool(tool, owner)))
+
+
+def operations() -> str:
+    """A table of the long-running tools, each with its page."""
+    return _table(
+        ("Tool", "What it does"),
+        (
+            (f"{{doc}}`{tool.name} <operations/{tool.name}>`", tool.description().splitlines()[0])
+            for tool, _ in _served()
+            if isinstance(tool, LongRunning)
+        ),
+    )
+
+
+def operation_pages() -> Mapping[str, Callable[[], str]]:
+    """The page of each long-running tool, by the tool's name."""
+
+    def page(tool: AnyTool, owner: str) -> Callable[[], str]:
+        return lambda: "\n\n".join(_tool(tool, owner))
+
+    return {tool.name: page(tool, owner) for tool, owner in _served() if isinstance(tool, LongRunning)}
+
+
+def _served() -> list[tuple[AnyTool, str]]:
+    """Every tool of the host and of the project's own plugins, with its distribution; the host's have none."""
     registry = load_registry(allow=OWN_PLUGINS, strict=True)
     owners = {tool: record.distribution for record in registry.records for tool in record.tools}
-    served = served_tools(registry)
-    return "\n\n".join(part for name, tool in served.items() for part in _tool(tool, owners.get(name, "")))
+    return [(tool, owners.get(name, "")) for name, tool in served_tools(registry).items()]
 
 
 def error_table() -> str:
@@ -90,10 +116,13 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
         "commands": commands,
         "error-table": error_table,
         "error-tree": error_tree,
+        "operations": operations,
         "settings": settings,
         "tools": tools,
+        **operation_pages(),
     }
 )
+"""What a page may ask for. Beside these, each long-running tool by its name."""
 
 
 @cache
@@ -142,7 +171,6 @@ def _command(context: click.Context) -> Iterator[str]:
 
 def _tool(tool: AnyTool, distribution: str) -> Iterator[str]:
     shown = mcp_tool(tool)
-    yield f"## {shown.title}"
     yield f"::::{{mcptool}} {tool.name}"
     yield tool.description()
     yield f"{_hints(tool)} From {f'the plugin `{distribution}`' if distribution else 'the host'}."

@@ -15,6 +15,7 @@ from maas_mcp.operations import progress
 from maas_mcp.operations.cadence import QUICKNESS, Cadence
 from maas_mcp.operations.engine import START_GRACE
 from maas_mcp.operations.feed import FEW
+from maas_mcp.operations.operation import LongRunning
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.server.app import served_tools
 from maas_mcp.settings import CONFIG_VARIABLE, Settings, variable_name
@@ -89,10 +90,11 @@ def test_every_command_and_option_is_documented(objects: dict[str, set[str]]) ->
 def test_every_tool_is_documented(objects: dict[str, set[str]], built: Path) -> None:
     tools = served_tools(load_registry(allow=OWN_PLUGINS, strict=True))
     assert objects["std:mcptool"] == set(tools)
-    page = (built / "reference/tools.html").read_text()
     readme = (ROOT / "README.md").read_text()
     for name, tool in tools.items():
         assert f"`{name}`" in readme
+        place = f"operations/{name}" if isinstance(tool, LongRunning) else "tools"
+        page = (built / f"reference/{place}.html").read_text()
         shown = page.partition(f'id="mcptool-{name}"')[2].partition("<section")[0]
         for field in [*tool.arguments.model_fields, *tool.returns.model_fields]:
             assert f">{field}<" in shown, f"{name}: {field}"
