@@ -81,30 +81,37 @@ class MaasError(MaasMcpError):
     """The region did not do what it was asked."""
 
     code = "maas_error"
+    may_pass: ClassVar[bool] = True
+    """Whether waiting may mend it, for who is following something: a 500, a proxy's page, no answer at all. A key that
+    is not accepted, or a certificate that is not trusted, stays so."""
 
 
 class MaasAuthError(MaasError):
     """401: the API key is not accepted."""
 
     code = "unauthorized"
+    may_pass = False
 
 
 class MaasPermissionError(MaasError):
     """403: the user may not do this, or the machine is locked."""
 
     code = "permission_denied"
+    may_pass = False
 
 
 class MaasNotFoundError(MaasError):
     """404: no such machine, path or result."""
 
     code = "not_found"
+    may_pass = False
 
 
 class MaasConflictError(MaasError):
     """409 in plain text: the state of the machine forbids it. MAAS will not change its mind by itself."""
 
     code = "state_conflict"
+    may_pass = False
 
 
 class MaasBadRequestError(MaasError):
@@ -118,6 +125,7 @@ class MaasBadRequestError(MaasError):
     """
 
     code = "bad_request"
+    may_pass = False
 
     def __init__(
         self,
@@ -165,6 +173,7 @@ class MaasTlsError(MaasUnavailableError):
 
     code = "tls"
     retryable = False
+    may_pass = False
 
 
 class MaasProtocolError(MaasError):

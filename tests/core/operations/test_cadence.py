@@ -54,6 +54,8 @@ def test_a_slow_maas_gets_ten_times_as_long_to_rest_as_it_took_but_no_longer_tha
     pace.answered(0.7)
     assert pace.due(0.0, 0.7) == 7.0
     pace.answered(20.0)
+    assert pace.due(0.0, 20.0) == 20.0, "one slow answer is chance"
+    pace.answered(20.0)
     assert pace.due(0.0, 20.0) == 30.0
     pace.answered(0.01)
     assert pace.due(0.0, 0.01) == 2.0

@@ -133,6 +133,23 @@ async def test_a_client_that_does_not_read_holds_nothing_up() -> None:
     assert anyio.current_time() - started <= 4.5
 
 
+async def test_a_message_on_its_way_is_not_torn_by_the_end() -> None:
+    arrived = []
+
+    async def slow(progress: Progress) -> None:
+        await anyio.sleep(1)
+        arrived.append(progress.message)
+
+    progress = ProgressReporter(slow)
+    async with progress.reporting():
+        progress.report(0.1, "Deploying")
+        await anyio.sleep(2)
+        progress.report(1.0, "Deployed")
+        await anyio.sleep(0.1)
+
+    assert arrived == ["Deploying", "Deployed"]
+
+
 async def test_a_client_that_breaks_harms_nothing() -> None:
     async def broken(_progress: Progress) -> None:
         raise ConnectionResetError

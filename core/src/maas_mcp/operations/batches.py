@@ -33,6 +33,7 @@ class _Wish:
 
     urgent: bool
     polled: bool
+    alone: bool
     due: float
 
 
@@ -67,6 +68,8 @@ def plan(
         most: Machines in one request.
     """
     wishes = _wishes(subscriptions)
+    alone = [(wish.due, each) for each, wish in wishes.items() if wish.alone and (wish.urgent or wish.due <= now)]
+    wishes = {each: wish for each, wish in wishes.items() if not wish.alone}
     urgent = list(chunks((each for each, wish in wishes.items() if wish.urgent), most))
     if not calm:
         return Batches(tuple(urgent), ())
@@ -79,15 +82,17 @@ def plan(
         polled[-1], waiting = _filled(polled[-1], most, waiting)
     if waiting and waiting[0][0] <= now:
         polled += list(chunks((each for _, each in waiting), most))[:1]
+    polled += [(each,) for _, each in sorted(alone)[:1]]
     return Batches(tuple(urgent), tuple(polled))
 
 
 def _wishes(subscriptions: Iterable[Subscription]) -> dict[SystemId, _Wish]:
     wishes: dict[SystemId, _Wish] = {}
     for each in subscriptions:
-        wish = wishes.setdefault(each.system_id, _Wish(urgent=False, polled=False, due=each.due))
+        wish = wishes.setdefault(each.system_id, _Wish(urgent=False, polled=False, alone=False, due=each.due))
         wish.urgent = wish.urgent or each.urgent
         wish.polled = wish.polled or not each.needs.events
+        wish.alone = wish.alone or each.alone
         wish.due = min(wish.due, each.due)
     return wishes
 

@@ -55,6 +55,7 @@ class Pace:
         self._phase = jitter * cadence.interval
         self._news_at = -math.inf
         self._latency = 0.0
+        self._latest = math.inf
         self._asked_to_wait_until = -math.inf
 
     def news(self, now: float) -> None:
@@ -62,8 +63,8 @@ class Pace:
         self._news_at = now
 
     def answered(self, seconds: float) -> None:
-        """MAAS took so long to answer for the events."""
-        self._latency = seconds
+        """MAAS took so long to answer for the events. One slow answer is chance, or a read that was tried again."""
+        self._latency, self._latest = min(self._latest, seconds), seconds
 
     def refused(self, now: float, retry_after: float | None) -> None:
         """MAAS asked to be left alone for so long (``Retry-After`` of a 429 or 503)."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, Final, Generic
+from typing import Any, Final, Generic, TypeVar
 
 import anyio
 
@@ -45,8 +45,12 @@ from maas_mcp.operations.watcher import EVENTS_LIMIT, Subscription, Watcher
 
 logger = logging.getLogger(__name__)
 
+ReadT = TypeVar("ReadT")
+
 START_GRACE: Final = 60.0
 """Seconds that a started operation may take to show in MAAS. A proxy may have answered 504 while MAAS went on."""
+RESULT_PAUSE: Final = 5.0
+"""Seconds between two tries to read a result."""
 ABORT_LIMIT: Final = 10.0
 """Seconds for the order to abort after a cancellation. MAAS powers the machine off before it answers."""
 REFUSALS: Final = (MaasAuthError, MaasPermissionError, MaasNotFoundError, MaasConflictError, MaasBadRequestError)
@@ -150,6 +154,9 @@ class Engine:
             baseline = Baseline(machine, cursor, operation.lifecycle.runs(machine))
             handle = Handle(operation.name, machine.system_id, int(self._now()), cursor, baseline.runs)
             run = self._run(operation, args, OperationContext(self._maas, progress, cancellation, machine), handle)
+            # Before the order: MAAS speaks to the BMC before it answers, and a client hears nothing for so long.
+            opening = run.assess(Evidence(baseline), NOTHING).fraction
+            progress.report(opening, f"Starting on {machine.hostname}")
             try:
                 async with starting or nullcontext():
                     doubt = await start_once(cancellation, lambda: operation.start(run.ctx, args))
@@ -274,8 +281,8 @@ class Engine:
         until = math.inf if wait is None else now + wait
         started_by = now + START_GRACE
         assessment = run.assess(evidence, NOTHING)
-        opening = assessment.message if evidence.started else f"Starting on {run.ctx.before.hostname}"
-        run.ctx.progress.report(assessment.fraction, opening)
+        if evidence.started:
+            run.ctx.progress.report(assessment.fraction, assessment.message)
         with (
             anyio.CancelScope(deadline=now + left),
             self._watcher.follow(run.handle.system_id, run.handle.cursor, run.polling.needs) as news,
@@ -289,7 +296,10 @@ class Engine:
                 assessment = run.assess(assessment.evidence, observation)
                 if not assessment.verdict.final:
                     run.ctx.progress.report(assessment.fraction, assessment.message)
-                self._check_outage(observation.unreachable_for, assessment.message)
+                if observation.unreachable_for is not None:
+                    self._check_outage(observation.unreachable_for, assessment.message)
+                    started_by = anyio.current_time() + START_GRACE  # a silent MAAS says nothing of a start either
+        if assessment.verdict.final:
             return await self._end(run, assessment)
         raise OperationTimedOutError(
             f"{run.name} was not over after {readable(run.operation.deadline.total_seconds())}; "
@@ -300,17 +310,37 @@ class Engine:
     async def _end(self, run: "_Run[ArgsT, ResultT]", assessment: Assessment) -> Outcome[ResultT]:
         if assessment.verdict is Verdict.SUCCEEDED and run.hides_an_abort:
             # The events were read before the machine: one that tells of an abort may have come in between.
-            seen = await self._all_since(run, run.ctx.before)
+            seen = await self._patiently(run, assessment, lambda: self._all_since(run, run.ctx.before))
             assessment = run.assess(assessment.evidence, replace(seen, machine=None))
         if assessment.verdict is not Verdict.SUCCEEDED:
             run.ctx.progress.report(assessment.fraction, assessment.message)
             raise await explain(self._maas, run.operation.lifecycle, assessment)
-        result = await run.operation.result(run.ctx, run.args)
+        result = await self._patiently(run, assessment, lambda: run.operation.result(run.ctx, run.args))
         run.ctx.progress.report(1.0, assessment.message)
         return Outcome(run.handle, 1.0, assessment.message, result)
 
-    def _check_outage(self, unreachable_for: float | None, message: str) -> None:
-        if unreachable_for is not None and unreachable_for >= self._outage_limit:
+    async def _patiently(
+        self, run: "_Run[ArgsT, ResultT]", assessment: Assessment, read: Callable[[], Awaitable[ReadT]]
+    ) -> ReadT:
+        """What MAAS answers to a read, once it does: an operation that has succeeded is not lost to an outage.
+
+        Raises:
+            MaasError: The outage lasts too long, or it is none.
+        """
+        began = anyio.current_time()
+        while True:
+            try:
+                return await read()
+            except MaasError as error:
+                silence = anyio.current_time() - began
+                if not error.may_pass or silence >= self._outage_limit:
+                    raise
+            known = f"{assessment.message}; MAAS unreachable for {readable(silence)} while its result is read"
+            run.ctx.progress.report(assessment.evidence.fraction or None, known)
+            await anyio.sleep(RESULT_PAUSE)
+
+    def _check_outage(self, unreachable_for: float, message: str) -> None:
+        if unreachable_for >= self._outage_limit:
             raise MaasUnavailableError(
                 f"{message}. Gave up following; nothing is known to have failed.",
                 hint="MAAS goes on by itself. Read the machine with maas_get_machine once the region answers.",

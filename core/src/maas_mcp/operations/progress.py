@@ -49,6 +49,7 @@ class ProgressReporter:
         self._send = send
         self._report: tuple[float | None, str] | None = None
         self._news = anyio.Event()
+        self._sending = anyio.Lock()
         self._measured: bool | None = None
         self._last: float | None = None
         self._started = 0.0
@@ -75,7 +76,8 @@ class ProgressReporter:
                 yield
             except Exception as error:  # noqa: BLE001 - raised again below, outside the group, which would wrap it
                 failure = error
-            tasks.cancel_scope.cancel()
+            async with self._sending:  # what is on its way arrives whole: it may be the last
+                tasks.cancel_scope.cancel()
         if self._news.is_set():
             await self._send_latest(repeated=False)
         if failure is not None:
@@ -87,7 +89,8 @@ class ProgressReporter:
             with anyio.move_on_after(HEARTBEAT):
                 await self._news.wait()
                 repeated = False
-            await self._send_latest(repeated=repeated)
+            async with self._sending:
+                await self._send_latest(repeated=repeated)
             await anyio.sleep(MINIMUM_GAP)
 
     async def _send_latest(self, *, repeated: bool) -> None:

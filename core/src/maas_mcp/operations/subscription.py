@@ -49,6 +49,8 @@ class Subscription:
         """Whether an event says that the machine has come to an end, or it was not there: it is read at once."""
         self.due = now if not needs.events else now + cadence.reconcile
         """When the machine is to be read again even so."""
+        self.alone = False
+        """Whether it could not even be read by itself: it must not keep others from being read."""
         self.status: MachineStatus | int | None = None
         """What the machine was last known to be in."""
         self._cadence = cadence
@@ -116,8 +118,8 @@ class Subscription:
         self.read_soon()
 
     def read_soon(self) -> None:
-        """The machine is to be read again with the next ones that are."""
-        self.due = -math.inf
+        """The machine is to be read again, after those that are waiting: it may be one that cannot be read."""
+        self.due = anyio.current_time()
 
     def add_machine(self, machine: Machine | None) -> bool:
         """Take a fresh read; ``None`` says that the machine was not there. Answers whether anything has changed."""
@@ -127,6 +129,7 @@ class Subscription:
         self._absences = 0 if machine else self._absences + 1
         self.urgent = 0 < self._absences < ABSENCES_READ_AT_ONCE
         self.due = now + self._cadence.reconcile if self.needs.events else now
+        self.alone = False
         if machine is not None:
             self._set_status(machine.status)
         self._tell()

@@ -129,7 +129,7 @@ class Watcher:
         """
         try:
             news = await self._feed.read([each for each in followed if each.needs.events])
-        except MaasUnavailableError as error:
+        except MaasError as error:
             self._excuse(error)
             return set(followed)
         self._pace.answered(self._feed.latency)
@@ -143,7 +143,7 @@ class Watcher:
                 tasks.start_soon(reads.machines, batch)
             tasks.start_soon(reads.script_sets, self._cadence.interval * SCRIPTS_SHARE)
         # Too many for a proxy's patience, or one that MAAS cannot show: in smaller parts the others come through.
-        self._together = max(1, self._together // 2) if reads.unanswered else min(MACHINES, self._together * 2)
+        self._together = max(1, self._together // 2) if reads.too_many else min(MACHINES, self._together * 2)
         if batches.unhurried:
             self._calm_at = anyio.current_time() + self._cadence.rest * reads.took
         if reads.news:
@@ -154,10 +154,11 @@ class Watcher:
 
     def _excuse(self, error: MaasError) -> None:
         """Take an outage as one, and raise anything else: waiting does not mend a certificate that is not trusted."""
-        if not isinstance(error, MaasUnavailableError) or not error.retryable:
+        if not error.may_pass:
             raise error
         logger.info("MAAS did not answer: %s", error)
-        self._pace.refused(anyio.current_time(), error.retry_after)
+        retry_after = error.retry_after if isinstance(error, MaasUnavailableError) else None
+        self._pace.refused(anyio.current_time(), retry_after)
 
 
 class _Reads:
@@ -169,6 +170,8 @@ class _Reads:
         self._limiter = anyio.CapacityLimiter(REQUESTS)
         self.errors: list[MaasError] = []
         self.unanswered: set[Subscription] = set()
+        self.too_many = False
+        """Whether machines could not be read together that might be one by one."""
         self.news = False
         self.took = 0.0
         """Seconds of the slowest read of machines."""
@@ -183,6 +186,9 @@ class _Reads:
             except MaasError as error:
                 self.errors.append(error)
                 self.unanswered.update(subscriptions)
+                self.too_many = self.too_many or len(ids) > 1
+                for subscription in subscriptions:
+                    subscription.alone = len(ids) == 1
                 return
             finally:
                 self.took = max(self.took, anyio.current_time() - began)

@@ -20,6 +20,7 @@ from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.region_engine import REGION, RegionEngine
 from maas_mcp.operations.region_operation import RegionOperation
 from maas_mcp.operations.watcher import Watcher
+from maas_mcp.plugins.polling_choice import chosen_strategy
 from maas_mcp.server.secret import sealing_secret
 from maas_mcp.settings import Settings
 
@@ -79,10 +80,15 @@ class Services:
 
     @cached_property
     def engine(self) -> Engine:
-        """The engine, with its watcher running."""
+        """The engine, with its watcher running.
+
+        Raises:
+            SettingsError: There is no polling strategy of the name that is set.
+        """
+        polling = chosen_strategy(self._settings.polling)
         watcher = Watcher(self.maas, interval=self._settings.poll_interval)
         self._tasks.start_soon(watcher.run)
-        return Engine(self.maas, watcher, outage_limit=self._settings.outage_limit)
+        return Engine(self.maas, watcher, outage_limit=self._settings.outage_limit, polling=polling)
 
     @cached_property
     def batches(self) -> BatchEngine:

@@ -1,0 +1,184 @@
+"""The process that benchmarks/following.py measures: it follows deployments, in our way or in the naive one.
+
+Takes a plan as JSON in its only argument, and prints as JSON what it came to.
+"""
+
+import json
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+
+from maas_deploy.deploy import Deploy
+from maas_mcp.maas.client import MaasClient, Transport
+from maas_mcp.maas.models import JSON, SystemId
+from maas_mcp.maas.statuses import MachineStatus
+from maas_mcp.maas.transport import HttpTransport
+from maas_mcp.operations.cadence import Cadence
+from maas_mcp.operations.cancellation import CancellationToken
+from maas_mcp.operations.engine import Engine
+from maas_mcp.operations.operation import Operation
+from maas_mcp.operations.polling import Assessment, EventPolling, Evidence, Lifecycle, Needs, Observation
+from maas_mcp.operations.progress import Progress, ProgressReporter
+from maas_mcp.operations.subscription import Subscription
+from maas_mcp.operations.watcher import Watcher
+from maas_mcp.settings import Settings
+
+EVERY = 5.0
+"""Simulated seconds between two reads of a machine by the naive poller: what clients of MAAS do by default."""
+
+
+@dataclass
+class Counted:
+    """A transport that counts; the connections below are shared."""
+
+    below: Transport
+    took: list[float] = field(default_factory=list)
+    queries: int = 0
+    """SQL queries that MAAS 3.7 makes for them, by what its own tests allow: 1 for any number of events, 94 for a list
+    of machines and 7 more for each; a single read is counted as a list of one."""
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        form: Sequence[tuple[str, str]] | None = None,
+    ) -> JSON:
+        """Send it on."""
+        began = time.monotonic()
+        machines = sum(key == "id" for key, _ in query) if path == "machines/" else 1
+        self.queries += 94 + 7 * machines if path.startswith("machines/") else 1
+        try:
+            return await self.below.request(method, path, query=query, form=form)
+        finally:
+            self.took.append(time.monotonic() - began)
+
+    async def aclose(self) -> None:
+        """Nothing of its own."""
+
+
+class Noting(EventPolling):
+    """The deployment's strategy, noting when events reach it."""
+
+    def __init__(self, polling: EventPolling) -> None:
+        super().__init__(polling.phases)
+        self.events: list[tuple[int, float]] = []
+
+    def assess(self, lifecycle: Lifecycle, evidence: Evidence, observation: Observation) -> Assessment:
+        """Note, and assess."""
+        now = time.monotonic()
+        self.events += [(event.id, now) for event in observation.events]
+        return super().assess(lifecycle, evidence, observation)
+
+
+class Timed(Watcher):
+    """A watcher that adds up for how long it was followed."""
+
+    seconds = 0.0
+
+    @contextmanager
+    def follow(self, system_id: SystemId, cursor: int, needs: Needs = Needs()) -> Iterator[Subscription]:  # noqa: B008 - frozen
+        """Follow, and add up."""
+        began = time.monotonic()
+        try:
+            with super().follow(system_id, cursor, needs) as subscription:
+                yield subscription
+        finally:
+            self.seconds += time.monotonic() - began
+
+
+async def ours(plan: dict[str, Any], transport: Transport) -> dict[str, Any]:
+    """The engine and the watcher, with every interval as much shorter as the region is faster."""
+    following, beside = Counted(transport), Counted(transport)
+    watcher = Timed(MaasClient(following), cadence=Cadence().scaled(1 / plan["speed"]))
+    assert isinstance(Deploy.polling, EventPolling)
+    noting = Noting(Deploy.polling)
+    engine = Engine(MaasClient(beside), watcher, polling=noting)
+
+    operation: Operation[Any, Any] = Deploy()
+
+    async def deploy(system_id: str, after: float) -> None:
+        await anyio.sleep(after)
+        progress = ProgressReporter(_nobody)
+        async with progress.reporting():
+            arguments = Deploy.arguments.model_validate({"system_id": system_id})
+            await engine.run(operation, arguments, progress, CancellationToken())
+
+    async with anyio.create_task_group() as watching:
+        watching.start_soon(watcher.run)
+        async with anyio.create_task_group() as tasks:
+            for number, system_id in enumerate(plan["machines"]):
+                tasks.start_soon(deploy, system_id, number * plan["gap"] / plan["speed"])
+        watching.cancel_scope.cancel()
+    return {
+        "following": len(following.took),
+        "queries": following.queries,
+        "beside": len(beside.took),
+        "seconds": watcher.seconds,
+        "latency": statistics.median(following.took),
+        "events": noting.events,
+    }
+
+
+async def naive(plan: dict[str, Any], transport: Transport) -> dict[str, Any]:
+    """Read each machine every few seconds until it is deployed, or for a window of simulated seconds.
+
+    The machines are at it already: that leaves to this poller what it is best at.
+    """
+    following = Counted(transport)
+    maas = MaasClient(following)
+    polls: list[tuple[str, float, float]] = []
+    seconds = 0.0
+
+    async def poll(system_id: str, after: float) -> None:
+        nonlocal seconds
+        await anyio.sleep(after)
+        began, status = time.monotonic(), None
+        end = began + plan["window"] / plan["speed"]
+        while status != MachineStatus.DEPLOYED and time.monotonic() < end:
+            asked_at = time.monotonic()
+            status = (await maas.machine(system_id)).status
+            polls.append((system_id, asked_at, time.monotonic()))
+            await anyio.sleep(EVERY / plan["speed"])
+        seconds += time.monotonic() - began
+
+    gap = EVERY / plan["speed"] / len(plan["machines"])
+    async with anyio.create_task_group() as tasks:
+        for number, system_id in enumerate(plan["machines"]):
+            tasks.start_soon(poll, system_id, number * gap)
+    return {
+        "following": len(following.took),
+        "queries": following.queries,
+        "beside": 0,
+        "seconds": seconds,
+        "latency": statistics.median(following.took),
+        "polls": polls,
+    }
+
+
+async def _nobody(_progress: Progress) -> None:
+    """Hears the progress."""
+
+
+async def main(plan: dict[str, Any]) -> None:
+    """Follow as planned, and tell what it took."""
+    region = Settings.load(maas_url=plan["url"], maas_api_key=plan["key"]).require_region()
+    transport = HttpTransport(region)
+    before = time.process_time()
+    told = await (ours if plan["way"] == "ours" else naive)(plan, transport)
+    told["cpu"] = time.process_time() - before
+    told["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB on Linux
+    await transport.aclose()
+    json.dump(told, sys.stdout)
+
+
+if __name__ == "__main__":
+    anyio.run(main, json.loads(sys.argv[1]))

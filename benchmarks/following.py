@@ -1,0 +1,141 @@
+"""What following costs, beside a poller that reads every machine every five seconds.
+
+    python benchmarks/following.py [MACHINES[@SPEED] …]
+
+By default 1, 100 and 1,000 machines, each deployed for ten minutes of a simulated region that is spoken to over HTTP.
+The region's time is faster than the clock, and so are all intervals, so that requests per machine-minute are those of
+real time. Latencies are not: what HTTP takes counts as that many times as long, and the news are late by it. With
+``100@1`` they are real, too, and it takes twelve minutes.
+
+The follower is a process of its own (benchmarks/followers.py), whose CPU time and memory are its own.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from bisect import bisect_left
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from maas_mcp.simulator import Region, generated_region, serving
+
+FOLLOWERS = Path(__file__).with_name("followers.py")
+SPEEDS = {1: 10.0, 100: 8.0, 1000: 10.0}
+"""Simulated seconds a second: a deployment takes ten and a half minutes."""
+STARTED_EVERY = 0.6
+"""Simulated seconds between the starts of two deployments: a hundred in a minute."""
+NAIVE = {100: (2.0, 60.0), 1000: (0.25, 20.0)}
+"""Many naive pollers are more than a simulator answers in fast motion: their speed, and the simulated seconds that are
+looked at."""
+
+POWERED_ON = 70.0
+"""Simulated seconds that a deployment says nothing for; the naive poller begins after them."""
+
+
+@dataclass
+class Cost:
+    """What one way of following came to; a machine-minute is a simulated minute in which a machine was followed."""
+
+    requests: float
+    """For each machine-minute; what the starts and the results take is not counted."""
+    queries: float
+    """SQL queries in MAAS for each machine-minute, as far as MAAS's own tests tell them."""
+    beside: float
+    """Requests of the starts and the results, for each machine-minute."""
+    cpu: float
+    """Milliseconds for each machine-minute, of everything in the process."""
+    memory: float
+    """MiB at the most, Python and the libraries included."""
+    p50: float
+    p95: float
+    """Simulated seconds from an event's existence until the follower has it."""
+    latency: float
+    """Milliseconds that a request took, the median."""
+
+
+def main(runs: list[str]) -> None:
+    """Measure both ways in turns."""
+    print(f"{'':30}{'ours':>10}{'naive':>10}{'ratio':>10}")
+    for run in runs:
+        machines, _, faster = run.partition("@")
+        count, speed = int(machines), float(faster or SPEEDS.get(int(machines), 8.0))
+        naive_speed, window = NAIVE.get(count, (speed, 3600.0))
+        began = time.monotonic()
+        ours = measure("ours", count, speed, 3600.0)
+        took = time.monotonic() - began
+        naive = measure("naive", count, naive_speed, window)
+        less = f"; naive: {window:g} s at {naive_speed:g} times" if count in NAIVE else ""
+        print(f"{count} machine(s), {speed:g} times as fast as the clock, {took:.0f} s{less}")
+        for label, figure in (
+            ("requests / machine-minute", "requests"),
+            ("  starts and results beside", "beside"),
+            ("SQL queries / machine-minute", "queries"),
+            ("CPU ms / machine-minute", "cpu"),
+            ("memory (MiB)", "memory"),
+            ("news p50 (simulated s)", "p50"),
+            ("news p95 (simulated s)", "p95"),
+            ("one request (ms)", "latency"),
+        ):
+            one, other = getattr(ours, figure), getattr(naive, figure)
+            ratio = f"{other / one:10.1f}" if one else ""
+            print(f"  {label:28}{one:10.3f}{other:10.3f}{ratio}", flush=True)
+
+
+def measure(way: str, count: int, speed: float, window: float) -> Cost:
+    """Deploy and follow so many machines."""
+    start = time.monotonic()
+    region = generated_region(count, speed=speed, clock=lambda: time.monotonic() - start)
+    if way == "naive":
+        for machine in region.machines.values():
+            region.deploy(machine.hostname, "admin")
+        start -= POWERED_ON / speed
+    plan = {"way": way, "speed": speed, "window": window, "gap": STARTED_EVERY, "key": region.api_key}
+    with serving(region) as url:
+        command = [sys.executable, str(FOLLOWERS), json.dumps({**plan, "url": url, "machines": list(region.machines)})]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    told = json.loads(done.stdout)
+    waits = sorted(
+        news_waits(region, start, told["events"]) if way == "ours" else poll_waits(region, start, told["polls"])
+    )
+    minutes = told["seconds"] * speed / 60
+    return Cost(
+        requests=told["following"] / minutes,
+        queries=told["queries"] / minutes,
+        beside=told["beside"] / minutes,
+        cpu=told["cpu"] * 1000 / minutes,
+        memory=told["memory"] / 1024,
+        p50=waits[len(waits) // 2],
+        p95=waits[int(len(waits) * 0.95)],
+        latency=told["latency"] * 1000,
+    )
+
+
+def news_waits(region: Region, start: float, events: list[tuple[int, float]]) -> list[float]:
+    """Simulated seconds that each event took to be told, by when it was: both processes have the same clock."""
+    first = region.log.events[0].id
+    return [
+        (told_at - start) * region.schedule.speed - (region.log.events[number - first].created - region.schedule.epoch)
+        for number, told_at in events
+    ]
+
+
+def poll_waits(region: Region, start: float, polls: list[tuple[str, float, float]]) -> list[float]:
+    """The same for one that polls: an event is news at the first answer to a question asked after it."""
+    asked: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+    for machine, asked_at, answered_at in polls:
+        asked[machine].append((asked_at, answered_at))
+    waits = []
+    for event in region.log.events:
+        moment = (event.created - region.schedule.epoch) / region.schedule.speed + start
+        of_machine = asked[event.system_id]
+        index = bisect_left(of_machine, (moment, 0.0))
+        # Before the first poll nobody was waiting for it.
+        if 0 < index < len(of_machine) and event.level != "DEBUG":
+            waits.append((of_machine[index][1] - moment) * region.schedule.speed)
+    return waits or [float("nan")]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or ["1", "100", "1000"])

@@ -1,0 +1,38 @@
+"""The operations as a parameter, servers behind a proxy, and the table of what was counted."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.integration.faults.jobs import JOBS, Job
+from tests.integration.faults.tally import PROPERTY, Row, Tally, table
+
+
+@pytest.fixture(params=JOBS, ids=str)
+def job(request: pytest.FixtureRequest) -> Job:
+    """Each operation."""
+    job: Job = request.param
+    return job
+
+
+@pytest.fixture
+def tally(record_property: Callable[[str, object], None]) -> Tally:
+    """Takes what a test has counted."""
+    return Tally(record_property)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> str:
+    """A state directory, which servers share as a user's do."""
+    return str(tmp_path / "state")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = [each for group in terminalreporter.stats.values() for each in group]
+    calls = [each for each in reports if getattr(each, "when", None) == "call"]
+    lines = table(Row(**row) for each in calls for name, row in each.user_properties if name == PROPERTY)
+    if lines:
+        terminalreporter.section("faults")
+        for line in lines:
+            terminalreporter.write_line(line)

@@ -1,0 +1,254 @@
+"""Outages in the middle of an operation: it survives them, says so, and ends with the right result."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from maas_mcp.simulator import Region, SimulatedMachine
+from tests.integration.driver import Driver, eventually
+from tests.integration.faults.client import (
+    HANG,
+    PATIENCE,
+    answers,
+    error,
+    is_monotone,
+    messages,
+    report,
+    response,
+    serving_through,
+    shaken,
+)
+from tests.integration.faults.jobs import Job, of, one_of_each, orders, starts
+from tests.integration.faults.proxy import (
+    Proxy,
+    behind_a_proxy,
+    cut_amid_answer,
+    cut_before,
+    page,
+    says,
+    stalls,
+    trickles,
+    truncated_json,
+)
+from tests.integration.faults.tally import Row, Tally
+
+SPEED = 50.0
+"""Simulated seconds a second: an operation takes three to five, and two minutes without a region more than two."""
+TWO_MINUTES = 120.0
+
+LOGIN = "<!doctype html><html><title>Sign in</title><form method=post><input name=password></form></html>"
+
+
+@dataclass(frozen=True)
+class Outage:
+    """What is wrong with every request for a while."""
+
+    begins: Callable[[Proxy], AbstractContextManager[object]]
+    is_told: bool = True
+    """Whether nothing can be seen meanwhile, so that progress says so."""
+
+
+OUTAGES = {
+    "region restarts": Outage(lambda proxy: proxy.refusing()),
+    "cut before the request": Outage(lambda proxy: proxy.meeting(cut_before)),
+    "cut in the answer": Outage(lambda proxy: proxy.meeting(cut_amid_answer(20))),
+    "503 with Retry-After": Outage(lambda proxy: proxy.meeting(says(503, page(503), retry_after=1))),
+    "503 with a date": Outage(lambda proxy: proxy.meeting(says(503, page(503), retry_after=1, as_date=True))),
+    "429": Outage(lambda proxy: proxy.meeting(says(429, "slow down", kind="text/plain"))),
+    "502 page": Outage(lambda proxy: proxy.meeting(says(502, page(502)))),
+    "504 page, MAAS acts": Outage(lambda proxy: proxy.meeting(says(504, page(504), forwarded=True))),
+    "409 page": Outage(lambda proxy: proxy.meeting(says(409, page(409)))),
+    "500 page": Outage(lambda proxy: proxy.meeting(says(500, page(500)))),
+    "truncated JSON": Outage(lambda proxy: proxy.meeting(truncated_json)),
+    "login page": Outage(lambda proxy: proxy.meeting(says(200, LOGIN))),
+    "slow bodies": Outage(lambda proxy: proxy.meeting(trickles), is_told=False),
+}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One operation of each kind under way; its tool's name is its progress token."""
+
+    server: Driver
+    region: Region
+    machines: Mapping[Job, SimulatedMachine]
+    calls: Mapping[Job, int]
+
+    def have_not_ended(self) -> bool:
+        return not any(response(self.server, call) for call in self.calls.values())
+
+    def all_tell_of_the_outage(self) -> bool:
+        return all(unreachable(self.server, job) for job in self.calls)
+
+    def check(self, fault: str, tally: Tally) -> None:
+        """Every operation ends well, was started once, and never went backwards."""
+        hung = {job for job, call in self.calls.items() if not ended_in_time(self.server, call)}
+        for job, machine in self.machines.items():
+            result = (response(self.server, self.calls[job]) or {}).get("result", {})
+            tally.add(
+                Row(
+                    job.tool,
+                    fault,
+                    lost=int((result.get("structuredContent") or {}).get("state") != "succeeded"),
+                    double_starts=int(max(starts(self.region, job, machine), orders(self.region, job, machine)) > 1),
+                    hangs=int(job in hung),
+                )
+            )
+            assert report(result)["result"]["status_name"] == job.ends.display
+            assert of(self.region, machine).status is job.ends
+            assert is_monotone(self.server, job.tool)
+            assert self.server.progress(job.tool)[-1]["progress"] == 1.0
+
+
+def start_all(server: Driver, region: Region, machines: Mapping[Job, SimulatedMachine]) -> Scene:
+    """Start every job, and wait until each machine has booted."""
+    calls = {job: server.start_call(job.tool, job.tool, **job.arguments_for(each)) for job, each in machines.items()}
+    eventually(lambda: all(has_booted(server, job) for job in calls), "the first boots")
+    return Scene(server, region, machines, calls)
+
+
+def has_booted(server: Driver, job: Job) -> bool:
+    """Whether the machine's first boot was told, or what comes after it."""
+    return any(each["progress"] >= 0.1 for each in server.progress(job.tool))
+
+
+def simulated(region: Region, seconds: float) -> None:
+    """Let so much of the region's time pass."""
+    until = region.now() + seconds
+
+    def passed() -> bool:
+        region.play()
+        return region.now() >= until
+
+    eventually(passed, f"{seconds} simulated seconds")
+
+
+def ended_in_time(server: Driver, call: int) -> bool:
+    try:
+        answers(server, [call])
+    except AssertionError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", OUTAGES)
+def test_an_outage_is_survived_and_told(name: str, state: str, tally: Tally) -> None:
+    outage = OUTAGES[name]
+    region, machines = one_of_each(speed=SPEED)
+    with behind_a_proxy(region) as proxy, serving_through(proxy, region, state) as server:
+        scene = start_all(server, region, machines)
+        with outage.begins(proxy):
+            simulated(region, TWO_MINUTES)
+            if outage.is_told:
+                eventually(scene.all_tell_of_the_outage, "news of the outage", HANG)
+                assert scene.have_not_ended(), "an outage is no verdict"
+        scene.check(name, tally)
+
+
+def unreachable(server: Driver, job: Job) -> list[str]:
+    return [
+        each
+        for each in messages(server, job.tool)
+        if each.startswith("MAAS unreachable for ") and " s; last seen: " in each
+    ]
+
+
+def test_a_name_that_cannot_be_looked_up_for_a_while_is_survived(state: str, tmp_path: Path, tally: Tally) -> None:
+    missing = tmp_path / "no-dns"
+    blind = shaken(tmp_path, FORGETFUL.format(missing=str(missing)))
+    region, machines = one_of_each(speed=SPEED)
+    with (
+        behind_a_proxy(region) as proxy,
+        serving_through(proxy, region, state, host="localhost", **blind) as server,
+    ):
+        scene = start_all(server, region, machines)
+        missing.touch()
+        proxy.hang_up()
+        eventually(scene.all_tell_of_the_outage, "news of the outage", HANG)
+        missing.unlink()
+        scene.check("name not known", tally)
+
+
+FORGETFUL = """
+    import pathlib, socket
+    look_up = socket.getaddrinfo
+
+    def forgetful(*args, **options):
+        if pathlib.Path({missing!r}).exists():
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return look_up(*args, **options)
+
+    socket.getaddrinfo = forgetful
+"""
+
+
+def test_a_key_that_is_revoked_ends_the_operations_at_once_and_shows_no_secret(state: str, tally: Tally) -> None:
+    region, machines = one_of_each(speed=SPEED)
+    secret = region.api_key.split(":")[2]
+    told = f"Authorization Error: Invalid signature. Expected signature base string: &{secret}"
+    revoked = says(401, told, headers={"WWW-Authenticate": 'OAuth realm="OAuth"'})
+    with (
+        behind_a_proxy(region) as proxy,
+        serving_through(proxy, region, state, MAAS_MCP_LOG_LEVEL="DEBUG") as server,
+    ):
+        scene = start_all(server, region, machines)
+        with proxy.meeting(revoked) as met:
+            errors = [error(each) for each in answers(server, list(scene.calls.values()), HANG)]
+            asked = len(met())
+        server.stop("EOF")
+        assert server.process.stderr
+        log = server.process.stderr.read().decode()
+
+    for job, machine in machines.items():
+        tally.add(Row(job.tool, "401", double_starts=int(starts(region, job, machine) > 1)))
+        assert starts(region, job, machine) == 1
+    assert {each["code"] for each in errors} == {"unauthorized"}
+    assert all("MAAS does not accept the API key (401)." in each["message"] for each in errors)
+    assert asked < 6, "a key that is refused is not tried again and again"
+    assert secret not in log
+    assert secret not in str(server.heard)
+
+
+def test_a_region_that_stalls_for_ever_neither_hangs_nor_ends_the_server(state: str, tally: Tally) -> None:
+    region, machines = one_of_each(speed=SPEED)
+    with behind_a_proxy(region) as proxy, serving_through(proxy, region, state) as server:
+        scene = start_all(server, region, machines)
+        with proxy.meeting(stalls()) as met:
+            eventually(met, "a request that stalls")
+            began = server.start_request("tools/list")
+            eventually(lambda: response(server, began), "an answer of the server itself", HANG)
+            assert scene.have_not_ended()
+        proxy.hang_up()
+        scene.check("stalls, then cut", tally)
+
+
+def test_retry_after_is_honoured(state: str) -> None:
+    region, machines = one_of_each(speed=SPEED)
+    with behind_a_proxy(region) as proxy, serving_through(proxy, region, state) as server:
+        start_all(server, region, machines)
+        with proxy.meeting(says(503, page(503), retry_after=1), op="query") as met:
+            eventually(lambda: len(met()) >= 3, "three attempts", PATIENCE)
+        times = [each.time for each in met()]
+
+    assert all(after - before >= 1.0 for before, after in pairwise(times))
+
+
+def test_an_operation_that_has_succeeded_survives_that_its_result_cannot_be_read_at_once(
+    state: str, tally: Tally
+) -> None:
+    region, machines = one_of_each(speed=SPEED)
+    with behind_a_proxy(region) as proxy, serving_through(proxy, region, state) as server:
+        scene = start_all(server, region, machines)
+        # A read of one machine fails; those of events and of lists, by which the end is seen, do not.
+        with proxy.meeting(says(502, page(502)), method="GET", path="/machines/m") as met:
+            eventually(lambda: {each.path for each in met()} >= paths(machines), "a failing read of each", PATIENCE)
+            simulated(region, TWO_MINUTES)
+        scene.check("502 to the last read", tally)
+
+
+def paths(machines: dict[Job, SimulatedMachine]) -> set[str]:
+    return {f"/MAAS/api/2.0/machines/{each.system_id}/" for each in machines.values()}
