@@ -2,8 +2,13 @@
 
 from typing import Any
 
+import hypothesis
 import pytest
 import trio.testing
+
+# A busy machine is no fault of an example: how long one takes is asserted where it matters.
+hypothesis.settings.register_profile("maas-mcp", deadline=None)
+hypothesis.settings.load_profile("maas-mcp")
 
 
 @pytest.fixture

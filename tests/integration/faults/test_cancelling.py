@@ -28,11 +28,11 @@ ABSENCE: Final = 0.5
 """Seconds that the absence of messages is watched for: two progress messages would fit in."""
 
 
-def said_of(server: Driver, token: str, call: int, after: int) -> list[Message]:
-    """What was heard of a call beyond the first ``after`` messages."""
+def said_of(server: Driver, token: str, call: int, after: int, until: int | None = None) -> list[Message]:
+    """What was heard of a call beyond the first ``after`` messages, and before that number of them."""
     return [
         message
-        for _, message in server.heard[after:]
+        for _, message in server.heard[after:until]
         if message.get("id") == call or message.get("params", {}).get("progressToken") == token
     ]
 
@@ -67,6 +67,7 @@ def test_nothing_follows_a_cancel_at_any_moment(job: Job, weather: str, state: s
     dice = random.Random(job.tool)  # the same moments in every run
     moments = sorted(dice.uniform(0.0, LIFE) for _ in machines)
     heard: dict[int, tuple[str, int]] = {}
+    crossed: list[Message] = []
     with behind_a_proxy(region) as proxy, serving_through(proxy, region, state) as server, ExitStack() as outage:
         began = time.monotonic()
         calls = [server.start_call(job.tool, each.hostname, **job.arguments_for(each)) for each in machines]
@@ -77,7 +78,9 @@ def test_nothing_follows_a_cancel_at_any_moment(job: Job, weather: str, state: s
             if moment > OUTAGE[1]:
                 outage.close()
             eventually(partial(is_past, began + moment), "the moment")
+            so_far = len(server.heard)
             heard[call] = machine.hostname, cancel(server, call)
+            crossed += said_of(server, machine.hostname, call, so_far, heard[call][1])
         outage.close()
         before = under_way(region, job, machines)
         found = listed(server)
@@ -100,6 +103,7 @@ def test_nothing_follows_a_cancel_at_any_moment(job: Job, weather: str, state: s
         )
     )
     assert code == 0
+    assert len(crossed) <= MOMENTS // 4, "a message may meet the cancel on its way, but not as a rule"
     assert len(answered) < MOMENTS, "the moments lie before the end"
     assert any(starts(region, job, each) for each in machines), "and after the beginning"
     assert all(orders(region, job, each) <= 1 for each in machines)

@@ -107,16 +107,13 @@ async def test_an_order_that_never_arrived_is_given_up_after_a_minute(
     with pytest.raises(MaasUnavailableError) as ended:
         await house.run(machine.hostname, **job.arguments)
 
-    assert anyio.current_time() == pytest.approx(START_GRACE, abs=5)
+    assert START_GRACE <= anyio.current_time() < START_GRACE + 15, "at the first look that MAAS answers after it"
     assert f"?op={job.op}" in ended.value.message
     assert (house.posts, starts(house.region, job, machine)) == (0, 0)
     assert (machine.status, machine.owner) == before
 
 
-UNSEEN = pytest.mark.xfail(reason="the minute runs out while the region takes requests and answers none")
-
-
-@pytest.mark.parametrize("silence", [refused, pytest.param(unanswered, marks=UNSEEN)])
+@pytest.mark.parametrize("silence", [refused, unanswered])
 async def test_an_order_whose_answer_is_lost_in_two_minutes_of_silence_is_found_to_be_carried_out(
     job: Job, silence: Plan, opening: tuple[House, Wire, SimulatedMachine], tally: Tally
 ) -> None:

@@ -49,8 +49,8 @@ ReadT = TypeVar("ReadT")
 
 START_GRACE: Final = 60.0
 """Seconds that a started operation may take to show in MAAS. A proxy may have answered 504 while MAAS went on."""
-RESULT_PAUSE: Final = 5.0
-"""Seconds between two tries to read a result."""
+PAUSE: Final = 5.0
+"""Seconds until the next try, where MAAS is silent."""
 ABORT_LIMIT: Final = 10.0
 """Seconds for the order to abort after a cancellation. MAAS powers the machine off before it answers."""
 REFUSALS: Final = (MaasAuthError, MaasPermissionError, MaasNotFoundError, MaasConflictError, MaasBadRequestError)
@@ -279,7 +279,7 @@ class Engine:
         now = anyio.current_time()
         left = run.handle.started + run.operation.deadline.total_seconds() - self._now()
         until = math.inf if wait is None else now + wait
-        started_by = now + START_GRACE
+        started_by = look_at = now + START_GRACE
         assessment = run.assess(evidence, NOTHING)
         if evidence.started:
             run.ctx.progress.report(assessment.fraction, assessment.message)
@@ -288,17 +288,18 @@ class Engine:
             self._watcher.follow(run.handle.system_id, run.handle.cursor, run.polling.needs) as news,
         ):
             while not assessment.verdict.final:
-                if not assessment.evidence.started and anyio.current_time() >= started_by:
-                    raise doubt or _never_started(run)
+                if not assessment.evidence.started and anyio.current_time() >= look_at:
+                    if news.answered_at >= started_by:
+                        raise doubt or _never_started(run)
+                    look_at = anyio.current_time() + PAUSE  # a silent MAAS says nothing of a start either
                 if anyio.current_time() >= until:
                     return run.working(assessment)
-                observation = await _news(news, until if assessment.evidence.started else min(until, started_by))
+                observation = await _news(news, until if assessment.evidence.started else min(until, look_at))
                 assessment = run.assess(assessment.evidence, observation)
                 if not assessment.verdict.final:
                     run.ctx.progress.report(assessment.fraction, assessment.message)
                 if observation.unreachable_for is not None:
                     self._check_outage(observation.unreachable_for, assessment.message)
-                    started_by = anyio.current_time() + START_GRACE  # a silent MAAS says nothing of a start either
         if assessment.verdict.final:
             return await self._end(run, assessment)
         raise OperationTimedOutError(
@@ -337,7 +338,7 @@ class Engine:
                     raise
             known = f"{assessment.message}; MAAS unreachable for {readable(silence)} while its result is read"
             run.ctx.progress.report(assessment.evidence.fraction or None, known)
-            await anyio.sleep(RESULT_PAUSE)
+            await anyio.sleep(PAUSE)
 
     def _check_outage(self, unreachable_for: float, message: str) -> None:
         if unreachable_for >= self._outage_limit:

@@ -54,7 +54,8 @@ class Subscription:
         self.status: MachineStatus | int | None = None
         """What the machine was last known to be in."""
         self._cadence = cadence
-        self._answered_at = now
+        self.answered_at = now
+        """When MAAS last answered everything that was asked about this machine."""
         self._seen: set[int] = set()
         self._absences = 0
         self._known: Machine | None = None
@@ -161,13 +162,13 @@ class Subscription:
 
     def add_outage(self) -> None:
         """MAAS did not answer for this machine; once it does, the machine is read again."""
-        self._unreachable_for = anyio.current_time() - self._answered_at
+        self._unreachable_for = anyio.current_time() - self.answered_at
         self.read_soon()
         self._news.set()
 
     def answered(self) -> None:
         """MAAS has answered everything that was asked about this machine."""
-        self._answered_at = anyio.current_time()
+        self.answered_at = anyio.current_time()
 
     def fail(self, error: MaasError) -> None:
         """Nothing more will be seen."""
