@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import anyio
 import pytest
+import trio
 import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,7 +87,7 @@ def test_whatever_the_order_of_commits_no_event_is_lost_and_none_is_told_twice(s
         patch.setattr(feed, "FEW", story.few)
         patch.setattr(feed, "EVENTS_LIMIT", story.limit)
         clock = trio.testing.MockClock(autojump_threshold=0)
-        log, told, joined_after = anyio.run(story.told, backend="trio", backend_options={"clock": clock})
+        log, told, joined_after = trio.run(story.told, clock=clock)
 
     mine = {node: {each["id"] for each in log.events.values() if each["node"] == node} for node in OURS}
     assert {node: set(told[node].events) for node in OURS} == mine
