@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 
 from maas_mcp import errors
-from maas_mcp.api import EventPolling, LongRunning, MachineStatus, Operation, ScriptPolling
+from maas_mcp.api import EventPolling, LongRunning, MachineStatus, Operation, ScriptPolling, Verdict
 from maas_mcp.cli import main
 from maas_mcp.plugins.registry import AnyTool, load_registry
 from maas_mcp.server.app import served_tools
@@ -224,6 +224,8 @@ def _operation(operation: Operation[Any, Any]) -> Iterator[str]:
         ("It starts from", "passes through", "succeeds in", "fails in"),
         [[_statuses(each) for each in (lifecycle.start_from, lifecycle.pending, lifecycle.success, lifecycle.failure)]],
     )
+    if lifecycle.gone is Verdict.SUCCEEDED:
+        yield "It also succeeds if the machine is a virtual one on a VM host, and MAAS no longer has it."
     yield f"It is followed for {hours:g} hours at the most."
     if isinstance(operation.polling, EventPolling | ScriptPolling):
         yield "**Milestones**"

@@ -23,6 +23,7 @@ HANDLES = st.builds(
     started=st.integers(int(NOW) - 1000, int(NOW)),
     cursor=st.integers(0, 2**40),
     runs=st.lists(st.none() | st.integers(0, 2**31), max_size=3).map(tuple),
+    on_vm_host=st.booleans(),
 )
 
 

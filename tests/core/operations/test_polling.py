@@ -94,6 +94,23 @@ def test_a_machine_is_gone_when_it_was_missed_twice_in_a_row() -> None:
     assert assess(STARTED, missing, missing).verdict is Verdict.GONE
 
 
+@pytest.mark.parametrize(
+    ("pod", "gone", "verdict"),
+    [
+        ("vmhost-1", Verdict.SUCCEEDED, Verdict.SUCCEEDED),
+        (None, Verdict.SUCCEEDED, Verdict.GONE),
+        ("vmhost-1", Verdict.GONE, Verdict.GONE),
+    ],
+)
+def test_only_a_virtual_machine_may_succeed_by_being_deleted_and_only_where_that_is_declared(
+    pod: str | None, gone: Verdict, verdict: Verdict
+) -> None:
+    lifecycle = Lifecycle(start_from={S.DEPLOYED}, pending={S.RELEASING}, success={S.READY}, gone=gone)
+    evidence = Evidence(Baseline(machine(S.DEPLOYED, pod=pod), 100, ()), absences=1)
+
+    assert StatusPolling().assess(lifecycle, evidence, Observation(absent=True)).verdict is verdict
+
+
 def test_an_outage_is_told_with_what_was_last_seen_and_lowers_nothing() -> None:
     installing = Observation(events=(event(102, "Installing OS", level="INFO"),))
     outage = assess(STARTED, installing, Observation(unreachable_for=40.0))

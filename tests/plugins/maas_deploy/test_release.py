@@ -3,10 +3,16 @@
 import json
 from typing import Any
 
+import anyio
 import pytest
 
+from maas_deploy.deploy import Deploy
 from maas_deploy.release import Release
 from maas_mcp.api import InvalidArgumentsError, MaasBadRequestError, OperationFailedError, OperationRefusedError
+from maas_mcp.errors import MachineGoneError
+from maas_mcp.operations.cancellation import CancellationToken
+from maas_mcp.operations.handles import Sealer
+from maas_mcp.operations.progress import ProgressReporter, nobody
 from maas_mcp.simulator import Fault
 from tests.house import House
 
@@ -86,6 +92,67 @@ async def test_release_scripts_are_refused_for_a_region_that_has_none(house: Hou
         await house.run("node07", Release, scripts=["wipe-bmc"])
 
     assert house.posts == 0
+
+
+def make_virtual(house: House, name: str, *, composed: bool = True) -> str:
+    """Let a machine be one of a VM host."""
+    machine = house.region.machine(name)
+    machine.pod, machine.composed = "vmhost-1", composed
+    return machine.system_id
+
+
+@pytest.mark.parametrize("name", ["node06", "node07"])
+async def test_a_machine_that_maas_had_composed_is_deleted_by_its_release_which_is_success(
+    house: House, name: str
+) -> None:
+    system_id = make_virtual(house, name)
+
+    result = await house.run(name, Release)
+
+    assert (result.system_id, result.status_name) == (system_id, "Deleted")
+    assert house.told[-1].value == 1.0
+    assert house.told[-1].message == f"{name} is no longer in MAAS"
+    said = Release().summary(result)
+    assert "released and no longer in MAAS" in said
+    assert "If someone else deleted it meanwhile, it looks the same" in said
+
+
+async def test_a_virtual_machine_that_was_made_by_hand_is_ready_after_its_release(house: House) -> None:
+    make_virtual(house, "node07", composed=False)
+
+    result = await house.run("node07", Release)
+
+    assert (result.hostname, result.status_name) == ("node07", "Ready")
+
+
+async def test_a_release_that_is_asked_for_again_has_succeeded_though_the_machine_is_no_more(house: House) -> None:
+    system_id = make_virtual(house, "node07")
+    house.options["wait"] = 0.0
+    await house.run("node07", Release)
+    await anyio.sleep(600)
+    assert house.handle is not None
+    sealer = Sealer(b"0123456789abcdef0123456789abcdef", "kim", anyio.current_time)
+
+    handle = sealer.open(sealer.seal(house.handle))
+    outcome = await house.engine.resume(Release(), handle, ProgressReporter(nobody), CancellationToken())
+
+    assert outcome.result is not None
+    assert (outcome.result.system_id, outcome.result.status_name) == (system_id, "Deleted")
+
+
+async def test_a_machine_of_metal_that_someone_deletes_during_its_release_is_gone(house: House) -> None:
+    house.after(5, lambda: house.region.delete("node07"))
+
+    with pytest.raises(MachineGoneError, match=r"node07 .* was deleted from MAAS"):
+        await house.run("node07", Release)
+
+
+async def test_a_virtual_machine_that_someone_deletes_during_a_deploy_is_gone(house: House) -> None:
+    make_virtual(house, "node02")
+    house.after(60, lambda: house.region.delete("node02"))
+
+    with pytest.raises(MachineGoneError, match=r"node02 .* was deleted from MAAS"):
+        await house.run("node02", Deploy)
 
 
 def test_the_description_says_what_is_destroyed() -> None:

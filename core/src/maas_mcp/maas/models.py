@@ -55,6 +55,8 @@ class Machine(MaasModel):
     zone: str | None = None
     pool: str | None = None
     domain: str | None = None
+    pod: str | None = None
+    """The VM host that it is a virtual machine of (MAAS 3.3 to 3.7; 3.8 does not say)."""
     tag_names: list[str] = []
     ip_addresses: list[str] = []
     description: str = ""
@@ -64,7 +66,7 @@ class Machine(MaasModel):
     commissioning_status_name: str = ""
     testing_status_name: str = ""
 
-    @field_validator("zone", "pool", "domain", mode="before")
+    @field_validator("zone", "pool", "domain", "pod", mode="before")
     @classmethod
     def _name_of(cls, value: JSON) -> JSON:
         return value.get("name") if isinstance(value, dict) else value

@@ -152,7 +152,7 @@ class Engine:
             # The cursor comes last: what happened before it must not read as this run's.
             cursor = await self._maas.newest_event_id()
             baseline = Baseline(machine, cursor, operation.lifecycle.runs(machine))
-            handle = Handle(operation.name, machine.system_id, int(self._now()), cursor, baseline.runs)
+            handle = self._handle(operation, machine, cursor, baseline.runs)
             run = self._run(operation, args, OperationContext(self._maas, progress, cancellation, machine), handle)
             # Before the order: MAAS speaks to the BMC before it answers, and a client hears nothing for so long.
             opening = run.assess(Evidence(baseline), NOTHING).fraction
@@ -185,7 +185,7 @@ class Engine:
             try:
                 machine = await self._maas.machine(handle.system_id)
             except MaasNotFoundError:
-                raise gone(handle.system_id) from None
+                return _ended_without_machine(operation, handle)
             run = self._run(
                 operation,
                 operation.arguments_for(handle.system_id),
@@ -207,7 +207,7 @@ class Engine:
         newest = await self._maas.events(ids=[machine.system_id], limit=EVENTS_LIMIT)
         entered = [event.id for event in newest if operation.lifecycle.is_entered_by(event)]
         cursor = entered[-1] - 1 if entered else await self._maas.newest_event_id()
-        return Handle(operation.name, machine.system_id, int(self._now()), cursor, ())
+        return self._handle(operation, machine, cursor, ())
 
     async def under_way(self, operations: Sequence[Operation[Any, Any]], limit: int) -> list[Handle]:
         """Handles for what is under way on this user's machines, ``limit`` at the most, by hostname."""
@@ -250,6 +250,12 @@ class Engine:
         self, operation: Operation[ArgsT, ResultT], args: ArgsT, ctx: OperationContext, handle: Handle
     ) -> "_Run[ArgsT, ResultT]":
         return _Run(operation, self._polling or operation.polling, args, ctx, handle)
+
+    def _handle(
+        self, operation: Operation[Any, Any], machine: Machine, cursor: int, runs: tuple[int | None, ...]
+    ) -> Handle:
+        on_vm_host = machine.pod is not None
+        return Handle(operation.name, machine.system_id, int(self._now()), cursor, runs, on_vm_host=on_vm_host)
 
     async def _is_mine(self, machine: Machine) -> bool:
         if self._username is None:
@@ -316,7 +322,10 @@ class Engine:
         if assessment.verdict is not Verdict.SUCCEEDED:
             run.ctx.progress.report(assessment.fraction, assessment.message)
             raise await explain(self._maas, run.operation.lifecycle, assessment)
-        result = await self._patiently(run, assessment, lambda: run.operation.result(run.ctx, run.args))
+        if assessment.evidence.gone:
+            result = run.operation.result_if_gone(run.args)
+        else:
+            result = await self._patiently(run, assessment, lambda: run.operation.result(run.ctx, run.args))
         run.ctx.progress.report(1.0, assessment.message)
         return Outcome(run.handle, 1.0, assessment.message, result)
 
@@ -419,6 +428,18 @@ def why_not(operation: Operation[ArgsT, ResultT], machine: Machine) -> Operation
         f"{where}; {operation.name} starts from: {wanted}. Nothing was sent to MAAS.",
         hint=next_step(machine),
     )
+
+
+def _ended_without_machine(operation: Operation[ArgsT, ResultT], handle: Handle) -> Outcome[ResultT]:
+    """How an operation has ended whose machine is not there any longer.
+
+    Raises:
+        MachineGoneError: It has not succeeded by that.
+    """
+    if operation.lifecycle.verdict_if_gone(on_vm_host=handle.on_vm_host) is not Verdict.SUCCEEDED:
+        raise gone(handle.system_id)
+    result = operation.result_if_gone(operation.arguments_for(handle.system_id))
+    return Outcome(handle, 1.0, f"{handle.system_id} is no longer in MAAS", result)
 
 
 def _never_started(run: "_Run[ArgsT, ResultT]") -> OperationFailedError:

@@ -1,7 +1,7 @@
 """Handles: an operation in some dozens of characters, which any process with the secret can pick up again.
 
     maas_deploy_machine.4y3h7n.t5fc8w-1k3-w.Zl0mJ3xH0cS2yQ9dVb1wAg
-    operation           machine started-cursor-runs  seal
+    operation           machine started-cursor-runs  seal     (a ``~`` before the seal: on a VM host)
 
 MAAS is the only database: what is needed to judge a run from MAAS's own records stands in the handle, and nothing is
 kept elsewhere. The seal binds it to whoever was given it; a handle is untrusted input until it is opened.
@@ -27,7 +27,8 @@ LONGEST: Final = 256
 """Characters beyond which a text is not even looked at."""
 
 _FORM: Final = re.compile(
-    r"(?P<operation>\w{1,64})\.(?P<system_id>[a-z0-9]{1,41})\.(?P<facts>[0-9a-z]+-[0-9a-z]+(-[0-9a-z]*)*)", re.ASCII
+    r"(?P<operation>\w{1,64})\.(?P<system_id>[a-z0-9]{1,41})\.(?P<facts>[0-9a-z]+-[0-9a-z]+(-[0-9a-z]*)*)(?P<on_vm_host>~?)",
+    re.ASCII,
 )
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -45,6 +46,8 @@ class Handle:
     """The newest event's id before the start."""
     runs: tuple[int | None, ...]
     """The machine's script sets before the start, as ``Lifecycle.runs`` gives them."""
+    on_vm_host: bool = False
+    """Whether the machine is a virtual one of a VM host: once MAAS has deleted it, nothing else tells."""
 
 
 class Sealer:
@@ -65,7 +68,7 @@ class Sealer:
         """The handle as a text."""
         numbers = (handle.started, handle.cursor, *handle.runs)
         facts = "-".join("" if number is None else _base36(number) for number in numbers)
-        text = f"{handle.operation}.{handle.system_id}.{facts}"
+        text = f"{handle.operation}.{handle.system_id}.{facts}{'~' if handle.on_vm_host else ''}"
         return f"{text}.{self._seal(text)}"
 
     def open(self, text: str) -> Handle:
@@ -85,6 +88,7 @@ class Sealer:
             int(started, 36),
             int(cursor, 36),
             tuple(int(run, 36) if run else None for run in runs),
+            on_vm_host=bool(form["on_vm_host"]),
         )
         if self.now() > handle.started + LIFETIME:
             raise UnknownOperationError

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from maas_mcp.maas.models import Machine, SystemId
-from maas_mcp.operations.polling import Lifecycle, PollingStrategy, StatusPolling
+from maas_mcp.operations.polling import Lifecycle, PollingStrategy, StatusPolling, Verdict
 from maas_mcp.operations.tool import ArgsT, Declaration, ResultT, ToolContext
 
 
@@ -73,6 +73,11 @@ class Operation(LongRunning[ArgsT, ResultT]):
                 f"{cls.__qualname__}: expected a class attribute `lifecycle = Lifecycle(start_from=…, pending=…, "
                 "success=…, failure=…)`, but there is none. Use `Tool` for what is done when MAAS answers."
             )
+        if cls.lifecycle.gone is Verdict.SUCCEEDED and cls.result_if_gone is Operation.result_if_gone:
+            raise TypeError(
+                f"{cls.__qualname__}: expected a method `result_if_gone`, but there is none. With `gone=SUCCEEDED` it "
+                "may end without a machine to read: write what to answer then."
+            )
 
     def system_id(self, args: ArgsT) -> SystemId:
         """Which machine is meant."""
@@ -103,6 +108,13 @@ class Operation(LongRunning[ArgsT, ResultT]):
 
         Of ``args``, only the machine is sure to be there: the operation may have been picked up by its id.
         """
+
+    def result_if_gone(self, args: ArgsT) -> ResultT:
+        """What to answer where it has succeeded by MAAS's deleting the machine, as ``Lifecycle.gone`` allows.
+
+        Of ``args``, only the machine is sure to be there.
+        """
+        raise NotImplementedError
 
     async def abort(self, ctx: OperationContext, args: ArgsT) -> None:
         """Order MAAS to undo what was begun. Leave it out where MAAS has no way back.

@@ -53,12 +53,15 @@ class Lifecycle:
         success: Where it has succeeded. A status may be in ``start_from`` as well: commissioning starts and ends in
             *Ready*, so success counts only after a pending status, or a new script set, was seen.
         failure: Where it has failed.
+        gone: What it means when a virtual machine of a VM host is deleted meanwhile: ``Verdict.SUCCEEDED`` where MAAS
+            itself does that, as when one is released that it had composed. Any other machine is ``GONE`` then.
     """
 
     start_from: frozenset[MachineStatus]
     pending: frozenset[MachineStatus]
     success: frozenset[MachineStatus]
     failure: frozenset[MachineStatus]
+    gone: Verdict
 
     def __init__(
         self,
@@ -67,6 +70,7 @@ class Lifecycle:
         pending: Collection[MachineStatus],
         success: Collection[MachineStatus],
         failure: Collection[MachineStatus] = (),
+        gone: Verdict = Verdict.GONE,
     ) -> None:
         for name, statuses in (
             ("start_from", start_from),
@@ -75,6 +79,7 @@ class Lifecycle:
             ("failure", failure),
         ):
             object.__setattr__(self, name, frozenset(statuses))
+        object.__setattr__(self, "gone", gone)
         overlap = self.pending & (self.success | self.failure)
         if overlap or not (self.start_from and self.pending and self.success):
             raise ValueError(
@@ -89,6 +94,10 @@ class Lifecycle:
         if status in self.success:
             return Verdict.SUCCEEDED
         return Verdict.FAILED if status in self.failure else Verdict.REVERTED
+
+    def verdict_if_gone(self, *, on_vm_host: bool) -> Verdict:
+        """What the machine's deletion means."""
+        return self.gone if on_vm_host else Verdict.GONE
 
     def is_entered_by(self, event: Event) -> bool:
         """Whether ``event`` is the machine's coming into a pending status from outside: the start of a run."""
@@ -167,6 +176,11 @@ class Evidence:
     fraction: float = 0.0
     milestone: str = ""
     """The latest milestone, as it is shown."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether the machine is no longer there."""
+        return self.absences >= ABSENCES_TO_BE_GONE
 
     def with_(self, lifecycle: Lifecycle, observation: Observation) -> "Evidence":
         """This and what ``observation`` adds."""
@@ -257,8 +271,8 @@ class PollingStrategy(ABC):
 
 def judge(lifecycle: Lifecycle, evidence: Evidence) -> Verdict:
     """The verdict, which rests on reads of the machine: events may arrive late and out of order."""
-    if evidence.absences >= ABSENCES_TO_BE_GONE:
-        return Verdict.GONE
+    if evidence.gone:
+        return lifecycle.verdict_if_gone(on_vm_host=evidence.baseline.machine.pod is not None)
     if evidence.machine is None or not evidence.started:
         return Verdict.PENDING
     status = evidence.machine.status
@@ -277,6 +291,8 @@ def _message(verdict: Verdict, evidence: Evidence, observation: Observation) -> 
         return f"MAAS unreachable for {readable(observation.unreachable_for)}; last seen: {milestone}"
     if verdict is Verdict.UNKNOWN:
         return f"{machine.status_name} (status {machine.status}, which this version of maas-mcp does not know)"
+    if evidence.gone:
+        return f"{machine.hostname} is no longer in MAAS"
     return machine.status_name if verdict.final else milestone
 
 

@@ -41,6 +41,9 @@ class World(Protocol):
     def give_back(self, machine: SimulatedMachine) -> None:
         """Give the machine back: nobody's, switched off."""
 
+    def remove(self, machine: SimulatedMachine) -> None:
+        """Forget the machine."""
+
 
 Action = Callable[["Run"], None]
 

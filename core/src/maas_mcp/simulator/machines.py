@@ -35,7 +35,8 @@ class Plan:
 class SimulatedMachine:
     """One machine. ``memory`` is in MiB; ``number`` is unique and gives it its addresses and object ids.
 
-    A machine that was never commissioned has hardware, but shows none of it (``known`` is false).
+    A machine that was never commissioned has hardware, but shows none of it (``known`` is false). ``pod`` is the VM
+    host that it is a virtual machine of; one that was ``composed`` for an allocation is deleted when it is released.
     """
 
     system_id: str
@@ -57,6 +58,8 @@ class SimulatedMachine:
     locked: bool = False
     netboot: bool = True
     known: bool = True
+    pod: str | None = None
+    composed: bool = False
     osystem: str = ""
     distro_series: str = ""
     hwe_kernel: str | None = None

@@ -136,9 +136,7 @@ class Region:
     def delete(self, name: str) -> None:
         """Another person deletes a machine: every answer about it is a 404 from now on."""
         with self.lock:
-            machine = self.machine(name)
-            machine.run = None
-            del self.machines[machine.system_id]
+            self.remove(self.machine(name))
 
     # What happens in it
 
@@ -220,6 +218,11 @@ class Region:
         machine.locked = False
         machine.power_state = "off"
         machine.clear_installation()
+
+    def remove(self, machine: SimulatedMachine) -> None:
+        """Forget a machine; what it was doing ends."""
+        machine.run = None
+        del self.machines[machine.system_id]
 
     def _step(self, run: Run) -> None:
         if run.machine.run is run:

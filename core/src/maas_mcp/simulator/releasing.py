@@ -9,8 +9,11 @@ RESCUE_FAILURE = "Node operation 'Entering rescue mode' timed out after 30 minut
 
 
 def released(run: Run) -> None:
-    """The machine is nobody's again: *Ready*, or *New* if it was never commissioned."""
+    """The machine is nobody's: *Ready*, or *New* if it was never commissioned. One that was composed is deleted."""
     machine = run.machine
+    if machine.composed:
+        run.world.remove(machine)
+        return
     run.world.set_status(machine, Status.READY if machine.known else Status.NEW)
     run.say("INFO", "Released")
     run.world.give_back(machine)

@@ -130,6 +130,8 @@ def _identity(region: "Region", machine: SimulatedMachine) -> JSON:
             "resource_uri": f"{API}/domains/0/",
         },
         "tag_names": list(machine.tag_names),
+        "pod": machine.pod and {"id": 1, "name": machine.pod, "resource_uri": f"{API}/vm-hosts/1/"},
+        "virtualmachine_id": machine.number if machine.pod else None,
         "resource_uri": f"{API}/machines/{machine.system_id}/",
     }
 
@@ -201,7 +203,7 @@ def _hardware(machine: SimulatedMachine) -> JSON:
 
 def _never_set() -> JSON:
     """What no simulated machine has."""
-    nothing = ("parent", "swap_size", "next_sync", "last_sync", "sync_interval", "pod", "virtualmachine_id")
+    nothing = ("parent", "swap_size", "next_sync", "last_sync", "sync_interval")
     empty = ("volume_groups", "bcaches", "special_filesystems", "virtualblockdevice_set", "cache_sets", "raids")
     return {
         **dict.fromkeys((*nothing, "address_ttl", "bios_boot_method")),

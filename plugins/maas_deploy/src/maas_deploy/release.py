@@ -1,12 +1,25 @@
 """Release a machine: MAAS takes it back, and erases its disks first if it is asked to."""
 
 from datetime import timedelta
+from typing import Final
 
 from pydantic import BaseModel, Field
 
 from maas_deploy.machines import Which
-from maas_mcp.api import EventPolling, Lifecycle, Operation, OperationContext, Phase, SystemId, check_parameters
+from maas_mcp.api import (
+    EventPolling,
+    Lifecycle,
+    Operation,
+    OperationContext,
+    Phase,
+    SystemId,
+    Verdict,
+    check_parameters,
+)
 from maas_mcp.api import MachineStatus as S
+
+DELETED: Final = "Deleted"
+"""No status of MAAS's: the machine is no longer there."""
 
 
 class ReleaseMachine(Which):
@@ -23,8 +36,11 @@ class ReleasedMachine(BaseModel):
     """A machine that is free again."""
 
     system_id: SystemId
-    hostname: str
-    status_name: str = Field(description="`Ready`, or `New` if it was never commissioned.")
+    hostname: str | None = Field(description="Not known of a machine that was deleted.")
+    status_name: str = Field(
+        description="`Ready`, `New` if it was never commissioned, or `Deleted` if it is no longer in MAAS: a virtual "
+        "machine that MAAS had composed for its user is deleted when it is released."
+    )
 
 
 class Release(Operation[ReleaseMachine, ReleasedMachine]):
@@ -32,6 +48,7 @@ class Release(Operation[ReleaseMachine, ReleasedMachine]):
 
     With erase the data on its disks is destroyed, which takes minutes to many hours; otherwise the disks are left as
     they are, unless the region is set to erase on every release. Aborting an erase leaves the disks half erased.
+    A virtual machine that MAAS composed for its user is deleted, which is success, too.
     """
 
     name = "maas_release_machine"
@@ -45,6 +62,7 @@ class Release(Operation[ReleaseMachine, ReleasedMachine]):
         pending={S.RELEASING, S.DISK_ERASING},
         success={S.READY, S.NEW},
         failure={S.FAILED_RELEASING, S.FAILED_DISK_ERASING},
+        gone=Verdict.SUCCEEDED,  # MAAS deletes a virtual machine that an allocation had composed
     )
     polling = EventPolling(
         [
@@ -71,3 +89,16 @@ class Release(Operation[ReleaseMachine, ReleasedMachine]):
     async def result(self, ctx: OperationContext, args: ReleaseMachine) -> ReleasedMachine:
         """The free machine."""
         return ReleasedMachine.model_validate(await ctx.maas.machine(args.system_id), from_attributes=True)
+
+    def result_if_gone(self, args: ReleaseMachine) -> ReleasedMachine:
+        """The machine that was."""
+        return ReleasedMachine(system_id=args.system_id, hostname=None, status_name=DELETED)
+
+    def summary(self, result: ReleasedMachine) -> str:
+        """What has become of the machine. MAAS tells neither which machines it composed nor who deleted one."""
+        if result.status_name == DELETED:
+            return (
+                f"{result.system_id} is released and no longer in MAAS. It was on a VM host: MAAS deletes a virtual "
+                "machine that it had composed for its user. If someone else deleted it meanwhile, it looks the same."
+            )
+        return f"{result.hostname} ({result.system_id}) is {result.status_name}."
