@@ -1,10 +1,14 @@
 """What all tests share."""
 
+from importlib.util import find_spec
 from typing import Any
 
 import hypothesis
 import pytest
 import trio.testing
+
+collect_ignore = [] if find_spec("maas") else ["libmaas"]
+"""python-libmaas is old and has an environment of its own: ``tox -e libmaas``."""
 
 # A busy machine is no fault of an example: how long one takes is asserted where it matters.
 hypothesis.settings.register_profile("maas-mcp", deadline=None)

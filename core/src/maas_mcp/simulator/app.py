@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from maas_mcp.simulator import region_routes
 from maas_mcp.simulator.calls import Answer, Call, parse_form
+from maas_mcp.simulator.description import describe
 from maas_mcp.simulator.endpoints import PREFIX, Endpoint, find
 from maas_mcp.simulator.faults import Fault, Hold, RequestRecord
 from maas_mcp.simulator.refusals import HTML, JSON_TYPE, PLAIN, TEXT, Refusal, no_such_endpoint, unrecognised
@@ -114,6 +115,8 @@ class _RegionApp:
 
     def _handle(self, asked: _Asked) -> Answer:
         request, endpoint = asked.request, asked.endpoint
+        if asked.path == f"{PREFIX}describe/" and request.method == "GET":
+            return Answer(describe(str(request.base_url).rstrip("/")), content_type="application/json")
         if endpoint is None:
             if asked.path == "/MAAS/":
                 raise Refusal(301, "", "text/html", {"Location": "/MAAS/r/"})

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from maas_mcp.simulator import image_routes, machine_routes, region_routes
-from maas_mcp.simulator.calls import Answer
-from maas_mcp.simulator.machine_routes import POST_OPERATIONS, Handler, missing
+from maas_mcp.simulator.machine_routes import POST_OPERATIONS, Handler, Missing
 
 PREFIX = "/MAAS/api/2.0/"
 UNSIMULATED = (
@@ -35,50 +35,60 @@ UNSIMULATED = (
 class Endpoint:
     """A path and what it answers, by method and op. ``anonymous``: without credentials it is a 400 and not a 401."""
 
-    pattern: re.Pattern[str]
+    name: str
+    """What the description of the API calls it."""
+    path: str
+    """Inside ``/MAAS/api/2.0/``; variable parts are in braces."""
     handlers: Mapping[tuple[str, str | None], Handler]
     anonymous: bool = False
 
+    @property
+    def params(self) -> tuple[str, ...]:
+        """The names of the variable parts, in order."""
+        return tuple(_VARIABLE.findall(self.path))
 
-def _endpoint(
-    path: str,
-    handlers: Mapping[tuple[str, str | None], Handler],
-    *,
-    anonymous: bool = False,
-) -> Endpoint:
-    return Endpoint(re.compile(path.replace("{}", "([^/]+)")), handlers, anonymous)
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """What a path of this endpoint looks like, with a group for every variable part."""
+        return re.compile(_VARIABLE.sub("([^/]+)", self.path))
+
+
+_VARIABLE = re.compile(r"\{(\w+)\}")
 
 
 def _others(method: str, names: str) -> dict[tuple[str, str | None], Handler]:
-    return {(method, name): missing(f"{method} op={name}") for name in names.split()}
+    return {(method, name): Missing(f"{method} op={name}") for name in names.split()}
 
 
 ENDPOINTS = (
-    _endpoint("version/", {("GET", None): lambda _call: Answer(region_routes.VERSION)}),
-    _endpoint("users/", {("GET", None): region_routes.users, ("GET", "whoami"): region_routes.whoami}),
-    _endpoint(
+    Endpoint("Version", "version/", {("GET", None): region_routes.version}),
+    Endpoint("Users", "users/", {("GET", None): region_routes.users, ("GET", "whoami"): region_routes.whoami}),
+    Endpoint(
+        "Maas",
         "maas/",
-        {("GET", "get_config"): region_routes.get_config, ("POST", "set_config"): missing("POST op=set_config")},
+        {("GET", "get_config"): region_routes.get_config, ("POST", "set_config"): Missing("POST op=set_config")},
     ),
-    _endpoint(
+    Endpoint(
+        "Machines",
         "machines/",
         {
             ("GET", None): machine_routes.listing,
             ("POST", "allocate"): machine_routes.allocate,
             ("POST", "release"): machine_routes.release_many,
-            ("POST", None): missing("creating a machine"),
+            ("POST", None): Missing("creating a machine"),
             **_others("GET", "list_allocated power_parameters is_registered"),
             **_others("POST", "accept accept_all add_chassis clone set_zone set_workload_annotations"),
         },
         anonymous=True,
     ),
-    _endpoint(
-        "machines/{}/",
+    Endpoint(
+        "Machine",
+        "machines/{system_id}/",
         {
             ("GET", None): machine_routes.read,
             ("GET", "query_power_state"): machine_routes.query_power_state,
             ("DELETE", None): machine_routes.delete,
-            ("PUT", None): missing("changing a machine"),
+            ("PUT", None): Missing("changing a machine"),
             ("POST", "power_off"): machine_routes.power_off,
             **{("POST", name): operation for name, operation in POST_OPERATIONS.items()},
             **_others("GET", "details power_parameters get_token get_curtin_config"),
@@ -89,32 +99,38 @@ ENDPOINTS = (
             ),
         },
     ),
-    _endpoint("nodes/", {("GET", None): missing("listing nodes")}, anonymous=True),
-    _endpoint("nodes/{}/", {("GET", None): machine_routes.read_node}),
-    _endpoint("nodes/{}/results/", {("GET", None): region_routes.results}),
-    _endpoint(
-        "nodes/{}/results/{}/",
-        {("GET", None): region_routes.result, ("GET", "download"): missing("GET op=download")},
+    Endpoint("Nodes", "nodes/", {("GET", None): Missing("listing nodes")}, anonymous=True),
+    Endpoint("Node", "nodes/{system_id}/", {("GET", None): machine_routes.read_node}),
+    Endpoint("NodeScriptResults", "nodes/{system_id}/results/", {("GET", None): region_routes.results}),
+    Endpoint(
+        "NodeScriptResult",
+        "nodes/{system_id}/results/{id}/",
+        {("GET", None): region_routes.result, ("GET", "download"): Missing("GET op=download")},
     ),
-    _endpoint("events/", {("GET", "query"): region_routes.events}),
-    _endpoint("zones/", {("GET", None): region_routes.zones, ("POST", None): missing("making zones")}),
-    _endpoint("resourcepools/", {("GET", None): region_routes.pools, ("POST", None): missing("making pools")}),
-    _endpoint("tags/", {("GET", None): region_routes.tags, ("POST", None): region_routes.tags}),
-    _endpoint("subnets/", {("GET", None): region_routes.subnets, ("POST", None): missing("making subnets")}),
-    _endpoint(
+    Endpoint("Events", "events/", {("GET", "query"): region_routes.events}),
+    Endpoint("Zones", "zones/", {("GET", None): region_routes.zones, ("POST", None): Missing("making zones")}),
+    Endpoint(
+        "ResourcePools", "resourcepools/", {("GET", None): region_routes.pools, ("POST", None): Missing("making pools")}
+    ),
+    Endpoint("Tags", "tags/", {("GET", None): region_routes.tags, ("POST", None): Missing("making tags", admin=True)}),
+    Endpoint("Subnets", "subnets/", {("GET", None): region_routes.subnets, ("POST", None): Missing("making subnets")}),
+    Endpoint(
+        "BootResources",
         "boot-resources/",
         {
             ("GET", None): image_routes.listing,
             ("GET", "is_importing"): image_routes.is_importing,
             ("POST", "import"): image_routes.start_import,
             ("POST", "stop_import"): image_routes.stop_import,
-            ("POST", None): missing("uploading an image"),
+            ("POST", None): Missing("uploading an image"),
         },
     ),
-    _endpoint(
-        "boot-resources/{}/", {("GET", None): image_routes.reading, ("DELETE", None): missing("deleting an image")}
+    Endpoint(
+        "BootResource",
+        "boot-resources/{id}/",
+        {("GET", None): image_routes.reading, ("DELETE", None): Missing("deleting an image")},
     ),
-    *(_endpoint(f"{name}/", {("GET", None): missing(name)}) for name in UNSIMULATED),
+    *(Endpoint(name, f"{name}/", {("GET", None): Missing(name)}) for name in UNSIMULATED),
 )
 
 

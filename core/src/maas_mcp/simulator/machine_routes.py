@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from maas_mcp.simulator import operations, short_operations
 from maas_mcp.simulator.calls import Answer, Call
 from maas_mcp.simulator.machines import SimulatedMachine
-from maas_mcp.simulator.refusals import Refusal, conflict, invalid, not_simulated
+from maas_mcp.simulator.refusals import Refusal, conflict, forbidden, invalid, not_simulated
 from maas_mcp.simulator.render import machine_json
 from maas_mcp.simulator.statuses import RELEASABLE, Status
 
@@ -115,10 +115,10 @@ def release_many(call: Call) -> Answer:
     if unknown:
         raise Refusal(400, f"Unknown machine(s): {', '.join(unknown)}.")
     machines = [call.region.machines[name] for name in asked]
-    forbidden = [m.system_id for m in machines if not call.sees(m) or m.locked]
-    if forbidden:
+    refused = [m.system_id for m in machines if not call.sees(m) or m.locked]
+    if refused:
         words = "You don't have the required permission to release the following machine(s)"
-        raise Refusal(403, f"{words}: {', '.join(forbidden)}.")
+        raise Refusal(403, f"{words}: {', '.join(refused)}.")
     stuck = [m for m in machines if m.status not in RELEASABLE | {Status.READY, Status.RELEASING}]
     if stuck:
         states = ", ".join(f"{m.system_id} ('{m.status_name}')" for m in stuck)
@@ -129,13 +129,18 @@ def release_many(call: Call) -> Answer:
     return Answer([machine.system_id for machine in released])
 
 
-def missing(what: str) -> Handler:
-    """The handler of something that MAAS has and the simulator has not: 501."""
+@dataclass(frozen=True)
+class Missing:
+    """The handler of something that MAAS has and the simulator has not: 501. ``admin``: others get MAAS's own 403."""
 
-    def refuse(call: Call) -> Answer:
-        raise not_simulated(f"{what} on {call.path}")
+    what: str
+    admin: bool = False
 
-    return refuse
+    def __call__(self, call: Call) -> Answer:
+        """Refuse it."""
+        if self.admin and not call.user.is_superuser:
+            raise forbidden()
+        raise not_simulated(f"{self.what} on {call.path}")
 
 
 def _only_comment(call: Call) -> dict[str, list[str]]:

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlencode
 from maas_mcp.simulator.calls import Answer, Call
 from maas_mcp.simulator.events import LEVELS, Event
 from maas_mcp.simulator.forms import DEFAULT_IMAGE, last
-from maas_mcp.simulator.refusals import Refusal, forbidden, not_found, not_simulated
+from maas_mcp.simulator.refusals import Refusal, not_found
 from maas_mcp.simulator.render import API, pool_json, subnet_json, tag_json, zone_json
 from maas_mcp.simulator.scripts import ScriptSet, SetType
 
@@ -38,6 +38,12 @@ CONFIG: Mapping[str, object] = {
 """The settings that ``get_config`` knows here; MAAS has more."""
 
 MOST_EVENTS, USUAL_EVENTS = 1000, 100
+
+
+def version(call: Call) -> Answer:
+    """The version and what it can do."""
+    del call
+    return Answer(VERSION)
 
 
 def whoami(call: Call) -> Answer:
@@ -170,10 +176,6 @@ def pools(call: Call) -> Answer:
 
 def tags(call: Call) -> Answer:
     """All tags."""
-    if call.method != "GET":
-        if not call.user.is_superuser:
-            raise forbidden()
-        raise not_simulated("making tags")
     return Answer([tag_json(call.region, name) for name in call.region.tags])
 
 
