@@ -10,9 +10,9 @@ import anyio
 
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import Event, SystemId
-from maas_mcp.operations.batches import chunks
 from maas_mcp.operations.cadence import Cadence
 from maas_mcp.operations.cursor import Cursor
+from maas_mcp.operations.reading_groups import chunks
 from maas_mcp.operations.subscription import Subscription
 
 EVENTS_LIMIT: Final = 1000

@@ -15,10 +15,10 @@ import anyio
 from maas_mcp.errors import MaasAuthError, MaasError, MaasUnavailableError
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import ScriptSetName, SystemId
-from maas_mcp.operations.batches import MACHINES, plan
 from maas_mcp.operations.cadence import Cadence, Pace
 from maas_mcp.operations.feed import EVENTS_LIMIT, EventFeed
 from maas_mcp.operations.polling import Needs
+from maas_mcp.operations.reading_groups import MACHINES, plan
 from maas_mcp.operations.subscription import Subscription
 
 __all__ = ["EVENTS_LIMIT", "Subscription", "Watcher"]
@@ -137,14 +137,14 @@ class Watcher:
             self._pace.news(anyio.current_time())
         reads = _Reads(self._maas, followed)
         now = anyio.current_time()
-        batches = plan(followed, now, self._cadence.reconcile, calm=now >= self._calm_at, most=self._together)
+        groups = plan(followed, now, self._cadence.reconcile, calm=now >= self._calm_at, most=self._together)
         async with anyio.create_task_group() as tasks:
-            for batch in batches.urgent + batches.unhurried:
-                tasks.start_soon(reads.machines, batch)
+            for group in groups.urgent + groups.unhurried:
+                tasks.start_soon(reads.machines, group)
             tasks.start_soon(reads.script_sets, self._cadence.interval * SCRIPTS_SHARE)
         # Too many for a proxy's patience, or one that MAAS cannot show: in smaller parts the others come through.
         self._together = max(1, self._together // 2) if reads.too_many else min(MACHINES, self._together * 2)
-        if batches.unhurried:
+        if groups.unhurried:
             self._calm_at = anyio.current_time() + self._cadence.rest * reads.took
         if reads.news:
             self._pace.news(anyio.current_time())

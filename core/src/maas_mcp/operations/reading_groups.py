@@ -18,7 +18,7 @@ EARLY: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Batches:
+class Groups:
     """What to read in one tick: requests, each of them some ids."""
 
     urgent: tuple[tuple[SystemId, ...], ...]
@@ -54,7 +54,7 @@ def chunks(ids: Iterable[SystemId], most: int | None = None) -> Iterator[tuple[S
 
 def plan(
     subscriptions: Iterable[Subscription], now: float, reconcile: float, *, calm: bool, most: int = MACHINES
-) -> Batches:
+) -> Groups:
     """What to read now.
 
     Machines that are due at the same time do not come together in one tick: of those that are only reconciled one
@@ -72,7 +72,7 @@ def plan(
     wishes = {each: wish for each, wish in wishes.items() if not wish.alone}
     urgent = list(chunks((each for each, wish in wishes.items() if wish.urgent), most))
     if not calm:
-        return Batches(tuple(urgent), ())
+        return Groups(tuple(urgent), ())
     polled = list(chunks((each for each, wish in wishes.items() if wish.polled and not wish.urgent), most))
     soonest = sorted((wish.due, each) for each, wish in wishes.items() if not (wish.urgent or wish.polled))
     waiting = [(due, each) for due, each in soonest if due <= now + reconcile * EARLY]
@@ -83,7 +83,7 @@ def plan(
     if waiting and waiting[0][0] <= now:
         polled += list(chunks((each for _, each in waiting), most))[:1]
     polled += [(each,) for _, each in sorted(alone)[:1]]
-    return Batches(tuple(urgent), tuple(polled))
+    return Groups(tuple(urgent), tuple(polled))
 
 
 def _wishes(subscriptions: Iterable[Subscription]) -> dict[SystemId, _Wish]:
@@ -98,7 +98,7 @@ def _wishes(subscriptions: Iterable[Subscription]) -> dict[SystemId, _Wish]:
 
 
 def _filled(
-    batch: tuple[SystemId, ...], size: int, waiting: Sequence[tuple[float, SystemId]]
+    group: tuple[SystemId, ...], size: int, waiting: Sequence[tuple[float, SystemId]]
 ) -> tuple[tuple[SystemId, ...], list[tuple[float, SystemId]]]:
-    room = max(0, size - len(batch))
-    return (*batch, *(each for _, each in waiting[:room])), list(waiting[room:])
+    room = max(0, size - len(group))
+    return (*group, *(each for _, each in waiting[:room])), list(waiting[room:])
