@@ -85,6 +85,14 @@ class MaasError(MaasMcpError):
     """Whether waiting may mend it, for who is following something: a 500, a proxy's page, no answer at all. A key that
     is not accepted, or a certificate that is not trusted, stays so."""
 
+    @property
+    def may_have_acted(self) -> bool:
+        """Whether MAAS may have carried out the request all the same: look before it is sent again.
+
+        A refusal says that it has not; a fault on the way (500), a proxy's page and a lost answer leave it open.
+        """
+        return self.may_pass
+
 
 class MaasAuthError(MaasError):
     """401: the API key is not accepted."""
@@ -166,6 +174,11 @@ class MaasUnavailableError(MaasError):
         super().__init__(message, hint=hint, maas_says=maas_says)
         self.retry_after = retry_after
         self.sent = sent
+
+    @property
+    def may_have_acted(self) -> bool:
+        """Whether the request may have reached MAAS."""
+        return self.sent
 
 
 class MaasTlsError(MaasUnavailableError):

@@ -7,7 +7,6 @@ import anyio
 
 from maas_mcp.errors import (
     MaasError,
-    MaasProtocolError,
     MaasUnavailableError,
     OperationFailedError,
     OperationRefusedError,
@@ -88,7 +87,7 @@ async def change_machine(
     try:
         answer = await ctx.maas.post_op(f"machines/{machine.system_id}/", op, **form)
     except MaasError as error:
-        if not _may_have_acted(error):
+        if not error.may_have_acted:
             raise
         doubt = error
     else:
@@ -109,10 +108,3 @@ async def change_machine(
         ctx.progress.report(None, f"Waiting for {op} of {machine.hostname}: power {now.power_state}")
         await ctx.cancellation.sleep(BETWEEN_READS)
     return now
-
-
-def _may_have_acted(error: MaasError) -> bool:
-    """Whether MAAS may have acted all the same: no answer, a proxy's answer, or a fault on the way (500)."""
-    if isinstance(error, MaasUnavailableError):
-        return error.sent
-    return isinstance(error, MaasProtocolError) or type(error) is MaasError

@@ -12,12 +12,8 @@ import anyio
 
 from maas_mcp.errors import (
     InvalidArgumentsError,
-    MaasAuthError,
-    MaasBadRequestError,
-    MaasConflictError,
     MaasError,
     MaasNotFoundError,
-    MaasPermissionError,
     MaasUnavailableError,
     OperationFailedError,
     OperationRefusedError,
@@ -53,8 +49,6 @@ PAUSE: Final = 5.0
 """Seconds until the next try, where MAAS is silent."""
 ABORT_LIMIT: Final = 10.0
 """Seconds for the order to abort after a cancellation. MAAS powers the machine off before it answers."""
-REFUSALS: Final = (MaasAuthError, MaasPermissionError, MaasNotFoundError, MaasConflictError, MaasBadRequestError)
-"""Answers that say that nothing was started. After any other failure of the POST it has to be looked up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,13 +371,9 @@ async def start_once(cancellation: CancellationToken, start: Callable[[], Awaita
     cancellation.raise_if_cancelled()
     try:
         await start()
-    except REFUSALS:
-        raise
-    except MaasUnavailableError as error:
-        if not error.sent:
-            raise
-        return error
     except MaasError as error:
+        if not error.may_have_acted:
+            raise
         return error
     return None
 
