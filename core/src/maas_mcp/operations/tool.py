@@ -3,6 +3,7 @@
 import inspect
 import typing
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -90,11 +91,24 @@ class Declaration(ABC, Generic[ArgsT, ResultT]):
 
 
 def _models(cls: type) -> tuple[type[BaseModel], type[BaseModel]] | None:
-    for base in getattr(cls, "__orig_bases__", ()):
-        found = typing.get_args(base)[:2]  # arguments and result; a third is what an operation looks at
-        if len(found) == 2 and all(isinstance(arg, type) and issubclass(arg, BaseModel) for arg in found):  # noqa: PLR2004 - arguments and result
-            return found[0], found[1]
+    """What ``ArgsT`` and ``ResultT`` stand for in ``cls``; ``None`` as long as one of them is open."""
+    found = _stands_for(cls, {})
+    if found and all(isinstance(model, type) and issubclass(model, BaseModel) for model in found):
+        return found[0], found[1]
     return None
+
+
+def _stands_for(cls: type, known: Mapping[Any, Any]) -> tuple[Any, ...]:
+    """The type arguments of :class:`Declaration` in ``cls``, by way of its bases, which may have some of their own."""
+    for base in cls.__dict__.get("__orig_bases__", cls.__bases__):
+        origin = typing.get_origin(base) or base
+        given = tuple(known.get(argument, argument) for argument in typing.get_args(base))
+        if origin is Declaration:
+            return given
+        if issubclass(origin, Declaration):
+            parameters = getattr(origin, "__parameters__", ())
+            return _stands_for(origin, dict(zip(parameters, given, strict=False)))  # none given: all stay open
+    return ()
 
 
 class Tool(Declaration[ArgsT, ResultT]):
