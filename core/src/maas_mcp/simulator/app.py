@@ -1,5 +1,6 @@
 """The region as an ASGI application: routing, credentials, faults and holds around the handlers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
@@ -15,11 +16,17 @@ from maas_mcp.simulator.calls import Answer, Call, parse_form
 from maas_mcp.simulator.description import describe
 from maas_mcp.simulator.endpoints import PREFIX, Endpoint, find
 from maas_mcp.simulator.faults import Fault, Hold, RequestRecord
-from maas_mcp.simulator.refusals import HTML, JSON_TYPE, PLAIN, TEXT, Refusal, no_such_endpoint, unrecognised
+from maas_mcp.simulator.refusals import BY_USER, HTML, JSON_TYPE, PLAIN, TEXT, Refusal, no_such_endpoint, unrecognised
 from maas_mcp.simulator.region import Region
 
 DROP = "maas_mcp.simulator.drop"
 """The key in the scope under which a server leaves the function that closes the connection, if there is one."""
+
+MOVED = (
+    "<html>\r\n<head><title>301 Moved Permanently</title></head>\r\n<body>\r\n"
+    "<center><h1>301 Moved Permanently</h1></center>\r\n<hr><center>nginx/1.22.1</center>\r\n</body>\r\n</html>\r\n"
+)
+"""What the proxy in front of MAAS answers at the root."""
 
 _METHODS = ("PUT", "POST", "GET", "DELETE")
 
@@ -110,8 +117,8 @@ class _RegionApp:
         try:
             answer = self._handle(asked)
         except Refusal as refusal:
-            return Response(refusal.body, refusal.status, refusal.headers, refusal.content_type)
-        return Response(answer.body, answer.status, dict(answer.headers), answer.content_type)
+            return _response(refusal.status, refusal.body, refusal.content_type, refusal.headers)
+        return _response(answer.status, answer.body, answer.content_type, answer.headers)
 
     def _handle(self, asked: _Asked) -> Answer:
         request, endpoint = asked.request, asked.endpoint
@@ -119,20 +126,23 @@ class _RegionApp:
             return Answer(describe(str(request.base_url).rstrip("/")), content_type="application/json")
         if endpoint is None:
             if asked.path == "/MAAS/":
-                raise Refusal(301, "", "text/html", {"Location": "/MAAS/r/"})
+                raise Refusal(301, MOVED, "text/html", {"Location": "/MAAS/r/"}).without_vary()
             raise no_such_endpoint(asked.path)
-        if asked.path == f"{PREFIX}version/" and request.method == "GET":
-            return Answer(region_routes.VERSION)
+        if endpoint.name == "Version" and request.method == "GET":
+            return region_routes.VERSION
         user = self.region.authenticator.user(request.headers.get("authorization"))
         if user is None:
             raise unrecognised(request.method, asked.op) if endpoint.anonymous else Refusal(401, "Forbidden", PLAIN)
         if request.method not in _METHODS:
-            raise Refusal(405, "", HTML, {"Allow": ", ".join(_METHODS)})
+            raise Refusal(405, "", HTML, {"Allow": ", ".join(_METHODS), **BY_USER})
         if asked.broken is not None:
             raise asked.broken
         handler = endpoint.handlers.get((request.method, asked.op))
         if handler is None:
             raise no_such_endpoint(asked.path) if asked.op_in_path else unrecognised(request.method, asked.op)
+        formats = asked.query.get("format", ["json"])
+        if formats[-1] != "json":
+            raise Refusal(400, f"Invalid output format specified '{formats[-1]}'.", PLAIN)
         call = Call(
             region=self.region,
             user=user,
@@ -169,6 +179,11 @@ def _hold_names(asked: _Asked) -> tuple[str, ...]:
     inside = asked.path.removeprefix(PREFIX)
     is_read = asked.request.method == "GET" and inside.startswith(("events/", "machines/"))
     return (asked.op or "", inside.partition("/")[0] if is_read else "")
+
+
+def _response(status: int, body: str, content_type: str, headers: Mapping[str, str]) -> Response:
+    """As a header and not as a media type, to which Starlette would add a charset where MAAS has none."""
+    return Response(body, status, {"Content-Type": content_type, **headers})
 
 
 def _faulty(fault: Fault) -> Response:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 from maas_mcp.simulator.auth import User
 from maas_mcp.simulator.forms import Form
 from maas_mcp.simulator.machines import SimulatedMachine
-from maas_mcp.simulator.refusals import JSON_TYPE, PLAIN, Refusal, forbidden, not_found
+from maas_mcp.simulator.refusals import BY_USER, JSON_TYPE, PLAIN, Refusal, forbidden, not_found
 from maas_mcp.simulator.region import Region
 
 
@@ -58,7 +58,7 @@ class Answer:
     text: str | None = None
     status: int = 200
     content_type: str = JSON_TYPE
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=lambda: BY_USER)
 
     @property
     def body(self) -> str:

@@ -15,6 +15,10 @@ PENDING, INSTALLING, RUNNING, PASSED, FAILED = (
 )
 
 
+LAYS_OUT = "50-maas-01-commissioning"
+"""The script that reports the hardware: when it has passed, MAAS lays out disks and NICs."""
+
+
 def boot(first: str, operation: str) -> tuple[Stage, ...]:
     """Into the ephemeral environment; every such boot asks for ``commissioning``, whatever it is for."""
     fails = gives_up(f"Node operation '{operation}' timed out after 30 minutes.")
@@ -40,7 +44,7 @@ def commission_stages(commissioning: ScriptSet, testing: ScriptSet | None) -> tu
             (Say("INFO", "Gathering information"),),
             fails=gives_up("Node has not been heard from for the last 30 minutes"),
         ),
-        *(_script_stage(result) for result in commissioning.results),
+        *(_script_stage(result) for result in commissioning.results if result.status is PENDING),
         Stage("Commissioned", 0, ends=(_ends_commissioning(commissioning, testing),)),
     ]
     if testing is not None:
@@ -87,6 +91,8 @@ def _test_stage(result: ScriptResult) -> Stage:
 
 def _passes(result: ScriptResult) -> Action:
     def act(run: Run) -> None:
+        if result.name == LAYS_OUT:
+            run.machine.known = run.machine.configured = True
         result.output += f"{result.name}: nothing to complain of on {run.machine.hostname}\n"
         finish(run, result, PASSED)
 
@@ -113,7 +119,6 @@ def _ends_commissioning(commissioning: ScriptSet, testing: ScriptSet | None) -> 
             run.world.give_back(run.machine)
             run.over = True
             return
-        run.machine.known = True
         if testing is None:
             _becomes(run, Status.READY)
         else:

@@ -5,30 +5,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from maas_mcp.simulator import image_routes, machine_routes, region_routes
+from maas_mcp.simulator import collection_routes, image_routes, machine_routes, network_routes, region_routes
 from maas_mcp.simulator.machine_routes import POST_OPERATIONS, Handler, Missing
 
 PREFIX = "/MAAS/api/2.0/"
 UNSIMULATED = (
     "account/prefs/sshkeys",
-    "devices",
-    "dhcp-snippets",
-    "discovery",
     "dnsresources",
-    "domains",
     "fabrics",
-    "ipaddresses",
+    "installation-results",
     "ipranges",
     "notifications",
     "rackcontrollers",
     "regioncontrollers",
     "reservedips",
     "scripts",
-    "spaces",
-    "static-routes",
     "vm-hosts",
 )
 """Collections that MAAS has and the simulator has not: 501, where an unknown path is 404."""
+
+EMPTY = ("devices", "dhcp-snippets", "discovery", "files", "ipaddresses", "static-routes")
+"""Collections that hold nothing, as in a new region; nothing can be put into them."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,7 @@ def _others(method: str, names: str) -> dict[tuple[str, str | None], Handler]:
 
 ENDPOINTS = (
     Endpoint("Version", "version/", {("GET", None): region_routes.version}),
-    Endpoint("Users", "users/", {("GET", None): region_routes.users, ("GET", "whoami"): region_routes.whoami}),
+    Endpoint("Users", "users/", {("GET", None): collection_routes.users, ("GET", "whoami"): collection_routes.whoami}),
     Endpoint(
         "Maas",
         "maas/",
@@ -101,6 +98,8 @@ ENDPOINTS = (
     ),
     Endpoint("Nodes", "nodes/", {("GET", None): Missing("listing nodes")}, anonymous=True),
     Endpoint("Node", "nodes/{system_id}/", {("GET", None): machine_routes.read_node}),
+    Endpoint("Interfaces", "nodes/{system_id}/interfaces/", {("GET", None): machine_routes.interfaces}),
+    Endpoint("BlockDevices", "nodes/{system_id}/blockdevices/", {("GET", None): machine_routes.blockdevices}),
     Endpoint("NodeScriptResults", "nodes/{system_id}/results/", {("GET", None): region_routes.results}),
     Endpoint(
         "NodeScriptResult",
@@ -108,12 +107,34 @@ ENDPOINTS = (
         {("GET", None): region_routes.result, ("GET", "download"): Missing("GET op=download")},
     ),
     Endpoint("Events", "events/", {("GET", "query"): region_routes.events}),
-    Endpoint("Zones", "zones/", {("GET", None): region_routes.zones, ("POST", None): Missing("making zones")}),
+    Endpoint("Zones", "zones/", {("GET", None): collection_routes.zones, ("POST", None): Missing("making zones")}),
     Endpoint(
-        "ResourcePools", "resourcepools/", {("GET", None): region_routes.pools, ("POST", None): Missing("making pools")}
+        "ResourcePools",
+        "resourcepools/",
+        {("GET", None): collection_routes.pools, ("POST", None): Missing("making pools")},
     ),
-    Endpoint("Tags", "tags/", {("GET", None): region_routes.tags, ("POST", None): Missing("making tags", admin=True)}),
-    Endpoint("Subnets", "subnets/", {("GET", None): region_routes.subnets, ("POST", None): Missing("making subnets")}),
+    Endpoint("ResourcePool", "resourcepool/{id}/", {("GET", None): collection_routes.pool}),
+    Endpoint("Tags", "tags/", {("GET", None): collection_routes.tags, ("POST", None): collection_routes.make_tag}),
+    Endpoint(
+        "Tag", "tags/{name}/", {("GET", None): collection_routes.tag, ("GET", "machines"): collection_routes.tagged}
+    ),
+    Endpoint(
+        "Domains", "domains/", {("GET", None): collection_routes.domains, ("POST", None): Missing("making domains")}
+    ),
+    Endpoint("Device", "devices/{system_id}/", {("GET", None): collection_routes.no_device}),
+    Endpoint("Subnets", "subnets/", {("GET", None): network_routes.subnets, ("POST", None): Missing("making subnets")}),
+    Endpoint(
+        "Subnet",
+        "subnets/{id}/",
+        {
+            ("GET", None): network_routes.subnet,
+            ("GET", "statistics"): network_routes.statistics,
+            **_others("GET", "ip_addresses reserved_ip_ranges unreserved_ip_ranges"),
+        },
+    ),
+    Endpoint("Vlans", "fabrics/{fabric_id}/vlans/", {("GET", None): network_routes.fabric_vlans}),
+    Endpoint("Spaces", "spaces/", {("GET", None): network_routes.spaces, ("POST", None): Missing("making spaces")}),
+    Endpoint("Networks", "networks/", {("GET", None): network_routes.networks}),
     Endpoint(
         "BootResources",
         "boot-resources/",
@@ -131,6 +152,10 @@ ENDPOINTS = (
         {("GET", None): image_routes.reading, ("DELETE", None): Missing("deleting an image")},
     ),
     *(Endpoint(name, f"{name}/", {("GET", None): Missing(name)}) for name in UNSIMULATED),
+    *(
+        Endpoint(name, f"{name}/", {("GET", None): collection_routes.none, ("POST", None): Missing(name)})
+        for name in EMPTY
+    ),
 )
 
 

@@ -8,8 +8,8 @@ from hashlib import sha256
 from maas_mcp.simulator.calls import Answer, Call
 from maas_mcp.simulator.forms import last
 from maas_mcp.simulator.images import ImageFile, ImageResource
+from maas_mcp.simulator.networks import API
 from maas_mcp.simulator.refusals import TEXT, Refusal, forbidden, not_found
-from maas_mcp.simulator.render import API
 
 
 def listing(call: Call) -> Answer:

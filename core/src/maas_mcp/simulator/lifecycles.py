@@ -139,7 +139,8 @@ def power(state: str) -> Action:
     """Switch the machine ``on`` or ``off``; since MAAS 3.6 no event tells of it."""
 
     def act(run: Run) -> None:
-        run.machine.power_state = state
+        if run.machine.power_type != "manual":
+            run.machine.power_state = state
 
     return act
 

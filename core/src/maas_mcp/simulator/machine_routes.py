@@ -8,7 +8,7 @@ from maas_mcp.simulator import operations, short_operations
 from maas_mcp.simulator.calls import Answer, Call
 from maas_mcp.simulator.machines import SimulatedMachine
 from maas_mcp.simulator.refusals import Refusal, conflict, forbidden, invalid, not_simulated
-from maas_mcp.simulator.render import machine_json
+from maas_mcp.simulator.render import disks_json, interfaces_json, machine_json
 from maas_mcp.simulator.statuses import RELEASABLE, Status
 
 if TYPE_CHECKING:
@@ -39,12 +39,17 @@ class Operation:
         return Answer(after | {field: before[field] for field in self.keeps})
 
 
+_ADDRESSES = ("power_state", "boot_interface", "interface_set", "ip_addresses")
+_SCRIPTS = tuple(
+    f"{kind}_status{name}" for kind in ("commissioning", "testing", "storage_test") for name in ("", "_name")
+)
+
 POST_OPERATIONS: dict[str, Operation] = {
-    "deploy": Operation("edit", operations.deploy),
+    "deploy": Operation("edit", operations.deploy, _ADDRESSES),
     "commission": Operation("admin", operations.commission),
     "test": Operation("admin", operations.test),
     "release": Operation("edit", operations.release),
-    "abort": Operation("edit", operations.abort, ("status", "status_name", "power_state")),
+    "abort": Operation("edit", operations.abort, ("status", "status_name", "power_state", *_SCRIPTS)),
     "rescue_mode": Operation("admin", operations.rescue_mode),
     "exit_rescue_mode": Operation("admin", operations.exit_rescue_mode),
     "lock": Operation("lock", short_operations.lock),
@@ -52,7 +57,7 @@ POST_OPERATIONS: dict[str, Operation] = {
     "mark_broken": Operation("owner", short_operations.mark_broken),
     "mark_fixed": Operation("admin", short_operations.mark_fixed),
     "override_failed_testing": Operation("admin", short_operations.override_failed_testing),
-    "power_on": Operation("edit", short_operations.power_on),
+    "power_on": Operation("edit", short_operations.power_on, (*_ADDRESSES, "osystem", "distro_series", "hwe_kernel")),
 }
 
 
@@ -64,6 +69,17 @@ def read(call: Call) -> Answer:
 def read_node(call: Call) -> Answer:
     """One machine, found as a node."""
     return Answer(machine_json(call.region, call.machine("Node")))
+
+
+def interfaces(call: Call) -> Answer:
+    """The NICs of a machine."""
+    return Answer(interfaces_json(call.machine("Node")))
+
+
+def blockdevices(call: Call) -> Answer:
+    """The disks of a machine; here MAAS leaves out the versions of their firmware."""
+    disks = disks_json(call.machine("Node"))
+    return Answer([{name: value for name, value in disk.items() if name != "firmware_version"} for disk in disks])
 
 
 def power_off(call: Call) -> Answer:
@@ -179,7 +195,7 @@ FILTERS: dict[str, Test] = {
     "not_in_pool": lambda machine, values: machine.pool not in values,
     "not_id": lambda machine, values: machine.system_id not in values,
     "arch": _has_architecture,
-    "mac_address": lambda machine, values: f"52:54:00:aa:{machine.number:02x}:01" in values,
+    "mac_address": lambda machine, values: not set(values).isdisjoint(machine.mac_addresses),
     "cpu_count": lambda machine, values: machine.known and machine.cpu_count >= float(values[-1]),
     "mem": lambda machine, values: machine.known and machine.memory >= float(values[-1]),
 }

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from maas_mcp.simulator.scripts import SetType
-from maas_mcp.simulator.statuses import Status
+from maas_mcp.simulator.statuses import AT_REST, HELD, Status
 
 if TYPE_CHECKING:
     from maas_mcp.simulator.lifecycles import Run
@@ -47,6 +47,8 @@ class SimulatedMachine:
     cpu_count: int = 8
     memory: int = 16384
     disks: tuple[Disk, ...] = (Disk("sda", 480 * GIGABYTE),)
+    fabrics: tuple[int, ...] = ()
+    """Those of its NICs beyond the first."""
     tag_names: tuple[str, ...] = ()
     zone: str = "default"
     pool: str = "default"
@@ -63,6 +65,10 @@ class SimulatedMachine:
     osystem: str = ""
     distro_series: str = ""
     hwe_kernel: str | None = None
+    addressed: bool = False
+    """Whether it has an address of its own: from the start of a deployment until it is given back."""
+    configured: bool = True
+    """Whether its disks are laid out and its NICs linked: a commissioning begins by undoing that."""
     ephemeral_deploy: bool = False
     enable_hw_sync: bool = False
     enable_kernel_crash_dump: bool = False
@@ -86,19 +92,34 @@ class SimulatedMachine:
 
     @property
     def installed(self) -> bool:
-        """Whether an operating system is on it or on its way: such a machine has an address of its own."""
+        """Whether an operating system is on it or on its way."""
         return bool(self.osystem)
 
     @property
     def ip_address(self) -> str:
-        """Its assigned address while it is deployed or deploying, else the one it was discovered with."""
-        return f"10.10.0.{(200 if self.installed else 100) + self.number}"
+        """The address of its own, or else the one it was discovered with."""
+        return f"10.10.0.{200 + self.number}" if self.addressed else self.discovered_address
+
+    @property
+    def discovered_address(self) -> str:
+        """The address that it had when it was commissioned."""
+        return f"10.10.0.{100 + self.number}"
+
+    @property
+    def mac_addresses(self) -> tuple[str, ...]:
+        """The MAC addresses of its NICs, that of the one it boots from first."""
+        return tuple(f"52:54:00:aa:{self.number:02x}:{index:02x}" for index in range(1, 2 + len(self.fabrics)))
 
     @property
     def pace(self) -> float:
         """How slow this machine is: a fixed factor between 0.9 and 1.1 for the length of every stage."""
         digest = hashlib.sha256(self.system_id.encode()).digest()
         return 0.9 + 0.2 * digest[0] / 255
+
+    @property
+    def mounted(self) -> bool:
+        """Whether its file systems are shown: nobody has one of a machine that is on its way to something else."""
+        return self.status in AT_REST | HELD or (self.status is not Status.RELEASING and self.previous_status in HELD)
 
     def plan_for(self, stages: frozenset[str]) -> Plan | None:
         """Take the first plan that concerns one of these stages; plans for other operations stay."""

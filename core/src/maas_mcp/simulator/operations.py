@@ -11,10 +11,13 @@ from maas_mcp.simulator.machines import SimulatedMachine
 from maas_mcp.simulator.refusals import Refusal, conflict, invalid, not_simulated
 from maas_mcp.simulator.releasing import ENTER_RESCUE, ERASE, EXIT_RESCUE, RELEASE, RELEASE_SWITCHED_OFF
 from maas_mcp.simulator.scripts import (
+    BMC_PARAMETERS,
+    BMC_SCRIPT,
     COMMISSIONING_SCRIPTS,
     DESTRUCTIVE_TESTS,
     DISK_TESTS,
     INSTALL_LOG,
+    ScriptResult,
     ScriptSet,
     SetType,
 )
@@ -63,7 +66,7 @@ def deploy(region: "Region", machine: SimulatedMachine, username: str, form: For
     machine.osystem, _, machine.distro_series = chosen.partition("/")
     machine.hwe_kernel, machine.ephemeral_deploy, machine.enable_hw_sync = boots, in_memory, syncs
     machine.enable_kernel_crash_dump = ticked(form, "enable_kernel_crash_dump")
-    machine.netboot, machine.status_action = True, ""
+    machine.netboot, machine.status_action, machine.addressed = True, "", True
     region.said_by(machine, username, "User starting deployment", last(form, "comment"))
     if not in_memory:
         region.new_set(machine, SetType.INSTALLATION, [region.new_result(machine, INSTALL_LOG)])
@@ -81,10 +84,11 @@ def commission(region: "Region", machine: SimulatedMachine, username: str, form:
     before, machine.previous_status = machine.status, machine.status
     region.said_by(machine, username, "User starting node commissioning")
     region.say(machine, "INFO", "Commissioning")
-    results = [region.new_result(machine, name) for name in COMMISSIONING_SCRIPTS]
-    scripts = region.new_set(machine, SetType.COMMISSIONING, results)
+    scripts = region.new_set(machine, SetType.COMMISSIONING, _new_commissioning(region, machine, form))
     testing = _new_tests(region, machine, wanted) if wanted else None
-    machine.owner = username
+    machine.owner, machine.status_action = username, ""
+    # MAAS 3.7 forgets the layout of disks and NICs at once; what the scripts find brings it back.
+    machine.configured = False
     region.set_status(machine, Status.COMMISSIONING)
     run = region.begin(machine, commission_stages(scripts, testing))
     _check_bmc(region, run, username, before)
@@ -182,6 +186,16 @@ def _check_hosting(region: "Region", username: str, form: Form, *, in_memory: bo
         raise not_simulated("deploying VM hosts")
     if flag(form, "install_rackd"):
         raise not_simulated("install_rackd, which MAAS refuses since 3.6")
+
+
+def _new_commissioning(region: "Region", machine: SimulatedMachine, form: Form) -> list[ScriptResult]:
+    results = [region.new_result(machine, name) for name in COMMISSIONING_SCRIPTS]
+    for result in results:
+        if result.name == BMC_SCRIPT:
+            result.parameters = BMC_PARAMETERS
+            if ticked(form, "skip_bmc_config"):
+                result.skip(region.now())
+    return results
 
 
 def _new_tests(region: "Region", machine: SimulatedMachine, names: list[str]) -> ScriptSet:

@@ -1,4 +1,4 @@
-"""The answers with which MAAS refuses a request: a status and a body, to the letter."""
+"""The answers with which MAAS refuses a request: a status, a body to the letter, and what it varies by."""
 
 import json
 from collections.abc import Mapping
@@ -7,6 +7,9 @@ TEXT = "text/plain; charset=utf-8"
 PLAIN = "text/plain"
 HTML = "text/html; charset=utf-8"
 JSON_TYPE = "application/json; charset=utf-8"
+
+BY_USER = {"Vary": "Authorization, Cookie"}
+"""The header of what the API itself answers; what its middleware makes of an error varies by the cookie alone."""
 
 
 class Refusal(Exception):  # noqa: N818 - an answer of MAAS, not an error of the simulator
@@ -23,7 +26,12 @@ class Refusal(Exception):  # noqa: N818 - an answer of MAAS, not an error of the
         self.status = status
         self.body = body
         self.content_type = content_type
-        self.headers = dict(headers or {})
+        self.headers = {**(BY_USER if content_type == PLAIN else {"Vary": "Cookie"}), **(headers or {})}
+
+    def without_vary(self) -> "Refusal":
+        """Refused before the API, or after it had answered: such an answer does not say what it varies by."""
+        del self.headers["Vary"]
+        return self
 
 
 def conflict(body: str) -> Refusal:
@@ -48,7 +56,7 @@ def not_found(kind: str) -> Refusal:
 
 def no_such_endpoint(path: str) -> Refusal:
     """404 for a path, also for one that lacks its trailing slash."""
-    return Refusal(404, f"Unknown API endpoint: {path}.")
+    return Refusal(404, f"Unknown API endpoint: {path}.").without_vary()
 
 
 def unrecognised(method: str, op: str | None) -> Refusal:

@@ -214,6 +214,7 @@ class Region:
     def give_back(self, machine: SimulatedMachine) -> None:
         """Nobody's, switched off, and nothing installed."""
         machine.owner = None
+        machine.addressed = False
         machine.agent_name = ""
         machine.locked = False
         machine.power_state = "off"

@@ -1,13 +1,14 @@
-"""The answers that are not about one machine's operations: events, script results, configuration, collections."""
+"""The answers that are not about one machine's operations: events, script results, configuration."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import parse_qsl, urlencode
 
 from maas_mcp.simulator.calls import Answer, Call
 from maas_mcp.simulator.events import LEVELS, Event
 from maas_mcp.simulator.forms import DEFAULT_IMAGE, last
+from maas_mcp.simulator.networks import API
 from maas_mcp.simulator.refusals import Refusal, not_found
-from maas_mcp.simulator.render import API, pool_json, subnet_json, tag_json, zone_json
 from maas_mcp.simulator.scripts import ScriptSet, SetType
 
 CAPABILITIES = [
@@ -21,7 +22,10 @@ CAPABILITIES = [
     "bridging-automatic-ubuntu",
     "authenticate-api",
 ]
-VERSION = {"capabilities": CAPABILITIES, "version": "3.7.3", "subversion": ""}
+VERSION = Answer(
+    {"capabilities": CAPABILITIES, "version": "3.7.3", "subversion": ""}, headers={"Vary": "Authorization"}
+)
+"""The one answer that is the same for everybody."""
 
 CONFIG: Mapping[str, object] = {
     "maas_name": "simulator",
@@ -43,17 +47,7 @@ MOST_EVENTS, USUAL_EVENTS = 1000, 100
 def version(call: Call) -> Answer:
     """The version and what it can do."""
     del call
-    return Answer(VERSION)
-
-
-def whoami(call: Call) -> Answer:
-    """The user whose credentials these are."""
-    return Answer(call.user.as_json())
-
-
-def users(call: Call) -> Answer:
-    """All users."""
-    return Answer([user.as_json() for user in call.region.users.values()])
+    return VERSION
 
 
 def get_config(call: Call) -> Answer:
@@ -61,7 +55,7 @@ def get_config(call: Call) -> Answer:
     name = last(call.query, "name")
     if name not in CONFIG:
         message = f"{name} is not a valid config setting (valid settings are: {', '.join(CONFIG)})."
-        return Answer({name: [message]}, status=400, content_type="application/json")
+        raise Refusal(400, json.dumps({name: [message]}), "application/json")
     return Answer(CONFIG[name], content_type="application/json")
 
 
@@ -123,7 +117,8 @@ def _chosen(call: Call, system_id: str) -> bool:
     machine = call.region.machines[system_id]
     fields = {"id": system_id, "hostname": machine.hostname, "zone": machine.zone, "pool": machine.pool}
     fields |= {"agent_name": machine.agent_name, "domain": "maas"}
-    fields |= {"mac_address": f"52:54:00:aa:{machine.number:02x}:01"}
+    if "mac_address" in call.query and not set(machine.mac_addresses) & set(call.query["mac_address"]):
+        return False
     return call.sees(machine) and all(value in call.query[name] for name, value in fields.items() if name in call.query)
 
 
@@ -162,24 +157,3 @@ def _shown(call: Call, scripts: ScriptSet) -> dict[str, object]:
         kept = [r.as_json(include_output="include_output" in call.query) for r in scripts.results if r.name in names]
         shown["results"] = kept
     return shown
-
-
-def zones(call: Call) -> Answer:
-    """All zones."""
-    return Answer([zone_json(call.region, name) for name in call.region.zones])
-
-
-def pools(call: Call) -> Answer:
-    """All resource pools."""
-    return Answer([pool_json(call.region, name) for name in call.region.pools])
-
-
-def tags(call: Call) -> Answer:
-    """All tags."""
-    return Answer([tag_json(call.region, name) for name in call.region.tags])
-
-
-def subnets(call: Call) -> Answer:
-    """All subnets: there is one."""
-    del call
-    return Answer([subnet_json()])

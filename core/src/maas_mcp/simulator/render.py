@@ -4,13 +4,13 @@ import uuid
 from typing import TYPE_CHECKING
 
 from maas_mcp.simulator.machines import Disk, SimulatedMachine
+from maas_mcp.simulator.networks import API, BOOT_SUBNET, BOOT_VLAN, lone_vlan
 from maas_mcp.simulator.scripts import JSON, SetType, overall
 from maas_mcp.simulator.statuses import ScriptStatus
 
 if TYPE_CHECKING:
     from maas_mcp.simulator.region import Region
 
-API = "/MAAS/api/2.0"
 HARDWARE = [
     "system_vendor",
     "system_product",
@@ -31,26 +31,69 @@ HARDWARE = [
     "chassis_serial",
     "chassis_version",
 ]
+BLOCK = 4 * 2**20
+PARTITION_TABLE = 6 * 2**20
+"""What MAAS counts as used beside the partitions."""
+
+SIMULATED_HARDWARE = {
+    "system_vendor": "Simulated",
+    "system_product": "SIM-1",
+    "system_version": "1",
+    "mainboard_vendor": "Simulated",
+    "mainboard_product": "SIM-MB",
+    "mainboard_serial": "MB1",
+    "mainboard_version": "1",
+    "mainboard_firmware_vendor": "SimBIOS",
+    "mainboard_firmware_date": "01/01/2024",
+    "mainboard_firmware_version": "1.0",
+    "chassis_vendor": "Simulated",
+    "chassis_type": "Rack Mount Chassis",
+    "chassis_serial": "C1",
+    "chassis_version": "1",
+}
+"""What commissioning finds in every machine here."""
+
+DOMAIN: JSON = {
+    "authoritative": True,
+    "ttl": None,
+    "resource_record_count": 0,
+    "is_default": True,
+    "name": "maas",
+    "id": 0,
+    "resource_uri": f"{API}/domains/0/",
+}
+"""The only DNS domain."""
+
 TEST_KINDS = ("cpu", "memory", "network", "interface", "other")
 """Kinds of tests that are never run by default: always *Unknown* here."""
 
 
 def machine_json(region: "Region", machine: SimulatedMachine) -> JSON:
     """The whole machine."""
-    boot_interface = _interface(machine)
-    disks = [_disk(machine, index) for index in range(len(machine.disks))] if machine.known else []
+    interfaces = interfaces_json(machine)
+    disks = disks_json(machine)
     return {
         **_identity(region, machine),
         **_state(machine),
         **_scripts(region, machine),
         **_hardware(machine),
         **_never_set(),
-        "boot_interface": boot_interface,
-        "interface_set": [boot_interface],
+        "boot_interface": interfaces[0],
+        "interface_set": interfaces,
         "boot_disk": disks[0] if disks else None,
         "blockdevice_set": disks,
         "physicalblockdevice_set": disks,
     }
+
+
+def interfaces_json(machine: SimulatedMachine) -> list[JSON]:
+    """All NICs of a machine."""
+    return [_interface(machine, index) for index in range(len(machine.mac_addresses))]
+
+
+def disks_json(machine: SimulatedMachine) -> list[JSON]:
+    """All disks that MAAS knows of a machine."""
+    return [_disk(machine, index) for index in range(len(machine.disks))] if machine.known else []
 
 
 def zone_json(region: "Region", name: str) -> JSON:
@@ -86,27 +129,6 @@ def tag_json(region: "Region", name: str) -> JSON:
     }
 
 
-def subnet_json() -> JSON:
-    """The only subnet that machines are in."""
-    return {
-        "name": "pxe",
-        "description": "",
-        "vlan": _vlan(),
-        "cidr": "10.10.0.0/24",
-        "rdns_mode": 2,
-        "gateway_ip": "10.10.0.254",
-        "dns_servers": ["10.10.0.254"],
-        "allow_dns": True,
-        "allow_proxy": True,
-        "active_discovery": False,
-        "managed": True,
-        "disabled_boot_architectures": [],
-        "space": "undefined",
-        "id": 1,
-        "resource_uri": f"{API}/subnets/1/",
-    }
-
-
 def _identity(region: "Region", machine: SimulatedMachine) -> JSON:
     return {
         "system_id": machine.system_id,
@@ -120,15 +142,7 @@ def _identity(region: "Region", machine: SimulatedMachine) -> JSON:
         "node_type_name": "Machine",
         "zone": zone_json(region, machine.zone),
         "pool": pool_json(region, machine.pool),
-        "domain": {
-            "authoritative": True,
-            "ttl": None,
-            "resource_record_count": 0,
-            "is_default": True,
-            "name": "maas",
-            "id": 0,
-            "resource_uri": f"{API}/domains/0/",
-        },
+        "domain": DOMAIN,
         "tag_names": list(machine.tag_names),
         "pod": machine.pod and {"id": 1, "name": machine.pod, "resource_uri": f"{API}/vm-hosts/1/"},
         "virtualmachine_id": machine.number if machine.pod else None,
@@ -137,7 +151,7 @@ def _identity(region: "Region", machine: SimulatedMachine) -> JSON:
 
 
 def _state(machine: SimulatedMachine) -> JSON:
-    has_address = machine.known or machine.installed
+    gateway = BOOT_SUBNET.gateway if machine.known and machine.configured else None
     return {
         "status": int(machine.status),
         "status_name": machine.status_name,
@@ -154,9 +168,9 @@ def _state(machine: SimulatedMachine) -> JSON:
         "ephemeral_deploy": machine.ephemeral_deploy,
         "enable_hw_sync": machine.enable_hw_sync,
         "enable_kernel_crash_dump": machine.enable_kernel_crash_dump,
-        "ip_addresses": [machine.ip_address] if has_address else [],
+        "ip_addresses": [machine.ip_address] if machine.known else [],
         "default_gateways": {
-            "ipv4": {"gateway_ip": "10.10.0.254" if has_address else None, "link_id": None},
+            "ipv4": {"gateway_ip": gateway, "link_id": None},
             "ipv6": {"gateway_ip": None, "link_id": None},
         },
     }
@@ -178,15 +192,9 @@ def _scripts(region: "Region", machine: SimulatedMachine) -> JSON:
 
 def _hardware(machine: SimulatedMachine) -> JSON:
     known = machine.known
-    info = dict.fromkeys(HARDWARE, "Unknown")
+    info: JSON = dict.fromkeys(HARDWARE, "Unknown")
     if known:
-        info |= {
-            "system_vendor": "Simulated",
-            "system_product": "SIM-1",
-            "system_serial": f"S{23990000 + machine.number}",
-            "mainboard_firmware_version": "1.0",
-            "chassis_type": "Rack Mount Chassis",
-        }
+        info |= {**SIMULATED_HARDWARE, "system_serial": f"S{23990000 + machine.number}"}
     cores = list(range(machine.cpu_count)) if known else []
     memory = machine.memory if known else 0
     return {
@@ -214,35 +222,15 @@ def _never_set() -> JSON:
     }
 
 
-def _vlan() -> JSON:
-    return {
-        "vid": 0,
-        "mtu": 1500,
-        "dhcp_on": True,
-        "external_dhcp": None,
-        "relay_vlan": None,
-        "space": "undefined",
-        "fabric_id": 0,
-        "secondary_rack": None,
-        "name": "untagged",
-        "fabric": "fabric-0",
-        "primary_rack": "bwdhs4",
-        "id": 5001,
-        "resource_uri": f"{API}/vlans/5001/",
-    }
-
-
-def _interface(machine: SimulatedMachine) -> JSON:
-    number, known = machine.number, machine.known
-    link: JSON = {"id": number, "mode": "auto", "subnet": subnet_json()}
-    if machine.installed:
-        link["ip_address"] = machine.ip_address
+def _interface(machine: SimulatedMachine, index: int) -> JSON:
+    """A NIC of a machine: it boots from the first, and every further one is alone in its fabric."""
+    number, known = machine.number * 10 + index, machine.known
     return {
         "id": number,
         "system_id": machine.system_id,
-        "name": "eno1" if known else "eth0",
+        "name": f"eno{index + 1}" if known else f"eth{index}",
         "type": "physical",
-        "mac_address": f"52:54:00:aa:{number:02x}:01",
+        "mac_address": machine.mac_addresses[index],
         "vendor": "My Corporation" if known else None,
         "product": "My Gigabit Network Connection" if known else None,
         "firmware_version": "1.63, 0x800009fa" if known else None,
@@ -257,25 +245,41 @@ def _interface(machine: SimulatedMachine) -> JSON:
         "params": {},
         "parents": [],
         "children": [],
-        "vlan": _vlan() if known else None,
-        "links": [link] if known else [],
-        "discovered": [{"subnet": subnet_json(), "ip_address": f"10.10.0.{100 + number}"}] if known else None,
+        **_connection(machine, index, number),
         "resource_uri": f"{API}/nodes/{machine.system_id}/interfaces/{number}/",
     }
 
 
+def _connection(machine: SimulatedMachine, index: int, number: int) -> JSON:
+    """Where a NIC is plugged in. MAAS learns it by commissioning."""
+    if not machine.known:
+        return {"vlan": None, "links": [], "discovered": None}
+    if index > 0:
+        vlan = lone_vlan(machine.fabrics[index - 1])
+        return {"vlan": vlan.as_json(), "links": [{"id": number, "mode": "link_up"}], "discovered": None}
+    discovered = [{"subnet": BOOT_SUBNET.as_json(), "ip_address": machine.discovered_address}]
+    return {"vlan": BOOT_VLAN.as_json(), "links": _links(machine, number), "discovered": discovered}
+
+
+def _links(machine: SimulatedMachine, number: int) -> list[JSON]:
+    """How the NIC that a machine boots from gets its address."""
+    if not machine.configured:
+        return []
+    link: JSON = {"id": number, "mode": "auto", "subnet": BOOT_SUBNET.as_json()}
+    return [link | {"ip_address": machine.ip_address} if machine.addressed else link]
+
+
 def _disk(machine: SimulatedMachine, index: int) -> JSON:
     disk, number = machine.disks[index], machine.number * 10 + index
-    partitions = [_partition(machine, disk, number)] if index == 0 else []
-    used = disk.size - 2 * 2**20 if partitions else 0
+    partitions = [_partition(machine, disk, number)] if index == 0 and machine.configured else []
     return {
         "id": number,
         "system_id": machine.system_id,
         "name": disk.name,
         "type": "physical",
         "size": disk.size,
-        "used_size": used,
-        "available_size": 0 if partitions else disk.size - 8 * 2**20,
+        "used_size": _room(disk) + PARTITION_TABLE if partitions else 0,
+        "available_size": 0 if partitions else _room(disk),
         "block_size": 512,
         "tags": list(disk.tags),
         "used_for": "GPT partitioned with 1 partition" if partitions else "Unused",
@@ -300,21 +304,30 @@ def _partition(machine: SimulatedMachine, disk: Disk, number: int) -> JSON:
         "system_id": machine.system_id,
         "device_id": number,
         "type": "partition",
-        "size": disk.size - 8 * 2**20,
+        "size": _room(disk),
         "bootable": False,
         "tags": [],
         "uuid": _uuid(machine, "partition"),
-        "used_for": "ext4 formatted filesystem mounted at /",
+        "used_for": "ext4 formatted filesystem mounted at /" if machine.mounted else "Unused",
         "path": f"/dev/disk/by-dname/{disk.name}-part2",
-        "filesystem": {
-            "fstype": "ext4",
-            "label": "root",
-            "uuid": _uuid(machine, "filesystem"),
-            "mount_point": "/",
-            "mount_options": None,
-        },
+        "filesystem": _filesystem(machine) if machine.mounted else None,
         "resource_uri": f"{API}/nodes/{machine.system_id}/blockdevices/{number}/partition/{number}",
     }
+
+
+def _filesystem(machine: SimulatedMachine) -> JSON:
+    return {
+        "fstype": "ext4",
+        "label": "root",
+        "uuid": _uuid(machine, "filesystem"),
+        "mount_point": "/",
+        "mount_options": None,
+    }
+
+
+def _room(disk: Disk) -> int:
+    """What a disk has for partitions: whole blocks of four MiB, but for one."""
+    return (disk.size // BLOCK - 1) * BLOCK
 
 
 def _uuid(machine: SimulatedMachine, what: str) -> str:

@@ -39,7 +39,25 @@ COMMISSIONING_SCRIPTS = {
 }
 """The thirteen built-in commissioning scripts in the order they run, and what each takes in simulated seconds."""
 
-WITH_DEPENDENCIES = frozenset({"20-maas-01-install-lldpd", "30-maas-01-bmc-config"})
+BMC_SCRIPT = "30-maas-01-bmc-config"
+BMC_PARAMETERS: JSON = {
+    "maas_auto_ipmi_user": {"max": 20, "type": "string", "value": "maas", "argument_format": "--username={input}"},
+    "maas_auto_ipmi_cipher_suite_id": {
+        "max": 2,
+        "type": "string",
+        "value": "3",
+        "argument_format": "--ipmi-cipher-suite-id={input}",
+    },
+    "maas_auto_ipmi_user_privilege_level": {
+        "type": "choice",
+        "value": "ADMIN",
+        "choices": [["USER", "User"], ["OPERATOR", "Operator"], ["ADMIN", "Administrator"]],
+        "argument_format": "--ipmi-privilege-level={input}",
+    },
+}
+"""The only built-in commissioning script with parameters."""
+
+WITH_DEPENDENCIES = frozenset({"20-maas-01-install-lldpd", BMC_SCRIPT})
 """Scripts that install packages first, and so pass through *Installing dependencies*."""
 
 TEST_SCRIPTS = {
@@ -91,6 +109,11 @@ class ScriptResult:
         """How events call it: ``smartctl-validate on sda``."""
         return f"{self.name} on {self.disk}" if self.disk else self.name
 
+    def skip(self, moment: float) -> None:
+        """It was asked not to run: over as soon as it is made."""
+        self.status, self.exit_status = ScriptStatus.SKIPPED, 0
+        self.started = self.ended = moment
+
     def as_json(self, *, include_output: bool) -> JSON:
         """The result as ``nodes/{id}/results/`` lists it."""
         runtime = None if self.started is None or self.ended is None else self.ended - self.started
@@ -110,7 +133,7 @@ class ScriptResult:
             "estimated_runtime": duration(runtime if runtime is not None else self.estimate) or "Unknown",
             "parameters": self.parameters,
             "script_id": SCRIPT_IDS.get(self.name),
-            "script_revision_id": None,
+            "script_revision_id": None if self.exit_status is None else SCRIPT_IDS.get(self.name),
             "suppressed": False,
         }
         if include_output:

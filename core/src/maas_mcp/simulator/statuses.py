@@ -85,6 +85,32 @@ RESCUE_LEAVABLE = frozenset(
         Status.FAILED_EXITING_RESCUE_MODE,
     },
 )
+AT_REST = frozenset(
+    {
+        Status.NEW,
+        Status.COMMISSIONING,
+        Status.FAILED_COMMISSIONING,
+        Status.MISSING,
+        Status.READY,
+        Status.RETIRED,
+        Status.BROKEN,
+    }
+)
+"""Statuses in which a machine is nobody's, or only MAAS's own."""
+
+HELD = frozenset(
+    {
+        Status.RESERVED,
+        Status.ALLOCATED,
+        Status.DEPLOYING,
+        Status.DEPLOYED,
+        Status.FAILED_DEPLOYMENT,
+        Status.DISK_ERASING,
+        Status.FAILED_DISK_ERASING,
+    }
+)
+"""Statuses in which a machine is somebody's, disks and all."""
+
 BREAKABLE = frozenset(Status) - {Status.BROKEN}
 
 TESTED_INTO_ITSELF = frozenset({Status.RESERVED, Status.ALLOCATED, Status.DEPLOYED, Status.RESCUE_MODE})

@@ -121,7 +121,7 @@ def _give_a_past(region: Region, machine: SimulatedMachine) -> None:
 def _install(machine: SimulatedMachine) -> None:
     machine.osystem, machine.distro_series = "ubuntu", "noble"
     machine.hwe_kernel = KERNELS["ubuntu/noble"][0]
-    machine.power_state = "on"
+    machine.power_state, machine.addressed = "on", True
 
 
 def _deployed(region: Region, machine: SimulatedMachine) -> None:
