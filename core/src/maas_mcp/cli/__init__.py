@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import click
 
 from maas_mcp import __version__
-from maas_mcp.cli.common import EXIT_CODES, EXIT_INTERRUPTED, Interrupted, exit_code, say, show_error
+from maas_mcp.cli.common import EXIT_CODES, EXIT_INTERRUPTED, Interrupted, exit_code, importing, say, show_error
 from maas_mcp.errors import MaasMcpError
 
 
@@ -33,7 +33,8 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's own hook
         if cmd_name not in self.COMMANDS:
             return None
-        command: click.Command = import_module(f"maas_mcp.cli.{cmd_name}").command
+        with importing():
+            command: click.Command = import_module(f"maas_mcp.cli.{cmd_name}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above

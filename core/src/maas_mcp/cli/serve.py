@@ -1,12 +1,11 @@
 """``maas-mcp serve``: the MCP server on stdin and stdout."""
 
-import gc
 import logging
 import sys
 
 import click
 
-from maas_mcp.cli.common import say
+from maas_mcp.cli.common import importing, say
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.server.wire import take_wire
 from maas_mcp.settings import Settings
@@ -28,7 +27,6 @@ def command(*, strict_plugins: bool) -> None:
     Needs MAAS_URL and MAAS_API_KEY. Logs go to stderr. It ends when stdin ends, or on SIGTERM or SIGINT; what MAAS has
     begun by then goes on.
     """
-    gc.disable()  # start-up makes nothing but what stays: a tenth of its time would go into looking for garbage
     settings = Settings.load()
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings.require_region()
@@ -39,13 +37,13 @@ def command(*, strict_plugins: bool) -> None:
             err=True,
         )
     wire = take_wire()  # before any plugin is imported: what it prints must not reach the client
-    registry = load_registry(
-        allow=settings.plugins_allow,
-        block=settings.plugins_block,
-        strict=strict_plugins or settings.strict_plugins,
-    )
-    from maas_mcp.server.stdio import serve  # noqa: PLC0415 - the MCP SDK takes most of the start-up: after the checks
+    with importing():
+        registry = load_registry(
+            allow=settings.plugins_allow,
+            block=settings.plugins_block,
+            strict=strict_plugins or settings.strict_plugins,
+        )
+        # The MCP SDK takes most of the start-up, so it comes after the checks.
+        from maas_mcp.server.stdio import serve  # noqa: PLC0415
 
-    gc.enable()
-    gc.freeze()
     serve(registry, settings, wire)

@@ -1,5 +1,6 @@
 """JSON Schemas of tools: made from pydantic models, flat, and as short as they can be for a model's context window."""
 
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -35,12 +36,14 @@ class _ShortInput(_Short):
         return self.generate_inner(schema["schema"])
 
 
+@cache  # many tools share a model
 def input_schema(model: type[BaseModel]) -> Schema:
     """The schema of a tool's arguments: an object that takes no other keys."""
     schema = _flat(model.model_json_schema(mode="validation", schema_generator=_ShortInput))
     return {**schema, "additionalProperties": False}
 
 
+@cache
 def output_schema(model: type[BaseModel]) -> Schema:
     """The schema of a tool's structured content. Every field is always there, ``null`` where MAAS has nothing."""
     return _flat(model.model_json_schema(mode="serialization", schema_generator=_Short))
