@@ -2,8 +2,9 @@
 
 from maas_mcp.simulator.app import create_app
 from maas_mcp.simulator.auth import User
-from maas_mcp.simulator.faults import Fault, RequestRecord
+from maas_mcp.simulator.faults import Fault, Latency, RateLimit, RequestCount, RequestRecord, count_requests
 from maas_mcp.simulator.machines import Disk, SimulatedMachine
+from maas_mcp.simulator.plans import Planned
 from maas_mcp.simulator.region import Region
 from maas_mcp.simulator.run import run, serving
 from maas_mcp.simulator.statuses import Status
@@ -12,11 +13,16 @@ from maas_mcp.simulator.worlds import demo_region, generated_region
 __all__ = [
     "Disk",
     "Fault",
+    "Latency",
+    "Planned",
+    "RateLimit",
     "Region",
+    "RequestCount",
     "RequestRecord",
     "SimulatedMachine",
     "Status",
     "User",
+    "count_requests",
     "create_app",
     "demo_region",
     "generated_region",

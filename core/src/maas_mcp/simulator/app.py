@@ -12,15 +12,13 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from maas_mcp.simulator import region_routes
+from maas_mcp.simulator.broken import Dropped, broken, replacement
 from maas_mcp.simulator.calls import Answer, Call, parse_form
 from maas_mcp.simulator.description import describe
 from maas_mcp.simulator.endpoints import PREFIX, Endpoint, find
-from maas_mcp.simulator.faults import Fault, Hold, RequestRecord
-from maas_mcp.simulator.refusals import BY_USER, HTML, JSON_TYPE, PLAIN, TEXT, Refusal, no_such_endpoint, unrecognised
+from maas_mcp.simulator.faults import Hold, RequestRecord
+from maas_mcp.simulator.refusals import BY_USER, HTML, PLAIN, Refusal, no_such_endpoint, unrecognised
 from maas_mcp.simulator.region import Region
-
-DROP = "maas_mcp.simulator.drop"
-"""The key in the scope under which a server leaves the function that closes the connection, if there is one."""
 
 MOVED = (
     "<html>\r\n<head><title>301 Moved Permanently</title></head>\r\n<body>\r\n"
@@ -34,17 +32,6 @@ _METHODS = ("PUT", "POST", "GET", "DELETE")
 def create_app(region: Region) -> Starlette:
     """The ASGI application of a region; any server or in-process transport can run it."""
     return Starlette(routes=[Route("/{path:path}", endpoint=_RegionApp(region))])
-
-
-class _Dropped(Response):
-    """An answer that never comes: the server's connection is closed, in process an ``OSError`` is raised."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        del receive, send
-        drop = scope.get(DROP)
-        if drop is None:
-            raise ConnectionResetError("the simulator was asked to drop this connection")
-        drop()
 
 
 @dataclass
@@ -68,26 +55,37 @@ class _RegionApp:
         self.region = region
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.region.is_restarting:
+            await Dropped()(scope, receive, send)
+            return
         request = Request(scope, receive)
         arrived = self.region.schedule.clock()
         try:
             asked = await _understand(request)
         except ClientDisconnect:
             return
-        record = RequestRecord(arrived, request.method, asked.path, asked.op, asked.form, asked.query)
+        template = asked.endpoint.path if asked.endpoint else None
+        record = RequestRecord(
+            arrived, request.method, asked.path, asked.op, asked.form, asked.query, template=template
+        )
         self.region.requests.append(record)
         response = await self._answer(asked)
-        record.status = None if isinstance(response, _Dropped) else response.status_code
+        record.status = None if isinstance(response, Dropped) else response.status_code
         await response(scope, receive, send)
 
     async def _answer(self, asked: _Asked) -> Response:
-        fault = self._fault(asked)
-        if fault is not None and not fault.acts:
-            return _faulty(fault)
-        hold = next((self.region.holds[name] for name in _hold_names(asked) if name in self.region.holds), Hold())
-        response = await self._act_after(hold.before, asked)
+        with self.region.lock:
+            now = self.region.schedule.clock()
+            delay, fault = self.region.faults.meet(asked.request.method, asked.path, asked.op, now)
+            hold = next((self.region.holds[name] for name in _hold_names(asked) if name in self.region.holds), Hold())
+        if fault is not None and not fault.carried_out:
+            await _wait(delay)
+            return broken(fault, replacement(fault, now))
+        response = await self._act_after(hold.before + delay, asked)
         await _wait(hold.after)
-        return response if fault is None else _faulty(fault)
+        if fault is None:
+            return response
+        return broken(fault, response if fault.status is None else replacement(fault, now))
 
     async def _act_after(self, seconds: float, asked: _Asked) -> Response:
         """A client that goes away while its request is held does not stop it: MAAS acts all the same."""
@@ -103,15 +101,6 @@ class _RegionApp:
         with self.region.lock:
             self.region.play()
             return self._respond(asked)
-
-    def _fault(self, asked: _Asked) -> Fault | None:
-        for fault in self.region.faults:
-            if fault.matches(asked.request.method, asked.path, asked.op):
-                fault.times -= 1
-                if fault.times <= 0:
-                    self.region.faults.remove(fault)
-                return fault
-        return None
 
     def _respond(self, asked: _Asked) -> Response:
         try:
@@ -184,15 +173,6 @@ def _hold_names(asked: _Asked) -> tuple[str, ...]:
 def _response(status: int, body: str, content_type: str, headers: Mapping[str, str]) -> Response:
     """As a header and not as a media type, to which Starlette would add a charset where MAAS has none."""
     return Response(body, status, {"Content-Type": content_type, **headers})
-
-
-def _faulty(fault: Fault) -> Response:
-    if fault.drop:
-        return _Dropped()
-    is_json = fault.body[:1] in ("{", "[")
-    headers = {name.lower(): value for name, value in fault.headers.items()}
-    content_type = headers.pop("content-type", JSON_TYPE if is_json else HTML if fault.body[:1] == "<" else TEXT)
-    return Response(fault.body, fault.status, headers, content_type)
 
 
 async def _wait(seconds: float) -> None:

@@ -89,7 +89,7 @@ class Run:
         self.stages = tuple(stages)
         self.index = -1
         self.over = False
-        self.plan: Plan | None = machine.plan_for(frozenset(name for s in stages for name in (s.name, s.alias) if name))
+        self.plan: Plan | None = self._taken_plan()
 
     @property
     def stage(self) -> Stage | None:
@@ -121,6 +121,12 @@ class Run:
     def say(self, level: str, event_type: str, description: str = "") -> None:
         """Write an event of the system's own about this machine."""
         self.world.say(self.machine, level, event_type, description)
+
+    def _taken_plan(self) -> Plan | None:
+        """What is to go wrong: a BMC that does not answer comes before all else, and every time."""
+        if self.machine.bmc_down:
+            return Plan(self.stages[0].name)
+        return self.machine.plan_for(frozenset(name for s in self.stages for name in (s.name, s.alias) if name))
 
     def _leave(self, stage: Stage) -> None:
         if self._planned(stage, hangs=False) and stage.fails is not None and self.plan is not None:

@@ -93,6 +93,8 @@ def power_off(call: Call) -> Answer:
 def query_power_state(call: Call) -> Answer:
     """What the BMC says."""
     machine = call.machine()
+    if machine.power_type != "manual":
+        call.region.check_power(machine)
     return Answer({"state": "unknown" if machine.power_type == "manual" else machine.power_state})
 
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from maas_mcp.simulator.lifecycles import Run
 
 GIGABYTE = 10**9
+RACK = "bwdhs4"
+"""The system id of the rack controller that machines have unless they are given another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,15 @@ class Disk:
     name: str
     size: int
     tags: tuple[str, ...] = ("ssd",)
+
+
+@dataclass
+class Rack:
+    """A rack controller; while it is not ``connected``, nobody can switch its machines on or off."""
+
+    system_id: str
+    hostname: str
+    connected: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +87,8 @@ class SimulatedMachine:
     status_message: str | None = None
     status_action: str | None = ""
     previous_status: Status = Status.NEW
+    rack: str = RACK
+    bmc_down: bool = False
     plans: list[Plan] = field(default_factory=list)
     current: dict[SetType, int] = field(default_factory=dict)
     run: "Run | None" = None

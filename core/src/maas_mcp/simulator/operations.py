@@ -8,7 +8,7 @@ from maas_mcp.simulator.deploying import TO_DISK, TO_MEMORY
 from maas_mcp.simulator.forms import Form, check_commissioning_scripts, each, flag, image, kernel, last, tests, ticked
 from maas_mcp.simulator.lifecycles import BMC_FAILURE, Run
 from maas_mcp.simulator.machines import SimulatedMachine
-from maas_mcp.simulator.refusals import Refusal, conflict, invalid, not_simulated
+from maas_mcp.simulator.refusals import Refusal, conflict, invalid, not_simulated, rack_down
 from maas_mcp.simulator.releasing import ENTER_RESCUE, ERASE, EXIT_RESCUE, RELEASE, RELEASE_SWITCHED_OFF
 from maas_mcp.simulator.scripts import (
     BMC_PARAMETERS,
@@ -33,6 +33,9 @@ from maas_mcp.simulator.statuses import (
 
 if TYPE_CHECKING:
     from maas_mcp.simulator.region import Region
+
+BMC_FAILED = 500
+"""The status of an answer for a BMC that fails; the reason stays as the machine's ``error_description``."""
 
 Operate = Callable[["Region", SimulatedMachine, str, Form], None]
 """An operation on a machine by a user (their name): it has acted when it returns, or raises a ``Refusal``."""
@@ -60,6 +63,7 @@ def deploy(region: "Region", machine: SimulatedMachine, username: str, form: For
     boots = kernel(form, chosen, machine.architecture)
     in_memory, syncs = flag(form, "ephemeral_deploy"), flag(form, "enable_hw_sync")
     _check_hosting(region, username, form, in_memory=in_memory)
+    _check_rack(region, machine)
     if machine.status is Status.READY:
         acquire(region, machine, username)
     machine.agent_name = last(form, "agent_name") or machine.agent_name
@@ -124,6 +128,8 @@ def release(region: "Region", machine: SimulatedMachine, username: str, form: Fo
     if any(ticked(form, name) for name in ("erase", "secure_erase", "quick_erase")):
         _erase(region, machine, username, form)
         return
+    if machine.power_state == "on":
+        _check_rack(region, machine)
     region.said_by(machine, username, "User releasing node", last(form, "comment"))
     region.set_status(machine, Status.RELEASING)
     region.say(machine, "INFO", "Releasing")
@@ -137,6 +143,7 @@ def abort(region: "Region", machine: SimulatedMachine, username: str, form: Form
     if machine.status not in _ABORTS:
         state = f"node {machine.system_id} is in state {machine.status_name}."
         raise conflict(f"Cannot abort in current state: {state}")
+    region.check_power(machine)
     by_user, aborted = _ABORTS[machine.status]
     region.said_by(machine, username, by_user, last(form, "comment"))
     region.say(machine, "INFO", aborted)
@@ -169,9 +176,16 @@ def exit_rescue_mode(region: "Region", machine: SimulatedMachine, username: str,
     """Leave rescue mode for the status before it."""
     if machine.status not in RESCUE_LEAVABLE:
         raise conflict(f"Invalid transition: {machine.status_name} -> Exiting rescue mode.")
+    _check_rack(region, machine)
     region.said_by(machine, username, "User stopping rescue mode", last(form, "comment"))
     region.set_status(machine, Status.EXITING_RESCUE_MODE)
     region.begin(machine, EXIT_RESCUE)
+
+
+def _check_rack(region: "Region", machine: SimulatedMachine) -> None:
+    """For what is answered before the BMC is asked: only a rack controller that is away makes it fail."""
+    if not region.racks[machine.rack].connected:
+        raise rack_down(machine.rack)
 
 
 def _check_hosting(region: "Region", username: str, form: Form, *, in_memory: bool) -> None:
@@ -249,16 +263,24 @@ def _talk_on(run: Run) -> None:
 
 
 def _check_bmc(region: "Region", run: Run, username: str, before: Status) -> None:
-    """A BMC that was planned to fail makes the request fail (500), and the machine goes back where it was."""
-    plan, machine = run.plan, run.machine
-    if plan is None or plan.hangs or run.stage is None or plan.stage != run.stage.name:
+    """A BMC that fails, or a rack that is away, makes the request fail, and the machine goes back where it was."""
+    machine = run.machine
+    failure = region.power_failure(machine) or _planned_failure(run)
+    if failure is None:
         return
     machine.run = None
     machine.power_state = "off"
-    machine.error_description = plan.reason or BMC_FAILURE
+    machine.error_description = failure.body if failure.status == BMC_FAILED else ""
     doing = machine.status_name.upper()
     text = f"Aborting {doing} and reverting to {before.display.upper()}. Unable to power control the node."
     description = f"({username}) - {text} Please check power credentials."
     region.say(machine, "WARNING", "Failed to query node's BMC", description, username)
     region.set_status(machine, before)
-    raise Refusal(500, plan.reason or BMC_FAILURE)
+    raise failure
+
+
+def _planned_failure(run: Run) -> Refusal | None:
+    plan = run.plan
+    if plan is None or plan.hangs or run.stage is None or plan.stage != run.stage.name:
+        return None
+    return Refusal(BMC_FAILED, plan.reason or BMC_FAILURE)

@@ -10,6 +10,8 @@ JSON_TYPE = "application/json; charset=utf-8"
 
 BY_USER = {"Vary": "Authorization, Cookie"}
 """The header of what the API itself answers; what its middleware makes of an error varies by the cookie alone."""
+RACK_DOWN = "Unable to connect to any rack controller {}; no connections available."
+"""The body of a 503, with the system id of the rack controller that is away."""
 
 
 class Refusal(Exception):  # noqa: N818 - an answer of MAAS, not an error of the simulator
@@ -67,3 +69,8 @@ def unrecognised(method: str, op: str | None) -> Refusal:
 def not_simulated(what: str) -> Refusal:
     """501: MAAS can do this, the simulator cannot; it never makes up a success."""
     return Refusal(501, f"The simulator does not do this: {what}.")
+
+
+def rack_down(system_id: str) -> Refusal:
+    """503 with ``Retry-After``: the rack controller that could reach the machine is not connected."""
+    return Refusal(503, RACK_DOWN.format(system_id), TEXT, {"Retry-After": "10"})

@@ -1,5 +1,6 @@
 """The region: machines, users, events, script sets and the schedule, and what tests may do to them from outside."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -8,14 +9,13 @@ from itertools import count
 
 from maas_mcp.simulator import operations
 from maas_mcp.simulator.auth import Authenticator, User
-from maas_mcp.simulator.commissioning import commission_stages, test_stages
-from maas_mcp.simulator.deploying import TO_DISK, TO_MEMORY
 from maas_mcp.simulator.events import Event, EventLog
-from maas_mcp.simulator.faults import Fault, Hold, RequestRecord
+from maas_mcp.simulator.faults import Faults, Hold, RequestRecord
 from maas_mcp.simulator.images import Images
-from maas_mcp.simulator.lifecycles import Run, Stage
-from maas_mcp.simulator.machines import Plan, SimulatedMachine
-from maas_mcp.simulator.releasing import ENTER_RESCUE, ERASE, EXIT_RESCUE, RELEASE
+from maas_mcp.simulator.lifecycles import BMC_FAILURE, Run, Stage
+from maas_mcp.simulator.machines import RACK, Plan, Rack, SimulatedMachine
+from maas_mcp.simulator.plans import Planned, check_stage, planned
+from maas_mcp.simulator.refusals import Refusal, rack_down
 from maas_mcp.simulator.schedule import Schedule
 from maas_mcp.simulator.scripts import COMMISSIONING_SCRIPTS, TEST_SCRIPTS, ScriptResult, ScriptSet, SetType
 from maas_mcp.simulator.statuses import ScriptStatus, Status
@@ -26,7 +26,7 @@ class Region:
 
     Args:
         users: Who may use it; the first superuser is whose key ``api_key`` is.
-        speed: Simulated seconds for each second of ``clock``.
+        speed: Simulated seconds for each second of ``clock``; 0 stops the time, but for ``advance``.
         clock: Real seconds, from any start; a test may give one that it moves by hand.
         epoch: The simulated date at the start, in epoch seconds; now, if left out.
     """
@@ -50,11 +50,13 @@ class Region:
         self.images = Images(self.schedule)
         self.log = EventLog()
         self.sets: dict[int, ScriptSet] = {}
-        self.faults: list[Fault] = []
+        self.racks = {RACK: Rack(RACK, "rack01")}
+        self.faults = Faults()
         self.holds: dict[str, Hold] = {}
         self.requests: list[RequestRecord] = []
         self.lock = threading.RLock()
         """Held while the region acts, because a server may run in one thread and a test in another."""
+        self._up_again = -math.inf
         self._set_ids = count(1)
         self._result_ids = count(1)
 
@@ -101,9 +103,63 @@ class Region:
         stage = fail or hang
         if stage is None or (fail and hang):
             raise ValueError("plan() wants one of fail= and hang=, with the name of a stage or script")
-        if stage not in PLANNABLE:
-            raise ValueError(f"no operation has a stage {stage!r}; there are: {', '.join(sorted(PLANNABLE))}")
-        self.machine(name).plans.append(Plan(stage, hangs=hang is not None, reason=reason))
+        check_stage(stage)
+        with self.lock:
+            self.machine(name).plans.append(Plan(stage, hangs=hang is not None, reason=reason))
+
+    def bmc_down(self, name: str, *, down: bool = True) -> None:
+        """Let a machine's BMC answer no more, or again: until then whatever needs its power fails, each time."""
+        with self.lock:
+            self.machine(name).bmc_down = down
+
+    def rack_down(self, system_id: str = RACK, *, down: bool = True) -> None:
+        """Disconnect a rack controller, or connect it again; ``KeyError`` if there is none.
+
+        What needs the power of its machines is a 503 with ``Retry-After: 10``. Seen in MAAS 3.7.3 for power and
+        commissioning, and taken to be the same for the rest.
+        """
+        with self.lock:
+            if system_id not in self.racks:
+                raise KeyError(f"no rack controller is called {system_id!r}; there are {', '.join(self.racks)}")
+            self.racks[system_id].connected = not down
+
+    def plans(self) -> list[Planned]:
+        """What is planned and has not happened yet."""
+        with self.lock:
+            return list(planned(self.machines.values(), self.racks))
+
+    def clear_plans(self) -> None:
+        """Let nothing go wrong any more; what has failed or hangs stays so."""
+        with self.lock:
+            for machine in self.machines.values():
+                machine.plans.clear()
+                machine.bmc_down = False
+            for rack in self.racks.values():
+                rack.connected = True
+
+    def set_speed(self, speed: float) -> None:
+        """Let time pass at another speed from now on: 1 is real time, 0 stops it but for ``advance``."""
+        with self.lock:
+            self.schedule.speed = speed
+
+    def advance(self, seconds: float) -> None:
+        """Let simulated seconds pass at once, whatever the speed."""
+        with self.lock:
+            self.schedule.advance(seconds)
+
+    def restart(self, seconds: float) -> None:
+        """Be away for real seconds, as a MAAS that restarts: connections are closed and refused; nothing is lost.
+
+        In process a request meets a ``ConnectionResetError``.
+        """
+        if not 0 < seconds < math.inf:
+            raise ValueError(f"a restart takes some seconds, more than 0; it was {seconds}")
+        self._up_again = self.schedule.clock() + seconds
+
+    @property
+    def is_restarting(self) -> bool:
+        """Whether it is away."""
+        return self.schedule.clock() < self._up_again
 
     def hold(self, *, op: str, before: float = 0.0, after: float = 0.0) -> None:
         """Hold requests of this op for real seconds; ``events`` and ``machines`` are the reads; zeros end it."""
@@ -203,6 +259,18 @@ class Region:
         estimate = usual * machine.pace if usual else self._last_runtime(machine, name)
         return ScriptResult(next(self._result_ids), name, self.now(), disk=disk, estimate=estimate)
 
+    def power_failure(self, machine: SimulatedMachine) -> Refusal | None:
+        """Why a machine cannot be switched on or off now: no rack controller to do it, or no BMC that answers."""
+        if not self.racks[machine.rack].connected:
+            return rack_down(machine.rack)
+        return Refusal(500, BMC_FAILURE) if machine.bmc_down else None
+
+    def check_power(self, machine: SimulatedMachine) -> None:
+        """Refuse what cannot be done because the machine cannot be switched on or off."""
+        failure = self.power_failure(machine)
+        if failure is not None:
+            raise failure
+
     def current_set(self, machine: SimulatedMachine, kind: SetType) -> ScriptSet | None:
         """The script set of the machine's latest run of this kind."""
         return self.sets.get(machine.current.get(kind, 0))
@@ -243,15 +311,3 @@ class Region:
         with self.lock:
             operate(self, self.machine(name), username, {key: [value] for key, value in form.items() if value})
             self.play()
-
-
-def _stage_names() -> frozenset[str]:
-    """Every stage and script that can be planned to fail or hang."""
-    nothing = ScriptSet(0, "", SetType.TESTING, [])
-    fixed = (TO_DISK, TO_MEMORY, ERASE, RELEASE, ENTER_RESCUE, EXIT_RESCUE, test_stages(nothing, Status.READY))
-    runs = (*fixed, commission_stages(nothing, None))
-    lasting = {stage.name for stages in runs for stage in stages if stage.seconds > 0}
-    return frozenset(lasting | set(COMMISSIONING_SCRIPTS) | set(TEST_SCRIPTS))
-
-
-PLANNABLE = _stage_names()

@@ -1,5 +1,6 @@
 """Running a region with uvicorn: in a thread for tests, or as a program for people."""
 
+import asyncio
 import contextlib
 import signal
 import socket
@@ -12,31 +13,34 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from maas_mcp.simulator.app import DROP, create_app
+from maas_mcp.simulator.app import create_app
+from maas_mcp.simulator.broken import WIRE
 from maas_mcp.simulator.region import Region
 
 PATIENCE = 10.0
 """Seconds a server may take to start or to stop."""
+GLANCE = 0.02
+"""Seconds between two looks whether a restart is over."""
 
 
 class _BySocket:
-    """Gives the application the means to drop its connection."""
+    """Gives the application its connection, to drop it or to cut it off."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Uvicorn's ``send`` is a method of the request's cycle, which holds the connection.
-        transport = getattr(getattr(send, "__self__", None), "transport", None)
-        scope[DROP] = getattr(transport, "abort", None)
+        scope[WIRE] = getattr(getattr(send, "__self__", None), "transport", None)
         await self.app(scope, receive, send)
 
 
 class _Server(uvicorn.Server):
-    """A server that says when it listens, and ends without a traceback when it is told to."""
+    """A server that says when it listens, is away while its region restarts, and ends without a traceback."""
 
-    def __init__(self, config: uvicorn.Config, announcement: str = "") -> None:
+    def __init__(self, config: uvicorn.Config, region: Region, announcement: str = "") -> None:
         super().__init__(config)
+        self.region = region
         self.announcement = announcement
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -44,6 +48,34 @@ class _Server(uvicorn.Server):
         if self.started and self.announcement:
             sys.stdout.write(self.announcement)
             sys.stdout.flush()
+            self.announcement = ""
+
+    async def on_tick(self, counter: int) -> bool:
+        return await super().on_tick(counter) or self.region.is_restarting
+
+    async def main_loop(self) -> None:
+        """Uvicorn's own, again after every restart of the region."""
+        await super().main_loop()
+        while not self.should_exit and self.region.is_restarting:
+            await self._be_away()
+            await super().main_loop()
+
+    async def _be_away(self) -> None:
+        """Close everything and refuse connections, but keep the port: a socket that does not listen refuses."""
+        listening = self.servers[0].sockets[0]
+        family, address = listening.family, listening.getsockname()
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+        await asyncio.sleep(0)  # what was closed is closed in the loop's next turn
+        place = socket.socket(family)
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        place.bind(address)
+        while self.region.is_restarting and not self.should_exit:  # noqa: ASYNC110 - its clock may be anybody's
+            await asyncio.sleep(GLANCE)
+        await self.startup(sockets=[place])
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -71,32 +103,49 @@ def serving(
     ssl_keyfile: str | None = None,
 ) -> Iterator[str]:
     """Serve a region from a thread, on a free port of 127.0.0.1; yields its base URL, ``http…:PORT/MAAS``."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = _Server(_config(region, ssl_certfile, ssl_keyfile))
-        thread = threading.Thread(target=server.run, args=([listener],), name="maas-simulator", daemon=True)
-        thread.start()
-        _wait_for(server, thread)
-        scheme = "https" if ssl_certfile else "http"
-        try:
-            yield f"{scheme}://127.0.0.1:{listener.getsockname()[1]}/MAAS"
-        finally:
-            server.should_exit = server.force_exit = True
-            thread.join(PATIENCE)
+    config = _config(_BySocket(create_app(region)), ssl_certfile, ssl_keyfile)
+    with _listener("127.0.0.1", 0) as listener, _in_thread(_Server(config, region), listener):
+        yield f"{'https' if ssl_certfile else 'http'}://{_address(listener)}/MAAS"
 
 
 def run(region: Region, port: int = 0, host: str = "127.0.0.1") -> None:
-    """Serve a region until SIGINT or SIGTERM, after printing its URL and the administrator's API key."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, port), family=family) as listener:
-        address = f"[{host}]" if ":" in host else host
-        lines = f"MAAS_URL=http://{address}:{listener.getsockname()[1]}/MAAS\nMAAS_API_KEY={region.api_key}\n"
+    """Serve a region until SIGINT or SIGTERM, after printing its URL and the administrator's API key.
+
+    Raises ``OSError`` if the port cannot be used; its ``filename`` says which.
+    """
+    with _listener(host, port) as listener:
+        lines = f"MAAS_URL=http://{_address(listener)}/MAAS\nMAAS_API_KEY={region.api_key}\n"
         with contextlib.suppress(KeyboardInterrupt):
-            _Server(_config(region), lines).run([listener])
+            _Server(_config(_BySocket(create_app(region))), region, lines).run([listener])
 
 
-def _config(region: Region, certfile: str | None = None, keyfile: str | None = None) -> uvicorn.Config:
+def _listener(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, f"Port {port} of {host}") from error
+
+
+def _address(listener: socket.socket) -> str:
+    host, port, *_ = listener.getsockname()
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+@contextlib.contextmanager
+def _in_thread(server: _Server, listener: socket.socket) -> Iterator[None]:
+    thread = threading.Thread(target=server.run, args=([listener],), name="maas-simulator", daemon=True)
+    thread.start()
+    _wait_for(server, thread)
+    try:
+        yield
+    finally:
+        server.should_exit = server.force_exit = True
+        thread.join(PATIENCE)
+
+
+def _config(app: ASGIApp, certfile: str | None = None, keyfile: str | None = None) -> uvicorn.Config:
     return uvicorn.Config(
-        _BySocket(create_app(region)),
+        app,
         log_level="critical",
         access_log=False,
         lifespan="off",

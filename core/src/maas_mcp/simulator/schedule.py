@@ -1,13 +1,14 @@
 """Simulated time: a heap of callbacks that are played when somebody looks, never by a task of their own."""
 
 import heapq
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 
 
-@dataclass(order=True)
+@dataclass(order=True, slots=True)
 class _Step:
     due: float
     number: int
@@ -17,16 +18,18 @@ class _Step:
 class Schedule:
     """The clock of a region and what is due on it.
 
-    ``clock`` gives real seconds; a simulated second is ``1 / speed`` of them. ``moment`` is the simulated time
-    being lived through: the due time of the step that is played, else the time of the last ``play``.
+    ``clock`` gives real seconds; a simulated second is ``1 / speed`` of them, and at a speed of 0 time passes only by
+    ``advance``. ``moment`` is the simulated time being lived through: the due time of the step that is played, else
+    the time of the last ``play``.
     """
 
     def __init__(self, clock: Callable[[], float], speed: float, epoch: float | None = None) -> None:
         self.clock = clock
-        self.speed = speed
         self.epoch = time.time() if epoch is None else epoch
         self.moment = 0.0
-        self._start = clock()
+        self._speed = _checked("a speed", speed)
+        self._real = clock()
+        self._simulated = 0.0
         self._steps: list[_Step] = []
         self._numbers = count()
 
@@ -35,15 +38,40 @@ class Schedule:
         """The simulated time being lived through, in epoch seconds."""
         return self.epoch + self.moment
 
+    @property
+    def speed(self) -> float:
+        """Simulated seconds in a real second; to set it lets everything happen that was due at the old one."""
+        return self._speed
+
+    @speed.setter
+    def speed(self, speed: float) -> None:
+        _checked("a speed", speed)
+        self.play()
+        self._simulated, self._real, self._speed = self._until(), self.clock(), speed
+
+    def advance(self, seconds: float) -> None:
+        """Let simulated seconds pass now, and everything happen that is due in them."""
+        self._simulated += _checked("a stretch of time", seconds)
+        self.play()
+
     def after(self, seconds: float, act: Callable[[], None]) -> None:
         """Have something done in this many simulated seconds."""
         heapq.heappush(self._steps, _Step(self.moment + seconds, next(self._numbers), act))
 
     def play(self) -> None:
         """Do everything that is due, in order, each at its own moment."""
-        until = max(self.moment, (self.clock() - self._start) * self.speed)
+        until = max(self.moment, self._until())
         while self._steps and self._steps[0].due <= until:
             step = heapq.heappop(self._steps)
             self.moment = max(self.moment, step.due)
             step.act()
         self.moment = max(self.moment, until)
+
+    def _until(self) -> float:
+        return self._simulated + (self.clock() - self._real) * self._speed
+
+
+def _checked(what: str, value: float) -> float:
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{what} has to be a number from 0 on, and finite; it was {value}")
+    return value

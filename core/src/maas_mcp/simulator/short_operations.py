@@ -79,6 +79,7 @@ def power_on(region: "Region", machine: SimulatedMachine, username: str, form: F
         return
     if machine.status is Status.DEPLOYED and machine.ephemeral_deploy:
         raise not_simulated("power_on of an ephemeral deployment, which redeploys it")
+    region.check_power(machine)
     if machine.run is None and machine.power_state == "off":
         region.begin(machine, LOCAL_BOOT)
     machine.power_state = "on"
@@ -86,8 +87,9 @@ def power_on(region: "Region", machine: SimulatedMachine, username: str, form: F
 
 def power_off(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
     """Switch off; ``stop_mode`` may be anything."""
-    del region, username, form
+    del username, form
     if machine.power_type != "manual":
+        region.check_power(machine)
         machine.power_state = "off"
 
 
