@@ -128,6 +128,8 @@ def test_an_interruption_has_the_exit_code_of_shells_and_no_traceback(
         (("demo", "--speed", "0"), "0"),
         (("simulate", "--speed", "0"), "0"),
         (("simulate", "--port", "70000"), "70000"),
+        (("simulate", "--control-port", "-1"), "-1"),
+        (("simulate", "--clock", "manual"), "--clock manual goes with --control-port only"),
         (("simulate", "--fail", "node05"), "HOST=STAGE"),
         (("simulate", "--fail", "node99=Rebooting"), "there are node01, node02"),
         (("simulate", "--fail", "node05=Reboot"), "Rebooting"),

@@ -2,11 +2,12 @@
 
 from maas_mcp.simulator.app import create_app
 from maas_mcp.simulator.auth import User
+from maas_mcp.simulator.control import create_control_app
 from maas_mcp.simulator.faults import Fault, Latency, RateLimit, RequestCount, RequestRecord, count_requests
 from maas_mcp.simulator.machines import Disk, SimulatedMachine
 from maas_mcp.simulator.plans import Planned
 from maas_mcp.simulator.region import Region
-from maas_mcp.simulator.run import run, serving
+from maas_mcp.simulator.run import run, serving, serving_control
 from maas_mcp.simulator.statuses import Status
 from maas_mcp.simulator.worlds import demo_region, generated_region
 
@@ -24,8 +25,10 @@ __all__ = [
     "User",
     "count_requests",
     "create_app",
+    "create_control_app",
     "demo_region",
     "generated_region",
     "run",
     "serving",
+    "serving_control",
 ]

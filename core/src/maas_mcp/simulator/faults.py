@@ -6,9 +6,13 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
+from maas_mcp.simulator.networks import RACK
 from maas_mcp.simulator.refusals import HTML, RACK_DOWN, TEXT
+
+STRICT: Final = {"extra": "forbid", "use_attribute_docstrings": True}
+"""How pydantic reads these from JSON: an unknown key is an error, and what stands below an attribute describes it."""
 
 API: Final = "/MAAS/api/2.0/"
 
@@ -32,7 +36,7 @@ KNOWN_ANSWERS: Final[Mapping[KnownAnswer, _Known]] = MappingProxyType(
     {
         # MAAS 3.7: HTML and Retry-After tell a conflict in the database, to be tried again, from one of states.
         "database conflict": _Known(409, _HTML.format("Conflict"), {"Content-Type": HTML, "Retry-After": "5"}),
-        "rack down": _Known(503, RACK_DOWN.format("bwdhs4"), {"Content-Type": TEXT, "Retry-After": "10"}),
+        "rack down": _Known(503, RACK_DOWN.format(RACK), {"Content-Type": TEXT, "Retry-After": "10"}),
         # MAAS has no rate limit; the proxies before it do.
         "rate limit": _Known(429, "Too Many Requests\n", {"Content-Type": TEXT, "Retry-After": "1"}),
         "bad gateway": _Known(502, _HTML.format("502 Bad Gateway"), {"Content-Type": HTML}),
@@ -79,6 +83,8 @@ def count_requests(records: Iterable[RequestRecord]) -> list[RequestCount]:
 class Latency:
     """Real seconds by which a request is delayed; with a ``seed`` they are the same in every run."""
 
+    __pydantic_config__: ClassVar = STRICT
+
     seconds: float
     """The delay; of a uniform one the middle, of a lognormal one the median."""
     distribution: Literal["constant", "uniform", "lognormal"] = "constant"
@@ -108,8 +114,12 @@ class Latency:
 class RateLimit:
     """How many matching requests pass in any stretch of real ``seconds``; a fault meets those beyond."""
 
+    __pydantic_config__: ClassVar = STRICT
+
     requests: int
+    """How many requests, from 1 on."""
     seconds: float
+    """The length of the stretch."""
 
     def __post_init__(self) -> None:
         """Refuse a limit that lets nothing through, or everything."""
@@ -138,6 +148,8 @@ class Fault:
     ``op``, ``method`` and ``path`` say which requests; what is left out matches all. A fault that says nothing else
     answers 500. One with a ``delay`` alone lets the request go on to the next fault and to its own answer.
     """
+
+    __pydantic_config__: ClassVar = STRICT
 
     status: int | None = None
     """The status to answer with, in the place of MAAS's answer."""

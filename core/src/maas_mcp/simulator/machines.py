@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from maas_mcp.simulator.networks import RACK
 from maas_mcp.simulator.scripts import SetType
 from maas_mcp.simulator.statuses import AT_REST, HELD, Status
 
@@ -11,8 +12,6 @@ if TYPE_CHECKING:
     from maas_mcp.simulator.lifecycles import Run
 
 GIGABYTE = 10**9
-RACK = "bwdhs4"
-"""The system id of the rack controller that machines have unless they are given another."""
 
 
 @dataclass(frozen=True, slots=True)

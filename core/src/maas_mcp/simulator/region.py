@@ -13,7 +13,8 @@ from maas_mcp.simulator.events import Event, EventLog
 from maas_mcp.simulator.faults import Faults, Hold, RequestRecord
 from maas_mcp.simulator.images import Images
 from maas_mcp.simulator.lifecycles import BMC_FAILURE, Run, Stage
-from maas_mcp.simulator.machines import RACK, Plan, Rack, SimulatedMachine
+from maas_mcp.simulator.machines import Plan, Rack, SimulatedMachine
+from maas_mcp.simulator.networks import RACK
 from maas_mcp.simulator.plans import Planned, check_stage, planned
 from maas_mcp.simulator.refusals import Refusal, rack_down
 from maas_mcp.simulator.schedule import Schedule

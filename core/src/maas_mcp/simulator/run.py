@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from maas_mcp.simulator.app import create_app
 from maas_mcp.simulator.broken import WIRE
+from maas_mcp.simulator.control import create_control_app
 from maas_mcp.simulator.region import Region
 
 PATIENCE = 10.0
@@ -38,7 +39,7 @@ class _BySocket:
 class _Server(uvicorn.Server):
     """A server that says when it listens, is away while its region restarts, and ends without a traceback."""
 
-    def __init__(self, config: uvicorn.Config, region: Region, announcement: str = "") -> None:
+    def __init__(self, config: uvicorn.Config, region: Region | None = None, announcement: str = "") -> None:
         super().__init__(config)
         self.region = region
         self.announcement = announcement
@@ -51,14 +52,18 @@ class _Server(uvicorn.Server):
             self.announcement = ""
 
     async def on_tick(self, counter: int) -> bool:
-        return await super().on_tick(counter) or self.region.is_restarting
+        return await super().on_tick(counter) or self._is_away
 
     async def main_loop(self) -> None:
         """Uvicorn's own, again after every restart of the region."""
         await super().main_loop()
-        while not self.should_exit and self.region.is_restarting:
+        while not self.should_exit and self._is_away:
             await self._be_away()
             await super().main_loop()
+
+    @property
+    def _is_away(self) -> bool:
+        return self.region is not None and self.region.is_restarting
 
     async def _be_away(self) -> None:
         """Close everything and refuse connections, but keep the port: a socket that does not listen refuses."""
@@ -73,7 +78,7 @@ class _Server(uvicorn.Server):
         place = socket.socket(family)
         place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         place.bind(address)
-        while self.region.is_restarting and not self.should_exit:  # noqa: ASYNC110 - its clock may be anybody's
+        while self._is_away and not self.should_exit:  # noqa: ASYNC110 - its clock may be anybody's
             await asyncio.sleep(GLANCE)
         await self.startup(sockets=[place])
 
@@ -108,13 +113,28 @@ def serving(
         yield f"{'https' if ssl_certfile else 'http'}://{_address(listener)}/MAAS"
 
 
-def run(region: Region, port: int = 0, host: str = "127.0.0.1") -> None:
-    """Serve a region until SIGINT or SIGTERM, after printing its URL and the administrator's API key.
+@contextlib.contextmanager
+def serving_control(region: Region, port: int = 0) -> Iterator[str]:
+    """Serve the control of a region from a thread, on a port of 127.0.0.1; yields its URL, ``http://127.0.0.1:PORT``.
 
     Raises ``OSError`` if the port cannot be used; its ``filename`` says which.
     """
-    with _listener(host, port) as listener:
+    config = _config(create_control_app(region))
+    with _listener("127.0.0.1", port) as listener, _in_thread(_Server(config), listener):
+        yield f"http://{_address(listener)}"
+
+
+def run(region: Region, port: int = 0, host: str = "127.0.0.1", control_port: int | None = None) -> None:
+    """Serve a region until SIGINT or SIGTERM, after printing its URL and the administrator's API key.
+
+    With a ``control_port`` (0 takes a free one) its control is served there, on 127.0.0.1 only, and printed as well.
+    Raises ``OSError`` if a port cannot be used; its ``filename`` says which.
+    """
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(_listener(host, port))
         lines = f"MAAS_URL=http://{_address(listener)}/MAAS\nMAAS_API_KEY={region.api_key}\n"
+        if control_port is not None:
+            lines += f"CONTROL_URL={stack.enter_context(serving_control(region, control_port))}\n"
         with contextlib.suppress(KeyboardInterrupt):
             _Server(_config(_BySocket(create_app(region))), region, lines).run([listener])
 
@@ -143,7 +163,7 @@ def _in_thread(server: _Server, listener: socket.socket) -> Iterator[None]:
         thread.join(PATIENCE)
 
 
-def _config(app: ASGIApp, certfile: str | None = None, keyfile: str | None = None) -> uvicorn.Config:
+def _config(app: ASGIApp, ssl_certfile: str | None = None, ssl_keyfile: str | None = None) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         log_level="critical",
@@ -152,8 +172,8 @@ def _config(app: ASGIApp, certfile: str | None = None, keyfile: str | None = Non
         ws="none",
         loop="asyncio",
         timeout_graceful_shutdown=1,
-        ssl_certfile=certfile,
-        ssl_keyfile=keyfile,
+        ssl_certfile=ssl_certfile,
+        ssl_keyfile=ssl_keyfile,
     )
 
 

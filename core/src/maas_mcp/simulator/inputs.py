@@ -1,0 +1,53 @@
+"""What people write for a simulator, checked: models that refuse what they do not know, and errors that name places."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+Schema = Mapping[str, Any]
+"""A JSON Schema."""
+
+UNKNOWN: Final = ("extra_forbidden", "unexpected_keyword_argument")
+"""What pydantic calls a key that a model, or a dataclass, does not have."""
+
+
+class Input(BaseModel):
+    """An object somebody wrote: a key that it does not have is an error."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, frozen=True)
+
+
+def explain(error: ValidationError, kind: TypeAdapter[Any]) -> list[str]:
+    """A line for each thing that was wrong: its place, what is wrong with it, and what is allowed there."""
+    schema = kind.json_schema()
+    return [_line(details["loc"], details["msg"], details["type"], schema) for details in error.errors()]
+
+
+def _line(place: Sequence[int | str], message: str, kind: str, schema: Schema) -> str:
+    path, known = "", _objects(schema, schema)
+    for part in place:
+        if kind in UNKNOWN and part == place[-1]:
+            keys = dict.fromkeys(key for each in known for key in each.get("properties", {}))
+            message = f"there is no such key; there are: {', '.join(keys)}"
+        elif not (known := [found for each in known for found in _inside(each, part, schema)]):
+            break  # what follows names an alternative of a union, which nobody wrote
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
+    message = message.removeprefix("Value error, ")
+    return f"{path}: {message}" if path else message
+
+
+def _objects(schema: Schema, whole: Schema) -> list[Schema]:
+    """A schema with its reference followed, or each of its alternatives."""
+    if "$ref" in schema:
+        return _objects(whole["$defs"][schema["$ref"].rpartition("/")[2]], whole)
+    if "anyOf" in schema:
+        return [each for one in schema["anyOf"] for each in _objects(one, whole)]
+    return [schema]
+
+
+def _inside(schema: Schema, part: int | str, whole: Schema) -> list[Schema]:
+    """What may be at an index or a key of a value; nothing if it has none."""
+    more = schema.get("additionalProperties") or None
+    inner = schema.get("items") if isinstance(part, int) else schema.get("properties", {}).get(part, more)
+    return [] if inner is None else _objects(inner, whole)
