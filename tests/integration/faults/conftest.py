@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.faults.jobs import JOBS, Job
+from tests.integration.faults.jobs import SINGLE, Job
 from tests.integration.faults.tally import PROPERTY, Row, Tally, table
 
 
-@pytest.fixture(params=JOBS, ids=str)
+@pytest.fixture(params=SINGLE, ids=str)
 def job(request: pytest.FixtureRequest) -> Job:
-    """Each operation."""
+    """Each operation on one machine."""
     job: Job = request.param
     return job
 

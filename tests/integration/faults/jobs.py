@@ -7,8 +7,10 @@ from typing import Any
 
 from maas_commission.commission import Commission
 from maas_deploy.deploy import Deploy
+from maas_deploy.deploy_machines import DeployMany
 from maas_deploy.release import Release
-from maas_mcp.operations.operation import Operation
+from maas_mcp.operations.batch import BatchOperation
+from maas_mcp.operations.operation import LongRunning, Operation
 from maas_mcp.simulator import Region, SimulatedMachine, Status, User
 
 
@@ -16,7 +18,7 @@ from maas_mcp.simulator import Region, SimulatedMachine, Status, User
 class Job:
     """An operation, with arguments that give its POST a body, and where it begins, goes on and ends."""
 
-    operation: type[Operation[Any, Any]]
+    operation: type[LongRunning[Any, Any]]
     op: str
     begins: Status
     enters: Status
@@ -28,26 +30,39 @@ class Job:
     def tool(self) -> str:
         return self.operation.name
 
-    def arguments_for(self, machine: SimulatedMachine) -> dict[str, Any]:
-        return {"system_id": machine.system_id, **self.arguments}
+    @property
+    def of_each(self) -> type[Operation[Any, Any]]:
+        """What is done to one machine, and what it is listed as: the operation itself, unless it is a batch."""
+        if issubclass(self.operation, BatchOperation):
+            return self.operation.each
+        assert issubclass(self.operation, Operation)
+        return self.operation
+
+    def arguments_for(self, *machines: SimulatedMachine) -> dict[str, Any]:
+        ids = [each.system_id for each in machines]
+        which = {"system_ids": ids} if issubclass(self.operation, BatchOperation) else {"system_id": ids[0]}
+        return {**which, **self.arguments}
+
+    def ended(self, report: Mapping[str, Any]) -> dict[str, str]:
+        """The machines on which it has succeeded, by what was reported, and the status of each."""
+        result = report["result"] or {}
+        each = [member["machine"] for member in result.get("machines", ())] or [result]
+        return {machine["system_id"]: machine["status_name"] for machine in each if machine}
 
     def __str__(self) -> str:
         return self.tool
 
 
-JOBS = (
-    # Into memory: so all of them take three to four simulated minutes.
-    Job(
-        Deploy,
-        "deploy",
-        Status.READY,
-        Status.DEPLOYING,
-        Status.DEPLOYED,
-        {"distro_series": "noble", "ephemeral_deploy": True},
-    ),
+# Into memory: so all of them take three to four simulated minutes.
+IN_MEMORY = {"distro_series": "noble", "ephemeral_deploy": True}
+SINGLE = (
+    Job(Deploy, "deploy", Status.READY, Status.DEPLOYING, Status.DEPLOYED, IN_MEMORY),
     Job(Commission, "commission", Status.READY, Status.COMMISSIONING, Status.READY, {"enable_ssh": True}),
     Job(Release, "release", Status.DEPLOYED, Status.DISK_ERASING, Status.READY, {"erase": True}),
 )
+BATCH = Job(DeployMany, "deploy", Status.READY, Status.DEPLOYING, Status.DEPLOYED, IN_MEMORY)
+"""Many machines at once; where it stands among the others it has one."""
+JOBS = (*SINGLE, BATCH)
 
 
 def crowd(job: Job, machines: int, *, speed: float) -> Region:

@@ -36,6 +36,8 @@ class Passage:
     method: str
     path: str
     op: str | None
+    number: int = 0
+    """How many of the same method and path came before it."""
     reached: bool = False
     """Whether all of it was forwarded: then the region has acted, or will."""
 
@@ -267,8 +269,9 @@ def _head(status: HTTPStatus, kind: str, size: int, more: Mapping[str, str] | No
 
 
 def _coin(exchange: Exchange, nth: int = 0) -> bool:
-    """Heads or tails, by the path: the same for a machine in every run of the tests."""
-    return bool(crc32(exchange.passage.path.encode()) >> nth & 1)
+    """Heads or tails, by the path and how often it was asked for: the same for a machine in every run of the tests."""
+    passage = exchange.passage
+    return bool(crc32(f"{passage.path}{passage.number or ''}".encode()) >> nth & 1)
 
 
 @dataclass(eq=False)
@@ -402,6 +405,7 @@ class Proxy:
         fate: Fate = passes
         with self._lock:
             posts = len([each for each in self.passed if each.method == "POST"])
+            passage.number = len([each for each in self.passed if (each.method, each.path) == (method, parts.path)])
             rule = next((each for each in self._rules if each.matches(passage, posts)), None)
             if rule is not None:
                 rule.left -= 1

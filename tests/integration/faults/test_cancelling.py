@@ -47,7 +47,7 @@ def cancel(server: Driver, call: int) -> int:
 
 def under_way(region: Region, job: Job, machines: list[SimulatedMachine]) -> set[str]:
     """The machines that have come into the operation, and not yet to its end."""
-    pending = {each.value for each in job.operation.lifecycle.pending}
+    pending = {each.value for each in job.of_each.lifecycle.pending}
     return {each.system_id for each in machines if of(region, each).status.value in pending}
 
 

@@ -70,7 +70,7 @@ def test_a_server_that_is_killed_at_the_order_leaves_what_the_next_one_lists(sta
             Row(
                 job.tool,
                 "killed at the order",
-                lost=int((job.tool, machine.system_id) not in found),
+                lost=int((job.of_each.name, machine.system_id) not in found),
                 double_starts=int(starts(region, job, machine) > 1),
             )
         )

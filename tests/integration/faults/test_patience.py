@@ -63,7 +63,7 @@ async def opened(job: Job) -> AsyncIterator[tuple[House, Wire, SimulatedMachine]
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watcher.run)
         engine = Engine(maas, watcher, now=anyio.current_time)
-        yield House(region, maas, engine, tasks, job.operation), wire, machine
+        yield House(region, maas, engine, tasks, job.of_each), wire, machine
         tasks.cancel_scope.cancel()
     await maas.aclose()
 
@@ -94,7 +94,7 @@ async def ask(house: House, job: Job, *, wait: float) -> None:
     async def nobody(_progress: Progress) -> None:
         pass
 
-    await house.engine.resume(job.operation(), house.handle, ProgressReporter(nobody), CancellationToken(), wait=wait)
+    await house.engine.resume(job.of_each(), house.handle, ProgressReporter(nobody), CancellationToken(), wait=wait)
 
 
 async def test_an_order_that_never_arrived_is_given_up_after_a_minute(

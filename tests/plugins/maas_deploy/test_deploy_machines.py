@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from maas_deploy.deploy import Deploy
 from maas_deploy.deploy_machines import DeployedMachines, DeployMachines, DeployMany
 from maas_mcp.errors import MaasConflictError, OperationCancelledError, OperationFailedError
-from maas_mcp.operations.batch import BatchEngine, new_name
+from maas_mcp.operations.batch import new_name
+from maas_mcp.operations.batch_engine import BatchEngine
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.progress import Progress, ProgressReporter
@@ -126,7 +127,7 @@ async def test_a_member_that_was_released_meanwhile_is_told(house: House) -> Non
     last = await run(house, started.handle)
 
     assert last.partial
-    assert "no longer belongs to this batch" in ended(last).machines[1].message
+    assert "does not belong to this batch" in ended(last).machines[1].message
 
 
 async def test_cancelling_stops_following_all_and_leaves_maas_at_work(house: House) -> None:

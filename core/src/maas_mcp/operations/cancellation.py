@@ -2,10 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import anyio
 
 from maas_mcp.errors import OperationCancelledError
+
+PARTING: Final = 1.0
+"""Seconds for what has to be undone once the connection is lost: a client kills about two after it closed stdin."""
 
 
 class CancellationToken:
@@ -19,6 +23,7 @@ class CancellationToken:
         self._cancelled = False
         self._detached = False
         self._scopes: list[anyio.CancelScope] = []
+        self._undoing: list[anyio.CancelScope] = []
 
     @property
     def cancelled(self) -> bool:
@@ -39,6 +44,8 @@ class CancellationToken:
     def detach(self) -> None:
         """The connection is lost; the cancellation that follows is nobody's wish."""
         self._detached = True
+        for scope in self._undoing:
+            scope.deadline = min(scope.deadline, anyio.current_time() + PARTING)
 
     def raise_if_cancelled(self) -> None:
         """Leave now if the operation was told to stop.
@@ -78,3 +85,17 @@ class CancellationToken:
                 self._scopes.remove(scope)
         if scope.cancelled_caught:
             raise OperationCancelledError
+
+    @contextmanager
+    def undoing(self, seconds: float) -> Iterator[anyio.CancelScope]:
+        """Run a block that is not ended by the operation's being told to stop: what undoes half a beginning.
+
+        It has ``seconds``, and one where the connection is lost: then the scope says that it was cancelled.
+        """
+        limit = min(seconds, PARTING) if self._detached else seconds
+        with anyio.CancelScope(shield=True, deadline=anyio.current_time() + limit) as scope:
+            self._undoing.append(scope)
+            try:
+                yield scope
+            finally:
+                self._undoing.remove(scope)

@@ -7,6 +7,7 @@ from typing import Any, Final
 from pydantic import BaseModel, Field
 
 from maas_mcp.errors import MaasError, OperationCancelledError, OperationError, UnknownOperationError
+from maas_mcp.operations.batch import BatchOperation
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import LongRunning, Operation
 from maas_mcp.operations.region_operation import RegionOperation
@@ -59,11 +60,13 @@ class HostContext(ToolContext):
         await self.services.engine_for(operation).abort(operation, handle, self.cancellation)
 
     async def under_way(self) -> list[Handle]:
-        """What MAAS is at: one read of the machines, and one for each operation of the region."""
+        """What MAAS is at: two reads of the machines, and one for each operation of the region."""
         operations = list(self.operations.values())
+        batches = [each for each in operations if isinstance(each, BatchOperation)]
         of_region = [each for each in operations if isinstance(each, RegionOperation)]
         of_machines = [each for each in operations if isinstance(each, Operation)]
         handles = await self.services.regions.under_way(of_region) if of_region else []
+        handles += await self.services.batches.unbegun(batches) if batches else []
         return handles + await self.services.engine.under_way(of_machines, MOST_LISTED)
 
 

@@ -10,7 +10,8 @@ from anyio.abc import TaskGroup
 from pydantic import BaseModel
 
 from maas_mcp.maas.client import MaasClient, connect
-from maas_mcp.operations.batch import BatchEngine, BatchOperation, new_name
+from maas_mcp.operations.batch import BatchOperation, new_name
+from maas_mcp.operations.batch_engine import BatchEngine
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.engine import Engine
 from maas_mcp.operations.handles import Handle, Sealer

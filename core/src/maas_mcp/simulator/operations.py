@@ -66,7 +66,7 @@ def deploy(region: "Region", machine: SimulatedMachine, username: str, form: For
     _check_rack(region, machine)
     if machine.status is Status.READY:
         acquire(region, machine, username)
-    machine.agent_name = last(form, "agent_name") or machine.agent_name
+        machine.agent_name = last(form, "agent_name")
     machine.osystem, _, machine.distro_series = chosen.partition("/")
     machine.hwe_kernel, machine.ephemeral_deploy, machine.enable_hw_sync = boots, in_memory, syncs
     machine.enable_kernel_crash_dump = ticked(form, "enable_kernel_crash_dump")

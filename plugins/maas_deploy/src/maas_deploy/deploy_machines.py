@@ -4,15 +4,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Self
 
-import anyio
 from pydantic import BaseModel, Field, SecretStr, model_validator
 
 from maas_deploy.deploy import Deploy, DeployedMachine, DeployMachine
 from maas_deploy.machines import WHY
-from maas_mcp.api import BatchOperation, MachineStatus, Member, SystemId, ToolContext
+from maas_mcp.api import BatchOperation, MachineStatus, Member, OperationRefusedError, SystemId, ToolContext
 
-GIVING_BACK = 30.0
-"""Seconds for giving back what was allocated in vain."""
 CONSTRAINTS = {"arch", "cpu_count", "mem", "tags", "not_tags", "zone", "pool"}
 
 
@@ -82,28 +79,15 @@ class DeployMany(BatchOperation[DeployMachines, DeployedMachines]):
 
     async def members(self, ctx: ToolContext, args: DeployMachines, agent_name: str) -> Sequence[DeployMachine]:
         """The named machines, or newly allocated ones."""
-        chosen = args.system_ids or await self._allocated(ctx, args, agent_name)
-        shared = args.model_dump(exclude=CONSTRAINTS | {"system_ids", "count"})
+        label = self.label(agent_name, args.comment)
+        if args.system_ids is None:
+            constraints = args.model_dump(include=CONSTRAINTS, exclude_none=True)
+            chosen = await self.allocate(ctx, args, agent_name, comment=label, **constraints)
+        else:
+            chosen = args.system_ids
+            await _check_none_is_allocated(ctx, chosen)
+        shared = args.model_dump(exclude=CONSTRAINTS | {"system_ids", "count"}) | {"comment": label}
         return [DeployMachine(system_id=system_id, agent_name=agent_name, **shared) for system_id in chosen]
-
-    async def _allocated(self, ctx: ToolContext, args: DeployMachines, agent_name: str) -> list[SystemId]:
-        """Allocate one after the other; if one cannot be had, give all back."""
-        constraints = args.model_dump(include=CONSTRAINTS | {"comment"}, exclude_none=True)
-        try:
-            for number in range(self.size(args)):
-                ctx.progress.report(0.0, f"Allocating machine {number + 1} of {self.size(args)}")
-                await ctx.maas.post_op("machines/", "allocate", agent_name=agent_name, **constraints)
-        except BaseException:
-            with anyio.move_on_after(GIVING_BACK, shield=True):
-                await self._give_back(ctx, agent_name)
-            raise
-        return [machine.system_id for machine in await ctx.maas.machines(agent_name=agent_name)]
-
-    async def _give_back(self, ctx: ToolContext, agent_name: str) -> None:
-        machines = await ctx.maas.machines(agent_name=agent_name)
-        ids = [machine.system_id for machine in machines if machine.status == MachineStatus.ALLOCATED]
-        if ids:
-            await ctx.maas.post_op("machines/", "release", machines=ids, comment="not enough machines for a batch")
 
     def result(self, members: Sequence[Member]) -> DeployedMachines:
         """Each machine with what became of it."""
@@ -125,3 +109,15 @@ class DeployMany(BatchOperation[DeployMachines, DeployedMachines]):
         failed = [f"{each.system_id}: {each.message}" for each in result.machines if each.state == "failed"]
         head = f"{result.succeeded} of {len(result.machines)} machines are deployed."
         return "\n".join([head, *failed])
+
+
+async def _check_none_is_allocated(ctx: ToolContext, system_ids: Sequence[SystemId]) -> None:
+    """MAAS 3.7, ``op=deploy``: the agent name, by which the batch is found again, counts only for a *Ready* machine."""
+    machines = await ctx.maas.machines(id=system_ids)
+    allocated = [each.system_id for each in machines if each.status is MachineStatus.ALLOCATED]
+    if allocated:
+        raise OperationRefusedError(
+            f"Allocated already: {', '.join(allocated)}. MAAS lets a machine join a batch only while it is Ready. "
+            "Nothing was sent to MAAS.",
+            hint="Release them first, or deploy each with maas_deploy_machine; wait_seconds=0 only starts it.",
+        )

@@ -1,0 +1,289 @@
+"""Allocating for a batch: nothing twice, nothing in vain, for as long as it takes."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio
+import pytest
+
+from maas_deploy.deploy import Deploy
+from maas_deploy.deploy_machines import DeployedMachines, DeployMachines, DeployMany
+from maas_mcp.errors import (
+    MaasAuthError,
+    MaasConflictError,
+    MaasUnavailableError,
+    OperationCancelledError,
+    OperationFailedError,
+    OperationRefusedError,
+)
+from maas_mcp.operations.batch import new_name
+from maas_mcp.operations.batch_engine import BatchEngine
+from maas_mcp.operations.cancellation import PARTING, CancellationToken
+from maas_mcp.operations.engine import START_GRACE
+from maas_mcp.operations.handles import Handle
+from maas_mcp.operations.operation import CancelPolicy
+from maas_mcp.operations.outcome import Outcome
+from maas_mcp.operations.progress import ProgressReporter, nobody
+from maas_mcp.simulator import Fault
+from tests.house import House, opened
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    async with opened(Deploy) as house:
+        yield house
+
+
+def engine(house: House) -> BatchEngine:
+    return BatchEngine(house.engine, house.maas, now=anyio.current_time)
+
+
+async def deploy(house: House, *, wait: float | None = None, abort: bool = False, **arguments: Any) -> Outcome[Any]:
+    args = DeployMachines.model_validate(arguments)
+    return await engine(house).run(
+        DeployMany(),
+        args,
+        ProgressReporter(nobody),
+        house.token,
+        name=new_name(DeployMany(), args),
+        wait=wait,
+        on_cancel=CancelPolicy.ABORT if abort else None,
+    )
+
+
+def with_status(house: House, status: str) -> set[str]:
+    house.region.play()
+    return {each.hostname for each in house.region.machines.values() if each.status_name == status}
+
+
+def ids(house: House, *names: str) -> list[str]:
+    return [house.region.machine(name).system_id for name in names]
+
+
+def succeeded(outcome: Outcome[Any]) -> int:
+    assert isinstance(outcome.result, DeployedMachines)
+    return outcome.result.succeeded
+
+
+def gateway_timeout(op: str = "", path: str = "", times: int = 1, *, acts: bool = False) -> Fault:
+    """What a proxy says that has given up on MAAS, whether MAAS goes on or has never heard of it."""
+    return Fault(status=504, body="<html>504</html>", op=op or None, path=path, times=times, acts=acts)
+
+
+async def test_a_machine_whose_allocation_was_not_answered_is_found_by_the_batchs_name(house: House) -> None:
+    house.region.faults.append(gateway_timeout("allocate", acts=True))
+    before = with_status(house, "Allocated")
+
+    outcome = await deploy(house, count=3)
+
+    assert succeeded(outcome) == 3
+    assert house.requests("allocate", "POST") == 3
+    assert with_status(house, "Allocated") == before
+
+
+async def test_an_allocation_that_never_arrives_is_given_up_after_a_minute_and_the_others_are_given_back(
+    house: House,
+) -> None:
+    ready = with_status(house, "Ready")
+    house.after(3, lambda: house.region.faults.append(gateway_timeout("allocate")))
+    house.region.hold(op="allocate", after=2)
+
+    with pytest.raises(MaasUnavailableError, match="op=allocate"):
+        await deploy(house, count=3)
+
+    assert START_GRACE <= anyio.current_time() < START_GRACE + 20
+    assert house.requests("deploy", "POST") == 0
+    assert with_status(house, "Ready") == ready
+
+
+async def test_what_cannot_be_given_back_at_once_is_given_back_once_maas_answers_again(house: House) -> None:
+    ready = with_status(house, "Ready")
+    house.region.faults.append(gateway_timeout("release", times=3))
+
+    with pytest.raises(MaasConflictError):
+        await deploy(house, count=len(ready) + 1)
+
+    assert with_status(house, "Ready") == ready
+    assert house.requests("release", "POST") == 4
+
+
+async def test_an_error_names_what_could_not_be_given_back_at_all(house: House) -> None:
+    house.region.faults.append(gateway_timeout("release", times=1000))
+
+    with pytest.raises(MaasConflictError) as failure:
+        await deploy(house, count=12)
+
+    assert "left allocated for nothing" in (failure.value.hint or "")
+    name = next(each.form["agent_name"][0] for each in house.region.requests if each.op == "allocate")
+    assert name in (failure.value.hint or "")
+
+
+async def test_a_key_that_is_refused_is_not_tried_for_a_minute(house: House) -> None:
+    house.after(20, lambda: house.region.faults.append(Fault(status=401, body="Forbidden", times=1000)))
+
+    with pytest.raises(MaasAuthError):
+        await deploy(house, count=2)
+
+    assert anyio.current_time() < 40
+
+
+async def test_what_was_not_begun_on_at_a_cancel_is_given_back_and_orders_on_their_way_are_waited_for(
+    house: House,
+) -> None:
+    ready = with_status(house, "Ready")
+    house.region.hold(op="deploy", before=20)
+    house.after(15, house.token.cancel)  # four orders are on their way by then, and one is not given
+
+    with pytest.raises(OperationCancelledError):
+        await deploy(house, count=5)
+
+    assert len(with_status(house, "Deploying") & ready) == 4
+    assert len(with_status(house, "Ready") & ready) == 1
+    assert house.requests("deploy", "POST") == 4
+
+
+async def test_a_cancel_that_aborts_leaves_allocated_what_was_begun_as_for_a_single_machine(house: House) -> None:
+    ready = with_status(house, "Ready")
+    house.after(100, house.token.cancel)
+
+    with pytest.raises(OperationCancelledError):
+        await deploy(house, count=2, abort=True)
+
+    assert len(with_status(house, "Allocated") & ready) == 2
+
+
+async def test_an_allocation_under_way_at_a_cancel_is_waited_for_and_given_back(house: House) -> None:
+    ready = with_status(house, "Ready")
+    house.region.hold(op="allocate", before=5)
+    house.after(12, house.token.cancel)
+
+    with pytest.raises(OperationCancelledError):
+        await deploy(house, count=3)
+
+    assert with_status(house, "Ready") == ready
+    allocated = [each for each in house.region.log.events if each.type == "User acquiring node"]
+    assert len(allocated) >= 3, "the one that was under way was allocated in the end"
+
+
+async def test_a_lost_connection_leaves_a_second_for_giving_back(house: House) -> None:
+    house.region.hold(op="allocate", before=5)
+    house.region.hold(op="release", before=60)
+
+    def lost() -> None:
+        house.token.detach()
+        house.token.cancel()
+
+    house.after(12, lost)
+    with pytest.raises(OperationCancelledError):
+        await deploy(house, count=3)
+
+    assert anyio.current_time() <= 12 + PARTING + 0.1
+
+
+async def test_a_connection_that_is_lost_while_something_is_undone_shortens_that(house: House) -> None:
+    token = CancellationToken()
+    house.after(10, token.detach)
+
+    with token.undoing(60) as scope:
+        await anyio.sleep(3600)
+
+    assert scope.cancelled_caught
+    assert anyio.current_time() == pytest.approx(10 + PARTING)
+
+
+async def test_a_machine_that_is_allocated_already_is_refused_before_anything_is_sent(house: House) -> None:
+    await house.maas.post_op("machines/", "allocate", name="node02")
+    posts = house.posts
+
+    with pytest.raises(OperationRefusedError, match=ids(house, "node02")[0]):
+        await deploy(house, system_ids=ids(house, "node01", "node02"))
+
+    assert house.posts == posts
+
+
+async def test_a_machine_that_maas_refuses_to_deploy_is_given_back(house: House) -> None:
+    ready = with_status(house, "Ready")
+    house.region.faults.append(Fault(op="deploy", status=400, body='{"distro_series": ["not known"]}'))
+
+    outcome = await deploy(house, count=2)
+
+    assert outcome.partial
+    assert len(with_status(house, "Ready") & ready) == len(ready) - 1
+
+
+async def test_a_machine_that_is_deployed_for_another_call_is_told_as_such(house: House) -> None:
+    house.region.deploy("node02", "admin")
+
+    outcome = await deploy(house, system_ids=ids(house, "node01", "node02"))
+
+    assert outcome.partial
+    assert isinstance(outcome.result, DeployedMachines)
+    told = outcome.result.machines[1]
+    assert "not started a second time" in told.message
+    assert "maas_list_operations" in (told.hint or "")
+
+
+async def test_a_batch_of_the_same_machines_is_found_by_the_comments_in_maass_log(house: House) -> None:
+    machines = ids(house, "node01", "node02", "node03")
+    first = await deploy(house, system_ids=machines, comment="for the demo", wait=0)
+    again = await deploy(house, system_ids=machines, wait=0)
+
+    assert again.handle.system_id == first.handle.system_id
+    assert house.requests("deploy", "POST") == 3
+    assert succeeded(await deploy(house, system_ids=machines)) == 3
+
+
+async def test_two_batches_are_not_taken_for_one(house: House) -> None:
+    await deploy(house, system_ids=ids(house, "node01"), wait=0)
+    await deploy(house, system_ids=ids(house, "node02"), wait=0)
+
+    with pytest.raises(OperationFailedError, match="failed on all 2"):
+        await deploy(house, system_ids=ids(house, "node01", "node02"), wait=0)
+
+
+async def test_a_batch_that_nobody_went_on_with_is_found_and_can_be_given_back(house: House) -> None:
+    ready = with_status(house, "Ready")
+    name = new_name(DeployMany(), DeployMachines(count=2))
+    comment = DeployMany().label(name, "for the demo")
+    for _ in range(2):
+        await house.maas.post_op("machines/", "allocate", agent_name=name, comment=comment)
+
+    batches = engine(house)
+    (found,) = await batches.unbegun([DeployMany()])
+    assert (found.operation, found.system_id) == (DeployMany.name, name)
+    told = await batches.resume(DeployMany(), found, ProgressReporter(nobody), house.token)
+    assert (told.result, told.message) == (None, "2 of 2 working")
+    await batches.abort(DeployMany(), found, house.token)
+
+    assert with_status(house, "Ready") == ready
+    assert await batches.unbegun([DeployMany()]) == []
+
+
+async def test_an_outage_is_no_verdict_on_a_member(house: House) -> None:
+    started = await deploy(house, system_ids=ids(house, "node01", "node02"), wait=0)
+    second = ids(house, "node02")[0]
+    house.region.faults.append(gateway_timeout(path=f"machines/{second}/", times=10))
+
+    with pytest.raises(MaasUnavailableError):
+        await engine(house).resume(DeployMany(), started.handle, ProgressReporter(nobody), house.token)
+
+
+async def test_where_a_batch_stands_says_why_one_has_failed(house: House) -> None:
+    house.region.faults.append(Fault(op="deploy", status=403, body=""))
+    told = await deploy(house, system_ids=ids(house, "node01", "node02"), wait=0)
+
+    assert told.message.startswith("1 of 2 failed, 1 of 2 working; ")
+    assert "403" in told.message
+
+
+async def test_aborting_goes_on_with_the_others_where_maas_refuses_one(house: House) -> None:
+    started = await deploy(house, system_ids=ids(house, "node01", "node02"), wait=0)
+    house.region.faults.append(Fault(op="abort", status=403, body=""))
+    handle: Handle = started.handle
+
+    with pytest.raises(Exception, match="403"):
+        await engine(house).abort(DeployMany(), handle, house.token)
+
+    assert house.requests("abort", "POST") == 2
