@@ -1,10 +1,8 @@
 """A region with a clock that is moved by hand, and a client that signs its requests."""
 
 import itertools
-import json
 import time
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -14,7 +12,6 @@ import pytest
 
 from maas_mcp.simulator import Region, create_app, demo_region
 
-TIMELINES = Path(__file__).parents[2] / "data" / "timelines"
 Said = tuple[str, str, str]
 """Level, type and description of an event."""
 
@@ -87,28 +84,6 @@ class Maas:
         return self.region.log.next_id - 1
 
 
-class Timeline:
-    """A recorded operation of a real MAAS 3.7.3 region."""
-
-    def __init__(self, name: str) -> None:
-        self.frames = json.loads((TIMELINES / f"{name}.json").read_text())["frames"]
-
-    @property
-    def said(self) -> list[Said]:
-        """Its events, oldest first, without those that cloud-init sends when it likes."""
-        events = {event["id"]: event for frame in self.frames for event in frame.get("events", ())}
-        said = [(event["level"], event["type"], event["description"]) for _, event in sorted(events.items())]
-        return list(without_cloud_init(said))
-
-
-def without_cloud_init(said: Iterable[Said]) -> Iterable[Said]:
-    return (
-        event
-        for event in said
-        if not (event[1] in ("Node installation", "Node commissioning") and "'cloudinit'" in event[2])
-    )
-
-
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -127,8 +102,3 @@ def admin(region: Region) -> Maas:
 @pytest.fixture
 def bob(region: Region) -> Maas:
     return Maas(region, region.api_key_of("bob"))
-
-
-@pytest.fixture
-def timeline() -> type[Timeline]:
-    return Timeline

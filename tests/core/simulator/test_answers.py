@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from maas_mcp.simulator import Region
+from tests.contract import timeline
 
 NO_SERIES = (
     "'nosuch' is not a valid distro_series.  It should be one of: '', 'centos/centos70', 'custom/custom-noble', "
@@ -37,8 +38,8 @@ def test_a_machine_read_is_what_the_list_has(admin: Any) -> None:
     assert admin.read("node02") == admin.get("machines/?hostname=node02").json()[0]
 
 
-def test_recorded_fields_of_a_ready_machine_have_the_recorded_types(admin: Any, timeline: Any) -> None:
-    recorded = timeline("deploy-ok").frames[0]["machine"]
+def test_recorded_fields_of_a_ready_machine_have_the_recorded_types(admin: Any) -> None:
+    recorded = timeline.recorded("deploy-ok").machines[0]
     machine = admin.read("node02")
     for name in set(recorded) - {"zone", "pool", "current_installation_result_id"}:
         assert type(machine[name]) is type(recorded[name]), name
@@ -314,10 +315,11 @@ def test_events_are_newest_first_and_after_a_cursor_the_oldest(admin: Any, clock
         "type": "User acquiring node",
         "description": "(admin)",
     }
+    url = "events/?op=query&id=fyc3ff&limit=2"
     latest = admin.get(url).json()["events"]
-    assert [event["type"] for event in latest] == ["Deployed", "Node changed status"]
+    assert [event["type"] for event in latest] == ["Deployed", "Image Deployed"]
     older = admin.get(f"{url}&before={latest[-1]['id']}").json()["events"]
-    assert [event["type"] for event in older] == ["Image Deployed", "Performing PXE boot"]
+    assert [event["type"] for event in older] == ["Performing PXE boot", "Rebooting"]
 
 
 def test_no_events_beyond_the_cursor_leave_it_where_it_is(admin: Any) -> None:

@@ -1,4 +1,4 @@
-"""Events and statuses over time, compared with timelines recorded from a real region."""
+"""Events and statuses over time; `tests/contract` compares them with recordings."""
 
 import base64
 from typing import Any
@@ -21,13 +21,6 @@ def messages(admin: Any, clock: Any, hostname: str, seconds: int = 900) -> list[
     return seen
 
 
-def test_a_deployment_says_what_maas_says(admin: Any, clock: Any, timeline: Any) -> None:
-    cursor = admin.cursor()
-    admin.op("node02", "deploy", distro_series="jammy")
-    clock.pass_(HOUR)
-    assert admin.said("node02", cursor) == timeline("deploy-ok").said
-
-
 def test_a_deployment_takes_ten_minutes_and_boots_twice(admin: Any, clock: Any) -> None:
     admin.op("node02", "deploy")
     assert messages(admin, clock, "node02") == [
@@ -41,8 +34,10 @@ def test_a_deployment_takes_ten_minutes_and_boots_twice(admin: Any, clock: Any) 
         "Performing PXE boot",
         "Deployed",
     ]
-    took = admin.region.log.events[-1].created - admin.region.log.events[-20].created
-    assert 9 * 60 < took < 12 * 60
+    began, ended = (
+        next(e for e in admin.region.log.events if e.type == said) for said in ("Deploying", "Image Deployed")
+    )
+    assert 9 * 60 < ended.created - began.created < 12 * 60
 
 
 def test_deploying_a_ready_machine_makes_it_the_callers(bob: Any, clock: Any) -> None:
@@ -64,21 +59,17 @@ def test_every_deployment_has_a_run_id_of_its_own(admin: Any, clock: Any) -> Non
     assert admin.op("node02", "deploy").json()["current_installation_result_id"] > first
 
 
-def test_an_ephemeral_deployment_has_no_storage_and_no_script_set(admin: Any, clock: Any, timeline: Any) -> None:
-    cursor = admin.cursor()
+def test_an_ephemeral_deployment_has_no_script_set(admin: Any, clock: Any) -> None:
     admin.op("node02", "deploy", ephemeral_deploy="true")
     clock.pass_(HOUR)
-    assert admin.said("node02", cursor) == timeline("deploy-ephemeral").said
     missing = admin.get(f"nodes/{admin.region.machine('node02').system_id}/results/current-installation/")
     assert (missing.status_code, missing.text) == (400, "No current installation script set exists for this node.")
 
 
-def test_a_deployment_that_fails_in_curtin_says_what_maas_says(admin: Any, clock: Any, timeline: Any) -> None:
-    cursor = admin.cursor()
+def test_a_deployment_that_fails_in_curtin_leaves_its_reason(admin: Any, clock: Any) -> None:
     admin.region.plan("node02", fail="Configuring OS")
     admin.op("node02", "deploy")
     clock.pass_(HOUR)
-    assert admin.said("node02", cursor) == timeline("deploy-fails-in-curtin").said
     machine = admin.read("node02")
     assert (machine["status"], machine["status_action"], machine["power_state"]) == (11, "mark_failed", "on")
     reason = "Installation failed (refer to the installation log for more information)."
@@ -137,12 +128,13 @@ def test_the_reason_of_an_earlier_failure_stays_through_a_good_run(admin: Any, c
 
 def test_an_aborted_deployment_is_allocated_though_the_answer_still_says_deploying(admin: Any, clock: Any) -> None:
     admin.op("node02", "deploy")
-    clock.pass_(250)
+    clock.pass_(100)
     cursor = admin.cursor()
     answer = admin.op("node02", "abort", comment="changed my mind").json()
     assert (answer["status_name"], answer["power_state"]) == ("Deploying", "on")
     machine = admin.read("node02")
     assert (machine["status_name"], machine["owner"], machine["power_state"]) == ("Allocated", "admin", "off")
+    assert machine["status_message"] == "Aborted deployment"
     assert admin.said("node02", cursor) == [
         ("DEBUG", "User aborting deployment", "(admin) - changed my mind"),
         ("INFO", "Aborted deployment", ""),
@@ -150,15 +142,26 @@ def test_an_aborted_deployment_is_allocated_though_the_answer_still_says_deployi
     ]
 
 
-def test_a_machine_may_talk_on_after_an_abort(admin: Any, clock: Any, timeline: Any) -> None:
+def test_a_machine_that_is_aborted_goes_on_until_it_is_off(admin: Any, clock: Any) -> None:
+    admin.op("node03", "test")
+    clock.pass_(85)
     cursor = admin.cursor()
-    admin.op("node02", "deploy")
-    clock.pass_(200)
-    admin.op("node02", "abort", comment="changed my mind")
-    clock.pass_(5)
-    machine = admin.read("node02")
-    assert (machine["status_name"], machine["status_message"]) == ("Allocated", "Installing OS")
-    assert sorted(admin.said("node02", cursor)) == sorted(timeline("deploy-aborted-by-someone").said)
+    admin.op("node03", "abort")
+    said = admin.said("node03", cursor)
+    assert [kind for _, kind, _ in said] == [
+        "User aborting node testing",
+        "Aborted testing",
+        "Running test",
+        "Script result",
+        "Node changed status",
+    ]
+    machine = admin.read("node03")
+    assert (machine["status_name"], machine["status_message"]) == (
+        "Ready",
+        "Running test - smartctl-validate on nvme0n1",
+    )
+    tests = admin.get(f"nodes/{machine['system_id']}/results/current-testing/").json()
+    assert {r["status_name"] for r in tests["results"]} == {"Aborted"}
 
 
 def test_an_aborted_commissioning_is_new_and_nobodys(admin: Any, clock: Any) -> None:
@@ -170,13 +173,10 @@ def test_an_aborted_commissioning_is_new_and_nobodys(admin: Any, clock: Any) -> 
     assert machine["status_message"] == "Aborted commissioning"
 
 
-def test_commissioning_says_what_maas_says(admin: Any, clock: Any, timeline: Any) -> None:
-    cursor = admin.cursor()
+def test_a_commissioned_machine_is_ready_and_nobodys(admin: Any, clock: Any) -> None:
     answer = admin.op("node03", "commission", testing_scripts="smartctl-validate").json()
     assert (answer["status_name"], answer["owner"]) == ("Commissioning", "admin")
     clock.pass_(HOUR)
-    assert admin.said("node03", cursor)[: len(timeline("commission-ok").said)] == timeline("commission-ok").said
-    assert admin.said("node03", cursor)[-1] == ("DEBUG", "Node changed status", "From 'Testing' to 'Ready'")
     machine = admin.read("node03")
     assert (machine["status_name"], machine["owner"], machine["power_state"]) == ("Ready", None, "off")
 
@@ -184,7 +184,7 @@ def test_commissioning_says_what_maas_says(admin: Any, clock: Any, timeline: Any
 def test_commissioning_has_thirteen_scripts_and_a_test_for_each_disk(admin: Any, clock: Any) -> None:
     answer = admin.op("node03", "commission").json()
     url = f"nodes/{answer['system_id']}/results"
-    clock.pass_(150)
+    clock.pass_(160)
     scripts = admin.get(f"{url}/current-commissioning/").json()
     assert scripts["id"] == answer["current_commissioning_result_id"]
     assert [r["name"] for r in scripts["results"]][:2] == [
@@ -199,12 +199,10 @@ def test_commissioning_has_thirteen_scripts_and_a_test_for_each_disk(admin: Any,
     assert {r["estimated_runtime"] for r in tests["results"]} != {"Unknown"}
 
 
-def test_a_failing_commissioning_script_says_what_maas_says(admin: Any, clock: Any, timeline: Any) -> None:
-    cursor = admin.cursor()
+def test_a_failing_commissioning_script_spares_the_tests(admin: Any, clock: Any) -> None:
     admin.region.plan("node03", fail="40-maas-01-machine-config-hints", reason="no hints")
     admin.op("node03", "commission")
     clock.pass_(HOUR)
-    assert admin.said("node03", cursor) == timeline("commission-script-fails").said
     machine = admin.read("node03")
     assert (machine["status_name"], machine["owner"]) == ("Failed commissioning", None)
     assert (machine["commissioning_status_name"], machine["testing_status_name"]) == ("Failed", "Unknown")
@@ -264,24 +262,16 @@ def test_a_bmc_that_fails_makes_commissioning_answer_500_and_changes_nothing_for
     )
 
 
-def test_tests_alone_say_what_maas_says(admin: Any, clock: Any, timeline: Any) -> None:
-    cursor = admin.cursor()
+def test_tests_alone_are_run_for_whoever_asked(admin: Any, clock: Any) -> None:
     assert admin.op("node02", "test").json()["owner"] == "admin"
     clock.pass_(HOUR)
-    assert admin.said("node02", cursor) == timeline("test-on-ready").said
     assert admin.read("node02")["owner"] is None
 
 
-def test_a_release_says_what_maas_says_and_takes_a_while_when_the_machine_is_on(
-    admin: Any,
-    clock: Any,
-    timeline: Any,
-) -> None:
-    cursor = admin.cursor()
+def test_a_release_takes_a_while_when_the_machine_is_on(admin: Any, clock: Any) -> None:
     answer = admin.op("node07", "release", comment="done").json()
     assert (answer["status_name"], answer["owner"]) == ("Releasing", "admin")
     clock.pass_(HOUR)
-    assert admin.said("node07", cursor) == timeline("release-ok").said
     machine = admin.read("node07")
     assert (machine["status_name"], machine["owner"], machine["osystem"]) == ("Ready", None, "")
 
@@ -315,18 +305,6 @@ def test_any_erase_value_but_false_erases(admin: Any, clock: Any, value: str) ->
 
 def test_false_does_not_erase(admin: Any) -> None:
     assert admin.op("node07", "release", erase="false").json()["status_name"] == "Releasing"
-
-
-def test_rescue_mode_and_back_say_what_maas_says(admin: Any, clock: Any, timeline: Any) -> None:
-    cursor = admin.cursor()
-    admin.op("node02", "rescue_mode")
-    clock.pass_(HOUR)
-    assert admin.said("node02", cursor) == timeline("rescue-mode").said
-    cursor = admin.cursor()
-    admin.op("node02", "exit_rescue_mode")
-    clock.pass_(HOUR)
-    assert admin.said("node02", cursor) == timeline("exit-rescue-mode").said
-    assert admin.read("node02")["owner"] is None
 
 
 def test_what_others_do_from_outside_is_in_the_events_by_name(admin: Any, region: Region, clock: Any) -> None:

@@ -2,7 +2,18 @@
 
 from collections.abc import Callable, Iterator
 
-from maas_mcp.simulator.lifecycles import Action, Run, Say, Stage, finish, gives_up, power, starts
+from maas_mcp.simulator.lifecycles import (
+    Action,
+    Run,
+    Say,
+    Stage,
+    cloud_init,
+    finish,
+    gives_up,
+    goes_through,
+    power,
+    starts,
+)
 from maas_mcp.simulator.scripts import COMMISSIONING_SCRIPTS, TEST_SCRIPTS, WITH_DEPENDENCIES, ScriptResult, ScriptSet
 from maas_mcp.simulator.statuses import ScriptStatus, Status, after_tests
 
@@ -17,6 +28,17 @@ PENDING, INSTALLING, RUNNING, PASSED, FAILED = (
 
 LAYS_OUT = "50-maas-01-commissioning"
 """The script that reports the hardware: when it has passed, MAAS lays out disks and NICs."""
+
+EPHEMERAL_BOOTS = cloud_init(
+    "searching for local datasources", "searching for network datasources", "running modules for config"
+)
+"""What cloud-init says once the ephemeral environment runs (seen in MAAS 3.7.3 when commissioning and deploying)."""
+
+INSTALLING_TAKES = 4
+"""Simulated seconds for the packages that a script needs."""
+
+PAUSE = Stage("", 1)
+"""Between two scripts none runs, and their set is *Pending* again for a moment."""
 
 
 def boot(first: str, operation: str) -> tuple[Stage, ...]:
@@ -41,13 +63,14 @@ def commission_stages(commissioning: ScriptSet, testing: ScriptSet | None) -> tu
         Stage(
             "Gathering information",
             5,
-            (Say("INFO", "Gathering information"),),
+            (EPHEMERAL_BOOTS, Say("INFO", "Gathering information")),
             fails=gives_up("Node has not been heard from for the last 30 minutes"),
         ),
-        *(_script_stage(result) for result in commissioning.results if result.status is PENDING),
+        *(stage for result in commissioning.results if result.status is PENDING for stage in _script_stages(result)),
         Stage("Commissioned", 0, ends=(_ends_commissioning(commissioning, testing),)),
     ]
     if testing is not None:
+        stages.append(PAUSE)
         stages += _test_run(testing, Status.READY)
     return tuple(stages)
 
@@ -57,21 +80,26 @@ def test_stages(testing: ScriptSet, before: Status) -> tuple[Stage, ...]:
     return (*boot("Testing", "Testing"), *_test_run(testing, after_tests(before)))
 
 
-def _script_stage(result: ScriptResult) -> Stage:
-    through = (PENDING, INSTALLING, RUNNING) if result.name in WITH_DEPENDENCIES else (PENDING, RUNNING)
-    return Stage(
+def _script_stages(result: ScriptResult) -> Iterator[Stage]:
+    before = PENDING
+    if result.name in WITH_DEPENDENCIES:
+        yield Stage("", INSTALLING_TAKES, (lambda run: goes_through(run, result, (PENDING, INSTALLING)),))
+        before = INSTALLING
+    yield Stage(
         result.name,
         COMMISSIONING_SCRIPTS[result.name],
-        (lambda run: starts(run, result, through),),
+        (lambda run: starts(run, result, before),),
         (_passes(result),),
         fails=_fails(result),
         fatal=False,
     )
+    yield PAUSE
 
 
 def _test_run(testing: ScriptSet, leads_to: Status) -> Iterator[Stage]:
     for result in testing.results:
         yield _test_stage(result)
+        yield PAUSE
     yield Stage("Tested", 0, ends=(_ends_testing(testing, leads_to),))
 
 
@@ -80,7 +108,7 @@ def _test_stage(result: ScriptResult) -> Stage:
     return Stage(
         result.label,
         TEST_SCRIPTS[result.name],
-        (Say("INFO", "Running test", result.label), lambda run: starts(run, result, (INSTALLING, RUNNING))),
+        (Say("INFO", "Running test", result.label), lambda run: starts(run, result, INSTALLING)),
         (_passes(result),),
         fails=_fails(result),
         fatal=False,
@@ -117,7 +145,8 @@ def _ends_commissioning(commissioning: ScriptSet, testing: ScriptSet | None) -> 
             run.say("INFO", "Failed commissioning")
             run.world.set_status(run.machine, Status.FAILED_COMMISSIONING)
             run.world.give_back(run.machine)
-            run.over = True
+            run.machine.power_state = "on"
+            run.end_with(Stage("", 5, ends=(power("off"),)))
             return
         if testing is None:
             _becomes(run, Status.READY)

@@ -1,5 +1,6 @@
 """The stages of a deployment: to disk with curtin, or into memory."""
 
+from maas_mcp.simulator.commissioning import EPHEMERAL_BOOTS
 from maas_mcp.simulator.lifecycles import (
     BMC_FAILURE,
     CURTIN_FAILURE,
@@ -8,6 +9,7 @@ from maas_mcp.simulator.lifecycles import (
     Run,
     Say,
     Stage,
+    cloud_init,
     doing,
     finish,
     gives_up,
@@ -42,7 +44,7 @@ def install_log_starts(run: Run) -> None:
     """Curtin begins to write its log: the installation's only script result runs."""
     scripts = run.world.current_set(run.machine, SetType.INSTALLATION)
     if scripts is not None:
-        starts(run, scripts.results[0], (PENDING, RUNNING))
+        starts(run, scripts.results[0], PENDING)
 
 
 def install_log_passes(run: Run) -> None:
@@ -77,6 +79,7 @@ def deployed(run: Run) -> None:
     run.say("INFO", "Image Deployed", f"deployed {image}")
     run.world.set_status(machine, Status.DEPLOYED)
     run.say("INFO", "Deployed")
+    cloud_init("searching for local datasources", "running modules for final")(run)
 
 
 timed_out = gives_up(DEPLOY_TIMEOUT)
@@ -90,7 +93,7 @@ BOOT = (
         (Say("DEBUG", "PXE Request", "installation"), Say("INFO", "Performing PXE boot")),
         fails=timed_out,
     ),
-    Stage("Loading ephemeral", 90, (Say("INFO", "Loading ephemeral"),), fails=timed_out),
+    Stage("Loading ephemeral", 90, (Say("INFO", "Loading ephemeral"),), (EPHEMERAL_BOOTS,), fails=timed_out),
 )
 
 TO_DISK = (

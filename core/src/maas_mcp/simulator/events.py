@@ -5,8 +5,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
+from maas_mcp.simulator.statuses import Status
+
 LEVELS = {"AUDIT": 0, "DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
 """The levels by name; a query's ``level`` is a minimum, ``INFO`` if it is left out."""
+
+HEARD = {Status.COMMISSIONING: "Node commissioning", Status.DEPLOYING: "Node installation"}
+"""The type of the events that tell what cloud-init says, in statuses with one of their own."""
 
 FIRST_ID = 501
 

@@ -27,6 +27,9 @@ class World(Protocol):
     ) -> None:
         """Write an event."""
 
+    def hear(self, machine: SimulatedMachine, words: str) -> None:
+        """Take what cloud-init says on the machine; the event follows once the queue is cleared."""
+
     def set_status(self, machine: SimulatedMachine, status: Status) -> None:
         """Change the status, with the event that says so."""
 
@@ -66,8 +69,8 @@ class Stage:
     """A stretch of a run: ``seconds`` of simulated time between what begins it and what ends it.
 
     ``fails`` is what happens instead of ``ends`` if the stage was planned to fail; after it the run is over,
-    unless the stage is not ``fatal``. ``alias`` is a second name to plan it by. ``also_late`` marks events that
-    a machine may still send after an abort.
+    unless the stage is not ``fatal``. ``alias`` is a second name to plan it by. ``also_late`` marks what a machine
+    may still begin while it is being aborted.
     """
 
     name: str
@@ -113,10 +116,15 @@ class Run:
             return None
         return None if self._planned(stage, hangs=True) else stage.seconds * self.machine.pace
 
-    def last_words(self) -> tuple[Say, ...]:
-        """What the machine may still say after an abort: the events that open the stage it was about to enter."""
-        following = self.stages[self.index + 1 : self.index + 2]
-        return tuple(act for stage in following if stage.also_late for act in stage.begins if isinstance(act, Say))
+    def last_words(self) -> None:
+        """Do what the machine may still do while it is being aborted: it enters the stage that it was about to."""
+        for stage in self.stages[self.index + 1 : self.index + 2]:
+            for act in stage.begins if stage.also_late else ():
+                act(self)
+
+    def end_with(self, *stages: Stage) -> None:
+        """Go through these stages, and not those that would follow."""
+        self.stages = (*self.stages[: self.index + 1], *stages)
 
     def say(self, level: str, event_type: str, description: str = "") -> None:
         """Write an event of the system's own about this machine."""
@@ -147,6 +155,16 @@ def power(state: str) -> Action:
     def act(run: Run) -> None:
         if run.machine.power_type != "manual":
             run.machine.power_state = state
+
+    return act
+
+
+def cloud_init(*words: str) -> Action:
+    """Let cloud-init speak, which MAAS hears late."""
+
+    def act(run: Run) -> None:
+        for each in words:
+            run.world.hear(run.machine, each)
 
     return act
 
@@ -201,9 +219,14 @@ def finish(run: Run, result: ScriptResult, ended_as: ScriptStatus) -> None:
         run.say("INFO", "Script", f"{result.label} {ended_as.display.lower()}")
 
 
-def starts(run: Run, result: ScriptResult, through: Sequence[ScriptStatus]) -> None:
-    """Let a script start now, passing through these statuses with an event for each change."""
+def starts(run: Run, result: ScriptResult, before: ScriptStatus) -> None:
+    """Let a script start now; ``before`` is the status that its event says it had."""
     result.started = run.world.now()
+    goes_through(run, result, (before, ScriptStatus.RUNNING))
+
+
+def goes_through(run: Run, result: ScriptResult, through: Sequence[ScriptStatus]) -> None:
+    """Let a script pass through these statuses, with an event for each change."""
     for before, after in pairwise(through):
         result.status = after
         run.say("DEBUG", "Script result", f"{result.label} changed status from '{before.display}' to '{after.display}'")

@@ -24,7 +24,7 @@ class Operation:
 
     permission: str
     act: operations.Operate
-    keeps: tuple[str, ...] = ("power_state",)
+    keeps: tuple[str, ...] = ("power_state", "ip_addresses")
 
     def __call__(self, call: Call) -> Answer:
         """Carry it out for the caller, and answer with the machine."""

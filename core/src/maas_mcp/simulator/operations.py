@@ -139,7 +139,7 @@ def release(region: "Region", machine: SimulatedMachine, username: str, form: Fo
 
 
 def abort(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
-    """Stop what the machine is doing and switch it off; it may send one more event a second later."""
+    """Stop what the machine is doing and switch it off; until it is off it goes on, and says so."""
     if machine.status not in _ABORTS:
         state = f"node {machine.system_id} is in state {machine.status_name}."
         raise conflict(f"Cannot abort in current state: {state}")
@@ -147,15 +147,15 @@ def abort(region: "Region", machine: SimulatedMachine, username: str, form: Form
     by_user, aborted = _ABORTS[machine.status]
     region.said_by(machine, username, by_user, last(form, "comment"))
     region.say(machine, "INFO", aborted)
-    run, machine.run = machine.run, None
+    if machine.run is not None:
+        machine.run.last_words()
+    machine.run = None
     for kind in (SetType.COMMISSIONING, SetType.TESTING, SetType.INSTALLATION):
         scripts = region.current_set(machine, kind)
         if scripts is not None:
             scripts.abort()
     machine.power_state = "off"
     _abort_into(region, machine)
-    if run is not None:
-        region.schedule.after(1.0, lambda: _talk_on(run))
 
 
 def rescue_mode(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
@@ -253,13 +253,6 @@ def _abort_into(region: "Region", machine: SimulatedMachine) -> None:
             region.set_status(machine, machine.previous_status)
             if machine.status in (Status.READY, Status.NEW):
                 region.give_back(machine)
-
-
-def _talk_on(run: Run) -> None:
-    """The machine's last event reaches MAAS after the abort, unless something new has begun."""
-    if run.machine.run is None:
-        for say in run.last_words():
-            say(run)
 
 
 def _check_bmc(region: "Region", run: Run, username: str, before: Status) -> None:

@@ -9,7 +9,7 @@ from itertools import count
 
 from maas_mcp.simulator import operations
 from maas_mcp.simulator.auth import Authenticator, User
-from maas_mcp.simulator.events import Event, EventLog
+from maas_mcp.simulator.events import HEARD, Event, EventLog
 from maas_mcp.simulator.faults import Faults, Hold, RequestRecord
 from maas_mcp.simulator.images import Images
 from maas_mcp.simulator.lifecycles import BMC_FAILURE, Run, Stage
@@ -30,6 +30,8 @@ class Region:
         speed: Simulated seconds for each second of ``clock``; 0 stops the time, but for ``advance``.
         clock: Real seconds, from any start; a test may give one that it moves by hand.
         epoch: The simulated date at the start, in epoch seconds; now, if left out.
+        debug_delay: MAAS queues what cloud-init says, and clears the queue each time that so many simulated seconds
+            have passed; with 0 it writes the events at once.
     """
 
     def __init__(
@@ -39,10 +41,12 @@ class Region:
         speed: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
         epoch: float | None = None,
+        debug_delay: float = 60.0,
     ) -> None:
         self.users = {user.username: user for user in users}
         self.authenticator = Authenticator(self.users)
         self.schedule = Schedule(clock, speed, epoch)
+        self.debug_delay = debug_delay
         self.machines: dict[str, SimulatedMachine] = {}
         self.zones = {"default": "", "az1": "Zone one", "az2": "Zone two"}
         self.pools = {"default": "Default pool", "compute": "Compute pool", "storage": "Storage pool"}
@@ -204,21 +208,39 @@ class Region:
         event_type: str,
         description: str = "",
         username: str = "unknown",
+        *,
+        created: float | None = None,
     ) -> None:
-        """Write an event now; one of INFO or more becomes the machine's ``status_message``."""
+        """Write an event, of now if it does not say of when; one of INFO or more becomes the ``status_message``."""
         event = Event(
             id=self.log.next_id,
             system_id=machine.system_id,
             hostname=machine.hostname,
             username=username,
             level=level,
-            created=self.now(),
+            created=self.now() if created is None else created,
             type=event_type,
             description=description,
         )
         self.log.append(event)
         if level not in ("DEBUG", "AUDIT"):
             machine.status_message = event.message
+
+    def hear(self, machine: SimulatedMachine, words: str) -> None:
+        """Queue what cloud-init says. Its event has a late id, but says of when it is.
+
+        Seen in MAAS 3.7.3: the type is that of the status which the machine has when the queue is cleared.
+        """
+        heard = self.now()
+
+        def write() -> None:
+            kind = HEARD.get(machine.status, "Node status event")
+            self.say(machine, "DEBUG", kind, f"'cloudinit' {words}", created=heard)
+
+        if self.debug_delay > 0:
+            self.schedule.after(self.debug_delay - self.schedule.moment % self.debug_delay, write)
+        else:
+            write()
 
     def said_by(
         self,
