@@ -11,6 +11,7 @@ import pytest
 
 from maas_mcp import api, errors, hookspecs
 from maas_mcp.cli import main
+from maas_mcp.maas.transport import MAX_CHANGES, MAX_REQUESTS
 from maas_mcp.operations import progress
 from maas_mcp.operations.cadence import QUICKNESS, Cadence
 from maas_mcp.operations.engine import START_GRACE
@@ -142,6 +143,8 @@ def test_the_readme_is_a_screen() -> None:
             "an eighth of the silence and nine seconds at the most",
             (QUICKNESS, Cadence().slowest) == (8, 9),
         ),
+        ("following", "four requests to MAAS under way at the most", MAX_REQUESTS == 4),
+        ("following", "two of the four at the most", MAX_CHANGES == 2),
         ("following", "if within a minute", START_GRACE == 60),
         ("following", "300 by default", Settings.model_fields["outage_limit"].default == 300),
         ("progress", "no news for ten seconds", progress.HEARTBEAT == 10),

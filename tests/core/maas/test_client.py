@@ -45,6 +45,9 @@ class Script:
             raise self.answer
         return self.answer
 
+    def once(self) -> "Script":
+        return self
+
     async def aclose(self) -> None:
         self.closed = True
 

@@ -32,7 +32,7 @@ from maas_mcp.errors import (
 )
 from maas_mcp.maas.client import connect
 from maas_mcp.maas.retry import Backoff
-from maas_mcp.maas.transport import MAX_REQUESTS, HttpTransport
+from maas_mcp.maas.transport import MAX_CHANGES, MAX_REQUESTS, HttpTransport
 from maas_mcp.settings import ApiKey, RegionSettings, Settings
 
 pytestmark = pytest.mark.anyio
@@ -345,20 +345,70 @@ async def test_at_most_four_requests_are_under_way() -> None:
     async with serving_fake(slow) as region:
         transport = region.transport()
         async with anyio.create_task_group() as tasks:
-            for _ in range(12):
+            for _ in range(3):
+                tasks.start_soon(transport.request, "POST", "machines/")
                 tasks.start_soon(transport.request, "GET", "machines/")
+                tasks.start_soon(transport.once().request, "GET", "machines/")
+                tasks.start_soon(transport.once().request, "GET", "events/")
     assert len(region.received) == 12
     assert most == MAX_REQUESTS == 4
 
 
-@pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_cancelling_a_request_hangs_up_at_once_and_frees_its_place(method: str) -> None:
+def holding(held: Callable[[Received], bool]) -> Reply:
+    """Some requests are not answered."""
+
+    async def reply(request: Received, stream: ByteStream) -> None:
+        if held(request):
+            await anyio.sleep_forever()
+        await stream.send(http())
+
+    return reply
+
+
+@pytest.mark.parametrize("path", ["machines/", "events/"])
+async def test_changes_that_maas_holds_leave_room_for_reads(path: str) -> None:
+    async with serving_fake(holding(lambda request: request.method == "POST")) as region:
+        transport = region.transport()
+        async with anyio.create_task_group() as tasks:
+            for _ in range(8):
+                tasks.start_soon(transport.request, "POST", "machines/")
+            while len(region.received) < MAX_CHANGES:
+                await anyio.lowlevel.checkpoint()
+            with anyio.fail_after(5):
+                await transport.request("GET", path)
+            tasks.cancel_scope.cancel()
+    assert [each.method for each in region.received] == ["POST"] * MAX_CHANGES + ["GET"]
+
+
+async def test_reads_that_maas_is_slow_to_answer_leave_room_for_the_events() -> None:
+    async with serving_fake(holding(lambda request: "/machines/" in request.target)) as region:
+        transport = region.transport()
+        async with anyio.create_task_group() as tasks:
+            for _ in range(8):
+                tasks.start_soon(transport.request, "GET", "machines/")
+            while len(region.received) < MAX_REQUESTS - 1:
+                await anyio.lowlevel.checkpoint()
+            with anyio.fail_after(5):
+                await transport.once().request("GET", "events/")
+            tasks.cancel_scope.cancel()
+
+
+async def test_a_read_that_is_repeated_anyway_is_tried_once_and_told_at_once() -> None:
+    async with serving_fake(answering(http(503, "busy", "text/plain", "Retry-After: 20"))) as region:
+        with anyio.fail_after(5), pytest.raises(MaasUnavailableError) as failure:
+            await region.transport().once().request("GET", "events/")
+    assert len(region.received) == 1
+    assert failure.value.retry_after == 20
+
+
+@pytest.mark.parametrize(("method", "places"), [("GET", MAX_REQUESTS - 1), ("POST", MAX_CHANGES)])
+async def test_cancelling_a_request_hangs_up_at_once_and_frees_its_place(method: str, places: int) -> None:
     async with serving_fake(silent) as region:
         transport = region.transport()
         async with anyio.create_task_group() as tasks:
-            for _ in range(MAX_REQUESTS):
+            for _ in range(places):
                 tasks.start_soon(transport.request, method, "machines/")
-            while len(region.received) < MAX_REQUESTS:
+            while len(region.received) < places:
                 await anyio.lowlevel.checkpoint()
             tasks.cancel_scope.cancel()
         with anyio.fail_after(5):
@@ -366,7 +416,7 @@ async def test_cancelling_a_request_hangs_up_at_once_and_frees_its_place(method:
         with anyio.move_on_after(5) as scope:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(transport.request, method, "machines/")
-                while len(region.received) == MAX_REQUESTS:
+                while len(region.received) == places:
                     await anyio.lowlevel.checkpoint()
                 tasks.cancel_scope.cancel()
         assert not scope.cancelled_caught

@@ -99,6 +99,9 @@ class EventLog:
             return {"events": self._page(ids, after, int(one["limit"]))}
         return self._script_set(asked)
 
+    def once(self) -> "EventLog":
+        return self
+
     async def aclose(self) -> None:
         """Nothing is open."""
 

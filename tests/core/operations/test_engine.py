@@ -144,7 +144,7 @@ class TestEndedFromOutside:
 
     async def test_even_if_nobody_looked_in_between(self, house: House) -> None:
         def blind_for_long() -> None:
-            house.region.faults.append(Fault(status=503, times=80))
+            house.region.faults.append(Fault(status=503, times=20))
             house.region.release("node01", "admin")
 
         house.after(60, blind_for_long)

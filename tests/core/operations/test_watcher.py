@@ -184,6 +184,37 @@ class TestReadingMachines:
         times = [each.time for each in log.asked if each.what == "machines"]
         assert min(late - early for early, late in pairwise(times)) >= 3 + 4 * 3
 
+    async def test_one_that_takes_a_minute_holds_up_neither_events_nor_urgent_reads(self) -> None:
+        log = working("a", "b")
+
+        def slow(asked: Asked) -> object:
+            return anyio.sleep(55) if asked.what == "machines" and asked.ids == ("a",) else None
+
+        async with scene(log) as s:
+            s.follow("b")
+            await anyio.sleep(5)
+            log.trouble = slow
+            told = s.follow("a")
+            s.at(20.5, lambda: log.say("a", "Installing OS"))
+            s.at(30.5, lambda: log.change("b", S.DEPLOYED))
+            await anyio.sleep(50)
+        (news,) = [time for time, seen in told.observations if seen.events]
+        assert news <= 24
+        (end,) = [each.time for each in log.asked if each.what == "machines" and each.ids == ("b",) and each.time > 30]
+        assert end <= 34
+        assert [each.ids for each in log.asked].count(("a",)) == 1, "it is not asked for again meanwhile"
+        assert told.outages == []
+
+    async def test_one_that_joins_during_a_read_is_not_told_what_was_read_before_it(self) -> None:
+        log = working("a")
+        log.trouble = lambda asked: anyio.sleep(10) if asked.what == "machines" else None
+        async with scene(log) as s:
+            s.follow("a")
+            await anyio.sleep(5)
+            told = s.follow("a")
+            await anyio.sleep(20)
+        assert told.reads[0] >= 15
+
 
 class TestPollingTheStatus:
     async def test_the_machines_are_read_at_every_tick_and_no_events_are_asked_for(self) -> None:
@@ -319,6 +350,22 @@ class TestOutages:
         assert max(late - early for early, late in pairwise(told.outages)) <= 4
         assert told.events == [log.newest]
         assert any(30 <= read <= 34 for read in told.reads)
+
+    async def test_a_read_that_fails_after_a_minute_is_told_with_its_length(self) -> None:
+        log = working("a")
+
+        async def time_out() -> None:
+            await anyio.sleep(60)
+            raise MaasUnavailableError("timeout")
+
+        async with scene(log) as s:
+            told = s.follow("a")
+            await anyio.sleep(9)
+            log.trouble = lambda asked: time_out() if asked.what == "machines" else None
+            s.at(10.5, lambda: log.change("a", S.DEPLOYED))
+            await anyio.sleep(90)
+        assert told.events == [2]
+        assert told.outages[0] >= 60
 
     async def test_while_maas_asks_to_be_left_alone_it_is_told_without_asking(self) -> None:
         log = working("a")

@@ -36,6 +36,10 @@ class Transport(Protocol):
         """Send one request and return the parsed JSON of its answer, or raise a ``MaasError``."""
         ...
 
+    def once(self) -> "Transport":
+        """The same region over the same connections, reads tried once."""
+        ...
+
     async def aclose(self) -> None:
         """Close the connections."""
         ...
@@ -52,6 +56,10 @@ class MaasClient:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._version: str | None = None
+
+    def once(self) -> "MaasClient":
+        """The same region, each read tried once: for whoever asks again anyway, at an interval of its own."""
+        return MaasClient(self._transport.once())
 
     async def get(self, path: str, /, **query: FormValue) -> JSON:
         """Read ``path``, such as ``machines/4y3h7n/`` or ``subnets/``."""

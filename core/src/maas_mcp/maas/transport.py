@@ -2,7 +2,10 @@
 
 import socket
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from copy import copy
+from dataclasses import replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
 from urllib.parse import quote, urlencode, urlsplit
@@ -26,7 +29,11 @@ from maas_mcp.maas.retry import Backoff, retry
 from maas_mcp.settings import RegionSettings, is_loopback
 
 MAX_REQUESTS: Final = 4
-"""Requests at once. A region serves 4 per worker process (MAAS 3.7), and a POST may hold its place for minutes."""
+"""Requests at once: as many as one worker process of a region serves (MAAS 3.7)."""
+MAX_CHANGES: Final = 2
+"""How many of them may change something: MAAS may hold a POST for minutes, and reads have to get through beside it."""
+EVENTS: Final = "events/"
+"""Has a place of its own: one query in MAAS, by which everything is followed, and nothing slower may hold it up."""
 _CONNECT_TIMEOUT: Final = 10.0
 _READ_TIMEOUT: Final = 60.0
 _POST_TIMEOUT: Final = 900.0  # MAAS speaks to the BMC before it answers; its own nginx gives up after as long
@@ -35,7 +42,7 @@ _SECRET_FIELDS: Final = ("user_data", "power_parameters", "power_pass", "passwor
 
 
 class HttpTransport:
-    """The region over HTTP: signed, at most four requests at once, reads retried.
+    """The region over HTTP: signed, at most four requests at once, two of them changes, reads retried.
 
     Certificates are always verified; redirects are never followed. A POST is never sent twice: MAAS acts on one whose
     answer was lost.
@@ -55,7 +62,9 @@ class HttpTransport:
         self._root = region.api_url
         self._secret = region.api_key.secret
         self._backoff = backoff or Backoff()
-        self._limiter = anyio.CapacityLimiter(MAX_REQUESTS)
+        self._events = anyio.CapacityLimiter(1)
+        self._others = anyio.CapacityLimiter(MAX_REQUESTS - 1)
+        self._changes = anyio.CapacityLimiter(MAX_CHANGES)
         self._http = _http(region, wire)
 
     async def request(
@@ -88,13 +97,28 @@ class HttpTransport:
 
         return await retry(attempt, self._backoff) if method == "GET" else await attempt()
 
+    def once(self) -> "HttpTransport":
+        """The same region over the same connections and within the same places, reads tried once."""
+        once = copy(self)
+        once._backoff = replace(self._backoff, attempts=1)  # noqa: SLF001 - its own
+        return once
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
 
+    @asynccontextmanager
+    async def _place(self, question: Question) -> AsyncIterator[None]:
+        """Wait for one of the places."""
+        async with AsyncExitStack() as places:
+            if question.method != "GET":
+                await places.enter_async_context(self._changes)
+            await places.enter_async_context(self._events if question.path == EVENTS else self._others)
+            yield
+
     async def _attempt(self, question: Question, url: str, body: str | None) -> JSON:
         try:
-            async with self._limiter:
+            async with self._place(question):
                 answer = await self._exchange(question.method, url, body)
         except httpx.HTTPError as error:
             failure = _failure(error, question, url)

@@ -45,8 +45,8 @@ class BatchOperation(LongRunning[ArgsT, ResultT]):
 
     each: ClassVar[type[Operation[Any, Any]]]
     """What is done to each machine; its arguments need a field ``agent_name``."""
-    starts_at_once: ClassVar[int] = 4
-    """How many machines are started at the same time: each start holds one of the few places that MAAS has."""
+    starts_at_once: ClassVar[int] = 2
+    """How many machines are started at the same time: no more changes than that are sent to MAAS at once."""
 
     @property
     def can_abort(self) -> bool:

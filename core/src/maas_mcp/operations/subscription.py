@@ -55,7 +55,7 @@ class Subscription:
         """What the machine was last known to be in."""
         self._cadence = cadence
         self.answered_at = now
-        """When MAAS last answered everything that was asked about this machine."""
+        """Until when everything that was asked about this machine was answered."""
         self._seen: set[int] = set()
         self._absences = 0
         self._known: Machine | None = None
@@ -166,9 +166,9 @@ class Subscription:
         self.read_soon()
         self._news.set()
 
-    def answered(self) -> None:
-        """MAAS has answered everything that was asked about this machine."""
-        self.answered_at = anyio.current_time()
+    def answered(self, asked: float) -> None:
+        """MAAS has answered everything that was asked about this machine until then."""
+        self.answered_at = max(self.answered_at, asked)
 
     def fail(self, error: MaasError) -> None:
         """Nothing more will be seen."""
