@@ -1,9 +1,12 @@
 """The event log of the region: appending, and the query that ``events/?op=query`` answers."""
 
 import time
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from heapq import merge
 from itertools import islice
+from operator import attrgetter
 
 from maas_mcp.simulator.statuses import Status
 
@@ -50,9 +53,10 @@ class Event:
 
 @dataclass
 class EventLog:
-    """Every event of the region, oldest first; ids are consecutive, so that a cursor is an index."""
+    """Every event of the region, oldest first, and by machine; ids are consecutive, so that a cursor is an index."""
 
     events: list[Event] = field(default_factory=list)
+    by_machine: dict[str, list[Event]] = field(default_factory=dict)
 
     @property
     def next_id(self) -> int:
@@ -62,6 +66,7 @@ class EventLog:
     def append(self, event: Event) -> None:
         """Add an event that was numbered with ``next_id``."""
         self.events.append(event)
+        self.by_machine.setdefault(event.system_id, []).append(event)
 
     def query(
         self,
@@ -70,17 +75,29 @@ class EventLog:
         limit: int,
         after: int | None = None,
         before: int | None = None,
+        of: Iterable[str] | None = None,
     ) -> list[Event]:
-        """Up to ``limit`` events, newest first; with ``after`` they are the oldest beyond that id."""
+        """Up to ``limit`` events, newest first; with ``after`` they are the oldest beyond that id.
+
+        ``of`` are the machines (system ids) that alone can be wanted; the events of all others are not looked at.
+        """
+        logs = [self.events] if of is None else [self.by_machine.get(system_id, []) for system_id in of]
         if after is not None:
-            found = list(islice(filter(wanted, self._from(after + 1)), limit))
-            found.reverse()
-            return found
-        return list(islice(filter(wanted, self._backwards(before)), limit))
+            following = merge(*(_following(log, after) for log in logs), key=_id)
+            return list(islice(filter(wanted, following), limit))[::-1]
+        end = self.next_id if before is None else before
+        preceding = merge(*(_preceding(log, end) for log in logs), key=_id, reverse=True)
+        return list(islice(filter(wanted, preceding), limit))
 
-    def _from(self, first: int) -> Iterator[Event]:
-        return iter(self.events[max(0, first - FIRST_ID) :])
 
-    def _backwards(self, before: int | None) -> Iterator[Event]:
-        end = len(self.events) if before is None else max(0, min(before - FIRST_ID, len(self.events)))
-        return (self.events[index] for index in range(end - 1, -1, -1))
+_id = attrgetter("id")
+
+
+def _following(log: Sequence[Event], after: int) -> Iterator[Event]:
+    first = bisect_left(log, after + 1, key=_id)
+    return (log[index] for index in range(first, len(log)))
+
+
+def _preceding(log: Sequence[Event], end: int) -> Iterator[Event]:
+    last = bisect_left(log, end, key=_id)
+    return (log[index] for index in range(last - 1, -1, -1))

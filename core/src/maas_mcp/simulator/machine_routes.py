@@ -1,7 +1,8 @@
 """The answers for machines: reading, listing with filters, and every operation with the permission it needs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from maas_mcp.simulator import operations, short_operations
@@ -114,10 +115,22 @@ def listing(call: Call) -> Answer:
         _check(call.region, name, values)
     found = [
         machine_json(call.region, machine)
-        for machine in call.region.machines.values()
+        for machine in _candidates(call)
         if call.sees(machine) and all(FILTERS[name](machine, values) for name, values in filters.items())
     ]
     return Answer(found)
+
+
+def _candidates(call: Call) -> Iterable[SimulatedMachine]:
+    """The machines that an id or a hostname leaves, in the region's order, so that not all have to be looked at."""
+    machines = call.region.machines
+    if "id" in call.query:
+        found = [machines[name] for name in dict.fromkeys(call.query["id"]) if name in machines]
+    elif "hostname" in call.query:
+        found = machines.called(call.query["hostname"])
+    else:
+        return machines.values()
+    return sorted(found, key=attrgetter("number"))
 
 
 def allocate(call: Call) -> Answer:

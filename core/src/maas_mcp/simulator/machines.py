@@ -1,17 +1,21 @@
 """A simulated machine: its hardware, its owner, its status and the runs it has been through."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from maas_mcp.simulator.networks import RACK
-from maas_mcp.simulator.scripts import SetType
+from maas_mcp.simulator.networks import BOOT_SUBNET, RACK, Subnet
+from maas_mcp.simulator.scripts import ScriptSet, SetType
 from maas_mcp.simulator.statuses import AT_REST, HELD, Status
 
 if TYPE_CHECKING:
     from maas_mcp.simulator.lifecycles import Run
 
 GIGABYTE = 10**9
+MENTIONED = 20
+"""How many machines a message names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ class Plan:
     reason: str | None = None
 
 
-@dataclass
+@dataclass(slots=True)
 class SimulatedMachine:
     """One machine. ``memory`` is in MiB; ``number`` is unique and gives it its addresses and object ids.
 
@@ -86,10 +90,15 @@ class SimulatedMachine:
     status_message: str | None = None
     status_action: str | None = ""
     previous_status: Status = Status.NEW
-    rack: str = RACK
+    subnet: Subnet = BOOT_SUBNET
+    """Where it boots from, and has its addresses."""
+    place: int = 0
+    """Its number among the machines of the subnet; 0 is that of the machine itself."""
     bmc_down: bool = False
     plans: list[Plan] = field(default_factory=list)
     current: dict[SetType, int] = field(default_factory=dict)
+    sets: list[ScriptSet] = field(default_factory=list)
+    """Its runs, the oldest first."""
     run: "Run | None" = None
 
     @property
@@ -110,17 +119,24 @@ class SimulatedMachine:
     @property
     def ip_address(self) -> str:
         """The address of its own, or else the one it was discovered with."""
-        return f"10.10.0.{200 + self.number}" if self.addressed else self.discovered_address
+        return self.subnet.assigned(self.place or self.number) if self.addressed else self.discovered_address
 
     @property
     def discovered_address(self) -> str:
         """The address that it had when it was commissioned."""
-        return f"10.10.0.{100 + self.number}"
+        return self.subnet.discovered(self.place or self.number)
+
+    @property
+    def rack(self) -> str:
+        """The system id of the rack controller that switches it on and off."""
+        return self.subnet.vlan.primary_rack or RACK
 
     @property
     def mac_addresses(self) -> tuple[str, ...]:
         """The MAC addresses of its NICs, that of the one it boots from first."""
-        return tuple(f"52:54:00:aa:{self.number:02x}:{index:02x}" for index in range(1, 2 + len(self.fabrics)))
+        third, fourth, fifth = self.number.to_bytes(3, "big")
+        own = f"52:54:{third:02x}:{0xAA ^ fourth:02x}:{fifth:02x}"
+        return tuple(f"{own}:{index:02x}" for index in range(1, 2 + len(self.fabrics)))
 
     @property
     def pace(self) -> float:
@@ -149,3 +165,32 @@ class SimulatedMachine:
         self.enable_hw_sync = False
         self.enable_kernel_crash_dump = False
         self.netboot = True
+
+
+class Machines(dict[str, SimulatedMachine]):
+    """The machines of a region by system id, and by hostname."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._hostnames: dict[str, SimulatedMachine] = {}
+
+    def __setitem__(self, system_id: str, machine: SimulatedMachine) -> None:
+        super().__setitem__(system_id, machine)
+        self._hostnames[machine.hostname] = machine
+
+    def __delitem__(self, system_id: str) -> None:
+        del self._hostnames[self[system_id].hostname]
+        super().__delitem__(system_id)
+
+    def called(self, hostnames: Iterable[str]) -> list[SimulatedMachine]:
+        """The machines with these hostnames; for the others, none."""
+        return [self._hostnames[name] for name in dict.fromkeys(hostnames) if name in self._hostnames]
+
+    def named(self, name: str) -> SimulatedMachine:
+        """The machine with this hostname or system id; ``KeyError`` if there is none."""
+        found = self._hostnames.get(name) or self.get(name)
+        if found is None:
+            known = ", ".join(islice(self._hostnames, MENTIONED))
+            more = f" and {len(self) - MENTIONED} more" if len(self) > MENTIONED else ""
+            raise KeyError(f"no machine is called {name!r}; there are {known}{more}")
+        return found

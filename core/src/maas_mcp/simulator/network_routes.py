@@ -1,23 +1,17 @@
 """The answers about networks: subnets and what is free in them, VLANs, the one space, and addresses."""
 
+from ipaddress import IPv4Address, ip_network
 from itertools import pairwise
 
 from maas_mcp.simulator.calls import Answer, Call
-from maas_mcp.simulator.networks import API, BOOT_SUBNET, SUBNETS, Subnet, vlans
+from maas_mcp.simulator.networks import API, Subnet, vlans
 from maas_mcp.simulator.refusals import not_found
 from maas_mcp.simulator.scripts import JSON
-
-ADDRESSES = 254
-"""What fits into each of the subnets."""
-
-NOT_FOR_MACHINES = frozenset({*range(1, 10), *range(100, 200), 254})
-"""The last bytes of addresses that are reserved, handed out to what is discovered, and the gateway's."""
 
 
 def subnets(call: Call) -> Answer:
     """All subnets."""
-    del call
-    return Answer([subnet.as_json() for subnet in SUBNETS])
+    return Answer([subnet.as_json() for subnet in call.region.subnets])
 
 
 def subnet(call: Call) -> Answer:
@@ -28,19 +22,19 @@ def subnet(call: Call) -> Answer:
 def statistics(call: Call) -> Answer:
     """How many addresses of a subnet are free; machines have theirs in the one they boot from."""
     found = _subnet(call)
-    used = _used(call) if found is BOOT_SUBNET else set()
-    free = ADDRESSES - len(used)
+    used = _used(call, found)
+    free = found.size - len(used)
     return Answer(
         {
             "num_available": free,
-            "largest_available": _largest_gap(used),
+            "largest_available": _largest_gap(used, found.size),
             "num_unavailable": len(used),
-            "total_addresses": ADDRESSES,
-            "usage": len(used) / ADDRESSES,
-            "usage_string": f"{len(used) / ADDRESSES:.0%}",
-            "available_string": f"{free / ADDRESSES:.0%}",
-            "first_address": f"{found.network}.1",
-            "last_address": f"{found.network}.{ADDRESSES}",
+            "total_addresses": found.size,
+            "usage": len(used) / found.size,
+            "usage_string": f"{len(used) / found.size:.0%}",
+            "available_string": f"{free / found.size:.0%}",
+            "first_address": found.address(1),
+            "last_address": found.address(found.size),
             "ip_version": 4,
         }
     )
@@ -48,7 +42,9 @@ def statistics(call: Call) -> Answer:
 
 def fabric_vlans(call: Call) -> Answer:
     """The VLANs of a fabric."""
-    found = [vlan.as_json() for vlan in vlans(_fabrics(call)) if str(vlan.fabric_id) == call.parts[0]]
+    found = [
+        vlan.as_json() for vlan in vlans(call.region.subnets, _fabrics(call)) if str(vlan.fabric_id) == call.parts[0]
+    ]
     if not found:
         raise not_found("Fabric")
     return Answer(found)
@@ -60,9 +56,10 @@ def spaces(call: Call) -> Answer:
         "name": "undefined",
         "id": -1,
         "description": "Backward compatibility object to ensure objects not associated with a space can be found.",
-        "vlans": [vlan.as_json() for vlan in vlans(_fabrics(call))],
+        "vlans": [vlan.as_json() for vlan in vlans(call.region.subnets, _fabrics(call))],
         "subnets": [
-            subnet.as_json() for subnet in sorted(SUBNETS, key=lambda each: (each.vlan.fabric, each.vlan.name))
+            subnet.as_json()
+            for subnet in sorted(call.region.subnets, key=lambda each: (each.vlan.fabric, each.vlan.name))
         ],
         "resource_uri": f"{API}/spaces/undefined/",
     }
@@ -71,15 +68,14 @@ def spaces(call: Call) -> Answer:
 
 def networks(call: Call) -> Answer:
     """The subnets, as they were shown before MAAS called them so."""
-    del call
-    return Answer([_network(each) for each in SUBNETS])
+    return Answer([_network(each) for each in call.region.subnets])
 
 
 def _network(subnet: Subnet) -> JSON:
     return {
         "name": f"subnet-{subnet.id}",
         "ip": f"{subnet.network}.0",
-        "netmask": "255.255.255.0",
+        "netmask": str(ip_network(subnet.cidr).netmask),
         "vlan_tag": subnet.vlan.vid,
         "description": subnet.name,
         "default_gateway": subnet.gateway,
@@ -89,8 +85,8 @@ def _network(subnet: Subnet) -> JSON:
 
 
 def _subnet(call: Call) -> Subnet:
-    for each in SUBNETS:
-        if call.parts[0] in (str(each.id), each.name, f"name:{each.name}", f"{each.network}.0/24"):
+    for each in call.region.subnets:
+        if call.parts[0] in (str(each.id), each.name, f"name:{each.name}", each.cidr):
             return each
     raise not_found("Subnet")
 
@@ -100,11 +96,15 @@ def _fabrics(call: Call) -> set[int]:
     return {fabric for machine in call.region.machines.values() if machine.known for fabric in machine.fabrics}
 
 
-def _used(call: Call) -> set[int]:
-    addresses = [machine.ip_address for machine in call.region.machines.values() if machine.addressed]
-    return {int(address.rpartition(".")[2]) for address in addresses} | NOT_FOR_MACHINES
+def _used(call: Call, subnet: Subnet) -> set[int]:
+    """The numbers of the addresses that are taken; where no machines are, nothing is reserved for them either."""
+    if not any(machine.subnet is subnet for machine in call.region.machines.values()):
+        return set()
+    taken = [each.ip_address for each in call.region.machines.values() if each.addressed and each.subnet is subnet]
+    first = int(IPv4Address(subnet.address(0)))
+    return {int(IPv4Address(address)) - first for address in taken} | subnet.reserved
 
 
-def _largest_gap(used: set[int]) -> int:
-    taken = [0, *sorted(used), ADDRESSES + 1]
+def _largest_gap(used: set[int], size: int) -> int:
+    taken = [0, *sorted(used), size + 1]
     return max(after - before - 1 for before, after in pairwise(taken))

@@ -13,8 +13,8 @@ from maas_mcp.simulator.events import HEARD, Event, EventLog
 from maas_mcp.simulator.faults import Faults, Hold, RequestRecord
 from maas_mcp.simulator.images import Images
 from maas_mcp.simulator.lifecycles import BMC_FAILURE, Run, Stage
-from maas_mcp.simulator.machines import Plan, Rack, SimulatedMachine
-from maas_mcp.simulator.networks import RACK
+from maas_mcp.simulator.machines import Machines, Plan, Rack, SimulatedMachine
+from maas_mcp.simulator.networks import RACK, SUBNETS, Subnet
 from maas_mcp.simulator.plans import Planned, check_stage, planned
 from maas_mcp.simulator.refusals import Refusal, rack_down
 from maas_mcp.simulator.schedule import Schedule
@@ -47,14 +47,14 @@ class Region:
         self.authenticator = Authenticator(self.users)
         self.schedule = Schedule(clock, speed, epoch)
         self.debug_delay = debug_delay
-        self.machines: dict[str, SimulatedMachine] = {}
+        self.machines = Machines()
         self.zones = {"default": "", "az1": "Zone one", "az2": "Zone two"}
         self.pools = {"default": "Default pool", "compute": "Compute pool", "storage": "Storage pool"}
         self.tags = {"gpu": "has a GPU", "ssd": "", "kvm-capable": "VT-x", "virtual": ""}
         """Names with their descriptions or comments; a list filter accepts no others."""
+        self.subnets: tuple[Subnet, ...] = SUBNETS
         self.images = Images(self.schedule)
         self.log = EventLog()
-        self.sets: dict[int, ScriptSet] = {}
         self.racks = {RACK: Rack(RACK, "rack01")}
         self.faults = Faults()
         self.holds: dict[str, Hold] = {}
@@ -63,7 +63,7 @@ class Region:
         """Held while the region acts, because a server may run in one thread and a test in another."""
         self._up_again = -math.inf
         self._set_ids = count(1)
-        self._result_ids = count(1)
+        self._next_result = 1
 
     @property
     def api_key(self) -> str:
@@ -77,11 +77,7 @@ class Region:
     def machine(self, name: str) -> SimulatedMachine:
         """The machine with this hostname or system id, as it is now; ``KeyError`` if there is none."""
         self.play()
-        for machine in self.machines.values():
-            if name in (machine.hostname, machine.system_id):
-                return machine
-        known = ", ".join(machine.hostname for machine in self.machines.values())
-        raise KeyError(f"no machine is called {name!r}; there are {known}")
+        return self.machines.named(name)
 
     def play(self) -> None:
         """Let everything happen that is due by now."""
@@ -269,10 +265,10 @@ class Region:
         self._step(run)
         return run
 
-    def new_set(self, machine: SimulatedMachine, kind: SetType, results: Iterable[ScriptResult]) -> ScriptSet:
+    def new_set(self, machine: SimulatedMachine, kind: SetType, results: Sequence[ScriptResult]) -> ScriptSet:
         """Store a new script set and make it the machine's current one of its kind."""
-        scripts = ScriptSet(next(self._set_ids), machine.system_id, kind, list(results))
-        self.sets[scripts.id] = scripts
+        scripts = ScriptSet(next(self._set_ids), machine.system_id, kind, results)
+        machine.sets.append(scripts)
         machine.current[kind] = scripts.id
         return scripts
 
@@ -280,7 +276,12 @@ class Region:
         """A pending result; its estimate is what the script takes on this machine, or what it took last time."""
         usual = COMMISSIONING_SCRIPTS.get(name) or TEST_SCRIPTS.get(name)
         estimate = usual * machine.pace if usual else self._last_runtime(machine, name)
-        return ScriptResult(next(self._result_ids), name, self.now(), disk=disk, estimate=estimate)
+        return ScriptResult(self.number_results(1), name, self.now(), disk=disk, estimate=estimate)
+
+    def number_results(self, count: int) -> int:
+        """Take the ids of so many new results; they follow the first, which is returned."""
+        first, self._next_result = self._next_result, self._next_result + count
+        return first
 
     def power_failure(self, machine: SimulatedMachine) -> Refusal | None:
         """Why a machine cannot be switched on or off now: no rack controller to do it, or no BMC that answers."""
@@ -296,11 +297,12 @@ class Region:
 
     def current_set(self, machine: SimulatedMachine, kind: SetType) -> ScriptSet | None:
         """The script set of the machine's latest run of this kind."""
-        return self.sets.get(machine.current.get(kind, 0))
+        current = machine.current.get(kind)
+        return next((scripts for scripts in reversed(machine.sets) if scripts.id == current), None)
 
     def sets_of(self, machine: SimulatedMachine) -> list[ScriptSet]:
         """All runs of a machine, newest first."""
-        return [scripts for scripts in reversed(self.sets.values()) if scripts.system_id == machine.system_id]
+        return machine.sets[::-1]
 
     def give_back(self, machine: SimulatedMachine) -> None:
         """Nobody's, switched off, and nothing installed."""

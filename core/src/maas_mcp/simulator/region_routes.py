@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from urllib.parse import parse_qsl, urlencode
 
 from maas_mcp.simulator.calls import Answer, Call
@@ -65,7 +66,7 @@ def events(call: Call) -> Answer:
     after, before = _cursor(call, "after"), _cursor(call, "before")
     if after is not None and before is not None:
         raise Refusal(400, "There is undetermined behaviour when both 'after' and 'before' are specified.")
-    found = call.region.log.query(_wanted(call), limit=limit, after=after, before=before)
+    found = call.region.log.query(_wanted(call), limit=limit, after=after, before=before, of=_of(call))
     oldest = found[-1].id if found else None if after is None else after + 1
     newest = found[0].id if found else None
     return Answer(
@@ -106,20 +107,31 @@ def _wanted(call: Call) -> Callable[[Event], bool]:
     level = last(call.query, "level") or "INFO"
     if level not in LEVELS:
         raise Refusal(400, f"Unrecognised log level: {level}")
-    least = LEVELS[level]
-    ids = frozenset(machine.system_id for machine in call.region.machines.values() if _chosen(call, machine.system_id))
-    levels = frozenset(name for name, rank in LEVELS.items() if rank >= least)
+    levels = frozenset(name for name, rank in LEVELS.items() if rank >= LEVELS[level])
     owners = frozenset(call.query.get("owner", ()))
-    return lambda event: event.system_id in ids and event.level in levels and (not owners or event.username in owners)
+    chosen = cache(partial(_chosen, call))
+    return lambda event: event.level in levels and (not owners or event.username in owners) and chosen(event.system_id)
+
+
+def _of(call: Call) -> list[str] | None:
+    """The machines that an id or a hostname in the query leaves, if there is one."""
+    if "id" in call.query:
+        return list(dict.fromkeys(call.query["id"]))
+    if "hostname" in call.query:
+        return [machine.system_id for machine in call.region.machines.called(call.query["hostname"])]
+    return None
 
 
 def _chosen(call: Call, system_id: str) -> bool:
-    machine = call.region.machines[system_id]
+    """Whether the machine exists, and the user sees it, and it passes the filters."""
+    machine = call.region.machines.get(system_id)
+    if machine is None or not call.sees(machine):
+        return False
     fields = {"id": system_id, "hostname": machine.hostname, "zone": machine.zone, "pool": machine.pool}
     fields |= {"agent_name": machine.agent_name, "domain": "maas"}
     if "mac_address" in call.query and not set(machine.mac_addresses) & set(call.query["mac_address"]):
         return False
-    return call.sees(machine) and all(value in call.query[name] for name, value in fields.items() if name in call.query)
+    return all(value in call.query[name] for name, value in fields.items() if name in call.query)
 
 
 def results(call: Call) -> Answer:
@@ -143,10 +155,10 @@ def result(call: Call) -> Answer:
         if scripts is None:
             raise Refusal(400, f"No current {kind} script set exists for this node.")
         return Answer(_shown(call, scripts))
-    scripts = call.region.sets.get(int(name)) if name.isdigit() else None
-    if scripts is None or scripts.system_id != machine.system_id:
-        raise not_found("ScriptSet")
-    return Answer(_shown(call, scripts))
+    for scripts in machine.sets:
+        if name == str(scripts.id):
+            return Answer(_shown(call, scripts))
+    raise not_found("ScriptSet")
 
 
 def _shown(call: Call, scripts: ScriptSet) -> dict[str, object]:

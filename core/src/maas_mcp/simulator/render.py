@@ -4,7 +4,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from maas_mcp.simulator.machines import Disk, SimulatedMachine
-from maas_mcp.simulator.networks import API, BOOT_SUBNET, BOOT_VLAN, lone_vlan
+from maas_mcp.simulator.networks import API, lone_vlan
 from maas_mcp.simulator.scripts import JSON, SetType, overall
 from maas_mcp.simulator.statuses import ScriptStatus
 
@@ -151,7 +151,7 @@ def _identity(region: "Region", machine: SimulatedMachine) -> JSON:
 
 
 def _state(machine: SimulatedMachine) -> JSON:
-    gateway = BOOT_SUBNET.gateway if machine.known and machine.configured else None
+    gateway = machine.subnet.gateway if machine.known and machine.configured else None
     return {
         "status": int(machine.status),
         "status_name": machine.status_name,
@@ -257,15 +257,15 @@ def _connection(machine: SimulatedMachine, index: int, number: int) -> JSON:
     if index > 0:
         vlan = lone_vlan(machine.fabrics[index - 1])
         return {"vlan": vlan.as_json(), "links": [{"id": number, "mode": "link_up"}], "discovered": None}
-    discovered = [{"subnet": BOOT_SUBNET.as_json(), "ip_address": machine.discovered_address}]
-    return {"vlan": BOOT_VLAN.as_json(), "links": _links(machine, number), "discovered": discovered}
+    discovered = [{"subnet": machine.subnet.as_json(), "ip_address": machine.discovered_address}]
+    return {"vlan": machine.subnet.vlan.as_json(), "links": _links(machine, number), "discovered": discovered}
 
 
 def _links(machine: SimulatedMachine, number: int) -> list[JSON]:
     """How the NIC that a machine boots from gets its address."""
     if not machine.configured:
         return []
-    link: JSON = {"id": number, "mode": "auto", "subnet": BOOT_SUBNET.as_json()}
+    link: JSON = {"id": number, "mode": "auto", "subnet": machine.subnet.as_json()}
     return [link | {"ip_address": machine.ip_address} if machine.addressed else link]
 
 

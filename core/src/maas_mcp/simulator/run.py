@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import sys
@@ -135,6 +136,7 @@ def run(region: Region, port: int = 0, host: str = "127.0.0.1", control_port: in
         lines = f"MAAS_URL=http://{_address(listener)}/MAAS\nMAAS_API_KEY={region.api_key}\n"
         if control_port is not None:
             lines += f"CONTROL_URL={stack.enter_context(serving_control(region, control_port))}\n"
+        gc.freeze()  # or many machines would be looked through for garbage in the midst of a request
         with contextlib.suppress(KeyboardInterrupt):
             _Server(_config(_BySocket(create_app(region))), region, lines).run([listener])
 

@@ -2,7 +2,7 @@
 
 import base64
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -88,7 +88,7 @@ INSTALL_LOG = "/tmp/install.log"  # noqa: S108 - the name of a script result in 
 SCRIPT_IDS = {name: number for number, name in enumerate((*COMMISSIONING_SCRIPTS, *TEST_SCRIPTS, "wipe-disks"), 1)}
 
 
-@dataclass
+@dataclass(slots=True)
 class ScriptResult:
     """One script of a set. Times are epoch seconds, ``estimate`` is in simulated seconds (None: *Unknown*)."""
 
@@ -142,14 +142,17 @@ class ScriptResult:
         return shown
 
 
-@dataclass
+@dataclass(slots=True)
 class ScriptSet:
-    """All the scripts of one run; its id is the run's identity (``current_*_result_id``)."""
+    """All the scripts of one run; its id is the run's identity (``current_*_result_id``).
+
+    The results of a run that is long over may be made whenever they are looked at.
+    """
 
     id: int
     system_id: str
     type: SetType
-    results: list[ScriptResult]
+    results: Sequence[ScriptResult]
 
     @property
     def status(self) -> ScriptStatus:

@@ -1,0 +1,76 @@
+"""Many machines: each is one of its own, and what is not asked for is not made."""
+
+import copy
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+import pytest
+
+from maas_mcp.simulator import Region, generated_region
+from maas_mcp.simulator.pasts import Passed
+from maas_mcp.simulator.scripts import SetType
+from tests.core.simulator.conftest import Maas
+
+COUNT = 1000
+
+
+@pytest.fixture(scope="module")
+def many() -> Region:
+    return generated_region(COUNT, speed=1.0)
+
+
+def test_no_two_machines_share_an_address_or_an_id(many: Region) -> None:
+    admin = Maas(many, many.api_key)
+    machines: list[dict[str, Any]] = admin.get("machines/").json()
+    assert len(machines) == COUNT
+    for key in ("system_id", "hostname", "hardware_uuid"):
+        assert len({machine[key] for machine in machines}) == COUNT
+    for key in ("id", "mac_address"):
+        assert len({machine["boot_interface"][key] for machine in machines}) == COUNT
+    subnets = {each["name"]: ip_network(each["cidr"]) for each in admin.get("subnets/").json()}
+    addresses = {machine["ip_addresses"][0] for machine in machines}
+    assert len(addresses) == COUNT
+    assert all(ip_address(each) in subnets["pxe"] for each in addresses)
+
+
+def test_a_deployed_machine_has_an_address_of_its_own_in_the_subnet(many: Region) -> None:
+    discovered = many.machine("node0999").ip_address
+    many.deploy("node0999", "admin")
+    own = many.machine("node0999").ip_address
+    assert own != discovered
+    free = Maas(many, many.api_key).get("subnets/1/?op=statistics").json()
+    assert free["total_addresses"] == 2**24 - 2
+    assert ip_address(own) in ip_network("10.0.0.0/8")
+
+
+def test_machines_are_found_by_either_name_until_they_are_deleted() -> None:
+    region = generated_region(30)
+    assert region.machine("m00007") is region.machine("node0007")
+    region.delete("node0007")
+    for name in ("m00007", "node0007"):
+        with pytest.raises(KeyError, match=f"no machine is called '{name}'; there are node0001, .* and 9 more"):
+            region.machine(name)
+
+
+def test_the_results_of_a_past_run_are_the_same_whenever_they_are_made(many: Region) -> None:
+    scripts = many.current_set(many.machine("node0005"), SetType.COMMISSIONING)
+    assert scripts is not None
+    assert isinstance(scripts.results, Passed)
+    first, again = (copy.copy(list(scripts.results)) for _ in range(2))
+    assert first == again == scripts.results[0:13]
+    assert first[-1] == scripts.results[-1]
+    assert len({each.id for each in first}) == 13
+
+
+def test_results_have_ids_of_their_own(many: Region) -> None:
+    ids = [result.id for machine in many.machines.values() for each in machine.sets for result in each.results]
+    assert len(ids) == len(set(ids))
+
+
+def test_a_filter_by_name_and_one_by_id_find_the_same(many: Region) -> None:
+    admin = Maas(many, many.api_key)
+    by_id = admin.get("machines/?id=m00009&id=m00003&id=nosuch&status=ready").json()
+    by_name = admin.get("machines/?hostname=node0009&hostname=node0003&status=ready").json()
+    assert [machine["system_id"] for machine in by_id] == ["m00003", "m00009"]
+    assert by_name == by_id
+    assert admin.get("machines/?id=m00009&hostname=node0003").json() == []
