@@ -130,6 +130,10 @@ def test_an_interruption_has_the_exit_code_of_shells_and_no_traceback(
         (("simulate", "--port", "70000"), "70000"),
         (("simulate", "--control-port", "-1"), "-1"),
         (("simulate", "--clock", "manual"), "--clock manual goes with --control-port only"),
+        (("simulate", "--clock", "manual", "--control-port", "0", "--speed", "2"), "goes with a running clock"),
+        (("simulate", "--machines", "0"), "0"),
+        (("simulate", "--machines", "5", "--world", __file__), "--machines goes without --world"),
+        (("simulate", "--world", "/no/such/world.yaml"), "'/no/such/world.yaml' does not exist"),
         (("simulate", "--fail", "node05"), "HOST=STAGE"),
         (("simulate", "--fail", "node99=Rebooting"), "there are node01, node02"),
         (("simulate", "--fail", "node05=Reboot"), "Rebooting"),
@@ -139,6 +143,14 @@ def test_wrong_usage_is_said_before_anything_is_started(args: tuple[str, ...], m
     result = invoke(*args)
     assert result.exit_code == 2
     assert message in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_world_that_cannot_be_is_said_with_its_place(tmp_path: Path) -> None:
+    (file := tmp_path / "world.yaml").write_text("machines:\n  - hostname: a\n    status: Rusty\n")
+    result = invoke("simulate", "--world", str(file))
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {file}, line 3: machines[0].status.Rusty: Input should be 'New', 'Ready'")
     assert result.stdout == ""
 
 

@@ -30,7 +30,7 @@ def test_no_two_machines_share_an_address_or_an_id(many: Region) -> None:
     subnets = {each["name"]: ip_network(each["cidr"]) for each in admin.get("subnets/").json()}
     addresses = {machine["ip_addresses"][0] for machine in machines}
     assert len(addresses) == COUNT
-    assert all(ip_address(each) in subnets["pxe"] for each in addresses)
+    assert all(ip_address(each) in subnets["pxe-1"] for each in addresses)
 
 
 def test_a_deployed_machine_has_an_address_of_its_own_in_the_subnet(many: Region) -> None:
@@ -39,8 +39,8 @@ def test_a_deployed_machine_has_an_address_of_its_own_in_the_subnet(many: Region
     own = many.machine("node0999").ip_address
     assert own != discovered
     free = Maas(many, many.api_key).get("subnets/1/?op=statistics").json()
-    assert free["total_addresses"] == 2**24 - 2
-    assert ip_address(own) in ip_network("10.0.0.0/8")
+    assert free["total_addresses"] == 2**16 - 2
+    assert ip_address(own) in ip_network("10.64.0.0/16")
 
 
 def test_machines_are_found_by_either_name_until_they_are_deleted() -> None:

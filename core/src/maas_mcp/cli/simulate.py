@@ -1,6 +1,7 @@
 """``maas-mcp simulate``: a MAAS region without hardware, for trying things out."""
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -19,6 +20,18 @@ Set the two variables below in another shell (export MAAS_URL=… MAAS_API_KEY=�
 
 @click.command("simulate", epilog=EXIT_CODES)
 @click.option(
+    "--world",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The world to simulate: YAML, or Python with a function region(). By default the twelve machines.",
+)
+@click.option(
+    "--machines",
+    type=click.IntRange(1, 1_000_000),
+    metavar="N",
+    help="N machines that are Ready, node0001 and so on, spread over zones, pools and tags. By default the twelve.",
+)
+@click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=0,
@@ -34,16 +47,15 @@ Set the two variables below in another shell (export MAAS_URL=… MAAS_API_KEY=�
 @click.option(
     "--speed",
     type=click.FloatRange(min=0, min_open=True, max=10_000),
-    default=SPEED,
-    show_default=True,
-    help="Simulated seconds in a real second: at 60 a deployment takes 10 s.",
+    help=f"Simulated seconds in a real second: at 60 a deployment takes 10 s. By default {SPEED:g}, or what the world "
+    "says.",
 )
 @click.option(
     "--clock",
     type=click.Choice(["running", "manual"]),
     default="running",
     show_default=True,
-    help="Whether time passes at --speed, or only when the control is told so.",
+    help="Whether time passes by itself, or only when the control is told so.",
 )
 @click.option(
     "--fail",
@@ -52,27 +64,66 @@ Set the two variables below in another shell (export MAAS_URL=… MAAS_API_KEY=�
     metavar="HOST=STAGE",
     help="Let the next operation of a machine fail at a stage, such as 'node05=Installing OS'. May be given often.",
 )
-def command(*, port: int, control_port: int | None, speed: float, clock: str, failures: tuple[str, ...]) -> None:
+def command(
+    *,
+    world: Path | None,
+    machines: int | None,
+    port: int,
+    control_port: int | None,
+    speed: float | None,
+    clock: str,
+    failures: tuple[str, ...],
+) -> None:
     """Run a simulated MAAS region.
 
-    It has twelve machines, node01 to node12, in most of the statuses there are, and forgets everything when it ends,
-    which is on Ctrl-C or SIGTERM. Prints two lines to stdout, MAAS_URL=… and MAAS_API_KEY=…, to set where maas-mcp is
-    to use it; with --control-port a third one, CONTROL_URL=…, at which things can be made to go wrong.
+    It has twelve machines, node01 to node12, in most of the statuses there are, unless --world or --machines says
+    otherwise, and forgets everything when it ends, which is on Ctrl-C or SIGTERM. Prints two lines to stdout,
+    MAAS_URL=… and MAAS_API_KEY=…, to set where maas-mcp is to use it; with --control-port a third one, CONTROL_URL=…,
+    at which things can be made to go wrong.
     """
     if clock == "manual" and control_port is None:
         raise click.UsageError("--clock manual goes with --control-port only: nothing else could move the clock.")
-    from maas_mcp.simulator import demo_region, run  # noqa: PLC0415 - half a second that --help need not take
+    if clock == "manual" and speed is not None:
+        raise click.UsageError("--speed goes with a running clock, not with --clock manual.")
+    if world is not None and machines is not None:
+        raise click.UsageError("--machines goes without --world: a world says itself what machines it has.")
+    from maas_mcp.simulator import run  # noqa: PLC0415 - half a second that --help need not take
 
-    region = demo_region(speed=0.0 if clock == "manual" else speed)
+    region = _region(world, machines, 0.0 if clock == "manual" else speed)
     for failure in failures:
         _plan(region, failure)
-    pace = "whose clock stands still" if clock == "manual" else f"{speed:g} times as fast as real ones"
-    click.echo(f"A simulated MAAS region with twelve machines, {pace}. Ctrl-C ends it.\n{STEPS}", err=True)
+    pace = region.schedule.speed
+    how = f"{pace:g} times as fast as real ones" if pace else "whose clock stands still"
+    size = "twelve machines" if world is None and machines is None else f"{_counted(len(region.machines))}"
+    click.echo(f"A simulated MAAS region with {size}, {how}. Ctrl-C ends it.\n{STEPS}", err=True)
     try:
         run(region, port=port, control_port=control_port)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else "unknown reason"
         raise click.ClickException(f"{error.filename} cannot be used: {reason}.") from None
+
+
+def _region(world: Path | None, machines: int | None, speed: float | None) -> "Region":
+    from maas_mcp.simulator import (  # noqa: PLC0415 - as above
+        WorldFileError,
+        demo_region,
+        generated_region,
+        read_world,
+    )
+
+    if world is not None:
+        try:
+            return read_world(world, speed=speed)
+        except WorldFileError as error:
+            raise click.ClickException(str(error)) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise click.ClickException(f"{world} cannot be read: {error}") from None
+    pace = SPEED if speed is None else speed
+    return demo_region(speed=pace) if machines is None else generated_region(machines, speed=pace)
+
+
+def _counted(machines: int) -> str:
+    return "one machine" if machines == 1 else f"{machines:,} machines"
 
 
 def _plan(region: "Region", failure: str) -> None:

@@ -9,6 +9,8 @@ from maas_mcp.simulator.plans import Planned
 from maas_mcp.simulator.region import Region
 from maas_mcp.simulator.run import run, serving, serving_control
 from maas_mcp.simulator.statuses import Status
+from maas_mcp.simulator.world import World, WorldError
+from maas_mcp.simulator.world_files import WorldFileError, read_world
 from maas_mcp.simulator.worlds import demo_region, generated_region
 
 __all__ = [
@@ -23,11 +25,15 @@ __all__ = [
     "SimulatedMachine",
     "Status",
     "User",
+    "World",
+    "WorldError",
+    "WorldFileError",
     "count_requests",
     "create_app",
     "create_control_app",
     "demo_region",
     "generated_region",
+    "read_world",
     "run",
     "serving",
     "serving_control",

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from maas_mcp.simulator.faults import Fault, Hold, count_requests
-from maas_mcp.simulator.inputs import Input, explain
+from maas_mcp.simulator.inputs import Input, PlanInput, explain
 from maas_mcp.simulator.plans import Planned
 from maas_mcp.simulator.refusals import Refusal
 from maas_mcp.simulator.region import Region
@@ -50,42 +50,6 @@ class Advance(Input):
 
     seconds: float = Field(gt=0)
     """Simulated seconds."""
-
-
-class PlanInput(Input):
-    """What is to go wrong: exactly one of ``fail``, ``hang``, ``bmc_down`` and ``rack_down``."""
-
-    machine: str | None = None
-    """Its hostname or system id; needed but for ``rack_down``."""
-    fail: str | None = None
-    """The stage or script at which the machine's next operation that has it fails."""
-    hang: str | None = None
-    """The stage or script that the machine's next operation that has it never gets past."""
-    reason: str | None = None
-    """With ``fail``: what events and logs say, in the place of MAAS's own words."""
-    bmc_down: bool = False
-    """The machine's BMC answers no more, until the plans are cleared."""
-    rack_down: str | None = None
-    """The system id of a rack controller that is disconnected until the plans are cleared."""
-
-    @model_validator(mode="after")
-    def _one_thing(self) -> Self:
-        if sum(map(bool, (self.fail, self.hang, self.bmc_down, self.rack_down))) != 1:
-            raise ValueError("exactly one of fail, hang, bmc_down and rack_down is needed")
-        if (self.machine is None) != (self.rack_down is not None):
-            raise ValueError("machine is needed with fail, hang and bmc_down, and does not go with rack_down")
-        if self.reason and not self.fail:
-            raise ValueError("reason goes with fail only")
-        return self
-
-    def carry_out(self, region: Region) -> None:
-        """Tell the region."""
-        if self.rack_down is not None:
-            region.rack_down(self.rack_down)
-        elif self.bmc_down:
-            region.bmc_down(self.machine or "")
-        else:
-            region.plan(self.machine or "", fail=self.fail, hang=self.hang, reason=self.reason)
 
 
 class HoldInput(Input):

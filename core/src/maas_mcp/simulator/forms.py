@@ -44,13 +44,13 @@ def flag(form: Form, name: str) -> bool:
     return value in _YES
 
 
-def image(form: Form) -> str:
+def image(form: Form, known: Sequence[str] = IMAGES) -> str:
     """The image that ``distro_series`` asks for, as ``osystem/series``; 400 with the whole choice for any other."""
     asked = last(form, "distro_series")
-    by_series = {name.partition("/")[2]: name for name in IMAGES}
-    found = asked if asked in IMAGES else _SHORT.get(asked) or by_series.get(asked)
-    if found is None:
-        choice = ", ".join(repr(name) for name in ("", *IMAGES))
+    by_series = {name.partition("/")[2]: name for name in known}
+    found = asked if asked in known else _SHORT.get(asked) or by_series.get(asked)
+    if found is None or found not in known:
+        choice = ", ".join(repr(name) for name in ("", *known))
         message = f"'{asked}' is not a valid distro_series.  It should be one of: {choice}."
         raise invalid("distro_series", message)
     return found

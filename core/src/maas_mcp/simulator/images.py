@@ -3,6 +3,7 @@
 No import was recorded from a MAAS: how long it takes, its order, and what a stopped one leaves behind are made up.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -45,16 +46,21 @@ class ImageResource:
 
 
 class Images:
-    """What the region has, and whether it is importing."""
+    """What the region has, by the names of the images (``osystem/series``), and whether it is importing."""
 
-    def __init__(self, schedule: Schedule) -> None:
+    def __init__(self, schedule: Schedule, names: Sequence[str] = IMAGES) -> None:
         self.importing = False
         self._schedule = schedule
         self._run = 0
         self.resources = [
             ImageResource(number, name, {OLD_VERSION: {name: ImageFile(size) for name, size in _files(name).items()}})
-            for number, name in enumerate(IMAGES, 1)
+            for number, name in enumerate(names, 1)
         ]
+
+    @property
+    def names(self) -> list[str]:
+        """What can be deployed."""
+        return [resource.name for resource in self.resources]
 
     def begin(self) -> None:
         """Import; one that is under way is broken off, as MAAS 3.7 does it."""

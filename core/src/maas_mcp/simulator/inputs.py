@@ -1,9 +1,12 @@
 """What people write for a simulator, checked: models that refuse what they do not know, and errors that name places."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
+
+if TYPE_CHECKING:
+    from maas_mcp.simulator.region import Region
 
 Schema = Mapping[str, Any]
 """A JSON Schema."""
@@ -16,6 +19,42 @@ class Input(BaseModel):
     """An object somebody wrote: a key that it does not have is an error."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, frozen=True)
+
+
+class PlanInput(Input):
+    """What is to go wrong: exactly one of ``fail``, ``hang``, ``bmc_down`` and ``rack_down``."""
+
+    machine: str | None = None
+    """Its hostname or system id; needed but for ``rack_down``."""
+    fail: str | None = None
+    """The stage or script at which the machine's next operation that has it fails."""
+    hang: str | None = None
+    """The stage or script that the machine's next operation that has it never gets past."""
+    reason: str | None = None
+    """With ``fail``: what events and logs say, in the place of MAAS's own words."""
+    bmc_down: bool = False
+    """The machine's BMC answers no more, until the plans are cleared."""
+    rack_down: str | None = None
+    """The system id of a rack controller that is disconnected until the plans are cleared."""
+
+    @model_validator(mode="after")
+    def _one_thing(self) -> Self:
+        if sum(map(bool, (self.fail, self.hang, self.bmc_down, self.rack_down))) != 1:
+            raise ValueError("exactly one of fail, hang, bmc_down and rack_down is needed")
+        if (self.machine is None) != (self.rack_down is not None):
+            raise ValueError("machine is needed with fail, hang and bmc_down, and does not go with rack_down")
+        if self.reason and not self.fail:
+            raise ValueError("reason goes with fail only")
+        return self
+
+    def carry_out(self, region: "Region") -> None:
+        """Tell the region."""
+        if self.rack_down is not None:
+            region.rack_down(self.rack_down)
+        elif self.bmc_down:
+            region.bmc_down(self.machine or "")
+        else:
+            region.plan(self.machine or "", fail=self.fail, hang=self.hang, reason=self.reason)
 
 
 def explain(error: ValidationError, kind: TypeAdapter[Any]) -> list[str]:

@@ -59,7 +59,7 @@ def deploy(region: "Region", machine: SimulatedMachine, username: str, form: For
     """Deploy, acquiring the machine first if it is *Ready*. A BMC that fails is only noticed after the answer."""
     if machine.status not in DEPLOYABLE:
         raise conflict(f"Can't deploy a machine that is in the '{machine.status_name}' state")
-    chosen = image(form)
+    chosen = image(form, region.images.names)
     boots = kernel(form, chosen, machine.architecture)
     in_memory, syncs = flag(form, "ephemeral_deploy"), flag(form, "enable_hw_sync")
     _check_hosting(region, username, form, in_memory=in_memory)

@@ -2,17 +2,24 @@
 
 import time
 from collections.abc import Callable
+from ipaddress import IPv4Network
+from math import ceil
 
 from maas_mcp.simulator.auth import User
 from maas_mcp.simulator.machines import GIGABYTE, Disk, SimulatedMachine
-from maas_mcp.simulator.networks import BOOT_SUBNET, BOOT_VLAN, SUBNETS, Subnet
+from maas_mcp.simulator.networks import BOOT_SUBNET, RACK
 from maas_mcp.simulator.pasts import give_a_past
 from maas_mcp.simulator.region import Region
 from maas_mcp.simulator.statuses import Status
+from maas_mcp.simulator.world import MachinesOfWorld, SubnetOfWorld, UserOfWorld, World
 
 SATA = Disk("sda", 480 * GIGABYTE, ("ssd", "sata"))
 NVME = Disk("nvme0n1", 960 * GIGABYTE)
 BIG = Disk("sdb", 4000 * GIGABYTE, ("rotary", "sata"))
+
+
+FULL = 10_000
+"""Machines that are put into one generated subnet."""
 
 
 def demo_region(*, speed: float = 60.0, clock: Callable[[], float] = time.monotonic) -> Region:
@@ -25,15 +32,28 @@ def demo_region(*, speed: float = 60.0, clock: Callable[[], float] = time.monoto
 
 
 def generated_region(count: int, *, speed: float = 60.0, clock: Callable[[], float] = time.monotonic) -> Region:
-    """As many *Ready* machines as wanted, ``node0001`` and so on, and the user ``admin``: for measuring."""
-    region = Region([User("admin", is_superuser=True)], speed=speed, clock=clock)
-    wide = Subnet(1, "pxe", "10.0.0", BOOT_VLAN, "10.255.255.254", prefix=8)
-    region.subnets = (wide, *SUBNETS[1:]) if count > BOOT_SUBNET.room else SUBNETS
-    for number in range(1, count + 1):
-        machine = SimulatedMachine(f"m{number:05}", f"node{number:04}", number, Status.READY, subnet=region.subnets[0])
-        region.machines[machine.system_id] = machine
-        give_a_past(region, machine)
-    return region
+    """As many *Ready* machines as wanted, ``node0001`` and so on, of the user ``admin``: for measuring.
+
+    They are spread over zones, resource pools, tags and, if there are many, over subnets with a rack controller each.
+    """
+    subnets = [
+        SubnetOfWorld(name=f"pxe-{number + 1}", cidr=IPv4Network(f"10.{64 + number}.0.0/16"), rack=f"rack{number + 1}")
+        for number in range(ceil(count / FULL) if count > BOOT_SUBNET.room else 0)
+    ]
+    machines = MachinesOfWorld(
+        hostname="node{:04}",
+        count=count,
+        zone=["default", "az1", "az2"],
+        pool=["default", "compute", "storage"],
+        tags=[["ssd", "kvm-capable"], ["gpu", "ssd"], ["virtual"], []],
+    )
+    world = World(
+        users=[UserOfWorld(name="admin", superuser=True)],
+        racks={subnet.rack: subnet.rack.replace("rack", "rack-controller-") for subnet in subnets} or {RACK: "rack01"},
+        subnets=subnets,
+        machines=[machines],
+    )
+    return world.region(speed=speed, clock=clock)
 
 
 def _machines() -> list[SimulatedMachine]:
