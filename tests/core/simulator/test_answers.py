@@ -119,7 +119,7 @@ def test_wrong_calls_are_refused(admin: Any, method: str, path: str, status: int
 
 def test_what_is_not_simulated_says_so(admin: Any) -> None:
     refused = [
-        admin.send("PUT", "machines/7xneda/", data={"description": "x"}),
+        admin.send("PUT", "machines/7xneda/", data={"cpu_count": "4"}),
         admin.get("machines/7xneda/?op=details"),
         admin.get("machines/?link_speed=10"),
         admin.get("fabrics/"),

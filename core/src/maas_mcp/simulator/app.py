@@ -19,6 +19,7 @@ from maas_mcp.simulator.endpoints import PREFIX, Endpoint, find
 from maas_mcp.simulator.faults import Hold, RequestRecord
 from maas_mcp.simulator.refusals import BY_USER, HTML, PLAIN, Refusal, no_such_endpoint, unrecognised
 from maas_mcp.simulator.region import Region
+from maas_mcp.simulator.signatures import Signed
 
 MOVED = (
     "<html>\r\n<head><title>301 Moved Permanently</title></head>\r\n<body>\r\n"
@@ -47,6 +48,7 @@ class _Asked:
     raw_query: str
     query: dict[str, list[str]]
     form: dict[str, list[str]]
+    signed_form: str
     broken: Refusal | None
 
 
@@ -119,7 +121,8 @@ class _RegionApp:
             raise no_such_endpoint(asked.path)
         if endpoint.name == "Version" and request.method == "GET":
             return region_routes.VERSION
-        user = self.region.authenticator.user(request.headers.get("authorization"))
+        signed = Signed(request.method, str(request.url), asked.signed_form)
+        user = self.region.authenticator.user(request.headers.get("authorization"), signed)
         if user is None:
             raise unrecognised(request.method, asked.op) if endpoint.anonymous else Refusal(401, "Forbidden", PLAIN)
         if request.method not in _METHODS:
@@ -152,15 +155,17 @@ async def _understand(request: Request) -> _Asked:
     form: dict[str, list[str]] = {}
     broken = None
     body = await request.body()
+    content_type = request.headers.get("content-type", "")
+    signed_form = body.decode("latin-1") if content_type.startswith("application/x-www-form-urlencoded") else ""
     try:
-        form = parse_form(request.headers.get("content-type", ""), body)
+        form = parse_form(content_type, body, takes_json=request.method == "PUT")
     except Refusal as refusal:
         broken = refusal
     endpoint, parts, path_op = find(path)
     op = path_op or next(iter(query.get("op", ())), None)
     if request.method == "POST":
         op = op or next(iter(form.pop("op", ())), None)
-    return _Asked(request, path, endpoint, parts, op, path_op is not None, raw_query, query, form, broken)
+    return _Asked(request, path, endpoint, parts, op, path_op is not None, raw_query, query, form, signed_form, broken)
 
 
 def _hold_names(asked: _Asked) -> tuple[str, ...]:
@@ -170,7 +175,7 @@ def _hold_names(asked: _Asked) -> tuple[str, ...]:
     return (asked.op or "", inside.partition("/")[0] if is_read else "")
 
 
-def _response(status: int, body: str, content_type: str, headers: Mapping[str, str]) -> Response:
+def _response(status: int, body: str | bytes, content_type: str, headers: Mapping[str, str]) -> Response:
     """As a header and not as a media type, to which Starlette would add a charset where MAAS has none."""
     return Response(body, status, {"Content-Type": content_type, **headers})
 

@@ -1,4 +1,4 @@
-"""Users and their API keys, and the check of OAuth 1.0 PLAINTEXT credentials."""
+"""Users and their API keys, and the check of OAuth 1.0 credentials."""
 
 import hashlib
 import re
@@ -7,7 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from maas_mcp.simulator.refusals import HTML, Refusal, not_simulated
+from maas_mcp.simulator.refusals import HTML, Refusal
+from maas_mcp.simulator.signatures import Signed, base_string, hmac_sha1
+
+NOTHING = Signed()
+"""Stands for a request that was signed with PLAINTEXT, where its parts do not count."""
 
 OLDEST = 300
 """Seconds of real time after which a timestamp is refused; the future is accepted."""
@@ -64,7 +68,7 @@ class Authenticator:
     users: Mapping[str, User]
     nonces: set[tuple[str, str, str]] = field(default_factory=set)
 
-    def user(self, header: str | None) -> User | None:
+    def user(self, header: str | None, request: Signed = NOTHING) -> User | None:
         """The user, or None without usable credentials; raises a ``Refusal`` (401, one 500) for wrong ones."""
         given = _parameters(header or "")
         if not all(given.get(name) for name in NEEDED):
@@ -72,7 +76,7 @@ class Authenticator:
         user = self._owner(given)
         self._check_time(given["oauth_timestamp"])
         self._check_nonce(given)
-        _check_signature(given, user)
+        _check_signature(given, user, request, header or "")
         return user
 
     def _owner(self, given: Mapping[str, str]) -> User:
@@ -102,17 +106,17 @@ class Authenticator:
         self.nonces.add(used)
 
 
-def _check_signature(given: Mapping[str, str], user: User) -> None:
+def _check_signature(given: Mapping[str, str], user: User, request: Signed, header: str) -> None:
     method = given["oauth_signature_method"]
-    if method == "HMAC-SHA1":
-        raise not_simulated("HMAC-SHA1 signatures; sign with PLAINTEXT, as MAAS's own client does")
-    if method != "PLAINTEXT":
+    if method not in ("PLAINTEXT", "HMAC-SHA1"):
         raise _refusal(f"'Signature method {method} not supported try one of the following: PLAINTEXT, HMAC-SHA1'")
     if "oauth_signature" not in given:
         raise _refusal("'Missing signature.'")
-    if given["oauth_signature"] != f"&{user.secret}":
-        # MAAS 3.7 prints the token's secret here; clients must never show a 401's body.
-        raise _refusal(f"'Invalid signature. Expected signature base string: &{user.secret}'")
+    # MAAS 3.7 prints the base string, which with PLAINTEXT is the secret; clients must never show a 401's body.
+    base = f"&{user.secret}" if method == "PLAINTEXT" else base_string(request, header)
+    wanted = base if method == "PLAINTEXT" else hmac_sha1(base, user.secret)
+    if given["oauth_signature"] != wanted:
+        raise _refusal(f"'Invalid signature. Expected signature base string: {base}'")
 
 
 def _parameters(header: str) -> dict[str, str]:

@@ -55,26 +55,26 @@ class Answer:
     """What is sent back; ``value`` is rendered as JSON unless ``text`` is given."""
 
     value: object = None
-    text: str | None = None
+    text: str | bytes | None = None
     status: int = 200
     content_type: str = JSON_TYPE
     headers: Mapping[str, str] = field(default_factory=lambda: BY_USER)
 
     @property
-    def body(self) -> str:
-        """The text to send."""
+    def body(self) -> str | bytes:
+        """What to send."""
         return json.dumps(self.value) if self.text is None else self.text
 
 
-def parse_form(content_type: str, body: bytes) -> dict[str, list[str]]:
-    """The parameters in a body: urlencoded or multipart. Those in JSON are lost, as MAAS loses them."""
+def parse_form(content_type: str, body: bytes, *, takes_json: bool = False) -> dict[str, list[str]]:
+    """The parameters in a body: urlencoded or multipart. Those in JSON are lost, as MAAS loses them, but for a PUT."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/json":
         try:
-            json.loads(body or b"null")
+            given = json.loads(body or b"null")
         except ValueError as error:
             raise Refusal(400, "Bad Request", PLAIN) from error
-        return {}
+        return {name: [str(value)] for name, value in given.items()} if takes_json and isinstance(given, dict) else {}
     if kind == "multipart/form-data":
         return _parse_multipart(content_type, body)
     return parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)

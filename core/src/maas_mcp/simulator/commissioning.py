@@ -14,6 +14,7 @@ from maas_mcp.simulator.lifecycles import (
     power,
     starts,
 )
+from maas_mcp.simulator.machines import SimulatedMachine
 from maas_mcp.simulator.scripts import COMMISSIONING_SCRIPTS, TEST_SCRIPTS, WITH_DEPENDENCIES, ScriptResult, ScriptSet
 from maas_mcp.simulator.statuses import ScriptStatus, Status, after_tests
 
@@ -26,6 +27,7 @@ PENDING, INSTALLING, RUNNING, PASSED, FAILED = (
 )
 
 
+VIRTUALISES = "kvm-capable"
 LAYS_OUT = "50-maas-01-commissioning"
 """The script that reports the hardware: when it has passed, MAAS lays out disks and NICs."""
 
@@ -120,11 +122,18 @@ def _test_stage(result: ScriptResult) -> Stage:
 def _passes(result: ScriptResult) -> Action:
     def act(run: Run) -> None:
         if result.name == LAYS_OUT:
-            run.machine.known = run.machine.configured = True
+            _becomes_known(run.machine)
         result.output += f"{result.name}: nothing to complain of on {run.machine.hostname}\n"
         finish(run, result, PASSED)
 
     return act
+
+
+def _becomes_known(machine: SimulatedMachine) -> None:
+    """MAAS tags what it finds: here that an amd64 processor can virtualise, as a tag's definition says."""
+    machine.known = machine.configured = True
+    if machine.architecture.startswith("amd64") and VIRTUALISES not in machine.tag_names:
+        machine.tag_names = (VIRTUALISES, *machine.tag_names)
 
 
 def _fails(result: ScriptResult) -> Callable[[Run, str | None], None]:

@@ -82,7 +82,11 @@ def deployed(run: Run) -> None:
     cloud_init("searching for local datasources", "running modules for final")(run)
 
 
-timed_out = gives_up(DEPLOY_TIMEOUT)
+def timed_out(run: Run, reason: str | None) -> None:
+    """The machine was not heard from."""
+    gives_up(DEPLOY_TIMEOUT)(run, reason)
+    run.machine.status_action = "mark_failed"
+
 
 BOOT = (
     Stage("Deploying", 20, fails=gives_up(BMC_FAILURE)),

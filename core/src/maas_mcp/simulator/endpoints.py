@@ -5,7 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from maas_mcp.simulator import collection_routes, image_routes, machine_routes, network_routes, region_routes
+from maas_mcp.simulator import (
+    collection_routes,
+    image_routes,
+    machine_edits,
+    machine_routes,
+    network_routes,
+    region_routes,
+    result_routes,
+)
 from maas_mcp.simulator.machine_routes import POST_OPERATIONS, Handler, Missing
 
 PREFIX = "/MAAS/api/2.0/"
@@ -72,9 +80,13 @@ ENDPOINTS = (
             ("GET", None): machine_routes.listing,
             ("POST", "allocate"): machine_routes.allocate,
             ("POST", "release"): machine_routes.release_many,
-            ("POST", None): Missing("creating a machine"),
-            **_others("GET", "list_allocated power_parameters is_registered"),
-            **_others("POST", "accept accept_all add_chassis clone set_zone set_workload_annotations"),
+            ("POST", None): machine_edits.create,
+            ("GET", "list_allocated"): machine_routes.list_allocated,
+            ("GET", "power_parameters"): machine_routes.all_power_parameters,
+            ("POST", "set_zone"): machine_edits.set_zone,
+            ("POST", "clone"): machine_edits.clone,
+            **_others("GET", "is_registered"),
+            **_others("POST", "accept accept_all add_chassis"),
         },
         anonymous=True,
     ),
@@ -85,14 +97,16 @@ ENDPOINTS = (
             ("GET", None): machine_routes.read,
             ("GET", "query_power_state"): machine_routes.query_power_state,
             ("DELETE", None): machine_routes.delete,
-            ("PUT", None): Missing("changing a machine"),
+            ("PUT", None): machine_edits.update,
+            ("GET", "power_parameters"): machine_routes.power_parameters,
+            ("POST", "set_workload_annotations"): machine_edits.set_workload_annotations,
             ("POST", "power_off"): machine_routes.power_off,
             **{("POST", name): operation for name, operation in POST_OPERATIONS.items()},
-            **_others("GET", "details power_parameters get_token get_curtin_config"),
+            **_others("GET", "details get_token get_curtin_config"),
             **_others(
                 "POST",
                 "restore_default_configuration restore_networking_configuration restore_storage_configuration "
-                "set_storage_layout set_workload_annotations clear_default_gateways mount_special unmount_special",
+                "set_storage_layout clear_default_gateways mount_special unmount_special",
             ),
         },
     ),
@@ -100,11 +114,11 @@ ENDPOINTS = (
     Endpoint("Node", "nodes/{system_id}/", {("GET", None): machine_routes.read_node}),
     Endpoint("Interfaces", "nodes/{system_id}/interfaces/", {("GET", None): machine_routes.interfaces}),
     Endpoint("BlockDevices", "nodes/{system_id}/blockdevices/", {("GET", None): machine_routes.blockdevices}),
-    Endpoint("NodeScriptResults", "nodes/{system_id}/results/", {("GET", None): region_routes.results}),
+    Endpoint("NodeScriptResults", "nodes/{system_id}/results/", {("GET", None): result_routes.results}),
     Endpoint(
         "NodeScriptResult",
         "nodes/{system_id}/results/{id}/",
-        {("GET", None): region_routes.result, ("GET", "download"): Missing("GET op=download")},
+        {("GET", None): result_routes.result, ("GET", "download"): result_routes.download},
     ),
     Endpoint("Events", "events/", {("GET", "query"): region_routes.events}),
     Endpoint("Zones", "zones/", {("GET", None): collection_routes.zones, ("POST", None): Missing("making zones")}),

@@ -202,6 +202,9 @@ def gives_up(default: str) -> Callable[[Run, str | None], None]:
             scripts = run.world.current_set(run.machine, kind)
             if scripts is not None:
                 scripts.abort()
+        log = run.world.current_set(run.machine, SetType.INSTALLATION)
+        if log is not None:
+            log.abort(ScriptStatus.FAILED)
         mark_failed(run, reason or default)
 
     return fail

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from maas_mcp.simulator import operations, short_operations
 from maas_mcp.simulator.calls import Answer, Call
+from maas_mcp.simulator.forms import flag
 from maas_mcp.simulator.machines import SimulatedMachine
 from maas_mcp.simulator.refusals import Refusal, conflict, forbidden, invalid, not_simulated
-from maas_mcp.simulator.render import disks_json, interfaces_json, machine_json
+from maas_mcp.simulator.render import disks_json, interfaces_json, machine_json, power_json
+from maas_mcp.simulator.scripts import JSON
 from maas_mcp.simulator.statuses import RELEASABLE, Status
 
 if TYPE_CHECKING:
@@ -32,7 +34,11 @@ class Operation:
         machine = call.machine()
         call.check_may(self.permission, machine)
         before = machine_json(call.region, machine)
-        self.act(call.region, machine, call.user.username, call.form)
+        try:
+            self.act(call.region, machine, call.user.username, call.form)
+        except Refusal as refusal:
+            # What fails after the change is stored, such as switching on, is told by another part of MAAS.
+            raise refusal.without_vary() if refusal.status in (500, 503) else refusal from None
         call.region.play()
         after = machine_json(call.region, machine)
         if machine.status is Status.READY:
@@ -72,6 +78,28 @@ def read_node(call: Call) -> Answer:
     return Answer(machine_json(call.region, call.machine("Node")))
 
 
+def list_allocated(call: Call) -> Answer:
+    """The machines that are the user's own, but not yet on their way to anything else."""
+    mine = (machine for machine in call.region.machines.values() if machine.owner == call.user.username)
+    return Answer([machine_json(call.region, machine) for machine in mine if machine.status is Status.ALLOCATED])
+
+
+def power_parameters(call: Call) -> Answer:
+    """How MAAS reaches the machine's BMC, for superusers."""
+    machine = call.machine()
+    call.check_may("admin", machine)
+    return Answer(power_json(machine))
+
+
+def all_power_parameters(call: Call) -> Answer:
+    """How MAAS reaches every BMC, by machine, for superusers."""
+    if not call.user.is_superuser:
+        raise forbidden()
+    asked = call.query.get("id")
+    every = call.region.machines.items()
+    return Answer({name: power_json(machine) for name, machine in every if asked is None or name in asked})
+
+
 def interfaces(call: Call) -> Answer:
     """The NICs of a machine."""
     return Answer(interfaces_json(call.machine("Node")))
@@ -93,10 +121,7 @@ def power_off(call: Call) -> Answer:
 
 def query_power_state(call: Call) -> Answer:
     """What the BMC says."""
-    machine = call.machine()
-    if machine.power_type != "manual":
-        call.region.check_power(machine)
-    return Answer({"state": "unknown" if machine.power_type == "manual" else machine.power_state})
+    return Answer({"state": short_operations.query_power_state(call.region, call.machine())})
 
 
 def delete(call: Call) -> Answer:
@@ -136,7 +161,8 @@ def _candidates(call: Call) -> Iterable[SimulatedMachine]:
 def allocate(call: Call) -> Answer:
     """Acquire a machine by constraints."""
     machine = short_operations.allocate(call.region, call.user.username, call.form)
-    return Answer(machine_json(call.region, machine) | {"constraints_by_type": {}})
+    told: JSON = {"verbose_storage": {}, "verbose_interfaces": {}} if flag(call.form, "verbose") else {}
+    return Answer(machine_json(call.region, machine) | {"constraints_by_type": told})
 
 
 def release_many(call: Call) -> Answer:

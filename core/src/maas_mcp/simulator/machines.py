@@ -81,6 +81,8 @@ class SimulatedMachine:
     hwe_kernel: str | None = None
     addressed: bool = False
     """Whether it has an address of its own: from the start of a deployment until it is given back."""
+    macs: tuple[str, ...] = ()
+    """The MAC addresses of a machine that somebody made; those of all others follow from ``number``."""
     configured: bool = True
     """Whether its disks are laid out and its NICs linked: a commissioning begins by undoing that."""
     ephemeral_deploy: bool = False
@@ -136,7 +138,7 @@ class SimulatedMachine:
         """The MAC addresses of its NICs, that of the one it boots from first."""
         third, fourth, fifth = self.number.to_bytes(3, "big")
         own = f"52:54:{third:02x}:{0xAA ^ fourth:02x}:{fifth:02x}"
-        return tuple(f"{own}:{index:02x}" for index in range(1, 2 + len(self.fabrics)))
+        return self.macs or tuple(f"{own}:{index:02x}" for index in range(1, 2 + len(self.fabrics)))
 
     @property
     def pace(self) -> float:

@@ -150,10 +150,7 @@ def abort(region: "Region", machine: SimulatedMachine, username: str, form: Form
     if machine.run is not None:
         machine.run.last_words()
     machine.run = None
-    for kind in (SetType.COMMISSIONING, SetType.TESTING, SetType.INSTALLATION):
-        scripts = region.current_set(machine, kind)
-        if scripts is not None:
-            scripts.abort()
+    _abort_scripts(region, machine)
     machine.power_state = "off"
     _abort_into(region, machine)
 
@@ -240,6 +237,13 @@ def _erase(region: "Region", machine: SimulatedMachine, username: str, form: For
     _check_bmc(region, run, username, before)
 
 
+def _abort_scripts(region: "Region", machine: SimulatedMachine) -> None:
+    for kind in (SetType.COMMISSIONING, SetType.TESTING, SetType.INSTALLATION):
+        scripts = region.current_set(machine, kind)
+        if scripts is not None:
+            scripts.abort()
+
+
 def _abort_into(region: "Region", machine: SimulatedMachine) -> None:
     match machine.status:
         case Status.DEPLOYING:
@@ -262,12 +266,13 @@ def _check_bmc(region: "Region", run: Run, username: str, before: Status) -> Non
     if failure is None:
         return
     machine.run = None
+    _abort_scripts(region, machine)
     machine.power_state = "off"
     machine.error_description = failure.body if failure.status == BMC_FAILED else ""
     doing = machine.status_name.upper()
     text = f"Aborting {doing} and reverting to {before.display.upper()}. Unable to power control the node."
     description = f"({username}) - {text} Please check power credentials."
-    region.say(machine, "WARNING", "Failed to query node's BMC", description, username)
+    region.say(machine, "WARNING", "Failed to query node's BMC", description)
     region.set_status(machine, before)
     raise failure
 

@@ -1,7 +1,7 @@
 """The answers with which MAAS refuses a request: a status, a body to the letter, and what it varies by."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 TEXT = "text/plain; charset=utf-8"
 PLAIN = "text/plain"
@@ -32,7 +32,7 @@ class Refusal(Exception):  # noqa: N818 - an answer of MAAS, not an error of the
 
     def without_vary(self) -> "Refusal":
         """Refused before the API, or after it had answered: such an answer does not say what it varies by."""
-        del self.headers["Vary"]
+        self.headers.pop("Vary", None)
         return self
 
 
@@ -43,7 +43,12 @@ def conflict(body: str) -> Refusal:
 
 def invalid(field: str, *messages: str) -> Refusal:
     """400 with the messages of one field, as a form answers; ``__all__`` is the whole form."""
-    return Refusal(400, json.dumps({field: list(messages)}), JSON_TYPE)
+    return refused_form({field: list(messages)})
+
+
+def refused_form(errors: Mapping[str, Sequence[str]]) -> Refusal:
+    """400 with the messages of all fields that are wrong."""
+    return Refusal(400, json.dumps(errors), JSON_TYPE)
 
 
 def forbidden() -> Refusal:

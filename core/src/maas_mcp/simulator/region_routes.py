@@ -1,16 +1,16 @@
-"""The answers that are not about one machine's operations: events, script results, configuration."""
+"""The answers about the region as a whole: its version, its settings, its events."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import cache, partial
 from urllib.parse import parse_qsl, urlencode
 
 from maas_mcp.simulator.calls import Answer, Call
+from maas_mcp.simulator.config import CONFIG, SETTINGS
 from maas_mcp.simulator.events import LEVELS, Event
-from maas_mcp.simulator.forms import DEFAULT_IMAGE, last
+from maas_mcp.simulator.forms import last
 from maas_mcp.simulator.networks import API
-from maas_mcp.simulator.refusals import Refusal, not_found
-from maas_mcp.simulator.scripts import ScriptSet, SetType
+from maas_mcp.simulator.refusals import Refusal, not_simulated
 
 CAPABILITIES = [
     "networks-management",
@@ -28,20 +28,6 @@ VERSION = Answer(
 )
 """The one answer that is the same for everybody."""
 
-CONFIG: Mapping[str, object] = {
-    "maas_name": "simulator",
-    "node_timeout": 30,
-    "default_osystem": DEFAULT_IMAGE.partition("/")[0],
-    "default_distro_series": DEFAULT_IMAGE.partition("/")[2],
-    "commissioning_distro_series": "noble",
-    "default_min_hwe_kernel": "",
-    "enable_disk_erasing_on_release": False,
-    "kernel_opts": None,
-    "ntp_servers": None,
-    "upstream_dns": None,
-}
-"""The settings that ``get_config`` knows here; MAAS has more."""
-
 MOST_EVENTS, USUAL_EVENTS = 1000, 100
 
 
@@ -54,9 +40,11 @@ def version(call: Call) -> Answer:
 def get_config(call: Call) -> Answer:
     """One setting, as a bare JSON value."""
     name = last(call.query, "name")
-    if name not in CONFIG:
-        message = f"{name} is not a valid config setting (valid settings are: {', '.join(CONFIG)})."
+    if name not in SETTINGS:
+        message = f"{name} is not a valid config setting (valid settings are: {', '.join(SETTINGS)})."
         raise Refusal(400, json.dumps({name: [message]}), "application/json")
+    if name not in CONFIG:
+        raise not_simulated(f"the setting {name}")
     return Answer(CONFIG[name], content_type="application/json")
 
 
@@ -132,40 +120,3 @@ def _chosen(call: Call, system_id: str) -> bool:
     if "mac_address" in call.query and not set(machine.mac_addresses) & set(call.query["mac_address"]):
         return False
     return all(value in call.query[name] for name, value in fields.items() if name in call.query)
-
-
-def results(call: Call) -> Answer:
-    """All runs of a machine, of one ``type`` if asked."""
-    machine = call.machine("Node")
-    asked: Sequence[str] = [name for value in call.query.get("type", ()) for name in value.split(",") if name]
-    by_name = {kind.name.lower(): kind for kind in SetType} | {str(int(kind)): kind for kind in SetType}
-    if any(name not in by_name for name in asked):
-        raise Refusal(400, "Invalid result type name")
-    kinds = {by_name[name] for name in asked} or set(SetType)
-    return Answer([_shown(call, scripts) for scripts in call.region.sets_of(machine) if scripts.type in kinds])
-
-
-def result(call: Call) -> Answer:
-    """One run: by number, or the current one of its kind."""
-    machine = call.machine("Node")
-    name = call.parts[1]
-    current, _, kind = name.partition("-")
-    if current == "current" and kind in ("commissioning", "testing", "installation"):
-        scripts = call.region.current_set(machine, SetType[kind.upper()])
-        if scripts is None:
-            raise Refusal(400, f"No current {kind} script set exists for this node.")
-        return Answer(_shown(call, scripts))
-    for scripts in machine.sets:
-        if name == str(scripts.id):
-            return Answer(_shown(call, scripts))
-    raise not_found("ScriptSet")
-
-
-def _shown(call: Call, scripts: ScriptSet) -> dict[str, object]:
-    """MAAS 3.7: any value of ``include_output`` includes it, also ``0``."""
-    shown = scripts.as_json(include_output="include_output" in call.query)
-    names = {name for value in call.query.get("filters", ()) for name in value.split(",") if name}
-    if names:
-        kept = [r.as_json(include_output="include_output" in call.query) for r in scripts.results if r.name in names]
-        shown["results"] = kept
-    return shown

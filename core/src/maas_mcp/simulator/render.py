@@ -96,6 +96,25 @@ def disks_json(machine: SimulatedMachine) -> list[JSON]:
     return [_disk(machine, index) for index in range(len(machine.disks))] if machine.known else []
 
 
+def power_json(machine: SimulatedMachine) -> JSON:
+    """The power parameters: of no use to anybody, since nothing is there."""
+    if machine.power_type == "manual":
+        return {}
+    return {
+        "power_user": "maas",
+        "power_driver": "LAN_2_0",
+        "power_address": f"10.20.0.{10 + machine.number}",
+        "power_off_mode": "hard",
+        "cipher_suite_id": "3",
+        "power_boot_type": "auto",
+        "privilege_level": "OPERATOR",
+        "workaround_flags": ["opensesspriv"],
+        "k_g": "",
+        "power_pass": "secret",
+        "mac_address": "",
+    }
+
+
 def zone_json(region: "Region", name: str) -> JSON:
     """An availability zone; ids count from 1 in the order they were made."""
     number = list(region.zones).index(name) + 1
@@ -256,7 +275,8 @@ def _connection(machine: SimulatedMachine, index: int, number: int) -> JSON:
         return {"vlan": None, "links": [], "discovered": None}
     if index > 0:
         vlan = lone_vlan(machine.fabrics[index - 1])
-        return {"vlan": vlan.as_json(), "links": [{"id": number, "mode": "link_up"}], "discovered": None}
+        links = [{"id": number, "mode": "link_up"}] if machine.configured else []
+        return {"vlan": vlan.as_json(), "links": links, "discovered": None}
     discovered = [{"subnet": machine.subnet.as_json(), "ip_address": machine.discovered_address}]
     return {"vlan": machine.subnet.vlan.as_json(), "links": _links(machine, number), "discovered": discovered}
 

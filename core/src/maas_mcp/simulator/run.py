@@ -143,9 +143,12 @@ def run(region: Region, port: int = 0, host: str = "127.0.0.1", control_port: in
 
 def _listener(host: str, port: int) -> socket.socket:
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         raise OSError(error.errno, error.strerror, f"Port {port} of {host}") from error
+    # Its connections inherit this. Without it an answer's body waits 40 ms for the client to acknowledge the headers.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _address(listener: socket.socket) -> str:

@@ -85,7 +85,23 @@ DISK_TESTS = ("smartctl-", "badblocks", "fio")
 DESTRUCTIVE_TESTS = frozenset({"badblocks-destructive", "fio"})
 DEFAULT_TEST = "smartctl-validate"
 INSTALL_LOG = "/tmp/install.log"  # noqa: S108 - the name of a script result in MAAS, no file of ours
-SCRIPT_IDS = {name: number for number, name in enumerate((*COMMISSIONING_SCRIPTS, *TEST_SCRIPTS, "wipe-disks"), 1)}
+_AS_SHIPPED = (
+    "20-maas-01-install-lldpd",
+    "20-maas-02-dhcp-unconfigured-ifaces",
+    BMC_SCRIPT,
+    "20-maas-03-machine-resources",
+    "40-maas-01-machine-config-hints",
+    "50-maas-01-commissioning",
+    "maas-support-info",
+    "maas-lshw",
+    "maas-list-modaliases",
+    "maas-get-fruid-api-data",
+    "maas-kernel-cmdline",
+    "maas-serial-ports",
+    "maas-capture-lldpd",
+)
+SCRIPT_IDS = {name: number for number, name in enumerate((*_AS_SHIPPED, *TEST_SCRIPTS, "wipe-disks"), 1)}
+"""Scripts are numbered in the order in which MAAS ships them."""
 
 
 @dataclass(slots=True)
@@ -163,11 +179,11 @@ class ScriptSet:
         order = (ScriptStatus.PENDING, ScriptStatus.FAILED, ScriptStatus.ABORTED, ScriptStatus.PASSED)
         return next((status for status in order if status in present), ScriptStatus.UNKNOWN)
 
-    def abort(self) -> None:
-        """Mark everything that has not ended as aborted."""
+    def abort(self, status: ScriptStatus = ScriptStatus.ABORTED) -> None:
+        """Give everything that has not ended this status."""
         for result in self.results:
             if result.status in UNFINISHED:
-                result.status = ScriptStatus.ABORTED
+                result.status = status
 
     def as_json(self, *, include_output: bool = False) -> JSON:
         """The set as ``nodes/{id}/results/`` lists it."""

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 from maas_mcp.simulator.forms import Form, each, flag, last
 from maas_mcp.simulator.machines import SimulatedMachine
-from maas_mcp.simulator.operations import acquire, deploy
+from maas_mcp.simulator.operations import BMC_FAILED, acquire, deploy
 from maas_mcp.simulator.refusals import conflict, invalid, not_simulated
 from maas_mcp.simulator.releasing import LOCAL_BOOT
+from maas_mcp.simulator.scripts import SetType
 from maas_mcp.simulator.statuses import BREAKABLE, RELEASABLE, Status
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def mark_broken(region: "Region", machine: SimulatedMachine, username: str, form
     comment = last(form, "comment") or last(form, "error_description")
     region.said_by(machine, username, "User marking node broken", comment)
     if machine.status in RELEASABLE:
+        region.say(machine, "INFO", "Releasing")
         region.say(machine, "INFO", "Released")
     machine.run = None
     machine.previous_status = machine.status
@@ -57,6 +59,7 @@ def mark_fixed(region: "Region", machine: SimulatedMachine, username: str, form:
     region.said_by(machine, username, "User marking node fixed", last(form, "comment"))
     region.set_status(machine, Status.READY)
     machine.error_description = ""
+    machine.current.pop(SetType.INSTALLATION, None)
 
 
 def override_failed_testing(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
@@ -91,6 +94,17 @@ def power_off(region: "Region", machine: SimulatedMachine, username: str, form: 
     if machine.power_type != "manual":
         region.check_power(machine)
         machine.power_state = "off"
+
+
+def query_power_state(region: "Region", machine: SimulatedMachine) -> str:
+    """Ask the BMC. If no rack controller can, the state is unknown from then on."""
+    if machine.power_type == "manual":
+        return "unknown"
+    failure = region.power_failure(machine)
+    if failure is not None:
+        machine.power_state = "error" if failure.status == BMC_FAILED else "unknown"
+        raise failure
+    return machine.power_state
 
 
 def allocate(region: "Region", username: str, form: Form) -> SimulatedMachine:
