@@ -26,3 +26,15 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("MAAS_URL", "MAAS_API_KEY", "MAAS_CA_BUNDLE", "MAAS_ALLOW_HTTP"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("MAAS_MCP_CONFIG", "")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show how the simulator's contract stands, if it was played: ``tests/contract``."""
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    told = [value for report in reports for name, value in getattr(report, "user_properties", ()) if name == "contract"]
+    if told:
+        from tests.contract.table import Row, lines  # noqa: PLC0415 - the simulator is not wanted in every run
+
+        terminalreporter.section("the simulator's contract with MAAS 3.7.3")
+        for line in lines(sorted({Row(*each) for each in told}, key=lambda row: row.topic)):
+            terminalreporter.write_line(line)
