@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import click
+from docs._ext import simulator
 
 from maas_mcp import errors
 from maas_mcp.api import EventPolling, LongRunning, MachineStatus, Operation, ScriptPolling, Verdict
@@ -114,11 +115,13 @@ def error_classes() -> list[type[errors.MaasMcpError]]:
 PARTS: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
     {
         "commands": commands,
+        "control": simulator.control,
         "error-table": error_table,
         "error-tree": error_tree,
         "operations": operations,
         "settings": settings,
         "tools": tools,
+        "world": simulator.world,
         **operation_pages(),
     }
 )

@@ -19,6 +19,10 @@ ANY = "…"
 """Stands for any text in a line, and alone for any number of lines."""
 DEFAULT_SPEED, FAST = "60 times", "180 times"
 """How fast ``maas-mcp simulate`` says it is by default, and is here, where nobody looks at a bar."""
+USUAL_PORT = "5240"
+"""The port that pages show where they ask for none."""
+PROGRAMS = {"maas-mcp": [sys.executable, "-m", "maas_mcp"], "curl": ["curl"]}
+"""What can be run, and how."""
 LIMIT = 60.0
 """Seconds that one command may take."""
 
@@ -83,13 +87,14 @@ def agrees(shown: tuple[str, ...], output: str) -> bool:
 
 
 class Shell:
-    """Runs the commands of one page: ``maas-mcp``, ``export`` and ``echo $?``."""
+    """Runs the commands of one page: ``maas-mcp``, ``curl``, ``export`` and ``echo $?``."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = {**os.environ, **environment}
         self._code: int | None = None
         self._simulator: subprocess.Popen[str] | None = None
-        self._address = ""
+        self._addresses: dict[str, str] = {}
+        """The addresses that the page shows, and those that there really are."""
 
     def __enter__(self) -> Self:
         return self
@@ -118,11 +123,11 @@ class Shell:
             values = dict(argument.split("=", 1) for argument in arguments)
             self._environment |= {name: self._really(value) for name, value in values.items()}
             return ""
-        assert program == "maas-mcp", f"cannot run {line!r}: say why with <!-- not run: REASON -->"
-        if arguments[0] == "simulate":
+        assert program in PROGRAMS, f"cannot run {line!r}: say why with <!-- not run: REASON -->"
+        if arguments[:1] == ["simulate"]:
             return self._simulate(arguments)
         done = subprocess.run(
-            [sys.executable, "-m", "maas_mcp", *arguments],
+            [*PROGRAMS[program], *map(self._really, arguments)],
             env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -137,9 +142,11 @@ class Shell:
     def _simulate(self, arguments: list[str]) -> str:
         """Start a region on a free port, and wait until it has said where it is."""
         self._end_simulator()
-        if "--port" in arguments:
-            del arguments[(at := arguments.index("--port")) : at + 2]
-        if "--speed" not in arguments:
+        shown = {"MAAS_URL": _taken(arguments, "--port")}
+        if "--control-port" in arguments:
+            shown["CONTROL_URL"] = _taken(arguments, "--control-port")
+            arguments += ["--control-port", "0"]
+        if not {"--speed", "--world"} & set(arguments):
             arguments += ["--speed", FAST.split(maxsplit=1)[0]]
         self._simulator = subprocess.Popen(
             [sys.executable, "-m", "maas_mcp", *arguments],
@@ -155,12 +162,12 @@ class Shell:
             name, equals, value = line.strip().partition("=")
             if equals and name.startswith("MAAS_"):
                 self._environment[name] = value
-            if name == "MAAS_API_KEY":
+            if name in shown and (found := ADDRESS.search(value)):
+                self._addresses[f"127.0.0.1:{shown[name]}"] = found[0]
+            if name == ("CONTROL_URL" if "CONTROL_URL" in shown else "MAAS_API_KEY"):
                 break
         output = "".join(lines)
-        found = ADDRESS.search(output)
-        assert found, output
-        self._address = found[0]
+        assert len(self._addresses) == len(shown), output
         return self._as_shown(output)
 
     def _end_simulator(self) -> None:
@@ -170,9 +177,23 @@ class Shell:
             assert process.returncode == 0
 
     def _really(self, value: str) -> str:
-        return ADDRESS.sub(self._address, value) if self._address else value
+        for shown, real in self._addresses.items():
+            value = value.replace(shown, real)
+        return value
 
     def _as_shown(self, output: str) -> str:
-        """The output with the port and the speed that pages show."""
+        """The output with the ports and the speed that pages show."""
         output = output.replace(FAST, DEFAULT_SPEED)
-        return output.replace(self._address, "127.0.0.1:5240") if self._address else output
+        for shown, real in self._addresses.items():
+            output = output.replace(real, shown)
+        return output
+
+
+def _taken(arguments: list[str], option: str) -> str:
+    """Take an option and its value out: the port that a page shows is any free one here."""
+    if option not in arguments:
+        return USUAL_PORT
+    at = arguments.index(option)
+    value = arguments[at + 1]
+    del arguments[at : at + 2]
+    return value

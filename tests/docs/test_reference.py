@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
+from pydantic import TypeAdapter
 
 from maas_mcp import api, errors, hookspecs
 from maas_mcp.cli import main
@@ -20,6 +21,8 @@ from maas_mcp.operations.operation import LongRunning
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.server.app import served_tools
 from maas_mcp.settings import CONFIG_VARIABLE, Settings, variable_name
+from maas_mcp.simulator.control import COMMANDS
+from maas_mcp.simulator.world import DiskOfWorld, MachinesOfWorld, SubnetOfWorld, UserOfWorld, World
 from tests.docs.snippets import ROOT, pages
 
 pytest.importorskip("sphinx", reason="the documentation is built where requirements-dev.txt is installed")
@@ -99,6 +102,24 @@ def test_every_tool_is_documented(objects: dict[str, set[str]], built: Path) -> 
         shown = page.partition(f'id="mcptool-{name}"')[2].partition("<section")[0]
         for field in [*tool.arguments.model_fields, *tool.returns.model_fields]:
             assert f">{field}<" in shown, f"{name}: {field}"
+
+
+def test_every_command_of_the_simulators_control_is_documented_with_its_fields(built: Path) -> None:
+    page = (built / "reference/simulator.html").read_text()
+    headings = re.findall(r"<h3>(.*?)<a", page)
+    shown = [re.sub(r"<[^>]+>", "", heading) for heading in headings]
+    assert shown == [f"{command.method} {command.path}" for command in COMMANDS]
+    for command in COMMANDS:
+        for field in TypeAdapter(command.takes).json_schema().get("properties", {}):
+            assert f">{field}<" in page, f"{command.method} {command.path}: {field}"
+
+
+def test_every_key_of_a_world_file_is_documented(built: Path) -> None:
+    page = (built / "reference/simulator.html").read_text().partition('id="world-file"')[2]
+    for model in (World, MachinesOfWorld, SubnetOfWorld, UserOfWorld, DiskOfWorld):
+        for field, info in model.model_fields.items():
+            assert f">{field}<" in page, f"{model.__name__}: {field}"
+            assert info.description, f"{model.__name__}: {field}"
 
 
 def test_the_tree_of_errors_is_drawn_as_it_is() -> None:

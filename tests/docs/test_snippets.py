@@ -1,6 +1,7 @@
 """What the documentation shows is what happens."""
 
 import json
+import shutil
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
@@ -17,8 +18,10 @@ from tests.docs.snippets import ROOT, Shell, Snippet, pages, snippets
 
 RESCUE = ROOT / "tests/third_party/maas_mcp_rescue"
 
-LANGUAGES = {"console", "json", "python", "sh", "text", "toml"}
+LANGUAGES = {"console", "json", "python", "sh", "text", "toml", "yaml"}
 """``text`` is no code, and ``sh`` is for the reader's shell alone: it installs something, or takes a client."""
+
+CURL = "\n$ curl "
 
 UNTRIED = {
     "CONTRIBUTING.md": 1,
@@ -77,6 +80,11 @@ def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
 def test_a_page_does_what_it_shows(page: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if RESCUE.name in page.read_text(encoding="utf-8"):
         monkeypatch.setenv("PYTHONPATH", str(request.getfixturevalue("rescue")))
+    if CURL in page.read_text(encoding="utf-8") and shutil.which("curl") is None:
+        pytest.skip("this page takes curl")
+    for world in (each.text for each in snippets(page) if each.language == "yaml"):
+        monkeypatch.chdir(folder := request.getfixturevalue("tmp_path"))
+        (folder / world.split()[1]).write_text(world, encoding="utf-8")
     shell: Shell = request.getfixturevalue("shell")
     namespace: dict[str, Any] = {"__name__": "snippet"}
     for snippet in snippets(page):

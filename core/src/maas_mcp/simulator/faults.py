@@ -88,6 +88,7 @@ class Latency:
     seconds: float
     """The delay; of a uniform one the middle, of a lognormal one the median."""
     distribution: Literal["constant", "uniform", "lognormal"] = "constant"
+    """How the delays of several requests differ."""
     spread: float = 0.0
     """Of a uniform delay the seconds to either side, of a lognormal one the sigma of its logarithm."""
     seed: int | None = None

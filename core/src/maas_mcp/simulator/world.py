@@ -59,6 +59,7 @@ class SubnetOfWorld(Input):
     """A subnet that machines boot from and have their addresses in, on a fabric of its own."""
 
     name: str
+    """What machines and filters call it."""
     cidr: IPv4Network
     """Such as ``10.1.0.0/16``; from /8 to /24. A /24 has room for 54 machines, a /16 for 13,824."""
     gateway: IPv4Address | None = None
@@ -84,9 +85,11 @@ class DiskOfWorld(Input):
     """A physical disk."""
 
     name: str = "sda"
+    """Its device."""
     size: float = Field(default=480, gt=0)
     """In GB."""
     tags: tuple[str, ...] = ("ssd",)
+    """The disk's own, which no machine is found by."""
 
 
 class MachinesOfWorld(Input):
@@ -103,6 +106,7 @@ class MachinesOfWorld(Input):
     owner: str | None = None
     """Of machines in a status that has an owner; left out, the first superuser."""
     zone: str | list[str] = "default"
+    """The availability zone."""
     pool: str | list[str] = "default"
     """The resource pool."""
     subnet: str | list[str] | None = None
@@ -110,14 +114,19 @@ class MachinesOfWorld(Input):
     tags: list[str] | list[list[str]] = Field(default_factory=list)
     """Tags that all of them have; or lists of tags, of which each has one."""
     architecture: str | list[str] = "amd64/generic"
+    """Such as ``arm64/generic``."""
     cpu_count: int | list[int] = 8
+    """Processor cores."""
     memory: int | list[int] = 16384
     """In MiB."""
     disks: list[DiskOfWorld] = Field(default_factory=lambda: [DiskOfWorld()])
+    """Left out, one of 480 GB."""
     power_type: str = "ipmi"
     """``manual`` is a machine that MAAS cannot switch."""
     locked: bool = False
+    """Whether it is protected from nearly everything."""
     description: str = ""
+    """What its people say about it."""
 
     @model_validator(mode="after")
     def _has_a_name_for_each(self) -> Self:
@@ -140,6 +149,7 @@ class World(Input):
     users: list[UserOfWorld] = Field(
         default_factory=lambda: [UserOfWorld(name="admin", superuser=True), UserOfWorld(name="bob")]
     )
+    """Left out, the superuser admin, and bob."""
     zones: Named | None = None
     """Beside ``default``; left out, those of the demonstration."""
     pools: Named | None = None
@@ -153,6 +163,7 @@ class World(Input):
     images: list[str] = Field(default_factory=lambda: list(IMAGES), min_length=1)
     """What can be deployed, as ``osystem/series``."""
     machines: list[MachinesOfWorld] = Field(default_factory=list)
+    """One by one, or many at once."""
     plans: list[PlanInput] = Field(default_factory=list)
     """What is to go wrong, as the control takes it."""
     faults: list[Fault] = Field(default_factory=list)
