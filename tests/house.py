@@ -7,27 +7,22 @@ from typing import Any
 
 import anyio
 import anyio.abc
-import httpx
 
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.transport import HttpTransport
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.engine import Engine
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import Operation
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.tool import Tool, ToolContext
-from maas_mcp.operations.watcher import Watcher
-from maas_mcp.settings import Settings
-from maas_mcp.simulator import Region, create_app, demo_region
+from maas_mcp.simulator import Region
+from maas_mcp.testing import MaasRegion
+from maas_mcp.testing.host import connector, settings_for
 
 
 def client_of(region: Region, username: str = "admin") -> MaasClient:
     """A client of an in-process region: everything but the socket is real."""
-    key = region.api_key_of(username)
-    settings = Settings.load(maas_url="http://127.0.0.1:5240/MAAS", maas_api_key=key)
-    wire = httpx.ASGITransport(create_app(region))
-    return MaasClient(HttpTransport(settings.require_region(), wire=wire))
+    return connector(region)(settings_for(region, username))
 
 
 @dataclass
@@ -44,6 +39,8 @@ class House:
     token: CancellationToken = field(default_factory=CancellationToken)
     options: dict[str, Any] = field(default_factory=dict)
     """What the engine's ``run`` is told beside."""
+    now: Callable[[], float] = anyio.current_time
+    """The time that is in handles."""
     handle: Handle | None = None
     """The latest operation's."""
 
@@ -105,11 +102,7 @@ class House:
 @asynccontextmanager
 async def opened(operation: type[Operation[Any, Any]]) -> AsyncIterator[House]:
     """Twelve machines at their own pace: a deploy takes ten minutes of virtual time."""
-    region = demo_region(speed=1.0, clock=anyio.current_time)
-    maas = client_of(region)
-    watcher = Watcher(maas, interval=2.0)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(watcher.run)
-        yield House(region, maas, Engine(maas, watcher, now=anyio.current_time), tasks, operation)
-        tasks.cancel_scope.cancel()
-    await maas.aclose()
+    with MaasRegion() as region:
+        async with region.host() as host, anyio.create_task_group() as tasks:
+            yield House(region, host.services.maas, host.services.engine, tasks, operation, now=host.now)
+            tasks.cancel_scope.cancel()

@@ -1,4 +1,4 @@
-"""Sphinx extension: the generated parts of pages, and references to ``maas_mcp.api`` from wherever a name is used."""
+"""Sphinx extension: the generated parts of pages, and references to public names from wherever they are used."""
 
 import re
 from typing import Any, ClassVar, Final
@@ -13,14 +13,22 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import make_refnode
 from sphinx.util.typing import ExtensionMetadata, OptionSpec
 
-from maas_mcp import api
+from maas_mcp import api, testing
 
 ALIASES: Final = (
     (re.compile(r"(~?typing\.)?Annotated\[str, .*?ascii_only=None\)\]"), "~maas_mcp.api.SystemId"),
     (re.compile(r"str \| int \| float \| bool \| ~?[a-z.]*Sequence\[str\] \| None"), "~maas_mcp.api.FormValue"),
 )
 """What Python shows in the place of two aliases."""
-SERVICES: Final = (api.CancellationToken, api.MaasClient, api.ProgressReporter)
+PUBLIC: Final = (api, testing)
+"""Where names are imported from, and documented."""
+SERVICES: Final = (
+    api.CancellationToken,
+    api.MaasClient,
+    api.ProgressReporter,
+    testing.Host,
+    testing.SimulatedMachine,
+)
 
 
 class Generated(SphinxDirective):
@@ -56,16 +64,18 @@ def resolve_api_name(
     parts = "".join(node["reftarget"].split()).split(".")  # a long target may be wrapped in its docstring
     objects = env.domains.python_domain.objects
     for start, name in enumerate(parts):
-        found = objects.get(target := ".".join(["maas_mcp.api", *parts[start:]])) if name in api.__all__ else None
-        if found is not None:
-            return make_refnode(app.builder, node["refdoc"], found.docname, found.node_id, [contnode], target)
+        for module in PUBLIC:
+            target = ".".join([module.__name__, *parts[start:]])
+            found = objects.get(target) if name in module.__all__ else None
+            if found is not None:
+                return make_refnode(app.builder, node["refdoc"], found.docname, found.node_id, [contnode], target)
     return None
 
 
 def tidy_signature(
     _app: Sphinx, kind: str, _name: str, documented: Any, *rest: Any
 ) -> tuple[str | None, str | None] | None:
-    """Leave out the constructors that no plugin calls: those of models, enumerations and the host's services.
+    """Leave out the constructors that no plugin calls: those of models, enumerations and what the host makes.
 
     In the others the aliases of the API stand again by their names.
     """

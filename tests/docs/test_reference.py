@@ -5,12 +5,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import click
 import pytest
 from pydantic import TypeAdapter
 
-from maas_mcp import api, errors, hookspecs
+from maas_mcp import api, errors, hookspecs, testing
 from maas_mcp.cli import main
 from maas_mcp.maas.transport import MAX_CHANGES, MAX_REQUESTS
 from maas_mcp.operations import progress
@@ -52,14 +53,15 @@ def objects(built: Path) -> dict[str, set[str]]:
     return {kind: set(entries) for kind, entries in inventory.data.items()}
 
 
-def test_the_reference_of_the_api_is_its_all(objects: dict[str, set[str]]) -> None:
+@pytest.mark.parametrize("module", [api, testing], ids=lambda module: str(module.__name__))
+def test_the_reference_of_a_public_module_is_its_all(module: ModuleType, objects: dict[str, set[str]]) -> None:
     documented = {
-        name.removeprefix("maas_mcp.api.")
+        name.rpartition(".")[2]
         for kind, names in objects.items()
         for name in names
-        if kind.startswith("py:") and re.fullmatch(r"maas_mcp\.api\.\w+", name)
+        if kind.startswith("py:") and re.fullmatch(rf"{re.escape(module.__name__)}\.\w+", name)
     }
-    assert documented == set(api.__all__)
+    assert documented == set(module.__all__)
 
 
 def test_every_hook_is_documented_with_its_arguments(objects: dict[str, set[str]], built: Path) -> None:

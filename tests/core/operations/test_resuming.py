@@ -40,7 +40,7 @@ async def resumed(house: House, wait: float | None = 0.0) -> Outcome[Any]:
     house.told = told
     watcher = Watcher(client_of(house.region))
     house.tasks.start_soon(watcher.run)
-    engine = Engine(client_of(house.region), watcher, now=anyio.current_time)
+    engine = Engine(client_of(house.region), watcher, now=house.now)
     progress = ProgressReporter(send)
     async with progress.reporting():
         return await engine.resume(Deploy(), house.handle, progress, CancellationToken(), wait=wait)

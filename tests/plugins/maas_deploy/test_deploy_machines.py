@@ -34,7 +34,7 @@ async def run(house: House, handle: Handle | None = None, wait: float | None = N
     async def send(progress: Progress) -> None:
         house.told.append(progress)
 
-    batches = BatchEngine(house.engine, house.maas, now=anyio.current_time)
+    batches = BatchEngine(house.engine, house.maas, now=house.now)
     progress = ProgressReporter(send)
     async with progress.reporting():
         if handle is not None:

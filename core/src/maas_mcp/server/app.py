@@ -1,8 +1,8 @@
 """The MCP server: lists the registry's tools and calls them."""
 
 import logging
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,13 +13,12 @@ from pydantic import BaseModel
 
 from maas_mcp import __version__
 from maas_mcp.errors import MaasMcpError, PluginError
-from maas_mcp.operations.batch import BatchOperation
 from maas_mcp.operations.operation import LongRunning
 from maas_mcp.operations.progress import Progress, ProgressReporter, ProgressSend
 from maas_mcp.plugins.registry import AnyTool, Registry
 from maas_mcp.server.calls import Calls
 from maas_mcp.server.operation_tools import OPERATION_TOOLS, HostContext
-from maas_mcp.server.services import Services, running, subject_of
+from maas_mcp.server.services import Services, running
 from maas_mcp.server.tools import (
     CallOptions,
     ProgressToken,
@@ -42,8 +41,20 @@ that is already at it is not started again. Cancelling a call stops the followin
 Context = ServerRequestContext[Services, Any]
 
 
-def build(registry: Registry, settings: Settings, calls: Calls) -> Server[Services]:
-    """The server for the tools of ``registry`` and the host's own; ``calls`` has the calls under way."""
+def build(
+    registry: Registry,
+    settings: Settings,
+    calls: Calls,
+    running: Callable[[Settings], AbstractAsyncContextManager[Services]] = running,
+) -> Server[Services]:
+    """The server for the tools of ``registry`` and the host's own.
+
+    Args:
+        registry: What the plugins offer.
+        settings: What the services are made from.
+        calls: The calls under way.
+        running: Makes the services, for as long as the server runs.
+    """
     tools = served_tools(registry)
     listing = types.ListToolsResult(tools=[mcp_tool(tool) for tool in tools.values()])
     host = _Host({name: tool for name, tool in tools.items() if isinstance(tool, LongRunning)}, calls)
@@ -114,12 +125,9 @@ class _Host:
         with self.calls.running() as call:
             if isinstance(tool, LongRunning):
                 sealer = services.sealer  # before anything is started: without it nobody could ask for that again
-                subject = subject_of(tool, arguments)
-                call.follows = (tool.name, subject)
-                wishes: dict[str, Any] = {"wait": options.wait_seconds, "on_cancel": options.on_cancel}
-                if isinstance(tool, BatchOperation):
-                    wishes["name"] = subject
-                outcome = await services.engine_for(tool).run(tool, arguments, progress, call.token, **wishes)
+                outcome = await services.run(
+                    tool, arguments, progress, call, wait=options.wait_seconds, on_cancel=options.on_cancel
+                )
                 return outcome_of(tool, outcome, sealer)
             ctx = HostContext(services.maas, progress, call.token, call, services, self.calls, self.operations)
             return success(tool, await tool.run(ctx, arguments))

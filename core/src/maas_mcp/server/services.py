@@ -1,5 +1,6 @@
 """What running tools share: the client, the watcher and the engine, made when the first call needs them."""
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cached_property
@@ -15,13 +16,14 @@ from maas_mcp.operations.batch_engine import BatchEngine
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.engine import Engine
 from maas_mcp.operations.handles import Handle, Sealer
-from maas_mcp.operations.operation import LongRunning, Operation
+from maas_mcp.operations.operation import CancelPolicy, LongRunning, Operation
 from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.region_engine import REGION, RegionEngine
 from maas_mcp.operations.region_operation import RegionOperation
 from maas_mcp.operations.watcher import Watcher
 from maas_mcp.plugins.polling_choice import chosen_strategy
+from maas_mcp.server.calls import Call
 from maas_mcp.server.secret import sealing_secret
 from maas_mcp.settings import Settings
 
@@ -53,11 +55,27 @@ class AnyEngine(Protocol):
 
 
 class Services:
-    """The region as tools see it. Nothing is imported, opened or asked before a tool is called."""
+    """The region as tools see it. Nothing is imported, opened or asked before a tool is called.
 
-    def __init__(self, settings: Settings, tasks: TaskGroup) -> None:
+    Args:
+        settings: What there is to know of the region, and of how to follow it.
+        tasks: Where the watcher runs.
+        connect: Makes the client.
+        now: Seconds since 1970, which all processes share.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        tasks: TaskGroup,
+        *,
+        connect: Callable[[Settings], MaasClient] = connect,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._settings = settings
         self._tasks = tasks
+        self._connect = connect
+        self._now = now
 
     @cached_property
     def maas(self) -> MaasClient:
@@ -66,7 +84,7 @@ class Services:
         Raises:
             SettingsError: The URL or the API key is missing or malformed.
         """
-        return connect(self._settings)
+        return self._connect(self._settings)
 
     @cached_property
     def sealer(self) -> Sealer:
@@ -77,7 +95,7 @@ class Services:
         """
         region = self._settings.require_region()
         principal = f"{region.api_url} {region.api_key.consumer} {region.api_key.token}"
-        return Sealer(sealing_secret(self._settings), principal)
+        return Sealer(sealing_secret(self._settings), principal, self._now)
 
     @cached_property
     def engine(self) -> Engine:
@@ -89,17 +107,17 @@ class Services:
         polling = chosen_strategy(self._settings.polling)
         watcher = Watcher(self.maas, interval=self._settings.poll_interval)
         self._tasks.start_soon(watcher.run)
-        return Engine(self.maas, watcher, outage_limit=self._settings.outage_limit, polling=polling)
+        return Engine(self.maas, watcher, outage_limit=self._settings.outage_limit, polling=polling, now=self._now)
 
     @cached_property
     def batches(self) -> BatchEngine:
         """Runs batches through the engine."""
-        return BatchEngine(self.engine, self.maas)
+        return BatchEngine(self.engine, self.maas, now=self._now)
 
     @cached_property
     def regions(self) -> RegionEngine:
         """Runs what the region does by itself."""
-        return RegionEngine(self.maas, outage_limit=self._settings.outage_limit)
+        return RegionEngine(self.maas, outage_limit=self._settings.outage_limit, now=self._now)
 
     def engine_for(self, operation: LongRunning[Any, Any]) -> AnyEngine:
         """The engine that runs operations of this kind."""
@@ -111,6 +129,28 @@ class Services:
             case RegionOperation():
                 return self.regions
         raise TypeError(f"{operation.name}: expected an Operation, a BatchOperation or a RegionOperation")
+
+    async def run(
+        self,
+        operation: LongRunning[Any, Any],
+        arguments: BaseModel,
+        progress: ProgressReporter,
+        call: Call,
+        *,
+        wait: float | None = None,
+        on_cancel: CancelPolicy | None = None,
+    ) -> Outcome[Any]:
+        """Start an operation for a call, and follow it to its end or for ``wait`` seconds.
+
+        Raises:
+            MaasMcpError: It could not be started, or has failed.
+        """
+        subject = subject_of(operation, arguments)
+        call.follows = (operation.name, subject)
+        wishes: dict[str, Any] = {"wait": wait, "on_cancel": on_cancel}
+        if isinstance(operation, BatchOperation):
+            wishes["name"] = subject
+        return await self.engine_for(operation).run(operation, arguments, progress, call.token, **wishes)
 
     async def aclose(self) -> None:
         """Close what was opened."""
@@ -129,10 +169,15 @@ def subject_of(operation: LongRunning[Any, Any], arguments: BaseModel) -> str:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Services]:
+async def running(
+    settings: Settings,
+    *,
+    connect: Callable[[Settings], MaasClient] = connect,
+    now: Callable[[], float] = time.time,
+) -> AsyncIterator[Services]:
     """Services for as long as the block runs. What is still being followed at its end is left to MAAS."""
     async with anyio.create_task_group() as tasks:
-        services = Services(settings, tasks)
+        services = Services(settings, tasks, connect=connect, now=now)
         try:
             yield services
         finally:

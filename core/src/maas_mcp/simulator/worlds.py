@@ -13,6 +13,7 @@ from maas_mcp.simulator.region import Region
 from maas_mcp.simulator.statuses import Status
 from maas_mcp.simulator.world import MachinesOfWorld, SubnetOfWorld, UserOfWorld, World
 
+DEMO_USERS = (User("admin", is_superuser=True), User("bob"))
 SATA = Disk("sda", 480 * GIGABYTE, ("ssd", "sata"))
 NVME = Disk("nvme0n1", 960 * GIGABYTE)
 BIG = Disk("sdb", 4000 * GIGABYTE, ("rotary", "sata"))
@@ -24,11 +25,16 @@ FULL = 10_000
 
 def demo_region(*, speed: float = 60.0, clock: Callable[[], float] = time.monotonic) -> Region:
     """Twelve machines, ``node01`` to ``node12``, and the users ``admin`` (a superuser) and ``bob``."""
-    region = Region([User("admin", is_superuser=True), User("bob")], speed=speed, clock=clock)
+    region = Region(DEMO_USERS, speed=speed, clock=clock)
+    add_demo_machines(region)
+    return region
+
+
+def add_demo_machines(region: Region) -> None:
+    """Add the twelve machines of the demonstration, with their past."""
     for machine in _machines():
         region.machines[machine.system_id] = machine
         give_a_past(region, machine)
-    return region
 
 
 def generated_region(count: int, *, speed: float = 60.0, clock: Callable[[], float] = time.monotonic) -> Region:

@@ -1,0 +1,24 @@
+"""For the tests of plugins: a simulated region, the host to run an operation on it, and a clock that hurries.
+
+Installing ``maas-mcp-core[testing]`` gives every pytest run the fixture ``maas_region``, a :class:`MaasRegion`.
+"""
+
+from maas_mcp.operations.progress import Progress
+from maas_mcp.simulator import Disk, Fault, Latency, RateLimit, Region, RequestRecord, SimulatedMachine, Status, User
+from maas_mcp.testing.host import Host
+from maas_mcp.testing.region import MaasRegion
+
+__all__ = [
+    "Disk",
+    "Fault",
+    "Host",
+    "Latency",
+    "MaasRegion",
+    "Progress",
+    "RateLimit",
+    "Region",
+    "RequestRecord",
+    "SimulatedMachine",
+    "Status",
+    "User",
+]

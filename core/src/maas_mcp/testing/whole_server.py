@@ -1,0 +1,35 @@
+"""The whole server with a client in the same process: what is installed, as a client sees it."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from mcp import Client
+from mcp_types import CallToolResult
+
+from maas_mcp.operations.progress import Progress
+from maas_mcp.plugins.registry import load_registry
+from maas_mcp.server.app import build
+from maas_mcp.server.calls import Calls
+from maas_mcp.server.services import Services
+from maas_mcp.settings import Settings
+from maas_mcp.testing.host import Host
+
+
+async def call_tool(host: Host, name: str, arguments: Mapping[str, Any], told: list[Progress]) -> CallToolResult:
+    """Call a tool through MCP; ``told`` gets the progress.
+
+    Raises:
+        PluginError: An installed plugin cannot be used.
+    """
+
+    @asynccontextmanager
+    async def services(_settings: Settings) -> AsyncIterator[Services]:
+        yield host.services
+
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        told.append(Progress(progress, total, message or ""))
+
+    server = build(load_registry(strict=True), host.settings, Calls(), services)
+    async with Client(server) as client:
+        return await client.call_tool(name, dict(arguments), progress_callback=note)

@@ -1,0 +1,214 @@
+"""The fixture ``maas_region``, as the author of a plugin uses it."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+from pydantic import BaseModel
+
+from maas_mcp.api import (
+    EventPolling,
+    InvalidArgumentsError,
+    Lifecycle,
+    MaasPermissionError,
+    MaasUnavailableError,
+    MachineStatus,
+    Operation,
+    OperationCancelledError,
+    OperationContext,
+    OperationRevertedError,
+    Phase,
+    SystemId,
+    Tool,
+    ToolContext,
+)
+from maas_mcp.testing import Fault, MaasRegion, Progress
+
+
+class Which(BaseModel):
+    system_id: SystemId
+
+
+class Where(BaseModel):
+    status_name: str
+
+
+class Deploy(Operation[Which, Where]):
+    """Deploy a machine."""
+
+    name = "own_deploy"
+    lifecycle = Lifecycle(
+        start_from={MachineStatus.READY},
+        pending={MachineStatus.DEPLOYING},
+        success={MachineStatus.DEPLOYED},
+        failure={MachineStatus.FAILED_DEPLOYMENT},
+    )
+    polling = EventPolling(phases=[Phase("Performing PXE boot", 0.2)])
+
+    async def start(self, ctx: OperationContext, args: Which) -> None:
+        await ctx.maas.post_op(f"machines/{args.system_id}/", "deploy")
+
+    async def result(self, ctx: OperationContext, args: Which) -> Where:
+        return Where(status_name=(await ctx.maas.machine(args.system_id)).status_name)
+
+
+class Look(Tool[Which, Where]):
+    """Read a machine."""
+
+    name = "own_look"
+    read_only = True
+
+    async def run(self, ctx: ToolContext, args: Which) -> Where:
+        ctx.progress.report(0.5, "Reading")
+        return Where(status_name=(await ctx.maas.machine(args.system_id)).status_name)
+
+
+class Commission(Deploy):
+    """Order what only an administrator may."""
+
+    name = "own_commission"
+
+    async def start(self, ctx: OperationContext, args: Which) -> None:
+        await ctx.maas.post_op(f"machines/{args.system_id}/", "commission")
+
+
+def minutes(region: MaasRegion, since: float) -> float:
+    region.play()
+    return (region.now() - since) / 60
+
+
+def test_an_operation_takes_its_minutes_in_the_region_and_none_of_the_test(maas_region: MaasRegion) -> None:
+    maas_region.call(Look, "node01")  # what has to be imported takes its time
+    began, at = maas_region.now(), time.monotonic()
+    assert maas_region.call(Deploy, "node01") == Where(status_name="Deployed")
+    assert 9 < minutes(maas_region, began) < 12
+    assert time.monotonic() - at < 10
+
+
+def test_a_short_tool_is_called_in_the_same_way(maas_region: MaasRegion) -> None:
+    assert maas_region.call(Look, "node07").status_name == "Deployed"
+    assert maas_region.progress == [Progress(0.5, 1.0, "Reading")]
+
+
+def test_arguments_are_checked_as_the_server_does(maas_region: MaasRegion) -> None:
+    with pytest.raises(InvalidArgumentsError, match="speed"):
+        maas_region.call(Look, "node01", speed="high")
+    with pytest.raises(InvalidArgumentsError, match="system_id"):
+        maas_region.call(Look)
+    assert maas_region.call(Look, system_id="7xneda").status_name == "Ready"
+
+
+def test_what_is_told_is_of_the_latest_call(maas_region: MaasRegion) -> None:
+    maas_region.call(Deploy, "node01")
+    assert maas_region.messages[0] == "Starting on node01"
+    maas_region.call(Look, "node01")
+    assert maas_region.messages == ["Reading"]
+
+
+def test_time_stands_still_between_calls_but_for_advance(maas_region: MaasRegion) -> None:
+    maas_region.deploy("node02", "bob")
+    maas_region.call(Look, "node01")
+    assert maas_region.machine("node02").status_name == "Deploying"
+    maas_region.advance(3600)
+    assert maas_region.machine("node02").status_name == "Deployed"
+
+
+def test_something_can_happen_amid_a_call(maas_region: MaasRegion) -> None:
+    maas_region.after(60, maas_region.abort, "node01", "bob", comment="mine")
+    with pytest.raises(OperationRevertedError, match="bob"):
+        maas_region.call(Deploy, "node01")
+
+
+def test_it_happens_at_its_time_even_while_maas_holds_the_only_request(maas_region: MaasRegion) -> None:
+    began = maas_region.now()
+    maas_region.hold(op="deploy", before=600)
+    maas_region.after(5, maas_region.cancel)
+    with pytest.raises(OperationCancelledError):
+        maas_region.call(Deploy, "node01")
+    assert 5 <= minutes(maas_region, began) * 60 < 6
+
+
+def test_a_mishap_amid_a_call_is_not_kept_quiet(maas_region: MaasRegion) -> None:
+    maas_region.after(60, maas_region.machine, "node99")
+    with pytest.raises((KeyError, ExceptionGroup)):
+        maas_region.call(Deploy, "node01")
+
+
+def test_a_request_that_is_held_too_long_times_out_as_on_a_network(maas_region: MaasRegion) -> None:
+    maas_region.hold(op="machines", after=3600)
+    with pytest.raises(MaasUnavailableError, match="did not answer in time"):
+        maas_region.call(Look, "node01")
+
+
+@pytest.mark.parametrize("lost", ["before", "after", "body"])
+def test_a_connection_can_break_in_process(maas_region: MaasRegion, lost: str) -> None:
+    maas_region.faults.append(Fault(drop=lost, path="machines/", method="GET"))  # type: ignore[arg-type] # one of them
+    assert maas_region.call(Look, "node01").status_name == "Ready"
+    assert len(maas_region.requests) == 2
+
+
+def test_an_operation_that_is_under_way_is_not_called_a_success(maas_region: MaasRegion) -> None:
+    maas_region.deploy("node01", "admin")
+    with pytest.raises(RuntimeError, match="own_deploy was not started"):
+        maas_region.call(Deploy, "node01")
+
+
+def test_another_user_may_less(maas_region: MaasRegion) -> None:
+    with pytest.raises(MaasPermissionError):
+        maas_region.call(Commission, "node01", username="bob")
+
+
+def test_no_settings_of_this_machine_matter(maas_region: MaasRegion, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "URL": "https://maas.invalid",
+        "API_KEY": "a:b:c",
+        "MCP_POLLING": "none",
+        "MCP_NO": "1",
+    }.items():
+        monkeypatch.setenv(f"MAAS_{name}", value)
+    monkeypatch.setenv("MAAS_MCP_CONFIG", "/nowhere.toml")
+    assert maas_region.call(Deploy, "node01").status_name == "Deployed"
+    assert maas_region.environment["MAAS_URL"] == maas_region.url
+    assert "MAAS_MCP_POLLING" not in maas_region.environment
+
+
+def test_an_installed_tool_is_called_through_mcp(maas_region: MaasRegion) -> None:
+    answer = maas_region.call_tool("maas_list_operations")
+    assert answer.structured_content == {"operations": []}
+    wrong = maas_region.call_tool("maas_wait_operation", operation_id="none")
+    assert wrong.is_error
+
+
+def test_another_process_reaches_it_over_http(maas_region: MaasRegion) -> None:
+    command = [sys.executable, "-m", "maas_mcp", "doctor"]
+    done = subprocess.run(command, env=maas_region.environment, text=True, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "3.7.3" in done.stdout
+    assert maas_region.requests
+
+
+def test_time_hurries_while_it_is_served_and_not_amid_a_call(maas_region: MaasRegion) -> None:
+    assert maas_region.url.startswith("http://127.0.0.1:")
+    began = maas_region.now()
+    time.sleep(0.1)
+    assert minutes(maas_region, began) >= 1
+    assert maas_region.call(Deploy, "node01").status_name == "Deployed"
+    assert maas_region.schedule.speed == 600
+
+
+@pytest.mark.anyio
+async def test_an_async_test_has_the_host_itself(maas_region: MaasRegion) -> None:
+    async with maas_region.host() as host:
+        maas_region.after(60, host.cancel)
+        with pytest.raises(OperationCancelledError):
+            await host.call(Deploy, "node01")
+        assert (await host.call(Look, "node01")).status_name == "Deploying"
+    assert maas_region.machine("node01").status_name == "Deploying"
+
+
+def test_who_does_not_ask_for_it_does_not_pay_for_it() -> None:
+    """pytest imports the plugin in every run wherever the core is installed."""
+    script = "import pytest, sys; old = {*sys.modules}; import maas_mcp.pytest_plugin; print(*{*sys.modules} - old)"
+    imported = subprocess.check_output([sys.executable, "-c", script], text=True, timeout=30).split()
+    assert set(imported) == {"maas_mcp", "maas_mcp.pytest_plugin"}
