@@ -202,18 +202,65 @@ def test_wrong_parameters_change_nothing(admin: Any, op: str, form: dict[str, st
     assert admin.read("node02")["status_name"] == "Ready"
 
 
-def test_vm_hosts_are_for_superusers_and_not_simulated(admin: Any, bob: Any) -> None:
+def test_vm_hosts_are_for_superusers(admin: Any, bob: Any) -> None:
     refused = bob.op("node02", "deploy", install_kvm="true")
     assert (refused.status_code, refused.text) == (403, "Only administratros can deploy VM hosts")
     in_memory = admin.op("node02", "deploy", register_vmhost="true", ephemeral_deploy="true")
     assert in_memory.text == "A machine can not be a VM host if it is deployed to memory."
-    others = [
-        admin.op("node02", "deploy", register_vmhost="true"),
-        admin.op("node02", "deploy", install_rackd="true"),
-        admin.op("node07", "release", scripts="wipe-bmc"),
+    assert admin.op("node02", "deploy", install_rackd="true").status_code == 400
+    assert admin.read("node02")["status_name"] == "Ready"
+
+
+def test_a_vm_host_is_released_by_force_only_and_takes_its_machines_with_it(admin: Any, clock: Any) -> None:
+    admin.op("node02", "deploy", install_kvm="true")
+    clock.pass_(3600)
+    composed = admin.post("machines/?op=allocate", pod="node02").json()
+    assert (composed["pod"]["name"], composed["status_name"]) == ("node02", "Allocated")
+    refused = admin.op("node02", "release")
+    assert (refused.status_code, refused.text) == (400, "The following VM hosts must be removed first: node02")
+    assert admin.op("node02", "release", force="true").status_code == 200
+    assert admin.get(f"machines/{composed['system_id']}/").status_code == 404
+    clock.pass_(3600)
+    assert admin.post("machines/?op=allocate", pod="node02").status_code == 409
+
+
+def test_release_scripts_run_while_releasing_and_say_what_maas_says(admin: Any, region: Region, clock: Any) -> None:
+    region.release_scripts = {"wipe-bmc": 20.0, "notify": 5.0}
+    unknown = admin.op("node07", "release", scripts="notify,nosuch")
+    message = "Select a valid choice. nosuch is not one of the available choices."
+    assert (unknown.status_code, unknown.json()) == (400, {"scripts": [message]})
+    cursor = admin.cursor()
+    answer = admin.op("node07", "release", scripts="wipe-bmc,notify", erase="true").json()
+    assert answer["status_name"] == "Releasing", "other scripts than the erase"
+    clock.pass_(3600)
+    said = [event for event in admin.said("node07", cursor) if event[1] != "Script result"]
+    assert said == [
+        ("DEBUG", "User releasing node", "(admin)"),
+        ("DEBUG", "Node changed status", "From 'Deployed' to 'Releasing'"),
+        ("DEBUG", "PXE Request", "commissioning"),
+        ("INFO", "Performing PXE boot", ""),
+        ("INFO", "Loading ephemeral", ""),
+        ("INFO", "Release scripts executed successfully.", ""),
+        ("INFO", "Releasing", ""),
+        ("DEBUG", "Node changed status", "From 'Releasing' to 'Ready'"),
+        ("INFO", "Released", ""),
     ]
-    assert [answer.status_code for answer in others] == [501] * 3
-    assert (admin.read("node02")["status_name"], admin.read("node07")["status_name"]) == ("Ready", "Deployed")
+    results = admin.get(f"nodes/{answer['system_id']}/results/?type=release").json()[0]["results"]
+    assert [(r["name"], r["status_name"]) for r in results] == [
+        ("wipe-bmc", "Passed"),
+        ("notify", "Passed"),
+        ("wipe-disks", "Pending"),
+    ]
+
+
+def test_a_release_script_that_fails_ends_in_releasing_failed(admin: Any, region: Region, clock: Any) -> None:
+    region.release_scripts = {"wipe-bmc": 20.0}
+    region.plan("node07", fail="wipe-bmc")
+    admin.op("node07", "release", scripts="wipe-bmc")
+    clock.pass_(3600)
+    machine = admin.read("node07")
+    assert (machine["status_name"], machine["owner"]) == ("Releasing failed", "admin")
+    assert admin.op("node07", "release").json()["status_name"] == "Releasing"
 
 
 def test_tests_are_refused_where_there_are_none_or_they_would_destroy_a_deployed_machine(admin: Any) -> None:
@@ -256,6 +303,8 @@ def test_only_the_owner_marks_a_machine_broken_and_a_superuser_fixes_it(admin: A
 def test_allocating_finds_a_machine_by_constraints(admin: Any) -> None:
     dry = admin.post("machines/?op=allocate", tags="gpu", dry_run="true").json()
     assert (dry["hostname"], dry["status_name"], dry["constraints_by_type"]) == ("node02", "Ready", {})
+    smallest = admin.post("machines/?op=allocate", arch="amd64", dry_run="true").json()
+    assert (smallest["hostname"], smallest["memory"]) == ("node01", 16384), "by MiB first of all"
     elsewhere = admin.post("machines/?op=allocate", not_in_zone="default,az1", not_in_pool="storage", dry_run="true")
     assert elsewhere.json()["hostname"] == "node03"
     machine = admin.post("machines/?op=allocate", system_id="fyc3ff").json()
@@ -285,6 +334,57 @@ def test_allocating_finds_a_machine_by_constraints(admin: Any) -> None:
 def test_allocating_is_refused(admin: Any, form: dict[str, str], status: int, body: str) -> None:
     answer = admin.post("machines/?op=allocate", **form)
     assert (answer.status_code, answer.text) == (status, body)
+
+
+def test_a_label_stands_for_the_disks_and_nics_that_were_found(admin: Any) -> None:
+    machine = admin.post(
+        "machines/?op=allocate", storage="data:900,root:400(sata,ssd)", interfaces="lan:fabric=fabric-0,link_speed=1000"
+    ).json()
+    disks = {disk["id"]: disk["name"] for disk in machine["blockdevice_set"]}
+    found = machine["constraints_by_type"]
+    assert {label: [disks[number] for number in numbers] for label, numbers in found["storage"].items()} == {
+        "data": ["nvme0n1"],
+        "root": ["sda"],
+    }
+    assert found["interfaces"] == {"lan": [machine["boot_interface"]["id"]]}
+
+
+@pytest.mark.parametrize(
+    ("form", "hostname"),
+    [
+        ({"storage": "root:4000"}, "node05"),
+        ({"subnets": "cidr:10.10.0.0/24", "tags": "gpu"}, "node02"),
+        ({"subnets": "pxe", "name": "node01"}, "node01"),
+        ({"fabrics": "fabric-0", "link_speed": "10000", "tags": "gpu"}, "node02"),
+        ({"interfaces": "lan:subnet=pxe;wan:name=eno1", "tags": "gpu"}, "node02"),
+    ],
+)
+def test_machines_are_allocated_by_disks_and_networks(admin: Any, form: dict[str, str], hostname: str) -> None:
+    assert admin.post("machines/?op=allocate", **form).json()["hostname"] == hostname
+
+
+@pytest.mark.parametrize(
+    ("form", "status"),
+    [
+        ({"storage": "root:90000"}, 409),
+        ({"storage": "a:1,b:1,c:1"}, 409),
+        ({"interfaces": "lan:name=eno9"}, 409),
+        ({"link_speed": "40000"}, 409),
+        ({"subnets": "storage"}, 409),
+        ({"pod": "nohost"}, 409),
+        ({"storage": "xyz"}, 400),
+        ({"storage": "50"}, 501),
+        ({"interfaces": "lan:space=dmz"}, 501),
+        ({"interfaces": "lan"}, 501),
+        ({"subnets": "space:dmz"}, 501),
+        ({"fabrics": "nofabric"}, 501),
+        ({"devices": "vendor_id=8086"}, 501),
+    ],
+)
+def test_what_cannot_be_met_is_refused_and_what_nobody_has_seen_is_not_simulated(
+    admin: Any, form: dict[str, str], status: int
+) -> None:
+    assert admin.post("machines/?op=allocate", **form).status_code == status
 
 
 def test_machines_are_released_together_or_not_at_all(admin: Any) -> None:

@@ -75,13 +75,34 @@ async def test_what_is_nobodys_cannot_be_released(house: House, name: str) -> No
     assert house.posts == 0, "MAAS would answer 200 for a Ready machine and do nothing"
 
 
-async def test_release_scripts_are_named_with_commas(house: House) -> None:
-    house.region.faults.append(Fault(op="release", status=400, body='{"scripts": ["no such script"]}'))
+async def test_release_scripts_are_named_with_commas_and_followed(house: House) -> None:
+    house.region.release_scripts = {"wipe-bmc": 20.0, "notify": 5.0}
 
-    with pytest.raises(MaasBadRequestError, match="no such script"):
-        await house.run("node07", Release, scripts=["wipe-bmc", "notify"])
+    result = await house.run("node07", Release, scripts=["wipe-bmc", "notify"])
 
     assert house.posted == [("release", {"scripts": ["wipe-bmc,notify"]})]
+    assert result.status_name == "Ready"
+    assert [each for each in dict.fromkeys(house.messages) if "so far" not in each] == [
+        "Starting on node07",
+        "Deployed",
+        "Performing PXE boot",
+        "Erasing disks or running release scripts",
+        "Release scripts have run",
+        "Ready",
+    ]
+
+
+async def test_a_release_script_that_does_not_exist_is_refused_by_maas(house: House) -> None:
+    with pytest.raises(MaasBadRequestError, match="notify is not one of the available choices"):
+        await house.run("node07", Release, scripts=["notify"])
+
+
+async def test_a_release_script_that_fails_is_told(house: House) -> None:
+    house.region.release_scripts = {"wipe-bmc": 20.0}
+    house.region.plan("node07", fail="wipe-bmc", reason="the BMC keeps its users")
+
+    with pytest.raises(OperationFailedError, match="Releasing failed"):
+        await house.run("node07", Release, scripts=["wipe-bmc"])
 
 
 async def test_release_scripts_are_refused_for_a_region_that_has_none(house: House) -> None:

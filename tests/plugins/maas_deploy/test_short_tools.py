@@ -130,6 +130,22 @@ async def test_a_machine_is_allocated_by_what_it_has_to_be(house: House) -> None
     assert Allocate().summary(result) == "node03 (ndn36c) is Allocated for admin: amd64/generic, 4 CPUs, 24 GiB."
 
 
+@pytest.mark.parametrize(
+    ("constraints", "hostname"),
+    [
+        ({"storage": "root:400(sata),data:900"}, "node03"),
+        ({"interfaces": "lan:fabric=fabric-0,link_speed=1000", "tags": ["gpu"]}, "node02"),
+        ({"subnets": ["cidr:10.10.0.0/24"], "fabrics": ["fabric-0"], "link_speed": 10000, "tags": ["gpu"]}, "node02"),
+    ],
+)
+async def test_a_machine_is_allocated_by_its_disks_and_networks(
+    house: House, constraints: dict[str, Any], hostname: str
+) -> None:
+    result = await house.call(Allocate, **constraints)
+
+    assert (result.hostname, result.status_name) == (hostname, "Allocated")
+
+
 async def test_a_list_repeats_its_key(house: House) -> None:
     await house.call(Allocate, tags=["ssd", "gpu"], agent_name="batch-7", comment="for a test")
 

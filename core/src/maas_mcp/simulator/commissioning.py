@@ -91,8 +91,8 @@ def _script_stages(result: ScriptResult) -> Iterator[Stage]:
         result.name,
         COMMISSIONING_SCRIPTS[result.name],
         (lambda run: starts(run, result, before),),
-        (_passes(result),),
-        fails=_fails(result),
+        (passes(result),),
+        fails=fails_by(result),
         fatal=False,
     )
     yield PAUSE
@@ -111,15 +111,17 @@ def _test_stage(result: ScriptResult) -> Stage:
         result.label,
         TEST_SCRIPTS[result.name],
         (Say("INFO", "Running test", result.label), lambda run: starts(run, result, INSTALLING)),
-        (_passes(result),),
-        fails=_fails(result),
+        (passes(result),),
+        fails=fails_by(result),
         fatal=False,
         alias=result.name,
         also_late=True,
     )
 
 
-def _passes(result: ScriptResult) -> Action:
+def passes(result: ScriptResult) -> Action:
+    """A script that ends with exit status 0."""
+
     def act(run: Run) -> None:
         if result.name == LAYS_OUT:
             _becomes_known(run.machine)
@@ -136,7 +138,7 @@ def _becomes_known(machine: SimulatedMachine) -> None:
         machine.tag_names = (VIRTUALISES, *machine.tag_names)
 
 
-def _fails(result: ScriptResult) -> Callable[[Run, str | None], None]:
+def fails_by(result: ScriptResult) -> Callable[[Run, str | None], None]:
     """A script that ends with exit status 1; its last line of output is the planned reason."""
 
     def fail(run: Run, reason: str | None) -> None:

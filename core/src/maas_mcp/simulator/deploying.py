@@ -1,5 +1,7 @@
 """The stages of a deployment: to disk with curtin, or into memory."""
 
+from dataclasses import replace
+
 from maas_mcp.simulator.commissioning import EPHEMERAL_BOOTS
 from maas_mcp.simulator.lifecycles import (
     BMC_FAILURE,
@@ -88,6 +90,11 @@ def timed_out(run: Run, reason: str | None) -> None:
     run.machine.status_action = "mark_failed"
 
 
+def becomes_vm_host(run: Run) -> None:
+    """The machine takes virtual machines from now on."""
+    run.machine.is_vm_host = True
+
+
 BOOT = (
     Stage("Deploying", 20, fails=gives_up(BMC_FAILURE)),
     Stage("Power on", 40, (power("on"),), fails=timed_out),
@@ -172,6 +179,9 @@ TO_DISK = (
     ),
 )
 """A deployment to disk: about ten and a half simulated minutes. It boots by network twice."""
+
+TO_VM_HOST = (*TO_DISK[:-1], replace(TO_DISK[-1], ends=(*TO_DISK[-1].ends, becomes_vm_host)))
+"""A deployment of a machine that is to be a VM host."""
 
 TO_MEMORY = (*BOOT, Stage("Starting", 30, ends=(deployed,), fails=timed_out))
 """An ephemeral deployment: no storage, no installation, no script set."""

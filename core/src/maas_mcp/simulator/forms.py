@@ -1,9 +1,9 @@
 """Reading parameters as MAAS reads them, with its two ideas of what a boolean is."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from maas_mcp.simulator.refusals import invalid
-from maas_mcp.simulator.scripts import COMMISSIONING_SCRIPTS, DEFAULT_TEST, TEST_SCRIPTS
+from maas_mcp.simulator.scripts import COMMISSIONING_SCRIPTS, DEFAULT_TEST, TEST_SCRIPTS, WIPE_DISKS
 
 Form = Mapping[str, Sequence[str]]
 """The parameters of a request: every key with all of its values."""
@@ -72,6 +72,13 @@ def tests(form: Form) -> list[str]:
         return []
     _choice("testing_scripts", asked, TEST_SCRIPTS)
     return asked or [DEFAULT_TEST]
+
+
+def release_scripts(form: Form, known: Collection[str]) -> list[str]:
+    """The release scripts that ``scripts`` asks for, beside the built-in one that erases; 400 for any other."""
+    asked = each(form, "scripts")
+    _choice("scripts", asked, {*known, WIPE_DISKS})
+    return asked
 
 
 def check_commissioning_scripts(form: Form) -> None:

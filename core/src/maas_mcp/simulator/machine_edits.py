@@ -5,11 +5,11 @@ from hashlib import sha256
 from typing import Final
 
 from maas_mcp.simulator.calls import Answer, Call
+from maas_mcp.simulator.constraints import ARCHITECTURES
 from maas_mcp.simulator.forms import last
 from maas_mcp.simulator.machines import SimulatedMachine
 from maas_mcp.simulator.refusals import conflict, forbidden, not_simulated, refused_form
 from maas_mcp.simulator.render import machine_json
-from maas_mcp.simulator.short_operations import ARCHITECTURES
 from maas_mcp.simulator.statuses import Status
 
 REQUIRED: Final = "This field is required."

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from maas_mcp.simulator import operations, short_operations
 from maas_mcp.simulator.calls import Answer, Call
+from maas_mcp.simulator.constraints import check_names, check_tags
 from maas_mcp.simulator.forms import flag
 from maas_mcp.simulator.machines import SimulatedMachine
 from maas_mcp.simulator.refusals import Refusal, conflict, forbidden, invalid, not_simulated
@@ -160,9 +161,9 @@ def _candidates(call: Call) -> Iterable[SimulatedMachine]:
 
 def allocate(call: Call) -> Answer:
     """Acquire a machine by constraints."""
-    machine = short_operations.allocate(call.region, call.user.username, call.form)
+    machine, found = short_operations.allocate(call.region, call.user.username, call.form)
     told: JSON = {"verbose_storage": {}, "verbose_interfaces": {}} if flag(call.form, "verbose") else {}
-    return Answer(machine_json(call.region, machine) | {"constraints_by_type": told})
+    return Answer(machine_json(call.region, machine) | {"constraints_by_type": found | told})
 
 
 def release_many(call: Call) -> Answer:
@@ -279,9 +280,9 @@ def _check(region: "Region", name: str, values: Sequence[str]) -> None:
     if name not in FILTERS:
         raise invalid(name, "No such constraint.")
     if name in ("zone", "pool", "not_in_zone", "not_in_pool"):
-        short_operations.check_names(region, name, list(values))
+        check_names(region, name, list(values))
     if name in ("tags", "not_tags"):
-        short_operations.check_tags(region, name, _split(values))
+        check_tags(region, name, _split(values))
     if name == "status":
         _check_statuses(values)
     if name in ("cpu_count", "mem") and not all(value.replace(".", "", 1).isdigit() for value in values):

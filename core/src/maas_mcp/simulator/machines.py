@@ -76,6 +76,7 @@ class SimulatedMachine:
     known: bool = True
     pod: str | None = None
     composed: bool = False
+    is_vm_host: bool = False
     osystem: str = ""
     distro_series: str = ""
     hwe_kernel: str | None = None
@@ -166,6 +167,7 @@ class SimulatedMachine:
         self.ephemeral_deploy = False
         self.enable_hw_sync = False
         self.enable_kernel_crash_dump = False
+        self.is_vm_host = False
         self.netboot = True
 
 

@@ -3,13 +3,24 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from maas_mcp.simulator import vm_hosts
 from maas_mcp.simulator.commissioning import commission_stages, test_stages
-from maas_mcp.simulator.deploying import TO_DISK, TO_MEMORY
-from maas_mcp.simulator.forms import Form, check_commissioning_scripts, each, flag, image, kernel, last, tests, ticked
+from maas_mcp.simulator.deploying import TO_DISK, TO_MEMORY, TO_VM_HOST
+from maas_mcp.simulator.forms import (
+    Form,
+    check_commissioning_scripts,
+    flag,
+    image,
+    kernel,
+    last,
+    release_scripts,
+    tests,
+    ticked,
+)
 from maas_mcp.simulator.lifecycles import BMC_FAILURE, Run
 from maas_mcp.simulator.machines import SimulatedMachine
-from maas_mcp.simulator.refusals import Refusal, conflict, invalid, not_simulated, rack_down
-from maas_mcp.simulator.releasing import ENTER_RESCUE, ERASE, EXIT_RESCUE, RELEASE, RELEASE_SWITCHED_OFF
+from maas_mcp.simulator.refusals import Refusal, conflict, invalid, rack_down
+from maas_mcp.simulator.releasing import ENTER_RESCUE, ERASE, EXIT_RESCUE, RELEASE, RELEASE_SWITCHED_OFF, script_stages
 from maas_mcp.simulator.scripts import (
     BMC_PARAMETERS,
     BMC_SCRIPT,
@@ -17,6 +28,8 @@ from maas_mcp.simulator.scripts import (
     DESTRUCTIVE_TESTS,
     DISK_TESTS,
     INSTALL_LOG,
+    JSON,
+    WIPE_DISKS,
     ScriptResult,
     ScriptSet,
     SetType,
@@ -62,7 +75,9 @@ def deploy(region: "Region", machine: SimulatedMachine, username: str, form: For
     chosen = image(form, region.images.names)
     boots = kernel(form, chosen, machine.architecture)
     in_memory, syncs = flag(form, "ephemeral_deploy"), flag(form, "enable_hw_sync")
-    _check_hosting(region, username, form, in_memory=in_memory)
+    hosts = _hosts(region, username, form, in_memory=in_memory)
+    if machine.status is Status.READY and machine.owner not in (None, username):
+        raise conflict("Can't allocate a machine belonging to another user.")
     _check_rack(region, machine)
     if machine.status is Status.READY:
         acquire(region, machine, username)
@@ -76,7 +91,7 @@ def deploy(region: "Region", machine: SimulatedMachine, username: str, form: For
         region.new_set(machine, SetType.INSTALLATION, [region.new_result(machine, INSTALL_LOG)])
     region.set_status(machine, Status.DEPLOYING)
     region.say(machine, "INFO", "Deploying")
-    region.begin(machine, TO_MEMORY if in_memory else TO_DISK)
+    region.begin(machine, TO_MEMORY if in_memory else TO_VM_HOST if hosts else TO_DISK)
 
 
 def commission(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
@@ -123,10 +138,14 @@ def release(region: "Region", machine: SimulatedMachine, username: str, form: Fo
         return
     if machine.status not in RELEASABLE:
         raise conflict(f"Machine cannot be released in its current state ('{machine.status_name}').")
-    if each(form, "scripts"):
-        raise not_simulated("release scripts")
+    scripts = release_scripts(form, region.release_scripts)
+    if ticked(form, "force"):
+        vm_hosts.remove(region, machine)
+    vm_hosts.check_hosts_nothing(machine)
     if any(ticked(form, name) for name in ("erase", "secure_erase", "quick_erase")):
-        _erase(region, machine, username, form)
+        scripts = [*(name for name in scripts if name != WIPE_DISKS), WIPE_DISKS]
+    if scripts:
+        _release_by_scripts(region, machine, username, form, scripts)
         return
     if machine.power_state == "on":
         _check_rack(region, machine)
@@ -185,18 +204,20 @@ def _check_rack(region: "Region", machine: SimulatedMachine) -> None:
         raise rack_down(machine.rack)
 
 
-def _check_hosting(region: "Region", username: str, form: Form, *, in_memory: bool) -> None:
-    """The parameters that make a host of the machine. Those that are only passed to it are checked and no more."""
+def _hosts(region: "Region", username: str, form: Form, *, in_memory: bool) -> bool:
+    """Whether it is to be a VM host. Parameters that are only passed to the machine are checked and no more."""
     for name in ("bridge_all", "bridge_stp", "vcenter_registration"):
         flag(form, name)
-    if flag(form, "install_kvm") or flag(form, "register_vmhost"):
-        if not region.users[username].is_superuser:
-            raise Refusal(403, "Only administratros can deploy VM hosts")  # MAAS 3.7 spells it like this
-        if in_memory:
-            raise Refusal(400, "A machine can not be a VM host if it is deployed to memory.")
-        raise not_simulated("deploying VM hosts")
     if flag(form, "install_rackd"):
-        raise not_simulated("install_rackd, which MAAS refuses since 3.6")
+        raise Refusal(
+            400, "install_rackd is no longer taken (MAAS 3.6 and newer refuse it; these words are the simulator's)."
+        )
+    hosts = flag(form, "install_kvm") or flag(form, "register_vmhost")
+    if hosts and not region.users[username].is_superuser:
+        raise Refusal(403, "Only administratros can deploy VM hosts")  # MAAS 3.7 spells it like this
+    if hosts and in_memory:
+        raise Refusal(400, "A machine can not be a VM host if it is deployed to memory.")
+    return hosts
 
 
 def _new_commissioning(region: "Region", machine: SimulatedMachine, form: Form) -> list[ScriptResult]:
@@ -222,19 +243,26 @@ def _new_tests(region: "Region", machine: SimulatedMachine, names: list[str]) ->
     return region.new_set(machine, SetType.TESTING, results)
 
 
-def _erase(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
-    """MAAS 3.7 writes no INFO event here, and leaves the result of ``wipe-disks`` *Pending* for good."""
+def _release_by_scripts(
+    region: "Region", machine: SimulatedMachine, username: str, form: Form, names: list[str]
+) -> None:
+    """An erase alone is *Disk erasing*, any other choice of scripts *Releasing*. MAAS 3.7 writes no INFO event here."""
     before, machine.previous_status = machine.status, machine.status
-    region.said_by(machine, username, "User erasing disk", last(form, "comment"))
-    wipe = region.new_result(machine, "wipe-disks")
-    wipe.parameters = {
-        name: {"type": "boolean", "value": ticked(form, name), "argument_format": f"--{name.replace('_', '-')}"}
-        for name in ("quick_erase", "secure_erase")
-    }
-    region.new_set(machine, SetType.RELEASE, [wipe])
-    region.set_status(machine, Status.DISK_ERASING)
-    run = region.begin(machine, ERASE)
+    erases = names == [WIPE_DISKS]
+    asked = "User erasing disk" if erases else "User releasing node"
+    region.said_by(machine, username, asked, last(form, "comment"))
+    results = [region.new_result(machine, name) for name in names]
+    for result in results:
+        if result.name == WIPE_DISKS:
+            result.parameters = {name: _wipe_flag(form, name) for name in ("quick_erase", "secure_erase")}
+    scripts = region.new_set(machine, SetType.RELEASE, results)
+    region.set_status(machine, Status.DISK_ERASING if erases else Status.RELEASING)
+    run = region.begin(machine, ERASE if erases else script_stages(scripts, region.release_scripts))
     _check_bmc(region, run, username, before)
+
+
+def _wipe_flag(form: Form, name: str) -> JSON:
+    return {"type": "boolean", "value": ticked(form, name), "argument_format": f"--{name.replace('_', '-')}"}
 
 
 def _abort_scripts(region: "Region", machine: SimulatedMachine) -> None:

@@ -38,10 +38,11 @@ def planned(machines: Iterable[SimulatedMachine], racks: Mapping[str, Rack]) -> 
             yield _planned(machine, plan)
 
 
-def check_stage(stage: str) -> None:
+def check_stage(stage: str, custom: Iterable[str] = ()) -> None:
     """Raise ``ValueError`` with the whole choice unless some operation has this stage or script."""
-    if stage not in PLANNABLE:
-        raise ValueError(f"no operation has a stage {stage!r}; there are: {', '.join(sorted(PLANNABLE))}")
+    known = PLANNABLE.union(custom)
+    if stage not in known:
+        raise ValueError(f"no operation has a stage {stage!r}; there are: {', '.join(sorted(known))}")
 
 
 def _planned(machine: SimulatedMachine, plan: Plan) -> Planned:

@@ -53,6 +53,8 @@ class Region:
         self.tags = {"gpu": "has a GPU", "ssd": "", "kvm-capable": "VT-x", "virtual": ""}
         """Names with their descriptions or comments; a list filter accepts no others."""
         self.subnets: tuple[Subnet, ...] = SUBNETS
+        self.release_scripts: dict[str, float] = {}
+        """Custom release scripts, and what each takes in simulated seconds; MAAS itself only has the erase."""
         self.images = Images(self.schedule)
         self.log = EventLog()
         self.racks = {RACK: Rack(RACK, "rack01")}
@@ -104,7 +106,7 @@ class Region:
         stage = fail or hang
         if stage is None or (fail and hang):
             raise ValueError("plan() wants one of fail= and hang=, with the name of a stage or script")
-        check_stage(stage)
+        check_stage(stage, self.release_scripts)
         with self.lock:
             self.machine(name).plans.append(Plan(stage, hangs=hang is not None, reason=reason))
 

@@ -1,10 +1,15 @@
 """The stages of releasing, erasing disks, and entering and leaving rescue mode."""
 
-from maas_mcp.simulator.commissioning import boot
-from maas_mcp.simulator.lifecycles import Run, Say, Stage, gives_up, power
-from maas_mcp.simulator.statuses import Status
+from collections.abc import Mapping
+
+from maas_mcp.simulator.commissioning import boot, fails_by, passes
+from maas_mcp.simulator.lifecycles import Action, Run, Say, Stage, gives_up, power, starts
+from maas_mcp.simulator.scripts import WIPE_DISKS, ScriptResult, ScriptSet
+from maas_mcp.simulator.statuses import ScriptStatus, Status
 
 POWER_OFF_FAILURE = "Node operation timed out while waiting for the machine to power off."
+ERASING_TAKES = 30
+"""Simulated seconds."""
 RESCUE_FAILURE = "Node operation 'Entering rescue mode' timed out after 30 minutes."
 
 
@@ -26,6 +31,44 @@ def disks_erased(run: Run) -> None:
     run.world.set_status(run.machine, Status.RELEASING)
     run.say("INFO", "Releasing")
     run.machine.clear_installation()
+
+
+def scripts_ended(scripts: ScriptSet) -> Action:
+    """The plain release begins if no script has failed. MAAS's words for a failure nobody has recorded."""
+
+    def act(run: Run) -> None:
+        if any(result.status is ScriptStatus.FAILED for result in scripts.results):
+            run.world.set_status(run.machine, Status.FAILED_RELEASING)
+            run.over = True
+            return
+        run.say("INFO", "Release scripts executed successfully.")
+        run.say("INFO", "Releasing")
+        run.machine.clear_installation()
+
+    return act
+
+
+def script_stages(scripts: ScriptSet, seconds: Mapping[str, float]) -> tuple[Stage, ...]:
+    """A release with scripts of these lengths; MAAS 3.7 leaves the result of the erase *Pending* for good."""
+    return (
+        *boot("Releasing", "Releasing"),
+        *(_script_stage(result, seconds) for result in scripts.results),
+        Stage("Release scripts", 0, ends=(scripts_ended(scripts),)),
+        Stage("Releasing", 15, fails=gives_up(POWER_OFF_FAILURE), ends=(released,)),
+    )
+
+
+def _script_stage(result: ScriptResult, seconds: Mapping[str, float]) -> Stage:
+    if result.name == WIPE_DISKS:
+        return Stage(WIPE_DISKS, ERASING_TAKES)
+    return Stage(
+        result.name,
+        seconds[result.name],
+        (lambda run: starts(run, result, ScriptStatus.PENDING),),
+        (passes(result),),
+        fails=fails_by(result),
+        fatal=False,
+    )
 
 
 def entered_rescue(run: Run) -> None:
@@ -50,7 +93,7 @@ RELEASE_SWITCHED_OFF = (Stage("Releasing", 0, ends=(released,)),)
 
 ERASE = (
     *boot("Disk erasing", "Disk erasing"),
-    Stage("Erasing", 30, fails=gives_up("Failed to erase disks."), ends=(disks_erased,)),
+    Stage("Erasing", ERASING_TAKES, fails=gives_up("Failed to erase disks."), ends=(disks_erased,)),
     Stage("Releasing", 15, fails=gives_up(POWER_OFF_FAILURE), ends=(released,)),
 )
 

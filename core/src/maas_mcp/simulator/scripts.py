@@ -85,6 +85,8 @@ DISK_TESTS = ("smartctl-", "badblocks", "fio")
 DESTRUCTIVE_TESTS = frozenset({"badblocks-destructive", "fio"})
 DEFAULT_TEST = "smartctl-validate"
 INSTALL_LOG = "/tmp/install.log"  # noqa: S108 - the name of a script result in MAAS, no file of ours
+WIPE_DISKS = "wipe-disks"
+"""The built-in release script: the erase."""
 _AS_SHIPPED = (
     "20-maas-01-install-lldpd",
     "20-maas-02-dhcp-unconfigured-ifaces",
@@ -100,7 +102,7 @@ _AS_SHIPPED = (
     "maas-serial-ports",
     "maas-capture-lldpd",
 )
-SCRIPT_IDS = {name: number for number, name in enumerate((*_AS_SHIPPED, *TEST_SCRIPTS, "wipe-disks"), 1)}
+SCRIPT_IDS = {name: number for number, name in enumerate((*_AS_SHIPPED, *TEST_SCRIPTS, WIPE_DISKS), 1)}
 """Scripts are numbered in the order in which MAAS ships them."""
 
 

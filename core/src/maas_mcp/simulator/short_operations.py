@@ -1,21 +1,19 @@
 """What the operations do that are over when they are answered: allocating, locking, power, and marking."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from maas_mcp.simulator.forms import Form, each, flag, last
+from maas_mcp.simulator.constraints import Constraints
+from maas_mcp.simulator.forms import Form, flag, last
 from maas_mcp.simulator.machines import SimulatedMachine
 from maas_mcp.simulator.operations import BMC_FAILED, acquire, deploy
-from maas_mcp.simulator.refusals import conflict, invalid, not_simulated
+from maas_mcp.simulator.refusals import Refusal, conflict, not_simulated
 from maas_mcp.simulator.releasing import LOCAL_BOOT
 from maas_mcp.simulator.scripts import SetType
 from maas_mcp.simulator.statuses import BREAKABLE, RELEASABLE, Status
+from maas_mcp.simulator.vm_hosts import compose
 
 if TYPE_CHECKING:
     from maas_mcp.simulator.region import Region
-
-ARCHITECTURES = ("amd64/generic", "arm64/generic")
-_NOT_CONSTRAINTS = frozenset({"op", "dry_run", "verbose", "comment", "agent_name", "bridge_all", "bridge_type"})
 
 
 def lock(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
@@ -107,125 +105,34 @@ def query_power_state(region: "Region", machine: SimulatedMachine) -> str:
     return machine.power_state
 
 
-def allocate(region: "Region", username: str, form: Form) -> SimulatedMachine:
-    """The first *Ready*, unowned machine that meets all constraints, now the user's; ``dry_run`` only finds it."""
-    constraints = {name: list(values) for name, values in form.items() if name not in _NOT_CONSTRAINTS}
-    tests = [_CONSTRAINTS[name](region, each(form, name)) for name in constraints if _known(name)]
-    for machine in region.machines.values():
-        free = machine.status is Status.READY and machine.owner is None and not machine.locked
-        if free and all(test(machine) for test in tests):
-            if not flag(form, "dry_run"):
-                acquire(region, machine, username, last(form, "comment"))
-                machine.agent_name = last(form, "agent_name")
-            return machine
-    if not constraints:
-        raise conflict("No machine available.")
-    if "system_id" in constraints:
-        raise conflict(f"No machine with system ID {last(form, 'system_id')} available.")
-    pairs = [(name, each(form, name)) for name in constraints]
-    resolved = " ".join(f"{name}={','.join(_resolved(name, values))}" for name, values in pairs)
-    raise conflict(f'No available machine matches constraints: {pairs} (resolved to "{resolved}")')
+def allocate(region: "Region", username: str, form: Form) -> tuple[SimulatedMachine, dict[str, object]]:
+    """The smallest free machine that meets all constraints, now the user's, and what of it their labels stand for.
+
+    MAAS 3.7 adds the number of its CPUs to that of its MiB to tell which is the smallest. If there is none, one is
+    composed on a VM host. ``dry_run`` only looks.
+    """
+    constraints = Constraints(region, form)
+    dry = flag(form, "dry_run")
+    free = (machine for machine in region.machines.values() if _is_free(machine, username))
+    fitting = filter(constraints.meets, free)
+    machine = min(fitting, key=lambda machine: machine.cpu_count + machine.memory, default=None)
+    if machine is None and not dry:
+        machine = compose(region, constraints)
+    if machine is None:
+        raise _none_available(constraints)
+    if not dry:
+        acquire(region, machine, username, last(form, "comment"))
+        machine.agent_name = last(form, "agent_name")
+    return machine, constraints.found(machine)
 
 
-Test = Callable[[SimulatedMachine], bool]
+def _is_free(machine: SimulatedMachine, username: str) -> bool:
+    return machine.status is Status.READY and machine.owner in (None, username) and not machine.locked
 
 
-def _known(name: str) -> bool:
-    if name not in _CONSTRAINTS:
-        raise not_simulated(f"allocating by {name}")
-    return True
-
-
-def _resolved(name: str, values: list[str]) -> list[str]:
-    return [str(float(value)) for value in values] if name in ("cpu_count", "mem") else values
-
-
-def _number(field: str, title: str) -> Callable[["Region", list[str]], Test]:
-    def make(region: "Region", values: list[str]) -> Test:
-        del region
-        try:
-            least = float(values[-1])
-        except (ValueError, IndexError):
-            kind = "cpu_count" if field == "cpu_count" else "mem"
-            raise invalid(kind, f"Invalid {title}: number required.") from None
-        return lambda machine: float(getattr(machine, field)) >= least
-
-    return make
-
-
-def _architecture(region: "Region", values: list[str]) -> Test:
-    del region
-    known = {*ARCHITECTURES, *(name.partition("/")[0] for name in ARCHITECTURES)}
-    if not set(values) <= known:
-        raise invalid("arch", "Architecture not recognised.")
-    return lambda machine: machine.architecture in values or machine.architecture.partition("/")[0] in values
-
-
-def _tags(region: "Region", values: list[str]) -> Test:
-    check_tags(region, "tags", values)
-    return lambda machine: set(values) <= set(machine.tag_names)
-
-
-def _not_tags(region: "Region", values: list[str]) -> Test:
-    check_tags(region, "not_tags", values)
-    return lambda machine: not set(values) & set(machine.tag_names)
-
-
-def _zone(region: "Region", values: list[str]) -> Test:
-    check_names(region, "zone", values)
-    return lambda machine: machine.zone in values
-
-
-def _pool(region: "Region", values: list[str]) -> Test:
-    check_names(region, "pool", values)
-    return lambda machine: machine.pool in values
-
-
-def _not_in_zone(region: "Region", values: list[str]) -> Test:
-    check_names(region, "not_in_zone", values)
-    return lambda machine: machine.zone not in values
-
-
-def _not_in_pool(region: "Region", values: list[str]) -> Test:
-    check_names(region, "not_in_pool", values)
-    return lambda machine: machine.pool not in values
-
-
-def _name(region: "Region", values: list[str]) -> Test:
-    del region
-    return lambda machine: machine.hostname in values or f"{machine.hostname}.maas" in values
-
-
-def _system_id(region: "Region", values: list[str]) -> Test:
-    del region
-    return lambda machine: machine.system_id in values
-
-
-_CONSTRAINTS: dict[str, Callable[["Region", list[str]], Test]] = {
-    "name": _name,
-    "system_id": _system_id,
-    "arch": _architecture,
-    "cpu_count": _number("cpu_count", "CPU count"),
-    "mem": _number("memory", "memory"),
-    "tags": _tags,
-    "not_tags": _not_tags,
-    "zone": _zone,
-    "not_in_zone": _not_in_zone,
-    "pool": _pool,
-    "not_in_pool": _not_in_pool,
-}
-
-
-def check_tags(region: "Region", field: str, values: list[str]) -> None:
-    """400 for a tag that does not exist, which MAAS quotes."""
-    unknown = [value for value in values if value not in region.tags]
-    if unknown:
-        raise invalid(field, f"No such tag(s): {', '.join(repr(value) for value in unknown)}.")
-
-
-def check_names(region: "Region", field: str, values: list[str]) -> None:
-    """400 for a zone or pool that does not exist, which MAAS does not quote."""
-    known = region.zones if field.endswith("zone") else region.pools
-    unknown = [value for value in values if value not in known]
-    if unknown:
-        raise invalid(field, f"No such {field.removeprefix('not_in_')}(s): {', '.join(unknown)}.")
+def _none_available(constraints: Constraints) -> Refusal:
+    if not constraints.given:
+        return conflict("No machine available.")
+    if "system_id" in constraints.given:
+        return conflict(f"No machine with system ID {constraints.given['system_id'][-1]} available.")
+    return conflict(f"No available machine matches constraints: {constraints.text}")
