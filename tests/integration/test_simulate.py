@@ -61,7 +61,7 @@ def test_a_fault_meets_real_requests_and_they_are_counted(simulator: Simulator) 
 
 def test_a_restart_leaves_the_control_where_it_is(simulator: Simulator) -> None:
     simulator.tell("POST", "/acts/deploy", {"machine": "node02", "user": "admin"})
-    simulator.tell("POST", "/restart", {"seconds": 0.5})
+    simulator.tell("POST", "/restart", {"seconds": 2})
 
     def refused() -> bool:
         try:

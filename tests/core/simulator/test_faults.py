@@ -232,7 +232,7 @@ def test_a_restart_refuses_connections_and_forgets_nothing() -> None:
             except httpx.TransportError as error:
                 return type(error).__name__
 
-        region.restart(0.5)
+        region.restart(1.5)
         eventually(lambda: outcome() == "ConnectError")
         eventually(lambda: outcome() == "200")
         assert region.machine("node02").status_name in ("Deploying", "Deployed")

@@ -3,8 +3,11 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from maas_mcp.simulator import Planned, Region
+from maas_mcp.simulator.schedule import Schedule
 
 BMC = "Failed to complete power action: IPMI: connection timeout"
 RACK = "Unable to connect to any rack controller bwdhs4; no connections available."
@@ -129,6 +132,20 @@ def test_a_stopped_clock_moves_by_hand_and_goes_on_from_there(region: Region, cl
     clock.pass_(2)
     region.play()
     assert region.now() == before + 902
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e4), st.floats(0, 1e4), st.floats(0, 1e4))))
+def test_time_is_the_sum_of_what_passed_at_each_speed(steps: list[tuple[float, float, float]]) -> None:
+    real, expected, last = 0.0, 0.0, 0.0
+    schedule = Schedule(lambda: real, 1.0, epoch=0.0)
+    for speed, passed, advanced in steps:
+        schedule.speed = speed
+        assert schedule.now >= last
+        real += passed
+        schedule.advance(advanced)
+        expected += passed * speed + advanced
+        last = schedule.now
+    assert last == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("value", [-1, float("inf"), float("nan")])

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from maas_mcp.simulator import Region, WorldFileError, generated_region, read_world
+from maas_mcp.simulator import Fault, Region, World, WorldFileError, generated_region, read_world
+from maas_mcp.simulator.world import MachinesOfWorld
 from tests.core.simulator.conftest import Maas
 
 WORLD = """\
@@ -108,6 +109,13 @@ def test_a_rack_that_is_away_takes_only_its_own_machines_along(world: Region) ->
     world.rack_down("rack1", down=False)
     world.rack_down("rack2")
     assert admin.op("node001", "deploy").status_code == 200
+
+
+def test_two_regions_of_one_world_share_nothing() -> None:
+    world = World(machines=[MachinesOfWorld(hostname="a")], faults=[Fault(status=503)])
+    first, second = world.region(), world.region()
+    assert Maas(first, first.api_key).get("version/").status_code == 503
+    assert Maas(second, second.api_key).get("version/").status_code == 503
 
 
 def test_an_empty_file_is_a_region_without_machines(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Final, Literal, Self, TypeVar
 
@@ -184,7 +185,7 @@ class World(Input):
                 plan.carry_out(region)
             except (KeyError, ValueError) as error:
                 raise WorldError(("plans", index), str(error.args[0])) from None
-        region.faults.extend(self.faults)
+        region.faults.extend(deepcopy(self.faults))  # a fault counts down
         return region
 
     def _furnish(self, region: Region) -> None:
