@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import anyio
@@ -317,8 +318,9 @@ async def test_somebody_who_may_not_start_it_is_told_so(site: Site) -> None:
 async def test_the_deadline_ends_the_following(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(site.region.images, "stop", lambda: None)
     monkeypatch.setattr("maas_mcp.simulator.images.RATE", 1000.0)
+    monkeypatch.setattr(Fetch, "deadline", timedelta(minutes=10))
 
-    with pytest.raises(OperationTimedOutError, match=r"not over after 1 h 30 min; last seen: Fetching"):
+    with pytest.raises(OperationTimedOutError, match=r"not over after 10 min 00 s; last seen: Fetching"):
         await site.run()
 
 

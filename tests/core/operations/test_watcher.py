@@ -172,7 +172,7 @@ class TestReadingMachines:
         assert len(absences) <= 8
 
     async def test_reads_that_nobody_waits_for_leave_a_slow_maas_in_peace(self) -> None:
-        nodes = names(500)
+        nodes = names(200)
         log = working(*nodes)
         async with scene(log) as s:
             for node in nodes:
@@ -180,8 +180,9 @@ class TestReadingMachines:
             await anyio.sleep(30)
             log.asked.clear()
             log.trouble = lambda asked: anyio.sleep(3) if asked.what == "machines" else None
-            await anyio.sleep(600)
+            await anyio.sleep(300)
         times = [each.time for each in log.asked if each.what == "machines"]
+        assert len(times) > 10
         assert min(late - early for early, late in pairwise(times)) >= 3 + 4 * 3
 
     async def test_one_that_takes_a_minute_holds_up_neither_events_nor_urgent_reads(self) -> None:

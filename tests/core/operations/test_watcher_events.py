@@ -62,7 +62,7 @@ class Story:
             await anyio.sleep_until(self.joins_at)
             joined_after = log.newest
             told["late"] = s.follow("a")
-            await anyio.sleep_until(max(self.joins_at, ends, written) + 200)
+            await anyio.sleep_until(max(self.joins_at, ends, written) + 3 * OVERLAP)
         return log, told, joined_after
 
 

@@ -1,7 +1,8 @@
 """Recorded operations of a MAAS 3.7.3 region, as the observations that a poller would have made."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,8 @@ class Timeline:
     """One recorded operation."""
 
     def __init__(self, name: str, lifecycle: Lifecycle) -> None:
-        frames: list[dict[str, Any]] = json.loads((FOLDER / f"{name}.json").read_text())["frames"]
-        machine = Machine.model_validate(frames[0]["machine"])
-        self.baseline = Baseline(machine, frames[0]["cursor"], lifecycle.runs(machine))
-        self.observations = [_observation(frame) for frame in frames[1:]]
+        machine, cursor, self.observations = _recorded(name)
+        self.baseline = Baseline(machine, cursor, lifecycle.runs(machine))
 
     @property
     def events(self) -> list[Event]:
@@ -34,6 +33,14 @@ class Timeline:
     @property
     def machines(self) -> list[Machine]:
         return [observation.machine for observation in self.observations if observation.machine]
+
+
+@cache
+def _recorded(name: str) -> tuple[Machine, int, tuple[Observation, ...]]:
+    """The machine and the newest event before it, and what was seen then: all of it frozen, and read once."""
+    frames: list[dict[str, Any]] = json.loads((FOLDER / f"{name}.json").read_text())["frames"]
+    first, *others = frames
+    return Machine.model_validate(first["machine"]), first["cursor"], tuple(map(_observation, others))
 
 
 def _observation(frame: dict[str, Any]) -> Observation:
@@ -48,7 +55,7 @@ def _observation(frame: dict[str, Any]) -> Observation:
 
 
 def replay(
-    strategy: PollingStrategy, lifecycle: Lifecycle, baseline: Baseline, observations: list[Observation]
+    strategy: PollingStrategy, lifecycle: Lifecycle, baseline: Baseline, observations: Sequence[Observation]
 ) -> Iterator[Assessment]:
     """Assess the observations in turn, up to the end of the operation."""
     evidence = Evidence(baseline)
