@@ -1,11 +1,15 @@
 """What following costs, beside a poller that reads every machine every five seconds.
 
-    python benchmarks/following.py [MACHINES[@SPEED] …]
+    python benchmarks/following.py [MACHINES[@SPEED][/SECONDS] …]
 
 By default 1, 100 and 1,000 machines, each deployed for ten minutes of a simulated region that is spoken to over HTTP.
 The region's time is faster than the clock, and so are all intervals, so that requests per machine-minute are those of
 real time. Latencies are not: what HTTP takes counts as that many times as long, and the news are late by it. With
 ``100@1`` they are real, too, and it takes twelve minutes.
+
+With ``1000@1/300`` it takes five, and six more to read it by: so many machines are at it from the beginning, each at
+another point of its deployment, others begin as they end, and that goes on for so many simulated seconds. Nothing is
+compared then. The first fifth, in which all are picked up at once as after a restart of the server, is not counted.
 
 The follower is a process of its own (benchmarks/followers.py), whose CPU time and memory are its own.
 """
@@ -18,6 +22,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from maas_mcp.simulator import Region, generated_region, serving
 
@@ -32,6 +37,22 @@ looked at."""
 
 POWERED_ON = 70.0
 """Simulated seconds that a deployment says nothing for; the naive poller begins after them."""
+
+
+DEPLOYMENT = 630.0
+"""Simulated seconds that a deployment takes."""
+UNCOUNTED = 0.2
+"""The part of a run midway in which all are picked up."""
+FIGURES = {
+    "requests / machine-minute": "requests",
+    "  starts and results beside": "beside",
+    "SQL queries / machine-minute": "queries",
+    "CPU ms / machine-minute": "cpu",
+    "memory (MiB)": "memory",
+    "news p50 (simulated s)": "p50",
+    "news p95 (simulated s)": "p95",
+    "one request (ms)": "latency",
+}
 
 
 @dataclass
@@ -59,8 +80,12 @@ def main(runs: list[str]) -> None:
     """Measure both ways in turns."""
     print(f"{'':30}{'ours':>10}{'naive':>10}{'ratio':>10}")
     for run in runs:
-        machines, _, faster = run.partition("@")
+        machines, _, rest = run.partition("@")
+        faster, _, seconds = rest.partition("/")
         count, speed = int(machines), float(faster or SPEEDS.get(int(machines), 8.0))
+        if seconds:
+            show_midway(count, speed, float(seconds))
+            continue
         naive_speed, window = NAIVE.get(count, (speed, 3600.0))
         began = time.monotonic()
         ours = measure("ours", count, speed, 3600.0)
@@ -68,19 +93,19 @@ def main(runs: list[str]) -> None:
         naive = measure("naive", count, naive_speed, window)
         less = f"; naive: {window:g} s at {naive_speed:g} times" if count in NAIVE else ""
         print(f"{count} machine(s), {speed:g} times as fast as the clock, {took:.0f} s{less}")
-        for label, figure in (
-            ("requests / machine-minute", "requests"),
-            ("  starts and results beside", "beside"),
-            ("SQL queries / machine-minute", "queries"),
-            ("CPU ms / machine-minute", "cpu"),
-            ("memory (MiB)", "memory"),
-            ("news p50 (simulated s)", "p50"),
-            ("news p95 (simulated s)", "p95"),
-            ("one request (ms)", "latency"),
-        ):
+        for label, figure in FIGURES.items():
             one, other = getattr(ours, figure), getattr(naive, figure)
             ratio = f"{other / one:10.1f}" if one else ""
             print(f"  {label:28}{one:10.3f}{other:10.3f}{ratio}", flush=True)
+
+
+def show_midway(count: int, speed: float, seconds: float) -> None:
+    """Measure our way alone, with all machines at it, and print it."""
+    began = time.monotonic()
+    cost = midway(count, speed, seconds)
+    print(f"{count} machines at all stages, {speed:g} times as fast as the clock, {time.monotonic() - began:.0f} s")
+    for label, figure in FIGURES.items():
+        print(f"  {label:28}{getattr(cost, figure):10.3f}", flush=True)
 
 
 def measure(way: str, count: int, speed: float, window: float) -> Cost:
@@ -91,15 +116,55 @@ def measure(way: str, count: int, speed: float, window: float) -> Cost:
         for machine in region.machines.values():
             region.deploy(machine.hostname, "admin")
         start -= POWERED_ON / speed
-    plan = {"way": way, "speed": speed, "window": window, "gap": STARTED_EVERY, "key": region.api_key}
-    with serving(region) as url:
-        command = [sys.executable, str(FOLLOWERS), json.dumps({**plan, "url": url, "machines": list(region.machines)})]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    told = json.loads(done.stdout)
-    waits = sorted(
-        news_waits(region, start, told["events"]) if way == "ours" else poll_waits(region, start, told["polls"])
+    told = follow(
+        region, {"way": way, "speed": speed, "window": window, "gap": STARTED_EVERY, "machines": list(region.machines)}
     )
-    minutes = told["seconds"] * speed / 60
+    waits = news_waits(region, start, told["events"]) if way == "ours" else poll_waits(region, start, told["polls"])
+    return cost_of(told, speed, waits)
+
+
+def midway(count: int, speed: float, window: float) -> Cost:
+    """Follow so many machines that are at all points of a deployment, and go on with as many for the window."""
+    gap = DEPLOYMENT / count
+    region = generated_region(count + int(window / gap) + 1, speed=0)
+    names = list(region.machines)
+    cursors = {}
+    for name in names[:count]:
+        cursors[name] = region.log.next_id - 1
+        region.deploy(name, "admin")
+        region.schedule.advance(gap)
+    start = time.monotonic() - (region.now() - region.schedule.epoch) / speed
+    region.schedule.speed = speed
+    told = follow(
+        region,
+        {
+            "way": "midway",
+            "speed": speed,
+            "window": window,
+            "uncounted": window * UNCOUNTED,
+            "gap": gap,
+            "machines": names[count:],
+            "under_way": cursors,
+        },
+    )
+    since = (told["since"] - start) * speed + region.schedule.epoch
+    first = region.log.events[0].id
+    counted = [(number, at) for number, at in told["events"] if region.log.events[number - first].created >= since]
+    return cost_of(told, speed, news_waits(region, start, counted))
+
+
+def follow(region: Region, plan: dict[str, Any]) -> dict[str, Any]:
+    """Let the other process follow."""
+    with serving(region) as url:
+        command = [sys.executable, str(FOLLOWERS), json.dumps({**plan, "url": url, "key": region.api_key})]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def cost_of(told: dict[str, Any], speed: float, waits: list[float]) -> Cost:
+    """What it came to."""
+    minutes, waits = told["seconds"] * speed / 60, sorted(waits)
     return Cost(
         requests=told["following"] / minutes,
         queries=told["queries"] / minutes,
