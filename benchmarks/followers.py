@@ -31,6 +31,10 @@ from maas_mcp.operations.subscription import Subscription
 from maas_mcp.operations.watcher import Watcher
 from maas_mcp.settings import Settings
 
+ALMOST = 0.98
+"""The part of the machines that has to be followed before it counts: while the last are picked up, the first end."""
+SETTLED = 15.0
+"""Simulated seconds after that in which each machine is read for the first time."""
 EVERY = 5.0
 """Simulated seconds between two reads of a machine by the naive poller: what clients of MAAS do by default."""
 
@@ -91,14 +95,28 @@ class Timed(Watcher):
     since = 0.0
     """What came before is not added."""
 
+    def __init__(self, maas: MaasClient, *, cadence: Cadence) -> None:
+        super().__init__(maas, cadence=cadence)
+        self._followers = 0
+        self._joined_by_more = anyio.Event()
+
+    async def when_followed_by(self, followers: float) -> None:
+        """Wait for so many at the same time."""
+        while self._followers < followers:
+            self._joined_by_more = anyio.Event()
+            await self._joined_by_more.wait()
+
     @contextmanager
     def follow(self, system_id: SystemId, cursor: int, needs: Needs = Needs()) -> Iterator[Subscription]:  # noqa: B008 - frozen
         """Follow, and add up."""
         began = time.monotonic()
+        self._followers += 1
+        self._joined_by_more.set()
         try:
             with super().follow(system_id, cursor, needs) as subscription:
                 yield subscription
         finally:
+            self._followers -= 1
             self.seconds += max(0.0, time.monotonic() - max(began, self.since))
 
 
@@ -143,7 +161,6 @@ async def midway(plan: dict[str, Any], transport: Transport) -> dict[str, Any]:
     noting = Noting(Deploy.polling)
     engine = Engine(MaasClient(beside), watcher, polling=noting)
     operation: Operation[Any, Any] = Deploy()
-    cpu = 0.0
 
     async def pick_up(system_id: str, cursor: int) -> None:
         handle = Handle(operation.name, system_id, int(time.time()), cursor, ())
@@ -154,22 +171,21 @@ async def midway(plan: dict[str, Any], transport: Transport) -> dict[str, Any]:
         arguments = Deploy.arguments.model_validate({"system_id": system_id})
         await engine.run(operation, arguments, ProgressReporter(_nobody), CancellationToken())
 
-    async def count_from(moment: float) -> None:
-        nonlocal cpu
-        await anyio.sleep(moment)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watcher.run)
+        for system_id, cursor in plan["under_way"].items():
+            tasks.start_soon(pick_up, system_id, cursor)
+        for number, system_id in enumerate(plan["machines"]):
+            tasks.start_soon(start, system_id, number * plan["gap"] / plan["speed"])
+        with anyio.move_on_after(plan["picked_up"] / plan["speed"]):
+            await watcher.when_followed_by(ALMOST * len(plan["under_way"]))
+        await anyio.sleep(SETTLED / plan["speed"])
         watcher.since, cpu = time.monotonic(), time.process_time()
         for counted in (following, beside):
             counted.took.clear()
             counted.queries = 0
-
-    with anyio.move_on_after(plan["window"] / plan["speed"]):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(watcher.run)
-            tasks.start_soon(count_from, plan["uncounted"] / plan["speed"])
-            for system_id, cursor in plan["under_way"].items():
-                tasks.start_soon(pick_up, system_id, cursor)
-            for number, system_id in enumerate(plan["machines"]):
-                tasks.start_soon(start, system_id, number * plan["gap"] / plan["speed"])
+        await anyio.sleep(plan["window"] / plan["speed"])
+        tasks.cancel_scope.cancel()
     return {
         "following": len(following.took),
         "queries": following.queries,

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from maas_mcp.cli import arguments
 from maas_mcp.cli.bars import Bars
-from maas_mcp.cli.client import call_tool, error_code, mcp_client, text_of, tools_of
+from maas_mcp.cli.client import call_with_bar, error_code, mcp_client, text_of, tools_of
 from maas_mcp.cli.common import EXIT_CODES, EXIT_FAILURE, EXIT_USAGE, Interrupted, say
 from maas_mcp.cli.interrupt import run
 from maas_mcp.settings import Settings
@@ -82,18 +82,8 @@ class Call:
 
     async def _call(self, client: Client, bars: Bars, tool: Tool) -> CallToolResult:
         given = arguments.parse(tool, self._pairs)
-        bar = bars.add(tool.name)
         self._called = tool
-        try:
-            result = await call_tool(client, tool.name, given, bar.news)
-        except BaseException:
-            bar.stop("stopped")
-            raise
-        if result.is_error:
-            bar.fail("failed")
-        else:
-            bar.succeed()
-        return result
+        return await call_with_bar(client, tool.name, given, bars.add(tool.name))
 
     def _show(self, result: CallToolResult) -> int:
         if result.is_error:

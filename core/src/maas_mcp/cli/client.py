@@ -16,6 +16,7 @@ from mcp_types import CallToolResult, Implementation, TextContent, Tool
 from pydantic import ValidationError
 
 from maas_mcp import __version__
+from maas_mcp.cli.bars import Bar
 from maas_mcp.errors import ServerError
 from maas_mcp.server.tools import ERROR_META
 
@@ -94,6 +95,24 @@ async def call_tool(
     except (RuntimeError, ValidationError):
         problem = f"The answer of {name} does not fit its output schema, which is a fault of its plugin."
     raise ServerError(problem)
+
+
+async def call_with_bar(client: Client, name: str, arguments: dict[str, Any], bar: Bar) -> CallToolResult:
+    """Call a tool, with a bar that shows how far it is and how it ends.
+
+    Raises:
+        ServerError: Its answer does not fit its own output schema.
+    """
+    try:
+        result = await call_tool(client, name, arguments, bar.news)
+    except BaseException:
+        bar.stop("stopped")
+        raise
+    if result.is_error:
+        bar.fail("failed")
+    else:
+        bar.succeed()
+    return result
 
 
 def text_of(result: CallToolResult) -> str:

@@ -9,7 +9,7 @@ from mcp_types import CallToolResult
 from rich.console import Console
 
 from maas_mcp.cli.bars import Bars
-from maas_mcp.cli.client import call_tool, mcp_client, require, text_of, tools_of
+from maas_mcp.cli.client import call_tool, call_with_bar, mcp_client, require, text_of, tools_of
 from maas_mcp.cli.common import EXIT_FAILURE, Interrupted, say
 from maas_mcp.cli.interrupt import run
 from maas_mcp.settings import Settings
@@ -50,17 +50,7 @@ async def _call(tool: str, system_id: str, label: str | None) -> CallToolResult:
             require(await tools_of(client), "maas_get_machine", "maas_deploy_machine")
             if label is None:
                 return await call_tool(client, tool, {"system_id": system_id})
-            bar = bars.add(label)
-            try:
-                result = await call_tool(client, tool, {"system_id": system_id}, bar.news)
-            except BaseException:
-                bar.stop("stopped")
-                raise
-            if result.is_error:
-                bar.fail("failed")
-            else:
-                bar.succeed()
-            return result
+            return await call_with_bar(client, tool, {"system_id": system_id}, bars.add(label))
 
 
 def _warning(machine: dict[str, Any], url: str) -> str:
