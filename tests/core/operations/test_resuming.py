@@ -215,6 +215,16 @@ class TestAborting:
 
         assert anyio.current_time() < 111
 
+    async def test_it_is_no_longer_waited_for_once_the_connection_is_lost(self, house: House) -> None:
+        house.options = {"on_cancel": CancelPolicy.ABORT}
+        house.region.hold(op="abort", before=300)
+        house.after(100, house.token.cancel)
+        house.after(102, house.token.detach)
+        with pytest.raises(OperationCancelledError):
+            await house.run("node01")
+
+        assert anyio.current_time() < 104
+
     async def test_what_cannot_be_aborted_says_so_before_it_starts(self, house: House) -> None:
         house.options = {"on_cancel": CancelPolicy.ABORT}
         with pytest.raises(InvalidArgumentsError, match="cannot be aborted"):

@@ -184,6 +184,30 @@ def test_a_cancelled_order_of_which_no_answer_came_is_found_again_and_not_given_
     assert {each["state"] for each in reports} == {"working"}
 
 
+def test_an_abort_that_maas_does_not_answer_does_not_hold_up_the_end(state: str, tally: Tally) -> None:
+    region, machines = one_of_each(speed=SPEED / 2)
+    abortable = {job: each for job, each in machines.items() if job.operation().can_abort}
+    with behind_a_proxy(region) as proxy, serving_through(proxy, region, state) as server:
+        calls = {
+            job: server.start_call(job.tool, job.tool, **job.arguments_for(each), on_cancel="abort")
+            for job, each in abortable.items()
+        }
+        eventually(lambda: all(messages(server, job.tool)[1:] for job in calls), "two messages of each")
+        with proxy.meeting(stalls(), op="abort") as met:
+            heard = {job: cancel(server, call) for job, call in calls.items()}
+            eventually(lambda: len(met()) == len(calls), "the orders to abort")
+            late = [each for job, call in calls.items() for each in said_of(server, job.tool, call, heard[job])]
+            code, seconds = server.stop("EOF")
+
+    for job, machine in abortable.items():
+        assert starts(region, job, machine) == 1
+        row = Row(job.tool, "EOF, stalls at the abort", hangs=int(seconds > 2))
+        row.after_cancel = len([each for each in late if each.get("params", {}).get("progressToken") == job.tool])
+        tally.add(row)
+    assert late == []
+    assert code == 0
+
+
 def test_a_lost_connection_amid_an_outage_ends_the_server_and_leaves_maas_at_work(state: str, tally: Tally) -> None:
     region, machines = one_of_each(speed=SPEED / 2)
     with behind_a_proxy(region) as proxy, serving_through(proxy, region, state) as server:

@@ -157,7 +157,7 @@ class Engine:
                 return await self._follow(run, Evidence(baseline), wait, doubt)
             except anyio.get_cancelled_exc_class():
                 if policy is CancelPolicy.ABORT and not cancellation.detached:
-                    await abort_cancelled(run.name, lambda: operation.abort(run.ctx, args))
+                    await abort_cancelled(run.name, cancellation, lambda: operation.abort(run.ctx, args))
                 raise
 
     async def resume(
@@ -378,15 +378,15 @@ async def start_once(cancellation: CancellationToken, start: Callable[[], Awaita
     return None
 
 
-async def abort_cancelled(name: str, abort: Callable[[], Awaitable[None]]) -> None:
+async def abort_cancelled(name: str, cancellation: CancellationToken, abort: Callable[[], Awaitable[None]]) -> None:
     """Order to abort, for a call that was cancelled: bounded, and with nothing said to the client."""
-    with anyio.move_on_after(ABORT_LIMIT, shield=True) as scope:
+    with cancellation.undoing(ABORT_LIMIT) as scope:
         try:
             await abort()
         except MaasError as error:
             logger.warning("%s was cancelled, but could not be aborted: %s", name, error)
     if scope.cancelled_caught:
-        logger.warning("%s was cancelled; MAAS did not confirm the abort within %.0f s", name, ABORT_LIMIT)
+        logger.warning("%s was cancelled; MAAS did not confirm the abort in time", name)
 
 
 async def _news(subscription: Subscription, until: float) -> Observation:

@@ -153,7 +153,7 @@ class RegionEngine:
                 return await self._follow(run, Verdict.PENDING, wait, doubt)
             except anyio.get_cancelled_exc_class():
                 if policy is CancelPolicy.ABORT and not cancellation.detached:
-                    await abort_cancelled(operation.name, lambda: operation.abort(ctx, args))
+                    await abort_cancelled(operation.name, cancellation, lambda: operation.abort(ctx, args))
                 raise
 
     async def resume(
