@@ -105,7 +105,7 @@ class Asker:
         manner = MANNERS.get(exchange.name, Manner())
         body = None if exchange.body is None else exchange.body.encode()
         self.connection.putrequest(exchange.method, exchange.url, skip_host=True, skip_accept_encoding=True)
-        for name, value in self._headers(exchange, manner).items():
+        for name, value in self.headers_of(exchange).items():
             self.connection.putheader(name, value)
         self.connection.endheaders(body)
         response = self.connection.getresponse()
@@ -122,7 +122,9 @@ class Asker:
             content = content.replace(part.encode(), f"KEY{number}".encode())
         return content
 
-    def _headers(self, exchange: Exchange, manner: Manner) -> dict[str, str]:
+    def headers_of(self, exchange: Exchange) -> dict[str, str]:
+        """The headers that the request was made with, signed anew."""
+        manner = MANNERS.get(exchange.name, Manner())
         headers = {"Host": HOST, "Authorization": self._authorization(exchange, manner), **manner.headers}
         if exchange.body is not None or exchange.method in ("POST", "PUT"):
             headers["Content-Length"] = str(len((exchange.body or "").encode()))
@@ -165,6 +167,6 @@ def _hmac(signer: Client, exchange: Exchange) -> str:
 def _answer(status: int, headers: Mapping[str, str], content: bytes) -> Answer:
     lowered = {name.lower(): value for name, value in headers.items()}
     kind = lowered.get("content-type", "")
-    if kind.startswith("application/json") and status < http.client.BAD_REQUEST:
+    if content and kind.startswith("application/json") and status < http.client.BAD_REQUEST:
         return Answer(status, lowered, json=json.loads(content))
     return Answer(status, lowered, text=content.decode("utf-8", "replace"))

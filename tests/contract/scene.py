@@ -16,6 +16,10 @@ LONGEST: Final = 7200.0
 TICK: Final = 1.0
 
 
+class StuckError(Exception):
+    """What has to come does not come."""
+
+
 class Scene:
     """A region with the recorded machines, whose time passes only when a step says so."""
 
@@ -35,7 +39,8 @@ class Scene:
         spent = 0.0
         while not condition(self.region.machine(name)):
             machine = self.region.machine(name)
-            assert spent < LONGEST, f"{name} is still {machine.status_name}, {machine.status_message}"
+            if spent >= LONGEST:
+                raise StuckError(f"{name} is still {machine.status_name}, {machine.status_message}")
             self.region.advance(TICK)
             spent += TICK
 
