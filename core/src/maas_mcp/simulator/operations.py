@@ -96,7 +96,7 @@ def deploy(region: "Region", machine: SimulatedMachine, username: str, form: For
 
 def commission(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
     """Commission and test; the machine is the caller's while that lasts."""
-    if machine.status not in COMMISSIONABLE:
+    if machine.status not in COMMISSIONABLE or machine.locked:
         raise invalid("__all__", "Commission is not available because of the current state of the node.")
     wanted = tests(form)
     check_commissioning_scripts(form)
@@ -115,7 +115,7 @@ def commission(region: "Region", machine: SimulatedMachine, username: str, form:
 
 def test(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
     """Run tests alone; a deployed machine is taken out of its system for it."""
-    if machine.status not in TESTABLE:
+    if machine.status not in TESTABLE or machine.locked:
         raise invalid("__all__", "Test is not available because of the current state of the node.")
     wanted = tests(form)
     if not wanted:

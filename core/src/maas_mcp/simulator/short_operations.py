@@ -7,7 +7,7 @@ from maas_mcp.simulator.forms import Form, flag, last
 from maas_mcp.simulator.machines import SimulatedMachine
 from maas_mcp.simulator.operations import BMC_FAILED, acquire, deploy
 from maas_mcp.simulator.refusals import Refusal, conflict, not_simulated
-from maas_mcp.simulator.releasing import LOCAL_BOOT
+from maas_mcp.simulator.releasing import LOCAL_BOOT, RELEASE_SWITCHED_OFF, released
 from maas_mcp.simulator.scripts import SetType
 from maas_mcp.simulator.statuses import BREAKABLE, RELEASABLE, Status
 from maas_mcp.simulator.vm_hosts import compose
@@ -87,11 +87,14 @@ def power_on(region: "Region", machine: SimulatedMachine, username: str, form: F
 
 
 def power_off(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
-    """Switch off; ``stop_mode`` may be anything."""
+    """Switch off; ``stop_mode`` may be anything. A release that only waits for it is over then."""
     del username, form
-    if machine.power_type != "manual":
-        region.check_power(machine)
-        machine.power_state = "off"
+    if machine.power_type == "manual":
+        return
+    region.check_power(machine)
+    machine.power_state = "off"
+    if machine.run is not None and machine.run.stage is not None and released in machine.run.stage.ends:
+        region.begin(machine, RELEASE_SWITCHED_OFF)
 
 
 def query_power_state(region: "Region", machine: SimulatedMachine) -> str:
