@@ -74,3 +74,12 @@ def test_a_filter_by_name_and_one_by_id_find_the_same(many: Region) -> None:
     assert [machine["system_id"] for machine in by_id] == ["m00003", "m00009"]
     assert by_name == by_id
     assert admin.get("machines/?id=m00009&hostname=node0003").json() == []
+
+
+def test_a_machine_is_as_long_as_in_maas_and_what_is_wrong_is_said_in_a_line(many: Region) -> None:
+    """MAAS 3.7.3 indents what it answers, but for its version and what was wrong with a form."""
+    admin = Maas(many, many.api_key)
+    assert 16_000 < len(admin.get("machines/m00009/").content) < 21_000
+    assert admin.get("zones/").text.startswith('[\n    {\n        "name": ')
+    assert "\n" not in admin.get("version/").text
+    assert "\n" not in admin.get("machines/?zone=nowhere").text

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.parser import BytesParser
+from http import HTTPStatus
 from urllib.parse import parse_qs
 
 from maas_mcp.simulator.auth import User
@@ -52,18 +53,24 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is sent back; ``value`` is rendered as JSON unless ``text`` is given."""
+    """What is sent back; ``value`` is rendered as JSON unless ``text`` is given.
+
+    MAAS 3.7 indents it by four: of the 19 kB of a machine that makes nine. Its version and what is wrong it does not.
+    """
 
     value: object = None
     text: str | bytes | None = None
     status: int = 200
     content_type: str = JSON_TYPE
     headers: Mapping[str, str] = field(default_factory=lambda: BY_USER)
+    indented: bool = True
 
     @property
     def body(self) -> str | bytes:
         """What to send."""
-        return json.dumps(self.value) if self.text is None else self.text
+        if self.text is not None:
+            return self.text
+        return json.dumps(self.value, indent=4 if self.indented and self.status == HTTPStatus.OK else None)
 
 
 def parse_form(content_type: str, body: bytes, *, takes_json: bool = False) -> dict[str, list[str]]:

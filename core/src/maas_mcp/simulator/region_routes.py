@@ -24,7 +24,9 @@ CAPABILITIES = [
     "authenticate-api",
 ]
 VERSION = Answer(
-    {"capabilities": CAPABILITIES, "version": "3.7.3", "subversion": ""}, headers={"Vary": "Authorization"}
+    {"capabilities": CAPABILITIES, "version": "3.7.3", "subversion": ""},
+    headers={"Vary": "Authorization"},
+    indented=False,
 )
 """The one answer that is the same for everybody."""
 
