@@ -64,7 +64,8 @@ class DeployMany(BatchOperation[DeployMachines, DeployedMachines]):
     """Install an operating system on many machines at once, and wait until each is deployed or has failed.
 
     Name them with `system_ids`, or say how many with `count` and which with constraints: then all are allocated first,
-    or none. Overwrites their disks, unless they are deployed ephemerally. One that fails does not stop the others.
+    or none, and a second call takes more. Overwrites their disks, unless they are deployed ephemerally. One that fails
+    does not stop the others.
     """
 
     name = "maas_deploy_machines"
