@@ -205,7 +205,7 @@ async def test_a_whole_run_between_two_looks_shows_by_what_has_changed(site: Sit
     await anyio.sleep(3600)
     site.region.faults.clear()
     site.region.faults.append(Fault(op="import", status=200, body="x"))
-    site.after(20, lambda: site.region.images.resources[3].versions.update({"20990101": {}}))
+    site.after(20, lambda: site.region.images.resources[4].versions.update({"20990101": {}}))
 
     assert (await site.run()).message == "Over"
 

@@ -68,15 +68,15 @@ async def test_images_are_listed_with_their_newest_version(site: Site) -> None:
 
     assert [(each.name, each.version, each.complete) for each in listed.images] == [
         ("centos/centos70", "20260401", True),
-        ("custom/custom-noble", "20260401", True),
-        ("ubuntu/jammy", "20260401", True),
-        ("ubuntu/noble", "20260401", True),
+        ("custom-noble", "20260401", True),
+        *[("ubuntu/jammy", "20260401", True)] * 2,
+        *[("ubuntu/noble", "20260401", True)] * 4,
     ]
-    assert ListImages().summary(listed).startswith("4 images\ncentos/centos70 amd64/generic: 20260401\n")
+    assert ListImages().summary(listed).startswith("8 images\ncentos/centos70 amd64/generic: 20260401\n")
 
 
 async def test_the_uploaded_ones_can_be_had_alone(site: Site) -> None:
-    assert [each.name for each in (await site.list(type="uploaded")).images] == ["custom/custom-noble"]
+    assert [each.name for each in (await site.list(type="uploaded")).images] == ["custom-noble"]
 
 
 async def test_an_import_is_followed_by_the_bytes_that_are_there(site: Site) -> None:
@@ -86,13 +86,13 @@ async def test_an_import_is_followed_by_the_bytes_that_are_there(site: Site) -> 
     new = {each.name for each in outcome.result.images if each.version != "20260401"}
     assert new == {"ubuntu/jammy", "ubuntu/noble"}
     assert all(each.complete for each in outcome.result.images)
-    assert outcome.message == "The import is over: 2 new versions"
+    assert outcome.message == "The import is over: 6 new versions"
     values = [each.value for each in site.told]
     assert values == sorted(set(values))
     assert values[0] == 0.0
     assert values[-1] == 1.0
     assert len({round(value, 1) for value in values}) >= 4, "it is told along the way"
-    assert "Importing images: 1 of 2 complete; now ubuntu/noble amd64/generic" in {each.message for each in site.told}
+    assert any(each.message.startswith("Importing images: 4 of 6 complete; now ubuntu/noble") for each in site.told)
 
 
 async def test_while_it_is_listed_a_new_version_shows_as_incomplete(site: Site) -> None:
@@ -114,7 +114,8 @@ async def test_an_import_costs_few_requests(site: Site) -> None:
 
     seconds = anyio.current_time()
     looks = seconds / 10
-    assert len(site.region.requests) <= looks * 5 + 15
+    on_their_way = 6
+    assert len(site.region.requests) <= looks * (6 + on_their_way)
     assert len([each for each in site.region.requests if each.method == "POST"]) == 1
 
 
@@ -123,7 +124,7 @@ async def test_a_stopped_import_names_what_is_not_complete(site: Site) -> None:
     site.region.images.stop()
 
     await anyio.sleep(10)
-    with pytest.raises(OperationFailedError, match="not complete: ubuntu/jammy amd64/generic, ubuntu/noble"):
+    with pytest.raises(OperationFailedError, match=r"not complete: ubuntu/jammy amd64/hwe-22\.04, ubuntu/noble"):
         await site.run(started.handle)
 
 

@@ -78,6 +78,7 @@ def deployed(run: Run) -> None:
     """The machine reports in from what was deployed."""
     machine = run.machine
     image = f"{machine.osystem}/{machine.distro_series}/{machine.architecture}"
+    run.world.image_deployed(machine)
     run.say("INFO", "Image Deployed", f"deployed {image}")
     run.world.set_status(machine, Status.DEPLOYED)
     run.say("INFO", "Deployed")

@@ -3,6 +3,7 @@
 Those two were not recorded: their texts are what MAAS's own reference of the API says.
 """
 
+from datetime import UTC, datetime
 from hashlib import sha256
 
 from maas_mcp.simulator.calls import Answer, Call
@@ -56,16 +57,34 @@ def _type(resource: ImageResource) -> str:
 
 
 def _json(resource: ImageResource) -> dict[str, object]:
-    return {
+    shown: dict[str, object] = {
         "id": resource.id,
         "type": _type(resource),
-        "name": resource.name,
-        "architecture": "amd64/generic",
+        "name": resource.name.removeprefix("custom/"),
+        "architecture": f"{resource.architecture}/{resource.kernel}",
         "resource_uri": f"{API}/boot-resources/{resource.id}/",
-        "last_deployed": None,
-        "title": resource.name.partition("/")[2],
-        "subarches": "generic",
+        "last_deployed": _moment(resource.last_deployed),
+        "subarches": _kernels_up_to(resource.kernel),
     }
+    if resource.title is None:
+        return shown | {"platform": "generic", "supported_platforms": "generic"}
+    return shown | {"title": resource.title} | ({"base_image": "ubuntu/noble"} if resource.uploaded else {})
+
+
+def _kernels_up_to(kernel: str) -> str:
+    """The kernels that an image with this one also boots machines for: all before it."""
+    if kernel == "generic":
+        return kernel
+    release = kernel.rpartition("-")[2]
+    every = [f"ga-{year}.{month}" for year in range(16, 25) for month in ("04", "10")]
+    known = ["generic", *(f"hwe-{letter}" for letter in "pqrstuvw"), *every[: every.index(f"ga-{release}") + 1]]
+    return ",".join(known if kernel.startswith("ga-") else [*known, kernel])
+
+
+def _moment(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
 
 
 def _set(version: str, resource: ImageResource) -> dict[str, object]:

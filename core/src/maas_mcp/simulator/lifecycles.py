@@ -41,6 +41,9 @@ class World(Protocol):
         """The script set of the machine's latest run of this kind."""
         ...
 
+    def image_deployed(self, machine: SimulatedMachine) -> None:
+        """Take note of when the machine's image was deployed last."""
+
     def give_back(self, machine: SimulatedMachine) -> None:
         """Give the machine back: nobody's, switched off."""
 

@@ -306,6 +306,10 @@ class Region:
         """All runs of a machine, newest first."""
         return machine.sets[::-1]
 
+    def image_deployed(self, machine: SimulatedMachine) -> None:
+        """Take note of when the machine's image was deployed last."""
+        self.images.deployed(f"{machine.osystem}/{machine.distro_series}", machine.architecture)
+
     def give_back(self, machine: SimulatedMachine) -> None:
         """Nobody's, switched off, and nothing installed."""
         machine.owner = None
