@@ -241,6 +241,29 @@ def test_a_commissioning_without_tests_is_never_testing(admin: Any, clock: Any) 
     ]
 
 
+@pytest.mark.parametrize(
+    ("form", "links", "partitions"),
+    [({}, 0, 0), ({"skip_networking": "true"}, 1, 0), ({"skip_storage": "true"}, 0, 1)],
+)
+def test_a_commissioning_forgets_what_it_is_not_told_to_keep(
+    admin: Any, form: dict[str, str], links: int, partitions: int
+) -> None:
+    admin.op("node02", "commission", **form)
+    machine = admin.read("node02")
+    assert (len(machine["boot_interface"]["links"]), len(machine["boot_disk"]["partitions"])) == (links, partitions)
+
+
+@pytest.mark.parametrize("op", ["commission", "test"])
+@pytest.mark.parametrize(("form", "power"), [({}, "off"), ({"enable_ssh": "true"}, "on")])
+def test_a_machine_with_ssh_is_left_on_after_its_scripts(
+    admin: Any, clock: Any, op: str, form: dict[str, str], power: str
+) -> None:
+    admin.op("node02", op, **form)
+    clock.pass_(HOUR)
+    machine = admin.read("node02")
+    assert (machine["status_name"], machine["owner"], machine["power_state"]) == ("Ready", None, power)
+
+
 def test_a_new_machine_shows_its_hardware_once_commissioned(admin: Any, clock: Any) -> None:
     assert admin.read("node10")["cpu_count"] == 0
     admin.op("node10", "commission")

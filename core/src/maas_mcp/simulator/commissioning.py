@@ -133,7 +133,7 @@ def passes(result: ScriptResult) -> Action:
 
 def _becomes_known(machine: SimulatedMachine) -> None:
     """MAAS tags what it finds: here that an amd64 processor can virtualise, as a tag's definition says."""
-    machine.known = machine.configured = True
+    machine.known = machine.linked = machine.laid_out = True
     if machine.architecture.startswith("amd64") and VIRTUALISES not in machine.tag_names:
         machine.tag_names = (VIRTUALISES, *machine.tag_names)
 
@@ -175,7 +175,7 @@ def _ends_testing(testing: ScriptSet, leads_to: Status) -> Action:
             return
         run.say("INFO", "Failed testing")
         run.world.set_status(run.machine, Status.FAILED_TESTING)
-        run.machine.power_state = "off"
+        _ends(run.machine)
 
     return act
 
@@ -187,5 +187,9 @@ def _becomes(run: Run, status: Status) -> None:
     run.world.set_status(run.machine, status)
     if status in (Status.READY, Status.NEW):
         run.world.give_back(run.machine)
-    else:
-        run.machine.power_state = "off"
+    _ends(run.machine)
+
+
+def _ends(machine: SimulatedMachine) -> None:
+    """With ``enable_ssh`` it is left on, for whoever wants to look."""
+    machine.power_state = "on" if machine.enable_ssh else "off"

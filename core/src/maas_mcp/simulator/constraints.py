@@ -145,7 +145,7 @@ def _subnets(region: "Region", values: list[str]) -> Test:
     wanted = [number for number, known in forms.items() for value in values if value in known]
     if len(values) != 1 or not wanted:
         raise not_simulated("allocating by several subnets, by a space, or by a subnet that does not exist")
-    return lambda machine: machine.known and machine.configured and wanted == [machine.subnet.id]
+    return lambda machine: machine.known and machine.linked and wanted == [machine.subnet.id]
 
 
 _CONSTRAINTS: dict[str, Callable[["Region", list[str]], Test]] = {

@@ -91,7 +91,7 @@ def _nics(machine: SimulatedMachine) -> Iterator[tuple[int, Mapping[str, str]]]:
     """The ids and properties of the NICs that MAAS knows; only the first has addresses."""
     vlans = [machine.subnet.vlan, *(lone_vlan(fabric) for fabric in machine.fabrics)] if machine.known else []
     for index, vlan in enumerate(vlans):
-        linked = index == 0 and machine.configured
+        linked = index == 0 and machine.linked
         yield (
             machine.number * 10 + index,
             {

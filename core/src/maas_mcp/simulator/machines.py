@@ -84,8 +84,12 @@ class SimulatedMachine:
     """Whether it has an address of its own: from the start of a deployment until it is given back."""
     macs: tuple[str, ...] = ()
     """The MAC addresses of a machine that somebody made; those of all others follow from ``number``."""
-    configured: bool = True
-    """Whether its disks are laid out and its NICs linked: a commissioning begins by undoing that."""
+    laid_out: bool = True
+    """Whether its disks are laid out: a commissioning begins by undoing that."""
+    linked: bool = True
+    """Whether its NICs are linked to subnets: a commissioning begins by undoing that, too."""
+    enable_ssh: bool = False
+    """Whether the scripts that run leave it switched on."""
     ephemeral_deploy: bool = False
     enable_hw_sync: bool = False
     enable_kernel_crash_dump: bool = False

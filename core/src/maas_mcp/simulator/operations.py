@@ -107,7 +107,9 @@ def commission(region: "Region", machine: SimulatedMachine, username: str, form:
     testing = _new_tests(region, machine, wanted) if wanted else None
     machine.owner, machine.status_action = username, ""
     # MAAS 3.7 forgets the layout of disks and NICs at once; what the scripts find brings it back.
-    machine.configured = False
+    machine.linked = machine.linked and ticked(form, "skip_networking")
+    machine.laid_out = machine.laid_out and ticked(form, "skip_storage")
+    machine.enable_ssh = ticked(form, "enable_ssh")
     region.set_status(machine, Status.COMMISSIONING)
     run = region.begin(machine, commission_stages(scripts, testing))
     _check_bmc(region, run, username, before)
@@ -125,7 +127,7 @@ def test(region: "Region", machine: SimulatedMachine, username: str, form: Form)
     before, machine.previous_status = machine.status, machine.status
     region.said_by(machine, username, "User starting node testing")
     region.say(machine, "INFO", "Testing")
-    machine.owner = machine.owner or username
+    machine.owner, machine.enable_ssh = machine.owner or username, ticked(form, "enable_ssh")
     testing = _new_tests(region, machine, wanted)
     region.set_status(machine, Status.TESTING)
     run = region.begin(machine, test_stages(testing, before))

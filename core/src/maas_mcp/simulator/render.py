@@ -170,7 +170,7 @@ def _identity(region: "Region", machine: SimulatedMachine) -> JSON:
 
 
 def _state(machine: SimulatedMachine) -> JSON:
-    gateway = machine.subnet.gateway if machine.known and machine.configured else None
+    gateway = machine.subnet.gateway if machine.known and machine.linked else None
     return {
         "status": int(machine.status),
         "status_name": machine.status_name,
@@ -275,7 +275,7 @@ def _connection(machine: SimulatedMachine, index: int, number: int) -> JSON:
         return {"vlan": None, "links": [], "discovered": None}
     if index > 0:
         vlan = lone_vlan(machine.fabrics[index - 1])
-        links = [{"id": number, "mode": "link_up"}] if machine.configured else []
+        links = [{"id": number, "mode": "link_up"}] if machine.linked else []
         return {"vlan": vlan.as_json(), "links": links, "discovered": None}
     discovered = [{"subnet": machine.subnet.as_json(), "ip_address": machine.discovered_address}]
     return {"vlan": machine.subnet.vlan.as_json(), "links": _links(machine, number), "discovered": discovered}
@@ -283,7 +283,7 @@ def _connection(machine: SimulatedMachine, index: int, number: int) -> JSON:
 
 def _links(machine: SimulatedMachine, number: int) -> list[JSON]:
     """How the NIC that a machine boots from gets its address."""
-    if not machine.configured:
+    if not machine.linked:
         return []
     link: JSON = {"id": number, "mode": "auto", "subnet": machine.subnet.as_json()}
     return [link | {"ip_address": machine.ip_address} if machine.addressed else link]
@@ -291,7 +291,7 @@ def _links(machine: SimulatedMachine, number: int) -> list[JSON]:
 
 def _disk(machine: SimulatedMachine, index: int) -> JSON:
     disk, number = machine.disks[index], machine.number * 10 + index
-    partitions = [_partition(machine, disk, number)] if index == 0 and machine.configured else []
+    partitions = [_partition(machine, disk, number)] if index == 0 and machine.laid_out else []
     return {
         "id": number,
         "system_id": machine.system_id,
