@@ -3,10 +3,9 @@
 The recording keeps no request headers; the titles say what was special about a request.
 """
 
-import hashlib
 import http.client
-import itertools
 import json
+import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -98,7 +97,6 @@ class Asker:
     def __init__(self, region: Region, base_url: str) -> None:
         self.region = region
         self.connection = http.client.HTTPConnection(base_url.removeprefix("http://").removesuffix("/MAAS"))
-        self._nonces = itertools.count()
 
     def ask(self, exchange: Exchange) -> Answer:
         """Make the request as it was made then, and read the whole answer."""
@@ -140,7 +138,7 @@ class Asker:
             signer = Client(consumer, "", token, manner.hmac or secret, signature_method=SIGNATURE_HMAC)
             return _hmac(signer, exchange)
         parameters: dict[str, str | None] = {
-            "oauth_nonce": hashlib.sha256(f"{id(self)} {next(self._nonces)}".encode()).hexdigest(),
+            "oauth_nonce": secrets.token_hex(32),
             "oauth_timestamp": "+0",
             "oauth_version": "1.0",
             "oauth_signature_method": "PLAINTEXT",
