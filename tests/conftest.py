@@ -7,8 +7,9 @@ import hypothesis
 import pytest
 import trio.testing
 
-collect_ignore = [] if find_spec("maas") else ["libmaas"]
-"""python-libmaas is old and has an environment of its own: ``tox -e libmaas``."""
+collect_ignore = ["third_party/maas_mcp_rescue", *([] if find_spec("maas") else ["libmaas"])]
+"""A third party's own tests, which ``test_rescue_pack.py`` runs; and python-libmaas, which is old and has its own
+environment: ``tox -e libmaas``."""
 
 # A busy machine is no fault of an example: how long one takes is asserted where it matters.
 hypothesis.settings.register_profile("maas-mcp", deadline=None)

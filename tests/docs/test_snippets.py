@@ -1,6 +1,7 @@
 """What the documentation shows is what happens."""
 
 import json
+import re
 import shutil
 import tomllib
 from collections import Counter
@@ -28,6 +29,7 @@ UNTRIED = {
     "README.md": 3,
     "docs/how-to/connect.md": 3,
     "docs/how-to/find-out-why.md": 1,
+    "docs/how-to/test-your-plugin.md": 1,
     "docs/how-to/try-without-hardware.md": 1,
     "docs/how-to/write-a-plugin.md": 1,
     "docs/tutorial/assistant.md": 4,
@@ -103,6 +105,13 @@ def run_python(snippet: Snippet, namespace: dict[str, Any]) -> None:
     for name in set(namespace) - before:
         if name.startswith("test_"):
             namespace[name]()
+
+
+def test_every_test_of_the_third_partys_plugin_is_shown() -> None:
+    """They are run where the plugin is installed, by ``tests/third_party``; Sphinx fails if one is not there."""
+    shown = re.findall(r":pyobject: (test_\w+)", (ROOT / "docs/how-to/test-your-plugin.md").read_text())
+    written = [name for file in RESCUE.glob("tests/*.py") for name in re.findall(r"def (test_\w+)", file.read_text())]
+    assert sorted(shown) == sorted(written)
 
 
 def test_what_is_not_run_is_counted() -> None:

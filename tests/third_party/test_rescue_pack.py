@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -30,8 +31,13 @@ def installed(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_an_installed_pack_is_found_and_loaded(installed: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(installed), *sys.path])}
+@pytest.fixture
+def environment(installed: Path) -> dict[str, str]:
+    """The environment of a process for which the pack is installed beside us."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(installed), *sys.path])}
+
+
+def test_an_installed_pack_is_found_and_loaded(environment: dict[str, str]) -> None:
     answer = subprocess.check_output([sys.executable, "-c", SCRIPT], env=environment, text=True, timeout=60)
     assert json.loads(answer) == {
         "name": "rescue",
@@ -43,6 +49,16 @@ def test_an_installed_pack_is_found_and_loaded(installed: Path) -> None:
         "module": "acme_rescue.plugin",
         "description": "Boot a machine into rescue mode and wait until it can be reached.",
     }
+
+
+def test_its_own_tests_pass_with_the_fixture_that_the_core_brings(environment: dict[str, str], tmp_path: Path) -> None:
+    shutil.copytree(PACK / "tests", tmp_path / "tests")  # nothing of ours is above them
+    command = [sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", "tests"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout
 
 
 def test_the_pack_is_as_short_as_promised() -> None:

@@ -1,0 +1,245 @@
+"""What MAAS and networks do to whoever believes their answers: one test for each trap, of three small operations."""
+
+from datetime import timedelta
+
+import pytest
+from acme_rescue.plugin import RescueMode
+from pydantic import BaseModel
+
+from maas_mcp.api import (
+    CancelPolicy,
+    EventPolling,
+    Lifecycle,
+    MaasConflictError,
+    MaasMcpError,
+    MaasPermissionError,
+    MaasUnavailableError,
+    MachineGoneError,
+    Operation,
+    OperationCancelledError,
+    OperationContext,
+    OperationFailedError,
+    OperationRefusedError,
+    OperationRevertedError,
+    OperationTimedOutError,
+    Phase,
+    SystemId,
+)
+from maas_mcp.api import MachineStatus as S
+from maas_mcp.testing import Fault, MaasRegion, RequestRecord
+
+
+class Which(BaseModel):
+    system_id: SystemId
+    erase: bool = False
+
+
+class Status(BaseModel):
+    status_name: str
+
+
+class Deploy(Operation[Which, Status]):
+    """Deploy a machine; aborted if the call is told to."""
+
+    name = "rescue_deploy"
+    lifecycle = Lifecycle(
+        start_from={S.READY, S.ALLOCATED}, pending={S.DEPLOYING}, success={S.DEPLOYED}, failure={S.FAILED_DEPLOYMENT}
+    )
+    polling = EventPolling(
+        phases=[Phase("Performing PXE boot", 0.1), Phase("Installing OS", 0.4), Phase("Rebooting", 0.8)]
+    )
+    deadline = timedelta(minutes=30)
+
+    async def start(self, ctx: OperationContext, args: Which) -> None:
+        await ctx.maas.post_op(f"machines/{args.system_id}/", "deploy")
+
+    async def result(self, ctx: OperationContext, args: Which) -> Status:
+        return Status(status_name=(await ctx.maas.machine(args.system_id)).status_name)
+
+    async def abort(self, ctx: OperationContext, args: Which) -> None:
+        await ctx.maas.post_op(f"machines/{args.system_id}/", "abort")
+
+
+class GiveBack(Deploy):
+    """Release a machine, with its disks erased if that is asked for."""
+
+    name = "rescue_give_back"
+    lifecycle = Lifecycle(
+        start_from={S.DEPLOYED, S.ALLOCATED, S.FAILED_DEPLOYMENT},
+        pending={S.RELEASING, S.DISK_ERASING},
+        success={S.READY},
+        failure={S.FAILED_RELEASING, S.FAILED_DISK_ERASING},
+    )
+
+    async def start(self, ctx: OperationContext, args: Which) -> None:
+        await ctx.maas.post_op(f"machines/{args.system_id}/", "release", erase=args.erase)
+
+
+def posts(region: MaasRegion) -> list[RequestRecord]:
+    return [each for each in region.requests if each.method == "POST"]
+
+
+def test_a_request_that_blocks_for_minutes_is_waited_for(maas_region: MaasRegion) -> None:
+    maas_region.hold(op="rescue_mode", after=300)
+    assert maas_region.call(RescueMode, "node01").ip_addresses
+    assert len(posts(maas_region)) == 1
+    assert any("so far" in message for message in maas_region.messages)
+
+
+def test_a_200_is_no_success(maas_region: MaasRegion) -> None:
+    maas_region.plan("node01", fail="Deploying", reason="IPMI: connection timeout")
+    with pytest.raises(OperationFailedError, match="IPMI: connection timeout"):
+        maas_region.call(Deploy, "node01")
+    assert posts(maas_region)[0].status == 200
+
+
+def test_a_bmc_that_fails_at_once_fails_the_request(maas_region: MaasRegion) -> None:
+    maas_region.plan("node01", fail="Entering rescue mode")
+    with pytest.raises(MaasMcpError) as failure:
+        maas_region.call(RescueMode, "node01")
+    assert posts(maas_region)[0].status == 500
+    assert "Failed to query node's BMC" in (failure.value.maas_says or "")
+    assert maas_region.machine("node01").status_name == "Ready"
+
+
+def test_an_order_whose_answer_is_lost_was_still_given(maas_region: MaasRegion) -> None:
+    maas_region.faults.append(Fault(op="deploy", drop="after"))
+    assert maas_region.call(Deploy, "node01").status_name == "Deployed"
+    assert len(posts(maas_region)) == 1
+
+
+def test_a_proxy_gives_up_and_maas_goes_on(maas_region: MaasRegion) -> None:
+    maas_region.faults.append(Fault(op="deploy", answer="gateway timeout", acts=True))
+    assert maas_region.call(Deploy, "node01").status_name == "Deployed"
+    assert len(posts(maas_region)) == 1
+
+
+def test_an_order_that_never_arrived_is_not_given_again(maas_region: MaasRegion) -> None:
+    maas_region.faults.append(Fault(op="deploy", drop="before"))
+    with pytest.raises(MaasUnavailableError):
+        maas_region.call(Deploy, "node01")
+    assert maas_region.machine("node01").status_name == "Ready"
+
+
+def test_a_409_in_plain_text_is_final(maas_region: MaasRegion) -> None:
+    maas_region.hold(op="deploy", before=5)
+    maas_region.after(3, maas_region.deploy, "node01", "bob")
+    with pytest.raises(MaasConflictError, match="Can't deploy a machine that is in the 'Deploying' state") as conflict:
+        maas_region.call(Deploy, "node01")
+    assert not conflict.value.retryable
+
+
+def test_a_409_in_html_passes(maas_region: MaasRegion) -> None:
+    maas_region.faults.append(Fault(op="deploy", answer="database conflict"))
+    with pytest.raises(MaasUnavailableError) as conflict:
+        maas_region.call(Deploy, "node01")
+    assert conflict.value.retryable
+
+
+def test_a_rack_controller_that_is_gone_is_a_503(maas_region: MaasRegion) -> None:
+    maas_region.rack_down()
+    with pytest.raises(MaasMcpError):
+        maas_region.call(Deploy, "node01")
+    assert posts(maas_region)[0].status == 503
+    assert maas_region.machine("node01").status_name == "Ready"
+
+
+def test_no_is_sent_as_false(maas_region: MaasRegion) -> None:
+    maas_region.call(GiveBack, "node07", erase=False)
+    assert posts(maas_region)[0].form == {"erase": ["false"]}
+
+
+def test_zero_would_have_erased_the_disks(maas_region: MaasRegion) -> None:
+    maas_region.release("node07", "admin", erase="0")
+    assert maas_region.machine("node07").status_name == "Disk erasing"
+
+
+def test_an_erase_is_a_release_that_begins_elsewhere(maas_region: MaasRegion) -> None:
+    assert maas_region.call(GiveBack, "node07", erase=True).status_name == "Ready"
+    assert "From 'Disk erasing' to 'Releasing'" in [event.description for event in maas_region.log.events]
+
+
+def test_parameters_arrive_as_a_form(maas_region: MaasRegion) -> None:
+    maas_region.call(GiveBack, "node07", erase=True)
+    (post,) = posts(maas_region)
+    assert (post.op, post.form) == ("release", {"erase": ["true"]})
+
+
+def test_the_second_pxe_boot_does_not_lower_the_progress(maas_region: MaasRegion) -> None:
+    maas_region.call(Deploy, "node01")
+    values = [progress.value for progress in maas_region.progress]
+    assert values == sorted(values)
+    assert [event.type for event in maas_region.log.events].count("Performing PXE boot") == 2
+
+
+def test_somebody_aborts_it(maas_region: MaasRegion) -> None:
+    maas_region.after(60, maas_region.abort, "node01", "bob")
+    with pytest.raises(OperationRevertedError, match="bob"):
+        maas_region.call(Deploy, "node01")
+
+
+def test_somebody_takes_the_machine_over(maas_region: MaasRegion) -> None:
+    maas_region.after(60, maas_region.change_owner, "node01", "bob")
+    maas_region.after(61, maas_region.deploy, "node01", "bob")
+    with pytest.raises(OperationRevertedError):
+        maas_region.call(Deploy, "node01")
+
+
+def test_somebody_deletes_the_machine(maas_region: MaasRegion) -> None:
+    maas_region.after(60, maas_region.delete, "node01")
+    with pytest.raises(MachineGoneError):
+        maas_region.call(RescueMode, "node01")
+
+
+def test_the_reason_of_an_earlier_failure_stays_and_is_not_repeated(maas_region: MaasRegion) -> None:
+    maas_region.plan("node01", fail="Installing OS", reason="the disk is full")
+    with pytest.raises(OperationFailedError, match="the disk is full"):
+        maas_region.call(Deploy, "node01")
+    maas_region.call(GiveBack, "node01")
+    maas_region.after(60, maas_region.abort, "node01", "bob")
+    with pytest.raises(OperationRevertedError) as reverted:
+        maas_region.call(Deploy, "node01")
+    assert maas_region.machine("node01").error_description == "the disk is full"
+    assert "the disk is full" not in str(reverted.value)
+
+
+def test_the_region_restarts(maas_region: MaasRegion) -> None:
+    maas_region.after(60, maas_region.restart, 90)
+    assert maas_region.call(Deploy, "node01").status_name == "Deployed"
+
+
+def test_the_region_stays_away(maas_region: MaasRegion) -> None:
+    maas_region.after(60, maas_region.faults.append, Fault(answer="bad gateway", times=None))
+    with pytest.raises(MaasUnavailableError):
+        maas_region.call(Deploy, "node01")
+
+
+def test_a_machine_hangs_for_ever(maas_region: MaasRegion) -> None:
+    maas_region.plan("node07", hang="Erasing")
+    with pytest.raises(OperationTimedOutError):
+        maas_region.call(GiveBack, "node07", erase=True)
+
+
+def test_a_locked_machine_is_refused_before_maas_does_it_without_a_word(maas_region: MaasRegion) -> None:
+    with pytest.raises(OperationRefusedError, match="locked"):
+        maas_region.call(GiveBack, "node08")
+
+
+def test_who_is_no_administrator_gets_an_empty_403(maas_region: MaasRegion) -> None:
+    with pytest.raises(MaasPermissionError):
+        maas_region.call(RescueMode, "node01", username="bob")
+
+
+def test_a_call_is_cancelled_and_the_machine_goes_on(maas_region: MaasRegion) -> None:
+    maas_region.after(60, maas_region.cancel)
+    with pytest.raises(OperationCancelledError):
+        maas_region.call(Deploy, "node01")
+    maas_region.advance(3600)
+    assert maas_region.machine("node01").status_name == "Deployed"
+
+
+def test_a_call_is_cancelled_and_the_machine_with_it(maas_region: MaasRegion) -> None:
+    maas_region.after(60, maas_region.cancel)
+    with pytest.raises(OperationCancelledError):
+        maas_region.call(Deploy, "node01", on_cancel=CancelPolicy.ABORT)
+    assert maas_region.machine("node01").status_name == "Allocated"
