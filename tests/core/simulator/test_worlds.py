@@ -132,7 +132,9 @@ def test_the_speed_that_is_asked_for_goes_before_the_files(tmp_path: Path) -> No
     ("text", "words"),
     [
         ("a: b: c", "line 1, column 5: mapping values are not allowed"),
-        ("- a\n- b\n", "line 1: Input should be a valid dictionary"),
+        ("- a\n- b\n", "line 1: this should be names with values"),
+        ("zones: [north]", "line 1: zones: this should be names with values"),
+        ("faults: [3]", "line 1: faults[0]: this should be names with values"),
         ("speed: fast", "line 1: speed: Input should be a valid number"),
         ("zones:\n  a: b\nmachine: []", "line 3: machine: there is no such key; there are: speed, users, zones"),
         ("machines:\n  - status: Ready", "line 2: machines[0].hostname: Field required"),

@@ -13,6 +13,8 @@ Schema = Mapping[str, Any]
 
 UNKNOWN: Final = ("extra_forbidden", "unexpected_keyword_argument")
 """What pydantic calls a key that a model, or a dataclass, does not have."""
+OBJECTS: Final = ("dataclass_type", "dict_type", "model_type")
+"""What it calls something else where such an object should be."""
 
 
 class Input(BaseModel):
@@ -72,6 +74,8 @@ def _line(place: Sequence[int | str], message: str, kind: str, schema: Schema) -
         elif not (known := [found for each in known for found in _inside(each, part, schema)]):
             break  # what follows names an alternative of a union, which nobody wrote
         path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
+    if kind in OBJECTS:
+        message = "this should be names with values"
     message = message.removeprefix("Value error, ")
     return f"{path}: {message}" if path else message
 
