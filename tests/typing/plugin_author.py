@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from maas_mcp.api import (
     CancellationToken,
+    CancelPolicy,
     Event,
     EventPolling,
     Evidence,
@@ -28,6 +29,7 @@ from maas_mcp.api import (
     User,
     hookimpl,
 )
+from maas_mcp.testing import MaasRegion, Progress, RequestRecord
 
 
 class Which(BaseModel):
@@ -143,3 +145,11 @@ def maas_mcp_tools() -> list[type[Locate]]:
 
 
 assert_type(maas_mcp_tools(), list[type[Locate]])
+
+
+def its_test(maas_region: MaasRegion) -> None:
+    """A call answers with the model that the tool or the operation declares."""
+    assert_type(maas_region.call(Locate, "node01"), Where)
+    assert_type(maas_region.call(Move, "node01", on_cancel=CancelPolicy.ABORT), Where)
+    assert_type(maas_region.progress, list[Progress])
+    assert_type(maas_region.requests, list[RequestRecord])
