@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from maas_mcp.simulator import Region, Status, app, auth, calls, endpoints, machine_routes, operations, region
+from maas_mcp.simulator import Region, Status, app, auth, calls, endpoints, filters, machine_routes, operations, region
 from maas_mcp.simulator.auth import Authenticator
 from maas_mcp.simulator.calls import Call, parse_form
 from maas_mcp.simulator.deploying import TO_DISK
@@ -90,7 +90,8 @@ def _hides_the_secret(patch: Patch) -> None:
 
 def _ignores_unknown_filters(patch: Patch) -> None:
     anything: dict[str, Callable[..., bool]] = dict.fromkeys(("colour", "limit", "offset"), lambda *_: True)
-    patch.setattr(machine_routes, "FILTERS", machine_routes.FILTERS | anything)
+    for name, passes in anything.items():
+        patch.setitem(filters.FILTERS, name, passes)
 
 
 def _status_message_is_the_status(patch: Patch) -> None:
