@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from maas_mcp.simulator.calls import Answer, Call
 from maas_mcp.simulator.networks import API, Subnet, vlans
-from maas_mcp.simulator.refusals import not_found
+from maas_mcp.simulator.refusals import not_found, not_simulated
 from maas_mcp.simulator.scripts import JSON
 
 
@@ -97,9 +97,9 @@ def _fabrics(call: Call) -> set[int]:
 
 
 def _used(call: Call, subnet: Subnet) -> set[int]:
-    """The numbers of the addresses that are taken; where no machines are, nothing is reserved for them either."""
+    """The numbers of the addresses that are taken; what BMCs and storage have taken of theirs is not known here."""
     if not any(machine.subnet is subnet for machine in call.region.machines.values()):
-        return set()
+        raise not_simulated("statistics of a subnet that no machine boots from")
     taken = [each.ip_address for each in call.region.machines.values() if each.addressed and each.subnet is subnet]
     first = int(IPv4Address(subnet.address(0)))
     return {int(IPv4Address(address)) - first for address in taken} | subnet.reserved
