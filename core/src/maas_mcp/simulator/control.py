@@ -30,7 +30,7 @@ class Clock(Input):
 
     mode: Literal["real", "scaled", "manual"]
     """``real``: a second is a second. ``scaled``: at ``speed``. ``manual``: only by ``POST /clock/advance``."""
-    speed: float | None = Field(default=None, gt=0)
+    speed: float | None = Field(default=None, gt=0, le=1e6)
     """Simulated seconds in a real second, for ``scaled``, and for no other mode."""
 
     @model_validator(mode="after")
@@ -48,7 +48,7 @@ class Clock(Input):
 class Advance(Input):
     """Time that passes at once."""
 
-    seconds: float = Field(gt=0)
+    seconds: float = Field(gt=0, le=1e9)
     """Simulated seconds."""
 
 

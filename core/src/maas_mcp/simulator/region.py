@@ -168,7 +168,7 @@ class Region:
         """Hold requests of this op for real seconds; ``events`` and ``machines`` are the reads; zeros end it."""
         self.holds[op] = Hold(before, after)
 
-    def deploy(self, name: str, username: str, **form: str) -> None:
+    def deploy(self, name: str, username: str, /, **form: str) -> None:
         """Another person deploys a machine; ``form`` has the parameters of ``op=deploy``."""
         self._from_outside(operations.deploy, name, username, **form)
 
@@ -176,7 +176,7 @@ class Region:
         """Another person aborts what the machine is doing."""
         self._from_outside(operations.abort, name, username, comment=comment)
 
-    def release(self, name: str, username: str, **form: str) -> None:
+    def release(self, name: str, username: str, /, **form: str) -> None:
         """Another person releases a machine; ``form`` has the parameters of ``op=release``."""
         self._from_outside(operations.release, name, username, **form)
 
@@ -338,7 +338,7 @@ class Region:
                     return result.ended - result.started
         return None
 
-    def _from_outside(self, operate: operations.Operate, name: str, username: str, **form: str) -> None:
+    def _from_outside(self, operate: operations.Operate, name: str, username: str, /, **form: str) -> None:
         with self.lock:
             operate(self, self.machine(name), username, {key: [value] for key, value in form.items() if value})
             self.play()
