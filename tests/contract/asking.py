@@ -19,6 +19,9 @@ from tests.contract.recording import Answer, Exchange
 HOST = "127.0.0.1:5240"
 """The host that the recorded requests named."""
 
+PATIENCE = 10.0
+"""Seconds for an answer."""
+
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -96,7 +99,9 @@ class Asker:
 
     def __init__(self, region: Region, base_url: str) -> None:
         self.region = region
-        self.connection = http.client.HTTPConnection(base_url.removeprefix("http://").removesuffix("/MAAS"))
+        self.connection = http.client.HTTPConnection(
+            base_url.removeprefix("http://").removesuffix("/MAAS"), timeout=PATIENCE
+        )
 
     def ask(self, exchange: Exchange) -> Answer:
         """Make the request as it was made then, and read the whole answer."""

@@ -12,11 +12,13 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from maas_mcp.simulator import region_routes
+from maas_mcp.simulator.auth import User
 from maas_mcp.simulator.broken import Dropped, broken, replacement
 from maas_mcp.simulator.calls import Answer, Call, parse_form
 from maas_mcp.simulator.description import describe
 from maas_mcp.simulator.endpoints import PREFIX, Endpoint, find
 from maas_mcp.simulator.faults import Hold, RequestRecord
+from maas_mcp.simulator.machine_routes import Handler
 from maas_mcp.simulator.refusals import BY_USER, HTML, PLAIN, Refusal, no_such_endpoint, unrecognised
 from maas_mcp.simulator.region import Region
 from maas_mcp.simulator.signatures import Signed
@@ -112,33 +114,17 @@ class _RegionApp:
         return _response(answer.status, answer.body, answer.content_type, answer.headers)
 
     def _handle(self, asked: _Asked) -> Answer:
-        request, endpoint = asked.request, asked.endpoint
-        if asked.path == f"{PREFIX}describe/" and request.method == "GET":
-            return Answer(describe(str(request.base_url).rstrip("/")), content_type="application/json")
+        endpoint = asked.endpoint
+        if (told := _told_to_everybody(asked)) is not None:
+            return told
         if endpoint is None:
-            if asked.path == "/MAAS/":
-                raise Refusal(301, MOVED, "text/html", {"Location": "/MAAS/r/"}).without_vary()
             raise no_such_endpoint(asked.path)
-        if endpoint.name == "Version" and request.method == "GET":
-            return region_routes.VERSION
-        signed = Signed(request.method, str(request.url), asked.signed_form)
-        user = self.region.authenticator.user(request.headers.get("authorization"), signed)
-        if user is None:
-            raise unrecognised(request.method, asked.op) if endpoint.anonymous else Refusal(401, "Forbidden", PLAIN)
-        if request.method not in _METHODS:
-            raise Refusal(405, "", HTML, {"Allow": ", ".join(_METHODS), **BY_USER})
-        if asked.broken is not None:
-            raise asked.broken
-        handler = endpoint.handlers.get((request.method, asked.op))
-        if handler is None:
-            raise no_such_endpoint(asked.path) if asked.op_in_path else unrecognised(request.method, asked.op)
-        formats = asked.query.get("format", ["json"])
-        if formats[-1] != "json":
-            raise Refusal(400, f"Invalid output format specified '{formats[-1]}'.", PLAIN)
+        user = self._user(asked, endpoint)
+        handler = _handler(asked, endpoint)
         call = Call(
             region=self.region,
             user=user,
-            method=request.method,
+            method=asked.request.method,
             path=asked.path,
             raw_query=asked.raw_query,
             query=asked.query,
@@ -146,6 +132,41 @@ class _RegionApp:
             parts=asked.parts,
         )
         return handler(call)
+
+    def _user(self, asked: _Asked, endpoint: Endpoint) -> User:
+        """Whose request it is; without usable credentials it depends on the endpoint what MAAS says."""
+        request = asked.request
+        signed = Signed(request.method, str(request.url), asked.signed_form)
+        user = self.region.authenticator.user(request.headers.get("authorization"), signed)
+        if user is None:
+            raise unrecognised(request.method, asked.op) if endpoint.anonymous else Refusal(401, "Forbidden", PLAIN)
+        return user
+
+
+def _told_to_everybody(asked: _Asked) -> Answer | None:
+    if asked.path == "/MAAS/":
+        raise Refusal(301, MOVED, "text/html", {"Location": "/MAAS/r/"}).without_vary()
+    if asked.request.method != "GET":
+        return None
+    if asked.path == f"{PREFIX}describe/":
+        return Answer(describe(str(asked.request.base_url).rstrip("/")), content_type="application/json")
+    return region_routes.VERSION if asked.path == f"{PREFIX}version/" else None
+
+
+def _handler(asked: _Asked, endpoint: Endpoint) -> Handler:
+    """What answers it. MAAS complains of credentials first, and of the rest in this order."""
+    method = asked.request.method
+    if method not in _METHODS:
+        raise Refusal(405, "", HTML, {"Allow": ", ".join(_METHODS), **BY_USER})
+    if asked.broken is not None:
+        raise asked.broken
+    handler = endpoint.handlers.get((method, asked.op))
+    if handler is None:
+        raise no_such_endpoint(asked.path) if asked.op_in_path else unrecognised(method, asked.op)
+    wanted = asked.query.get("format", ["json"])[-1]
+    if wanted != "json":
+        raise Refusal(400, f"Invalid output format specified '{wanted}'.", PLAIN)
+    return handler
 
 
 async def _understand(request: Request) -> _Asked:
