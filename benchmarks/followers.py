@@ -25,6 +25,7 @@ from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.engine import Engine
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import Operation
+from maas_mcp.operations.orders import Orders
 from maas_mcp.operations.polling import Assessment, EventPolling, Evidence, Lifecycle, Needs, Observation
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.subscription import Subscription
@@ -126,11 +127,9 @@ async def ours(plan: dict[str, Any], transport: Transport) -> dict[str, Any]:
     watcher = Timed(MaasClient(following), cadence=Cadence().scaled(1 / plan["speed"]))
     assert isinstance(Deploy.polling, EventPolling)
     noting = Noting(Deploy.polling)
-    engine = Engine(MaasClient(beside), watcher, polling=noting)
-
     operation: Operation[Any, Any] = Deploy()
 
-    async def deploy(system_id: str, after: float) -> None:
+    async def deploy(engine: Engine, system_id: str, after: float) -> None:
         await anyio.sleep(after)
         progress = ProgressReporter(_nobody)
         async with progress.reporting():
@@ -139,9 +138,10 @@ async def ours(plan: dict[str, Any], transport: Transport) -> dict[str, Any]:
 
     async with anyio.create_task_group() as watching:
         watching.start_soon(watcher.run)
+        engine = Engine(MaasClient(beside), watcher, Orders(watching), polling=noting)
         async with anyio.create_task_group() as tasks:
             for number, system_id in enumerate(plan["machines"]):
-                tasks.start_soon(deploy, system_id, number * plan["gap"] / plan["speed"])
+                tasks.start_soon(deploy, engine, system_id, number * plan["gap"] / plan["speed"])
         watching.cancel_scope.cancel()
     return {
         "following": len(following.took),
@@ -159,24 +159,24 @@ async def midway(plan: dict[str, Any], transport: Transport) -> dict[str, Any]:
     watcher = Timed(MaasClient(following), cadence=Cadence().scaled(1 / plan["speed"]))
     assert isinstance(Deploy.polling, EventPolling)
     noting = Noting(Deploy.polling)
-    engine = Engine(MaasClient(beside), watcher, polling=noting)
     operation: Operation[Any, Any] = Deploy()
 
-    async def pick_up(system_id: str, cursor: int) -> None:
+    async def pick_up(engine: Engine, system_id: str, cursor: int) -> None:
         handle = Handle(operation.name, system_id, int(time.time()), cursor, ())
         await engine.resume(operation, handle, ProgressReporter(_nobody), CancellationToken(), wait=None)
 
-    async def start(system_id: str, after: float) -> None:
+    async def start(engine: Engine, system_id: str, after: float) -> None:
         await anyio.sleep(after)
         arguments = Deploy.arguments.model_validate({"system_id": system_id})
         await engine.run(operation, arguments, ProgressReporter(_nobody), CancellationToken())
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watcher.run)
+        engine = Engine(MaasClient(beside), watcher, Orders(tasks), polling=noting)
         for system_id, cursor in plan["under_way"].items():
-            tasks.start_soon(pick_up, system_id, cursor)
+            tasks.start_soon(pick_up, engine, system_id, cursor)
         for number, system_id in enumerate(plan["machines"]):
-            tasks.start_soon(start, system_id, number * plan["gap"] / plan["speed"])
+            tasks.start_soon(start, engine, system_id, number * plan["gap"] / plan["speed"])
         with anyio.move_on_after(plan["picked_up"] / plan["speed"]):
             await watcher.when_followed_by(ALMOST * len(plan["under_way"]))
         await anyio.sleep(SETTLED / plan["speed"])

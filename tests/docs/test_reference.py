@@ -16,9 +16,9 @@ from maas_mcp.cli import main
 from maas_mcp.maas.transport import MAX_CHANGES, MAX_REQUESTS
 from maas_mcp.operations import progress
 from maas_mcp.operations.cadence import QUICKNESS, Cadence
-from maas_mcp.operations.engine import START_GRACE
 from maas_mcp.operations.feed import FEW
 from maas_mcp.operations.operation import LongRunning
+from maas_mcp.operations.orders import AT_ONCE, START_GRACE
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.server.app import served_tools
 from maas_mcp.settings import CONFIG_VARIABLE, Settings, variable_name
@@ -169,6 +169,7 @@ def test_the_readme_is_a_screen() -> None:
         ("following", "four requests to MAAS under way at the most", MAX_REQUESTS == 4),
         ("following", "two of the four at the most", MAX_CHANGES == 2),
         ("following", "if within a minute", START_GRACE == 60),
+        ("following", "Two seconds are given to MAAS", AT_ONCE == 2),
         ("following", "300 by default", Settings.model_fields["outage_limit"].default == 300),
         ("progress", "no news for ten seconds", progress.HEARTBEAT == 10),
         ("progress", "at most four times a second", progress.MINIMUM_GAP == 0.25),

@@ -213,3 +213,40 @@ def test_nothing_is_started_that_nobody_could_ask_for_again(region: Region, url:
     assert result["isError"] is True
     assert "The secret for operation ids cannot be kept in" in result["content"][0]["text"]
     assert posts(region) == []
+
+
+def test_an_order_that_maas_holds_holds_up_neither_calls_nor_the_end(server: Driver, region: Region) -> None:
+    region.hold(op="deploy", before=600)
+    machines = [each.system_id for each in region.machines.values() if each.status_name == "Ready"]
+    calls = [server.start_call("maas_deploy_machine", system_id=each, wait_seconds=0) for each in machines]
+    reports = [content(server.wait(call)["result"]) for call in calls]
+    asked = content(server.call("maas_get_operation", operation_id=reports[0]["operation_id"]))
+    listed = content(server.call("maas_list_operations"))
+    code, seconds = server.stop("EOF")
+
+    assert len(reports) > 2
+    assert {each["state"] for each in reports} == {"working"}
+    assert all(each["message"].startswith("Not confirmed yet: MAAS has not answered ") for each in [*reports, asked])
+    assert len(listed["operations"]) == len(reports)
+    assert (code, seconds < 2) == (0, True)
+
+
+def test_a_refusal_that_comes_after_the_call_is_told_to_who_asks(server: Driver, region: Region) -> None:
+    region.hold(op="deploy", before=3)
+    operation_id = start(server, region, distro_series="nosuch")
+    report = content(server.call("maas_wait_operation", operation_id=operation_id, wait_seconds=30))
+
+    assert report["state"] == "failed"
+    assert report["error"]["code"] == "operation_refused"
+    assert "'nosuch' is not a valid distro_series." in str(report["error"])
+    assert content(server.call("maas_get_operation", operation_id=operation_id)) == report
+
+
+def test_a_call_says_in_words_that_the_start_is_not_confirmed(server: Driver, region: Region) -> None:
+    region.hold(op="deploy", before=600)
+    result = server.call("maas_deploy_machine", system_id=region.machine("node01").system_id, wait_seconds=0)
+
+    text = result["content"][0]["text"]
+    operation_id = content(result)["operation_id"]
+    assert text.endswith(f" (Ready) (0%). Ask with maas_wait_operation for operation_id {operation_id}.")
+    assert "It goes on" not in text

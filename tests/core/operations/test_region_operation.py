@@ -23,6 +23,7 @@ from maas_mcp.maas.client import MaasClient
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import CancelPolicy
+from maas_mcp.operations.orders import Orders
 from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.polling import Verdict
 from maas_mcp.operations.progress import Progress, ProgressReporter
@@ -109,7 +110,7 @@ class Site:
         async def send(progress: Progress) -> None:
             self.told.append(progress)
 
-        engine = RegionEngine(self.maas, now=anyio.current_time)
+        engine = RegionEngine(self.maas, Orders(self.tasks, now=anyio.current_time), now=anyio.current_time)
         progress = ProgressReporter(send)
         async with progress.reporting():
             if handle is not None:
@@ -211,7 +212,7 @@ async def test_a_whole_run_between_two_looks_shows_by_what_has_changed(site: Sit
 
 
 async def test_an_outage_is_told_and_survived(site: Site) -> None:
-    site.after(60, lambda: site.region.faults.append(Fault(path="boot-resources", status=503, times=40)))
+    site.after(60, lambda: site.region.faults.append(Fault(path="boot-resources", status=503, times=10)))
 
     assert (await site.run()).result is not None
     assert any(each.message.startswith("MAAS unreachable for ") for each in site.told)
@@ -300,7 +301,7 @@ async def test_another_process_that_comes_too_early_does_not_call_it_over(site: 
     started = await site.run(wait=0)
 
     asked = await site.run(started.handle)
-    assert (asked.result, asked.message) == (None, "MAAS shows nothing of it so far")
+    assert (asked.result, asked.message) == (None, "Nothing shows yet that it began")
     await anyio.sleep(61)
 
     assert (await site.run(started.handle)).message == "Over, unseen"
@@ -325,7 +326,7 @@ async def test_the_deadline_ends_the_following(site: Site, monkeypatch: pytest.M
 
 
 async def test_what_is_under_way_costs_one_read_to_know(site: Site) -> None:
-    engine = RegionEngine(site.maas, now=anyio.current_time)
+    engine = RegionEngine(site.maas, Orders(site.tasks), now=anyio.current_time)
     assert await engine.under_way([Fetch()]) == []
     assert len(site.region.requests) == 1
     await site.run(wait=0)

@@ -21,6 +21,7 @@ from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.engine import Engine
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import CancelPolicy
+from maas_mcp.operations.orders import Orders
 from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.watcher import Watcher
@@ -40,7 +41,8 @@ async def resumed(house: House, wait: float | None = 0.0) -> Outcome[Any]:
     house.told = told
     watcher = Watcher(client_of(house.region))
     house.tasks.start_soon(watcher.run)
-    engine = Engine(client_of(house.region), watcher, now=house.now)
+    orders = Orders(house.tasks, now=house.now)
+    engine = Engine(client_of(house.region), watcher, orders, now=house.now)
     progress = ProgressReporter(send)
     async with progress.reporting():
         return await engine.resume(Deploy(), house.handle, progress, CancellationToken(), wait=wait)

@@ -15,7 +15,8 @@ from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.retry import Backoff
 from maas_mcp.maas.transport import HttpTransport
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.engine import START_GRACE, Engine
+from maas_mcp.operations.engine import Engine
+from maas_mcp.operations.orders import START_GRACE, Orders
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.watcher import Watcher
 from maas_mcp.settings import Settings
@@ -62,7 +63,7 @@ async def opened(job: Job) -> AsyncIterator[tuple[House, Wire, SimulatedMachine]
     machine = next(each for each in region.machines.values() if each.status is job.begins and each.owner != "bob")
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watcher.run)
-        engine = Engine(maas, watcher, now=anyio.current_time)
+        engine = Engine(maas, watcher, Orders(tasks, now=anyio.current_time), now=anyio.current_time)
         yield House(region, maas, engine, tasks, job.of_each), wire, machine
         tasks.cancel_scope.cancel()
     await maas.aclose()

@@ -19,9 +19,9 @@ from maas_mcp.errors import (
 from maas_mcp.operations.batch import new_name
 from maas_mcp.operations.batch_engine import BatchEngine
 from maas_mcp.operations.cancellation import PARTING, CancellationToken
-from maas_mcp.operations.engine import START_GRACE
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import CancelPolicy
+from maas_mcp.operations.orders import START_GRACE
 from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.progress import ProgressReporter, nobody
 from maas_mcp.simulator import Fault

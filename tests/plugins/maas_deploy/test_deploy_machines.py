@@ -13,8 +13,10 @@ from maas_mcp.errors import MaasConflictError, OperationCancelledError, Operatio
 from maas_mcp.operations.batch import new_name
 from maas_mcp.operations.batch_engine import BatchEngine
 from maas_mcp.operations.handles import Handle
+from maas_mcp.operations.orders import AT_ONCE
 from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.progress import Progress, ProgressReporter
+from maas_mcp.simulator import Fault
 from tests.house import House, opened
 
 pytestmark = pytest.mark.anyio
@@ -152,3 +154,38 @@ async def test_cancelling_stops_following_all_and_leaves_maas_at_work(house: Hou
 def test_there_is_one_way_to_choose(arguments: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         DeployMachines.model_validate(arguments)
+
+
+async def test_a_call_that_does_not_wait_answers_although_maas_holds_the_orders(house: House) -> None:
+    house.region.hold(op="deploy", before=100)
+    names = ("node01", "node02", "node03", "node04")
+
+    started = await run(house, wait=0.0, system_ids=ids(house, *names))
+
+    assert started.message == "4 of 4 working"
+    assert anyio.current_time() <= 2 * AT_ONCE, "two at a time"
+    assert ended(await run(house, started.handle)).succeeded == 4
+    assert house.requests("deploy", "POST") == 4
+
+
+async def test_who_waits_for_a_batch_waits_through_an_outage(house: House) -> None:
+    started = await run(house, wait=60.0, system_ids=ids(house, "node01", "node02"))
+    house.region.faults.append(Fault(status=503, times=1_000_000))
+
+    silent = await run(house, started.handle, wait=40.0)
+    house.after(30, house.region.faults.clear)
+
+    assert silent.message == "MAAS unreachable for 40 s; nothing was seen of it here so far"
+    assert ended(await run(house, started.handle)).succeeded == 2
+
+
+async def test_a_refusal_that_comes_late_is_that_members(house: House) -> None:
+    house.region.hold(op="deploy", before=30)
+    house.after(10, lambda: house.region.deploy("node02", "bob"))
+    started = await run(house, wait=0.0, system_ids=ids(house, "node01", "node02"))
+
+    result = ended(await run(house, started.handle))
+
+    assert (result.succeeded, result.failed) == (1, 1)
+    (refused,) = [each.message for each in result.machines if each.machine is None]
+    assert refused.startswith("MAAS refused to start maas_deploy_machine on node02: ")

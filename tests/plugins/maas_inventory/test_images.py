@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
+import anyio.abc
 import pytest
 
 from maas_inventory.images import (
@@ -21,6 +22,7 @@ from maas_inventory.images import (
 from maas_mcp.api import CancellationToken, MaasClient, MaasPermissionError, ProgressReporter, ToolContext, Verdict
 from maas_mcp.errors import OperationFailedError
 from maas_mcp.operations.handles import Handle
+from maas_mcp.operations.orders import Orders
 from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.progress import Progress, nobody
 from maas_mcp.operations.region_engine import RegionEngine
@@ -36,6 +38,7 @@ class Site:
 
     region: Region
     maas: MaasClient
+    tasks: anyio.abc.TaskGroup
     token: CancellationToken = field(default_factory=CancellationToken)
     told: list[Progress] = field(default_factory=list)
 
@@ -43,7 +46,7 @@ class Site:
         async def send(progress: Progress) -> None:
             self.told.append(progress)
 
-        engine = RegionEngine(self.maas, now=anyio.current_time)
+        engine = RegionEngine(self.maas, Orders(self.tasks, now=anyio.current_time), now=anyio.current_time)
         progress = ProgressReporter(send)
         async with progress.reporting():
             if handle is not None:
@@ -59,7 +62,9 @@ class Site:
 async def site() -> AsyncIterator[Site]:
     region = demo_region(speed=1.0, clock=anyio.current_time)
     maas = client_of(region)
-    yield Site(region, maas)
+    async with anyio.create_task_group() as tasks:
+        yield Site(region, maas, tasks)
+        tasks.cancel_scope.cancel()
     await maas.aclose()
 
 

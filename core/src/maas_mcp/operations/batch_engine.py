@@ -22,15 +22,15 @@ from maas_mcp.errors import (
     OperationRefusedError,
 )
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.models import Machine, SystemId
+from maas_mcp.maas.models import SystemId
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.allocation import give_back
 from maas_mcp.operations.batch import BatchOperation, Member, MemberState, size_of
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.engine import Engine, policy_of
+from maas_mcp.operations.engine import Engine, left_of, policy_of, until_of
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.labels import allocated_for, ordered_for
-from maas_mcp.operations.operation import CancelPolicy
+from maas_mcp.operations.operation import CancelPolicy, Operation
 from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.progress import ProgressReporter, nobody
 from maas_mcp.operations.tool import ArgsT, ResultT, ToolContext
@@ -66,14 +66,18 @@ class BatchEngine:
         Raises:
             MaasMcpError: The machines cannot be had, or the operation has failed on all of them.
         """
-        policy = policy_of(batch, on_cancel)
+        policy, until = policy_of(batch, on_cancel), until_of(wait)
         each, orders = batch.each(), _Orders(batch.starts_at_once, aborted=policy is CancelPolicy.ABORT)
 
         def follow(one: BaseModel) -> Follow:
-            turn = orders.turn(each.system_id(one))
-            return lambda part: self._engine.run(
-                each, one, part, cancellation, wait=wait, on_cancel=policy, starting=turn
-            )
+            turn, own = orders.turn(each.system_id(one)), _own(each, each.system_id(one), handle)
+
+            async def run(part: ProgressReporter) -> Outcome[Any]:
+                return await self._engine.run(
+                    each, one, part, cancellation, wait=left_of(until), on_cancel=policy, starting=turn, handle=own
+                )
+
+            return run
 
         with cancellation.guard():
             handle = Handle(batch.name, name, int(self._now()), await self._maas.newest_event_id(), ())
@@ -139,13 +143,14 @@ class BatchEngine:
         failures: list[MaasMcpError] = []
         for machine in machines:
             if machine.status in each.lifecycle.pending:
-                own = Handle(each.name, machine.system_id, handle.started, handle.cursor, ())
+                own = _own(each, machine.system_id, handle)
                 try:
                     await self._engine.abort(each, own, cancellation)
                 except MaasMcpError as error:
                     failures.append(error)
         if len(begun) < len(machines):
-            await give_back(self._maas, handle.system_id, cancellation, keep=begun)
+            ordered = self._engine.unconfirmed(_own(each, "", handle))
+            await give_back(self._maas, handle.system_id, cancellation, keep=begun, begun=ordered)
         if failures:
             raise failures[0]
 
@@ -158,25 +163,41 @@ class BatchEngine:
         *,
         wait: float | None = 0.0,
     ) -> Outcome[ResultT]:
-        """Pick up the batch that ``handle`` names; its members are the machines that have its name in MAAS.
+        """Pick up the batch that ``handle`` names.
+
+        Its members are the machines that have its name in MAAS, and those that this process has ordered for it without
+        a yes from MAAS so far.
 
         Raises:
             MaasMcpError: MAAS cannot be asked, or the operation has failed on all machines.
         """
-        each = batch.each()
+        each, asked, until = batch.each(), anyio.current_time(), until_of(wait)
         with cancellation.guard():
-            machines = await self._maas.machines(agent_name=handle.system_id)
+            try:
+                machines = await self._engine.seek(
+                    handle, progress, until, lambda maas: maas.machines(agent_name=handle.system_id)
+                )
+            except TimeoutError:
+                return self._engine.unseen(handle, anyio.current_time() - asked)
 
-            def follow(machine: Machine) -> Follow:
-                own = Handle(each.name, machine.system_id, handle.started, handle.cursor, ())
-                return lambda part: self._engine.resume(each, own, part, cancellation, wait=wait)
+            def follow(system_id: SystemId) -> Follow:
+                own = _own(each, system_id, handle)
+                return lambda part: self._engine.resume(each, own, part, cancellation, wait=left_of(until))
 
-            members = await _together({machine.system_id: follow(machine) for machine in machines}, progress)
+            # MAAS names a machine that was not allocated for the batch only once it has taken the order.
+            found = [machine.system_id for machine in machines]
+            ids = dict.fromkeys([*found, *self._engine.unconfirmed(_own(each, "", handle))])
+            members = await _together({system_id: follow(system_id) for system_id in ids}, progress)
         for member in members:
             if isinstance(member.error, MaasError) and member.error.may_pass:
                 raise member.error  # an outage is no verdict on this one, nor on the others
         missing = size_of(handle.system_id) - len(members)
         return _told(batch, handle, [*members, *[Member("", "failed", LOST)] * missing], progress)
+
+
+def _own(each: Operation[Any, Any], system_id: SystemId, handle: Handle) -> Handle:
+    """The handle of one member of a batch."""
+    return Handle(each.name, system_id, handle.started, handle.cursor, ())
 
 
 LOST: Final = (

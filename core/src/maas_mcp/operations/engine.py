@@ -20,11 +20,12 @@ from maas_mcp.errors import (
     OperationTimedOutError,
 )
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.models import Event, Machine
+from maas_mcp.maas.models import Event, Machine, SystemId
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.diagnosis import explain, gone, next_step
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import CancelPolicy, LongRunning, Operation, OperationContext
+from maas_mcp.operations.orders import AT_ONCE, START_GRACE, Order, Orders
 from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.polling import (
     NOTHING,
@@ -43,10 +44,10 @@ logger = logging.getLogger(__name__)
 
 ReadT = TypeVar("ReadT")
 
-START_GRACE: Final = 60.0
-"""Seconds that a started operation may take to show in MAAS. A proxy may have answered 504 while MAAS went on."""
 PAUSE: Final = 5.0
 """Seconds until the next try, where MAAS is silent."""
+REMEMBERED: Final = 256
+"""Of how many operations it is kept what was seen last."""
 ABORT_LIMIT: Final = 10.0
 """Seconds for the order to abort after a cancellation. MAAS powers the machine off before it answers."""
 
@@ -60,6 +61,7 @@ class _Run(Generic[ArgsT, ResultT]):
     args: ArgsT
     ctx: OperationContext
     handle: Handle
+    orders: Orders
 
     @property
     def name(self) -> str:
@@ -74,8 +76,38 @@ class _Run(Generic[ArgsT, ResultT]):
     def assess(self, evidence: Evidence, observation: Observation) -> Assessment:
         return self.polling.assess(self.operation.lifecycle, evidence, observation)
 
+    def message(self, assessment: Assessment) -> str:
+        """What to tell; as long as nothing shows that it began, that is what is known of its order."""
+        if assessment.evidence.started:
+            return assessment.message
+        return f"{self.orders.standing(self.handle)} ({assessment.message})"
+
+    def tell(self, assessment: Assessment) -> None:
+        self.ctx.progress.report(assessment.fraction, self.message(assessment))
+
     def working(self, assessment: Assessment) -> Outcome[ResultT]:
-        return Outcome(self.handle, assessment.fraction, assessment.message)
+        confirmed = assessment.evidence.started or self.orders.is_confirmed(self.handle)
+        return Outcome(self.handle, assessment.fraction, self.message(assessment), confirmed=confirmed)
+
+    def check_start(self, assessment: Assessment, asked: float, doubt: MaasError | None) -> None:
+        """Make sure that it has begun by what MAAS was asked for at ``asked``, or may yet.
+
+        Raises:
+            OperationError: It has not, and will not. What MAAS shows may be the run of whoever came first.
+            MaasError: So does ``doubt``.
+        """
+        self.orders.check_refusal(self.handle, self.name)
+        if not assessment.evidence.started and self.orders.is_overdue(self.handle, asked):
+            raise doubt or self._never_began(assessment)
+
+    def _never_began(self, assessment: Assessment) -> OperationFailedError:
+        machine = assessment.evidence.machine or self.ctx.before
+        told = "accepted" if self.orders.is_confirmed(self.handle) else "was asked for"
+        return OperationFailedError(
+            f"MAAS {told} {self.name}, but {readable(START_GRACE)} later nothing shows that it began: neither a status "
+            f"on the way nor a new run; the machine is {machine.status_name}.",
+            hint="Look at the region's log, and read the machine with maas_get_machine before you start it again.",
+        )
 
 
 class Engine:
@@ -84,6 +116,7 @@ class Engine:
     Args:
         maas: The region.
         watcher: Watches the machines; its ``run()`` has to be running.
+        orders: Holds the orders to start; the same for all engines of a process.
         outage_limit: Seconds without an answer from MAAS after which an operation is no longer followed.
         polling: The strategy for every operation, instead of its own.
         now: Seconds since 1970, which all processes share; other times are of anyio's clock.
@@ -93,17 +126,21 @@ class Engine:
         self,
         maas: MaasClient,
         watcher: Watcher,
+        orders: Orders,
         *,
         outage_limit: float = 300.0,
         polling: PollingStrategy | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._maas = maas
+        self._once = maas.once()
         self._watcher = watcher
+        self._orders = orders
         self._outage_limit = outage_limit
         self._polling = polling
         self._now = now
         self._username: str | None = None
+        self._last_seen: dict[Handle, Assessment] = {}
 
     async def run(
         self,
@@ -115,10 +152,12 @@ class Engine:
         wait: float | None = None,
         on_cancel: CancelPolicy | None = None,
         starting: AbstractAsyncContextManager[object] | None = None,
+        handle: Handle | None = None,
     ) -> Outcome[ResultT]:
-        """Start ``operation``, and follow it to its end or for ``wait`` seconds.
+        """Start ``operation``, and follow it to its end or until ``wait`` seconds after the call.
 
-        A machine that is already at it for this very user is not started again: its handle is the answer.
+        A machine that is already at it for this very user is not started again: its handle is the answer. Where MAAS
+        holds the order to start for longer than the call waits, the order is held on without it.
 
         Args:
             operation: What to do.
@@ -129,13 +168,14 @@ class Engine:
             wait: Seconds to follow it; ``None``: to its end.
             on_cancel: Instead of the operation's own policy.
             starting: Entered while it is being started, where that has to take turns.
+            handle: How it is known, where it is a part of something else.
 
         Raises:
             OperationRefusedError: The machine is not in a state for it; nothing was sent that changes MAAS.
             OperationError: It did not succeed; the message says why.
             MaasError: MAAS refused to start it, or cannot be asked any longer.
         """
-        policy = policy_of(operation, on_cancel)
+        policy, until = policy_of(operation, on_cancel), until_of(wait)
         with cancellation.guard():
             machine = await self._maas.machine(operation.system_id(args))
             if machine.status in operation.lifecycle.pending and await self._is_mine(machine):
@@ -146,16 +186,25 @@ class Engine:
             # The cursor comes last: what happened before it must not read as this run's.
             cursor = await self._maas.newest_event_id()
             baseline = Baseline(machine, cursor, operation.lifecycle.runs(machine))
-            handle = self._handle(operation, machine, cursor, baseline.runs)
+            handle = handle or self._handle(operation, machine, cursor, baseline.runs)
             run = self._run(operation, args, OperationContext(self._maas, progress, cancellation, machine), handle)
             # Before the order: MAAS speaks to the BMC before it answers, and a client hears nothing for so long.
-            opening = run.assess(Evidence(baseline), NOTHING).fraction
-            progress.report(opening, f"Starting on {machine.hostname}")
+            opening = run.assess(Evidence(baseline), NOTHING)
+            progress.report(opening.fraction, f"Starting on {machine.hostname}")
+            order: Order | None = None
             try:
                 async with starting or nullcontext():
-                    doubt = await start_once(cancellation, lambda: operation.start(run.ctx, args))
-                return await self._follow(run, Evidence(baseline), wait, doubt)
+                    cancellation.raise_if_cancelled()
+                    if held := self._orders.under_way(operation.name, machine.system_id):
+                        return _ordered_already(machine, held[0])
+                    order = self._orders.give(handle, lambda: operation.start(run.ctx, args))
+                    answered = await order.answered(max(until, anyio.current_time() + AT_ONCE))
+                if not answered:
+                    return run.working(opening)
+                return await self._follow(run, Evidence(baseline), until, order.doubt)
             except anyio.get_cancelled_exc_class():
+                if order is not None:
+                    await order.withdraw()
                 if policy is CancelPolicy.ABORT and not cancellation.detached:
                     await abort_cancelled(run.name, cancellation, lambda: operation.abort(run.ctx, args))
                 raise
@@ -171,30 +220,37 @@ class Engine:
     ) -> Outcome[ResultT]:
         """Pick up what ``handle`` names, by what MAAS says of it; follow it to its end or for ``wait`` seconds.
 
+        An outage is waited for as long. What this process still holds of its order is told as well.
+
         Raises:
             OperationError: It did not succeed; the message says why.
-            MaasError: MAAS cannot be asked.
+            MaasError: MAAS cannot be asked: at once where there is no time to wait, else after too long an outage.
         """
+        polling, until = self._polling or operation.polling, until_of(wait)
         with cancellation.guard():
+            asked = anyio.current_time()
             try:
-                machine = await self._maas.machine(handle.system_id)
+                machine, observation = await self.seek(
+                    handle, progress, until, lambda maas: self._everything(maas, polling, handle)
+                )
             except MaasNotFoundError:
                 return _ended_without_machine(operation, handle)
-            run = self._run(
-                operation,
+            except TimeoutError:
+                return self.unseen(handle, anyio.current_time() - asked)
+            args, ctx = (
                 operation.arguments_for(handle.system_id),
                 OperationContext(self._maas, progress, cancellation, machine),
-                handle,
             )
-            seen = await self._all_since(run, machine)
-            assessment = run.assess(Evidence(Baseline(machine, handle.cursor, handle.runs)), seen)
+            run = self._run(operation, args, ctx, handle)
+            assessment = run.assess(Evidence(Baseline(machine, handle.cursor, handle.runs)), observation)
+            self._remember(handle, assessment)
+            run.check_start(assessment, asked, None)
             if assessment.verdict.final:
                 return await self._end(run, assessment)
-            if not assessment.evidence.started and self._now() > handle.started + START_GRACE:
-                raise _never_started(run)
-            if wait is not None and wait <= 0:
+            if until <= asked:
                 return run.working(assessment)
-            return await self._follow(run, assessment.evidence, wait, None)
+            run.tell(assessment)
+            return await self._follow(run, assessment.evidence, until, None)
 
     async def adopt(self, operation: Operation[Any, Any], machine: Machine) -> Handle:
         """A handle for what is under way on ``machine``, whoever started it."""
@@ -204,13 +260,19 @@ class Engine:
         return self._handle(operation, machine, cursor, ())
 
     async def under_way(self, operations: Sequence[Operation[Any, Any]], limit: int) -> list[Handle]:
-        """Handles for what is under way on this user's machines, ``limit`` at the most, by hostname."""
+        """Handles for what is under way on this user's machines, ``limit`` at the most, by hostname.
+
+        What MAAS was told to start and shows nothing of comes last, as far as this process holds the order.
+        """
         statuses = {status for operation in operations for status in operation.lifecycle.pending}
         if not statuses:
             return []
         found = await self._maas.machines(status=sorted(status.filter_value for status in statuses))
         mine = sorted([each for each in found if await self._is_mine(each)], key=lambda machine: machine.hostname)
-        return [handle for machine in mine[:limit] if (handle := await self._what_runs_on(machine, operations))]
+        handles = [handle for machine in mine[:limit] if (handle := await self._what_runs_on(machine, operations))]
+        names, busy = {operation.name for operation in operations}, {machine.system_id for machine in found}
+        held = [order.handle for order in self._orders.under_way() if order.handle.operation in names]
+        return [*handles, *(handle for handle in held if handle.system_id not in busy)][:limit]
 
     async def _what_runs_on(self, machine: Machine, operations: Sequence[Operation[Any, Any]]) -> Handle | None:
         """The operation that began first of those that a status on the way may belong to.
@@ -223,6 +285,10 @@ class Engine:
         fitting.sort(key=lambda each: (handles[each.name].cursor, len(each.lifecycle.pending), each.name))
         return handles[fitting[0].name] if fitting else None
 
+    def unconfirmed(self, like: Handle) -> list[SystemId]:
+        """The machines that MAAS was told to start, and has not said yes to, by handles that differ in nothing else."""
+        return self._orders.unconfirmed(like)
+
     async def abort(self, operation: Operation[Any, Any], handle: Handle, cancellation: CancellationToken) -> None:
         """Order MAAS to abort what ``handle`` names.
 
@@ -231,6 +297,12 @@ class Engine:
             MaasError: MAAS refused to, or did not answer.
         """
         machine = await self._maas.machine(handle.system_id)
+        held = self._orders.under_way(operation.name, handle.system_id)
+        if held and operation.can_abort and machine.status not in operation.lifecycle.pending:
+            raise OperationRefusedError(
+                f"{held[0].standing()}. {machine.hostname} is {machine.status_name}: there is nothing to abort so far.",
+                hint="Ask for the operation again, and abort it once it has begun.",
+            )
         if not operation.can_abort or machine.status not in operation.lifecycle.pending:
             raise OperationRefusedError(
                 f"{machine.hostname} ({machine.system_id}) is {machine.status_name}: there is nothing that "
@@ -243,7 +315,7 @@ class Engine:
     def _run(
         self, operation: Operation[ArgsT, ResultT], args: ArgsT, ctx: OperationContext, handle: Handle
     ) -> "_Run[ArgsT, ResultT]":
-        return _Run(operation, self._polling or operation.polling, args, ctx, handle)
+        return _Run(operation, self._polling or operation.polling, args, ctx, handle, self._orders)
 
     def _handle(
         self, operation: Operation[Any, Any], machine: Machine, cursor: int, runs: tuple[int | None, ...]
@@ -261,46 +333,54 @@ class Engine:
         doing = f"{machine.hostname} is {machine.status_name} for {machine.owner} already: not started a second time"
         return Outcome(handle, None, f"{doing} ({machine.status_message or 'no message'})")
 
-    async def _all_since(self, run: "_Run[ArgsT, ResultT]", machine: Machine) -> Observation:
-        """Everything that MAAS still knows of a run, in one observation."""
+    async def _everything(
+        self, maas: MaasClient, polling: PollingStrategy, handle: Handle
+    ) -> tuple[Machine, Observation]:
+        """The machine, and everything that MAAS still knows of a run, in one observation.
+
+        The machine comes last: if it were read before the run began, and the events after, that would read as an end.
+        """
+        observation = await self._all_since(maas, polling, handle)
+        machine = await maas.machine(handle.system_id)
+        return machine, replace(observation, machine=machine)
+
+    async def _all_since(self, maas: MaasClient, polling: PollingStrategy, handle: Handle) -> Observation:
         events: list[Event] = []
-        cursor, more = run.handle.cursor, True
+        cursor, more = handle.cursor, True
         while more:
-            page = await self._maas.events(after=cursor, ids=[machine.system_id], limit=EVENTS_LIMIT)
+            page = await maas.events(after=cursor, ids=[handle.system_id], limit=EVENTS_LIMIT)
             events += page
             cursor, more = (page[-1].id if page else cursor), len(page) == EVENTS_LIMIT
-        sets = {name: await self._maas.script_set(machine.system_id, name) for name in run.polling.needs.script_sets}
+        sets = {name: await maas.script_set(handle.system_id, name) for name in polling.needs.script_sets}
         known = {name: scripts for name, scripts in sets.items() if scripts is not None}
-        return Observation(machine, events=tuple(events), script_sets=known)
+        return Observation(events=tuple(events), script_sets=known)
 
     async def _follow(
-        self, run: "_Run[ArgsT, ResultT]", evidence: Evidence, wait: float | None, doubt: MaasError | None
+        self, run: "_Run[ArgsT, ResultT]", evidence: Evidence, until: float, doubt: MaasError | None
     ) -> Outcome[ResultT]:
-        now = anyio.current_time()
         left = run.handle.started + run.operation.deadline.total_seconds() - self._now()
-        until = math.inf if wait is None else now + wait
-        started_by = look_at = now + START_GRACE
         assessment = run.assess(evidence, NOTHING)
-        if evidence.started:
-            run.ctx.progress.report(assessment.fraction, assessment.message)
         with (
-            anyio.CancelScope(deadline=now + left),
+            anyio.CancelScope(deadline=anyio.current_time() + left),
             self._watcher.follow(run.handle.system_id, run.handle.cursor, run.polling.needs) as news,
         ):
             while not assessment.verdict.final:
-                if not assessment.evidence.started and anyio.current_time() >= look_at:
-                    if news.answered_at >= started_by:
-                        raise doubt or _never_started(run)
-                    look_at = anyio.current_time() + PAUSE  # a silent MAAS says nothing of a start either
-                if anyio.current_time() >= until:
+                # A MAAS that is silent says nothing of a start either: what counts is until when it has answered.
+                run.check_start(assessment, news.answered_at, doubt)
+                now = anyio.current_time()
+                if now >= until:
                     return run.working(assessment)
-                observation = await _news(news, until if assessment.evidence.started else min(until, look_at))
-                assessment = run.assess(assessment.evidence, observation)
+                settled = assessment.evidence.started and not self._orders.is_held(run.handle)
+                observation = await _news(news, until if settled else min(until, now + PAUSE))
+                assessment = run.assess(assessment.evidence, observation) if observation else assessment
                 if not assessment.verdict.final:
-                    run.ctx.progress.report(assessment.fraction, assessment.message)
-                if observation.unreachable_for is not None:
+                    run.tell(assessment)
+                if observation and observation.unreachable_for is not None:
                     self._check_outage(observation.unreachable_for, assessment.message)
+                elif observation:
+                    self._remember(run.handle, assessment)
         if assessment.verdict.final:
+            self._orders.check_refusal(run.handle, run.name)
             return await self._end(run, assessment)
         raise OperationTimedOutError(
             f"{run.name} was not over after {readable(run.operation.deadline.total_seconds())}; "
@@ -311,37 +391,66 @@ class Engine:
     async def _end(self, run: "_Run[ArgsT, ResultT]", assessment: Assessment) -> Outcome[ResultT]:
         if assessment.verdict is Verdict.SUCCEEDED and run.hides_an_abort:
             # The events were read before the machine: one that tells of an abort may have come in between.
-            seen = await self._patiently(run, assessment, lambda: self._all_since(run, run.ctx.before))
-            assessment = run.assess(assessment.evidence, replace(seen, machine=None))
+            seen = await self._read(run, assessment, lambda: self._all_since(self._once, run.polling, run.handle))
+            assessment = run.assess(assessment.evidence, seen)
         if assessment.verdict is not Verdict.SUCCEEDED:
             run.ctx.progress.report(assessment.fraction, assessment.message)
             raise await explain(self._maas, run.operation.lifecycle, assessment)
         if assessment.evidence.gone:
             result = run.operation.result_if_gone(run.args)
         else:
-            result = await self._patiently(run, assessment, lambda: run.operation.result(run.ctx, run.args))
+            ctx = replace(run.ctx, maas=self._once)
+            result = await self._read(run, assessment, lambda: run.operation.result(ctx, run.args))
         run.ctx.progress.report(1.0, assessment.message)
         return Outcome(run.handle, 1.0, assessment.message, result)
 
-    async def _patiently(
+    async def _read(
         self, run: "_Run[ArgsT, ResultT]", assessment: Assessment, read: Callable[[], Awaitable[ReadT]]
     ) -> ReadT:
-        """What MAAS answers to a read, once it does: an operation that has succeeded is not lost to an outage.
+        """What MAAS answers to a read, once it does: an operation that has succeeded is not lost to an outage."""
+
+        def tell(silent: float) -> None:
+            known = f"{assessment.message}; MAAS unreachable for {readable(silent)} while its result is read"
+            run.ctx.progress.report(assessment.evidence.fraction or None, known)
+            self._check_outage(silent, known)
+
+        return await patiently(read, tell)
+
+    def _remember(self, handle: Handle, assessment: Assessment) -> None:
+        """Keep what was seen last, to be told where MAAS is silent; nothing is ever judged by it."""
+        self._last_seen.pop(handle, None)
+        self._last_seen[handle] = assessment
+        if len(self._last_seen) > REMEMBERED:
+            del self._last_seen[next(iter(self._last_seen))]
+
+    def unseen(self, handle: Handle, silent: float) -> Outcome[Any]:
+        """All that can be told of an operation while MAAS does not answer."""
+        last = self._last_seen.get(handle)
+        seen = f"last seen: {last.message}" if last else "nothing was seen of it here so far"
+        return Outcome(handle, last.fraction if last else None, f"MAAS unreachable for {readable(silent)}; {seen}")
+
+    async def seek(
+        self,
+        handle: Handle,
+        progress: ProgressReporter,
+        until: float,
+        read: Callable[[MaasClient], Awaitable[ReadT]],
+    ) -> ReadT:
+        """Read what MAAS knows of an operation that is picked up: through an outage, if there is time for that.
 
         Raises:
-            MaasError: The outage lasts too long, or it is none.
+            TimeoutError: MAAS has not answered until then.
+            MaasError: It cannot be asked: at once where there is no time, else after too long an outage.
         """
-        began = anyio.current_time()
-        while True:
-            try:
-                return await read()
-            except MaasError as error:
-                silence = anyio.current_time() - began
-                if not error.may_pass or silence >= self._outage_limit:
-                    raise
-            known = f"{assessment.message}; MAAS unreachable for {readable(silence)} while its result is read"
-            run.ctx.progress.report(assessment.evidence.fraction or None, known)
-            await anyio.sleep(PAUSE)
+        if until <= anyio.current_time():
+            return await read(self._maas)
+
+        def tell(silent: float) -> None:
+            known = self.unseen(handle, silent)
+            progress.report(known.fraction, known.message)
+            self._check_outage(silent, known.message)
+
+        return await patiently(lambda: read(self._once), tell, until=until)
 
     def _check_outage(self, unreachable_for: float, message: str) -> None:
         if unreachable_for >= self._outage_limit:
@@ -366,16 +475,43 @@ def policy_of(operation: LongRunning[Any, Any], asked_for: CancelPolicy | None) 
     return policy
 
 
-async def start_once(cancellation: CancellationToken, start: Callable[[], Awaitable[None]]) -> MaasError | None:
-    """Post once. Returns the failure that leaves it open whether MAAS took it; never posts again."""
-    cancellation.raise_if_cancelled()
-    try:
-        await start()
-    except MaasError as error:
-        if not error.may_have_acted:
-            raise
-        return error
-    return None
+def until_of(wait: float | None) -> float:
+    """When a call that begins now is to answer, in anyio's clock."""
+    return math.inf if wait is None else anyio.current_time() + wait
+
+
+def left_of(until: float) -> float | None:
+    """How long to wait for what begins now, so that it is answered by then; the other way round than ``until_of``."""
+    return None if until == math.inf else max(0.0, until - anyio.current_time())
+
+
+async def patiently(
+    read: Callable[[], Awaitable[ReadT]], silent: Callable[[float], None], *, until: float = math.inf
+) -> ReadT:
+    """What MAAS answers to a read, once it does.
+
+    Args:
+        read: Asks MAAS.
+        silent: Told for how many seconds it has not answered; raises when that is too long.
+        until: When to give up.
+
+    Raises:
+        TimeoutError: It has not answered by then.
+        MaasError: It has answered, with something that waiting does not mend.
+    """
+    began = anyio.current_time()
+    while True:
+        try:
+            return await read()
+        except MaasError as error:
+            if not error.may_pass:
+                raise
+            wish = error.retry_after if isinstance(error, MaasUnavailableError) else None
+        now = anyio.current_time()
+        silent(now - began)
+        if now >= until:
+            raise TimeoutError
+        await anyio.sleep(min(max(PAUSE, wish or 0.0), until - now))
 
 
 async def abort_cancelled(name: str, cancellation: CancellationToken, abort: Callable[[], Awaitable[None]]) -> None:
@@ -389,11 +525,17 @@ async def abort_cancelled(name: str, cancellation: CancellationToken, abort: Cal
         logger.warning("%s was cancelled; MAAS did not confirm the abort in time", name)
 
 
-async def _news(subscription: Subscription, until: float) -> Observation:
-    """The next observation, or an empty one at ``until`` (seconds of anyio's clock)."""
+async def _news(subscription: Subscription, until: float) -> Observation | None:
+    """The next observation, or none at ``until`` (seconds of anyio's clock)."""
     with anyio.CancelScope(deadline=until):
         return await subscription.next()
-    return NOTHING
+    return None
+
+
+def _ordered_already(machine: Machine, order: Order) -> Outcome[Any]:
+    """The answer to who orders what this process has ordered, and MAAS has not answered to."""
+    message = f"{order.standing()} ({machine.hostname} is {machine.status_name}). It was not ordered a second time"
+    return Outcome(order.handle, None, message, confirmed=False)
 
 
 def why_not(operation: Operation[ArgsT, ResultT], machine: Machine) -> OperationRefusedError | None:
@@ -430,11 +572,3 @@ def _ended_without_machine(operation: Operation[ArgsT, ResultT], handle: Handle)
         raise gone(handle.system_id)
     result = operation.result_if_gone(operation.arguments_for(handle.system_id))
     return Outcome(handle, 1.0, f"{handle.system_id} is no longer in MAAS", result)
-
-
-def _never_started(run: "_Run[ArgsT, ResultT]") -> OperationFailedError:
-    return OperationFailedError(
-        f"MAAS accepted {run.name}, but {readable(START_GRACE)} later nothing shows that it began: neither a status on "
-        "the way nor a new run.",
-        hint="Read the machine with maas_get_machine, and look at the region's log.",
-    )

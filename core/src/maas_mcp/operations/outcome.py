@@ -19,3 +19,5 @@ class Outcome(Generic[ResultT]):
     """``None`` while it goes on."""
     partial: bool = False
     """Whether it has succeeded on some machines of a batch only."""
+    confirmed: bool = True
+    """Whether MAAS is known to have taken the order to start it."""

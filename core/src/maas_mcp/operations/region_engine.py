@@ -6,7 +6,7 @@ MAAS writes no events of it, and a region does one thing of a kind at a time: so
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Generic
 
 import anyio
@@ -22,9 +22,10 @@ from maas_mcp.errors import (
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import SystemId
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.engine import START_GRACE, abort_cancelled, policy_of, start_once
+from maas_mcp.operations.engine import abort_cancelled, policy_of, until_of
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import CancelPolicy
+from maas_mcp.operations.orders import AT_ONCE, START_GRACE, Orders
 from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.polling import BEFORE_SUCCESS, Verdict
 from maas_mcp.operations.progress import ProgressReporter, nobody, readable
@@ -45,6 +46,7 @@ class _Run(Generic[ArgsT, ResultT, SeenT]):
     args: ArgsT
     ctx: ToolContext
     handle: Handle
+    orders: Orders
     before: SeenT | None = None
     latest: SeenT | None = None
     running: SeenT | None = None
@@ -60,12 +62,14 @@ class _Run(Generic[ArgsT, ResultT, SeenT]):
         """Look once, and tell. ``overdue``: if it is not running now, it has been.
 
         Raises:
+            OperationError: MAAS refused to start it.
             MaasError: MAAS cannot be asked.
         """
+        self.orders.check_refusal(self.handle, self.operation.name)
         seen = await self.operation.observe(self.ctx, self.args, self.latest)
         self.latest, self.answered = seen, anyio.current_time()
         if self.before is None and not (seen.running or self.running or overdue):
-            self.message = "MAAS shows nothing of it so far"
+            self.message = self.orders.standing(self.handle)
             return Verdict.PENDING
         verdict, fraction, self.message = self.operation.assess(self.before, self.running, seen)
         self._advance(fraction)
@@ -97,7 +101,8 @@ class _Run(Generic[ArgsT, ResultT, SeenT]):
         self.rest = max(self.operation.interval.total_seconds(), error.retry_after or 0.0)
 
     def working(self) -> Outcome[ResultT]:
-        return Outcome(self.handle, self.fraction, self.message)
+        confirmed = self.running is not None or self.orders.is_confirmed(self.handle)
+        return Outcome(self.handle, self.fraction, self.message, confirmed=confirmed)
 
     async def end(self, verdict: Verdict) -> Outcome[ResultT]:
         """The result, or why there is none."""
@@ -115,12 +120,17 @@ class RegionEngine:
 
     Args:
         maas: The region.
+        orders: Holds the orders to start; the same for all engines of a process.
         outage_limit: Seconds without an answer from MAAS after which an operation is no longer followed.
         now: Seconds since 1970, which all processes share; other times are of anyio's clock.
     """
 
-    def __init__(self, maas: MaasClient, *, outage_limit: float = 300.0, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, maas: MaasClient, orders: Orders, *, outage_limit: float = 300.0, now: Callable[[], float] = time.time
+    ) -> None:
         self._maas = maas
+        self._once = maas.once()
+        self._orders = orders
         self._outage_limit = outage_limit
         self._now = now
 
@@ -140,18 +150,30 @@ class RegionEngine:
             OperationError: It did not succeed; the message says why.
             MaasError: MAAS refused to start it, or cannot be asked any longer.
         """
-        policy, ctx = policy_of(operation, on_cancel), ToolContext(self._maas, progress, cancellation)
+        policy, until = policy_of(operation, on_cancel), until_of(wait)
+        ctx = ToolContext(self._maas, progress, cancellation)
         with cancellation.guard():
             handle = self._handle(operation)
             if await operation.is_running(ctx):
                 return Outcome(handle, None, f"{operation.name} is under way already: not started a second time")
             before = await operation.observe(ctx, args, None)
-            run = _Run(operation, args, ctx, self._handle(operation), before=before, latest=before)
+            once = replace(ctx, maas=self._once)  # what fails is told, and looked for again
+            run = _Run(operation, args, once, self._handle(operation), self._orders, before=before, latest=before)
             progress.report(operation.assess(before, None, before)[1], run.message)
+            cancellation.raise_if_cancelled()
+            if held := self._orders.under_way(operation.name):
+                return Outcome(
+                    held[0].handle, None, f"{held[0].standing()}: not ordered a second time", confirmed=False
+                )
+            order = self._orders.give(run.handle, lambda: operation.start(ctx, args))
             try:
-                doubt = await start_once(cancellation, lambda: operation.start(ctx, args))
-                return await self._follow(run, Verdict.PENDING, wait, doubt)
+                answered = await order.answered(max(until, anyio.current_time() + AT_ONCE))
+                run.message = order.standing()
+                if not answered:
+                    return run.working()
+                return await self._follow(run, Verdict.PENDING, until, order.doubt)
             except anyio.get_cancelled_exc_class():
+                await order.withdraw()
                 if policy is CancelPolicy.ABORT and not cancellation.detached:
                     await abort_cancelled(operation.name, cancellation, lambda: operation.abort(ctx, args))
                 raise
@@ -169,12 +191,15 @@ class RegionEngine:
 
         Raises:
             OperationError: It did not succeed; the message says why.
-            MaasError: MAAS cannot be asked.
+            MaasError: MAAS cannot be asked: at once where there is no time to wait, else after too long an outage.
         """
-        run = _Run(operation, _defaults(operation), ToolContext(self._maas, progress, cancellation), handle)
+        until = until_of(wait)
+        maas = self._once if until > anyio.current_time() else self._maas
+        ctx = ToolContext(maas, progress, cancellation)
+        run = _Run(operation, _defaults(operation), ctx, handle, self._orders)
         with cancellation.guard():
-            verdict = await run.look(overdue=self._is_overdue(run))
-            return await self._follow(run, verdict, wait, None)
+            verdict = await (self._look(run) if until > anyio.current_time() else self._look_once(run))
+            return await self._follow(run, verdict, until, None)
 
     async def under_way(self, operations: Sequence[RegionOperation[Any, Any, Any]]) -> list[Handle]:
         """Handles for those that the region is at, whoever started them: one read for each operation."""
@@ -198,14 +223,10 @@ class RegionEngine:
     def _handle(self, operation: RegionOperation[Any, Any, Any]) -> Handle:
         return Handle(operation.name, REGION, int(self._now()), 0, ())
 
-    def _is_overdue(self, run: "_Run[Any, Any, Any]") -> bool:
-        return self._now() > run.handle.started + START_GRACE
-
     async def _follow(
-        self, run: "_Run[ArgsT, ResultT, Any]", verdict: Verdict, wait: float | None, doubt: MaasError | None
+        self, run: "_Run[ArgsT, ResultT, Any]", verdict: Verdict, until: float, doubt: MaasError | None
     ) -> Outcome[ResultT]:
         now = anyio.current_time()
-        until = math.inf if wait is None else now + wait
         left = run.handle.started + run.operation.deadline.total_seconds() - self._now()
         if verdict.final:
             return await run.end(verdict)
@@ -213,7 +234,8 @@ class RegionEngine:
             return run.working()
         with anyio.CancelScope(deadline=now + left):
             while not verdict.final:
-                if run.before is not None and run.running is None and run.answered > now + START_GRACE:
+                unseen = run.before is not None and run.running is None
+                if unseen and self._orders.is_overdue(run.handle, run.answered):
                     raise doubt or _never_started(run)
                 if anyio.current_time() >= until:
                     return run.working()
@@ -226,10 +248,13 @@ class RegionEngine:
             hint="MAAS may still be at it. Ask for it again later.",
         )
 
+    async def _look_once(self, run: "_Run[Any, Any, Any]") -> Verdict:
+        return await run.look(overdue=self._orders.is_overdue(run.handle, anyio.current_time()))
+
     async def _look(self, run: "_Run[Any, Any, Any]") -> Verdict:
         """Look once; an outage is no verdict."""
         try:
-            return await run.look(overdue=self._is_overdue(run))
+            return await self._look_once(run)
         except MaasUnavailableError as error:
             if not error.retryable:
                 raise

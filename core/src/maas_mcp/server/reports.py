@@ -84,4 +84,5 @@ def text_of(operation: LongRunning[Any, Any], outcome: Outcome[Any], operation_i
     if outcome.result is not None:
         return operation.summary(outcome.result)
     how_far = "" if outcome.fraction is None else f" ({outcome.fraction:.0%})"
-    return f"{outcome.message}{how_far}. It goes on; ask with maas_wait_operation for operation_id {operation_id}."
+    ask = "It goes on; ask" if outcome.confirmed else "Ask"
+    return f"{outcome.message}{how_far}. {ask} with maas_wait_operation for operation_id {operation_id}."

@@ -17,6 +17,7 @@ from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.engine import Engine
 from maas_mcp.operations.handles import Handle, Sealer
 from maas_mcp.operations.operation import CancelPolicy, LongRunning, Operation
+from maas_mcp.operations.orders import Orders
 from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.region_engine import REGION, RegionEngine
@@ -98,6 +99,11 @@ class Services:
         return Sealer(sealing_secret(self._settings), principal, self._now)
 
     @cached_property
+    def orders(self) -> Orders:
+        """Holds what MAAS was told to start until it answers, for as long as the server runs."""
+        return Orders(self._tasks, now=self._now)
+
+    @cached_property
     def engine(self) -> Engine:
         """The engine, with its watcher running.
 
@@ -107,7 +113,14 @@ class Services:
         polling = chosen_strategy(self._settings.polling)
         watcher = Watcher(self.maas, interval=self._settings.poll_interval)
         self._tasks.start_soon(watcher.run)
-        return Engine(self.maas, watcher, outage_limit=self._settings.outage_limit, polling=polling, now=self._now)
+        return Engine(
+            self.maas,
+            watcher,
+            self.orders,
+            outage_limit=self._settings.outage_limit,
+            polling=polling,
+            now=self._now,
+        )
 
     @cached_property
     def batches(self) -> BatchEngine:
@@ -117,7 +130,7 @@ class Services:
     @cached_property
     def regions(self) -> RegionEngine:
         """Runs what the region does by itself."""
-        return RegionEngine(self.maas, outage_limit=self._settings.outage_limit, now=self._now)
+        return RegionEngine(self.maas, self.orders, outage_limit=self._settings.outage_limit, now=self._now)
 
     def engine_for(self, operation: LongRunning[Any, Any]) -> AnyEngine:
         """The engine that runs operations of this kind."""
