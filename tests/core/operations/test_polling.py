@@ -56,6 +56,13 @@ def test_an_event_of_the_way_is_evidence_even_if_every_read_missed_it() -> None:
     assert assess(seen).verdict is Verdict.SUCCEEDED
 
 
+def test_a_read_from_before_the_run_began_is_not_its_end() -> None:
+    waiting = Observation(machine(S.READY))
+    begun = Observation(events=(change(101, S.READY, S.DEPLOYING),))
+
+    assert assess(waiting, begun).verdict is Verdict.PENDING
+
+
 def test_an_event_from_before_the_start_is_no_evidence() -> None:
     seen = Observation(machine(S.DEPLOYED), events=(change(100, S.ALLOCATED, S.DEPLOYING),))
 

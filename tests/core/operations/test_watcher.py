@@ -206,6 +206,18 @@ class TestReadingMachines:
         assert [each.ids for each in log.asked].count(("a",)) == 1, "it is not asked for again meanwhile"
         assert told.outages == []
 
+    async def test_one_that_is_older_than_what_an_event_tells_is_not_told_but_made_again(self) -> None:
+        log = working("a")
+        log.trouble = lambda asked: anyio.sleep(20) if asked.what == "machines" else None
+        async with scene(log) as s:
+            told = s.follow("a")
+            s.at(10.5, lambda: log.change("a", S.DEPLOYED))
+            await anyio.sleep(60)
+        first, again = [each.time for each in log.asked if each.what == "machines"][:2]
+        assert first == 0
+        assert 20 <= again <= 24
+        assert told.reads[0] == again + 20
+
     async def test_one_that_joins_during_a_read_is_not_told_what_was_read_before_it(self) -> None:
         log = working("a")
         log.trouble = lambda asked: anyio.sleep(10) if asked.what == "machines" else None

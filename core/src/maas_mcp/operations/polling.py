@@ -186,9 +186,11 @@ class Evidence:
         """This and what ``observation`` adds."""
         news = [event for event in observation.events if event.id > self.baseline.cursor]
         entries = self.entries | {event.id for event in news if lifecycle.is_entered_by(event)}
+        began = bool(entries) and not self.started
         evidence = replace(
             self,
             entries=entries,
+            machine=None if began else self.machine,  # as it was before says nothing of the run
             started=self.started or bool(entries),
             superseded=self.superseded or len(entries) > 1,
             aborted=self.aborted or any(event.type.startswith("Aborted ") for event in news),

@@ -98,7 +98,8 @@ class Reads:
             self._waiting.difference_update(subscriptions)
         if len(ids) == self._together:
             self._together = min(MACHINES, self._together * 2)
-        news = [subscription.add_machine(found.get(subscription.system_id)) for subscription in subscriptions]
+        current = [subscription for subscription in subscriptions if subscription.changed_at <= began]
+        news = [subscription.add_machine(found.get(subscription.system_id)) for subscription in current]
         for subscription in subscriptions:
             subscription.answered(began)
         if any(news):

@@ -57,6 +57,8 @@ class Subscription:
         self.answered_at = now
         """Until when everything that was asked about this machine was answered."""
         self._seen: set[int] = set()
+        self.changed_at = -math.inf
+        """When an event last told of a new status: a read that was asked for before may not show it."""
         self._absences = 0
         self._known: Machine | None = None
         self._sets: dict[ScriptSetName, ScriptSet] = {}
@@ -177,6 +179,7 @@ class Subscription:
 
     def _changed_to(self, status: MachineStatus | None) -> None:
         """An event told of a new status; ``None`` is one that this release does not know."""
+        self.changed_at, self._machine = anyio.current_time(), None
         if status in AT_WORK:
             self._set_status(status)
             self.due = min(self.due, anyio.current_time() + self._cadence.settle)
