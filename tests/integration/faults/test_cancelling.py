@@ -121,8 +121,8 @@ class Stall:
 
 STALLS = {
     "the look": Stall(stalls(), len(JOBS)),
-    "the order": Stall(stalls(), len(JOBS), {"method": "POST"}),
-    "the order, MAAS acts": Stall(stalls(forwarded=True), len(JOBS), {"method": "POST"}),
+    "the order": Stall(stalls(), MAX_CHANGES, {"method": "POST"}),
+    "the order, MAAS acts": Stall(stalls(forwarded=True), MAX_CHANGES, {"method": "POST"}),
     "a poll": Stall(stalls(), 1, {"path": "/events/", "after": len(JOBS)}),
 }
 
@@ -162,9 +162,9 @@ def test_a_cancelled_order_of_which_no_answer_came_is_found_again_and_not_given_
     region, machines = one_of_each(speed=SPEED / 5)
     with behind_a_proxy(region) as proxy, serving_through(proxy, region, state) as server:
         with proxy.meeting(stalls(forwarded=True), method="POST"):
-            calls = [server.start_call(job.tool, job.tool, **job.arguments_for(each)) for job, each in machines.items()]
-            eventually(lambda: all(starts(region, job, each) for job, each in machines.items()), "the starts")
-            for call in calls:
+            for job, machine in machines.items():
+                call = server.start_call(job.tool, job.tool, **job.arguments_for(machine))
+                eventually(partial(starts, region, job, machine), "the start")
                 cancel(server, call)
         found = listed(server)
         again = [
