@@ -354,7 +354,7 @@ def give_back_what_is_listed(server: Driver) -> None:
 
 @pytest.mark.parametrize("how", ["cancel", "kill"])
 def test_a_batch_that_is_called_again_is_found_and_not_begun_again(how: str, state: str, tally: Tally) -> None:
-    region = crowd(BATCH, SIZE, speed=50.0)
+    region = crowd(BATCH, SIZE, speed=1.0)
     machines = list(region.machines.values())
     with behind_a_proxy(region) as proxy:
         with serving_through(proxy, region, state) as server:
@@ -367,6 +367,7 @@ def test_a_batch_that_is_called_again_is_found_and_not_begun_again(how: str, sta
                 server.process.wait()
         with serving_through(proxy, region, state) as server:
             began = report(answer(server, BATCH.tool, wait_seconds=0, **BATCH.arguments_for(*machines)))
+            region.advance(600)
             ended = report(answer(server, "maas_wait_operation", HANG * 3, operation_id=began["operation_id"]))
 
     tally.add(
