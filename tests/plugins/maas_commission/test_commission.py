@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from maas_commission.commission import Commission, CommissionMachine
 from maas_mcp.api import (
     MaasBadRequestError,
+    MaasError,
     MaasPermissionError,
     OperationCancelledError,
     OperationFailedError,
@@ -45,6 +46,15 @@ async def test_a_new_machine_becomes_ready_and_tells_what_it_is(house: House) ->
     assert result.commissioning_status_name == "Passed"
     assert result.cpu_count > 0
     assert house.told[-1].value == 1.0
+
+
+async def test_a_bmc_that_fails_is_told_in_maas_words_and_nobody_is_blamed(house: House) -> None:
+    house.region.plan("node01", fail="Commissioning")
+    with pytest.raises(MaasError) as failure:
+        await house.run("node01")
+
+    assert failure.value.maas_says == "Failed to complete power action: IPMI: connection timeout"
+    assert house.region.machine("node01").status_name == "Ready"
 
 
 async def test_what_is_not_asked_for_is_not_sent(house: House) -> None:

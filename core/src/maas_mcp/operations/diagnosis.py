@@ -55,6 +55,8 @@ async def explain(maas: MaasClient, lifecycle: Lifecycle, assessment: Assessment
         return gone(who)
     if assessment.verdict is Verdict.REVERTED:
         deed = next((event.text for event in reversed(evidence.deeds)), "MAAS does not say by whom")
+        if evidence.taken_back and not evidence.superseded:
+            deed = "MAAS could not switch the machine on, and took the order back"
         what = "another run was started" if evidence.superseded else "it was ended from outside"
         return OperationRevertedError(
             f"{who} is {machine.status_name} now: {what} ({deed}).", hint=hint, maas_says=_complaints(evidence)

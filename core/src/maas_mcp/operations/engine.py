@@ -381,20 +381,24 @@ class Engine:
                     self._remember(run.handle, assessment)
         if assessment.verdict.final:
             self._orders.check_refusal(run.handle, run.name)
-            return await self._end(run, assessment)
+            return await self._end(run, assessment, doubt)
         raise OperationTimedOutError(
             f"{run.name} was not over after {readable(run.operation.deadline.total_seconds())}; "
             f"last seen: {assessment.message}.",
             hint="MAAS may still be at work on the machine. Read it with maas_get_machine.",
         )
 
-    async def _end(self, run: "_Run[ArgsT, ResultT]", assessment: Assessment) -> Outcome[ResultT]:
+    async def _end(
+        self, run: "_Run[ArgsT, ResultT]", assessment: Assessment, doubt: MaasError | None = None
+    ) -> Outcome[ResultT]:
         if assessment.verdict is Verdict.SUCCEEDED and run.hides_an_abort:
             # The events were read before the machine: one that tells of an abort may have come in between.
             seen = await self._read(run, assessment, lambda: self._all_since(self._once, run.polling, run.handle))
             assessment = run.assess(assessment.evidence, seen)
         if assessment.verdict is not Verdict.SUCCEEDED:
             run.ctx.progress.report(assessment.fraction, assessment.message)
+            if doubt is not None and doubt.maas_says and assessment.evidence.taken_back:
+                raise doubt
             raise await explain(self._maas, run.operation.lifecycle, assessment)
         if assessment.evidence.gone:
             result = run.operation.result_if_gone(run.args)

@@ -147,6 +147,8 @@ class Observation:
     """Those that were read, of those that :class:`Needs` names; a set that MAAS does not have is missing."""
 
 
+TAKEN_BACK: Final = "Failed to query node's BMC"
+"""The event with which MAAS undoes a start, since the BMC fails: a commissioning is back where a success ends, too."""
 NOTHING: Final = Observation()
 """A poll that saw nothing."""
 
@@ -181,6 +183,11 @@ class Evidence:
     def gone(self) -> bool:
         """Whether the machine is no longer there."""
         return self.absences >= ABSENCES_TO_BE_GONE
+
+    @property
+    def taken_back(self) -> bool:
+        """Whether MAAS undid the start, since it could not switch the machine on."""
+        return any(event.type == TAKEN_BACK for event in self.complaints)
 
     def with_(self, lifecycle: Lifecycle, observation: Observation) -> "Evidence":
         """This and what ``observation`` adds."""
@@ -281,7 +288,7 @@ def judge(lifecycle: Lifecycle, evidence: Evidence) -> Verdict:
     if not isinstance(status, MachineStatus):
         return Verdict.UNKNOWN
     verdict = lifecycle.verdict(status)
-    if evidence.superseded or (evidence.aborted and verdict is Verdict.SUCCEEDED):
+    if evidence.superseded or ((evidence.aborted or evidence.taken_back) and verdict is Verdict.SUCCEEDED):
         return Verdict.REVERTED
     return verdict
 
