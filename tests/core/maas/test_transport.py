@@ -365,9 +365,12 @@ def holding(held: Callable[[Received], bool]) -> Reply:
     return reply
 
 
-@pytest.mark.parametrize("path", ["machines/", "events/"])
-async def test_changes_that_maas_holds_leave_room_for_reads(path: str) -> None:
-    async with serving_fake(holding(lambda request: request.method == "POST")) as region:
+@pytest.mark.parametrize(
+    ("method", "path", "op"), [("GET", "machines/", ""), ("GET", "events/", "query"), ("POST", "machines/a/", "abort")]
+)
+async def test_changes_that_maas_holds_leave_room_for_reads_and_for_an_abort(method: str, path: str, op: str) -> None:
+    held = holding(lambda request: request.method == "POST" and "op=abort" not in request.target)
+    async with serving_fake(held) as region:
         transport = region.transport()
         async with anyio.create_task_group() as tasks:
             for _ in range(8):
@@ -375,9 +378,9 @@ async def test_changes_that_maas_holds_leave_room_for_reads(path: str) -> None:
             while len(region.received) < MAX_CHANGES:
                 await anyio.lowlevel.checkpoint()
             with anyio.fail_after(5):
-                await transport.request("GET", path)
+                await transport.request(method, path, query=[("op", op)])
             tasks.cancel_scope.cancel()
-    assert [each.method for each in region.received] == ["POST"] * MAX_CHANGES + ["GET"]
+    assert [each.method for each in region.received] == ["POST"] * MAX_CHANGES + [method]
 
 
 async def test_reads_that_maas_is_slow_to_answer_leave_room_for_the_events() -> None:

@@ -32,6 +32,8 @@ MAX_REQUESTS: Final = 4
 """Requests at once: as many as one worker process of a region serves (MAAS 3.7)."""
 MAX_CHANGES: Final = 2
 """How many of them may change something: MAAS may hold a POST for minutes, and reads have to get through beside it."""
+ABORT: Final = "abort"
+"""The change that waits for no other: what holds the others up may be what it is to end."""
 EVENTS: Final = "events/"
 """Has a place of its own: one query in MAAS, by which everything is followed, and nothing slower may hold it up."""
 _CONNECT_TIMEOUT: Final = 10.0
@@ -111,7 +113,7 @@ class HttpTransport:
     async def _place(self, question: Question) -> AsyncIterator[None]:
         """Wait for one of the places."""
         async with AsyncExitStack() as places:
-            if question.method != "GET":
+            if question.method != "GET" and question.op != ABORT:
                 await places.enter_async_context(self._changes)
             await places.enter_async_context(self._events if question.path == EVENTS else self._others)
             yield
