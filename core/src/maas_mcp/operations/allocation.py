@@ -15,8 +15,8 @@ from maas_mcp.maas.client import FormValue, MaasClient
 from maas_mcp.maas.models import JSON, SystemId
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.engine import PAUSE
 from maas_mcp.operations.orders import START_GRACE, start_once
+from maas_mcp.operations.patience import PAUSE
 from maas_mcp.operations.tool import ToolContext
 
 logger = logging.getLogger(__name__)

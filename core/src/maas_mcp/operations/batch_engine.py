@@ -27,11 +27,12 @@ from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.allocation import give_back
 from maas_mcp.operations.batch import BatchOperation, Member, MemberState, size_of
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.engine import Engine, left_of, policy_of, until_of
+from maas_mcp.operations.engine import Engine, policy_of
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.labels import allocated_for, ordered_for
 from maas_mcp.operations.operation import CancelPolicy, Operation
 from maas_mcp.operations.outcome import Outcome
+from maas_mcp.operations.patience import left_of, until_of
 from maas_mcp.operations.progress import ProgressReporter, nobody
 from maas_mcp.operations.tool import ArgsT, ResultT, ToolContext
 

@@ -1,18 +1,20 @@
-"""Why an operation did not succeed, in MAAS's own words, and what to do next."""
+"""Why an operation cannot be started or did not succeed, in MAAS's own words, and what to do next."""
 
 import logging
-from typing import Final
+from typing import Any, Final
 
 from maas_mcp.errors import (
     MaasError,
     MachineGoneError,
     OperationError,
     OperationFailedError,
+    OperationRefusedError,
     OperationRevertedError,
 )
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import Machine, ScriptSetName
 from maas_mcp.maas.statuses import RUN_FIELDS, MachineStatus
+from maas_mcp.operations.operation import Operation
 from maas_mcp.operations.polling import Assessment, Evidence, Lifecycle, Verdict
 
 logger = logging.getLogger(__name__)
@@ -43,6 +45,30 @@ NEXT_STEPS: Final = {
 def next_step(machine: Machine) -> str | None:
     """What to do with a machine in this status, where there is one thing to do."""
     return NEXT_STEPS.get(machine.status) if isinstance(machine.status, MachineStatus) else None
+
+
+def why_not(operation: Operation[Any, Any], machine: Machine) -> OperationRefusedError | None:
+    """Why the operation cannot be started on a machine in this state, or ``None``."""
+    lifecycle = operation.lifecycle
+    if machine.locked:
+        return OperationRefusedError(
+            f"{machine.hostname} ({machine.system_id}) is locked; nothing was sent to MAAS.",
+            hint="Locked machines are protected on purpose. maas_unlock_machine unlocks it, if that is right.",
+        )
+    if machine.status in lifecycle.start_from:
+        return None
+    where = f"{machine.hostname} ({machine.system_id}) is {machine.status_name}"
+    if machine.status in lifecycle.pending:
+        owner = f" for {machine.owner}" if machine.owner else ""
+        return OperationRefusedError(
+            f"{where}{owner} already: {machine.status_message or 'no message'}. It was not started a second time.",
+            hint="Read the machine with maas_get_machine to see how far it is.",
+        )
+    wanted = ", ".join(status.display for status in sorted(lifecycle.start_from))
+    return OperationRefusedError(
+        f"{where}; {operation.name} starts from: {wanted}. Nothing was sent to MAAS.",
+        hint=next_step(machine),
+    )
 
 
 async def explain(maas: MaasClient, lifecycle: Lifecycle, assessment: Assessment) -> OperationError:

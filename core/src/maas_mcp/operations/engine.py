@@ -1,12 +1,11 @@
 """The engine: starts an operation once, follows it, and ends with its result or with the reason why there is none."""
 
 import logging
-import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic
 
 import anyio
 
@@ -22,11 +21,12 @@ from maas_mcp.errors import (
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import Event, Machine, SystemId
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.diagnosis import explain, gone, next_step
+from maas_mcp.operations.diagnosis import explain, gone, next_step, why_not
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import CancelPolicy, LongRunning, Operation, OperationContext
 from maas_mcp.operations.orders import AT_ONCE, START_GRACE, Order, Orders
 from maas_mcp.operations.outcome import Outcome
+from maas_mcp.operations.patience import PAUSE, ReadT, patiently, until_of
 from maas_mcp.operations.polling import (
     NOTHING,
     Assessment,
@@ -42,10 +42,6 @@ from maas_mcp.operations.watcher import EVENTS_LIMIT, Subscription, Watcher
 
 logger = logging.getLogger(__name__)
 
-ReadT = TypeVar("ReadT")
-
-PAUSE: Final = 5.0
-"""Seconds until the next try, where MAAS is silent."""
 REMEMBERED: Final = 256
 """Of how many operations it is kept what was seen last."""
 ABORT_LIMIT: Final = 10.0
@@ -479,45 +475,6 @@ def policy_of(operation: LongRunning[Any, Any], asked_for: CancelPolicy | None) 
     return policy
 
 
-def until_of(wait: float | None) -> float:
-    """When a call that begins now is to answer, in anyio's clock."""
-    return math.inf if wait is None else anyio.current_time() + wait
-
-
-def left_of(until: float) -> float | None:
-    """How long to wait for what begins now, so that it is answered by then; the other way round than ``until_of``."""
-    return None if until == math.inf else max(0.0, until - anyio.current_time())
-
-
-async def patiently(
-    read: Callable[[], Awaitable[ReadT]], silent: Callable[[float], None], *, until: float = math.inf
-) -> ReadT:
-    """What MAAS answers to a read, once it does.
-
-    Args:
-        read: Asks MAAS.
-        silent: Told for how many seconds it has not answered; raises when that is too long.
-        until: When to give up.
-
-    Raises:
-        TimeoutError: It has not answered by then.
-        MaasError: It has answered, with something that waiting does not mend.
-    """
-    began = anyio.current_time()
-    while True:
-        try:
-            return await read()
-        except MaasError as error:
-            if not error.may_pass:
-                raise
-            wish = error.retry_after if isinstance(error, MaasUnavailableError) else None
-        now = anyio.current_time()
-        silent(now - began)
-        if now >= until:
-            raise TimeoutError
-        await anyio.sleep(min(max(PAUSE, wish or 0.0), until - now))
-
-
 async def abort_cancelled(name: str, cancellation: CancellationToken, abort: Callable[[], Awaitable[None]]) -> None:
     """Order to abort, for a call that was cancelled: bounded, and with nothing said to the client."""
     with cancellation.undoing(ABORT_LIMIT) as scope:
@@ -540,30 +497,6 @@ def _ordered_already(machine: Machine, order: Order) -> Outcome[Any]:
     """The answer to who orders what this process has ordered, and MAAS has not answered to."""
     message = f"{order.standing()} ({machine.hostname} is {machine.status_name}). It was not ordered a second time"
     return Outcome(order.handle, None, message, confirmed=False)
-
-
-def why_not(operation: Operation[ArgsT, ResultT], machine: Machine) -> OperationRefusedError | None:
-    """Why the operation cannot be started on a machine in this state, or ``None``."""
-    lifecycle = operation.lifecycle
-    if machine.locked:
-        return OperationRefusedError(
-            f"{machine.hostname} ({machine.system_id}) is locked; nothing was sent to MAAS.",
-            hint="Locked machines are protected on purpose. maas_unlock_machine unlocks it, if that is right.",
-        )
-    if machine.status in lifecycle.start_from:
-        return None
-    where = f"{machine.hostname} ({machine.system_id}) is {machine.status_name}"
-    if machine.status in lifecycle.pending:
-        owner = f" for {machine.owner}" if machine.owner else ""
-        return OperationRefusedError(
-            f"{where}{owner} already: {machine.status_message or 'no message'}. It was not started a second time.",
-            hint="Read the machine with maas_get_machine to see how far it is.",
-        )
-    wanted = ", ".join(status.display for status in sorted(lifecycle.start_from))
-    return OperationRefusedError(
-        f"{where}; {operation.name} starts from: {wanted}. Nothing was sent to MAAS.",
-        hint=next_step(machine),
-    )
 
 
 def _ended_without_machine(operation: Operation[ArgsT, ResultT], handle: Handle) -> Outcome[ResultT]:

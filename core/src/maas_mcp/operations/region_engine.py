@@ -22,11 +22,12 @@ from maas_mcp.errors import (
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import SystemId
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.engine import abort_cancelled, policy_of, until_of
+from maas_mcp.operations.engine import abort_cancelled, policy_of
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import CancelPolicy
 from maas_mcp.operations.orders import AT_ONCE, START_GRACE, Orders
 from maas_mcp.operations.outcome import Outcome
+from maas_mcp.operations.patience import until_of
 from maas_mcp.operations.polling import BEFORE_SUCCESS, Verdict
 from maas_mcp.operations.progress import ProgressReporter, nobody, readable
 from maas_mcp.operations.region_operation import RegionOperation, SeenT

@@ -1,0 +1,53 @@
+"""Waiting: until when a call waits, and for how long a MAAS that does not answer is asked again."""
+
+import math
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+import anyio
+
+from maas_mcp.errors import MaasError, MaasUnavailableError
+
+ReadT = TypeVar("ReadT")
+
+PAUSE: Final = 5.0
+"""Seconds until the next try, where MAAS is silent."""
+
+
+def until_of(wait: float | None) -> float:
+    """When a call that begins now is to answer, in anyio's clock."""
+    return math.inf if wait is None else anyio.current_time() + wait
+
+
+def left_of(until: float) -> float | None:
+    """How long to wait for what begins now, so that it is answered by then; the other way round than ``until_of``."""
+    return None if until == math.inf else max(0.0, until - anyio.current_time())
+
+
+async def patiently(
+    read: Callable[[], Awaitable[ReadT]], silent: Callable[[float], None], *, until: float = math.inf
+) -> ReadT:
+    """What MAAS answers to a read, once it does.
+
+    Args:
+        read: Asks MAAS.
+        silent: Told for how many seconds it has not answered; raises when that is too long.
+        until: When to give up.
+
+    Raises:
+        TimeoutError: It has not answered by then.
+        MaasError: It has answered, with something that waiting does not mend.
+    """
+    began = anyio.current_time()
+    while True:
+        try:
+            return await read()
+        except MaasError as error:
+            if not error.may_pass:
+                raise
+            wish = error.retry_after if isinstance(error, MaasUnavailableError) else None
+        now = anyio.current_time()
+        silent(now - began)
+        if now >= until:
+            raise TimeoutError
+        await anyio.sleep(min(max(PAUSE, wish or 0.0), until - now))
