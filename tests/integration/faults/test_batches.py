@@ -211,6 +211,7 @@ def test_a_cancel_at_any_moment_leaves_nothing_allocated_in_vain(
     region.hold(op="deploy", before=0.05, after=0.05)
     dice = random.Random(weather)  # the same moments in every run
     heard: dict[int, tuple[str, int]] = {}
+    machines = list(region.machines.values())
     with (
         behind_a_proxy(region) as proxy,
         serving_through(proxy, region, state, **shaken(tmp_path, HASTY)) as server,
@@ -227,6 +228,8 @@ def test_a_cancel_at_any_moment_leaves_nothing_allocated_in_vain(
             if moment > OUTAGE[1]:
                 outage.close()
             eventually(partial(is_past, began + moment), "the moment")
+            if weather == "calm" and len(heard) == MOMENTS * 3 // 4:  # on a busy machine, too, some are deploying then
+                eventually(lambda: any(starts(region, BATCH, each) for each in machines), "a start")
             heard[call] = token, cancel(server, call)
         outage.close()
         time.sleep(ABSENCE)  # the absence of something can only be waited for
@@ -238,7 +241,6 @@ def test_a_cancel_at_any_moment_leaves_nothing_allocated_in_vain(
         hangs = 0 if quickly(server) else 1
         code, seconds = server.stop("EOF")
 
-    machines = list(region.machines.values())
     tally.add(
         Row(
             BATCH.tool,
@@ -253,7 +255,8 @@ def test_a_cancel_at_any_moment_leaves_nothing_allocated_in_vain(
     assert code == 0
     assert unanswered, "the moments lie before the end"
     assert any(allocations(region, each) and not starts(region, BATCH, each) for each in machines)
-    assert any(starts(region, BATCH, each) for each in machines)
+    # A restart may end all batches that are allocating: a refused connection is told at once.
+    assert weather == "restart" or any(starts(region, BATCH, each) for each in machines)
     assert all(orders(region, BATCH, each) <= 1 for each in machines)
 
 
