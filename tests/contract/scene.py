@@ -4,9 +4,10 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from maas_mcp.simulator import Region, SimulatedMachine, Status, User, operations, short_operations
-from maas_mcp.simulator.machine_routes import POST_OPERATIONS
-from maas_mcp.simulator.refusals import Refusal
+from maas_mcp.simulator import Region, SimulatedMachine, Status, User
+from maas_mcp.simulator.http.machine_routes import POST_OPERATIONS
+from maas_mcp.simulator.model.refusals import Refusal
+from maas_mcp.simulator.operations import short, starting
 from tests.contract.ids import Ids
 from tests.contract.world import recorded_machines
 
@@ -46,7 +47,7 @@ class Scene:
 
     def acts(self, op: str, name: str, user: str, form: dict[str, str]) -> None:
         """Somebody posts an operation that was not recorded; it may be refused, as it may have been then."""
-        act = short_operations.power_off if op == "power_off" else POST_OPERATIONS[op].act
+        act = short.power_off if op == "power_off" else POST_OPERATIONS[op].act
         with self.region.lock, contextlib.suppress(Refusal):
             act(self.region, self.region.machine(name), user, {key: [value] for key, value in form.items()})
             self.region.play()
@@ -77,7 +78,7 @@ def acts(op: str, name: str, user: str = "admin", **form: str) -> Step:
 
 def acquires(name: str, user: str = "admin") -> Step:
     """Somebody allocates a machine."""
-    return lambda scene: operations.acquire(scene.region, scene.region.machine(name), user)
+    return lambda scene: starting.acquire(scene.region, scene.region.machine(name), user)
 
 
 def asks_for_power(name: str) -> Step:
@@ -85,7 +86,7 @@ def asks_for_power(name: str) -> Step:
 
     def step(scene: Scene) -> None:
         with contextlib.suppress(Refusal):
-            short_operations.query_power_state(scene.region, scene.region.machine(name))
+            short.query_power_state(scene.region, scene.region.machine(name))
 
     return step
 

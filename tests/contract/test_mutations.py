@@ -6,15 +6,18 @@ from typing import Any
 
 import pytest
 
-from maas_mcp.simulator import Region, Status, app, auth, calls, endpoints, filters, machine_routes, operations, region
-from maas_mcp.simulator.auth import Authenticator
-from maas_mcp.simulator.calls import Call, parse_form
-from maas_mcp.simulator.deploying import TO_DISK
-from maas_mcp.simulator.events import EventLog
-from maas_mcp.simulator.machine_routes import POST_OPERATIONS
-from maas_mcp.simulator.machines import SimulatedMachine
-from maas_mcp.simulator.refusals import HTML, Refusal
-from maas_mcp.simulator.render import machine_json
+from maas_mcp.simulator import Region, Status, region
+from maas_mcp.simulator.http import app, calls, endpoints, filters, machine_routes
+from maas_mcp.simulator.http.calls import Call, parse_form
+from maas_mcp.simulator.http.machine_routes import POST_OPERATIONS
+from maas_mcp.simulator.http.render import machine_json
+from maas_mcp.simulator.model import auth
+from maas_mcp.simulator.model.auth import Authenticator
+from maas_mcp.simulator.model.events import EventLog
+from maas_mcp.simulator.model.machines import SimulatedMachine
+from maas_mcp.simulator.model.refusals import HTML, Refusal
+from maas_mcp.simulator.operations import starting
+from maas_mcp.simulator.operations.deploying import TO_DISK
 from tests.contract.replay import outcomes, replay
 
 Patch = pytest.MonkeyPatch
@@ -50,7 +53,7 @@ def _reads_json(patch: Patch) -> None:
 
 
 def _erases_for_true_only(patch: Patch) -> None:
-    patch.setattr(operations, "ticked", lambda form, name: list(form.get(name, ())) == ["true"])
+    patch.setattr(starting, "ticked", lambda form, name: list(form.get(name, ())) == ["true"])
 
 
 def _oldest_events_first(patch: Patch) -> None:
@@ -59,11 +62,11 @@ def _oldest_events_first(patch: Patch) -> None:
 
 
 def _always_deploys(patch: Patch) -> None:
-    patch.setattr(operations, "DEPLOYABLE", frozenset(Status))
+    patch.setattr(starting, "DEPLOYABLE", frozenset(Status))
 
 
 def _always_commissions(patch: Patch) -> None:
-    patch.setattr(operations, "COMMISSIONABLE", frozenset(Status))
+    patch.setattr(starting, "COMMISSIONABLE", frozenset(Status))
 
 
 def _tells_the_new_status_of_an_abort(patch: Patch) -> None:
@@ -106,7 +109,7 @@ def _status_message_is_the_status(patch: Patch) -> None:
 
 def _boots_once(patch: Patch) -> None:
     *stages, local_boot = TO_DISK
-    patch.setattr(operations, "TO_DISK", (*stages, replace(local_boot, begins=())))
+    patch.setattr(starting, "TO_DISK", (*stages, replace(local_boot, begins=())))
 
 
 def _does_not_say_when_to_retry(patch: Patch) -> None:
@@ -136,7 +139,7 @@ def _forgets_a_field(patch: Patch) -> None:
 
 def _fails_a_deploy_at_once(patch: Patch) -> None:
     """As when the power is switched on before the answer and not after it."""
-    deploy = operations.deploy
+    deploy = starting.deploy
 
     def checked(where: Region, machine: SimulatedMachine, *args: Any) -> None:
         where.check_power(machine)

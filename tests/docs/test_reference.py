@@ -23,7 +23,7 @@ from maas_mcp.plugins.registry import load_registry
 from maas_mcp.server.app import served_tools
 from maas_mcp.settings import CONFIG_VARIABLE, Settings, variable_name
 from maas_mcp.simulator.control import COMMANDS
-from maas_mcp.simulator.world import DiskOfWorld, MachinesOfWorld, SubnetOfWorld, UserOfWorld, World
+from maas_mcp.simulator.worlds.world import DiskOfWorld, MachinesOfWorld, SubnetOfWorld, UserOfWorld, World
 from tests.docs.snippets import ROOT, pages
 
 pytest.importorskip("sphinx", reason="the documentation is built where requirements-dev.txt is installed")

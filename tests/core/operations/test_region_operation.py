@@ -318,7 +318,7 @@ async def test_somebody_who_may_not_start_it_is_told_so(site: Site) -> None:
 
 async def test_the_deadline_ends_the_following(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(site.region.images, "stop", lambda: None)
-    monkeypatch.setattr("maas_mcp.simulator.images.RATE", 1000.0)
+    monkeypatch.setattr("maas_mcp.simulator.model.images.RATE", 1000.0)
     monkeypatch.setattr(Fetch, "deadline", timedelta(minutes=10))
 
     with pytest.raises(OperationTimedOutError, match=r"not over after 10 min 00 s; last seen: Fetching"):

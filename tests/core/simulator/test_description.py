@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from maas_mcp.simulator import demo_region
-from maas_mcp.simulator.endpoints import ENDPOINTS
+from maas_mcp.simulator.http.endpoints import ENDPOINTS
 from tests.core.simulator.conftest import Maas
 
 PARTS = {"{system_id}": "7xneda", "{id}": "1"}

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maas_mcp.simulator.events import FIRST_ID, Event, EventLog
+from maas_mcp.simulator.model.events import FIRST_ID, Event, EventLog
 
 MACHINES = ("a", "b", "c")
 NAMES = st.sampled_from(MACHINES)

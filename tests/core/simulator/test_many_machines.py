@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from maas_mcp.simulator import Region, generated_region
-from maas_mcp.simulator.pasts import Passed
-from maas_mcp.simulator.scripts import SetType
+from maas_mcp.simulator.model.scripts import SetType
+from maas_mcp.simulator.worlds.pasts import Passed
 from tests.core.simulator.conftest import Maas
 
 COUNT = 1000

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maas_mcp.simulator import Planned, Region
-from maas_mcp.simulator.schedule import Schedule
+from maas_mcp.simulator.model.schedule import Schedule
 
 BMC = "Failed to complete power action: IPMI: connection timeout"
 RACK = "Unable to connect to any rack controller bwdhs4; no connections available."

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from maas_mcp.simulator import Region
-from maas_mcp.simulator.statuses import Status
+from maas_mcp.simulator.model.statuses import Status
 
 HOUR = 3600.0
 

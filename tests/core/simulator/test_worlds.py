@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from maas_mcp.simulator import Fault, Region, World, WorldFileError, generated_region, read_world
-from maas_mcp.simulator.world import MachinesOfWorld
+from maas_mcp.simulator.worlds.world import MachinesOfWorld
 from tests.core.simulator.conftest import Maas
 
 WORLD = """\

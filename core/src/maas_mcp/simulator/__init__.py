@@ -1,17 +1,17 @@
 """A MAAS region that needs no hardware: for the demonstration, for tests, and for authors of plugins."""
 
-from maas_mcp.simulator.app import create_app
-from maas_mcp.simulator.auth import User
 from maas_mcp.simulator.control import create_control_app
-from maas_mcp.simulator.faults import Fault, Latency, RateLimit, RequestCount, RequestRecord, count_requests
-from maas_mcp.simulator.machines import Disk, SimulatedMachine
-from maas_mcp.simulator.plans import Planned
+from maas_mcp.simulator.http.app import create_app
+from maas_mcp.simulator.model.auth import User
+from maas_mcp.simulator.model.faults import Fault, Latency, RateLimit, RequestCount, RequestRecord, count_requests
+from maas_mcp.simulator.model.machines import Disk, SimulatedMachine
+from maas_mcp.simulator.model.statuses import Status
+from maas_mcp.simulator.operations.plans import Planned
 from maas_mcp.simulator.region import Region
 from maas_mcp.simulator.run import run, serving, serving_control
-from maas_mcp.simulator.statuses import Status
-from maas_mcp.simulator.world import World, WorldError
-from maas_mcp.simulator.world_files import WorldFileError, read_world
-from maas_mcp.simulator.worlds import demo_region, generated_region
+from maas_mcp.simulator.worlds.files import WorldFileError, read_world
+from maas_mcp.simulator.worlds.ready_made import demo_region, generated_region
+from maas_mcp.simulator.worlds.world import World, WorldError
 
 __all__ = [
     "Disk",

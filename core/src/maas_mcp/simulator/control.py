@@ -12,12 +12,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from maas_mcp.simulator.faults import Fault, Hold, count_requests
-from maas_mcp.simulator.inputs import Input, PlanInput, explain
-from maas_mcp.simulator.plans import Planned
-from maas_mcp.simulator.refusals import Refusal
+from maas_mcp.simulator.model.faults import Fault, Hold, count_requests
+from maas_mcp.simulator.model.refusals import Refusal
+from maas_mcp.simulator.model.scripts import JSON
+from maas_mcp.simulator.operations.plans import Planned
 from maas_mcp.simulator.region import Region
-from maas_mcp.simulator.scripts import JSON
+from maas_mcp.simulator.worlds.inputs import Input, PlanInput, explain
 
 LATEST = 20
 """How many of the latest requests are shown."""

@@ -7,19 +7,19 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import count
 
-from maas_mcp.simulator import operations
-from maas_mcp.simulator.auth import Authenticator, User
-from maas_mcp.simulator.events import HEARD, Event, EventLog
-from maas_mcp.simulator.faults import Faults, Hold, RequestRecord
-from maas_mcp.simulator.images import Images
-from maas_mcp.simulator.lifecycles import BMC_FAILURE, Run, Stage
-from maas_mcp.simulator.machines import Machines, Plan, Rack, SimulatedMachine
-from maas_mcp.simulator.networks import RACK, SUBNETS, Subnet
-from maas_mcp.simulator.plans import Planned, check_stage, planned
-from maas_mcp.simulator.refusals import Refusal, rack_down
-from maas_mcp.simulator.schedule import Schedule
-from maas_mcp.simulator.scripts import COMMISSIONING_SCRIPTS, TEST_SCRIPTS, ScriptResult, ScriptSet, SetType
-from maas_mcp.simulator.statuses import ScriptStatus, Status
+from maas_mcp.simulator.model.auth import Authenticator, User
+from maas_mcp.simulator.model.events import HEARD, Event, EventLog
+from maas_mcp.simulator.model.faults import Faults, Hold, RequestRecord
+from maas_mcp.simulator.model.images import Images
+from maas_mcp.simulator.model.machines import Machines, Plan, Rack, SimulatedMachine
+from maas_mcp.simulator.model.networks import RACK, SUBNETS, Subnet
+from maas_mcp.simulator.model.refusals import Refusal, rack_down
+from maas_mcp.simulator.model.schedule import Schedule
+from maas_mcp.simulator.model.scripts import COMMISSIONING_SCRIPTS, TEST_SCRIPTS, ScriptResult, ScriptSet, SetType
+from maas_mcp.simulator.model.statuses import ScriptStatus, Status
+from maas_mcp.simulator.operations import starting
+from maas_mcp.simulator.operations.lifecycles import BMC_FAILURE, Run, Stage
+from maas_mcp.simulator.operations.plans import Planned, check_stage, planned
 
 
 class Region:
@@ -170,15 +170,15 @@ class Region:
 
     def deploy(self, name: str, username: str, /, **form: str) -> None:
         """Another person deploys a machine; ``form`` has the parameters of ``op=deploy``."""
-        self._from_outside(operations.deploy, name, username, **form)
+        self._from_outside(starting.deploy, name, username, **form)
 
     def abort(self, name: str, username: str, comment: str = "") -> None:
         """Another person aborts what the machine is doing."""
-        self._from_outside(operations.abort, name, username, comment=comment)
+        self._from_outside(starting.abort, name, username, comment=comment)
 
     def release(self, name: str, username: str, /, **form: str) -> None:
         """Another person releases a machine; ``form`` has the parameters of ``op=release``."""
-        self._from_outside(operations.release, name, username, **form)
+        self._from_outside(starting.release, name, username, **form)
 
     def change_owner(self, name: str, username: str) -> None:
         """Another person takes a machine over: it is released, at once, and acquired by them."""
@@ -186,11 +186,11 @@ class Region:
             machine = self.machine(name)
             if machine.owner is not None:
                 machine.power_state = "off"
-                operations.release(self, machine, username, {})
+                starting.release(self, machine, username, {})
                 self.play()
             if machine.status is not Status.READY:
                 raise ValueError(f"a machine that is {machine.status_name} cannot be taken over")
-            operations.acquire(self, machine, username)
+            starting.acquire(self, machine, username)
 
     def delete(self, name: str) -> None:
         """Another person deletes a machine: every answer about it is a 404 from now on."""
@@ -338,7 +338,7 @@ class Region:
                     return result.ended - result.started
         return None
 
-    def _from_outside(self, operate: operations.Operate, name: str, username: str, /, **form: str) -> None:
+    def _from_outside(self, operate: starting.Operate, name: str, username: str, /, **form: str) -> None:
         with self.lock:
             operate(self, self.machine(name), username, {key: [value] for key, value in form.items() if value})
             self.play()

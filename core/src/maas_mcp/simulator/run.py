@@ -14,9 +14,9 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from maas_mcp.simulator.app import create_app
-from maas_mcp.simulator.broken import WIRE
 from maas_mcp.simulator.control import create_control_app
+from maas_mcp.simulator.http.app import create_app
+from maas_mcp.simulator.http.broken import WIRE
 from maas_mcp.simulator.region import Region
 
 PATIENCE = 10.0

@@ -17,7 +17,7 @@ from maas_mcp.operations.operation import CancelPolicy, LongRunning
 from maas_mcp.operations.progress import Progress
 from maas_mcp.operations.tool import ArgsT, ResultT, Tool
 from maas_mcp.simulator import Region, serving
-from maas_mcp.simulator.worlds import DEMO_USERS, add_demo_machines
+from maas_mcp.simulator.worlds.ready_made import DEMO_USERS, add_demo_machines
 from maas_mcp.testing.clock import Clock
 from maas_mcp.testing.host import SECRET, Host, hosting
 from maas_mcp.testing.whole_server import call_tool

@@ -1,0 +1,1 @@
+"""The simulated region over HTTP: its API, answered as MAAS answers."""

@@ -1,0 +1,321 @@
+"""What the operations that take time do at once: checking, the user's events, the new status, and starting the run."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from maas_mcp.simulator.model.forms import (
+    Form,
+    check_commissioning_scripts,
+    flag,
+    image,
+    kernel,
+    last,
+    release_scripts,
+    tests,
+    ticked,
+)
+from maas_mcp.simulator.model.machines import SimulatedMachine
+from maas_mcp.simulator.model.refusals import Refusal, conflict, invalid, rack_down
+from maas_mcp.simulator.model.scripts import (
+    BMC_PARAMETERS,
+    BMC_SCRIPT,
+    COMMISSIONING_SCRIPTS,
+    DESTRUCTIVE_TESTS,
+    DISK_TESTS,
+    INSTALL_LOG,
+    JSON,
+    WIPE_DISKS,
+    ScriptResult,
+    ScriptSet,
+    SetType,
+)
+from maas_mcp.simulator.model.statuses import (
+    COMMISSIONABLE,
+    DEPLOYABLE,
+    RELEASABLE,
+    RESCUABLE,
+    RESCUE_LEAVABLE,
+    TESTABLE,
+    Status,
+)
+from maas_mcp.simulator.operations import vm_hosts
+from maas_mcp.simulator.operations.commissioning import commission_stages, test_stages
+from maas_mcp.simulator.operations.deploying import TO_DISK, TO_MEMORY, TO_VM_HOST
+from maas_mcp.simulator.operations.lifecycles import BMC_FAILURE, Run
+from maas_mcp.simulator.operations.releasing import (
+    ENTER_RESCUE,
+    ERASE,
+    EXIT_RESCUE,
+    RELEASE,
+    RELEASE_SWITCHED_OFF,
+    script_stages,
+)
+
+if TYPE_CHECKING:
+    from maas_mcp.simulator.region import Region
+
+BMC_FAILED = 500
+"""The status of an answer for a BMC that fails; the reason stays as the machine's ``error_description``."""
+
+Operate = Callable[["Region", SimulatedMachine, str, Form], None]
+"""An operation on a machine by a user (their name): it has acted when it returns, or raises a ``Refusal``."""
+
+_ABORTS = {
+    Status.DEPLOYING: ("User aborting deployment", "Aborted deployment"),
+    Status.COMMISSIONING: ("User aborting node commissioning", "Aborted commissioning"),
+    Status.TESTING: ("User aborting node testing", "Aborted testing"),
+    Status.DISK_ERASING: ("User aborting disk erase", "Aborted disk erasing"),
+}
+
+
+def acquire(region: "Region", machine: SimulatedMachine, username: str, comment: str = "") -> None:
+    """Make a *Ready* machine the user's own: *Allocated*."""
+    region.said_by(machine, username, "User acquiring node", comment)
+    machine.owner = username
+    region.set_status(machine, Status.ALLOCATED)
+
+
+def deploy(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
+    """Deploy, acquiring the machine first if it is *Ready*. A BMC that fails is only noticed after the answer."""
+    if machine.status not in DEPLOYABLE:
+        raise conflict(f"Can't deploy a machine that is in the '{machine.status_name}' state")
+    chosen = image(form, region.images.names)
+    boots = kernel(form, chosen, machine.architecture)
+    in_memory, syncs = flag(form, "ephemeral_deploy"), flag(form, "enable_hw_sync")
+    hosts = _hosts(region, username, form, in_memory=in_memory)
+    if machine.status is Status.READY and machine.owner not in (None, username):
+        raise conflict("Can't allocate a machine belonging to another user.")
+    _check_rack(region, machine)
+    if machine.status is Status.READY:
+        acquire(region, machine, username)
+        machine.agent_name = last(form, "agent_name")
+    machine.osystem, _, machine.distro_series = chosen.partition("/")
+    machine.hwe_kernel, machine.ephemeral_deploy, machine.enable_hw_sync = boots, in_memory, syncs
+    machine.enable_kernel_crash_dump = ticked(form, "enable_kernel_crash_dump")
+    machine.netboot, machine.status_action, machine.addressed = True, "", True
+    region.said_by(machine, username, "User starting deployment", last(form, "comment"))
+    if not in_memory:
+        region.new_set(machine, SetType.INSTALLATION, [region.new_result(machine, INSTALL_LOG)])
+    region.set_status(machine, Status.DEPLOYING)
+    region.say(machine, "INFO", "Deploying")
+    region.begin(machine, TO_MEMORY if in_memory else TO_VM_HOST if hosts else TO_DISK)
+
+
+def commission(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
+    """Commission and test; the machine is the caller's while that lasts."""
+    if machine.status not in COMMISSIONABLE or machine.locked:
+        raise invalid("__all__", "Commission is not available because of the current state of the node.")
+    wanted = tests(form)
+    check_commissioning_scripts(form)
+    before, machine.previous_status = machine.status, machine.status
+    region.said_by(machine, username, "User starting node commissioning")
+    region.say(machine, "INFO", "Commissioning")
+    scripts = region.new_set(machine, SetType.COMMISSIONING, _new_commissioning(region, machine, form))
+    testing = _new_tests(region, machine, wanted) if wanted else None
+    machine.owner, machine.status_action = username, ""
+    # MAAS 3.7 forgets the layout of disks and NICs at once; what the scripts find brings it back.
+    machine.linked = machine.linked and ticked(form, "skip_networking")
+    machine.laid_out = machine.laid_out and ticked(form, "skip_storage")
+    machine.enable_ssh = ticked(form, "enable_ssh")
+    region.set_status(machine, Status.COMMISSIONING)
+    run = region.begin(machine, commission_stages(scripts, testing))
+    _check_bmc(region, run, username, before)
+
+
+def test(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
+    """Run tests alone; a deployed machine is taken out of its system for it."""
+    if machine.status not in TESTABLE or machine.locked:
+        raise invalid("__all__", "Test is not available because of the current state of the node.")
+    wanted = tests(form)
+    if not wanted:
+        raise Refusal(400, "No testing scripts found!")
+    if machine.status is Status.DEPLOYED and DESTRUCTIVE_TESTS & set(wanted):
+        raise invalid("testing_scripts", "Destructive tests may only be run on undeployed machines.")
+    before, machine.previous_status = machine.status, machine.status
+    region.said_by(machine, username, "User starting node testing")
+    region.say(machine, "INFO", "Testing")
+    machine.owner, machine.enable_ssh = machine.owner or username, ticked(form, "enable_ssh")
+    testing = _new_tests(region, machine, wanted)
+    region.set_status(machine, Status.TESTING)
+    run = region.begin(machine, test_stages(testing, before))
+    _check_bmc(region, run, username, before)
+
+
+def release(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
+    """Release, erasing first if asked; *Ready* and *Releasing* machines are left as they are."""
+    if machine.status in (Status.READY, Status.RELEASING):
+        return
+    if machine.status not in RELEASABLE:
+        raise conflict(f"Machine cannot be released in its current state ('{machine.status_name}').")
+    scripts = release_scripts(form, region.release_scripts)
+    if ticked(form, "force"):
+        vm_hosts.remove(region, machine)
+    vm_hosts.check_hosts_nothing(machine)
+    if any(ticked(form, name) for name in ("erase", "secure_erase", "quick_erase")):
+        scripts = [*(name for name in scripts if name != WIPE_DISKS), WIPE_DISKS]
+    if scripts:
+        _release_by_scripts(region, machine, username, form, scripts)
+        return
+    if machine.power_state == "on":
+        _check_rack(region, machine)
+    region.said_by(machine, username, "User releasing node", last(form, "comment"))
+    region.set_status(machine, Status.RELEASING)
+    region.say(machine, "INFO", "Releasing")
+    machine.clear_installation()
+    machine.status_action = ""
+    region.begin(machine, RELEASE if machine.power_state == "on" else RELEASE_SWITCHED_OFF)
+
+
+def abort(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
+    """Stop what the machine is doing and switch it off; until it is off it goes on, and says so."""
+    if machine.status not in _ABORTS:
+        state = f"node {machine.system_id} is in state {machine.status_name}."
+        raise conflict(f"Cannot abort in current state: {state}")
+    region.check_power(machine)
+    by_user, aborted = _ABORTS[machine.status]
+    region.said_by(machine, username, by_user, last(form, "comment"))
+    region.say(machine, "INFO", aborted)
+    if machine.run is not None:
+        machine.run.last_words()
+    machine.run = None
+    _abort_scripts(region, machine)
+    machine.power_state = "off"
+    _abort_into(region, machine)
+
+
+def rescue_mode(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
+    """Boot into rescue mode."""
+    before = machine.status
+    if before not in RESCUABLE:
+        raise conflict(f"Invalid transition: {before.display} -> Entering rescue mode.")
+    machine.previous_status = before
+    region.said_by(machine, username, "User starting rescue mode", last(form, "comment"))
+    machine.owner = machine.owner or username
+    region.set_status(machine, Status.ENTERING_RESCUE_MODE)
+    region.say(machine, "INFO", "Entering rescue mode")
+    run = region.begin(machine, ENTER_RESCUE)
+    _check_bmc(region, run, username, before)
+
+
+def exit_rescue_mode(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
+    """Leave rescue mode for the status before it."""
+    if machine.status not in RESCUE_LEAVABLE:
+        raise conflict(f"Invalid transition: {machine.status_name} -> Exiting rescue mode.")
+    _check_rack(region, machine)
+    region.said_by(machine, username, "User stopping rescue mode", last(form, "comment"))
+    region.set_status(machine, Status.EXITING_RESCUE_MODE)
+    region.begin(machine, EXIT_RESCUE)
+
+
+def _check_rack(region: "Region", machine: SimulatedMachine) -> None:
+    """For what is answered before the BMC is asked: only a rack controller that is away makes it fail."""
+    if not region.racks[machine.rack].connected:
+        raise rack_down(machine.rack)
+
+
+def _hosts(region: "Region", username: str, form: Form, *, in_memory: bool) -> bool:
+    """Whether it is to be a VM host. Parameters that are only passed to the machine are checked and no more."""
+    for name in ("bridge_all", "bridge_stp", "vcenter_registration"):
+        flag(form, name)
+    if flag(form, "install_rackd"):
+        raise Refusal(
+            400, "install_rackd is no longer taken (MAAS 3.6 and newer refuse it; these words are the simulator's)."
+        )
+    hosts = flag(form, "install_kvm") or flag(form, "register_vmhost")
+    if hosts and not region.users[username].is_superuser:
+        raise Refusal(403, "Only administratros can deploy VM hosts")  # MAAS 3.7 spells it like this
+    if hosts and in_memory:
+        raise Refusal(400, "A machine can not be a VM host if it is deployed to memory.")
+    return hosts
+
+
+def _new_commissioning(region: "Region", machine: SimulatedMachine, form: Form) -> list[ScriptResult]:
+    results = [region.new_result(machine, name) for name in COMMISSIONING_SCRIPTS]
+    for result in results:
+        if result.name == BMC_SCRIPT:
+            result.parameters = BMC_PARAMETERS
+            if ticked(form, "skip_bmc_config"):
+                result.skip(region.now())
+    return results
+
+
+def _new_tests(region: "Region", machine: SimulatedMachine, names: list[str]) -> ScriptSet:
+    results = [
+        region.new_result(machine, name, disk)
+        for name in names
+        for disk in ([disk.name for disk in machine.disks] if name.startswith(DISK_TESTS) else [None])
+    ]
+    for result in results:
+        if result.disk:
+            value = {"name": result.disk, "id_path": f"/dev/{result.disk}"}
+            result.parameters = {"storage": {"type": "storage", "value": value}}
+    return region.new_set(machine, SetType.TESTING, results)
+
+
+def _release_by_scripts(
+    region: "Region", machine: SimulatedMachine, username: str, form: Form, names: list[str]
+) -> None:
+    """An erase alone is *Disk erasing*, any other choice of scripts *Releasing*. MAAS 3.7 writes no INFO event here."""
+    before, machine.previous_status = machine.status, machine.status
+    erases = names == [WIPE_DISKS]
+    asked = "User erasing disk" if erases else "User releasing node"
+    region.said_by(machine, username, asked, last(form, "comment"))
+    results = [region.new_result(machine, name) for name in names]
+    for result in results:
+        if result.name == WIPE_DISKS:
+            result.parameters = {name: _wipe_flag(form, name) for name in ("quick_erase", "secure_erase")}
+    scripts = region.new_set(machine, SetType.RELEASE, results)
+    region.set_status(machine, Status.DISK_ERASING if erases else Status.RELEASING)
+    run = region.begin(machine, ERASE if erases else script_stages(scripts, region.release_scripts))
+    _check_bmc(region, run, username, before)
+
+
+def _wipe_flag(form: Form, name: str) -> JSON:
+    return {"type": "boolean", "value": ticked(form, name), "argument_format": f"--{name.replace('_', '-')}"}
+
+
+def _abort_scripts(region: "Region", machine: SimulatedMachine) -> None:
+    for kind in (SetType.COMMISSIONING, SetType.TESTING, SetType.INSTALLATION):
+        scripts = region.current_set(machine, kind)
+        if scripts is not None:
+            scripts.abort()
+
+
+def _abort_into(region: "Region", machine: SimulatedMachine) -> None:
+    match machine.status:
+        case Status.DEPLOYING:
+            region.set_status(machine, Status.ALLOCATED)
+        case Status.DISK_ERASING:
+            region.set_status(machine, Status.FAILED_DISK_ERASING)
+        case Status.COMMISSIONING:
+            region.set_status(machine, Status.NEW)
+            region.give_back(machine)
+        case _:
+            region.set_status(machine, machine.previous_status)
+            if machine.status in (Status.READY, Status.NEW):
+                region.give_back(machine)
+
+
+def _check_bmc(region: "Region", run: Run, username: str, before: Status) -> None:
+    """A BMC that fails, or a rack that is away, makes the request fail, and the machine goes back where it was."""
+    machine = run.machine
+    failure = region.power_failure(machine) or _planned_failure(run)
+    if failure is None:
+        return
+    machine.run = None
+    _abort_scripts(region, machine)
+    machine.power_state = "off"
+    machine.error_description = failure.body if failure.status == BMC_FAILED else ""
+    doing = machine.status_name.upper()
+    text = f"Aborting {doing} and reverting to {before.display.upper()}. Unable to power control the node."
+    description = f"({username}) - {text} Please check power credentials."
+    region.say(machine, "WARNING", "Failed to query node's BMC", description)
+    region.set_status(machine, before)
+    raise failure
+
+
+def _planned_failure(run: Run) -> Refusal | None:
+    plan = run.plan
+    if plan is None or plan.hangs or run.stage is None or plan.stage != run.stage.name:
+        return None
+    return Refusal(BMC_FAILED, plan.reason or BMC_FAILURE)

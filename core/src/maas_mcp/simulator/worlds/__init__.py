@@ -1,0 +1,1 @@
+"""How a simulated region comes about: from a file, ready made, or as many machines as wanted."""

@@ -1,0 +1,309 @@
+"""What a world consists of, as people write it, and the region that is made of it."""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated, Final, Literal, Self, TypeVar
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from maas_mcp.simulator.model.auth import User
+from maas_mcp.simulator.model.faults import Fault
+from maas_mcp.simulator.model.forms import IMAGES
+from maas_mcp.simulator.model.images import Images
+from maas_mcp.simulator.model.machines import GIGABYTE, Disk, Rack, SimulatedMachine
+from maas_mcp.simulator.model.networks import BOOT_SUBNET, RACK, Subnet, Vlan
+from maas_mcp.simulator.model.statuses import Status
+from maas_mcp.simulator.region import Region
+from maas_mcp.simulator.worlds.inputs import Input, PlanInput
+from maas_mcp.simulator.worlds.pasts import give_a_past
+
+Place = tuple[int | str, ...]
+"""Where something stands: ``("machines", 2, "zone")``."""
+StatusName = Literal["New", "Ready", "Allocated", "Deployed", "Failed deployment", "Broken"]
+"""The statuses that a machine can begin in."""
+Named = dict[str, str | None]
+"""Names, each with its description, which may be left out."""
+
+Shares = Annotated[
+    dict[StatusName, Annotated[int, Field(ge=1)]],
+    BeforeValidator(lambda value: {value: 1} if isinstance(value, str) else value),
+]
+"""Statuses with how many of them there are for each other."""
+
+OWNED: Final = ("Allocated", "Deployed", "Failed deployment")
+WIDEST, NARROWEST = 8, 24
+T = TypeVar("T")
+
+
+class WorldError(ValueError):
+    """A world that cannot be: ``place`` is where it says something that does not fit the rest."""
+
+    def __init__(self, place: Place, message: str) -> None:
+        super().__init__(message)
+        self.place = place
+
+
+class UserOfWorld(Input):
+    """Somebody who may use the region."""
+
+    name: str
+    """The username."""
+    superuser: bool = False
+    """Whether they may do everything. One user at least has to be; the first whose key is printed."""
+
+
+class SubnetOfWorld(Input):
+    """A subnet that machines boot from and have their addresses in, on a fabric of its own."""
+
+    name: str
+    """What machines and filters call it."""
+    cidr: IPv4Network
+    """Such as ``10.1.0.0/16``; from /8 to /24. A /24 has room for 54 machines, a /16 for 13,824."""
+    gateway: IPv4Address | None = None
+    """Left out, it is the last address."""
+    rack: str = RACK
+    """The rack controller that switches its machines on and off."""
+
+    @model_validator(mode="after")
+    def _has_a_size_that_is_simulated(self) -> Self:
+        if not WIDEST <= self.cidr.prefixlen <= NARROWEST:
+            raise ValueError(f"cidr wants a prefix from /{WIDEST} to /{NARROWEST}; it was /{self.cidr.prefixlen}")
+        return self
+
+    def made(self, number: int) -> Subnet:
+        """The subnet; ``number`` counts from 1."""
+        network = str(self.cidr.network_address).rpartition(".")[0]
+        gateway = self.gateway or self.cidr.broadcast_address - 1
+        vlan = Vlan(5000 + number, number - 1, f"fabric-{number - 1}", primary_rack=self.rack)
+        return Subnet(number, self.name, network, vlan, str(gateway), self.cidr.prefixlen)
+
+
+class DiskOfWorld(Input):
+    """A physical disk."""
+
+    name: str = "sda"
+    """Its device."""
+    size: float = Field(default=480, gt=0)
+    """In GB."""
+    tags: tuple[str, ...] = ("ssd",)
+    """The disk's own, which no machine is found by."""
+
+
+class MachinesOfWorld(Input):
+    """One machine, or ``count`` of them. Where a list is written for one value, its values are dealt out evenly."""
+
+    hostname: str
+    """With a ``count``, ``{}`` stands for the number, as in Python's formats: ``node{:05}``."""
+    count: int = Field(default=1, ge=1, le=1_000_000)
+    """How many."""
+    system_id: str | None = None
+    """Of a single machine; left out, one is made."""
+    status: Shares = Field(default={"Ready": 1}, min_length=1)
+    """A status, or several with their shares: ``{Ready: 8, Deployed: 2}``."""
+    owner: str | None = None
+    """Of machines in a status that has an owner; left out, the first superuser."""
+    zone: str | list[str] = "default"
+    """The availability zone."""
+    pool: str | list[str] = "default"
+    """The resource pool."""
+    subnet: str | list[str] | None = None
+    """Left out, all subnets."""
+    tags: list[str] | list[list[str]] = Field(default_factory=list)
+    """Tags that all of them have; or lists of tags, of which each has one."""
+    architecture: str | list[str] = "amd64/generic"
+    """Such as ``arm64/generic``."""
+    cpu_count: int | list[int] = 8
+    """Processor cores."""
+    memory: int | list[int] = 16384
+    """In MiB."""
+    disks: list[DiskOfWorld] = Field(default_factory=lambda: [DiskOfWorld()])
+    """Left out, one of 480 GB."""
+    power_type: str = "ipmi"
+    """``manual`` is a machine that MAAS cannot switch."""
+    locked: bool = False
+    """Whether it is protected from nearly everything."""
+    description: str = ""
+    """What its people say about it."""
+
+    @model_validator(mode="after")
+    def _has_a_name_for_each(self) -> Self:
+        try:
+            different = self.hostname.format(1) != self.hostname.format(2)
+        except (IndexError, KeyError, ValueError):
+            raise ValueError(f"hostname is no format with one number: {self.hostname!r}") from None
+        if self.count > 1 and not different:
+            raise ValueError("hostname needs a {} for the number, because of the count")
+        if self.count > 1 and self.system_id is not None:
+            raise ValueError("system_id goes with a single machine only")
+        return self
+
+
+class World(Input):
+    """A region before its first second."""
+
+    speed: float = Field(default=60.0, ge=0, allow_inf_nan=False)
+    """Simulated seconds in a real second; at 0 time passes only when the control is told so."""
+    users: list[UserOfWorld] = Field(
+        default_factory=lambda: [UserOfWorld(name="admin", superuser=True), UserOfWorld(name="bob")]
+    )
+    """Left out, the superuser admin, and bob."""
+    zones: Named | None = None
+    """Beside ``default``; left out, those of the demonstration."""
+    pools: Named | None = None
+    """Beside ``default``; left out, those of the demonstration."""
+    tags: Named | None = None
+    """With their comments; left out, those of the demonstration."""
+    racks: dict[str, str] = Field(default_factory=lambda: {RACK: "rack01"}, min_length=1)
+    """The rack controllers: each system id with its hostname."""
+    subnets: list[SubnetOfWorld] = Field(default_factory=list)
+    """Left out, that of the demonstration, which has room for 54 machines."""
+    images: list[str] = Field(default_factory=lambda: list(IMAGES), min_length=1)
+    """What can be deployed, as ``osystem/series``."""
+    machines: list[MachinesOfWorld] = Field(default_factory=list)
+    """One by one, or many at once."""
+    plans: list[PlanInput] = Field(default_factory=list)
+    """What is to go wrong, as the control takes it."""
+    faults: list[Fault] = Field(default_factory=list)
+    """What requests are to meet, as the control takes it."""
+
+    def region(self, *, speed: float | None = None, clock: Callable[[], float] = time.monotonic) -> Region:
+        """The region; ``WorldError`` if the parts do not fit together."""
+        if not any(user.superuser for user in self.users):
+            raise WorldError(("users",), "one of them has to be a superuser, whose API key is printed")
+        users = [User(user.name, user.superuser) for user in self.users]
+        region = Region(users, speed=self.speed if speed is None else speed, clock=clock)
+        self._furnish(region)
+        for machine in self._made(region):
+            region.machines[machine.system_id] = machine
+            give_a_past(region, machine)
+        for index, plan in enumerate(self.plans):
+            try:
+                plan.carry_out(region)
+            except (KeyError, ValueError) as error:
+                raise WorldError(("plans", index), str(error.args[0])) from None
+        region.faults.extend(deepcopy(self.faults))  # a fault counts down
+        return region
+
+    def _furnish(self, region: Region) -> None:
+        if self.zones is not None:
+            region.zones = {"default": "", **_described(self.zones)}
+        if self.pools is not None:
+            region.pools = {"default": "Default pool", **_described(self.pools)}
+        if self.tags is not None:
+            region.tags = _described(self.tags)
+        region.racks = {system_id: Rack(system_id, hostname) for system_id, hostname in self.racks.items()}
+        region.images = Images(region.schedule, self.images)
+        for index, subnet in enumerate(self.subnets):
+            _check(("subnets", index, "rack"), "rack controller", subnet.rack, region.racks)
+        if self.subnets:
+            region.subnets = tuple(subnet.made(number) for number, subnet in enumerate(self.subnets, 1))
+        else:
+            _check(("racks",), "rack controller of the subnet that every region has", RACK, region.racks)
+
+    def _made(self, region: Region) -> Iterator[SimulatedMachine]:
+        subnets = {subnet.name: subnet for subnet in (region.subnets if self.subnets else (BOOT_SUBNET,))}
+        places: Counter[str] = Counter()
+        number = 0
+        for index, group in enumerate(self.machines):
+            place: Place = ("machines", index)
+            _check_names(place, group, region, subnets)
+            for machine in _group(group, number, subnets, next(user.name for user in self.users if user.superuser)):
+                number += 1
+                _check_new(place, machine, region)
+                places[machine.subnet.name] += 1
+                machine.place = places[machine.subnet.name]
+                if machine.place > machine.subnet.room:
+                    subnet = machine.subnet
+                    raise WorldError(place, f"subnet {subnet.name} ({subnet.cidr}) has room for {subnet.room} machines")
+                yield machine
+
+
+def _group(
+    group: MachinesOfWorld, before: int, subnets: Mapping[str, Subnet], superuser: str
+) -> Iterator[SimulatedMachine]:
+    """The machines of a group; ``before`` is how many there are already."""
+    disks = tuple(Disk(disk.name, int(disk.size * GIGABYTE), disk.tags) for disk in group.disks)
+    tags = [tuple(each) for each in group.tags if not isinstance(each, str)]
+    dealt = zip(
+        _deal("status", _shares(group.status), group.count),
+        _deal("zone", _listed(group.zone), group.count),
+        _deal("pool", _listed(group.pool), group.count),
+        _deal("subnet", _listed(group.subnet or list(subnets)), group.count),
+        _deal("tags", tags or [tuple(str(each) for each in group.tags)], group.count),
+        _deal("architecture", _listed(group.architecture), group.count),
+        _deal("cpu_count", _listed(group.cpu_count), group.count),
+        _deal("memory", _listed(group.memory), group.count),
+        strict=True,
+    )
+    for index, (status, zone, pool, subnet, tag_names, architecture, cpu_count, memory) in enumerate(dealt, 1):
+        number = before + index
+        yield SimulatedMachine(
+            group.system_id or f"m{number:05}",
+            group.hostname.format(index),
+            number,
+            Status[status.upper().replace(" ", "_")],
+            architecture=architecture,
+            cpu_count=cpu_count,
+            memory=memory,
+            disks=disks,
+            tag_names=tag_names,
+            zone=zone,
+            pool=pool,
+            description=group.description,
+            power_type=group.power_type,
+            power_state="unknown" if status == "New" else "off",
+            owner=(group.owner or superuser) if status in OWNED else None,
+            locked=group.locked,
+            known=status != "New",
+            status_action=None if status == "New" else "",
+            subnet=subnets[subnet],
+        )
+
+
+def _deal(what: str, options: Sequence[T], count: int) -> Sequence[T]:
+    """Every option equally often, in an order of its own for each field, the same in every run."""
+    cards = [options[index % len(options)] for index in range(count)]
+    if len(options) > 1:
+        random.Random(what).shuffle(cards)  # noqa: S311 - a world is no secret
+    return cards
+
+
+def _listed(value: T | list[T]) -> list[T]:
+    return value if isinstance(value, list) else [value]
+
+
+def _shares(status: Mapping[StatusName, int]) -> list[StatusName]:
+    return [name for name, share in status.items() for _ in range(share)]
+
+
+def _described(names: Named) -> dict[str, str]:
+    return {name: description or "" for name, description in names.items()}
+
+
+def _check_names(place: Place, group: MachinesOfWorld, region: Region, subnets: Mapping[str, Subnet]) -> None:
+    for zone in _listed(group.zone):
+        _check((*place, "zone"), "zone", zone, region.zones)
+    for pool in _listed(group.pool):
+        _check((*place, "pool"), "resource pool", pool, region.pools)
+    for subnet in _listed(group.subnet or []):
+        _check((*place, "subnet"), "subnet", str(subnet), subnets)
+    for tag in (tag for each in group.tags for tag in ([each] if isinstance(each, str) else each)):
+        _check((*place, "tags"), "tag", tag, region.tags)
+    if group.owner is not None:
+        _check((*place, "owner"), "user", group.owner, region.users)
+
+
+def _check(place: Place, kind: str, name: str, known: Mapping[str, object]) -> None:
+    if name not in known:
+        raise WorldError(place, f"there is no {kind} {name!r}; there are: {', '.join(known)}")
+
+
+def _check_new(place: Place, machine: SimulatedMachine, region: Region) -> None:
+    if machine.system_id in region.machines:
+        raise WorldError((*place, "system_id"), f"there are two machines {machine.system_id}")
+    if region.machines.called([machine.hostname]):
+        raise WorldError((*place, "hostname"), f"there are two machines {machine.hostname}")
