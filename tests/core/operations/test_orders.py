@@ -194,6 +194,16 @@ class TestHeld:
 
         assert not order.under_way
 
+    async def test_one_that_was_withdrawn_is_not_taken_for_accepted(self, house: House) -> None:
+        orders = Orders(house.tasks)
+        order = orders.give(_handle(0), anyio.sleep_forever)
+        await anyio.wait_all_tasks_blocked()
+
+        await order.withdraw()
+
+        assert not orders.is_confirmed(_handle(0))
+        assert orders.standing(_handle(0)).endswith("whether it began is not known yet")
+
 
 class TestRefused:
     async def test_a_refusal_is_told_by_the_call_itself_however_short_its_wait(self, house: House) -> None:

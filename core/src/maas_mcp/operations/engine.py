@@ -233,11 +233,8 @@ class Engine:
                 return _ended_without_machine(operation, handle)
             except TimeoutError:
                 return self.unseen(handle, anyio.current_time() - asked)
-            args, ctx = (
-                operation.arguments_for(handle.system_id),
-                OperationContext(self._maas, progress, cancellation, machine),
-            )
-            run = self._run(operation, args, ctx, handle)
+            ctx = OperationContext(self._maas, progress, cancellation, machine)
+            run = self._run(operation, operation.arguments_for(handle.system_id), ctx, handle)
             assessment = run.assess(Evidence(Baseline(machine, handle.cursor, handle.runs)), observation)
             self._remember(handle, assessment)
             run.check_start(assessment, asked, None)

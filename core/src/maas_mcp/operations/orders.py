@@ -18,6 +18,7 @@ from anyio.abc import TaskGroup
 from maas_mcp.errors import (
     MaasError,
     MaasMcpError,
+    MaasUnavailableError,
     OperationError,
     OperationFailedError,
     OperationRefusedError,
@@ -81,6 +82,9 @@ class Order:
             self.failure = error
             if not isinstance(error, MaasMcpError):
                 logger.exception("%s could not be started", self.handle.operation)
+        else:
+            if self._scope.cancelled_caught:
+                self.failure = MaasUnavailableError("The request was closed before MAAS had answered it.")
         finally:
             self.over_at = anyio.current_time()
             self._over.set()
