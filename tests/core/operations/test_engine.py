@@ -20,6 +20,7 @@ from maas_mcp.errors import (
     OperationRevertedError,
     OperationTimedOutError,
 )
+from maas_mcp.operations.polling import PollingStrategy, StatusPolling
 from maas_mcp.simulator import Fault
 from tests.house import House
 
@@ -224,6 +225,20 @@ class TestStartingOnce:
 
         assert house.posts == 1
         assert house.region.machine("node01").status_name == "Ready"
+
+    @pytest.mark.parametrize("polling", [None, StatusPolling()], ids=["events", "status"])
+    async def test_a_lost_request_does_not_adopt_what_somebody_else_began(
+        self, house: House, polling: PollingStrategy | None
+    ) -> None:
+        house.engine._polling = polling  # what MAAS_MCP_POLLING sets
+        house.region.faults.append(Fault(op="deploy", method="POST", status=502, body="<html>502</html>"))
+        house.after(5, lambda: house.region.deploy("node01", "bob"))
+
+        with pytest.raises(OperationRevertedError, match=r"node01 .* is Deploying now: another run was started"):
+            await house.run("node01")
+
+        assert house.posts == 1
+        assert house.region.machine("node01").owner == "bob"
 
 
 class TestOutages:

@@ -82,6 +82,8 @@ class Machine(MaasModel):
         return getattr(self, field) if field else None
 
 
+NO_USER: Final = "unknown"
+"""The ``username`` of events that are the system's own."""
 _STATUS_CHANGE: Final = re.compile(r"^From '(?P<old>[^']+)' to '(?P<new>[^']+)'")
 
 
@@ -96,8 +98,8 @@ class Event(MaasModel):
     type: str
     """The text that MAAS shows, such as ``Loading ephemeral``; its internal name is not in the API."""
     description: str = ""
-    username: str = "unknown"
-    """Who caused it; ``unknown`` for the system's own."""
+    username: str = NO_USER
+    """Who caused it; :data:`NO_USER` for the system's own."""
     created: str = ""
 
     @property

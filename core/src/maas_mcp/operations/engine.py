@@ -4,8 +4,8 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, replace
-from typing import Any, Final, Generic
+from dataclasses import replace
+from typing import Any, Final
 
 import anyio
 
@@ -14,17 +14,16 @@ from maas_mcp.errors import (
     MaasError,
     MaasNotFoundError,
     MaasUnavailableError,
-    OperationFailedError,
     OperationRefusedError,
     OperationTimedOutError,
 )
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.models import Event, Machine, SystemId
+from maas_mcp.maas.models import NO_USER, Event, Machine, SystemId
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.diagnosis import explain, gone, next_step, why_not
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import CancelPolicy, LongRunning, Operation, OperationContext
-from maas_mcp.operations.orders import AT_ONCE, START_GRACE, Order, Orders
+from maas_mcp.operations.orders import AT_ONCE, Order, Orders
 from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.patience import PAUSE, ReadT, patiently, until_of
 from maas_mcp.operations.polling import (
@@ -37,6 +36,7 @@ from maas_mcp.operations.polling import (
     Verdict,
 )
 from maas_mcp.operations.progress import ProgressReporter, nobody, readable
+from maas_mcp.operations.run import Run
 from maas_mcp.operations.tool import ArgsT, ResultT
 from maas_mcp.operations.watcher import EVENTS_LIMIT, Subscription, Watcher
 
@@ -46,64 +46,6 @@ REMEMBERED: Final = 256
 """Of how many operations it is kept what was seen last."""
 ABORT_LIMIT: Final = 10.0
 """Seconds for the order to abort after a cancellation. MAAS powers the machine off before it answers."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Run(Generic[ArgsT, ResultT]):
-    """One operation being run, by whoever started it or picked it up."""
-
-    operation: Operation[ArgsT, ResultT]
-    polling: PollingStrategy
-    args: ArgsT
-    ctx: OperationContext
-    handle: Handle
-    orders: Orders
-
-    @property
-    def name(self) -> str:
-        return f"{self.operation.name} on {self.ctx.before.hostname}"
-
-    @property
-    def hides_an_abort(self) -> bool:
-        """Whether an abort may end where a success does: a test begins and ends in the same statuses."""
-        lifecycle = self.operation.lifecycle
-        return self.operation.can_abort and bool(lifecycle.start_from & lifecycle.success)
-
-    def assess(self, evidence: Evidence, observation: Observation) -> Assessment:
-        return self.polling.assess(self.operation.lifecycle, evidence, observation)
-
-    def message(self, assessment: Assessment) -> str:
-        """What to tell; as long as nothing shows that it began, that is what is known of its order."""
-        if assessment.evidence.started:
-            return assessment.message
-        return f"{self.orders.standing(self.handle)} ({assessment.message})"
-
-    def tell(self, assessment: Assessment) -> None:
-        self.ctx.progress.report(assessment.fraction, self.message(assessment))
-
-    def working(self, assessment: Assessment) -> Outcome[ResultT]:
-        confirmed = assessment.evidence.started or self.orders.is_confirmed(self.handle)
-        return Outcome(self.handle, assessment.fraction, self.message(assessment), confirmed=confirmed)
-
-    def check_start(self, assessment: Assessment, asked: float, doubt: MaasError | None) -> None:
-        """Make sure that it has begun by what MAAS was asked for at ``asked``, or may yet.
-
-        Raises:
-            OperationError: It has not, and will not. What MAAS shows may be the run of whoever came first.
-            MaasError: So does ``doubt``.
-        """
-        self.orders.check_refusal(self.handle, self.name)
-        if not assessment.evidence.started and self.orders.is_overdue(self.handle, asked):
-            raise doubt or self._never_began(assessment)
-
-    def _never_began(self, assessment: Assessment) -> OperationFailedError:
-        machine = assessment.evidence.machine or self.ctx.before
-        told = "accepted" if self.orders.is_confirmed(self.handle) else "was asked for"
-        return OperationFailedError(
-            f"MAAS {told} {self.name}, but {readable(START_GRACE)} later nothing shows that it began: neither a status "
-            f"on the way nor a new run; the machine is {machine.status_name}.",
-            hint="Look at the region's log, and read the machine with maas_get_machine before you start it again.",
-        )
 
 
 class Engine:
@@ -307,8 +249,8 @@ class Engine:
 
     def _run(
         self, operation: Operation[ArgsT, ResultT], args: ArgsT, ctx: OperationContext, handle: Handle
-    ) -> "_Run[ArgsT, ResultT]":
-        return _Run(operation, self._polling or operation.polling, args, ctx, handle, self._orders)
+    ) -> Run[ArgsT, ResultT]:
+        return Run(operation, self._polling or operation.polling, args, ctx, handle, self._orders)
 
     def _handle(
         self, operation: Operation[Any, Any], machine: Machine, cursor: int, runs: tuple[int | None, ...]
@@ -317,9 +259,12 @@ class Engine:
         return Handle(operation.name, machine.system_id, int(self._now()), cursor, runs, on_vm_host=on_vm_host)
 
     async def _is_mine(self, machine: Machine) -> bool:
+        return machine.owner == await self._me()
+
+    async def _me(self) -> str:
         if self._username is None:
             self._username = (await self._maas.whoami()).username
-        return machine.owner == self._username
+        return self._username
 
     async def _already(self, operation: Operation[ArgsT, ResultT], machine: Machine) -> Outcome[ResultT]:
         handle = await self.adopt(operation, machine)
@@ -349,7 +294,7 @@ class Engine:
         return Observation(events=tuple(events), script_sets=known)
 
     async def _follow(
-        self, run: "_Run[ArgsT, ResultT]", evidence: Evidence, until: float, doubt: MaasError | None
+        self, run: Run[ArgsT, ResultT], evidence: Evidence, until: float, doubt: MaasError | None
     ) -> Outcome[ResultT]:
         left = run.handle.started + run.operation.deadline.total_seconds() - self._now()
         assessment = run.assess(evidence, NOTHING)
@@ -372,6 +317,8 @@ class Engine:
                     self._check_outage(observation.unreachable_for, assessment.message)
                 elif observation:
                     self._remember(run.handle, assessment)
+                if doubt is not None and assessment.evidence.machine is not None and assessment.evidence.started:
+                    await self._check_doer(run, assessment)
         if assessment.verdict.final:
             self._orders.check_refusal(run.handle, run.name)
             return await self._end(run, assessment, doubt)
@@ -381,8 +328,21 @@ class Engine:
             hint="MAAS may still be at work on the machine. Read it with maas_get_machine.",
         )
 
+    async def _check_doer(self, run: Run[ArgsT, ResultT], assessment: Assessment) -> None:
+        """Make sure that what began is ours: an order whose answer was lost may never have reached MAAS.
+
+        Raises:
+            OperationRevertedError: It is somebody else's.
+        """
+        evidence = assessment.evidence
+        owner = evidence.machine.owner if evidence.machine else None
+        doers = {deed.username for deed in evidence.deeds} - {NO_USER} or {owner} - {None}
+        if doers and await self._read(run, assessment, self._me) not in doers:
+            another = replace(assessment, verdict=Verdict.REVERTED, evidence=replace(evidence, superseded=True))
+            raise await explain(self._maas, run.operation.lifecycle, another)
+
     async def _end(
-        self, run: "_Run[ArgsT, ResultT]", assessment: Assessment, doubt: MaasError | None = None
+        self, run: Run[ArgsT, ResultT], assessment: Assessment, doubt: MaasError | None = None
     ) -> Outcome[ResultT]:
         if assessment.verdict is Verdict.SUCCEEDED and run.hides_an_abort:
             # The events were read before the machine: one that tells of an abort may have come in between.
@@ -402,7 +362,7 @@ class Engine:
         return Outcome(run.handle, 1.0, assessment.message, result)
 
     async def _read(
-        self, run: "_Run[ArgsT, ResultT]", assessment: Assessment, read: Callable[[], Awaitable[ReadT]]
+        self, run: Run[ArgsT, ResultT], assessment: Assessment, read: Callable[[], Awaitable[ReadT]]
     ) -> ReadT:
         """What MAAS answers to a read, once it does: an operation that has succeeded is not lost to an outage."""
 

@@ -1,0 +1,75 @@
+"""One run of an operation on a machine: what it is, what is known of its start, and what is told of it."""
+
+from dataclasses import dataclass
+from typing import Generic
+
+from maas_mcp.errors import MaasError, OperationFailedError
+from maas_mcp.operations.handles import Handle
+from maas_mcp.operations.operation import Operation, OperationContext
+from maas_mcp.operations.orders import START_GRACE, Orders
+from maas_mcp.operations.outcome import Outcome
+from maas_mcp.operations.polling import Assessment, Evidence, Observation, PollingStrategy
+from maas_mcp.operations.progress import readable
+from maas_mcp.operations.tool import ArgsT, ResultT
+
+
+@dataclass(frozen=True, slots=True)
+class Run(Generic[ArgsT, ResultT]):
+    """One operation being run, by whoever started it or picked it up."""
+
+    operation: Operation[ArgsT, ResultT]
+    polling: PollingStrategy
+    args: ArgsT
+    ctx: OperationContext
+    handle: Handle
+    orders: Orders
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+        return f"{self.operation.name} on {self.ctx.before.hostname}"
+
+    @property
+    def hides_an_abort(self) -> bool:
+        """Whether an abort may end where a success does: a test begins and ends in the same statuses."""
+        lifecycle = self.operation.lifecycle
+        return self.operation.can_abort and bool(lifecycle.start_from & lifecycle.success)
+
+    def assess(self, evidence: Evidence, observation: Observation) -> Assessment:
+        """What is known after ``observation``."""
+        return self.polling.assess(self.operation.lifecycle, evidence, observation)
+
+    def message(self, assessment: Assessment) -> str:
+        """What to tell; as long as nothing shows that it began, that is what is known of its order."""
+        if assessment.evidence.started:
+            return assessment.message
+        return f"{self.orders.standing(self.handle)} ({assessment.message})"
+
+    def tell(self, assessment: Assessment) -> None:
+        """Report how far it is."""
+        self.ctx.progress.report(assessment.fraction, self.message(assessment))
+
+    def working(self, assessment: Assessment) -> Outcome[ResultT]:
+        """The outcome as long as it goes on."""
+        confirmed = assessment.evidence.started or self.orders.is_confirmed(self.handle)
+        return Outcome(self.handle, assessment.fraction, self.message(assessment), confirmed=confirmed)
+
+    def check_start(self, assessment: Assessment, asked: float, doubt: MaasError | None) -> None:
+        """Make sure that it has begun by what MAAS was asked for at ``asked``, or may yet.
+
+        Raises:
+            OperationError: It has not, and will not. What MAAS shows may be the run of whoever came first.
+            MaasError: So does ``doubt``.
+        """
+        self.orders.check_refusal(self.handle, self.name)
+        if not assessment.evidence.started and self.orders.is_overdue(self.handle, asked):
+            raise doubt or self._never_began(assessment)
+
+    def _never_began(self, assessment: Assessment) -> OperationFailedError:
+        machine = assessment.evidence.machine or self.ctx.before
+        told = "accepted" if self.orders.is_confirmed(self.handle) else "was asked for"
+        return OperationFailedError(
+            f"MAAS {told} {self.name}, but {readable(START_GRACE)} later nothing shows that it began: neither a status "
+            f"on the way nor a new run; the machine is {machine.status_name}.",
+            hint="Look at the region's log, and read the machine with maas_get_machine before you start it again.",
+        )
