@@ -99,7 +99,7 @@ class Event(MaasModel):
     """The text that MAAS shows, such as ``Loading ephemeral``; its internal name is not in the API."""
     description: str = ""
     username: str = NO_USER
-    """Who caused it; :data:`NO_USER` for the system's own."""
+    """Who caused it; ``unknown`` for the system's own."""
     created: str = ""
 
     @property
