@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
+from anyio.abc import TaskGroup
 
 from maas_deploy.deploy import Deploy
 from maas_mcp.maas.client import MaasClient, Transport
@@ -121,13 +122,42 @@ class Timed(Watcher):
             self.seconds += max(0.0, time.monotonic() - max(began, self.since))
 
 
+class Measured:
+    """The engine's parts, with every interval as much shorter as the region is faster, and what they have cost."""
+
+    def __init__(self, plan: dict[str, Any], transport: Transport) -> None:
+        self.following, self.beside = Counted(transport), Counted(transport)
+        self.watcher = Timed(MaasClient(self.following), cadence=Cadence().scaled(1 / plan["speed"]))
+        assert isinstance(Deploy.polling, EventPolling)
+        self.noting = Noting(Deploy.polling)
+        self.operation: Operation[Any, Any] = Deploy()
+
+    def engine(self, tasks: TaskGroup) -> Engine:
+        """The engine; its orders are held in ``tasks``."""
+        return Engine(MaasClient(self.beside), self.watcher, Orders(tasks), polling=self.noting)
+
+    def forget(self) -> None:
+        """Count from zero again."""
+        for counted in (self.following, self.beside):
+            counted.took.clear()
+            counted.queries = 0
+
+    def told(self) -> dict[str, Any]:
+        """The figures so far."""
+        return {
+            "following": len(self.following.took),
+            "queries": self.following.queries,
+            "beside": len(self.beside.took),
+            "seconds": self.watcher.seconds,
+            "latency": statistics.median(self.following.took),
+            "events": self.noting.events,
+        }
+
+
 async def ours(plan: dict[str, Any], transport: Transport) -> dict[str, Any]:
     """The engine and the watcher, with every interval as much shorter as the region is faster."""
-    following, beside = Counted(transport), Counted(transport)
-    watcher = Timed(MaasClient(following), cadence=Cadence().scaled(1 / plan["speed"]))
-    assert isinstance(Deploy.polling, EventPolling)
-    noting = Noting(Deploy.polling)
-    operation: Operation[Any, Any] = Deploy()
+    measured = Measured(plan, transport)
+    watcher, operation = measured.watcher, measured.operation
 
     async def deploy(engine: Engine, system_id: str, after: float) -> None:
         await anyio.sleep(after)
@@ -138,28 +168,18 @@ async def ours(plan: dict[str, Any], transport: Transport) -> dict[str, Any]:
 
     async with anyio.create_task_group() as watching:
         watching.start_soon(watcher.run)
-        engine = Engine(MaasClient(beside), watcher, Orders(watching), polling=noting)
+        engine = measured.engine(watching)
         async with anyio.create_task_group() as tasks:
             for number, system_id in enumerate(plan["machines"]):
                 tasks.start_soon(deploy, engine, system_id, number * plan["gap"] / plan["speed"])
         watching.cancel_scope.cancel()
-    return {
-        "following": len(following.took),
-        "queries": following.queries,
-        "beside": len(beside.took),
-        "seconds": watcher.seconds,
-        "latency": statistics.median(following.took),
-        "events": noting.events,
-    }
+    return measured.told()
 
 
 async def midway(plan: dict[str, Any], transport: Transport) -> dict[str, Any]:
     """The same, for a while in the middle: picks up what is under way, starts more as time goes on, and leaves it."""
-    following, beside = Counted(transport), Counted(transport)
-    watcher = Timed(MaasClient(following), cadence=Cadence().scaled(1 / plan["speed"]))
-    assert isinstance(Deploy.polling, EventPolling)
-    noting = Noting(Deploy.polling)
-    operation: Operation[Any, Any] = Deploy()
+    measured = Measured(plan, transport)
+    watcher, operation = measured.watcher, measured.operation
 
     async def pick_up(engine: Engine, system_id: str, cursor: int) -> None:
         handle = Handle(operation.name, system_id, int(time.time()), cursor, ())
@@ -172,7 +192,7 @@ async def midway(plan: dict[str, Any], transport: Transport) -> dict[str, Any]:
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watcher.run)
-        engine = Engine(MaasClient(beside), watcher, Orders(tasks), polling=noting)
+        engine = measured.engine(tasks)
         for system_id, cursor in plan["under_way"].items():
             tasks.start_soon(pick_up, engine, system_id, cursor)
         for number, system_id in enumerate(plan["machines"]):
@@ -181,21 +201,10 @@ async def midway(plan: dict[str, Any], transport: Transport) -> dict[str, Any]:
             await watcher.when_followed_by(ALMOST * len(plan["under_way"]))
         await anyio.sleep(SETTLED / plan["speed"])
         watcher.since, cpu = time.monotonic(), time.process_time()
-        for counted in (following, beside):
-            counted.took.clear()
-            counted.queries = 0
+        measured.forget()
         await anyio.sleep(plan["window"] / plan["speed"])
         tasks.cancel_scope.cancel()
-    return {
-        "following": len(following.took),
-        "queries": following.queries,
-        "beside": len(beside.took),
-        "seconds": watcher.seconds,
-        "latency": statistics.median(following.took),
-        "events": noting.events,
-        "since": watcher.since,
-        "cpu": time.process_time() - cpu,
-    }
+    return {**measured.told(), "since": watcher.since, "cpu": time.process_time() - cpu}
 
 
 async def naive(plan: dict[str, Any], transport: Transport) -> dict[str, Any]:

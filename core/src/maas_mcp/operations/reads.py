@@ -64,7 +64,8 @@ class Reads:
             tasks.start_soon(self._script_sets, followed)
 
     def _taken(self, free: Sequence[Subscription], ids: Sequence[SystemId]) -> list[Subscription]:
-        taken = [each for each in free if each.system_id in set(ids)]
+        wanted = frozenset(ids)
+        taken = [each for each in free if each.system_id in wanted]
         self._waiting.update(taken)
         return taken
 
