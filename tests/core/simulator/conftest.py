@@ -1,6 +1,6 @@
 """A region with a clock that is moved by hand, and a client that signs its requests."""
 
-import itertools
+import secrets
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -35,13 +35,12 @@ class Maas:
     def __init__(self, region: Region, key: str) -> None:
         self.region = region
         self.key = key
-        self.nonces = itertools.count()
 
     def signed(self, **changes: str | None) -> dict[str, str]:
         """An ``Authorization`` header as MAAS's own client makes it; None leaves a parameter out."""
         consumer, token, secret = self.key.split(":")
         parameters: dict[str, str | None] = {
-            "oauth_nonce": f"{id(self)}{next(self.nonces)}",
+            "oauth_nonce": secrets.token_hex(16),
             "oauth_timestamp": str(int(time.time())),
             "oauth_version": "1.0",
             "oauth_signature_method": "PLAINTEXT",
