@@ -17,9 +17,12 @@ JSON = Any
 
 
 class MaasModel(BaseModel):
-    """A frozen view of a JSON object; unknown keys are dropped, because every MAAS release adds some."""
+    """A frozen view of a JSON object; unknown keys are dropped, because every MAAS release adds some.
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    Its validator is made when the first answer is read: no tool needs it before.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class Machine(MaasModel):

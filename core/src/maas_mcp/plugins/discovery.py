@@ -58,7 +58,8 @@ def _found(group: str) -> Iterator[FoundPlugin]:
 
 def _described(distribution: Distribution) -> tuple[str, str, tuple[str, ...]]:
     try:
-        name, version, requires = distribution.name, distribution.version, distribution.requires
+        metadata = distribution.metadata  # once: each of the distribution's own attributes parses the file again
+        name, version, requires = metadata["Name"], metadata["Version"], metadata.get_all("Requires-Dist")
     except Exception:  # noqa: BLE001 - a folder left behind by an uninstall: what it raises differs with Python's version
         return UNKNOWN, UNKNOWN, ()
     return name or UNKNOWN, version or UNKNOWN, tuple(requires or ())
