@@ -1,6 +1,5 @@
 """``maas-mcp doctor``: checks everything that a call needs, in the order in which it is needed."""
 
-import re
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from maas_mcp.cli.interrupt import run
 from maas_mcp.cli.plugins import installed
 from maas_mcp.errors import MaasError, MaasMcpError, MaasUnavailableError, SettingsError
 from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.versions import release_of
 from maas_mcp.plugins.registry import PluginState
 from maas_mcp.settings import RegionSettings, Settings, config_file, is_loopback
 
@@ -169,10 +169,9 @@ async def _answer(report: Report, what: str, ask: Callable[[], Awaitable[T]]) ->
 
 def judge_version(version: str) -> Finding:
     """Whether this project knows the release."""
-    match = re.match(r"(\d+)\.(\d+)", version)
-    if match is None:
+    release = release_of(version)
+    if release is None:
         return Finding(Mark.DOUBTFUL, "Version", f"MAAS {version[:40]}, which is not a release that is known here")
-    release = (int(match[1]), int(match[2]))
     known = f"{'.'.join(map(str, OLDEST))} to {'.'.join(map(str, NEWEST))}"
     if release < OLDEST:
         hint = f"Known are {known}. Things may fail; upgrade MAAS if you can."
