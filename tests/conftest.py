@@ -1,5 +1,7 @@
 """What all tests share."""
 
+import os
+from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
 
@@ -22,11 +24,13 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
     return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
 
 
-@pytest.fixture(autouse=True)
-def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in ("MAAS_URL", "MAAS_API_KEY", "MAAS_CA_BUNDLE", "MAAS_ALLOW_HTTP"):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setenv("MAAS_MCP_CONFIG", "")
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_of_this_machine() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for variable in [name for name in os.environ if name.startswith("MAAS_")]:
+            monkeypatch.delenv(variable)
+        monkeypatch.setenv("MAAS_MCP_CONFIG", "")
+        yield
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -25,12 +25,11 @@ from maas_mcp.settings import CONFIG_VARIABLE, Settings, variable_name
 from maas_mcp.simulator.control import COMMANDS
 from maas_mcp.simulator.worlds.world import DiskOfWorld, MachinesOfWorld, SubnetOfWorld, UserOfWorld, World
 from tests.docs.snippets import ROOT, pages
+from tests.own_plugins import OWN_PLUGINS
 
 pytest.importorskip("sphinx", reason="the documentation is built where requirements-dev.txt is installed")
 pytest.importorskip("myst_parser", reason="the documentation is built where requirements-dev.txt is installed")
 pytest.importorskip("furo", reason="the documentation is built where requirements-dev.txt is installed")
-
-OWN_PLUGINS = {"commission", "deploy", "inventory"}
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from maas_mcp.operations.operation import CancelPolicy
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.server.app import served_tools
 from maas_mcp.server.tools import ERROR_META, CallOptions, failure, mcp_tool, parse_arguments, success
+from tests.own_plugins import OWN_PLUGINS
 
 
 class Inner(BaseModel):
@@ -66,7 +67,7 @@ class Grow(Operation[Args, Result]):
         return Result(system_id=args.system_id, note=None)
 
 
-SERVED = served_tools(load_registry())
+SERVED = served_tools(load_registry(allow=OWN_PLUGINS, strict=True))
 
 
 @pytest.mark.parametrize("name", SERVED)

@@ -1,0 +1,3 @@
+"""The project's own plugins, by name: whatever else is installed where the tests run is none of their business."""
+
+OWN_PLUGINS = ("commission", "deploy", "inventory")
