@@ -16,7 +16,7 @@ from sphinx.util.typing import ExtensionMetadata, OptionSpec
 from maas_mcp import api, testing
 
 ALIASES: Final = (
-    (re.compile(r"(~?typing\.)?Annotated\[str, .*?ascii_only=None\)\]"), "~maas_mcp.api.SystemId"),
+    (re.compile(r"(~?typing\.)?Annotated\[str, .*?ascii_only=None\).*?\]"), "~maas_mcp.api.SystemId"),
     (re.compile(r"str \| int \| float \| bool \| ~?[a-z.]*Sequence\[str\] \| None"), "~maas_mcp.api.FormValue"),
 )
 """What Python shows in the place of two aliases."""

@@ -57,6 +57,9 @@ class Locate(Tool[Which, Where]):
         assert_type(await ctx.maas.machines(owner="kim"), list[Machine])
         assert_type(await ctx.maas.whoami(), User)
         assert_type(await ctx.maas.script_set(args.system_id, ScriptSetName.TESTING), ScriptSet | None)
+        await ctx.maas.put(f"machines/{args.system_id}/", description="located", swap_size=0)
+        await ctx.maas.post("tags/", name="located", comment=None)
+        await ctx.maas.delete("tags/located/")
         ctx.progress.report(0.5, "Half way")
         ctx.progress.report(None, "It cannot be told")
         ctx.cancellation.raise_if_cancelled()
@@ -110,6 +113,7 @@ async def mistakes(ctx: ToolContext, tool: Locate) -> None:
     """Each ignore stands for an error that the editor has to show; without the error mypy reports the ignore."""
     await ctx.maas.machine(1)  # type: ignore[arg-type] # a system id is no number
     await ctx.maas.post_op("machines/", "x", when=timedelta())  # type: ignore[arg-type] # no form has such a value
+    await ctx.maas.put("machines/", {"pool": "gpu"})  # type: ignore[call-arg] # a form is keywords, and no JSON
     await ctx.before  # type: ignore[attr-defined] # only an operation knows the machine as it was
     await tool.run(ctx, Where(addresses=[]))  # type: ignore[arg-type] # another model
     ctx.maas = ctx.maas  # type: ignore[misc] # frozen

@@ -89,6 +89,12 @@ def test_an_answer_becomes_its_error_with_maas_words_and_never_a_page(  # noqa: 
     assert "<html" not in raised.message
 
 
+@pytest.mark.parametrize(("what", "hinted"), [("Machine", True), ("Node", True), ("Tag", False), ("Interface", False)])
+def test_a_machine_that_is_not_found_may_have_been_called_by_its_hostname(what: str, *, hinted: bool) -> None:
+    hint = failure(READ, answer(404, TEXT, f"No {what} matches the given query.")).hint
+    assert ("not its hostname; list the machines" in str(hint)) is hinted
+
+
 def test_a_refused_form_is_told_field_by_field() -> None:
     body = '{"cpu_count": ["Invalid CPU count: number required."], "__all__": ["Either one or the other."], "mem": "x"}'
     raised = failure(Question("POST", "machines/", "allocate"), answer(400, JSON_KIND, body))

@@ -21,7 +21,7 @@ from maas_mcp.errors import (
     MaasProtocolError,
     MaasUnavailableError,
 )
-from maas_mcp.maas.models import JSON
+from maas_mcp.maas.models import JSON, SYSTEM_ID_RULE
 from maas_mcp.settings import KEY_HINT
 
 _LONGEST_WORDS: Final = 2000
@@ -31,6 +31,8 @@ _OLDEST_TIMESTAMP: Final = 300
 """Seconds after which MAAS 3.7 refuses an OAuth timestamp. Any time ahead of it is accepted."""
 _ANONYMOUS_PATHS: Final = frozenset({"machines/", "nodes/"})
 """Where MAAS 3.7 answers a request without credentials not by a 401: their anonymous handler knows no plain GET."""
+_NO_MACHINE: Final = ("No Machine ", "No Node ")
+"""How MAAS's words begin where it has no machine of that system id."""
 _URL_HINT: Final = "Check MAAS_URL: it is the address of the region, such as https://maas.example.com:5443/MAAS."
 
 
@@ -184,7 +186,11 @@ def _not_found(question: Question, answer: Answer) -> MaasError:
             hint=_URL_HINT,
             maas_says=words,
         )
-    return MaasNotFoundError(_sentence(f"MAAS finds nothing for {question}", words), maas_says=words)
+    return MaasNotFoundError(
+        _sentence(f"MAAS finds nothing for {question}", words),
+        hint=f"{SYSTEM_ID_RULE}." if words.startswith(_NO_MACHINE) else None,
+        maas_says=words,
+    )
 
 
 def _conflict(question: Question, answer: Answer) -> MaasError:

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 from pydantic import BaseModel, RootModel, ValidationError
 
 from maas_mcp.errors import MaasBadRequestError, MaasNotFoundError, MaasProtocolError
-from maas_mcp.maas.models import JSON, Event, MaasModel, Machine, ScriptSet, ScriptSetName, SystemId, User
+from maas_mcp.maas.models import (
+    JSON,
+    SYSTEM_ID_RULE,
+    Event,
+    MaasModel,
+    Machine,
+    ScriptSet,
+    ScriptSetName,
+    SystemId,
+    User,
+)
 
 if TYPE_CHECKING:
     from maas_mcp.settings import Settings
@@ -80,6 +90,33 @@ class MaasClient:
             MaasUnavailableError: With ``sent`` true, MAAS may have acted: look before sending it again.
         """
         return await self._transport.request("POST", path, query=[("op", op)], form=list(_pairs(form)))
+
+    async def post(self, path: str, /, **form: FormValue) -> JSON:
+        """Make something: ``POST path`` with a form, such as ``tags/`` with a ``name``; the answer is what was made.
+
+        Raises:
+            MaasUnavailableError: With ``sent`` true, MAAS may have made it: look before sending it again.
+        """
+        return await self._transport.request("POST", path, form=list(_pairs(form)))
+
+    async def put(self, path: str, /, **form: FormValue) -> JSON:
+        """Edit something: ``PUT path`` with a form of what is to change; the answer is what is there then.
+
+        What the form of a machine does not have stays as it is.
+
+        Raises:
+            MaasUnavailableError: With ``sent`` true, MAAS may have changed it.
+        """
+        return await self._transport.request("PUT", path, form=list(_pairs(form)))
+
+    async def delete(self, path: str, /, **query: FormValue) -> None:
+        """Delete something: ``DELETE path``. A ``DELETE`` has no form: what MAAS takes beside goes into the query.
+
+        Raises:
+            MaasNotFoundError: There is no such thing, or no longer.
+            MaasUnavailableError: With ``sent`` true, MAAS may have deleted it.
+        """
+        await self._transport.request("DELETE", path, query=list(_pairs(query)))
 
     async def machine(self, system_id: SystemId) -> Machine:
         """One machine, as it is now.
@@ -207,7 +244,7 @@ def _checked(system_id: SystemId) -> SystemId:
     if not _SYSTEM_ID.fullmatch(system_id):
         raise MaasNotFoundError(
             f"No machine can have the system id {system_id[:60]!r}.",
-            hint="A system id is lower-case letters and digits, such as 4y3h7n; a hostname is something else.",
+            hint=f"{SYSTEM_ID_RULE}.",
         )
     return system_id
 

@@ -5,11 +5,25 @@ from base64 import b64decode
 from enum import IntEnum, StrEnum
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, StringConstraints, field_validator
+from pydantic_core.core_schema import CoreSchema, custom_error_schema
 
 from maas_mcp.maas.statuses import RUN_FIELDS, MachineStatus
 
-SystemId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,41}$")]
+SYSTEM_ID_RULE: Final = (
+    "A system id is MAAS's short name for a machine, such as 4y3h7n, not its hostname; list the machines to find it"
+)
+"""What is said where one does not fit: a hostname in its place is the likely mistake."""
+
+
+class _TellsTheRule:
+    """Has pydantic say that, in the place of the pattern that a value does not match."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return custom_error_schema(handler(source), custom_error_type="system_id", custom_error_message=SYSTEM_ID_RULE)
+
+
+SystemId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,41}$"), _TellsTheRule()]
 """MAAS's short name for a machine, such as ``4y3h7n``; it never changes, a hostname may."""
 
 JSON = Any
