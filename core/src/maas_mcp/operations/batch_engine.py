@@ -24,10 +24,11 @@ from maas_mcp.errors import (
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import SystemId
 from maas_mcp.maas.statuses import MachineStatus
+from maas_mcp.operations.aborting import policy_of
 from maas_mcp.operations.allocation import give_back
 from maas_mcp.operations.batch import BatchOperation, Member, MemberState, size_of
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.engine import Engine, policy_of
+from maas_mcp.operations.engine import Engine
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.labels import allocated_for, ordered_for
 from maas_mcp.operations.operation import CancelPolicy, Operation

@@ -10,7 +10,6 @@ from typing import Any, Final
 import anyio
 
 from maas_mcp.errors import (
-    InvalidArgumentsError,
     MaasError,
     MaasNotFoundError,
     MaasUnavailableError,
@@ -18,13 +17,16 @@ from maas_mcp.errors import (
     OperationTimedOutError,
 )
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.models import NO_USER, Event, Machine, SystemId
+from maas_mcp.maas.models import Machine, SystemId
+from maas_mcp.operations.aborting import EVENTS_ONLY, abort_begun, abort_cancelled, policy_of
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.diagnosis import explain, gone, next_step, why_not
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.operation import CancelPolicy, LongRunning, Operation, OperationContext
+from maas_mcp.operations.looking import all_since, everything
+from maas_mcp.operations.operation import CancelPolicy, Operation, OperationContext
 from maas_mcp.operations.orders import AT_ONCE, Order, Orders
 from maas_mcp.operations.outcome import Outcome
+from maas_mcp.operations.ownership import Ourselves
 from maas_mcp.operations.patience import PAUSE, ReadT, patiently, until_of
 from maas_mcp.operations.polling import (
     NOTHING,
@@ -44,8 +46,6 @@ logger = logging.getLogger(__name__)
 
 REMEMBERED: Final = 256
 """Of how many operations it is kept what was seen last."""
-ABORT_LIMIT: Final = 10.0
-"""Seconds for the order to abort after a cancellation. MAAS powers the machine off before it answers."""
 
 
 class Engine:
@@ -77,7 +77,7 @@ class Engine:
         self._outage_limit = outage_limit
         self._polling = polling
         self._now = now
-        self._username: str | None = None
+        self._us = Ourselves(maas)
         self._last_seen: dict[Handle, Assessment] = {}
 
     async def run(
@@ -116,7 +116,7 @@ class Engine:
         policy, until = policy_of(operation, on_cancel), until_of(wait)
         with cancellation.guard():
             machine = await self._maas.machine(operation.system_id(args))
-            if machine.status in operation.lifecycle.pending and await self._is_mine(machine):
+            if machine.status in operation.lifecycle.pending and await self._us.own(machine):
                 return await self._already(operation, machine)
             refusal = why_not(operation, machine)
             if refusal is not None:
@@ -143,8 +143,8 @@ class Engine:
             except anyio.get_cancelled_exc_class():
                 if order is not None:
                     await order.withdraw()
-                if policy is CancelPolicy.ABORT and not cancellation.detached:
-                    await abort_cancelled(run.name, cancellation, lambda: operation.abort(run.ctx, args))
+                    if policy is CancelPolicy.ABORT and not cancellation.detached and order.refusal is None:
+                        await self._abort_begun(run, baseline, order)
                 raise
 
     async def resume(
@@ -169,7 +169,7 @@ class Engine:
             asked = anyio.current_time()
             try:
                 machine, observation = await self.seek(
-                    handle, progress, until, lambda maas: self._everything(maas, polling, handle)
+                    handle, progress, until, lambda maas: everything(maas, polling.needs, handle)
                 )
             except MaasNotFoundError:
                 return _ended_without_machine(operation, handle)
@@ -203,7 +203,7 @@ class Engine:
         if not statuses:
             return []
         found = await self._maas.machines(status=sorted(status.filter_value for status in statuses))
-        mine = sorted([each for each in found if await self._is_mine(each)], key=lambda machine: machine.hostname)
+        mine = sorted([each for each in found if await self._us.own(each)], key=lambda machine: machine.hostname)
         handles = [handle for machine in mine[:limit] if (handle := await self._what_runs_on(machine, operations))]
         names, busy = {operation.name for operation in operations}, {machine.system_id for machine in found}
         held = [order.handle for order in self._orders.under_way() if order.handle.operation in names]
@@ -228,10 +228,10 @@ class Engine:
         """Order MAAS to abort what ``handle`` names.
 
         Raises:
-            OperationRefusedError: MAAS has no way back from it, or it is over.
+            OperationRefusedError: MAAS has no way back from it, it is over, or what runs is not what was begun.
             MaasError: MAAS refused to, or did not answer.
         """
-        machine = await self._maas.machine(handle.system_id)
+        machine, observation = await everything(self._maas, EVENTS_ONLY, handle)
         held = self._orders.under_way(operation.name, handle.system_id)
         if held and operation.can_abort and machine.status not in operation.lifecycle.pending:
             raise OperationRefusedError(
@@ -244,8 +244,20 @@ class Engine:
                 f"{operation.name} could abort.",
                 hint=next_step(machine),
             )
+        evidence = Evidence(Baseline(machine, handle.cursor, handle.runs)).with_(operation.lifecycle, observation)
+        if evidence.superseded or not await self._us.began(operation.lifecycle, evidence):
+            raise OperationRefusedError(
+                f"{machine.hostname} ({machine.system_id}) is {machine.status_name}, but not by this operation: "
+                "another run was started since. It was not aborted.",
+                hint="maas_list_operations has the ids of what runs on your machines.",
+            )
         ctx = OperationContext(self._maas, ProgressReporter(nobody), cancellation, machine)
         await operation.abort(ctx, operation.arguments_for(handle.system_id))
+
+    async def _abort_begun(self, run: Run[Any, Any], baseline: Baseline, order: Order) -> None:
+        await abort_cancelled(
+            run.name, run.ctx.cancellation, lambda: abort_begun(self._once, run, baseline, order, self._us)
+        )
 
     def _run(
         self, operation: Operation[ArgsT, ResultT], args: ArgsT, ctx: OperationContext, handle: Handle
@@ -258,40 +270,10 @@ class Engine:
         on_vm_host = machine.pod is not None
         return Handle(operation.name, machine.system_id, int(self._now()), cursor, runs, on_vm_host=on_vm_host)
 
-    async def _is_mine(self, machine: Machine) -> bool:
-        return machine.owner == await self._me()
-
-    async def _me(self) -> str:
-        if self._username is None:
-            self._username = (await self._maas.whoami()).username
-        return self._username
-
     async def _already(self, operation: Operation[ArgsT, ResultT], machine: Machine) -> Outcome[ResultT]:
         handle = await self.adopt(operation, machine)
         doing = f"{machine.hostname} is {machine.status_name} for {machine.owner} already: not started a second time"
         return Outcome(handle, None, f"{doing} ({machine.status_message or 'no message'})")
-
-    async def _everything(
-        self, maas: MaasClient, polling: PollingStrategy, handle: Handle
-    ) -> tuple[Machine, Observation]:
-        """The machine, and everything that MAAS still knows of a run, in one observation.
-
-        The machine comes last: if it were read before the run began, and the events after, that would read as an end.
-        """
-        observation = await self._all_since(maas, polling, handle)
-        machine = await maas.machine(handle.system_id)
-        return machine, replace(observation, machine=machine)
-
-    async def _all_since(self, maas: MaasClient, polling: PollingStrategy, handle: Handle) -> Observation:
-        events: list[Event] = []
-        cursor, more = handle.cursor, True
-        while more:
-            page = await maas.events(after=cursor, ids=[handle.system_id], limit=EVENTS_LIMIT)
-            events += page
-            cursor, more = (page[-1].id if page else cursor), len(page) == EVENTS_LIMIT
-        sets = {name: await maas.script_set(handle.system_id, name) for name in polling.needs.script_sets}
-        known = {name: scripts for name, scripts in sets.items() if scripts is not None}
-        return Observation(events=tuple(events), script_sets=known)
 
     async def _follow(
         self, run: Run[ArgsT, ResultT], evidence: Evidence, until: float, doubt: MaasError | None
@@ -334,19 +316,17 @@ class Engine:
         Raises:
             OperationRevertedError: It is somebody else's.
         """
-        evidence = assessment.evidence
-        owner = evidence.machine.owner if evidence.machine else None
-        doers = {deed.username for deed in evidence.deeds} - {NO_USER} or {owner} - {None}
-        if doers and await self._read(run, assessment, self._me) not in doers:
+        lifecycle, evidence = run.operation.lifecycle, assessment.evidence
+        if not await self._read(run, assessment, lambda: self._us.began(lifecycle, evidence)):
             another = replace(assessment, verdict=Verdict.REVERTED, evidence=replace(evidence, superseded=True))
-            raise await explain(self._maas, run.operation.lifecycle, another)
+            raise await explain(self._maas, lifecycle, another)
 
     async def _end(
         self, run: Run[ArgsT, ResultT], assessment: Assessment, doubt: MaasError | None = None
     ) -> Outcome[ResultT]:
         if assessment.verdict is Verdict.SUCCEEDED and run.hides_an_abort:
             # The events were read before the machine: one that tells of an abort may have come in between.
-            seen = await self._read(run, assessment, lambda: self._all_since(self._once, run.polling, run.handle))
+            seen = await self._read(run, assessment, lambda: all_since(self._once, run.polling.needs, run.handle))
             assessment = run.assess(assessment.evidence, seen)
         if assessment.verdict is not Verdict.SUCCEEDED:
             run.ctx.progress.report(assessment.fraction, assessment.message)
@@ -415,32 +395,6 @@ class Engine:
                 f"{message}. Gave up following; nothing is known to have failed.",
                 hint="MAAS goes on by itself. Read the machine with maas_get_machine once the region answers.",
             )
-
-
-def policy_of(operation: LongRunning[Any, Any], asked_for: CancelPolicy | None) -> CancelPolicy:
-    """What a cancelled call shall do.
-
-    Raises:
-        InvalidArgumentsError: MAAS cannot do that.
-    """
-    policy = asked_for or operation.on_cancel
-    if policy is CancelPolicy.ABORT and not operation.can_abort:
-        raise InvalidArgumentsError(
-            f"{operation.name} cannot be aborted: MAAS offers no way back from it.",
-            hint="Leave on_cancel out, or say `detach`: then cancelling only stops the following.",
-        )
-    return policy
-
-
-async def abort_cancelled(name: str, cancellation: CancellationToken, abort: Callable[[], Awaitable[None]]) -> None:
-    """Order to abort, for a call that was cancelled: bounded, and with nothing said to the client."""
-    with cancellation.undoing(ABORT_LIMIT) as scope:
-        try:
-            await abort()
-        except MaasError as error:
-            logger.warning("%s was cancelled, but could not be aborted: %s", name, error)
-    if scope.cancelled_caught:
-        logger.warning("%s was cancelled; MAAS did not confirm the abort in time", name)
 
 
 async def _news(subscription: Subscription, until: float) -> Observation | None:

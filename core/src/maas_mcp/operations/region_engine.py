@@ -21,8 +21,8 @@ from maas_mcp.errors import (
 )
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import SystemId
+from maas_mcp.operations.aborting import abort_cancelled, policy_of
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.engine import abort_cancelled, policy_of
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import CancelPolicy
 from maas_mcp.operations.orders import AT_ONCE, START_GRACE, Orders
