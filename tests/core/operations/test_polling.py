@@ -4,9 +4,12 @@ from typing import Any
 
 import pytest
 
+from maas_commission.commission import Commission
 from maas_deploy.deploy import Deploy
+from maas_deploy.release import Release
 from maas_mcp.maas.models import Event, Machine
 from maas_mcp.maas.statuses import MachineStatus as S
+from maas_mcp.operations.operation import Operation
 from maas_mcp.operations.polling import (
     Assessment,
     Baseline,
@@ -35,10 +38,10 @@ def change(number: int, old: S, new: S) -> Event:
     return event(number, "Node changed status", f"From '{old.display}' to '{new.display}'")
 
 
-def assess(*observations: Observation) -> Assessment:
-    evidence = Evidence(Baseline(READY, 100, (None,)))
+def assess(*observations: Observation, operation: type[Operation[Any, Any]] = Deploy) -> Assessment:
+    evidence = Evidence(Baseline(READY, 100, operation.lifecycle.runs(READY)))
     for observation in observations:
-        assessment = Deploy.polling.assess(Deploy.lifecycle, evidence, observation)
+        assessment = operation.polling.assess(operation.lifecycle, evidence, observation)
         evidence = assessment.evidence
     return assessment
 
@@ -132,6 +135,118 @@ def test_a_status_that_a_passed_and_an_aborted_test_share_is_no_success_after_an
     seen = Observation(machine(S.READY), events=(change(101, S.READY, S.TESTING), event(102, "Aborted testing")))
 
     assert StatusPolling().assess(lifecycle, evidence, seen).verdict is Verdict.REVERTED
+
+
+POWER_QUERY_FAILED = "Failed to query node's BMC"
+REVERTING = "(admin) - Aborting COMMISSIONING and reverting to READY. Unable to power control the node."
+
+
+@pytest.mark.parametrize("words", ["Power state could not be queried: connection timeout", "", "Aborting the query"])
+def test_a_power_query_that_fails_takes_nothing_back(words: str) -> None:
+    seen = Observation(
+        machine(S.READY),
+        events=(
+            change(101, S.READY, S.COMMISSIONING),
+            event(102, POWER_QUERY_FAILED, words, "WARNING"),
+            change(103, S.COMMISSIONING, S.READY),
+        ),
+    )
+
+    assert assess(seen, operation=Commission).verdict is Verdict.SUCCEEDED
+
+
+@pytest.mark.parametrize("number", [102, 104])
+def test_an_order_that_maas_takes_back_is_no_success_whichever_event_comes_first(number: int) -> None:
+    seen = Observation(
+        machine(S.READY),
+        events=(
+            change(101, S.READY, S.COMMISSIONING),
+            change(103, S.COMMISSIONING, S.READY),
+            event(number, POWER_QUERY_FAILED, REVERTING, "WARNING"),
+        ),
+    )
+
+    assessment = assess(seen, operation=Commission)
+    assert assessment.verdict is Verdict.REVERTED
+    assert assessment.evidence.taken_back
+
+
+def test_nothing_takes_back_a_deployment_that_is_deployed() -> None:
+    seen = Observation(
+        machine(S.DEPLOYED),
+        events=(
+            *STARTED.events,
+            event(102, POWER_QUERY_FAILED, REVERTING, "WARNING"),
+            change(103, S.DEPLOYING, S.DEPLOYED),
+        ),
+    )
+
+    assert assess(seen).verdict is Verdict.SUCCEEDED
+
+
+RELEASED = (change(101, S.DEPLOYED, S.RELEASING), change(102, S.RELEASING, S.READY))
+TAKEN = (
+    event(103, "User acquiring node", "(bob)"),
+    change(104, S.READY, S.ALLOCATED),
+    event(105, "User starting deployment", "(bob)"),
+    change(106, S.ALLOCATED, S.DEPLOYING),
+)
+
+
+def test_a_machine_that_is_taken_as_soon_as_it_is_free_was_released() -> None:
+    seen = assess(Observation(machine(S.DEPLOYING), events=RELEASED + TAKEN), operation=Release)
+
+    assert seen.verdict is Verdict.SUCCEEDED
+    assert seen.message == "Ready; since then node01 has become Deploying"
+
+
+def test_an_end_that_only_an_event_tells_of_waits_for_a_read_that_is_not_from_before() -> None:
+    before = Observation(machine(S.RELEASING), events=RELEASED[:1])
+    told = Observation(events=RELEASED[1:])
+
+    assert assess(before, told, operation=Release).verdict is Verdict.PENDING
+    assert assess(before, told, Observation(machine(S.READY)), operation=Release).verdict is Verdict.SUCCEEDED
+
+
+def test_what_comes_after_the_end_changes_nothing() -> None:
+    failed = (
+        *STARTED.events,
+        event(102, "Marking node failed", "Installation failed", "ERROR"),
+        change(103, S.DEPLOYING, S.FAILED_DEPLOYMENT),
+    )
+    later = (
+        event(104, "User releasing node", "(bob)"),
+        change(105, S.FAILED_DEPLOYMENT, S.RELEASING),
+        event(106, "Marking node failed", "No answer to the release", "ERROR"),
+        change(107, S.RELEASING, S.ALLOCATED),
+        change(108, S.ALLOCATED, S.DEPLOYING),
+    )
+
+    seen = assess(
+        Observation(machine(S.FAILED_DEPLOYMENT), events=failed), Observation(machine(S.DEPLOYING), events=later)
+    )
+
+    assert seen.verdict is Verdict.FAILED
+    assert [each.id for each in seen.evidence.complaints] == [102]
+    assert seen.evidence.deeds == ()
+
+
+def test_a_status_that_is_not_known_is_no_end() -> None:
+    strange = event(102, "Node changed status", "From 'Deploying' to 'Polishing'")
+
+    assert assess(STARTED, Observation(machine(77), events=(strange,))).verdict is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize("read_before", [True, False])
+def test_the_status_from_before_is_not_shown_once_it_has_begun(*, read_before: bool) -> None:
+    lifecycle = Lifecycle(start_from={S.READY}, pending={S.ENTERING_RESCUE_MODE}, success={S.RESCUE_MODE})
+    polling, evidence = EventPolling([Phase("Performing PXE boot", 0.2)]), Evidence(Baseline(READY, 100, ()))
+    if read_before:
+        evidence = polling.assess(lifecycle, evidence, Observation(READY)).evidence
+
+    begun = Observation(events=(change(101, S.READY, S.ENTERING_RESCUE_MODE),))
+
+    assert polling.assess(lifecycle, evidence, begun).message == "Entering rescue mode"
 
 
 def test_milestones_out_of_order_are_refused_with_what_to_do() -> None:

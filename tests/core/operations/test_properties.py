@@ -1,11 +1,15 @@
 """What holds for every order in which MAAS's events and reads may arrive."""
 
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from maas_commission.commission import Commission
+from maas_commission.rescue import EnterRescueMode, ExitRescueMode
+from maas_commission.testing import RunTests
 from maas_deploy.deploy import Deploy
 from maas_deploy.release import Release
 from maas_mcp.maas.models import Event, Machine
@@ -115,7 +119,7 @@ def observations(draw: st.DrawFn) -> Observation:
 def test_there_is_no_success_without_evidence_of_a_run(seen: list[Observation]) -> None:
     baseline = Baseline(MACHINE, 20, Deploy.lifecycle.runs(MACHINE))
     evidence = Evidence(baseline)
-    pending_was_seen = False
+    pending_was_seen = end_was_seen = False
     for observation in seen:
         pending_was_seen |= observation.machine is not None and (
             observation.machine.status == MachineStatus.DEPLOYING
@@ -127,9 +131,14 @@ def test_there_is_no_success_without_evidence_of_a_run(seen: list[Observation]) 
         )
         assessment = Deploy.polling.assess(Deploy.lifecycle, evidence, observation)
         evidence = assessment.evidence
+        end_was_seen |= any(
+            event.id > baseline.cursor and event.status_change == (MachineStatus.DEPLOYING, MachineStatus.DEPLOYED)
+            for event in observation.events
+        )
         if assessment.verdict is Verdict.SUCCEEDED:
             assert pending_was_seen
-            assert observation.machine is None or observation.machine.status == MachineStatus.DEPLOYED
+            read = observation.machine
+            assert end_was_seen or read is None or read.status == MachineStatus.DEPLOYED
         if assessment.verdict.final:
             return
 
@@ -146,3 +155,83 @@ def test_another_run_after_ours_never_reads_as_our_success(reads: list[Machine])
         verdicts.append(assessment.verdict)
 
     assert verdicts[-1] is Verdict.REVERTED
+
+
+@dataclass(frozen=True)
+class Life:
+    """What happened to a machine from the start of an operation on, and what its run came to."""
+
+    operation: type[Operation[Any, Any]]
+    start: MachineStatus
+    events: list[Event]
+    end: Verdict
+
+    def read(self, number: int) -> Machine:
+        """The machine after so many events."""
+        changes = [change[1] for event in self.events[:number] if (change := event.status_change)]
+        status = next((status for status in reversed(changes) if status is not None), self.start)
+        return MACHINE.model_copy(update={"status": status, "status_name": status.display})
+
+
+OPERATIONS: list[type[Operation[Any, Any]]] = [Deploy, Release, Commission, RunTests, EnterRescueMode, ExitRescueMode]
+UNDOING = [
+    ("Aborted testing", ""),
+    ("Failed to query node's BMC", "(admin) - Aborting TESTING and reverting to READY. Unable to power control it."),
+]
+NOISE = [*UNDOING, ("Failed to query node's BMC", "Power state could not be queried"), ("User releasing node", "(bob)")]
+
+
+LEVELS = {"Failed to query node's BMC": "WARNING"}
+
+
+@st.composite
+def lives(draw: st.DrawFn) -> Life:
+    """A run, and what others do with the machine afterwards."""
+    operation = draw(st.sampled_from(OPERATIONS))
+    lifecycle = operation.lifecycle
+    on_the_way = st.sampled_from(sorted(lifecycle.pending))
+    start = draw(st.sampled_from(sorted(lifecycle.start_from - lifecycle.pending)))
+    told: list[tuple[str, str]] = []
+
+    def go(status: MachineStatus, *, now: MachineStatus) -> MachineStatus:
+        if status is not now:
+            told.append(("Node changed status", f"From '{now.display}' to '{status.display}'"))
+        return status
+
+    now = go(draw(on_the_way), now=start)
+    for status in draw(st.lists(on_the_way, max_size=2)):
+        now = go(status, now=now)
+    undone = draw(st.sampled_from([None, *UNDOING]))
+    told += [undone] if undone else []
+    ended = go(draw(st.sampled_from(sorted(set(MachineStatus) - lifecycle.pending))), now=now)
+    now = ended
+    for status in draw(st.lists(STATUSES, max_size=5)):
+        moved, now = status is not now, go(status, now=now)
+        told += draw(st.lists(st.sampled_from(NOISE), max_size=2)) if moved else []
+    verdict = lifecycle.verdict(ended)
+    if verdict is Verdict.SUCCEEDED and undone and lifecycle.hides_an_undoing:
+        verdict = Verdict.REVERTED
+    events = [
+        Event(id=101 + number, node=MACHINE.system_id, level=LEVELS.get(kind, "DEBUG"), type=kind, description=words)
+        for number, (kind, words) in enumerate(told)
+    ]
+    return Life(operation, start, events, verdict)
+
+
+@given(lives(), st.integers(0, 2**32).map(Random))
+def test_what_a_run_has_come_to_never_changes_whatever_becomes_of_the_machine(life: Life, random: Random) -> None:
+    lifecycle = life.operation.lifecycle
+    evidence = Evidence(Baseline(life.read(0), 100, lifecycle.runs(life.read(0))))
+    seen, verdicts = 0, []
+    while seen < len(life.events):
+        until = random.randint(seen, len(life.events))
+        machine = life.read(until) if random.random() < 0.7 else None
+        observation = Observation(machine, events=tuple(random.sample(life.events[seen:until], until - seen)))
+        assessment = life.operation.polling.assess(lifecycle, evidence, observation)
+        evidence, seen = assessment.evidence, until
+        verdicts.append(assessment.verdict)
+    last = Observation(life.read(seen))
+    verdicts.append(life.operation.polling.assess(lifecycle, evidence, last).verdict)
+
+    settled = [verdict for verdict in verdicts if verdict.final]
+    assert set(settled) == {life.end}

@@ -111,6 +111,21 @@ async def test_the_result_is_still_there_long_after_the_end(house: House) -> Non
     assert outcome.fraction == 1.0
 
 
+async def test_a_success_stays_one_whatever_was_done_to_the_machine_since(house: House) -> None:
+    await house.run("node01")
+    house.region.say(house.region.machine("node01"), "WARNING", "Failed to query node's BMC", "connection timeout")
+    assert (await resumed(house)).result is not None
+
+    house.region.release("node01", "bob")
+    await anyio.sleep(60)
+    house.region.deploy("node01", "bob")
+    await anyio.sleep(60)
+
+    outcome = await resumed(house)
+    assert outcome.message == "Deployed; since then node01 has become Deploying"
+    assert getattr(outcome.result, "status_name", None) == "Deploying"
+
+
 async def test_the_reason_of_a_failure_is_still_there(house: House) -> None:
     house.region.plan("node01", fail="Installing OS", reason="no space left on device")
     await start(house)

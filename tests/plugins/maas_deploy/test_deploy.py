@@ -153,3 +153,10 @@ async def test_the_summary_says_where_the_machine_is(house: House) -> None:
     result = await house.run("node01", distro_series="noble")
 
     assert Deploy().summary(result).startswith("node01 is deployed with ubuntu/noble at 10.")
+
+
+async def test_the_summary_of_a_machine_that_was_released_since_does_not_say_where_it_is(house: House) -> None:
+    result = await house.run("node01")
+    moved_on = result.model_copy(update={"status_name": "Ready"})
+
+    assert Deploy().summary(moved_on) == "node01 was deployed, and is Ready now."

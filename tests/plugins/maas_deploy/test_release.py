@@ -84,7 +84,7 @@ async def test_release_scripts_are_named_with_commas_and_followed(house: House) 
     assert result.status_name == "Ready"
     assert [each for each in dict.fromkeys(house.messages) if "so far" not in each] == [
         "Starting on node07",
-        "Deployed",
+        "Releasing",
         "Performing PXE boot",
         "Erasing disks or running release scripts",
         "Release scripts have run",
@@ -179,3 +179,15 @@ async def test_a_virtual_machine_that_someone_deletes_during_a_deploy_is_gone(ho
 def test_the_description_says_what_is_destroyed() -> None:
     assert "With erase the data on its disks is destroyed" in Release.description()
     assert Release.destructive
+
+
+async def test_a_machine_that_somebody_takes_as_soon_as_it_is_free_was_released(house: House) -> None:
+    async def wait_for_one() -> None:
+        while house.region.machine("node07").status_name != "Ready":  # noqa: ASYNC110 - no region says so
+            await anyio.sleep(0.2)
+        house.region.deploy("node07", "bob")
+
+    house.tasks.start_soon(wait_for_one)
+    result = await house.run("node07", Release)
+
+    assert Release().summary(result) == f"node07 ({result.system_id}) was released, and is Deploying now."

@@ -7,20 +7,20 @@ recorded traffic, and tested for every order of events.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Final
 
 from maas_mcp.maas.models import Event, Machine, ScriptSet, ScriptSetName
 from maas_mcp.maas.statuses import RUN_FIELDS, MachineStatus
+from maas_mcp.operations.course import Course, enters
 from maas_mcp.operations.progress import readable
 
 ABSENCES_TO_BE_GONE: Final = 2
 """A machine is gone when two reads in a row do not show it: one may have raced a change of owner or pool."""
 BEFORE_SUCCESS: Final = 0.99
 """The most that a milestone may claim: 1.0 is success, and only the machine's status says that."""
-COMPLAINTS: Final = frozenset({"WARNING", "ERROR", "CRITICAL"})
 
 
 class Verdict(Enum):
@@ -101,8 +101,12 @@ class Lifecycle:
 
     def is_entered_by(self, event: Event) -> bool:
         """Whether ``event`` is the machine's coming into a pending status from outside: the start of a run."""
-        change = event.status_change
-        return change is not None and change[1] in self.pending and change[0] not in self.pending
+        return enters(self.pending, event)
+
+    @property
+    def hides_an_undoing(self) -> bool:
+        """Whether a run that was undone may end where one that succeeded does: a test ends where it began."""
+        return bool(self.start_from & self.success)
 
     def runs(self, machine: Machine) -> tuple[int | None, ...]:
         """The identity of the machine's latest run: its script sets, in the order of MAAS's status numbers."""
@@ -147,8 +151,6 @@ class Observation:
     """Those that were read, of those that :class:`Needs` names; a set that MAAS does not have is missing."""
 
 
-TAKEN_BACK: Final = "Failed to query node's BMC"
-"""The event with which MAAS undoes a start, since the BMC fails: a commissioning is back where a success ends, too."""
 NOTHING: Final = Observation()
 """A poll that saw nothing."""
 
@@ -159,22 +161,18 @@ class Evidence:
 
     baseline: Baseline
     machine: Machine | None = None
-    """The latest read since the start."""
+    """The latest read since the start; none from before the run began, or from before it ended."""
+    course: Course = field(default_factory=Course)
+    """What the events tell."""
     started: bool = False
     """Whether a pending status or a new run was seen."""
-    entries: frozenset[int] = frozenset()
-    """Events that took the machine into a pending status from outside: the second one is another run."""
     runs: tuple[int | None, ...] = ()
     """The script sets of this run, as far as they differ from the baseline's."""
     superseded: bool = False
     """Whether another run than ours was seen."""
-    aborted: bool = False
-    """Whether someone aborted it: a test that is aborted ends in the status in which a passed one does."""
     absences: int = 0
-    complaints: tuple[Event, ...] = ()
-    """Warnings and errors, oldest first."""
-    deeds: tuple[Event, ...] = ()
-    """What people did, oldest first: who aborted or released the machine stands here."""
+    status_name: str = ""
+    """The status that was last told of, by an event or by a read."""
     fraction: float = 0.0
     milestone: str = ""
     """The latest milestone, as it is shown."""
@@ -185,24 +183,38 @@ class Evidence:
         return self.absences >= ABSENCES_TO_BE_GONE
 
     @property
+    def aborted(self) -> bool:
+        """Whether someone aborted it."""
+        return self.course.aborted
+
+    @property
     def taken_back(self) -> bool:
         """Whether MAAS undid the start, since it could not switch the machine on."""
-        return any(event.type == TAKEN_BACK for event in self.complaints)
+        return self.course.taken_back
+
+    @property
+    def complaints(self) -> tuple[Event, ...]:
+        """Warnings and errors of this run, oldest first."""
+        return self.course.complaints
+
+    @property
+    def deeds(self) -> tuple[Event, ...]:
+        """What people did until it ended, oldest first: who aborted or released the machine stands here."""
+        return self.course.deeds
 
     def with_(self, lifecycle: Lifecycle, observation: Observation) -> "Evidence":
         """This and what ``observation`` adds."""
         news = [event for event in observation.events if event.id > self.baseline.cursor]
-        entries = self.entries | {event.id for event in news if lifecycle.is_entered_by(event)}
-        began = bool(entries) and not self.started
+        course = self.course.with_(lifecycle.pending, news)
+        began = course.began is not None and not self.started
+        ended = course.ended is not None and course.ended != self.course.ended
         evidence = replace(
             self,
-            entries=entries,
-            machine=None if began else self.machine,  # as it was before says nothing of the run
-            started=self.started or bool(entries),
-            superseded=self.superseded or len(entries) > 1,
-            aborted=self.aborted or any(event.type.startswith("Aborted ") for event in news),
-            complaints=_merged(self.complaints, (event for event in news if event.level in COMPLAINTS)),
-            deeds=_merged(self.deeds, (event for event in news if event.type.startswith("User "))),
+            course=course,
+            machine=None if began or ended else self.machine,  # as it was before says nothing of what came then
+            started=self.started or course.began is not None,
+            superseded=self.superseded or course.again,
+            status_name=self.status_name if course is self.course else course.status_name or self.status_name,
             absences=self.absences + 1 if observation.absent else self.absences,
         )
         return _after_read(evidence, lifecycle, observation.machine) if observation.machine else evidence
@@ -221,16 +233,11 @@ def _after_read(evidence: Evidence, lifecycle: Lifecycle, machine: Machine) -> E
         evidence,
         machine=machine,
         absences=0,
+        status_name=machine.status_name,
         runs=runs,
         started=evidence.started or machine.status in lifecycle.pending or any(run is not None for run in runs),
         superseded=evidence.superseded or superseded,
     )
-
-
-def _merged(known: tuple[Event, ...], news: Iterable[Event]) -> tuple[Event, ...]:
-    ids = {event.id for event in known}
-    added = [event for event in news if event.id not in ids]
-    return (*known, *added) if added else known
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,30 +286,43 @@ class PollingStrategy(ABC):
 
 
 def judge(lifecycle: Lifecycle, evidence: Evidence) -> Verdict:
-    """The verdict, which rests on reads of the machine: events may arrive late and out of order."""
+    """The verdict: by the event that tells of the run's end, else by the latest read, and never before a read.
+
+    A machine may move on before it is read: a free one is taken by whoever waits for one. So a run has ended as its
+    own event says, whatever came later; where that event is missing, the read is all there is.
+    """
     if evidence.gone:
         return lifecycle.verdict_if_gone(on_vm_host=evidence.baseline.machine.pod is not None)
     if evidence.machine is None or not evidence.started:
         return Verdict.PENDING
-    status = evidence.machine.status
+    end = evidence.course.end
+    status = evidence.machine.status if end is None else end  # New is 0
     if not isinstance(status, MachineStatus):
         return Verdict.UNKNOWN
-    verdict = lifecycle.verdict(status)
-    if evidence.superseded or ((evidence.aborted or evidence.taken_back) and verdict is Verdict.SUCCEEDED):
+    if evidence.superseded and end is None:
         return Verdict.REVERTED
-    return verdict
+    verdict = lifecycle.verdict(status)
+    undone = lifecycle.hides_an_undoing and (evidence.aborted or evidence.taken_back)
+    return Verdict.REVERTED if undone and verdict is Verdict.SUCCEEDED else verdict
 
 
 def _message(verdict: Verdict, evidence: Evidence, observation: Observation) -> str:
     machine = evidence.machine or evidence.baseline.machine
-    milestone = evidence.milestone or machine.status_name
+    milestone = evidence.milestone or evidence.status_name or machine.status_name
     if observation.unreachable_for is not None:
         return f"MAAS unreachable for {readable(observation.unreachable_for)}; last seen: {milestone}"
     if verdict is Verdict.UNKNOWN:
         return f"{machine.status_name} (status {machine.status}, which this version of maas-mcp does not know)"
     if evidence.gone:
         return f"{machine.hostname} is no longer in MAAS"
-    return machine.status_name if verdict.final else milestone
+    return _ending(machine, evidence) if verdict.final else milestone
+
+
+def _ending(machine: Machine, evidence: Evidence) -> str:
+    end = evidence.course.end
+    if end is None or end == machine.status:
+        return machine.status_name
+    return f"{end.display}; since then {machine.hostname} has become {machine.status_name}"
 
 
 @dataclass(frozen=True, slots=True)

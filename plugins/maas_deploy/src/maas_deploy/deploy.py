@@ -99,6 +99,8 @@ class Deploy(Operation[DeployMachine, DeployedMachine]):
         return DeployedMachine.model_validate(await ctx.maas.machine(args.system_id), from_attributes=True)
 
     def summary(self, result: DeployedMachine) -> str:
-        """Where the machine can be reached, in one line."""
+        """Where the machine can be reached, in one line; what has become of it where it was asked for late."""
+        if result.status_name != S.DEPLOYED.display:
+            return f"{result.hostname} was deployed, and is {result.status_name} now."
         where = ", ".join(result.ip_addresses) or "no address"
         return f"{result.hostname} is deployed with {result.osystem}/{result.distro_series} at {where}."

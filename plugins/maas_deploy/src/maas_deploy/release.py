@@ -101,4 +101,7 @@ class Release(Operation[ReleaseMachine, ReleasedMachine]):
                 f"{result.system_id} is released and no longer in MAAS. It was on a VM host: MAAS deletes a virtual "
                 "machine that it had composed for its user. If someone else deleted it meanwhile, it looks the same."
             )
-        return f"{result.hostname} ({result.system_id}) is {result.status_name}."
+        who = f"{result.hostname} ({result.system_id})"
+        if result.status_name not in {S.READY.display, S.NEW.display}:
+            return f"{who} was released, and is {result.status_name} now."
+        return f"{who} is {result.status_name}."

@@ -1,0 +1,112 @@
+"""What MAAS's events tell of one run: when it began, how it ended, and what was done and said meanwhile. Pure."""
+
+import math
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from maas_mcp.maas.models import Event
+from maas_mcp.maas.statuses import MachineStatus
+
+COMPLAINTS: Final = frozenset({"WARNING", "ERROR", "CRITICAL"})
+_POWER_QUERY_FAILED: Final = "Failed to query node's BMC"
+_TAKING_BACK: Final = re.compile(r"\bAborting .+ and reverting to ")
+
+
+def takes_back(event: Event) -> bool:
+    """Whether MAAS undoes a start with it, since the BMC fails.
+
+    MAAS 3.7 writes events of the same type for every power query that fails, such as a rack's own every few minutes;
+    only the description tells them apart.
+    """
+    return event.type == _POWER_QUERY_FAILED and _TAKING_BACK.search(event.description) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """The course of a run, from the first event that took the machine into a status on the way.
+
+    The change of status that leads out again is the run's end; what comes after it is of other runs. MAAS 3.7.3 writes
+    the events of an abort before the change that they lead to; whether it takes an order back before or after the
+    change, no recording shows, so everything up to the next change is counted.
+    """
+
+    events: tuple[Event, ...] = ()
+    """What bears on it, by id: changes of status, aborts, what people did, warnings and errors."""
+    began: Event | None = None
+    ended: Event | None = None
+    again: bool = False
+    """Whether the machine was taken into a status on the way a second time: that is another run."""
+    limit: float = math.inf
+    """The id of the first change of status after the end."""
+
+    def with_(self, pending: Collection[MachineStatus], news: Iterable[Event]) -> "Course":
+        """This and ``news``, in any order, twice or not; ``pending`` are the statuses on the way."""
+        known = {event.id for event in self.events}
+        added = {event.id: event for event in news if event.id not in known and _bears(event)}
+        if not added:
+            return self
+        events = sorted([*self.events, *added.values()], key=lambda event: event.id)
+        changes = [event for event in events if event.status_change is not None]
+        entries = [event for event in changes if enters(pending, event)]
+        began = entries[0] if entries else None
+        after = [event for event in changes if began is not None and event.id > began.id]
+        ended = next((event for event in after if leaves(pending, event)), None)
+        beyond = next((event.id for event in after if ended is not None and event.id > ended.id), math.inf)
+        return Course(tuple(events), began, ended, len(entries) > 1, beyond)
+
+    @property
+    def end(self) -> MachineStatus | None:
+        """The status that it ended in, if an event told of it."""
+        change = self.ended.status_change if self.ended else None
+        return change[1] if change else None
+
+    @property
+    def status_name(self) -> str:
+        """The status that the latest change led to; empty if none was told, or one that this release does not know."""
+        changes = [change for event in self.events if (change := event.status_change)]
+        status = changes[-1][1] if changes else None
+        return "" if status is None else status.display
+
+    @property
+    def aborted(self) -> bool:
+        """Whether someone aborted it: a test that is aborted ends in the status in which a passed one does."""
+        return any(event.type.startswith("Aborted ") for event in self._of_this_run)
+
+    @property
+    def taken_back(self) -> bool:
+        """Whether MAAS undid the start, since it could not switch the machine on."""
+        return any(takes_back(event) for event in self._of_this_run)
+
+    @property
+    def complaints(self) -> tuple[Event, ...]:
+        """Warnings and errors, oldest first."""
+        return tuple(event for event in self.events if event.level in COMPLAINTS and event.id < self.limit)
+
+    @property
+    def deeds(self) -> tuple[Event, ...]:
+        """What people did, oldest first: who started it, and who aborted or released the machine."""
+        last = self.ended.id if self.ended else math.inf
+        return tuple(event for event in self.events if event.type.startswith("User ") and event.id < last)
+
+    @property
+    def _of_this_run(self) -> Iterable[Event]:
+        first = self.began.id if self.began else -math.inf
+        return (event for event in self.events if first < event.id < self.limit)
+
+
+def enters(pending: Collection[MachineStatus], event: Event) -> bool:
+    """Whether ``event`` takes the machine into one of these statuses from outside."""
+    change = event.status_change
+    return change is not None and change[1] in pending and change[0] not in pending
+
+
+def leaves(pending: Collection[MachineStatus], event: Event) -> bool:
+    """Whether ``event`` takes the machine out of these statuses, to one that this release knows."""
+    change = event.status_change
+    return change is not None and change[0] in pending and change[1] is not None and change[1] not in pending
+
+
+def _bears(event: Event) -> bool:
+    return event.status_change is not None or event.level in COMPLAINTS or event.type.startswith(("Aborted ", "User "))
