@@ -43,7 +43,8 @@ def _doer(lifecycle: Lifecycle, evidence: Evidence) -> str | None:
     MAAS 3.7 writes ``User starting …``, with the name, just before the machine enters the status; what people do later
     is no beginning. Where that event is not there, the owner of a machine that is at it tells.
     """
-    entered = min(evidence.entries, default=math.inf)
+    began = evidence.course.began
+    entered = began.id if began else math.inf
     doers = [deed.username for deed in evidence.deeds if deed.id < entered and deed.username != NO_USER]
     if doers:
         return doers[-1]
