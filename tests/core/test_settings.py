@@ -87,6 +87,10 @@ def test_a_variable_is_read(
         ("MAAS_MCP_OUTAGE_LIMIT", "-1", "greater than or equal to 0"),
         ("MAAS_MCP_LOG_LEVEL", "loud", "'DEBUG', 'INFO', 'WARNING', 'ERROR' or 'CRITICAL'"),
         ("MAAS_ALLOW_HTTP", "perhaps", "valid boolean"),
+        ("MAAS_CA_BUNDLE", "~nosuchuser/ca.pem", "there is no user nosuchuser"),
+        ("MAAS_MCP_STATE_DIR", "~nosuchuser", "there is no user nosuchuser"),
+        ("MAAS_MCP_SECRET", "0123456789abcdef\udc80", "is not UTF-8"),
+        ("maas_mcp_poll_interval", "soon", "valid number"),
     ],
 )
 def test_a_wrong_variable_is_named_with_what_is_allowed(
@@ -137,6 +141,13 @@ def test_a_named_file_must_exist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setenv("MAAS_MCP_CONFIG", str(tmp_path / "none.toml"))
     with pytest.raises(SettingsError, match=r"MAAS_MCP_CONFIG names .*none\.toml, which is not a file"):
         Settings.load()
+
+
+def test_a_named_file_in_the_home_of_nobody_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAAS_MCP_CONFIG", "~nosuchuser/maas.toml")
+    with pytest.raises(SettingsError) as caught:
+        Settings.load()
+    assert caught.value.message == "MAAS_MCP_CONFIG names ~nosuchuser/maas.toml, but there is no user nosuchuser here."
 
 
 def test_the_users_own_file_is_read_where_none_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -223,6 +234,9 @@ def test_any_text_is_an_api_key_or_a_settings_error(text: str) -> None:
         (f"https://{HOST}//MAAS//api/2.0", f"https://{HOST}/MAAS/api/2.0/"),
         (f"https://{HOST}/MAAS/api/2.0/", f"https://{HOST}/MAAS/api/2.0/"),
         (f"https://{HOST}/MAAS/r/machines", f"https://{HOST}/MAAS/api/2.0/"),
+        (f"https://{HOST}/api/2.0", f"https://{HOST}/MAAS/api/2.0/"),
+        (f"https://{HOST}/api/2.0/machines/", f"https://{HOST}/MAAS/api/2.0/"),
+        (f"https://{HOST}/lab/api/2.0/", f"https://{HOST}/lab/MAAS/api/2.0/"),
         (f"https://{HOST}/lab/MAAS/", f"https://{HOST}/lab/MAAS/api/2.0/"),
         (f"https://{HOST}/lab", f"https://{HOST}/lab/MAAS/api/2.0/"),
         (f" HTTPS://{HOST.upper()} ", f"https://{HOST}/MAAS/api/2.0/"),
@@ -280,7 +294,9 @@ NAMES = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?(\.[a-z][a-z0-9]{0,10}
 HOSTS = (
     NAMES | st.ip_addresses(v=4).map(IPv4Address.__str__) | st.ip_addresses(v=6).map(lambda ip: f"[{IPv6Address(ip)}]")
 )
-PATHS = st.sampled_from(["", "/", "/MAAS", "/MAAS/", "/MAAS/api/2.0", "/MAAS/api/2.0/", "/MAAS/r/machines"])
+PATHS = st.sampled_from(
+    ["", "/", "/MAAS", "/MAAS/", "/MAAS/api/2.0", "/MAAS/api/2.0/", "/MAAS/r/machines", "/api/2.0", "/api/2.0/"]
+)
 
 
 @given(st.sampled_from(["http", "https"]), HOSTS, st.none() | st.integers(1, 65_535), PATHS)

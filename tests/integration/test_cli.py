@@ -482,6 +482,42 @@ print(*sorted(sys.modules), sep="\\n", file=sys.stderr)
     assert loaded & unwanted == set()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell closes the descriptor")
+@pytest.mark.parametrize(("closed", "stream"), [("<&-", "stdin"), (">&-", "stdout")])
+def test_without_a_client_on_the_other_end_nothing_is_served(
+    region: Region, url: str, closed: str, stream: str
+) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'"$@" {closed}', "sh", *command("serve")],
+        capture_output=True,
+        env=environment(**settings_of(region, url)),
+        check=False,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 2
+    assert f"Error: MCP is spoken on stdin and stdout, and {stream} is closed." in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("SSL_CERT_FILE", "/no/such/file", "SSL_CERT_FILE names /no/such/file, which cannot be used: No such file"),
+        ("HTTPS_PROXY", "http://user:hunter2@proxy:99999", "a proxy that the environment names"),
+    ],
+)
+def test_a_variable_of_the_system_that_cannot_be_used_is_told_and_blamed_on_no_plugin(
+    region: Region, variable: str, value: str, told: str
+) -> None:
+    settings = {"MAAS_URL": "https://maas.example.com/MAAS", "MAAS_API_KEY": region.api_key, variable: value}
+    for args, code in ((("doctor",), 1), (("call", "maas_list_machines"), 2)):
+        done = finished(*args, **settings)
+        assert done.returncode == code
+        assert told in done.stdout + done.stderr
+        assert "inside its plugin" not in done.stderr
+        assert "hunter2" not in done.stdout + done.stderr
+
+
 def test_the_package_can_be_run_as_a_module() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "maas_mcp", "--version"], capture_output=True, text=True, timeout=PATIENCE, check=True

@@ -80,14 +80,36 @@ def _upper(value: object) -> object:
     return value.strip().upper() if isinstance(value, str) else value
 
 
-def _long_enough(value: SecretStr | None) -> SecretStr | None:
-    if value is not None and len(value.get_secret_value()) < SHORTEST_SECRET:
+def _hard_to_guess(value: SecretStr | None) -> SecretStr | None:
+    if value is None:
+        return None
+    if len(value.get_secret_value()) < SHORTEST_SECRET:
         raise ValueError(f"expected at least {SHORTEST_SECRET} characters: a shorter secret could be guessed")
+    if not is_text(value.get_secret_value()):
+        raise ValueError("it is not UTF-8 text")
     return value
 
 
+def is_text(value: str) -> bool:
+    """Whether a word of the environment or the command line is UTF-8: Python lets other bytes through as surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def expanded(path: str) -> Path:
+    """The path, with ``~`` or ``~user`` at its beginning as that home directory.
+
+    Raises:
+        ValueError: There is no such user.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        user = Path(path).parts[0].removeprefix("~")
+    raise ValueError(f"there is no user {user} here" if user else "it is not known where your home directory is")
+
+
 def _expanded(value: object) -> object:
-    return Path(value).expanduser() if isinstance(value, str) else value
+    return expanded(value) if isinstance(value, str) else value
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
@@ -131,7 +153,7 @@ class Settings(BaseSettings):
     polling: str = Field(
         default="", description="Name of the polling strategy for every operation; empty: the operation's own."
     )
-    secret: Annotated[SecretStr | None, AfterValidator(_long_enough)] = Field(
+    secret: Annotated[SecretStr | None, AfterValidator(_hard_to_guess)] = Field(
         default=None,
         description="Seals operation ids, 16 characters or more; servers that share it answer for each other's "
         "operations. If it is not given, one is made and kept in the state directory.",
@@ -216,7 +238,7 @@ def config_file() -> Path | None:
     """The TOML file that settings are read from, if there is one.
 
     Raises:
-        SettingsError: ``MAAS_MCP_CONFIG`` names a file that does not exist.
+        SettingsError: ``MAAS_MCP_CONFIG`` names no file.
     """
     named = os.environ.get(CONFIG_VARIABLE)
     if named is None:
@@ -226,11 +248,13 @@ def config_file() -> Path | None:
         return path if path.is_file() else None
     if not named:
         return None
-    path = Path(named).expanduser()
-    if not path.is_file():
-        raise SettingsError(
-            f"{CONFIG_VARIABLE} names {path}, which is not a file.", hint="Correct the path, or unset the variable."
-        )
+    try:
+        path = expanded(named)
+        problem = None if path.is_file() else f"names {path}, which is not a file"
+    except ValueError as error:
+        problem = f"names {named}, but {error}"
+    if problem:
+        raise SettingsError(f"{CONFIG_VARIABLE} {problem}.", hint="Correct the path, or unset the variable.")
     return path
 
 
@@ -254,8 +278,14 @@ def api_url(text: str, *, allow_http: bool = False) -> str:
     shown = f"[{host}]" if ":" in host else host
     root = f"{parts.scheme}://{shown}" + ("" if port is None else f":{port}")
     segments = [segment for segment in parts.path.split("/") if segment]
-    prefix = segments[: segments.index("MAAS")] if "MAAS" in segments else segments
-    return "/".join([root, *prefix, "MAAS", _API_PATH])
+    return "/".join([root, *_above_the_region(segments), "MAAS", _API_PATH])
+
+
+def _above_the_region(segments: list[str]) -> list[str]:
+    if "MAAS" in segments:
+        return segments[: segments.index("MAAS")]
+    whole = f"/{'/'.join(segments)}/"  # MAAS serves its API below /MAAS only: who left that out means the same place
+    return [segment for segment in whole.partition(f"/{_API_PATH}")[0].split("/") if segment]
 
 
 def is_loopback(host: str) -> bool:
@@ -313,9 +343,8 @@ def _problem(loc: tuple[int | str, ...], kind: str, message: str, overrides: dic
 def _origin(key: str, variable: str | None, overrides: dict[str, Any]) -> str:
     if key in overrides:
         return f"The argument {key}"
-    if variable is not None and os.environ.get(variable):
-        return variable
-    return f"{key} in {config_file()}"
+    written = [each for each, value in os.environ.items() if variable and each.upper() == variable and value]
+    return written[0] if written else f"{key} in {config_file()}"
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:

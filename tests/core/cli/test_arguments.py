@@ -90,6 +90,12 @@ def test_a_value_is_read_by_the_schema(pair: str, value: Any) -> None:
         ("_meta={}", "_meta is not an argument of this tool."),
         ("system_id", "Expected arguments of the form KEY=VALUE, and one of them has no `=`."),
         ("system_id=@/no/such/file", "system_id: /no/such/file cannot be read: No such file or directory."),
+        ("system_id=@~nosuchuser/x", "system_id: ~nosuchuser/x cannot be read: there is no user nosuchuser here."),
+        ("system_id=caf\udce9", "system_id: expected UTF-8 text."),
+        ("layout=" + "[" * 100_000, "layout: expected a JSON object."),
+        ("weight=NaN", "weight: expected a number."),
+        ("weight=1e999", "weight: expected a number."),
+        ('layout={"a": Infinity}', "layout: expected a JSON object."),
     ],
 )
 def test_a_value_that_does_not_fit_is_explained_with_the_tools_arguments(pair: str, expected: str) -> None:

@@ -88,6 +88,14 @@ def test_a_setting_that_cannot_be_used_is_named() -> None:
     assert "MAAS_MCP_LOG_LEVEL" in result.output
 
 
+@pytest.mark.parametrize("variable", ["MAAS_CA_BUNDLE", "MAAS_MCP_STATE_DIR", "MAAS_MCP_CONFIG"])
+def test_a_path_in_the_home_of_nobody_is_a_setting_that_cannot_be_used(variable: str) -> None:
+    result = invoke("serve", **{variable: "~nosuchuser/x"})
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"Error: {variable}")
+    assert "there is no user nosuchuser" in result.stderr
+
+
 def test_an_error_of_maas_is_shown_with_its_words_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise MaasUnavailableError("MAAS is not available.", maas_says="No rack controllers", hint="Start one.")
@@ -126,7 +134,10 @@ def test_an_interruption_has_the_exit_code_of_shells_and_no_traceback(
         (("demo", "--real", "abc", "--speed", "2"), "not with --real"),
         (("demo", "--svg", "/no/such/folder/a.svg"), "there is no folder /no/such/folder"),
         (("demo", "--speed", "0"), "0"),
+        (("demo", "--speed", "nan"), "'nan' is not a number"),
         (("simulate", "--speed", "0"), "0"),
+        (("simulate", "--speed", "nan"), "'nan' is not a number"),
+        (("simulate", "--speed", "inf"), "inf"),
         (("simulate", "--port", "70000"), "70000"),
         (("simulate", "--control-port", "-1"), "-1"),
         (("simulate", "--clock", "manual"), "--clock manual goes with --control-port only"),

@@ -553,6 +553,21 @@ def test_a_ca_bundle_that_cannot_be_used_is_a_settings_error(tmp_path: Path, con
     assert str(bundle) in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("content", "told"), [(None, "No such file or directory"), (b"hello", "there is no certificate in PEM format")]
+)
+def test_system_certificates_that_cannot_be_read_are_a_settings_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None, told: str
+) -> None:
+    bundle = tmp_path / "all.pem"
+    if content is not None:
+        bundle.write_bytes(content)
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    with pytest.raises(SettingsError, match=f"^SSL_CERT_FILE .*: {told}") as caught:
+        connect(Settings(maas_url="https://maas", maas_api_key="a:b:c"))
+    assert str(bundle) in caught.value.message
+
+
 async def test_a_client_is_made_of_the_settings() -> None:
     async with serving_fake(answering(http(200, '{"username": "admin", "is_superuser": true}'))) as region:
         client = connect(Settings(maas_url=f"http://localhost:{region.port}", maas_api_key=f"a:b:{SECRET}"))
@@ -578,7 +593,13 @@ async def test_proxies_of_the_environment_are_not_asked_for_this_very_machine(mo
 
 
 @pytest.mark.parametrize(
-    ("proxy", "told"), [("socks5://u:hunter2@x:1", "SOCKS proxy"), ("foo://u:hunter2@x", "is not a URL")]
+    ("proxy", "told"),
+    [
+        ("socks5://u:hunter2@x:1", "SOCKS proxy"),
+        ("foo://u:hunter2@x", "is not a URL"),
+        ("http://u:hunter2@x:99999", "is not a URL"),
+        ("u:hunter2@x:99999", "is not a URL"),
+    ],
 )
 def test_a_proxy_that_cannot_be_used_is_a_settings_error(
     monkeypatch: pytest.MonkeyPatch, proxy: str, told: str

@@ -1,13 +1,15 @@
 """Arguments of a tool on the command line: ``KEY=VALUE`` to JSON by the tool's input schema, and its help."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import click
 from mcp_types import Tool
+
+from maas_mcp.settings import expanded, is_text
 
 Schema = Mapping[str, Any]
 
@@ -90,18 +92,22 @@ def _split(pair: str, known: Mapping[str, Schema]) -> tuple[str, str]:
     if key not in known:
         close = get_close_matches(key, known, n=1)
         raise ValueError(f"{key[:40]} is not an argument of this tool.{f' Did you mean {close[0]}?' if close else ''}")
-    if value.startswith("@@"):
-        return key, value[1:]
-    return key, _read(key, value[1:]) if value.startswith("@") else value
+    if value.startswith("@") and not value.startswith("@@"):
+        return key, _read(key, value[1:])
+    if not is_text(value):
+        raise ValueError(f"{key}: expected UTF-8 text.")
+    return key, value.removeprefix("@")
 
 
 def _read(key: str, name: str) -> str:
     try:
-        return Path(name).expanduser().read_text(encoding="utf-8")
+        return expanded(name).read_text(encoding="utf-8")
     except OSError as error:
         problem = error.strerror
-    except ValueError:
+    except UnicodeDecodeError:
         problem = "it is not UTF-8 text"
+    except ValueError as error:
+        problem = str(error)
     raise ValueError(f"{key}: {name} cannot be read: {problem}.")
 
 
@@ -157,14 +163,23 @@ def _list(text: str, items: Schema) -> list[Any]:
 def _json(text: str, kind: str) -> Any:
     expected, types = _JSON[kind]
     try:
-        value = json.loads(text)
-    except ValueError:
+        value = json.loads(text, parse_constant=_no_number, parse_float=_finite)
+    except (ValueError, RecursionError):
         if kind == "any":
             return text
         raise ValueError(f"expected {expected}") from None
     if not isinstance(value, types) or (isinstance(value, bool) and kind in {"integer", "number"}):
         raise ValueError(f"expected {expected}")
     return value
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"JSON has no {name}")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
 
 
 _JSON: Final[Mapping[str, tuple[str, type | tuple[type, ...]]]] = {

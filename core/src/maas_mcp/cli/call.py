@@ -12,8 +12,8 @@ from rich.console import Console
 
 from maas_mcp.cli import arguments
 from maas_mcp.cli.bars import Bars
-from maas_mcp.cli.client import call_with_bar, error_code, mcp_client, text_of, tools_of
-from maas_mcp.cli.common import EXIT_CODES, EXIT_FAILURE, EXIT_USAGE, Interrupted, say
+from maas_mcp.cli.client import call_with_bar, exit_code_of, mcp_client, text_of, tools_of
+from maas_mcp.cli.common import EXIT_CODES, Interrupted, say
 from maas_mcp.cli.interrupt import run
 from maas_mcp.settings import Settings
 
@@ -88,9 +88,9 @@ class Call:
     def _show(self, result: CallToolResult) -> int:
         if result.is_error:
             say(f"Error: {text_of(result)}", err=True)
-            return EXIT_USAGE if error_code(result) == "invalid_arguments" else EXIT_FAILURE
-        click.echo(_json(result.structured_content) if self._as_json else text_of(result))
-        return 0
+        else:
+            click.echo(_json(result.structured_content) if self._as_json else text_of(result))
+        return exit_code_of(result)
 
     def _show_list(self, tools: list[Tool], *, whole: bool) -> None:
         if self._as_json:

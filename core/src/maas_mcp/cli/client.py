@@ -17,7 +17,8 @@ from pydantic import ValidationError
 
 from maas_mcp import __version__
 from maas_mcp.cli.bars import Bar
-from maas_mcp.errors import ServerError
+from maas_mcp.cli.common import EXIT_FAILURE, EXIT_USAGE
+from maas_mcp.errors import InvalidArgumentsError, ServerError, SettingsError
 from maas_mcp.server.tools import ERROR_META
 
 SERVER: Final = ("-P", "-m", "maas_mcp", "serve")
@@ -120,10 +121,13 @@ def text_of(result: CallToolResult) -> str:
     return "\n".join(part.text for part in result.content if isinstance(part, TextContent))
 
 
-def error_code(result: CallToolResult) -> str | None:
-    """The stable name of a tool error, if it is one of this project's."""
+def exit_code_of(result: CallToolResult) -> int:
+    """The exit code for a tool's answer."""
+    if not result.is_error:
+        return 0
     error = (result.meta or {}).get(ERROR_META)
-    return error.get("code") if isinstance(error, dict) else None
+    code = error.get("code") if isinstance(error, dict) else None
+    return EXIT_USAGE if code in {InvalidArgumentsError.code, SettingsError.code} else EXIT_FAILURE
 
 
 def _first(error: Exception) -> Exception:

@@ -1,12 +1,13 @@
 """What the commands share: exit codes, how an error is shown, and quick imports."""
 
 import gc
+import math
 import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -48,6 +49,17 @@ class Interrupted(Exception):  # noqa: N818 - not an error: somebody asked for i
         return 128 + self.number
 
 
+class NumberRange(click.FloatRange):
+    """A range of numbers. NaN, which is neither below nor above any other, is in none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number that was typed."""
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
+
+
 @contextmanager
 def importing() -> Iterator[None]:
     """No look for garbage while the block imports: what it makes stays, and a tenth of the time would go into looking.
@@ -86,7 +98,7 @@ def say(text: str, *, err: bool = False, indent: str = "", mark: str | None = No
         mark: The colour of the first character.
     """
     stream = sys.stderr if err else sys.stdout
-    if stream.isatty():
+    if stream and stream.isatty():  # a closed one is None
         width = max(shutil.get_terminal_size().columns, NARROWEST)
         text = "\n".join(_wrapped(line, width, indent) for line in text.splitlines())
     click.echo(click.style(text[:1], fg=mark) + text[1:] if mark else text, err=err)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from maas_mcp.cli.common import EXIT_CODES
+from maas_mcp.cli.common import EXIT_CODES, NumberRange
 from maas_mcp.cli.interrupt import run
 
 SPEED = 60.0
@@ -15,7 +15,7 @@ SPEED = 60.0
 @click.command("demo", epilog=EXIT_CODES)
 @click.option(
     "--speed",
-    type=click.FloatRange(1, 120),
+    type=NumberRange(1, 120),
     help=f"Simulated seconds in a real second. By default {SPEED:g}: the whole takes about 25 s.",
 )
 @click.option(

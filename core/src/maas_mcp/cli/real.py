@@ -9,7 +9,7 @@ from mcp_types import CallToolResult
 from rich.console import Console
 
 from maas_mcp.cli.bars import Bars
-from maas_mcp.cli.client import call_tool, call_with_bar, mcp_client, require, text_of, tools_of
+from maas_mcp.cli.client import call_tool, call_with_bar, exit_code_of, mcp_client, require, text_of, tools_of
 from maas_mcp.cli.common import EXIT_FAILURE, Interrupted, say
 from maas_mcp.cli.interrupt import run
 from maas_mcp.settings import Settings
@@ -24,10 +24,10 @@ def deploy(system_id: str, *, confirmed: bool) -> int:
     """
     region = Settings.load().require_region()
     found = run(partial(_call, "maas_get_machine", system_id, None))
-    if found.is_error or found.structured_content is None:
-        say(f"Error: {text_of(found)}", err=True)
-        return EXIT_FAILURE
     machine = found.structured_content
+    if found.is_error or machine is None:
+        say(f"Error: {text_of(found)}", err=True)
+        return exit_code_of(found)
     say(_warning(machine, region.api_url))
     if not confirmed and not _confirmed(machine["hostname"]):
         return EXIT_FAILURE
@@ -36,11 +36,8 @@ def deploy(system_id: str, *, confirmed: bool) -> int:
     except Interrupted as interruption:
         message = f"Interrupted: {machine['hostname']} is no longer followed. MAAS goes on with what it has begun."
         raise Interrupted(interruption.number, message) from None
-    if result.is_error:
-        say(f"Error: {text_of(result)}", err=True)
-        return EXIT_FAILURE
-    say(text_of(result))
-    return 0
+    say(f"Error: {text_of(result)}" if result.is_error else text_of(result), err=result.is_error)
+    return exit_code_of(result)
 
 
 async def _call(tool: str, system_id: str, label: str | None) -> CallToolResult:

@@ -30,6 +30,9 @@ def command(*, strict_plugins: bool) -> None:
     settings = Settings.load()
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings.require_region()
+    closed = [name for name in ("stdin", "stdout") if getattr(sys, name) is None]
+    if closed:
+        raise click.UsageError(f"MCP is spoken on stdin and stdout, and {' and '.join(closed)} is closed.")
     if sys.stdin.isatty():
         say(
             "maas-mcp serve speaks MCP on stdin: let an MCP client start it. `maas-mcp call` is one for people. "

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from maas_mcp.cli.common import EXIT_CODES
+from maas_mcp.cli.common import EXIT_CODES, NumberRange
 
 if TYPE_CHECKING:
     from maas_mcp.simulator import Region
@@ -46,7 +46,7 @@ Set the two variables below in another shell (export MAAS_URL=â€¦ MAAS_API_KEY=â
 )
 @click.option(
     "--speed",
-    type=click.FloatRange(min=0, min_open=True, max=10_000),
+    type=NumberRange(min=0, min_open=True, max=10_000),
     help=f"Simulated seconds in a real second: at 60 a deployment takes 10 s. By default {SPEED:g}, or what the world "
     "says.",
 )

@@ -1,5 +1,6 @@
 """HTTP with the region: the only module, with ``auth``, that knows httpx."""
 
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -9,6 +10,7 @@ from dataclasses import replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
 from urllib.parse import quote, urlencode, urlsplit
+from urllib.request import getproxies
 
 import anyio
 import httpx
@@ -157,6 +159,8 @@ class HttpTransport:
 def _http(region: RegionSettings, wire: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
     try:
         host = httpx.URL(region.api_url).host
+        if not is_loopback(host):
+            _check_proxies()
         return httpx.AsyncClient(
             auth=MaasAuth(region.api_key),
             verify=_tls_context(region),
@@ -173,6 +177,13 @@ def _http(region: RegionSettings, wire: httpx.AsyncBaseTransport | None) -> http
     except ImportError:
         problem = "The environment names a SOCKS proxy (ALL_PROXY or HTTPS_PROXY), which takes the package socksio"
     raise SettingsError(f"{problem}.", hint="Correct the variable; NO_PROXY=host exempts the region from the proxy.")
+
+
+def _check_proxies() -> None:
+    """Raises ``ValueError`` for a port that cannot be: httpx only finds that when it connects."""
+    for scheme, proxy in getproxies().items():
+        if scheme in {"http", "https", "all"}:
+            _ = urlsplit(proxy if "://" in proxy else f"http://{proxy}").port
 
 
 def _tls_context(region: RegionSettings) -> ssl.SSLContext:
@@ -198,9 +209,20 @@ def _system_context() -> ssl.SSLContext:
 
 
 def _certifi_context() -> ssl.SSLContext:
-    context = httpx.create_ssl_context()
-    context.load_default_certs()
-    return context
+    try:
+        context = httpx.create_ssl_context()
+    except ssl.SSLError:
+        problem = "there is no certificate in PEM format in it"
+    except OSError as error:
+        problem = str(error.strerror)
+    else:
+        context.load_default_certs()
+        return context
+    file = os.environ.get("SSL_CERT_FILE")
+    raise SettingsError(
+        f"SSL_CERT_FILE names {file}, which cannot be used: {problem}.",
+        hint="Correct or unset the variable; MAAS_CA_BUNDLE is for the authority of the region alone.",
+    )
 
 
 def _api_path(path: str) -> str:
