@@ -79,7 +79,7 @@ def _lists_nothing_without_credentials(patch: Patch) -> None:
 
 
 def _takes_a_nonce_twice(patch: Patch) -> None:
-    patch.setattr(Authenticator, "_check_nonce", lambda _self, _given: None)
+    patch.setattr(Authenticator, "_check_nonce", lambda _self, _given, _then: None)
 
 
 def _takes_no_old_timestamp(patch: Patch) -> None:

@@ -71,6 +71,7 @@ def test_machines_are_filtered(admin: Any, query: str, hostnames: list[str]) -> 
         ("zone=nozone", {"zone": ["No such zone(s): nozone."]}),
         ("pool=nopool", {"pool": ["No such pool(s): nopool."]}),
         ("tags=notag", {"tags": ["No such tag(s): 'notag'."]}),
+        ("cpu_count=²", {"cpu_count": ["Invalid CPU count: number required."]}),
         ("mac_address=xx", {"mac_address": ["'xx' is not a valid MAC address."]}),
     ],
 )
@@ -101,6 +102,8 @@ def test_wrong_filters_are_refused(admin: Any, query: str, body: dict[str, list[
         ("GET", "nodes/7xneda/results/999999/", 404, "No ScriptSet matches the given query."),
         ("GET", "nodes/7xneda/results/?type=bogus", 400, "Invalid result type name"),
         ("GET", "events/?op=query&limit=abc", 400, "Invalid limit: Please enter an integer value"),
+        ("GET", "events/?op=query&limit=²", 400, "Invalid limit: Please enter an integer value"),
+        ("GET", "events/?op=query&after=²", 400, "Invalid after: Please enter an integer value"),
         (
             "GET",
             "events/?op=query&limit=2000",
@@ -334,6 +337,12 @@ def test_allocating_finds_a_machine_by_constraints(admin: Any) -> None:
 def test_allocating_is_refused(admin: Any, form: dict[str, str], status: int, body: str) -> None:
     answer = admin.post("machines/?op=allocate", **form)
     assert (answer.status_code, answer.text) == (status, body)
+
+
+def test_an_allocation_that_is_refused_has_allocated_nothing(admin: Any) -> None:
+    answer = admin.post("machines/?op=allocate", system_id="7xneda", verbose="maybe")
+    assert (answer.status_code, list(answer.json())) == (400, ["verbose"])
+    assert admin.read("node01")["status_name"] == "Ready"
 
 
 def test_a_label_stands_for_the_disks_and_nics_that_were_found(admin: Any) -> None:

@@ -5,6 +5,10 @@ from typing import Any
 
 import pytest
 
+from maas_mcp.simulator import User
+from maas_mcp.simulator.model.auth import Authenticator
+from maas_mcp.simulator.model.refusals import Refusal
+
 
 def test_version_needs_no_credentials(admin: Any) -> None:
     answer = admin.send("GET", "version/", headers={})
@@ -69,6 +73,27 @@ def test_a_nonce_is_good_for_one_request(admin: Any) -> None:
     assert admin.send("GET", "users/?op=whoami", headers=header).status_code == 200
     again = admin.send("GET", "users/?op=whoami", headers=header)
     assert (again.status_code, again.text) == (401, "Authorization Error: 'Nonce already used: once'")
+
+
+def test_a_nonce_is_remembered_for_as_long_as_its_request_would_be_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    user = User("admin", is_superuser=True)
+    authenticator = Authenticator({"admin": user})
+    parts = {"oauth_consumer_key": user.consumer, "oauth_token": user.token, "oauth_signature_method": "PLAINTEXT"}
+    signed = {**parts, "oauth_signature": f"%26{user.secret}", "oauth_nonce": "once"}
+
+    def ask(now: int) -> None:
+        monkeypatch.setattr(time, "time", lambda: now)
+        pairs = (f'{name}="{value}"' for name, value in signed.items())
+        assert authenticator.user("OAuth " + ", ".join(pairs)) is user
+
+    signed["oauth_timestamp"] = "1000"
+    ask(1000)
+    with pytest.raises(Refusal, match="Nonce already used: once"):
+        ask(1300)
+    with pytest.raises(Refusal, match="Expired timestamp"):
+        ask(1301)
+    signed["oauth_timestamp"] = "1301"
+    ask(1301)
 
 
 def test_a_timestamp_may_be_in_the_future_but_not_five_minutes_old(admin: Any) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from maas_mcp.simulator import Region
+
 EDITS = [
     ("PUT", "machines/7xneda/", {"description": "spare", "zone": "az2"}),
     ("POST", "machines/?op=set_zone", {"zone": "az2", "nodes": ["7xneda"]}),
@@ -16,6 +18,35 @@ EDITS = [
 def test_a_change_stays(admin: Any, method: str, path: str, form: dict[str, Any]) -> None:
     assert admin.send(method, path, data=form).status_code == 200
     assert admin.read("node01")["zone"]["name"] == "az2"
+
+
+def test_a_renamed_machine_is_found_by_its_new_name_and_by_no_other(admin: Any, region: Region, clock: Any) -> None:
+    assert admin.send("PUT", "machines/ndn36c/", data={"hostname": "renamed"}).json()["fqdn"] == "renamed.maas"
+    found = {name: admin.get(f"machines/?hostname={name}").json() for name in ("renamed", "node03")}
+    assert [machine["system_id"] for machine in found["renamed"]] == ["ndn36c"]
+    assert found["node03"] == []
+    region.plan("renamed", fail="Installing OS")
+    region.deploy("renamed", "admin")
+    clock.pass_(900)
+    assert region.machine("renamed").status_name == "Failed deployment"
+    assert admin.get("events/?op=query&hostname=renamed").json()["count"] > 0
+    with pytest.raises(KeyError, match="no machine is called 'node03'"):
+        region.machine("node03")
+
+
+def test_a_renamed_machine_is_deleted_and_leaves_both_of_its_names_free(admin: Any) -> None:
+    admin.send("PUT", "machines/ndn36c/", data={"hostname": "renamed"})
+    assert admin.send("DELETE", "machines/ndn36c/").status_code == 204
+    assert admin.get("machines/ndn36c/").status_code == 404
+    for path, name in (("7xneda", "renamed"), ("fyc3ff", "node03")):
+        assert admin.send("PUT", f"machines/{path}/", data={"hostname": name}).status_code == 200
+
+
+def test_a_hostname_whose_refusal_nobody_has_seen_is_not_simulated(admin: Any) -> None:
+    before = admin.read("node01")
+    for name in ("", "two words", "-x", "node01.maas"):
+        assert admin.send("PUT", "machines/7xneda/", data={"hostname": name}).status_code == 501
+    assert admin.read("node01") == before
 
 
 def test_a_change_that_is_refused_changes_nothing(admin: Any) -> None:
@@ -42,6 +73,9 @@ def test_a_machine_that_would_be_commissioned_when_made_is_not_simulated(admin: 
 @pytest.mark.parametrize(
     ("method", "path", "form"),
     [
+        ("PUT", "machines/ndn36c/", {"hostname": "mine"}),
+        ("PUT", "machines/ndn36c/", {"pool": "storage"}),
+        ("PUT", "machines/ergrgd/", {"description": "theirs already"}),
         ("POST", "machines/", {}),
         ("POST", "machines/?op=set_zone", {"zone": "az2"}),
         ("POST", "tags/", {"name": "spare"}),

@@ -154,12 +154,21 @@ def test_aborted_tests_lead_to_ready_after_a_commissioning_and_back_otherwise(
     assert (tested.status, tested.owner, tested.power_state) == (Status.DEPLOYED, "admin", "off"), "out of its system"
 
 
-@pytest.mark.parametrize("op", ["deploy", "release", "abort", "power_on", "power_off", "mark_broken"])
-def test_a_locked_machine_is_left_alone(admin: Any, region: Region, op: str) -> None:
-    put(region, Status.DEPLOYING, locked=True)
+@pytest.mark.parametrize(
+    ("op", "status"),
+    [
+        *((op, Status.DEPLOYING) for op in ("deploy", "release", "abort", "power_on", "power_off", "mark_broken")),
+        ("rescue_mode", Status.DEPLOYED),
+        ("exit_rescue_mode", Status.RESCUE_MODE),
+        ("mark_fixed", Status.BROKEN),
+        ("override_failed_testing", Status.FAILED_TESTING),
+    ],
+)
+def test_a_locked_machine_is_left_alone(admin: Any, region: Region, op: str, status: Status) -> None:
+    put(region, status, locked=True)
     answer = admin.op("node02", op)
     assert (answer.status_code, answer.text) == (403, "")
-    assert region.machine("node02").status is Status.DEPLOYING
+    assert region.machine("node02").status is status
 
 
 @pytest.mark.parametrize(("op", "status"), [("test", Status.DEPLOYED), ("commission", Status.READY)])

@@ -43,13 +43,17 @@ class Call:
         return self.user.is_superuser or machine.owner in (None, self.user.username)
 
     def check_may(self, permission: str, machine: SimulatedMachine) -> None:
-        """403 unless the user may ``edit``, ``lock``, ``admin`` or, as its ``owner``, break this machine."""
+        """403 unless the user may ``edit``, ``lock``, ``admin`` or, as its ``owner``, break this machine.
+
+        A lock is held against all of these but ``lock``, and against no ``superuser`` who only looks, or whom the
+        operation itself refuses in other words.
+        """
         allowed = self.sees(machine)
-        if permission == "admin":
+        if permission in ("admin", "superuser"):
             allowed = self.user.is_superuser
         if permission == "owner":
             allowed = machine.owner == self.user.username
-        if not allowed or (machine.locked and permission in ("edit", "owner")):
+        if not allowed or (machine.locked and permission in ("edit", "admin", "owner")):
             raise forbidden()
 
 

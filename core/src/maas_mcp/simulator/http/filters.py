@@ -97,7 +97,7 @@ def check_filter(region: "Region", name: str, values: Sequence[str]) -> None:
         check_tags(region, name, _split(values))
     if name == "status":
         _check_statuses(values)
-    if name in ("cpu_count", "mem") and not all(value.replace(".", "", 1).isdigit() for value in values):
+    if name in ("cpu_count", "mem") and not all(value.replace(".", "", 1).isdecimal() for value in values):
         raise invalid(name, f"Invalid {'CPU count' if name == 'cpu_count' else 'memory'}: number required.")
     for value in values if name == "mac_address" else ():
         if value.count(":") != MAC_COLONS:

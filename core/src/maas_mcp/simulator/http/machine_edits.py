@@ -1,6 +1,7 @@
 """Making and changing machines: what forms check, and the changes that are made at once."""
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Final
 
@@ -16,18 +17,12 @@ REQUIRED: Final = "This field is required."
 NO_CHOICE: Final = "Select a valid choice. That choice is not one of the available choices."
 TAKEN: Final = "Node with this Hostname already exists."
 
+_HOSTNAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", re.ASCII | re.IGNORECASE)
+
 Errors = dict[str, list[str]]
-Change = Callable[[SimulatedMachine, str], None]
 
-
-def _sets(field: str) -> Change:
-    def change(machine: SimulatedMachine, value: str) -> None:
-        setattr(machine, field, value)
-
-    return change
-
-
-CHANGES: Mapping[str, Change] = {name: _sets(name) for name in ("description", "hostname", "zone", "pool")}
+CHANGES: Final = frozenset({"description", "zone", "pool"})
+"""Fields that nothing else depends on; a hostname is what a machine is found by."""
 UNSIMULATED: Final = (
     "architecture",
     "cpu_count",
@@ -43,16 +38,18 @@ UNSIMULATED: Final = (
 
 
 def update(call: Call) -> Answer:
-    """Change a machine."""
+    """Change a machine, for superusers."""
     machine = call.machine()
-    call.check_may("edit", machine)
+    call.check_may("admin", machine)
     given = {name: last(call.form, name) for name in call.form}
     if errors := dict(_wrong(call, machine, given)):
         raise refused_form(errors)
     if asked := next((name for name in given if name in UNSIMULATED or name.startswith("power_parameters")), None):
         raise not_simulated(f"changing a machine's {asked}")
-    for name in CHANGES.keys() & given.keys():
-        CHANGES[name](machine, given[name])
+    for name in CHANGES & given.keys():
+        setattr(machine, name, given[name])
+    if "hostname" in given:
+        _rename(call, machine, given["hostname"])
     return Answer(machine_json(call.region, machine))
 
 
@@ -101,6 +98,12 @@ def set_workload_annotations(call: Call) -> Answer:
     raise not_simulated("workload annotations")
 
 
+def _rename(call: Call, machine: SimulatedMachine, hostname: str) -> None:
+    if machine.is_vm_host:
+        raise not_simulated("renaming a VM host")
+    call.region.machines.rename(machine, hostname)
+
+
 def _wrong(call: Call, machine: SimulatedMachine, given: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
     if given.get("zone", machine.zone) not in call.region.zones:
         yield "zone", [NO_CHOICE]
@@ -109,9 +112,11 @@ def _wrong(call: Call, machine: SimulatedMachine, given: Mapping[str, str]) -> I
     hostname = given.get("hostname", machine.hostname)
     if "_" in hostname:
         yield "hostname", [f"Host label cannot contain underscore: '{hostname}'."]
+    elif not _HOSTNAME.fullmatch(hostname):
+        raise not_simulated(f"the refusal of the hostname {hostname!r}")
     elif any(other is not machine and other.hostname == hostname for other in call.region.machines.values()):
         yield "hostname", [TAKEN]
-    if not given.get("cpu_count", "1").isdigit():
+    if not given.get("cpu_count", "1").isdecimal():
         yield "cpu_count", ["Enter a whole number."]
 
 

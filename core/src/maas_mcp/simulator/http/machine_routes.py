@@ -50,8 +50,8 @@ _SCRIPTS = tuple(
 
 POST_OPERATIONS: dict[str, Operation] = {
     "deploy": Operation("edit", starting.deploy, _ADDRESSES),
-    "commission": Operation("admin", starting.commission),
-    "test": Operation("admin", starting.test),
+    "commission": Operation("superuser", starting.commission),
+    "test": Operation("superuser", starting.test),
     "release": Operation("edit", starting.release),
     "abort": Operation("edit", starting.abort, ("status", "status_name", "power_state", *_SCRIPTS)),
     "rescue_mode": Operation("admin", starting.rescue_mode),
@@ -84,7 +84,7 @@ def list_allocated(call: Call) -> Answer:
 def power_parameters(call: Call) -> Answer:
     """How MAAS reaches the machine's BMC, for superusers."""
     machine = call.machine()
-    call.check_may("admin", machine)
+    call.check_may("superuser", machine)
     return Answer(power_json(machine))
 
 
@@ -125,7 +125,6 @@ def delete(call: Call) -> Answer:
     """Delete a machine, for superusers only."""
     machine = call.machine()
     call.check_may("admin", machine)
-    call.check_may("edit", machine)
     call.region.delete(machine.system_id)
     return Answer(text="", status=204, content_type="text/plain")
 
@@ -157,8 +156,8 @@ def _candidates(call: Call) -> Iterable[SimulatedMachine]:
 
 def allocate(call: Call) -> Answer:
     """Acquire a machine by constraints."""
-    machine, found = short.allocate(call.region, call.user.username, call.form)
     told: JSON = {"verbose_storage": {}, "verbose_interfaces": {}} if flag(call.form, "verbose") else {}
+    machine, found = short.allocate(call.region, call.user.username, call.form)
     return Answer(machine_json(call.region, machine) | {"constraints_by_type": found | told})
 
 

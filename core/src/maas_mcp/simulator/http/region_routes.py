@@ -78,7 +78,7 @@ def _uri(call: Call, name: str, value: int | None) -> str:
 def _limit(text: str) -> int:
     if not text:
         return USUAL_EVENTS
-    if not text.isdigit():
+    if not text.isdecimal():
         raise Refusal(400, "Invalid limit: Please enter an integer value")
     if int(text) > MOST_EVENTS:
         raise Refusal(400, f"Requested number of events {int(text)} is greater than limit: {MOST_EVENTS}")
@@ -87,7 +87,7 @@ def _limit(text: str) -> int:
 
 def _cursor(call: Call, name: str) -> int | None:
     text = last(call.query, name)
-    if text and not text.isdigit():
+    if text and not text.isdecimal():
         raise Refusal(400, f"Invalid {name}: Please enter an integer value")
     return int(text) if text else None
 

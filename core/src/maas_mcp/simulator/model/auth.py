@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from urllib.parse import unquote
 
 from maas_mcp.simulator.model.refusals import HTML, Refusal
@@ -17,6 +18,9 @@ OLDEST = 300
 """Seconds of real time after which a timestamp is refused; the future is accepted."""
 
 NEEDED = ("oauth_consumer_key", "oauth_token", "oauth_signature_method", "oauth_timestamp", "oauth_nonce")
+Nonce = tuple[str, str, str]
+"""Of a consumer and a token."""
+
 _PAIR = re.compile(r'\s*([a-z_]+)="([^"]*)"\s*')
 
 
@@ -66,7 +70,9 @@ class Authenticator:
     """Finds the user that a request's ``Authorization`` header speaks for, as MAAS 3.7 does."""
 
     users: Mapping[str, User]
-    nonces: set[tuple[str, str, str]] = field(default_factory=set)
+    _nonces: set[Nonce] = field(default_factory=set)
+    _expiring: list[tuple[int, Nonce]] = field(default_factory=list)
+    """The same nonces by the time in their requests, as a heap: one that is too old is refused without them."""
 
     def user(self, header: str | None, request: Signed = NOTHING) -> User | None:
         """The user, or None without usable credentials; raises a ``Refusal`` (401, one 500) for wrong ones."""
@@ -74,8 +80,7 @@ class Authenticator:
         if not all(given.get(name) for name in NEEDED):
             return None
         user = self._owner(given)
-        self._check_time(given["oauth_timestamp"])
-        self._check_nonce(given)
+        self._check_nonce(given, self._check_time(given["oauth_timestamp"]))
         _check_signature(given, user, request, header or "")
         return user
 
@@ -88,7 +93,7 @@ class Authenticator:
                 return user
         raise _refusal(f"'Invalid access token: {given['oauth_token']}'")
 
-    def _check_time(self, timestamp: str) -> None:
+    def _check_time(self, timestamp: str) -> int:
         try:
             then = int(timestamp)
         except ValueError as error:
@@ -98,12 +103,16 @@ class Authenticator:
             raise _refusal(
                 f"'Expired timestamp: given {then} and now {now} has a greater difference than threshold {OLDEST}'",
             )
+        while self._expiring and now - self._expiring[0][0] > OLDEST:
+            self._nonces.remove(heappop(self._expiring)[1])
+        return then
 
-    def _check_nonce(self, given: Mapping[str, str]) -> None:
+    def _check_nonce(self, given: Mapping[str, str], then: int) -> None:
         used = (given["oauth_consumer_key"], given["oauth_token"], given["oauth_nonce"])
-        if used in self.nonces:
+        if used in self._nonces:
             raise _refusal(f"'Nonce already used: {given['oauth_nonce']}'")
-        self.nonces.add(used)
+        self._nonces.add(used)
+        heappush(self._expiring, (then, used))
 
 
 def _check_signature(given: Mapping[str, str], user: User, request: Signed, header: str) -> None:

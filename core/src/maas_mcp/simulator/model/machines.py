@@ -190,6 +190,12 @@ class Machines(dict[str, SimulatedMachine]):
         del self._hostnames[self[system_id].hostname]
         super().__delitem__(system_id)
 
+    def rename(self, machine: SimulatedMachine, hostname: str) -> None:
+        """Give a machine another hostname, by which it is found from now on."""
+        del self._hostnames[machine.hostname]
+        machine.hostname = hostname
+        self._hostnames[hostname] = machine
+
     def called(self, hostnames: Iterable[str]) -> list[SimulatedMachine]:
         """The machines with these hostnames; for the others, none."""
         return [self._hostnames[name] for name in dict.fromkeys(hostnames) if name in self._hostnames]

@@ -124,7 +124,7 @@ def _pod(region: "Region", values: list[str]) -> Test:
 
 def _link_speed(region: "Region", values: list[str]) -> Test:
     del region
-    if not values[-1].isdigit():
+    if not values[-1].isdecimal():
         raise not_simulated("the refusal of a link speed that is no number")
     return lambda machine: machine.known and int(values[-1]) <= LINK_SPEED
 

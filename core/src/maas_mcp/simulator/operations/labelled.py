@@ -75,7 +75,7 @@ def _pair(text: str) -> tuple[str, str]:
     key, _, value = text.partition("=")
     if not value:
         raise not_simulated("the refusal of a malformed interfaces constraint")
-    if key not in _KEYS or (key == "link_speed" and not value.isdigit()):
+    if key not in _KEYS or (key == "link_speed" and not value.isdecimal()):
         raise not_simulated(f"allocating by the {key} of an interface")
     return key, value
 
