@@ -17,9 +17,18 @@ from maas_mcp.simulator.http.calls import Answer, Call, parse_form
 from maas_mcp.simulator.http.description import describe
 from maas_mcp.simulator.http.endpoints import PREFIX, Endpoint, find
 from maas_mcp.simulator.http.machine_routes import Handler
+from maas_mcp.simulator.http.unsimulated import OUTSIDE_THE_API
 from maas_mcp.simulator.model.auth import User
 from maas_mcp.simulator.model.faults import Hold, RequestRecord
-from maas_mcp.simulator.model.refusals import BY_USER, HTML, PLAIN, Refusal, no_such_endpoint, unrecognised
+from maas_mcp.simulator.model.refusals import (
+    BY_USER,
+    HTML,
+    PLAIN,
+    Refusal,
+    no_such_endpoint,
+    not_simulated,
+    unrecognised,
+)
 from maas_mcp.simulator.model.signatures import Signed
 from maas_mcp.simulator.region import Region
 
@@ -146,6 +155,9 @@ class _RegionApp:
 def _told_to_everybody(asked: _Asked) -> Answer | None:
     if asked.path == "/MAAS/":
         raise Refusal(301, MOVED, "text/html", {"Location": "/MAAS/r/"}).without_vary()
+    for path, what in OUTSIDE_THE_API.items():
+        if asked.path.startswith(path):
+            raise not_simulated(what)
     if asked.request.method != "GET":
         return None
     if asked.path == f"{PREFIX}describe/":

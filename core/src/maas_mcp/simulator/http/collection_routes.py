@@ -1,4 +1,8 @@
-"""The answers about zones, pools, tags, users and domains, and about what a region here has none of."""
+"""The answers about zones, pools, tags, users and domains, and about what a region here has none of.
+
+Of what was recorded only as a list, a single read shows the same; that its 404 is worded as those of tags and subnets
+is a guess.
+"""
 
 import re
 
@@ -21,14 +25,28 @@ def whoami(call: Call) -> Answer:
 
 def users(call: Call) -> Answer:
     """All users by name, MAAS's own among them."""
-    every = [user.as_json() for user in call.region.users.values()]
-    every += [_system_user(name) for name in _SYSTEM_USERS]
-    return Answer(sorted(every, key=lambda user: str(user["username"])))
+    every = _users(call)
+    return Answer([every[name] for name in sorted(every)])
+
+
+def user(call: Call) -> Answer:
+    """One user, by name."""
+    every = _users(call)
+    if call.parts[0] not in every:
+        raise not_found("User")
+    return Answer(every[call.parts[0]])
 
 
 def zones(call: Call) -> Answer:
     """All zones."""
     return Answer([zone_json(call.region, name) for name in call.region.zones])
+
+
+def zone(call: Call) -> Answer:
+    """One zone, by name."""
+    if call.parts[0] not in call.region.zones:
+        raise not_found("Zone")
+    return Answer(zone_json(call.region, call.parts[0]))
 
 
 def pools(call: Call) -> Answer:
@@ -85,6 +103,13 @@ def domains(call: Call) -> Answer:
     return Answer([DOMAIN])
 
 
+def domain(call: Call) -> Answer:
+    """One DNS domain, by id."""
+    if call.parts[0] != str(DOMAIN["id"]):
+        raise not_found("Domain")
+    return Answer(DOMAIN)
+
+
 def none(call: Call) -> Answer:
     """A collection of which this region has nothing."""
     del call
@@ -101,6 +126,11 @@ def _tag(call: Call) -> str:
     if call.parts[0] not in call.region.tags:
         raise not_found("Tag")
     return call.parts[0]
+
+
+def _users(call: Call) -> dict[str, JSON]:
+    people = {name: user.as_json() for name, user in call.region.users.items()}
+    return people | {name: _system_user(name) for name in _SYSTEM_USERS}
 
 
 def _system_user(name: str) -> JSON:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from maas_mcp.simulator.http.endpoints import ENDPOINTS, PREFIX, Endpoint
-from maas_mcp.simulator.http.machine_routes import Handler, Missing, Operation
+from maas_mcp.simulator.http.machine_routes import Handler, Operation
+from maas_mcp.simulator.http.unsimulated import Missing
 
 _CRUD = {"GET": "read", "POST": "create", "PUT": "update", "DELETE": "delete"}
 """What a request without an op is called."""

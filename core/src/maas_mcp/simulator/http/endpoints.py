@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from maas_mcp.simulator.http import (
@@ -14,23 +14,10 @@ from maas_mcp.simulator.http import (
     region_routes,
     result_routes,
 )
-from maas_mcp.simulator.http.machine_routes import POST_OPERATIONS, Handler, Missing
+from maas_mcp.simulator.http.machine_routes import POST_OPERATIONS, Handler
+from maas_mcp.simulator.http.unsimulated import UNSIMULATED, missing
 
 PREFIX = "/MAAS/api/2.0/"
-UNSIMULATED = (
-    "account/prefs/sshkeys",
-    "dnsresources",
-    "fabrics",
-    "installation-results",
-    "ipranges",
-    "notifications",
-    "rackcontrollers",
-    "regioncontrollers",
-    "reservedips",
-    "scripts",
-    "vm-hosts",
-)
-"""Collections that MAAS has and the simulator has not: 501, where an unknown path is 404."""
 
 EMPTY = ("devices", "dhcp-snippets", "discovery", "files", "ipaddresses", "static-routes")
 """Collections that hold nothing, as in a new region; nothing can be put into them."""
@@ -61,18 +48,11 @@ class Endpoint:
 _VARIABLE = re.compile(r"\{(\w+)\}")
 
 
-def _others(method: str, names: str) -> dict[tuple[str, str | None], Handler]:
-    return {(method, name): Missing(f"{method} op={name}") for name in names.split()}
-
-
-ENDPOINTS = (
+SIMULATED = (
     Endpoint("Version", "version/", {("GET", None): region_routes.version}),
     Endpoint("Users", "users/", {("GET", None): collection_routes.users, ("GET", "whoami"): collection_routes.whoami}),
-    Endpoint(
-        "Maas",
-        "maas/",
-        {("GET", "get_config"): region_routes.get_config, ("POST", "set_config"): Missing("POST op=set_config")},
-    ),
+    Endpoint("User", "users/{username}/", {("GET", None): collection_routes.user}),
+    Endpoint("Maas", "maas/", {("GET", "get_config"): region_routes.get_config}),
     Endpoint(
         "Machines",
         "machines/",
@@ -85,8 +65,6 @@ ENDPOINTS = (
             ("GET", "power_parameters"): machine_routes.all_power_parameters,
             ("POST", "set_zone"): machine_edits.set_zone,
             ("POST", "clone"): machine_edits.clone,
-            **_others("GET", "is_registered"),
-            **_others("POST", "accept accept_all add_chassis"),
         },
         anonymous=True,
     ),
@@ -102,18 +80,14 @@ ENDPOINTS = (
             ("POST", "set_workload_annotations"): machine_edits.set_workload_annotations,
             ("POST", "power_off"): machine_routes.power_off,
             **{("POST", name): operation for name, operation in POST_OPERATIONS.items()},
-            **_others("GET", "details get_token get_curtin_config"),
-            **_others(
-                "POST",
-                "restore_default_configuration restore_networking_configuration restore_storage_configuration "
-                "set_storage_layout clear_default_gateways mount_special unmount_special",
-            ),
         },
     ),
-    Endpoint("Nodes", "nodes/", {("GET", None): Missing("listing nodes")}, anonymous=True),
+    Endpoint("Nodes", "nodes/", {}, anonymous=True),
     Endpoint("Node", "nodes/{system_id}/", {("GET", None): machine_routes.read_node}),
     Endpoint("Interfaces", "nodes/{system_id}/interfaces/", {("GET", None): machine_routes.interfaces}),
+    Endpoint("Interface", "nodes/{system_id}/interfaces/{id}/", {("GET", None): machine_routes.interface}),
     Endpoint("BlockDevices", "nodes/{system_id}/blockdevices/", {("GET", None): machine_routes.blockdevices}),
+    Endpoint("BlockDevice", "nodes/{system_id}/blockdevices/{id}/", {("GET", None): machine_routes.blockdevice}),
     Endpoint("NodeScriptResults", "nodes/{system_id}/results/", {("GET", None): result_routes.results}),
     Endpoint(
         "NodeScriptResult",
@@ -121,34 +95,29 @@ ENDPOINTS = (
         {("GET", None): result_routes.result, ("GET", "download"): result_routes.download},
     ),
     Endpoint("Events", "events/", {("GET", "query"): region_routes.events}),
-    Endpoint("Zones", "zones/", {("GET", None): collection_routes.zones, ("POST", None): Missing("making zones")}),
-    Endpoint(
-        "ResourcePools",
-        "resourcepools/",
-        {("GET", None): collection_routes.pools, ("POST", None): Missing("making pools")},
-    ),
+    Endpoint("Zones", "zones/", {("GET", None): collection_routes.zones}),
+    Endpoint("Zone", "zones/{name}/", {("GET", None): collection_routes.zone}),
+    Endpoint("ResourcePools", "resourcepools/", {("GET", None): collection_routes.pools}),
     Endpoint("ResourcePool", "resourcepool/{id}/", {("GET", None): collection_routes.pool}),
     Endpoint("Tags", "tags/", {("GET", None): collection_routes.tags, ("POST", None): collection_routes.make_tag}),
     Endpoint(
         "Tag", "tags/{name}/", {("GET", None): collection_routes.tag, ("GET", "machines"): collection_routes.tagged}
     ),
-    Endpoint(
-        "Domains", "domains/", {("GET", None): collection_routes.domains, ("POST", None): Missing("making domains")}
-    ),
+    Endpoint("Domains", "domains/", {("GET", None): collection_routes.domains}),
+    Endpoint("Domain", "domains/{id}/", {("GET", None): collection_routes.domain}),
     Endpoint("Device", "devices/{system_id}/", {("GET", None): collection_routes.no_device}),
-    Endpoint("Subnets", "subnets/", {("GET", None): network_routes.subnets, ("POST", None): Missing("making subnets")}),
+    Endpoint("Subnets", "subnets/", {("GET", None): network_routes.subnets}),
     Endpoint(
         "Subnet",
         "subnets/{id}/",
-        {
-            ("GET", None): network_routes.subnet,
-            ("GET", "statistics"): network_routes.statistics,
-            **_others("GET", "ip_addresses reserved_ip_ranges unreserved_ip_ranges"),
-        },
+        {("GET", None): network_routes.subnet, ("GET", "statistics"): network_routes.statistics},
     ),
     Endpoint("Vlans", "fabrics/{fabric_id}/vlans/", {("GET", None): network_routes.fabric_vlans}),
-    Endpoint("Spaces", "spaces/", {("GET", None): network_routes.spaces, ("POST", None): Missing("making spaces")}),
+    Endpoint("Vlan", "vlans/{id}/", {("GET", None): network_routes.vlan}),
+    Endpoint("Spaces", "spaces/", {("GET", None): network_routes.spaces}),
+    Endpoint("Space", "spaces/{id}/", {("GET", None): network_routes.space}),
     Endpoint("Networks", "networks/", {("GET", None): network_routes.networks}),
+    Endpoint("Network", "networks/{name}/", {("GET", None): network_routes.network}),
     Endpoint(
         "BootResources",
         "boot-resources/",
@@ -157,20 +126,26 @@ ENDPOINTS = (
             ("GET", "is_importing"): image_routes.is_importing,
             ("POST", "import"): image_routes.start_import,
             ("POST", "stop_import"): image_routes.stop_import,
-            ("POST", None): Missing("uploading an image"),
         },
     ),
-    Endpoint(
-        "BootResource",
-        "boot-resources/{id}/",
-        {("GET", None): image_routes.reading, ("DELETE", None): Missing("deleting an image")},
-    ),
-    *(Endpoint(name, f"{name}/", {("GET", None): Missing(name)}) for name in UNSIMULATED),
+    Endpoint("BootResource", "boot-resources/{id}/", {("GET", None): image_routes.reading}),
+    *(Endpoint(name, f"{name}/", {("GET", None): collection_routes.none}) for name in EMPTY),
+)
+
+
+def _completed(endpoint: Endpoint) -> Endpoint:
+    return replace(endpoint, handlers={**dict(missing(endpoint.path)), **endpoint.handlers})
+
+
+ENDPOINTS = (
+    *map(_completed, SIMULATED),
     *(
-        Endpoint(name, f"{name}/", {("GET", None): collection_routes.none, ("POST", None): Missing(name)})
-        for name in EMPTY
+        Endpoint(path, path, dict(missing(path)))
+        for path in UNSIMULATED
+        if all(path != each.path for each in SIMULATED)
     ),
 )
+"""Those, with what else MAAS does at the same paths, and all of its other paths."""
 
 
 def find(path: str) -> tuple[Endpoint | None, tuple[str, ...], str | None]:

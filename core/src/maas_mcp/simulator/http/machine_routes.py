@@ -10,7 +10,7 @@ from maas_mcp.simulator.http.hardware import disks_json, interfaces_json, power_
 from maas_mcp.simulator.http.render import machine_json
 from maas_mcp.simulator.model.forms import flag
 from maas_mcp.simulator.model.machines import SimulatedMachine
-from maas_mcp.simulator.model.refusals import Refusal, conflict, forbidden, not_simulated
+from maas_mcp.simulator.model.refusals import Refusal, conflict, forbidden, not_found
 from maas_mcp.simulator.model.scripts import JSON
 from maas_mcp.simulator.model.statuses import RELEASABLE, Status
 from maas_mcp.simulator.operations import short, starting
@@ -103,9 +103,18 @@ def interfaces(call: Call) -> Answer:
 
 
 def blockdevices(call: Call) -> Answer:
-    """The disks of a machine; here MAAS leaves out the versions of their firmware."""
-    disks = disks_json(call.machine("Node"))
-    return Answer([{name: value for name, value in disk.items() if name != "firmware_version"} for disk in disks])
+    """The disks of a machine."""
+    return Answer(_disks(call))
+
+
+def interface(call: Call) -> Answer:
+    """One NIC of a machine, by id."""
+    return _one("Interface", call, interfaces_json(call.machine("Node")))
+
+
+def blockdevice(call: Call) -> Answer:
+    """One disk of a machine, by id."""
+    return _one("BlockDevice", call, _disks(call))
 
 
 def power_off(call: Call) -> Answer:
@@ -182,18 +191,18 @@ def release_many(call: Call) -> Answer:
     return Answer([machine.system_id for machine in released])
 
 
-@dataclass(frozen=True)
-class Missing:
-    """The handler of something that MAAS has and the simulator has not: 501. ``admin``: others get MAAS's own 403."""
+def _disks(call: Call) -> list[JSON]:
+    """Here MAAS leaves out the versions of their firmware."""
+    disks = disks_json(call.machine("Node"))
+    return [{name: value for name, value in disk.items() if name != "firmware_version"} for disk in disks]
 
-    what: str
-    admin: bool = False
 
-    def __call__(self, call: Call) -> Answer:
-        """Refuse it."""
-        if self.admin and not call.user.is_superuser:
-            raise forbidden()
-        raise not_simulated(f"{self.what} on {call.path}")
+def _one(kind: str, call: Call, every: Iterable[JSON]) -> Answer:
+    """Nobody has recorded one alone: it is taken to be as in the list."""
+    for each in every:
+        if call.parts[1] == str(each["id"]):
+            return Answer(each)
+    raise not_found(kind)
 
 
 def _only_comment(call: Call) -> dict[str, list[str]]:

@@ -50,9 +50,43 @@ def fabric_vlans(call: Call) -> Answer:
     return Answer(found)
 
 
+def vlan(call: Call) -> Answer:
+    """One VLAN, by id."""
+    for each in vlans(call.region.subnets, _fabrics(call)):
+        if call.parts[0] == str(each.id):
+            return Answer(each.as_json())
+    raise not_found("VLAN")
+
+
 def spaces(call: Call) -> Answer:
-    """The one that holds whatever was not put into a space."""
-    shown: JSON = {
+    """All spaces: one."""
+    return Answer([_no_space(call)])
+
+
+def space(call: Call) -> Answer:
+    """One space, by name or id."""
+    shown = _no_space(call)
+    if call.parts[0] not in (shown["name"], str(shown["id"])):
+        raise not_found("Space")
+    return Answer(shown)
+
+
+def networks(call: Call) -> Answer:
+    """The subnets, as they were shown before MAAS called them so."""
+    return Answer([_network(each) for each in call.region.subnets])
+
+
+def network(call: Call) -> Answer:
+    """One subnet, as it was shown before MAAS called it so, by its name of then."""
+    for each in map(_network, call.region.subnets):
+        if call.parts[0] == each["name"]:
+            return Answer(each)
+    raise not_found("Subnet")
+
+
+def _no_space(call: Call) -> JSON:
+    """The space that holds whatever was not put into one."""
+    return {
         "name": "undefined",
         "id": -1,
         "description": "Backward compatibility object to ensure objects not associated with a space can be found.",
@@ -63,12 +97,6 @@ def spaces(call: Call) -> Answer:
         ],
         "resource_uri": f"{API}/spaces/undefined/",
     }
-    return Answer([shown])
-
-
-def networks(call: Call) -> Answer:
-    """The subnets, as they were shown before MAAS called them so."""
-    return Answer([_network(each) for each in call.region.subnets])
 
 
 def _network(subnet: Subnet) -> JSON:
