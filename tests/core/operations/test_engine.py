@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from maas_commission.commission import Commission
+from maas_commission.testing import RunTests
 from maas_deploy.deploy import Deploy
 from maas_deploy.release import Release
 from maas_mcp.errors import (
@@ -153,6 +154,24 @@ class TestEndedFromOutside:
 
         with pytest.raises(OperationRevertedError, match="another run was started"):
             await house.run("node01")
+
+    async def test_what_has_succeeded_unseen_is_no_abort_though_the_machine_has_moved_on(self, house: House) -> None:
+        async def wait_for_one() -> None:
+            while house.region.machine("node01").status_name != "Ready":  # noqa: ASYNC110 - no region says so
+                await anyio.sleep(0.1)
+            house.region.deploy("node01", "bob")
+
+        house.engine._polling = StatusPolling()  # reads only: the machine is seen Commissioning, and then Deploying
+        house.after(60, lambda: house.tasks.start_soon(wait_for_one))
+
+        result = await house.run("node01", Commission)
+
+        assert result.status_name in {"Ready", "Deploying"}
+
+    async def test_a_test_that_only_reads_have_shown_ends_with_its_result(self, house: House) -> None:
+        house.engine._polling = StatusPolling()
+
+        assert (await house.run("node01", RunTests)).status_name == "Ready"
 
     async def test_a_machine_that_was_deleted_is_gone(self, house: House) -> None:
         house.after(60, lambda: house.region.delete("node01"))

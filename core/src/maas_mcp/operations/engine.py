@@ -324,10 +324,9 @@ class Engine:
     async def _end(
         self, run: Run[ArgsT, ResultT], assessment: Assessment, doubt: MaasError | None = None
     ) -> Outcome[ResultT]:
-        if assessment.verdict is Verdict.SUCCEEDED and run.hides_an_abort:
-            # The events were read before the machine: one that tells of an abort may have come in between.
+        if run.may_have_ended_otherwise(assessment):
             seen = await self._read(run, assessment, lambda: all_since(self._once, run.polling.needs, run.handle))
-            assessment = run.assess(assessment.evidence, seen)
+            assessment = run.assess(assessment.evidence, replace(seen, machine=assessment.evidence.machine))
         if assessment.verdict is not Verdict.SUCCEEDED:
             run.ctx.progress.report(assessment.fraction, assessment.message)
             if doubt is not None and doubt.maas_says and assessment.evidence.taken_back:

@@ -8,7 +8,7 @@ from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import Operation, OperationContext
 from maas_mcp.operations.orders import START_GRACE, Orders
 from maas_mcp.operations.outcome import Outcome
-from maas_mcp.operations.polling import Assessment, Evidence, Observation, PollingStrategy
+from maas_mcp.operations.polling import Assessment, Evidence, Observation, PollingStrategy, Verdict
 from maas_mcp.operations.progress import readable
 from maas_mcp.operations.tool import ArgsT, ResultT
 
@@ -29,11 +29,15 @@ class Run(Generic[ArgsT, ResultT]):
         """What it is called in messages."""
         return f"{self.operation.name} on {self.ctx.before.hostname}"
 
-    @property
-    def hides_an_abort(self) -> bool:
-        """Whether an abort may end where a success does: a test begins and ends in the same statuses."""
+    def may_have_ended_otherwise(self, assessment: Assessment) -> bool:
+        """Whether an event that was written between the latest look at the events and the read may tell so.
+
+        An undone run may end where a success does, and a machine that moves on at once reads as if it had been aborted.
+        """
         lifecycle = self.operation.lifecycle
-        return self.operation.can_abort and bool(lifecycle.start_from & lifecycle.success)
+        if assessment.verdict is Verdict.SUCCEEDED:
+            return self.operation.can_abort and lifecycle.hides_an_undoing
+        return assessment.verdict is Verdict.REVERTED and assessment.evidence.course.end is None
 
     def assess(self, evidence: Evidence, observation: Observation) -> Assessment:
         """What is known after ``observation``."""
