@@ -24,6 +24,16 @@ def region() -> Region:
     return demo_region(speed=SPEED)
 
 
+SLOW = 20.0
+"""Simulated seconds a second: a deploy takes half a minute, so it is certainly under way when it is interrupted."""
+
+
+@pytest.fixture
+def slow_region() -> Region:
+    """Twelve machines, in less of a hurry."""
+    return demo_region(speed=SLOW)
+
+
 @pytest.fixture
 def url(region: Region) -> Iterator[str]:
     """Where the region is served over real HTTP."""

@@ -74,7 +74,7 @@ class Driver:
         self.send({"id": request_id, "method": method, "params": full})
         return request_id
 
-    def wait(self, request_id: int, patience: float = PATIENCE) -> Message:
+    def wait(self, request_id: int | str, patience: float = PATIENCE) -> Message:
         """The response to a request."""
         return self._wait_for(lambda message: message.get("id") == request_id and "method" not in message, patience)
 
@@ -155,25 +155,24 @@ class Driver:
         return code, time.monotonic() - started
 
 
+def environment(url: str, api_key: str, **variables: str) -> dict[str, str]:
+    """The environment of a server for the region at ``url``: nothing else of MAAS's that this process has."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("MAAS_")}
+    settings = {"MAAS_URL": url, "MAAS_API_KEY": api_key, "MAAS_MCP_CONFIG": "", "MAAS_MCP_POLL_INTERVAL": "0.05"}
+    return {**inherited, **settings, **variables}
+
+
 @contextmanager
 def serving_stdio(
-    url: str, api_key: str, revision: str = MODERN, *, handshake: bool = True, **environment: str
+    url: str, api_key: str, revision: str = MODERN, *, handshake: bool = True, **variables: str
 ) -> Iterator[Driver]:
     """A ``maas-mcp serve`` for the region at ``url``, with a client that has shaken hands."""
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith("MAAS_")}
-    settings = {
-        "MAAS_URL": url,
-        "MAAS_API_KEY": api_key,
-        "MAAS_MCP_CONFIG": "",
-        "MAAS_MCP_POLL_INTERVAL": "0.05",
-        **environment,
-    }
     process = subprocess.Popen(
         command("serve"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**inherited, **settings},
+        env=environment(url, api_key, **variables),
     )
     driver = Driver(process, revision)
     try:

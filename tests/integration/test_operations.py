@@ -178,6 +178,36 @@ def test_an_operation_is_aborted_by_its_id(server: Driver, region: Region) -> No
     assert posts(region) == ["deploy", "abort"]
 
 
+def test_the_id_of_a_run_that_is_over_cancels_nothing_that_came_after_it(server: Driver, region: Region) -> None:
+    operation_id = start(server, region)
+    content(server.call("maas_wait_operation", operation_id=operation_id, wait_seconds=30))
+    system_id = region.machine("node01").system_id
+    content(server.call("maas_release_machine", system_id=system_id))
+    call = server.start_call("maas_deploy_machine", "new", system_id=system_id, on_cancel="abort")
+    eventually(lambda: region.machine("node01").status_name == "Deploying", "the new deployment")
+
+    for abort in (False, True):
+        report = content(server.call("maas_cancel_operation", operation_id=operation_id, abort=abort))
+        assert report["state"] == "reverted"
+
+    assert server.wait(call)["result"]["structuredContent"]["state"] == "succeeded"
+    assert posts(region) == ["deploy", "release", "deploy"]
+
+
+def test_aborting_an_operation_whose_call_would_abort_it_too_aborts_it_once(server: Driver, region: Region) -> None:
+    system_id = region.machine("node01").system_id
+    call = server.start_call("maas_deploy_machine", 1, system_id=system_id, on_cancel="abort")
+    server.wait_for_progress("Performing PXE boot")
+    (listed,) = content(server.call("maas_list_operations"))["operations"]
+
+    report = content(server.call("maas_cancel_operation", operation_id=listed["operation_id"], abort=True))
+
+    assert report["state"] == "reverted"
+    assert posts(region) == ["deploy", "abort"]
+    ended = next(message for _, message in server.heard if message.get("id") == call)
+    assert "Stopped following" in ended["result"]["content"][0]["text"]
+
+
 def test_a_cancelled_call_aborts_if_it_was_told_to(server: Driver, region: Region) -> None:
     system_id = region.machine("node01").system_id
     call = server.start_call("maas_deploy_machine", 1, system_id=system_id, on_cancel="abort")

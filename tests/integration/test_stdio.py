@@ -4,11 +4,8 @@ import time
 
 import pytest
 
-from maas_mcp.simulator import Region, demo_region, serving
+from maas_mcp.simulator import Region, serving
 from tests.integration.driver import Driver, Message, eventually, serving_stdio
-
-SLOW = 20.0
-"""Simulated seconds a second: a deploy takes half a minute, so it is certainly under way when it is interrupted."""
 
 
 def error_text(result: Message) -> str:
@@ -120,11 +117,6 @@ def test_the_requests_own_token_wins_over_one_among_the_arguments(server: Driver
     server.wait(call)
 
     assert {each["progressToken"] for each in server.progress()} == {"own"}
-
-
-@pytest.fixture
-def slow_region() -> Region:
-    return demo_region(speed=SLOW)
 
 
 class TestCancelling:
@@ -293,51 +285,6 @@ class TestFailing:
 
         assert "127.0.0.1" in text
         assert "refused" in text
-
-
-def test_what_a_plugin_prints_stays_off_the_wire(
-    region: Region, url: str, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    folder = tmp_path_factory.mktemp("noisy")
-    (folder / "noisy_plugin.py").write_text(NOISY)
-    info = folder / "maas_mcp_noisy-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: maas-mcp-noisy\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[maas_mcp.plugins.v1]\nnoisy = noisy_plugin\n")
-    with serving_stdio(url, region.api_key, PYTHONPATH=str(folder)) as server:
-        result = server.call("maas_shout")
-
-        assert not result.get("isError"), result
-        server.stop("EOF")
-        assert server.process.stderr
-        said = server.process.stderr.read()
-        assert b"printed while running" in said
-        assert b"printed while imported" in said
-
-
-NOISY = """
-import os, subprocess, sys
-print("printed while imported", flush=True)
-from maas_mcp.api import Tool, hookimpl
-from pydantic import BaseModel
-
-class Nothing(BaseModel):
-    pass
-
-class Shout(Tool[Nothing, Nothing]):
-    "Print where it should not."
-    name = "maas_shout"
-
-    async def run(self, ctx, args):
-        print("printed while running", flush=True)
-        os.write(1, b"written to fd 1\\n")
-        subprocess.run([sys.executable, "-c", "print('from a child')"], check=True)
-        return Nothing()
-
-@hookimpl
-def maas_mcp_tools():
-    return [Shout]
-"""
 
 
 def test_garbage_on_the_wire_is_survived(region: Region, url: str) -> None:

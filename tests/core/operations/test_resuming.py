@@ -209,12 +209,20 @@ class TestAborting:
         assert house.region.machine("node01").status_name == "Allocated"
         assert [each.op for each in house.region.requests if each.method == "POST"] == ["deploy", "abort"]
 
-    async def test_a_cancelled_request_aborts_too(self, house: House) -> None:
+    async def test_a_request_that_the_client_cancels_aborts_too(self, house: House) -> None:
         house.options = {"on_cancel": CancelPolicy.ABORT}
+        house.after(99, house.token.want)
         with anyio.move_on_after(100):
             await house.run("node01")
 
         assert house.region.machine("node01").status_name == "Allocated"
+
+    async def test_a_cancellation_that_nobody_asked_for_aborts_nothing(self, house: House) -> None:
+        house.options = {"on_cancel": CancelPolicy.ABORT}
+        with anyio.move_on_after(100):
+            await house.run("node01")
+
+        assert house.region.machine("node01").status_name == "Deploying"
 
     async def test_a_lost_connection_never_aborts(self, house: House) -> None:
         house.options = {"on_cancel": CancelPolicy.ABORT}
@@ -227,6 +235,7 @@ class TestAborting:
     async def test_an_abort_that_maas_does_not_confirm_holds_nothing_up_for_long(self, house: House) -> None:
         house.options = {"on_cancel": CancelPolicy.ABORT}
         house.region.hold(op="abort", before=300)
+        house.after(99, house.token.want)
         with anyio.move_on_after(100):
             await house.run("node01")
 

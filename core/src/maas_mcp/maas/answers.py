@@ -1,6 +1,5 @@
 """Reading MAAS's answers: JSON where it did what it was asked, an error of :mod:`maas_mcp.errors` where it did not."""
 
-import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +21,7 @@ from maas_mcp.errors import (
     MaasUnavailableError,
 )
 from maas_mcp.maas.models import JSON, SYSTEM_ID_RULE
+from maas_mcp.maas.text import parsed
 from maas_mcp.settings import KEY_HINT
 
 _LONGEST_WORDS: Final = 2000
@@ -100,9 +100,9 @@ def read(question: Question, answer: Answer) -> JSON:
     if not answer.body:
         return None
     if answer.kind == "text/plain" and question.method == "POST" and answer.text:
-        return _json_or_text(answer.text)
+        return _json_or_text(answer)
     try:
-        return json.loads(answer.body)
+        return parsed(answer.body)
     except (ValueError, RecursionError):
         problem = f"{answer.kind or 'no content type'}, {len(answer.body)} bytes"
     raise MaasProtocolError(
@@ -111,11 +111,11 @@ def read(question: Question, answer: Answer) -> JSON:
     )
 
 
-def _json_or_text(text: str) -> JSON:
+def _json_or_text(answer: Answer) -> JSON:
     try:
-        return json.loads(text)
-    except ValueError:
-        return text
+        return parsed(answer.body)
+    except (ValueError, RecursionError):
+        return answer.text
 
 
 def _error(question: Question, answer: Answer) -> MaasError:
@@ -252,8 +252,8 @@ def _words(question: Question, answer: Answer) -> str | None:
 
 def _fields(question: Question, answer: Answer) -> dict[str, list[str]]:
     try:
-        told = json.loads(answer.body)
-    except ValueError:
+        told = parsed(answer.body)
+    except (ValueError, RecursionError):
         return {}
     if not isinstance(told, dict):
         return {}

@@ -1,5 +1,6 @@
 """The cancellation token: one operation's "stop", from whichever side it comes."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -17,11 +18,15 @@ class CancellationToken:
 
     A cancelled MCP request, a closed connection and :meth:`cancel` all end at the same place: the scope that
     :meth:`guard` opened. What waits inside it, a request to MAAS included, is closed at once.
+
+    A cancellation undoes nothing unless somebody asked for it: of one that simply arrives, as when the server fails,
+    nobody knows why.
     """
 
     def __init__(self) -> None:
         self._cancelled = False
-        self._detached = False
+        self._wanted = False
+        self._lost = False
         self._scopes: list[anyio.CancelScope] = []
         self._undoing: list[anyio.CancelScope] = []
 
@@ -30,20 +35,29 @@ class CancellationToken:
         """Whether the operation was told to stop."""
         return self._cancelled
 
-    def cancel(self) -> None:
-        """Tell the operation to stop. Further calls change nothing."""
+    def cancel(self, *, undo: bool = True) -> None:
+        """Tell the operation to stop. Further calls change nothing.
+
+        Args:
+            undo: Whether its policy may have MAAS abort it; else it is only no longer followed.
+        """
+        self._wanted = undo
         self._cancelled = True
         for scope in self._scopes:
             scope.cancel()
 
+    def want(self) -> None:
+        """The client has asked for the cancellation that follows."""
+        self._wanted = True
+
     @property
     def detached(self) -> bool:
-        """Whether the connection was lost: then nothing may be undone, whatever the policy."""
-        return self._detached
+        """Whether nothing may be undone, whatever the policy: nobody asked for that, or the connection was lost."""
+        return self._lost or not self._wanted
 
     def detach(self) -> None:
         """The connection is lost; the cancellation that follows is nobody's wish."""
-        self._detached = True
+        self._lost = True
         for scope in self._undoing:
             scope.deadline = min(scope.deadline, anyio.current_time() + PARTING)
 
@@ -92,10 +106,15 @@ class CancellationToken:
 
         It has ``seconds``, and one where the connection is lost: then the scope says that it was cancelled.
         """
-        limit = min(seconds, PARTING) if self._detached else seconds
+        limit = min(seconds, PARTING) if self._lost else seconds
         with anyio.CancelScope(shield=True, deadline=anyio.current_time() + limit) as scope:
             self._undoing.append(scope)
             try:
                 yield scope
             finally:
                 self._undoing.remove(scope)
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Whether what arrived here is the cancellation of a scope around this place, and nothing that somebody raised."""
+    return isinstance(error, anyio.get_cancelled_exc_class()) and anyio.current_effective_deadline() == -math.inf

@@ -24,7 +24,7 @@ from maas_mcp.errors import (
     OperationRefusedError,
 )
 from maas_mcp.maas.models import SystemId
-from maas_mcp.operations.cancellation import CancellationToken
+from maas_mcp.operations.cancellation import CancellationToken, is_cancellation
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import readable
 
@@ -48,7 +48,7 @@ class Order:
         self.given_at = anyio.current_time()
         self.over_at = math.inf
         """When MAAS answered, or its answer was lost."""
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
         self._scope = anyio.CancelScope()
         self._over = anyio.Event()
 
@@ -69,7 +69,7 @@ class Order:
         return not self.under_way and self.failure is None
 
     @property
-    def refusal(self) -> Exception | None:
+    def refusal(self) -> BaseException | None:
         """Why it came to nothing."""
         return None if self.doubt else self.failure
 
@@ -78,7 +78,9 @@ class Order:
         try:
             with self._scope:
                 await start()
-        except Exception as error:
+        except BaseException as error:
+            if is_cancellation(error):
+                raise
             self.failure = error
             if not isinstance(error, MaasMcpError):
                 logger.exception("%s could not be started", self.handle.operation)
@@ -193,7 +195,7 @@ class Orders:
         return asked >= since + START_GRACE
 
 
-def _refused(what: str, refusal: Exception) -> OperationError:
+def _refused(what: str, refusal: BaseException) -> OperationError:
     """A refusal that came when nobody waited for it any longer."""
     if isinstance(refusal, OperationError):
         return refusal

@@ -8,11 +8,14 @@ from typing import Any, Final
 
 import mcp_types as types
 from mcp.server import Server, ServerRequestContext
+from mcp.shared.dispatcher import coerce_request_id
 from mcp.shared.exceptions import MCPError
 from pydantic import BaseModel
 
 from maas_mcp import __version__
 from maas_mcp.errors import MaasMcpError, PluginError
+from maas_mcp.maas.text import whole
+from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.operation import LongRunning
 from maas_mcp.operations.progress import Progress, ProgressReporter, ProgressSend
 from maas_mcp.plugins.registry import AnyTool, Registry
@@ -26,6 +29,7 @@ from maas_mcp.server.tools import (
     mcp_tool,
     outcome_of,
     parse_arguments,
+    sendable,
     success,
 )
 from maas_mcp.settings import Settings
@@ -103,26 +107,39 @@ class _Host:
             arguments, options = parse_arguments(tool, given)
             progress = ProgressReporter(_sender(ctx, options.token))
             async with progress.reporting():
-                return await self._run(tool, arguments, options, ctx.lifespan_context, progress)
-        except MaasMcpError as error:
-            return failure(error)
-        except Exception as error:
-            logger.exception("%s failed", tool.name)
-            fault = PluginError(
-                f"{tool.name} failed inside its plugin ({type(error).__name__}), which is a fault of the plugin.",
-                hint="The server's log has the details. What was already asked of MAAS may have taken effect.",
-            )
-            return failure(fault)
+                result = await self._answer(tool, arguments, options, ctx, progress)
+        except BaseException as error:
+            if is_cancellation(error):
+                raise
+            return _failed(tool, error)
+        return result
+
+    async def _answer(
+        self,
+        tool: AnyTool,
+        arguments: BaseModel,
+        options: CallOptions,
+        ctx: Context,
+        progress: ProgressReporter,
+    ) -> types.CallToolResult:
+        """The tool's answer, whatever that is: what is no exception must not reach a task group, which would end."""
+        try:
+            return sendable(await self._run(tool, arguments, options, ctx, progress))
+        except BaseException as error:
+            if is_cancellation(error):
+                raise
+            return _failed(tool, error)
 
     async def _run(
         self,
         tool: AnyTool,
         arguments: BaseModel,
         options: CallOptions,
-        services: Services,
+        request: Context,
         progress: ProgressReporter,
     ) -> types.CallToolResult:
-        with self.calls.running() as call:
+        services, request_id = request.lifespan_context, request.request_id
+        with self.calls.running(None if request_id is None else coerce_request_id(request_id)) as call:
             if isinstance(tool, LongRunning):
                 sealer = services.sealer  # before anything is started: without it nobody could ask for that again
                 outcome = await services.run(
@@ -133,19 +150,31 @@ class _Host:
             return success(tool, await tool.run(ctx, arguments))
 
 
+def _failed(tool: AnyTool, error: BaseException) -> types.CallToolResult:
+    """The result of a call that came to nothing; whatever a plugin raises, the other calls go on."""
+    if isinstance(error, MaasMcpError):
+        return sendable(failure(error))
+    logger.error("%s failed", tool.name, exc_info=error)
+    fault = PluginError(
+        f"{tool.name} failed inside its plugin ({type(error).__name__}), which is a fault of the plugin.",
+        hint="The server's log has the details. What was already asked of MAAS may have taken effect.",
+    )
+    return failure(fault)
+
+
 def _sender(ctx: Context, argument_token: ProgressToken | None) -> ProgressSend:
     """Sends progress for the request's own token; for one among the arguments only where the request has none."""
     request_meta = (ctx.params or {}).get("_meta") or {}
     if argument_token is None or "progressToken" in request_meta:
 
         async def send(progress: Progress) -> None:
-            await ctx.session.report_progress(progress.value, progress.total, progress.message)
+            await ctx.session.report_progress(progress.value, progress.total, whole(progress.message))
 
     else:
 
         async def send(progress: Progress) -> None:
             await ctx.session.send_progress_notification(
-                argument_token, progress.value, progress.total, progress.message
+                argument_token, progress.value, progress.total, whole(progress.message)
             )
 
     return send

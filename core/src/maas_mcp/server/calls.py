@@ -12,6 +12,8 @@ from maas_mcp.operations.cancellation import CancellationToken
 class Call:
     """One running call."""
 
+    request_id: str | int | None = None
+    """What the client names it by when it cancels it."""
     token: CancellationToken = field(default_factory=CancellationToken)
     follows: tuple[str, SystemId] | None = None
     """The operation's name and its machine, if the call follows one."""
@@ -24,9 +26,9 @@ class Calls:
         self._running: set[Call] = set()
 
     @contextmanager
-    def running(self) -> Iterator[Call]:
+    def running(self, request_id: str | int | None = None) -> Iterator[Call]:
         """A call, for as long as it runs."""
-        call = Call()
+        call = Call(request_id)
         self._running.add(call)
         try:
             with call.token.guard():
@@ -35,10 +37,16 @@ class Calls:
             self._running.discard(call)
 
     def stop_following(self, operation: str, system_id: SystemId) -> None:
-        """Cancel the calls that follow this operation."""
+        """End the calls that follow this operation; what MAAS does is not undone by that."""
         for call in self._running:
             if call.follows == (operation, system_id):
-                call.token.cancel()
+                call.token.cancel(undo=False)
+
+    def cancel_wanted(self, request_id: str | int) -> None:
+        """The client asks to cancel this request: then, and only then, may its policy undo something."""
+        for call in self._running:
+            if call.request_id == request_id:
+                call.token.want()
 
     def connection_lost(self) -> None:
         """Let no cancellation that follows undo anything: nobody has asked for it."""

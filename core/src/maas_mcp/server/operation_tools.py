@@ -6,7 +6,13 @@ from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
-from maas_mcp.errors import MaasError, OperationCancelledError, OperationError, UnknownOperationError
+from maas_mcp.errors import (
+    MaasError,
+    OperationCancelledError,
+    OperationError,
+    OperationRefusedError,
+    UnknownOperationError,
+)
 from maas_mcp.operations.batch import BatchOperation
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import LongRunning, Operation
@@ -146,14 +152,22 @@ class CancelOperation(Tool[CancelArguments, OperationReport]):
     idempotent = True
 
     async def run(self, ctx: ToolContext, args: CancelArguments) -> OperationReport:
-        """Stop the calls, then order MAAS."""
+        """Stop the calls that follow this run, then order MAAS."""
         host = _host(ctx)
         operation, handle = host.open(args.operation_id)
-        host.calls.stop_following(operation.name, handle.system_id)
         before = await host.ask(args.operation_id, 0.0)
-        if not args.abort or before.state != "working":
+        if before.state != "working":  # then what the machine is at now, and who follows that, is another matter
             return before
-        await host.abort(operation, handle)
+        host.calls.stop_following(operation.name, handle.system_id)
+        if not args.abort:
+            return before
+        try:
+            await host.abort(operation, handle)
+        except OperationRefusedError:
+            after = await host.ask(args.operation_id, 0.0)
+            if after.state == "working":
+                raise
+            return after  # somebody else was quicker
         return await host.ask(args.operation_id, 0.0)
 
     def summary(self, result: OperationReport) -> str:

@@ -1,7 +1,8 @@
 """The stdio runner: MCP on the process's own stdin and stdout, and one clean way out.
 
 The SDK's own transport moves every message through threads, dies of SIGTERM without cleaning up, and waits for the end
-of stdin after SIGINT. Here stdin and stdout are pipes on the event loop, and a signal does what the end of stdin does.
+of stdin after SIGINT. Here stdin and stdout are on the event loop where they are pipes, and a signal does what the end
+of stdin does.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import signal
 import stat
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from typing import Final
+from typing import Final, TextIO
 
 import anyio
 from mcp.server.stdio import stdio_server
@@ -19,6 +20,7 @@ from mcp.server.stdio import stdio_server
 from maas_mcp.plugins.registry import Registry
 from maas_mcp.server.app import build
 from maas_mcp.server.calls import Calls
+from maas_mcp.server.incoming import Incoming, Lines
 from maas_mcp.server.wire import Wire
 from maas_mcp.settings import Settings
 
@@ -32,43 +34,48 @@ LAST_WORDS: Final = 0.5
 
 def serve(registry: Registry, settings: Settings, wire: Wire) -> None:
     """Serve until stdin ends, or SIGTERM or SIGINT arrives. What is being followed is left to MAAS."""
-    anyio.run(_serve, registry, settings, wire)
+    with wire.left_as_found():
+        anyio.run(_serve, registry, settings, wire)
 
 
 async def _serve(registry: Registry, settings: Settings, wire: Wire) -> None:
     calls = Calls()
     server = build(registry, settings, calls)
-    on_pipes = _pollable(wire.reading) and _pollable(wire.writing)
-    stdin, stdout = await _pipes(wire, calls.connection_lost) if on_pipes else _files(wire)
+    stdin, stdout = await _input(wire.reading), await _output(wire.writing)
+    _end_on_signals(stdin.close)
+
+    async def answer(line: str) -> None:
+        await stdout.write(line)
+        await stdout.flush()
+
     with anyio.CancelScope() as scope:
         # The SDK asks of a stream to be iterated, written and flushed; its annotation names a whole file.
-        async with stdio_server(stdin=stdin, stdout=stdout) as (reading, writing):  # type: ignore[arg-type]
-            await server.run(reading, writing, server.create_initialization_options())
+        async with stdio_server(stdin=Lines(stdin, answer), stdout=stdout) as (reading, writing):  # type: ignore[arg-type]
+            await server.run(Incoming(reading, calls), writing, server.create_initialization_options())
             scope.deadline = anyio.current_time() + LAST_WORDS
 
 
-class _Lines:
-    """The client's messages, a line each."""
+class _PipedInput:
+    """Lines from a pipe on the event loop, which takes a tenth of the time that the SDK's threads do."""
 
-    def __init__(self, stream: asyncio.StreamReader, at_end: Callable[[], None]) -> None:
-        self._stream = stream
-        self._at_end = at_end
+    def __init__(self, lines: asyncio.StreamReader, pipe: asyncio.ReadTransport) -> None:
+        self._lines = lines
+        self.close = pipe.close
 
     async def __aiter__(self) -> AsyncIterator[str]:
         while True:
             try:
-                line = await self._stream.readline()
+                line = await self._lines.readline()
             except ValueError:
                 logger.warning("dropped a message of more than %d bytes", LINE_LIMIT)
                 continue
             if not line:
-                self._at_end()
                 return
             yield line.decode("utf-8", "replace")
 
 
-class _Text:
-    """Our messages, a line each."""
+class _PipedOutput:
+    """Our messages, to a pipe on the event loop."""
 
     def __init__(self, stream: asyncio.StreamWriter) -> None:
         self._stream = stream
@@ -81,24 +88,40 @@ class _Text:
             await self._stream.drain()
 
 
-async def _pipes(wire: Wire, at_end: Callable[[], None]) -> tuple[_Lines, _Text]:
-    """Pipes on the event loop, which take a tenth of the time that the SDK's threads do."""
-    loop = asyncio.get_running_loop()
+class _FileInput:
+    """Lines from a plain file, and everything on Windows: read in a thread."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = anyio.wrap_file(file)
+        self._closed = False
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        async for line in self._file:
+            if self._closed:
+                return
+            yield line
+
+    def close(self) -> None:
+        """Read no more."""
+        self._closed = True
+
+
+async def _input(fd: int) -> _PipedInput | _FileInput:
+    if not _pollable(fd):
+        return _FileInput(os.fdopen(fd, encoding="utf-8", errors="replace"))
     lines = asyncio.StreamReader(limit=LINE_LIMIT)
-    reading, _ = await loop.connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(lines), os.fdopen(wire.reading, "rb")
-    )
-    writing, flow = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, os.fdopen(wire.writing, "wb"))
-    writing.set_write_buffer_limits(high=0)  # so that a flush waits until the client's side has it all
-    _end_on_signals(loop, reading.close)
-    return _Lines(lines, at_end), _Text(asyncio.StreamWriter(writing, flow, None, loop))
+    protocol = asyncio.StreamReaderProtocol(lines)
+    pipe, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, os.fdopen(fd, "rb"))
+    return _PipedInput(lines, pipe)
 
 
-def _files(wire: Wire) -> tuple[anyio.AsyncFile[str], anyio.AsyncFile[str]]:
-    """Plain files, and everything on Windows: read and written in threads."""
-    reading = os.fdopen(wire.reading, encoding="utf-8", errors="replace")
-    writing = os.fdopen(wire.writing, "w", encoding="utf-8")
-    return anyio.wrap_file(reading), anyio.wrap_file(writing)
+async def _output(fd: int) -> _PipedOutput | anyio.AsyncFile[str]:
+    if not _pollable(fd):
+        return anyio.wrap_file(os.fdopen(fd, "w", encoding="utf-8"))
+    loop = asyncio.get_running_loop()
+    pipe, flow = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, os.fdopen(fd, "wb"))
+    pipe.set_write_buffer_limits(high=0)  # so that a flush waits until the client's side has it all
+    return _PipedOutput(asyncio.StreamWriter(pipe, flow, None, loop))
 
 
 def _pollable(fd: int) -> bool:
@@ -106,9 +129,11 @@ def _pollable(fd: int) -> bool:
     return os.name == "posix" and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(fd))
 
 
-def _end_on_signals(loop: asyncio.AbstractEventLoop, end: Callable[[], None]) -> None:
+def _end_on_signals(end: Callable[[], None]) -> None:
     """Let the first signal end the input; a second one does what it always does."""
-    signals = (signal.SIGTERM, signal.SIGINT)
+    if os.name != "posix":
+        return  # where the event loop takes no signals
+    loop, signals = asyncio.get_running_loop(), (signal.SIGTERM, signal.SIGINT)
 
     def on_signal() -> None:
         for each in signals:

@@ -6,9 +6,10 @@ from typing import Annotated, Any, Final, TypeVar
 
 import mcp_types as types
 from pydantic import BaseModel, Field, ValidationError, WithJsonSchema, field_validator
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticSerializationError, to_json
 
 from maas_mcp.errors import InvalidArgumentsError, MaasBadRequestError, MaasMcpError
+from maas_mcp.maas.text import whole
 from maas_mcp.operations.handles import Sealer
 from maas_mcp.operations.operation import CancelPolicy, LongRunning
 from maas_mcp.operations.outcome import Outcome
@@ -199,3 +200,13 @@ def failure(error: MaasMcpError) -> types.CallToolResult:
         is_error=True,
         _meta={ERROR_META: details},
     )
+
+
+def sendable(result: types.CallToolResult) -> types.CallToolResult:
+    """The result as it can go out: of one that holds half a character, the SDK could not send anything."""
+    texts = [each.text for each in result.content if isinstance(each, types.TextContent)]
+    try:
+        to_json((texts, result.structured_content, result.meta))
+    except PydanticSerializationError:
+        return types.CallToolResult.model_validate(whole(result.model_dump()))
+    return result

@@ -1,7 +1,17 @@
 """The wire: the process's own stdin and stdout, taken before anything else can read or print."""
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
+
+if sys.platform != "win32":
+    import fcntl
+
+FIRST_FREE: Final = 3
+"""The first file descriptor that is not one of the standard ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,18 +21,43 @@ class Wire:
     reading: int
     writing: int
 
+    @contextmanager
+    def left_as_found(self) -> Iterator[None]:
+        """Leave both as they were found, whatever the block makes of them.
+
+        On an event loop they do not block, and that is shared with every process that has the same terminal or pipe:
+        the shell that comes after this one, for instance.
+        """
+        if sys.platform == "win32":
+            yield
+            return
+        kept = [(os.dup(fd), os.get_blocking(fd)) for fd in (self.reading, self.writing)]
+        try:
+            yield
+        finally:
+            for fd, blocking in kept:
+                os.set_blocking(fd, blocking)
+                os.close(fd)
+
 
 def take_wire() -> Wire:
     """Take stdin and stdout away from everything else in this process and its children.
 
     What a plugin prints, while it is imported or later, goes to stderr; who reads stdin finds it at its end.
     """
-    wire = Wire(os.dup(0), os.dup(1))
+    wire = Wire(_duplicate(0), _duplicate(1))
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     try:
         os.dup2(2, 1)
     except OSError:  # there is no stderr
         os.dup2(null, 1)
-    os.close(null)
+    if null != 2:  # where there was no stderr, this is one from now on
+        os.close(null)
     return wire
+
+
+def _duplicate(fd: int) -> int:
+    if sys.platform == "win32":
+        return os.dup(fd)
+    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, FIRST_FREE)

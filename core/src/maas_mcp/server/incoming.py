@@ -1,0 +1,141 @@
+"""What the client sends, before the SDK acts on it: lines that it could not read, a cancellation, the end."""
+
+import json
+import logging
+import re
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from types import TracebackType
+from typing import Final, Self
+
+import anyio
+import mcp_types as types
+from anyio.abc import ObjectReceiveStream
+from mcp.shared.dispatcher import coerce_request_id
+from mcp.shared.jsonrpc_dispatcher import cancelled_request_id_from_params
+from mcp.shared.message import SessionMessage
+from pydantic import ValidationError
+
+from maas_mcp.server.calls import Calls
+
+logger = logging.getLogger(__name__)
+
+Read = SessionMessage | Exception
+
+_ESCAPE: Final = re.compile(
+    r"""\\(?: u[dD][89abAB][0-9a-fA-F]{2} \\u[dD][c-fC-F][0-9a-fA-F]{2}  # a pair: one character
+            | (?P<lone> u[dD][89a-fA-F][0-9a-fA-F]{2} )
+            | . )""",
+    re.VERBOSE,
+)
+_REPLACEMENT: Final = r"\ufffd"
+
+
+class Lines:
+    """The messages among the client's lines.
+
+    What is none is answered where it says which request it was meant to be, so that nobody waits for it; the SDK would
+    drop it, and show a part of it in its log.
+
+    Args:
+        lines: As they come.
+        answer: Sends a message to the client.
+    """
+
+    def __init__(self, lines: AsyncIterable[str], answer: Callable[[str], Awaitable[None]]) -> None:
+        self._lines = lines
+        self._answer = answer
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        async for line in self._lines:
+            if line.isspace():
+                continue
+            whole = _mended(line)
+            problem = _problem(whole)
+            if problem is None:
+                yield whole
+                continue
+            logger.warning("dropped a line of %d characters from the client: %s", len(line), problem)
+            request_id = _request_id(whole)
+            if request_id is not None:
+                await self._answer(_refusal(request_id, problem))
+
+
+def _mended(line: str) -> str:
+    """The line without halves of characters: JavaScript cuts emojis in two, and no JSON parser takes what is left."""
+    if "\\ud" not in line and "\\uD" not in line:
+        return line
+    return _ESCAPE.sub(lambda escape: _REPLACEMENT if escape["lone"] else escape[0], line)
+
+
+def _problem(line: str) -> str | None:
+    """Why a line is no message; never with a part of it, which may be a secret."""
+    try:
+        types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+    except ValidationError as error:
+        (first, *_) = error.errors(include_url=False, include_context=False, include_input=False)
+        return "it is not JSON" if first["type"] == "json_invalid" else "it is not a message of JSON-RPC 2.0"
+    return None
+
+
+def _request_id(line: str) -> str | int | None:
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    found = message.get("id") if isinstance(message, dict) and "method" in message else None
+    return found if isinstance(found, str | int) and not isinstance(found, bool) else None
+
+
+def _refusal(request_id: str | int, problem: str) -> str:
+    error = {"code": types.INVALID_REQUEST, "message": f"The request was not read: {problem}."}
+    return json.dumps({"jsonrpc": "2.0", "id": request_id, "error": error}) + "\n"
+
+
+class Incoming:
+    """A stream of messages on their way to the SDK, which tells the calls what they should know before it acts.
+
+    When the SDK cancels a request it does not say why: a client's wish, the end of the connection and a failure of the
+    server look alike.
+    """
+
+    def __init__(self, stream: ObjectReceiveStream[Read], calls: Calls) -> None:
+        self._stream = stream
+        self._calls = calls
+
+    async def receive(self) -> Read:
+        """The next message."""
+        try:
+            item: Read = await self._stream.receive()
+        except anyio.EndOfStream:
+            self._calls.connection_lost()
+            raise
+        self._note(item)
+        return item
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Read:
+        try:
+            return await self.receive()
+        except anyio.EndOfStream:
+            raise StopAsyncIteration from None
+
+    def _note(self, item: Read) -> None:
+        message = item.message if isinstance(item, SessionMessage) else None
+        if isinstance(message, types.JSONRPCNotification) and message.method == "notifications/cancelled":
+            request_id = cancelled_request_id_from_params(message.params)
+            if request_id is not None:
+                self._calls.cancel_wanted(coerce_request_id(request_id))
+
+    async def aclose(self) -> None:
+        """Close the stream."""
+        await self._stream.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()

@@ -1,0 +1,128 @@
+"""Plugins that misbehave, in a real server: each loses no more than itself."""
+
+from pathlib import Path
+
+import pytest
+
+from maas_mcp.simulator import Region, serving
+from tests.integration.driver import Driver, Message, serving_stdio
+
+PRELUDE = """
+import asyncio, os, subprocess, sys
+from typing import Callable
+from maas_mcp.api import Tool, hookimpl
+from pydantic import BaseModel, Field
+
+class Nothing(BaseModel):
+    pass
+
+class How(BaseModel):
+    how: str
+
+"""
+
+HOOK = """
+@hookimpl
+def maas_mcp_tools():
+    return [{}]
+"""
+
+RAISING = """
+class Own(BaseException):
+    pass
+
+class Raise(Tool[How, Nothing]):
+    "Raise what nobody raises."
+    name = "acme_raise"
+
+    async def run(self, ctx, args):
+        if args.how == "exit":
+            sys.exit(3)
+        raise {"interrupt": KeyboardInterrupt, "cancelled": asyncio.CancelledError, "own": Own}[args.how]
+""" + HOOK.format("Raise")
+
+
+def installed(folder: Path, code: str, name: str = "acme") -> str:
+    """Install a plugin; answers the ``PYTHONPATH`` with it."""
+    (folder / f"{name}_plugin.py").write_text(PRELUDE + code)
+    info = folder / f"{name}_plugin-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}-plugin\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[maas_mcp.plugins.v1]\n{name} = {name}_plugin\n")
+    return str(folder)
+
+
+def error_text(result: Message) -> str:
+    assert result["isError"] is True, result
+    text: str = result["content"][0]["text"]
+    return text
+
+
+NOISY = """
+print("printed while imported", flush=True)
+
+class Shout(Tool[Nothing, Nothing]):
+    "Print where it should not."
+    name = "acme_shout"
+
+    async def run(self, ctx, args):
+        print("printed while running", flush=True)
+        os.write(1, b"written to fd 1\\n")
+        subprocess.run([sys.executable, "-c", "print('from a child')"], check=True)
+        return Nothing()
+""" + HOOK.format("Shout")
+
+
+def test_what_a_plugin_prints_stays_off_the_wire(region: Region, url: str, tmp_path: Path) -> None:
+    with serving_stdio(url, region.api_key, PYTHONPATH=installed(tmp_path, NOISY)) as server:
+        result = server.call("acme_shout")
+
+        assert not result.get("isError"), result
+        server.stop("EOF")
+        assert server.process.stderr
+        said = server.process.stderr.read()
+        assert b"printed while running" in said
+        assert b"printed while imported" in said
+
+
+@pytest.mark.parametrize("how", ["exit", "interrupt", "cancelled", "own"])
+def test_a_tool_that_raises_what_is_no_exception_ends_its_own_call_only(
+    slow_region: Region, tmp_path: Path, how: str
+) -> None:
+    with (
+        serving(slow_region) as url,
+        serving_stdio(url, slow_region.api_key, PYTHONPATH=installed(tmp_path, RAISING)) as server,
+    ):
+        deploying(server, slow_region, "node01", on_cancel="abort")
+
+        assert "acme_raise failed inside its plugin" in error_text(server.call("acme_raise", how=how))
+
+        assert not server.call("maas_list_machines").get("isError"), "the server serves on"
+        assert slow_region.machine("node01").status_name == "Deploying"
+        assert server.stop("EOF")[0] == 0
+
+
+def deploying(server: Driver, region: Region, name: str, **options: str) -> int:
+    """Start a deployment, and wait until it is under way."""
+    call = server.start_call("maas_deploy_machine", 1, system_id=region.machine(name).system_id, **options)
+    server.wait_for_progress("Deploying")
+    return call
+
+
+HALVES = """
+class Cut(Tool[Nothing, How]):
+    "Answer with half a character."
+    name = "acme_cut"
+
+    async def run(self, ctx, args):
+        ctx.progress.report(0.5, "half \\ud83d")
+        return How(how="half \\ud83d and whole \\ud83d\\ude00")
+""" + HOOK.format("Cut")
+
+
+def test_half_a_character_in_a_result_does_not_end_the_server(region: Region, url: str, tmp_path: Path) -> None:
+    with serving_stdio(url, region.api_key, PYTHONPATH=installed(tmp_path, HALVES)) as server:
+        response = server.wait(server.start_call("acme_cut", "token"))
+
+        assert response["result"]["structuredContent"] == {"how": "half \ufffd and whole \U0001f600"}
+        assert server.progress("token")[0]["message"] == "half \ufffd"

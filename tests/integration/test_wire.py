@@ -1,0 +1,169 @@
+"""The wire itself: what stdin and stdout may be, how it ends, and what a client may send that is no message."""
+
+import fcntl
+import json
+import os
+import pty
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maas_mcp.simulator import Region, serving
+from tests.integration.driver import PATIENCE, Message, command, environment, eventually, serving_stdio
+
+HANDSHAKE: tuple[Message, ...] = (
+    {
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-11-25",
+            "capabilities": {},
+            "clientInfo": {"name": "driver", "version": "1"},
+        },
+    },
+    {"method": "notifications/initialized"},
+)
+
+
+def lines(*messages: Message) -> bytes:
+    return b"".join(json.dumps({"jsonrpc": "2.0", **each}).encode() + b"\n" for each in messages)
+
+
+def deploying(region: Region, name: str, **options: str) -> bytes:
+    """What a client sends that shakes hands and deploys."""
+    arguments = {"system_id": region.machine(name).system_id, **options}
+    call: Message = {
+        "id": 2,
+        "method": "tools/call",
+        "params": {"name": "maas_deploy_machine", "arguments": arguments},
+    }
+    return lines(*HANDSHAKE, call)
+
+
+@contextmanager
+def started(url: str, api_key: str, **streams: Any) -> Iterator["subprocess.Popen[bytes]"]:
+    """A server with other streams than three pipes."""
+    streams = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
+    with subprocess.Popen(command("serve"), env=environment(url, api_key), **streams) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def orders(region: Region) -> list[str | None]:
+    return [each.op for each in region.requests if each.method == "POST"]
+
+
+@pytest.mark.parametrize("how", ["EOF", "SIGTERM", "SIGINT"])
+def test_where_stdout_is_a_file_the_server_ends_as_it_does_on_a_pipe_and_aborts_nothing(
+    slow_region: Region, tmp_path: Path, how: str
+) -> None:
+    with (
+        serving(slow_region) as url,
+        (tmp_path / "out").open("wb") as out,
+        started(url, slow_region.api_key, stdout=out) as process,
+    ):
+        assert process.stdin
+        process.stdin.write(deploying(slow_region, "node01", on_cancel="abort"))
+        process.stdin.flush()
+        eventually(lambda: slow_region.machine("node01").status_name == "Deploying", "the deployment")
+
+        if how == "EOF":
+            process.stdin.close()
+        else:
+            process.send_signal(signal.Signals[how])
+
+        assert process.wait(2.0) == 0
+        assert orders(slow_region) == ["deploy"]
+        assert slow_region.machine("node01").status_name == "Deploying"
+
+
+def test_where_stdin_is_a_file_its_end_is_the_end_and_aborts_nothing(slow_region: Region, tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(deploying(slow_region, "node01", on_cancel="abort"))
+    with (
+        serving(slow_region) as url,
+        (tmp_path / "in").open("rb") as given,
+        started(url, slow_region.api_key, stdin=given, stdout=subprocess.PIPE) as process,
+    ):
+        assert process.wait(PATIENCE) == 0
+        assert "abort" not in orders(slow_region)
+
+
+def test_a_cancelled_deploy_that_shall_be_aborted_is_and_a_lost_one_is_not(slow_region: Region) -> None:
+    with serving(slow_region) as url, serving_stdio(url, slow_region.api_key) as server:
+        calls = {}
+        for name in ("node01", "node02"):
+            system_id = slow_region.machine(name).system_id
+            calls[name] = server.start_call("maas_deploy_machine", name, system_id=system_id, on_cancel="abort")
+        eventually(lambda: {"node01", "node02"} <= {each["progressToken"] for each in server.progress()}, "both")
+        eventually(lambda: slow_region.machine("node01").status_name == "Deploying", "the first deployment")
+        eventually(lambda: slow_region.machine("node02").status_name == "Deploying", "the second deployment")
+
+        server.cancel(calls["node01"])
+        eventually(lambda: "abort" in orders(slow_region), "the abort")
+        assert server.stop("EOF")[0] == 0
+
+    assert orders(slow_region).count("abort") == 1
+    assert slow_region.machine("node01").status_name == "Allocated"
+    assert slow_region.machine("node02").status_name == "Deploying"
+
+
+@pytest.mark.parametrize(("closed", "code"), [("1>&-", 2), ("2>&-", 0), ("1>&- 2>&-", 2)])
+def test_a_standard_stream_that_is_not_open_is_never_mistaken_for_another(
+    region: Region, url: str, closed: str, code: int
+) -> None:
+    ended = subprocess.run(
+        ["sh", "-c", f"exec {' '.join(command('serve'))} {closed}"],
+        input=lines(*HANDSHAKE),
+        capture_output=True,
+        env=environment(url, region.api_key),
+        timeout=PATIENCE,
+        check=False,
+    )
+
+    assert ended.returncode == code, ended.stderr
+    assert b"Traceback" not in ended.stderr
+    assert code or json.loads(ended.stdout)["id"] == 1
+
+
+def test_a_terminal_is_left_as_it_was(region: Region, url: str) -> None:
+    ours, theirs = pty.openpty()
+    with started(url, region.api_key, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        eventually(lambda: not os.get_blocking(theirs), "the server")
+        os.write(ours, b"\x04")
+
+        assert process.wait(PATIENCE) == 0
+        assert not fcntl.fcntl(theirs, fcntl.F_GETFL) & os.O_NONBLOCK
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_half_an_emoji_is_no_reason_to_leave_a_request_unanswered(region: Region, url: str) -> None:
+    system_id = region.machine("node07").system_id
+    with serving_stdio(url, region.api_key) as server:
+        result = server.call("maas_lock_machine", system_id=system_id, comment="cut \ud83d here, whole \U0001f600")
+
+        assert not result.get("isError"), result
+    (post,) = [each for each in region.requests if each.op == "lock"]
+    assert post.form["comment"] == ["cut \ufffd here, whole \U0001f600"]
+
+
+def test_a_request_that_is_no_message_is_refused_by_its_id(region: Region, url: str) -> None:
+    with serving_stdio(url, region.api_key, MAAS_MCP_LOG_LEVEL="DEBUG") as server:
+        server.send({"id": "odd", "method": "tools/call", "params": ["hush-hush"]})
+        server.send({"method": 5, "params": "hush-hush"})
+        response = server.wait("odd")
+
+        assert response["error"]["code"] == -32600
+        assert not server.call("maas_list_machines").get("isError")
+        server.stop("EOF")
+        assert server.process.stderr
+        log = server.process.stderr.read().decode()
+    assert "it is not a message of JSON-RPC 2.0" in log
+    assert "hush" not in log
