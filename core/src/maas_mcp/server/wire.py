@@ -10,6 +10,7 @@ from typing import Final
 if sys.platform != "win32":
     import fcntl
 
+STDERR: Final = 2
 FIRST_FREE: Final = 3
 """The first file descriptor that is not one of the standard ones."""
 
@@ -48,11 +49,8 @@ def take_wire() -> Wire:
     wire = Wire(_duplicate(0), _duplicate(1))
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
-    try:
-        os.dup2(2, 1)
-    except OSError:  # there is no stderr
-        os.dup2(null, 1)
-    if null != 2:  # where there was no stderr, this is one from now on
+    os.dup2(STDERR, 1)
+    if null != STDERR:  # where there was none, it has just become one
         os.close(null)
     return wire
 
