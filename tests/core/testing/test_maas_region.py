@@ -4,6 +4,8 @@ import subprocess
 import sys
 import time
 
+import anyio
+import httpx
 import pytest
 from pydantic import BaseModel
 
@@ -62,6 +64,21 @@ class Look(Tool[Which, Where]):
     async def run(self, ctx: ToolContext, args: Which) -> Where:
         ctx.progress.report(0.5, "Reading")
         return Where(status_name=(await ctx.maas.machine(args.system_id)).status_name)
+
+
+class Watch(Tool[Which, Where]):
+    """Read a machine twice, a minute apart, and have another client of the region do so over HTTP."""
+
+    name = "own_watch"
+    read_only = True
+
+    async def run(self, ctx: ToolContext, args: Which) -> Where:
+        for _ in range(2):
+            machine = await ctx.maas.machine(args.system_id)
+            version = f"{machine.description}/api/2.0/version/"
+            httpx.get(version).raise_for_status()  # noqa: ASYNC210 - while it awaits, virtual time would go on
+            await anyio.sleep(60)
+        return Where(status_name=machine.status_name)
 
 
 class Commission(Deploy):
@@ -195,6 +212,23 @@ def test_time_hurries_while_it_is_served_and_not_amid_a_call(maas_region: MaasRe
     assert minutes(maas_region, began) >= 1
     assert maas_region.call(Deploy, "node01").status_name == "Deployed"
     assert maas_region.schedule.speed == 600
+
+
+def test_who_polls_over_http_amid_a_call_does_not_make_the_time_jump(maas_region: MaasRegion) -> None:
+    maas_region.machine("node01").description = maas_region.url
+    maas_region.deploy("node01", "admin")
+    maas_region.set_speed(0)
+    began = maas_region.now()
+    assert maas_region.call(Watch, "node01").status_name == "Deploying"
+    assert minutes(maas_region, began) == pytest.approx(2, abs=0.1)
+
+
+@pytest.mark.anyio
+async def test_a_region_is_not_served_from_amid_a_call(maas_region: MaasRegion) -> None:
+    async with maas_region.host():
+        with pytest.raises(RuntimeError, match="ask for its url before"):
+            _ = maas_region.url
+    assert maas_region.url.startswith("http")
 
 
 @pytest.mark.anyio

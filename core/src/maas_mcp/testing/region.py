@@ -19,7 +19,7 @@ from maas_mcp.operations.progress import Progress
 from maas_mcp.operations.tool import ArgsT, ResultT, Tool
 from maas_mcp.simulator import Region, serving
 from maas_mcp.simulator.worlds.ready_made import DEMO_USERS, add_demo_machines
-from maas_mcp.testing.clock import Clock
+from maas_mcp.testing.clock import Clock, clock_of_the_loop
 from maas_mcp.testing.host import SECRET, Host, hosting
 from maas_mcp.testing.whole_server import call_tool
 
@@ -129,7 +129,15 @@ class MaasRegion(Region):
 
     @cached_property
     def url(self) -> str:
-        """Where the region is served over HTTP from now on: ``http://127.0.0.1:PORT/MAAS``."""
+        """Where the region is served over HTTP from now on: ``http://127.0.0.1:PORT/MAAS``.
+
+        Amid a :meth:`call` or in :meth:`host` time goes on passing as it does there, for who comes over HTTP as well.
+
+        Raises:
+            RuntimeError: It was not asked for before such a call.
+        """
+        if self._host is not None:
+            raise RuntimeError("a region is not served from amid a call; ask for its url before, and then call")
         self.set_speed(HURRY)
         self._open.enter_context(self._time.following(time.monotonic))
         return self._open.enter_context(serving(self))
@@ -144,7 +152,7 @@ class MaasRegion(Region):
     @asynccontextmanager
     async def host(self, username: str = "admin") -> AsyncIterator[Host]:
         """The host, for a test that is async itself and on trio's ``MockClock``: time passes as in its event loop."""
-        with self._time.following(anyio.current_time), self._at_speed(1.0):
+        with self._time.following(clock_of_the_loop()), self._at_speed(1.0):
             async with (
                 hosting(self, lambda: self.schedule.epoch + self._time(), username) as host,
                 anyio.create_task_group() as tasks,
