@@ -1,5 +1,6 @@
 """Worlds from files: what is written is what there is, and what cannot be is said with its place."""
 
+import re
 from collections import Counter
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from maas_mcp.simulator import Fault, Region, World, WorldFileError, generated_region, read_world
+from maas_mcp.simulator import Fault, Region, User, World, WorldFileError, generated_region, read_world
 from maas_mcp.simulator.worlds.world import MachinesOfWorld
 from tests.core.simulator.conftest import Maas
 
@@ -131,6 +132,7 @@ def test_the_speed_that_is_asked_for_goes_before_the_files(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("{a: b}: c", "line 1, column 1: found unhashable key"),
         ("a: b: c", "line 1, column 5: mapping values are not allowed"),
         ("- a\n- b\n", "line 1: this should be names with values"),
         ("zones: [north]", "line 1: zones: this should be names with values"),
@@ -150,7 +152,10 @@ def test_the_speed_that_is_asked_for_goes_before_the_files(tmp_path: Path) -> No
         ("machines:\n  - hostname: a\n    tags: [x]", "line 3: machines[0].tags: there is no tag 'x'; there are: gpu"),
         ("machines:\n  - hostname: a\n    pool: x", "machines[0].pool: there is no resource pool 'x'"),
         ("machines:\n  - hostname: a\n    subnet: x", "machines[0].subnet: there is no subnet 'x'; there are: pxe"),
-        ("machines:\n  - hostname: a\n    owner: x", "machines[0].owner: there is no user 'x'; there are: admin, bob"),
+        (
+            "machines:\n  - hostname: a\n    status: Deployed\n    owner: x",
+            "machines[0].owner: there is no user 'x'; there are: admin, bob",
+        ),
         ("machines:\n  - hostname: a\n  - hostname: a", "line 3: machines[1].hostname: there are two machines a"),
         ("machines:\n  - hostname: n\n    count: 2", "line 2: machines[0]: hostname needs a {} for the number"),
         ("machines:\n  - hostname: n{x}", "machines[0]: hostname is no format with one number: 'n{x}'"),
@@ -161,6 +166,44 @@ def test_the_speed_that_is_asked_for_goes_before_the_files(tmp_path: Path) -> No
         ("subnets:\n  - {name: a, cidr: 10.0.0.0/24, rack: r}", "subnets[0].rack: there is no rack controller 'r'"),
         ("subnets:\n  - {name: a, cidr: 10.0.0.0/30}", "subnets[0]: cidr wants a prefix from /8 to /24; it was /30"),
         ("subnets:\n  - {name: a, cidr: here}", "line 2: subnets[0].cidr: Input is not a valid IPv4 network"),
+        ("zones:\n  1: first", "line 2: zones: Input should be a valid string; it was 1, so write it in quotes"),
+        ("tags: {0: zero}", "line 1: tags: Input should be a valid string; it was 0, so write it in quotes"),
+        ("zones: {a/b: no way}", "line 1: zones: String should match pattern"),
+        ("machines:\n  - {hostname: a, zone: 1}", "line 2: machines[0].zone: Input should be a valid string; it was 1"),
+        ("machines:\n  - hostname: a\nmachines: []", "line 3, column 1: the key machines is there already"),
+        ("machines:\n  - hostname: a\n    hostname: b", "line 3, column 5: the key hostname is there already"),
+        ("users:\n  - {name: a, superuser: true}\n  - {name: a}", "line 3: users[1].name: there is one called a alr"),
+        ("users: [{name: 'a b', superuser: true}]", "line 1: users[0].name: String should match pattern"),
+        (
+            "subnets:\n  - {name: a, cidr: 10.1.0.0/24}\n  - {name: a, cidr: 10.2.0.0/24}",
+            "line 3: subnets[1].name: there is one called a already",
+        ),
+        (
+            "subnets:\n  - {name: a, cidr: 10.1.0.0/24}\n  - {name: b, cidr: 10.1.0.0/16}",
+            "line 3: subnets[1].cidr: it overlaps with a (10.1.0.0/24)",
+        ),
+        (
+            "subnets:\n  - {name: a, cidr: 10.1.0.0/24, gateway: 10.2.0.1}",
+            "line 2: subnets[0]: gateway wants an address of a host in 10.1.0.0/24; it was 10.2.0.1",
+        ),
+        ("subnets:\n  - {name: a, cidr: 10.1.0.0/24, gateway: 10.1.0.255}", "gateway wants an address of a host"),
+        ("images: [ubuntu/noble, noble]", "line 1: images[1]: String should match pattern"),
+        ("images: [ubuntu/noble, ubuntu/]", "it was 'ubuntu/'"),
+        ("images: [custom/x, custom/x]", "line 1: images[1]: custom/x is there already"),
+        ("machines: [{hostname: Bad_Host}]", "hostname wants up to 63 letters, digits and hyphens inside; it was 'Bad"),
+        ("machines: [{hostname: 'a b'}]", "hostname wants up to 63 letters"),
+        ("machines: [{hostname: 'n{:_}', count: 1000}]", "it was 'n1_000'"),
+        ("machines: [{hostname: a, system_id: a/b}]", "machines[0].system_id: String should match pattern"),
+        ("machines: [{hostname: a, architecture: amd64}]", "machines[0].architecture: String should match pattern"),
+        ("machines: [{hostname: a, memory: -5}]", "machines[0].memory: Input should be greater than or equal to 1"),
+        ("machines: [{hostname: a, memory: [1, 0]}]", "machines[0].memory: Input should be greater than or equal"),
+        ("machines: [{hostname: a, cpu_count: 0}]", "machines[0].cpu_count: Input should be greater than or equal"),
+        ("machines: [{hostname: a, disks: [{}, {}]}]", "machines[0]: disks has two of the name sda"),
+        (
+            "machines: [{hostname: a, locked: true, status: New}]",
+            "machines[0]: locked goes with Deployed and Failed deployment only",
+        ),
+        ("machines: [{hostname: a, owner: bob}]", "owner goes with Allocated, Deployed, Failed deployment only"),
         ("plans:\n  - {machine: x, fail: Rebooting}", "line 2: plans[0]: no machine is called 'x'"),
         ("faults:\n  - {times: 0}", "line 2: faults[0]: times wants a number from 1 on"),
     ],
@@ -192,6 +235,10 @@ def test_a_python_file_makes_its_region_itself(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        (
+            "from maas_mcp.simulator import *\ndef region():\n    return Region([User('x')])\n",
+            ", line 3: ValueError: one of the users has to be a superuser; there are: x",
+        ),
         ("x = 1\n", ": it needs a function region() that returns a maas_mcp.simulator.Region"),
         ("def region():\n    return 1\n", ": it needs a function region()"),
         ("def region():\n    return 1 / 0\n", ", line 2: ZeroDivisionError: division by zero"),
@@ -203,6 +250,46 @@ def test_a_python_file_that_makes_none_is_said_so(tmp_path: Path, text: str, wor
     with pytest.raises(WorldFileError) as caught:
         read_world(file)
     assert str(caught.value).startswith(f"{file}{words}")
+
+
+@pytest.mark.parametrize("text", [b"\xff\xfe bad", b"zones: {a: \x00}", b"speed: 2026-13-45"])
+def test_what_is_no_yaml_is_said_without_a_line_if_there_is_none(tmp_path: Path, text: bytes) -> None:
+    (file := tmp_path / "world.yaml").write_bytes(text)
+    with pytest.raises(WorldFileError, match=re.escape(f"{file}: ")):
+        read_world(file)
+
+
+def test_a_list_that_contains_itself_ends_nothing_but_the_reading(tmp_path: Path) -> None:
+    with pytest.raises(WorldFileError, match="this should be names with values"):
+        read_world(written(tmp_path, "machines: &a\n  - *a\n"))
+
+
+def test_an_alias_is_no_repeated_key(tmp_path: Path) -> None:
+    text = "machines:\n  - &a {hostname: a, cpu_count: 4}\n  - {<<: *a, hostname: b}\n"
+    assert {m.hostname: m.cpu_count for m in read_world(written(tmp_path, text)).machines.values()} == {"a": 4, "b": 4}
+
+
+def test_maas_can_do_nothing_with_a_machine_without_a_power_type(tmp_path: Path) -> None:
+    text = "machines:\n  - {hostname: a, power_type: ''}\n  - {hostname: b, power_type: '', status: New}\n"
+    region = read_world(written(tmp_path, text))
+    admin = Maas(region, region.api_key)
+    for op, name in (("commission", "b"), ("rescue_mode", "a"), ("test", "a"), ("power_off", "a")):
+        answer = admin.op(name, op)
+        assert (answer.status_code, answer.text[:24]) == (500, "Unconfigured power type."), op
+    assert admin.op("a", "deploy").status_code == 200
+    region.advance(600)
+    machine = admin.read("a")
+    assert (machine["status_name"], machine["power_type"]) == ("Failed deployment", "")
+    assert machine["error_description"].startswith("Unconfigured power type.")
+
+
+@pytest.mark.parametrize(
+    ("users", "words"),
+    [([User("x")], "has to be a superuser"), ([User("x", is_superuser=True), User("x")], "two users called 'x'")],
+)
+def test_a_region_has_one_superuser_and_no_two_of_a_name(users: list[User], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Region(users)
 
 
 def test_a_file_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from maas_mcp.simulator.model.schedule import Schedule
 from maas_mcp.simulator.model.scripts import COMMISSIONING_SCRIPTS, TEST_SCRIPTS, ScriptResult, ScriptSet, SetType
 from maas_mcp.simulator.model.statuses import ScriptStatus, Status
 from maas_mcp.simulator.operations import starting
-from maas_mcp.simulator.operations.lifecycles import BMC_FAILURE, Run, Stage
+from maas_mcp.simulator.operations.lifecycles import BMC_FAILURE, NO_POWER_TYPE, Run, Stage
 from maas_mcp.simulator.operations.plans import Planned, check_stage, planned
 
 
@@ -26,12 +26,15 @@ class Region:
     """A MAAS region in one process, without hardware, tasks or threads of its own.
 
     Args:
-        users: Who may use it; the first superuser is whose key ``api_key`` is.
+        users: Who may use it, each by another name; the first superuser is whose key ``api_key`` is.
         speed: Simulated seconds for each second of ``clock``; 0 stops the time, but for ``advance``.
         clock: Real seconds, from any start; a test may give one that it moves by hand.
         epoch: The simulated date at the start, in epoch seconds; now, if left out.
         debug_delay: MAAS queues what cloud-init says, and clears the queue each time that so many simulated seconds
             have passed; with 0 it writes the events at once.
+
+    Raises:
+        ValueError: Two users have one name, or none of them is a superuser.
     """
 
     def __init__(
@@ -43,7 +46,7 @@ class Region:
         epoch: float | None = None,
         debug_delay: float = 60.0,
     ) -> None:
-        self.users = {user.username: user for user in users}
+        self.users = _by_name(users)
         self.authenticator = Authenticator(self.users)
         self.schedule = Schedule(clock, speed, epoch)
         self.debug_delay = debug_delay
@@ -289,6 +292,8 @@ class Region:
         """Why a machine cannot be switched on or off now: no rack controller to do it, or no BMC that answers."""
         if not self.racks[machine.rack].connected:
             return rack_down(machine.rack)
+        if not machine.power_type:
+            return Refusal(500, NO_POWER_TYPE)
         return Refusal(500, BMC_FAILURE) if machine.bmc_down else None
 
     def check_power(self, machine: SimulatedMachine) -> None:
@@ -342,3 +347,14 @@ class Region:
         with self.lock:
             operate(self, self.machine(name), username, {key: [value] for key, value in form.items() if value})
             self.play()
+
+
+def _by_name(users: Iterable[User]) -> dict[str, User]:
+    named: dict[str, User] = {}
+    for user in users:
+        if user.username in named:
+            raise ValueError(f"there are two users called {user.username!r}; the name of each has to be its own")
+        named[user.username] = user
+    if not any(user.is_superuser for user in named.values()):
+        raise ValueError(f"one of the users has to be a superuser; there are: {', '.join(named) or 'none'}")
+    return named

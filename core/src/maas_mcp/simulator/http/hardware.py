@@ -61,7 +61,7 @@ def disks_json(machine: SimulatedMachine) -> list[JSON]:
 
 def power_json(machine: SimulatedMachine) -> JSON:
     """The power parameters: of no use to anybody, since nothing is there."""
-    if machine.power_type == "manual":
+    if machine.power_type in ("", "manual"):
         return {}
     return {
         "power_user": "maas",

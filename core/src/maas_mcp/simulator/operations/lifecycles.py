@@ -10,6 +10,8 @@ from maas_mcp.simulator.model.scripts import ScriptResult, ScriptSet, SetType
 from maas_mcp.simulator.model.statuses import FAILURE_OF, ScriptStatus, Status
 
 BMC_FAILURE = "Failed to complete power action: IPMI: connection timeout"
+NO_POWER_TYPE = "Unconfigured power type. Please configure the power type and try again."
+"""What MAAS says of a machine of which it does not know how to switch it on and off."""
 CURTIN_FAILURE = "Installation failed (refer to the installation log for more information)."
 DEPLOY_TIMEOUT = "time-out during deployment"
 
@@ -135,6 +137,8 @@ class Run:
 
     def _taken_plan(self) -> Plan | None:
         """What is to go wrong: a BMC that does not answer comes before all else, and every time."""
+        if not self.machine.power_type:
+            return Plan(self.stages[0].name, reason=NO_POWER_TYPE)
         if self.machine.bmc_down:
             return Plan(self.stages[0].name)
         return self.machine.plan_for(frozenset(name for s in self.stages for name in (s.name, s.alias) if name))

@@ -2,9 +2,9 @@
 
 import runpy
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -13,7 +13,9 @@ from maas_mcp.simulator.worlds.inputs import explain
 from maas_mcp.simulator.worlds.world import Place, World, WorldError
 
 if TYPE_CHECKING:
-    from yaml import Node
+    from yaml import MappingNode, ScalarNode, SequenceNode
+
+    Node = MappingNode | ScalarNode | SequenceNode
 
 
 class WorldFileError(ValueError):
@@ -31,7 +33,7 @@ def read_world(path: Path, *, speed: float | None = None) -> Region:
         WorldFileError: It is no world.
         OSError: It cannot be read.
     """
-    region = _run(path) if path.suffix == ".py" else _read(path, path.read_text(encoding="utf-8"))
+    region = _run(path) if path.suffix == ".py" else _read(path)
     if speed is not None:
         region.set_speed(speed)
     return region
@@ -51,23 +53,58 @@ def _run(path: Path) -> Region:
     return region
 
 
-def _read(path: Path, text: str) -> Region:
+def _read(path: Path) -> Region:
+    value, node = _parsed(path)
+
+    def line(place: Place) -> str:
+        return f"{path}, line {_line(node, place)}: "
+
+    return _made(value, line)
+
+
+def _parsed(path: Path) -> "tuple[object, Node | None]":
+    """What a file says, and the same as nodes, which know their lines."""
     import yaml  # noqa: PLC0415 - only worlds in files need it
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        value = yaml.load(text, loader)  # noqa: S506 - both loaders are the safe ones
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(path.read_text(encoding="utf-8"))
+        node = cast("Node | None", loader.get_single_node())
+        if node is None:
+            return None, None
+        _check_keys(node)  # before keys are merged, of which some may be the same
+        return loader.construct_document(node), node
+    except UnicodeDecodeError as error:
+        words = f"it has to be in UTF-8, and byte {error.start + 1} is not ({error.reason})"
+        raise WorldFileError(f"{path}: {words}") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise WorldFileError(f"{path}{where}: {error.problem or error.context}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # the latter for a date that there is not
         raise WorldFileError(f"{path}: {error}") from None
 
-    def line(place: Place) -> str:
-        return f"{path}, line {_line(yaml.compose(text, loader), place)}: "
 
-    return _made(value, line)
+def _check_keys(node: "Node") -> None:
+    """Refuse a key that stands twice in one place: YAML's reader would take the latter and forget the former."""
+    from yaml import MarkedYAMLError  # noqa: PLC0415 - as above
+
+    for mapping in (each for each in _within(node, set()) if each.id == "mapping"):
+        seen: set[tuple[str, str]] = set()
+        for key in (key for key, _ in mapping.value if key.id == "scalar"):
+            if (key.tag, key.value) in seen:
+                raise MarkedYAMLError(problem=f"the key {key.value} is there already", problem_mark=key.start_mark)
+            seen.add((key.tag, key.value))
+
+
+def _within(node: "Node", seen: set[int]) -> "Iterator[Node]":
+    """A node and all that is in it, each once, however often it is named by an alias."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    yield node
+    values = () if node.id == "scalar" else node.value if node.id == "sequence" else (each for _, each in node.value)
+    for each in values:
+        yield from _within(each, seen)
 
 
 def _made(value: object, line: Callable[[Place], str]) -> Region:
@@ -90,14 +127,16 @@ def _line(node: "Node | None", place: Place) -> int:
     """The line of a place, or of what is nearest to it and is there."""
     found = 1
     for part in place:
-        if node is None or not isinstance(node.value, list):
+        inside = {} if node is None else _inside(node)
+        if str(part) not in inside:
             break
-        if isinstance(part, int):
-            node = node.value[part]
-            found = node.start_mark.line + 1
-            continue
-        pairs = [pair for pair in node.value if isinstance(pair, tuple) and pair[0].value == part]
-        if not pairs:
-            break
-        found, node = pairs[0][0].start_mark.line + 1, pairs[0][1]
+        key, node = inside[str(part)]
+        found = key.start_mark.line + 1
     return found
+
+
+def _inside(node: "Node") -> "dict[str, tuple[Node, Node]]":
+    """What stands in a node, by its key or index, each with the node whose line is its own."""
+    if node.id == "sequence":
+        return {str(index): (each, each) for index, each in enumerate(node.value)}
+    return {key.value: (key, value) for key, value in node.value if key.id == "scalar"} if node.id == "mapping" else {}

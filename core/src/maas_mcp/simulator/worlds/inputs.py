@@ -1,9 +1,11 @@
 """What people write for a simulator, checked: models that refuse what they do not know, and errors that name places."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 if TYPE_CHECKING:
     from maas_mcp.simulator.region import Region
@@ -62,7 +64,16 @@ class PlanInput(Input):
 def explain(error: ValidationError, kind: TypeAdapter[Any]) -> list[str]:
     """A line for each thing that was wrong: its place, what is wrong with it, and what is allowed there."""
     schema = kind.json_schema()
-    return [_line(details["loc"], details["msg"], details["type"], schema) for details in error.errors()]
+    return [_line(details["loc"], _words(details), details["type"], schema) for details in error.errors()]
+
+
+def _words(details: ErrorDetails) -> str:
+    """What is wrong, and with what: a name may be no name, or be one that YAML takes for a number or a date."""
+    if details["type"] == "string_pattern_mismatch":
+        return f"{details['msg']}; it was {details['input']!r}"
+    if details["type"] == "string_type" and isinstance(details["input"], (int, float, date)):
+        return f"{details['msg']}; it was {details['input']}, so write it in quotes"
+    return details["msg"]
 
 
 def _line(place: Sequence[int | str], message: str, kind: str, schema: Schema) -> str:

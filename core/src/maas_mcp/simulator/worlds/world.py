@@ -1,9 +1,10 @@
 """What a world consists of, as people write it, and the region that is made of it."""
 
 import random
+import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Final, Literal, Self, TypeVar
@@ -25,8 +26,15 @@ Place = tuple[int | str, ...]
 """Where something stands: ``("machines", 2, "zone")``."""
 StatusName = Literal["New", "Ready", "Allocated", "Deployed", "Failed deployment", "Broken"]
 """The statuses that a machine can begin in."""
-Named = dict[str, str | None]
-"""Names, each with its description, which may be left out."""
+
+Name = Annotated[str, Field(pattern=r"^\w([ \w-]*\w)?$")]
+"""What MAAS accepts as the name of a zone or a resource pool."""
+TagName = Annotated[str, Field(pattern=r"^[\w.-]+$")]
+SystemIdOfWorld = Annotated[str, Field(pattern=r"^[a-z0-9]{1,41}$")]
+Cores = Annotated[int, Field(ge=1)]
+Mebibytes = Annotated[int, Field(ge=1)]
+Architecture = Annotated[str, Field(pattern=r"^[a-z0-9]+/[a-z0-9-]+$")]
+ImageName = Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
 
 Shares = Annotated[
     dict[StatusName, Annotated[int, Field(ge=1)]],
@@ -34,7 +42,10 @@ Shares = Annotated[
 ]
 """Statuses with how many of them there are for each other."""
 
-OWNED: Final = ("Allocated", "Deployed", "Failed deployment")
+OWNED: Final = frozenset({"Allocated", "Deployed", "Failed deployment"})
+LOCKABLE: Final = frozenset({"Deployed", "Failed deployment"})
+"""MAAS 3.7 locks what is deployed or being deployed, of which the latter may fail."""
+HOSTNAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
 WIDEST, NARROWEST = 8, 24
 T = TypeVar("T")
 
@@ -50,7 +61,7 @@ class WorldError(ValueError):
 class UserOfWorld(Input):
     """Somebody who may use the region."""
 
-    name: str
+    name: str = Field(pattern=r"^[\w.@+-]+$")
     """The username."""
     superuser: bool = False
     """Whether they may do everything. One user at least has to be; the first whose key is printed."""
@@ -59,7 +70,7 @@ class UserOfWorld(Input):
 class SubnetOfWorld(Input):
     """A subnet that machines boot from and have their addresses in, on a fabric of its own."""
 
-    name: str
+    name: str = Field(min_length=1)
     """What machines and filters call it."""
     cidr: IPv4Network
     """Such as ``10.1.0.0/16``; from /8 to /24. A /24 has room for 54 machines, a /16 for 13,824."""
@@ -72,6 +83,9 @@ class SubnetOfWorld(Input):
     def _has_a_size_that_is_simulated(self) -> Self:
         if not WIDEST <= self.cidr.prefixlen <= NARROWEST:
             raise ValueError(f"cidr wants a prefix from /{WIDEST} to /{NARROWEST}; it was /{self.cidr.prefixlen}")
+        ends = (self.cidr.network_address, self.cidr.broadcast_address)
+        if self.gateway is not None and (self.gateway not in self.cidr or self.gateway in ends):
+            raise ValueError(f"gateway wants an address of a host in {self.cidr}; it was {self.gateway}")
         return self
 
     def made(self, number: int) -> Subnet:
@@ -85,7 +99,7 @@ class SubnetOfWorld(Input):
 class DiskOfWorld(Input):
     """A physical disk."""
 
-    name: str = "sda"
+    name: str = Field(default="sda", pattern=r"^[\w-]+$")
     """Its device."""
     size: float = Field(default=480, gt=0)
     """In GB."""
@@ -100,7 +114,7 @@ class MachinesOfWorld(Input):
     """With a ``count``, ``{}`` stands for the number, as in Python's formats: ``node{:05}``."""
     count: int = Field(default=1, ge=1, le=1_000_000)
     """How many."""
-    system_id: str | None = None
+    system_id: SystemIdOfWorld | None = None
     """Of a single machine; left out, one is made."""
     status: Shares = Field(default={"Ready": 1}, min_length=1)
     """A status, or several with their shares: ``{Ready: 8, Deployed: 2}``."""
@@ -114,31 +128,44 @@ class MachinesOfWorld(Input):
     """Left out, all subnets."""
     tags: list[str] | list[list[str]] = Field(default_factory=list)
     """Tags that all of them have; or lists of tags, of which each has one."""
-    architecture: str | list[str] = "amd64/generic"
+    architecture: Architecture | list[Architecture] = "amd64/generic"
     """Such as ``arm64/generic``."""
-    cpu_count: int | list[int] = 8
+    cpu_count: Cores | list[Cores] = 8
     """Processor cores."""
-    memory: int | list[int] = 16384
+    memory: Mebibytes | list[Mebibytes] = 16384
     """In MiB."""
     disks: list[DiskOfWorld] = Field(default_factory=lambda: [DiskOfWorld()])
     """Left out, one of 480 GB."""
-    power_type: str = "ipmi"
-    """``manual`` is a machine that MAAS cannot switch."""
+    power_type: str = Field(default="ipmi", pattern=r"^[a-z0-9_-]*$")
+    """``manual`` is a machine that MAAS cannot switch, an empty one of which it does not know how."""
     locked: bool = False
-    """Whether it is protected from nearly everything."""
+    """Whether it is protected from nearly everything: only of ``Deployed`` and ``Failed deployment``."""
     description: str = ""
     """What its people say about it."""
 
     @model_validator(mode="after")
     def _has_a_name_for_each(self) -> Self:
         try:
-            different = self.hostname.format(1) != self.hostname.format(2)
+            first, second, last = (self.hostname.format(number) for number in (1, 2, self.count))
         except (IndexError, KeyError, ValueError):
             raise ValueError(f"hostname is no format with one number: {self.hostname!r}") from None
-        if self.count > 1 and not different:
+        if self.count > 1 and first == second:
             raise ValueError("hostname needs a {} for the number, because of the count")
+        for hostname in (first, last):
+            if HOSTNAME.fullmatch(hostname) is None:
+                raise ValueError(f"hostname wants up to 63 letters, digits and hyphens inside; it was {hostname!r}")
         if self.count > 1 and self.system_id is not None:
             raise ValueError("system_id goes with a single machine only")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be(self) -> Self:
+        if self.locked and not LOCKABLE.issuperset(self.status):
+            raise ValueError(f"locked goes with {' and '.join(sorted(LOCKABLE))} only")
+        if self.owner is not None and OWNED.isdisjoint(self.status):
+            raise ValueError(f"owner goes with {', '.join(sorted(OWNED))} only")
+        if (twice := _repeated(disk.name for disk in self.disks)) is not None:
+            raise ValueError(f"disks has two of the name {self.disks[twice].name}")
         return self
 
 
@@ -151,17 +178,17 @@ class World(Input):
         default_factory=lambda: [UserOfWorld(name="admin", superuser=True), UserOfWorld(name="bob")]
     )
     """Left out, the superuser admin, and bob."""
-    zones: Named | None = None
+    zones: dict[Name, str | None] | None = None
     """Beside ``default``; left out, those of the demonstration."""
-    pools: Named | None = None
+    pools: dict[Name, str | None] | None = None
     """Beside ``default``; left out, those of the demonstration."""
-    tags: Named | None = None
+    tags: dict[TagName, str | None] | None = None
     """With their comments; left out, those of the demonstration."""
-    racks: dict[str, str] = Field(default_factory=lambda: {RACK: "rack01"}, min_length=1)
+    racks: dict[SystemIdOfWorld, str] = Field(default_factory=lambda: {RACK: "rack01"}, min_length=1)
     """The rack controllers: each system id with its hostname."""
     subnets: list[SubnetOfWorld] = Field(default_factory=list)
     """Left out, that of the demonstration, which has room for 54 machines."""
-    images: list[str] = Field(default_factory=lambda: list(IMAGES), min_length=1)
+    images: list[ImageName] = Field(default_factory=lambda: list(IMAGES), min_length=1)
     """What can be deployed, as ``osystem/series``."""
     machines: list[MachinesOfWorld] = Field(default_factory=list)
     """One by one, or many at once."""
@@ -174,6 +201,7 @@ class World(Input):
         """The region; ``WorldError`` if the parts do not fit together."""
         if not any(user.superuser for user in self.users):
             raise WorldError(("users",), "one of them has to be a superuser, whose API key is printed")
+        _check_different(("users",), "name", [user.name for user in self.users])
         users = [User(user.name, user.superuser) for user in self.users]
         region = Region(users, speed=self.speed if speed is None else speed, clock=clock)
         self._furnish(region)
@@ -196,13 +224,22 @@ class World(Input):
         if self.tags is not None:
             region.tags = _described(self.tags)
         region.racks = {system_id: Rack(system_id, hostname) for system_id, hostname in self.racks.items()}
+        if (twice := _repeated(self.images)) is not None:
+            raise WorldError(("images", twice), f"{self.images[twice]} is there already")
         region.images = Images(region.schedule, self.images)
-        for index, subnet in enumerate(self.subnets):
-            _check(("subnets", index, "rack"), "rack controller", subnet.rack, region.racks)
+        self._check_subnets(region)
         if self.subnets:
             region.subnets = tuple(subnet.made(number) for number, subnet in enumerate(self.subnets, 1))
         else:
             _check(("racks",), "rack controller of the subnet that every region has", RACK, region.racks)
+
+    def _check_subnets(self, region: Region) -> None:
+        _check_different(("subnets",), "name", [subnet.name for subnet in self.subnets])
+        for index, subnet in enumerate(self.subnets):
+            _check(("subnets", index, "rack"), "rack controller", subnet.rack, region.racks)
+            for before in self.subnets[:index]:
+                if subnet.cidr.overlaps(before.cidr):
+                    raise WorldError(("subnets", index, "cidr"), f"it overlaps with {before.name} ({before.cidr})")
 
     def _made(self, region: Region) -> Iterator[SimulatedMachine]:
         subnets = {subnet.name: subnet for subnet in (region.subnets if self.subnets else (BOOT_SUBNET,))}
@@ -255,7 +292,7 @@ def _group(
             pool=pool,
             description=group.description,
             power_type=group.power_type,
-            power_state="unknown" if status == "New" else "off",
+            power_state="unknown" if status == "New" or not group.power_type else "off",
             owner=(group.owner or superuser) if status in OWNED else None,
             locked=group.locked,
             known=status != "New",
@@ -280,8 +317,23 @@ def _shares(status: Mapping[StatusName, int]) -> list[StatusName]:
     return [name for name, share in status.items() for _ in range(share)]
 
 
-def _described(names: Named) -> dict[str, str]:
+def _described(names: Mapping[str, str | None]) -> dict[str, str]:
     return {name: description or "" for name, description in names.items()}
+
+
+def _repeated(values: Iterable[str]) -> int | None:
+    """The index of the first value that was there before."""
+    seen: set[str] = set()
+    for index, value in enumerate(values):
+        if value in seen:
+            return index
+        seen.add(value)
+    return None
+
+
+def _check_different(place: Place, key: str, values: Sequence[str]) -> None:
+    if (twice := _repeated(values)) is not None:
+        raise WorldError((*place, twice, key), f"there is one called {values[twice]} already")
 
 
 def _check_names(place: Place, group: MachinesOfWorld, region: Region, subnets: Mapping[str, Subnet]) -> None:
