@@ -92,6 +92,8 @@ def _kind(schema: Schema) -> str:
             kind = f"one of {_kind(names)}; or several, each with a whole number"
         case {"type": "object", "additionalProperties": {} as value}:
             kind = f"names, each with {_kind(value)}"
+        case {"type": "object", "patternProperties": {} as values}:
+            kind = f"names, each with {' or '.join(map(_kind, values.values()))}"
         case _:
             kind = KINDS[schema.get("format", schema["type"])]
     return kind

@@ -102,6 +102,6 @@ def _objects(schema: Schema, whole: Schema) -> list[Schema]:
 
 def _inside(schema: Schema, part: int | str, whole: Schema) -> list[Schema]:
     """What may be at an index or a key of a value; nothing if it has none."""
-    more = schema.get("additionalProperties") or None
+    more = schema.get("additionalProperties") or next(iter(schema.get("patternProperties", {}).values()), None)
     inner = schema.get("items") if isinstance(part, int) else schema.get("properties", {}).get(part, more)
     return [] if inner is None else _objects(inner, whole)
