@@ -168,7 +168,7 @@ def test_the_speed_that_is_asked_for_goes_before_the_files(tmp_path: Path) -> No
         ("subnets:\n  - {name: a, cidr: here}", "line 2: subnets[0].cidr: Input is not a valid IPv4 network"),
         ("zones:\n  1: first", "line 2: zones: Input should be a valid string; it was 1, so write it in quotes"),
         ("tags: {0: zero}", "line 1: tags: Input should be a valid string; it was 0, so write it in quotes"),
-        ("zones: {a/b: no way}", "line 1: zones: String should match pattern"),
+        ("zones: {a/b: no way}", "line 1: zones.a/b: String should match pattern"),
         ("machines:\n  - {hostname: a, zone: 1}", "line 2: machines[0].zone: Input should be a valid string; it was 1"),
         ("machines:\n  - hostname: a\nmachines: []", "line 3, column 1: the key machines is there already"),
         ("machines:\n  - hostname: a\n    hostname: b", "line 3, column 5: the key hostname is there already"),
