@@ -8,7 +8,7 @@
     ├── MaasError                  the region did not do what it was asked
     │   ├── MaasAuthError          401: the API key is not accepted
     │   ├── MaasPermissionError    403: not allowed, or the machine is locked
-    │   ├── MaasNotFoundError      404: no such machine, path or result
+    │   ├── MaasNotFoundError      404 in MAAS's words: no such machine or result
     │   ├── MaasConflictError      409 in plain text: the machine's state forbids it
     │   ├── MaasBadRequestError    400: MAAS refused the parameters
     │   ├── MaasUnavailableError   429, 502, 503, 504, HTML 409, or no answer at all
@@ -109,7 +109,7 @@ class MaasPermissionError(MaasError):
 
 
 class MaasNotFoundError(MaasError):
-    """404: no such machine, path or result."""
+    """404 in MAAS's own words: no such machine or result. Any other 404 is a :class:`MaasProtocolError`."""
 
     code = "not_found"
     may_pass = False
@@ -152,7 +152,7 @@ class MaasUnavailableError(MaasError):
 
     Args:
         message: See :class:`MaasMcpError`.
-        retry_after: Seconds that MAAS asked to wait, or ``None``.
+        retry_after: Seconds that MAAS asked to wait, 60 at the most, or ``None``.
         sent: Whether the request may have reached MAAS. A POST that was sent may have taken effect: look before
             sending it again.
         hint: See :class:`MaasMcpError`.

@@ -20,7 +20,8 @@ from maas_mcp.errors import (
     MaasProtocolError,
     MaasUnavailableError,
 )
-from maas_mcp.maas.answers import Answer, Question, read
+from maas_mcp.maas import answers
+from maas_mcp.maas.answers import LONGEST_WAIT, Answer, Question, read
 
 TEXT = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
@@ -64,6 +65,8 @@ def failure(question: Question, given_answer: Answer) -> MaasError:
         (READ, 404, "text/plain", "No Machine matches the given query.", MaasNotFoundError, True),
         (READ, 404, TEXT, "Unknown API endpoint: /MAAS/api/2.0/nonesuch/.", MaasProtocolError, True),
         (READ, 404, HTML, "<html>404 Not Found</html>", MaasProtocolError, False),
+        (READ, 404, TEXT, "404 page not found", MaasProtocolError, True),  # Traefik, and every server in Go
+        (READ, 404, TEXT, "default backend - 404", MaasProtocolError, True),  # Kubernetes
         (READ, 405, HTML, "", MaasError, False),
         (READ, 429, TEXT, "slow down", MaasUnavailableError, True),
         (DEPLOY, 500, TEXT, "Failed to complete power action: IPMI: connection timeout", MaasError, True),
@@ -151,9 +154,9 @@ def test_an_unknown_operation_is_a_bad_request(question: Question, body: str) ->
 
 
 def test_retry_after_is_read_in_seconds_and_as_a_date() -> None:
-    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
     past = format_datetime(datetime.now(UTC) - timedelta(seconds=60), usegmt=True)
-    for value, low, high in (("10", 10, 10), (soon, 50, 60), (past, 0, 0)):
+    for value, low, high in (("10", 10, 10), (soon, 20, 30), (past, 0, 0)):
         raised = failure(DEPLOY, answer(503, TEXT, "no rack", retry_after=value))
         assert isinstance(raised, MaasUnavailableError)
         assert raised.retry_after is not None
@@ -161,11 +164,46 @@ def test_retry_after_is_read_in_seconds_and_as_a_date() -> None:
         assert raised.sent
 
 
+@pytest.mark.parametrize("value", ["3600", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_a_retry_after_of_more_than_a_minute_is_taken_for_one_minute(value: str) -> None:
+    raised = failure(READ, answer(503, HTML, "maintenance", retry_after=value))
+    assert getattr(raised, "retry_after", None) == LONGEST_WAIT == 60
+
+
+@pytest.mark.parametrize("header", ["retry_after", "date"])
+@pytest.mark.parametrize(
+    "value",
+    ["Mon, 1 Jan 99999999999999999999 00:00:00 GMT", "Mon, 01 Jan 0001 00:00:00 +2359", "Mon, 1 Jan 2026 99999999 GMT"],
+)
+def test_a_date_that_is_none_is_taken_for_no_date(header: str, value: str) -> None:
+    for status in (401, 503):
+        raised = failure(READ, answer(status, TEXT, "", **{header: value}))
+        assert getattr(raised, "retry_after", 0.0) in {None, 0.0}
+        assert "clock" not in str(raised.hint)
+
+
 @given(st.text())
-def test_any_other_retry_after_counts_as_none_or_as_seconds_from_zero(value: str) -> None:
+def test_any_other_retry_after_counts_as_none_or_as_seconds_up_to_a_minute(value: str) -> None:
     raised = failure(DEPLOY, answer(409, HTML, "Conflict", retry_after=value))
     assert isinstance(raised, MaasUnavailableError)
-    assert raised.retry_after is None or raised.retry_after >= 0
+    assert raised.retry_after is None or 0 <= raised.retry_after <= LONGEST_WAIT
+
+
+def test_a_refusal_that_is_nested_too_deep_is_a_refusal_all_the_same() -> None:
+    raised = failure(DEPLOY, answer(400, JSON_KIND, "[" * 100_000))
+    assert isinstance(raised, MaasBadRequestError)
+    assert raised.fields == {}
+
+
+def test_what_goes_wrong_in_reading_an_answer_is_told_as_its_fault_and_not_as_ours(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(answers._ERRORS, 503, lambda *_: 1 / 0)
+    raised = failure(READ, answer(503, TEXT, "hunter2"))
+    assert isinstance(raised, MaasProtocolError)
+    assert raised.message == "MAAS answered GET machines/7xneda/ with something that cannot be read (503)."
+    assert "ZeroDivisionError" in caplog.text
+    assert "hunter2" not in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -224,6 +262,7 @@ def test_user_data_that_maas_repeats_is_hidden(status: int, kind: str) -> None:
             "Import of boot resources started",
         ),
         (Question("POST", "boot-resources/", "import"), TEXT, "3", 3),
+        (Question("POST", "boot-resources/", "import"), TEXT, "[" * 100_000, "[" * 100_000),
     ],
 )
 def test_what_maas_did_is_read(question: Question, kind: str, body: str, value: object) -> None:

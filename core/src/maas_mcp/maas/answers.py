@@ -1,10 +1,11 @@
 """Reading MAAS's answers: JSON where it did what it was asked, an error of :mod:`maas_mcp.errors` where it did not."""
 
+import logging
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Final
@@ -24,6 +25,11 @@ from maas_mcp.maas.models import JSON, SYSTEM_ID_RULE
 from maas_mcp.maas.text import parsed
 from maas_mcp.settings import KEY_HINT
 
+logger = logging.getLogger(__name__)
+
+LONGEST_WAIT: Final = 60.0
+"""Seconds to which a longer ``Retry-After`` is cut: it may be a proxy's guess, which must not end what is followed; and
+one request a minute burdens nobody."""
 _LONGEST_WORDS: Final = 2000
 _SHORTEST_SECRET: Final = 6  # shorter ones occur in MAAS's words by chance
 _ESCAPED: Final = re.compile(r"[^\w #:;,./@+=-]+")
@@ -33,6 +39,8 @@ _ANONYMOUS_PATHS: Final = frozenset({"machines/", "nodes/"})
 """Where MAAS 3.7 answers a request without credentials not by a 401: their anonymous handler knows no plain GET."""
 _NO_MACHINE: Final = ("No Machine ", "No Node ")
 """How MAAS's words begin where it has no machine of that system id."""
+_NOT_FOUND: Final = re.compile(r"No \w+ matches the given query\.")
+"""How MAAS 3.3 to 3.7 says that it finds nothing. Other texts are those of proxies: ``404 page not found``."""
 _URL_HINT: Final = "Check MAAS_URL: it is the address of the region, such as https://maas.example.com:5443/MAAS."
 
 
@@ -75,18 +83,18 @@ class Answer:
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds that MAAS asked to wait; the header may also be a date."""
+        """Seconds that MAAS asked to wait, :data:`LONGEST_WAIT` at the most; the header may also be a date."""
         value = self.headers.get("retry-after", "").strip()
         if value.isdecimal():
-            return float(value)
-        at = _date(value)
-        return None if at is None else max(0.0, at.timestamp() - time.time())
+            return min(float(value), LONGEST_WAIT)
+        at = _timestamp(value)
+        return None if at is None else min(max(0.0, at - time.time()), LONGEST_WAIT)
 
     @property
     def seconds_behind(self) -> float:
         """How far this machine's clock is behind the region's, by the answer's ``Date``."""
-        at = _date(self.headers.get("date", ""))
-        return 0.0 if at is None else at.timestamp() - time.time()
+        at = _timestamp(self.headers.get("date", ""))
+        return 0.0 if at is None else at - time.time()
 
 
 def read(question: Question, answer: Answer) -> JSON:
@@ -94,7 +102,18 @@ def read(question: Question, answer: Answer) -> JSON:
 
     Raises:
         MaasError: The one that fits; its ``maas_says`` holds MAAS's words, clipped, without the question's secrets.
+            Nothing else is raised, whatever is answered: who follows operations would end with it.
     """
+    try:
+        return _read(question, answer)
+    except MaasError:
+        raise
+    except Exception:
+        logger.exception("an answer to %s could not be read", question)
+    raise MaasProtocolError(f"MAAS answered {question} with something that cannot be read ({answer.status}).")
+
+
+def _read(question: Question, answer: Answer) -> JSON:
     if not HTTPStatus(200) <= answer.status < HTTPStatus(300):
         raise _error(question, answer)
     if not answer.body:
@@ -184,6 +203,12 @@ def _not_found(question: Question, answer: Answer) -> MaasError:
         return MaasProtocolError(
             f"There is no {question} at this address (404): it is not a MAAS region, or one without this path.",
             hint=_URL_HINT,
+            maas_says=words,
+        )
+    if not _NOT_FOUND.fullmatch(words):
+        return MaasProtocolError(
+            f"{question} was answered with a 404 that is not MAAS's: {words}",
+            hint=f"A proxy in between may have lost the region for a moment. {_URL_HINT}",
             maas_says=words,
         )
     return MaasNotFoundError(
@@ -282,9 +307,10 @@ def _sentence(start: str, words: str | None) -> str:
     return f"{start}: {words}" if words else f"{start}."
 
 
-def _date(value: str) -> datetime | None:
+def _timestamp(value: str) -> float | None:
+    """An HTTP date in seconds since 1970; ``None`` for what is none, or lies beyond what a date can be."""
     try:
         at = parsedate_to_datetime(value)
-    except ValueError:
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
         return None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
