@@ -71,6 +71,15 @@ def test_what_maas_asks_for_is_waited_for() -> None:
     assert not pace.must_wait(200.0)
 
 
+def test_a_failure_without_a_wish_shortens_no_wish_and_an_answer_ends_it() -> None:
+    pace = Pace(CADENCE, 0.0)
+    pace.refused(100.0, 60.0)
+    pace.refused(101.0, None)
+    assert pace.must_wait(159.0)
+    pace.relieved()
+    assert not pace.must_wait(102.0)
+
+
 def test_replicas_have_their_ticks_at_different_times() -> None:
     phases = {round(Pace(CADENCE, jitter).due(0.0, 0.0) % 1.0, 3) for jitter in (0.0, 0.11, 0.23, 0.42)}
     assert len(phases) == 4

@@ -6,7 +6,15 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from maas_mcp.errors import MaasAuthError, MaasNotFoundError, MaasUnavailableError
+from maas_mcp.errors import (
+    MaasAuthError,
+    MaasBadRequestError,
+    MaasNotFoundError,
+    MaasPermissionError,
+    MaasProtocolError,
+    MaasTlsError,
+    MaasUnavailableError,
+)
 from maas_mcp.maas.models import ScriptSetName
 from maas_mcp.maas.statuses import MachineStatus as S
 from maas_mcp.operations.polling import Needs
@@ -397,6 +405,25 @@ class TestOutages:
         assert max(told.outages) >= 50
         assert [time for time in times if 70 <= time <= 80]
 
+    async def test_what_it_answers_meanwhile_to_another_question_ends_the_waiting(self) -> None:
+        log = working("a")
+
+        async def slow() -> None:
+            await anyio.sleep(5)
+
+        def trouble(asked: Asked) -> object:
+            if asked.what == "events" and asked.time == 10:
+                raise MaasUnavailableError("503", retry_after=60)
+            return slow() if asked.what == "machines" else None
+
+        log.trouble = trouble
+        async with scene(log) as s:
+            s.follow("a")
+            s.at(7, lambda: log.change("a", S.DEPLOYED))
+            await anyio.sleep(40)
+        times = [each.time for each in log.asked if each.what == "events"]
+        assert [time for time in times if 10 < time <= 16]
+
     async def test_a_machine_that_cannot_be_read_loses_no_events_and_holds_up_no_others_for_long(self) -> None:
         log = working(*names(60))
 
@@ -429,23 +456,86 @@ class TestOutages:
             await anyio.sleep(20)
         assert all(each.reads for each in told)
 
-    async def test_a_refusal_ends_all_of_it_and_nothing_more_is_asked(self) -> None:
+    @pytest.mark.parametrize("error", [MaasAuthError("revoked"), MaasTlsError("not trusted")], ids=["401", "TLS"])
+    async def test_a_refusal_of_everything_that_is_repeated_ends_all_and_nothing_more_is_asked(
+        self, error: Exception
+    ) -> None:
         log = working("a", "b")
 
         def trouble(asked: Asked) -> None:
-            if asked.time >= 10:
-                raise MaasAuthError("revoked")
+            if asked.time >= 100:
+                raise error
 
         log.trouble = trouble
         async with scene(log) as s:
             told = [s.follow("a"), s.follow("b")]
+            await anyio.sleep(160)
+        assert [each.error for each in told] == [error, error]
+        assert len([each for each in log.asked if each.time >= 100]) == 2
+        assert log.asked[-1].time - log.asked[-2].time == 2
+
+    @pytest.mark.parametrize("what", ["events", "machines"])
+    @pytest.mark.parametrize(
+        "error",
+        [
+            MaasAuthError("401"),
+            MaasTlsError("not trusted"),
+            MaasPermissionError("403"),
+            MaasNotFoundError("404"),
+            MaasBadRequestError("400"),
+            MaasProtocolError("404 page not found"),
+            OverflowError("a fault of ours"),
+        ],
+        ids=lambda error: type(error).__name__,
+    )
+    async def test_whatever_comes_once_is_an_outage_and_no_more(self, error: Exception, what: str) -> None:
+        log = working("a", "b")
+        errors = [error]
+
+        def trouble(asked: Asked) -> None:
+            if errors and asked.time >= 10 and asked.what == what:
+                raise errors.pop()
+
+        log.trouble = trouble
+        async with scene(log) as s:
+            told = [s.follow("a"), s.follow("b")]
+            s.at(11, lambda: log.change("a", S.DEPLOYED))
             await anyio.sleep(60)
-        assert [type(each.error) for each in told] == [MaasAuthError, MaasAuthError]
-        assert len([each for each in log.asked if each.time >= 10]) == 1
+        assert not errors
+        assert [each.error for each in told] == [None, None]
+        assert told[0].outages
+        assert told[0].events == [log.newest]
+        assert told[0].observations[-1][1].unreachable_for is None
+        assert max(told[0].reads) > 11
+
+    async def test_a_refusal_that_stays_for_one_question_is_an_outage_for_as_long(self) -> None:
+        log = working("a")
+
+        def trouble(asked: Asked) -> None:
+            if asked.what == "machines":
+                raise MaasPermissionError("403")
+
+        log.trouble = trouble
+        async with scene(log) as s:
+            told = s.follow("a")
+            s.at(11, lambda: log.say("a"))
+            await anyio.sleep(200)
+        assert told.error is None
+        assert told.events == [log.newest]
+        assert told.outages[-1] > 180
+
+    async def test_a_fault_of_ours_is_in_the_log_with_its_traceback(self, caplog: pytest.LogCaptureFixture) -> None:
+        log = working("a")
+        log.trouble = lambda asked: asked.ids[9]
+        async with scene(log) as s:
+            told = s.follow("a")
+            await anyio.sleep(20)
+        assert "IndexError" in caplog.text
+        assert 1 < len(told.outages) < 20
 
     async def test_after_a_refusal_someone_else_may_follow(self) -> None:
         log = working("a")
-        errors: list[Exception] = [MaasAuthError("revoked")]
+        errors: list[Exception] = [MaasAuthError("revoked"), MaasAuthError("revoked")]
 
         def trouble(_asked: Asked) -> None:
             if errors:
@@ -453,10 +543,11 @@ class TestOutages:
 
         log.trouble = trouble
         async with scene(log) as s:
-            s.follow("a")
+            first = s.follow("a")
             await anyio.sleep(10)
             told = s.follow("a")
             await anyio.sleep(10)
+        assert first.error is not None
         assert told.error is None
         assert told.reads
 

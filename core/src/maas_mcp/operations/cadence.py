@@ -68,7 +68,11 @@ class Pace:
 
     def refused(self, now: float, retry_after: float | None) -> None:
         """MAAS asked to be left alone for so long (``Retry-After`` of a 429 or 503)."""
-        self._asked_to_wait_until = now + (retry_after or 0.0)
+        self._asked_to_wait_until = max(self._asked_to_wait_until, now + (retry_after or 0.0))
+
+    def relieved(self) -> None:
+        """MAAS has answered something since it asked to be left alone: it is there."""
+        self._asked_to_wait_until = -math.inf
 
     def must_wait(self, now: float) -> bool:
         """Whether MAAS asked not to be asked yet."""

@@ -29,15 +29,23 @@ class Reads:
     Args:
         maas: The region, each read tried once.
         cadence: How often.
+        answered: Told when MAAS has answered.
         changed: Told when a read shows something new.
         failed: Told what MAAS answered instead.
     """
 
     def __init__(
-        self, maas: MaasClient, cadence: Cadence, changed: Callable[[], None], failed: Callable[[MaasError], None]
+        self,
+        maas: MaasClient,
+        cadence: Cadence,
+        *,
+        answered: Callable[[], None],
+        changed: Callable[[], None],
+        failed: Callable[[MaasError], None],
     ) -> None:
         self._maas = maas
         self._cadence = cadence
+        self._answered = answered
         self._changed = changed
         self._failed = failed
         self._limiter = anyio.CapacityLimiter(REQUESTS)
@@ -97,6 +105,7 @@ class Reads:
             return
         finally:
             self._waiting.difference_update(subscriptions)
+        self._answered()
         if len(ids) == self._together:
             self._together = min(MACHINES, self._together * 2)
         current = [subscription for subscription in subscriptions if subscription.changed_at <= began]
@@ -131,4 +140,5 @@ class Reads:
         except MaasError as error:
             logger.info("the %s script set of %s could not be read: %s", name, subscription.system_id, error)
         else:
+            self._answered()
             subscription.add_script_set(name, scripts)

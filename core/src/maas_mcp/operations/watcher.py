@@ -13,7 +13,7 @@ from typing import Final
 import anyio
 from anyio.abc import TaskGroup
 
-from maas_mcp.errors import MaasError, MaasUnavailableError
+from maas_mcp.errors import MaasAuthError, MaasError, MaasTlsError, MaasUnavailableError
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import SystemId
 from maas_mcp.operations.cadence import Cadence, Pace
@@ -27,6 +27,8 @@ __all__ = ["EVENTS_LIMIT", "Subscription", "Watcher"]
 logger = logging.getLogger(__name__)
 
 ALL: Final = Needs()
+REFUSALS: Final = 2
+"""So many refusals of every question, with no answer in between, end all following: one may be a proxy's."""
 
 
 class Watcher:
@@ -51,11 +53,12 @@ class Watcher:
         self._cadence = cadence or Cadence(interval=interval)
         self._pace = Pace(self._cadence, jitter())
         self._feed = EventFeed(once, self._cadence)
-        self._reads = Reads(once, self._cadence, changed=self._hurry, failed=self._failed)
+        self._reads = Reads(once, self._cadence, answered=self._answered, changed=self._hurry, failed=self._failed)
         self._subscriptions: dict[Subscription, None] = {}
         self._followed = anyio.Event()
         self._stirred = anyio.Event()
         self._watching: anyio.CancelScope | None = None
+        self._refusals = 0
 
     @contextmanager
     def follow(self, system_id: SystemId, cursor: int, needs: Needs = ALL) -> Iterator[Subscription]:
@@ -79,16 +82,24 @@ class Watcher:
                 self._watching.cancel()
 
     async def run(self) -> None:
-        """Watch until cancelled."""
+        """Watch until cancelled. A fault in here is an outage to who follows; it ends neither them nor the server."""
         while True:
             await self._followed.wait()
             self._feed.begin()
             with anyio.CancelScope() as self._watching:
-                async with anyio.create_task_group() as tasks:
-                    while self._subscriptions:
-                        began = anyio.current_time()
-                        await self._tick(tuple(self._subscriptions), tasks)
-                        await self._rest(began)
+                try:
+                    await self._watch()
+                except Exception:
+                    logger.exception("watching failed; it begins anew")
+                    self._tell_outage(tuple(self._subscriptions))
+                    await anyio.sleep(self._cadence.interval)
+
+    async def _watch(self) -> None:
+        async with anyio.create_task_group() as tasks:
+            while self._subscriptions:
+                began = anyio.current_time()
+                await self._tick(tuple(self._subscriptions), tasks)
+                await self._rest(began)
 
     async def _rest(self, began: float) -> None:
         """Wait for the next tick; it comes sooner if something stirs."""
@@ -111,6 +122,7 @@ class Watcher:
             self._failed(error)
             self._tell_outage(followed)
             return
+        self._answered()
         self._pace.answered(self._feed.latency)
         if news:
             self._pace.news(anyio.current_time())
@@ -129,13 +141,28 @@ class Watcher:
         for subscription in followed:
             subscription.add_outage()
 
+    def _answered(self) -> None:
+        """MAAS is there, and knows us."""
+        self._refusals = 0
+        self._pace.relieved()
+
     def _failed(self, error: MaasError) -> None:
-        """Take an outage as one. Anything else ends all following: waiting mends no certificate that is not trusted."""
-        if not error.may_pass:
-            for subscription in tuple(self._subscriptions):
-                subscription.fail(error)
-                self._leave(subscription)
-            return
+        """Take it as an outage, whatever it is: a 403 or a 404 to what all of us ask for is not MAAS's.
+
+        Only a key that is not accepted, or a certificate that is not trusted, ends all following, when said again:
+        waiting mends neither.
+        """
         logger.info("MAAS did not answer: %s", error)
+        if isinstance(error, MaasAuthError | MaasTlsError):
+            self._refusals += 1
+            self._pace.news(anyio.current_time())
+            if self._refusals >= REFUSALS:
+                self._end_all(error)
         retry_after = error.retry_after if isinstance(error, MaasUnavailableError) else None
         self._pace.refused(anyio.current_time(), retry_after)
+
+    def _end_all(self, error: MaasError) -> None:
+        for subscription in tuple(self._subscriptions):
+            subscription.fail(error)
+            self._leave(subscription)
+        self._refusals = 0
