@@ -10,6 +10,8 @@ from maas_deploy.deploy import Deploy
 from maas_deploy.release import Release
 from maas_mcp.errors import (
     InvalidArgumentsError,
+    MaasAuthError,
+    MaasProtocolError,
     MachineGoneError,
     OperationCancelledError,
     OperationFailedError,
@@ -20,17 +22,26 @@ from maas_mcp.errors import (
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.engine import Engine
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.operation import CancelPolicy
+from maas_mcp.operations.operation import CancelPolicy, Operation
 from maas_mcp.operations.orders import Orders
 from maas_mcp.operations.outcome import Outcome
+from maas_mcp.operations.patience import AGAIN
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.watcher import Watcher
+from maas_mcp.simulator import Fault
 from tests.house import House, client_of
 
 pytestmark = pytest.mark.anyio
 
 
-async def resumed(house: House, wait: float | None = 0.0) -> Outcome[Any]:
+def not_maas(status: int, words: str = "", path: str = "machines/", **more: Any) -> Fault:
+    """One answer of a proxy to a read."""
+    return Fault(status=status, body=words, method="GET", path=path, headers={"Content-Type": "text/plain"}, **more)
+
+
+async def resumed(
+    house: House, wait: float | None = 0.0, operation: type[Operation[Any, Any]] = Deploy
+) -> Outcome[Any]:
     """What another process, which has seen nothing of what happened before, says of the latest operation."""
     told: list[Progress] = []
 
@@ -45,7 +56,7 @@ async def resumed(house: House, wait: float | None = 0.0) -> Outcome[Any]:
     engine = Engine(client_of(house.region), watcher, orders, now=house.now)
     progress = ProgressReporter(send)
     async with progress.reporting():
-        return await engine.resume(Deploy(), house.handle, progress, CancellationToken(), wait=wait)
+        return await engine.resume(operation(), house.handle, progress, CancellationToken(), wait=wait)
 
 
 async def start(house: House, **arguments: Any) -> Handle:
@@ -153,6 +164,76 @@ async def test_a_deleted_machine_is_gone(house: House) -> None:
 
     with pytest.raises(MachineGoneError):
         await resumed(house)
+
+
+async def released(house: House) -> None:
+    """A virtual machine of a VM host being erased, whose absence would be a success."""
+    house.region.machine("node07").pod = "kvm01"
+    house.options = {"wait": 0.0}
+    await house.run("node07", Release, quick_erase=True)
+    await anyio.sleep(30)
+
+
+@pytest.mark.parametrize("wait", [0.0, 20.0])
+async def test_one_answer_that_it_is_not_there_is_no_end_if_maas_lists_it(house: House, wait: float) -> None:
+    await released(house)
+    house.region.faults.append(not_maas(404, "No Machine matches the given query."))
+
+    outcome = await resumed(house, wait, Release)
+
+    assert outcome.result is None
+    assert outcome.message == "Performing PXE boot"
+
+
+async def test_a_machine_that_maas_lists_and_does_not_show_is_not_gone_either(house: House) -> None:
+    await released(house)
+    path = f"machines/{house.region.machine('node07').system_id}/"
+    house.region.faults.append(not_maas(404, "No Machine matches the given query.", path, times=None))
+
+    with pytest.raises(MaasProtocolError, match="but does not show it"):
+        await resumed(house, operation=Release)
+    outcome = await resumed(house, 30.0, Release)
+    assert outcome.message.startswith("MAAS unreachable for 3")
+
+
+async def test_a_proxys_404_is_an_outage_and_never_an_end(house: House) -> None:
+    await released(house)
+    house.region.faults.append(not_maas(404, "404 page not found", times=2))
+
+    with pytest.raises(MaasProtocolError, match="404 page not found"):
+        await resumed(house, operation=Release)
+    outcome = await resumed(house, None, Release)
+
+    assert getattr(outcome.result, "status_name", None) == "Ready"
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+async def test_a_refusal_that_comes_once_ends_no_waiting(house: House, status: int) -> None:
+    await start(house)
+    house.region.faults.append(not_maas(status, path="events/"))
+
+    outcome = await resumed(house, 20.0)
+
+    assert outcome.confirmed
+    assert not [each for each in house.messages if "unreachable" in each]
+
+
+async def test_one_that_is_repeated_does(house: House) -> None:
+    await start(house)
+    house.region.faults.append(not_maas(401, path="events/", times=2))
+
+    with pytest.raises(MaasAuthError):
+        await resumed(house, 20.0)
+
+    assert anyio.current_time() == AGAIN
+
+
+async def test_a_success_is_not_lost_to_a_refusal_that_comes_once_while_its_result_is_read(house: House) -> None:
+    path = f"machines/{house.region.machine('node01').system_id}/"
+    house.after(60, lambda: house.region.faults.append(not_maas(403, path=path)))
+
+    assert (await house.run("node01")).status_name == "Deployed"
+    assert not house.region.faults
 
 
 async def test_the_deadline_counts_from_the_start_whoever_follows(house: House) -> None:

@@ -2,9 +2,13 @@
 
 from dataclasses import replace
 
+import anyio
+
+from maas_mcp.errors import MaasNotFoundError, MaasProtocolError
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import Event, Machine
 from maas_mcp.operations.handles import Handle
+from maas_mcp.operations.patience import AGAIN
 from maas_mcp.operations.polling import Needs, Observation
 from maas_mcp.operations.watcher import EVENTS_LIMIT
 
@@ -12,8 +16,24 @@ from maas_mcp.operations.watcher import EVENTS_LIMIT
 async def everything(maas: MaasClient, needs: Needs, handle: Handle) -> tuple[Machine, Observation]:
     """The machine, and everything that MAAS still knows of a run, in one observation.
 
-    The machine comes last: if it were read before the run began, and the events after, that would read as an end.
+    Raises:
+        MaasNotFoundError: The machine is gone: neither a read of it nor, a moment later, a list shows it.
+        MaasError: MAAS cannot be asked.
     """
+    try:
+        return await _everything(maas, needs, handle)
+    except MaasNotFoundError:
+        await anyio.sleep(AGAIN)
+        if not await maas.machines(id=[handle.system_id]):
+            raise
+    try:
+        return await _everything(maas, needs, handle)
+    except MaasNotFoundError as error:
+        raise MaasProtocolError(f"MAAS lists {handle.system_id}, but does not show it ({error}).") from error
+
+
+async def _everything(maas: MaasClient, needs: Needs, handle: Handle) -> tuple[Machine, Observation]:
+    # The machine comes last: if it were read before the run began, and the events after, that would read as an end.
     observation = await all_since(maas, needs, handle)
     machine = await maas.machine(handle.system_id)
     return machine, replace(observation, machine=machine)

@@ -12,6 +12,8 @@ ReadT = TypeVar("ReadT")
 
 PAUSE: Final = 5.0
 """Seconds until the next try, where MAAS is silent."""
+AGAIN: Final = 1.0
+"""Seconds until what was refused is asked for once more: one refusal may be a proxy's, or of a moment."""
 
 
 def until_of(wait: float | None) -> float:
@@ -36,18 +38,27 @@ async def patiently(
 
     Raises:
         TimeoutError: It has not answered by then.
-        MaasError: It has answered, with something that waiting does not mend.
+        MaasError: It has answered twice in a row with something that waiting does not mend.
     """
-    began = anyio.current_time()
+    began, refused = anyio.current_time(), False
     while True:
         try:
             return await read()
         except MaasError as error:
-            if not error.may_pass:
+            if refused and not error.may_pass:
                 raise
-            wish = error.retry_after if isinstance(error, MaasUnavailableError) else None
+            refused, pause = not error.may_pass, _pause(error)
         now = anyio.current_time()
-        silent(now - began)
+        if not refused:
+            silent(now - began)
         if now >= until:
             raise TimeoutError
-        await anyio.sleep(min(max(PAUSE, wish or 0.0), until - now))
+        await anyio.sleep(min(pause, until - now))
+
+
+def _pause(error: MaasError) -> float:
+    """Seconds until the next try after an error."""
+    if not error.may_pass:
+        return AGAIN
+    wish = error.retry_after if isinstance(error, MaasUnavailableError) else None
+    return max(PAUSE, wish or 0.0)
