@@ -252,10 +252,20 @@ def test_the_doctor_finds_nothing_wrong_where_nothing_is(region: Region, url: st
     assert "✗" not in done.stdout
     assert "✓ Version: MAAS 3.7.3\n" in done.stdout
     assert "✓ API key: admin, an administrator" in done.stdout
-    assert "✓ Machines: 12 visible" in done.stdout
+    assert "✓ Machines: readable" in done.stdout
     assert "✓ Plugin deploy: maas_abort_machine, " in done.stdout
     assert done.stdout.endswith("All is well.\n")
     assert {request.method for request in region.requests} == {"GET"}
+
+
+def test_the_doctor_reads_no_more_than_one_machine_of_a_large_region(region: Region, url: str) -> None:
+    finished("call", "maas_allocate_machine", **settings_of(region, url))
+    region.requests.clear()
+    finished("doctor", **settings_of(region, url))
+    [asked] = [request.query for request in region.requests if request.template == "machines/"]
+    assert asked == {
+        "id": [next(each.system_id for each in region.machines.values() if each.status_name == "Allocated")]
+    }
 
 
 def test_the_doctor_tells_what_a_key_may_not_do(region: Region, url: str) -> None:
@@ -280,7 +290,7 @@ def check_diagnosis(region: Region, what: str, hint: str, skipped: Sequence[str]
         assert part not in done.stdout
 
 
-AFTER_REGION = ("Version", "API key", "Machines", "Events")
+AFTER_REGION = ("Version", "API key", "Events", "Machines")
 
 
 def test_the_doctor_knows_a_host_where_nothing_listens(region: Region) -> None:
@@ -296,7 +306,7 @@ def test_the_doctor_knows_a_wrong_path(region: Region, url: str) -> None:
 def test_the_doctor_knows_a_wrong_key(region: Region, url: str) -> None:
     key = ":".join([*region.api_key.split(":")[:2], "WrongWrongWrongWrong"])
     settings = {"MAAS_URL": url, "MAAS_API_KEY": key}
-    check_diagnosis(region, "API key: MAAS does not accept", "maas apikey", ("Machines", "Events"), **settings)
+    check_diagnosis(region, "API key: MAAS does not accept", "maas apikey", ("Events", "Machines"), **settings)
 
 
 def test_the_doctor_knows_a_certificate_that_is_not_trusted_and_one_that_is(region: Region, tmp_path: Path) -> None:
@@ -315,7 +325,7 @@ def test_the_doctor_knows_a_certificate_that_is_not_trusted_and_one_that_is(regi
 
 def test_the_doctor_knows_a_bundle_that_is_missing(region: Region) -> None:
     settings = {"MAAS_URL": "https://127.0.0.1:1/MAAS", "MAAS_CA_BUNDLE": "/no/such/file"}
-    check_diagnosis(region, "Certificates: MAAS_CA_BUNDLE", "PEM", ("Region", *AFTER_REGION), **settings)
+    check_diagnosis(region, "Connection: MAAS_CA_BUNDLE", "PEM", ("Region", *AFTER_REGION), **settings)
 
 
 def test_the_doctor_refuses_plain_http_to_another_host(region: Region) -> None:
@@ -480,6 +490,13 @@ print(*sorted(sys.modules), sep="\\n", file=sys.stderr)
         "maas_mcp.cli.client",
     }
     assert loaded & unwanted == set()
+
+
+def test_a_polling_strategy_that_nobody_offers_is_refused_before_anything_is_served(region: Region, url: str) -> None:
+    done = finished("serve", MAAS_MCP_POLLING="foo", **settings_of(region, url))
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: MAAS_MCP_POLLING is 'foo', but no polling strategy of that name")
+    assert done.stdout == ""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell closes the descriptor")

@@ -3,6 +3,7 @@
 import importlib
 import json
 import signal
+import sys
 from pathlib import Path
 
 import click
@@ -186,9 +187,9 @@ def test_a_blocked_plugin_is_listed_as_such_and_a_misspelt_one_is_mentioned() ->
     assert "invntory" in result.stderr
 
 
-def install_broken_plugin(folder: Path) -> None:
+def install_broken_plugin(folder: Path, code: str = "raise RuntimeError('it is broken')") -> None:
     """A distribution with a plugin that cannot be imported."""
-    (folder / "broken_plugin.py").write_text("raise RuntimeError('it is broken')\n")
+    (folder / "broken_plugin.py").write_text(code + "\n")
     info = folder / "acme_broken-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(
@@ -217,6 +218,39 @@ def test_the_doctor_names_a_plugin_that_cannot_be_used(tmp_path: Path, monkeypat
     assert result.exit_code == 1
     assert "✗ Plugin broken: RuntimeError: it is broken" in result.stdout
     assert "MAAS_MCP_PLUGINS_BLOCK=broken" in result.stdout
+
+
+@pytest.mark.parametrize("command", [("plugins", "--json"), ("doctor",)])
+def test_what_a_plugin_prints_is_not_part_of_the_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    install_broken_plugin(tmp_path, "print('hello')\nraise RuntimeError('it is broken')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "broken_plugin", raising=False)
+    result = invoke(*command)
+    assert "hello" in result.stderr
+    assert "hello" not in result.stdout
+    if "--json" in command:
+        assert "broken" in {record["name"] for record in json.loads(result.stdout)}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "what"),
+    [
+        ("MAAS_MCP_POLLING", "foo", "✗ Polling: MAAS_MCP_POLLING is 'foo', but no polling strategy of that name"),
+        ("MAAS_MCP_STATE_DIR", f"{__file__}/nope", "✗ Operation ids: The secret for operation ids cannot be kept in"),
+    ],
+)
+def test_the_doctor_finds_what_would_fail_only_when_something_is_started(variable: str, value: str, what: str) -> None:
+    result = invoke("doctor", **{variable: value})
+    assert what in result.stdout
+    assert result.stdout.endswith("2 checks failed.\n")
+
+
+def test_the_doctor_leaves_no_secret_behind(tmp_path: Path) -> None:
+    result = invoke("doctor", MAAS_MCP_STATE_DIR=str(tmp_path / "state"))
+    assert f"✓ Operation ids: sealed with the secret in {tmp_path / 'state' / 'secret'}" in result.stdout
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_state_of_a_plugin_has_a_colour() -> None:

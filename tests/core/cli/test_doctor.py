@@ -2,7 +2,8 @@
 
 import pytest
 
-from maas_mcp.cli.doctor import Mark, judge_machines, judge_user, judge_version
+from maas_mcp.cli.doctor import judge_user, judge_version
+from maas_mcp.cli.findings import Finding, Mark, Report
 
 
 @pytest.mark.parametrize("version", ["3.3.11", "3.7.3", "3.8.0a1", "3.8.0~beta1"])
@@ -31,6 +32,21 @@ def test_an_administrator_may_do_everything_and_others_may_not_commission() -> N
     assert "commissioning needs an administrator" in judge_user("bob", administrator=False).detail
 
 
-def test_a_key_that_sees_no_machine_is_a_warning() -> None:
-    assert judge_machines(0).mark is Mark.DOUBTFUL
-    assert judge_machines(12).detail == "12 visible with this key"
+@pytest.mark.parametrize(
+    ("marks", "said", "code"),
+    [
+        ([Mark.GOOD, Mark.SKIPPED], "All is well.", 0),
+        ([Mark.GOOD, Mark.DOUBTFUL], "No check failed, but see the line marked with `!`.", 0),
+        ([Mark.DOUBTFUL, Mark.DOUBTFUL], "No check failed, but see the lines marked with `!`.", 0),
+        ([Mark.DOUBTFUL, Mark.BAD], "1 check failed.", 1),
+        ([Mark.BAD, Mark.BAD], "2 checks failed.", 1),
+    ],
+)
+def test_the_conclusion_is_no_better_than_the_worst_finding(
+    marks: list[Mark], said: str, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = Report()
+    for mark in marks:
+        report.add(Finding(mark, "Region", "seen"))
+    assert report.conclude() == code
+    assert capsys.readouterr().out.endswith(f"\n\n{said}\n")

@@ -1,110 +1,77 @@
 """``maas-mcp doctor``: checks everything that a call needs, in the order in which it is needed."""
 
 import sys
+import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from enum import Enum
+from contextlib import redirect_stdout
+from functools import partial
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 import anyio
 import click
 
-from maas_mcp.cli.common import EXIT_FAILURE, say
+from maas_mcp.cli.findings import Finding, Mark, Report
 from maas_mcp.cli.interrupt import run
 from maas_mcp.cli.plugins import installed
-from maas_mcp.errors import MaasError, MaasMcpError, MaasUnavailableError, SettingsError
+from maas_mcp.errors import MaasError, MaasUnavailableError, SettingsError
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.versions import release_of
+from maas_mcp.plugins.polling_choice import chosen_strategy
 from maas_mcp.plugins.registry import PluginState
+from maas_mcp.server.secret import check_secret_file, secret_file
 from maas_mcp.settings import RegionSettings, Settings, config_file, is_loopback
 
 T = TypeVar("T")
 
-PATIENCE: Final = 15.0
-"""Seconds that one answer may take."""
+PATIENCE: Final = 60.0
+"""Seconds that one answer may take: what a call waits for a read."""
+SLOW: Final = 5.0
+"""Seconds after which an answer is worth a remark."""
+UNKNOWN_MACHINE: Final = "zzzzzz"
+"""A system id that hardly any machine has: MAAS leaves out of the list what it does not know."""
 OLDEST: Final = (3, 3)
 NEWEST: Final = (3, 8)
 """The MAAS releases whose API this project was checked against."""
 
 
-class Mark(Enum):
-    """What a check came to."""
-
-    GOOD = ("✓", "green")
-    DOUBTFUL = ("!", "yellow")
-    BAD = ("✗", "red")
-    SKIPPED = ("-", "bright_black")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the report."""
-
-    mark: Mark
-    what: str
-    detail: str
-    hint: str | None = None
+OF_THE_REGION: Final = ("Region", "Version", "API key", "Events", "Machines")
+OF_OPERATIONS: Final = ("Polling", "Operation ids")
 
 
 @click.command("doctor", epilog="Exit codes: 0 all is well; 1 a check has failed; 2 wrong usage.")
 def command() -> None:
     """Check that everything needed is in place.
 
-    Looks at the settings, the region, its certificate and version, the API key and what it may do, and the plugins,
-    and says what to do about each fault. It only reads, and never shows a secret. Exits with 1 if any check failed.
+    Looks at the settings, the region, its certificate and version, the API key and what it may do, what following an
+    operation takes, and the plugins, and says what to do about each fault. It changes nothing, and never shows a
+    secret. Exits with 1 if any check failed.
     """
     report = Report()
     run(lambda: examine(report))
     sys.exit(report.conclude())
 
 
-class Report:
-    """Prints findings as they are made, and counts the bad ones."""
-
-    def __init__(self) -> None:
-        self.bad = 0
-
-    def add(self, finding: Finding) -> None:
-        """Print one finding."""
-        self.bad += finding.mark is Mark.BAD
-        sign, color = finding.mark.value
-        say(f"{sign} {finding.what}: {_one_line(finding.detail)}", indent="  ", mark=color)
-        if finding.hint:
-            say(f"  {_one_line(finding.hint)}")
-
-    def skip(self, *names: str) -> None:
-        """Say that checks were not made because an earlier one failed."""
-        for name in names:
-            self.add(Finding(Mark.SKIPPED, name, "not checked"))
-
-    def error(self, what: str, error: MaasMcpError) -> None:
-        """Print a check that ended in an error."""
-        self.add(Finding(Mark.BAD, what, error.message, error.hint))
-
-    def conclude(self) -> int:
-        """Print the last line; returns the exit code."""
-        if self.bad:
-            click.echo(f"\n{self.bad} {'check' if self.bad == 1 else 'checks'} failed.")
-            return EXIT_FAILURE
-        click.echo("\nAll is well.")
-        return 0
-
-
 async def examine(report: Report) -> None:
     """Make every check that can be made."""
-    region = check_settings(report)
+    try:
+        settings = Settings.load()
+    except SettingsError as error:
+        report.error("Settings", error)
+        report.skip(*OF_THE_REGION, *OF_OPERATIONS, "Plugins")
+        return
+    region = check_settings(report, settings)
     if region is None:
-        report.skip("Region", "Version", "API key", "Machines", "Events")
+        report.skip(*OF_THE_REGION)
     else:
         await check_region(report, region)
+    check_operations(report, settings)
     check_plugins(report)
 
 
-def check_settings(report: Report) -> RegionSettings | None:
+def check_settings(report: Report, settings: Settings) -> RegionSettings | None:
     """Whether there are an address and a key to use."""
     try:
-        settings = Settings.load()
         region = settings.require_region()
         file = config_file()
     except SettingsError as error:
@@ -127,8 +94,8 @@ async def check_region(report: Report, region: RegionSettings) -> None:
     try:
         maas = MaasClient(HttpTransport(region, backoff=Backoff(attempts=1)))
     except SettingsError as error:
-        report.error("Certificates", error)
-        report.skip("Region", "Version", "API key", "Machines", "Events")
+        report.error("Connection", error)
+        report.skip(*OF_THE_REGION)
         return
     try:
         await _check_answers(report, maas, tls=region.api_url.startswith("https://"))
@@ -139,32 +106,38 @@ async def check_region(report: Report, region: RegionSettings) -> None:
 async def _check_answers(report: Report, maas: MaasClient, *, tls: bool) -> None:
     version = await _answer(report, "Region", maas.version)
     if version is None:
-        report.skip("Version", "API key", "Machines", "Events")
+        report.skip(*OF_THE_REGION[1:])
         return
     report.add(Finding(Mark.GOOD, "Region", f"it answers{', and its certificate is trusted' if tls else ''}"))
     report.add(judge_version(version))
     user = await _answer(report, "API key", maas.whoami)
     if user is None:
-        report.skip("Machines", "Events")
+        report.skip("Events", "Machines")
         return
     report.add(judge_user(user.username, administrator=user.is_superuser))
-    machines = await _answer(report, "Machines", maas.machines)
-    if machines is not None:
-        report.add(judge_machines(len(machines)))
-    newest = await _answer(report, "Events", maas.newest_event_id)
-    if newest is not None:
+    events = await _answer(report, "Events", partial(maas.events, limit=1))
+    if events is not None:
         report.add(Finding(Mark.GOOD, "Events", "readable: progress comes from them"))
+    # Not all machines: MAAS has no paging, and a large region takes minutes for them.
+    one = events[0].node if events else UNKNOWN_MACHINE
+    if await _answer(report, "Machines", partial(maas.machines, id=[one])) is not None:
+        report.add(Finding(Mark.GOOD, "Machines", "readable"))
 
 
 async def _answer(report: Report, what: str, ask: Callable[[], Awaitable[T]]) -> T | None:
+    began = time.monotonic()
     try:
         with anyio.fail_after(PATIENCE):
-            return await ask()
+            answer = await ask()
     except TimeoutError:
         report.error(what, MaasUnavailableError(f"MAAS did not answer within {PATIENCE:.0f} s.", hint="Is it busy?"))
+        return None
     except MaasError as error:
         report.error(what, error)
-    return None
+        return None
+    if (took := time.monotonic() - began) > SLOW:
+        report.add(Finding(Mark.DOUBTFUL, what, f"MAAS took {took:.0f} s to answer", "Is it busy, or far away?"))
+    return answer
 
 
 def judge_version(version: str) -> Finding:
@@ -191,21 +164,29 @@ def judge_user(name: str, *, administrator: bool) -> Finding:
     return Finding(Mark.GOOD, "API key", detail)
 
 
-def judge_machines(count: int) -> Finding:
-    """Whether there is anything to work with."""
-    if count == 0:
-        hint = "Add machines in MAAS, or use the key of a user who may see some."
-        return Finding(Mark.DOUBTFUL, "Machines", "this key can see none", hint)
-    return Finding(Mark.GOOD, "Machines", f"{count} visible with this key")
+def check_operations(report: Report, settings: Settings) -> None:
+    """Whether what takes minutes can be followed, and asked for again."""
+    try:
+        with redirect_stdout(sys.stderr):  # a strategy is a plugin, too
+            chosen_strategy(settings.polling)
+    except SettingsError as error:
+        report.error("Polling", error)
+    else:
+        report.add(Finding(Mark.GOOD, "Polling", settings.polling or "each operation's own strategy"))
+    path = secret_file(settings)
+    try:
+        if settings.secret is None:
+            check_secret_file(path)
+    except SettingsError as error:
+        report.error("Operation ids", error)
+    else:
+        source = f"the secret in {path}" if settings.secret is None else "MAAS_MCP_SECRET"
+        report.add(Finding(Mark.GOOD, "Operation ids", f"sealed with {source}"))
 
 
 def check_plugins(report: Report) -> None:
     """Whether every installed plugin can be used."""
-    try:
-        records = installed()
-    except SettingsError:  # told already
-        report.skip("Plugins")
-        return
+    records = installed()
     for record in records:
         what = f"Plugin {record.name}"
         if record.state is PluginState.FAILED:
@@ -218,7 +199,3 @@ def check_plugins(report: Report) -> None:
     if not records:
         hint = "`pip install maas-mcp` brings deploy, commission and inventory."
         report.add(Finding(Mark.BAD, "Plugins", "none is installed, so there is no tool to call", hint))
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

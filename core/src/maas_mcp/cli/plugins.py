@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from contextlib import redirect_stdout
 from dataclasses import asdict
 from typing import Final
 
@@ -37,14 +38,18 @@ def command(*, as_json: bool, strict: bool) -> None:
 
 
 def installed() -> tuple[PluginRecord, ...]:
-    """What became of each installed plugin. A failure is in its record, so that it is not logged besides."""
+    """What became of each installed plugin. A failure is in its record, so that it is not logged besides.
+
+    What a plugin prints goes to stderr: programs read stdout.
+    """
     settings = Settings.load()
     logger = logging.getLogger("maas_mcp.plugins")
     handler = logging.StreamHandler()
     handler.addFilter(lambda record: record.levelno < logging.ERROR)
     logger.addHandler(handler)
     try:
-        return load_registry(allow=settings.plugins_allow, block=settings.plugins_block).records
+        with redirect_stdout(sys.stderr):
+            return load_registry(allow=settings.plugins_allow, block=settings.plugins_block).records
     finally:
         logger.removeHandler(handler)
 

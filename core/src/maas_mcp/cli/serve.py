@@ -6,6 +6,7 @@ import sys
 import click
 
 from maas_mcp.cli.common import importing, say
+from maas_mcp.plugins.polling_choice import chosen_strategy
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.server.wire import take_wire
 from maas_mcp.settings import Settings
@@ -46,6 +47,7 @@ def command(*, strict_plugins: bool) -> None:
             block=settings.plugins_block,
             strict=strict_plugins or settings.strict_plugins,
         )
+        chosen_strategy(settings.polling)  # now, and not when the first machine is to be deployed
         # The MCP SDK takes most of the start-up, so it comes after the checks.
         from maas_mcp.server.stdio import serve  # noqa: PLC0415
 

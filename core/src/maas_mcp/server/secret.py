@@ -4,6 +4,7 @@ import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Final
 
 from maas_mcp.errors import SettingsError
@@ -20,12 +21,39 @@ def sealing_secret(settings: Settings) -> bytes:
     """
     if settings.secret is not None:
         return settings.secret.get_secret_value().encode()
-    path = (settings.state_dir or _default_state_dir()) / "secret"
+    path = secret_file(settings)
     try:
         return _read(path) or _make(path)
     except OSError as error:
         reason = error.strerror
-    raise SettingsError(
+    raise _cannot_be_kept(path, reason)
+
+
+def secret_file(settings: Settings) -> Path:
+    """Where the secret is kept that is not given."""
+    return (settings.state_dir or _default_state_dir()) / "secret"
+
+
+def check_secret_file(path: Path) -> None:
+    """Make sure that the secret can be read from the file, or made there. Nothing is left behind.
+
+    Raises:
+        SettingsError: It can be neither.
+    """
+    try:
+        if not _read(path):
+            folder = next(each for each in path.parents if each.exists())
+            with TemporaryFile(dir=folder):
+                return
+    except OSError as error:
+        reason = error.strerror
+    else:
+        return
+    raise _cannot_be_kept(path, reason)
+
+
+def _cannot_be_kept(path: Path, reason: str | None) -> SettingsError:
+    return SettingsError(
         f"The secret for operation ids cannot be kept in {path}: {reason}.",
         hint="Set MAAS_MCP_STATE_DIR to a directory that can be written to, or MAAS_MCP_SECRET.",
     )
