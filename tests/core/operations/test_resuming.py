@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from maas_commission.commission import Commission
+from maas_commission.rescue import EnterRescueMode
 from maas_deploy.deploy import Deploy
 from maas_deploy.release import Release
 from maas_mcp.errors import (
@@ -335,7 +336,7 @@ class TestAborting:
     async def test_what_cannot_be_aborted_says_so_before_it_starts(self, house: House) -> None:
         house.options = {"on_cancel": CancelPolicy.ABORT}
         with pytest.raises(InvalidArgumentsError, match="cannot be aborted"):
-            await house.run("node07", Release)
+            await house.run("node01", EnterRescueMode)
 
         assert house.posts == 0
 

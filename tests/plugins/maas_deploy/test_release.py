@@ -9,9 +9,10 @@ import pytest
 from maas_deploy.deploy import Deploy
 from maas_deploy.release import Release
 from maas_mcp.api import InvalidArgumentsError, MaasBadRequestError, OperationFailedError, OperationRefusedError
-from maas_mcp.errors import MachineGoneError
+from maas_mcp.errors import MaasConflictError, MachineGoneError, OperationCancelledError
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.handles import Sealer
+from maas_mcp.operations.operation import CancelPolicy
 from maas_mcp.operations.progress import ProgressReporter, nobody
 from maas_mcp.simulator import Fault
 from tests.house import House
@@ -186,3 +187,38 @@ async def test_the_summary_of_a_machine_that_was_taken_since_does_not_call_it_fr
     taken = result.model_copy(update={"status_name": "Deploying"})
 
     assert Release().summary(taken) == f"node07 ({result.system_id}) was released, and is Deploying now."
+
+
+class TestAborting:
+    async def test_an_erase_ends_with_its_disks_half_erased(self, house: House) -> None:
+        house.options = {"wait": 0.0}
+        outcome = await house.run("node07", Release, erase=True)
+        await anyio.sleep(30)
+
+        await house.engine.abort(Release(), outcome.handle, CancellationToken())
+
+        assert house.region.machine("node07").status_name == "Failed disk erasing"
+        with pytest.raises(OperationFailedError, match="Failed disk erasing") as failure:
+            await house.engine.resume(Release(), outcome.handle, ProgressReporter(nobody), CancellationToken())
+        assert "User aborting disk erase - (admin)" in failure.value.message
+        assert "half erased" in (failure.value.hint or "")
+
+    async def test_a_cancelled_call_aborts_the_erase_if_that_was_asked_for(self, house: House) -> None:
+        house.options = {"on_cancel": CancelPolicy.ABORT}
+        house.after(30, house.token.cancel)
+
+        with pytest.raises(OperationCancelledError):
+            await house.run("node07", Release, erase=True)
+
+        assert house.region.machine("node07").status_name == "Failed disk erasing"
+
+    async def test_a_release_itself_goes_on_and_says_why(self, house: House) -> None:
+        house.region.machine("node07").power_state = "on"
+        house.options = {"wait": 0.0}
+        outcome = await house.run("node07", Release)
+        assert house.region.machine("node07").status_name == "Releasing"
+
+        with pytest.raises(MaasConflictError, match="in state Releasing") as refusal:
+            await house.engine.abort(Release(), outcome.handle, CancellationToken())
+
+        assert "Only the erasing of disks can be aborted" in (refusal.value.hint or "")

@@ -14,9 +14,11 @@ from maas_mcp.api import (
     MaasConflictError,
     MaasError,
     MaasUnavailableError,
+    OperationFailedError,
     OperationRefusedError,
 )
 from maas_mcp.simulator import Fault
+from maas_mcp.simulator.model.statuses import Status
 from tests.house import House
 
 pytestmark = pytest.mark.anyio
@@ -47,6 +49,31 @@ async def test_an_aborted_erase_leaves_the_disks_half_erased(house: House) -> No
     house.region.release("node07", "admin", erase="true")
 
     assert (await house.call(Abort, "node07")).status_name == "Failed disk erasing"
+
+
+async def test_a_deployment_that_ends_while_its_abort_is_lost_was_not_aborted(house: House) -> None:
+    house.region.deploy("node01", "admin")
+    house.region.faults.append(Fault(op="abort", status=504, body="<html>504</html>"))
+    house.after(5, lambda: house.region.set_status(house.region.machine("node01"), Status.DEPLOYED))
+
+    with pytest.raises(OperationFailedError, match="was not aborted: it was Deploying, and is Deployed now for admin"):
+        await house.call(Abort, "node01")
+
+
+async def test_a_test_that_passes_while_its_abort_is_lost_was_not_aborted(house: House) -> None:
+    await house.maas.post_op("machines/7xneda/", "test")
+    house.region.faults.append(Fault(op="abort", status=504, body="<html>504</html>"))
+    house.after(5, lambda: house.region.set_status(house.region.machine("node01"), Status.READY))
+
+    with pytest.raises(OperationFailedError, match="was not aborted: it was Testing, and is Ready now"):
+        await house.call(Abort, "node01")
+
+
+async def test_a_test_whose_abort_was_answered_by_nobody_was_aborted_if_maas_says_so(house: House) -> None:
+    await house.maas.post_op("machines/7xneda/", "test")
+    house.region.faults.append(Fault(op="abort", status=504, acts=True))
+
+    assert (await house.call(Abort, "node01")).status_name == "Ready"
 
 
 @pytest.mark.parametrize("name", ["node01", "node07", "node10"])

@@ -143,7 +143,8 @@ class CancelOperation(Tool[CancelArguments, OperationReport]):
     """Stop following an operation, and with `abort` order MAAS to abort it.
 
     Calls that follow it end at once. Without `abort` MAAS goes on, and the operation can still be asked for. Aborting
-    powers the machine off; a deployment that is aborted leaves it Allocated, a commissioning New.
+    powers the machine off; a deployment that is aborted leaves it Allocated, a commissioning New, an erase its disks
+    half erased.
     """
 
     name = "maas_cancel_operation"

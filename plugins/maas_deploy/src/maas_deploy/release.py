@@ -9,6 +9,7 @@ from maas_deploy.machines import Which
 from maas_mcp.api import (
     EventPolling,
     Lifecycle,
+    MaasConflictError,
     Operation,
     OperationContext,
     Phase,
@@ -47,7 +48,8 @@ class Release(Operation[ReleaseMachine, ReleasedMachine]):
     """Give a machine back: it is powered off, and what runs on it ends and is lost. It takes seconds.
 
     With erase the data on its disks is destroyed, which takes minutes to many hours; otherwise the disks are left as
-    they are, unless the region is set to erase on every release. Aborting an erase leaves the disks half erased.
+    they are, unless the region is set to erase on every release. An erase can be aborted, which leaves the disks half
+    erased and the machine Failed disk erasing; the release itself cannot.
     A virtual machine that MAAS composed for its user is deleted, which is success, too.
     """
 
@@ -85,6 +87,14 @@ class Release(Operation[ReleaseMachine, ReleasedMachine]):
             form["scripts"] = ",".join(args.scripts)
         await check_parameters(ctx.maas, "release", form)
         await ctx.maas.post_op(f"machines/{args.system_id}/", "release", **form)
+
+    async def abort(self, ctx: OperationContext, args: ReleaseMachine) -> None:
+        """Post ``op=abort``: the disks are left half erased. MAAS refuses it where nothing is being erased."""
+        try:
+            await ctx.maas.post_op(f"machines/{args.system_id}/", "abort")
+        except MaasConflictError as error:
+            error.hint = "Only the erasing of disks can be aborted: a release itself has no way back, and goes on."
+            raise
 
     async def result(self, ctx: OperationContext, args: ReleaseMachine) -> ReleasedMachine:
         """The free machine."""
