@@ -96,6 +96,10 @@ class Course:
         return (event for event in self.events if first < event.id < self.limit)
 
 
+UNTOLD: Final = Course()
+"""The course of a run of which no event has told yet."""
+
+
 def enters(pending: Collection[MachineStatus], event: Event) -> bool:
     """Whether ``event`` takes the machine into one of these statuses from outside."""
     change = event.status_change

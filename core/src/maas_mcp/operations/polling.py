@@ -14,7 +14,7 @@ from typing import Final
 
 from maas_mcp.maas.models import Event, Machine, ScriptSet, ScriptSetName
 from maas_mcp.maas.statuses import RUN_FIELDS, MachineStatus
-from maas_mcp.operations.course import Course, enters
+from maas_mcp.operations.course import UNTOLD, Course, enters
 from maas_mcp.operations.progress import readable
 
 ABSENCES_TO_BE_GONE: Final = 2
@@ -162,7 +162,7 @@ class Evidence:
     baseline: Baseline
     machine: Machine | None = None
     """The latest read since the start; none from before the run began, or from before it ended."""
-    course: Course = field(default_factory=Course)
+    course: Course = UNTOLD
     """What the events tell."""
     started: bool = False
     """Whether a pending status or a new run was seen."""
