@@ -161,7 +161,10 @@ def test_ctrl_c_ends_the_call_and_leaves_maas_deploying() -> None:
         assert program.end() == 130
         asked = len(region.requests)
         assert "Traceback" not in program.stderr
-        assert "MAAS goes on with what it has begun" in program.stderr.splitlines()[-1]
+        assert program.stderr.splitlines()[-1] == (
+            "Interrupted: maas_deploy_machine is no longer followed. MAAS goes on with what it has begun; "
+            f"`maas-mcp call maas_get_machine system_id={machine.system_id}` shows how far it is."
+        )
         assert program.stdout == ""
         assert region.machine("node01").status_name == "Deploying"
         time.sleep(1.0)  # the absence of requests can only be waited for

@@ -139,6 +139,25 @@ def test_the_arguments_are_described_with_the_required_ones_first() -> None:
     assert "_meta" not in "\n".join(lines)
 
 
+@pytest.mark.parametrize(("columns", "widest"), [("60", 60), ("80", 80), ("200", 100)])
+def test_the_arguments_are_described_within_the_terminals_width(
+    monkeypatch: pytest.MonkeyPatch, columns: str, widest: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setitem(PROPERTIES["system_id"], "description", "The machine that is meant. " * 10)
+    assert widest - 15 < max(map(len, arguments.describe(tool()).splitlines())) <= widest
+
+
+def test_the_tools_there_are_fit_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    names = [f"maas_do_this_number_{each}" for each in range(20)]
+    with pytest.raises(click.UsageError) as caught:
+        arguments.find(dict.fromkeys(names, tool()), "xyzzy")
+    assert max(map(len, f"Error: {caught.value.message}".splitlines())) <= 80
+    assert set(names) <= set(caught.value.message.replace(",", "").replace(".", "").split())
+
+
 def test_a_tool_without_arguments_says_so() -> None:
     plain = Tool(name="maas_ping", input_schema={"type": "object"})
     assert arguments.describe(plain) == "maas_ping takes no arguments."

@@ -114,6 +114,19 @@ async def test_a_long_message_is_cut_where_the_line_ends() -> None:
     assert drawn.endswith("…")
 
 
+@pytest.mark.parametrize("width", [60, 80, 120])
+async def test_a_long_message_leaves_room_for_the_bar(width: int) -> None:
+    console = Console(file=io.StringIO(), width=width, record=True)
+    with Bars(console) as bars:
+        await bars.add("maas_deploy_machine").news(0.5, 1.0, "Loading the ephemeral environment " * 5)
+        console.print(bars)
+    drawn = console.export_text().splitlines()[-1]
+    assert len(drawn) <= width
+    assert drawn.startswith("maas_deploy_machine ━━━━━━━━━━")
+    assert "  50% 0:00:0" in drawn
+    assert drawn.endswith("…")
+
+
 def test_a_pipe_with_colours_is_not_a_terminal() -> None:
     assert not is_live(Console(file=io.StringIO(), force_terminal=True))
     assert is_live(Console(file=Terminal(), force_terminal=True))

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, Final, NoReturn
@@ -9,13 +10,15 @@ from typing import Any, Final, NoReturn
 import click
 from mcp_types import Tool
 
+from maas_mcp.cli.common import NARROWEST, usage_error
 from maas_mcp.settings import expanded, is_text
 
 Schema = Mapping[str, Any]
 
 HIDDEN: Final = frozenset({"_meta"})
 """Properties that no person sets: the progress token of early drafts of MCP."""
-HELP_WIDTH: Final = 100
+WIDEST: Final = 100
+"""Columns beyond which lines are hard to read."""
 
 
 def parse(tool: Tool, pairs: Iterable[str]) -> dict[str, Any]:
@@ -29,7 +32,7 @@ def parse(tool: Tool, pairs: Iterable[str]) -> dict[str, Any]:
         return _parsed(tool, pairs)
     except ValueError as error:
         problem = error
-    raise click.UsageError(f"{problem}\n\n{describe(tool)}")
+    raise usage_error(f"{problem}\n\n{describe(tool)}")
 
 
 def find(tools: Mapping[str, Tool], name: str) -> Tool:
@@ -42,7 +45,7 @@ def find(tools: Mapping[str, Tool], name: str) -> Tool:
     if tool is None:
         close = get_close_matches(name, tools, n=1) or [each for each in tools if name in each][:1]
         known = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(tools)}."
-        raise click.UsageError(f"There is no tool {name!r}. {known}")
+        raise usage_error(f"There is no tool {name!r}. {known}")
     return tool
 
 
@@ -58,7 +61,7 @@ def describe(tool: Tool) -> str:
     if not known:
         return f"{tool.name} takes no arguments."
     rows = [(f"{key}={_kind(schema)}", _explained(schema, needed=key in required)) for key, schema in known]
-    formatter = click.HelpFormatter(width=HELP_WIDTH, max_width=HELP_WIDTH)
+    formatter = click.HelpFormatter(width=max(NARROWEST, min(shutil.get_terminal_size().columns, WIDEST)))
     with formatter.section(f"Arguments of {tool.name}"):
         formatter.write_dl(rows)
     return formatter.getvalue().rstrip()

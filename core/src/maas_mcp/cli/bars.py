@@ -42,10 +42,10 @@ class _Percentage(ProgressColumn):
 
 
 class _Message(ProgressColumn):
-    """What happens, in the style of how it ended; cut where the line ends."""
+    """What happens, in the style of how it ended; it gets what the others leave of the line, and is cut there."""
 
     def __init__(self) -> None:
-        super().__init__(Column(no_wrap=True, overflow="ellipsis"))
+        super().__init__(Column(no_wrap=True, overflow="ellipsis", ratio=1))
 
     def render(self, task: Task) -> Text:
         """The cell of one operation."""
@@ -122,6 +122,7 @@ class Bars:
             TimeElapsedColumn(),
             _Message(),
             console=console,
+            expand=True,  # so that the message's share is what is left
             redirect_stdout=False,
             redirect_stderr=False,
         )

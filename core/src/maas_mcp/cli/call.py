@@ -2,7 +2,9 @@
 
 import json
 import os
+import shlex
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -43,7 +45,7 @@ def command(*, tool: str | None, pairs: tuple[str, ...], listing: bool, as_json:
     try:
         code = run(call.run)
     except Interrupted as interruption:
-        raise Interrupted(interruption.number, call.after_interruption()) from None
+        raise Interrupted(interruption.number, after_interruption(call.called, call.given)) from None
     sys.exit(code)
 
 
@@ -55,7 +57,10 @@ class Call:
         self._pairs = pairs
         self._listing = listing
         self._as_json = as_json
-        self._called: Tool | None = None
+        self.called: Tool | None = None
+        """The tool, once it is called."""
+        self.given: dict[str, Any] = {}
+        """Its arguments."""
 
     async def run(self) -> int:
         """Do what was asked for; returns the exit code."""
@@ -69,21 +74,10 @@ class Call:
                 result = await self._call(client, bars, chosen)
         return self._show(result)
 
-    def after_interruption(self) -> str:
-        """What a person who has pressed Ctrl-C wants to know."""
-        if self._called is None:
-            return "Interrupted before anything was asked of MAAS."
-        if self._called.annotations and self._called.annotations.read_only_hint:
-            return "Interrupted."
-        return (
-            f"Interrupted: {self._called.name} is no longer followed. MAAS goes on with what it has begun; "
-            "`maas-mcp call maas_get_machine system_id=…` shows how far it is."
-        )
-
     async def _call(self, client: Client, bars: Bars, tool: Tool) -> CallToolResult:
-        given = arguments.parse(tool, self._pairs)
-        self._called = tool
-        return await call_with_bar(client, tool.name, given, bars.add(tool.name))
+        self.given = arguments.parse(tool, self._pairs)
+        self.called = tool
+        return await call_with_bar(client, tool.name, self.given, bars.add(tool.name))
 
     def _show(self, result: CallToolResult) -> int:
         if result.is_error:
@@ -103,6 +97,26 @@ class Call:
             formatter = click.HelpFormatter()
             formatter.write_dl([(tool.name, arguments.summary(tool)) for tool in tools])
             click.echo(formatter.getvalue() + "\nThe arguments of one: maas-mcp call --list TOOL")
+
+
+def after_interruption(tool: Tool | None, arguments: Mapping[str, Any]) -> str:
+    """What a person who has pressed Ctrl-C wants to know.
+
+    Args:
+        tool: The one that was called, if it came to that.
+        arguments: What it was called with.
+    """
+    if tool is None:
+        return "Interrupted before anything was asked of MAAS."
+    if tool.annotations and tool.annotations.read_only_hint:
+        return "Interrupted."
+    then = "is to abort" if arguments.get("on_cancel") == "abort" else "goes on with"
+    machine = arguments.get("system_id")
+    look = f"maas_get_machine {shlex.quote(f'system_id={machine}')}" if machine else "maas_list_operations"
+    return (
+        f"Interrupted: {tool.name} is no longer followed. MAAS {then} what it has begun; "
+        f"`maas-mcp call {look}` shows how far it is."
+    )
 
 
 def _json(value: Any) -> str:

@@ -97,11 +97,23 @@ def say(text: str, *, err: bool = False, indent: str = "", mark: str | None = No
         indent: What the wrapped parts of a line begin with.
         mark: The colour of the first character.
     """
-    stream = sys.stderr if err else sys.stdout
-    if stream and stream.isatty():  # a closed one is None
-        width = max(shutil.get_terminal_size().columns, NARROWEST)
-        text = "\n".join(_wrapped(line, width, indent) for line in text.splitlines())
+    text = fitted(text, err=err, indent=indent)
     click.echo(click.style(text[:1], fg=mark) + text[1:] if mark else text, err=err)
+
+
+def fitted(text: str, *, err: bool = False, indent: str = "") -> str:
+    """The text as :func:`say` writes it."""
+    stream = sys.stderr if err else sys.stdout
+    if not stream or not stream.isatty():  # a closed one is None
+        return text
+    width = max(shutil.get_terminal_size().columns, NARROWEST)
+    return "\n".join(_wrapped(line, width, indent) for line in text.splitlines())
+
+
+def usage_error(message: str) -> click.UsageError:
+    """The error for wrong usage, wrapped on a terminal: click itself would leave that to the terminal."""
+    begin = "Error: "  # click's own
+    return click.UsageError(fitted(begin + message, err=True).removeprefix(begin))
 
 
 def _wrapped(line: str, width: int, indent: str) -> str:

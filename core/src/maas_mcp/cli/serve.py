@@ -48,7 +48,6 @@ def command(*, strict_plugins: bool) -> None:
             strict=strict_plugins or settings.strict_plugins,
         )
         chosen_strategy(settings.polling)  # now, and not when the first machine is to be deployed
-        # The MCP SDK takes most of the start-up, so it comes after the checks.
-        from maas_mcp.server.stdio import serve  # noqa: PLC0415
+        from maas_mcp.server.stdio import serve  # noqa: PLC0415 - the MCP SDK takes most of the start-up
 
     serve(registry, settings, wire)

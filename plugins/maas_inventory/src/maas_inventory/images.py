@@ -207,7 +207,7 @@ class ImportImages(RegionOperation[NoArguments, Images, Look]):
                 maas_says=error.maas_says,
             ) from None
 
-    async def observe(self, ctx: ToolContext, args: NoArguments, earlier: Look | None) -> Look:  # noqa: ARG002
+    async def observe(self, ctx: ToolContext, args: NoArguments, earlier: Look | None) -> Look:  # noqa: ARG002 - none
         """All images at the ends of an import; in between those on their way, and :data:`ROUND` of the others."""
         running = await self.is_running(ctx)
         there = {each.id: each for each in await listed(ctx, "synced")}
