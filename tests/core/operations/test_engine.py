@@ -1,13 +1,10 @@
 """What the engine does for an operation, on a simulated region and a virtual clock."""
 
-from datetime import timedelta
-
 import anyio
 import pytest
 
 from maas_commission.commission import Commission
 from maas_commission.testing import RunTests
-from maas_deploy.deploy import Deploy
 from maas_deploy.release import Release
 from maas_mcp.errors import (
     MaasAuthError,
@@ -19,7 +16,6 @@ from maas_mcp.errors import (
     OperationFailedError,
     OperationRefusedError,
     OperationRevertedError,
-    OperationTimedOutError,
 )
 from maas_mcp.operations.polling import PollingStrategy, StatusPolling
 from maas_mcp.simulator import Fault
@@ -289,18 +285,6 @@ class TestOutages:
 
 
 class TestEndingEarly:
-    async def test_the_deadline_ends_the_following_and_leaves_maas_at_work(self, house: House) -> None:
-        class Impatient(Deploy):
-            """A deploy with little time."""
-
-            name = "maas_deploy_impatiently"
-            deadline = timedelta(minutes=2)
-
-        with pytest.raises(OperationTimedOutError, match="not over after 2 min 00 s; last seen: Loading ephemeral"):
-            await house.run("node01", Impatient)
-
-        assert house.region.machine("node01").status_name == "Deploying"
-
     async def test_cancelling_the_token_stops_at_once_and_asks_nothing_more(self, house: House) -> None:
         house.after(100, house.token.cancel)
         with pytest.raises(OperationCancelledError):

@@ -14,7 +14,6 @@ from maas_mcp.errors import (
     MaasNotFoundError,
     MaasUnavailableError,
     OperationRefusedError,
-    OperationTimedOutError,
 )
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import Machine, SystemId
@@ -29,6 +28,7 @@ from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.ownership import Ourselves
 from maas_mcp.operations.patience import PAUSE, ReadT, patiently, until_of
 from maas_mcp.operations.polling import (
+    ABSENCES_TO_BE_GONE,
     NOTHING,
     Assessment,
     Baseline,
@@ -46,6 +46,8 @@ logger = logging.getLogger(__name__)
 
 REMEMBERED: Final = 256
 """Of how many operations it is kept what was seen last."""
+LAST_LOOK: Final = 30.0
+"""Seconds for the look that is taken at the deadline."""
 
 
 class Engine:
@@ -161,7 +163,7 @@ class Engine:
         An outage is waited for as long. What this process still holds of its order is told as well.
 
         Raises:
-            OperationError: It did not succeed; the message says why.
+            OperationError: It did not succeed, or its deadline is over; the message says why.
             MaasError: MAAS cannot be asked: at once where there is no time to wait, else after too long an outage.
         """
         polling, until = self._polling or operation.polling, until_of(wait)
@@ -182,6 +184,8 @@ class Engine:
             run.check_start(assessment, asked, None)
             if assessment.verdict.final:
                 return await self._end(run, assessment)
+            if self._expires(run) <= anyio.current_time():
+                raise run.timed_out(assessment)
             if until <= asked:
                 return run.working(assessment)
             run.tell(assessment)
@@ -278,10 +282,9 @@ class Engine:
     async def _follow(
         self, run: Run[ArgsT, ResultT], evidence: Evidence, until: float, doubt: MaasError | None
     ) -> Outcome[ResultT]:
-        left = run.handle.started + run.operation.deadline.total_seconds() - self._now()
         assessment = run.assess(evidence, NOTHING)
         with (
-            anyio.CancelScope(deadline=anyio.current_time() + left),
+            anyio.CancelScope(deadline=self._expires(run)),
             self._watcher.follow(run.handle.system_id, run.handle.cursor, run.polling.needs) as news,
         ):
             while not assessment.verdict.final:
@@ -301,14 +304,30 @@ class Engine:
                     self._remember(run.handle, assessment)
                 if doubt is not None and assessment.evidence.machine is not None and assessment.evidence.started:
                     await self._check_doer(run, assessment)
-        if assessment.verdict.final:
-            self._orders.check_refusal(run.handle, run.name)
-            return await self._end(run, assessment, doubt)
-        raise OperationTimedOutError(
-            f"{run.name} was not over after {readable(run.operation.deadline.total_seconds())}; "
-            f"last seen: {assessment.message}.",
-            hint="MAAS may still be at work on the machine. Read it with maas_get_machine.",
-        )
+        if not assessment.verdict.final:
+            assessment = await self._last_look(run, assessment)
+        self._orders.check_refusal(run.handle, run.name)
+        if not assessment.verdict.final:
+            raise run.timed_out(assessment)
+        return await self._end(run, assessment, doubt)
+
+    def _expires(self, run: Run[Any, Any]) -> float:
+        """When it is over its deadline, in anyio's clock."""
+        return anyio.current_time() + run.handle.started + run.operation.deadline.total_seconds() - self._now()
+
+    async def _last_look(self, run: Run[Any, Any], assessment: Assessment) -> Assessment:
+        """What MAAS shows once the time is up: what was seen before may be long past, as after an outage."""
+        with anyio.move_on_after(LAST_LOOK):
+            try:
+                _, observation = await everything(self._once, run.polling.needs, run.handle)
+            except MaasNotFoundError:
+                gone_by_now = replace(assessment.evidence, absences=ABSENCES_TO_BE_GONE)
+                return run.assess(gone_by_now, NOTHING)
+            except MaasError as error:
+                logger.info("no last look at %s: %s", run.name, error)
+            else:
+                return run.assess(assessment.evidence, observation)
+        return assessment
 
     async def _check_doer(self, run: Run[ArgsT, ResultT], assessment: Assessment) -> None:
         """Make sure that what began is ours: an order whose answer was lost may never have reached MAAS.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Generic
 
-from maas_mcp.errors import MaasError, OperationFailedError
+from maas_mcp.errors import MaasError, OperationFailedError, OperationTimedOutError
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import Operation, OperationContext
 from maas_mcp.operations.orders import START_GRACE, Orders
@@ -57,6 +57,14 @@ class Run(Generic[ArgsT, ResultT]):
         """The outcome as long as it goes on."""
         confirmed = assessment.evidence.started or self.orders.is_confirmed(self.handle)
         return Outcome(self.handle, assessment.fraction, self.message(assessment), confirmed=confirmed)
+
+    def timed_out(self, assessment: Assessment) -> OperationTimedOutError:
+        """The error for a run that is over its deadline, once MAAS was looked at."""
+        limit = readable(self.operation.deadline.total_seconds())
+        return OperationTimedOutError(
+            f"{self.name} was not over after {limit}; last seen: {assessment.message}.",
+            hint="MAAS may still be at work on the machine. Read it with maas_get_machine.",
+        )
 
     def check_start(self, assessment: Assessment, asked: float, doubt: MaasError | None) -> None:
         """Make sure that it has begun by what MAAS was asked for at ``asked``, or may yet.
