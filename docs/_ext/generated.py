@@ -13,8 +13,8 @@ from maas_mcp import errors
 from maas_mcp.api import EventPolling, LongRunning, MachineStatus, Operation, ScriptPolling, Verdict
 from maas_mcp.cli import main
 from maas_mcp.plugins.registry import AnyTool, load_registry
+from maas_mcp.plugins.schemas import output_schema
 from maas_mcp.server.app import served_tools
-from maas_mcp.server.schemas import output_schema
 from maas_mcp.server.tools import OPTIONS, mcp_tool
 from maas_mcp.settings import Settings, variable_name
 

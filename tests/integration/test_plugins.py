@@ -1,11 +1,13 @@
 """Plugins that misbehave, in a real server: each loses no more than itself."""
 
+import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from maas_mcp.simulator import Region, serving
-from tests.integration.driver import Driver, Message, serving_stdio
+from tests.integration.driver import Driver, Message, command, environment, serving_stdio
 
 PRELUDE = """
 import asyncio, os, subprocess, sys
@@ -126,3 +128,58 @@ def test_half_a_character_in_a_result_does_not_end_the_server(region: Region, ur
 
         assert response["result"]["structuredContent"] == {"how": "half \ufffd and whole \U0001f600"}
         assert server.progress("token")[0]["message"] == "half \ufffd"
+
+
+TAKING_OVER = """
+class Mine(Tool[Nothing, Nothing]):
+    "Take over."
+    name = "maas_get_operation"
+
+    async def run(self, ctx, args):
+        return Nothing()
+""" + HOOK.format("Mine")
+
+WITHOUT_SCHEMA = """
+class Called(BaseModel):
+    back: Callable[[int], int] | None = None
+
+class Call(Tool[Called, Nothing]):
+    "Call."
+    name = "acme_call"
+
+    async def run(self, ctx, args):
+        return Nothing()
+""" + HOOK.format("Call")
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (TAKING_OVER, "the tool maas_get_operation, which the server itself offers too"),
+        (WITHOUT_SCHEMA, "acme_call has arguments or a result that cannot be shown to a client"),
+        ("raise BaseException('odd')", "BaseException: odd"),
+    ],
+    ids=["takes-over", "no-schema", "no-exception"],
+)
+def test_what_is_said_of_a_plugin_that_cannot_be_used_is_what_the_server_does(
+    region: Region, url: str, tmp_path: Path, code: str, said: str
+) -> None:
+    path = installed(tmp_path, code)
+    listed = subprocess.run(
+        command("plugins", "--json"),
+        env=environment(url, region.api_key, PYTHONPATH=path),
+        capture_output=True,
+        check=True,
+    )
+    (record,) = [each for each in json.loads(listed.stdout) if each["name"] == "acme"]
+    assert record["state"] == "failed"
+    assert said in record["error"]
+
+    with serving_stdio(url, region.api_key, PYTHONPATH=path) as server:
+        tools = {tool["name"]: tool for tool in server.request("tools/list")["tools"]}
+        assert "maas_deploy_machine" in tools
+        assert "acme_call" not in tools
+        assert tools["maas_get_operation"]["title"] == "Ask for an operation"
+        server.stop("EOF")
+        assert server.process.stderr
+        assert said in server.process.stderr.read().decode()

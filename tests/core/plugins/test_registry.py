@@ -9,6 +9,9 @@ import pytest
 
 from maas_mcp.errors import PluginError
 from maas_mcp.plugins.registry import PluginRecord, PluginState, Registry, load_registry
+from maas_mcp.plugins.validation import CALL_OPTIONS
+from maas_mcp.server.operation_tools import OPERATION_TOOLS
+from maas_mcp.server.tools import OPTIONS
 
 Install = Callable[..., str]
 
@@ -202,6 +205,8 @@ def test_a_plugin_that_raises_at_import_says_where(failure: Failure) -> None:
 
 def test_a_plugin_that_exits_at_import_loses_only_itself(failure: Failure) -> None:
     assert failure("import sys\nsys.exit(3)").startswith("SystemExit: 3 (")
+    assert failure("class Skipped(BaseException): pass\nraise Skipped('why')", "two").startswith("Skipped: why (")
+    assert failure("import asyncio\nraise asyncio.CancelledError", "three").startswith("CancelledError (")
 
 
 def test_a_plugin_that_asserts_at_import_loses_only_itself(failure: Failure) -> None:
@@ -300,6 +305,8 @@ def test_a_hook_that_raises_loses_only_its_own_plugin(failure: Failure) -> None:
 
 def test_a_hook_that_exits_loses_only_its_own_plugin(failure: Failure) -> None:
     assert failure("@hookimpl\ndef maas_mcp_tools():\n    raise SystemExit\n").startswith("SystemExit (")
+    code = "@hookimpl\ndef maas_mcp_tools():\n    raise BaseException('odd')\n"
+    assert failure(code, "odd").startswith("BaseException: odd (")
 
 
 @pytest.mark.parametrize(
@@ -399,10 +406,80 @@ def test_no_plugin_takes_a_tool_from_the_projects_own(install: Install, group: s
     assert [record.state for record in registry.records] == [PluginState.FAILED, PluginState.LOADED]
 
 
-def test_no_plugin_takes_a_tool_from_the_server_itself(install: Install, group: str) -> None:
-    install("rescue", tools("maas_get_operation"))
-    (record,) = load_registry(group=group, reserved=["maas_get_operation"]).records
-    assert "which the server itself offers too" in str(record.error)
+@pytest.mark.parametrize("name", sorted(tool.name for tool in OPERATION_TOOLS))
+def test_no_plugin_takes_a_tool_from_the_server_itself(failure: Failure, name: str) -> None:
+    assert "which the server itself offers too" in failure(tools(name))
+
+
+# What clients could not be shown
+
+UNSHOWABLE = """
+from collections.abc import Callable
+from pydantic import ConfigDict, Field, RootModel
+
+class Called(BaseModel):
+    back: Callable[[int], int] | None = None
+
+class Node(BaseModel):
+    children: list["Node"] = []
+
+class Names(RootModel[list[str]]):
+    pass
+
+def taking(arguments, result, **attributes):
+    async def run(self, ctx, args):
+        return args
+    body = {{"name": "broken_tool", "run": run, "__doc__": "Break.", **attributes}}
+    return __import__("types").new_class("Broken", (Tool[arguments, result],), {{}}, lambda space: space.update(body))
+
+@hookimpl
+def maas_mcp_tools():
+    return [taking({0})]
+"""
+
+
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        ("Called, Nothing", "cannot be shown to a client"),
+        ("Node, Nothing", "Node contains itself"),
+        ("Nothing, Node", "Node contains itself"),
+        ("Names, Nothing", "a RootModel"),
+        ("Nothing, Nothing, title=5", "`title`. Expected a str"),
+        ("Nothing, Nothing, read_only='yes'", "`read_only`. Expected a bool"),
+        ("Nothing, Nothing, title='half \\ud83d'", "cannot be shown to a client"),
+    ],
+)
+def test_a_tool_that_cannot_be_shown_is_not_loaded(failure: Failure, declared: str, said: str) -> None:
+    assert said in failure(UNSHOWABLE.format(declared))
+
+
+def test_an_operation_leaves_the_arguments_of_every_operation_alone(failure: Failure) -> None:
+    code = """
+class Which(BaseModel):
+    system_id: SystemId
+    pause: int = Field(3, alias="wait_seconds")
+    on_cancel: str = "x"
+
+class Broken(Operation[Which, Nothing]):
+    "Break."
+    name = "broken_tool"
+    lifecycle = operation("x").lifecycle
+    async def start(self, ctx, args):
+        pass
+    async def result(self, ctx, args):
+        return Nothing()
+
+@hookimpl
+def maas_mcp_operations():
+    return [Broken]
+"""
+    error = failure("from pydantic import Field\n" + code)
+    assert "has an argument on_cancel or wait_seconds, which every operation has already" in error
+
+
+def test_the_arguments_of_every_operation_are_known_to_the_host() -> None:
+    assert set(OPTIONS) == CALL_OPTIONS
 
 
 # Strict

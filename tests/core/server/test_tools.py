@@ -1,6 +1,8 @@
 """Arguments in, results and errors out."""
 
 import json
+from datetime import timedelta
+from enum import IntEnum
 from typing import Any
 
 import jsonschema
@@ -65,6 +67,49 @@ class Grow(Operation[Args, Result]):
 
     async def result(self, _ctx: OperationContext, args: Args) -> Result:
         return Result(system_id=args.system_id, note=None)
+
+
+class Shrink(Grow):
+    """Shrink."""
+
+    name = "maas_shrink"
+
+    async def abort(self, _ctx: OperationContext, _args: Args) -> None:
+        """Never called here."""
+
+
+class Colour(IntEnum):
+    """A number with a name."""
+
+    RED = 1
+
+
+class Kinds(BaseModel):
+    """A field of each kind that is easily taken for another."""
+
+    from_: str = Field("", alias="from")
+    number: int = 0
+    share: float = 0.0
+    yes: bool = False
+    pause: timedelta = timedelta(0)
+    names: frozenset[str] = frozenset()
+    colour: Colour = Colour.RED
+    policy: CancelPolicy = CancelPolicy.DETACH
+
+
+class Aliased(BaseModel):
+    """A result whose field has another name for clients."""
+
+    to_: str = Field(serialization_alias="to")
+
+
+class Sort(Tool[Kinds, Aliased]):
+    """Sort."""
+
+    name = "maas_sort"
+
+    async def run(self, _ctx: ToolContext, args: Kinds) -> Aliased:
+        return Aliased(to_=args.from_)
 
 
 SERVED = served_tools(load_registry(allow=OWN_PLUGINS, strict=True))
@@ -133,6 +178,68 @@ def test_what_does_not_fit_is_named_with_what_would(given_: dict[str, Any], said
     assert refusal.value.hint == "Arguments: system_id (required), password, count, parts."
 
 
+@pytest.mark.parametrize(
+    ("given_", "field", "value"),
+    [
+        ({"from": "here"}, "from_", "here"),
+        ({"number": 3.0}, "number", 3),
+        ({"share": 1}, "share", 1.0),
+        ({"pause": "PT90S"}, "pause", timedelta(seconds=90)),
+        ({"names": ["a", "b"]}, "names", frozenset({"a", "b"})),
+        ({"colour": 1}, "colour", Colour.RED),
+        ({"policy": "abort"}, "policy", CancelPolicy.ABORT),
+    ],
+)
+def test_arguments_are_taken_as_the_schema_says(given_: dict[str, Any], field: str, value: object) -> None:
+    jsonschema.validate(given_, mcp_tool(Sort()).input_schema)
+    assert getattr(parse_arguments(Sort(), given_)[0], field) == value
+
+
+@pytest.mark.parametrize(
+    "given_",
+    [
+        {"number": True},
+        {"number": "3"},
+        {"number": 3.5},
+        {"share": "0"},
+        {"share": True},
+        {"yes": "on"},
+        {"yes": 1},
+        {"names": "a"},
+        {"from": 5},
+        {"policy": True},
+        {"from_": "here"},
+    ],
+)
+def test_nothing_is_made_into_something_else(given_: dict[str, Any]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(given_, mcp_tool(Sort()).input_schema)
+    with pytest.raises(InvalidArgumentsError, match="maas_sort was not called"):
+        parse_arguments(Sort(), given_)
+
+
+@pytest.mark.parametrize("wait", ["0", True, float("nan")])
+def test_a_wait_is_a_number(wait: object) -> None:
+    with pytest.raises(InvalidArgumentsError, match="`wait_seconds`"):
+        parse_arguments(Grow(), {"system_id": "4y3h7n", "wait_seconds": wait})
+
+
+def test_a_result_has_the_names_that_its_schema_promises() -> None:
+    result = success(Sort(), Aliased(to_="there"))
+
+    assert result.structured_content == {"to": "there"}
+    jsonschema.validate(result.structured_content, mcp_tool(Sort()).output_schema or {})
+
+
+def test_an_error_stays_short_whatever_was_given() -> None:
+    for given_ in ({"x" * 1_000_000: 1}, {f"name{number}": 1 for number in range(20_000)}):
+        with pytest.raises(InvalidArgumentsError) as refusal:
+            parse_arguments(Grow(), {"system_id": "4y3h7n", **given_})
+        assert len(refusal.value.message) < 2000
+
+    assert refusal.value.message.endswith("And 19990 more.")
+
+
 def test_what_was_given_is_never_repeated() -> None:
     with pytest.raises(InvalidArgumentsError) as refusal:
         parse_arguments(Count(), {"system_id": "S3CRET!", "password": ["S3CRET!"], "count": "S3CRET!"})
@@ -157,21 +264,24 @@ def test_a_meta_without_a_token_is_fine(meta: object) -> None:
 
 def test_what_is_said_of_the_call_itself_is_no_argument_of_the_tool() -> None:
     given_ = {"system_id": "4y3h7n", "wait_seconds": 5, "on_cancel": "detach"}
-    model, options = parse_arguments(Grow(), given_)
+    model, options = parse_arguments(Shrink(), given_)
 
     assert model == Args(system_id="4y3h7n")
     assert (options.wait_seconds, options.on_cancel) == (5.0, CancelPolicy.DETACH)
 
 
+def test_what_is_said_of_the_call_itself_may_be_misspelt_as_well() -> None:
+    with pytest.raises(InvalidArgumentsError, match="did you mean `wait_seconds`") as refusal:
+        parse_arguments(Shrink(), {"system_id": "4y3h7n", "wait_second": 5})
+
+    assert refusal.value.hint == ("Arguments: system_id (required), password, count, parts, wait_seconds, on_cancel.")
+
+
 def test_aborting_is_offered_only_where_maas_can() -> None:
-    class Shrink(Grow):
-        """Shrink."""
+    with pytest.raises(InvalidArgumentsError, match="`on_cancel` is not an argument of this tool") as refusal:
+        parse_arguments(Grow(), {"system_id": "4y3h7n", "on_cancel": "abort"})
 
-        name = "maas_shrink"
-
-        async def abort(self, _ctx: OperationContext, _args: Args) -> None:
-            """Never called here."""
-
+    assert "on_cancel" not in str(refusal.value.hint)
     assert "on_cancel" in mcp_tool(Shrink()).input_schema["properties"]
     assert "on_cancel" not in mcp_tool(Grow()).input_schema["properties"]
 

@@ -43,7 +43,9 @@ def _strategy(found: FoundPlugin) -> PollingStrategy:
     try:
         loaded: object = _Driver(found.entry_point).driver
         strategy = loaded() if isinstance(loaded, type) and issubclass(loaded, PollingStrategy) else loaded
-    except (Exception, SystemExit) as error:  # whatever a stranger's module raises, and one may even call sys.exit()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a stranger's module raises, and one may even call sys.exit()
         raise SettingsError(
             f"{where} cannot be loaded: {type(error).__name__}: {error}",
             hint="Mend or update that package, or leave MAAS_MCP_POLLING empty.",

@@ -14,7 +14,15 @@ from packaging.utils import canonicalize_name
 from maas_mcp.errors import PluginError
 from maas_mcp.hookspecs import PLUGIN_GROUP
 from maas_mcp.plugins.discovery import FoundPlugin, find, load
-from maas_mcp.plugins.validation import AnyTool, check_before_import, check_names, declared, did_you_mean, registered
+from maas_mcp.plugins.validation import (
+    AnyTool,
+    check_before_import,
+    check_names,
+    check_shown,
+    declared,
+    did_you_mean,
+    registered,
+)
 
 __all__ = ["AnyTool", "PluginRecord", "PluginState", "Registry", "load_registry"]
 
@@ -22,6 +30,10 @@ logger = logging.getLogger(__name__)
 
 OWN: Final = frozenset({"maas-mcp-deploy", "maas-mcp-commission", "maas-mcp-inventory"})
 """The project's own distributions: they come first, so that no other plugin takes the name of one of their tools."""
+HOST_TOOLS: Final = frozenset(
+    {"maas_cancel_operation", "maas_get_operation", "maas_list_operations", "maas_wait_operation"}
+)
+"""The names of the tools that the server itself offers: a plugin that takes one fails."""
 ERROR_LENGTH: Final = 600
 """Characters of an error that a record keeps."""
 
@@ -64,7 +76,6 @@ def load_registry(
     *,
     allow: Collection[str] = (),
     block: Collection[str] = (),
-    reserved: Collection[str] = (),
     strict: bool = False,
     group: str = PLUGIN_GROUP,
 ) -> Registry:
@@ -73,7 +84,6 @@ def load_registry(
     Args:
         allow: The names of the plugins to use; empty for all.
         block: The names of plugins that are not to be used, nor imported, whatever ``allow`` says.
-        reserved: Names of tools that the server itself offers: a plugin that takes one fails.
         strict: Whether a plugin that cannot be used is an error.
         group: The entry point group to look in.
 
@@ -84,7 +94,7 @@ def load_registry(
     _warn_of_strangers("allow", allow, installed)
     _warn_of_strangers("block", block, installed)
     wanted = [found for found in installed if found.name not in block and (not allow or found.name in allow)]
-    tools, outcomes = _load_each(wanted, reserved)
+    tools, outcomes = _load_each(wanted)
     records = tuple(outcomes.get(found) or _record(found, PluginState.BLOCKED) for found in installed)
     if strict:
         _refuse_failures(records)
@@ -92,15 +102,17 @@ def load_registry(
 
 
 def _load_each(
-    wanted: Sequence[FoundPlugin], reserved: Collection[str]
+    wanted: Sequence[FoundPlugin],
 ) -> tuple[dict[str, AnyTool], dict[FoundPlugin, PluginRecord]]:
     tools: dict[str, AnyTool] = {}
-    owners = dict.fromkeys(reserved, "the server itself")
+    owners = dict.fromkeys(HOST_TOOLS, "the server itself")
     records: dict[FoundPlugin, PluginRecord] = {}
     for found in sorted(wanted, key=lambda found: canonicalize_name(found.distribution) not in OWN):
         try:
             offered = _offered_by(found, wanted, owners)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin does, the others go on
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever a plugin does, the others go on
             records[found] = _failure(found, error)
         else:
             tools.update(offered)
@@ -113,6 +125,8 @@ def _offered_by(found: FoundPlugin, wanted: Iterable[FoundPlugin], owners: Mappi
     check_before_import(found, wanted)
     tools = [tool() for tool in declared(registered(found, load(found)))]
     check_names(found, [tool.name for tool in tools], owners)
+    for tool in tools:
+        check_shown(tool)
     return {tool.name: tool for tool in tools}
 
 

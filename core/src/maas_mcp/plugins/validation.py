@@ -14,6 +14,7 @@ from typing import Any, Final
 import pluggy
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
+from pydantic_core import to_json
 
 from maas_mcp import __version__, hookspecs
 from maas_mcp.errors import PluginError
@@ -21,6 +22,7 @@ from maas_mcp.hookspecs import PROJECT
 from maas_mcp.operations.operation import LongRunning
 from maas_mcp.operations.tool import Tool
 from maas_mcp.plugins.discovery import FoundPlugin
+from maas_mcp.plugins.schemas import input_schema, output_schema
 
 AnyTool = Tool[Any, Any] | LongRunning[Any, Any]
 
@@ -33,6 +35,12 @@ HOOKS: Final[Mapping[str, type[AnyTool]]] = MappingProxyType(
 """What the classes that each hook returns have to be."""
 NAMES: Final[Mapping[type[AnyTool], str]] = MappingProxyType({LongRunning: "Operation", Tool: "Tool"})
 """What an author is told to subclass."""
+SHOWN: Final[Mapping[str, type]] = MappingProxyType(
+    {"title": str, "read_only": bool, "destructive": bool, "idempotent": bool}
+)
+"""What clients are told of a tool as it stands in the class."""
+CALL_OPTIONS: Final = frozenset({"wait_seconds", "on_cancel", "_meta"})
+"""Arguments that every long-running tool has beside its own."""
 
 
 def check_before_import(found: FoundPlugin, wanted: Iterable[FoundPlugin]) -> None:
@@ -175,6 +183,39 @@ def check_names(found: FoundPlugin, names: Iterable[str], owners: Mapping[str, s
                 f"{found} offers the tool {name}, which {owners[name]} offers too. Expected every name once. "
                 "Block one of the two, or ask its author for another name."
             )
+
+
+def check_shown(tool: AnyTool) -> None:
+    """Refuse a tool that cannot be shown to a client, or called by one.
+
+    Raises:
+        PluginError: What a client is told of it is not JSON, or has no schema.
+    """
+    for name, kind in SHOWN.items():
+        if not isinstance(getattr(tool, name), kind):
+            raise PluginError(
+                f"{tool.name} has {_kind(getattr(tool, name))} as its `{name}`. Expected a {kind.__name__}. "
+                "Correct the class's attribute."
+            )
+    for model in (tool.arguments, tool.returns):
+        if model.__pydantic_root_model__:
+            raise PluginError(
+                f"{tool.name} takes or returns {model.__name__}, a RootModel. Expected a BaseModel: an object with "
+                "names in it. Give it a field."
+            )
+    try:
+        arguments = input_schema(tool.arguments)
+        to_json((arguments, output_schema(tool.returns), tool.title, tool.description()))
+    except Exception as error:
+        raise PluginError(
+            f"{tool.name} has arguments or a result that cannot be shown to a client: {error} Expected fields of the "
+            "types that JSON has, in models that do not contain themselves. Change those fields."
+        ) from error
+    if isinstance(tool, LongRunning) and (taken := sorted(CALL_OPTIONS & set(arguments["properties"]))):
+        raise PluginError(
+            f"{tool.name} has an argument {one_of(taken)}, which every operation has already. Expected other names. "
+            f"Rename it in {tool.arguments.__name__}."
+        )
 
 
 def one_of(names: Iterable[str]) -> str:

@@ -45,7 +45,7 @@ def report(outcome: Outcome[Any], sealer: Sealer) -> OperationReport:
         state=_state_of(outcome),
         progress=outcome.fraction,
         message=outcome.message,
-        result=None if outcome.result is None else outcome.result.model_dump(mode="json"),
+        result=None if outcome.result is None else outcome.result.model_dump(mode="json", by_alias=True),
     )
 
 

@@ -1,6 +1,7 @@
 """From a plugin's declaration to an MCP tool and back: arguments in, results and errors out."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, Final, TypeVar
 
@@ -15,8 +16,8 @@ from maas_mcp.operations.operation import CancelPolicy, LongRunning
 from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.tool import Tool
 from maas_mcp.plugins.registry import AnyTool
+from maas_mcp.plugins.schemas import Schema, input_schema, output_schema
 from maas_mcp.server.reports import OperationReport, report, text_of
-from maas_mcp.server.schemas import Schema, input_schema, output_schema
 
 ProgressToken = str | int
 
@@ -61,6 +62,13 @@ class CallOptions(BaseModel):
 OPTIONS: Final[tuple[str, ...]] = ("wait_seconds", "on_cancel", "_meta")
 """The names of :class:`CallOptions` among the arguments."""
 
+MOST_PROBLEMS: Final = 10
+"""How many problems with its arguments a call is told."""
+NAME_LENGTH: Final = 64
+PROBLEM_LENGTH: Final = 300
+TEXT_LENGTH: Final = 20_000
+"""Characters of an error's text: whatever MAAS and plugins say, it goes into a model's context window."""
+
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 ERROR_META: Final = "io.github.maas-mcp/error"
@@ -89,9 +97,7 @@ def _input_schema(tool: AnyTool) -> Schema:
     schema = input_schema(tool.arguments)
     if not isinstance(tool, LongRunning):
         return schema
-    options = dict(input_schema(CallOptions)["properties"])
-    if not tool.can_abort:
-        del options["on_cancel"]
+    options = {name: input_schema(CallOptions)["properties"][name] for name in _option_names(tool)}
     return {**schema, "properties": {**schema["properties"], **options}}
 
 
@@ -110,29 +116,55 @@ def _output_schema(tool: AnyTool) -> Schema:
 def parse_arguments(tool: AnyTool, given: Mapping[str, Any] | None) -> tuple[BaseModel, CallOptions]:
     """The validated arguments, and what was said of the call itself.
 
+    They are what JSON says, and nothing is made into something else: ``"on"`` is no boolean, ``true`` is no number.
+
     Raises:
         InvalidArgumentsError: Each argument that does not fit is named, with what is allowed; never with its value.
     """
-    arguments = dict(given or {})
-    options = {name: arguments.pop(name) for name in OPTIONS if name in arguments} if is_long_running(tool) else {}
-    known = tool.arguments.model_fields
-    problems = [_unknown(name, known) for name in arguments if name not in known]
-    model = _validated(tool.arguments, {key: value for key, value in arguments.items() if key in known}, problems)
-    call = _validated(CallOptions, options, problems)
+    arguments, options = dict(given or {}), _option_names(tool)
+    known = input_schema(tool.arguments)["properties"]
+    unknown = [name for name in arguments if name not in known and name not in options]
+    problems = [_unknown(name, [*known, *options]) for name in unknown[:MOST_PROBLEMS]]
+    model = _validated(tool.arguments, arguments.keys() & known.keys(), arguments, problems)
+    call = _validated(CallOptions, arguments.keys() & options, arguments, problems)
     if problems or model is None or call is None:
+        left_out = len(problems) + len(unknown[MOST_PROBLEMS:]) - MOST_PROBLEMS
+        more = f" And {left_out} more." if left_out > 0 else ""
         raise InvalidArgumentsError(
-            f"{tool.name} was not called. " + " ".join(problems), hint=f"Arguments: {_signature(tool)}."
+            f"{tool.name} was not called. {' '.join(problems[:MOST_PROBLEMS])}{more}",
+            hint=f"Arguments: {_signature(tool)}.",
         )
     return model, call
 
 
-def _validated(model: type[ModelT], values: Mapping[str, Any], problems: list[str]) -> ModelT | None:
+def _option_names(tool: AnyTool) -> tuple[str, ...]:
+    """What may be said of the call itself."""
+    if not isinstance(tool, LongRunning):
+        return ()
+    return OPTIONS if tool.can_abort else tuple(name for name in OPTIONS if name != "on_cancel")
+
+
+def _validated(
+    model: type[ModelT], names: Iterable[str], given: Mapping[str, Any], problems: list[str]
+) -> ModelT | None:
+    values = {name: _with_integers(given[name]) for name in names}
     try:
-        return model.model_validate(values)
+        return model.model_validate_json(json.dumps(values), strict=True)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False, include_input=False)
         problems += [_problem(detail) for detail in details]
     return None
+
+
+def _with_integers(value: Any) -> Any:
+    """The value with integers for the numbers that are whole: JSON has one kind of numbers, so 3.0 is an integer."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _with_integers(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_with_integers(each) for each in value]
+    return value
 
 
 def is_long_running(tool: AnyTool) -> bool:
@@ -140,28 +172,34 @@ def is_long_running(tool: AnyTool) -> bool:
     return isinstance(tool, LongRunning)
 
 
-def _unknown(name: str, known: Mapping[str, Any]) -> str:
-    close = get_close_matches(name, known, n=1)
-    return f"`{name[:40]}` is not an argument of this tool{f'; did you mean `{close[0]}`?' if close else '.'}"
+def _unknown(name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(name[:NAME_LENGTH], known, n=1)
+    return f"`{_cut(name)}` is not an argument of this tool{f'; did you mean `{close[0]}`?' if close else '.'}"
 
 
 def _problem(detail: ErrorDetails) -> str:
     """One problem in words. Without its input, which may be a secret or a megabyte."""
-    where = ".".join(str(part) for part in detail["loc"]) or "the arguments"
+    where = ".".join(_cut(str(part)) for part in detail["loc"]) or "the arguments"
     message = detail["msg"].removeprefix("Value error, ")
-    return f"`{where}`: {message[:1].lower()}{message[1:]}."
+    return f"`{where}`: {_cut(message[:1].lower() + message[1:], PROBLEM_LENGTH)}."
+
+
+def _cut(text: str, length: int = NAME_LENGTH) -> str:
+    return text if len(text) <= length else f"{text[:length]}…"
 
 
 def _signature(tool: AnyTool) -> str:
-    fields = tool.arguments.model_fields.items()
-    return ", ".join(f"{name}{' (required)' if field.is_required() else ''}" for name, field in fields) or "none"
+    schema = input_schema(tool.arguments)
+    required = schema.get("required", ())
+    own = [f"{name} (required)" if name in required else name for name in schema["properties"]]
+    return ", ".join([*own, *(name for name in _option_names(tool) if name != "_meta")]) or "none"
 
 
 def success(tool: Tool[Any, Any], result: BaseModel) -> types.CallToolResult:
     """A result: structured for programs, and a short text for people."""
     return types.CallToolResult(
         content=[types.TextContent(text=tool.summary(result))],
-        structured_content=result.model_dump(mode="json"),
+        structured_content=result.model_dump(mode="json", by_alias=True),
     )
 
 
@@ -196,7 +234,7 @@ def failure(error: MaasMcpError) -> types.CallToolResult:
     if isinstance(error, MaasBadRequestError):
         details["fields"] = error.fields
     return types.CallToolResult(
-        content=[types.TextContent(text="\n".join(lines))],
+        content=[types.TextContent(text=_cut("\n".join(lines), TEXT_LENGTH))],
         is_error=True,
         _meta={ERROR_META: details},
     )

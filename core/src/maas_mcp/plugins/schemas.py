@@ -55,18 +55,25 @@ def output_schema(model: type[BaseModel]) -> Schema:
 
 
 def _flat(schema: Schema) -> Schema:
-    """The schema with its references filled in: many clients follow none."""
+    """The schema with its references filled in: many clients follow none.
+
+    Raises:
+        ValueError: A model contains itself, so that it would never end.
+    """
     definitions = {name: _untitled(definition) for name, definition in schema.pop("$defs", {}).items()}
 
-    def filled(node: Any) -> Any:
+    def filled(node: Any, within: tuple[str, ...] = ()) -> Any:
         if isinstance(node, list):
-            return [filled(each) for each in node]
+            return [filled(each, within) for each in node]
         if not isinstance(node, dict):
             return node
         if "$ref" in node:
-            target = definitions[node["$ref"].removeprefix("#/$defs/")]
-            node = {**target, **{key: value for key, value in node.items() if key != "$ref"}}
-        return {key: filled(value) for key, value in node.items()}
+            name = node["$ref"].removeprefix("#/$defs/")
+            if name in within:
+                raise ValueError(f"{name} contains itself")
+            node = {**definitions[name], **{key: value for key, value in node.items() if key != "$ref"}}
+            within = (*within, name)
+        return {key: filled(value, within) for key, value in node.items()}
 
     flat: Schema = filled(_untitled(schema))
     return {"properties": {}, **flat, "type": "object"}
