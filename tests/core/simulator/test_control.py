@@ -186,13 +186,24 @@ def test_what_maas_refuses_is_a_409_with_its_words(control: Control) -> None:
         ("/plans", {"machine": "node99", "bmc_down": True}, "no machine is called 'node99'; there are node01"),
         ("/plans", {"machine": "node03", "fail": "Reboot"}, "no operation has a stage 'Reboot'; there are: 20-maas"),
         ("/plans", {"rack_down": "x"}, "no rack controller is called 'x'; there are bwdhs4"),
-        ("/faults", {"times": 0}, "times wants a number from 1 on, or None for ever"),
+        ("/faults", {"times": 0}, "times: Input should be greater than or equal to 1"),
         ("/faults", {"stat": 500}, "stat: there is no such key; there are: status, body, headers, op"),
         ("/faults", {"delay": {"second": 1}}, "delay.second: there is no such key; there are: seconds, distribution"),
-        ("/faults", {"delay": {"seconds": -1}}, "delay: a latency wants seconds and a spread"),
+        ("/faults", {"delay": {"seconds": -1}}, "delay.seconds: Input should be greater than or equal to 0"),
+        ("/faults", {"status": 99999}, "status: Input should be less than or equal to 599"),
+        ("/faults", {"status": 0}, "status: Input should be greater than or equal to 200"),
+        ("/faults", {"status": 204, "body": "tea"}, "an answer of 204 has no body"),
+        ("/faults", {"headers": {"X-A": "b\r\nc"}}, "headers: no HTTP header can be 'X-A' with"),
+        ("/faults", {"headers": {"X-A": "\N{EURO SIGN}"}}, "headers: no HTTP header can be 'X-A' with"),
+        ("/faults", {"headers": {"X A": "b"}}, "headers: no HTTP header can be 'X A' with"),
+        ("/faults", {"headers": {"Content-Length": "3"}}, "headers: Content-Length follows from the body"),
+        ("/faults", {"method": "DEPLOY"}, "method: Input should be 'GET', 'POST', 'PUT'"),
+        ("/faults", {"op": "deply"}, "op: MAAS has no operation 'deply'; the names most like it are: deploy"),
+        ("/faults", {"drop": "before", "acts": True}, "acts does not go with a connection that is dropped before"),
+        ("/faults", {"delay": {"seconds": 1, "spread": 1}}, "delay: spread goes with a uniform or a lognormal latency"),
         ("/faults", {"answer": "teapot"}, "answer: Input should be 'bad gateway', 'database conflict'"),
         ("/faults", {"drop": "later"}, "drop: Input should be 'before', 'after', 'headers' or 'body'"),
-        ("/faults", {"limit": {"requests": 0, "seconds": 1}}, "limit: a rate limit wants at least 1 request"),
+        ("/faults", {"limit": {"requests": 0, "seconds": 1}}, "limit.requests: Input should be greater than or equal"),
         ("/restart", {"seconds": 0}, "seconds: Input should be greater than 0"),
         ("/acts/deploy", {"machine": "node01"}, "user: Field required"),
         ("/acts/delete", {"machine": "x"}, "no machine is called 'x'"),
@@ -212,6 +223,17 @@ def test_what_cannot_be_used_is_refused_by_name(control: Control, path: str, giv
 )
 def test_a_clock_that_cannot_be_is_refused(control: Control, given: Any, words: str) -> None:
     assert words in control.refused("PUT", "/clock", given)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"op": "deplyo", "before": 5}, "MAAS has no operation 'deplyo'; the names most like it are: deploy"),
+        ({"op": "deploy", "before": -1}, "before: Input should be greater than or equal to 0"),
+    ],
+)
+def test_a_hold_that_could_hold_nothing_is_refused(control: Control, given: Any, words: str) -> None:
+    assert words in control.refused("PUT", "/holds", given)
 
 
 def test_a_body_that_is_no_json_is_refused(control: Control) -> None:

@@ -1,6 +1,8 @@
 """Every kind of fault, as a client meets it: in process, and where bytes matter over a real connection."""
 
 import json
+import math
+import re
 import statistics
 import time
 from collections.abc import Iterator
@@ -13,6 +15,8 @@ import trio
 from trio.testing import MockClock
 
 from maas_mcp.simulator import Fault, Latency, RateLimit, Region, count_requests, create_app, demo_region, serving
+from maas_mcp.simulator.http.endpoints import ENDPOINTS
+from maas_mcp.simulator.model.ops import OPS
 
 
 @pytest.fixture
@@ -60,10 +64,49 @@ def test_a_fault_may_last_for_ever(admin: Any, region: Region) -> None:
     assert admin.get("version/").status_code == 200
 
 
-@pytest.mark.parametrize("times", [0, -1])
-def test_a_fault_for_no_request_is_refused(times: int) -> None:
-    with pytest.raises(ValueError, match="times wants a number from 1 on"):
-        Fault(times=times)
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"times": 0}, "times"),
+        ({"times": "two"}, "times"),
+        ({"status": 99999}, "status"),
+        ({"status": -5}, "status"),
+        ({"drop": "befor"}, "drop"),
+        ({"spoil": "x"}, "spoil"),
+        ({"answer": "nope"}, "answer"),
+        ({"op": "deply"}, "MAAS has no operation 'deply'"),
+        ({"headers": {"X": "a\nb"}}, "no HTTP header can be 'X'"),
+        ({"statu": 500}, "statu"),
+    ],
+)
+def test_a_fault_that_cannot_be_is_refused_in_python_as_by_the_control(wrong: dict[str, Any], field: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(field)):
+        Fault(**wrong)
+
+
+@pytest.mark.parametrize("path", ["version/", "/version/", "/MAAS/api/2.0/version/", "vers", ""])
+@pytest.mark.parametrize("method", ["GET", "get", None])
+def test_a_path_and_a_method_match_however_they_are_written(admin: Any, region: Region, path: str, method: Any) -> None:
+    region.faults.append(Fault(path=path, method=method, status=502))
+    assert admin.get("version/").status_code == 502
+
+
+def test_what_has_no_body_is_answered_without_one(region: Region, url: str) -> None:
+    region.faults += [Fault(status=204), Fault(status=304), Fault(status=200)]
+    assert [httpx.get(f"{url}version/").status_code for _ in range(3)] == [204, 304, 200]
+
+
+def test_any_operation_of_maas_can_be_meant_and_no_other() -> None:
+    assert {op for endpoint in ENDPOINTS for _, op in endpoint.handlers if op} == OPS
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"op": "deplyo"}, {"op": "deploy", "before": -1}, {"op": "deploy", "after": math.nan}]
+)
+def test_a_hold_that_cannot_be_is_refused(region: Region, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"deplyo|before|after"):
+        region.hold(**wrong)
+    assert region.holds == {}
 
 
 def test_a_truncated_answer_is_half_of_the_real_one(admin: Any, region: Region) -> None:
@@ -187,12 +230,14 @@ def test_latency_is_drawn_from_its_distribution_and_again_the_same_with_a_seed()
         (Latency, {"seconds": -1}),
         (Latency, {"seconds": float("inf")}),
         (Latency, {"seconds": 0, "distribution": "lognormal"}),
+        (Latency, {"seconds": 1, "distribution": "normal"}),
+        (Latency, {"seconds": 1, "spread": 1}),
         (RateLimit, {"requests": 0, "seconds": 1}),
         (RateLimit, {"requests": 1, "seconds": 0}),
     ],
 )
 def test_what_is_no_latency_and_no_limit_is_refused(kind: Any, arguments: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="wants"):
+    with pytest.raises(ValueError, match=f"validation error for {kind.__name__}"):
         kind(**arguments)
 
 

@@ -166,6 +166,7 @@ def test_the_speed_that_is_asked_for_goes_before_the_files(tmp_path: Path) -> No
         ("subnets:\n  - {name: a, cidr: 10.0.0.0/24, rack: r}", "subnets[0].rack: there is no rack controller 'r'"),
         ("subnets:\n  - {name: a, cidr: 10.0.0.0/30}", "subnets[0]: cidr wants a prefix from /8 to /24; it was /30"),
         ("subnets:\n  - {name: a, cidr: here}", "line 2: subnets[0].cidr: Input is not a valid IPv4 network"),
+        ("faults:\n  - {op: deply}", "line 2: faults[0].op: MAAS has no operation 'deply'"),
         ("zones:\n  1: first", "line 2: zones: Input should be a valid string; it was 1, so write it in quotes"),
         ("tags: {0: zero}", "line 1: tags: Input should be a valid string; it was 0, so write it in quotes"),
         ("zones: {a/b: no way}", "line 1: zones.a/b: String should match pattern"),
@@ -205,7 +206,7 @@ def test_the_speed_that_is_asked_for_goes_before_the_files(tmp_path: Path) -> No
         ),
         ("machines: [{hostname: a, owner: bob}]", "owner goes with Allocated, Deployed, Failed deployment only"),
         ("plans:\n  - {machine: x, fail: Rebooting}", "line 2: plans[0]: no machine is called 'x'"),
-        ("faults:\n  - {times: 0}", "line 2: faults[0]: times wants a number from 1 on"),
+        ("faults:\n  - {times: 0}", "line 2: faults[0].times: Input should be greater than or equal to 1"),
     ],
 )
 def test_what_cannot_be_is_said_with_its_place(tmp_path: Path, text: str, words: str) -> None:

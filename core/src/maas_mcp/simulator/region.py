@@ -13,6 +13,7 @@ from maas_mcp.simulator.model.faults import Faults, Hold, RequestRecord
 from maas_mcp.simulator.model.images import Images
 from maas_mcp.simulator.model.machines import Machines, Plan, Rack, SimulatedMachine
 from maas_mcp.simulator.model.networks import RACK, SUBNETS, Subnet
+from maas_mcp.simulator.model.ops import READS, check_op
 from maas_mcp.simulator.model.refusals import Refusal, rack_down
 from maas_mcp.simulator.model.schedule import Schedule
 from maas_mcp.simulator.model.scripts import COMMISSIONING_SCRIPTS, TEST_SCRIPTS, ScriptResult, ScriptSet, SetType
@@ -168,8 +169,12 @@ class Region:
         return self.schedule.clock() < self._up_again
 
     def hold(self, *, op: str, before: float = 0.0, after: float = 0.0) -> None:
-        """Hold requests of this op for real seconds; ``events`` and ``machines`` are the reads; zeros end it."""
-        self.holds[op] = Hold(before, after)
+        """Hold requests of this op for real seconds; ``events`` and ``machines`` are the reads; zeros end it.
+
+        Raises:
+            ValueError: MAAS has no such operation, or the seconds are negative or not finite.
+        """
+        self.holds[check_op(op, READS)] = Hold(before=before, after=after)
 
     def deploy(self, name: str, username: str, /, **form: str) -> None:
         """Another person deploys a machine; ``form`` has the parameters of ``op=deploy``."""

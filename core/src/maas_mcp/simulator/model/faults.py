@@ -2,19 +2,40 @@
 
 import math
 import random
+import re
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import ClassVar, Final, Literal
+from typing import Final, Literal
+
+from pydantic import ConfigDict, Field, field_validator
+from pydantic.dataclasses import dataclass as checked
 
 from maas_mcp.simulator.model.networks import RACK
+from maas_mcp.simulator.model.ops import check_op
 from maas_mcp.simulator.model.refusals import HTML, RACK_DOWN, TEXT
 
-STRICT: Final = {"extra": "forbid", "use_attribute_docstrings": True}
-"""How pydantic reads these from JSON: an unknown key is an error, and what stands below an attribute describes it."""
+STRICT: Final = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+"""From Python as from JSON an unknown key is an error, and what stands below an attribute describes it."""
 
 API: Final = "/MAAS/api/2.0/"
+BODILESS: Final = (204, 304)
+"""What is answered without a body."""
+FRAMING: Final = frozenset({"content-length", "transfer-encoding"})
+"""Headers that say where a body ends."""
+
+
+def inside(path: str) -> str:
+    """A path inside the API, whether it was written with ``/MAAS/api/2.0/``, with a slash, or without either."""
+    return path.removeprefix(API).lstrip("/")
+
+
+HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+HEADER_VALUE: Final = re.compile(r"([!-~\x80-\xff]([\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
+"""What HTTP allows: Latin-1 without line breaks, and without blanks around it."""
+
+Method = Literal["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"]
 
 DropPoint = Literal["before", "after", "headers", "body"]
 """Where a connection is closed: before the request is acted on, after it, or in the midst of the answer's parts."""
@@ -79,27 +100,25 @@ def count_requests(records: Iterable[RequestRecord]) -> list[RequestCount]:
     return [RequestCount(*kind, count) for kind, count in counts.most_common()]
 
 
-@dataclass
+@checked(config=STRICT)
 class Latency:
     """Real seconds by which a request is delayed; with a ``seed`` they are the same in every run."""
 
-    __pydantic_config__: ClassVar = STRICT
-
-    seconds: float
+    seconds: float = Field(ge=0, allow_inf_nan=False)
     """The delay; of a uniform one the middle, of a lognormal one the median."""
     distribution: Literal["constant", "uniform", "lognormal"] = "constant"
     """How the delays of several requests differ."""
-    spread: float = 0.0
+    spread: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     """Of a uniform delay the seconds to either side, of a lognormal one the sigma of its logarithm."""
     seed: int | None = None
     """Where the random numbers begin; left out, they are others each time."""
 
     def __post_init__(self) -> None:
-        """Refuse what is no length of time."""
-        if not 0 <= self.seconds < math.inf or not 0 <= self.spread < math.inf:
-            raise ValueError("a latency wants seconds and a spread that are finite and not negative")
+        """Refuse what does not go together."""
         if self.distribution == "lognormal" and not self.seconds:
             raise ValueError("a lognormal latency wants a median above zero")
+        if self.distribution == "constant" and self.spread:
+            raise ValueError("spread goes with a uniform or a lognormal latency, and this one is constant")
         self._random = random.Random(self.seed)  # noqa: S311 - delays are no secrets
 
     def draw(self) -> float:
@@ -111,21 +130,17 @@ class Latency:
         return self.seconds
 
 
-@dataclass
+@checked(config=STRICT)
 class RateLimit:
     """How many matching requests pass in any stretch of real ``seconds``; a fault meets those beyond."""
 
-    __pydantic_config__: ClassVar = STRICT
-
-    requests: int
+    requests: int = Field(ge=1)
     """How many requests, from 1 on."""
-    seconds: float
+    seconds: float = Field(gt=0, allow_inf_nan=False)
     """The length of the stretch."""
 
     def __post_init__(self) -> None:
-        """Refuse a limit that lets nothing through, or everything."""
-        if self.requests < 1 or not 0 < self.seconds < math.inf:
-            raise ValueError("a rate limit wants at least 1 request, and finite seconds above zero")
+        """Nothing has passed yet."""
         self._passed: deque[float] = deque()
 
     def passes(self, now: float) -> bool:
@@ -142,25 +157,26 @@ class RateLimit:
         return max(1, math.ceil(self._passed[0] + self.seconds - now)) if self._passed else 1
 
 
-@dataclass
+@checked(config=STRICT)
 class Fault:
     """What the next ``times`` matching requests meet.
 
     ``op``, ``method`` and ``path`` say which requests; what is left out matches all. A fault that says nothing else
     answers 500. One with a ``delay`` alone lets the request go on to the next fault and to its own answer.
+
+    Raises:
+        ValueError: A field has a value that it cannot have, or no request could ever meet it; the message says which.
     """
 
-    __pydantic_config__: ClassVar = STRICT
-
-    status: int | None = None
+    status: int | None = Field(default=None, ge=200, le=599)
     """The status to answer with, in the place of MAAS's answer."""
     body: str = ""
     """The body of that answer; the content type is guessed from it unless ``headers`` has one."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """The headers of that answer."""
+    """The headers of that answer, but for those that say how long its body is."""
     op: str | None = None
     """Only requests of this operation, such as ``deploy``."""
-    method: str | None = None
+    method: Method | None = None
     """Only requests of this method, such as ``POST``."""
     path: str = ""
     """Only requests whose path begins so, with or without ``/MAAS/api/2.0/``."""
@@ -169,7 +185,7 @@ class Fault:
     midst of the answer's ``headers``, or of its ``body``."""
     acts: bool = False
     """Carry the request out first, as when a proxy gives up on a MAAS that goes on."""
-    times: int | None = 1
+    times: int | None = Field(default=1, ge=1)
     """How many requests meet it; null is for ever."""
     answer: KnownAnswer | None = None
     """An answer by its name, which has its own status, body and headers; what is given beside takes their place."""
@@ -180,10 +196,35 @@ class Fault:
     limit: RateLimit | None = None
     """Meet only what goes beyond this rate: 429, unless another answer is given."""
 
+    @field_validator("headers")
+    @classmethod
+    def _can_be_sent(cls, headers: Mapping[str, str]) -> Mapping[str, str]:
+        for name, value in headers.items():
+            if name.lower() in FRAMING:
+                raise ValueError(f"{name} follows from the body; drop and spoil cut bodies off")
+            if not HEADER_NAME.fullmatch(name) or not HEADER_VALUE.fullmatch(value):
+                raise ValueError(f"no HTTP header can be {name!r} with {value!r}")
+        return headers
+
+    @field_validator("op")
+    @classmethod
+    def _is_one_of_maas(cls, op: str | None) -> str | None:
+        return op if op is None else check_op(op)
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _is_written_large(cls, method: object) -> object:
+        return method.upper() if isinstance(method, str) else method
+
+    @field_validator("path")
+    @classmethod
+    def _is_inside_the_api(cls, path: str) -> str:
+        return inside(path)
+
     def __post_init__(self) -> None:
-        """Fill in the named answer, and the status of a fault that says nothing else."""
-        if self.times is not None and self.times < 1:
-            raise ValueError("times wants a number from 1 on, or None for ever")
+        """Fill in the named answer, and the status of a fault that says nothing else; refuse what cannot be sent."""
+        if self.drop == "before" and self.acts:
+            raise ValueError("acts does not go with a connection that is dropped before the request is acted on")
         if self.answer is None and self.limit is not None and self.status is None:
             self.answer = "rate limit"
         if self.answer is not None:
@@ -193,6 +234,8 @@ class Fault:
             self.body = self.body or known.body
         if self.status is None and not (self.drop or self.delay or self.spoil):
             self.status = 500
+        if self.body and self.status in BODILESS:
+            raise ValueError(f"an answer of {self.status} has no body")
         if self.drop is True:
             self.drop = "after" if self.acts else "before"
 
@@ -208,19 +251,15 @@ class Fault:
 
     def matches(self, method: str, path: str, op: str | None) -> bool:
         """Whether this request is meant."""
-        return (
-            self.op in (None, op)
-            and (self.method is None or self.method.upper() == method)
-            and path.removeprefix(API).startswith(self.path.removeprefix(API))
-        )
+        return self.op in (None, op) and self.method in (None, method) and inside(path).startswith(self.path)
 
 
-@dataclass(frozen=True)
+@checked(frozen=True)
 class Hold:
     """How long requests are held: real seconds ``before`` they act and ``after``, before they are answered."""
 
-    before: float = 0.0
-    after: float = 0.0
+    before: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    after: float = Field(default=0.0, ge=0, allow_inf_nan=False)
 
 
 class Faults(list[Fault]):
