@@ -41,13 +41,16 @@ def test_of_two_processes_that_make_one_the_first_wins(tmp_path: Path, monkeypat
     settings = Settings.load(state_dir=tmp_path)
     link = os.link
 
+    theirs = b"the other process's secret, made a moment ago"
+
     def beaten(mine: Path, path: Path) -> None:
-        path.write_bytes(b"the other process's secret")
+        path.write_bytes(theirs)
+        path.chmod(0o600)
         link(mine, path)
 
     monkeypatch.setattr(os, "link", beaten)
 
-    assert sealing_secret(settings) == b"the other process's secret"
+    assert sealing_secret(settings) == theirs
     assert [file.name for file in tmp_path.iterdir()] == ["secret"]
 
 
@@ -58,3 +61,25 @@ def test_a_directory_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> Non
         sealing_secret(Settings.load(state_dir=tmp_path / "state"))
 
     assert "MAAS_MCP_STATE_DIR" in (refusal.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "said"),
+    [
+        (b"", 0o600, "has 0 bytes, and needs 32"),
+        (b"a", 0o600, "has 1 bytes, and needs 32"),
+        (b"a" * 32, 0o644, "can be read or changed by others (mode 0644)"),
+        (b"a" * 32, 0o620, "can be read or changed by others (mode 0620)"),
+    ],
+)
+def test_a_secret_that_others_know_or_guess_is_refused(tmp_path: Path, content: bytes, mode: int, said: str) -> None:
+    file = tmp_path / "secret"
+    file.write_bytes(content)
+    file.chmod(mode)
+
+    with pytest.raises(SettingsError) as refusal:
+        sealing_secret(Settings.load(state_dir=tmp_path))
+
+    assert said in refusal.value.message
+    assert "Delete the file" in (refusal.value.hint or "")
+    assert file.read_bytes() == content

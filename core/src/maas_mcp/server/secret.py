@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from contextlib import suppress
+import stat
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final
@@ -11,19 +11,23 @@ from maas_mcp.errors import SettingsError
 from maas_mcp.settings import Settings
 
 SECRET_BYTES: Final = 32
+OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+"""What a file's mode allows to others than its owner."""
 
 
 def sealing_secret(settings: Settings) -> bytes:
     """``MAAS_MCP_SECRET``, or the content of the file ``secret`` in the state directory, which is made if need be.
 
     Raises:
-        SettingsError: The file can be neither read nor made.
+        SettingsError: The file can be neither read nor made, or who knows it could be somebody else.
     """
     if settings.secret is not None:
         return settings.secret.get_secret_value().encode()
     path = secret_file(settings)
     try:
-        return _read(path) or _make(path)
+        if not path.exists():
+            _make(path)
+        return _read(path)
     except OSError as error:
         reason = error.strerror
     raise _cannot_be_kept(path, reason)
@@ -38,17 +42,17 @@ def check_secret_file(path: Path) -> None:
     """Make sure that the secret can be read from the file, or made there. Nothing is left behind.
 
     Raises:
-        SettingsError: It can be neither.
+        SettingsError: It can be neither, or who knows it could be somebody else.
     """
     try:
-        if not _read(path):
-            folder = next(each for each in path.parents if each.exists())
-            with TemporaryFile(dir=folder):
-                return
+        if path.exists():
+            _read(path)
+            return
+        folder = next(each for each in path.parents if each.exists())
+        with TemporaryFile(dir=folder):
+            return
     except OSError as error:
         reason = error.strerror
-    else:
-        return
     raise _cannot_be_kept(path, reason)
 
 
@@ -60,24 +64,38 @@ def _cannot_be_kept(path: Path, reason: str | None) -> SettingsError:
 
 
 def _read(path: Path) -> bytes:
-    with suppress(FileNotFoundError):
-        return path.read_bytes()
-    return b""
+    """What the file holds.
+
+    Raises:
+        SettingsError: Others may know it, or can guess it: then they could forge ids.
+    """
+    with path.open("rb") as file:
+        secret, mode = file.read(), stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+    if len(secret) < SECRET_BYTES:
+        raise SettingsError(
+            f"The secret for operation ids in {path} has {len(secret)} bytes, and needs {SECRET_BYTES} at the least.",
+            hint="Delete the file: another is made then. The ids that were given out so far are no longer known.",
+        )
+    if os.name == "posix" and mode & OTHERS:
+        raise SettingsError(
+            f"The secret for operation ids in {path} can be read or changed by others (mode {mode:04o}).",
+            hint="Delete the file: another is made then. Or, if nobody has looked at it, make its mode 0600.",
+        )
+    return secret
 
 
-def _make(path: Path) -> bytes:
+def _make(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     mine = path.with_name(f"secret.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(secrets.token_bytes(SECRET_BYTES))
     try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(SECRET_BYTES))
         os.link(mine, path)  # whole or not at all, and never over another process's, which may have been as quick
     except FileExistsError:
         pass
     finally:
         mine.unlink()
-    return path.read_bytes()
 
 
 def _default_state_dir() -> Path:
