@@ -158,6 +158,14 @@ def test_other_people_act(control: Control, region: Region, admin: Any) -> None:
     assert admin.get("machines/gpxwc3/").status_code == 404
 
 
+def test_other_people_are_not_asked_for_their_permissions_nor_stopped_by_a_lock(control: Control) -> None:
+    taken = control("POST", "/acts/change_owner", {"machine": "node08", "user": "bob"})[1]
+    assert (taken["status_name"], taken["owner"]) == ("Allocated", "bob")
+    status, _ = control("POST", "/acts/deploy", {"machine": "node01", "user": "admin"})
+    assert status == 200
+    assert control("POST", "/acts/abort", {"machine": "node01", "user": "bob"})[1]["owner"] == "admin"
+
+
 def test_a_parameter_may_be_called_as_ours_are(control: Control, region: Region) -> None:
     form = {"name": "x", "username": "y", "distro_series": "noble"}
     status, _ = control("POST", "/acts/deploy", {"machine": "node02", "user": "bob", "form": form})
@@ -206,6 +214,8 @@ def test_what_maas_refuses_is_a_409_with_its_words(control: Control) -> None:
         ("/faults", {"limit": {"requests": 0, "seconds": 1}}, "limit.requests: Input should be greater than or equal"),
         ("/restart", {"seconds": 0}, "seconds: Input should be greater than 0"),
         ("/acts/deploy", {"machine": "node01"}, "user: Field required"),
+        ("/acts/deploy", {"machine": "node01", "user": "eve"}, "no user is called 'eve'; there are admin, bob"),
+        ("/acts/change_owner", {"machine": "node07", "user": "eve"}, "no user is called 'eve'; there are admin, bob"),
         ("/acts/delete", {"machine": "x"}, "no machine is called 'x'"),
     ],
 )

@@ -81,7 +81,8 @@ class Act(DeleteAct):
     """Somebody takes a machine over: it is released, and acquired by them."""
 
     user: str
-    """Who does it; the region need not know them."""
+    """Who does it: any user of the region. They may do it to any machine, locked or not, which MAAS would not let
+    everybody."""
 
 
 class AbortAct(Act):

@@ -177,21 +177,29 @@ class Region:
         self.holds[check_op(op, READS)] = Hold(before=before, after=after)
 
     def deploy(self, name: str, username: str, /, **form: str) -> None:
-        """Another person deploys a machine; ``form`` has the parameters of ``op=deploy``."""
+        """Another person deploys a machine; ``form`` has the parameters of ``op=deploy``.
+
+        This and what follows is done whoever they are and whether it is locked or not: MAAS itself would let only its
+        owner or a superuser, and of a locked machine nobody. What is wrong with the machine's status it does refuse.
+
+        Raises:
+            KeyError: There is no such machine or user.
+        """
         self._from_outside(starting.deploy, name, username, **form)
 
     def abort(self, name: str, username: str, comment: str = "") -> None:
-        """Another person aborts what the machine is doing."""
+        """Another person aborts what the machine is doing, whatever they may."""
         self._from_outside(starting.abort, name, username, comment=comment)
 
     def release(self, name: str, username: str, /, **form: str) -> None:
-        """Another person releases a machine; ``form`` has the parameters of ``op=release``."""
+        """Another person releases a machine, whatever they may; ``form`` has the parameters of ``op=release``."""
         self._from_outside(starting.release, name, username, **form)
 
     def change_owner(self, name: str, username: str) -> None:
-        """Another person takes a machine over: it is released, at once, and acquired by them."""
+        """Another person takes a machine over, whatever they may: it is released, at once, and acquired by them."""
         with self.lock:
             machine = self.machine(name)
+            self._check_known(username)
             if machine.owner is not None:
                 machine.power_state = "off"
                 starting.release(self, machine, username, {})
@@ -201,7 +209,7 @@ class Region:
             starting.acquire(self, machine, username)
 
     def delete(self, name: str) -> None:
-        """Another person deletes a machine: every answer about it is a 404 from now on."""
+        """Another person deletes a machine, locked or not: every answer about it is a 404 from now on."""
         with self.lock:
             self.remove(self.machine(name))
 
@@ -348,8 +356,13 @@ class Region:
                     return result.ended - result.started
         return None
 
+    def _check_known(self, username: str) -> None:
+        if username not in self.users:
+            raise KeyError(f"no user is called {username!r}; there are {', '.join(self.users)}")
+
     def _from_outside(self, operate: starting.Operate, name: str, username: str, /, **form: str) -> None:
         with self.lock:
+            self._check_known(username)
             operate(self, self.machine(name), username, {key: [value] for key, value in form.items() if value})
             self.play()
 

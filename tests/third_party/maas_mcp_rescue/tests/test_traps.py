@@ -173,9 +173,9 @@ def test_the_second_pxe_boot_does_not_lower_the_progress(maas_region: MaasRegion
 
 
 def test_somebody_aborts_it(maas_region: MaasRegion) -> None:
-    maas_region.after(60, maas_region.abort, "node01", "bob")
-    with pytest.raises(OperationRevertedError, match="bob"):
-        maas_region.call(Deploy, "node01")
+    maas_region.after(60, maas_region.abort, "node01", "admin")
+    with pytest.raises(OperationRevertedError, match="admin"):
+        maas_region.call(Deploy, "node01", username="bob")
 
 
 def test_somebody_takes_the_machine_over(maas_region: MaasRegion) -> None:
