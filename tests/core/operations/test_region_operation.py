@@ -17,6 +17,7 @@ from maas_mcp.errors import (
     OperationCancelledError,
     OperationFailedError,
     OperationRefusedError,
+    OperationRevertedError,
     OperationTimedOutError,
 )
 from maas_mcp.maas.client import MaasClient
@@ -31,6 +32,7 @@ from maas_mcp.operations.region_engine import RegionEngine
 from maas_mcp.operations.region_operation import RegionOperation
 from maas_mcp.operations.tool import ToolContext
 from maas_mcp.simulator import Fault, Region, demo_region
+from maas_mcp.simulator.model.faults import Latency
 from tests.house import client_of
 
 pytestmark = pytest.mark.anyio
@@ -106,11 +108,19 @@ class Site:
     token: CancellationToken = field(default_factory=CancellationToken)
     told: list[Progress] = field(default_factory=list)
 
-    async def run(self, handle: Handle | None = None, **options: Any) -> Outcome[Versions]:
+    def process(self) -> RegionEngine:
+        """A process that has seen nothing so far."""
+        return RegionEngine(self.maas, Orders(self.tasks, now=anyio.current_time), now=anyio.current_time)
+
+    async def run(
+        self, handle: Handle | None = None, *, engine: RegionEngine | None = None, **options: Any
+    ) -> Outcome[Versions]:
+        """Start or pick up, in a process of its own if none is given."""
+
         async def send(progress: Progress) -> None:
             self.told.append(progress)
 
-        engine = RegionEngine(self.maas, Orders(self.tasks, now=anyio.current_time), now=anyio.current_time)
+        engine = engine or self.process()
         progress = ProgressReporter(send)
         async with progress.reporting():
             if handle is not None:
@@ -127,6 +137,11 @@ class Site:
     @property
     def posts(self) -> list[str | None]:
         return [each.op for each in self.region.requests if each.method == "POST"]
+
+    def begin(self) -> None:
+        """The region begins by itself."""
+        self.region.play()
+        self.region.images.begin()
 
     @property
     def importing(self) -> bool:
@@ -192,11 +207,79 @@ async def test_a_post_that_maas_never_acted_on_is_an_outage_and_not_a_success(si
     assert site.posts == ["import"]
 
 
-async def test_what_maas_accepts_and_does_not_do_is_a_failure(site: Site) -> None:
+async def test_what_maas_accepts_and_nobody_sees_run_had_nothing_to_do_if_all_is_there(site: Site) -> None:
     site.region.faults.append(Fault(op="import", status=200, body="Import of boot resources started"))
+
+    assert (await site.run()).message == "Over"
+    assert 60 <= anyio.current_time() <= 75
+
+
+async def test_what_maas_accepts_and_does_not_do_is_a_failure_if_something_is_missing(site: Site) -> None:
+    site.region.faults.append(Fault(op="import", status=200, body="Import of boot resources started"))
+    image = next(each for each in site.region.images.resources if each.id == 4)
+    image.versions["20260401"]["squashfs"].complete = False
 
     with pytest.raises(OperationFailedError, match="nothing shows that it ran"):
         await site.run()
+
+
+async def test_one_that_is_over_in_a_second_is_seen(site: Site) -> None:
+    site.region.faults.append(Fault(op="import", status=200, body="Import of boot resources started"))
+    site.after(3.1, lambda: setattr(site.region.images, "importing", True))
+    site.after(4.1, lambda: setattr(site.region.images, "importing", False))
+
+    assert (await site.run()).message == "Over"
+    assert anyio.current_time() < 15
+
+
+async def test_two_who_call_at_once_start_one(site: Site) -> None:
+    site.region.faults.append(Fault(delay=Latency(0.2), method="GET", path="boot-resources", times=None))
+    engine, outcomes = site.process(), []
+
+    async def call(delay: float) -> None:
+        await anyio.sleep(delay)
+        outcomes.append(await site.run(engine=engine, wait=5))
+
+    async with anyio.create_task_group() as callers:
+        callers.start_soon(call, 0.0)
+        callers.start_soon(call, 0.3)
+
+    assert site.posts == ["import"]
+    assert len(outcomes) == 2
+    assert all(outcome.result is None for outcome in outcomes)
+
+
+async def test_one_that_was_stopped_by_its_id_says_so_ever_after(site: Site) -> None:
+    engine = site.process()
+    started = await site.run(engine=engine, wait=4)
+    await engine.abort(Fetch(), started.handle, site.token)
+
+    for pause in (0, 90):
+        await anyio.sleep(pause)
+        with pytest.raises(OperationRevertedError, match="it was stopped on request"):
+            await site.run(started.handle, engine=engine, wait=0)
+
+
+async def test_one_that_has_ended_is_not_taken_for_the_next(site: Site) -> None:
+    engine = site.process()
+    first = await site.run(engine=engine)
+    await anyio.sleep(3600)
+    site.begin()
+
+    assert (await site.run(first.handle, engine=engine, wait=0)).result is not None
+    with pytest.raises(OperationRefusedError, match="is another one"):
+        await engine.abort(Fetch(), first.handle, site.token)
+    assert site.importing
+
+
+async def test_an_id_from_before_any_that_may_run_stops_nothing(site: Site) -> None:
+    started = await site.run(wait=0)
+    await anyio.sleep(Fetch.deadline.total_seconds() + 1)
+    site.begin()
+
+    with pytest.raises(OperationRefusedError, match="is another one"):
+        await site.process().abort(Fetch(), started.handle, site.token)
+    assert site.importing
 
 
 async def test_a_whole_run_between_two_looks_shows_by_what_has_changed(site: Site) -> None:
@@ -211,8 +294,9 @@ async def test_a_whole_run_between_two_looks_shows_by_what_has_changed(site: Sit
     assert (await site.run()).message == "Over"
 
 
-async def test_an_outage_is_told_and_survived(site: Site) -> None:
-    site.after(60, lambda: site.region.faults.append(Fault(path="boot-resources", status=503, times=10)))
+@pytest.mark.parametrize("fault", [{"status": 503}, {"status": 500}, {"status": 200, "body": "<html>proxy</html>"}])
+async def test_an_outage_is_told_and_survived(site: Site, fault: dict[str, Any]) -> None:
+    site.after(60, lambda: site.region.faults.append(Fault(path="boot-resources", times=10, **fault)))
 
     assert (await site.run()).result is not None
     assert any(each.message.startswith("MAAS unreachable for ") for each in site.told)

@@ -56,6 +56,24 @@ async def patiently(
         await anyio.sleep(min(pause, until - now))
 
 
+def check_outage(silent: float, limit: float, known: str) -> None:
+    """Give up where MAAS has been silent for too long.
+
+    Args:
+        silent: Seconds since it last answered.
+        limit: Seconds that are waited for it.
+        known: What is told of it, and what was last seen.
+
+    Raises:
+        MaasUnavailableError: It has been silent for ``limit`` seconds.
+    """
+    if silent >= limit:
+        raise MaasUnavailableError(
+            f"{known}. Gave up following; nothing is known to have failed.",
+            hint="MAAS goes on by itself. Ask for the operation again once the region answers.",
+        )
+
+
 def _pause(error: MaasError) -> float:
     """Seconds until the next try after an error."""
     if not error.may_pass:

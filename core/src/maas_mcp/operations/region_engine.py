@@ -3,20 +3,16 @@
 MAAS writes no events of it, and a region does one thing of a kind at a time: so there is nothing for the watcher.
 """
 
-import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, Generic
+from dataclasses import replace
+from typing import Any, Final
 
 import anyio
 
 from maas_mcp.errors import (
     MaasError,
-    MaasUnavailableError,
-    OperationFailedError,
     OperationRefusedError,
-    OperationRevertedError,
     OperationTimedOutError,
 )
 from maas_mcp.maas.client import MaasClient
@@ -25,95 +21,19 @@ from maas_mcp.operations.aborting import abort_cancelled, policy_of
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import CancelPolicy
-from maas_mcp.operations.orders import AT_ONCE, START_GRACE, Orders
+from maas_mcp.operations.orders import AT_ONCE, Orders
 from maas_mcp.operations.outcome import Outcome
-from maas_mcp.operations.patience import until_of
-from maas_mcp.operations.polling import BEFORE_SUCCESS, Verdict
+from maas_mcp.operations.patience import patiently, until_of
+from maas_mcp.operations.polling import Verdict
 from maas_mcp.operations.progress import ProgressReporter, nobody, readable
-from maas_mcp.operations.region_operation import RegionOperation, SeenT
+from maas_mcp.operations.region_operation import RegionOperation
+from maas_mcp.operations.region_run import End, RegionRun
 from maas_mcp.operations.tool import ArgsT, ResultT, ToolContext
 
 REGION: Final[SystemId] = "region"
 """Stands in a handle where others have a machine."""
-SOON: Final = 2.0
-"""Seconds between looks at what has not shown to have begun: it may be short."""
-
-
-@dataclass(slots=True)
-class _Run(Generic[ArgsT, ResultT, SeenT]):
-    """One operation being followed, and what is known of it so far."""
-
-    operation: RegionOperation[ArgsT, ResultT, SeenT]
-    args: ArgsT
-    ctx: ToolContext
-    handle: Handle
-    orders: Orders
-    before: SeenT | None = None
-    latest: SeenT | None = None
-    running: SeenT | None = None
-    """The latest look at which it was running."""
-    fraction: float | None = None
-    message: str = "Starting"
-    rest: float = SOON
-    """Seconds until the next look."""
-    answered: float = field(default_factory=anyio.current_time)
-    """When MAAS last answered, in anyio's clock."""
-
-    async def look(self, *, overdue: bool) -> Verdict:
-        """Look once, and tell. ``overdue``: if it is not running now, it has been.
-
-        Raises:
-            OperationError: MAAS refused to start it.
-            MaasError: MAAS cannot be asked.
-        """
-        self.orders.check_refusal(self.handle, self.operation.name)
-        seen = await self.operation.observe(self.ctx, self.args, self.latest)
-        self.latest, self.answered = seen, anyio.current_time()
-        if self.before is None and not (seen.running or self.running or overdue):
-            self.message = self.orders.standing(self.handle)
-            return Verdict.PENDING
-        verdict, fraction, self.message = self.operation.assess(self.before, self.running, seen)
-        self._advance(fraction)
-        if seen.running:
-            self.running = seen
-        self.rest = self.operation.interval.total_seconds() if self.running else SOON
-        if not verdict.final:
-            self.ctx.progress.report(self.fraction, self.message)
-        return verdict
-
-    def _advance(self, fraction: float | None) -> None:
-        if fraction is not None and math.isfinite(fraction):
-            self.fraction = max(self.fraction or 0.0, min(fraction, BEFORE_SUCCESS))
-
-    def outage(self, error: MaasUnavailableError, limit: float) -> None:
-        """MAAS has not answered: tell, and keep what was last seen.
-
-        Raises:
-            MaasUnavailableError: It has not for ``limit`` seconds.
-        """
-        silent = anyio.current_time() - self.answered
-        message = f"MAAS unreachable for {readable(silent)}; last seen: {self.message}"
-        self.ctx.progress.report(self.fraction, message)
-        if silent >= limit:
-            raise MaasUnavailableError(
-                f"{message}. Gave up following; nothing is known to have failed.",
-                hint="MAAS goes on by itself. Ask for the operation again once the region answers.",
-            ) from error
-        self.rest = max(self.operation.interval.total_seconds(), error.retry_after or 0.0)
-
-    def working(self) -> Outcome[ResultT]:
-        confirmed = self.running is not None or self.orders.is_confirmed(self.handle)
-        return Outcome(self.handle, self.fraction, self.message, confirmed=confirmed)
-
-    async def end(self, verdict: Verdict) -> Outcome[ResultT]:
-        """The result, or why there is none."""
-        if verdict is not Verdict.SUCCEEDED:
-            self.ctx.progress.report(self.fraction, self.message)
-            kind = OperationRevertedError if verdict is Verdict.REVERTED else OperationFailedError
-            raise kind(f"{self.operation.name}: {self.message}.", hint="The region's log says why. It can be repeated.")
-        result = await self.operation.result(self.ctx, self.args)
-        self.ctx.progress.report(1.0, self.message)
-        return Outcome(self.handle, 1.0, self.message, result)
+REMEMBERED: Final = 256
+"""Of how many that have ended it is kept how."""
 
 
 class RegionEngine:
@@ -134,6 +54,9 @@ class RegionEngine:
         self._orders = orders
         self._outage_limit = outage_limit
         self._now = now
+        self._starting = anyio.Lock()
+        self._ended: dict[Handle, End] = {}
+        """What this process knows to be over: the region may be at the next one of the kind."""
 
     async def run(
         self,
@@ -156,17 +79,21 @@ class RegionEngine:
         with cancellation.guard():
             handle = self._handle(operation)
             if await operation.is_running(ctx):
-                return Outcome(handle, None, f"{operation.name} is under way already: not started a second time")
+                return _already(operation, handle)
             before = await operation.observe(ctx, args, None)
             once = replace(ctx, maas=self._once)  # what fails is told, and looked for again
-            run = _Run(operation, args, once, self._handle(operation), self._orders, before=before, latest=before)
+            run = RegionRun(operation, args, once, self._handle(operation), self._orders, before=before, latest=before)
             progress.report(operation.assess(before, None, before)[1], run.message)
-            cancellation.raise_if_cancelled()
-            if held := self._orders.under_way(operation.name):
-                return Outcome(
-                    held[0].handle, None, f"{held[0].standing()}: not ordered a second time", confirmed=False
-                )
-            order = self._orders.give(run.handle, lambda: operation.start(ctx, args))
+            async with self._starting:  # who looks now has seen the order of whoever came first
+                if held := self._orders.under_way(operation.name):
+                    standing = f"{held[0].standing()}: not ordered a second time"
+                    return Outcome(held[0].handle, None, standing, confirmed=False)
+                if await operation.is_running(ctx):  # the look took its time
+                    return _already(operation, handle)
+                cancellation.raise_if_cancelled()
+                self._ended.pop(run.handle, None)  # another one of the same second
+                order = self._orders.give(run.handle, lambda: operation.start(ctx, args))
+            run.began = anyio.current_time()
             try:
                 answered = await order.answered(max(until, anyio.current_time() + AT_ONCE))
                 run.message = order.standing()
@@ -176,7 +103,9 @@ class RegionEngine:
             except anyio.get_cancelled_exc_class():
                 await order.withdraw()
                 if policy is CancelPolicy.ABORT and not cancellation.detached:
-                    await abort_cancelled(operation.name, cancellation, lambda: operation.abort(ctx, args))
+                    await abort_cancelled(
+                        operation.name, cancellation, lambda: self._stop(run.handle, operation, ctx, args)
+                    )
                 raise
 
     async def resume(
@@ -197,9 +126,9 @@ class RegionEngine:
         until = until_of(wait)
         maas = self._once if until > anyio.current_time() else self._maas
         ctx = ToolContext(maas, progress, cancellation)
-        run = _Run(operation, _defaults(operation), ctx, handle, self._orders)
+        run = RegionRun(operation, _defaults(operation), ctx, handle, self._orders)
         with cancellation.guard():
-            verdict = await (self._look(run) if until > anyio.current_time() else self._look_once(run))
+            verdict = await (self._look(run, until) if until > anyio.current_time() else self._look_once(run))
             return await self._follow(run, verdict, until, None)
 
     async def under_way(self, operations: Sequence[RegionOperation[Any, Any, Any]]) -> list[Handle]:
@@ -208,70 +137,92 @@ class RegionEngine:
         return [self._handle(each) for each in operations if await each.is_running(ctx)]
 
     async def abort(
-        self, operation: RegionOperation[Any, Any, Any], _handle: Handle, cancellation: CancellationToken
+        self, operation: RegionOperation[Any, Any, Any], handle: Handle, cancellation: CancellationToken
     ) -> None:
         """Order MAAS to stop it.
 
         Raises:
-            OperationRefusedError: MAAS cannot, or it is over.
+            OperationRefusedError: MAAS cannot, it is over, or it was begun so long ago that what runs is another one.
             MaasError: MAAS refused to, or did not answer.
         """
+        over = handle in self._ended or self._now() > handle.started + operation.deadline.total_seconds()
         ctx = ToolContext(self._maas, ProgressReporter(nobody), cancellation)
         if not operation.can_abort or not await operation.is_running(ctx):
             raise OperationRefusedError(f"There is nothing that {operation.name} could abort.")
-        await operation.abort(ctx, _defaults(operation))
+        if over:
+            raise OperationRefusedError(
+                f"What this id names is over. The {operation.name} that is under way is another one, and goes on.",
+                hint="maas_list_operations has its id.",
+            )
+        await self._stop(handle, operation, ctx, _defaults(operation))
+
+    async def _stop(
+        self, handle: Handle, operation: RegionOperation[ArgsT, Any, Any], ctx: ToolContext, args: ArgsT
+    ) -> None:
+        await operation.abort(ctx, args)
+        self._remember(handle, End(Verdict.REVERTED, "it was stopped on request"))
+
+    def _remember(self, handle: Handle, end: End) -> None:
+        self._ended[handle] = end
+        if len(self._ended) > REMEMBERED:
+            del self._ended[next(iter(self._ended))]
 
     def _handle(self, operation: RegionOperation[Any, Any, Any]) -> Handle:
         return Handle(operation.name, REGION, int(self._now()), 0, ())
 
     async def _follow(
-        self, run: "_Run[ArgsT, ResultT, Any]", verdict: Verdict, until: float, doubt: MaasError | None
+        self, run: "RegionRun[ArgsT, ResultT, Any]", verdict: Verdict, until: float, doubt: MaasError | None
     ) -> Outcome[ResultT]:
         now = anyio.current_time()
         left = run.handle.started + run.operation.deadline.total_seconds() - self._now()
         if verdict.final:
-            return await run.end(verdict)
+            return await self._end(run, verdict)
         if now >= until:
             return run.working()
         with anyio.CancelScope(deadline=now + left):
             while not verdict.final:
-                unseen = run.before is not None and run.running is None
-                if unseen and self._orders.is_overdue(run.handle, run.answered):
-                    raise doubt or _never_started(run)
+                if run.unseen and self._orders.is_overdue(run.handle, run.looked):
+                    if doubt or run.assume_it_ran() is not Verdict.SUCCEEDED:
+                        raise doubt or run.never_started()
+                    return await self._end(run, Verdict.SUCCEEDED)
                 if anyio.current_time() >= until:
                     return run.working()
                 await anyio.sleep(min(run.rest, until - anyio.current_time()))
-                verdict = await self._look(run)
-            return await run.end(verdict)
+                verdict = await self._look(run, until)
+            return await self._end(run, verdict)
         raise OperationTimedOutError(
             f"{run.operation.name} was not over after {readable(run.operation.deadline.total_seconds())}; "
             f"last seen: {run.message}.",
             hint="MAAS may still be at it. Ask for it again later.",
         )
 
-    async def _look_once(self, run: "_Run[Any, Any, Any]") -> Verdict:
+    async def _end(self, run: "RegionRun[ArgsT, ResultT, Any]", verdict: Verdict) -> Outcome[ResultT]:
+        self._remember(run.handle, End(verdict, run.message))
+        return await run.end(verdict)
+
+    async def _look_once(self, run: "RegionRun[Any, Any, Any]") -> Verdict:
+        if end := self._ended.get(run.handle):
+            run.message = end.message
+            return end.verdict
         return await run.look(overdue=self._orders.is_overdue(run.handle, anyio.current_time()))
 
-    async def _look(self, run: "_Run[Any, Any, Any]") -> Verdict:
+    async def _look(self, run: "RegionRun[Any, Any, Any]", until: float) -> Verdict:
         """Look once; an outage is no verdict."""
+
+        def tell(silent: float) -> None:
+            run.tell_outage(silent, self._outage_limit)
+
         try:
-            return await self._look_once(run)
-        except MaasUnavailableError as error:
-            if not error.retryable:
-                raise
-            run.outage(error, self._outage_limit)
+            return await patiently(lambda: self._look_once(run), tell, until=until)
+        except TimeoutError:
             return Verdict.PENDING
+
+
+def _already(operation: RegionOperation[Any, ResultT, Any], handle: Handle) -> Outcome[ResultT]:
+    return Outcome(handle, None, f"{operation.name} is under way already: not started a second time")
 
 
 def _defaults(operation: RegionOperation[ArgsT, Any, Any]) -> ArgsT:
     """Arguments of an operation that is picked up by its id."""
     arguments: ArgsT = operation.arguments.model_construct()  # type: ignore[assignment] # its own model
     return arguments
-
-
-def _never_started(run: _Run[Any, Any, Any]) -> OperationFailedError:
-    return OperationFailedError(
-        f"MAAS accepted {run.operation.name}, but {readable(START_GRACE)} later nothing shows that it ran: it was not "
-        "seen at it, and nothing has changed.",
-        hint="It may have found nothing to do, and ended between two looks. The region's log tells.",
-    )

@@ -69,7 +69,8 @@ class RegionOperation(LongRunning[ArgsT, ResultT], Generic[ArgsT, ResultT, SeenT
         Args:
             before: What was there before the start. ``None`` if that is not known, since it was picked up by its id:
                 then it is either running, or was before, or was started so long ago that it has run; say which.
-            earlier: The latest look at which it was running, if there was one.
+            earlier: The latest look at which it was running, if there was one; ``before``, where it is known to have
+                run without having been looked at meanwhile.
             seen: The look.
         """
 

@@ -184,7 +184,8 @@ class ImportImages(RegionOperation[NoArguments, Images, Look]):
     """Have MAAS import the images that are selected in it from their mirror, and wait until they are complete.
 
     Takes from seconds, if nothing is new, to an hour. Needs a MAAS administrator. An import that is under way already
-    is not started again, because that would break it off.
+    is not started again, because that would break it off. One that somebody stops before anything has come looks like
+    one that has found nothing new.
     """
 
     name = "maas_import_images"
