@@ -13,6 +13,7 @@ from maas_mcp.api import (
     MaasBadRequestError,
     MaasConflictError,
     MaasError,
+    MaasProtocolError,
     MaasUnavailableError,
     OperationFailedError,
     OperationRefusedError,
@@ -235,6 +236,40 @@ async def test_a_lost_answer_is_not_taken_for_a_failure(house: House) -> None:
 
     assert "may be allocated to you all the same" in (failure.value.hint or "")
     assert house.posts == 1
+
+
+async def test_what_is_allocated_is_told_though_nothing_can_be_read_any_more(house: House) -> None:
+    house.region.faults.append(Fault(method="GET", path="machines/", status=503, times=None))
+
+    assert (await house.call(Allocate, tags=["gpu"])).hostname == "node02"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("", "a machine may be allocated, and which one is not said"),
+        ("[]", "a machine may be allocated, and which one is not said"),
+        ('{"system_id": "fyc3ff"}', "fyc3ff was allocated"),
+    ],
+)
+async def test_an_answer_that_is_no_machine_says_which_one_may_be_allocated(
+    house: House, body: str, words: str
+) -> None:
+    house.region.faults.append(Fault(op="allocate", status=200, body=body, acts=True))
+
+    with pytest.raises(MaasProtocolError, match=words) as failure:
+        await house.call(Allocate, tags=["gpu"])
+
+    assert "maas_list_machines" in (failure.value.hint or "")
+
+
+async def test_a_dry_run_that_fails_has_allocated_nothing(house: House) -> None:
+    house.region.faults.append(Fault(op="allocate", status=504, body="<html>"))
+
+    with pytest.raises(MaasUnavailableError) as failure:
+        await house.call(Allocate, dry_run=True)
+
+    assert "allocated" not in (failure.value.hint or "")
 
 
 def test_it_is_told_that_a_virtual_machine_may_be_made() -> None:

@@ -1,9 +1,16 @@
 """Allocate a machine: make one that fits one's own."""
 
-from pydantic import BaseModel, Field
+from typing import Any, Final
+
+from pydantic import BaseModel, Field, ValidationError
 
 from maas_deploy.machines import WHY
-from maas_mcp.api import MaasUnavailableError, SystemId, Tool, ToolContext
+from maas_mcp.api import MaasError, MaasProtocolError, Machine, SystemId, Tool, ToolContext
+
+HOW_TO_LOOK: Final = (
+    "A machine may be allocated to you all the same. Before you try again, list yours with maas_list_machines "
+    "(status `allocated`), and release what you do not use."
+)
 
 
 class AllocateMachine(BaseModel):
@@ -59,18 +66,35 @@ class Allocate(Tool[AllocateMachine, AllocatedMachine]):
     title = "Allocate a machine"
 
     async def run(self, ctx: ToolContext, args: AllocateMachine) -> AllocatedMachine:
-        """Post ``machines/?op=allocate``, and read what it chose."""
+        """Post ``machines/?op=allocate``; its answer is the machine, as it is then (MAAS 3.7.3, recorded).
+
+        Raises:
+            MaasError: MAAS refused it, or nothing shows which machine it has allocated.
+        """
         try:
             answer = await ctx.maas.post_op("machines/", "allocate", **args.model_dump(exclude_defaults=True))
-        except MaasUnavailableError as error:
-            if error.sent and not args.dry_run:
-                error.hint = "A machine may be allocated to you all the same: list those before you try again."
+            return AllocatedMachine.model_validate(_machine(answer), from_attributes=True)
+        except MaasError as error:
+            if error.may_have_acted and not args.dry_run:
+                error.hint = HOW_TO_LOOK
             raise
-        machine = await ctx.maas.machine(answer["system_id"])
-        return AllocatedMachine.model_validate(machine, from_attributes=True)
 
     def summary(self, result: AllocatedMachine) -> str:
         """Which machine it is, in one line."""
         owner = f" for {result.owner}" if result.owner else ""
         size = f"{result.architecture}, {result.cpu_count} CPUs, {result.memory // 1024} GiB"
         return f"{result.hostname} ({result.system_id}) is {result.status_name}{owner}: {size}."
+
+
+def _machine(answer: Any) -> Machine:
+    """The machine in the answer.
+
+    Raises:
+        MaasProtocolError: There is none.
+    """
+    try:
+        return Machine.model_validate(answer)
+    except ValidationError:
+        chosen = answer.get("system_id") if isinstance(answer, dict) else None
+    which = f"{chosen} was allocated" if chosen else "a machine may be allocated, and which one is not said"
+    raise MaasProtocolError(f"MAAS answered op=allocate with something else than a machine: {which}.")
