@@ -1,15 +1,21 @@
 """Showing operations under way: live bars on a terminal, a line for each piece of news elsewhere."""
 
 import re
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Final, Self
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.progress_bar import ProgressBar
 from rich.table import Column
 from rich.text import Text
 
+WIDE: Final = 80
+"""Columns from which on there is room for long bars."""
+ECHOED: Final = len("^C^C")
+"""Columns at the end of the last bar, where a terminal shows what is typed: on a full line it would go on below it, and
+the bars could not be drawn over any more."""
 _TIME_TOLD: Final = re.compile(r" \(.* so far\)$|(?:\b\d+ (?:s|min|h)\b ?)+")
 """The parts of a message that change by themselves, in heartbeats and outages."""
 
@@ -22,8 +28,8 @@ def is_live(console: Console) -> bool:
 class _Bar(BarColumn):
     """The bar, in the style of how the operation ended."""
 
-    def __init__(self) -> None:
-        super().__init__(bar_width=20, complete_style="cyan")
+    def __init__(self, columns: int) -> None:
+        super().__init__(bar_width=20 if columns >= WIDE else 10, complete_style="cyan")
 
     def render(self, task: Task) -> ProgressBar:
         """The cell of one operation."""
@@ -50,6 +56,24 @@ class _Message(ProgressColumn):
     def render(self, task: Task) -> Text:
         """The cell of one operation."""
         return Text(task.fields["message"], style=task.fields["style"], no_wrap=True, overflow="ellipsis")
+
+
+class _Short:
+    """Something that is drawn as if the lines were a little shorter."""
+
+    def __init__(self, renderable: RenderableType) -> None:
+        self._renderable = renderable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from console.render(self._renderable, options.update_width(options.max_width - ECHOED))
+
+
+class _Progress(Progress):
+    """The bars, which end before the line does."""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """One table."""
+        yield _Short(self.make_tasks_table(self.tasks))
 
 
 class Bar:
@@ -115,9 +139,9 @@ class Bars:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.live = is_live(console)
-        self.progress = Progress(
+        self.progress = _Progress(
             TextColumn("{task.description}", markup=False),
-            _Bar(),
+            _Bar(console.width),
             _Percentage(),
             TimeElapsedColumn(),
             _Message(),

@@ -2,10 +2,11 @@
 
 import json
 import os
+import re
 import shlex
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import click
 from mcp.client import Client
@@ -18,6 +19,9 @@ from maas_mcp.cli.client import call_with_bar, exit_code_of, mcp_client, text_of
 from maas_mcp.cli.common import EXIT_CODES, Interrupted, say
 from maas_mcp.cli.interrupt import run
 from maas_mcp.settings import Settings
+
+_WRAPPED: Final = re.compile(r"(?<=\S)\n(?=\w)")
+"""The end of a line within a paragraph of a description: the terminal may be narrower than the source."""
 
 
 @click.command("call", epilog=EXIT_CODES)
@@ -91,7 +95,7 @@ class Call:
             click.echo(_json([tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]))
         elif whole:
             for tool in tools:
-                say(f"{tool.name}: {tool.description}")
+                say(f"{tool.name}: {_WRAPPED.sub(' ', tool.description or '')}")
                 click.echo(f"\n{arguments.describe(tool)}")
         else:
             formatter = click.HelpFormatter()
