@@ -415,6 +415,18 @@ def test_ctrl_c_ends_the_demonstration() -> None:
         assert program.stderr == "Interrupted.\n"
 
 
+def test_the_demonstration_ends_quietly_when_nobody_reads_on() -> None:
+    reading, writing = os.pipe()
+    with subprocess.Popen(
+        command("demo", "--speed", "120"), stdout=writing, stderr=subprocess.PIPE, env=environment(), text=True
+    ) as process:
+        os.close(writing)
+        os.read(reading, 10)
+        os.close(reading)
+        assert process.communicate(timeout=PATIENCE)[1] == ""
+        assert process.returncode == 1
+
+
 def test_the_demonstration_says_what_it_lacks() -> None:
     done = subprocess.run(
         [sys.executable, "-c", MISSING_PLUGIN],

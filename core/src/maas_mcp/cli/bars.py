@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, NoReturn, Self
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
@@ -18,6 +18,14 @@ ECHOED: Final = len("^C^C")
 the bars could not be drawn over any more."""
 _TIME_TOLD: Final = re.compile(r" \(.* so far\)$|(?:\b\d+ (?:s|min|h)\b ?)+")
 """The parts of a message that change by themselves, in heartbeats and outages."""
+
+
+class Terminal(Console):
+    """Where things are shown. Its reader may go away, as ``head`` does: that is an error like any other."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Raise it again: rich's own would end the program amid the MCP client's task groups, which report that."""
+        raise  # noqa: PLE0704 - rich calls this while it handles the error
 
 
 def is_live(console: Console) -> bool:

@@ -11,10 +11,9 @@ from typing import Any, Final
 import click
 from mcp.client import Client
 from mcp_types import CallToolResult, Tool
-from rich.console import Console
 
 from maas_mcp.cli import arguments
-from maas_mcp.cli.bars import Bars
+from maas_mcp.cli.bars import Bars, Terminal
 from maas_mcp.cli.client import call_with_bar, exit_code_of, mcp_client, text_of, tools_of
 from maas_mcp.cli.common import EXIT_CODES, Interrupted, say
 from maas_mcp.cli.interrupt import run
@@ -68,7 +67,7 @@ class Call:
 
     async def run(self) -> int:
         """Do what was asked for; returns the exit code."""
-        with Bars(Console(stderr=True)) as bars:
+        with Bars(Terminal(stderr=True)) as bars:
             async with mcp_client(os.environ, bars.line) as client:
                 tools = await tools_of(client)
                 chosen = arguments.find(tools, self._name) if self._name is not None else None

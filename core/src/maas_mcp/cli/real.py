@@ -6,9 +6,8 @@ from typing import Any
 
 import click
 from mcp_types import CallToolResult
-from rich.console import Console
 
-from maas_mcp.cli.bars import Bars
+from maas_mcp.cli.bars import Bars, Terminal
 from maas_mcp.cli.client import call_tool, call_with_bar, exit_code_of, mcp_client, require, text_of, tools_of
 from maas_mcp.cli.common import EXIT_FAILURE, Interrupted, say
 from maas_mcp.cli.interrupt import run
@@ -42,7 +41,7 @@ def deploy(system_id: str, *, confirmed: bool) -> int:
 
 async def _call(tool: str, system_id: str, label: str | None) -> CallToolResult:
     """Call a tool for the machine through a server of its own, with a bar where there is a label."""
-    with Bars(Console(stderr=True)) as bars:
+    with Bars(Terminal(stderr=True)) as bars:
         async with mcp_client(os.environ, bars.line) as client:
             require(await tools_of(client), "maas_get_machine", "maas_deploy_machine")
             if label is None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from rich.console import Console, RenderableType
 
-from maas_mcp.cli.bars import Bars
+from maas_mcp.cli.bars import Bars, Terminal
 from maas_mcp.errors import MaasMcpError
 
 PICTURE_WIDTH: Final = 100
@@ -22,7 +22,7 @@ class Screen:
     """Shows what is given to it; bars move on the screen, and are recorded as they end."""
 
     def __init__(self, *, record: bool) -> None:
-        self.console = Console(highlight=False)
+        self.console = Terminal(highlight=False)
         self._picture: Console | None = None
         if record:
             self._picture = Console(

@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from maas_mcp.cli.bars import Bars
+from maas_mcp.cli.bars import WIDE, Bars
 from maas_mcp.cli.client import call_tool, mcp_client, require, text_of, tools_of
 from maas_mcp.cli.common import EXIT_FAILURE
 from maas_mcp.cli.deployment import Deployment, Outcome
@@ -76,7 +76,7 @@ class Story:
     async def _list(self) -> None:
         machines = (await self._read("maas_list_machines", {}))["machines"]
         self._ids = {machine["hostname"]: machine["system_id"] for machine in machines}
-        self._screen.show("", _table(machines))
+        self._screen.show("", _table(machines, self._screen.console.width))
 
     async def _two_at_once(self) -> list[Outcome]:
         self._heading("Two deployments at once", "their progress is MAAS's own milestones")
@@ -144,24 +144,14 @@ def _deployed(call: Deployment, host: str, series: str) -> Outcome:
     return call.outcome(f"Deploy {host} with {series}", f"deployed at {', '.join(addresses)}", "green", problem)
 
 
-def _table(machines: Iterable[dict[str, Any]]) -> Table:
-    table = Table(
-        "Machine",
-        "System id",
-        "Status",
-        "Owner",
-        "CPUs",
-        "Memory",
-        "Zone",
-        "Pool",
-        box=None,
-        pad_edge=False,
-        header_style="bold dim",
-    )
+def _table(machines: Iterable[dict[str, Any]], width: int) -> Table:
+    columns = ("Machine", "System id", "Status", "Owner", "CPUs", "Memory", "Zone", "Pool")
+    shown = None if width >= WIDE else -2  # zone and pool are the least of it
+    table = Table(*columns[:shown], box=None, pad_edge=False, header_style="bold dim")
     for column in (4, 5):
         table.columns[column].justify = "right"
     for machine in machines:
-        table.add_row(
+        cells = (
             machine["hostname"],
             machine["system_id"],
             machine["status_name"] + (" (locked)" if machine["locked"] else ""),
@@ -171,6 +161,7 @@ def _table(machines: Iterable[dict[str, Any]]) -> Table:
             machine["zone"],
             machine["pool"],
         )
+        table.add_row(*cells[:shown])
     return table
 
 
