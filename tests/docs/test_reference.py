@@ -19,6 +19,8 @@ from maas_mcp.operations.cadence import QUICKNESS, Cadence
 from maas_mcp.operations.feed import FEW
 from maas_mcp.operations.operation import LongRunning
 from maas_mcp.operations.orders import AT_ONCE, START_GRACE
+from maas_mcp.plugins.discovery import find
+from maas_mcp.plugins.polling_choice import POLLING_GROUP
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.server.app import served_tools
 from maas_mcp.settings import CONFIG_VARIABLE, Settings, variable_name
@@ -72,6 +74,16 @@ def test_every_hook_is_documented_with_its_arguments(objects: dict[str, set[str]
         heading = page.partition(f'id="maas_mcp.hookspecs.{name}"')[2].partition("</dt>")[0]
         for argument in inspect.signature(hook).parameters:
             assert f">{argument}<" in heading, name
+
+
+def test_every_polling_strategy_that_the_core_brings_is_documented_where_it_is_chosen(built: Path) -> None:
+    brought = {found.name for found in find(POLLING_GROUP) if found.distribution == "maas-mcp-core"}
+    page = (built / "reference/hooks.html").read_text()
+    listed = page.partition('id="polling-strategies"')[2].partition("<dl")[2]
+    assert set(re.findall(r"<dt><code[^>]*><span class=\"pre\">([\w-]+)</span>", listed)) == brought
+    setting = Settings.model_fields["polling"].description
+    assert setting
+    assert all(name in setting for name in brought)
 
 
 def test_every_setting_is_documented_by_its_variable(objects: dict[str, set[str]]) -> None:

@@ -1,5 +1,6 @@
 """What the documentation shows is what happens."""
 
+import inspect
 import json
 import re
 import shutil
@@ -15,6 +16,7 @@ from maas_mcp.errors import MaasMcpError
 from maas_mcp.server.tools import ERROR_META, failure
 from maas_mcp.settings import CONFIG_VARIABLE, Settings, variable_name
 from maas_mcp.simulator import demo_region, serving
+from maas_mcp.testing import MaasRegion
 from tests.docs.snippets import ROOT, Shell, Snippet, pages, snippets
 
 RESCUE = ROOT / "tests/third_party/maas_mcp_rescue"
@@ -31,7 +33,7 @@ UNTRIED = {
     "docs/how-to/find-out-why.md": 1,
     "docs/how-to/test-your-plugin.md": 1,
     "docs/how-to/try-without-hardware.md": 1,
-    "docs/how-to/write-a-plugin.md": 1,
+    "docs/how-to/write-a-plugin.md": 3,
     "docs/tutorial/assistant.md": 4,
     "docs/tutorial/first-deployment.md": 2,
 }
@@ -81,7 +83,9 @@ def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
 )
 def test_a_page_does_what_it_shows(page: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if RESCUE.name in page.read_text(encoding="utf-8"):
-        monkeypatch.setenv("PYTHONPATH", str(request.getfixturevalue("rescue")))
+        installed = str(request.getfixturevalue("rescue"))
+        monkeypatch.setenv("PYTHONPATH", installed)
+        monkeypatch.syspath_prepend(installed)
     if CURL in page.read_text(encoding="utf-8") and shutil.which("curl") is None:
         pytest.skip("this page takes curl")
     for world in (each.text for each in snippets(page) if each.language == "yaml"):
@@ -99,11 +103,16 @@ def test_a_page_does_what_it_shows(page: Path, request: pytest.FixtureRequest, m
 
 
 def run_python(snippet: Snippet, namespace: dict[str, Any]) -> None:
-    """Execute a snippet, and the tests that it defines."""
+    """Execute a snippet, and the tests that it defines, each with a region of its own if it takes one."""
     before = set(namespace)
     exec(compile(snippet.text, snippet.place, "exec"), namespace)
     for name in set(namespace) - before:
-        if name.startswith("test_"):
+        if not name.startswith("test_"):
+            continue
+        if "maas_region" in inspect.signature(namespace[name]).parameters:
+            with MaasRegion() as region:
+                namespace[name](region)
+        else:
             namespace[name]()
 
 

@@ -151,7 +151,9 @@ class Settings(BaseSettings):
         default=2.0, ge=0.05, le=60, description="Seconds between two looks at what is being followed."
     )
     polling: str = Field(
-        default="", description="Name of the polling strategy for every operation; empty: the operation's own."
+        default="",
+        description="Name of the polling strategy for every operation, such as status, which does without events; "
+        "empty: the operation's own.",
     )
     secret: Annotated[SecretStr | None, AfterValidator(_hard_to_guess)] = Field(
         default=None,
