@@ -29,6 +29,7 @@ from maas_mcp.operations.patience import AGAIN
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.watcher import Watcher
 from maas_mcp.simulator import Fault
+from maas_mcp.simulator.model.statuses import Status
 from tests.house import House, client_of
 
 pytestmark = pytest.mark.anyio
@@ -146,6 +147,44 @@ async def test_the_reason_of_a_failure_is_still_there(house: House) -> None:
         await resumed(house)
 
     assert "/tmp/install.log (Failed):" in (failure.value.maas_says or "")
+
+
+class TestWhyAListedOneFailed:
+    """What was listed is known by its events only: whoever started it knew the script sets before, and nobody else."""
+
+    async def listed(self, house: House, **arguments: Any) -> None:
+        house.region.plan("node01", fail="smartctl-validate")
+        house.options = {"wait": 0.0}
+        await house.run("node01", Commission, **arguments)
+        await anyio.sleep(30)
+        (house.handle,) = await house.engine.under_way([Commission()], 10)
+        assert house.handle.runs == ()
+        await anyio.sleep(3600)
+
+    async def test_the_failing_script_is_shown(self, house: House) -> None:
+        await self.listed(house)
+
+        with pytest.raises(OperationFailedError) as failure:
+            await resumed(house, operation=Commission)
+
+        assert "smartctl-validate (Failed):\nsmartctl-validate on node01" in (failure.value.maas_says or "")
+
+    async def test_one_that_failed_in_an_earlier_run_is_not(self, house: House) -> None:
+        await self.listed(house)
+        house.region.clear_plans()
+        house.region.plan("node01", fail="20-maas-03-machine-resources")
+        house.region.set_status(house.region.machine("node01"), Status.READY)
+        await house.run("node01", Commission, testing_scripts=["none"])
+        await anyio.sleep(30)
+        (house.handle,) = await house.engine.under_way([Commission()], 10)
+        await anyio.sleep(3600)
+
+        with pytest.raises(OperationFailedError) as failure:
+            await resumed(house, operation=Commission)
+
+        says = failure.value.maas_says or ""
+        assert "20-maas-03-machine-resources (Failed):" in says
+        assert "smartctl" not in says
 
 
 async def test_a_later_run_of_someone_else_is_not_taken_for_ours(house: House) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from base64 import b64decode
+from email.utils import parsedate_to_datetime
 from enum import IntEnum, StrEnum
 from typing import Annotated, Any, Final
 
@@ -120,6 +121,14 @@ class Event(MaasModel):
     created: str = ""
 
     @property
+    def at(self) -> float | None:
+        """``created`` in seconds since 1970, where it can be read."""
+        try:
+            return parsedate_to_datetime(f"{self.created.replace('.', '')} +0000").timestamp()
+        except (ValueError, OverflowError):
+            return None
+
+    @property
     def text(self) -> str:
         """Type and description in one line, as MAAS writes a ``status_message``."""
         return f"{self.type} - {self.description}" if self.description else self.type
@@ -170,10 +179,17 @@ class ScriptResult(MaasModel):
     status: ScriptStatus | int = Field(union_mode="left_to_right")
     status_name: str
     exit_status: int | None = None
+    starttime: float | None = None
+    """When it began, in seconds since 1970 by the region's clock."""
     runtime: str = ""
     estimated_runtime: str = ""
     output: str = ""
     """What the script printed, decoded; empty unless the output was asked for."""
+
+    @field_validator("starttime", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: JSON) -> JSON:
+        return None if value == "" else value
 
     @field_validator("output", mode="before")
     @classmethod

@@ -12,7 +12,7 @@ from maas_mcp.errors import (
     OperationRevertedError,
 )
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.models import Machine, ScriptSetName
+from maas_mcp.maas.models import Event, Machine, ScriptResult, ScriptSetName
 from maas_mcp.maas.statuses import RUN_FIELDS, MachineStatus
 from maas_mcp.operations.operation import Operation
 from maas_mcp.operations.polling import Assessment, Evidence, Lifecycle, Verdict
@@ -124,20 +124,29 @@ async def _script_tails(maas: MaasClient, lifecycle: Lifecycle, evidence: Eviden
     tails: list[str] = []
     statuses = [status for status in sorted(lifecycle.pending) if status in RUN_FIELDS]
     for status, run in zip(statuses, evidence.runs, strict=False):
-        if run is None:
+        if run is None and (evidence.baseline.runs or evidence.course.began is None):
             continue
         try:
             scripts = await maas.script_set(machine.system_id, SCRIPT_SETS[status], output=True)
         except MaasError as error:
             logger.info("the scripts of %s could not be read: %s", machine.system_id, error)
             continue
-        if scripts is not None and scripts.id == run:
-            tails += [
-                f"{script.name} ({script.status_name}):\n{_tail(script.output)}"
-                for script in scripts.results
-                if script.failed
-            ]
+        if scripts is None:
+            continue
+        tails += [
+            f"{script.name} ({script.status_name}):\n{_tail(script.output)}"
+            for script in scripts.results
+            if script.failed and (_is_since(evidence.course.began, script) if run is None else scripts.id == run)
+        ]
     return tails
+
+
+def _is_since(began: Event | None, script: ScriptResult) -> bool:
+    """Whether a script was run after that event. Of a run whose script sets are not known, nothing else tells.
+
+    Both times are of the region's clock: it writes the changes of status, and when a script reports (MAAS 3.7).
+    """
+    return began is not None and began.at is not None and script.starttime is not None and script.starttime >= began.at
 
 
 def _tail(output: str) -> str:
