@@ -6,6 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
+from maas_commission.testing import RunTests
 from maas_deploy.deploy import Deploy
 from maas_mcp.errors import (
     MaasBadRequestError,
@@ -13,13 +14,16 @@ from maas_mcp.errors import (
     OperationCancelledError,
     OperationFailedError,
     OperationRefusedError,
+    OperationRevertedError,
 )
+from maas_mcp.maas.client import LONGEST_POST
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.engine import Engine
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import OperationContext
 from maas_mcp.operations.orders import AT_ONCE, KEPT, START_GRACE, Orders
 from maas_mcp.operations.outcome import Outcome
+from maas_mcp.operations.polling import StatusPolling
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.watcher import Watcher
 from maas_mcp.simulator import Fault
@@ -125,11 +129,35 @@ class TestHeld:
         await start(held)
         await anyio.sleep(30)
         outcome = await ask(held, engine=another(held))
-        assert outcome.message == "Nothing shows yet that it began (Ready)"
-        await anyio.sleep(START_GRACE)
 
-        with pytest.raises(OperationFailedError, match=r"MAAS was asked for .* nothing shows that it began.* is Ready"):
-            await ask(held, engine=another(held))
+        assert outcome.message == "Nothing shows yet that it began (Ready)"
+        assert not outcome.confirmed
+
+    async def test_another_replica_does_not_deny_what_maas_may_still_hold(self, house: House) -> None:
+        house.region.hold(op="deploy", before=890)
+        await start(house)
+        await anyio.sleep(880)
+        assert not (await ask(house, engine=another(house))).confirmed
+
+        outcome = await ask(house, engine=another(house), wait=60)
+
+        assert outcome.message == "Deploying"
+
+    @pytest.mark.parametrize("wait", [0.0, None])
+    async def test_what_has_not_begun_when_nobody_can_hold_it_any_longer_never_began(
+        self, house: House, wait: float | None
+    ) -> None:
+        house.region.faults.append(LOST)
+        await start(house)
+        await anyio.sleep(LONGEST_POST + START_GRACE if wait == 0.0 else 0)
+
+        with pytest.raises(
+            OperationFailedError,
+            match=r"MAAS was asked for .* 16 min 00 s later nothing shows that it began.* is Ready",
+        ):
+            await ask(house, engine=another(house), wait=wait)
+
+        assert anyio.current_time() < LONGEST_POST + START_GRACE + 15
 
     async def test_and_finds_what_began_late(self, held: House) -> None:
         await start(held)
@@ -256,6 +284,32 @@ class TestLost:
         outcome = await ask(house)
 
         assert (outcome.message, outcome.confirmed) == ("Deploying", True)
+
+    @pytest.mark.parametrize("wait", [0.0, None])
+    async def test_after_a_restart_what_somebody_else_began_is_not_taken_for_ours(
+        self, house: House, wait: float | None
+    ) -> None:
+        house.region.faults.append(Fault(op="deploy", method="POST", drop="before"))
+        await start(house)
+        house.after(3, lambda: house.region.deploy("node01", "bob"))
+        await anyio.sleep(5 if wait == 0.0 else 0)
+
+        with pytest.raises(OperationRevertedError, match=r"another run was started \(User .* \(bob\)"):
+            await ask(house, engine=another(house), wait=wait)
+
+    async def test_but_ours_is_whoever_has_done_something_to_it_since(self, house: House) -> None:
+        await start(house)
+        await anyio.sleep(60)
+        house.region.said_by(house.region.machine("node01"), "bob", "User locking node")
+
+        assert (await ask(house, engine=another(house))).message == "Deploying"
+
+    async def test_a_test_of_somebody_elses_machine_is_ours_all_the_same(self, house: House) -> None:
+        house.region.machine("node07").owner = "bob"
+        house.engine._polling = StatusPolling()  # what MAAS_MCP_POLLING sets
+        house.region.hold(op="test", after=100)
+
+        assert (await house.run("node07", RunTests)).status_name == "Deployed"
 
 
 class TestAskingInAnOutage:

@@ -26,6 +26,9 @@ FormValue = str | int | float | bool | Sequence[str] | None
 """What a query or a form field may be: ``None`` is left out, a boolean is sent as ``true`` or ``false``, and a list
 repeats its key."""
 
+LONGEST_POST: Final = 900.0
+"""Seconds after which the answer to a change is no longer waited for. MAAS speaks to the BMC before it answers, and its
+own nginx gives up after as long (MAAS 3.7)."""
 _SYSTEM_ID: Final = re.compile(r"[a-z0-9]{1,41}")
 _NO_SCRIPT_SET: Final = re.compile(r"No current .*script set")
 _FIELDS_SHOWN: Final = 5

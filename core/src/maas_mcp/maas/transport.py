@@ -26,6 +26,7 @@ from maas_mcp.errors import (
 )
 from maas_mcp.maas.answers import Answer, Question, read
 from maas_mcp.maas.auth import MaasAuth
+from maas_mcp.maas.client import LONGEST_POST
 from maas_mcp.maas.models import JSON
 from maas_mcp.maas.retry import Backoff, retry
 from maas_mcp.settings import RegionSettings, is_loopback
@@ -40,7 +41,6 @@ EVENTS: Final = "events/"
 """Has a place of its own: one query in MAAS, by which everything is followed, and nothing slower may hold it up."""
 _CONNECT_TIMEOUT: Final = 10.0
 _READ_TIMEOUT: Final = 60.0
-_POST_TIMEOUT: Final = 900.0  # MAAS speaks to the BMC before it answers; its own nginx gives up after as long
 _IDLE_CONNECTION: Final = 30.0  # kept well under nginx's 75 s, so that a POST does not meet a closing connection
 _SECRET_FIELDS: Final = ("user_data", "power_parameters", "power_pass", "password", "license_key")
 
@@ -140,7 +140,7 @@ class HttpTransport:
             timeout=httpx.Timeout(
                 _READ_TIMEOUT,
                 connect=_CONNECT_TIMEOUT,
-                read=_READ_TIMEOUT if method == "GET" else _POST_TIMEOUT,
+                read=_READ_TIMEOUT if method == "GET" else LONGEST_POST,
                 pool=None,
             ),
         )

@@ -167,12 +167,15 @@ class Engine:
             MaasError: MAAS cannot be asked: at once where there is no time to wait, else after too long an outage.
         """
         polling, until = self._polling or operation.polling, until_of(wait)
+
+        async def look(maas: MaasClient) -> tuple[Machine, Observation]:
+            await self._us.introduce(maas)
+            return await everything(maas, polling.needs, handle)
+
         with cancellation.guard():
             asked = anyio.current_time()
             try:
-                machine, observation = await self.seek(
-                    handle, progress, until, lambda maas: everything(maas, polling.needs, handle)
-                )
+                machine, observation = await self.seek(handle, progress, until, look)
             except MaasNotFoundError:
                 return _ended_without_machine(operation, handle)
             except TimeoutError:
@@ -182,6 +185,7 @@ class Engine:
             assessment = run.assess(Evidence(Baseline(machine, handle.cursor, handle.runs)), observation)
             self._remember(handle, assessment)
             run.check_start(assessment, asked, None)
+            await self._check_doer(run, assessment)
             if assessment.verdict.final:
                 return await self._end(run, assessment)
             if self._expires(run) <= anyio.current_time():
@@ -302,8 +306,7 @@ class Engine:
                     self._check_outage(observation.unreachable_for, assessment.message)
                 elif observation:
                     self._remember(run.handle, assessment)
-                if doubt is not None and assessment.evidence.machine is not None and assessment.evidence.started:
-                    await self._check_doer(run, assessment)
+                await self._check_doer(run, assessment)
         if not assessment.verdict.final:
             assessment = await self._last_look(run, assessment)
         self._orders.check_refusal(run.handle, run.name)
@@ -330,12 +333,14 @@ class Engine:
         return assessment
 
     async def _check_doer(self, run: Run[ArgsT, ResultT], assessment: Assessment) -> None:
-        """Make sure that what began is ours: an order whose answer was lost may never have reached MAAS.
+        """Make sure that what began is ours, as long as MAAS has not said so: an order may never have reached it.
 
         Raises:
             OperationRevertedError: It is somebody else's.
         """
         lifecycle, evidence = run.operation.lifecycle, assessment.evidence
+        if evidence.machine is None or not evidence.started or self._orders.is_confirmed(run.handle):
+            return
         if not await self._read(run, assessment, lambda: self._us.began(lifecycle, evidence)):
             another = replace(assessment, verdict=Verdict.REVERTED, evidence=replace(evidence, superseded=True))
             raise await explain(self._maas, lifecycle, another)

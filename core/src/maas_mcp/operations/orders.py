@@ -184,6 +184,10 @@ class Orders:
         if order is not None and order.refusal is not None:
             raise _refused(what, order.refusal)
 
+    def order(self, handle: Handle) -> Order | None:
+        """The order to begin what ``handle`` names, as far as it is remembered."""
+        return self._orders.get(handle)
+
     def is_overdue(self, handle: Handle, asked: float) -> bool:
         """Whether what MAAS showed when it was asked should have shown that it began.
 

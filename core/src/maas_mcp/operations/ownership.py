@@ -31,9 +31,17 @@ class Ourselves:
         doer = _doer(lifecycle, evidence)
         return doer is None or doer == await self._name()
 
-    async def _name(self) -> str:
+    async def introduce(self, maas: MaasClient) -> None:
+        """Ask who we are, through a client that may try otherwise, so that nothing is left to ask later.
+
+        Raises:
+            MaasError: MAAS cannot be asked.
+        """
         if self._username is None:
-            self._username = (await self._maas.whoami()).username
+            self._username = (await maas.whoami()).username
+
+    async def _name(self) -> str | None:
+        await self.introduce(self._maas)
         return self._username
 
 
@@ -41,7 +49,7 @@ def _doer(lifecycle: Lifecycle, evidence: Evidence) -> str | None:
     """Who began the run.
 
     MAAS 3.7 writes ``User starting …``, with the name, just before the machine enters the status; what people do later
-    is no beginning. Where that event is not there, the owner of a machine that is at it tells.
+    is no beginning. Where that event is not there, it is who has become the owner of a machine that is at it.
     """
     began = evidence.course.began
     entered = began.id if began else math.inf
@@ -49,4 +57,6 @@ def _doer(lifecycle: Lifecycle, evidence: Evidence) -> str | None:
     if doers:
         return doers[-1]
     machine = evidence.machine
-    return machine.owner if machine and machine.status in lifecycle.pending else None
+    if machine is None or machine.status not in lifecycle.pending or machine.owner == evidence.baseline.machine.owner:
+        return None
+    return machine.owner

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Generic
 
 from maas_mcp.errors import MaasError, OperationFailedError, OperationTimedOutError
+from maas_mcp.maas.client import LONGEST_POST
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import Operation, OperationContext
 from maas_mcp.operations.orders import START_GRACE, Orders
@@ -74,14 +75,20 @@ class Run(Generic[ArgsT, ResultT]):
             MaasError: So does ``doubt``.
         """
         self.orders.check_refusal(self.handle, self.name)
-        if not assessment.evidence.started and self.orders.is_overdue(self.handle, asked):
+        if not assessment.evidence.started and self.orders.is_overdue(self.handle, asked - self._held_elsewhere):
             raise doubt or self._never_began(assessment)
+
+    @property
+    def _held_elsewhere(self) -> float:
+        """Seconds for which another process may hold the order, where this one knows nothing of it."""
+        return 0.0 if self.orders.order(self.handle) else LONGEST_POST
 
     def _never_began(self, assessment: Assessment) -> OperationFailedError:
         machine = assessment.evidence.machine or self.ctx.before
+        later = readable(START_GRACE + self._held_elsewhere)
         told = "accepted" if self.orders.is_confirmed(self.handle) else "was asked for"
         return OperationFailedError(
-            f"MAAS {told} {self.name}, but {readable(START_GRACE)} later nothing shows that it began: neither a status "
-            f"on the way nor a new run; the machine is {machine.status_name}.",
+            f"MAAS {told} {self.name}, but {later} later nothing shows that it began: neither a status on "
+            f"the way nor a new run; the machine is {machine.status_name}.",
             hint="Look at the region's log, and read the machine with maas_get_machine before you start it again.",
         )
