@@ -25,7 +25,14 @@ from maas_mcp.plugins.registry import load_registry
 from maas_mcp.server.app import served_tools
 from maas_mcp.settings import CONFIG_VARIABLE, Settings, variable_name
 from maas_mcp.simulator.control import COMMANDS
-from maas_mcp.simulator.worlds.world import DiskOfWorld, MachinesOfWorld, SubnetOfWorld, UserOfWorld, World
+from maas_mcp.simulator.worlds.world import (
+    DiskOfWorld,
+    MachinesOfWorld,
+    SettingsOfWorld,
+    SubnetOfWorld,
+    UserOfWorld,
+    World,
+)
 from tests.docs.snippets import ROOT, pages
 from tests.own_plugins import OWN_PLUGINS
 
@@ -129,7 +136,7 @@ def test_every_command_of_the_simulators_control_is_documented_with_its_fields(b
 
 def test_every_key_of_a_world_file_is_documented(built: Path) -> None:
     page = (built / "reference/simulator.html").read_text().partition('id="world-file"')[2]
-    for model in (World, MachinesOfWorld, SubnetOfWorld, UserOfWorld, DiskOfWorld):
+    for model in (World, MachinesOfWorld, SubnetOfWorld, UserOfWorld, DiskOfWorld, SettingsOfWorld):
         for field, info in model.model_fields.items():
             assert f">{field}<" in page, f"{model.__name__}: {field}"
             assert info.description, f"{model.__name__}: {field}"

@@ -188,6 +188,9 @@ def test_the_speed_that_is_asked_for_goes_before_the_files(tmp_path: Path) -> No
             "line 2: subnets[0]: gateway wants an address of a host in 10.1.0.0/24; it was 10.2.0.1",
         ),
         ("subnets:\n  - {name: a, cidr: 10.1.0.0/24, gateway: 10.1.0.255}", "gateway wants an address of a host"),
+        ("settings: {node_timeou: 3}", "line 1: settings.node_timeou: there is no such key; there are: enable_disk"),
+        ("release_scripts: {a: -1}", "line 1: release_scripts.a: Input should be greater than or equal to 0"),
+        ("release_scripts: {wipe-disks: 1}", "line 1: release_scripts.wipe-disks: MAAS has one of this name already"),
         ("images: [ubuntu/noble, noble]", "line 1: images[1]: String should match pattern"),
         ("images: [ubuntu/noble, ubuntu/]", "it was 'ubuntu/'"),
         ("images: [custom/x, custom/x]", "line 1: images[1]: custom/x is there already"),
@@ -282,6 +285,42 @@ def test_maas_can_do_nothing_with_a_machine_without_a_power_type(tmp_path: Path)
     machine = admin.read("a")
     assert (machine["status_name"], machine["power_type"]) == ("Failed deployment", "")
     assert machine["error_description"].startswith("Unconfigured power type.")
+
+
+def test_release_scripts_of_a_world_run_as_long_as_it_says(tmp_path: Path) -> None:
+    text = "release_scripts: {flash: 500}\nmachines: [{hostname: a, status: Deployed}]"
+    region = read_world(written(tmp_path, text), speed=0)
+    admin = Maas(region, region.api_key)
+    assert admin.op("a", "release", scripts="nosuch").status_code == 400
+    assert admin.op("a", "release", scripts="flash").json()["status_name"] == "Releasing"
+    region.advance(500)
+    assert admin.read("a")["status_name"] == "Releasing"
+    region.advance(500)
+    assert admin.read("a")["status_name"] == "Ready"
+
+
+@pytest.mark.parametrize(
+    ("setting", "form", "status"),
+    [
+        ("true", {}, "Disk erasing"),
+        ("true", {"erase": "false"}, "Disk erasing"),
+        ("true", {"erase": "true"}, "Releasing"),
+        ("false", {"erase": "true"}, "Disk erasing"),
+        ("false", {}, "Releasing"),
+    ],
+)
+def test_a_setting_erases_the_disks_with_every_release(
+    tmp_path: Path, setting: str, form: dict[str, str], status: str
+) -> None:
+    text = f"settings: {{enable_disk_erasing_on_release: {setting}}}\nmachines: [{{hostname: a, status: Deployed}}]"
+    region = read_world(written(tmp_path, text), speed=0)
+    admin = Maas(region, region.api_key)
+    assert admin.get("maas/?op=get_config&name=enable_disk_erasing_on_release").text == setting
+    assert admin.op("a", "release", **form).json()["status_name"] == status
+    erases = [name for result in admin.get("nodes/m00001/results/?type=release").json() for name in result["results"]]
+    assert ("wipe-disks" in str(erases)) is (status == "Disk erasing" or bool(form))
+    region.advance(600)
+    assert admin.read("a")["status_name"] == "Ready"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import anyio
 import httpx
@@ -25,6 +26,7 @@ from maas_mcp.api import (
     Tool,
     ToolContext,
 )
+from maas_mcp.simulator import WorldFileError
 from maas_mcp.testing import Fault, MaasRegion, Progress
 
 
@@ -195,6 +197,23 @@ def test_an_installed_tool_is_called_through_mcp(maas_region: MaasRegion) -> Non
     assert answer.structured_content == {"operations": []}
     wrong = maas_region.call_tool("maas_wait_operation", operation_id="none")
     assert wrong.is_error
+
+
+@pytest.mark.maas_world("world.yaml")
+def test_a_test_may_name_a_world_of_its_own(maas_region: MaasRegion) -> None:
+    assert [machine.hostname for machine in maas_region.machines.values()] == ["database"]
+    assert list(maas_region.users) == ["admin", "ann"]
+    assert maas_region.call(Look, "database", username="ann").status_name == "Deployed"
+    assert maas_region.schedule.speed == 1, "time is the test's"
+
+
+def test_a_world_that_cannot_be_is_said_with_its_line(tmp_path: Path) -> None:
+    (file := tmp_path / "world.yaml").write_text("machines:\n  - {hostname: a_b}\n")
+    with pytest.raises(WorldFileError, match=r"line 2: .*'a_b'"):
+        MaasRegion(file)
+    (file := tmp_path / "world.py").write_text("")
+    with pytest.raises(WorldFileError, match="a world in YAML is needed"):
+        MaasRegion(file)
 
 
 def test_another_process_reaches_it_over_http(maas_region: MaasRegion) -> None:

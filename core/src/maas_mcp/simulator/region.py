@@ -8,6 +8,7 @@ from functools import partial
 from itertools import count
 
 from maas_mcp.simulator.model.auth import Authenticator, User
+from maas_mcp.simulator.model.config import CONFIG
 from maas_mcp.simulator.model.events import HEARD, Event, EventLog
 from maas_mcp.simulator.model.faults import Faults, Hold, RequestRecord
 from maas_mcp.simulator.model.images import Images
@@ -59,6 +60,8 @@ class Region:
         self.subnets: tuple[Subnet, ...] = SUBNETS
         self.release_scripts: dict[str, float] = {}
         """Custom release scripts, and what each takes in simulated seconds; MAAS itself only has the erase."""
+        self.settings = dict(CONFIG)
+        """MAAS's own, by name: those that have a value here."""
         self.images = Images(self.schedule)
         self.log = EventLog()
         self.racks = {RACK: Rack(RACK, "rack01")}

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import anyio
@@ -18,6 +19,7 @@ from maas_mcp.operations.operation import CancelPolicy, LongRunning
 from maas_mcp.operations.progress import Progress
 from maas_mcp.operations.tool import ArgsT, ResultT, Tool
 from maas_mcp.simulator import Region, serving
+from maas_mcp.simulator.worlds.files import fill_region
 from maas_mcp.simulator.worlds.ready_made import DEMO_USERS, add_demo_machines
 from maas_mcp.testing.clock import Clock, clock_of_the_loop
 from maas_mcp.testing.host import SECRET, Host, hosting
@@ -34,12 +36,18 @@ MOMENT = 1e-6
 class MaasRegion(Region):
     """A simulated region for a test: twelve machines, ``node01`` to ``node12``, and the users ``admin`` and ``bob``.
 
+    Or else it is that of a ``world``, a file in YAML of which everything counts but the speed.
+
     Its time stands still until a test moves it, with ``advance(seconds)`` or by a :meth:`call`: one takes as long in
     the region as the operation does, and next to nothing outside. Once :attr:`url` was asked for, time runs 600 times
     as fast as real time does.
+
+    Raises:
+        ValueError: The file is no world; the message has a line for each thing that is wrong.
+        OSError: It cannot be read.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, world: str | Path | None = None) -> None:
         self.progress: list[Progress] = []
         """What the latest call told, oldest first."""
         self._time = Clock()
@@ -48,7 +56,10 @@ class MaasRegion(Region):
         self._tasks: anyio.abc.TaskGroup | None = None
         self._open = ExitStack()
         super().__init__(DEMO_USERS, clock=self._time, epoch=int(time.time()))
-        add_demo_machines(self)
+        if world is None:
+            add_demo_machines(self)
+        else:
+            fill_region(self, Path(world))
 
     def __enter__(self) -> Self:
         return self

@@ -159,6 +159,12 @@ def test_an_erase_is_a_release_that_begins_elsewhere(maas_region: MaasRegion) ->
     assert "From 'Disk erasing' to 'Releasing'" in [event.description for event in maas_region.log.events]
 
 
+@pytest.mark.maas_world("erasing.yaml")
+def test_maas_may_erase_the_disks_unasked(maas_region: MaasRegion) -> None:
+    assert maas_region.call(GiveBack, "database", erase=False).status_name == "Ready"
+    assert "From 'Deployed' to 'Disk erasing'" in [event.description for event in maas_region.log.events]
+
+
 def test_parameters_arrive_as_a_form(maas_region: MaasRegion) -> None:
     maas_region.call(GiveBack, "node07", erase=True)
     (post,) = posts(maas_region)

@@ -6,7 +6,7 @@ from functools import cache, partial
 from urllib.parse import parse_qsl, urlencode
 
 from maas_mcp.simulator.http.calls import Answer, Call
-from maas_mcp.simulator.model.config import CONFIG, SETTINGS
+from maas_mcp.simulator.model.config import SETTINGS
 from maas_mcp.simulator.model.events import LEVELS, Event
 from maas_mcp.simulator.model.forms import last
 from maas_mcp.simulator.model.networks import API
@@ -45,9 +45,9 @@ def get_config(call: Call) -> Answer:
     if name not in SETTINGS:
         message = f"{name} is not a valid config setting (valid settings are: {', '.join(SETTINGS)})."
         raise Refusal(400, json.dumps({name: [message]}), "application/json")
-    if name not in CONFIG:
+    if name not in call.region.settings:
         raise not_simulated(f"the setting {name}")
-    return Answer(CONFIG[name], content_type="application/json")
+    return Answer(call.region.settings[name], content_type="application/json")
 
 
 def events(call: Call) -> Answer:

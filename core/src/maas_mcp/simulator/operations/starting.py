@@ -142,7 +142,7 @@ def test(region: "Region", machine: SimulatedMachine, username: str, form: Form)
 
 
 def release(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
-    """Release, erasing first if asked; *Ready* and *Releasing* machines are left as they are."""
+    """Release, erasing first if asked or set; *Ready* and *Releasing* machines are left as they are."""
     if machine.status in (Status.READY, Status.RELEASING):
         return
     if machine.status not in RELEASABLE:
@@ -151,7 +151,7 @@ def release(region: "Region", machine: SimulatedMachine, username: str, form: Fo
     if ticked(form, "force"):
         vm_hosts.remove(region, machine)
     vm_hosts.check_hosts_nothing(machine)
-    if any(ticked(form, name) for name in ("erase", "secure_erase", "quick_erase")):
+    if _erases(region, form):
         scripts = [*(name for name in scripts if name != WIPE_DISKS), WIPE_DISKS]
     if scripts:
         _release_by_scripts(region, machine, username, form, scripts)
@@ -255,9 +255,12 @@ def _new_tests(region: "Region", machine: SimulatedMachine, names: list[str]) ->
 def _release_by_scripts(
     region: "Region", machine: SimulatedMachine, username: str, form: Form, names: list[str]
 ) -> None:
-    """An erase alone is *Disk erasing*, any other choice of scripts *Releasing*. MAAS 3.7 writes no INFO event here."""
+    """An erase alone is *Disk erasing*, any other choice of scripts *Releasing*. MAAS 3.7 writes no INFO event here.
+
+    An erase that is asked for where every release erases counts as two scripts.
+    """
     before, machine.previous_status = machine.status, machine.status
-    erases = names == [WIPE_DISKS]
+    erases = names == [WIPE_DISKS] and _erases(region, form) <= 1
     asked = "User erasing disk" if erases else "User releasing node"
     region.said_by(machine, username, asked, last(form, "comment"))
     results = [region.new_result(machine, name) for name in names]
@@ -268,6 +271,12 @@ def _release_by_scripts(
     region.set_status(machine, Status.DISK_ERASING if erases else Status.RELEASING)
     run = region.begin(machine, ERASE if erases else script_stages(scripts, region.release_scripts))
     _check_bmc(region, run, username, before)
+
+
+def _erases(region: "Region", form: Form) -> int:
+    """How many reasons there are to erase the disks: the request, and the setting."""
+    asked = any(ticked(form, name) for name in ("erase", "secure_erase", "quick_erase"))
+    return asked + bool(region.settings["enable_disk_erasing_on_release"])
 
 
 def _wipe_flag(form: Form, name: str) -> JSON:

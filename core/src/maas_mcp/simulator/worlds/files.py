@@ -4,7 +4,7 @@ import runpy
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from yaml import MappingNode, ScalarNode, SequenceNode
 
     Node = MappingNode | ScalarNode | SequenceNode
+
+
+PYTHON: Final = ".py"
+T = TypeVar("T")
 
 
 class WorldFileError(ValueError):
@@ -33,10 +37,22 @@ def read_world(path: Path, *, speed: float | None = None) -> Region:
         WorldFileError: It is no world.
         OSError: It cannot be read.
     """
-    region = _run(path) if path.suffix == ".py" else _read(path)
+    region = _run(path) if path.suffix == PYTHON else _used(path, World.region)
     if speed is not None:
         region.set_speed(speed)
     return region
+
+
+def fill_region(region: Region, path: Path) -> None:
+    """Put what a file in YAML says into a region that has no machines: all of it but the speed.
+
+    Raises:
+        WorldFileError: It is no world, or it is Python, which makes a region of its own.
+        OSError: It cannot be read.
+    """
+    if path.suffix == PYTHON:
+        raise WorldFileError(f"{path}: Python makes a region of its own; a world in YAML is needed here")
+    _used(path, lambda world: world.fill(region))
 
 
 def _run(path: Path) -> Region:
@@ -53,13 +69,22 @@ def _run(path: Path) -> Region:
     return region
 
 
-def _read(path: Path) -> Region:
+def _used(path: Path, use: Callable[[World], T]) -> T:
+    """What comes of using the world in a file; what is wrong with it gets its line."""
     value, node = _parsed(path)
+    kind = TypeAdapter(World)
 
     def line(place: Place) -> str:
         return f"{path}, line {_line(node, place)}: "
 
-    return _made(value, line)
+    try:
+        return use(kind.validate_python({} if value is None else value))
+    except ValidationError as error:
+        places = [details["loc"] for details in error.errors()]
+        words = [line(place) + each for place, each in zip(places, explain(error, kind), strict=True)]
+    except WorldError as error:
+        words = [f"{line(error.place)}{_written(error.place)}: {error}"]
+    raise WorldFileError("\n".join(words))
 
 
 def _parsed(path: Path) -> "tuple[object, Node | None]":
@@ -105,18 +130,6 @@ def _within(node: "Node", seen: set[int]) -> "Iterator[Node]":
     values = () if node.id == "scalar" else node.value if node.id == "sequence" else (each for _, each in node.value)
     for each in values:
         yield from _within(each, seen)
-
-
-def _made(value: object, line: Callable[[Place], str]) -> Region:
-    kind = TypeAdapter(World)
-    try:
-        return kind.validate_python({} if value is None else value).region()
-    except ValidationError as error:
-        places = [details["loc"] for details in error.errors()]
-        words = [line(place) + each for place, each in zip(places, explain(error, kind), strict=True)]
-    except WorldError as error:
-        words = [f"{line(error.place)}{_written(error.place)}: {error}"]
-    raise WorldFileError("\n".join(words))
 
 
 def _written(place: Place) -> str:

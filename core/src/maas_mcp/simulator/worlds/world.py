@@ -17,6 +17,7 @@ from maas_mcp.simulator.model.forms import IMAGES
 from maas_mcp.simulator.model.images import Images
 from maas_mcp.simulator.model.machines import GIGABYTE, Disk, Rack, SimulatedMachine
 from maas_mcp.simulator.model.networks import BOOT_SUBNET, RACK, Subnet, Vlan
+from maas_mcp.simulator.model.scripts import COMMISSIONING_SCRIPTS, TEST_SCRIPTS, WIPE_DISKS
 from maas_mcp.simulator.model.statuses import Status
 from maas_mcp.simulator.region import Region
 from maas_mcp.simulator.worlds.inputs import Input, PlanInput
@@ -34,6 +35,7 @@ SystemIdOfWorld = Annotated[str, Field(pattern=r"^[a-z0-9]{1,41}$")]
 Cores = Annotated[int, Field(ge=1)]
 Mebibytes = Annotated[int, Field(ge=1)]
 Architecture = Annotated[str, Field(pattern=r"^[a-z0-9]+/[a-z0-9-]+$")]
+ScriptName = Annotated[str, Field(pattern=r"^[\w.-]+$")]
 ImageName = Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
 
 Shares = Annotated[
@@ -47,6 +49,7 @@ LOCKABLE: Final = frozenset({"Deployed", "Failed deployment"})
 """MAAS 3.7 locks what is deployed or being deployed, of which the latter may fail."""
 HOSTNAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
 WIDEST, NARROWEST = 8, 24
+BUILT_IN: Final = frozenset({WIPE_DISKS, *COMMISSIONING_SCRIPTS, *TEST_SCRIPTS})
 T = TypeVar("T")
 
 
@@ -169,6 +172,13 @@ class MachinesOfWorld(Input):
         return self
 
 
+class SettingsOfWorld(Input):
+    """Settings of MAAS that change what it does."""
+
+    enable_disk_erasing_on_release: bool = False
+    """Whether every release erases the disks, also one that does not ask for it."""
+
+
 class World(Input):
     """A region before its first second."""
 
@@ -190,6 +200,10 @@ class World(Input):
     """Left out, that of the demonstration, which has room for 54 machines."""
     images: list[ImageName] = Field(default_factory=lambda: list(IMAGES), min_length=1)
     """What can be deployed, as ``osystem/series``."""
+    settings: SettingsOfWorld = Field(default_factory=SettingsOfWorld)
+    """Left out, those of a new MAAS."""
+    release_scripts: dict[ScriptName, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=dict)
+    """Scripts that a release can run, and what each takes in simulated seconds; MAAS itself only has the erase."""
     machines: list[MachinesOfWorld] = Field(default_factory=list)
     """One by one, or many at once."""
     plans: list[PlanInput] = Field(default_factory=list)
@@ -199,11 +213,14 @@ class World(Input):
 
     def region(self, *, speed: float | None = None, clock: Callable[[], float] = time.monotonic) -> Region:
         """The region; ``WorldError`` if the parts do not fit together."""
-        if not any(user.superuser for user in self.users):
-            raise WorldError(("users",), "one of them has to be a superuser, whose API key is printed")
-        _check_different(("users",), "name", [user.name for user in self.users])
-        users = [User(user.name, user.superuser) for user in self.users]
-        region = Region(users, speed=self.speed if speed is None else speed, clock=clock)
+        region = Region(self._users(), speed=self.speed if speed is None else speed, clock=clock)
+        self.fill(region)
+        return region
+
+    def fill(self, region: Region) -> None:
+        """Put everything, users as well, into a region that has no machines; ``WorldError`` as above."""
+        region.users.clear()
+        region.users.update((user.username, user) for user in self._users())
         self._furnish(region)
         for machine in self._made(region):
             region.machines[machine.system_id] = machine
@@ -214,7 +231,12 @@ class World(Input):
             except (KeyError, ValueError) as error:
                 raise WorldError(("plans", index), str(error.args[0])) from None
         region.faults.extend(deepcopy(self.faults))  # a fault counts down
-        return region
+
+    def _users(self) -> list[User]:
+        if not any(user.superuser for user in self.users):
+            raise WorldError(("users",), "one of them has to be a superuser, whose API key is printed")
+        _check_different(("users",), "name", [user.name for user in self.users])
+        return [User(user.name, user.superuser) for user in self.users]
 
     def _furnish(self, region: Region) -> None:
         if self.zones is not None:
@@ -223,6 +245,10 @@ class World(Input):
             region.pools = {"default": "Default pool", **_described(self.pools)}
         if self.tags is not None:
             region.tags = _described(self.tags)
+        if (script := next((name for name in self.release_scripts if name in BUILT_IN), None)) is not None:
+            raise WorldError(("release_scripts", script), "MAAS has one of this name already")
+        region.release_scripts = dict(self.release_scripts)
+        region.settings.update(self.settings)
         region.racks = {system_id: Rack(system_id, hostname) for system_id, hostname in self.racks.items()}
         if (twice := _repeated(self.images)) is not None:
             raise WorldError(("images", twice), f"{self.images[twice]} is there already")
