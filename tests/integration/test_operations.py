@@ -153,6 +153,17 @@ def test_what_is_under_way_is_listed_from_maas(server: Driver, region: Region) -
     assert {each["state"] for each in listed} == {"working"}
 
 
+def test_a_list_names_the_hosts_and_says_if_there_are_more(url: str, region: Region, state: str) -> None:
+    with serving_stdio(url, region.api_key, MAAS_MCP_STATE_DIR=state) as server:
+        region.deploy("node02", "admin")
+        result = server.call("maas_list_operations")
+
+    (listed,) = content(result)["operations"]
+    assert (listed["operation"], listed["hostname"]) == ("maas_deploy_machine", "node02")
+    assert content(result)["more"] is False
+    assert result["content"][0]["text"].startswith("maas_deploy_machine on node02 (maas_deploy_machine.")
+
+
 def test_cancelling_an_operation_ends_the_call_that_follows_it_and_maas_goes_on(server: Driver, region: Region) -> None:
     system_id = region.machine("node01").system_id
     call = server.start_call("maas_deploy_machine", 1, system_id=system_id)
@@ -188,7 +199,7 @@ def test_the_id_of_a_run_that_is_over_cancels_nothing_that_came_after_it(server:
 
     for abort in (False, True):
         report = content(server.call("maas_cancel_operation", operation_id=operation_id, abort=abort))
-        assert report["state"] == "reverted"
+        assert report["state"] == "succeeded"
 
     assert server.wait(call)["result"]["structuredContent"]["state"] == "succeeded"
     assert posts(region) == ["deploy", "release", "deploy"]

@@ -113,6 +113,25 @@ def test_a_refused_form_is_told_field_by_field() -> None:
     )
 
 
+def test_of_a_form_that_is_refused_without_end_only_the_beginning_is_told() -> None:
+    fields = {f"{number}{'x' * 1000}": ["no" * 2000] * 100 for number in range(1000)}
+    raised = failure(DEPLOY, answer(400, JSON_KIND, json.dumps(fields)))
+
+    assert isinstance(raised, MaasBadRequestError)
+    assert len(raised.fields) == 20
+    assert {len(messages) for messages in raised.fields.values()} == {5}
+    assert max(len(name) for name in raised.fields) == 64
+
+
+@pytest.mark.parametrize("body", [rb'{"name": "half \ud83d"}', b'{"name": "half \xed\xa0\xbd"}'])
+def test_half_a_character_in_an_answer_becomes_a_whole_one(body: bytes) -> None:
+    told = read(READ, answer(200, JSON_KIND, body))
+
+    assert isinstance(told, dict)
+    assert str(told["name"]).rstrip("\ufffd") == "half "
+    assert failure(DEPLOY, answer(400, JSON_KIND, body)).message.encode()
+
+
 def test_a_wrong_api_key_is_told_without_what_maas_says_about_it() -> None:
     raised = failure(READ, answer(401, HTML, "Authorization Error: 'Invalid signature. Expected …: &KEY2'"))
     assert isinstance(raised, MaasAuthError)

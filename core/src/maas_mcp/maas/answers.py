@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from itertools import islice
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -31,6 +32,9 @@ LONGEST_WAIT: Final = 60.0
 """Seconds to which a longer ``Retry-After`` is cut: it may be a proxy's guess, which must not end what is followed; and
 one request a minute burdens nobody."""
 _LONGEST_WORDS: Final = 2000
+_LONGEST_NAME: Final = 64
+_MOST_FIELDS: Final = 20
+_MOST_MESSAGES: Final = 5
 _SHORTEST_SECRET: Final = 6  # shorter ones occur in MAAS's words by chance
 _ESCAPED: Final = re.compile(r"[^\w #:;,./@+=-]+")
 _OLDEST_TIMESTAMP: Final = 300
@@ -283,11 +287,11 @@ def _fields(question: Question, answer: Answer) -> dict[str, list[str]]:
     if not isinstance(told, dict):
         return {}
     return {
-        str(name): [
+        _clip(_without(question.secrets, name), _LONGEST_NAME): [
             _clip(_without(question.secrets, str(message)))
-            for message in (messages if isinstance(messages, list) else [messages])
+            for message in (messages if isinstance(messages, list) else [messages])[:_MOST_MESSAGES]
         ]
-        for name, messages in told.items()
+        for name, messages in islice(told.items(), _MOST_FIELDS)
     }
 
 
@@ -299,8 +303,8 @@ def _without(secrets: Sequence[str], text: str) -> str:
     return text
 
 
-def _clip(text: str) -> str:
-    return text if len(text) <= _LONGEST_WORDS else text[: _LONGEST_WORDS - 1] + "…"
+def _clip(text: str, length: int = _LONGEST_WORDS) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def _sentence(start: str, words: str | None) -> str:

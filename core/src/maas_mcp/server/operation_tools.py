@@ -1,6 +1,6 @@
 """The tools that every server has: asking for, waiting for, cancelling and listing operations."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from maas_mcp.errors import (
     OperationRefusedError,
     UnknownOperationError,
 )
+from maas_mcp.maas.models import SystemId
 from maas_mcp.operations.batch import BatchOperation
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import LongRunning, Operation
@@ -66,14 +67,24 @@ class HostContext(ToolContext):
         await self.services.engine_for(operation).abort(operation, handle, self.cancellation)
 
     async def under_way(self) -> list[Handle]:
-        """What MAAS is at: two reads of the machines, and one for each operation of the region."""
+        """What MAAS is at, :data:`MOST_LISTED` and one more at the most.
+
+        Takes two reads of the machines, one for each operation of the region, and some for each handle.
+        """
         operations = list(self.operations.values())
         batches = [each for each in operations if isinstance(each, BatchOperation)]
         of_region = [each for each in operations if isinstance(each, RegionOperation)]
         of_machines = [each for each in operations if isinstance(each, Operation)]
         handles = await self.services.regions.under_way(of_region) if of_region else []
         handles += await self.services.batches.unbegun(batches) if batches else []
-        return handles + await self.services.engine.under_way(of_machines, MOST_LISTED)
+        handles += await self.services.engine.under_way(of_machines, MOST_LISTED + 1)
+        return handles[: MOST_LISTED + 1]
+
+    async def hostnames(self, handles: Sequence[Handle]) -> dict[SystemId, str]:
+        """What the machines among those handles are called: one read."""
+        ids = [each.system_id for each in handles if isinstance(self.operations[each.operation], Operation)]
+        machines = await self.services.maas.machines(id=ids) if ids else []
+        return {machine.system_id: machine.hostname for machine in machines}
 
 
 class OperationId(BaseModel):
@@ -160,16 +171,16 @@ class CancelOperation(Tool[CancelArguments, OperationReport]):
         if before.state != "working":  # then what the machine is at now, and who follows that, is another matter
             return before
         host.calls.stop_following(operation.name, handle.system_id)
-        if not args.abort:
-            return before
-        try:
-            await host.abort(operation, handle)
-        except OperationRefusedError:
-            after = await host.ask(args.operation_id, 0.0)
-            if after.state == "working":
-                raise
-            return after  # somebody else was quicker
-        return await host.ask(args.operation_id, 0.0)
+        refusal: OperationRefusedError | None = None
+        if args.abort:
+            try:
+                await host.abort(operation, handle)
+            except OperationRefusedError as error:  # or somebody else was quicker
+                refusal = error
+        after = await host.ask(args.operation_id, 0.0)
+        if refusal is not None and after.state == "working":
+            raise refusal
+        return after
 
     def summary(self, result: OperationReport) -> str:
         """State and message."""
@@ -180,10 +191,18 @@ class Nothing(BaseModel):
     """No arguments."""
 
 
+class ListedOperation(OperationReport):
+    """One of many."""
+
+    operation: str = Field(description="The tool that starts it.")
+    hostname: str | None = Field(description="The machine's; null for a batch and for the region.")
+
+
 class OperationList(BaseModel):
     """What is under way."""
 
-    operations: list[OperationReport]
+    operations: list[ListedOperation]
+    more: bool = Field(description="Whether there are more than these.")
 
 
 class ListOperations(Tool[Nothing, OperationList]):
@@ -197,19 +216,29 @@ class ListOperations(Tool[Nothing, OperationList]):
     read_only = True
 
     async def run(self, ctx: ToolContext, args: Nothing) -> OperationList:  # noqa: ARG002 - there are none
-        """Read what is on its way, and adopt each run."""
+        """Read what is on its way, adopt each run, and ask where it stands: some reads for each."""
         host = _host(ctx)
+        found = await host.under_way()
+        listed = found[:MOST_LISTED]
+        hostnames = await host.hostnames(listed)
         reports = []
-        for handle in await host.under_way():
+        for handle in listed:
             try:
-                reports.append(await host.ask(host.services.sealer.seal(handle), 0.0))
+                told = await host.ask(host.services.sealer.seal(handle), 0.0)
             except MaasError:  # it has become unreadable meanwhile
                 continue
-        return OperationList(operations=reports)
+            name = hostnames.get(handle.system_id)
+            reports.append(ListedOperation(**dict(told), operation=handle.operation, hostname=name))
+        return OperationList(operations=reports, more=len(found) > MOST_LISTED)
 
     def summary(self, result: OperationList) -> str:
         """A line for each."""
-        lines = [f"{each.operation_id}: {each.message}" for each in result.operations]
+        lines = [
+            f"{each.operation} {f'on {each.hostname} ' if each.hostname else ''}({each.operation_id}): {each.message}"
+            for each in result.operations
+        ]
+        if result.more:
+            lines.append(f"There are more than these {MOST_LISTED}: list the machines by their status.")
         return "\n".join(lines) or "Nothing is under way."
 
 
