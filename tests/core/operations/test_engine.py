@@ -257,6 +257,15 @@ class TestStartingOnce:
 
 
 class TestOutages:
+    async def test_a_region_that_answers_500_is_not_called_unreachable(self, house: House) -> None:
+        house.after(200, lambda: house.region.faults.append(Fault(status=500, times=10)))
+
+        result = await house.run("node01")
+
+        assert result.status_name == "Deployed"
+        assert any(message.startswith("No usable answer from MAAS for ") for message in house.messages)
+        assert not any("unreachable" in message for message in house.messages)
+
     async def test_an_outage_is_told_and_survived(self, house: House) -> None:
         house.after(200, lambda: house.region.faults.append(Fault(status=503, times=30)))
 

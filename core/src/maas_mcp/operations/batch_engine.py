@@ -33,7 +33,7 @@ from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.labels import allocated_for, ordered_for
 from maas_mcp.operations.operation import CancelPolicy, Operation
 from maas_mcp.operations.outcome import Outcome
-from maas_mcp.operations.patience import left_of, until_of
+from maas_mcp.operations.patience import answers, left_of, until_of
 from maas_mcp.operations.progress import ProgressReporter, nobody
 from maas_mcp.operations.tool import ArgsT, ResultT, ToolContext
 
@@ -179,8 +179,9 @@ class BatchEngine:
                 machines = await self._engine.seek(
                     handle, progress, until, lambda maas: maas.machines(agent_name=handle.system_id)
                 )
-            except TimeoutError:
-                return self._engine.unseen(handle, anyio.current_time() - asked)
+            except TimeoutError as late:
+                silent = anyio.current_time() - asked
+                return self._engine.unseen(handle, silent, answering=answers(late.__cause__))
 
             def follow(system_id: SystemId) -> Follow:
                 own = _own(each, system_id, handle)

@@ -12,7 +12,6 @@ import anyio
 from maas_mcp.errors import (
     MaasError,
     MaasNotFoundError,
-    MaasUnavailableError,
     OperationRefusedError,
 )
 from maas_mcp.maas.client import MaasClient
@@ -26,7 +25,7 @@ from maas_mcp.operations.operation import CancelPolicy, Operation, OperationCont
 from maas_mcp.operations.orders import AT_ONCE, Order, Orders
 from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.ownership import Ourselves
-from maas_mcp.operations.patience import PAUSE, ReadT, patiently, until_of
+from maas_mcp.operations.patience import PAUSE, ReadT, answers, check_outage, patiently, until_of
 from maas_mcp.operations.polling import (
     ABSENCES_TO_BE_GONE,
     NOTHING,
@@ -37,7 +36,7 @@ from maas_mcp.operations.polling import (
     PollingStrategy,
     Verdict,
 )
-from maas_mcp.operations.progress import ProgressReporter, nobody, readable
+from maas_mcp.operations.progress import ProgressReporter, nobody, silence
 from maas_mcp.operations.run import Run
 from maas_mcp.operations.tool import ArgsT, ResultT
 from maas_mcp.operations.watcher import EVENTS_LIMIT, Subscription, Watcher
@@ -178,8 +177,8 @@ class Engine:
                 machine, observation = await self.seek(handle, progress, until, look)
             except MaasNotFoundError:
                 return _ended_without_machine(operation, handle)
-            except TimeoutError:
-                return self.unseen(handle, anyio.current_time() - asked)
+            except TimeoutError as late:
+                return self.unseen(handle, anyio.current_time() - asked, answering=answers(late.__cause__))
             ctx = OperationContext(self._maas, progress, cancellation, machine)
             run = self._run(operation, operation.arguments_for(handle.system_id), ctx, handle)
             assessment = run.assess(Evidence(Baseline(machine, handle.cursor, handle.runs)), observation)
@@ -303,7 +302,7 @@ class Engine:
                 if not assessment.verdict.final:
                     run.tell(assessment)
                 if observation and observation.unreachable_for is not None:
-                    self._check_outage(observation.unreachable_for, assessment.message)
+                    check_outage(observation.unreachable_for, self._outage_limit, assessment.message)
                 elif observation:
                     self._remember(run.handle, assessment)
                 await self._check_doer(run, assessment)
@@ -369,10 +368,11 @@ class Engine:
     ) -> ReadT:
         """What MAAS answers to a read, once it does: an operation that has succeeded is not lost to an outage."""
 
-        def tell(silent: float) -> None:
-            known = f"{assessment.message}; MAAS unreachable for {readable(silent)} while its result is read"
+        def tell(silent: float, answering: bool) -> None:
+            told = silence(silent, answering=answering)
+            known = f"{assessment.message}; {told} while its result is read"
             run.ctx.progress.report(assessment.evidence.fraction or None, known)
-            self._check_outage(silent, known)
+            check_outage(silent, self._outage_limit, known)
 
         return await patiently(read, tell)
 
@@ -383,11 +383,12 @@ class Engine:
         if len(self._last_seen) > REMEMBERED:
             del self._last_seen[next(iter(self._last_seen))]
 
-    def unseen(self, handle: Handle, silent: float) -> Outcome[Any]:
-        """All that can be told of an operation while MAAS does not answer."""
+    def unseen(self, handle: Handle, silent: float, *, answering: bool) -> Outcome[Any]:
+        """All that can be told of an operation while nothing can be read."""
         last = self._last_seen.get(handle)
         seen = f"last seen: {last.message}" if last else "nothing was seen of it here so far"
-        return Outcome(handle, last.fraction if last else None, f"MAAS unreachable for {readable(silent)}; {seen}")
+        told = silence(silent, answering=answering)
+        return Outcome(handle, last.fraction if last else None, f"{told}; {seen}")
 
     async def seek(
         self,
@@ -405,19 +406,12 @@ class Engine:
         if until <= anyio.current_time():
             return await read(self._maas)
 
-        def tell(silent: float) -> None:
-            known = self.unseen(handle, silent)
+        def tell(silent: float, answering: bool) -> None:
+            known = self.unseen(handle, silent, answering=answering)
             progress.report(known.fraction, known.message)
-            self._check_outage(silent, known.message)
+            check_outage(silent, self._outage_limit, known.message)
 
         return await patiently(lambda: read(self._once), tell, until=until)
-
-    def _check_outage(self, unreachable_for: float, message: str) -> None:
-        if unreachable_for >= self._outage_limit:
-            raise MaasUnavailableError(
-                f"{message}. Gave up following; nothing is known to have failed.",
-                hint="MAAS goes on by itself. Read the machine with maas_get_machine once the region answers.",
-            )
 
 
 async def _news(subscription: Subscription, until: float) -> Observation | None:

@@ -27,17 +27,18 @@ def left_of(until: float) -> float | None:
 
 
 async def patiently(
-    read: Callable[[], Awaitable[ReadT]], silent: Callable[[float], None], *, until: float = math.inf
+    read: Callable[[], Awaitable[ReadT]], silent: Callable[[float, bool], None], *, until: float = math.inf
 ) -> ReadT:
     """What MAAS answers to a read, once it does.
 
     Args:
         read: Asks MAAS.
-        silent: Told for how many seconds it has not answered; raises when that is too long.
+        silent: Told for how many seconds nothing could be read, and whether MAAS answers all the same; raises when
+            that is too long.
         until: When to give up.
 
     Raises:
-        TimeoutError: It has not answered by then.
+        TimeoutError: It has not answered by then; the cause is the latest error.
         MaasError: It has answered twice in a row with something that waiting does not mend.
     """
     began, refused = anyio.current_time(), False
@@ -47,13 +48,18 @@ async def patiently(
         except MaasError as error:
             if refused and not error.may_pass:
                 raise
-            refused, pause = not error.may_pass, _pause(error)
+            refused, pause, latest = not error.may_pass, _pause(error), error
         now = anyio.current_time()
         if not refused:
-            silent(now - began)
+            silent(now - began, answers(latest))
         if now >= until:
-            raise TimeoutError
+            raise TimeoutError from latest
         await anyio.sleep(min(pause, until - now))
+
+
+def answers(error: BaseException | None) -> bool:
+    """Whether what could not be read was answered all the same: by a 500, or by a page of what is in between."""
+    return isinstance(error, MaasError) and not isinstance(error, MaasUnavailableError)
 
 
 def check_outage(silent: float, limit: float, known: str) -> None:

@@ -15,7 +15,7 @@ from typing import Final
 from maas_mcp.maas.models import Event, Machine, ScriptSet, ScriptSetName
 from maas_mcp.maas.statuses import RUN_FIELDS, MachineStatus
 from maas_mcp.operations.course import UNTOLD, Course, enters
-from maas_mcp.operations.progress import readable
+from maas_mcp.operations.progress import silence
 
 ABSENCES_TO_BE_GONE: Final = 2
 """A machine is gone when two reads in a row do not show it: one may have raced a change of owner or pool."""
@@ -146,9 +146,11 @@ class Observation:
     events: tuple[Event, ...] = ()
     """New events, oldest first."""
     unreachable_for: float | None = None
-    """Seconds since MAAS last answered, or ``None`` while it does."""
+    """Seconds since MAAS was last read, or ``None`` while it is."""
     script_sets: Mapping[ScriptSetName, ScriptSet] = field(default_factory=dict)
     """Those that were read, of those that :class:`Needs` names; a set that MAAS does not have is missing."""
+    answering: bool = False
+    """Whether it answers meanwhile, if only with errors such as a 500."""
 
 
 NOTHING: Final = Observation()
@@ -310,7 +312,8 @@ def _message(verdict: Verdict, evidence: Evidence, observation: Observation) -> 
     machine = evidence.machine or evidence.baseline.machine
     milestone = evidence.milestone or evidence.status_name or machine.status_name
     if observation.unreachable_for is not None:
-        return f"MAAS unreachable for {readable(observation.unreachable_for)}; last seen: {milestone}"
+        told = silence(observation.unreachable_for, answering=observation.answering)
+        return f"{told}; last seen: {milestone}"
     if verdict is Verdict.UNKNOWN:
         return f"{machine.status_name} (status {machine.status}, which this version of maas-mcp does not know)"
     if evidence.gone:

@@ -122,6 +122,12 @@ class ProgressReporter:
         return max(value, self._last + (1.0 - self._last) * SMALLEST_STEP)
 
 
+def silence(seconds: float, *, answering: bool) -> str:
+    """For how long nothing could be read; ``answering`` where there were answers, such as a 500 or a proxy's page."""
+    said = "No usable answer from MAAS" if answering else "MAAS unreachable"
+    return f"{said} for {readable(seconds)}"
+
+
 def readable(seconds: float) -> str:
     """A duration for people: ``40 s``, ``4 min 10 s``, ``1 h 05 min``."""
     whole = round(seconds)

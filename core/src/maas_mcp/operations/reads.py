@@ -12,6 +12,7 @@ from maas_mcp.errors import MaasAuthError, MaasError
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import ScriptSetName, SystemId
 from maas_mcp.operations.cadence import Cadence
+from maas_mcp.operations.patience import answers
 from maas_mcp.operations.reading_groups import MACHINES, plan
 from maas_mcp.operations.subscription import Subscription
 
@@ -100,7 +101,7 @@ class Reads:
                 self._together = min(self._together, len(ids) // 2)
             for subscription in subscriptions:
                 subscription.alone = len(ids) == 1
-                subscription.add_outage()
+                subscription.add_outage(answering=answers(error))
             self._failed(error)
             return
         finally:

@@ -209,8 +209,8 @@ class RegionEngine:
     async def _look(self, run: "RegionRun[Any, Any, Any]", until: float) -> Verdict:
         """Look once; an outage is no verdict."""
 
-        def tell(silent: float) -> None:
-            run.tell_outage(silent, self._outage_limit)
+        def tell(silent: float, answering: bool) -> None:
+            run.tell_outage(silent, self._outage_limit, answering=answering)
 
         try:
             return await patiently(lambda: self._look_once(run), tell, until=until)

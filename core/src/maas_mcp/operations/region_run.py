@@ -12,7 +12,7 @@ from maas_mcp.operations.orders import START_GRACE, Orders
 from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.patience import check_outage
 from maas_mcp.operations.polling import BEFORE_SUCCESS, Verdict
-from maas_mcp.operations.progress import readable
+from maas_mcp.operations.progress import readable, silence
 from maas_mcp.operations.region_operation import RegionOperation, SeenT
 from maas_mcp.operations.tool import ArgsT, ResultT, ToolContext
 
@@ -112,13 +112,13 @@ class RegionRun(Generic[ArgsT, ResultT, SeenT]):
         if fraction is not None and math.isfinite(fraction):
             self.fraction = max(self.fraction or 0.0, min(fraction, BEFORE_SUCCESS))
 
-    def tell_outage(self, silent: float, limit: float) -> None:
-        """MAAS has not answered for so many seconds: tell, and keep what was last seen.
+    def tell_outage(self, silent: float, limit: float, *, answering: bool) -> None:
+        """Nothing could be read for so many seconds: tell, and keep what was last seen.
 
         Raises:
             MaasUnavailableError: It has not for ``limit`` seconds.
         """
-        self.trouble = f"MAAS unreachable for {readable(silent)}; last seen: {self.message}"
+        self.trouble = f"{silence(silent, answering=answering)}; last seen: {self.message}"
         self.ctx.progress.report(self.fraction, self.trouble)
         check_outage(silent, limit, self.trouble)
 

@@ -71,6 +71,7 @@ class Subscription:
         self._events: list[Event] = []
         self._script_sets: dict[ScriptSetName, ScriptSet] = {}
         self._unreachable_for: float | None = None
+        self._answering = False
         self._error: MaasError | None = None
         self._news = anyio.Event()
 
@@ -85,7 +86,12 @@ class Subscription:
         if self._error is not None:
             raise self._error
         observation = Observation(
-            self._machine, self._absent, tuple(self._events), self._unreachable_for, self._script_sets
+            self._machine,
+            self._absent,
+            tuple(self._events),
+            self._unreachable_for,
+            self._script_sets,
+            self._answering and self._unreachable_for is not None,
         )
         self._machine, self._absent, self._events, self._unreachable_for = None, False, [], None
         self._script_sets = {}
@@ -162,8 +168,9 @@ class Subscription:
         """The script sets have their turn again after a while, whether they could be read or not."""
         self.sets_due = anyio.current_time() + self._cadence.scripts
 
-    def add_outage(self) -> None:
-        """MAAS did not answer for this machine; once it does, the machine is read again."""
+    def add_outage(self, *, answering: bool = False) -> None:
+        """This machine could not be read, though MAAS may be ``answering``; once it can be, it is read again."""
+        self._answering = answering
         self._unreachable_for = anyio.current_time() - self.answered_at
         self.read_soon()
         self._news.set()

@@ -18,6 +18,7 @@ from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import SystemId
 from maas_mcp.operations.cadence import Cadence, Pace
 from maas_mcp.operations.feed import EVENTS_LIMIT, EventFeed
+from maas_mcp.operations.patience import answers
 from maas_mcp.operations.polling import Needs
 from maas_mcp.operations.reads import Reads
 from maas_mcp.operations.subscription import Subscription
@@ -120,7 +121,7 @@ class Watcher:
             news = await self._feed.read([each for each in followed if each.needs.events])
         except MaasError as error:
             self._failed(error)
-            self._tell_outage(followed)
+            self._tell_outage(followed, error)
             return
         self._answered()
         self._pace.answered(self._feed.latency)
@@ -137,9 +138,9 @@ class Watcher:
         self._stirred.set()
 
     @staticmethod
-    def _tell_outage(followed: Sequence[Subscription]) -> None:
+    def _tell_outage(followed: Sequence[Subscription], error: MaasError | None = None) -> None:
         for subscription in followed:
-            subscription.add_outage()
+            subscription.add_outage(answering=answers(error))
 
     def _answered(self) -> None:
         """MAAS is there, and knows us."""
