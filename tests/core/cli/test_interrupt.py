@@ -58,3 +58,19 @@ def test_an_error_while_cleaning_up_after_a_signal_is_an_interruption() -> None:
 
     with pytest.raises(Interrupted):
         run(main)
+
+
+def test_a_second_signal_ends_the_cleaning_up_and_is_no_traceback() -> None:
+    cleaned_up = []
+
+    async def main() -> None:
+        async with anyio.create_task_group():
+            try:
+                await interrupted_by(signal.SIGINT)
+            finally:
+                os.kill(os.getpid(), signal.SIGINT)
+                cleaned_up.append("too late")
+
+    with pytest.raises(Interrupted):
+        run(main)
+    assert cleaned_up == []

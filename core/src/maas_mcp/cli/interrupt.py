@@ -1,5 +1,6 @@
 """Running something async that Ctrl-C ends in order: cancelled, cleaned up, and no traceback."""
 
+import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -14,14 +15,21 @@ T = TypeVar("T")
 
 
 def run(main: Callable[[], Awaitable[T]]) -> T:
-    """Run ``main()``; SIGINT or SIGTERM cancels it, a second one does what it always does.
+    """Run ``main()``; SIGINT or SIGTERM cancels it, and a second one does not let it clean up.
 
     Raises:
-        Interrupted: A signal has cancelled it, and it has cleaned up.
+        Interrupted: A signal has ended it.
     """
-    if sys.platform == "win32":
-        return anyio.run(main)  # there Ctrl-C cancels it, too, and is a KeyboardInterrupt afterwards
-    return anyio.run(_until_signal, main)
+    try:
+        if sys.platform == "win32":
+            return anyio.run(main)  # there Ctrl-C cancels it, too, and is a KeyboardInterrupt afterwards
+        return anyio.run(_until_signal, main)
+    except KeyboardInterrupt:
+        pass
+    except BaseExceptionGroup as group:
+        if group.subgroup(KeyboardInterrupt) is None:
+            raise
+    raise Interrupted(signal.SIGINT)
 
 
 async def _until_signal(main: Callable[[], Awaitable[T]]) -> T:
@@ -35,6 +43,8 @@ async def _until_signal(main: Callable[[], Awaitable[T]]) -> T:
             async for number in signals:
                 caught.append(number)
                 break
+        # What a second signal tears off is no news to who has sent it.
+        logging.getLogger("asyncio").addHandler(logging.NullHandler())
         tasks.cancel_scope.cancel()
 
     async with anyio.create_task_group() as tasks:
