@@ -16,7 +16,9 @@ from typing import IO
 
 import pytest
 import trustme
+from click.testing import CliRunner
 
+from maas_mcp.cli import main
 from maas_mcp.simulator import Fault, Region, demo_region, serving
 from tests.integration.driver import command, eventually
 
@@ -342,6 +344,17 @@ def test_the_doctor_goes_on_after_a_check_that_failed(region: Region, url: str) 
     assert done.returncode == 1
     assert "✗ Machines: MAAS answered 500" in done.stdout
     assert "✓ Events: readable" in done.stdout
+
+
+def test_the_doctor_takes_a_region_that_is_slow_for_no_worse_than_that(
+    region: Region, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maas_mcp.cli.doctor.SLOW", 0.0)
+    done = CliRunner().invoke(main, ["doctor"], env=settings_of(region, url))
+    assert done.exit_code == 0
+    assert "! Events: MAAS took 0 s to answer\n" in done.stdout
+    assert "✓ Events: readable" in done.stdout
+    assert done.stdout.endswith("No check failed, but see the lines marked with `!`.\n")
 
 
 def test_the_doctor_speaks_to_a_terminal_without_unicode(region: Region, url: str) -> None:

@@ -610,6 +610,19 @@ def test_a_proxy_that_cannot_be_used_is_a_settings_error(
     assert "hunter2" not in everything_told(caught.value)
 
 
+async def test_a_proxy_that_does_not_answer_is_told_from_a_region_that_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
+        port = listener.extra(SocketAttribute.local_port)
+    monkeypatch.setenv("HTTPS_PROXY", f"http://u:hunter2@127.0.0.1:{port}")
+    client = connect(Settings(maas_url="https://maas.example.com", maas_api_key="a:b:c"))
+    with pytest.raises(MaasUnavailableError, match="could not be reached through the proxy of the environment") as told:
+        await client.once().version()
+    await client.aclose()
+    assert "hunter2" not in everything_told(told.value)
+
+
 def test_a_host_that_cannot_be_a_host_is_a_settings_error() -> None:
     with pytest.raises(SettingsError, match="MAAS_URL"):
         connect(Settings(maas_url="https://xn--/", maas_api_key="a:b:c"))

@@ -41,7 +41,7 @@ def command(*, tool: str | None, pairs: tuple[str, ...], listing: bool, as_json:
     Values are read by the tool's own schema: true or false for a switch, commas between the items of a list or a JSON
     array, JSON for an object. KEY=@FILE reads the value from a file; KEY=@@… is a value that begins with @.
 
-    Ctrl-C cancels the call. What MAAS has begun by then goes on.
+    Ctrl-C cancels the call. What MAAS has begun by then goes on, unless on_cancel=abort was given.
     """  # noqa: D301 - \b is click's mark for a paragraph that is not to be wrapped
     Settings.load().require_region()  # before a server is started that would say the same
     call = Call(tool, pairs, listing=listing or tool is None, as_json=as_json)

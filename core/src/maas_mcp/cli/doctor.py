@@ -39,7 +39,7 @@ OF_THE_REGION: Final = ("Region", "Version", "API key", "Events", "Machines")
 OF_OPERATIONS: Final = ("Polling", "Operation ids")
 
 
-@click.command("doctor", epilog="Exit codes: 0 all is well; 1 a check has failed; 2 wrong usage.")
+@click.command("doctor", epilog="Exit codes: 0 no check has failed; 1 a check has failed; 2 wrong usage.")
 def command() -> None:
     """Check that everything needed is in place.
 

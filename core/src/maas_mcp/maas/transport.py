@@ -10,7 +10,7 @@ from dataclasses import replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
 from urllib.parse import quote, urlencode, urlsplit
-from urllib.request import getproxies
+from urllib.request import getproxies, proxy_bypass
 
 import anyio
 import httpx
@@ -247,12 +247,12 @@ def _failure(error: httpx.HTTPError, question: Question, url: str) -> MaasError:
             return _tls_failure(cause, where)
     if isinstance(error, httpx.TimeoutException):
         what = "did not answer in time" if sent else f"could not be reached within {_CONNECT_TIMEOUT:.0f} s"
+    elif isinstance(error, httpx.ProxyError) or (not sent and _is_proxied(parts.scheme, parts.hostname or "")):
+        what = "could not be reached through the proxy of the environment (HTTPS_PROXY, HTTP_PROXY or ALL_PROXY)"
     elif any(isinstance(cause, socket.gaierror) for cause in causes):
         what = "could not be reached: its name is not known (DNS)"
     elif any(isinstance(cause, ConnectionRefusedError) for cause in causes):
         what = "refused the connection"
-    elif isinstance(error, httpx.ProxyError):
-        what = "could not be reached through the proxy of the environment (HTTPS_PROXY, HTTP_PROXY or ALL_PROXY)"
     else:
         what = "closed the connection without a whole answer" if sent else "could not be reached"
     return MaasUnavailableError(
@@ -260,6 +260,10 @@ def _failure(error: httpx.HTTPError, question: Question, url: str) -> MaasError:
         sent=sent,
         hint=None if sent else "Is MAAS_URL right, and MAAS running?",
     )
+
+
+def _is_proxied(scheme: str, host: str) -> bool:
+    return not is_loopback(host) and bool(getproxies().keys() & {scheme, "all"}) and not proxy_bypass(host)
 
 
 def _tls_failure(cause: ssl.SSLError, where: str) -> MaasTlsError:
