@@ -156,4 +156,4 @@ def its_test(maas_region: MaasRegion) -> None:
     assert_type(maas_region.call(Locate, "node01"), Where)
     assert_type(maas_region.call(Move, "node01", on_cancel=CancelPolicy.ABORT), Where)
     assert_type(maas_region.progress, list[Progress])
-    assert_type(maas_region.requests, list[RequestRecord])
+    assert_type(maas_region.requests[-1], RequestRecord)

@@ -14,8 +14,19 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from maas_mcp.simulator import Fault, Latency, RateLimit, Region, count_requests, create_app, demo_region, serving
+from maas_mcp.simulator import (
+    Fault,
+    Latency,
+    RateLimit,
+    Region,
+    RequestRecord,
+    count_requests,
+    create_app,
+    demo_region,
+    serving,
+)
 from maas_mcp.simulator.http.endpoints import ENDPOINTS
+from maas_mcp.simulator.model.faults import REMEMBERED
 from maas_mcp.simulator.model.ops import OPS
 
 
@@ -252,6 +263,16 @@ def test_requests_are_counted_by_what_they_ask_for(admin: Any, region: Region) -
         ("POST", "machines/{system_id}/", "deploy"): 1,
         ("GET", "/MAAS/api/2.0/nonsense/", None): 1,
     }
+
+
+def test_only_the_newest_requests_are_remembered_and_all_are_counted(admin: Any, region: Region) -> None:
+    for number in range(REMEMBERED):
+        region.requests.append(RequestRecord(0.0, "GET", f"/{number}", None, {}, {}))
+    admin.get("version/")
+    assert (len(region.requests), region.requests.total) == (REMEMBERED, REMEMBERED + 1)
+    assert (region.requests[0].path, region.requests[-1].path) == ("/1", "/MAAS/api/2.0/version/")
+    region.requests.clear()
+    assert (region.requests, region.requests.total) == ([], 0)
 
 
 def test_in_process_a_region_that_restarts_is_an_os_error(admin: Any, region: Region, clock: Any) -> None:

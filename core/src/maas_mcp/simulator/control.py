@@ -245,7 +245,7 @@ def _restart(region: Region, given: Restart) -> JSON:
 
 def _requests(region: Region, _: None = None) -> JSON:
     return {
-        "total": len(region.requests),
+        "total": region.requests.total,
         "counts": [asdict(count) for count in count_requests(region.requests)],
         "latest": [asdict(record) for record in region.requests[-LATEST:]],
     }
@@ -305,7 +305,13 @@ COMMANDS: Final[tuple[Command[Any], ...]] = (
     Command("PUT", "/holds", "Hold the requests of an operation.", _hold, HoldInput),
     Command("DELETE", "/holds", "Hold no requests.", _end_holds, NOTHING),
     Command("POST", "/restart", "Refuse connections for a while, and forget nothing.", _restart, Restart),
-    Command("GET", "/requests", "How many requests came, of which kinds, and the latest.", _requests, NOTHING),
+    Command(
+        "GET",
+        "/requests",
+        "How many requests came, of which kinds, and the latest.",
+        _requests,
+        NOTHING,
+    ),
     Command("DELETE", "/requests", "Count from zero again.", _forget_requests, NOTHING),
     Command("POST", "/acts/deploy", "Another person deploys a machine.", _by_form(lambda to: to.deploy), FormAct),
     Command("POST", "/acts/release", "Another person releases one.", _by_form(lambda to: to.release), FormAct),

@@ -10,7 +10,7 @@ from itertools import count
 from maas_mcp.simulator.model.auth import Authenticator, User
 from maas_mcp.simulator.model.config import CONFIG
 from maas_mcp.simulator.model.events import HEARD, Event, EventLog
-from maas_mcp.simulator.model.faults import Faults, Hold, RequestRecord
+from maas_mcp.simulator.model.faults import Faults, Hold, Requests
 from maas_mcp.simulator.model.images import Images
 from maas_mcp.simulator.model.machines import Machines, Plan, Rack, SimulatedMachine
 from maas_mcp.simulator.model.networks import RACK, SUBNETS, Subnet
@@ -67,7 +67,7 @@ class Region:
         self.racks = {RACK: Rack(RACK, "rack01")}
         self.faults = Faults()
         self.holds: dict[str, Hold] = {}
-        self.requests: list[RequestRecord] = []
+        self.requests = Requests()
         self.lock = threading.RLock()
         """Held while the region acts, because a server may run in one thread and a test in another."""
         self._up_again = -math.inf

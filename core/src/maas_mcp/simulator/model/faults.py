@@ -20,6 +20,8 @@ STRICT: Final = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 """From Python as from JSON an unknown key is an error, and what stands below an attribute describes it."""
 
 API: Final = "/MAAS/api/2.0/"
+REMEMBERED: Final = 10_000
+"""How many of the newest requests a region remembers."""
 BODILESS: Final = (204, 304)
 """What is answered without a body."""
 FRAMING: Final = frozenset({"content-length", "transfer-encoding"})
@@ -82,6 +84,26 @@ class RequestRecord:
     query: dict[str, list[str]]
     status: int | None = None
     template: str | None = None
+
+
+class Requests(list[RequestRecord]):
+    """The newest requests, oldest first, so that a region that is polled for days does not grow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+        """How many there were, also of those that are forgotten."""
+
+    def append(self, record: RequestRecord) -> None:
+        """Remember one more, and forget the oldest if there are too many."""
+        super().append(record)
+        self.total += 1
+        del self[:-REMEMBERED]
+
+    def clear(self) -> None:
+        """Forget them all, and count from zero."""
+        super().clear()
+        self.total = 0
 
 
 @dataclass(frozen=True)
