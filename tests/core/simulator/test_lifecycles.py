@@ -106,14 +106,6 @@ def test_a_machine_that_never_boots_times_out_when_planned_to(admin: Any, clock:
     assert admin.read("node05")["status_message"] == "Marking node failed - time-out during deployment"
 
 
-def test_a_planned_hang_lasts_for_ever_until_it_is_aborted(admin: Any, clock: Any) -> None:
-    admin.region.plan("node05", hang="Installing OS")
-    admin.op("node05", "deploy")
-    clock.pass_(48 * HOUR)
-    assert admin.read("node05")["status_message"] == "Installing OS"
-    assert admin.op("node05", "abort").status_code == 200
-
-
 def test_the_reason_of_an_earlier_failure_stays_through_a_good_run(admin: Any, clock: Any) -> None:
     admin.region.plan("node02", fail="Installing OS", reason="bad disk")
     admin.op("node02", "deploy")

@@ -22,6 +22,7 @@ from maas_mcp.simulator.model.statuses import ScriptStatus, Status
 from maas_mcp.simulator.operations import starting
 from maas_mcp.simulator.operations.lifecycles import BMC_FAILURE, NO_POWER_TYPE, Run, Stage
 from maas_mcp.simulator.operations.plans import Planned, check_stage, planned
+from maas_mcp.simulator.operations.time_limits import time_limit
 
 
 class Region:
@@ -104,6 +105,9 @@ class Region:
         reason: str | None = None,
     ) -> None:
         """Let the next operation of a machine that has this stage fail there, or never get past it.
+
+        A machine that hangs is not heard of any more. MAAS waits for it as long as it would: an hour from the beginning
+        of a deployment, half an hour for commissioning, testing and rescue mode, and for ever while disks are erased.
 
         Stages are called by the event that opens them (``Installing OS``), scripts by their name, and the stage
         before the machine is on by the operation's status: ``fail="Deploying"`` is a BMC that fails after the 200,
@@ -286,6 +290,13 @@ class Region:
         self._step(run)
         return run
 
+    def silence(self, machine: SimulatedMachine) -> None:
+        """Let a machine not be heard of any more; what it was doing is over once MAAS has waited long enough."""
+        run = machine.run
+        if run is not None and not run.silent:
+            run.silent = True
+            self._wait_for(run)
+
     def new_set(self, machine: SimulatedMachine, kind: SetType, results: Sequence[ScriptResult]) -> ScriptSet:
         """Store a new script set and make it the machine's current one of its kind."""
         scripts = ScriptSet(next(self._set_ids), machine.system_id, kind, results)
@@ -346,10 +357,24 @@ class Region:
         del self.machines[machine.system_id]
 
     def _step(self, run: Run) -> None:
-        if run.machine.run is run:
-            seconds = run.advance()
-            if seconds is not None:
-                self.schedule.after(seconds, partial(self._step, run))
+        if run.machine.run is not run or run.silent:
+            return
+        seconds = run.advance()
+        if seconds is not None:
+            self.schedule.after(seconds, partial(self._step, run))
+        elif run.silent:
+            self._wait_for(run)
+
+    def _wait_for(self, run: Run) -> None:
+        limit = time_limit(run)
+        if limit is not None:
+            self.schedule.after(max(0.0, limit[0] - self.now()), partial(self._give_up, run))
+
+    def _give_up(self, run: Run) -> None:
+        limit = time_limit(run)
+        if run.machine.run is run and limit is not None:
+            run.machine.run = None
+            limit[1](run, None)
 
     def _last_runtime(self, machine: SimulatedMachine, name: str) -> float | None:
         for scripts in self.sets_of(machine):

@@ -2,7 +2,7 @@
 
 import uuid
 
-from maas_mcp.simulator.model.machines import Disk, SimulatedMachine
+from maas_mcp.simulator.model.machines import MANUAL, Disk, SimulatedMachine
 from maas_mcp.simulator.model.networks import API, lone_vlan
 from maas_mcp.simulator.model.scripts import JSON
 
@@ -61,7 +61,7 @@ def disks_json(machine: SimulatedMachine) -> list[JSON]:
 
 def power_json(machine: SimulatedMachine) -> JSON:
     """The power parameters: of no use to anybody, since nothing is there."""
-    if machine.power_type in ("", "manual"):
+    if machine.power_type in ("", MANUAL):
         return {}
     return {
         "power_user": "maas",

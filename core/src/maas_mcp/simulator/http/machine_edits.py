@@ -8,7 +8,7 @@ from typing import Final
 from maas_mcp.simulator.http.calls import Answer, Call
 from maas_mcp.simulator.http.render import machine_json
 from maas_mcp.simulator.model.forms import last
-from maas_mcp.simulator.model.machines import SimulatedMachine
+from maas_mcp.simulator.model.machines import MANUAL, SimulatedMachine
 from maas_mcp.simulator.model.refusals import conflict, forbidden, not_simulated, refused_form
 from maas_mcp.simulator.model.statuses import Status
 from maas_mcp.simulator.operations.constraints import ARCHITECTURES
@@ -59,7 +59,7 @@ def create(call: Call) -> Answer:
         raise forbidden()
     if errors := _wrong_to_make(call):
         raise refused_form(errors)
-    if last(call.form, "power_type") != "manual" or last(call.form, "commission") not in ("false", "0"):
+    if last(call.form, "power_type") != MANUAL or last(call.form, "commission") not in ("false", "0"):
         raise not_simulated("making a machine that MAAS can switch on, or that it commissions")
     made = _made(call)
     call.region.machines[made.system_id] = made
@@ -133,7 +133,7 @@ def _wrong_to_make(call: Call) -> Errors:
     if taken or not addresses:
         errors["mac_addresses"] = [f"MAC address {address} already in use on {name}." for address, name in taken]
         errors["mac_addresses"] = errors["mac_addresses"] or [REQUIRED]
-    if taken and last(call.form, "power_type") == "manual":
+    if taken and last(call.form, "power_type") == MANUAL:
         errors["power_type"] = ["Can't set power type to manual without network interfaces"]
     if any(other.hostname == hostname for other in others):
         errors["hostname"] = [TAKEN]
@@ -149,7 +149,7 @@ def _made(call: Call) -> SimulatedMachine:
         number,
         Status.NEW,
         architecture=last(call.form, "architecture"),
-        power_type="manual",
+        power_type=MANUAL,
         power_state="unknown",
         known=False,
         status_action=None,

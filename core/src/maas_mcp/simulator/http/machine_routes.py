@@ -9,7 +9,7 @@ from maas_mcp.simulator.http.filters import FILTERS, check_filter
 from maas_mcp.simulator.http.hardware import disks_json, interfaces_json, power_json
 from maas_mcp.simulator.http.render import machine_json
 from maas_mcp.simulator.model.forms import flag
-from maas_mcp.simulator.model.machines import SimulatedMachine
+from maas_mcp.simulator.model.machines import MANUAL, SimulatedMachine
 from maas_mcp.simulator.model.refusals import Refusal, conflict, forbidden, not_found
 from maas_mcp.simulator.model.scripts import JSON
 from maas_mcp.simulator.model.statuses import RELEASABLE, Status
@@ -120,7 +120,7 @@ def blockdevice(call: Call) -> Answer:
 def power_off(call: Call) -> Answer:
     """Switch off; ``null`` if MAAS has no way to."""
     machine = call.machine()
-    manual = machine.power_type == "manual"
+    manual = machine.power_type == MANUAL
     answer = Operation("edit", short.power_off)(call)
     return Answer(None) if manual else answer
 

@@ -75,9 +75,12 @@ SETTINGS: Final = (
 )
 """All settings of MAAS 3.7, in the order in which it names them to who asks for another."""
 
+NODE_TIMEOUT: Final = 30
+"""Minutes."""
+
 CONFIG: Mapping[str, object] = {
     "maas_name": "simulator",
-    "node_timeout": 30,
+    "node_timeout": NODE_TIMEOUT,
     "default_osystem": DEFAULT_IMAGE.partition("/")[0],
     "default_distro_series": DEFAULT_IMAGE.partition("/")[2],
     "commissioning_distro_series": "noble",

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from maas_mcp.simulator.operations.lifecycles import Run
 
 GIGABYTE = 10**9
+MANUAL = "manual"
+"""The power type of machines that MAAS can neither switch on or off, nor ask."""
 MENTIONED = 20
 """How many machines a message names."""
 
@@ -112,6 +114,11 @@ class SimulatedMachine:
     def status_name(self) -> str:
         """The display name of the status, such as ``Failed deployment``."""
         return self.status.display
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it is on as far as MAAS can know, and so has to be switched off."""
+        return self.power_state == "on" and self.power_type != MANUAL
 
     @property
     def storage(self) -> float:

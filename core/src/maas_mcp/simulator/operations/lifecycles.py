@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
 
-from maas_mcp.simulator.model.machines import Plan, SimulatedMachine
+from maas_mcp.simulator.model.machines import MANUAL, Plan, SimulatedMachine
 from maas_mcp.simulator.model.scripts import ScriptResult, ScriptSet, SetType
 from maas_mcp.simulator.model.statuses import FAILURE_OF, ScriptStatus, Status
 
@@ -75,7 +75,7 @@ class Stage:
 
     ``fails`` is what happens instead of ``ends`` if the stage was planned to fail; after it the run is over,
     unless the stage is not ``fatal``. ``alias`` is a second name to plan it by. ``also_late`` marks what a machine
-    may still begin while it is being aborted.
+    may still begin while it is being aborted, and ``powers_off`` what is over as soon as the machine is off.
     """
 
     name: str
@@ -86,6 +86,7 @@ class Stage:
     fatal: bool = True
     alias: str = ""
     also_late: bool = False
+    powers_off: bool = False
 
 
 class Run:
@@ -97,6 +98,14 @@ class Run:
         self.stages = tuple(stages)
         self.index = -1
         self.over = False
+        self.began = self.entered = world.now()
+        """When the run began, and its present stage, in epoch seconds."""
+        self.heard: float | None = None
+        """When the machine last told how a script goes."""
+        self.silent = False
+        """Whether the machine is not heard of any more: it goes no further, but for what MAAS makes of that."""
+        self.timed = True
+        """Whether MAAS ends it once it has lasted too long."""
         self.plan: Plan | None = self._taken_plan()
 
     @property
@@ -105,7 +114,7 @@ class Run:
         return self.stages[self.index] if 0 <= self.index < len(self.stages) else None
 
     def advance(self) -> float | None:
-        """End the present stage and begin the next: its length in simulated seconds, or None if nothing follows."""
+        """End the present stage and begin the next: its length in simulated seconds, or None if it does not end."""
         if self.stage is not None:
             self._leave(self.stage)
         if not self.over:
@@ -113,17 +122,19 @@ class Run:
             self.over = self.index >= len(self.stages)
         stage = self.stage
         if not self.over and stage is not None:
+            self.entered = self.world.now()
             for act in stage.begins:
                 act(self)
         if self.over or stage is None:
             if self.machine.run is self:
                 self.machine.run = None
             return None
-        return None if self._planned(stage, hangs=True) else stage.seconds * self.machine.pace
+        self.silent = self._planned(stage, hangs=True) or self._stays_on(stage)
+        return None if self.silent else stage.seconds * self.machine.pace
 
     def last_words(self) -> None:
         """Do what the machine may still do while it is being aborted: it enters the stage that it was about to."""
-        for stage in self.stages[self.index + 1 : self.index + 2]:
+        for stage in () if self.silent else self.stages[self.index + 1 : self.index + 2]:
             for act in stage.begins if stage.also_late else ():
                 act(self)
 
@@ -137,10 +148,9 @@ class Run:
 
     def _taken_plan(self) -> Plan | None:
         """What is to go wrong: a BMC that does not answer comes before all else, and every time."""
-        if not self.machine.power_type:
-            return Plan(self.stages[0].name, reason=NO_POWER_TYPE)
-        if self.machine.bmc_down:
-            return Plan(self.stages[0].name)
+        first = self.stages[0]
+        if self._powerless and not first.powers_off:
+            return Plan(first.name, reason=None if self.machine.power_type else NO_POWER_TYPE)
         return self.machine.plan_for(frozenset(name for s in self.stages for name in (s.name, s.alias) if name))
 
     def _leave(self, stage: Stage) -> None:
@@ -151,6 +161,13 @@ class Run:
         for act in stage.ends:
             act(self)
 
+    @property
+    def _powerless(self) -> bool:
+        return self.machine.bmc_down or not self.machine.power_type
+
+    def _stays_on(self, stage: Stage) -> bool:
+        return stage.powers_off and self._powerless and self.machine.is_on
+
     def _planned(self, stage: Stage, *, hangs: bool) -> bool:
         plan = self.plan
         return plan is not None and plan.hangs is hangs and plan.stage in (stage.name, stage.alias)
@@ -160,7 +177,7 @@ def power(state: str) -> Action:
     """Switch the machine ``on`` or ``off``; since MAAS 3.6 no event tells of it."""
 
     def act(run: Run) -> None:
-        if run.machine.power_type != "manual":
+        if run.machine.power_type != MANUAL:
             run.machine.power_state = state
 
     return act
@@ -237,6 +254,7 @@ def starts(run: Run, result: ScriptResult, before: ScriptStatus) -> None:
 
 def goes_through(run: Run, result: ScriptResult, through: Sequence[ScriptStatus]) -> None:
     """Let a script pass through these statuses, with an event for each change."""
+    run.heard = run.world.now()
     for before, after in pairwise(through):
         result.status = after
         run.say("DEBUG", "Script result", f"{result.label} changed status from '{before.display}' to '{after.display}'")

@@ -3,12 +3,13 @@
 from typing import TYPE_CHECKING
 
 from maas_mcp.simulator.model.forms import Form, flag, last
-from maas_mcp.simulator.model.machines import SimulatedMachine
+from maas_mcp.simulator.model.machines import MANUAL, SimulatedMachine
 from maas_mcp.simulator.model.refusals import Refusal, conflict, not_simulated
 from maas_mcp.simulator.model.scripts import SetType
-from maas_mcp.simulator.model.statuses import BREAKABLE, RELEASABLE, Status
+from maas_mcp.simulator.model.statuses import BREAKABLE, FAILURE_OF, RELEASABLE, Status
 from maas_mcp.simulator.operations.constraints import Constraints
-from maas_mcp.simulator.operations.releasing import LOCAL_BOOT, RELEASE_SWITCHED_OFF, released
+from maas_mcp.simulator.operations.lifecycles import Stage
+from maas_mcp.simulator.operations.releasing import LOCAL_BOOT
 from maas_mcp.simulator.operations.starting import BMC_FAILED, acquire, deploy
 from maas_mcp.simulator.operations.vm_hosts import compose
 
@@ -35,11 +36,15 @@ def unlock(region: "Region", machine: SimulatedMachine, username: str, form: For
 
 
 def mark_broken(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
-    """Take a machine out of use, releasing it first if it is in use."""
+    """Take a machine out of use, releasing it first if it is in use.
+
+    That it has to be switched off for that, and cannot be, is told when it is done.
+    """
     if machine.status not in BREAKABLE:
         raise conflict(f"Invalid transition: {machine.status_name} -> Broken.")
     comment = last(form, "comment") or last(form, "error_description")
     region.said_by(machine, username, "User marking node broken", comment)
+    failure = region.power_failure(machine) if machine.status in RELEASABLE and machine.is_on else None
     if machine.status in RELEASABLE:
         region.say(machine, "INFO", "Releasing")
         region.say(machine, "INFO", "Released")
@@ -48,6 +53,9 @@ def mark_broken(region: "Region", machine: SimulatedMachine, username: str, form
     region.set_status(machine, Status.BROKEN)
     machine.error_description = comment
     region.give_back(machine)
+    if failure is not None:
+        machine.power_state = "on"
+        raise failure
 
 
 def mark_fixed(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
@@ -80,6 +88,10 @@ def power_on(region: "Region", machine: SimulatedMachine, username: str, form: F
         return
     if machine.status is Status.DEPLOYED and machine.ephemeral_deploy:
         raise not_simulated("power_on of an ephemeral deployment, which redeploys it")
+    if machine.power_type == MANUAL:
+        raise not_simulated("power_on of a machine that MAAS cannot switch on")
+    if machine.run is not None and machine.run.silent and machine.power_state == "off":
+        raise not_simulated("power_on of a machine that was switched off in the midst of an operation")
     region.check_power(machine)
     if machine.run is None and machine.power_state == "off":
         region.begin(machine, LOCAL_BOOT)
@@ -87,19 +99,27 @@ def power_on(region: "Region", machine: SimulatedMachine, username: str, form: F
 
 
 def power_off(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
-    """Switch off; ``stop_mode`` may be anything. A release that only waits for it is over then."""
+    """Switch off; ``stop_mode`` may be anything.
+
+    What only waits for it is over then. What the machine itself was doing does not go on, and MAAS is not told.
+    """
     del username, form
-    if machine.power_type == "manual":
+    if machine.power_type == MANUAL:
         return
     region.check_power(machine)
-    machine.power_state = "off"
-    if machine.run is not None and machine.run.stage is not None and released in machine.run.stage.ends:
-        region.begin(machine, RELEASE_SWITCHED_OFF)
+    was_on, machine.power_state = machine.is_on, "off"
+    stage = machine.run.stage if machine.run is not None else None
+    if stage is not None and stage.powers_off:
+        region.begin(machine, (Stage(stage.name, 0, ends=stage.ends),))
+    elif was_on and machine.status in FAILURE_OF:
+        region.silence(machine)
+    elif was_on:
+        machine.run = None
 
 
 def query_power_state(region: "Region", machine: SimulatedMachine) -> str:
     """Ask the BMC. If no rack controller can, the state is unknown from then on."""
-    if machine.power_type == "manual":
+    if machine.power_type == MANUAL:
         return "unknown"
     failure = region.power_failure(machine)
     if failure is not None:

@@ -85,7 +85,7 @@ def deploy(region: "Region", machine: SimulatedMachine, username: str, form: For
     hosts = _hosts(region, username, form, in_memory=in_memory)
     if machine.status is Status.READY and machine.owner not in (None, username):
         raise conflict("Can't allocate a machine belonging to another user.")
-    _check_rack(region, machine)
+    check_rack(region, machine)
     if machine.status is Status.READY:
         acquire(region, machine, username)
         machine.agent_name = last(form, "agent_name")
@@ -156,22 +156,32 @@ def release(region: "Region", machine: SimulatedMachine, username: str, form: Fo
     if scripts:
         _release_by_scripts(region, machine, username, form, scripts)
         return
-    if machine.power_state == "on":
-        _check_rack(region, machine)
+    switches_off = machine.is_on
+    if switches_off:
+        check_rack(region, machine)
     region.said_by(machine, username, "User releasing node", last(form, "comment"))
     region.set_status(machine, Status.RELEASING)
     region.say(machine, "INFO", "Releasing")
     machine.clear_installation()
     machine.status_action = ""
-    region.begin(machine, RELEASE if machine.power_state == "on" else RELEASE_SWITCHED_OFF)
+    region.begin(machine, RELEASE if switches_off else RELEASE_SWITCHED_OFF)
+    if switches_off:
+        # MAAS switches off when the change is stored: a BMC that fails is told, but the machine is Releasing.
+        region.check_power(machine)
 
 
 def abort(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
-    """Stop what the machine is doing and switch it off; until it is off it goes on, and says so."""
+    """Stop what the machine is doing and switch it off; until it is off it goes on, and says so.
+
+    MAAS 3.7: where that fails, a deployment goes on without a time limit.
+    """
     if machine.status not in _ABORTS:
         state = f"node {machine.system_id} is in state {machine.status_name}."
         raise conflict(f"Cannot abort in current state: {state}")
-    region.check_power(machine)
+    if (failure := region.power_failure(machine)) is not None:
+        if machine.run is not None:
+            machine.run.timed = False
+        raise failure
     by_user, aborted = _ABORTS[machine.status]
     region.said_by(machine, username, by_user, last(form, "comment"))
     region.say(machine, "INFO", aborted)
@@ -201,13 +211,15 @@ def exit_rescue_mode(region: "Region", machine: SimulatedMachine, username: str,
     """Leave rescue mode for the status before it."""
     if machine.status not in RESCUE_LEAVABLE:
         raise conflict(f"Invalid transition: {machine.status_name} -> Exiting rescue mode.")
-    _check_rack(region, machine)
+    check_rack(region, machine)
     region.said_by(machine, username, "User stopping rescue mode", last(form, "comment"))
     region.set_status(machine, Status.EXITING_RESCUE_MODE)
     region.begin(machine, EXIT_RESCUE)
+    if machine.is_on:
+        region.check_power(machine)
 
 
-def _check_rack(region: "Region", machine: SimulatedMachine) -> None:
+def check_rack(region: "Region", machine: SimulatedMachine) -> None:
     """For what is answered before the BMC is asked: only a rack controller that is away makes it fail."""
     if not region.racks[machine.rack].connected:
         raise rack_down(machine.rack)
