@@ -136,6 +136,68 @@ def test_a_json_body_is_ignored_but_the_deploy_happens(admin: Any) -> None:
     assert (answer.status_code, answer.json()["distro_series"]) == (200, "noble")
 
 
+@pytest.mark.parametrize(
+    ("hostname", "op", "given", "statuses"),
+    [
+        ("node07", "release", {"erase": True}, {"status_name": "Disk erasing"}),
+        ("node07", "release", {"erase": False, "comment": None}, {"status_name": "Releasing"}),
+        ("node02", "commission", {"testing_scripts": "none"}, {"testing_status_name": "Passed"}),
+        ("node02", "test", {"testing_scripts": "smartctl-short"}, {"status_name": "Testing"}),
+    ],
+)
+def test_releasing_commissioning_and_testing_read_json(
+    admin: Any, hostname: str, op: str, given: dict[str, object], statuses: dict[str, str]
+) -> None:
+    url = f"machines/{admin.region.machine(hostname).system_id}"
+    for path in (f"{url}/?op={op}", f"{url}/op-{op}"):
+        wrong = admin.send("POST", path, json={"testing_scripts": "nosuch", "scripts": "nosuch"})
+        assert wrong.status_code == 400
+    answer = admin.send("POST", f"{url}/?op={op}", json=given).json()
+    assert {name: answer[name] for name in statuses} == statuses
+
+
+def test_what_a_form_cannot_hold_is_not_read_from_json(admin: Any) -> None:
+    answer = admin.send("POST", "machines/fyc3ff/?op=commission", json={"testing_scripts": ["none"]})
+    assert (answer.status_code, admin.read("node02")["status_name"]) == (501, "Ready")
+
+
+def test_a_machine_is_not_deployed_without_a_network_or_a_layout_of_its_disks(admin: Any, region: Region) -> None:
+    machine = region.machine("node02")
+    machine.laid_out = False
+    assert list(admin.op("node02", "deploy").json()) == ["storage"]
+    machine.disks = ()
+    assert admin.op("node02", "deploy").status_code == 501
+    machine.linked = False
+    refused = admin.op("node02", "deploy", ephemeral_deploy="true")
+    assert (refused.status_code, refused.json()) == (400, {"network": ["Node must be configured to use a network"]})
+    assert machine.owner is None
+    machine.linked = True
+    assert admin.op("node02", "deploy", ephemeral_deploy="true").status_code == 200
+
+
+def test_a_new_machine_that_has_only_passed_tests_has_no_network_to_deploy_it_in(admin: Any, clock: Any) -> None:
+    admin.op("node10", "test")
+    clock.pass_(3600)
+    assert admin.read("node10")["status_name"] == "Ready"
+    assert list(admin.op("node10", "deploy").json()) == ["network"]
+
+
+@pytest.mark.parametrize("form", [{"bridge_type": "bogus"}, {"bridge_fd": "abc"}])
+def test_how_bridges_are_refused_nobody_has_seen(admin: Any, form: dict[str, str]) -> None:
+    assert admin.op("node02", "deploy", **form).status_code == 501
+    assert admin.post("machines/?op=allocate", name="node02", **form).status_code == 501
+    assert admin.read("node02")["status_name"] == "Ready"
+    assert admin.op("node02", "deploy", bridge_type="ovs", bridge_fd="15", bridge_all="true").status_code == 200
+
+
+def test_a_machine_without_a_power_type_is_not_commissioned(admin: Any, region: Region) -> None:
+    region.machine("node02").power_type = ""
+    answer = admin.op("node02", "commission")
+    words = "Unconfigured power type. Please configure the power type and try again."
+    assert (answer.status_code, answer.text) == (500, words)
+    assert admin.read("node02")["status_name"] == "Ready"
+
+
 def test_broken_json_is_a_bad_request(admin: Any) -> None:
     headers = {**admin.signed(), "Content-Type": "application/json"}
     answer = admin.send("POST", "machines/7xneda/op-lock", headers=headers, content=b"{")

@@ -16,7 +16,7 @@ from maas_mcp.simulator.http.broken import Dropped, broken, replacement
 from maas_mcp.simulator.http.calls import Answer, Call, parse_form
 from maas_mcp.simulator.http.description import describe
 from maas_mcp.simulator.http.endpoints import PREFIX, Endpoint, find
-from maas_mcp.simulator.http.machine_routes import Handler
+from maas_mcp.simulator.http.machine_routes import Handler, Operation
 from maas_mcp.simulator.http.unsimulated import OUTSIDE_THE_API
 from maas_mcp.simulator.model.auth import User
 from maas_mcp.simulator.model.faults import Hold, RequestRecord
@@ -190,15 +190,20 @@ async def _understand(request: Request) -> _Asked:
     body = await request.body()
     content_type = request.headers.get("content-type", "")
     signed_form = body.decode("latin-1") if content_type.startswith("application/x-www-form-urlencoded") else ""
-    try:
-        form = parse_form(content_type, body, takes_json=request.method == "PUT")
-    except Refusal as refusal:
-        broken = refusal
     endpoint, parts, path_op = find(path)
     op = path_op or next(iter(query.get("op", ())), None)
+    try:
+        form = parse_form(content_type, body, takes_json=_takes_json(request.method, endpoint, op))
+    except Refusal as refusal:
+        broken = refusal
     if request.method == "POST":
         op = op or next(iter(form.pop("op", ())), None)
     return _Asked(request, path, endpoint, parts, op, path_op is not None, raw_query, query, form, signed_form, broken)
+
+
+def _takes_json(method: str, endpoint: Endpoint | None, op: str | None) -> bool:
+    operation = endpoint.handlers.get((method, op)) if endpoint is not None else None
+    return method == "PUT" or (isinstance(operation, Operation) and operation.takes_json)
 
 
 def _hold_names(asked: _Asked) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from pydantic_core import to_json
 from maas_mcp.simulator.model.auth import User
 from maas_mcp.simulator.model.forms import Form
 from maas_mcp.simulator.model.machines import SimulatedMachine
-from maas_mcp.simulator.model.refusals import BY_USER, JSON_TYPE, PLAIN, Refusal, forbidden, not_found
+from maas_mcp.simulator.model.refusals import BY_USER, JSON_TYPE, PLAIN, Refusal, forbidden, not_found, not_simulated
 from maas_mcp.simulator.region import Region
 
 
@@ -84,17 +84,26 @@ class Answer:
 
 
 def parse_form(content_type: str, body: bytes, *, takes_json: bool = False) -> dict[str, list[str]]:
-    """The parameters in a body: urlencoded or multipart. Those in JSON are lost, as MAAS loses them, but for a PUT."""
+    """The parameters in a body: urlencoded or multipart. Those in JSON are lost, as MAAS mostly loses them."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/json":
         try:
             given = json.loads(body or b"null")
         except ValueError as error:
             raise Refusal(400, "Bad Request", PLAIN) from error
-        return {name: [str(value)] for name, value in given.items()} if takes_json and isinstance(given, dict) else {}
+        return {name: [_text(value)] for name, value in given.items()} if takes_json and isinstance(given, dict) else {}
     if kind == "multipart/form-data":
         return _parse_multipart(content_type, body)
     return parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
+
+
+def _text(value: object) -> str:
+    """A value in a JSON body as a form would have it."""
+    if value is None or isinstance(value, bool):
+        return "" if value is None else str(value).lower()
+    if not isinstance(value, str):
+        raise not_simulated("reading numbers, lists and objects from a JSON body")
+    return value
 
 
 def _parse_multipart(content_type: str, body: bytes) -> dict[str, list[str]]:

@@ -20,11 +20,15 @@ Handler = Callable[[Call], Answer]
 
 @dataclass(frozen=True)
 class Operation:
-    """An operation on one machine. ``keeps`` are the fields whose old values its answer still shows."""
+    """An operation on one machine. ``keeps`` are the fields whose old values its answer still shows.
+
+    Only one that ``takes_json`` reads the parameters in a JSON body (MAAS 3.7).
+    """
 
     permission: str
     act: starting.Operate
     keeps: tuple[str, ...] = ("power_state", "ip_addresses")
+    takes_json: bool = False
 
     def __call__(self, call: Call) -> Answer:
         """Carry it out for the caller, and answer with the machine."""
@@ -50,9 +54,9 @@ _SCRIPTS = tuple(
 
 POST_OPERATIONS: dict[str, Operation] = {
     "deploy": Operation("edit", starting.deploy, _ADDRESSES),
-    "commission": Operation("superuser", starting.commission),
-    "test": Operation("superuser", starting.test),
-    "release": Operation("edit", starting.release),
+    "commission": Operation("superuser", starting.commission, takes_json=True),
+    "test": Operation("superuser", starting.test, takes_json=True),
+    "release": Operation("edit", starting.release, takes_json=True),
     "abort": Operation("edit", starting.abort, ("status", "status_name", "power_state", *_SCRIPTS)),
     "rescue_mode": Operation("admin", starting.rescue_mode),
     "exit_rescue_mode": Operation("admin", starting.exit_rescue_mode),

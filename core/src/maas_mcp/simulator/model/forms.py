@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from maas_mcp.simulator.model.refusals import invalid
+from maas_mcp.simulator.model.refusals import invalid, not_simulated
 from maas_mcp.simulator.model.scripts import COMMISSIONING_SCRIPTS, DEFAULT_TEST, TEST_SCRIPTS, WIPE_DISKS
 
 Form = Mapping[str, Sequence[str]]
@@ -42,6 +42,18 @@ def flag(form: Form, name: str) -> bool:
     if value not in _YES | _NO:
         raise invalid(name, "Value should be 'true' or 'false'")
     return value in _YES
+
+
+def check_bridges(form: Form) -> None:
+    """The parameters of bridges are passed to the machine; here they are checked and no more."""
+    flag(form, "bridge_all")
+    flag(form, "bridge_stp")
+    wrong = {
+        "bridge_type": last(form, "bridge_type") not in ("", "standard", "ovs"),
+        "bridge_fd": not (last(form, "bridge_fd") or "0").isdecimal(),
+    }
+    for name in (name for name, is_wrong in wrong.items() if is_wrong):
+        raise not_simulated(f"the refusal of the {name} {last(form, name)!r}")
 
 
 def image(form: Form, known: Sequence[str] = IMAGES) -> str:

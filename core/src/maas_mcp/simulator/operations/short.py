@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from maas_mcp.simulator.model.forms import Form, flag, last
+from maas_mcp.simulator.model.forms import Form, check_bridges, flag, last
 from maas_mcp.simulator.model.machines import MANUAL, SimulatedMachine
 from maas_mcp.simulator.model.refusals import Refusal, conflict, not_simulated
 from maas_mcp.simulator.model.scripts import SetType
@@ -135,6 +135,7 @@ def allocate(region: "Region", username: str, form: Form) -> tuple[SimulatedMach
     composed on a VM host. ``dry_run`` only looks.
     """
     constraints = Constraints(region, form)
+    check_bridges(form)
     dry = flag(form, "dry_run")
     free = (machine for machine in region.machines.values() if _is_free(machine, username))
     fitting = filter(constraints.meets, free)

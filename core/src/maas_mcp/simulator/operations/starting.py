@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from maas_mcp.simulator.model.forms import (
     Form,
+    check_bridges,
     check_commissioning_scripts,
     flag,
     image,
@@ -15,7 +16,7 @@ from maas_mcp.simulator.model.forms import (
     ticked,
 )
 from maas_mcp.simulator.model.machines import SimulatedMachine
-from maas_mcp.simulator.model.refusals import Refusal, conflict, invalid, rack_down
+from maas_mcp.simulator.model.refusals import Refusal, conflict, invalid, not_simulated, rack_down
 from maas_mcp.simulator.model.scripts import (
     BMC_PARAMETERS,
     BMC_SCRIPT,
@@ -83,6 +84,7 @@ def deploy(region: "Region", machine: SimulatedMachine, username: str, form: For
     boots = kernel(form, chosen, machine.architecture)
     in_memory, syncs = flag(form, "ephemeral_deploy"), flag(form, "enable_hw_sync")
     hosts = _hosts(region, username, form, in_memory=in_memory)
+    _check_configured(machine, in_memory=in_memory)
     if machine.status is Status.READY and machine.owner not in (None, username):
         raise conflict("Can't allocate a machine belonging to another user.")
     check_rack(region, machine)
@@ -107,6 +109,8 @@ def commission(region: "Region", machine: SimulatedMachine, username: str, form:
         raise invalid("__all__", "Commission is not available because of the current state of the node.")
     wanted = tests(form)
     check_commissioning_scripts(form)
+    if not machine.power_type:
+        raise Refusal(500, "Unconfigured power type. Please configure the power type and try again.")
     before, machine.previous_status = machine.status, machine.status
     region.said_by(machine, username, "User starting node commissioning")
     region.say(machine, "INFO", "Commissioning")
@@ -225,10 +229,20 @@ def check_rack(region: "Region", machine: SimulatedMachine) -> None:
         raise rack_down(machine.rack)
 
 
+def _check_configured(machine: SimulatedMachine, *, in_memory: bool) -> None:
+    """Refuse to deploy without a network, or to disks that are not laid out."""
+    if not (machine.known and machine.linked):
+        raise invalid("network", "Node must be configured to use a network")
+    if not machine.disks and not in_memory:
+        raise not_simulated("deploying a machine that has no disks")
+    if not machine.laid_out and not in_memory:
+        raise invalid("storage", "The disks are not laid out (MAAS refuses it; these words are the simulator's).")
+
+
 def _hosts(region: "Region", username: str, form: Form, *, in_memory: bool) -> bool:
     """Whether it is to be a VM host. Parameters that are only passed to the machine are checked and no more."""
-    for name in ("bridge_all", "bridge_stp", "vcenter_registration"):
-        flag(form, name)
+    check_bridges(form)
+    flag(form, "vcenter_registration")
     if flag(form, "install_rackd"):
         raise Refusal(
             400, "install_rackd is no longer taken (MAAS 3.6 and newer refuse it; these words are the simulator's)."
