@@ -362,7 +362,8 @@ def test_only_the_owner_marks_a_machine_broken_and_a_superuser_fixes_it(admin: A
     broken = bob.op("node09", "mark_broken", comment="bad DIMM").json()
     assert (broken["status_name"], broken["error_description"], broken["owner"]) == ("Broken", "bad DIMM", None)
     fixed = admin.op("node09", "mark_fixed").json()
-    assert (fixed["status_name"], fixed["error_description"]) == ("Ready", "")
+    assert (fixed["status_name"], fixed["error_description"]) == ("Deployed", "")
+    assert admin.op("node12", "mark_fixed").json()["status_name"] == "Ready"
 
 
 def test_allocating_finds_a_machine_by_constraints(admin: Any) -> None:

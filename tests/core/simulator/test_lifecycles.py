@@ -59,6 +59,27 @@ def test_every_deployment_has_a_run_id_of_its_own(admin: Any, clock: Any) -> Non
     assert admin.op("node02", "deploy").json()["current_installation_result_id"] > first
 
 
+def test_a_synced_machine_says_more_after_it_is_deployed_until_it_is_released(admin: Any, clock: Any) -> None:
+    for seconds, message in ((0.5 * HOUR, "Node Interface hardware sync state change"), (0.2 * HOUR, "Deployed")):
+        admin.op("node02", "deploy", enable_hw_sync="true")
+        clock.pass_(seconds)
+        assert admin.read("node02")["status_message"] == message
+        admin.op("node02", "release")
+        clock.pass_(HOUR)
+        assert admin.read("node02")["status_message"] == "Released"
+
+
+def test_only_the_newest_ten_runs_of_each_kind_are_kept(admin: Any, clock: Any) -> None:
+    current = []
+    for _ in range(12):
+        answer = admin.op("node02", "commission", testing_scripts="none").json()
+        current.append(answer["current_commissioning_result_id"])
+        clock.pass_(HOUR)
+    kept = admin.get("nodes/fyc3ff/results/?type=commissioning").json()
+    assert [scripts["id"] for scripts in kept] == current[:-11:-1]
+    assert len(admin.get("nodes/fyc3ff/results/?type=testing").json()) == 1
+
+
 def test_an_ephemeral_deployment_has_no_script_set(admin: Any, clock: Any) -> None:
     admin.op("node02", "deploy", ephemeral_deploy="true")
     clock.pass_(HOUR)

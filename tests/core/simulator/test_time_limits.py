@@ -150,7 +150,9 @@ def test_rescue_mode_is_not_left_without_a_bmc(admin: Any, region: Region, clock
     assert (answer.status_code, answer.text) == (500, BMC)
     assert region.machine("node02").status_name == "Exiting rescue mode"
     clock.pass_(5 * MINUTE)
-    assert region.machine("node02").status_name == "Failed to exit rescue mode"
+    machine = admin.read("node02")
+    assert machine["status_name"] == "Failed to exit rescue mode"
+    assert machine["status_message"] == "Failed exiting rescue mode"
     region.bmc_down("node02", down=False)
     admin.op("node02", "exit_rescue_mode")
     clock.pass_(MINUTE)

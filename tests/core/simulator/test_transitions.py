@@ -56,7 +56,7 @@ TAKEN: dict[str, dict[Status, Status]] = {
     ),
     "lock": {Status.DEPLOYED: Status.DEPLOYED, Status.DEPLOYING: Status.DEPLOYING},
     "mark_broken": dict.fromkeys(set(Status) - {Status.BROKEN}, Status.BROKEN),
-    "mark_fixed": {Status.BROKEN: Status.READY},
+    "mark_fixed": {Status.BROKEN: Status.DEPLOYED},  # where it came from, here
     "override_failed_testing": {Status.FAILED_TESTING: Status.READY},
 }
 

@@ -24,6 +24,9 @@ from maas_mcp.simulator.operations.lifecycles import BMC_FAILURE, NO_POWER_TYPE,
 from maas_mcp.simulator.operations.plans import Planned, check_stage, planned
 from maas_mcp.simulator.operations.time_limits import time_limit
 
+KEPT_SETS = 10
+"""How many script sets of each kind MAAS keeps of a machine, as it is shipped."""
+
 
 class Region:
     """A MAAS region in one process, without hardware, tasks or threads of its own.
@@ -298,9 +301,11 @@ class Region:
             self._wait_for(run)
 
     def new_set(self, machine: SimulatedMachine, kind: SetType, results: Sequence[ScriptResult]) -> ScriptSet:
-        """Store a new script set and make it the machine's current one of its kind."""
+        """Store a new script set and make it the machine's current one of its kind; the oldest are forgotten."""
         scripts = ScriptSet(next(self._set_ids), machine.system_id, kind, results)
         machine.sets.append(scripts)
+        for old in [each for each in machine.sets if each.type is kind][:-KEPT_SETS]:
+            machine.sets.remove(old)
         machine.current[kind] = scripts.id
         return scripts
 

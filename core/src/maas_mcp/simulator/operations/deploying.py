@@ -181,6 +181,9 @@ TO_DISK = (
 )
 """A deployment to disk: about ten and a half simulated minutes. It boots by network twice."""
 
+HARDWARE_SYNC = Stage("", 15 * 60, ends=(Say("INFO", "Node Interface hardware sync state change"),))
+"""What the agent of ``enable_hw_sync`` finds first. What it says of it was not recorded, nor what else it finds."""
+
 TO_VM_HOST = (*TO_DISK[:-1], replace(TO_DISK[-1], ends=(*TO_DISK[-1].ends, becomes_vm_host)))
 """A deployment of a machine that is to be a VM host."""
 

@@ -7,8 +7,8 @@ from maas_mcp.simulator.model.statuses import ScriptStatus, Status
 from maas_mcp.simulator.operations.commissioning import boot, fails_by, passes
 from maas_mcp.simulator.operations.lifecycles import Action, Run, Say, Stage, gives_up, power, starts
 
-POWER_OFF_FAILURE = "Node operation '{}' timed out after 5 minutes."
-"""Worded as MAAS 3.7 words its other time limits; these two were not recorded."""
+POWER_OFF_FAILURE = "Node operation 'Releasing' timed out after 5 minutes."
+"""Worded as MAAS 3.7 words its other time limits; this one was not recorded."""
 ERASING_TAKES = 30
 """Simulated seconds."""
 RESCUE_FAILURE = "Node operation 'Entering rescue mode' timed out after 30 minutes."
@@ -88,9 +88,14 @@ def exited_rescue(run: Run) -> None:
     machine.power_state = "on" if machine.status is Status.DEPLOYED else "off"
 
 
-RELEASE = (
-    Stage("Releasing", 15, fails=gives_up(POWER_OFF_FAILURE.format("Releasing")), ends=(released,), powers_off=True),
-)
+def stays_in_rescue(run: Run, reason: str | None) -> None:
+    """The machine cannot be switched off, or does not come back."""
+    run.say("INFO", "Failed exiting rescue mode", reason or "")
+    run.machine.error_description = reason or run.machine.error_description
+    run.world.set_status(run.machine, Status.FAILED_EXITING_RESCUE_MODE)
+
+
+RELEASE = (Stage("Releasing", 15, fails=gives_up(POWER_OFF_FAILURE), ends=(released,), powers_off=True),)
 RELEASE_SWITCHED_OFF = (Stage("Releasing", 0, ends=(released,)),)
 """Nothing to wait for: it is over before the request is answered."""
 
@@ -109,7 +114,7 @@ EXIT_RESCUE = (
     Stage(
         "Exiting rescue mode",
         15,
-        fails=gives_up(POWER_OFF_FAILURE.format("Exiting rescue mode")),
+        fails=stays_in_rescue,
         ends=(exited_rescue,),
         powers_off=True,
     ),

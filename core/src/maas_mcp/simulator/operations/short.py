@@ -59,13 +59,15 @@ def mark_broken(region: "Region", machine: SimulatedMachine, username: str, form
 
 
 def mark_fixed(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
-    """Put a broken machine back into use."""
+    """Put a broken machine back into use; one that was deployed is *Deployed* again (MAAS 3.7)."""
     if machine.status is not Status.BROKEN:
         raise conflict("Can't mark a non-broken node as 'Ready'.")
     region.said_by(machine, username, "User marking node fixed", last(form, "comment"))
-    region.set_status(machine, Status.READY)
+    was_deployed = machine.previous_status is Status.DEPLOYED
+    region.set_status(machine, Status.DEPLOYED if was_deployed else Status.READY)
     machine.error_description = ""
-    machine.current.pop(SetType.INSTALLATION, None)
+    if not was_deployed:
+        machine.current.pop(SetType.INSTALLATION, None)
 
 
 def override_failed_testing(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:

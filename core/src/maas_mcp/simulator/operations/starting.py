@@ -41,7 +41,7 @@ from maas_mcp.simulator.model.statuses import (
 )
 from maas_mcp.simulator.operations import vm_hosts
 from maas_mcp.simulator.operations.commissioning import commission_stages, test_stages
-from maas_mcp.simulator.operations.deploying import TO_DISK, TO_MEMORY, TO_VM_HOST
+from maas_mcp.simulator.operations.deploying import HARDWARE_SYNC, TO_DISK, TO_MEMORY, TO_VM_HOST
 from maas_mcp.simulator.operations.lifecycles import BMC_FAILURE, Run
 from maas_mcp.simulator.operations.releasing import (
     ENTER_RESCUE,
@@ -100,7 +100,8 @@ def deploy(region: "Region", machine: SimulatedMachine, username: str, form: For
         region.new_set(machine, SetType.INSTALLATION, [region.new_result(machine, INSTALL_LOG)])
     region.set_status(machine, Status.DEPLOYING)
     region.say(machine, "INFO", "Deploying")
-    region.begin(machine, TO_MEMORY if in_memory else TO_VM_HOST if hosts else TO_DISK)
+    stages = TO_MEMORY if in_memory else TO_VM_HOST if hosts else TO_DISK
+    region.begin(machine, (*stages, HARDWARE_SYNC) if syncs else stages)
 
 
 def commission(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:

@@ -7,7 +7,7 @@ from maas_mcp.simulator.model.config import NODE_TIMEOUT
 from maas_mcp.simulator.model.statuses import Status
 from maas_mcp.simulator.operations.deploying import timed_out
 from maas_mcp.simulator.operations.lifecycles import Run, gives_up
-from maas_mcp.simulator.operations.releasing import POWER_OFF_FAILURE
+from maas_mcp.simulator.operations.releasing import POWER_OFF_FAILURE, stays_in_rescue
 
 DEPLOYS_FOR: Final = 2 * NODE_TIMEOUT * 60
 """Seconds that a deployment may take in all."""
@@ -32,6 +32,8 @@ def time_limit(run: Run) -> tuple[float, Fails] | None:
             return run.heard + SILENT_FOR, gives_up(NOT_HEARD)
         case Status.COMMISSIONING | Status.TESTING | Status.ENTERING_RESCUE_MODE:
             return run.began + SILENT_FOR, gives_up(TOO_LONG.format(status.display))
-        case Status.RELEASING | Status.EXITING_RESCUE_MODE if run.stage is not None and run.stage.powers_off:
-            return run.entered + POWERS_OFF_FOR, gives_up(POWER_OFF_FAILURE.format(status.display))
+        case Status.RELEASING if run.stage is not None and run.stage.powers_off:
+            return run.entered + POWERS_OFF_FOR, gives_up(POWER_OFF_FAILURE)
+        case Status.EXITING_RESCUE_MODE:
+            return run.began + POWERS_OFF_FOR, stays_in_rescue
     return None
