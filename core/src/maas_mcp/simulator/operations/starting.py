@@ -110,8 +110,6 @@ def commission(region: "Region", machine: SimulatedMachine, username: str, form:
         raise invalid("__all__", "Commission is not available because of the current state of the node.")
     wanted = tests(form)
     check_commissioning_scripts(form)
-    if not machine.power_type:
-        raise Refusal(500, "Unconfigured power type. Please configure the power type and try again.")
     before, machine.previous_status = machine.status, machine.status
     region.said_by(machine, username, "User starting node commissioning")
     region.say(machine, "INFO", "Commissioning")
