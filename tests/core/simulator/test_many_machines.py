@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from maas_mcp.simulator import Region, generated_region
+from maas_mcp.simulator.http.render import machine_json
 from maas_mcp.simulator.model.scripts import SetType
 from maas_mcp.simulator.worlds.pasts import Passed
 from tests.core.simulator.conftest import Maas
@@ -83,3 +84,12 @@ def test_a_machine_is_as_long_as_in_maas_and_what_is_wrong_is_said_in_a_line(man
     assert admin.get("zones/").text.startswith('[\n    {\n        "name": ')
     assert "\n" not in admin.get("version/").text
     assert "\n" not in admin.get("machines/?zone=nowhere").text
+
+
+def test_a_list_makes_no_results_of_runs_that_are_long_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(Passed, "_made")
+    region = generated_region(50)
+    shown = [machine_json(region, machine) for machine in region.machines.values()]
+    assert {(each["commissioning_status_name"], each["testing_status_name"]) for each in shown} == {
+        ("Passed", "Passed")
+    }

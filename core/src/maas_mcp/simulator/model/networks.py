@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from ipaddress import IPv4Address
 from typing import Final
 
@@ -92,7 +93,7 @@ class Subnet:
 
     def address(self, number: int) -> str:
         """An address by its number in the subnet."""
-        return str(IPv4Address(f"{self.network}.0") + number)
+        return str(_first(self.network) + number)
 
     def as_json(self) -> JSON:
         """The subnet as it is shown by itself, and inside of interfaces."""
@@ -113,6 +114,11 @@ class Subnet:
             "id": self.id,
             "resource_uri": f"{API}/subnets/{self.id}/",
         }
+
+
+@cache
+def _first(network: str) -> IPv4Address:
+    return IPv4Address(f"{network}.0")
 
 
 BOOT_VLAN: Final = Vlan(5001, 0, "fabric-0", primary_rack=RACK)

@@ -2,9 +2,10 @@
 
 import base64
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import ClassVar
 
 from maas_mcp.simulator.model.statuses import ScriptStatus
 
@@ -160,12 +161,16 @@ class ScriptResult:
         return shown
 
 
+class LongOver(Sequence[ScriptResult]):
+    """The results of a run that is long over. They are made when somebody looks; how they ended is known without."""
+
+    __slots__ = ()
+    ended_as: ClassVar[ScriptStatus]
+
+
 @dataclass(slots=True)
 class ScriptSet:
-    """All the scripts of one run; its id is the run's identity (``current_*_result_id``).
-
-    The results of a run that is long over may be made whenever they are looked at.
-    """
+    """All the scripts of one run; its id is the run's identity (``current_*_result_id``)."""
 
     id: int
     system_id: str
@@ -175,11 +180,7 @@ class ScriptSet:
     @property
     def status(self) -> ScriptStatus:
         """Running before Pending before Failed before Aborted before Passed, whatever comes first."""
-        present = {result.status for result in self.results}
-        if present & {ScriptStatus.RUNNING, ScriptStatus.INSTALLING_DEPENDENCIES}:
-            return ScriptStatus.RUNNING
-        order = (ScriptStatus.PENDING, ScriptStatus.FAILED, ScriptStatus.ABORTED, ScriptStatus.PASSED)
-        return next((status for status in order if status in present), ScriptStatus.UNKNOWN)
+        return _first_of(_statuses(self.results))
 
     def abort(self, status: ScriptStatus = ScriptStatus.ABORTED) -> None:
         """Give everything that has not ended this status."""
@@ -208,10 +209,20 @@ class ScriptSet:
         }
 
 
-def overall(results: Iterable[ScriptResult]) -> ScriptStatus:
+def overall(results: Sequence[ScriptResult]) -> ScriptStatus:
     """What a machine's ``commissioning_status`` and ``testing_status`` say: aborted scripts do not count."""
-    counted = [result for result in results if result.status is not ScriptStatus.ABORTED]
-    return ScriptSet(0, "", SetType.COMMISSIONING, counted).status
+    return _first_of(_statuses(results) - {ScriptStatus.ABORTED})
+
+
+def _statuses(results: Sequence[ScriptResult]) -> set[ScriptStatus]:
+    return {results.ended_as} if isinstance(results, LongOver) else {result.status for result in results}
+
+
+def _first_of(present: set[ScriptStatus]) -> ScriptStatus:
+    if present & {ScriptStatus.RUNNING, ScriptStatus.INSTALLING_DEPENDENCIES}:
+        return ScriptStatus.RUNNING
+    order = (ScriptStatus.PENDING, ScriptStatus.FAILED, ScriptStatus.ABORTED, ScriptStatus.PASSED)
+    return next((status for status in order if status in present), ScriptStatus.UNKNOWN)
 
 
 def http_date(moment: float | None) -> str | None:

@@ -1,6 +1,5 @@
 """What brought a machine where it is when a world begins: its runs and their results, its last event."""
 
-from collections.abc import Sequence
 from functools import cache
 from typing import Final, overload
 
@@ -11,6 +10,7 @@ from maas_mcp.simulator.model.scripts import (
     DEFAULT_TEST,
     INSTALL_LOG,
     TEST_SCRIPTS,
+    LongOver,
     ScriptResult,
     SetType,
 )
@@ -30,10 +30,11 @@ COMMISSIONED: Final[Scripts] = tuple((name, None) for name in COMMISSIONING_SCRI
 INSTALLED: Final[Scripts] = ((INSTALL_LOG, None),)
 
 
-class Passed(Sequence[ScriptResult]):
+class Passed(LongOver):
     """Results of scripts that have passed long ago, made when somebody looks: ten thousand machines have many."""
 
     __slots__ = ("_first", "_machine", "_scripts", "_started")
+    ended_as = ScriptStatus.PASSED
 
     def __init__(self, machine: SimulatedMachine, scripts: Scripts, first: int, started: float) -> None:
         self._machine = machine
