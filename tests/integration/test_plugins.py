@@ -183,3 +183,23 @@ def test_what_is_said_of_a_plugin_that_cannot_be_used_is_what_the_server_does(
         server.stop("EOF")
         assert server.process.stderr
         assert said in server.process.stderr.read().decode()
+
+
+def test_no_hint_names_a_tool_that_is_not_served(region: Region, url: str) -> None:
+    system_id = region.machine("node08").system_id
+    with serving_stdio(url, region.api_key, MAAS_MCP_PLUGINS_BLOCK="deploy,inventory") as server:
+        locked = error_text(server.call("maas_commission_machine", system_id=system_id))
+        absent = error_text(server.call("maas_commission_machine", system_id="zzzzzz"))
+
+    assert "Locked machines are protected on purpose." in locked
+    for said in (locked, absent):
+        assert "maas_unlock_machine" not in said
+        assert "maas_list_machines" not in said
+
+
+def test_the_instructions_name_no_tool_that_is_not_served(region: Region, url: str) -> None:
+    for blocked, named in (("", True), ("inventory", False)):
+        with serving_stdio(url, region.api_key, MAAS_MCP_PLUGINS_BLOCK=blocked) as server:
+            instructions = server.request("server/discover")["instructions"]
+        assert ("maas_list_machines" in instructions) is named
+        assert "maas_wait_operation" in instructions

@@ -34,7 +34,7 @@ NEXT_STEPS: Final = {
     MachineStatus.FAILED_DEPLOYMENT: "Release it before anything else: MAAS refuses deploy and commission here.",
     MachineStatus.FAILED_DISK_ERASING: "Its disks may be half erased. Release it again, with erase to start over.",
     MachineStatus.FAILED_COMMISSIONING: "Mend what the script complains about, then commission it again.",
-    MachineStatus.FAILED_TESTING: "Mend the hardware and test it again, or use maas_override_failed_testing.",
+    MachineStatus.FAILED_TESTING: "Mend the hardware and test it again. Or use maas_override_failed_testing.",
     MachineStatus.BROKEN: "maas_mark_fixed makes it usable again once it is repaired.",
     MachineStatus.ALLOCATED: "It is still allocated to its owner: deploy it again, or release it.",
     MachineStatus.READY: "Nothing runs on it: it can be deployed or commissioned again.",

@@ -21,6 +21,7 @@ from maas_mcp.operations.progress import Progress, ProgressReporter, ProgressSen
 from maas_mcp.plugins.registry import AnyTool, Registry
 from maas_mcp.server.calls import Calls
 from maas_mcp.server.operation_tools import OPERATION_TOOLS, HostContext
+from maas_mcp.server.reports import about_served
 from maas_mcp.server.services import Services, running
 from maas_mcp.server.tools import (
     CallOptions,
@@ -37,7 +38,7 @@ from maas_mcp.settings import Settings
 logger = logging.getLogger(__name__)
 
 INSTRUCTIONS: Final = """\
-Drives Canonical MAAS: physical machines, by their system_id (find it with maas_list_machines).
+Drives Canonical MAAS: physical machines, by their system_id. Find it with maas_list_machines.
 Deploying, commissioning and releasing take minutes: one call starts the operation, follows it with progress, and
 answers when it has ended. With wait_seconds it answers earlier, with an operation_id for maas_wait_operation. A machine
 that is already at it is not started again. Cancelling a call stops the following only, unless on_cancel is `abort`."""
@@ -61,7 +62,7 @@ def build(
     """
     tools = served_tools(registry)
     listing = types.ListToolsResult(tools=[mcp_tool(tool) for tool in tools.values()])
-    host = _Host({name: tool for name, tool in tools.items() if isinstance(tool, LongRunning)}, calls)
+    host = _Host(tools, {name: tool for name, tool in tools.items() if isinstance(tool, LongRunning)}, calls)
 
     async def list_tools(_ctx: Context, _params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         return listing
@@ -81,7 +82,7 @@ def build(
         "maas-mcp",
         version=__version__,
         title="Canonical MAAS",
-        instructions=INSTRUCTIONS,
+        instructions=about_served(INSTRUCTIONS, tools),
         lifespan=lifespan,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
@@ -98,6 +99,7 @@ def served_tools(registry: Registry) -> dict[str, AnyTool]:
 class _Host:
     """Calls tools. Every failure is a result that a model can read; only a cancellation leaves without one."""
 
+    tools: Mapping[str, AnyTool]
     operations: Mapping[str, LongRunning[Any, Any]]
     calls: Calls
 
@@ -111,7 +113,7 @@ class _Host:
         except BaseException as error:
             if is_cancellation(error):
                 raise
-            return _failed(tool, error)
+            return self._failed(tool, error)
         return result
 
     async def _answer(
@@ -128,7 +130,7 @@ class _Host:
         except BaseException as error:
             if is_cancellation(error):
                 raise
-            return _failed(tool, error)
+            return self._failed(tool, error)
 
     async def _run(
         self,
@@ -146,20 +148,22 @@ class _Host:
                     tool, arguments, progress, call, wait=options.wait_seconds, on_cancel=options.on_cancel
                 )
                 return outcome_of(tool, outcome, sealer)
-            ctx = HostContext(services.maas, progress, call.token, call, services, self.calls, self.operations)
+            ctx = HostContext(
+                services.maas, progress, call.token, call, services, self.calls, self.operations, self.tools
+            )
             return success(tool, await tool.run(ctx, arguments))
 
-
-def _failed(tool: AnyTool, error: BaseException) -> types.CallToolResult:
-    """The result of a call that came to nothing; whatever a plugin raises, the other calls go on."""
-    if isinstance(error, MaasMcpError):
-        return sendable(failure(error))
-    logger.error("%s failed", tool.name, exc_info=error)
-    fault = PluginError(
-        f"{tool.name} failed inside its plugin ({type(error).__name__}), which is a fault of the plugin.",
-        hint="The server's log has the details. What was already asked of MAAS may have taken effect.",
-    )
-    return failure(fault)
+    def _failed(self, tool: AnyTool, error: BaseException) -> types.CallToolResult:
+        """The result of a call that came to nothing; whatever a plugin raises, the other calls go on."""
+        if isinstance(error, MaasMcpError):
+            error.hint = about_served(error.hint or "", self.tools) or None
+            return sendable(failure(error))
+        logger.error("%s failed", tool.name, exc_info=error)
+        fault = PluginError(
+            f"{tool.name} failed inside its plugin ({type(error).__name__}), which is a fault of the plugin.",
+            hint="The server's log has the details. What was already asked of MAAS may have taken effect.",
+        )
+        return failure(fault)
 
 
 def _sender(ctx: Context, argument_token: ProgressToken | None) -> ProgressSend:

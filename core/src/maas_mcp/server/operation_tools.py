@@ -1,6 +1,6 @@
 """The tools that every server has: asking for, waiting for, cancelling and listing operations."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -37,6 +37,8 @@ class HostContext(ToolContext):
     services: Services
     calls: Calls
     operations: Mapping[str, AnyOperation]
+    served: Collection[str]
+    """The names of all tools."""
 
     def open(self, operation_id: str) -> tuple[AnyOperation, Handle]:
         """The operation that an id names.
@@ -59,7 +61,7 @@ class HostContext(ToolContext):
         except OperationCancelledError:
             raise
         except OperationError as error:
-            return report_failure(error, operation_id)
+            return report_failure(error, operation_id, self.served)
         return report(outcome, self.services.sealer)
 
     async def abort(self, operation: AnyOperation, handle: Handle) -> None:

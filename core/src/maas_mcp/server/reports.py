@@ -1,6 +1,8 @@
 """What clients are told of an operation: where it stands, how to ask for it again, and its result."""
 
-from typing import Any, Literal
+import re
+from collections.abc import Collection
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, Field
 
@@ -16,6 +18,9 @@ from maas_mcp.operations.operation import LongRunning
 from maas_mcp.operations.outcome import Outcome
 
 State = Literal["working", "succeeded", "partly_succeeded", "failed", "reverted", "gone", "timed_out"]
+
+_SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+")
+_TOOL: Final = re.compile(r"\bmaas_\w+", re.ASCII)
 
 
 class ErrorReport(BaseModel):
@@ -49,16 +54,27 @@ def report(outcome: Outcome[Any], sealer: Sealer) -> OperationReport:
     )
 
 
-def report_failure(error: OperationError, operation_id: str) -> OperationReport:
-    """The report of an operation that has ended without success."""
+def report_failure(error: OperationError, operation_id: str, served: Collection[str]) -> OperationReport:
+    """The report of an operation that has ended without success; ``served`` are the tools that its hint may name."""
     return OperationReport(
         operation_id=operation_id,
         state=_state(error),
         progress=None,
         message=error.message.splitlines()[0],
         result=None,
-        error=ErrorReport(code=error.code, message=error.message, hint=error.hint, maas_says=error.maas_says),
+        error=ErrorReport(
+            code=error.code,
+            message=error.message,
+            hint=about_served(error.hint or "", served) or None,
+            maas_says=error.maas_says,
+        ),
     )
+
+
+def about_served(text: str, served: Collection[str]) -> str:
+    """The text without its sentences that name a tool which is not served: it may not be installed, or blocked."""
+    sentences = _SENTENCE_END.split(text)
+    return " ".join(each for each in sentences if all(name in served for name in _TOOL.findall(each)))
 
 
 def _state_of(outcome: Outcome[Any]) -> State:
