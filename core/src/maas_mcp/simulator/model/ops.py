@@ -20,7 +20,8 @@ _NAMES = """
     update_nodes update_token_name whoami
 """
 OPS: Final = frozenset(_NAMES.split())
-"""The ``op`` of every endpoint, also of those that are not simulated."""
+"""The ``op`` of every endpoint, also of those that are not simulated: written once more because the endpoints are above
+what checks a fault; a test holds the two together."""
 READS: Final = frozenset({"events", "machines"})
 """What the reads are called where requests are held."""
 CLOSE: Final = 3
