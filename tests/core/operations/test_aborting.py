@@ -5,12 +5,12 @@ from contextlib import AbstractAsyncContextManager
 import anyio
 import pytest
 
-from maas_deploy.deploy import Deploy
 from maas_mcp.errors import OperationCancelledError, OperationRefusedError
 from maas_mcp.operations.aborting import ABORT_LIMIT
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.operation import CancelPolicy
 from maas_mcp.simulator import Fault
+from tests.core.operations.declared import Deploy
 from tests.house import House
 
 pytestmark = pytest.mark.anyio

@@ -6,13 +6,13 @@ from typing import Any
 import anyio
 import pytest
 
-from maas_deploy.deploy import Deploy
 from maas_mcp.errors import MachineGoneError, OperationFailedError, OperationTimedOutError
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.engine import LAST_LOOK
 from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.progress import ProgressReporter, nobody
 from maas_mcp.simulator import Fault
+from tests.core.operations.declared import Deploy
 from tests.house import House
 
 pytestmark = pytest.mark.anyio

@@ -3,9 +3,6 @@
 import anyio
 import pytest
 
-from maas_commission.commission import Commission
-from maas_commission.testing import RunTests
-from maas_deploy.release import Release
 from maas_mcp.errors import (
     MaasAuthError,
     MaasBadRequestError,
@@ -19,6 +16,7 @@ from maas_mcp.errors import (
 )
 from maas_mcp.operations.polling import PollingStrategy, StatusPolling
 from maas_mcp.simulator import Fault
+from tests.core.operations.declared import Commission, Release, RunTests
 from tests.house import House
 
 pytestmark = pytest.mark.anyio

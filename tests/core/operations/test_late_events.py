@@ -2,8 +2,7 @@
 
 import pytest
 
-from maas_commission.commission import Commission
-from maas_deploy.release import Release
+from tests.core.operations.declared import Commission, Release
 from tests.house import House
 
 pytestmark = pytest.mark.anyio

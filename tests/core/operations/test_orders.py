@@ -6,8 +6,6 @@ from typing import Any
 import anyio
 import pytest
 
-from maas_commission.testing import RunTests
-from maas_deploy.deploy import Deploy
 from maas_mcp.errors import (
     MaasBadRequestError,
     MaasUnavailableError,
@@ -27,6 +25,7 @@ from maas_mcp.operations.polling import StatusPolling
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.watcher import Watcher
 from maas_mcp.simulator import Fault
+from tests.core.operations.declared import Deploy, RunTests
 from tests.house import House, client_of
 
 pytestmark = pytest.mark.anyio

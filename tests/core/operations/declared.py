@@ -1,0 +1,126 @@
+"""Operations of the core's tests' own: what its engines follow here is there without any plugin."""
+
+from typing import ClassVar
+
+from pydantic import BaseModel
+
+from maas_mcp.api import (
+    EventPolling,
+    Lifecycle,
+    Operation,
+    OperationContext,
+    Phase,
+    ScriptPolling,
+    ScriptSetName,
+    SystemId,
+)
+from maas_mcp.api import MachineStatus as S
+
+BOOT = [Phase("Performing PXE boot", 0.1), Phase("Loading ephemeral", 0.2)]
+
+
+class Asked(BaseModel):
+    """As much of MAAS's forms as tests fill in."""
+
+    system_id: SystemId
+    distro_series: str | None = None
+    ephemeral_deploy: bool = False
+    comment: str | None = None
+
+
+class Got(BaseModel):
+    """As much of a machine as tests look at."""
+
+    system_id: SystemId
+    hostname: str
+    status_name: str
+    distro_series: str
+    ip_addresses: list[str]
+    commissioning_status_name: str
+    testing_status_name: str
+
+
+class _Posted(Operation[Asked, Got]):
+    """Posts one operation of MAAS's, and answers with the machine."""
+
+    op: ClassVar[str]
+
+    async def start(self, ctx: OperationContext, args: Asked) -> None:
+        form = args.model_dump(exclude={"system_id"}, exclude_defaults=True)
+        await ctx.maas.post_op(f"machines/{args.system_id}/", self.op, **form)
+
+    async def abort(self, ctx: OperationContext, args: Asked) -> None:
+        await ctx.maas.post_op(f"machines/{args.system_id}/", "abort")
+
+    async def result(self, ctx: OperationContext, args: Asked) -> Got:
+        return Got.model_validate(await ctx.maas.machine(args.system_id), from_attributes=True)
+
+
+class Deploy(_Posted):
+    """Deploy a machine: from events, and without script sets."""
+
+    name = "maas_deploy_machine"
+    op = "deploy"
+    lifecycle = Lifecycle(
+        start_from={S.READY, S.ALLOCATED},
+        pending={S.DEPLOYING},
+        success={S.DEPLOYED},
+        failure={S.FAILED_DEPLOYMENT},
+    )
+    polling = EventPolling(
+        [
+            Phase("Deploying", 0.02),
+            *BOOT,
+            Phase("Configuring storage", 0.35),
+            Phase("Installing OS", 0.4),
+            Phase("Configuring OS", 0.7),
+            Phase("Rebooting", 0.8),
+            Phase("PXE Request", 0.9, description="local boot", message="Booting the installed system"),
+            Phase("Image Deployed", 0.97),
+        ]
+    )
+
+
+class Release(_Posted):
+    """Release a machine: over in a second."""
+
+    name = "maas_release_machine"
+    op = "release"
+    lifecycle = Lifecycle(
+        start_from={S.ALLOCATED, S.BROKEN, S.DEPLOYING, S.DEPLOYED, S.FAILED_DEPLOYMENT},
+        pending={S.RELEASING, S.DISK_ERASING},
+        success={S.READY, S.NEW},
+        failure={S.FAILED_RELEASING, S.FAILED_DISK_ERASING},
+    )
+    polling = EventPolling([Phase("Releasing", 0.05)])
+
+
+class Commission(_Posted):
+    """Commission a machine: through two statuses, and back to where it may have begun."""
+
+    name = "maas_commission_machine"
+    op = "commission"
+    lifecycle = Lifecycle(
+        start_from={S.NEW, S.READY, S.FAILED_COMMISSIONING, S.BROKEN},
+        pending={S.COMMISSIONING, S.TESTING},
+        success={S.READY},
+        failure={S.FAILED_COMMISSIONING, S.FAILED_TESTING},
+    )
+    polling = ScriptPolling(
+        [Phase("Commissioning", 0.02), *BOOT, Phase("Gathering information", 0.25)],
+        {ScriptSetName.COMMISSIONING, ScriptSetName.TESTING},
+    )
+
+
+class RunTests(_Posted):
+    """Test a machine: it ends where it began."""
+
+    name = "maas_test_machine"
+    op = "test"
+    lifecycle = Lifecycle(
+        start_from={S.READY, S.ALLOCATED, S.DEPLOYED},
+        pending={S.TESTING},
+        success={S.READY, S.ALLOCATED, S.DEPLOYED},
+        failure={S.FAILED_TESTING},
+    )
+    polling = ScriptPolling([Phase("Testing", 0.02), *BOOT], {ScriptSetName.TESTING})
