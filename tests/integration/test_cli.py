@@ -177,6 +177,18 @@ def test_ctrl_c_ends_the_call_and_leaves_maas_deploying() -> None:
         eventually(lambda: region.machine("node01").status_name == "Deployed", "the deploy goes on")
 
 
+def test_ctrl_c_has_maas_abort_what_was_to_be_aborted_then() -> None:
+    region = demo_region(speed=SLOW)
+    machine = region.machine("node01")
+    args = ("call", "maas_deploy_machine", f"system_id={machine.system_id}", "on_cancel=abort")
+    with serving(region) as url, running(args, **settings_of(region, url)) as program:
+        program.line("Loading ephemeral")
+        program.process.send_signal(signal.SIGINT)
+        assert program.end() == 130
+        assert "MAAS is to abort what it has begun" in program.stderr
+        eventually(lambda: region.machine("node01").status_name == "Allocated", "the deployment is aborted")
+
+
 def test_ctrl_c_in_a_call_that_only_reads_says_no_more_than_that(region: Region, url: str) -> None:
     region.hold(op="machines", before=30)
     with running(("call", "maas_list_machines"), **settings_of(region, url)) as program:

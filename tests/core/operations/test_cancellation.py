@@ -66,3 +66,14 @@ async def test_an_untouched_token_changes_nothing() -> None:
         token.raise_if_cancelled()
 
     assert not token.cancelled
+
+
+async def test_a_wish_outlives_the_connection_that_brought_it_but_comes_from_no_lost_one() -> None:
+    wished, lost = CancellationToken(), CancellationToken()
+    wished.want()
+    wished.detach()
+    lost.detach()
+    lost.want()
+    lost.cancel()
+    assert not wished.detached
+    assert lost.detached

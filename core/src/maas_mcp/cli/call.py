@@ -4,10 +4,12 @@ import json
 import os
 import re
 import shlex
+import signal
 import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
+import anyio
 import click
 from mcp.client import Client
 from mcp_types import CallToolResult, Tool
@@ -46,7 +48,7 @@ def command(*, tool: str | None, pairs: tuple[str, ...], listing: bool, as_json:
     Settings.load().require_region()  # before a server is started that would say the same
     call = Call(tool, pairs, listing=listing or tool is None, as_json=as_json)
     try:
-        code = run(call.run)
+        code = run(call.run, call.stop)
     except Interrupted as interruption:
         raise Interrupted(interruption.number, after_interruption(call.called, call.given)) from None
     sys.exit(code)
@@ -64,6 +66,7 @@ class Call:
         """The tool, once it is called."""
         self.given: dict[str, Any] = {}
         """Its arguments."""
+        self._scope: anyio.CancelScope | None = None
 
     async def run(self) -> int:
         """Do what was asked for; returns the exit code."""
@@ -80,7 +83,16 @@ class Call:
     async def _call(self, client: Client, bars: Bars, tool: Tool) -> CallToolResult:
         self.given = arguments.parse(tool, self._pairs)
         self.called = tool
-        return await call_with_bar(client, tool.name, self.given, bars.add(tool.name))
+        with anyio.CancelScope() as self._scope:
+            return await call_with_bar(client, tool.name, self.given, bars.add(tool.name))
+        raise Interrupted(signal.SIGINT)
+
+    def stop(self) -> bool:
+        """Cancel the call alone, so that the server is told before the connection ends; whether there was one."""
+        if self._scope is None:
+            return False
+        self._scope.cancel()
+        return True
 
     def _show(self, result: CallToolResult) -> int:
         if result.is_error:

@@ -14,8 +14,12 @@ from maas_mcp.cli.common import Interrupted
 T = TypeVar("T")
 
 
-def run(main: Callable[[], Awaitable[T]]) -> T:
-    """Run ``main()``; SIGINT or SIGTERM cancels it, and a second one does not let it clean up.
+def run(main: Callable[[], Awaitable[T]], stop: Callable[[], bool] = lambda: False) -> T:
+    """Run ``main()``; SIGINT or SIGTERM cancels it, and a further one does not let it clean up.
+
+    Args:
+        main: What to run.
+        stop: Tried before it is cancelled: tells whether it has made ``main()`` end by itself.
 
     Raises:
         Interrupted: A signal has ended it.
@@ -23,7 +27,7 @@ def run(main: Callable[[], Awaitable[T]]) -> T:
     try:
         if sys.platform == "win32":
             return anyio.run(main)  # there Ctrl-C cancels it, too, and is a KeyboardInterrupt afterwards
-        return anyio.run(_until_signal, main)
+        return anyio.run(_until_signal, main, stop)
     except KeyboardInterrupt:
         pass
     except BaseExceptionGroup as group:
@@ -32,7 +36,7 @@ def run(main: Callable[[], Awaitable[T]]) -> T:
     raise Interrupted(signal.SIGINT)
 
 
-async def _until_signal(main: Callable[[], Awaitable[T]]) -> T:
+async def _until_signal(main: Callable[[], Awaitable[T]], stop: Callable[[], bool]) -> T:
     done: list[T] = []
     failure: Exception | None = None
     caught: list[int] = []
@@ -42,7 +46,8 @@ async def _until_signal(main: Callable[[], Awaitable[T]]) -> T:
             task_status.started()
             async for number in signals:
                 caught.append(number)
-                break
+                if len(caught) > 1 or not stop():
+                    break
         # What a second signal tears off is no news to who has sent it.
         logging.getLogger("asyncio").addHandler(logging.NullHandler())
         tasks.cancel_scope.cancel()

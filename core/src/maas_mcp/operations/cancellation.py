@@ -41,22 +41,22 @@ class CancellationToken:
         Args:
             undo: Whether its policy may have MAAS abort it; else it is only no longer followed.
         """
-        self._wanted = undo
+        self._wanted = undo and not self._lost
         self._cancelled = True
         for scope in self._scopes:
             scope.cancel()
 
     def want(self) -> None:
         """The client has asked for the cancellation that follows."""
-        self._wanted = True
+        self._wanted = not self._lost
 
     @property
     def detached(self) -> bool:
         """Whether nothing may be undone, whatever the policy: nobody asked for that, or the connection was lost."""
-        return self._lost or not self._wanted
+        return not self._wanted
 
     def detach(self) -> None:
-        """The connection is lost; the cancellation that follows is nobody's wish."""
+        """The connection is lost: a cancellation that follows is nobody's wish, and one that was asked for hurries."""
         self._lost = True
         for scope in self._undoing:
             scope.deadline = min(scope.deadline, anyio.current_time() + PARTING)
