@@ -376,3 +376,18 @@ async def test_orders_that_were_answered_are_forgotten_some_day_and_others_never
     assert orders.under_way() == [held]
     assert orders.standing(_handle(1)) == "Nothing shows yet that it began"
     assert orders.is_confirmed(_handle(KEPT + 2))
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), BaseException("odd")])
+async def test_what_starts_an_operation_ends_nothing_else_whatever_it_raises(
+    house: House, error: BaseException
+) -> None:
+    async def start() -> None:
+        raise error
+
+    orders = Orders(house.tasks)
+    with pytest.raises(type(error)):
+        await orders.give(_handle(0), start).answered(math.inf)
+    with pytest.raises(OperationFailedError, match="failed inside its plugin"):
+        orders.check_refusal(_handle(0), "it")
+    assert await house.maas.whoami(), "the tasks beside it go on"
