@@ -49,6 +49,7 @@ class DeployedMember(BaseModel):
     state: str = Field(description="`succeeded` or `failed`.")
     message: str
     hint: str | None
+    maas_says: str | None = Field(description="MAAS's own words about a failure.")
     machine: DeployedMachine | None
 
 
@@ -98,6 +99,7 @@ class DeployMany(BatchOperation[DeployMachines, DeployedMachines]):
                 state=member.state,
                 message=member.message,
                 hint=member.error.hint if member.error else None,
+                maas_says=member.error.maas_says if member.error else None,
                 machine=member.result if isinstance(member.result, DeployedMachine) else None,
             )
             for member in members
