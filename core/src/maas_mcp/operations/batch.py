@@ -8,11 +8,11 @@ from typing import Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel
 
-from maas_mcp.errors import MaasMcpError
+from maas_mcp.errors import InvalidArgumentsError, MaasMcpError
 from maas_mcp.maas.client import FormValue
 from maas_mcp.maas.models import SystemId
 from maas_mcp.operations.allocation import allocate
-from maas_mcp.operations.labels import Label
+from maas_mcp.operations.labels import LARGEST, Label
 from maas_mcp.operations.operation import LongRunning, Operation
 from maas_mcp.operations.tool import ArgsT, ResultT, ToolContext
 
@@ -95,8 +95,15 @@ class BatchOperation(LongRunning[ArgsT, ResultT]):
 
 
 def new_name(batch: BatchOperation[ArgsT, Any], args: ArgsT) -> str:
-    """A name for a batch, which says how many machines it has."""
-    return f"b{batch.size(args)}x{secrets.token_hex(NAME_BYTES)}"
+    """A name for a batch, which says how many machines it has.
+
+    Raises:
+        InvalidArgumentsError: They are too many.
+    """
+    size = batch.size(args)
+    if size > LARGEST:
+        raise InvalidArgumentsError(f"{size} machines are too many for one batch: {LARGEST} are the most.")
+    return f"b{size}x{secrets.token_hex(NAME_BYTES)}"
 
 
 def size_of(name: str) -> int:

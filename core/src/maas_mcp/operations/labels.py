@@ -13,7 +13,9 @@ from maas_mcp.maas.models import Event, SystemId
 from maas_mcp.operations.feed import EVENTS_LIMIT
 from maas_mcp.operations.reading_groups import chunks
 
-_LABEL: Final = re.compile(r"\[(\w+) (b[1-9]\d*x[0-9a-f]+)\]$")
+LARGEST: Final = 1000
+"""Machines in a batch. Anybody may write a label into a comment: it must not make this process count to a million."""
+_LABEL: Final = re.compile(r"\[(\w{1,64}) (b([1-9]\d{0,3})x[0-9a-f]{10})\]$", re.ASCII)
 
 
 class Label(NamedTuple):
@@ -57,4 +59,6 @@ async def ordered_for(maas: MaasClient, ids: Sequence[SystemId]) -> tuple[Label,
 
 def _label_of(event: Event) -> Label | None:
     match = _LABEL.search(event.description) if event.type.startswith("User ") else None
-    return Label(*match.groups()) if match else None
+    if match is None or int(match[3]) > LARGEST:
+        return None
+    return Label(match[1], match[2])
