@@ -9,6 +9,7 @@ import anyio
 import anyio.abc
 
 from maas_mcp.maas.client import MaasClient
+from maas_mcp.operations.batch_engine import BatchEngine
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.engine import Engine
 from maas_mcp.operations.handles import Handle
@@ -32,6 +33,7 @@ class House:
     region: Region
     maas: MaasClient
     engine: Engine
+    batches: BatchEngine
     tasks: anyio.abc.TaskGroup
     operation: type[Operation[Any, Any]]
     """What :meth:`run` runs unless it is told otherwise."""
@@ -104,5 +106,7 @@ async def opened(operation: type[Operation[Any, Any]]) -> AsyncIterator[House]:
     """Twelve machines at their own pace: a deploy takes ten minutes of virtual time."""
     with MaasRegion() as region:
         async with region.host() as host, anyio.create_task_group() as tasks:
-            yield House(region, host.services.maas, host.services.engine, tasks, operation, now=host.now)
+            yield House(
+                region, host.services.maas, host.services.engine, host.services.batches, tasks, operation, now=host.now
+            )
             tasks.cancel_scope.cancel()

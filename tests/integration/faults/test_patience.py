@@ -14,6 +14,7 @@ from maas_mcp.errors import MaasError, MaasUnavailableError, OperationFailedErro
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.retry import Backoff
 from maas_mcp.maas.transport import HttpTransport
+from maas_mcp.operations.batch_engine import BatchEngine
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.engine import Engine
 from maas_mcp.operations.orders import START_GRACE, Orders
@@ -63,8 +64,10 @@ async def opened(job: Job) -> AsyncIterator[tuple[House, Wire, SimulatedMachine]
     machine = next(each for each in region.machines.values() if each.status is job.begins and each.owner != "bob")
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watcher.run)
-        engine = Engine(maas, watcher, Orders(tasks, now=anyio.current_time), now=anyio.current_time)
-        yield House(region, maas, engine, tasks, job.of_each), wire, machine
+        orders = Orders(tasks, now=anyio.current_time)
+        engine = Engine(maas, watcher, orders, now=anyio.current_time)
+        batches = BatchEngine(engine, maas, orders, now=anyio.current_time)
+        yield House(region, maas, engine, batches, tasks, job.of_each), wire, machine
         tasks.cancel_scope.cancel()
     await maas.aclose()
 

@@ -37,7 +37,7 @@ async def house() -> AsyncIterator[House]:
 
 
 def engine(house: House) -> BatchEngine:
-    return BatchEngine(house.engine, house.maas, now=house.now)
+    return house.batches
 
 
 async def deploy(house: House, *, wait: float | None = None, abort: bool = False, **arguments: Any) -> Outcome[Any]:

@@ -11,7 +11,6 @@ from maas_deploy.deploy import Deploy
 from maas_deploy.deploy_machines import DeployedMachines, DeployMachines, DeployMany
 from maas_mcp.errors import MaasConflictError, OperationCancelledError, OperationFailedError
 from maas_mcp.operations.batch import new_name
-from maas_mcp.operations.batch_engine import BatchEngine
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.orders import AT_ONCE
 from maas_mcp.operations.outcome import Outcome
@@ -36,7 +35,7 @@ async def run(house: House, handle: Handle | None = None, wait: float | None = N
     async def send(progress: Progress) -> None:
         house.told.append(progress)
 
-    batches = BatchEngine(house.engine, house.maas, now=house.now)
+    batches = house.batches
     progress = ProgressReporter(send)
     async with progress.reporting():
         if handle is not None:
@@ -92,6 +91,14 @@ async def test_a_failure_of_one_is_told_as_such_and_stops_no_other(house: House)
     assert "the disk is on fire" in messages[1]
     assert "is Deployed" in messages[2]
     assert DeployMany().summary(ended(outcome)).startswith("1 of 3 machines are deployed.\n")
+
+
+async def test_maass_own_words_are_told_of_one_that_it_refuses(house: House) -> None:
+    house.region.faults.append(Fault(op="deploy", status=409, body="The rack is on fire."))
+
+    outcome = await run(house, system_ids=ids(house, "node01", "node02"))
+
+    assert [each.maas_says for each in ended(outcome).machines if each.machine is None] == ["The rack is on fire."]
 
 
 async def test_if_all_fail_it_is_an_error_with_every_reason(house: House) -> None:

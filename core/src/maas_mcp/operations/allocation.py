@@ -5,7 +5,7 @@ known even where the answer that told it was lost.
 """
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final
 
 import anyio
@@ -15,7 +15,7 @@ from maas_mcp.maas.client import FormValue, MaasClient
 from maas_mcp.maas.models import JSON, SystemId
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.orders import START_GRACE, start_once
+from maas_mcp.operations.orders import START_GRACE
 from maas_mcp.operations.patience import PAUSE
 from maas_mcp.operations.tool import ToolContext
 
@@ -52,12 +52,24 @@ async def _one_more(
         nonlocal answer
         answer = await ctx.maas.post_op("machines/", "allocate", agent_name=agent_name, **form)
 
-    doubt = await start_once(ctx.cancellation, order)
+    doubt = await _post_once(ctx.cancellation, order)
     if isinstance(answer, dict) and isinstance(answer.get("system_id"), str):
         return str(answer["system_id"])
     doubt = doubt or MaasProtocolError("MAAS answered an allocation with something else than a machine.")
     ctx.progress.report(0.0, "MAAS did not say whether it has allocated a machine; looking for it")
     return await _found(ctx.maas, agent_name, known, doubt)
+
+
+async def _post_once(cancellation: CancellationToken, post: Callable[[], Awaitable[None]]) -> MaasError | None:
+    """Post once. Returns the failure that leaves it open whether MAAS took it; never posts again."""
+    cancellation.raise_if_cancelled()
+    try:
+        await post()
+    except MaasError as error:
+        if not error.may_have_acted:
+            raise
+        return error
+    return None
 
 
 async def _found(maas: MaasClient, agent_name: str, known: Collection[SystemId], doubt: MaasError) -> SystemId:
@@ -102,26 +114,46 @@ async def give_back(
         in_doubt: Whether MAAS may yet allocate one more.
     """
     with cancellation.undoing(GIVING_BACK):
-        settled = anyio.current_time() + IN_DOUBT
-        while True:
-            over = anyio.current_time() >= settled
-            try:
-                left = await _release(maas, agent_name, keep, () if over else begun)
-            except MaasError as error:
-                logger.info("what was allocated for %s could not be given back so far: %s", agent_name, error)
-                if isinstance(error, MaasAuthError) or (over and not error.may_pass):
-                    break
-            else:
-                if over or not (left or in_doubt):
-                    return True
-            await anyio.sleep(LOOK_AGAIN)
+        if await release_idle(maas, agent_name, keep=keep, begun=begun, in_doubt=in_doubt):
+            return True
     logger.warning("machines with the agent name %s may be left allocated for nothing", agent_name)
     return False
 
 
-async def _release(maas: MaasClient, agent_name: str, keep: Collection[SystemId], begun: Collection[SystemId]) -> bool:
+async def release_idle(
+    maas: MaasClient,
+    agent_name: str,
+    *,
+    ids: Collection[SystemId] | None = None,
+    keep: Collection[SystemId] = (),
+    begun: Collection[SystemId] = (),
+    in_doubt: bool = False,
+) -> bool:
+    """The same for as long as it takes, where that is bounded already; ``ids``: of these machines only."""
+    settled = anyio.current_time() + IN_DOUBT
+    while True:
+        over = anyio.current_time() >= settled
+        try:
+            left = await _release(maas, agent_name, ids, keep, () if over else begun)
+        except MaasError as error:
+            logger.info("what was allocated for %s could not be given back so far: %s", agent_name, error)
+            if isinstance(error, MaasAuthError) or (over and not error.may_pass):
+                return False
+        else:
+            if over or not (left or in_doubt):
+                return True
+        await anyio.sleep(LOOK_AGAIN)
+
+
+async def _release(
+    maas: MaasClient,
+    agent_name: str,
+    ids: Collection[SystemId] | None,
+    keep: Collection[SystemId],
+    begun: Collection[SystemId],
+) -> bool:
     """Release the batch's machines on which nothing has begun; answers whether there are some where it may yet."""
-    machines = await maas.machines(agent_name=agent_name)
+    machines = await maas.machines(agent_name=agent_name, id=None if ids is None else sorted(ids))
     idle = {each.system_id for each in machines if each.status is MachineStatus.ALLOCATED} - set(keep)
     vain = sorted(idle - set(begun))
     if vain:

@@ -5,10 +5,9 @@ another process finds the members by asking MAAS. What was allocated for a batch
 """
 
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any, Final
 
 import anyio
@@ -17,25 +16,34 @@ from pydantic import BaseModel
 from maas_mcp.errors import (
     MaasError,
     MaasMcpError,
-    OperationCancelledError,
     OperationFailedError,
     OperationRefusedError,
+    OperationTimedOutError,
 )
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.models import SystemId
+from maas_mcp.maas.models import Machine, SystemId
 from maas_mcp.maas.statuses import MachineStatus
-from maas_mcp.operations.aborting import policy_of
-from maas_mcp.operations.allocation import give_back
-from maas_mcp.operations.batch import BatchOperation, Member, MemberState, size_of
+from maas_mcp.operations.aborting import ABORT_LIMIT, policy_of
+from maas_mcp.operations.allocation import GIVING_BACK, give_back, release_idle
+from maas_mcp.operations.batch import BatchOperation, Member, size_of
+from maas_mcp.operations.batch_abort import Stopping
+from maas_mcp.operations.batch_members import LOST, Follow, failed, of_batch, timed_out, together, told
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.engine import Engine
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.labels import allocated_for, ordered_for
-from maas_mcp.operations.operation import CancelPolicy, Operation
+from maas_mcp.operations.operation import CancelPolicy
+from maas_mcp.operations.orders import Order, Orders
 from maas_mcp.operations.outcome import Outcome
-from maas_mcp.operations.patience import answers, left_of, until_of
-from maas_mcp.operations.progress import ProgressReporter, nobody
+from maas_mcp.operations.patience import PAUSE, answers, left_of, until_of
+from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.tool import ArgsT, ResultT, ToolContext
+
+FORGOTTEN: Final = (
+    "Machines may be left allocated for nothing, since MAAS did not answer: release those with the agent name {name}."
+)
+LONGEST_ABORT: Final = 50.0
+"""Seconds that a call waits for MAAS to answer its aborts; they go on without it. Clients give up on calls after 60."""
 
 
 class BatchEngine:
@@ -44,13 +52,21 @@ class BatchEngine:
     Args:
         engine: Runs the members.
         maas: The region.
+        orders: Those of the engine.
         now: Seconds since 1970.
     """
 
-    def __init__(self, engine: Engine, maas: MaasClient, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, engine: Engine, maas: MaasClient, orders: Orders, *, now: Callable[[], float] = time.time
+    ) -> None:
         self._engine = engine
         self._maas = maas
+        self._orders = orders
         self._now = now
+        self._running: dict[str, bool] = {}
+        """The batches that a call here has started and follows; whether their machines are chosen."""
+        self._stopping: dict[str, Stopping] = {}
+        """Those being aborted."""
 
     async def run(
         self,
@@ -69,50 +85,94 @@ class BatchEngine:
             MaasMcpError: The machines cannot be had, or the operation has failed on all of them.
         """
         policy, until = policy_of(batch, on_cancel), until_of(wait)
-        each, orders = batch.each(), _Orders(batch.starts_at_once, aborted=policy is CancelPolicy.ABORT)
+        each, turn = batch.each(), anyio.CapacityLimiter(batch.starts_at_once)
+        handles: dict[SystemId, Handle] = {}
 
-        def follow(one: BaseModel) -> Follow:
-            turn, own = orders.turn(each.system_id(one)), _own(each, each.system_id(one), handle)
+        def follow(one: BaseModel, until: float) -> Follow:
+            own = of_batch(each.name, each.system_id(one), handle)
 
             async def run(part: ProgressReporter) -> Outcome[Any]:
-                return await self._engine.run(
-                    each, one, part, cancellation, wait=left_of(until), on_cancel=policy, starting=turn, handle=own
+                # What a cancellation does to MAAS is the batch's to do, for all of its machines.
+                outcome = await self._engine.run(
+                    each,
+                    one,
+                    part,
+                    cancellation,
+                    wait=left_of(until),
+                    on_cancel=CancelPolicy.DETACH,
+                    starting=turn,
+                    handle=own,
                 )
+                handles[own.system_id] = outcome.handle
+                return outcome
 
             return run
 
         with cancellation.guard():
             handle = Handle(batch.name, name, int(self._now()), await self._maas.newest_event_id(), ())
             progress.report(0.0, "Choosing the machines")
-            async with self._giving_back(name, orders, cancellation):
+            async with self._cleaned_up(batch, handle, policy, cancellation):
                 chosen = await batch.members(ToolContext(self._maas, progress, cancellation), args, name)
-                orders.chosen = True
-                members = await _together({each.system_id(one): follow(one) for one in chosen}, progress)
-            if not orders.given and (earlier := await self._earlier(batch, members)):
-                return await self.resume(batch, earlier, progress, cancellation, wait=wait)
-            members = [orders.checked(member) for member in members]
-            vain = {member.system_id for member in members if _is_idle(member)}
+                self._running[name] = True
+                limit = self._expires(batch, handle)
+                following = {each.system_id(one): follow(one, min(until, limit)) for one in chosen}
+                members = await together(each.name, following, progress)
+            orders = self._orders.of_batch(name)
+            if not orders and (earlier := await self._earlier(batch, members, handles)):
+                return await self.resume(batch, earlier, progress, cancellation, wait=left_of(until))
+            members = await self._in_time(batch, handle, _checked(members, orders), limit)
+            vain = {member.system_id for member in members if self._is_idle(member, each.name, handle)}
             if vain:
                 await give_back(self._maas, name, cancellation, keep={each.system_id for each in members} - vain)
-        return _told(batch, handle, members, progress)
+            for order in orders:
+                if order.under_way:
+                    self._orders.hand_over(self._mind, order)
+        return told(batch, handle, members, progress)
 
     @asynccontextmanager
-    async def _giving_back(self, name: str, orders: "_Orders", cancellation: CancellationToken) -> AsyncIterator[None]:
-        """Where the block does not come to its end, give back what it has allocated and not begun on."""
+    async def _cleaned_up(
+        self,
+        batch: BatchOperation[Any, Any],
+        handle: Handle,
+        policy: CancelPolicy,
+        cancellation: CancellationToken,
+    ) -> AsyncIterator[None]:
+        """Where the block does not come to its end, abort or leave what it has begun, and give back all else."""
+        name = handle.system_id
+        self._running[name] = False
         try:
             yield
         except BaseException as error:
-            done = await give_back(
-                self._maas,
-                name,
-                cancellation,
-                keep=orders.given if orders.aborted else (),
-                begun=orders.given,
-                in_doubt=not (orders.chosen or isinstance(error, Exception)),
-            )
-            if not done and isinstance(error, MaasMcpError):
+            orders = self._orders.of_batch(name)
+            if orders and name in self._stopping:  # whoever aborts it has ended this call
+                raise
+            if orders and policy is CancelPolicy.ABORT and not cancellation.detached:
+                stopping = self._stop(batch, handle)
+                with cancellation.undoing(ABORT_LIMIT):
+                    await stopping.settled.wait()
+                raise
+            in_doubt = not (self._running[name] or isinstance(error, Exception))
+            if not await self._leave(name, orders, cancellation, in_doubt=in_doubt) and isinstance(error, MaasMcpError):
                 error.hint = f"{error.hint or ''} {FORGOTTEN.format(name=name)}".strip()
             raise
+        finally:
+            del self._running[name]
+
+    async def _leave(
+        self, name: str, orders: Sequence[Order], cancellation: CancellationToken, *, in_doubt: bool
+    ) -> bool:
+        """Let MAAS go on with what it has, and give back the rest; answers whether that could be done."""
+        for order in orders:
+            await order.close()
+        begun = {order.handle.system_id for order in orders if order.refusal is None}
+        return await give_back(self._maas, name, cancellation, begun=begun, in_doubt=in_doubt)
+
+    async def _mind(self, order: Order) -> None:
+        """Give a machine back whose order MAAS refuses once its call has left, if it was allocated for the batch."""
+        await order.over()
+        if order.refusal is not None and order.handle.batch not in self._stopping:
+            with anyio.move_on_after(GIVING_BACK):
+                await release_idle(self._maas, order.handle.batch, ids=[order.handle.system_id])
 
     async def unbegun(self, batches: Sequence[BatchOperation[Any, Any]]) -> list[Handle]:
         """Handles for those that have machines allocated on which nothing was begun: their server was killed."""
@@ -125,36 +185,55 @@ class BatchEngine:
             if label.operation in known
         ]
 
-    async def _earlier(self, batch: BatchOperation[Any, Any], members: Sequence[Member]) -> Handle | None:
-        """The batch of just these machines, if they are at one."""
-        at_it = [member.system_id for member in members if member.state == "working"]
-        found = await ordered_for(self._maas, at_it) if len(at_it) == len(members) else None
-        if found is None or found[0].operation != batch.name or size_of(found[0].name) != len(members):
+    async def _earlier(
+        self, batch: BatchOperation[Any, Any], members: Sequence[Member], handles: Mapping[SystemId, Handle]
+    ) -> Handle | None:
+        """The batch of just these machines, if they are at one: by the orders held here, and by MAAS's log."""
+        at_it = [handles[member.system_id] for member in members if member.state == "working"]
+        if len(at_it) < len(members):
             return None
-        return Handle(batch.name, found[0].name, int(self._now()), found[1] - 1, ())
+        held = [each for each in at_it if each.batch]
+        names, since, cursor = {each.batch for each in held}, int(self._now()), [each.cursor for each in held]
+        if others := [each.system_id for each in at_it if not each.batch]:
+            found = await ordered_for(self._maas, others)
+            if found is None or found[0].operation != batch.name:
+                return None
+            names.add(found[0].name)
+            cursor.append(found[1] - 1)
+        if len(names) != 1 or size_of(name := names.pop()) != len(members):
+            return None
+        return Handle(batch.name, name, min([since, *(each.started for each in held)]), min(cursor), ())
 
     async def abort(self, batch: BatchOperation[Any, Any], handle: Handle, cancellation: CancellationToken) -> None:
-        """Order MAAS to abort what is still under way of a batch, and give back what has not begun.
+        """Abort a batch: its orders that were not sent first of all, then what MAAS is at.
+
+        What was allocated for it and not begun on is given back. MAAS may hold orders: what it begins by them is
+        aborted as soon as it shows, also after this call.
 
         Raises:
             MaasError: MAAS refused to on one of them, or did not answer; the others were tried all the same.
         """
-        each = batch.each()
-        machines = await self._maas.machines(agent_name=handle.system_id)
-        begun = [machine.system_id for machine in machines if machine.status is not MachineStatus.ALLOCATED]
-        failures: list[MaasMcpError] = []
-        for machine in machines:
-            if machine.status in each.lifecycle.pending:
-                own = _own(each, machine.system_id, handle)
-                try:
-                    await self._engine.abort(each, own, cancellation)
-                except MaasMcpError as error:
-                    failures.append(error)
-        if len(begun) < len(machines):
-            ordered = self._engine.unconfirmed(_own(each, "", handle))
-            await give_back(self._maas, handle.system_id, cancellation, keep=begun, begun=ordered)
-        if failures:
-            raise failures[0]
+        cancellation.raise_if_cancelled()
+        stopping = self._stop(batch, handle)
+        with anyio.move_on_after(LONGEST_ABORT):
+            await stopping.settled.wait()
+        for error in stopping.failures.values():
+            raise error
+
+    def _stop(self, batch: BatchOperation[Any, Any], handle: Handle) -> Stopping:
+        """Let the server abort a batch, if it is not at it already."""
+        name = handle.system_id
+
+        async def stop() -> None:
+            try:
+                await stopping.run()
+            finally:
+                del self._stopping[name]
+
+        if name not in self._stopping:
+            stopping = self._stopping[name] = Stopping(batch.each(), handle, self._engine, self._maas, self._orders)
+            self._orders.hand_over(stop)
+        return self._stopping[name]
 
     async def resume(
         self,
@@ -173,158 +252,91 @@ class BatchEngine:
         Raises:
             MaasMcpError: MAAS cannot be asked, or the operation has failed on all machines.
         """
-        each, asked, until = batch.each(), anyio.current_time(), until_of(wait)
+        each, name, until = batch.each(), handle.system_id, until_of(wait)
+        asked = anyio.current_time()
         with cancellation.guard():
+            while self._running.get(name) is False:
+                if anyio.current_time() >= until:
+                    return Outcome(handle, 0.0, "Its machines are being chosen")
+                await anyio.sleep(min(PAUSE, until - anyio.current_time()))
             try:
-                machines = await self._engine.seek(
-                    handle, progress, until, lambda maas: maas.machines(agent_name=handle.system_id)
-                )
+                found = await self._engine.seek(handle, progress, until, lambda maas: maas.machines(agent_name=name))
             except TimeoutError as late:
                 silent = anyio.current_time() - asked
                 return self._engine.unseen(handle, silent, answering=answers(late.__cause__))
-
-            def follow(system_id: SystemId) -> Follow:
-                own = _own(each, system_id, handle)
-                return lambda part: self._engine.resume(each, own, part, cancellation, wait=left_of(until))
-
+            limit = self._expires(batch, handle)
             # MAAS names a machine that was not allocated for the batch only once it has taken the order.
-            found = [machine.system_id for machine in machines]
-            ids = dict.fromkeys([*found, *self._engine.unconfirmed(_own(each, "", handle))])
-            members = await _together({system_id: follow(system_id) for system_id in ids}, progress)
-        for member in members:
-            if isinstance(member.error, MaasError) and member.error.may_pass:
-                raise member.error  # an outage is no verdict on this one, nor on the others
-        missing = size_of(handle.system_id) - len(members)
-        return _told(batch, handle, [*members, *[Member("", "failed", LOST)] * missing], progress)
+            ordered = [each.handle.system_id for each in self._orders.of_batch(name) if not each.accepted]
+            known = {machine.system_id: machine for machine in found}
+
+            def follow(system_id: SystemId, machine: Machine | None, until: float) -> Follow:
+                own = self._own(batch, system_id, machine, handle)
+
+                async def run(part: ProgressReporter) -> Outcome[Any]:
+                    while name in self._running and machine and self._is_yet_to_be_ordered(own, machine):
+                        if anyio.current_time() >= until:
+                            return Outcome(own, 0.0, "It is not ordered yet")
+                        await anyio.sleep(min(PAUSE, until - anyio.current_time()))
+                    return await self._engine.resume(each, own, part, cancellation, wait=left_of(until))
+
+                return run
+
+            ids = dict.fromkeys([*known, *ordered])
+            following = {one: follow(one, known.get(one), min(until, limit)) for one in ids}
+            members = await together(each.name, following, progress)
+            for member in members:
+                if isinstance(member.error, MaasError) and member.error.may_pass:
+                    raise member.error  # an outage is no verdict on this one, nor on the others
+            members = await self._in_time(batch, handle, members, limit)
+        missing = size_of(name) - len(members)
+        members += [Member("", "failed", LOST)] * missing
+        return told(batch, handle, members, progress, stopping=name in self._stopping)
+
+    def _own(
+        self, batch: BatchOperation[Any, Any], system_id: SystemId, machine: Machine | None, handle: Handle
+    ) -> Handle:
+        """The handle of one member of a batch that is picked up."""
+        own = of_batch(batch.each.name, system_id, handle)
+        if machine and machine.status in batch.each.lifecycle.pending and self._orders.order(own) is None:
+            # When it was ordered is not known here: it has until the batch's own deadline.
+            own = replace(own, started=own.started + int((batch.deadline - batch.each.deadline).total_seconds()))
+        return own
+
+    def _is_yet_to_be_ordered(self, own: Handle, machine: Machine) -> bool:
+        return machine.status is MachineStatus.ALLOCATED and self._orders.order(own) is None
+
+    def _expires(self, batch: BatchOperation[Any, Any], handle: Handle) -> float:
+        """When a batch is over its deadline, in anyio's clock."""
+        return anyio.current_time() + handle.started + batch.deadline.total_seconds() - self._now()
+
+    async def _in_time(
+        self, batch: BatchOperation[Any, Any], handle: Handle, members: list[Member], limit: float
+    ) -> list[Member]:
+        """The members as they are, or, past the deadline, what has not ended as timed out; no more orders are sent."""
+        if anyio.current_time() < limit:
+            return members
+        ended = [timed_out(batch, member) for member in members]
+        late = {each.system_id: each.error for each in ended if isinstance(each.error, OperationTimedOutError)}
+        for order in self._orders.of_batch(handle.system_id):
+            await order.take_back(late.get(order.handle.system_id))
+        return ended
+
+    def _is_idle(self, member: Member, operation: str, handle: Handle) -> bool:
+        """Whether nothing was begun on a machine, as far as is known; if it is allocated, it is so in vain."""
+        order = self._orders.order(of_batch(operation, member.system_id, handle))
+        never_sent = order is not None and order.refusal is not None
+        return never_sent or isinstance(member.error, MaasError | OperationRefusedError | OperationFailedError)
 
 
-def _own(each: Operation[Any, Any], system_id: SystemId, handle: Handle) -> Handle:
-    """The handle of one member of a batch."""
-    return Handle(each.name, system_id, handle.started, handle.cursor, ())
-
-
-LOST: Final = (
-    "It does not belong to this batch: MAAS did not begin it for this batch, or it was released, deleted or taken by "
-    "someone else since."
-)
-FORGOTTEN: Final = (
-    "Machines may be left allocated for nothing, since MAAS did not answer: release those with the agent name {name}."
-)
-BEFORE_ALL: Final = 0.99
-"""The most that the members' progress may come to: the whole is told with the result."""
-
-Follow = Callable[[ProgressReporter], Awaitable[Outcome[Any]]]
-"""Follows one member, telling its progress; starts it first, where it has not been started."""
-
-
-async def _together(following: Mapping[SystemId, Follow], progress: ProgressReporter) -> list[Member]:
-    """Follow all members, with one progress over all."""
-    members: dict[SystemId, Member] = {}
-    fractions = dict.fromkeys(following, 0.0)
-
-    def told(system_id: SystemId, fraction: float | None, message: str) -> None:
-        fractions[system_id] = max(fractions[system_id], fraction or 0.0)
-        done = sum(member.state != "working" for member in members.values())
-        share = sum(fractions.values()) / len(fractions)
-        progress.report(min(share, BEFORE_ALL), f"{done} of {len(fractions)} done; {system_id}: {message}")
-
-    async def follow(system_id: SystemId, one: Follow) -> None:
-        try:
-            outcome = await one(_Part(lambda fraction, message: told(system_id, fraction, message)))
-        except OperationCancelledError:
-            return  # told for all of them below: one from each would arrive as a group
-        except MaasMcpError as error:
-            members[system_id] = Member(system_id, "failed", error.message, error=error)
-        else:
-            state: MemberState = "working" if outcome.result is None else "succeeded"
-            members[system_id] = Member(system_id, state, outcome.message, outcome.fraction, outcome.result)
-        if members[system_id].state != "working":
-            told(system_id, 1.0, members[system_id].message)
-
-    async with anyio.create_task_group() as tasks:
-        for system_id, one in following.items():
-            tasks.start_soon(follow, system_id, one)
-    if len(members) < len(following):
-        raise OperationCancelledError
-    return [members[system_id] for system_id in following]
-
-
-def _told(
-    batch: BatchOperation[Any, ResultT], handle: Handle, members: Sequence[Member], progress: ProgressReporter
-) -> Outcome[ResultT]:
-    """What the members come to."""
-    count = Counter(member.state for member in members)
-    message = ", ".join(f"{number} of {len(members)} {state}" for state, number in sorted(count.items()))
-    failed = [member for member in members if member.state == "failed"]
-    if count["working"] and failed:
-        others = f" (and {len(failed) - 1} more)" if failed[1:] else ""
-        message += f"; {failed[0].system_id or 'one'}: {failed[0].message}{others}"
-    if count["working"]:
-        done = [1.0 if member.state != "working" else member.fraction or 0.0 for member in members]
-        return Outcome(handle, min(sum(done) / len(members), BEFORE_ALL), message)
-    if not count["succeeded"]:
-        raise _failure(batch, members)
-    progress.report(1.0, message)
-    return Outcome(handle, 1.0, message, batch.result(members), partial=bool(count["failed"]))
-
-
-def _failure(batch: BatchOperation[Any, Any], members: Sequence[Member]) -> MaasMcpError:
-    """Why nothing has succeeded: the one reason that all have, or all reasons."""
-    errors = {(type(member.error), member.message): member.error for member in members}
-    common = next(iter(errors.values()))
-    if common is not None and len(errors) == 1:
-        return common
-    reasons = [f"{member.system_id}: {member.message}" for member in members]
-    hints = dict.fromkeys(member.error.hint for member in members if member.error and member.error.hint)
-    return OperationFailedError(
-        f"{batch.name} failed on all {len(members)} machines.",
-        hint=" ".join(hints) or None,
-        maas_says="\n".join(reasons) or None,
-    )
-
-
-@dataclass
-class _Orders:
-    """Whose turn it is to be started, and which machines had theirs."""
-
-    at_once: int
-    aborted: bool
-    """Whether a cancellation aborts what was begun."""
-    chosen: bool = False
-    """Whether it is known which machines there are."""
-    given: set[SystemId] = field(default_factory=set)
-    """Machines that were ordered to begin; MAAS need not have taken the order."""
-
-    def __post_init__(self) -> None:
-        self._limiter = anyio.CapacityLimiter(self.at_once)
-
-    @asynccontextmanager
-    async def turn(self, system_id: SystemId) -> AsyncIterator[None]:
-        """The turn of a machine."""
-        async with self._limiter:
-            self.given.add(system_id)
-            yield
-
-    def checked(self, member: Member) -> Member:
-        """A machine that was at it already belongs to whatever began that, and not to this batch."""
-        if member.state != "working" or member.system_id in self.given:
-            return member
-        error = OperationRefusedError(f"{member.message}.", hint="maas_list_operations has its operation id.")
-        return Member(member.system_id, "failed", error.message, error=error)
-
-
-def _is_idle(member: Member) -> bool:
-    """Whether nothing was begun on a machine, as far as is known; if it is allocated, it is so in vain."""
-    return isinstance(member.error, MaasError | OperationRefusedError | OperationFailedError)
-
-
-class _Part(ProgressReporter):
-    """Progress of one member, which goes into that of the batch."""
-
-    def __init__(self, told: Callable[[float | None, str], None]) -> None:
-        super().__init__(nobody)
-        self._told = told
-
-    def report(self, fraction: float | None, message: str) -> None:
-        """Pass it on."""
-        self._told(fraction, message)
+def _checked(members: Sequence[Member], orders: Sequence[Order]) -> list[Member]:
+    """The members; one that was at it already belongs to whatever began that, and not to this batch."""
+    given = {order.handle.system_id for order in orders}
+    return [
+        failed(
+            member.system_id,
+            OperationRefusedError(f"{member.message}.", hint="maas_list_operations has its operation id."),
+        )
+        if member.state == "working" and member.system_id not in given
+        else member
+        for member in members
+    ]

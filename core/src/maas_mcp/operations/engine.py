@@ -1,9 +1,10 @@
 """The engine: starts an operation once, follows it, and ends with its result or with the reason why there is none."""
 
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from maas_mcp.errors import (
     OperationRefusedError,
 )
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.models import Machine, SystemId
+from maas_mcp.maas.models import Machine
 from maas_mcp.operations.aborting import EVENTS_ONLY, abort_begun, abort_cancelled, policy_of
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.diagnosis import explain, gone, next_step, why_not
@@ -132,13 +133,11 @@ class Engine:
             progress.report(opening.fraction, f"Starting on {machine.hostname}")
             order: Order | None = None
             try:
-                async with starting or nullcontext():
-                    cancellation.raise_if_cancelled()
-                    if held := self._orders.under_way(operation.name, machine.system_id):
-                        return _ordered_already(machine, held[0])
-                    order = self._orders.give(handle, lambda: operation.start(run.ctx, args))
-                    answered = await order.answered(max(until, anyio.current_time() + AT_ONCE))
-                if not answered:
+                cancellation.raise_if_cancelled()
+                if held := self._orders.under_way(operation.name, machine.system_id):
+                    return _ordered_already(machine, held[0])
+                order = self._orders.give(handle, lambda: operation.start(run.ctx, args), starting)
+                if not await order.answered(max(until, anyio.current_time() + AT_ONCE)):
                     return run.working(opening)
                 return await self._follow(run, Evidence(baseline), until, order.doubt)
             except anyio.get_cancelled_exc_class():
@@ -227,10 +226,6 @@ class Engine:
         fitting.sort(key=lambda each: (handles[each.name].cursor, len(each.lifecycle.pending), each.name))
         return handles[fitting[0].name] if fitting else None
 
-    def unconfirmed(self, like: Handle) -> list[SystemId]:
-        """The machines that MAAS was told to start, and has not said yes to, by handles that differ in nothing else."""
-        return self._orders.unconfirmed(like)
-
     async def abort(self, operation: Operation[Any, Any], handle: Handle, cancellation: CancellationToken) -> None:
         """Order MAAS to abort what ``handle`` names.
 
@@ -287,7 +282,7 @@ class Engine:
     ) -> Outcome[ResultT]:
         assessment = run.assess(evidence, NOTHING)
         with (
-            anyio.CancelScope(deadline=self._expires(run)),
+            anyio.CancelScope(deadline=self._expires(run)) as scope,
             self._watcher.follow(run.handle.system_id, run.handle.cursor, run.polling.needs) as news,
         ):
             while not assessment.verdict.final:
@@ -299,6 +294,8 @@ class Engine:
                 settled = assessment.evidence.started and not self._orders.is_held(run.handle)
                 observation = await _news(news, until if settled else min(until, now + PAUSE))
                 assessment = run.assess(assessment.evidence, observation) if observation else assessment
+                if scope.deadline == math.inf:  # it waited for its turn
+                    scope.deadline = self._expires(run)
                 if not assessment.verdict.final:
                     run.tell(assessment)
                 if observation and observation.unreachable_for is not None:
@@ -315,7 +312,7 @@ class Engine:
 
     def _expires(self, run: Run[Any, Any]) -> float:
         """When it is over its deadline, in anyio's clock."""
-        return anyio.current_time() + run.handle.started + run.operation.deadline.total_seconds() - self._now()
+        return self._orders.expires(run.handle, run.operation.deadline.total_seconds())
 
     async def _last_look(self, run: Run[Any, Any], assessment: Assessment) -> Assessment:
         """What MAAS shows once the time is up: what was seen before may be long past, as after an outage."""

@@ -48,6 +48,8 @@ class Handle:
     """The machine's script sets before the start, as ``Lifecycle.runs`` gives them."""
     on_vm_host: bool = False
     """Whether the machine is a virtual one of a VM host: once MAAS has deleted it, nothing else tells."""
+    batch: str = ""
+    """The batch that it is a part of. Not in the text: whoever picks up a batch knows its name."""
 
 
 class Sealer:

@@ -8,9 +8,10 @@ the end may be a refusal. Of an order that nobody here has given, as after a res
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
-from typing import Final
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any, Final
 
 import anyio
 from anyio.abc import TaskGroup
@@ -22,9 +23,10 @@ from maas_mcp.errors import (
     OperationError,
     OperationFailedError,
     OperationRefusedError,
+    OperationRevertedError,
 )
 from maas_mcp.maas.models import SystemId
-from maas_mcp.operations.cancellation import CancellationToken, is_cancellation
+from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import readable
 
@@ -38,6 +40,8 @@ WITHDRAWING: Final = 1.0
 """Seconds for closing the connection of an order that was cancelled."""
 KEPT: Final = 256
 """How many orders are remembered once MAAS has answered."""
+SENT_AT_ONCE: Final = 2
+"""Orders that MAAS is sent at the same time, as many as the transport sends; what waits here surely was not sent."""
 
 
 class Order:
@@ -45,10 +49,12 @@ class Order:
 
     def __init__(self, handle: Handle) -> None:
         self.handle = handle
-        self.given_at = anyio.current_time()
+        self.sent_at = math.inf
+        """When its turn came; until then it can be taken back."""
         self.over_at = math.inf
         """When MAAS answered, or its answer was lost."""
         self.failure: BaseException | None = None
+        self._taken_back: Exception = OperationRevertedError("It was withdrawn before it was sent to MAAS.")
         self._scope = anyio.CancelScope()
         self._over = anyio.Event()
 
@@ -73,11 +79,35 @@ class Order:
         """Why it came to nothing."""
         return None if self.doubt else self.failure
 
-    async def carry_out(self, start: Callable[[], Awaitable[None]]) -> None:
-        """Give the order to MAAS, and wait for its answer; whatever that is, it is kept here."""
+    @property
+    def sent(self) -> bool:
+        """Whether MAAS may have it."""
+        return self.sent_at < math.inf
+
+    @property
+    def may_yet_begin(self) -> bool:
+        """Whether MAAS may yet show that it began, or has not shown it for long."""
+        return self.refusal is None and anyio.current_time() < self.over_at + START_GRACE
+
+    def began(self, handle: Handle) -> bool:
+        """Whether this is what ``handle`` names. A batch gives one order a machine, whatever else its handle says."""
+        own = self.handle
+        if handle.batch:
+            return own.batch == handle.batch
+        return (own.started, own.cursor) == (handle.started, handle.cursor)
+
+    async def carry_out(
+        self,
+        start: Callable[[], Awaitable[None]],
+        turn: AbstractAsyncContextManager[object],
+        sending: AbstractAsyncContextManager[object],
+    ) -> None:
+        """Give the order to MAAS when it is its turn, and wait for the answer; whatever that is, it is kept here."""
         try:
             with self._scope:
-                await start()
+                async with turn, sending:
+                    self.sent_at = anyio.current_time()
+                    await start()
         except BaseException as error:
             if is_cancellation(error):
                 raise
@@ -86,7 +116,8 @@ class Order:
                 logger.exception("%s could not be started", self.handle.operation)
         else:
             if self._scope.cancelled_caught:
-                self.failure = MaasUnavailableError("The request was closed before MAAS had answered it.")
+                closed = MaasUnavailableError("The request was closed before MAAS had answered it.")
+                self.failure = closed if self.sent else self._taken_back
         finally:
             self.over_at = anyio.current_time()
             self._over.set()
@@ -103,18 +134,38 @@ class Order:
             raise self.refusal
         return not self.under_way
 
+    async def take_back(self, reason: OperationError | None = None) -> None:
+        """See to it that it never goes out, if it was not sent; ``reason`` is told to who asks for it."""
+        if not self.sent:
+            self._taken_back = reason or self._taken_back
+            await self.close()
+
     async def withdraw(self) -> None:
-        """Close its connection: MAAS may go on with it all the same."""
+        """Take it back, or close its connection: MAAS may go on with it all the same.
+
+        What was sent for a batch is left to the batch: to abort it, MAAS's answer has to be heard.
+        """
+        if not (self.handle.batch and self.sent):
+            await self.close()
+
+    async def close(self) -> None:
+        """Close its connection, or take it back."""
         self._scope.cancel()
         with anyio.move_on_after(WITHDRAWING, shield=True):
             await self._over.wait()
+
+    async def over(self) -> None:
+        """Wait for MAAS's answer, or for the loss of it."""
+        await self._over.wait()
 
     def standing(self) -> str:
         """What is known of it, as long as MAAS shows nothing that it began."""
         if self.accepted:
             return "MAAS has accepted the request"
+        if self.under_way and not self.sent:
+            return f"Not sent yet: MAAS is sent {SENT_AT_ONCE} requests at a time"
         if self.under_way:
-            ago = readable(anyio.current_time() - self.given_at)
+            ago = readable(anyio.current_time() - self.sent_at)
             return f"Not confirmed yet: MAAS has not answered the request of {ago} ago"
         return "MAAS did not answer the request; whether it began is not known yet"
 
@@ -130,48 +181,58 @@ class Orders:
     def __init__(self, tasks: TaskGroup, *, now: Callable[[], float] = time.time) -> None:
         self._tasks = tasks
         self._now = now
-        self._orders: dict[Handle, Order] = {}
+        self._sending = anyio.CapacityLimiter(SENT_AT_ONCE)
+        self._orders: list[Order] = []
+        self._on: defaultdict[tuple[str, SystemId], list[Order]] = defaultdict(list)
+        """The same by operation and machine."""
 
-    def give(self, handle: Handle, start: Callable[[], Awaitable[None]]) -> Order:
-        """Give the order to begin what ``handle`` names; ``start`` is called once."""
-        order = self._orders[handle] = Order(handle)
-        self._tasks.start_soon(order.carry_out, start)
-        over = [each.handle for each in self._orders.values() if not each.under_way]
+    def give(
+        self,
+        handle: Handle,
+        start: Callable[[], Awaitable[None]],
+        turn: AbstractAsyncContextManager[object] | None = None,
+    ) -> Order:
+        """Give the order to begin what ``handle`` names; ``start`` is called once, within ``turn``."""
+        order = Order(handle)
+        self._orders.append(order)
+        self._on[handle.operation, handle.system_id].append(order)
+        self._tasks.start_soon(order.carry_out, start, turn or nullcontext(), self._sending)
+        over = [each for each in self._orders if not each.under_way]
         for forgotten in over[:-KEPT]:
-            del self._orders[forgotten]
+            self._forget(forgotten)
         return order
+
+    def hand_over(self, act: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
+        """Let the server go on with something that a call leaves; it must not raise, and ends with the server."""
+        self._tasks.start_soon(act, *args)
+
+    def of_batch(self, name: str) -> list[Order]:
+        """Those that were given for a batch."""
+        return [each for each in self._orders if each.handle.batch == name]
 
     def under_way(self, operation: str | None = None, system_id: SystemId | None = None) -> list[Order]:
         """Those that MAAS has not answered, of an operation and on a machine, or all."""
         return [
             each
-            for each in self._orders.values()
+            for each in self._orders
             if each.under_way
             and operation in (None, each.handle.operation)
             and system_id in (None, each.handle.system_id)
         ]
 
-    def unconfirmed(self, like: Handle) -> list[SystemId]:
-        """The machines of orders that MAAS has not accepted, whose handles differ from this one by the machine only."""
-        return [
-            each.handle.system_id
-            for each in self._orders.values()
-            if not each.accepted and replace(like, system_id=each.handle.system_id) == each.handle
-        ]
-
     def standing(self, handle: Handle) -> str:
         """What is known of the order, as long as MAAS shows nothing that it began."""
-        order = self._orders.get(handle)
+        order = self.order(handle)
         return order.standing() if order else "Nothing shows yet that it began"
 
     def is_held(self, handle: Handle) -> bool:
         """Whether MAAS may yet answer."""
-        order = self._orders.get(handle)
+        order = self.order(handle)
         return order is not None and order.under_way
 
     def is_confirmed(self, handle: Handle) -> bool:
         """Whether MAAS has said that it took the order."""
-        order = self._orders.get(handle)
+        order = self.order(handle)
         return order is not None and order.accepted
 
     def check_refusal(self, handle: Handle, what: str) -> None:
@@ -180,13 +241,9 @@ class Orders:
         Raises:
             OperationError: MAAS refused to start what ``handle`` names, or it could not be asked.
         """
-        order = self._orders.get(handle)
+        order = self.order(handle)
         if order is not None and order.refusal is not None:
             raise _refused(what, order.refusal)
-
-    def order(self, handle: Handle) -> Order | None:
-        """The order to begin what ``handle`` names, as far as it is remembered."""
-        return self._orders.get(handle)
 
     def is_overdue(self, handle: Handle, asked: float) -> bool:
         """Whether what MAAS showed when it was asked should have shown that it began.
@@ -194,9 +251,32 @@ class Orders:
         While the order is under way nothing is overdue; the time counts from MAAS's answer, or from the loss of it. Of
         an order that is not held here only its age is known.
         """
-        order = self._orders.get(handle)
-        since = order.over_at if order else anyio.current_time() - (self._now() - handle.started)
-        return asked >= since + START_GRACE
+        order = self.order(handle)
+        return asked >= (order.over_at if order else self._begun_at(handle)) + START_GRACE
+
+    def expires(self, handle: Handle, deadline: float) -> float:
+        """When what has ``deadline`` seconds is over them, in anyio's clock; they count from when it was sent."""
+        order = self.order(handle)
+        return (order.sent_at if order else self._begun_at(handle)) + deadline
+
+    def order(self, handle: Handle) -> Order | None:
+        """The order to begin what ``handle`` names, as far as it is remembered."""
+        on = self._on.get((handle.operation, handle.system_id), ())
+        return next((each for each in reversed(on) if each.began(handle)), None)
+
+    def is_latest(self, order: Order) -> bool:
+        """Whether the same was not ordered again on its machine."""
+        return self._on[order.handle.operation, order.handle.system_id][-1:] == [order]
+
+    def _begun_at(self, handle: Handle) -> float:
+        return anyio.current_time() - (self._now() - handle.started)
+
+    def _forget(self, order: Order) -> None:
+        self._orders.remove(order)
+        key = order.handle.operation, order.handle.system_id
+        self._on[key].remove(order)
+        if not self._on[key]:
+            del self._on[key]
 
 
 def _refused(what: str, refusal: BaseException) -> OperationError:
@@ -211,15 +291,3 @@ def _refused(what: str, refusal: BaseException) -> OperationError:
         f"{what} could not be started: it failed inside its plugin ({type(refusal).__name__}).",
         hint="The server's log has the details. What was already asked of MAAS may have taken effect.",
     )
-
-
-async def start_once(cancellation: CancellationToken, start: Callable[[], Awaitable[None]]) -> MaasError | None:
-    """Post once. Returns the failure that leaves it open whether MAAS took it; never posts again."""
-    cancellation.raise_if_cancelled()
-    try:
-        await start()
-    except MaasError as error:
-        if not error.may_have_acted:
-            raise
-        return error
-    return None

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel
 
+from maas_mcp.errors import PluginError
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.progress import ProgressReporter
@@ -123,3 +124,11 @@ class Tool(Declaration[ArgsT, ResultT]):
         Raises:
             MaasMcpError: With a message for the model; anything else is reported as a fault of the plugin.
         """
+
+
+def fault_of(name: str, error: BaseException) -> PluginError:
+    """What to tell of a tool in which something failed that no plugin should let out."""
+    return PluginError(
+        f"{name} failed inside its plugin ({type(error).__name__}), which is a fault of the plugin.",
+        hint="The server's log has the details. What was already asked of MAAS may have taken effect.",
+    )

@@ -13,11 +13,12 @@ from mcp.shared.exceptions import MCPError
 from pydantic import BaseModel
 
 from maas_mcp import __version__
-from maas_mcp.errors import MaasMcpError, PluginError
+from maas_mcp.errors import MaasMcpError
 from maas_mcp.maas.text import whole
 from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.operation import LongRunning
 from maas_mcp.operations.progress import Progress, ProgressReporter, ProgressSend
+from maas_mcp.operations.tool import fault_of
 from maas_mcp.plugins.registry import AnyTool, Registry
 from maas_mcp.server.calls import Calls
 from maas_mcp.server.operation_tools import OPERATION_TOOLS, HostContext
@@ -159,11 +160,7 @@ class _Host:
             error.hint = about_served(error.hint or "", self.tools) or None
             return sendable(failure(error))
         logger.error("%s failed", tool.name, exc_info=error)
-        fault = PluginError(
-            f"{tool.name} failed inside its plugin ({type(error).__name__}), which is a fault of the plugin.",
-            hint="The server's log has the details. What was already asked of MAAS may have taken effect.",
-        )
-        return failure(fault)
+        return failure(fault_of(tool.name, error))
 
 
 def _sender(ctx: Context, argument_token: ProgressToken | None) -> ProgressSend:

@@ -125,7 +125,7 @@ class Services:
     @cached_property
     def batches(self) -> BatchEngine:
         """Runs batches through the engine."""
-        return BatchEngine(self.engine, self.maas, now=self._now)
+        return BatchEngine(self.engine, self.maas, self.orders, now=self._now)
 
     @cached_property
     def regions(self) -> RegionEngine:

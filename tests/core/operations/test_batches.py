@@ -1,0 +1,290 @@
+"""Batches: whose order is whose, what a deadline counts from, and what stays true after the call has left."""
+
+from datetime import timedelta
+from typing import Any
+
+import anyio
+import pytest
+
+from maas_deploy.deploy import Deploy, DeployedMachine, DeployMachine
+from maas_deploy.deploy_machines import DeployedMachines, DeployMachines, DeployMany
+from maas_mcp.errors import InvalidArgumentsError, OperationTimedOutError
+from maas_mcp.maas.models import SystemId
+from maas_mcp.operations.batch import new_name
+from maas_mcp.operations.batch_engine import BatchEngine
+from maas_mcp.operations.cancellation import CancellationToken
+from maas_mcp.operations.engine import Engine
+from maas_mcp.operations.handles import Handle
+from maas_mcp.operations.labels import LARGEST
+from maas_mcp.operations.operation import OperationContext
+from maas_mcp.operations.orders import START_GRACE, Orders
+from maas_mcp.operations.outcome import Outcome
+from maas_mcp.operations.progress import ProgressReporter, nobody
+from maas_mcp.operations.watcher import Watcher
+from tests.house import House, client_of
+
+pytestmark = pytest.mark.anyio
+
+DEMO = ("node01", "node02", "node03", "node04", "node05")
+"""The machines that are Ready."""
+
+
+def ids(house: House, *names: str) -> list[SystemId]:
+    return [house.region.machine(name).system_id for name in names]
+
+
+def states(house: House) -> list[str]:
+    house.region.play()
+    return sorted(house.region.machine(name).status_name for name in DEMO)
+
+
+async def start(
+    house: House, batch: type[DeployMany] = DeployMany, *, wait: float | None = 0.0, **arguments: Any
+) -> Outcome[Any]:
+    args = DeployMachines.model_validate(arguments)
+    name = new_name(batch(), args)
+    return await house.batches.run(batch(), args, ProgressReporter(nobody), house.token, name=name, wait=wait)
+
+
+async def run_to_the_end(house: House, count: int) -> None:
+    await start(house, wait=None, count=count)
+
+
+async def ask(
+    house: House,
+    handle: Handle,
+    *,
+    batch: type[DeployMany] = DeployMany,
+    wait: float | None = 0.0,
+    batches: BatchEngine | None = None,
+) -> Outcome[Any]:
+    """Ask for a batch, of the process that has started it or of another one."""
+    progress = ProgressReporter(nobody)
+    return await (batches or house.batches).resume(batch(), handle, progress, CancellationToken(), wait=wait)
+
+
+def succeeded(outcome: Outcome[Any]) -> int:
+    assert isinstance(outcome.result, DeployedMachines)
+    return outcome.result.succeeded
+
+
+def another(house: House) -> BatchEngine:
+    """The engine of another process, or of this one after a restart."""
+    maas = client_of(house.region)
+    watcher, orders = Watcher(maas), Orders(house.tasks, now=house.now)
+    house.tasks.start_soon(watcher.run)
+    return BatchEngine(Engine(maas, watcher, orders, now=house.now), maas, orders, now=house.now)
+
+
+class TestWhoseOrder:
+    async def test_the_same_batch_again_answers_with_the_one_whose_orders_maas_holds(self, house: House) -> None:
+        house.region.hold(op="deploy", before=30)
+        machines = ids(house, *DEMO[:3])
+
+        first = await start(house, system_ids=machines)
+        again = await start(house, system_ids=machines)
+
+        assert again.handle == first.handle
+        assert again.message == "3 of 3 working"
+        assert succeeded(await ask(house, again.handle, wait=None)) == 3
+        assert house.posts == 3
+
+    async def test_and_so_it_does_once_maas_has_begun_on_some_of_them(self, house: House) -> None:
+        house.region.hold(op="deploy", before=30)
+        machines = ids(house, *DEMO[:3])
+        first = await start(house, system_ids=machines)
+        await anyio.sleep(40)  # two are deploying, the third order is held
+
+        again = await start(house, system_ids=machines)
+
+        assert again.handle.system_id == first.handle.system_id
+        assert again.message == "3 of 3 working"
+        assert house.posts == 3
+
+    async def test_machines_of_two_batches_are_not_taken_for_one(self, house: House) -> None:
+        house.region.hold(op="deploy", before=30)
+        first, second, third = ids(house, *DEMO[:3])
+        await start(house, system_ids=[first])
+        await start(house, system_ids=[second])
+
+        told = await start(house, system_ids=[first, second, third], wait=None)
+
+        assert succeeded(told) == 1
+        assert house.posts == 3
+
+    async def test_the_id_in_a_list_says_of_a_batch_at_its_orders_what_its_own_id_says(self, house: House) -> None:
+        house.region.hold(op="deploy", before=120)
+        house.tasks.start_soon(run_to_the_end, house, 5)
+        await anyio.sleep(20)
+
+        (listed,) = await house.batches.unbegun([DeployMany()])
+        await anyio.sleep(START_GRACE + 6)
+        told = await ask(house, listed)
+
+        assert told.message == "5 of 5 working"
+        assert succeeded(await ask(house, listed, wait=None)) == 5
+
+    async def test_nothing_is_missed_of_a_batch_that_is_choosing_its_machines(self, house: House) -> None:
+        house.region.hold(op="allocate", before=50)
+        house.tasks.start_soon(run_to_the_end, house, 3)
+        await anyio.sleep(70)
+
+        (listed,) = await house.batches.unbegun([DeployMany()])
+        told = await ask(house, listed, wait=10)
+
+        assert told.message == "Its machines are being chosen"
+        assert anyio.current_time() == 80
+        assert succeeded(await ask(house, listed, wait=None)) == 3
+
+    async def test_a_machine_whose_order_waits_for_its_turn_is_told_as_such(self, house: House) -> None:
+        house.region.hold(op="deploy", before=30)
+        await start(house, system_ids=ids(house, *DEMO[:2]))
+        house.options = {"wait": 0.0}
+
+        told = await house.run("node03")
+
+        assert told.message == "Not sent yet: MAAS is sent 2 requests at a time (Ready)"
+        assert not told.confirmed
+
+    async def test_one_call_gets_its_turn_between_the_orders_of_a_long_batch(self, house: House) -> None:
+        house.region.hold(op="deploy", before=30)
+        await start(house, system_ids=ids(house, *DEMO[:4]))
+        house.options = {"wait": 0.0}
+        await house.run("node05")
+        await anyio.sleep(40)
+
+        ordered = [each.path for each in house.region.requests if each.op == "deploy"]
+        assert len(ordered) == 4
+        assert f"machines/{ids(house, 'node05')[0]}/" in " ".join(ordered)
+
+
+class TestRefused:
+    async def test_what_maas_refuses_after_the_call_has_left_is_given_back(self, house: House) -> None:
+        house.region.hold(op="deploy", before=30)
+
+        told = await start(house, count=2, distro_series="nosuch")
+        assert told.result is None
+        await anyio.sleep(60)
+
+        assert states(house) == ["Ready"] * 5
+
+    async def test_a_machine_that_was_not_allocated_for_the_batch_is_left_alone(self, house: House) -> None:
+        house.region.hold(op="deploy", before=30)
+
+        await start(house, system_ids=ids(house, "node01", "node02"), distro_series="nosuch")
+        await anyio.sleep(60)
+
+        assert house.requests("release", "POST") == 0
+
+
+class TestFaulty:
+    async def test_a_plugins_fault_on_one_machine_aborts_no_other(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def result(self: Deploy, ctx: OperationContext, args: DeployMachine) -> DeployedMachine:
+            if args.system_id == faulty:
+                raise KeyError("boom")
+            return await found(self, ctx, args)
+
+        (faulty,), found = ids(house, "node02"), Deploy.result
+        monkeypatch.setattr(Deploy, "result", result)
+
+        told = await start(house, wait=None, system_ids=ids(house, *DEMO[:3]))
+
+        assert isinstance(told.result, DeployedMachines)
+        (failed,) = [each.message for each in told.result.machines if each.state == "failed"]
+        assert failed == "maas_deploy_machine failed inside its plugin (KeyError), which is a fault of the plugin."
+        assert house.requests("abort", "POST") == 0
+
+
+class Brief(Deploy):
+    """A deploy that may take a quarter of an hour."""
+
+    name = "maas_deploy_briefly"
+    deadline = timedelta(minutes=15)
+
+
+class BriefBatch(DeployMany):
+    """A batch of them, which may take an hour."""
+
+    name = "maas_deploy_all_briefly"
+    each = Brief
+    deadline = timedelta(minutes=60)
+
+
+class ShortBatch(BriefBatch):
+    """A batch that may take five minutes."""
+
+    name = "maas_deploy_all_shortly"
+    deadline = timedelta(minutes=5)
+
+
+class TestDeadlines:
+    async def test_that_of_a_machine_counts_from_its_own_order(self, house: House) -> None:
+        house.region.hold(op="deploy", before=240)
+
+        told = await start(house, BriefBatch, wait=None, system_ids=ids(house, *DEMO))
+
+        assert succeeded(told) == 5
+        assert anyio.current_time() > Brief.deadline.total_seconds()
+
+    async def test_and_so_it_does_for_who_asks(self, house: House) -> None:
+        house.region.hold(op="deploy", before=240)
+        started = await start(house, BriefBatch, system_ids=ids(house, *DEMO))
+
+        assert succeeded(await ask(house, started.handle, batch=BriefBatch, wait=None)) == 5
+
+    async def test_another_process_gives_a_machine_until_the_deadline_of_the_batch(self, house: House) -> None:
+        house.region.hold(op="deploy", before=240)
+        started = await start(house, BriefBatch, system_ids=ids(house, *DEMO))
+        await anyio.sleep(Brief.deadline.total_seconds() + 30)
+        assert "Deploying" in states(house)
+
+        told = await ask(house, started.handle, batch=BriefBatch, wait=None, batches=another(house))
+
+        assert succeeded(told) == 5
+
+    async def test_what_has_not_ended_by_that_of_the_batch_has_timed_out_and_no_order_is_sent_any_more(
+        self, house: House
+    ) -> None:
+        house.region.hold(op="deploy", before=160)
+
+        with pytest.raises(OperationTimedOutError, match="was not over in time on all 5") as failure:
+            await start(house, ShortBatch, wait=None, count=5)
+
+        assert "was not over after 5 min 00 s; last seen: Not sent yet" in (failure.value.maas_says or "")
+        await anyio.sleep(600)
+        assert house.requests("deploy", "POST") == 4
+        assert states(house).count("Ready") == 1, "what was not begun on is given back"
+
+    async def test_who_asks_is_told_the_same(self, house: House) -> None:
+        house.region.hold(op="deploy", before=160)
+        started = await start(house, ShortBatch, system_ids=ids(house, *DEMO))
+        await anyio.sleep(310)
+
+        for _ in range(2):
+            with pytest.raises(OperationTimedOutError, match="was not over in time on all 5"):
+                await ask(house, started.handle, batch=ShortBatch)
+        await anyio.sleep(300)
+        assert house.requests("deploy", "POST") == 4
+
+    async def test_what_has_ended_before_it_was_asked_for_has_not_timed_out(self, house: House) -> None:
+        started = await start(house, BriefBatch, system_ids=ids(house, *DEMO[:2]))
+        await anyio.sleep(2 * BriefBatch.deadline.total_seconds())
+
+        assert succeeded(await ask(house, started.handle, batch=BriefBatch)) == 2
+
+
+class TestLabels:
+    @pytest.mark.parametrize("size", [str(LARGEST + 1), "3000000", "9" * 4500], ids=["1001", "millions", "digits"])
+    async def test_a_comment_that_claims_an_absurd_size_is_nobodys_batch(self, house: House, size: str) -> None:
+        comment = f"see [{DeployMany.name} b{size}x0000000000]"
+        await house.maas.post_op("machines/", "allocate", comment=comment)
+
+        assert await house.batches.unbegun([DeployMany()]) == []
+
+    async def test_and_no_batch_gets_such_a_name(self) -> None:
+        args = DeployMachines.model_construct(count=LARGEST + 1)
+
+        with pytest.raises(InvalidArgumentsError, match="too many for one batch"):
+            new_name(DeployMany(), args)
