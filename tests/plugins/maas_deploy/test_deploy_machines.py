@@ -16,6 +16,7 @@ from maas_mcp.operations.orders import AT_ONCE
 from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.simulator import Fault
+from maas_mcp.simulator.operations.starting import commission
 from tests.house import House, opened
 
 pytestmark = pytest.mark.anyio
@@ -188,7 +189,7 @@ async def test_who_waits_for_a_batch_waits_through_an_outage(house: House) -> No
 
 async def test_a_refusal_that_comes_late_is_that_members(house: House) -> None:
     house.region.hold(op="deploy", before=30)
-    house.after(10, lambda: house.region.deploy("node02", "bob"))
+    house.after(10, lambda: house.region._from_outside(commission, "node02", "bob"))
     started = await run(house, wait=0.0, system_ids=ids(house, "node01", "node02"))
 
     result = ended(await run(house, started.handle))
