@@ -130,6 +130,11 @@ async def test_the_newest_event_is_where_following_starts() -> None:
     assert await MaasClient(Script({"count": 1, "events": [event]})).newest_event_id() == 1144
 
 
+async def test_an_event_of_no_machine_is_no_fault() -> None:
+    transport = Script({"events": [{"id": 7, "node": None, "level": "INFO", "type": "Released"}]})
+    assert [event.node for event in await MaasClient(transport).events()] == [""]
+
+
 async def test_a_region_without_events_is_followed_from_zero() -> None:
     assert await MaasClient(Script({"count": 0, "events": []})).newest_event_id() == 0
 

@@ -110,6 +110,7 @@ class Event(MaasModel):
 
     id: int
     node: str
+    """The machine's system id; empty where the event is of none."""
     hostname: str = ""
     level: str
     """``DEBUG``, ``INFO``, ``WARNING``, ``ERROR``, ``CRITICAL`` or ``AUDIT``."""
@@ -119,6 +120,11 @@ class Event(MaasModel):
     username: str = NO_USER
     """Who caused it; ``unknown`` for the system's own."""
     created: str = ""
+
+    @field_validator("node", mode="before")
+    @classmethod
+    def _null_is_none_of_them(cls, value: JSON) -> JSON:
+        return "" if value is None else value
 
     @property
     def at(self) -> float | None:

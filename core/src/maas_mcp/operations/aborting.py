@@ -49,7 +49,7 @@ async def abort_cancelled(name: str, cancellation: CancellationToken, abort: Cal
         except MaasError as error:
             logger.warning("%s was cancelled, but could not be aborted: %s", name, error)
     if scope.cancelled_caught:
-        logger.warning("%s was cancelled; MAAS did not confirm the abort in time", name)
+        logger.warning("%s was cancelled, but within %.0f s it did not show to be aborted", name, ABORT_LIMIT)
 
 
 async def abort_begun(maas: MaasClient, run: Run[Any, Any], baseline: Baseline, order: Order, us: Ourselves) -> None:
