@@ -1,5 +1,6 @@
 """Outages in the middle of an operation: it survives them, says so, and ends with the right result."""
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ from tests.integration.faults.tally import Row, Tally
 SPEED = 50.0
 """Simulated seconds a second: an operation takes three to five, and two minutes without a region more than two."""
 TWO_MINUTES = 120.0
+OUTAGE = re.compile(r"(MAAS unreachable|No usable answer from MAAS) for .* s; last seen: ")
 
 LOGIN = "<!doctype html><html><title>Sign in</title><form method=post><input name=password></form></html>"
 
@@ -150,9 +152,7 @@ def test_an_outage_is_survived_and_told(name: str, state: str, tally: Tally) -> 
 
 
 def unreachable(server: Driver, job: Job) -> list[str]:
-    return [
-        each for each in messages(server, job.tool) if "MAAS unreachable for " in each and " s; last seen: " in each
-    ]
+    return [each for each in messages(server, job.tool) if OUTAGE.search(each)]
 
 
 def test_a_name_that_cannot_be_looked_up_for_a_while_is_survived(state: str, tmp_path: Path, tally: Tally) -> None:
