@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from maas_mcp.simulator import Region, demo_region, serving
+from maas_mcp.simulator import Fault, Region, demo_region, serving
 from tests.integration.driver import Driver, Message, eventually, serving_stdio
 
 SPEED = 100.0
@@ -176,6 +176,19 @@ def test_cancelling_an_operation_ends_the_call_that_follows_it_and_maas_goes_on(
     ended = next(message for _, message in server.heard if message.get("id") == call)
     assert "Stopped following" in ended["result"]["content"][0]["text"]
     assert region.machine("node01").status_name == "Deploying"
+
+
+def test_a_call_ends_when_it_is_told_to_though_maas_cannot_be_asked(server: Driver, region: Region) -> None:
+    call = server.start_call("maas_deploy_machine", 1, system_id=region.machine("node01").system_id)
+    server.wait_for_progress("Performing PXE boot")
+    (listed,) = content(server.call("maas_list_operations"))["operations"]
+    region.faults.append(Fault(status=503, times=None))
+
+    result = server.call("maas_cancel_operation", operation_id=listed["operation_id"])
+
+    assert result["isError"]
+    assert "Nothing was aborted; calls that followed it have ended." in result["content"][0]["text"]
+    assert "Stopped following" in server.wait(call)["result"]["content"][0]["text"]
 
 
 def test_an_operation_is_aborted_by_its_id(server: Driver, region: Region) -> None:

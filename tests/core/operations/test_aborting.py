@@ -5,10 +5,12 @@ from contextlib import AbstractAsyncContextManager
 import anyio
 import pytest
 
-from maas_mcp.errors import OperationCancelledError, OperationRefusedError
+from maas_mcp.errors import OperationCancelledError, OperationRefusedError, OperationRevertedError
 from maas_mcp.operations.aborting import ABORT_LIMIT
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.operation import CancelPolicy
+from maas_mcp.operations.orders import SENT_AT_ONCE
+from maas_mcp.operations.progress import ProgressReporter, nobody
 from maas_mcp.simulator import Fault
 from tests.core.operations.declared import Deploy
 from tests.house import House
@@ -141,3 +143,19 @@ async def test_an_abort_by_its_handle_leaves_the_run_of_somebody_else_alone(hous
         await house.engine.abort(Deploy(), house.handle, CancellationToken())
 
     assert house.region.machine("node01").status_name == "Deploying"
+
+
+async def test_an_order_that_waits_for_its_turn_is_taken_back(house: House) -> None:
+    house.region.hold(op="deploy", before=60)
+    house.options = {"wait": 0.0}
+    for name in ("node02", "node03", "node01"):
+        await house.run(name)
+    assert house.handle
+
+    await house.engine.abort(Deploy(), house.handle, CancellationToken())
+    await anyio.sleep(120)
+
+    assert house.region.machine("node01").status_name == "Ready"
+    assert [op for op, _ in house.posted] == ["deploy"] * SENT_AT_ONCE
+    with pytest.raises(OperationRevertedError, match="before it was sent"):
+        await house.engine.resume(Deploy(), house.handle, ProgressReporter(nobody), CancellationToken())

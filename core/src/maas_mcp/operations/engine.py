@@ -227,12 +227,16 @@ class Engine:
         return handles[fitting[0].name] if fitting else None
 
     async def abort(self, operation: Operation[Any, Any], handle: Handle, cancellation: CancellationToken) -> None:
-        """Order MAAS to abort what ``handle`` names.
+        """Order MAAS to abort what ``handle`` names; an order that was not sent yet is taken back instead.
 
         Raises:
             OperationRefusedError: MAAS has no way back from it, it is over, or what runs is not what was begun.
             MaasError: MAAS refused to, or did not answer.
         """
+        order = self._orders.order(handle)
+        if order is not None and order.under_way and not order.sent:
+            await order.take_back()
+            return
         machine, observation = await everything(self._maas, EVENTS_ONLY, handle)
         held = self._orders.under_way(operation.name, handle.system_id)
         if held and operation.can_abort and machine.status not in operation.lifecycle.pending:

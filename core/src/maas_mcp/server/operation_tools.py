@@ -169,7 +169,12 @@ class CancelOperation(Tool[CancelArguments, OperationReport]):
         """Stop the calls that follow this run, then order MAAS."""
         host = _host(ctx)
         operation, handle = host.open(args.operation_id)
-        before = await host.ask(args.operation_id, 0.0)
+        try:
+            before = await host.ask(args.operation_id, 0.0)
+        except MaasError as error:
+            host.calls.stop_following(operation.name, handle.system_id)
+            error.hint = f"Nothing was aborted; calls that followed it have ended. {error.hint or ''}".strip()
+            raise
         if before.state != "working":  # then what the machine is at now, and who follows that, is another matter
             return before
         host.calls.stop_following(operation.name, handle.system_id)
