@@ -224,7 +224,7 @@ def test_the_doctor_names_a_plugin_that_cannot_be_used(tmp_path: Path, monkeypat
 def test_what_a_plugin_prints_is_not_part_of_the_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
-    install_broken_plugin(tmp_path, "print('hello')\nraise RuntimeError('it is broken')")
+    install_broken_plugin(tmp_path, "print('hello', flush=True)\nraise RuntimeError('it is broken')")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "broken_plugin", raising=False)
     result = invoke(*command)

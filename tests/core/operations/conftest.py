@@ -9,6 +9,8 @@ from tests.core.operations.declared import Deploy
 from tests.house import House, opened
 
 OF_PLUGINS = [
+    "test_aborting_batches.py",
+    "test_batches.py",
     "test_polling.py",
     "test_properties.py",
     "test_recorded_timelines.py",
