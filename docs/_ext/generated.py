@@ -14,8 +14,9 @@ from maas_mcp.api import EventPolling, LongRunning, MachineStatus, Operation, Sc
 from maas_mcp.cli import main
 from maas_mcp.plugins.registry import AnyTool, load_registry
 from maas_mcp.plugins.schemas import output_schema
+from maas_mcp.plugins.validation import CALL_OPTIONS
 from maas_mcp.server.app import served_tools
-from maas_mcp.server.tools import OPTIONS, mcp_tool
+from maas_mcp.server.tools import mcp_tool
 from maas_mcp.settings import Settings, variable_name
 
 OWN_PLUGINS: Final = ("commission", "deploy", "inventory")
@@ -178,7 +179,7 @@ def _tool(tool: AnyTool, distribution: str) -> Iterator[str]:
     yield tool.description()
     yield f"{_hints(tool)} From {f'the plugin `{distribution}`' if distribution else 'the host'}."
     yield "**Arguments**"
-    yield _properties(shown.input_schema, hidden=set(OPTIONS) if isinstance(tool, LongRunning) else {""})
+    yield _properties(shown.input_schema, hidden=set(CALL_OPTIONS) if isinstance(tool, LongRunning) else {""})
     if isinstance(tool, LongRunning):
         yield f"It takes `wait_seconds`{' and `on_cancel`' if tool.can_abort else ', and cannot be aborted'} as well."
     yield "**Result**"

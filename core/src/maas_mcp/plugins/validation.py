@@ -39,8 +39,8 @@ SHOWN: Final[Mapping[str, type]] = MappingProxyType(
     {"title": str, "read_only": bool, "destructive": bool, "idempotent": bool}
 )
 """What clients are told of a tool as it stands in the class."""
-CALL_OPTIONS: Final = frozenset({"wait_seconds", "on_cancel", "_meta"})
-"""Arguments that every long-running tool has beside its own."""
+CALL_OPTIONS: Final = ("wait_seconds", "on_cancel", "_meta")
+"""Arguments that every long-running tool has beside its own, as clients are shown them."""
 
 
 def check_before_import(found: FoundPlugin, wanted: Iterable[FoundPlugin]) -> None:
@@ -211,7 +211,7 @@ def check_shown(tool: AnyTool) -> None:
             f"{tool.name} has arguments or a result that cannot be shown to a client: {error} Expected fields of the "
             "types that JSON has, in models that do not contain themselves. Change those fields."
         ) from error
-    if isinstance(tool, LongRunning) and (taken := sorted(CALL_OPTIONS & set(arguments["properties"]))):
+    if isinstance(tool, LongRunning) and (taken := sorted(set(CALL_OPTIONS) & set(arguments["properties"]))):
         raise PluginError(
             f"{tool.name} has an argument {one_of(taken)}, which every operation has already. Expected other names. "
             f"Rename it in {tool.arguments.__name__}."

@@ -17,6 +17,7 @@ from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.tool import Tool
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.plugins.schemas import Schema, input_schema, output_schema
+from maas_mcp.plugins.validation import CALL_OPTIONS
 from maas_mcp.server.reports import OperationReport, report, text_of
 
 ProgressToken = str | int
@@ -38,7 +39,7 @@ class Meta(BaseModel):
 
 
 class CallOptions(BaseModel):
-    """What every long-running tool takes beside its own arguments."""
+    """What every long-running tool takes beside its own arguments; :data:`CALL_OPTIONS` are their names."""
 
     wait_seconds: float | None = Field(
         default=None,
@@ -58,9 +59,6 @@ class CallOptions(BaseModel):
         """The progress token, if there is one among the arguments."""
         return self.meta.progressToken if self.meta else None
 
-
-OPTIONS: Final[tuple[str, ...]] = ("wait_seconds", "on_cancel", "_meta")
-"""The names of :class:`CallOptions` among the arguments."""
 
 MOST_PROBLEMS: Final = 10
 """How many problems with its arguments a call is told."""
@@ -141,7 +139,7 @@ def _option_names(tool: AnyTool) -> tuple[str, ...]:
     """What may be said of the call itself."""
     if not isinstance(tool, LongRunning):
         return ()
-    return OPTIONS if tool.can_abort else tuple(name for name in OPTIONS if name != "on_cancel")
+    return CALL_OPTIONS if tool.can_abort else tuple(name for name in CALL_OPTIONS if name != "on_cancel")
 
 
 def _validated(
