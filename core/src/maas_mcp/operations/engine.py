@@ -13,7 +13,6 @@ import anyio
 from pydantic import BaseModel
 
 from maas_mcp.errors import (
-    MaasBadRequestError,
     MaasConflictError,
     MaasError,
     MaasNotFoundError,
@@ -186,21 +185,7 @@ class Engine:
             run.ctx.progress.report(fraction, order.standing())
         if await order.has_turn(until):
             run.ctx.progress.report(fraction, f"Starting on {run.ctx.before.hostname}")
-        try:
-            return await order.answered(until)
-        except (MaasBadRequestError, MaasConflictError) as error:
-            error.hint = await self._left_behind(baseline.machine) or error.hint
-            raise
-
-    async def _left_behind(self, before: Machine) -> str | None:
-        """What a refused request has changed all the same: MAAS 3.7.3 may keep the machine for who asked."""
-        try:
-            now = await self._once.machine(before.system_id)
-        except MaasError:
-            return None
-        if now.owner == before.owner:
-            return None
-        return f"{now.hostname} is {state_of(now)} now: MAAS has kept the allocation."
+        return await order.answered(until)
 
     async def resume(
         self,
