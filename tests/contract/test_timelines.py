@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from maas_mcp.simulator import Region, demo_region
-from tests.contract.timeline import FIELDS, SETS, Said, State, Timeline, recorded, values
+from tests.contract.timeline import FIELDS, Said, State, Timeline, recorded, values
 from tests.core.simulator.conftest import Clock, Maas
+from tests.recordings import SETS
 
 LONGEST = 2000
 """Simulated seconds that an operation may take."""

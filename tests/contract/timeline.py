@@ -1,15 +1,11 @@
 """An operation as a poller saw it: what the machine showed, what was said about it, and how far its scripts were."""
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).parents[1] / "data" / "timelines"
-
-SETS = ("commissioning", "testing", "installation")
+from tests.recordings import SETS, named
 
 OWN = ("ip_addresses", *(f"current_{kind}_result_id" for kind in SETS))
 """Fields whose values are the region's own: what counts is when they change, and whether to one they had before."""
@@ -58,16 +54,12 @@ class Timeline:
 
 def recorded(name: str) -> Timeline:
     """An operation of the recorded region."""
-    timeline = Timeline()
-    for frame in json.loads((FOLDER / f"{name}.json").read_text())["frames"]:
-        machine = frame.get("machine") or frame.get("post", {}).get("machine")
-        if machine:
-            timeline.machines.append(machine)
-        timeline.events |= {event["id"]: event for event in frame.get("events", ())}
-        for kind in SETS:
-            scripts = frame.get(f"scripts_{kind}", {})
-            if "results" in scripts:  # else it is MAAS's answer that there is none
-                timeline.sets.setdefault(kind, []).append(scripts)
+    recording = named(name)
+    timeline = Timeline(recording.machines, {event["id"]: event for event in recording.events})
+    for frame in recording.frames:
+        for kind, answer in frame.scripts.items():
+            if answer.json:  # else it is MAAS's answer that there is none
+                timeline.sets.setdefault(kind, []).append(answer.json)
     return timeline
 
 
