@@ -115,6 +115,11 @@ class Recording:
         """Everything that MAAS wrote since the first frame, oldest first."""
         return [event for frame in self.frames for event in frame.events]
 
+    @property
+    def took_effect(self) -> bool:
+        """Whether MAAS showed anything of the operation: a start that it could not carry out may leave no trace."""
+        return bool(self.events) or any(frame.machine for frame in self.frames[1:])
+
     def at(self, t: float) -> Moment:
         """What the region shows ``t`` seconds after the first frame."""
         seen = [frame for frame in self.frames if frame.t <= t]
