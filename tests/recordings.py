@@ -69,6 +69,11 @@ class Frame:
         answer = self.start.answer if self.start and self.start.answer.json else None
         return self.machine or answer
 
+    @property
+    def script_results(self) -> list[JSON]:
+        """The scripts of all sets that were read."""
+        return [script for read in self.scripts.values() if read.json for script in read.json["results"]]
+
 
 @dataclass(frozen=True)
 class Moment:
@@ -121,8 +126,9 @@ class Recording:
         return bool(self.events) or any(frame.machine for frame in self.frames[1:])
 
     def at(self, t: float) -> Moment:
-        """What the region shows ``t`` seconds after the first frame."""
-        seen = [frame for frame in self.frames if frame.t <= t]
+        """What the region shows at ``t``: the first frame at any time before the next one's."""
+        first, *others = self.frames
+        seen = [first, *(frame for frame in others if frame.t <= t)]
         machine = [frame.shown for frame in seen if frame.shown]
         events = tuple(event for frame in seen for event in frame.events)
         return Moment(machine[-1], events, {kind: answer for frame in seen for kind, answer in frame.scripts.items()})

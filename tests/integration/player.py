@@ -5,6 +5,7 @@ as fast as it did. That request is answered as it was, when it was. All else is 
 """
 
 import contextlib
+import math
 import socket
 import threading
 import time
@@ -62,8 +63,10 @@ class Player:
 
     @property
     def t(self) -> float:
-        """The time in the recording."""
-        return 0.0 if self._started is None else (time.monotonic() - self._started) * self.speed + self._skipped
+        """The time in the recording; before the start, none of it has come."""
+        if self._started is None:
+            return -math.inf
+        return (time.monotonic() - self._started) * self.speed + self._skipped
 
     @property
     def now(self) -> Moment:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.integration.driver import MODERN, Driver, Message, serving_stdio
 from tests.integration.player import API_KEY, Asked, playing
-from tests.recorded_ends import operation_of
+from tests.recorded_operations import operation_of
 from tests.recordings import Recording
 
 SPEED = 10.0

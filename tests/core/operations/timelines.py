@@ -36,7 +36,10 @@ def _recorded(name: str) -> tuple[Machine, int, tuple[Observation, ...]]:
     """The machine and the newest event before it, and what was seen then: all of it frozen, and read once."""
     recording = named(name)
     _, *frames = recording.frames
-    return Machine.model_validate(recording.machines[0]), recording.cursor, tuple(map(_observation, frames))
+    seen = [_observation(frame) for frame in frames]
+    # What does not change was recorded once, and seen with every look: also that the machine is not there.
+    observations = tuple(each for one in seen for each in ((one, one) if one.absent else (one,)))
+    return Machine.model_validate(recording.machines[0]), recording.cursor, observations
 
 
 def _observation(frame: Frame) -> Observation:

@@ -1,6 +1,7 @@
-"""How the recorded operations ended, and what has to be said of it: by the recordings, not by what the server says."""
+"""The recorded operations: what each is, how far it came, how it ended, and what has to be said of that."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +10,10 @@ from maas_commission.rescue import EnterRescueMode, ExitRescueMode
 from maas_commission.testing import RunTests
 from maas_deploy.deploy import Deploy
 from maas_deploy.release import Release
+from maas_mcp.maas.models import Event
 from maas_mcp.operations.operation import Operation
-from maas_mcp.operations.polling import Verdict
+from maas_mcp.operations.polling import EventPolling, Phase, Verdict
+from maas_mcp.operations.script_polling import ScriptPolling
 from tests.recordings import Recording
 
 OPERATIONS: Mapping[str, type[Operation[Any, Any]]] = {
@@ -27,6 +30,39 @@ OPERATIONS: Mapping[str, type[Operation[Any, Any]]] = {
 def operation_of(recording: Recording) -> type[Operation[Any, Any]]:
     """What was recorded."""
     return OPERATIONS[recording.start.op]
+
+
+def milestones_not_reached(recording: Recording, told: str) -> list[str]:
+    """Milestones and scripts that a text names though the run did not reach them."""
+    phases, run = _phases(recording), list(_events_of_the_run(recording))
+    reached = {_label(phase) for phase in phases if any(phase.matches(event) for event in run)}
+    statuses = {machine["status_name"] for machine in recording.machines}
+    scripts = {script["name"] for frame in recording.frames for script in frame.script_results}
+    others = {_label(phase) for phase in phases} - reached - statuses
+    named = {label for label in others if re.search(rf"\b{re.escape(label)}\b", told)}
+    return sorted(named | (set(re.findall(r"Running (\S+)", told)) - scripts))
+
+
+def _phases(recording: Recording) -> tuple[Phase, ...]:
+    polling = operation_of(recording).polling
+    assert isinstance(polling, EventPolling | ScriptPolling)
+    return polling.phases
+
+
+def _label(phase: Phase) -> str:
+    return phase.message or phase.event
+
+
+def _events_of_the_run(recording: Recording) -> Iterator[Event]:
+    """Up to the change of status that ends it: what follows is of somebody else's run, or comes too late."""
+    pending = {status.display for status in operation_of(recording).lifecycle.pending}
+    entered = False
+    for event in map(Event.model_validate, recording.events):
+        yield event
+        old, new = re.findall(r"'([^']+)'", event.description) if event.type == "Node changed status" else ("", "")
+        entered = entered or new in pending
+        if entered and old in pending and new not in pending:
+            return
 
 
 @dataclass(frozen=True)
