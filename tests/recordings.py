@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 DATA = Path(__file__).parent / "data"
-FOLDERS = ("timelines", "timelines-2")
-"""The recordings of each region."""
+FOLDERS = "timelines*"
+"""The recordings of each region are in one of these."""
 
 SETS = ("commissioning", "testing", "installation")
 """The kinds of script sets."""
@@ -140,7 +140,7 @@ class Recording:
 
 def paths() -> list[Path]:
     """The files of all recordings."""
-    return [path for folder in FOLDERS for path in sorted((DATA / folder).glob("*.json"))]
+    return sorted(DATA.glob(f"{FOLDERS}/*.json"))
 
 
 def named(name: str) -> Recording:

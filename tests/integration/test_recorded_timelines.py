@@ -1,6 +1,6 @@
 """Recorded operations of live regions, played to the real server over HTTP: what a user hears of each.
 
-Every file of the folders in ``tests/recordings.py`` is played; what holds for any recording is asserted for all of them. What has
+Every file of ``tests/data/timelines*`` is played; what holds for any recording is asserted for all of them. What has
 to be said of each in particular is in ``tests/recorded_operations.py``.
 """
 
