@@ -15,8 +15,9 @@ import pytest
 
 from maas_mcp.simulator import Region, User, Variant, demo_region
 from tests.contract.scene import FIRST
-from tests.contract.timeline import FIELDS, RECORDED, SETS, Said, State, Timeline, recorded, values
+from tests.contract.timeline import FIELDS, Said, State, Timeline, recorded, values
 from tests.core.simulator.conftest import Clock, Maas
+from tests.recordings import SETS, paths
 
 LONGEST = 2000
 """Simulated seconds that an operation may take."""
@@ -388,7 +389,7 @@ def test_an_operation_goes_on_as_it_did_in_maas(name: str) -> None:
 
 
 def test_every_recorded_operation_is_done_again() -> None:
-    assert sorted(STORIES) == sorted(RECORDED)
+    assert sorted(STORIES) == sorted(path.stem for path in paths())
 
 
 def test_no_explanation_is_stale() -> None:

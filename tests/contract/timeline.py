@@ -1,19 +1,11 @@
 """An operation as a poller saw it: what the machine showed, what was said about it, and how far its scripts were."""
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-FOLDERS = [Path(__file__).parents[1] / "data" / name for name in ("timelines", "timelines-2")]
-"""The operations of the region that was recorded first, and of the second."""
-
-RECORDED = {file.stem: file for folder in FOLDERS for file in folder.glob("*.json")}
-"""Every recorded operation by its name."""
-
-SETS = ("commissioning", "testing", "installation")
+from tests.recordings import SETS, named
 
 OWN = ("ip_addresses", *(f"current_{kind}_result_id" for kind in SETS))
 """Fields whose values are the region's own: what counts is when they change, and whether to one they had before."""
@@ -68,22 +60,17 @@ class Timeline:
 
 def recorded(name: str) -> Timeline:
     """An operation of the recorded region."""
-    timeline = Timeline()
-    told = json.loads(RECORDED[name].read_text())
-    system_id = told["system_id"]
-    for frame in told["frames"]:
-        answer = frame.get("post", {}).get("machine")
-        if isinstance(answer, str):
-            timeline.refuse(frame["post"]["status"], answer, system_id)
-        elif machine := frame.get("machine") or answer:
-            timeline.machines.append(machine)
-        if gone := frame.get("machine_error"):
-            timeline.refuse(gone["status"], gone["text"], system_id)
-        timeline.events |= {event["id"]: event for event in frame.get("events", ())}
-        for kind in SETS:
-            scripts = frame.get(f"scripts_{kind}", {})
-            if "results" in scripts:  # else it is MAAS's answer that there is none
-                timeline.sets.setdefault(kind, []).append(scripts)
+    recording, timeline = named(name), Timeline()
+    for frame in recording.frames:
+        for answer in (frame.start.answer if frame.start else None, frame.machine):
+            if answer is not None and answer.json is None:
+                timeline.refuse(answer.status, answer.body, recording.system_id)
+        if frame.shown and frame.shown.json:
+            timeline.machines.append(frame.shown.json)
+        timeline.events |= {event["id"]: event for event in frame.events}
+        for kind, scripts in frame.scripts.items():
+            if scripts.json:  # else it is MAAS's answer that there is none
+                timeline.sets.setdefault(kind, []).append(scripts.json)
     return timeline
 
 
