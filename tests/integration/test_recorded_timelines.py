@@ -20,39 +20,6 @@ LOOKS = 30
 """How often the server may ask for events, once everything has happened, until it has noticed the end. On an idle
 machine these are some six seconds: it asks ever more seldom. A busy one does not make them more."""
 
-SAYS_LITTLE = "the first sentence is MAAS's general one, not the reason that the events or scripts hold"
-TAKEN_OVER = "what another user's run does is shown as this run's"
-NOT_TAKEN_BACK = "a release that MAAS takes back reads as ended by someone else, without MAAS's words"
-NO_WORDS = "an answer with an error is taken for none, and its words are not shown"
-FAILS = {
-    "test_no_milestone_is_shown_that_the_run_did_not_reach": {"deploy-taken-over-at-once": TAKEN_OVER},
-    "test_the_call_ends_soon_after_the_operation": {
-        "deploy-deleted": "a deletion is noticed when the machine is read to reconcile, 15 s later"
-    },
-    "test_what_happened_is_said_in_maas_own_words": {
-        "commission-script-fails": SAYS_LITTLE,
-        "commission-fails-stale-error": SAYS_LITTLE,
-        "deploy-fails-in-curtin": SAYS_LITTLE,
-        "deploy-fails-in-late-commands": SAYS_LITTLE,
-        "deploy-cloudinit-fails": SAYS_LITTLE,
-        "deploy-taken-over-at-once": TAKEN_OVER,
-        "deploy-rack-down": NO_WORDS,
-        "release-bmc-fails": NOT_TAKEN_BACK,
-        "rescue-mode-by-admin-on-alices": "the summary does not say that the machine has changed hands",
-    },
-    "test_what_did_not_happen_is_not_said": {
-        "commission-script-fails": SAYS_LITTLE,
-        "commission-fails-stale-error": SAYS_LITTLE,
-        "deploy-fails-in-curtin": SAYS_LITTLE,
-        "deploy-fails-in-late-commands": SAYS_LITTLE,
-        "deploy-cloudinit-fails": SAYS_LITTLE,
-        "deploy-taken-over-at-once": TAKEN_OVER,
-        "deploy-rack-down": NO_WORDS,
-        "release-bmc-fails": NOT_TAKEN_BACK,
-    },
-}
-"""What the server does not do yet: by the test, the recordings, with the reason."""
-
 
 @pytest.fixture(scope="module", params=paths(), ids=lambda path: path.stem)
 def recording(request: pytest.FixtureRequest) -> Recording:
@@ -70,13 +37,6 @@ def replayed(recording: Recording, tmp_path_factory: pytest.TempPathFactory) -> 
             kept.write_bytes(pickle.dumps(replay(recording)))
         played: Replay = pickle.loads(kept.read_bytes())
     return played
-
-
-@pytest.fixture(autouse=True)
-def _expected_failure(request: pytest.FixtureRequest, recording: Recording) -> None:
-    reason = FAILS.get(request.function.__name__, {}).get(recording.name)
-    if reason:
-        request.node.add_marker(pytest.mark.xfail(strict=True, reason=reason))
 
 
 @pytest.fixture
