@@ -8,7 +8,14 @@ import pytest
 from maas_commission.broken import MarkBroken, MarkFixed
 from maas_commission.rescue import EnterRescueMode, ExitRescueMode
 from maas_commission.testing import OverrideFailedTesting
-from maas_mcp.api import MaasPermissionError, OperationFailedError, OperationRefusedError, ProgressReporter, Tool
+from maas_mcp.api import (
+    MaasPermissionError,
+    Operation,
+    OperationFailedError,
+    OperationRefusedError,
+    ProgressReporter,
+    Tool,
+)
 from maas_mcp.simulator import Status
 from maas_mcp.testing import MaasRegion, Progress
 from tests.house import House
@@ -52,15 +59,66 @@ async def test_a_machine_that_does_not_come_up_is_told(house: House) -> None:
         await house.run("node01", EnterRescueMode)
 
 
-async def test_a_machine_that_is_in_neither_is_told_how_to_get_there(house: House) -> None:
-    with pytest.raises(OperationRefusedError, match="maas_exit_rescue_mode starts from: Rescue mode"):
-        await house.run("node01", ExitRescueMode)
+@pytest.mark.parametrize(
+    ("operation", "status"),
+    [
+        (EnterRescueMode, Status.RESCUE_MODE),
+        (ExitRescueMode, Status.READY),
+        (ExitRescueMode, Status.DEPLOYED),
+        (ExitRescueMode, Status.BROKEN),
+    ],
+)
+async def test_a_machine_that_is_where_rescue_mode_leads_to_needs_nothing(
+    house: House, operation: type[Operation[Any, Any]], status: Status
+) -> None:
+    house.region.machine("node01").status = status
 
-    house.region.machine("node01").status = Status.RESCUE_MODE
-    with pytest.raises(OperationRefusedError) as refusal:
-        await house.run("node01", EnterRescueMode)
+    result = await house.run("node01", operation)
 
-    assert refusal.value.hint == "Leave rescue mode first, with maas_exit_rescue_mode."
+    assert result.status_name == status.display
+    assert house.messages[-1] == f"node01 was already {status.display}; nothing was sent to MAAS"
+    assert house.posts == 0
+
+
+async def test_an_operation_that_needed_nothing_is_not_taken_for_one_that_never_began(house: House) -> None:
+    await house.run("node01", ExitRescueMode)
+    assert house.handle is not None
+    house.region.deploy("node01", "admin")
+    await anyio.sleep(3600)
+
+    outcome = await house.engine.resume(ExitRescueMode(), house.handle, ProgressReporter(_silent), house.token)
+
+    assert outcome.result is not None
+    assert outcome.message == "node01 needed nothing, and is now Deployed for admin; nothing was sent to MAAS"
+
+
+@pytest.mark.parametrize(
+    ("operation", "status"), [(ExitRescueMode, Status.COMMISSIONING), (EnterRescueMode, Status.EXITING_RESCUE_MODE)]
+)
+async def test_a_machine_at_something_else_is_refused(
+    house: House, operation: type[Operation[Any, Any]], status: Status
+) -> None:
+    house.region.machine("node01").status = status
+
+    with pytest.raises(OperationRefusedError, match=f"is {status.display}; .* starts from"):
+        await house.run("node01", operation)
+
+    assert house.posts == 0
+
+
+@pytest.mark.parametrize(
+    ("operation", "status"),
+    [(EnterRescueMode, Status.ENTERING_RESCUE_MODE), (ExitRescueMode, Status.EXITING_RESCUE_MODE)],
+)
+async def test_what_the_machine_is_at_is_not_requested_a_second_time(
+    house: House, operation: type[Operation[Any, Any]], status: Status
+) -> None:
+    machine = house.region.machine("node01")
+    machine.status, machine.owner = status, "admin"
+
+    outcome = await house.run("node01", operation)
+
+    assert "not started a second time" in outcome.message
     assert house.posts == 0
 
 

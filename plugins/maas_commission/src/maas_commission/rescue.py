@@ -10,6 +10,7 @@ from maas_mcp.api import (
     EventPolling,
     Lifecycle,
     MaasClient,
+    Machine,
     Operation,
     OperationContext,
     Phase,
@@ -60,6 +61,7 @@ class EnterRescueMode(Operation[EnterRescue, InRescueMode]):
     name = "maas_enter_rescue_mode"
     title = "Enter rescue mode"
     destructive = True
+    idempotent = True
     lifecycle = Lifecycle(
         start_from=RETURNS_TO | {S.FAILED_ENTERING_RESCUE_MODE},
         pending={S.ENTERING_RESCUE_MODE},
@@ -74,6 +76,10 @@ class EnterRescueMode(Operation[EnterRescue, InRescueMode]):
             Phase("Rescue mode", 0.95),
         ]
     )
+
+    def is_reached(self, args: EnterRescue, machine: Machine) -> bool:  # noqa: ARG002 - Operation's signature
+        """Whether it is in rescue mode."""
+        return machine.status in self.lifecycle.success
 
     async def start(self, ctx: OperationContext, args: EnterRescue) -> None:
         """Post ``op=rescue_mode``. Whoever requests it becomes the machine's owner (MAAS 3.7.3, recorded)."""
@@ -119,6 +125,7 @@ class ExitRescueMode(Operation[Which, OutOfRescueMode]):
     name = "maas_exit_rescue_mode"
     title = "Exit rescue mode"
     destructive = True
+    idempotent = True
     lifecycle = Lifecycle(
         start_from={
             *(S.RESCUE_MODE, S.ENTERING_RESCUE_MODE),
@@ -130,6 +137,10 @@ class ExitRescueMode(Operation[Which, OutOfRescueMode]):
     )
     polling = EventPolling([Phase("User stopping rescue mode", 0.1), Phase("Exited rescue mode", 0.9)])
     deadline = timedelta(minutes=30)  # MAAS gives up after 5 minutes without the right power state
+
+    def is_reached(self, args: Which, machine: Machine) -> bool:  # noqa: ARG002 - Operation's signature
+        """Whether it is not in rescue mode, nor on its way into or out of it."""
+        return machine.status in self.lifecycle.success
 
     async def start(self, ctx: OperationContext, args: Which) -> None:
         """Post ``op=exit_rescue_mode``."""

@@ -45,9 +45,9 @@ class PowerOffMachine(Which):
 class PowerOn(Tool[Which, MachineState]):
     """Switch a machine on, and wait up to 3 minutes until MAAS shows it. MAAS does it only for machines with an owner.
 
-    Its BMC is asked first: for a machine that is on, nothing is sent. If the BMC does not answer `on` or `off`, this is
-    refused, because MAAS would power-cycle a machine that is on. Refused for Allocated machines and ephemeral
-    deployments, too: there MAAS would deploy the machine.
+    The BMC is asked first. If it answers `on`, nothing is sent. If it answers neither `on` nor `off`, this is refused,
+    because MAAS would power-cycle a machine that is on. Refused for Allocated machines and ephemeral deployments, too:
+    there MAAS would deploy the machine.
     """
 
     name = "maas_power_on"
