@@ -17,6 +17,7 @@ from maas_mcp.api import (
     Tool,
 )
 from maas_mcp.simulator import Fault, Status
+from maas_mcp.simulator.model.power import PowerState
 from tests.house import House
 
 pytestmark = pytest.mark.anyio
@@ -107,21 +108,20 @@ async def test_nothing_is_sent_for_a_machine_that_is_on(house: House) -> None:
 
 @pytest.mark.parametrize("record", ["off", "unknown", "error"])
 async def test_a_machine_that_is_on_is_not_power_cycled_because_maas_has_it_otherwise_on_record(
-    house: House, record: str
+    house: House, record: PowerState
 ) -> None:
-    set_power(house, record)
-    house.region.faults.append(bmc_answers("on"))
+    house.region.set_power("node07", stored=record, real="on")
 
     result = await house.call(PowerOn, "node07")
 
     assert (result.power_state, result.sent) == ("on", False)
     assert house.posts == 0
+    assert house.region.machine("node07").power_cycles == 0
 
 
 @pytest.mark.parametrize("record", ["on", "unknown", "error"])
-async def test_a_machine_whose_bmc_says_that_it_is_off_is_switched_on(house: House, record: str) -> None:
-    set_power(house, record)
-    house.region.faults.append(bmc_answers("off"))
+async def test_a_machine_whose_bmc_says_that_it_is_off_is_switched_on(house: House, record: PowerState) -> None:
+    house.region.set_power("node07", stored=record, real="off")
 
     result = await house.call(PowerOn, "node07")
 
@@ -188,9 +188,8 @@ async def test_nothing_is_sent_for_a_machine_that_is_off(house: House) -> None:
 
 
 @pytest.mark.parametrize("answer", ["on", "unknown", "error"])
-async def test_a_machine_is_switched_off_unless_its_bmc_says_that_it_is_off(house: House, answer: str) -> None:
-    set_power(house, "off")
-    house.region.faults.append(bmc_answers(answer))
+async def test_a_machine_is_switched_off_unless_its_bmc_says_that_it_is_off(house: House, answer: PowerState) -> None:
+    house.region.set_power("node07", stored="off", real=answer)
 
     result = await house.call(PowerOff, "node07")
 
@@ -216,8 +215,7 @@ async def test_power_cycling_a_machine_that_is_off_only_switches_it_on(house: Ho
 
 
 async def test_a_power_cycle_of_a_machine_that_is_off_by_the_record_only_is_a_whole_one(house: House) -> None:
-    set_power(house, "off")
-    house.region.faults.append(bmc_answers("on"))
+    house.region.set_power("node07", stored="off", real="on")
 
     result = await house.call(PowerCycle, "node07")
 
