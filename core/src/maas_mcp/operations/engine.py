@@ -131,6 +131,9 @@ class Engine:
         with cancellation.guard():
             machine = await self._maas.machine(operation.system_id(args))
             ctx = OperationContext(self._maas, progress, cancellation, machine)
+            if operation.is_reached(args, machine):
+                handle = replace(handle or self._handle(operation, machine, 0, ()), reached=True)
+                return await self._reached(operation, args, ctx, handle, "was already")
             if machine.status in operation.lifecycle.pending and await self._caller.owns(machine):
                 return await self._already(operation, args, ctx)
             if machine.locked or machine.status not in operation.lifecycle.start_from:
@@ -219,6 +222,9 @@ class Engine:
             except TimeoutError as late:
                 return self.unseen(handle, anyio.current_time() - asked, answering=answers(late.__cause__))
             ctx = OperationContext(self._maas, progress, cancellation, machine)
+            if handle.reached:
+                args = operation.arguments_for(handle.system_id)
+                return await self._reached(operation, args, ctx, handle, "needed nothing, and is now")
             run = self._run(operation, operation.arguments_for(handle.system_id), ctx, handle)
             assessment = run.assess(Evidence(Baseline(machine, handle.cursor, handle.runs)), observation)
             self._remember(handle, assessment)
@@ -356,6 +362,15 @@ class Engine:
         cursor = entered[-1] - 1 if entered else await self._maas.newest_event_id()
         handle = self._handle(operation, machine, cursor, ())
         return Outcome(handle, None, f"{already}: not started a second time ({machine.status_message or 'no message'})")
+
+    @staticmethod
+    async def _reached(
+        operation: Operation[ArgsT, ResultT], args: ArgsT, ctx: OperationContext, handle: Handle, how: str
+    ) -> Outcome[ResultT]:
+        """The outcome for a machine that is, or was, like what was asked for already."""
+        message = f"{ctx.before.hostname} {how} {state_of(ctx.before)}; nothing was sent to MAAS"
+        ctx.progress.report(1.0, message)
+        return Outcome(handle, 1.0, message, await operation.result(ctx, args))
 
     async def _follow(
         self, run: Run[ArgsT, ResultT], evidence: Evidence, until: float, doubt: MaasError | None
