@@ -173,7 +173,7 @@ class Player:
             return PlainTextResponse("", HTTPStatus.BAD_REQUEST)
         found = [
             event
-            for event in (self._newest_before, *self.now.events)
+            for event in self._known_events
             if event["node"] in query.get("id", [event["node"]])
             and event["level"] in LEVELS[LEVELS.index(level) :]
             and event["id"] > int(query.get("after", ["-1"])[0])
@@ -182,6 +182,13 @@ class Player:
         count = max(limit, 1)
         page = found[:count] if "after" in query else found[-count:]
         return JSONResponse({"count": len(page), "events": page[::-1], "next_uri": None, "prev_uri": None})
+
+    @property
+    def _known_events(self) -> tuple[JSON, ...]:
+        """Those that MAAS still has: 3.7.3 deletes them together with their machine (recorded)."""
+        now = self.now
+        gone = now.machine.status == HTTPStatus.NOT_FOUND
+        return () if gone else (self._newest_before, *now.events)
 
     @property
     def _newest_before(self) -> JSON:

@@ -46,18 +46,7 @@ def test_no_milestone_is_told_that_the_run_did_not_reach(name: str) -> None:
     assert milestones_not_reached(named(name), told) == []
 
 
-AFTER_THE_END = {
-    "deploy-taken-over-at-once": "milestones are measured by events after the end, as long as the machine was not read"
-}
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason=AFTER_THE_END[name]) if name in AFTER_THE_END else ())
-        for name in NAMES
-    ],
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_nor_is_one_told_where_the_machine_is_read_late(name: str) -> None:
     operation = operation_of(named(name))
     timeline = Timeline(name, operation.lifecycle)

@@ -1,5 +1,6 @@
 """Commissioning a machine."""
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -19,7 +20,7 @@ from maas_mcp.api import (
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import CancelPolicy
 from maas_mcp.plugins.registry import load_registry
-from maas_mcp.simulator import Fault, Status
+from maas_mcp.simulator import Status
 from tests.house import House, resumed
 
 pytestmark = pytest.mark.anyio
@@ -212,12 +213,14 @@ async def test_a_script_that_maas_does_not_know_is_told(house: House, arguments:
 
 
 async def test_who_is_no_administrator_is_told_so(house: House) -> None:
-    house.region.faults.append(Fault(op="commission", status=403))
+    house.region.users["admin"] = replace(house.region.users["admin"], is_superuser=False)
 
     with pytest.raises(MaasPermissionError) as refusal:
         await house.run("node01")
 
-    assert "takes a MAAS administrator" in (refusal.value.hint or "")
+    assert refusal.value.hint == (
+        "MAAS allows commission to administrators only, and admin is not one. Ask an administrator to do it."
+    )
 
 
 def test_the_description_says_what_is_replaced() -> None:

@@ -16,6 +16,7 @@ from maas_mcp.errors import (
     MaasConflictError,
     MaasError,
     MaasNotFoundError,
+    MaasPermissionError,
     OperationError,
     OperationRefusedError,
 )
@@ -33,6 +34,7 @@ from maas_mcp.operations.orders import AT_ONCE, Order, Orders, grace_after
 from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.ownership import Caller
 from maas_mcp.operations.patience import PAUSE, ReadT, answers, check_outage, patiently, until_of
+from maas_mcp.operations.permission import explain_refusal
 from maas_mcp.operations.polling import (
     ABSENCES_TO_BE_GONE,
     NOTHING,
@@ -159,8 +161,7 @@ class Engine:
                         await self._abort_begun(run, baseline, order)
                 raise
 
-    @staticmethod
-    async def _start(run: Run[ArgsT, ResultT]) -> None:
+    async def _start(self, run: Run[ArgsT, ResultT]) -> None:
         """Send the request to start, and notice a refusal that comes after MAAS has begun.
 
         MAAS 3.7.3 answers a release with erase whose BMC fails by a 409, ``Invalid transition: Disk erasing ->
@@ -172,6 +173,9 @@ class Engine:
             left = _INVALID_TRANSITION.match(error.maas_says or "")
             status = MachineStatus.from_display(left["status"]) if left else None
             error.acted = status in run.operation.lifecycle.pending
+            raise
+        except MaasPermissionError as error:
+            await explain_refusal(self._maas, run.ctx.before, error)
             raise
 
     async def _answered(self, run: Run[Any, Any], baseline: Baseline, order: Order, until: float) -> bool:

@@ -8,7 +8,7 @@ from typing import Final
 import anyio
 from anyio.abc import TaskGroup
 
-from maas_mcp.errors import MaasAuthError, MaasError
+from maas_mcp.errors import MaasAuthError, MaasError, MaasNotFoundError
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import ScriptSetName, SystemId
 from maas_mcp.operations.cadence import Cadence
@@ -138,6 +138,8 @@ class Reads:
                 scripts = await self._maas.script_set(subscription.system_id, name)
         except MaasAuthError as error:
             self._failed(error)
+        except MaasNotFoundError:
+            subscription.urgent = True  # the machine may have been deleted
         except MaasError as error:
             logger.info("the %s script set of %s could not be read: %s", name, subscription.system_id, error)
         else:
