@@ -29,7 +29,8 @@ from maas_mcp.maas.auth import MaasAuth
 from maas_mcp.maas.client import LONGEST_POST
 from maas_mcp.maas.models import JSON
 from maas_mcp.maas.retry import Backoff, retry
-from maas_mcp.settings import RegionSettings, is_loopback
+from maas_mcp.region_address import is_loopback
+from maas_mcp.settings import RegionSettings
 
 MAX_REQUESTS: Final = 4
 """Requests at once: as many as one worker process of a region serves (MAAS 3.7)."""
