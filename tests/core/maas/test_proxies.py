@@ -166,7 +166,7 @@ def test_a_password_in_no_proxy_is_not_shown() -> None:
         ("socks5://u:hunter2@x:1", "ALL_PROXY names the proxy socks5://x:1, which cannot be used: a SOCKS proxy takes"),
         (
             "socks://u:hunter2@x:1/",
-            "names the proxy socks://x:1, which cannot be used: socks:// is not supported; http",
+            "names the proxy socks://x:1, which cannot be used: socks:// is not supported; expected http",
         ),
         ("socks4a://x:1", "socks4a:// is not supported"),
         ("foo://u:hunter2@x", "names the proxy foo://x, which cannot be used: foo:// is not supported"),

@@ -347,6 +347,15 @@ async def test_https_to_a_port_that_speaks_http_is_explained() -> None:
     assert str(caught.value.hint).startswith("That port seems to serve plain http. Set MAAS_URL to the port of https")
 
 
+async def test_http_to_a_port_that_speaks_https_is_explained() -> None:
+    page = "<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>"
+    async with serving_fake(answering(http(400, page, "text/html"))) as region:
+        with pytest.raises(MaasTlsError, match=f"localhost:{region.port} speaks https on that port") as caught:
+            await region.transport().request("POST", "machines/")
+    assert not caught.value.sent
+    assert "https://" in str(caught.value.hint)
+
+
 async def test_a_server_of_old_protocols_is_told_from_an_untrusted_one(ca: Certificate, tmp_path: Path) -> None:
     context = server(issue("localhost", issuer=ca), tmp_path, "ALL@SECLEVEL=0")
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):

@@ -115,7 +115,7 @@ def _escaped(text: str) -> str:
 
 def _problem(parts: SplitResult) -> str:
     if parts.scheme not in _SCHEMES:
-        return f"{parts.scheme}:// is not supported; {', '.join(f'{each}://' for each in _SCHEMES)} are"
+        return f"{parts.scheme}:// is not supported; expected {', '.join(f'{each}://' for each in _SCHEMES)}"
     if not re.fullmatch(rf"({_HOST})(:[0-9]*)?", parts.netloc.rpartition("@")[2]):
         return "it names no host"
     if parts.scheme.startswith("socks") and find_spec("socksio") is None:

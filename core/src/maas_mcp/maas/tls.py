@@ -149,6 +149,15 @@ def tls_failure(error: ssl.SSLError, region: RegionSettings, where: str, names: 
     return MaasTlsError(message, sent=False, hint=hint.format(now=now, host=host, where=where, bundle=region.ca_bundle))
 
 
+def wrong_scheme(where: str) -> MaasTlsError:
+    """What is wrong where http is sent to a port of https."""
+    return MaasTlsError(
+        f"MAAS at {where} speaks https on that port, and MAAS_URL says http://.",
+        sent=False,
+        hint="Begin MAAS_URL with https://, with the same port.",
+    )
+
+
 def is_for_another_host(error: ssl.SSLError) -> bool:
     """Whether the certificate is in order, but for another host."""
     return isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in _ANOTHER_HOST

@@ -27,7 +27,7 @@ from maas_mcp.maas.client import LONGEST_POST
 from maas_mcp.maas.models import JSON
 from maas_mcp.maas.proxies import Proxy, region_proxy, unusable
 from maas_mcp.maas.retry import Backoff, retry
-from maas_mcp.maas.tls import certificate_names, is_for_another_host, tls_context, tls_failure
+from maas_mcp.maas.tls import certificate_names, is_for_another_host, tls_context, tls_failure, wrong_scheme
 from maas_mcp.settings import RegionSettings
 
 MAX_REQUESTS: Final = 4
@@ -41,6 +41,7 @@ EVENTS: Final = "events/"
 _CONNECT_TIMEOUT: Final = 10.0
 _READ_TIMEOUT: Final = 60.0
 _IDLE_CONNECTION: Final = 30.0  # kept well under nginx's 75 s, so that a POST does not meet a closing connection
+_HTTPS_PORT: Final = b"The plain HTTP request was sent to HTTPS port"  # nginx, which is what serves MAAS
 _SECRET_FIELDS: Final = ("user_data", "power_parameters", "power_pass", "password", "license_key")
 
 
@@ -129,6 +130,8 @@ class HttpTransport:
         except (httpx.HTTPError, ssl.SSLError) as error:  # httpx lets the latter through amid an exchange on asyncio
             failure = await self._failure(error, question)
         else:
+            if answer.status == httpx.codes.BAD_REQUEST and _HTTPS_PORT in answer.body:
+                raise wrong_scheme(urlsplit(self._root).netloc)
             return read(question, answer)
         # Raised here and not above: httpx's error holds the request, and that the API key.
         raise failure
