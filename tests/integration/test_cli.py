@@ -560,7 +560,11 @@ def test_without_a_client_on_the_other_end_nothing_is_served(
     ("variable", "value", "told"),
     [
         ("SSL_CERT_FILE", "/no/such/file", "SSL_CERT_FILE names /no/such/file, which cannot be used: No such file"),
-        ("HTTPS_PROXY", "http://user:hunter2@proxy:99999", "a proxy that the environment names"),
+        (
+            "HTTPS_PROXY",
+            "http://user:hunter2@proxy:99999",
+            "HTTPS_PROXY names the proxy http://proxy:99999, which cannot be used",
+        ),
     ],
 )
 def test_a_variable_of_the_system_that_cannot_be_used_is_told_and_blamed_on_no_plugin(

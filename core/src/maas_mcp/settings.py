@@ -5,14 +5,21 @@ import re
 import tomllib
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -20,6 +27,9 @@ from pydantic_settings import (
 )
 
 from maas_mcp.errors import SettingsError
+from maas_mcp.region_address import api_url
+from maas_mcp.setting_values import listed, meant_by, placeholder, unwrapped
+from maas_mcp.text_files import read_text
 
 CONFIG_VARIABLE: Final = "MAAS_MCP_CONFIG"
 """The environment variable that names the TOML file; set but empty, no file is read."""
@@ -28,7 +38,6 @@ KEY_HINT: Final = (
     " MAAS UI (API keys)."
 )
 _DEMO_HINT: Final = "`maas-mcp demo` runs with a simulated region and needs neither."
-_API_PATH: Final = "api/2.0/"
 SHORTEST_SECRET: Final = 16
 
 
@@ -45,17 +54,20 @@ class ApiKey:
         """Take a key apart.
 
         Raises:
-            SettingsError: It is not three parts of printable ASCII; the message never holds any of it.
+            SettingsError: It is not three parts of letters and digits; the message never holds any of it.
         """
+        if "://" in text:
+            raise SettingsError("MAAS_API_KEY is not a MAAS API key: it is an address.", hint=KEY_HINT)
         parts = text.strip().split(":")
         if len(parts) != 3 or not all(parts):  # noqa: PLR2004 - consumer, token and secret
             given = f"{sum(map(bool, parts))} non-empty part(s) of {len(parts)}"
             raise SettingsError(
                 f"MAAS_API_KEY is not a MAAS API key: expected consumer:token:secret, got {given}.", hint=KEY_HINT
             )
-        if not re.fullmatch(r"[\x21-\x7e]+", text.strip()):
+        if not all(re.fullmatch(r"[A-Za-z0-9._~-]+", part) for part in parts):  # MAAS 3.7 makes letters and digits
             raise SettingsError(
-                "MAAS_API_KEY is not a MAAS API key: it holds a space or a character outside ASCII.", hint=KEY_HINT
+                "MAAS_API_KEY is not a MAAS API key: expected letters and digits in each of the three parts.",
+                hint=f"Check the value for quotes, blanks and anything else that was copied with it. {KEY_HINT}",
             )
         return cls(*parts)
 
@@ -71,9 +83,7 @@ class RegionSettings:
 
 
 def _listed(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    return tuple(item for part in value.split(",") if (item := part.strip()))
+    return listed(value) if isinstance(value, str) else value
 
 
 def _upper(value: object) -> object:
@@ -176,16 +186,29 @@ class Settings(BaseSettings):
     plugins_allow: Names = Field(default=(), description="The only plugins to load, by entry point name; none: all.")
     plugins_block: Names = Field(default=(), description="Plugins never to load, by entry point name.")
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _filled_in(cls, value: object, info: ValidationInfo) -> object:
+        """A value without what was left around it; one that nothing filled in is refused."""
+        if not isinstance(value, str):
+            return value
+        bare = unwrapped(value)
+        # A secret may be made of any characters: only as a whole it can be told from a placeholder.
+        anywhere, secret = info.field_name != "secret", info.field_name in {"secret", "maas_api_key"}
+        if problem := placeholder(bare, secret=secret or "@" in bare, anywhere=anywhere):
+            raise ValueError(problem)
+        return bare
+
     @classmethod
     def settings_customise_sources(  # noqa: D102 - pydantic-settings' own hook
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - see _Environment
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - a .env in the working directory is not trusted
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - not offered
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config_file())
+        return init_settings, _Environment(settings_cls), _TextualToml(settings_cls, config_file())
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:
@@ -201,8 +224,8 @@ class Settings(BaseSettings):
             problems = [_problem(detail["loc"], detail["type"], detail["msg"], overrides) for detail in error.errors()]
         except tomllib.TOMLDecodeError as error:
             problems = [f"{config_file()} is not valid TOML: {error}"]
-        except (OSError, UnicodeDecodeError) as error:
-            problems = [f"{config_file()} cannot be read: {_reason(error)}"]
+        except ValueError as error:
+            problems = [f"{config_file()} cannot be read: {error}."]
         # Raised here and not above: the error that was caught holds what was read, the API key among it.
         raise SettingsError("\n".join(problems))
 
@@ -220,8 +243,8 @@ class Settings(BaseSettings):
             ]
             raise SettingsError(
                 f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set.",
-                hint=f"Set MAAS_URL to the address of the region, such as https://maas.example.com:5443/MAAS, and"
-                f" MAAS_API_KEY to a key. {KEY_HINT} {_DEMO_HINT}",
+                hint=f"{_remarks(missing)}Set MAAS_URL to the address of the region, such as"
+                f" https://maas.example.com:5443/MAAS, and MAAS_API_KEY to a key. {KEY_HINT} {_DEMO_HINT}",
             )
         return RegionSettings(
             api_url=api_url(self.maas_url, allow_http=self.maas_allow_http),
@@ -230,10 +253,32 @@ class Settings(BaseSettings):
         )
 
 
+class _Environment(EnvSettingsSource):
+    """The environment; a variable that holds nothing but blanks or quotes counts as not set."""
+
+    def __call__(self) -> dict[str, Any]:
+        return {key: value for key, value in super().__call__().items() if unwrapped(value)}
+
+
+class _TextualToml(TomlConfigSettingsSource):
+    """A TOML file, which an editor may have begun with a byte order mark."""
+
+    def _read_file(self, file_path: Any) -> dict[str, Any]:
+        return tomllib.loads(read_text(file_path))
+
+
 def variable_name(name: str) -> str:
     """The environment variable of the field called ``name``."""
     alias = Settings.model_fields[name].validation_alias
     return alias if isinstance(alias, str) else f"MAAS_MCP_{name.upper()}"
+
+
+def misnamed_variables() -> dict[str, str]:
+    """Variables of the environment that are no settings, each with the setting, not set, that was probably meant."""
+    given = {name.upper(): name for name, value in os.environ.items() if unwrapped(value)}
+    known = {CONFIG_VARIABLE, *map(variable_name, Settings.model_fields)}
+    others = sorted(name for upper, name in given.items() if upper.startswith("MAAS") and upper not in known)
+    return {name: meant for name in others if (meant := meant_by(name, sorted(known - given.keys())))}
 
 
 def config_file() -> Path | None:
@@ -248,87 +293,22 @@ def config_file() -> Path | None:
 
         path = user_config_path("maas-mcp") / "config.toml"
         return path if path.is_file() else None
+    named = unwrapped(named)
     if not named:
         return None
+    problem = placeholder(named)
+    if problem:
+        raise SettingsError(f"{CONFIG_VARIABLE}: {problem}.", hint="Or unset the variable.")
     try:
         path = expanded(named)
         problem = None if path.is_file() else f"names {path}, which is not a file"
     except ValueError as error:
         problem = f"names {named}, but {error}"
+    except OSError as error:
+        problem = f"names {named}, which cannot be read: {error.strerror}"
     if problem:
         raise SettingsError(f"{CONFIG_VARIABLE} {problem}.", hint="Correct the path, or unset the variable.")
     return path
-
-
-def api_url(text: str, *, allow_http: bool = False) -> str:
-    """The address of API 2.0 of the region at ``text``, which may point at MAAS, its UI, its API or the bare host.
-
-    MAAS with TLS on still answers ``http://…/MAAS/api/2.0/machines`` without a redirect (MAAS 3.7), so that an ``http``
-    address would send the API key readable and nobody would notice: it takes a loopback host or ``allow_http``.
-
-    Raises:
-        SettingsError: It is no such address; the message never holds a password.
-    """
-    parts, port = _split(text.strip())
-    host = parts.hostname or ""
-    if parts.scheme == "http" and not (allow_http or is_loopback(host)):
-        raise SettingsError(
-            f"MAAS_URL uses http:// for {host}: the API key would cross the network readable.",
-            hint="Use https:// (MAAS: `sudo maas config-tls enable`), or set MAAS_ALLOW_HTTP=true if that network is"
-            " trusted.",
-        )
-    shown = f"[{host}]" if ":" in host else host
-    root = f"{parts.scheme}://{shown}" + ("" if port is None else f":{port}")
-    segments = [segment for segment in parts.path.split("/") if segment]
-    return "/".join([root, *_above_the_region(segments), "MAAS", _API_PATH])
-
-
-def _above_the_region(segments: list[str]) -> list[str]:
-    if "MAAS" in segments:
-        return segments[: segments.index("MAAS")]
-    whole = f"/{'/'.join(segments)}/"  # MAAS serves its API below /MAAS only: who left that out means the same place
-    return [segment for segment in whole.partition(f"/{_API_PATH}")[0].split("/") if segment]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether ``host`` is this machine: ``localhost``, 127.0.0.0/8 or ::1."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _split(text: str) -> tuple[SplitResult, int | None]:
-    problem = "it is not a URL"
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        parts, port = SplitResult("", "", "", "", ""), None
-    else:
-        problem = _url_problem(text, parts)
-    if problem:
-        raise SettingsError(
-            f"MAAS_URL cannot be used: {problem}.",
-            hint="It is the address of the region, such as https://maas.example.com:5443/MAAS or"
-            " http://localhost:5240/MAAS.",
-        )
-    return parts, port
-
-
-def _url_problem(text: str, parts: SplitResult) -> str:
-    checks = (
-        (
-            "\\" in text or not re.fullmatch(r"[\x21-\x7e]+", text),
-            "it is empty, or holds a space, a backslash or a character outside ASCII",
-        ),
-        ("@" in parts.netloc, "it holds a user name or password; credentials belong into MAAS_API_KEY"),
-        (parts.scheme not in {"http", "https"}, "it does not start with https:// or http://"),
-        (not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+", parts.hostname or ""), "it names no host"),
-        ("?" in text or "#" in text, "it holds a query or a fragment"),
-        ("%" in parts.path or {".", ".."} & set(parts.path.split("/")), "its path holds a dot segment or a % sign"),
-    )
-    return next((problem for wrong, problem in checks if wrong), "")
 
 
 def _problem(loc: tuple[int | str, ...], kind: str, message: str, overrides: dict[str, Any]) -> str:
@@ -345,9 +325,10 @@ def _problem(loc: tuple[int | str, ...], kind: str, message: str, overrides: dic
 def _origin(key: str, variable: str | None, overrides: dict[str, Any]) -> str:
     if key in overrides:
         return f"The argument {key}"
-    written = [each for each, value in os.environ.items() if variable and each.upper() == variable and value]
+    written = [name for name, value in os.environ.items() if variable and name.upper() == variable and unwrapped(value)]
     return written[0] if written else f"{key} in {config_file()}"
 
 
-def _reason(error: OSError | UnicodeDecodeError) -> str:
-    return error.strerror or "unknown reason" if isinstance(error, OSError) else "it is not UTF-8"
+def _remarks(missing: list[str]) -> str:
+    meant = {name: variable for name, variable in misnamed_variables().items() if variable in missing}
+    return "".join(f"{name} is not a setting: did you mean {variable}? " for name, variable in meant.items())

@@ -117,17 +117,37 @@ def test_an_argument_given_twice_is_refused() -> None:
     assert problem("limit=1", "limit=2").startswith("limit is given twice.")
 
 
-def test_a_value_can_come_from_a_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_a_value_can_come_from_a_file_that_any_editor_wrote(tmp_path: Path, encoding: str) -> None:
     file = tmp_path / "cloud-init.yaml"
-    file.write_text("#cloud-config\npackages: [htop]\n")
+    file.write_bytes("#cloud-config\r\nhostname: café\r\n".encode(encoding))
     parsed = arguments.parse(tool(), [f"system_id=@{file}"])
-    assert parsed == {"system_id": "#cloud-config\npackages: [htop]\n"}
+    assert parsed == {"system_id": "#cloud-config\nhostname: café\n"}
 
 
-def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
+def test_a_number_can_come_from_a_file_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (file := tmp_path / "limit").write_bytes(b"\xef\xbb\xbf5\r\n")
+    assert arguments.parse(tool(), [f"limit=@{file}"]) == {"limit": 5}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"hunter2\xff", "it is not UTF-8 text (byte 8); save it as UTF-8."),
+        (b"h\0u\0n\0t\0e\0r\x002\0", "it is binary, or UTF-16 without a byte order mark; save it as UTF-8 text."),
+    ],
+)
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
     file = tmp_path / "image"
-    file.write_bytes(b"\xff\xfe\x00")
-    assert "it is not UTF-8 text" in problem(f"system_id=@{file}")
+    file.write_bytes(content)
+    message = problem(f"system_id=@{file}")
+    assert message.startswith(f"system_id: {file} cannot be read: {reason}\n")
+    assert "hunter2" not in message
+
+
+def test_a_directory_and_a_missing_name_are_refused(tmp_path: Path) -> None:
+    assert f"system_id: {tmp_path} cannot be read: it is a directory, not a file." in problem(f"system_id=@{tmp_path}")
+    assert "system_id: expected the name of a file after the @" in problem("system_id=@")
 
 
 def test_the_arguments_are_described_with_the_required_ones_first() -> None:

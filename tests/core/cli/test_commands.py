@@ -247,6 +247,28 @@ def test_the_doctor_finds_what_would_fail_only_when_something_is_started(variabl
     assert result.stdout.endswith("2 checks failed.\n")
 
 
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"MAAS_CA_CERT": "x"}, "! Settings: MAAS_CA_CERT is not a setting\n  Did you mean MAAS_CA_BUNDLE?\n"),
+        ({"MAAS_API_KEY": f'"{SECRET}'}, "✗ Settings: MAAS_API_KEY is not a MAAS API key: expected"),
+        (
+            {"MAAS_API_KEY": "${input:key}"},
+            "✗ Settings: MAAS_API_KEY: it holds the variable key, which nothing filled in",
+        ),
+        ({"MAAS_API_KEY": "", "MAAS_TOKEN": SECRET}, "MAAS_TOKEN is not a setting: did you mean MAAS_API_KEY?"),
+        (
+            {"MAAS_URL": "https://maas.invalid", "HTTPS_PROXY": f"socks://u:{SECRET}@p:1"},
+            "✗ Connection: HTTPS_PROXY names the proxy socks://p:1, which cannot",
+        ),
+    ],
+)
+def test_the_doctor_names_what_is_wrong_in_the_environment(variables: dict[str, str], told: str) -> None:
+    result = invoke("doctor", **{"MAAS_URL": "https://127.0.0.1:1", "MAAS_API_KEY": "a:b:c", **variables})
+    assert told in result.stdout
+    assert SECRET not in result.output
+
+
 def test_the_doctor_leaves_no_secret_behind(tmp_path: Path) -> None:
     result = invoke("doctor", MAAS_MCP_STATE_DIR=str(tmp_path / "state"))
     assert f"✓ Operation ids: sealed with the secret in {tmp_path / 'state' / 'secret'}" in result.stdout

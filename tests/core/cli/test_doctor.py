@@ -1,9 +1,12 @@
 """What the doctor makes of what the region answers."""
 
+from dataclasses import replace
+
 import pytest
 
-from maas_mcp.cli.doctor import judge_user, judge_version
+from maas_mcp.cli.doctor import judge_proxy, judge_user, judge_version
 from maas_mcp.cli.findings import Finding, Mark, Report
+from maas_mcp.maas.proxies import Proxy
 
 
 @pytest.mark.parametrize("version", ["3.3.11", "3.7.3", "3.8.0a1", "3.8.0~beta1"])
@@ -25,6 +28,18 @@ def test_any_other_release_is_a_warning_that_names_the_known_ones(version: str, 
 
 def test_a_version_that_is_none_is_a_warning() -> None:
     assert judge_version("unknown").mark is Mark.DOUBTFUL
+
+
+def test_a_proxy_is_shown_with_its_variable_and_with_what_is_ignored() -> None:
+    proxy = Proxy("http://u:hunter2@proxy:3128", "http://proxy:3128", "HTTPS_PROXY")
+    assert judge_proxy(proxy) == Finding(
+        Mark.GOOD, "Proxy", "the region is reached through http://proxy:3128 (HTTPS_PROXY)"
+    )
+    finding = judge_proxy(replace(proxy, warnings=("NO_PROXY entry 'a/99' is not understood and ignored.",)))
+    assert finding.mark is Mark.DOUBTFUL
+    assert finding.detail.endswith("(HTTPS_PROXY). NO_PROXY entry 'a/99' is not understood and ignored.")
+    assert "10.0.0.0/8" in str(finding.hint)
+    assert "hunter2" not in repr(finding)
 
 
 def test_an_administrator_may_do_everything_and_others_may_not_commission() -> None:

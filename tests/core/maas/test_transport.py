@@ -5,19 +5,12 @@ import logging
 import re
 import socket
 import ssl
-import traceback
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable
 
 import anyio
 import httpx
 import pytest
-import trustme
-from anyio.abc import ByteStream, SocketAttribute
-from anyio.streams.buffered import BufferedByteReceiveStream
-from anyio.streams.tls import TLSListener
+from anyio.abc import ByteStream
 
 from maas_mcp import __version__
 from maas_mcp.errors import (
@@ -26,142 +19,34 @@ from maas_mcp.errors import (
     MaasError,
     MaasNotFoundError,
     MaasProtocolError,
-    MaasTlsError,
     MaasUnavailableError,
     SettingsError,
 )
 from maas_mcp.maas.client import connect
-from maas_mcp.maas.retry import Backoff
 from maas_mcp.maas.transport import MAX_CHANGES, MAX_REQUESTS, HttpTransport
-from maas_mcp.settings import ApiKey, RegionSettings, Settings
+from maas_mcp.settings import RegionSettings, Settings
+from tests.core.maas.fake_region import (
+    KEY,
+    SECRET,
+    Received,
+    Reply,
+    answering,
+    everything_told,
+    hanging_up,
+    http,
+    serving_fake,
+    silent,
+)
 
 pytestmark = pytest.mark.anyio
 
-SECRET = "SecretSecretSecretSecretSecret42"
 USER_DATA = "hunter2-hunter2"
-KEY = ApiKey("consumerconsumer18", "tokentokentoken018", SECRET)
 
 
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     """Sockets need the real clock; nothing here waits on it."""
     return str(request.param)
-
-
-@dataclass(frozen=True)
-class Received:
-    method: str
-    target: str
-    headers: dict[str, str]
-    body: str
-
-
-Reply = Callable[[Received, ByteStream], Coroutine[None, None, None]]
-
-
-@dataclass
-class FakeRegion:
-    """A region of a few lines, which remembers what it was asked."""
-
-    port: int
-    scheme: str = "http"
-    received: list[Received] = field(default_factory=list)
-    hung_up: anyio.Event = field(default_factory=anyio.Event)
-    transports: list[HttpTransport] = field(default_factory=list)
-
-    @property
-    def url(self) -> str:
-        return f"{self.scheme}://localhost:{self.port}/MAAS/api/2.0/"
-
-    def transport(self, *, ca_bundle: Path | None = None) -> HttpTransport:
-        region = RegionSettings(self.url, KEY, ca_bundle)
-        self.transports.append(HttpTransport(region, backoff=Backoff(jitter=lambda: 0.0)))
-        return self.transports[-1]
-
-
-def http(status: int = 200, body: str = "{}", kind: str = "application/json; charset=utf-8", *headers: str) -> bytes:
-    content = body.encode()
-    head = (f"HTTP/1.1 {status} X", f"Content-Type: {kind}", f"Content-Length: {len(content)}", *headers)
-    return "\r\n".join((*head, "", "")).encode() + content
-
-
-def answering(*answers: bytes) -> Reply:
-    """Each answer once, then the last one for ever."""
-    left = list(answers)
-
-    async def reply(_: Received, stream: ByteStream) -> None:
-        await stream.send(left.pop(0) if len(left) > 1 else left[0])
-
-    return reply
-
-
-async def hanging_up(_: Received, stream: ByteStream) -> None:
-    await stream.aclose()
-
-
-async def silent(_: Received, _stream: ByteStream) -> None:
-    await anyio.sleep_forever()
-
-
-@asynccontextmanager
-async def serving_fake(reply: Reply, tls: ssl.SSLContext | None = None) -> AsyncIterator[FakeRegion]:
-    listener = await anyio.create_tcp_listener(local_host="localhost", family=socket.AF_INET)
-    region = FakeRegion(listener.extra(SocketAttribute.local_port), "https" if tls else "http")
-
-    async def connection(stream: ByteStream) -> None:
-        try:
-            async with stream, anyio.create_task_group() as replies:
-                requests = BufferedByteReceiveStream(stream)
-                while True:
-                    region.received.append(await receive(requests))
-                    replies.start_soon(reply, region.received[-1], stream)
-        except* (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.IncompleteRead):
-            region.hung_up.set()
-
-    async def serve() -> None:
-        async with listener:
-            # A client that does not trust the certificate ends the handshake: that is its good right.
-            server = TLSListener(listener, tls, standard_compatible=False) if tls else listener
-            await server.serve(connection)
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(serve)
-        try:
-            yield region
-        finally:
-            with anyio.CancelScope(shield=True):
-                for transport in region.transports:
-                    await transport.aclose()
-            tasks.cancel_scope.cancel()
-
-
-async def receive(stream: BufferedByteReceiveStream) -> Received:
-    head = (await stream.receive_until(b"\r\n\r\n", 65_536)).decode()
-    first, *lines = head.split("\r\n")
-    method, target, _ = first.split(" ")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    body = await stream.receive_exactly(int(headers.get("content-length", "0")))
-    return Received(method, target, headers, body.decode())
-
-
-def everything_told(error: BaseException) -> str:
-    """All that a log, a crash report or a debugger's summary might show of an error and of what caused it."""
-    told = "".join(traceback.format_exception(error))
-    below: BaseException | None = error
-    while below is not None:
-        told += f"{below!r} {below.args!r} {vars(below)!r}"
-        request = getattr(below, "_request", None)
-        told += "" if request is None else f"{request.headers.raw!r} {request.content!r}"
-        below = below.__cause__ or below.__context__
-    return told
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> tuple[trustme.CA, Path]:
-    ca = trustme.CA()
-    bundle = tmp_path / "ca.pem"
-    ca.cert_pem.write_to_path(str(bundle))
-    return ca, bundle
 
 
 async def test_a_request_is_signed_the_way_maas_reads_it() -> None:
@@ -456,15 +341,16 @@ async def test_a_refused_connection_names_the_port_and_was_never_sent() -> None:
         (httpx.ConnectError("x"), socket.gaierror(-2, "Name or service not known"), "name is not known", False),
         (httpx.ConnectError("x"), OSError(113, "No route to host"), "could not be reached", False),
         (httpx.ConnectTimeout("x"), None, "could not be reached within 10 s", False),
-        (httpx.ProxyError("x"), None, "through the proxy", False),
+        (httpx.ProxyError("407 Log in"), None, "through a proxy: it says '407 Log in'", False),
         (httpx.ReadTimeout("x"), None, "did not answer in time", True),
         (httpx.WriteError("x"), None, "without a whole answer", True),
+        (ssl.SSLError(1, "bad record mac"), None, "without a whole answer", True),
         (httpx.ReadError("x"), ssl.SSLEOFError(8, "EOF occurred"), "without a whole answer", True),
         (httpx.ConnectError("x"), ssl.SSLEOFError(8, "EOF occurred"), "could not be reached", False),
     ],
 )
 async def test_no_answer_is_told_in_words_for_people(
-    error: httpx.TransportError, cause: Exception | None, told: str, sent: bool
+    error: Exception, cause: Exception | None, told: str, sent: bool
 ) -> None:
     def fail(_: httpx.Request) -> httpx.Response:
         raise error from cause
@@ -494,80 +380,6 @@ async def test_reads_may_take_a_minute_and_posts_as_long_as_maas_own_proxy_waits
     ]
 
 
-async def test_a_certificate_of_an_unknown_authority_is_explained_and_not_tried_again(
-    authority: tuple[trustme.CA, Path],
-) -> None:
-    ca, _ = authority
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert("localhost").configure_cert(context)
-    async with serving_fake(answering(http()), context) as region:
-        with pytest.raises(MaasTlsError, match=r"certificate of MAAS at localhost:\d+ is not trusted") as caught:
-            await region.transport().request("GET", "machines/")
-    assert "MAAS_CA_BUNDLE" in str(caught.value.hint)
-    assert not caught.value.retryable
-    assert not caught.value.sent
-    assert region.received == []
-
-
-async def test_a_private_authority_is_trusted_through_the_bundle(authority: tuple[trustme.CA, Path]) -> None:
-    ca, bundle = authority
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert("localhost").configure_cert(context)
-    async with serving_fake(answering(http(200, '"vm"')), context) as region:
-        assert await region.transport(ca_bundle=bundle).request("GET", "maas/") == "vm"
-
-
-async def test_a_certificate_for_another_host_is_explained(authority: tuple[trustme.CA, Path]) -> None:
-    ca, bundle = authority
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert("elsewhere.example.com").configure_cert(context)
-    async with serving_fake(answering(http()), context) as region:
-        with pytest.raises(MaasTlsError, match="Hostname mismatch"):
-            await region.transport(ca_bundle=bundle).request("GET", "machines/")
-
-
-async def test_https_to_a_port_that_speaks_http_is_explained() -> None:
-    async def plain(stream: ByteStream) -> None:
-        async with stream:
-            await stream.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-
-    listener = await anyio.create_tcp_listener(local_host="localhost", family=socket.AF_INET)
-    port = listener.extra(SocketAttribute.local_port)
-    async with listener, anyio.create_task_group() as tasks:
-        tasks.start_soon(listener.serve, plain)
-        with pytest.raises(MaasTlsError, match="does not speak TLS as expected"):
-            await FakeRegion(port, "https").transport().request("GET", "machines/")
-        tasks.cancel_scope.cancel()
-
-
-@pytest.mark.parametrize(
-    ("content", "told"), [(None, "cannot be read: No such file"), (b"hello", "is not a PEM"), (b"", "is not a PEM")]
-)
-def test_a_ca_bundle_that_cannot_be_used_is_a_settings_error(tmp_path: Path, content: bytes | None, told: str) -> None:
-    bundle = tmp_path / "ca.pem"
-    if content is not None:
-        bundle.write_bytes(content)
-    settings = Settings(maas_url="https://maas", maas_api_key="a:b:c", maas_ca_bundle=bundle)
-    with pytest.raises(SettingsError, match=told) as caught:
-        connect(settings)
-    assert str(bundle) in caught.value.message
-
-
-@pytest.mark.parametrize(
-    ("content", "told"), [(None, "No such file or directory"), (b"hello", "there is no certificate in PEM format")]
-)
-def test_system_certificates_that_cannot_be_read_are_a_settings_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None, told: str
-) -> None:
-    bundle = tmp_path / "all.pem"
-    if content is not None:
-        bundle.write_bytes(content)
-    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
-    with pytest.raises(SettingsError, match=f"^SSL_CERT_FILE .*: {told}") as caught:
-        connect(Settings(maas_url="https://maas", maas_api_key="a:b:c"))
-    assert str(bundle) in caught.value.message
-
-
 async def test_a_client_is_made_of_the_settings() -> None:
     async with serving_fake(answering(http(200, '{"username": "admin", "is_superuser": true}'))) as region:
         client = connect(Settings(maas_url=f"http://localhost:{region.port}", maas_api_key=f"a:b:{SECRET}"))
@@ -583,44 +395,6 @@ async def test_a_compressed_answer_is_read() -> None:
 
     transport = HttpTransport(RegionSettings("https://maas/MAAS/api/2.0/", KEY), wire=httpx.MockTransport(answer))
     assert await transport.request("GET", "maas/") == "vm"
-
-
-async def test_proxies_of_the_environment_are_not_asked_for_this_very_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "http://localhost:9")
-    monkeypatch.setenv("ALL_PROXY", "http://localhost:9")
-    async with serving_fake(answering(http())) as region:
-        assert await region.transport().request("GET", "machines/") == {}
-
-
-@pytest.mark.parametrize(
-    ("proxy", "told"),
-    [
-        ("socks5://u:hunter2@x:1", "SOCKS proxy"),
-        ("foo://u:hunter2@x", "is not a URL"),
-        ("http://u:hunter2@x:99999", "is not a URL"),
-        ("u:hunter2@x:99999", "is not a URL"),
-    ],
-)
-def test_a_proxy_that_cannot_be_used_is_a_settings_error(
-    monkeypatch: pytest.MonkeyPatch, proxy: str, told: str
-) -> None:
-    monkeypatch.setenv("ALL_PROXY", proxy)
-    with pytest.raises(SettingsError, match=told) as caught:
-        connect(Settings(maas_url="https://maas.example.com", maas_api_key="a:b:c"))
-    assert "hunter2" not in everything_told(caught.value)
-
-
-async def test_a_proxy_that_does_not_answer_is_told_from_a_region_that_does_not(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
-        port = listener.extra(SocketAttribute.local_port)
-    monkeypatch.setenv("HTTPS_PROXY", f"http://u:hunter2@127.0.0.1:{port}")
-    client = connect(Settings(maas_url="https://maas.example.com", maas_api_key="a:b:c"))
-    with pytest.raises(MaasUnavailableError, match="could not be reached through the proxy of the environment") as told:
-        await client.once().version()
-    await client.aclose()
-    assert "hunter2" not in everything_told(told.value)
 
 
 def test_a_host_that_cannot_be_a_host_is_a_settings_error() -> None:

@@ -68,6 +68,7 @@ def test_a_directory_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> Non
     [
         (b"", 0o600, "has 0 bytes, and needs 32"),
         (b"a", 0o600, "has 1 bytes, and needs 32"),
+        (b"a" * 4097, 0o600, "has more than 4096 bytes"),
         (b"a" * 32, 0o644, "can be read or changed by others (mode 0644)"),
         (b"a" * 32, 0o620, "can be read or changed by others (mode 0620)"),
     ],
@@ -81,5 +82,12 @@ def test_a_secret_that_others_know_or_guess_is_refused(tmp_path: Path, content: 
         sealing_secret(Settings.load(state_dir=tmp_path))
 
     assert said in refusal.value.message
-    assert "Delete the file" in (refusal.value.hint or "")
+    assert "the file" in (refusal.value.hint or "")
     assert file.read_bytes() == content
+
+
+def test_a_directory_in_the_place_of_the_secret_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "secret").mkdir()
+
+    with pytest.raises(SettingsError, match=r"cannot be kept in .*secret: Is a directory"):
+        sealing_secret(Settings.load(state_dir=tmp_path))

@@ -12,6 +12,7 @@ from mcp_types import Tool
 
 from maas_mcp.cli.common import NARROWEST, usage_error
 from maas_mcp.settings import expanded, is_text
+from maas_mcp.text_files import read_text
 
 Schema = Mapping[str, Any]
 
@@ -103,14 +104,12 @@ def _split(pair: str, known: Mapping[str, Schema]) -> tuple[str, str]:
 
 
 def _read(key: str, name: str) -> str:
+    if not name:
+        raise ValueError(f"{key}: expected the name of a file after the @; a value that is only @ is written @@.")
     try:
-        return expanded(name).read_text(encoding="utf-8")
-    except OSError as error:
-        problem = error.strerror
-    except UnicodeDecodeError:
-        problem = "it is not UTF-8 text"
+        return read_text(expanded(name))
     except ValueError as error:
-        problem = str(error)
+        problem = error
     raise ValueError(f"{key}: {name} cannot be read: {problem}.")
 
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import redirect_stdout
 from functools import partial
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
 
 import anyio
@@ -19,8 +19,12 @@ from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.versions import release_of
 from maas_mcp.plugins.polling_choice import chosen_strategy
 from maas_mcp.plugins.registry import PluginState
+from maas_mcp.region_address import is_loopback
 from maas_mcp.server.secret import check_secret_file, secret_file
-from maas_mcp.settings import RegionSettings, Settings, config_file, is_loopback
+from maas_mcp.settings import RegionSettings, Settings, config_file, misnamed_variables
+
+if TYPE_CHECKING:
+    from maas_mcp.maas.proxies import Proxy
 
 T = TypeVar("T")
 
@@ -83,6 +87,8 @@ def check_settings(report: Report, settings: Settings) -> RegionSettings | None:
     if region.api_url.startswith("http://") and not is_loopback(urlsplit(region.api_url).hostname or ""):
         detail = "http:// to another host: whoever can listen on that network can read the API key"
         report.add(Finding(Mark.DOUBTFUL, "Encryption", detail, "Use https:// if you can."))
+    for name, meant in misnamed_variables().items():
+        report.add(Finding(Mark.DOUBTFUL, "Settings", f"{name} is not a setting", f"Did you mean {meant}?"))
     return region
 
 
@@ -92,11 +98,14 @@ async def check_region(report: Report, region: RegionSettings) -> None:
     from maas_mcp.maas.transport import HttpTransport  # noqa: PLC0415 - a third of a second; not for --help
 
     try:
-        maas = MaasClient(HttpTransport(region, backoff=Backoff(attempts=1)))
+        transport = HttpTransport(region, backoff=Backoff(attempts=1))
     except SettingsError as error:
         report.error("Connection", error)
         report.skip(*OF_THE_REGION)
         return
+    if transport.proxy:
+        report.add(judge_proxy(transport.proxy))
+    maas = MaasClient(transport)
     try:
         await _check_answers(report, maas, tls=region.api_url.startswith("https://"))
     finally:
@@ -138,6 +147,15 @@ async def _answer(report: Report, what: str, ask: Callable[[], Awaitable[T]]) ->
     if (took := time.monotonic() - began) > SLOW:
         report.add(Finding(Mark.DOUBTFUL, what, f"MAAS took {took:.0f} s to answer", "Is it busy, or far away?"))
     return answer
+
+
+def judge_proxy(proxy: "Proxy") -> Finding:
+    """Which proxy the environment names, and which exceptions from it are ignored."""
+    detail = f"the region is reached through {proxy}"
+    if not proxy.warnings:
+        return Finding(Mark.GOOD, "Proxy", detail)
+    known = "NO_PROXY takes hosts, .suffixes, addresses, networks such as 10.0.0.0/8, each with a :port, and *."
+    return Finding(Mark.DOUBTFUL, "Proxy", f"{detail}. {' '.join(proxy.warnings)}", known)
 
 
 def judge_version(version: str) -> Finding:

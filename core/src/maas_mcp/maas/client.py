@@ -1,5 +1,6 @@
 """The MAAS client that plugins get as ``ctx.maas``: paths, forms and models, and nothing of HTTP."""
 
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
@@ -21,6 +22,8 @@ from maas_mcp.maas.models import (
 
 if TYPE_CHECKING:
     from maas_mcp.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 FormValue = str | int | float | bool | Sequence[str] | None
 """What a query or a form field may be: ``None`` is left out, a boolean is sent as ``true`` or ``false``, and a list
@@ -208,7 +211,10 @@ def connect(settings: "Settings") -> MaasClient:
     """
     from maas_mcp.maas.transport import HttpTransport  # noqa: PLC0415 - a third of a second, paid when first needed
 
-    return MaasClient(HttpTransport(settings.require_region()))
+    transport = HttpTransport(settings.require_region())
+    for warning in transport.proxy.warnings if transport.proxy else ():
+        logger.warning(warning)
+    return MaasClient(transport)
 
 
 class _Machines(RootModel[tuple[Machine, ...]]):

@@ -1,6 +1,5 @@
 """HTTP with the region: the only module, with ``auth``, that knows httpx."""
 
-import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -10,7 +9,6 @@ from dataclasses import replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
 from urllib.parse import quote, urlencode, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import anyio
 import httpx
@@ -20,7 +18,6 @@ from maas_mcp.errors import (
     MaasError,
     MaasNotFoundError,
     MaasProtocolError,
-    MaasTlsError,
     MaasUnavailableError,
     SettingsError,
 )
@@ -28,8 +25,10 @@ from maas_mcp.maas.answers import Answer, Question, read
 from maas_mcp.maas.auth import MaasAuth
 from maas_mcp.maas.client import LONGEST_POST
 from maas_mcp.maas.models import JSON
+from maas_mcp.maas.proxies import Proxy, region_proxy, unusable
 from maas_mcp.maas.retry import Backoff, retry
-from maas_mcp.settings import RegionSettings, is_loopback
+from maas_mcp.maas.tls import certificate_names, is_for_another_host, tls_context, tls_failure, wrong_scheme
+from maas_mcp.settings import RegionSettings
 
 MAX_REQUESTS: Final = 4
 """Requests at once: as many as one worker process of a region serves (MAAS 3.7)."""
@@ -42,6 +41,7 @@ EVENTS: Final = "events/"
 _CONNECT_TIMEOUT: Final = 10.0
 _READ_TIMEOUT: Final = 60.0
 _IDLE_CONNECTION: Final = 30.0  # kept well under nginx's 75 s, so that a POST does not meet a closing connection
+_HTTPS_PORT: Final = b"The plain HTTP request was sent to HTTPS port"  # nginx, which is what serves MAAS
 _SECRET_FIELDS: Final = ("user_data", "power_parameters", "power_pass", "password", "license_key")
 
 
@@ -63,13 +63,16 @@ class HttpTransport:
     def __init__(
         self, region: RegionSettings, *, backoff: Backoff | None = None, wire: httpx.AsyncBaseTransport | None = None
     ) -> None:
+        self._region = region
         self._root = region.api_url
         self._secret = region.api_key.secret
         self._backoff = backoff or Backoff()
         self._events = anyio.CapacityLimiter(1)
         self._others = anyio.CapacityLimiter(MAX_REQUESTS - 1)
         self._changes = anyio.CapacityLimiter(MAX_CHANGES)
-        self._http = _http(region, wire)
+        self.proxy = None if wire else region_proxy(region.api_url)
+        """The proxy of the environment through which the region is reached."""
+        self._http = _http(region, self.proxy, wire)
 
     async def request(
         self,
@@ -124,12 +127,27 @@ class HttpTransport:
         try:
             async with self._place(question):
                 answer = await self._exchange(question.method, url, body)
-        except httpx.HTTPError as error:
-            failure = _failure(error, question, url)
+        except (httpx.HTTPError, ssl.SSLError) as error:  # httpx lets the latter through amid an exchange on asyncio
+            failure = await self._failure(error, question)
         else:
+            if answer.status == httpx.codes.BAD_REQUEST and _HTTPS_PORT in answer.body:
+                raise wrong_scheme(urlsplit(self._root).netloc)
             return read(question, answer)
         # Raised here and not above: httpx's error holds the request, and that the API key.
         raise failure
+
+    async def _failure(self, error: httpx.HTTPError | ssl.SSLError, question: Question) -> MaasError:
+        if isinstance(error, httpx.DecodingError):
+            return MaasProtocolError(f"MAAS answered {question} with a body that cannot be decompressed.")
+        parts = urlsplit(self._root)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        cause = _tls_cause(error)
+        if cause is None:
+            return _outage(error, question, f"{host}:{port}", self.proxy)
+        names = None
+        if is_for_another_host(cause) and self.proxy is None:
+            names = await certificate_names(self._region, host, port)
+        return tls_failure(cause, self._region, f"{host}:{port}", names)
 
     async def _exchange(self, method: str, url: str, body: str | None) -> Answer:
         request = self._http.build_request(
@@ -156,73 +174,30 @@ class HttpTransport:
         return Answer(response.status_code, response.headers, content)
 
 
-def _http(region: RegionSettings, wire: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
+def _http(region: RegionSettings, proxy: Proxy | None, wire: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
+    if not _is_url(region.api_url):
+        raise SettingsError("MAAS_URL cannot be used: it is not a URL.", hint="Check the name of the host.")
+    if proxy and not _is_url(proxy.url):
+        raise unusable(proxy.variable, proxy.shown, "it is not a URL", urlsplit(region.api_url).hostname or "")
+    return httpx.AsyncClient(
+        auth=MaasAuth(region.api_key),
+        verify=tls_context(region),
+        headers={"User-Agent": f"maas-mcp/{__version__}", "Accept": "application/json"},
+        # The limiter queues, and a wait there can be cancelled; httpx's own pool need not.
+        limits=httpx.Limits(max_connections=MAX_REQUESTS, keepalive_expiry=_IDLE_CONNECTION),
+        follow_redirects=False,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # the key is the only identity
+        trust_env=False,  # httpx raises for entries of NO_PROXY that other programs understand
+        proxy=httpx.Proxy(proxy.url) if proxy else None,
+        transport=wire,
+    )
+
+
+def _is_url(text: str) -> bool:
     try:
-        host = httpx.URL(region.api_url).host
-        if not is_loopback(host):
-            _check_proxies()
-        return httpx.AsyncClient(
-            auth=MaasAuth(region.api_key),
-            verify=_tls_context(region),
-            headers={"User-Agent": f"maas-mcp/{__version__}", "Accept": "application/json"},
-            # The limiter queues, and a wait there can be cancelled; httpx's own pool need not.
-            limits=httpx.Limits(max_connections=MAX_REQUESTS, keepalive_expiry=_IDLE_CONNECTION),
-            follow_redirects=False,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # the key is the only identity
-            trust_env=not is_loopback(host),  # no proxy leads to this very machine
-            transport=wire,
-        )
+        return bool(httpx.URL(text).host)  # a host of which IDNA knows no meaning is only noticed where it is read
     except (httpx.InvalidURL, ValueError):
-        problem = "MAAS_URL, or a proxy that the environment names (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY), is not a URL"
-    except ImportError:
-        problem = "The environment names a SOCKS proxy (ALL_PROXY or HTTPS_PROXY), which takes the package socksio"
-    raise SettingsError(f"{problem}.", hint="Correct the variable; NO_PROXY=host exempts the region from the proxy.")
-
-
-def _check_proxies() -> None:
-    """Raises ``ValueError`` for a port that cannot be: httpx only finds that when it connects."""
-    for scheme, proxy in getproxies().items():
-        if scheme in {"http", "https", "all"}:
-            _ = urlsplit(proxy if "://" in proxy else f"http://{proxy}").port
-
-
-def _tls_context(region: RegionSettings) -> ssl.SSLContext:
-    bundle = region.ca_bundle
-    if bundle is None:
-        return _system_context() if region.api_url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        return ssl.create_default_context(cafile=bundle)
-    except ssl.SSLError:
-        problem = "is not a PEM file with certificates"
-    except OSError as error:
-        problem = f"cannot be read: {error.strerror}"
-    raise SettingsError(
-        f"MAAS_CA_BUNDLE names {bundle}, which {problem}.",
-        hint="It takes the certificate of the CA that signed the region's, in PEM format (BEGIN CERTIFICATE).",
-    )
-
-
-def _system_context() -> ssl.SSLContext:
-    # The system's authorities are where a company installs its own; certifi's are for a system that shows none.
-    context = ssl.create_default_context()
-    return context if context.get_ca_certs() else _certifi_context()
-
-
-def _certifi_context() -> ssl.SSLContext:
-    try:
-        context = httpx.create_ssl_context()
-    except ssl.SSLError:
-        problem = "there is no certificate in PEM format in it"
-    except OSError as error:
-        problem = str(error.strerror)
-    else:
-        context.load_default_certs()
-        return context
-    file = os.environ.get("SSL_CERT_FILE")
-    raise SettingsError(
-        f"SSL_CERT_FILE names {file}, which cannot be used: {problem}.",
-        hint="Correct or unset the variable; MAAS_CA_BUNDLE is for the authority of the region alone.",
-    )
+        return False
 
 
 def _api_path(path: str) -> str:
@@ -234,50 +209,45 @@ def _api_path(path: str) -> str:
     return "/".join(quote(segment, safe=":@,") for segment in segments) + "/"
 
 
-def _failure(error: httpx.HTTPError, question: Question, url: str) -> MaasError:
-    if isinstance(error, httpx.DecodingError):
-        return MaasProtocolError(f"MAAS answered {question} with a body that cannot be decompressed.")
-    parts = urlsplit(url)
-    where = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
-    sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError)
+def _outage(
+    error: httpx.HTTPError | ssl.SSLError, question: Question, where: str, proxy: Proxy | None
+) -> MaasUnavailableError:
+    """No answer, or none that is whole."""
+    sent = _was_sent(error)
     causes = list(_causes(error))
-    for cause in causes:
-        # A connection that just ended is no quarrel about TLS, whatever layer noticed it.
-        if isinstance(cause, ssl.SSLError) and not sent and not isinstance(cause, ssl.SSLEOFError):
-            return _tls_failure(cause, where)
-    if isinstance(error, httpx.TimeoutException):
-        what = "did not answer in time" if sent else f"could not be reached within {_CONNECT_TIMEOUT:.0f} s"
-    elif isinstance(error, httpx.ProxyError) or (not sent and _is_proxied(parts.scheme, parts.hostname or "")):
-        what = "could not be reached through the proxy of the environment (HTTPS_PROXY, HTTP_PROXY or ALL_PROXY)"
+    hint = None if sent else "Is MAAS_URL right, and MAAS running?"
+    if isinstance(error, httpx.ProxyError):
+        reason = f"it says {str(error)[:100]!r}"
+    elif isinstance(error, httpx.TimeoutException):
+        reason = "did not answer in time" if sent else f"could not be reached within {_CONNECT_TIMEOUT:.0f} s"
     elif any(isinstance(cause, socket.gaierror) for cause in causes):
-        what = "could not be reached: its name is not known (DNS)"
+        reason = "could not be reached: its name is not known (DNS)"
     elif any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        what = "refused the connection"
+        reason = "refused the connection"
     else:
-        what = "closed the connection without a whole answer" if sent else "could not be reached"
-    return MaasUnavailableError(
-        f"MAAS at {where} {what} ({question}).",
-        sent=sent,
-        hint=None if sent else "Is MAAS_URL right, and MAAS running?",
-    )
+        reason = "closed the connection without a whole answer" if sent else "could not be reached"
+    if isinstance(error, httpx.ProxyError) or (proxy and not sent):
+        host = where.rpartition(":")[0]
+        hint = f"Check the proxy and its password, or exempt the region from it: NO_PROXY={host}."
+        reason = f"could not be reached through a proxy: {proxy or 'it'} {reason.removeprefix('it ')}"
+    return MaasUnavailableError(f"MAAS at {where} {reason} ({question}).", sent=sent, hint=hint)
 
 
-def _is_proxied(scheme: str, host: str) -> bool:
-    return not is_loopback(host) and bool(getproxies().keys() & {scheme, "all"}) and not proxy_bypass(host)
+def _was_sent(error: Exception) -> bool:
+    """Whether the request may have reached MAAS."""
+    return not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError)
 
 
-def _tls_failure(cause: ssl.SSLError, where: str) -> MaasTlsError:
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return MaasTlsError(
-            f"The certificate of MAAS at {where} is not trusted: {cause.verify_message}.",
-            sent=False,
-            hint="Set MAAS_CA_BUNDLE to the PEM file of the CA that signed it. Verification cannot be turned off.",
-        )
-    return MaasTlsError(
-        f"MAAS at {where} does not speak TLS as expected ({cause.reason or 'TLS error'}).",
-        sent=False,
-        hint="Is MAAS_URL's port the one that MAAS serves https on (`sudo maas config-tls enable` tells)?",
-    )
+def _tls_cause(error: Exception) -> ssl.SSLError | None:
+    """Why the handshake failed, if it did: a connection that just ended is no quarrel about TLS.
+
+    TLS 1.3 refuses a client without a certificate only after the client has sent its request, which then goes unread.
+    """
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
+            asks_for_certificate = "CERTIFICATE_REQUIRED" in str(cause)
+            return cause if asks_for_certificate or not _was_sent(error) else None
+    return None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

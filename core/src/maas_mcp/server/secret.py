@@ -11,6 +11,8 @@ from maas_mcp.errors import SettingsError
 from maas_mcp.settings import Settings
 
 SECRET_BYTES: Final = 32
+LONGEST: Final = 4096
+"""Bytes of a secret that people may put there; a longer file is something else."""
 OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 """What a file's mode allows to others than its owner."""
 
@@ -70,11 +72,16 @@ def _read(path: Path) -> bytes:
         SettingsError: Others may know it, or can guess it: then they could forge ids.
     """
     with path.open("rb") as file:
-        secret, mode = file.read(), stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+        secret, mode = file.read(LONGEST + 1), stat.S_IMODE(os.fstat(file.fileno()).st_mode)
     if len(secret) < SECRET_BYTES:
         raise SettingsError(
             f"The secret for operation ids in {path} has {len(secret)} bytes, and needs {SECRET_BYTES} at the least.",
             hint="Delete the file: another is made then. The ids that were given out so far are no longer known.",
+        )
+    if len(secret) > LONGEST:
+        raise SettingsError(
+            f"The secret for operation ids in {path} has more than {LONGEST} bytes: it is probably another file.",
+            hint="Move the file away, or set MAAS_MCP_STATE_DIR to another directory.",
         )
     if os.name == "posix" and mode & OTHERS:
         raise SettingsError(

@@ -1,0 +1,175 @@
+"""Values of settings: with what was left around them, never filled in, or under another name."""
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maas_mcp.setting_values import listed, meant_by, placeholder, unwrapped
+
+KEY = "consumerconsumer18:tokentokentoken018:SecretSecretSecretSecretSecret42"
+PLAIN = st.text(string.ascii_letters + string.digits + ":/._-", min_size=1).filter(
+    lambda text: not text.upper().startswith("MAAS_")
+)
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        KEY,
+        f" {KEY}\r\n",
+        f'"{KEY}"',
+        f"'{KEY}'",
+        f"`{KEY}`",
+        f"“{KEY}”",
+        f"<{KEY}>",
+        f"\"'{KEY}'\"",
+        f"{KEY};",
+        f'"{KEY}",',
+        f'"{KEY} " ;',
+        f"\ufeff{KEY}\n",
+        f"\u200b{KEY}\u200b",
+        f"MAAS_API_KEY={KEY}",
+        f"maas_api_key = {KEY}",
+        f"export MAAS_API_KEY={KEY}",
+        f'export MAAS_API_KEY="{KEY}";',
+        f"set MAAS_API_KEY={KEY}",
+        f"$env:MAAS_API_KEY = '{KEY}'",
+        f'"MAAS_API_KEY": "{KEY}",',
+        f'"MAAS_API_KEY":"{KEY}"',
+        f"MAAS_API_KEY: {KEY}",
+        f"- MAAS_API_KEY={KEY}",
+        f'"MAAS_API_KEY={KEY}"',
+    ],
+)
+def test_a_value_is_taken_out_of_what_is_around_it(wrapped: str) -> None:
+    assert unwrapped(wrapped) == KEY
+
+
+WRAPPERS = st.sampled_from(["{}", " {} ", '"{}"', "'{}'", "{};", "{},", "MAAS_X={}", "export MAAS_X={}", "{}\n"])
+
+
+@given(PLAIN, st.lists(WRAPPERS, max_size=5, unique=True))
+def test_every_layer_is_taken_off_and_nothing_more(value: str, layers: list[str]) -> None:
+    text = value
+    for layer in layers:
+        text = layer.format(text)
+    assert unwrapped(text) == value
+
+
+@given(st.text())
+def test_a_value_that_was_unwrapped_stays_as_it_is(text: str) -> None:
+    bare = unwrapped(text)
+    assert unwrapped(bare) == bare
+    assert bare in text
+
+
+@pytest.mark.parametrize("text", ["", " ", '""', "' '", ";", "MAAS_URL=", '"MAAS_URL": ""', "\ufeff"])
+def test_nothing_but_wrapping_is_no_value(text: str) -> None:
+    assert unwrapped(text) == ""
+
+
+@pytest.mark.parametrize("text", ['"a" and "b"', "it's", '"a', "a'"])
+def test_quotes_that_are_no_pair_around_the_value_stay(text: str) -> None:
+    assert unwrapped(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "deploy,inventory",
+        " deploy , inventory,",
+        '"deploy","inventory"',
+        '["deploy", "inventory"]',
+    ],
+)
+def test_a_list_may_be_written_in_each_usual_way(text: str) -> None:
+    assert listed(text) == ("deploy", "inventory")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown", "helpful"),
+    [
+        ("${MAAS_KEY}", "${MAAS_KEY}", "Claude Code fills in"),
+        ("${MAAS_KEY:-none}", "${MAAS_KEY:-none}", "Claude Code fills in"),
+        ("${env:MAAS_KEY}", "${env:MAAS_KEY}", "Claude Code takes `${NAME}`"),
+        ("${input:maas-key}", "${input:maas-key}", "Only VS Code"),
+        ("${{ secrets.KEY }}", "${{ secrets.KEY }}", "template"),
+        ("{{ maas_key }}", "{{ maas_key }}", "template"),
+        ("$MAAS_KEY", "$MAAS_KEY", "Only a shell"),
+        ("$env:MAAS_KEY", "$env:MAAS_KEY", "Only a shell"),
+        ("$(cat key)", "$(cat key)", "Only a shell"),
+        ("%MAAS_KEY%", "%MAAS_KEY%", "Windows"),
+        ("https://${MAAS_HOST}:5443/MAAS", "${MAAS_HOST}", "Claude Code fills in"),
+        ("$HOME/ca.pem", "$HOME", "Only a shell"),
+    ],
+)
+def test_a_placeholder_that_nothing_filled_in_is_named_with_who_would(text: str, shown: str, helpful: str) -> None:
+    told = str(placeholder(text))
+    assert told.startswith(f"it holds {shown}, which nothing filled in. ")
+    assert helpful in told
+
+
+@pytest.mark.parametrize(
+    "text", ["a", KEY, "https://maas/MAAS", "C:\\ca.pem", "100%", "$", "a$b", "~/ca.pem", "%41%42"]
+)
+def test_an_ordinary_value_is_no_placeholder(text: str) -> None:
+    assert placeholder(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("${MAAS_KEY}", "the variable MAAS_KEY"),
+        ("${MAAS_KEY:-hunter2}", "the variable MAAS_KEY"),
+        ("${env:MAAS_KEY}", "the variable MAAS_KEY"),
+        ("${input:maas-key}", "the variable maas-key"),
+        ("$MAAS_KEY", "the variable MAAS_KEY"),
+        ("$env:MAAS_KEY", "the variable MAAS_KEY"),
+        ("%MAAS_KEY%", "the variable MAAS_KEY"),
+        ("${hunter2:hunter2:hunter2}", "a variable"),
+        ("a:b:$HUNTER2", "a variable"),
+        ("$(echo hunter2)", "a variable"),
+        ("{{ hunter2 }}", "a variable"),
+    ],
+)
+def test_of_a_secret_only_the_name_of_a_variable_is_shown(text: str, shown: str) -> None:
+    told = str(placeholder(text, secret=True))
+    assert told.startswith(f"it holds {shown}, which nothing filled in. ")
+    assert "hunter2" not in told.lower()
+
+
+KNOWN = ("MAAS_URL", "MAAS_API_KEY", "MAAS_CA_BUNDLE", "MAAS_MCP_POLL_INTERVAL", "MAAS_MCP_SECRET")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("MAAS_API_URL", "MAAS_URL"),
+        ("MAAS_ENDPOINT", "MAAS_URL"),
+        ("MAAS_HOST", "MAAS_URL"),
+        ("maas_server", "MAAS_URL"),
+        ("MAAS_MCP_URL", "MAAS_URL"),
+        ("MAAS_MCP_MAAS_URL", "MAAS_URL"),
+        ("MAAS-URL", "MAAS_URL"),
+        ("MAAS_ULR", "MAAS_URL"),
+        ("MAASURL", "MAAS_URL"),
+        ("MAAS_APIKEY", "MAAS_API_KEY"),
+        ("MAAS_KEY", "MAAS_API_KEY"),
+        ("MAAS_TOKEN", "MAAS_API_KEY"),
+        ("MAAS_MCP_API_KEY", "MAAS_API_KEY"),
+        ("MAAS_CA_CERT", "MAAS_CA_BUNDLE"),
+        ("MAAS_MCP_POLL_INTERVALL", "MAAS_MCP_POLL_INTERVAL"),
+        ("MAAS_POLL_INTERVAL", "MAAS_MCP_POLL_INTERVAL"),
+        ("MAAS_USER", None),
+        ("MAAS_PROFILE", None),
+        ("MAAS_MCP_ANYTHING", None),
+    ],
+)
+def test_a_variable_of_another_name_is_told_from_one_of_another_program(name: str, meant: str | None) -> None:
+    assert meant_by(name, KNOWN) == meant
+
+
+def test_a_setting_that_is_not_missing_is_not_suggested() -> None:
+    assert meant_by("MAAS_HOST", ["MAAS_API_KEY"]) is None
