@@ -238,7 +238,8 @@ def _failure(error: httpx.HTTPError, question: Question, url: str) -> MaasError:
     if isinstance(error, httpx.DecodingError):
         return MaasProtocolError(f"MAAS answered {question} with a body that cannot be decompressed.")
     parts = urlsplit(url)
-    where = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+    # As the URL has it: there an IPv6 address stands in brackets.
+    where = parts.netloc if parts.port else f"{parts.netloc}:{443 if parts.scheme == 'https' else 80}"
     sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError)
     causes = list(_causes(error))
     for cause in causes:
