@@ -49,7 +49,8 @@ def eventually(happened: Callable[[], Any], what: str, patience: float = PATIENC
 def bring(region: Region, host: str, milestone: str) -> None:
     """Move a region's clock until its own log has the machine at a milestone, such as ``Installing OS``.
 
-    Of a region whose clock stands still otherwise: then the machine stays there, however slow the server is.
+    Of a region whose clock stands still otherwise: then the machine stays there, however slow the server is. A
+    machine that is Ready or Allocated is waited for: its operation has not been started yet.
     """
 
     def is_there() -> bool:

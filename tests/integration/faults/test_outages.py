@@ -107,6 +107,7 @@ class Scene:
 def start_all(server: Driver, region: Region, machines: Mapping[Job, SimulatedMachine]) -> Scene:
     """Start every job, and wait until each machine has booted. There the clock stands still."""
     calls = {job: server.start_call(job.tool, job.tool, **job.arguments_for(each)) for job, each in machines.items()}
+    eventually(lambda: all(starts(region, job, each) for job, each in machines.items()), "the starts")
     for machine in machines.values():
         bring(region, machine.hostname, "Performing PXE boot")
     eventually(lambda: all(has_booted(server, job) for job in calls), "news of the first boots")
