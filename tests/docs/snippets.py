@@ -19,11 +19,11 @@ ANY = "…"
 """Stands for any text in a line, and alone for any number of lines."""
 DEFAULT_SPEED, FAST = "60 times", "180 times"
 """How fast ``maas-mcp simulate`` says it is by default, and is here, where nobody looks at a bar."""
-USUAL_PORT = "5240"
-"""The port that pages show where they ask for none."""
 PROGRAMS = {"maas-mcp": [sys.executable, "-m", "maas_mcp"], "curl": ["curl"]}
 """What can be run, and how."""
-LIMIT = 60.0
+PORTS = {"MAAS_URL": "--port", "CONTROL_URL": "--control-port"}
+"""What ``maas-mcp simulate`` prints, and the option that says at which port."""
+LIMIT = 300.0
 """Seconds that one command may take."""
 
 
@@ -142,9 +142,9 @@ class Shell:
     def _simulate(self, arguments: list[str]) -> str:
         """Start a region on a free port, and wait until it has said where it is."""
         self._end_simulator()
-        shown = {"MAAS_URL": _taken(arguments, "--port")}
-        if "--control-port" in arguments:
-            shown["CONTROL_URL"] = _taken(arguments, "--control-port")
+        self._addresses.clear()
+        shown = {name: port for name, option in PORTS.items() if (port := _taken(arguments, option))}
+        if "CONTROL_URL" in shown:
             arguments += ["--control-port", "0"]
         if not {"--speed", "--world"} & set(arguments):
             arguments += ["--speed", FAST.split(maxsplit=1)[0]]
@@ -189,10 +189,13 @@ class Shell:
         return output
 
 
-def _taken(arguments: list[str], option: str) -> str:
-    """Take an option and its value out: the port that a page shows is any free one here."""
+def _taken(arguments: list[str], option: str) -> str | None:
+    """Take an option and its value out: the port that a page asks for is any free one here.
+
+    A page that asks for none cannot know which it gets, and shows none.
+    """
     if option not in arguments:
-        return USUAL_PORT
+        return None
     at = arguments.index(option)
     value = arguments[at + 1]
     del arguments[at : at + 2]

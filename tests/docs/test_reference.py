@@ -47,7 +47,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("docs")
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-n", "-q", "-E"]
     folders = ["-d", str(target / "doctrees"), str(ROOT / "docs"), str(target / "html")]
-    done = subprocess.run([*command, *folders], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([*command, *folders], capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr
     return target / "html"
 

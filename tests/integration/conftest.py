@@ -24,14 +24,10 @@ def region() -> Region:
     return demo_region(speed=SPEED)
 
 
-SLOW = 20.0
-"""Simulated seconds a second: a deploy takes half a minute, so it is certainly under way when it is interrupted."""
-
-
 @pytest.fixture
-def slow_region() -> Region:
-    """Twelve machines, in less of a hurry."""
-    return demo_region(speed=SLOW)
+def still_region() -> Region:
+    """Twelve machines whose clock stands still: where :func:`bring` has brought one, it is as long as a test needs."""
+    return demo_region(speed=0.0)
 
 
 @pytest.fixture

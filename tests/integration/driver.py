@@ -1,11 +1,12 @@
 """A raw MCP client: JSON lines to a real ``maas-mcp serve`` and back, with no SDK in between."""
 
+import itertools
 import json
 import os
-import queue
 import signal
 import subprocess
 import sysconfig
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,12 +15,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from maas_mcp.simulator import Region
+
 Message = dict[str, Any]
 
 MODERN = "2026-07-28"
 ERAS = ("2024-11-05", "2025-11-25", MODERN)
-PATIENCE = 15.0
-"""Seconds after which something that has to happen counts as not happening."""
+PATIENCE = 60.0
+"""Seconds after which something that has to happen counts as not happening, on the busiest machine."""
+AT_ONCE = 10.0
+"""Seconds that something may take that waits for nothing. Whatever a test puts in its way lasts a minute or longer."""
+
+
+def is_response(message: Message, request_id: int | str) -> bool:
+    """Whether a message is the response to a request; the server's own requests have ids, too."""
+    return message.get("id") == request_id and "method" not in message
 
 
 def command(*args: str) -> list[str]:
@@ -36,26 +46,77 @@ def eventually(happened: Callable[[], Any], what: str, patience: float = PATIENC
     return result
 
 
+def bring(region: Region, host: str, milestone: str) -> None:
+    """Move a region's clock until its own log has the machine at a milestone, such as ``Installing OS``.
+
+    Of a region whose clock stands still otherwise: then the machine stays there, however slow the server is. A
+    machine that is Ready or Allocated is waited for: its operation has not been started yet.
+    """
+
+    def is_there() -> bool:
+        machine = region.machine(host)
+        with region.lock:
+            return any(each.system_id == machine.system_id and each.type == milestone for each in region.log.events)
+
+    eventually(lambda: region.machine(host).status_name not in {"Ready", "Allocated"}, f"the start on {host}")
+    for _ in range(3600):
+        if is_there():
+            return
+        region.advance(1.0)
+    raise AssertionError(f"{host} did not come to {milestone!r} within an hour")
+
+
+def lead(server: "Driver", region: Region, host: str, *milestones: str) -> None:
+    """Bring a machine to each of the milestones, and wait until the server has told of it."""
+    for milestone in milestones:
+        bring(region, host, milestone)
+        server.wait_for_progress(milestone)
+
+
+def check_left_alone(region: Region, within: float = 1.0) -> None:
+    """A region gets no more requests, beyond one that was on its way already."""
+    arrived = region.requests.total
+    time.sleep(within / 4)
+    on_its_way = region.requests.total - arrived
+    time.sleep(within)  # the absence of something can only be waited for
+    assert region.requests.total - arrived == on_its_way <= 1
+
+
 @dataclass
 class Driver:
     """One running server and one client of a given protocol revision."""
 
     process: subprocess.Popen[bytes]
     revision: str
-    heard: list[tuple[float, Message]] = field(default_factory=list)
-    """Everything that the server sent, with the time."""
-    _inbox: "queue.Queue[Message]" = field(default_factory=queue.Queue)
-    _ids: Iterator[int] = field(default_factory=lambda: iter(range(1, 10_000)))
+    errors: Path
+    """The file that the server's stderr goes to. A pipe that nobody reads would fill up, and stop the server."""
+    heard: list[Message] = field(default_factory=list)
+    """Everything that the server has sent, in its order. Nothing is ever taken out."""
+    _heard_more: threading.Condition = field(default_factory=threading.Condition)
+    _silent: str | None = None
+    """Why nothing more will be heard."""
+    _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    _progress_waited_for: int = 0
+    """How many messages :meth:`wait_for_progress` has gone through."""
 
     def __post_init__(self) -> None:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
         assert self.process.stdout
+        reason = "the server has closed its stdout"
         for line in self.process.stdout:
-            message = json.loads(line)  # a line that is not JSON ends the test: nothing else may be on the wire
-            self.heard.append((time.monotonic(), message))
-            self._inbox.put(message)
+            try:
+                message = json.loads(line)
+            except ValueError:  # nothing else may be on the wire
+                reason = f"the server wrote what is not JSON: {line!r}"
+                break
+            with self._heard_more:
+                self.heard.append(message)
+                self._heard_more.notify_all()
+        with self._heard_more:
+            self._silent = reason
+            self._heard_more.notify_all()
 
     def send(self, message: Message) -> None:
         assert self.process.stdin
@@ -74,28 +135,40 @@ class Driver:
         self.send({"id": request_id, "method": method, "params": full})
         return request_id
 
+    def response(self, request_id: int | str) -> Message | None:
+        """The response to a request, if it has come."""
+        return next((each for each in list(self.heard) if is_response(each, request_id)), None)
+
     def wait(self, request_id: int | str, patience: float = PATIENCE) -> Message:
-        """The response to a request."""
-        return self._wait_for(lambda message: message.get("id") == request_id and "method" not in message, patience)
+        """The response to a request, whatever else comes before or after it."""
+        return self.heard[self._find(lambda each: is_response(each, request_id), patience)]
 
     def wait_for_progress(self, text: str = "", patience: float = PATIENCE) -> Message:
-        """The next progress notification whose message holds ``text``."""
-        return self._wait_for(
-            lambda message: (
-                message.get("method") == "notifications/progress" and text in message["params"].get("message", "")
-            ),
-            patience,
-        )
+        """The next progress notification whose message holds ``text``: each is waited for once at most."""
 
-    def _wait_for(self, wanted: Callable[[Message], bool], patience: float) -> Message:
+        def is_wanted(message: Message) -> bool:
+            if message.get("method") != "notifications/progress":
+                return False
+            return text in message["params"].get("message", "")
+
+        at = self._find(is_wanted, patience, self._progress_waited_for)
+        self._progress_waited_for = at + 1
+        return self.heard[at]
+
+    def _find(self, wanted: Callable[[Message], bool], patience: float, start: int = 0) -> int:
+        """Wait for a message from ``heard[start]`` on; answers with its index."""
         deadline = time.monotonic() + patience
-        while True:
-            try:
-                message = self._inbox.get(timeout=max(deadline - time.monotonic(), 0))
-            except queue.Empty:
-                raise AssertionError(f"not heard within {patience} s; heard {self.heard[-5:]}") from None
-            if wanted(message):
-                return message
+        looked = start
+        with self._heard_more:
+            while True:
+                for index in range(looked, len(self.heard)):
+                    if wanted(self.heard[index]):
+                        return index
+                looked = max(looked, len(self.heard))
+                assert self._silent is None, f"{self._silent}; heard {self.heard[-5:]}; {self.log()[-2000:]}"
+                remaining = deadline - time.monotonic()
+                assert remaining > 0, f"not heard within {patience} s; heard {self.heard[-5:]}"
+                self._heard_more.wait(remaining)
 
     def request(self, method: str, params: Message | None = None) -> Message:
         """Send a request and wait for its result."""
@@ -110,11 +183,20 @@ class Driver:
     def call(self, tool: str, **arguments: Any) -> Message:
         return self.request("tools/call", {"name": tool, "arguments": arguments})
 
-    def cancel(self, request_id: int) -> float:
-        """Cancel a request; answers with the time at which that was said."""
+    def cancel(self, request_id: int) -> int:
+        """Cancel a request; answers with how many messages were heard when the server had certainly taken that in."""
         params: Message = {"requestId": request_id, "reason": "the user pressed stop"}
         self.send({"method": "notifications/cancelled", "params": params})
-        return time.monotonic()
+        barrier = self.start_request("tools/list")  # a server takes messages in their order
+        return self._find(lambda each: is_response(each, barrier), PATIENCE) + 1
+
+    def said_of(self, request_id: int, token: str | int, after: int = 0) -> list[Message]:
+        """What was heard of a call beyond the first ``after`` messages: its response, and progress for its token."""
+        return [
+            each
+            for each in self.heard[after:]
+            if is_response(each, request_id) or each.get("params", {}).get("progressToken") == token
+        ]
 
     def handshake(self) -> None:
         """Open the connection as a client of this revision does."""
@@ -134,11 +216,12 @@ class Driver:
 
     def progress(self, token: str | int | None = None) -> list[Message]:
         """Every progress notification so far, or those for ``token``."""
-        params = [each["params"] for _, each in self.heard if each.get("method") == "notifications/progress"]
+        params = [each["params"] for each in list(self.heard) if each.get("method") == "notifications/progress"]
         return [each for each in params if token is None or each["progressToken"] == token]
 
-    def heard_after(self, moment: float) -> list[Message]:
-        return [message for at, message in self.heard if at > moment]
+    def log(self) -> str:
+        """What the server has written to stderr so far."""
+        return self.errors.read_text(encoding="utf-8")
 
     def close_stdin(self) -> None:
         assert self.process.stdin
@@ -167,21 +250,22 @@ def serving_stdio(
     url: str, api_key: str, revision: str = MODERN, *, handshake: bool = True, **variables: str
 ) -> Iterator[Driver]:
     """A ``maas-mcp serve`` for the region at ``url``, with a client that has shaken hands."""
-    process = subprocess.Popen(
-        command("serve"),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment(url, api_key, **variables),
-    )
-    driver = Driver(process, revision)
-    try:
-        if handshake:
-            driver.handshake()
-        yield driver
-    finally:
-        process.kill()
-        process.wait()
-        for stream in (process.stdin, process.stdout, process.stderr):
-            if stream:
-                stream.close()
+    with tempfile.NamedTemporaryFile(prefix="maas-mcp-stderr-") as errors:
+        process = subprocess.Popen(
+            command("serve"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=environment(url, api_key, **variables),
+        )
+        driver = Driver(process, revision, Path(errors.name))
+        try:
+            if handshake:
+                driver.handshake()
+            yield driver
+        finally:
+            process.kill()
+            process.wait()
+            for stream in (process.stdin, process.stdout):
+                if stream:
+                    stream.close()

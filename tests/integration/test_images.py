@@ -12,7 +12,7 @@ from tests.integration.driver import Driver, Message, serving_stdio
 
 @pytest.fixture
 def region() -> Region:
-    return demo_region(speed=100.0)
+    return demo_region(speed=0.0)
 
 
 @pytest.fixture

@@ -81,26 +81,24 @@ def test_what_a_plugin_prints_stays_off_the_wire(region: Region, url: str, tmp_p
 
         assert not result.get("isError"), result
         server.stop("EOF")
-        assert server.process.stderr
-        said = server.process.stderr.read()
-        assert b"printed while running" in said
-        assert b"printed while imported" in said
+        assert "printed while running" in server.log()
+        assert "printed while imported" in server.log()
 
 
 @pytest.mark.parametrize("how", ["exit", "interrupt", "cancelled", "own"])
 def test_a_tool_that_raises_what_is_no_exception_ends_its_own_call_only(
-    slow_region: Region, tmp_path: Path, how: str
+    still_region: Region, tmp_path: Path, how: str
 ) -> None:
     with (
-        serving(slow_region) as url,
-        serving_stdio(url, slow_region.api_key, PYTHONPATH=installed(tmp_path, RAISING)) as server,
+        serving(still_region) as url,
+        serving_stdio(url, still_region.api_key, PYTHONPATH=installed(tmp_path, RAISING)) as server,
     ):
-        deploying(server, slow_region, "node01", on_cancel="abort")
+        deploying(server, still_region, "node01", on_cancel="abort")
 
         assert "acme_raise failed inside its plugin" in error_text(server.call("acme_raise", how=how))
 
         assert not server.call("maas_list_machines").get("isError"), "the server serves on"
-        assert slow_region.machine("node01").status_name == "Deploying"
+        assert still_region.machine("node01").status_name == "Deploying"
         assert server.stop("EOF")[0] == 0
 
 
@@ -181,8 +179,7 @@ def test_what_is_said_of_a_plugin_that_cannot_be_used_is_what_the_server_does(
         assert "acme_call" not in tools
         assert tools["maas_get_operation"]["title"] == "Ask for an operation"
         server.stop("EOF")
-        assert server.process.stderr
-        assert said in server.process.stderr.read().decode()
+        assert said in server.log()
 
 
 def test_no_hint_names_a_tool_that_is_not_served(region: Region, url: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.driver import eventually
+from tests.integration.driver import PATIENCE, eventually
 from tests.integration.test_cli import finished, running
 
 
@@ -23,7 +23,7 @@ class Simulator:
         return self.control.request(method, path, json=given).raise_for_status().json()
 
     def get(self, path: str) -> httpx.Response:
-        return httpx.get(f"{self.settings['MAAS_URL']}/api/2.0/{path}")
+        return httpx.get(f"{self.settings['MAAS_URL']}/api/2.0/{path}", timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def simulator() -> Iterator[Simulator]:
         lines = [line.rstrip().split("=", 1) for line in program.written["stdout"]]
         assert [name for name, _ in lines] == ["MAAS_URL", "MAAS_API_KEY", "CONTROL_URL"]
         settings = dict(lines)
-        with httpx.Client(base_url=settings.pop("CONTROL_URL"), timeout=10) as control:
+        with httpx.Client(base_url=settings.pop("CONTROL_URL"), timeout=PATIENCE) as control:
             yield Simulator(settings, control)
         program.process.terminate()
         assert program.end() == 0
@@ -61,7 +61,7 @@ def test_a_fault_meets_real_requests_and_they_are_counted(simulator: Simulator) 
 
 def test_a_restart_leaves_the_control_where_it_is(simulator: Simulator) -> None:
     simulator.tell("POST", "/acts/deploy", {"machine": "node02", "user": "admin"})
-    simulator.tell("POST", "/restart", {"seconds": 2})
+    simulator.tell("POST", "/restart", {"seconds": 600})
 
     def refused() -> bool:
         try:
@@ -79,6 +79,7 @@ def test_a_restart_leaves_the_control_where_it_is(simulator: Simulator) -> None:
             return False
 
     eventually(refused, "a refused connection")
+    simulator.tell("POST", "/restart", {"seconds": 0.01})
     eventually(answered, "an answer")
     simulator.tell("POST", "/clock/advance", {"seconds": 900})
     shown = finished("call", "maas_get_machine", "system_id=fyc3ff", "--json", **simulator.settings)

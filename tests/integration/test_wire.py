@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from maas_mcp.simulator import Region, serving
-from tests.integration.driver import PATIENCE, Message, command, environment, eventually, serving_stdio
+from tests.integration.driver import AT_ONCE, PATIENCE, Message, command, environment, eventually, serving_stdio
 
 HANDSHAKE: tuple[Message, ...] = (
     {
@@ -62,56 +62,56 @@ def orders(region: Region) -> list[str | None]:
 
 @pytest.mark.parametrize("how", ["EOF", "SIGTERM", "SIGINT"])
 def test_where_stdout_is_a_file_the_server_ends_as_it_does_on_a_pipe_and_aborts_nothing(
-    slow_region: Region, tmp_path: Path, how: str
+    still_region: Region, tmp_path: Path, how: str
 ) -> None:
     with (
-        serving(slow_region) as url,
+        serving(still_region) as url,
         (tmp_path / "out").open("wb") as out,
-        started(url, slow_region.api_key, stdout=out) as process,
+        started(url, still_region.api_key, stdout=out) as process,
     ):
         assert process.stdin
-        process.stdin.write(deploying(slow_region, "node01", on_cancel="abort"))
+        process.stdin.write(deploying(still_region, "node01", on_cancel="abort"))
         process.stdin.flush()
-        eventually(lambda: slow_region.machine("node01").status_name == "Deploying", "the deployment")
+        eventually(lambda: still_region.machine("node01").status_name == "Deploying", "the deployment")
 
         if how == "EOF":
             process.stdin.close()
         else:
             process.send_signal(signal.Signals[how])
 
-        assert process.wait(2.0) == 0
-        assert orders(slow_region) == ["deploy"]
-        assert slow_region.machine("node01").status_name == "Deploying"
+        assert process.wait(AT_ONCE) == 0
+        assert orders(still_region) == ["deploy"]
+        assert still_region.machine("node01").status_name == "Deploying"
 
 
-def test_where_stdin_is_a_file_its_end_is_the_end_and_aborts_nothing(slow_region: Region, tmp_path: Path) -> None:
-    (tmp_path / "in").write_bytes(deploying(slow_region, "node01", on_cancel="abort"))
+def test_where_stdin_is_a_file_its_end_is_the_end_and_aborts_nothing(still_region: Region, tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(deploying(still_region, "node01", on_cancel="abort"))
     with (
-        serving(slow_region) as url,
+        serving(still_region) as url,
         (tmp_path / "in").open("rb") as given,
-        started(url, slow_region.api_key, stdin=given, stdout=subprocess.PIPE) as process,
+        started(url, still_region.api_key, stdin=given, stdout=subprocess.PIPE) as process,
     ):
         assert process.wait(PATIENCE) == 0
-        assert "abort" not in orders(slow_region)
+        assert "abort" not in orders(still_region)
 
 
-def test_a_cancelled_deploy_that_shall_be_aborted_is_and_a_lost_one_is_not(slow_region: Region) -> None:
-    with serving(slow_region) as url, serving_stdio(url, slow_region.api_key) as server:
+def test_a_cancelled_deploy_that_shall_be_aborted_is_and_a_lost_one_is_not(still_region: Region) -> None:
+    with serving(still_region) as url, serving_stdio(url, still_region.api_key) as server:
         calls = {}
         for name in ("node01", "node02"):
-            system_id = slow_region.machine(name).system_id
+            system_id = still_region.machine(name).system_id
             calls[name] = server.start_call("maas_deploy_machine", name, system_id=system_id, on_cancel="abort")
         eventually(lambda: {"node01", "node02"} <= {each["progressToken"] for each in server.progress()}, "both")
-        eventually(lambda: slow_region.machine("node01").status_name == "Deploying", "the first deployment")
-        eventually(lambda: slow_region.machine("node02").status_name == "Deploying", "the second deployment")
+        eventually(lambda: still_region.machine("node01").status_name == "Deploying", "the first deployment")
+        eventually(lambda: still_region.machine("node02").status_name == "Deploying", "the second deployment")
 
         server.cancel(calls["node01"])
-        eventually(lambda: "abort" in orders(slow_region), "the abort")
+        eventually(lambda: "abort" in orders(still_region), "the abort")
         assert server.stop("EOF")[0] == 0
 
-    assert orders(slow_region).count("abort") == 1
-    assert slow_region.machine("node01").status_name == "Allocated"
-    assert slow_region.machine("node02").status_name == "Deploying"
+    assert orders(still_region).count("abort") == 1
+    assert still_region.machine("node01").status_name == "Allocated"
+    assert still_region.machine("node02").status_name == "Deploying"
 
 
 @pytest.mark.parametrize(("closed", "code"), [("1>&-", 2), ("2>&-", 0), ("1>&- 2>&-", 2)])
@@ -163,7 +163,6 @@ def test_a_request_that_is_no_message_is_refused_by_its_id(region: Region, url: 
         assert response["error"]["code"] == -32600
         assert not server.call("maas_list_machines").get("isError")
         server.stop("EOF")
-        assert server.process.stderr
-        log = server.process.stderr.read().decode()
+        log = server.log()
     assert "it is not a message of JSON-RPC 2.0" in log
     assert "hush" not in log

@@ -50,7 +50,7 @@ def test_an_administrator_may_do_everything_and_others_may_not_commission() -> N
 @pytest.mark.parametrize(
     ("marks", "said", "code"),
     [
-        ([Mark.GOOD, Mark.SKIPPED], "All is well.", 0),
+        ([Mark.GOOD, Mark.SKIPPED], "All checks passed.", 0),
         ([Mark.GOOD, Mark.DOUBTFUL], "No check failed, but see the line marked with `!`.", 0),
         ([Mark.DOUBTFUL, Mark.DOUBTFUL], "No check failed, but see the lines marked with `!`.", 0),
         ([Mark.DOUBTFUL, Mark.BAD], "1 check failed.", 1),

@@ -336,6 +336,26 @@ async def test_a_refused_connection_names_the_port_and_was_never_sent() -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://[::1]:15340/MAAS", "MAAS at [::1]:15340 could not be reached"),
+        ("http://[::1]/MAAS", "MAAS at [::1]:80 could not be reached"),
+        ("https://[2001:db8::1]/MAAS", "MAAS at [2001:db8::1]:443 could not be reached"),
+        ("https://maas.example.com/MAAS", "MAAS at maas.example.com:443 could not be reached"),
+        ("http://127.0.0.1:5240/MAAS", "MAAS at 127.0.0.1:5240 could not be reached"),
+    ],
+)
+async def test_an_error_names_host_and_port_as_they_stand_in_a_url(url: str, told: str) -> None:
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("x")
+
+    region = Settings.load(maas_url=url, maas_api_key="consumer:token:secret").require_region()
+    transport = HttpTransport(region, wire=httpx.MockTransport(fail))
+    with pytest.raises(MaasUnavailableError, match=f"^{re.escape(told)}"):
+        await transport.request("POST", "machines/", form=[])
+
+
+@pytest.mark.parametrize(
     ("error", "cause", "told", "sent"),
     [
         (httpx.ConnectError("x"), socket.gaierror(-2, "Name or service not known"), "name is not known", False),

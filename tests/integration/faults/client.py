@@ -9,13 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from maas_mcp.simulator import Region
-from tests.integration.driver import Driver, Message, eventually, serving_stdio
+from tests.integration.driver import AT_ONCE, PATIENCE, Driver, Message, serving_stdio
 from tests.integration.faults.proxy import Proxy
-
-PATIENCE = 30.0
-"""Seconds for what takes as long as an operation does."""
-HANG = 5.0
-"""Seconds after which what has to happen at once counts as hanging."""
 
 ERROR = "io.github.maas-mcp/error"
 
@@ -30,15 +25,10 @@ def serving_through(
         yield server
 
 
-def response(server: Driver, call: int) -> Message | None:
-    """The response to a call, if it has come."""
-    return next((each for _, each in list(server.heard) if each.get("id") == call and "method" not in each), None)
-
-
 def answers(server: Driver, calls: Sequence[int], patience: float = PATIENCE) -> list[Message]:
     """The results of calls that run side by side."""
-    eventually(lambda: all(response(server, call) for call in calls), "the answers of all calls", patience)
-    return [message["result"] for call in calls if (message := response(server, call))]
+    deadline = time.monotonic() + patience
+    return [server.wait(call, max(deadline - time.monotonic(), 0.0))["result"] for call in calls]
 
 
 def answer(server: Driver, tool: str, patience: float = PATIENCE, **arguments: Any) -> Message:
@@ -73,13 +63,11 @@ def is_monotone(server: Driver, token: str | int) -> bool:
 
 def quickly(server: Driver, tool: str = "maas_list_operations") -> bool:
     """Whether the server answers a call before it counts as hanging, with whatever."""
-    began = time.monotonic()
-    call = server.start_call(tool)
     try:
-        eventually(lambda: response(server, call), f"an answer of {tool}", HANG)
+        server.wait(server.start_call(tool), AT_ONCE)
     except AssertionError:
         return False
-    return time.monotonic() - began < HANG
+    return True
 
 
 def shaken(folder: Path, code: str) -> dict[str, str]:

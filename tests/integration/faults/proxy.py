@@ -23,7 +23,7 @@ from zlib import crc32
 from maas_mcp.simulator import Region, serving
 
 END_OF_HEAD: Final = b"\r\n\r\n"
-LONGEST_STALL: Final = 60.0
+LONGEST_STALL: Final = 120.0
 """Seconds after which even a stalled connection is cut: no test waits for so long."""
 
 

@@ -14,16 +14,14 @@ from urllib.parse import parse_qs
 import pytest
 
 from maas_mcp.simulator import Region, SimulatedMachine, Status
-from tests.integration.driver import Driver, Message, eventually
+from tests.integration.driver import AT_ONCE, Driver, Message, eventually
 from tests.integration.faults.client import (
-    HANG,
     answer,
     answers,
     error,
     messages,
     quickly,
     report,
-    response,
     serving_through,
     shaken,
 )
@@ -31,7 +29,7 @@ from tests.integration.faults.jobs import BATCH, IN_MEMORY, crowd, of, orders, s
 from tests.integration.faults.positions import ACTED, HASTY, NOTHING_ARRIVED, SPEED, Machines, meeting_all, runs_of
 from tests.integration.faults.proxy import Exchange, Fate, behind_a_proxy, passes, stalls
 from tests.integration.faults.tally import Row, Tally
-from tests.integration.faults.test_cancelling import ABSENCE, cancel, is_past, listed, said_of
+from tests.integration.faults.test_cancelling import ABSENCE, is_past, listed
 
 SIZE = 10
 """Machines in a batch of named ones."""
@@ -230,11 +228,11 @@ def test_a_cancel_at_any_moment_leaves_nothing_allocated_in_vain(
             eventually(partial(is_past, began + moment), "the moment")
             if weather == "calm" and len(heard) == MOMENTS * 3 // 4:  # on a busy machine, too, some are deploying then
                 eventually(lambda: any(starts(region, BATCH, each) for each in machines), "a start")
-            heard[call] = token, cancel(server, call)
+            heard[call] = token, server.cancel(call)
         outage.close()
         time.sleep(ABSENCE)  # the absence of something can only be waited for
-        late = [each for call, (token, after) in heard.items() for each in said_of(server, token, call, after)]
-        unanswered = [call for call in calls if not response(server, call)]
+        late = [each for call, (token, after) in heard.items() for each in server.said_of(call, token, after)]
+        unanswered = [call for call in calls if not server.response(call)]
         left = stays_idle(region)
         before = under_way(region)
         found = listed(server)
@@ -249,7 +247,7 @@ def test_a_cancel_at_any_moment_leaves_nothing_allocated_in_vain(
             lost=left + len((before & under_way(region)) - found),
             double_starts=len([each for each in machines if starts(region, BATCH, each) > 1]),
             after_cancel=len(late),
-            hangs=hangs + int(seconds > 2),
+            hangs=hangs + int(seconds > AT_ONCE),
         )
     )
     assert code == 0
@@ -316,11 +314,9 @@ def test_a_batch_that_ends_at_a_stalled_order_leaves_nothing_that_is_not_given_b
                 eventually(lambda: stalling.stalled == set(stalling.all), "the stalls")
                 eventually(lambda: all(messages(server, each) for each in calls), "progress")
                 if how == "cancel":
-                    heard = {token: cancel(server, call) for token, call in calls.items()}
+                    heard = {token: server.cancel(call) for token, call in calls.items()}
                     time.sleep(ABSENCE)
-                    late = [
-                        each for token, call in calls.items() for each in said_of(server, token, call, heard[token])
-                    ]
+                    late = [each for token, call in calls.items() for each in server.said_of(call, token, heard[token])]
                 elif how == "kill":
                     server.process.kill()
                     server.process.wait()
@@ -343,7 +339,7 @@ def test_a_batch_that_ends_at_a_stalled_order_leaves_nothing_that_is_not_given_b
                 lost=0 if nth else left,
                 double_starts=0 if nth else len(twice),
                 after_cancel=0 if nth else len(late),
-                hangs=int(seconds > 2),
+                hangs=int(seconds > AT_ONCE),
             )
         )
 
@@ -364,14 +360,14 @@ def test_a_batch_that_is_called_again_is_found_and_not_begun_again(how: str, sta
             call = server.start_call(BATCH.tool, **BATCH.arguments_for(*machines))
             eventually(lambda: all(starts(region, BATCH, each) for each in machines), "the starts")
             if how == "cancel":
-                cancel(server, call)
+                server.cancel(call)
             else:
                 server.process.kill()
                 server.process.wait()
         with serving_through(proxy, region, state) as server:
             began = report(answer(server, BATCH.tool, wait_seconds=0, **BATCH.arguments_for(*machines)))
             region.advance(600)
-            ended = report(answer(server, "maas_wait_operation", HANG * 3, operation_id=began["operation_id"]))
+            ended = report(answer(server, "maas_wait_operation", operation_id=began["operation_id"]))
 
     tally.add(
         Row(

@@ -5,8 +5,8 @@ from functools import partial
 import pytest
 
 from maas_mcp.maas.transport import MAX_CHANGES
-from tests.integration.driver import eventually
-from tests.integration.faults.client import HANG, answer, answers, error, quickly, report, serving_through
+from tests.integration.driver import AT_ONCE, eventually
+from tests.integration.faults.client import answer, answers, error, quickly, report, serving_through
 from tests.integration.faults.jobs import of, one_of_each, orders, some_of_each, starts
 from tests.integration.faults.proxy import behind_a_proxy, stalls
 from tests.integration.faults.tally import Row, Tally
@@ -31,7 +31,7 @@ def test_after_a_kill_amid_an_outage_a_new_server_answers_for_every_handle(
                 server.process.wait()
         with serving_through(proxy, region, state) as server:
             with proxy.refusing():
-                told = error(answer(server, "maas_get_operation", HANG, operation_id=ids[0]))
+                told = error(answer(server, "maas_get_operation", AT_ONCE, operation_id=ids[0]))
                 assert (told["code"], told["retryable"]) == ("unavailable", True)
                 if ended:
                     eventually(lambda: all(of(region, each).status is job.ends for job, each in runs), "the ends")
@@ -56,7 +56,7 @@ def test_after_a_kill_amid_an_outage_a_new_server_answers_for_every_handle(
 
 
 def test_a_server_that_is_killed_at_the_order_leaves_what_the_next_one_lists(state: str, tally: Tally) -> None:
-    region, machines = one_of_each(speed=SPEED / 5)
+    region, machines = one_of_each(speed=0.0)
     jobs = list(machines.items())
     with behind_a_proxy(region) as proxy:
         for first in range(0, len(jobs), MAX_CHANGES):

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from tests.integration.driver import Driver, Message
-from tests.integration.faults.client import HANG, answer, answers, error, report, serving_through, shaken
+from tests.integration.driver import AT_ONCE, Driver, Message
+from tests.integration.faults.client import answer, answers, error, report, serving_through, shaken
 from tests.integration.faults.jobs import Job, crowd, of, one_of_each, orders, starts
 from tests.integration.faults.positions import ACTED, HASTY, NOTHING_ARRIVED, SPEED, Machines, meeting_all, runs_of
 from tests.integration.faults.proxy import behind_a_proxy
@@ -74,7 +74,7 @@ def test_a_region_that_refuses_connections_is_told_at_once(state: str, tally: Ta
     region, machines = one_of_each(speed=SPEED)
     with behind_a_proxy(region) as proxy, serving_through(proxy, region, state) as server, proxy.refusing():
         calls = [server.start_call(job.tool, **job.arguments_for(machine)) for job, machine in machines.items()]
-        errors = [error(each) for each in answers(server, calls, HANG)]
+        errors = [error(each) for each in answers(server, calls, AT_ONCE)]
 
     for job in machines:
         tally.add(Row(job.tool, "refused before the start"))

@@ -10,16 +10,13 @@ from pathlib import Path
 import pytest
 
 from maas_mcp.simulator import Region, SimulatedMachine
-from tests.integration.driver import Driver, eventually
+from tests.integration.driver import AT_ONCE, Driver, bring, eventually
 from tests.integration.faults.client import (
-    HANG,
-    PATIENCE,
     answers,
     error,
     is_monotone,
     messages,
     report,
-    response,
     serving_through,
     shaken,
 )
@@ -38,7 +35,7 @@ from tests.integration.faults.proxy import (
 from tests.integration.faults.tally import Row, Tally
 
 SPEED = 50.0
-"""Simulated seconds a second: an operation takes three to five, and two minutes without a region more than two."""
+"""Simulated seconds a second once the clock runs: an operation takes three to five. Until then it stands still."""
 TWO_MINUTES = 120.0
 OUTAGE = re.compile(r"(MAAS unreachable|No usable answer from MAAS) for .* s; last seen: ")
 
@@ -81,16 +78,17 @@ class Scene:
     calls: Mapping[Job, int]
 
     def have_not_ended(self) -> bool:
-        return not any(response(self.server, call) for call in self.calls.values())
+        return not any(self.server.response(call) for call in self.calls.values())
 
     def all_tell_of_the_outage(self) -> bool:
         return all(unreachable(self.server, job) for job in self.calls)
 
     def check(self, fault: str, tally: Tally) -> None:
-        """Every operation ends well, was started once, and never went backwards."""
+        """Time passes, and every operation ends well, was started once, and never went backwards."""
+        self.region.set_speed(SPEED)
         hung = {job for job, call in self.calls.items() if not ended_in_time(self.server, call)}
         for job, machine in self.machines.items():
-            result = (response(self.server, self.calls[job]) or {}).get("result", {})
+            result = (self.server.response(self.calls[job]) or {}).get("result", {})
             tally.add(
                 Row(
                     job.tool,
@@ -107,26 +105,18 @@ class Scene:
 
 
 def start_all(server: Driver, region: Region, machines: Mapping[Job, SimulatedMachine]) -> Scene:
-    """Start every job, and wait until each machine has booted."""
+    """Start every job, and wait until each machine has booted. There the clock stands still."""
     calls = {job: server.start_call(job.tool, job.tool, **job.arguments_for(each)) for job, each in machines.items()}
-    eventually(lambda: all(has_booted(server, job) for job in calls), "the first boots")
+    eventually(lambda: all(starts(region, job, each) for job, each in machines.items()), "the starts")
+    for machine in machines.values():
+        bring(region, machine.hostname, "Performing PXE boot")
+    eventually(lambda: all(has_booted(server, job) for job in calls), "news of the first boots")
     return Scene(server, region, machines, calls)
 
 
 def has_booted(server: Driver, job: Job) -> bool:
     """Whether the machine's first boot was told, or what comes after it."""
     return any(each["progress"] >= 0.1 for each in server.progress(job.tool))
-
-
-def simulated(region: Region, seconds: float) -> None:
-    """Let so much of the region's time pass."""
-    until = region.now() + seconds
-
-    def passed() -> bool:
-        region.play()
-        return region.now() >= until
-
-    eventually(passed, f"{seconds} simulated seconds")
 
 
 def ended_in_time(server: Driver, call: int) -> bool:
@@ -140,13 +130,13 @@ def ended_in_time(server: Driver, call: int) -> bool:
 @pytest.mark.parametrize("name", OUTAGES)
 def test_an_outage_is_survived_and_told(name: str, state: str, tally: Tally) -> None:
     outage = OUTAGES[name]
-    region, machines = one_of_each(speed=SPEED)
+    region, machines = one_of_each(speed=0.0)
     with behind_a_proxy(region) as proxy, serving_through(proxy, region, state) as server:
         scene = start_all(server, region, machines)
         with outage.begins(proxy):
-            simulated(region, TWO_MINUTES)
+            region.advance(TWO_MINUTES)
             if outage.is_told:
-                eventually(scene.all_tell_of_the_outage, "news of the outage", HANG)
+                eventually(scene.all_tell_of_the_outage, "news of the outage")
                 assert scene.have_not_ended(), "an outage is no verdict"
         scene.check(name, tally)
 
@@ -158,7 +148,7 @@ def unreachable(server: Driver, job: Job) -> list[str]:
 def test_a_name_that_cannot_be_looked_up_for_a_while_is_survived(state: str, tmp_path: Path, tally: Tally) -> None:
     missing = tmp_path / "no-dns"
     blind = shaken(tmp_path, FORGETFUL.format(missing=str(missing)))
-    region, machines = one_of_each(speed=SPEED)
+    region, machines = one_of_each(speed=0.0)
     with (
         behind_a_proxy(region) as proxy,
         serving_through(proxy, region, state, host="localhost", **blind) as server,
@@ -166,7 +156,7 @@ def test_a_name_that_cannot_be_looked_up_for_a_while_is_survived(state: str, tmp
         scene = start_all(server, region, machines)
         missing.touch()
         proxy.hang_up()
-        eventually(scene.all_tell_of_the_outage, "news of the outage", HANG)
+        eventually(scene.all_tell_of_the_outage, "news of the outage")
         missing.unlink()
         scene.check("name not known", tally)
 
@@ -185,7 +175,7 @@ FORGETFUL = """
 
 
 def test_a_key_that_is_revoked_ends_the_operations_at_once_and_shows_no_secret(state: str, tally: Tally) -> None:
-    region, machines = one_of_each(speed=SPEED)
+    region, machines = one_of_each(speed=0.0)
     secret = region.api_key.split(":")[2]
     told = f"Authorization Error: Invalid signature. Expected signature base string: &{secret}"
     revoked = says(401, told, headers={"WWW-Authenticate": 'OAuth realm="OAuth"'})
@@ -195,11 +185,10 @@ def test_a_key_that_is_revoked_ends_the_operations_at_once_and_shows_no_secret(s
     ):
         scene = start_all(server, region, machines)
         with proxy.meeting(revoked) as met:
-            errors = [error(each) for each in answers(server, list(scene.calls.values()), HANG)]
+            errors = [error(each) for each in answers(server, list(scene.calls.values()), AT_ONCE)]
             asked = len(met())
         server.stop("EOF")
-        assert server.process.stderr
-        log = server.process.stderr.read().decode()
+        log = server.log()
 
     for job, machine in machines.items():
         tally.add(Row(job.tool, "401", double_starts=int(starts(region, job, machine) > 1)))
@@ -212,24 +201,24 @@ def test_a_key_that_is_revoked_ends_the_operations_at_once_and_shows_no_secret(s
 
 
 def test_a_region_that_stalls_for_ever_neither_hangs_nor_ends_the_server(state: str, tally: Tally) -> None:
-    region, machines = one_of_each(speed=SPEED)
+    region, machines = one_of_each(speed=0.0)
     with behind_a_proxy(region) as proxy, serving_through(proxy, region, state) as server:
         scene = start_all(server, region, machines)
         with proxy.meeting(stalls()) as met:
             eventually(met, "a request that stalls")
             began = server.start_request("tools/list")
-            eventually(lambda: response(server, began), "an answer of the server itself", HANG)
+            server.wait(began, AT_ONCE)
             assert scene.have_not_ended()
         proxy.hang_up()
         scene.check("stalls, then cut", tally)
 
 
 def test_retry_after_is_honoured(state: str) -> None:
-    region, machines = one_of_each(speed=SPEED)
+    region, machines = one_of_each(speed=0.0)
     with behind_a_proxy(region) as proxy, serving_through(proxy, region, state) as server:
         start_all(server, region, machines)
         with proxy.meeting(says(503, page(503), retry_after=1), op="query") as met:
-            eventually(lambda: len(met()) >= 3, "three attempts", PATIENCE)
+            eventually(lambda: len(met()) >= 3, "three attempts")
         times = [each.time for each in met()]
 
     assert all(after - before >= 1.0 for before, after in pairwise(times))
@@ -238,13 +227,13 @@ def test_retry_after_is_honoured(state: str) -> None:
 def test_an_operation_that_has_succeeded_survives_that_its_result_cannot_be_read_at_once(
     state: str, tally: Tally
 ) -> None:
-    region, machines = one_of_each(speed=SPEED)
+    region, machines = one_of_each(speed=0.0)
     with behind_a_proxy(region) as proxy, serving_through(proxy, region, state) as server:
         scene = start_all(server, region, machines)
         # A read of one machine fails; those of events and of lists, by which the end is seen, do not.
+        region.set_speed(SPEED)
         with proxy.meeting(says(502, page(502)), method="GET", path="/machines/m") as met:
-            eventually(lambda: {each.path for each in met()} >= paths(machines), "a failing read of each", PATIENCE)
-            simulated(region, TWO_MINUTES)
+            eventually(lambda: {each.path for each in met()} >= paths(machines), "a failing read of each")
         scene.check("502 to the last read", tally)
 
 

@@ -9,7 +9,19 @@ from typing import Any, ClassVar
 import click
 
 from maas_mcp import __version__
-from maas_mcp.cli.common import EXIT_CODES, EXIT_INTERRUPTED, Interrupted, exit_code, importing, say, show_error
+from maas_mcp.cli.common import (
+    EXIT_CODES,
+    EXIT_FAILURE,
+    EXIT_INTERRUPTED,
+    UNWRITABLE,
+    Interrupted,
+    accept_any_terminal,
+    exit_code,
+    fitted_error,
+    importing,
+    say,
+    show_error,
+)
 from maas_mcp.errors import MaasMcpError
 
 
@@ -18,11 +30,11 @@ class _Lazy(click.Group):
 
     COMMANDS: ClassVar = MappingProxyType(
         {
-            "call": "Call a tool of the server, with a progress bar.",
-            "demo": "Show it all on a simulated MAAS region.",
-            "doctor": "Check that everything needed is in place.",
+            "call": "Call one of the server's tools and show its progress.",
+            "demo": "Demonstrate maas-mcp on a simulated MAAS region.",
+            "doctor": "Check that maas-mcp is ready to use.",
             "plugins": "List the installed plugins and their tools.",
-            "serve": "Serve MCP on stdin and stdout, as a client starts it.",
+            "serve": "Serve MCP over stdin and stdout, for an MCP client.",
             "simulate": "Run a simulated MAAS region.",
         }
     )
@@ -46,13 +58,25 @@ class _Lazy(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self.COMMANDS and not args[0].startswith("-"):
             close = get_close_matches(args[0], self.COMMANDS, n=1)
-            known = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(self.COMMANDS)}."
+            known = f"Did you mean {close[0]}?" if close else f"The commands are: {', '.join(self.COMMANDS)}."
             ctx.fail(f"No such command {args[0]!r}. {known}")
         return super().resolve_command(ctx, args)
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        try:
+            return super().main(*args, **extra)
+        except OSError as error:
+            if error.errno not in UNWRITABLE:
+                raise
+            say(f"Error: The output cannot be written: {error.strerror}.", err=True)
+        sys.stdout = None  # or it would be flushed once more, in vain
+        sys.exit(EXIT_FAILURE)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except click.ClickException as error:
+            problem = error
         except MaasMcpError as error:
             show_error(error)
             sys.exit(exit_code(error))
@@ -62,6 +86,7 @@ class _Lazy(click.Group):
         except (KeyboardInterrupt, click.Abort):
             click.echo("Interrupted.", err=True)
             sys.exit(EXIT_INTERRUPTED)
+        raise fitted_error(problem)
 
 
 @click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_CODES)
@@ -69,13 +94,10 @@ class _Lazy(click.Group):
 def main() -> None:
     """An MCP server for Canonical MAAS.
 
-    It deploys, commissions and releases physical machines for an assistant, with MAAS's own progress.
+    Lets an assistant deploy, commission and release physical machines, and shows progress from MAAS's own events.
 
-    `maas-mcp demo` shows it without a MAAS region, `maas-mcp doctor` checks the settings for yours, and
-    `maas-mcp serve` is what an MCP client starts. The settings are environment variables, MAAS_URL and MAAS_API_KEY
-    first of all, or a TOML file that MAAS_MCP_CONFIG names.
+    `maas-mcp demo` works without a MAAS region. `maas-mcp doctor` checks your settings and your region. An MCP client
+    starts `maas-mcp serve`. Settings are environment variables, MAAS_URL and MAAS_API_KEY at least, or keys of the
+    TOML file that MAAS_MCP_CONFIG names.
     """
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal without Unicode gets question marks instead of a traceback.
-        if reconfigure := getattr(stream, "reconfigure", None):
-            reconfigure(errors="replace")
+    accept_any_terminal()

@@ -3,14 +3,14 @@
 import json
 import math
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, Final, NoReturn
 
 import click
 from mcp_types import Tool
 
-from maas_mcp.cli.common import NARROWEST, usage_error
+from maas_mcp.cli.common import NARROWEST
 from maas_mcp.settings import expanded, is_text
 from maas_mcp.text_files import read_text
 
@@ -22,18 +22,26 @@ WIDEST: Final = 100
 """Columns beyond which lines are hard to read."""
 
 
+class _ArgumentError(ValueError):
+    """An argument that cannot be taken; ``keys`` are those whose explanation helps, if there are any."""
+
+    def __init__(self, problem: str, *keys: str) -> None:
+        super().__init__(problem)
+        self.keys = keys
+
+
 def parse(tool: Tool, pairs: Iterable[str]) -> dict[str, Any]:
     """The arguments that ``pairs`` of ``KEY=VALUE`` mean to ``tool``.
 
     Raises:
-        click.UsageError: One is unknown, given twice, of the wrong type, or missing; the message has the tool's
-            arguments, and never a value.
+        click.UsageError: One is unknown, given twice, of the wrong type, or missing. The message explains the
+            arguments that it is about, and never has a value.
     """
     try:
         return _parsed(tool, pairs)
-    except ValueError as error:
+    except _ArgumentError as error:
         problem = error
-    raise usage_error(f"{problem}\n\n{describe(tool)}")
+    raise click.UsageError(f"{problem}\n\n{_help(tool, problem.keys)}")
 
 
 def find(tools: Mapping[str, Tool], name: str) -> Tool:
@@ -45,8 +53,8 @@ def find(tools: Mapping[str, Tool], name: str) -> Tool:
     tool = tools.get(name)
     if tool is None:
         close = get_close_matches(name, tools, n=1) or [each for each in tools if name in each][:1]
-        known = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(tools)}."
-        raise usage_error(f"There is no tool {name!r}. {known}")
+        known = f"Did you mean {close[0]}?" if close else f"The tools are: {', '.join(tools)}."
+        raise click.UsageError(f"There is no tool {name!r}. {known}")
     return tool
 
 
@@ -55,13 +63,19 @@ def properties(tool: Tool) -> dict[str, Schema]:
     return {key: value for key, value in tool.input_schema.get("properties", {}).items() if key not in HIDDEN}
 
 
-def describe(tool: Tool) -> str:
-    """The tool's arguments for people, the required ones first."""
+def describe(tool: Tool, only: Collection[str] = ()) -> str:
+    """The tool's arguments for people, the required ones first.
+
+    Args:
+        tool: The tool.
+        only: Those to describe; by default all.
+    """
     required = set(tool.input_schema.get("required", []))
     known = sorted(properties(tool).items(), key=lambda item: item[0] not in required)
     if not known:
         return f"{tool.name} takes no arguments."
-    rows = [(f"{key}={_kind(schema)}", _explained(schema, needed=key in required)) for key, schema in known]
+    shown = [(key, schema) for key, schema in known if not only or key in only]
+    rows = [(f"{key}={_kind(schema)}", _explained(schema, needed=key in required)) for key, schema in shown]
     formatter = click.HelpFormatter(width=max(NARROWEST, min(shutil.get_terminal_size().columns, WIDEST)))
     with formatter.section(f"Arguments of {tool.name}"):
         formatter.write_dl(rows)
@@ -75,49 +89,60 @@ def summary(tool: Tool) -> str:
     return first + "." if stop else text
 
 
+def _help(tool: Tool, keys: Collection[str]) -> str:
+    """What helps against the error. All explanations would push the problem itself out of a small terminal."""
+    if not properties(tool):
+        return describe(tool)
+    shown = describe(tool, keys) if keys else f"Arguments of {tool.name}: {', '.join(properties(tool))}."
+    return f"{shown}\n\n`maas-mcp call --list {tool.name}` explains all of its arguments."
+
+
 def _parsed(tool: Tool, pairs: Iterable[str]) -> dict[str, Any]:
     known = properties(tool)
     arguments: dict[str, Any] = {}
     for pair in pairs:
         key, value = _split(pair, known)
         if key in arguments:
-            raise ValueError(f"{key} is given twice.")
+            raise _ArgumentError(f"{key} is given twice.", key)
         arguments[key] = _checked(key, value, known[key])
     missing = [key for key in tool.input_schema.get("required", []) if key not in arguments]
     if missing:
-        raise ValueError(f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing.")
+        raise _ArgumentError(f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing.", *missing)
     return arguments
 
 
 def _split(pair: str, known: Mapping[str, Schema]) -> tuple[str, str]:
     key, equals, value = pair.partition("=")
     if not equals:
-        raise ValueError("Expected arguments of the form KEY=VALUE, and one of them has no `=`.")
+        raise _ArgumentError("Expected arguments of the form KEY=VALUE, and one of them has no `=`.")
     if key not in known:
         close = get_close_matches(key, known, n=1)
-        raise ValueError(f"{key[:40]} is not an argument of this tool.{f' Did you mean {close[0]}?' if close else ''}")
+        meant = f" Did you mean {close[0]}?" if close else ""
+        raise _ArgumentError(f"{key[:40]} is not an argument of this tool.{meant}")
     if value.startswith("@") and not value.startswith("@@"):
         return key, _read(key, value[1:])
     if not is_text(value):
-        raise ValueError(f"{key}: expected UTF-8 text.")
+        raise _ArgumentError(f"{key}: expected UTF-8 text.", key)
     return key, value.removeprefix("@")
 
 
 def _read(key: str, name: str) -> str:
     if not name:
-        raise ValueError(f"{key}: expected the name of a file after the @; a value that is only @ is written @@.")
+        raise _ArgumentError(
+            f"{key}: expected the name of a file after the @. A value that is only @ is written @@.", key
+        )
     try:
         return read_text(expanded(name))
     except ValueError as error:
-        problem = error
-    raise ValueError(f"{key}: {name} cannot be read: {problem}.")
+        problem = str(error)
+    raise _ArgumentError(f"{key}: {name} cannot be read: {problem}.", key)
 
 
 def _checked(key: str, text: str, schema: Schema) -> Any:
     try:
         return _value(text, schema)
     except ValueError as error:
-        raise ValueError(f"{key}: {error}.") from None
+        raise _ArgumentError(f"{key}: {error}.", key) from None
 
 
 def _value(text: str, schema: Schema) -> Any:
@@ -151,7 +176,7 @@ def _one_of(text: str, allowed: list[Any]) -> Any:
     by_text = {each if isinstance(each, str) else json.dumps(each): each for each in allowed}
     if text not in by_text:
         close = get_close_matches(text, by_text, n=1)
-        raise ValueError("expected one of the values below" + (f", perhaps {close[0]}" if close else ""))
+        raise ValueError("expected one of the values below" + (f"; the nearest is {close[0]}" if close else ""))
     return by_text[text]
 
 

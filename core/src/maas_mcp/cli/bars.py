@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Final, NoReturn, Self
+from typing import Final, NoReturn, Self
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
@@ -52,7 +52,7 @@ class _Percentage(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         """The cell of one operation."""
-        return Text("" if task.total is None else f"{task.percentage:3.0f}%")
+        return Text(f"{task.percentage:3.0f}%" if task.fields["measured"] else "")
 
 
 class _Message(ProgressColumn):
@@ -95,9 +95,10 @@ class Bar:
         """How far it is, from 0.0 to 1.0, as far as the server told."""
         self._bars = bars
         self._message = ""
+        self._measured = False
         self._told: tuple[str, bool] | None = None
         self._ended = False
-        self._task = bars.progress.add_task(label, total=None, visible=False, message="", style="")
+        self._task = bars.progress.add_task(label, total=None, visible=False, message="", style="", measured=False)
 
     async def news(self, progress: float, total: float | None, message: str | None) -> None:
         """Take a progress message."""
@@ -105,40 +106,66 @@ class Bar:
         if self._ended:  # a message may be delivered after the call has returned
             return
         self._message = message or ""
+        self._measured = bool(total)
         if total:
             self.fraction = progress / total
         self._bars.progress.update(
-            self._task, completed=progress if total else 0, total=total, message=self._message, visible=True
+            self._task,
+            completed=progress if total else 0,
+            total=total,
+            measured=self._measured,
+            message=self._message,
+            visible=True,
         )
-        self._tell(measured=bool(total))
+        self._tell()
 
-    def succeed(self) -> None:
-        """It is done; the last progress message may still be on its way."""
-        measured, self.fraction = self.fraction > 0, 1.0
-        self._end("green", completed=1.0)
+    def succeed(self, message: str = "") -> None:
+        """It is done.
+
+        Args:
+            message: The last thing to say of it; by default the last progress message. That one may not have come yet.
+        """
+        self._message = message or self._message
+        self.fraction = 1.0
+        self._end("green", self._message)
         if self.messages:
-            self._tell(measured=measured)
+            self._tell()
 
     def fail(self, message: str) -> None:
-        """It has failed."""
-        self._end("red", completed=self.fraction, message=message)
+        """It has failed, where it was."""
+        self._end("red", message)
 
-    def stop(self, message: str) -> None:
-        """It is no longer followed."""
-        self._end("yellow", completed=self.fraction, message=message)
+    def stop(self, message: str, fraction: float | None = None) -> None:
+        """It is no longer followed, and has neither succeeded nor failed as a whole.
 
-    def _tell(self, *, measured: bool) -> None:
+        Args:
+            message: What became of it.
+            fraction: How far it is, if that is known better than from the last progress message.
+        """
+        if fraction is not None:
+            self.fraction, self._measured = fraction, True
+        self._end("yellow", message)
+
+    def _tell(self) -> None:
         """Tell what is new: neither a heartbeat nor the passing of time is."""
-        told = (_TIME_TOLD.sub("", self._message), measured and self.fraction >= 1.0)
+        told = (_TIME_TOLD.sub("", self._message), self._measured and self.fraction >= 1.0)
         if told != self._told:
             self._told = told
-            self._bars.tell(self.label, f"{self.fraction:4.0%}  {self._message}" if measured else self._message)
+            self._bars.tell(self.label, f"{self.fraction:4.0%}  {self._message}" if self._measured else self._message)
 
-    def _end(self, style: str, **fields: Any) -> None:
+    def _end(self, style: str, message: str) -> None:
         self._ended = True
         progress = self._bars.progress
         progress.stop_task(self._task)
-        progress.update(self._task, total=1.0, style=style, visible=self.messages > 0, **fields)
+        progress.update(
+            self._task,
+            total=1.0,
+            completed=self.fraction,
+            measured=self._measured,
+            message=message,
+            style=style,
+            visible=self.messages > 0,
+        )
 
 
 class Bars:

@@ -28,22 +28,23 @@ _WRAPPED: Final = re.compile(r"(?<=\S)\n(?=\w)")
 @click.command("call", epilog=EXIT_CODES)
 @click.argument("tool", required=False)
 @click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--list", "listing", is_flag=True, help="List the tools; with TOOL, the arguments of that one.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs. By default text for people.")
+@click.option("--list", "listing", is_flag=True, help="List the tools, or with TOOL the arguments of that tool.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON. By default as text.")
 def command(*, tool: str | None, pairs: tuple[str, ...], listing: bool, as_json: bool) -> None:
-    """Call a tool of the server, with a progress bar.
+    """Call one of the server's tools and show its progress.
 
-    Starts the MCP server as a client does, with the same settings, and calls TOOL. Without TOOL it lists the tools.
-    The result goes to stdout; progress, messages and errors go to stderr.
+    Starts the MCP server as a client does, with the same settings, and calls TOOL. Without TOOL, lists the tools. The
+    result goes to stdout; progress, messages and errors go to stderr.
 
     \b
     maas-mcp call maas_list_machines status=ready,allocated limit=10
     maas-mcp call maas_deploy_machine system_id=4y3h7n user_data=@cloud-init.yaml
 
-    Values are read by the tool's own schema: true or false for a switch, commas between the items of a list or a JSON
-    array, JSON for an object. KEY=@FILE reads the value from a file; KEY=@@… is a value that begins with @.
+    The tool's schema decides how a value is parsed: true or false for a boolean, commas between the items of a list
+    (or a JSON array), JSON for an object. KEY=@FILE reads the value from a file. Write KEY=@@… for a value that
+    starts with @.
 
-    Ctrl-C cancels the call. What MAAS has begun by then goes on, unless on_cancel=abort was given.
+    Ctrl-C cancels the call. An operation that has started in MAAS continues, unless you pass on_cancel=abort.
     """  # noqa: D301 - \b is click's mark for a paragraph that is not to be wrapped
     Settings.load().require_region()  # before a server is started that would say the same
     call = Call(tool, pairs, listing=listing or tool is None, as_json=as_json)
@@ -97,8 +98,10 @@ class Call:
     def _show(self, result: CallToolResult) -> int:
         if result.is_error:
             say(f"Error: {text_of(result)}", err=True)
+        elif self._as_json:
+            click.echo(_json(result.structured_content))
         else:
-            click.echo(_json(result.structured_content) if self._as_json else text_of(result))
+            say(text_of(result), indent="  ")
         return exit_code_of(result)
 
     def _show_list(self, tools: list[Tool], *, whole: bool) -> None:
@@ -111,27 +114,25 @@ class Call:
         else:
             formatter = click.HelpFormatter()
             formatter.write_dl([(tool.name, arguments.summary(tool)) for tool in tools])
-            click.echo(formatter.getvalue() + "\nThe arguments of one: maas-mcp call --list TOOL")
+            click.echo(formatter.getvalue() + "\n`maas-mcp call --list TOOL` lists the arguments of a tool.")
 
 
 def after_interruption(tool: Tool | None, arguments: Mapping[str, Any]) -> str:
-    """What a person who has pressed Ctrl-C wants to know.
+    """The message for a person who has pressed Ctrl-C.
 
     Args:
         tool: The one that was called, if it came to that.
         arguments: What it was called with.
     """
     if tool is None:
-        return "Interrupted before anything was asked of MAAS."
+        return "Interrupted before anything was sent to MAAS."
     if tool.annotations and tool.annotations.read_only_hint:
         return "Interrupted."
-    then = "is to abort" if arguments.get("on_cancel") == "abort" else "goes on with"
+    aborted = arguments.get("on_cancel") == "abort"
+    then = "maas-mcp asks MAAS to abort the operation" if aborted else "The operation continues in MAAS"
     machine = arguments.get("system_id")
     look = f"maas_get_machine {shlex.quote(f'system_id={machine}')}" if machine else "maas_list_operations"
-    return (
-        f"Interrupted: {tool.name} is no longer followed. MAAS {then} what it has begun; "
-        f"`maas-mcp call {look}` shows how far it is."
-    )
+    return f"Interrupted: {tool.name} is no longer followed. {then}; `maas-mcp call {look}` shows its status."
 
 
 def _json(value: Any) -> str:

@@ -52,7 +52,7 @@ async def mcp_client(environment: Mapping[str, str], show: Callable[[str], None]
         except Exception as error:  # noqa: BLE001 - likewise
             failure = failure or _first(error)
     if isinstance(failure, MCPError):
-        raise ServerError(f"The MCP server failed: {failure}.", hint="If it said why, that stands above.")
+        raise ServerError(f"The MCP server failed: {failure}.", hint="Any messages of the server are shown above.")
     if failure is not None:
         raise failure
 
@@ -79,7 +79,7 @@ def require(tools: Mapping[str, Tool], *names: str) -> None:
     if missing:
         raise ServerError(
             f"The server has no {' and no '.join(missing)}.",
-            hint="`pip install maas-mcp` brings all of this project's plugins; `maas-mcp plugins` shows what is there.",
+            hint="`pip install maas-mcp` installs this project's plugins; `maas-mcp plugins` lists those installed.",
         )
 
 
@@ -94,7 +94,7 @@ async def call_tool(
     try:
         return await client.call_tool(name, arguments, progress_callback=on_progress)
     except (RuntimeError, ValidationError):
-        problem = f"The answer of {name} does not fit its output schema, which is a fault of its plugin."
+        problem = f"The result of {name} does not match its output schema. This is a bug in its plugin."
     raise ServerError(problem)
 
 
@@ -109,11 +109,30 @@ async def call_with_bar(client: Client, name: str, arguments: dict[str, Any], ba
     except BaseException:
         bar.stop("stopped")
         raise
-    if result.is_error:
-        bar.fail("failed")
-    else:
-        bar.succeed()
+    end_bar(bar, result)
     return result
+
+
+def end_bar(bar: Bar, result: CallToolResult, *, failed: str = "failed") -> None:
+    """End the bar as the operation stands: a call may answer while it goes on, or may report how it has failed.
+
+    Args:
+        bar: The call's.
+        result: What the call has answered.
+        failed: What the bar says if the call has failed.
+    """
+    report = result.structured_content or {}
+    state = report.get("state") if "operation_id" in report else None
+    if result.is_error:
+        bar.fail(failed)
+    elif state == "working":
+        bar.stop("still running", report.get("progress"))
+    elif state == "partly_succeeded":
+        bar.stop("partly succeeded", report.get("progress"))
+    elif state in {None, "succeeded"}:
+        bar.succeed(report.get("message", "") if state else "")
+    else:
+        bar.fail(str(state).replace("_", " "))
 
 
 def text_of(result: CallToolResult) -> str:

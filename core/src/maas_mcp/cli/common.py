@@ -1,5 +1,7 @@
 """What the commands share: exit codes, how an error is shown, and quick imports."""
 
+import codecs
+import errno
 import gc
 import math
 import shutil
@@ -7,6 +9,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, Final
 
 import click
@@ -20,11 +23,13 @@ EXIT_USAGE: Final = 2
 EXIT_INTERRUPTED: Final = 130
 """Ended by Ctrl-C, as shells count it: 128 and the number of SIGINT."""
 
-EXIT_CODES: Final = (
-    "Exit codes: 0 done; 1 what was asked for could not be done; 2 wrong usage, or settings that cannot be used; "
-    "130 interrupted by Ctrl-C."
-)
+EXIT_CODES: Final = "Exit codes: 0 success; 1 failure; 2 wrong usage or settings; 130 interrupted."
 """The last paragraph of the help."""
+
+LOOKALIKES: Final = MappingProxyType({"✓": "+", "✗": "x", "…": "...", "━": "-"})
+"""What stands for a character that a terminal without Unicode does not have; anything else is a question mark."""
+UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""Errors of an output that takes no more."""
 
 NARROWEST: Final = 40
 """Columns below which wrapping no longer helps."""
@@ -74,6 +79,20 @@ def importing() -> Iterator[None]:
         gc.enable()
 
 
+def accept_any_terminal() -> None:
+    """Let text be written whatever a terminal's encoding is, with lookalikes instead of a traceback."""
+    codecs.register_error("lookalikes", _lookalikes)
+    for stream in (sys.stdout, sys.stderr):
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors="lookalikes")
+
+
+def _lookalikes(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(LOOKALIKES.get(each, "?") for each in error.object[error.start : error.end]), error.end
+
+
 def exit_code(error: MaasMcpError) -> int:
     """The exit code for an error."""
     return EXIT_USAGE if isinstance(error, SettingsError) else EXIT_FAILURE
@@ -110,10 +129,13 @@ def fitted(text: str, *, err: bool = False, indent: str = "") -> str:
     return "\n".join(_wrapped(line, width, indent) for line in text.splitlines())
 
 
-def usage_error(message: str) -> click.UsageError:
-    """The error for wrong usage, wrapped on a terminal: click itself would leave that to the terminal."""
+def fitted_error(error: click.ClickException) -> click.ClickException:
+    """The same error, wrapped between words on a terminal: click itself would leave that to the terminal."""
     begin = "Error: "  # click's own
-    return click.UsageError(fitted(begin + message, err=True).removeprefix(begin))
+    message = fitted(begin + error.format_message(), err=True).removeprefix(begin)
+    if isinstance(error, click.UsageError):
+        return click.UsageError(message, error.ctx)
+    return click.ClickException(message)
 
 
 def _wrapped(line: str, width: int, indent: str) -> str:

@@ -16,36 +16,36 @@ SPEED = 60.0
 @click.option(
     "--speed",
     type=NumberRange(1, 120),
-    help=f"Simulated seconds in a real second. By default {SPEED:g}: the whole takes about 25 s.",
+    help=f"Simulated seconds per real second. By default {SPEED:g}: the demonstration takes about 25 s.",
 )
 @click.option(
     "--svg",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     metavar="FILE",
-    help="Also write what was shown to FILE, as a picture of 100 columns. By default none is written.",
+    help="Also save the output to FILE as an SVG image, 100 columns wide. By default no image is saved.",
 )
 @click.option(
     "--real",
     metavar="SYSTEM_ID",
-    help="Deploy this machine of the region of MAAS_URL instead, for real. Asks for its hostname first.",
+    help="Deploy this machine of the region at MAAS_URL instead. Asks you to type its hostname first.",
 )
-@click.option("--yes", is_flag=True, help="With --real: do not ask. By default it asks.")
+@click.option("--yes", is_flag=True, help="With --real: deploy without asking.")
 def command(*, speed: float | None, svg: Path | None, real: str | None, yes: bool) -> None:
-    """Show it all on a simulated MAAS region.
+    """Demonstrate maas-mcp on a simulated MAAS region.
 
-    Starts a simulated region and the real MCP server, and speaks MCP to it as an assistant does: lists the machines,
-    deploys two at once, cancels a third half-way, and lets a fourth fail. Needs no MAAS, and touches none: not even
-    where MAAS_URL is set. Exits with 1 if anything went otherwise than announced.
+    Starts a simulated region and the real MCP server, and calls its tools as an assistant does: lists the machines,
+    deploys two at once, cancels a third deployment half-way, and lets a fourth fail. Needs no MAAS region, and contacts
+    none, even if MAAS_URL is set. Exits with 1 if a result differs from what was expected.
     """
     if real is None:
         if yes:
-            raise click.UsageError("--yes goes with --real only.")
+            raise click.UsageError("--yes requires --real.")
         _check_folder(svg)
         from maas_mcp.cli.story import tell  # noqa: PLC0415 - simulator and MCP take a second that --help need not
 
         sys.exit(run(lambda: tell(speed=speed or SPEED, svg=svg)))
     if speed is not None or svg is not None:
-        raise click.UsageError("--speed and --svg go with the simulated region, not with --real.")
+        raise click.UsageError("--speed and --svg cannot be combined with --real.")
     from maas_mcp.cli.real import deploy  # noqa: PLC0415 - as above
 
     sys.exit(deploy(real, confirmed=yes))
@@ -54,4 +54,4 @@ def command(*, speed: float | None, svg: Path | None, real: str | None, yes: boo
 def _check_folder(svg: Path | None) -> None:
     """Refuse now what would fail after half a minute."""
     if svg is not None and not svg.absolute().parent.is_dir():
-        raise click.BadParameter(f"there is no folder {svg.parent}.", param_hint="--svg")
+        raise click.BadParameter(f"the folder {svg.parent} does not exist.", param_hint="'--svg'")

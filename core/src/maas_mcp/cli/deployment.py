@@ -8,7 +8,7 @@ from mcp.client import Client
 from mcp_types import CallToolResult
 
 from maas_mcp.cli.bars import Bar
-from maas_mcp.cli.client import call_tool
+from maas_mcp.cli.client import call_tool, end_bar
 
 HALFWAY: Final = 0.4
 """Where the third deployment is cancelled: the operating system is being installed."""
@@ -24,7 +24,7 @@ class Outcome:
     seconds: float
     messages: int
     problem: str | None = None
-    """What was otherwise than announced."""
+    """What was not as expected."""
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Deployment:
         started = anyio.current_time()
         try:
             self.result = await call_tool(self.client, "maas_deploy_machine", self.arguments, self._news)
-            self._end(self.result)
+            end_bar(self.bar, self.result, failed="Failed deployment")
         finally:
             self.seconds = anyio.current_time() - started
             self.halfway.set()
@@ -54,12 +54,6 @@ class Deployment:
         await self.bar.news(progress, total, message)
         if self.bar.fraction >= HALFWAY:
             self.halfway.set()
-
-    def _end(self, result: CallToolResult) -> None:
-        if result.is_error:
-            self.bar.fail("Failed deployment")
-        else:
-            self.bar.succeed()
 
     def outcome(self, operation: str, result: str, style: str, problem: str | None) -> Outcome:
         """The line of the summary."""

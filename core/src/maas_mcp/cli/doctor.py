@@ -43,13 +43,14 @@ OF_THE_REGION: Final = ("Region", "Version", "API key", "Events", "Machines")
 OF_OPERATIONS: Final = ("Polling", "Operation ids")
 
 
-@click.command("doctor", epilog="Exit codes: 0 no check has failed; 1 a check has failed; 2 wrong usage.")
+@click.command(
+    "doctor", epilog="Exit codes: 0 no check failed; 1 a check failed; 2 wrong usage; 130 interrupted by Ctrl-C."
+)
 def command() -> None:
-    """Check that everything needed is in place.
+    """Check that maas-mcp is ready to use.
 
-    Looks at the settings, the region, its certificate and version, the API key and what it may do, what following an
-    operation takes, and the plugins, and says what to do about each fault. It changes nothing, and never shows a
-    secret. Exits with 1 if any check failed.
+    Checks settings, connection, TLS certificate, MAAS version, API-key permissions, event access and plugins, and
+    suggests a fix for each problem. Changes nothing, and never shows a secret. Exits with 1 if a check fails.
     """
     report = Report()
     run(lambda: examine(report))
@@ -83,9 +84,9 @@ def check_settings(report: Report, settings: Settings) -> RegionSettings | None:
         return None
     source = f"; settings from {file}" if file else ""
     bundle = f"; certificates from {region.ca_bundle}" if region.ca_bundle else ""
-    report.add(Finding(Mark.GOOD, "Settings", f"{region.api_url} with an API key of three parts{bundle}{source}"))
+    report.add(Finding(Mark.GOOD, "Settings", f"{region.api_url} with an API key in the right format{bundle}{source}"))
     if region.api_url.startswith("http://") and not is_loopback(urlsplit(region.api_url).hostname or ""):
-        detail = "http:// to another host: whoever can listen on that network can read the API key"
+        detail = "http:// to another host: anyone on that network can read the API key"
         report.add(Finding(Mark.DOUBTFUL, "Encryption", detail, "Use https:// if you can."))
     for name, meant in misnamed_variables().items():
         report.add(Finding(Mark.DOUBTFUL, "Settings", f"{name} is not a setting", f"Did you mean {meant}?"))
@@ -117,7 +118,7 @@ async def _check_answers(report: Report, maas: MaasClient, *, tls: bool) -> None
     if version is None:
         report.skip(*OF_THE_REGION[1:])
         return
-    report.add(Finding(Mark.GOOD, "Region", f"it answers{', and its certificate is trusted' if tls else ''}"))
+    report.add(Finding(Mark.GOOD, "Region", f"reachable{', and its certificate is trusted' if tls else ''}"))
     report.add(judge_version(version))
     user = await _answer(report, "API key", maas.whoami)
     if user is None:
@@ -126,7 +127,7 @@ async def _check_answers(report: Report, maas: MaasClient, *, tls: bool) -> None
     report.add(judge_user(user.username, administrator=user.is_superuser))
     events = await _answer(report, "Events", partial(maas.events, limit=1))
     if events is not None:
-        report.add(Finding(Mark.GOOD, "Events", "readable: progress comes from them"))
+        report.add(Finding(Mark.GOOD, "Events", "readable; progress messages come from them"))
     # Not all machines: MAAS has no paging, and a large region takes minutes for them.
     one = events[0].node if events else UNKNOWN_MACHINE
     if await _answer(report, "Machines", partial(maas.machines, id=[one])) is not None:
@@ -139,13 +140,20 @@ async def _answer(report: Report, what: str, ask: Callable[[], Awaitable[T]]) ->
         with anyio.fail_after(PATIENCE):
             answer = await ask()
     except TimeoutError:
-        report.error(what, MaasUnavailableError(f"MAAS did not answer within {PATIENCE:.0f} s.", hint="Is it busy?"))
+        report.error(
+            what,
+            MaasUnavailableError(
+                f"MAAS did not answer within {PATIENCE:.0f} s.", hint="It may be overloaded. Try again later."
+            ),
+        )
         return None
     except MaasError as error:
         report.error(what, error)
         return None
     if (took := time.monotonic() - began) > SLOW:
-        report.add(Finding(Mark.DOUBTFUL, what, f"MAAS took {took:.0f} s to answer", "Is it busy, or far away?"))
+        report.add(
+            Finding(Mark.DOUBTFUL, what, f"MAAS took {took:.0f} s to answer", "It may be overloaded, or far away.")
+        )
     return answer
 
 
@@ -162,21 +170,21 @@ def judge_version(version: str) -> Finding:
     """Whether this project knows the release."""
     release = release_of(version)
     if release is None:
-        return Finding(Mark.DOUBTFUL, "Version", f"MAAS {version[:40]}, which is not a release that is known here")
+        return Finding(Mark.DOUBTFUL, "Version", f"MAAS {version[:40]} is not a known release")
     known = f"{'.'.join(map(str, OLDEST))} to {'.'.join(map(str, NEWEST))}"
     if release < OLDEST:
-        hint = f"Known are {known}. Things may fail; upgrade MAAS if you can."
-        return Finding(Mark.DOUBTFUL, "Version", f"MAAS {version} is older than what was checked", hint)
+        hint = f"The tested releases are {known}. Some tools may fail; upgrade MAAS if you can."
+        return Finding(Mark.DOUBTFUL, "Version", f"MAAS {version} is older than the tested releases", hint)
     if release > NEWEST:
-        hint = f"Known are {known}. It should work: what is unknown is tolerated."
-        return Finding(Mark.DOUBTFUL, "Version", f"MAAS {version} is newer than what was checked", hint)
+        hint = f"The tested releases are {known}. A newer one should work: unknown fields are ignored."
+        return Finding(Mark.DOUBTFUL, "Version", f"MAAS {version} is newer than the tested releases", hint)
     return Finding(Mark.GOOD, "Version", f"MAAS {version}")
 
 
 def judge_user(name: str, *, administrator: bool) -> Finding:
     """Whose key it is and what that means."""
     if administrator:
-        detail = f"{name}, an administrator: may do everything with every machine"
+        detail = f"{name}, an administrator: may manage every machine"
     else:
         detail = f"{name}, not an administrator: may deploy and release, but commissioning needs an administrator's key"
     return Finding(Mark.GOOD, "API key", detail)
@@ -208,12 +216,12 @@ def check_plugins(report: Report) -> None:
     for record in records:
         what = f"Plugin {record.name}"
         if record.state is PluginState.FAILED:
-            hint = f"Mend or uninstall {record.distribution}, or block it with MAAS_MCP_PLUGINS_BLOCK={record.name}."
-            report.add(Finding(Mark.BAD, what, record.error or "it cannot be used", hint))
+            hint = f"Fix or uninstall {record.distribution}, or block it with MAAS_MCP_PLUGINS_BLOCK={record.name}."
+            report.add(Finding(Mark.BAD, what, record.error or "cannot be used", hint))
         elif record.state is PluginState.BLOCKED:
             report.add(Finding(Mark.SKIPPED, what, "blocked by the settings"))
         else:
             report.add(Finding(Mark.GOOD, what, ", ".join(record.tools) or "no tools"))
     if not records:
-        hint = "`pip install maas-mcp` brings deploy, commission and inventory."
-        report.add(Finding(Mark.BAD, "Plugins", "none is installed, so there is no tool to call", hint))
+        hint = "`pip install maas-mcp` installs deploy, commission and inventory."
+        report.add(Finding(Mark.BAD, "Plugins", "none is installed, so the server has no tools for machines", hint))

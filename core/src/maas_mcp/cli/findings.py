@@ -59,7 +59,7 @@ class Report:
             click.echo(f"\n{self.bad} {'check' if self.bad == 1 else 'checks'} failed.")
             return EXIT_FAILURE
         remarks = f"No check failed, but see {'the line' if self.doubtful == 1 else 'the lines'} marked with `!`."
-        click.echo(f"\n{remarks if self.doubtful else 'All is well.'}")
+        click.echo(f"\n{remarks if self.doubtful else 'All checks passed.'}")
         return 0
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from maas_mcp.cli.common import EXIT_CODES, EXIT_FAILURE
+from maas_mcp.cli.common import EXIT_CODES, EXIT_FAILURE, say
 from maas_mcp.plugins.registry import PluginRecord, PluginState, load_registry
 from maas_mcp.settings import Settings
 
@@ -19,20 +19,20 @@ STYLES: Final = {PluginState.LOADED: "green", PluginState.FAILED: "red", PluginS
 
 
 @click.command("plugins", epilog=EXIT_CODES)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs. By default a table.")
-@click.option("--strict", is_flag=True, help="Exit with 1 if any plugin cannot be used. By default 0.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON. By default a table.")
+@click.option("--strict", is_flag=True, help="Exit with 1 if a plugin cannot be used. By default with 0.")
 def command(*, as_json: bool, strict: bool) -> None:
     """List the installed plugins and their tools.
 
-    Loads every plugin as the server does, with the same settings, and says what became of it. Needs no MAAS region.
+    Loads every plugin as the server does, with the same settings, and shows its state. Needs no MAAS region.
     """
     records = installed()
     if as_json:
         click.echo(json.dumps([asdict(record) for record in records], indent=2))
     elif records:
-        _print_table(records)
+        _print(records)
     else:
-        click.echo("No plugin is installed. `pip install maas-mcp` brings deploy, commission and inventory.")
+        click.echo("No plugin is installed. `pip install maas-mcp` installs deploy, commission and inventory.")
     if strict and any(record.state is PluginState.FAILED for record in records):
         sys.exit(EXIT_FAILURE)
 
@@ -54,7 +54,8 @@ def installed() -> tuple[PluginRecord, ...]:
         logger.removeHandler(handler)
 
 
-def _print_table(records: tuple[PluginRecord, ...]) -> None:
+def _print(records: tuple[PluginRecord, ...]) -> None:
+    """A table, or where that is too wide, paragraphs: the name of a tool is to be typed elsewhere, and is never cut."""
     from rich.console import Console  # noqa: PLC0415 - for people only
     from rich.table import Table  # noqa: PLC0415 - likewise
     from rich.text import Text  # noqa: PLC0415 - likewise
@@ -65,4 +66,12 @@ def _print_table(records: tuple[PluginRecord, ...]) -> None:
         what = Text(record.error, style="red") if record.error else Text("\n".join(record.tools))
         table.add_row(Text(record.name), Text(f"{record.distribution} {record.version}"), state, what)
     console = Console(highlight=False)
-    Console(width=None if console.is_terminal else UNWRAPPED, highlight=False).print(table)
+    if not console.is_terminal:
+        console.width = UNWRAPPED
+    unlimited = console.options.update_width(UNWRAPPED)
+    if console.measure(table, options=unlimited).maximum <= console.width:
+        console.print(table)
+        return
+    for record in records:
+        say(f"{record.name}: {record.state}, {record.distribution} {record.version}", indent="  ")
+        say(f"  {record.error or ', '.join(record.tools)}")

@@ -33,7 +33,7 @@ def deploy(system_id: str, *, confirmed: bool) -> int:
     try:
         result = run(partial(_call, "maas_deploy_machine", system_id, machine["hostname"]))
     except Interrupted as interruption:
-        message = f"Interrupted: {machine['hostname']} is no longer followed. MAAS goes on with what it has begun."
+        message = f"Interrupted: {machine['hostname']} is no longer followed. The operation continues in MAAS."
         raise Interrupted(interruption.number, message) from None
     say(f"Error: {text_of(result)}" if result.is_error else text_of(result), err=result.is_error)
     return exit_code_of(result)
@@ -57,7 +57,7 @@ def _warning(machine: dict[str, Any], url: str) -> str:
         f"{machine['hostname']} ({machine['system_id']}) of {url}\n"
         f"  {machine['status_name']}{owner}{system}; {machine['architecture']}, {machine['cpu_count']} CPUs, "
         f"{machine['memory'] // 1024} GiB of memory, {size:.0f} GB of disks\n"
-        "Deploying it installs the region's default operating system. What is on its disks will be overwritten."
+        "Deploying it installs the region's default operating system. All data on its disks will be overwritten."
     )
 
 
@@ -65,5 +65,5 @@ def _confirmed(hostname: str) -> bool:
     typed: str = click.prompt(f"Type {hostname} to deploy it", default="", show_default=False, err=True)
     if typed.strip() == hostname:
         return True
-    click.echo("That is not its hostname: nothing was done.", err=True)
+    click.echo("This is not its hostname. Nothing was sent to MAAS.", err=True)
     return False

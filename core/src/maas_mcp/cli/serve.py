@@ -14,30 +14,29 @@ from maas_mcp.settings import Settings
 
 @click.command(
     "serve",
-    epilog="Exit codes: 0 the client has ended it; 1 a plugin cannot be used, with --strict-plugins; "
-    "2 wrong usage, or settings that cannot be used.",
+    epilog="Exit codes: 0 stopped; 1 a plugin cannot be used, with --strict-plugins; 2 wrong usage or settings.",
 )
 @click.option(
     "--strict-plugins",
     is_flag=True,
-    help="End with an error if any plugin cannot be used. By default the others are served.",
+    help="Refuse to start if a plugin cannot be used. By default the server starts without it.",
 )
 def command(*, strict_plugins: bool) -> None:
-    """Serve MCP on stdin and stdout, as a client starts it.
+    """Serve MCP over stdin and stdout, for an MCP client.
 
-    Needs MAAS_URL and MAAS_API_KEY. Logs go to stderr. It ends when stdin ends, or on SIGTERM or SIGINT; what MAAS has
-    begun by then goes on.
+    Needs MAAS_URL and MAAS_API_KEY. Logs go to stderr. Stops at end of input, SIGTERM or SIGINT. Operations already
+    started in MAAS continue.
     """
     settings = Settings.load()
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings.require_region()
     closed = [name for name in ("stdin", "stdout") if getattr(sys, name) is None]
     if closed:
-        raise click.UsageError(f"MCP is spoken on stdin and stdout, and {' and '.join(closed)} is closed.")
+        raise click.UsageError(f"MCP needs stdin and stdout, and {' and '.join(closed)} is closed.")
     if sys.stdin.isatty():
         say(
-            "maas-mcp serve speaks MCP on stdin: let an MCP client start it. `maas-mcp call` is one for people. "
-            "Ctrl-D ends this.",
+            "maas-mcp serve is for MCP clients, which start it themselves. To call a tool by hand, use "
+            "`maas-mcp call`. Press Ctrl-D to stop.",
             err=True,
         )
     wire = take_wire()  # before any plugin is imported: what it prints must not reach the client

@@ -1,4 +1,4 @@
-"""What the demonstration shows: four deployments through the real MCP server, and whether they went as announced."""
+"""What the demonstration shows: four deployments through the real MCP server, and whether they went as expected."""
 
 import os
 from collections.abc import Iterable
@@ -79,7 +79,7 @@ class Story:
         self._screen.show("", _table(machines, self._screen.console.width))
 
     async def _two_at_once(self) -> list[Outcome]:
-        self._heading("Two deployments at once", "their progress is MAAS's own milestones")
+        self._heading("Two deployments at once", "progress follows MAAS's own milestones")
         series = {"node01": "noble", "node02": "jammy"}
         with self._screen.bars() as bars:
             calls = {host: self._deployment(bars, host, distro_series=name) for host, name in series.items()}
@@ -89,7 +89,7 @@ class Story:
         return [_deployed(call, host, series[host]) for host, call in calls.items()]
 
     async def _cancelled(self) -> Outcome:
-        self._heading("A deployment that is cancelled half-way", "the call stops at once; MAAS goes on")
+        self._heading("A deployment that is cancelled half-way", "the call stops at once; MAAS continues")
         with self._screen.bars() as bars:
             call = self._deployment(bars, "node03")
             async with anyio.create_task_group() as tasks:
@@ -102,24 +102,26 @@ class Story:
                 call.bar.stop("Cancelled")
         machine = await self._read("maas_get_machine", {"system_id": self._ids["node03"]})
         status, doing = machine["status_name"], machine["status_message"]
-        said = f"The call ended {took * 1000:.0f} ms later. In MAAS, node03 is still {status} ({doing})."
+        said = f"The call ended within {took * 1000:.0f} ms. In MAAS, node03 is still {status} ({doing})."
         self._screen.show(Text(said, style="yellow"))
         problem = None
         if call.result is not None or took > AT_ONCE or status != "Deploying":
-            problem = f"node03 was to be Deploying after its call was cancelled; it is {status} after {took:.1f} s"
+            problem = (
+                f"node03 should still be Deploying after its call was cancelled; after {took:.1f} s it is {status}"
+            )
         return call.outcome(
             "Deploy node03, cancel it", f"cancelled at {call.bar.fraction:.0%}; {status}", "yellow", problem
         )
 
     async def _failing(self) -> Outcome:
-        self._heading("A deployment that fails", "the answer has MAAS's reason and log")
+        self._heading("A deployment that fails", "the result has MAAS's reason and log")
         with self._screen.bars() as bars:
             call = self._deployment(bars, "node05")
             await call.run()
         assert call.result is not None  # noqa: S101 - run() raises otherwise
         text = text_of(call.result)
-        self._screen.show(Panel(_shortened(text), border_style="red", title="the tool's answer", title_align="left"))
-        problem = None if call.result.is_error and REASON in text else f"node05 was to fail with {REASON!r}: {text}"
+        self._screen.show(Panel(_shortened(text), border_style="red", title="the tool's result", title_align="left"))
+        problem = None if call.result.is_error and REASON in text else f"node05 should fail with {REASON!r}: {text}"
         return call.outcome("Deploy node05", "failed, with MAAS's reason", "red", problem)
 
     def _deployment(self, bars: Bars, host: str, **arguments: str) -> Deployment:
@@ -140,7 +142,7 @@ def _deployed(call: Deployment, host: str, series: str) -> Outcome:
     assert call.result is not None  # noqa: S101 - run() raises otherwise
     content = (call.result.structured_content or {}).get("result") or {}
     status, addresses = content.get("status_name"), content.get("ip_addresses", [])
-    problem = None if status == "Deployed" else f"{host} was to be Deployed: {text_of(call.result)}"
+    problem = None if status == "Deployed" else f"{host} should be Deployed: {text_of(call.result)}"
     return call.outcome(f"Deploy {host} with {series}", f"deployed at {', '.join(addresses)}", "green", problem)
 
 
@@ -179,12 +181,12 @@ def _conclude(screen: Screen, outcomes: list[Outcome], seconds: float) -> int:
         table.columns[column].justify = "right"
     for outcome in outcomes:
         time = f"{outcome.seconds:.1f} s"
-        result = Text("otherwise, see below", "bold red") if outcome.problem else Text(outcome.result, outcome.style)
+        result = Text("unexpected, see below", "bold red") if outcome.problem else Text(outcome.result, outcome.style)
         table.add_row(outcome.operation, result, time, str(outcome.messages))
     screen.show("", table, "")
     problems = [Text(outcome.problem) for outcome in outcomes if outcome.problem]
     if problems:
-        screen.show(Text("Not everything went as announced:", style="bold red"), *problems)
+        screen.show(Text("Not everything went as expected:", style="bold red"), *problems)
         return EXIT_FAILURE
-    screen.show(Text(f"Everything went as announced, in {seconds:.0f} s.", style="bold green"))
+    screen.show(Text(f"Everything went as expected, in {seconds:.0f} s.", style="bold green"))
     return 0

@@ -141,13 +141,15 @@ class HttpTransport:
             return MaasProtocolError(f"MAAS answered {question} with a body that cannot be decompressed.")
         parts = urlsplit(self._root)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        # As the URL has it: there an IPv6 address stands in brackets.
+        where = parts.netloc if parts.port else f"{parts.netloc}:{port}"
         cause = _tls_cause(error)
         if cause is None:
-            return _outage(error, question, f"{host}:{port}", self.proxy)
+            return _outage(error, question, where, self.proxy)
         names = None
         if is_for_another_host(cause) and self.proxy is None:
             names = await certificate_names(self._region, host, port)
-        return tls_failure(cause, self._region, f"{host}:{port}", names)
+        return tls_failure(cause, self._region, where, names)
 
     async def _exchange(self, method: str, url: str, body: str | None) -> Answer:
         request = self._http.build_request(
@@ -227,7 +229,7 @@ def _outage(
     else:
         reason = "closed the connection without a whole answer" if sent else "could not be reached"
     if isinstance(error, httpx.ProxyError) or (proxy and not sent):
-        host = where.rpartition(":")[0]
+        host = where.rpartition(":")[0].strip("[]")
         hint = f"Check the proxy and its password, or exempt the region from it: NO_PROXY={host}."
         reason = f"could not be reached through a proxy: {proxy or 'it'} {reason.removeprefix('it ')}"
     return MaasUnavailableError(f"MAAS at {where} {reason} ({question}).", sent=sent, hint=hint)

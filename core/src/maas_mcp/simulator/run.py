@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 import uvicorn
@@ -40,17 +40,18 @@ class _BySocket:
 class _Server(uvicorn.Server):
     """A server that says when it listens, is away while its region restarts, and ends without a traceback."""
 
-    def __init__(self, config: uvicorn.Config, region: Region | None = None, announcement: str = "") -> None:
+    def __init__(
+        self, config: uvicorn.Config, region: Region | None = None, announce: Callable[[], None] | None = None
+    ) -> None:
         super().__init__(config)
         self.region = region
-        self.announcement = announcement
+        self.announce = announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
-        if self.started and self.announcement:
-            sys.stdout.write(self.announcement)
-            sys.stdout.flush()
-            self.announcement = ""
+        if self.started and self.announce:
+            self.announce()
+            self.announce = None
 
     async def on_tick(self, counter: int) -> bool:
         return await super().on_tick(counter) or self._is_away
@@ -125,10 +126,22 @@ def serving_control(region: Region, port: int = 0) -> Iterator[str]:
         yield f"http://{_address(listener)}"
 
 
-def run(region: Region, port: int = 0, host: str = "127.0.0.1", control_port: int | None = None) -> None:
+def _print(lines: str) -> None:
+    sys.stdout.write(lines)
+    sys.stdout.flush()
+
+
+def run(
+    region: Region,
+    port: int = 0,
+    host: str = "127.0.0.1",
+    control_port: int | None = None,
+    announce: Callable[[str], None] = _print,
+) -> None:
     """Serve a region until SIGINT or SIGTERM, after printing its URL and the administrator's API key.
 
     With a ``control_port`` (0 takes a free one) its control is served there, on 127.0.0.1 only, and printed as well.
+    ``announce`` takes the lines instead, once, as soon as requests are accepted.
     Raises ``OSError`` if a port cannot be used; its ``filename`` says which.
     """
     with contextlib.ExitStack() as stack:
@@ -138,7 +151,7 @@ def run(region: Region, port: int = 0, host: str = "127.0.0.1", control_port: in
             lines += f"CONTROL_URL={stack.enter_context(serving_control(region, control_port))}\n"
         gc.freeze()  # or many machines would be looked through for garbage in the midst of a request
         with contextlib.suppress(KeyboardInterrupt):
-            _Server(_config(_BySocket(create_app(region))), region, lines).run([listener])
+            _Server(_config(_BySocket(create_app(region))), region, lambda: announce(lines)).run([listener])
 
 
 def _listener(host: str, port: int) -> socket.socket:
