@@ -68,8 +68,8 @@ class HostContext(ToolContext):
         """Order MAAS to abort it."""
         await self.services.engine_for(operation).abort(operation, handle, self.cancellation)
 
-    async def under_way(self) -> list[Handle]:
-        """What MAAS is at, :data:`MOST_LISTED` and one more at the most.
+    async def under_way(self, limit: int) -> list[Handle]:
+        """What MAAS is at, ``limit`` and one more at the most.
 
         Takes two reads of the machines, one for each operation of the region, and some for each handle.
         """
@@ -79,8 +79,8 @@ class HostContext(ToolContext):
         of_machines = [each for each in operations if isinstance(each, Operation)]
         handles = await self.services.regions.under_way(of_region) if of_region else []
         handles += await self.services.batches.unbegun(batches) if batches else []
-        handles += await self.services.engine.under_way(of_machines, MOST_LISTED + 1)
-        return handles[: MOST_LISTED + 1]
+        handles += await self.services.engine.under_way(of_machines, limit + 1)
+        return handles[: limit + 1]
 
     async def hostnames(self, handles: Sequence[Handle]) -> dict[SystemId, str]:
         """What the machines among those handles are called: one read."""
@@ -194,8 +194,10 @@ class CancelOperation(Tool[CancelArguments, OperationReport]):
         return _summary(result)
 
 
-class Nothing(BaseModel):
-    """No arguments."""
+class WhichOperations(BaseModel):
+    """How many."""
+
+    limit: int = Field(default=MOST_LISTED, ge=1, le=MOST_LISTED, description="At most this many.")
 
 
 class ListedOperation(OperationReport):
@@ -212,7 +214,7 @@ class OperationList(BaseModel):
     more: bool = Field(description="Whether there are more than these.")
 
 
-class ListOperations(Tool[Nothing, OperationList]):
+class ListOperations(Tool[WhichOperations, OperationList]):
     """List the operations that are under way on your machines, also those that another program started.
 
     MAAS is asked, so that nothing is forgotten; each has an operation_id to wait for it or to cancel it.
@@ -222,11 +224,11 @@ class ListOperations(Tool[Nothing, OperationList]):
     title = "List operations"
     read_only = True
 
-    async def run(self, ctx: ToolContext, args: Nothing) -> OperationList:  # noqa: ARG002 - there are none
+    async def run(self, ctx: ToolContext, args: WhichOperations) -> OperationList:
         """Read what is on its way, adopt each run, and ask where it stands: some reads for each."""
         host = _host(ctx)
-        found = await host.under_way()
-        listed = found[:MOST_LISTED]
+        found = await host.under_way(args.limit)
+        listed = found[: args.limit]
         hostnames = await host.hostnames(listed)
         reports = []
         for handle in listed:
@@ -236,7 +238,7 @@ class ListOperations(Tool[Nothing, OperationList]):
                 continue
             name = hostnames.get(handle.system_id)
             reports.append(ListedOperation(**dict(told), operation=handle.operation, hostname=name))
-        return OperationList(operations=reports, more=len(found) > MOST_LISTED)
+        return OperationList(operations=reports, more=len(found) > args.limit)
 
     def summary(self, result: OperationList) -> str:
         """A line for each."""
@@ -245,7 +247,7 @@ class ListOperations(Tool[Nothing, OperationList]):
             for each in result.operations
         ]
         if result.more:
-            lines.append(f"There are more than these {MOST_LISTED}: list the machines by their status.")
+            lines.append(f"There are more than these {len(lines)}: list the machines by their status.")
         return "\n".join(lines) or "Nothing is under way."
 
 
