@@ -13,7 +13,7 @@ from syrupy.extensions.json import JSONSnapshotExtension
 from maas_mcp.errors import MaasBadRequestError, MaasConflictError, MaasMcpError, ResultTooLargeError
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.server.app import served_tools
-from maas_mcp.server.arguments import EARLY_REVISION
+from maas_mcp.server.arguments import EARLY_REVISION, parse_arguments
 from maas_mcp.server.tools import ERROR_META, RESULT_LIMIT, failure, mcp_tool, sendable, success
 from tests.core.server.declared import Aliased, Count, Result, Sort
 from tests.own_plugins import OWN_PLUGINS
@@ -51,6 +51,14 @@ def test_every_input_schema_is_in_the_subset_that_all_large_clients_take(tool: A
 
     assert outside(schema) == []
     assert schema["properties"], "Gemini's API refuses a tool without arguments"
+
+
+@pytest.mark.parametrize("name", ["maas_commission_machine", "maas_test_machine"])
+@pytest.mark.parametrize("parameters", [[{"name": "ntp_url", "value": "x"}], {"ntp_url": "x"}, '{"ntp_url": "x"}'])
+def test_parameters_of_scripts_are_taken_as_pairs_and_as_an_object(name: str, parameters: object) -> None:
+    arguments, _ = parse_arguments(SERVED[name], {"system_id": "4y3h7n", "parameters": parameters})
+
+    assert arguments.model_dump()["parameters"] == {"ntp_url": "x"}
 
 
 def nodes(value: Any) -> Iterator[dict[str, Any]]:
