@@ -14,8 +14,8 @@ collect_ignore = [
     *([] if find_spec("maas") else ["libmaas"]),
     *([] if find_spec("mcp_strict_check") else ["clients"]),
 ]
-"""A third party's own tests, which ``test_rescue_pack.py`` runs; and what has an environment of its own: python-libmaas,
-which is old (``tox -e libmaas``), and clients' converters of schemas (``tox -e clients``)."""
+"""A third party's own tests, which ``test_rescue_pack.py`` runs. And two that have environments of their own:
+python-libmaas, which is old (``tox -e libmaas``), and clients' converters of schemas (``tox -e clients``)."""
 
 # A busy machine is no fault of an example: how long one takes is asserted where it matters.
 hypothesis.settings.register_profile("maas-mcp", deadline=None)

@@ -5,7 +5,7 @@ from typing import Any
 
 import mcp_types
 import pytest
-from google.genai._mcp_utils import mcp_to_gemini_tool  # noqa: PLC2701 - its own conversion of a tool is not public
+from google.genai._mcp_utils import mcp_to_gemini_tool
 from mcp_strict_check import rules
 
 from maas_mcp.api import Tool, ToolContext
@@ -44,14 +44,18 @@ def shown(request: pytest.FixtureRequest, revision: str) -> mcp_types.Tool:
 def schemas(schema: Any) -> Iterator[Any]:
     """A schema of Gemini's, and all within it."""
     yield schema
-    for each in (*(schema.properties or {}).values(), *(schema.any_of or ()), *([schema.items] if schema.items else ())):
+    for each in (
+        *(schema.properties or {}).values(),
+        *(schema.any_of or ()),
+        *([schema.items] if schema.items else ()),
+    ):
         yield from schemas(each)
 
 
 def test_geminis_sdk_converts_every_tool_to_what_its_api_takes(shown: mcp_types.Tool) -> None:
-    (declared,) = mcp_to_gemini_tool(shown).function_declarations or ()
+    declarations: list[Any] = mcp_to_gemini_tool(shown).function_declarations or []
 
-    assert declared.parameters
+    (declared,) = declarations
     for schema in schemas(declared.parameters):
         kind = schema.type and schema.type.value
         assert kind or schema.any_of, "a value without a type"
@@ -71,4 +75,9 @@ def test_no_mode_of_openai_or_anthropic_refuses_a_tool(shown: mcp_types.Tool) ->
     assert refused_always == []
     # Anthropic's strict mode takes 20 tools and 24 optional arguments at the most, which this server exceeds. Its SDK
     # moves limits into the description; other clients understand them as they are.
-    assert {code.rpartition(":")[2] for code, _, _ in refused_if_strict} <= {"minimum", "maximum", "minItems", "maxItems"}
+    assert {code.rpartition(":")[2] for code, _, _ in refused_if_strict} <= {
+        "minimum",
+        "maximum",
+        "minItems",
+        "maxItems",
+    }

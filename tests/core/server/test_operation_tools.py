@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from maas_mcp.server.operation_tools import GetOperation
+from maas_mcp.server.reports import ErrorReport, OperationReport
 from maas_mcp.testing import MaasRegion
 
 
@@ -22,3 +24,13 @@ def test_who_only_lists_plugins_does_not_import_the_sdk() -> None:
     names = "maas_mcp.plugins.registry, maas_mcp.plugins.schemas, maas_mcp.server.operation_tools"
     code = f"import sys, {names}; print([name for name in sys.modules if name.split('.')[0] in ('mcp', 'mcp_types')])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_the_words_of_maas_are_in_a_summary_once() -> None:
+    says = "the disk is on fire"
+    error = ErrorReport(code="operation_failed", message=f"node01 failed: {says}", hint="Release it.", maas_says=says)
+    report = OperationReport(
+        operation_id="x", state="failed", progress=None, message=error.message, result=None, error=error
+    )
+
+    assert GetOperation().summary(report) == f"failed: node01 failed: {says}\nRelease it."

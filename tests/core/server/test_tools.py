@@ -61,6 +61,26 @@ def test_parameters_of_scripts_are_taken_as_pairs_and_as_an_object(name: str, pa
     assert arguments.model_dump()["parameters"] == {"ntp_url": "x"}
 
 
+@pytest.mark.parametrize("name", ["erase", "quick_erase", "secure_erase", "force"])
+@pytest.mark.parametrize("value", ["", "false", " false ", "null", None, False])
+def test_nothing_but_true_erases_a_disk(name: str, value: object) -> None:
+    arguments, _ = parse_arguments(SERVED["maas_release_machine"], {"system_id": "4y3h7n", name: value})
+
+    assert arguments.model_dump()[name] is False
+
+
+@pytest.mark.parametrize("tool", SERVED.values(), ids=SERVED)
+def test_a_tool_takes_no_value_for_every_optional_argument(tool: Any) -> None:
+    required = {"system_id": "4y3h7n", "operation_id": "x"}
+    schema = mcp_tool(tool).input_schema
+    needed = {name: required[name] for name in schema.get("required", ())}
+    choice = {"count": 2} if tool.name == "maas_deploy_machines" else {}
+
+    plain = parse_arguments(tool, {**needed, **choice})
+    for nothing in (None, ""):
+        assert parse_arguments(tool, {**dict.fromkeys(schema["properties"], nothing), **needed, **choice}) == plain
+
+
 def nodes(value: Any) -> Iterator[dict[str, Any]]:
     """Every object in a schema."""
     if isinstance(value, dict):

@@ -261,7 +261,7 @@ def _summary(result: OperationReport) -> str:
     how_far = "" if result.progress is None else f" ({result.progress:.0%})"
     lines = [f"{result.state}: {result.message}{how_far}"]
     if result.error is not None:
-        lines += [part for part in (result.error.maas_says, result.error.hint) if part]
+        lines += [part for part in (result.error.maas_says, result.error.hint) if part and part not in lines[0]]
     return "\n".join(lines)
 
 
