@@ -9,9 +9,13 @@ import hypothesis
 import pytest
 import trio.testing
 
-collect_ignore = ["third_party/maas_mcp_rescue", *([] if find_spec("maas") else ["libmaas"])]
-"""A third party's own tests, which ``test_rescue_pack.py`` runs; and python-libmaas, which is old and has its own
-environment: ``tox -e libmaas``."""
+collect_ignore = [
+    "third_party/maas_mcp_rescue",
+    *([] if find_spec("maas") else ["libmaas"]),
+    *([] if find_spec("mcp_strict_check") else ["clients"]),
+]
+"""A third party's own tests, which ``test_rescue_pack.py`` runs. And two that have environments of their own:
+python-libmaas, which is old (``tox -e libmaas``), and clients' converters of schemas (``tox -e clients``)."""
 
 # A busy machine is no fault of an example: how long one takes is asserted where it matters.
 hypothesis.settings.register_profile("maas-mcp", deadline=None)

@@ -12,6 +12,7 @@ from docs._ext import simulator
 from maas_mcp import errors
 from maas_mcp.api import EventPolling, LongRunning, MachineStatus, Operation, ScriptPolling, Verdict
 from maas_mcp.cli import main
+from maas_mcp.plugins.portability import PAIR
 from maas_mcp.plugins.registry import AnyTool, load_registry
 from maas_mcp.plugins.schemas import output_schema
 from maas_mcp.plugins.validation import CALL_OPTIONS
@@ -212,11 +213,13 @@ def _properties(schema: Schema, hidden: Iterable[str] = ()) -> str:
 
 
 def _json_type(schema: Schema) -> str:
+    if "anyOf" in schema:
+        return " or ".join(_json_type(each) for each in schema["anyOf"])
     kind = schema.get("type", "any")
-    if isinstance(kind, list):
-        return " or ".join(kind)
     if kind == "array":
-        return f"list of {_json_type(schema.get('items', {}))}s"
+        items = schema.get("items", {})
+        pairs = items.get("properties", {}).keys() == set(PAIR)
+        return "list of names and values" if pairs else f"list of {_json_type(items)}s"
     return str(kind)
 
 

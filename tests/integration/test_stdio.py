@@ -4,7 +4,17 @@ import pytest
 
 from maas_mcp.simulator import Region, serving
 from tests.integration.conftest import SPEED
-from tests.integration.driver import AT_ONCE, Driver, Message, bring, check_left_alone, eventually, lead, serving_stdio
+from tests.integration.driver import (
+    AT_ONCE,
+    MODERN,
+    Driver,
+    Message,
+    bring,
+    check_left_alone,
+    eventually,
+    lead,
+    serving_stdio,
+)
 
 SHOWN = ("Deploying", "Performing PXE boot", "Installing OS")
 """Milestones of a deploy that a client is told of, each by its own message, if MAAS stays there for a moment."""
@@ -53,9 +63,7 @@ def test_the_tools_are_listed_with_their_schemas(server: Driver) -> None:
     ]
     deploy = tools["maas_deploy_machine"]
     assert deploy["inputSchema"]["required"] == ["system_id"]
-    assert deploy["inputSchema"]["additionalProperties"] is False
-    token = deploy["inputSchema"]["properties"]["_meta"]["properties"]["progressToken"]
-    assert token == {"type": ["string", "integer"]}
+    assert ("_meta" in deploy["inputSchema"]["properties"]) is (server.revision == "2024-11-05")
     if server.revision != "2024-11-05":  # which knows neither output schemas nor annotations
         result = deploy["outputSchema"]["properties"]["result"]["anyOf"][0]
         assert "ip_addresses" in result["properties"]
@@ -98,24 +106,37 @@ def test_without_a_token_there_is_no_progress(server: Driver, region: Region) ->
     assert server.progress() == []
 
 
-def test_a_token_among_the_arguments_is_taken_where_the_request_has_none(server: Driver, region: Region) -> None:
-    system_id = region.machine("node01").system_id
-    region.set_speed(0)
-    call = server.start_call("maas_deploy_machine", system_id=system_id, _meta={"progressToken": "early-draft"})
-    lead(server, region, "node01", *SHOWN)
-    region.set_speed(SPEED)
-    server.wait(call)
+class TestATokenAmongTheArguments:
+    """It is for clients of 2024-11-05: the model of a newer one would make it up."""
 
-    assert len(server.progress("early-draft")) == len(server.progress()) > len(SHOWN)
-    assert server.progress()[-1]["progress"] == 1.0
+    def test_it_is_taken_where_the_request_has_none(self, region: Region, url: str) -> None:
+        with serving_stdio(url, region.api_key, "2024-11-05") as server:
+            system_id = region.machine("node01").system_id
+            region.set_speed(0)
+            call = server.start_call("maas_deploy_machine", system_id=system_id, _meta={"progressToken": "early-draft"})
+            lead(server, region, "node01", *SHOWN)
+            region.set_speed(SPEED)
+            server.wait(call)
 
+            assert len(server.progress("early-draft")) == len(server.progress()) > len(SHOWN)
+            assert server.progress()[-1]["progress"] == 1.0
 
-def test_the_requests_own_token_wins_over_one_among_the_arguments(server: Driver, region: Region) -> None:
-    system_id = region.machine("node01").system_id
-    call = server.start_call("maas_deploy_machine", "own", system_id=system_id, _meta={"progressToken": "argument"})
-    server.wait(call)
+    def test_the_requests_own_wins(self, region: Region, url: str) -> None:
+        with serving_stdio(url, region.api_key, "2024-11-05") as server:
+            given = {"system_id": region.machine("node01").system_id, "_meta": {"progressToken": "argument"}}
+            server.wait(server.start_call("maas_deploy_machine", "own", **given))
 
-    assert {each["progressToken"] for each in server.progress()} == {"own"}
+            assert {each["progressToken"] for each in server.progress()} == {"own"}
+
+    @pytest.mark.parametrize("revision", ["2025-03-26", "2025-06-18", "2025-11-25", MODERN])
+    def test_of_a_newer_client_it_is_refused_and_nothing_starts(self, region: Region, url: str, revision: str) -> None:
+        with serving_stdio(url, region.api_key, revision) as server:
+            given = {"system_id": region.machine("node01").system_id, "_meta": {"progressToken": "made-up"}}
+            text = error_text(server.wait(server.start_call("maas_deploy_machine", "own", **given))["result"])
+
+            assert "a progress token belongs in the request's own `_meta`" in text
+            assert server.progress() == []
+        assert posts(region) == []
 
 
 class TestCancelling:

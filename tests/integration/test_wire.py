@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from maas_mcp.server.stdio import LINE_LIMIT
 from maas_mcp.simulator import Region, serving
 from tests.integration.driver import AT_ONCE, PATIENCE, Message, command, environment, eventually, serving_stdio
 
@@ -166,3 +167,74 @@ def test_a_request_that_is_no_message_is_refused_by_its_id(region: Region, url: 
         log = server.log()
     assert "it is not a message of JSON-RPC 2.0" in log
     assert "hush" not in log
+
+
+def refusals(region: Region, url: str, revision: str, *given: bytes) -> list[Message]:
+    """The answers by the id ``null`` to these lines; the server goes on."""
+    with serving_stdio(url, region.api_key, revision) as server:
+        assert server.process.stdin
+        server.process.stdin.write(b"".join(line + b"\n" for line in given))
+        server.process.stdin.flush()
+        assert not server.call("maas_list_machines").get("isError")
+        return [message["error"] for message in server.heard if "error" in message and message["id"] is None]
+
+
+def request(request_id: str, method: str = '"tools/list"') -> bytes:
+    return f'{{"jsonrpc": "2.0", "id": {request_id}, "method": {method}}}'.encode()
+
+
+@pytest.mark.parametrize("request_id", ["null", "1.5", "true", "{}", "[1]"])
+def test_a_request_with_an_id_that_is_none_is_answered(
+    region: Region, url: str, revision: str, request_id: str
+) -> None:
+    (error,) = refusals(region, url, revision, request(request_id))
+
+    assert error["code"] == -32600
+    assert error["message"] == "The request was not read: its id is neither a string nor an integer."
+
+
+def test_a_batch_is_answered_with_what_is_expected(region: Region, url: str) -> None:
+    batch = b"[" + request("7") + b"]"
+    errors = refusals(region, url, "2025-03-26", batch, b"[]")
+
+    assert [error["code"] for error in errors] == [-32600, -32600]
+    assert "expected one message a line" in errors[0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (b"this is not JSON", -32700),
+        (b'{"jsonrpc": "2.0", "id": 3, "method": "tools/li', -32700),
+        (b"\xff\xfe", -32700),
+        (b"5", -32600),
+        (b"null", -32600),
+        (b"{}", -32600),
+        (b'{"jsonrpc": "2.0", "method": 5}', -32600),
+        (b'{"jsonrpc": "2.0", "id": null}', -32600),
+    ],
+)
+def test_a_line_that_may_be_a_request_is_answered(region: Region, url: str, line: bytes, code: int) -> None:
+    assert [error["code"] for error in refusals(region, url, "2025-11-25", line)] == [code]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"jsonrpc": "2.0", "method": "notifications/cancelled", "params": [1]}',
+        b'{"jsonrpc": "2.0", "id": true, "result": {}}',
+        b'{"jsonrpc": "2.0", "id": 1.5, "error": 3}',
+        b"  ",
+    ],
+)
+def test_a_line_that_cannot_be_a_request_is_not_answered(region: Region, url: str, line: bytes) -> None:
+    assert refusals(region, url, "2025-11-25", line) == []
+
+
+def test_a_line_over_the_limit_is_answered_once_and_the_next_one_is_read(region: Region, url: str) -> None:
+    large = request("7", '"' + "x" * (2 * LINE_LIMIT) + '"')
+    (error,) = refusals(region, url, "2025-11-25", large)
+
+    assert (
+        error["message"] == f"The request was not read: it has {len(large) + 1:,} bytes, and the limit is 33,554,432."
+    )

@@ -5,6 +5,7 @@
     ├── PluginError                a plugin cannot be used
     ├── ServerError                the MCP server that was started here does not do what a server does
     ├── InvalidArgumentsError      the arguments of a tool call do not fit its schema
+    ├── ResultTooLargeError        the result of a tool call is too large to be sent
     ├── MaasError                  the region did not do what it was asked
     │   ├── MaasAuthError          401: the API key is not accepted
     │   ├── MaasPermissionError    403: not allowed, or the machine is locked
@@ -79,6 +80,26 @@ class InvalidArgumentsError(MaasMcpError):
     """The arguments of a tool call do not fit its schema."""
 
     code = "invalid_arguments"
+
+
+class ResultTooLargeError(MaasMcpError):
+    """The result of a tool call is too large to be sent. The call itself was carried out.
+
+    Args:
+        tool: The tool's name.
+        size: Bytes of the result.
+        limit: Bytes that are sent at the most.
+    """
+
+    code = "result_too_large"
+
+    def __init__(self, tool: str, size: int, limit: int) -> None:
+        super().__init__(
+            f"{tool} was carried out, but its result of {size / 1e6:,.1f} MB was not sent: the limit is "
+            f"{limit / 1e6:,.0f} MB.",
+            hint="Request less at once, with a filter or a limit if the tool takes one. Do not repeat a call that "
+            "changed something.",
+        )
 
 
 class MaasError(MaasMcpError):

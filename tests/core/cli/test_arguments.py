@@ -23,7 +23,10 @@ PROPERTIES: dict[str, Any] = {
     "layout": {"type": "object"},
     "either": {"anyOf": [{"type": "integer"}, {"type": "string"}]},
     "both": {"type": ["string", "boolean"]},
-    "_meta": {"type": "object"},
+    "parameters": {
+        "type": "array",
+        "items": {"type": "object", "properties": {"name": {"type": "string"}, "value": {"type": "integer"}}},
+    },
 }
 
 
@@ -60,6 +63,9 @@ def problem(*pairs: str, required: tuple[str, ...] = ()) -> str:
         ("sizes=1,2", [1, 2]),
         ("status=ready,new", ["ready", "new"]),
         ("power=on", "on"),
+        ("parameters=a=1, b=2", [{"name": "a", "value": 1}, {"name": "b", "value": 2}]),
+        ('parameters={"a": 1}', {"a": 1}),
+        ('parameters=[{"name": "a", "value": 1}]', [{"name": "a", "value": 1}]),
         ('layout={"a": 1}', {"a": 1}),
         ("either=5", 5),
         ("either=five", "five"),
@@ -89,7 +95,8 @@ def test_a_value_is_read_by_the_schema(pair: str, value: Any) -> None:
         ("power=of", "power: expected one of the values below; the nearest is off."),
         ("status=redy", "status: expected one of the values below; the nearest is ready."),
         ("system-id=x", "system-id is not an argument of this tool. Did you mean system_id?"),
-        ("_meta={}", "_meta is not an argument of this tool."),
+        ("parameters=a", "parameters: expected NAME=VALUE, separated by commas, or a JSON object."),
+        ("parameters=a=x", "parameters: expected an integer."),
         ("system_id", "Expected arguments of the form KEY=VALUE, and one of them has no `=`."),
         ("system_id=@/no/such/file", "system_id: /no/such/file cannot be read: No such file or directory."),
         ("system_id=@~nosuchuser/x", "system_id: ~nosuchuser/x cannot be read: there is no user nosuchuser here."),
@@ -172,7 +179,7 @@ def test_the_arguments_are_described_with_the_required_ones_first() -> None:
     assert lines[1].split() == ["power=STRING", "Required.", "One", "of:", "on,", "off."]
     assert "  limit=INTEGER " in "\n".join(lines)
     assert "Default: 50." in "\n".join(lines)
-    assert "_meta" not in "\n".join(lines)
+    assert "  parameters=NAME=VALUE,…" in "\n".join(lines)
 
 
 @pytest.mark.parametrize(("columns", "widest"), [("60", 60), ("80", 80), ("200", 100)])

@@ -113,6 +113,22 @@ def test_a_refused_form_is_told_field_by_field() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("words", "hinted"),
+    [
+        ("Node has no address family in common with the server", "commission the machine again"),
+        ("Node must be configured to use a network", "linked to a subnet"),
+    ],
+)
+@pytest.mark.parametrize("kind", [JSON_KIND, TEXT])
+def test_a_deployment_without_a_network_is_told_what_to_do(words: str, hinted: str, kind: str) -> None:
+    raised = failure(DEPLOY, answer(400, kind, json.dumps({"network": [words]}) if kind == JSON_KIND else words))
+
+    assert words in raised.message
+    assert hinted in str(raised.hint)
+    assert failure(DEPLOY, answer(400, kind, '{"network": ["No."]}')).hint is None
+
+
 def test_of_a_form_that_is_refused_without_end_only_the_beginning_is_told() -> None:
     fields = {f"{number}{'x' * 1000}": ["no" * 2000] * 100 for number in range(1000)}
     raised = failure(DEPLOY, answer(400, JSON_KIND, json.dumps(fields)))

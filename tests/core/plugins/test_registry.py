@@ -11,8 +11,8 @@ from maas_mcp.errors import PluginError
 from maas_mcp.plugins.registry import PluginRecord, PluginState, Registry, load_registry
 from maas_mcp.plugins.schemas import input_schema
 from maas_mcp.plugins.validation import CALL_OPTIONS
+from maas_mcp.server.arguments import CallOptions
 from maas_mcp.server.operation_tools import OPERATION_TOOLS
-from maas_mcp.server.tools import CallOptions
 
 Install = Callable[..., str]
 

@@ -3,24 +3,22 @@
 import subprocess
 import sys
 
-import pytest
-
-from maas_mcp.server import operation_tools
+from maas_mcp.server.operation_tools import GetOperation
+from maas_mcp.server.reports import ErrorReport, OperationReport
 from maas_mcp.simulator import Fault
 from maas_mcp.testing import MaasRegion
 
 
-def test_a_list_that_is_cut_says_so(maas_region: MaasRegion, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operation_tools, "MOST_LISTED", 1)
+def test_a_list_that_is_cut_says_so(maas_region: MaasRegion) -> None:
     for name in ("node01", "node02"):
         maas_region.deploy(name, "admin")
 
-    answer = maas_region.call_tool("maas_list_operations")
+    answer = maas_region.call_tool("maas_list_operations", limit=1)
 
     assert answer.structured_content
     (listed,) = answer.structured_content["operations"]
     assert (listed["hostname"], answer.structured_content["more"]) == ("node01", True)
-    assert "There are more than these" in answer.content[0].model_dump()["text"]
+    assert "There are more than these 1" in answer.content[0].model_dump()["text"]
 
 
 def test_a_source_that_cannot_be_read_hides_nothing_that_the_others_show(maas_region: MaasRegion) -> None:
@@ -65,3 +63,13 @@ def test_who_only_lists_plugins_does_not_import_the_sdk() -> None:
     names = "maas_mcp.plugins.registry, maas_mcp.plugins.schemas, maas_mcp.server.operation_tools"
     code = f"import sys, {names}; print([name for name in sys.modules if name.split('.')[0] in ('mcp', 'mcp_types')])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_the_words_of_maas_are_in_a_summary_once() -> None:
+    says = "the disk is on fire"
+    error = ErrorReport(code="operation_failed", message=f"node01 failed: {says}", hint="Release it.", maas_says=says)
+    report = OperationReport(
+        operation_id="x", state="failed", progress=None, message=error.message, result=None, error=error
+    )
+
+    assert GetOperation().summary(report) == f"failed: node01 failed: {says}\nRelease it."

@@ -39,8 +39,9 @@ async def test_parameters_of_tests_are_sent_by_their_names(house: House) -> None
     assert house.posted == [("test", {"testing_scripts": ["ntp"], "ntp_url": ["ntp.example.com"]})]
 
 
-async def test_what_is_not_asked_for_is_not_sent(house: House) -> None:
-    await house.run("node01", RunTests, enable_ssh=False)
+@pytest.mark.parametrize("nothing", [{}, {"testing_scripts": []}, {"parameters": {}}])
+async def test_what_is_not_asked_for_is_not_sent(house: House, nothing: dict[str, Any]) -> None:
+    await house.run("node01", RunTests, enable_ssh=False, **nothing)
 
     assert house.posted == [("test", {})], "to MAAS any value is true"
 

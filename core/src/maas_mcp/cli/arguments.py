@@ -11,13 +11,12 @@ import click
 from mcp_types import Tool
 
 from maas_mcp.cli.common import NARROWEST
+from maas_mcp.plugins.portability import PAIR
 from maas_mcp.settings import expanded, is_text
 from maas_mcp.text_files import read_text
 
 Schema = Mapping[str, Any]
 
-HIDDEN: Final = frozenset({"_meta"})
-"""Properties that no person sets: the progress token of early drafts of MCP."""
 WIDEST: Final = 100
 """Columns beyond which lines are hard to read."""
 
@@ -59,8 +58,8 @@ def find(tools: Mapping[str, Tool], name: str) -> Tool:
 
 
 def properties(tool: Tool) -> dict[str, Schema]:
-    """The arguments that people may set, with their schemas."""
-    return {key: value for key, value in tool.input_schema.get("properties", {}).items() if key not in HIDDEN}
+    """The tool's arguments with their schemas."""
+    return dict(tool.input_schema.get("properties", {}))
 
 
 def describe(tool: Tool, only: Collection[str] = ()) -> str:
@@ -180,11 +179,26 @@ def _one_of(text: str, allowed: list[Any]) -> Any:
     return by_text[text]
 
 
-def _list(text: str, items: Schema) -> list[Any]:
+def _list(text: str, items: Schema) -> list[Any] | dict[str, Any]:
+    if _are_pairs(items) and text.lstrip().startswith("{"):
+        return dict(_json(text, "object"))
     if not text.lstrip().startswith("["):
-        return [_value(part.strip(), items) for part in text.split(",")] if text.strip() else []
+        read = _pair if _are_pairs(items) else _value
+        return [read(part.strip(), items) for part in text.split(",")] if text.strip() else []
     values = _json(text, "array")
     return list(values)
+
+
+def _are_pairs(items: Schema) -> bool:
+    """Whether an array of these is a mapping."""
+    return bool(items.get("properties", {}).keys() == set(PAIR))
+
+
+def _pair(text: str, items: Schema) -> dict[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError("expected NAME=VALUE, separated by commas, or a JSON object")
+    return dict(zip(PAIR, (name, _value(value, items["properties"][PAIR[1]])), strict=True))
 
 
 def _json(text: str, kind: str) -> Any:
@@ -227,7 +241,8 @@ def _kind(schema: Schema) -> str:
         return "|".join(_kind(each) for each in choices)
     kind = schema.get("type", "VALUE")
     if kind == "array":
-        return f"{_kind(schema.get('items', {}))},…"
+        items = schema.get("items", {})
+        return f"{'NAME=VALUE' if _are_pairs(items) else _kind(items)},…"
     if kind == "boolean":
         return "true|false"
     return "|".join(kind).upper() if isinstance(kind, list) else str(kind).upper()

@@ -48,6 +48,18 @@ _NO_MACHINE: Final = ("No Machine ", "No Node ")
 """How MAAS's words begin where it has no machine of that system id."""
 _NOT_FOUND: Final = re.compile(r"No \w+ matches the given query\.")
 """How MAAS 3.3 to 3.7 says that it finds nothing. Other texts are those of proxies: ``404 page not found``."""
+_REFUSAL_HINTS: Final[Mapping[str, str]] = {
+    "Node must be configured to use a network": (
+        "None of the machine's interfaces is linked to a subnet. Link one to a subnet in MAAS, or commission the "
+        "machine again, which sets up its network."
+    ),
+    "Node has no address family in common with the server": (
+        "None of the machine's interfaces can get an address, IPv4 or IPv6, by which it reaches MAAS. A commissioning "
+        "that failed may have removed its network configuration. Link an interface to a subnet of MAAS's network, or "
+        "commission the machine again."
+    ),
+}
+"""What to do about a 400, by a text in it (MAAS 3.7, ``op=deploy``)."""
 _URL_HINT: Final = "Check MAAS_URL: it is the address of the region, such as https://maas.example.com:5443/MAAS."
 
 
@@ -180,12 +192,23 @@ def _bad_request(question: Question, answer: Answer) -> MaasError:
         told = " ".join(
             (f"{name}: " if name != "__all__" else "") + " ".join(messages) for name, messages in fields.items()
         )
-        return MaasBadRequestError(f"MAAS refused {question}: {_clip(told)}", fields=fields, maas_says=_clip(told))
+        return MaasBadRequestError(
+            f"MAAS refused {question}: {_clip(told)}",
+            fields=fields,
+            hint=_refusal_hint(told),
+            maas_says=_clip(told),
+        )
     if words is None and answer.body:
         return MaasProtocolError(
             f"{question} was refused (400), but not by MAAS: by what is in between.", hint=_URL_HINT
         )
-    return MaasBadRequestError(_sentence(f"MAAS refused {question} (400)", words), maas_says=words)
+    return MaasBadRequestError(
+        _sentence(f"MAAS refused {question} (400)", words), hint=_refusal_hint(words or ""), maas_says=words
+    )
+
+
+def _refusal_hint(words: str) -> str | None:
+    return next((hint for text, hint in _REFUSAL_HINTS.items() if text in words), None)
 
 
 def _is_anonymous(question: Question, words: str | None) -> bool:

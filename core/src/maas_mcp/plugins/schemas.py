@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-Schema = dict[str, Any]
+from maas_mcp.plugins.portability import Schema, portable
 
 
 class _Short(GenerateJsonSchema):
@@ -27,25 +27,28 @@ class _Short(GenerateJsonSchema):
         # The base class makes a validator for each default, which took a sixth of the time.
         return dft if type(dft) in {bool, int, float, str} else super().encode_default(dft)
 
-    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
-        inner = self.generate_inner(schema["schema"])
-        if isinstance(inner.get("type"), str) and "enum" not in inner:
-            return {**inner, "type": [inner["type"], "null"]}
-        return super().nullable_schema(schema)
-
 
 class _ShortInput(_Short):
-    """Offers no ``null``: an argument that may be null may also be left out."""
+    """Publishes no ``null``: an argument that may be null may also be left out. ``nullable`` keeps what it says."""
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
-        return self.generate_inner(schema["schema"])
+        return {**self.generate_inner(schema["schema"]), "nullable": True}
 
 
 @cache  # many tools share a model
+def exact_schema(model: type[BaseModel]) -> Schema:
+    """What the model takes, as pydantic describes it; with ``nullable`` where it takes ``null``."""
+    return _flat(model.model_json_schema(mode="validation", schema_generator=_ShortInput))
+
+
+@cache
 def input_schema(model: type[BaseModel]) -> Schema:
-    """The schema of a tool's arguments: an object that takes no other keys."""
-    schema = _flat(model.model_json_schema(mode="validation", schema_generator=_ShortInput))
-    return {**schema, "additionalProperties": False}
+    """The schema of a tool's arguments, as it is published.
+
+    Raises:
+        ValueError: It cannot be shown to clients.
+    """
+    return portable(exact_schema(model))
 
 
 @cache

@@ -4,6 +4,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import mcp_types as types
@@ -20,20 +21,12 @@ from maas_mcp.operations.operation import LongRunning
 from maas_mcp.operations.progress import Progress, ProgressReporter, ProgressSend
 from maas_mcp.operations.tool import fault_of
 from maas_mcp.plugins.registry import AnyTool, Registry
+from maas_mcp.server.arguments import CallOptions, ProgressToken, parse_arguments
 from maas_mcp.server.calls import Calls
 from maas_mcp.server.operation_tools import OPERATION_TOOLS, HostContext
 from maas_mcp.server.reports import about_served
 from maas_mcp.server.services import Services, running
-from maas_mcp.server.tools import (
-    CallOptions,
-    ProgressToken,
-    failure,
-    mcp_tool,
-    outcome_of,
-    parse_arguments,
-    sendable,
-    success,
-)
+from maas_mcp.server.tools import failure, mcp_tool, outcome_of, sendable, success
 from maas_mcp.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -62,11 +55,14 @@ def build(
         running: Makes the services, for as long as the server runs.
     """
     tools = served_tools(registry)
-    listing = types.ListToolsResult(tools=[mcp_tool(tool) for tool in tools.values()])
     host = _Host(tools, {name: tool for name, tool in tools.items() if isinstance(tool, LongRunning)}, calls)
 
-    async def list_tools(_ctx: Context, _params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        return listing
+    @cache
+    def listing(revision: str) -> types.ListToolsResult:
+        return types.ListToolsResult(tools=[mcp_tool(tool, revision) for tool in tools.values()])
+
+    async def list_tools(ctx: Context, _params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+        return listing(ctx.protocol_version)
 
     async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         tool = tools.get(params.name)
@@ -107,7 +103,7 @@ class _Host:
     async def call(self, tool: AnyTool, given: dict[str, Any] | None, ctx: Context) -> types.CallToolResult:
         """Call a tool with what the client gave."""
         try:
-            arguments, options = parse_arguments(tool, given)
+            arguments, options = parse_arguments(tool, given, ctx.protocol_version)
             progress = ProgressReporter(_sender(ctx, options.token))
             async with progress.reporting():
                 result = await self._answer(tool, arguments, options, ctx, progress)
@@ -127,7 +123,7 @@ class _Host:
     ) -> types.CallToolResult:
         """The tool's answer, whatever that is: what is no exception must not reach a task group, which would end."""
         try:
-            return sendable(await self._run(tool, arguments, options, ctx, progress))
+            return sendable(tool.name, await self._run(tool, arguments, options, ctx, progress))
         except BaseException as error:
             if is_cancellation(error):
                 raise
@@ -158,7 +154,7 @@ class _Host:
         """The result of a call that came to nothing; whatever a plugin raises, the other calls go on."""
         if isinstance(error, MaasMcpError):
             error.hint = about_served(error.hint or "", self.tools) or None
-            return sendable(failure(error))
+            return sendable(tool.name, failure(error))
         logger.error("%s failed", tool.name, exc_info=error)
         return failure(fault_of(tool.name, error))
 

@@ -4,8 +4,9 @@ import json
 import logging
 import re
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import anyio
 import mcp_types as types
@@ -33,8 +34,9 @@ _REPLACEMENT: Final = r"\ufffd"
 class Lines:
     """The messages among the client's lines.
 
-    What is none is answered where it says which request it was meant to be, so that nobody waits for it; the SDK would
-    drop it, and show a part of it in its log.
+    A line that is none is answered if it may be a request, by its id or by ``null``, so that nobody waits for it. The
+    SDK would drop it, and show a part of it in its log; and it takes a request with an id that it does not know for a
+    notification.
 
     Args:
         lines: As they come.
@@ -50,14 +52,30 @@ class Lines:
             if line.isspace():
                 continue
             whole = _mended(line)
-            problem = _problem(whole)
-            if problem is None:
+            refused = _refused(whole)
+            if refused is None:
                 yield whole
                 continue
-            logger.warning("dropped a line of %d characters from the client: %s", len(line), problem)
-            request_id = _request_id(whole)
-            if request_id is not None:
-                await self._answer(_refusal(request_id, problem))
+            logger.warning("dropped a line of %d characters from the client: %s", len(line), refused.problem)
+            if refused.may_be_request:
+                await self._answer(refusal(refused.problem, refused.request_id, refused.code))
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """A line that is no message."""
+
+    problem: str
+    """Never with a part of the line, which may be a secret."""
+    request_id: str | int | None = None
+    code: int = types.INVALID_REQUEST
+    may_be_request: bool = True
+
+
+def refusal(problem: str, request_id: str | int | None = None, code: int = types.INVALID_REQUEST) -> str:
+    """The line that answers what is no message; JSON-RPC 2.0 has ``null`` for an id that could not be read."""
+    error = {"code": code, "message": f"The request was not read: {problem}."}
+    return json.dumps({"jsonrpc": "2.0", "id": request_id, "error": error}) + "\n"
 
 
 def _mended(line: str) -> str:
@@ -67,28 +85,39 @@ def _mended(line: str) -> str:
     return _ESCAPE.sub(lambda escape: _REPLACEMENT if escape["lone"] else escape[0], line)
 
 
-def _problem(line: str) -> str | None:
-    """Why a line is no message; never with a part of it, which may be a secret."""
+def _refused(line: str) -> _Refused | None:
+    """Why a line is no message; ``None`` for one that is."""
     try:
-        types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+        message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
     except ValidationError as error:
         (first, *_) = error.errors(include_url=False, include_context=False, include_input=False)
-        return "it is not JSON" if first["type"] == "json_invalid" else "it is not a message of JSON-RPC 2.0"
+        if first["type"] == "json_invalid":
+            return _Refused("it is not JSON", code=types.PARSE_ERROR)
+        return _unlike_a_message(_loaded(line))
+    # A request whose id is neither text nor an integer passes for a notification.
+    if isinstance(message, types.JSONRPCNotification) and "id" in _loaded(line):
+        return _Refused("its id is neither a string nor an integer")
     return None
 
 
-def _request_id(line: str) -> str | int | None:
+def _unlike_a_message(value: Any) -> _Refused:
+    if isinstance(value, list):
+        return _Refused("it is a batch of JSON-RPC, which is not supported; expected one message a line")
+    problem = "it is not a message of JSON-RPC 2.0"
+    if not isinstance(value, dict):
+        return _Refused(problem)
+    found = value.get("id")
+    known = isinstance(found, str | int) and not isinstance(found, bool)
+    is_response = "method" not in value and bool(value.keys() & {"result", "error"})
+    is_notification = "id" not in value and isinstance(value.get("method"), str)
+    return _Refused(problem, found if known else None, may_be_request=not is_response and not is_notification)
+
+
+def _loaded(line: str) -> Any:
     try:
-        message = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    found = message.get("id") if isinstance(message, dict) and "method" in message else None
-    return found if isinstance(found, str | int) and not isinstance(found, bool) else None
-
-
-def _refusal(request_id: str | int, problem: str) -> str:
-    error = {"code": types.INVALID_REQUEST, "message": f"The request was not read: {problem}."}
-    return json.dumps({"jsonrpc": "2.0", "id": request_id, "error": error}) + "\n"
+        return json.loads(line)
+    except (ValueError, RecursionError):  # Python's parser has other limits than pydantic's
+        return {}
 
 
 class Incoming:

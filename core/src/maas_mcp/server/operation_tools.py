@@ -91,8 +91,8 @@ class HostContext(ToolContext):
         """Order MAAS to abort it."""
         await self.services.engine_for(operation).abort(operation, handle, self.cancellation)
 
-    async def under_way(self) -> Found:
-        """What MAAS is at, :data:`MOST_LISTED` and one more at the most; the machines of a batch are listed as it.
+    async def under_way(self, limit: int) -> Found:
+        """What MAAS is at, ``limit`` and one more at the most; the machines of a batch are listed as it.
 
         Takes three reads of machines, one for each operation of the region, and some for each handle. A read that fails
         hides nothing that another one shows.
@@ -114,7 +114,7 @@ class HostContext(ToolContext):
                 found.handles += of_batches.handles
                 members = of_batches.machines
         with found.noting("operations on machines"):
-            found.handles += await self.services.engine.under_way(of_machines, MOST_LISTED + 1, without=members)
+            found.handles += await self.services.engine.under_way(of_machines, limit + 1, without=members)
             found.any_read = True
         if found.error is not None and not (found.handles or found.any_read):
             raise found.error
@@ -232,8 +232,10 @@ class CancelOperation(Tool[CancelArguments, OperationReport]):
         return _summary(result)
 
 
-class Nothing(BaseModel):
-    """No arguments."""
+class WhichOperations(BaseModel):
+    """How many."""
+
+    limit: int = Field(default=MOST_LISTED, ge=1, le=MOST_LISTED, description="At most this many.")
 
 
 class ListedOperation(OperationReport):
@@ -251,7 +253,7 @@ class OperationList(BaseModel):
     unreadable: list[str] = Field(description="What could not be read, with the reason: it may be missing here.")
 
 
-class ListOperations(Tool[Nothing, OperationList]):
+class ListOperations(Tool[WhichOperations, OperationList]):
     """List the operations that are under way on your machines, including those that another program started.
 
     Each has an operation_id to wait for it or to cancel it. A batch is one operation: its machines are not listed too.
@@ -261,11 +263,11 @@ class ListOperations(Tool[Nothing, OperationList]):
     title = "List operations"
     read_only = True
 
-    async def run(self, ctx: ToolContext, args: Nothing) -> OperationList:  # noqa: ARG002 - there are none
+    async def run(self, ctx: ToolContext, args: WhichOperations) -> OperationList:
         """Read what is on its way, adopt each run, and ask where it stands: some reads for each."""
         host = _host(ctx)
-        found = await host.under_way()
-        listed = found.handles[:MOST_LISTED]
+        found = await host.under_way(args.limit)
+        listed = found.handles[: args.limit]
         hostnames: dict[SystemId, str] = {}
         with found.noting("hostnames"):
             hostnames = await host.hostnames(listed)
@@ -275,7 +277,7 @@ class ListOperations(Tool[Nothing, OperationList]):
                 told = await host.ask(host.services.sealer.seal(handle), 0.0)
                 name = hostnames.get(handle.system_id)
                 reports.append(ListedOperation(**dict(told), operation=handle.operation, hostname=name))
-        more = len(found.handles) > MOST_LISTED
+        more = len(found.handles) > args.limit
         return OperationList(operations=reports, more=more, unreadable=found.unreadable)
 
     def summary(self, result: OperationList) -> str:
@@ -285,7 +287,7 @@ class ListOperations(Tool[Nothing, OperationList]):
             for each in result.operations
         ]
         if result.more:
-            lines.append(f"There are more than these {MOST_LISTED}: list the machines by their status.")
+            lines.append(f"There are more than these {len(lines)}: list the machines by their status.")
         lines += [f"Could not be read: {each}" for each in result.unreadable]
         return "\n".join(lines) or "Nothing is under way."
 
@@ -300,7 +302,7 @@ def _summary(result: OperationReport) -> str:
     how_far = "" if result.progress is None else f" ({result.progress:.0%})"
     lines = [f"{result.state}: {result.message}{how_far}"]
     if result.error is not None:
-        lines += [part for part in (result.error.maas_says, result.error.hint) if part]
+        lines += [part for part in (result.error.maas_says, result.error.hint) if part and part not in lines[0]]
     return "\n".join(lines)
 
 

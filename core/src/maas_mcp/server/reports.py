@@ -71,6 +71,11 @@ def report_failure(error: OperationError, operation_id: str, served: Collection[
     )
 
 
+def cut(text: str, length: int) -> str:
+    """The text, or its first ``length`` characters and a mark that there are more."""
+    return text if len(text) <= length else f"{text[:length]}…"
+
+
 def about_served(text: str, served: Collection[str]) -> str:
     """The text without its sentences that name a tool which is not served: it may not be installed, or blocked."""
     sentences = _SENTENCE_END.split(text)

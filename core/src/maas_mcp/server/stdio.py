@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import stat
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Final, TextIO
 
@@ -20,7 +20,7 @@ from mcp.server.stdio import stdio_server
 from maas_mcp.plugins.registry import Registry
 from maas_mcp.server.app import build
 from maas_mcp.server.calls import Calls
-from maas_mcp.server.incoming import Incoming, Lines
+from maas_mcp.server.incoming import Incoming, Lines, refusal
 from maas_mcp.server.wire import Wire
 from maas_mcp.settings import Settings
 
@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 LINE_LIMIT: Final = 32 * 1024 * 1024
 """Bytes in one message: user data may be large, but not endless."""
+Answer = Callable[[str], Awaitable[None]]
+"""Sends a line to the client."""
 LAST_WORDS: Final = 0.5
 """Seconds to write what is left once the client has gone: it kills about two seconds after it closed stdin."""
 
@@ -41,12 +43,14 @@ def serve(registry: Registry, settings: Settings, wire: Wire) -> None:
 async def _serve(registry: Registry, settings: Settings, wire: Wire) -> None:
     calls = Calls()
     server = build(registry, settings, calls)
-    stdin, stdout = await _input(wire.reading), await _output(wire.writing)
-    _end_on_signals(stdin.close)
+    stdout = await _output(wire.writing)
 
     async def answer(line: str) -> None:
         await stdout.write(line)
         await stdout.flush()
+
+    stdin = await _input(wire.reading, answer)
+    _end_on_signals(stdin.close)
 
     with anyio.CancelScope() as scope:
         # The SDK asks of a stream to be iterated, written and flushed; its annotation names a whole file.
@@ -58,20 +62,33 @@ async def _serve(registry: Registry, settings: Settings, wire: Wire) -> None:
 class _PipedInput:
     """Lines from a pipe on the event loop, which takes a tenth of the time that the SDK's threads do."""
 
-    def __init__(self, lines: asyncio.StreamReader, pipe: asyncio.ReadTransport) -> None:
+    def __init__(self, lines: asyncio.StreamReader, pipe: asyncio.ReadTransport, answer: Answer) -> None:
         self._lines = lines
+        self._answer = answer
         self.close = pipe.close
 
     async def __aiter__(self) -> AsyncIterator[str]:
+        skipped = 0
         while True:
             try:
-                line = await self._lines.readline()
-            except ValueError:
-                logger.warning("dropped a message of more than %d bytes", LINE_LIMIT)
+                line = await self._lines.readuntil()
+            except asyncio.LimitOverrunError as overrun:
+                skipped += len(await self._lines.readexactly(overrun.consumed))
                 continue
-            if not line:
+            except asyncio.IncompleteReadError as end:
+                line = end.partial
+            if skipped:
+                await self._refuse(skipped + len(line))
+                skipped = 0
+            elif line:
+                yield line.decode("utf-8", "replace")
+            if not line.endswith(b"\n"):
                 return
-            yield line.decode("utf-8", "replace")
+
+    async def _refuse(self, size: int) -> None:
+        problem = f"it has {size:,} bytes, and the limit is {LINE_LIMIT:,}"
+        logger.warning("dropped a line from the client: %s", problem)
+        await self._answer(refusal(problem))
 
 
 class _PipedOutput:
@@ -106,13 +123,13 @@ class _FileInput:
         self._closed = True
 
 
-async def _input(fd: int) -> _PipedInput | _FileInput:
+async def _input(fd: int, answer: Answer) -> _PipedInput | _FileInput:
     if not _pollable(fd):
         return _FileInput(os.fdopen(fd, encoding="utf-8", errors="replace"))
     lines = asyncio.StreamReader(limit=LINE_LIMIT)
     protocol = asyncio.StreamReaderProtocol(lines)
     pipe, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, os.fdopen(fd, "rb"))
-    return _PipedInput(lines, pipe)
+    return _PipedInput(lines, pipe, answer)
 
 
 async def _output(fd: int) -> _PipedOutput | anyio.AsyncFile[str]:

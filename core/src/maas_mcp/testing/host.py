@@ -12,9 +12,9 @@ from maas_mcp.operations.operation import CancelPolicy, LongRunning
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.tool import ArgsT, ResultT, Tool, ToolContext
 from maas_mcp.plugins.registry import AnyTool
+from maas_mcp.server.arguments import parse_arguments
 from maas_mcp.server.calls import Call
 from maas_mcp.server.services import Services, running
-from maas_mcp.server.tools import parse_arguments
 from maas_mcp.settings import Settings
 from maas_mcp.simulator import Region, create_app
 from maas_mcp.testing.wire import InProcessWire

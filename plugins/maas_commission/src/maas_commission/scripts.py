@@ -32,12 +32,13 @@ class RunScripts(BaseModel):
     )
     parameters: Annotated[dict[str, str], AfterValidator(_of_scripts)] | None = Field(
         default=None,
-        description="Parameters of the scripts by name, or by SCRIPT_NAME: `smartctl-short_storage`: `sda`.",
+        description="Parameters of the scripts: of all by NAME, of one by SCRIPT_NAME, as `smartctl-short_storage`.",
     )
     enable_ssh: bool = Field(default=False, description="Keep SSH open and the machine on afterwards.")
 
     def form(self) -> dict[str, FormValue]:
         """The form to post. What is not asked for is left out: to MAAS every value of the booleans is true."""
         asked = self.model_dump(exclude={"system_id", "parameters", "take_over"}, exclude_defaults=True)
-        listed = {name: ",".join(value) if isinstance(value, list) else value for name, value in asked.items()}
+        given = {name: value for name, value in asked.items() if value != []}
+        listed = {name: ",".join(value) if isinstance(value, list) else value for name, value in given.items()}
         return {**listed, **(self.parameters or {})}

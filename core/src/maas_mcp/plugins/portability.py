@@ -1,0 +1,182 @@
+"""The subset of JSON Schema that all large clients take, and the form in it of any schema that pydantic makes.
+
+google-genai 3.6 fails on a boolean ``additionalProperties``. Gemini's API refuses objects without properties, arrays
+without typed items, formats other than ``date-time``, and values in an ``enum`` that are not text. OpenAI's strict mode
+refuses mappings. A rule that has no place in the subset stands in the description. The handler checks all rules.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+Schema = dict[str, Any]
+
+PAIR: Final = ("name", "value")
+"""The keys of one entry of a mapping, which is published as an array of such pairs."""
+_NAME: Final = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
+"""Names of arguments that Anthropic's API takes; it refuses the whole request because of another one."""
+_LOOKAROUND: Final = re.compile(r"\(\?<?[=!]")
+_KEPT: Final[Mapping[str, tuple[str, ...]]] = {
+    "string": ("pattern", "minLength", "maxLength"),
+    "integer": ("minimum", "maximum"),
+    "number": ("minimum", "maximum"),
+    "boolean": (),
+}
+_KINDS: Final[Mapping[str, type]] = {
+    "null": type(None),
+    "boolean": bool,  # an int, to Python
+    "integer": int,
+    "number": float,
+    "string": str,
+    "object": Mapping,
+    "array": list,
+}
+_ANYTHING: Final = ("string", "number", "boolean")
+"""What is published of a value that may be anything: Gemini's API wants a type, and has none for any JSON."""
+_ISO_8601: Final = frozenset({"date", "time", "duration"})
+_UNTOLD: Final = frozenset({"date-time", "password", "binary"})
+"""Formats that go without words: the first is published, and the others say nothing to a model."""
+
+
+def portable(schema: Schema) -> Schema:
+    """The schema of a tool's arguments, flat as :mod:`maas_mcp.plugins.schemas` makes it, in the subset.
+
+    Raises:
+        ValueError: An argument has a name that a client refuses.
+    """
+    for name in schema["properties"]:
+        if not _NAME.fullmatch(name):
+            raise ValueError(
+                f"Clients refuse an argument named {name!r}: expected 1 to 64 letters, digits, `_`, `.` or `-`."
+            )
+    return _object(schema)
+
+
+def choices(schema: Schema) -> Iterator[Schema]:
+    """What a value may be: schemas with one ``type`` each, or with none for a value that may be anything.
+
+    ``null`` is none of them. A ``const`` is an ``enum`` of one value.
+    """
+    for one in schema.get("anyOf") or schema.get("oneOf") or ():
+        yield from choices(one)
+    if schema.keys() & {"anyOf", "oneOf"}:
+        return
+    allowed = [schema["const"]] if "const" in schema else schema.get("enum")
+    if allowed is not None:
+        for each in dict.fromkeys(kind_of(value) for value in allowed if value is not None):
+            yield {**schema, "type": each, "enum": [value for value in allowed if kind_of(value) == each]}
+        return
+    kinds = schema.get("type", _implied(schema))
+    for kind in kinds if isinstance(kinds, list) else [kinds]:
+        if kind != "null":
+            yield {**schema, "type": kind} if kind else schema
+
+
+def entries(schema: Schema) -> tuple[Schema, Schema]:
+    """What the names and the values of a mapping may be."""
+    patterns = schema.get("patternProperties", {})
+    others = schema.get("additionalProperties")
+    values = [*patterns.values(), *([others] if isinstance(others, dict) else [])]
+    names = {"pattern": next(iter(patterns))} if len(patterns) == 1 else schema.get("propertyNames", {})
+    return {**names, "type": "string"}, values[0] if len(values) == 1 else {"anyOf": values} if values else {}
+
+
+def kind_of(value: Any) -> str:
+    """The JSON type of a value; that of a whole number is ``integer``."""
+    if isinstance(value, float) and value.is_integer():
+        return "integer"
+    return next(kind for kind, types in _KINDS.items() if isinstance(value, types))
+
+
+def _implied(schema: Schema) -> str | None:
+    if "properties" in schema or "additionalProperties" in schema:
+        return "object"
+    return "array" if schema.keys() & {"items", "prefixItems"} else None
+
+
+def _portable(schema: Schema) -> Schema:
+    """Any value: of one type, or of one of several."""
+    shown: list[Schema] = []
+    for choice in choices({key: value for key, value in schema.items() if key != "description"}):
+        kinds = [choice["type"]] if "type" in choice else _ANYTHING
+        shown += [each for kind in kinds if (each := _typed({**choice, "type": kind})) not in shown]
+    if not shown:
+        shown = [{"type": kind} for kind in _ANYTHING]
+    node: Schema = shown[0] if len(shown) == 1 else {"anyOf": shown}
+    text = " ".join(each["description"] for each in (schema, node) if each.get("description"))
+    return {**node, **({"description": text} if text else {}), **_default(schema, node)}
+
+
+def _typed(schema: Schema) -> Schema:
+    """A value of one type."""
+    kind = schema["type"]
+    if kind == "object":
+        shown = _object(schema) if schema.get("properties") else _pairs(schema)
+    elif kind == "array":
+        shown = _array(schema)
+    else:
+        shown = {"type": kind, **{key: schema[key] for key in _KEPT[kind] if key in schema}, **_bounds(schema)}
+        if _LOOKAROUND.search(shown.get("pattern", "")):
+            del shown["pattern"]
+        if schema.get("format") == "date-time":
+            shown["format"] = "date-time"
+    if kind == "string" and "enum" in schema:
+        shown["enum"] = [value for value in schema["enum"] if value]  # Gemini's API refuses an empty one
+    text = " ".join([*([schema["description"]] if "description" in schema else []), *_rules(schema)])
+    return {**shown, "description": text} if text else shown
+
+
+def _object(schema: Schema) -> Schema:
+    required = {"required": schema["required"]} if schema.get("required") else {}
+    properties = {name: _portable(each) for name, each in schema["properties"].items()}
+    return {"type": "object", "properties": properties, **required}
+
+
+def _pairs(schema: Schema) -> Schema:
+    """A mapping, as an array of its entries."""
+    entry = dict(zip(PAIR, entries(schema), strict=True))
+    limits = {"minItems": "minProperties", "maxItems": "maxProperties"}
+    shown: Schema = {"type": "array", "items": _object({"properties": entry, "required": list(PAIR)})}
+    return shown | {own: schema[key] for own, key in limits.items() if key in schema}
+
+
+def _array(schema: Schema) -> Schema:
+    items = schema.get("items")
+    places: Sequence[Schema] = schema.get("prefixItems", ())
+    inner = {"anyOf": [*places, items] if isinstance(items, dict) else places} if places else items
+    limits: Schema = {key: schema[key] for key in ("minItems", "maxItems") if key in schema}
+    return {"type": "array", "items": _portable(inner if isinstance(inner, dict) else {}), **limits}
+
+
+def _bounds(schema: Schema) -> Schema:
+    """The exclusive bounds of an integer, as inclusive ones."""
+    bounds = {"minimum": ("exclusiveMinimum", 1), "maximum": ("exclusiveMaximum", -1)}
+    if schema["type"] != "integer":
+        return {}
+    return {shown: schema[key] + step for shown, (key, step) in bounds.items() if key in schema}
+
+
+def _rules(schema: Schema) -> Iterator[str]:
+    """The rules that have no place in the subset, in words."""
+    kind = schema["type"]
+    if kind != "string" and "enum" in schema:
+        yield f"One of: {', '.join(map(json.dumps, schema['enum']))}."
+    if kind == "string" and schema.get("format", "date-time") not in _UNTOLD:
+        iso = "ISO 8601 " if schema["format"] in _ISO_8601 else ""
+        yield f"Format: {iso}{schema['format']}."
+    if kind == "number" and "exclusiveMinimum" in schema:
+        yield f"More than {schema['exclusiveMinimum']:g}."
+    if kind == "number" and "exclusiveMaximum" in schema:
+        yield f"Less than {schema['exclusiveMaximum']:g}."
+    if kind in {"integer", "number"} and "multipleOf" in schema:
+        yield f"A multiple of {schema['multipleOf']:g}."
+
+
+def _default(schema: Schema, shown: Schema) -> Schema:
+    default = schema.get("default")
+    if default is None or default not in shown.get("enum", [default]):
+        return {}
+    if isinstance(default, dict) and shown.get("type") == "array":
+        default = [dict(zip(PAIR, entry, strict=True)) for entry in default.items()]
+    return {"default": default}

@@ -1,0 +1,83 @@
+"""What clients that nobody here wrote make of the tools' schemas."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import mcp_types
+import pytest
+from google.genai._mcp_utils import mcp_to_gemini_tool
+from mcp_strict_check import rules
+
+from maas_mcp.api import Tool, ToolContext
+from maas_mcp.plugins.registry import load_registry
+from maas_mcp.server.app import served_tools
+from maas_mcp.server.arguments import EARLY_REVISION
+from maas_mcp.server.tools import mcp_tool
+from tests.core.server.declared import Forms, Result
+from tests.own_plugins import OWN_PLUGINS
+
+
+class Foreign(Tool[Forms, Result]):
+    """A third party's tool, with a field of every kind."""
+
+    name = "maas_foreign"
+
+    async def run(self, _ctx: ToolContext, _args: Forms) -> Result:
+        return Result(system_id="4y3h7n", note=None)
+
+
+TOOLS = {**served_tools(load_registry(allow=OWN_PLUGINS, strict=True)), "maas_foreign": Foreign()}
+
+
+@pytest.fixture(params=[EARLY_REVISION, mcp_types.LATEST_PROTOCOL_VERSION])
+def revision(request: pytest.FixtureRequest) -> str:
+    revision: str = request.param
+    return revision
+
+
+@pytest.fixture(params=TOOLS)
+def shown(request: pytest.FixtureRequest, revision: str) -> mcp_types.Tool:
+    """Each tool, as clients see it."""
+    return mcp_tool(TOOLS[request.param], revision)
+
+
+def schemas(schema: Any) -> Iterator[Any]:
+    """A schema of Gemini's, and all within it."""
+    yield schema
+    for each in (
+        *(schema.properties or {}).values(),
+        *(schema.any_of or ()),
+        *([schema.items] if schema.items else ()),
+    ):
+        yield from schemas(each)
+
+
+def test_geminis_sdk_converts_every_tool_to_what_its_api_takes(shown: mcp_types.Tool) -> None:
+    declarations: list[Any] = mcp_to_gemini_tool(shown).function_declarations or []
+
+    (declared,) = declarations
+    for schema in schemas(declared.parameters):
+        kind = schema.type and schema.type.value
+        assert kind or schema.any_of, "a value without a type"
+        assert kind != "OBJECT" or schema.properties, "should be non-empty for OBJECT type"
+        assert kind != "ARRAY" or schema.items, "items: missing field"
+        assert not schema.enum or kind == "STRING", "enum only allowed for STRING type"
+        assert schema.format in {None, "date-time"}, "only 'enum' and 'date-time' are supported for STRING type"
+
+
+def test_no_mode_of_openai_or_anthropic_refuses_a_tool(shown: mcp_types.Tool) -> None:
+    tool = shown.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    assert rules.check_A(tool) == []
+    refused_by_openai, _ = rules.check_B(tool)
+    assert refused_by_openai == []
+    refused_always, refused_if_strict, _, _ = rules.check_C(tool)
+    assert refused_always == []
+    # Anthropic's strict mode takes 20 tools and 24 optional arguments at the most, which this server exceeds. Its SDK
+    # moves limits into the description; other clients understand them as they are.
+    assert {code.rpartition(":")[2] for code, _, _ in refused_if_strict} <= {
+        "minimum",
+        "maximum",
+        "minItems",
+        "maxItems",
+    }
