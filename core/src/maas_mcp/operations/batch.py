@@ -33,9 +33,9 @@ class Member:
     message: str
     fraction: float | None = None
     result: BaseModel | None = None
-    """Of the operation on this machine; there once it has succeeded."""
+    """Of the operation on this machine; there once it has succeeded, unless its plugin could not read it."""
     error: MaasMcpError | None = None
-    """There if it has failed."""
+    """Why it has failed, or why there is no result although it has succeeded."""
 
 
 class BatchOperation(LongRunning[ArgsT, ResultT]):

@@ -38,6 +38,7 @@ from maas_mcp.operations.polling import (
     Verdict,
 )
 from maas_mcp.operations.progress import ProgressReporter, nobody, silence
+from maas_mcp.operations.results import Reading
 from maas_mcp.operations.run import Run
 from maas_mcp.operations.tool import ArgsT, ResultT
 from maas_mcp.operations.watcher import EVENTS_LIMIT, Subscription, Watcher
@@ -356,13 +357,14 @@ class Engine:
             if doubt is not None and doubt.maas_says and assessment.evidence.taken_back:
                 raise doubt
             raise await explain(self._maas, run.operation.lifecycle, assessment)
-        if assessment.evidence.gone:
-            result = run.operation.result_if_gone(run.args)
-        else:
-            ctx = replace(run.ctx, maas=self._once)
-            result = await self._read(run, assessment, lambda: run.operation.result(ctx, run.args))
+        ctx, reading = replace(run.ctx, maas=self._once), Reading(run.operation, assessment.message)
+        with reading.watched():
+            if assessment.evidence.gone:
+                reading.result = run.operation.result_if_gone(run.args)
+            else:
+                reading.result = await self._read(run, assessment, lambda: run.operation.result(ctx, run.args))
         run.ctx.progress.report(1.0, assessment.message)
-        return Outcome(run.handle, 1.0, assessment.message, result)
+        return reading.outcome(run.handle)
 
     async def _read(
         self, run: Run[ArgsT, ResultT], assessment: Assessment, read: Callable[[], Awaitable[ReadT]]
@@ -436,5 +438,7 @@ def _ended_without_machine(operation: Operation[ArgsT, ResultT], handle: Handle)
     """
     if operation.lifecycle.verdict_if_gone(on_vm_host=handle.on_vm_host) is not Verdict.SUCCEEDED:
         raise gone(handle.system_id)
-    result = operation.result_if_gone(operation.arguments_for(handle.system_id))
-    return Outcome(handle, 1.0, f"{handle.system_id} is no longer in MAAS", result)
+    reading = Reading(operation, f"{handle.system_id} is no longer in MAAS")
+    with reading.watched():
+        reading.result = operation.result_if_gone(operation.arguments_for(handle.system_id))
+    return reading.outcome(handle)

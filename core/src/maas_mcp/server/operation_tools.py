@@ -62,7 +62,7 @@ class HostContext(ToolContext):
             raise
         except OperationError as error:
             return report_failure(error, operation_id, self.served)
-        return report(outcome, self.services.sealer)
+        return report(operation, outcome, self.services.sealer)
 
     async def abort(self, operation: AnyOperation, handle: Handle) -> None:
         """Order MAAS to abort it."""

@@ -93,6 +93,7 @@ class MaasRegion(Region):
 
         Raises:
             MaasMcpError: The arguments do not fit, or it failed.
+            PluginError: Its result is not what the class declares, or reading it failed.
             RuntimeError: The operation was under way before, and so it was not started.
         """
 
