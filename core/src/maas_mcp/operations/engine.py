@@ -20,6 +20,7 @@ from maas_mcp.maas.models import Machine
 from maas_mcp.operations.aborting import EVENTS_ONLY, abort_begun, abort_cancelled, policy_of
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.diagnosis import explain, gone, next_step, why_not
+from maas_mcp.operations.fallback_polling import FallbackPolling
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.looking import all_since, everything
 from maas_mcp.operations.operation import CancelPolicy, Operation, OperationContext
@@ -269,7 +270,8 @@ class Engine:
     def _run(
         self, operation: Operation[ArgsT, ResultT], args: ArgsT, ctx: OperationContext, handle: Handle
     ) -> Run[ArgsT, ResultT]:
-        return Run(operation, self._polling or operation.polling, args, ctx, handle, self._orders)
+        polling = FallbackPolling(self._polling or operation.polling, operation.name)
+        return Run(operation, polling, args, ctx, handle, self._orders)
 
     def _handle(
         self, operation: Operation[Any, Any], machine: Machine, cursor: int, runs: tuple[int | None, ...]
