@@ -8,7 +8,7 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +19,7 @@ from anyio.abc import TaskGroup
 from maas_deploy.deploy import Deploy
 from maas_mcp.maas.client import MaasClient, Transport
 from maas_mcp.maas.models import JSON, SystemId
-from maas_mcp.maas.statuses import MachineStatus
+from maas_mcp.maas.statuses import AT_WORK, MachineStatus
 from maas_mcp.maas.transport import HttpTransport
 from maas_mcp.operations.cadence import Cadence
 from maas_mcp.operations.cancellation import CancellationToken
@@ -109,13 +109,19 @@ class Timed(Watcher):
             await self._joined_by_more.wait()
 
     @contextmanager
-    def follow(self, system_id: SystemId, cursor: int, needs: Needs = Needs()) -> Iterator[Subscription]:  # noqa: B008 - frozen
+    def follow(
+        self,
+        system_id: SystemId,
+        cursor: int,
+        needs: Needs = Needs(),  # noqa: B008 - frozen
+        pending: Collection[MachineStatus] = AT_WORK,
+    ) -> Iterator[Subscription]:
         """Follow, and add up."""
         began = time.monotonic()
         self._followers += 1
         self._joined_by_more.set()
         try:
-            with super().follow(system_id, cursor, needs) as subscription:
+            with super().follow(system_id, cursor, needs, pending) as subscription:
                 yield subscription
         finally:
             self._followers -= 1

@@ -14,8 +14,11 @@ from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.engine import Engine
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import Operation
+from maas_mcp.operations.orders import Orders
+from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.tool import Tool, ToolContext
+from maas_mcp.operations.watcher import Watcher
 from maas_mcp.simulator import Region
 from maas_mcp.testing import MaasRegion
 from maas_mcp.testing.host import connector, settings_for
@@ -99,6 +102,27 @@ class House:
     @property
     def posts(self) -> int:
         return self.requests(method="POST")
+
+
+async def resumed(
+    house: House, wait: float | None = 0.0, operation: type[Operation[Any, Any]] | None = None
+) -> Outcome[Any]:
+    """What another process, which has seen nothing of what happened before, says of the latest operation."""
+    told: list[Progress] = []
+
+    async def send(progress: Progress) -> None:
+        told.append(progress)
+
+    assert house.handle
+    house.told = told
+    watcher = Watcher(client_of(house.region))
+    house.tasks.start_soon(watcher.run)
+    orders = Orders(house.tasks, now=house.now)
+    engine = Engine(client_of(house.region), watcher, orders, now=house.now)
+    progress = ProgressReporter(send)
+    async with progress.reporting():
+        one = (operation or house.operation)()
+        return await engine.resume(one, house.handle, progress, CancellationToken(), wait=wait)
 
 
 @asynccontextmanager

@@ -30,7 +30,11 @@ it is read.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
+
+_REDIRECT: Final = 300
+_CONFLICT: Final = 409
+_SERVER_FAULT: Final = 500
 
 
 class MaasMcpError(Exception):
@@ -91,14 +95,35 @@ class MaasError(MaasMcpError):
     may_pass: ClassVar[bool] = True
     """Whether waiting may mend it, for who is following something: a 500, a proxy's page, no answer at all. A key that
     is not accepted, or a certificate that is not trusted, stays so."""
+    status: int | None = None
+    """The HTTP status of the answer; ``None`` if there was none."""
+    acted: bool = False
+    """Whether MAAS has carried out the request, or a part of it, although it answered with an error."""
 
     @property
     def may_have_acted(self) -> bool:
-        """Whether MAAS may have carried out the request all the same: look before it is sent again.
+        """Whether MAAS may have carried out the request all the same: check before it is sent again.
 
-        A refusal says that it has not; a fault on the way (500), a proxy's page and a lost answer leave it open.
+        A refusal says that it has not, and so does a 4xx of a proxy, which never passed the request on. A fault on the
+        way (500), a proxy's page and a lost answer leave it open.
         """
-        return self.may_pass
+        return self.acted or (self.may_pass and not self.turned_away)
+
+    @property
+    def turned_away(self) -> bool:
+        """Whether a redirect or a 4xx answered the request, so that it came to nothing.
+
+        A 409 is none of them: MAAS answers with one when a change has failed half-way (MAAS 3.7, release with erase).
+        """
+        return self.status is not None and _REDIRECT <= self.status < _SERVER_FAULT and self.status != _CONFLICT
+
+    @property
+    def answered(self) -> bool:
+        """Whether MAAS itself has answered that it failed, so that it is no longer at the request.
+
+        MAAS answers a 500 in plain text; a proxy's has a page. A 502, 503 or 504 may be either's.
+        """
+        return self.status == _SERVER_FAULT and self.maas_says is not None
 
 
 class MaasAuthError(MaasError):
@@ -184,8 +209,8 @@ class MaasUnavailableError(MaasError):
 
     @property
     def may_have_acted(self) -> bool:
-        """Whether the request may have reached MAAS."""
-        return self.sent
+        """Whether the request may have reached MAAS, and was not turned away on its way (429)."""
+        return self.sent and not self.turned_away
 
 
 class MaasTlsError(MaasUnavailableError):

@@ -139,7 +139,7 @@ async def test_an_abort_by_its_handle_leaves_the_run_of_somebody_else_alone(hous
     house.after(120, lambda: house.region.deploy("node01", "bob"))
     await anyio.sleep(130)
 
-    with pytest.raises(OperationRefusedError, match=r"node01 .* is Deploying, but not by this operation"):
+    with pytest.raises(OperationRefusedError, match=r"node01 .* is Deploying for bob, but not by this operation"):
         await house.engine.abort(Deploy(), house.handle, CancellationToken())
 
     assert house.region.machine("node01").status_name == "Deploying"

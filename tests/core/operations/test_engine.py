@@ -127,7 +127,7 @@ class TestEndedFromOutside:
             await house.run("node01")
 
         assert "node01" in ended.value.message
-        assert "is Allocated now" in ended.value.message
+        assert "is Allocated for admin now: admin ended it (User aborting deployment - (admin))" in ended.value.message
         assert "User aborting deployment" in ended.value.message
         assert "(admin)" in ended.value.message
 
@@ -146,7 +146,7 @@ class TestEndedFromOutside:
         house.after(60, blind_for_long)
         house.after(90, lambda: house.region.deploy("node01", "bob"))
 
-        with pytest.raises(OperationRevertedError, match="another run was started"):
+        with pytest.raises(OperationRevertedError, match=r"admin ended it .*, and bob started another run since"):
             await house.run("node01")
 
     async def test_what_has_succeeded_unseen_is_no_abort_though_the_machine_has_moved_on(self, house: House) -> None:
@@ -176,7 +176,7 @@ class TestEndedFromOutside:
 
 class TestRefusing:
     async def test_a_machine_in_the_wrong_status_is_not_touched(self, house: House) -> None:
-        with pytest.raises(OperationRefusedError, match=r"node07 .* is Deployed; .* starts from: Ready, Allocated"):
+        with pytest.raises(OperationRefusedError, match=r"node07 .* is Deployed for admin; .* from: Ready, Allocated"):
             await house.run("node07")
 
         assert house.posts == 0
@@ -247,7 +247,7 @@ class TestStartingOnce:
         house.region.faults.append(Fault(op="deploy", method="POST", status=502, body="<html>502</html>"))
         house.after(5, lambda: house.region.deploy("node01", "bob"))
 
-        with pytest.raises(OperationRevertedError, match=r"node01 .* is Deploying now: another run was started"):
+        with pytest.raises(OperationRevertedError, match=r"node01 .* is Deploying for bob, because bob started that"):
             await house.run("node01")
 
         assert house.posts == 1

@@ -227,8 +227,8 @@ def test_what_comes_after_the_end_changes_nothing() -> None:
     )
 
     assert seen.verdict is Verdict.FAILED
-    assert [each.id for each in seen.evidence.complaints] == [102]
-    assert seen.evidence.deeds == ()
+    assert [each.id for each in seen.evidence.warnings] == [102]
+    assert seen.evidence.user_actions == ()
 
 
 def test_a_status_that_is_not_known_is_no_end() -> None:

@@ -103,7 +103,7 @@ def test_a_second_pxe_boot_does_not_lower_progress() -> None:
 def test_a_deploy_that_was_aborted_names_who_did_it() -> None:
     last = assessments("deploy-aborted-by-someone", Deploy)[-1]
 
-    assert last.evidence.deeds[-1].text == "User aborting deployment - (admin) - changed my mind"
+    assert last.evidence.user_actions[-1].text == "User aborting deployment - (admin) - changed my mind"
     assert last.message == "Allocated"
 
 

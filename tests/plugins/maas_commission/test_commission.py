@@ -10,17 +10,17 @@ from pydantic import ValidationError
 from maas_commission.commission import Commission, CommissionMachine
 from maas_mcp.api import (
     MaasBadRequestError,
-    MaasError,
     MaasPermissionError,
     OperationCancelledError,
     OperationFailedError,
     OperationRefusedError,
     OperationRevertedError,
 )
+from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import CancelPolicy
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.simulator import Fault, Status
-from tests.house import House
+from tests.house import House, resumed
 
 pytestmark = pytest.mark.anyio
 
@@ -48,13 +48,33 @@ async def test_a_new_machine_becomes_ready_and_tells_what_it_is(house: House) ->
     assert house.told[-1].value == 1.0
 
 
-async def test_a_bmc_that_fails_is_told_in_maas_words_and_nobody_is_blamed(house: House) -> None:
+async def test_a_bmc_that_fails_is_reported_in_maas_words_and_nobody_is_blamed(house: House) -> None:
     house.region.plan("node01", fail="Commissioning")
-    with pytest.raises(MaasError) as failure:
+    with pytest.raises(OperationRevertedError) as failure:
         await house.run("node01")
 
-    assert failure.value.maas_says == "Failed to complete power action: IPMI: connection timeout"
-    assert house.region.machine("node01").status_name == "Ready"
+    assert failure.value.message == (
+        "node01 (7xneda): MAAS could not switch it on and took the request back; it is still Ready for admin. "
+        "MAAS answered 500: Failed to complete power action: IPMI: connection timeout."
+    )
+    assert "credentials" in (failure.value.hint or "")
+    assert "ended it" not in failure.value.message
+
+
+async def test_another_process_that_is_asked_about_it_later_gives_the_same_reason(house: House) -> None:
+    house.region.plan("node01", fail="Commissioning")
+    machine = house.region.machine("node01")
+    cursor = await house.maas.newest_event_id()
+    with pytest.raises(OperationRevertedError) as at_once:
+        await house.run("node01")
+    house.handle = Handle("maas_commission_machine", machine.system_id, int(house.now()), cursor, (1, 2))
+
+    with pytest.raises(OperationRevertedError) as later:
+        await resumed(house)
+
+    assert later.value.message in at_once.value.message + "."
+    assert later.value.hint == at_once.value.hint
+    assert "reverting to READY" in (later.value.maas_says or "")
 
 
 async def test_what_is_not_asked_for_is_not_sent(house: House) -> None:

@@ -119,7 +119,9 @@ def read(question: Question, answer: Answer) -> JSON:
 
 def _read(question: Question, answer: Answer) -> JSON:
     if not HTTPStatus(200) <= answer.status < HTTPStatus(300):
-        raise _error(question, answer)
+        error = _error(question, answer)
+        error.status = answer.status
+        raise error
     if not answer.body:
         return None
     if answer.kind == "text/plain" and question.method == "POST" and answer.text:

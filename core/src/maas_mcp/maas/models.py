@@ -177,6 +177,10 @@ FAILED_SCRIPT: Final = frozenset(
 )
 
 
+_TARGETS: Final = frozenset({"storage", "interface"})
+"""Types of a script's parameters that name what it runs on."""
+
+
 class ScriptResult(MaasModel):
     """One script of a script set."""
 
@@ -189,8 +193,20 @@ class ScriptResult(MaasModel):
     """When it began, in seconds since 1970 by the region's clock."""
     runtime: str = ""
     estimated_runtime: str = ""
+    target: str | None = Field(default=None, validation_alias="parameters")
+    """The disk or the network interface that it ran on, where it is run for each: ``nvme0n1``."""
     output: str = ""
     """What the script printed, decoded; empty unless the output was asked for."""
+
+    @field_validator("target", mode="before")
+    @classmethod
+    def _name_of_target(cls, parameters: JSON) -> JSON:
+        """MAAS 3.7: ``{"storage": {"type": "storage", "value": {"name": "sda", …}}}``; others are no target."""
+        for each in parameters.values() if isinstance(parameters, dict) else ():
+            if isinstance(each, dict) and each.get("type") in _TARGETS and isinstance(each.get("value"), dict):
+                name = each["value"].get("name")
+                return name if isinstance(name, str) and name else None
+        return None
 
     @field_validator("starttime", mode="before")
     @classmethod
@@ -208,6 +224,11 @@ class ScriptResult(MaasModel):
             return value
 
     @property
+    def label(self) -> str:
+        """Its name, and what it ran on, as MAAS's events write it: ``smartctl-validate on sda``."""
+        return f"{self.name} on {self.target}" if self.target else self.name
+
+    @property
     def failed(self) -> bool:
         """Whether the script itself went wrong, as against being skipped or aborted."""
         return self.status in FAILED_SCRIPT
@@ -219,6 +240,14 @@ class ScriptSetName(StrEnum):
     COMMISSIONING = "current-commissioning"
     TESTING = "current-testing"
     INSTALLATION = "current-installation"
+
+
+SCRIPT_SETS: Final = {
+    MachineStatus.COMMISSIONING: ScriptSetName.COMMISSIONING,
+    MachineStatus.TESTING: ScriptSetName.TESTING,
+    MachineStatus.DEPLOYING: ScriptSetName.INSTALLATION,
+}
+"""The script set of the run that a status shows."""
 
 
 class ScriptSet(MaasModel):

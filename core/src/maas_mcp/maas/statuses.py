@@ -57,6 +57,19 @@ _IRREGULAR: Final = {
 }
 _BY_DISPLAY: Final = {status.display: status for status in MachineStatus}
 
+AT_WORK: Final = frozenset(
+    {
+        MachineStatus.COMMISSIONING,
+        MachineStatus.DEPLOYING,
+        MachineStatus.RELEASING,
+        MachineStatus.DISK_ERASING,
+        MachineStatus.ENTERING_RESCUE_MODE,
+        MachineStatus.EXITING_RESCUE_MODE,
+        MachineStatus.TESTING,
+    }
+)
+"""Statuses that a machine passes through while MAAS is at work on it; in all others something has ended."""
+
 RUN_FIELDS: Final = {
     MachineStatus.COMMISSIONING: "current_commissioning_result_id",
     MachineStatus.TESTING: "current_testing_result_id",

@@ -12,7 +12,7 @@ from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.looking import everything
 from maas_mcp.operations.operation import CancelPolicy, LongRunning
 from maas_mcp.operations.orders import Order
-from maas_mcp.operations.ownership import Ourselves
+from maas_mcp.operations.ownership import Caller
 from maas_mcp.operations.polling import Baseline, Evidence, Needs
 from maas_mcp.operations.run import Run
 
@@ -52,7 +52,7 @@ async def abort_cancelled(name: str, cancellation: CancellationToken, abort: Cal
         logger.warning("%s was cancelled, but within %.0f s it did not show to be aborted", name, ABORT_LIMIT)
 
 
-async def abort_begun(maas: MaasClient, run: Run[Any, Any], baseline: Baseline, order: Order, us: Ourselves) -> None:
+async def abort_begun(maas: MaasClient, run: Run[Any, Any], baseline: Baseline, order: Order, caller: Caller) -> None:
     """Order MAAS to abort what ``order`` has begun, until a look shows that it is over.
 
     MAAS may still hold the order, and a proxy may take the abort for it; ordering it twice is harmless (409).
@@ -62,18 +62,18 @@ async def abort_begun(maas: MaasClient, run: Run[Any, Any], baseline: Baseline, 
         run: What was begun.
         baseline: What was true before.
         order: What MAAS was told; nothing is known of its fate where it was withdrawn.
-        us: Who ordered it.
+        caller: Who ordered it.
 
     Raises:
         MaasError: MAAS refuses to, or to be asked.
     """
     while True:
-        if await _is_over(maas, run, baseline, order, us):
+        if await _is_over(maas, run, baseline, order, caller):
             return
         await anyio.sleep(LOOK_AGAIN)
 
 
-async def _is_over(maas: MaasClient, run: Run[Any, Any], baseline: Baseline, order: Order, us: Ourselves) -> bool:
+async def _is_over(maas: MaasClient, run: Run[Any, Any], baseline: Baseline, order: Order, caller: Caller) -> bool:
     """Look, and abort what is under way and ours; whether there is nothing left to be aborted."""
     try:
         _, observation = await everything(maas, EVENTS_ONLY, run.handle)
@@ -81,7 +81,7 @@ async def _is_over(maas: MaasClient, run: Run[Any, Any], baseline: Baseline, ord
         machine = evidence.machine or baseline.machine
         if machine.status not in run.operation.lifecycle.pending:
             return evidence.started or order.accepted
-        if evidence.superseded or not (order.accepted or await us.began(run.operation.lifecycle, evidence)):
+        if evidence.superseded or not (order.accepted or await caller.started(run.operation.lifecycle, evidence)):
             return True
         await run.operation.abort(run.ctx, run.args)
     except MaasConflictError as error:  # it has changed its status since the look

@@ -15,7 +15,7 @@ from maas_mcp.maas.client import FormValue, MaasClient
 from maas_mcp.maas.models import JSON, SystemId
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.orders import START_GRACE
+from maas_mcp.operations.orders import grace_after
 from maas_mcp.operations.patience import PAUSE
 from maas_mcp.operations.tool import ToolContext
 
@@ -86,7 +86,7 @@ async def _found(maas: MaasClient, agent_name: str, known: Collection[SystemId],
             for machine in machines:
                 if machine.system_id not in known:
                     return machine.system_id
-            if answered >= began + START_GRACE:
+            if answered >= began + grace_after(doubt):
                 raise doubt
         await anyio.sleep(PAUSE)
 

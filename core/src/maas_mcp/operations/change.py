@@ -15,7 +15,7 @@ from maas_mcp.errors import (
 from maas_mcp.maas.client import FormValue
 from maas_mcp.maas.models import Machine, SystemId
 from maas_mcp.maas.statuses import MachineStatus
-from maas_mcp.operations.diagnosis import next_step
+from maas_mcp.operations.advice import before_start
 from maas_mcp.operations.progress import readable
 from maas_mcp.operations.tool import ToolContext
 
@@ -49,9 +49,17 @@ async def require_status(
         wanted = ", ".join(status.display for status in sorted(statuses))
         raise OperationRefusedError(
             f"{who} is {machine.status_name}; to {to} it has to be one of: {wanted}. Nothing was sent to MAAS.",
-            hint=next_step(machine),
+            hint=before_start(machine, await _caller(ctx, machine)),
         )
     return machine
+
+
+async def _caller(ctx: ToolContext, machine: Machine) -> str | None:
+    """The caller's name, where advice depends on it: a machine without an owner is nobody else's."""
+    try:
+        return None if machine.owner is None else (await ctx.maas.whoami()).username
+    except MaasError:
+        return None
 
 
 async def change_machine(

@@ -6,12 +6,23 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from maas_mcp.maas.models import Event
-from maas_mcp.maas.statuses import MachineStatus
+from maas_mcp.maas.models import NO_USER, Event
+from maas_mcp.maas.statuses import AT_WORK, MachineStatus
 
-COMPLAINTS: Final = frozenset({"WARNING", "ERROR", "CRITICAL"})
+WARNING_LEVELS: Final = frozenset({"WARNING", "ERROR", "CRITICAL"})
 _POWER_QUERY_FAILED: Final = "Failed to query node's BMC"
 _TAKING_BACK: Final = re.compile(r"\bAborting .+ and reverting to ")
+_ACQUIRING: Final = "User acquiring node"
+_TAKES: Final = (_ACQUIRING, "User starting ")
+_ENDS_NOTHING: Final = ("User locking ", "User unlocking ", "User powering ", _ACQUIRING)
+"""What users do to a machine without ending what MAAS is doing to it."""
+_ENDINGS: Final = frozenset(
+    {
+        *(status.display for status in MachineStatus if status not in AT_WORK),
+        *("Released", "Exited rescue mode", "Marking node failed"),
+    }
+)
+"""Types of events that MAAS writes only when something has ended (MAAS 3.3 to 3.8)."""
 
 
 def takes_back(event: Event) -> bool:
@@ -64,8 +75,8 @@ class Course:
 
     @property
     def status_name(self) -> str:
-        """The status that the latest change led to; empty if none was told, or one that this release does not know."""
-        changes = [change for event in self.events if (change := event.status_change)]
+        """The status that its latest change led to; empty if none was told, or one that this release does not know."""
+        changes = [change for event in self.events if self._until_end(event) and (change := event.status_change)]
         status = changes[-1][1] if changes else None
         return "" if status is None else status.display
 
@@ -76,24 +87,64 @@ class Course:
 
     @property
     def taken_back(self) -> bool:
-        """Whether MAAS undid the start, since it could not switch the machine on."""
+        """Whether MAAS says that it undid the start, since it could not switch the machine on."""
         return any(takes_back(event) for event in self._of_this_run)
 
     @property
-    def complaints(self) -> tuple[Event, ...]:
-        """Warnings and errors, oldest first."""
-        return tuple(event for event in self.events if event.level in COMPLAINTS and event.id < self.limit)
+    def went_back(self) -> bool:
+        """Whether the machine went back to the status from which it began, and no user did that.
+
+        MAAS 3.7.3 undoes a release and both ways of rescue mode like this when it cannot control the power, and writes
+        no event that says so.
+        """
+        began = self.began.status_change if self.began else None
+        return began is not None and self.end == began[0] and not self.user_actions and not self.aborted
 
     @property
-    def deeds(self) -> tuple[Event, ...]:
-        """What people did, oldest first: who started it, and who aborted or released the machine."""
+    def warnings(self) -> tuple[Event, ...]:
+        """Warnings and errors, oldest first."""
+        return tuple(event for event in self.events if event.level in WARNING_LEVELS and event.id < self.limit)
+
+    @property
+    def started_by(self) -> str | None:
+        """Who requested it, if an event names the user: MAAS 3.7 writes ``User starting …`` just before the start."""
+        entered = self.began.id if self.began else math.inf
+        return _last_user(event for event in self._by_users if event.id < entered)
+
+    @property
+    def user_actions(self) -> tuple[Event, ...]:
+        """What users did that may have ended it, oldest first: aborts, releases and other starts while it ran.
+
+        The request that started it is none of them. MAAS writes it before the run begins; where no event tells when
+        that was, it is the first that is no allocation.
+        """
         last = self.ended.id if self.ended else math.inf
-        return tuple(event for event in self.events if event.type.startswith("User ") and event.id < last)
+        actions = [event for event in self._by_users if event.id < last and not event.type.startswith(_ENDS_NOTHING)]
+        if self.began is not None:
+            return tuple(event for event in actions if event.id > self.began.id)
+        return tuple([event for event in actions if event.type != _ACQUIRING][1:])
+
+    @property
+    def taken_by(self) -> str | None:
+        """Who has started something else on the machine, or allocated it, since it ended."""
+        ended = self.ended.id if self.ended else math.inf
+        return _last_user(event for event in self._by_users if event.id > ended and event.type.startswith(_TAKES))
+
+    @property
+    def _by_users(self) -> Iterable[Event]:
+        return (event for event in self.events if event.type.startswith("User ") and event.username != NO_USER)
+
+    def _until_end(self, event: Event) -> bool:
+        return self.ended is None or event.id <= self.ended.id
 
     @property
     def _of_this_run(self) -> Iterable[Event]:
         first = self.began.id if self.began else -math.inf
         return (event for event in self.events if first < event.id < self.limit)
+
+
+def _last_user(events: Iterable[Event]) -> str | None:
+    return next((event.username for event in reversed(tuple(events))), None)
 
 
 UNTOLD: Final = Course()
@@ -112,5 +163,12 @@ def leaves(pending: Collection[MachineStatus], event: Event) -> bool:
     return change is not None and change[0] in pending and change[1] is not None and change[1] not in pending
 
 
+def tells_of_an_end(event: Event) -> bool:
+    """Whether MAAS writes ``event`` only when something has ended: where the status event is missing, it has to do."""
+    return event.type in _ENDINGS or event.type.startswith("Aborted ")
+
+
 def _bears(event: Event) -> bool:
-    return event.status_change is not None or event.level in COMPLAINTS or event.type.startswith(("Aborted ", "User "))
+    return (
+        event.status_change is not None or event.level in WARNING_LEVELS or event.type.startswith(("Aborted ", "User "))
+    )

@@ -1,6 +1,5 @@
 """Why an operation cannot be started or did not succeed, in MAAS's own words, and what to do next."""
 
-import logging
 from typing import Any, Final
 
 from maas_mcp.errors import (
@@ -12,87 +11,96 @@ from maas_mcp.errors import (
     OperationRevertedError,
 )
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.models import Event, Machine, ScriptResult, ScriptSetName
-from maas_mcp.maas.statuses import RUN_FIELDS, MachineStatus
+from maas_mcp.maas.models import Machine
+from maas_mcp.maas.statuses import MachineStatus
+from maas_mcp.operations.advice import before_start, next_step
+from maas_mcp.operations.failed_scripts import failed_scripts, in_short, tails
 from maas_mcp.operations.operation import Operation
 from maas_mcp.operations.polling import Assessment, Evidence, Lifecycle, Verdict
+from maas_mcp.operations.wording import answer_of, named, state_of
 
-logger = logging.getLogger(__name__)
-
-TAIL_LINES: Final = 12
-"""How much of a failing script's output is shown: its last lines, where the reason stands."""
-
-SCRIPT_SETS: Final = {
-    MachineStatus.COMMISSIONING: ScriptSetName.COMMISSIONING,
-    MachineStatus.TESTING: ScriptSetName.TESTING,
-    MachineStatus.DEPLOYING: ScriptSetName.INSTALLATION,
-}
-
-NEXT_STEPS: Final = {
-    MachineStatus.NEW: "Commission it first.",
-    MachineStatus.DEPLOYED: "Release it first; what runs on it is lost then.",
-    MachineStatus.FAILED_DEPLOYMENT: "Release it before anything else: MAAS refuses deploy and commission here.",
-    MachineStatus.FAILED_DISK_ERASING: "Its disks may be half erased. Release it again, with erase to start over.",
-    MachineStatus.FAILED_COMMISSIONING: "Mend what the script complains about, then commission it again.",
-    MachineStatus.FAILED_TESTING: "Mend the hardware and test it again. Or use maas_override_failed_testing.",
-    MachineStatus.BROKEN: "maas_mark_fixed makes it usable again once it is repaired.",
-    MachineStatus.ALLOCATED: "It is still allocated to its owner: deploy it again, or release it.",
-    MachineStatus.READY: "Nothing runs on it: it can be deployed or commissioned again.",
-    MachineStatus.RESCUE_MODE: "Leave rescue mode first, with maas_exit_rescue_mode.",
-}
-"""What can be done with a machine where it has ended up (MAAS 3.3 to 3.8)."""
+_SWITCHES_OFF: Final = frozenset({MachineStatus.RELEASING, MachineStatus.EXITING_RESCUE_MODE})
+"""Where MAAS begins by switching the machine off; everything else begins by a boot."""
+_CHECK_POWER: Final = (
+    "Check the machine's power settings and credentials in MAAS, and ask its BMC with maas_query_power_state. "
+    "Then request it again."
+)
+_MARKED: Final = "Marking node failed"
+_STEP_FAILED: Final = "Node installation failure"
+_REFERS: Final = " (refer to the installation log for more information)"
+_GENERIC: Final = frozenset({"Installation failed", "Activity task failed"})
+"""Reasons that say no more than the status does (MAAS 3.7.3)."""
 
 
-def next_step(machine: Machine) -> str | None:
-    """What to do with a machine in this status, where there is one thing to do."""
-    return NEXT_STEPS.get(machine.status) if isinstance(machine.status, MachineStatus) else None
-
-
-def why_not(operation: Operation[Any, Any], machine: Machine) -> OperationRefusedError | None:
-    """Why the operation cannot be started on a machine in this state, or ``None``."""
+def refused(operation: Operation[Any, Any], machine: Machine, caller: str | None) -> OperationRefusedError:
+    """Why the operation cannot be started on a machine that is locked, or not in a status to start from."""
     lifecycle = operation.lifecycle
     if machine.locked:
+        owner = f" It is {machine.owner}'s." if machine.owner not in (None, caller) else ""
         return OperationRefusedError(
-            f"{machine.hostname} ({machine.system_id}) is locked; nothing was sent to MAAS.",
-            hint="Locked machines are protected on purpose. maas_unlock_machine unlocks it, if that is right.",
+            f"{named(machine)} is locked; nothing was sent to MAAS.",
+            hint=f"Locked machines are protected on purpose.{owner} maas_unlock_machine unlocks it, if that is right.",
         )
-    if machine.status in lifecycle.start_from:
-        return None
-    where = f"{machine.hostname} ({machine.system_id}) is {machine.status_name}"
+    where = f"{named(machine)} is {state_of(machine)}"
     if machine.status in lifecycle.pending:
-        owner = f" for {machine.owner}" if machine.owner else ""
         return OperationRefusedError(
-            f"{where}{owner} already: {machine.status_message or 'no message'}. It was not started a second time.",
+            f"{where} already: {machine.status_message or 'no message'}. It was not started a second time.",
             hint="Read the machine with maas_get_machine to see how far it is.",
         )
     wanted = ", ".join(status.display for status in sorted(lifecycle.start_from))
     return OperationRefusedError(
         f"{where}; {operation.name} starts from: {wanted}. Nothing was sent to MAAS.",
-        hint=next_step(machine),
+        hint=before_start(machine, caller),
     )
 
 
-async def explain(maas: MaasClient, lifecycle: Lifecycle, assessment: Assessment) -> OperationError:
-    """The error for a verdict other than success, with everything that MAAS tells about it."""
+async def explain(
+    maas: MaasClient,
+    lifecycle: Lifecycle,
+    assessment: Assessment,
+    *,
+    caller: str | None,
+    answer: MaasError | None = None,
+) -> OperationError:
+    """The error for a verdict other than success, with everything that MAAS says about it.
+
+    Args:
+        maas: The region.
+        lifecycle: The operation's.
+        assessment: What the run has come to.
+        caller: The user whose API key is used; ``None`` if MAAS cannot be asked.
+        answer: The error that MAAS answered the request to start with, where the run began all the same.
+    """
     evidence = assessment.evidence
     machine = evidence.machine or evidence.baseline.machine
-    who = f"{machine.hostname} ({machine.system_id})"
-    hint = next_step(machine)
     if assessment.verdict is Verdict.GONE:
-        return gone(who)
-    if assessment.verdict is Verdict.REVERTED:
-        deed = next((event.text for event in reversed(evidence.deeds)), "MAAS does not say by whom")
-        if evidence.taken_back and not evidence.superseded:
-            deed = "MAAS could not switch the machine on, and took the order back"
-        what = "another run was started" if evidence.superseded else "it was ended from outside"
+        return gone(named(machine))
+    hint = next_step(machine, caller)
+    if assessment.verdict is Verdict.REVERTED and _was_taken_back(evidence):
+        hint = _CHECK_POWER if machine.owner in (None, caller) and not evidence.moved_on else hint
         return OperationRevertedError(
-            f"{who} is {machine.status_name} now: {what} ({deed}).", hint=hint, maas_says=_complaints(evidence)
+            _taken_back(evidence, machine, answer), hint=hint, maas_says=_says(evidence, answer)
         )
-    by = f" ({evidence.deeds[-1].text})" if evidence.aborted and evidence.deeds else ""
-    tails = await _script_tails(maas, lifecycle, evidence)
-    says = "\n".join(part for part in (_complaints(evidence), *tails) if part)
+    if assessment.verdict is Verdict.REVERTED:
+        message = f"{named(machine)} is {state_of(machine)} now: {_who_ended_it(evidence, machine)}."
+        return OperationRevertedError(message, hint=hint, maas_says=_says(evidence, answer))
+    failed = await failed_scripts(maas, lifecycle, evidence)
+    reason = in_short(failed) or _reason(evidence, machine, answer)
+    by = f" ({evidence.user_actions[-1].text})" if evidence.aborted and evidence.user_actions else ""
     return OperationFailedError(
-        f"{who} is {machine.status_name}: {_reason(evidence, machine)}{by}", hint=hint, maas_says=says or None
+        f"{_as_it_ended(evidence, machine)}: {reason}{by}{_since_then(evidence, machine)}",
+        hint=hint,
+        maas_says=_says(evidence, answer, *tails(failed)),
+    )
+
+
+def started_by_another(evidence: Evidence, name: str, caller: str | None) -> OperationRevertedError:
+    """The error for a request that came to nothing, because somebody else's was first."""
+    machine = evidence.machine or evidence.baseline.machine
+    starter = evidence.course.started_by or machine.owner or "someone else"
+    return OperationRevertedError(
+        f"{named(machine)} is {state_of(machine)}, because {starter} started that; {name} itself never began.",
+        hint=next_step(machine, caller),
     )
 
 
@@ -104,51 +112,70 @@ def gone(who: str) -> MachineGoneError:
     )
 
 
-def _reason(evidence: Evidence, machine: Machine) -> str:
-    """The last word of MAAS. ``error_description`` stays from earlier runs, so it counts only where no event tells."""
-    told = [event.description for event in evidence.complaints if event.type == "Marking node failed"]
-    if told and told[-1]:
-        return told[-1]
-    if machine.error_description:
-        return machine.error_description
-    return evidence.complaints[-1].text if evidence.complaints else "MAAS gives no reason."
+def _was_taken_back(evidence: Evidence) -> bool:
+    return evidence.course.taken_back or evidence.course.went_back
 
 
-def _complaints(evidence: Evidence) -> str | None:
-    return "\n".join(f"{event.level}: {event.text}" for event in evidence.complaints) or None
+def _taken_back(evidence: Evidence, machine: Machine, answer: MaasError | None) -> str:
+    """That MAAS undid the start, and why, as far as its answer or its log says."""
+    began = evidence.course.began.status_change if evidence.course.began else None
+    switch = "off" if began and began[1] in _SWITCHES_OFF else "on"
+    if answer is not None or evidence.course.taken_back:
+        what = f"MAAS could not switch it {switch} and took the request back"
+    else:
+        what = (
+            "MAAS took the request back by itself and gives no reason in its log; the usual one is that it could not "
+            f"switch the machine {switch}"
+        )
+    still = "" if evidence.moved_on else "still "
+    said = f" {answer_of(answer)}." if answer is not None and answer.status is not None else ""
+    return f"{named(machine)}: {what}; it is {still}{state_of(machine)}.{said}"
 
 
-async def _script_tails(maas: MaasClient, lifecycle: Lifecycle, evidence: Evidence) -> list[str]:
-    """The ends of the failing scripts' outputs, of this run only: an alias may still name an earlier one."""
-    machine = evidence.machine or evidence.baseline.machine
-    tails: list[str] = []
-    statuses = [status for status in sorted(lifecycle.pending) if status in RUN_FIELDS]
-    for status, run in zip(statuses, evidence.runs, strict=False):
-        if run is None and (evidence.baseline.runs or evidence.course.began is None):
-            continue
-        try:
-            scripts = await maas.script_set(machine.system_id, SCRIPT_SETS[status], output=True)
-        except MaasError as error:
-            logger.info("the scripts of %s could not be read: %s", machine.system_id, error)
-            continue
-        if scripts is None:
-            continue
-        tails += [
-            f"{script.name} ({script.status_name}):\n{_tail(script.output)}"
-            for script in scripts.results
-            if script.failed and (_is_since(evidence.course.began, script) if run is None else scripts.id == run)
-        ]
-    return tails
+def _who_ended_it(evidence: Evidence, machine: Machine) -> str:
+    """Who ended the run, and who has the machine since."""
+    action = next(reversed(evidence.user_actions), None)
+    if action is None:
+        ended = "someone else ended it (MAAS does not record who)"
+    else:
+        ended = f"{action.username} ended it ({action.text})"
+    taken_by = evidence.course.taken_by or (machine.owner if evidence.superseded else None)
+    if evidence.superseded:
+        return f"{ended}, and {taken_by or 'someone'} started another run since"
+    return f"{ended}, and {taken_by} has it since" if taken_by and evidence.moved_on else ended
 
 
-def _is_since(began: Event | None, script: ScriptResult) -> bool:
-    """Whether a script was run after that event. Of a run whose script sets are not known, nothing else tells.
+def _as_it_ended(evidence: Evidence, machine: Machine) -> str:
+    end = evidence.course.end
+    if evidence.moved_on and end is not None:
+        return f"{named(machine)} was {end.display}"
+    return f"{named(machine)} is {machine.status_name}"
 
-    Both times are of the region's clock: it writes the changes of status, and when a script reports (MAAS 3.7).
+
+def _since_then(evidence: Evidence, machine: Machine) -> str:
+    return f" Since then it has become {state_of(machine)}." if evidence.moved_on and evidence.course.end else ""
+
+
+def _reason(evidence: Evidence, machine: Machine, answer: MaasError | None) -> str:
+    """Why it failed: what MAAS marked the machine with, the step that failed, or what it answered.
+
+    MAAS 3.5 and newer keep the ``error_description`` of earlier runs, so it counts only where it is a new one.
     """
-    return began is not None and began.at is not None and script.starttime is not None and script.starttime >= began.at
+    marked = next((event.description for event in reversed(evidence.warnings) if event.type == _MARKED), "")
+    if not marked and machine.error_description != evidence.baseline.machine.error_description:
+        marked = machine.error_description
+    plain = marked.replace(_REFERS, "").strip().removesuffix(".")
+    step = next((event.description for event in evidence.warnings if event.type == _STEP_FAILED), "")
+    if plain and plain not in _GENERIC:
+        return marked
+    others = [event.text for event in evidence.warnings if event.type != _MARKED]
+    detail = step or (answer_of(answer) if answer is not None else "") or next(reversed(others), "")
+    if plain:
+        return f"{plain}: {detail}." if detail else marked
+    return f"{detail}." if detail else "MAAS gives no reason."
 
 
-def _tail(output: str) -> str:
-    lines = output.strip().splitlines()
-    return "\n".join(lines[-TAIL_LINES:]) or "(no output)"
+def _says(evidence: Evidence, answer: MaasError | None, *more: str) -> str | None:
+    events = [f"{event.level}: {event.text}" for event in evidence.warnings]
+    answered = [answer_of(answer)] if answer is not None and answer.status is not None else []
+    return "\n".join([*answered, *events, *more]) or None

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -9,24 +10,30 @@ from dataclasses import replace
 from typing import Any, Final
 
 import anyio
+from pydantic import BaseModel
 
 from maas_mcp.errors import (
+    MaasBadRequestError,
+    MaasConflictError,
     MaasError,
     MaasNotFoundError,
+    OperationError,
     OperationRefusedError,
 )
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import Machine
+from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.aborting import EVENTS_ONLY, abort_begun, abort_cancelled, policy_of
+from maas_mcp.operations.advice import next_step
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.diagnosis import explain, gone, next_step, why_not
+from maas_mcp.operations.diagnosis import explain, gone, refused, started_by_another
 from maas_mcp.operations.fallback_polling import FallbackPolling
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.looking import all_since, everything
 from maas_mcp.operations.operation import CancelPolicy, Operation, OperationContext
 from maas_mcp.operations.orders import AT_ONCE, Order, Orders
 from maas_mcp.operations.outcome import Outcome
-from maas_mcp.operations.ownership import Ourselves
+from maas_mcp.operations.ownership import Caller
 from maas_mcp.operations.patience import PAUSE, ReadT, answers, check_outage, patiently, until_of
 from maas_mcp.operations.polling import (
     ABSENCES_TO_BE_GONE,
@@ -43,6 +50,7 @@ from maas_mcp.operations.results import Reading
 from maas_mcp.operations.run import Run
 from maas_mcp.operations.tool import ArgsT, ResultT
 from maas_mcp.operations.watcher import EVENTS_LIMIT, Subscription, Watcher
+from maas_mcp.operations.wording import named, state_of
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +58,11 @@ REMEMBERED: Final = 256
 """Of how many operations it is kept what was seen last."""
 LAST_LOOK: Final = 30.0
 """Seconds for the look that is taken at the deadline."""
+TURN: Final = 0.5
+"""Seconds without a turn after which a request is reported to wait for one."""
+_LABELS: Final = {"agent_name", "comment"}
+"""Arguments of MAAS's forms that change nothing about what is done."""
+_INVALID_TRANSITION: Final = re.compile(r"Invalid transition: (?P<status>.+?) -> ")
 
 
 class Engine:
@@ -81,7 +94,7 @@ class Engine:
         self._outage_limit = outage_limit
         self._polling = polling
         self._now = now
-        self._us = Ourselves(maas)
+        self._caller = Caller(maas)
         self._last_seen: dict[Handle, Assessment] = {}
 
     async def run(
@@ -120,27 +133,24 @@ class Engine:
         policy, until = policy_of(operation, on_cancel), until_of(wait)
         with cancellation.guard():
             machine = await self._maas.machine(operation.system_id(args))
-            if machine.status in operation.lifecycle.pending and await self._us.own(machine):
-                return await self._already(operation, machine)
-            refusal = why_not(operation, machine)
-            if refusal is not None:
-                raise refusal
+            ctx = OperationContext(self._maas, progress, cancellation, machine)
+            if machine.status in operation.lifecycle.pending and await self._caller.owns(machine):
+                return await self._already(operation, args, ctx)
+            if machine.locked or machine.status not in operation.lifecycle.start_from:
+                raise refused(operation, machine, await self._caller.name_if_known())
             # The cursor comes last: what happened before it must not read as this run's.
             cursor = await self._maas.newest_event_id()
             baseline = Baseline(machine, cursor, operation.lifecycle.runs(machine))
             handle = handle or self._handle(operation, machine, cursor, baseline.runs)
-            run = self._run(operation, args, OperationContext(self._maas, progress, cancellation, machine), handle)
-            # Before the order: MAAS speaks to the BMC before it answers, and a client hears nothing for so long.
-            opening = run.assess(Evidence(baseline), NOTHING)
-            progress.report(opening.fraction, f"Starting on {machine.hostname}")
+            run = self._run(operation, args, ctx, handle)
             order: Order | None = None
             try:
                 cancellation.raise_if_cancelled()
                 if held := self._orders.under_way(operation.name, machine.system_id):
-                    return _ordered_already(machine, held[0])
-                order = self._orders.give(handle, lambda: operation.start(run.ctx, args), starting)
-                if not await order.answered(max(until, anyio.current_time() + AT_ONCE)):
-                    return run.working(opening)
+                    return _ordered_already(machine, held[0], args)
+                order = self._orders.give(handle, lambda: self._start(run), starting, args)
+                if not await self._answered(run, baseline, order, until):
+                    return run.working(run.assess(Evidence(baseline), NOTHING))
                 return await self._follow(run, Evidence(baseline), until, order.doubt)
             except anyio.get_cancelled_exc_class():
                 if order is not None:
@@ -148,6 +158,51 @@ class Engine:
                     if policy is CancelPolicy.ABORT and not cancellation.detached and order.refusal is None:
                         await self._abort_begun(run, baseline, order)
                 raise
+
+    @staticmethod
+    async def _start(run: Run[ArgsT, ResultT]) -> None:
+        """Send the request to start, and notice a refusal that comes after MAAS has begun.
+
+        MAAS 3.7.3 answers a release with erase whose BMC fails by a 409, ``Invalid transition: Disk erasing ->
+        Deployed.``: by then the machine has entered *Disk erasing*.
+        """
+        try:
+            await run.operation.start(run.ctx, run.args)
+        except MaasConflictError as error:
+            left = _INVALID_TRANSITION.match(error.maas_says or "")
+            status = MachineStatus.from_display(left["status"]) if left else None
+            error.acted = status in run.operation.lifecycle.pending
+            raise
+
+    async def _answered(self, run: Run[Any, Any], baseline: Baseline, order: Order, until: float) -> bool:
+        """Wait for MAAS's answer to the request to start, and report meanwhile what it waits for.
+
+        MAAS speaks to the BMC before it answers, and a client would hear nothing for so long.
+
+        Raises:
+            Exception: MAAS refused it, or the plugin failed.
+        """
+        until = max(until, anyio.current_time() + AT_ONCE)
+        fraction = run.assess(Evidence(baseline), NOTHING).fraction
+        if not await order.has_turn(anyio.current_time() + TURN):
+            run.ctx.progress.report(fraction, order.standing())
+        if await order.has_turn(until):
+            run.ctx.progress.report(fraction, f"Starting on {run.ctx.before.hostname}")
+        try:
+            return await order.answered(until)
+        except (MaasBadRequestError, MaasConflictError) as error:
+            error.hint = await self._left_behind(baseline.machine) or error.hint
+            raise
+
+    async def _left_behind(self, before: Machine) -> str | None:
+        """What a refused request has changed all the same: MAAS 3.7.3 may keep the machine for who asked."""
+        try:
+            now = await self._once.machine(before.system_id)
+        except MaasError:
+            return None
+        if now.owner == before.owner:
+            return None
+        return f"{now.hostname} is {state_of(now)} now: MAAS has kept the allocation."
 
     async def resume(
         self,
@@ -169,7 +224,7 @@ class Engine:
         polling, until = self._polling or operation.polling, until_of(wait)
 
         async def look(maas: MaasClient) -> tuple[Machine, Observation]:
-            await self._us.introduce(maas)
+            await self._caller.introduce(maas)
             return await everything(maas, polling.needs, handle)
 
         with cancellation.guard():
@@ -211,7 +266,7 @@ class Engine:
         if not statuses:
             return []
         found = await self._maas.machines(status=sorted(status.filter_value for status in statuses))
-        mine = sorted([each for each in found if await self._us.own(each)], key=lambda machine: machine.hostname)
+        mine = sorted([each for each in found if await self._caller.owns(each)], key=lambda machine: machine.hostname)
         handles = [handle for machine in mine[:limit] if (handle := await self._what_runs_on(machine, operations))]
         names, busy = {operation.name for operation in operations}, {machine.system_id for machine in found}
         held = [order.handle for order in self._orders.under_way() if order.handle.operation in names]
@@ -248,15 +303,14 @@ class Engine:
             )
         if not operation.can_abort or machine.status not in operation.lifecycle.pending:
             raise OperationRefusedError(
-                f"{machine.hostname} ({machine.system_id}) is {machine.status_name}: there is nothing that "
-                f"{operation.name} could abort.",
-                hint=next_step(machine),
+                f"{named(machine)} is {state_of(machine)}: there is nothing that {operation.name} could abort.",
+                hint=next_step(machine, await self._caller.name_if_known()),
             )
         evidence = Evidence(Baseline(machine, handle.cursor, handle.runs)).with_(operation.lifecycle, observation)
-        if evidence.superseded or not await self._us.began(operation.lifecycle, evidence):
+        if evidence.superseded or not await self._caller.started(operation.lifecycle, evidence):
             raise OperationRefusedError(
-                f"{machine.hostname} ({machine.system_id}) is {machine.status_name}, but not by this operation: "
-                "another run was started since. It was not aborted.",
+                f"{named(machine)} is {state_of(machine)}, but not by this operation: another run was started since. "
+                "It was not aborted.",
                 hint="maas_list_operations has the ids of what runs on your machines.",
             )
         ctx = OperationContext(self._maas, ProgressReporter(nobody), cancellation, machine)
@@ -264,7 +318,7 @@ class Engine:
 
     async def _abort_begun(self, run: Run[Any, Any], baseline: Baseline, order: Order) -> None:
         await abort_cancelled(
-            run.name, run.ctx.cancellation, lambda: abort_begun(self._once, run, baseline, order, self._us)
+            run.name, run.ctx.cancellation, lambda: abort_begun(self._once, run, baseline, order, self._caller)
         )
 
     def _run(
@@ -279,10 +333,24 @@ class Engine:
         on_vm_host = machine.pod is not None
         return Handle(operation.name, machine.system_id, int(self._now()), cursor, runs, on_vm_host=on_vm_host)
 
-    async def _already(self, operation: Operation[ArgsT, ResultT], machine: Machine) -> Outcome[ResultT]:
+    async def _already(
+        self, operation: Operation[ArgsT, ResultT], args: ArgsT, ctx: OperationContext
+    ) -> Outcome[ResultT]:
+        """What is under way already, if it is what the caller asks for.
+
+        Raises:
+            OperationRefusedError: It is something else, such as another image.
+        """
+        machine = ctx.before
+        already = f"{machine.hostname} is {state_of(machine)} already"
+        if other := await operation.differs(ctx, args):
+            raise OperationRefusedError(
+                f"{already}, but {other}. Nothing was sent to MAAS.",
+                hint="Wait until that has ended, or abort it first if you want the other one instead. "
+                "maas_list_operations has its operation id.",
+            )
         handle = await self.adopt(operation, machine)
-        doing = f"{machine.hostname} is {machine.status_name} for {machine.owner} already: not started a second time"
-        return Outcome(handle, None, f"{doing} ({machine.status_message or 'no message'})")
+        return Outcome(handle, None, f"{already}: not started a second time ({machine.status_message or 'no message'})")
 
     async def _follow(
         self, run: Run[ArgsT, ResultT], evidence: Evidence, until: float, doubt: MaasError | None
@@ -290,8 +358,12 @@ class Engine:
         assessment = run.assess(evidence, NOTHING)
         with (
             anyio.CancelScope(deadline=self._expires(run)) as scope,
-            self._watcher.follow(run.handle.system_id, run.handle.cursor, run.polling.needs) as news,
+            self._watcher.follow(
+                run.handle.system_id, run.handle.cursor, run.polling.needs, run.operation.lifecycle.pending
+            ) as news,
         ):
+            if doubt is not None:
+                run.tell(assessment)
             while not assessment.verdict.final:
                 # A MAAS that is silent says nothing of a start either: what counts is until when it has answered.
                 run.check_start(assessment, news.answered_at, doubt)
@@ -344,9 +416,8 @@ class Engine:
         lifecycle, evidence = run.operation.lifecycle, assessment.evidence
         if evidence.machine is None or not evidence.started or self._orders.is_confirmed(run.handle):
             return
-        if not await self._read(run, assessment, lambda: self._us.began(lifecycle, evidence)):
-            another = replace(assessment, verdict=Verdict.REVERTED, evidence=replace(evidence, superseded=True))
-            raise await explain(self._maas, lifecycle, another)
+        if not await self._read(run, assessment, lambda: self._caller.started(lifecycle, evidence)):
+            raise started_by_another(evidence, run.name, await self._caller.name_if_known())
 
     async def _end(
         self, run: Run[ArgsT, ResultT], assessment: Assessment, doubt: MaasError | None = None
@@ -356,9 +427,7 @@ class Engine:
             assessment = run.assess(assessment.evidence, replace(seen, machine=assessment.evidence.machine))
         if assessment.verdict is not Verdict.SUCCEEDED:
             run.ctx.progress.report(assessment.fraction, assessment.message)
-            if doubt is not None and doubt.maas_says and assessment.evidence.taken_back:
-                raise doubt
-            raise await explain(self._maas, run.operation.lifecycle, assessment)
+            raise await self._explain(run, assessment, doubt)
         ctx, reading = replace(run.ctx, maas=self._once), Reading(run.operation, assessment.message)
         with reading.watched():
             if assessment.evidence.gone:
@@ -367,6 +436,12 @@ class Engine:
                 reading.result = await self._read(run, assessment, lambda: run.operation.result(ctx, run.args))
         run.ctx.progress.report(1.0, assessment.message)
         return reading.outcome(run.handle)
+
+    async def _explain(
+        self, run: Run[Any, Any], assessment: Assessment, answer: MaasError | None = None
+    ) -> OperationError:
+        caller = await self._caller.name_if_known()
+        return await explain(self._maas, run.operation.lifecycle, assessment, caller=caller, answer=answer)
 
     async def _read(
         self, run: Run[ArgsT, ResultT], assessment: Assessment, read: Callable[[], Awaitable[ReadT]]
@@ -426,10 +501,24 @@ async def _news(subscription: Subscription, until: float) -> Observation | None:
     return None
 
 
-def _ordered_already(machine: Machine, order: Order) -> Outcome[Any]:
-    """The answer to who orders what this process has ordered, and MAAS has not answered to."""
-    message = f"{order.standing()} ({machine.hostname} is {machine.status_name}). It was not ordered a second time"
-    return Outcome(order.handle, None, message, confirmed=False)
+def _essence(args: BaseModel | None) -> dict[str, Any]:
+    """What a request asks for, without what only labels it."""
+    return {} if args is None else args.model_dump(exclude=_LABELS)
+
+
+def _ordered_already(machine: Machine, order: Order, args: BaseModel) -> Outcome[Any]:
+    """The answer to a request that this process has sent already, and that MAAS has not answered.
+
+    Raises:
+        OperationRefusedError: That request has other arguments.
+    """
+    standing = f"{order.standing()} ({machine.hostname} is {machine.status_name})"
+    if _essence(order.args) != _essence(args):
+        raise OperationRefusedError(
+            f"{standing}. It has other arguments than this one, which was not sent to MAAS.",
+            hint="Wait until that has ended, or abort it first. maas_list_operations has its operation id.",
+        )
+    return Outcome(order.handle, None, f"{standing}. It was not requested a second time", confirmed=False)
 
 
 def _ended_without_machine(operation: Operation[ArgsT, ResultT], handle: Handle) -> Outcome[ResultT]:

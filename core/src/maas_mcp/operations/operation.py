@@ -52,7 +52,7 @@ class Operation(LongRunning[ArgsT, ResultT]):
     The arguments need a field ``system_id``; where the machine is named otherwise, override :meth:`system_id`.
     """
 
-    coroutines = ("start", "result")
+    coroutines = ("start", "result", "differs")
 
     lifecycle: ClassVar[Lifecycle]
     """The statuses that it begins in, passes through and ends in."""
@@ -93,6 +93,15 @@ class Operation(LongRunning[ArgsT, ResultT]):
         """Arguments with nothing but the machine, for an operation that is picked up by its id."""
         arguments: ArgsT = self.arguments.model_construct(system_id=system_id)  # type: ignore[assignment] # its own model
         return arguments
+
+    async def differs(self, ctx: OperationContext, args: ArgsT) -> str | None:  # noqa: ARG002 - for subclasses
+        """How what the machine is at already differs from what ``args`` ask for; ``None`` if it does not.
+
+        Asked when the machine, ``ctx.before``, is in a pending status for the caller. A difference refuses the call:
+        who asks for one image must not be answered with the other one that is being installed. The answer completes
+        the sentence "node04 is Deploying for admin already, but …". Override it where MAAS shows what it is at.
+        """
+        return None
 
     @abstractmethod
     async def start(self, ctx: OperationContext, args: ArgsT) -> None:

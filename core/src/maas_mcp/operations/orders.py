@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import anyio
 from anyio.abc import TaskGroup
+from pydantic import BaseModel
 
 from maas_mcp.errors import (
     MaasError,
@@ -29,11 +30,14 @@ from maas_mcp.maas.models import SystemId
 from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import readable
+from maas_mcp.operations.wording import answer_of
 
 logger = logging.getLogger(__name__)
 
 START_GRACE: Final = 60.0
 """Seconds that a started operation may take to show in MAAS. A proxy may have answered 504 while MAAS went on."""
+ANSWERED_GRACE: Final = 4.0
+"""The same where MAAS itself has answered that the request failed: it is no longer at it, and what it did shows."""
 AT_ONCE: Final = 2.0
 """Seconds that MAAS has to refuse an order, however short its call's wait: it does so at once, and the call tells."""
 WITHDRAWING: Final = 1.0
@@ -47,8 +51,10 @@ SENT_AT_ONCE: Final = 2
 class Order:
     """One order, under way until MAAS has answered it or its answer was lost. Times are of anyio's clock."""
 
-    def __init__(self, handle: Handle) -> None:
+    def __init__(self, handle: Handle, args: BaseModel | None = None) -> None:
         self.handle = handle
+        self.args = args
+        """The arguments, as the caller gave them."""
         self.sent_at = math.inf
         """When its turn came; until then it can be taken back."""
         self.over_at = math.inf
@@ -56,6 +62,7 @@ class Order:
         self.failure: BaseException | None = None
         self._taken_back: Exception = OperationRevertedError("It was withdrawn before it was sent to MAAS.")
         self._scope = anyio.CancelScope()
+        self._turn = anyio.Event()
         self._over = anyio.Event()
 
     @property
@@ -87,7 +94,12 @@ class Order:
     @property
     def may_yet_begin(self) -> bool:
         """Whether MAAS may yet show that it began, or has not shown it for long."""
-        return self.refusal is None and anyio.current_time() < self.over_at + START_GRACE
+        return self.refusal is None and anyio.current_time() < self.over_at + self.grace
+
+    @property
+    def grace(self) -> float:
+        """Seconds after MAAS's answer, or the loss of it, in which a start may still show."""
+        return START_GRACE if self.doubt is None else grace_after(self.doubt)
 
     def began(self, handle: Handle) -> bool:
         """Whether this is what ``handle`` names. A batch gives one order a machine, whatever else its handle says."""
@@ -107,6 +119,7 @@ class Order:
             with self._scope:
                 async with turn, sending:
                     self.sent_at = anyio.current_time()
+                    self._turn.set()
                     await start()
         except BaseException as error:
             if is_cancellation(error):
@@ -120,7 +133,14 @@ class Order:
                 self.failure = closed if self.sent else self._taken_back
         finally:
             self.over_at = anyio.current_time()
+            self._turn.set()
             self._over.set()
+
+    async def has_turn(self, until: float) -> bool:
+        """Wait for its turn until then; whether it has been sent, or is over."""
+        with anyio.CancelScope(deadline=until):
+            await self._turn.wait()
+        return self._turn.is_set()
 
     async def answered(self, until: float) -> bool:
         """Wait for MAAS's answer until then; whether it is there.
@@ -167,7 +187,14 @@ class Order:
         if self.under_way:
             ago = readable(anyio.current_time() - self.sent_at)
             return f"Not confirmed yet: MAAS has not answered the request of {ago} ago"
-        return "MAAS did not answer the request; whether it began is not known yet"
+        if self.doubt is None:
+            return "MAAS did not start it"
+        return f"{answer_of(self.doubt)}; whether it began is not known yet"
+
+
+def grace_after(error: MaasError) -> float:
+    """Seconds in which what a request was to begin may still show, after such an answer to it or the loss of one."""
+    return ANSWERED_GRACE if error.answered else START_GRACE
 
 
 class Orders:
@@ -191,9 +218,10 @@ class Orders:
         handle: Handle,
         start: Callable[[], Awaitable[None]],
         turn: AbstractAsyncContextManager[object] | None = None,
+        args: BaseModel | None = None,
     ) -> Order:
         """Give the order to begin what ``handle`` names; ``start`` is called once, within ``turn``."""
-        order = Order(handle)
+        order = Order(handle, args)
         self._orders.append(order)
         self._on[handle.operation, handle.system_id].append(order)
         self._tasks.start_soon(order.carry_out, start, turn or nullcontext(), self._sending)
@@ -252,7 +280,7 @@ class Orders:
         an order that is not held here only its age is known.
         """
         order = self.order(handle)
-        return asked >= (order.over_at if order else self._begun_at(handle)) + START_GRACE
+        return asked >= (order.over_at + order.grace if order else self._begun_at(handle) + START_GRACE)
 
     def expires(self, handle: Handle, deadline: float) -> float:
         """When what has ``deadline`` seconds is over them, in anyio's clock; they count from when it was sent."""

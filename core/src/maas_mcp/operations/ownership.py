@@ -1,13 +1,12 @@
-"""Whose a machine and a run are: what the user of the API key owns, and what that user has begun."""
+"""Whose a machine and a run are: what the user of the API key owns, and what that user has started."""
 
-import math
-
+from maas_mcp.errors import MaasError
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.models import NO_USER, Machine
+from maas_mcp.maas.models import Machine
 from maas_mcp.operations.polling import Evidence, Lifecycle
 
 
-class Ourselves:
+class Caller:
     """The user whose API key is used; asked for once.
 
     Args:
@@ -18,44 +17,53 @@ class Ourselves:
         self._maas = maas
         self._username: str | None = None
 
-    async def own(self, machine: Machine) -> bool:
-        """Whether the machine is ours."""
-        return machine.owner == await self._name()
-
-    async def began(self, lifecycle: Lifecycle, evidence: Evidence) -> bool:
-        """Whether the run that was seen is ours, as far as MAAS says whose it is.
+    async def name(self) -> str:
+        """The username.
 
         Raises:
-            MaasError: MAAS cannot be asked who we are.
+            MaasError: MAAS cannot be asked.
         """
-        doer = _doer(lifecycle, evidence)
-        return doer is None or doer == await self._name()
+        return await self.introduce(self._maas)
 
-    async def introduce(self, maas: MaasClient) -> None:
-        """Ask who we are, through a client that may try otherwise, so that nothing is left to ask later.
+    async def name_if_known(self) -> str | None:
+        """The username, or ``None`` if MAAS does not answer: advice can do without."""
+        try:
+            return await self.name()
+        except MaasError:
+            return None
+
+    async def introduce(self, maas: MaasClient) -> str:
+        """The same, asked for through a client that may retry otherwise, so that nothing is left to ask later.
 
         Raises:
             MaasError: MAAS cannot be asked.
         """
         if self._username is None:
             self._username = (await maas.whoami()).username
-
-    async def _name(self) -> str | None:
-        await self.introduce(self._maas)
         return self._username
 
+    async def owns(self, machine: Machine) -> bool:
+        """Whether the machine is the caller's."""
+        return machine.owner == await self.name()
 
-def _doer(lifecycle: Lifecycle, evidence: Evidence) -> str | None:
-    """Who began the run.
+    async def started(self, lifecycle: Lifecycle, evidence: Evidence) -> bool:
+        """Whether the run that was seen is the caller's, as far as MAAS says whose it is.
 
-    MAAS 3.7 writes ``User starting …``, with the name, just before the machine enters the status; what people do later
-    is no beginning. Where that event is not there, it is who has become the owner of a machine that is at it.
+        Raises:
+            MaasError: MAAS cannot be asked who the caller is.
+        """
+        starter = _starter(lifecycle, evidence)
+        return starter is None or starter == await self.name()
+
+
+def _starter(lifecycle: Lifecycle, evidence: Evidence) -> str | None:
+    """Who started the run.
+
+    MAAS 3.7 writes ``User starting …``, with the name, just before the machine enters the status. Where that event is
+    missing, it is the user who has become the owner of a machine that is at it.
     """
-    began = evidence.course.began
-    entered = began.id if began else math.inf
-    doers = [deed.username for deed in evidence.deeds if deed.id < entered and deed.username != NO_USER]
-    if doers:
-        return doers[-1]
+    if evidence.course.started_by is not None:
+        return evidence.course.started_by
     machine = evidence.machine
     if machine is None or machine.status not in lifecycle.pending or machine.owner == evidence.baseline.machine.owner:
         return None

@@ -200,14 +200,20 @@ class Evidence:
         return self.course.taken_back
 
     @property
-    def complaints(self) -> tuple[Event, ...]:
+    def warnings(self) -> tuple[Event, ...]:
         """Warnings and errors of this run, oldest first."""
-        return self.course.complaints
+        return self.course.warnings
 
     @property
-    def deeds(self) -> tuple[Event, ...]:
-        """What people did until it ended, oldest first: who aborted or released the machine stands here."""
-        return self.course.deeds
+    def user_actions(self) -> tuple[Event, ...]:
+        """What users did while it ran, oldest first: who aborted or released the machine stands here."""
+        return self.course.user_actions
+
+    @property
+    def moved_on(self) -> bool:
+        """Whether the machine is no longer as this run has left it: what it shows is another run's."""
+        end = self.course.end
+        return self.superseded or (end is not None and self.machine is not None and self.machine.status != end)
 
     def with_(self, lifecycle: Lifecycle, observation: Observation) -> "Evidence":
         """This and what ``observation`` adds."""
@@ -268,7 +274,7 @@ class PollingStrategy(ABC):
         """What is known after ``observation``. The fraction never decreases, and is 1.0 at success only."""
         known = evidence.with_(lifecycle, observation)
         verdict = judge(lifecycle, known)
-        fraction, milestone = self.measure(known, observation)
+        fraction, milestone = self.measure(known, _of_this_run(known, observation))
         if fraction is not None:
             further = fraction if math.isfinite(fraction) else known.fraction
             fraction = min(max(further, known.fraction), BEFORE_SUCCESS)
@@ -284,12 +290,20 @@ class PollingStrategy(ABC):
         Args:
             evidence: All that is known, ``observation`` included. ``evidence.fraction`` and ``evidence.milestone`` are
                 what this method last answered.
-            observation: What is new.
+            observation: What is new of this run: events until its end, and script sets until then.
 
         Returns:
             The fraction, or ``None`` where it cannot be told, and the milestone to show. A fraction lower than the
             last one is ignored.
         """
+
+
+def _of_this_run(evidence: Evidence, observation: Observation) -> Observation:
+    """What was seen of this run: what comes after its end is another's, such as the next user's deployment."""
+    ended = evidence.course.ended
+    last = math.inf if ended is None else ended.id
+    events = tuple(event for event in observation.events if evidence.baseline.cursor < event.id <= last)
+    return replace(observation, events=events, script_sets={} if ended else observation.script_sets)
 
 
 def judge(lifecycle: Lifecycle, evidence: Evidence) -> Verdict:
@@ -330,7 +344,8 @@ def _ending(machine: Machine, evidence: Evidence) -> str:
     end = evidence.course.end
     if end is None or end == machine.status:
         return machine.status_name
-    return f"{end.display}; since then {machine.hostname} has become {machine.status_name}"
+    owner = f" for {machine.owner}" if machine.owner else ""
+    return f"{end.display}; since then {machine.hostname} has become {machine.status_name}{owner}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,8 +389,6 @@ class EventPolling(PollingStrategy):
         """The furthest phase whose event was seen."""
         fraction, milestone = evidence.fraction, evidence.milestone
         for event in observation.events:
-            if event.id <= evidence.baseline.cursor:
-                continue
             for phase in self.phases:
                 if phase.fraction > fraction and phase.matches(event):
                     fraction, milestone = phase.fraction, phase.message or phase.event

@@ -6,7 +6,7 @@ from itertools import chain
 from statistics import fmean
 from typing import Final
 
-from maas_mcp.maas.models import ScriptResult, ScriptSetName, ScriptStatus
+from maas_mcp.maas.models import ScriptResult, ScriptSet, ScriptSetName, ScriptStatus
 from maas_mcp.operations.polling import EventPolling, Evidence, Needs, Observation, Phase, PollingStrategy
 
 PENDING: Final = ScriptStatus.PENDING
@@ -55,17 +55,36 @@ class ScriptPolling(PollingStrategy):
     def measure(self, evidence: Evidence, observation: Observation) -> tuple[float | None, str]:
         """The furthest phase, or how much of the scripts is done once one of them has begun."""
         fraction, milestone = self._boot.measure(evidence, observation)
-        # MAAS keeps a set for ever: where this run has none of its kind, its name leads to that of an earlier run.
         results = list(
             chain.from_iterable(
                 scripts.results
                 for name, scripts in sorted(observation.script_sets.items())
-                if name in self.needs.script_sets and scripts.id not in evidence.baseline.runs
+                if name in self.needs.script_sets and _is_of_this_run(evidence, scripts)
             )
         )
         if all(result.status == PENDING for result in results):
             return fraction, milestone
         return max(fraction or 0.0, 1 - self.share + self.share * done(results)), _told(results)
+
+
+def _is_of_this_run(evidence: Evidence, scripts: ScriptSet) -> bool:
+    """Whether a script set is this run's. MAAS keeps sets for ever, and a run need not have one of every kind.
+
+    Of a run that somebody else started, its earlier sets are not known: then a set in which a script began before the
+    run did is an earlier one's. Where no event says when it began, a set counts as long as something in it is left.
+    """
+    baseline, began = evidence.baseline, evidence.course.began
+    if scripts.id in baseline.runs:
+        return False
+    if baseline.runs:
+        return True
+    if began is None or began.at is None:
+        return any(_is_left(each) for each in scripts.results)
+    return all(each.starttime is None or each.starttime >= began.at for each in scripts.results)
+
+
+def _is_left(result: ScriptResult) -> bool:
+    return result.status == PENDING or result.status in RUNNING
 
 
 def done(results: Sequence[ScriptResult]) -> float:

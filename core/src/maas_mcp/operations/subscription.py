@@ -1,30 +1,18 @@
 """One machine being followed: what is to be asked about it, and what was seen of it and not yet taken."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 import anyio
 
 from maas_mcp.errors import MaasError
-from maas_mcp.maas.models import Event, Machine, ScriptSet, ScriptSetName, SystemId
-from maas_mcp.maas.statuses import MachineStatus
+from maas_mcp.maas.models import SCRIPT_SETS, Event, Machine, ScriptSet, ScriptSetName, SystemId
+from maas_mcp.maas.statuses import AT_WORK, MachineStatus
 from maas_mcp.operations.cadence import Cadence
-from maas_mcp.operations.diagnosis import SCRIPT_SETS
+from maas_mcp.operations.course import leaves, tells_of_an_end
 from maas_mcp.operations.polling import Needs, Observation
 
-AT_WORK: Final = frozenset(
-    {
-        MachineStatus.COMMISSIONING,
-        MachineStatus.DEPLOYING,
-        MachineStatus.RELEASING,
-        MachineStatus.DISK_ERASING,
-        MachineStatus.ENTERING_RESCUE_MODE,
-        MachineStatus.EXITING_RESCUE_MODE,
-        MachineStatus.TESTING,
-    }
-)
-"""Statuses that a machine passes through while MAAS is at work on it; all others are where something has ended."""
 ABSENCES_READ_AT_ONCE: Final = 2
 """A machine that was not there is looked for again at once, and then no more often than any other."""
 
@@ -37,11 +25,20 @@ class Subscription:
         cursor: The event after which its news begin.
         needs: What is to be seen of it.
         cadence: How often.
+        pending: The statuses of the operation: once the machine leaves them, it is read at once.
     """
 
-    def __init__(self, system_id: SystemId, cursor: int, needs: Needs, cadence: Cadence) -> None:
+    def __init__(
+        self,
+        system_id: SystemId,
+        cursor: int,
+        needs: Needs,
+        cadence: Cadence,
+        pending: Collection[MachineStatus] = AT_WORK,
+    ) -> None:
         now = anyio.current_time()
         self.system_id = system_id
+        self._pending = pending
         self.needs = needs
         self.floor = cursor
         """All events up to this one were seen, or are not its news."""
@@ -60,6 +57,8 @@ class Subscription:
         self.changed_at = -math.inf
         """When an event last told of a new status: a read that was asked for before may not show it."""
         self._absences = 0
+        self._ending = False
+        """Whether an event says that something has ended, and the next read has to show it."""
         self._known: Machine | None = None
         self._sets: dict[ScriptSetName, ScriptSet] = {}
         self.sets_due = now
@@ -110,6 +109,10 @@ class Subscription:
         changes = [change[1] for event in news if (change := event.status_change)]
         if changes:
             self._changed_to(changes[-1])
+        if any(leaves(self._pending, event) for event in news):
+            self.urgent = True  # whatever came after it: what the machine shows by now may be another run's
+        elif any(tells_of_an_end(event) for event in news) and not changes:
+            self._read_for_an_end()
         self._tell()
         return True
 
@@ -137,8 +140,9 @@ class Subscription:
         self._machine, self._absent, self._known = machine, machine is None, machine
         self._absences = 0 if machine else self._absences + 1
         self.urgent = 0 < self._absences < ABSENCES_READ_AT_ONCE
-        self.due = now + self._cadence.reconcile if self.needs.events else now
-        self.alone = False
+        again = self._cadence.settle if self._ending else self._cadence.reconcile
+        self.due = now + again if self.needs.events else now
+        self.alone = self._ending = False
         if machine is not None:
             self._set_status(machine.status)
         self._tell()
@@ -193,6 +197,11 @@ class Subscription:
         else:
             self.status = status
             self.urgent = True
+
+    def _read_for_an_end(self) -> None:
+        """Something has ended, and no event says in which status; the machine may not show it in the first read."""
+        self.changed_at, self._machine = anyio.current_time(), None
+        self.urgent = self._ending = True
 
     def _set_status(self, status: MachineStatus | int) -> None:
         if status != self.status:

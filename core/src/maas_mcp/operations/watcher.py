@@ -6,7 +6,7 @@ about a hundred. So machines are read only when an event says that something has
 
 import logging
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -16,6 +16,7 @@ from anyio.abc import TaskGroup
 from maas_mcp.errors import MaasAuthError, MaasError, MaasTlsError, MaasUnavailableError
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import SystemId
+from maas_mcp.maas.statuses import AT_WORK, MachineStatus
 from maas_mcp.operations.cadence import Cadence, Pace
 from maas_mcp.operations.feed import EVENTS_LIMIT, EventFeed
 from maas_mcp.operations.patience import answers
@@ -62,9 +63,18 @@ class Watcher:
         self._refusals = 0
 
     @contextmanager
-    def follow(self, system_id: SystemId, cursor: int, needs: Needs = ALL) -> Iterator[Subscription]:
-        """Follow a machine from the event ``cursor`` on. When nobody follows any longer, a poll under way is closed."""
-        subscription = Subscription(system_id, cursor, needs, self._cadence)
+    def follow(
+        self, system_id: SystemId, cursor: int, needs: Needs = ALL, pending: Collection[MachineStatus] = AT_WORK
+    ) -> Iterator[Subscription]:
+        """Follow a machine from the event ``cursor`` on. When nobody follows any longer, a poll under way is closed.
+
+        Args:
+            system_id: The machine.
+            cursor: The event after which its news begin.
+            needs: What is to be seen of it.
+            pending: The statuses of the operation: once the machine leaves them, it is read at once.
+        """
+        subscription = Subscription(system_id, cursor, needs, self._cadence, pending)
         self._subscriptions[subscription] = None
         self._followed.set()
         self._hurry()

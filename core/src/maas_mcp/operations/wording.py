@@ -1,0 +1,31 @@
+"""Phrases that several messages share: what MAAS answered, whose a machine is, and lists of names."""
+
+from collections.abc import Sequence
+
+from maas_mcp.errors import MaasError
+from maas_mcp.maas.models import Machine
+
+
+def answer_of(error: MaasError) -> str:
+    """What MAAS, or a proxy, answered: ``MAAS answered 500: ExitError: exit status 1``."""
+    if error.status is None:
+        return f"MAAS did not answer ({error.message.rstrip('.')})"
+    if error.maas_says is None:
+        return f"The answer was {error.status}, without MAAS's own words"
+    return f"MAAS answered {error.status}: {error.maas_says.rstrip('.')}"
+
+
+def named(machine: Machine) -> str:
+    """The machine by both of its names: ``node04 (b6f86m)``."""
+    return f"{machine.hostname} ({machine.system_id})"
+
+
+def state_of(machine: Machine) -> str:
+    """Its status and whose it is: ``Deployed for bob``."""
+    return f"{machine.status_name} for {machine.owner}" if machine.owner else machine.status_name
+
+
+def listed(names: Sequence[str]) -> str:
+    """The names as a phrase: ``sda``, ``sda and sdb``, ``sda, sdb and sdc``."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
