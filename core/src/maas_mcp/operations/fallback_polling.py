@@ -1,7 +1,6 @@
 """A plugin's polling strategy, with the machine's status to fall back on where it fails."""
 
 import logging
-import math
 
 from maas_mcp.operations.polling import (
     Assessment,
@@ -36,8 +35,6 @@ class FallbackPolling(PollingStrategy):
         try:
             return _whole(self._strategy.assess(lifecycle, evidence, observation))
         except BaseException:  # it is no coroutine: nothing cancels it
-            if isinstance(self._strategy, StatusPolling):
-                raise
             logger.exception(
                 "%s: %s failed, so its progress is told by the machine's status only",
                 self._operation,
@@ -67,9 +64,10 @@ def _whole(assessment: object) -> Assessment:
     ):
         return assessment
     raise TypeError(
-        "expected (fraction, milestone): a number or None, and a string. Return them from `measure`, such as (0.5, 'Booting')"
+        "expected a fraction, which is a number or None, and a milestone, which is a string. "
+        "Return them from `measure`: `return 0.5, 'Booting'`."
     )
 
 
 def _is_fraction(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, int | float) and 0.0 <= value <= 1.0

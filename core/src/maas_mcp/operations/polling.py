@@ -82,7 +82,8 @@ class Lifecycle:
             object.__setattr__(self, name, declared_statuses(name, statuses))
         if not isinstance(gone, Verdict):
             raise TypeError(
-                f"Lifecycle: `gone`: expected a Verdict, but it is {gone!r}. Write `gone=Verdict.SUCCEEDED`, or leave it out."
+                f"Lifecycle: `gone`: expected a Verdict, but it is {gone!r}. "
+                "Write `gone=Verdict.SUCCEEDED`, or leave it out."
             )
         object.__setattr__(self, "gone", gone)
         overlap = self.pending & (self.success | self.failure)
@@ -396,7 +397,7 @@ class EventPolling(PollingStrategy):
 
 
 def _checked_phases(phases: object) -> tuple[Phase, ...]:
-    advice = "Write `[Phase(\"Installing OS\", 0.4), …]`, with Phase from maas_mcp.api."
+    advice = 'Write `[Phase("Installing OS", 0.4), …]`, with Phase from maas_mcp.api.'
     if isinstance(phases, str | Phase) or not isinstance(phases, Iterable):
         raise TypeError(f"expected a list of Phase, but it is {phases!r}. {advice}")
     found = tuple(phases)
