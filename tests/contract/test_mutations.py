@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from maas_mcp.simulator import Region, Status, region
+from maas_mcp.simulator import Region, Status, state
 from maas_mcp.simulator.http import app, calls, endpoints, filters, machine_routes
 from maas_mcp.simulator.http.calls import Call, parse_form
 from maas_mcp.simulator.http.machine_routes import POST_OPERATIONS
@@ -113,7 +113,7 @@ def _boots_once(patch: Patch) -> None:
 
 
 def _does_not_say_when_to_retry(patch: Patch) -> None:
-    patch.setattr(region, "rack_down", lambda _rack: Refusal(503, "no connections available"))
+    patch.setattr(state, "rack_down", lambda _rack: Refusal(503, "no connections available"))
 
 
 def _unlocks_itself(patch: Patch) -> None:

@@ -1,6 +1,6 @@
 """Followers for tests: they note what a watcher tells them, and when."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -8,6 +8,7 @@ import anyio
 import anyio.abc
 
 from maas_mcp.errors import MaasError
+from maas_mcp.maas.statuses import AT_WORK, MachineStatus
 from maas_mcp.operations.polling import Needs, Observation
 from maas_mcp.operations.watcher import Watcher
 from tests.core.operations.event_log import EventLog
@@ -47,10 +48,16 @@ class Scene:
     watcher: Watcher
     tasks: anyio.abc.TaskGroup
 
-    def follow(self, node: str, needs: Needs = EVENTS, cursor: int | None = None) -> Told:
+    def follow(
+        self,
+        node: str,
+        needs: Needs = EVENTS,
+        cursor: int | None = None,
+        pending: Collection[MachineStatus] = AT_WORK,
+    ) -> Told:
         """Follow from now on, or from a cursor."""
         told = Told()
-        self.tasks.start_soon(self._follow, told, node, self.log.newest if cursor is None else cursor, needs)
+        self.tasks.start_soon(self._follow, told, node, self.log.newest if cursor is None else cursor, needs, pending)
         return told
 
     def at(self, time: float, act: Callable[[], object]) -> None:
@@ -62,8 +69,10 @@ class Scene:
 
         self.tasks.start_soon(later)
 
-    async def _follow(self, told: Told, node: str, cursor: int, needs: Needs) -> None:
-        with told.scope, self.watcher.follow(node, cursor, needs) as news:
+    async def _follow(
+        self, told: Told, node: str, cursor: int, needs: Needs, pending: Collection[MachineStatus]
+    ) -> None:
+        with told.scope, self.watcher.follow(node, cursor, needs, pending) as news:
             while True:
                 try:
                     observation = await news.next()

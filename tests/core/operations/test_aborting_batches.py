@@ -210,7 +210,7 @@ class TestBesideACall:
 
         house.tasks.start_soon(cancelled)
         await anyio.sleep(20)
-        (handle,) = await house.batches.unbegun([DeployMany()])
+        (handle,) = (await house.batches.under_way([DeployMany()])).handles
         house.token.cancel(undo=False)
         await abort(house, handle)
         await anyio.sleep(300)

@@ -1,5 +1,6 @@
 """How far a run of scripts is."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -229,3 +230,45 @@ def test_a_run_that_is_picked_up_later_is_as_far_as_it_is() -> None:
 
     assert picked_up.fraction is not None
     assert picked_up.fraction > 0.9
+
+
+class TestAdopted:
+    """A run that somebody else started: which script sets were there before it is not known."""
+
+    began = Event(
+        id=BASELINE.cursor + 1,
+        node=BASELINE.machine.system_id,
+        level="DEBUG",
+        type="Node changed status",
+        description="From 'Ready' to 'Commissioning'",
+        created="Sat, 28 Nov. 2026 19:00:00",
+    )
+    began_at = 1795892400.0
+    adopted = Evidence(replace(BASELINE, runs=()))
+
+    def test_the_results_of_an_earlier_run_are_not_counted(self) -> None:
+        assert self.began.at == self.began_at
+        earlier = [replaced(result(name, P.PASSED), starttime=self.began_at - 500) for name in ("x", "y")]
+        sets = {COMMISSIONING: scripts(result("a", P.PENDING)), TESTING: scripts(*earlier, number=OLD_TESTING)}
+
+        seen = assessed(sets, self.adopted, events=(self.began,))
+
+        assert (seen.fraction, seen.message) == (0.0, "Commissioning")
+
+    def test_nor_once_this_run_has_begun_with_its_own(self) -> None:
+        earlier = replaced(result("x", P.PASSED), starttime=self.began_at - 500)
+        own = replaced(result("a", P.PASSED), starttime=self.began_at + 60.5)
+        sets = {COMMISSIONING: scripts(own, result("b", P.PENDING)), TESTING: scripts(earlier, number=OLD_TESTING)}
+
+        seen = assessed(sets, self.adopted, events=(self.began,))
+
+        assert seen.message == "1 of 2 scripts have ended"
+
+    def test_where_no_event_says_when_it_began_a_set_that_is_over_is_not_counted(self) -> None:
+        sets = {COMMISSIONING: scripts(result("a", P.PENDING)), TESTING: scripts(result("x", P.PASSED), number=7)}
+
+        assert assessed(sets, self.adopted).fraction == 0.0
+
+
+def replaced(script: ScriptResult, **fields: Any) -> ScriptResult:
+    return script.model_copy(update=fields)

@@ -1,5 +1,6 @@
 """What the watcher asks of MAAS, what its followers are told, and what they are not troubled with."""
 
+from functools import partial
 from itertools import pairwise
 
 import anyio
@@ -129,6 +130,46 @@ class TestReadingMachines:
             await anyio.sleep(30)
         assert 22 in told.reads
 
+    async def test_so_is_one_that_another_run_has_followed_in_the_same_tick(self) -> None:
+        async with scene(working("a")) as s:
+            told = s.follow("a")
+            for status in (S.RELEASING, S.READY, S.ALLOCATED, S.DEPLOYING):
+                s.at(5, partial(s.log.change, "a", status))
+            await anyio.sleep(10)
+        assert [time for time in told.reads if time >= 5] == [6]
+
+    async def test_a_change_between_two_statuses_that_are_on_the_way_elsewhere_is_an_end_for_this_operation(
+        self,
+    ) -> None:
+        async with scene(working("a")) as s:
+            told = s.follow("a", pending={S.DEPLOYING})
+            s.at(5, lambda: s.log.change("a", S.RELEASING))
+            await anyio.sleep(10)
+        assert [time for time in told.reads if time >= 5] == [6]
+
+    @pytest.mark.parametrize("kind", ["Deployed", "Failed commissioning", "Released", "Marking node failed", "Ready"])
+    async def test_an_event_that_only_comes_at_an_end_does_where_no_status_event_was_written(self, kind: str) -> None:
+        async with scene(working("a")) as s:
+            told = s.follow("a")
+
+            def end_silently() -> None:
+                s.log.status["a"] = S.DEPLOYED
+                s.log.say("a", kind)
+
+            s.at(5, end_silently)
+            await anyio.sleep(10)
+        assert [time for time in told.reads if time >= 5] == [6]
+
+    async def test_and_if_the_machine_does_not_show_it_yet_it_is_read_again_before_long(self) -> None:
+        async with scene(working("a")) as s:
+            told = s.follow("a")
+            s.at(5, lambda: s.log.say("a", "Deployed"))
+            s.at(10, lambda: s.log.status.update(a=S.DEPLOYED))
+            await anyio.sleep(30)
+        at_once, again = [time for time in told.reads if time >= 5][:2]
+        assert at_once == 6
+        assert 10 < again <= 6 + 16
+
     async def test_a_status_on_the_way_is_read_within_a_quarter_of_a_minute(self) -> None:
         log = EventLog({"a": S.READY})
         async with scene(log) as s:
@@ -178,6 +219,27 @@ class TestReadingMachines:
         absences = [time for time, seen in told.observations if seen.absent]
         assert absences[1] - absences[0] <= 9
         assert len(absences) <= 8
+
+    @pytest.mark.parametrize("others", [[], ["b"], names(20)], ids=["alone", "one more", "many"])
+    async def test_one_whose_events_vanish_was_deleted_and_is_missed_within_seconds(self, others: list[str]) -> None:
+        async with scene(working("a", *others)) as s:
+            told = s.follow("a")
+            s.at(3, lambda: s.log.say("a"))
+            for time, other in enumerate(others, 4):
+                s.follow(other)
+                s.at(time, partial(s.log.say, other))
+            await anyio.sleep(25)
+
+            def delete() -> None:
+                del s.log.status["a"]
+                for number in [number for number, event in s.log.events.items() if event["node"] == "a"]:
+                    del s.log.events[number]
+
+            delete()
+            deleted_at = anyio.current_time()
+            await anyio.sleep(15)
+        absent = [time for time, seen in told.observations if seen.absent]
+        assert absent[1] - deleted_at < 12
 
     async def test_reads_that_nobody_waits_for_leave_a_slow_maas_in_peace(self) -> None:
         nodes = names(200)

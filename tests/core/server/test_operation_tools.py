@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from maas_mcp.server import operation_tools
+from maas_mcp.simulator import Fault
 from maas_mcp.testing import MaasRegion
 
 
@@ -20,6 +21,44 @@ def test_a_list_that_is_cut_says_so(maas_region: MaasRegion, monkeypatch: pytest
     (listed,) = answer.structured_content["operations"]
     assert (listed["hostname"], answer.structured_content["more"]) == ("node01", True)
     assert "There are more than these" in answer.content[0].model_dump()["text"]
+
+
+def test_a_source_that_cannot_be_read_hides_nothing_that_the_others_show(maas_region: MaasRegion) -> None:
+    maas_region.deploy("node01", "admin")
+    maas_region.faults.append(Fault(path="boot-resources/", op="is_importing", status=500, body="database is locked"))
+
+    answer = maas_region.call_tool("maas_list_operations")
+
+    assert answer.structured_content
+    (listed,) = answer.structured_content["operations"]
+    assert listed["hostname"] == "node01"
+    (unreadable,) = answer.structured_content["unreadable"]
+    assert unreadable.startswith("maas_import_images: ")
+    assert "database is locked" in unreadable
+    assert "Could not be read: maas_import_images" in answer.content[0].model_dump()["text"]
+
+
+def test_if_nothing_can_be_read_the_list_is_an_error(maas_region: MaasRegion) -> None:
+    maas_region.faults.append(Fault(status=500, body="database is locked", times=None))
+
+    answer = maas_region.call_tool("maas_list_operations")
+
+    assert answer.is_error
+    assert "database is locked" in answer.content[0].model_dump()["text"]
+
+
+def test_a_batch_is_listed_with_an_id_of_its_own_and_its_machines_only_as_parts_of_it(maas_region: MaasRegion) -> None:
+    started = maas_region.call_tool("maas_deploy_machines", count=3, wait_seconds=0)
+    assert started.structured_content
+
+    answer = maas_region.call_tool("maas_list_operations")
+
+    assert answer.structured_content
+    (listed,) = answer.structured_content["operations"]
+    assert (listed["operation"], listed["message"]) == ("maas_deploy_machines", "3 of 3 working")
+    again = maas_region.call_tool("maas_wait_operation", operation_id=listed["operation_id"], wait_seconds=3600)
+    assert again.structured_content
+    assert again.structured_content["result"]["succeeded"] == 3
 
 
 def test_who_only_lists_plugins_does_not_import_the_sdk() -> None:

@@ -10,7 +10,7 @@ import anyio
 import httpx
 import pytest
 
-from maas_mcp.simulator import Region, create_app, demo_region
+from maas_mcp.simulator import Region, create_app, create_control_app, demo_region
 
 Said = tuple[str, str, str]
 """Level, type and description of an event."""
@@ -83,6 +83,30 @@ class Maas:
         return self.region.log.next_id - 1
 
 
+class Control:
+    """A client of a region's control."""
+
+    def __init__(self, region: Region) -> None:
+        self.app = create_control_app(region)
+
+    def __call__(self, method: str, path: str, given: Any = None, **more: Any) -> tuple[int, Any]:
+        async def exchange() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://control") as client:
+                return await client.request(method, path, **({"json": given} if given is not None else {}), **more)
+
+        answer = anyio.run(exchange)
+        assert answer.headers["content-type"] == "application/json"
+        return answer.status_code, answer.json()
+
+    def refused(self, method: str, path: str, given: Any = None, **more: Any) -> str:
+        status, answer = self(method, path, given, **more)
+        assert status == 400
+        assert set(answer) == {"error"}
+        message: str = answer["error"]
+        return message
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -101,3 +125,8 @@ def admin(region: Region) -> Maas:
 @pytest.fixture
 def bob(region: Region) -> Maas:
     return Maas(region, region.api_key_of("bob"))
+
+
+@pytest.fixture
+def control(region: Region) -> Control:
+    return Control(region)

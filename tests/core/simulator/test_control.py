@@ -2,43 +2,11 @@
 
 from typing import Any
 
-import anyio
-import httpx
 import pytest
 
-from maas_mcp.simulator import Planned, Region, create_control_app
+from maas_mcp.simulator import Planned, Region
 from maas_mcp.simulator.control import COMMANDS
-
-Said = tuple[int, Any]
-
-
-class Control:
-    """A client of a region's control."""
-
-    def __init__(self, region: Region) -> None:
-        self.app = create_control_app(region)
-
-    def __call__(self, method: str, path: str, given: Any = None, **more: Any) -> Said:
-        async def exchange() -> httpx.Response:
-            transport = httpx.ASGITransport(self.app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://control") as client:
-                return await client.request(method, path, **({"json": given} if given is not None else {}), **more)
-
-        answer = anyio.run(exchange)
-        assert answer.headers["content-type"] == "application/json"
-        return answer.status_code, answer.json()
-
-    def refused(self, method: str, path: str, given: Any = None, **more: Any) -> str:
-        status, answer = self(method, path, given, **more)
-        assert status == 400
-        assert set(answer) == {"error"}
-        message: str = answer["error"]
-        return message
-
-
-@pytest.fixture
-def control(region: Region) -> Control:
-    return Control(region)
+from tests.core.simulator.conftest import Control
 
 
 def test_the_root_says_what_there_is(control: Control) -> None:
@@ -69,6 +37,8 @@ def test_plans_are_made_listed_and_cleared(control: Control, region: Region) -> 
         {"machine": "node03", "fail": "40-maas-01-machine-config-hints", "reason": "no hints"},
         {"machine": "node04", "hang": "Installing OS"},
         {"machine": "node05", "bmc_down": True},
+        {"machine": "node06", "bmc_down": True, "errors": "agent"},
+        {"machine": "node07", "bmc_down": True, "reason": "no route"},
         {"rack_down": "bwdhs4"},
     ]
     for plan in wanted:
@@ -190,7 +160,17 @@ def test_what_maas_refuses_is_a_409_with_its_words(control: Control) -> None:
         ("/plans", {"machine": "node03"}, "exactly one of fail, hang, bmc_down and rack_down is needed"),
         ("/plans", {"machine": "node03", "rack_down": "bwdhs4"}, "machine is needed with fail, hang and bmc_down"),
         ("/plans", {"bmc_down": True}, "machine is needed with"),
-        ("/plans", {"machine": "node03", "hang": "Rebooting", "reason": "x"}, "reason goes with fail only"),
+        (
+            "/plans",
+            {"machine": "node03", "hang": "Rebooting", "reason": "x"},
+            "reason goes with fail and bmc_down only",
+        ),
+        ("/plans", {"machine": "node03", "fail": "Rebooting", "errors": "agent"}, "errors goes with bmc_down only"),
+        (
+            "/plans",
+            {"machine": "node03", "bmc_down": True, "errors": "x"},
+            "errors: Input should be 'driver' or 'agent'",
+        ),
         ("/plans", {"machine": "node99", "bmc_down": True}, "no machine is called 'node99'; there are node01"),
         ("/plans", {"machine": "node03", "fail": "Reboot"}, "no operation has a stage 'Reboot'; there are: 20-maas"),
         ("/plans", {"rack_down": "x"}, "no rack controller is called 'x'; there are bwdhs4"),
@@ -216,6 +196,13 @@ def test_what_maas_refuses_is_a_409_with_its_words(control: Control) -> None:
         ("/acts/deploy", {"machine": "node01"}, "user: Field required"),
         ("/acts/deploy", {"machine": "node01", "user": "eve"}, "no user is called 'eve'; there are admin, bob"),
         ("/acts/change_owner", {"machine": "node07", "user": "eve"}, "no user is called 'eve'; there are admin, bob"),
+        ("/acts/take_over", {"machine": "node07", "user": "eve"}, "no user is called 'eve'; there are admin, bob"),
+        (
+            "/acts/take_over",
+            {"machine": "node07", "user": "bob", "released_by": "eve"},
+            "no user is called 'eve'; there are admin, bob",
+        ),
+        ("/acts/take_over", {"machine": "node10", "user": "bob"}, "a machine that is New cannot be taken over"),
         ("/acts/delete", {"machine": "x"}, "no machine is called 'x'"),
     ],
 )

@@ -86,14 +86,6 @@ def test_commissioning_without_a_rack_reverts_and_keeps_the_owner(admin: Any, re
     assert "Aborting COMMISSIONING and reverting to READY" in machine["status_message"]
 
 
-@pytest.mark.parametrize(("name", "op"), [("node02", "deploy"), ("node07", "release")])
-def test_without_a_rack_nothing_else_that_takes_power_begins(admin: Any, region: Region, name: str, op: str) -> None:
-    before = region.machine(name).status_name
-    region.rack_down()
-    assert admin.op(name, op).status_code == 503
-    assert region.machine(name).status_name == before
-
-
 def test_an_abort_that_cannot_switch_off_changes_nothing(admin: Any, region: Region) -> None:
     admin.op("node02", "deploy")
     region.bmc_down("node02")

@@ -27,6 +27,8 @@ async def test_tests_are_run_and_their_outcomes_answered(house: House) -> None:
         ("smartctl-validate", "Passed"),
         ("ntp", "Passed"),
     ]
+    assert [each.target for each in result.tests] == ["sda", "sdb", None]
+    assert {each.exit_status for each in result.tests} == {0}
     assert RunTests().summary(result) == "node05 is Ready: 3 tests have passed."
     assert any("of 3" in message for message in house.messages)
 
@@ -123,3 +125,22 @@ async def test_what_has_not_failed_is_not_overruled(house: House) -> None:
         await house.call(OverrideFailedTesting, "node01")
 
     assert house.posts == 0
+
+
+async def test_other_tests_than_those_that_run_are_refused_with_what_runs(house: House) -> None:
+    await house.maas.post_op(f"machines/{house.region.machine('node01').system_id}/", "test")
+
+    with pytest.raises(OperationRefusedError, match="but it runs smartctl-validate, and not memtester"):
+        await house.run("node01", RunTests, testing_scripts=["memtester"])
+
+    assert house.posts == 1
+
+
+async def test_the_same_tests_again_are_the_same_request(house: House) -> None:
+    house.options["wait"] = 0.0
+    await house.run("node01", RunTests, testing_scripts=["memtester"])
+
+    outcome = await house.run("node01", RunTests, testing_scripts=["memtester"])
+
+    assert "not started a second time" in outcome.message
+    assert house.posts == 1

@@ -10,7 +10,6 @@ from maas_deploy.deploy import Deploy
 from maas_deploy.deploy_machines import DeployedMachines, DeployMachines, DeployMany
 from maas_mcp.errors import (
     MaasAuthError,
-    MaasConflictError,
     MaasUnavailableError,
     OperationCancelledError,
     OperationFailedError,
@@ -102,7 +101,7 @@ async def test_what_cannot_be_given_back_at_once_is_given_back_once_maas_answers
     ready = with_status(house, "Ready")
     house.region.faults.append(gateway_timeout("release", times=3))
 
-    with pytest.raises(MaasConflictError):
+    with pytest.raises(OperationRefusedError):
         await deploy(house, count=len(ready) + 1)
 
     assert with_status(house, "Ready") == ready
@@ -112,7 +111,7 @@ async def test_what_cannot_be_given_back_at_once_is_given_back_once_maas_answers
 async def test_an_error_names_what_could_not_be_given_back_at_all(house: House) -> None:
     house.region.faults.append(gateway_timeout("release", times=1000))
 
-    with pytest.raises(MaasConflictError) as failure:
+    with pytest.raises(OperationRefusedError) as failure:
         await deploy(house, count=12)
 
     assert "left allocated for nothing" in (failure.value.hint or "")
@@ -251,14 +250,14 @@ async def test_a_batch_that_nobody_went_on_with_is_found_and_can_be_given_back(h
         await house.maas.post_op("machines/", "allocate", agent_name=name, comment=comment)
 
     batches = engine(house)
-    (found,) = await batches.unbegun([DeployMany()])
+    (found,) = (await batches.under_way([DeployMany()])).handles
     assert (found.operation, found.system_id) == (DeployMany.name, name)
     told = await batches.resume(DeployMany(), found, ProgressReporter(nobody), house.token)
     assert (told.result, told.message) == (None, "2 of 2 working")
     await batches.abort(DeployMany(), found, house.token)
 
     assert with_status(house, "Ready") == ready
-    assert await batches.unbegun([DeployMany()]) == []
+    assert (await batches.under_way([DeployMany()])).handles == []
 
 
 async def test_an_outage_is_no_verdict_on_a_member(house: House) -> None:

@@ -160,3 +160,62 @@ async def test_the_summary_of_a_machine_that_was_released_since_does_not_say_whe
     moved_on = result.model_copy(update={"status_name": "Ready"})
 
     assert Deploy().summary(moved_on) == "node01 was deployed, and is Ready now."
+
+
+class TestAlreadyDeploying:
+    @pytest.mark.parametrize("image", ["jammy", "ubuntu/jammy", "custom/noble", "custom/mine"])
+    async def test_with_another_image_it_is_refused_and_says_which_one_it_is_getting(
+        self, house: House, image: str
+    ) -> None:
+        house.region.deploy("node01", "admin", distro_series="noble")
+
+        with pytest.raises(OperationRefusedError) as refusal:
+            await house.run("node01", distro_series=image)
+
+        assert refusal.value.message == (
+            f"node01 is Deploying for admin already, but it is being deployed with ubuntu/noble, not with {image}. "
+            "Nothing was sent to MAAS."
+        )
+        assert house.posts == 0
+
+    @pytest.mark.parametrize("image", [None, "noble", "ubuntu/noble", "24.04"])
+    async def test_with_the_same_image_by_any_of_its_names_it_is_the_same_request(
+        self, house: House, image: str | None
+    ) -> None:
+        house.region.deploy("node01", "admin", distro_series="noble")
+
+        outcome = await house.run("node01", distro_series=image)
+
+        assert "not started a second time" in outcome.message
+
+    async def test_to_memory_it_is_another_request_than_to_disk(self, house: House) -> None:
+        house.region.deploy("node01", "admin")
+
+        with pytest.raises(OperationRefusedError, match="to its disks, not to memory"):
+            await house.run("node01", ephemeral_deploy=True)
+
+    async def test_other_user_data_is_another_request_though_maas_does_not_show_it(self, house: House) -> None:
+        house.options["wait"] = 0.0
+        await house.run("node01", user_data="#cloud-config\nhostname: one\n", comment="first")
+
+        with pytest.raises(OperationRefusedError, match="with another value of user_data") as refusal:
+            await house.run("node01", user_data="#cloud-config\nhostname: two\n", comment="second")
+
+        assert "hostname" not in str(vars(refusal.value))
+        assert house.posts == 1
+
+    async def test_the_same_request_with_another_comment_is_the_same(self, house: House) -> None:
+        house.options["wait"] = 0.0
+        await house.run("node01", comment="first")
+
+        outcome = await house.run("node01", comment="second")
+
+        assert "not started a second time" in outcome.message
+
+    async def test_another_request_is_refused_while_maas_has_not_answered_the_first(self, house: House) -> None:
+        house.region.hold(op="deploy", before=100)
+        house.options["wait"] = 0.0
+        await house.run("node01", distro_series="noble")
+
+        with pytest.raises(OperationRefusedError, match="with another value of distro_series"):
+            await house.run("node01", distro_series="jammy")

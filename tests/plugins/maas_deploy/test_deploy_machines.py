@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from maas_deploy.deploy import Deploy
 from maas_deploy.deploy_machines import DeployedMachines, DeployMachines, DeployMany
-from maas_mcp.errors import MaasConflictError, OperationCancelledError, OperationFailedError
+from maas_mcp.errors import OperationCancelledError, OperationFailedError, OperationRefusedError
 from maas_mcp.operations.batch import new_name
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.orders import AT_ONCE
@@ -74,9 +74,15 @@ async def test_as_many_machines_as_fit_are_allocated_and_deployed(house: House) 
 
 
 async def test_if_there_are_not_enough_none_stays_allocated(house: House) -> None:
-    with pytest.raises(MaasConflictError):
+    with pytest.raises(OperationRefusedError) as refusal:
         await run(house, count=12)
 
+    assert refusal.value.message == (
+        "12 machines were requested, but only 5 that fit were free. Nothing was started. "
+        "What was allocated is given back."
+    )
+    assert refusal.value.hint == "Request 5 or fewer, or relax the constraints."
+    assert refusal.value.maas_says == "No machine available."
     assert house.requests("deploy", "POST") == 0
     ready = [f"node0{number}" for number in range(1, 6)]
     assert {house.region.machine(name).status_name for name in ready} == {"Ready"}

@@ -222,3 +222,24 @@ class TestAborting:
             await house.engine.abort(Release(), outcome.handle, CancellationToken())
 
         assert "Only the erasing of disks can be aborted" in (refusal.value.hint or "")
+
+
+@pytest.mark.parametrize("erase", ["erase", "quick_erase", "secure_erase"])
+async def test_a_release_that_erases_nothing_is_no_answer_to_who_wants_the_disks_erased(
+    house: House, erase: str
+) -> None:
+    house.region.release("node07", "admin")
+    assert house.region.machine("node07").status_name == "Releasing"
+
+    with pytest.raises(OperationRefusedError, match="MAAS does not show that it erases its disks"):
+        await house.run("node07", Release, **{erase: True})
+
+    assert house.posts == 0
+
+
+async def test_an_erase_under_way_is_the_one_that_is_asked_for(house: House) -> None:
+    house.region.release("node07", "admin", erase="true")
+
+    outcome = await house.run("node07", Release, erase=True)
+
+    assert "is Disk erasing for admin already: not started a second time" in outcome.message

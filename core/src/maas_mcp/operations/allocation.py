@@ -10,7 +10,7 @@ from typing import Final
 
 import anyio
 
-from maas_mcp.errors import MaasAuthError, MaasError, MaasProtocolError
+from maas_mcp.errors import MaasAuthError, MaasConflictError, MaasError, MaasProtocolError, OperationRefusedError
 from maas_mcp.maas.client import FormValue, MaasClient
 from maas_mcp.maas.models import JSON, SystemId
 from maas_mcp.maas.statuses import MachineStatus
@@ -34,13 +34,27 @@ async def allocate(ctx: ToolContext, agent_name: str, count: int, form: Mapping[
     """Allocate ``count`` machines, one after the other; ``form`` is what else MAAS's ``allocate`` takes.
 
     Raises:
-        MaasError: One cannot be had, or nothing shows that it was. Those before it stay allocated.
+        OperationRefusedError: MAAS has no more that fit. Those before stay allocated, for the batch to release.
+        MaasError: MAAS refused one, or nothing shows that it was allocated. Those before it stay allocated.
     """
     ids: list[SystemId] = []
     for number in range(1, count + 1):
         ctx.progress.report(0.0, f"Allocating machine {number} of {count}")
-        ids.append(await _one_more(ctx, agent_name, ids, form))
+        try:
+            ids.append(await _one_more(ctx, agent_name, ids, form))
+        except MaasConflictError as error:
+            raise _too_few(len(ids), count, error) from None
     return ids
+
+
+def _too_few(free: int, count: int, error: MaasConflictError) -> OperationRefusedError:
+    released = " What was allocated is given back." if free else ""
+    return OperationRefusedError(
+        f"{count} machines were requested, but only {free} that fit {'was' if free == 1 else 'were'} free. "
+        f"Nothing was started.{released}",
+        hint=f"Request {free} or fewer, or relax the constraints." if free else "Relax the constraints.",
+        maas_says=error.maas_says,
+    )
 
 
 async def _one_more(

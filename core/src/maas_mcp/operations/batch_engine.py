@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import anyio
 from pydantic import BaseModel
@@ -31,7 +31,7 @@ from maas_mcp.operations.batch_members import LOST, Follow, failed, of_batch, ti
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.engine import Engine
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.labels import allocated_for, ordered_for
+from maas_mcp.operations.labels import batches_on, first_event_of, ordered_for
 from maas_mcp.operations.operation import CancelPolicy
 from maas_mcp.operations.orders import Order, Orders
 from maas_mcp.operations.outcome import Outcome
@@ -44,6 +44,14 @@ FORGOTTEN: Final = (
 )
 LONGEST_ABORT: Final = 50.0
 """Seconds that a call waits for MAAS to answer its aborts; they go on without it. Clients give up on calls after 60."""
+
+
+class UnderWay(NamedTuple):
+    """Batches under way."""
+
+    handles: list[Handle]
+    machines: set[SystemId]
+    """The machines of all of them that wait for their start, or are at it."""
 
 
 class BatchEngine:
@@ -174,16 +182,31 @@ class BatchEngine:
             with anyio.move_on_after(GIVING_BACK):
                 await release_idle(self._maas, order.handle.batch, ids=[order.handle.system_id])
 
-    async def unbegun(self, batches: Sequence[BatchOperation[Any, Any]]) -> list[Handle]:
-        """Handles for those that have machines allocated on which nothing was begun: their server was killed."""
-        known = {batch.name for batch in batches}
-        idle = await self._maas.machines(status="allocated", owner=(await self._maas.whoami()).username)
-        found = await allocated_for(self._maas, [machine.system_id for machine in idle])
-        return [
-            Handle(label.operation, label.name, int(self._now()), first - 1, ())
-            for label, first in found.items()
-            if label.operation in known
-        ]
+    async def under_way(self, batches: Sequence[BatchOperation[Any, Any]]) -> UnderWay:
+        """The batches under way on the caller's machines, whichever process started them.
+
+        A batch counts while a machine of it waits for its start, or is at it; so one whose server was killed is found,
+        with what it has left allocated.
+        """
+        known = {batch.name: batch for batch in batches}
+        statuses = {MachineStatus.ALLOCATED}.union(*(batch.each.lifecycle.pending for batch in batches))
+        shown = sorted(status.filter_value for status in statuses)
+        mine = await self._maas.machines(status=shown, owner=(await self._maas.whoami()).username)
+        found = UnderWay([], set())
+        for label, ids in (await batches_on(self._maas, mine)).items():
+            if label.operation in known and (first := await first_event_of(self._maas, label)) is not None:
+                found.handles.append(Handle(label.operation, label.name, int(self._now()), first - 1, ()))
+                found.machines.update(ids)
+        names = {handle.system_id for handle in found.handles}
+        for order in self._orders.under_way():
+            own = order.handle
+            batch = next((each for each in batches if own.batch and each.each.name == own.operation), None)
+            if batch is not None:
+                found.machines.add(own.system_id)
+                if own.batch not in names:
+                    names.add(own.batch)
+                    found.handles.append(replace(own, operation=batch.name, system_id=own.batch, runs=(), batch=""))
+        return found
 
     async def _earlier(
         self, batch: BatchOperation[Any, Any], members: Sequence[Member], handles: Mapping[SystemId, Handle]

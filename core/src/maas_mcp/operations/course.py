@@ -12,9 +12,9 @@ from maas_mcp.maas.statuses import AT_WORK, MachineStatus
 WARNING_LEVELS: Final = frozenset({"WARNING", "ERROR", "CRITICAL"})
 _POWER_QUERY_FAILED: Final = "Failed to query node's BMC"
 _TAKING_BACK: Final = re.compile(r"\bAborting .+ and reverting to ")
-_ACQUIRING: Final = "User acquiring node"
-_TAKES: Final = (_ACQUIRING, "User starting ")
-_ENDS_NOTHING: Final = ("User locking ", "User unlocking ", "User powering ", _ACQUIRING)
+ACQUIRING: Final = "User acquiring node"
+_TAKES: Final = (ACQUIRING, "User starting ")
+_ENDS_NOTHING: Final = ("User locking ", "User unlocking ", "User powering ", ACQUIRING)
 """What users do to a machine without ending what MAAS is doing to it."""
 _ENDINGS: Final = frozenset(
     {
@@ -122,7 +122,7 @@ class Course:
         actions = [event for event in self._by_users if event.id < last and not event.type.startswith(_ENDS_NOTHING)]
         if self.began is not None:
             return tuple(event for event in actions if event.id > self.began.id)
-        return tuple([event for event in actions if event.type != _ACQUIRING][1:])
+        return tuple([event for event in actions if event.type != ACQUIRING][1:])
 
     @property
     def taken_by(self) -> str | None:

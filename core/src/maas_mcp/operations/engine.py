@@ -4,7 +4,7 @@ import logging
 import math
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Any, Final
@@ -21,7 +21,7 @@ from maas_mcp.errors import (
     OperationRefusedError,
 )
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.models import Machine
+from maas_mcp.maas.models import Machine, SystemId
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.aborting import EVENTS_ONLY, abort_begun, abort_cancelled, policy_of
 from maas_mcp.operations.advice import next_step
@@ -31,7 +31,7 @@ from maas_mcp.operations.fallback_polling import FallbackPolling
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.looking import all_since, everything
 from maas_mcp.operations.operation import CancelPolicy, Operation, OperationContext
-from maas_mcp.operations.orders import AT_ONCE, Order, Orders
+from maas_mcp.operations.orders import AT_ONCE, Order, Orders, grace_after
 from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.ownership import Caller
 from maas_mcp.operations.patience import PAUSE, ReadT, answers, check_outage, patiently, until_of
@@ -50,7 +50,7 @@ from maas_mcp.operations.results import Reading
 from maas_mcp.operations.run import Run
 from maas_mcp.operations.tool import ArgsT, ResultT
 from maas_mcp.operations.watcher import EVENTS_LIMIT, Subscription, Watcher
-from maas_mcp.operations.wording import named, state_of
+from maas_mcp.operations.wording import listed, named, state_of
 
 logger = logging.getLogger(__name__)
 
@@ -252,23 +252,38 @@ class Engine:
 
     async def adopt(self, operation: Operation[Any, Any], machine: Machine) -> Handle:
         """A handle for what is under way on ``machine``, whoever started it."""
-        newest = await self._maas.events(ids=[machine.system_id], limit=EVENTS_LIMIT)
-        entered = [event.id for event in newest if operation.lifecycle.is_entered_by(event)]
+        entered = await self._entered(operation, machine)
         cursor = entered[-1] - 1 if entered else await self._maas.newest_event_id()
         return self._handle(operation, machine, cursor, ())
 
-    async def under_way(self, operations: Sequence[Operation[Any, Any]], limit: int) -> list[Handle]:
+    async def _entered(self, operation: Operation[Any, Any], machine: Machine) -> list[int]:
+        """The ids of the events that took the machine into a pending status, oldest first, as far as MAAS has them."""
+        newest = await self._maas.events(ids=[machine.system_id], limit=EVENTS_LIMIT)
+        return [event.id for event in newest if operation.lifecycle.is_entered_by(event)]
+
+    async def under_way(
+        self, operations: Sequence[Operation[Any, Any]], limit: int, *, without: Collection[SystemId] = ()
+    ) -> list[Handle]:
         """Handles for what is under way on this user's machines, ``limit`` at the most, by hostname.
 
-        What MAAS was told to start and shows nothing of comes last, as far as this process holds the order.
+        What MAAS was requested to start and shows nothing of comes last, as far as this process holds the request.
+
+        Args:
+            operations: Those that count.
+            limit: The most handles.
+            without: Machines that do not count: they belong to a batch.
         """
         statuses = {status for operation in operations for status in operation.lifecycle.pending}
         if not statuses:
             return []
         found = await self._maas.machines(status=sorted(status.filter_value for status in statuses))
-        mine = sorted([each for each in found if await self._caller.owns(each)], key=lambda machine: machine.hostname)
+        mine = [each for each in found if each.system_id not in without and await self._caller.owns(each)]
+        mine.sort(key=lambda machine: machine.hostname)
         handles = [handle for machine in mine[:limit] if (handle := await self._what_runs_on(machine, operations))]
-        names, busy = {operation.name for operation in operations}, {machine.system_id for machine in found}
+        names, busy = (
+            {operation.name for operation in operations},
+            {machine.system_id for machine in found}.union(without),
+        )
         held = [order.handle for order in self._orders.under_way() if order.handle.operation in names]
         return [*handles, *(handle for handle in held if handle.system_id not in busy)][:limit]
 
@@ -343,13 +358,21 @@ class Engine:
         """
         machine = ctx.before
         already = f"{machine.hostname} is {state_of(machine)} already"
-        if other := await operation.differs(ctx, args):
+        entered = await self._entered(operation, machine)
+        order = self._orders.latest(operation.name, machine.system_id)
+        if order is not None and sum(each > order.handle.cursor for each in entered) == 1:  # it is what runs
+            unlike = _other_arguments(order.args, args)
+            other = unlike and (await operation.differs(ctx, args) or unlike)
+        else:
+            other = await operation.differs(ctx, args)
+        if other is not None:
             raise OperationRefusedError(
                 f"{already}, but {other}. Nothing was sent to MAAS.",
                 hint="Wait until that has ended, or abort it first if you want the other one instead. "
                 "maas_list_operations has its operation id.",
             )
-        handle = await self.adopt(operation, machine)
+        cursor = entered[-1] - 1 if entered else await self._maas.newest_event_id()
+        handle = self._handle(operation, machine, cursor, ())
         return Outcome(handle, None, f"{already}: not started a second time ({machine.status_message or 'no message'})")
 
     async def _follow(
@@ -362,8 +385,10 @@ class Engine:
                 run.handle.system_id, run.handle.cursor, run.polling.needs, run.operation.lifecycle.pending
             ) as news,
         ):
+            pause = PAUSE
             if doubt is not None:
                 run.tell(assessment)
+                pause = min(PAUSE, grace_after(doubt) / 2)
             while not assessment.verdict.final:
                 # A MAAS that is silent says nothing of a start either: what counts is until when it has answered.
                 run.check_start(assessment, news.answered_at, doubt)
@@ -371,7 +396,7 @@ class Engine:
                 if now >= until:
                     return run.working(assessment)
                 settled = assessment.evidence.started and not self._orders.is_held(run.handle)
-                observation = await _news(news, until if settled else min(until, now + PAUSE))
+                observation = await _news(news, until if settled else min(until, now + pause))
                 assessment = run.assess(assessment.evidence, observation) if observation else assessment
                 if scope.deadline == math.inf:  # it waited for its turn
                     scope.deadline = self._expires(run)
@@ -501,9 +526,13 @@ async def _news(subscription: Subscription, until: float) -> Observation | None:
     return None
 
 
-def _essence(args: BaseModel | None) -> dict[str, Any]:
-    """What a request asks for, without what only labels it."""
-    return {} if args is None else args.model_dump(exclude=_LABELS)
+def _other_arguments(first: BaseModel | None, second: BaseModel) -> str | None:
+    """Which arguments of two requests differ, without those that only label what is done; values may be secrets."""
+    if first is None:
+        return None
+    one, other = first.model_dump(exclude=_LABELS), second.model_dump(exclude=_LABELS)
+    names = sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
+    return f"with another value of {listed(names)}" if names else None
 
 
 def _ordered_already(machine: Machine, order: Order, args: BaseModel) -> Outcome[Any]:
@@ -513,9 +542,9 @@ def _ordered_already(machine: Machine, order: Order, args: BaseModel) -> Outcome
         OperationRefusedError: That request has other arguments.
     """
     standing = f"{order.standing()} ({machine.hostname} is {machine.status_name})"
-    if _essence(order.args) != _essence(args):
+    if other := _other_arguments(order.args, args):
         raise OperationRefusedError(
-            f"{standing}. It has other arguments than this one, which was not sent to MAAS.",
+            f"{standing}. That was requested {other}; this one was not sent to MAAS.",
             hint="Wait until that has ended, or abort it first. maas_list_operations has its operation id.",
         )
     return Outcome(order.handle, None, f"{standing}. It was not requested a second time", confirmed=False)

@@ -102,7 +102,7 @@ class EventFeed:
         await self._check(subscriptions, near, look, wide=wide)
         floor = self._cursor.floor(began)
         for each in subscriptions:
-            each.read_up_to(floor)
+            each.read_up_to(floor, again=not wide)
         return look.news
 
     async def _read_wide(self, near: Sequence[Subscription], look: _Look) -> bool:
@@ -129,6 +129,8 @@ class EventFeed:
                 events = await self._page(after, ids, look)
                 more = len(events) >= EVENTS_LIMIT
                 after = events[-1].id if events else after
+        for each in subscriptions:
+            each.expect_in(look.ids, start)
 
     async def _page(self, after: int, ids: Sequence[SystemId], look: _Look) -> list[Event]:
         began = anyio.current_time()

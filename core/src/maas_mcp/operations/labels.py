@@ -9,12 +9,16 @@ from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.models import Event, SystemId
+from maas_mcp.maas.models import Event, Machine, SystemId
+from maas_mcp.maas.statuses import MachineStatus
+from maas_mcp.operations.course import ACQUIRING
 from maas_mcp.operations.feed import EVENTS_LIMIT
 from maas_mcp.operations.reading_groups import chunks
 
 LARGEST: Final = 1000
 """Machines in a batch. Anybody may write a label into a comment: it must not make this process count to a million."""
+TOGETHER: Final = 10
+"""Machines whose events are read together: a deployment writes some 60, and MAAS gives 1,000."""
 _LABEL: Final = re.compile(r"\[(\w{1,64}) (b([1-9]\d{0,3})x[0-9a-f]{10})\]$", re.ASCII)
 
 
@@ -30,16 +34,42 @@ class Label(NamedTuple):
         return f"{own or ''} [{self.operation} {self.name}]".lstrip()
 
 
-async def allocated_for(maas: MaasClient, ids: Collection[SystemId]) -> dict[Label, int]:
-    """The batches that the last order to one of these machines was an allocation for, each with that event's id."""
-    found: dict[Label, int] = {}
-    for chunk in chunks(ids):
-        orders = [each for each in await maas.events(ids=chunk, limit=EVENTS_LIMIT) if each.type.startswith("User ")]
-        for last in {each.node: each for each in orders}.values():
-            label = _label_of(last)
-            if label and last.type == "User acquiring node":
-                found[label] = min(last.id, found.get(label, last.id))
+async def batches_on(maas: MaasClient, machines: Collection[Machine]) -> dict[Label, set[SystemId]]:
+    """The batches that were the last to request something of these machines, each with its machines among them.
+
+    A machine belongs to its batch while it waits for its start (*Allocated*), and once that has begun: an allocation
+    that was followed by something else, or a start that was undone, does not count.
+    """
+    found: dict[Label, set[SystemId]] = {}
+    last = await _last_requests(maas, [machine.system_id for machine in machines])
+    for machine in machines:
+        request = last.get(machine.system_id)
+        label = _label_of(request) if request else None
+        if request and label and (machine.status is MachineStatus.ALLOCATED) is (request.type == ACQUIRING):
+            found.setdefault(label, set()).add(machine.system_id)
     return found
+
+
+async def first_event_of(maas: MaasClient, label: Label) -> int | None:
+    """The id of the first event that names a batch, as far as MAAS still has them."""
+    members = await maas.machines(agent_name=label.name)
+    events = [each for one in members for each in await maas.events(ids=[one.system_id], limit=EVENTS_LIMIT)]
+    return min((each.id for each in events if _label_of(each) == label), default=None)
+
+
+async def _last_requests(maas: MaasClient, ids: Sequence[SystemId]) -> dict[SystemId, Event]:
+    """What a user requested last of each machine, as far as MAAS still has it.
+
+    Several machines share a request; one whose events did not fit into the answer is asked for alone.
+    """
+    last: dict[SystemId, Event] = {}
+    for chunk in chunks(ids, TOGETHER):
+        page = await maas.events(ids=chunk, limit=EVENTS_LIMIT)
+        last |= {each.node: each for each in page if each.type.startswith("User ")}
+        if len(chunk) > 1 and len(page) == EVENTS_LIMIT:
+            for system_id in chunk:
+                last |= {} if system_id in last else await _last_requests(maas, [system_id])
+    return last
 
 
 async def ordered_for(maas: MaasClient, ids: Sequence[SystemId]) -> tuple[Label, int] | None:

@@ -292,9 +292,13 @@ class Orders:
         on = self._on.get((handle.operation, handle.system_id), ())
         return next((each for each in reversed(on) if each.began(handle)), None)
 
+    def latest(self, operation: str, system_id: SystemId) -> Order | None:
+        """The last order of an operation on a machine, as far as it is remembered."""
+        return next(reversed(self._on.get((operation, system_id), ())), None)
+
     def is_latest(self, order: Order) -> bool:
         """Whether the same was not ordered again on its machine."""
-        return self._on[order.handle.operation, order.handle.system_id][-1:] == [order]
+        return self.latest(order.handle.operation, order.handle.system_id) is order
 
     def _begun_at(self, handle: Handle) -> float:
         return anyio.current_time() - (self._now() - handle.started)

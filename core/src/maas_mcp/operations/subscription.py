@@ -1,7 +1,7 @@
 """One machine being followed: what is to be asked about it, and what was seen of it and not yet taken."""
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Container, Iterable
 from typing import Final
 
 import anyio
@@ -13,6 +13,8 @@ from maas_mcp.operations.cadence import Cadence
 from maas_mcp.operations.course import leaves, tells_of_an_end
 from maas_mcp.operations.polling import Needs, Observation
 
+KEPT_IDS: Final = 500
+"""How many ids back a machine's newest event is still asked for again: its absence tells of the machine's deletion."""
 ABSENCES_READ_AT_ONCE: Final = 2
 """A machine that was not there is looked for again at once, and then no more often than any other."""
 
@@ -54,6 +56,8 @@ class Subscription:
         self.answered_at = now
         """Until when everything that was asked about this machine was answered."""
         self._seen: set[int] = set()
+        self._newest = 0
+        """The highest id among its events; 0 before the first."""
         self.changed_at = -math.inf
         """When an event last told of a new status: a read that was asked for before may not show it."""
         self._absences = 0
@@ -105,6 +109,7 @@ class Subscription:
         if not news:
             return False
         self._seen.update(event.id for event in news)
+        self._newest = max(self._newest, news[-1].id)
         self._events += news
         changes = [change[1] for event in news if (change := event.status_change)]
         if changes:
@@ -116,16 +121,27 @@ class Subscription:
         self._tell()
         return True
 
-    def read_up_to(self, floor: int) -> None:
-        """All events up to ``floor`` have appeared. A machine of which the first look told nothing is read now."""
+    def read_up_to(self, floor: int, *, again: bool = False) -> None:
+        """All events up to ``floor`` have appeared. A machine of which the first look told nothing is read now.
+
+        ``again``: the machine's newest event is to be asked for once more each time, unless it lies far back.
+        """
+        if again and floor - KEPT_IDS < self._newest <= floor:
+            floor = self._newest - 1
         self.floor = max(self.floor, floor)
         self._seen = {seen for seen in self._seen if seen > self.floor}
         self.urgent = self.urgent or (self._fresh and self.status is None)
         self._fresh = False
 
+    def expect_in(self, ids: Container[int], after: int) -> None:
+        """Take note of all that the log has beyond ``after``. MAAS deletes the events of a machine together with it."""
+        if self._newest > after and self._newest not in ids:
+            self._newest = 0
+            self.urgent = True
+
     def restart(self, floor: int) -> None:
         """The event log began anew: its ids up to ``floor`` are no news, and the machine is to be read."""
-        self.floor = floor
+        self.floor, self._newest = floor, 0
         self._seen.clear()
         self.read_soon()
 

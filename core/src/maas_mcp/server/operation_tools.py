@@ -1,7 +1,8 @@
 """The tools that every server has: asking for, waiting for, cancelling and listing operations."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pydantic import BaseModel, Field
@@ -27,6 +28,28 @@ LONGEST_WAIT: Final = 3600.0
 MOST_LISTED: Final = 50
 
 AnyOperation = LongRunning[Any, Any]
+
+
+@dataclass(slots=True)
+class Found:
+    """What is under way, from several reads of which some may have failed."""
+
+    handles: list[Handle] = field(default_factory=list)
+    any_read: bool = False
+    """Whether the machines could be read."""
+    unreadable: list[str] = field(default_factory=list)
+    """What could not be read, with the reason."""
+    error: MaasError | None = None
+    """The first reason."""
+
+    @contextmanager
+    def noting(self, what: str) -> Iterator[None]:
+        """Note it if ``what`` cannot be read, and go on."""
+        try:
+            yield
+        except MaasError as error:
+            self.unreadable.append(f"{what}: {error.message}")
+            self.error = self.error or error
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +91,34 @@ class HostContext(ToolContext):
         """Order MAAS to abort it."""
         await self.services.engine_for(operation).abort(operation, handle, self.cancellation)
 
-    async def under_way(self) -> list[Handle]:
-        """What MAAS is at, :data:`MOST_LISTED` and one more at the most.
+    async def under_way(self) -> Found:
+        """What MAAS is at, :data:`MOST_LISTED` and one more at the most; the machines of a batch are listed as it.
 
-        Takes two reads of the machines, one for each operation of the region, and some for each handle.
+        Takes three reads of machines, one for each operation of the region, and some for each handle. A read that fails
+        hides nothing that another one shows.
+
+        Raises:
+            MaasError: Nothing could be read.
         """
         operations = list(self.operations.values())
         batches = [each for each in operations if isinstance(each, BatchOperation)]
-        of_region = [each for each in operations if isinstance(each, RegionOperation)]
         of_machines = [each for each in operations if isinstance(each, Operation)]
-        handles = await self.services.regions.under_way(of_region) if of_region else []
-        handles += await self.services.batches.unbegun(batches) if batches else []
-        handles += await self.services.engine.under_way(of_machines, MOST_LISTED + 1)
-        return handles[: MOST_LISTED + 1]
+        found = Found()
+        for of_region in (each for each in operations if isinstance(each, RegionOperation)):
+            with found.noting(of_region.name):
+                found.handles += await self.services.regions.under_way([of_region])
+        members: Collection[SystemId] = ()
+        if batches:
+            with found.noting("batches"):
+                of_batches = await self.services.batches.under_way(batches)
+                found.handles += of_batches.handles
+                members = of_batches.machines
+        with found.noting("operations on machines"):
+            found.handles += await self.services.engine.under_way(of_machines, MOST_LISTED + 1, without=members)
+            found.any_read = True
+        if found.error is not None and not (found.handles or found.any_read):
+            raise found.error
+        return found
 
     async def hostnames(self, handles: Sequence[Handle]) -> dict[SystemId, str]:
         """What the machines among those handles are called: one read."""
@@ -210,12 +248,13 @@ class OperationList(BaseModel):
 
     operations: list[ListedOperation]
     more: bool = Field(description="Whether there are more than these.")
+    unreadable: list[str] = Field(description="What could not be read, with the reason: it may be missing here.")
 
 
 class ListOperations(Tool[Nothing, OperationList]):
-    """List the operations that are under way on your machines, also those that another program started.
+    """List the operations that are under way on your machines, including those that another program started.
 
-    MAAS is asked, so that nothing is forgotten; each has an operation_id to wait for it or to cancel it.
+    Each has an operation_id to wait for it or to cancel it. A batch is one operation: its machines are not listed too.
     """
 
     name = "maas_list_operations"
@@ -226,17 +265,18 @@ class ListOperations(Tool[Nothing, OperationList]):
         """Read what is on its way, adopt each run, and ask where it stands: some reads for each."""
         host = _host(ctx)
         found = await host.under_way()
-        listed = found[:MOST_LISTED]
-        hostnames = await host.hostnames(listed)
+        listed = found.handles[:MOST_LISTED]
+        hostnames: dict[SystemId, str] = {}
+        with found.noting("hostnames"):
+            hostnames = await host.hostnames(listed)
         reports = []
         for handle in listed:
-            try:
+            with found.noting(f"{handle.operation} on {hostnames.get(handle.system_id, handle.system_id)}"):
                 told = await host.ask(host.services.sealer.seal(handle), 0.0)
-            except MaasError:  # it has become unreadable meanwhile
-                continue
-            name = hostnames.get(handle.system_id)
-            reports.append(ListedOperation(**dict(told), operation=handle.operation, hostname=name))
-        return OperationList(operations=reports, more=len(found) > MOST_LISTED)
+                name = hostnames.get(handle.system_id)
+                reports.append(ListedOperation(**dict(told), operation=handle.operation, hostname=name))
+        more = len(found.handles) > MOST_LISTED
+        return OperationList(operations=reports, more=more, unreadable=found.unreadable)
 
     def summary(self, result: OperationList) -> str:
         """A line for each."""
@@ -246,6 +286,7 @@ class ListOperations(Tool[Nothing, OperationList]):
         ]
         if result.more:
             lines.append(f"There are more than these {MOST_LISTED}: list the machines by their status.")
+        lines += [f"Could not be read: {each}" for each in result.unreadable]
         return "\n".join(lines) or "Nothing is under way."
 
 

@@ -99,6 +99,15 @@ class FormAct(Act):
     """The parameters of the operation, as MAAS takes them."""
 
 
+class TakeOver(FormAct):
+    """Somebody deploys a machine that was released for them just before."""
+
+    released_by: str = ""
+    """Who releases it; left out, the same user."""
+    because: str = ""
+    """The comment on the release."""
+
+
 @dataclass(frozen=True)
 class Command(Generic[GivenT]):
     """A method of a path of the control API: what it is for, what it takes, and what it does."""
@@ -274,6 +283,11 @@ def _change_owner(region: Region, given: Act) -> object:
     return _machine(region, given.machine)
 
 
+def _take_over(region: Region, given: TakeOver) -> object:
+    region.take_over(given.machine, given.user, released_by=given.released_by, because=given.because, **given.form)
+    return _machine(region, given.machine)
+
+
 def _delete(region: Region, given: DeleteAct) -> object:
     region.delete(given.machine)
     return {"machines": len(region.machines)}
@@ -317,6 +331,7 @@ COMMANDS: Final[tuple[Command[Any], ...]] = (
     Command("POST", "/acts/release", "Another person releases one.", _by_form(lambda to: to.release), FormAct),
     Command("POST", "/acts/abort", "Another person aborts what a machine does.", _abort, AbortAct),
     Command("POST", "/acts/change_owner", "Another person takes a machine over.", _change_owner, Act),
+    Command("POST", "/acts/take_over", "Another person releases and deploys one, all at once.", _take_over, TakeOver),
     Command("POST", "/acts/delete", "Another person deletes a machine.", _delete, DeleteAct),
 )
 """Everything that can be told."""

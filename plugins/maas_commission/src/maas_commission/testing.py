@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from maas_commission.machines import MachineState, WhichAndWhy
 from maas_commission.scripts import RunScripts
@@ -26,7 +26,9 @@ class ScriptOutcome(BaseModel):
     """How one test ended."""
 
     name: str
+    target: str | None = Field(description="The disk or network interface that it ran on, if it runs on each.")
     status_name: str
+    exit_status: int | None
     runtime: str
 
 
@@ -67,6 +69,14 @@ class RunTests(Operation[RunScripts, TestedMachine]):
         {ScriptSetName.TESTING},
     )
     deadline = timedelta(days=7)  # several of MAAS's own tests have no limit
+
+    async def differs(self, ctx: OperationContext, args: RunScripts) -> str | None:
+        """Other tests than those that run. MAAS shows their names, and not the tags by which they were chosen."""
+        scripts = await ctx.maas.script_set(args.system_id, ScriptSetName.TESTING) if args.testing_scripts else None
+        running = {each.name for each in scripts.results} if scripts else set()
+        if not running or not args.testing_scripts or set(args.testing_scripts) & running:
+            return None
+        return f"it runs {', '.join(sorted(running))}, and not {', '.join(args.testing_scripts)}"
 
     async def start(self, ctx: OperationContext, args: RunScripts) -> None:
         """Post ``op=test``."""

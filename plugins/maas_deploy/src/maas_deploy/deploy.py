@@ -1,13 +1,16 @@
 """Deploy a machine: MAAS boots it, installs an operating system, and boots that."""
 
+import re
 from datetime import timedelta
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, Field, SecretStr
 
 from maas_deploy.machines import WHICH, WHY
 from maas_mcp.api import EventPolling, Lifecycle, Operation, OperationContext, Phase, SystemId, check_parameters
 from maas_mcp.api import MachineStatus as S
+
+_VERSION: Final = re.compile(r"\d\d\.\d\d")
 
 
 class DeployMachine(BaseModel):
@@ -82,6 +85,17 @@ class Deploy(Operation[DeployMachine, DeployedMachine]):
     # From MAAS 3.6.1 on, MAAS itself gives up after twice `node_timeout` (60 minutes); before, each stage has its own.
     deadline = timedelta(minutes=90)
 
+    async def differs(self, ctx: OperationContext, args: DeployMachine) -> str | None:
+        """Another image, or disks instead of memory: MAAS shows both while it deploys."""
+        machine = ctx.before
+        getting = f"{machine.osystem}/{machine.distro_series}"
+        if args.distro_series and machine.distro_series and not _names(args.distro_series, getting):
+            return f"it is being deployed with {getting}, not with {args.distro_series}"
+        if args.ephemeral_deploy is not machine.ephemeral_deploy:
+            places = "to memory, not to its disks" if machine.ephemeral_deploy else "to its disks, not to memory"
+            return f"it is being deployed {places}"
+        return None
+
     async def start(self, ctx: OperationContext, args: DeployMachine) -> None:
         """Post ``op=deploy``, if the region's version takes all that was asked for."""
         form = args.model_dump(exclude={"system_id", "user_data", "license_key"}, exclude_defaults=True)
@@ -104,3 +118,10 @@ class Deploy(Operation[DeployMachine, DeployedMachine]):
             return f"{result.hostname} was deployed, and is {result.status_name} now."
         where = ", ".join(result.ip_addresses) or "no address"
         return f"{result.hostname} is deployed with {result.osystem}/{result.distro_series} at {where}."
+
+
+def _names(image: str, shown: str) -> bool:
+    """Whether a caller's name of an image may mean the one that MAAS shows as ``ubuntu/noble``."""
+    if _VERSION.fullmatch(image.removeprefix("ubuntu/")):
+        return shown.startswith("ubuntu/")  # MAAS takes 24.04 for noble, and shows nothing to compare it with
+    return image in (shown, shown.partition("/")[2])

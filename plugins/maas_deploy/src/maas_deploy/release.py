@@ -78,6 +78,12 @@ class Release(Operation[ReleaseMachine, ReleasedMachine]):
     )
     deadline = timedelta(hours=24)  # MAAS sets no limit to erasing a disk
 
+    async def differs(self, ctx: OperationContext, args: ReleaseMachine) -> str | None:
+        """A release without erase is no answer to a caller who wants the disks erased."""
+        if ctx.before.status == S.RELEASING and (args.erase or args.quick_erase or args.secure_erase):
+            return "MAAS does not show that it erases its disks"
+        return None
+
     async def start(self, ctx: OperationContext, args: ReleaseMachine) -> None:
         """Post ``op=release``. To MAAS every value of the booleans is true, so one that is not wanted is not sent."""
         form = args.model_dump(exclude={"system_id", "scripts"}, exclude_defaults=True)

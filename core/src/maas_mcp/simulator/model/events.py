@@ -15,6 +15,8 @@ LEVELS = {"AUDIT": 0, "DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRIT
 
 HEARD = {Status.COMMISSIONING: "Node commissioning", Status.DEPLOYING: "Node installation"}
 """The type of the events that tell what cloud-init says, in statuses with one of their own."""
+HEARD_OTHERWISE = "Node status event"
+"""The type of those events in all other statuses."""
 
 FIRST_ID = 501
 

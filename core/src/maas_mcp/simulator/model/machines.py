@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from maas_mcp.simulator.model.networks import BOOT_SUBNET, RACK, Subnet
+from maas_mcp.simulator.model.power import UNCONFIGURED, BmcFailure
 from maas_mcp.simulator.model.scripts import ScriptSet, SetType
 from maas_mcp.simulator.model.statuses import AT_REST, HELD, Status
 
@@ -103,7 +104,8 @@ class SimulatedMachine:
     """Where it boots from, and has its addresses."""
     place: int = 0
     """Its number among the machines of the subnet; 0 is that of the machine itself."""
-    bmc_down: bool = False
+    bmc_down: BmcFailure | None = None
+    """How its BMC fails, if it does."""
     plans: list[Plan] = field(default_factory=list)
     current: dict[SetType, int] = field(default_factory=dict)
     sets: list[ScriptSet] = field(default_factory=list)
@@ -119,6 +121,11 @@ class SimulatedMachine:
     def is_on(self) -> bool:
         """Whether it is on as far as MAAS can know, and so has to be switched off."""
         return self.power_state == "on" and self.power_type != MANUAL
+
+    @property
+    def power_failure(self) -> BmcFailure | None:
+        """Why it can be neither switched on nor off, whatever its rack controller can do."""
+        return self.bmc_down if self.power_type else UNCONFIGURED
 
     @property
     def storage(self) -> float:

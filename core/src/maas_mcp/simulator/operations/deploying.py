@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
+from maas_mcp.simulator.model.power import BMC_FAILURE
 from maas_mcp.simulator.model.scripts import SetType
 from maas_mcp.simulator.model.statuses import ScriptStatus, Status
 from maas_mcp.simulator.operations.commissioning import EPHEMERAL_BOOTS
 from maas_mcp.simulator.operations.lifecycles import (
-    BMC_FAILURE,
     CURTIN_FAILURE,
     DEPLOY_TIMEOUT,
     Action,
@@ -169,6 +169,7 @@ TO_DISK = (
         10,
         (Say("DEBUG", "Node installation", "'curtin' executing late commands"),),
         fails=curtin_fails,
+        also_late=True,
     ),
     Stage("Rebooting", 90, (install_log_passes, Say("INFO", "Rebooting"), doing("")), fails=timed_out),
     Stage(

@@ -2,16 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Protocol
 
+from maas_mcp.simulator.model.events import HEARD, HEARD_OTHERWISE
 from maas_mcp.simulator.model.machines import MANUAL, Plan, SimulatedMachine
 from maas_mcp.simulator.model.scripts import ScriptResult, ScriptSet, SetType
 from maas_mcp.simulator.model.statuses import FAILURE_OF, ScriptStatus, Status
 
-BMC_FAILURE = "Failed to complete power action: IPMI: connection timeout"
-NO_POWER_TYPE = "Unconfigured power type. Please configure the power type and try again."
-"""What MAAS says of a machine of which it does not know how to switch it on and off."""
 CURTIN_FAILURE = "Installation failed (refer to the installation log for more information)."
 DEPLOY_TIMEOUT = "time-out during deployment"
 
@@ -74,8 +72,8 @@ class Stage:
     """A stretch of a run: ``seconds`` of simulated time between what begins it and what ends it.
 
     ``fails`` is what happens instead of ``ends`` if the stage was planned to fail; after it the run is over,
-    unless the stage is not ``fatal``. ``alias`` is a second name to plan it by. ``also_late`` marks what a machine
-    may still begin while it is being aborted, and ``powers_off`` what is over as soon as the machine is off.
+    unless the stage is not ``fatal``. ``alias`` is a second name to plan it by. ``also_late`` marks what a machine may
+    still begin while it is being aborted or released, and ``powers_off`` what is over as soon as the machine is off.
     """
 
     name: str
@@ -104,6 +102,8 @@ class Run:
         """When the machine last told how a script goes."""
         self.silent = False
         """Whether the machine is not heard of any more: it goes no further, but for what MAAS makes of that."""
+        self.disowned = False
+        """Whether MAAS takes what the machine says for part of no operation."""
         self.timed = True
         """Whether MAAS ends it once it has lasted too long."""
         self.plan: Plan | None = self._taken_plan()
@@ -132,11 +132,16 @@ class Run:
         self.silent = self._planned(stage, hangs=True) or self._stays_on(stage)
         return None if self.silent else stage.seconds * self.machine.pace
 
-    def last_words(self) -> None:
-        """Do what the machine may still do while it is being aborted: it enters the stage that it was about to."""
-        for stage in () if self.silent else self.stages[self.index + 1 : self.index + 2]:
-            for act in stage.begins if stage.also_late else ():
+    def last_words(self, stages: int = 1) -> None:
+        """Do what the machine may still do until it is switched off: it enters the stages that it was about to.
+
+        Seen in MAAS 3.7.3: from the second of them on, what the machine says is told as being of no operation.
+        """
+        following = self.stages[self.index + 1 : self.index + 1 + stages]
+        for stage in () if self.silent else takewhile(lambda each: each.also_late, following):
+            for act in stage.begins:
                 act(self)
+            self.disowned = True
 
     def end_with(self, *stages: Stage) -> None:
         """Go through these stages, and not those that would follow."""
@@ -144,13 +149,15 @@ class Run:
 
     def say(self, level: str, event_type: str, description: str = "") -> None:
         """Write an event of the system's own about this machine."""
+        if self.disowned and event_type in HEARD.values():
+            event_type = HEARD_OTHERWISE
         self.world.say(self.machine, level, event_type, description)
 
     def _taken_plan(self) -> Plan | None:
         """What is to go wrong: a BMC that does not answer comes before all else, and every time."""
-        first = self.stages[0]
-        if self._powerless and not first.powers_off:
-            return Plan(first.name, reason=None if self.machine.power_type else NO_POWER_TYPE)
+        first, failure = self.stages[0], self.machine.power_failure
+        if failure is not None and not first.powers_off:
+            return Plan(first.name, reason=failure.deployment)
         return self.machine.plan_for(frozenset(name for s in self.stages for name in (s.name, s.alias) if name))
 
     def _leave(self, stage: Stage) -> None:
@@ -161,12 +168,8 @@ class Run:
         for act in stage.ends:
             act(self)
 
-    @property
-    def _powerless(self) -> bool:
-        return self.machine.bmc_down or not self.machine.power_type
-
     def _stays_on(self, stage: Stage) -> bool:
-        return stage.powers_off and self._powerless and self.machine.is_on
+        return stage.powers_off and self.machine.power_failure is not None and self.machine.is_on
 
     def _planned(self, stage: Stage, *, hangs: bool) -> bool:
         plan = self.plan

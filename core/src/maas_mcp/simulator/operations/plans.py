@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from maas_mcp.simulator.model.machines import Plan, Rack, SimulatedMachine
+from maas_mcp.simulator.model.power import PowerErrors
 from maas_mcp.simulator.model.scripts import COMMISSIONING_SCRIPTS, TEST_SCRIPTS, ScriptSet, SetType
 from maas_mcp.simulator.model.statuses import Status
 from maas_mcp.simulator.operations.commissioning import commission_stages, test_stages
@@ -15,7 +16,8 @@ from maas_mcp.simulator.operations.releasing import ENTER_RESCUE, ERASE, EXIT_RE
 class Planned:
     """One thing that is to go wrong: what :meth:`Region.plan` and its like were told, of which exactly one is set.
 
-    ``machine`` is the hostname; only ``rack_down``, a rack's system id, goes without. ``reason`` belongs to ``fail``.
+    ``machine`` is the hostname; only ``rack_down``, a rack's system id, goes without. ``reason`` belongs to ``fail`` or
+    ``bmc_down``, ``errors`` to ``bmc_down``.
     """
 
     machine: str | None = None
@@ -23,6 +25,7 @@ class Planned:
     hang: str | None = None
     reason: str | None = None
     bmc_down: bool = False
+    errors: PowerErrors = "driver"
     rack_down: str | None = None
 
 
@@ -33,7 +36,8 @@ def planned(machines: Iterable[SimulatedMachine], racks: Mapping[str, Rack]) -> 
             yield Planned(rack_down=rack.system_id)
     for machine in machines:
         if machine.bmc_down:
-            yield Planned(machine.hostname, bmc_down=True)
+            failure = machine.bmc_down
+            yield Planned(machine.hostname, bmc_down=True, errors=failure.errors, reason=failure.reason)
         for plan in machine.plans:
             yield _planned(machine, plan)
 

@@ -10,7 +10,8 @@ from maas_mcp.simulator.model.statuses import BREAKABLE, FAILURE_OF, RELEASABLE,
 from maas_mcp.simulator.operations.constraints import Constraints
 from maas_mcp.simulator.operations.lifecycles import Stage
 from maas_mcp.simulator.operations.releasing import LOCAL_BOOT
-from maas_mcp.simulator.operations.starting import BMC_FAILED, acquire, deploy
+from maas_mcp.simulator.operations.starting import acquire, deploy
+from maas_mcp.simulator.operations.taking_back import BMC_FAILED
 from maas_mcp.simulator.operations.vm_hosts import compose
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from maas_mcp.simulator.model.forms import (
     ticked,
 )
 from maas_mcp.simulator.model.machines import SimulatedMachine
-from maas_mcp.simulator.model.refusals import Refusal, conflict, invalid, not_simulated, rack_down
+from maas_mcp.simulator.model.power import NO_TASK_QUEUE
+from maas_mcp.simulator.model.refusals import Refusal, conflict, invalid, not_simulated
 from maas_mcp.simulator.model.scripts import (
     BMC_PARAMETERS,
     BMC_SCRIPT,
@@ -39,10 +40,9 @@ from maas_mcp.simulator.model.statuses import (
     TESTABLE,
     Status,
 )
-from maas_mcp.simulator.operations import vm_hosts
+from maas_mcp.simulator.operations import taking_back, vm_hosts
 from maas_mcp.simulator.operations.commissioning import commission_stages, test_stages
 from maas_mcp.simulator.operations.deploying import HARDWARE_SYNC, TO_DISK, TO_MEMORY, TO_VM_HOST
-from maas_mcp.simulator.operations.lifecycles import BMC_FAILURE, Run
 from maas_mcp.simulator.operations.releasing import (
     ENTER_RESCUE,
     ERASE,
@@ -51,12 +51,13 @@ from maas_mcp.simulator.operations.releasing import (
     RELEASE_SWITCHED_OFF,
     script_stages,
 )
+from maas_mcp.simulator.operations.taking_back import abort_scripts
 
 if TYPE_CHECKING:
     from maas_mcp.simulator.region import Region
 
-BMC_FAILED = 500
-"""The status of an answer for a BMC that fails; the reason stays as the machine's ``error_description``."""
+TALKS_ON = 2
+"""How many stages a machine that is being deployed still enters while it is released (seen in MAAS 3.7.3)."""
 
 Operate = Callable[["Region", SimulatedMachine, str, Form], None]
 """An operation on a machine by a user (their name): it has acted when it returns, or raises a ``Refusal``."""
@@ -77,7 +78,10 @@ def acquire(region: "Region", machine: SimulatedMachine, username: str, comment:
 
 
 def deploy(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
-    """Deploy, acquiring the machine first if it is *Ready*. A BMC that fails is only noticed after the answer."""
+    """Deploy, acquiring the machine first if it is *Ready*.
+
+    MAAS 3.7: a BMC that fails is only noticed after the answer, a rack controller that is away before anything is done.
+    """
     if machine.status not in DEPLOYABLE:
         raise conflict(f"Can't deploy a machine that is in the '{machine.status_name}' state")
     chosen = image(form, region.images.names)
@@ -87,9 +91,10 @@ def deploy(region: "Region", machine: SimulatedMachine, username: str, form: For
     _check_configured(machine, in_memory=in_memory)
     if machine.status is Status.READY and machine.owner not in (None, username):
         raise conflict("Can't allocate a machine belonging to another user.")
-    check_rack(region, machine)
+    if not region.racks[machine.rack].connected:
+        raise Refusal(500, NO_TASK_QUEUE.format(machine.system_id))
     if machine.status is Status.READY:
-        acquire(region, machine, username)
+        acquire(region, machine, username, last(form, "comment"))
         machine.agent_name = last(form, "agent_name")
     machine.osystem, _, machine.distro_series = chosen.partition("/")
     machine.hwe_kernel, machine.ephemeral_deploy, machine.enable_hw_sync = boots, in_memory, syncs
@@ -121,8 +126,7 @@ def commission(region: "Region", machine: SimulatedMachine, username: str, form:
     machine.laid_out = machine.laid_out and ticked(form, "skip_storage")
     machine.enable_ssh = ticked(form, "enable_ssh")
     region.set_status(machine, Status.COMMISSIONING)
-    run = region.begin(machine, commission_stages(scripts, testing))
-    _check_bmc(region, run, username, before)
+    taking_back.begin(region, machine, commission_stages(scripts, testing), before, warns=username)
 
 
 def test(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
@@ -140,8 +144,7 @@ def test(region: "Region", machine: SimulatedMachine, username: str, form: Form)
     machine.owner, machine.enable_ssh = machine.owner or username, ticked(form, "enable_ssh")
     testing = _new_tests(region, machine, wanted)
     region.set_status(machine, Status.TESTING)
-    run = region.begin(machine, test_stages(testing, before))
-    _check_bmc(region, run, username, before)
+    taking_back.begin(region, machine, test_stages(testing, before), before, warns=username)
 
 
 def release(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
@@ -159,18 +162,18 @@ def release(region: "Region", machine: SimulatedMachine, username: str, form: Fo
     if scripts:
         _release_by_scripts(region, machine, username, form, scripts)
         return
-    switches_off = machine.is_on
-    if switches_off:
-        check_rack(region, machine)
+    before, switches_off = machine.status, machine.is_on
     region.said_by(machine, username, "User releasing node", last(form, "comment"))
     region.set_status(machine, Status.RELEASING)
     region.say(machine, "INFO", "Releasing")
+    if machine.run is not None and switches_off:
+        machine.run.last_words(TALKS_ON)
     machine.clear_installation()
     machine.status_action = ""
-    region.begin(machine, RELEASE if switches_off else RELEASE_SWITCHED_OFF)
     if switches_off:
-        # MAAS switches off when the change is stored: a BMC that fails is told, but the machine is Releasing.
-        region.check_power(machine)
+        taking_back.begin(region, machine, RELEASE, before)
+    else:
+        region.begin(machine, RELEASE_SWITCHED_OFF)
 
 
 def abort(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
@@ -191,7 +194,7 @@ def abort(region: "Region", machine: SimulatedMachine, username: str, form: Form
     if machine.run is not None:
         machine.run.last_words()
     machine.run = None
-    _abort_scripts(region, machine)
+    abort_scripts(region, machine)
     machine.power_state = "off"
     _abort_into(region, machine)
 
@@ -206,32 +209,29 @@ def rescue_mode(region: "Region", machine: SimulatedMachine, username: str, form
     machine.owner = machine.owner or username
     region.set_status(machine, Status.ENTERING_RESCUE_MODE)
     region.say(machine, "INFO", "Entering rescue mode")
-    run = region.begin(machine, ENTER_RESCUE)
-    _check_bmc(region, run, username, before)
+    taking_back.begin(region, machine, ENTER_RESCUE, before)
 
 
 def exit_rescue_mode(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
     """Leave rescue mode for the status before it."""
     if machine.status not in RESCUE_LEAVABLE:
         raise conflict(f"Invalid transition: {machine.status_name} -> Exiting rescue mode.")
-    check_rack(region, machine)
+    before, restarts = machine.status, machine.previous_status is Status.DEPLOYED
     region.said_by(machine, username, "User stopping rescue mode", last(form, "comment"))
     region.set_status(machine, Status.EXITING_RESCUE_MODE)
-    region.begin(machine, EXIT_RESCUE)
-    if machine.is_on:
-        region.check_power(machine)
-
-
-def check_rack(region: "Region", machine: SimulatedMachine) -> None:
-    """For what is answered before the BMC is asked: only a rack controller that is away makes it fail."""
-    if not region.racks[machine.rack].connected:
-        raise rack_down(machine.rack)
+    if machine.is_on or restarts:
+        taking_back.begin(region, machine, EXIT_RESCUE, before)
+    else:
+        region.begin(machine, EXIT_RESCUE)
 
 
 def _check_configured(machine: SimulatedMachine, *, in_memory: bool) -> None:
     """Refuse to deploy without a network, or to disks that are not laid out."""
-    if not (machine.known and machine.linked):
+    if not machine.known:
         raise invalid("network", "Node must be configured to use a network")
+    if not machine.linked:
+        # As a commissioning leaves it that could not switch the machine on.
+        raise invalid("network", "Node has no address family in common with the server")
     if not machine.disks and not in_memory:
         raise not_simulated("deploying a machine that has no disks")
     if not machine.laid_out and not in_memory:
@@ -294,8 +294,8 @@ def _release_by_scripts(
             result.parameters = {name: _wipe_flag(form, name) for name in ("quick_erase", "secure_erase")}
     scripts = region.new_set(machine, SetType.RELEASE, results)
     region.set_status(machine, Status.DISK_ERASING if erases else Status.RELEASING)
-    run = region.begin(machine, ERASE if erases else script_stages(scripts, region.release_scripts))
-    _check_bmc(region, run, username, before)
+    stages = ERASE if erases else script_stages(scripts, region.release_scripts)
+    taking_back.begin(region, machine, stages, before)
 
 
 def _erases(region: "Region", form: Form) -> int:
@@ -306,13 +306,6 @@ def _erases(region: "Region", form: Form) -> int:
 
 def _wipe_flag(form: Form, name: str) -> JSON:
     return {"type": "boolean", "value": ticked(form, name), "argument_format": f"--{name.replace('_', '-')}"}
-
-
-def _abort_scripts(region: "Region", machine: SimulatedMachine) -> None:
-    for kind in (SetType.COMMISSIONING, SetType.TESTING, SetType.INSTALLATION):
-        scripts = region.current_set(machine, kind)
-        if scripts is not None:
-            scripts.abort()
 
 
 def _abort_into(region: "Region", machine: SimulatedMachine) -> None:
@@ -328,28 +321,3 @@ def _abort_into(region: "Region", machine: SimulatedMachine) -> None:
             region.set_status(machine, machine.previous_status)
             if machine.status in (Status.READY, Status.NEW):
                 region.give_back(machine)
-
-
-def _check_bmc(region: "Region", run: Run, username: str, before: Status) -> None:
-    """A BMC that fails, or a rack that is away, makes the request fail, and the machine goes back where it was."""
-    machine = run.machine
-    failure = region.power_failure(machine) or _planned_failure(run)
-    if failure is None:
-        return
-    machine.run = None
-    _abort_scripts(region, machine)
-    machine.power_state = "off"
-    machine.error_description = failure.body if failure.status == BMC_FAILED else ""
-    doing = machine.status_name.upper()
-    text = f"Aborting {doing} and reverting to {before.display.upper()}. Unable to power control the node."
-    description = f"({username}) - {text} Please check power credentials."
-    region.say(machine, "WARNING", "Failed to query node's BMC", description)
-    region.set_status(machine, before)
-    raise failure
-
-
-def _planned_failure(run: Run) -> Refusal | None:
-    plan = run.plan
-    if plan is None or plan.hangs or run.stage is None or plan.stage != run.stage.name:
-        return None
-    return Refusal(BMC_FAILED, plan.reason or BMC_FAILURE)

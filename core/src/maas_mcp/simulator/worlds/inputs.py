@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from maas_mcp.simulator.model.power import PowerErrors
+
 if TYPE_CHECKING:
     from maas_mcp.simulator.region import Region
 
@@ -35,9 +37,12 @@ class PlanInput(Input):
     hang: str | None = None
     """The stage or script that the machine's next operation that has it never gets past."""
     reason: str | None = None
-    """With ``fail``: what events and logs say, in the place of MAAS's own words."""
+    """With ``fail`` or ``bmc_down``: what is said, in the place of MAAS's own words."""
     bmc_down: bool = False
     """The machine's BMC answers no more, until the plans are cleared."""
+    errors: PowerErrors = "driver"
+    """With ``bmc_down``: whose words MAAS gives. The agent's are ``ExitError: exit status 1`` for a request, and
+    ``Activity task failed`` for a deployment."""
     rack_down: str | None = None
     """The system id of a rack controller that is disconnected until the plans are cleared."""
 
@@ -47,8 +52,10 @@ class PlanInput(Input):
             raise ValueError("exactly one of fail, hang, bmc_down and rack_down is needed")
         if (self.machine is None) != (self.rack_down is not None):
             raise ValueError("machine is needed with fail, hang and bmc_down, and does not go with rack_down")
-        if self.reason and not self.fail:
-            raise ValueError("reason goes with fail only")
+        if self.reason and not (self.fail or self.bmc_down):
+            raise ValueError("reason goes with fail and bmc_down only")
+        if self.errors != "driver" and not self.bmc_down:
+            raise ValueError("errors goes with bmc_down only")
         return self
 
     def carry_out(self, region: "Region") -> None:
@@ -56,7 +63,7 @@ class PlanInput(Input):
         if self.rack_down is not None:
             region.rack_down(self.rack_down)
         elif self.bmc_down:
-            region.bmc_down(self.machine or "")
+            region.bmc_down(self.machine or "", errors=self.errors, reason=self.reason)
         else:
             region.plan(self.machine or "", fail=self.fail, hang=self.hang, reason=self.reason)
 
