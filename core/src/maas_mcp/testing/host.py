@@ -69,8 +69,7 @@ class Host:
             arguments: As a client gives them.
 
         Raises:
-            MaasMcpError: The arguments do not fit, or it failed.
-            PluginError: Its result is not what the class declares, or reading it failed.
+            MaasMcpError: The arguments do not fit, it failed, or its result is not what the class declares.
             RuntimeError: The operation was under way before, and so it was not started.
         """
         given = {"system_id": self.region.machine(machine).system_id, **arguments} if machine else arguments
