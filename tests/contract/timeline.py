@@ -1,15 +1,11 @@
 """An operation as a poller saw it: what the machine showed, what was said about it, and how far its scripts were."""
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).parents[1] / "data" / "timelines"
-
-SETS = ("commissioning", "testing", "installation")
+from tests.recordings import SETS, named
 
 OWN = ("ip_addresses", *(f"current_{kind}_result_id" for kind in SETS))
 """Fields whose values are the region's own: what counts is when they change, and whether to one they had before."""
@@ -36,6 +32,12 @@ class Timeline:
     events: dict[int, dict[str, Any]] = field(default_factory=dict)
     sets: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """The script sets of each kind, as they were read."""
+    refusals: list[tuple[int, str]] = field(default_factory=list)
+    """The status and body of the answer to the order, and of the last read, where they were errors; ids left out."""
+
+    def refuse(self, status: int, text: str, system_id: str) -> None:
+        """Take note of an answer that was an error."""
+        self.refusals.append((status, text.replace(system_id, "SYSTEM_ID")))
 
     @cached_property
     def states(self) -> list[State]:
@@ -58,16 +60,17 @@ class Timeline:
 
 def recorded(name: str) -> Timeline:
     """An operation of the recorded region."""
-    timeline = Timeline()
-    for frame in json.loads((FOLDER / f"{name}.json").read_text())["frames"]:
-        machine = frame.get("machine") or frame.get("post", {}).get("machine")
-        if machine:
-            timeline.machines.append(machine)
-        timeline.events |= {event["id"]: event for event in frame.get("events", ())}
-        for kind in SETS:
-            scripts = frame.get(f"scripts_{kind}", {})
-            if "results" in scripts:  # else it is MAAS's answer that there is none
-                timeline.sets.setdefault(kind, []).append(scripts)
+    recording, timeline = named(name), Timeline()
+    for frame in recording.frames:
+        for answer in (frame.start.answer if frame.start else None, frame.machine):
+            if answer is not None and answer.json is None:
+                timeline.refuse(answer.status, answer.body, recording.system_id)
+        if frame.shown and frame.shown.json:
+            timeline.machines.append(frame.shown.json)
+        timeline.events |= {event["id"]: event for event in frame.events}
+        for kind, scripts in frame.scripts.items():
+            if scripts.json:  # else it is MAAS's answer that there is none
+                timeline.sets.setdefault(kind, []).append(scripts.json)
     return timeline
 
 

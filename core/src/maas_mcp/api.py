@@ -33,6 +33,7 @@ from maas_mcp.operations.batch import BatchOperation, Member
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.change import change_machine, require_status
 from maas_mcp.operations.operation import CancelPolicy, LongRunning, Operation, OperationContext
+from maas_mcp.operations.permission import another_owner, check_take_over
 from maas_mcp.operations.polling import (
     Assessment,
     Baseline,
@@ -105,8 +106,10 @@ __all__ = [
     "UnknownOperationError",
     "User",
     "Verdict",
+    "another_owner",
     "change_machine",
     "check_parameters",
+    "check_take_over",
     "hookimpl",
     "require_status",
 ]

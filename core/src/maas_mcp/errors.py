@@ -138,6 +138,8 @@ class MaasPermissionError(MaasError):
 
     code = "permission_denied"
     may_pass = False
+    op: str | None = None
+    """What was refused: MAAS's name of the operation, or the method of a request without one."""
 
 
 class MaasNotFoundError(MaasError):

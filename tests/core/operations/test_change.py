@@ -75,13 +75,42 @@ async def test_a_fault_of_maas_is_told_in_its_words_after_one_look(house: House)
     assert house.requests() == 2, "one look before and one after"
 
 
-async def test_a_refusal_is_told_at_once(house: House) -> None:
-    house.region.faults.append(Fault(op="lock", status=409, body="Machine is already locked"))
+async def test_a_refusal_is_told_after_one_look(house: House) -> None:
+    house.region.faults.append(Fault(op="lock", status=409, body="Can't lock, node is not deployed or deploying"))
 
-    with pytest.raises(MaasConflictError, match="already locked"):
+    with pytest.raises(MaasConflictError, match="not deployed or deploying"):
         await lock(house)
 
-    assert house.requests() == 1
+    assert house.requests() == 2, "one look before and one after"
+
+
+async def test_a_machine_that_is_as_wanted_is_left_alone(house: House) -> None:
+    house.region.machine("node07").locked = True
+    before = await machine_of(house)
+
+    assert await change_machine(context(house), before, "lock", lambda machine: machine.locked) is before
+    assert house.posts == 0
+
+
+async def test_a_request_that_somebody_else_was_faster_with_has_not_failed(house: House) -> None:
+    before = await machine_of(house)
+    house.region.machine("node07").locked = True
+
+    after = await change_machine(context(house), before, "lock", lambda machine: machine.locked)
+
+    assert after.locked
+    assert after is not before
+    assert house.posts == 1
+
+
+async def test_a_machine_that_is_as_wanted_is_not_refused_for_its_status_or_a_lock(house: House) -> None:
+    system_id = house.region.machine("node08").system_id
+
+    machine = await require_status(
+        context(house), system_id, {MachineStatus.READY}, to="be locked", unless=lambda now: now.locked
+    )
+
+    assert machine.hostname == "node08"
 
 
 async def test_null_says_that_maas_did_nothing(house: House) -> None:

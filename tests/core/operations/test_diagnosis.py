@@ -1,16 +1,29 @@
 """Why an operation did not succeed: by the run's own events, in MAAS's words, and with advice that harms nobody."""
 
+from typing import Any, Literal
+
 import anyio
 import pytest
 
-from maas_mcp.errors import MaasError, OperationFailedError, OperationRefusedError, OperationRevertedError
+from maas_commission.rescue import EnterRescueMode, ExitRescueMode
+from maas_deploy.release import Release
+from maas_mcp.errors import (
+    MaasConflictError,
+    MaasError,
+    MaasMcpError,
+    OperationFailedError,
+    OperationRefusedError,
+    OperationRevertedError,
+)
 from maas_mcp.maas.models import SCRIPT_SETS
 from maas_mcp.operations.change import require_status
+from maas_mcp.operations.handles import Handle
+from maas_mcp.operations.operation import Operation
 from maas_mcp.operations.progress import ProgressReporter, nobody
 from maas_mcp.operations.tool import ToolContext
 from maas_mcp.simulator import Fault
 from maas_mcp.simulator.model.statuses import Status
-from tests.core.operations.declared import Commission, Release, RunTests
+from tests.core.operations.declared import Commission, RunTests
 from tests.house import House, resumed
 
 pytestmark = pytest.mark.anyio
@@ -21,9 +34,7 @@ PAGE = {"Content-Type": "text/html"}
 
 def take_over(house: House) -> None:
     """Admin releases it and bob deploys it, all between two polls."""
-    house.region.change_owner("node01", "admin")
-    house.region.change_owner("node01", "bob")
-    house.region.deploy("node01", "bob")
+    house.region.take_over("node01", "bob", released_by="admin")
 
 
 class TestTakenOver:
@@ -92,6 +103,137 @@ class TestTakenOver:
         assert "node01 (7xneda) was Failed deployment: Installation failed" in failure.value.message
         assert "Since then it has become Deployed for bob." in failure.value.message
         assert "elease" not in (failure.value.hint or "")
+
+
+BMC: dict[str, tuple[Literal["driver", "agent"] | None, str]] = {
+    "the words of the driver": (
+        "driver",
+        "MAAS answered 500: Failed to complete power action: IPMI: connection timeout",
+    ),
+    "the words of the agent": ("agent", "MAAS answered 500: ExitError: exit status 1"),
+    "no rack controller": (None, "MAAS answered 503: Unable to connect to any rack controller"),
+}
+
+
+def unpowered(house: House, name: str, failure: str) -> str:
+    """Let a machine's power be out of reach; what MAAS will say."""
+    errors, words = BMC[failure]
+    if errors is None:
+        house.region.rack_down()
+    else:
+        house.region.bmc_down(name, errors=errors)
+    return words
+
+
+@pytest.mark.parametrize("failure", BMC)
+class TestTakenBack:
+    async def ended(self, house: House, name: str, operation: type[Operation[Any, Any]]) -> OperationRevertedError:
+        """How it ends for who waits, and then for another process that is asked about it later."""
+        lifecycle, machine = operation.lifecycle, await house.maas.machine(house.region.machine(name).system_id)
+        cursor, runs = await house.maas.newest_event_id(), lifecycle.runs(machine)
+        with pytest.raises(OperationRevertedError) as ended:
+            await house.run(name, operation)
+        assert anyio.current_time() < 15
+        house.region.rack_down(down=False)
+        house.handle = Handle(operation.name, machine.system_id, int(house.now()), cursor, runs)
+        with pytest.raises(OperationRevertedError) as later:
+            await resumed(house, operation=operation)
+        assert "took the request back" in later.value.message
+        assert later.value.hint == ended.value.hint
+        for error in (ended.value, later.value):
+            assert "ended it" not in error.message
+            assert "User " not in error.message
+            assert "maas_query_power_state" in (error.hint or "")
+            assert "elease" not in (error.hint or "")
+        return ended.value
+
+    async def test_a_release_is_reported_with_maas_words_and_the_machine_as_it_still_is(
+        self, house: House, failure: str
+    ) -> None:
+        words = unpowered(house, "node07", failure)
+
+        ended = await self.ended(house, "node07", Release)
+
+        assert ended.message.startswith(
+            "node07 (ywtymp): MAAS could not switch it off and took the request back; it is still Deployed for admin. "
+        )
+        assert words in ended.message
+        assert words in (ended.maas_says or "")
+        assert house.posts == 1
+
+    async def test_so_is_the_way_into_rescue_mode(self, house: House, failure: str) -> None:
+        words = unpowered(house, "node07", failure)
+
+        ended = await self.ended(house, "node07", EnterRescueMode)
+
+        assert "could not switch it on and took the request back; it is still Deployed for admin" in ended.message
+        assert words in ended.message
+
+    async def test_and_the_way_out_of_it(self, house: House, failure: str) -> None:
+        house.region.set_status(house.region.machine("node07"), Status.RESCUE_MODE)
+        words = unpowered(house, "node07", failure)
+
+        ended = await self.ended(house, "node07", ExitRescueMode)
+
+        assert "could not switch it off and took the request back; it is still Rescue mode for admin" in ended.message
+        assert words in ended.message
+
+    @pytest.mark.parametrize("operation", [Commission, RunTests])
+    async def test_and_so_are_commissioning_and_testing_whose_end_the_log_tells(
+        self, house: House, failure: str, operation: type[Operation[Any, Any]]
+    ) -> None:
+        words = unpowered(house, "node01", failure)
+
+        ended = await self.ended(house, "node01", operation)
+
+        assert "could not switch it on and took the request back; it is still Ready for admin" in ended.message
+        assert words in ended.message
+
+
+class TestHalfWay:
+    async def test_an_erase_whose_conflict_comes_after_it_began_is_followed_to_its_failure(self, house: House) -> None:
+        house.region.bmc_down("node07", errors="agent")
+
+        with pytest.raises(OperationFailedError) as failure:
+            await house.run("node07", Release, erase=True)
+
+        assert "node07 (ywtymp) is Failed disk erasing: " in failure.value.message
+        assert "MAAS answered 409: Invalid transition: Disk erasing -> Deployed" in failure.value.message
+        assert "half erased" in (failure.value.hint or "")
+        assert house.posts == 1
+
+    async def test_a_conflict_of_another_kind_is_a_refusal_as_before(self, house: House) -> None:
+        house.region.faults.append(
+            Fault(op="release", status=409, headers=TEXT, body="Invalid transition: Deployed -> Testing.")
+        )
+
+        with pytest.raises(MaasConflictError):
+            await house.run("node07", Release)
+
+        assert anyio.current_time() < 1
+
+    async def test_a_deployment_without_a_rack_controller_ends_in_maas_words_within_seconds(self, house: House) -> None:
+        house.region.rack_down()
+
+        with pytest.raises(MaasError, match="Error determining BMC task queue"):
+            await house.run("node01")
+
+        assert anyio.current_time() < 10
+        assert any("MAAS answered 500: Error determining BMC task queue" in each for each in house.messages)
+
+    async def test_a_machine_without_a_power_type_is_refused_in_maas_words_within_seconds(self, house: House) -> None:
+        house.region.machine("node01").power_type = ""
+
+        with pytest.raises(MaasMcpError, match="Unconfigured power type"):
+            await house.run("node01", Commission)
+
+        assert anyio.current_time() < 10
+
+    async def test_a_generic_reason_is_completed_by_what_else_maas_says(self, house: House) -> None:
+        house.region.bmc_down("node01", errors="agent")
+
+        with pytest.raises(OperationFailedError, match="is Failed deployment: Activity task failed"):
+            await house.run("node01")
 
 
 class TestRefusedStarts:

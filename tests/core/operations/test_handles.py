@@ -24,6 +24,7 @@ HANDLES = st.builds(
     cursor=st.integers(0, 2**40),
     runs=st.lists(st.none() | st.integers(0, 2**31), max_size=3).map(tuple),
     on_vm_host=st.booleans(),
+    reached=st.booleans(),
 )
 
 

@@ -180,6 +180,21 @@ class TestHeld:
         )
         assert held.posts == 1
 
+    async def test_a_request_that_waits_for_its_turn_says_so_and_then_that_it_is_sent(self, house: House) -> None:
+        house.region.hold(op="deploy", before=30)
+        house.options["wait"] = 0.0
+        await house.run("node01")
+        await house.run("node02")
+        house.options["wait"] = 100.0
+
+        await house.run("node03")
+
+        waits = next(number for number, each in enumerate(house.messages) if "Not sent yet" in each)
+        sent = house.messages.index("Starting on node03")
+        assert waits < sent
+        assert "MAAS is sent 2 requests at a time" in house.messages[waits]
+        assert not [each for each in house.messages[:sent] if each.startswith("Starting on node03")]
+
     async def test_it_is_listed_with_what_is_under_way(self, held: House) -> None:
         held.region.deploy("node02", "admin")
         await start(held)

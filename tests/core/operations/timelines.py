@@ -1,10 +1,7 @@
-"""Recorded operations of a MAAS 3.7.3 region, as the observations that a poller would have made."""
+"""Recorded operations of MAAS 3.7.3 regions, as the observations that a poller would have made."""
 
-import json
 from collections.abc import Iterator, Sequence
 from functools import cache
-from pathlib import Path
-from typing import Any
 
 from maas_mcp.maas.models import Event, Machine, ScriptSet, ScriptSetName
 from maas_mcp.operations.polling import (
@@ -15,8 +12,7 @@ from maas_mcp.operations.polling import (
     Observation,
     PollingStrategy,
 )
-
-FOLDER = Path(__file__).parents[2] / "data" / "timelines"
+from tests.recordings import Frame, named
 
 
 class Timeline:
@@ -38,20 +34,22 @@ class Timeline:
 @cache
 def _recorded(name: str) -> tuple[Machine, int, tuple[Observation, ...]]:
     """The machine and the newest event before it, and what was seen then: all of it frozen, and read once."""
-    frames: list[dict[str, Any]] = json.loads((FOLDER / f"{name}.json").read_text())["frames"]
-    first, *others = frames
-    return Machine.model_validate(first["machine"]), first["cursor"], tuple(map(_observation, others))
+    recording = named(name)
+    _, *frames = recording.frames
+    seen = [_observation(frame) for frame in frames]
+    # What does not change was recorded once, and seen with every look: also that the machine is not there.
+    observations = tuple(each for one in seen for each in ((one, one) if one.absent else (one,)))
+    return Machine.model_validate(recording.machines[0]), recording.cursor, observations
 
 
-def _observation(frame: dict[str, Any]) -> Observation:
-    machine = Machine.model_validate(frame["machine"]) if frame.get("machine") else None
-    events = sorted((Event.model_validate(event) for event in frame.get("events", [])), key=lambda event: event.id)
-    sets = {
-        name: ScriptSet.model_validate(frame[key])
-        for name in ScriptSetName
-        if "results" in frame.get(key := name.replace("current-", "scripts_"), {})  # else it holds MAAS's 400
-    }
-    return Observation(machine=machine, events=tuple(events), script_sets=sets)
+def _observation(frame: Frame) -> Observation:
+    read, sets = frame.machine, {name: frame.scripts.get(name.removeprefix("current-")) for name in ScriptSetName}
+    return Observation(
+        machine=Machine.model_validate(read.json) if read and read.json else None,
+        absent=read is not None and read.json is None,
+        events=tuple(map(Event.model_validate, frame.events)),
+        script_sets={name: ScriptSet.model_validate(told.json) for name, told in sets.items() if told and told.json},
+    )
 
 
 def replay(

@@ -223,3 +223,19 @@ async def test_who_is_no_administrator_is_told_so(house: House) -> None:
 def test_the_description_says_what_is_replaced() -> None:
     assert "Replaces the machine's network and storage configuration" in Commission.description()
     assert Commission.destructive
+
+
+async def test_another_users_machine_is_not_taken_by_commissioning_it_unnoticed(house: House) -> None:
+    machine = house.region.machine("node12")
+    machine.owner = "bob"
+
+    with pytest.raises(OperationRefusedError, match=r"belongs to bob\. .* nobody's after that") as refusal:
+        await house.run("node12")
+
+    assert "take_over: true" in (refusal.value.hint or "")
+    assert house.posts == 0
+
+    await house.run("node12", take_over=True)
+
+    assert house.posted == [("commission", {})], "MAAS knows no such parameter"
+    assert machine.owner is None

@@ -1,11 +1,23 @@
 """Rescue mode, and marking machines broken and fixed."""
 
+from typing import Any
+
+import anyio
 import pytest
 
 from maas_commission.broken import MarkBroken, MarkFixed
 from maas_commission.rescue import EnterRescueMode, ExitRescueMode
-from maas_mcp.api import MaasPermissionError, OperationFailedError, OperationRefusedError
+from maas_commission.testing import OverrideFailedTesting
+from maas_mcp.api import (
+    MaasPermissionError,
+    Operation,
+    OperationFailedError,
+    OperationRefusedError,
+    ProgressReporter,
+    Tool,
+)
 from maas_mcp.simulator import Status
+from maas_mcp.testing import MaasRegion, Progress
 from tests.house import House
 
 pytestmark = pytest.mark.anyio
@@ -47,15 +59,66 @@ async def test_a_machine_that_does_not_come_up_is_told(house: House) -> None:
         await house.run("node01", EnterRescueMode)
 
 
-async def test_a_machine_that_is_in_neither_is_told_how_to_get_there(house: House) -> None:
-    with pytest.raises(OperationRefusedError, match="maas_exit_rescue_mode starts from: Rescue mode"):
-        await house.run("node01", ExitRescueMode)
+@pytest.mark.parametrize(
+    ("operation", "status"),
+    [
+        (EnterRescueMode, Status.RESCUE_MODE),
+        (ExitRescueMode, Status.READY),
+        (ExitRescueMode, Status.DEPLOYED),
+        (ExitRescueMode, Status.BROKEN),
+    ],
+)
+async def test_a_machine_that_is_where_rescue_mode_leads_to_needs_nothing(
+    house: House, operation: type[Operation[Any, Any]], status: Status
+) -> None:
+    house.region.machine("node01").status = status
 
-    house.region.machine("node01").status = Status.RESCUE_MODE
-    with pytest.raises(OperationRefusedError) as refusal:
-        await house.run("node01", EnterRescueMode)
+    result = await house.run("node01", operation)
 
-    assert refusal.value.hint == "Leave rescue mode first, with maas_exit_rescue_mode."
+    assert result.status_name == status.display
+    assert house.messages[-1] == f"node01 was already {status.display}; nothing was sent to MAAS"
+    assert house.posts == 0
+
+
+async def test_an_operation_that_needed_nothing_is_not_taken_for_one_that_never_began(house: House) -> None:
+    await house.run("node01", ExitRescueMode)
+    assert house.handle is not None
+    house.region.deploy("node01", "admin")
+    await anyio.sleep(3600)
+
+    outcome = await house.engine.resume(ExitRescueMode(), house.handle, ProgressReporter(_silent), house.token)
+
+    assert outcome.result is not None
+    assert outcome.message == "node01 needed nothing, and is now Deployed for admin; nothing was sent to MAAS"
+
+
+@pytest.mark.parametrize(
+    ("operation", "status"), [(ExitRescueMode, Status.COMMISSIONING), (EnterRescueMode, Status.EXITING_RESCUE_MODE)]
+)
+async def test_a_machine_at_something_else_is_refused(
+    house: House, operation: type[Operation[Any, Any]], status: Status
+) -> None:
+    house.region.machine("node01").status = status
+
+    with pytest.raises(OperationRefusedError, match=f"is {status.display}; .* starts from"):
+        await house.run("node01", operation)
+
+    assert house.posts == 0
+
+
+@pytest.mark.parametrize(
+    ("operation", "status"),
+    [(EnterRescueMode, Status.ENTERING_RESCUE_MODE), (ExitRescueMode, Status.EXITING_RESCUE_MODE)],
+)
+async def test_what_the_machine_is_at_is_not_requested_a_second_time(
+    house: House, operation: type[Operation[Any, Any]], status: Status
+) -> None:
+    machine = house.region.machine("node01")
+    machine.status, machine.owner = status, "admin"
+
+    outcome = await house.run("node01", operation)
+
+    assert "not started a second time" in outcome.message
     assert house.posts == 0
 
 
@@ -82,11 +145,13 @@ async def test_an_administrator_who_is_not_the_owner_is_told_why(house: House, n
     assert "not even an administrator" in (refusal.value.hint or "")
 
 
-async def test_what_is_broken_is_not_marked_again(house: House) -> None:
-    with pytest.raises(OperationRefusedError, match="is Broken") as refusal:
-        await house.call(MarkBroken, "node12")
+async def test_what_is_broken_is_not_marked_again_and_keeps_its_reason(house: House) -> None:
+    house.region.machine("node12").error_description = "bad DIMM"
 
-    assert "maas_mark_fixed" in (refusal.value.hint or "")
+    result = await house.call(MarkBroken, "node12", comment="bad disk")
+
+    assert (result.status_name, result.error_description, result.sent) == ("Broken", "bad DIMM", False)
+    assert MarkBroken().summary(result) == ("node12 was already Broken; nothing was sent to MAAS. Reason: bad DIMM.")
     assert house.posts == 0
 
 
@@ -97,11 +162,102 @@ async def test_a_repaired_machine_is_ready_again(house: House) -> None:
     assert result.status_name == "Ready"
 
 
-async def test_what_is_not_broken_is_not_marked_fixed(house: House) -> None:
+@pytest.mark.parametrize("name", ["node01", "node07", "node08"])
+async def test_what_is_in_use_or_ready_for_it_is_not_marked_fixed(house: House, name: str) -> None:
+    result = await house.call(MarkFixed, name)
+
+    assert not result.sent
+    assert MarkFixed().summary(result).endswith("; nothing was sent to MAAS.")
+    assert house.posts == 0
+
+
+@pytest.mark.parametrize("status", [Status.FAILED_TESTING, Status.NEW, Status.ALLOCATED, Status.DEPLOYING])
+async def test_what_was_never_broken_and_is_not_usable_is_not_called_fixed(house: House, status: Status) -> None:
+    house.region.machine("node01").status = status
+
     with pytest.raises(OperationRefusedError, match="it has to be one of: Broken"):
         await house.call(MarkFixed, "node01")
 
     assert house.posts == 0
+
+
+@pytest.mark.parametrize(("tool", "becomes"), [(MarkFixed, Status.READY), (MarkBroken, Status.BROKEN)])
+async def test_a_call_that_loses_a_race_to_mark_a_machine_has_not_failed(
+    house: House, tool: type[Tool[Any, Any]], becomes: Status
+) -> None:
+    machine = house.region.machine("node12")
+    machine.status, machine.owner = (Status.BROKEN, None) if tool is MarkFixed else (Status.ALLOCATED, "admin")
+    house.region.hold(op="mark_fixed" if tool is MarkFixed else "mark_broken", before=10.0)
+    house.after(5, lambda: house.region.set_status(machine, becomes))
+
+    assert (await house.call(tool, "node12")).status_name == becomes.display
+
+
+@pytest.mark.parametrize("tool", [MarkFixed, OverrideFailedTesting])
+async def test_a_plain_user_is_told_that_it_takes_an_administrator(tool: type[Tool[Any, Any]]) -> None:
+    with MaasRegion() as region:
+        region.machine("node12").status = Status.BROKEN if tool is MarkFixed else Status.FAILED_TESTING
+        async with region.host("bob") as host:
+            with pytest.raises(MaasPermissionError) as refusal:
+                await host.call(tool, "node12")
+
+    assert "to administrators only, and bob is not one" in (refusal.value.hint or "")
+    assert "locked" not in (refusal.value.hint or "")
+
+
+async def test_another_users_machine_is_not_taken_over_unnoticed(house: House) -> None:
+    with pytest.raises(OperationRefusedError, match=r"node09 \(\w+\) belongs to bob.*stays yours after") as refusal:
+        await house.run("node09", EnterRescueMode)
+
+    assert refusal.value.hint == "Ask bob first. To take it over all the same, call again with take_over: true."
+    assert house.posts == 0
+    assert house.region.machine("node09").owner == "bob"
+
+
+async def test_whose_a_machine_was_that_was_taken_over_is_told_on_the_way_in_and_out(house: House) -> None:
+    inside = await house.run("node09", EnterRescueMode, take_over=True)
+    outside = await house.run("node09", ExitRescueMode)
+
+    assert (inside.owner, inside.taken_from) == ("admin", "bob")
+    assert (
+        EnterRescueMode().summary(inside).endswith("It belonged to bob before rescue mode, and belongs to admin now.")
+    )
+    assert (outside.owner, outside.status_name) == ("admin", "Deployed")
+
+
+async def test_whose_a_machine_was_is_told_by_maas_events_when_the_operation_is_picked_up(house: House) -> None:
+    house.region.deploy("node01", "bob")
+    await anyio.sleep(3600)
+    inside = await house.run("node01", EnterRescueMode, take_over=True)
+    assert house.handle is not None
+
+    again = await house.engine.resume(EnterRescueMode(), house.handle, ProgressReporter(_silent), house.token)
+    outside = await house.run("node01", ExitRescueMode)
+
+    assert inside.taken_from == "bob"
+    assert again.result is not None
+    assert again.result.taken_from == "bob"
+    assert (outside.owner, outside.taken_from) == ("admin", "bob")
+    assert ExitRescueMode().summary(outside) == (
+        "node01 is Deployed, power on. It belonged to bob before rescue mode, and belongs to admin now."
+    )
+
+
+@pytest.mark.parametrize("name", ["node01", "node07"])
+async def test_the_callers_machine_and_a_free_one_are_taken_from_nobody(house: House, name: str) -> None:
+    inside = await house.run(name, EnterRescueMode)
+    outside = await house.run(name, ExitRescueMode)
+
+    assert (inside.owner, inside.taken_from, outside.taken_from) == ("admin", None, None)
+    assert "belong" not in EnterRescueMode().summary(inside) + ExitRescueMode().summary(outside)
+
+
+def test_it_is_told_that_rescue_mode_changes_whose_a_machine_is() -> None:
+    assert "makes the machine yours" in EnterRescueMode.description()
+    assert "not given back" in ExitRescueMode.description()
+
+
+async def _silent(_progress: Progress) -> None: ...
 
 
 def test_what_interrupts_is_marked() -> None:

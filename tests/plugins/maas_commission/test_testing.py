@@ -120,9 +120,19 @@ async def test_a_failed_test_is_overruled(house: House, name: str, ends: str) ->
     assert result.status_name == ends
 
 
-async def test_what_has_not_failed_is_not_overruled(house: House) -> None:
+@pytest.mark.parametrize("name", ["node01", "node07", "node08"])
+async def test_what_is_in_use_or_ready_for_it_has_nothing_to_be_overruled(house: House, name: str) -> None:
+    result: Any = await house.call(OverrideFailedTesting, name)
+
+    assert not result.sent
+    assert OverrideFailedTesting().summary(result).endswith("; nothing was sent to MAAS.")
+    assert house.posts == 0
+
+
+@pytest.mark.parametrize("name", ["node06", "node10", "node11", "node12"])
+async def test_what_has_not_failed_its_tests_is_not_overruled(house: House, name: str) -> None:
     with pytest.raises(OperationRefusedError, match="it has to be one of: Failed testing"):
-        await house.call(OverrideFailedTesting, "node01")
+        await house.call(OverrideFailedTesting, name)
 
     assert house.posts == 0
 

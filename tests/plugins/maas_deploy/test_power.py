@@ -7,6 +7,7 @@ import pytest
 
 from maas_deploy.power import PowerCycle, PowerOff, PowerOn, QueryPowerState
 from maas_mcp.api import (
+    MaasAuthError,
     MaasError,
     MaasUnavailableError,
     OperationCancelledError,
@@ -15,7 +16,8 @@ from maas_mcp.api import (
     OperationTimedOutError,
     Tool,
 )
-from maas_mcp.simulator import Fault
+from maas_mcp.simulator import Fault, Status
+from maas_mcp.simulator.model.power import PowerState
 from tests.house import House
 
 pytestmark = pytest.mark.anyio
@@ -24,6 +26,13 @@ pytestmark = pytest.mark.anyio
 def nothing_happens(op: str) -> Fault:
     """MAAS accepts the order, and the machine does not obey."""
     return Fault(op=op, status=200, body="{}")
+
+
+def bmc_answers(state: str) -> Fault:
+    """What the BMC says, whatever MAAS has on record."""
+    return Fault(
+        op="query_power_state", status=200, body=f'{{"state": "{state}"}}', headers={"Content-Type": "application/json"}
+    )
 
 
 def set_power(house: House, state: str, name: str = "node07") -> None:
@@ -89,6 +98,169 @@ async def test_a_machine_that_stays_on_is_not_switched_on_again(house: House) ->
     assert [op for op, _ in house.posted] == ["power_off"]
 
 
+async def test_nothing_is_sent_for_a_machine_that_is_on(house: House) -> None:
+    result = await house.call(PowerOn, "node07")
+
+    assert (result.power_state, result.sent) == ("on", False)
+    assert PowerOn().summary(result) == "node07 was already on; nothing was sent to MAAS."
+    assert house.posts == 0
+
+
+@pytest.mark.parametrize("record", ["off", "unknown", "error"])
+async def test_a_machine_that_is_on_is_not_power_cycled_because_maas_has_it_otherwise_on_record(
+    house: House, record: PowerState
+) -> None:
+    house.region.set_power("node07", stored=record, real="on")
+
+    result = await house.call(PowerOn, "node07")
+
+    assert (result.power_state, result.sent) == ("on", False)
+    assert house.posts == 0
+    assert house.region.machine("node07").power_cycles == 0
+
+
+@pytest.mark.parametrize("record", ["on", "unknown", "error"])
+async def test_a_machine_whose_bmc_says_that_it_is_off_is_switched_on(house: House, record: PowerState) -> None:
+    house.region.set_power("node07", stored=record, real="off")
+
+    result = await house.call(PowerOn, "node07")
+
+    assert (result.power_state, result.sent) == ("on", True)
+    assert PowerOn().summary(result) == "node07 is on: Deployed for admin, power on."
+    assert house.posted == [("power_on", {})]
+
+
+@pytest.mark.parametrize("record", ["on", "off", "unknown", "error"])
+@pytest.mark.parametrize("answer", ["unknown", "error", "fell over"])
+async def test_a_machine_of_which_the_bmc_does_not_say_that_it_is_off_is_not_switched_on(
+    house: House, record: str, answer: str
+) -> None:
+    set_power(house, record)
+    house.region.faults.append(bmc_answers(answer))
+
+    with pytest.raises(OperationRefusedError, match=f"its BMC answered `{answer}`.*would power-cycle it") as refusal:
+        await house.call(PowerOn, "node07")
+
+    assert "maas_query_power_state" in (refusal.value.hint or "")
+    assert house.posts == 0
+
+
+@pytest.mark.parametrize("status", [500, 503, 504])
+async def test_a_machine_whose_bmc_cannot_be_asked_is_not_switched_on(house: House, status: int) -> None:
+    words = "Failed to complete power action: IPMI: connection timeout"
+    set_power(house, "off")
+    house.region.faults.append(Fault(op="query_power_state", status=status, body=words, times=None))
+
+    with pytest.raises(OperationRefusedError, match=f"could not ask its BMC: .*{words}") as refusal:
+        await house.call(PowerOn, "node07")
+
+    assert refusal.value.maas_says == words
+    assert house.posts == 0
+    assert house.requests("query_power_state") == 1, "a BMC takes up to a minute, so it is asked once"
+
+
+async def test_a_key_that_is_refused_is_no_fault_of_the_bmc(house: House) -> None:
+    house.region.faults.append(Fault(op="query_power_state", status=401))
+
+    with pytest.raises(MaasAuthError):
+        await house.call(PowerOn, "node07")
+
+
+async def test_a_machine_that_is_allocated_while_its_bmc_is_asked_is_not_deployed(house: House) -> None:
+    set_power(house, "off")
+    house.region.hold(op="query_power_state", before=20.0)
+    house.after(10, lambda: setattr(house.region.machine("node07"), "status", Status.ALLOCATED))
+
+    with pytest.raises(OperationRefusedError, match="would deploy the region's default image"):
+        await house.call(PowerOn, "node07")
+
+    assert house.posts == 0
+
+
+async def test_nothing_is_sent_for_a_machine_that_is_off(house: House) -> None:
+    set_power(house, "off")
+
+    result = await house.call(PowerOff, "node07")
+
+    assert (result.power_state, result.sent) == ("off", False)
+    assert PowerOff().summary(result) == "node07 was already off; nothing was sent to MAAS."
+    assert house.posts == 0
+
+
+@pytest.mark.parametrize("answer", ["on", "unknown", "error"])
+async def test_a_machine_is_switched_off_unless_its_bmc_says_that_it_is_off(house: House, answer: PowerState) -> None:
+    house.region.set_power("node07", stored="off", real=answer)
+
+    result = await house.call(PowerOff, "node07")
+
+    assert (result.power_state, result.sent) == ("off", True)
+    assert house.posted == [("power_off", {"stop_mode": ["hard"]})]
+
+
+async def test_a_locked_machine_that_is_off_already_needs_no_unlocking(house: House) -> None:
+    set_power(house, "off", "node08")
+
+    assert not (await house.call(PowerOff, "node08")).sent
+    assert house.posts == 0
+
+
+async def test_power_cycling_a_machine_that_is_off_only_switches_it_on(house: House) -> None:
+    set_power(house, "off")
+
+    result = await house.call(PowerCycle, "node07")
+
+    assert (result.power_state, result.was_off) == ("on", True)
+    assert PowerCycle().summary(result) == "node07 was off already, and was only switched on: Deployed, power on."
+    assert house.posted == [("power_on", {})]
+
+
+async def test_a_power_cycle_of_a_machine_that_is_off_by_the_record_only_is_a_whole_one(house: House) -> None:
+    house.region.set_power("node07", stored="off", real="on")
+
+    result = await house.call(PowerCycle, "node07")
+
+    assert PowerCycle().summary(result) == "node07 was switched off and on again: Deployed, power on."
+    assert [op for op, _ in house.posted] == ["power_off", "power_on"]
+
+
+async def test_a_machine_that_is_still_shutting_down_is_not_cut_by_switching_it_on(house: House) -> None:
+    house.region.faults.append(bmc_answers("on"))
+
+    with pytest.raises(OperationFailedError, match=r"its BMC says that it is on\. It was not switched on again"):
+        await house.call(PowerCycle, "node07", stop_mode="soft")
+
+    assert [op for op, _ in house.posted] == ["power_off"]
+
+
+@pytest.mark.parametrize("answer", [bmc_answers("unknown"), Fault(op="query_power_state", status=500, body="no BMC")])
+async def test_a_power_cycle_does_not_leave_a_machine_off_because_its_bmc_is_silent(
+    house: House, answer: Fault
+) -> None:
+    house.region.faults.append(answer)
+
+    assert (await house.call(PowerCycle, "node07")).power_state == "on"
+
+
+@pytest.mark.parametrize(
+    ("tool", "status", "ephemeral"),
+    [
+        (PowerOff, Status.DEPLOYING, False),
+        (PowerOn, Status.ALLOCATED, False),
+        (PowerOn, Status.DEPLOYED, True),
+    ],
+)
+async def test_nobody_is_advised_to_destroy_what_another_user_has(
+    house: House, tool: type[Tool[Any, Any]], status: Status, ephemeral: bool
+) -> None:
+    machine = house.region.machine("node01")
+    machine.owner, machine.status, machine.ephemeral_deploy = "bob", status, ephemeral
+
+    with pytest.raises(OperationRefusedError) as refusal:
+        await house.call(tool, "node01")
+
+    assert refusal.value.hint == "It belongs to bob: ask bob first."
+
+
 @pytest.mark.parametrize("tool", [PowerOn, PowerCycle])
 async def test_switching_on_never_deploys_an_allocated_machine(house: House, tool: type[Tool[Any, Any]]) -> None:
     with pytest.raises(OperationRefusedError, match="would deploy the region's default image") as refusal:
@@ -101,6 +273,7 @@ async def test_switching_on_never_deploys_an_allocated_machine(house: House, too
 @pytest.mark.parametrize("tool", [PowerOn, PowerCycle])
 async def test_switching_on_never_deploys_what_runs_in_memory_anew(house: House, tool: type[Tool[Any, Any]]) -> None:
     house.region.machine("node07").ephemeral_deploy = True
+    set_power(house, "off")
 
     with pytest.raises(OperationRefusedError, match="would deploy it anew"):
         await house.call(tool, "node07")
@@ -129,6 +302,8 @@ async def test_the_power_is_not_cut_under_a_deployment(house: House, tool: type[
 
 @pytest.mark.parametrize("tool", [PowerOn, PowerOff, PowerCycle])
 async def test_a_locked_machine_is_left_alone(house: House, tool: type[Tool[Any, Any]]) -> None:
+    set_power(house, "off" if tool is PowerOn else "on", "node08")
+
     with pytest.raises(OperationRefusedError, match=r"node08 .* is locked"):
         await house.call(tool, "node08")
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import anyio
 import pytest
+from mcp_types import CallToolResult, TextContent
 
 from maas_deploy.deploy import Deploy
 from maas_deploy.release import Release
@@ -15,9 +16,16 @@ from maas_mcp.operations.handles import Sealer
 from maas_mcp.operations.operation import CancelPolicy
 from maas_mcp.operations.progress import ProgressReporter, nobody
 from maas_mcp.simulator import Fault
+from maas_mcp.testing import MaasRegion
 from tests.house import House
 
 pytestmark = pytest.mark.anyio
+
+
+def text_of(answer: CallToolResult) -> str:
+    (content,) = answer.content
+    assert isinstance(content, TextContent)
+    return content.text
 
 
 async def test_a_release_never_mentions_erasing(house: House) -> None:
@@ -69,11 +77,49 @@ async def test_a_failed_erase_is_told(house: House) -> None:
 
 
 @pytest.mark.parametrize("name", ["node01", "node10"])
-async def test_what_is_nobodys_cannot_be_released(house: House, name: str) -> None:
-    with pytest.raises(OperationRefusedError, match="maas_release_machine starts from"):
-        await house.run(name, Release)
+async def test_a_machine_that_is_free_already_needs_no_release(house: House, name: str) -> None:
+    result = await house.run(name, Release, comment="again")
+
+    status = house.region.machine(name).status_name
+    assert result.status_name == status
+    assert house.messages[-1] == f"{name} was already {status}; nothing was sent to MAAS"
+    assert house.posts == 0
+
+
+def test_a_client_is_told_that_nothing_was_sent_and_may_ask_again(maas_region: MaasRegion) -> None:
+    answer = maas_region.call_tool("maas_release_machine", system_id="7xneda")
+    assert answer.structured_content is not None
+    again = maas_region.call_tool("maas_get_operation", operation_id=answer.structured_content["operation_id"])
+
+    assert [text_of(each) for each in (answer, again)] == [
+        "node01 was already Ready; nothing was sent to MAAS.",
+        "succeeded: node01 needed nothing, and is now Ready; nothing was sent to MAAS (100%)",
+    ]
+    assert answer.structured_content["state"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    "asked", [{"erase": True}, {"quick_erase": True}, {"secure_erase": True}, {"scripts": ["wipe-disks"]}]
+)
+async def test_a_free_machine_is_not_called_erased(house: House, asked: dict[str, Any]) -> None:
+    with pytest.raises(OperationRefusedError, match=r"is Ready; .* starts from"):
+        await house.run("node01", Release, **asked)
 
     assert house.posts == 0, "MAAS would answer 200 for a Ready machine and do nothing"
+
+
+async def test_a_ready_machine_that_maas_has_kept_for_somebody_is_not_called_free(house: House) -> None:
+    house.region.machine("node01").owner = "bob"
+
+    with pytest.raises(OperationRefusedError, match="is Ready for bob"):
+        await house.run("node01", Release)
+
+
+async def test_a_release_that_is_under_way_is_not_requested_a_second_time(house: House) -> None:
+    house.region.release("node07", "admin")
+
+    assert "not started a second time" in (await house.run("node07", Release)).message
+    assert house.posts == 0
 
 
 async def test_release_scripts_are_named_with_commas_and_followed(house: House) -> None:

@@ -17,6 +17,7 @@ from maas_mcp.api import (
     MaasUnavailableError,
     OperationFailedError,
     OperationRefusedError,
+    Tool,
 )
 from maas_mcp.simulator import Fault
 from maas_mcp.simulator.model.statuses import Status
@@ -114,13 +115,90 @@ async def test_a_power_off_that_fails_leaves_what_was_to_be_aborted(house: House
         await house.call(Abort, "node01")
 
 
-async def test_locking_and_unlocking_twice_changes_nothing_more(house: House) -> None:
-    assert (await house.call(Lock, "node07", comment="production")).locked
-    assert (await house.call(Lock, "node07")).locked
-    assert not (await house.call(Unlock, "node07")).locked
-    assert not (await house.call(Unlock, "node07")).locked
+async def test_locking_and_unlocking_twice_changes_nothing_more_and_says_so(house: House) -> None:
+    locked = [await house.call(Lock, "node07", comment="production"), await house.call(Lock, "node07")]
+    unlocked = [await house.call(Unlock, "node07"), await house.call(Unlock, "node07")]
 
     assert house.posted == [("lock", {"comment": ["production"]}), ("unlock", {})]
+    assert [each.locked for each in (*locked, *unlocked)] == [True, True, False, False]
+    assert [Lock().summary(each) for each in locked] == [
+        "node07 is locked: Deployed for admin, power on.",
+        "node07 was already locked; nothing was sent to MAAS.",
+    ]
+    assert [Unlock().summary(each) for each in unlocked] == [
+        "node07 is unlocked: Deployed for admin, power on.",
+        "node07 was already unlocked; nothing was sent to MAAS.",
+    ]
+
+
+@pytest.mark.parametrize("tool", [Lock, Unlock])
+async def test_a_call_that_loses_a_race_to_lock_or_unlock_has_not_failed(
+    house: House, tool: type[Tool[Any, Any]]
+) -> None:
+    machine = house.region.machine("node07")
+    machine.locked = tool is Unlock
+    house.region.hold(op="lock" if tool is Lock else "unlock", before=10.0)
+    house.after(5, lambda: setattr(machine, "locked", tool is Lock))
+
+    result = await house.call(tool, "node07")
+
+    assert (result.locked, result.sent) == (tool is Lock, True)
+
+
+async def test_a_deployment_that_was_aborted_is_not_aborted_again(house: House) -> None:
+    house.region.deploy("node01", "admin")
+    await anyio.sleep(200)
+    house.region.abort("node01", "bob", "wrong image")
+
+    result = await house.call(Abort, "node01")
+
+    assert (result.aborted, result.sent) == ("Deploying", False)
+    assert Abort().summary(result) == (
+        "Deploying on node01 was already aborted (User aborting deployment - (bob) - wrong image); it is Allocated now "
+        "for admin. Nothing was sent to MAAS."
+    )
+    assert house.posts == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "op", "aborted"),
+    [("node01", "commission", "Commissioning"), ("node01", "test", "Testing"), ("node07", "release", "Disk erasing")],
+)
+async def test_aborting_twice_aborts_once(house: House, name: str, op: str, aborted: str) -> None:
+    form = {"erase": True} if op == "release" else {}
+    await house.maas.post_op(f"machines/{house.region.machine(name).system_id}/", op, **form)
+    first, second = await house.call(Abort, name), await house.call(Abort, name)
+
+    assert (first.aborted, first.sent) == (aborted, True)
+    assert (second.aborted, second.sent, second.status_name) == (aborted, False, first.status_name)
+    assert [op for op, _ in house.posted] == [op, "abort"]
+
+
+async def test_what_has_ended_by_itself_after_an_earlier_abort_was_not_aborted(house: House) -> None:
+    await house.maas.post_op("machines/7xneda/", "test")
+    await house.call(Abort, "node01")
+    await house.maas.post_op("machines/7xneda/", "test")
+    await anyio.sleep(3600)
+
+    with pytest.raises(OperationRefusedError, match="is Ready; to be aborted"):
+        await house.call(Abort, "node01")
+
+
+async def test_an_abort_that_loses_a_race_to_another_says_where_the_machine_is(house: House) -> None:
+    house.region.deploy("node01", "admin")
+    house.region.hold(op="abort", before=10.0)
+    house.after(5, lambda: house.region.abort("node01", "bob"))
+
+    assert (await house.call(Abort, "node01")).status_name == "Allocated"
+
+
+async def test_a_deployment_that_ends_just_before_its_abort_was_not_aborted(house: House) -> None:
+    house.region.deploy("node01", "admin")
+    house.region.hold(op="abort", before=10.0)
+    house.after(5, lambda: house.region.set_status(house.region.machine("node01"), Status.DEPLOYED))
+
+    with pytest.raises(OperationFailedError, match="was not aborted: it was Deploying, and is Deployed now for admin"):
+        await house.call(Abort, "node01")
 
 
 async def test_only_what_is_deployed_is_locked(house: House) -> None:
@@ -172,6 +250,46 @@ async def test_a_machine_is_allocated_by_its_disks_and_networks(
     result = await house.call(Allocate, **constraints)
 
     assert (result.hostname, result.status_name) == (hostname, "Allocated")
+
+
+@pytest.mark.parametrize("which", [{"system_id": "x7twrr"}, {"name": "node06"}, {"name": "node06.maas"}])
+async def test_a_machine_that_is_allocated_to_the_caller_is_not_allocated_again(
+    house: House, which: dict[str, Any]
+) -> None:
+    result = await house.call(Allocate, **which, comment="again")
+
+    assert (result.hostname, result.owner, result.was_yours) == ("node06", "admin", True)
+    assert Allocate().summary(result) == "node06 (x7twrr) was already allocated to you; nothing was sent to MAAS."
+    assert house.posts == 0
+
+
+@pytest.mark.parametrize("also", [{"tags": ["ssd"]}, {"agent_name": "batch-7"}, {"cpu_count": 1}])
+async def test_only_maas_can_tell_whether_an_allocated_machine_has_what_else_is_asked_for(
+    house: House, also: dict[str, Any]
+) -> None:
+    with pytest.raises(MaasConflictError):
+        await house.call(Allocate, system_id="x7twrr", **also)
+
+
+async def test_a_machine_that_is_allocated_to_another_user_is_not_taken_for_the_callers(house: House) -> None:
+    house.region.machine("node06").owner = "bob"
+
+    with pytest.raises(MaasConflictError, match="No machine with system ID x7twrr available"):
+        await house.call(Allocate, system_id="x7twrr")
+
+
+async def test_an_allocation_that_loses_a_race_to_another_call_of_the_same_user_has_not_failed(house: House) -> None:
+    house.region.hold(op="allocate", before=10.0)
+
+    def be_faster() -> None:
+        machine = house.region.machine("node01")
+        machine.status, machine.owner = Status.ALLOCATED, "admin"
+
+    house.after(5, be_faster)
+
+    result = await house.call(Allocate, name="node01")
+
+    assert (result.hostname, result.owner, result.was_yours) == ("node01", "admin", False)
 
 
 async def test_a_list_repeats_its_key(house: House) -> None:

@@ -41,6 +41,9 @@ _OLDEST_TIMESTAMP: Final = 300
 """Seconds after which MAAS 3.7 refuses an OAuth timestamp. Any time ahead of it is accepted."""
 _ANONYMOUS_PATHS: Final = frozenset({"machines/", "nodes/"})
 """Where MAAS 3.7 answers a request without credentials not by a 401: their anonymous handler knows no plain GET."""
+_OF_MACHINES: Final = ("machines/", "nodes/")
+_READS_OF_A_MACHINE: Final = frozenset({None, "query_power_state"})
+"""Reads that MAAS allows to everyone who may see the machine; some others take an administrator."""
 _NO_MACHINE: Final = ("No Machine ", "No Node ")
 """How MAAS's words begin where it has no machine of that system id."""
 _NOT_FOUND: Final = re.compile(r"No \w+ matches the given query\.")
@@ -196,11 +199,22 @@ def _is_anonymous(question: Question, words: str | None) -> bool:
 
 def _forbidden(question: Question, answer: Answer) -> MaasError:
     words = _words(question, answer)
-    return MaasPermissionError(
+    error = MaasPermissionError(
         _sentence(f"MAAS does not allow {question} (403)", words),
-        hint="The machine may be locked or belong to someone else, or this takes a MAAS administrator.",
+        hint=None if words else _who_may(question),
         maas_says=words,
     )
+    error.op = question.op or question.method
+    return error
+
+
+def _who_may(question: Question) -> str:
+    """Who may do what was refused without a word (MAAS 3.7), as far as the request alone shows it."""
+    if not question.path.startswith(_OF_MACHINES):
+        return "This takes a MAAS administrator."
+    if question.method == "GET" and question.op in _READS_OF_A_MACHINE:
+        return "The machine belongs to another user. Only its owner and MAAS administrators may see it."
+    return "The machine may be locked or belong to someone else, or this takes a MAAS administrator."
 
 
 def _not_found(question: Question, answer: Answer) -> MaasError:

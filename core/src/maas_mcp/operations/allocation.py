@@ -18,6 +18,7 @@ from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.orders import grace_after
 from maas_mcp.operations.patience import PAUSE
 from maas_mcp.operations.tool import ToolContext
+from maas_mcp.operations.wording import answer_of
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ async def _one_more(
     if isinstance(answer, dict) and isinstance(answer.get("system_id"), str):
         return str(answer["system_id"])
     doubt = doubt or MaasProtocolError("MAAS answered an allocation with something else than a machine.")
-    ctx.progress.report(0.0, "MAAS did not say whether it has allocated a machine; looking for it")
+    ctx.progress.report(0.0, f"{answer_of(doubt)}; reading whether a machine was allocated all the same")
     return await _found(ctx.maas, agent_name, known, doubt)
 
 

@@ -6,7 +6,9 @@ from typing import Final
 import anyio
 
 from maas_mcp.errors import (
+    MaasConflictError,
     MaasError,
+    MaasPermissionError,
     MaasUnavailableError,
     OperationFailedError,
     OperationRefusedError,
@@ -16,6 +18,7 @@ from maas_mcp.maas.client import FormValue
 from maas_mcp.maas.models import Machine, SystemId
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.advice import before_start
+from maas_mcp.operations.permission import explain_refusal
 from maas_mcp.operations.progress import readable
 from maas_mcp.operations.tool import ToolContext
 
@@ -25,7 +28,12 @@ BETWEEN_READS: Final = 2.0
 
 
 async def require_status(
-    ctx: ToolContext, system_id: SystemId, statuses: Collection[MachineStatus] | None = None, *, to: str
+    ctx: ToolContext,
+    system_id: SystemId,
+    statuses: Collection[MachineStatus] | None = None,
+    *,
+    to: str,
+    unless: Callable[[Machine], bool] | None = None,
 ) -> Machine:
     """Read a machine that is about to be changed.
 
@@ -34,11 +42,14 @@ async def require_status(
         system_id: The machine.
         statuses: Where the change is possible; ``None`` for everywhere.
         to: What is wanted, for the refusal: ``be aborted``.
+        unless: Whether the machine already is as wanted. Then there is nothing to refuse.
 
     Raises:
         OperationRefusedError: The machine is locked, or has another status; it says what to do.
     """
     machine = await ctx.maas.machine(system_id)
+    if unless is not None and unless(machine):
+        return machine
     who = f"{machine.hostname} ({machine.system_id})"
     if machine.locked:
         raise OperationRefusedError(
@@ -71,7 +82,10 @@ async def change_machine(
     within: float = SETTLING,
     **form: FormValue,
 ) -> Machine:
-    """Post an operation once, and read the machine until it shows.
+    """Post an operation once, and read the machine until it shows. Where ``machine`` shows it already, nothing is sent.
+
+    The machine may change between its read and the request. MAAS then refuses the request, and the machine is read
+    again: if it is as wanted by then, somebody else was faster, and that is no error.
 
     Args:
         ctx: The tool's services.
@@ -82,21 +96,24 @@ async def change_machine(
         form: The operation's parameters.
 
     Returns:
-        The machine as it is then.
+        The machine as it is then; ``machine`` itself if nothing was sent.
 
     Raises:
         OperationFailedError: MAAS cannot do it with this machine: it answered ``null``.
         OperationTimedOutError: MAAS accepted it, but nothing shows it.
+        MaasPermissionError: MAAS does not allow it; the hint says why.
         MaasError: MAAS refused it, or failed. Where it may have acted all the same, that was looked up.
     """
     ctx.cancellation.raise_if_cancelled()
+    if changed(machine):
+        return machine
     who = f"{machine.hostname} ({machine.system_id})"
     doubt: MaasError | None = None
     try:
         answer = await ctx.maas.post_op(f"machines/{machine.system_id}/", op, **form)
     except MaasError as error:
         if not error.may_have_acted:
-            raise
+            return await _after_refusal(ctx, machine, changed, error)
         doubt = error
     else:
         if answer is None:
@@ -116,3 +133,20 @@ async def change_machine(
         ctx.progress.report(None, f"Waiting for {op} of {machine.hostname}: power {now.power_state}")
         await ctx.cancellation.sleep(BETWEEN_READS)
     return now
+
+
+async def _after_refusal(
+    ctx: ToolContext, machine: Machine, changed: Callable[[Machine], bool], error: MaasError
+) -> Machine:
+    """The machine, if it has become as wanted since it was read.
+
+    Raises:
+        MaasError: ``error``, for it has not; a 403 says why.
+    """
+    if isinstance(error, MaasPermissionError):
+        await explain_refusal(ctx.maas, machine, error)
+    if isinstance(error, MaasConflictError):
+        now = await ctx.maas.machine(machine.system_id)
+        if changed(now):
+            return now
+    raise error

@@ -13,7 +13,6 @@ import anyio
 from pydantic import BaseModel
 
 from maas_mcp.errors import (
-    MaasBadRequestError,
     MaasConflictError,
     MaasError,
     MaasNotFoundError,
@@ -134,6 +133,9 @@ class Engine:
         with cancellation.guard():
             machine = await self._maas.machine(operation.system_id(args))
             ctx = OperationContext(self._maas, progress, cancellation, machine)
+            if operation.is_reached(args, machine):
+                handle = replace(handle or self._handle(operation, machine, 0, ()), reached=True)
+                return await self._reached(operation, args, ctx, handle, "was already")
             if machine.status in operation.lifecycle.pending and await self._caller.owns(machine):
                 return await self._already(operation, args, ctx)
             if machine.locked or machine.status not in operation.lifecycle.start_from:
@@ -188,21 +190,7 @@ class Engine:
             run.ctx.progress.report(fraction, order.standing())
         if await order.has_turn(until):
             run.ctx.progress.report(fraction, f"Starting on {run.ctx.before.hostname}")
-        try:
-            return await order.answered(until)
-        except (MaasBadRequestError, MaasConflictError) as error:
-            error.hint = await self._left_behind(baseline.machine) or error.hint
-            raise
-
-    async def _left_behind(self, before: Machine) -> str | None:
-        """What a refused request has changed all the same: MAAS 3.7.3 may keep the machine for who asked."""
-        try:
-            now = await self._once.machine(before.system_id)
-        except MaasError:
-            return None
-        if now.owner == before.owner:
-            return None
-        return f"{now.hostname} is {state_of(now)} now: MAAS has kept the allocation."
+        return await order.answered(until)
 
     async def resume(
         self,
@@ -236,6 +224,9 @@ class Engine:
             except TimeoutError as late:
                 return self.unseen(handle, anyio.current_time() - asked, answering=answers(late.__cause__))
             ctx = OperationContext(self._maas, progress, cancellation, machine)
+            if handle.reached:
+                args = operation.arguments_for(handle.system_id)
+                return await self._reached(operation, args, ctx, handle, "needed nothing, and is now")
             run = self._run(operation, operation.arguments_for(handle.system_id), ctx, handle)
             assessment = run.assess(Evidence(Baseline(machine, handle.cursor, handle.runs)), observation)
             self._remember(handle, assessment)
@@ -374,6 +365,18 @@ class Engine:
         cursor = entered[-1] - 1 if entered else await self._maas.newest_event_id()
         handle = self._handle(operation, machine, cursor, ())
         return Outcome(handle, None, f"{already}: not started a second time ({machine.status_message or 'no message'})")
+
+    @staticmethod
+    async def _reached(
+        operation: Operation[ArgsT, ResultT], args: ArgsT, ctx: OperationContext, handle: Handle, how: str
+    ) -> Outcome[ResultT]:
+        """The outcome for a machine that is, or was, like what was asked for already."""
+        message = f"{ctx.before.hostname} {how} {state_of(ctx.before)}; nothing was sent to MAAS"
+        ctx.progress.report(1.0, message)
+        reading = Reading(operation, message)
+        with reading.watched():
+            reading.result = await operation.result(ctx, args)
+        return reading.outcome(handle)
 
     async def _follow(
         self, run: Run[ArgsT, ResultT], evidence: Evidence, until: float, doubt: MaasError | None

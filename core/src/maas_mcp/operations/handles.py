@@ -1,7 +1,9 @@
 """Handles: an operation in some dozens of characters, which any process with the secret can pick up again.
 
     maas_deploy_machine.4y3h7n.t5fc8w-1k3-w.Zl0mJ3xH0cS2yQ9dVb1wAg
-    operation           machine started-cursor-runs  seal     (a ``~`` before the seal: on a VM host)
+    operation           machine started-cursor-runs  seal
+
+Before the seal, a ``~`` says that the machine is on a VM host, and a ``=`` that nothing was sent.
 
 MAAS is the only database: what is needed to judge a run from MAAS's own records stands in the handle, and nothing is
 kept elsewhere. The seal binds it to whoever was given it; a handle is untrusted input until it is opened.
@@ -27,7 +29,7 @@ LONGEST: Final = 256
 """Characters beyond which a text is not even looked at."""
 
 _FORM: Final = re.compile(
-    r"(?P<operation>\w{1,64})\.(?P<system_id>[a-z0-9]{1,41})\.(?P<facts>[0-9a-z]+-[0-9a-z]+(-[0-9a-z]*)*)(?P<on_vm_host>~?)",
+    r"(?P<operation>\w{1,64})\.(?P<system_id>[a-z0-9]{1,41})\.(?P<facts>[0-9a-z]+-[0-9a-z]+(-[0-9a-z]*)*)(?P<on_vm_host>~?)(?P<reached>=?)",
     re.ASCII,
 )
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -48,6 +50,8 @@ class Handle:
     """The machine's script sets before the start, as ``Lifecycle.runs`` gives them."""
     on_vm_host: bool = False
     """Whether the machine is a virtual one of a VM host: once MAAS has deleted it, nothing else tells."""
+    reached: bool = False
+    """Whether the machine was like what was asked for already, so that nothing was sent."""
     batch: str = ""
     """The batch that it is a part of. Not in the text: whoever picks up a batch knows its name."""
 
@@ -71,6 +75,7 @@ class Sealer:
         numbers = (handle.started, handle.cursor, *handle.runs)
         facts = "-".join("" if number is None else _base36(number) for number in numbers)
         text = f"{handle.operation}.{handle.system_id}.{facts}{'~' if handle.on_vm_host else ''}"
+        text += "=" if handle.reached else ""
         return f"{text}.{self._seal(text)}"
 
     def open(self, text: str) -> Handle:
@@ -91,6 +96,7 @@ class Sealer:
             int(cursor, 36),
             tuple(int(run, 36) if run else None for run in runs),
             on_vm_host=bool(form["on_vm_host"]),
+            reached=bool(form["reached"]),
         )
         if self.now() > handle.started + LIFETIME:
             raise UnknownOperationError

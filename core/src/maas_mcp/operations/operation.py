@@ -136,6 +136,14 @@ class Operation(LongRunning[ArgsT, ResultT]):
         """
         return None
 
+    def is_reached(self, args: ArgsT, machine: Machine) -> bool:  # noqa: ARG002 - what overrides it needs them
+        """Whether the machine is like what was asked for already: then nothing is sent, and its result is the answer.
+
+        Override it where a second request would be refused by MAAS, or would do harm. By default it never is: a machine
+        that is *Deployed* may be wanted with another system.
+        """
+        return False
+
     @abstractmethod
     async def start(self, ctx: OperationContext, args: ArgsT) -> None:
         """Post what starts the operation: one call, which is never repeated.

@@ -7,9 +7,9 @@ from maas_mcp.maas.models import Machine
 
 
 def answer_of(error: MaasError) -> str:
-    """What MAAS, or a proxy, answered: ``MAAS answered 500: ExitError: exit status 1``."""
+    """What MAAS, or a proxy, answered: ``MAAS answered 500: ExitError: exit status 1``; else why there is no answer."""
     if error.status is None:
-        return f"MAAS did not answer ({error.message.rstrip('.')})"
+        return error.message.rstrip(".")
     if error.maas_says is None:
         return f"The answer was {error.status}, without MAAS's own words"
     return f"MAAS answered {error.status}: {error.maas_says.rstrip('.')}"

@@ -92,6 +92,8 @@ def _state(error: MaasMcpError) -> State:
 
 def text_of(operation: LongRunning[Any, Any], outcome: Outcome[Any], operation_id: str) -> str:
     """A line or two for people."""
+    if outcome.handle.reached:
+        return f"{outcome.message}."
     if outcome.ended:
         return summary_of(operation, outcome.result)
     how_far = "" if outcome.fraction is None else f" ({outcome.fraction:.0%})"

@@ -2,13 +2,16 @@
 
 from pydantic import Field
 
-from maas_commission.machines import MachineState, WhichAndWhy
-from maas_mcp.api import MaasPermissionError, MachineStatus, Tool, ToolContext, change_machine, require_status
+from maas_commission.machines import ChangedMachine, WhichAndWhy
+from maas_mcp.api import Machine, Tool, ToolContext, change_machine, require_status
+from maas_mcp.api import MachineStatus as S
 
-IN_USE_OR_NOT = frozenset(MachineStatus) - {MachineStatus.BROKEN}
+IN_USE_OR_NOT = frozenset(S) - {S.BROKEN}
+FIXED = frozenset({S.READY, S.DEPLOYED})
+"""Where ``mark_fixed`` leads to (MAAS 3.7)."""
 
 
-class BrokenMachine(MachineState):
+class BrokenMachine(ChangedMachine):
     """A machine and what is wrong with it."""
 
     error_description: str = Field(description="What MAAS notes as broken.")
@@ -17,40 +20,50 @@ class BrokenMachine(MachineState):
 class MarkBroken(Tool[WhichAndWhy, BrokenMachine]):
     """Take a machine out of use as Broken, with the comment as the reason. Only its owner may, not even administrators.
 
-    A machine in use is powered off and released: what runs on it is lost. Allocate a Ready machine to mark it.
+    A machine in use is powered off and released: what runs on it is lost. Allocate a Ready machine to mark it. If
+    it is Broken already, nothing is sent, and its earlier reason stays.
     """
 
     name = "maas_mark_broken"
     title = "Mark a machine broken"
     destructive = True
+    idempotent = True
 
     async def run(self, ctx: ToolContext, args: WhichAndWhy) -> BrokenMachine:
-        """Post ``op=mark_broken``."""
-        machine = await require_status(ctx, args.system_id, IN_USE_OR_NOT, to="be marked broken")
-        try:
-            broken = await change_machine(
-                ctx, machine, "mark_broken", lambda now: now.status == MachineStatus.BROKEN, comment=args.comment
-            )
-        except MaasPermissionError as error:
-            error.hint = (
-                f"Only its owner may mark a machine broken, not even an administrator, and {machine.hostname} is "
-                + (f"{machine.owner}'s." if machine.owner else "nobody's: allocate it first.")
-            )
-            raise
-        return BrokenMachine.of(broken)
+        """Post ``op=mark_broken``, unless it is Broken."""
+        machine = await require_status(ctx, args.system_id, IN_USE_OR_NOT, to="be marked broken", unless=_is_broken)
+        now = await change_machine(ctx, machine, "mark_broken", _is_broken, comment=args.comment)
+        return BrokenMachine.after(machine, now)
+
+    def summary(self, result: BrokenMachine) -> str:
+        """Whether it was marked, or was Broken already, and why."""
+        return f"{result.line()} Reason: {result.error_description or 'none given'}."
 
 
-class MarkFixed(Tool[WhichAndWhy, MachineState]):
-    """Put a Broken machine back into use, once it is repaired: it is Ready again. Needs an administrator."""
+class MarkFixed(Tool[WhichAndWhy, ChangedMachine]):
+    """Put a Broken machine back into use, once it is repaired: it is Ready, or Deployed if it was.
+
+    Needs an administrator. If the machine is Ready or Deployed already, nothing is sent.
+    """
 
     name = "maas_mark_fixed"
     title = "Mark a machine fixed"
+    idempotent = True
 
-    async def run(self, ctx: ToolContext, args: WhichAndWhy) -> MachineState:
-        """Post ``op=mark_fixed``."""
-        machine = await require_status(ctx, args.system_id, {MachineStatus.BROKEN}, to="be marked fixed")
-        return MachineState.of(
-            await change_machine(
-                ctx, machine, "mark_fixed", lambda now: now.status != MachineStatus.BROKEN, comment=args.comment
-            )
-        )
+    async def run(self, ctx: ToolContext, args: WhichAndWhy) -> ChangedMachine:
+        """Post ``op=mark_fixed``, unless it is in use or ready for it."""
+        machine = await require_status(ctx, args.system_id, {S.BROKEN}, to="be marked fixed", unless=_is_fixed)
+        now = await change_machine(ctx, machine, "mark_fixed", lambda now: now.status != S.BROKEN, comment=args.comment)
+        return ChangedMachine.after(machine, now)
+
+    def summary(self, result: ChangedMachine) -> str:
+        """Whether it was put back, or was in use already."""
+        return result.line()
+
+
+def _is_broken(machine: Machine) -> bool:
+    return machine.status == S.BROKEN
+
+
+def _is_fixed(machine: Machine) -> bool:
+    return machine.status in FIXED

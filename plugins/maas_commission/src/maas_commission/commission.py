@@ -4,8 +4,18 @@ from datetime import timedelta
 
 from pydantic import BaseModel, Field
 
+from maas_commission.machines import TAKE_OVER
 from maas_commission.scripts import RunScripts
-from maas_mcp.api import Lifecycle, Operation, OperationContext, Phase, ScriptPolling, ScriptSetName, SystemId
+from maas_mcp.api import (
+    Lifecycle,
+    Operation,
+    OperationContext,
+    Phase,
+    ScriptPolling,
+    ScriptSetName,
+    SystemId,
+    check_take_over,
+)
 from maas_mcp.api import MachineStatus as S
 
 
@@ -23,6 +33,7 @@ class CommissionMachine(RunScripts):
     skip_bmc_config: bool = Field(default=False, description="Leave the BMC's settings as they are.")
     skip_networking: bool = Field(default=False, description="Keep the machine's network configuration.")
     skip_storage: bool = Field(default=False, description="Keep the machine's storage configuration.")
+    take_over: bool = Field(default=False, description=TAKE_OVER)
 
 
 class CommissionedMachine(BaseModel):
@@ -44,7 +55,8 @@ class Commission(Operation[CommissionMachine, CommissionedMachine]):
 
     Replaces the machine's network and storage configuration, unless they are skipped; its disks are not written to,
     except by destructive tests. Starts from New, Ready, Failed commissioning or Broken, and needs an administrator.
-    Aborting it makes the machine New, even if it was Ready.
+    Aborting it makes the machine New, even if it was Ready. MAAS makes the machine yours until commissioning
+    ends, and nobody's then. If it belongs to another user, this is refused unless `take_over` is true.
     """
 
     name = "maas_commission_machine"
@@ -69,7 +81,13 @@ class Commission(Operation[CommissionMachine, CommissionedMachine]):
     deadline = timedelta(hours=24)
 
     async def start(self, ctx: OperationContext, args: CommissionMachine) -> None:
-        """Post ``op=commission``."""
+        """Post ``op=commission``. The machine is the caller's until it ends, and then nobody's (MAAS 3.7)."""
+        await check_take_over(
+            ctx.maas,
+            ctx.before,
+            confirmed=args.take_over,
+            effect="Commissioning makes it yours until it ends, and nobody's after that",
+        )
         await ctx.maas.post_op(f"machines/{args.system_id}/", "commission", **args.form())
 
     async def abort(self, ctx: OperationContext, args: CommissionMachine) -> None:

@@ -38,6 +38,6 @@ class RunScripts(BaseModel):
 
     def form(self) -> dict[str, FormValue]:
         """The form to post. What is not asked for is left out: to MAAS every value of the booleans is true."""
-        asked = self.model_dump(exclude={"system_id", "parameters"}, exclude_defaults=True)
+        asked = self.model_dump(exclude={"system_id", "parameters", "take_over"}, exclude_defaults=True)
         listed = {name: ",".join(value) if isinstance(value, list) else value for name, value in asked.items()}
         return {**listed, **(self.parameters or {})}

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from pydantic import BaseModel, Field
 
-from maas_commission.machines import MachineState, WhichAndWhy
+from maas_commission.machines import ChangedMachine, MachineState, WhichAndWhy
 from maas_commission.scripts import RunScripts
 from maas_mcp.api import (
     Lifecycle,
@@ -101,24 +101,34 @@ class RunTests(Operation[RunScripts, TestedMachine]):
         return f"{result.hostname} is {result.status_name}: {len(result.tests)} tests have passed."
 
 
-class OverrideFailedTesting(Tool[WhichAndWhy, MachineState]):
+class OverrideFailedTesting(Tool[WhichAndWhy, ChangedMachine]):
     """Put a machine that Failed testing back into use as it is: Ready, or Deployed if it was. Needs an administrator.
 
-    Do it only if the failed test is known to be wrong.
+    Do it only if the failed test is known to be wrong. If it is Ready or Deployed already, nothing is sent.
     """
 
     name = "maas_override_failed_testing"
     title = "Overrule a failed test"
+    idempotent = True
 
-    async def run(self, ctx: ToolContext, args: WhichAndWhy) -> MachineState:
-        """Post ``op=override_failed_testing``."""
-        machine = await require_status(ctx, args.system_id, {S.FAILED_TESTING}, to="have its failed tests overruled")
-        return MachineState.of(
-            await change_machine(
-                ctx,
-                machine,
-                "override_failed_testing",
-                lambda now: now.status != S.FAILED_TESTING,
-                comment=args.comment,
-            )
+    async def run(self, ctx: ToolContext, args: WhichAndWhy) -> ChangedMachine:
+        """Post ``op=override_failed_testing``, unless it is in use or ready for it."""
+        machine = await require_status(
+            ctx,
+            args.system_id,
+            {S.FAILED_TESTING},
+            to="have its failed tests overruled",
+            unless=lambda now: now.status in {S.READY, S.DEPLOYED},
         )
+        now = await change_machine(
+            ctx,
+            machine,
+            "override_failed_testing",
+            lambda now: now.status != S.FAILED_TESTING,
+            comment=args.comment,
+        )
+        return ChangedMachine.after(machine, now)
+
+    def summary(self, result: ChangedMachine) -> str:
+        """Whether it was put back, or was in use already."""
+        return result.line()

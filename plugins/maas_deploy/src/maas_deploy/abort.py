@@ -23,7 +23,8 @@ class AbortedMachine(MachineState):
     """Where an abort has left a machine."""
 
     aborted: str = Field(description="The status that was aborted.")
-    was_for: str | None = Field(description="Whose machine it was then.")
+    was_for: str | None = Field(description="Whose machine it was then, or is now if it was aborted before this call.")
+    by: str | None = Field(description="MAAS's event about an abort before this call, with the user and the reason.")
 
 
 class Abort(Tool[Which, AbortedMachine]):
@@ -31,7 +32,8 @@ class Abort(Tool[Which, AbortedMachine]):
 
     Deploying becomes Allocated, with nothing usable on its disks. Commissioning becomes New, even if it was Ready.
     Testing goes back to the status before. Disk erasing becomes Failed disk erasing, with the disks half erased.
-    It ends the operation for everybody, whoever started it. Nothing else can be aborted.
+    It ends the operation for everybody, whoever started it. Nothing else can be aborted. If what the machine did last
+    was aborted already, nothing is sent.
     """
 
     name = "maas_abort_machine"
@@ -44,6 +46,8 @@ class Abort(Tool[Which, AbortedMachine]):
         Raises:
             OperationFailedError: It had ended by itself, or somebody else has ended it in another way.
         """
+        if earlier := await _aborted_earlier(ctx, await ctx.maas.machine(args.system_id)):
+            return earlier
         before = await require_status(ctx, args.system_id, ABORTABLE, to="be aborted")
         cursor = await ctx.maas.newest_event_id()
         now = await change_machine(
@@ -55,12 +59,16 @@ class Abort(Tool[Which, AbortedMachine]):
                 f"{now.status_name} now{f' for {now.owner}' if now.owner else ''}, power {now.power_state}.",
                 hint="It has ended otherwise meanwhile: read it with maas_get_machine before you do anything else.",
             )
-        return AbortedMachine(**MachineState.of(now).model_dump(), aborted=before.status_name, was_for=before.owner)
+        state = MachineState.of(now, sent=True)
+        return AbortedMachine(**state.model_dump(), aborted=before.status_name, was_for=before.owner, by=None)
 
     def summary(self, result: AbortedMachine) -> str:
         """What was aborted, and where the machine is now."""
-        owner = f" of {result.was_for}" if result.was_for else ""
         now = f"it is {result.status_name} now{f' for {result.owner}' if result.owner else ''}"
+        if not result.sent:
+            by = f" ({result.by})" if result.by else ""
+            return f"{result.aborted} on {result.hostname} was already aborted{by}; {now}. Nothing was sent to MAAS."
+        owner = f" of {result.was_for}" if result.was_for else ""
         return f"{result.aborted}{owner} on {result.hostname} was aborted; {now}, power {result.power_state}."
 
 
@@ -70,3 +78,23 @@ async def _was_aborted(ctx: ToolContext, before: Machine, now: Machine, cursor: 
         return True
     events = await ctx.maas.events(after=cursor, ids=[now.system_id])
     return any(event.type.startswith("Aborted ") for event in events)
+
+
+async def _aborted_earlier(ctx: ToolContext, machine: Machine) -> AbortedMachine | None:
+    """The abort that was the last thing to change the machine's status, if there is nothing to abort since then."""
+    if machine.status in ABORTABLE:
+        return None
+    events = await ctx.maas.events(ids=[machine.system_id])
+    changes = [(event.id, change) for event in events if (change := event.status_change)]
+    if not changes or changes[-1][1][1] != machine.status:
+        return None
+    status = changes[-1][1][0]
+    if status not in ABORTABLE:
+        return None
+    entered = next((id_ for id_, (_, new) in reversed(changes[:-1]) if new == status), 0)
+    since = [event for event in events if event.id > entered]
+    if not any(event.type.startswith("Aborted ") for event in since):
+        return None
+    by = next((event.text for event in reversed(since) if event.type.startswith("User aborting ")), None)
+    state = MachineState.of(machine, sent=False)
+    return AbortedMachine(**state.model_dump(), aborted=status.display, was_for=machine.owner, by=by)

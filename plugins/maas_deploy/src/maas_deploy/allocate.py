@@ -5,7 +5,17 @@ from typing import Any, Final
 from pydantic import BaseModel, Field, ValidationError
 
 from maas_deploy.machines import WHY
-from maas_mcp.api import MaasError, MaasProtocolError, Machine, SystemId, Tool, ToolContext
+from maas_mcp.api import (
+    MaasConflictError,
+    MaasError,
+    MaasProtocolError,
+    Machine,
+    MachineStatus,
+    SystemId,
+    Tool,
+    ToolContext,
+    another_owner,
+)
 
 HOW_TO_LOOK: Final = (
     "A machine may be allocated to you all the same. Before you try again, list yours with maas_list_machines "
@@ -53,13 +63,15 @@ class AllocatedMachine(BaseModel):
     pool: str | None
     tag_names: list[str]
     power_state: str
+    was_yours: bool = Field(description="Whether it was allocated to you before this call.")
 
 
 class Allocate(Tool[AllocateMachine, AllocatedMachine]):
     """Make a Ready machine your own: the smallest that meets all constraints. Nothing runs on it yet; deploy does that.
 
-    maas_deploy_machine allocates by itself if you know the machine. Up to MAAS 3.7, if no machine fits, MAAS may
-    compose a new virtual machine on a VM host. Release what you do not use.
+    maas_deploy_machine allocates by itself if you know the machine. A machine that is named, and allocated to you
+    already, is answered as it is. Up to MAAS 3.7, if no machine fits, MAAS may compose a new virtual machine on a VM
+    host. Release what you do not use.
     """
 
     name = "maas_allocate_machine"
@@ -71,9 +83,15 @@ class Allocate(Tool[AllocateMachine, AllocatedMachine]):
         Raises:
             MaasError: MAAS refused it, or nothing shows which machine it has allocated.
         """
+        if mine := await _already_mine(ctx, args):
+            return AllocatedMachine(**_shown(mine), was_yours=True)
         try:
             answer = await ctx.maas.post_op("machines/", "allocate", **args.model_dump(exclude_defaults=True))
-            return AllocatedMachine.model_validate(_machine(answer), from_attributes=True)
+            return AllocatedMachine(**_shown(_machine(answer)), was_yours=False)
+        except MaasConflictError:
+            if mine := await _already_mine(ctx, args):  # another call of the caller's was faster
+                return AllocatedMachine(**_shown(mine), was_yours=False)
+            raise
         except MaasError as error:
             if error.may_have_acted and not args.dry_run:
                 error.hint = HOW_TO_LOOK
@@ -82,8 +100,14 @@ class Allocate(Tool[AllocateMachine, AllocatedMachine]):
     def summary(self, result: AllocatedMachine) -> str:
         """Which machine it is, in one line."""
         owner = f" for {result.owner}" if result.owner else ""
+        if result.was_yours:
+            return f"{result.hostname} ({result.system_id}) was already allocated to you; nothing was sent to MAAS."
         size = f"{result.architecture}, {result.cpu_count} CPUs, {result.memory // 1024} GiB"
         return f"{result.hostname} ({result.system_id}) is {result.status_name}{owner}: {size}."
+
+
+def _shown(machine: Machine) -> dict[str, Any]:
+    return machine.model_dump(include=set(AllocatedMachine.model_fields))
 
 
 def _machine(answer: Any) -> Machine:
@@ -98,3 +122,18 @@ def _machine(answer: Any) -> Machine:
         chosen = answer.get("system_id") if isinstance(answer, dict) else None
     which = f"{chosen} was allocated" if chosen else "a machine may be allocated, and which one is not said"
     raise MaasProtocolError(f"MAAS answered op=allocate with something else than a machine: {which}.")
+
+
+async def _already_mine(ctx: ToolContext, args: AllocateMachine) -> Machine | None:
+    """The machine that is asked for by its id or name, and by nothing else, if it is allocated to the caller.
+
+    Whether it has what else is asked for, only MAAS can tell, and that only of machines that are free.
+    """
+    asked = args.model_dump(exclude={"comment", "dry_run"}, exclude_defaults=True)
+    if not asked or asked.keys() - {"system_id", "name"}:
+        return None
+    for machine in await ctx.maas.machines(id=args.system_id, hostname=args.name and args.name.partition(".")[0]):
+        named = args.name in (None, machine.hostname, machine.fqdn)
+        if named and machine.status is MachineStatus.ALLOCATED and await another_owner(ctx.maas, machine) is None:
+            return machine
+    return None

@@ -1,8 +1,8 @@
 """Lock a machine against changes, and unlock it."""
 
 from maas_deploy.machines import MachineState, Which
+from maas_mcp.api import Machine, Tool, ToolContext, change_machine, require_status
 from maas_mcp.api import MachineStatus as S
-from maas_mcp.api import Tool, ToolContext, change_machine, require_status
 
 
 class Lock(Tool[Which, MachineState]):
@@ -17,11 +17,15 @@ class Lock(Tool[Which, MachineState]):
 
     async def run(self, ctx: ToolContext, args: Which) -> MachineState:
         """Post ``op=lock``, unless it is locked."""
-        machine = await ctx.maas.machine(args.system_id)
-        if not machine.locked:
-            machine = await require_status(ctx, args.system_id, {S.DEPLOYED, S.DEPLOYING}, to="be locked")
-            machine = await change_machine(ctx, machine, "lock", lambda now: now.locked, comment=args.comment)
-        return MachineState.of(machine)
+        machine = await require_status(
+            ctx, args.system_id, {S.DEPLOYED, S.DEPLOYING}, to="be locked", unless=_is_locked
+        )
+        now = await change_machine(ctx, machine, "lock", _is_locked, comment=args.comment)
+        return MachineState.of(now, sent=now is not machine)
+
+    def summary(self, result: MachineState) -> str:
+        """Whether it was locked, or was already."""
+        return result.line("locked")
 
 
 class Unlock(Tool[Which, MachineState]):
@@ -34,6 +38,13 @@ class Unlock(Tool[Which, MachineState]):
     async def run(self, ctx: ToolContext, args: Which) -> MachineState:
         """Post ``op=unlock``, if it is locked."""
         machine = await ctx.maas.machine(args.system_id)
-        if machine.locked:
-            machine = await change_machine(ctx, machine, "unlock", lambda now: not now.locked, comment=args.comment)
-        return MachineState.of(machine)
+        now = await change_machine(ctx, machine, "unlock", lambda now: not now.locked, comment=args.comment)
+        return MachineState.of(now, sent=now is not machine)
+
+    def summary(self, result: MachineState) -> str:
+        """Whether it was unlocked, or was already."""
+        return result.line("unlocked")
+
+
+def _is_locked(machine: Machine) -> bool:
+    return machine.locked

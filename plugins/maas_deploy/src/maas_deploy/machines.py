@@ -26,8 +26,16 @@ class MachineState(BaseModel):
     owner: str | None
     power_state: str
     locked: bool
+    sent: bool = Field(description="False if the machine was like this already, so that nothing was sent to MAAS.")
 
     @classmethod
-    def of(cls, machine: Machine) -> Self:
+    def of(cls, machine: Machine, *, sent: bool) -> Self:
         """The same of what was read."""
-        return cls.model_validate(machine, from_attributes=True)
+        return cls(**machine.model_dump(include=set(MachineState.model_fields)), sent=sent)
+
+    def line(self, state: str) -> str:
+        """One line for people. ``state`` is what was asked for, such as ``on``."""
+        if not self.sent:
+            return f"{self.hostname} was already {state}; nothing was sent to MAAS."
+        owner = f" for {self.owner}" if self.owner else ""
+        return f"{self.hostname} is {state}: {self.status_name}{owner}, power {self.power_state}."

@@ -1,5 +1,12 @@
-"""Switch a machine on and off, and ask its BMC."""
+"""Switch a machine on and off, and ask its BMC.
 
+MAAS 3.7 hands ``power_on`` to the BMC whatever state the machine is in, and IPMI turns it into a power cycle of a
+machine that is on. The ``power_state`` that MAAS shows is a record, which may be minutes old. So its BMC is asked
+before a machine is switched on. That takes up to a minute, mostly a second.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from pydantic import BaseModel, Field
@@ -7,18 +14,24 @@ from pydantic import BaseModel, Field
 from maas_deploy.abort import ABORTABLE
 from maas_deploy.machines import WHICH, MachineState, Which
 from maas_mcp.api import (
+    MaasClient,
+    MaasError,
     Machine,
     MachineStatus,
+    OperationFailedError,
     OperationRefusedError,
     SystemId,
     Tool,
     ToolContext,
+    another_owner,
     change_machine,
     require_status,
 )
 
 POWER_LIMIT: Final = 120.0
 """Seconds until a machine has to show its new power state. A soft power-off waits for the operating system."""
+ON: Final = "on"
+OFF: Final = "off"
 
 
 class PowerOffMachine(Which):
@@ -30,9 +43,11 @@ class PowerOffMachine(Which):
 
 
 class PowerOn(Tool[Which, MachineState]):
-    """Switch a machine on, and wait up to 2 minutes until MAAS shows it. MAAS does it only for machines with an owner.
+    """Switch a machine on, and wait up to 3 minutes until MAAS shows it. MAAS does it only for machines with an owner.
 
-    Refused for Allocated machines and ephemeral deployments: there MAAS would deploy the machine.
+    The BMC is asked first. If it answers `on`, nothing is sent. If it answers neither `on` nor `off`, this is refused,
+    because MAAS would power-cycle a machine that is on. Refused for Allocated machines and ephemeral deployments, too:
+    there MAAS would deploy the machine.
     """
 
     name = "maas_power_on"
@@ -40,16 +55,30 @@ class PowerOn(Tool[Which, MachineState]):
     idempotent = True
 
     async def run(self, ctx: ToolContext, args: Which) -> MachineState:
-        """Post ``op=power_on``."""
-        machine = await require_status(ctx, args.system_id, to="be switched on")
-        _check_only_switches_on(machine)
-        return MachineState.of(await _switch(ctx, machine, "on", comment=args.comment))
+        """Post ``op=power_on``, once the BMC has answered that the machine is off.
+
+        Between that answer and the request somebody else may switch it on: MAAS has no request that rules this out.
+        """
+        machine = await _require_only_switches_on(ctx, args.system_id, unless=_is_recorded_on)
+        answer = await _ask_bmc(ctx, args.system_id)
+        if answer.state == ON:
+            return MachineState.of(_with_power(machine, ON), sent=False)
+        # Asking a BMC takes long enough for somebody to allocate the machine: it is read again.
+        machine = await _require_only_switches_on(ctx, args.system_id)
+        if answer.state != OFF:
+            raise _unknown_power(machine, answer)
+        return MachineState.of(await _switch(ctx, machine, ON, comment=args.comment), sent=True)
+
+    def summary(self, result: MachineState) -> str:
+        """Whether it was switched on, or was on already."""
+        return result.line(ON)
 
 
 class PowerOff(Tool[PowerOffMachine, MachineState]):
-    """Switch a machine off, and wait up to 2 minutes until MAAS shows it. What runs on it is interrupted.
+    """Switch a machine off, and wait up to 3 minutes until MAAS shows it. What runs on it is interrupted.
 
-    Refused while it is commissioned, tested, deployed or erased: abort that instead.
+    If MAAS shows it as off, its BMC is asked; if that says so, too, nothing is sent. Refused while it is commissioned,
+    tested, deployed or erased: abort that instead.
     """
 
     name = "maas_power_off"
@@ -58,28 +87,62 @@ class PowerOff(Tool[PowerOffMachine, MachineState]):
     idempotent = True
 
     async def run(self, ctx: ToolContext, args: PowerOffMachine) -> MachineState:
-        """Post ``op=power_off``."""
-        machine = await _look_before_cutting(ctx, args.system_id)
-        return MachineState.of(await _switch(ctx, machine, "off", comment=args.comment, stop_mode=args.stop_mode))
+        """Post ``op=power_off``, unless the BMC confirms that the machine is off."""
+        machine = await _require_may_be_cut(ctx, args.system_id, unless=_is_recorded_off)
+        if _is_recorded_off(machine):
+            if (await _ask_bmc(ctx, args.system_id)).state == OFF:
+                return MachineState.of(machine, sent=False)
+            machine = await _require_may_be_cut(ctx, args.system_id)
+        return MachineState.of(await _switch_off(ctx, machine, args), sent=True)
+
+    def summary(self, result: MachineState) -> str:
+        """Whether it was switched off, or was off already."""
+        return result.line(OFF)
 
 
-class PowerCycle(Tool[PowerOffMachine, MachineState]):
-    """Switch a machine off, wait until it is off, and switch it on again: up to 4 minutes. What runs is interrupted.
+class CycledMachine(MachineState):
+    """A machine that was switched on again."""
 
-    Refused wherever maas_power_off or maas_power_on is. If it is cancelled in between, the machine stays off.
+    was_off: bool = Field(description="Whether it was off before, so that it was only switched on.")
+
+
+class PowerCycle(Tool[PowerOffMachine, CycledMachine]):
+    """Switch a machine off, wait until it is off, and switch it on again: up to 6 minutes. What runs is interrupted.
+
+    One that is off is only switched on. Refused wherever maas_power_off is, and for what maas_power_on never switches
+    on. If it is cancelled in between, the machine stays off.
     """
 
     name = "maas_power_cycle"
     title = "Switch a machine off and on"
     destructive = True
 
-    async def run(self, ctx: ToolContext, args: PowerOffMachine) -> MachineState:
-        """Post ``op=power_off`` and ``op=power_on``: MAAS has no operation for both."""
-        machine = await _look_before_cutting(ctx, args.system_id)
-        _check_only_switches_on(machine)
-        machine = await _switch(ctx, machine, "off", comment=args.comment, stop_mode=args.stop_mode)
-        _check_only_switches_on(machine)
-        return MachineState.of(await _switch(ctx, machine, "on", comment=args.comment))
+    async def run(self, ctx: ToolContext, args: PowerOffMachine) -> CycledMachine:
+        """Post ``op=power_off`` and ``op=power_on``: MAAS has no operation for both.
+
+        Raises:
+            OperationFailedError: MAAS shows the machine as off, but its BMC says that it is on.
+        """
+        await _require_only_switches_on(ctx, args.system_id)
+        machine = await _require_may_be_cut(ctx, args.system_id)
+        was_off = _is_recorded_off(machine) and (await _ask_bmc(ctx, args.system_id)).state == OFF
+        if not was_off:
+            await _switch_off(ctx, machine, args)
+            # A soft power-off may take a while, and a machine that is not off yet would be cut and not shut down.
+            if (await _ask_bmc(ctx, args.system_id)).state == ON:
+                raise OperationFailedError(
+                    f"{_who(machine)} was told to power off, and MAAS shows it as off, but its BMC says that it is on. "
+                    "It was not switched on again.",
+                    hint="It may still be shutting down. Once maas_query_power_state answers `off`, use maas_power_on.",
+                )
+        machine = await _require_only_switches_on(ctx, args.system_id)
+        now = await _switch(ctx, machine, ON, comment=args.comment)
+        return CycledMachine(**MachineState.of(now, sent=True).model_dump(), was_off=was_off)
+
+    def summary(self, result: CycledMachine) -> str:
+        """Whether it was switched off and on, or only on."""
+        how = "was off already, and was only switched on" if result.was_off else "was switched off and on again"
+        return f"{result.hostname} {how}: {result.status_name}, power {result.power_state}."
 
 
 class QueryMachine(BaseModel):
@@ -105,48 +168,122 @@ class QueryPowerState(Tool[QueryMachine, PowerState]):
 
     async def run(self, ctx: ToolContext, args: QueryMachine) -> PowerState:
         """One ``GET machines/{system_id}/?op=query_power_state``."""
-        answer = await ctx.maas.get_op(f"machines/{args.system_id}/", "query_power_state")
-        return PowerState(system_id=args.system_id, power_state=str(answer.get("state", "unknown")))
+        return PowerState(system_id=args.system_id, power_state=await _query(ctx.maas, args.system_id))
 
 
-async def _look_before_cutting(ctx: ToolContext, system_id: SystemId) -> Machine:
-    machine = await require_status(ctx, system_id, to="be switched off")
+@dataclass(frozen=True, slots=True)
+class _BmcAnswer:
+    """What a BMC answered, or why it did not."""
+
+    state: str
+    """``unknown`` if MAAS could not get an answer."""
+    failure: MaasError | None = None
+
+
+async def _query(maas: MaasClient, system_id: SystemId) -> str:
+    """The power state by the BMC. Asked for once: a BMC that is silent for a minute is silent for the next, too."""
+    answer = await maas.once().get_op(f"machines/{system_id}/", "query_power_state")
+    return str(answer.get("state", "unknown")) if isinstance(answer, dict) else "unknown"
+
+
+async def _ask_bmc(ctx: ToolContext, system_id: SystemId) -> _BmcAnswer:
+    """The same, for a tool that can do something about a BMC that fails."""
+    ctx.progress.report(None, "Asking the machine's BMC whether it is on")
+    try:
+        return _BmcAnswer(await _query(ctx.maas, system_id))
+    except MaasError as error:
+        if not error.may_pass:
+            raise
+        return _BmcAnswer("unknown", error)
+
+
+async def _switch_off(ctx: ToolContext, machine: Machine, args: PowerOffMachine) -> Machine:
+    return await _switch(ctx, machine, OFF, comment=args.comment, stop_mode=args.stop_mode)
+
+
+async def _switch(ctx: ToolContext, machine: Machine, state: Literal["on", "off"], **form: str | None) -> Machine:
+    """Post it whatever MAAS's record says: that is not what the caller has gone by."""
+    before = _with_power(machine, "unknown")
+    return await change_machine(
+        ctx, before, f"power_{state}", lambda now: now.power_state == state, within=POWER_LIMIT, **form
+    )
+
+
+async def _require_may_be_cut(
+    ctx: ToolContext, system_id: SystemId, *, unless: Callable[[Machine], bool] | None = None
+) -> Machine:
+    """Refuse while MAAS is at work on the machine, even if it is off: MAAS is about to switch it on."""
+    machine = await require_status(ctx, system_id, to="be switched off", unless=unless)
     if machine.status in ABORTABLE:
-        raise OperationRefusedError(
-            f"{machine.hostname} ({machine.system_id}) is {machine.status_name}: without power it would hang there "
-            "until MAAS gives up. Nothing was sent to MAAS.",
+        raise await _refusal(
+            ctx,
+            machine,
+            f"{_who(machine)} is {machine.status_name}: without power it would hang there until MAAS gives up.",
             hint="Abort it with maas_abort_machine, which switches it off, or wait until it has ended.",
         )
     return machine
 
 
-def _check_only_switches_on(machine: Machine) -> None:
+async def _require_only_switches_on(
+    ctx: ToolContext, system_id: SystemId, *, unless: Callable[[Machine], bool] | None = None
+) -> Machine:
     """Refuse where MAAS 3.3 to 3.8 would do more than to switch on, or could not even do that."""
-    who = f"{machine.hostname} ({machine.system_id})"
+    machine = await require_status(ctx, system_id, to="be switched on", unless=unless)
+    if unless is not None and unless(machine):
+        return machine
+    who = _who(machine)
     if machine.status is MachineStatus.ALLOCATED:
-        raise OperationRefusedError(
-            f"{who} is Allocated: switching it on would deploy the region's default image. Nothing was sent to MAAS.",
-            hint="If that is what is wanted, use maas_deploy_machine.",
-        )
-    if machine.status is MachineStatus.DEPLOYED and machine.ephemeral_deploy:
-        raise OperationRefusedError(
-            f"{who} is deployed in memory: switching it on would deploy it anew. Nothing was sent to MAAS.",
-            hint="Release it with maas_release_machine and deploy it again.",
-        )
-    if machine.owner is None:
-        raise OperationRefusedError(
+        problem = f"{who} is Allocated: switching it on would deploy the region's default image."
+        hint = "If that is what is wanted, use maas_deploy_machine."
+    elif machine.status is MachineStatus.DEPLOYED and machine.ephemeral_deploy:
+        problem = f"{who} is deployed in memory: switching it on would deploy it anew."
+        hint = "Release it with maas_release_machine and deploy it again."
+    elif machine.owner is None:
+        problem = (
             f"{who} is {machine.status_name} and nobody's: MAAS switches on only machines that are allocated to "
-            "somebody. Nothing was sent to MAAS.",
-            hint="Deploy it with maas_deploy_machine, or boot it with maas_enter_rescue_mode.",
+            "somebody."
         )
-    if machine.power_type == "manual":
-        raise OperationRefusedError(
-            f"MAAS cannot switch {who} on: its power type is manual. Nothing was sent to MAAS.",
-            hint="Switch it on at the machine itself.",
-        )
+        hint = "Deploy it with maas_deploy_machine, or boot it with maas_enter_rescue_mode."
+    elif machine.power_type == "manual":
+        problem = f"MAAS cannot switch {who} on: its power type is manual."
+        hint = "Switch it on at the machine itself."
+    else:
+        return machine
+    raise await _refusal(ctx, machine, problem, hint)
 
 
-async def _switch(ctx: ToolContext, machine: Machine, state: Literal["on", "off"], **form: str | None) -> Machine:
-    return await change_machine(
-        ctx, machine, f"power_{state}", lambda now: now.power_state == state, within=POWER_LIMIT, **form
+async def _refusal(ctx: ToolContext, machine: Machine, problem: str, hint: str) -> OperationRefusedError:
+    """The refusal. Its hint may cost what runs on the machine, so it is only for the machine's owner."""
+    owner = await another_owner(ctx.maas, machine)
+    return OperationRefusedError(
+        f"{problem} Nothing was sent to MAAS.", hint=f"It belongs to {owner}: ask {owner} first." if owner else hint
     )
+
+
+def _unknown_power(machine: Machine, answer: _BmcAnswer) -> OperationRefusedError:
+    said, failure = f"its BMC answered `{answer.state}`, not `off`.", answer.failure
+    if failure is not None:
+        said = f"MAAS could not ask its BMC: {failure.message}"
+    return OperationRefusedError(
+        f"{_who(machine)} was not switched on: {said} If the machine is on, MAAS would power-cycle it. "
+        "Nothing was sent to MAAS.",
+        hint="Check the BMC, its rack controller and the machine's power settings in MAAS. Once maas_query_power_state "
+        "answers `off`, maas_power_on works. If the BMC can never be asked, switch it on at the machine itself.",
+        maas_says=failure.maas_says if failure else None,
+    )
+
+
+def _is_recorded_on(machine: Machine) -> bool:
+    return machine.power_state == ON
+
+
+def _is_recorded_off(machine: Machine) -> bool:
+    return machine.power_state == OFF
+
+
+def _with_power(machine: Machine, state: str) -> Machine:
+    return machine.model_copy(update={"power_state": state})
+
+
+def _who(machine: Machine) -> str:
+    return f"{machine.hostname} ({machine.system_id})"

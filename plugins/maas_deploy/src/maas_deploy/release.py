@@ -10,6 +10,7 @@ from maas_mcp.api import (
     EventPolling,
     Lifecycle,
     MaasConflictError,
+    Machine,
     Operation,
     OperationContext,
     Phase,
@@ -50,12 +51,14 @@ class Release(Operation[ReleaseMachine, ReleasedMachine]):
     With erase the data on its disks is destroyed, which takes minutes to many hours; otherwise the disks are left as
     they are, unless the region is set to erase on every release. An erase can be aborted, which leaves the disks half
     erased and the machine Failed disk erasing; the release itself cannot.
-    A virtual machine that MAAS composed for its user is deleted, which is success, too.
+    A virtual machine that MAAS composed for its user is deleted, which is success, too. If the machine is free already,
+    nothing is sent. A free machine cannot be erased.
     """
 
     name = "maas_release_machine"
     title = "Release a machine"
     destructive = True
+    idempotent = True
     lifecycle = Lifecycle(
         start_from={
             *(S.ALLOCATED, S.RESERVED, S.BROKEN, S.DEPLOYING, S.DEPLOYED, S.FAILED_DEPLOYMENT),
@@ -83,6 +86,11 @@ class Release(Operation[ReleaseMachine, ReleasedMachine]):
         if ctx.before.status == S.RELEASING and (args.erase or args.quick_erase or args.secure_erase):
             return "MAAS does not show that it erases its disks"
         return None
+
+    def is_reached(self, args: ReleaseMachine, machine: Machine) -> bool:
+        """Whether it is free, and nothing is to be done to its disks: MAAS does nothing for a Ready one (MAAS 3.7)."""
+        asked = args.erase or args.quick_erase or args.secure_erase or args.scripts
+        return machine.status in self.lifecycle.success and machine.owner is None and not asked
 
     async def start(self, ctx: OperationContext, args: ReleaseMachine) -> None:
         """Post ``op=release``. To MAAS every value of the booleans is true, so one that is not wanted is not sent."""

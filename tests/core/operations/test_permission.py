@@ -1,0 +1,169 @@
+"""Whose a machine is, and why MAAS does not allow a change: its 403 says nothing itself."""
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from maas_mcp.api import MaasClient, MaasPermissionError, OperationRefusedError, another_owner, check_take_over
+from maas_mcp.maas.permissions import ADMIN_ONLY
+from maas_mcp.operations.permission import explain_refusal
+from maas_mcp.simulator import Fault, Status
+from maas_mcp.testing import MaasRegion
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def region() -> MaasRegion:
+    return MaasRegion()
+
+
+@pytest.fixture
+async def bob(region: MaasRegion) -> AsyncIterator[MaasClient]:
+    """A plain user."""
+    async with region.host("bob") as host:
+        yield host.services.maas
+
+
+async def hint_of(
+    region: MaasRegion, maas: MaasClient, name: str, op: str, *, before: Callable[[], object] = lambda: None
+) -> str:
+    """Why MAAS refuses ``op``, if something happens between the read and the request."""
+    machine = await maas.machine(region.machine(name).system_id)
+    before()
+    with pytest.raises(MaasPermissionError) as refusal:
+        await maas.post_op(f"machines/{machine.system_id}/", op)
+    await explain_refusal(maas, machine, refusal.value)
+    return refusal.value.hint or ""
+
+
+@pytest.mark.parametrize("op", ["commission", "test", "rescue_mode", "exit_rescue_mode", "mark_fixed"])
+@pytest.mark.parametrize("name", ["node01", "node09"])
+async def test_a_plain_user_is_told_what_takes_an_administrator(
+    region: MaasRegion, bob: MaasClient, name: str, op: str
+) -> None:
+    hint = await hint_of(region, bob, name, op)
+
+    assert hint == f"MAAS allows {op} to administrators only, and bob is not one. Ask an administrator to do it."
+
+
+@pytest.mark.parametrize("op", ["deploy", "release", "abort", "power_off", "unlock"])
+async def test_a_machine_that_was_given_to_somebody_else_meanwhile_is_told(
+    region: MaasRegion, bob: MaasClient, op: str
+) -> None:
+    def be_faster() -> None:
+        region.machine("node01").owner = "admin"
+
+    assert "belongs to another user" in await hint_of(region, bob, "node01", op, before=be_faster)
+
+
+async def test_a_machine_that_can_be_seen_but_is_another_users_is_told_by_the_owner(
+    region: MaasRegion, bob: MaasClient
+) -> None:
+    region.machine("node01").owner = "bob"
+    seen = Fault(method="GET", path="machines/7xneda/", status=200, body=_MACHINE, times=None)
+    machine = await bob.machine("7xneda")
+    region.faults.append(seen)
+    error = MaasPermissionError("no")
+    error.op = "deploy"
+
+    await explain_refusal(bob, machine, error)
+
+    assert error.hint == "node01 (7xneda) belongs to alice. Only alice and administrators may change it."
+
+
+@pytest.mark.parametrize("username", ["admin", "bob"])
+async def test_a_machine_that_was_locked_meanwhile_is_told(region: MaasRegion, username: str) -> None:
+    def lock() -> None:
+        region.machine("node09").locked = True
+
+    async with region.host(username) as host:
+        hint = await hint_of(region, host.services.maas, "node09", "release", before=lock)
+
+    assert "is locked, on purpose" in hint
+    assert "maas_unlock_machine" in hint
+
+
+@pytest.mark.parametrize(
+    ("name", "whose"), [("node09", "node09 is bob's."), ("node01", "node01 is nobody's: allocate it first.")]
+)
+async def test_an_administrator_is_told_what_only_the_owner_may(region: MaasRegion, name: str, whose: str) -> None:
+    async with region.host() as host:
+        hint = await hint_of(region, host.services.maas, name, "mark_broken")
+
+    assert hint == f"Only a machine's owner may request mark_broken, not even an administrator, and {whose}"
+
+
+async def test_where_nothing_shows_why_nothing_is_made_up(region: MaasRegion) -> None:
+    region.faults.append(Fault(op="deploy", status=403))
+    async with region.host() as host:
+        hint = await hint_of(region, host.services.maas, "node01", "deploy")
+
+    assert hint.startswith(
+        "MAAS gives no reason: node01 (7xneda) is nobody's and not locked, and admin is an administrator."
+    )
+    assert "pool default" in hint
+
+
+async def test_a_reason_of_maas_stands_for_itself(bob: MaasClient) -> None:
+    machine = await bob.machine("7xneda")
+    with pytest.raises(MaasPermissionError, match="can deploy VM hosts") as refusal:
+        await bob.post_op("machines/7xneda/", "deploy", install_kvm=True)
+
+    await explain_refusal(bob, machine, refusal.value)
+
+    assert refusal.value.hint is None
+
+
+async def test_a_maas_that_cannot_be_asked_leaves_the_guesses(region: MaasRegion, bob: MaasClient) -> None:
+    region.faults.append(Fault(op="whoami", status=500, times=None))
+
+    assert "may be locked or belong to someone else" in await hint_of(region, bob, "node01", "commission")
+
+
+async def test_a_machine_that_may_not_be_seen_is_another_users(region: MaasRegion, bob: MaasClient) -> None:
+    with pytest.raises(MaasPermissionError) as refusal:
+        await bob.machine(region.machine("node07").system_id)
+
+    assert refusal.value.hint == (
+        "The machine belongs to another user. Only its owner and MAAS administrators may see it."
+    )
+
+
+async def test_what_is_of_no_machine_is_not_called_locked(bob: MaasClient) -> None:
+    with pytest.raises(MaasPermissionError) as refusal:
+        await bob.post("tags/", name="spare")
+
+    assert refusal.value.hint in {None, "This takes a MAAS administrator."}
+
+
+@pytest.mark.parametrize(("name", "owner"), [("node01", None), ("node07", None), ("node09", "bob")])
+async def test_only_somebody_else_is_another_owner(region: MaasRegion, name: str, owner: str | None) -> None:
+    async with region.host() as host:
+        maas = host.services.maas
+        assert await another_owner(maas, await maas.machine(region.machine(name).system_id)) == owner
+
+
+async def test_another_users_machine_is_taken_only_if_that_is_confirmed(region: MaasRegion) -> None:
+    async with region.host() as host:
+        maas = host.services.maas
+        machine = await maas.machine(region.machine("node09").system_id)
+        await check_take_over(maas, machine, confirmed=True, effect="It becomes yours")
+        with pytest.raises(OperationRefusedError, match=r"belongs to bob\. It becomes yours\. Nothing was"):
+            await check_take_over(maas, machine, confirmed=False, effect="It becomes yours")
+
+
+async def test_what_only_administrators_may_is_refused_to_a_plain_user_of_the_simulator(
+    region: MaasRegion, bob: MaasClient
+) -> None:
+    """The table and the region agree: neither is made up."""
+    machine = region.machine("node01")
+    machine.owner, machine.status = "bob", Status.DEPLOYED
+    for op in sorted(ADMIN_ONLY - {"PUT", "DELETE"}):
+        if "restore" in op or "layout" in op:
+            continue  # not simulated
+        with pytest.raises(MaasPermissionError):
+            await bob.post_op("machines/7xneda/", op)
+
+
+_MACHINE = '{"system_id": "7xneda", "hostname": "node01", "status": 6, "status_name": "Deployed", "owner": "alice"}'

@@ -1,0 +1,129 @@
+"""The recorded operations: what each is, how far it came, how it ended, and what has to be said of that."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from maas_commission.commission import Commission
+from maas_commission.rescue import EnterRescueMode, ExitRescueMode
+from maas_commission.testing import RunTests
+from maas_deploy.deploy import Deploy
+from maas_deploy.release import Release
+from maas_mcp.maas.models import Event
+from maas_mcp.operations.operation import Operation
+from maas_mcp.operations.polling import EventPolling, Phase, Verdict
+from maas_mcp.operations.script_polling import ScriptPolling
+from tests.recordings import Recording
+
+OPERATIONS: Mapping[str, type[Operation[Any, Any]]] = {
+    "deploy": Deploy,
+    "release": Release,
+    "commission": Commission,
+    "test": RunTests,
+    "rescue_mode": EnterRescueMode,
+    "exit_rescue_mode": ExitRescueMode,
+}
+"""By the name of the request that starts it."""
+
+
+def operation_of(recording: Recording) -> type[Operation[Any, Any]]:
+    """What was recorded."""
+    return OPERATIONS[recording.start.op]
+
+
+def milestones_not_reached(recording: Recording, told: str) -> list[str]:
+    """Milestones and scripts that a text names though the run did not reach them."""
+    phases, run = _phases(recording), list(_events_of_the_run(recording))
+    reached = {_label(phase) for phase in phases if any(phase.matches(event) for event in run)}
+    statuses = {machine["status_name"] for machine in recording.machines}
+    scripts = {script["name"] for frame in recording.frames for script in frame.script_results}
+    others = {_label(phase) for phase in phases} - reached - statuses
+    named = {label for label in others if re.search(rf"\b{re.escape(label)}\b", told)}
+    return sorted(named | (set(re.findall(r"Running (\S+)", told)) - scripts))
+
+
+def _phases(recording: Recording) -> tuple[Phase, ...]:
+    polling = operation_of(recording).polling
+    assert isinstance(polling, EventPolling | ScriptPolling)
+    return polling.phases
+
+
+def _label(phase: Phase) -> str:
+    return phase.message or phase.event
+
+
+def _events_of_the_run(recording: Recording) -> Iterator[Event]:
+    """Up to the change of status that ends it: what follows is of somebody else's run, or comes too late."""
+    pending = {status.display for status in operation_of(recording).lifecycle.pending}
+    entered = False
+    for event in map(Event.model_validate, recording.events):
+        yield event
+        old, new = re.findall(r"'([^']+)'", event.description) if event.type == "Node changed status" else ("", "")
+        entered = entered or new in pending
+        if entered and old in pending and new not in pending:
+            return
+
+
+@dataclass(frozen=True)
+class End:
+    """How an operation ended. All phrases are parts of sentences, in any case."""
+
+    verdict: Verdict
+    headline: tuple[str, ...] = ()
+    """What the first sentence says: the error's message, or the summary of the result."""
+    says: tuple[str, ...] = ()
+    """What is said while the operation is followed or at its end."""
+    never: tuple[str, ...] = ()
+    """What is not said: neither by progress nor at the end, hints and MAAS's own words included."""
+    never_headline: tuple[str, ...] = ()
+    """What the first sentence does not say."""
+    never_hint: tuple[str, ...] = ()
+
+
+GENERIC = "Installation failed (refer to the installation log"
+"""MAAS says this of every deployment that fails while it installs."""
+
+ENDS: Mapping[str, End] = {
+    "deploy-ok": End(Verdict.SUCCEEDED),
+    "deploy-ephemeral": End(Verdict.SUCCEEDED),
+    "deploy-fails-in-curtin": End(
+        Verdict.FAILED, headline=("curtin command install",), says=("/tmp/install.log",), never_headline=(GENERIC,)
+    ),
+    "deploy-aborted-by-someone": End(Verdict.REVERTED, headline=("admin", "changed my mind")),
+    "release-ok": End(Verdict.SUCCEEDED),
+    "commission-ok": End(Verdict.SUCCEEDED),
+    "commission-script-fails": End(
+        Verdict.FAILED,
+        headline=("40-maas-01-machine-config-hints", "exit status 1"),
+        never=("gives no reason",),
+    ),
+    "test-on-ready": End(Verdict.SUCCEEDED),
+    "rescue-mode": End(Verdict.SUCCEEDED),
+    "exit-rescue-mode": End(Verdict.SUCCEEDED),
+    "release-bmc-fails": End(
+        Verdict.REVERTED,
+        headline=("took the request back", "still Deployed"),
+        says=("ExitError: exit status 1",),
+        never=("Release it first", "ended from outside"),
+    ),
+    "deploy-taken-over-at-once": End(
+        Verdict.REVERTED, headline=("alice", "someone"), never=("Rebooting", "Image Deployed"), never_hint=("release",)
+    ),
+    "commission-fails-stale-error": End(
+        Verdict.FAILED, headline=("maas-lshw", "exit status 1"), never_headline=("Installation failed",)
+    ),
+    "deploy-deleted": End(Verdict.GONE),
+    "rescue-mode-by-admin-on-alices": End(Verdict.SUCCEEDED, says=("admin", "alice")),
+    "deploy-rack-down": End(
+        Verdict.PENDING,  # no frame shows that nothing came of it
+        says=("Error determining BMC task queue for machine b6f86m",),
+        never=("did not answer",),
+    ),
+    "deploy-fails-in-late-commands": End(
+        Verdict.FAILED, headline=("executing late commands",), never_headline=(GENERIC,)
+    ),
+    "deploy-cloudinit-fails": End(Verdict.FAILED, headline=("running modules for config",), never_headline=(GENERIC,)),
+    "deploy-ephemeral-noble": End(Verdict.SUCCEEDED),
+    "commission-skip-enable-ssh": End(Verdict.SUCCEEDED),
+}
