@@ -1,13 +1,15 @@
 """Plugins that misbehave, in a real server: each loses no more than itself."""
 
 import json
+import re
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from maas_mcp.simulator import Region, serving
-from tests.integration.driver import Driver, Message, command, environment, serving_stdio
+from tests.integration.driver import PATIENCE, Driver, Message, command, environment, serving_stdio
 
 PRELUDE = """
 import asyncio, os, subprocess, sys
@@ -200,3 +202,158 @@ def test_the_instructions_name_no_tool_that_is_not_served(region: Region, url: s
             instructions = server.request("server/discover")["instructions"]
         assert ("maas_list_machines" in instructions) is named
         assert "maas_wait_operation" in instructions
+
+
+BUSY = """
+import atexit, threading
+
+print("unflushed", end="")
+print("printed", flush=True)
+sys.__stdout__.write("written\\n")
+os.write(1, b"written to fd 1\\n")
+subprocess.run([sys.executable, "-c", "print('from a child')"], check=True)
+atexit.register(print, "at exit")
+
+def later():
+    while True:
+        print("from a thread", flush=True)
+        os.write(1, b"from a thread\\n")
+
+threading.Thread(target=later, daemon=True).start()
+""" + HOOK.format("")
+
+
+def test_the_list_for_programs_is_json_whatever_a_plugin_prints(region: Region, url: str, tmp_path: Path) -> None:
+    settings = environment(url, region.api_key, PYTHONPATH=installed(tmp_path, BUSY))
+    listed = subprocess.run(command("plugins", "--json"), env=settings, capture_output=True, check=True)
+
+    assert {"acme", "deploy"} <= {each["name"] for each in json.loads(listed.stdout)}
+    for said in (b"unflushed", b"printed", b"written", b"written to fd 1", b"from a child", b"at exit"):
+        assert said in listed.stderr
+
+
+def test_what_a_plugin_prints_is_no_part_of_a_table_or_a_diagnosis(region: Region, url: str, tmp_path: Path) -> None:
+    settings = environment(url, region.api_key, PYTHONPATH=installed(tmp_path, NOISY + "os.write(1, b'raw')\n"))
+    for name in ("plugins", "doctor"):
+        shown = subprocess.run(command(name), env=settings, capture_output=True, check=True)
+        assert b"acme_shout" in shown.stdout
+        assert b"printed" not in shown.stdout
+        assert b"raw" not in shown.stdout
+        assert b"raw" in shown.stderr
+
+
+HANGING = """
+import time
+
+while True:
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("name", ["doctor", "plugins"])
+def test_a_plugin_that_hangs_is_named_and_ctrl_c_ends_the_command(
+    region: Region, url: str, tmp_path: Path, name: str
+) -> None:
+    settings = environment(url, region.api_key, PYTHONPATH=installed(tmp_path, HANGING))
+    with subprocess.Popen(
+        command(name), env=settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stderr
+            said = process.stderr.readline()
+            process.send_signal(signal.SIGINT)
+            _, rest = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
+    assert said == "Still importing acme_plugin (plugin 'acme' of acme-plugin 1.0)\n"
+    assert rest == "Interrupted while importing acme_plugin (plugin 'acme' of acme-plugin 1.0)\nInterrupted.\n"
+    assert process.returncode == 130
+
+
+INTERRUPTING = """
+raise KeyboardInterrupt
+"""
+
+
+def test_an_interrupt_that_a_plugin_raises_does_not_end_the_server(region: Region, url: str, tmp_path: Path) -> None:
+    with serving_stdio(url, region.api_key, PYTHONPATH=installed(tmp_path, INTERRUPTING)) as server:
+        assert "maas_deploy_machine" in {tool["name"] for tool in server.request("tools/list")["tools"]}
+
+
+def test_who_takes_the_name_of_our_plugin_does_not_take_its_tools_away(
+    region: Region, url: str, tmp_path: Path
+) -> None:
+    with serving_stdio(url, region.api_key, PYTHONPATH=installed(tmp_path, NOISY, "deploy")) as server:
+        names = {tool["name"] for tool in server.request("tools/list")["tools"]}
+        server.stop("EOF")
+        assert server.process.stderr
+        said = server.process.stderr.read().decode()
+    assert "maas_deploy_machine" in names
+    assert "acme_shout" not in names
+    assert "'deploy' of deploy-plugin 1.0 takes the name of the plugin 'deploy' of maas-mcp-deploy" in said
+
+
+WITHOUT_RESULT = """
+from maas_mcp.api import Lifecycle, Operation, PollingStrategy
+from maas_mcp.api import MachineStatus as S
+
+class Which(BaseModel):
+    system_id: str
+
+class Found(BaseModel):
+    share: float
+
+class Failing(PollingStrategy):
+    def measure(self, evidence, observation):
+        raise SystemExit("it cannot count")
+
+class Odd(Operation[Which, Found]):
+    "Deploy, and do not say what came of it."
+    name = "acme_odd"
+    lifecycle = Lifecycle(start_from={{S.READY}}, pending={{S.DEPLOYING}}, success={{S.DEPLOYED}})
+    polling = Failing()
+
+    async def start(self, ctx, args):
+        await ctx.maas.post_op(f"machines/{{args.system_id}}/", "deploy")
+
+    async def result(self, ctx, args):
+        {}
+
+@hookimpl
+def maas_mcp_operations():
+    return [Odd]
+"""
+
+
+@pytest.mark.parametrize(
+    ("result", "why"),
+    [
+        ("return None", "it is nothing"),
+        ("return {'share': 1.0}", "it is an object of type dict"),
+        ("return Found(share=float('nan'))", "`share` is NaN or infinite"),
+        ("raise KeyboardInterrupt", "it failed with KeyboardInterrupt."),
+        ("return Found(share=0.5)", ""),
+    ],
+)
+def test_an_operation_ends_whatever_its_plugin_makes_of_the_result(
+    region: Region, url: str, tmp_path: Path, result: str, why: str
+) -> None:
+    path = installed(tmp_path, WITHOUT_RESULT.format(result))
+    system_id = region.machine("node01").system_id
+    with serving_stdio(url, region.api_key, PYTHONPATH=path) as server:
+        answer = server.call("acme_odd", system_id=system_id)
+        if not why:
+            assert answer["structuredContent"]["result"] == {"share": 0.5}
+            return
+        said = error_text(answer)
+        assert "MAAS has finished acme_odd (Deployed), but the plugin could not read the result: " in said
+        assert why in said
+        (operation_id,) = re.findall(r"Its operation_id is (\S+)\.$", said)
+
+        for tool in ("maas_get_operation", "maas_wait_operation"):
+            told = server.call(tool, operation_id=operation_id)
+            report = told["structuredContent"]
+            assert (report["state"], report["result"], report["progress"]) == ("succeeded", None, 1.0)
+            assert report["error"]["code"] == "result_unreadable"
+            assert why in told["content"][0]["text"]
+        assert [each.op for each in region.requests if each.method == "POST"] == ["deploy"]

@@ -3,6 +3,7 @@
     MaasMcpError
     ├── SettingsError              the configuration cannot be used
     ├── PluginError                a plugin cannot be used
+    │   └── ResultUnreadableError  MAAS has finished an operation, but its plugin could not read the result
     ├── ServerError                the MCP server that was started here does not do what a server does
     ├── InvalidArgumentsError      the arguments of a tool call do not fit its schema
     ├── ResultTooLargeError        the result of a tool call is too large to be sent
@@ -65,9 +66,15 @@ class SettingsError(MaasMcpError):
 
 
 class PluginError(MaasMcpError):
-    """A plugin cannot be used."""
+    """A plugin cannot be used, or what it gave cannot."""
 
     code = "bad_plugin"
+
+
+class ResultUnreadableError(PluginError):
+    """MAAS has finished an operation, but its plugin could not read the result. Asking for it again may give it."""
+
+    code = "result_unreadable"
 
 
 class ServerError(MaasMcpError):

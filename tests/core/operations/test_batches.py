@@ -178,7 +178,7 @@ class TestRefused:
 
 
 class TestFaulty:
-    async def test_a_plugins_fault_on_one_machine_aborts_no_other(
+    async def test_a_machine_whose_result_cannot_be_read_is_deployed_all_the_same(
         self, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         async def result(self: Deploy, ctx: OperationContext, args: DeployMachine) -> DeployedMachine:
@@ -192,9 +192,45 @@ class TestFaulty:
         told = await start(house, wait=None, system_ids=ids(house, *DEMO[:3]))
 
         assert isinstance(told.result, DeployedMachines)
+        assert (told.state, told.result.succeeded) == ("succeeded", 3)
+        (unread,) = [each for each in told.result.machines if each.machine is None]
+        assert unread.message == (
+            "MAAS has finished maas_deploy_machine (Deployed), but the plugin could not read the result: "
+            "it failed with KeyError."
+        )
+        assert unread.hint
+        assert "Do not start it again" in unread.hint
+        assert house.requests("abort", "POST") == 0
+
+    async def test_a_plugins_fault_on_one_machine_aborts_no_other(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def start_one(self: Deploy, ctx: OperationContext, args: DeployMachine) -> None:
+            if args.system_id == faulty:
+                raise KeyError("boom")
+            await found(self, ctx, args)
+
+        (faulty,), found = ids(house, "node02"), Deploy.start
+        monkeypatch.setattr(Deploy, "start", start_one)
+
+        told = await start(house, wait=None, system_ids=ids(house, *DEMO[:3]))
+
+        assert isinstance(told.result, DeployedMachines)
         (failed,) = [each.message for each in told.result.machines if each.state == "failed"]
         assert failed == "maas_deploy_machine failed inside its plugin (KeyError), which is a fault of the plugin."
         assert house.requests("abort", "POST") == 0
+
+    async def test_a_batch_that_cannot_make_its_result_has_ended(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(DeployMany, "result", lambda *_: None)
+
+        told = await start(house, wait=None, system_ids=ids(house, *DEMO[:2]))
+
+        assert (told.state, told.result) == ("succeeded", None)
+        assert told.problem
+        assert "The result of maas_deploy_machines is not DeployedMachines" in told.problem.message
+        assert (await ask(house, told.handle)).state == "succeeded"
 
 
 class Brief(Deploy):

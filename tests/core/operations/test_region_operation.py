@@ -173,6 +173,46 @@ async def test_it_is_started_once_and_followed_to_its_result(site: Site) -> None
     assert outcome.handle.system_id == "region"
 
 
+async def test_one_whose_result_cannot_be_read_has_ended_and_may_give_it_later(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as faulty:
+        faulty.setattr(Fetch, "result", Fetch.abort)  # answers with nothing
+        outcome = await site.run()
+    assert (outcome.state, outcome.result) == ("succeeded", None)
+    assert outcome.problem
+    assert "it is nothing. Return `Versions(…)`." in outcome.problem.message
+
+    again = await site.run(outcome.handle)
+    assert (again.state, again.problem) == ("succeeded", None)
+    assert again.result
+
+
+async def test_a_look_that_is_empty_is_a_look(site: Site) -> None:
+    class Bare(Sight):
+        """Counts as false."""
+
+        def __len__(self) -> int:
+            return 0
+
+    class FetchBarely(Fetch):
+        """Import images, and see next to nothing of it."""
+
+        name = "maas_fetch_barely"
+        interval = timedelta(seconds=60)
+
+        async def observe(self, ctx: ToolContext, args: Nothing, earlier: Sight | None) -> Sight:
+            seen = await super().observe(ctx, args, earlier)
+            return Bare(seen.running, seen.complete)
+
+    site.operation = FetchBarely()
+    site.begin()
+    handle = Handle(FetchBarely.name, "region", 0, 0, ())
+    before = len(site.region.requests)
+    assert not (await site.run(handle, wait=120)).ended
+    assert len(site.region.requests) - before < 10, "two looks, a minute apart"
+
+
 async def test_a_fraction_that_falls_is_not_told(site: Site) -> None:
     outcome = await site.run(wait=100)
 

@@ -20,6 +20,7 @@ class Which(BaseModel):
 
 def tool(called):
     class Read(Tool[Nothing, Nothing]):
+        "Read."
         name = called
         async def run(self, ctx, args):
             return args
@@ -27,6 +28,7 @@ def tool(called):
 
 def operation(called):
     class Change(Operation[Which, Nothing]):
+        "Change."
         name = called
         lifecycle = Lifecycle(
             start_from={MachineStatus.READY}, pending={MachineStatus.DEPLOYING}, success={MachineStatus.DEPLOYED}

@@ -86,6 +86,44 @@ def test_one_that_cannot_be_loaded_says_why_and_whose_it_is(
         chosen_strategy("calm", group)
 
 
+def test_the_projects_own_strategy_keeps_its_name(
+    install: Install, group: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    rival = install("calm", "raise AssertionError('imported')", value="{module}:Calm", distribution="aaa-rival")
+    install("calm", CALM, value="{module}:Calm", distribution="maas-mcp-core")
+    assert chosen_strategy("calm", group)
+    assert rival not in sys.modules
+    assert "'calm' of maas-mcp-core 1.0 is used, and not what aaa-rival calls so" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (CALM.replace("    def", "    async def"), "Calm.measure: expected a plain function"),
+        (CALM.replace("Needs(events=False)", "{'events': False}"), "Calm.needs: expected a Needs"),
+        (CALM.replace("needs = Needs(events=False)", "needs = property(lambda self: 1 // 0)"), "division"),
+    ],
+)
+def test_one_that_could_not_be_followed_with_is_refused(install: Install, group: str, code: str, said: str) -> None:
+    install("calm", code, value="{module}:Calm")
+    with pytest.raises(SettingsError, match=rf"'calm' of acme-calm 1\.0 cannot be used: .*{said}") as refusal:
+        chosen_strategy("calm", group)
+    assert "Correct the entry point calm = " in str(refusal.value.hint)
+
+
+def test_an_interrupt_that_nobody_sent_is_the_strategys_fault(install: Install, group: str) -> None:
+    install("calm", "raise KeyboardInterrupt", value="{module}:Calm")
+    with pytest.raises(SettingsError, match="cannot be loaded: KeyboardInterrupt"):
+        chosen_strategy("calm", group)
+
+
+def test_ctrl_c_stops_it_and_names_the_strategy(install: Install, group: str, caplog: pytest.LogCaptureFixture) -> None:
+    install("calm", "import signal\nsignal.raise_signal(signal.SIGINT)", value="{module}:Calm")
+    with pytest.raises(KeyboardInterrupt):
+        chosen_strategy("calm", group)
+    assert "(polling strategy 'calm' of acme-calm 1.0)" in caplog.text
+
+
 def test_something_else_than_a_strategy_is_refused(install: Install, group: str) -> None:
     install("calm", "Calm = 'quickly'", value="{module}:Calm")
     with pytest.raises(SettingsError, match=r"is not one: expected a subclass of PollingStrategy, .* got str\."):

@@ -1,13 +1,17 @@
 """A plugin that cannot be used loses only itself, and says why; the others never notice."""
 
 import logging
+import queue
+import signal
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from maas_mcp.errors import PluginError
+from maas_mcp.plugins import import_watch
 from maas_mcp.plugins.registry import PluginRecord, PluginState, Registry, load_registry
 from maas_mcp.plugins.schemas import input_schema
 from maas_mcp.plugins.validation import CALL_OPTIONS
@@ -195,6 +199,37 @@ def test_two_plugins_of_one_name_both_fail_and_neither_is_imported(
     assert not set(modules) & set(sys.modules)
 
 
+@pytest.mark.parametrize("spelling", ["maas-mcp-deploy", "maas_mcp_deploy", "MAAS_MCP-Deploy"])
+def test_who_takes_the_name_of_the_projects_own_plugin_loses_it(install: Install, group: str, spelling: str) -> None:
+    rival = install("deploy", tools("maas_evil"), distribution="aaa-rival")
+    install("deploy", tools("maas_deploy"), distribution=spelling)
+    registry = load_registry(group=group)
+    assert list(registry.tools) == ["maas_deploy"]
+    assert rival not in sys.modules
+    states = {record.distribution: record for record in registry.records}
+    assert states[spelling].state is PluginState.LOADED
+    assert states["aaa-rival"].error == (
+        f"'deploy' of aaa-rival 1.0 takes the name of the plugin 'deploy' of {spelling} 1.0, which maas-mcp itself "
+        "offers. Expected a name of its own. Uninstall aaa-rival, or ask its author for another name."
+    )
+
+
+def test_two_rivals_of_the_projects_own_plugin_are_both_named(install: Install, group: str) -> None:
+    for distribution in ("aaa-rival", "maas-mcp-deploy", "zzz-rival"):
+        install("deploy", tools(f"maas_{distribution[:3]}"), distribution=distribution)
+    registry = load_registry(group=group)
+    assert [record.state for record in registry.records] == [PluginState.FAILED, PluginState.LOADED, PluginState.FAILED]
+    for record in registry.records:
+        if record.state is PluginState.FAILED:
+            assert str(record.error).startswith(f"'deploy' of {record.distribution} 1.0 takes the name")
+
+
+def test_a_name_that_only_resembles_the_projects_own_wins_nothing(install: Install, group: str) -> None:
+    for distribution in ("maas-mcp-deployer", "acme-maas-mcp-deploy"):
+        install("deploy", tools("maas_deploy"), distribution=distribution)
+    assert not load_registry(group=group).tools
+
+
 # The import
 
 
@@ -239,10 +274,102 @@ def test_a_very_long_error_is_cut(failure: Failure) -> None:
     assert len(failure("raise RuntimeError('x' * 10_000)")) < 1000
 
 
-def test_an_interrupt_is_the_users_and_stops_everything(install: Install, group: str) -> None:
-    install("rescue", "raise KeyboardInterrupt")
+@pytest.mark.parametrize(
+    "code",
+    [
+        "raise KeyboardInterrupt",
+        "@hookimpl\ndef maas_mcp_tools():\n    raise KeyboardInterrupt\n",
+        (
+            "class Picky(tool('maas_picky')):\n    def __init__(self):\n        raise KeyboardInterrupt\n"
+            "@hookimpl\ndef maas_mcp_tools():\n    return [Picky]\n"
+        ),
+    ],
+    ids=["imported", "asked", "made"],
+)
+def test_an_interrupt_that_nobody_sent_loses_only_its_own_plugin(failure: Failure, code: str) -> None:
+    assert failure(code).startswith("KeyboardInterrupt (")
+
+
+CTRL_C = "__import__('signal').raise_signal(2)\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "doing"),
+    [
+        (CTRL_C, "importing"),
+        (
+            f"try:\n    {CTRL_C}except BaseException:\n    pass\n",
+            "importing",
+        ),
+        (f"try:\n    {CTRL_C}finally:\n    1 / 0\n", "importing"),
+        (f"@hookimpl\ndef maas_mcp_tools():\n    {CTRL_C}", "asking"),
+    ],
+    ids=["passed on", "swallowed", "made into something else", "in a hook"],
+)
+@pytest.mark.usefixtures("good")
+def test_ctrl_c_stops_everything_and_names_the_plugin(
+    install: Install, group: str, caplog: pytest.LogCaptureFixture, code: str, doing: str
+) -> None:
+    module = install("rescue", code)
+    before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         load_registry(group=group)
+    assert signal.getsignal(signal.SIGINT) is before
+    (said,) = caplog.messages
+    assert said.startswith(f"Interrupted while {doing} {module} ")
+    assert said.endswith("(plugin 'rescue' of acme-rescue 1.0)")
+
+
+def test_a_signal_that_is_ignored_stays_so(install: Install, group: str) -> None:
+    install("rescue", CTRL_C + tools("maas_ping"))
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert list(load_registry(group=group).tools) == ["maas_ping"]
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_plugins_can_be_loaded_by_another_thread_than_the_main_one(install: Install, group: str) -> None:
+    install("rescue", tools("maas_ping"))
+    with ThreadPoolExecutor(1) as pool:
+        assert list(pool.submit(load_registry, group=group).result().tools) == ["maas_ping"]
+
+
+@pytest.mark.parametrize(
+    ("code", "doing"),
+    [
+        ("{wait}\n" + tools("maas_ping"), "importing"),
+        ("@hookimpl\ndef maas_mcp_tools():\n    {wait}\n    return [tool('maas_ping')]\n", "asking"),
+    ],
+)
+def test_what_takes_long_is_named_meanwhile(
+    install: Install, group: str, monkeypatch: pytest.MonkeyPatch, code: str, doing: str
+) -> None:
+    named: queue.Queue[str] = queue.Queue()
+
+    class Heard(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            named.put(record.getMessage())
+
+    def wait() -> None:
+        named.put(named.get(timeout=30))
+
+    monkeypatch.setattr(import_watch, "SLOW", 0.0)
+    monkeypatch.setattr(logging, "acme_waits", wait, raising=False)
+    heard = Heard()
+    logging.getLogger("maas_mcp.plugins").addHandler(heard)
+    try:
+        module = install("rescue", code.replace("{wait}", "import logging; logging.acme_waits()"))
+        assert list(load_registry(group=group).tools) == ["maas_ping"]
+    finally:
+        logging.getLogger("maas_mcp.plugins").removeHandler(heard)
+    assert f"Still {doing} {module} " in " ".join(named.get() for _ in range(named.qsize()))
+
+
+def test_nothing_is_said_of_what_is_quick(install: Install, group: str, caplog: pytest.LogCaptureFixture) -> None:
+    install("rescue", tools("maas_ping"))
+    load_registry(group=group)
+    assert caplog.messages == []
 
 
 def test_the_traceback_is_in_the_log_at_debug_level(failure: Failure, caplog: pytest.LogCaptureFixture) -> None:
@@ -366,6 +493,67 @@ def test_a_tool_without_its_method_is_rejected(failure: Failure) -> None:
         "@hookimpl\ndef maas_mcp_tools():\n    return [Half]\n"
     )
     assert error.endswith("the class Half, which is abstract. Expected a whole one. Define run.")
+
+
+@pytest.mark.parametrize("body", ["pass", "name = ''", "name = None"])
+@pytest.mark.parametrize(
+    ("hook", "base"),
+    [
+        ("maas_mcp_tools", "Tool[Nothing, Nothing]"),
+        ("maas_mcp_operations", "Operation[Which, Nothing]"),
+    ],
+)
+def test_a_tool_without_a_name_is_rejected(failure: Failure, body: str, hook: str, base: str) -> None:
+    error = failure(
+        f"class Bare({base}):\n    'Bare.'\n    {body}\n"
+        "    async def run(self, ctx, args): pass\n    start = result = run\n"
+        f"@hookimpl\ndef {hook}():\n    return [Bare]\n"
+    )
+    if body == "name = None":
+        assert "Bare.name: expected a string, but it is None. Write `name = " in error
+    else:
+        assert error == (
+            f"{hook}() returned the class Bare, which has no name. Expected the name that clients call it by. "
+            'Write `name = "acme_do_something"` in it.'
+        )
+
+
+def test_an_operation_of_no_kind_is_rejected(failure: Failure) -> None:
+    error = failure(
+        "from maas_mcp.api import LongRunning\nclass Bare(LongRunning[Nothing, Nothing]):\n    'Bare.'\n"
+        "    name = 'maas_bare'\n@hookimpl\ndef maas_mcp_operations():\n    return [Bare]\n"
+    )
+    assert error.endswith(
+        "Expected a subclass of Operation or BatchOperation or RegionOperation. Subclass the one that fits."
+    )
+
+
+LIFECYCLE = "Lifecycle(start_from={MachineStatus.READY}, pending={MachineStatus.DEPLOYING}, "
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("deadline = 30", "Odd.deadline: expected a timedelta of more than nothing, but it is 30. Write `deadline = "),
+        ("polling = Counting", "Odd.polling: expected an instance, but it is the class Counting. Write `Counting()`."),
+        ("polling = Counting()", "Counting.measure: expected a plain function, but it is an async one"),
+        ("on_cancel = 'abort'", "Odd.on_cancel: expected a CancelPolicy, but it is 'abort'. Write `on_cancel = Cancel"),
+        (
+            f"lifecycle = {LIFECYCLE}success={{'Rescue mode'}})",
+            "`success`: expected a set of MachineStatus, but 'Rescue mode' is in it. Write `S.RESCUE_MODE`",
+        ),
+        ("async def summary(self, result): pass", "Odd.summary: expected a plain function, but it is an async one"),
+        ("async def system_id(self, args): pass", "Odd.system_id: expected a plain function, but it is an async one"),
+    ],
+)
+def test_what_would_fail_only_once_maas_was_asked_fails_now(failure: Failure, line: str, said: str) -> None:
+    error = failure(
+        "from maas_mcp.api import PollingStrategy\n"
+        "class Counting(PollingStrategy):\n    async def measure(self, evidence, observation): pass\n"
+        f"class Odd(operation('maas_odd')):\n    {line}\n"
+    )
+    assert error.startswith(f"TypeError: {'Lifecycle: ' if 'lifecycle' in line else ''}{said}")
+    assert cited(error)
 
 
 def test_a_tool_that_cannot_be_made_loses_only_its_own_plugin(failure: Failure) -> None:

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from maas_mcp.server.operation_tools import GetOperation
 from maas_mcp.server.reports import ErrorReport, OperationReport
 from maas_mcp.simulator import Fault
@@ -34,6 +36,25 @@ def test_a_source_that_cannot_be_read_hides_nothing_that_the_others_show(maas_re
     assert unreadable.startswith("maas_import_images: ")
     assert "database is locked" in unreadable
     assert "Could not be read: maas_import_images" in answer.content[0].model_dump()["text"]
+
+
+@pytest.mark.parametrize("error", [KeyError("boom"), SystemExit(3), KeyboardInterrupt()], ids=repr)
+def test_a_plugin_that_fails_hides_nothing_that_the_others_show(
+    maas_region: MaasRegion, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    async def fail(*_: object) -> bool:
+        raise error
+
+    monkeypatch.setattr("maas_inventory.images.ImportImages.is_running", fail)
+    maas_region.deploy("node01", "admin")
+
+    answer = maas_region.call_tool("maas_list_operations")
+
+    assert answer.structured_content
+    (listed,) = answer.structured_content["operations"]
+    assert listed["hostname"] == "node01"
+    (unreadable,) = answer.structured_content["unreadable"]
+    assert unreadable.startswith("maas_import_images: maas_import_images failed inside its plugin")
 
 
 def test_if_nothing_can_be_read_the_list_is_an_error(maas_region: MaasRegion) -> None:

@@ -55,7 +55,7 @@ async def test_named_machines_are_deployed_with_one_progress_over_all(house: Hou
     outcome = await run(house, system_ids=ids(house, "node01", "node02", "node03"), distro_series="jammy")
 
     assert ended(outcome).succeeded == 3
-    assert not outcome.partial
+    assert outcome.state == "succeeded"
     assert {each.machine.distro_series for each in ended(outcome).machines if each.machine} == {"jammy"}
     values = [each.value for each in house.told]
     assert values == sorted(set(values))
@@ -92,7 +92,7 @@ async def test_a_failure_of_one_is_told_as_such_and_stops_no_other(house: House)
     house.region.plan("node02", fail="Installing OS", reason="the disk is on fire")
     outcome = await run(house, system_ids=ids(house, "node01", "node02", "node07"))
 
-    assert outcome.partial
+    assert outcome.state == "partly_succeeded"
     assert (ended(outcome).succeeded, ended(outcome).failed) == (1, 2)
     messages = [each.message for each in ended(outcome).machines]
     assert "the disk is on fire" in messages[1]
@@ -142,7 +142,7 @@ async def test_a_member_that_was_released_meanwhile_is_told(house: House) -> Non
 
     last = await run(house, started.handle)
 
-    assert last.partial
+    assert last.state == "partly_succeeded"
     assert "does not belong to this batch" in ended(last).machines[1].message
 
 

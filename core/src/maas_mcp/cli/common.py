@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import click
 
@@ -107,7 +107,7 @@ def show_error(error: MaasMcpError) -> None:
         say(error.hint, err=True)
 
 
-def say(text: str, *, err: bool = False, indent: str = "", mark: str | None = None) -> None:
+def say(text: str, *, err: bool = False, indent: str = "", mark: str | None = None, to: TextIO | None = None) -> None:
     """Write text for people: wrapped between words on a terminal, each line whole for programs.
 
     Args:
@@ -115,14 +115,15 @@ def say(text: str, *, err: bool = False, indent: str = "", mark: str | None = No
         err: Whether to write to stderr instead of stdout.
         indent: What the wrapped parts of a line begin with.
         mark: The colour of the first character.
+        to: Where to write it instead.
     """
-    text = fitted(text, err=err, indent=indent)
-    click.echo(click.style(text[:1], fg=mark) + text[1:] if mark else text, err=err)
+    text = fitted(text, err=err, indent=indent, to=to)
+    click.echo(click.style(text[:1], fg=mark) + text[1:] if mark else text, file=to, err=err)
 
 
-def fitted(text: str, *, err: bool = False, indent: str = "") -> str:
+def fitted(text: str, *, err: bool = False, indent: str = "", to: TextIO | None = None) -> str:
     """The text as :func:`say` writes it."""
-    stream = sys.stderr if err else sys.stdout
+    stream = to or (sys.stderr if err else sys.stdout)
     if not stream or not stream.isatty():  # a closed one is None
         return text
     width = max(shutil.get_terminal_size().columns, NARROWEST)

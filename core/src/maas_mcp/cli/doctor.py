@@ -3,7 +3,6 @@
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import redirect_stdout
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ import click
 
 from maas_mcp.cli.findings import Finding, Mark, Report
 from maas_mcp.cli.interrupt import run
+from maas_mcp.cli.own_stdout import diverted_stdout
 from maas_mcp.cli.plugins import installed
 from maas_mcp.errors import MaasError, MaasUnavailableError, SettingsError
 from maas_mcp.maas.client import MaasClient
@@ -53,12 +53,15 @@ def command() -> None:
     suggests a fix for each problem. Changes nothing, and never shows a secret. Exits with 1 if a check fails.
     """
     report = Report()
-    run(lambda: examine(report))
+    examine(report)
     sys.exit(report.conclude())
 
 
-async def examine(report: Report) -> None:
-    """Make every check that can be made."""
+def examine(report: Report) -> None:
+    """Make every check that can be made.
+
+    Only those of the region run in an event loop: code of plugins that hangs would not let it see a signal.
+    """
     try:
         settings = Settings.load()
     except SettingsError as error:
@@ -69,7 +72,7 @@ async def examine(report: Report) -> None:
     if region is None:
         report.skip(*OF_THE_REGION)
     else:
-        await check_region(report, region)
+        run(partial(check_region, report, region))
     check_operations(report, settings)
     check_plugins(report)
 
@@ -193,7 +196,7 @@ def judge_user(name: str, *, administrator: bool) -> Finding:
 def check_operations(report: Report, settings: Settings) -> None:
     """Whether what takes minutes can be followed, and asked for again."""
     try:
-        with redirect_stdout(sys.stderr):  # a strategy is a plugin, too
+        with diverted_stdout():  # a strategy is a plugin, too
             chosen_strategy(settings.polling)
     except SettingsError as error:
         report.error("Polling", error)
@@ -212,7 +215,8 @@ def check_operations(report: Report, settings: Settings) -> None:
 
 def check_plugins(report: Report) -> None:
     """Whether every installed plugin can be used."""
-    records = installed()
+    with diverted_stdout():
+        records = installed()
     for record in records:
         what = f"Plugin {record.name}"
         if record.state is PluginState.FAILED:

@@ -3,13 +3,13 @@
 import json
 import logging
 import sys
-from contextlib import redirect_stdout
 from dataclasses import asdict
-from typing import Final
+from typing import Final, TextIO
 
 import click
 
 from maas_mcp.cli.common import EXIT_CODES, EXIT_FAILURE, say
+from maas_mcp.cli.own_stdout import own_stdout
 from maas_mcp.plugins.registry import PluginRecord, PluginState, load_registry
 from maas_mcp.settings import Settings
 
@@ -26,35 +26,33 @@ def command(*, as_json: bool, strict: bool) -> None:
 
     Loads every plugin as the server does, with the same settings, and shows its state. Needs no MAAS region.
     """
-    records = installed()
-    if as_json:
-        click.echo(json.dumps([asdict(record) for record in records], indent=2))
-    elif records:
-        _print(records)
-    else:
-        click.echo("No plugin is installed. `pip install maas-mcp` installs deploy, commission and inventory.")
+    with own_stdout() as stdout:
+        records = installed()
+        if as_json:
+            click.echo(json.dumps([asdict(record) for record in records], indent=2), file=stdout)
+        elif records:
+            _print(records, stdout)
+        else:
+            installs = "`pip install maas-mcp` installs deploy, commission and inventory."
+            click.echo(f"No plugin is installed. {installs}", file=stdout)
     if strict and any(record.state is PluginState.FAILED for record in records):
         sys.exit(EXIT_FAILURE)
 
 
 def installed() -> tuple[PluginRecord, ...]:
-    """What became of each installed plugin. A failure is in its record, so that it is not logged besides.
-
-    What a plugin prints goes to stderr: programs read stdout.
-    """
+    """What became of each installed plugin. A failure is in its record, so that it is not logged besides."""
     settings = Settings.load()
     logger = logging.getLogger("maas_mcp.plugins")
     handler = logging.StreamHandler()
     handler.addFilter(lambda record: record.levelno < logging.ERROR)
     logger.addHandler(handler)
     try:
-        with redirect_stdout(sys.stderr):
-            return load_registry(allow=settings.plugins_allow, block=settings.plugins_block).records
+        return load_registry(allow=settings.plugins_allow, block=settings.plugins_block).records
     finally:
         logger.removeHandler(handler)
 
 
-def _print(records: tuple[PluginRecord, ...]) -> None:
+def _print(records: tuple[PluginRecord, ...], stdout: TextIO) -> None:
     """A table, or where that is too wide, paragraphs: the name of a tool is to be typed elsewhere, and is never cut."""
     from rich.console import Console  # noqa: PLC0415 - for people only
     from rich.table import Table  # noqa: PLC0415 - likewise
@@ -65,7 +63,7 @@ def _print(records: tuple[PluginRecord, ...]) -> None:
         state = Text(record.state, style=STYLES[record.state])
         what = Text(record.error, style="red") if record.error else Text("\n".join(record.tools))
         table.add_row(Text(record.name), Text(f"{record.distribution} {record.version}"), state, what)
-    console = Console(highlight=False)
+    console = Console(file=stdout, highlight=False)
     if not console.is_terminal:
         console.width = UNWRAPPED
     unlimited = console.options.update_width(UNWRAPPED)
@@ -73,5 +71,5 @@ def _print(records: tuple[PluginRecord, ...]) -> None:
         console.print(table)
         return
     for record in records:
-        say(f"{record.name}: {record.state}, {record.distribution} {record.version}", indent="  ")
-        say(f"  {record.error or ', '.join(record.tools)}")
+        say(f"{record.name}: {record.state}, {record.distribution} {record.version}", indent="  ", to=stdout)
+        say(f"  {record.error or ', '.join(record.tools)}", to=stdout)

@@ -1,5 +1,6 @@
 """A batch as a plugin declares it: one operation on many machines, and which machines these are."""
 
+import inspect
 import secrets
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -33,15 +34,13 @@ class Member:
     message: str
     fraction: float | None = None
     result: BaseModel | None = None
-    """Of the operation on this machine; there once it has succeeded."""
+    """Of the operation on this machine; there once it has succeeded, unless its plugin could not read it."""
     error: MaasMcpError | None = None
-    """There if it has failed."""
+    """Why it has failed, or why there is no result although it has succeeded."""
 
 
 class BatchOperation(LongRunning[ArgsT, ResultT]):
     """An operation on many machines at once. A machine that fails does not stop the others."""
-
-    coroutines = ("members",)
 
     each: ClassVar[type[Operation[Any, Any]]]
     """What is done to each machine; its arguments need a field ``agent_name``."""
@@ -52,6 +51,31 @@ class BatchOperation(LongRunning[ArgsT, ResultT]):
     def can_abort(self) -> bool:
         """Whether it is possible for each machine."""
         return self.each().can_abort
+
+    @classmethod
+    def _is_abortable(cls) -> bool:
+        return cls.each._is_abortable()  # noqa: SLF001 - a declaration's own
+
+    @classmethod
+    def _check(cls) -> None:
+        each: object = getattr(cls, "each", None)
+        if not isinstance(each, type) or not issubclass(each, Operation) or inspect.isabstract(each) or not each.name:
+            raise TypeError(
+                f"{cls.__qualname__}.each: expected an Operation class with a name, but it is {each!r}. "
+                "Write `each = YourOperation`: what is done to each machine."
+            )
+        if "agent_name" not in each.arguments.model_fields:
+            raise TypeError(
+                f"{cls.__qualname__}.each: expected a field `agent_name` in {each.arguments.__name__}, but there is "
+                "none. Add `agent_name: str`, and send it to MAAS in `start`: the batch is found again by it."
+            )
+        super()._check()
+        at_once: object = cls.starts_at_once
+        if not isinstance(at_once, int) or isinstance(at_once, bool) or at_once < 1:
+            raise TypeError(
+                f"{cls.__qualname__}.starts_at_once: expected a whole number of 1 or more, but it is {at_once!r}. "
+                "Write `starts_at_once = 2`, for example."
+            )
 
     @abstractmethod
     def size(self, args: ArgsT) -> int:

@@ -23,6 +23,7 @@ from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.progress import ProgressReporter, nobody, readable
+from maas_mcp.operations.results import Reading
 from maas_mcp.operations.tool import ResultT, fault_of
 
 logger = logging.getLogger(__name__)
@@ -77,8 +78,9 @@ async def _followed(name: str, system_id: SystemId, one: Follow, progress: Progr
             raise
         logger.exception("%s failed on %s", name, system_id)
         return failed(system_id, fault_of(name, error))
-    state: MemberState = "working" if outcome.result is None else "succeeded"
-    return Member(system_id, state, outcome.message, outcome.fraction, outcome.result)
+    state: MemberState = "succeeded" if outcome.ended else "working"
+    message = outcome.problem.message if outcome.problem else outcome.message
+    return Member(system_id, state, message, outcome.fraction, outcome.result, outcome.problem)
 
 
 def failed(system_id: SystemId, error: MaasMcpError) -> Member:
@@ -120,8 +122,11 @@ def told(
         return Outcome(handle, min(sum(done) / len(members), BEFORE_ALL), message)
     if not count["succeeded"]:
         raise _failure(batch, members)
+    reading = Reading(batch, message)
+    with reading.watched():
+        reading.result = batch.result(members)
     progress.report(1.0, message)
-    return Outcome(handle, 1.0, message, batch.result(members), partial=bool(count["failed"]))
+    return reading.outcome(handle, state="partly_succeeded" if count["failed"] else "succeeded")
 
 
 def _example(members: Sequence[Member]) -> str:

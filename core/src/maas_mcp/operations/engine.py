@@ -27,6 +27,7 @@ from maas_mcp.operations.aborting import EVENTS_ONLY, abort_begun, abort_cancell
 from maas_mcp.operations.advice import next_step
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.diagnosis import explain, gone, refused, started_by_another
+from maas_mcp.operations.fallback_polling import FallbackPolling
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.looking import all_since, everything
 from maas_mcp.operations.operation import CancelPolicy, Operation, OperationContext
@@ -46,6 +47,7 @@ from maas_mcp.operations.polling import (
     Verdict,
 )
 from maas_mcp.operations.progress import ProgressReporter, nobody, silence
+from maas_mcp.operations.results import Reading
 from maas_mcp.operations.run import Run
 from maas_mcp.operations.tool import ArgsT, ResultT
 from maas_mcp.operations.watcher import EVENTS_LIMIT, Subscription, Watcher
@@ -332,7 +334,8 @@ class Engine:
     def _run(
         self, operation: Operation[ArgsT, ResultT], args: ArgsT, ctx: OperationContext, handle: Handle
     ) -> Run[ArgsT, ResultT]:
-        return Run(operation, self._polling or operation.polling, args, ctx, handle, self._orders)
+        polling = FallbackPolling(self._polling or operation.polling, operation.name)
+        return Run(operation, polling, args, ctx, handle, self._orders)
 
     def _handle(
         self, operation: Operation[Any, Any], machine: Machine, cursor: int, runs: tuple[int | None, ...]
@@ -374,7 +377,10 @@ class Engine:
         """The outcome for a machine that is, or was, like what was asked for already."""
         message = f"{ctx.before.hostname} {how} {state_of(ctx.before)}; nothing was sent to MAAS"
         ctx.progress.report(1.0, message)
-        return Outcome(handle, 1.0, message, await operation.result(ctx, args))
+        reading = Reading(operation, message)
+        with reading.watched():
+            reading.result = await operation.result(ctx, args)
+        return reading.outcome(handle)
 
     async def _follow(
         self, run: Run[ArgsT, ResultT], evidence: Evidence, until: float, doubt: MaasError | None
@@ -454,13 +460,14 @@ class Engine:
         if assessment.verdict is not Verdict.SUCCEEDED:
             run.ctx.progress.report(assessment.fraction, assessment.message)
             raise await self._explain(run, assessment, doubt)
-        if assessment.evidence.gone:
-            result = run.operation.result_if_gone(run.args)
-        else:
-            ctx = replace(run.ctx, maas=self._once)
-            result = await self._read(run, assessment, lambda: run.operation.result(ctx, run.args))
+        ctx, reading = replace(run.ctx, maas=self._once), Reading(run.operation, assessment.message)
+        with reading.watched():
+            if assessment.evidence.gone:
+                reading.result = run.operation.result_if_gone(run.args)
+            else:
+                reading.result = await self._read(run, assessment, lambda: run.operation.result(ctx, run.args))
         run.ctx.progress.report(1.0, assessment.message)
-        return Outcome(run.handle, 1.0, assessment.message, result)
+        return reading.outcome(run.handle)
 
     async def _explain(
         self, run: Run[Any, Any], assessment: Assessment, answer: MaasError | None = None
@@ -558,5 +565,7 @@ def _ended_without_machine(operation: Operation[ArgsT, ResultT], handle: Handle)
     """
     if operation.lifecycle.verdict_if_gone(on_vm_host=handle.on_vm_host) is not Verdict.SUCCEEDED:
         raise gone(handle.system_id)
-    result = operation.result_if_gone(operation.arguments_for(handle.system_id))
-    return Outcome(handle, 1.0, f"{handle.system_id} is no longer in MAAS", result)
+    reading = Reading(operation, f"{handle.system_id} is no longer in MAAS")
+    with reading.watched():
+        reading.result = operation.result_if_gone(operation.arguments_for(handle.system_id))
+    return reading.outcome(handle)

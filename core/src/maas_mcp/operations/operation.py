@@ -1,14 +1,14 @@
 """A long-running operation: data plus two small functions; the engine does the rest."""
 
-import inspect
 from abc import abstractmethod
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from maas_mcp.maas.models import Machine, SystemId
 from maas_mcp.operations.polling import Lifecycle, PollingStrategy, StatusPolling, Verdict
+from maas_mcp.operations.strategy_checks import check_strategy
 from maas_mcp.operations.tool import ArgsT, Declaration, ResultT, ToolContext
 
 
@@ -43,7 +43,43 @@ class LongRunning(Declaration[ArgsT, ResultT]):
     @property
     def can_abort(self) -> bool:
         """Whether MAAS can be ordered to abort it."""
+        return self._is_abortable()
+
+    @classmethod
+    def _is_abortable(cls) -> bool:
+        """Whether its class says how MAAS aborts it."""
         return False
+
+    @classmethod
+    def _check(cls) -> None:
+        super()._check()
+        check_duration(cls, "deadline")
+        policy: object = cls.on_cancel
+        if not isinstance(policy, CancelPolicy):
+            meant = CancelPolicy.ABORT if str(policy).lower() == "abort" else CancelPolicy.DETACH
+            raise TypeError(
+                f"{cls.__qualname__}.on_cancel: expected a CancelPolicy, but it is {policy!r}. "
+                f"Write `on_cancel = CancelPolicy.{meant.name}`."
+            )
+        if policy is CancelPolicy.ABORT and not cls._is_abortable():
+            raise TypeError(
+                f"{cls.__qualname__}.on_cancel: expected a method `abort` for CancelPolicy.ABORT, but there is none. "
+                "Write `async def abort(self, ctx, args)`, or leave `on_cancel` out."
+            )
+
+
+def check_duration(cls: type, name: str) -> None:
+    """Make sure that a class's attribute is a time that may pass.
+
+    Raises:
+        TypeError: It is not.
+    """
+    value: object = getattr(cls, name)
+    if not isinstance(value, timedelta) or value <= timedelta(0):
+        raise TypeError(
+            f"{cls.__qualname__}.{name}: expected a timedelta of more than nothing, but it is {value!r}. "
+            f"Write `{name} = timedelta(minutes=30)`, for example, with timedelta from datetime."
+        )
 
 
 class Operation(LongRunning[ArgsT, ResultT]):
@@ -52,17 +88,18 @@ class Operation(LongRunning[ArgsT, ResultT]):
     The arguments need a field ``system_id``; where the machine is named otherwise, override :meth:`system_id`.
     """
 
-    coroutines = ("start", "result", "differs")
-
     lifecycle: ClassVar[Lifecycle]
     """The statuses that it begins in, passes through and ends in."""
     polling: ClassVar[PollingStrategy] = StatusPolling()
     """How far it is; without milestones, the status and the elapsed time are told."""
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if inspect.isabstract(cls) or not getattr(cls, "name", ""):
-            return
+    @classmethod
+    def _is_abortable(cls) -> bool:
+        return cls.abort is not Operation.abort
+
+    @classmethod
+    def _check(cls) -> None:
+        super()._check()
         if "system_id" not in cls.arguments.model_fields and cls.system_id is Operation.system_id:
             raise TypeError(
                 f"{cls.__qualname__}: expected a field `system_id` in {cls.arguments.__name__}, but there is none. "
@@ -73,6 +110,7 @@ class Operation(LongRunning[ArgsT, ResultT]):
                 f"{cls.__qualname__}: expected a class attribute `lifecycle = Lifecycle(start_from=…, pending=…, "
                 "success=…, failure=…)`, but there is none. Use `Tool` for what is done when MAAS answers."
             )
+        check_strategy(f"{cls.__qualname__}.polling", cls.polling)
         if cls.lifecycle.gone is Verdict.SUCCEEDED and cls.result_if_gone is Operation.result_if_gone:
             raise TypeError(
                 f"{cls.__qualname__}: expected a method `result_if_gone`, but there is none. With `gone=SUCCEEDED` it "
@@ -83,11 +121,6 @@ class Operation(LongRunning[ArgsT, ResultT]):
         """Which machine is meant."""
         system_id: SystemId = getattr(args, "system_id")  # noqa: B009 - mypy does not know the field of ArgsT
         return system_id
-
-    @property
-    def can_abort(self) -> bool:
-        """Whether :meth:`abort` is implemented."""
-        return type(self).abort is not Operation.abort
 
     def arguments_for(self, system_id: SystemId) -> ArgsT:
         """Arguments with nothing but the machine, for an operation that is picked up by its id."""

@@ -7,7 +7,7 @@ recorded traffic, and tested for every order of events.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Final
@@ -15,6 +15,7 @@ from typing import Final
 from maas_mcp.maas.models import Event, Machine, ScriptSet, ScriptSetName
 from maas_mcp.maas.statuses import RUN_FIELDS, MachineStatus
 from maas_mcp.operations.course import UNTOLD, Course, enters
+from maas_mcp.operations.declared_statuses import declared_statuses
 from maas_mcp.operations.progress import silence
 
 ABSENCES_TO_BE_GONE: Final = 2
@@ -78,7 +79,12 @@ class Lifecycle:
             ("success", success),
             ("failure", failure),
         ):
-            object.__setattr__(self, name, frozenset(statuses))
+            object.__setattr__(self, name, declared_statuses(name, statuses))
+        if not isinstance(gone, Verdict):
+            raise TypeError(
+                f"Lifecycle: `gone`: expected a Verdict, but it is {gone!r}. "
+                "Write `gone=Verdict.SUCCEEDED`, or leave it out."
+            )
         object.__setattr__(self, "gone", gone)
         overlap = self.pending & (self.success | self.failure)
         if overlap or not (self.start_from and self.pending and self.success):
@@ -371,13 +377,14 @@ class EventPolling(PollingStrategy):
     """
 
     def __init__(self, phases: Sequence[Phase]) -> None:
+        phases = _checked_phases(phases)
         fractions = [phase.fraction for phase in phases]
         if fractions != sorted(fractions) or not all(0 <= fraction <= 1 for fraction in fractions):
             raise ValueError(
                 f"EventPolling: expected phases in the order in which they happen, with fractions from 0.0 to 1.0; "
                 f"got {fractions}. Sort the phases by the order in which MAAS writes their events."
             )
-        self.phases = tuple(phases)
+        self.phases = phases
 
     def measure(self, evidence: Evidence, observation: Observation) -> tuple[float | None, str]:
         """The furthest phase whose event was seen."""
@@ -387,6 +394,21 @@ class EventPolling(PollingStrategy):
                 if phase.fraction > fraction and phase.matches(event):
                     fraction, milestone = phase.fraction, phase.message or phase.event
         return fraction, milestone
+
+
+def _checked_phases(phases: object) -> tuple[Phase, ...]:
+    advice = 'Write `[Phase("Installing OS", 0.4), …]`, with Phase from maas_mcp.api.'
+    if isinstance(phases, str | Phase) or not isinstance(phases, Iterable):
+        raise TypeError(f"expected a list of Phase, but it is {phases!r}. {advice}")
+    found = tuple(phases)
+    for phase in found:
+        if not isinstance(phase, Phase):
+            raise TypeError(f"expected a list of Phase, but {phase!r} is in it. {advice}")
+        numeric = isinstance(phase.fraction, int | float) and not isinstance(phase.fraction, bool)
+        texts = (phase.event, phase.description or "", phase.message or "")
+        if not numeric or not all(isinstance(text, str) for text in texts):
+            raise TypeError(f"expected an event's type and a number in a Phase, but it is {phase!r}. {advice}")
+    return found
 
 
 class StatusPolling(PollingStrategy):

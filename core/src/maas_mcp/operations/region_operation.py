@@ -4,7 +4,7 @@ from abc import abstractmethod
 from datetime import timedelta
 from typing import ClassVar, Generic, Protocol, TypeVar
 
-from maas_mcp.operations.operation import LongRunning
+from maas_mcp.operations.operation import LongRunning, check_duration
 from maas_mcp.operations.polling import Verdict
 from maas_mcp.operations.tool import ArgsT, ResultT, ToolContext
 
@@ -28,15 +28,23 @@ class RegionOperation(LongRunning[ArgsT, ResultT], Generic[ArgsT, ResultT, SeenT
     not known any longer where the operation is picked up by its id.
     """
 
-    coroutines = ("is_running", "start", "observe", "result", "abort")
-
     interval: ClassVar[timedelta] = timedelta(seconds=10)
     """Between two looks, once it has begun."""
 
-    @property
-    def can_abort(self) -> bool:
-        """Whether :meth:`abort` is implemented."""
-        return type(self).abort is not RegionOperation.abort
+    @classmethod
+    def _is_abortable(cls) -> bool:
+        return cls.abort is not RegionOperation.abort
+
+    @classmethod
+    def _check(cls) -> None:
+        super()._check()
+        check_duration(cls, "interval")
+        required = [name for name, field in cls.arguments.model_fields.items() if field.is_required()]
+        if required:
+            raise TypeError(
+                f"{cls.__qualname__}: expected a default for every field of {cls.arguments.__name__}, but "
+                f"`{required[0]}` has none. Give it one: they are unknown once the operation is picked up by its id."
+            )
 
     @abstractmethod
     async def is_running(self, ctx: ToolContext) -> bool:

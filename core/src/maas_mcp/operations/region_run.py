@@ -14,6 +14,7 @@ from maas_mcp.operations.patience import check_outage
 from maas_mcp.operations.polling import BEFORE_SUCCESS, Verdict
 from maas_mcp.operations.progress import readable, silence
 from maas_mcp.operations.region_operation import RegionOperation, SeenT
+from maas_mcp.operations.results import Reading
 from maas_mcp.operations.tool import ArgsT, ResultT, ToolContext
 
 AT_FIRST: Final = 10.0
@@ -63,7 +64,7 @@ class RegionRun(Generic[ArgsT, ResultT, SeenT]):
     @property
     def rest(self) -> float:
         """Seconds until the next look."""
-        if self.running:
+        if self.running is not None:
             return self.operation.interval.total_seconds()
         return AT_ONCE_AGAIN if self.unseen and anyio.current_time() < self.began + AT_FIRST else SOON
 
@@ -81,7 +82,7 @@ class RegionRun(Generic[ArgsT, ResultT, SeenT]):
         seen = await self.operation.observe(self.ctx, self.args, self.latest)
         self.latest, self.trouble = seen, None
         self.looked = self.answered = anyio.current_time()
-        if self.before is None and not (seen.running or self.running or overdue):
+        if self.before is None and self.running is None and not (seen.running or overdue):
             self.message = self.orders.standing(self.handle)
             return Verdict.PENDING
         verdict, fraction, self.message = self.operation.assess(self.before, self.running, seen)
@@ -135,9 +136,11 @@ class RegionRun(Generic[ArgsT, ResultT, SeenT]):
             if verdict is Verdict.REVERTED:
                 raise OperationRevertedError(told, hint="It can be started again; what has come by then stays.")
             raise OperationFailedError(told, hint="The region's log says why. It can be repeated.")
-        result = await self.operation.result(self.ctx, self.args)
+        reading = Reading(self.operation, self.message)
+        with reading.watched():
+            reading.result = await self.operation.result(self.ctx, self.args)
         self.ctx.progress.report(1.0, self.message)
-        return Outcome(self.handle, 1.0, self.message, result)
+        return reading.outcome(self.handle)
 
     def never_started(self) -> OperationFailedError:
         """Why it is given up where MAAS has accepted it."""

@@ -39,18 +39,18 @@ class ScriptPolling(PollingStrategy):
     """
 
     def __init__(self, phases: Sequence[Phase], script_sets: Collection[ScriptSetName], *, share: float = 0.7) -> None:
+        self._boot = EventPolling(phases)
+        self.phases = self._boot.phases
         boot = round(1 - share, 6)  # 1 - 0.8 is a little less than 0.2
-        if not 0 < share <= 1 or not script_sets or any(phase.fraction > boot for phase in phases):
-            fractions = [phase.fraction for phase in phases]
+        if not 0 < share <= 1 or not script_sets or any(phase.fraction > boot for phase in self.phases):
+            fractions = [phase.fraction for phase in self.phases]
             raise ValueError(
                 f"ScriptPolling: expected script sets, a share of up to 1.0 for them, and phases up to what is left "
                 f"({boot:g}); got {sorted(map(str, script_sets))}, {share:g} and {fractions}. "
                 "Lower the phases' fractions: the rest belongs to the scripts."
             )
-        self.phases = tuple(phases)
         self.share = share
         self.needs = Needs(script_sets=frozenset(script_sets))
-        self._boot = EventPolling(phases)
 
     def measure(self, evidence: Evidence, observation: Observation) -> tuple[float | None, str]:
         """The furthest phase, or how much of the scripts is done once one of them has begun."""

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from maas_mcp.errors import PluginError
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.operations.cancellation import CancellationToken
+from maas_mcp.operations.overrides import check_overrides
 from maas_mcp.operations.progress import ProgressReporter
 
 ArgsT = TypeVar("ArgsT", bound=BaseModel)
@@ -48,8 +49,6 @@ class Declaration(ABC, Generic[ArgsT, ResultT]):
     idempotent: ClassVar[bool] = False
     """Whether a second call with the same arguments changes nothing more."""
 
-    coroutines: ClassVar[tuple[str, ...]] = ()
-    """Methods that have to be ``async def``: a plain function would block the server and could not be cancelled."""
     arguments: ClassVar[type[BaseModel]]
     """``ArgsT``; found by itself."""
     returns: ClassVar[type[BaseModel]]
@@ -60,8 +59,22 @@ class Declaration(ABC, Generic[ArgsT, ResultT]):
         models = _models(cls)
         if models is not None:
             cls.arguments, cls.returns = models
-        if inspect.isabstract(cls) or not getattr(cls, "name", ""):
-            return
+        name: object = getattr(cls, "name", "")
+        if not isinstance(name, str):
+            raise TypeError(
+                f"{cls.__qualname__}.name: expected a string, but it is {name!r}. "
+                'Write `name = "acme_do_something"`: clients call it by that.'
+            )
+        if name and not inspect.isabstract(cls):
+            cls._check()
+
+    @classmethod
+    def _check(cls) -> None:
+        """Make sure that the class can be used as it is: this runs when it is defined.
+
+        Raises:
+            TypeError: With what was wrong, what was expected, and what to write.
+        """
         if not cls.description():
             raise TypeError(
                 f"{cls.__qualname__}: expected a docstring, but there is none. The model chooses the tool by it: "
@@ -72,18 +85,21 @@ class Declaration(ABC, Generic[ArgsT, ResultT]):
                 f"{cls.__qualname__}: expected pydantic models for its arguments and its result, but there are none. "
                 f"Write `class {cls.__name__}(Operation[Arguments, Result])` or `(Tool[Arguments, Result])`."
             )
-        for method in cls.coroutines:
-            if not inspect.iscoroutinefunction(getattr(cls, method)):
-                raise TypeError(
-                    f"{cls.__qualname__}.{method}: expected an async function, but it is a plain one, which would "
-                    f"block the server and could not be cancelled. Write `async def {method}(self, ctx, …)`."
-                )
+        check_overrides(cls)
 
     @classmethod
     def description(cls) -> str:
-        """What the model is told: the docstring, without its indentation; never one of the host's own classes."""
-        documented = (each for each in cls.__mro__ if each.__doc__ and not each.__module__.startswith(__package__))
-        return inspect.cleandoc(getattr(next(documented, None), "__doc__", None) or "")
+        """What the model is told: the docstring, without its indentation, of the class or of a tool that it extends.
+
+        That of any other base describes something else: the host's own classes, ``abc.ABC``, ``Generic``, a mixin.
+        """
+        tools = [
+            each
+            for each in cls.__mro__
+            if issubclass(each, Declaration) and not each.__module__.startswith(f"{__package__}.")
+        ]
+        texts = [text for each in tools if isinstance(text := each.__doc__, str)]
+        return next((cleaned for text in texts if (cleaned := inspect.cleandoc(text).strip())), "")
 
     def summary(self, result: ResultT) -> str:
         """The result in one line for people. Override it where the bare fields do not read well."""
@@ -114,8 +130,6 @@ def _stands_for(cls: type, known: Mapping[Any, Any]) -> tuple[Any, ...]:
 
 class Tool(Declaration[ArgsT, ResultT]):
     """A tool that answers by itself: a read, or a change that MAAS makes at once."""
-
-    coroutines = ("run",)
 
     @abstractmethod
     async def run(self, ctx: ToolContext, args: ArgsT) -> ResultT:

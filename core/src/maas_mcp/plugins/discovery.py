@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from typing import Final, NoReturn
 
+from packaging.utils import canonicalize_name
 from stevedore.named import NamedExtensionManager
 
 from maas_mcp.hookspecs import PLUGIN_GROUP
 
+FIRST_PARTY: Final = frozenset({"maas-mcp-core", "maas-mcp-deploy", "maas-mcp-commission", "maas-mcp-inventory"})
+"""The project's own distributions: no other takes the name of one of their plugins or tools."""
 UNKNOWN: Final = "unknown"
 """The name or version of a distribution whose metadata does not tell it."""
 
@@ -25,6 +28,11 @@ class FoundPlugin:
     requires: tuple[str, ...] = field(repr=False)
     """The distribution's requirements, as it wrote them."""
     entry_point: EntryPoint = field(repr=False)
+
+    @property
+    def first_party(self) -> bool:
+        """Whether the project itself offers it."""
+        return canonicalize_name(self.distribution) in FIRST_PARTY
 
     def __str__(self) -> str:
         return f"{self.name!r} of {self.distribution} {self.version}"

@@ -1,5 +1,6 @@
 """The polling strategy that the configuration names, instead of each operation's own: stevedore's driver."""
 
+import logging
 from importlib.metadata import EntryPoint
 from typing import Final, NoReturn
 
@@ -7,7 +8,11 @@ from stevedore.driver import DriverManager
 
 from maas_mcp.errors import SettingsError
 from maas_mcp.operations.polling import PollingStrategy
+from maas_mcp.operations.strategy_checks import check_strategy
 from maas_mcp.plugins.discovery import FoundPlugin, find
+from maas_mcp.plugins.import_watch import ImportWatch, UserInterrupt
+
+logger = logging.getLogger(__name__)
 
 POLLING_GROUP: Final = "maas_mcp.polling.v1"
 """The entry point group of named strategies: subclasses of ``PollingStrategy`` that take no arguments, or instances."""
@@ -29,6 +34,12 @@ def chosen_strategy(name: str, group: str = POLLING_GROUP) -> PollingStrategy | 
             f"MAAS_MCP_POLLING is {name!r}, but no polling strategy of that name is installed; there are: {names}.",
             hint="Install the package that offers it, or leave MAAS_MCP_POLLING empty: each operation has its own.",
         )
+    own = [found for found in named if found.first_party]
+    if len(own) == 1:
+        rivals = ", ".join(found.distribution for found in named if found is not own[0])
+        if rivals:
+            logger.warning("MAAS_MCP_POLLING is %r: %s is used, and not what %s calls so", name, own[0], rivals)
+        return _strategy(own[0])
     if len(named) > 1:
         raise SettingsError(
             f"MAAS_MCP_POLLING is {name!r}, and more than one distribution offers it: "
@@ -41,21 +52,27 @@ def chosen_strategy(name: str, group: str = POLLING_GROUP) -> PollingStrategy | 
 def _strategy(found: FoundPlugin) -> PollingStrategy:
     where = f"The polling strategy {found}"
     try:
-        loaded: object = _Driver(found.entry_point).driver
-        strategy = loaded() if isinstance(loaded, type) and issubclass(loaded, PollingStrategy) else loaded
-    except KeyboardInterrupt:
+        with ImportWatch() as watch, watch.step(f"importing {found.entry_point.value} (polling strategy {found})"):
+            loaded: object = _Driver(found.entry_point).driver
+            strategy = loaded() if isinstance(loaded, type) and issubclass(loaded, PollingStrategy) else loaded
+    except UserInterrupt:
         raise
     except BaseException as error:  # whatever a stranger's module raises, and one may even call sys.exit()
         raise SettingsError(
             f"{where} cannot be loaded: {type(error).__name__}: {error}",
-            hint="Mend or update that package, or leave MAAS_MCP_POLLING empty.",
+            hint="Fix or update that package, or leave MAAS_MCP_POLLING empty.",
         ) from error
+    correct = f"Correct the entry point {found.name} = {found.entry_point.value} of {found.distribution}."
     if not isinstance(strategy, PollingStrategy):
         raise SettingsError(
             f"{where} is not one: expected a subclass of PollingStrategy, or an instance of one; "
             f"got {type(strategy).__name__}.",
-            hint=f"Correct the entry point {found.name} = {found.entry_point.value} of {found.distribution}.",
+            hint=correct,
         )
+    try:
+        check_strategy(found.name, strategy)
+    except Exception as error:  # its `needs` may be a property, which raises what it likes
+        raise SettingsError(f"{where} cannot be used: {error}", hint=correct) from error
     return strategy
 
 

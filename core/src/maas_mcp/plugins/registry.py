@@ -9,11 +9,10 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from packaging.utils import canonicalize_name
-
 from maas_mcp.errors import PluginError
 from maas_mcp.hookspecs import PLUGIN_GROUP
 from maas_mcp.plugins.discovery import FoundPlugin, find, load
+from maas_mcp.plugins.import_watch import ImportWatch, UserInterrupt
 from maas_mcp.plugins.validation import (
     AnyTool,
     check_before_import,
@@ -28,8 +27,6 @@ __all__ = ["AnyTool", "PluginRecord", "PluginState", "Registry", "load_registry"
 
 logger = logging.getLogger(__name__)
 
-OWN: Final = frozenset({"maas-mcp-deploy", "maas-mcp-commission", "maas-mcp-inventory"})
-"""The project's own distributions: they come first, so that no other plugin takes the name of one of their tools."""
 HOST_TOOLS: Final = frozenset(
     {"maas_cancel_operation", "maas_get_operation", "maas_list_operations", "maas_wait_operation"}
 )
@@ -89,12 +86,14 @@ def load_registry(
 
     Raises:
         PluginError: ``strict``, and at least one plugin cannot be used; each is named with its reason.
+        UserInterrupt: The user pressed Ctrl-C meanwhile.
     """
     installed = find(group)
     _warn_of_strangers("allow", allow, installed)
     _warn_of_strangers("block", block, installed)
     wanted = [found for found in installed if found.name not in block and (not allow or found.name in allow)]
-    tools, outcomes = _load_each(wanted)
+    with ImportWatch() as watch:
+        tools, outcomes = _load_each(wanted, watch)
     records = tuple(outcomes.get(found) or _record(found, PluginState.BLOCKED) for found in installed)
     if strict:
         _refuse_failures(records)
@@ -102,15 +101,15 @@ def load_registry(
 
 
 def _load_each(
-    wanted: Sequence[FoundPlugin],
+    wanted: Sequence[FoundPlugin], watch: ImportWatch
 ) -> tuple[dict[str, AnyTool], dict[FoundPlugin, PluginRecord]]:
     tools: dict[str, AnyTool] = {}
     owners = dict.fromkeys(HOST_TOOLS, "the server itself")
     records: dict[FoundPlugin, PluginRecord] = {}
-    for found in sorted(wanted, key=lambda found: canonicalize_name(found.distribution) not in OWN):
+    for found in sorted(wanted, key=lambda found: not found.first_party):  # so their tools' names are taken first
         try:
-            offered = _offered_by(found, wanted, owners)
-        except KeyboardInterrupt:
+            offered = _offered_by(found, wanted, owners, watch)
+        except UserInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever a plugin does, the others go on
             records[found] = _failure(found, error)
@@ -121,9 +120,14 @@ def _load_each(
     return tools, records
 
 
-def _offered_by(found: FoundPlugin, wanted: Iterable[FoundPlugin], owners: Mapping[str, str]) -> dict[str, AnyTool]:
+def _offered_by(
+    found: FoundPlugin, wanted: Iterable[FoundPlugin], owners: Mapping[str, str], watch: ImportWatch
+) -> dict[str, AnyTool]:
     check_before_import(found, wanted)
-    tools = [tool() for tool in declared(registered(found, load(found)))]
+    with watch.step(f"importing {found.entry_point.value} (plugin {found})"):
+        plugin = load(found)
+    with watch.step(f"asking {found.entry_point.value} for its tools (plugin {found})"):
+        tools = [tool() for tool in declared(registered(found, plugin))]
     check_names(found, [tool.name for tool in tools], owners)
     for tool in tools:
         check_shown(tool)
@@ -185,5 +189,5 @@ def _refuse_failures(records: Iterable[PluginRecord]) -> None:
     if reasons:
         raise PluginError(
             f"Every installed plugin has to be usable, and {len(reasons)} cannot be used. {' | '.join(reasons)}",
-            hint="Mend, block or uninstall them, or start without the strict check of plugins.",
+            hint="Fix, block or uninstall them, or start without the strict check of plugins.",
         )

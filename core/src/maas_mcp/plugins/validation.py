@@ -19,7 +19,10 @@ from pydantic_core import to_json
 from maas_mcp import __version__, hookspecs
 from maas_mcp.errors import PluginError
 from maas_mcp.hookspecs import PROJECT
-from maas_mcp.operations.operation import LongRunning
+from maas_mcp.operations.batch import BatchOperation
+from maas_mcp.operations.operation import LongRunning, Operation
+from maas_mcp.operations.region_operation import RegionOperation
+from maas_mcp.operations.results import kind_of
 from maas_mcp.operations.tool import Tool
 from maas_mcp.plugins.discovery import FoundPlugin
 from maas_mcp.plugins.schemas import input_schema, output_schema
@@ -33,6 +36,8 @@ HOOKS: Final[Mapping[str, type[AnyTool]]] = MappingProxyType(
     {"maas_mcp_operations": LongRunning, "maas_mcp_tools": Tool}
 )
 """What the classes that each hook returns have to be."""
+LONG_RUNNING: Final = (Operation, BatchOperation, RegionOperation)
+"""What the host has an engine for."""
 NAMES: Final[Mapping[type[AnyTool], str]] = MappingProxyType({LongRunning: "Operation", Tool: "Tool"})
 """What an author is told to subclass."""
 SHOWN: Final[Mapping[str, type]] = MappingProxyType(
@@ -46,12 +51,20 @@ CALL_OPTIONS: Final = ("wait_seconds", "on_cancel", "_meta")
 def check_before_import(found: FoundPlugin, wanted: Iterable[FoundPlugin]) -> None:
     """Refuse a plugin whose name another one of ``wanted`` has too, or that was made for another host.
 
+    Of two that share a name, the project's own is the one that is meant by it; of two others, neither is.
+
     A distribution that does not say which host it needs is taken: the entry point group already names the API's major.
     """
-    rivals = [str(other) for other in wanted if other.name == found.name]
-    if len(rivals) > 1:
+    named = [other for other in wanted if other.name == found.name]
+    own = [other for other in named if other.first_party]
+    if len(own) == 1 and not found.first_party:
         raise PluginError(
-            f"There are {len(rivals)} plugins of this name: {' and '.join(rivals)}. Expected one. "
+            f"{found} takes the name of the plugin {own[0]}, which maas-mcp itself offers. Expected a name of its own. "
+            f"Uninstall {found.distribution}, or ask its author for another name."
+        )
+    if len(named) > 1 and own != [found]:
+        raise PluginError(
+            f"There are {len(named)} plugins of this name: {' and '.join(map(str, named))}. Expected one. "
             "Uninstall the others, or ask their authors for another name."
         )
     for requirement in _requirements(found, CORE):
@@ -133,7 +146,7 @@ def _classes(hook: str, answer: object) -> Iterator[type[AnyTool]]:
         answer.close()  # or Python warns that it was never awaited
     if not isinstance(answer, Sequence) or isinstance(answer, (str, bytes)):
         raise PluginError(
-            f"{hook}() returned {_kind(answer)}. Expected a list of {NAMES[HOOKS[hook]]} classes. "
+            f"{hook}() returned {kind_of(answer)}. Expected a list of {NAMES[HOOKS[hook]]} classes. "
             f"Write `def {hook}(): return [YourClass]`."
         )
     for item in answer:
@@ -145,15 +158,26 @@ def _checked(hook: str, item: object) -> type[AnyTool]:
     if not isinstance(item, type):
         name = type(item).__name__
         mend = f"Return {name}, not {name}()." if isinstance(item, tuple(HOOKS.values())) else "Return your class."
-        raise PluginError(f"{hook}() returned {_kind(item)} in its list. Expected {NAMES[expected]} classes. {mend}")
+        raise PluginError(f"{hook}() returned {kind_of(item)} in its list. Expected {NAMES[expected]} classes. {mend}")
     if not issubclass(item, expected):
         right = next((name for name, kind in HOOKS.items() if issubclass(item, kind)), None)
         mend = f"Return it from {right}()." if right else f"Write `class {item.__name__}({NAMES[expected]}[…, …])`."
-        raise PluginError(f"{hook}() returned {_kind(item)}. Expected subclasses of {NAMES[expected]}. {mend}")
+        raise PluginError(f"{hook}() returned {kind_of(item)}. Expected subclasses of {NAMES[expected]}. {mend}")
     if inspect.isabstract(item):
         missing = ", ".join(sorted(item.__abstractmethods__))
         raise PluginError(
-            f"{hook}() returned {_kind(item)}, which is abstract. Expected a whole one. Define {missing}."
+            f"{hook}() returned {kind_of(item)}, which is abstract. Expected a whole one. Define {missing}."
+        )
+    if expected is LongRunning and not issubclass(item, LONG_RUNNING):
+        kinds = one_of(kind.__name__ for kind in LONG_RUNNING)
+        raise PluginError(
+            f"{hook}() returned {kind_of(item)}, a bare LongRunning. Expected a subclass of {kinds}. "
+            "Subclass the one that fits."
+        )
+    if not getattr(item, "name", ""):
+        raise PluginError(
+            f"{hook}() returned {kind_of(item)}, which has no name. Expected the name that clients call it by. "
+            'Write `name = "acme_do_something"` in it.'
         )
     return item
 
@@ -194,7 +218,7 @@ def check_shown(tool: AnyTool) -> None:
     for name, kind in SHOWN.items():
         if not isinstance(getattr(tool, name), kind):
             raise PluginError(
-                f"{tool.name} has {_kind(getattr(tool, name))} as its `{name}`. Expected a {kind.__name__}. "
+                f"{tool.name} has {kind_of(getattr(tool, name))} as its `{name}`. Expected a {kind.__name__}. "
                 "Correct the class's attribute."
             )
     for model in (tool.arguments, tool.returns):
@@ -227,11 +251,3 @@ def did_you_mean(name: str, known: Iterable[str] = HOOKS) -> str:
     """A sentence that names the one of ``known`` that is most like ``name``; empty if none is."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean {close[0]!r}?" if close else ""
-
-
-def _kind(value: object) -> str:
-    if value is None:
-        return "nothing"
-    if isinstance(value, type):
-        return f"the class {value.__name__}"
-    return f"an object of type {type(value).__name__}"

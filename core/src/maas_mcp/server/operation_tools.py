@@ -1,5 +1,6 @@
 """The tools that every server has: asking for, waiting for, cancelling and listing operations."""
 
+import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from maas_mcp.errors import (
     MaasError,
+    MaasMcpError,
     OperationCancelledError,
     OperationError,
     OperationRefusedError,
@@ -16,13 +18,16 @@ from maas_mcp.errors import (
 )
 from maas_mcp.maas.models import SystemId
 from maas_mcp.operations.batch import BatchOperation
+from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import LongRunning, Operation
 from maas_mcp.operations.region_operation import RegionOperation
-from maas_mcp.operations.tool import Tool, ToolContext
+from maas_mcp.operations.tool import Tool, ToolContext, fault_of
 from maas_mcp.server.calls import Call, Calls
 from maas_mcp.server.reports import OperationReport, report, report_failure
 from maas_mcp.server.services import Services
+
+logger = logging.getLogger(__name__)
 
 LONGEST_WAIT: Final = 3600.0
 MOST_LISTED: Final = 50
@@ -39,17 +44,24 @@ class Found:
     """Whether the machines could be read."""
     unreadable: list[str] = field(default_factory=list)
     """What could not be read, with the reason."""
-    error: MaasError | None = None
+    error: MaasMcpError | None = None
     """The first reason."""
 
     @contextmanager
     def noting(self, what: str) -> Iterator[None]:
-        """Note it if ``what`` cannot be read, and go on."""
+        """Note it if ``what`` cannot be read, by MAAS's fault or a plugin's, and go on."""
         try:
             yield
-        except MaasError as error:
-            self.unreadable.append(f"{what}: {error.message}")
-            self.error = self.error or error
+        except OperationCancelledError:
+            raise
+        except BaseException as error:
+            if is_cancellation(error):
+                raise
+            if not isinstance(error, MaasMcpError):
+                logger.exception("%s could not be read", what)
+            known = error if isinstance(error, MaasMcpError) else fault_of(what, error)
+            self.unreadable.append(f"{what}: {known.message}")
+            self.error = self.error or known
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +97,7 @@ class HostContext(ToolContext):
             raise
         except OperationError as error:
             return report_failure(error, operation_id, self.served)
-        return report(outcome, self.services.sealer)
+        return report(operation, outcome, self.services.sealer)
 
     async def abort(self, operation: AnyOperation, handle: Handle) -> None:
         """Order MAAS to abort it."""
@@ -98,7 +110,7 @@ class HostContext(ToolContext):
         hides nothing that another one shows.
 
         Raises:
-            MaasError: Nothing could be read.
+            MaasMcpError: Nothing could be read.
         """
         operations = list(self.operations.values())
         batches = [each for each in operations if isinstance(each, BatchOperation)]

@@ -15,9 +15,10 @@ from maas_mcp.errors import (
 )
 from maas_mcp.operations.handles import Sealer
 from maas_mcp.operations.operation import LongRunning
-from maas_mcp.operations.outcome import Outcome
+from maas_mcp.operations.outcome import Outcome, OutcomeState
+from maas_mcp.operations.results import structured, summary_of
 
-State = Literal["working", "succeeded", "partly_succeeded", "failed", "reverted", "gone", "timed_out"]
+State = Literal[OutcomeState, "failed", "reverted", "gone", "timed_out"]
 
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+")
 _TOOL: Final = re.compile(r"\bmaas_\w+", re.ASCII)
@@ -43,14 +44,15 @@ class OperationReport(BaseModel):
     error: ErrorReport | None = Field(default=None, description="There if it has ended otherwise.")
 
 
-def report(outcome: Outcome[Any], sealer: Sealer) -> OperationReport:
+def report(operation: LongRunning[Any, Any], outcome: Outcome[Any], sealer: Sealer) -> OperationReport:
     """The report of an operation that has succeeded or goes on."""
     return OperationReport(
         operation_id=sealer.seal(outcome.handle),
-        state=_state_of(outcome),
+        state=outcome.state,
         progress=outcome.fraction,
-        message=outcome.message,
-        result=None if outcome.result is None else outcome.result.model_dump(mode="json", by_alias=True),
+        message=outcome.problem.message if outcome.problem else outcome.message,
+        result=None if outcome.result is None else structured(operation, outcome.result),
+        error=None if outcome.problem is None else _why(outcome.problem, outcome.problem.hint),
     )
 
 
@@ -62,12 +64,7 @@ def report_failure(error: OperationError, operation_id: str, served: Collection[
         progress=None,
         message=error.message.splitlines()[0],
         result=None,
-        error=ErrorReport(
-            code=error.code,
-            message=error.message,
-            hint=about_served(error.hint or "", served) or None,
-            maas_says=error.maas_says,
-        ),
+        error=_why(error, about_served(error.hint or "", served) or None),
     )
 
 
@@ -76,16 +73,14 @@ def cut(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[:length]}…"
 
 
+def _why(error: MaasMcpError, hint: str | None) -> ErrorReport:
+    return ErrorReport(code=error.code, message=error.message, hint=hint, maas_says=error.maas_says)
+
+
 def about_served(text: str, served: Collection[str]) -> str:
     """The text without its sentences that name a tool which is not served: it may not be installed, or blocked."""
     sentences = _SENTENCE_END.split(text)
     return " ".join(each for each in sentences if all(name in served for name in _TOOL.findall(each)))
-
-
-def _state_of(outcome: Outcome[Any]) -> State:
-    if outcome.result is None:
-        return "working"
-    return "partly_succeeded" if outcome.partial else "succeeded"
 
 
 def _state(error: MaasMcpError) -> State:
@@ -104,8 +99,8 @@ def text_of(operation: LongRunning[Any, Any], outcome: Outcome[Any], operation_i
     """A line or two for people."""
     if outcome.handle.reached:
         return f"{outcome.message}."
-    if outcome.result is not None:
-        return operation.summary(outcome.result)
+    if outcome.ended:
+        return summary_of(operation, outcome.result)
     how_far = "" if outcome.fraction is None else f" ({outcome.fraction:.0%})"
     ask = "It goes on; ask" if outcome.confirmed else "Ask"
     return f"{outcome.message}{how_far}. {ask} with maas_wait_operation for operation_id {operation_id}."

@@ -12,6 +12,7 @@ from maas_mcp.maas.text import whole
 from maas_mcp.operations.handles import Sealer
 from maas_mcp.operations.operation import LongRunning
 from maas_mcp.operations.outcome import Outcome
+from maas_mcp.operations.results import structured, summary_of
 from maas_mcp.operations.tool import Tool
 from maas_mcp.plugins.portability import Schema
 from maas_mcp.plugins.registry import AnyTool
@@ -57,16 +58,21 @@ def _output_schema(tool: AnyTool) -> Schema:
 
 
 def success(tool: Tool[Any, Any], result: BaseModel) -> types.CallToolResult:
-    """A result: structured for programs, and a short text for people."""
-    return types.CallToolResult(
-        content=[types.TextContent(text=tool.summary(result))],
-        structured_content=result.model_dump(mode="json", by_alias=True),
-    )
+    """A result: structured for programs, and a short text for people.
+
+    Raises:
+        PluginError: It is not what the tool declares.
+    """
+    content = structured(tool, result)
+    return types.CallToolResult(content=[types.TextContent(text=summary_of(tool, result))], structured_content=content)
 
 
 def outcome_of(operation: LongRunning[Any, Any], outcome: Outcome[Any], sealer: Sealer) -> types.CallToolResult:
     """The report of an operation that has succeeded or goes on."""
-    told = report(outcome, sealer)
+    told = report(operation, outcome, sealer)
+    if outcome.problem is not None:
+        outcome.problem.hint = f"{outcome.problem.hint} Its operation_id is {told.operation_id}."
+        return failure(outcome.problem)
     return types.CallToolResult(
         content=[types.TextContent(text=text_of(operation, outcome, told.operation_id))],
         structured_content=told.model_dump(mode="json", exclude={"error"}),

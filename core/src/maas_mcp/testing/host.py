@@ -10,6 +10,7 @@ from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.transport import HttpTransport
 from maas_mcp.operations.operation import CancelPolicy, LongRunning
 from maas_mcp.operations.progress import Progress, ProgressReporter
+from maas_mcp.operations.results import structured
 from maas_mcp.operations.tool import ArgsT, ResultT, Tool, ToolContext
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.server.arguments import parse_arguments
@@ -68,7 +69,7 @@ class Host:
             arguments: As a client gives them.
 
         Raises:
-            MaasMcpError: The arguments do not fit, or it failed.
+            MaasMcpError: The arguments do not fit, it failed, or its result is not what the class declares.
             RuntimeError: The operation was under way before, and so it was not started.
         """
         given = {"system_id": self.region.machine(machine).system_id, **arguments} if machine else arguments
@@ -82,14 +83,12 @@ class Host:
                 result = await called.run(ToolContext(self.services.maas, progress, self._call.token), args)
             else:
                 outcome = await self.services.run(called, args, progress, self._call, on_cancel=on_cancel)
-                result = outcome.result
-                if result is None:
+                if not outcome.ended:
                     raise RuntimeError(f"{tool.name} was not started, because it was under way: {outcome.message}")
-        if not isinstance(result, tool.returns):
-            raise TypeError(
-                f"{tool.__qualname__}: expected a {tool.returns.__name__} as its result, "
-                f"but it answered with a {type(result).__name__}."
-            )
+                if outcome.problem is not None:
+                    raise outcome.problem
+                result = outcome.result
+        structured(called, result)
         return cast(ResultT, result)
 
     def cancel(self) -> None:

@@ -92,7 +92,7 @@ class MaasRegion(Region):
             arguments: As a client gives them.
 
         Raises:
-            MaasMcpError: The arguments do not fit, or it failed.
+            MaasMcpError: The arguments do not fit, it failed, or its result is not what the class declares.
             RuntimeError: The operation was under way before, and so it was not started.
         """
 

@@ -1,6 +1,7 @@
-"""What MAAS and networks do to whoever believes their answers: one test for each trap, of three small operations."""
+"""What MAAS and networks do to whoever believes their answers, and authors to themselves: one test for each trap."""
 
 from datetime import timedelta
+from typing import ClassVar
 
 import pytest
 from acme_rescue.plugin import RescueMode
@@ -9,6 +10,7 @@ from pydantic import BaseModel
 from maas_mcp.api import (
     CancelPolicy,
     EventPolling,
+    Evidence,
     Lifecycle,
     MaasConflictError,
     MaasError,
@@ -16,6 +18,7 @@ from maas_mcp.api import (
     MaasPermissionError,
     MaasUnavailableError,
     MachineGoneError,
+    Observation,
     Operation,
     OperationCancelledError,
     OperationContext,
@@ -24,6 +27,7 @@ from maas_mcp.api import (
     OperationRevertedError,
     OperationTimedOutError,
     Phase,
+    PollingStrategy,
     SystemId,
 )
 from maas_mcp.api import MachineStatus as S
@@ -46,7 +50,7 @@ class Deploy(Operation[Which, Status]):
     lifecycle = Lifecycle(
         start_from={S.READY, S.ALLOCATED}, pending={S.DEPLOYING}, success={S.DEPLOYED}, failure={S.FAILED_DEPLOYMENT}
     )
-    polling = EventPolling(
+    polling: ClassVar[PollingStrategy] = EventPolling(
         phases=[Phase("Performing PXE boot", 0.1), Phase("Installing OS", 0.4), Phase("Rebooting", 0.8)]
     )
     deadline = timedelta(minutes=30)
@@ -250,3 +254,90 @@ def test_a_call_is_cancelled_and_the_machine_with_it(maas_region: MaasRegion) ->
     with pytest.raises(OperationCancelledError):
         maas_region.call(Deploy, "node01", on_cancel=CancelPolicy.ABORT)
     assert maas_region.machine("node01").status_name == "Allocated"
+
+
+def test_a_deadline_is_no_number() -> None:
+    with pytest.raises(TypeError, match=r"Slow\.deadline: expected a timedelta .* Write `deadline = timedelta"):
+
+        class Slow(Deploy):
+            deadline = 30  # type: ignore[assignment] # the trap
+
+
+def test_a_status_is_no_string() -> None:
+    with pytest.raises(TypeError, match=r"'Rescue mode' is in it\. Write `S\.RESCUE_MODE`"):
+        Lifecycle(start_from={S.READY}, pending={S.DEPLOYING}, success={"Rescue mode"})  # type: ignore[arg-type]
+
+
+def test_a_policy_is_no_string() -> None:
+    with pytest.raises(TypeError, match=r"Eager\.on_cancel: .* Write `on_cancel = CancelPolicy\.ABORT`"):
+
+        class Eager(Deploy):
+            on_cancel = "abort"  # type: ignore[assignment] # the trap
+
+
+def test_what_cannot_be_aborted_is_not_aborted_on_cancel() -> None:
+    with pytest.raises(TypeError, match="expected a method `abort`"):
+
+        class Eager(RescueMode):
+            on_cancel = CancelPolicy.ABORT
+
+
+class HalfWay(PollingStrategy):
+    def measure(self, evidence: Evidence, observation: Observation) -> tuple[float | None, str]:
+        raise KeyError(evidence.milestone, len(observation.events))
+
+
+def test_a_strategy_is_an_instance() -> None:
+    with pytest.raises(TypeError, match=r"Counted\.polling: .* Write `HalfWay\(\)`"):
+
+        class Counted(Deploy):
+            polling = HalfWay  # type: ignore[assignment] # the trap
+
+
+def test_a_strategy_is_not_awaited() -> None:
+    class Async(HalfWay):
+        async def measure(self, evidence: Evidence, observation: Observation) -> tuple[float | None, str]:  # type: ignore[override]
+            raise NotImplementedError
+
+    with pytest.raises(TypeError, match=r"Async\.measure: expected a plain function"):
+
+        class Counted(Deploy):
+            polling = Async()
+
+
+def test_a_strategy_that_fails_costs_no_deployment(maas_region: MaasRegion) -> None:
+    class Counted(Deploy):
+        polling = HalfWay()
+
+    assert maas_region.call(Counted, "node01").status_name == "Deployed"
+    assert "Deploying" in maas_region.messages
+
+
+def test_a_tool_says_what_it_does() -> None:
+    with pytest.raises(TypeError, match="Silent: expected a docstring"):
+
+        class Silent(Operation[Which, Status]):
+            name = "rescue_silently"
+            lifecycle = Deploy.lifecycle
+            start, result = Deploy.start, Deploy.result
+
+
+@pytest.mark.parametrize("answer", [None, {"status_name": "Deployed"}, Which(system_id="x")], ids=str)
+def test_a_result_is_of_the_class_that_is_declared(maas_region: MaasRegion, answer: object) -> None:
+    class Wrong(Deploy):
+        async def result(self, ctx: OperationContext, args: Which) -> Status:  # noqa: ARG002 - the trap
+            return answer  # type: ignore[return-value] # the trap
+
+    with pytest.raises(MaasMcpError, match=r"The result of rescue_deploy is not Status, .* Return `Status\(…\)`"):
+        maas_region.call(Wrong, "node01")
+    assert maas_region.machine("node01").status_name == "Deployed"
+
+
+def test_what_fails_once_maas_is_done_says_that_maas_is_done(maas_region: MaasRegion) -> None:
+    class Broken(Deploy):
+        async def result(self, ctx: OperationContext, args: Which) -> Status:
+            raise KeyError(args.system_id, ctx)
+
+    with pytest.raises(MaasMcpError, match=r"MAAS has finished rescue_deploy \(Deployed\)") as failure:
+        maas_region.call(Broken, "node01")
+    assert isinstance(failure.value.__cause__, KeyError)

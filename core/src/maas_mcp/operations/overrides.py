@@ -1,0 +1,86 @@
+"""Methods that a plugin's class overrides: each has to be called, and awaited or not, as the host's own is."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, Final
+
+_HOST: Final = f"{__name__.partition('.')[0]}."
+
+
+def is_of_host(cls: type) -> bool:
+    """Whether a class is one of the host's own."""
+    return cls.__module__.startswith(_HOST)
+
+
+def check_overrides(cls: type) -> None:
+    """Make sure that the host can call each of its methods that a plugin's class overrides.
+
+    Raises:
+        TypeError: One is async and has to be plain, or the other way round, or it does not take what the host gives.
+    """
+    owners: dict[str, type] = {}
+    for base in reversed(cls.__mro__[1:]):
+        if is_of_host(base):
+            owners |= {name: base for name in vars(base) if not name.startswith("_")}
+    for name, owner in owners.items():
+        given, own = inspect.getattr_static(cls, name), inspect.getattr_static(owner, name)
+        if given is own:
+            continue
+        if isinstance(own, property):
+            _check_property(f"{cls.__qualname__}.{name}", name, given)
+        elif isinstance(own, classmethod) or inspect.isfunction(own):
+            _check_method(f"{cls.__qualname__}.{name}", getattr(cls, name), getattr(owner, name))
+            _check_parameters(cls, owner, name)
+
+
+def _check_property(where: str, name: str, given: object) -> None:
+    if inspect.isroutine(given) or inspect.iscoroutinefunction(getattr(given, "fget", None)):
+        raise TypeError(
+            f"{where}: expected a property, but it is a method, which nobody calls. "
+            f"Write `@property` above `def {name}(self)`."
+        )
+
+
+def _check_method(where: str, given: object, own: Callable[..., Any]) -> None:
+    if not callable(given):
+        raise TypeError(
+            f"{where}: expected a method, but it is an object of type {type(given).__name__}. Write `{_shown(own)}`."
+        )
+    is_async = inspect.iscoroutinefunction(given)
+    if inspect.iscoroutinefunction(own) and not is_async:
+        raise TypeError(
+            f"{where}: expected an async function, but it is a plain one, which would block the server and could not "
+            f"be cancelled. Write `{_shown(own)}`."
+        )
+    if not inspect.iscoroutinefunction(own) and (is_async or inspect.isasyncgenfunction(given)):
+        raise TypeError(
+            f"{where}: expected a plain function, but it is an async one, which nobody awaits. Write `{_shown(own)}`."
+        )
+
+
+def _check_parameters(cls: type, owner: type, name: str) -> None:
+    given, own = getattr(cls, name), getattr(owner, name)
+    wanted = _positional(own)
+    if not inspect.isfunction(inspect.getattr_static(cls, name)) and inspect.isfunction(own):
+        wanted = wanted[1:]  # a static method, say: nobody gives it an instance
+    try:
+        signature = inspect.signature(given)
+    except (TypeError, ValueError):
+        return  # of something that is written in C, say: nothing is known of it
+    try:
+        signature.bind(*wanted)
+    except TypeError:
+        raise TypeError(
+            f"{cls.__qualname__}.{name}: expected it to take ({', '.join(_positional(own))}), but it takes "
+            f"({', '.join(signature.parameters)}). Write `{_shown(own)}`."
+        ) from None
+
+
+def _positional(function: Callable[..., Any]) -> list[str]:
+    parameters = inspect.signature(function).parameters.values()
+    return [each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
+
+
+def _shown(function: Callable[..., Any]) -> str:
+    head = "async def" if inspect.iscoroutinefunction(function) else "def"
+    return f"{head} {function.__name__}({', '.join(_positional(function))})"
