@@ -27,7 +27,7 @@ from maas_mcp.errors import (
 from maas_mcp.maas.answers import Answer, Question, read
 from maas_mcp.maas.auth import MaasAuth
 from maas_mcp.maas.client import LONGEST_POST
-from maas_mcp.maas.models import JSON
+from maas_mcp.maas.reading import JSON
 from maas_mcp.maas.retry import Backoff, retry
 from maas_mcp.settings import RegionSettings, is_loopback
 

@@ -53,7 +53,7 @@ def why_not(operation: Operation[Any, Any], machine: Machine) -> OperationRefuse
     lifecycle = operation.lifecycle
     if machine.locked:
         return OperationRefusedError(
-            f"{machine.hostname} ({machine.system_id}) is locked; nothing was sent to MAAS.",
+            f"{machine.hostname} ({machine.system_id}) {machine.why_locked}; nothing was sent to MAAS.",
             hint="Locked machines are protected on purpose. maas_unlock_machine unlocks it, if that is right.",
         )
     if machine.status in lifecycle.start_from:

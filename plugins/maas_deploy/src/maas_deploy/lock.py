@@ -18,7 +18,7 @@ class Lock(Tool[Which, MachineState]):
     async def run(self, ctx: ToolContext, args: Which) -> MachineState:
         """Post ``op=lock``, unless it is locked."""
         machine = await ctx.maas.machine(args.system_id)
-        if not machine.locked:
+        if not machine.locked or "locked" in machine.unreadable:
             machine = await require_status(ctx, args.system_id, {S.DEPLOYED, S.DEPLOYING}, to="be locked")
             machine = await change_machine(ctx, machine, "lock", lambda now: now.locked, comment=args.comment)
         return MachineState.of(machine)

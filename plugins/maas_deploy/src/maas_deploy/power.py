@@ -128,6 +128,12 @@ def _check_only_switches_on(machine: Machine) -> None:
             f"{who} is Allocated: switching it on would deploy the region's default image. Nothing was sent to MAAS.",
             hint="If that is what is wanted, use maas_deploy_machine.",
         )
+    if machine.status is MachineStatus.DEPLOYED and "ephemeral_deploy" in machine.unreadable:
+        raise OperationRefusedError(
+            f"{who} is Deployed, and MAAS's `ephemeral_deploy` cannot be read: if it is deployed in memory, switching "
+            "it on would deploy it anew. Nothing was sent to MAAS.",
+            hint="Check in MAAS's own pages how it is deployed, and switch it on there.",
+        )
     if machine.status is MachineStatus.DEPLOYED and machine.ephemeral_deploy:
         raise OperationRefusedError(
             f"{who} is deployed in memory: switching it on would deploy it anew. Nothing was sent to MAAS.",
