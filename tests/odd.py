@@ -42,14 +42,14 @@ def spoilt(spoil: Spoil) -> Iterator[None]:
         yield
 
 
-def with_odd_machine(system_id: str, **fields: JSON) -> Spoil:
+def with_odd_machine(machine_id: str, /, **fields: JSON) -> Spoil:
     """One machine has these fields, in lists and in single reads."""
 
     def spoil(path: str, answer: JSON) -> JSON:
         machines = answer if isinstance(answer, list) else [answer]
         if path.startswith("machines/"):
             for machine in machines:
-                if isinstance(machine, dict) and machine.get("system_id") == system_id:
+                if isinstance(machine, dict) and machine.get("system_id") == machine_id:
                     machine.update(fields)
         return answer
 
