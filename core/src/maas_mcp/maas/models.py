@@ -14,8 +14,8 @@ from maas_mcp.maas.reading import JSON, IfUnreadable, MaasModel
 from maas_mcp.maas.statuses import RUN_FIELDS, MachineStatus
 
 SYSTEM_ID_RULE: Final = (
-    "A system id is MAAS's short name for a machine, such as 4y3h7n, not its hostname; list the machines by `hostname` "
-    "to find it"
+    "A system id is MAAS's short name for a machine, such as 4y3h7n, not its hostname; list the machines to find it. "
+    "That list can be filtered by `hostname`"
 )
 """What is said where one does not fit: a hostname in its place is the likely mistake."""
 
