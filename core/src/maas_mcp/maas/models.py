@@ -5,12 +5,13 @@ import re
 from base64 import b64decode
 from email.utils import parsedate_to_datetime
 from enum import IntEnum, StrEnum
+from types import MappingProxyType
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, StringConstraints, field_validator
+from pydantic import Field, GetCoreSchemaHandler, StringConstraints, field_validator
 from pydantic_core.core_schema import CoreSchema, custom_error_schema
 
-from maas_mcp.maas.reading import JSON, IfUnreadable, MaasModel
+from maas_mcp.maas.reading import JSON, MaasModel
 from maas_mcp.maas.statuses import RUN_FIELDS, MachineStatus
 
 SYSTEM_ID_RULE: Final = (
@@ -35,21 +36,10 @@ NO_STATUS: Final = -1
 
 
 def _no_boolean(value: JSON) -> JSON:
+    """To pydantic, ``true`` would be 1: as a status, that is *Commissioning*."""
     if isinstance(value, bool):
         raise ValueError("a boolean is no number")  # noqa: TRY004 - pydantic takes a ValueError for a problem
     return value
-
-
-def _whole(value: JSON) -> JSON:
-    return int(value) if isinstance(value, float) and math.isfinite(value) else _no_boolean(value)
-
-
-Number = Annotated[int, BeforeValidator(_no_boolean)]
-"""An integer. To pydantic, ``true`` would be 1: as a status, that is *Commissioning*."""
-Size = Annotated[int, BeforeValidator(_whole)]
-"""An integer that may come with a fraction, which is dropped."""
-EventId = Annotated[Number, Field(ge=0, lt=2**63)]
-"""As large as MAAS's database counts: a larger one would hide every event that comes after it."""
 
 
 def _called(known: dict[str, Any]) -> str:
@@ -67,11 +57,13 @@ class Machine(MaasModel):
     Only ``system_id`` and ``status`` have to be readable: without them nothing can be done with a machine.
     """
 
+    if_unreadable = MappingProxyType({"locked": True, "ephemeral_deploy": True})
+
     system_id: SystemId
     hostname: str = Field(default_factory=_called)
     """The system id, if the hostname cannot be read."""
     fqdn: str = ""
-    status: Annotated[MachineStatus | int, Field(union_mode="left_to_right"), BeforeValidator(_no_boolean)]
+    status: MachineStatus | int = Field(union_mode="left_to_right")
     """An ``int`` where the region knows a status that this release does not."""
     status_name: str = Field(default_factory=_shown)
     status_message: str | None = None
@@ -80,7 +72,7 @@ class Machine(MaasModel):
     power_state: str = "unknown"
     power_type: str | None = None
     owner: str | None = None
-    locked: Annotated[bool, IfUnreadable(value=True)] = False
+    locked: bool = False
     """True as well if it cannot be read: :attr:`why_locked` says which."""
     netboot: bool = True
     error_description: str = ""
@@ -88,12 +80,12 @@ class Machine(MaasModel):
     osystem: str = ""
     distro_series: str = ""
     hwe_kernel: str | None = None
-    ephemeral_deploy: Annotated[bool, IfUnreadable(value=True)] = False
+    ephemeral_deploy: bool = False
     """True as well if it cannot be read: MAAS deploys such a machine anew where it is switched on."""
     enable_hw_sync: bool = False
     architecture: str | None = None
-    cpu_count: Size = 0
-    memory: Size = 0
+    cpu_count: int = 0
+    memory: int = 0
     """Megabytes."""
     storage: float = 0.0
     """Megabytes of 1,000,000 bytes."""
@@ -105,11 +97,24 @@ class Machine(MaasModel):
     tag_names: list[str] = Field(default_factory=list)
     ip_addresses: list[str] = Field(default_factory=list)
     description: str = ""
-    current_commissioning_result_id: Number | None = None
-    current_testing_result_id: Number | None = None
-    current_installation_result_id: Number | None = None
+    current_commissioning_result_id: int | None = None
+    current_testing_result_id: int | None = None
+    current_installation_result_id: int | None = None
     commissioning_status_name: str = ""
     testing_status_name: str = ""
+
+    _numbers = field_validator(
+        "status",
+        "current_commissioning_result_id",
+        "current_testing_result_id",
+        "current_installation_result_id",
+        mode="before",
+    )(_no_boolean)
+
+    @field_validator("cpu_count", "memory", mode="before")
+    @classmethod
+    def _whole(cls, value: JSON) -> JSON:
+        return int(value) if isinstance(value, float) and math.isfinite(value) else _no_boolean(value)
 
     @field_validator("zone", "pool", "domain", "pod", mode="before")
     @classmethod
@@ -142,7 +147,8 @@ _STATUS_CHANGE: Final = re.compile(r"^From '(?P<old>[^']+)' to '(?P<new>[^']+)'"
 class Event(MaasModel):
     """An event, as ``GET events/?op=query`` shows it. Order events by ``id``: ``created`` is often the node's clock."""
 
-    id: EventId
+    id: int = Field(ge=0, lt=2**63)
+    """A larger one is no id of MAAS's database: it would hide every event that comes after it."""
     node: str = ""
     """The machine's system id; empty where the event is of none."""
     hostname: str = ""
@@ -154,6 +160,8 @@ class Event(MaasModel):
     username: str = NO_USER
     """Who caused it; ``unknown`` for the system's own."""
     created: str = ""
+
+    _numbers = field_validator("id", mode="before")(_no_boolean)
 
     @field_validator("node", mode="before")
     @classmethod
@@ -214,18 +222,20 @@ FAILED_SCRIPT: Final = frozenset(
 class ScriptResult(MaasModel):
     """One script of a script set."""
 
-    id: Number = 0
+    id: int = 0
     name: str = "unnamed script"
-    status: Annotated[ScriptStatus | int, Field(union_mode="left_to_right"), BeforeValidator(_no_boolean)] = NO_STATUS
+    status: ScriptStatus | int = Field(default=NO_STATUS, union_mode="left_to_right")
     """An ``int`` where the region knows a status that this release does not; -1 if it cannot be read."""
     status_name: str = "Unknown"
-    exit_status: Number | None = None
+    exit_status: int | None = None
     starttime: float | None = None
     """When it began, in seconds since 1970 by the region's clock."""
     runtime: str = ""
     estimated_runtime: str = ""
     output: str = ""
     """What the script printed, decoded; empty unless the output was asked for."""
+
+    _numbers = field_validator("id", "status", "exit_status", mode="before")(_no_boolean)
 
     @field_validator("starttime", mode="before")
     @classmethod
@@ -259,11 +269,13 @@ class ScriptSetName(StrEnum):
 class ScriptSet(MaasModel):
     """The scripts of one run, as ``GET nodes/{system_id}/results/{name}/`` shows them."""
 
-    id: Number
-    status: Annotated[ScriptStatus | int, Field(union_mode="left_to_right"), BeforeValidator(_no_boolean)] = NO_STATUS
+    id: int
+    status: ScriptStatus | int = Field(default=NO_STATUS, union_mode="left_to_right")
     """As that of a script."""
     status_name: str = "Unknown"
     results: tuple[ScriptResult, ...] = ()
+
+    _numbers = field_validator("id", "status", mode="before")(_no_boolean)
 
 
 class User(MaasModel):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Self, TypeVar
+from typing import Any, ClassVar, Final, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, PrivateAttr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -17,26 +17,20 @@ ItemT = TypeVar("ItemT", bound="MaasModel")
 _LONGEST_NAME: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
-class IfUnreadable:
-    """What an ``Annotated`` field holds if MAAS's value cannot be read, where its default would not be safe.
-
-    A machine whose ``locked`` is ``null`` counts as locked.
-    """
-
-    value: bool
-
-
 class MaasModel(BaseModel):
     """A frozen view of a JSON object. Unknown keys are dropped, because every MAAS release adds some.
 
     A field with a default holds it where MAAS sends a value of another type, and :attr:`unreadable` names the field. In
     a list or an object, only the parts that cannot be read are left out. A field without a default has to be readable.
+    Where the default would not be safe, :attr:`if_unreadable` has another value.
 
     Its validator is made when the first answer is read: no tool needs it before.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True, allow_inf_nan=False)
+
+    if_unreadable: ClassVar[Mapping[str, JSON]] = {}
+    """What fields hold if MAAS's value cannot be read, instead of their defaults, by name."""
 
     _unreadable: tuple[str, ...] = PrivateAttr(default=())
 
@@ -113,8 +107,7 @@ class MaasModel(BaseModel):
             elif isinstance(whole, dict) and parts <= whole.keys():
                 kept[name] = {key: part for key, part in whole.items() if key not in parts}
             else:
-                safe = [each.value for each in cls.model_fields[name].metadata if isinstance(each, IfUnreadable)]
-                kept |= {name: safe[0]} if safe else {}
+                kept |= {name: cls.if_unreadable[name]} if name in cls.if_unreadable else {}
         return kept
 
 
