@@ -2,6 +2,7 @@
 
 import inspect
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -44,6 +45,14 @@ class LongRunning(Declaration[ArgsT, ResultT]):
     def can_abort(self) -> bool:
         """Whether MAAS can be ordered to abort it."""
         return False
+
+    def warnings(self, args: ArgsT) -> Sequence[str]:  # noqa: ARG002 - for those that override it
+        """What MAAS takes and will probably not do what is meant, each in a sentence or two without secrets.
+
+        They stand in the answer of the call that starts the operation: when it is asked for by its id, its arguments
+        are no longer known. A validator of the arguments refuses what cannot work at all.
+        """
+        return ()
 
 
 class Operation(LongRunning[ArgsT, ResultT]):

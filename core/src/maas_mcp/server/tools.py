@@ -1,7 +1,7 @@
 """From a plugin's declaration to an MCP tool and back: arguments in, results and errors out."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, Final, TypeVar
 
@@ -18,7 +18,7 @@ from maas_mcp.operations.tool import Tool
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.plugins.schemas import Schema, input_schema, output_schema
 from maas_mcp.plugins.validation import CALL_OPTIONS
-from maas_mcp.server.reports import OperationReport, report, text_of
+from maas_mcp.server.reports import StartReport, report, text_of
 
 ProgressToken = str | int
 
@@ -103,7 +103,7 @@ def _output_schema(tool: AnyTool) -> Schema:
     schema = output_schema(tool.returns)
     if not isinstance(tool, LongRunning):
         return schema
-    told = output_schema(OperationReport)
+    told = output_schema(StartReport)
     properties = {name: shown for name, shown in told["properties"].items() if name != "error"}
     result = {**properties["result"], "anyOf": [schema, {"type": "null"}]}
     result.pop("type")
@@ -201,11 +201,13 @@ def success(tool: Tool[Any, Any], result: BaseModel) -> types.CallToolResult:
     )
 
 
-def outcome_of(operation: LongRunning[Any, Any], outcome: Outcome[Any], sealer: Sealer) -> types.CallToolResult:
-    """The report of an operation that has succeeded or goes on."""
-    told = report(outcome, sealer)
+def outcome_of(
+    operation: LongRunning[Any, Any], outcome: Outcome[Any], sealer: Sealer, warnings: Sequence[str] = ()
+) -> types.CallToolResult:
+    """The report of an operation that has succeeded or goes on, with what is to be said of the call's arguments."""
+    told = StartReport(**dict(report(outcome, sealer)), warnings=list(warnings))
     return types.CallToolResult(
-        content=[types.TextContent(text=text_of(operation, outcome, told.operation_id))],
+        content=[types.TextContent(text=text_of(operation, outcome, told.operation_id, warnings))],
         structured_content=told.model_dump(mode="json", exclude={"error"}),
     )
 

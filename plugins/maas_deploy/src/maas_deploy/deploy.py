@@ -1,11 +1,13 @@
 """Deploy a machine: MAAS boots it, installs an operating system, and boots that."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Literal
 
 from pydantic import BaseModel, Field, SecretStr
 
 from maas_deploy.machines import WHICH, WHY
+from maas_deploy.user_data import warning
 from maas_mcp.api import EventPolling, Lifecycle, Operation, OperationContext, Phase, SystemId, check_parameters
 from maas_mcp.api import MachineStatus as S
 
@@ -81,6 +83,10 @@ class Deploy(Operation[DeployMachine, DeployedMachine]):
     )
     # From MAAS 3.6.1 on, MAAS itself gives up after twice `node_timeout` (60 minutes); before, each stage has its own.
     deadline = timedelta(minutes=90)
+
+    def warnings(self, args: DeployMachine) -> Sequence[str]:
+        """User data that cloud-init would ignore: the machine would be deployed all the same."""
+        return list(filter(None, [warning(args.user_data)]))
 
     async def start(self, ctx: OperationContext, args: DeployMachine) -> None:
         """Post ``op=deploy``, if the region's version takes all that was asked for."""
