@@ -27,6 +27,7 @@ from maas_mcp.errors import (
 from maas_mcp.hookspecs import hookimpl
 from maas_mcp.maas.client import FormValue, MaasClient
 from maas_mcp.maas.models import Event, Machine, ScriptResult, ScriptSet, ScriptSetName, ScriptStatus, SystemId, User
+from maas_mcp.maas.reading import LeftOut, Listing, MaasModel
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.maas.versions import check_parameters
 from maas_mcp.operations.batch import BatchOperation, Member
@@ -63,7 +64,9 @@ __all__ = [
     "Evidence",
     "FormValue",
     "InvalidArgumentsError",
+    "LeftOut",
     "Lifecycle",
+    "Listing",
     "LongRunning",
     "MaasAuthError",
     "MaasBadRequestError",
@@ -71,6 +74,7 @@ __all__ = [
     "MaasConflictError",
     "MaasError",
     "MaasMcpError",
+    "MaasModel",
     "MaasNotFoundError",
     "MaasPermissionError",
     "MaasProtocolError",

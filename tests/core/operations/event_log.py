@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.models import JSON
+from maas_mcp.maas.reading import JSON
 from maas_mcp.maas.statuses import MachineStatus
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import anyio
 import anyio.abc
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from maas_inventory.images import (
     BootResource,
@@ -21,6 +23,7 @@ from maas_inventory.images import (
 )
 from maas_mcp.api import CancellationToken, MaasClient, MaasPermissionError, ProgressReporter, ToolContext, Verdict
 from maas_mcp.errors import OperationFailedError
+from maas_mcp.maas.reading import JSON
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.orders import Orders
 from maas_mcp.operations.outcome import Outcome
@@ -28,6 +31,7 @@ from maas_mcp.operations.progress import Progress, nobody
 from maas_mcp.operations.region_engine import RegionEngine
 from maas_mcp.simulator import Region, demo_region
 from tests.house import client_of
+from tests.odd import json_values, spoilt
 
 pytestmark = pytest.mark.anyio
 
@@ -185,3 +189,59 @@ def test_success_takes_evidence(
     before: Look | None, earlier: Look | None, seen: Look, verdict: Verdict, fraction: float | None
 ) -> None:
     assert ImportImages().assess(before, earlier, seen)[:2] == (verdict, fraction)
+
+
+async def test_an_odd_image_is_named_and_hides_no_other(site: Site) -> None:
+    good = await site.list()
+
+    def spoil(path: str, answer: JSON) -> JSON:
+        if path == "boot-resources/":
+            return [None, {"id": None, "name": "ubuntu/odd"}, *answer]
+        if path == "boot-resources/1/":
+            answer |= {"architecture": None, "sets": {**answer["sets"], "20260101": None}}
+        return answer
+
+    with spoilt(spoil):
+        listed = await site.list()
+
+    assert len(listed.images) == len(good.images) == 8
+    assert [each for each in listed.images if each.architecture == "unknown"]
+    assert listed.unreadable[:2] == [
+        "entry 1: it cannot be read, so this image is left out.",
+        "ubuntu/odd: `id` cannot be read, so this image is left out.",
+    ]
+    assert listed.unreadable[2].endswith(" unknown: `architecture`, `sets` cannot be read; a default is shown.")
+    assert ListImages().summary(listed).splitlines()[-3:] == listed.unreadable
+
+
+@given(
+    st.dictionaries(st.sampled_from(["name", "architecture", "type", "sets"]), json_values),
+    st.dictionaries(st.sampled_from(["complete", "files"]), json_values),
+    st.dictionaries(st.sampled_from(["size", "complete", "progress"]), json_values),
+)
+def test_whatever_an_image_holds_it_is_read_and_an_import_can_be_judged_by_it(
+    odd: dict[str, JSON], version: dict[str, JSON], file: dict[str, JSON]
+) -> None:
+    sets = {"20260401": {"complete": True, "files": {"boot-kernel": file}, **version}}
+    image = BootResource.from_answer({"id": 1, "name": "ubuntu/noble", "architecture": "amd64", "sets": sets, **odd})
+    verdict, fraction, message = ImportImages().assess(None, None, Look(running=True, images={1: image}))
+    assert verdict is Verdict.PENDING
+    assert fraction is None or 0 <= fraction <= 1
+    assert message
+
+
+@pytest.mark.parametrize("value", [None, "", [], {}, "perhaps"])
+def test_an_image_is_not_taken_for_complete_if_that_cannot_be_read(value: JSON) -> None:
+    image = BootResource.from_answer({"id": 1, "sets": {"20260401": {"complete": value}}})
+    assert not image.complete
+    assert image.not_read == ("sets",)
+
+
+async def test_an_import_is_not_over_because_it_cannot_be_read_whether_it_runs(site: Site) -> None:
+    def spoil(path: str, answer: JSON) -> JSON:
+        return None if path == "boot-resources/" and answer is True and anyio.current_time() < 60 else answer
+
+    with spoilt(spoil):
+        outcome = await site.run()
+    assert outcome.result
+    assert all(each.complete for each in outcome.result.images)

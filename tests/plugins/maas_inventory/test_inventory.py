@@ -5,14 +5,29 @@ from typing import Any
 
 import anyio
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from maas_inventory.plugin import GetMachine, ListMachines, MachineFilter
-from maas_mcp.api import CancellationToken, MaasNotFoundError, ProgressReporter, Tool, ToolContext
+from maas_inventory.finding import MachineFilter
+from maas_inventory.plugin import GetMachine, ListMachines, MachinePage
+from maas_mcp.api import (
+    CancellationToken,
+    MaasNotFoundError,
+    MaasProtocolError,
+    Machine,
+    MachineStatus,
+    ProgressReporter,
+    Tool,
+    ToolContext,
+)
+from maas_mcp.maas.reading import JSON
 from maas_mcp.operations.progress import Progress
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.simulator import Region, demo_region
+from maas_mcp.testing import MaasRegion
 from tests.house import client_of
+from tests.odd import json_values, spoilt, with_odd_machine
 
 pytestmark = pytest.mark.anyio
 
@@ -63,7 +78,7 @@ async def test_a_status_is_asked_for_by_the_name_that_maas_takes(ctx: ToolContex
 
 def test_a_status_that_maas_never_sends_is_refused_with_those_it_does() -> None:
     with pytest.raises(ValidationError, match="expected one of new, commissioning, failed_commissioning"):
-        MachineFilter.model_validate({"status": ["DEPLOYING"]})
+        MachineFilter.model_validate({"status": ["Deployed", "perhaps"]})
 
 
 async def test_a_short_page_tells_how_many_there_are(ctx: ToolContext) -> None:
@@ -85,3 +100,128 @@ async def test_a_machine_is_shown_with_what_it_runs(ctx: ToolContext, region: Re
 async def test_a_machine_that_does_not_exist_is_named(ctx: ToolContext) -> None:
     with pytest.raises(MaasNotFoundError, match="zzzzzz"):
         await call(GetMachine, ctx, system_id="zzzzzz")
+
+
+@pytest.mark.parametrize("status", MachineStatus)
+def test_a_status_is_taken_as_it_is_shown_and_as_maas_takes_it_in_any_case(status: MachineStatus) -> None:
+    written = [status.display, status.display.upper(), status.filter_value, status.name, f" {status.display.lower()} "]
+    assert MachineFilter.model_validate({"status": written}).status == [status.filter_value] * len(written)
+
+
+@pytest.mark.parametrize("name", ["node01", "NODE01", "node01.maas", "Node01.MAAS", "node01.maas.", " node01 "])
+async def test_a_machine_is_found_by_its_hostname_or_fqdn_in_any_case(
+    ctx: ToolContext, region: Region, name: str
+) -> None:
+    page = await call(ListMachines, ctx, hostname=[name])
+
+    assert [row.hostname for row in page.machines] == ["node01"]
+    assert (page.total, page.hint) == (1, None)
+    assert len(region.requests) == 1
+
+
+async def test_a_machine_that_maas_writes_in_upper_case_is_found_by_lower_case(
+    ctx: ToolContext, region: Region
+) -> None:
+    region.machines.rename(region.machine("node01"), "Node01")
+    page = await call(ListMachines, ctx, hostname=["node01", "node02"])
+
+    assert sorted(row.hostname for row in page.machines) == ["Node01", "node02"]
+    assert page.hint is None
+
+
+async def test_a_domain_that_is_not_the_machines_own_is_no_match(ctx: ToolContext) -> None:
+    page = await call(ListMachines, ctx, hostname=["node01.example.com"])
+
+    assert page.machines == []
+    assert page.hint.startswith("No machine has the hostname node01.example.com.")
+
+
+async def test_a_hostname_that_no_machine_has_is_named_beside_those_that_were_found(ctx: ToolContext) -> None:
+    page = await call(ListMachines, ctx, hostname=["node02", "nod03"])
+
+    assert [row.hostname for row in page.machines] == ["node02"]
+    assert page.hint == "No machine has the hostname nod03. Did you mean node03?"
+    assert ListMachines().summary(page).splitlines()[-1] == page.hint
+
+
+async def test_a_list_that_finds_nothing_says_what_was_asked_and_what_may_be_the_matter(ctx: ToolContext) -> None:
+    page = await call(ListMachines, ctx, status=["Releasing failed"], owner="Admin", zone="default")
+
+    assert (page.machines, page.total) == ([], 0)
+    assert page.hint == (
+        "No machine matches status=failed_releasing; owner=Admin; zone=default. All of these have to hold at once: "
+        "try fewer. `owner` must be spelled exactly as in MAAS."
+    )
+    assert ListMachines().summary(page) == f"0 of 0 machines\n{page.hint}"
+
+
+async def test_a_name_is_looked_for_among_what_matches_the_other_filters(ctx: ToolContext) -> None:
+    page = await call(ListMachines, ctx, hostname=["node07"], status=["ready"])
+
+    assert page.hint.startswith("No machine among those that match status=ready has the hostname node07.")
+
+
+async def test_machines_are_listed_by_the_label_that_they_were_allocated_with(ctx: ToolContext, region: Region) -> None:
+    await ctx.maas.post_op("machines/", "allocate", name="node02", agent_name="nightly")
+    page = await call(ListMachines, ctx, agent_name="nightly")
+
+    assert [row.hostname for row in page.machines] == ["node02"]
+    assert (await call(ListMachines, ctx, agent_name="Nightly")).hint == (
+        "No machine matches agent_name=Nightly. `agent_name` must be spelled exactly as in MAAS."
+    )
+    assert region.requests[-1].query["agent_name"] == ["Nightly"]
+
+
+async def test_an_odd_field_of_one_machine_is_named_and_hides_no_machine(ctx: ToolContext, region: Region) -> None:
+    odd = region.machine("node03").system_id
+    with spoilt(with_odd_machine(odd, memory="much", ephemeral_deploy=None, tag_names=["gpu", None])):
+        page = await call(ListMachines, ctx)
+        details = await call(GetMachine, ctx, system_id=odd)
+
+    assert page.total == len(page.machines) == 12
+    assert page.unreadable == [f"{odd} (node03): `memory`, `tag_names` cannot be read; a default is shown."]
+    assert ListMachines().summary(page).splitlines()[-1] == page.unreadable[0]
+    assert details.unreadable == ["ephemeral_deploy", "memory", "tag_names"]
+    assert GetMachine().summary(details).endswith("`tag_names` cannot be read; a default is shown.")
+
+
+async def test_a_machine_that_cannot_be_read_is_left_out_and_named(ctx: ToolContext, region: Region) -> None:
+    odd = region.machine("node03").system_id
+    with spoilt(with_odd_machine(odd, status=None)):
+        page = await call(ListMachines, ctx)
+        asked_for = await call(ListMachines, ctx, hostname=["node03"])
+        with pytest.raises(MaasProtocolError, match=r"status \("):
+            await call(GetMachine, ctx, system_id=odd)
+
+    told = [f"{odd} (node03): `status` cannot be read, so this machine is left out. It is in MAAS all the same."]
+    assert (len(page.machines), page.total, page.unreadable) == (11, 12, told)
+    assert (asked_for.machines, asked_for.hint, asked_for.unreadable) == ([], None, told)
+
+
+async def test_the_same_trouble_of_all_machines_is_one_sentence(ctx: ToolContext) -> None:
+    def spoil(path: str, answer: JSON) -> JSON:
+        for machine in answer if path == "machines/" else []:
+            machine["memory"] = None
+        return answer
+
+    with spoilt(spoil):
+        page = await call(ListMachines, ctx)
+    (told,) = page.unreadable
+    assert told.endswith(" and 2 more: `memory` cannot be read; a default is shown.")
+
+
+@settings(max_examples=25, deadline=None)
+@given(odd=st.dictionaries(st.sampled_from(sorted(Machine.model_fields)), json_values))
+def test_no_json_in_one_machine_hides_another_from_a_list(odd: dict[str, JSON]) -> None:
+    shown = listed(odd)
+    assert shown.total == 12
+    assert {f"node{number:02}" for number in range(1, 13) if number != 3} <= {row.hostname for row in shown.machines}
+    assert len(shown.machines) == 12 or len(shown.unreadable) == 1
+    assert MachinePage.model_validate_json(shown.model_dump_json()).total == 12
+    assert ListMachines().summary(shown)
+
+
+def listed(odd: dict[str, JSON]) -> MachinePage:
+    """The twelve machines as a client is shown them, the third one with odd fields."""
+    with MaasRegion() as region, spoilt(with_odd_machine(region.machine("node03").system_id, **odd)):
+        return region.call(ListMachines)

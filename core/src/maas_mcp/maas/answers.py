@@ -22,7 +22,8 @@ from maas_mcp.errors import (
     MaasProtocolError,
     MaasUnavailableError,
 )
-from maas_mcp.maas.models import JSON, SYSTEM_ID_RULE
+from maas_mcp.maas.models import SYSTEM_ID_RULE
+from maas_mcp.maas.reading import JSON
 from maas_mcp.maas.text import parsed
 from maas_mcp.settings import KEY_HINT
 

@@ -3,22 +3,11 @@
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
-
-from pydantic import BaseModel, RootModel, ValidationError
+from typing import TYPE_CHECKING, Final, Protocol
 
 from maas_mcp.errors import MaasBadRequestError, MaasNotFoundError, MaasProtocolError
-from maas_mcp.maas.models import (
-    JSON,
-    SYSTEM_ID_RULE,
-    Event,
-    MaasModel,
-    Machine,
-    ScriptSet,
-    ScriptSetName,
-    SystemId,
-    User,
-)
+from maas_mcp.maas.models import SYSTEM_ID_RULE, Event, Machine, ScriptSet, ScriptSetName, SystemId, User
+from maas_mcp.maas.reading import JSON, ItemT, Listing, MaasModel
 
 if TYPE_CHECKING:
     from maas_mcp.settings import Settings
@@ -32,10 +21,10 @@ repeats its key."""
 LONGEST_POST: Final = 900.0
 """Seconds after which the answer to a change is no longer waited for. MAAS speaks to the BMC before it answers, and its
 own nginx gives up after as long (MAAS 3.7)."""
+MOST_EVENTS: Final = 1000
+"""The most events that MAAS gives in one answer."""
 _SYSTEM_ID: Final = re.compile(r"[a-z0-9]{1,41}")
 _NO_SCRIPT_SET: Final = re.compile(r"No current .*script set")
-_FIELDS_SHOWN: Final = 5
-_Model = TypeVar("_Model", bound=BaseModel)
 
 
 class Transport(Protocol):
@@ -130,16 +119,21 @@ class MaasClient:
         Raises:
             MaasNotFoundError: There is no such machine, or the user may not see it.
         """
-        return _read(Machine, await self.get(f"machines/{_checked(system_id)}/"))
+        return Machine.from_answer(await self.get(f"machines/{_checked(system_id)}/"))
 
     async def machines(self, **filters: FormValue) -> list[Machine]:
         """The machines that match ``filters``, such as ``status="ready"``, ``pool="gpu"`` or ``id=["4y3h7n"]``.
 
         Unknown system ids are left out silently; any other unknown value is a
         :class:`~maas_mcp.errors.MaasBadRequestError`. MAAS 3.7 has no paging: an answer
-        is about 19 kB and 7 SQL queries a machine.
+        is about 19 kB and 7 SQL queries a machine. A machine without a readable system id or status is not among them:
+        :meth:`machine_listing` names it.
         """
-        return list(_read(_Machines, await self.get("machines/", **filters)).root)
+        return await self.machine_listing(**filters)
+
+    async def machine_listing(self, **filters: FormValue) -> Listing[Machine]:
+        """The same machines, and in ``left_out`` those that cannot be read: they are there all the same."""
+        return _logged(Machine.list_from_answer(await self.get("machines/", **filters)))
 
     async def events(
         self,
@@ -147,9 +141,9 @@ class MaasClient:
         after: int | None = None,
         ids: Sequence[SystemId] = (),
         level: str = "DEBUG",
-        limit: int = 1000,
+        limit: int = MOST_EVENTS,
     ) -> list[Event]:
-        """Events, oldest first.
+        """Events, oldest first. An event without a readable id is not among them.
 
         Args:
             after: Only events with a higher id: then the *oldest* ``limit`` of those, so that reading on from the last
@@ -159,13 +153,29 @@ class MaasClient:
             level: The lowest level wanted. Status changes are ``DEBUG`` events.
             limit: At most this many; MAAS refuses more than 1000.
         """
+        return await self.event_listing(after=after, ids=ids, level=level, limit=limit)
+
+    async def event_listing(
+        self, *, after: int | None, ids: Sequence[SystemId], level: str, limit: int
+    ) -> Listing[Event]:
+        """The same events; ``total`` counts those that cannot be read as well, and so says whether there are more."""
         answer = await self.get_op("events/", "query", after=after, id=ids, level=level, limit=limit)
-        return sorted(_read(_EventPage, answer).events, key=lambda event: event.id)
+        found = Event.list_from_answer(answer.get("events") if isinstance(answer, dict) else None)
+        return _logged(Listing(sorted(found, key=lambda event: event.id), found.left_out))
 
     async def newest_event_id(self) -> int:
-        """The id of the newest event that the user may see, or 0 where there is none: where following starts."""
-        newest = await self.events(limit=1)
-        return newest[-1].id if newest else 0
+        """The id of the newest event that the user may see, or 0 where there is none: where following starts.
+
+        Raises:
+            MaasProtocolError: None of the newest events has an id that can be read.
+        """
+        for limit in (1, MOST_EVENTS):
+            newest = await self.event_listing(after=None, ids=(), level="DEBUG", limit=limit)
+            if newest:
+                return newest[-1].id
+            if not newest.left_out:
+                return 0
+        raise MaasProtocolError(f"None of MAAS's newest {newest.total} events has an id that can be read.")
 
     async def script_set(self, system_id: SystemId, name: ScriptSetName, *, output: bool = False) -> ScriptSet | None:
         """The scripts of the machine's latest run of that kind, or ``None`` where it never had one.
@@ -183,7 +193,7 @@ class MaasClient:
             if error.maas_says is not None and _NO_SCRIPT_SET.match(error.maas_says):
                 return None
             raise
-        return _read(ScriptSet, answer)
+        return ScriptSet.from_answer(answer)
 
     async def version(self) -> str:
         """The region's version, such as ``3.7.3``, asked for once.
@@ -191,12 +201,12 @@ class MaasClient:
         MAAS tells it to anyone: it says nothing about the API key.
         """
         if self._version is None:
-            self._version = _read(_Version, await self.get("version/")).version
+            self._version = _Version.from_answer(await self.get("version/")).version
         return self._version
 
     async def whoami(self) -> User:
         """The user whose API key is used: the cheapest way to learn whether the key is accepted."""
-        return _read(User, await self.get_op("users/", "whoami"))
+        return User.from_answer(await self.get_op("users/", "whoami"))
 
     async def aclose(self) -> None:
         """Close the connections to the region."""
@@ -217,20 +227,16 @@ def connect(settings: "Settings") -> MaasClient:
     return MaasClient(transport)
 
 
-class _Machines(RootModel[tuple[Machine, ...]]):
-    """The answer of ``GET machines/``."""
-
-
-class _EventPage(MaasModel):
-    """The answer of ``GET events/?op=query``, newest first."""
-
-    events: tuple[Event, ...]
-
-
 class _Version(MaasModel):
     """The answer of ``GET version/``."""
 
     version: str
+
+
+def _logged(found: Listing[ItemT]) -> Listing[ItemT]:
+    for each in found.left_out:
+        logger.info("MAAS lists something that cannot be used: %s", each)
+    return found
 
 
 def _pairs(values: Mapping[str, FormValue]) -> Iterator[tuple[str, str]]:
@@ -256,19 +262,3 @@ def _checked(system_id: SystemId) -> SystemId:
             hint=f"{SYSTEM_ID_RULE}.",
         )
     return system_id
-
-
-def _read(model: type[_Model], answer: JSON) -> _Model:
-    try:
-        return model.model_validate(answer)
-    except ValidationError as error:
-        problems = [
-            f"{'.'.join(map(str, detail['loc'])) or 'the answer'} ({detail['type']})"
-            for detail in error.errors(include_url=False, include_context=False, include_input=False)
-        ]
-    more = len(problems) - _FIELDS_SHOWN
-    shown = ", ".join(problems[:_FIELDS_SHOWN]) + (f" and {more} more" if more > 0 else "")
-    raise MaasProtocolError(
-        f"MAAS answered with JSON of an unexpected shape: {shown}.",
-        hint="Is MAAS_URL a MAAS region of version 3.3 or newer?",
-    )

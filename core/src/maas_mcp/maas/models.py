@@ -1,18 +1,22 @@
 """What this project reads of MAAS's JSON: a few fields of many, tolerant of the rest."""
 
+import math
 import re
 from base64 import b64decode
 from email.utils import parsedate_to_datetime
 from enum import IntEnum, StrEnum
+from types import MappingProxyType
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, StringConstraints, field_validator
+from pydantic import Field, GetCoreSchemaHandler, StringConstraints, field_validator
 from pydantic_core.core_schema import CoreSchema, custom_error_schema
 
+from maas_mcp.maas.reading import JSON, MaasModel
 from maas_mcp.maas.statuses import RUN_FIELDS, MachineStatus
 
 SYSTEM_ID_RULE: Final = (
-    "A system id is MAAS's short name for a machine, such as 4y3h7n, not its hostname; list the machines to find it"
+    "A system id is MAAS's short name for a machine, such as 4y3h7n, not its hostname; list the machines to find it. "
+    "That list can be filtered by `hostname`"
 )
 """What is said where one does not fit: a hostname in its place is the likely mistake."""
 
@@ -27,28 +31,41 @@ class _TellsTheRule:
 SystemId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,41}$"), _TellsTheRule()]
 """MAAS's short name for a machine, such as ``4y3h7n``; it never changes, a hostname may."""
 
-JSON = Any
-"""A parsed JSON value. The models below are the typed way to read one."""
+NO_STATUS: Final = -1
+"""The status of a script, or of a script set, that cannot be read. No status of MAAS's has this number."""
 
 
-class MaasModel(BaseModel):
-    """A frozen view of a JSON object; unknown keys are dropped, because every MAAS release adds some.
+def _no_boolean(value: JSON) -> JSON:
+    """To pydantic, ``true`` would be 1: as a status, that is *Commissioning*."""
+    if isinstance(value, bool):
+        raise ValueError("a boolean is no number")  # noqa: TRY004 - pydantic takes a ValueError for a problem
+    return value
 
-    Its validator is made when the first answer is read: no tool needs it before.
-    """
 
-    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
+def _called(known: dict[str, Any]) -> str:
+    return str(known["system_id"])
+
+
+def _shown(known: dict[str, Any]) -> str:
+    status = known["status"]
+    return status.display if isinstance(status, MachineStatus) else f"status {status}"
 
 
 class Machine(MaasModel):
-    """A machine, as ``GET machines/{system_id}/`` shows it (MAAS 3.7: 81 keys, about 19 kB)."""
+    """A machine, as ``GET machines/{system_id}/`` shows it (MAAS 3.7: 81 keys, about 19 kB).
+
+    Only ``system_id`` and ``status`` have to be readable: without them nothing can be done with a machine.
+    """
+
+    if_unreadable = MappingProxyType({"locked": True, "ephemeral_deploy": True})
 
     system_id: SystemId
-    hostname: str
+    hostname: str = Field(default_factory=_called)
+    """The system id, if the hostname cannot be read."""
     fqdn: str = ""
     status: MachineStatus | int = Field(union_mode="left_to_right")
     """An ``int`` where the region knows a status that this release does not."""
-    status_name: str
+    status_name: str = Field(default_factory=_shown)
     status_message: str | None = None
     """The latest event of level INFO or above: it lags, and may be stale. Never read the outcome from it."""
     status_action: str | None = None
@@ -56,6 +73,7 @@ class Machine(MaasModel):
     power_type: str | None = None
     owner: str | None = None
     locked: bool = False
+    """True as well if it cannot be read: :attr:`why_locked` says which."""
     netboot: bool = True
     error_description: str = ""
     """Why a run failed, and it stays through later successful runs (MAAS 3.5 and newer)."""
@@ -63,6 +81,7 @@ class Machine(MaasModel):
     distro_series: str = ""
     hwe_kernel: str | None = None
     ephemeral_deploy: bool = False
+    """True as well if it cannot be read: MAAS deploys such a machine anew where it is switched on."""
     enable_hw_sync: bool = False
     architecture: str | None = None
     cpu_count: int = 0
@@ -75,14 +94,27 @@ class Machine(MaasModel):
     domain: str | None = None
     pod: str | None = None
     """The VM host that it is a virtual machine of (MAAS 3.3 to 3.7; 3.8 does not say)."""
-    tag_names: list[str] = []
-    ip_addresses: list[str] = []
+    tag_names: list[str] = Field(default_factory=list)
+    ip_addresses: list[str] = Field(default_factory=list)
     description: str = ""
     current_commissioning_result_id: int | None = None
     current_testing_result_id: int | None = None
     current_installation_result_id: int | None = None
     commissioning_status_name: str = ""
     testing_status_name: str = ""
+
+    _numbers = field_validator(
+        "status",
+        "current_commissioning_result_id",
+        "current_testing_result_id",
+        "current_installation_result_id",
+        mode="before",
+    )(_no_boolean)
+
+    @field_validator("cpu_count", "memory", mode="before")
+    @classmethod
+    def _whole(cls, value: JSON) -> JSON:
+        return int(value) if isinstance(value, float) and math.isfinite(value) else _no_boolean(value)
 
     @field_validator("zone", "pool", "domain", "pod", mode="before")
     @classmethod
@@ -93,6 +125,13 @@ class Machine(MaasModel):
     @classmethod
     def _null_is_empty(cls, value: JSON) -> JSON:
         return "" if value is None else value
+
+    @property
+    def why_locked(self) -> str:
+        """What a refusal says of a locked machine: ``is locked``, or that this cannot be read."""
+        if "locked" in self.unreadable:
+            return "counts as locked, because MAAS's `locked` cannot be read"
+        return "is locked"
 
     def run(self, status: MachineStatus) -> int | None:
         """The script set of the latest run that shows as ``status``, or ``None`` where there is none."""
@@ -108,18 +147,21 @@ _STATUS_CHANGE: Final = re.compile(r"^From '(?P<old>[^']+)' to '(?P<new>[^']+)'"
 class Event(MaasModel):
     """An event, as ``GET events/?op=query`` shows it. Order events by ``id``: ``created`` is often the node's clock."""
 
-    id: int
-    node: str
+    id: int = Field(ge=0, lt=2**63)
+    """A larger one is no id of MAAS's database: it would hide every event that comes after it."""
+    node: str = ""
     """The machine's system id; empty where the event is of none."""
     hostname: str = ""
-    level: str
+    level: str = ""
     """``DEBUG``, ``INFO``, ``WARNING``, ``ERROR``, ``CRITICAL`` or ``AUDIT``."""
-    type: str
+    type: str = ""
     """The text that MAAS shows, such as ``Loading ephemeral``; its internal name is not in the API."""
     description: str = ""
     username: str = NO_USER
     """Who caused it; ``unknown`` for the system's own."""
     created: str = ""
+
+    _numbers = field_validator("id", mode="before")(_no_boolean)
 
     @field_validator("node", mode="before")
     @classmethod
@@ -184,10 +226,11 @@ _TARGETS: Final = frozenset({"storage", "interface"})
 class ScriptResult(MaasModel):
     """One script of a script set."""
 
-    id: int
-    name: str
-    status: ScriptStatus | int = Field(union_mode="left_to_right")
-    status_name: str
+    id: int = 0
+    name: str = "unnamed script"
+    status: ScriptStatus | int = Field(default=NO_STATUS, union_mode="left_to_right")
+    """An ``int`` where the region knows a status that this release does not; -1 if it cannot be read."""
+    status_name: str = "Unknown"
     exit_status: int | None = None
     starttime: float | None = None
     """When it began, in seconds since 1970 by the region's clock."""
@@ -197,6 +240,8 @@ class ScriptResult(MaasModel):
     """The disk or the network interface that it ran on, where it is run for each: ``nvme0n1``."""
     output: str = ""
     """What the script printed, decoded; empty unless the output was asked for."""
+
+    _numbers = field_validator("id", "status", "exit_status", mode="before")(_no_boolean)
 
     @field_validator("target", mode="before")
     @classmethod
@@ -254,9 +299,12 @@ class ScriptSet(MaasModel):
     """The scripts of one run, as ``GET nodes/{system_id}/results/{name}/`` shows them."""
 
     id: int
-    status: ScriptStatus | int = Field(union_mode="left_to_right")
-    status_name: str
+    status: ScriptStatus | int = Field(default=NO_STATUS, union_mode="left_to_right")
+    """As that of a script."""
+    status_name: str = "Unknown"
     results: tuple[ScriptResult, ...] = ()
+
+    _numbers = field_validator("id", "status", mode="before")(_no_boolean)
 
 
 class User(MaasModel):

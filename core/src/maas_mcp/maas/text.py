@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any, Final
 
-from maas_mcp.maas.models import JSON
+from maas_mcp.maas.reading import JSON
 
 _MAYBE_HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
 

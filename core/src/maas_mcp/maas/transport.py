@@ -24,8 +24,8 @@ from maas_mcp.errors import (
 from maas_mcp.maas.answers import Answer, Question, read
 from maas_mcp.maas.auth import MaasAuth
 from maas_mcp.maas.client import LONGEST_POST
-from maas_mcp.maas.models import JSON
 from maas_mcp.maas.proxies import Proxy, region_proxy, unusable
+from maas_mcp.maas.reading import JSON
 from maas_mcp.maas.retry import Backoff, retry
 from maas_mcp.maas.tls import certificate_names, is_for_another_host, tls_context, tls_failure, wrong_scheme
 from maas_mcp.settings import RegionSettings

@@ -12,7 +12,8 @@ import anyio
 
 from maas_mcp.errors import MaasAuthError, MaasConflictError, MaasError, MaasProtocolError, OperationRefusedError
 from maas_mcp.maas.client import FormValue, MaasClient
-from maas_mcp.maas.models import JSON, SystemId
+from maas_mcp.maas.models import SystemId
+from maas_mcp.maas.reading import JSON
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.orders import grace_after
@@ -168,9 +169,12 @@ async def _release(
     begun: Collection[SystemId],
 ) -> bool:
     """Release the batch's machines on which nothing has begun; answers whether there are some where it may yet."""
-    machines = await maas.machines(agent_name=agent_name, id=None if ids is None else sorted(ids))
+    machines = await maas.machine_listing(agent_name=agent_name, id=None if ids is None else sorted(ids))
     idle = {each.system_id for each in machines if each.status is MachineStatus.ALLOCATED} - set(keep)
     vain = sorted(idle - set(begun))
     if vain:
         await maas.post_op("machines/", "release", machines=vain, comment=f"not needed by the batch {agent_name}")
+    for each in machines.left_out:
+        if each.identity not in keep:
+            raise MaasProtocolError(f"{each}, so it may be left allocated for the batch {agent_name}.")
     return len(vain) < len(idle)

@@ -10,9 +10,10 @@ from typing import Any, Final
 import anyio
 from anyio.abc import TaskGroup
 
-from maas_mcp.errors import MaasError, MaasMcpError, OperationRefusedError, OperationRevertedError
+from maas_mcp.errors import MaasError, MaasMcpError, MaasProtocolError, OperationRefusedError, OperationRevertedError
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import SystemId
+from maas_mcp.maas.reading import LeftOut
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.allocation import GIVING_BACK, release_idle
 from maas_mcp.operations.batch_members import of_batch
@@ -55,6 +56,8 @@ class Stopping:
         """Nothing is left, or nothing but waiting for what MAAS holds."""
         self.failures: dict[SystemId, MaasMcpError] = {}
         """Why a machine could not be aborted so far; of no machine: why MAAS could not be asked."""
+        self._unreadable: dict[SystemId, LeftOut] = {}
+        """What MAAS lists in a way that cannot be read."""
         self._begun: set[SystemId] = set()
         """Machines that stay as they are: what was begun on them has ended, or is aborted."""
         self._tried: set[SystemId] = set()
@@ -120,11 +123,15 @@ class Stopping:
     async def _look(self, tasks: TaskGroup, ids: Collection[SystemId] | None) -> bool:
         """Start aborting what is under way on these machines, or on any of the batch; whether MAAS has answered."""
         try:
-            found = await self._maas.machines(agent_name=self._name, id=None if ids is None else sorted(ids))
+            found = await self._maas.machine_listing(agent_name=self._name, id=None if ids is None else sorted(ids))
         except MaasError as error:
             self.failures[""] = error
             return False
-        self.failures.pop("", None)
+        for system_id in ["", *self._unreadable]:
+            self.failures.pop(system_id, None)
+        self._unreadable = {str(each.identity or ""): each for each in found.left_out}
+        for system_id, each in self._unreadable.items():
+            self.failures[system_id] = MaasProtocolError(f"{each}, so what it is doing is unknown: it was not aborted.")
         for machine in found:
             if machine.status is not MachineStatus.ALLOCATED:
                 self._begun.add(machine.system_id)

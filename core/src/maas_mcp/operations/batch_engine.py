@@ -283,7 +283,9 @@ class BatchEngine:
                     return Outcome(handle, 0.0, "Its machines are being chosen")
                 await anyio.sleep(min(PAUSE, until - anyio.current_time()))
             try:
-                found = await self._engine.seek(handle, progress, until, lambda maas: maas.machines(agent_name=name))
+                found = await self._engine.seek(
+                    handle, progress, until, lambda maas: maas.machine_listing(agent_name=name)
+                )
             except TimeoutError as late:
                 silent = anyio.current_time() - asked
                 return self._engine.unseen(handle, silent, answering=answers(late.__cause__))
@@ -304,7 +306,9 @@ class BatchEngine:
 
                 return run
 
-            ids = dict.fromkeys([*known, *ordered])
+            # One that MAAS lists and that cannot be read is no lost member: following it says what is wrong.
+            unreadable = [str(each.identity) for each in found.left_out if each.identity is not None]
+            ids = dict.fromkeys([*known, *unreadable, *ordered])
             following = {one: follow(one, known.get(one), min(until, limit)) for one in ids}
             members = await together(each.name, following, progress)
             for member in members:

@@ -53,7 +53,7 @@ async def require_status(
     who = f"{machine.hostname} ({machine.system_id})"
     if machine.locked:
         raise OperationRefusedError(
-            f"{who} is locked, so it cannot {to}. Nothing was sent to MAAS.",
+            f"{who} {machine.why_locked}, so it cannot {to}. Nothing was sent to MAAS.",
             hint="Locked machines are protected on purpose. If that is right, maas_unlock_machine unlocks it.",
         )
     if statuses is not None and machine.status not in statuses:

@@ -38,7 +38,7 @@ def refused(operation: Operation[Any, Any], machine: Machine, caller: str | None
     if machine.locked:
         owner = f" It is {machine.owner}'s." if machine.owner not in (None, caller) else ""
         return OperationRefusedError(
-            f"{named(machine)} is locked; nothing was sent to MAAS.",
+            f"{named(machine)} {machine.why_locked}; nothing was sent to MAAS.",
             hint=f"Locked machines are protected on purpose.{owner} maas_unlock_machine unlocks it, if that is right.",
         )
     where = f"{named(machine)} is {state_of(machine)}"

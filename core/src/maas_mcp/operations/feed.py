@@ -8,14 +8,15 @@ from typing import Final
 
 import anyio
 
-from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.client import MOST_EVENTS, MaasClient
 from maas_mcp.maas.models import Event, SystemId
+from maas_mcp.maas.reading import Listing
 from maas_mcp.operations.cadence import Cadence
 from maas_mcp.operations.cursor import Cursor
 from maas_mcp.operations.reading_groups import chunks
 from maas_mcp.operations.subscription import Subscription
 
-EVENTS_LIMIT: Final = 1000
+EVENTS_LIMIT: Final = MOST_EVENTS
 """The most events that MAAS gives in one answer; with ``after`` these are the oldest ones, so a full answer has more
 behind it."""
 FEW: Final = 50
@@ -112,7 +113,7 @@ class EventFeed:
             events = await self._page(after, (), look)
             if look.crowded:
                 self._narrow_until = anyio.current_time() + NARROW_AGAIN * self._cadence.interval
-            if len(events) < EVENTS_LIMIT:
+            if not events or events.total < EVENTS_LIMIT:
                 return True
             if look.crowded:
                 return False
@@ -127,14 +128,14 @@ class EventFeed:
             after, more = start, True
             while more:
                 events = await self._page(after, ids, look)
-                more = len(events) >= EVENTS_LIMIT
+                more = bool(events) and events.total >= EVENTS_LIMIT
                 after = events[-1].id if events else after
         for each in subscriptions:
             each.expect_in(look.ids, start)
 
-    async def _page(self, after: int, ids: Sequence[SystemId], look: _Look) -> list[Event]:
+    async def _page(self, after: int, ids: Sequence[SystemId], look: _Look) -> Listing[Event]:
         began = anyio.current_time()
-        events = await self._maas.events(after=after, ids=ids, level="DEBUG", limit=EVENTS_LIMIT)
+        events = await self._maas.event_listing(after=after, ids=ids, level="DEBUG", limit=EVENTS_LIMIT)
         look.latency = max(look.latency, anyio.current_time() - began)
         look.take(events)
         return events

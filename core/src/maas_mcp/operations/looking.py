@@ -24,7 +24,7 @@ async def everything(maas: MaasClient, needs: Needs, handle: Handle) -> tuple[Ma
         return await _everything(maas, needs, handle)
     except MaasNotFoundError:
         await anyio.sleep(AGAIN)
-        if not await maas.machines(id=[handle.system_id]):
+        if not (await maas.machine_listing(id=[handle.system_id])).total:
             raise
     try:
         return await _everything(maas, needs, handle)
@@ -44,9 +44,9 @@ async def all_since(maas: MaasClient, needs: Needs, handle: Handle) -> Observati
     events: list[Event] = []
     cursor, more = handle.cursor, True
     while more:
-        page = await maas.events(after=cursor, ids=[handle.system_id], limit=EVENTS_LIMIT)
+        page = await maas.event_listing(after=cursor, ids=[handle.system_id], level="DEBUG", limit=EVENTS_LIMIT)
         events += page
-        cursor, more = (page[-1].id if page else cursor), len(page) == EVENTS_LIMIT
+        cursor, more = (page[-1].id if page else cursor), bool(page) and page.total == EVENTS_LIMIT
     sets = {name: await maas.script_set(handle.system_id, name) for name in needs.script_sets}
     known = {name: scripts for name, scripts in sets.items() if scripts is not None}
     return Observation(events=tuple(events), script_sets=known)

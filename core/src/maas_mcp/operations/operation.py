@@ -1,6 +1,7 @@
 """A long-running operation: data plus two small functions; the engine does the rest."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -49,6 +50,14 @@ class LongRunning(Declaration[ArgsT, ResultT]):
     def _is_abortable(cls) -> bool:
         """Whether its class says how MAAS aborts it."""
         return False
+
+    def warnings(self, args: ArgsT) -> Sequence[str]:  # noqa: ARG002 - for those that override it
+        """What MAAS takes and will probably not do what is meant, each in a sentence or two without secrets.
+
+        They stand in the answer of the call that starts the operation: when it is asked for by its id, its arguments
+        are no longer known. A validator of the arguments refuses what cannot work at all.
+        """
+        return ()
 
     @classmethod
     def _check(cls) -> None:

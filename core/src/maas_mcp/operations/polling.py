@@ -115,8 +115,14 @@ class Lifecycle:
         return bool(self.start_from & self.success)
 
     def runs(self, machine: Machine) -> tuple[int | None, ...]:
-        """The identity of the machine's latest run: its script sets, in the order of MAAS's status numbers."""
-        return tuple(machine.run(status) for status in sorted(self.pending) if status in RUN_FIELDS)
+        """The identity of the machine's latest run: its script sets, in the order of MAAS's status numbers.
+
+        Empty where the operation has none, and where MAAS's answer about one of them cannot be read.
+        """
+        statuses = [status for status in sorted(self.pending) if status in RUN_FIELDS]
+        if not {RUN_FIELDS[status] for status in statuses}.isdisjoint(machine.unreadable):
+            return ()
+        return tuple(machine.run(status) for status in statuses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,14 +241,15 @@ class Evidence:
 
 
 def _after_read(evidence: Evidence, lifecycle: Lifecycle, machine: Machine) -> Evidence:
-    now = lifecycle.runs(machine)
-    before = evidence.baseline.runs or now
-    known = evidence.runs or (None,) * len(now)
-    superseded = any(was is not None and was != run for was, run in zip(known, now, strict=True))
-    runs = tuple(
-        was if was is not None else (run if run != old else None)
-        for was, old, run in zip(known, before, now, strict=True)
-    )
+    runs, superseded = evidence.runs, False
+    if now := lifecycle.runs(machine):
+        before = evidence.baseline.runs or now
+        known = evidence.runs or (None,) * len(now)
+        superseded = any(was is not None and run not in (None, was) for was, run in zip(known, now, strict=True))
+        runs = tuple(
+            was if was is not None else (run if run != old else None)
+            for was, old, run in zip(known, before, now, strict=True)
+        )
     return replace(
         evidence,
         machine=machine,

@@ -94,7 +94,7 @@ class Reads:
         try:
             async with self._limiter:
                 began = anyio.current_time()
-                found = {machine.system_id: machine for machine in await self._maas.machines(id=ids)}
+                found = await self._maas.machine_listing(id=ids)
         except MaasError as error:
             if len(ids) > 1:
                 # Too many for a proxy's patience, or one among them cannot be shown: in parts the others come through.
@@ -110,9 +110,17 @@ class Reads:
         if len(ids) == self._together:
             self._together = min(MACHINES, self._together * 2)
         current = [subscription for subscription in subscriptions if subscription.changed_at <= began]
-        news = [subscription.add_machine(found.get(subscription.system_id)) for subscription in current]
+        machines = {machine.system_id: machine for machine in found}
+        # A machine that MAAS lists in a way that cannot be read is not gone: it is read again, as after an outage.
+        unreadable = {
+            each for each in subscriptions if each.system_id not in machines and found.may_hide(each.system_id)
+        }
+        news = [each.add_machine(machines.get(each.system_id)) for each in current if each not in unreadable]
         for subscription in subscriptions:
-            subscription.answered(began)
+            if subscription in unreadable:
+                subscription.add_outage(answering=True)
+            else:
+                subscription.answered(began)
         if any(news):
             self._changed()
 

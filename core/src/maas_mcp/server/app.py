@@ -141,10 +141,11 @@ class _Host:
         with self.calls.running(None if request_id is None else coerce_request_id(request_id)) as call:
             if isinstance(tool, LongRunning):
                 sealer = services.sealer  # before anything is started: without it nobody could ask for that again
+                warnings = tool.warnings(arguments)  # before anything is started, in case that this fails
                 outcome = await services.run(
                     tool, arguments, progress, call, wait=options.wait_seconds, on_cancel=options.on_cancel
                 )
-                return outcome_of(tool, outcome, sealer)
+                return outcome_of(tool, outcome, sealer, warnings)
             ctx = HostContext(
                 services.maas, progress, call.token, call, services, self.calls, self.operations, self.tools
             )

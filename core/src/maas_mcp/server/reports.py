@@ -1,7 +1,7 @@
 """What clients are told of an operation: where it stands, how to ask for it again, and its result."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, Field
@@ -42,6 +42,12 @@ class OperationReport(BaseModel):
     message: str
     result: dict[str, Any] | None = Field(description="Of the tool that started it; there once it has succeeded.")
     error: ErrorReport | None = Field(default=None, description="There if it has ended otherwise.")
+
+
+class StartReport(OperationReport):
+    """What the call that starts an operation answers."""
+
+    warnings: list[str] = Field(default=[], description="Arguments that will probably not work as intended.")
 
 
 def report(operation: LongRunning[Any, Any], outcome: Outcome[Any], sealer: Sealer) -> OperationReport:
@@ -95,8 +101,12 @@ def _state(error: MaasMcpError) -> State:
             return "failed"
 
 
-def text_of(operation: LongRunning[Any, Any], outcome: Outcome[Any], operation_id: str) -> str:
-    """A line or two for people."""
+def text_of(operation: LongRunning[Any, Any], outcome: Outcome[Any], operation_id: str, warnings: Sequence[str]) -> str:
+    """A line or two for people, and one for each warning."""
+    return "\n".join([_told(operation, outcome, operation_id), *(f"Warning: {each}" for each in warnings)])
+
+
+def _told(operation: LongRunning[Any, Any], outcome: Outcome[Any], operation_id: str) -> str:
     if outcome.handle.reached:
         return f"{outcome.message}."
     if outcome.ended:

@@ -1,6 +1,6 @@
 """From a plugin's declaration to an MCP tool, and its results and errors out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import mcp_types as types
@@ -18,7 +18,7 @@ from maas_mcp.plugins.portability import Schema
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.plugins.schemas import output_schema
 from maas_mcp.server.arguments import published_arguments
-from maas_mcp.server.reports import OperationReport, cut, report, text_of
+from maas_mcp.server.reports import StartReport, cut, report, text_of
 
 TEXT_LENGTH: Final = 20_000
 """Characters of an error's text: whatever MAAS and plugins say, it goes into a model's context window."""
@@ -50,7 +50,7 @@ def _output_schema(tool: AnyTool) -> Schema:
     schema = output_schema(tool.returns)
     if not isinstance(tool, LongRunning):
         return schema
-    told = output_schema(OperationReport)
+    told = output_schema(StartReport)
     properties = {name: shown for name, shown in told["properties"].items() if name != "error"}
     result = {**properties["result"], "anyOf": [schema, {"type": "null"}]}
     required = [name for name in told["required"] if name in properties]
@@ -67,14 +67,16 @@ def success(tool: Tool[Any, Any], result: BaseModel) -> types.CallToolResult:
     return types.CallToolResult(content=[types.TextContent(text=summary_of(tool, result))], structured_content=content)
 
 
-def outcome_of(operation: LongRunning[Any, Any], outcome: Outcome[Any], sealer: Sealer) -> types.CallToolResult:
-    """The report of an operation that has succeeded or goes on."""
-    told = report(operation, outcome, sealer)
+def outcome_of(
+    operation: LongRunning[Any, Any], outcome: Outcome[Any], sealer: Sealer, warnings: Sequence[str] = ()
+) -> types.CallToolResult:
+    """The report of an operation that has succeeded or goes on, with what is to be said of the call's arguments."""
+    told = StartReport(**dict(report(operation, outcome, sealer)), warnings=list(warnings))
     if outcome.problem is not None:
         outcome.problem.hint = f"{outcome.problem.hint} Its operation_id is {told.operation_id}."
         return failure(outcome.problem)
     return types.CallToolResult(
-        content=[types.TextContent(text=text_of(operation, outcome, told.operation_id))],
+        content=[types.TextContent(text=text_of(operation, outcome, told.operation_id, warnings))],
         structured_content=told.model_dump(mode="json", exclude={"error"}),
     )
 

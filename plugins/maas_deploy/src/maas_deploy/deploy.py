@@ -1,12 +1,14 @@
 """Deploy a machine: MAAS boots it, installs an operating system, and boots that."""
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final, Literal
 
 from pydantic import BaseModel, Field, SecretStr
 
 from maas_deploy.machines import WHICH, WHY
+from maas_deploy.user_data import warning
 from maas_mcp.api import EventPolling, Lifecycle, Operation, OperationContext, Phase, SystemId, check_parameters
 from maas_mcp.api import MachineStatus as S
 
@@ -85,13 +87,17 @@ class Deploy(Operation[DeployMachine, DeployedMachine]):
     # From MAAS 3.6.1 on, MAAS itself gives up after twice `node_timeout` (60 minutes); before, each stage has its own.
     deadline = timedelta(minutes=90)
 
+    def warnings(self, args: DeployMachine) -> Sequence[str]:
+        """User data that cloud-init would ignore: the machine would be deployed all the same."""
+        return list(filter(None, [warning(args.user_data)]))
+
     async def differs(self, ctx: OperationContext, args: DeployMachine) -> str | None:
         """Another image, or disks instead of memory: MAAS shows both while it deploys."""
         machine = ctx.before
         getting = f"{machine.osystem}/{machine.distro_series}"
         if args.distro_series and machine.distro_series and not _names(args.distro_series, getting):
             return f"it is being deployed with {getting}, not with {args.distro_series}"
-        if args.ephemeral_deploy is not machine.ephemeral_deploy:
+        if "ephemeral_deploy" not in machine.unreadable and args.ephemeral_deploy is not machine.ephemeral_deploy:
             places = "to memory, not to its disks" if machine.ephemeral_deploy else "to its disks, not to memory"
             return f"it is being deployed {places}"
         return None

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, SecretStr, model_validator
 
 from maas_deploy.deploy import Deploy, DeployedMachine, DeployMachine
 from maas_deploy.machines import WHY
+from maas_deploy.user_data import warning
 from maas_mcp.api import BatchOperation, MachineStatus, Member, OperationRefusedError, SystemId, ToolContext
 
 CONSTRAINTS = {"arch", "cpu_count", "mem", "tags", "not_tags", "zone", "pool"}
@@ -78,6 +79,10 @@ class DeployMany(BatchOperation[DeployMachines, DeployedMachines]):
     def size(self, args: DeployMachines) -> int:
         """As many as are named, or asked for."""
         return args.count if args.system_ids is None else len(args.system_ids)  # type: ignore[return-value] # one is given
+
+    def warnings(self, args: DeployMachines) -> Sequence[str]:
+        """The same as for one machine."""
+        return list(filter(None, [warning(args.user_data)]))
 
     async def members(self, ctx: ToolContext, args: DeployMachines, agent_name: str) -> Sequence[DeployMachine]:
         """The named machines, or newly allocated ones."""

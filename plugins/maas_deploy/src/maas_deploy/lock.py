@@ -47,4 +47,4 @@ class Unlock(Tool[Which, MachineState]):
 
 
 def _is_locked(machine: Machine) -> bool:
-    return machine.locked
+    return machine.locked and "locked" not in machine.unreadable

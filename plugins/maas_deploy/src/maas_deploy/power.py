@@ -235,6 +235,12 @@ async def _require_only_switches_on(
     if machine.status is MachineStatus.ALLOCATED:
         problem = f"{who} is Allocated: switching it on would deploy the region's default image."
         hint = "If that is what is wanted, use maas_deploy_machine."
+    elif machine.status is MachineStatus.DEPLOYED and "ephemeral_deploy" in machine.unreadable:
+        problem = (
+            f"{who} is Deployed, and MAAS's `ephemeral_deploy` cannot be read: if it is deployed in memory, switching "
+            "it on would deploy it anew."
+        )
+        hint = "Check in MAAS's own pages how it is deployed, and switch it on there."
     elif machine.status is MachineStatus.DEPLOYED and machine.ephemeral_deploy:
         problem = f"{who} is deployed in memory: switching it on would deploy it anew."
         hint = "Release it with maas_release_machine and deploy it again."

@@ -3,13 +3,16 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, Field
 
 from maas_mcp.api import (
+    Listing,
+    MaasModel,
     MaasNotFoundError,
     MaasPermissionError,
+    MaasProtocolError,
     RegionOperation,
     Tool,
     ToolContext,
@@ -23,10 +26,10 @@ does; so an import of 20 images costs 6 requests every ten seconds and one for e
 version is noticed within a minute. All are read at the start and at the end."""
 
 
-class ImageFile(BaseModel):
+class ImageFile(MaasModel):
     """A file of a version."""
 
-    size: int = 0
+    size: int = Field(default=0, ge=0, lt=2**63)
     complete: bool = False
     progress: float = 0.0
     """Percent; there while the file is not complete."""
@@ -37,21 +40,32 @@ class ImageFile(BaseModel):
         return self.size if self.complete else self.size * min(max(self.progress / 100, 0.0), 1.0)
 
 
-class ImageVersion(BaseModel):
+class ImageVersion(MaasModel):
     """A version of an image, as MAAS calls it a set."""
 
-    complete: bool
-    files: dict[str, ImageFile] = {}
+    complete: bool = False
+    files: dict[str, ImageFile] = Field(default_factory=dict)
 
 
-class BootResource(BaseModel):
+def _called(known: dict[str, Any]) -> str:
+    return f"image {known['id']}"
+
+
+class BootResource(MaasModel):
     """An image as ``GET boot-resources/{id}/`` shows it; in the list it has no ``sets``."""
 
     id: int
-    name: str
-    architecture: str
+    name: str = Field(default_factory=_called)
+    architecture: str = "unknown"
     type: str = "Synced"
-    sets: dict[str, ImageVersion] = {}
+    sets: dict[str, ImageVersion] = Field(default_factory=dict)
+
+    @property
+    def not_read(self) -> tuple[str, ...]:
+        """The fields of which something cannot be read: an unreadable version or file counts as not complete."""
+        parts = [part for one in self.sets.values() for part in (one, *one.files.values())]
+        inside = ("sets",) if any(part.unreadable for part in parts) else ()
+        return tuple(dict.fromkeys([*self.unreadable, *inside]))
 
     @property
     def latest(self) -> str | None:
@@ -78,6 +92,9 @@ class Images(BaseModel):
     """Images, by name and architecture."""
 
     images: list[Image]
+    unreadable: list[str] = Field(
+        default=[], description="Images that are left out, and fields that hold a default: MAAS's value is unreadable."
+    )
 
 
 class WhichImages(BaseModel):
@@ -92,27 +109,29 @@ class NoArguments(BaseModel):
     """No arguments: which images are imported is set in MAAS."""
 
 
-_LIST = TypeAdapter(list[BootResource])
-
-
-async def listed(ctx: ToolContext, kind: str | None) -> list[BootResource]:
+async def listed(ctx: ToolContext, kind: str | None) -> Listing[BootResource]:
     """The images of a kind, without their versions: one request."""
-    return _LIST.validate_python(await ctx.maas.get(PATH, type=kind))
+    return BootResource.list_from_answer(await ctx.maas.get(PATH, type=kind))
 
 
-async def read(ctx: ToolContext, images: Iterable[BootResource]) -> list[BootResource]:
-    """These images with their versions, one request each; one that was deleted meanwhile is left out."""
-    found = []
+async def read(ctx: ToolContext, images: Iterable[BootResource]) -> Listing[BootResource]:
+    """These images with their versions, one request each; one that was deleted meanwhile is missing."""
+    answers = []
     for image in images:
         try:
-            found.append(BootResource.model_validate(await ctx.maas.get(f"{PATH}{image.id}/")))
+            answers.append(await ctx.maas.get(f"{PATH}{image.id}/"))
         except MaasNotFoundError:
             continue
-    return found
+    return BootResource.list_from_answer(answers)
 
 
-def shown(images: Iterable[BootResource]) -> Images:
-    """What a client is told of images."""
+async def all_of(ctx: ToolContext, kind: str | None) -> Images:
+    """What a client is shown of the images of a kind: one request, and one for each."""
+    there = await listed(ctx, kind)
+    images = await read(ctx, there)
+    unreadable = [f"{each}, so this image is left out." for each in (*there.left_out, *images.left_out)]
+    odd = [(each, ", ".join(f"`{name}`" for name in each.not_read)) for each in images if each.not_read]
+    unreadable += [f"{_name(each)}: {fields} cannot be read; a default is shown." for each, fields in odd]
     rows = [
         Image(
             name=each.name,
@@ -123,7 +142,7 @@ def shown(images: Iterable[BootResource]) -> Images:
         )
         for each in sorted(images, key=lambda each: (each.name, each.architecture))
     ]
-    return Images(images=rows)
+    return Images(images=rows, unreadable=unreadable)
 
 
 def told(result: Images) -> str:
@@ -132,7 +151,7 @@ def told(result: Images) -> str:
         f"{each.name} {each.architecture}: {each.version or 'no version'}{'' if each.complete else ', incomplete'}"
         for each in result.images
     ]
-    return "\n".join([f"{len(lines)} images", *lines])
+    return "\n".join([f"{len(lines)} images", *lines, *result.unreadable])
 
 
 class ListImages(Tool[WhichImages, Images]):
@@ -144,7 +163,7 @@ class ListImages(Tool[WhichImages, Images]):
 
     async def run(self, ctx: ToolContext, args: WhichImages) -> Images:
         """One request, and one for each image."""
-        return shown(await read(ctx, await listed(ctx, args.type)))
+        return await all_of(ctx, args.type)
 
     def summary(self, result: Images) -> str:
         """A line for each image."""
@@ -195,7 +214,10 @@ class ImportImages(RegionOperation[NoArguments, Images, Look]):
 
     async def is_running(self, ctx: ToolContext) -> bool:
         """``op=is_importing``."""
-        return await ctx.maas.get_op(PATH, "is_importing") is True
+        answer = await ctx.maas.get_op(PATH, "is_importing")
+        if not isinstance(answer, bool):
+            raise MaasProtocolError("MAAS answered op=is_importing with neither true nor false.")
+        return answer
 
     async def start(self, ctx: ToolContext, args: NoArguments) -> None:  # noqa: ARG002 - there are none
         """Post ``op=import``: MAAS 3.7 would break off one that is under way, and begin anew."""
@@ -211,14 +233,16 @@ class ImportImages(RegionOperation[NoArguments, Images, Look]):
     async def observe(self, ctx: ToolContext, args: NoArguments, earlier: Look | None) -> Look:  # noqa: ARG002 - none
         """All images at the ends of an import; in between those on their way, and :data:`ROUND` of the others."""
         running = await self.is_running(ctx)
-        there = {each.id: each for each in await listed(ctx, "synced")}
+        listing = await listed(ctx, "synced")
+        there = {each.id: each for each in listing}
         if earlier is None or not running:
             chosen, turn = set(there), 0
         else:
             chosen, turn = _worth_reading(there, earlier)
         news = {each.id: each for each in await read(ctx, [there[number] for number in sorted(chosen)])}
         known = earlier.images if earlier else {}
-        images = {number: image for number in there if (image := news.get(number) or known.get(number))}
+        numbers = [*there, *(each.identity for each in listing.left_out if isinstance(each.identity, int))]
+        images = {number: image for number in numbers if (image := news.get(number) or known.get(number))}
         return Look(running, images, turn)
 
     def assess(self, before: Look | None, earlier: Look | None, seen: Look) -> tuple[Verdict, float | None, str]:
@@ -236,7 +260,7 @@ class ImportImages(RegionOperation[NoArguments, Images, Look]):
 
     async def result(self, ctx: ToolContext, args: NoArguments) -> Images:  # noqa: ARG002 - there are none
         """The synced images that there are now: one request, and one for each."""
-        return shown(await read(ctx, await listed(ctx, "synced")))
+        return await all_of(ctx, "synced")
 
     async def abort(self, ctx: ToolContext, args: NoArguments) -> None:  # noqa: ARG002 - there are none
         """Post ``op=stop_import``."""

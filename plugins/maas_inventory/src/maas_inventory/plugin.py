@@ -1,37 +1,17 @@
-"""Find machines and read one: concise views of what MAAS shows in 19 kB a machine."""
+"""List machines and read one: concise views of what MAAS shows in 19 kB a machine."""
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
-from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
+from pydantic import BaseModel, Field
 
+from maas_inventory.finding import MachineFilter, find
 from maas_inventory.images import ImportImages, ListImages
-from maas_mcp.api import LongRunning, MachineStatus, SystemId, Tool, ToolContext, hookimpl
+from maas_mcp.api import LeftOut, LongRunning, Machine, SystemId, Tool, ToolContext, hookimpl
 
-STATUSES = [status.filter_value for status in MachineStatus]
-
-
-def _known(status: str) -> str:
-    if status not in STATUSES:
-        raise ValueError(f"expected one of {', '.join(STATUSES)}")
-    return status
-
-
-StatusFilter = Annotated[str, AfterValidator(_known), WithJsonSchema({"type": "string", "enum": STATUSES})]
-"""A status as MAAS's list filter takes it: ``failed_deployment``."""
-
-
-class MachineFilter(BaseModel):
-    """What MAAS can select machines by; what is left out selects all."""
-
-    status: list[StatusFilter] | None = Field(default=None, description="Any of these statuses.")
-    hostname: list[str] | None = Field(default=None, description="Any of these hostnames, without the domain.")
-    owner: str | None = Field(default=None, description="Allocated or deployed for this user.")
-    zone: str | None = Field(default=None, description="In this availability zone.")
-    pool: str | None = Field(default=None, description="In this resource pool.")
-    tags: list[str] | None = Field(default=None, description="With all of these tags.")
-    power_state: Literal["on", "off", "unknown", "error"] | None = None
-    limit: int = Field(default=50, ge=1, le=500, description="At most this many, by hostname.")
+MOST_NAMED: Final = 10
+"""How many machines are named of which the same fields cannot be read."""
 
 
 class MachineRow(BaseModel):
@@ -57,6 +37,11 @@ class MachinePage(BaseModel):
 
     machines: list[MachineRow]
     total: int = Field(description="How many match; more than are listed if `limit` was reached.")
+    hint: str | None = Field(default=None, description="What may be wrong with the filters, if something is missing.")
+    unreadable: list[str] = Field(
+        default=[],
+        description="Machines that are left out, and fields that hold a default: MAAS's value is unreadable.",
+    )
 
 
 class ListMachines(Tool[MachineFilter, MachinePage]):
@@ -67,20 +52,47 @@ class ListMachines(Tool[MachineFilter, MachinePage]):
     read_only = True
 
     async def run(self, ctx: ToolContext, args: MachineFilter) -> MachinePage:
-        """One ``GET machines/``, which MAAS answers whole: it has no paging."""
-        found = await ctx.maas.machines(**args.model_dump(exclude={"limit"}, exclude_none=True))
-        found.sort(key=lambda machine: machine.hostname)
-        rows = [MachineRow.model_validate(machine, from_attributes=True) for machine in found[: args.limit]]
-        return MachinePage(machines=rows, total=len(found))
+        """One ``GET machines/``, which MAAS answers whole: it has no paging. A second one for a name that none has."""
+        found, hint = await find(ctx, args)
+        listed = sorted(found, key=lambda machine: machine.hostname)[: args.limit]
+        return MachinePage(
+            machines=[MachineRow.model_validate(machine, from_attributes=True) for machine in listed],
+            total=found.total,
+            hint=hint,
+            unreadable=[*_left_out(found.left_out), *_defaults(listed)],
+        )
 
     def summary(self, result: MachinePage) -> str:
-        """A line for each machine."""
+        """A line for each machine, and for each thing that is missing."""
         lines = [
             f"{row.system_id} {row.hostname}: {row.status_name}{f' for {row.owner}' if row.owner else ''}, "
             f"{row.architecture}, {row.cpu_count} CPUs, {row.memory // 1024} GiB"
             for row in result.machines
         ]
-        return "\n".join([f"{len(lines)} of {result.total} machines", *lines])
+        told = [*result.unreadable, *([result.hint] if result.hint else [])]
+        return "\n".join([f"{len(lines)} of {result.total} machines", *lines, *told])
+
+
+def _left_out(entries: Iterable[LeftOut]) -> list[str]:
+    return [f"{each}, so this machine is left out. It is in MAAS all the same." for each in entries]
+
+
+def _defaults(machines: Iterable[Machine]) -> list[str]:
+    """Which fields of a row are not what MAAS sent; machines that have the same trouble share a sentence."""
+    alike: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
+    for machine in machines:
+        if fields := tuple(name for name in machine.unreadable if name in MachineRow.model_fields):
+            alike[fields].append(f"{machine.system_id} ({machine.hostname})")
+    return [f"{_some(names)}: {_fields(fields)} cannot be read; a default is shown." for fields, names in alike.items()]
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _fields(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 class MachineId(BaseModel):
@@ -105,6 +117,9 @@ class MachineDetails(MachineRow):
     commissioning_status_name: str
     testing_status_name: str
     description: str
+    unreadable: list[str] = Field(
+        default=[], description="Fields that hold a default, because MAAS's value cannot be read, by their names."
+    )
 
 
 class GetMachine(Tool[MachineId, MachineDetails]):
@@ -121,7 +136,9 @@ class GetMachine(Tool[MachineId, MachineDetails]):
     def summary(self, result: MachineDetails) -> str:
         """Status and latest message."""
         owner = f" for {result.owner}" if result.owner else ""
-        return f"{result.hostname} ({result.system_id}) is {result.status_name}{owner}: {result.status_message or ''}"
+        told = f"{result.hostname} ({result.system_id}) is {result.status_name}{owner}: {result.status_message or ''}"
+        unreadable = f"{_fields(result.unreadable)} cannot be read; a default is shown." if result.unreadable else ""
+        return "\n".join(filter(None, [told, unreadable]))
 
 
 @hookimpl

@@ -1,0 +1,56 @@
+"""MAAS's answers with something odd in them: for what no region sends that the simulator knows, and some other may."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+
+from maas_mcp.maas.reading import JSON
+from maas_mcp.maas.transport import HttpTransport
+
+Spoil = Callable[[str, JSON], JSON]
+"""Takes a path and MAAS's answer to it, and gives another answer."""
+
+json_values: st.SearchStrategy[JSON] = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.just(10**400)
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["", "120.0", "2048", "yes", "2026-11-28", "Sun, 22 Nov. 2026 08:32:46"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4) | st.just("name"), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+"""Anything that a JSON value may be, and what Python takes for JSON beside."""
+
+
+@contextmanager
+def spoilt(spoil: Spoil) -> Iterator[None]:
+    """Whatever MAAS answers passes ``spoil`` first, in every client."""
+    answer = HttpTransport.request
+
+    async def request(self: HttpTransport, method: str, path: str, **rest: Any) -> JSON:
+        return spoil(path, await answer(self, method, path, **rest))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(HttpTransport, "request", request)
+        yield
+
+
+def with_odd_machine(machine_id: str, /, **fields: JSON) -> Spoil:
+    """One machine has these fields, in lists and in single reads."""
+
+    def spoil(path: str, answer: JSON) -> JSON:
+        machines = answer if isinstance(answer, list) else [answer]
+        if path.startswith("machines/"):
+            for machine in machines:
+                if isinstance(machine, dict) and machine.get("system_id") == machine_id:
+                    machine.update(fields)
+        return answer
+
+    return spoil

@@ -1,0 +1,111 @@
+"""Machines that MAAS shows oddly: nothing dangerous is done because of that, and no machine of a batch is lost."""
+
+from typing import Any
+
+import pytest
+
+from maas_deploy.deploy_machines import DeployMachines, DeployMany
+from maas_deploy.lock import Lock, Unlock
+from maas_deploy.power import PowerCycle, PowerOff, PowerOn
+from maas_deploy.release import Release
+from maas_mcp.api import (
+    CancellationToken,
+    MaasConflictError,
+    MaasProtocolError,
+    OperationRefusedError,
+    ProgressReporter,
+    Tool,
+)
+from maas_mcp.maas.reading import JSON
+from maas_mcp.operations.allocation import give_back
+from maas_mcp.operations.batch import new_name
+from maas_mcp.operations.handles import Handle
+from maas_mcp.operations.progress import nobody
+from tests.house import House
+from tests.odd import spoilt, with_odd_machine
+
+pytestmark = pytest.mark.anyio
+
+UNREADABLE: list[JSON] = [None, "perhaps", {}, 7]
+DEPLOYED = "node07"
+
+
+@pytest.mark.parametrize("value", UNREADABLE)
+@pytest.mark.parametrize("tool", [PowerOff, PowerOn, PowerCycle, Lock])
+async def test_a_machine_whose_lock_cannot_be_read_is_left_alone(
+    house: House, tool: type[Tool[Any, Any]], value: JSON
+) -> None:
+    house.region.set_power(DEPLOYED, real="off" if tool is PowerOn else "on")  # else there is nothing to do
+    odd = with_odd_machine(house.region.machine(DEPLOYED).system_id, locked=value)
+    with spoilt(odd), pytest.raises(OperationRefusedError, match="counts as locked, because MAAS's `locked` cannot be"):
+        await house.call(tool, DEPLOYED)
+    assert house.posts == 0
+
+
+async def test_a_machine_whose_lock_cannot_be_read_is_not_released(house: House) -> None:
+    odd = with_odd_machine(house.region.machine(DEPLOYED).system_id, locked=None)
+    with spoilt(odd), pytest.raises(OperationRefusedError, match="counts as locked"):
+        await house.run(DEPLOYED, Release)
+    assert house.posts == 0
+
+
+async def test_what_maas_says_of_unlocking_is_told_although_the_lock_cannot_be_read(house: House) -> None:
+    odd = with_odd_machine(house.region.machine(DEPLOYED).system_id, locked=None)
+    with spoilt(odd), pytest.raises(MaasConflictError, match="not locked"):
+        await house.call(Unlock, DEPLOYED)
+
+
+@pytest.mark.parametrize("value", UNREADABLE)
+@pytest.mark.parametrize("tool", [PowerOn, PowerCycle])
+async def test_a_deployed_machine_is_not_switched_on_if_that_might_deploy_it_anew(
+    house: House, tool: type[Tool[Any, Any]], value: JSON
+) -> None:
+    house.region.set_power(DEPLOYED, real="off" if tool is PowerOn else "on")
+    odd = with_odd_machine(house.region.machine(DEPLOYED).system_id, ephemeral_deploy=value)
+    with spoilt(odd), pytest.raises(OperationRefusedError, match="`ephemeral_deploy` cannot be read") as refused:
+        await house.call(tool, DEPLOYED)
+    assert house.posts == 0
+    assert "elease" not in str(refused.value.hint), "it may be deployed to its disks, and what runs on it would be lost"
+
+
+async def started(house: House, *names: str) -> Handle:
+    """A batch on these machines that nobody waits for."""
+    args = DeployMachines(system_ids=[house.region.machine(name).system_id for name in names])
+    progress = ProgressReporter(nobody)
+    outcome = await house.batches.run(
+        DeployMany(), args, progress, house.token, name=new_name(DeployMany(), args), wait=0.0
+    )
+    return outcome.handle
+
+
+async def test_a_machine_of_a_batch_that_cannot_be_read_is_not_lost_to_it(house: House) -> None:
+    handle = await started(house, "node01", "node02")
+    await house.batches.resume(DeployMany(), handle, ProgressReporter(nobody), house.token, wait=30.0)
+    with (
+        spoilt(with_odd_machine(house.region.machine("node01").system_id, status=None)),
+        pytest.raises(MaasProtocolError, match=r"status \("),
+    ):
+        await house.batches.resume(DeployMany(), handle, ProgressReporter(nobody), house.token, wait=0.0)
+    ended = await house.batches.resume(DeployMany(), handle, ProgressReporter(nobody), house.token, wait=None)
+    assert ended.result
+    assert ended.result.succeeded == 2
+
+
+async def test_a_machine_of_a_batch_that_cannot_be_read_is_told_to_who_aborts_it(house: House) -> None:
+    handle = await started(house, "node01", "node02")
+    await house.batches.resume(DeployMany(), handle, ProgressReporter(nobody), house.token, wait=30.0)
+    with (
+        spoilt(with_odd_machine(house.region.machine("node01").system_id, status=None)),
+        pytest.raises(MaasProtocolError, match=r"\(node01\): `status` cannot be read, so .* was not aborted"),
+    ):
+        await house.batches.abort(DeployMany(), handle, CancellationToken())
+    assert house.region.machine("node02").status_name == "Allocated"
+    assert house.region.machine("node01").status_name == "Deploying"
+
+
+async def test_machines_are_not_said_to_be_given_back_while_one_of_them_cannot_be_read(house: House) -> None:
+    for name in ("node01", "node02"):
+        await house.maas.post_op("machines/", "allocate", name=name, agent_name="b2xtest")
+    with spoilt(with_odd_machine(house.region.machine("node01").system_id, status=None)):
+        assert not await give_back(house.maas, "b2xtest", CancellationToken())
+    assert house.region.machine("node02").status_name == "Ready"

@@ -1,0 +1,131 @@
+"""User data that cloud-init would ignore is warned of: MAAS deploys all the same, and nothing says why nothing ran."""
+
+import gzip
+import json
+from base64 import b64encode
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mcp_types import TextContent
+from pydantic import SecretStr
+
+from maas_deploy.user_data import warning
+from maas_mcp.testing import MaasRegion
+
+CONFIG = "#cloud-config\npackages: [nginx]\n"
+MIME = "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=B\n\n--B\n"
+READ = [
+    CONFIG,
+    "#cloud-config\r\npackages: [nginx]\r\n",
+    "#cloud-config",
+    "#cloud-config-archive\n- type: text/cloud-config\n",
+    "#!/bin/sh\ntrue\n",
+    "#!python3",
+    "#include\nhttps://example.com/user-data\n",
+    "#include-once\nhttps://example.com/user-data\n",
+    "#part-handler\ndef list_types(): ...\n",
+    "#cloud-boothook\ntrue\n",
+    f"## template: jinja\n{CONFIG}",
+    MIME,
+    "Content-Type: multipart/mixed; boundary=B\nMIME-Version: 1.0\n",
+    "content-type: multipart/mixed\n",
+    f"From nobody Sat Nov 28 19:00:00 2026\n{MIME}",
+    "#ps1_sysnative\nGet-Date\n",
+]
+IGNORED = [
+    ("packages: [nginx]\n", "is of no form that cloud-init knows"),
+    ("# cloud-config\npackages: [nginx]\n", "is of no form that cloud-init knows"),
+    ("#cloudconfig\npackages: [nginx]\n", "is of no form that cloud-init knows"),
+    ("---\n#cloud-config\n", "is of no form that cloud-init knows"),
+    ("// comment\n", "is of no form that cloud-init knows"),
+    ('{"packages": ["nginx"]}', "is of no form that cloud-init knows"),
+    ("apt-get update", "is of no form that cloud-init knows"),
+    (" \n", "is of no form that cloud-init knows"),
+    ("cloud-init.yaml", "is of no form that cloud-init knows"),
+    (f"\n\n{CONFIG}", "has blank lines or spaces at its start"),
+    (f"  {CONFIG}", "has blank lines or spaces at its start"),
+    (f"\ufeff{CONFIG}", "starts with a byte order mark"),
+    ("#Cloud-Config\npackages: [nginx]\n", "has upper case at its start"),
+    ("#!/bin/sh\r\ntrue\r\n", "is a script with Windows line ends"),
+    ("#cloud-boothook\r\n#!/bin/sh\r\n", "is a script with Windows line ends"),
+    ("## template: jinja\npackages: [nginx]\n", "is a template, and what follows its first line is of no form"),
+    ("## template: jinja\n#!/bin/sh\r\ntrue\r\n", "is a template, and what follows its first line is a script with"),
+]
+
+
+def base64(data: bytes) -> str:
+    return b64encode(data).decode()
+
+
+def wrapped(text: str) -> list[str]:
+    """The same in the ways in which it may be sent."""
+    data = text.encode()
+    lines = "\n".join(base64(data)[start : start + 76] for start in range(0, len(base64(data)), 76))
+    return [text, base64(data), lines, base64(gzip.compress(data))]
+
+
+@pytest.mark.parametrize("text", READ)
+def test_what_cloud_init_reads_is_not_warned_of_however_it_is_sent(text: str) -> None:
+    assert [warning(SecretStr(each)) for each in wrapped(text)] == [None] * 4
+
+
+@pytest.mark.parametrize(("text", "told"), IGNORED)
+def test_what_cloud_init_ignores_is_warned_of_however_it_is_sent(text: str, told: str) -> None:
+    for each in wrapped(text):
+        assert (warning(SecretStr(each)) or "").startswith(f"`user_data` {told}")
+
+
+@pytest.mark.parametrize("data", [CONFIG.encode("utf-16"), b"\x00\x01", gzip.compress(b"nothing"), b"\x1f\x8bgzip"])
+def test_binary_data_of_no_known_form_is_warned_of(data: bytes) -> None:
+    assert warning(SecretStr(base64(data)))
+
+
+@pytest.mark.parametrize("none", [None, SecretStr("")])
+def test_no_user_data_is_nothing_to_warn_of(none: SecretStr | None) -> None:
+    assert warning(none) is None
+
+
+def test_a_gigabyte_of_nothing_is_not_unpacked() -> None:
+    bomb = base64(gzip.compress(b"#cloud-config\n" + bytes(50_000_000)))
+    assert warning(SecretStr(bomb)) is None
+
+
+@given(st.text() | st.binary().map(base64) | st.binary().map(gzip.compress).map(base64))
+def test_whatever_the_user_data_is_a_warning_repeats_nothing_of_it(given_: str) -> None:
+    told = warning(SecretStr(given_))
+    fixed = {warning(SecretStr(text)) for text, _ in IGNORED} | {None}
+    assert told in fixed | {
+        warning(SecretStr(base64(each + b"#cloud-config"))) for each in (b"\xef\xbb\xbf", b"\xff\xfe")
+    }
+
+
+@pytest.mark.parametrize("wait", [{}, {"wait_seconds": 0}])
+@pytest.mark.parametrize(
+    ("tool", "which"), [("maas_deploy_machine", "system_id"), ("maas_deploy_machines", "system_ids")]
+)
+def test_the_answer_of_a_deployment_has_the_warning_and_none_of_the_user_data(
+    maas_region: MaasRegion, tool: str, which: str, wait: dict[str, Any]
+) -> None:
+    system_id = maas_region.machine("node01").system_id
+    machine = {which: system_id if which == "system_id" else [system_id]}
+    answer = maas_region.call_tool(tool, user_data="packages: [hunter2]\n", **machine, **wait)
+
+    assert not answer.is_error
+    assert answer.structured_content
+    (told,) = answer.structured_content["warnings"]
+    assert told.startswith("`user_data` is of no form that cloud-init knows, so cloud-init ignores it.")
+    (text,) = [each.text for each in answer.content if isinstance(each, TextContent)]
+    assert text.splitlines()[-1] == f"Warning: {told}"
+    assert "hunter2" not in json.dumps(answer.model_dump(mode="json"))
+    assert "hunter2" not in str(maas_region.messages)
+
+
+def test_a_deployment_without_anything_odd_has_no_warning(maas_region: MaasRegion) -> None:
+    system_id = maas_region.machine("node01").system_id
+    answer = maas_region.call_tool("maas_deploy_machine", system_id=system_id, user_data=CONFIG)
+
+    assert answer.structured_content
+    assert answer.structured_content["warnings"] == []
+    assert "Warning" not in str(answer.content)
