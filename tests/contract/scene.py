@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from maas_mcp.simulator import Region, SimulatedMachine, Status, User
+from maas_mcp.simulator import Region, SimulatedMachine, Status, User, Variant
 from maas_mcp.simulator.http.machine_routes import POST_OPERATIONS
 from maas_mcp.simulator.model.refusals import Refusal
 from maas_mcp.simulator.operations import short, starting
@@ -16,6 +16,9 @@ LONGEST: Final = 7200.0
 
 TICK: Final = 1.0
 
+FIRST: Final = Variant(local_boot_events=True, rescue_boot="commissioning")
+"""The ways of the region that was recorded first."""
+
 
 class StuckError(Exception):
     """What has to come does not come."""
@@ -26,6 +29,7 @@ class Scene:
 
     def __init__(self) -> None:
         self.region = Region([User("admin", is_superuser=True), User("bob")], speed=0.0)
+        self.region.variant = FIRST
         self.ids = Ids()
         for machine in recorded_machines():
             self.region.machines[machine.system_id] = machine

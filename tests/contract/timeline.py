@@ -7,7 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).parents[1] / "data" / "timelines"
+FOLDERS = [Path(__file__).parents[1] / "data" / name for name in ("timelines", "timelines-2")]
+"""The operations of the region that was recorded first, and of the second."""
+
+RECORDED = {file.stem: file for folder in FOLDERS for file in folder.glob("*.json")}
+"""Every recorded operation by its name."""
 
 SETS = ("commissioning", "testing", "installation")
 
@@ -36,6 +40,12 @@ class Timeline:
     events: dict[int, dict[str, Any]] = field(default_factory=dict)
     sets: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """The script sets of each kind, as they were read."""
+    refusals: list[tuple[int, str]] = field(default_factory=list)
+    """The status and body of the answer to the order, and of the last read, where they were errors; ids left out."""
+
+    def refuse(self, status: int, text: str, system_id: str) -> None:
+        """Take note of an answer that was an error."""
+        self.refusals.append((status, text.replace(system_id, "SYSTEM_ID")))
 
     @cached_property
     def states(self) -> list[State]:
@@ -59,10 +69,16 @@ class Timeline:
 def recorded(name: str) -> Timeline:
     """An operation of the recorded region."""
     timeline = Timeline()
-    for frame in json.loads((FOLDER / f"{name}.json").read_text())["frames"]:
-        machine = frame.get("machine") or frame.get("post", {}).get("machine")
-        if machine:
+    told = json.loads(RECORDED[name].read_text())
+    system_id = told["system_id"]
+    for frame in told["frames"]:
+        answer = frame.get("post", {}).get("machine")
+        if isinstance(answer, str):
+            timeline.refuse(frame["post"]["status"], answer, system_id)
+        elif machine := frame.get("machine") or answer:
             timeline.machines.append(machine)
+        if gone := frame.get("machine_error"):
+            timeline.refuse(gone["status"], gone["text"], system_id)
         timeline.events |= {event["id"]: event for event in frame.get("events", ())}
         for kind in SETS:
             scripts = frame.get(f"scripts_{kind}", {})

@@ -220,7 +220,7 @@ def test_it_reads_the_events_of_a_machine(play: Play) -> None:
         first = await machine(client, "node01")
         await first.deploy(**QUICKLY)
         events = await client.events.query(hostnames=["node01"], limit=4)
-        assert [event.event_type for event in events][:3] == ["Deployed", "Image Deployed", "Performing PXE boot"]
+        assert [event.event_type for event in events][:3] == ["Deployed", "Image Deployed", "Rebooting"]
         assert next(iter(events)).created.tzinfo is not None
 
     play(story)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from maas_mcp.simulator import Variant
 from tests.core.operations.declared import Commission, Release
 from tests.house import House
 
@@ -12,9 +13,13 @@ def milestones(house: House) -> list[str]:
     return [each for each in dict.fromkeys(house.messages) if "so far" not in each]
 
 
+@pytest.mark.parametrize("local_boot_events", [True, False])
 @pytest.mark.parametrize("delay", [60.0, 200.0, 600.0])
-async def test_a_deploy_goes_on_as_ever_whenever_cloud_init_is_heard(house: House, delay: float) -> None:
+async def test_a_deploy_goes_on_as_ever_whenever_cloud_init_is_heard(
+    house: House, delay: float, local_boot_events: bool
+) -> None:
     house.region.debug_delay = delay
+    house.region.variant = Variant(local_boot_events=local_boot_events)
 
     result = await house.run("node02")
 
@@ -28,7 +33,7 @@ async def test_a_deploy_goes_on_as_ever_whenever_cloud_init_is_heard(house: Hous
         "Installing OS",
         "Configuring OS",
         "Rebooting",
-        "Booting the installed system",
+        *(["Booting the installed system"] if local_boot_events else []),
         "Image Deployed",
         "Deployed",
     ]

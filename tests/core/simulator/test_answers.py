@@ -492,7 +492,7 @@ def test_events_are_newest_first_and_after_a_cursor_the_oldest(admin: Any, clock
     latest = admin.get(url).json()["events"]
     assert [event["type"] for event in latest] == ["Deployed", "Image Deployed"]
     older = admin.get(f"{url}&before={latest[-1]['id']}").json()["events"]
-    assert [event["type"] for event in older] == ["Performing PXE boot", "Rebooting"]
+    assert [event["type"] for event in older] == ["Rebooting", "Configuring OS"]
 
 
 def test_no_events_beyond_the_cursor_leave_it_where_it_is(admin: Any) -> None:

@@ -102,6 +102,22 @@ def test_a_path_and_a_method_match_however_they_are_written(admin: Any, region: 
     assert admin.get("version/").status_code == 502
 
 
+def test_a_fault_can_be_aimed_at_one_operation_of_one_path(admin: Any, region: Region) -> None:
+    region.faults.append(Fault(method="GET", path="boot-resources/", op="is_importing", status=502, times=None))
+    failing = [
+        path
+        for path in ("boot-resources/?op=is_importing", "boot-resources/", "machines/", "events/?op=query", "zones/")
+        if admin.get(path).status_code == 502
+    ]
+    assert failing == ["boot-resources/?op=is_importing"]
+
+
+def test_a_fault_can_be_aimed_at_one_operation_of_one_machine(admin: Any, region: Region) -> None:
+    region.faults.append(Fault(path="machines/fyc3ff/", op="deploy", status=502, times=None))
+    assert [admin.op(name, "deploy").status_code for name in ("node01", "node02")] == [200, 502]
+    assert admin.read("node02")["status_name"] == "Ready"
+
+
 def test_what_has_no_body_is_answered_without_one(region: Region, url: str) -> None:
     region.faults += [Fault(status=204), Fault(status=304), Fault(status=200)]
     assert [httpx.get(f"{url}version/").status_code for _ in range(3)] == [204, 304, 200]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from maas_mcp.simulator import Region
+from maas_mcp.simulator import Region, Variant
 
 HOUR = 3600.0
 
@@ -21,7 +21,9 @@ def messages(admin: Any, clock: Any, hostname: str, seconds: int = 900) -> list[
     return seen
 
 
-def test_a_deployment_takes_ten_minutes_and_boots_twice(admin: Any, clock: Any) -> None:
+@pytest.mark.parametrize("twice", [True, False])
+def test_a_deployment_takes_ten_minutes_and_may_tell_of_two_boots(admin: Any, clock: Any, twice: bool) -> None:
+    admin.region.variant = Variant(local_boot_events=twice)
     admin.op("node02", "deploy")
     assert messages(admin, clock, "node02") == [
         "Deploying",
@@ -31,9 +33,11 @@ def test_a_deployment_takes_ten_minutes_and_boots_twice(admin: Any, clock: Any) 
         "Installing OS",
         "Configuring OS",
         "Rebooting",
-        "Performing PXE boot",
+        *(["Performing PXE boot"] if twice else []),
         "Deployed",
     ]
+    pxe = [description for _, kind, description in admin.said("node02") if kind == "PXE Request"]
+    assert pxe == ["installation", *(["local boot"] if twice else [])]
     began, ended = (
         next(e for e in admin.region.log.events if e.type == said) for said in ("Deploying", "Image Deployed")
     )

@@ -5,7 +5,9 @@ from maas_mcp.simulator.http.app import create_app
 from maas_mcp.simulator.model.auth import User
 from maas_mcp.simulator.model.faults import Fault, Latency, RateLimit, RequestCount, RequestRecord, count_requests
 from maas_mcp.simulator.model.machines import Disk, SimulatedMachine
+from maas_mcp.simulator.model.oddities import OddEvents, OddMachine
 from maas_mcp.simulator.model.statuses import Status
+from maas_mcp.simulator.model.variants import Variant
 from maas_mcp.simulator.operations.plans import Planned
 from maas_mcp.simulator.region import Region
 from maas_mcp.simulator.run import run, serving, serving_control
@@ -17,6 +19,8 @@ __all__ = [
     "Disk",
     "Fault",
     "Latency",
+    "OddEvents",
+    "OddMachine",
     "Planned",
     "RateLimit",
     "Region",
@@ -25,6 +29,7 @@ __all__ = [
     "SimulatedMachine",
     "Status",
     "User",
+    "Variant",
     "World",
     "WorldError",
     "WorldFileError",

@@ -4,108 +4,39 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Generic, Literal, Self, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import TypeAdapter, ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from maas_mcp.simulator.control_inputs import (
+    AbortAct,
+    Act,
+    Advance,
+    Clock,
+    DeleteAct,
+    FormAct,
+    HoldInput,
+    PowerInput,
+    Restart,
+    TakeOver,
+)
 from maas_mcp.simulator.model.faults import Fault, Hold, count_requests
+from maas_mcp.simulator.model.oddities import OddEvents, OddMachine
 from maas_mcp.simulator.model.refusals import Refusal
 from maas_mcp.simulator.model.scripts import JSON
+from maas_mcp.simulator.model.variants import Variant
 from maas_mcp.simulator.operations.plans import Planned
 from maas_mcp.simulator.region import Region
-from maas_mcp.simulator.worlds.inputs import Input, PlanInput, explain
+from maas_mcp.simulator.worlds.inputs import PlanInput, explain
 
 LATEST = 20
 """How many of the latest requests are shown."""
 
 GivenT = TypeVar("GivenT")
-
-
-class Clock(Input):
-    """How simulated time passes from now on."""
-
-    mode: Literal["real", "scaled", "manual"]
-    """``real``: a second is a second. ``scaled``: at ``speed``. ``manual``: only by ``POST /clock/advance``."""
-    speed: float | None = Field(default=None, gt=0, le=1e6)
-    """Simulated seconds in a real second, for ``scaled``, and for no other mode."""
-
-    @model_validator(mode="after")
-    def _speed_goes_with_scaled(self) -> Self:
-        if (self.mode == "scaled") != (self.speed is not None):
-            raise ValueError("speed is needed in the mode scaled, and goes with no other")
-        return self
-
-    @property
-    def simulated(self) -> float:
-        """Simulated seconds in a real second."""
-        return {"real": 1.0, "manual": 0.0}.get(self.mode, self.speed or 1.0)
-
-
-class Advance(Input):
-    """Time that passes at once."""
-
-    seconds: float = Field(gt=0, le=1e9)
-    """Simulated seconds."""
-
-
-class HoldInput(Input):
-    """How long requests of an operation are held from now on; zeros end it."""
-
-    op: str
-    """The operation; ``events`` and ``machines`` are the reads."""
-    before: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    """Real seconds before a request acts."""
-    after: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    """Real seconds after it has acted, before it is answered."""
-
-
-class Restart(Input):
-    """A restart of MAAS, with everything kept."""
-
-    seconds: float = Field(gt=0, allow_inf_nan=False)
-    """Real seconds during which connections are refused."""
-
-
-class DeleteAct(Input):
-    """Somebody deletes a machine."""
-
-    machine: str
-    """Its hostname or system id."""
-
-
-class Act(DeleteAct):
-    """Somebody takes a machine over: it is released, and acquired by them."""
-
-    user: str
-    """Who does it: any user of the region. They may do it to any machine, locked or not, which MAAS would not let
-    everybody."""
-
-
-class AbortAct(Act):
-    """Somebody aborts what a machine is doing."""
-
-    comment: str = ""
-    """What they say about it, in the event."""
-
-
-class FormAct(Act):
-    """Somebody starts an operation of a machine."""
-
-    form: dict[str, str] = Field(default_factory=dict)
-    """The parameters of the operation, as MAAS takes them."""
-
-
-class TakeOver(FormAct):
-    """Somebody deploys a machine that was released for them just before."""
-
-    released_by: str = ""
-    """Who releases it; left out, the same user."""
-    because: str = ""
-    """The comment on the release."""
 
 
 @dataclass(frozen=True)
@@ -252,6 +183,49 @@ def _restart(region: Region, given: Restart) -> JSON:
     return {"seconds": given.seconds}
 
 
+def _oddities(region: Region, _: None = None) -> JSON:
+    shown = [{"machine": system_id, "show": dict(show)} for system_id, show in region.oddities.machines.items()]
+    return {"machines": shown, "events": TypeAdapter(list[OddEvents]).dump_python(region.oddities.events, mode="json")}
+
+
+def _distort(region: Region, odd: OddEvents | OddMachine) -> JSON:
+    region.distort(odd)
+    return _oddities(region)
+
+
+def _show_as_is(region: Region, _: None) -> JSON:
+    region.show_as_is()
+    return _oddities(region)
+
+
+def _power(region: Region, _: None = None) -> JSON:
+    machines = [
+        {
+            "machine": machine.hostname,
+            "stored": machine.power_state,
+            "real": machine.real_power,
+            "cycles": machine.power_cycles,
+        }
+        for machine in region.machines.values()
+        if machine.power_cycles or machine.real_power != machine.power_state
+    ]
+    return {"machines": machines}
+
+
+def _set_power(region: Region, given: PowerInput) -> JSON:
+    region.set_power(given.machine, stored=given.stored, real=given.real)
+    return _power(region)
+
+
+def _variant(region: Region, _: None = None) -> JSON:
+    return asdict(region.variant)
+
+
+def _set_variant(region: Region, variant: Variant) -> JSON:
+    region.variant = variant
+    return _variant(region)
+
+
 def _requests(region: Region, _: None = None) -> JSON:
     return {
         "total": region.requests.total,
@@ -318,6 +292,14 @@ COMMANDS: Final[tuple[Command[Any], ...]] = (
     Command("GET", "/holds", "Which operations are held.", _holds, NOTHING),
     Command("PUT", "/holds", "Hold the requests of an operation.", _hold, HoldInput),
     Command("DELETE", "/holds", "Hold no requests.", _end_holds, NOTHING),
+    Command("GET", "/oddities", "What is shown otherwise than it is.", _oddities, NOTHING),
+    Command("POST", "/oddities/events", "Show events with other values, or not at all.", _distort, OddEvents),
+    Command("POST", "/oddities/machines", "Show a machine with other values than it has.", _distort, OddMachine),
+    Command("DELETE", "/oddities", "Show everything as it is.", _show_as_is, NOTHING),
+    Command("GET", "/power", "Whose power is not what MAAS believes, or was cycled.", _power, NOTHING),
+    Command("PUT", "/power", "Let MAAS believe something else of a machine's power.", _set_power, PowerInput),
+    Command("GET", "/variant", "Which way the region goes where regions differ.", _variant, NOTHING),
+    Command("PUT", "/variant", "Let the region go the other way from now on.", _set_variant, Variant),
     Command("POST", "/restart", "Refuse connections for a while, and forget nothing.", _restart, Restart),
     Command(
         "GET",

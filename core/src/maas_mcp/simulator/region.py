@@ -1,12 +1,14 @@
 """A MAAS region in one process, and what tests may do to it from outside."""
 
 import math
+from dataclasses import replace
 
 from maas_mcp.simulator.model.faults import Hold
 from maas_mcp.simulator.model.machines import Plan, SimulatedMachine
 from maas_mcp.simulator.model.networks import RACK
+from maas_mcp.simulator.model.oddities import OddEvents, OddMachine
 from maas_mcp.simulator.model.ops import READS, check_op
-from maas_mcp.simulator.model.power import BmcFailure, PowerErrors
+from maas_mcp.simulator.model.power import BmcFailure, PowerErrors, PowerState
 from maas_mcp.simulator.model.statuses import Status
 from maas_mcp.simulator.operations import short, starting
 from maas_mcp.simulator.operations.plans import Planned, check_stage, planned
@@ -90,6 +92,50 @@ class Region(RegionState):
             for rack in self.racks.values():
                 rack.connected = True
 
+    def hide_events(self, name: str | None = None, *, level: str | None = None, event_type: str | None = None) -> None:
+        """Leave events out of every answer: of one machine or all, of exactly one level or all, of one type or all.
+
+        The machine's ``status_message`` is what it would be. What was hidden is there again after ``show_as_is``.
+
+        Raises:
+            KeyError: There is no such machine.
+            ValueError: The level is none of MAAS's.
+        """
+        self.distort(OddEvents(machine=name, level=level, type=event_type))
+
+    def distort(self, odd: OddEvents | OddMachine) -> None:
+        """Show a machine or events with other values than they have, until ``show_as_is``; the last word counts.
+
+        Raises:
+            KeyError: There is no such machine.
+        """
+        with self.lock:
+            system_id = None if odd.machine is None else self.machine(odd.machine).system_id
+            if isinstance(odd, OddEvents):
+                self.oddities.events.append(replace(odd, machine=system_id))
+            elif system_id is not None:
+                self.oddities.machines[system_id] = {**self.oddities.machines.get(system_id, {}), **odd.show}
+
+    def show_as_is(self) -> None:
+        """Show every machine and event as it is."""
+        with self.lock:
+            self.oddities.clear()
+
+    def set_power(self, name: str, *, stored: PowerState | None = None, real: PowerState | None = None) -> None:
+        """Let MAAS have stored one power state, and the BMC say another, until MAAS asks it or switches the machine.
+
+        What a machine was doing that is really off from now on does not go on, and MAAS is not told.
+
+        Raises:
+            KeyError: There is no such machine.
+        """
+        with self.lock:
+            machine = self.machine(name)
+            was, now = machine.real_power, real or machine.real_power
+            machine.power_state, machine.bmc_state = stored or machine.power_state, now
+            if (was, now) == ("on", "off"):
+                short.goes_off(self, machine)
+
     def set_speed(self, speed: float) -> None:
         """Let time pass at another speed from now on: 1 is real time, 0 stops it but for ``advance``."""
         with self.lock:
@@ -147,7 +193,7 @@ class Region(RegionState):
             machine = self.machine(name)
             self._check_known(username)
             if machine.owner is not None:
-                machine.power_state = "off"
+                machine.switch("off")
                 starting.release(self, machine, username, {})
                 self.play()
             self._check_ready(machine)

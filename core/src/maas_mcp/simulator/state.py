@@ -14,10 +14,12 @@ from maas_mcp.simulator.model.faults import Faults, Hold, Requests
 from maas_mcp.simulator.model.images import Images
 from maas_mcp.simulator.model.machines import Machines, Rack, SimulatedMachine
 from maas_mcp.simulator.model.networks import RACK, SUBNETS, Subnet
+from maas_mcp.simulator.model.oddities import Oddities
 from maas_mcp.simulator.model.refusals import Refusal, rack_down
 from maas_mcp.simulator.model.schedule import Schedule
 from maas_mcp.simulator.model.scripts import COMMISSIONING_SCRIPTS, TEST_SCRIPTS, ScriptResult, ScriptSet, SetType
 from maas_mcp.simulator.model.statuses import ScriptStatus, Status
+from maas_mcp.simulator.model.variants import Variant
 from maas_mcp.simulator.operations.lifecycles import Run, Stage
 from maas_mcp.simulator.operations.time_limits import time_limit
 
@@ -54,6 +56,8 @@ class RegionState:
         self.images = Images(self.schedule)
         self.log = EventLog()
         self.racks = {RACK: Rack(RACK, "rack01")}
+        self.variant = Variant()
+        self.oddities = Oddities()
         self.faults = Faults()
         self.holds: dict[str, Hold] = {}
         self.requests = Requests()
@@ -208,7 +212,7 @@ class RegionState:
         machine.addressed = False
         machine.agent_name = ""
         machine.locked = False
-        machine.power_state = "off"
+        machine.switch("off")
         machine.clear_installation()
 
     def remove(self, machine: SimulatedMachine) -> None:

@@ -4,7 +4,20 @@ Installing ``maas-mcp-core[testing]`` gives every pytest run the fixture ``maas_
 """
 
 from maas_mcp.operations.progress import Progress
-from maas_mcp.simulator import Disk, Fault, Latency, RateLimit, Region, RequestRecord, SimulatedMachine, Status, User
+from maas_mcp.simulator import (
+    Disk,
+    Fault,
+    Latency,
+    OddEvents,
+    OddMachine,
+    RateLimit,
+    Region,
+    RequestRecord,
+    SimulatedMachine,
+    Status,
+    User,
+    Variant,
+)
 from maas_mcp.testing.host import Host
 from maas_mcp.testing.region import MaasRegion
 
@@ -14,6 +27,8 @@ __all__ = [
     "Host",
     "Latency",
     "MaasRegion",
+    "OddEvents",
+    "OddMachine",
     "Progress",
     "RateLimit",
     "Region",
@@ -21,4 +36,5 @@ __all__ = [
     "SimulatedMachine",
     "Status",
     "User",
+    "Variant",
 ]

@@ -62,7 +62,7 @@ def events(call: Call) -> Answer:
     return Answer(
         {
             "count": len(found),
-            "events": [event.as_json() for event in found],
+            "events": [call.region.oddities.event_json(event) for event in found],
             "next_uri": _uri(call, "after", newest),
             "prev_uri": None if oldest is None else _uri(call, "before", oldest),
         },
@@ -99,8 +99,13 @@ def _wanted(call: Call) -> Callable[[Event], bool]:
         raise Refusal(400, f"Unrecognised log level: {level}")
     levels = frozenset(name for name, rank in LEVELS.items() if rank >= LEVELS[level])
     owners = frozenset(call.query.get("owner", ()))
-    chosen = cache(partial(_chosen, call))
-    return lambda event: event.level in levels and (not owners or event.username in owners) and chosen(event.system_id)
+    chosen, hides = cache(partial(_chosen, call)), call.region.oddities.hides
+
+    def wanted(event: Event) -> bool:
+        by = not owners or event.username in owners
+        return event.level in levels and by and chosen(event.system_id) and not hides(event)
+
+    return wanted
 
 
 def _of(call: Call) -> list[str] | None:

@@ -41,6 +41,7 @@ def machine_json(region: "Region", machine: SimulatedMachine) -> JSON:
         "boot_disk": disks[0] if disks else None,
         "blockdevice_set": disks,
         "physicalblockdevice_set": disks,
+        **region.oddities.machines.get(machine.system_id, {}),
     }
 
 

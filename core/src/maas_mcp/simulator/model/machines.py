@@ -72,6 +72,11 @@ class SimulatedMachine:
     description: str = ""
     power_type: str = "ipmi"
     power_state: str = "off"
+    """What MAAS has stored, and shows."""
+    bmc_state: str | None = None
+    """What the BMC says, where that is something else."""
+    power_cycles: int = 0
+    """How often it was switched off and on again because it was to be switched on."""
     owner: str | None = None
     agent_name: str = ""
     locked: bool = False
@@ -120,7 +125,13 @@ class SimulatedMachine:
     @property
     def is_on(self) -> bool:
         """Whether it is on as far as MAAS can know, and so has to be switched off."""
-        return self.power_state == "on" and self.power_type != MANUAL
+        believed = self.power_state if self.power_state in ("on", "off") else self.real_power
+        return believed == "on" and self.power_type != MANUAL
+
+    @property
+    def real_power(self) -> str:
+        """What its BMC says if it is asked, and answers."""
+        return self.bmc_state or self.power_state
 
     @property
     def power_failure(self) -> BmcFailure | None:
@@ -169,6 +180,10 @@ class SimulatedMachine:
     def mounted(self) -> bool:
         """Whether its file systems are shown: nobody has one of a machine that is on its way to something else."""
         return self.status in AT_REST | HELD or (self.status is not Status.RELEASING and self.previous_status in HELD)
+
+    def switch(self, state: str) -> None:
+        """Be ``on`` or ``off``, and let MAAS know."""
+        self.power_state, self.bmc_state = state, None
 
     def plan_for(self, stages: frozenset[str]) -> Plan | None:
         """Take the first plan that concerns one of these stages; plans for other operations stay."""

@@ -12,6 +12,9 @@ NO_POWER_TYPE: Final = "Unconfigured power type. Please configure the power type
 NO_TASK_QUEUE: Final = "Error determining BMC task queue for machine {}"
 """What MAAS says, with the system id, of a deployment that no connected rack controller could power on."""
 
+PowerState = Literal["on", "off", "unknown", "error"]
+"""What MAAS has stored of a machine's power, and what its BMC can say."""
+
 PowerErrors = Literal["driver", "agent"]
 """Whose words a region of MAAS 3.7.3 gives for a BMC that fails: regions of both kinds were seen."""
 

@@ -11,11 +11,13 @@ from maas_mcp.simulator.model.scripts import (
     ScriptSet,
 )
 from maas_mcp.simulator.model.statuses import ScriptStatus, Status, after_tests
+from maas_mcp.simulator.model.variants import Variant
 from maas_mcp.simulator.operations.lifecycles import (
     Action,
     Run,
     Say,
     Stage,
+    boots_by_network,
     cloud_init,
     finish,
     gives_up,
@@ -49,15 +51,17 @@ PAUSE = Stage("", 1)
 """Between two scripts none runs, and their set is *Pending* again for a moment."""
 
 
-def boot(first: str, operation: str) -> tuple[Stage, ...]:
-    """Into the ephemeral environment; every such boot asks for ``commissioning``, whatever it is for."""
+def boot(
+    first: str, operation: str, purpose: Callable[[Variant], str] = lambda _: "commissioning"
+) -> tuple[Stage, ...]:
+    """Into the ephemeral environment; such a boot is told to be for ``commissioning``, whatever it is for."""
     fails = gives_up(f"Node operation '{operation}' timed out after 30 minutes.")
     return (
         Stage(first, 10, (power("on"),), fails=fails),
         Stage(
             "Performing PXE boot",
             40,
-            (Say("DEBUG", "PXE Request", "commissioning"), Say("INFO", "Performing PXE boot")),
+            (lambda run: boots_by_network(run, purpose(run.world.variant)),),
             fails=fails,
         ),
         Stage("Loading ephemeral", 50, (Say("INFO", "Loading ephemeral"),), fails=fails),
@@ -162,7 +166,7 @@ def _ends_commissioning(commissioning: ScriptSet, testing: ScriptSet | None) -> 
             run.say("INFO", "Failed commissioning")
             run.world.set_status(run.machine, Status.FAILED_COMMISSIONING)
             run.world.give_back(run.machine)
-            run.machine.power_state = "on"
+            run.machine.switch("on")
             run.end_with(Stage("", 5, ends=(power("off"),)))
             return
         if testing is None:
@@ -198,4 +202,4 @@ def _becomes(run: Run, status: Status) -> None:
 
 def _ends(machine: SimulatedMachine) -> None:
     """With ``enable_ssh`` it is left on, for whoever wants to look."""
-    machine.power_state = "on" if machine.enable_ssh else "off"
+    machine.switch("on" if machine.enable_ssh else "off")

@@ -5,7 +5,7 @@ from dataclasses import replace
 from maas_mcp.simulator.model.power import BMC_FAILURE
 from maas_mcp.simulator.model.scripts import SetType
 from maas_mcp.simulator.model.statuses import ScriptStatus, Status
-from maas_mcp.simulator.operations.commissioning import EPHEMERAL_BOOTS
+from maas_mcp.simulator.operations.commissioning import EPHEMERAL_BOOTS, PAUSE
 from maas_mcp.simulator.operations.lifecycles import (
     CURTIN_FAILURE,
     DEPLOY_TIMEOUT,
@@ -13,6 +13,8 @@ from maas_mcp.simulator.operations.lifecycles import (
     Run,
     Say,
     Stage,
+    boots_by_network,
+    boots_from_disk,
     cloud_init,
     doing,
     finish,
@@ -50,11 +52,15 @@ def install_log_starts(run: Run) -> None:
 
 
 def install_log_passes(run: Run) -> None:
-    """Curtin is done, and the machine will boot from its disk."""
+    """Curtin is done."""
     scripts = run.world.current_set(run.machine, SetType.INSTALLATION)
     if scripts is not None:
         scripts.results[0].output += "curtin: Installation finished.\n"
         finish(run, scripts.results[0], PASSED)
+
+
+def netboot_ends(run: Run) -> None:
+    """The machine will boot from its disk: the last thing that curtin has it say."""
     run.machine.netboot = False
 
 
@@ -74,6 +80,12 @@ def curtin_fails(run: Run, reason: str | None) -> None:
     run.machine.status_action = "mark_failed"
 
 
+def late_commands_fail(run: Run, reason: str | None) -> None:
+    """Curtin stops at its last step, which it names; of the steps before it was never seen to name one."""
+    run.say("ERROR", "Node installation failure", "'curtin' executing late commands")
+    curtin_fails(run, reason)
+
+
 def deployed(run: Run) -> None:
     """The machine reports in from what was deployed."""
     machine = run.machine
@@ -91,6 +103,12 @@ def timed_out(run: Run, reason: str | None) -> None:
     run.machine.status_action = "mark_failed"
 
 
+def cloud_init_fails(run: Run, reason: str | None) -> None:
+    """The ephemeral environment cannot be set up: curtin never begins."""
+    run.say("ERROR", "Node installation failure", "'cloudinit' running modules for config")
+    timed_out(run, reason or CURTIN_FAILURE)
+
+
 def becomes_vm_host(run: Run) -> None:
     """The machine takes virtual machines from now on."""
     run.machine.is_vm_host = True
@@ -102,10 +120,11 @@ BOOT = (
     Stage(
         "Performing PXE boot",
         20,
-        (Say("DEBUG", "PXE Request", "installation"), Say("INFO", "Performing PXE boot")),
+        (lambda run: boots_by_network(run, "installation"),),
         fails=timed_out,
     ),
-    Stage("Loading ephemeral", 90, (Say("INFO", "Loading ephemeral"),), (EPHEMERAL_BOOTS,), fails=timed_out),
+    Stage("Loading ephemeral", 85, (Say("INFO", "Loading ephemeral"),), fails=timed_out),
+    Stage("cloud-init", 5, ends=(EPHEMERAL_BOOTS,), fails=cloud_init_fails),
 )
 
 TO_DISK = (
@@ -168,19 +187,21 @@ TO_DISK = (
         "Late commands",
         10,
         (Say("DEBUG", "Node installation", "'curtin' executing late commands"),),
-        fails=curtin_fails,
+        (netboot_ends,),
+        fails=late_commands_fail,
         also_late=True,
     ),
+    PAUSE,
     Stage("Rebooting", 90, (install_log_passes, Say("INFO", "Rebooting"), doing("")), fails=timed_out),
     Stage(
         "Local boot",
         20,
-        (Say("DEBUG", "PXE Request", "local boot"), Say("INFO", "Performing PXE boot")),
+        (boots_from_disk,),
         (deployed,),
         fails=timed_out,
     ),
 )
-"""A deployment to disk: about ten and a half simulated minutes. It boots by network twice."""
+"""A deployment to disk: about ten and a half simulated minutes. At its end it boots from its disk."""
 
 HARDWARE_SYNC = Stage("", 15 * 60, ends=(Say("INFO", "Node Interface hardware sync state change"),))
 """What the agent of ``enable_hw_sync`` finds first. What it says of it was not recorded, nor what else it finds."""

@@ -9,6 +9,7 @@ from maas_mcp.simulator.model.events import HEARD, HEARD_OTHERWISE
 from maas_mcp.simulator.model.machines import MANUAL, Plan, SimulatedMachine
 from maas_mcp.simulator.model.scripts import ScriptResult, ScriptSet, SetType
 from maas_mcp.simulator.model.statuses import FAILURE_OF, ScriptStatus, Status
+from maas_mcp.simulator.model.variants import Variant
 
 CURTIN_FAILURE = "Installation failed (refer to the installation log for more information)."
 DEPLOY_TIMEOUT = "time-out during deployment"
@@ -16,6 +17,8 @@ DEPLOY_TIMEOUT = "time-out during deployment"
 
 class World(Protocol):
     """What a run needs of the region it happens in."""
+
+    variant: Variant
 
     def say(
         self,
@@ -181,9 +184,21 @@ def power(state: str) -> Action:
 
     def act(run: Run) -> None:
         if run.machine.power_type != MANUAL:
-            run.machine.power_state = state
+            run.machine.switch(state)
 
     return act
+
+
+def boots_by_network(run: Run, purpose: str) -> None:
+    """The events of a machine that asks what to boot, and is told something for this purpose."""
+    run.say("DEBUG", "PXE Request", purpose)
+    run.say("INFO", "Performing PXE boot")
+
+
+def boots_from_disk(run: Run) -> None:
+    """A machine that asks what to boot, and is sent to its own disk: not every MAAS writes that down."""
+    if run.world.variant.local_boot_events:
+        boots_by_network(run, "local boot")
 
 
 def cloud_init(*words: str) -> Action:

@@ -59,7 +59,7 @@ def _stage_names() -> frozenset[str]:
     nothing = ScriptSet(0, "", SetType.TESTING, [])
     fixed = (TO_DISK, TO_MEMORY, ERASE, RELEASE, ENTER_RESCUE, EXIT_RESCUE, test_stages(nothing, Status.READY))
     runs = (*fixed, commission_stages(nothing, None))
-    lasting = {stage.name for stages in runs for stage in stages if stage.seconds > 0}
+    lasting = {stage.name for stages in runs for stage in stages if stage.name and stage.seconds > 0}
     return frozenset(lasting | set(COMMISSIONING_SCRIPTS) | set(TEST_SCRIPTS))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from maas_mcp.simulator.model.scripts import WIPE_DISKS, ScriptResult, ScriptSet
 from maas_mcp.simulator.model.statuses import ScriptStatus, Status
 from maas_mcp.simulator.operations.commissioning import boot, fails_by, passes
-from maas_mcp.simulator.operations.lifecycles import Action, Run, Say, Stage, gives_up, power, starts
+from maas_mcp.simulator.operations.lifecycles import Action, Run, Stage, boots_from_disk, gives_up, power, starts
 
 POWER_OFF_FAILURE = "Node operation 'Releasing' timed out after 5 minutes."
 """Worded as MAAS 3.7 words its other time limits; this one was not recorded."""
@@ -85,7 +85,7 @@ def exited_rescue(run: Run) -> None:
     run.world.set_status(machine, machine.previous_status)
     if machine.status in (Status.READY, Status.NEW):
         run.world.give_back(machine)
-    machine.power_state = "on" if machine.status is Status.DEPLOYED else "off"
+    machine.switch("on" if machine.status is Status.DEPLOYED else "off")
 
 
 def stays_in_rescue(run: Run, reason: str | None) -> None:
@@ -106,7 +106,7 @@ ERASE = (
 )
 
 ENTER_RESCUE = (
-    *boot("Entering rescue mode", "Entering rescue mode"),
+    *boot("Entering rescue mode", "Entering rescue mode", lambda variant: variant.rescue_boot),
     Stage("Starting", 10, fails=gives_up(RESCUE_FAILURE), ends=(entered_rescue,)),
 )
 
@@ -122,6 +122,6 @@ EXIT_RESCUE = (
 
 LOCAL_BOOT = (
     Stage("Power on", 20, (power("on"),)),
-    Stage("Local boot", 0, (Say("DEBUG", "PXE Request", "local boot"), Say("INFO", "Performing PXE boot"))),
+    Stage("Local boot", 0, (boots_from_disk,)),
 )
 """A deployed machine that is switched on again."""

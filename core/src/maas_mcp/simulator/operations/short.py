@@ -17,6 +17,9 @@ from maas_mcp.simulator.operations.vm_hosts import compose
 if TYPE_CHECKING:
     from maas_mcp.simulator.region import Region
 
+IPMI = "ipmi"
+"""The power type whose driver does not leave a machine alone that is on and is to be switched on."""
+
 
 def lock(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
     """Protect a deployed or deploying machine: nearly everything is a 403 from now on."""
@@ -55,7 +58,7 @@ def mark_broken(region: "Region", machine: SimulatedMachine, username: str, form
     machine.error_description = comment
     region.give_back(machine)
     if failure is not None:
-        machine.power_state = "on"
+        machine.switch("on")
         raise failure
 
 
@@ -82,7 +85,10 @@ def override_failed_testing(region: "Region", machine: SimulatedMachine, usernam
 
 
 def power_on(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
-    """Switch on. MAAS 3.7: on an *Allocated* machine this is a deploy, on an ephemeral one it would redeploy."""
+    """Switch on. MAAS 3.7: on an *Allocated* machine this is a deploy, on an ephemeral one it would redeploy.
+
+    IPMI's driver switches a machine that is on off and on again.
+    """
     del form
     if machine.owner is None:
         raise conflict("Can't start node: it hasn't been allocated.")
@@ -93,12 +99,14 @@ def power_on(region: "Region", machine: SimulatedMachine, username: str, form: F
         raise not_simulated("power_on of an ephemeral deployment, which redeploys it")
     if machine.power_type == MANUAL:
         raise not_simulated("power_on of a machine that MAAS cannot switch on")
-    if machine.run is not None and machine.run.silent and machine.power_state == "off":
+    if machine.run is not None and machine.run.silent and machine.real_power == "off":
         raise not_simulated("power_on of a machine that was switched off in the midst of an operation")
     region.check_power(machine)
-    if machine.run is None and machine.power_state == "off":
+    cycles = machine.real_power == "on" and machine.power_type == IPMI
+    machine.power_cycles += cycles
+    if machine.run is None and (cycles or machine.real_power == "off"):
         region.begin(machine, LOCAL_BOOT)
-    machine.power_state = "on"
+    machine.switch("on")
 
 
 def power_off(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
@@ -110,13 +118,20 @@ def power_off(region: "Region", machine: SimulatedMachine, username: str, form: 
     if machine.power_type == MANUAL:
         return
     region.check_power(machine)
-    was_on, machine.power_state = machine.is_on, "off"
+    was_on = machine.is_on
+    machine.switch("off")
     stage = machine.run.stage if machine.run is not None else None
     if stage is not None and stage.powers_off:
         region.begin(machine, (Stage(stage.name, 0, ends=stage.ends),))
-    elif was_on and machine.status in FAILURE_OF:
-        region.silence(machine)
     elif was_on:
+        goes_off(region, machine)
+
+
+def goes_off(region: "Region", machine: SimulatedMachine) -> None:
+    """What a machine was doing does not go on while it is off, and MAAS is not told."""
+    if machine.status in FAILURE_OF:
+        region.silence(machine)
+    else:
         machine.run = None
 
 
@@ -126,8 +141,10 @@ def query_power_state(region: "Region", machine: SimulatedMachine) -> str:
         return "unknown"
     failure = region.power_failure(machine)
     if failure is not None:
+        machine.bmc_state = machine.real_power
         machine.power_state = "error" if failure.status == BMC_FAILED else "unknown"
         raise failure
+    machine.switch(machine.real_power)
     return machine.power_state
 
 

@@ -195,18 +195,19 @@ def abort(region: "Region", machine: SimulatedMachine, username: str, form: Form
         machine.run.last_words()
     machine.run = None
     abort_scripts(region, machine)
-    machine.power_state = "off"
+    machine.switch("off")
     _abort_into(region, machine)
 
 
 def rescue_mode(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
-    """Boot into rescue mode."""
+    """Boot into rescue mode. MAAS 3.7: the machine is then the user's, whoever had it; a ``comment`` is told nobody."""
+    del form
     before = machine.status
     if before not in RESCUABLE:
         raise conflict(f"Invalid transition: {before.display} -> Entering rescue mode.")
     machine.previous_status = before
-    region.said_by(machine, username, "User starting rescue mode", last(form, "comment"))
-    machine.owner = machine.owner or username
+    region.said_by(machine, username, "User starting rescue mode")
+    machine.owner = username
     region.set_status(machine, Status.ENTERING_RESCUE_MODE)
     region.say(machine, "INFO", "Entering rescue mode")
     taking_back.begin(region, machine, ENTER_RESCUE, before)

@@ -57,13 +57,14 @@ def begin(
     Raises:
         Refusal: The request cannot be carried out.
     """
-    power = machine.power_state
+    power = machine.power_state, machine.bmc_state
     failure = region.power_failure(machine)
     if failure is None:
         failure = _planned_failure(region.begin(machine, stages))
     if failure is None:
         return
-    machine.run, machine.power_state = None, power
+    machine.run = None
+    machine.power_state, machine.bmc_state = power
     doing = machine.status
     if warns:
         abort_scripts(region, machine)

@@ -19,6 +19,7 @@ from maas_mcp.simulator.model.machines import GIGABYTE, Disk, Rack, SimulatedMac
 from maas_mcp.simulator.model.networks import BOOT_SUBNET, RACK, Subnet, Vlan
 from maas_mcp.simulator.model.scripts import COMMISSIONING_SCRIPTS, TEST_SCRIPTS, WIPE_DISKS
 from maas_mcp.simulator.model.statuses import Status
+from maas_mcp.simulator.model.variants import Variant
 from maas_mcp.simulator.region import Region
 from maas_mcp.simulator.worlds.inputs import Input, PlanInput
 from maas_mcp.simulator.worlds.pasts import give_a_past
@@ -202,6 +203,8 @@ class World(Input):
     """What can be deployed, as ``osystem/series``."""
     settings: SettingsOfWorld = Field(default_factory=SettingsOfWorld)
     """Left out, those of a new MAAS."""
+    variant: Variant = Field(default_factory=Variant)
+    """Which way the region goes where regions of MAAS 3.7.3 were seen to differ."""
     release_scripts: dict[ScriptName, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=dict)
     """Scripts that a release can run, and what each takes in simulated seconds; MAAS itself only has the erase."""
     machines: list[MachinesOfWorld] = Field(default_factory=list)
@@ -249,6 +252,7 @@ class World(Input):
             raise WorldError(("release_scripts", script), "MAAS has one of this name already")
         region.release_scripts = dict(self.release_scripts)
         region.settings.update(self.settings)
+        region.variant = self.variant
         region.racks = {system_id: Rack(system_id, hostname) for system_id, hostname in self.racks.items()}
         if (twice := _repeated(self.images)) is not None:
             raise WorldError(("images", twice), f"{self.images[twice]} is there already")
