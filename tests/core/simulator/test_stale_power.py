@@ -45,6 +45,7 @@ def test_what_switches_a_machine_also_corrects_what_is_stored(
     assert admin.op("node07", f"power_{state}").status_code == 200
     clock.pass_(60)
     assert admin.read("node07")["power_state"] == state
+    assert asked(admin, region, "node07").json() == {"state": state}
 
 
 @pytest.mark.parametrize(("stored", "status"), [("unknown", 500), ("error", 500), ("on", 500), ("off", 200)])

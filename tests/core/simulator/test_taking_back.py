@@ -205,6 +205,18 @@ def test_a_machine_whose_tests_cannot_start_is_as_on_as_it_was(admin: Any, regio
     assert (machine["status_name"], machine["power_state"]) == ("Deployed", "on")
 
 
+@pytest.mark.parametrize(("op", "stage"), [("commission", "Commissioning"), ("rescue_mode", "Entering rescue mode")])
+def test_a_bmc_that_is_planned_to_fail_once_is_like_one_that_is_down(
+    admin: Any, region: Region, op: str, stage: str
+) -> None:
+    region.plan("node02", fail=stage, reason=AGENT)
+    answer = admin.op("node02", op)
+    assert (answer.status_code, answer.text) == (500, AGENT)
+    machine = admin.read("node02")
+    assert (machine["status_name"], machine["power_state"], machine["owner"]) == ("Ready", "off", "admin")
+    assert admin.op("node02", op).status_code == 200
+
+
 @pytest.mark.parametrize("skipped", [False, True])
 def test_a_commissioning_that_fails_so_leaves_no_network_unless_it_was_to_skip_it(
     admin: Any, region: Region, skipped: bool

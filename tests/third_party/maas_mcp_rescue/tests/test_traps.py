@@ -143,9 +143,9 @@ def test_a_409_in_html_passes(maas_region: MaasRegion) -> None:
 def test_a_rack_controller_that_is_gone_is_a_503(maas_region: MaasRegion) -> None:
     maas_region.rack_down()
     with pytest.raises(MaasMcpError):
-        maas_region.call(Deploy, "node01")
+        maas_region.call(GiveBack, "node07", erase=False)
     assert posts(maas_region)[0].status == 503
-    assert maas_region.machine("node01").status_name == "Ready"
+    assert maas_region.machine("node07").status_name == "Deployed"
 
 
 def test_no_is_sent_as_false(maas_region: MaasRegion) -> None:
