@@ -50,7 +50,8 @@ def played(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Pla
     frames = FRAMES[: getattr(request, "param", len(FRAMES))]
     path = tmp_path / "made-up.json"
     path.write_text(json.dumps({"name": "made-up", "maas": "3.7.3", "system_id": NODE, "frames": frames}))
-    with playing(read(path), SLOWLY) as (player, url), httpx.Client(base_url=f"{url}/api/2.0/") as client:
+    player = Player(read(path), SLOWLY)
+    with playing(player) as url, httpx.Client(base_url=f"{url}/api/2.0/") as client:
         yield player, client.request
 
 
@@ -133,3 +134,15 @@ def test_a_rewound_recording_begins_again(played: tuple[Player, Ask]) -> None:
 
     assert ask("GET", f"machines/{NODE}/").json() == READY
     assert player.posts == []
+
+
+def test_the_clock_stands_still_until_it_was_looked_at_often_enough(played: tuple[Player, Ask]) -> None:
+    player, ask = played
+    player.holds_at, player.holds_for, player.speed = 0.5, 3, 1000.0
+    start(ask)
+    looks: list[list[int]] = []
+    while not looks or looks[-1] == [13, 10]:
+        looks.append(ids(ask("GET", "events/?op=query")))
+
+    assert len(looks) > 3
+    assert looks[-1] == [15, 13, 10]
