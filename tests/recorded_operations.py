@@ -1,7 +1,7 @@
 """The recorded operations: what each is, how far it came, how it ended, and what has to be said of that."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,9 +32,23 @@ def operation_of(recording: Recording) -> type[Operation[Any, Any]]:
     return OPERATIONS[recording.start.op]
 
 
+def ended_at(recording: Recording) -> float:
+    """When a look showed that it had ended: by its last change of status, or since the machine was gone."""
+    _, end = _run_of(recording)
+    return next(
+        (
+            frame.t
+            for frame in recording.frames
+            if (frame.machine and frame.machine.json is None)
+            or (end and end.id in [each["id"] for each in frame.events])
+        ),
+        recording.length,
+    )
+
+
 def milestones_not_reached(recording: Recording, told: str) -> list[str]:
     """Milestones and scripts that a text names though the run did not reach them."""
-    phases, run = _phases(recording), list(_events_of_the_run(recording))
+    phases, (run, _) = _phases(recording), _run_of(recording)
     reached = {_label(phase) for phase in phases if any(phase.matches(event) for event in run)}
     statuses = {machine["status_name"] for machine in recording.machines}
     scripts = {script["name"] for frame in recording.frames for script in frame.script_results}
@@ -53,16 +67,16 @@ def _label(phase: Phase) -> str:
     return phase.message or phase.event
 
 
-def _events_of_the_run(recording: Recording) -> Iterator[Event]:
-    """Up to the change of status that ends it: what follows is of somebody else's run, or comes too late."""
+def _run_of(recording: Recording) -> tuple[list[Event], Event | None]:
+    """Its events, up to the change of status that ends it, and that: what follows is of another run, or comes late."""
     pending = {status.display for status in operation_of(recording).lifecycle.pending}
-    entered = False
-    for event in map(Event.model_validate, recording.events):
-        yield event
+    events, entered = list(map(Event.model_validate, recording.events)), False
+    for number, event in enumerate(events, 1):
         old, new = re.findall(r"'([^']+)'", event.description) if event.type == "Node changed status" else ("", "")
         entered = entered or new in pending
         if entered and old in pending and new not in pending:
-            return
+            return events[:number], event
+    return events, None
 
 
 @dataclass(frozen=True)

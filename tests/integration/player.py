@@ -54,6 +54,11 @@ class Player:
 
     recording: Recording
     speed: float
+    holds_at: float = math.inf
+    """When the clock stands still once more, until somebody has asked for events ``holds_for`` times."""
+    holds_for: int = 0
+    looks: int = 0
+    """How often that was, from then on."""
     asked: list[Asked] = field(default_factory=list)
     """Every request, oldest first."""
     unknown: list[str] = field(default_factory=list)
@@ -64,6 +69,10 @@ class Player:
     @property
     def t(self) -> float:
         """The time in the recording; before the start, none of it has come."""
+        return min(self._clock, self.holds_at) if self.looks < self.holds_for else self._clock
+
+    @property
+    def _clock(self) -> float:
         if self._started is None:
             return -math.inf
         return (time.monotonic() - self._started) * self.speed + self._skipped
@@ -80,13 +89,14 @@ class Player:
 
     def rewind(self) -> None:
         """Be as before the operation was started."""
-        self._started, self._skipped = None, 0.0
+        self._started, self._skipped, self.looks = None, 0.0, 0
         self.asked.clear()
 
     def skip_to_the_end(self) -> None:
         """Let everything that was recorded have happened."""
         assert self._started is not None, "the operation was not started"
         self._skipped += self.recording.length
+        self.looks = self.holds_for
 
     def app(self) -> Starlette:
         """The region."""
@@ -166,6 +176,7 @@ class Player:
         query = parse_qs(request.url.query)
         if query.keys() - {"op", "id", "level", "limit", "after", "before"} or query.get("op") != ["query"]:
             return self._unanswerable(request)
+        self._look()
         level, limit = query.get("level", ["INFO"])[0], int(query.get("limit", ["100"])[0])
         if level not in LEVELS:
             return PlainTextResponse(f"Unrecognised log level: {level}", HTTPStatus.BAD_REQUEST)
@@ -182,6 +193,12 @@ class Player:
         count = max(limit, 1)
         page = found[:count] if "after" in query else found[-count:]
         return JSONResponse({"count": len(page), "events": page[::-1], "next_uri": None, "prev_uri": None})
+
+    def _look(self) -> None:
+        late = self._clock - self.holds_at
+        if late >= 0:
+            self.looks += 1
+            self._skipped -= late if self.looks == self.holds_for else 0.0  # it goes on from where it stood
 
     @property
     def _known_events(self) -> tuple[JSON, ...]:
@@ -234,9 +251,8 @@ def _sent(answer: Answer) -> Response:
 
 
 @contextlib.contextmanager
-def playing(recording: Recording, speed: float) -> Iterator[tuple[Player, str]]:
-    """Play a recording on a free port of 127.0.0.1; yields the player and the region's URL."""
-    player = Player(recording, speed)
+def playing(player: Player) -> Iterator[str]:
+    """Play a recording on a free port of 127.0.0.1; yields the region's URL."""
     config = uvicorn.Config(player.app(), log_level="critical", access_log=False, lifespan="off", ws="none")
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -248,7 +264,7 @@ def playing(recording: Recording, speed: float) -> Iterator[tuple[Player, str]]:
             assert time.monotonic() < deadline, "the player did not start"
             time.sleep(GLANCE)
         try:
-            yield player, f"http://127.0.0.1:{listener.getsockname()[1]}/MAAS"
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/MAAS"
         finally:
             server.should_exit = server.force_exit = True
             thread.join(PATIENCE)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.integration.driver import MODERN, Driver, Message, serving_stdio
-from tests.integration.player import API_KEY, Asked, playing
-from tests.recorded_operations import operation_of
+from tests.integration.player import API_KEY, Asked, Player, playing
+from tests.recorded_operations import ended_at, operation_of
 from tests.recordings import Recording
 
 SPEED = 10.0
@@ -16,6 +16,9 @@ LONGEST = 30.0
 """Seconds after which the server answers in any case. What was recorded is over after two or three."""
 UNCERTAIN = 6.0
 """The same where nothing came of the request: the server may wait for a minute to see whether it still does."""
+LOOKS = 30
+"""How often the server may ask for events once the run has ended, until it has noticed that. So long nothing else
+happens in the region. On an idle machine these are some six seconds: it asks ever more seldom in a silence."""
 PATIENCE = 120.0
 """Seconds after which the server counts as dead, on a machine that is busy with other tests."""
 SECRET = "known to each process of a test"
@@ -59,7 +62,7 @@ class Replay:
     progress: tuple[Message, ...]
     told: Told
     looks: int
-    """How often the server asked for events when everything that was recorded had happened."""
+    """How often the server asked for events when the run had ended."""
     asked_late: Told
     """What a process that had not seen any of it said, when everything that was recorded was over."""
 
@@ -78,12 +81,12 @@ def replay(recording: Recording) -> Replay:
     """Start the recorded operation through its tool and follow it; then the same for a caller who asks late."""
     operation = operation_of(recording).name
     wait = LONGEST if recording.took_effect else UNCERTAIN
-    with playing(recording, SPEED) as (player, url):
+    player = Player(recording, SPEED, ended_at(recording), LOOKS)
+    with playing(player) as url:
         with _serving(url) as server:
             arguments = _arguments(server, recording)
             told = _call(server, operation, TOKEN, **arguments, wait_seconds=wait)
-            looks = len([each for each in player.asked if each.op == "query" and each.t > recording.length])
-            posts, progress = tuple(player.posts), tuple(server.progress(TOKEN))
+            looks, posts, progress = player.looks, tuple(player.posts), tuple(server.progress(TOKEN))
             player.rewind()
             started = asked_late = _call(server, operation, None, **arguments, wait_seconds=0)
             player.skip_to_the_end()

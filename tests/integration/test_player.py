@@ -50,7 +50,8 @@ def played(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Pla
     frames = FRAMES[: getattr(request, "param", len(FRAMES))]
     path = tmp_path / "made-up.json"
     path.write_text(json.dumps({"name": "made-up", "maas": "3.7.3", "system_id": NODE, "frames": frames}))
-    with playing(read(path), SLOWLY) as (player, url), httpx.Client(base_url=f"{url}/api/2.0/") as client:
+    player = Player(read(path), SLOWLY)
+    with playing(player) as url, httpx.Client(base_url=f"{url}/api/2.0/") as client:
         yield player, client.request
 
 
@@ -107,6 +108,7 @@ def test_what_did_not_change_stays_and_events_add_up(played: tuple[Player, Ask])
         ("id=abc123", []),
     ],
 )
+@pytest.mark.parametrize("played", [4], indirect=True)
 def test_events_are_cut_and_ordered_as_maas_does(played: tuple[Player, Ask], query: str, found: list[int]) -> None:
     player, ask = played
     start(ask)
@@ -123,6 +125,7 @@ def test_a_machine_that_was_deleted_is_not_there(played: tuple[Player, Ask]) -> 
     assert ask("GET", f"machines/{NODE}/").status_code == 404
     assert ask("GET", f"machines/?id={NODE}").json() == []
     assert ask("GET", f"nodes/{NODE}/results/current-installation/").status_code == 404
+    assert ids(ask("GET", "events/?op=query&level=DEBUG")) == []
 
 
 def test_a_rewound_recording_begins_again(played: tuple[Player, Ask]) -> None:
@@ -133,3 +136,16 @@ def test_a_rewound_recording_begins_again(played: tuple[Player, Ask]) -> None:
 
     assert ask("GET", f"machines/{NODE}/").json() == READY
     assert player.posts == []
+
+
+@pytest.mark.parametrize("played", [4], indirect=True)
+def test_the_clock_stands_still_until_it_was_looked_at_often_enough(played: tuple[Player, Ask]) -> None:
+    player, ask = played
+    player.holds_at, player.holds_for, player.speed = 0.5, 3, 1000.0
+    start(ask)
+    looks: list[list[int]] = []
+    while not looks or looks[-1] == [13, 10]:
+        looks.append(ids(ask("GET", "events/?op=query")))
+
+    assert len(looks) > 3
+    assert looks[-1] == [15, 13, 10]

@@ -12,13 +12,9 @@ import pytest
 from filelock import FileLock
 
 from maas_mcp.operations.polling import Verdict
-from tests.integration.replaying import Replay, form_of, replay
+from tests.integration.replaying import LOOKS, Replay, form_of, replay
 from tests.recorded_operations import ENDS, End, milestones_not_reached
 from tests.recordings import Recording, paths, read
-
-LOOKS = 30
-"""How often the server may ask for events, once everything has happened, until it has noticed the end. On an idle
-machine these are some six seconds: it asks ever more seldom. A busy one does not make them more."""
 
 
 @pytest.fixture(scope="module", params=paths(), ids=lambda path: path.stem)
@@ -70,7 +66,7 @@ def test_no_milestone_is_shown_that_the_run_did_not_reach(replayed: Replay, reco
     assert milestones_not_reached(recording, shown) == []
 
 
-def test_the_call_ends_soon_after_the_operation(replayed: Replay, recording: Recording) -> None:
+def test_the_end_is_noticed_before_anything_else_happens(replayed: Replay, recording: Recording) -> None:
     if not recording.took_effect:
         pytest.skip("nothing came of it, so that it has no end")
 
