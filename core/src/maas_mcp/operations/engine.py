@@ -2,28 +2,24 @@
 
 import logging
 import math
-import re
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Any, Final
 
 import anyio
-from pydantic import BaseModel
 
 from maas_mcp.errors import (
-    MaasConflictError,
     MaasError,
     MaasNotFoundError,
-    MaasPermissionError,
     OperationError,
     OperationRefusedError,
 )
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.models import Machine, SystemId
-from maas_mcp.maas.statuses import MachineStatus
+from maas_mcp.maas.models import Machine
 from maas_mcp.operations.aborting import EVENTS_ONLY, abort_begun, abort_cancelled, policy_of
+from maas_mcp.operations.adoption import Adoption, requested_already
 from maas_mcp.operations.advice import next_step
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.diagnosis import explain, gone, refused, started_by_another
@@ -31,11 +27,10 @@ from maas_mcp.operations.fallback_polling import FallbackPolling
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.looking import all_since, everything
 from maas_mcp.operations.operation import CancelPolicy, Operation, OperationContext
-from maas_mcp.operations.orders import AT_ONCE, Order, Orders, grace_after
+from maas_mcp.operations.orders import Order, Orders, grace_after
 from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.ownership import Caller
 from maas_mcp.operations.patience import PAUSE, ReadT, answers, check_outage, patiently, until_of
-from maas_mcp.operations.permission import explain_refusal
 from maas_mcp.operations.polling import (
     ABSENCES_TO_BE_GONE,
     NOTHING,
@@ -49,9 +44,10 @@ from maas_mcp.operations.polling import (
 from maas_mcp.operations.progress import ProgressReporter, nobody, silence
 from maas_mcp.operations.results import Reading
 from maas_mcp.operations.run import Run
+from maas_mcp.operations.starting import send_start, wait_for_answer
 from maas_mcp.operations.tool import ArgsT, ResultT
-from maas_mcp.operations.watcher import EVENTS_LIMIT, Subscription, Watcher
-from maas_mcp.operations.wording import listed, named, state_of
+from maas_mcp.operations.watcher import Subscription, Watcher
+from maas_mcp.operations.wording import named, state_of
 
 logger = logging.getLogger(__name__)
 
@@ -59,11 +55,6 @@ REMEMBERED: Final = 256
 """Of how many operations it is kept what was seen last."""
 LAST_LOOK: Final = 30.0
 """Seconds for the look that is taken at the deadline."""
-TURN: Final = 0.5
-"""Seconds without a turn after which a request is reported to wait for one."""
-_LABELS: Final = {"agent_name", "comment"}
-"""Arguments of MAAS's forms that change nothing about what is done."""
-_INVALID_TRANSITION: Final = re.compile(r"Invalid transition: (?P<status>.+?) -> ")
 
 
 class Engine:
@@ -96,6 +87,8 @@ class Engine:
         self._polling = polling
         self._now = now
         self._caller = Caller(maas)
+        self.adoption = Adoption(maas, orders, self._caller, now=now)
+        """Finds what is under way already."""
         self._last_seen: dict[Handle, Assessment] = {}
 
     async def run(
@@ -136,24 +129,24 @@ class Engine:
             machine = await self._maas.machine(operation.system_id(args))
             ctx = OperationContext(self._maas, progress, cancellation, machine)
             if operation.is_reached(args, machine):
-                handle = replace(handle or self._handle(operation, machine, 0, ()), reached=True)
+                handle = replace(handle or self.adoption.handle(operation, machine, 0, ()), reached=True)
                 return await self._reached(operation, args, ctx, handle, "was already")
             if machine.status in operation.lifecycle.pending and await self._caller.owns(machine):
-                return await self._already(operation, args, ctx)
+                return await self.adoption.already(operation, args, ctx)
             if machine.locked or machine.status not in operation.lifecycle.start_from:
                 raise refused(operation, machine, await self._caller.name_if_known())
             # The cursor comes last: what happened before it must not read as this run's.
             cursor = await self._maas.newest_event_id()
             baseline = Baseline(machine, cursor, operation.lifecycle.runs(machine))
-            handle = handle or self._handle(operation, machine, cursor, baseline.runs)
+            handle = handle or self.adoption.handle(operation, machine, cursor, baseline.runs)
             run = self._run(operation, args, ctx, handle)
             order: Order | None = None
             try:
                 cancellation.raise_if_cancelled()
                 if held := self._orders.under_way(operation.name, machine.system_id):
-                    return _ordered_already(machine, held[0], args)
-                order = self._orders.give(handle, lambda: self._start(run), starting, args)
-                if not await self._answered(run, baseline, order, until):
+                    return requested_already(machine, held[0], args)
+                order = self._orders.give(handle, lambda: send_start(self._maas, run), starting, args)
+                if not await wait_for_answer(run, baseline, order, until):
                     return run.working(run.assess(Evidence(baseline), NOTHING))
                 return await self._follow(run, Evidence(baseline), until, order.doubt)
             except anyio.get_cancelled_exc_class():
@@ -162,39 +155,6 @@ class Engine:
                     if policy is CancelPolicy.ABORT and not cancellation.detached and order.refusal is None:
                         await self._abort_begun(run, baseline, order)
                 raise
-
-    async def _start(self, run: Run[ArgsT, ResultT]) -> None:
-        """Send the request to start, and notice a refusal that comes after MAAS has begun.
-
-        MAAS 3.7.3 answers a release with erase whose BMC fails by a 409, ``Invalid transition: Disk erasing ->
-        Deployed.``: by then the machine has entered *Disk erasing*.
-        """
-        try:
-            await run.operation.start(run.ctx, run.args)
-        except MaasConflictError as error:
-            left = _INVALID_TRANSITION.match(error.maas_says or "")
-            status = MachineStatus.from_display(left["status"]) if left else None
-            error.acted = status in run.operation.lifecycle.pending
-            raise
-        except MaasPermissionError as error:
-            await explain_refusal(self._maas, run.ctx.before, error)
-            raise
-
-    async def _answered(self, run: Run[Any, Any], baseline: Baseline, order: Order, until: float) -> bool:
-        """Wait for MAAS's answer to the request to start, and report meanwhile what it waits for.
-
-        MAAS speaks to the BMC before it answers, and a client would hear nothing for so long.
-
-        Raises:
-            Exception: MAAS refused it, or the plugin failed.
-        """
-        until = max(until, anyio.current_time() + AT_ONCE)
-        fraction = run.assess(Evidence(baseline), NOTHING).fraction
-        if not await order.has_turn(anyio.current_time() + TURN):
-            run.ctx.progress.report(fraction, order.standing())
-        if await order.has_turn(until):
-            run.ctx.progress.report(fraction, f"Starting on {run.ctx.before.hostname}")
-        return await order.answered(until)
 
     async def resume(
         self,
@@ -245,54 +205,6 @@ class Engine:
             run.tell(assessment)
             return await self._follow(run, assessment.evidence, until, None)
 
-    async def adopt(self, operation: Operation[Any, Any], machine: Machine) -> Handle:
-        """A handle for what is under way on ``machine``, whoever started it."""
-        entered = await self._entered(operation, machine)
-        cursor = entered[-1] - 1 if entered else await self._maas.newest_event_id()
-        return self._handle(operation, machine, cursor, ())
-
-    async def _entered(self, operation: Operation[Any, Any], machine: Machine) -> list[int]:
-        """The ids of the events that took the machine into a pending status, oldest first, as far as MAAS has them."""
-        newest = await self._maas.events(ids=[machine.system_id], limit=EVENTS_LIMIT)
-        return [event.id for event in newest if operation.lifecycle.is_entered_by(event)]
-
-    async def under_way(
-        self, operations: Sequence[Operation[Any, Any]], limit: int, *, without: Collection[SystemId] = ()
-    ) -> list[Handle]:
-        """Handles for what is under way on this user's machines, ``limit`` at the most, by hostname.
-
-        What MAAS was requested to start and shows nothing of comes last, as far as this process holds the request.
-
-        Args:
-            operations: Those that count.
-            limit: The most handles.
-            without: Machines that do not count: they belong to a batch.
-        """
-        statuses = {status for operation in operations for status in operation.lifecycle.pending}
-        if not statuses:
-            return []
-        found = await self._maas.machines(status=sorted(status.filter_value for status in statuses))
-        mine = [each for each in found if each.system_id not in without and await self._caller.owns(each)]
-        mine.sort(key=lambda machine: machine.hostname)
-        handles = [handle for machine in mine[:limit] if (handle := await self._what_runs_on(machine, operations))]
-        names, busy = (
-            {operation.name for operation in operations},
-            {machine.system_id for machine in found}.union(without),
-        )
-        held = [order.handle for order in self._orders.under_way() if order.handle.operation in names]
-        return [*handles, *(handle for handle in held if handle.system_id not in busy)][:limit]
-
-    async def _what_runs_on(self, machine: Machine, operations: Sequence[Operation[Any, Any]]) -> Handle | None:
-        """The operation that began first of those that a status on the way may belong to.
-
-        A commissioning passes through *Testing*: of it and a test, it is the one that the machine entered earlier; of
-        a test alone both are entered by the same event, and the test passes through less.
-        """
-        fitting = [each for each in operations if machine.status in each.lifecycle.pending]
-        handles = {each.name: await self.adopt(each, machine) for each in fitting}
-        fitting.sort(key=lambda each: (handles[each.name].cursor, len(each.lifecycle.pending), each.name))
-        return handles[fitting[0].name] if fitting else None
-
     async def abort(self, operation: Operation[Any, Any], handle: Handle, cancellation: CancellationToken) -> None:
         """Order MAAS to abort what ``handle`` names; an order that was not sent yet is taken back instead.
 
@@ -336,39 +248,6 @@ class Engine:
     ) -> Run[ArgsT, ResultT]:
         polling = FallbackPolling(self._polling or operation.polling, operation.name)
         return Run(operation, polling, args, ctx, handle, self._orders)
-
-    def _handle(
-        self, operation: Operation[Any, Any], machine: Machine, cursor: int, runs: tuple[int | None, ...]
-    ) -> Handle:
-        on_vm_host = machine.pod is not None
-        return Handle(operation.name, machine.system_id, int(self._now()), cursor, runs, on_vm_host=on_vm_host)
-
-    async def _already(
-        self, operation: Operation[ArgsT, ResultT], args: ArgsT, ctx: OperationContext
-    ) -> Outcome[ResultT]:
-        """What is under way already, if it is what the caller asks for.
-
-        Raises:
-            OperationRefusedError: It is something else, such as another image.
-        """
-        machine = ctx.before
-        already = f"{machine.hostname} is {state_of(machine)} already"
-        entered = await self._entered(operation, machine)
-        order = self._orders.latest(operation.name, machine.system_id)
-        if order is not None and sum(each > order.handle.cursor for each in entered) == 1:  # it is what runs
-            unlike = _other_arguments(order.args, args)
-            other = unlike and (await operation.differs(ctx, args) or unlike)
-        else:
-            other = await operation.differs(ctx, args)
-        if other is not None:
-            raise OperationRefusedError(
-                f"{already}, but {other}. Nothing was sent to MAAS.",
-                hint="Wait until that has ended, or abort it first if you want the other one instead. "
-                "maas_list_operations has its operation id.",
-            )
-        cursor = entered[-1] - 1 if entered else await self._maas.newest_event_id()
-        handle = self._handle(operation, machine, cursor, ())
-        return Outcome(handle, None, f"{already}: not started a second time ({machine.status_message or 'no message'})")
 
     @staticmethod
     async def _reached(
@@ -531,30 +410,6 @@ async def _news(subscription: Subscription, until: float) -> Observation | None:
     with anyio.CancelScope(deadline=until):
         return await subscription.next()
     return None
-
-
-def _other_arguments(first: BaseModel | None, second: BaseModel) -> str | None:
-    """Which arguments of two requests differ, without those that only label what is done; values may be secrets."""
-    if first is None:
-        return None
-    one, other = first.model_dump(exclude=_LABELS), second.model_dump(exclude=_LABELS)
-    names = sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
-    return f"with another value of {listed(names)}" if names else None
-
-
-def _ordered_already(machine: Machine, order: Order, args: BaseModel) -> Outcome[Any]:
-    """The answer to a request that this process has sent already, and that MAAS has not answered.
-
-    Raises:
-        OperationRefusedError: That request has other arguments.
-    """
-    standing = f"{order.standing()} ({machine.hostname} is {machine.status_name})"
-    if other := _other_arguments(order.args, args):
-        raise OperationRefusedError(
-            f"{standing}. That was requested {other}; this one was not sent to MAAS.",
-            hint="Wait until that has ended, or abort it first. maas_list_operations has its operation id.",
-        )
-    return Outcome(order.handle, None, f"{standing}. It was not requested a second time", confirmed=False)
 
 
 def _ended_without_machine(operation: Operation[ArgsT, ResultT], handle: Handle) -> Outcome[ResultT]:

@@ -126,7 +126,7 @@ class HostContext(ToolContext):
                 found.handles += of_batches.handles
                 members = of_batches.machines
         with found.noting("operations on machines"):
-            found.handles += await self.services.engine.under_way(of_machines, limit + 1, without=members)
+            found.handles += await self.services.engine.adoption.under_way(of_machines, limit + 1, without=members)
             found.any_read = True
         if found.error is not None and not (found.handles or found.any_read):
             raise found.error

@@ -1,0 +1,147 @@
+"""What is under way already: runs that this process, another one or another program has started, and their handles."""
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from maas_mcp.errors import OperationRefusedError
+from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.models import Machine, SystemId
+from maas_mcp.operations.feed import EVENTS_LIMIT
+from maas_mcp.operations.handles import Handle
+from maas_mcp.operations.operation import Operation, OperationContext
+from maas_mcp.operations.orders import Order, Orders
+from maas_mcp.operations.outcome import Outcome
+from maas_mcp.operations.ownership import Caller
+from maas_mcp.operations.tool import ArgsT, ResultT
+from maas_mcp.operations.wording import listed, state_of
+
+_LABELS: Final = {"agent_name", "comment"}
+"""Arguments of MAAS's forms that change nothing about what is done."""
+
+
+class Adoption:
+    """Finds what MAAS is at, and makes handles for it.
+
+    Args:
+        maas: The region.
+        orders: Those of the process.
+        caller: The user whose API key is used.
+        now: Seconds since 1970.
+    """
+
+    def __init__(
+        self, maas: MaasClient, orders: Orders, caller: Caller, *, now: Callable[[], float] = time.time
+    ) -> None:
+        self._maas = maas
+        self._orders = orders
+        self._caller = caller
+        self._now = now
+
+    async def adopt(self, operation: Operation[Any, Any], machine: Machine) -> Handle:
+        """A handle for what is under way on ``machine``, whoever started it."""
+        entered = await self._entered(operation, machine)
+        cursor = entered[-1] - 1 if entered else await self._maas.newest_event_id()
+        return self.handle(operation, machine, cursor, ())
+
+    async def _entered(self, operation: Operation[Any, Any], machine: Machine) -> list[int]:
+        """The ids of the events that took the machine into a pending status, oldest first, as far as MAAS has them."""
+        newest = await self._maas.events(ids=[machine.system_id], limit=EVENTS_LIMIT)
+        return [event.id for event in newest if operation.lifecycle.is_entered_by(event)]
+
+    async def under_way(
+        self, operations: Sequence[Operation[Any, Any]], limit: int, *, without: Collection[SystemId] = ()
+    ) -> list[Handle]:
+        """Handles for what is under way on this user's machines, ``limit`` at the most, by hostname.
+
+        What MAAS was requested to start and shows nothing of comes last, as far as this process holds the request.
+
+        Args:
+            operations: Those that count.
+            limit: The most handles.
+            without: Machines that do not count: they belong to a batch.
+        """
+        statuses = {status for operation in operations for status in operation.lifecycle.pending}
+        if not statuses:
+            return []
+        found = await self._maas.machines(status=sorted(status.filter_value for status in statuses))
+        mine = [each for each in found if each.system_id not in without and await self._caller.owns(each)]
+        mine.sort(key=lambda machine: machine.hostname)
+        handles = [handle for machine in mine[:limit] if (handle := await self._what_runs_on(machine, operations))]
+        names, busy = (
+            {operation.name for operation in operations},
+            {machine.system_id for machine in found}.union(without),
+        )
+        held = [order.handle for order in self._orders.under_way() if order.handle.operation in names]
+        return [*handles, *(handle for handle in held if handle.system_id not in busy)][:limit]
+
+    async def _what_runs_on(self, machine: Machine, operations: Sequence[Operation[Any, Any]]) -> Handle | None:
+        """The operation that began first of those that a status on the way may belong to.
+
+        A commissioning passes through *Testing*: of it and a test, it is the one that the machine entered earlier; of
+        a test alone both are entered by the same event, and the test passes through less.
+        """
+        fitting = [each for each in operations if machine.status in each.lifecycle.pending]
+        handles = {each.name: await self.adopt(each, machine) for each in fitting}
+        fitting.sort(key=lambda each: (handles[each.name].cursor, len(each.lifecycle.pending), each.name))
+        return handles[fitting[0].name] if fitting else None
+
+    def handle(
+        self, operation: Operation[Any, Any], machine: Machine, cursor: int, runs: tuple[int | None, ...]
+    ) -> Handle:
+        """A handle for a run that begins now, or is found now."""
+        on_vm_host = machine.pod is not None
+        return Handle(operation.name, machine.system_id, int(self._now()), cursor, runs, on_vm_host=on_vm_host)
+
+    async def already(
+        self, operation: Operation[ArgsT, ResultT], args: ArgsT, ctx: OperationContext
+    ) -> Outcome[ResultT]:
+        """What is under way already, if it is what the caller asks for.
+
+        Raises:
+            OperationRefusedError: It is something else, such as another image.
+        """
+        machine = ctx.before
+        already = f"{machine.hostname} is {state_of(machine)} already"
+        entered = await self._entered(operation, machine)
+        order = self._orders.latest(operation.name, machine.system_id)
+        if order is not None and sum(each > order.handle.cursor for each in entered) == 1:  # it is what runs
+            unlike = _unlike(order.args, args)
+            other = unlike and (await operation.differs(ctx, args) or unlike)
+        else:
+            other = await operation.differs(ctx, args)
+        if other is not None:
+            raise OperationRefusedError(
+                f"{already}, but {other}. Nothing was sent to MAAS.",
+                hint="Wait until that has ended, or abort it first if you want the other one instead. "
+                "maas_list_operations has its operation id.",
+            )
+        cursor = entered[-1] - 1 if entered else await self._maas.newest_event_id()
+        handle = self.handle(operation, machine, cursor, ())
+        return Outcome(handle, None, f"{already}: not started a second time ({machine.status_message or 'no message'})")
+
+
+def _unlike(first: BaseModel | None, second: BaseModel) -> str | None:
+    """Which arguments of two requests differ, without those that only label what is done; values may be secrets."""
+    if first is None:
+        return None
+    one, other = first.model_dump(exclude=_LABELS), second.model_dump(exclude=_LABELS)
+    names = sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
+    return f"with another value of {listed(names)}" if names else None
+
+
+def requested_already(machine: Machine, order: Order, args: BaseModel) -> Outcome[Any]:
+    """The answer to a request that this process has sent already, and that MAAS has not answered.
+
+    Raises:
+        OperationRefusedError: That request has other arguments.
+    """
+    standing = f"{order.standing()} ({machine.hostname} is {machine.status_name})"
+    if other := _unlike(order.args, args):
+        raise OperationRefusedError(
+            f"{standing}. That was requested {other}; this one was not sent to MAAS.",
+            hint="Wait until that has ended, or abort it first. maas_list_operations has its operation id.",
+        )
+    return Outcome(order.handle, None, f"{standing}. It was not requested a second time", confirmed=False)
