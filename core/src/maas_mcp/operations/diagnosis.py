@@ -120,7 +120,7 @@ def _taken_back(evidence: Evidence, machine: Machine, answer: MaasError | None) 
     """That MAAS undid the start, and why, as far as its answer or its log says."""
     began = evidence.course.began.status_change if evidence.course.began else None
     switch = "off" if began and began[1] in _SWITCHES_OFF else "on"
-    if answer is not None or evidence.course.taken_back:
+    if evidence.course.taken_back or (answer is not None and answer.maas_says):
         what = f"MAAS could not switch it {switch} and took the request back"
     else:
         what = (

@@ -41,7 +41,9 @@ class OperationReport(BaseModel):
     progress: float | None = Field(description="From 0.0 to 1.0, where it can be told.")
     message: str
     result: dict[str, Any] | None = Field(description="Of the tool that started it; there once it has succeeded.")
-    error: ErrorReport | None = Field(default=None, description="There if it has ended otherwise.")
+    error: ErrorReport | None = Field(
+        default=None, description="There if it has ended otherwise, or its result cannot be read."
+    )
 
 
 class StartReport(OperationReport):
