@@ -175,7 +175,7 @@ def test_the_readme_is_a_screen() -> None:
 @pytest.mark.parametrize(
     ("page", "said", "holds"),
     [
-        ("following", "within\n60 seconds of its last read", Cadence().reconcile == 60),
+        ("following", "within 60 seconds of its last read", Cadence().reconcile == 60),
         ("following", "Up to 50 machines", FEW == 50),
         ("following", "younger than ten seconds", Cadence().overlap == 10),
         ("following", "every twelve seconds", Cadence().scripts == 12),

@@ -286,8 +286,7 @@ def test_who_takes_the_name_of_our_plugin_does_not_take_its_tools_away(
     with serving_stdio(url, region.api_key, PYTHONPATH=installed(tmp_path, NOISY, "deploy")) as server:
         names = {tool["name"] for tool in server.request("tools/list")["tools"]}
         server.stop("EOF")
-        assert server.process.stderr
-        said = server.process.stderr.read().decode()
+        said = server.log()
     assert "maas_deploy_machine" in names
     assert "acme_shout" not in names
     assert "'deploy' of deploy-plugin 1.0 takes the name of the plugin 'deploy' of maas-mcp-deploy" in said

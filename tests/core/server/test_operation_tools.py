@@ -66,15 +66,18 @@ def test_if_nothing_can_be_read_the_list_is_an_error(maas_region: MaasRegion) ->
     assert "database is locked" in answer.content[0].model_dump()["text"]
 
 
-def test_a_batch_is_listed_with_an_id_of_its_own_and_its_machines_only_as_parts_of_it(maas_region: MaasRegion) -> None:
+def test_a_batch_is_listed_with_an_id_of_its_own_and_its_machines_as_parts_of_it(maas_region: MaasRegion) -> None:
     started = maas_region.call_tool("maas_deploy_machines", count=3, wait_seconds=0)
     assert started.structured_content
 
     answer = maas_region.call_tool("maas_list_operations")
 
     assert answer.structured_content
-    (listed,) = answer.structured_content["operations"]
+    listed, *parts = answer.structured_content["operations"]
     assert (listed["operation"], listed["message"]) == ("maas_deploy_machines", "3 of 3 working")
+    assert len(parts) == 3
+    assert {each["part_of"] for each in parts} == {listed["operation_id"]}
+    assert listed["part_of"] is None
     again = maas_region.call_tool("maas_wait_operation", operation_id=listed["operation_id"], wait_seconds=3600)
     assert again.structured_content
     assert again.structured_content["result"]["succeeded"] == 3

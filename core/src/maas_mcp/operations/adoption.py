@@ -1,14 +1,14 @@
 """What is under way already: runs that this process, another one or another program has started, and their handles."""
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from pydantic import BaseModel
 
 from maas_mcp.errors import OperationRefusedError
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.models import Machine, SystemId
+from maas_mcp.maas.models import Machine
 from maas_mcp.operations.feed import EVENTS_LIMIT
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import Operation, OperationContext
@@ -51,28 +51,20 @@ class Adoption:
         newest = await self._maas.events(ids=[machine.system_id], limit=EVENTS_LIMIT)
         return [event.id for event in newest if operation.lifecycle.is_entered_by(event)]
 
-    async def under_way(
-        self, operations: Sequence[Operation[Any, Any]], limit: int, *, without: Collection[SystemId] = ()
-    ) -> list[Handle]:
+    async def under_way(self, operations: Sequence[Operation[Any, Any]], limit: int) -> list[Handle]:
         """Handles for what is under way on this user's machines, ``limit`` at the most, by hostname.
 
         What MAAS was requested to start and shows nothing of comes last, as far as this process holds the request.
-
-        Args:
-            operations: Those that count.
-            limit: The most handles.
-            without: Machines that do not count: they belong to a batch.
         """
         statuses = {status for operation in operations for status in operation.lifecycle.pending}
         if not statuses:
             return []
         found = await self._maas.machines(status=sorted(status.filter_value for status in statuses))
-        mine = [each for each in found if each.system_id not in without and await self._caller.owns(each)]
-        mine.sort(key=lambda machine: machine.hostname)
+        mine = sorted([each for each in found if await self._caller.owns(each)], key=lambda machine: machine.hostname)
         handles = [handle for machine in mine[:limit] if (handle := await self._what_runs_on(machine, operations))]
         names, busy = (
             {operation.name for operation in operations},
-            {machine.system_id for machine in found}.union(without),
+            {machine.system_id for machine in found},
         )
         held = [order.handle for order in self._orders.under_way() if order.handle.operation in names]
         return [*handles, *(handle for handle in held if handle.system_id not in busy)][:limit]

@@ -50,8 +50,8 @@ class UnderWay(NamedTuple):
     """Batches under way."""
 
     handles: list[Handle]
-    machines: set[SystemId]
-    """The machines of all of them that wait for their start, or are at it."""
+    parts: dict[SystemId, Handle]
+    """The batch of each machine that waits for its start, or is at it."""
 
 
 class BatchEngine:
@@ -192,20 +192,22 @@ class BatchEngine:
         statuses = {MachineStatus.ALLOCATED}.union(*(batch.each.lifecycle.pending for batch in batches))
         shown = sorted(status.filter_value for status in statuses)
         mine = await self._maas.machines(status=shown, owner=(await self._maas.whoami()).username)
-        found = UnderWay([], set())
+        found = UnderWay([], {})
         for label, ids in (await batches_on(self._maas, mine)).items():
             if label.operation in known and (first := await first_event_of(self._maas, label)) is not None:
-                found.handles.append(Handle(label.operation, label.name, int(self._now()), first - 1, ()))
-                found.machines.update(ids)
-        names = {handle.system_id for handle in found.handles}
+                handle = Handle(label.operation, label.name, int(self._now()), first - 1, ())
+                found.handles.append(handle)
+                found.parts.update(dict.fromkeys(ids, handle))
+        by_name = {handle.system_id: handle for handle in found.handles}
         for order in self._orders.under_way():
             own = order.handle
             batch = next((each for each in batches if own.batch and each.each.name == own.operation), None)
             if batch is not None:
-                found.machines.add(own.system_id)
-                if own.batch not in names:
-                    names.add(own.batch)
-                    found.handles.append(replace(own, operation=batch.name, system_id=own.batch, runs=(), batch=""))
+                if own.batch not in by_name:
+                    held = replace(own, operation=batch.name, system_id=own.batch, runs=(), batch="")
+                    by_name[own.batch] = held
+                    found.handles.append(held)
+                found.parts[own.system_id] = by_name[own.batch]
         return found
 
     async def _earlier(

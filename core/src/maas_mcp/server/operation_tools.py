@@ -42,6 +42,8 @@ class Found:
     handles: list[Handle] = field(default_factory=list)
     any_read: bool = False
     """Whether the machines could be read."""
+    parts: Mapping[SystemId, Handle] = field(default_factory=dict)
+    """The batch of each machine that is a part of one."""
     unreadable: list[str] = field(default_factory=list)
     """What could not be read, with the reason."""
     error: MaasMcpError | None = None
@@ -104,7 +106,7 @@ class HostContext(ToolContext):
         await self.services.engine_for(operation).abort(operation, handle, self.cancellation)
 
     async def under_way(self, limit: int) -> Found:
-        """What MAAS is at, ``limit`` and one more at the most; the machines of a batch are listed as it.
+        """What MAAS is at, ``limit`` and one more at the most: batches first, and then the machines of all.
 
         Takes three reads of machines, one for each operation of the region, and some for each handle. A read that fails
         hides nothing that another one shows.
@@ -119,14 +121,13 @@ class HostContext(ToolContext):
         for of_region in (each for each in operations if isinstance(each, RegionOperation)):
             with found.noting(of_region.name):
                 found.handles += await self.services.regions.under_way([of_region])
-        members: Collection[SystemId] = ()
         if batches:
             with found.noting("batches"):
                 of_batches = await self.services.batches.under_way(batches)
                 found.handles += of_batches.handles
-                members = of_batches.machines
+                found.parts = of_batches.parts
         with found.noting("operations on machines"):
-            found.handles += await self.services.engine.adoption.under_way(of_machines, limit + 1, without=members)
+            found.handles += await self.services.engine.adoption.under_way(of_machines, limit + 1)
             found.any_read = True
         if found.error is not None and not (found.handles or found.any_read):
             raise found.error
@@ -255,6 +256,7 @@ class ListedOperation(OperationReport):
 
     operation: str = Field(description="The tool that starts it.")
     hostname: str | None = Field(description="The machine's; null for a batch and for the region.")
+    part_of: str | None = Field(description="The operation_id of the batch that it belongs to.")
 
 
 class OperationList(BaseModel):
@@ -268,7 +270,7 @@ class OperationList(BaseModel):
 class ListOperations(Tool[WhichOperations, OperationList]):
     """List the operations that are under way on your machines, including those that another program started.
 
-    Each has an operation_id to wait for it or to cancel it. A batch is one operation: its machines are not listed too.
+    Each has an operation_id to wait for it or to cancel it: a batch has its own, and so has each of its machines.
     """
 
     name = "maas_list_operations"
@@ -280,15 +282,21 @@ class ListOperations(Tool[WhichOperations, OperationList]):
         host = _host(ctx)
         found = await host.under_way(args.limit)
         listed = found.handles[: args.limit]
-        hostnames: dict[SystemId, str] = {}
+        sealer, hostnames = host.services.sealer, dict[SystemId, str]()
         with found.noting("hostnames"):
             hostnames = await host.hostnames(listed)
         reports = []
         for handle in listed:
             with found.noting(f"{handle.operation} on {hostnames.get(handle.system_id, handle.system_id)}"):
-                told = await host.ask(host.services.sealer.seal(handle), 0.0)
-                name = hostnames.get(handle.system_id)
-                reports.append(ListedOperation(**dict(told), operation=handle.operation, hostname=name))
+                told = await host.ask(sealer.seal(handle), 0.0)
+                reports.append(
+                    ListedOperation(
+                        **dict(told),
+                        operation=handle.operation,
+                        hostname=hostnames.get(handle.system_id),
+                        part_of=None if (batch := found.parts.get(handle.system_id)) is None else sealer.seal(batch),
+                    )
+                )
         more = len(found.handles) > args.limit
         return OperationList(operations=reports, more=more, unreadable=found.unreadable)
 

@@ -13,7 +13,6 @@ from maas_mcp.api import (
     Evidence,
     Lifecycle,
     MaasConflictError,
-    MaasError,
     MaasMcpError,
     MaasPermissionError,
     MaasUnavailableError,
@@ -98,11 +97,11 @@ def test_a_200_is_no_success(maas_region: MaasRegion) -> None:
     assert posts(maas_region)[0].status == 200
 
 
-def test_a_bmc_that_fails_at_once_fails_the_request(maas_region: MaasRegion) -> None:
+def test_a_bmc_that_fails_at_once_makes_maas_take_the_request_back(maas_region: MaasRegion) -> None:
     maas_region.plan("node01", fail="Entering rescue mode")
-    with pytest.raises(MaasError) as failure:
+    with pytest.raises(OperationRevertedError, match="took the request back; it is still Ready") as failure:
         maas_region.call(RescueMode, "node01")
-    assert failure.value.maas_says == "Failed to complete power action: IPMI: connection timeout"
+    assert failure.value.maas_says == "MAAS answered 500: Failed to complete power action: IPMI: connection timeout"
     assert maas_region.machine("node01").status_name == "Ready"
 
 
