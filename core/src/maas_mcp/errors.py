@@ -31,11 +31,8 @@ it is read.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Final
-
-_REDIRECT: Final = 300
-_CONFLICT: Final = 409
-_SERVER_FAULT: Final = 500
+from http import HTTPStatus
+from typing import ClassVar
 
 
 class MaasMcpError(Exception):
@@ -136,15 +133,18 @@ class MaasError(MaasMcpError):
 
         A 409 is none of them: MAAS answers with one when a change has failed half-way (MAAS 3.7, release with erase).
         """
-        return self.status is not None and _REDIRECT <= self.status < _SERVER_FAULT and self.status != _CONFLICT
+        refused = self.status is not None and 300 <= self.status < 500  # noqa: PLR2004 - every 3xx and 4xx
+        return refused and self.status != HTTPStatus.CONFLICT
 
     @property
     def answered(self) -> bool:
         """Whether MAAS itself has answered that it failed, so that it is no longer at the request.
 
-        MAAS answers a 500 in plain text; a proxy's has a page. A 502, 503 or 504 may be either's.
+        MAAS answers a 500 with the words of what failed; a proxy's has a page, or no more than *Internal Server Error*.
+        A 502, 503 or 504 may be either's.
         """
-        return self.status == _SERVER_FAULT and self.maas_says is not None
+        fault = HTTPStatus.INTERNAL_SERVER_ERROR
+        return self.status == fault and self.maas_says not in (None, fault.phrase)
 
 
 class MaasAuthError(MaasError):

@@ -215,8 +215,10 @@ class TestHalfWay:
     async def test_a_deployment_without_a_rack_controller_ends_in_maas_words_within_seconds(self, house: House) -> None:
         house.region.rack_down()
 
-        with pytest.raises(MaasError, match="Error determining BMC task queue"):
+        with pytest.raises(MaasError, match="Error determining BMC task queue") as failure:
             await house.run("node01")
+
+        assert failure.value.hint == "Nothing shows that it began: node01 (7xneda) is Ready."
 
         assert anyio.current_time() < 10
         assert any("MAAS answered 500: Error determining BMC task queue" in each for each in house.messages)
@@ -355,10 +357,16 @@ class TestAnswers:
         assert (await house.run("node01")).status_name == "Deployed"
         assert house.posts == 1
 
-    async def test_a_gateway_timeout_leaves_maas_a_minute_to_show_it(self, house: House) -> None:
-        house.region.faults.append(Fault(op="deploy", status=504, headers=PAGE, body="<html>timeout</html>"))
+    @pytest.mark.parametrize(
+        ("status", "headers", "body"),
+        [(504, PAGE, "<html>timeout</html>"), (500, TEXT, "Internal Server Error"), (500, PAGE, "<html>oops</html>")],
+    )
+    async def test_a_proxys_answer_leaves_maas_a_minute_to_show_it(
+        self, house: House, status: int, headers: dict[str, str], body: str
+    ) -> None:
+        house.region.faults.append(Fault(op="deploy", status=status, headers=headers, body=body))
 
-        with pytest.raises(MaasError, match="504"):
+        with pytest.raises(MaasError, match=str(status)):
             await house.run("node01")
 
         assert 60 <= anyio.current_time() < 75

@@ -166,7 +166,11 @@ def _error(question: Question, answer: Answer) -> MaasError:
     if mapped is not None:
         return mapped(question, answer)
     words = _words(question, answer)
-    return MaasError(_sentence(f"MAAS answered {answer.status} to {question}", words), maas_says=words)
+    return MaasError(
+        _sentence(f"MAAS answered {answer.status} to {question}", words),
+        hint=None if words else "The answer has no words of MAAS's own: a proxy in between may have given it.",
+        maas_says=words,
+    )
 
 
 def _unauthorized(question: Question, answer: Answer) -> MaasError:  # noqa: ARG001 - the table's signature

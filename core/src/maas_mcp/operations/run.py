@@ -12,6 +12,7 @@ from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.polling import Assessment, Evidence, Observation, PollingStrategy, Verdict
 from maas_mcp.operations.progress import readable
 from maas_mcp.operations.tool import ArgsT, ResultT
+from maas_mcp.operations.wording import named, state_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,13 @@ class Run(Generic[ArgsT, ResultT]):
             MaasError: So does ``doubt``.
         """
         self.orders.check_refusal(self.handle, self.name)
-        if not assessment.evidence.started and self.orders.is_overdue(self.handle, asked - self._held_elsewhere):
-            raise doubt or self._never_began(assessment)
+        if assessment.evidence.started or not self.orders.is_overdue(self.handle, asked - self._held_elsewhere):
+            return
+        if doubt is None:
+            raise self._never_began(assessment)
+        machine = assessment.evidence.machine or self.ctx.before
+        doubt.hint = f"Nothing shows that it began: {named(machine)} is {state_of(machine)}. {doubt.hint or ''}".strip()
+        raise doubt
 
     @property
     def _held_elsewhere(self) -> float:
