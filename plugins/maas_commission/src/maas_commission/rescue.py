@@ -118,8 +118,8 @@ class OutOfRescueMode(MachineState):
 class ExitRescueMode(Operation[Which, OutOfRescueMode]):
     """End rescue mode: the machine is powered off, and a Deployed one on again. It takes up to 5 minutes.
 
-    The machine returns to the status that it had before rescue mode. One that rescue mode was used to take over from
-    another user is not given back: in use, it still belongs to whoever took it. Needs an administrator.
+    The machine returns to the status that it had before rescue mode. A machine in use that was taken over
+    from another user is not given back: it still belongs to the user who took it. Needs an administrator.
     """
 
     name = "maas_exit_rescue_mode"

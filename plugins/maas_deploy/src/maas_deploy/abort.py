@@ -32,8 +32,8 @@ class Abort(Tool[Which, AbortedMachine]):
 
     Deploying becomes Allocated, with nothing usable on its disks. Commissioning becomes New, even if it was Ready.
     Testing goes back to the status before. Disk erasing becomes Failed disk erasing, with the disks half erased.
-    It ends the operation for everybody, whoever started it. Nothing else can be aborted. If what the machine did last
-    was aborted already, nothing is sent.
+    It ends the operation for everybody, whoever started it. Nothing else can be aborted. If it was aborted already,
+    nothing is sent.
     """
 
     name = "maas_abort_machine"

@@ -69,9 +69,9 @@ class AllocatedMachine(BaseModel):
 class Allocate(Tool[AllocateMachine, AllocatedMachine]):
     """Make a Ready machine your own: the smallest that meets all constraints. Nothing runs on it yet; deploy does that.
 
-    maas_deploy_machine allocates by itself if you know the machine. A machine that is named, and allocated to you
-    already, is answered as it is. Up to MAAS 3.7, if no machine fits, MAAS may compose a new virtual machine on a VM
-    host. Release what you do not use.
+    maas_deploy_machine allocates by itself if you know the machine. If the named machine is allocated to you already,
+    it is returned as it is. Up to MAAS 3.7, if no machine fits, MAAS may compose a new virtual machine on a VM host.
+    Release what you do not use.
     """
 
     name = "maas_allocate_machine"
