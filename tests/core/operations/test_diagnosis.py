@@ -234,8 +234,23 @@ class TestHalfWay:
     async def test_a_generic_reason_is_completed_by_what_else_maas_says(self, house: House) -> None:
         house.region.bmc_down("node01", errors="agent")
 
-        with pytest.raises(OperationFailedError, match="is Failed deployment: Activity task failed"):
+        with pytest.raises(OperationFailedError) as failure:
             await house.run("node01")
+
+        assert failure.value.message.endswith(
+            "is Failed deployment: Activity task failed. MAAS says no more than that where it cannot control the "
+            "machine's power (3.7)."
+        )
+
+    async def test_an_erase_that_is_aborted_names_the_one_who_did_it_and_no_missing_reason(self, house: House) -> None:
+        house.after(60, lambda: house.region.abort("node07", "admin", "stop"))
+
+        with pytest.raises(OperationFailedError) as failure:
+            await house.run("node07", Release, erase=True)
+
+        assert failure.value.message.endswith(
+            "is Failed disk erasing: admin ended it (User aborting disk erase - (admin) - stop)."
+        )
 
 
 class TestRefusedStarts:

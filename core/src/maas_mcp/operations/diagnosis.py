@@ -28,7 +28,8 @@ _CHECK_POWER: Final = (
 _MARKED: Final = "Marking node failed"
 _STEP_FAILED: Final = "Node installation failure"
 _REFERS: Final = " (refer to the installation log for more information)"
-_GENERIC: Final = frozenset({"Installation failed", "Activity task failed"})
+_WORKFLOW_FAILED: Final = "Activity task failed"
+_GENERIC: Final = frozenset({"Installation failed", _WORKFLOW_FAILED})
 """Reasons that say no more than the status does (MAAS 3.7.3)."""
 
 
@@ -85,10 +86,12 @@ async def explain(
         message = f"{named(machine)} is {state_of(machine)} now: {_who_ended_it(evidence, machine)}."
         return OperationRevertedError(message, hint=hint, maas_says=_says(evidence, answer))
     failed = await failed_scripts(maas, lifecycle, evidence)
-    reason = in_short(failed) or _reason(evidence, machine, answer)
-    by = f" ({evidence.user_actions[-1].text})" if evidence.aborted and evidence.user_actions else ""
+    if evidence.aborted:
+        reason = f"{_who_ended_it(evidence, machine)}."
+    else:
+        reason = in_short(failed) or _reason(evidence, machine, answer)
     return OperationFailedError(
-        f"{_as_it_ended(evidence, machine)}: {reason}{by}{_since_then(evidence, machine)}",
+        f"{_as_it_ended(evidence, machine)}: {reason}{_since_then(evidence, machine)}",
         hint=hint,
         maas_says=_says(evidence, answer, *tails(failed)),
     )
@@ -170,6 +173,8 @@ def _reason(evidence: Evidence, machine: Machine, answer: MaasError | None) -> s
         return marked
     others = [event.text for event in evidence.warnings if event.type != _MARKED]
     detail = step or (answer_of(answer) if answer is not None else "") or next(reversed(others), "")
+    if plain == _WORKFLOW_FAILED and not detail:
+        return f"{plain}. MAAS says no more than that where it cannot control the machine's power (3.7)."
     if plain:
         return f"{plain}: {detail}." if detail else marked
     return f"{detail}." if detail else "MAAS gives no reason."
