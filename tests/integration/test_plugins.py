@@ -215,8 +215,8 @@ subprocess.run([sys.executable, "-c", "print('from a child')"], check=True)
 atexit.register(print, "at exit")
 
 def later():
-    while True:
-        print("from a thread", flush=True)
+    print("from a thread", flush=True)
+    while True:  # not by print: CPython aborts at exit if a daemon thread holds the lock of a stream
         os.write(1, b"from a thread\\n")
 
 threading.Thread(target=later, daemon=True).start()
