@@ -11,6 +11,7 @@ from tests.house import House, opened
 OF_PLUGINS = [
     "test_aborting_batches.py",
     "test_batches.py",
+    "test_diagnosis.py",
     "test_polling.py",
     "test_properties.py",
     "test_recorded_timelines.py",
