@@ -208,3 +208,28 @@ def test_nothing_that_is_made_of_an_odd_event_fails(odd: dict[str, JSON]) -> Non
     assert event.text is not None
     assert event.status_change in (None, event.status_change)
     assert MachineStatus.from_display(event.type) is None
+
+
+@pytest.mark.parametrize("kind", ["storage", "interface", [], {}, None, 7])
+@pytest.mark.parametrize("value", [{"name": "sda"}, {"name": 7}, {"name": ""}, "sda", None, []])
+def test_a_script_runs_on_nothing_rather_than_on_what_cannot_be_read(kind: Any, value: Any) -> None:
+    script = ScriptResult.model_validate(
+        {
+            "id": 1,
+            "name": "x",
+            "status": 2,
+            "status_name": "Passed",
+            "parameters": {"p": {"type": kind, "value": value}},
+        }
+    )
+
+    assert script.target == ("sda" if kind in ("storage", "interface") and value == {"name": "sda"} else None)
+
+
+@pytest.mark.parametrize("parameters", [None, [], "x", {"p": None}, {"p": []}, 3])
+def test_parameters_of_another_form_hide_no_script(parameters: Any) -> None:
+    script = ScriptResult.model_validate(
+        {"id": 1, "name": "x", "status": 2, "status_name": "", "parameters": parameters}
+    )
+
+    assert (script.name, script.target) == ("x", None)

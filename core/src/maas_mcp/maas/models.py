@@ -42,12 +42,13 @@ def _no_boolean(value: JSON) -> JSON:
     return value
 
 
+# Older releases of pydantic ask for these defaults although a field that they are made from is missing.
 def _called(known: dict[str, Any]) -> str:
-    return str(known["system_id"])
+    return str(known.get("system_id", ""))
 
 
 def _shown(known: dict[str, Any]) -> str:
-    status = known["status"]
+    status = known.get("status")
     return status.display if isinstance(status, MachineStatus) else f"status {status}"
 
 
@@ -248,8 +249,9 @@ class ScriptResult(MaasModel):
     def _name_of_target(cls, parameters: JSON) -> JSON:
         """MAAS 3.7: ``{"storage": {"type": "storage", "value": {"name": "sda", …}}}``; others are no target."""
         for each in parameters.values() if isinstance(parameters, dict) else ():
-            if isinstance(each, dict) and each.get("type") in _TARGETS and isinstance(each.get("value"), dict):
-                name = each["value"].get("name")
+            kind, value = (each.get("type"), each.get("value")) if isinstance(each, dict) else (None, None)
+            if isinstance(kind, str) and kind in _TARGETS and isinstance(value, dict):
+                name = value.get("name")
                 return name if isinstance(name, str) and name else None
         return None
 
