@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from maas_mcp.errors import MaasProtocolError
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.models import NO_STATUS, Event, Machine, ScriptResult, ScriptSet, User
+from maas_mcp.maas.models import NO_STATUS, UNKNOWN_OWNER, Event, Machine, ScriptResult, ScriptSet, User
 from maas_mcp.maas.reading import JSON, MaasModel
 from maas_mcp.maas.statuses import MachineStatus
 from tests.core.maas.test_client import MACHINE, Script
@@ -83,7 +83,7 @@ def test_whatever_stands_in_a_list_beside_a_machine_does_not_hide_it(others: lis
         ("zone", None, None),
         ("zone", {"name": 5}, None),
         ("zone", {}, None),
-        ("owner", {"name": "kim"}, None),
+        ("owner", {"name": "kim"}, UNKNOWN_OWNER),
         ("hostname", None, "7xneda"),
         ("status_name", None, "Deployed"),
         ("power_state", None, "unknown"),

@@ -109,3 +109,12 @@ async def test_machines_are_not_said_to_be_given_back_while_one_of_them_cannot_b
     with spoilt(with_odd_machine(house.region.machine("node01").system_id, status=None)):
         assert not await give_back(house.maas, "b2xtest", CancellationToken())
     assert house.region.machine("node02").status_name == "Ready"
+
+
+@pytest.mark.parametrize("owner", [{"username": "bob"}, 7, ["bob"]])
+async def test_a_machine_whose_owner_cannot_be_read_counts_as_somebody_elses(house: House, owner: JSON) -> None:
+    odd = with_odd_machine(house.region.machine(DEPLOYED).system_id, owner=owner)
+    with spoilt(odd), pytest.raises(OperationRefusedError) as refused:
+        await house.run(DEPLOYED)
+    assert "an unknown user" in str(refused.value.hint)
+    assert "elease" not in str(refused.value.hint)

@@ -290,7 +290,10 @@ def _redirected(question: Question, answer: Answer) -> MaasError:
     return MaasProtocolError(
         f"MAAS answered {question} with a redirect ({answer.status}) to {target}. Redirects are not followed: they"
         " would turn a POST into a GET, and could carry the API key elsewhere.",
-        hint=f"Set MAAS_URL to {target}/MAAS." if "://" in target else _URL_HINT,
+        hint=f"If {target} is the region itself, set MAAS_URL to {target}/MAAS. Otherwise do not: a login page or "
+        "another host must not get the API key."
+        if "://" in target
+        else _URL_HINT,
     )
 
 

@@ -31,6 +31,8 @@ class _TellsTheRule:
 SystemId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,41}$"), _TellsTheRule()]
 """MAAS's short name for a machine, such as ``4y3h7n``; it never changes, a hostname may."""
 
+UNKNOWN_OWNER: Final = "an unknown user"
+"""The owner of a machine whose owner cannot be read. No user of MAAS's has a name with blanks in it."""
 NO_STATUS: Final = -1
 """The status of a script, or of a script set, that cannot be read. No status of MAAS's has this number."""
 
@@ -58,7 +60,7 @@ class Machine(MaasModel):
     Only ``system_id`` and ``status`` have to be readable: without them nothing can be done with a machine.
     """
 
-    if_unreadable = MappingProxyType({"locked": True, "ephemeral_deploy": True})
+    if_unreadable = MappingProxyType({"locked": True, "ephemeral_deploy": True, "owner": UNKNOWN_OWNER})
 
     system_id: SystemId
     hostname: str = Field(default_factory=_called)
@@ -73,6 +75,7 @@ class Machine(MaasModel):
     power_state: str = "unknown"
     power_type: str | None = None
     owner: str | None = None
+    """:data:`UNKNOWN_OWNER` if it cannot be read: such a machine counts as somebody else's."""
     locked: bool = False
     """True as well if it cannot be read: :attr:`why_locked` says which."""
     netboot: bool = True
