@@ -56,7 +56,7 @@ async def test_a_bmc_that_fails_is_reported_in_maas_words_and_nobody_is_blamed(h
 
     assert failure.value.message == (
         "node01 (7xneda): MAAS could not switch it on and took the request back; it is still Ready for admin. "
-        "MAAS answered 500: Failed to complete power action: IPMI: connection timeout."
+        "It belonged to nobody before. MAAS answered 500: Failed to complete power action: IPMI: connection timeout."
     )
     assert "credentials" in (failure.value.hint or "")
     assert "ended it" not in failure.value.message
@@ -242,3 +242,20 @@ async def test_another_users_machine_is_not_taken_by_commissioning_it_unnoticed(
 
     assert house.posted == [("commission", {})], "MAAS knows no such parameter"
     assert machine.owner is None
+
+
+async def test_a_test_that_is_under_way_is_no_commissioning(house: House) -> None:
+    await house.maas.post_op(f"machines/{house.region.machine('node06').system_id}/", "test")
+
+    with pytest.raises(OperationRefusedError, match="it is being tested, and not commissioned"):
+        await house.run("node06")
+
+    assert house.posts == 1
+
+
+async def test_but_the_tests_of_a_commissioning_are(house: House) -> None:
+    await house.maas.post_op(f"machines/{house.region.machine('node01').system_id}/", "commission")
+    while house.region.machine("node01").status_name != "Testing":  # noqa: ASYNC110 - no region says so
+        await anyio.sleep(1)
+
+    assert "not started a second time" in (await house.run("node01")).message

@@ -1,5 +1,6 @@
 """Switching machines on and off."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import anyio
@@ -226,7 +227,7 @@ async def test_a_power_cycle_of_a_machine_that_is_off_by_the_record_only_is_a_wh
 async def test_a_machine_that_is_still_shutting_down_is_not_cut_by_switching_it_on(house: House) -> None:
     house.region.faults.append(bmc_answers("on"))
 
-    with pytest.raises(OperationFailedError, match=r"its BMC says that it is on\. It was not switched on again"):
+    with pytest.raises(OperationFailedError, match=r"its BMC answers `on`\. It was not switched on again"):
         await house.call(PowerCycle, "node07", stop_mode="soft")
 
     assert [op for op, _ in house.posted] == ["power_off"]
@@ -356,3 +357,15 @@ async def test_the_bmc_is_asked_and_not_mass_record(house: House) -> None:
 def test_what_interrupts_is_marked() -> None:
     assert (PowerOff.destructive, PowerCycle.destructive, PowerOn.destructive) == (True, True, False)
     assert QueryPowerState.read_only
+
+
+@pytest.mark.parametrize(("stop_mode", "posts"), [("soft", ["power_off"]), ("hard", ["power_off", "power_on"])])
+async def test_a_soft_power_cycle_goes_on_only_if_the_bmc_confirms_that_it_is_off(
+    house: House, stop_mode: str, posts: list[str]
+) -> None:
+    house.region.faults.append(Fault(op="query_power_state", status=500, body="ExitError: exit status 1"))
+
+    with pytest.raises(OperationFailedError, match="its BMC answers") if stop_mode == "soft" else nullcontext():
+        await house.call(PowerCycle, "node07", stop_mode=stop_mode)
+
+    assert [op for op, _ in house.posted] == posts

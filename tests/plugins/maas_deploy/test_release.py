@@ -289,3 +289,15 @@ async def test_an_erase_under_way_is_the_one_that_is_asked_for(house: House) -> 
     outcome = await house.run("node07", Release, erase=True)
 
     assert "is Disk erasing for admin already: not started a second time" in outcome.message
+
+
+@pytest.mark.parametrize("asked", [{"secure_erase": True}, {"quick_erase": True}, {"scripts": ["wipe-disks"]}])
+async def test_another_process_takes_no_erase_for_one_that_was_asked_for_in_another_way(
+    house: House, asked: dict[str, Any]
+) -> None:
+    house.region.release("node07", "admin", erase="true")
+
+    with pytest.raises(OperationRefusedError, match="MAAS does not show in which way"):
+        await house.run("node07", Release, **asked)
+
+    assert house.posts == 0

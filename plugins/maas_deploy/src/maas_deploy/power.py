@@ -121,7 +121,7 @@ class PowerCycle(Tool[PowerOffMachine, CycledMachine]):
         """Post ``op=power_off`` and ``op=power_on``: MAAS has no operation for both.
 
         Raises:
-            OperationFailedError: MAAS shows the machine as off, but its BMC says that it is on.
+            OperationFailedError: MAAS shows the machine as off, but its BMC does not confirm it.
         """
         await _require_only_switches_on(ctx, args.system_id)
         machine = await _require_may_be_cut(ctx, args.system_id)
@@ -129,9 +129,11 @@ class PowerCycle(Tool[PowerOffMachine, CycledMachine]):
         if not was_off:
             await _switch_off(ctx, machine, args)
             # A soft power-off may take a while, and a machine that is not off yet would be cut and not shut down.
-            if (await _ask_bmc(ctx, args.system_id)).state == ON:
+            # A BMC that is silent must not leave a machine off that was cut: only after a soft power-off it does.
+            state = (await _ask_bmc(ctx, args.system_id)).state
+            if state == ON or (args.stop_mode == "soft" and state != OFF):
                 raise OperationFailedError(
-                    f"{_who(machine)} was told to power off, and MAAS shows it as off, but its BMC says that it is on. "
+                    f"{_who(machine)} was told to power off, and MAAS shows it as off, but its BMC answers `{state}`. "
                     "It was not switched on again.",
                     hint="It may still be shutting down. Once maas_query_power_state answers `off`, use maas_power_on.",
                 )

@@ -82,9 +82,11 @@ class Release(Operation[ReleaseMachine, ReleasedMachine]):
     deadline = timedelta(hours=24)  # MAAS sets no limit to erasing a disk
 
     async def differs(self, ctx: OperationContext, args: ReleaseMachine) -> str | None:
-        """A release without erase is no answer to a caller who wants the disks erased."""
+        """A release without erase is no answer to a caller who wants the disks erased, nor is another kind of erase."""
         if ctx.before.status == S.RELEASING and (args.erase or args.quick_erase or args.secure_erase):
             return "MAAS does not show that it erases its disks"
+        if args.quick_erase or args.secure_erase or args.scripts:
+            return "MAAS does not show in which way its disks are erased, nor which scripts it runs"
         return None
 
     def is_reached(self, args: ReleaseMachine, machine: Machine) -> bool:
