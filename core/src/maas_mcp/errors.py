@@ -32,7 +32,11 @@ it is read.
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import ClassVar
+from typing import ClassVar, Final
+
+_LEAVES_OPEN: Final = frozenset({408, 409, 499})
+"""MAAS answers a 409 when a change has failed half-way (MAAS 3.7, release with erase); with a 408 or a 499 a proxy gave
+up, and MAAS may go on."""
 
 
 class MaasMcpError(Exception):
@@ -131,10 +135,10 @@ class MaasError(MaasMcpError):
     def turned_away(self) -> bool:
         """Whether a redirect or a 4xx answered the request, so that it came to nothing.
 
-        A 409 is none of them: MAAS answers with one when a change has failed half-way (MAAS 3.7, release with erase).
+        Three of them say nothing of what MAAS does: :data:`_LEAVES_OPEN`.
         """
         refused = self.status is not None and 300 <= self.status < 500  # noqa: PLR2004 - every 3xx and 4xx
-        return refused and self.status != HTTPStatus.CONFLICT
+        return refused and self.status not in _LEAVES_OPEN
 
     @property
     def answered(self) -> bool:

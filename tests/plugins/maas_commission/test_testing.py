@@ -155,3 +155,14 @@ async def test_the_same_tests_again_are_the_same_request(house: House) -> None:
 
     assert "not started a second time" in outcome.message
     assert house.posts == 1
+
+
+async def test_a_test_that_cannot_be_started_after_a_failed_one_has_not_failed_again(house: House) -> None:
+    house.region.set_status(house.region.machine("node01"), Status.FAILED_TESTING)
+    house.region.bmc_down("node01")
+
+    with pytest.raises(OperationRevertedError, match="could not switch it on and took the request back") as ended:
+        await house.run("node01", RunTests)
+
+    assert "override" not in (ended.value.hint or "")
+    assert "power settings" in (ended.value.hint or "")

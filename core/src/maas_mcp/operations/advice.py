@@ -32,6 +32,12 @@ def before_start(machine: Machine, caller: str | None) -> str | None:
     return next_step(machine, caller)
 
 
+def about_lock(machine: Machine, caller: str | None) -> str:
+    """What to know before a locked machine is unlocked; whose it is, if it is not the caller's."""
+    owner = f" It is {machine.owner}'s." if machine.owner not in (None, caller) else ""
+    return f"Locked machines are protected on purpose.{owner} maas_unlock_machine unlocks it, if that is right."
+
+
 def next_step(machine: Machine, caller: str | None) -> str | None:
     """What to do with a machine after an operation, where there is one thing to do.
 

@@ -17,7 +17,7 @@ from maas_mcp.errors import (
 from maas_mcp.maas.client import FormValue
 from maas_mcp.maas.models import Machine, SystemId
 from maas_mcp.maas.statuses import MachineStatus
-from maas_mcp.operations.advice import before_start
+from maas_mcp.operations.advice import about_lock, before_start
 from maas_mcp.operations.permission import explain_refusal
 from maas_mcp.operations.progress import readable
 from maas_mcp.operations.tool import ToolContext
@@ -54,7 +54,7 @@ async def require_status(
     if machine.locked:
         raise OperationRefusedError(
             f"{who} {machine.why_locked}, so it cannot {to}. Nothing was sent to MAAS.",
-            hint="Locked machines are protected on purpose. If that is right, maas_unlock_machine unlocks it.",
+            hint=about_lock(machine, await _caller(ctx, machine)),
         )
     if statuses is not None and machine.status not in statuses:
         wanted = ", ".join(status.display for status in sorted(statuses))

@@ -1,5 +1,6 @@
 """Why an operation cannot be started or did not succeed, in MAAS's own words, and what to do next."""
 
+from http import HTTPStatus
 from typing import Any, Final
 
 from maas_mcp.errors import (
@@ -13,7 +14,7 @@ from maas_mcp.errors import (
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import Machine
 from maas_mcp.maas.statuses import MachineStatus
-from maas_mcp.operations.advice import before_start, next_step
+from maas_mcp.operations.advice import about_lock, before_start, next_step
 from maas_mcp.operations.failed_scripts import failed_scripts, in_short, tails
 from maas_mcp.operations.operation import Operation
 from maas_mcp.operations.polling import Assessment, Evidence, Lifecycle, Verdict
@@ -25,6 +26,7 @@ _CHECK_POWER: Final = (
     "Check the machine's power settings and credentials in MAAS, and ask its BMC with maas_query_power_state. "
     "Then request it again."
 )
+_CHECK_RACK: Final = "Check that the machine's rack controller is running and connected to MAAS. Then request it again."
 _MARKED: Final = "Marking node failed"
 _STEP_FAILED: Final = "Node installation failure"
 _REFERS: Final = " (refer to the installation log for more information)"
@@ -37,10 +39,9 @@ def refused(operation: Operation[Any, Any], machine: Machine, caller: str | None
     """Why the operation cannot be started on a machine that is locked, or not in a status to start from."""
     lifecycle = operation.lifecycle
     if machine.locked:
-        owner = f" It is {machine.owner}'s." if machine.owner not in (None, caller) else ""
         return OperationRefusedError(
             f"{named(machine)} {machine.why_locked}; nothing was sent to MAAS.",
-            hint=f"Locked machines are protected on purpose.{owner} maas_unlock_machine unlocks it, if that is right.",
+            hint=about_lock(machine, caller),
         )
     where = f"{named(machine)} is {state_of(machine)}"
     if machine.status in lifecycle.pending:
@@ -78,7 +79,7 @@ async def explain(
         return gone(named(machine))
     hint = next_step(machine, caller)
     if assessment.verdict is Verdict.REVERTED and _was_taken_back(evidence):
-        hint = _CHECK_POWER if machine.owner in (None, caller) and not evidence.moved_on else hint
+        hint = _check_power(answer) if machine.owner in (None, caller) and not evidence.moved_on else hint
         return OperationRevertedError(
             _taken_back(evidence, machine, answer), hint=hint, maas_says=_says(evidence, answer)
         )
@@ -90,6 +91,8 @@ async def explain(
         reason = f"{_who_ended_it(evidence, machine)}."
     else:
         reason = in_short(failed) or _reason(evidence, machine, answer)
+    if answer is not None and answer.acted and hint is not None:
+        hint = f"MAAS answers so if it cannot control the machine's power (3.7). {_CHECK_POWER} {hint}"
     return OperationFailedError(
         f"{_as_it_ended(evidence, machine)}: {reason}{_since_then(evidence, machine)}",
         hint=hint,
@@ -119,6 +122,11 @@ def _was_taken_back(evidence: Evidence) -> bool:
     return evidence.course.taken_back or evidence.course.went_back
 
 
+def _check_power(answer: MaasError | None) -> str:
+    """What to check: MAAS answers 503 if no rack controller can be asked, and 500 if the BMC fails (MAAS 3.7)."""
+    return _CHECK_RACK if answer is not None and answer.status == HTTPStatus.SERVICE_UNAVAILABLE else _CHECK_POWER
+
+
 def _taken_back(evidence: Evidence, machine: Machine, answer: MaasError | None) -> str:
     """That MAAS undid the start, and why, as far as its answer or its log says."""
     began = evidence.course.began.status_change if evidence.course.began else None
@@ -132,7 +140,9 @@ def _taken_back(evidence: Evidence, machine: Machine, answer: MaasError | None) 
         )
     still = "" if evidence.moved_on else "still "
     said = f" {answer_of(answer)}." if answer is not None and answer.status is not None else ""
-    return f"{named(machine)}: {what}; it is {still}{state_of(machine)}.{said}"
+    before = evidence.baseline.machine.owner
+    owned = "" if before == machine.owner else f" It belonged to {before or 'nobody'} before."
+    return f"{named(machine)}: {what}; it is {still}{state_of(machine)}.{owned}{said}"
 
 
 def _who_ended_it(evidence: Evidence, machine: Machine) -> str:

@@ -126,6 +126,7 @@ class Engine:
         """
         policy, until = policy_of(operation, on_cancel), until_of(wait)
         with cancellation.guard():
+            read_at = anyio.current_time()
             machine = await self._maas.machine(operation.system_id(args))
             ctx = OperationContext(self._maas, progress, cancellation, machine)
             if operation.is_reached(args, machine):
@@ -145,7 +146,7 @@ class Engine:
                 cancellation.raise_if_cancelled()
                 if held := self._orders.under_way(operation.name, machine.system_id):
                     return requested_already(machine, held[0], args)
-                order = self._orders.give(handle, lambda: send_start(self._maas, run), starting, args)
+                order = self._orders.give(handle, lambda: send_start(self._maas, run, read_at), starting, args)
                 if not await wait_for_answer(run, baseline, order, until):
                     return run.working(run.assess(Evidence(baseline), NOTHING))
                 return await self._follow(run, Evidence(baseline), until, order.doubt)
@@ -194,16 +195,18 @@ class Engine:
             run = self._run(operation, operation.arguments_for(handle.system_id), ctx, handle)
             assessment = run.assess(Evidence(Baseline(machine, handle.cursor, handle.runs)), observation)
             self._remember(handle, assessment)
-            run.check_start(assessment, asked, None)
+            order = self._orders.order(handle)
+            doubt = order.doubt if order else None
+            run.check_start(assessment, asked, doubt)
             await self._check_doer(run, assessment)
             if assessment.verdict.final:
-                return await self._end(run, assessment)
+                return await self._end(run, assessment, doubt)
             if self._expires(run) <= anyio.current_time():
                 raise run.timed_out(assessment)
             if until <= asked:
                 return run.working(assessment)
             run.tell(assessment)
-            return await self._follow(run, assessment.evidence, until, None)
+            return await self._follow(run, assessment.evidence, until, doubt)
 
     async def abort(self, operation: Operation[Any, Any], handle: Handle, cancellation: CancellationToken) -> None:
         """Order MAAS to abort what ``handle`` names; an order that was not sent yet is taken back instead.

@@ -331,6 +331,8 @@ def judge(lifecycle: Lifecycle, evidence: Evidence) -> Verdict:
     if evidence.superseded and end is None:
         return Verdict.REVERTED
     verdict = lifecycle.verdict(status)
+    if evidence.taken_back and status is evidence.baseline.machine.status:  # which may be one of an earlier failure
+        return Verdict.REVERTED
     undone = lifecycle.hides_an_undoing and (evidence.aborted or evidence.taken_back)
     return Verdict.REVERTED if undone and verdict is Verdict.SUCCEEDED else verdict
 

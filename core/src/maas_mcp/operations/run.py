@@ -1,5 +1,6 @@
 """One run of an operation on a machine: what it is, what is known of its start, and what is told of it."""
 
+from copy import copy
 from dataclasses import dataclass
 from typing import Generic
 
@@ -39,7 +40,7 @@ class Run(Generic[ArgsT, ResultT]):
         lifecycle = self.operation.lifecycle
         if assessment.verdict is Verdict.SUCCEEDED:
             return self.operation.can_abort and lifecycle.hides_an_undoing
-        return assessment.verdict is Verdict.REVERTED and assessment.evidence.course.end is None
+        return assessment.verdict in {Verdict.REVERTED, Verdict.FAILED} and assessment.evidence.course.end is None
 
     def assess(self, evidence: Evidence, observation: Observation) -> Assessment:
         """What is known after ``observation``."""
@@ -81,8 +82,11 @@ class Run(Generic[ArgsT, ResultT]):
         if doubt is None:
             raise self._never_began(assessment)
         machine = assessment.evidence.machine or self.ctx.before
-        doubt.hint = f"Nothing shows that it began: {named(machine)} is {state_of(machine)}. {doubt.hint or ''}".strip()
-        raise doubt
+        answer = copy(doubt)  # whoever asks for it later gets it, too
+        answer.hint = (
+            f"Nothing shows that it began: {named(machine)} is {state_of(machine)}. {doubt.hint or ''}".strip()
+        )
+        raise answer
 
     @property
     def _held_elsewhere(self) -> float:
