@@ -67,13 +67,13 @@ class SettingsError(MaasMcpError):
 
 
 class PluginError(MaasMcpError):
-    """A plugin cannot be used, or what it gave cannot."""
+    """A plugin, or something that it returned, cannot be used."""
 
     code = "bad_plugin"
 
 
 class ResultUnreadableError(PluginError):
-    """MAAS has finished an operation, but its plugin could not read the result. Asking for it again may give it."""
+    """MAAS has finished an operation, but its plugin could not read the result. Asking again may return it."""
 
     code = "result_unreadable"
 
@@ -96,7 +96,7 @@ class ResultTooLargeError(MaasMcpError):
     Args:
         tool: The tool's name.
         size: Bytes of the result.
-        limit: Bytes that are sent at the most.
+        limit: The most bytes that are sent.
     """
 
     code = "result_too_large"
@@ -135,14 +135,14 @@ class MaasError(MaasMcpError):
     def turned_away(self) -> bool:
         """Whether a redirect or a 4xx answered the request, so that it came to nothing.
 
-        Three of them say nothing of what MAAS does: :data:`_LEAVES_OPEN`.
+        Three 4xx do not count, because MAAS may act all the same: :data:`_LEAVES_OPEN`.
         """
         refused = self.status is not None and 300 <= self.status < 500  # noqa: PLR2004 - every 3xx and 4xx
         return refused and self.status not in _LEAVES_OPEN
 
     @property
     def answered(self) -> bool:
-        """Whether MAAS itself has answered that it failed, so that it is no longer at the request.
+        """Whether MAAS itself has answered that it failed, so that it no longer works on the request.
 
         MAAS answers a 500 with the words of what failed; a proxy's has a page, or no more than *Internal Server Error*.
         A 502, 503 or 504 may be either's.

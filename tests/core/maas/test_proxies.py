@@ -149,7 +149,7 @@ def test_an_entry_that_is_not_understood_is_ignored_with_a_warning(
         proxy = region_proxy(REGION)
         connect(Settings(maas_url="http://maas", maas_api_key="a:b:c", maas_allow_http=True))
     assert proxy
-    assert proxy.warnings == (f"NO_PROXY entry {entry!r} is not understood and ignored.",)
+    assert proxy.warnings == (f"NO_PROXY entry {entry!r} is not understood, so it is ignored.",)
     assert [(each.levelno, each.message) for each in caplog.records] == [(logging.WARNING, proxy.warnings[0])]
 
 
@@ -157,13 +157,13 @@ def test_a_password_in_no_proxy_is_not_shown() -> None:
     with environment({"ALL_PROXY": PROXY, "NO_PROXY": "http://u:hunter2@maas:x"}):
         proxy = region_proxy(REGION)
     assert proxy
-    assert proxy.warnings == ("NO_PROXY entry 'maas:x' is not understood and ignored.",)
+    assert proxy.warnings == ("NO_PROXY entry 'maas:x' is not understood, so it is ignored.",)
 
 
 @pytest.mark.parametrize(
     ("proxy", "told"),
     [
-        ("socks5://u:hunter2@x:1", "ALL_PROXY names the proxy socks5://x:1, which cannot be used: a SOCKS proxy takes"),
+        ("socks5://u:hunter2@x:1", "ALL_PROXY names the proxy socks5://x:1, which cannot be used: a SOCKS proxy needs"),
         (
             "socks://u:hunter2@x:1/",
             "names the proxy socks://x:1, which cannot be used: socks:// is not supported; expected http",

@@ -146,7 +146,7 @@ def test_what_is_wrong_is_named_by_its_fields_and_never_by_their_content() -> No
         Machine.from_answer({"system_id": "7xneda", "hostname": {"hunter2": 1}, "status": "hunter2"})
     assert "status (" in caught.value.message
     assert "hunter2" not in f"{caught.value.message} {caught.value.hint}"
-    assert caught.value.hint == "Check this machine in MAAS's own pages. The others can be read all the same."
+    assert caught.value.hint == "Check this machine in the MAAS UI. The others can still be read."
     assert caught.value.__context__ is None
 
 

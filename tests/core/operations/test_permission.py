@@ -134,7 +134,7 @@ async def test_what_is_of_no_machine_is_not_called_locked(bob: MaasClient) -> No
     with pytest.raises(MaasPermissionError) as refusal:
         await bob.post("tags/", name="spare")
 
-    assert refusal.value.hint in {None, "This takes a MAAS administrator."}
+    assert refusal.value.hint in {None, "This needs a MAAS administrator."}
 
 
 @pytest.mark.parametrize(("name", "owner"), [("node01", None), ("node07", None), ("node09", "bob")])

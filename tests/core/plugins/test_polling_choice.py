@@ -93,7 +93,7 @@ def test_the_projects_own_strategy_keeps_its_name(
     install("calm", CALM, value="{module}:Calm", distribution="maas-mcp-core")
     assert chosen_strategy("calm", group)
     assert rival not in sys.modules
-    assert "'calm' of maas-mcp-core 1.0 is used, and not what aaa-rival calls so" in caplog.text
+    assert "'calm' of maas-mcp-core 1.0 is used, and not the strategy of that name from aaa-rival" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -534,7 +534,7 @@ LIFECYCLE = "Lifecycle(start_from={MachineStatus.READY}, pending={MachineStatus.
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("deadline = 30", "Odd.deadline: expected a timedelta of more than nothing, but it is 30. Write `deadline = "),
+        ("deadline = 30", "Odd.deadline: expected a positive timedelta, but it is 30. Write `deadline = "),
         ("polling = Counting", "Odd.polling: expected an instance, but it is the class Counting. Write `Counting()`."),
         ("polling = Counting()", "Counting.measure: expected a plain function, but it is an async one"),
         ("on_cancel = 'abort'", "Odd.on_cancel: expected a CancelPolicy, but it is 'abort'. Write `on_cancel = Cancel"),

@@ -102,7 +102,7 @@ def test_a_region_may_have_lost_a_whole_level_of_one_machine_only(admin: Any, re
 
 
 def test_what_cannot_be_meant_is_refused(region: Region) -> None:
-    with pytest.raises(ValueError, match=r"level wants one of AUDIT, DEBUG, INFO, .*; it was 'LOUD'"):
+    with pytest.raises(ValueError, match=r"level: expected one of AUDIT, DEBUG, INFO, .*, but it is 'LOUD'"):
         region.hide_events(level="LOUD")
     with pytest.raises(KeyError, match="no machine is called 'node99'"):
         region.hide_events("node99")
@@ -136,7 +136,7 @@ def test_the_control_distorts_as_python_does(control: Any, admin: Any) -> None:
     [
         ("/oddities/machines", {"machine": "node02"}, "show: Field required"),
         ("/oddities/machines", {"machine": "x", "show": {"a": 1}}, "no machine is called 'x'"),
-        ("/oddities/events", {"level": "LOUD"}, "level wants one of AUDIT"),
+        ("/oddities/events", {"level": "LOUD"}, "level: expected one of AUDIT"),
         ("/oddities/events", {"kind": "x"}, "kind: there is no such key; there are: machine, level, type, id, show"),
     ],
 )

@@ -232,7 +232,7 @@ async def test_another_users_machine_is_not_taken_by_commissioning_it_unnoticed(
     machine = house.region.machine("node12")
     machine.owner = "bob"
 
-    with pytest.raises(OperationRefusedError, match=r"belongs to bob\. .* nobody's after that") as refusal:
+    with pytest.raises(OperationRefusedError, match=r"belongs to bob\. .* then the machine has no owner") as refusal:
         await house.run("node12")
 
     assert "take_over: true" in (refusal.value.hint or "")

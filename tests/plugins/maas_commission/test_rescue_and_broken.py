@@ -89,7 +89,7 @@ async def test_an_operation_that_needed_nothing_is_not_taken_for_one_that_never_
     outcome = await house.engine.resume(ExitRescueMode(), house.handle, ProgressReporter(_silent), house.token)
 
     assert outcome.result is not None
-    assert outcome.message == "node01 needed nothing, and is now Deployed for admin; nothing was sent to MAAS"
+    assert outcome.message == "node01 needed no change, and is now Deployed for admin; nothing was sent to MAAS"
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ async def test_another_users_machine_is_not_taken_over_unnoticed(house: House) -
     with pytest.raises(OperationRefusedError, match=r"node09 \(\w+\) belongs to bob.*stays yours after") as refusal:
         await house.run("node09", EnterRescueMode)
 
-    assert refusal.value.hint == "Ask bob first. To take it over all the same, call again with take_over: true."
+    assert refusal.value.hint == "Ask bob first. To take it over anyway, call again with take_over: true."
     assert house.posts == 0
     assert house.region.machine("node09").owner == "bob"
 
@@ -253,7 +253,7 @@ async def test_the_callers_machine_and_a_free_one_are_taken_from_nobody(house: H
 
 
 def test_it_is_told_that_rescue_mode_changes_whose_a_machine_is() -> None:
-    assert "makes the machine yours" in EnterRescueMode.description()
+    assert "makes you the owner" in EnterRescueMode.description()
     assert "not given back" in ExitRescueMode.description()
 
 

@@ -79,7 +79,7 @@ async def test_if_there_are_not_enough_none_stays_allocated(house: House) -> Non
 
     assert refusal.value.message == (
         "12 machines were requested, but only 5 that fit were free. Nothing was started. "
-        "What was allocated is given back."
+        "The allocated machines are released."
     )
     assert refusal.value.hint == "Request 5 or fewer, or relax the constraints."
     assert refusal.value.maas_says == "No machine available."

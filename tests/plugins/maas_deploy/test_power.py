@@ -276,7 +276,7 @@ async def test_switching_on_never_deploys_what_runs_in_memory_anew(house: House,
     house.region.machine("node07").ephemeral_deploy = True
     set_power(house, "off")
 
-    with pytest.raises(OperationRefusedError, match="would deploy it anew"):
+    with pytest.raises(OperationRefusedError, match="would deploy it again"):
         await house.call(tool, "node07")
 
     assert house.posts == 0

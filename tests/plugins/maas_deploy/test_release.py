@@ -93,7 +93,7 @@ def test_a_client_is_told_that_nothing_was_sent_and_may_ask_again(maas_region: M
 
     assert [text_of(each) for each in (answer, again)] == [
         "node01 was already Ready; nothing was sent to MAAS.",
-        "succeeded: node01 needed nothing, and is now Ready; nothing was sent to MAAS (100%)",
+        "succeeded: node01 needed no change, and is now Ready; nothing was sent to MAAS (100%)",
     ]
     assert answer.structured_content["state"] == "succeeded"
 

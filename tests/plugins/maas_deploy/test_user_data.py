@@ -35,23 +35,23 @@ READ = [
     "#ps1_sysnative\nGet-Date\n",
 ]
 IGNORED = [
-    ("packages: [nginx]\n", "is of no form that cloud-init knows"),
-    ("# cloud-config\npackages: [nginx]\n", "is of no form that cloud-init knows"),
-    ("#cloudconfig\npackages: [nginx]\n", "is of no form that cloud-init knows"),
-    ("---\n#cloud-config\n", "is of no form that cloud-init knows"),
-    ("// comment\n", "is of no form that cloud-init knows"),
-    ('{"packages": ["nginx"]}', "is of no form that cloud-init knows"),
-    ("apt-get update", "is of no form that cloud-init knows"),
-    (" \n", "is of no form that cloud-init knows"),
-    ("cloud-init.yaml", "is of no form that cloud-init knows"),
+    ("packages: [nginx]\n", "has no format that cloud-init knows"),
+    ("# cloud-config\npackages: [nginx]\n", "has no format that cloud-init knows"),
+    ("#cloudconfig\npackages: [nginx]\n", "has no format that cloud-init knows"),
+    ("---\n#cloud-config\n", "has no format that cloud-init knows"),
+    ("// comment\n", "has no format that cloud-init knows"),
+    ('{"packages": ["nginx"]}', "has no format that cloud-init knows"),
+    ("apt-get update", "has no format that cloud-init knows"),
+    (" \n", "has no format that cloud-init knows"),
+    ("cloud-init.yaml", "has no format that cloud-init knows"),
     (f"\n\n{CONFIG}", "has blank lines or spaces at its start"),
     (f"  {CONFIG}", "has blank lines or spaces at its start"),
     (f"\ufeff{CONFIG}", "starts with a byte order mark"),
     ("#Cloud-Config\npackages: [nginx]\n", "has upper case at its start"),
     ("#!/bin/sh\r\ntrue\r\n", "is a script with Windows line ends"),
     ("#cloud-boothook\r\n#!/bin/sh\r\n", "is a script with Windows line ends"),
-    ("## template: jinja\npackages: [nginx]\n", "is a template, and what follows its first line is of no form"),
-    ("## template: jinja\n#!/bin/sh\r\ntrue\r\n", "is a template, and what follows its first line is a script with"),
+    ("## template: jinja\npackages: [nginx]\n", "is a template, and the text after its first line has no format"),
+    ("## template: jinja\n#!/bin/sh\r\ntrue\r\n", "is a template, and the text after its first line is a script with"),
 ]
 
 
@@ -119,7 +119,7 @@ def test_the_answer_of_a_deployment_has_the_warning_and_none_of_the_user_data(
     assert not answer.is_error
     assert answer.structured_content
     (told,) = answer.structured_content["warnings"]
-    assert told.startswith("`user_data` is of no form that cloud-init knows, so cloud-init ignores it.")
+    assert told.startswith("`user_data` has no format that cloud-init knows, so cloud-init ignores it.")
     (text,) = [each.text for each in answer.content if isinstance(each, TextContent)]
     assert text.splitlines()[-1] == f"Warning: {told}"
     assert "hunter2" not in json.dumps(answer.model_dump(mode="json"))

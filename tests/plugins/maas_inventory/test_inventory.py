@@ -149,8 +149,8 @@ async def test_a_list_that_finds_nothing_says_what_was_asked_and_what_may_be_the
 
     assert (page.machines, page.total) == ([], 0)
     assert page.hint == (
-        "No machine matches status=failed_releasing; owner=Admin; zone=default. All of these have to hold at once: "
-        "try fewer. `owner` must be spelled exactly as in MAAS."
+        "No machine matches status=failed_releasing; owner=Admin; zone=default. All of these filters must match at "
+        "once: try fewer. `owner` must be spelled exactly as in MAAS."
     )
     assert ListMachines().summary(page) == f"0 of 0 machines\n{page.hint}"
 
@@ -193,7 +193,7 @@ async def test_a_machine_that_cannot_be_read_is_left_out_and_named(ctx: ToolCont
         with pytest.raises(MaasProtocolError, match=r"status \("):
             await call(GetMachine, ctx, system_id=odd)
 
-    told = [f"{odd} (node03): `status` cannot be read, so this machine is left out. It is in MAAS all the same."]
+    told = [f"{odd} (node03): `status` cannot be read, so this machine is left out. It is still in MAAS."]
     assert (len(page.machines), page.total, page.unreadable) == (11, 12, told)
     assert (asked_for.machines, asked_for.hint, asked_for.unreadable) == ([], None, told)
 

@@ -32,7 +32,7 @@ def diverted_stdout() -> Iterator[None]:
 def own_stdout() -> Iterator[TextIO]:
     """Keep stdout for the caller, and lead to stderr what anyone else in this process and its children prints.
 
-    That stays so: threads and exit handlers of a plugin print even after the block.
+    It stays like this: threads and exit handlers of a plugin print even after the block.
     """
     stdout = sys.stdout
     if not _is_the_process_own(stdout):

@@ -239,7 +239,7 @@ def _forbidden(question: Question, answer: Answer) -> MaasError:
 def _who_may(question: Question) -> str:
     """Who may do what was refused without a word (MAAS 3.7), as far as the request alone shows it."""
     if not question.path.startswith(_OF_MACHINES):
-        return "This takes a MAAS administrator."
+        return "This needs a MAAS administrator."
     if question.method == "GET" and question.op in _READS_OF_A_MACHINE:
         return "The machine belongs to another user. Only its owner and MAAS administrators may see it."
     return "The machine may be locked or belong to someone else, or this takes a MAAS administrator."

@@ -85,7 +85,7 @@ class Machine(MaasModel):
     distro_series: str = ""
     hwe_kernel: str | None = None
     ephemeral_deploy: bool = False
-    """True as well if it cannot be read: MAAS deploys such a machine anew where it is switched on."""
+    """True as well if it cannot be read: MAAS deploys such a machine again when it is switched on."""
     enable_hw_sync: bool = False
     architecture: str | None = None
     cpu_count: int = 0
@@ -132,7 +132,7 @@ class Machine(MaasModel):
 
     @property
     def why_locked(self) -> str:
-        """What a refusal says of a locked machine: ``is locked``, or that this cannot be read."""
+        """The words for a locked machine in a refusal: ``is locked``, or that `locked` cannot be read."""
         if "locked" in self.unreadable:
             return "counts as locked, because MAAS's `locked` cannot be read"
         return "is locked"

@@ -76,7 +76,7 @@ def unusable(variable: str, shown: str | None, problem: str, host: str) -> Setti
 
     Args:
         variable: Which variable names it.
-        shown: The proxy without a password, or ``None`` if that cannot be told from the rest.
+        shown: The proxy without a password, or ``None`` if it cannot be separated from the rest.
         problem: What is wrong with it.
         host: The host of the region.
     """
@@ -119,7 +119,7 @@ def _problem(parts: SplitResult) -> str:
     if not re.fullmatch(rf"({_HOST})(:[0-9]*)?", parts.netloc.rpartition("@")[2]):
         return "it names no host"
     if parts.scheme.startswith("socks") and find_spec("socksio") is None:
-        return "a SOCKS proxy takes the Python package socksio, which is not installed here"
+        return "a SOCKS proxy needs the Python package socksio, which is not installed here"
     return ""
 
 
@@ -144,7 +144,7 @@ def _exceptions(text: str, region: _Region) -> tuple[bool, tuple[str, ...]]:
                 return True, ()
         except ValueError:
             shown = entry.rpartition("@")[2][:60]
-            warnings.append(f"NO_PROXY entry {shown!r} is not understood and ignored.")
+            warnings.append(f"NO_PROXY entry {shown!r} is not understood, so it is ignored.")
     return False, tuple(warnings)
 
 

@@ -30,7 +30,7 @@ class MaasModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True, allow_inf_nan=False)
 
     if_unreadable: ClassVar[Mapping[str, JSON]] = {}
-    """What fields hold if MAAS's value cannot be read, instead of their defaults, by name."""
+    """Values by field name, held instead of the default if MAAS's value cannot be read."""
 
     _unreadable: tuple[str, ...] = PrivateAttr(default=())
 
@@ -118,9 +118,9 @@ class LeftOut:
     identity: str | int | None
     """The first of the fields that it needs, its ``system_id`` or ``id``, where that can be read."""
     name: str
-    """What it can be called: ``7xneda (node02)``, or ``entry 3`` where nothing of it can be read."""
+    """A name for messages: ``7xneda (node02)``, or ``entry 3`` if nothing in the entry can be read."""
     fields: tuple[str, ...]
-    """What is missing or odd, by name; empty where it is no object at all."""
+    """The names of the missing or odd fields; empty if the entry is not an object."""
 
     def __str__(self) -> str:
         fields = ", ".join(f"`{each}`" for each in self.fields)
@@ -128,7 +128,7 @@ class LeftOut:
 
 
 class Listing(list[ItemT]):
-    """What MAAS listed, as far as it can be read; :attr:`left_out` has the rest."""
+    """The entries of MAAS's list that can be read; :attr:`left_out` has the others."""
 
     def __init__(self, items: Iterable[ItemT] = (), left_out: Iterable[LeftOut] = ()) -> None:
         super().__init__(items)
@@ -141,7 +141,7 @@ class Listing(list[ItemT]):
         return len(self) + len(self.left_out)
 
     def may_hide(self, identity: str | int) -> bool:
-        """Whether one of those left out is this one, or may be: of an entry without a readable id nobody knows."""
+        """Whether an entry left out is this one, or may be: an entry without a readable id may be any."""
         return any(each.identity in (identity, None) for each in self.left_out)
 
 
@@ -169,7 +169,7 @@ def _problems(error: ValidationError) -> list[ErrorDetails]:
 
 def _hint(answer: JSON) -> str:
     if isinstance(answer, dict) and "system_id" in answer:
-        return "Check this machine in MAAS's own pages. The others can be read all the same."
+        return "Check this machine in the MAAS UI. The others can still be read."
     return "Is MAAS_URL a MAAS region of version 3.3 or newer?"
 
 

@@ -38,27 +38,27 @@ _UNKNOWN_ISSUER: Final = (
 )
 _NOT_IN_BUNDLE: Final = (
     "The CA that signed it is not in the file that MAAS_CA_BUNDLE names, {bundle}. Add that CA, and the intermediate"
-    " ones that the region does not send. A CA that was made anew has another certificate, even under the same name."
+    " ones that the region does not send. A CA that was recreated has a new certificate, even under the same name."
     " Verification cannot be turned off."
 )
 _MALFORMED: Final = (
-    "The certificate, or that of its CA, does not keep to RFC 5280, which Python 3.13 and newer insist on. Issue it"
-    " anew: a CA needs a critical basicConstraints with CA:TRUE, a keyUsage with keyCertSign, and a"
+    "The certificate, or that of its CA, does not follow RFC 5280, which Python 3.13 and newer require."
+    " Reissue it: a CA needs a critical basicConstraints with CA:TRUE, a keyUsage with keyCertSign, and a"
     " subjectKeyIdentifier; every certificate needs an authorityKeyIdentifier of its issuer. Until then, Python 3.12"
     " accepts it."
 )
 _NO_CA: Final = (
-    "A certificate that signed it is not one of a CA: it needs a basicConstraints with CA:TRUE and a keyUsage with"
-    " keyCertSign. Issue it anew."
+    "A certificate that signed it is not a CA certificate: it needs a basicConstraints with CA:TRUE and a keyUsage"
+    " with keyCertSign. Reissue it."
 )
 _NOT_ALLOWED: Final = (
     "The CA may not issue this certificate: it is limited in its names or in the length of the chain. Have {host}'s"
     " certificate issued by another CA."
 )
-_NO_SERVER: Final = "The certificate is not for servers: issue it anew with serverAuth as its extendedKeyUsage."
-_REVOKED: Final = "The CA has withdrawn the certificate. Give MAAS a new one (`sudo maas config-tls enable`)."
+_NO_SERVER: Final = "The certificate is not for servers: reissue it with serverAuth as its extendedKeyUsage."
+_REVOKED: Final = "The CA has revoked the certificate. Give MAAS a new one (`sudo maas config-tls enable`)."
 _WEAK: Final = (
-    "Its key is too short, or it is signed with SHA-1 or MD5. Issue it anew with an RSA key of 2048 bits or more, or an"
+    "Its key is too short, or it is signed with SHA-1 or MD5. Reissue it with an RSA key of 2048 bits or more, or an"
     " elliptic curve, and SHA-256."
 )
 _ANY: Final = (
@@ -88,14 +88,14 @@ _OLD_PROTOCOL: Final = (
     " both: check the proxy or load balancer in front of it."
 )
 _UNKNOWN_NAME: Final = (
-    "The server there knows no host of the name {host}. Set MAAS_URL to the name that its certificate is for."
+    "The server there does not know the host name {host}. Set MAAS_URL to the name that its certificate is for."
 )
 _OLD_CRYPTOGRAPHY: Final = (
     "The server there insists on cryptography that is no longer safe. Give it a stronger key, or update it."
 )
 _REFUSED: Final = (
     "The server there refuses this client: they have no cipher in common, or it asks for a client certificate, which"
-    " cannot be given. Check the proxy or load balancer in front of MAAS."
+    " maas-mcp cannot send. Check the proxy or load balancer in front of MAAS."
 )
 _OTHER_REASON: Final = "Is MAAS_URL's port the one that MAAS serves https on (`sudo maas config-tls enable` tells)?"
 _REASONS: Final = (
@@ -152,9 +152,9 @@ def tls_failure(error: ssl.SSLError, region: RegionSettings, where: str, names: 
 def wrong_scheme(where: str) -> MaasTlsError:
     """What is wrong where http is sent to a port of https."""
     return MaasTlsError(
-        f"MAAS at {where} speaks https on that port, and MAAS_URL says http://.",
+        f"MAAS at {where} speaks https on that port, but MAAS_URL says http://.",
         sent=False,
-        hint="Begin MAAS_URL with https://, with the same port.",
+        hint="Start MAAS_URL with https://, and keep the port.",
     )
 
 

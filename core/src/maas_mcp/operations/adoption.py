@@ -107,7 +107,7 @@ class Adoption:
         if other is not None:
             raise OperationRefusedError(
                 f"{already}, but {other}. Nothing was sent to MAAS.",
-                hint="Wait until that has ended, or abort it first if you want the other one instead. "
+                hint="Wait until it has ended, or abort it first if you want yours instead. "
                 "maas_list_operations has its operation id.",
             )
         cursor = entered[-1] - 1 if entered else await self._maas.newest_event_id()
@@ -133,7 +133,7 @@ def requested_already(machine: Machine, order: Order, args: BaseModel) -> Outcom
     standing = f"{order.standing()} ({machine.hostname} is {machine.status_name})"
     if other := _unlike(order.args, args):
         raise OperationRefusedError(
-            f"{standing}. That was requested {other}; this one was not sent to MAAS.",
-            hint="Wait until that has ended, or abort it first. maas_list_operations has its operation id.",
+            f"{standing}. The earlier request was made {other}; this one was not sent to MAAS.",
+            hint="Wait until it has ended, or abort it first. maas_list_operations has its operation id.",
         )
     return Outcome(order.handle, None, f"{standing}. It was not requested a second time", confirmed=False)

@@ -50,7 +50,7 @@ async def allocate(ctx: ToolContext, agent_name: str, count: int, form: Mapping[
 
 
 def _too_few(free: int, count: int, error: MaasConflictError) -> OperationRefusedError:
-    released = " What was allocated is given back." if free else ""
+    released = " The allocated machines are released." if free else ""
     return OperationRefusedError(
         f"{count} machines were requested, but only {free} that fit {'was' if free == 1 else 'were'} free. "
         f"Nothing was started.{released}",
@@ -72,7 +72,7 @@ async def _one_more(
     if isinstance(answer, dict) and isinstance(answer.get("system_id"), str):
         return str(answer["system_id"])
     doubt = doubt or MaasProtocolError("MAAS answered an allocation with something else than a machine.")
-    ctx.progress.report(0.0, f"{answer_of(doubt)}; reading whether a machine was allocated all the same")
+    ctx.progress.report(0.0, f"{answer_of(doubt)}; checking whether a machine was allocated anyway")
     return await _found(ctx.maas, agent_name, known, doubt)
 
 

@@ -34,7 +34,7 @@ class Member:
     message: str
     fraction: float | None = None
     result: BaseModel | None = None
-    """Of the operation on this machine; there once it has succeeded, unless its plugin could not read it."""
+    """The result on this machine; set once the operation has succeeded, unless its plugin could not read it."""
     error: MaasMcpError | None = None
     """Why it has failed, or why there is no result although it has succeeded."""
 

@@ -135,7 +135,7 @@ def _taken_back(evidence: Evidence, machine: Machine, answer: MaasError | None) 
         what = f"MAAS could not switch it {switch} and took the request back"
     else:
         what = (
-            "MAAS took the request back by itself and gives no reason in its log; the usual one is that it could not "
+            "MAAS took the request back by itself and gives no reason in its log; usually it could not "
             f"switch the machine {switch}"
         )
     still = "" if evidence.moved_on else "still "

@@ -191,7 +191,7 @@ class Engine:
             ctx = OperationContext(self._maas, progress, cancellation, machine)
             if handle.reached:
                 args = operation.arguments_for(handle.system_id)
-                return await self._reached(operation, args, ctx, handle, "needed nothing, and is now")
+                return await self._reached(operation, args, ctx, handle, "needed no change, and is now")
             run = self._run(operation, operation.arguments_for(handle.system_id), ctx, handle)
             assessment = run.assess(Evidence(Baseline(machine, handle.cursor, handle.runs)), observation)
             self._remember(handle, assessment)

@@ -36,7 +36,7 @@ class FallbackPolling(PollingStrategy):
             return _whole(self._strategy.assess(lifecycle, evidence, observation))
         except BaseException:  # it is no coroutine: nothing cancels it
             logger.exception(
-                "%s: %s failed, so its progress is told by the machine's status only",
+                "%s: %s failed, so its progress comes from the machine's status only",
                 self._operation,
                 type(self._strategy).__name__,
             )

@@ -52,10 +52,10 @@ class LongRunning(Declaration[ArgsT, ResultT]):
         return False
 
     def warnings(self, args: ArgsT) -> Sequence[str]:  # noqa: ARG002 - for those that override it
-        """What MAAS takes and will probably not do what is meant, each in a sentence or two without secrets.
+        """Warnings about arguments that MAAS accepts but that probably do not do what is meant.
 
-        They stand in the answer of the call that starts the operation: when it is asked for by its id, its arguments
-        are no longer known. A validator of the arguments refuses what cannot work at all.
+        Each is a sentence or two without secrets. Only the call that starts the operation returns them: later calls
+        with its id do not know its arguments. Refuse arguments that cannot work at all in a validator.
         """
         return ()
 
@@ -86,7 +86,7 @@ def check_duration(cls: type, name: str) -> None:
     value: object = getattr(cls, name)
     if not isinstance(value, timedelta) or value <= timedelta(0):
         raise TypeError(
-            f"{cls.__qualname__}.{name}: expected a timedelta of more than nothing, but it is {value!r}. "
+            f"{cls.__qualname__}.{name}: expected a positive timedelta, but it is {value!r}. "
             f"Write `{name} = timedelta(minutes=30)`, for example, with timedelta from datetime."
         )
 
@@ -137,16 +137,16 @@ class Operation(LongRunning[ArgsT, ResultT]):
         return arguments
 
     async def differs(self, ctx: OperationContext, args: ArgsT) -> str | None:  # noqa: ARG002 - for subclasses
-        """How what the machine is at already differs from what ``args`` ask for; ``None`` if it does not.
+        """How the operation that is already under way differs from ``args``; ``None`` if it does not.
 
         Asked when the machine, ``ctx.before``, is in a pending status for the caller. A difference refuses the call:
-        who asks for one image must not be answered with the other one that is being installed. The answer completes
-        the sentence "node04 is Deploying for admin already, but …". Override it where MAAS shows what it is at.
+        a caller who asks for one image must not get the other one that is being installed. The answer completes the
+        sentence "node04 is Deploying for admin already, but …". Override it if MAAS shows what is being done.
         """
         return None
 
     def is_reached(self, args: ArgsT, machine: Machine) -> bool:  # noqa: ARG002 - what overrides it needs them
-        """Whether the machine is like what was asked for already: then nothing is sent, and its result is the answer.
+        """Whether the machine is already as requested: then nothing is sent, and its result is returned.
 
         Override it where a second request would be refused by MAAS, or would do harm. By default it never is: a machine
         that is *Deployed* may be wanted with another system.

@@ -8,7 +8,7 @@ from maas_mcp.operations.wording import named
 
 
 async def another_owner(maas: MaasClient, machine: Machine) -> str | None:
-    """The machine's owner, if that is somebody else than the caller.
+    """The machine's owner, if that is a user other than the caller.
 
     Raises:
         MaasError: MAAS cannot be asked who the caller is.
@@ -19,13 +19,13 @@ async def another_owner(maas: MaasClient, machine: Machine) -> str | None:
 
 
 async def check_take_over(maas: MaasClient, machine: Machine, *, confirmed: bool, effect: str) -> None:
-    """Make sure that nobody loses a machine unnoticed, before a request that changes whose it is.
+    """Make sure that nobody loses a machine unnoticed, before a request that changes its owner.
 
     Args:
         maas: The region.
         machine: The machine as it was just read.
         confirmed: The tool's argument ``take_over``.
-        effect: What the request does to whose the machine is: ``Rescue mode would make it yours``.
+        effect: How the request changes the owner: ``Rescue mode would make it yours``.
 
     Raises:
         OperationRefusedError: It is somebody else's, and that was not confirmed.
@@ -35,7 +35,7 @@ async def check_take_over(maas: MaasClient, machine: Machine, *, confirmed: bool
     if owner is not None:
         raise OperationRefusedError(
             f"{named(machine)} belongs to {owner}. {effect}. Nothing was sent to MAAS.",
-            hint=f"Ask {owner} first. To take it over all the same, call again with take_over: true.",
+            hint=f"Ask {owner} first. To take it over anyway, call again with take_over: true.",
         )
 
 

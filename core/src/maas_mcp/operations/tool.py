@@ -63,7 +63,7 @@ class Declaration(ABC, Generic[ArgsT, ResultT]):
         if not isinstance(name, str):
             raise TypeError(
                 f"{cls.__qualname__}.name: expected a string, but it is {name!r}. "
-                'Write `name = "acme_do_something"`: clients call it by that.'
+                'Write `name = "acme_do_something"`: clients call it by this name.'
             )
         if name and not inspect.isabstract(cls):
             cls._check()
@@ -91,7 +91,7 @@ class Declaration(ABC, Generic[ArgsT, ResultT]):
     def description(cls) -> str:
         """What the model is told: the docstring, without its indentation, of the class or of a tool that it extends.
 
-        That of any other base describes something else: the host's own classes, ``abc.ABC``, ``Generic``, a mixin.
+        The one of any other base describes something else: the host's own classes, ``abc.ABC``, ``Generic``, a mixin.
         """
         tools = [
             each

@@ -38,7 +38,9 @@ def chosen_strategy(name: str, group: str = POLLING_GROUP) -> PollingStrategy | 
     if len(own) == 1:
         rivals = ", ".join(found.distribution for found in named if found is not own[0])
         if rivals:
-            logger.warning("MAAS_MCP_POLLING is %r: %s is used, and not what %s calls so", name, own[0], rivals)
+            logger.warning(
+                "MAAS_MCP_POLLING is %r: %s is used, and not the strategy of that name from %s", name, own[0], rivals
+            )
         return _strategy(own[0])
     if len(named) > 1:
         raise SettingsError(

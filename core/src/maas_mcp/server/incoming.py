@@ -102,7 +102,7 @@ def _refused(line: str) -> _Refused | None:
 
 def _unlike_a_message(value: Any) -> _Refused:
     if isinstance(value, list):
-        return _Refused("it is a batch of JSON-RPC, which is not supported; expected one message a line")
+        return _Refused("it is a JSON-RPC batch, which is not supported; expected one message a line")
     problem = "it is not a message of JSON-RPC 2.0"
     if not isinstance(value, dict):
         return _Refused(problem)

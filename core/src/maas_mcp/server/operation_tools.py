@@ -264,13 +264,13 @@ class OperationList(BaseModel):
 
     operations: list[ListedOperation]
     more: bool = Field(description="Whether there are more than these.")
-    unreadable: list[str] = Field(description="What could not be read, with the reason: it may be missing here.")
+    unreadable: list[str] = Field(description="Reads that failed, with the reason: operations may be missing here.")
 
 
 class ListOperations(Tool[WhichOperations, OperationList]):
     """List the operations that are under way on your machines, including those that another program started.
 
-    Each has an operation_id to wait for it or to cancel it: a batch has its own, and so has each of its machines.
+    Each has an operation_id to wait for it or to cancel it. A batch has its own, and so does each of its machines.
     """
 
     name = "maas_list_operations"

@@ -42,7 +42,7 @@ class OperationReport(BaseModel):
     message: str
     result: dict[str, Any] | None = Field(description="Of the tool that started it; there once it has succeeded.")
     error: ErrorReport | None = Field(
-        default=None, description="There if it has ended otherwise, or its result cannot be read."
+        default=None, description="Set if it ended without success, or if its result cannot be read."
     )
 
 

@@ -86,20 +86,20 @@ class TakeOver(FormAct):
     """Somebody deploys a machine that was released for them just before."""
 
     released_by: str = ""
-    """Who releases it; left out, the same user."""
+    """The user who releases it; by default the same user."""
     because: str = ""
     """The comment on the release."""
 
 
 class PowerInput(Input):
-    """What MAAS believes of a machine's power, and what is so; what is left out stays as it is."""
+    """A machine's stored and real power state; a field that is left out stays as it is."""
 
     machine: str
     """Its hostname or system id."""
     stored: PowerState | None = None
-    """What MAAS has stored, and shows."""
+    """The state that MAAS has stored, and shows."""
     real: PowerState | None = None
-    """What its BMC says when it is asked."""
+    """The state that its BMC reports when it is asked."""
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:

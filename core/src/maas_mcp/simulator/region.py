@@ -58,11 +58,10 @@ class Region(RegionState):
     def bmc_down(
         self, name: str, *, down: bool = True, errors: PowerErrors = "driver", reason: str | None = None
     ) -> None:
-        """Let a machine's BMC answer no more, or again: until then whatever needs its power fails, each time.
+        """Make a machine's BMC stop answering, or answer again. Until then every operation that needs its power fails.
 
-        Regions of MAAS 3.7.3 were seen that give the words of the BMC's ``driver``, and others those of the ``agent``:
-        a 500 ``ExitError: exit status 1``, and of a deployment ``Activity task failed``. A ``reason`` takes the place
-        of either.
+        Some regions of MAAS 3.7.3 report the words of the BMC's ``driver``, and others those of the ``agent``: a 500
+        ``ExitError: exit status 1``, and for a deployment ``Activity task failed``. A ``reason`` replaces either.
         """
         with self.lock:
             self.machine(name).bmc_down = BmcFailure(errors, reason) if down else None
@@ -70,8 +69,8 @@ class Region(RegionState):
     def rack_down(self, system_id: str = RACK, *, down: bool = True) -> None:
         """Disconnect a rack controller, or connect it again; ``KeyError`` if there is none.
 
-        What needs the power of its machines is a 503 with ``Retry-After: 10``, and what was begun for it is taken back.
-        A deployment is a 500, and nothing has begun. All of it was seen in MAAS 3.7.3.
+        A request that needs the power of its machines gets a 503 with ``Retry-After: 10``, and MAAS undoes what it
+        began. A deployment gets a 500, and nothing begins. All of it was seen in MAAS 3.7.3.
         """
         with self.lock:
             if system_id not in self.racks:
@@ -95,7 +94,7 @@ class Region(RegionState):
     def hide_events(self, name: str | None = None, *, level: str | None = None, event_type: str | None = None) -> None:
         """Leave events out of every answer: of one machine or all, of exactly one level or all, of one type or all.
 
-        The machine's ``status_message`` is what it would be. What was hidden is there again after ``show_as_is``.
+        The machine's ``status_message`` does not change. ``show_as_is`` shows the hidden events again.
 
         Raises:
             KeyError: There is no such machine.
@@ -104,7 +103,7 @@ class Region(RegionState):
         self.distort(OddEvents(machine=name, level=level, type=event_type))
 
     def distort(self, odd: OddEvents | OddMachine) -> None:
-        """Show a machine or events with other values than they have, until ``show_as_is``; the last word counts.
+        """Show a machine or events with other values than they have, until ``show_as_is``; the last call wins.
 
         Raises:
             KeyError: There is no such machine.
@@ -124,7 +123,7 @@ class Region(RegionState):
     def set_power(self, name: str, *, stored: PowerState | None = None, real: PowerState | None = None) -> None:
         """Let MAAS have stored one power state, and the BMC say another, until MAAS asks it or switches the machine.
 
-        What a machine was doing that is really off from now on does not go on, and MAAS is not told.
+        If the machine is really off from now on, its operation stops, and MAAS does not notice.
 
         Raises:
             KeyError: There is no such machine.
@@ -200,15 +199,15 @@ class Region(RegionState):
             starting.acquire(self, machine, username)
 
     def take_over(self, name: str, username: str, /, *, released_by: str = "", because: str = "", **form: str) -> None:
-        """Another person deploys a machine that was released for them, whatever they may, and all of it at once.
+        """Another user deploys a machine that was released for them, whatever their permissions, and all at once.
 
         A client that polls sees every event of it in one answer: the release, what the machine still said of its own
         deployment before it was off, and the new deployment.
 
         Args:
             name: The machine: a hostname or system id.
-            username: Who deploys it.
-            released_by: Who releases it before; left out, the same person.
+            username: The user who deploys it.
+            released_by: The user who releases it before; by default the same user.
             because: The comment on the release.
             form: The parameters of ``op=deploy``.
 

@@ -21,7 +21,7 @@ class MarkBroken(Tool[WhichAndWhy, BrokenMachine]):
     """Take a machine out of use as Broken, with the comment as the reason. Only its owner may, not even administrators.
 
     A machine in use is powered off and released: what runs on it is lost. Allocate a Ready machine to mark it. If
-    it is Broken already, nothing is sent, and its earlier reason stays.
+    the machine is already Broken, nothing is sent and its earlier reason stays.
     """
 
     name = "maas_mark_broken"
@@ -41,9 +41,9 @@ class MarkBroken(Tool[WhichAndWhy, BrokenMachine]):
 
 
 class MarkFixed(Tool[WhichAndWhy, ChangedMachine]):
-    """Put a Broken machine back into use, once it is repaired: it is Ready, or Deployed if it was.
+    """Put a repaired Broken machine back into use: it becomes Ready, or Deployed if it was Deployed before.
 
-    Needs an administrator. If the machine is Ready or Deployed already, nothing is sent.
+    Needs an administrator. If the machine is already Ready or Deployed, nothing is sent.
     """
 
     name = "maas_mark_fixed"

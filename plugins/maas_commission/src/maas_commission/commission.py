@@ -55,8 +55,8 @@ class Commission(Operation[CommissionMachine, CommissionedMachine]):
 
     Replaces the machine's network and storage configuration, unless they are skipped; its disks are not written to,
     except by destructive tests. Starts from New, Ready, Failed commissioning or Broken, and needs an administrator.
-    Aborting it makes the machine New, even if it was Ready. MAAS makes the machine yours until commissioning
-    ends, and nobody's then. If it belongs to another user, this is refused unless `take_over` is true.
+    Aborting it makes the machine New, even if it was Ready. MAAS makes you the owner until commissioning
+    ends; then the machine has no owner. Another user's machine is refused unless `take_over` is true.
     """
 
     name = "maas_commission_machine"
@@ -95,7 +95,7 @@ class Commission(Operation[CommissionMachine, CommissionedMachine]):
             ctx.maas,
             ctx.before,
             confirmed=args.take_over,
-            effect="Commissioning makes it yours until it ends, and nobody's after that",
+            effect="Commissioning makes you its owner until it ends; then the machine has no owner",
         )
         await ctx.maas.post_op(f"machines/{args.system_id}/", "commission", **args.form())
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from maas_mcp.api import Machine, SystemId
 
 WHICH = "The machine, as maas_list_machines names it."
-TAKE_OVER = "Confirms that the machine may be taken from the user to whom it belongs."
+TAKE_OVER = "Confirms that the machine may be taken from its current owner."
 
 
 class Which(BaseModel):
@@ -41,7 +41,7 @@ class ChangedMachine(MachineState):
     """A machine that one call has changed, unless it was as wanted before."""
 
     sent: bool = Field(
-        default=True, description="False if the machine was like this already, so that nothing was sent to MAAS."
+        default=True, description="False if the machine was already in this state, so nothing was sent to MAAS."
     )
 
     @classmethod

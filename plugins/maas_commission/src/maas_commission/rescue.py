@@ -30,7 +30,7 @@ RETURNS_TO = frozenset(
 STARTED: Final = "User starting rescue mode"
 TAKES: Final = frozenset({STARTED, "User acquiring node"})
 """Events by which a machine becomes the user's who is named in them (MAAS 3.7)."""
-TAKEN_FROM: Final = "Whose it was before rescue mode, if that was another user, as far as MAAS's events show."
+TAKEN_FROM: Final = "The owner before rescue mode, if MAAS's events show that it was another user."
 
 
 class EnterRescue(Which):
@@ -54,8 +54,8 @@ class EnterRescueMode(Operation[EnterRescue, InRescueMode]):
     """Boot a machine into rescue mode, an ephemeral Ubuntu with SSH, and wait until it is there: some 5 minutes.
 
     What runs on it is interrupted; its disks are left alone. It has to be left with maas_exit_rescue_mode. It cannot
-    be aborted. Needs an administrator. MAAS makes the machine yours: one in use stays yours after rescue mode, too. If
-    it belongs to another user, this is refused unless `take_over` is true.
+    be aborted. Needs an administrator. MAAS makes you the owner: a machine in use stays yours after rescue mode.
+    Another user's machine is refused unless `take_over` is true.
     """
 
     name = "maas_enter_rescue_mode"
@@ -82,7 +82,7 @@ class EnterRescueMode(Operation[EnterRescue, InRescueMode]):
         return machine.status in self.lifecycle.success
 
     async def start(self, ctx: OperationContext, args: EnterRescue) -> None:
-        """Post ``op=rescue_mode``. Whoever requests it becomes the machine's owner (MAAS 3.7.3, recorded)."""
+        """Post ``op=rescue_mode``. The user who requests it becomes the machine's owner (MAAS 3.7.3, recorded)."""
         await check_take_over(
             ctx.maas,
             ctx.before,
@@ -159,7 +159,7 @@ class ExitRescueMode(Operation[Which, OutOfRescueMode]):
 
 
 async def _owner_before_rescue(maas: MaasClient, system_id: SystemId) -> str | None:
-    """Whose the machine was when its latest rescue mode was requested; ``None`` if nobody's, or if no event tells."""
+    """Whose the machine was when its latest rescue mode was requested; ``None`` if nobody's, or if no event says."""
     events = await maas.events(ids=[system_id])
     started = max((event.id for event in events if event.type == STARTED), default=0)
     for event in reversed([event for event in events if event.id < started]):

@@ -32,7 +32,7 @@ class RunScripts(BaseModel):
     )
     parameters: Annotated[dict[str, str], AfterValidator(_of_scripts)] | None = Field(
         default=None,
-        description="Parameters of the scripts: of all by NAME, of one by SCRIPT_NAME, as `smartctl-short_storage`.",
+        description="Script parameters: NAME applies to all scripts, SCRIPT_NAME to one, as `smartctl-short_storage`.",
     )
     enable_ssh: bool = Field(default=False, description="Keep SSH open and the machine on afterwards.")
 

@@ -26,7 +26,7 @@ class ScriptOutcome(BaseModel):
     """How one test ended."""
 
     name: str
-    target: str | None = Field(description="The disk or network interface that it ran on, if it runs on each.")
+    target: str | None = Field(description="The disk or network interface that it ran on, if it runs once for each.")
     status_name: str
     exit_status: int | None
     runtime: str
@@ -104,7 +104,7 @@ class RunTests(Operation[RunScripts, TestedMachine]):
 class OverrideFailedTesting(Tool[WhichAndWhy, ChangedMachine]):
     """Put a machine that Failed testing back into use as it is: Ready, or Deployed if it was. Needs an administrator.
 
-    Do it only if the failed test is known to be wrong. If it is Ready or Deployed already, nothing is sent.
+    Use it only if the failed test is known to be wrong. If the machine is already Ready or Deployed, nothing is sent.
     """
 
     name = "maas_override_failed_testing"

@@ -23,7 +23,9 @@ class AbortedMachine(MachineState):
     """Where an abort has left a machine."""
 
     aborted: str = Field(description="The status that was aborted.")
-    was_for: str | None = Field(description="Whose machine it was then, or is now if it was aborted before this call.")
+    was_for: str | None = Field(
+        description="The owner at the abort, or the owner now if it was aborted before this call."
+    )
     by: str | None = Field(description="MAAS's event about an abort before this call, with the user and the reason.")
 
 

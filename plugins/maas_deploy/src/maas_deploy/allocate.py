@@ -127,7 +127,7 @@ def _machine(answer: Any) -> Machine:
 async def _already_mine(ctx: ToolContext, args: AllocateMachine) -> Machine | None:
     """The machine that is asked for by its id or name, and by nothing else, if it is allocated to the caller.
 
-    Whether it has what else is asked for, only MAAS can tell, and that only of machines that are free.
+    Only MAAS can check the other constraints, and it checks them for free machines only.
     """
     asked = args.model_dump(exclude={"comment", "dry_run"}, exclude_defaults=True)
     if not asked or asked.keys() - {"system_id", "name"}:

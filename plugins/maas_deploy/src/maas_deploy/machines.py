@@ -26,7 +26,7 @@ class MachineState(BaseModel):
     owner: str | None
     power_state: str
     locked: bool
-    sent: bool = Field(description="False if the machine was like this already, so that nothing was sent to MAAS.")
+    sent: bool = Field(description="False if the machine was already in this state, so nothing was sent to MAAS.")
 
     @classmethod
     def of(cls, machine: Machine, *, sent: bool) -> Self:

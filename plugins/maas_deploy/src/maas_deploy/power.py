@@ -43,11 +43,11 @@ class PowerOffMachine(Which):
 
 
 class PowerOn(Tool[Which, MachineState]):
-    """Switch a machine on, and wait up to 3 minutes until MAAS shows it. MAAS does it only for machines with an owner.
+    """Switch a machine on, and wait up to 3 minutes until MAAS shows it as on. MAAS needs the machine to have an owner.
 
-    The BMC is asked first. If it answers `on`, nothing is sent. If it answers neither `on` nor `off`, this is refused,
-    because MAAS would power-cycle a machine that is on. Refused for Allocated machines and ephemeral deployments, too:
-    there MAAS would deploy the machine.
+    The BMC is asked first. If it answers `on`, nothing is sent. On any answer other than `on` or `off`, the
+    call is refused, because MAAS would power-cycle a machine that is on. Also refused for Allocated machines and
+    ephemeral deployments, because MAAS would deploy the machine.
     """
 
     name = "maas_power_on"
@@ -75,10 +75,10 @@ class PowerOn(Tool[Which, MachineState]):
 
 
 class PowerOff(Tool[PowerOffMachine, MachineState]):
-    """Switch a machine off, and wait up to 3 minutes until MAAS shows it. What runs on it is interrupted.
+    """Switch a machine off, and wait up to 3 minutes until MAAS shows it as off. Interrupts everything that runs on it.
 
-    If MAAS shows it as off, its BMC is asked; if that says so, too, nothing is sent. Refused while it is commissioned,
-    tested, deployed or erased: abort that instead.
+    If MAAS shows it as off, its BMC is asked; if the BMC confirms it, nothing is sent. Refused while the machine is
+    being commissioned, tested, deployed or erased: abort that operation instead.
     """
 
     name = "maas_power_off"
@@ -107,10 +107,10 @@ class CycledMachine(MachineState):
 
 
 class PowerCycle(Tool[PowerOffMachine, CycledMachine]):
-    """Switch a machine off, wait until it is off, and switch it on again: up to 6 minutes. What runs is interrupted.
+    """Switch a machine off, wait until it is off, and switch it on again: up to 6 minutes. Interrupts what runs on it.
 
-    One that is off is only switched on. Refused wherever maas_power_off is, and for what maas_power_on never switches
-    on. If it is cancelled in between, the machine stays off.
+    A machine that is off is only switched on. Refused where maas_power_off is refused, and for machines that
+    maas_power_on never switches on. If the call is cancelled in between, the machine stays off.
     """
 
     name = "maas_power_cycle"
@@ -133,7 +133,7 @@ class PowerCycle(Tool[PowerOffMachine, CycledMachine]):
             state = (await _ask_bmc(ctx, args.system_id)).state
             if state == ON or (args.stop_mode == "soft" and state != OFF):
                 raise OperationFailedError(
-                    f"{_who(machine)} was told to power off, and MAAS shows it as off, but its BMC answers `{state}`. "
+                    f"MAAS was asked to switch {_who(machine)} off and shows it as off, but its BMC answers `{state}`. "
                     "It was not switched on again.",
                     hint="It may still be shutting down. Once maas_query_power_state answers `off`, use maas_power_on.",
                 )
@@ -240,11 +240,11 @@ async def _require_only_switches_on(
     elif machine.status is MachineStatus.DEPLOYED and "ephemeral_deploy" in machine.unreadable:
         problem = (
             f"{who} is Deployed, and MAAS's `ephemeral_deploy` cannot be read: if it is deployed in memory, switching "
-            "it on would deploy it anew."
+            "it on would deploy it again."
         )
-        hint = "Check in MAAS's own pages how it is deployed, and switch it on there."
+        hint = "Check in the MAAS UI how it is deployed, and switch it on there."
     elif machine.status is MachineStatus.DEPLOYED and machine.ephemeral_deploy:
-        problem = f"{who} is deployed in memory: switching it on would deploy it anew."
+        problem = f"{who} is deployed in memory: switching it on would deploy it again."
         hint = "Release it with maas_release_machine and deploy it again."
     elif machine.owner is None:
         problem = (

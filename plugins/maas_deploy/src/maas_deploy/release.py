@@ -51,8 +51,8 @@ class Release(Operation[ReleaseMachine, ReleasedMachine]):
     With erase the data on its disks is destroyed, which takes minutes to many hours; otherwise the disks are left as
     they are, unless the region is set to erase on every release. An erase can be aborted, which leaves the disks half
     erased and the machine Failed disk erasing; the release itself cannot.
-    A virtual machine that MAAS composed for its user is deleted, which is success, too. If the machine is free already,
-    nothing is sent. A free machine cannot be erased.
+    A virtual machine that MAAS composed for its user is deleted, which counts as success. If the machine is already
+    free, nothing is sent. A free machine cannot be erased.
     """
 
     name = "maas_release_machine"

@@ -1,4 +1,4 @@
-"""Recognizes user data that cloud-init would ignore or could not run: MAAS takes any, and no status tells of it."""
+"""Recognizes user data that cloud-init would ignore or could not run: MAAS accepts any, and no status shows it."""
 
 import zlib
 from base64 import b64decode
@@ -36,7 +36,7 @@ def warning(user_data: SecretStr | None) -> str | None:
     """What is wrong with the user data, or ``None``; it repeats nothing of it."""
     given = user_data.get_secret_value() if user_data else ""
     problem = _problem(_start(given)) if given else None
-    return f"`user_data` {problem} MAAS passes it on as it is." if problem else None
+    return f"`user_data` {problem} MAAS passes it on unchanged." if problem else None
 
 
 def _start(given: str) -> bytes:
@@ -61,8 +61,8 @@ def _problem(start: bytes) -> str | None:
         return None
     marked = start.startswith(BYTE_ORDER_MARKS)
     checks = (
-        (marked, f"starts with a byte order mark, which hides its form. Save it as UTF-8 without one. {EXPECTED}"),
-        (not lowered.startswith(FORMS), f"is of no form that cloud-init knows, so cloud-init ignores it. {EXPECTED}"),
+        (marked, f"starts with a byte order mark, which hides its format. Save it as UTF-8 without one. {EXPECTED}"),
+        (not lowered.startswith(FORMS), f"has no format that cloud-init knows, so cloud-init ignores it. {EXPECTED}"),
         (text != start, f"has blank lines or spaces at its start, where cloud-init may not recognize it. {EXPECTED}"),
         (not text.startswith(FORMS), f"has upper case at its start, which cloud-init may not recognize. {EXPECTED}"),
         (
@@ -73,5 +73,5 @@ def _problem(start: bytes) -> str | None:
     problem = next((told for wrong, told in checks if wrong), None)
     if problem is None and text.startswith(TEMPLATE):
         inner = _problem(text.partition(b"\n")[2])
-        return f"is a template, and what follows its first line {inner}" if inner else None
+        return f"is a template, and the text after its first line {inner}" if inner else None
     return problem

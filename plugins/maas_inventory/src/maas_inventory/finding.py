@@ -48,7 +48,7 @@ class MachineFilter(BaseModel):
 
 
 async def find(ctx: ToolContext, args: MachineFilter) -> tuple[Listing[Machine], str | None]:
-    """The machines that match, and what to tell who asked if one that was named, or any at all, is missing.
+    """The machines that match, and a hint for the caller if one that was named, or any at all, is missing.
 
     One ``GET machines/``. MAAS 3.7 compares hostnames letter by letter, and takes them without their domains: where
     none fits a name, all machines that match the other filters are read.
@@ -99,7 +99,7 @@ def _no_such(missing: Sequence[str], found: Sequence[Machine], filters: dict[str
 def _nothing(filters: dict[str, object]) -> str:
     if not filters:
         return "MAAS shows no machine: there is none, or this API key's user may see none."
-    every = " All of these have to hold at once: try fewer." if len(filters) > 1 else ""
+    every = " All of these filters must match at once: try fewer." if len(filters) > 1 else ""
     exact = [f"`{name}`" for name in ("owner", "agent_name") if name in filters]
     spelled = f" {' and '.join(exact)} must be spelled exactly as in MAAS." if exact else ""
     return f"No machine matches {_asked(filters)}.{every}{spelled}"

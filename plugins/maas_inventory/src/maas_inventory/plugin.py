@@ -74,7 +74,7 @@ class ListMachines(Tool[MachineFilter, MachinePage]):
 
 
 def _left_out(entries: Iterable[LeftOut]) -> list[str]:
-    return [f"{each}, so this machine is left out. It is in MAAS all the same." for each in entries]
+    return [f"{each}, so this machine is left out. It is still in MAAS." for each in entries]
 
 
 def _defaults(machines: Iterable[Machine]) -> list[str]:

@@ -16,7 +16,7 @@ Shown = Mapping[str, JsonValue]
 
 @checked(config=STRICT)
 class OddEvents:
-    """Events that are shown with other values, or not at all; what is left out of the first four matches all.
+    """Events that are shown with other values, or not at all; a filter that is left out matches all.
 
     Raises:
         ValueError: The level is none of MAAS's.
@@ -31,12 +31,12 @@ class OddEvents:
     id: int | None = None
     """Only the one with this id."""
     show: Shown | None = None
-    """What they show in the place of their own values; null leaves them out."""
+    """The values that they show instead of their own; null leaves the events out."""
 
     def __post_init__(self) -> None:
         """Refuse a level that no event has."""
         if self.level is not None and self.level not in LEVELS:
-            raise ValueError(f"level wants one of {', '.join(LEVELS)}; it was {self.level!r}")
+            raise ValueError(f"level: expected one of {', '.join(LEVELS)}, but it is {self.level!r}")
 
     def matches(self, event: Event) -> bool:
         """Whether this event is meant."""
@@ -52,7 +52,7 @@ class OddMachine:
     machine: str
     """Its hostname or system id."""
     show: Shown = Field(min_length=1)
-    """What it shows in the place of its own values."""
+    """The values that it shows instead of its own."""
 
 
 @dataclass

@@ -14,4 +14,4 @@ class Variant:
     local_boot_events: bool = False
     """Whether a machine that boots from its own disk writes PXE events; a deployment has them twice then."""
     rescue_boot: Literal["commissioning", "rescue mode"] = "rescue mode"
-    """What the PXE event of a machine says that is on its way into rescue mode."""
+    """The purpose in the PXE event of a machine that enters rescue mode."""

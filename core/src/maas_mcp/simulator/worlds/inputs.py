@@ -37,7 +37,7 @@ class PlanInput(Input):
     hang: str | None = None
     """The stage or script that the machine's next operation that has it never gets past."""
     reason: str | None = None
-    """With ``fail`` or ``bmc_down``: what is said, in the place of MAAS's own words."""
+    """With ``fail`` or ``bmc_down``: the reason that is reported, instead of MAAS's own words."""
     bmc_down: bool = False
     """The machine's BMC answers no more, until the plans are cleared."""
     errors: PowerErrors = "driver"
