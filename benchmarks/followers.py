@@ -8,8 +8,8 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,6 +72,10 @@ class Counted:
     def once(self) -> "Counted":
         """Nothing fails here."""
         return self
+
+    def turn(self, op: str, waiting: Callable[[], None]) -> AbstractAsyncContextManager[Transport]:
+        """That of the transport below: only reads are counted."""
+        return self.below.turn(op, waiting)
 
     async def aclose(self) -> None:
         """Nothing of its own."""
@@ -141,7 +145,8 @@ class Measured:
 
     def engine(self, tasks: TaskGroup) -> Engine:
         """The engine; its orders are held in ``tasks``."""
-        return Engine(MaasClient(self.beside), self.watcher, Orders(tasks), polling=self.noting)
+        maas = MaasClient(self.beside)
+        return Engine(maas, self.watcher, Orders(maas, tasks), polling=self.noting)
 
     def forget(self) -> None:
         """Count from zero again."""

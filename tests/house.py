@@ -117,7 +117,7 @@ async def resumed(
     house.told = told
     watcher = Watcher(client_of(house.region))
     house.tasks.start_soon(watcher.run)
-    orders = Orders(house.tasks, now=house.now)
+    orders = Orders(house.maas, house.tasks, now=house.now)
     engine = Engine(client_of(house.region), watcher, orders, now=house.now)
     progress = ProgressReporter(send)
     async with progress.reporting():

@@ -41,6 +41,7 @@ PLAIN = st.text(string.ascii_letters + string.digits + ":/._-", min_size=1).filt
         f"MAAS_API_KEY: {KEY}",
         f"- MAAS_API_KEY={KEY}",
         f'"MAAS_API_KEY={KEY}"',
+        f"""'"MAAS_API_KEY={KEY};"'""",
     ],
 )
 def test_a_value_is_taken_out_of_what_is_around_it(wrapped: str) -> None:

@@ -58,7 +58,7 @@ def unwrapped(text: str) -> str:
     for opening, closing in _QUOTES:
         inner = bare[1:-1]
         if len(bare) > 1 and bare[0] == opening and bare[-1] == closing and not {opening, closing} & set(inner):
-            bare = inner
+            return unwrapped(inner)
     if assigned := _ASSIGNMENT.match(bare):
         bare = bare[assigned.end() :]
     return bare if bare == text else unwrapped(bare)

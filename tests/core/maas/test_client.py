@@ -3,7 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import pytest
@@ -48,6 +49,9 @@ class Script:
 
     def once(self) -> "Script":
         return self
+
+    def turn(self, op: str, waiting: Callable[[], None]) -> AbstractAsyncContextManager["Script"]:  # noqa: ARG002
+        return nullcontext(self)
 
     async def aclose(self) -> None:
         self.closed = True

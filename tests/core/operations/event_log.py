@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -101,6 +102,9 @@ class EventLog:
 
     def once(self) -> "EventLog":
         return self
+
+    def turn(self, op: str, waiting: Callable[[], None]) -> AbstractAsyncContextManager["EventLog"]:  # noqa: ARG002
+        return nullcontext(self)
 
     async def aclose(self) -> None:
         """Nothing is open."""

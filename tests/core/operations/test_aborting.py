@@ -9,8 +9,8 @@ from maas_mcp.errors import OperationCancelledError, OperationRefusedError, Oper
 from maas_mcp.operations.aborting import ABORT_LIMIT
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.operation import CancelPolicy
-from maas_mcp.operations.orders import SENT_AT_ONCE
 from maas_mcp.operations.progress import ProgressReporter, nobody
+from maas_mcp.operations.turns import SENT_AT_ONCE
 from maas_mcp.simulator import Fault
 from tests.core.operations.declared import Deploy
 from tests.house import House

@@ -71,7 +71,7 @@ def succeeded(outcome: Outcome[Any]) -> int:
 def another(house: House) -> BatchEngine:
     """The engine of another process, or of this one after a restart."""
     maas = client_of(house.region)
-    watcher, orders = Watcher(maas), Orders(house.tasks, now=house.now)
+    watcher, orders = Watcher(maas), Orders(maas, house.tasks, now=house.now)
     house.tasks.start_soon(watcher.run)
     return BatchEngine(Engine(maas, watcher, orders, now=house.now), maas, orders, now=house.now)
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import anyio
 import pytest
 
 from maas_mcp.api import (
@@ -22,7 +23,7 @@ from maas_mcp.api import (
     require_status,
 )
 from maas_mcp.operations.progress import Progress
-from maas_mcp.simulator import Fault
+from maas_mcp.simulator import Fault, Status
 from tests.house import House
 
 pytestmark = pytest.mark.anyio
@@ -167,3 +168,47 @@ async def test_a_locked_machine_is_refused_everywhere(house: House) -> None:
 async def test_a_machine_that_does_not_exist_is_named(house: House) -> None:
     with pytest.raises(MaasNotFoundError, match="zzzzzz"):
         await require_status(context(house), "zzzzzz", to="be aborted")
+
+
+class TestAfterWaiting:
+    """MAAS is sent two changes at a time, and may hold each for minutes."""
+
+    @pytest.fixture
+    async def busy(self, house: House) -> House:
+        house.region.hold(op="deploy", before=60)
+        house.options["wait"] = 0.0
+        await house.run("node01")
+        await house.run("node02")
+        return house
+
+    async def test_a_machine_that_somebody_else_has_taken_is_left_alone(self, busy: House) -> None:
+        busy.after(10, lambda: busy.region.change_owner("node07", "bob"))
+
+        with pytest.raises(OperationRefusedError, match="was Deployed for admin before, and is Allocated for bob now"):
+            await lock(busy)
+
+        assert [op for op, _ in busy.posted] == ["deploy", "deploy"]
+
+    async def test_one_that_is_as_it_was_is_changed(self, busy: House) -> None:
+        assert (await lock(busy)).locked
+
+    async def test_one_that_somebody_else_has_changed_in_this_way_is_as_wanted(self, busy: House) -> None:
+        def others_lock_it() -> None:
+            busy.region.machine("node07").locked = True
+
+        busy.after(10, others_lock_it)
+
+        assert (await lock(busy)).locked
+        assert [op for op, _ in busy.posted] == ["deploy", "deploy"]
+
+    async def test_an_abort_waits_for_nothing(self, busy: House) -> None:
+        house, began = busy, anyio.current_time()
+        machine = house.region.machine("node06")
+        house.region.set_status(machine, Status.TESTING)
+
+        with pytest.raises(OperationTimedOutError):  # this test's machine obeys nobody
+            await change_machine(
+                context(house), await machine_of(house, "node06"), "abort", lambda now: now.hostname == "other"
+            )
+
+        assert anyio.current_time() < began + 30

@@ -184,12 +184,12 @@ class TestDocstring:
         (Rescue, "name", 5, r"Odd\.name: expected a string, but it is 5\. Write `name = "),
         (Read, "name", b"acme_read", r"Odd\.name: expected a string"),
         *(
-            (base, "deadline", value, r"Odd\.deadline: expected a timedelta .* Write `deadline = timedelta")
+            (base, "deadline", value, r"Odd\.deadline: expected a positive timedelta, .* Write `deadline = timedelta")
             for base in (Rescue, Many, Import)
             for value in (30, 30.0, "30", None, timedelta(0), timedelta(seconds=-1), timedelta)
         ),
-        (Import, "interval", 10, r"Odd\.interval: expected a timedelta .* Write `interval = timedelta"),
-        (Import, "interval", timedelta(0), r"Odd\.interval: expected a timedelta"),
+        (Import, "interval", 10, r"Odd\.interval: expected a positive timedelta, .* Write `interval = timedelta"),
+        (Import, "interval", timedelta(0), r"Odd\.interval: expected a positive timedelta"),
         *(
             (Many, "starts_at_once", value, r"starts_at_once: expected a whole number of 1 or more, but it is")
             for value in (0, -1, 2.0, "2", True, None)

@@ -14,7 +14,7 @@ from maas_mcp.errors import (
     OperationRefusedError,
     OperationRevertedError,
 )
-from maas_mcp.maas.client import LONGEST_POST
+from maas_mcp.maas.client import LONGEST_POST, MaasClient
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.engine import Engine
 from maas_mcp.operations.handles import Handle
@@ -63,7 +63,7 @@ def another(house: House) -> Engine:
     maas = client_of(house.region)
     watcher = Watcher(maas)
     house.tasks.start_soon(watcher.run)
-    return Engine(maas, watcher, Orders(house.tasks, now=house.now), now=house.now)
+    return Engine(maas, watcher, Orders(maas, house.tasks, now=house.now), now=house.now)
 
 
 class TestHeld:
@@ -227,18 +227,18 @@ class TestHeld:
         assert await held.engine.adoption.under_way([Deploy()], 10) == []
         assert held.posts == 1
 
-    async def test_it_ends_with_the_server(self) -> None:
+    async def test_it_ends_with_the_server(self, house: House) -> None:
         async with anyio.create_task_group() as server:
-            orders = Orders(server)
-            order = orders.give(_handle(0), anyio.sleep_forever)
+            orders = Orders(house.maas, server)
+            order = orders.give(_handle(0), _forever)
             await anyio.wait_all_tasks_blocked()
             server.cancel_scope.cancel()
 
         assert not order.under_way
 
     async def test_one_that_was_withdrawn_is_not_taken_for_accepted(self, house: House) -> None:
-        orders = Orders(house.tasks)
-        order = orders.give(_handle(0), anyio.sleep_forever)
+        orders = Orders(house.maas, house.tasks)
+        order = orders.give(_handle(0), _forever)
         await anyio.wait_all_tasks_blocked()
 
         await order.withdraw()
@@ -378,16 +378,20 @@ class TestAskingInAnOutage:
         assert anyio.current_time() < 180 + 10
 
 
+async def _forever(_maas: MaasClient) -> None:
+    await anyio.sleep_forever()
+
+
 def _handle(number: int) -> Handle:
     return Handle("maas_deploy_machine", "4y3h7n", number, 0, ())
 
 
 async def test_orders_that_were_answered_are_forgotten_some_day_and_others_never(house: House) -> None:
-    async def answered() -> None:
+    async def answered(_maas: MaasClient) -> None:
         pass
 
-    orders = Orders(house.tasks)
-    held = orders.give(_handle(0), anyio.sleep_forever)
+    orders = Orders(house.maas, house.tasks)
+    held = orders.give(_handle(0), _forever)
     for number in range(1, KEPT + 3):
         await orders.give(_handle(number), answered).answered(math.inf)
     assert orders.under_way() == [held]
@@ -399,10 +403,10 @@ async def test_orders_that_were_answered_are_forgotten_some_day_and_others_never
 async def test_what_starts_an_operation_ends_nothing_else_whatever_it_raises(
     house: House, error: BaseException
 ) -> None:
-    async def start() -> None:
+    async def start(_maas: MaasClient) -> None:
         raise error
 
-    orders = Orders(house.tasks)
+    orders = Orders(house.maas, house.tasks)
     with pytest.raises(type(error)):
         await orders.give(_handle(0), start).answered(math.inf)
     with pytest.raises(OperationFailedError, match="failed inside its plugin"):

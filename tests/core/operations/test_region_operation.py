@@ -110,7 +110,7 @@ class Site:
 
     def process(self) -> RegionEngine:
         """A process that has seen nothing so far."""
-        return RegionEngine(self.maas, Orders(self.tasks, now=anyio.current_time), now=anyio.current_time)
+        return RegionEngine(self.maas, Orders(self.maas, self.tasks, now=anyio.current_time), now=anyio.current_time)
 
     async def run(
         self, handle: Handle | None = None, *, engine: RegionEngine | None = None, **options: Any
@@ -457,7 +457,7 @@ async def test_the_deadline_ends_the_following(site: Site, monkeypatch: pytest.M
 
 
 async def test_what_is_under_way_costs_one_read_to_know(site: Site) -> None:
-    engine = RegionEngine(site.maas, Orders(site.tasks), now=anyio.current_time)
+    engine = RegionEngine(site.maas, Orders(site.maas, site.tasks), now=anyio.current_time)
     assert await engine.under_way([Fetch()]) == []
     assert len(site.region.requests) == 1
     await site.run(wait=0)

@@ -64,7 +64,7 @@ async def opened(job: Job) -> AsyncIterator[tuple[House, Wire, SimulatedMachine]
     machine = next(each for each in region.machines.values() if each.status is job.begins and each.owner != "bob")
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watcher.run)
-        orders = Orders(tasks, now=anyio.current_time)
+        orders = Orders(maas, tasks, now=anyio.current_time)
         engine = Engine(maas, watcher, orders, now=anyio.current_time)
         batches = BatchEngine(engine, maas, orders, now=anyio.current_time)
         yield House(region, maas, engine, batches, tasks, job.of_each), wire, machine

@@ -6,6 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
+from maas_deploy.deploy import Deploy
 from maas_deploy.power import PowerCycle, PowerOff, PowerOn, QueryPowerState
 from maas_mcp.api import (
     MaasAuthError,
@@ -225,7 +226,7 @@ async def test_a_power_cycle_of_a_machine_that_is_off_by_the_record_only_is_a_wh
 
 
 async def test_a_machine_that_is_still_shutting_down_is_not_cut_by_switching_it_on(house: House) -> None:
-    house.region.faults.append(bmc_answers("on"))
+    house.region.faults += [bmc_answers("on"), bmc_answers("on")]
 
     with pytest.raises(OperationFailedError, match=r"its BMC answers `on`\. It was not switched on again"):
         await house.call(PowerCycle, "node07", stop_mode="soft")
@@ -354,6 +355,56 @@ async def test_the_bmc_is_asked_and_not_mass_record(house: House) -> None:
     assert house.posts == 0
 
 
+async def test_a_power_cycle_of_a_machine_that_is_on_by_the_record_only_says_that_it_was_off(house: House) -> None:
+    house.region.set_power("node07", stored="on", real="off")
+
+    result = await house.call(PowerCycle, "node07")
+
+    assert result.was_off
+    assert [op for op, _ in house.posted] == ["power_on"]
+
+
+class TestAfterWaiting:
+    """MAAS is sent two changes at a time, and may hold each for minutes."""
+
+    @pytest.fixture
+    async def busy(self, house: House) -> House:
+        house.region.hold(op="deploy", before=60)
+        house.options["wait"] = 0.0
+        await house.run("node01", Deploy)
+        await house.run("node02", Deploy)
+        assert house.posts == 2
+        return house
+
+    async def test_the_bmc_is_asked_again_before_a_machine_is_switched_on(self, busy: House) -> None:
+        set_power(busy, "off")
+        busy.after(10, lambda: set_power(busy, "on"))
+
+        result = await busy.call(PowerOn, "node07")
+
+        assert (result.power_state, result.sent) == ("on", False)
+        assert busy.posts == 2
+        assert busy.region.machine("node07").power_cycles == 0
+
+    async def test_it_is_switched_on_if_it_is_still_off(self, busy: House) -> None:
+        set_power(busy, "off")
+
+        assert (await busy.call(PowerOn, "node07")).sent
+        assert "Not sent yet: MAAS is sent 2 requests at a time" in busy.messages
+
+    @pytest.mark.parametrize("tool", [PowerOff, PowerCycle])
+    async def test_a_machine_that_somebody_deploys_meanwhile_is_not_cut(
+        self, busy: House, tool: type[Tool[Any, Any]]
+    ) -> None:
+        machine = busy.region.machine("node07")
+        busy.after(10, lambda: busy.region.set_status(machine, Status.DEPLOYING))
+
+        with pytest.raises(OperationRefusedError, match="is Deploying: without power it would hang"):
+            await busy.call(tool, "node07")
+
+        assert busy.posts == 2
+
+
 def test_what_interrupts_is_marked() -> None:
     assert (PowerOff.destructive, PowerCycle.destructive, PowerOn.destructive) == (True, True, False)
     assert QueryPowerState.read_only
@@ -363,7 +414,8 @@ def test_what_interrupts_is_marked() -> None:
 async def test_a_soft_power_cycle_goes_on_only_if_the_bmc_confirms_that_it_is_off(
     house: House, stop_mode: str, posts: list[str]
 ) -> None:
-    house.region.faults.append(Fault(op="query_power_state", status=500, body="ExitError: exit status 1"))
+    silent = Fault(op="query_power_state", status=500, body="ExitError: exit status 1")
+    house.region.faults += [bmc_answers("on"), silent]
 
     with pytest.raises(OperationFailedError, match="its BMC answers") if stop_mode == "soft" else nullcontext():
         await house.call(PowerCycle, "node07", stop_mode=stop_mode)

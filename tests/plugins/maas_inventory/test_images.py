@@ -50,7 +50,7 @@ class Site:
         async def send(progress: Progress) -> None:
             self.told.append(progress)
 
-        engine = RegionEngine(self.maas, Orders(self.tasks, now=anyio.current_time), now=anyio.current_time)
+        engine = RegionEngine(self.maas, Orders(self.maas, self.tasks, now=anyio.current_time), now=anyio.current_time)
         progress = ProgressReporter(send)
         async with progress.reporting():
             if handle is not None:

@@ -2,7 +2,8 @@
 
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
 from maas_mcp.errors import MaasBadRequestError, MaasNotFoundError, MaasProtocolError
@@ -45,6 +46,10 @@ class Transport(Protocol):
         """The same region over the same connections, reads tried once."""
         ...
 
+    def turn(self, op: str, waiting: Callable[[], None]) -> AbstractAsyncContextManager["Transport"]:
+        """The same region for one change whose turn has come; ``waiting`` is called if it has to wait for it."""
+        ...
+
     async def aclose(self) -> None:
         """Close the connections."""
         ...
@@ -65,6 +70,20 @@ class MaasClient:
     def once(self) -> "MaasClient":
         """The same region, each read tried once: for whoever asks again anyway, at an interval of its own."""
         return MaasClient(self._transport.once())
+
+    @asynccontextmanager
+    async def turn(self, op: str = "", waiting: Callable[[], None] = lambda: None) -> AsyncIterator["MaasClient"]:
+        """Wait for a change's turn: MAAS is sent few at a time, and may hold each for minutes.
+
+        The changes of the client that this gives are sent at once. So a machine can be checked after the wait and just
+        before its request. Without a turn, a request waits for one when it is sent.
+
+        Args:
+            op: The operation to be sent. An abort never waits, because it may end what the others wait for.
+            waiting: Called if it has to wait.
+        """
+        async with self._transport.turn(op, waiting) as transport:
+            yield MaasClient(transport)
 
     async def get(self, path: str, /, **query: FormValue) -> JSON:
         """Read ``path``, such as ``machines/4y3h7n/`` or ``subnets/``."""

@@ -75,7 +75,7 @@ class Machine(MaasModel):
     power_state: str = "unknown"
     power_type: str | None = None
     owner: str | None = None
-    """:data:`UNKNOWN_OWNER` if it cannot be read: such a machine counts as somebody else's."""
+    """``an unknown user`` if it cannot be read: such a machine counts as somebody else's."""
     locked: bool = False
     """True as well if it cannot be read: :attr:`why_locked` says which."""
     netboot: bool = True

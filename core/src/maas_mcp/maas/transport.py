@@ -2,7 +2,7 @@
 
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from copy import copy
 from dataclasses import replace
@@ -109,6 +109,18 @@ class HttpTransport:
         once = copy(self)
         once._backoff = replace(self._backoff, attempts=1)  # noqa: SLF001 - its own
         return once
+
+    @asynccontextmanager
+    async def turn(self, op: str, waiting: Callable[[], None]) -> AsyncIterator["HttpTransport"]:
+        """The same region over the same connections, for changes that need not wait: they have their place."""
+        async with AsyncExitStack() as place:
+            if op != ABORT:
+                if not self._changes.available_tokens:
+                    waiting()
+                await place.enter_async_context(self._changes)
+            mine = copy(self)
+            mine._changes = anyio.CapacityLimiter(MAX_CHANGES)  # noqa: SLF001 - its own
+            yield mine
 
     async def aclose(self) -> None:
         """Close the connections."""

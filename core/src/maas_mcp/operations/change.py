@@ -1,6 +1,6 @@
 """Changes that MAAS makes while it answers: look first, post once, and believe only what is read back."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
 import anyio
@@ -14,13 +14,14 @@ from maas_mcp.errors import (
     OperationRefusedError,
     OperationTimedOutError,
 )
-from maas_mcp.maas.client import FormValue
+from maas_mcp.maas.client import FormValue, MaasClient
 from maas_mcp.maas.models import Machine, SystemId
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.advice import about_lock, before_start
 from maas_mcp.operations.permission import explain_refusal
 from maas_mcp.operations.progress import readable
 from maas_mcp.operations.tool import ToolContext
+from maas_mcp.operations.turns import STALE, WAITING, check_unchanged
 
 SETTLING: Final = 10.0
 """Seconds that a change may take to show. MAAS's own answer still has the status, or the power state, from before."""
@@ -80,12 +81,14 @@ async def change_machine(
     changed: Callable[[Machine], bool],
     *,
     within: float = SETTLING,
+    check: Callable[[ToolContext], Awaitable[Machine]] | None = None,
     **form: FormValue,
 ) -> Machine:
     """Post an operation once, and read the machine until it shows. Where ``machine`` shows it already, nothing is sent.
 
-    The machine may change between its read and the request. MAAS then refuses the request, and the machine is read
-    again: if it is as wanted by then, somebody else was faster, and that is no error.
+    A request may wait for minutes until MAAS takes it: then the machine is read again before it is sent. The machine
+    may change between its last read and the request, too. MAAS then refuses the request, and the machine is read again.
+    If it is as wanted by then, somebody else was faster, and that is no error.
 
     Args:
         ctx: The tool's services.
@@ -93,12 +96,15 @@ async def change_machine(
         op: MAAS's name of the operation.
         changed: Whether a read shows the change.
         within: Seconds that it may take.
+        check: Checks and returns the machine again after a wait. By default its status, its owner and its lock have to
+            be as before.
         form: The operation's parameters.
 
     Returns:
-        The machine as it is then; ``machine`` itself if nothing was sent.
+        The machine as it is then; ``machine`` itself, or what ``check`` returned, if nothing was sent.
 
     Raises:
+        OperationRefusedError: It has changed while the request waited; nothing was sent.
         OperationFailedError: MAAS cannot do it with this machine: it answered ``null``.
         OperationTimedOutError: MAAS accepted it, but nothing shows it.
         MaasPermissionError: MAAS does not allow it; the hint says why.
@@ -110,7 +116,13 @@ async def change_machine(
     who = f"{machine.hostname} ({machine.system_id})"
     doubt: MaasError | None = None
     try:
-        answer = await ctx.maas.post_op(f"machines/{machine.system_id}/", op, **form)
+        read_at = anyio.current_time()
+        async with ctx.maas.turn(op, lambda: ctx.progress.report(None, WAITING)) as maas:
+            if anyio.current_time() > read_at + STALE:
+                machine = await (check(ctx) if check else _read_again(maas, machine, changed))
+                if changed(machine):
+                    return machine
+            answer = await maas.post_op(f"machines/{machine.system_id}/", op, **form)
     except MaasError as error:
         if not error.may_have_acted:
             return await _after_refusal(ctx, machine, changed, error)
@@ -133,6 +145,12 @@ async def change_machine(
         ctx.progress.report(None, f"Waiting for {op} of {machine.hostname}: power {now.power_state}")
         await ctx.cancellation.sleep(BETWEEN_READS)
     return now
+
+
+async def _read_again(maas: MaasClient, before: Machine, changed: Callable[[Machine], bool]) -> Machine:
+    """The machine after a wait: as it was, or as it is wanted, because somebody else was faster."""
+    now = await maas.machine(before.system_id)
+    return now if changed(now) else await check_unchanged(maas, before)
 
 
 async def _after_refusal(

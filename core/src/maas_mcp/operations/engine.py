@@ -146,7 +146,7 @@ class Engine:
                 cancellation.raise_if_cancelled()
                 if held := self._orders.under_way(operation.name, machine.system_id):
                     return requested_already(machine, held[0], args)
-                order = self._orders.give(handle, lambda: send_start(self._maas, run, read_at), starting, args)
+                order = self._orders.give(handle, lambda maas: send_start(maas, run, read_at), starting, args)
                 if not await wait_for_answer(run, baseline, order, until):
                     return run.working(run.assess(Evidence(baseline), NOTHING))
                 return await self._follow(run, Evidence(baseline), until, order.doubt)

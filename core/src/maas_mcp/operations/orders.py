@@ -26,10 +26,12 @@ from maas_mcp.errors import (
     OperationRefusedError,
     OperationRevertedError,
 )
+from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import SystemId
 from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import readable
+from maas_mcp.operations.turns import WAITING
 from maas_mcp.operations.wording import answer_of
 
 logger = logging.getLogger(__name__)
@@ -44,8 +46,10 @@ WITHDRAWING: Final = 1.0
 """Seconds for closing the connection of an order that was cancelled."""
 KEPT: Final = 256
 """How many orders are remembered once MAAS has answered."""
-SENT_AT_ONCE: Final = 2
-"""Orders that MAAS is sent at the same time, as many as the transport sends; what waits here surely was not sent."""
+
+
+Start = Callable[[MaasClient], Awaitable[None]]
+"""Sends the request, with a client whose turn it is."""
 
 
 class Order:
@@ -110,17 +114,17 @@ class Order:
 
     async def carry_out(
         self,
-        start: Callable[[], Awaitable[None]],
+        start: Start,
         turn: AbstractAsyncContextManager[object],
-        sending: AbstractAsyncContextManager[object],
+        sending: AbstractAsyncContextManager[MaasClient],
     ) -> None:
         """Give the order to MAAS when it is its turn, and wait for the answer; whatever that is, it is kept here."""
         try:
             with self._scope:
-                async with turn, sending:
+                async with turn, sending as maas:
                     self.sent_at = anyio.current_time()
                     self._turn.set()
-                    await start()
+                    await start(maas)
         except BaseException as error:
             if is_cancellation(error):
                 raise
@@ -183,7 +187,7 @@ class Order:
         if self.accepted:
             return "MAAS has accepted the request"
         if self.under_way and not self.sent:
-            return f"Not sent yet: MAAS is sent {SENT_AT_ONCE} requests at a time"
+            return WAITING
         if self.under_way:
             ago = readable(anyio.current_time() - self.sent_at)
             return f"Not confirmed yet: MAAS has not answered the request of {ago} ago"
@@ -201,14 +205,15 @@ class Orders:
     """The orders of a process.
 
     Args:
+        maas: The region.
         tasks: Where orders are held; it ends with the server, and they with it.
         now: Seconds since 1970.
     """
 
-    def __init__(self, tasks: TaskGroup, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, maas: MaasClient, tasks: TaskGroup, *, now: Callable[[], float] = time.time) -> None:
+        self._maas = maas
         self._tasks = tasks
         self._now = now
-        self._sending = anyio.CapacityLimiter(SENT_AT_ONCE)
         self._orders: list[Order] = []
         self._on: defaultdict[tuple[str, SystemId], list[Order]] = defaultdict(list)
         """The same by operation and machine."""
@@ -216,15 +221,18 @@ class Orders:
     def give(
         self,
         handle: Handle,
-        start: Callable[[], Awaitable[None]],
+        start: Start,
         turn: AbstractAsyncContextManager[object] | None = None,
         args: BaseModel | None = None,
     ) -> Order:
-        """Give the order to begin what ``handle`` names; ``start`` is called once, within ``turn``."""
+        """Give the order to begin what ``handle`` names.
+
+        ``start`` is called once, within ``turn`` and in a turn of MAAS's: what waits for either surely was not sent.
+        """
         order = Order(handle, args)
         self._orders.append(order)
         self._on[handle.operation, handle.system_id].append(order)
-        self._tasks.start_soon(order.carry_out, start, turn or nullcontext(), self._sending)
+        self._tasks.start_soon(order.carry_out, start, turn or nullcontext(), self._maas.turn())
         over = [each for each in self._orders if not each.under_way]
         for forgotten in over[:-KEPT]:
             self._forget(forgotten)

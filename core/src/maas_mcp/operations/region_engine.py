@@ -92,7 +92,7 @@ class RegionEngine:
                     return _already(operation, handle)
                 cancellation.raise_if_cancelled()
                 self._ended.pop(run.handle, None)  # another one of the same second
-                order = self._orders.give(run.handle, lambda: operation.start(ctx, args))
+                order = self._orders.give(run.handle, lambda maas: operation.start(replace(ctx, maas=maas), args))
             run.began = anyio.current_time()
             try:
                 answered = await order.answered(max(until, anyio.current_time() + AT_ONCE))

@@ -1,23 +1,21 @@
 """Starting a run: the one request, what its refusal means, and what is reported while MAAS has not answered."""
 
 import re
+from dataclasses import replace
 from typing import Any, Final
 
 import anyio
 
-from maas_mcp.errors import MaasConflictError, MaasError, MaasPermissionError, OperationRefusedError
+from maas_mcp.errors import MaasConflictError, MaasPermissionError
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.models import Machine
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.orders import AT_ONCE, Order
 from maas_mcp.operations.permission import explain_refusal
 from maas_mcp.operations.polling import NOTHING, Baseline, Evidence
 from maas_mcp.operations.run import Run
 from maas_mcp.operations.tool import ArgsT, ResultT
-from maas_mcp.operations.wording import named, state_of
+from maas_mcp.operations.turns import STALE, check_unchanged
 
-STALE: Final = 5.0
-"""Seconds after which a machine is read again before a request is sent for it."""
 TURN: Final = 0.5
 """Seconds without a turn after which a request is reported to wait for one."""
 _INVALID_TRANSITION: Final = re.compile(r"Invalid transition: (?P<status>.+?) -> ")
@@ -33,9 +31,9 @@ async def send_start(maas: MaasClient, run: Run[ArgsT, ResultT], read_at: float)
     Deployed.``: by then the machine has entered *Disk erasing*.
     """
     if anyio.current_time() > read_at + STALE:
-        await _check_unchanged(maas, run.ctx.before)
+        await check_unchanged(maas, run.ctx.before)
     try:
-        await run.operation.start(run.ctx, run.args)
+        await run.operation.start(replace(run.ctx, maas=maas), run.args)
     except MaasConflictError as error:
         left = _INVALID_TRANSITION.match(error.maas_says or "")
         status = MachineStatus.from_display(left["status"]) if left else None
@@ -44,25 +42,6 @@ async def send_start(maas: MaasClient, run: Run[ArgsT, ResultT], read_at: float)
     except MaasPermissionError as error:
         await explain_refusal(maas, run.ctx.before, error)
         raise
-
-
-async def _check_unchanged(maas: MaasClient, before: Machine) -> None:
-    """Make sure that the machine is still as it was when the request was checked.
-
-    Raises:
-        OperationRefusedError: It is not, or it cannot be read.
-    """
-    waited = f"The request for {named(before)} waited for its turn, and was not sent to MAAS"
-    try:
-        now = await maas.machine(before.system_id)
-    except MaasError as error:
-        raise OperationRefusedError(f"{waited}: the machine cannot be read again. {error.message}") from None
-    if (now.status, now.owner, now.locked) != (before.status, before.owner, before.locked):
-        locked = " and locked" if now.locked else ""
-        raise OperationRefusedError(
-            f"{waited}: the machine was {state_of(before)} before, and is {state_of(now)}{locked} now.",
-            hint="Read the machine with maas_get_machine before you request anything else of it.",
-        )
 
 
 async def wait_for_answer(run: Run[Any, Any], baseline: Baseline, order: Order, until: float) -> bool:

@@ -101,7 +101,7 @@ class Services:
     @cached_property
     def orders(self) -> Orders:
         """Holds what MAAS was told to start until it answers, for as long as the server runs."""
-        return Orders(self._tasks, now=self._now)
+        return Orders(self.maas, self._tasks, now=self._now)
 
     @cached_property
     def engine(self) -> Engine:

@@ -5,7 +5,7 @@ machine that is on. The ``power_state`` that MAAS shows is a record, which may b
 before a machine is switched on. That takes up to a minute, mostly a second.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -59,15 +59,14 @@ class PowerOn(Tool[Which, MachineState]):
 
         Between that answer and the request somebody else may switch it on: MAAS has no request that rules this out.
         """
-        machine = await _require_only_switches_on(ctx, args.system_id, unless=_is_recorded_on)
-        answer = await _ask_bmc(ctx, args.system_id)
-        if answer.state == ON:
-            return MachineState.of(_with_power(machine, ON), sent=False)
-        # Asking a BMC takes long enough for somebody to allocate the machine: it is read again.
-        machine = await _require_only_switches_on(ctx, args.system_id)
-        if answer.state != OFF:
-            raise _unknown_power(machine, answer)
-        return MachineState.of(await _switch(ctx, machine, ON, comment=args.comment), sent=True)
+        asked = [await _require_not_cycled(ctx, args.system_id)]
+
+        async def ask_again(ctx: ToolContext) -> Machine:
+            asked.append(await _require_not_cycled(ctx, args.system_id))
+            return asked[-1]
+
+        now = await _switch(ctx, asked[0], ON, check=ask_again, comment=args.comment)
+        return MachineState.of(now, sent=now is not asked[-1])
 
     def summary(self, result: MachineState) -> str:
         """Whether it was switched on, or was on already."""
@@ -125,7 +124,7 @@ class PowerCycle(Tool[PowerOffMachine, CycledMachine]):
         """
         await _require_only_switches_on(ctx, args.system_id)
         machine = await _require_may_be_cut(ctx, args.system_id)
-        was_off = _is_recorded_off(machine) and (await _ask_bmc(ctx, args.system_id)).state == OFF
+        was_off = (await _ask_bmc(ctx, args.system_id)).state == OFF
         if not was_off:
             await _switch_off(ctx, machine, args)
             # A soft power-off may take a while, and a machine that is not off yet would be cut and not shut down.
@@ -137,8 +136,14 @@ class PowerCycle(Tool[PowerOffMachine, CycledMachine]):
                     "It was not switched on again.",
                     hint="It may still be shutting down. Once maas_query_power_state answers `off`, use maas_power_on.",
                 )
-        machine = await _require_only_switches_on(ctx, args.system_id)
-        now = await _switch(ctx, machine, ON, comment=args.comment)
+
+        async def check(ctx: ToolContext) -> Machine:
+            machine = await _require_only_switches_on(ctx, args.system_id)
+            state = (await _ask_bmc(ctx, args.system_id)).state
+            return _with_power(machine, ON if state == ON else OFF)
+
+        machine = _with_power(await _require_only_switches_on(ctx, args.system_id), OFF)
+        now = await _switch(ctx, machine, ON, check=check, comment=args.comment)
         return CycledMachine(**MachineState.of(now, sent=True).model_dump(), was_off=was_off)
 
     def summary(self, result: CycledMachine) -> str:
@@ -200,15 +205,39 @@ async def _ask_bmc(ctx: ToolContext, system_id: SystemId) -> _BmcAnswer:
 
 
 async def _switch_off(ctx: ToolContext, machine: Machine, args: PowerOffMachine) -> Machine:
-    return await _switch(ctx, machine, OFF, comment=args.comment, stop_mode=args.stop_mode)
-
-
-async def _switch(ctx: ToolContext, machine: Machine, state: Literal["on", "off"], **form: str | None) -> Machine:
     """Post it whatever MAAS's record says: that is not what the caller has gone by."""
+
+    async def check(ctx: ToolContext) -> Machine:
+        return _with_power(await _require_may_be_cut(ctx, args.system_id), "unknown")
+
     before = _with_power(machine, "unknown")
+    return await _switch(ctx, before, OFF, check=check, comment=args.comment, stop_mode=args.stop_mode)
+
+
+async def _switch(
+    ctx: ToolContext,
+    machine: Machine,
+    state: Literal["on", "off"],
+    *,
+    check: Callable[[ToolContext], Awaitable[Machine]],
+    **form: str | None,
+) -> Machine:
     return await change_machine(
-        ctx, before, f"power_{state}", lambda now: now.power_state == state, within=POWER_LIMIT, **form
+        ctx, machine, f"power_{state}", lambda now: now.power_state == state, within=POWER_LIMIT, check=check, **form
     )
+
+
+async def _require_not_cycled(ctx: ToolContext, system_id: SystemId) -> Machine:
+    """A machine that may be switched on, with the power state that its BMC has answered: `on` or `off`."""
+    machine = await _require_only_switches_on(ctx, system_id, unless=_is_recorded_on)
+    answer = await _ask_bmc(ctx, system_id)
+    if answer.state == ON:
+        return _with_power(machine, ON)
+    # Asking a BMC takes long enough for somebody to allocate the machine: it is read again.
+    machine = await _require_only_switches_on(ctx, system_id)
+    if answer.state != OFF:
+        raise _unknown_power(machine, answer)
+    return _with_power(machine, OFF)
 
 
 async def _require_may_be_cut(
