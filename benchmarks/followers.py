@@ -28,7 +28,7 @@ from maas_mcp.operations.engine import Engine
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import Operation
 from maas_mcp.operations.orders import Orders
-from maas_mcp.operations.polling import Assessment, EventPolling, Evidence, Lifecycle, Needs, Observation
+from maas_mcp.operations.polling import EventPolling, Evidence, Needs, Observation
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.subscription import Subscription
 from maas_mcp.operations.watcher import Watcher
@@ -88,11 +88,11 @@ class Noting(EventPolling):
         super().__init__(polling.phases)
         self.events: list[tuple[int, float]] = []
 
-    def assess(self, lifecycle: Lifecycle, evidence: Evidence, observation: Observation) -> Assessment:
-        """Note, and assess."""
+    def measure(self, evidence: Evidence, observation: Observation) -> tuple[float | None, str]:
+        """Note, and measure."""
         now = time.monotonic()
         self.events += [(event.id, now) for event in observation.events]
-        return super().assess(lifecycle, evidence, observation)
+        return super().measure(evidence, observation)
 
 
 class Timed(Watcher):

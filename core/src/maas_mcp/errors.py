@@ -34,6 +34,8 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import ClassVar, Final
 
+_PAGES_OF_FILTERS: Final = frozenset({403, 404})
+"""A firewall or a proxy may put such a page in the place of MAAS's answer, after MAAS has acted."""
 _LEAVES_OPEN: Final = frozenset({408, 409, 499})
 """MAAS answers a 409 when a change has failed half-way (MAAS 3.7, release with erase); with a 408 or a 499 a proxy gave
 up, and MAAS may go on."""
@@ -252,6 +254,16 @@ class MaasProtocolError(MaasError):
     """An answer that is not MAAS's: a wrong URL, a login page, a proxy, or JSON of another shape."""
 
     code = "protocol"
+
+    @property
+    def turned_away(self) -> bool:
+        """As of any error; but a page that is not MAAS's may stand in the place of an answer that was."""
+        return super().turned_away and self.status not in _PAGES_OF_FILTERS
+
+    @property
+    def answered(self) -> bool:
+        """Whether MAAS no longer works on the request: it has answered, or never had it."""
+        return super().answered or self.status in _PAGES_OF_FILTERS
 
 
 class OperationError(MaasMcpError):

@@ -61,6 +61,7 @@ def failure(question: Question, given_answer: Answer) -> MaasError:
             False,
         ),
         (DEPLOY, 403, TEXT, "", MaasPermissionError, False),
+        (DEPLOY, 403, HTML, "<html>Forbidden</html>", MaasProtocolError, False),
         (DEPLOY, 403, TEXT, "This method is reserved for admin users.", MaasPermissionError, True),
         (READ, 404, "text/plain", "No Machine matches the given query.", MaasNotFoundError, True),
         (READ, 404, TEXT, "Unknown API endpoint: /MAAS/api/2.0/nonesuch/.", MaasProtocolError, True),

@@ -103,6 +103,7 @@ class Commission(_Posted):
     lifecycle = Lifecycle(
         start_from={S.NEW, S.READY, S.FAILED_COMMISSIONING, S.BROKEN},
         pending={S.COMMISSIONING, S.TESTING},
+        begins_in={S.COMMISSIONING},
         success={S.READY},
         failure={S.FAILED_COMMISSIONING, S.FAILED_TESTING},
     )

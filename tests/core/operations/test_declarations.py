@@ -331,10 +331,9 @@ class TestMethods:
 
 
 class TestStrategy:
-    @pytest.mark.parametrize("name", ["measure", "assess"])
-    def test_an_async_method_is_refused(self, name: str) -> None:
-        strategy = define(Counting, **{name: awaited})()
-        with refused(rf"Odd\.{name}: expected a plain function, but it is an async one"):
+    def test_an_async_method_is_refused(self) -> None:
+        strategy = define(Counting, measure=awaited)()
+        with refused(r"Odd\.measure: expected a plain function, but it is an async one"):
             define(Rescue, polling=strategy)
 
     def test_one_that_measures_by_the_evidence_alone_is_refused(self) -> None:

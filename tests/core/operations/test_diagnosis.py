@@ -337,7 +337,6 @@ class TestAnswers:
         ("status", "headers", "body"),
         [
             (400, PAGE, "<html>Bad Request</html>"),
-            (404, PAGE, "<html>nginx</html>"),
             (413, PAGE, "<html>413 Request Entity Too Large</html>"),
             (413, TEXT, "too large"),
             (429, TEXT, "Too Many Requests"),
@@ -356,6 +355,19 @@ class TestAnswers:
         assert anyio.current_time() < 1
         assert house.posts == 1
         assert not [each for each in house.messages if "did not answer" in each]
+
+    @pytest.mark.parametrize("status", [403, 404])
+    async def test_a_page_in_the_place_of_an_answer_ends_the_call_once_the_machine_was_read(
+        self, house: House, status: int
+    ) -> None:
+        house.region.faults.append(Fault(op="deploy", status=status, headers=PAGE, body="<html>nginx</html>"))
+
+        with pytest.raises(MaasError, match=str(status)) as failure:
+            await house.run("node01")
+
+        assert anyio.current_time() < 10
+        assert (failure.value.hint or "").startswith("Nothing shows that it began: node01 (7xneda) is Ready. ")
+        assert house.posts == 1
 
     async def test_the_words_of_a_500_are_reported_at_once_and_settled_within_seconds(self, house: House) -> None:
         words = "Error determining BMC task queue for machine 7xneda"
@@ -470,7 +482,7 @@ async def test_a_request_that_is_taken_back_says_that_the_machine_has_changed_ha
     assert "it is still Deployed for admin. It belonged to bob before." in ended.value.message
 
 
-@pytest.mark.parametrize("status", [408, 499])
+@pytest.mark.parametrize("status", [403, 404, 408, 499])
 async def test_a_proxy_that_gave_up_waiting_says_nothing_of_what_maas_does(house: House, status: int) -> None:
     house.region.faults.append(Fault(op="deploy", status=status, headers=PAGE, body="<html>timeout</html>", acts=True))
 

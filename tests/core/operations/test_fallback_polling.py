@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from maas_mcp.errors import OperationFailedError
 from maas_mcp.operations.fallback_polling import FallbackPolling
-from maas_mcp.operations.polling import Evidence, Observation, PollingStrategy
+from maas_mcp.operations.polling import Evidence, Observation, PollingStrategy, StatusPolling
 from tests.core.operations.declared import Deploy, Release
 from tests.house import House
 
@@ -100,15 +101,19 @@ async def test_a_number_that_is_no_fraction_is_ignored(
     assert all(0.0 <= value <= 1.0 for value in values)
 
 
-@pytest.mark.parametrize("answer", [None, "Deploying", (0.5, "Half way")], ids=repr)
-async def test_an_assessment_that_is_none_is_no_verdict(
-    house: House, monkeypatch: pytest.MonkeyPatch, answer: object
-) -> None:
-    strategy = Odd((0.5, "Half way"))
-    monkeypatch.setattr(strategy, "assess", lambda *_: answer)
-    monkeypatch.setattr(OddRelease, "polling", strategy)
+def test_a_strategy_that_would_judge_is_refused_when_it_is_written() -> None:
+    with pytest.raises(TypeError, match=r"Judge\.assess: the lifecycle judges .* Override `measure`"):
+        type("Judge", (StatusPolling,), {"assess": lambda *_: None})
 
-    assert (await house.run("node07", OddRelease)).status_name == "Ready"
+
+async def test_nor_does_one_judge_that_is_changed_later(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    strategy = Odd((0.5, "Half way"), after=99)
+    monkeypatch.setattr(strategy, "assess", lambda *_: "Deployed")
+    monkeypatch.setattr(Deploy, "polling", strategy)
+    house.region.plan("node01", fail="Installing OS")
+
+    with pytest.raises(OperationFailedError):
+        await house.run("node01")
 
 
 async def test_what_the_strategy_needs_is_seen_all_the_same() -> None:

@@ -9,9 +9,12 @@ import pytest
 from pydantic import ValidationError
 
 from maas_commission.commission import Commission, CommissionMachine
+from maas_commission.testing import RunTests
 from maas_mcp.api import (
+    CancellationToken,
     MaasBadRequestError,
     MaasPermissionError,
+    MaasUnavailableError,
     OperationCancelledError,
     OperationFailedError,
     OperationRefusedError,
@@ -20,8 +23,8 @@ from maas_mcp.api import (
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import CancelPolicy
 from maas_mcp.plugins.registry import load_registry
-from maas_mcp.simulator import Status
-from tests.house import House, resumed
+from maas_mcp.simulator import Fault, Status
+from tests.house import House, client_of, resumed
 
 pytestmark = pytest.mark.anyio
 
@@ -247,7 +250,9 @@ async def test_another_users_machine_is_not_taken_by_commissioning_it_unnoticed(
 async def test_a_test_that_is_under_way_is_no_commissioning(house: House) -> None:
     await house.maas.post_op(f"machines/{house.region.machine('node06').system_id}/", "test")
 
-    with pytest.raises(OperationRefusedError, match="it is being tested, and not commissioned"):
+    with pytest.raises(
+        OperationRefusedError, match="Testing for admin already, but maas_commission_machine has not started that"
+    ):
         await house.run("node06")
 
     assert house.posts == 1
@@ -259,3 +264,56 @@ async def test_but_the_tests_of_a_commissioning_are(house: House) -> None:
         await anyio.sleep(1)
 
     assert "not started a second time" in (await house.run("node01")).message
+
+
+class TestTestedInstead:
+    """Of a commissioning whose request was lost, a test that the same user starts meanwhile shows nothing."""
+
+    @pytest.fixture
+    async def lost(self, house: House) -> House:
+        house.region.faults.append(Fault(op="commission", method="POST", drop="before"))
+        machine = house.region.machine("node01")
+        other = client_of(house.region)
+
+        async def test() -> None:
+            await anyio.sleep(3)
+            await other.post_op(f"machines/{machine.system_id}/", "test")
+
+        house.tasks.start_soon(test)
+        return house
+
+    async def test_it_is_not_taken_for_it(self, lost: House) -> None:
+        with pytest.raises(MaasUnavailableError) as failure:
+            await lost.run("node01")
+
+        assert "Nothing shows that it began" in (failure.value.hint or "")
+        assert [op for op, _ in lost.posted] == ["commission", "test"]
+
+    async def test_nor_is_it_aborted(self, lost: House) -> None:
+        lost.options["on_cancel"] = CancelPolicy.ABORT
+        lost.after(20, lost.token.cancel)
+
+        with pytest.raises(OperationCancelledError):
+            await lost.run("node01")
+
+        assert [op for op, _ in lost.posted] == ["commission", "test"]
+        assert lost.region.machine("node01").status is Status.TESTING
+
+    async def test_nor_by_its_id(self, lost: House) -> None:
+        lost.options["wait"] = 0.0
+        await lost.run("node01")
+        await anyio.sleep(10)
+        assert lost.handle
+
+        with pytest.raises(OperationRefusedError, match="but not by this operation"):
+            await lost.engine.abort(Commission(), lost.handle, CancellationToken())
+
+        assert lost.region.machine("node01").status is Status.TESTING
+
+    async def test_what_runs_is_listed_as_a_test(self, house: House) -> None:
+        await house.run("node01")
+        await house.maas.post_op(f"machines/{house.region.machine('node01').system_id}/", "test")
+
+        (handle,) = await house.engine.adoption.under_way([Commission(), RunTests()], 10)
+
+        assert handle.operation == "maas_test_machine"

@@ -163,7 +163,7 @@ async def test_the_summary_of_a_machine_that_was_released_since_does_not_say_whe
 
 
 class TestAlreadyDeploying:
-    @pytest.mark.parametrize("image", ["jammy", "ubuntu/jammy", "custom/noble", "custom/mine"])
+    @pytest.mark.parametrize("image", ["jammy", "ubuntu/jammy", "22.04", "ubuntu/22.04", "custom/noble", "custom/mine"])
     async def test_with_another_image_it_is_refused_and_says_which_one_it_is_getting(
         self, house: House, image: str
     ) -> None:
@@ -203,6 +203,16 @@ class TestAlreadyDeploying:
 
         assert "hostname" not in str(vars(refusal.value))
         assert house.posts == 1
+
+    async def test_another_process_says_what_it_cannot_compare(self, house: House) -> None:
+        house.region.deploy("node01", "admin", distro_series="noble")
+
+        outcome = await house.run("node01", user_data="#cloud-config\n", distro_series="noble", install_kvm=True)
+
+        assert "not started a second time" in outcome.message
+        assert outcome.message.endswith(
+            "MAAS does not show whether it was started with the same install_kvm and user_data"
+        )
 
     async def test_the_same_request_with_another_comment_is_the_same(self, house: House) -> None:
         house.options["wait"] = 0.0

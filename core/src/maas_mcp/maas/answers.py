@@ -227,6 +227,11 @@ def _is_anonymous(question: Question, words: str | None) -> bool:
 
 def _forbidden(question: Question, answer: Answer) -> MaasError:
     words = _words(question, answer)
+    if words is None and answer.body:
+        return MaasProtocolError(
+            f"{question} was refused (403), but not by MAAS: by what is in between.",
+            hint="A firewall, a proxy or a login page in between has answered. Ask whoever runs it.",
+        )
     error = MaasPermissionError(
         _sentence(f"MAAS does not allow {question} (403)", words),
         hint=None if words else _who_may(question),

@@ -81,6 +81,8 @@ async def _is_over(maas: MaasClient, run: Run[Any, Any], baseline: Baseline, ord
         machine = evidence.machine or baseline.machine
         if machine.status not in run.operation.lifecycle.pending:
             return evidence.started or order.accepted
+        if not evidence.started:  # another operation passes through this status, too
+            return False
         if evidence.superseded or not (order.accepted or await caller.started(run.operation.lifecycle, evidence)):
             return True
         await run.operation.abort(run.ctx, run.args)

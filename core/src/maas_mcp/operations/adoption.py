@@ -1,14 +1,14 @@
 """What is under way already: runs that this process, another one or another program has started, and their handles."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from pydantic import BaseModel
 
 from maas_mcp.errors import OperationRefusedError
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.models import Machine
+from maas_mcp.maas.models import Event, Machine
 from maas_mcp.operations.feed import EVENTS_LIMIT
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import Operation, OperationContext
@@ -18,7 +18,7 @@ from maas_mcp.operations.ownership import Caller
 from maas_mcp.operations.tool import ArgsT, ResultT
 from maas_mcp.operations.wording import listed, state_of
 
-_LABELS: Final = {"agent_name", "comment"}
+_LABELS: Final = frozenset({"agent_name", "comment", "take_over"})
 """Arguments of MAAS's forms that change nothing about what is done."""
 
 
@@ -42,14 +42,12 @@ class Adoption:
 
     async def adopt(self, operation: Operation[Any, Any], machine: Machine) -> Handle:
         """A handle for what is under way on ``machine``, whoever started it."""
-        entered = await self._entered(operation, machine)
+        entered = _entered(operation, await self._newest_events(machine))
         cursor = entered[-1] - 1 if entered else await self._maas.newest_event_id()
         return self.handle(operation, machine, cursor, ())
 
-    async def _entered(self, operation: Operation[Any, Any], machine: Machine) -> list[int]:
-        """The ids of the events that took the machine into a pending status, oldest first, as far as MAAS has them."""
-        newest = await self._maas.events(ids=[machine.system_id], limit=EVENTS_LIMIT)
-        return [event.id for event in newest if operation.lifecycle.is_entered_by(event)]
+    async def _newest_events(self, machine: Machine) -> list[Event]:
+        return await self._maas.events(ids=[machine.system_id], limit=EVENTS_LIMIT)
 
     async def under_way(self, operations: Sequence[Operation[Any, Any]], limit: int) -> list[Handle]:
         """Handles for what is under way on this user's machines, ``limit`` at the most, by hostname.
@@ -72,10 +70,10 @@ class Adoption:
     async def _what_runs_on(self, machine: Machine, operations: Sequence[Operation[Any, Any]]) -> Handle | None:
         """The operation that began first of those that a status on the way may belong to.
 
-        A commissioning passes through *Testing*: of it and a test, it is the one that the machine entered earlier; of
-        a test alone both are entered by the same event, and the test passes through less.
+        A commissioning passes through *Testing*: of it and a test, it is the one that the machine entered earlier.
         """
-        fitting = [each for each in operations if machine.status in each.lifecycle.pending]
+        events = await self._newest_events(machine)
+        fitting = [each for each in operations if each.lifecycle.may_be_at(machine, events)]
         handles = {each.name: await self.adopt(each, machine) for each in fitting}
         fitting.sort(key=lambda each: (handles[each.name].cursor, len(each.lifecycle.pending), each.name))
         return handles[fitting[0].name] if fitting else None
@@ -97,9 +95,16 @@ class Adoption:
         """
         machine = ctx.before
         already = f"{machine.hostname} is {state_of(machine)} already"
-        entered = await self._entered(operation, machine)
+        events = await self._newest_events(machine)
+        if not operation.lifecycle.may_be_at(machine, events):
+            raise OperationRefusedError(
+                f"{already}, but {operation.name} has not started that. Nothing was sent to MAAS.",
+                hint="Wait until it has ended, or abort it first. maas_list_operations has its operation id.",
+            )
+        entered = _entered(operation, events)
         order = self._orders.latest(operation.name, machine.system_id)
-        if order is not None and sum(each > order.handle.cursor for each in entered) == 1:  # it is what runs
+        ours = order is not None and sum(each > order.handle.cursor for each in entered) == 1
+        if order is not None and ours:
             unlike = _unlike(order.args, args)
             other = unlike and (await operation.differs(ctx, args) or unlike)
         else:
@@ -112,14 +117,28 @@ class Adoption:
             )
         cursor = entered[-1] - 1 if entered else await self._maas.newest_event_id()
         handle = self.handle(operation, machine, cursor, ())
-        return Outcome(handle, None, f"{already}: not started a second time ({machine.status_message or 'no message'})")
+        message = f"{already}: not started a second time ({machine.status_message or 'no message'})"
+        if not ours and (unknown := _set(operation, args) - operation.compared):
+            message += f". MAAS does not show whether it was started with the same {listed(sorted(unknown))}"
+        return Outcome(handle, None, message)
+
+
+def _entered(operation: Operation[Any, Any], events: Iterable[Event]) -> list[int]:
+    """The ids of the events that took the machine into a status in which the operation begins, oldest first."""
+    return [event.id for event in events if operation.lifecycle.is_entered_by(event)]
+
+
+def _set(operation: Operation[ArgsT, Any], args: ArgsT) -> frozenset[str]:
+    """The arguments that say how it is to be done, as far as they are no defaults."""
+    which = operation.system_id(args)
+    return frozenset(name for name, value in args.model_dump(exclude_defaults=True).items() if value != which) - _LABELS
 
 
 def _unlike(first: BaseModel | None, second: BaseModel) -> str | None:
     """Which arguments of two requests differ, without those that only label what is done; values may be secrets."""
     if first is None:
         return None
-    one, other = first.model_dump(exclude=_LABELS), second.model_dump(exclude=_LABELS)
+    one, other = first.model_dump(exclude=set(_LABELS)), second.model_dump(exclude=set(_LABELS))
     names = sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
     return f"with another value of {listed(names)}" if names else None
 

@@ -52,20 +52,21 @@ class Course:
     limit: float = math.inf
     """The id of the first change of status after the end."""
 
-    def with_(self, pending: Collection[MachineStatus], news: Iterable[Event]) -> "Course":
-        """This and ``news``, in any order, twice or not; ``pending`` are the statuses on the way."""
+    def with_(
+        self, pending: Collection[MachineStatus], begins_in: Collection[MachineStatus], news: Iterable[Event]
+    ) -> "Course":
+        """This and ``news``, in any order, twice or not; ``pending`` and ``begins_in`` are those of the lifecycle."""
         known = {event.id for event in self.events}
         added = {event.id: event for event in news if event.id not in known and _bears(event)}
         if not added:
             return self
         events = sorted([*self.events, *added.values()], key=lambda event: event.id)
         changes = [event for event in events if event.status_change is not None]
-        entries = [event for event in changes if enters(pending, event)]
-        began = entries[0] if entries else None
+        began = next((event for event in changes if enters(pending, event, begins_in)), None)
         after = [event for event in changes if began is not None and event.id > began.id]
         ended = next((event for event in after if leaves(pending, event)), None)
         beyond = next((event.id for event in after if ended is not None and event.id > ended.id), math.inf)
-        return Course(tuple(events), began, ended, len(entries) > 1, beyond)
+        return Course(tuple(events), began, ended, any(enters(pending, event) for event in after), beyond)
 
     @property
     def end(self) -> MachineStatus | None:
@@ -151,10 +152,10 @@ UNTOLD: Final = Course()
 """The course of a run of which no event has told yet."""
 
 
-def enters(pending: Collection[MachineStatus], event: Event) -> bool:
-    """Whether ``event`` takes the machine into one of these statuses from outside."""
+def enters(pending: Collection[MachineStatus], event: Event, first: Collection[MachineStatus] | None = None) -> bool:
+    """Whether ``event`` takes the machine into one of the ``pending`` statuses, or of the ``first``, from outside."""
     change = event.status_change
-    return change is not None and change[1] in pending and change[0] not in pending
+    return change is not None and change[1] in (first or pending) and change[0] not in pending
 
 
 def leaves(pending: Collection[MachineStatus], event: Event) -> bool:

@@ -232,7 +232,8 @@ class Engine:
                 hint=next_step(machine, await self._caller.name_if_known()),
             )
         evidence = Evidence(Baseline(machine, handle.cursor, handle.runs)).with_(operation.lifecycle, observation)
-        if evidence.superseded or not await self._caller.started(operation.lifecycle, evidence):
+        ours = evidence.started and await self._caller.started(operation.lifecycle, evidence)
+        if evidence.superseded or not ours:
             raise OperationRefusedError(
                 f"{named(machine)} is {state_of(machine)}, but not by this operation: another run was started since. "
                 "It was not aborted.",

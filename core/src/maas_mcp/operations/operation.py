@@ -101,6 +101,9 @@ class Operation(LongRunning[ArgsT, ResultT]):
     """The statuses that it begins in, passes through and ends in."""
     polling: ClassVar[PollingStrategy] = StatusPolling()
     """How far it is; without milestones, the status and the elapsed time are told."""
+    compared: ClassVar[frozenset[str]] = frozenset()
+    """The arguments that :meth:`differs` compares with what MAAS shows. Of the others a caller is told that they are
+    unknown, if another process started the operation."""
 
     @classmethod
     def _is_abortable(cls) -> bool:
@@ -141,7 +144,8 @@ class Operation(LongRunning[ArgsT, ResultT]):
 
         Asked when the machine, ``ctx.before``, is in a pending status for the caller. A difference refuses the call:
         a caller who asks for one image must not get the other one that is being installed. The answer completes the
-        sentence "node04 is Deploying for admin already, but …". Override it if MAAS shows what is being done.
+        sentence "node04 is Deploying for admin already, but …". Override it if MAAS shows what is being done, and
+        name the arguments in :attr:`compared`.
         """
         return None
 

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
-from typing import Final
+from typing import Any, Final, final
 
 from maas_mcp.maas.models import Event, Machine, ScriptSet, ScriptSetName
 from maas_mcp.maas.statuses import RUN_FIELDS, MachineStatus
@@ -51,6 +51,9 @@ class Lifecycle:
     Args:
         start_from: Where MAAS accepts the operation.
         pending: What the machine shows while the operation runs; the first one it passes need not be the only one.
+        begins_in: Those of ``pending`` that the operation enters first, if another operation enters the rest directly:
+            a commissioning begins in *Commissioning*, and goes on to *Testing*, in which a mere test begins. By
+            default all of them.
         success: Where it has succeeded. A status may be in ``start_from`` as well: commissioning starts and ends in
             *Ready*, so success counts only after a pending status, or a new script set, was seen.
         failure: Where it has failed.
@@ -62,6 +65,7 @@ class Lifecycle:
     pending: frozenset[MachineStatus]
     success: frozenset[MachineStatus]
     failure: frozenset[MachineStatus]
+    begins_in: frozenset[MachineStatus]
     gone: Verdict
 
     def __init__(
@@ -71,6 +75,7 @@ class Lifecycle:
         pending: Collection[MachineStatus],
         success: Collection[MachineStatus],
         failure: Collection[MachineStatus] = (),
+        begins_in: Collection[MachineStatus] | None = None,
         gone: Verdict = Verdict.GONE,
     ) -> None:
         for name, statuses in (
@@ -78,6 +83,7 @@ class Lifecycle:
             ("pending", pending),
             ("success", success),
             ("failure", failure),
+            ("begins_in", pending if begins_in is None else begins_in),
         ):
             object.__setattr__(self, name, declared_statuses(name, statuses))
         if not isinstance(gone, Verdict):
@@ -93,6 +99,12 @@ class Lifecycle:
                 f"both pending and an end; got {self!r}. Move the statuses in which MAAS is still at work to pending."
             )
 
+        if not self.begins_in or not self.begins_in <= self.pending:
+            raise ValueError(
+                f"Lifecycle: expected some of the statuses of `pending` in `begins_in`; got {self!r}. "
+                "Leave `begins_in` out, unless another operation passes through the same statuses."
+            )
+
     def verdict(self, status: MachineStatus) -> Verdict:
         """What a status means once the operation has started."""
         if status in self.pending:
@@ -106,8 +118,15 @@ class Lifecycle:
         return self.gone if on_vm_host else Verdict.GONE
 
     def is_entered_by(self, event: Event) -> bool:
-        """Whether ``event`` is the machine's coming into a pending status from outside: the start of a run."""
-        return enters(self.pending, event)
+        """Whether ``event`` takes the machine into a status of ``begins_in`` from outside: the start of a run."""
+        return enters(self.pending, event, self.begins_in)
+
+    def may_be_at(self, machine: Machine, events: Iterable[Event]) -> bool:
+        """Whether what ``machine`` is at may be this operation, by the newest ``events``, oldest first."""
+        if machine.status not in self.pending or machine.status in self.begins_in:
+            return machine.status in self.pending
+        entered = [event for event in events if enters(self.pending, event)]
+        return not entered or self.is_entered_by(entered[-1])
 
     @property
     def hides_an_undoing(self) -> bool:
@@ -119,10 +138,27 @@ class Lifecycle:
 
         Empty where the operation has none, and where MAAS's answer about one of them cannot be read.
         """
-        statuses = [status for status in sorted(self.pending) if status in RUN_FIELDS]
+        statuses = self._with_runs
         if not {RUN_FIELDS[status] for status in statuses}.isdisjoint(machine.unreadable):
             return ()
         return tuple(machine.run(status) for status in statuses)
+
+    @property
+    def _with_runs(self) -> list[MachineStatus]:
+        return [status for status in sorted(self.pending) if status in RUN_FIELDS]
+
+    def shows_start(self, machine: Machine, baseline: "Baseline", runs: Sequence[int | None]) -> bool:
+        """Whether a read shows that the operation has begun: its status, or a script set that is new.
+
+        Args:
+            machine: The machine as it was read.
+            baseline: What was true before.
+            runs: The script sets that are new, as :meth:`runs` orders them.
+        """
+        if machine.status in (self.begins_in if baseline.runs else self.pending):
+            return True
+        pairs = zip(self._with_runs, runs, strict=False)  # there may be none that can be read
+        return any(run is not None and status in self.begins_in for status, run in pairs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +261,7 @@ class Evidence:
     def with_(self, lifecycle: Lifecycle, observation: Observation) -> "Evidence":
         """This and what ``observation`` adds."""
         news = [event for event in observation.events if event.id > self.baseline.cursor]
-        course = self.course.with_(lifecycle.pending, news)
+        course = self.course.with_(lifecycle.pending, lifecycle.begins_in, news)
         began = course.began is not None and not self.started
         ended = course.ended is not None and course.ended != self.course.ended
         evidence = replace(
@@ -256,7 +292,7 @@ def _after_read(evidence: Evidence, lifecycle: Lifecycle, machine: Machine) -> E
         absences=0,
         status_name=machine.status_name,
         runs=runs,
-        started=evidence.started or machine.status in lifecycle.pending or any(run is not None for run in runs),
+        started=evidence.started or lifecycle.shows_start(machine, evidence.baseline, runs),
         superseded=evidence.superseded or superseded,
     )
 
@@ -273,11 +309,23 @@ class Assessment:
 
 
 class PollingStrategy(ABC):
-    """How an operation is observed. Subclass it and override :meth:`measure` to tell progress in another way."""
+    """How an operation is observed. Subclass it and override :meth:`measure` to tell progress in another way.
+
+    What an operation has come to is judged by its lifecycle alone.
+    """
 
     needs: Needs = Needs()
     """What observations have to hold."""
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "assess" in vars(cls):
+            raise TypeError(
+                f"{cls.__qualname__}.assess: the lifecycle judges what an operation has come to, and no strategy. "
+                "Override `measure`, which says how far it is."
+            )
+
+    @final
     def assess(self, lifecycle: Lifecycle, evidence: Evidence, observation: Observation) -> Assessment:
         """What is known after ``observation``. The fraction never decreases, and is 1.0 at success only."""
         known = evidence.with_(lifecycle, observation)

@@ -65,6 +65,7 @@ class Commission(Operation[CommissionMachine, CommissionedMachine]):
     lifecycle = Lifecycle(
         start_from={S.NEW, S.READY, S.FAILED_COMMISSIONING, S.BROKEN},
         pending={S.COMMISSIONING, S.TESTING},
+        begins_in={S.COMMISSIONING},
         success={S.READY},
         failure={S.FAILED_COMMISSIONING, S.FAILED_TESTING},
     )
@@ -79,15 +80,6 @@ class Commission(Operation[CommissionMachine, CommissionedMachine]):
     )
     # MAAS itself gives up when a script is silent for `node_timeout` (30 minutes) or overruns its own limit.
     deadline = timedelta(hours=24)
-
-    async def differs(self, ctx: OperationContext, args: CommissionMachine) -> str | None:  # noqa: ARG002 - the engine's
-        """A test that somebody requested is no commissioning, which passes through the same status."""
-        if ctx.before.status != S.TESTING:
-            return None
-        events = await ctx.maas.events(ids=[ctx.before.system_id])
-        changes = [change for event in events if (change := event.status_change) and change[1] is S.TESTING]
-        tested = bool(changes) and changes[-1][0] is not S.COMMISSIONING
-        return "it is being tested, and not commissioned" if tested else None
 
     async def start(self, ctx: OperationContext, args: CommissionMachine) -> None:
         """Post ``op=commission``. The machine is the caller's until it ends, and then nobody's (MAAS 3.7)."""

@@ -68,6 +68,7 @@ class RunTests(Operation[RunScripts, TestedMachine]):
         [Phase("Testing", 0.02), Phase("Performing PXE boot", 0.1), Phase("Loading ephemeral", 0.2)],
         {ScriptSetName.TESTING},
     )
+    compared = frozenset({"testing_scripts"})
     deadline = timedelta(days=7)  # several of MAAS's own tests have no limit
 
     async def differs(self, ctx: OperationContext, args: RunScripts) -> str | None:

@@ -13,6 +13,8 @@ from maas_mcp.api import EventPolling, Lifecycle, Operation, OperationContext, P
 from maas_mcp.api import MachineStatus as S
 
 _VERSION: Final = re.compile(r"\d\d\.\d\d")
+_SERIES: Final = {"16.04": "xenial", "18.04": "bionic", "20.04": "focal", "22.04": "jammy", "24.04": "noble"}
+"""Ubuntu's long-term releases that MAAS 3.3 to 3.8 deploys, by the version that MAAS takes for the series."""
 
 
 class DeployMachine(BaseModel):
@@ -84,6 +86,7 @@ class Deploy(Operation[DeployMachine, DeployedMachine]):
             Phase("Image Deployed", 0.97),
         ]
     )
+    compared = frozenset({"distro_series", "ephemeral_deploy"})
     # From MAAS 3.6.1 on, MAAS itself gives up after twice `node_timeout` (60 minutes); before, each stage has its own.
     deadline = timedelta(minutes=90)
 
@@ -128,6 +131,8 @@ class Deploy(Operation[DeployMachine, DeployedMachine]):
 
 def _names(image: str, shown: str) -> bool:
     """Whether a caller's name of an image may mean the one that MAAS shows as ``ubuntu/noble``."""
-    if _VERSION.fullmatch(image.removeprefix("ubuntu/")):
-        return shown.startswith("ubuntu/")  # MAAS takes 24.04 for noble, and shows nothing to compare it with
+    version = image.removeprefix("ubuntu/")
+    if _VERSION.fullmatch(version):
+        series = _SERIES.get(version)
+        return shown == f"ubuntu/{series}" if series else shown.startswith("ubuntu/")
     return image in (shown, shown.partition("/")[2])

@@ -79,6 +79,7 @@ class Release(Operation[ReleaseMachine, ReleasedMachine]):
             Phase("Release scripts executed successfully.", 0.9, message="Release scripts have run"),
         ]
     )
+    compared = frozenset({"erase", "quick_erase", "secure_erase", "scripts"})
     deadline = timedelta(hours=24)  # MAAS sets no limit to erasing a disk
 
     async def differs(self, ctx: OperationContext, args: ReleaseMachine) -> str | None:
