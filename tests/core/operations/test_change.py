@@ -124,7 +124,7 @@ async def test_null_says_that_maas_did_nothing(house: House) -> None:
 async def test_what_does_not_show_in_time_is_not_called_done(house: House) -> None:
     house.region.faults.append(Fault(op="lock", status=200, body="{}"))
 
-    with pytest.raises(OperationTimedOutError, match="30 s later it is still Deployed, power on"):
+    with pytest.raises(OperationTimedOutError, match="30 s later it is still Deployed for admin, power on"):
         await lock(house, within=30.0)
 
 

@@ -152,7 +152,7 @@ class TestHeld:
 
         with pytest.raises(
             OperationFailedError,
-            match=r"MAAS was asked for .* 16 min 00 s later nothing shows that it began.* is Ready",
+            match=r"MAAS was asked for .* 16 min 0. s later nothing shows that it began.* is Ready",
         ):
             await ask(house, engine=another(house), wait=wait)
 

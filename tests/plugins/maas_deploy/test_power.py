@@ -68,7 +68,7 @@ async def test_it_is_waited_for_until_maas_shows_the_power_off(house: House) -> 
 async def test_after_two_minutes_it_is_told_that_nothing_happened(house: House) -> None:
     house.region.faults.append(nothing_happens("power_off"))
 
-    with pytest.raises(OperationTimedOutError, match="2 min 00 s later it is still Deployed, power on"):
+    with pytest.raises(OperationTimedOutError, match="2 min 00 s later it is still Deployed for admin, power on"):
         await house.call(PowerOff, "node07", stop_mode="soft")
 
 
@@ -232,6 +232,26 @@ async def test_a_machine_that_is_still_shutting_down_is_not_cut_by_switching_it_
         await house.call(PowerCycle, "node07", stop_mode="soft")
 
     assert [op for op, _ in house.posted] == ["power_off"]
+
+
+@pytest.mark.parametrize(
+    ("down", "words"), [("bmc", "Check the machine's BMC"), ("rack", "rack controller is running")]
+)
+@pytest.mark.parametrize("tool", [PowerOff, QueryPowerState])
+async def test_a_failing_bmc_is_named_as_what_to_check(
+    house: House, tool: type[Tool[Any, Any]], down: str, words: str
+) -> None:
+    if down == "bmc":
+        house.region.bmc_down("node07")
+    else:
+        house.region.rack_down()
+
+    with pytest.raises(MaasError) as failure:
+        await house.call(tool, "node07")
+
+    assert words in (failure.value.hint or "")
+    if tool is PowerOff:
+        assert "node07 (ywtymp) is Deployed for admin, power on." in (failure.value.hint or "")
 
 
 @pytest.mark.parametrize("answer", [bmc_answers("unknown"), Fault(op="query_power_state", status=500, body="no BMC")])

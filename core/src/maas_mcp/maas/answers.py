@@ -61,6 +61,7 @@ _REFUSAL_HINTS: Final[Mapping[str, str]] = {
     ),
 }
 """What to do about a 400, by a text in it (MAAS 3.7, ``op=deploy``)."""
+_IN_BETWEEN: Final = "A firewall, a proxy or a login page in between has answered. Ask whoever runs it."
 _URL_HINT: Final = "Check MAAS_URL: it is the address of the region, such as https://maas.example.com:5443/MAAS."
 
 
@@ -166,11 +167,10 @@ def _error(question: Question, answer: Answer) -> MaasError:
     if mapped is not None:
         return mapped(question, answer)
     words = _words(question, answer)
-    return MaasError(
-        _sentence(f"MAAS answered {answer.status} to {question}", words),
-        hint=None if words else "The answer has no words of MAAS's own: a proxy in between may have given it.",
-        maas_says=words,
-    )
+    hint = None if words else "The answer has no words of MAAS's own: a proxy in between may have given it."
+    if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        hint = "Send less, such as shorter user_data. Or raise the limit of the proxy in front of MAAS."
+    return MaasError(_sentence(f"MAAS answered {answer.status} to {question}", words), hint=hint, maas_says=words)
 
 
 def _unauthorized(question: Question, answer: Answer) -> MaasError:  # noqa: ARG001 - the table's signature
@@ -205,7 +205,7 @@ def _bad_request(question: Question, answer: Answer) -> MaasError:
         )
     if words is None and answer.body:
         return MaasProtocolError(
-            f"{question} was refused (400), but not by MAAS: by what is in between.", hint=_URL_HINT
+            f"{question} was refused (400), but not by MAAS: by what is in between.", hint=_IN_BETWEEN
         )
     return MaasBadRequestError(
         _sentence(f"MAAS refused {question} (400)", words), hint=_refusal_hint(words or ""), maas_says=words
@@ -230,7 +230,7 @@ def _forbidden(question: Question, answer: Answer) -> MaasError:
     if words is None and answer.body:
         return MaasProtocolError(
             f"{question} was refused (403), but not by MAAS: by what is in between.",
-            hint="A firewall, a proxy or a login page in between has answered. Ask whoever runs it.",
+            hint=_IN_BETWEEN,
         )
     error = MaasPermissionError(
         _sentence(f"MAAS does not allow {question} (403)", words),

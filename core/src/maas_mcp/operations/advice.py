@@ -48,5 +48,5 @@ def next_step(machine: Machine, caller: str | None) -> str | None:
         caller: Who asks; ``None`` if that is unknown, and then every owner is somebody else.
     """
     if machine.owner not in (None, caller):
-        return f"The machine is {machine.owner}'s now. Ask {machine.owner} before you do anything to it."
+        return f"The machine is {machine.owner}'s. Ask {machine.owner} before you do anything to it."
     return _BY_STATUS.get(machine.status) if isinstance(machine.status, MachineStatus) else None

@@ -22,6 +22,7 @@ from maas_mcp.operations.permission import explain_refusal
 from maas_mcp.operations.progress import readable
 from maas_mcp.operations.tool import ToolContext
 from maas_mcp.operations.turns import STALE, WAITING, check_unchanged
+from maas_mcp.operations.wording import named, state_of
 
 SETTLING: Final = 10.0
 """Seconds that a change may take to show. MAAS's own answer still has the status, or the power state, from before."""
@@ -113,33 +114,52 @@ async def change_machine(
     ctx.cancellation.raise_if_cancelled()
     if changed(machine):
         return machine
-    who = f"{machine.hostname} ({machine.system_id})"
-    doubt: MaasError | None = None
-    try:
-        read_at = anyio.current_time()
-        async with ctx.maas.turn(op, lambda: ctx.progress.report(None, WAITING)) as maas:
-            if anyio.current_time() > read_at + STALE:
-                machine = await (check(ctx) if check else _read_again(maas, machine, changed))
-                if changed(machine):
-                    return machine
-            answer = await maas.post_op(f"machines/{machine.system_id}/", op, **form)
-    except MaasError as error:
-        if not error.may_have_acted:
-            return await _after_refusal(ctx, machine, changed, error)
-        doubt = error
-    else:
-        if answer is None:
-            raise OperationFailedError(
-                f"MAAS did nothing: it cannot do {op} with {who} (power type: {machine.power_type or 'none'}).",
-                hint="Do it at the machine itself, or configure its power in MAAS.",
-            )
+    read_at = anyio.current_time()
+    async with ctx.maas.turn(op, lambda: ctx.progress.report(None, WAITING)) as maas:
+        if anyio.current_time() > read_at + STALE:
+            machine = await (check(ctx) if check else _read_again(maas, machine, changed))
+            if changed(machine):
+                return machine
+        try:
+            answer, doubt = await maas.post_op(f"machines/{machine.system_id}/", op, **form), None
+        except MaasError as error:
+            answer, doubt = None, error
+    if doubt is None and answer is None:
+        raise OperationFailedError(
+            f"MAAS did nothing: it cannot do {op} with {named(machine)} (power type: {machine.power_type or 'none'}).",
+            hint="Do it at the machine itself, or configure its power in MAAS.",
+        )
+    if doubt is not None and not doubt.may_have_acted:
+        return await _after_refusal(ctx, machine, changed, doubt)
+    return await _read_back(ctx, machine, changed, op=op, within=within, doubt=doubt)
+
+
+async def _read_back(
+    ctx: ToolContext,
+    machine: Machine,
+    changed: Callable[[Machine], bool],
+    *,
+    op: str,
+    within: float,
+    doubt: MaasError | None,
+) -> Machine:
+    """The machine, once it shows the change. After an error of MAAS's own it shows at once, or never.
+
+    Raises:
+        OperationTimedOutError: It does not show.
+        MaasError: ``doubt``, which leaves open whether MAAS has acted, and nothing shows that it has.
+    """
     patience = within if doubt is None else SETTLING * isinstance(doubt, MaasUnavailableError)
     until = anyio.current_time() + patience
     while not changed(now := await ctx.maas.machine(machine.system_id)):
         if anyio.current_time() >= until:
-            raise doubt or OperationTimedOutError(
-                f"MAAS accepted {op} for {who}, but {readable(patience)} later it is still {now.status_name}, "
-                f"power {now.power_state}.",
+            shown = f"{state_of(now)}, power {now.power_state}"
+            if doubt is not None:
+                hint = f"Nothing shows that it took effect: {named(now)} is {shown}. {doubt.hint or ''}"
+                doubt.hint = hint.strip()
+                raise doubt
+            raise OperationTimedOutError(
+                f"MAAS accepted {op} for {named(now)}, but {readable(patience)} later it is still {shown}.",
                 hint="Read it again with maas_get_machine before trying anything else.",
             )
         ctx.progress.report(None, f"Waiting for {op} of {machine.hostname}: power {now.power_state}")

@@ -182,7 +182,7 @@ def _reason(evidence: Evidence, machine: Machine, answer: MaasError | None) -> s
     if plain and plain not in _GENERIC:
         return marked
     others = [event.text for event in evidence.warnings if event.type != _MARKED]
-    detail = step or (answer_of(answer) if answer is not None else "") or next(reversed(others), "")
+    detail = (step or (answer_of(answer) if answer is not None else "") or next(reversed(others), "")).rstrip(".")
     if plain == _WORKFLOW_FAILED and not detail:
         return f"{plain}. MAAS says no more than that where it cannot control the machine's power (3.7)."
     if plain:
@@ -192,5 +192,5 @@ def _reason(evidence: Evidence, machine: Machine, answer: MaasError | None) -> s
 
 def _says(evidence: Evidence, answer: MaasError | None, *more: str) -> str | None:
     events = [f"{event.level}: {event.text}" for event in evidence.warnings]
-    answered = [answer_of(answer)] if answer is not None and answer.status is not None else []
+    answered = [f"{answer.status}: {answer.maas_says}"] if answer is not None and answer.maas_says else []
     return "\n".join([*answered, *events, *more]) or None

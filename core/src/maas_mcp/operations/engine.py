@@ -136,6 +136,10 @@ class Engine:
                 return await self.adoption.already(operation, args, ctx)
             if machine.locked or machine.status not in operation.lifecycle.start_from:
                 raise refused(operation, machine, await self._caller.name_if_known())
+            warnings: tuple[str, ...] = ()
+            if owner := await self._caller.other_owner(machine):
+                warnings = (f"{named(machine)} belonged to {owner} when this was requested.",)
+                progress.report(None, f"{named(machine)} belongs to {owner}")
             # The cursor comes last: what happened before it must not read as this run's.
             cursor = await self._maas.newest_event_id()
             baseline = Baseline(machine, cursor, operation.lifecycle.runs(machine))
@@ -147,9 +151,11 @@ class Engine:
                 if held := self._orders.under_way(operation.name, machine.system_id):
                     return requested_already(machine, held[0], args)
                 order = self._orders.give(handle, lambda maas: send_start(maas, run, read_at), starting, args)
-                if not await wait_for_answer(run, baseline, order, until):
-                    return run.working(run.assess(Evidence(baseline), NOTHING))
-                return await self._follow(run, Evidence(baseline), until, order.doubt)
+                if await wait_for_answer(run, baseline, order, until):
+                    outcome = await self._follow(run, Evidence(baseline), until, order.doubt)
+                else:
+                    outcome = run.working(run.assess(Evidence(baseline), NOTHING))
+                return replace(outcome, warnings=warnings)
             except anyio.get_cancelled_exc_class():
                 if order is not None:
                     await order.withdraw()

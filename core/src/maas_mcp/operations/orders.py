@@ -295,6 +295,11 @@ class Orders:
         order = self.order(handle)
         return (order.sent_at if order else self._begun_at(handle)) + deadline
 
+    def age(self, handle: Handle) -> float:
+        """Seconds since it was sent, or since it was requested in another process."""
+        order = self.order(handle)
+        return anyio.current_time() - (order.sent_at if order else self._begun_at(handle))
+
     def order(self, handle: Handle) -> Order | None:
         """The order to begin what ``handle`` names, as far as it is remembered."""
         on = self._on.get((handle.operation, handle.system_id), ())

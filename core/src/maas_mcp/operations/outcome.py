@@ -30,6 +30,8 @@ class Outcome(Generic[ResultT]):
     """Why there is no result although it has ended."""
     confirmed: bool = True
     """Whether MAAS is known to have taken the order to start it."""
+    warnings: tuple[str, ...] = ()
+    """What the caller should know of its start, each in a sentence; only the call that starts it has them."""
 
     def __post_init__(self) -> None:
         if self.ended is (self.result is None and self.problem is None):

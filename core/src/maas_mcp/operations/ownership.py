@@ -46,6 +46,12 @@ class Caller:
         """Whether the machine is the caller's."""
         return machine.owner == await self.name()
 
+    async def other_owner(self, machine: Machine) -> str | None:
+        """Whose the machine is, if it is somebody else's as far as MAAS says who the caller is."""
+        if machine.owner is None or machine.owner == await self.name_if_known():
+            return None
+        return machine.owner
+
     async def started(self, lifecycle: Lifecycle, evidence: Evidence) -> bool:
         """Whether the run that was seen is the caller's, as far as MAAS says whose it is.
 

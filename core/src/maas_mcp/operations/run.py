@@ -8,7 +8,7 @@ from maas_mcp.errors import MaasError, OperationFailedError, OperationTimedOutEr
 from maas_mcp.maas.client import LONGEST_POST
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import Operation, OperationContext
-from maas_mcp.operations.orders import START_GRACE, Orders
+from maas_mcp.operations.orders import Orders
 from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.polling import Assessment, Evidence, Observation, PollingStrategy, Verdict
 from maas_mcp.operations.progress import readable
@@ -95,10 +95,9 @@ class Run(Generic[ArgsT, ResultT]):
 
     def _never_began(self, assessment: Assessment) -> OperationFailedError:
         machine = assessment.evidence.machine or self.ctx.before
-        later = readable(START_GRACE + self._held_elsewhere)
         told = "accepted" if self.orders.is_confirmed(self.handle) else "was asked for"
         return OperationFailedError(
-            f"MAAS {told} {self.name}, but {later} later nothing shows that it began: neither a status on "
-            f"the way nor a new run; the machine is {machine.status_name}.",
+            f"MAAS {told} {self.name}, but {readable(self.orders.age(self.handle))} later nothing shows that it began: "
+            f"neither a status on the way nor a new run; the machine is {machine.status_name}.",
             hint="Look at the region's log, and read the machine with maas_get_machine before you start it again.",
         )

@@ -49,7 +49,10 @@ class OperationReport(BaseModel):
 class StartReport(OperationReport):
     """What the call that starts an operation answers."""
 
-    warnings: list[str] = Field(default=[], description="Arguments that will probably not work as intended.")
+    warnings: list[str] = Field(
+        default=[],
+        description="What to check: arguments that will probably not work as intended, another user's machine.",
+    )
 
 
 def report(operation: LongRunning[Any, Any], outcome: Outcome[Any], sealer: Sealer) -> OperationReport:

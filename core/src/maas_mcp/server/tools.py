@@ -71,7 +71,8 @@ def outcome_of(
     operation: LongRunning[Any, Any], outcome: Outcome[Any], sealer: Sealer, warnings: Sequence[str] = ()
 ) -> types.CallToolResult:
     """The report of an operation that has succeeded or goes on, with what is to be said of the call's arguments."""
-    told = StartReport(**dict(report(operation, outcome, sealer)), warnings=list(warnings))
+    warnings = [*warnings, *outcome.warnings]
+    told = StartReport(**dict(report(operation, outcome, sealer)), warnings=warnings)
     if outcome.problem is not None:
         outcome.problem.hint = f"{outcome.problem.hint} Its operation_id is {told.operation_id}."
         return failure(outcome.problem)

@@ -81,6 +81,14 @@ class Commission(Operation[CommissionMachine, CommissionedMachine]):
     # MAAS itself gives up when a script is silent for `node_timeout` (30 minutes) or overruns its own limit.
     deadline = timedelta(hours=24)
 
+    def summary(self, result: CommissionedMachine) -> str:
+        """What it has come to, and the machine's size."""
+        return (
+            f"{result.hostname} is {result.status_name}: commissioning {result.commissioning_status_name}, testing "
+            f"{result.testing_status_name}. {result.cpu_count} CPUs, {result.memory} MB of memory, "
+            f"{result.storage / 1000:.0f} GB of storage, {result.architecture}."
+        )
+
     async def start(self, ctx: OperationContext, args: CommissionMachine) -> None:
         """Post ``op=commission``. The machine is the caller's until it ends, and then nobody's (MAAS 3.7)."""
         await check_take_over(

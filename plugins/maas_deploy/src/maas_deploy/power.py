@@ -5,8 +5,10 @@ machine that is on. The ``power_state`` that MAAS shows is a record, which may b
 before a machine is switched on. That takes up to a minute, mostly a second.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final, Literal
 
 from pydantic import BaseModel, Field
@@ -175,7 +177,8 @@ class QueryPowerState(Tool[QueryMachine, PowerState]):
 
     async def run(self, ctx: ToolContext, args: QueryMachine) -> PowerState:
         """One ``GET machines/{system_id}/?op=query_power_state``."""
-        return PowerState(system_id=args.system_id, power_state=await _query(ctx.maas, args.system_id))
+        with _about_power():
+            return PowerState(system_id=args.system_id, power_state=await _query(ctx.maas, args.system_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +188,19 @@ class _BmcAnswer:
     state: str
     """``unknown`` if MAAS could not get an answer."""
     failure: MaasError | None = None
+
+
+@contextmanager
+def _about_power() -> Iterator[None]:
+    """Add to an error what to check: MAAS 3.7 answers 500 if the BMC fails, and 503 if no rack controller is there."""
+    try:
+        yield
+    except MaasError as error:
+        if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            error.hint = f"{error.hint or ''} Check that the machine's rack controller is running.".strip()
+        elif error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            error.hint = f"{error.hint or ''} Check the machine's BMC, and its power settings in MAAS.".strip()
+        raise
 
 
 async def _query(maas: MaasClient, system_id: SystemId) -> str:
@@ -222,9 +238,16 @@ async def _switch(
     check: Callable[[ToolContext], Awaitable[Machine]],
     **form: str | None,
 ) -> Machine:
-    return await change_machine(
-        ctx, machine, f"power_{state}", lambda now: now.power_state == state, within=POWER_LIMIT, check=check, **form
-    )
+    with _about_power():
+        return await change_machine(
+            ctx,
+            machine,
+            f"power_{state}",
+            lambda now: now.power_state == state,
+            within=POWER_LIMIT,
+            check=check,
+            **form,
+        )
 
 
 async def _require_not_cycled(ctx: ToolContext, system_id: SystemId) -> Machine:
@@ -300,7 +323,7 @@ async def _refusal(ctx: ToolContext, machine: Machine, problem: str, hint: str) 
 def _unknown_power(machine: Machine, answer: _BmcAnswer) -> OperationRefusedError:
     said, failure = f"its BMC answered `{answer.state}`, not `off`.", answer.failure
     if failure is not None:
-        said = f"MAAS could not ask its BMC: {failure.message}"
+        said = f"MAAS could not ask its BMC: {failure.message.rstrip('.')}."
     return OperationRefusedError(
         f"{_who(machine)} was not switched on: {said} If the machine is on, MAAS would power-cycle it. "
         "Nothing was sent to MAAS.",
