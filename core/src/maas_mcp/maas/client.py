@@ -137,8 +137,12 @@ class MaasClient:
 
         Raises:
             MaasNotFoundError: There is no such machine, or the user may not see it.
+            MaasProtocolError: The answer is about another one.
         """
-        return Machine.from_answer(await self.get(f"machines/{_checked(system_id)}/"))
+        machine = Machine.from_answer(await self.get(f"machines/{_checked(system_id)}/"))
+        if machine.system_id != system_id:
+            raise MaasProtocolError(f"MAAS was asked for the machine {system_id}, and answered with another one.")
+        return machine
 
     async def machines(self, **filters: FormValue) -> list[Machine]:
         """The machines that match ``filters``, such as ``status="ready"``, ``pool="gpu"`` or ``id=["4y3h7n"]``.

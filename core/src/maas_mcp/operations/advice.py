@@ -9,6 +9,9 @@ _RELEASE_FIRST: Final = "Release it first; what runs on it is lost then."
 _BY_STATUS: Final = {
     MachineStatus.NEW: "Commission it first.",
     MachineStatus.FAILED_DEPLOYMENT: "Release it before anything else: MAAS refuses deploy and commission here.",
+    MachineStatus.FAILED_RELEASING: "Check its BMC and its power settings in MAAS, then release it again.",
+    MachineStatus.FAILED_ENTERING_RESCUE_MODE: "Check its BMC and its console, then enter or exit rescue mode again.",
+    MachineStatus.FAILED_EXITING_RESCUE_MODE: "Check its BMC and its console, then exit rescue mode again.",
     MachineStatus.FAILED_DISK_ERASING: "Its disks may be half erased. Release it again, with erase to start over.",
     MachineStatus.FAILED_COMMISSIONING: "Fix what the script reports, then commission it again.",
     MachineStatus.FAILED_TESTING: "Fix the hardware and test it again. Or use maas_override_failed_testing.",

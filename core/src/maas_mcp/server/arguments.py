@@ -44,10 +44,10 @@ class CallOptions(BaseModel):
         default=None,
         ge=0,
         le=86_400,
-        description="Follow it for so long at most, then answer with its operation_id; 0 only starts it.",
+        description="Wait at most this many seconds, then return its operation_id. 0 only starts it.",
     )
     on_cancel: CancelPolicy | None = Field(
-        default=None, description="If this call is cancelled: `detach` leaves MAAS at work, `abort` has it abort."
+        default=None, description="If this call is cancelled: `detach` lets MAAS go on, `abort` makes MAAS abort it."
     )
     meta: Meta | None = Field(
         default=None, alias="_meta", description="For clients that cannot set the request's own _meta."
@@ -132,10 +132,18 @@ def _unknown(name: str, known: Iterable[str]) -> str:
     return f"`{shown}` is not an argument of this tool{f'; did you mean `{close[0]}`?' if close else '.'}"
 
 
+_FORMS: Final = {
+    "list_type": 'expected an array, such as `["one", "two"]`, also for a single item',
+    "dict_type": "expected an object",
+    "model_type": "expected an object",
+}
+"""What to write, where pydantic's words do not show it."""
+
+
 def _problem(detail: ErrorDetails) -> str:
     """One problem in words. Without its input, which may be a secret or a megabyte."""
     where = ".".join(cut(str(part), NAME_LENGTH) for part in detail["loc"]) or "the arguments"
-    message = detail["msg"].removeprefix("Value error, ")
+    message = _FORMS.get(detail["type"], detail["msg"]).removeprefix("Value error, ")
     return f"`{where}`: {cut(message[:1].lower() + message[1:], PROBLEM_LENGTH)}."
 
 

@@ -136,7 +136,7 @@ class GetMachine(Tool[MachineId, MachineDetails]):
     def summary(self, result: MachineDetails) -> str:
         """Status and latest message, which MAAS may have written before it changed the status."""
         owner = f" for {result.owner}" if result.owner else ""
-        latest = f" Latest event: {result.status_message}." if result.status_message else ""
+        latest = f" Latest event: {result.status_message.rstrip('.')}." if result.status_message else ""
         told = f"{result.hostname} ({result.system_id}) is {result.status_name}{owner}.{latest}"
         unreadable = f"{_fields(result.unreadable)} cannot be read; a default is shown." if result.unreadable else ""
         return "\n".join(filter(None, [told, unreadable]))
