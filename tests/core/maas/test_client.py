@@ -180,6 +180,15 @@ async def test_version_and_user_are_read() -> None:
     assert transport.asked == [("GET", "users/", [("op", "whoami")], None)]
 
 
+async def test_the_version_is_asked_for_once_by_all_clients_of_a_region() -> None:
+    transport = Script({"version": "3.7.3"})
+    maas = MaasClient(transport)
+    async with maas.turn() as turn:
+        assert await turn.version() == "3.7.3"
+    assert await maas.version() == await maas.once().version() == "3.7.3"
+    assert len(transport.asked) == 1
+
+
 async def test_closing_the_client_closes_its_connections() -> None:
     transport = Script()
     await MaasClient(transport).aclose()

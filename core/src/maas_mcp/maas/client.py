@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from copy import copy
 from typing import TYPE_CHECKING, Final, Protocol
 
 from maas_mcp.errors import MaasBadRequestError, MaasNotFoundError, MaasProtocolError
@@ -65,11 +66,17 @@ class MaasClient:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._version: str | None = None
+        self._versions: list[str] = []
+        """The region's, once it was read; shared by all clients that were made of this one."""
 
     def once(self) -> "MaasClient":
         """The same region, each read tried once: for whoever asks again anyway, at an interval of its own."""
-        return MaasClient(self._transport.once())
+        return self._over(self._transport.once())
+
+    def _over(self, transport: Transport) -> "MaasClient":
+        client = copy(self)
+        client._transport = transport  # noqa: SLF001 - its own
+        return client
 
     @asynccontextmanager
     async def turn(self, op: str = "", waiting: Callable[[], None] = lambda: None) -> AsyncIterator["MaasClient"]:
@@ -83,7 +90,7 @@ class MaasClient:
             waiting: Called if it has to wait.
         """
         async with self._transport.turn(op, waiting) as transport:
-            yield MaasClient(transport)
+            yield self._over(transport)
 
     async def get(self, path: str, /, **query: FormValue) -> JSON:
         """Read ``path``, such as ``machines/4y3h7n/`` or ``subnets/``."""
@@ -223,9 +230,9 @@ class MaasClient:
 
         MAAS tells it to anyone: it says nothing about the API key.
         """
-        if self._version is None:
-            self._version = _Version.from_answer(await self.get("version/")).version
-        return self._version
+        if not self._versions:
+            self._versions.append(_Version.from_answer(await self.get("version/")).version)
+        return self._versions[0]
 
     async def whoami(self) -> User:
         """The user whose API key is used: the cheapest way to learn whether the key is accepted."""
