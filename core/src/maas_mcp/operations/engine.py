@@ -136,16 +136,13 @@ class Engine:
                 return await self.adoption.already(operation, args, ctx)
             if machine.locked or machine.status not in operation.lifecycle.start_from:
                 raise refused(operation, machine, await self._caller.name_if_known())
-            warnings: tuple[str, ...] = ()
-            if owner := await self._caller.other_owner(machine):
-                warnings = (f"{named(machine)} belonged to {owner} when this was requested.",)
-                progress.report(None, f"{named(machine)} belongs to {owner}")
             # The cursor comes last: what happened before it must not read as this run's.
             cursor = await self._maas.newest_event_id()
             baseline = Baseline(machine, cursor, operation.lifecycle.runs(machine))
             handle = handle or self.adoption.handle(operation, machine, cursor, baseline.runs)
             run = self._run(operation, args, ctx, handle)
             order: Order | None = None
+            warnings = await self._name_owner(run, baseline)
             try:
                 cancellation.raise_if_cancelled()
                 if held := self._orders.under_way(operation.name, machine.system_id):
@@ -258,6 +255,14 @@ class Engine:
     ) -> Run[ArgsT, ResultT]:
         polling = FallbackPolling(self._polling or operation.polling, operation.name)
         return Run(operation, polling, args, ctx, handle, self._orders)
+
+    async def _name_owner(self, run: Run[Any, Any], baseline: Baseline) -> tuple[str, ...]:
+        """Report whose the machine is, if it is another user's; a warning that says so afterwards."""
+        who, owner = named(baseline.machine), await self._caller.other_owner(baseline.machine)
+        if owner is None:
+            return ()
+        run.ctx.progress.report(run.assess(Evidence(baseline), NOTHING).fraction, f"{who} belongs to {owner}")
+        return (f"{who} belonged to {owner} when this was requested.",)
 
     @staticmethod
     async def _reached(

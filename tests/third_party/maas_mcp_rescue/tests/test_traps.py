@@ -256,7 +256,9 @@ def test_a_call_is_cancelled_and_the_machine_with_it(maas_region: MaasRegion) ->
 
 
 def test_a_deadline_is_no_number() -> None:
-    with pytest.raises(TypeError, match=r"Slow\.deadline: expected a positive timedelta, .* Write `deadline = timedelta"):
+    with pytest.raises(
+        TypeError, match=r"Slow\.deadline: expected a positive timedelta, .* Write `deadline = timedelta"
+    ):
 
         class Slow(Deploy):
             deadline = 30  # type: ignore[assignment] # the trap
