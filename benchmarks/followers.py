@@ -28,7 +28,7 @@ from maas_mcp.operations.engine import Engine
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import Operation
 from maas_mcp.operations.orders import Orders
-from maas_mcp.operations.polling import EventPolling, Evidence, Needs, Observation
+from maas_mcp.operations.polling import EventPolling, Evidence, Milestone, Needs, Observation
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.subscription import Subscription
 from maas_mcp.operations.watcher import Watcher
@@ -88,7 +88,7 @@ class Noting(EventPolling):
         super().__init__(polling.phases)
         self.events: list[tuple[int, float]] = []
 
-    def measure(self, evidence: Evidence, observation: Observation) -> tuple[float | None, str]:
+    def measure(self, evidence: Evidence, observation: Observation) -> Milestone:
         """Note, and measure."""
         now = time.monotonic()
         self.events += [(event.id, now) for event in observation.events]

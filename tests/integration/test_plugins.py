@@ -315,7 +315,7 @@ class Odd(Operation[Which, Found]):
     async def start(self, ctx, args):
         await ctx.maas.post_op(f"machines/{{args.system_id}}/", "deploy")
 
-    async def result(self, ctx, args):
+    async def result(self, ctx):
         {}
 
 @hookimpl

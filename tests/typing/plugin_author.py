@@ -16,6 +16,7 @@ from maas_mcp.api import (
     MaasClient,
     Machine,
     MachineStatus,
+    Milestone,
     Observation,
     Operation,
     OperationContext,
@@ -73,15 +74,16 @@ class Locate(Tool[Which, Where]):
 class Counted(PollingStrategy):
     """A polling strategy: what was seen so far, and what is new."""
 
-    def measure(self, evidence: Evidence, observation: Observation) -> tuple[float | None, str]:
+    def measure(self, evidence: Evidence, observation: Observation) -> Milestone:
         assert_type(observation.events, tuple[Event, ...])
         assert_type(observation.machine, Machine | None)
         assert_type(evidence.baseline.machine, Machine)
-        return evidence.fraction + 0.1 * len(observation.events), evidence.milestone
+        assert_type(evidence.milestone, Milestone)
+        return Milestone((evidence.milestone.fraction or 0.0) + 0.1 * len(observation.events), "Counted")
 
 
 class Move(Operation[Which, Where]):
-    """An operation: its context also knows the machine as it was; any collection does for a lifecycle."""
+    """An operation: its context also knows the machine; any collection does for a lifecycle."""
 
     name = "maas_move"
     lifecycle = Lifecycle(
@@ -94,17 +96,18 @@ class Move(Operation[Which, Where]):
 
     async def start(self, ctx: OperationContext, args: Which) -> None:
         assert_type(args, Which)
-        assert_type(ctx.before, Machine)
+        assert_type(ctx.machine, Machine)
         await ctx.maas.post_op(f"machines/{args.system_id}/", "move", force=True, tags=["a", "b"], comment=None)
 
-    async def result(self, ctx: OperationContext, args: Which) -> Where:
-        return Where(addresses=list((await ctx.maas.machine(args.system_id)).ip_addresses))
+    async def result(self, ctx: OperationContext) -> Where:
+        assert_type(ctx.system_id, SystemId)
+        return Where(addresses=list(ctx.machine.ip_addresses))
 
 
 async def what_the_host_calls(tool: Locate, operation: Move, ctx: OperationContext, args: Which) -> None:
     """A tool and an operation of known classes answer with their own results."""
     assert_type(await tool.run(ctx, args), Where)
-    assert_type(await operation.result(ctx, args), Where)
+    assert_type(await operation.result(ctx), Where)
     assert_type(operation.system_id(args), SystemId)
     assert_type(tool.summary(Where(addresses=[])), str)
 
@@ -114,7 +117,7 @@ async def mistakes(ctx: ToolContext, tool: Locate) -> None:
     await ctx.maas.machine(1)  # type: ignore[arg-type] # a system id is no number
     await ctx.maas.post_op("machines/", "x", when=timedelta())  # type: ignore[arg-type] # no form has such a value
     await ctx.maas.put("machines/", {"pool": "gpu"})  # type: ignore[call-arg] # a form is keywords, and no JSON
-    await ctx.before  # type: ignore[attr-defined] # only an operation knows the machine as it was
+    await ctx.machine  # type: ignore[attr-defined] # only an operation has one machine
     await tool.run(ctx, Where(addresses=[]))  # type: ignore[arg-type] # another model
     ctx.maas = ctx.maas  # type: ignore[misc] # frozen
     EventPolling(["Deployed"])  # type: ignore[list-item] # a phase has a fraction, too

@@ -33,7 +33,7 @@ from maas_mcp.maas.versions import check_parameters
 from maas_mcp.operations.batch import BatchOperation, Member
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.change import change_machine, require_status
-from maas_mcp.operations.operation import CancelPolicy, LongRunning, Operation, OperationContext
+from maas_mcp.operations.operation import CancelPolicy, GoneContext, LongRunning, Operation, OperationContext
 from maas_mcp.operations.permission import another_owner, check_take_over
 from maas_mcp.operations.polling import (
     Assessment,
@@ -41,6 +41,7 @@ from maas_mcp.operations.polling import (
     EventPolling,
     Evidence,
     Lifecycle,
+    Milestone,
     Needs,
     Observation,
     Phase,
@@ -63,6 +64,7 @@ __all__ = [
     "EventPolling",
     "Evidence",
     "FormValue",
+    "GoneContext",
     "InvalidArgumentsError",
     "LeftOut",
     "Lifecycle",
@@ -84,6 +86,7 @@ __all__ = [
     "MachineGoneError",
     "MachineStatus",
     "Member",
+    "Milestone",
     "Needs",
     "Observation",
     "Operation",

@@ -49,11 +49,11 @@ class _Posted(Operation[Asked, Got]):
         form = args.model_dump(exclude={"system_id"}, exclude_defaults=True)
         await ctx.maas.post_op(f"machines/{args.system_id}/", self.op, **form)
 
-    async def abort(self, ctx: OperationContext, args: Asked) -> None:
-        await ctx.maas.post_op(f"machines/{args.system_id}/", "abort")
+    async def abort(self, ctx: OperationContext) -> None:
+        await ctx.maas.post_op(f"machines/{ctx.system_id}/", "abort")
 
-    async def result(self, ctx: OperationContext, args: Asked) -> Got:
-        return Got.model_validate(await ctx.maas.machine(args.system_id), from_attributes=True)
+    async def result(self, ctx: OperationContext) -> Got:
+        return Got.model_validate(ctx.machine, from_attributes=True)
 
 
 class Deploy(_Posted):

@@ -181,10 +181,10 @@ class TestFaulty:
     async def test_a_machine_whose_result_cannot_be_read_is_deployed_all_the_same(
         self, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        async def result(self: Deploy, ctx: OperationContext, args: DeployMachine) -> DeployedMachine:
-            if args.system_id == faulty:
+        async def result(self: Deploy, ctx: OperationContext) -> DeployedMachine:
+            if ctx.system_id == faulty:
                 raise KeyError("boom")
-            return await found(self, ctx, args)
+            return await found(self, ctx)
 
         (faulty,), found = ids(house, "node02"), Deploy.result
         monkeypatch.setattr(Deploy, "result", result)

@@ -21,6 +21,7 @@ from maas_mcp.api import (
     Evidence,
     Lifecycle,
     Member,
+    Milestone,
     Needs,
     Observation,
     Operation,
@@ -65,7 +66,7 @@ class Rescue(Operation[Which, Nothing]):
     async def start(self, ctx: OperationContext, args: Which) -> None:
         raise NotImplementedError
 
-    async def result(self, ctx: OperationContext, args: Which) -> Nothing:
+    async def result(self, ctx: OperationContext) -> Nothing:
         raise NotImplementedError
 
 
@@ -96,13 +97,13 @@ class Import(RegionOperation[Nothing, Nothing, Seen]):
     async def start(self, ctx: ToolContext, args: Nothing) -> None:
         raise NotImplementedError
 
-    async def observe(self, ctx: ToolContext, args: Nothing, earlier: Seen | None) -> Seen:
+    async def observe(self, ctx: ToolContext, earlier: Seen | None) -> Seen:
         raise NotImplementedError
 
     def assess(self, before: Seen | None, earlier: Seen | None, seen: Seen) -> Any:
         raise NotImplementedError
 
-    async def result(self, ctx: ToolContext, args: Nothing) -> Nothing:
+    async def result(self, ctx: ToolContext) -> Nothing:
         raise NotImplementedError
 
 
@@ -118,7 +119,7 @@ class Read(Tool[Nothing, Nothing]):
 class Counting(PollingStrategy):
     """A whole strategy."""
 
-    def measure(self, evidence: Evidence, observation: Observation) -> tuple[float | None, str]:
+    def measure(self, evidence: Evidence, observation: Observation) -> Milestone:
         raise NotImplementedError
 
 
@@ -245,15 +246,6 @@ def test_a_base_for_others_may_be_incomplete() -> None:
     assert Whole().deadline == timedelta(minutes=5)
 
 
-def test_an_operation_of_the_region_needs_defaults_for_all_of_its_arguments() -> None:
-    body = {name: value for name, value in vars(Import).items() if not name.startswith("_")}
-    del body["arguments"]
-    with refused(r"expected a default for every field of Which, but `system_id` has none\. Give it one"):
-        types.new_class(
-            "Odd", (RegionOperation[Which, Nothing, Seen],), {}, lambda space: space.update(body, __doc__="Odd.")
-        )
-
-
 def test_a_batch_needs_a_field_for_its_name() -> None:
     class Bare(BaseModel):
         system_id: str
@@ -276,7 +268,7 @@ ASYNC = [
 ]
 PLAIN = [
     *((base, "summary") for base in (Read, Rescue, Many, Import)),
-    *((Rescue, name) for name in ("system_id", "result_if_gone", "arguments_for")),
+    *((Rescue, name) for name in ("system_id", "result_if_gone")),
     *((Many, name) for name in ("size", "result", "label")),
     (Import, "assess"),
 ]
@@ -304,10 +296,10 @@ class TestMethods:
         ("base", "name"), [(Read, "run"), (Rescue, "result"), (Many, "members"), (Import, "observe")]
     )
     def test_one_has_to_take_what_the_host_gives(self, base: type, name: str) -> None:
-        async def short(self: object, ctx: object) -> None:
+        async def short(self: object) -> None:
             """Too few parameters."""
 
-        with refused(rf"Odd\.{name}: expected it to take \(self, ctx, args.*\), but it takes \(self, ctx\)\. Write `"):
+        with refused(rf"Odd\.{name}: expected it to take \(self, ctx.*\), but it takes \(self\)\. Write `"):
             define(base, **{name: short})
 
     def test_one_may_take_more_or_by_other_names_or_be_static(self) -> None:
@@ -321,7 +313,7 @@ class TestMethods:
             """Whatever comes."""
 
         for method in (more, staticmethod(static), any_, functools.wraps(more)(any_)):
-            assert define(Rescue, start=method, abort=method)
+            assert define(Rescue, start=method)
 
     def test_a_property_stays_one(self) -> None:
         with refused(r"Odd\.can_abort: expected a property, but it is a method, .* Write `@property` above"):

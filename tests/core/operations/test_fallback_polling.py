@@ -8,7 +8,7 @@ import pytest
 
 from maas_mcp.errors import OperationFailedError
 from maas_mcp.operations.fallback_polling import FallbackPolling
-from maas_mcp.operations.polling import Evidence, Observation, PollingStrategy, StatusPolling
+from maas_mcp.operations.polling import Evidence, Milestone, Observation, PollingStrategy, StatusPolling
 from tests.core.operations.declared import Deploy, Release
 from tests.house import House
 
@@ -26,7 +26,7 @@ class Odd(PollingStrategy):
     def measure(self, evidence: Evidence, observation: Observation) -> Any:  # noqa: ARG002 - it sees nothing
         self.asked += 1
         if self.asked <= self._after:
-            return 0.5, "Half way"
+            return Milestone(0.5, "Half way")
         if isinstance(self._then, BaseException):
             raise self._then
         return self._then
@@ -46,13 +46,13 @@ class OddRelease(Release):
         KeyboardInterrupt(),
         None,
         0.5,
-        (0.5,),
-        (0.5, "a", "b"),
-        ("0.5", "Half way"),
-        (0.5, None),
-        (0.5, 7),
-        ({}, "Half way"),
-        (1j, "Half way"),
+        (0.5, "Half way"),
+        Milestone,
+        Milestone("0.5", "Half way"),  # type: ignore[arg-type] # as all that follow
+        Milestone(0.5, None),  # type: ignore[arg-type]
+        Milestone(0.5, 7),  # type: ignore[arg-type]
+        Milestone({}, "Half way"),  # type: ignore[arg-type]
+        Milestone(1j, "Half way"),  # type: ignore[arg-type]
     ],
     ids=repr,
 )
@@ -91,7 +91,7 @@ async def test_one_that_fails_from_the_first_on_leaves_the_status(
 async def test_a_number_that_is_no_fraction_is_ignored(
     house: House, monkeypatch: pytest.MonkeyPatch, fraction: float
 ) -> None:
-    monkeypatch.setattr(OddRelease, "polling", Odd((fraction, "On its way")))
+    monkeypatch.setattr(OddRelease, "polling", Odd(Milestone(fraction, "On its way")))
 
     result = await house.run("node07", OddRelease)
 
@@ -107,7 +107,7 @@ def test_a_strategy_that_would_judge_is_refused_when_it_is_written() -> None:
 
 
 async def test_nor_does_one_judge_that_is_changed_later(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    strategy = Odd((0.5, "Half way"), after=99)
+    strategy = Odd(Milestone(0.5, "Half way"), after=99)
     monkeypatch.setattr(strategy, "assess", lambda *_: "Deployed")
     monkeypatch.setattr(Deploy, "polling", strategy)
     house.region.plan("node01", fail="Installing OS")

@@ -11,11 +11,11 @@ from maas_mcp.maas.models import Event, Machine
 from maas_mcp.maas.statuses import MachineStatus as S
 from maas_mcp.operations.operation import Operation
 from maas_mcp.operations.polling import (
-    Assessment,
     Baseline,
     EventPolling,
     Evidence,
     Lifecycle,
+    MachineAssessment,
     Observation,
     Phase,
     StatusPolling,
@@ -38,7 +38,7 @@ def change(number: int, old: S, new: S) -> Event:
     return event(number, "Node changed status", f"From '{old.display}' to '{new.display}'")
 
 
-def assess(*observations: Observation, operation: type[Operation[Any, Any]] = Deploy) -> Assessment:
+def assess(*observations: Observation, operation: type[Operation[Any, Any]] = Deploy) -> MachineAssessment:
     evidence = Evidence(Baseline(READY, 100, operation.lifecycle.runs(READY)))
     for observation in observations:
         assessment = operation.polling.assess(operation.lifecycle, evidence, observation)

@@ -6,7 +6,7 @@ import pytest
 
 from maas_deploy.deploy import Deploy
 from maas_deploy.release import Release
-from maas_mcp.operations.polling import Assessment, Observation, StatusPolling, Verdict
+from maas_mcp.operations.polling import MachineAssessment, Observation, StatusPolling, Verdict
 from tests.core.operations.timelines import Timeline, replay
 from tests.recorded_operations import ENDS, milestones_not_reached, operation_of
 from tests.recordings import named, paths
@@ -14,7 +14,7 @@ from tests.recordings import named, paths
 NAMES = [path.stem for path in paths()]
 
 
-def assessments(name: str) -> list[Assessment]:
+def assessments(name: str) -> list[MachineAssessment]:
     operation = operation_of(named(name))
     timeline = Timeline(name, operation.lifecycle)
     return list(replay(operation.polling, operation.lifecycle, timeline.baseline, timeline.observations))

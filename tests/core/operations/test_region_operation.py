@@ -26,7 +26,7 @@ from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import CancelPolicy
 from maas_mcp.operations.orders import Orders
 from maas_mcp.operations.outcome import Outcome
-from maas_mcp.operations.polling import Verdict
+from maas_mcp.operations.polling import Assessment, Milestone, Verdict
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.region_engine import RegionEngine
 from maas_mcp.operations.region_operation import RegionOperation
@@ -67,26 +67,26 @@ class Fetch(RegionOperation[Nothing, Versions, Sight]):
     async def start(self, ctx: ToolContext, _args: Nothing) -> None:
         await ctx.maas.post_op("boot-resources/", "import")
 
-    async def observe(self, ctx: ToolContext, _args: Nothing, _earlier: Sight | None) -> Sight:
+    async def observe(self, ctx: ToolContext, _earlier: Sight | None) -> Sight:
         running = await self.is_running(ctx)
         image: Any = await ctx.maas.get("boot-resources/4/")
         return Sight(running, {name: one["complete"] for name, one in image["sets"].items()})
 
-    def assess(self, before: Sight | None, earlier: Sight | None, seen: Sight) -> tuple[Verdict, float | None, str]:
+    def assess(self, before: Sight | None, earlier: Sight | None, seen: Sight) -> Assessment:
         if seen.running:
-            return Verdict.PENDING, sum(seen.complete.values()) / len(seen.complete), "Fetching"
+            share = sum(seen.complete.values()) / len(seen.complete)
+            return Assessment(Verdict.PENDING, Milestone(share, "Fetching"))
         if earlier is None and before is not None and before.complete == seen.complete:
-            return Verdict.PENDING, 0.0, "Nothing shows yet"
+            return Assessment(Verdict.PENDING, Milestone(0.0, "Nothing shows yet"))
         if not all(seen.complete.values()):
-            return Verdict.FAILED, None, "it was broken off"
-        return Verdict.SUCCEEDED, 1.0, "Over" if earlier or before else "Over, unseen"
+            return Assessment(Verdict.FAILED, Milestone(None, "it was broken off"))
+        return Assessment(Verdict.SUCCEEDED, Milestone(1.0, "Over" if earlier or before else "Over, unseen"))
 
-    async def result(self, ctx: ToolContext, _args: Nothing) -> Versions:
+    async def result(self, ctx: ToolContext) -> Versions:
         image: Any = await ctx.maas.get("boot-resources/4/")
         return Versions(versions=list(image["sets"]))
 
-    async def abort(self, ctx: ToolContext, args: Nothing) -> None:
-        del args
+    async def abort(self, ctx: ToolContext) -> None:
         await ctx.maas.post_op("boot-resources/", "stop_import")
 
 
@@ -201,8 +201,8 @@ async def test_a_look_that_is_empty_is_a_look(site: Site) -> None:
         name = "maas_fetch_barely"
         interval = timedelta(seconds=60)
 
-        async def observe(self, ctx: ToolContext, args: Nothing, earlier: Sight | None) -> Sight:
-            seen = await super().observe(ctx, args, earlier)
+        async def observe(self, ctx: ToolContext, earlier: Sight | None) -> Sight:
+            seen = await super().observe(ctx, earlier)
             return Bare(seen.running, seen.complete)
 
     site.operation = FetchBarely()

@@ -7,7 +7,7 @@ import pytest
 
 from maas_commission.commission import Commission
 from maas_commission.rescue import EnterRescueMode
-from maas_deploy.deploy import Deploy
+from maas_deploy.deploy import Deploy, DeployedMachine
 from maas_deploy.release import Release
 from maas_mcp.errors import (
     InvalidArgumentsError,
@@ -21,7 +21,7 @@ from maas_mcp.errors import (
 )
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.operation import CancelPolicy
+from maas_mcp.operations.operation import CancelPolicy, OperationContext
 from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.patience import AGAIN
 from maas_mcp.simulator import Fault
@@ -243,11 +243,20 @@ async def test_one_that_is_repeated_does(house: House) -> None:
     assert anyio.current_time() == AGAIN
 
 
-async def test_a_success_is_not_lost_to_a_refusal_that_comes_once_while_its_result_is_read(house: House) -> None:
-    path = f"machines/{house.region.machine('node01').system_id}/"
-    house.after(60, lambda: house.region.faults.append(not_maas(403, path=path)))
+class DeployAndRead(Deploy):
+    """Deploy a machine, and read more of it."""
 
-    assert (await house.run("node01")).status_name == "Deployed"
+    name = "maas_deploy_and_read"
+
+    async def result(self, ctx: OperationContext) -> DeployedMachine:
+        await ctx.maas.get("zones/")
+        return await super().result(ctx)
+
+
+async def test_a_success_is_not_lost_to_a_refusal_that_comes_once_while_its_result_is_read(house: House) -> None:
+    house.region.faults.append(not_maas(403, path="zones/"))
+
+    assert (await house.run("node01", DeployAndRead)).status_name == "Deployed"
     assert not house.region.faults
 
 

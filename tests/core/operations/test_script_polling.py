@@ -11,7 +11,7 @@ from maas_commission.commission import Commission
 from maas_commission.testing import RunTests
 from maas_mcp.maas.models import Event, ScriptResult, ScriptSet, ScriptSetName, ScriptStatus
 from maas_mcp.operations.operation import Operation
-from maas_mcp.operations.polling import Assessment, Baseline, Evidence, Observation, Phase
+from maas_mcp.operations.polling import Baseline, Evidence, MachineAssessment, Observation, Phase
 from maas_mcp.operations.script_polling import ScriptPolling, done, seconds
 from tests.core.operations.timelines import Timeline, replay
 
@@ -33,7 +33,9 @@ def scripts(*results: ScriptResult, number: int = 31) -> ScriptSet:
     return ScriptSet(id=number, status=P.RUNNING, status_name="Running", results=results)
 
 
-def assessed(sets: dict[ScriptSetName, ScriptSet], evidence: Evidence | None = None, **observed: Any) -> Assessment:
+def assessed(
+    sets: dict[ScriptSetName, ScriptSet], evidence: Evidence | None = None, **observed: Any
+) -> MachineAssessment:
     observation = Observation(script_sets=sets, **observed)
     return POLLING.assess(Commission.lifecycle, evidence or Evidence(BASELINE), observation)
 

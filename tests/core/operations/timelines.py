@@ -5,10 +5,10 @@ from functools import cache
 
 from maas_mcp.maas.models import Event, Machine, ScriptSet, ScriptSetName
 from maas_mcp.operations.polling import (
-    Assessment,
     Baseline,
     Evidence,
     Lifecycle,
+    MachineAssessment,
     Observation,
     PollingStrategy,
 )
@@ -54,7 +54,7 @@ def _observation(frame: Frame) -> Observation:
 
 def replay(
     strategy: PollingStrategy, lifecycle: Lifecycle, baseline: Baseline, observations: Sequence[Observation]
-) -> Iterator[Assessment]:
+) -> Iterator[MachineAssessment]:
     """Assess the observations in turn, up to the end of the operation."""
     evidence = Evidence(baseline)
     for observation in observations:

@@ -35,7 +35,7 @@ def operation(called):
         )
         async def start(self, ctx, args):
             pass
-        async def result(self, ctx, args):
+        async def result(self, ctx):
             return Nothing()
     return Change
 """

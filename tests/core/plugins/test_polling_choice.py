@@ -14,12 +14,12 @@ from maas_mcp.settings import Settings
 Install = Callable[..., str]
 
 CALM = """
-from maas_mcp.operations.polling import Needs, PollingStrategy
+from maas_mcp.operations.polling import Milestone, Needs, PollingStrategy
 
 class Calm(PollingStrategy):
     needs = Needs(events=False)
     def measure(self, evidence, observation):
-        return None, "calm"
+        return Milestone(None, "calm")
 
 calm = Calm()
 """

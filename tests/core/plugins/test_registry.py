@@ -656,7 +656,7 @@ class Broken(Operation[Which, Nothing]):
     lifecycle = operation("x").lifecycle
     async def start(self, ctx, args):
         pass
-    async def result(self, ctx, args):
+    async def result(self, ctx):
         return Nothing()
 
 @hookimpl

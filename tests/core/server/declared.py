@@ -53,8 +53,8 @@ class Grow(Operation[Args, Result]):
     async def start(self, _ctx: OperationContext, _args: Args) -> None:
         """Never called here."""
 
-    async def result(self, _ctx: OperationContext, args: Args) -> Result:
-        return Result(system_id=args.system_id, note=None)
+    async def result(self, ctx: OperationContext) -> Result:
+        return Result(system_id=ctx.system_id, note=None)
 
 
 class Shrink(Grow):
@@ -62,7 +62,7 @@ class Shrink(Grow):
 
     name = "maas_shrink"
 
-    async def abort(self, _ctx: OperationContext, _args: Args) -> None:
+    async def abort(self, _ctx: OperationContext) -> None:
         """Never called here."""
 
 

@@ -53,8 +53,8 @@ class Deploy(Operation[Which, Where]):
     async def start(self, ctx: OperationContext, args: Which) -> None:
         await ctx.maas.post_op(f"machines/{args.system_id}/", "deploy")
 
-    async def result(self, ctx: OperationContext, args: Which) -> Where:
-        return Where(status_name=(await ctx.maas.machine(args.system_id)).status_name)
+    async def result(self, ctx: OperationContext) -> Where:
+        return Where(status_name=ctx.machine.status_name)
 
 
 class Look(Tool[Which, Where]):

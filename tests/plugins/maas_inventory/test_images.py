@@ -191,7 +191,9 @@ BEFORE = look(running=False, v1=100)
 def test_success_takes_evidence(
     before: Look | None, earlier: Look | None, seen: Look, verdict: Verdict, fraction: float | None
 ) -> None:
-    assert ImportImages().assess(before, earlier, seen)[:2] == (verdict, fraction)
+    assessment = ImportImages().assess(before, earlier, seen)
+
+    assert (assessment.verdict, assessment.fraction) == (verdict, fraction)
 
 
 async def test_an_odd_image_is_named_and_hides_no_other(site: Site) -> None:
@@ -227,10 +229,10 @@ def test_whatever_an_image_holds_it_is_read_and_an_import_can_be_judged_by_it(
 ) -> None:
     sets = {"20260401": {"complete": True, "files": {"boot-kernel": file}, **version}}
     image = BootResource.from_answer({"id": 1, "name": "ubuntu/noble", "architecture": "amd64", "sets": sets, **odd})
-    verdict, fraction, message = ImportImages().assess(None, None, Look(running=True, images={1: image}))
-    assert verdict is Verdict.PENDING
-    assert fraction is None or 0 <= fraction <= 1
-    assert message
+    assessment = ImportImages().assess(None, None, Look(running=True, images={1: image}))
+    assert assessment.verdict is Verdict.PENDING
+    assert assessment.fraction is None or 0 <= assessment.fraction <= 1
+    assert assessment.message
 
 
 @pytest.mark.parametrize("value", [None, "", [], {}, "perhaps"])

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import anyio
@@ -85,7 +86,7 @@ async def _is_over(maas: MaasClient, run: Run[Any, Any], baseline: Baseline, ord
             return False
         if evidence.superseded or not (order.accepted or await caller.started(run.operation.lifecycle, evidence)):
             return True
-        await run.operation.abort(run.ctx, run.args)
+        await run.operation.abort(replace(run.ctx, machine=machine))
     except MaasConflictError as error:  # it has changed its status since the look
         logger.info("MAAS did not abort %s: %s", run.name, error)
     except MaasError as error:

@@ -93,7 +93,7 @@ class Adoption:
         Raises:
             OperationRefusedError: It is something else, such as another image.
         """
-        machine = ctx.before
+        machine = ctx.machine
         already = f"{machine.hostname} is {state_of(machine)} already"
         events = await self._newest_events(machine)
         if not operation.lifecycle.may_be_at(machine, events):

@@ -17,7 +17,7 @@ from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.advice import about_lock, before_start, next_step
 from maas_mcp.operations.failed_scripts import failed_scripts, in_short, tails
 from maas_mcp.operations.operation import Operation
-from maas_mcp.operations.polling import Assessment, Evidence, Lifecycle, Verdict
+from maas_mcp.operations.polling import Evidence, Lifecycle, MachineAssessment, Verdict
 from maas_mcp.operations.wording import answer_of, named, state_of
 
 _SWITCHES_OFF: Final = frozenset({MachineStatus.RELEASING, MachineStatus.EXITING_RESCUE_MODE})
@@ -59,7 +59,7 @@ def refused(operation: Operation[Any, Any], machine: Machine, caller: str | None
 async def explain(
     maas: MaasClient,
     lifecycle: Lifecycle,
-    assessment: Assessment,
+    assessment: MachineAssessment,
     *,
     caller: str | None,
     answer: MaasError | None = None,

@@ -26,7 +26,7 @@ from maas_mcp.operations.diagnosis import explain, gone, refused, started_by_ano
 from maas_mcp.operations.fallback_polling import FallbackPolling
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.looking import all_since, everything
-from maas_mcp.operations.operation import CancelPolicy, Operation, OperationContext
+from maas_mcp.operations.operation import CancelPolicy, GoneContext, Operation, OperationContext
 from maas_mcp.operations.orders import Order, Orders, grace_after
 from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.ownership import Caller
@@ -34,9 +34,9 @@ from maas_mcp.operations.patience import PAUSE, ReadT, answers, check_outage, pa
 from maas_mcp.operations.polling import (
     ABSENCES_TO_BE_GONE,
     NOTHING,
-    Assessment,
     Baseline,
     Evidence,
+    MachineAssessment,
     Observation,
     PollingStrategy,
     Verdict,
@@ -45,7 +45,7 @@ from maas_mcp.operations.progress import ProgressReporter, nobody, silence
 from maas_mcp.operations.results import Reading
 from maas_mcp.operations.run import Run
 from maas_mcp.operations.starting import send_start, wait_for_answer
-from maas_mcp.operations.tool import ArgsT, ResultT
+from maas_mcp.operations.tool import ArgsT, ResultT, ToolContext
 from maas_mcp.operations.watcher import Subscription, Watcher
 from maas_mcp.operations.wording import named, state_of
 
@@ -89,7 +89,7 @@ class Engine:
         self._caller = Caller(maas)
         self.adoption = Adoption(maas, orders, self._caller, now=now)
         """Finds what is under way already."""
-        self._last_seen: dict[Handle, Assessment] = {}
+        self._last_seen: dict[Handle, MachineAssessment] = {}
 
     async def run(
         self,
@@ -131,7 +131,7 @@ class Engine:
             ctx = OperationContext(self._maas, progress, cancellation, machine)
             if operation.is_reached(args, machine):
                 handle = replace(handle or self.adoption.handle(operation, machine, 0, ()), reached=True)
-                return await self._reached(operation, args, ctx, handle, "was already")
+                return await self._reached(operation, ctx, handle, "was already")
             if machine.status in operation.lifecycle.pending and await self._caller.owns(machine):
                 return await self.adoption.already(operation, args, ctx)
             if machine.locked or machine.status not in operation.lifecycle.start_from:
@@ -140,14 +140,14 @@ class Engine:
             cursor = await self._maas.newest_event_id()
             baseline = Baseline(machine, cursor, operation.lifecycle.runs(machine))
             handle = handle or self.adoption.handle(operation, machine, cursor, baseline.runs)
-            run = self._run(operation, args, ctx, handle)
+            run = self._run(operation, ctx, handle)
             order: Order | None = None
             warnings = await self._name_owner(run, baseline)
             try:
                 cancellation.raise_if_cancelled()
                 if held := self._orders.under_way(operation.name, machine.system_id):
                     return requested_already(machine, held[0], args)
-                order = self._orders.give(handle, lambda maas: send_start(maas, run, read_at), starting, args)
+                order = self._orders.give(handle, lambda maas: send_start(maas, run, args, read_at), starting, args)
                 if await wait_for_answer(run, baseline, order, until):
                     outcome = await self._follow(run, Evidence(baseline), until, order.doubt)
                 else:
@@ -188,14 +188,13 @@ class Engine:
             try:
                 machine, observation = await self.seek(handle, progress, until, look)
             except MaasNotFoundError:
-                return _ended_without_machine(operation, handle)
+                return _ended_without_machine(operation, ToolContext(self._maas, progress, cancellation), handle)
             except TimeoutError as late:
                 return self.unseen(handle, anyio.current_time() - asked, answering=answers(late.__cause__))
             ctx = OperationContext(self._maas, progress, cancellation, machine)
             if handle.reached:
-                args = operation.arguments_for(handle.system_id)
-                return await self._reached(operation, args, ctx, handle, "needed no change, and is now")
-            run = self._run(operation, operation.arguments_for(handle.system_id), ctx, handle)
+                return await self._reached(operation, ctx, handle, "needed no change, and is now")
+            run = self._run(operation, ctx, handle)
             assessment = run.assess(Evidence(Baseline(machine, handle.cursor, handle.runs)), observation)
             self._remember(handle, assessment)
             order = self._orders.order(handle)
@@ -243,18 +242,16 @@ class Engine:
                 hint="maas_list_operations has the ids of what runs on your machines.",
             )
         ctx = OperationContext(self._maas, ProgressReporter(nobody), cancellation, machine)
-        await operation.abort(ctx, operation.arguments_for(handle.system_id))
+        await operation.abort(ctx)
 
     async def _abort_begun(self, run: Run[Any, Any], baseline: Baseline, order: Order) -> None:
         await abort_cancelled(
             run.name, run.ctx.cancellation, lambda: abort_begun(self._once, run, baseline, order, self._caller)
         )
 
-    def _run(
-        self, operation: Operation[ArgsT, ResultT], args: ArgsT, ctx: OperationContext, handle: Handle
-    ) -> Run[ArgsT, ResultT]:
+    def _run(self, operation: Operation[ArgsT, ResultT], ctx: OperationContext, handle: Handle) -> Run[ArgsT, ResultT]:
         polling = FallbackPolling(self._polling or operation.polling, operation.name)
-        return Run(operation, polling, args, ctx, handle, self._orders)
+        return Run(operation, polling, ctx, handle, self._orders)
 
     async def _name_owner(self, run: Run[Any, Any], baseline: Baseline) -> tuple[str, ...]:
         """Report whose the machine is, if it is another user's; a warning that says so afterwards."""
@@ -266,14 +263,14 @@ class Engine:
 
     @staticmethod
     async def _reached(
-        operation: Operation[ArgsT, ResultT], args: ArgsT, ctx: OperationContext, handle: Handle, how: str
+        operation: Operation[ArgsT, ResultT], ctx: OperationContext, handle: Handle, how: str
     ) -> Outcome[ResultT]:
         """The outcome for a machine that is, or was, like what was asked for already."""
-        message = f"{ctx.before.hostname} {how} {state_of(ctx.before)}; nothing was sent to MAAS"
+        message = f"{ctx.machine.hostname} {how} {state_of(ctx.machine)}; nothing was sent to MAAS"
         ctx.progress.report(1.0, message)
         reading = Reading(operation, message)
         with reading.watched():
-            reading.result = await operation.result(ctx, args)
+            reading.result = await operation.result(ctx)
         return reading.outcome(handle)
 
     async def _follow(
@@ -319,7 +316,7 @@ class Engine:
         """When it is over its deadline, in anyio's clock."""
         return self._orders.expires(run.handle, run.operation.deadline.total_seconds())
 
-    async def _last_look(self, run: Run[Any, Any], assessment: Assessment) -> Assessment:
+    async def _last_look(self, run: Run[Any, Any], assessment: MachineAssessment) -> MachineAssessment:
         """What MAAS shows once the time is up: what was seen before may be long past, as after an outage."""
         with anyio.move_on_after(LAST_LOOK):
             try:
@@ -333,7 +330,7 @@ class Engine:
                 return run.assess(assessment.evidence, observation)
         return assessment
 
-    async def _check_doer(self, run: Run[ArgsT, ResultT], assessment: Assessment) -> None:
+    async def _check_doer(self, run: Run[ArgsT, ResultT], assessment: MachineAssessment) -> None:
         """Make sure that what began is ours, as long as MAAS has not said so: an order may never have reached it.
 
         Raises:
@@ -346,7 +343,7 @@ class Engine:
             raise started_by_another(evidence, run.name, await self._caller.name_if_known())
 
     async def _end(
-        self, run: Run[ArgsT, ResultT], assessment: Assessment, doubt: MaasError | None = None
+        self, run: Run[ArgsT, ResultT], assessment: MachineAssessment, doubt: MaasError | None = None
     ) -> Outcome[ResultT]:
         if run.may_have_ended_otherwise(assessment):
             seen = await self._read(run, assessment, lambda: all_since(self._once, run.polling.needs, run.handle))
@@ -354,35 +351,36 @@ class Engine:
         if assessment.verdict is not Verdict.SUCCEEDED:
             run.ctx.progress.report(assessment.fraction, assessment.message)
             raise await self._explain(run, assessment, doubt)
-        ctx, reading = replace(run.ctx, maas=self._once), Reading(run.operation, assessment.message)
+        machine, reading = assessment.evidence.machine, Reading(run.operation, assessment.message)
         with reading.watched():
-            if assessment.evidence.gone:
-                reading.result = run.operation.result_if_gone(run.args)
+            if assessment.evidence.gone or machine is None:
+                reading.result = run.operation.result_if_gone(_gone(run.ctx, run.handle))
             else:
-                reading.result = await self._read(run, assessment, lambda: run.operation.result(ctx, run.args))
+                ctx = replace(run.ctx, maas=self._once, machine=machine)
+                reading.result = await self._read(run, assessment, lambda: run.operation.result(ctx))
         run.ctx.progress.report(1.0, assessment.message)
         return reading.outcome(run.handle)
 
     async def _explain(
-        self, run: Run[Any, Any], assessment: Assessment, answer: MaasError | None = None
+        self, run: Run[Any, Any], assessment: MachineAssessment, answer: MaasError | None = None
     ) -> OperationError:
         caller = await self._caller.name_if_known()
         return await explain(self._maas, run.operation.lifecycle, assessment, caller=caller, answer=answer)
 
     async def _read(
-        self, run: Run[ArgsT, ResultT], assessment: Assessment, read: Callable[[], Awaitable[ReadT]]
+        self, run: Run[ArgsT, ResultT], assessment: MachineAssessment, read: Callable[[], Awaitable[ReadT]]
     ) -> ReadT:
         """What MAAS answers to a read, once it does: an operation that has succeeded is not lost to an outage."""
 
         def tell(silent: float, answering: bool) -> None:
             told = silence(silent, answering=answering)
             known = f"{assessment.message}; {told} while its result is read"
-            run.ctx.progress.report(assessment.evidence.fraction or None, known)
+            run.ctx.progress.report(assessment.evidence.milestone.fraction or None, known)
             check_outage(silent, self._outage_limit, known)
 
         return await patiently(read, tell)
 
-    def _remember(self, handle: Handle, assessment: Assessment) -> None:
+    def _remember(self, handle: Handle, assessment: MachineAssessment) -> None:
         """Keep what was seen last, to be told where MAAS is silent; nothing is ever judged by it."""
         self._last_seen.pop(handle, None)
         self._last_seen[handle] = assessment
@@ -427,7 +425,11 @@ async def _news(subscription: Subscription, until: float) -> Observation | None:
     return None
 
 
-def _ended_without_machine(operation: Operation[ArgsT, ResultT], handle: Handle) -> Outcome[ResultT]:
+def _gone(ctx: ToolContext, handle: Handle) -> GoneContext:
+    return GoneContext(ctx.maas, ctx.progress, ctx.cancellation, handle.system_id)
+
+
+def _ended_without_machine(operation: Operation[ArgsT, ResultT], ctx: ToolContext, handle: Handle) -> Outcome[ResultT]:
     """How an operation has ended whose machine is not there any longer.
 
     Raises:
@@ -437,5 +439,5 @@ def _ended_without_machine(operation: Operation[ArgsT, ResultT], handle: Handle)
         raise gone(handle.system_id)
     reading = Reading(operation, f"{handle.system_id} is no longer in MAAS")
     with reading.watched():
-        reading.result = operation.result_if_gone(operation.arguments_for(handle.system_id))
+        reading.result = operation.result_if_gone(_gone(ctx, handle))
     return reading.outcome(handle)

@@ -2,7 +2,7 @@
 
 import logging
 
-from maas_mcp.operations.polling import Evidence, Observation, PollingStrategy, StatusPolling
+from maas_mcp.operations.polling import Evidence, Milestone, Observation, PollingStrategy, StatusPolling
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ class FallbackPolling(PollingStrategy):
         self._strategy = strategy
         self._operation = operation
 
-    def measure(self, evidence: Evidence, observation: Observation) -> tuple[float | None, str]:
+    def measure(self, evidence: Evidence, observation: Observation) -> Milestone:
         """What the strategy says, or what the status does."""
         try:
             return _whole(self._strategy.measure(evidence, observation))
@@ -36,7 +36,7 @@ class FallbackPolling(PollingStrategy):
         return self._strategy.measure(evidence, observation)
 
 
-def _whole(measured: object) -> tuple[float | None, str]:
+def _whole(measured: object) -> Milestone:
     """What was measured, if it is that.
 
     Raises:
@@ -44,11 +44,11 @@ def _whole(measured: object) -> tuple[float | None, str]:
         OverflowError: The fraction is too large for a number of Python's.
     """
     match measured:
-        case (None, str(milestone)):
-            return None, milestone
-        case (int() | float() as fraction, str(milestone)):
-            return float(fraction), milestone
+        case Milestone(None, str()):
+            return measured
+        case Milestone(int() | float() as fraction, str(text)):
+            return Milestone(float(fraction), text)
     raise TypeError(
-        "expected a fraction, which is a number or None, and a milestone, which is a string. "
-        "Return them from `measure`: `return 0.5, 'Booting'`."
+        "expected a Milestone of a fraction, which is a number or None, and a text. "
+        "Return it from `measure`: `return Milestone(0.5, 'Booting')`."
     )

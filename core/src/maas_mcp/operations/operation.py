@@ -15,10 +15,23 @@ from maas_mcp.operations.tool import ArgsT, Declaration, ResultT, ToolContext
 
 @dataclass(frozen=True, slots=True)
 class OperationContext(ToolContext):
-    """A tool's services, and what was true before the operation was started."""
+    """A tool's services, and the machine."""
 
-    before: Machine
-    """The machine as it was."""
+    machine: Machine
+    """The machine as last read: before the start for ``start``, after the end for ``result``."""
+
+    @property
+    def system_id(self) -> SystemId:
+        """Which machine it is."""
+        return self.machine.system_id
+
+
+@dataclass(frozen=True, slots=True)
+class GoneContext(ToolContext):
+    """A tool's services, and all that is known of a machine that is no longer in MAAS."""
+
+    system_id: SystemId
+    """Which machine it was."""
 
 
 class CancelPolicy(StrEnum):
@@ -73,7 +86,7 @@ class LongRunning(Declaration[ArgsT, ResultT]):
         if policy is CancelPolicy.ABORT and not cls._is_abortable():
             raise TypeError(
                 f"{cls.__qualname__}.on_cancel: expected a method `abort` for CancelPolicy.ABORT, but there is none. "
-                "Write `async def abort(self, ctx, args)`, or leave `on_cancel` out."
+                "Write `async def abort(self, ctx)`, or leave `on_cancel` out."
             )
 
 
@@ -134,15 +147,10 @@ class Operation(LongRunning[ArgsT, ResultT]):
         system_id: SystemId = getattr(args, "system_id")  # noqa: B009 - mypy does not know the field of ArgsT
         return system_id
 
-    def arguments_for(self, system_id: SystemId) -> ArgsT:
-        """Arguments with nothing but the machine, for an operation that is picked up by its id."""
-        arguments: ArgsT = self.arguments.model_construct(system_id=system_id)  # type: ignore[assignment] # its own model
-        return arguments
-
     async def differs(self, ctx: OperationContext, args: ArgsT) -> str | None:  # noqa: ARG002 - for subclasses
         """How the operation that is already under way differs from ``args``; ``None`` if it does not.
 
-        Asked when the machine, ``ctx.before``, is in a pending status for the caller. A difference refuses the call:
+        Asked when the machine, ``ctx.machine``, is in a pending status for the caller. A difference refuses the call:
         a caller who asks for one image must not get the other one that is being installed. The answer completes the
         sentence "node04 is Deploying for admin already, but …". Override it if MAAS shows what is being done, and
         name the arguments in :attr:`compared`.
@@ -166,20 +174,17 @@ class Operation(LongRunning[ArgsT, ResultT]):
         """
 
     @abstractmethod
-    async def result(self, ctx: OperationContext, args: ArgsT) -> ResultT:
-        """What to answer once the operation has succeeded.
+    async def result(self, ctx: OperationContext) -> ResultT:
+        """What to answer once the operation has succeeded, from ``ctx.machine`` and reads.
 
-        Of ``args``, only the machine is sure to be there: the operation may have been picked up by its id.
+        It may be asked for by the operation's id in another process, days later. So the arguments are not known.
         """
 
-    def result_if_gone(self, args: ArgsT) -> ResultT:
-        """What to answer where it has succeeded by MAAS's deleting the machine, as ``Lifecycle.gone`` allows.
-
-        Of ``args``, only the machine is sure to be there.
-        """
+    def result_if_gone(self, ctx: GoneContext) -> ResultT:
+        """What to answer where it has succeeded by MAAS's deleting the machine, as ``Lifecycle.gone`` allows."""
         raise NotImplementedError
 
-    async def abort(self, ctx: OperationContext, args: ArgsT) -> None:
+    async def abort(self, ctx: OperationContext) -> None:
         """Order MAAS to undo what was begun. Leave it out where MAAS has no way back.
 
         Raises:

@@ -44,6 +44,33 @@ class Verdict(Enum):
         return self not in {Verdict.PENDING, Verdict.UNKNOWN}
 
 
+@dataclass(frozen=True, slots=True)
+class Milestone:
+    """How far an operation is, and what to call that."""
+
+    fraction: float | None
+    """From 0.0 to 1.0, ``None`` where it cannot be told."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What was seen comes to: the verdict, how far it is, and what to say."""
+
+    verdict: Verdict
+    milestone: Milestone
+
+    @property
+    def fraction(self) -> float | None:
+        """From 0.0 to 1.0, ``None`` where it cannot be told."""
+        return self.milestone.fraction
+
+    @property
+    def message(self) -> str:
+        """What to say."""
+        return self.milestone.text
+
+
 @dataclass(frozen=True, kw_only=True)
 class Lifecycle:
     """The statuses that an operation begins in, passes through and ends in.
@@ -223,9 +250,8 @@ class Evidence:
     absences: int = 0
     status_name: str = ""
     """The status that was last told of, by an event or by a read."""
-    fraction: float = 0.0
-    milestone: str = ""
-    """The latest milestone, as it is shown."""
+    milestone: Milestone = Milestone(0.0, "")
+    """The latest one, as the strategy has measured it; its fraction never decreases."""
 
     @property
     def gone(self) -> bool:
@@ -298,13 +324,9 @@ def _after_read(evidence: Evidence, lifecycle: Lifecycle, machine: Machine) -> E
 
 
 @dataclass(frozen=True, slots=True)
-class Assessment:
-    """What the evidence comes to."""
+class MachineAssessment(Assessment):
+    """What the evidence comes to, and the evidence."""
 
-    verdict: Verdict
-    fraction: float | None
-    """How far it is, from 0.0 to 1.0; ``None`` where it cannot be told."""
-    message: str
     evidence: Evidence
 
 
@@ -326,31 +348,29 @@ class PollingStrategy(ABC):
             )
 
     @final
-    def assess(self, lifecycle: Lifecycle, evidence: Evidence, observation: Observation) -> Assessment:
+    def assess(self, lifecycle: Lifecycle, evidence: Evidence, observation: Observation) -> MachineAssessment:
         """What is known after ``observation``. The fraction never decreases, and is 1.0 at success only."""
         known = evidence.with_(lifecycle, observation)
         verdict = judge(lifecycle, known)
-        fraction, milestone = self.measure(known, _of_this_run(known, observation))
+        measured = self.measure(known, _of_this_run(known, observation))
+        fraction, before = measured.fraction, known.milestone.fraction or 0.0
         if fraction is not None:
-            further = fraction if math.isfinite(fraction) else known.fraction
-            fraction = min(max(further, known.fraction), BEFORE_SUCCESS)
-        known = replace(known, fraction=fraction or 0.0, milestone=milestone)
-        if verdict is Verdict.SUCCEEDED:
-            fraction = 1.0
-        return Assessment(verdict, fraction, _message(verdict, known, observation), known)
+            fraction = min(max(fraction if math.isfinite(fraction) else before, before), BEFORE_SUCCESS)
+        known = replace(known, milestone=replace(measured, fraction=fraction))
+        shown = Milestone(1.0 if verdict is Verdict.SUCCEEDED else fraction, _message(verdict, known, observation))
+        return MachineAssessment(verdict, shown, known)
 
     @abstractmethod
-    def measure(self, evidence: Evidence, observation: Observation) -> tuple[float | None, str]:
+    def measure(self, evidence: Evidence, observation: Observation) -> Milestone:
         """How far the operation is, from 0.0 to below 1.0, and what to call it.
 
         Args:
-            evidence: All that is known, ``observation`` included. ``evidence.fraction`` and ``evidence.milestone`` are
-                what this method last answered.
+            evidence: All that is known, ``observation`` included. ``evidence.milestone`` is what this method last
+                answered.
             observation: What is new of this run: events until its end, and script sets until then.
 
         Returns:
-            The fraction, or ``None`` where it cannot be told, and the milestone to show. A fraction lower than the
-            last one is ignored.
+            The milestone to show. A fraction lower than the last one is ignored.
         """
 
 
@@ -387,7 +407,7 @@ def judge(lifecycle: Lifecycle, evidence: Evidence) -> Verdict:
 
 def _message(verdict: Verdict, evidence: Evidence, observation: Observation) -> str:
     machine = evidence.machine or evidence.baseline.machine
-    milestone = evidence.milestone or evidence.status_name or machine.status_name
+    milestone = evidence.milestone.text or evidence.status_name or machine.status_name
     if observation.unreachable_for is not None:
         told = silence(observation.unreachable_for, answering=observation.answering)
         return f"{told}; last seen: {milestone}"
@@ -443,14 +463,14 @@ class EventPolling(PollingStrategy):
             )
         self.phases = phases
 
-    def measure(self, evidence: Evidence, observation: Observation) -> tuple[float | None, str]:
+    def measure(self, evidence: Evidence, observation: Observation) -> Milestone:
         """The furthest phase whose event was seen."""
-        fraction, milestone = evidence.fraction, evidence.milestone
+        furthest = replace(evidence.milestone, fraction=evidence.milestone.fraction or 0.0)
         for event in observation.events:
             for phase in self.phases:
-                if phase.fraction > fraction and phase.matches(event):
-                    fraction, milestone = phase.fraction, phase.message or phase.event
-        return fraction, milestone
+                if phase.fraction > (furthest.fraction or 0.0) and phase.matches(event):
+                    furthest = Milestone(phase.fraction, phase.message or phase.event)
+        return furthest
 
 
 def _checked_phases(phases: object) -> tuple[Phase, ...]:
@@ -473,7 +493,7 @@ class StatusPolling(PollingStrategy):
 
     needs = Needs(events=False)
 
-    def measure(self, evidence: Evidence, observation: Observation) -> tuple[float | None, str]:
+    def measure(self, evidence: Evidence, observation: Observation) -> Milestone:
         """No fraction; the status is the milestone."""
         machine = observation.machine or evidence.machine
-        return None, machine.status_name if machine else evidence.milestone
+        return Milestone(None, machine.status_name if machine else evidence.milestone.text)

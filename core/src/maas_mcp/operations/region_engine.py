@@ -80,10 +80,10 @@ class RegionEngine:
             handle = self._handle(operation)
             if await operation.is_running(ctx):
                 return _already(operation, handle)
-            before = await operation.observe(ctx, args, None)
+            before = await operation.observe(ctx, None)
             once = replace(ctx, maas=self._once)  # what fails is told, and looked for again
-            run = RegionRun(operation, args, once, self._handle(operation), self._orders, before=before, latest=before)
-            progress.report(operation.assess(before, None, before)[1], run.message)
+            run = RegionRun(operation, once, self._handle(operation), self._orders, before=before, latest=before)
+            progress.report(operation.assess(before, None, before).fraction, run.message)
             async with self._starting:  # who looks now has seen the order of whoever came first
                 if held := self._orders.under_way(operation.name):
                     standing = f"{held[0].standing()}: not ordered a second time"
@@ -103,9 +103,7 @@ class RegionEngine:
             except anyio.get_cancelled_exc_class():
                 await order.withdraw()
                 if policy is CancelPolicy.ABORT and not cancellation.detached:
-                    await abort_cancelled(
-                        operation.name, cancellation, lambda: self._stop(run.handle, operation, ctx, args)
-                    )
+                    await abort_cancelled(operation.name, cancellation, lambda: self._stop(run.handle, operation, ctx))
                 raise
 
     async def resume(
@@ -126,7 +124,7 @@ class RegionEngine:
         until = until_of(wait)
         maas = self._once if until > anyio.current_time() else self._maas
         ctx = ToolContext(maas, progress, cancellation)
-        run = RegionRun(operation, _defaults(operation), ctx, handle, self._orders)
+        run = RegionRun(operation, ctx, handle, self._orders)
         with cancellation.guard():
             verdict = await (self._look(run, until) if until > anyio.current_time() else self._look_once(run))
             return await self._follow(run, verdict, until, None)
@@ -154,12 +152,10 @@ class RegionEngine:
                 f"What this id names is over. The {operation.name} that is under way is another one, and goes on.",
                 hint="maas_list_operations has its id.",
             )
-        await self._stop(handle, operation, ctx, _defaults(operation))
+        await self._stop(handle, operation, ctx)
 
-    async def _stop(
-        self, handle: Handle, operation: RegionOperation[ArgsT, Any, Any], ctx: ToolContext, args: ArgsT
-    ) -> None:
-        await operation.abort(ctx, args)
+    async def _stop(self, handle: Handle, operation: RegionOperation[Any, Any, Any], ctx: ToolContext) -> None:
+        await operation.abort(ctx)
         self._remember(handle, End(Verdict.REVERTED, "it was stopped on request"))
 
     def _remember(self, handle: Handle, end: End) -> None:
@@ -220,9 +216,3 @@ class RegionEngine:
 
 def _already(operation: RegionOperation[Any, ResultT, Any], handle: Handle) -> Outcome[ResultT]:
     return Outcome(handle, None, f"{operation.name} is under way already: not started a second time")
-
-
-def _defaults(operation: RegionOperation[ArgsT, Any, Any]) -> ArgsT:
-    """Arguments of an operation that is picked up by its id."""
-    arguments: ArgsT = operation.arguments.model_construct()  # type: ignore[assignment] # its own model
-    return arguments

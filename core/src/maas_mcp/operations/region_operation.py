@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from maas_mcp.operations.operation import LongRunning, check_duration
-from maas_mcp.operations.polling import Verdict
+from maas_mcp.operations.polling import Assessment
 from maas_mcp.operations.tool import ArgsT, ResultT, ToolContext
 
 
@@ -24,8 +24,8 @@ SeenT = TypeVar("SeenT", bound=Seen)
 class RegionOperation(LongRunning[ArgsT, ResultT], Generic[ArgsT, ResultT, SeenT]):
     """Something that the region itself does over minutes, without a machine; one of its kind at a time.
 
-    ``SeenT`` is what one look sees, with an attribute ``running``. The arguments need defaults, all of them: they are
-    not known any longer where the operation is picked up by its id.
+    ``SeenT`` is what one look sees, with an attribute ``running``. Only ``start`` sees the arguments: they are not
+    known any longer where the operation is picked up by its id.
     """
 
     interval: ClassVar[timedelta] = timedelta(seconds=10)
@@ -39,12 +39,6 @@ class RegionOperation(LongRunning[ArgsT, ResultT], Generic[ArgsT, ResultT, SeenT
     def _check(cls) -> None:
         super()._check()
         check_duration(cls, "interval")
-        required = [name for name, field in cls.arguments.model_fields.items() if field.is_required()]
-        if required:
-            raise TypeError(
-                f"{cls.__qualname__}: expected a default for every field of {cls.arguments.__name__}, but "
-                f"`{required[0]}` has none. Give it one: they are unknown once the operation is picked up by its id."
-            )
 
     @abstractmethod
     async def is_running(self, ctx: ToolContext) -> bool:
@@ -59,18 +53,17 @@ class RegionOperation(LongRunning[ArgsT, ResultT], Generic[ArgsT, ResultT, SeenT
         """
 
     @abstractmethod
-    async def observe(self, ctx: ToolContext, args: ArgsT, earlier: SeenT | None) -> SeenT:
+    async def observe(self, ctx: ToolContext, earlier: SeenT | None) -> SeenT:
         """Look how far it is, by reads only.
 
         Args:
             ctx: The services.
-            args: What it was started with.
             earlier: The look before this one, so that what cannot have changed is not read again.
         """
 
     @abstractmethod
-    def assess(self, before: SeenT | None, earlier: SeenT | None, seen: SeenT) -> tuple[Verdict, float | None, str]:
-        """What a look comes to: the verdict, how far it is from 0.0 to 1.0, and what to say. Pure: no reads, no clock.
+    def assess(self, before: SeenT | None, earlier: SeenT | None, seen: SeenT) -> Assessment:
+        """What a look comes to: the verdict, how far it is, and what to call that. Pure: no reads, no clock.
 
         Success takes evidence that it ran: ``earlier`` was running, or what is there differs from ``before``.
 
@@ -83,10 +76,10 @@ class RegionOperation(LongRunning[ArgsT, ResultT], Generic[ArgsT, ResultT, SeenT
         """
 
     @abstractmethod
-    async def result(self, ctx: ToolContext, args: ArgsT) -> ResultT:
+    async def result(self, ctx: ToolContext) -> ResultT:
         """What to answer once it has succeeded."""
 
-    async def abort(self, ctx: ToolContext, args: ArgsT) -> None:
+    async def abort(self, ctx: ToolContext) -> None:
         """Order MAAS to stop it. Leave it out where MAAS cannot.
 
         Raises:

@@ -37,7 +37,6 @@ class RegionRun(Generic[ArgsT, ResultT, SeenT]):
     """One operation being followed, and what is known of it so far. Times are of anyio's clock."""
 
     operation: RegionOperation[ArgsT, ResultT, SeenT]
-    args: ArgsT
     ctx: ToolContext
     handle: Handle
     orders: Orders
@@ -79,19 +78,20 @@ class RegionRun(Generic[ArgsT, ResultT, SeenT]):
         if self.unseen and not overdue and not await self._worth_a_look():
             self.answered, self.trouble = anyio.current_time(), None
             return Verdict.PENDING
-        seen = await self.operation.observe(self.ctx, self.args, self.latest)
+        seen = await self.operation.observe(self.ctx, self.latest)
         self.latest, self.trouble = seen, None
         self.looked = self.answered = anyio.current_time()
         if self.before is None and self.running is None and not (seen.running or overdue):
             self.message = self.orders.standing(self.handle)
             return Verdict.PENDING
-        verdict, fraction, self.message = self.operation.assess(self.before, self.running, seen)
-        self._advance(fraction)
+        assessment = self.operation.assess(self.before, self.running, seen)
+        self.message = assessment.message
+        self._advance(assessment.fraction)
         if seen.running:
             self.running = seen
-        if not verdict.final:
+        if not assessment.verdict.final:
             self.ctx.progress.report(self.fraction, self.message)
-        return verdict
+        return assessment.verdict
 
     async def _worth_a_look(self) -> bool:
         """Whether it runs, by one request, or was not looked at as a whole for long: that takes many."""
@@ -104,10 +104,10 @@ class RegionRun(Generic[ArgsT, ResultT, SeenT]):
         """What the latest look comes to, if it ran unseen: whatever there was to do is done, or it is not."""
         if self.latest is None:
             return Verdict.PENDING
-        verdict, _, message = self.operation.assess(self.before, self.before, self.latest)
-        if verdict is Verdict.SUCCEEDED:
-            self.message = message
-        return verdict
+        assessment = self.operation.assess(self.before, self.before, self.latest)
+        if assessment.verdict is Verdict.SUCCEEDED:
+            self.message = assessment.message
+        return assessment.verdict
 
     def _advance(self, fraction: float | None) -> None:
         if fraction is not None and math.isfinite(fraction):
@@ -138,7 +138,7 @@ class RegionRun(Generic[ArgsT, ResultT, SeenT]):
             raise OperationFailedError(told, hint="The region's log says why. It can be repeated.")
         reading = Reading(self.operation, self.message)
         with reading.watched():
-            reading.result = await self.operation.result(self.ctx, self.args)
+            reading.result = await self.operation.result(self.ctx)
         self.ctx.progress.report(1.0, self.message)
         return reading.outcome(self.handle)
 

@@ -10,7 +10,7 @@ from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import Operation, OperationContext
 from maas_mcp.operations.orders import Orders
 from maas_mcp.operations.outcome import Outcome
-from maas_mcp.operations.polling import Assessment, Evidence, Observation, PollingStrategy, Verdict
+from maas_mcp.operations.polling import Evidence, MachineAssessment, Observation, PollingStrategy, Verdict
 from maas_mcp.operations.progress import readable
 from maas_mcp.operations.tool import ArgsT, ResultT
 from maas_mcp.operations.wording import named, state_of
@@ -22,7 +22,6 @@ class Run(Generic[ArgsT, ResultT]):
 
     operation: Operation[ArgsT, ResultT]
     polling: PollingStrategy
-    args: ArgsT
     ctx: OperationContext
     handle: Handle
     orders: Orders
@@ -30,9 +29,9 @@ class Run(Generic[ArgsT, ResultT]):
     @property
     def name(self) -> str:
         """What it is called in messages."""
-        return f"{self.operation.name} on {self.ctx.before.hostname}"
+        return f"{self.operation.name} on {self.ctx.machine.hostname}"
 
-    def may_have_ended_otherwise(self, assessment: Assessment) -> bool:
+    def may_have_ended_otherwise(self, assessment: MachineAssessment) -> bool:
         """Whether an event that was written between the latest look at the events and the read may tell so.
 
         An undone run may end where a success does, and a machine that moves on at once reads as if it had been aborted.
@@ -42,26 +41,26 @@ class Run(Generic[ArgsT, ResultT]):
             return self.operation.can_abort and lifecycle.hides_an_undoing
         return assessment.verdict in {Verdict.REVERTED, Verdict.FAILED} and assessment.evidence.course.end is None
 
-    def assess(self, evidence: Evidence, observation: Observation) -> Assessment:
+    def assess(self, evidence: Evidence, observation: Observation) -> MachineAssessment:
         """What is known after ``observation``."""
         return self.polling.assess(self.operation.lifecycle, evidence, observation)
 
-    def message(self, assessment: Assessment) -> str:
+    def message(self, assessment: MachineAssessment) -> str:
         """What to tell; as long as nothing shows that it began, that is what is known of its order."""
         if assessment.evidence.started:
             return assessment.message
         return f"{self.orders.standing(self.handle)} ({assessment.message})"
 
-    def tell(self, assessment: Assessment) -> None:
+    def tell(self, assessment: MachineAssessment) -> None:
         """Report how far it is."""
         self.ctx.progress.report(assessment.fraction, self.message(assessment))
 
-    def working(self, assessment: Assessment) -> Outcome[ResultT]:
+    def working(self, assessment: MachineAssessment) -> Outcome[ResultT]:
         """The outcome as long as it goes on."""
         confirmed = assessment.evidence.started or self.orders.is_confirmed(self.handle)
         return Outcome(self.handle, assessment.fraction, self.message(assessment), confirmed=confirmed)
 
-    def timed_out(self, assessment: Assessment) -> OperationTimedOutError:
+    def timed_out(self, assessment: MachineAssessment) -> OperationTimedOutError:
         """The error for a run that is over its deadline, once MAAS was looked at."""
         limit = readable(self.operation.deadline.total_seconds())
         return OperationTimedOutError(
@@ -69,7 +68,7 @@ class Run(Generic[ArgsT, ResultT]):
             hint="MAAS may still be at work on the machine. Read it with maas_get_machine.",
         )
 
-    def check_start(self, assessment: Assessment, asked: float, doubt: MaasError | None) -> None:
+    def check_start(self, assessment: MachineAssessment, asked: float, doubt: MaasError | None) -> None:
         """Make sure that it has begun by what MAAS was asked for at ``asked``, or may yet.
 
         Raises:
@@ -81,7 +80,7 @@ class Run(Generic[ArgsT, ResultT]):
             return
         if doubt is None:
             raise self._never_began(assessment)
-        machine = assessment.evidence.machine or self.ctx.before
+        machine = assessment.evidence.machine or self.ctx.machine
         answer = copy(doubt)  # whoever asks for it later gets it, too
         answer.hint = (
             f"Nothing shows that it began: {named(machine)} is {state_of(machine)}. {doubt.hint or ''}".strip()
@@ -93,8 +92,8 @@ class Run(Generic[ArgsT, ResultT]):
         """Seconds for which another process may hold the order, where this one knows nothing of it."""
         return 0.0 if self.orders.order(self.handle) else LONGEST_POST
 
-    def _never_began(self, assessment: Assessment) -> OperationFailedError:
-        machine = assessment.evidence.machine or self.ctx.before
+    def _never_began(self, assessment: MachineAssessment) -> OperationFailedError:
+        machine = assessment.evidence.machine or self.ctx.machine
         told = "accepted" if self.orders.is_confirmed(self.handle) else "was asked for"
         return OperationFailedError(
             f"MAAS {told} {self.name}, but {readable(self.orders.age(self.handle))} later nothing shows that it began: "

@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Final
 
 from maas_mcp.maas.models import ScriptResult, ScriptSet, ScriptSetName, ScriptStatus
-from maas_mcp.operations.polling import EventPolling, Evidence, Needs, Observation, Phase, PollingStrategy
+from maas_mcp.operations.polling import EventPolling, Evidence, Milestone, Needs, Observation, Phase, PollingStrategy
 
 PENDING: Final = ScriptStatus.PENDING
 RUNNING: Final = frozenset(
@@ -52,9 +52,9 @@ class ScriptPolling(PollingStrategy):
         self.share = share
         self.needs = Needs(script_sets=frozenset(script_sets))
 
-    def measure(self, evidence: Evidence, observation: Observation) -> tuple[float | None, str]:
+    def measure(self, evidence: Evidence, observation: Observation) -> Milestone:
         """The furthest phase, or how much of the scripts is done once one of them has begun."""
-        fraction, milestone = self._boot.measure(evidence, observation)
+        boot = self._boot.measure(evidence, observation)
         results = list(
             chain.from_iterable(
                 scripts.results
@@ -63,8 +63,8 @@ class ScriptPolling(PollingStrategy):
             )
         )
         if all(result.status == PENDING for result in results):
-            return fraction, milestone
-        return max(fraction or 0.0, 1 - self.share + self.share * done(results)), _told(results)
+            return boot
+        return Milestone(max(boot.fraction or 0.0, 1 - self.share + self.share * done(results)), _told(results))
 
 
 def _is_of_this_run(evidence: Evidence, scripts: ScriptSet) -> bool:

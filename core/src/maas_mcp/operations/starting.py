@@ -21,7 +21,7 @@ TURN: Final = 0.5
 _INVALID_TRANSITION: Final = re.compile(r"Invalid transition: (?P<status>.+?) -> ")
 
 
-async def send_start(maas: MaasClient, run: Run[ArgsT, ResultT], read_at: float) -> None:
+async def send_start(maas: MaasClient, run: Run[ArgsT, ResultT], args: ArgsT, read_at: float) -> None:
     """Send the request to start, and notice a refusal that comes after MAAS has begun.
 
     A request may wait for its turn for minutes. The machine, which was read at ``read_at`` (anyio's clock), is then
@@ -31,16 +31,16 @@ async def send_start(maas: MaasClient, run: Run[ArgsT, ResultT], read_at: float)
     Deployed.``: by then the machine has entered *Disk erasing*.
     """
     if anyio.current_time() > read_at + STALE:
-        await check_unchanged(maas, run.ctx.before)
+        await check_unchanged(maas, run.ctx.machine)
     try:
-        await run.operation.start(replace(run.ctx, maas=maas), run.args)
+        await run.operation.start(replace(run.ctx, maas=maas), args)
     except MaasConflictError as error:
         left = _INVALID_TRANSITION.match(error.maas_says or "")
         status = MachineStatus.from_display(left["status"]) if left else None
         error.acted = status in run.operation.lifecycle.pending
         raise
     except MaasPermissionError as error:
-        await explain_refusal(maas, run.ctx.before, error)
+        await explain_refusal(maas, run.ctx.machine, error)
         raise
 
 
@@ -57,5 +57,5 @@ async def wait_for_answer(run: Run[Any, Any], baseline: Baseline, order: Order, 
     if not await order.has_turn(anyio.current_time() + TURN):
         run.ctx.progress.report(fraction, order.standing())
     if await order.has_turn(until):
-        run.ctx.progress.report(fraction, f"Starting on {run.ctx.before.hostname}")
+        run.ctx.progress.report(fraction, f"Starting on {run.ctx.machine.hostname}")
     return await order.answered(until)

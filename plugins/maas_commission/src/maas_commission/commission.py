@@ -93,16 +93,16 @@ class Commission(Operation[CommissionMachine, CommissionedMachine]):
         """Post ``op=commission``. The machine is the caller's until it ends, and then nobody's (MAAS 3.7)."""
         await check_take_over(
             ctx.maas,
-            ctx.before,
+            ctx.machine,
             confirmed=args.take_over,
             effect="Commissioning makes you its owner until it ends; then the machine has no owner",
         )
         await ctx.maas.post_op(f"machines/{args.system_id}/", "commission", **args.form())
 
-    async def abort(self, ctx: OperationContext, args: CommissionMachine) -> None:
+    async def abort(self, ctx: OperationContext) -> None:
         """Post ``op=abort``: the machine is switched off and New."""
-        await ctx.maas.post_op(f"machines/{args.system_id}/", "abort")
+        await ctx.maas.post_op(f"machines/{ctx.system_id}/", "abort")
 
-    async def result(self, ctx: OperationContext, args: CommissionMachine) -> CommissionedMachine:
+    async def result(self, ctx: OperationContext) -> CommissionedMachine:
         """What commissioning found."""
-        return CommissionedMachine.model_validate(await ctx.maas.machine(args.system_id), from_attributes=True)
+        return CommissionedMachine.model_validate(ctx.machine, from_attributes=True)

@@ -85,22 +85,18 @@ class EnterRescueMode(Operation[EnterRescue, InRescueMode]):
         """Post ``op=rescue_mode``. The user who requests it becomes the machine's owner (MAAS 3.7.3, recorded)."""
         await check_take_over(
             ctx.maas,
-            ctx.before,
+            ctx.machine,
             confirmed=args.take_over,
             effect="Rescue mode interrupts what runs on it and makes it yours, and it stays yours after rescue mode",
         )
         await ctx.maas.post_op(f"machines/{args.system_id}/", "rescue_mode")
 
-    async def result(self, ctx: OperationContext, args: EnterRescue) -> InRescueMode:
+    async def result(self, ctx: OperationContext) -> InRescueMode:
         """Where the machine can be reached, and whose it is."""
-        machine = await ctx.maas.machine(args.system_id)
-        if ctx.before.status in self.lifecycle.start_from:
-            before = ctx.before.owner
-        else:  # it was picked up by its id
-            before = await _owner_before_rescue(ctx.maas, args.system_id)
+        before = await _owner_before_rescue(ctx.maas, ctx.system_id)
         return InRescueMode(
-            **machine.model_dump(include=set(InRescueMode.model_fields)),
-            taken_from=before if before != machine.owner else None,
+            **ctx.machine.model_dump(include=set(InRescueMode.model_fields)),
+            taken_from=before if before != ctx.machine.owner else None,
         )
 
     def summary(self, result: InRescueMode) -> str:
@@ -146,10 +142,10 @@ class ExitRescueMode(Operation[Which, OutOfRescueMode]):
         """Post ``op=exit_rescue_mode``."""
         await ctx.maas.post_op(f"machines/{args.system_id}/", "exit_rescue_mode")
 
-    async def result(self, ctx: OperationContext, args: Which) -> OutOfRescueMode:
+    async def result(self, ctx: OperationContext) -> OutOfRescueMode:
         """Where the machine is back, and whose it is."""
-        state = MachineState.of(await ctx.maas.machine(args.system_id))
-        before = await _owner_before_rescue(ctx.maas, args.system_id)
+        state = MachineState.of(ctx.machine)
+        before = await _owner_before_rescue(ctx.maas, ctx.system_id)
         return OutOfRescueMode(**state.model_dump(), taken_from=before if before != state.owner else None)
 
     def summary(self, result: OutOfRescueMode) -> str:

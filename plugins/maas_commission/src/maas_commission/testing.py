@@ -83,15 +83,15 @@ class RunTests(Operation[RunScripts, TestedMachine]):
         """Post ``op=test``."""
         await ctx.maas.post_op(f"machines/{args.system_id}/", "test", **args.form())
 
-    async def abort(self, ctx: OperationContext, args: RunScripts) -> None:
+    async def abort(self, ctx: OperationContext) -> None:
         """Post ``op=abort``: the machine is switched off, in the status in which it was."""
-        await ctx.maas.post_op(f"machines/{args.system_id}/", "abort")
+        await ctx.maas.post_op(f"machines/{ctx.system_id}/", "abort")
 
-    async def result(self, ctx: OperationContext, args: RunScripts) -> TestedMachine:
+    async def result(self, ctx: OperationContext) -> TestedMachine:
         """Where the machine is, and how each test ended."""
-        scripts = await ctx.maas.script_set(args.system_id, ScriptSetName.TESTING)
+        scripts = await ctx.maas.script_set(ctx.system_id, ScriptSetName.TESTING)
         return TestedMachine(
-            **MachineState.of(await ctx.maas.machine(args.system_id)).model_dump(exclude={"owner"}),
+            **MachineState.of(ctx.machine).model_dump(exclude={"owner"}),
             tests=[ScriptOutcome.model_validate(each, from_attributes=True) for each in scripts.results]
             if scripts
             else [],

@@ -96,7 +96,7 @@ class Deploy(Operation[DeployMachine, DeployedMachine]):
 
     async def differs(self, ctx: OperationContext, args: DeployMachine) -> str | None:
         """Another image, or disks instead of memory: MAAS shows both while it deploys."""
-        machine = ctx.before
+        machine = ctx.machine
         getting = f"{machine.osystem}/{machine.distro_series}"
         if args.distro_series and machine.distro_series and not _names(args.distro_series, getting):
             return f"it is being deployed with {getting}, not with {args.distro_series}"
@@ -113,13 +113,13 @@ class Deploy(Operation[DeployMachine, DeployedMachine]):
         form |= {name: secret.get_secret_value() for name, secret in secrets.items() if secret}
         await ctx.maas.post_op(f"machines/{args.system_id}/", "deploy", **form)
 
-    async def abort(self, ctx: OperationContext, args: DeployMachine) -> None:
+    async def abort(self, ctx: OperationContext) -> None:
         """Post ``op=abort``: the machine is switched off and Allocated again."""
-        await ctx.maas.post_op(f"machines/{args.system_id}/", "abort")
+        await ctx.maas.post_op(f"machines/{ctx.system_id}/", "abort")
 
-    async def result(self, ctx: OperationContext, args: DeployMachine) -> DeployedMachine:
+    async def result(self, ctx: OperationContext) -> DeployedMachine:
         """Where the machine can be reached."""
-        return DeployedMachine.model_validate(await ctx.maas.machine(args.system_id), from_attributes=True)
+        return DeployedMachine.model_validate(ctx.machine, from_attributes=True)
 
     def summary(self, result: DeployedMachine) -> str:
         """Where the machine can be reached, in one line; what has become of it where it was asked for late."""

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from maas_deploy.machines import Which
 from maas_mcp.api import (
     EventPolling,
+    GoneContext,
     Lifecycle,
     MaasConflictError,
     Machine,
@@ -84,7 +85,7 @@ class Release(Operation[ReleaseMachine, ReleasedMachine]):
 
     async def differs(self, ctx: OperationContext, args: ReleaseMachine) -> str | None:
         """A release without erase is no answer to a caller who wants the disks erased, nor is another kind of erase."""
-        if ctx.before.status == S.RELEASING and (args.erase or args.quick_erase or args.secure_erase):
+        if ctx.machine.status == S.RELEASING and (args.erase or args.quick_erase or args.secure_erase):
             return "MAAS does not show that it erases its disks"
         if args.quick_erase or args.secure_erase or args.scripts:
             return "MAAS does not show in which way its disks are erased, nor which scripts it runs"
@@ -105,21 +106,21 @@ class Release(Operation[ReleaseMachine, ReleasedMachine]):
         await check_parameters(ctx.maas, "release", form)
         await ctx.maas.post_op(f"machines/{args.system_id}/", "release", **form)
 
-    async def abort(self, ctx: OperationContext, args: ReleaseMachine) -> None:
+    async def abort(self, ctx: OperationContext) -> None:
         """Post ``op=abort``: the disks are left half erased. MAAS refuses it where nothing is being erased."""
         try:
-            await ctx.maas.post_op(f"machines/{args.system_id}/", "abort")
+            await ctx.maas.post_op(f"machines/{ctx.system_id}/", "abort")
         except MaasConflictError as error:
             error.hint = "Only the erasing of disks can be aborted: a release itself has no way back, and goes on."
             raise
 
-    async def result(self, ctx: OperationContext, args: ReleaseMachine) -> ReleasedMachine:
+    async def result(self, ctx: OperationContext) -> ReleasedMachine:
         """The free machine."""
-        return ReleasedMachine.model_validate(await ctx.maas.machine(args.system_id), from_attributes=True)
+        return ReleasedMachine.model_validate(ctx.machine, from_attributes=True)
 
-    def result_if_gone(self, args: ReleaseMachine) -> ReleasedMachine:
+    def result_if_gone(self, ctx: GoneContext) -> ReleasedMachine:
         """The machine that was."""
-        return ReleasedMachine(system_id=args.system_id, hostname=None, status_name=DELETED)
+        return ReleasedMachine(system_id=ctx.system_id, hostname=None, status_name=DELETED)
 
     def summary(self, result: ReleasedMachine) -> str:
         """What has become of the machine. MAAS tells neither which machines it composed nor who deleted one."""

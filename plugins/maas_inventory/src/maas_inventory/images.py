@@ -8,11 +8,13 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from maas_mcp.api import (
+    Assessment,
     Listing,
     MaasModel,
     MaasNotFoundError,
     MaasPermissionError,
     MaasProtocolError,
+    Milestone,
     RegionOperation,
     Tool,
     ToolContext,
@@ -230,7 +232,7 @@ class ImportImages(RegionOperation[NoArguments, Images, Look]):
                 maas_says=error.maas_says,
             ) from None
 
-    async def observe(self, ctx: ToolContext, args: NoArguments, earlier: Look | None) -> Look:  # noqa: ARG002 - none
+    async def observe(self, ctx: ToolContext, earlier: Look | None) -> Look:
         """All images at the ends of an import; in between those on their way, and :data:`ROUND` of the others."""
         running = await self.is_running(ctx)
         listing = await listed(ctx, "synced")
@@ -245,24 +247,24 @@ class ImportImages(RegionOperation[NoArguments, Images, Look]):
         images = {number: image for number in numbers if (image := news.get(number) or known.get(number))}
         return Look(running, images, turn)
 
-    def assess(self, before: Look | None, earlier: Look | None, seen: Look) -> tuple[Verdict, float | None, str]:
+    def assess(self, before: Look | None, earlier: Look | None, seen: Look) -> Assessment:
         """Over when MAAS says so; a success when every version is complete by then."""
         if seen.running:
-            return Verdict.PENDING, *_how_far(before, seen)
+            return Assessment(Verdict.PENDING, _how_far(before, seen))
         if before is not None and earlier is None and seen.as_it_was() == before.as_it_was():
-            return Verdict.PENDING, 0.0, "No import shows yet"
+            return Assessment(Verdict.PENDING, Milestone(0.0, "No import shows yet"))
         if seen.incomplete:
             if earlier is None and before is not None:
-                return Verdict.PENDING, *_how_far(before, seen)
+                return Assessment(Verdict.PENDING, _how_far(before, seen))
             names = ", ".join(_name(each) for each in seen.incomplete)
-            return Verdict.FAILED, None, f"the import is over, but not complete: {names}"
-        return Verdict.SUCCEEDED, 1.0, _ending(before, earlier, seen)
+            return Assessment(Verdict.FAILED, Milestone(None, f"the import is over, but not complete: {names}"))
+        return Assessment(Verdict.SUCCEEDED, Milestone(1.0, _ending(before, earlier, seen)))
 
-    async def result(self, ctx: ToolContext, args: NoArguments) -> Images:  # noqa: ARG002 - there are none
+    async def result(self, ctx: ToolContext) -> Images:
         """The synced images that there are now: one request, and one for each."""
         return await all_of(ctx, "synced")
 
-    async def abort(self, ctx: ToolContext, args: NoArguments) -> None:  # noqa: ARG002 - there are none
+    async def abort(self, ctx: ToolContext) -> None:
         """Post ``op=stop_import``."""
         await ctx.maas.post_op(PATH, "stop_import")
 
@@ -282,18 +284,19 @@ def _worth_reading(there: Iterable[int], earlier: Look) -> tuple[set[int], int]:
     return (on_their_way & set(ids)) | new | set(chosen), turn + ROUND
 
 
-def _how_far(before: Look | None, seen: Look) -> tuple[float, str]:
+def _how_far(before: Look | None, seen: Look) -> Milestone:
     """The share of bytes that are there, of the versions that this import brings, or of all where that is not known."""
     old = before.as_it_was() if before else {}
     mine = {key: one for key, one in seen.versions.items() if not old.get(key)}
     files = [file for one in mine.values() for file in one.files.values()]
     total = sum(file.size for file in files)
     if not total or not files:
-        return 0.0, "Importing; nothing new has shown yet"
+        return Milestone(0.0, "Importing; nothing new has shown yet")
     fraction = sum(file.there for file in files) / total
     done = sum(one.complete for one in mine.values())
     names = ", ".join(_name(each) for each in seen.incomplete[:2])
-    return fraction, f"Importing images: {done} of {len(mine)} complete" + (f"; now {names}" if names else "")
+    now = f"; now {names}" if names else ""
+    return Milestone(fraction, f"Importing images: {done} of {len(mine)} complete{now}")
 
 
 def _ending(before: Look | None, earlier: Look | None, seen: Look) -> str:

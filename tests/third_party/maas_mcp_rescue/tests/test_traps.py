@@ -17,6 +17,7 @@ from maas_mcp.api import (
     MaasPermissionError,
     MaasUnavailableError,
     MachineGoneError,
+    Milestone,
     Observation,
     Operation,
     OperationCancelledError,
@@ -57,11 +58,11 @@ class Deploy(Operation[Which, Status]):
     async def start(self, ctx: OperationContext, args: Which) -> None:
         await ctx.maas.post_op(f"machines/{args.system_id}/", "deploy")
 
-    async def result(self, ctx: OperationContext, args: Which) -> Status:
-        return Status(status_name=(await ctx.maas.machine(args.system_id)).status_name)
+    async def result(self, ctx: OperationContext) -> Status:
+        return Status(status_name=ctx.machine.status_name)
 
-    async def abort(self, ctx: OperationContext, args: Which) -> None:
-        await ctx.maas.post_op(f"machines/{args.system_id}/", "abort")
+    async def abort(self, ctx: OperationContext) -> None:
+        await ctx.maas.post_op(f"machines/{ctx.system_id}/", "abort")
 
 
 class GiveBack(Deploy):
@@ -284,7 +285,7 @@ def test_what_cannot_be_aborted_is_not_aborted_on_cancel() -> None:
 
 
 class HalfWay(PollingStrategy):
-    def measure(self, evidence: Evidence, observation: Observation) -> tuple[float | None, str]:
+    def measure(self, evidence: Evidence, observation: Observation) -> Milestone:
         raise KeyError(evidence.milestone, len(observation.events))
 
 
@@ -297,7 +298,7 @@ def test_a_strategy_is_an_instance() -> None:
 
 def test_a_strategy_is_not_awaited() -> None:
     class Async(HalfWay):
-        async def measure(self, evidence: Evidence, observation: Observation) -> tuple[float | None, str]:  # type: ignore[override]
+        async def measure(self, evidence: Evidence, observation: Observation) -> Milestone:  # type: ignore[override]
             raise NotImplementedError
 
     with pytest.raises(TypeError, match=r"Async\.measure: expected a plain function"):
@@ -326,7 +327,7 @@ def test_a_tool_says_what_it_does() -> None:
 @pytest.mark.parametrize("answer", [None, {"status_name": "Deployed"}, Which(system_id="x")], ids=str)
 def test_a_result_is_of_the_class_that_is_declared(maas_region: MaasRegion, answer: object) -> None:
     class Wrong(Deploy):
-        async def result(self, ctx: OperationContext, args: Which) -> Status:  # noqa: ARG002 - the trap
+        async def result(self, ctx: OperationContext) -> Status:  # noqa: ARG002 - the trap
             return answer  # type: ignore[return-value] # the trap
 
     with pytest.raises(MaasMcpError, match=r"The result of rescue_deploy is not Status, .* Return `Status\(…\)`"):
@@ -336,8 +337,8 @@ def test_a_result_is_of_the_class_that_is_declared(maas_region: MaasRegion, answ
 
 def test_what_fails_once_maas_is_done_says_that_maas_is_done(maas_region: MaasRegion) -> None:
     class Broken(Deploy):
-        async def result(self, ctx: OperationContext, args: Which) -> Status:
-            raise KeyError(args.system_id, ctx)
+        async def result(self, ctx: OperationContext) -> Status:
+            raise KeyError(ctx.system_id)
 
     with pytest.raises(MaasMcpError, match=r"MAAS has finished rescue_deploy \(Deployed\)") as failure:
         maas_region.call(Broken, "node01")

@@ -36,9 +36,8 @@ class RescueMode(Operation[EnterRescueMode, InRescueMode]):
     async def start(self, ctx: OperationContext, args: EnterRescueMode) -> None:
         await ctx.maas.post_op(f"machines/{args.system_id}/", "rescue_mode")
 
-    async def result(self, ctx: OperationContext, args: EnterRescueMode) -> InRescueMode:
-        machine = await ctx.maas.machine(args.system_id)
-        return InRescueMode(system_id=machine.system_id, ip_addresses=machine.ip_addresses)
+    async def result(self, ctx: OperationContext) -> InRescueMode:
+        return InRescueMode(system_id=ctx.system_id, ip_addresses=ctx.machine.ip_addresses)
 
 
 @hookimpl

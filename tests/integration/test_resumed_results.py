@@ -1,0 +1,76 @@
+"""A second process, which knows nothing but the id, gives the same result of every operation of ours."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from maas_mcp.operations.cancellation import CancellationToken
+from maas_mcp.operations.operation import LongRunning
+from maas_mcp.operations.progress import ProgressReporter, nobody
+from maas_mcp.plugins.registry import load_registry
+from maas_mcp.server.arguments import parse_arguments
+from maas_mcp.server.calls import Call
+from maas_mcp.simulator import Status
+from maas_mcp.testing import MaasRegion
+from maas_mcp.testing.host import Host, hosting
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass(frozen=True)
+class Started:
+    """With what an operation is started, and where."""
+
+    arguments: dict[str, Any] = field(default_factory=dict)
+    machine: str = ""
+    before: Callable[[MaasRegion], object] = lambda region: region
+
+
+def in_rescue_mode(region: MaasRegion) -> None:
+    region.set_status(region.machine("node07"), Status.RESCUE_MODE)
+
+
+STARTED = {
+    "maas_deploy_machine": Started({"distro_series": "jammy", "ephemeral_deploy": True}, "node01"),
+    "maas_deploy_machines": Started({"count": 2}),
+    "maas_release_machine": Started({"erase": True}, "node07"),
+    "maas_commission_machine": Started({"enable_ssh": True, "skip_storage": True}, "node01"),
+    "maas_test_machine": Started({"testing_scripts": ["smartctl-validate"]}, "node07"),
+    "maas_enter_rescue_mode": Started({"take_over": True}, "node09"),
+    "maas_exit_rescue_mode": Started({}, "node07", in_rescue_mode),
+    "maas_import_images": Started(),
+}
+
+
+def operations() -> dict[str, LongRunning[Any, Any]]:
+    return {tool.name: tool for tool in load_registry().tools.values() if isinstance(tool, LongRunning)}
+
+
+def test_every_operation_is_among_them() -> None:
+    assert set(operations()) == set(STARTED)
+
+
+@pytest.mark.parametrize("name", STARTED)
+async def test_the_result_is_the_same_where_the_arguments_are_not_known(name: str) -> None:
+    started, operation = STARTED[name], operations()[name]
+    with MaasRegion() as region:
+        started.before(region)
+        given = {**started.arguments}
+        if started.machine:
+            given["system_id"] = region.machine(started.machine).system_id
+        args, _ = parse_arguments(operation, given)
+        async with region.host() as host:
+            first = await host.services.run(operation, args, ProgressReporter(nobody), Call())
+            async with hosting(region, host.now, "admin") as second:
+                later = await resumed(second, operation, first.handle)
+
+        assert first.result is not None
+        assert later.result == first.result
+        assert operation.summary(later.result) == operation.summary(first.result)
+
+
+async def resumed(host: Host, operation: LongRunning[Any, Any], handle: Any) -> Any:
+    engine = host.services.engine_for(operation)
+    return await engine.resume(operation, handle, ProgressReporter(nobody), CancellationToken(), wait=0.0)
