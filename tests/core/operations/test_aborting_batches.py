@@ -15,7 +15,7 @@ from maas_mcp.errors import (
 from maas_mcp.operations.aborting import ABORT_LIMIT
 from maas_mcp.operations.batch import new_name
 from maas_mcp.operations.batch_abort import SOME_SECONDS
-from maas_mcp.operations.cancellation import CancellationToken
+from maas_mcp.operations.cancellation import CancellationToken, CancelReason
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import CancelPolicy
 from maas_mcp.operations.outcome import Outcome
@@ -211,7 +211,7 @@ class TestBesideACall:
         house.tasks.start_soon(cancelled)
         await anyio.sleep(20)
         (handle,) = (await house.batches.under_way([DeployMany()])).handles
-        house.token.cancel(undo=False)
+        house.token.cancel(CancelReason.CANCEL_TOOL)
         await abort(house, handle)
         await anyio.sleep(300)
 
@@ -275,8 +275,7 @@ class TestByCancelling:
 
     async def test_a_lost_connection_aborts_nothing(self, house: House) -> None:
         def lost() -> None:
-            house.token.detach()
-            house.token.cancel()
+            house.token.cancel(CancelReason.CONNECTION_LOST)
 
         house.after(60, lost)
 

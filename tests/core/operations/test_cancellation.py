@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from maas_mcp.errors import OperationCancelledError
-from maas_mcp.operations.cancellation import CancellationToken
+from maas_mcp.operations.cancellation import CancellationToken, CancelReason
 
 pytestmark = pytest.mark.anyio
 
@@ -68,12 +68,11 @@ async def test_an_untouched_token_changes_nothing() -> None:
     assert not token.cancelled
 
 
-async def test_a_wish_outlives_the_connection_that_brought_it_but_comes_from_no_lost_one() -> None:
-    wished, lost = CancellationToken(), CancellationToken()
-    wished.want()
-    wished.detach()
-    lost.detach()
-    lost.want()
-    lost.cancel()
-    assert not wished.detached
-    assert lost.detached
+@pytest.mark.parametrize("first", CancelReason)
+@pytest.mark.parametrize("second", CancelReason)
+async def test_the_first_reason_stays(first: CancelReason, second: CancelReason) -> None:
+    token = CancellationToken()
+    assert token.reason is None
+    token.announce(first)
+    token.cancel(second)
+    assert token.reason is first

@@ -21,7 +21,7 @@ from maas_mcp.errors import (
     OperationTimedOutError,
 )
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.operations.cancellation import CancellationToken
+from maas_mcp.operations.cancellation import CancellationToken, CancelReason
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import CancelPolicy
 from maas_mcp.operations.orders import Orders
@@ -389,8 +389,7 @@ async def test_what_cannot_be_stopped_refuses_the_wish_before_anything_is_sent(s
 
 async def test_a_lost_connection_stops_nothing(site: Site) -> None:
     def lose() -> None:
-        site.token.detach()
-        site.token.cancel()
+        site.token.cancel(CancelReason.CONNECTION_LOST)
 
     site.after(60, lose)
     with pytest.raises(OperationCancelledError):

@@ -19,7 +19,7 @@ from maas_mcp.errors import (
     OperationRefusedError,
     OperationRevertedError,
 )
-from maas_mcp.operations.cancellation import CancellationToken
+from maas_mcp.operations.cancellation import CancellationToken, CancelReason
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import CancelPolicy, OperationContext
 from maas_mcp.operations.outcome import Outcome
@@ -305,7 +305,7 @@ class TestAborting:
 
     async def test_a_request_that_the_client_cancels_aborts_too(self, house: House) -> None:
         house.options = {"on_cancel": CancelPolicy.ABORT}
-        house.after(99, house.token.want)
+        house.after(99, lambda: house.token.announce(CancelReason.CLIENT))
         with anyio.move_on_after(100):
             await house.run("node01")
 
@@ -320,7 +320,7 @@ class TestAborting:
 
     async def test_a_lost_connection_never_aborts(self, house: House) -> None:
         house.options = {"on_cancel": CancelPolicy.ABORT}
-        house.after(99, house.token.detach)
+        house.after(99, lambda: house.token.announce(CancelReason.CONNECTION_LOST))
         with anyio.move_on_after(100):
             await house.run("node01")
 
@@ -329,7 +329,7 @@ class TestAborting:
     async def test_an_abort_that_maas_does_not_confirm_holds_nothing_up_for_long(self, house: House) -> None:
         house.options = {"on_cancel": CancelPolicy.ABORT}
         house.region.hold(op="abort", before=300)
-        house.after(99, house.token.want)
+        house.after(99, lambda: house.token.announce(CancelReason.CLIENT))
         with anyio.move_on_after(100):
             await house.run("node01")
 
@@ -339,7 +339,7 @@ class TestAborting:
         house.options = {"on_cancel": CancelPolicy.ABORT}
         house.region.hold(op="abort", before=300)
         house.after(100, house.token.cancel)
-        house.after(102, house.token.detach)
+        house.after(102, lambda: house.token.announce(CancelReason.CONNECTION_LOST))
         with pytest.raises(OperationCancelledError):
             await house.run("node01")
 

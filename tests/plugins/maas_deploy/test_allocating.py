@@ -17,7 +17,7 @@ from maas_mcp.errors import (
 )
 from maas_mcp.operations.batch import new_name
 from maas_mcp.operations.batch_engine import BatchEngine
-from maas_mcp.operations.cancellation import PARTING, CancellationToken
+from maas_mcp.operations.cancellation import PARTING, CancellationToken, CancelReason
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import CancelPolicy
 from maas_mcp.operations.orders import START_GRACE
@@ -171,8 +171,7 @@ async def test_a_lost_connection_leaves_a_second_for_giving_back(house: House) -
     house.region.hold(op="release", before=60)
 
     def lost() -> None:
-        house.token.detach()
-        house.token.cancel()
+        house.token.cancel(CancelReason.CONNECTION_LOST)
 
     house.after(12, lost)
     with pytest.raises(OperationCancelledError):
@@ -183,7 +182,7 @@ async def test_a_lost_connection_leaves_a_second_for_giving_back(house: House) -
 
 async def test_a_connection_that_is_lost_while_something_is_undone_shortens_that(house: House) -> None:
     token = CancellationToken()
-    house.after(10, token.detach)
+    house.after(10, lambda: token.announce(CancelReason.CONNECTION_LOST))
 
     with token.undoing(60) as scope:
         await anyio.sleep(3600)

@@ -28,7 +28,7 @@ from maas_mcp.operations.allocation import GIVING_BACK, give_back, release_idle
 from maas_mcp.operations.batch import BatchOperation, Member, size_of
 from maas_mcp.operations.batch_abort import Stopping
 from maas_mcp.operations.batch_members import LOST, Follow, failed, of_batch, timed_out, together, told
-from maas_mcp.operations.cancellation import CancellationToken
+from maas_mcp.operations.cancellation import CancellationToken, CancelReason
 from maas_mcp.operations.engine import Engine
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.labels import batches_on, first_event_of, ordered_for
@@ -154,7 +154,7 @@ class BatchEngine:
             orders = self._orders.of_batch(name)
             if orders and name in self._stopping:  # whoever aborts it has ended this call
                 raise
-            if orders and policy is CancelPolicy.ABORT and not cancellation.detached:
+            if orders and policy is CancelPolicy.ABORT and cancellation.reason is CancelReason.CLIENT:
                 stopping = self._stop(batch, handle)
                 with cancellation.undoing(ABORT_LIMIT):
                     await stopping.settled.wait()

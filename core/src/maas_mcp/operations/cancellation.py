@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum, auto
 from typing import Final
 
 import anyio
@@ -13,20 +14,31 @@ PARTING: Final = 1.0
 """Seconds for what has to be undone once the connection is lost: a client kills about two after it closed stdin."""
 
 
+class CancelReason(Enum):
+    """Why an operation was told to stop. Only a client's wish may make MAAS abort what was begun."""
+
+    CLIENT = auto()
+    """The client cancelled its request."""
+    CANCEL_TOOL = auto()
+    """Another call stopped this one from following. It orders MAAS to abort by itself, if that is wanted."""
+    CONNECTION_LOST = auto()
+    """The client is gone: a client that loses its network must not take a rack with it."""
+    SHUTDOWN = auto()
+    """The server ends or fails: of a cancellation that simply arrives, nobody knows why."""
+
+
 class CancellationToken:
-    """Tells a running tool to stop, and tells others that it was stopped.
+    """Tells a running tool to stop, and tells others that it was stopped, and why.
 
     A cancelled MCP request, a closed connection and :meth:`cancel` all end at the same place: the scope that
     :meth:`guard` opened. What waits inside it, a request to MAAS included, is closed at once.
-
-    A cancellation undoes nothing unless somebody asked for it: of one that simply arrives, as when the server fails,
-    nobody knows why.
     """
 
     def __init__(self) -> None:
+        self._reason: CancelReason | None = None
         self._cancelled = False
-        self._wanted = False
-        self._lost = False
+        self._limit = math.inf
+        """Seconds for what has to be undone."""
         self._scopes: list[anyio.CancelScope] = []
         self._undoing: list[anyio.CancelScope] = []
 
@@ -35,31 +47,28 @@ class CancellationToken:
         """Whether the operation was told to stop."""
         return self._cancelled
 
-    def cancel(self, *, undo: bool = True) -> None:
-        """Tell the operation to stop. Further calls change nothing.
+    @property
+    def reason(self) -> CancelReason | None:
+        """Why it was told to stop, or will be; the first reason stays."""
+        return self._reason
 
-        Args:
-            undo: Whether its policy may have MAAS abort it; else it is only no longer followed.
-        """
-        self._wanted = undo and not self._lost
+    def cancel(self, reason: CancelReason = CancelReason.CLIENT) -> None:
+        """Tell the operation to stop. Further calls change nothing."""
+        self.announce(reason)
         self._cancelled = True
         for scope in self._scopes:
             scope.cancel()
 
-    def want(self) -> None:
-        """The client has asked for the cancellation that follows."""
-        self._wanted = not self._lost
+    def announce(self, reason: CancelReason) -> None:
+        """Say why a cancellation that may follow has come. Once the connection is lost, what has to be undone hurries.
 
-    @property
-    def detached(self) -> bool:
-        """Whether nothing may be undone, whatever the policy: nobody asked for that, or the connection was lost."""
-        return not self._wanted
-
-    def detach(self) -> None:
-        """The connection is lost: a cancellation that follows is nobody's wish, and one that was asked for hurries."""
-        self._lost = True
-        for scope in self._undoing:
-            scope.deadline = min(scope.deadline, anyio.current_time() + PARTING)
+        The SDK cancels a request in the same way whatever the reason is. So the reason comes before.
+        """
+        self._reason = self._reason or reason
+        if reason is CancelReason.CONNECTION_LOST:
+            self._limit = PARTING
+            for scope in self._undoing:
+                scope.deadline = min(scope.deadline, anyio.current_time() + PARTING)
 
     def raise_if_cancelled(self) -> None:
         """Leave now if the operation was told to stop.
@@ -93,6 +102,7 @@ class CancellationToken:
                 self.raise_if_cancelled()
                 yield
             except anyio.get_cancelled_exc_class():
+                self._reason = self._reason or CancelReason.SHUTDOWN
                 self._cancelled = True
                 raise
             finally:
@@ -106,8 +116,7 @@ class CancellationToken:
 
         It has ``seconds``, and one where the connection is lost: then the scope says that it was cancelled.
         """
-        limit = min(seconds, PARTING) if self._lost else seconds
-        with anyio.CancelScope(shield=True, deadline=anyio.current_time() + limit) as scope:
+        with anyio.CancelScope(shield=True, deadline=anyio.current_time() + min(seconds, self._limit)) as scope:
             self._undoing.append(scope)
             try:
                 yield scope

@@ -21,7 +21,7 @@ from maas_mcp.maas.models import Machine
 from maas_mcp.operations.aborting import EVENTS_ONLY, abort_begun, abort_cancelled, policy_of
 from maas_mcp.operations.adoption import Adoption, requested_already
 from maas_mcp.operations.advice import next_step
-from maas_mcp.operations.cancellation import CancellationToken
+from maas_mcp.operations.cancellation import CancellationToken, CancelReason
 from maas_mcp.operations.diagnosis import explain, gone, refused, started_by_another
 from maas_mcp.operations.fallback_polling import FallbackPolling
 from maas_mcp.operations.handles import Handle
@@ -156,7 +156,11 @@ class Engine:
             except anyio.get_cancelled_exc_class():
                 if order is not None:
                     await order.withdraw()
-                    if policy is CancelPolicy.ABORT and not cancellation.detached and order.refusal is None:
+                    if (
+                        policy is CancelPolicy.ABORT
+                        and cancellation.reason is CancelReason.CLIENT
+                        and order.refusal is None
+                    ):
                         await self._abort_begun(run, baseline, order)
                 raise
 

@@ -18,7 +18,7 @@ from maas_mcp.errors import (
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import SystemId
 from maas_mcp.operations.aborting import abort_cancelled, policy_of
-from maas_mcp.operations.cancellation import CancellationToken
+from maas_mcp.operations.cancellation import CancellationToken, CancelReason
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.operation import CancelPolicy
 from maas_mcp.operations.orders import AT_ONCE, Orders
@@ -102,7 +102,7 @@ class RegionEngine:
                 return await self._follow(run, Verdict.PENDING, until, order.doubt)
             except anyio.get_cancelled_exc_class():
                 await order.withdraw()
-                if policy is CancelPolicy.ABORT and not cancellation.detached:
+                if policy is CancelPolicy.ABORT and cancellation.reason is CancelReason.CLIENT:
                     await abort_cancelled(operation.name, cancellation, lambda: self._stop(run.handle, operation, ctx))
                 raise
 

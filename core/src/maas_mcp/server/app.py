@@ -22,7 +22,7 @@ from maas_mcp.operations.progress import Progress, ProgressReporter, ProgressSen
 from maas_mcp.operations.tool import fault_of
 from maas_mcp.plugins.registry import AnyTool, Registry
 from maas_mcp.server.arguments import CallOptions, ProgressToken, parse_arguments
-from maas_mcp.server.calls import Calls
+from maas_mcp.server.calls import Calls, Connection
 from maas_mcp.server.operation_tools import OPERATION_TOOLS, HostContext
 from maas_mcp.server.reports import about_served
 from maas_mcp.server.services import Services, running
@@ -37,7 +37,7 @@ Deploying, commissioning and releasing take minutes: one call starts the operati
 answers when it has ended. With wait_seconds it answers earlier, with an operation_id for maas_wait_operation. A machine
 that is already at it is not started again. Cancelling a call stops the following only, unless on_cancel is `abort`."""
 
-Context = ServerRequestContext[Services, Any]
+Context = ServerRequestContext[Services, object]
 
 
 def build(
@@ -138,7 +138,9 @@ class _Host:
         progress: ProgressReporter,
     ) -> types.CallToolResult:
         services, request_id = request.lifespan_context, request.request_id
-        with self.calls.running(None if request_id is None else coerce_request_id(request_id)) as call:
+        # In a test, client and server may share the process and no stream: then nobody cancels by the request's id.
+        connection = request.request if isinstance(request.request, Connection) else self.calls.connect()
+        with connection.running(None if request_id is None else coerce_request_id(request_id)) as call:
             if isinstance(tool, LongRunning):
                 sealer = services.sealer  # before anything is started: without it nobody could ask for that again
                 warnings = tool.warnings(arguments)  # before anything is started, in case that this fails

@@ -1,11 +1,12 @@
-"""The calls under way: what they follow, so that one call can stop another, and all learn of a lost connection."""
+"""The calls under way, by the connection that they came by: a client cancels its own calls, and no other's."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from weakref import WeakSet
 
 from maas_mcp.maas.models import SystemId
-from maas_mcp.operations.cancellation import CancellationToken
+from maas_mcp.operations.cancellation import CancellationToken, CancelReason
 
 
 @dataclass(eq=False, slots=True)
@@ -13,14 +14,14 @@ class Call:
     """One running call."""
 
     request_id: str | int | None = None
-    """What the client names it by when it cancels it."""
+    """What the client names it by when it cancels it: unique within its connection only."""
     token: CancellationToken = field(default_factory=CancellationToken)
     follows: tuple[str, SystemId] | None = None
     """The operation's name and its machine, if the call follows one."""
 
 
-class Calls:
-    """All running calls of a server."""
+class Connection:
+    """The running calls of one client."""
 
     def __init__(self) -> None:
         self._running: set[Call] = set()
@@ -36,19 +37,37 @@ class Calls:
         finally:
             self._running.discard(call)
 
-    def stop_following(self, operation: str, system_id: SystemId) -> None:
-        """End the calls that follow this operation; what MAAS does is not undone by that."""
-        for call in self._running:
-            if call.follows == (operation, system_id):
-                call.token.cancel(undo=False)
-
-    def cancel_wanted(self, request_id: str | int) -> None:
+    def cancelled_by_client(self, request_id: str | int) -> None:
         """The client asks to cancel this request: then, and only then, may its policy undo something."""
         for call in self._running:
             if call.request_id == request_id:
-                call.token.want()
+                call.token.announce(CancelReason.CLIENT)
 
-    def connection_lost(self) -> None:
-        """Let no cancellation that follows undo anything: nobody has asked for it."""
+    def lost(self) -> None:
+        """The client is gone: no cancellation that follows undoes anything, because nobody has asked for it."""
         for call in self._running:
-            call.token.detach()
+            call.token.announce(CancelReason.CONNECTION_LOST)
+
+    def stop_following(self, operation: str, system_id: SystemId) -> None:
+        """As :meth:`Calls.stop_following`, among the calls of this connection."""
+        for call in self._running:
+            if call.follows == (operation, system_id):
+                call.token.cancel(CancelReason.CANCEL_TOOL)
+
+
+class Calls:
+    """The connections of a server, and through them all running calls."""
+
+    def __init__(self) -> None:
+        self._connections: WeakSet[Connection] = WeakSet()
+
+    def connect(self) -> Connection:
+        """A new connection."""
+        connection = Connection()
+        self._connections.add(connection)
+        return connection
+
+    def stop_following(self, operation: str, system_id: SystemId) -> None:
+        """End the calls that follow this operation; what MAAS does is not undone by that."""
+        for connection in list(self._connections):
+            connection.stop_following(operation, system_id)

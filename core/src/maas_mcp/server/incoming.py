@@ -13,10 +13,10 @@ import mcp_types as types
 from anyio.abc import ObjectReceiveStream
 from mcp.shared.dispatcher import coerce_request_id
 from mcp.shared.jsonrpc_dispatcher import cancelled_request_id_from_params
-from mcp.shared.message import SessionMessage
+from mcp.shared.message import ServerMessageMetadata, SessionMessage
 from pydantic import ValidationError
 
-from maas_mcp.server.calls import Calls
+from maas_mcp.server.calls import Connection
 
 logger = logging.getLogger(__name__)
 
@@ -124,22 +124,21 @@ class Incoming:
     """A stream of messages on their way to the SDK, which tells the calls what they should know before it acts.
 
     When the SDK cancels a request it does not say why: a client's wish, the end of the connection and a failure of the
-    server look alike.
+    server look alike. Each message carries the connection that it came by: handlers find it in ``ctx.request``.
     """
 
-    def __init__(self, stream: ObjectReceiveStream[Read], calls: Calls) -> None:
+    def __init__(self, stream: ObjectReceiveStream[Read], connection: Connection) -> None:
         self._stream = stream
-        self._calls = calls
+        self._connection = connection
 
     async def receive(self) -> Read:
         """The next message."""
         try:
             item: Read = await self._stream.receive()
         except anyio.EndOfStream:
-            self._calls.connection_lost()
+            self._connection.lost()
             raise
-        self._note(item)
-        return item
+        return self._noted(item) if isinstance(item, SessionMessage) else item
 
     def __aiter__(self) -> Self:
         return self
@@ -150,12 +149,13 @@ class Incoming:
         except anyio.EndOfStream:
             raise StopAsyncIteration from None
 
-    def _note(self, item: Read) -> None:
-        message = item.message if isinstance(item, SessionMessage) else None
+    def _noted(self, item: SessionMessage) -> SessionMessage:
+        message = item.message
         if isinstance(message, types.JSONRPCNotification) and message.method == "notifications/cancelled":
             request_id = cancelled_request_id_from_params(message.params)
             if request_id is not None:
-                self._calls.cancel_wanted(coerce_request_id(request_id))
+                self._connection.cancelled_by_client(coerce_request_id(request_id))
+        return SessionMessage(message, ServerMessageMetadata(request_context=self._connection))
 
     async def aclose(self) -> None:
         """Close the stream."""

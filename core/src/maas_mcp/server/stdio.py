@@ -55,7 +55,7 @@ async def _serve(registry: Registry, settings: Settings, wire: Wire) -> None:
     with anyio.CancelScope() as scope:
         # The SDK asks of a stream to be iterated, written and flushed; its annotation names a whole file.
         async with stdio_server(stdin=Lines(stdin, answer), stdout=stdout) as (reading, writing):  # type: ignore[arg-type]
-            await server.run(Incoming(reading, calls), writing, server.create_initialization_options())
+            await server.run(Incoming(reading, calls.connect()), writing, server.create_initialization_options())
             scope.deadline = anyio.current_time() + LAST_WORDS
 
 
