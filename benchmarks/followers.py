@@ -22,16 +22,18 @@ from maas_mcp.maas.models import SystemId
 from maas_mcp.maas.reading import JSON
 from maas_mcp.maas.statuses import AT_WORK, MachineStatus
 from maas_mcp.maas.transport import HttpTransport
-from maas_mcp.operations.cadence import Cadence
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.engine import Engine
+from maas_mcp.operations.declaring.operation import Operation
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.operation import Operation
-from maas_mcp.operations.orders import Orders
-from maas_mcp.operations.polling import EventPolling, Evidence, Milestone, Needs, Observation
+from maas_mcp.operations.judging.assessment import Milestone
+from maas_mcp.operations.judging.evidence import Evidence, Needs, Observation
+from maas_mcp.operations.judging.strategies import EventPolling
 from maas_mcp.operations.progress import Progress, ProgressReporter
-from maas_mcp.operations.subscription import Subscription
-from maas_mcp.operations.watcher import Watcher
+from maas_mcp.operations.running.engine import Engine
+from maas_mcp.operations.running.start_requests import Orders
+from maas_mcp.operations.watching.cadence import Cadence
+from maas_mcp.operations.watching.subscription import Subscription
+from maas_mcp.operations.watching.watcher import Watcher
 from maas_mcp.settings import Settings
 
 ALMOST = 0.98

@@ -9,16 +9,16 @@ import anyio
 import anyio.abc
 
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.operations.batch_engine import BatchEngine
+from maas_mcp.operations.batches.group import BatchEngine
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.engine import Engine
+from maas_mcp.operations.declaring.operation import Operation
+from maas_mcp.operations.declaring.tool import Tool, ToolContext
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.operation import Operation
-from maas_mcp.operations.orders import Orders
-from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.progress import Progress, ProgressReporter
-from maas_mcp.operations.tool import Tool, ToolContext
-from maas_mcp.operations.watcher import Watcher
+from maas_mcp.operations.running.engine import Engine
+from maas_mcp.operations.running.start_requests import Orders
+from maas_mcp.operations.running.status import Outcome
+from maas_mcp.operations.watching.watcher import Watcher
 from maas_mcp.simulator import Region
 from maas_mcp.testing import MaasRegion
 from maas_mcp.testing.host import connector, settings_for

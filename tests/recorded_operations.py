@@ -11,9 +11,10 @@ from maas_commission.testing import RunTests
 from maas_deploy.deploy import Deploy
 from maas_deploy.release import Release
 from maas_mcp.maas.models import Event
-from maas_mcp.operations.operation import Operation
-from maas_mcp.operations.polling import EventPolling, Phase, Verdict
-from maas_mcp.operations.script_polling import ScriptPolling
+from maas_mcp.operations.declaring.operation import Operation
+from maas_mcp.operations.judging.lifecycle import Verdict
+from maas_mcp.operations.judging.scripts import ScriptPolling
+from maas_mcp.operations.judging.strategies import EventPolling, Phase
 from tests.recordings import Recording
 
 OPERATIONS: Mapping[str, type[Operation[Any, Any]]] = {

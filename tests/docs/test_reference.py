@@ -15,10 +15,10 @@ from maas_mcp import api, errors, hookspecs, testing
 from maas_mcp.cli import main
 from maas_mcp.maas.transport import MAX_CHANGES, MAX_REQUESTS
 from maas_mcp.operations import progress
-from maas_mcp.operations.cadence import QUICKNESS, Cadence
-from maas_mcp.operations.feed import FEW
-from maas_mcp.operations.operation import LongRunning
-from maas_mcp.operations.orders import AT_ONCE, START_GRACE
+from maas_mcp.operations.declaring.operation import LongRunning
+from maas_mcp.operations.running.start_requests import AT_ONCE, START_GRACE
+from maas_mcp.operations.watching.cadence import QUICKNESS, Cadence
+from maas_mcp.operations.watching.event_feed import FEW
 from maas_mcp.plugins.discovery import find
 from maas_mcp.plugins.polling_choice import POLLING_GROUP
 from maas_mcp.plugins.registry import load_registry

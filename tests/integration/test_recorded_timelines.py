@@ -11,7 +11,7 @@ from collections.abc import Collection
 import pytest
 from filelock import FileLock
 
-from maas_mcp.operations.polling import Verdict
+from maas_mcp.operations.judging.lifecycle import Verdict
 from tests.integration.replaying import LOOKS, Replay, form_of, replay
 from tests.recorded_operations import ENDS, End, milestones_not_reached
 from tests.recordings import Recording, paths, read

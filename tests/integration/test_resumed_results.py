@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.operation import LongRunning
+from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.progress import ProgressReporter, nobody
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.server.arguments import parse_arguments

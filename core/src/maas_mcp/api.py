@@ -30,29 +30,19 @@ from maas_mcp.maas.models import Event, Machine, ScriptResult, ScriptSet, Script
 from maas_mcp.maas.reading import LeftOut, Listing, MaasModel
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.maas.versions import check_parameters
-from maas_mcp.operations.batch import BatchOperation, Member
+from maas_mcp.operations.batches.batch import BatchOperation, Member
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.change import change_machine, require_status
-from maas_mcp.operations.operation import CancelPolicy, GoneContext, LongRunning, Operation, OperationContext
-from maas_mcp.operations.permission import another_owner, check_take_over
-from maas_mcp.operations.polling import (
-    Assessment,
-    Baseline,
-    EventPolling,
-    Evidence,
-    Lifecycle,
-    Milestone,
-    Needs,
-    Observation,
-    Phase,
-    PollingStrategy,
-    StatusPolling,
-    Verdict,
-)
+from maas_mcp.operations.declaring.changes import change_machine, require_status
+from maas_mcp.operations.declaring.operation import CancelPolicy, GoneContext, LongRunning, Operation, OperationContext
+from maas_mcp.operations.declaring.permission import another_owner, check_take_over
+from maas_mcp.operations.declaring.region_operation import RegionOperation
+from maas_mcp.operations.declaring.tool import Tool, ToolContext
+from maas_mcp.operations.judging.assessment import Assessment, Milestone
+from maas_mcp.operations.judging.evidence import Baseline, Evidence, Needs, Observation
+from maas_mcp.operations.judging.lifecycle import Lifecycle, Verdict
+from maas_mcp.operations.judging.scripts import ScriptPolling
+from maas_mcp.operations.judging.strategies import EventPolling, Phase, PollingStrategy, StatusPolling
 from maas_mcp.operations.progress import ProgressReporter
-from maas_mcp.operations.region_operation import RegionOperation
-from maas_mcp.operations.script_polling import ScriptPolling
-from maas_mcp.operations.tool import Tool, ToolContext
 
 __all__ = [
     "Assessment",

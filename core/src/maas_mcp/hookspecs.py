@@ -8,8 +8,8 @@ from typing import Final
 
 import pluggy
 
-from maas_mcp.operations.operation import LongRunning
-from maas_mcp.operations.tool import Tool
+from maas_mcp.operations.declaring.operation import LongRunning
+from maas_mcp.operations.declaring.tool import Tool
 
 PROJECT: Final = "maas_mcp"
 PLUGIN_GROUP: Final = "maas_mcp.plugins.v1"

@@ -9,8 +9,8 @@ import anyio.abc
 
 from maas_mcp.errors import MaasError
 from maas_mcp.maas.statuses import AT_WORK, MachineStatus
-from maas_mcp.operations.polling import Needs, Observation
-from maas_mcp.operations.watcher import Watcher
+from maas_mcp.operations.judging.evidence import Needs, Observation
+from maas_mcp.operations.watching.watcher import Watcher
 from tests.core.operations.event_log import EventLog
 
 EVENTS = Needs()

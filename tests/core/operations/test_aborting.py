@@ -6,10 +6,10 @@ import anyio
 import pytest
 
 from maas_mcp.errors import OperationCancelledError, OperationRefusedError, OperationRevertedError
-from maas_mcp.operations.aborting import ABORT_LIMIT
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.operation import CancelPolicy
+from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.operations.progress import ProgressReporter, nobody
+from maas_mcp.operations.running.aborting import ABORT_LIMIT
 from maas_mcp.operations.turns import SENT_AT_ONCE
 from maas_mcp.simulator import Fault
 from tests.core.operations.declared import Deploy

@@ -12,14 +12,14 @@ from maas_mcp.errors import (
     OperationCancelledError,
     OperationRevertedError,
 )
-from maas_mcp.operations.aborting import ABORT_LIMIT
-from maas_mcp.operations.batch import new_name
-from maas_mcp.operations.batch_abort import SOME_SECONDS
+from maas_mcp.operations.batches.abort import SOME_SECONDS
+from maas_mcp.operations.batches.batch import new_name
 from maas_mcp.operations.cancellation import CancellationToken, CancelReason
+from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.operation import CancelPolicy
-from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.progress import ProgressReporter, nobody
+from maas_mcp.operations.running.aborting import ABORT_LIMIT
+from maas_mcp.operations.running.status import Outcome
 from maas_mcp.simulator import Fault
 from maas_mcp.simulator.operations import starting
 from tests.house import House

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from maas_mcp.maas.models import Machine
 from maas_mcp.maas.statuses import MachineStatus
-from maas_mcp.operations.advice import before_start, next_step
+from maas_mcp.operations.judging.advice import before_start, next_step
 
 DESTROYS = ("elease it", "ommission it", "override", "mark_fixed", "erase", "deploy it again")
 

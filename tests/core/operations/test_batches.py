@@ -10,17 +10,17 @@ from maas_deploy.deploy import Deploy, DeployedMachine, DeployMachine
 from maas_deploy.deploy_machines import DeployedMachines, DeployMachines, DeployMany
 from maas_mcp.errors import InvalidArgumentsError, OperationTimedOutError
 from maas_mcp.maas.models import SystemId
-from maas_mcp.operations.batch import new_name
-from maas_mcp.operations.batch_engine import BatchEngine
+from maas_mcp.operations.batches.batch import new_name
+from maas_mcp.operations.batches.group import BatchEngine
+from maas_mcp.operations.batches.labels import LARGEST
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.engine import Engine
+from maas_mcp.operations.declaring.operation import OperationContext
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.labels import LARGEST
-from maas_mcp.operations.operation import OperationContext
-from maas_mcp.operations.orders import START_GRACE, Orders
-from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.progress import ProgressReporter, nobody
-from maas_mcp.operations.watcher import Watcher
+from maas_mcp.operations.running.engine import Engine
+from maas_mcp.operations.running.start_requests import START_GRACE, Orders
+from maas_mcp.operations.running.status import Outcome
+from maas_mcp.operations.watching.watcher import Watcher
 from tests.house import House, client_of
 
 pytestmark = pytest.mark.anyio

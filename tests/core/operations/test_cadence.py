@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maas_mcp.operations.cadence import Cadence, Pace
+from maas_mcp.operations.watching.cadence import Cadence, Pace
 
 CADENCE = Cadence()
 

@@ -8,9 +8,9 @@ import pytest
 
 from maas_mcp.errors import MachineGoneError, OperationFailedError, OperationTimedOutError
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.engine import LAST_LOOK
-from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.progress import ProgressReporter, nobody
+from maas_mcp.operations.running.engine import LAST_LOOK
+from maas_mcp.operations.running.status import Outcome
 from maas_mcp.simulator import Fault
 from tests.core.operations.declared import Deploy
 from tests.house import House

@@ -17,11 +17,11 @@ from maas_mcp.errors import (
 )
 from maas_mcp.maas.models import SCRIPT_SETS
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.change import require_status
+from maas_mcp.operations.declaring.changes import require_status
+from maas_mcp.operations.declaring.operation import Operation
+from maas_mcp.operations.declaring.tool import ToolContext
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.operation import Operation
 from maas_mcp.operations.progress import ProgressReporter, nobody
-from maas_mcp.operations.tool import ToolContext
 from maas_mcp.simulator import Fault
 from maas_mcp.simulator.model.statuses import Status
 from tests.core.operations.declared import Commission, RunTests

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from maas_mcp.errors import OperationFailedError
-from maas_mcp.operations.fallback_polling import FallbackPolling
-from maas_mcp.operations.polling import Evidence, Milestone, Observation, PollingStrategy, StatusPolling
+from maas_mcp.operations.judging.assessment import Milestone
+from maas_mcp.operations.judging.evidence import Evidence, Observation
+from maas_mcp.operations.judging.fallback import FallbackPolling
+from maas_mcp.operations.judging.strategies import PollingStrategy, StatusPolling
 from tests.core.operations.declared import Deploy, Release
 from tests.house import House
 

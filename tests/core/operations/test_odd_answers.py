@@ -11,8 +11,9 @@ from maas_mcp.api import MachineStatus as S
 from maas_mcp.errors import OperationRefusedError
 from maas_mcp.maas.models import Event, Machine
 from maas_mcp.maas.reading import JSON
-from maas_mcp.operations.operation import Operation
-from maas_mcp.operations.polling import Baseline, Evidence, Observation, Verdict
+from maas_mcp.operations.declaring.operation import Operation
+from maas_mcp.operations.judging.evidence import Baseline, Evidence, Observation
+from maas_mcp.operations.judging.lifecycle import Verdict
 from tests.core.maas.test_client import MACHINE
 from tests.core.operations.declared import Deploy
 from tests.house import House

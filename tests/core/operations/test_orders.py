@@ -16,14 +16,14 @@ from maas_mcp.errors import (
 )
 from maas_mcp.maas.client import LONGEST_POST, MaasClient
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.engine import Engine
+from maas_mcp.operations.declaring.operation import OperationContext
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.operation import OperationContext
-from maas_mcp.operations.orders import AT_ONCE, KEPT, START_GRACE, Orders
-from maas_mcp.operations.outcome import Outcome
-from maas_mcp.operations.polling import StatusPolling
+from maas_mcp.operations.judging.strategies import StatusPolling
 from maas_mcp.operations.progress import Progress, ProgressReporter
-from maas_mcp.operations.watcher import Watcher
+from maas_mcp.operations.running.engine import Engine
+from maas_mcp.operations.running.start_requests import AT_ONCE, KEPT, START_GRACE, Orders
+from maas_mcp.operations.running.status import Outcome
+from maas_mcp.operations.watching.watcher import Watcher
 from maas_mcp.simulator import Fault
 from tests.core.operations.declared import Deploy, RunTests
 from tests.house import House, client_of

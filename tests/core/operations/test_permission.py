@@ -6,7 +6,7 @@ import pytest
 
 from maas_mcp.api import MaasClient, MaasPermissionError, OperationRefusedError, another_owner, check_take_over
 from maas_mcp.maas.permissions import ADMIN_ONLY
-from maas_mcp.operations.permission import explain_refusal
+from maas_mcp.operations.declaring.permission import explain_refusal
 from maas_mcp.simulator import Fault, Status
 from maas_mcp.testing import MaasRegion
 

@@ -9,18 +9,10 @@ from maas_deploy.deploy import Deploy
 from maas_deploy.release import Release
 from maas_mcp.maas.models import Event, Machine
 from maas_mcp.maas.statuses import MachineStatus as S
-from maas_mcp.operations.operation import Operation
-from maas_mcp.operations.polling import (
-    Baseline,
-    EventPolling,
-    Evidence,
-    Lifecycle,
-    MachineAssessment,
-    Observation,
-    Phase,
-    StatusPolling,
-    Verdict,
-)
+from maas_mcp.operations.declaring.operation import Operation
+from maas_mcp.operations.judging.evidence import Baseline, Evidence, Observation
+from maas_mcp.operations.judging.lifecycle import Lifecycle, Verdict
+from maas_mcp.operations.judging.strategies import EventPolling, MachineAssessment, Phase, StatusPolling
 
 READY = Machine(system_id="4y3h7n", hostname="node01", status=S.READY, status_name="Ready")
 

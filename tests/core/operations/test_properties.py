@@ -14,8 +14,9 @@ from maas_deploy.deploy import Deploy
 from maas_deploy.release import Release
 from maas_mcp.maas.models import Event, Machine
 from maas_mcp.maas.statuses import MachineStatus
-from maas_mcp.operations.operation import Operation
-from maas_mcp.operations.polling import Baseline, Evidence, Observation, Verdict
+from maas_mcp.operations.declaring.operation import Operation
+from maas_mcp.operations.judging.evidence import Baseline, Evidence, Observation
+from maas_mcp.operations.judging.lifecycle import Verdict
 from tests.core.operations.timelines import Timeline
 
 TIMELINES: list[tuple[str, type[Operation[Any, Any]]]] = [

@@ -6,7 +6,9 @@ import pytest
 
 from maas_deploy.deploy import Deploy
 from maas_deploy.release import Release
-from maas_mcp.operations.polling import MachineAssessment, Observation, StatusPolling, Verdict
+from maas_mcp.operations.judging.evidence import Observation
+from maas_mcp.operations.judging.lifecycle import Verdict
+from maas_mcp.operations.judging.strategies import MachineAssessment, StatusPolling
 from tests.core.operations.timelines import Timeline, replay
 from tests.recorded_operations import ENDS, milestones_not_reached, operation_of
 from tests.recordings import named, paths

@@ -22,15 +22,16 @@ from maas_mcp.errors import (
 )
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.operations.cancellation import CancellationToken, CancelReason
+from maas_mcp.operations.declaring.operation import CancelPolicy
+from maas_mcp.operations.declaring.region_operation import RegionOperation
+from maas_mcp.operations.declaring.tool import ToolContext
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.operation import CancelPolicy
-from maas_mcp.operations.orders import Orders
-from maas_mcp.operations.outcome import Outcome
-from maas_mcp.operations.polling import Assessment, Milestone, Verdict
+from maas_mcp.operations.judging.assessment import Assessment, Milestone
+from maas_mcp.operations.judging.lifecycle import Verdict
 from maas_mcp.operations.progress import Progress, ProgressReporter
-from maas_mcp.operations.region_engine import RegionEngine
-from maas_mcp.operations.region_operation import RegionOperation
-from maas_mcp.operations.tool import ToolContext
+from maas_mcp.operations.running.region_engine import RegionEngine
+from maas_mcp.operations.running.start_requests import Orders
+from maas_mcp.operations.running.status import Outcome
 from maas_mcp.simulator import Fault, Region, demo_region
 from maas_mcp.simulator.model.faults import Latency
 from tests.house import client_of

@@ -9,10 +9,10 @@ import pytest
 from pydantic import BaseModel, Field, SecretStr, computed_field
 
 from maas_mcp.errors import MaasPermissionError, MaasUnavailableError, OperationFailedError, PluginError
+from maas_mcp.operations.declaring.tool import Tool, ToolContext
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.outcome import Outcome
-from maas_mcp.operations.results import Reading, structured, summary_of
-from maas_mcp.operations.tool import Tool, ToolContext
+from maas_mcp.operations.running.results import Reading, structured, summary_of
+from maas_mcp.operations.running.status import Outcome
 from tests.core.operations.declared import Deploy, Got
 
 

@@ -20,10 +20,10 @@ from maas_mcp.errors import (
     OperationRevertedError,
 )
 from maas_mcp.operations.cancellation import CancellationToken, CancelReason
+from maas_mcp.operations.declaring.operation import CancelPolicy, OperationContext
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.operation import CancelPolicy, OperationContext
-from maas_mcp.operations.outcome import Outcome
-from maas_mcp.operations.patience import AGAIN
+from maas_mcp.operations.outages import AGAIN
+from maas_mcp.operations.running.status import Outcome
 from maas_mcp.simulator import Fault
 from maas_mcp.simulator.model.statuses import Status
 from tests.house import House, resumed

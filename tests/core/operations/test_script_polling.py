@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from maas_commission.commission import Commission
 from maas_commission.testing import RunTests
 from maas_mcp.maas.models import Event, ScriptResult, ScriptSet, ScriptSetName, ScriptStatus
-from maas_mcp.operations.operation import Operation
-from maas_mcp.operations.polling import Baseline, Evidence, MachineAssessment, Observation, Phase
-from maas_mcp.operations.script_polling import ScriptPolling, done, seconds
+from maas_mcp.operations.declaring.operation import Operation
+from maas_mcp.operations.judging.evidence import Baseline, Evidence, Observation
+from maas_mcp.operations.judging.scripts import ScriptPolling, done, seconds
+from maas_mcp.operations.judging.strategies import MachineAssessment, Phase
 from tests.core.operations.timelines import Timeline, replay
 
 COMMISSIONING, TESTING = ScriptSetName.COMMISSIONING, ScriptSetName.TESTING

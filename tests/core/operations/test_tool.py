@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 import pytest
 from pydantic import BaseModel
 
-from maas_mcp.operations.tool import ArgsT, ResultT, Tool, ToolContext
+from maas_mcp.operations.declaring.tool import ArgsT, ResultT, Tool, ToolContext
 
 
 class Question(BaseModel):

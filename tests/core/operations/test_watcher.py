@@ -18,8 +18,8 @@ from maas_mcp.errors import (
 )
 from maas_mcp.maas.models import ScriptSetName
 from maas_mcp.maas.statuses import MachineStatus as S
-from maas_mcp.operations.polling import Needs
-from maas_mcp.operations.watcher import Watcher
+from maas_mcp.operations.judging.evidence import Needs
+from maas_mcp.operations.watching.watcher import Watcher
 from tests.core.operations.event_log import Asked, EventLog, names
 from tests.core.operations.following import scene
 

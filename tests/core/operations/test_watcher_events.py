@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from maas_mcp.errors import MaasUnavailableError
 from maas_mcp.maas.statuses import MachineStatus as S
-from maas_mcp.operations import feed
-from maas_mcp.operations.cadence import Cadence
+from maas_mcp.operations.watching import event_feed as feed
+from maas_mcp.operations.watching.cadence import Cadence
 from tests.core.operations.event_log import Asked, EventLog, names
 from tests.core.operations.following import Scene, Told, scene
 

@@ -4,14 +4,9 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 
 from maas_mcp.maas.models import Event, Machine, ScriptSet, ScriptSetName
-from maas_mcp.operations.polling import (
-    Baseline,
-    Evidence,
-    Lifecycle,
-    MachineAssessment,
-    Observation,
-    PollingStrategy,
-)
+from maas_mcp.operations.judging.evidence import Baseline, Evidence, Observation
+from maas_mcp.operations.judging.lifecycle import Lifecycle
+from maas_mcp.operations.judging.strategies import MachineAssessment, PollingStrategy
 from tests.recordings import Frame, named
 
 

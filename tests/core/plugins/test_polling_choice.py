@@ -7,14 +7,16 @@ from pathlib import Path
 import pytest
 
 from maas_mcp.errors import SettingsError
-from maas_mcp.operations.polling import PollingStrategy, StatusPolling
+from maas_mcp.operations.judging.strategies import PollingStrategy, StatusPolling
 from maas_mcp.plugins.polling_choice import chosen_strategy
 from maas_mcp.settings import Settings
 
 Install = Callable[..., str]
 
 CALM = """
-from maas_mcp.operations.polling import Milestone, Needs, PollingStrategy
+from maas_mcp.operations.judging.assessment import Milestone
+from maas_mcp.operations.judging.evidence import Needs
+from maas_mcp.operations.judging.strategies import PollingStrategy
 
 class Calm(PollingStrategy):
     needs = Needs(events=False)

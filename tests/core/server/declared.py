@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, SecretStr
 
 from maas_mcp.api import Lifecycle, MachineStatus, Operation, OperationContext, SystemId, Tool, ToolContext
-from maas_mcp.operations.operation import CancelPolicy
+from maas_mcp.operations.declaring.operation import CancelPolicy
 
 
 class Inner(BaseModel):

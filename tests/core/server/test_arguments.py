@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from maas_mcp.errors import InvalidArgumentsError
-from maas_mcp.operations.operation import CancelPolicy
+from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.server.arguments import EARLY_REVISION, CallOptions, parse_arguments
 from maas_mcp.server.tools import mcp_tool
 from tests.core.server.declared import (

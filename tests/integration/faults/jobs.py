@@ -9,8 +9,8 @@ from maas_commission.commission import Commission
 from maas_deploy.deploy import Deploy
 from maas_deploy.deploy_machines import DeployMany
 from maas_deploy.release import Release
-from maas_mcp.operations.batch import BatchOperation
-from maas_mcp.operations.operation import LongRunning, Operation
+from maas_mcp.operations.batches.batch import BatchOperation
+from maas_mcp.operations.declaring.operation import LongRunning, Operation
 from maas_mcp.simulator import Region, SimulatedMachine, Status, User
 
 

@@ -14,12 +14,12 @@ from maas_mcp.errors import MaasError, MaasUnavailableError
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.retry import Backoff
 from maas_mcp.maas.transport import HttpTransport
-from maas_mcp.operations.batch_engine import BatchEngine
+from maas_mcp.operations.batches.group import BatchEngine
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.engine import Engine
-from maas_mcp.operations.orders import START_GRACE, Orders
 from maas_mcp.operations.progress import Progress, ProgressReporter
-from maas_mcp.operations.watcher import Watcher
+from maas_mcp.operations.running.engine import Engine
+from maas_mcp.operations.running.start_requests import START_GRACE, Orders
+from maas_mcp.operations.watching.watcher import Watcher
 from maas_mcp.settings import Settings
 from maas_mcp.simulator import SimulatedMachine, create_app, demo_region
 from tests.house import House

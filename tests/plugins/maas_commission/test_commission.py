@@ -20,8 +20,8 @@ from maas_mcp.api import (
     OperationRefusedError,
     OperationRevertedError,
 )
+from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.operation import CancelPolicy
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.simulator import Fault, Status
 from tests.house import House, client_of, resumed

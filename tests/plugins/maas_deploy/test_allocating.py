@@ -15,14 +15,14 @@ from maas_mcp.errors import (
     OperationFailedError,
     OperationRefusedError,
 )
-from maas_mcp.operations.batch import new_name
-from maas_mcp.operations.batch_engine import BatchEngine
+from maas_mcp.operations.batches.batch import new_name
+from maas_mcp.operations.batches.group import BatchEngine
 from maas_mcp.operations.cancellation import PARTING, CancellationToken, CancelReason
+from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.operation import CancelPolicy
-from maas_mcp.operations.orders import START_GRACE
-from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.progress import ProgressReporter, nobody
+from maas_mcp.operations.running.start_requests import START_GRACE
+from maas_mcp.operations.running.status import Outcome
 from maas_mcp.simulator import Fault
 from tests.house import House, opened
 

@@ -10,11 +10,11 @@ from pydantic import ValidationError
 from maas_deploy.deploy import Deploy
 from maas_deploy.deploy_machines import DeployedMachines, DeployMachines, DeployMany
 from maas_mcp.errors import OperationCancelledError, OperationFailedError, OperationRefusedError
-from maas_mcp.operations.batch import new_name
+from maas_mcp.operations.batches.batch import new_name
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.orders import AT_ONCE
-from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.progress import Progress, ProgressReporter
+from maas_mcp.operations.running.start_requests import AT_ONCE
+from maas_mcp.operations.running.status import Outcome
 from maas_mcp.simulator import Fault
 from maas_mcp.simulator.operations.starting import commission
 from tests.house import House, opened

@@ -17,8 +17,8 @@ from maas_mcp.api import (
     Tool,
 )
 from maas_mcp.maas.reading import JSON
-from maas_mcp.operations.allocation import give_back
-from maas_mcp.operations.batch import new_name
+from maas_mcp.operations.batches.allocation import give_back
+from maas_mcp.operations.batches.batch import new_name
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import nobody
 from tests.house import House

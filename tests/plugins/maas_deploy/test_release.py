@@ -12,8 +12,8 @@ from maas_deploy.release import Release
 from maas_mcp.api import InvalidArgumentsError, MaasBadRequestError, OperationFailedError, OperationRefusedError
 from maas_mcp.errors import MaasConflictError, MachineGoneError, OperationCancelledError
 from maas_mcp.operations.cancellation import CancellationToken
+from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.operations.handles import Sealer
-from maas_mcp.operations.operation import CancelPolicy
 from maas_mcp.operations.progress import ProgressReporter, nobody
 from maas_mcp.simulator import Fault
 from maas_mcp.testing import MaasRegion

@@ -25,10 +25,10 @@ from maas_mcp.api import CancellationToken, MaasClient, MaasPermissionError, Pro
 from maas_mcp.errors import OperationFailedError
 from maas_mcp.maas.reading import JSON
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.orders import Orders
-from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.progress import Progress, nobody
-from maas_mcp.operations.region_engine import RegionEngine
+from maas_mcp.operations.running.region_engine import RegionEngine
+from maas_mcp.operations.running.start_requests import Orders
+from maas_mcp.operations.running.status import Outcome
 from maas_mcp.simulator import Region, demo_region
 from tests.house import client_of
 from tests.odd import json_values, spoilt

@@ -30,8 +30,8 @@ class CancelReason(Enum):
 class CancellationToken:
     """Tells a running tool to stop, and tells others that it was stopped, and why.
 
-    A cancelled MCP request, a closed connection and :meth:`cancel` all end at the same place: the scope that
-    :meth:`guard` opened. What waits inside it, a request to MAAS included, is closed at once.
+    A cancelled MCP request, a closed connection and ``cancel`` all end at the same place: the scope that
+    ``guard`` opened. What waits inside it, a request to MAAS included, is closed at once.
     """
 
     def __init__(self) -> None:
@@ -93,7 +93,7 @@ class CancellationToken:
         """Run a block that ends when the operation is told to stop.
 
         Raises:
-            OperationCancelledError: :meth:`cancel` was called. A cancellation from outside, as of the whole MCP
+            OperationCancelledError: ``cancel`` was called. A cancellation from outside, as of the whole MCP
                 request, passes through unchanged and leaves the token cancelled.
         """
         with anyio.CancelScope() as scope:

@@ -7,8 +7,8 @@ from typing import Final, NoReturn
 from stevedore.driver import DriverManager
 
 from maas_mcp.errors import SettingsError
-from maas_mcp.operations.polling import PollingStrategy
-from maas_mcp.operations.strategy_checks import check_strategy
+from maas_mcp.operations.declaring.strategy_checks import check_strategy
+from maas_mcp.operations.judging.strategies import PollingStrategy
 from maas_mcp.plugins.discovery import FoundPlugin, find
 from maas_mcp.plugins.import_watch import ImportWatch, UserInterrupt
 

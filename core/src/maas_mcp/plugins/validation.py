@@ -19,11 +19,11 @@ from pydantic_core import to_json
 from maas_mcp import __version__, hookspecs
 from maas_mcp.errors import PluginError
 from maas_mcp.hookspecs import PROJECT
-from maas_mcp.operations.batch import BatchOperation
-from maas_mcp.operations.operation import LongRunning, Operation
-from maas_mcp.operations.region_operation import RegionOperation
-from maas_mcp.operations.results import kind_of
-from maas_mcp.operations.tool import Tool
+from maas_mcp.operations.batches.batch import BatchOperation
+from maas_mcp.operations.declaring.operation import LongRunning, Operation
+from maas_mcp.operations.declaring.region_operation import RegionOperation
+from maas_mcp.operations.declaring.tool import Tool
+from maas_mcp.operations.running.results import kind_of
 from maas_mcp.plugins.discovery import FoundPlugin
 from maas_mcp.plugins.schemas import input_schema, output_schema
 

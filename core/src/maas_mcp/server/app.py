@@ -17,9 +17,9 @@ from maas_mcp import __version__
 from maas_mcp.errors import MaasMcpError
 from maas_mcp.maas.text import whole
 from maas_mcp.operations.cancellation import is_cancellation
-from maas_mcp.operations.operation import LongRunning
+from maas_mcp.operations.declaring.operation import LongRunning
+from maas_mcp.operations.declaring.tool import fault_of
 from maas_mcp.operations.progress import Progress, ProgressReporter, ProgressSend
-from maas_mcp.operations.tool import fault_of
 from maas_mcp.plugins.registry import AnyTool, Registry
 from maas_mcp.server.arguments import CallOptions, ProgressToken, parse_arguments
 from maas_mcp.server.calls import Calls, Connection

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from maas_mcp.errors import InvalidArgumentsError
-from maas_mcp.operations.operation import CancelPolicy, LongRunning
+from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning
 from maas_mcp.plugins.portability import Schema, portable
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.plugins.schemas import exact_schema

@@ -17,12 +17,12 @@ from maas_mcp.errors import (
     UnknownOperationError,
 )
 from maas_mcp.maas.models import SystemId
-from maas_mcp.operations.batch import BatchOperation
+from maas_mcp.operations.batches.batch import BatchOperation
 from maas_mcp.operations.cancellation import is_cancellation
+from maas_mcp.operations.declaring.operation import LongRunning, Operation
+from maas_mcp.operations.declaring.region_operation import RegionOperation
+from maas_mcp.operations.declaring.tool import Tool, ToolContext, fault_of
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.operation import LongRunning, Operation
-from maas_mcp.operations.region_operation import RegionOperation
-from maas_mcp.operations.tool import Tool, ToolContext, fault_of
 from maas_mcp.server.calls import Call, Calls
 from maas_mcp.server.reports import OperationReport, report, report_failure
 from maas_mcp.server.services import Services

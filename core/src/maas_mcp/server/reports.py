@@ -13,10 +13,10 @@ from maas_mcp.errors import (
     OperationRevertedError,
     OperationTimedOutError,
 )
+from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.handles import Sealer
-from maas_mcp.operations.operation import LongRunning
-from maas_mcp.operations.outcome import Outcome, OutcomeState
-from maas_mcp.operations.results import structured, summary_of
+from maas_mcp.operations.running.results import structured, summary_of
+from maas_mcp.operations.running.status import Outcome, OutcomeState
 
 State = Literal[OutcomeState, "failed", "reverted", "gone", "timed_out"]
 

@@ -11,18 +11,18 @@ from anyio.abc import TaskGroup
 from pydantic import BaseModel
 
 from maas_mcp.maas.client import MaasClient, connect
-from maas_mcp.operations.batch import BatchOperation, new_name
-from maas_mcp.operations.batch_engine import BatchEngine
+from maas_mcp.operations.batches.batch import BatchOperation, new_name
+from maas_mcp.operations.batches.group import BatchEngine
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.engine import Engine
+from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning, Operation
+from maas_mcp.operations.declaring.region_operation import RegionOperation
 from maas_mcp.operations.handles import Handle, Sealer
-from maas_mcp.operations.operation import CancelPolicy, LongRunning, Operation
-from maas_mcp.operations.orders import Orders
-from maas_mcp.operations.outcome import Outcome
 from maas_mcp.operations.progress import ProgressReporter
-from maas_mcp.operations.region_engine import REGION, RegionEngine
-from maas_mcp.operations.region_operation import RegionOperation
-from maas_mcp.operations.watcher import Watcher
+from maas_mcp.operations.running.engine import Engine
+from maas_mcp.operations.running.region_engine import REGION, RegionEngine
+from maas_mcp.operations.running.start_requests import Orders
+from maas_mcp.operations.running.status import Outcome
+from maas_mcp.operations.watching.watcher import Watcher
 from maas_mcp.plugins.polling_choice import chosen_strategy
 from maas_mcp.server.calls import Call
 from maas_mcp.server.secret import sealing_secret

@@ -9,11 +9,11 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from maas_mcp.errors import MaasBadRequestError, MaasMcpError, ResultTooLargeError
 from maas_mcp.maas.text import whole
+from maas_mcp.operations.declaring.operation import LongRunning
+from maas_mcp.operations.declaring.tool import Tool
 from maas_mcp.operations.handles import Sealer
-from maas_mcp.operations.operation import LongRunning
-from maas_mcp.operations.outcome import Outcome
-from maas_mcp.operations.results import structured, summary_of
-from maas_mcp.operations.tool import Tool
+from maas_mcp.operations.running.results import structured, summary_of
+from maas_mcp.operations.running.status import Outcome
 from maas_mcp.plugins.portability import Schema
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.plugins.schemas import output_schema

@@ -8,10 +8,10 @@ from pydantic import BaseModel, SecretStr
 
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.transport import HttpTransport
-from maas_mcp.operations.operation import CancelPolicy, LongRunning
+from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning
+from maas_mcp.operations.declaring.tool import ArgsT, ResultT, Tool, ToolContext
 from maas_mcp.operations.progress import Progress, ProgressReporter
-from maas_mcp.operations.results import structured
-from maas_mcp.operations.tool import ArgsT, ResultT, Tool, ToolContext
+from maas_mcp.operations.running.results import structured
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.server.arguments import parse_arguments
 from maas_mcp.server.calls import Call

@@ -15,9 +15,9 @@ from mcp_types import CallToolResult
 from outcome import Outcome, acapture
 from trio.testing import MockClock
 
-from maas_mcp.operations.operation import CancelPolicy, LongRunning
+from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning
+from maas_mcp.operations.declaring.tool import ArgsT, ResultT, Tool
 from maas_mcp.operations.progress import Progress
-from maas_mcp.operations.tool import ArgsT, ResultT, Tool
 from maas_mcp.simulator import Region, serving
 from maas_mcp.simulator.worlds.files import fill_region
 from maas_mcp.simulator.worlds.ready_made import DEMO_USERS, add_demo_machines

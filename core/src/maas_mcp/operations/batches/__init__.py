@@ -1,0 +1,1 @@
+"""Groups of machines, each of which the engine runs by itself."""

@@ -1,0 +1,180 @@
+"""Allocating machines for a batch: each order given once, all or none, and nothing allocated that is forgotten.
+
+MAAS 3.7 keeps the agent name that an allocation was given, and lists machines by it. So what a batch has allocated is
+known even where the answer that told it was lost.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Final
+
+import anyio
+
+from maas_mcp.errors import MaasAuthError, MaasConflictError, MaasError, MaasProtocolError, OperationRefusedError
+from maas_mcp.maas.client import FormValue, MaasClient
+from maas_mcp.maas.models import SystemId
+from maas_mcp.maas.reading import JSON
+from maas_mcp.maas.statuses import MachineStatus
+from maas_mcp.operations.cancellation import CancellationToken
+from maas_mcp.operations.declaring.tool import ToolContext
+from maas_mcp.operations.outages import PAUSE
+from maas_mcp.operations.running.start_requests import grace_after
+from maas_mcp.operations.wording import answer_of
+
+logger = logging.getLogger(__name__)
+
+SILENCE: Final = 300.0
+"""Seconds without an answer after which an allocation in doubt is given up."""
+GIVING_BACK: Final = 60.0
+"""Seconds for giving back what was allocated in vain: a region that restarts takes as long."""
+IN_DOUBT: Final = 15.0
+"""Seconds that an order, of which a cancellation left no answer, may take to show in MAAS."""
+LOOK_AGAIN: Final = 1.0
+
+
+async def allocate(ctx: ToolContext, agent_name: str, count: int, form: Mapping[str, FormValue]) -> Sequence[SystemId]:
+    """Allocate ``count`` machines, one after the other; ``form`` is what else MAAS's ``allocate`` takes.
+
+    Raises:
+        OperationRefusedError: MAAS has no more that fit. Those before stay allocated, for the batch to release.
+        MaasError: MAAS refused one, or nothing shows that it was allocated. Those before it stay allocated.
+    """
+    ids: list[SystemId] = []
+    for number in range(1, count + 1):
+        ctx.progress.report(0.0, f"Allocating machine {number} of {count}")
+        try:
+            ids.append(await _one_more(ctx, agent_name, ids, form))
+        except MaasConflictError as error:
+            raise _too_few(len(ids), count, error) from None
+    return ids
+
+
+def _too_few(free: int, count: int, error: MaasConflictError) -> OperationRefusedError:
+    released = " The allocated machines are released." if free else ""
+    return OperationRefusedError(
+        f"{count} machines were requested, but only {free} that fit {'was' if free == 1 else 'were'} free. "
+        f"Nothing was started.{released}",
+        hint=f"Request {free} or fewer, or relax the constraints." if free else "Relax the constraints.",
+        maas_says=error.maas_says,
+    )
+
+
+async def _one_more(
+    ctx: ToolContext, agent_name: str, known: Collection[SystemId], form: Mapping[str, FormValue]
+) -> SystemId:
+    answer: JSON = None
+
+    async def order() -> None:
+        nonlocal answer
+        answer = await ctx.maas.post_op("machines/", "allocate", agent_name=agent_name, **form)
+
+    doubt = await _post_once(ctx.cancellation, order)
+    if isinstance(answer, dict) and isinstance(answer.get("system_id"), str):
+        return str(answer["system_id"])
+    doubt = doubt or MaasProtocolError("MAAS answered an allocation with something else than a machine.")
+    ctx.progress.report(0.0, f"{answer_of(doubt)}; checking whether a machine was allocated anyway")
+    return await _found(ctx.maas, agent_name, known, doubt)
+
+
+async def _post_once(cancellation: CancellationToken, post: Callable[[], Awaitable[None]]) -> MaasError | None:
+    """Post once. Returns the failure that leaves it open whether MAAS took it; never posts again."""
+    cancellation.raise_if_cancelled()
+    try:
+        await post()
+    except MaasError as error:
+        if not error.may_have_acted:
+            raise
+        return error
+    return None
+
+
+async def _found(maas: MaasClient, agent_name: str, known: Collection[SystemId], doubt: MaasError) -> SystemId:
+    """The machine that MAAS has allocated although it did not say so."""
+    began = answered = anyio.current_time()
+    while True:
+        try:
+            machines = await maas.machines(agent_name=agent_name)
+        except MaasError as error:
+            if not error.may_pass or anyio.current_time() > answered + SILENCE:
+                raise
+        else:
+            answered = anyio.current_time()
+            for machine in machines:
+                if machine.system_id not in known:
+                    return machine.system_id
+            if answered >= began + grace_after(doubt):
+                raise doubt
+        await anyio.sleep(PAUSE)
+
+
+async def give_back(
+    maas: MaasClient,
+    agent_name: str,
+    cancellation: CancellationToken,
+    *,
+    keep: Collection[SystemId] = (),
+    begun: Collection[SystemId] = (),
+    in_doubt: bool = False,
+) -> bool:
+    """Release what was allocated for a batch in vain; answers whether that could be done.
+
+    A cancellation does not stop it, and MAAS may be at an order whose answer nobody waited for: so it is looked for a
+    while whether that takes effect.
+
+    Args:
+        maas: The region.
+        agent_name: The batch's name.
+        cancellation: Of the operation.
+        keep: Machines that stay allocated.
+        begun: Machines that were ordered to begin; they are released if that has not shown by then.
+        in_doubt: Whether MAAS may yet allocate one more.
+    """
+    with cancellation.undoing(GIVING_BACK):
+        if await release_idle(maas, agent_name, keep=keep, begun=begun, in_doubt=in_doubt):
+            return True
+    logger.warning("machines with the agent name %s may be left allocated for nothing", agent_name)
+    return False
+
+
+async def release_idle(
+    maas: MaasClient,
+    agent_name: str,
+    *,
+    ids: Collection[SystemId] | None = None,
+    keep: Collection[SystemId] = (),
+    begun: Collection[SystemId] = (),
+    in_doubt: bool = False,
+) -> bool:
+    """The same for as long as it takes, where that is bounded already; ``ids``: of these machines only."""
+    settled = anyio.current_time() + IN_DOUBT
+    while True:
+        over = anyio.current_time() >= settled
+        try:
+            left = await _release(maas, agent_name, ids, keep, () if over else begun)
+        except MaasError as error:
+            logger.info("what was allocated for %s could not be given back so far: %s", agent_name, error)
+            if isinstance(error, MaasAuthError) or (over and not error.may_pass):
+                return False
+        else:
+            if over or not (left or in_doubt):
+                return True
+        await anyio.sleep(LOOK_AGAIN)
+
+
+async def _release(
+    maas: MaasClient,
+    agent_name: str,
+    ids: Collection[SystemId] | None,
+    keep: Collection[SystemId],
+    begun: Collection[SystemId],
+) -> bool:
+    """Release the batch's machines on which nothing has begun; answers whether there are some where it may yet."""
+    machines = await maas.machine_listing(agent_name=agent_name, id=None if ids is None else sorted(ids))
+    idle = {each.system_id for each in machines if each.status is MachineStatus.ALLOCATED} - set(keep)
+    vain = sorted(idle - set(begun))
+    if vain:
+        await maas.post_op("machines/", "release", machines=vain, comment=f"not needed by the batch {agent_name}")
+    for each in machines.left_out:
+        if each.identity not in keep:
+            raise MaasProtocolError(f"{each}, so it may be left allocated for the batch {agent_name}.")
+    return len(vain) < len(idle)

@@ -1,0 +1,371 @@
+"""The engine for batches: one operation on many machines, each followed on its own, told as one.
+
+Which machines belong to a batch is kept in MAAS, as their ``agent_name``: so its handle is as short as any other, and
+another process finds the members by asking MAAS. What was allocated for a batch and not begun on is given back.
+"""
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+
+import anyio
+from pydantic import BaseModel
+
+from maas_mcp.errors import (
+    MaasError,
+    MaasMcpError,
+    OperationFailedError,
+    OperationRefusedError,
+    OperationTimedOutError,
+)
+from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.models import Machine, SystemId
+from maas_mcp.maas.statuses import MachineStatus
+from maas_mcp.operations.batches.abort import Stopping
+from maas_mcp.operations.batches.allocation import GIVING_BACK, give_back, release_idle
+from maas_mcp.operations.batches.batch import BatchOperation, Member, size_of
+from maas_mcp.operations.batches.labels import batches_on, first_event_of, ordered_for
+from maas_mcp.operations.batches.members import LOST, Follow, failed, of_batch, timed_out, together, told
+from maas_mcp.operations.cancellation import CancellationToken, CancelReason
+from maas_mcp.operations.declaring.operation import CancelPolicy
+from maas_mcp.operations.declaring.tool import ArgsT, ResultT, ToolContext
+from maas_mcp.operations.handles import Handle
+from maas_mcp.operations.outages import PAUSE, answers, left_of, until_of
+from maas_mcp.operations.progress import ProgressReporter
+from maas_mcp.operations.running.aborting import ABORT_LIMIT, policy_of
+from maas_mcp.operations.running.engine import Engine
+from maas_mcp.operations.running.start_requests import Order, Orders
+from maas_mcp.operations.running.status import Outcome
+
+FORGOTTEN: Final = (
+    "Machines may be left allocated for nothing, since MAAS did not answer: release those with the agent name {name}."
+)
+LONGEST_ABORT: Final = 50.0
+"""Seconds that a call waits for MAAS to answer its aborts; they go on without it. Clients give up on calls after 60."""
+
+
+class UnderWay(NamedTuple):
+    """Batches under way."""
+
+    handles: list[Handle]
+    parts: dict[SystemId, Handle]
+    """The batch of each machine that waits for its start, or is at it."""
+
+
+class BatchEngine:
+    """Runs batches, each member through the engine.
+
+    Args:
+        engine: Runs the members.
+        maas: The region.
+        orders: Those of the engine.
+        now: Seconds since 1970.
+    """
+
+    def __init__(
+        self, engine: Engine, maas: MaasClient, orders: Orders, *, now: Callable[[], float] = time.time
+    ) -> None:
+        self._engine = engine
+        self._maas = maas
+        self._orders = orders
+        self._now = now
+        self._running: dict[str, bool] = {}
+        """The batches that a call here has started and follows; whether their machines are chosen."""
+        self._stopping: dict[str, Stopping] = {}
+        """Those being aborted."""
+
+    async def run(
+        self,
+        batch: BatchOperation[ArgsT, ResultT],
+        args: ArgsT,
+        progress: ProgressReporter,
+        cancellation: CancellationToken,
+        *,
+        name: str,
+        wait: float | None = None,
+        on_cancel: CancelPolicy | None = None,
+    ) -> Outcome[ResultT]:
+        """Start a batch called ``name``, and follow it to the end of every member or for ``wait`` seconds.
+
+        Raises:
+            MaasMcpError: The machines cannot be had, or the operation has failed on all of them.
+        """
+        policy, until = policy_of(batch, on_cancel), until_of(wait)
+        each, turn = batch.each(), anyio.CapacityLimiter(batch.starts_at_once)
+        handles: dict[SystemId, Handle] = {}
+
+        def follow(one: BaseModel, until: float) -> Follow:
+            own = of_batch(each.name, each.system_id(one), handle)
+
+            async def run(part: ProgressReporter) -> Outcome[Any]:
+                # What a cancellation does to MAAS is the batch's to do, for all of its machines.
+                outcome = await self._engine.run(
+                    each,
+                    one,
+                    part,
+                    cancellation,
+                    wait=left_of(until),
+                    on_cancel=CancelPolicy.DETACH,
+                    starting=turn,
+                    handle=own,
+                )
+                handles[own.system_id] = outcome.handle
+                return outcome
+
+            return run
+
+        with cancellation.guard():
+            handle = Handle(batch.name, name, int(self._now()), await self._maas.newest_event_id(), ())
+            progress.report(0.0, "Choosing the machines")
+            async with self._cleaned_up(batch, handle, policy, cancellation):
+                chosen = await batch.members(ToolContext(self._maas, progress, cancellation), args, name)
+                self._running[name] = True
+                limit = self._expires(batch, handle)
+                following = {each.system_id(one): follow(one, min(until, limit)) for one in chosen}
+                members = await together(each.name, following, progress)
+            orders = self._orders.of_batch(name)
+            if not orders and (earlier := await self._earlier(batch, members, handles)):
+                return await self.resume(batch, earlier, progress, cancellation, wait=left_of(until))
+            members = await self._in_time(batch, handle, _checked(members, orders), limit)
+            vain = {member.system_id for member in members if self._is_idle(member, each.name, handle)}
+            if vain:
+                await give_back(self._maas, name, cancellation, keep={each.system_id for each in members} - vain)
+            for order in orders:
+                if order.under_way:
+                    self._orders.hand_over(self._mind, order)
+        return told(batch, handle, members, progress)
+
+    @asynccontextmanager
+    async def _cleaned_up(
+        self,
+        batch: BatchOperation[Any, Any],
+        handle: Handle,
+        policy: CancelPolicy,
+        cancellation: CancellationToken,
+    ) -> AsyncIterator[None]:
+        """Where the block does not come to its end, abort or leave what it has begun, and give back all else."""
+        name = handle.system_id
+        self._running[name] = False
+        try:
+            yield
+        except BaseException as error:
+            orders = self._orders.of_batch(name)
+            if orders and name in self._stopping:  # whoever aborts it has ended this call
+                raise
+            if orders and policy is CancelPolicy.ABORT and cancellation.reason is CancelReason.CLIENT:
+                stopping = self._stop(batch, handle)
+                with cancellation.undoing(ABORT_LIMIT):
+                    await stopping.settled.wait()
+                raise
+            in_doubt = not (self._running[name] or isinstance(error, Exception))
+            if not await self._leave(name, orders, cancellation, in_doubt=in_doubt) and isinstance(error, MaasMcpError):
+                error.hint = f"{error.hint or ''} {FORGOTTEN.format(name=name)}".strip()
+            raise
+        finally:
+            del self._running[name]
+
+    async def _leave(
+        self, name: str, orders: Sequence[Order], cancellation: CancellationToken, *, in_doubt: bool
+    ) -> bool:
+        """Let MAAS go on with what it has, and give back the rest; answers whether that could be done."""
+        for order in orders:
+            await order.close()
+        begun = {order.handle.system_id for order in orders if order.refusal is None}
+        return await give_back(self._maas, name, cancellation, begun=begun, in_doubt=in_doubt)
+
+    async def _mind(self, order: Order) -> None:
+        """Give a machine back whose order MAAS refuses once its call has left, if it was allocated for the batch."""
+        await order.over()
+        if order.refusal is not None and order.handle.batch not in self._stopping:
+            with anyio.move_on_after(GIVING_BACK):
+                await release_idle(self._maas, order.handle.batch, ids=[order.handle.system_id])
+
+    async def under_way(self, batches: Sequence[BatchOperation[Any, Any]]) -> UnderWay:
+        """The batches under way on the caller's machines, whichever process started them.
+
+        A batch counts while a machine of it waits for its start, or is at it; so one whose server was killed is found,
+        with what it has left allocated.
+        """
+        known = {batch.name: batch for batch in batches}
+        statuses = {MachineStatus.ALLOCATED}.union(*(batch.each.lifecycle.pending for batch in batches))
+        shown = sorted(status.filter_value for status in statuses)
+        mine = await self._maas.machines(status=shown, owner=(await self._maas.whoami()).username)
+        found = UnderWay([], {})
+        for label, ids in (await batches_on(self._maas, mine)).items():
+            if label.operation in known and (first := await first_event_of(self._maas, label)) is not None:
+                handle = Handle(label.operation, label.name, int(self._now()), first - 1, ())
+                found.handles.append(handle)
+                found.parts.update(dict.fromkeys(ids, handle))
+        by_name = {handle.system_id: handle for handle in found.handles}
+        for order in self._orders.under_way():
+            own = order.handle
+            batch = next((each for each in batches if own.batch and each.each.name == own.operation), None)
+            if batch is not None:
+                if own.batch not in by_name:
+                    held = replace(own, operation=batch.name, system_id=own.batch, runs=(), batch="")
+                    by_name[own.batch] = held
+                    found.handles.append(held)
+                found.parts[own.system_id] = by_name[own.batch]
+        return found
+
+    async def _earlier(
+        self, batch: BatchOperation[Any, Any], members: Sequence[Member], handles: Mapping[SystemId, Handle]
+    ) -> Handle | None:
+        """The batch of just these machines, if they are at one: by the orders held here, and by MAAS's log."""
+        at_it = [handles[member.system_id] for member in members if member.state == "working"]
+        if len(at_it) < len(members):
+            return None
+        held = [each for each in at_it if each.batch]
+        names, since, cursor = {each.batch for each in held}, int(self._now()), [each.cursor for each in held]
+        if others := [each.system_id for each in at_it if not each.batch]:
+            found = await ordered_for(self._maas, others)
+            if found is None or found[0].operation != batch.name:
+                return None
+            names.add(found[0].name)
+            cursor.append(found[1] - 1)
+        if len(names) != 1 or size_of(name := names.pop()) != len(members):
+            return None
+        return Handle(batch.name, name, min([since, *(each.started for each in held)]), min(cursor), ())
+
+    async def abort(self, batch: BatchOperation[Any, Any], handle: Handle, cancellation: CancellationToken) -> None:
+        """Abort a batch: its orders that were not sent first of all, then what MAAS is at.
+
+        What was allocated for it and not begun on is given back. MAAS may hold orders: what it begins by them is
+        aborted as soon as it shows, also after this call.
+
+        Raises:
+            MaasError: MAAS refused to on one of them, or did not answer; the others were tried all the same.
+        """
+        cancellation.raise_if_cancelled()
+        stopping = self._stop(batch, handle)
+        with anyio.move_on_after(LONGEST_ABORT):
+            await stopping.settled.wait()
+        for error in stopping.failures.values():
+            raise error
+
+    def _stop(self, batch: BatchOperation[Any, Any], handle: Handle) -> Stopping:
+        """Let the server abort a batch, if it is not at it already."""
+        name = handle.system_id
+
+        async def stop() -> None:
+            try:
+                await stopping.run()
+            finally:
+                del self._stopping[name]
+
+        if name not in self._stopping:
+            stopping = self._stopping[name] = Stopping(batch.each(), handle, self._engine, self._maas, self._orders)
+            self._orders.hand_over(stop)
+        return self._stopping[name]
+
+    async def resume(
+        self,
+        batch: BatchOperation[ArgsT, ResultT],
+        handle: Handle,
+        progress: ProgressReporter,
+        cancellation: CancellationToken,
+        *,
+        wait: float | None = 0.0,
+    ) -> Outcome[ResultT]:
+        """Pick up the batch that ``handle`` names.
+
+        Its members are the machines that have its name in MAAS, and those that this process has ordered for it without
+        a yes from MAAS so far.
+
+        Raises:
+            MaasMcpError: MAAS cannot be asked, or the operation has failed on all machines.
+        """
+        each, name, until = batch.each(), handle.system_id, until_of(wait)
+        asked = anyio.current_time()
+        with cancellation.guard():
+            while self._running.get(name) is False:
+                if anyio.current_time() >= until:
+                    return Outcome(handle, 0.0, "Its machines are being chosen")
+                await anyio.sleep(min(PAUSE, until - anyio.current_time()))
+            try:
+                found = await self._engine.seek(
+                    handle, progress, until, lambda maas: maas.machine_listing(agent_name=name)
+                )
+            except TimeoutError as late:
+                silent = anyio.current_time() - asked
+                return self._engine.unseen(handle, silent, answering=answers(late.__cause__))
+            limit = self._expires(batch, handle)
+            # MAAS names a machine that was not allocated for the batch only once it has taken the order.
+            ordered = [each.handle.system_id for each in self._orders.of_batch(name) if not each.accepted]
+            known = {machine.system_id: machine for machine in found}
+
+            def follow(system_id: SystemId, machine: Machine | None, until: float) -> Follow:
+                own = self._own(batch, system_id, machine, handle)
+
+                async def run(part: ProgressReporter) -> Outcome[Any]:
+                    while name in self._running and machine and self._is_yet_to_be_ordered(own, machine):
+                        if anyio.current_time() >= until:
+                            return Outcome(own, 0.0, "It is not ordered yet")
+                        await anyio.sleep(min(PAUSE, until - anyio.current_time()))
+                    return await self._engine.resume(each, own, part, cancellation, wait=left_of(until))
+
+                return run
+
+            # One that MAAS lists and that cannot be read is no lost member: following it says what is wrong.
+            unreadable = [str(each.identity) for each in found.left_out if each.identity is not None]
+            ids = dict.fromkeys([*known, *unreadable, *ordered])
+            following = {one: follow(one, known.get(one), min(until, limit)) for one in ids}
+            members = await together(each.name, following, progress)
+            for member in members:
+                if isinstance(member.error, MaasError) and member.error.may_pass:
+                    raise member.error  # an outage is no verdict on this one, nor on the others
+            members = await self._in_time(batch, handle, members, limit)
+        missing = size_of(name) - len(members)
+        members += [Member("", "failed", LOST)] * missing
+        return told(batch, handle, members, progress, stopping=name in self._stopping)
+
+    def _own(
+        self, batch: BatchOperation[Any, Any], system_id: SystemId, machine: Machine | None, handle: Handle
+    ) -> Handle:
+        """The handle of one member of a batch that is picked up."""
+        own = of_batch(batch.each.name, system_id, handle)
+        if machine and machine.status in batch.each.lifecycle.pending and self._orders.order(own) is None:
+            # When it was ordered is not known here: it has until the batch's own deadline.
+            own = replace(own, started=own.started + int((batch.deadline - batch.each.deadline).total_seconds()))
+        return own
+
+    def _is_yet_to_be_ordered(self, own: Handle, machine: Machine) -> bool:
+        return machine.status is MachineStatus.ALLOCATED and self._orders.order(own) is None
+
+    def _expires(self, batch: BatchOperation[Any, Any], handle: Handle) -> float:
+        """When a batch is over its deadline, in anyio's clock."""
+        return anyio.current_time() + handle.started + batch.deadline.total_seconds() - self._now()
+
+    async def _in_time(
+        self, batch: BatchOperation[Any, Any], handle: Handle, members: list[Member], limit: float
+    ) -> list[Member]:
+        """The members as they are, or, past the deadline, what has not ended as timed out; no more orders are sent."""
+        if anyio.current_time() < limit:
+            return members
+        ended = [timed_out(batch, member) for member in members]
+        late = {each.system_id: each.error for each in ended if isinstance(each.error, OperationTimedOutError)}
+        for order in self._orders.of_batch(handle.system_id):
+            await order.take_back(late.get(order.handle.system_id))
+        return ended
+
+    def _is_idle(self, member: Member, operation: str, handle: Handle) -> bool:
+        """Whether nothing was begun on a machine, as far as is known; if it is allocated, it is so in vain."""
+        order = self._orders.order(of_batch(operation, member.system_id, handle))
+        never_sent = order is not None and order.refusal is not None
+        return never_sent or isinstance(member.error, MaasError | OperationRefusedError | OperationFailedError)
+
+
+def _checked(members: Sequence[Member], orders: Sequence[Order]) -> list[Member]:
+    """The members; one that was at it already belongs to whatever began that, and not to this batch."""
+    given = {order.handle.system_id for order in orders}
+    return [
+        failed(
+            member.system_id,
+            OperationRefusedError(f"{member.message}.", hint="maas_list_operations has its operation id."),
+        )
+        if member.state == "working" and member.system_id not in given
+        else member
+        for member in members
+    ]

@@ -1,0 +1,1 @@
+"""What authors of plugins subclass or call: tools, operations and changes."""

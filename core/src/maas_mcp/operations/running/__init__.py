@@ -1,0 +1,1 @@
+"""Running operations: start once, follow, resume, abort, and say why one did not succeed."""

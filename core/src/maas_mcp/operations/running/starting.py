@@ -1,0 +1,61 @@
+"""Starting a run: the one request, what its refusal means, and what is reported while MAAS has not answered."""
+
+import re
+from dataclasses import replace
+from typing import Any, Final
+
+import anyio
+
+from maas_mcp.errors import MaasConflictError, MaasPermissionError
+from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.statuses import MachineStatus
+from maas_mcp.operations.declaring.permission import explain_refusal
+from maas_mcp.operations.declaring.tool import ArgsT, ResultT
+from maas_mcp.operations.judging.evidence import NOTHING, Baseline, Evidence
+from maas_mcp.operations.running.run import Run
+from maas_mcp.operations.running.start_requests import AT_ONCE, Order
+from maas_mcp.operations.turns import STALE, check_unchanged
+
+TURN: Final = 0.5
+"""Seconds without a turn after which a request is reported to wait for one."""
+_INVALID_TRANSITION: Final = re.compile(r"Invalid transition: (?P<status>.+?) -> ")
+
+
+async def send_start(maas: MaasClient, run: Run[ArgsT, ResultT], args: ArgsT, read_at: float) -> None:
+    """Send the request to start, and notice a refusal that comes after MAAS has begun.
+
+    A request may wait for its turn for minutes. The machine, which was read at ``read_at`` (anyio's clock), is then
+    read again: somebody else may have taken it meanwhile.
+
+    MAAS 3.7.3 answers a release with erase whose BMC fails by a 409, ``Invalid transition: Disk erasing ->
+    Deployed.``: by then the machine has entered *Disk erasing*.
+    """
+    if anyio.current_time() > read_at + STALE:
+        await check_unchanged(maas, run.ctx.machine)
+    try:
+        await run.operation.start(replace(run.ctx, maas=maas), args)
+    except MaasConflictError as error:
+        left = _INVALID_TRANSITION.match(error.maas_says or "")
+        status = MachineStatus.from_display(left["status"]) if left else None
+        error.acted = status in run.operation.lifecycle.pending
+        raise
+    except MaasPermissionError as error:
+        await explain_refusal(maas, run.ctx.machine, error)
+        raise
+
+
+async def wait_for_answer(run: Run[Any, Any], baseline: Baseline, order: Order, until: float) -> bool:
+    """Wait for MAAS's answer to the request to start, and report meanwhile what it waits for.
+
+    MAAS speaks to the BMC before it answers, and a client would hear nothing for so long.
+
+    Raises:
+        Exception: MAAS refused it, or the plugin failed.
+    """
+    until = max(until, anyio.current_time() + AT_ONCE)
+    fraction = run.assess(Evidence(baseline), NOTHING).fraction
+    if not await order.has_turn(anyio.current_time() + TURN):
+        run.ctx.progress.report(fraction, order.standing())
+    if await order.has_turn(until):
+        run.ctx.progress.report(fraction, f"Starting on {run.ctx.machine.hostname}")
+    return await order.answered(until)
