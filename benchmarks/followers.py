@@ -18,10 +18,10 @@ from anyio.abc import TaskGroup
 
 from maas_deploy.deploy import Deploy
 from maas_mcp.maas.client import MaasClient, Transport
+from maas_mcp.maas.exchange import HttpTransport
 from maas_mcp.maas.models import SystemId
 from maas_mcp.maas.reading import JSON
 from maas_mcp.maas.statuses import AT_WORK, MachineStatus
-from maas_mcp.maas.transport import HttpTransport
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import Operation
 from maas_mcp.operations.handles import Handle

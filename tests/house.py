@@ -26,7 +26,7 @@ from maas_mcp.testing.host import connector, settings_for
 
 def client_of(region: Region, username: str = "admin") -> MaasClient:
     """A client of an in-process region: everything but the socket is real."""
-    return connector(region)(settings_for(region, username))
+    return connector(region)(settings_for(region, username).require_region())
 
 
 @dataclass

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
+from maas_mcp.maas.exchange import HttpTransport
 from maas_mcp.maas.reading import JSON
-from maas_mcp.maas.transport import HttpTransport
 
 Spoil = Callable[[str, JSON], JSON]
 """Takes a path and MAAS's answer to it, and gives another answer."""

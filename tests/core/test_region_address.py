@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maas_mcp.errors import SettingsError
-from maas_mcp.region_address import api_url
+from maas_mcp.maas.address import api_url
 
 HOST = "maas.example.com"
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from maas_mcp.errors import SettingsError
-from maas_mcp.settings import ApiKey, Settings, config_file, misnamed_variables, variable_name
+from maas_mcp.maas.address import ApiKey
+from maas_mcp.settings import Settings, config_file, misnamed_variables, variable_name
 
 KEY = "consumerconsumer18:tokentokentoken018:SecretSecretSecretSecretSecret42"
 

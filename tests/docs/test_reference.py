@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from maas_mcp import api, errors, hookspecs, testing
 from maas_mcp.cli import main
-from maas_mcp.maas.transport import MAX_CHANGES, MAX_REQUESTS
+from maas_mcp.maas.limits import MAX_CHANGES, MAX_REQUESTS
 from maas_mcp.operations import progress
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.running.start_requests import AT_ONCE, START_GRACE

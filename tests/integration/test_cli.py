@@ -640,7 +640,7 @@ print(*sorted(sys.modules), sep="\\n", file=sys.stderr)
         "httpx",
         "requests_oauthlib",
         "maas_mcp.simulator",
-        "maas_mcp.maas.transport",
+        "maas_mcp.maas.exchange",
         "maas_mcp.cli.client",
     }
     assert loaded & unwanted == set()

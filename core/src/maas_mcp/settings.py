@@ -1,9 +1,7 @@
 """The settings: from arguments, the environment and a TOML file, in that order, checked before anything is imported."""
 
 import os
-import re
 import tomllib
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -27,59 +25,14 @@ from pydantic_settings import (
 )
 
 from maas_mcp.errors import SettingsError
-from maas_mcp.region_address import api_url
+from maas_mcp.maas.address import KEY_HINT, ApiKey, RegionAccess, api_url
 from maas_mcp.setting_values import listed, meant_by, placeholder, unwrapped
 from maas_mcp.text_files import read_text
 
 CONFIG_VARIABLE: Final = "MAAS_MCP_CONFIG"
 """The environment variable that names the TOML file; set but empty, no file is read."""
-KEY_HINT: Final = (
-    "Get a key with `sudo maas apikey --username NAME` on the region, or from the preferences page of your user in the"
-    " MAAS UI (API keys)."
-)
 _DEMO_HINT: Final = "`maas-mcp demo` runs with a simulated region and needs neither."
 SHORTEST_SECRET: Final = 16
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """A MAAS API key, ``consumer:token:secret``; its repr shows none of it."""
-
-    consumer: str = field(repr=False)
-    token: str = field(repr=False)
-    secret: str = field(repr=False)
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Take a key apart.
-
-        Raises:
-            SettingsError: It is not three parts of letters and digits; the message never holds any of it.
-        """
-        if "://" in text:
-            raise SettingsError("MAAS_API_KEY is not a MAAS API key: it is an address.", hint=KEY_HINT)
-        parts = text.strip().split(":")
-        if len(parts) != 3 or not all(parts):  # noqa: PLR2004 - consumer, token and secret
-            given = f"{sum(map(bool, parts))} non-empty part(s) of {len(parts)}"
-            raise SettingsError(
-                f"MAAS_API_KEY is not a MAAS API key: expected consumer:token:secret, got {given}.", hint=KEY_HINT
-            )
-        if not all(re.fullmatch(r"[A-Za-z0-9._~-]+", part) for part in parts):  # MAAS 3.7 makes letters and digits
-            raise SettingsError(
-                "MAAS_API_KEY is not a MAAS API key: expected letters and digits in each of the three parts.",
-                hint=f"Check the value for quotes, blanks and anything else that was copied with it. {KEY_HINT}",
-            )
-        return cls(*parts)
-
-
-@dataclass(frozen=True, slots=True)
-class RegionSettings:
-    """What is needed to speak to a region, checked."""
-
-    api_url: str
-    """Such as ``https://maas.example.com:5443/MAAS/api/2.0/``, always with the last slash."""
-    api_key: ApiKey
-    ca_bundle: Path | None = None
 
 
 def _listed(value: object) -> object:
@@ -229,7 +182,7 @@ class Settings(BaseSettings):
         # Raised here and not above: the error that was caught holds what was read, the API key among it.
         raise SettingsError("\n".join(problems))
 
-    def require_region(self) -> RegionSettings:
+    def require_region(self) -> RegionAccess:
         """What is needed to speak to the region.
 
         Raises:
@@ -246,11 +199,11 @@ class Settings(BaseSettings):
                 hint=f"{_remarks(missing)}Set MAAS_URL to the address of the region, such as"
                 f" https://maas.example.com:5443/MAAS, and MAAS_API_KEY to a key. {KEY_HINT} {_DEMO_HINT}",
             )
-        return RegionSettings(
-            api_url=api_url(self.maas_url, allow_http=self.maas_allow_http),
-            api_key=ApiKey.parse(self.maas_api_key.get_secret_value()),
-            ca_bundle=self.maas_ca_bundle,
-        )
+        from maas_mcp.proxies import region_proxy  # noqa: PLC0415 - 20 ms, and only for those who speak to a region
+
+        url = api_url(self.maas_url, allow_http=self.maas_allow_http)
+        key = ApiKey.parse(self.maas_api_key.get_secret_value())
+        return RegionAccess(url, key, self.maas_ca_bundle, region_proxy(url))
 
 
 class _Environment(EnvSettingsSource):

@@ -6,7 +6,7 @@ import pytest
 
 from maas_mcp.cli.doctor import judge_proxy, judge_user, judge_version
 from maas_mcp.cli.findings import Finding, Mark, Report
-from maas_mcp.maas.proxies import Proxy
+from maas_mcp.maas.address import Proxy
 
 
 @pytest.mark.parametrize("version", ["3.3.11", "3.7.3", "3.8.0a1", "3.8.0~beta1"])

@@ -13,9 +13,9 @@ from anyio.abc import ByteStream, SocketAttribute
 from anyio.streams.buffered import BufferedByteReceiveStream
 from anyio.streams.tls import TLSListener
 
+from maas_mcp.maas.address import ApiKey, RegionAccess
+from maas_mcp.maas.exchange import HttpTransport
 from maas_mcp.maas.retry import Backoff
-from maas_mcp.maas.transport import HttpTransport
-from maas_mcp.settings import ApiKey, RegionSettings
 
 SECRET = "SecretSecretSecretSecretSecret42"
 KEY = ApiKey("consumerconsumer18", "tokentokentoken018", SECRET)
@@ -48,7 +48,7 @@ class FakeRegion:
         return f"{self.scheme}://{self.host}:{self.port}/MAAS/api/2.0/"
 
     def transport(self, *, ca_bundle: Path | None = None) -> HttpTransport:
-        region = RegionSettings(self.url, KEY, ca_bundle)
+        region = RegionAccess(self.url, KEY, ca_bundle)
         self.transports.append(HttpTransport(region, backoff=Backoff(jitter=lambda: 0.0)))
         return self.transports[-1]
 

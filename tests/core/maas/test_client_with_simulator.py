@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from maas_mcp.errors import MaasAuthError, MaasBadRequestError, MaasConflictError, MaasNotFoundError
-from maas_mcp.maas.client import MaasClient, connect
+from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.connection import connect
 from maas_mcp.maas.models import ScriptSetName
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.settings import Settings
@@ -24,7 +25,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 @asynccontextmanager
 async def connected(region: Region, api_key: str | None = None) -> AsyncIterator[MaasClient]:
     with serving(region) as url:
-        client = connect(Settings(maas_url=url, maas_api_key=api_key or region.api_key))
+        client = connect(Settings(maas_url=url, maas_api_key=api_key or region.api_key).require_region())
         try:
             yield client
         finally:

@@ -13,10 +13,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from maas_mcp.errors import MaasUnavailableError, SettingsError
-from maas_mcp.maas.client import connect
-from maas_mcp.maas.proxies import region_proxy
-from maas_mcp.maas.transport import HttpTransport
-from maas_mcp.settings import RegionSettings, Settings
+from maas_mcp.maas.address import RegionAccess
+from maas_mcp.maas.connection import connect
+from maas_mcp.maas.exchange import HttpTransport
+from maas_mcp.proxies import region_proxy
+from maas_mcp.settings import Settings
 from tests.core.maas.fake_region import KEY, Received, answering, everything_told, http, serving_fake
 
 pytestmark = pytest.mark.anyio
@@ -147,7 +148,7 @@ def test_an_entry_that_is_not_understood_is_ignored_with_a_warning(
 ) -> None:
     with environment({"ALL_PROXY": PROXY, "NO_PROXY": f"localhost,{entry},10.0.0.0/8"}):
         proxy = region_proxy(REGION)
-        connect(Settings(maas_url="http://maas", maas_api_key="a:b:c", maas_allow_http=True))
+        connect(Settings(maas_url="http://maas", maas_api_key="a:b:c", maas_allow_http=True).require_region())
     assert proxy
     assert proxy.warnings == (f"NO_PROXY entry {entry!r} is not understood, so it is ignored.",)
     assert [(each.levelno, each.message) for each in caplog.records] == [(logging.WARNING, proxy.warnings[0])]
@@ -184,7 +185,7 @@ def test_a_password_in_no_proxy_is_not_shown() -> None:
 )
 def test_a_proxy_that_cannot_be_used_is_named_without_its_password(proxy: str, told: str) -> None:
     with environment({"ALL_PROXY": proxy}), pytest.raises(SettingsError) as caught:
-        connect(Settings(maas_url="https://maas.example.com", maas_api_key="a:b:c"))
+        connect(Settings(maas_url="https://maas.example.com", maas_api_key="a:b:c").require_region())
     assert told in caught.value.message
     assert "NO_PROXY=maas.example.com" in str(caught.value.hint)
     assert "hunter2" not in everything_told(caught.value)
@@ -192,7 +193,7 @@ def test_a_proxy_that_cannot_be_used_is_named_without_its_password(proxy: str, t
 
 
 def test_a_socks_proxy_can_be_used_where_the_package_for_it_is_there() -> None:
-    with environment({"ALL_PROXY": "socks5://u:p@x:1"}), mock.patch("maas_mcp.maas.proxies.find_spec"):
+    with environment({"ALL_PROXY": "socks5://u:p@x:1"}), mock.patch("maas_mcp.proxies.find_spec"):
         proxy = region_proxy(REGION)
     assert (proxy and proxy.url) == "socks5://u:p@x:1"
 
@@ -213,7 +214,7 @@ def test_any_password_is_given_to_the_proxy_and_shown_nowhere(written: str, read
     with environment({"ALL_PROXY": written}):
         proxy = region_proxy(REGION)
         assert proxy
-        HttpTransport(RegionSettings("http://maas/MAAS/api/2.0/", KEY))
+        HttpTransport(RegionAccess("http://maas/MAAS/api/2.0/", KEY, proxy=region_proxy("http://maas/MAAS/api/2.0/")))
     assert proxy.url == read
     assert f"{proxy}" == "http://x:1 (ALL_PROXY)"
     assert read not in repr(proxy)
@@ -236,7 +237,7 @@ def test_whatever_the_environment_holds_is_used_or_named(http_: str, https: str,
     with environment(given):
         for url in ("http://maas.example.com/MAAS/api/2.0/", "http://10.0.0.2/MAAS/api/2.0/", "http://[fd00::2]/"):
             try:
-                HttpTransport(RegionSettings(url, KEY))
+                HttpTransport(RegionAccess(url, KEY, proxy=region_proxy(url)))
             except SettingsError as error:
                 used = "HTTP_PROXY" if http_ else "ALL_PROXY"
                 assert error.message.startswith(f"{used} names ")  # noqa: PT017 - either outcome is right
@@ -251,7 +252,9 @@ def test_whatever_is_no_proxy_of_the_region_is_never_an_error(http_: str, https:
     with environment({"HTTP_PROXY": PROXY, "HTTPS_PROXY": https, "ALL_PROXY": all_}):
         assert region_proxy("http://maas.example.com/MAAS/api/2.0/")
     with environment({**exempt, "NO_PROXY": no}):
-        HttpTransport(RegionSettings("http://localhost/MAAS/api/2.0/", KEY))
+        HttpTransport(
+            RegionAccess("http://localhost/MAAS/api/2.0/", KEY, proxy=region_proxy("http://localhost/MAAS/api/2.0/"))
+        )
 
 
 @given(
@@ -275,7 +278,11 @@ async def test_proxies_of_the_environment_are_not_asked_for_this_very_machine() 
 async def test_the_proxy_is_asked_with_its_password_and_the_region_is_not_looked_up() -> None:
     async with serving_fake(answering(http(200, '"vm"'))) as proxy:
         with environment({"HTTP_PROXY": f"http://user:p%40ss@127.0.0.1:{proxy.port}"}):
-            transport = HttpTransport(RegionSettings("http://maas.invalid/MAAS/api/2.0/", KEY))
+            transport = HttpTransport(
+                RegionAccess(
+                    "http://maas.invalid/MAAS/api/2.0/", KEY, proxy=region_proxy("http://maas.invalid/MAAS/api/2.0/")
+                )
+            )
         assert await transport.request("GET", "maas/") == "vm"
         await transport.aclose()
     (asked,) = proxy.received
@@ -285,7 +292,7 @@ async def test_the_proxy_is_asked_with_its_password_and_the_region_is_not_looked
 
 async def failure(variables: Mapping[str, str]) -> MaasUnavailableError:
     with environment(variables):
-        client = connect(Settings(maas_url="https://maas.example.com", maas_api_key="a:b:c"))
+        client = connect(Settings(maas_url="https://maas.example.com", maas_api_key="a:b:c").require_region())
     with pytest.raises(MaasUnavailableError) as caught:
         await client.once().version()
     await client.aclose()

@@ -21,9 +21,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from maas_mcp.errors import MaasTlsError, SettingsError
-from maas_mcp.maas.client import connect
+from maas_mcp.maas.address import RegionAccess
+from maas_mcp.maas.connection import connect
 from maas_mcp.maas.tls import tls_failure
-from maas_mcp.settings import RegionSettings, Settings
+from maas_mcp.settings import Settings
 from tests.core.maas.fake_region import KEY, FakeRegion, answering, http, serving_fake
 
 pytestmark = pytest.mark.anyio
@@ -395,7 +396,7 @@ async def test_a_server_that_does_not_know_the_name_is_told_as_such(ca: Certific
 def test_every_verification_error_has_a_hint_without_gaps(code: int, bundle: Path | None) -> None:
     error = ssl.SSLCertVerificationError(1, "x")
     error.verify_code, error.verify_message = code, "it is so."
-    told = tls_failure(error, RegionSettings("https://maas/MAAS/api/2.0/", KEY, bundle), "maas:443", None)
+    told = tls_failure(error, RegionAccess("https://maas/MAAS/api/2.0/", KEY, bundle), "maas:443", None)
     assert told.message == "The certificate of MAAS at maas:443 is not trusted: it is so."
     assert told.hint
     assert "{" not in told.hint
@@ -442,14 +443,14 @@ def test_a_ca_bundle_that_cannot_be_used_is_a_settings_error(tmp_path: Path, con
         bundle.write_bytes(content)
     settings = Settings(maas_url="https://maas", maas_api_key="a:b:c", maas_ca_bundle=bundle)
     with pytest.raises(SettingsError, match=told) as caught:
-        connect(settings)
+        connect(settings.require_region())
     assert str(bundle) in caught.value.message
     assert "hunter2" not in f"{caught.value}{caught.value.hint}"
 
 
 def test_a_directory_of_certificates_is_no_bundle(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot be read: it is a directory, not a file"):
-        connect(Settings(maas_url="https://maas", maas_api_key="a:b:c", maas_ca_bundle=tmp_path))
+        connect(Settings(maas_url="https://maas", maas_api_key="a:b:c", maas_ca_bundle=tmp_path).require_region())
 
 
 @pytest.mark.parametrize(
@@ -463,7 +464,7 @@ def test_system_certificates_that_cannot_be_read_are_a_settings_error(
         bundle.write_bytes(content)
     monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
     with pytest.raises(SettingsError, match=f"^SSL_CERT_FILE .*: {told}") as caught:
-        connect(Settings(maas_url="https://maas", maas_api_key="a:b:c"))
+        connect(Settings(maas_url="https://maas", maas_api_key="a:b:c").require_region())
     assert str(bundle) in caught.value.message
 
 
@@ -487,8 +488,8 @@ def test_a_system_without_authorities_gets_those_of_mozilla(tmp_path: Path, monk
         return create(*args, **kwargs)
 
     monkeypatch.setattr(ssl, "create_default_context", created)
-    connect(Settings(maas_url="https://maas", maas_api_key="a:b:c"))
+    connect(Settings(maas_url="https://maas", maas_api_key="a:b:c").require_region())
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
-    connect(Settings(maas_url="https://maas", maas_api_key="a:b:c"))
+    connect(Settings(maas_url="https://maas", maas_api_key="a:b:c").require_region())
     assert [str(each.get("cafile", "")).endswith("cacert.pem") for each in asked] == [False, True, False, False]
     assert asked[-1] == {"cafile": None, "capath": str(tmp_path)}

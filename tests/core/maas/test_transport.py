@@ -22,9 +22,11 @@ from maas_mcp.errors import (
     MaasUnavailableError,
     SettingsError,
 )
-from maas_mcp.maas.client import connect
-from maas_mcp.maas.transport import MAX_CHANGES, MAX_REQUESTS, HttpTransport
-from maas_mcp.settings import RegionSettings, Settings
+from maas_mcp.maas.address import RegionAccess
+from maas_mcp.maas.connection import connect
+from maas_mcp.maas.exchange import HttpTransport
+from maas_mcp.maas.limits import MAX_CHANGES, MAX_REQUESTS
+from maas_mcp.settings import Settings
 from tests.core.maas.fake_region import (
     KEY,
     SECRET,
@@ -375,7 +377,7 @@ async def test_no_answer_is_told_in_words_for_people(
     def fail(_: httpx.Request) -> httpx.Response:
         raise error from cause
 
-    region = RegionSettings("https://maas.example.com/MAAS/api/2.0/", KEY)
+    region = RegionAccess("https://maas.example.com/MAAS/api/2.0/", KEY)
     transport = HttpTransport(region, wire=httpx.MockTransport(fail))
     with pytest.raises(MaasUnavailableError, match=told) as caught:
         await transport.request("POST", "machines/", query=[("op", "allocate")], form=[])
@@ -391,7 +393,7 @@ async def test_reads_may_take_a_minute_and_posts_as_long_as_maas_own_proxy_waits
         timeouts.append(request.extensions["timeout"])
         return httpx.Response(200, stream=httpx.ByteStream(b"{}"))
 
-    transport = HttpTransport(RegionSettings("https://maas/MAAS/api/2.0/", KEY), wire=httpx.MockTransport(answer))
+    transport = HttpTransport(RegionAccess("https://maas/MAAS/api/2.0/", KEY), wire=httpx.MockTransport(answer))
     await transport.request("GET", "machines/")
     await transport.request("POST", "machines/", form=[])
     assert [(limits["connect"], limits["read"], limits["pool"]) for limits in timeouts] == [
@@ -402,7 +404,9 @@ async def test_reads_may_take_a_minute_and_posts_as_long_as_maas_own_proxy_waits
 
 async def test_a_client_is_made_of_the_settings() -> None:
     async with serving_fake(answering(http(200, '{"username": "admin", "is_superuser": true}'))) as region:
-        client = connect(Settings(maas_url=f"http://localhost:{region.port}", maas_api_key=f"a:b:{SECRET}"))
+        client = connect(
+            Settings(maas_url=f"http://localhost:{region.port}", maas_api_key=f"a:b:{SECRET}").require_region()
+        )
         assert (await client.whoami()).username == "admin"
         await client.aclose()
 
@@ -413,10 +417,10 @@ async def test_a_compressed_answer_is_read() -> None:
         headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
         return httpx.Response(200, headers=headers, stream=httpx.ByteStream(body))
 
-    transport = HttpTransport(RegionSettings("https://maas/MAAS/api/2.0/", KEY), wire=httpx.MockTransport(answer))
+    transport = HttpTransport(RegionAccess("https://maas/MAAS/api/2.0/", KEY), wire=httpx.MockTransport(answer))
     assert await transport.request("GET", "maas/") == "vm"
 
 
 def test_a_host_that_cannot_be_a_host_is_a_settings_error() -> None:
     with pytest.raises(SettingsError, match="MAAS_URL"):
-        connect(Settings(maas_url="https://xn--/", maas_api_key="a:b:c"))
+        connect(Settings(maas_url="https://xn--/", maas_api_key="a:b:c").require_region())

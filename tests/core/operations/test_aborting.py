@@ -6,11 +6,11 @@ import anyio
 import pytest
 
 from maas_mcp.errors import OperationCancelledError, OperationRefusedError, OperationRevertedError
+from maas_mcp.maas.limits import MAX_CHANGES
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.operations.progress import ProgressReporter, nobody
 from maas_mcp.operations.running.aborting import ABORT_LIMIT
-from maas_mcp.operations.turns import SENT_AT_ONCE
 from maas_mcp.simulator import Fault
 from tests.core.operations.declared import Deploy
 from tests.house import House
@@ -156,6 +156,6 @@ async def test_an_order_that_waits_for_its_turn_is_taken_back(house: House) -> N
     await anyio.sleep(120)
 
     assert house.region.machine("node01").status_name == "Ready"
-    assert [op for op, _ in house.posted] == ["deploy"] * SENT_AT_ONCE
+    assert [op for op, _ in house.posted] == ["deploy"] * MAX_CHANGES
     with pytest.raises(OperationRevertedError, match="before it was sent"):
         await house.engine.resume(Deploy(), house.handle, ProgressReporter(nobody), CancellationToken())

@@ -14,7 +14,8 @@ from maas_mcp.errors import (
     OperationRefusedError,
     OperationRevertedError,
 )
-from maas_mcp.maas.client import LONGEST_POST, MaasClient
+from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.limits import LONGEST_POST
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import OperationContext
 from maas_mcp.operations.handles import Handle

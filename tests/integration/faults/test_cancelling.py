@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from maas_mcp.maas.transport import MAX_CHANGES, MAX_REQUESTS
+from maas_mcp.maas.limits import MAX_CHANGES, MAX_REQUESTS
 from maas_mcp.simulator import Region, SimulatedMachine
 from tests.integration.driver import AT_ONCE, Driver, Message, eventually
 from tests.integration.faults.client import answer, answers, messages, quickly, report, serving_through

@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from maas_mcp.maas.transport import MAX_CHANGES
+from maas_mcp.maas.limits import MAX_CHANGES
 from tests.integration.driver import AT_ONCE, eventually
 from tests.integration.faults.client import answer, answers, error, quickly, report, serving_through
 from tests.integration.faults.jobs import of, one_of_each, orders, some_of_each, starts

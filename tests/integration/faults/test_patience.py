@@ -12,8 +12,8 @@ import pytest
 
 from maas_mcp.errors import MaasError, MaasUnavailableError
 from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.exchange import HttpTransport
 from maas_mcp.maas.retry import Backoff
-from maas_mcp.maas.transport import HttpTransport
 from maas_mcp.operations.batches.group import BatchEngine
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.progress import Progress, ProgressReporter

@@ -15,16 +15,16 @@ from maas_mcp.cli.interrupt import run
 from maas_mcp.cli.own_stdout import diverted_stdout
 from maas_mcp.cli.plugins import installed
 from maas_mcp.errors import MaasError, MaasUnavailableError, SettingsError
+from maas_mcp.maas.address import RegionAccess, is_loopback
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.versions import release_of
 from maas_mcp.plugins.polling_choice import chosen_strategy
 from maas_mcp.plugins.registry import PluginState
-from maas_mcp.region_address import is_loopback
 from maas_mcp.server.secret import check_secret_file, secret_file
-from maas_mcp.settings import RegionSettings, Settings, config_file, misnamed_variables
+from maas_mcp.settings import Settings, config_file, misnamed_variables
 
 if TYPE_CHECKING:
-    from maas_mcp.maas.proxies import Proxy
+    from maas_mcp.maas.address import Proxy
 
 T = TypeVar("T")
 
@@ -77,7 +77,7 @@ def examine(report: Report) -> None:
     check_plugins(report)
 
 
-def check_settings(report: Report, settings: Settings) -> RegionSettings | None:
+def check_settings(report: Report, settings: Settings) -> RegionAccess | None:
     """Whether there are an address and a key to use."""
     try:
         region = settings.require_region()
@@ -96,10 +96,10 @@ def check_settings(report: Report, settings: Settings) -> RegionSettings | None:
     return region
 
 
-async def check_region(report: Report, region: RegionSettings) -> None:
+async def check_region(report: Report, region: RegionAccess) -> None:
     """What the region says, from its version to its events."""
+    from maas_mcp.maas.exchange import HttpTransport  # noqa: PLC0415 - a third of a second; not for --help
     from maas_mcp.maas.retry import Backoff  # noqa: PLC0415 - with the transport
-    from maas_mcp.maas.transport import HttpTransport  # noqa: PLC0415 - a third of a second; not for --help
 
     try:
         transport = HttpTransport(region, backoff=Backoff(attempts=1))

@@ -22,10 +22,10 @@ from maas_mcp.errors import (
     MaasProtocolError,
     MaasUnavailableError,
 )
+from maas_mcp.maas.address import KEY_HINT
 from maas_mcp.maas.models import SYSTEM_ID_RULE
 from maas_mcp.maas.reading import JSON
 from maas_mcp.maas.text import parsed
-from maas_mcp.settings import KEY_HINT
 
 logger = logging.getLogger(__name__)
 

@@ -5,14 +5,12 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from copy import copy
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from maas_mcp.errors import MaasBadRequestError, MaasNotFoundError, MaasProtocolError
+from maas_mcp.maas.limits import MOST_EVENTS
 from maas_mcp.maas.models import SYSTEM_ID_RULE, Event, Machine, ScriptSet, ScriptSetName, SystemId, User
 from maas_mcp.maas.reading import JSON, ItemT, Listing, MaasModel
-
-if TYPE_CHECKING:
-    from maas_mcp.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -20,17 +18,12 @@ FormValue = str | int | float | bool | Sequence[str] | None
 """What a query or a form field may be: ``None`` is left out, a boolean is sent as ``true`` or ``false``, and a list
 repeats its key."""
 
-LONGEST_POST: Final = 900.0
-"""Seconds after which the answer to a change is no longer waited for. MAAS speaks to the BMC before it answers, and its
-own nginx gives up after as long (MAAS 3.7)."""
-MOST_EVENTS: Final = 1000
-"""The most events that MAAS gives in one answer."""
 _SYSTEM_ID: Final = re.compile(r"[a-z0-9]{1,41}")
 _NO_SCRIPT_SET: Final = re.compile(r"No current .*script set")
 
 
 class Transport(Protocol):
-    """HTTP exchanges with the region, retried where that is safe; :mod:`maas_mcp.maas.transport` has the real one."""
+    """HTTP exchanges with the region, retried where that is safe; :mod:`maas_mcp.maas.exchange` has the real one."""
 
     async def request(
         self,
@@ -241,20 +234,6 @@ class MaasClient:
     async def aclose(self) -> None:
         """Close the connections to the region."""
         await self._transport.aclose()
-
-
-def connect(settings: "Settings") -> MaasClient:
-    """A client of the region that the settings name; nothing is sent yet.
-
-    Raises:
-        SettingsError: The address, the API key or the CA bundle is missing or cannot be used.
-    """
-    from maas_mcp.maas.transport import HttpTransport  # noqa: PLC0415 - a third of a second, paid when first needed
-
-    transport = HttpTransport(settings.require_region())
-    for warning in transport.proxy.warnings if transport.proxy else ():
-        logger.warning(warning)
-    return MaasClient(transport)
 
 
 class _Version(MaasModel):

@@ -13,7 +13,7 @@ import certifi
 from anyio.streams.tls import TLSAttribute
 
 from maas_mcp.errors import MaasTlsError, SettingsError
-from maas_mcp.settings import RegionSettings
+from maas_mcp.maas.address import RegionAccess
 from maas_mcp.text_files import decoded, read_bytes
 
 _ANOTHER_HOST: Final = (62, 64)  # a name that does not match, and an address
@@ -109,7 +109,7 @@ _REASONS: Final = (
 """What to do about a handshake that failed otherwise, by what is in OpenSSL's reason (``SSL_R_…`` in ``sslerr.h``)."""
 
 
-def tls_context(region: RegionSettings) -> ssl.SSLContext:
+def tls_context(region: RegionAccess) -> ssl.SSLContext:
     """What is trusted: the bundle of the settings, or the system's authorities. Certificates are always verified.
 
     Raises:
@@ -123,7 +123,7 @@ def tls_context(region: RegionSettings) -> ssl.SSLContext:
     return context
 
 
-def tls_failure(error: ssl.SSLError, region: RegionSettings, where: str, names: list[str] | None) -> MaasTlsError:
+def tls_failure(error: ssl.SSLError, region: RegionAccess, where: str, names: list[str] | None) -> MaasTlsError:
     """What is wrong with the connection, and what to do.
 
     Args:
@@ -163,7 +163,7 @@ def is_for_another_host(error: ssl.SSLError) -> bool:
     return isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in _ANOTHER_HOST
 
 
-async def certificate_names(region: RegionSettings, host: str, port: int) -> list[str] | None:
+async def certificate_names(region: RegionAccess, host: str, port: int) -> list[str] | None:
     """The hosts that the region's certificate is for, or ``None`` if they cannot be found out at once.
 
     The certificate is verified but for its names, and nothing is sent.

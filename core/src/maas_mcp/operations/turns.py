@@ -4,14 +4,13 @@ from typing import Final
 
 from maas_mcp.errors import MaasError, OperationRefusedError
 from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.limits import MAX_CHANGES
 from maas_mcp.maas.models import Machine
 from maas_mcp.operations.wording import named, state_of
 
 STALE: Final = 5.0
 """Seconds after which a machine is read again before a request is sent for it."""
-SENT_AT_ONCE: Final = 2
-"""Changes that MAAS is sent at the same time."""
-WAITING: Final = f"Not sent yet: MAAS is sent {SENT_AT_ONCE} requests at a time"
+WAITING: Final = f"Not sent yet: MAAS is sent {MAX_CHANGES} requests at a time"
 
 
 async def check_unchanged(maas: MaasClient, before: Machine) -> Machine:

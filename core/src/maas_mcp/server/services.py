@@ -10,7 +10,9 @@ import anyio
 from anyio.abc import TaskGroup
 from pydantic import BaseModel
 
-from maas_mcp.maas.client import MaasClient, connect
+from maas_mcp.maas.address import RegionAccess
+from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.connection import connect
 from maas_mcp.operations.batches.batch import BatchOperation, new_name
 from maas_mcp.operations.batches.group import BatchEngine
 from maas_mcp.operations.cancellation import CancellationToken
@@ -70,7 +72,7 @@ class Services:
         settings: Settings,
         tasks: TaskGroup,
         *,
-        connect: Callable[[Settings], MaasClient] = connect,
+        connect: Callable[[RegionAccess], MaasClient] = connect,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
@@ -85,7 +87,7 @@ class Services:
         Raises:
             SettingsError: The URL or the API key is missing or malformed.
         """
-        return self._connect(self._settings)
+        return self._connect(self._settings.require_region())
 
     @cached_property
     def sealer(self) -> Sealer:
@@ -185,7 +187,7 @@ def subject_of(operation: LongRunning[Any, Any], arguments: BaseModel) -> str:
 async def running(
     settings: Settings,
     *,
-    connect: Callable[[Settings], MaasClient] = connect,
+    connect: Callable[[RegionAccess], MaasClient] = connect,
     now: Callable[[], float] = time.time,
 ) -> AsyncIterator[Services]:
     """Services for as long as the block runs. What is still being followed at its end is left to MAAS."""

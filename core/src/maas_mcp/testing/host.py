@@ -6,8 +6,9 @@ from typing import Any, cast
 
 from pydantic import BaseModel, SecretStr
 
+from maas_mcp.maas.address import RegionAccess
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.transport import HttpTransport
+from maas_mcp.maas.exchange import HttpTransport
 from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, Tool, ToolContext
 from maas_mcp.operations.progress import Progress, ProgressReporter
@@ -34,10 +35,10 @@ def settings_for(region: Region, username: str) -> Settings:
     )
 
 
-def connector(region: Region) -> Callable[[Settings], MaasClient]:
+def connector(region: Region) -> Callable[[RegionAccess], MaasClient]:
     """Makes clients of the region: everything but the socket is real."""
     app = create_app(region)
-    return lambda settings: MaasClient(HttpTransport(settings.require_region(), wire=InProcessWire(app)))
+    return lambda access: MaasClient(HttpTransport(access, wire=InProcessWire(app)))
 
 
 class Host:

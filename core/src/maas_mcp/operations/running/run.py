@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Generic
 
 from maas_mcp.errors import MaasError, OperationFailedError, OperationTimedOutError
-from maas_mcp.maas.client import LONGEST_POST
+from maas_mcp.maas.limits import LONGEST_POST
 from maas_mcp.operations.declaring.operation import Operation, OperationContext
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT
 from maas_mcp.operations.handles import Handle

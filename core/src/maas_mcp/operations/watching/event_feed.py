@@ -8,7 +8,8 @@ from typing import Final
 
 import anyio
 
-from maas_mcp.maas.client import MOST_EVENTS, MaasClient
+from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.limits import MOST_EVENTS
 from maas_mcp.maas.models import Event, SystemId
 from maas_mcp.maas.reading import Listing
 from maas_mcp.operations.watching.cadence import Cadence

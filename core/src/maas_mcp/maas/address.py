@@ -1,13 +1,79 @@
-"""The address of a region, however a person wrote it."""
+"""Where a region is, however a person wrote it, and with which key and through which proxy it is reached."""
 
 import re
+from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Final
+from pathlib import Path
+from typing import Final, Self
 from urllib.parse import SplitResult, urlsplit
 
 from maas_mcp.errors import SettingsError
 
 _API_PATH: Final = "api/2.0/"
+KEY_HINT: Final = (
+    "Get a key with `sudo maas apikey --username NAME` on the region, or from the preferences page of your user in the"
+    " MAAS UI (API keys)."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A MAAS API key, ``consumer:token:secret``; its repr shows none of it."""
+
+    consumer: str = field(repr=False)
+    token: str = field(repr=False)
+    secret: str = field(repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Take a key apart.
+
+        Raises:
+            SettingsError: It is not three parts of letters and digits; the message never holds any of it.
+        """
+        if "://" in text:
+            raise SettingsError("MAAS_API_KEY is not a MAAS API key: it is an address.", hint=KEY_HINT)
+        parts = text.strip().split(":")
+        if len(parts) != 3 or not all(parts):  # noqa: PLR2004 - consumer, token and secret
+            given = f"{sum(map(bool, parts))} non-empty part(s) of {len(parts)}"
+            raise SettingsError(
+                f"MAAS_API_KEY is not a MAAS API key: expected consumer:token:secret, got {given}.", hint=KEY_HINT
+            )
+        if not all(re.fullmatch(r"[A-Za-z0-9._~-]+", part) for part in parts):  # MAAS 3.7 makes letters and digits
+            raise SettingsError(
+                "MAAS_API_KEY is not a MAAS API key: expected letters and digits in each of the three parts.",
+                hint=f"Check the value for quotes, blanks and anything else that was copied with it. {KEY_HINT}",
+            )
+        return cls(*parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """The proxy through which a region is reached."""
+
+    url: str = field(repr=False)
+    """With user name and password, if it has any."""
+    shown: str
+    """Without them."""
+    variable: str
+    """Which variable names it."""
+    warnings: tuple[str, ...] = ()
+    """About entries of ``NO_PROXY`` that are ignored; one of them may have been meant for the region."""
+
+    def __str__(self) -> str:
+        return f"{self.shown} ({self.variable})"
+
+
+@dataclass(frozen=True, slots=True)
+class RegionAccess:
+    """All that is needed to speak to a region."""
+
+    api_url: str
+    """Such as ``https://maas.example.com:5443/MAAS/api/2.0/``, always with the last slash."""
+    api_key: ApiKey
+    ca_bundle: Path | None = None
+    """The only certificates to trust; ``None`` for those of the system."""
+    proxy: Proxy | None = None
 
 
 def api_url(text: str, *, allow_http: bool = False) -> str:
@@ -83,3 +149,18 @@ def _url_problem(text: str, parts: SplitResult) -> str:
         ),
     )
     return next((problem for wrong, problem in checks if wrong), "")
+
+
+def unusable(variable: str, shown: str | None, problem: str, host: str) -> SettingsError:
+    """The error for a proxy that cannot be used.
+
+    Args:
+        variable: Which variable names it.
+        shown: The proxy without a password, or ``None`` if it cannot be separated from the rest.
+        problem: What is wrong with it.
+        host: The host of the region.
+    """
+    return SettingsError(
+        f"{variable} names {f'the proxy {shown}' if shown else 'a proxy'}, which cannot be used: {problem}.",
+        hint=f"Correct the variable, or exempt the region from the proxy: NO_PROXY={host}.",
+    )

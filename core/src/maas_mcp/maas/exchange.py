@@ -1,4 +1,4 @@
-"""HTTP with the region: the only module, with ``auth``, that knows httpx."""
+"""HTTP with the region: the only module, with ``signer``, that knows httpx."""
 
 import socket
 import ssl
@@ -21,25 +21,18 @@ from maas_mcp.errors import (
     MaasUnavailableError,
     SettingsError,
 )
+from maas_mcp.maas.address import Proxy, RegionAccess, unusable
 from maas_mcp.maas.answers import Answer, Question, read
-from maas_mcp.maas.auth import MaasAuth
-from maas_mcp.maas.client import LONGEST_POST
-from maas_mcp.maas.proxies import Proxy, region_proxy, unusable
+from maas_mcp.maas.limits import CONNECT_TIMEOUT, LONGEST_POST, MAX_CHANGES, MAX_REQUESTS, READ_TIMEOUT
 from maas_mcp.maas.reading import JSON
 from maas_mcp.maas.retry import Backoff, retry
+from maas_mcp.maas.signer import MaasAuth
 from maas_mcp.maas.tls import certificate_names, is_for_another_host, tls_context, tls_failure, wrong_scheme
-from maas_mcp.settings import RegionSettings
 
-MAX_REQUESTS: Final = 4
-"""Requests at once: as many as one worker process of a region serves (MAAS 3.7)."""
-MAX_CHANGES: Final = 2
-"""How many of them may change something: MAAS may hold a POST for minutes, and reads have to get through beside it."""
 ABORT: Final = "abort"
 """The change that waits for no other: what holds the others up may be what it is to end."""
 EVENTS: Final = "events/"
 """Has a place of its own: one query in MAAS, by which everything is followed, and nothing slower may hold it up."""
-_CONNECT_TIMEOUT: Final = 10.0
-_READ_TIMEOUT: Final = 60.0
 _IDLE_CONNECTION: Final = 30.0  # kept well under nginx's 75 s, so that a POST does not meet a closing connection
 _HTTPS_PORT: Final = b"The plain HTTP request was sent to HTTPS port"  # nginx, which is what serves MAAS
 _SECRET_FIELDS: Final = ("user_data", "power_parameters", "power_pass", "password", "license_key")
@@ -61,7 +54,7 @@ class HttpTransport:
     """
 
     def __init__(
-        self, region: RegionSettings, *, backoff: Backoff | None = None, wire: httpx.AsyncBaseTransport | None = None
+        self, region: RegionAccess, *, backoff: Backoff | None = None, wire: httpx.AsyncBaseTransport | None = None
     ) -> None:
         self._region = region
         self._root = region.api_url
@@ -70,7 +63,7 @@ class HttpTransport:
         self._events = anyio.CapacityLimiter(1)
         self._others = anyio.CapacityLimiter(MAX_REQUESTS - 1)
         self._changes = anyio.CapacityLimiter(MAX_CHANGES)
-        self.proxy = None if wire else region_proxy(region.api_url)
+        self.proxy = None if wire else region.proxy
         """The proxy of the environment through which the region is reached."""
         self._http = _http(region, self.proxy, wire)
 
@@ -170,9 +163,9 @@ class HttpTransport:
             content=body,
             headers=None if body is None else {"Content-Type": "application/x-www-form-urlencoded"},
             timeout=httpx.Timeout(
-                _READ_TIMEOUT,
-                connect=_CONNECT_TIMEOUT,
-                read=_READ_TIMEOUT if method == "GET" else LONGEST_POST,
+                READ_TIMEOUT,
+                connect=CONNECT_TIMEOUT,
+                read=READ_TIMEOUT if method == "GET" else LONGEST_POST,
                 pool=None,
             ),
         )
@@ -188,7 +181,7 @@ class HttpTransport:
         return Answer(response.status_code, response.headers, content)
 
 
-def _http(region: RegionSettings, proxy: Proxy | None, wire: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
+def _http(region: RegionAccess, proxy: Proxy | None, wire: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
     if not _is_url(region.api_url):
         raise SettingsError("MAAS_URL cannot be used: it is not a URL.", hint="Check the name of the host.")
     if proxy and not _is_url(proxy.url):
@@ -233,7 +226,7 @@ def _outage(
     if isinstance(error, httpx.ProxyError):
         reason = f"it says {str(error)[:100]!r}"
     elif isinstance(error, httpx.TimeoutException):
-        reason = "did not answer in time" if sent else f"could not be reached within {_CONNECT_TIMEOUT:.0f} s"
+        reason = "did not answer in time" if sent else f"could not be reached within {CONNECT_TIMEOUT:.0f} s"
     elif any(isinstance(cause, socket.gaierror) for cause in causes):
         reason = "could not be reached: its name is not known (DNS)"
     elif any(isinstance(cause, ConnectionRefusedError) for cause in causes):

@@ -6,7 +6,7 @@ import httpx
 from oauthlib.oauth1 import SIGNATURE_PLAINTEXT
 from requests_oauthlib import OAuth1
 
-from maas_mcp.settings import ApiKey
+from maas_mcp.maas.address import ApiKey
 
 
 class MaasAuth(httpx.Auth):

@@ -2,7 +2,7 @@
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib.util import find_spec
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -10,30 +10,12 @@ from typing import Final
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 from urllib.request import getproxies, getproxies_environment, proxy_bypass
 
-from maas_mcp.errors import SettingsError
-from maas_mcp.region_address import is_loopback
+from maas_mcp.maas.address import Proxy, is_loopback, unusable
 from maas_mcp.setting_values import unwrapped
 
 _SCHEMES: Final = ("http", "https", "socks5", "socks5h")
 _PORTS: Final = {"http": 80, "https": 443}
 _HOST: Final = r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]"
-
-
-@dataclass(frozen=True, slots=True)
-class Proxy:
-    """The proxy through which a region is reached."""
-
-    url: str = field(repr=False)
-    """With user name and password, if it has any."""
-    shown: str
-    """Without them."""
-    variable: str
-    """Which variable names it."""
-    warnings: tuple[str, ...] = ()
-    """About entries of ``NO_PROXY`` that are ignored; one of them may have been meant for the region."""
-
-    def __str__(self) -> str:
-        return f"{self.shown} ({self.variable})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +51,6 @@ def region_proxy(api_url: str) -> Proxy | None:
     else:
         exempt = bool(proxy_bypass(host))
     return None if exempt else _proxy(value, _variable(scheme, proxies[scheme]), host, warnings)
-
-
-def unusable(variable: str, shown: str | None, problem: str, host: str) -> SettingsError:
-    """The error for a proxy that cannot be used.
-
-    Args:
-        variable: Which variable names it.
-        shown: The proxy without a password, or ``None`` if it cannot be separated from the rest.
-        problem: What is wrong with it.
-        host: The host of the region.
-    """
-    return SettingsError(
-        f"{variable} names {f'the proxy {shown}' if shown else 'a proxy'}, which cannot be used: {problem}.",
-        hint=f"Correct the variable, or exempt the region from the proxy: NO_PROXY={host}.",
-    )
 
 
 def _proxy(value: str, variable: str, host: str, warnings: tuple[str, ...]) -> Proxy:

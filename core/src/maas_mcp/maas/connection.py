@@ -1,0 +1,22 @@
+"""Opening a region: the client with the real transport, which is imported only then."""
+
+import logging
+
+from maas_mcp.maas.address import RegionAccess
+from maas_mcp.maas.client import MaasClient
+
+logger = logging.getLogger(__name__)
+
+
+def connect(region: RegionAccess) -> MaasClient:
+    """A client of the region; nothing is sent yet.
+
+    Raises:
+        SettingsError: The CA bundle or the proxy cannot be used.
+    """
+    from maas_mcp.maas.exchange import HttpTransport  # noqa: PLC0415 - a third of a second, paid when first needed
+
+    transport = HttpTransport(region)
+    for warning in transport.proxy.warnings if transport.proxy else ():
+        logger.warning(warning)
+    return MaasClient(transport)
