@@ -21,8 +21,9 @@ SPEED = 400.0
 """Simulated seconds a second: an operation takes about half a second."""
 
 HASTY = """
-    from maas_mcp.operations import allocation, orders
-    orders.START_GRACE = allocation.START_GRACE = 2.0
+    from maas_mcp.operations.batches import allocation
+    from maas_mcp.operations.running import start_requests
+    start_requests.START_GRACE = 2.0
     allocation.PAUSE = allocation.LOOK_AGAIN = 1.0
     allocation.IN_DOUBT = 2.0
 """
