@@ -18,10 +18,14 @@ from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.running.engine import Engine
 from maas_mcp.operations.running.start_requests import Orders
 from maas_mcp.operations.running.status import Outcome
+from maas_mcp.operations.timing import Timing
 from maas_mcp.operations.watching.watcher import Watcher
 from maas_mcp.simulator import Region
 from maas_mcp.testing import MaasRegion
 from maas_mcp.testing.host import connector, settings_for
+
+TIMING = Timing()
+"""How long operations wait for what, as users have it."""
 
 
 def client_of(region: Region, username: str = "admin") -> MaasClient:

@@ -24,8 +24,11 @@ PUBLIC: Final = (api, testing)
 """Where names are imported from, and documented."""
 SERVICES: Final = (
     api.CancellationToken,
+    api.GoneContext,
     api.MaasClient,
+    api.OperationContext,
     api.ProgressReporter,
+    api.ToolContext,
     testing.Host,
     testing.SimulatedMachine,
 )

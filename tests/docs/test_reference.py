@@ -16,7 +16,6 @@ from maas_mcp.cli import main
 from maas_mcp.maas.limits import MAX_CHANGES, MAX_REQUESTS
 from maas_mcp.operations import progress
 from maas_mcp.operations.declaring.operation import LongRunning
-from maas_mcp.operations.running.start_requests import AT_ONCE, START_GRACE
 from maas_mcp.operations.watching.cadence import QUICKNESS, Cadence
 from maas_mcp.operations.watching.event_feed import FEW
 from maas_mcp.plugins.discovery import find
@@ -39,6 +38,8 @@ from tests.own_plugins import OWN_PLUGINS
 pytest.importorskip("sphinx", reason="the documentation is built where requirements-dev.txt is installed")
 pytest.importorskip("myst_parser", reason="the documentation is built where requirements-dev.txt is installed")
 pytest.importorskip("furo", reason="the documentation is built where requirements-dev.txt is installed")
+
+from tests.house import TIMING
 
 
 @pytest.fixture(scope="session")
@@ -186,8 +187,8 @@ def test_the_readme_is_a_screen() -> None:
         ),
         ("following", "four requests to MAAS under way at the most", MAX_REQUESTS == 4),
         ("following", "two of the four at the most", MAX_CHANGES == 2),
-        ("following", "if within a minute", START_GRACE == 60),
-        ("following", "Two seconds are given to MAAS", AT_ONCE == 2),
+        ("following", "if within a minute", TIMING.start_grace == 60),
+        ("following", "Two seconds are given to MAAS", TIMING.at_once == 2),
         ("following", "300 by default", Settings.model_fields["outage_limit"].default == 300),
         ("progress", "no news for ten seconds", progress.HEARTBEAT == 10),
         ("progress", "at most four times a second", progress.MINIMUM_GAP == 0.25),

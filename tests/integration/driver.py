@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import sysconfig
 import tempfile
 import threading
@@ -247,12 +248,18 @@ def environment(url: str, api_key: str, **variables: str) -> dict[str, str]:
 
 @contextmanager
 def serving_stdio(
-    url: str, api_key: str, revision: str = MODERN, *, handshake: bool = True, **variables: str
+    url: str,
+    api_key: str,
+    revision: str = MODERN,
+    *,
+    handshake: bool = True,
+    module: str = "",
+    **variables: str,
 ) -> Iterator[Driver]:
-    """A ``maas-mcp serve`` for the region at ``url``, with a client that has shaken hands."""
+    """A ``maas-mcp serve`` for the region at ``url``, with a client that has shaken hands; or another module."""
     with tempfile.NamedTemporaryFile(prefix="maas-mcp-stderr-") as errors:
         process = subprocess.Popen(
-            command("serve"),
+            [sys.executable, "-m", module] if module else command("serve"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -10,10 +10,9 @@ from maas_mcp.maas.limits import MAX_CHANGES
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.operations.progress import ProgressReporter, nobody
-from maas_mcp.operations.running.aborting import ABORT_LIMIT
 from maas_mcp.simulator import Fault
 from tests.core.operations.declared import Deploy
-from tests.house import House
+from tests.house import TIMING, House
 
 pytestmark = pytest.mark.anyio
 
@@ -72,7 +71,7 @@ async def test_an_order_that_maas_holds_is_aborted_once_it_shows(house: House) -
     house.region.hold(op="deploy", before=5)
 
     assert await cancelled(house, 2) == ["deploy", "abort"]
-    assert 5 < anyio.current_time() < 2 + ABORT_LIMIT
+    assert 5 < anyio.current_time() < 2 + TIMING.abort_limit
     assert house.region.machine("node01").status_name == "Allocated"
 
 
@@ -80,7 +79,7 @@ async def test_one_that_maas_holds_for_longer_is_not_waited_for(house: House) ->
     house.region.hold(op="deploy", before=120)
 
     assert await cancelled(house, 2) == ["deploy"]
-    assert anyio.current_time() == 2 + ABORT_LIMIT
+    assert anyio.current_time() == 2 + TIMING.abort_limit
 
 
 @pytest.mark.parametrize("status", [502, 503, 500, 404])
@@ -110,7 +109,7 @@ async def test_an_outage_does_not_hold_it_up_for_long(house: House) -> None:
     house.after(60, lambda: house.region.faults.append(Fault(status=503, times=None)))
 
     assert await cancelled(house, 60) == ["deploy"]
-    assert anyio.current_time() == 60 + ABORT_LIMIT
+    assert anyio.current_time() == 60 + TIMING.abort_limit
 
 
 async def test_a_machine_that_was_locked_meanwhile_ends_it_at_once(house: House) -> None:

@@ -12,17 +12,15 @@ from maas_mcp.errors import (
     OperationCancelledError,
     OperationRevertedError,
 )
-from maas_mcp.operations.batches.abort import SOME_SECONDS
 from maas_mcp.operations.batches.batch import new_name
 from maas_mcp.operations.cancellation import CancellationToken, CancelReason
 from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import ProgressReporter, nobody
-from maas_mcp.operations.running.aborting import ABORT_LIMIT
 from maas_mcp.operations.running.status import Outcome
 from maas_mcp.simulator import Fault
 from maas_mcp.simulator.operations import starting
-from tests.house import House
+from tests.house import TIMING, House
 
 pytestmark = pytest.mark.anyio
 
@@ -83,7 +81,7 @@ class TestById:
 
         told = await ask(house, started.handle)
 
-        assert anyio.current_time() < 2 + SOME_SECONDS + 5
+        assert anyio.current_time() < 2 + TIMING.batch_abort_settled + 5
         assert told.message.startswith("2 of 5 being aborted, 3 of 5 failed; ")
         assert "was aborted before this machine's turn came: nothing was begun" in told.message
         assert "MAAS has not answered the request of " in told.message
@@ -238,7 +236,7 @@ class TestByCancelling:
 
         with pytest.raises(OperationCancelledError):
             await start(house, wait=None, abort=True, count=5)
-        assert anyio.current_time() == 20 + ABORT_LIMIT
+        assert anyio.current_time() == 20 + TIMING.abort_limit
         await anyio.sleep(300)
 
         assert house.requests("deploy", "POST") == 2
@@ -250,7 +248,7 @@ class TestByCancelling:
 
         with pytest.raises(OperationCancelledError):
             await start(house, wait=None, abort=True, **five(house))
-        assert anyio.current_time() == 60 + ABORT_LIMIT
+        assert anyio.current_time() == 60 + TIMING.abort_limit
         await anyio.sleep(40)
 
         assert states(house) == ["Allocated"] * 5

@@ -18,10 +18,10 @@ from maas_mcp.operations.declaring.operation import OperationContext
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import ProgressReporter, nobody
 from maas_mcp.operations.running.engine import Engine
-from maas_mcp.operations.running.start_requests import START_GRACE, Orders
+from maas_mcp.operations.running.start_requests import Orders
 from maas_mcp.operations.running.status import Outcome
 from maas_mcp.operations.watching.watcher import Watcher
-from tests.house import House, client_of
+from tests.house import TIMING, House, client_of
 
 pytestmark = pytest.mark.anyio
 
@@ -118,7 +118,7 @@ class TestWhoseOrder:
         await anyio.sleep(20)
 
         (listed,) = (await house.batches.under_way([DeployMany()])).handles
-        await anyio.sleep(START_GRACE + 6)
+        await anyio.sleep(TIMING.start_grace + 6)
         told = await ask(house, listed)
 
         assert told.message == "5 of 5 working"

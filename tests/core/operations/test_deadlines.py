@@ -9,11 +9,10 @@ import pytest
 from maas_mcp.errors import MachineGoneError, OperationFailedError, OperationTimedOutError
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.progress import ProgressReporter, nobody
-from maas_mcp.operations.running.engine import LAST_LOOK
 from maas_mcp.operations.running.status import Outcome
 from maas_mcp.simulator import Fault
 from tests.core.operations.declared import Deploy
-from tests.house import House
+from tests.house import TIMING, House
 
 pytestmark = pytest.mark.anyio
 
@@ -116,4 +115,4 @@ async def test_a_maas_that_hangs_is_not_looked_at_for_long(house: House) -> None
     with pytest.raises(OperationTimedOutError):
         await house.run("node01", Impatient)
 
-    assert anyio.current_time() == 2 * MINUTE + LAST_LOOK
+    assert anyio.current_time() == 2 * MINUTE + TIMING.last_look

@@ -22,12 +22,12 @@ from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.judging.strategies import StatusPolling
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.running.engine import Engine
-from maas_mcp.operations.running.start_requests import AT_ONCE, KEPT, START_GRACE, Orders
+from maas_mcp.operations.running.start_requests import KEPT, Orders
 from maas_mcp.operations.running.status import Outcome
 from maas_mcp.operations.watching.watcher import Watcher
 from maas_mcp.simulator import Fault
 from tests.core.operations.declared import Deploy, RunTests
-from tests.house import House, client_of
+from tests.house import TIMING, House, client_of
 
 pytestmark = pytest.mark.anyio
 
@@ -68,7 +68,7 @@ def another(house: House) -> Engine:
 
 
 class TestHeld:
-    @pytest.mark.parametrize(("wait", "answers"), [(0.0, AT_ONCE), (30.0, 30.0)])
+    @pytest.mark.parametrize(("wait", "answers"), [(0.0, TIMING.at_once), (30.0, 30.0)])
     async def test_a_call_answers_when_its_time_is_up_and_the_order_is_held_on(
         self, held: House, wait: float, answers: float
     ) -> None:
@@ -84,7 +84,7 @@ class TestHeld:
 
     async def test_its_handle_says_for_how_long(self, held: House) -> None:
         await start(held)
-        await anyio.sleep(100 - AT_ONCE)
+        await anyio.sleep(100 - TIMING.at_once)
 
         outcome = await ask(held)
 
@@ -123,7 +123,7 @@ class TestHeld:
         with pytest.raises(OperationFailedError, match=r"MAAS accepted .* nothing shows that it began.* is Ready"):
             await ask(house, wait=None)
 
-        assert 300 + START_GRACE <= anyio.current_time() < 300 + START_GRACE + 15
+        assert 300 + TIMING.start_grace <= anyio.current_time() < 300 + TIMING.start_grace + 15
 
     async def test_after_a_restart_only_maas_is_asked(self, held: House) -> None:
         await start(held)
@@ -149,7 +149,7 @@ class TestHeld:
     ) -> None:
         house.region.faults.append(LOST)
         await start(house)
-        await anyio.sleep(LONGEST_POST + START_GRACE if wait == 0.0 else 0)
+        await anyio.sleep(LONGEST_POST + TIMING.start_grace if wait == 0.0 else 0)
 
         with pytest.raises(
             OperationFailedError,
@@ -157,7 +157,7 @@ class TestHeld:
         ):
             await ask(house, engine=another(house), wait=wait)
 
-        assert anyio.current_time() < LONGEST_POST + START_GRACE + 15
+        assert anyio.current_time() < LONGEST_POST + TIMING.start_grace + 15
 
     async def test_and_finds_what_began_late(self, held: House) -> None:
         await start(held)
@@ -250,7 +250,7 @@ class TestHeld:
 
 class TestRefused:
     async def test_a_refusal_is_told_by_the_call_itself_however_short_its_wait(self, house: House) -> None:
-        house.region.hold(op="deploy", before=AT_ONCE / 2)
+        house.region.hold(op="deploy", before=TIMING.at_once / 2)
 
         with pytest.raises(MaasBadRequestError, match="nosuch"):
             await start(house, distro_series="nosuch")

@@ -22,11 +22,10 @@ from maas_mcp.errors import (
 from maas_mcp.operations.cancellation import CancellationToken, CancelReason
 from maas_mcp.operations.declaring.operation import CancelPolicy, OperationContext
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.outages import AGAIN
 from maas_mcp.operations.running.status import Outcome
 from maas_mcp.simulator import Fault
 from maas_mcp.simulator.model.statuses import Status
-from tests.house import House, resumed
+from tests.house import TIMING, House, resumed
 
 pytestmark = pytest.mark.anyio
 
@@ -240,7 +239,7 @@ async def test_one_that_is_repeated_does(house: House) -> None:
     with pytest.raises(MaasAuthError):
         await resumed(house, 20.0)
 
-    assert anyio.current_time() == AGAIN
+    assert anyio.current_time() == TIMING.refusal_pause
 
 
 class DeployAndRead(Deploy):

@@ -17,11 +17,13 @@ ERROR = "io.github.maas-mcp/error"
 
 @contextmanager
 def serving_through(
-    proxy: Proxy, region: Region, state: str, *, host: str = "127.0.0.1", **environment: str
+    proxy: Proxy, region: Region, state: str, *, host: str = "127.0.0.1", module: str = "", **environment: str
 ) -> Iterator[Driver]:
-    """A ``maas-mcp serve`` that reaches its region through the proxy."""
+    """A ``maas-mcp serve`` that reaches its region through the proxy, or another module instead."""
     url = proxy.url.replace("127.0.0.1", host)
-    with serving_stdio(url, region.api_key, handshake=True, MAAS_MCP_STATE_DIR=state, **environment) as server:
+    with serving_stdio(
+        url, region.api_key, handshake=True, module=module, MAAS_MCP_STATE_DIR=state, **environment
+    ) as server:
         yield server
 
 

@@ -20,14 +20,8 @@ RUNS = 50
 SPEED = 400.0
 """Simulated seconds a second: an operation takes about half a second."""
 
-HASTY = """
-    from maas_mcp.operations.batches import allocation
-    from maas_mcp.operations.running import start_requests
-    start_requests.START_GRACE = 2.0
-    allocation.PAUSE = allocation.LOOK_AGAIN = 1.0
-    allocation.IN_DOUBT = 2.0
-"""
-"""What an order that never arrived is waited for, which is a minute: the tests on the virtual clock take all of it."""
+HASTY = "tests.integration.faults.hasty_server"
+"""The server for requests that never arrive: it gives them up after 2 seconds, and not after a minute."""
 
 ACTED: dict[str, Fate] = {
     "cut after the request": cut_after_request,

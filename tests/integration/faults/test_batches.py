@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from functools import partial
 from itertools import cycle
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -23,7 +22,6 @@ from tests.integration.faults.client import (
     quickly,
     report,
     serving_through,
-    shaken,
 )
 from tests.integration.faults.jobs import BATCH, IN_MEMORY, crowd, of, orders, starts
 from tests.integration.faults.positions import ACTED, HASTY, NOTHING_ARRIVED, SPEED, Machines, meeting_all, runs_of
@@ -97,16 +95,13 @@ def test_orders_of_a_batch_whose_answers_are_lost_are_found_to_be_carried_out(st
     assert all(starts(region, BATCH, each) == orders(region, BATCH, each) == 1 for each in machines)
 
 
-def test_orders_of_a_batch_that_never_arrived_are_told_beside_what_the_others_came_to(
-    state: str, tmp_path: Path, tally: Tally
-) -> None:
+def test_orders_of_a_batch_that_never_arrived_are_told_beside_what_the_others_came_to(state: str, tally: Tally) -> None:
     lost_orders = sum(map(runs_of, NOTHING_ARRIVED))
     region = crowd(BATCH, lost_orders * 3 // 2, speed=SPEED)
     machines = list(region.machines.values())
-    hasty = shaken(tmp_path, HASTY)
     with (
         behind_a_proxy(region) as proxy,
-        serving_through(proxy, region, state, **hasty) as server,
+        serving_through(proxy, region, state, module=HASTY) as server,
         meeting_all(proxy, region, NOTHING_ARRIVED) as groups,
     ):
         reports = [report(each) for each in deploy_named(server, in_batches(machines))]
@@ -157,9 +152,7 @@ def test_allocations_whose_answers_are_lost_are_found_and_never_ordered_again(st
     assert not idle(region)
 
 
-def test_an_allocation_that_never_arrived_ends_its_batch_which_gives_back_what_it_has(
-    state: str, tmp_path: Path, tally: Tally
-) -> None:
+def test_an_allocation_that_never_arrived_ends_its_batch_which_gives_back_what_it_has(state: str, tally: Tally) -> None:
     count = sum(map(runs_of, NOTHING_ARRIVED))
     region = crowd(BATCH, 2 * count, speed=SPEED)
     turns = cycle([fault for fault in NOTHING_ARRIVED for _ in range(runs_of(fault))])
@@ -175,8 +168,7 @@ def test_an_allocation_that_never_arrived_ends_its_batch_which_gives_back_what_i
         faults[fault] += 1
         return NOTHING_ARRIVED[fault](exchange)
 
-    hasty = shaken(tmp_path, HASTY)
-    with behind_a_proxy(region) as proxy, serving_through(proxy, region, state, **hasty) as server:
+    with behind_a_proxy(region) as proxy, serving_through(proxy, region, state, module=HASTY) as server:
         with proxy.meeting(second_is_lost, op="allocate"):
             errors = [error(each) for each in answers(server, [deploy_any(server, 3) for _ in range(count)])]
         left = stays_idle(region)
@@ -201,9 +193,7 @@ CHOSEN: Final = 2
 
 
 @pytest.mark.parametrize("weather", ["calm", "restart"])
-def test_a_cancel_at_any_moment_leaves_nothing_allocated_in_vain(
-    weather: str, state: str, tmp_path: Path, tally: Tally
-) -> None:
+def test_a_cancel_at_any_moment_leaves_nothing_allocated_in_vain(weather: str, state: str, tally: Tally) -> None:
     region = crowd(BATCH, MOMENTS * CHOSEN, speed=50.0)
     region.hold(op="allocate", before=0.02, after=0.02)
     region.hold(op="deploy", before=0.05, after=0.05)
@@ -212,7 +202,7 @@ def test_a_cancel_at_any_moment_leaves_nothing_allocated_in_vain(
     machines = list(region.machines.values())
     with (
         behind_a_proxy(region) as proxy,
-        serving_through(proxy, region, state, **shaken(tmp_path, HASTY)) as server,
+        serving_through(proxy, region, state, module=HASTY) as server,
         ExitStack() as outage,
     ):
         began = time.monotonic()
@@ -300,7 +290,7 @@ class Stalling:
 @pytest.mark.parametrize("op", ["allocate", "deploy"])
 @pytest.mark.parametrize("how", ["cancel", "EOF", "kill"])
 def test_a_batch_that_ends_at_a_stalled_order_leaves_nothing_that_is_not_given_back_or_listed(
-    how: str, op: str, state: str, tmp_path: Path, tally: Tally
+    how: str, op: str, state: str, tally: Tally
 ) -> None:
     stalling = Stalling(op)
     region = crowd(BATCH, PAIR * len(stalling.all), speed=20.0)
@@ -308,7 +298,7 @@ def test_a_batch_that_ends_at_a_stalled_order_leaves_nothing_that_is_not_given_b
     late: list[Message] = []
     seconds = 0.0
     with behind_a_proxy(region) as proxy:
-        with serving_through(proxy, region, state, **shaken(tmp_path, HASTY)) as server:
+        with serving_through(proxy, region, state, module=HASTY) as server:
             with proxy.meeting(stalling, op="allocate"), proxy.meeting(stalling, op="deploy"):
                 calls = {f"batch {nth}": deploy_any(server, PAIR, f"batch {nth}") for nth in range(len(stalling.all))}
                 eventually(lambda: stalling.stalled == set(stalling.all), "the stalls")

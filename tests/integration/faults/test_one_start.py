@@ -1,10 +1,9 @@
 """Exactly one start each: the connection of the POST that starts an operation ends at every position there is."""
 
-from pathlib import Path
 from typing import Any
 
 from tests.integration.driver import AT_ONCE, Driver, Message
-from tests.integration.faults.client import answer, answers, error, report, serving_through, shaken
+from tests.integration.faults.client import answer, answers, error, report, serving_through
 from tests.integration.faults.jobs import Job, crowd, of, one_of_each, orders, starts
 from tests.integration.faults.positions import ACTED, HASTY, NOTHING_ARRIVED, SPEED, Machines, meeting_all, runs_of
 from tests.integration.faults.proxy import behind_a_proxy
@@ -49,13 +48,12 @@ def test_an_order_whose_answer_is_lost_is_found_to_be_carried_out_and_never_sent
 
 
 def test_an_order_that_never_arrived_is_not_given_again_and_its_call_says_so(
-    job: Job, state: str, tmp_path: Path, tally: Tally
+    job: Job, state: str, tally: Tally
 ) -> None:
     region = crowd(job, sum(map(runs_of, NOTHING_ARRIVED)), speed=SPEED)
     machines = list(region.machines.values())
     before = {each.system_id: (each.status, each.owner, each.power_state) for each in machines}
-    hasty = shaken(tmp_path, HASTY)
-    with behind_a_proxy(region) as proxy, serving_through(proxy, region, state, **hasty) as server:
+    with behind_a_proxy(region) as proxy, serving_through(proxy, region, state, module=HASTY) as server:
         with meeting_all(proxy, region, NOTHING_ARRIVED) as groups:
             errors = [error(each) for each in call_all(server, job, machines)]
         listed = report(answer(server, "maas_list_operations"))

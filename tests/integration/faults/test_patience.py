@@ -18,11 +18,11 @@ from maas_mcp.operations.batches.group import BatchEngine
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.running.engine import Engine
-from maas_mcp.operations.running.start_requests import START_GRACE, Orders
+from maas_mcp.operations.running.start_requests import Orders
 from maas_mcp.operations.watching.watcher import Watcher
 from maas_mcp.settings import Settings
 from maas_mcp.simulator import SimulatedMachine, create_app, demo_region
-from tests.house import House
+from tests.house import TIMING, House
 from tests.integration.faults.jobs import Job, orders, starts
 from tests.integration.faults.tally import Row, Tally
 
@@ -111,7 +111,9 @@ async def test_an_order_that_never_arrived_is_given_up_after_a_minute(
     with pytest.raises(MaasUnavailableError) as ended:
         await house.run(machine.hostname, **job.arguments)
 
-    assert START_GRACE <= anyio.current_time() < START_GRACE + 15, "at the first look that MAAS answers after it"
+    assert TIMING.start_grace <= anyio.current_time() < TIMING.start_grace + 15, (
+        "at the first look that MAAS answers after it"
+    )
     assert f"?op={job.op}" in ended.value.message
     assert (house.posts, starts(house.region, job, machine)) == (0, 0)
     assert (machine.status, machine.owner) == before
@@ -152,7 +154,7 @@ async def test_a_handle_of_an_order_that_never_arrived_says_so_after_a_minute(
     await house.run(machine.hostname, **job.arguments)
     assert house.handle
 
-    await anyio.sleep(START_GRACE + 10)
+    await anyio.sleep(TIMING.start_grace + 10)
     with pytest.raises(MaasUnavailableError) as ended:
         await ask(house, job, wait=0.0)
     assert (ended.value.hint or "").startswith("Nothing shows that it began")

@@ -21,10 +21,9 @@ from maas_mcp.operations.cancellation import PARTING, CancellationToken, CancelR
 from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import ProgressReporter, nobody
-from maas_mcp.operations.running.start_requests import START_GRACE
 from maas_mcp.operations.running.status import Outcome
 from maas_mcp.simulator import Fault
-from tests.house import House, opened
+from tests.house import TIMING, House, opened
 
 pytestmark = pytest.mark.anyio
 
@@ -92,7 +91,7 @@ async def test_an_allocation_that_never_arrives_is_given_up_after_a_minute_and_t
     with pytest.raises(MaasUnavailableError, match="op=allocate"):
         await deploy(house, count=3)
 
-    assert START_GRACE <= anyio.current_time() < START_GRACE + 20
+    assert TIMING.start_grace <= anyio.current_time() < TIMING.start_grace + 20
     assert house.requests("deploy", "POST") == 0
     assert with_status(house, "Ready") == ready
 

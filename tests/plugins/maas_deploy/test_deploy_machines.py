@@ -13,11 +13,10 @@ from maas_mcp.errors import OperationCancelledError, OperationFailedError, Opera
 from maas_mcp.operations.batches.batch import new_name
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import Progress, ProgressReporter
-from maas_mcp.operations.running.start_requests import AT_ONCE
 from maas_mcp.operations.running.status import Outcome
 from maas_mcp.simulator import Fault
 from maas_mcp.simulator.operations.starting import commission
-from tests.house import House, opened
+from tests.house import TIMING, House, opened
 
 pytestmark = pytest.mark.anyio
 
@@ -177,7 +176,7 @@ async def test_a_call_that_does_not_wait_answers_although_maas_holds_the_orders(
     started = await run(house, wait=0.0, system_ids=ids(house, *names))
 
     assert started.message == "4 of 4 working"
-    assert anyio.current_time() <= 2 * AT_ONCE, "two at a time"
+    assert anyio.current_time() <= 2 * TIMING.at_once, "two at a time"
     assert ended(await run(house, started.handle)).succeeded == 4
     assert house.requests("deploy", "POST") == 4
 

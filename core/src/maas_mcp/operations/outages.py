@@ -2,18 +2,14 @@
 
 import math
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import anyio
 
 from maas_mcp.errors import MaasError, MaasUnavailableError
+from maas_mcp.operations.timing import Timing
 
 ReadT = TypeVar("ReadT")
-
-PAUSE: Final = 5.0
-"""Seconds until the next try, where MAAS is silent."""
-AGAIN: Final = 1.0
-"""Seconds until what was refused is asked for once more: one refusal may be a proxy's, or of a moment."""
 
 
 def until_of(wait: float | None) -> float:
@@ -27,7 +23,11 @@ def left_of(until: float) -> float | None:
 
 
 async def patiently(
-    read: Callable[[], Awaitable[ReadT]], silent: Callable[[float, bool], None], *, until: float = math.inf
+    read: Callable[[], Awaitable[ReadT]],
+    silent: Callable[[float, bool], None],
+    timing: Timing,
+    *,
+    until: float = math.inf,
 ) -> ReadT:
     """What MAAS answers to a read, once it does.
 
@@ -35,6 +35,7 @@ async def patiently(
         read: Asks MAAS.
         silent: Told for how many seconds nothing could be read, and whether MAAS answers all the same; raises when
             that is too long.
+        timing: When it is tried again.
         until: When to give up.
 
     Raises:
@@ -48,7 +49,7 @@ async def patiently(
         except MaasError as error:
             if refused and not error.may_pass:
                 raise
-            refused, pause, latest = not error.may_pass, _pause(error), error
+            refused, pause, latest = not error.may_pass, _pause(error, timing), error
         now = anyio.current_time()
         if not refused:
             silent(now - began, answers(latest))
@@ -80,9 +81,9 @@ def check_outage(silent: float, limit: float, known: str) -> None:
         )
 
 
-def _pause(error: MaasError) -> float:
+def _pause(error: MaasError, timing: Timing) -> float:
     """Seconds until the next try after an error."""
     if not error.may_pass:
-        return AGAIN
+        return timing.refusal_pause
     wish = error.retry_after if isinstance(error, MaasUnavailableError) else None
-    return max(PAUSE, wish or 0.0)
+    return max(timing.outage_pause, wish or 0.0)

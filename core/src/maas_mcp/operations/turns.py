@@ -8,8 +8,6 @@ from maas_mcp.maas.limits import MAX_CHANGES
 from maas_mcp.maas.models import Machine
 from maas_mcp.operations.wording import named, state_of
 
-STALE: Final = 5.0
-"""Seconds after which a machine is read again before a request is sent for it."""
 WAITING: Final = f"Not sent yet: MAAS is sent {MAX_CHANGES} requests at a time"
 
 

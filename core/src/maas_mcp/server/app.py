@@ -149,7 +149,15 @@ class _Host:
                 )
                 return outcome_of(tool, outcome, sealer, warnings)
             ctx = HostContext(
-                services.maas, progress, call.token, call, services, self.calls, self.operations, self.tools
+                services.maas,
+                progress,
+                call.token,
+                call,
+                services,
+                self.calls,
+                self.operations,
+                self.tools,
+                timing=services.timing,
             )
             return success(tool, await tool.run(ctx, arguments))
 

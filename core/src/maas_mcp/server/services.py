@@ -24,6 +24,7 @@ from maas_mcp.operations.running.engine import Engine
 from maas_mcp.operations.running.region_engine import REGION, RegionEngine
 from maas_mcp.operations.running.start_requests import Orders
 from maas_mcp.operations.running.status import Outcome
+from maas_mcp.operations.timing import Timing
 from maas_mcp.operations.watching.watcher import Watcher
 from maas_mcp.plugins.polling_choice import chosen_strategy
 from maas_mcp.server.calls import Call
@@ -65,6 +66,7 @@ class Services:
         tasks: Where the watcher runs.
         connect: Makes the client.
         now: Seconds since 1970, which all processes share.
+        timing: How long operations wait for what.
     """
 
     def __init__(
@@ -74,7 +76,9 @@ class Services:
         *,
         connect: Callable[[RegionAccess], MaasClient] = connect,
         now: Callable[[], float] = time.time,
+        timing: Timing | None = None,
     ) -> None:
+        self.timing = timing or Timing()
         self._settings = settings
         self._tasks = tasks
         self._connect = connect
@@ -103,7 +107,7 @@ class Services:
     @cached_property
     def orders(self) -> Orders:
         """Holds what MAAS was told to start until it answers, for as long as the server runs."""
-        return Orders(self.maas, self._tasks, now=self._now)
+        return Orders(self.maas, self._tasks, now=self._now, timing=self.timing)
 
     @cached_property
     def engine(self) -> Engine:
@@ -189,10 +193,11 @@ async def running(
     *,
     connect: Callable[[RegionAccess], MaasClient] = connect,
     now: Callable[[], float] = time.time,
+    timing: Timing | None = None,
 ) -> AsyncIterator[Services]:
     """Services for as long as the block runs. What is still being followed at its end is left to MAAS."""
     async with anyio.create_task_group() as tasks:
-        services = Services(settings, tasks, connect=connect, now=now)
+        services = Services(settings, tasks, connect=connect, now=now, timing=timing)
         try:
             yield services
         finally:

@@ -12,15 +12,18 @@ import signal
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Final, TextIO
 
 import anyio
 from mcp.server.stdio import stdio_server
 
+from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.registry import Registry
 from maas_mcp.server.app import build
 from maas_mcp.server.calls import Calls
 from maas_mcp.server.incoming import Incoming, Lines, refusal
+from maas_mcp.server.services import running
 from maas_mcp.server.wire import Wire
 from maas_mcp.settings import Settings
 
@@ -34,15 +37,15 @@ LAST_WORDS: Final = 0.5
 """Seconds to write what is left once the client has gone: it kills about two seconds after it closed stdin."""
 
 
-def serve(registry: Registry, settings: Settings, wire: Wire) -> None:
+def serve(registry: Registry, settings: Settings, wire: Wire, timing: Timing | None = None) -> None:
     """Serve until stdin ends, or SIGTERM or SIGINT arrives. What is being followed is left to MAAS."""
     with wire.left_as_found():
-        anyio.run(_serve, registry, settings, wire)
+        anyio.run(_serve, registry, settings, wire, timing)
 
 
-async def _serve(registry: Registry, settings: Settings, wire: Wire) -> None:
+async def _serve(registry: Registry, settings: Settings, wire: Wire, timing: Timing | None) -> None:
     calls = Calls()
-    server = build(registry, settings, calls)
+    server = build(registry, settings, calls, partial(running, timing=timing))
     stdout = await _output(wire.writing)
 
     async def answer(line: str) -> None:

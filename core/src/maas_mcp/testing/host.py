@@ -81,7 +81,9 @@ class Host:
         async with progress.reporting():
             result: BaseModel | None
             if isinstance(called, Tool):
-                result = await called.run(ToolContext(self.services.maas, progress, self._call.token), args)
+                result = await called.run(
+                    ToolContext(self.services.maas, progress, self._call.token, timing=self.services.timing), args
+                )
             else:
                 outcome = await self.services.run(called, args, progress, self._call, on_cancel=on_cancel)
                 if not outcome.ended:

@@ -15,7 +15,7 @@ from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import SystemId
 from maas_mcp.maas.reading import LeftOut
 from maas_mcp.maas.statuses import MachineStatus
-from maas_mcp.operations.batches.allocation import GIVING_BACK, release_idle
+from maas_mcp.operations.batches.allocation import release_idle
 from maas_mcp.operations.batches.members import of_batch
 from maas_mcp.operations.cancellation import CancellationToken, is_cancellation
 from maas_mcp.operations.declaring.operation import Operation
@@ -28,12 +28,6 @@ logger = logging.getLogger(__name__)
 
 ABORTS_AT_ONCE: Final = 3
 """Aborts that MAAS is sent at the same time: it powers a machine off before it answers."""
-LOOK_AGAIN: Final = 2.0
-"""Seconds until the next look at machines whose orders MAAS holds."""
-SOME_SECONDS: Final = 10.0
-"""Seconds after which waiting for what MAAS holds is left to the server."""
-SILENCE: Final = 60.0
-"""Seconds without an answer after which it is given up: a region that restarts takes as long."""
 
 
 class Stopping:
@@ -90,6 +84,7 @@ class Stopping:
     async def _look_until_over(self, tasks: TaskGroup) -> set[SystemId]:
         """Abort what a look shows; answers on which machines more was expected after the first one."""
         began = answered = anyio.current_time()
+        timing = self._orders.timing
         awaited: set[SystemId] | None = None
         while True:
             self._news = anyio.Event()
@@ -102,12 +97,12 @@ class Stopping:
                         self._start(tasks, self._give_back, expected)
                     awaited = (awaited or set()) | expected
             now = anyio.current_time()
-            patient = now < (began if awaited is not None and not expected else answered) + SILENCE
+            patient = now < (began if awaited is not None and not expected else answered) + timing.batch_abort_silence
             if not (self._at_work or (expected and patient) or (self._may_pass and patient)):
                 return awaited or set()
-            if not self._at_work and now >= began + SOME_SECONDS:
+            if not self._at_work and now >= began + timing.batch_abort_settled:
                 self.settled.set()
-            with anyio.move_on_after(LOOK_AGAIN):
+            with anyio.move_on_after(timing.batch_abort_again):
                 await self._news.wait()
 
     @property
@@ -161,8 +156,8 @@ class Stopping:
 
     async def _give_back(self, expected: Collection[SystemId]) -> None:
         accepted = {each.handle.system_id for each in self._orders.of_batch(self._name) if each.accepted}
-        with anyio.move_on_after(GIVING_BACK):
-            await release_idle(self._maas, self._name, keep=self._begun | accepted | set(expected))
+        with anyio.move_on_after(self._orders.timing.giving_back):
+            await release_idle(self._maas, self._name, self._orders.timing, keep=self._begun | accepted | set(expected))
 
     def _start(self, tasks: TaskGroup, act: Any, arg: Any) -> None:
         async def counted() -> None:

@@ -6,7 +6,6 @@ known even where the answer that told it was lost.
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Final
 
 import anyio
 
@@ -17,19 +16,10 @@ from maas_mcp.maas.reading import JSON
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.tool import ToolContext
-from maas_mcp.operations.outages import PAUSE
-from maas_mcp.operations.running.start_requests import grace_after
+from maas_mcp.operations.timing import Timing
 from maas_mcp.operations.wording import answer_of
 
 logger = logging.getLogger(__name__)
-
-SILENCE: Final = 300.0
-"""Seconds without an answer after which an allocation in doubt is given up."""
-GIVING_BACK: Final = 60.0
-"""Seconds for giving back what was allocated in vain: a region that restarts takes as long."""
-IN_DOUBT: Final = 15.0
-"""Seconds that an order, of which a cancellation left no answer, may take to show in MAAS."""
-LOOK_AGAIN: Final = 1.0
 
 
 async def allocate(ctx: ToolContext, agent_name: str, count: int, form: Mapping[str, FormValue]) -> Sequence[SystemId]:
@@ -73,7 +63,7 @@ async def _one_more(
         return str(answer["system_id"])
     doubt = doubt or MaasProtocolError("MAAS answered an allocation with something else than a machine.")
     ctx.progress.report(0.0, f"{answer_of(doubt)}; checking whether a machine was allocated anyway")
-    return await _found(ctx.maas, agent_name, known, doubt)
+    return await _found(ctx, agent_name, known, doubt)
 
 
 async def _post_once(cancellation: CancellationToken, post: Callable[[], Awaitable[None]]) -> MaasError | None:
@@ -88,29 +78,30 @@ async def _post_once(cancellation: CancellationToken, post: Callable[[], Awaitab
     return None
 
 
-async def _found(maas: MaasClient, agent_name: str, known: Collection[SystemId], doubt: MaasError) -> SystemId:
+async def _found(ctx: ToolContext, agent_name: str, known: Collection[SystemId], doubt: MaasError) -> SystemId:
     """The machine that MAAS has allocated although it did not say so."""
     began = answered = anyio.current_time()
     while True:
         try:
-            machines = await maas.machines(agent_name=agent_name)
+            machines = await ctx.maas.machines(agent_name=agent_name)
         except MaasError as error:
-            if not error.may_pass or anyio.current_time() > answered + SILENCE:
+            if not error.may_pass or anyio.current_time() > answered + ctx.timing.allocation_silence:
                 raise
         else:
             answered = anyio.current_time()
             for machine in machines:
                 if machine.system_id not in known:
                     return machine.system_id
-            if answered >= began + grace_after(doubt):
+            if answered >= began + ctx.timing.grace_after(doubt):
                 raise doubt
-        await anyio.sleep(PAUSE)
+        await anyio.sleep(ctx.timing.outage_pause)
 
 
 async def give_back(
     maas: MaasClient,
     agent_name: str,
     cancellation: CancellationToken,
+    timing: Timing,
     *,
     keep: Collection[SystemId] = (),
     begun: Collection[SystemId] = (),
@@ -125,12 +116,13 @@ async def give_back(
         maas: The region.
         agent_name: The batch's name.
         cancellation: Of the operation.
+        timing: For how long it is tried.
         keep: Machines that stay allocated.
         begun: Machines that were ordered to begin; they are released if that has not shown by then.
         in_doubt: Whether MAAS may yet allocate one more.
     """
-    with cancellation.undoing(GIVING_BACK):
-        if await release_idle(maas, agent_name, keep=keep, begun=begun, in_doubt=in_doubt):
+    with cancellation.undoing(timing.giving_back):
+        if await release_idle(maas, agent_name, timing, keep=keep, begun=begun, in_doubt=in_doubt):
             return True
     logger.warning("machines with the agent name %s may be left allocated for nothing", agent_name)
     return False
@@ -139,6 +131,7 @@ async def give_back(
 async def release_idle(
     maas: MaasClient,
     agent_name: str,
+    timing: Timing,
     *,
     ids: Collection[SystemId] | None = None,
     keep: Collection[SystemId] = (),
@@ -146,7 +139,7 @@ async def release_idle(
     in_doubt: bool = False,
 ) -> bool:
     """The same for as long as it takes, where that is bounded already; ``ids``: of these machines only."""
-    settled = anyio.current_time() + IN_DOUBT
+    settled = anyio.current_time() + timing.allocation_in_doubt
     while True:
         over = anyio.current_time() >= settled
         try:
@@ -158,7 +151,7 @@ async def release_idle(
         else:
             if over or not (left or in_doubt):
                 return True
-        await anyio.sleep(LOOK_AGAIN)
+        await anyio.sleep(timing.abort_again)
 
 
 async def _release(

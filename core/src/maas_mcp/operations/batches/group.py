@@ -24,7 +24,7 @@ from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import Machine, SystemId
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.batches.abort import Stopping
-from maas_mcp.operations.batches.allocation import GIVING_BACK, give_back, release_idle
+from maas_mcp.operations.batches.allocation import give_back, release_idle
 from maas_mcp.operations.batches.batch import BatchOperation, Member, size_of
 from maas_mcp.operations.batches.labels import batches_on, first_event_of, ordered_for
 from maas_mcp.operations.batches.members import LOST, Follow, failed, of_batch, timed_out, together, told
@@ -32,9 +32,9 @@ from maas_mcp.operations.cancellation import CancellationToken, CancelReason
 from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, ToolContext
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.outages import PAUSE, answers, left_of, until_of
+from maas_mcp.operations.outages import answers, left_of, until_of
 from maas_mcp.operations.progress import ProgressReporter
-from maas_mcp.operations.running.aborting import ABORT_LIMIT, policy_of
+from maas_mcp.operations.running.aborting import policy_of
 from maas_mcp.operations.running.engine import Engine
 from maas_mcp.operations.running.start_requests import Order, Orders
 from maas_mcp.operations.running.status import Outcome
@@ -42,8 +42,6 @@ from maas_mcp.operations.running.status import Outcome
 FORGOTTEN: Final = (
     "Machines may be left allocated for nothing, since MAAS did not answer: release those with the agent name {name}."
 )
-LONGEST_ABORT: Final = 50.0
-"""Seconds that a call waits for MAAS to answer its aborts; they go on without it. Clients give up on calls after 60."""
 
 
 class UnderWay(NamedTuple):
@@ -120,7 +118,9 @@ class BatchEngine:
             handle = Handle(batch.name, name, int(self._now()), await self._maas.newest_event_id(), ())
             progress.report(0.0, "Choosing the machines")
             async with self._cleaned_up(batch, handle, policy, cancellation):
-                chosen = await batch.members(ToolContext(self._maas, progress, cancellation), args, name)
+                chosen = await batch.members(
+                    ToolContext(self._maas, progress, cancellation, timing=self._orders.timing), args, name
+                )
                 self._running[name] = True
                 limit = self._expires(batch, handle)
                 following = {each.system_id(one): follow(one, min(until, limit)) for one in chosen}
@@ -131,7 +131,13 @@ class BatchEngine:
             members = await self._in_time(batch, handle, _checked(members, orders), limit)
             vain = {member.system_id for member in members if self._is_idle(member, each.name, handle)}
             if vain:
-                await give_back(self._maas, name, cancellation, keep={each.system_id for each in members} - vain)
+                await give_back(
+                    self._maas,
+                    name,
+                    cancellation,
+                    self._orders.timing,
+                    keep={each.system_id for each in members} - vain,
+                )
             for order in orders:
                 if order.under_way:
                     self._orders.hand_over(self._mind, order)
@@ -156,7 +162,7 @@ class BatchEngine:
                 raise
             if orders and policy is CancelPolicy.ABORT and cancellation.reason is CancelReason.CLIENT:
                 stopping = self._stop(batch, handle)
-                with cancellation.undoing(ABORT_LIMIT):
+                with cancellation.undoing(self._orders.timing.abort_limit):
                     await stopping.settled.wait()
                 raise
             in_doubt = not (self._running[name] or isinstance(error, Exception))
@@ -173,14 +179,14 @@ class BatchEngine:
         for order in orders:
             await order.close()
         begun = {order.handle.system_id for order in orders if order.refusal is None}
-        return await give_back(self._maas, name, cancellation, begun=begun, in_doubt=in_doubt)
+        return await give_back(self._maas, name, cancellation, self._orders.timing, begun=begun, in_doubt=in_doubt)
 
     async def _mind(self, order: Order) -> None:
         """Give a machine back whose order MAAS refuses once its call has left, if it was allocated for the batch."""
         await order.over()
         if order.refusal is not None and order.handle.batch not in self._stopping:
-            with anyio.move_on_after(GIVING_BACK):
-                await release_idle(self._maas, order.handle.batch, ids=[order.handle.system_id])
+            with anyio.move_on_after(self._orders.timing.giving_back):
+                await release_idle(self._maas, order.handle.batch, self._orders.timing, ids=[order.handle.system_id])
 
     async def under_way(self, batches: Sequence[BatchOperation[Any, Any]]) -> UnderWay:
         """The batches under way on the caller's machines, whichever process started them.
@@ -240,7 +246,7 @@ class BatchEngine:
         """
         cancellation.raise_if_cancelled()
         stopping = self._stop(batch, handle)
-        with anyio.move_on_after(LONGEST_ABORT):
+        with anyio.move_on_after(self._orders.timing.batch_abort_limit):
             await stopping.settled.wait()
         for error in stopping.failures.values():
             raise error
@@ -283,7 +289,7 @@ class BatchEngine:
             while self._running.get(name) is False:
                 if anyio.current_time() >= until:
                     return Outcome(handle, 0.0, "Its machines are being chosen")
-                await anyio.sleep(min(PAUSE, until - anyio.current_time()))
+                await anyio.sleep(min(self._orders.timing.outage_pause, until - anyio.current_time()))
             try:
                 found = await self._engine.seek(
                     handle, progress, until, lambda maas: maas.machine_listing(agent_name=name)
@@ -303,7 +309,7 @@ class BatchEngine:
                     while name in self._running and machine and self._is_yet_to_be_ordered(own, machine):
                         if anyio.current_time() >= until:
                             return Outcome(own, 0.0, "It is not ordered yet")
-                        await anyio.sleep(min(PAUSE, until - anyio.current_time()))
+                        await anyio.sleep(min(self._orders.timing.outage_pause, until - anyio.current_time()))
                     return await self._engine.resume(each, own, part, cancellation, wait=left_of(until))
 
                 return run

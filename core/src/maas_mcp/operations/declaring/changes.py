@@ -1,7 +1,6 @@
 """Changes that MAAS makes while it answers: look first, post once, and believe only what is read back."""
 
 from collections.abc import Awaitable, Callable, Collection
-from typing import Final
 
 import anyio
 
@@ -21,12 +20,8 @@ from maas_mcp.operations.declaring.permission import explain_refusal
 from maas_mcp.operations.declaring.tool import ToolContext
 from maas_mcp.operations.judging.advice import about_lock, before_start
 from maas_mcp.operations.progress import readable
-from maas_mcp.operations.turns import STALE, WAITING, check_unchanged
+from maas_mcp.operations.turns import WAITING, check_unchanged
 from maas_mcp.operations.wording import named, state_of
-
-SETTLING: Final = 10.0
-"""Seconds that a change may take to show. MAAS's own answer still has the status, or the power state, from before."""
-BETWEEN_READS: Final = 2.0
 
 
 async def require_status(
@@ -81,7 +76,7 @@ async def change_machine(
     op: str,
     changed: Callable[[Machine], bool],
     *,
-    within: float = SETTLING,
+    within: float | None = None,
     check: Callable[[ToolContext], Awaitable[Machine]] | None = None,
     **form: FormValue,
 ) -> Machine:
@@ -96,7 +91,7 @@ async def change_machine(
         machine: The machine as it was just read.
         op: MAAS's name of the operation.
         changed: Whether a read shows the change.
-        within: Seconds that it may take.
+        within: Seconds that it may take; by default what ``ctx.timing`` says.
         check: Checks and returns the machine again after a wait. By default its status, its owner and its lock have to
             be as before.
         form: The operation's parameters.
@@ -116,7 +111,7 @@ async def change_machine(
         return machine
     read_at = anyio.current_time()
     async with ctx.maas.turn(op, lambda: ctx.progress.report(None, WAITING)) as maas:
-        if anyio.current_time() > read_at + STALE:
+        if anyio.current_time() > read_at + ctx.timing.stale:
             machine = await (check(ctx) if check else _read_again(maas, machine, changed))
             if changed(machine):
                 return machine
@@ -131,7 +126,9 @@ async def change_machine(
         )
     if doubt is not None and not doubt.may_have_acted:
         return await _after_refusal(ctx, machine, changed, doubt)
-    return await _read_back(ctx, machine, changed, op=op, within=within, doubt=doubt)
+    return await _read_back(
+        ctx, machine, changed, op=op, within=ctx.timing.settling if within is None else within, doubt=doubt
+    )
 
 
 async def _read_back(
@@ -149,7 +146,7 @@ async def _read_back(
         OperationTimedOutError: It does not show.
         MaasError: ``doubt``, which leaves open whether MAAS has acted, and nothing shows that it has.
     """
-    patience = within if doubt is None else SETTLING * isinstance(doubt, MaasUnavailableError)
+    patience = within if doubt is None else ctx.timing.settling * isinstance(doubt, MaasUnavailableError)
     until = anyio.current_time() + patience
     while not changed(now := await ctx.maas.machine(machine.system_id)):
         if anyio.current_time() >= until:
@@ -163,7 +160,7 @@ async def _read_back(
                 hint="Read it again with maas_get_machine before trying anything else.",
             )
         ctx.progress.report(None, f"Waiting for {op} of {machine.hostname}: power {now.power_state}")
-        await ctx.cancellation.sleep(BETWEEN_READS)
+        await ctx.cancellation.sleep(ctx.timing.between_reads)
     return now
 
 

@@ -4,7 +4,7 @@ import inspect
 import typing
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel
@@ -14,6 +14,7 @@ from maas_mcp.maas.client import MaasClient
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.overrides import check_overrides
 from maas_mcp.operations.progress import ProgressReporter
+from maas_mcp.operations.timing import Timing
 
 ArgsT = TypeVar("ArgsT", bound=BaseModel)
 ResultT = TypeVar("ResultT", bound=BaseModel)
@@ -29,6 +30,8 @@ class ToolContext:
     """``report(fraction, message)`` says how far the tool is."""
     cancellation: CancellationToken
     """``raise_if_cancelled()`` and ``await sleep(seconds)`` stop when the client does."""
+    timing: Timing = field(default=Timing(), kw_only=True, repr=False)
+    """How long the host's own functions wait for what."""
 
 
 class Declaration(ABC, Generic[ArgsT, ResultT]):

@@ -19,10 +19,6 @@ from maas_mcp.operations.running.start_requests import Order
 
 logger = logging.getLogger(__name__)
 
-ABORT_LIMIT: Final = 10.0
-"""Seconds for aborting after a cancellation. MAAS powers the machine off before it answers."""
-LOOK_AGAIN: Final = 1.0
-"""Seconds until the next look at what is to be aborted."""
 EVENTS_ONLY: Final = Needs()
 """An abort looks at the events and at the machine."""
 
@@ -42,15 +38,17 @@ def policy_of(operation: LongRunning[Any, Any], asked_for: CancelPolicy | None) 
     return policy
 
 
-async def abort_cancelled(name: str, cancellation: CancellationToken, abort: Callable[[], Awaitable[None]]) -> None:
-    """Abort, for a call that was cancelled: bounded, and with nothing said to the client."""
-    with cancellation.undoing(ABORT_LIMIT) as scope:
+async def abort_cancelled(
+    name: str, cancellation: CancellationToken, limit: float, abort: Callable[[], Awaitable[None]]
+) -> None:
+    """Abort, for a call that was cancelled: within ``limit`` seconds, and with nothing said to the client."""
+    with cancellation.undoing(limit) as scope:
         try:
             await abort()
         except MaasError as error:
             logger.warning("%s was cancelled, but could not be aborted: %s", name, error)
     if scope.cancelled_caught:
-        logger.warning("%s was cancelled, but within %.0f s it did not show to be aborted", name, ABORT_LIMIT)
+        logger.warning("%s was cancelled, but within %.0f s it did not show to be aborted", name, limit)
 
 
 async def abort_begun(maas: MaasClient, run: Run[Any, Any], baseline: Baseline, order: Order, caller: Caller) -> None:
@@ -71,13 +69,13 @@ async def abort_begun(maas: MaasClient, run: Run[Any, Any], baseline: Baseline, 
     while True:
         if await _is_over(maas, run, baseline, order, caller):
             return
-        await anyio.sleep(LOOK_AGAIN)
+        await anyio.sleep(run.ctx.timing.abort_again)
 
 
 async def _is_over(maas: MaasClient, run: Run[Any, Any], baseline: Baseline, order: Order, caller: Caller) -> bool:
     """Look, and abort what is under way and ours; whether there is nothing left to be aborted."""
     try:
-        _, observation = await everything(maas, EVENTS_ONLY, run.handle)
+        _, observation = await everything(maas, EVENTS_ONLY, run.handle, run.ctx.timing)
         evidence = run.assess(Evidence(baseline), observation).evidence
         machine = evidence.machine or baseline.machine
         if machine.status not in run.operation.lifecycle.pending:

@@ -27,7 +27,7 @@ from maas_mcp.operations.judging.evidence import ABSENCES_TO_BE_GONE, NOTHING, B
 from maas_mcp.operations.judging.fallback import FallbackPolling
 from maas_mcp.operations.judging.lifecycle import Verdict
 from maas_mcp.operations.judging.strategies import MachineAssessment, PollingStrategy
-from maas_mcp.operations.outages import PAUSE, ReadT, answers, check_outage, patiently, until_of
+from maas_mcp.operations.outages import ReadT, answers, check_outage, patiently, until_of
 from maas_mcp.operations.progress import ProgressReporter, nobody, silence
 from maas_mcp.operations.running.aborting import EVENTS_ONLY, abort_begun, abort_cancelled, policy_of
 from maas_mcp.operations.running.adoption import Adoption, requested_already
@@ -36,7 +36,7 @@ from maas_mcp.operations.running.ownership import Caller
 from maas_mcp.operations.running.results import Reading
 from maas_mcp.operations.running.run import Run
 from maas_mcp.operations.running.snapshot import all_since, everything
-from maas_mcp.operations.running.start_requests import Order, Orders, grace_after
+from maas_mcp.operations.running.start_requests import Order, Orders
 from maas_mcp.operations.running.starting import send_start, wait_for_answer
 from maas_mcp.operations.running.status import Outcome
 from maas_mcp.operations.watching.watcher import Subscription, Watcher
@@ -46,8 +46,6 @@ logger = logging.getLogger(__name__)
 
 REMEMBERED: Final = 256
 """Of how many operations it is kept what was seen last."""
-LAST_LOOK: Final = 30.0
-"""Seconds for the look that is taken at the deadline."""
 
 
 class Engine:
@@ -76,6 +74,7 @@ class Engine:
         self._once = maas.once()
         self._watcher = watcher
         self._orders = orders
+        self._timing = orders.timing
         self._outage_limit = outage_limit
         self._polling = polling
         self._now = now
@@ -121,7 +120,7 @@ class Engine:
         with cancellation.guard():
             read_at = anyio.current_time()
             machine = await self._maas.machine(operation.system_id(args))
-            ctx = OperationContext(self._maas, progress, cancellation, machine)
+            ctx = OperationContext(self._maas, progress, cancellation, machine, timing=self._timing)
             if operation.is_reached(args, machine):
                 handle = replace(handle or self.adoption.handle(operation, machine, 0, ()), reached=True)
                 return await self._reached(operation, ctx, handle, "was already")
@@ -178,7 +177,7 @@ class Engine:
 
         async def look(maas: MaasClient) -> tuple[Machine, Observation]:
             await self._caller.introduce(maas)
-            return await everything(maas, polling.needs, handle)
+            return await everything(maas, polling.needs, handle, self._timing)
 
         with cancellation.guard():
             asked = anyio.current_time()
@@ -188,7 +187,7 @@ class Engine:
                 return _ended_without_machine(operation, ToolContext(self._maas, progress, cancellation), handle)
             except TimeoutError as late:
                 return self.unseen(handle, anyio.current_time() - asked, answering=answers(late.__cause__))
-            ctx = OperationContext(self._maas, progress, cancellation, machine)
+            ctx = OperationContext(self._maas, progress, cancellation, machine, timing=self._timing)
             if handle.reached:
                 return await self._reached(operation, ctx, handle, "needed no change, and is now")
             run = self._run(operation, ctx, handle)
@@ -218,7 +217,7 @@ class Engine:
         if order is not None and order.under_way and not order.sent:
             await order.take_back()
             return
-        machine, observation = await everything(self._maas, EVENTS_ONLY, handle)
+        machine, observation = await everything(self._maas, EVENTS_ONLY, handle, self._timing)
         held = self._orders.under_way(operation.name, handle.system_id)
         if held and operation.can_abort and machine.status not in operation.lifecycle.pending:
             raise OperationRefusedError(
@@ -238,12 +237,15 @@ class Engine:
                 "It was not aborted.",
                 hint="maas_list_operations has the ids of what runs on your machines.",
             )
-        ctx = OperationContext(self._maas, ProgressReporter(nobody), cancellation, machine)
+        ctx = OperationContext(self._maas, ProgressReporter(nobody), cancellation, machine, timing=self._timing)
         await operation.abort(ctx)
 
     async def _abort_begun(self, run: Run[Any, Any], baseline: Baseline, order: Order) -> None:
         await abort_cancelled(
-            run.name, run.ctx.cancellation, lambda: abort_begun(self._once, run, baseline, order, self._caller)
+            run.name,
+            run.ctx.cancellation,
+            self._timing.abort_limit,
+            lambda: abort_begun(self._once, run, baseline, order, self._caller),
         )
 
     def _run(self, operation: Operation[ArgsT, ResultT], ctx: OperationContext, handle: Handle) -> Run[ArgsT, ResultT]:
@@ -280,10 +282,10 @@ class Engine:
                 run.handle.system_id, run.handle.cursor, run.polling.needs, run.operation.lifecycle.pending
             ) as news,
         ):
-            pause = PAUSE
+            pause = self._timing.outage_pause
             if doubt is not None:
                 run.tell(assessment)
-                pause = min(PAUSE, grace_after(doubt) / 2)
+                pause = min(pause, self._timing.grace_after(doubt) / 2)
             while not assessment.verdict.final:
                 # A MAAS that is silent says nothing of a start either: what counts is until when it has answered.
                 run.check_start(assessment, news.answered_at, doubt)
@@ -315,9 +317,9 @@ class Engine:
 
     async def _last_look(self, run: Run[Any, Any], assessment: MachineAssessment) -> MachineAssessment:
         """What MAAS shows once the time is up: what was seen before may be long past, as after an outage."""
-        with anyio.move_on_after(LAST_LOOK):
+        with anyio.move_on_after(self._timing.last_look):
             try:
-                _, observation = await everything(self._once, run.polling.needs, run.handle)
+                _, observation = await everything(self._once, run.polling.needs, run.handle, self._timing)
             except MaasNotFoundError:
                 gone_by_now = replace(assessment.evidence, absences=ABSENCES_TO_BE_GONE)
                 return run.assess(gone_by_now, NOTHING)
@@ -375,7 +377,7 @@ class Engine:
             run.ctx.progress.report(assessment.evidence.milestone.fraction or None, known)
             check_outage(silent, self._outage_limit, known)
 
-        return await patiently(read, tell)
+        return await patiently(read, tell, self._timing)
 
     def _remember(self, handle: Handle, assessment: MachineAssessment) -> None:
         """Keep what was seen last, to be told where MAAS is silent; nothing is ever judged by it."""
@@ -412,7 +414,7 @@ class Engine:
             progress.report(known.fraction, known.message)
             check_outage(silent, self._outage_limit, known.message)
 
-        return await patiently(lambda: read(self._once), tell, until=until)
+        return await patiently(lambda: read(self._once), tell, self._timing, until=until)
 
 
 async def _news(subscription: Subscription, until: float) -> Observation | None:

@@ -27,7 +27,7 @@ from maas_mcp.operations.outages import patiently, until_of
 from maas_mcp.operations.progress import ProgressReporter, nobody, readable
 from maas_mcp.operations.running.aborting import abort_cancelled, policy_of
 from maas_mcp.operations.running.region_run import End, RegionRun
-from maas_mcp.operations.running.start_requests import AT_ONCE, Orders
+from maas_mcp.operations.running.start_requests import Orders
 from maas_mcp.operations.running.status import Outcome
 
 REGION: Final[SystemId] = "region"
@@ -95,7 +95,7 @@ class RegionEngine:
                 order = self._orders.give(run.handle, lambda maas: operation.start(replace(ctx, maas=maas), args))
             run.began = anyio.current_time()
             try:
-                answered = await order.answered(max(until, anyio.current_time() + AT_ONCE))
+                answered = await order.answered(max(until, anyio.current_time() + self._orders.timing.at_once))
                 run.message = order.standing()
                 if not answered:
                     return run.working()
@@ -103,7 +103,10 @@ class RegionEngine:
             except anyio.get_cancelled_exc_class():
                 await order.withdraw()
                 if policy is CancelPolicy.ABORT and cancellation.reason is CancelReason.CLIENT:
-                    await abort_cancelled(operation.name, cancellation, lambda: self._stop(run.handle, operation, ctx))
+                    limit = self._orders.timing.abort_limit
+                    await abort_cancelled(
+                        operation.name, cancellation, limit, lambda: self._stop(run.handle, operation, ctx)
+                    )
                 raise
 
     async def resume(
@@ -209,7 +212,7 @@ class RegionEngine:
             run.tell_outage(silent, self._outage_limit, answering=answering)
 
         try:
-            return await patiently(lambda: self._look_once(run), tell, until=until)
+            return await patiently(lambda: self._look_once(run), tell, self._orders.timing, until=until)
         except TimeoutError:
             return Verdict.PENDING
 

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Final, Generic
+from typing import Generic
 
 import anyio
 
@@ -15,14 +15,8 @@ from maas_mcp.operations.judging.lifecycle import Verdict
 from maas_mcp.operations.outages import check_outage
 from maas_mcp.operations.progress import readable, silence
 from maas_mcp.operations.running.results import Reading
-from maas_mcp.operations.running.start_requests import START_GRACE, Orders
+from maas_mcp.operations.running.start_requests import Orders
 from maas_mcp.operations.running.status import Outcome
-
-AT_FIRST: Final = 10.0
-"""Seconds from the order on in which it is looked whether it runs every :data:`AT_ONCE_AGAIN`: it may be short."""
-AT_ONCE_AGAIN: Final = 0.5
-SOON: Final = 2.0
-"""Seconds between looks at what has not shown to have begun since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +60,9 @@ class RegionRun(Generic[ArgsT, ResultT, SeenT]):
         """Seconds until the next look."""
         if self.running is not None:
             return self.operation.interval.total_seconds()
-        return AT_ONCE_AGAIN if self.unseen and anyio.current_time() < self.began + AT_FIRST else SOON
+        timing = self.orders.timing
+        closely = self.unseen and anyio.current_time() < self.began + timing.region_at_first
+        return timing.region_closely if closely else timing.region_soon
 
     async def look(self, *, overdue: bool) -> Verdict:
         """Look once, and tell. ``overdue``: if it is not running now, it has been.
@@ -146,7 +142,7 @@ class RegionRun(Generic[ArgsT, ResultT, SeenT]):
     def never_started(self) -> OperationFailedError:
         """Why it is given up where MAAS has accepted it."""
         return OperationFailedError(
-            f"MAAS accepted {self.operation.name}, but {readable(START_GRACE)} later nothing shows that it ran: it was "
-            "not seen at it, and nothing has changed.",
+            f"MAAS accepted {self.operation.name}, but {readable(self.orders.timing.start_grace)} later nothing shows "
+            "that it ran: it was not seen at it, and nothing has changed.",
             hint="It may have found nothing to do, and ended between two looks. The region's log tells.",
         )

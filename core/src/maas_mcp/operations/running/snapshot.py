@@ -9,11 +9,11 @@ from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import Event, Machine
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.judging.evidence import Needs, Observation
-from maas_mcp.operations.outages import AGAIN
+from maas_mcp.operations.timing import Timing
 from maas_mcp.operations.watching.watcher import EVENTS_LIMIT
 
 
-async def everything(maas: MaasClient, needs: Needs, handle: Handle) -> tuple[Machine, Observation]:
+async def everything(maas: MaasClient, needs: Needs, handle: Handle, timing: Timing) -> tuple[Machine, Observation]:
     """The machine, and everything that MAAS still knows of a run, in one observation.
 
     Raises:
@@ -23,7 +23,7 @@ async def everything(maas: MaasClient, needs: Needs, handle: Handle) -> tuple[Ma
     try:
         return await _everything(maas, needs, handle)
     except MaasNotFoundError:
-        await anyio.sleep(AGAIN)
+        await anyio.sleep(timing.refusal_pause)
         if not (await maas.machine_listing(id=[handle.system_id])).total:
             raise
     try:

@@ -31,19 +31,12 @@ from maas_mcp.maas.models import SystemId
 from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import readable
+from maas_mcp.operations.timing import Timing
 from maas_mcp.operations.turns import WAITING
 from maas_mcp.operations.wording import answer_of
 
 logger = logging.getLogger(__name__)
 
-START_GRACE: Final = 60.0
-"""Seconds that a started operation may take to show in MAAS. A proxy may have answered 504 while MAAS went on."""
-ANSWERED_GRACE: Final = 4.0
-"""The same where MAAS itself has answered that the request failed: it is no longer at it, and what it did shows."""
-AT_ONCE: Final = 2.0
-"""Seconds that MAAS has to refuse an order, however short its call's wait: it does so at once, and the call tells."""
-WITHDRAWING: Final = 1.0
-"""Seconds for closing the connection of an order that was cancelled."""
 KEPT: Final = 256
 """How many orders are remembered once MAAS has answered."""
 
@@ -55,8 +48,9 @@ Start = Callable[[MaasClient], Awaitable[None]]
 class Order:
     """One order, under way until MAAS has answered it or its answer was lost. Times are of anyio's clock."""
 
-    def __init__(self, handle: Handle, args: BaseModel | None = None) -> None:
+    def __init__(self, handle: Handle, timing: Timing, args: BaseModel | None = None) -> None:
         self.handle = handle
+        self._timing = timing
         self.args = args
         """The arguments, as the caller gave them."""
         self.sent_at = math.inf
@@ -103,7 +97,7 @@ class Order:
     @property
     def grace(self) -> float:
         """Seconds after MAAS's answer, or the loss of it, in which a start may still show."""
-        return START_GRACE if self.doubt is None else grace_after(self.doubt)
+        return self._timing.start_grace if self.doubt is None else self._timing.grace_after(self.doubt)
 
     def began(self, handle: Handle) -> bool:
         """Whether this is what ``handle`` names. A batch gives one order a machine, whatever else its handle says."""
@@ -175,7 +169,7 @@ class Order:
     async def close(self) -> None:
         """Close its connection, or take it back."""
         self._scope.cancel()
-        with anyio.move_on_after(WITHDRAWING, shield=True):
+        with anyio.move_on_after(self._timing.withdrawing, shield=True):
             await self._over.wait()
 
     async def over(self) -> None:
@@ -196,11 +190,6 @@ class Order:
         return f"{answer_of(self.doubt)}; whether it began is not known yet"
 
 
-def grace_after(error: MaasError) -> float:
-    """Seconds in which what a request was to begin may still show, after such an answer to it or the loss of one."""
-    return ANSWERED_GRACE if error.answered else START_GRACE
-
-
 class Orders:
     """The orders of a process.
 
@@ -208,9 +197,18 @@ class Orders:
         maas: The region.
         tasks: Where orders are held; it ends with the server, and they with it.
         now: Seconds since 1970.
+        timing: How long is waited for what, by all that share these.
     """
 
-    def __init__(self, maas: MaasClient, tasks: TaskGroup, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        maas: MaasClient,
+        tasks: TaskGroup,
+        *,
+        now: Callable[[], float] = time.time,
+        timing: Timing | None = None,
+    ) -> None:
+        self.timing = timing or Timing()
         self._maas = maas
         self._tasks = tasks
         self._now = now
@@ -229,7 +227,7 @@ class Orders:
 
         ``start`` is called once, within ``turn`` and in a turn of MAAS's: what waits for either surely was not sent.
         """
-        order = Order(handle, args)
+        order = Order(handle, self.timing, args)
         self._orders.append(order)
         self._on[handle.operation, handle.system_id].append(order)
         self._tasks.start_soon(order.carry_out, start, turn or nullcontext(), self._maas.turn())
@@ -288,7 +286,7 @@ class Orders:
         an order that is not held here only its age is known.
         """
         order = self.order(handle)
-        return asked >= (order.over_at + order.grace if order else self._begun_at(handle) + START_GRACE)
+        return asked >= (order.over_at + order.grace if order else self._begun_at(handle) + self.timing.start_grace)
 
     def expires(self, handle: Handle, deadline: float) -> float:
         """When what has ``deadline`` seconds is over them, in anyio's clock; they count from when it was sent."""

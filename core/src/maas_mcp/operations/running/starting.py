@@ -13,11 +13,9 @@ from maas_mcp.operations.declaring.permission import explain_refusal
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT
 from maas_mcp.operations.judging.evidence import NOTHING, Baseline, Evidence
 from maas_mcp.operations.running.run import Run
-from maas_mcp.operations.running.start_requests import AT_ONCE, Order
-from maas_mcp.operations.turns import STALE, check_unchanged
+from maas_mcp.operations.running.start_requests import Order
+from maas_mcp.operations.turns import check_unchanged
 
-TURN: Final = 0.5
-"""Seconds without a turn after which a request is reported to wait for one."""
 _INVALID_TRANSITION: Final = re.compile(r"Invalid transition: (?P<status>.+?) -> ")
 
 
@@ -30,7 +28,7 @@ async def send_start(maas: MaasClient, run: Run[ArgsT, ResultT], args: ArgsT, re
     MAAS 3.7.3 answers a release with erase whose BMC fails by a 409, ``Invalid transition: Disk erasing ->
     Deployed.``: by then the machine has entered *Disk erasing*.
     """
-    if anyio.current_time() > read_at + STALE:
+    if anyio.current_time() > read_at + run.ctx.timing.stale:
         await check_unchanged(maas, run.ctx.machine)
     try:
         await run.operation.start(replace(run.ctx, maas=maas), args)
@@ -52,9 +50,9 @@ async def wait_for_answer(run: Run[Any, Any], baseline: Baseline, order: Order, 
     Raises:
         Exception: MAAS refused it, or the plugin failed.
     """
-    until = max(until, anyio.current_time() + AT_ONCE)
+    until = max(until, anyio.current_time() + run.ctx.timing.at_once)
     fraction = run.assess(Evidence(baseline), NOTHING).fraction
-    if not await order.has_turn(anyio.current_time() + TURN):
+    if not await order.has_turn(anyio.current_time() + run.ctx.timing.turn):
         run.ctx.progress.report(fraction, order.standing())
     if await order.has_turn(until):
         run.ctx.progress.report(fraction, f"Starting on {run.ctx.machine.hostname}")
