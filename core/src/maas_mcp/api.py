@@ -43,6 +43,7 @@ from maas_mcp.operations.judging.lifecycle import Lifecycle, Verdict
 from maas_mcp.operations.judging.scripts import ScriptPolling
 from maas_mcp.operations.judging.strategies import EventPolling, Phase, PollingStrategy, StatusPolling
 from maas_mcp.operations.progress import ProgressReporter
+from maas_mcp.operations.turns import check_same
 
 __all__ = [
     "Assessment",
@@ -106,6 +107,7 @@ __all__ = [
     "another_owner",
     "change_machine",
     "check_parameters",
+    "check_same",
     "check_take_over",
     "hookimpl",
     "require_status",

@@ -11,6 +11,7 @@ from maas_mcp.errors import (
     MaasConflictError,
     MaasError,
     MaasMcpError,
+    OperationCancelledError,
     OperationFailedError,
     OperationRefusedError,
     OperationRevertedError,
@@ -18,14 +19,14 @@ from maas_mcp.errors import (
 from maas_mcp.maas.models import SCRIPT_SETS
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.changes import require_status
-from maas_mcp.operations.declaring.operation import Operation
+from maas_mcp.operations.declaring.operation import CancelPolicy, Operation
 from maas_mcp.operations.declaring.tool import ToolContext
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import ProgressReporter, nobody
 from maas_mcp.simulator import Fault
 from maas_mcp.simulator.model.statuses import Status
 from tests.core.operations.declared import Commission, RunTests
-from tests.house import House, resumed
+from tests.house import House, client_of, resumed
 
 pytestmark = pytest.mark.anyio
 
@@ -509,6 +510,43 @@ class TestAfterWaiting:
 
         assert house.posts == 2
         assert house.region.machine("node03").owner == "bob"
+
+    async def test_nor_for_one_that_was_something_else_meanwhile(self, house: House) -> None:
+        house.region.hold(op="deploy", before=800)
+        house.options["wait"] = 0.0
+        await house.run("node01")
+        await house.run("node02")
+        house.after(10, lambda: house.region.deploy("node03", "bob"))
+        house.after(700, lambda: house.region.release("node03", "bob"))
+        house.options["wait"] = None
+
+        with pytest.raises(OperationRefusedError, match="is Ready as before, but was something else meanwhile"):
+            await house.run("node03")
+
+        assert house.posts == 2
+
+    async def test_what_waits_has_not_begun_whatever_maas_shows(self, house: House) -> None:
+        await self.wait_for_a_turn(house)
+        await house.run("node03", RunTests)
+        await client_of(house.region).post_op(f"machines/{house.region.machine('node03').system_id}/", "test")
+        assert house.handle
+        progress = ProgressReporter(nobody)
+
+        told = await house.engine.resume(RunTests(), house.handle, progress, CancellationToken())
+
+        assert told.message == "Not sent yet: MAAS is sent 2 requests at a time"
+        assert not told.confirmed
+
+    async def test_what_is_cancelled_while_it_is_checked_was_never_sent(self, house: House) -> None:
+        await self.wait_for_a_turn(house)
+        house.after(50, lambda: house.region.hold(op="machines", before=50))
+        house.after(70, house.token.cancel)
+        house.options = {"wait": None, "on_cancel": CancelPolicy.ABORT}
+
+        with pytest.raises(OperationCancelledError):
+            await house.run("node03")
+
+        assert [op for op, _ in house.posted] == ["deploy", "deploy"]
 
     async def test_it_is_sent_for_one_that_is_as_it_was(self, house: House) -> None:
         await self.wait_for_a_turn(house)

@@ -238,9 +238,13 @@ class TestHeld:
         assert not order.under_way
 
     async def test_one_that_was_withdrawn_is_not_taken_for_accepted(self, house: House) -> None:
+        async def start(maas: MaasClient) -> None:
+            await maas.post_op("machines/4y3h7n/", "lock")
+
+        house.region.hold(op="lock", before=3600)
         orders = Orders(house.maas, house.tasks)
-        order = orders.give(_handle(0), _forever)
-        await anyio.wait_all_tasks_blocked()
+        order = orders.give(_handle(0), start)
+        await anyio.sleep(1)
 
         await order.withdraw()
 

@@ -2,17 +2,19 @@
 
 from typing import Any
 
+import anyio
 import pytest
 
 from maas_commission.testing import OverrideFailedTesting, RunTests
 from maas_mcp.api import (
+    CancellationToken,
     MaasBadRequestError,
     OperationFailedError,
     OperationRefusedError,
     OperationRevertedError,
 )
-from maas_mcp.simulator import Status
-from tests.house import House
+from maas_mcp.simulator import Fault, Status
+from tests.house import House, client_of
 
 pytestmark = pytest.mark.anyio
 
@@ -166,3 +168,31 @@ async def test_a_test_that_cannot_be_started_after_a_failed_one_has_not_failed_a
 
     assert "override" not in (ended.value.hint or "")
     assert "power settings" in (ended.value.hint or "")
+
+
+async def a_commissioning_that_tests(house: House) -> None:
+    await client_of(house.region).post_op(f"machines/{house.region.machine('node01').system_id}/", "commission")
+    while house.region.machine("node01").status is not Status.TESTING:  # noqa: ASYNC110 - no region says so
+        await anyio.sleep(1)
+
+
+async def test_the_tests_of_a_commissioning_are_no_test_that_was_asked_for(house: House) -> None:
+    await a_commissioning_that_tests(house)
+
+    with pytest.raises(OperationRefusedError, match="but maas_test_machine has not started that"):
+        await house.run("node01", RunTests)
+
+    assert [op for op, _ in house.posted] == ["commission"]
+
+
+async def test_nor_are_they_aborted_for_a_test_whose_request_was_lost(house: House) -> None:
+    house.region.faults.append(Fault(op="test", method="POST", drop="before"))
+    house.options["wait"] = 0.0
+    await house.run("node01", RunTests)
+    await a_commissioning_that_tests(house)
+    assert house.handle
+
+    with pytest.raises(OperationRefusedError, match="but not by this operation"):
+        await house.engine.abort(RunTests(), house.handle, CancellationToken())
+
+    assert house.region.machine("node01").status is Status.TESTING

@@ -425,6 +425,72 @@ class TestAfterWaiting:
         assert busy.posts == 2
 
 
+class TestSomebodyElse:
+    """Asking a BMC, or waiting for a turn, takes long enough for somebody else to take the machine."""
+
+    @pytest.fixture
+    async def busy(self, house: House) -> House:
+        house.region.hold(op="deploy", before=60)
+        house.options["wait"] = 0.0
+        await house.run("node01", Deploy)
+        await house.run("node02", Deploy)
+        return house
+
+    @pytest.mark.parametrize("tool", [PowerOn, PowerOff, PowerCycle])
+    async def test_a_machine_that_is_anothers_after_a_wait_is_left_alone(
+        self, busy: House, tool: type[Tool[Any, Any]]
+    ) -> None:
+        set_power(busy, "off" if tool is PowerOn else "on")
+
+        def theirs() -> None:
+            busy.region.machine("node07").owner = "bob"
+
+        busy.after(10, theirs)
+
+        with pytest.raises(OperationRefusedError, match="was Deployed for admin before, and is Deployed for bob now"):
+            await busy.call(tool, "node07")
+
+        assert busy.posts == 2
+
+    @pytest.mark.parametrize("tool", [PowerOff, PowerCycle])
+    async def test_nor_is_one_that_is_deployed_while_its_bmc_is_asked(
+        self, house: House, tool: type[Tool[Any, Any]]
+    ) -> None:
+        house.region.set_power("node07", stored="off", real="on")
+        house.region.hold(op="query_power_state", before=50)
+
+        def theirs() -> None:
+            house.region.machine("node07").owner = "bob"
+
+        house.after(10, theirs)
+
+        with pytest.raises(OperationRefusedError, match="was Deployed for admin before, and is Deployed for bob now"):
+            await house.call(tool, "node07")
+
+        assert house.posts == 0
+
+    async def test_a_machine_that_is_switched_on_after_its_bmc_was_asked_is_not_cycled(self, house: House) -> None:
+        set_power(house, "off")
+        house.region.hold(op="query_power_state", after=10)
+        house.after(0.5, lambda: set_power(house, "on"))
+
+        assert not (await house.call(PowerOn, "node07")).sent
+
+        assert house.region.machine("node07").power_cycles == 0
+
+    async def test_a_machine_that_was_off_is_not_switched_on_after_a_wait_if_its_bmc_is_silent(
+        self, busy: House
+    ) -> None:
+        set_power(busy, "off")
+        silent = Fault(op="query_power_state", status=500, body="no BMC", times=None)
+        busy.after(10, lambda: busy.region.faults.append(silent))
+
+        with pytest.raises(OperationRefusedError, match="MAAS could not ask its BMC"):
+            await busy.call(PowerCycle, "node07")
+
+        assert busy.posts == 2
+
+
 def test_what_interrupts_is_marked() -> None:
     assert (PowerOff.destructive, PowerCycle.destructive, PowerOn.destructive) == (True, True, False)
     assert QueryPowerState.read_only

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from copy import copy
 from typing import Final, Protocol
@@ -59,6 +59,7 @@ class MaasClient:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self._before_change: Callable[[], Awaitable[None]] | None = None
         self._versions: list[str] = []
         """The region's, once it was read; shared by all clients that were made of this one."""
 
@@ -79,11 +80,29 @@ class MaasClient:
         before its request. Without a turn, a request waits for one when it is sent.
 
         Args:
-            op: The operation to be sent. An abort never waits, because it may end what the others wait for.
+            op: The operation to be sent. An abort takes no place: it may end what the others wait for.
             waiting: Called if it has to wait.
         """
         async with self._transport.turn(op, waiting) as transport:
             yield self._over(transport)
+
+    def before_change(self, check: Callable[[], Awaitable[None]]) -> "MaasClient":
+        """The same region; ``check`` is awaited just before a change is sent, and may raise to prevent it."""
+        client = self._over(self._transport)
+        client._before_change = check  # noqa: SLF001 - its own
+        return client
+
+    async def _change(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        form: Sequence[tuple[str, str]] | None = None,
+    ) -> JSON:
+        if self._before_change is not None:
+            await self._before_change()
+        return await self._transport.request(method, path, query=query, form=form)
 
     async def get(self, path: str, /, **query: FormValue) -> JSON:
         """Read ``path``, such as ``machines/4y3h7n/`` or ``subnets/``."""
@@ -103,7 +122,7 @@ class MaasClient:
         Raises:
             MaasUnavailableError: With ``sent`` true, MAAS may have acted: look before sending it again.
         """
-        return await self._transport.request("POST", path, query=[("op", op)], form=list(_pairs(form)))
+        return await self._change("POST", path, query=[("op", op)], form=list(_pairs(form)))
 
     async def post(self, path: str, /, **form: FormValue) -> JSON:
         """Make something: ``POST path`` with a form, such as ``tags/`` with a ``name``; the answer is what was made.
@@ -111,7 +130,7 @@ class MaasClient:
         Raises:
             MaasUnavailableError: With ``sent`` true, MAAS may have made it: look before sending it again.
         """
-        return await self._transport.request("POST", path, form=list(_pairs(form)))
+        return await self._change("POST", path, form=list(_pairs(form)))
 
     async def put(self, path: str, /, **form: FormValue) -> JSON:
         """Edit something: ``PUT path`` with a form of what is to change; the answer is what is there then.
@@ -121,7 +140,7 @@ class MaasClient:
         Raises:
             MaasUnavailableError: With ``sent`` true, MAAS may have changed it.
         """
-        return await self._transport.request("PUT", path, form=list(_pairs(form)))
+        return await self._change("PUT", path, form=list(_pairs(form)))
 
     async def delete(self, path: str, /, **query: FormValue) -> None:
         """Delete something: ``DELETE path``. A ``DELETE`` has no form: what MAAS takes beside goes into the query.
@@ -130,7 +149,7 @@ class MaasClient:
             MaasNotFoundError: There is no such thing, or no longer.
             MaasUnavailableError: With ``sent`` true, MAAS may have deleted it.
         """
-        await self._transport.request("DELETE", path, query=list(_pairs(query)))
+        await self._change("DELETE", path, query=list(_pairs(query)))
 
     async def machine(self, system_id: SystemId) -> Machine:
         """One machine, as it is now.

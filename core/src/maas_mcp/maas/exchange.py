@@ -105,14 +105,19 @@ class HttpTransport:
 
     @asynccontextmanager
     async def turn(self, op: str, waiting: Callable[[], None]) -> AsyncIterator["HttpTransport"]:
-        """The same region over the same connections, for changes that need not wait: they have their place."""
-        async with AsyncExitStack() as place:
+        """The same region over the same connections, for a change whose turn has come, and what is read for it.
+
+        A turn is one place of each kind, and has one request at a time: it waits for nobody any longer. An abort takes
+        no place at all.
+        """
+        async with AsyncExitStack() as places:
             if op != ABORT:
-                if not self._changes.available_tokens:
-                    waiting()
-                await place.enter_async_context(self._changes)
+                for limiter in (self._changes, self._others):
+                    if not limiter.available_tokens:
+                        waiting()
+                    await places.enter_async_context(limiter)
             mine = copy(self)
-            mine._changes = anyio.CapacityLimiter(MAX_CHANGES)  # noqa: SLF001 - its own
+            mine._changes, mine._others = anyio.CapacityLimiter(1), anyio.CapacityLimiter(1)  # noqa: SLF001 - its own
             yield mine
 
     async def aclose(self) -> None:
@@ -121,11 +126,12 @@ class HttpTransport:
 
     @asynccontextmanager
     async def _place(self, question: Question) -> AsyncIterator[None]:
-        """Wait for one of the places."""
+        """Wait for one of the places. What holds all of them may be what an abort is to end: it waits for none."""
         async with AsyncExitStack() as places:
-            if question.method != "GET" and question.op != ABORT:
-                await places.enter_async_context(self._changes)
-            await places.enter_async_context(self._events if question.path == EVENTS else self._others)
+            if question.method == "GET" or question.op != ABORT:
+                if question.method != "GET":
+                    await places.enter_async_context(self._changes)
+                await places.enter_async_context(self._events if question.path == EVENTS else self._others)
             yield
 
     async def _attempt(self, question: Question, url: str, body: str | None) -> JSON:
@@ -191,7 +197,7 @@ def _http(region: RegionAccess, proxy: Proxy | None, wire: httpx.AsyncBaseTransp
         verify=tls_context(region),
         headers={"User-Agent": f"maas-mcp/{__version__}", "Accept": "application/json"},
         # The limiter queues, and a wait there can be cancelled; httpx's own pool need not.
-        limits=httpx.Limits(max_connections=MAX_REQUESTS, keepalive_expiry=_IDLE_CONNECTION),
+        limits=httpx.Limits(max_connections=None, keepalive_expiry=_IDLE_CONNECTION),
         follow_redirects=False,
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # the key is the only identity
         trust_env=False,  # httpx raises for entries of NO_PROXY that other programs understand

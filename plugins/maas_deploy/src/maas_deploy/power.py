@@ -27,6 +27,7 @@ from maas_mcp.api import (
     ToolContext,
     another_owner,
     change_machine,
+    check_same,
     require_status,
 )
 
@@ -93,7 +94,8 @@ class PowerOff(Tool[PowerOffMachine, MachineState]):
         if _is_recorded_off(machine):
             if (await _ask_bmc(ctx, args.system_id)).state == OFF:
                 return MachineState.of(machine, sent=False)
-            machine = await _require_may_be_cut(ctx, args.system_id)
+            before, machine = machine, await _require_may_be_cut(ctx, args.system_id)
+            check_same(before, machine)
         return MachineState.of(await _switch_off(ctx, machine, args), sent=True)
 
     def summary(self, result: MachineState) -> str:
@@ -124,9 +126,10 @@ class PowerCycle(Tool[PowerOffMachine, CycledMachine]):
         Raises:
             OperationFailedError: MAAS shows the machine as off, but its BMC does not confirm it.
         """
-        await _require_only_switches_on(ctx, args.system_id)
-        machine = await _require_may_be_cut(ctx, args.system_id)
+        first = await _require_only_switches_on(ctx, args.system_id)
         was_off = (await _ask_bmc(ctx, args.system_id)).state == OFF
+        machine = await _require_may_be_cut(ctx, args.system_id)
+        check_same(first, machine)  # asking a BMC takes long enough for somebody to take the machine
         if not was_off:
             await _switch_off(ctx, machine, args)
             # A soft power-off may take a while, and a machine that is not off yet would be cut and not shut down.
@@ -140,12 +143,15 @@ class PowerCycle(Tool[PowerOffMachine, CycledMachine]):
                 )
 
         async def check(ctx: ToolContext) -> Machine:
+            answer = await _ask_bmc(ctx, args.system_id)
             machine = await _require_only_switches_on(ctx, args.system_id)
-            state = (await _ask_bmc(ctx, args.system_id)).state
-            return _with_power(machine, ON if state == ON else OFF)
+            if answer.state not in {ON, OFF} and (was_off or args.stop_mode == "soft"):
+                raise _unknown_power(machine, answer)
+            return _with_power(machine, ON if ON in (answer.state, machine.power_state) else OFF)
 
-        machine = _with_power(await _require_only_switches_on(ctx, args.system_id), OFF)
-        now = await _switch(ctx, machine, ON, check=check, comment=args.comment)
+        machine = await _require_only_switches_on(ctx, args.system_id)
+        check_same(first, machine)
+        now = await _switch(ctx, _with_power(machine, OFF), ON, check=check, comment=args.comment)
         return CycledMachine(**MachineState.of(now, sent=True).model_dump(), was_off=was_off)
 
     def summary(self, result: CycledMachine) -> str:
@@ -256,11 +262,12 @@ async def _require_not_cycled(ctx: ToolContext, system_id: SystemId) -> Machine:
     answer = await _ask_bmc(ctx, system_id)
     if answer.state == ON:
         return _with_power(machine, ON)
-    # Asking a BMC takes long enough for somebody to allocate the machine: it is read again.
-    machine = await _require_only_switches_on(ctx, system_id)
+    before, machine = machine, await _require_only_switches_on(ctx, system_id)
+    check_same(before, machine)  # asking a BMC takes long enough for somebody to take the machine
     if answer.state != OFF:
         raise _unknown_power(machine, answer)
-    return _with_power(machine, OFF)
+    switched_on = machine.power_state == ON != before.power_state  # since the BMC was asked
+    return _with_power(machine, ON if switched_on else OFF)
 
 
 async def _require_may_be_cut(

@@ -11,8 +11,8 @@ import anyio
 
 from maas_mcp.errors import MaasAuthError, MaasConflictError, MaasError, MaasProtocolError, OperationRefusedError
 from maas_mcp.maas.client import FormValue, MaasClient
-from maas_mcp.maas.models import SystemId
-from maas_mcp.maas.reading import JSON
+from maas_mcp.maas.models import Machine, SystemId
+from maas_mcp.maas.reading import JSON, Listing
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.tool import ToolContext
@@ -162,12 +162,20 @@ async def _release(
     begun: Collection[SystemId],
 ) -> bool:
     """Release the batch's machines on which nothing has begun; answers whether there are some where it may yet."""
-    machines = await maas.machine_listing(agent_name=agent_name, id=None if ids is None else sorted(ids))
-    idle = {each.system_id for each in machines if each.status is MachineStatus.ALLOCATED} - set(keep)
-    vain = sorted(idle - set(begun))
-    if vain:
-        await maas.post_op("machines/", "release", machines=vain, comment=f"not needed by the batch {agent_name}")
+
+    async def look(maas: MaasClient) -> tuple[Listing[Machine], set[SystemId]]:
+        machines = await maas.machine_listing(agent_name=agent_name, id=None if ids is None else sorted(ids))
+        return machines, {each.system_id for each in machines if each.status is MachineStatus.ALLOCATED} - set(keep)
+
+    machines, idle = await look(maas)
+    if idle - set(begun):
+        async with maas.turn("release") as mine:  # the turn may have taken minutes: one of them may be deployed by now
+            machines, idle = await look(mine)
+            if vain := sorted(idle - set(begun)):
+                await mine.post_op(
+                    "machines/", "release", machines=vain, comment=f"not needed by the batch {agent_name}"
+                )
     for each in machines.left_out:
         if each.identity not in keep:
             raise MaasProtocolError(f"{each}, so it may be left allocated for the batch {agent_name}.")
-    return len(vain) < len(idle)
+    return bool(idle & set(begun))

@@ -1,6 +1,7 @@
 """Changes that MAAS makes while it answers: look first, post once, and believe only what is read back."""
 
 from collections.abc import Awaitable, Callable, Collection
+from dataclasses import replace
 
 import anyio
 
@@ -8,19 +9,19 @@ from maas_mcp.errors import (
     MaasConflictError,
     MaasError,
     MaasPermissionError,
-    MaasUnavailableError,
+    MaasProtocolError,
     OperationFailedError,
     OperationRefusedError,
     OperationTimedOutError,
 )
-from maas_mcp.maas.client import FormValue, MaasClient
+from maas_mcp.maas.client import FormValue
 from maas_mcp.maas.models import Machine, SystemId
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.declaring.permission import explain_refusal
 from maas_mcp.operations.declaring.tool import ToolContext
 from maas_mcp.operations.judging.advice import about_lock, before_start
 from maas_mcp.operations.progress import readable
-from maas_mcp.operations.turns import WAITING, check_unchanged
+from maas_mcp.operations.turns import WAITING, check_same
 from maas_mcp.operations.wording import named, state_of
 
 
@@ -92,8 +93,8 @@ async def change_machine(
         op: MAAS's name of the operation.
         changed: Whether a read shows the change.
         within: Seconds that it may take; by default what ``ctx.timing`` says.
-        check: Checks and returns the machine again after a wait. By default its status, its owner and its lock have to
-            be as before.
+        check: Checks and returns the machine again after a wait; by default it is only read. In any case its status,
+            its owner and its lock have to be as before.
         form: The operation's parameters.
 
     Returns:
@@ -112,9 +113,13 @@ async def change_machine(
     read_at = anyio.current_time()
     async with ctx.maas.turn(op, lambda: ctx.progress.report(None, WAITING)) as maas:
         if anyio.current_time() > read_at + ctx.timing.stale:
-            machine = await (check(ctx) if check else _read_again(maas, machine, changed))
+            before, machine = (
+                machine,
+                await (check(replace(ctx, maas=maas)) if check else maas.machine(machine.system_id)),
+            )
             if changed(machine):
                 return machine
+            check_same(before, machine)
         try:
             answer, doubt = await maas.post_op(f"machines/{machine.system_id}/", op, **form), None
         except MaasError as error:
@@ -146,7 +151,7 @@ async def _read_back(
         OperationTimedOutError: It does not show.
         MaasError: ``doubt``, which leaves open whether MAAS has acted, and nothing shows that it has.
     """
-    patience = within if doubt is None else ctx.timing.settling * isinstance(doubt, MaasUnavailableError)
+    patience = within if doubt is None else 0.0 if _is_over(doubt) else ctx.timing.settling
     until = anyio.current_time() + patience
     while not changed(now := await ctx.maas.machine(machine.system_id)):
         if anyio.current_time() >= until:
@@ -164,10 +169,9 @@ async def _read_back(
     return now
 
 
-async def _read_again(maas: MaasClient, before: Machine, changed: Callable[[Machine], bool]) -> Machine:
-    """The machine after a wait: as it was, or as it is wanted, because somebody else was faster."""
-    now = await maas.machine(before.system_id)
-    return now if changed(now) else await check_unchanged(maas, before)
+def _is_over(doubt: MaasError) -> bool:
+    """Whether MAAS itself has answered: what it did shows at once."""
+    return doubt.answered and not isinstance(doubt, MaasProtocolError)
 
 
 async def _after_refusal(

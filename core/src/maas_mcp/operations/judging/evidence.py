@@ -145,7 +145,8 @@ def _after_read(evidence: Evidence, lifecycle: Lifecycle, machine: Machine) -> E
         absences=0,
         status_name=machine.status_name,
         runs=runs,
-        started=evidence.started or lifecycle.shows_start(machine, evidence.baseline.runs, runs),
+        started=evidence.started
+        or (not evidence.course.others and lifecycle.shows_start(machine, evidence.baseline.runs, runs)),
         superseded=evidence.superseded or superseded,
     )
 

@@ -7,7 +7,7 @@ from enum import Enum, auto
 from maas_mcp.maas.models import Event, Machine
 from maas_mcp.maas.statuses import RUN_FIELDS, MachineStatus
 from maas_mcp.operations.judging.declared_statuses import declared_statuses
-from maas_mcp.operations.judging.timeline import enters
+from maas_mcp.operations.judging.timeline import TESTED_BY_COMMISSIONING, arrives, enters, leaves
 
 
 class Verdict(Enum):
@@ -109,10 +109,14 @@ class Lifecycle:
 
     def may_be_at(self, machine: Machine, events: Iterable[Event]) -> bool:
         """Whether what ``machine`` is at may be this operation, by the newest ``events``, oldest first."""
-        if machine.status not in self.pending or machine.status in self.begins_in:
-            return machine.status in self.pending
-        entered = [event for event in events if enters(self.pending, event)]
-        return not entered or self.is_entered_by(entered[-1])
+        if machine.status not in self.pending:
+            return False
+        arrived = [event for event in events if arrives(self.pending, event)]
+        if machine.status in self.begins_in:
+            return not arrived or arrived[-1].status_change != TESTED_BY_COMMISSIONING
+        began = next((event for event in reversed(arrived) if self.is_entered_by(event)), None)
+        left = [event for event in events if began is not None and event.id > began.id and leaves(self.pending, event)]
+        return not arrived or (began is not None and not left)
 
     @property
     def hides_an_undoing(self) -> bool:

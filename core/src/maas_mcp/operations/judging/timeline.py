@@ -14,6 +14,8 @@ _POWER_QUERY_FAILED: Final = "Failed to query node's BMC"
 _TAKING_BACK: Final = re.compile(r"\bAborting .+ and reverting to ")
 ACQUIRING: Final = "User acquiring node"
 _TAKES: Final = (ACQUIRING, "User starting ")
+TESTED_BY_COMMISSIONING: Final = (MachineStatus.COMMISSIONING, MachineStatus.TESTING)
+"""What a commissioning does by itself, and a test never."""
 _ENDS_NOTHING: Final = ("User locking ", "User unlocking ", "User powering ", ACQUIRING)
 """What users do to a machine without ending what MAAS is doing to it."""
 _ENDINGS: Final = frozenset(
@@ -51,6 +53,8 @@ class Course:
     """Whether the machine was taken into a status on the way a second time: that is another run."""
     limit: float = math.inf
     """The id of the first change of status after the end."""
+    others: bool = False
+    """Whether another operation has entered a status on the way, and this one has not begun before."""
 
     def with_(
         self, pending: Collection[MachineStatus], begins_in: Collection[MachineStatus], news: Iterable[Event]
@@ -66,7 +70,8 @@ class Course:
         after = [event for event in changes if began is not None and event.id > began.id]
         ended = next((event for event in after if leaves(pending, event)), None)
         beyond = next((event.id for event in after if ended is not None and event.id > ended.id), math.inf)
-        return Course(tuple(events), began, ended, any(enters(pending, event) for event in after), beyond)
+        others = began is None and any(arrives(pending, event) for event in changes)
+        return Course(tuple(events), began, ended, any(enters(pending, event) for event in after), beyond, others)
 
     @property
     def end(self) -> MachineStatus | None:
@@ -153,9 +158,20 @@ UNTOLD: Final = Course()
 
 
 def enters(pending: Collection[MachineStatus], event: Event, first: Collection[MachineStatus] | None = None) -> bool:
-    """Whether ``event`` takes the machine into one of the ``pending`` statuses, or of the ``first``, from outside."""
+    """Whether ``event`` takes the machine into one of the ``pending`` statuses, or of the ``first``, from outside.
+
+    From *Commissioning* MAAS goes on to *Testing* by itself: that begins no test.
+    """
     change = event.status_change
-    return change is not None and change[1] in (first or pending) and change[0] not in pending
+    if change is None or change == TESTED_BY_COMMISSIONING:
+        return False
+    return change[1] in (first or pending) and change[0] not in pending
+
+
+def arrives(pending: Collection[MachineStatus], event: Event) -> bool:
+    """Whether ``event`` takes the machine into one of these statuses, from wherever."""
+    change = event.status_change
+    return change is not None and change[1] in pending
 
 
 def leaves(pending: Collection[MachineStatus], event: Event) -> bool:

@@ -103,7 +103,7 @@ class Adoption:
             )
         entered = _entered(operation, events)
         order = self._orders.latest(operation.name, machine.system_id)
-        ours = order is not None and sum(each > order.handle.cursor for each in entered) == 1
+        ours = order is not None and order.refusal is None and sum(each > order.handle.cursor for each in entered) == 1
         if order is not None and ours:
             unlike = _unlike(order.args, args)
             other = unlike and (await operation.differs(ctx, args) or unlike)

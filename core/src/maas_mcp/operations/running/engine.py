@@ -37,7 +37,7 @@ from maas_mcp.operations.running.results import Reading
 from maas_mcp.operations.running.run import Run
 from maas_mcp.operations.running.snapshot import all_since, everything
 from maas_mcp.operations.running.start_requests import Order, Orders
-from maas_mcp.operations.running.starting import send_start, wait_for_answer
+from maas_mcp.operations.running.starting import check_start, send_start, wait_for_answer
 from maas_mcp.operations.running.status import Outcome
 from maas_mcp.operations.watching.watcher import Subscription, Watcher
 from maas_mcp.operations.wording import named, state_of
@@ -139,7 +139,13 @@ class Engine:
                 cancellation.raise_if_cancelled()
                 if held := self._orders.under_way(operation.name, machine.system_id):
                     return requested_already(machine, held[0], args)
-                order = self._orders.give(handle, lambda maas: send_start(maas, run, args, read_at), starting, args)
+                order = self._orders.give(
+                    handle,
+                    lambda maas: send_start(maas, run, args),
+                    starting,
+                    args,
+                    lambda maas: check_start(maas, run, baseline, read_at),
+                )
                 if await wait_for_answer(run, baseline, order, until):
                     outcome = await self._follow(run, Evidence(baseline), until, order.doubt)
                 else:
@@ -173,38 +179,59 @@ class Engine:
             OperationError: It did not succeed, or its deadline is over; the message says why.
             MaasError: MAAS cannot be asked: at once where there is no time to wait, else after too long an outage.
         """
-        polling, until = self._polling or operation.polling, until_of(wait)
+        until = until_of(wait)
+        with cancellation.guard():
+            order = self._orders.order(handle)
+            if order is not None and not await self._is_sent(order, progress, until):
+                return Outcome(handle, None, order.standing(), confirmed=False)
+            ctx = ToolContext(self._maas, progress, cancellation, timing=self._timing)
+            return await self._pick_up(operation, handle, ctx, order.doubt if order else None, until)
+
+    async def _pick_up(
+        self,
+        operation: Operation[ArgsT, ResultT],
+        handle: Handle,
+        services: ToolContext,
+        doubt: MaasError | None,
+        until: float,
+    ) -> Outcome[ResultT]:
+        polling, progress = self._polling or operation.polling, services.progress
 
         async def look(maas: MaasClient) -> tuple[Machine, Observation]:
             await self._caller.introduce(maas)
             return await everything(maas, polling.needs, handle, self._timing)
 
-        with cancellation.guard():
-            asked = anyio.current_time()
-            try:
-                machine, observation = await self.seek(handle, progress, until, look)
-            except MaasNotFoundError:
-                return _ended_without_machine(operation, ToolContext(self._maas, progress, cancellation), handle)
-            except TimeoutError as late:
-                return self.unseen(handle, anyio.current_time() - asked, answering=answers(late.__cause__))
-            ctx = OperationContext(self._maas, progress, cancellation, machine, timing=self._timing)
-            if handle.reached:
-                return await self._reached(operation, ctx, handle, "needed no change, and is now")
-            run = self._run(operation, ctx, handle)
-            assessment = run.assess(Evidence(Baseline(machine, handle.cursor, handle.runs)), observation)
-            self._remember(handle, assessment)
-            order = self._orders.order(handle)
-            doubt = order.doubt if order else None
-            run.check_start(assessment, asked, doubt)
-            await self._check_doer(run, assessment)
-            if assessment.verdict.final:
-                return await self._end(run, assessment, doubt)
-            if self._expires(run) <= anyio.current_time():
-                raise run.timed_out(assessment)
-            if until <= asked:
-                return run.working(assessment)
-            run.tell(assessment)
-            return await self._follow(run, assessment.evidence, until, doubt)
+        asked = anyio.current_time()
+        try:
+            machine, observation = await self.seek(handle, progress, until, look)
+        except MaasNotFoundError:
+            return _ended_without_machine(operation, services, handle)
+        except TimeoutError as late:
+            return self.unseen(handle, anyio.current_time() - asked, answering=answers(late.__cause__))
+        ctx = OperationContext(self._maas, progress, services.cancellation, machine, timing=self._timing)
+        if handle.reached:
+            return await self._reached(operation, ctx, handle, "needed no change, and is now")
+        run = self._run(operation, ctx, handle)
+        assessment = run.assess(Evidence(Baseline(machine, handle.cursor, handle.runs)), observation)
+        self._remember(handle, assessment)
+        run.check_start(assessment, asked, doubt)
+        await self._check_doer(run, assessment)
+        if assessment.verdict.final:
+            return await self._end(run, assessment, doubt)
+        if self._expires(run) <= anyio.current_time():
+            raise run.timed_out(assessment)
+        if until <= asked:
+            return run.working(assessment)
+        run.tell(assessment)
+        return await self._follow(run, assessment.evidence, until, doubt)
+
+    @staticmethod
+    async def _is_sent(order: Order, progress: ProgressReporter, until: float) -> bool:
+        """Wait until then for a request that waits for its turn: what MAAS shows before is not by it."""
+        if await order.has_turn(anyio.current_time()):
+            return True
+        progress.report(0.0, order.standing())
+        return await order.has_turn(until)
 
     async def abort(self, operation: Operation[Any, Any], handle: Handle, cancellation: CancellationToken) -> None:
         """Order MAAS to abort what ``handle`` names; an order that was not sent yet is taken back instead.

@@ -1,6 +1,7 @@
 """What MAAS knows of a run that nobody here has watched: everything since its cursor, read at once."""
 
 from dataclasses import replace
+from typing import Final
 
 import anyio
 
@@ -12,6 +13,9 @@ from maas_mcp.operations.judging.evidence import Needs, Observation
 from maas_mcp.operations.timing import Timing
 from maas_mcp.operations.watching.watcher import EVENTS_LIMIT
 
+TRIES: Final = 2
+"""How often all is read where MAAS answers so slowly that its answers may not fit together."""
+
 
 async def everything(maas: MaasClient, needs: Needs, handle: Handle, timing: Timing) -> tuple[Machine, Observation]:
     """The machine, and everything that MAAS still knows of a run, in one observation.
@@ -21,21 +25,25 @@ async def everything(maas: MaasClient, needs: Needs, handle: Handle, timing: Tim
         MaasError: MAAS cannot be asked.
     """
     try:
-        return await _everything(maas, needs, handle)
+        return await _everything(maas, needs, handle, timing)
     except MaasNotFoundError:
         await anyio.sleep(timing.refusal_pause)
         if not (await maas.machine_listing(id=[handle.system_id])).total:
             raise
     try:
-        return await _everything(maas, needs, handle)
+        return await _everything(maas, needs, handle, timing)
     except MaasNotFoundError as error:
         raise MaasProtocolError(f"MAAS lists {handle.system_id}, but does not show it ({error}).") from error
 
 
-async def _everything(maas: MaasClient, needs: Needs, handle: Handle) -> tuple[Machine, Observation]:
+async def _everything(maas: MaasClient, needs: Needs, handle: Handle, timing: Timing) -> tuple[Machine, Observation]:
     # The machine comes last: if it were read before the run began, and the events after, that would read as an end.
-    observation = await all_since(maas, needs, handle)
-    machine = await maas.machine(handle.system_id)
+    for _ in range(TRIES):
+        began = anyio.current_time()
+        observation = await all_since(maas, needs, handle)
+        machine = await maas.machine(handle.system_id)
+        if anyio.current_time() < began + timing.stale:
+            break  # else the machine may be another one's by now, and the events too old to tell
     return machine, replace(observation, machine=machine)
 
 

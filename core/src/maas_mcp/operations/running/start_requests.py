@@ -54,7 +54,7 @@ class Order:
         self.args = args
         """The arguments, as the caller gave them."""
         self.sent_at = math.inf
-        """When its turn came; until then it can be taken back."""
+        """When it was sent; until then it can be taken back."""
         self.over_at = math.inf
         """When MAAS answered, or its answer was lost."""
         self.failure: BaseException | None = None
@@ -72,7 +72,7 @@ class Order:
     def doubt(self) -> MaasError | None:
         """The failure that leaves it open whether MAAS took the order."""
         failure = self.failure
-        return failure if isinstance(failure, MaasError) and failure.may_have_acted else None
+        return failure if self.sent and isinstance(failure, MaasError) and failure.may_have_acted else None
 
     @property
     def accepted(self) -> bool:
@@ -109,6 +109,7 @@ class Order:
     async def carry_out(
         self,
         start: Start,
+        check: Start,
         turn: AbstractAsyncContextManager[object],
         sending: AbstractAsyncContextManager[MaasClient],
     ) -> None:
@@ -116,9 +117,14 @@ class Order:
         try:
             with self._scope:
                 async with turn, sending as maas:
-                    self.sent_at = anyio.current_time()
-                    self._turn.set()
-                    await start(maas)
+
+                    async def send() -> None:
+                        if not self.sent:
+                            await check(maas)
+                            self._mark_sent()
+
+                    await start(maas.before_change(send))
+                    self._mark_sent()
         except BaseException as error:
             if is_cancellation(error):
                 raise
@@ -134,8 +140,12 @@ class Order:
             self._turn.set()
             self._over.set()
 
+    def _mark_sent(self) -> None:
+        self.sent_at = min(self.sent_at, anyio.current_time())
+        self._turn.set()
+
     async def has_turn(self, until: float) -> bool:
-        """Wait for its turn until then; whether it has been sent, or is over."""
+        """Wait until then for it to be sent; whether it has been, or is over."""
         with anyio.CancelScope(deadline=until):
             await self._turn.wait()
         return self._turn.is_set()
@@ -190,6 +200,10 @@ class Order:
         return f"{answer_of(self.doubt)}; whether it began is not known yet"
 
 
+async def _unchecked(_maas: MaasClient) -> None:
+    """What has no machine is not taken by anybody else."""
+
+
 class Orders:
     """The orders of a process.
 
@@ -222,15 +236,17 @@ class Orders:
         start: Start,
         turn: AbstractAsyncContextManager[object] | None = None,
         args: BaseModel | None = None,
+        check: Start | None = None,
     ) -> Order:
         """Give the order to begin what ``handle`` names.
 
         ``start`` is called once, within ``turn`` and in a turn of MAAS's: what waits for either surely was not sent.
+        ``check`` comes just before the request, after all that ``start`` reads, and may raise to prevent it.
         """
         order = Order(handle, self.timing, args)
         self._orders.append(order)
         self._on[handle.operation, handle.system_id].append(order)
-        self._tasks.start_soon(order.carry_out, start, turn or nullcontext(), self._maas.turn())
+        self._tasks.start_soon(order.carry_out, start, check or _unchecked, turn or nullcontext(), self._maas.turn())
         over = [each for each in self._orders if not each.under_way]
         for forgotten in over[:-KEPT]:
             self._forget(forgotten)

@@ -14,22 +14,17 @@ from maas_mcp.operations.declaring.tool import ArgsT, ResultT
 from maas_mcp.operations.judging.evidence import NOTHING, Baseline, Evidence
 from maas_mcp.operations.running.run import Run
 from maas_mcp.operations.running.start_requests import Order
-from maas_mcp.operations.turns import check_unchanged
+from maas_mcp.operations.turns import check_untouched
 
 _INVALID_TRANSITION: Final = re.compile(r"Invalid transition: (?P<status>.+?) -> ")
 
 
-async def send_start(maas: MaasClient, run: Run[ArgsT, ResultT], args: ArgsT, read_at: float) -> None:
+async def send_start(maas: MaasClient, run: Run[ArgsT, ResultT], args: ArgsT) -> None:
     """Send the request to start, and notice a refusal that comes after MAAS has begun.
-
-    A request may wait for its turn for minutes. The machine, which was read at ``read_at`` (anyio's clock), is then
-    read again: somebody else may have taken it meanwhile.
 
     MAAS 3.7.3 answers a release with erase whose BMC fails by a 409, ``Invalid transition: Disk erasing ->
     Deployed.``: by then the machine has entered *Disk erasing*.
     """
-    if anyio.current_time() > read_at + run.ctx.timing.stale:
-        await check_unchanged(maas, run.ctx.machine)
     try:
         await run.operation.start(replace(run.ctx, maas=maas), args)
     except MaasConflictError as error:
@@ -40,6 +35,16 @@ async def send_start(maas: MaasClient, run: Run[ArgsT, ResultT], args: ArgsT, re
     except MaasPermissionError as error:
         await explain_refusal(maas, run.ctx.machine, error)
         raise
+
+
+async def check_start(maas: MaasClient, run: Run[Any, Any], baseline: Baseline, read_at: float) -> None:
+    """Check the machine again just before the request, if it was read (``read_at``, anyio's clock) too long ago.
+
+    Raises:
+        OperationRefusedError: Something has happened to it: somebody may have taken it meanwhile.
+    """
+    if anyio.current_time() > read_at + run.ctx.timing.stale:
+        await check_untouched(maas, baseline.machine, baseline.cursor)
 
 
 async def wait_for_answer(run: Run[Any, Any], baseline: Baseline, order: Order, until: float) -> bool:
