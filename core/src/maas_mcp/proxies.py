@@ -2,7 +2,7 @@
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from importlib.util import find_spec
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 from urllib.request import getproxies, getproxies_environment, proxy_bypass
 
-from maas_mcp.maas.address import Proxy, is_loopback, unusable
+from maas_mcp.maas.address import Proxy, RegionAccess, is_loopback, unusable
 from maas_mcp.setting_values import unwrapped
 
 _SCHEMES: Final = ("http", "https", "socks5", "socks5h")
@@ -26,6 +26,15 @@ class _Region:
     host: str
     port: int
     address: IPv4Address | IPv6Address | None
+
+
+def through_proxy(region: RegionAccess) -> RegionAccess:
+    """The region as it is reached from here: through the proxy that the environment names, if there is one.
+
+    Raises:
+        SettingsError: That proxy cannot be used.
+    """
+    return replace(region, proxy=region_proxy(region.api_url))
 
 
 def region_proxy(api_url: str) -> Proxy | None:

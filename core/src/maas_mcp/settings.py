@@ -199,11 +199,11 @@ class Settings(BaseSettings):
                 hint=f"{_remarks(missing)}Set MAAS_URL to the address of the region, such as"
                 f" https://maas.example.com:5443/MAAS, and MAAS_API_KEY to a key. {KEY_HINT} {_DEMO_HINT}",
             )
-        from maas_mcp.proxies import region_proxy  # noqa: PLC0415 - 20 ms, and only for those who speak to a region
-
-        url = api_url(self.maas_url, allow_http=self.maas_allow_http)
-        key = ApiKey.parse(self.maas_api_key.get_secret_value())
-        return RegionAccess(url, key, self.maas_ca_bundle, region_proxy(url))
+        return RegionAccess(
+            api_url=api_url(self.maas_url, allow_http=self.maas_allow_http),
+            api_key=ApiKey.parse(self.maas_api_key.get_secret_value()),
+            ca_bundle=self.maas_ca_bundle,
+        )
 
 
 class _Environment(EnvSettingsSource):

@@ -261,7 +261,7 @@ def test_the_doctor_finds_what_would_fail_only_when_something_is_started(variabl
         ({"MAAS_API_KEY": "", "MAAS_TOKEN": SECRET}, "MAAS_TOKEN is not a setting: did you mean MAAS_API_KEY?"),
         (
             {"MAAS_URL": "https://maas.invalid", "HTTPS_PROXY": f"socks://u:{SECRET}@p:1"},
-            "✗ Settings: HTTPS_PROXY names the proxy socks://p:1, which cannot",
+            "✗ Connection: HTTPS_PROXY names the proxy socks://p:1, which cannot",
         ),
     ],
 )

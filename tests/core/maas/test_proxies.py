@@ -16,7 +16,7 @@ from maas_mcp.errors import MaasUnavailableError, SettingsError
 from maas_mcp.maas.address import RegionAccess
 from maas_mcp.maas.connection import connect
 from maas_mcp.maas.exchange import HttpTransport
-from maas_mcp.proxies import region_proxy
+from maas_mcp.proxies import region_proxy, through_proxy
 from maas_mcp.settings import Settings
 from tests.core.maas.fake_region import KEY, Received, answering, everything_told, http, serving_fake
 
@@ -148,7 +148,9 @@ def test_an_entry_that_is_not_understood_is_ignored_with_a_warning(
 ) -> None:
     with environment({"ALL_PROXY": PROXY, "NO_PROXY": f"localhost,{entry},10.0.0.0/8"}):
         proxy = region_proxy(REGION)
-        connect(Settings(maas_url="http://maas", maas_api_key="a:b:c", maas_allow_http=True).require_region())
+        connect(
+            through_proxy(Settings(maas_url="http://maas", maas_api_key="a:b:c", maas_allow_http=True).require_region())
+        )
     assert proxy
     assert proxy.warnings == (f"NO_PROXY entry {entry!r} is not understood, so it is ignored.",)
     assert [(each.levelno, each.message) for each in caplog.records] == [(logging.WARNING, proxy.warnings[0])]
@@ -185,7 +187,7 @@ def test_a_password_in_no_proxy_is_not_shown() -> None:
 )
 def test_a_proxy_that_cannot_be_used_is_named_without_its_password(proxy: str, told: str) -> None:
     with environment({"ALL_PROXY": proxy}), pytest.raises(SettingsError) as caught:
-        connect(Settings(maas_url="https://maas.example.com", maas_api_key="a:b:c").require_region())
+        connect(through_proxy(Settings(maas_url="https://maas.example.com", maas_api_key="a:b:c").require_region()))
     assert told in caught.value.message
     assert "NO_PROXY=maas.example.com" in str(caught.value.hint)
     assert "hunter2" not in everything_told(caught.value)
@@ -292,7 +294,9 @@ async def test_the_proxy_is_asked_with_its_password_and_the_region_is_not_looked
 
 async def failure(variables: Mapping[str, str]) -> MaasUnavailableError:
     with environment(variables):
-        client = connect(Settings(maas_url="https://maas.example.com", maas_api_key="a:b:c").require_region())
+        client = connect(
+            through_proxy(Settings(maas_url="https://maas.example.com", maas_api_key="a:b:c").require_region())
+        )
     with pytest.raises(MaasUnavailableError) as caught:
         await client.once().version()
     await client.aclose()

@@ -100,9 +100,10 @@ async def check_region(report: Report, region: RegionAccess) -> None:
     """What the region says, from its version to its events."""
     from maas_mcp.maas.exchange import HttpTransport  # noqa: PLC0415 - a third of a second; not for --help
     from maas_mcp.maas.retry import Backoff  # noqa: PLC0415 - with the transport
+    from maas_mcp.proxies import through_proxy  # noqa: PLC0415 - with the transport
 
     try:
-        transport = HttpTransport(region, backoff=Backoff(attempts=1))
+        transport = HttpTransport(through_proxy(region), backoff=Backoff(attempts=1))
     except SettingsError as error:
         report.error("Connection", error)
         report.skip(*OF_THE_REGION)

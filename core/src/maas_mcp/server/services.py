@@ -91,7 +91,9 @@ class Services:
         Raises:
             SettingsError: The URL or the API key is missing or malformed.
         """
-        return self._connect(self._settings.require_region())
+        from maas_mcp.proxies import through_proxy  # noqa: PLC0415 - 20 ms, paid when MAAS is first asked
+
+        return self._connect(through_proxy(self._settings.require_region()))
 
     @cached_property
     def sealer(self) -> Sealer:

@@ -83,7 +83,7 @@ class Run(Generic[ArgsT, ResultT]):
         if doubt is None:
             raise self._never_began(assessment)
         machine = assessment.evidence.machine or self.ctx.machine
-        answer = copy(doubt)  # whoever asks for it later gets it, too
+        answer = copy(doubt)  # the next call that asks gets it, too
         answer.hint = (
             f"Nothing shows that it began: {named(machine)} is {state_of(machine)}. {doubt.hint or ''}".strip()
         )
