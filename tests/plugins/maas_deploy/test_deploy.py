@@ -2,6 +2,7 @@
 
 import json
 
+import anyio
 import pytest
 
 from maas_deploy.deploy import Deploy, DeployMachine
@@ -9,6 +10,7 @@ from maas_mcp.api import (
     InvalidArgumentsError,
     MaasBadRequestError,
     MaasPermissionError,
+    MaasUnavailableError,
     OperationFailedError,
     OperationRefusedError,
 )
@@ -229,3 +231,29 @@ class TestAlreadyDeploying:
 
         with pytest.raises(OperationRefusedError, match="with another value of distro_series"):
             await house.run("node01", distro_series="jammy")
+
+
+async def test_a_read_that_fails_before_the_request_leaves_nothing_open(house: House) -> None:
+    house.region.faults.append(Fault(path="version/", status=503, times=None))
+
+    with pytest.raises(MaasUnavailableError):
+        await house.run("node01", enable_kernel_crash_dump=True)
+
+    assert house.posts == 0
+    assert anyio.current_time() < 30
+    assert not [each for each in house.messages if "whether it began" in each]
+
+
+async def test_a_request_that_was_refused_says_nothing_of_what_runs(house: House) -> None:
+    house.region.hold(op="deploy", before=60)
+    house.options["wait"] = 0.0
+    await house.run("node01")
+    await house.run("node02")
+    house.after(10, lambda: house.region.deploy("node03", "admin", user_data="dGhlaXJz"))
+    house.options["wait"] = None
+    with pytest.raises(OperationRefusedError):
+        await house.run("node03", user_data="#cloud-config\nmine: 1\n")
+
+    outcome = await house.run("node03", user_data="#cloud-config\nmine: 1\n")
+
+    assert outcome.message.endswith("MAAS does not show whether it was started with the same user_data")
