@@ -17,7 +17,7 @@ from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.running.engine import Engine
 from maas_mcp.operations.running.start_requests import Orders
-from maas_mcp.operations.running.status import Outcome
+from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.timing import Timing
 from maas_mcp.operations.watching.watcher import Watcher
 from maas_mcp.simulator import Region
@@ -110,7 +110,7 @@ class House:
 
 async def resumed(
     house: House, wait: float | None = 0.0, operation: type[Operation[Any, Any]] | None = None
-) -> Outcome[Any]:
+) -> OperationStatus[Any]:
     """What another process, which has seen nothing of what happened before, says of the latest operation."""
     told: list[Progress] = []
 

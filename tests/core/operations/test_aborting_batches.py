@@ -17,7 +17,7 @@ from maas_mcp.operations.cancellation import CancellationToken, CancelReason
 from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import ProgressReporter, nobody
-from maas_mcp.operations.running.status import Outcome
+from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.simulator import Fault
 from maas_mcp.simulator.operations import starting
 from tests.house import TIMING, House
@@ -39,7 +39,9 @@ def states(house: House) -> list[str]:
     return sorted(house.region.machine(name).status_name for name in DEMO)
 
 
-async def start(house: House, *, wait: float | None = 0.0, abort: bool = False, **arguments: Any) -> Outcome[Any]:
+async def start(
+    house: House, *, wait: float | None = 0.0, abort: bool = False, **arguments: Any
+) -> OperationStatus[Any]:
     args = DeployMachines.model_validate(arguments)
     return await house.batches.run(
         DeployMany(),
@@ -52,7 +54,7 @@ async def start(house: House, *, wait: float | None = 0.0, abort: bool = False, 
     )
 
 
-async def ask(house: House, handle: Handle) -> Outcome[Any]:
+async def ask(house: House, handle: Handle) -> OperationStatus[Any]:
     return await house.batches.resume(DeployMany(), handle, ProgressReporter(nobody), CancellationToken())
 
 

@@ -19,7 +19,7 @@ from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import ProgressReporter, nobody
 from maas_mcp.operations.running.engine import Engine
 from maas_mcp.operations.running.start_requests import Orders
-from maas_mcp.operations.running.status import Outcome
+from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.watching.watcher import Watcher
 from tests.house import TIMING, House, client_of
 
@@ -40,7 +40,7 @@ def states(house: House) -> list[str]:
 
 async def start(
     house: House, batch: type[DeployMany] = DeployMany, *, wait: float | None = 0.0, **arguments: Any
-) -> Outcome[Any]:
+) -> OperationStatus[Any]:
     args = DeployMachines.model_validate(arguments)
     name = new_name(batch(), args)
     return await house.batches.run(batch(), args, ProgressReporter(nobody), house.token, name=name, wait=wait)
@@ -57,13 +57,13 @@ async def ask(
     batch: type[DeployMany] = DeployMany,
     wait: float | None = 0.0,
     batches: BatchEngine | None = None,
-) -> Outcome[Any]:
+) -> OperationStatus[Any]:
     """Ask for a batch, of the process that has started it or of another one."""
     progress = ProgressReporter(nobody)
     return await (batches or house.batches).resume(batch(), handle, progress, CancellationToken(), wait=wait)
 
 
-def succeeded(outcome: Outcome[Any]) -> int:
+def succeeded(outcome: OperationStatus[Any]) -> int:
     assert isinstance(outcome.result, DeployedMachines)
     return outcome.result.succeeded
 

@@ -9,7 +9,7 @@ import pytest
 from maas_mcp.errors import MachineGoneError, OperationFailedError, OperationTimedOutError
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.progress import ProgressReporter, nobody
-from maas_mcp.operations.running.status import Outcome
+from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.simulator import Fault
 from tests.core.operations.declared import Deploy
 from tests.house import TIMING, House
@@ -31,7 +31,7 @@ async def start(house: House, operation: type[Deploy] = Impatient) -> None:
     await house.run("node01", operation)
 
 
-async def ask(house: House, wait: float | None) -> Outcome[Any]:
+async def ask(house: House, wait: float | None) -> OperationStatus[Any]:
     assert house.handle
     progress = ProgressReporter(nobody)
     return await house.engine.resume(Impatient(), house.handle, progress, CancellationToken(), wait=wait)

@@ -23,7 +23,7 @@ from maas_mcp.operations.judging.strategies import StatusPolling
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.running.engine import Engine
 from maas_mcp.operations.running.start_requests import KEPT, Orders
-from maas_mcp.operations.running.status import Outcome
+from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.watching.watcher import Watcher
 from maas_mcp.simulator import Fault
 from tests.core.operations.declared import Deploy, RunTests
@@ -41,13 +41,13 @@ def held(house: House) -> House:
     return house
 
 
-async def start(house: House, *, wait: float | None = 0.0, **arguments: Any) -> Outcome[Any]:
+async def start(house: House, *, wait: float | None = 0.0, **arguments: Any) -> OperationStatus[Any]:
     house.options = {"wait": wait}
-    outcome: Outcome[Any] = await house.run("node01", **arguments)
+    outcome: OperationStatus[Any] = await house.run("node01", **arguments)
     return outcome
 
 
-async def ask(house: House, *, wait: float | None = 0.0, engine: Engine | None = None) -> Outcome[Any]:
+async def ask(house: House, *, wait: float | None = 0.0, engine: Engine | None = None) -> OperationStatus[Any]:
     """Ask for the latest operation, of the process that has started it or of another one."""
 
     async def send(progress: Progress) -> None:

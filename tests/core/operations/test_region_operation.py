@@ -31,7 +31,7 @@ from maas_mcp.operations.judging.lifecycle import Verdict
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.running.region_engine import RegionEngine
 from maas_mcp.operations.running.start_requests import Orders
-from maas_mcp.operations.running.status import Outcome
+from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.simulator import Fault, Region, demo_region
 from maas_mcp.simulator.model.faults import Latency
 from tests.house import client_of
@@ -115,7 +115,7 @@ class Site:
 
     async def run(
         self, handle: Handle | None = None, *, engine: RegionEngine | None = None, **options: Any
-    ) -> Outcome[Versions]:
+    ) -> OperationStatus[Versions]:
         """Start or pick up, in a process of its own if none is given."""
 
         async def send(progress: Progress) -> None:

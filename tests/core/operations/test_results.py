@@ -12,7 +12,7 @@ from maas_mcp.errors import MaasPermissionError, MaasUnavailableError, Operation
 from maas_mcp.operations.declaring.tool import Tool, ToolContext
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.running.results import Reading, structured, summary_of
-from maas_mcp.operations.running.status import Outcome
+from maas_mcp.operations.running.status import OperationStatus
 from tests.core.operations.declared import Deploy, Got
 
 
@@ -144,7 +144,7 @@ def test_a_summary_that_cannot_be_had_costs_no_result(
 HANDLE = Handle("maas_deploy_machine", "abc", 0, 0, ())
 
 
-def read(result: object) -> Outcome[Got]:
+def read(result: object) -> OperationStatus[Got]:
     """How an operation has ended of which this is the result; an error is raised while it is read."""
     reading: Reading[Any] = Reading(Deploy(), "Deployed")
     with reading.watched():
@@ -196,4 +196,4 @@ async def test_what_maas_says_of_the_result_and_the_plugins_own_verdict_pass(err
 @pytest.mark.parametrize("given", [{"result": Found(name="a")}, {"state": "succeeded"}], ids=["early", "nothing"])
 def test_no_outcome_says_one_thing_and_holds_another(given: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="expected a result or a problem once it has ended, and neither before"):
-        Outcome(HANDLE, None, "", **given)
+        OperationStatus(HANDLE, None, "", **given)

@@ -22,7 +22,7 @@ from maas_mcp.errors import (
 from maas_mcp.operations.cancellation import CancellationToken, CancelReason
 from maas_mcp.operations.declaring.operation import CancelPolicy, OperationContext
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.running.status import Outcome
+from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.simulator import Fault
 from maas_mcp.simulator.model.statuses import Status
 from tests.house import TIMING, House, resumed
@@ -265,7 +265,7 @@ async def test_what_is_already_under_way_for_the_same_user_is_answered_with_its_
 
     outcome = await house.run("node01")
 
-    assert isinstance(outcome, Outcome)
+    assert isinstance(outcome, OperationStatus)
     assert "is Deploying for admin already: not started a second time" in outcome.message
     assert house.posts == 0
     assert getattr((await resumed(house, wait=None)).result, "status_name", None) == "Deployed"

@@ -21,7 +21,7 @@ from maas_mcp.operations.cancellation import PARTING, CancellationToken, CancelR
 from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import ProgressReporter, nobody
-from maas_mcp.operations.running.status import Outcome
+from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.simulator import Fault
 from tests.house import TIMING, House, opened
 
@@ -38,7 +38,9 @@ def engine(house: House) -> BatchEngine:
     return house.batches
 
 
-async def deploy(house: House, *, wait: float | None = None, abort: bool = False, **arguments: Any) -> Outcome[Any]:
+async def deploy(
+    house: House, *, wait: float | None = None, abort: bool = False, **arguments: Any
+) -> OperationStatus[Any]:
     args = DeployMachines.model_validate(arguments)
     return await engine(house).run(
         DeployMany(),
@@ -60,7 +62,7 @@ def ids(house: House, *names: str) -> list[str]:
     return [house.region.machine(name).system_id for name in names]
 
 
-def succeeded(outcome: Outcome[Any]) -> int:
+def succeeded(outcome: OperationStatus[Any]) -> int:
     assert isinstance(outcome.result, DeployedMachines)
     return outcome.result.succeeded
 

@@ -13,7 +13,7 @@ from maas_mcp.errors import OperationCancelledError, OperationFailedError, Opera
 from maas_mcp.operations.batches.batch import new_name
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import Progress, ProgressReporter
-from maas_mcp.operations.running.status import Outcome
+from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.simulator import Fault
 from maas_mcp.simulator.operations.starting import commission
 from tests.house import TIMING, House, opened
@@ -31,7 +31,9 @@ def ids(house: House, *names: str) -> list[str]:
     return [house.region.machine(name).system_id for name in names]
 
 
-async def run(house: House, handle: Handle | None = None, wait: float | None = None, **arguments: Any) -> Outcome[Any]:
+async def run(
+    house: House, handle: Handle | None = None, wait: float | None = None, **arguments: Any
+) -> OperationStatus[Any]:
     async def send(progress: Progress) -> None:
         house.told.append(progress)
 
@@ -45,7 +47,7 @@ async def run(house: House, handle: Handle | None = None, wait: float | None = N
         return await batches.run(DeployMany(), args, progress, house.token, name=name, wait=wait)
 
 
-def ended(outcome: Outcome[Any]) -> DeployedMachines:
+def ended(outcome: OperationStatus[Any]) -> DeployedMachines:
     assert isinstance(outcome.result, DeployedMachines)
     return outcome.result
 

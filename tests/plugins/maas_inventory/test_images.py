@@ -28,7 +28,7 @@ from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import Progress, nobody
 from maas_mcp.operations.running.region_engine import RegionEngine
 from maas_mcp.operations.running.start_requests import Orders
-from maas_mcp.operations.running.status import Outcome
+from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.simulator import Region, demo_region
 from tests.house import client_of
 from tests.odd import json_values, spoilt
@@ -48,7 +48,7 @@ class Site:
     token: CancellationToken = field(default_factory=CancellationToken)
     told: list[Progress] = field(default_factory=list)
 
-    async def run(self, handle: Handle | None = None, **options: Any) -> Outcome[Images]:
+    async def run(self, handle: Handle | None = None, **options: Any) -> OperationStatus[Images]:
         async def send(progress: Progress) -> None:
             self.told.append(progress)
 

@@ -22,7 +22,7 @@ def left_of(until: float) -> float | None:
     return None if until == math.inf else max(0.0, until - anyio.current_time())
 
 
-async def patiently(
+async def wait_out_outage(
     read: Callable[[], Awaitable[ReadT]],
     silent: Callable[[float, bool], None],
     timing: Timing,

@@ -16,9 +16,9 @@ from maas_mcp.errors import (
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.handles import Sealer
 from maas_mcp.operations.running.results import structured, summary_of
-from maas_mcp.operations.running.status import Outcome, OutcomeState
+from maas_mcp.operations.running.status import OperationState, OperationStatus
 
-State = Literal[OutcomeState, "failed", "reverted", "gone", "timed_out"]
+State = Literal[OperationState, "failed", "reverted", "gone", "timed_out"]
 
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+")
 _TOOL: Final = re.compile(r"\bmaas_\w+", re.ASCII)
@@ -55,7 +55,7 @@ class StartReport(OperationReport):
     )
 
 
-def report(operation: LongRunning[Any, Any], outcome: Outcome[Any], sealer: Sealer) -> OperationReport:
+def report(operation: LongRunning[Any, Any], outcome: OperationStatus[Any], sealer: Sealer) -> OperationReport:
     """The report of an operation that has succeeded or goes on."""
     return OperationReport(
         operation_id=sealer.seal(outcome.handle),
@@ -106,12 +106,14 @@ def _state(error: MaasMcpError) -> State:
             return "failed"
 
 
-def text_of(operation: LongRunning[Any, Any], outcome: Outcome[Any], operation_id: str, warnings: Sequence[str]) -> str:
+def text_of(
+    operation: LongRunning[Any, Any], outcome: OperationStatus[Any], operation_id: str, warnings: Sequence[str]
+) -> str:
     """A line or two for people, and one for each warning."""
     return "\n".join([_told(operation, outcome, operation_id), *(f"Warning: {each}" for each in warnings)])
 
 
-def _told(operation: LongRunning[Any, Any], outcome: Outcome[Any], operation_id: str) -> str:
+def _told(operation: LongRunning[Any, Any], outcome: OperationStatus[Any], operation_id: str) -> str:
     if outcome.handle.reached:
         return f"{outcome.message}."
     if outcome.ended:

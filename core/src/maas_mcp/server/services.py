@@ -23,7 +23,7 @@ from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.running.engine import Engine
 from maas_mcp.operations.running.region_engine import REGION, RegionEngine
 from maas_mcp.operations.running.start_requests import Orders
-from maas_mcp.operations.running.status import Outcome
+from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.timing import Timing
 from maas_mcp.operations.watching.watcher import Watcher
 from maas_mcp.plugins.polling_choice import chosen_strategy
@@ -36,7 +36,7 @@ class AnyEngine(Protocol):
     """What the engines of all kinds of operations have in common."""
 
     @property
-    def run(self) -> Callable[..., Awaitable[Outcome[Any]]]:
+    def run(self) -> Callable[..., Awaitable[OperationStatus[Any]]]:
         """Start an operation and follow it: ``(operation, arguments, progress, cancellation, **options)``."""
         ...
 
@@ -49,7 +49,7 @@ class AnyEngine(Protocol):
         /,
         *,
         wait: float | None,
-    ) -> Outcome[Any]:
+    ) -> OperationStatus[Any]:
         """Pick up what a handle names."""
         ...
 
@@ -160,7 +160,7 @@ class Services:
         *,
         wait: float | None = None,
         on_cancel: CancelPolicy | None = None,
-    ) -> Outcome[Any]:
+    ) -> OperationStatus[Any]:
         """Start an operation for a call, and follow it to its end or for ``wait`` seconds.
 
         Raises:

@@ -13,7 +13,7 @@ from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.declaring.tool import Tool
 from maas_mcp.operations.handles import Sealer
 from maas_mcp.operations.running.results import structured, summary_of
-from maas_mcp.operations.running.status import Outcome
+from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.plugins.portability import Schema
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.plugins.schemas import output_schema
@@ -68,7 +68,7 @@ def success(tool: Tool[Any, Any], result: BaseModel) -> types.CallToolResult:
 
 
 def outcome_of(
-    operation: LongRunning[Any, Any], outcome: Outcome[Any], sealer: Sealer, warnings: Sequence[str] = ()
+    operation: LongRunning[Any, Any], outcome: OperationStatus[Any], sealer: Sealer, warnings: Sequence[str] = ()
 ) -> types.CallToolResult:
     """The report of an operation that has succeeded or goes on, with what is to be said of the call's arguments."""
     warnings = [*warnings, *outcome.warnings]

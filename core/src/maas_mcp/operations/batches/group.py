@@ -37,7 +37,7 @@ from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.running.aborting import policy_of
 from maas_mcp.operations.running.engine import Engine
 from maas_mcp.operations.running.start_requests import Order, Orders
-from maas_mcp.operations.running.status import Outcome
+from maas_mcp.operations.running.status import OperationStatus
 
 FORGOTTEN: Final = (
     "Machines may be left allocated for nothing, since MAAS did not answer: release those with the agent name {name}."
@@ -84,7 +84,7 @@ class BatchEngine:
         name: str,
         wait: float | None = None,
         on_cancel: CancelPolicy | None = None,
-    ) -> Outcome[ResultT]:
+    ) -> OperationStatus[ResultT]:
         """Start a batch called ``name``, and follow it to the end of every member or for ``wait`` seconds.
 
         Raises:
@@ -97,7 +97,7 @@ class BatchEngine:
         def follow(one: BaseModel, until: float) -> Follow:
             own = of_batch(each.name, each.system_id(one), handle)
 
-            async def run(part: ProgressReporter) -> Outcome[Any]:
+            async def run(part: ProgressReporter) -> OperationStatus[Any]:
                 # What a cancellation does to MAAS is the batch's to do, for all of its machines.
                 outcome = await self._engine.run(
                     each,
@@ -274,7 +274,7 @@ class BatchEngine:
         cancellation: CancellationToken,
         *,
         wait: float | None = 0.0,
-    ) -> Outcome[ResultT]:
+    ) -> OperationStatus[ResultT]:
         """Pick up the batch that ``handle`` names.
 
         Its members are the machines that have its name in MAAS, and those that this process has ordered for it without
@@ -288,7 +288,7 @@ class BatchEngine:
         with cancellation.guard():
             while self._running.get(name) is False:
                 if anyio.current_time() >= until:
-                    return Outcome(handle, 0.0, "Its machines are being chosen")
+                    return OperationStatus(handle, 0.0, "Its machines are being chosen")
                 await anyio.sleep(min(self._orders.timing.outage_pause, until - anyio.current_time()))
             try:
                 found = await self._engine.seek(
@@ -305,10 +305,10 @@ class BatchEngine:
             def follow(system_id: SystemId, machine: Machine | None, until: float) -> Follow:
                 own = self._own(batch, system_id, machine, handle)
 
-                async def run(part: ProgressReporter) -> Outcome[Any]:
+                async def run(part: ProgressReporter) -> OperationStatus[Any]:
                     while name in self._running and machine and self._is_yet_to_be_ordered(own, machine):
                         if anyio.current_time() >= until:
-                            return Outcome(own, 0.0, "It is not ordered yet")
+                            return OperationStatus(own, 0.0, "It is not ordered yet")
                         await anyio.sleep(min(self._orders.timing.outage_pause, until - anyio.current_time()))
                     return await self._engine.resume(each, own, part, cancellation, wait=left_of(until))
 

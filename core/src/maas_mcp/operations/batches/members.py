@@ -24,7 +24,7 @@ from maas_mcp.operations.declaring.tool import ResultT, fault_of
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import ProgressReporter, nobody, readable
 from maas_mcp.operations.running.results import Reading
-from maas_mcp.operations.running.status import Outcome
+from maas_mcp.operations.running.status import OperationStatus
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ LOST: Final = (
 BEFORE_ALL: Final = 0.99
 """The most that the members' progress may come to: the whole is told with the result."""
 
-Follow = Callable[[ProgressReporter], Awaitable[Outcome[Any]]]
+Follow = Callable[[ProgressReporter], Awaitable[OperationStatus[Any]]]
 """Follows one member, telling its progress; starts it first, where it has not been started."""
 
 
@@ -106,7 +106,7 @@ def told(
     progress: ProgressReporter,
     *,
     stopping: bool = False,
-) -> Outcome[ResultT]:
+) -> OperationStatus[ResultT]:
     """What the members come to; ``stopping``: what is at work is to be aborted.
 
     Raises:
@@ -119,7 +119,7 @@ def told(
         message += _example([each for each in members if each.state == "failed"])
         message += _example(working) if stopping else ""
         done = [1.0 if member.state != "working" else member.fraction or 0.0 for member in members]
-        return Outcome(handle, min(sum(done) / len(members), BEFORE_ALL), message)
+        return OperationStatus(handle, min(sum(done) / len(members), BEFORE_ALL), message)
     if not count["succeeded"]:
         raise _failure(batch, members)
     reading = Reading(batch, message)

@@ -9,7 +9,7 @@ from maas_mcp.maas.models import Event, Machine, ScriptSet, ScriptSetName
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.judging.assessment import UNMEASURED, Milestone
 from maas_mcp.operations.judging.lifecycle import Lifecycle, Verdict
-from maas_mcp.operations.judging.timeline import UNTOLD, Course
+from maas_mcp.operations.judging.timeline import UNTOLD, RunTimeline
 
 ABSENCES_TO_BE_GONE: Final = 2
 """A machine is gone when two reads in a row do not show it: one may have raced a change of owner or pool."""
@@ -66,7 +66,7 @@ class Evidence:
     baseline: Baseline
     machine: Machine | None = None
     """The latest read since the start; none from before the run began, or from before it ended."""
-    course: Course = UNTOLD
+    timeline: RunTimeline = UNTOLD
     """What the events tell."""
     started: bool = False
     """Whether a pending status or a new run was seen."""
@@ -88,42 +88,42 @@ class Evidence:
     @property
     def aborted(self) -> bool:
         """Whether someone aborted it."""
-        return self.course.aborted
+        return self.timeline.aborted
 
     @property
     def taken_back(self) -> bool:
         """Whether MAAS undid the start, since it could not switch the machine on."""
-        return self.course.taken_back
+        return self.timeline.taken_back
 
     @property
     def warnings(self) -> tuple[Event, ...]:
         """Warnings and errors of this run, oldest first."""
-        return self.course.warnings
+        return self.timeline.warnings
 
     @property
     def user_actions(self) -> tuple[Event, ...]:
         """What users did while it ran, oldest first: who aborted or released the machine stands here."""
-        return self.course.user_actions
+        return self.timeline.user_actions
 
     @property
     def moved_on(self) -> bool:
         """Whether the machine is no longer as this run has left it: what it shows is another run's."""
-        end = self.course.end
+        end = self.timeline.end
         return self.superseded or (end is not None and self.machine is not None and self.machine.status != end)
 
     def with_(self, lifecycle: Lifecycle, observation: Observation) -> "Evidence":
         """This and what ``observation`` adds."""
         news = [event for event in observation.events if event.id > self.baseline.cursor]
-        course = self.course.with_(lifecycle.pending, lifecycle.begins_in, news)
-        began = course.began is not None and not self.started
-        ended = course.ended is not None and course.ended != self.course.ended
+        timeline = self.timeline.with_(lifecycle.pending, lifecycle.begins_in, news)
+        began = timeline.began is not None and not self.started
+        ended = timeline.ended is not None and timeline.ended != self.timeline.ended
         evidence = replace(
             self,
-            course=course,
+            timeline=timeline,
             machine=None if began or ended else self.machine,  # as it was before says nothing of what came then
-            started=self.started or course.began is not None,
-            superseded=self.superseded or course.again,
-            status_name=self.status_name if course is self.course else course.status_name or self.status_name,
+            started=self.started or timeline.began is not None,
+            superseded=self.superseded or timeline.again,
+            status_name=self.status_name if timeline is self.timeline else timeline.status_name or self.status_name,
             absences=self.absences + 1 if observation.absent else self.absences,
         )
         return _after_read(evidence, lifecycle, observation.machine) if observation.machine else evidence
@@ -146,14 +146,14 @@ def _after_read(evidence: Evidence, lifecycle: Lifecycle, machine: Machine) -> E
         status_name=machine.status_name,
         runs=runs,
         started=evidence.started
-        or (not evidence.course.others and lifecycle.shows_start(machine, evidence.baseline.runs, runs)),
+        or (not evidence.timeline.others and lifecycle.shows_start(machine, evidence.baseline.runs, runs)),
         superseded=evidence.superseded or superseded,
     )
 
 
 def of_this_run(evidence: Evidence, observation: Observation) -> Observation:
     """What was seen of this run: what comes after its end is another's, such as the next user's deployment."""
-    ended = evidence.course.ended
+    ended = evidence.timeline.ended
     last = math.inf if ended is None else ended.id
     events = tuple(event for event in observation.events if evidence.baseline.cursor < event.id <= last)
     return replace(observation, events=events, script_sets={} if ended else observation.script_sets)
@@ -169,7 +169,7 @@ def judge(lifecycle: Lifecycle, evidence: Evidence) -> Verdict:
         return lifecycle.verdict_if_gone(on_vm_host=evidence.baseline.machine.pod is not None)
     if evidence.machine is None or not evidence.started:
         return Verdict.PENDING
-    end = evidence.course.end
+    end = evidence.timeline.end
     status = evidence.machine.status if end is None else end  # New is 0
     if not isinstance(status, MachineStatus):
         return Verdict.UNKNOWN

@@ -75,7 +75,7 @@ def _is_of_this_run(evidence: Evidence, scripts: ScriptSet) -> bool:
     Of a run that somebody else started, its earlier sets are not known: then a set in which a script began before the
     run did is an earlier one's. Where no event says when it began, a set counts as long as something in it is left.
     """
-    baseline, began = evidence.baseline, evidence.course.began
+    baseline, began = evidence.baseline, evidence.timeline.began
     if scripts.id in baseline.runs:
         return False
     if baseline.runs:

@@ -83,7 +83,7 @@ def _message(verdict: Verdict, evidence: Evidence, observation: Observation) -> 
 
 
 def _ending(machine: Machine, evidence: Evidence) -> str:
-    end = evidence.course.end
+    end = evidence.timeline.end
     if end is None or end == machine.status:
         return machine.status_name
     owner = f" for {machine.owner}" if machine.owner else ""

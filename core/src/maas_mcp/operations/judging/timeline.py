@@ -37,8 +37,8 @@ def takes_back(event: Event) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """The course of a run, from the first event that took the machine into a status on the way.
+class RunTimeline:
+    """The events of a run, from the first event that took the machine into a status on the way.
 
     The change of status that leads out again is the run's end; what comes after it is of other runs. MAAS 3.7.3 writes
     the events of an abort before the change that they lead to; whether it takes an order back before or after the
@@ -58,7 +58,7 @@ class Course:
 
     def with_(
         self, pending: Collection[MachineStatus], begins_in: Collection[MachineStatus], news: Iterable[Event]
-    ) -> "Course":
+    ) -> "RunTimeline":
         """This and ``news``, in any order, twice or not; ``pending`` and ``begins_in`` are those of the lifecycle."""
         known = {event.id for event in self.events}
         added = {event.id: event for event in news if event.id not in known and _bears(event)}
@@ -71,7 +71,7 @@ class Course:
         ended = next((event for event in after if leaves(pending, event)), None)
         beyond = next((event.id for event in after if ended is not None and event.id > ended.id), math.inf)
         others = began is None and any(arrives(pending, event) for event in changes)
-        return Course(tuple(events), began, ended, any(enters(pending, event) for event in after), beyond, others)
+        return RunTimeline(tuple(events), began, ended, any(enters(pending, event) for event in after), beyond, others)
 
     @property
     def end(self) -> MachineStatus | None:
@@ -153,8 +153,8 @@ def _last_user(events: Iterable[Event]) -> str | None:
     return next((event.username for event in reversed(tuple(events))), None)
 
 
-UNTOLD: Final = Course()
-"""The course of a run of which no event has told yet."""
+UNTOLD: Final = RunTimeline()
+"""The events of a run of which no event has told yet."""
 
 
 def enters(pending: Collection[MachineStatus], event: Event, first: Collection[MachineStatus] | None = None) -> bool:

@@ -14,7 +14,7 @@ from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning
 from maas_mcp.operations.judging.evidence import Baseline, Evidence, Needs
 from maas_mcp.operations.running.ownership import Caller
 from maas_mcp.operations.running.run import Run
-from maas_mcp.operations.running.snapshot import everything
+from maas_mcp.operations.running.snapshot import read_snapshot
 from maas_mcp.operations.running.start_requests import Order
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ async def abort_begun(maas: MaasClient, run: Run[Any, Any], baseline: Baseline, 
 async def _is_over(maas: MaasClient, run: Run[Any, Any], baseline: Baseline, order: Order, caller: Caller) -> bool:
     """Look, and abort what is under way and ours; whether there is nothing left to be aborted."""
     try:
-        _, observation = await everything(maas, EVENTS_ONLY, run.handle, run.ctx.timing)
+        _, observation = await read_snapshot(maas, EVENTS_ONLY, run.handle, run.ctx.timing)
         evidence = run.assess(Evidence(baseline), observation).evidence
         machine = evidence.machine or baseline.machine
         if machine.status not in run.operation.lifecycle.pending:

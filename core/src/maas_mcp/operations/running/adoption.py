@@ -14,7 +14,7 @@ from maas_mcp.operations.declaring.tool import ArgsT, ResultT
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.running.ownership import Caller
 from maas_mcp.operations.running.start_requests import Order, Orders
-from maas_mcp.operations.running.status import Outcome
+from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.watching.event_feed import EVENTS_LIMIT
 from maas_mcp.operations.wording import listed, state_of
 
@@ -87,7 +87,7 @@ class Adoption:
 
     async def already(
         self, operation: Operation[ArgsT, ResultT], args: ArgsT, ctx: OperationContext
-    ) -> Outcome[ResultT]:
+    ) -> OperationStatus[ResultT]:
         """What is under way already, if it is what the caller asks for.
 
         Raises:
@@ -120,7 +120,7 @@ class Adoption:
         message = f"{already}: not started a second time ({machine.status_message or 'no message'})"
         if not ours and (unknown := _set(operation, args) - operation.compared):
             message += f". MAAS does not show whether it was started with the same {listed(sorted(unknown))}"
-        return Outcome(handle, None, message)
+        return OperationStatus(handle, None, message)
 
 
 def _entered(operation: Operation[Any, Any], events: Iterable[Event]) -> list[int]:
@@ -143,7 +143,7 @@ def _unlike(first: BaseModel | None, second: BaseModel) -> str | None:
     return f"with another value of {listed(names)}" if names else None
 
 
-def requested_already(machine: Machine, order: Order, args: BaseModel) -> Outcome[Any]:
+def requested_already(machine: Machine, order: Order, args: BaseModel) -> OperationStatus[Any]:
     """The answer to a request that this process has sent already, and that MAAS has not answered.
 
     Raises:
@@ -155,4 +155,4 @@ def requested_already(machine: Machine, order: Order, args: BaseModel) -> Outcom
             f"{standing}. The earlier request was made {other}; this one was not sent to MAAS.",
             hint="Wait until it has ended, or abort it first. maas_list_operations has its operation id.",
         )
-    return Outcome(order.handle, None, f"{standing}. It was not requested a second time", confirmed=False)
+    return OperationStatus(order.handle, None, f"{standing}. It was not requested a second time", confirmed=False)

@@ -105,7 +105,7 @@ async def explain(
 def started_by_another(evidence: Evidence, name: str, caller: str | None) -> OperationRevertedError:
     """The error for a request that came to nothing, because somebody else's was first."""
     machine = evidence.machine or evidence.baseline.machine
-    starter = evidence.course.started_by or machine.owner or "someone else"
+    starter = evidence.timeline.started_by or machine.owner or "someone else"
     return OperationRevertedError(
         f"{named(machine)} is {state_of(machine)}, because {starter} started that; {name} itself never began.",
         hint=next_step(machine, caller),
@@ -121,7 +121,7 @@ def gone(who: str) -> MachineGoneError:
 
 
 def _was_taken_back(evidence: Evidence) -> bool:
-    return evidence.course.taken_back or evidence.course.went_back
+    return evidence.timeline.taken_back or evidence.timeline.went_back
 
 
 def _check_power(answer: MaasError | None) -> str:
@@ -131,9 +131,9 @@ def _check_power(answer: MaasError | None) -> str:
 
 def _taken_back(evidence: Evidence, machine: Machine, answer: MaasError | None) -> str:
     """That MAAS undid the start, and why, as far as its answer or its log says."""
-    began = evidence.course.began.status_change if evidence.course.began else None
+    began = evidence.timeline.began.status_change if evidence.timeline.began else None
     switch = "off" if began and began[1] in _SWITCHES_OFF else "on"
-    if evidence.course.taken_back or (answer is not None and answer.maas_says):
+    if evidence.timeline.taken_back or (answer is not None and answer.maas_says):
         what = f"MAAS could not switch it {switch} and took the request back"
     else:
         what = (
@@ -154,21 +154,21 @@ def _who_ended_it(evidence: Evidence, machine: Machine) -> str:
         ended = "someone else ended it (MAAS does not record who)"
     else:
         ended = f"{action.username} ended it ({action.text})"
-    taken_by = evidence.course.taken_by or (machine.owner if evidence.superseded else None)
+    taken_by = evidence.timeline.taken_by or (machine.owner if evidence.superseded else None)
     if evidence.superseded:
         return f"{ended}, and {taken_by or 'someone'} started another run since"
     return f"{ended}, and {taken_by} has it since" if taken_by and evidence.moved_on else ended
 
 
 def _as_it_ended(evidence: Evidence, machine: Machine) -> str:
-    end = evidence.course.end
+    end = evidence.timeline.end
     if evidence.moved_on and end is not None:
         return f"{named(machine)} was {end.display}"
     return f"{named(machine)} is {machine.status_name}"
 
 
 def _since_then(evidence: Evidence, machine: Machine) -> str:
-    return f" Since then it has become {state_of(machine)}." if evidence.moved_on and evidence.course.end else ""
+    return f" Since then it has become {state_of(machine)}." if evidence.moved_on and evidence.timeline.end else ""
 
 
 def _reason(evidence: Evidence, machine: Machine, answer: MaasError | None) -> str:

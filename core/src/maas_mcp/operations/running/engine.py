@@ -27,7 +27,7 @@ from maas_mcp.operations.judging.evidence import ABSENCES_TO_BE_GONE, NOTHING, B
 from maas_mcp.operations.judging.fallback import FallbackPolling
 from maas_mcp.operations.judging.lifecycle import Verdict
 from maas_mcp.operations.judging.strategies import MachineAssessment, PollingStrategy
-from maas_mcp.operations.outages import ReadT, answers, check_outage, patiently, until_of
+from maas_mcp.operations.outages import ReadT, answers, check_outage, until_of, wait_out_outage
 from maas_mcp.operations.progress import ProgressReporter, nobody, silence
 from maas_mcp.operations.running.aborting import EVENTS_ONLY, abort_begun, abort_cancelled, policy_of
 from maas_mcp.operations.running.adoption import Adoption, requested_already
@@ -35,10 +35,10 @@ from maas_mcp.operations.running.diagnosis import explain, gone, refused, starte
 from maas_mcp.operations.running.ownership import Caller
 from maas_mcp.operations.running.results import Reading
 from maas_mcp.operations.running.run import Run
-from maas_mcp.operations.running.snapshot import all_since, everything
+from maas_mcp.operations.running.snapshot import all_since, read_snapshot
 from maas_mcp.operations.running.start_requests import Order, Orders
 from maas_mcp.operations.running.starting import check_start, send_start, wait_for_answer
-from maas_mcp.operations.running.status import Outcome
+from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.watching.watcher import Subscription, Watcher
 from maas_mcp.operations.wording import named, state_of
 
@@ -94,7 +94,7 @@ class Engine:
         on_cancel: CancelPolicy | None = None,
         starting: AbstractAsyncContextManager[object] | None = None,
         handle: Handle | None = None,
-    ) -> Outcome[ResultT]:
+    ) -> OperationStatus[ResultT]:
         """Start ``operation``, and follow it to its end or until ``wait`` seconds after the call.
 
         A machine that is already at it for this very user is not started again: its handle is the answer. Where MAAS
@@ -170,7 +170,7 @@ class Engine:
         cancellation: CancellationToken,
         *,
         wait: float | None = 0.0,
-    ) -> Outcome[ResultT]:
+    ) -> OperationStatus[ResultT]:
         """Pick up what ``handle`` names, by what MAAS says of it; follow it to its end or for ``wait`` seconds.
 
         An outage is waited for as long. What this process still holds of its order is told as well.
@@ -183,7 +183,7 @@ class Engine:
         with cancellation.guard():
             order = self._orders.order(handle)
             if order is not None and not await self._is_sent(order, progress, until):
-                return Outcome(handle, None, order.standing(), confirmed=False)
+                return OperationStatus(handle, None, order.standing(), confirmed=False)
             ctx = ToolContext(self._maas, progress, cancellation, timing=self._timing)
             return await self._pick_up(operation, handle, ctx, order.doubt if order else None, until)
 
@@ -194,12 +194,12 @@ class Engine:
         services: ToolContext,
         doubt: MaasError | None,
         until: float,
-    ) -> Outcome[ResultT]:
+    ) -> OperationStatus[ResultT]:
         polling, progress = self._polling or operation.polling, services.progress
 
         async def look(maas: MaasClient) -> tuple[Machine, Observation]:
             await self._caller.introduce(maas)
-            return await everything(maas, polling.needs, handle, self._timing)
+            return await read_snapshot(maas, polling.needs, handle, self._timing)
 
         asked = anyio.current_time()
         try:
@@ -244,7 +244,7 @@ class Engine:
         if order is not None and order.under_way and not order.sent:
             await order.take_back()
             return
-        machine, observation = await everything(self._maas, EVENTS_ONLY, handle, self._timing)
+        machine, observation = await read_snapshot(self._maas, EVENTS_ONLY, handle, self._timing)
         held = self._orders.under_way(operation.name, handle.system_id)
         if held and operation.can_abort and machine.status not in operation.lifecycle.pending:
             raise OperationRefusedError(
@@ -290,7 +290,7 @@ class Engine:
     @staticmethod
     async def _reached(
         operation: Operation[ArgsT, ResultT], ctx: OperationContext, handle: Handle, how: str
-    ) -> Outcome[ResultT]:
+    ) -> OperationStatus[ResultT]:
         """The outcome for a machine that is, or was, like what was asked for already."""
         message = f"{ctx.machine.hostname} {how} {state_of(ctx.machine)}; nothing was sent to MAAS"
         ctx.progress.report(1.0, message)
@@ -301,7 +301,7 @@ class Engine:
 
     async def _follow(
         self, run: Run[ArgsT, ResultT], evidence: Evidence, until: float, doubt: MaasError | None
-    ) -> Outcome[ResultT]:
+    ) -> OperationStatus[ResultT]:
         assessment = run.assess(evidence, NOTHING)
         with (
             anyio.CancelScope(deadline=self._expires(run)) as scope,
@@ -346,7 +346,7 @@ class Engine:
         """What MAAS shows once the time is up: what was seen before may be long past, as after an outage."""
         with anyio.move_on_after(self._timing.last_look):
             try:
-                _, observation = await everything(self._once, run.polling.needs, run.handle, self._timing)
+                _, observation = await read_snapshot(self._once, run.polling.needs, run.handle, self._timing)
             except MaasNotFoundError:
                 gone_by_now = replace(assessment.evidence, absences=ABSENCES_TO_BE_GONE)
                 return run.assess(gone_by_now, NOTHING)
@@ -370,7 +370,7 @@ class Engine:
 
     async def _end(
         self, run: Run[ArgsT, ResultT], assessment: MachineAssessment, doubt: MaasError | None = None
-    ) -> Outcome[ResultT]:
+    ) -> OperationStatus[ResultT]:
         if run.may_have_ended_otherwise(assessment):
             seen = await self._read(run, assessment, lambda: all_since(self._once, run.polling.needs, run.handle))
             assessment = run.assess(assessment.evidence, replace(seen, machine=assessment.evidence.machine))
@@ -404,7 +404,7 @@ class Engine:
             run.ctx.progress.report(assessment.evidence.milestone.fraction or None, known)
             check_outage(silent, self._outage_limit, known)
 
-        return await patiently(read, tell, self._timing)
+        return await wait_out_outage(read, tell, self._timing)
 
     def _remember(self, handle: Handle, assessment: MachineAssessment) -> None:
         """Keep what was seen last, to be told where MAAS is silent; nothing is ever judged by it."""
@@ -413,12 +413,12 @@ class Engine:
         if len(self._last_seen) > REMEMBERED:
             del self._last_seen[next(iter(self._last_seen))]
 
-    def unseen(self, handle: Handle, silent: float, *, answering: bool) -> Outcome[Any]:
+    def unseen(self, handle: Handle, silent: float, *, answering: bool) -> OperationStatus[Any]:
         """All that can be told of an operation while nothing can be read."""
         last = self._last_seen.get(handle)
         seen = f"last seen: {last.message}" if last else "nothing was seen of it here so far"
         told = silence(silent, answering=answering)
-        return Outcome(handle, last.fraction if last else None, f"{told}; {seen}")
+        return OperationStatus(handle, last.fraction if last else None, f"{told}; {seen}")
 
     async def seek(
         self,
@@ -441,7 +441,7 @@ class Engine:
             progress.report(known.fraction, known.message)
             check_outage(silent, self._outage_limit, known.message)
 
-        return await patiently(lambda: read(self._once), tell, self._timing, until=until)
+        return await wait_out_outage(lambda: read(self._once), tell, self._timing, until=until)
 
 
 async def _news(subscription: Subscription, until: float) -> Observation | None:
@@ -455,7 +455,9 @@ def _gone(ctx: ToolContext, handle: Handle) -> GoneContext:
     return GoneContext(ctx.maas, ctx.progress, ctx.cancellation, handle.system_id)
 
 
-def _ended_without_machine(operation: Operation[ArgsT, ResultT], ctx: ToolContext, handle: Handle) -> Outcome[ResultT]:
+def _ended_without_machine(
+    operation: Operation[ArgsT, ResultT], ctx: ToolContext, handle: Handle
+) -> OperationStatus[ResultT]:
     """How an operation has ended whose machine is not there any longer.
 
     Raises:

@@ -29,7 +29,7 @@ async def failed_scripts(maas: MaasClient, lifecycle: Lifecycle, evidence: Evide
     failed: list[ScriptResult] = []
     statuses = [status for status in sorted(lifecycle.pending) if status in RUN_FIELDS]
     for status, run in zip(statuses, evidence.runs, strict=False):
-        if run is None and (evidence.baseline.runs or evidence.course.began is None):
+        if run is None and (evidence.baseline.runs or evidence.timeline.began is None):
             continue
         try:
             scripts = await maas.script_set(machine.system_id, SCRIPT_SETS[status], output=True)
@@ -41,7 +41,7 @@ async def failed_scripts(maas: MaasClient, lifecycle: Lifecycle, evidence: Evide
         failed += [
             script
             for script in scripts.results
-            if script.failed and (is_since(evidence.course.began, script) if run is None else scripts.id == run)
+            if script.failed and (is_since(evidence.timeline.began, script) if run is None else scripts.id == run)
         ]
     return failed
 

@@ -69,8 +69,8 @@ def _starter(lifecycle: Lifecycle, evidence: Evidence) -> str | None:
     MAAS 3.7 writes ``User starting …``, with the name, just before the machine enters the status. Where that event is
     missing, it is the user who has become the owner of a machine that is at it.
     """
-    if evidence.course.started_by is not None:
-        return evidence.course.started_by
+    if evidence.timeline.started_by is not None:
+        return evidence.timeline.started_by
     machine = evidence.machine
     if machine is None or machine.status not in lifecycle.pending or machine.owner == evidence.baseline.machine.owner:
         return None

@@ -23,12 +23,12 @@ from maas_mcp.operations.declaring.region_operation import RegionOperation
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, ToolContext
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.judging.lifecycle import Verdict
-from maas_mcp.operations.outages import patiently, until_of
+from maas_mcp.operations.outages import until_of, wait_out_outage
 from maas_mcp.operations.progress import ProgressReporter, nobody, readable
 from maas_mcp.operations.running.aborting import abort_cancelled, policy_of
 from maas_mcp.operations.running.region_run import End, RegionRun
 from maas_mcp.operations.running.start_requests import Orders
-from maas_mcp.operations.running.status import Outcome
+from maas_mcp.operations.running.status import OperationStatus
 
 REGION: Final[SystemId] = "region"
 """Stands in a handle where others have a machine."""
@@ -67,7 +67,7 @@ class RegionEngine:
         *,
         wait: float | None = None,
         on_cancel: CancelPolicy | None = None,
-    ) -> Outcome[ResultT]:
+    ) -> OperationStatus[ResultT]:
         """Start ``operation``, and follow it to its end or for ``wait`` seconds; if it runs already, answer so.
 
         Raises:
@@ -87,7 +87,7 @@ class RegionEngine:
             async with self._starting:  # who looks now has seen the order of whoever came first
                 if held := self._orders.under_way(operation.name):
                     standing = f"{held[0].standing()}: not ordered a second time"
-                    return Outcome(held[0].handle, None, standing, confirmed=False)
+                    return OperationStatus(held[0].handle, None, standing, confirmed=False)
                 if await operation.is_running(ctx):  # the look took its time
                     return _already(operation, handle)
                 cancellation.raise_if_cancelled()
@@ -117,7 +117,7 @@ class RegionEngine:
         cancellation: CancellationToken,
         *,
         wait: float | None = 0.0,
-    ) -> Outcome[ResultT]:
+    ) -> OperationStatus[ResultT]:
         """Pick up what ``handle`` names, by what MAAS shows; follow it to its end or for ``wait`` seconds.
 
         Raises:
@@ -171,7 +171,7 @@ class RegionEngine:
 
     async def _follow(
         self, run: "RegionRun[ArgsT, ResultT, Any]", verdict: Verdict, until: float, doubt: MaasError | None
-    ) -> Outcome[ResultT]:
+    ) -> OperationStatus[ResultT]:
         now = anyio.current_time()
         left = run.handle.started + run.operation.deadline.total_seconds() - self._now()
         if verdict.final:
@@ -195,7 +195,7 @@ class RegionEngine:
             hint="MAAS may still be at it. Ask for it again later.",
         )
 
-    async def _end(self, run: "RegionRun[ArgsT, ResultT, Any]", verdict: Verdict) -> Outcome[ResultT]:
+    async def _end(self, run: "RegionRun[ArgsT, ResultT, Any]", verdict: Verdict) -> OperationStatus[ResultT]:
         self._remember(run.handle, End(verdict, run.message))
         return await run.end(verdict)
 
@@ -212,10 +212,10 @@ class RegionEngine:
             run.tell_outage(silent, self._outage_limit, answering=answering)
 
         try:
-            return await patiently(lambda: self._look_once(run), tell, self._orders.timing, until=until)
+            return await wait_out_outage(lambda: self._look_once(run), tell, self._orders.timing, until=until)
         except TimeoutError:
             return Verdict.PENDING
 
 
-def _already(operation: RegionOperation[Any, ResultT, Any], handle: Handle) -> Outcome[ResultT]:
-    return Outcome(handle, None, f"{operation.name} is under way already: not started a second time")
+def _already(operation: RegionOperation[Any, ResultT, Any], handle: Handle) -> OperationStatus[ResultT]:
+    return OperationStatus(handle, None, f"{operation.name} is under way already: not started a second time")

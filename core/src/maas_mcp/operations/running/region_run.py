@@ -16,7 +16,7 @@ from maas_mcp.operations.outages import check_outage
 from maas_mcp.operations.progress import readable, silence
 from maas_mcp.operations.running.results import Reading
 from maas_mcp.operations.running.start_requests import Orders
-from maas_mcp.operations.running.status import Outcome
+from maas_mcp.operations.running.status import OperationStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +120,12 @@ class RegionRun(Generic[ArgsT, ResultT, SeenT]):
         self.ctx.progress.report(self.fraction, self.trouble)
         check_outage(silent, limit, self.trouble)
 
-    def working(self) -> Outcome[ResultT]:
+    def working(self) -> OperationStatus[ResultT]:
         """The outcome as long as it goes on."""
         confirmed = self.running is not None or self.orders.is_confirmed(self.handle)
-        return Outcome(self.handle, self.fraction, self.trouble or self.message, confirmed=confirmed)
+        return OperationStatus(self.handle, self.fraction, self.trouble or self.message, confirmed=confirmed)
 
-    async def end(self, verdict: Verdict) -> Outcome[ResultT]:
+    async def end(self, verdict: Verdict) -> OperationStatus[ResultT]:
         """The result, or why there is none."""
         if verdict is not Verdict.SUCCEEDED:
             self.ctx.progress.report(self.fraction, self.message)

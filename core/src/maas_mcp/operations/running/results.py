@@ -14,7 +14,7 @@ from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.declaring.tool import Declaration, ResultT
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.running.status import Outcome
+from maas_mcp.operations.running.status import OperationStatus
 
 logger = logging.getLogger(__name__)
 
@@ -91,10 +91,10 @@ class Reading(Generic[ResultT]):
 
     def outcome(
         self, handle: Handle, *, state: Literal["succeeded", "partly_succeeded"] = "succeeded"
-    ) -> Outcome[ResultT]:
+    ) -> OperationStatus[ResultT]:
         """How the operation has ended."""
         result = None if self._problem else self.result
-        return Outcome(handle, 1.0, self._message, result, state=state, problem=self._problem)
+        return OperationStatus(handle, 1.0, self._message, result, state=state, problem=self._problem)
 
 
 def _unreadable(operation: LongRunning[Any, Any], message: str, error: BaseException) -> ResultUnreadableError:

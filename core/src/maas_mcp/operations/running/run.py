@@ -14,7 +14,7 @@ from maas_mcp.operations.judging.lifecycle import Verdict
 from maas_mcp.operations.judging.strategies import MachineAssessment, PollingStrategy
 from maas_mcp.operations.progress import readable
 from maas_mcp.operations.running.start_requests import Orders
-from maas_mcp.operations.running.status import Outcome
+from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.wording import named, state_of
 
 
@@ -41,7 +41,7 @@ class Run(Generic[ArgsT, ResultT]):
         lifecycle = self.operation.lifecycle
         if assessment.verdict is Verdict.SUCCEEDED:
             return self.operation.can_abort and lifecycle.hides_an_undoing
-        return assessment.verdict in {Verdict.REVERTED, Verdict.FAILED} and assessment.evidence.course.end is None
+        return assessment.verdict in {Verdict.REVERTED, Verdict.FAILED} and assessment.evidence.timeline.end is None
 
     def assess(self, evidence: Evidence, observation: Observation) -> MachineAssessment:
         """What is known after ``observation``."""
@@ -57,10 +57,10 @@ class Run(Generic[ArgsT, ResultT]):
         """Report how far it is."""
         self.ctx.progress.report(assessment.fraction, self.message(assessment))
 
-    def working(self, assessment: MachineAssessment) -> Outcome[ResultT]:
+    def working(self, assessment: MachineAssessment) -> OperationStatus[ResultT]:
         """The outcome as long as it goes on."""
         confirmed = assessment.evidence.started or self.orders.is_confirmed(self.handle)
-        return Outcome(self.handle, assessment.fraction, self.message(assessment), confirmed=confirmed)
+        return OperationStatus(self.handle, assessment.fraction, self.message(assessment), confirmed=confirmed)
 
     def timed_out(self, assessment: MachineAssessment) -> OperationTimedOutError:
         """The error for a run that is over its deadline, once MAAS was looked at."""

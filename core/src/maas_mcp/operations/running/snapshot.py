@@ -17,7 +17,7 @@ TRIES: Final = 2
 """How often all is read where MAAS answers so slowly that its answers may not fit together."""
 
 
-async def everything(maas: MaasClient, needs: Needs, handle: Handle, timing: Timing) -> tuple[Machine, Observation]:
+async def read_snapshot(maas: MaasClient, needs: Needs, handle: Handle, timing: Timing) -> tuple[Machine, Observation]:
     """The machine, and everything that MAAS still knows of a run, in one observation.
 
     Raises:
@@ -25,18 +25,18 @@ async def everything(maas: MaasClient, needs: Needs, handle: Handle, timing: Tim
         MaasError: MAAS cannot be asked.
     """
     try:
-        return await _everything(maas, needs, handle, timing)
+        return await _read_snapshot(maas, needs, handle, timing)
     except MaasNotFoundError:
         await anyio.sleep(timing.refusal_pause)
         if not (await maas.machine_listing(id=[handle.system_id])).total:
             raise
     try:
-        return await _everything(maas, needs, handle, timing)
+        return await _read_snapshot(maas, needs, handle, timing)
     except MaasNotFoundError as error:
         raise MaasProtocolError(f"MAAS lists {handle.system_id}, but does not show it ({error}).") from error
 
 
-async def _everything(maas: MaasClient, needs: Needs, handle: Handle, timing: Timing) -> tuple[Machine, Observation]:
+async def _read_snapshot(maas: MaasClient, needs: Needs, handle: Handle, timing: Timing) -> tuple[Machine, Observation]:
     # The machine comes last: if it were read before the run began, and the events after, that would read as an end.
     for _ in range(TRIES):
         began = anyio.current_time()

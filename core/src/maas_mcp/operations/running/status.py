@@ -7,12 +7,12 @@ from maas_mcp.errors import ResultUnreadableError
 from maas_mcp.operations.declaring.tool import ResultT
 from maas_mcp.operations.handles import Handle
 
-OutcomeState = Literal["working", "succeeded", "partly_succeeded"]
+OperationState = Literal["working", "succeeded", "partly_succeeded"]
 """Whether it goes on, or how it has ended: on some machines of a batch only, or as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome(Generic[ResultT]):
+class OperationStatus(Generic[ResultT]):
     """An operation that has succeeded, or that goes on: :attr:`state` alone says which.
 
     Raises:
@@ -25,7 +25,7 @@ class Outcome(Generic[ResultT]):
     message: str
     result: ResultT | None = None
     """There once it has ended, unless :attr:`problem` is."""
-    state: OutcomeState = "working"
+    state: OperationState = "working"
     problem: ResultUnreadableError | None = None
     """Why there is no result although it has ended."""
     confirmed: bool = True
