@@ -154,7 +154,7 @@ def _last_user(events: Iterable[Event]) -> str | None:
 
 
 UNTOLD: Final = RunTimeline()
-"""The events of a run of which no event has told yet."""
+"""A run without any event so far."""
 
 
 def enters(pending: Collection[MachineStatus], event: Event, first: Collection[MachineStatus] | None = None) -> bool:
