@@ -30,7 +30,7 @@ from maas_mcp.operations.judging.evidence import Evidence, Needs, Observation
 from maas_mcp.operations.judging.strategies import EventPolling
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.running.engine import Engine
-from maas_mcp.operations.running.start_requests import Orders
+from maas_mcp.operations.running.start_requests import StartRequests
 from maas_mcp.operations.watching.cadence import Cadence
 from maas_mcp.operations.watching.subscription import Subscription
 from maas_mcp.operations.watching.watcher import Watcher
@@ -148,7 +148,7 @@ class Measured:
     def engine(self, tasks: TaskGroup) -> Engine:
         """The engine; its orders are held in ``tasks``."""
         maas = MaasClient(self.beside)
-        return Engine(maas, self.watcher, Orders(maas, tasks), polling=self.noting)
+        return Engine(maas, self.watcher, StartRequests(tasks), polling=self.noting)
 
     def forget(self) -> None:
         """Count from zero again."""

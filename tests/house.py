@@ -14,9 +14,10 @@ from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import Operation
 from maas_mcp.operations.declaring.tool import Tool, ToolContext
 from maas_mcp.operations.handles import Handle
+from maas_mcp.operations.judging.strategies import PollingStrategy
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.running.engine import Engine
-from maas_mcp.operations.running.start_requests import Orders
+from maas_mcp.operations.running.start_requests import StartRequests
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.timing import Timing
 from maas_mcp.operations.watching.watcher import Watcher
@@ -31,6 +32,20 @@ TIMING = Timing()
 def client_of(region: Region, username: str = "admin") -> MaasClient:
     """A client of an in-process region: everything but the socket is real."""
     return connector(region)(settings_for(region, username).require_region())
+
+
+def engine_of(
+    maas: MaasClient,
+    tasks: anyio.abc.TaskGroup,
+    *,
+    now: Callable[[], float] = anyio.current_time,
+    polling: PollingStrategy | None = None,
+) -> tuple[Engine, BatchEngine]:
+    """The engines of a process that has seen nothing so far."""
+    watcher, requests = Watcher(maas), StartRequests(tasks, now=now, timing=TIMING)
+    tasks.start_soon(watcher.run)
+    engine = Engine(maas, watcher, requests, polling=polling, now=now)
+    return engine, BatchEngine(engine, maas, requests, tasks, now=now)
 
 
 @dataclass
@@ -91,6 +106,10 @@ class House:
 
         self.tasks.start_soon(later)
 
+    def poll_with(self, polling: PollingStrategy | None) -> None:
+        """Follow every operation with this strategy from now on, as ``MAAS_MCP_POLLING`` makes the server do."""
+        self.engine, self.batches = engine_of(self.maas, self.tasks, now=self.now, polling=polling)
+
     @property
     def messages(self) -> list[str]:
         return [progress.message for progress in self.told]
@@ -119,10 +138,7 @@ async def resumed(
 
     assert house.handle
     house.told = told
-    watcher = Watcher(client_of(house.region))
-    house.tasks.start_soon(watcher.run)
-    orders = Orders(house.maas, house.tasks, now=house.now)
-    engine = Engine(client_of(house.region), watcher, orders, now=house.now)
+    engine, _ = engine_of(client_of(house.region), house.tasks, now=house.now)
     progress = ProgressReporter(send)
     async with progress.reporting():
         one = (operation or house.operation)()

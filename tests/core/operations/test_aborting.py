@@ -1,7 +1,5 @@
 """What a cancelled call aborts: the run that it has begun, however late that shows, and nothing of anyone else's."""
 
-from contextlib import AbstractAsyncContextManager
-
 import anyio
 import pytest
 
@@ -19,11 +17,9 @@ pytestmark = pytest.mark.anyio
 LOST = Fault(op="deploy", method="POST", drop="before")
 
 
-async def cancelled(
-    house: House, at: float, starting: AbstractAsyncContextManager[object] | None = None
-) -> list[str | None]:
+async def cancelled(house: House, at: float) -> list[str | None]:
     """Deploy node01, cancel that after so many seconds with the wish to abort it; the orders that MAAS was given."""
-    house.options = {"on_cancel": CancelPolicy.ABORT, "starting": starting}
+    house.options = {"on_cancel": CancelPolicy.ABORT}
     house.after(at, house.token.cancel)
     with pytest.raises(OperationCancelledError):
         await house.run("node01")
@@ -31,11 +27,13 @@ async def cancelled(
 
 
 async def test_a_call_that_waits_for_its_turn_aborts_nothing(house: House) -> None:
-    turn = anyio.CapacityLimiter(1)
-    await turn.acquire_on_behalf_of("another")
+    house.region.hold(op="deploy", before=60)
+    house.options = {"wait": 0.0}
+    for other in ("node02", "node03"):
+        await house.run(other)
     house.after(5, lambda: house.region.deploy("node01", "admin"))
 
-    assert await cancelled(house, 10, starting=turn) == []
+    assert await cancelled(house, 10) == ["deploy", "deploy"], "of the others"
     assert house.region.machine("node01").status_name == "Deploying"
 
 

@@ -17,11 +17,8 @@ from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import OperationContext
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import ProgressReporter, nobody
-from maas_mcp.operations.running.engine import Engine
-from maas_mcp.operations.running.start_requests import Orders
 from maas_mcp.operations.running.status import OperationStatus
-from maas_mcp.operations.watching.watcher import Watcher
-from tests.house import TIMING, House, client_of
+from tests.house import TIMING, House, client_of, engine_of
 
 pytestmark = pytest.mark.anyio
 
@@ -70,10 +67,7 @@ def succeeded(outcome: OperationStatus[Any]) -> int:
 
 def another(house: House) -> BatchEngine:
     """The engine of another process, or of this one after a restart."""
-    maas = client_of(house.region)
-    watcher, orders = Watcher(maas), Orders(maas, house.tasks, now=house.now)
-    house.tasks.start_soon(watcher.run)
-    return BatchEngine(Engine(maas, watcher, orders, now=house.now), maas, orders, now=house.now)
+    return engine_of(client_of(house.region), house.tasks, now=house.now)[1]
 
 
 class TestWhoseOrder:

@@ -431,9 +431,9 @@ class TestAskedAgain:
         machine = await house.maas.machine(house.region.machine("node07").system_id)
         with pytest.raises(OperationRevertedError) as first:
             await house.run("node07", Release)
-        (order,) = house.engine._orders._orders
-        house.handle = order.handle
-        assert order.handle.system_id == machine.system_id
+        (request,) = house.engine._shared.requests._all
+        house.handle = request.handle
+        assert request.handle.system_id == machine.system_id
 
         with pytest.raises(OperationRevertedError) as second:
             await self.resume(house, Release)

@@ -155,7 +155,7 @@ class TestEndedFromOutside:
                 await anyio.sleep(0.1)
             house.region.deploy("node01", "bob")
 
-        house.engine._polling = StatusPolling()  # reads only: the machine is seen Commissioning, and then Deploying
+        house.poll_with(StatusPolling())  # reads only: the machine is seen Commissioning, and then Deploying
         house.after(60, lambda: house.tasks.start_soon(wait_for_one))
 
         result = await house.run("node01", Commission)
@@ -163,7 +163,7 @@ class TestEndedFromOutside:
         assert result.status_name in {"Ready", "Deploying"}
 
     async def test_a_test_that_only_reads_have_shown_ends_with_its_result(self, house: House) -> None:
-        house.engine._polling = StatusPolling()
+        house.poll_with(StatusPolling())
 
         assert (await house.run("node01", RunTests)).status_name == "Ready"
 
@@ -243,7 +243,7 @@ class TestStartingOnce:
     async def test_a_lost_request_does_not_adopt_what_somebody_else_began(
         self, house: House, polling: PollingStrategy | None
     ) -> None:
-        house.engine._polling = polling  # what MAAS_MCP_POLLING sets
+        house.poll_with(polling)
         house.region.faults.append(Fault(op="deploy", method="POST", status=502, body="<html>502</html>"))
         house.after(5, lambda: house.region.deploy("node01", "bob"))
 

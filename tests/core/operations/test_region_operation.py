@@ -29,12 +29,11 @@ from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.judging.assessment import Assessment, Milestone
 from maas_mcp.operations.judging.lifecycle import Verdict
 from maas_mcp.operations.progress import Progress, ProgressReporter
-from maas_mcp.operations.running.region_engine import RegionEngine
-from maas_mcp.operations.running.start_requests import Orders
+from maas_mcp.operations.running.engine import Engine
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.simulator import Fault, Region, demo_region
 from maas_mcp.simulator.model.faults import Latency
-from tests.house import client_of
+from tests.house import client_of, engine_of
 
 pytestmark = pytest.mark.anyio
 
@@ -109,12 +108,12 @@ class Site:
     token: CancellationToken = field(default_factory=CancellationToken)
     told: list[Progress] = field(default_factory=list)
 
-    def process(self) -> RegionEngine:
+    def process(self) -> Engine:
         """A process that has seen nothing so far."""
-        return RegionEngine(self.maas, Orders(self.maas, self.tasks, now=anyio.current_time), now=anyio.current_time)
+        return engine_of(self.maas, self.tasks)[0]
 
     async def run(
-        self, handle: Handle | None = None, *, engine: RegionEngine | None = None, **options: Any
+        self, handle: Handle | None = None, *, engine: Engine | None = None, **options: Any
     ) -> OperationStatus[Versions]:
         """Start or pick up, in a process of its own if none is given."""
 
@@ -457,12 +456,12 @@ async def test_the_deadline_ends_the_following(site: Site, monkeypatch: pytest.M
 
 
 async def test_what_is_under_way_costs_one_read_to_know(site: Site) -> None:
-    engine = RegionEngine(site.maas, Orders(site.maas, site.tasks), now=anyio.current_time)
-    assert await engine.under_way([Fetch()]) == []
+    engine = site.process()
+    assert await engine.region_under_way([Fetch()]) == []
     assert len(site.region.requests) == 1
     await site.run(wait=0)
 
-    (handle,) = await engine.under_way([Fetch()])
+    (handle,) = await engine.region_under_way([Fetch()])
     await engine.abort(Fetch(), handle, site.token)
     with pytest.raises(OperationRefusedError):
         await engine.abort(Fetch(), handle, site.token)

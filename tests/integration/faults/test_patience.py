@@ -14,15 +14,11 @@ from maas_mcp.errors import MaasError, MaasUnavailableError
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.exchange import HttpTransport
 from maas_mcp.maas.retry import Backoff
-from maas_mcp.operations.batches.group import BatchEngine
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.progress import Progress, ProgressReporter
-from maas_mcp.operations.running.engine import Engine
-from maas_mcp.operations.running.start_requests import Orders
-from maas_mcp.operations.watching.watcher import Watcher
 from maas_mcp.settings import Settings
 from maas_mcp.simulator import SimulatedMachine, create_app, demo_region
-from tests.house import TIMING, House
+from tests.house import TIMING, House, engine_of
 from tests.integration.faults.jobs import Job, orders, starts
 from tests.integration.faults.tally import Row, Tally
 
@@ -60,13 +56,9 @@ async def opened(job: Job) -> AsyncIterator[tuple[House, Wire, SimulatedMachine]
     wire = Wire(httpx.ASGITransport(create_app(region)))
     settings = Settings.load(maas_url="http://127.0.0.1:5240/MAAS", maas_api_key=region.api_key)
     maas = MaasClient(HttpTransport(settings.require_region(), backoff=Backoff(jitter=lambda: 1.0), wire=wire))
-    watcher = Watcher(maas, interval=2.0)
     machine = next(each for each in region.machines.values() if each.status is job.begins and each.owner != "bob")
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(watcher.run)
-        orders = Orders(maas, tasks, now=anyio.current_time)
-        engine = Engine(maas, watcher, orders, now=anyio.current_time)
-        batches = BatchEngine(engine, maas, orders, now=anyio.current_time)
+        engine, batches = engine_of(maas, tasks)
         yield House(region, maas, engine, batches, tasks, job.of_each), wire, machine
         tasks.cancel_scope.cancel()
     await maas.aclose()

@@ -26,11 +26,9 @@ from maas_mcp.errors import OperationFailedError
 from maas_mcp.maas.reading import JSON
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import Progress, nobody
-from maas_mcp.operations.running.region_engine import RegionEngine
-from maas_mcp.operations.running.start_requests import Orders
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.simulator import Region, demo_region
-from tests.house import client_of
+from tests.house import client_of, engine_of
 from tests.odd import json_values, spoilt
 
 pytestmark = pytest.mark.anyio
@@ -52,7 +50,7 @@ class Site:
         async def send(progress: Progress) -> None:
             self.told.append(progress)
 
-        engine = RegionEngine(self.maas, Orders(self.maas, self.tasks, now=anyio.current_time), now=anyio.current_time)
+        engine, _ = engine_of(self.maas, self.tasks)
         progress = ProgressReporter(send)
         async with progress.reporting():
             if handle is not None:

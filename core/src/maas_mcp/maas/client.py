@@ -3,9 +3,11 @@
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from copy import copy
 from typing import Final, Protocol
+
+import anyio
 
 from maas_mcp.errors import MaasBadRequestError, MaasNotFoundError, MaasProtocolError
 from maas_mcp.maas.limits import MOST_EVENTS
@@ -60,6 +62,7 @@ class MaasClient:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._before_change: Callable[[], Awaitable[None]] | None = None
+        self._limiter: AbstractAsyncContextManager[object] = nullcontext()
         self._versions: list[str] = []
         """The region's, once it was read; shared by all clients that were made of this one."""
 
@@ -83,8 +86,16 @@ class MaasClient:
             op: The operation to be sent. An abort takes no place: it may end what the others wait for.
             waiting: Called if it has to wait.
         """
-        async with self._transport.turn(op, waiting) as transport:
-            yield self._over(transport)
+        async with self._limiter, self._transport.turn(op, waiting) as transport:
+            mine = self._over(transport)
+            mine._limiter = nullcontext()  # noqa: SLF001 - its own
+            yield mine
+
+    def limited(self, turns: int) -> "MaasClient":
+        """The same region; so many turns of this client at most come at the same time."""
+        client = self._over(self._transport)
+        client._limiter = anyio.CapacityLimiter(turns)  # noqa: SLF001 - its own
+        return client
 
     def before_change(self, check: Callable[[], Awaitable[None]]) -> "MaasClient":
         """The same region; ``check`` is awaited just before a change is sent, and may raise to prevent it."""

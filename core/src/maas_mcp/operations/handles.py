@@ -52,8 +52,6 @@ class Handle:
     """Whether the machine is a virtual one of a VM host: once MAAS has deleted it, nothing else tells."""
     reached: bool = False
     """Whether the machine was like what was asked for already, so that nothing was sent."""
-    batch: str = ""
-    """The batch that it is a part of. Not in the text: whoever picks up a batch knows its name."""
 
 
 class Sealer:

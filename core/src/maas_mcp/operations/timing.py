@@ -31,6 +31,8 @@ class Timing:
     """Until the next look at what is to be aborted, or to be given back."""
     last_look: float = 30.0
     """For the look that is taken at the deadline."""
+    outage_limit: float = 300.0
+    """Without an answer from MAAS, after which an operation is no longer followed; the settings have it."""
     outage_pause: float = 5.0
     """Until the next try where MAAS is silent."""
     refusal_pause: float = 1.0

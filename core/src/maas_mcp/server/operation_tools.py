@@ -120,14 +120,14 @@ class HostContext(ToolContext):
         found = Found()
         for of_region in (each for each in operations if isinstance(each, RegionOperation)):
             with found.noting(of_region.name):
-                found.handles += await self.services.regions.under_way([of_region])
+                found.handles += await self.services.engine.region_under_way([of_region])
         if batches:
             with found.noting("batches"):
                 of_batches = await self.services.batches.under_way(batches)
                 found.handles += of_batches.handles
                 found.parts = of_batches.parts
         with found.noting("operations on machines"):
-            found.handles += await self.services.engine.adoption.under_way(of_machines, limit + 1)
+            found.handles += await self.services.engine.under_way(of_machines, limit + 1)
             found.any_read = True
         if found.error is not None and not (found.handles or found.any_read):
             raise found.error

@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -17,12 +18,11 @@ from maas_mcp.operations.batches.batch import BatchOperation, new_name
 from maas_mcp.operations.batches.group import BatchEngine
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning, Operation
-from maas_mcp.operations.declaring.region_operation import RegionOperation
 from maas_mcp.operations.handles import Handle, Sealer
 from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.running.engine import Engine
-from maas_mcp.operations.running.region_engine import REGION, RegionEngine
-from maas_mcp.operations.running.start_requests import Orders
+from maas_mcp.operations.running.region import REGION
+from maas_mcp.operations.running.start_requests import StartRequests
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.timing import Timing
 from maas_mcp.operations.watching.watcher import Watcher
@@ -78,7 +78,7 @@ class Services:
         now: Callable[[], float] = time.time,
         timing: Timing | None = None,
     ) -> None:
-        self.timing = timing or Timing()
+        self.timing = replace(timing or Timing(), outage_limit=settings.outage_limit)
         self._settings = settings
         self._tasks = tasks
         self._connect = connect
@@ -107,9 +107,9 @@ class Services:
         return Sealer(sealing_secret(self._settings), principal, self._now)
 
     @cached_property
-    def orders(self) -> Orders:
-        """Holds what MAAS was told to start until it answers, for as long as the server runs."""
-        return Orders(self.maas, self._tasks, now=self._now, timing=self.timing)
+    def requests(self) -> StartRequests:
+        """Holds the requests to start until MAAS answers, for as long as the server runs."""
+        return StartRequests(self._tasks, now=self._now, timing=self.timing)
 
     @cached_property
     def engine(self) -> Engine:
@@ -121,35 +121,20 @@ class Services:
         polling = chosen_strategy(self._settings.polling)
         watcher = Watcher(self.maas, interval=self._settings.poll_interval)
         self._tasks.start_soon(watcher.run)
-        return Engine(
-            self.maas,
-            watcher,
-            self.orders,
-            outage_limit=self._settings.outage_limit,
-            polling=polling,
-            now=self._now,
-        )
+        return Engine(self.maas, watcher, self.requests, polling=polling, now=self._now)
 
     @cached_property
     def batches(self) -> BatchEngine:
         """Runs batches through the engine."""
-        return BatchEngine(self.engine, self.maas, self.orders, now=self._now)
-
-    @cached_property
-    def regions(self) -> RegionEngine:
-        """Runs what the region does by itself."""
-        return RegionEngine(self.maas, self.orders, outage_limit=self._settings.outage_limit, now=self._now)
+        return BatchEngine(self.engine, self.maas, self.requests, self._tasks, now=self._now)
 
     def engine_for(self, operation: LongRunning[Any, Any]) -> AnyEngine:
         """The engine that runs operations of this kind."""
         match operation:
-            case Operation():
-                return self.engine
             case BatchOperation():
                 return self.batches
-            case RegionOperation():
-                return self.regions
-        raise TypeError(f"{operation.name}: expected an Operation, a BatchOperation or a RegionOperation")
+            case _:
+                return self.engine
 
     async def run(
         self,

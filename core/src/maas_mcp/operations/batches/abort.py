@@ -17,12 +17,13 @@ from maas_mcp.maas.reading import LeftOut
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.batches.allocation import release_idle
 from maas_mcp.operations.batches.members import of_batch
+from maas_mcp.operations.batches.requests import BatchRequests
 from maas_mcp.operations.cancellation import CancellationToken, is_cancellation
 from maas_mcp.operations.declaring.operation import Operation
 from maas_mcp.operations.declaring.tool import fault_of
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.running.engine import Engine
-from maas_mcp.operations.running.start_requests import Orders
+from maas_mcp.operations.running.start_requests import RequestState, StartRequest, StartRequests
 
 logger = logging.getLogger(__name__)
 
@@ -34,18 +35,28 @@ class Stopping:
     """A batch being aborted.
 
     Args:
-        each: What was ordered for each machine.
+        each: What was requested for each machine.
         handle: The batch's.
         engine: Aborts the members.
         maas: The region.
-        orders: Those of the process.
+        requests: Those that the process has made for its batches.
+        of_all: All that it has made.
     """
 
     def __init__(
-        self, each: Operation[Any, Any], handle: Handle, engine: Engine, maas: MaasClient, orders: Orders
+        self,
+        each: Operation[Any, Any],
+        handle: Handle,
+        engine: Engine,
+        maas: MaasClient,
+        *,
+        requests: BatchRequests,
+        of_all: StartRequests,
     ) -> None:
         self._each, self._handle, self._name = each, handle, handle.system_id
-        self._engine, self._maas, self._orders = engine, maas, orders
+        self._engine, self._maas = engine, maas
+        self._requests, self._of_all = requests, of_all
+        self._timing = of_all.timing
         self.settled = anyio.Event()
         """Nothing is left, or nothing but waiting for what MAAS holds."""
         self.failures: dict[SystemId, MaasMcpError] = {}
@@ -76,15 +87,15 @@ class Stopping:
             logger.warning("%s: %s could not be aborted: %s", self._name, system_id or "machines", error)
 
     async def take_back(self) -> None:
-        """See to it that no further order is sent."""
+        """Make sure that no further request is sent."""
         reason = OperationRevertedError("The batch was aborted before this machine's turn came: nothing was begun.")
-        for order in self._orders.of_batch(self._name):
-            await order.take_back(reason)
+        for request in self._requests.of(self._name):
+            await request.take_back(reason)
 
     async def _look_until_over(self, tasks: TaskGroup) -> set[SystemId]:
         """Abort what a look shows; answers on which machines more was expected after the first one."""
         began = answered = anyio.current_time()
-        timing = self._orders.timing
+        timing = self._timing
         awaited: set[SystemId] | None = None
         while True:
             self._news = anyio.Event()
@@ -112,8 +123,14 @@ class Stopping:
 
     def _expected(self) -> set[SystemId]:
         """Machines on which MAAS may begin yet."""
-        orders = [each for each in self._orders.of_batch(self._name) if each.may_yet_begin]
-        return {each.handle.system_id for each in orders if self._orders.is_latest(each)} - self._begun
+        open_requests = [each for each in self._requests.of(self._name) if each.may_yet_begin]
+        latest = [each for each in open_requests if self._is_latest(each)]
+        return {each.handle.system_id for each in latest} - self._begun
+
+    def _is_latest(self, request: StartRequest) -> bool:
+        """Whether the same was not requested again of its machine."""
+        latest = self._of_all.latest(request.handle.operation, request.handle.system_id)
+        return latest is None or latest is request
 
     async def _look(self, tasks: TaskGroup, ids: Collection[SystemId] | None) -> bool:
         """Start aborting what is under way on these machines, or on any of the batch; whether MAAS has answered."""
@@ -136,7 +153,8 @@ class Stopping:
         return True
 
     async def _abort(self, system_id: SystemId) -> None:
-        own = of_batch(self._each.name, system_id, self._handle)
+        request = self._requests.on(self._name, system_id)
+        own = request.handle if request else of_batch(self._each.name, system_id, self._handle)
         try:
             async with self._limiter:
                 await self._engine.abort(self._each, own, CancellationToken())
@@ -155,9 +173,10 @@ class Stopping:
             self.failures.pop(system_id, None)
 
     async def _give_back(self, expected: Collection[SystemId]) -> None:
-        accepted = {each.handle.system_id for each in self._orders.of_batch(self._name) if each.accepted}
-        with anyio.move_on_after(self._orders.timing.giving_back):
-            await release_idle(self._maas, self._name, self._orders.timing, keep=self._begun | accepted | set(expected))
+        requests = self._requests.of(self._name)
+        accepted = {each.handle.system_id for each in requests if each.state is RequestState.ACCEPTED}
+        with anyio.move_on_after(self._timing.giving_back):
+            await release_idle(self._maas, self._name, self._timing, keep=self._begun | accepted | set(expected))
 
     def _start(self, tasks: TaskGroup, act: Any, arg: Any) -> None:
         async def counted() -> None:

@@ -5,12 +5,13 @@ another process finds the members by asking MAAS. What was allocated for a batch
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import anyio
+from anyio.abc import TaskGroup
 from pydantic import BaseModel
 
 from maas_mcp.errors import (
@@ -28,15 +29,16 @@ from maas_mcp.operations.batches.allocation import give_back, release_idle
 from maas_mcp.operations.batches.batch import BatchOperation, Member, size_of
 from maas_mcp.operations.batches.labels import batches_on, first_event_of, ordered_for
 from maas_mcp.operations.batches.members import LOST, Follow, failed, of_batch, timed_out, together, told
+from maas_mcp.operations.batches.requests import BatchRequests
 from maas_mcp.operations.cancellation import CancellationToken, CancelReason
-from maas_mcp.operations.declaring.operation import CancelPolicy
+from maas_mcp.operations.declaring.operation import CancelPolicy, policy_of
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, ToolContext
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.outages import answers, left_of, until_of
+from maas_mcp.operations.outages import left_of, until_of
 from maas_mcp.operations.progress import ProgressReporter
-from maas_mcp.operations.running.aborting import policy_of
 from maas_mcp.operations.running.engine import Engine
-from maas_mcp.operations.running.start_requests import Order, Orders
+from maas_mcp.operations.running.last_seen import LastSeen, Unseen
+from maas_mcp.operations.running.start_requests import RequestState, StartRequest, StartRequests
 from maas_mcp.operations.running.status import OperationStatus
 
 FORGOTTEN: Final = (
@@ -58,17 +60,28 @@ class BatchEngine:
     Args:
         engine: Runs the members.
         maas: The region.
-        orders: Those of the engine.
+        requests: Those of the engine.
+        tasks: Where goes on what a call leaves; it ends with the server.
         now: Seconds since 1970.
     """
 
     def __init__(
-        self, engine: Engine, maas: MaasClient, orders: Orders, *, now: Callable[[], float] = time.time
+        self,
+        engine: Engine,
+        maas: MaasClient,
+        requests: StartRequests,
+        tasks: TaskGroup,
+        *,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._engine = engine
         self._maas = maas
-        self._orders = orders
+        self._all_requests = requests
+        self._tasks = tasks
         self._now = now
+        self._timing = requests.timing
+        self._requests = BatchRequests()
+        self._last_seen = LastSeen(maas, requests.timing)
         self._running: dict[str, bool] = {}
         """The batches that a call here has started and follows; whether their machines are chosen."""
         self._stopping: dict[str, Stopping] = {}
@@ -91,56 +104,52 @@ class BatchEngine:
             MaasMcpError: The machines cannot be had, or the operation has failed on all of them.
         """
         policy, until = policy_of(batch, on_cancel), until_of(wait)
-        each, turn = batch.each(), anyio.CapacityLimiter(batch.starts_at_once)
+        each, turns = batch.each(), self._maas.limited(batch.starts_at_once)
         handles: dict[SystemId, Handle] = {}
 
         def follow(one: BaseModel, until: float) -> Follow:
-            own = of_batch(each.name, each.system_id(one), handle)
+            system_id = each.system_id(one)
 
             async def run(part: ProgressReporter) -> OperationStatus[Any]:
-                # What a cancellation does to MAAS is the batch's to do, for all of its machines.
-                outcome = await self._engine.run(
-                    each,
-                    one,
-                    part,
-                    cancellation,
-                    wait=left_of(until),
-                    on_cancel=CancelPolicy.DETACH,
-                    starting=turn,
-                    handle=own,
-                )
-                handles[own.system_id] = outcome.handle
-                return outcome
+                prepared = await self._engine.prepare(each, one, part, cancellation)
+                run = prepared if isinstance(prepared, OperationStatus) else self._engine.start(prepared, turns)
+                if isinstance(run, OperationStatus):
+                    handles[system_id] = run.handle
+                    return run
+                requested.by_machine[system_id] = run.request
+                try:
+                    status = await self._engine.follow(run, until)
+                except anyio.get_cancelled_exc_class():
+                    # To abort what was sent, MAAS's answer has to be heard: that is the whole batch's to do.
+                    await run.request.take_back()
+                    raise
+                handles[system_id] = status.handle
+                return status
 
             return run
 
         with cancellation.guard():
             handle = Handle(batch.name, name, int(self._now()), await self._maas.newest_event_id(), ())
+            requested = self._requests.begin(handle)
             progress.report(0.0, "Choosing the machines")
             async with self._cleaned_up(batch, handle, policy, cancellation):
-                chosen = await batch.members(
-                    ToolContext(self._maas, progress, cancellation, timing=self._orders.timing), args, name
-                )
+                ctx = ToolContext(self._maas, progress, cancellation, timing=self._timing)
+                chosen = await batch.members(ctx, args, name)
                 self._running[name] = True
                 limit = self._expires(batch, handle)
                 following = {each.system_id(one): follow(one, min(until, limit)) for one in chosen}
                 members = await together(each.name, following, progress)
-            orders = self._orders.of_batch(name)
-            if not orders and (earlier := await self._earlier(batch, members, handles)):
+            requests = self._requests.of(name)
+            if not requests and (earlier := await self._earlier(batch, members, handles)):
                 return await self.resume(batch, earlier, progress, cancellation, wait=left_of(until))
-            members = await self._in_time(batch, handle, _checked(members, orders), limit)
-            vain = {member.system_id for member in members if self._is_idle(member, each.name, handle)}
+            members = await self._in_time(batch, handle, _checked(members, requested.by_machine), limit)
+            vain = {member.system_id for member in members if self._is_idle(member, name)}
             if vain:
-                await give_back(
-                    self._maas,
-                    name,
-                    cancellation,
-                    self._orders.timing,
-                    keep={each.system_id for each in members} - vain,
-                )
-            for order in orders:
-                if order.under_way:
-                    self._orders.hand_over(self._mind, order)
+                kept = {each.system_id for each in members} - vain
+                await give_back(self._maas, name, cancellation, self._timing, keep=kept)
+            for request in requests:
+                if request.under_way:
+                    self._tasks.start_soon(self._mind, name, request)
         return told(batch, handle, members, progress)
 
     @asynccontextmanager
@@ -157,36 +166,37 @@ class BatchEngine:
         try:
             yield
         except BaseException as error:
-            orders = self._orders.of_batch(name)
-            if orders and name in self._stopping:  # whoever aborts it has ended this call
+            requests = self._requests.of(name)
+            if requests and name in self._stopping:  # whoever aborts it has ended this call
                 raise
-            if orders and policy is CancelPolicy.ABORT and cancellation.reason is CancelReason.CLIENT:
+            if requests and policy is CancelPolicy.ABORT and cancellation.reason is CancelReason.CLIENT:
                 stopping = self._stop(batch, handle)
-                with cancellation.undoing(self._orders.timing.abort_limit):
+                with cancellation.undoing(self._timing.abort_limit):
                     await stopping.settled.wait()
                 raise
             in_doubt = not (self._running[name] or isinstance(error, Exception))
-            if not await self._leave(name, orders, cancellation, in_doubt=in_doubt) and isinstance(error, MaasMcpError):
+            left = await self._leave(name, requests, cancellation, in_doubt=in_doubt)
+            if not left and isinstance(error, MaasMcpError):
                 error.hint = f"{error.hint or ''} {FORGOTTEN.format(name=name)}".strip()
             raise
         finally:
             del self._running[name]
 
     async def _leave(
-        self, name: str, orders: Sequence[Order], cancellation: CancellationToken, *, in_doubt: bool
+        self, name: str, requests: Sequence[StartRequest], cancellation: CancellationToken, *, in_doubt: bool
     ) -> bool:
         """Let MAAS go on with what it has, and give back the rest; answers whether that could be done."""
-        for order in orders:
-            await order.close()
-        begun = {order.handle.system_id for order in orders if order.refusal is None}
-        return await give_back(self._maas, name, cancellation, self._orders.timing, begun=begun, in_doubt=in_doubt)
+        for request in requests:
+            await request.close()
+        begun = {request.handle.system_id for request in requests if request.refusal is None}
+        return await give_back(self._maas, name, cancellation, self._timing, begun=begun, in_doubt=in_doubt)
 
-    async def _mind(self, order: Order) -> None:
-        """Give a machine back whose order MAAS refuses once its call has left, if it was allocated for the batch."""
-        await order.over()
-        if order.refusal is not None and order.handle.batch not in self._stopping:
-            with anyio.move_on_after(self._orders.timing.giving_back):
-                await release_idle(self._maas, order.handle.batch, self._orders.timing, ids=[order.handle.system_id])
+    async def _mind(self, name: str, request: StartRequest) -> None:
+        """Give a machine back whose request MAAS refuses once its call has left, if it was allocated for the batch."""
+        await request.over()
+        if request.refusal is not None and name not in self._stopping:
+            with anyio.move_on_after(self._timing.giving_back):
+                await release_idle(self._maas, name, self._timing, ids=[request.handle.system_id])
 
     async def under_way(self, batches: Sequence[BatchOperation[Any, Any]]) -> UnderWay:
         """The batches under way on the caller's machines, whichever process started them.
@@ -205,40 +215,39 @@ class BatchEngine:
                 found.handles.append(handle)
                 found.parts.update(dict.fromkeys(ids, handle))
         by_name = {handle.system_id: handle for handle in found.handles}
-        for order in self._orders.under_way():
-            own = order.handle
-            batch = next((each for each in batches if own.batch and each.each.name == own.operation), None)
-            if batch is not None:
-                if own.batch not in by_name:
-                    held = replace(own, operation=batch.name, system_id=own.batch, runs=(), batch="")
-                    by_name[own.batch] = held
-                    found.handles.append(held)
-                found.parts[own.system_id] = by_name[own.batch]
+        for requested in self._requests.under_way():
+            own = requested.handle
+            if own.operation in known:
+                if own.system_id not in by_name:
+                    by_name[own.system_id] = own
+                    found.handles.append(own)
+                found.parts.update(dict.fromkeys(requested.by_machine, by_name[own.system_id]))
         return found
 
     async def _earlier(
         self, batch: BatchOperation[Any, Any], members: Sequence[Member], handles: Mapping[SystemId, Handle]
     ) -> Handle | None:
-        """The batch of just these machines, if they are at one: by the orders held here, and by MAAS's log."""
+        """The batch of just these machines, if they are at one: by the requests held here, and by MAAS's log."""
         at_it = [handles[member.system_id] for member in members if member.state == "working"]
         if len(at_it) < len(members):
             return None
-        held = [each for each in at_it if each.batch]
-        names, since, cursor = {each.batch for each in held}, int(self._now()), [each.cursor for each in held]
-        if others := [each.system_id for each in at_it if not each.batch]:
-            found = await ordered_for(self._maas, others)
-            if found is None or found[0].operation != batch.name:
+        batches = [found for each in at_it if (found := self._requests.batch_of(each))]
+        others = [each.system_id for each in at_it if self._requests.batch_of(each) is None]
+        if others:
+            labelled = await ordered_for(self._maas, others)
+            if labelled is None:
                 return None
-            names.add(found[0].name)
-            cursor.append(found[1] - 1)
-        if len(names) != 1 or size_of(name := names.pop()) != len(members):
+            label, first = labelled
+            batches.append(Handle(label.operation, label.name, int(self._now()), first - 1, ()))
+        first_known = batches[0] if len({(each.operation, each.system_id) for each in batches}) == 1 else None
+        if first_known is None or first_known.operation != batch.name:
             return None
-        return Handle(batch.name, name, min([since, *(each.started for each in held)]), min(cursor), ())
+        return first_known if size_of(first_known.system_id) == len(members) else None
 
     async def abort(self, batch: BatchOperation[Any, Any], handle: Handle, cancellation: CancellationToken) -> None:
-        """Abort a batch: its orders that were not sent first of all, then what MAAS is at.
+        """Abort a batch: its requests that were not sent first of all, then what MAAS is at.
 
-        What was allocated for it and not begun on is given back. MAAS may hold orders: what it begins by them is
+        What was allocated for it and not begun on is given back. MAAS may hold requests: what it begins by them is
         aborted as soon as it shows, also after this call.
 
         Raises:
@@ -246,7 +255,7 @@ class BatchEngine:
         """
         cancellation.raise_if_cancelled()
         stopping = self._stop(batch, handle)
-        with anyio.move_on_after(self._orders.timing.batch_abort_limit):
+        with anyio.move_on_after(self._timing.batch_abort_limit):
             await stopping.settled.wait()
         for error in stopping.failures.values():
             raise error
@@ -262,8 +271,10 @@ class BatchEngine:
                 del self._stopping[name]
 
         if name not in self._stopping:
-            stopping = self._stopping[name] = Stopping(batch.each(), handle, self._engine, self._maas, self._orders)
-            self._orders.hand_over(stop)
+            stopping = self._stopping[name] = Stopping(
+                batch.each(), handle, self._engine, self._maas, requests=self._requests, of_all=self._all_requests
+            )
+            self._tasks.start_soon(stop)
         return self._stopping[name]
 
     async def resume(
@@ -277,46 +288,45 @@ class BatchEngine:
     ) -> OperationStatus[ResultT]:
         """Pick up the batch that ``handle`` names.
 
-        Its members are the machines that have its name in MAAS, and those that this process has ordered for it without
-        a yes from MAAS so far.
+        Its members are the machines that have its name in MAAS, and those that this process has requested for it and
+        that MAAS has not accepted so far.
 
         Raises:
             MaasMcpError: MAAS cannot be asked, or the operation has failed on all machines.
         """
         each, name, until = batch.each(), handle.system_id, until_of(wait)
-        asked = anyio.current_time()
         with cancellation.guard():
             while self._running.get(name) is False:
                 if anyio.current_time() >= until:
                     return OperationStatus(handle, 0.0, "Its machines are being chosen")
-                await anyio.sleep(min(self._orders.timing.outage_pause, until - anyio.current_time()))
+                await anyio.sleep(min(self._timing.outage_pause, until - anyio.current_time()))
             try:
-                found = await self._engine.seek(
+                found = await self._last_seen.read(
                     handle, progress, until, lambda maas: maas.machine_listing(agent_name=name)
                 )
-            except TimeoutError as late:
-                silent = anyio.current_time() - asked
-                return self._engine.unseen(handle, silent, answering=answers(late.__cause__))
+            except Unseen as unseen:
+                return unseen.status
             limit = self._expires(batch, handle)
-            # MAAS names a machine that was not allocated for the batch only once it has taken the order.
-            ordered = [each.handle.system_id for each in self._orders.of_batch(name) if not each.accepted]
+            # MAAS names a machine that was not allocated for the batch only once it has accepted the request.
+            requests = self._requests.of(name)
+            open_requests = [each.handle.system_id for each in requests if each.state is not RequestState.ACCEPTED]
             known = {machine.system_id: machine for machine in found}
 
             def follow(system_id: SystemId, machine: Machine | None, until: float) -> Follow:
                 own = self._own(batch, system_id, machine, handle)
 
                 async def run(part: ProgressReporter) -> OperationStatus[Any]:
-                    while name in self._running and machine and self._is_yet_to_be_ordered(own, machine):
+                    while name in self._running and machine and self._is_yet_to_be_requested(name, machine):
                         if anyio.current_time() >= until:
-                            return OperationStatus(own, 0.0, "It is not ordered yet")
-                        await anyio.sleep(min(self._orders.timing.outage_pause, until - anyio.current_time()))
+                            return OperationStatus(own, 0.0, "It is not requested yet")
+                        await anyio.sleep(min(self._timing.outage_pause, until - anyio.current_time()))
                     return await self._engine.resume(each, own, part, cancellation, wait=left_of(until))
 
                 return run
 
             # One that MAAS lists and that cannot be read is no lost member: following it says what is wrong.
             unreadable = [str(each.identity) for each in found.left_out if each.identity is not None]
-            ids = dict.fromkeys([*known, *unreadable, *ordered])
+            ids = dict.fromkeys([*known, *unreadable, *open_requests])
             following = {one: follow(one, known.get(one), min(until, limit)) for one in ids}
             members = await together(each.name, following, progress)
             for member in members:
@@ -331,14 +341,16 @@ class BatchEngine:
         self, batch: BatchOperation[Any, Any], system_id: SystemId, machine: Machine | None, handle: Handle
     ) -> Handle:
         """The handle of one member of a batch that is picked up."""
+        if request := self._requests.on(handle.system_id, system_id):
+            return request.handle
         own = of_batch(batch.each.name, system_id, handle)
-        if machine and machine.status in batch.each.lifecycle.pending and self._orders.order(own) is None:
-            # When it was ordered is not known here: it has until the batch's own deadline.
+        if machine and machine.status in batch.each.lifecycle.pending:
+            # When it was requested is not known here: it has until the batch's own deadline.
             own = replace(own, started=own.started + int((batch.deadline - batch.each.deadline).total_seconds()))
         return own
 
-    def _is_yet_to_be_ordered(self, own: Handle, machine: Machine) -> bool:
-        return machine.status is MachineStatus.ALLOCATED and self._orders.order(own) is None
+    def _is_yet_to_be_requested(self, name: str, machine: Machine) -> bool:
+        return machine.status is MachineStatus.ALLOCATED and self._requests.on(name, machine.system_id) is None
 
     def _expires(self, batch: BatchOperation[Any, Any], handle: Handle) -> float:
         """When a batch is over its deadline, in anyio's clock."""
@@ -347,31 +359,30 @@ class BatchEngine:
     async def _in_time(
         self, batch: BatchOperation[Any, Any], handle: Handle, members: list[Member], limit: float
     ) -> list[Member]:
-        """The members as they are, or, past the deadline, what has not ended as timed out; no more orders are sent."""
+        """The members; past the deadline, those that have not ended are timed out, and nothing is sent any more."""
         if anyio.current_time() < limit:
             return members
         ended = [timed_out(batch, member) for member in members]
         late = {each.system_id: each.error for each in ended if isinstance(each.error, OperationTimedOutError)}
-        for order in self._orders.of_batch(handle.system_id):
-            await order.take_back(late.get(order.handle.system_id))
+        for request in self._requests.of(handle.system_id):
+            await request.take_back(late.get(request.handle.system_id))
         return ended
 
-    def _is_idle(self, member: Member, operation: str, handle: Handle) -> bool:
+    def _is_idle(self, member: Member, name: str) -> bool:
         """Whether nothing was begun on a machine, as far as is known; if it is allocated, it is so in vain."""
-        order = self._orders.order(of_batch(operation, member.system_id, handle))
-        never_sent = order is not None and order.refusal is not None
-        return never_sent or isinstance(member.error, MaasError | OperationRefusedError | OperationFailedError)
+        request = self._requests.on(name, member.system_id)
+        never_begun = request is not None and request.refusal is not None
+        return never_begun or isinstance(member.error, MaasError | OperationRefusedError | OperationFailedError)
 
 
-def _checked(members: Sequence[Member], orders: Sequence[Order]) -> list[Member]:
+def _checked(members: Sequence[Member], requested: Collection[SystemId]) -> list[Member]:
     """The members; one that was at it already belongs to whatever began that, and not to this batch."""
-    given = {order.handle.system_id for order in orders}
     return [
         failed(
             member.system_id,
             OperationRefusedError(f"{member.message}.", hint="maas_list_operations has its operation id."),
         )
-        if member.state == "working" and member.system_id not in given
+        if member.state == "working" and member.system_id not in requested
         else member
         for member in members
     ]

@@ -175,4 +175,4 @@ class _Part(ProgressReporter):
 
 def of_batch(each: str, system_id: SystemId, handle: Handle) -> Handle:
     """The handle of one member of the batch that ``handle`` names; ``each`` is what is done to it."""
-    return replace(handle, operation=each, system_id=system_id, batch=handle.system_id)
+    return replace(handle, operation=each, system_id=system_id)

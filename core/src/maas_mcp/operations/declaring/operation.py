@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from maas_mcp.errors import InvalidArgumentsError
 from maas_mcp.maas.models import Machine, SystemId
 from maas_mcp.operations.declaring.strategy_checks import check_strategy
 from maas_mcp.operations.declaring.tool import ArgsT, Declaration, ResultT, ToolContext
@@ -89,6 +90,21 @@ class LongRunning(Declaration[ArgsT, ResultT]):
                 f"{cls.__qualname__}.on_cancel: expected a method `abort` for CancelPolicy.ABORT, but there is none. "
                 "Write `async def abort(self, ctx)`, or leave `on_cancel` out."
             )
+
+
+def policy_of(operation: LongRunning[Any, Any], asked_for: CancelPolicy | None) -> CancelPolicy:
+    """What a cancelled call shall do.
+
+    Raises:
+        InvalidArgumentsError: MAAS cannot do that.
+    """
+    policy = asked_for or operation.on_cancel
+    if policy is CancelPolicy.ABORT and not operation.can_abort:
+        raise InvalidArgumentsError(
+            f"{operation.name} cannot be aborted: MAAS offers no way back from it.",
+            hint="Leave on_cancel out, or say `detach`: then cancelling only stops the following.",
+        )
+    return policy
 
 
 def check_duration(cls: type, name: str) -> None:

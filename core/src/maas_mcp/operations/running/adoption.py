@@ -13,7 +13,7 @@ from maas_mcp.operations.declaring.operation import Operation, OperationContext
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.running.ownership import Caller
-from maas_mcp.operations.running.start_requests import Order, Orders
+from maas_mcp.operations.running.start_requests import StartRequest, StartRequests
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.watching.event_feed import EVENTS_LIMIT
 from maas_mcp.operations.wording import listed, state_of
@@ -27,16 +27,16 @@ class Adoption:
 
     Args:
         maas: The region.
-        orders: Those of the process.
+        requests: Those of the process.
         caller: The user whose API key is used.
         now: Seconds since 1970.
     """
 
     def __init__(
-        self, maas: MaasClient, orders: Orders, caller: Caller, *, now: Callable[[], float] = time.time
+        self, maas: MaasClient, requests: StartRequests, caller: Caller, *, now: Callable[[], float] = time.time
     ) -> None:
         self._maas = maas
-        self._orders = orders
+        self._requests = requests
         self._caller = caller
         self._now = now
 
@@ -64,7 +64,7 @@ class Adoption:
             {operation.name for operation in operations},
             {machine.system_id for machine in found},
         )
-        held = [order.handle for order in self._orders.under_way() if order.handle.operation in names]
+        held = [each.handle for each in self._requests.all_under_way() if each.handle.operation in names]
         return [*handles, *(handle for handle in held if handle.system_id not in busy)][:limit]
 
     async def _what_runs_on(self, machine: Machine, operations: Sequence[Operation[Any, Any]]) -> Handle | None:
@@ -102,10 +102,10 @@ class Adoption:
                 hint="Wait until it has ended, or abort it first. maas_list_operations has its operation id.",
             )
         entered = _entered(operation, events)
-        order = self._orders.latest(operation.name, machine.system_id)
-        ours = order is not None and order.refusal is None and sum(each > order.handle.cursor for each in entered) == 1
-        if order is not None and ours:
-            unlike = _unlike(order.args, args)
+        first = self._requests.latest(operation.name, machine.system_id)
+        ours = first is not None and first.refusal is None and sum(each > first.handle.cursor for each in entered) == 1
+        if first is not None and ours:
+            unlike = _unlike(first.args, args)
             other = unlike and (await operation.differs(ctx, args) or unlike)
         else:
             other = await operation.differs(ctx, args)
@@ -143,16 +143,16 @@ def _unlike(first: BaseModel | None, second: BaseModel) -> str | None:
     return f"with another value of {listed(names)}" if names else None
 
 
-def requested_already(machine: Machine, order: Order, args: BaseModel) -> OperationStatus[Any]:
+def requested_already(first: StartRequest, args: BaseModel, state: str) -> OperationStatus[Any]:
     """The answer to a request that this process has sent already, and that MAAS has not answered.
 
     Raises:
         OperationRefusedError: That request has other arguments.
     """
-    standing = f"{order.standing()} ({machine.hostname} is {machine.status_name})"
-    if other := _unlike(order.args, args):
+    standing = f"{first.standing()} ({state})"
+    if other := _unlike(first.args, args):
         raise OperationRefusedError(
             f"{standing}. The earlier request was made {other}; this one was not sent to MAAS.",
             hint="Wait until it has ended, or abort it first. maas_list_operations has its operation id.",
         )
-    return OperationStatus(order.handle, None, f"{standing}. It was not requested a second time", confirmed=False)
+    return OperationStatus(first.handle, None, f"{standing}. It was not requested a second time", confirmed=False)

@@ -29,7 +29,7 @@ class OperationStatus(Generic[ResultT]):
     problem: ResultUnreadableError | None = None
     """Why there is no result although it has ended."""
     confirmed: bool = True
-    """Whether MAAS is known to have taken the order to start it."""
+    """Whether MAAS is known to have accepted the request to start it."""
     warnings: tuple[str, ...] = ()
     """What the caller should know of its start, each in a sentence; only the call that starts it has them."""
 

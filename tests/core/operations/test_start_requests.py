@@ -1,6 +1,5 @@
-"""Orders that MAAS holds, loses or refuses late: no call waits for longer than it said, and all is told in the end."""
+"""Requests that MAAS holds, loses or refuses late: no call waits for longer than it said, and all is reported."""
 
-import math
 from typing import Any
 
 import anyio
@@ -22,12 +21,11 @@ from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.judging.strategies import StatusPolling
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.running.engine import Engine
-from maas_mcp.operations.running.start_requests import KEPT, Orders
+from maas_mcp.operations.running.start_requests import KEPT, RequestState, Send, StartRequest, StartRequests
 from maas_mcp.operations.running.status import OperationStatus
-from maas_mcp.operations.watching.watcher import Watcher
 from maas_mcp.simulator import Fault
 from tests.core.operations.declared import Deploy, RunTests
-from tests.house import TIMING, House, client_of
+from tests.house import TIMING, House, client_of, engine_of
 
 pytestmark = pytest.mark.anyio
 
@@ -61,10 +59,7 @@ async def ask(house: House, *, wait: float | None = 0.0, engine: Engine | None =
 
 def another(house: House) -> Engine:
     """The engine of another process, or of this one after a restart."""
-    maas = client_of(house.region)
-    watcher = Watcher(maas)
-    house.tasks.start_soon(watcher.run)
-    return Engine(maas, watcher, Orders(maas, house.tasks, now=house.now), now=house.now)
+    return engine_of(client_of(house.region), house.tasks, now=house.now)[0]
 
 
 class TestHeld:
@@ -200,7 +195,7 @@ class TestHeld:
         held.region.deploy("node02", "admin")
         await start(held)
 
-        found = await held.engine.adoption.under_way([Deploy()], 10)
+        found = await held.engine.under_way([Deploy()], 10)
 
         assert [held.region.machine(each.system_id).hostname for each in found] == ["node02", "node01"]
         assert found[1] == held.handle
@@ -225,31 +220,29 @@ class TestHeld:
             await start(held, wait=None)
 
         assert anyio.current_time() == 10
-        assert await held.engine.adoption.under_way([Deploy()], 10) == []
+        assert await held.engine.under_way([Deploy()], 10) == []
         assert held.posts == 1
 
     async def test_it_ends_with_the_server(self, house: House) -> None:
         async with anyio.create_task_group() as server:
-            orders = Orders(house.maas, server)
-            order = orders.give(_handle(0), _forever)
+            request = given(StartRequests(server), house, 0, _forever)
             await anyio.wait_all_tasks_blocked()
             server.cancel_scope.cancel()
 
-        assert not order.under_way
+        assert not request.under_way
 
     async def test_one_that_was_withdrawn_is_not_taken_for_accepted(self, house: House) -> None:
         async def start(maas: MaasClient) -> None:
             await maas.post_op("machines/4y3h7n/", "lock")
 
         house.region.hold(op="lock", before=3600)
-        orders = Orders(house.maas, house.tasks)
-        order = orders.give(_handle(0), start)
+        request = given(StartRequests(house.tasks), house, 0, start)
         await anyio.sleep(1)
 
-        await order.withdraw()
+        await request.close()
 
-        assert not orders.is_confirmed(_handle(0))
-        assert orders.standing(_handle(0)).endswith("whether it began is not known yet")
+        assert request.state is RequestState.UNCERTAIN
+        assert request.standing().endswith("whether it began is not known yet")
 
 
 class TestRefused:
@@ -327,7 +320,7 @@ class TestLost:
 
     async def test_a_test_of_somebody_elses_machine_is_ours_all_the_same(self, house: House) -> None:
         house.region.machine("node07").owner = "bob"
-        house.engine._polling = StatusPolling()  # what MAAS_MCP_POLLING sets
+        house.poll_with(StatusPolling())
         house.region.hold(op="test", after=100)
 
         assert (await house.run("node07", RunTests)).status_name == "Deployed"
@@ -387,21 +380,30 @@ async def _forever(_maas: MaasClient) -> None:
     await anyio.sleep_forever()
 
 
+async def _unchecked(_maas: MaasClient) -> None:
+    pass
+
+
+def given(requests: StartRequests, house: House, number: int, send: Send) -> StartRequest:
+    """A request of no machine in particular."""
+    return requests.give(_handle(number), send, house.maas, check=_unchecked)
+
+
 def _handle(number: int) -> Handle:
     return Handle("maas_deploy_machine", "4y3h7n", number, 0, ())
 
 
-async def test_orders_that_were_answered_are_forgotten_some_day_and_others_never(house: House) -> None:
+async def test_requests_that_were_answered_are_forgotten_some_day_and_others_never(house: House) -> None:
     async def answered(_maas: MaasClient) -> None:
         pass
 
-    orders = Orders(house.maas, house.tasks)
-    held = orders.give(_handle(0), _forever)
+    requests = StartRequests(house.tasks)
+    held = given(requests, house, 0, _forever)
     for number in range(1, KEPT + 3):
-        await orders.give(_handle(number), answered).answered(math.inf)
-    assert orders.under_way() == [held]
-    assert orders.standing(_handle(1)) == "Nothing shows yet that it began"
-    assert orders.is_confirmed(_handle(KEPT + 2))
+        await given(requests, house, number, answered).answered()
+    assert requests.all_under_way() == [held]
+    assert requests.of(_handle(1)).standing() == "Nothing shows yet that it began"
+    assert requests.of(_handle(KEPT + 2)).state is RequestState.ACCEPTED
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), BaseException("odd")])
@@ -411,9 +413,9 @@ async def test_what_starts_an_operation_ends_nothing_else_whatever_it_raises(
     async def start(_maas: MaasClient) -> None:
         raise error
 
-    orders = Orders(house.maas, house.tasks)
+    request = given(StartRequests(house.tasks), house, 0, start)
     with pytest.raises(type(error)):
-        await orders.give(_handle(0), start).answered(math.inf)
+        await request.answered()
     with pytest.raises(OperationFailedError, match="failed inside its plugin"):
-        orders.check_refusal(_handle(0), "it")
+        request.check_refusal("it")
     assert await house.maas.whoami(), "the tasks beside it go on"

@@ -1,0 +1,91 @@
+"""What was seen last of each operation, to be shown while MAAS is silent."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import anyio
+
+from maas_mcp.maas.client import MaasClient
+from maas_mcp.operations.handles import Handle
+from maas_mcp.operations.judging.assessment import Assessment
+from maas_mcp.operations.outages import ReadT, answers, check_outage, wait_out_outage
+from maas_mcp.operations.progress import ProgressReporter, silence
+from maas_mcp.operations.running.status import OperationStatus
+from maas_mcp.operations.timing import Timing
+
+REMEMBERED: Final = 256
+"""How many operations are remembered."""
+
+
+class Unseen(Exception):  # noqa: N818 - it is no fault, and never leaves the engine
+    """MAAS has not answered in the time that the caller has; ``status`` is all that can be reported."""
+
+    def __init__(self, status: OperationStatus[Any]) -> None:
+        super().__init__(status.message)
+        self.status = status
+
+
+class LastSeen:
+    """Remembers the latest assessments.
+
+    Args:
+        maas: The region.
+        timing: When MAAS is asked again, and for how long.
+    """
+
+    def __init__(self, maas: MaasClient, timing: Timing) -> None:
+        self._maas = maas
+        self._once = maas.once()
+        self._timing = timing
+        self._seen: dict[Handle, Assessment] = {}
+
+    def remember(self, handle: Handle, seen: Assessment) -> None:
+        """Keep what was seen."""
+        self._seen.pop(handle, None)
+        self._seen[handle] = seen
+        if len(self._seen) > REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+
+    def forget(self, handle: Handle) -> None:
+        """Keep nothing of it: something else begins that has the same handle."""
+        self._seen.pop(handle, None)
+
+    def end_of(self, handle: Handle) -> Assessment | None:
+        """How it has ended, if that was seen."""
+        seen = self._seen.get(handle)
+        return seen if seen is not None and seen.verdict.final else None
+
+    def status(self, handle: Handle, silent: float, *, answering: bool) -> OperationStatus[Any]:
+        """All that can be reported after so many seconds in which nothing could be read."""
+        last = self._seen.get(handle)
+        seen = f"last seen: {last.message}" if last else "nothing was seen of it here so far"
+        said = silence(silent, answering=answering)
+        return OperationStatus(handle, last.fraction if last else None, f"{said}; {seen}")
+
+    async def read(
+        self,
+        handle: Handle,
+        progress: ProgressReporter,
+        until: float,
+        read: Callable[[MaasClient], Awaitable[ReadT]],
+    ) -> ReadT:
+        """Read what MAAS knows of an operation that is picked up: through an outage, if there is time for that.
+
+        Raises:
+            Unseen: MAAS has not answered by then.
+            MaasError: It cannot be asked: at once where there is no time, else after too long an outage.
+        """
+        asked = anyio.current_time()
+        if until <= asked:
+            return await read(self._maas)
+
+        def report(silent: float, answering: bool) -> None:
+            known = self.status(handle, silent, answering=answering)
+            progress.report(known.fraction, known.message)
+            check_outage(silent, self._timing.outage_limit, known.message)
+
+        try:
+            return await wait_out_outage(lambda: read(self._once), report, self._timing, until=until)
+        except TimeoutError as late:
+            answering = answers(late.__cause__)
+            raise Unseen(self.status(handle, anyio.current_time() - asked, answering=answering)) from None

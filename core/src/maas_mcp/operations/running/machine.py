@@ -1,0 +1,397 @@
+"""A machine on which an operation runs: read and judged by its status, its events and its scripts."""
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import replace
+from typing import Any, ClassVar, Final, Self
+
+import anyio
+from typing_extensions import override
+
+from maas_mcp.errors import (
+    MaasConflictError,
+    MaasError,
+    MaasNotFoundError,
+    MaasPermissionError,
+    OperationError,
+    OperationFailedError,
+    OperationRefusedError,
+)
+from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.limits import LONGEST_POST
+from maas_mcp.maas.models import Machine
+from maas_mcp.maas.statuses import MachineStatus
+from maas_mcp.operations.cancellation import CancellationToken
+from maas_mcp.operations.declaring.operation import GoneContext, Operation, OperationContext
+from maas_mcp.operations.declaring.permission import explain_refusal
+from maas_mcp.operations.declaring.tool import ArgsT, ResultT, ToolContext
+from maas_mcp.operations.handles import Handle
+from maas_mcp.operations.judging.advice import next_step
+from maas_mcp.operations.judging.evidence import (
+    ABSENCES_TO_BE_GONE,
+    NOTHING,
+    Baseline,
+    Evidence,
+    Needs,
+    Observation,
+)
+from maas_mcp.operations.judging.fallback import FallbackPolling
+from maas_mcp.operations.judging.lifecycle import Verdict
+from maas_mcp.operations.judging.strategies import MachineAssessment
+from maas_mcp.operations.progress import ProgressReporter, nobody, readable
+from maas_mcp.operations.running.diagnosis import explain, gone, refused, started_by_another
+from maas_mcp.operations.running.results import Reading
+from maas_mcp.operations.running.snapshot import all_since, read_snapshot
+from maas_mcp.operations.running.start_requests import RequestState, StartRequest
+from maas_mcp.operations.running.status import OperationStatus
+from maas_mcp.operations.running.subject import Shared, Subject
+from maas_mcp.operations.turns import check_untouched
+from maas_mcp.operations.watching.watcher import Subscription
+from maas_mcp.operations.wording import named, state_of
+
+logger = logging.getLogger(__name__)
+
+EVENTS_ONLY: Final = Needs()
+"""An abort reads the events and the machine."""
+_INVALID_TRANSITION: Final = re.compile(r"Invalid transition: (?P<status>.+?) -> ")
+
+
+class MachineSubject(Subject[ArgsT, ResultT]):
+    """A machine, followed by the watcher."""
+
+    held_elsewhere: ClassVar[float] = LONGEST_POST
+    operation: Operation[ArgsT, ResultT]
+    ctx: OperationContext
+    latest: MachineAssessment
+
+    def __init__(
+        self,
+        shared: Shared,
+        operation: Operation[ArgsT, ResultT],
+        ctx: OperationContext,
+        handle: Handle,
+        baseline: Baseline,
+        *,
+        read_at: float,
+    ) -> None:
+        self._polling = FallbackPolling(shared.polling or operation.polling, operation.name)
+        self._baseline = baseline
+        self._read_at = read_at
+        self._news: Subscription | None = None
+        super().__init__(
+            shared, operation, ctx, handle, self._polling.assess(operation.lifecycle, Evidence(baseline), NOTHING)
+        )
+
+    @classmethod
+    @override
+    async def prepare(
+        cls, shared: Shared, operation: Operation[ArgsT, ResultT], args: ArgsT, ctx: ToolContext
+    ) -> Self | OperationStatus[ResultT]:
+        read_at = anyio.current_time()
+        machine = await shared.maas.machine(operation.system_id(args))
+        on_it = _on(ctx, machine)
+        if operation.is_reached(args, machine):
+            handle = replace(shared.adoption.handle(operation, machine, 0, ()), reached=True)
+            return await _reached(operation, on_it, handle, "was already")
+        if machine.status in operation.lifecycle.pending and await shared.caller.owns(machine):
+            return await shared.adoption.already(operation, args, on_it)
+        if machine.locked or machine.status not in operation.lifecycle.start_from:
+            raise refused(operation, machine, await shared.caller.name_if_known())
+        # The cursor comes last: what happened before it must not read as this run's.
+        cursor = await shared.maas.newest_event_id()
+        baseline = Baseline(machine, cursor, operation.lifecycle.runs(machine))
+        handle = shared.adoption.handle(operation, machine, cursor, baseline.runs)
+        subject = cls(shared, operation, on_it, handle, baseline, read_at=read_at)
+        await subject._name_owner()
+        return subject
+
+    @classmethod
+    @override
+    async def pick_up(
+        cls,
+        shared: Shared,
+        operation: Operation[ArgsT, ResultT],
+        request: StartRequest,
+        ctx: ToolContext,
+        until: float,
+    ) -> Self | OperationStatus[ResultT]:
+        handle, asked = request.handle, anyio.current_time()
+        needs = (shared.polling or operation.polling).needs
+
+        async def look(maas: MaasClient) -> tuple[Machine, Observation]:
+            await shared.caller.introduce(maas)
+            return await read_snapshot(maas, needs, handle, shared.timing)
+
+        try:
+            machine, observation = await shared.last_seen.read(handle, ctx.progress, until, look)
+        except MaasNotFoundError:
+            return _ended_without_machine(operation, ctx, handle)
+        on_it = _on(ctx, machine)
+        if handle.reached:
+            return await _reached(operation, on_it, handle, "needed no change, and is now")
+        subject = cls(shared, operation, on_it, handle, Baseline(machine, handle.cursor, handle.runs), read_at=asked)
+        subject._take_in(observation)
+        return subject
+
+    @classmethod
+    @override
+    async def abort(
+        cls, shared: Shared, operation: Operation[Any, Any], handle: Handle, cancellation: CancellationToken
+    ) -> None:
+        machine, observation = await read_snapshot(shared.maas, EVENTS_ONLY, handle, shared.timing)
+        at_work = machine.status in operation.lifecycle.pending
+        held = shared.requests.under_way(operation.name, handle.system_id)
+        if held and operation.can_abort and not at_work:
+            raise OperationRefusedError(
+                f"{held.standing()}. {machine.hostname} is {machine.status_name}: there is nothing to abort so far.",
+                hint="Ask for the operation again, and abort it once it has begun.",
+            )
+        if not operation.can_abort or not at_work:
+            raise OperationRefusedError(
+                f"{named(machine)} is {state_of(machine)}: there is nothing that {operation.name} could abort.",
+                hint=next_step(machine, await shared.caller.name_if_known()),
+            )
+        evidence = Evidence(Baseline(machine, handle.cursor, handle.runs)).with_(operation.lifecycle, observation)
+        ours = evidence.started and await shared.caller.started(operation.lifecycle, evidence)
+        if evidence.superseded or not ours:
+            raise OperationRefusedError(
+                f"{named(machine)} is {state_of(machine)}, but not by this operation: another run was started since. "
+                "It was not aborted.",
+                hint="maas_list_operations has the ids of what runs on your machines.",
+            )
+        services = ToolContext(shared.maas, ProgressReporter(nobody), cancellation, timing=shared.timing)
+        await operation.abort(_on(services, machine))
+
+    @property
+    @override
+    def name(self) -> str:
+        return f"{self.operation.name} on {self.ctx.machine.hostname}"
+
+    @property
+    @override
+    def state(self) -> str:
+        return f"{self.ctx.machine.hostname} is {self.ctx.machine.status_name}"
+
+    @property
+    @override
+    def starting(self) -> str:
+        return f"Starting on {self.ctx.machine.hostname}"
+
+    @property
+    @override
+    def still_at_work(self) -> str:
+        return "MAAS may still be at work on the machine. Read it with maas_get_machine."
+
+    @property
+    @override
+    def started(self) -> bool:
+        return self.latest.evidence.started
+
+    @property
+    @override
+    def asked_at(self) -> float:
+        return self._read_at if self._news is None else self._news.answered_at
+
+    @override
+    def message(self, standing: str) -> str:
+        return self.latest.message if self.started else f"{standing} ({self.latest.message})"
+
+    @override
+    async def check(self, maas: MaasClient) -> None:
+        """Read the machine again, if its first read is too old by now: somebody may have taken it meanwhile."""
+        if anyio.current_time() > self._read_at + self.shared.timing.stale:
+            await check_untouched(maas, self._baseline.machine, self._baseline.cursor)
+
+    @override
+    async def send(self, maas: MaasClient, args: ArgsT) -> None:
+        """Send the request, and notice a refusal that comes after MAAS has begun.
+
+        MAAS 3.7.3 answers a release with erase whose BMC fails by a 409, ``Invalid transition: Disk erasing ->
+        Deployed.``: by then the machine has entered *Disk erasing*.
+        """
+        try:
+            await self.operation.start(replace(self.ctx, maas=maas), args)
+        except MaasConflictError as error:
+            left = _INVALID_TRANSITION.match(error.maas_says or "")
+            status = MachineStatus.from_display(left["status"]) if left else None
+            error.acted = status in self.operation.lifecycle.pending
+            raise
+        except MaasPermissionError as error:
+            await explain_refusal(maas, self.ctx.machine, error)
+            raise
+
+    @contextmanager
+    @override
+    def watched(self) -> Iterator[None]:
+        lifecycle, handle = self.operation.lifecycle, self.handle
+        with self.shared.watcher.follow(
+            handle.system_id, handle.cursor, self._polling.needs, lifecycle.pending
+        ) as self._news:
+            yield
+
+    @override
+    async def look(self, request: StartRequest, until: float) -> None:
+        """Wait for the watcher's news; for a few seconds only, as long as the request may change what they mean."""
+        if self._news is None:
+            raise RuntimeError("a machine is looked at while it is watched")
+        timing = self.shared.timing
+        pause = timing.outage_pause
+        if request.doubt is not None:
+            pause = min(pause, timing.grace_after(request.doubt) / 2)
+        settled = self.started and not request.under_way
+        with anyio.CancelScope(deadline=until if settled else min(until, anyio.current_time() + pause)):
+            self._take_in(await self._news.next())
+
+    @override
+    def judge_unseen(self, request: StartRequest) -> None:
+        doubt, machine = request.doubt, self.latest.evidence.machine or self.ctx.machine
+        if doubt is None:
+            asked_for = "accepted" if request.state is RequestState.ACCEPTED else "was asked for"
+            raise OperationFailedError(
+                f"MAAS {asked_for} {self.name}, but {readable(request.age)} later nothing shows that it began: "
+                f"neither a status on the way nor a new run; the machine is {machine.status_name}.",
+                hint="Look at the region's log, and read the machine with maas_get_machine before you start it again.",
+            )
+        answer = copy(doubt)  # the next call that asks gets it, too
+        answer.hint = (
+            f"Nothing shows that it began: {named(machine)} is {state_of(machine)}. {doubt.hint or ''}".strip()
+        )
+        raise answer
+
+    @override
+    async def check_ours(self, request: StartRequest) -> None:
+        lifecycle, evidence = self.operation.lifecycle, self.latest.evidence
+        if evidence.machine is None or not evidence.started or request.state is RequestState.ACCEPTED:
+            return
+        if not await self.read(lambda: self.shared.caller.started(lifecycle, evidence)):
+            raise started_by_another(evidence, self.name, await self.shared.caller.name_if_known())
+
+    @override
+    async def confirm_end(self) -> None:
+        """Read the events between the latest look at them and the read of the machine.
+
+        An undone run may end where a success does, and a machine that moves on at once reads as if it had been aborted.
+        """
+        verdict, evidence = self.latest.verdict, self.latest.evidence
+        hidden = self.operation.can_abort and self.operation.lifecycle.hides_an_undoing
+        untold = verdict in {Verdict.REVERTED, Verdict.FAILED} and evidence.timeline.end is None
+        if untold or (verdict is Verdict.SUCCEEDED and hidden):
+            seen = await self.read(lambda: all_since(self.shared.once, self._polling.needs, self.handle))
+            self._take_in(replace(seen, machine=evidence.machine))
+
+    @override
+    async def last_look(self) -> None:
+        with anyio.move_on_after(self.shared.timing.last_look):
+            try:
+                _, observation = await read_snapshot(
+                    self.shared.once, self._polling.needs, self.handle, self.shared.timing
+                )
+            except MaasNotFoundError:
+                self._take_in(NOTHING, replace(self.latest.evidence, absences=ABSENCES_TO_BE_GONE))
+            except MaasError as error:
+                logger.info("no last look at %s: %s", self.name, error)
+            else:
+                self._take_in(observation)
+
+    @override
+    async def explain(self, request: StartRequest) -> OperationError:
+        caller = await self.shared.caller.name_if_known()
+        lifecycle = self.operation.lifecycle
+        return await explain(self.shared.maas, lifecycle, self.latest, caller=caller, answer=request.doubt)
+
+    @override
+    async def result(self) -> ResultT:
+        machine = self.latest.evidence.machine
+        if self.latest.evidence.gone or machine is None:
+            return self.operation.result_if_gone(_gone(self.ctx, self.handle))
+        ctx = replace(self.ctx, maas=self.shared.once, machine=machine)
+        return await self.read(lambda: self.operation.result(ctx))
+
+    async def abort_begun(self, request: StartRequest) -> None:
+        """Request the abort until a look shows that the run is over.
+
+        MAAS may still hold the request to start, and a proxy may take the abort for it; a second abort is harmless
+        (409).
+        """
+        while True:
+            if await self._is_over(request):
+                return
+            await anyio.sleep(self.shared.timing.abort_again)
+
+    async def _is_over(self, request: StartRequest) -> bool:
+        """Look, and abort what is under way and ours; whether there is nothing left to be aborted."""
+        lifecycle, once = self.operation.lifecycle, self.shared.once
+        accepted = request.state is RequestState.ACCEPTED
+        try:
+            _, observation = await read_snapshot(once, EVENTS_ONLY, self.handle, self.shared.timing)
+            evidence = self._polling.assess(lifecycle, Evidence(self._baseline), observation).evidence
+            machine = evidence.machine or self._baseline.machine
+            if machine.status not in lifecycle.pending:
+                return evidence.started or accepted
+            if not evidence.started:  # another operation passes through this status, too
+                return False
+            if evidence.superseded or not (accepted or await self.shared.caller.started(lifecycle, evidence)):
+                return True
+            await self.operation.abort(replace(self.ctx, machine=machine))
+        except MaasConflictError as error:  # it has changed its status since the look
+            logger.info("MAAS did not abort %s: %s", self.name, error)
+        except MaasError as error:
+            if not error.may_pass:
+                raise
+            logger.info("MAAS did not abort %s, or did not answer: %s", self.name, error)
+        return False
+
+    def _take_in(self, observation: Observation, evidence: Evidence | None = None) -> None:
+        self.latest = self._polling.assess(self.operation.lifecycle, evidence or self.latest.evidence, observation)
+        self.silent_for = observation.unreachable_for
+
+    async def _name_owner(self) -> None:
+        """Report whose the machine is, if it is another user's; a warning says so afterwards."""
+        machine = self._baseline.machine
+        owner = await self.shared.caller.other_owner(machine)
+        if owner is not None:
+            self.ctx.progress.report(self.latest.fraction, f"{named(machine)} belongs to {owner}")
+            self.warnings = (f"{named(machine)} belonged to {owner} when this was requested.",)
+
+    @property
+    def _measured(self) -> float | None:
+        return self.latest.evidence.milestone.fraction or None
+
+
+def _on(ctx: ToolContext, machine: Machine) -> OperationContext:
+    return OperationContext(ctx.maas, ctx.progress, ctx.cancellation, machine, timing=ctx.timing)
+
+
+def _gone(ctx: ToolContext, handle: Handle) -> GoneContext:
+    return GoneContext(ctx.maas, ctx.progress, ctx.cancellation, handle.system_id)
+
+
+async def _reached(
+    operation: Operation[Any, ResultT], ctx: OperationContext, handle: Handle, how: str
+) -> OperationStatus[ResultT]:
+    """The status for a machine that is, or was, as requested already."""
+    message = f"{ctx.machine.hostname} {how} {state_of(ctx.machine)}; nothing was sent to MAAS"
+    ctx.progress.report(1.0, message)
+    reading = Reading(operation, message)
+    with reading.watched():
+        reading.result = await operation.result(ctx)
+    return reading.outcome(handle)
+
+
+def _ended_without_machine(
+    operation: Operation[Any, ResultT], ctx: ToolContext, handle: Handle
+) -> OperationStatus[ResultT]:
+    """How an operation has ended whose machine is not there any longer.
+
+    Raises:
+        MachineGoneError: It has not succeeded by that.
+    """
+    if operation.lifecycle.verdict_if_gone(on_vm_host=handle.on_vm_host) is not Verdict.SUCCEEDED:
+        raise gone(handle.system_id)
+    reading = Reading(operation, f"{handle.system_id} is no longer in MAAS")
+    with reading.watched():
+        reading.result = operation.result_if_gone(_gone(ctx, handle))
+    return reading.outcome(handle)
