@@ -9,6 +9,8 @@ import anyio
 import anyio.abc
 
 from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.statuses import MachineStatus
+from maas_mcp.operations.batches.batch import BatchOperation
 from maas_mcp.operations.batches.group import BatchEngine
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import Operation
@@ -31,7 +33,7 @@ TIMING = Timing()
 
 def client_of(region: Region, username: str = "admin") -> MaasClient:
     """A client of an in-process region: everything but the socket is real."""
-    return connector(region)(settings_for(region, username).require_region())
+    return connector(region)(settings_for(region, username).require_region(), None)
 
 
 def engine_of(
@@ -106,6 +108,20 @@ class House:
 
         self.tasks.start_soon(later)
 
+    async def under_way(self, *operations: Operation[Any, Any], process: Engine | None = None) -> list[Handle]:
+        """What a survey of the machines finds, in another process if one is given."""
+        engine = process or self.engine
+        seen = await engine.survey(operations)
+        return [each.handle for each in engine.under_way(seen, operations, 10)]
+
+    async def batches_under_way(
+        self, *batches: BatchOperation[Any, Any], process: BatchEngine | None = None
+    ) -> list[Handle]:
+        """The batches that a survey of the machines finds, in another process if one is given."""
+        seen = await self.engine.survey([batch.each() for batch in batches], {MachineStatus.ALLOCATED})
+        found = await (process or self.batches).under_way(seen, batches)
+        return [each.handle for each in found.statuses]
+
     def poll_with(self, polling: PollingStrategy | None) -> None:
         """Follow every operation with this strategy from now on, as ``MAAS_MCP_POLLING`` makes the server do."""
         self.engine, self.batches = engine_of(self.maas, self.tasks, now=self.now, polling=polling)
@@ -151,6 +167,6 @@ async def opened(operation: type[Operation[Any, Any]]) -> AsyncIterator[House]:
     with MaasRegion() as region:
         async with region.host() as host, anyio.create_task_group() as tasks:
             yield House(
-                region, host.services.maas, host.services.engine, host.services.batches, tasks, operation, now=host.now
+                region, host.tenant.maas, host.tenant.engine, host.tenant.batches, tasks, operation, now=host.now
             )
             tasks.cancel_scope.cancel()

@@ -9,9 +9,9 @@ from google.genai._mcp_utils import mcp_to_gemini_tool
 from mcp_strict_check import rules
 
 from maas_mcp.api import Tool, ToolContext
+from maas_mcp.calls.arguments import ClientFeatures
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.server.app import served_tools
-from maas_mcp.server.arguments import EARLY_REVISION
 from maas_mcp.server.tools import mcp_tool
 from tests.core.server.declared import Forms, Result
 from tests.own_plugins import OWN_PLUGINS
@@ -29,16 +29,15 @@ class Foreign(Tool[Forms, Result]):
 TOOLS = {**served_tools(load_registry(allow=OWN_PLUGINS, strict=True)), "maas_foreign": Foreign()}
 
 
-@pytest.fixture(params=[EARLY_REVISION, mcp_types.LATEST_PROTOCOL_VERSION])
-def revision(request: pytest.FixtureRequest) -> str:
-    revision: str = request.param
-    return revision
+@pytest.fixture(params=[True, False], ids=["2024-11-05", "newer"])
+def features(request: pytest.FixtureRequest) -> ClientFeatures:
+    return ClientFeatures(meta_argument=request.param)
 
 
 @pytest.fixture(params=TOOLS)
-def shown(request: pytest.FixtureRequest, revision: str) -> mcp_types.Tool:
+def shown(request: pytest.FixtureRequest, features: ClientFeatures) -> mcp_types.Tool:
     """Each tool, as clients see it."""
-    return mcp_tool(TOOLS[request.param], revision)
+    return mcp_tool(TOOLS[request.param], features)
 
 
 def schemas(schema: Any) -> Iterator[Any]:

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from maas_mcp.calls.arguments import parse_arguments
+from maas_mcp.operations.batches.batch import BatchOperation, new_name
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.progress import ProgressReporter, nobody
 from maas_mcp.plugins.registry import load_registry
-from maas_mcp.server.arguments import parse_arguments
-from maas_mcp.server.calls import Call
 from maas_mcp.simulator import Status
 from maas_mcp.testing import MaasRegion
 from maas_mcp.testing.host import Host, hosting
@@ -62,7 +62,10 @@ async def test_the_result_is_the_same_where_the_arguments_are_not_known(name: st
             given["system_id"] = region.machine(started.machine).system_id
         args, _ = parse_arguments(operation, given)
         async with region.host() as host:
-            first = await host.services.run(operation, args, ProgressReporter(nobody), Call())
+            engine, options = host.tenant.engine_for(operation), dict[str, Any]()
+            if isinstance(operation, BatchOperation):
+                options["name"] = new_name(operation, args)
+            first = await engine.run(operation, args, ProgressReporter(nobody), CancellationToken(), **options)
             async with hosting(region, host.now, "admin") as second:
                 later = await resumed(second, operation, first.handle)
 
@@ -72,5 +75,5 @@ async def test_the_result_is_the_same_where_the_arguments_are_not_known(name: st
 
 
 async def resumed(host: Host, operation: LongRunning[Any, Any], handle: Any) -> Any:
-    engine = host.services.engine_for(operation)
+    engine = host.tenant.engine_for(operation)
     return await engine.resume(operation, handle, ProgressReporter(nobody), CancellationToken(), wait=0.0)

@@ -210,7 +210,7 @@ class TestBesideACall:
 
         house.tasks.start_soon(cancelled)
         await anyio.sleep(20)
-        (handle,) = (await house.batches.under_way([DeployMany()])).handles
+        (handle,) = await house.batches_under_way(DeployMany())
         house.token.cancel(CancelReason.CANCEL_TOOL)
         await abort(house, handle)
         await anyio.sleep(300)

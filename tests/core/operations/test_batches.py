@@ -111,7 +111,7 @@ class TestWhoseOrder:
         house.tasks.start_soon(run_to_the_end, house, 5)
         await anyio.sleep(20)
 
-        (listed,) = (await house.batches.under_way([DeployMany()])).handles
+        (listed,) = await house.batches_under_way(DeployMany())
         await anyio.sleep(TIMING.start_grace + 6)
         told = await ask(house, listed)
 
@@ -123,7 +123,7 @@ class TestWhoseOrder:
         house.tasks.start_soon(run_to_the_end, house, 3)
         await anyio.sleep(70)
 
-        (listed,) = (await house.batches.under_way([DeployMany()])).handles
+        (listed,) = await house.batches_under_way(DeployMany())
         told = await ask(house, listed, wait=10)
 
         assert told.message == "Its machines are being chosen"
@@ -311,7 +311,7 @@ class TestLabels:
         comment = f"see [{DeployMany.name} b{size}x0000000000]"
         await house.maas.post_op("machines/", "allocate", comment=comment)
 
-        assert (await house.batches.under_way([DeployMany()])).handles == []
+        assert await house.batches_under_way(DeployMany()) == []
 
     async def test_and_no_batch_gets_such_a_name(self) -> None:
         args = DeployMachines.model_construct(count=LARGEST + 1)

@@ -22,7 +22,7 @@ def region() -> MaasRegion:
 async def bob(region: MaasRegion) -> AsyncIterator[MaasClient]:
     """A plain user."""
     async with region.host("bob") as host:
-        yield host.services.maas
+        yield host.tenant.maas
 
 
 async def hint_of(
@@ -78,7 +78,7 @@ async def test_a_machine_that_was_locked_meanwhile_is_told(region: MaasRegion, u
         region.machine("node09").locked = True
 
     async with region.host(username) as host:
-        hint = await hint_of(region, host.services.maas, "node09", "release", before=lock)
+        hint = await hint_of(region, host.tenant.maas, "node09", "release", before=lock)
 
     assert "is locked, on purpose" in hint
     assert "maas_unlock_machine" in hint
@@ -89,7 +89,7 @@ async def test_a_machine_that_was_locked_meanwhile_is_told(region: MaasRegion, u
 )
 async def test_an_administrator_is_told_what_only_the_owner_may(region: MaasRegion, name: str, whose: str) -> None:
     async with region.host() as host:
-        hint = await hint_of(region, host.services.maas, name, "mark_broken")
+        hint = await hint_of(region, host.tenant.maas, name, "mark_broken")
 
     assert hint == f"Only a machine's owner may request mark_broken, not even an administrator, and {whose}"
 
@@ -97,7 +97,7 @@ async def test_an_administrator_is_told_what_only_the_owner_may(region: MaasRegi
 async def test_where_nothing_shows_why_nothing_is_made_up(region: MaasRegion) -> None:
     region.faults.append(Fault(op="deploy", status=403))
     async with region.host() as host:
-        hint = await hint_of(region, host.services.maas, "node01", "deploy")
+        hint = await hint_of(region, host.tenant.maas, "node01", "deploy")
 
     assert hint.startswith(
         "MAAS gives no reason: node01 (7xneda) is nobody's and not locked, and admin is an administrator."
@@ -140,13 +140,13 @@ async def test_what_is_of_no_machine_is_not_called_locked(bob: MaasClient) -> No
 @pytest.mark.parametrize(("name", "owner"), [("node01", None), ("node07", None), ("node09", "bob")])
 async def test_only_somebody_else_is_another_owner(region: MaasRegion, name: str, owner: str | None) -> None:
     async with region.host() as host:
-        maas = host.services.maas
+        maas = host.tenant.maas
         assert await another_owner(maas, await maas.machine(region.machine(name).system_id)) == owner
 
 
 async def test_another_users_machine_is_taken_only_if_that_is_confirmed(region: MaasRegion) -> None:
     async with region.host() as host:
-        maas = host.services.maas
+        maas = host.tenant.maas
         machine = await maas.machine(region.machine("node09").system_id)
         await check_take_over(maas, machine, confirmed=True, effect="It becomes yours")
         with pytest.raises(OperationRefusedError, match=r"belongs to bob\. It becomes yours\. Nothing was"):

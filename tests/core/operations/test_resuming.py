@@ -25,7 +25,7 @@ from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.simulator import Fault
 from maas_mcp.simulator.model.statuses import Status
-from tests.house import TIMING, House, resumed
+from tests.house import TIMING, House, client_of, engine_of, resumed
 
 pytestmark = pytest.mark.anyio
 
@@ -132,7 +132,8 @@ class TestWhyAListedOneFailed:
         house.options = {"wait": 0.0}
         await house.run("node01", Commission, **arguments)
         await anyio.sleep(30)
-        (house.handle,) = await house.engine.under_way([Commission()], 10)
+        another, _ = engine_of(client_of(house.region), house.tasks, now=house.now)
+        (house.handle,) = await house.under_way(Commission(), process=another)
         assert house.handle.runs == ()
         await anyio.sleep(3600)
 
@@ -151,7 +152,8 @@ class TestWhyAListedOneFailed:
         house.region.set_status(house.region.machine("node01"), Status.READY)
         await house.run("node01", Commission, testing_scripts=["none"])
         await anyio.sleep(30)
-        (house.handle,) = await house.engine.under_way([Commission()], 10)
+        another, _ = engine_of(client_of(house.region), house.tasks, now=house.now)
+        (house.handle,) = await house.under_way(Commission(), process=another)
         await anyio.sleep(3600)
 
         with pytest.raises(OperationFailedError) as failure:
@@ -285,7 +287,7 @@ async def test_everything_under_way_is_found_in_maas(house: House) -> None:
     await house.run("node03", Commission)
     await anyio.sleep(30)
 
-    handles = await house.engine.under_way([Deploy(), Commission(), Release()], 10)
+    handles = await house.under_way(Deploy(), Commission(), Release())
 
     found = [(handle.operation, house.region.machine(handle.system_id).hostname) for handle in handles]
     assert found == [("maas_deploy_machine", "node01"), ("maas_commission_machine", "node03")]

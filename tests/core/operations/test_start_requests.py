@@ -195,7 +195,7 @@ class TestHeld:
         held.region.deploy("node02", "admin")
         await start(held)
 
-        found = await held.engine.under_way([Deploy()], 10)
+        found = await held.under_way(Deploy())
 
         assert [held.region.machine(each.system_id).hostname for each in found] == ["node02", "node01"]
         assert found[1] == held.handle
@@ -220,7 +220,7 @@ class TestHeld:
             await start(held, wait=None)
 
         assert anyio.current_time() == 10
-        assert await held.engine.under_way([Deploy()], 10) == []
+        assert await held.under_way(Deploy()) == []
         assert held.posts == 1
 
     async def test_it_ends_with_the_server(self, house: House) -> None:

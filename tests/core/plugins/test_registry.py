@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from maas_mcp.calls.arguments import CallOptions
 from maas_mcp.errors import PluginError
 from maas_mcp.plugins import import_watch
 from maas_mcp.plugins.registry import PluginRecord, PluginState, Registry, load_registry
 from maas_mcp.plugins.schemas import input_schema
 from maas_mcp.plugins.validation import CALL_OPTIONS
-from maas_mcp.server.arguments import CallOptions
 from maas_mcp.server.operation_tools import OPERATION_TOOLS
 
 Install = Callable[..., str]

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from maas_mcp.calls.arguments import CallOptions, ClientFeatures, parse_arguments
 from maas_mcp.errors import InvalidArgumentsError
 from maas_mcp.operations.declaring.operation import CancelPolicy
-from maas_mcp.server.arguments import EARLY_REVISION, CallOptions, parse_arguments
 from maas_mcp.server.tools import mcp_tool
 from tests.core.server.declared import (
     Args,
@@ -28,6 +28,8 @@ from tests.core.server.declared import (
     Sort,
     Square,
 )
+
+EARLY = ClientFeatures(meta_argument=True)
 
 
 def test_arguments_become_the_model() -> None:
@@ -125,9 +127,7 @@ def test_what_was_given_is_never_repeated() -> None:
 
 @pytest.mark.parametrize("token", ["abc", "5", 0, 17])
 def test_a_token_among_the_arguments_of_a_long_running_tool_is_found(token: str | int) -> None:
-    _, options = parse_arguments(
-        Grow(), {"system_id": "4y3h7n", "_meta": {"progressToken": token, "other": 1}}, EARLY_REVISION
-    )
+    _, options = parse_arguments(Grow(), {"system_id": "4y3h7n", "_meta": {"progressToken": token, "other": 1}}, EARLY)
 
     assert options.token == token
     assert type(options.token) is type(token)
@@ -135,19 +135,18 @@ def test_a_token_among_the_arguments_of_a_long_running_tool_is_found(token: str 
 
 @pytest.mark.parametrize("meta", [{}, None, "", {"progressToken": None}, {"progressToken": ""}, "{}"])
 def test_a_meta_without_a_token_is_fine(meta: object) -> None:
-    assert parse_arguments(Grow(), {"system_id": "4y3h7n", "_meta": meta}, EARLY_REVISION)[1].token is None
+    assert parse_arguments(Grow(), {"system_id": "4y3h7n", "_meta": meta}, EARLY)[1].token is None
 
 
-@pytest.mark.parametrize("revision", ["2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"])
-def test_a_token_among_the_arguments_of_a_newer_client_is_refused_with_where_it_belongs(revision: str) -> None:
+def test_a_token_among_the_arguments_of_a_newer_client_is_refused_with_where_it_belongs() -> None:
     given_ = {"system_id": "4y3h7n", "_meta": {"progressToken": "made-up"}}
 
     with pytest.raises(InvalidArgumentsError, match="a progress token belongs in the request's own `_meta`") as refusal:
-        parse_arguments(Grow(), given_, revision)
+        parse_arguments(Grow(), given_)
 
     assert "_meta" not in str(refusal.value.hint)
-    assert "_meta" not in mcp_tool(Grow(), revision).input_schema["properties"]
-    assert "_meta" in mcp_tool(Grow(), EARLY_REVISION).input_schema["properties"]
+    assert "_meta" not in mcp_tool(Grow()).input_schema["properties"]
+    assert "_meta" in mcp_tool(Grow(), EARLY).input_schema["properties"]
 
 
 def test_what_is_said_of_the_call_itself_is_no_argument_of_the_tool() -> None:
@@ -177,7 +176,7 @@ def test_aborting_is_offered_only_where_maas_can() -> None:
 @pytest.mark.parametrize("meta", [{"progressToken": True}, {"progressToken": 1.5}, {"progressToken": []}, "x", 3, []])
 def test_a_token_of_another_kind_is_refused(meta: object) -> None:
     with pytest.raises(InvalidArgumentsError, match="`_meta"):
-        parse_arguments(Grow(), {"system_id": "4y3h7n", "_meta": meta}, EARLY_REVISION)
+        parse_arguments(Grow(), {"system_id": "4y3h7n", "_meta": meta}, EARLY)
 
 
 JSON_VALUES = st.recursive(

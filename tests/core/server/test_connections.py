@@ -1,6 +1,6 @@
 """Two clients of one server: each cancels its own calls, whatever ids it gives them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,11 +11,11 @@ import pytest
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.shared.message import SessionMessage
 
-from maas_mcp.plugins.registry import load_registry
+from maas_mcp.calls.connections import Connections
+from maas_mcp.calls.host import Host
+from maas_mcp.plugins.registry import AnyTool, load_registry
 from maas_mcp.server.app import build
-from maas_mcp.server.calls import Calls
 from maas_mcp.server.incoming import Incoming
-from maas_mcp.server.services import Services
 from maas_mcp.settings import Settings
 from maas_mcp.testing import MaasRegion
 
@@ -67,11 +67,14 @@ async def site() -> AsyncIterator[Site]:
         async with region.host() as host, AsyncExitStack() as open_streams, anyio.create_task_group() as tasks:
 
             @asynccontextmanager
-            async def services(_settings: Settings) -> AsyncIterator[Services]:
-                yield host.services
+            async def running(
+                _settings: Settings, tools: Mapping[str, AnyTool], _connections: Connections
+            ) -> AsyncIterator[Host]:
+                host.host.serve(tools)
+                yield host.host
 
-            calls = Calls()
-            server = build(load_registry(), host.settings, calls, services)
+            connections = host.host.connections
+            server = build(load_registry(), host.settings, connections, running)
 
             async def client() -> Client:
                 to_server, at_server = anyio.create_memory_object_stream[SessionMessage | Exception](100)
@@ -79,7 +82,7 @@ async def site() -> AsyncIterator[Site]:
                 for stream in (to_server, at_server, to_client, at_client):
                     open_streams.callback(stream.close)
                 options = server.create_initialization_options()
-                tasks.start_soon(server.run, Incoming(at_server, calls.connect()), to_client, options)
+                tasks.start_soon(server.run, Incoming(at_server, connections.connect()), to_client, options)
                 made = Client(to_server, at_client)
                 tasks.start_soon(made.listen)
                 info = {"name": "test", "version": "1"}

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
+from maas_mcp.operations.declaring.operations import ErrorReport, OperationReport
 from maas_mcp.server.operation_tools import GetOperation
-from maas_mcp.server.reports import ErrorReport, OperationReport
 from maas_mcp.simulator import Fault
 from maas_mcp.testing import MaasRegion
 

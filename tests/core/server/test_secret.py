@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from maas_mcp.errors import SettingsError
-from maas_mcp.server.secret import sealing_secret
+from maas_mcp.secret import sealing_secret
 from maas_mcp.settings import Settings
 
 

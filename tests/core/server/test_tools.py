@@ -7,14 +7,19 @@ from typing import Any
 import jsonschema
 import mcp_types as types
 import pytest
+from pydantic import BaseModel
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
+from maas_mcp.calls.arguments import ClientFeatures, parse_arguments
+from maas_mcp.calls.call import Answer
 from maas_mcp.errors import MaasBadRequestError, MaasConflictError, MaasMcpError, ResultTooLargeError
+from maas_mcp.operations.declaring.tool import Tool
+from maas_mcp.operations.running.results import structured
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.server.app import served_tools
-from maas_mcp.server.arguments import EARLY_REVISION, parse_arguments
-from maas_mcp.server.tools import ERROR_META, RESULT_LIMIT, failure, mcp_tool, sendable, success
+from maas_mcp.server.tools import ERROR_META, RESULT_LIMIT, failure, mcp_tool, sendable
+from maas_mcp.server.tools import shown as shown_to_client
 from tests.core.server.declared import Aliased, Count, Result, Sort
 from tests.own_plugins import OWN_PLUGINS
 from tests.schema_subset import outside
@@ -44,10 +49,10 @@ def test_every_schema_is_valid_flat_and_without_titles(tool: Any) -> None:
         assert '"title"' not in text
 
 
-@pytest.mark.parametrize("revision", [EARLY_REVISION, types.LATEST_PROTOCOL_VERSION])
+@pytest.mark.parametrize("meta", [True, False], ids=["2024-11-05", "newer"])
 @pytest.mark.parametrize("tool", SERVED.values(), ids=SERVED)
-def test_every_input_schema_is_in_the_subset_that_all_large_clients_take(tool: Any, revision: str) -> None:
-    schema = mcp_tool(tool, revision).input_schema
+def test_every_input_schema_is_in_the_subset_that_all_large_clients_take(tool: Any, *, meta: bool) -> None:
+    schema = mcp_tool(tool, ClientFeatures(meta_argument=meta)).input_schema
 
     assert outside(schema) == []
     assert schema["properties"], "Gemini's API refuses a tool without arguments"
@@ -106,15 +111,19 @@ def test_a_nested_model_is_filled_in() -> None:
     assert part == {"anyOf": [{"type": "integer"}, {"type": "null"}]}
 
 
+def succeeded(tool: Tool[Any, Any], result: BaseModel) -> types.CallToolResult:
+    return shown_to_client(tool, Answer(result=result, content=structured(tool, result)))
+
+
 def test_a_result_has_the_names_that_its_schema_promises() -> None:
-    result = success(Sort(), Aliased(to_="there"))
+    result = succeeded(Sort(), Aliased(to_="there"))
 
     assert result.structured_content == {"to": "there"}
     jsonschema.validate(result.structured_content, mcp_tool(Sort()).output_schema or {})
 
 
 def test_a_result_is_structured_and_has_a_line_for_people() -> None:
-    result = success(Count(), Result(system_id="4y3h7n", note=None))
+    result = succeeded(Count(), Result(system_id="4y3h7n", note=None))
 
     assert result.structured_content == {"system_id": "4y3h7n", "note": None, "parts": []}
     assert result.content[0].model_dump()["text"] == "system_id: 4y3h7n"

@@ -314,6 +314,6 @@ class TestTestedInstead:
         await house.run("node01")
         await house.maas.post_op(f"machines/{house.region.machine('node01').system_id}/", "test")
 
-        (handle,) = await house.engine.under_way([Commission(), RunTests()], 10)
+        (handle,) = await house.under_way(Commission(), RunTests())
 
         assert handle.operation == "maas_test_machine"

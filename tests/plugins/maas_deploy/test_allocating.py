@@ -250,14 +250,14 @@ async def test_a_batch_that_nobody_went_on_with_is_found_and_can_be_given_back(h
         await house.maas.post_op("machines/", "allocate", agent_name=name, comment=comment)
 
     batches = engine(house)
-    (found,) = (await batches.under_way([DeployMany()])).handles
+    (found,) = await house.batches_under_way(DeployMany(), process=batches)
     assert (found.operation, found.system_id) == (DeployMany.name, name)
     told = await batches.resume(DeployMany(), found, ProgressReporter(nobody), house.token)
     assert (told.result, told.message) == (None, "2 of 2 working")
     await batches.abort(DeployMany(), found, house.token)
 
     assert with_status(house, "Ready") == ready
-    assert (await batches.under_way([DeployMany()])).handles == []
+    assert await house.batches_under_way(DeployMany(), process=batches) == []
 
 
 async def test_an_outage_is_no_verdict_on_a_member(house: House) -> None:

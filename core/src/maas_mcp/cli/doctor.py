@@ -20,7 +20,7 @@ from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.versions import release_of
 from maas_mcp.plugins.polling_choice import chosen_strategy
 from maas_mcp.plugins.registry import PluginState
-from maas_mcp.server.secret import check_secret_file, secret_file
+from maas_mcp.secret import check_secret_file, secret_file
 from maas_mcp.settings import Settings, config_file, misnamed_variables
 
 if TYPE_CHECKING:

@@ -192,6 +192,7 @@ class MaasClient:
         self,
         *,
         after: int | None = None,
+        before: int | None = None,
         ids: Sequence[SystemId] = (),
         level: str = "DEBUG",
         limit: int = MOST_EVENTS,
@@ -201,18 +202,19 @@ class MaasClient:
         Args:
             after: Only events with a higher id: then the *oldest* ``limit`` of those, so that reading on from the last
                 id misses none. Without it, the newest ``limit``.
+            before: Only events with a lower id, the newest ``limit`` of those. MAAS refuses it beside ``after``.
             ids: Only events of these machines; none means every machine that the user may see. They travel in the
                 URL: several hundred are too many for the region's nginx (8 kB).
             level: The lowest level wanted. Status changes are ``DEBUG`` events.
             limit: At most this many; MAAS refuses more than 1000.
         """
-        return await self.event_listing(after=after, ids=ids, level=level, limit=limit)
+        return await self.event_listing(after=after, before=before, ids=ids, level=level, limit=limit)
 
     async def event_listing(
-        self, *, after: int | None, ids: Sequence[SystemId], level: str, limit: int
+        self, *, after: int | None, before: int | None = None, ids: Sequence[SystemId], level: str, limit: int
     ) -> Listing[Event]:
         """The same events; ``total`` counts those that cannot be read as well, and so says whether there are more."""
-        answer = await self.get_op("events/", "query", after=after, id=ids, level=level, limit=limit)
+        answer = await self.get_op("events/", "query", after=after, before=before, id=ids, level=level, limit=limit)
         found = Event.list_from_answer(answer.get("events") if isinstance(answer, dict) else None)
         return _logged(Listing(sorted(found, key=lambda event: event.id), found.left_out))
 

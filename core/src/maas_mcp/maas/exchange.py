@@ -10,7 +10,6 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
 from urllib.parse import quote, urlencode, urlsplit
 
-import anyio
 import httpx
 
 from maas_mcp import __version__
@@ -23,7 +22,8 @@ from maas_mcp.errors import (
 )
 from maas_mcp.maas.address import Proxy, RegionAccess, unusable
 from maas_mcp.maas.answers import Answer, Question, read
-from maas_mcp.maas.limits import CONNECT_TIMEOUT, LONGEST_POST, MAX_CHANGES, MAX_REQUESTS, READ_TIMEOUT
+from maas_mcp.maas.limits import CONNECT_TIMEOUT, LONGEST_POST, READ_TIMEOUT
+from maas_mcp.maas.places import Places
 from maas_mcp.maas.reading import JSON
 from maas_mcp.maas.retry import Backoff, retry
 from maas_mcp.maas.signer import MaasAuth
@@ -46,6 +46,7 @@ class HttpTransport:
 
     Args:
         region: Address, key and CA bundle.
+        places: Those of the region, where several clients share them.
         backoff: How reads are tried again.
         wire: What carries the requests, for tests; by default the network.
 
@@ -54,15 +55,18 @@ class HttpTransport:
     """
 
     def __init__(
-        self, region: RegionAccess, *, backoff: Backoff | None = None, wire: httpx.AsyncBaseTransport | None = None
+        self,
+        region: RegionAccess,
+        *,
+        places: Places | None = None,
+        backoff: Backoff | None = None,
+        wire: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._region = region
         self._root = region.api_url
         self._secret = region.api_key.secret
         self._backoff = backoff or Backoff()
-        self._events = anyio.CapacityLimiter(1)
-        self._others = anyio.CapacityLimiter(MAX_REQUESTS - 1)
-        self._changes = anyio.CapacityLimiter(MAX_CHANGES)
+        self._places = places or Places()
         self.proxy = None if wire else region.proxy
         """The proxy of the environment through which the region is reached."""
         self._http = _http(region, self.proxy, wire)
@@ -112,12 +116,12 @@ class HttpTransport:
         """
         async with AsyncExitStack() as places:
             if op != ABORT:
-                for limiter in (self._changes, self._others):
+                for limiter in (self._places.changes, self._places.others):
                     if not limiter.available_tokens:
                         waiting()
                     await places.enter_async_context(limiter)
             mine = copy(self)
-            mine._changes, mine._others = anyio.CapacityLimiter(1), anyio.CapacityLimiter(1)  # noqa: SLF001 - its own
+            mine._places = Places(events=self._places.events, others=1, changes=1)  # noqa: SLF001 - its own
             yield mine
 
     async def aclose(self) -> None:
@@ -130,8 +134,10 @@ class HttpTransport:
         async with AsyncExitStack() as places:
             if question.method == "GET" or question.op != ABORT:
                 if question.method != "GET":
-                    await places.enter_async_context(self._changes)
-                await places.enter_async_context(self._events if question.path == EVENTS else self._others)
+                    await places.enter_async_context(self._places.changes)
+                await places.enter_async_context(
+                    self._places.events if question.path == EVENTS else self._places.others
+                )
             yield
 
     async def _attempt(self, question: Question, url: str, body: str | None) -> JSON:

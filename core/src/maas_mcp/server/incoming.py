@@ -16,7 +16,7 @@ from mcp.shared.jsonrpc_dispatcher import cancelled_request_id_from_params
 from mcp.shared.message import ServerMessageMetadata, SessionMessage
 from pydantic import ValidationError
 
-from maas_mcp.server.calls import Connection
+from maas_mcp.calls.connections import Connection
 
 logger = logging.getLogger(__name__)
 

@@ -18,12 +18,12 @@ from typing import Final, TextIO
 import anyio
 from mcp.server.stdio import stdio_server
 
+from maas_mcp.calls.connections import Connections
+from maas_mcp.calls.host import running
 from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.registry import Registry
 from maas_mcp.server.app import build
-from maas_mcp.server.calls import Calls
 from maas_mcp.server.incoming import Incoming, Lines, refusal
-from maas_mcp.server.services import running
 from maas_mcp.server.wire import Wire
 from maas_mcp.settings import Settings
 
@@ -44,8 +44,8 @@ def serve(registry: Registry, settings: Settings, wire: Wire, timing: Timing | N
 
 
 async def _serve(registry: Registry, settings: Settings, wire: Wire, timing: Timing | None) -> None:
-    calls = Calls()
-    server = build(registry, settings, calls, partial(running, timing=timing))
+    connections = Connections()
+    server = build(registry, settings, connections, partial(running, timing=timing))
     stdout = await _output(wire.writing)
 
     async def answer(line: str) -> None:
@@ -58,7 +58,7 @@ async def _serve(registry: Registry, settings: Settings, wire: Wire, timing: Tim
     with anyio.CancelScope() as scope:
         # The SDK asks of a stream to be iterated, written and flushed; its annotation names a whole file.
         async with stdio_server(stdin=Lines(stdin, answer), stdout=stdout) as (reading, writing):  # type: ignore[arg-type]
-            await server.run(Incoming(reading, calls.connect()), writing, server.create_initialization_options())
+            await server.run(Incoming(reading, connections.connect()), writing, server.create_initialization_options())
             scope.deadline = anyio.current_time() + LAST_WORDS
 
 

@@ -1,24 +1,21 @@
 """From a plugin's declaration to an MCP tool, and its results and errors out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Final
 
 import mcp_types as types
-from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_json
 
+from maas_mcp.calls.arguments import ClientFeatures, published_arguments
+from maas_mcp.calls.call import Answer
+from maas_mcp.calls.reports import StartReport, cut, text_of
 from maas_mcp.errors import MaasBadRequestError, MaasMcpError, ResultTooLargeError
 from maas_mcp.maas.text import whole
 from maas_mcp.operations.declaring.operation import LongRunning
-from maas_mcp.operations.declaring.tool import Tool
-from maas_mcp.operations.handles import Sealer
-from maas_mcp.operations.running.results import structured, summary_of
-from maas_mcp.operations.running.status import OperationStatus
+from maas_mcp.operations.running.results import summary_of
 from maas_mcp.plugins.portability import Schema
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.plugins.schemas import output_schema
-from maas_mcp.server.arguments import published_arguments
-from maas_mcp.server.reports import StartReport, cut, report, text_of
 
 TEXT_LENGTH: Final = 20_000
 """Characters of an error's text: whatever MAAS and plugins say, it goes into a model's context window."""
@@ -29,13 +26,13 @@ ERROR_META: Final = "io.github.maas-mcp/error"
 fields where MAAS named some."""
 
 
-def mcp_tool(tool: AnyTool, revision: str = types.LATEST_PROTOCOL_VERSION) -> types.Tool:
-    """The tool as ``tools/list`` shows it to clients of a protocol revision."""
+def mcp_tool(tool: AnyTool, client: ClientFeatures = ClientFeatures()) -> types.Tool:  # noqa: B008 - it is frozen
+    """The tool as ``tools/list`` shows it to such clients."""
     return types.Tool(
         name=tool.name,
         title=tool.title or tool.name.removeprefix("maas_").replace("_", " ").capitalize(),
         description=tool.description(),
-        input_schema=published_arguments(tool, revision),
+        input_schema=published_arguments(tool, client),
         output_schema=_output_schema(tool),
         annotations=types.ToolAnnotations(
             read_only_hint=tool.read_only,
@@ -57,28 +54,33 @@ def _output_schema(tool: AnyTool) -> Schema:
     return {**told, "properties": {**properties, "result": result}, "required": required}
 
 
-def success(tool: Tool[Any, Any], result: BaseModel) -> types.CallToolResult:
-    """A result: structured for programs, and a short text for people.
-
-    Raises:
-        PluginError: It is not what the tool declares.
-    """
-    content = structured(tool, result)
-    return types.CallToolResult(content=[types.TextContent(text=summary_of(tool, result))], structured_content=content)
+def shown(tool: AnyTool, answer: Answer) -> types.CallToolResult:
+    """An answer: structured for programs, and a short text for people."""
+    if isinstance(tool, LongRunning):
+        return _shown_operation(tool, answer)
+    text = summary_of(tool, answer.result)
+    return types.CallToolResult(content=[types.TextContent(text=text)], structured_content=answer.content)
 
 
-def outcome_of(
-    operation: LongRunning[Any, Any], outcome: OperationStatus[Any], sealer: Sealer, warnings: Sequence[str] = ()
-) -> types.CallToolResult:
-    """The report of an operation that has succeeded or goes on, with what is to be said of the call's arguments."""
-    warnings = [*warnings, *outcome.warnings]
-    told = StartReport(**dict(report(operation, outcome, sealer)), warnings=warnings)
-    if outcome.problem is not None:
-        outcome.problem.hint = f"{outcome.problem.hint} Its operation_id is {told.operation_id}."
-        return failure(outcome.problem)
+def _shown_operation(operation: LongRunning[Any, Any], answer: Answer) -> types.CallToolResult:
+    """The report of an operation that has succeeded or goes on."""
+    status = answer.status
+    if status is None:
+        raise TypeError(f"{operation.name} was answered without a status")
+    if status.problem is not None:
+        status.problem.hint = f"{status.problem.hint} Its operation_id is {answer.operation_id}."
+        return failure(status.problem)
+    report = StartReport(
+        operation_id=answer.operation_id,
+        state=status.state,
+        progress=status.fraction,
+        message=status.message,
+        result=answer.content,
+        warnings=list(answer.warnings),
+    )
     return types.CallToolResult(
-        content=[types.TextContent(text=text_of(operation, outcome, told.operation_id, warnings))],
-        structured_content=told.model_dump(mode="json", exclude={"error"}),
+        content=[types.TextContent(text=text_of(operation, status, answer.operation_id, answer.warnings))],
+        structured_content=report.model_dump(mode="json", exclude={"error"}),
     )
 
 

@@ -2,21 +2,22 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any, cast
 
-from pydantic import BaseModel, SecretStr
+from pydantic import SecretStr
 
+from maas_mcp.calls import host as calls
+from maas_mcp.calls.chain import run_call
+from maas_mcp.calls.tenant import Tenant
 from maas_mcp.maas.address import RegionAccess
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.exchange import HttpTransport
+from maas_mcp.maas.places import Places
 from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning
-from maas_mcp.operations.declaring.tool import ArgsT, ResultT, Tool, ToolContext
-from maas_mcp.operations.progress import Progress, ProgressReporter
-from maas_mcp.operations.running.results import structured
-from maas_mcp.plugins.registry import AnyTool
-from maas_mcp.server.arguments import parse_arguments
-from maas_mcp.server.calls import Call
-from maas_mcp.server.services import Services, running
+from maas_mcp.operations.declaring.tool import ArgsT, ResultT, Tool
+from maas_mcp.operations.progress import Progress
+from maas_mcp.plugins.registry import AnyTool, load_registry
 from maas_mcp.settings import Settings
 from maas_mcp.simulator import Region, create_app
 from maas_mcp.testing.wire import InProcessWire
@@ -35,22 +36,31 @@ def settings_for(region: Region, username: str) -> Settings:
     )
 
 
-def connector(region: Region) -> Callable[[RegionAccess], MaasClient]:
+def connector(region: Region) -> Callable[[RegionAccess, Places | None], MaasClient]:
     """Makes clients of the region: everything but the socket is real."""
     app = create_app(region)
-    return lambda access: MaasClient(HttpTransport(access, wire=InProcessWire(app)))
+
+    def connect(access: RegionAccess, places: Places | None = None) -> MaasClient:
+        return MaasClient(HttpTransport(access, places=places, wire=InProcessWire(app)))
+
+    return connect
 
 
 class Host:
     """Runs tools and operations on a region as the server does, and notes what they tell."""
 
-    def __init__(self, region: Region, services: Services, settings: Settings, now: Callable[[], float]) -> None:
+    def __init__(
+        self, region: Region, host: calls.Host, tenant: Tenant, settings: Settings, now: Callable[[], float]
+    ) -> None:
         self.region = region
-        self.services = services
+        self.host = host
+        """The host without its clients."""
+        self.tenant = tenant
+        """The user whose key is used."""
         self.settings = settings
         self.now = now
         self.progress: list[Progress] = []
-        self._call = Call()
+        self._connection = host.connections.connect()
 
     async def call(
         self,
@@ -74,37 +84,36 @@ class Host:
             RuntimeError: The operation was under way before, and so it was not started.
         """
         given = {"system_id": self.region.machine(machine).system_id, **arguments} if machine else arguments
+        if on_cancel is not None:
+            given["on_cancel"] = str(on_cancel)
         called: AnyTool = tool()
-        args, _ = parse_arguments(called, given)
-        self._call, self.progress = Call(), []
-        progress = ProgressReporter(self._note)
-        async with progress.reporting():
-            result: BaseModel | None
-            if isinstance(called, Tool):
-                result = await called.run(
-                    ToolContext(self.services.maas, progress, self._call.token, timing=self.services.timing), args
-                )
-            else:
-                outcome = await self.services.run(called, args, progress, self._call, on_cancel=on_cancel)
-                if not outcome.ended:
-                    raise RuntimeError(f"{tool.name} was not started, because it was under way: {outcome.message}")
-                if outcome.problem is not None:
-                    raise outcome.problem
-                result = outcome.result
-        structured(called, result)
-        return cast(ResultT, result)
+        self.host.serve({**_installed(), called.name: called})
+        self._connection, self.progress = self.host.connections.connect(), []
+        answer = await run_call(self.host, called, given, connection=self._connection, sender=lambda _token: self._note)
+        if answer.status is not None and answer.status.problem is not None:
+            raise answer.status.problem
+        if answer.result is None:
+            message = answer.status.message if answer.status else ""
+            raise RuntimeError(f"{tool.name} was not started, because it was under way: {message}")
+        return cast(ResultT, answer.result)
 
     def cancel(self) -> None:
         """Cancel the latest call, as a client does."""
-        self._call.token.cancel()
+        self._connection.cancel()
 
     async def _note(self, progress: Progress) -> None:
         self.progress.append(progress)
+
+
+@cache
+def _installed() -> dict[str, AnyTool]:
+    """What ``ctx.operations`` may call besides the tool that is tested."""
+    return dict(load_registry().tools)
 
 
 @asynccontextmanager
 async def hosting(region: Region, now: Callable[[], float], username: str) -> AsyncIterator[Host]:
     """A host for as long as the block runs; ``now`` are seconds since 1970."""
     settings = settings_for(region, username)
-    async with running(settings, connect=connector(region), now=now) as services:
-        yield Host(region, services, settings, now)
+    async with calls.running(settings, {}, connect=connector(region), now=now) as host, host.tenant() as tenant:
+        yield Host(region, host, tenant, settings, now)

@@ -7,11 +7,11 @@ from typing import Any
 from mcp import Client
 from mcp_types import CallToolResult
 
+from maas_mcp.calls import host as calls
+from maas_mcp.calls.connections import Connections
 from maas_mcp.operations.progress import Progress
-from maas_mcp.plugins.registry import load_registry
+from maas_mcp.plugins.registry import AnyTool, load_registry
 from maas_mcp.server.app import build
-from maas_mcp.server.calls import Calls
-from maas_mcp.server.services import Services
 from maas_mcp.settings import Settings
 from maas_mcp.testing.host import Host
 
@@ -24,12 +24,15 @@ async def call_tool(host: Host, name: str, arguments: Mapping[str, Any], told: l
     """
 
     @asynccontextmanager
-    async def services(_settings: Settings) -> AsyncIterator[Services]:
-        yield host.services
+    async def running(
+        _settings: Settings, tools: Mapping[str, AnyTool], _connections: Connections
+    ) -> AsyncIterator[calls.Host]:
+        host.host.serve(tools)
+        yield host.host
 
     async def note(progress: float, total: float | None, message: str | None) -> None:
         told.append(Progress(progress, total, message or ""))
 
-    server = build(load_registry(strict=True), host.settings, Calls(), services)
+    server = build(load_registry(strict=True), host.settings, host.host.connections, running)
     async with Client(server) as client:
         return await client.call_tool(name, dict(arguments), progress_callback=note)

@@ -27,7 +27,7 @@ from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.batches.abort import Stopping
 from maas_mcp.operations.batches.allocation import give_back, release_idle
 from maas_mcp.operations.batches.batch import BatchOperation, Member, size_of
-from maas_mcp.operations.batches.labels import batches_on, first_event_of, ordered_for
+from maas_mcp.operations.batches.labels import Label, batches_on, first_event_of, label_of, ordered_for
 from maas_mcp.operations.batches.members import LOST, Follow, failed, of_batch, timed_out, together, told
 from maas_mcp.operations.batches.requests import BatchRequests
 from maas_mcp.operations.cancellation import CancellationToken, CancelReason
@@ -40,6 +40,7 @@ from maas_mcp.operations.running.engine import Engine
 from maas_mcp.operations.running.last_seen import LastSeen, Unseen
 from maas_mcp.operations.running.start_requests import RequestState, StartRequest, StartRequests
 from maas_mcp.operations.running.status import OperationStatus
+from maas_mcp.operations.running.survey import Survey
 
 FORGOTTEN: Final = (
     "Machines may be left allocated for nothing, since MAAS did not answer: release those with the agent name {name}."
@@ -49,7 +50,7 @@ FORGOTTEN: Final = (
 class UnderWay(NamedTuple):
     """Batches under way."""
 
-    handles: list[Handle]
+    statuses: list[OperationStatus[Any]]
     parts: dict[SystemId, Handle]
     """The batch of each machine that waits for its start, or is at it."""
 
@@ -198,31 +199,33 @@ class BatchEngine:
             with anyio.move_on_after(self._timing.giving_back):
                 await release_idle(self._maas, name, self._timing, ids=[request.handle.system_id])
 
-    async def under_way(self, batches: Sequence[BatchOperation[Any, Any]]) -> UnderWay:
+    async def under_way(self, seen: Survey, batches: Sequence[BatchOperation[Any, Any]]) -> UnderWay:
         """The batches under way on the caller's machines, whichever process started them.
 
         A batch counts while a machine of it waits for its start, or is at it; so one whose server was killed is found,
         with what it has left allocated.
         """
         known = {batch.name: batch for batch in batches}
-        statuses = {MachineStatus.ALLOCATED}.union(*(batch.each.lifecycle.pending for batch in batches))
-        shown = sorted(status.filter_value for status in statuses)
-        mine = await self._maas.machines(status=shown, owner=(await self._maas.whoami()).username)
         found = UnderWay([], {})
-        for label, ids in (await batches_on(self._maas, mine)).items():
-            if label.operation in known and (first := await first_event_of(self._maas, label)) is not None:
+        for label, machines in batches_on(seen.machines, seen.events).items():
+            if label.operation in known and (first := await self._first_event(seen, label, machines)) is not None:
                 handle = Handle(label.operation, label.name, int(self._now()), first - 1, ())
-                found.handles.append(handle)
-                found.parts.update(dict.fromkeys(ids, handle))
-        by_name = {handle.system_id: handle for handle in found.handles}
+                found.statuses.append(_at_a_glance(handle, len(machines)))
+                found.parts.update(dict.fromkeys([each.system_id for each in machines], handle))
+        shown = {each.handle.system_id for each in found.statuses}
         for requested in self._requests.under_way():
             own = requested.handle
-            if own.operation in known:
-                if own.system_id not in by_name:
-                    by_name[own.system_id] = own
-                    found.handles.append(own)
-                found.parts.update(dict.fromkeys(requested.by_machine, by_name[own.system_id]))
+            if own.operation in known and own.system_id not in shown:
+                found.statuses.append(_at_a_glance(own, len(requested.by_machine)))
+                found.parts.update(dict.fromkeys(requested.by_machine, own))
         return found
+
+    async def _first_event(self, seen: Survey, label: Label, machines: Sequence[Machine]) -> int | None:
+        """The id of the first event of a batch. Where the survey has all its machines, it has that event, too."""
+        if len(machines) < size_of(label.name):
+            return await first_event_of(self._maas, label)
+        named = [each.id for one in machines for each in seen.events[one.system_id] if label_of(each) == label]
+        return min(named, default=None)
 
     async def _earlier(
         self, batch: BatchOperation[Any, Any], members: Sequence[Member], handles: Mapping[SystemId, Handle]
@@ -373,6 +376,13 @@ class BatchEngine:
         request = self._requests.on(name, member.system_id)
         never_begun = request is not None and request.refusal is not None
         return never_begun or isinstance(member.error, MaasError | OperationRefusedError | OperationFailedError)
+
+
+def _at_a_glance(handle: Handle, working: int) -> OperationStatus[Any]:
+    """The status of a batch of which only what is under way was read."""
+    size = size_of(handle.system_id)
+    ended = f", {size - working} of {size} ended" if working < size else ""
+    return OperationStatus(handle, None, f"{working} of {size} working{ended}")
 
 
 def _checked(members: Sequence[Member], requested: Collection[SystemId]) -> list[Member]:

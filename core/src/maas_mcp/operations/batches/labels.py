@@ -5,7 +5,7 @@ the user's name, in the event of what the user ordered.
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from maas_mcp.maas.client import MaasClient
@@ -34,42 +34,30 @@ class Label(NamedTuple):
         return f"{own or ''} [{self.operation} {self.name}]".lstrip()
 
 
-async def batches_on(maas: MaasClient, machines: Collection[Machine]) -> dict[Label, set[SystemId]]:
+def batches_on(machines: Iterable[Machine], events: Mapping[SystemId, Sequence[Event]]) -> dict[Label, list[Machine]]:
     """The batches that were the last to request something of these machines, each with its machines among them.
 
     A machine belongs to its batch while it waits for its start (*Allocated*), and once that has begun: an allocation
     that was followed by something else, or a start that was undone, does not count.
     """
-    found: dict[Label, set[SystemId]] = {}
-    last = await _last_requests(maas, [machine.system_id for machine in machines])
+    found: dict[Label, list[Machine]] = {}
     for machine in machines:
-        request = last.get(machine.system_id)
-        label = _label_of(request) if request else None
-        if request and label and (machine.status is MachineStatus.ALLOCATED) is (request.type == ACQUIRING):
-            found.setdefault(label, set()).add(machine.system_id)
+        requests = [each for each in events[machine.system_id] if each.type.startswith("User ")]
+        label = label_of(requests[-1]) if requests else None
+        if label and (machine.status is MachineStatus.ALLOCATED) is (requests[-1].type == ACQUIRING):
+            found.setdefault(label, []).append(machine)
     return found
 
 
 async def first_event_of(maas: MaasClient, label: Label) -> int | None:
     """The id of the first event that names a batch, as far as MAAS still has them."""
     members = await maas.machines(agent_name=label.name)
-    events = [each for one in members for each in await maas.events(ids=[one.system_id], limit=EVENTS_LIMIT)]
-    return min((each.id for each in events if _label_of(each) == label), default=None)
-
-
-async def _last_requests(maas: MaasClient, ids: Sequence[SystemId]) -> dict[SystemId, Event]:
-    """What a user requested last of each machine, as far as MAAS still has it.
-
-    Several machines share a request; one whose events did not fit into the answer is asked for alone.
-    """
-    last: dict[SystemId, Event] = {}
-    for chunk in chunks(ids, TOGETHER):
-        page = await maas.events(ids=chunk, limit=EVENTS_LIMIT)
-        last |= {each.node: each for each in page if each.type.startswith("User ")}
-        if len(chunk) > 1 and len(page) == EVENTS_LIMIT:
-            for system_id in chunk:
-                last |= {} if system_id in last else await _last_requests(maas, [system_id])
-    return last
+    events = [
+        event
+        for chunk in chunks([each.system_id for each in members], TOGETHER)
+        for event in await maas.events(ids=chunk, limit=EVENTS_LIMIT)
+    ]
+    return min((each.id for each in events if label_of(each) == label), default=None)
 
 
 async def ordered_for(maas: MaasClient, ids: Sequence[SystemId]) -> tuple[Label, int] | None:
@@ -77,7 +65,7 @@ async def ordered_for(maas: MaasClient, ids: Sequence[SystemId]) -> tuple[Label,
     found: set[Label] = set()
     first: list[int] = []
     for system_id in ids:
-        labels = [(_label_of(each), each.id) for each in await maas.events(ids=[system_id], limit=EVENTS_LIMIT)]
+        labels = [(label_of(each), each.id) for each in await maas.events(ids=[system_id], limit=EVENTS_LIMIT)]
         known = [(label, number) for label, number in labels if label]
         if not known:
             return None
@@ -87,7 +75,8 @@ async def ordered_for(maas: MaasClient, ids: Sequence[SystemId]) -> tuple[Label,
     return (found.pop(), min(first)) if len(found) == 1 else None
 
 
-def _label_of(event: Event) -> Label | None:
+def label_of(event: Event) -> Label | None:
+    """The batch that a user's request names in its comment."""
     match = _LABEL.search(event.description) if event.type.startswith("User ") else None
     if match is None or int(match[3]) > LARGEST:
         return None

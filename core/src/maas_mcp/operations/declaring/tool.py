@@ -3,7 +3,7 @@
 import inspect
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -11,7 +11,10 @@ from pydantic import BaseModel
 
 from maas_mcp.errors import PluginError
 from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.models import SystemId
 from maas_mcp.operations.cancellation import CancellationToken
+from maas_mcp.operations.declaring.effects import Effects
+from maas_mcp.operations.declaring.operations import NOT_OFFERED, Operations
 from maas_mcp.operations.declaring.overrides import check_overrides
 from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.timing import Timing
@@ -22,7 +25,7 @@ ResultT = TypeVar("ResultT", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """The three services that the host gives to a running tool."""
+    """The services that the host gives to a running tool."""
 
     maas: MaasClient
     """The region, with the API key of whoever runs the server."""
@@ -30,6 +33,8 @@ class ToolContext:
     """``report(fraction, message)`` says how far the tool is."""
     cancellation: CancellationToken
     """``raise_if_cancelled()`` and ``await sleep(seconds)`` stop when the client does."""
+    operations: Operations = field(default=NOT_OFFERED, kw_only=True, repr=False)
+    """``run``, ``start``, ``wait``, ``get``, ``cancel`` and ``list``: long-running operations, for a ``Tool``."""
     timing: Timing = field(default=Timing(), kw_only=True, repr=False)
     """How long the host's own functions wait for what."""
 
@@ -104,10 +109,26 @@ class Declaration(ABC, Generic[ArgsT, ResultT]):
         texts = [text for each in tools if isinstance(text := each.__doc__, str)]
         return next((cleaned for text in texts if (cleaned := inspect.cleandoc(text).strip())), "")
 
+    def effects(self, args: ArgsT) -> Effects:
+        """What a call would change: by default, the machines that the arguments name, and what the flags say.
+
+        Override it where a call changes machines that its arguments do not name.
+        """
+        machines = tuple(_machines(args))
+        return Effects(machines, changes=not self.read_only, destroys=self.destructive)
+
     def summary(self, result: ResultT) -> str:
         """The result in one line for people. Override it where the bare fields do not read well."""
         shown = {key: value for key, value in result.model_dump(mode="json").items() if value not in (None, "", [])}
         return ", ".join(f"{key}: {value}" for key, value in shown.items())
+
+
+def _machines(args: BaseModel) -> Iterator[SystemId]:
+    """The machines that the arguments name: by fields that are called ``system_id`` or ``system_ids``."""
+    for name in ("system_id", "system_ids"):
+        value: object = getattr(args, name, None)
+        values = value if isinstance(value, list | tuple) else [value]
+        yield from (each for each in values if isinstance(each, str))
 
 
 def _models(cls: type) -> tuple[type[BaseModel], type[BaseModel]] | None:

@@ -1,8 +1,9 @@
 """What is under way already: runs that this process, another one or another program has started, and their handles."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel
 
@@ -12,14 +13,28 @@ from maas_mcp.maas.models import Event, Machine
 from maas_mcp.operations.declaring.operation import Operation, OperationContext
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT
 from maas_mcp.operations.handles import Handle
+from maas_mcp.operations.judging.evidence import Baseline, Evidence, Observation
+from maas_mcp.operations.judging.fallback import FallbackPolling
 from maas_mcp.operations.running.ownership import Caller
 from maas_mcp.operations.running.start_requests import StartRequest, StartRequests
 from maas_mcp.operations.running.status import OperationStatus
+from maas_mcp.operations.running.survey import Survey
 from maas_mcp.operations.watching.event_feed import EVENTS_LIMIT
 from maas_mcp.operations.wording import listed, state_of
 
 _LABELS: Final = frozenset({"agent_name", "comment", "take_over"})
 """Arguments of MAAS's forms that change nothing about what is done."""
+
+
+class Found(NamedTuple):
+    """An operation that is under way on a machine."""
+
+    operation: Operation[Any, Any]
+    handle: Handle
+    hostname: str | None
+    """``None`` where MAAS does not show it yet."""
+    status: OperationStatus[Any]
+    """By what was surveyed: without script sets, so it may be less exact than the operation's own."""
 
 
 class Adoption:
@@ -40,43 +55,50 @@ class Adoption:
         self._caller = caller
         self._now = now
 
-    async def adopt(self, operation: Operation[Any, Any], machine: Machine) -> Handle:
-        """A handle for what is under way on ``machine``, whoever started it."""
-        entered = _entered(operation, await self._newest_events(machine))
-        cursor = entered[-1] - 1 if entered else await self._maas.newest_event_id()
-        return self.handle(operation, machine, cursor, ())
-
     async def _newest_events(self, machine: Machine) -> list[Event]:
         return await self._maas.events(ids=[machine.system_id], limit=EVENTS_LIMIT)
 
-    async def under_way(self, operations: Sequence[Operation[Any, Any]], limit: int) -> list[Handle]:
-        """Handles for what is under way on this user's machines, ``limit`` at the most, by hostname.
+    def under_way(self, seen: Survey, operations: Sequence[Operation[Any, Any]], limit: int) -> list[Found]:
+        """What is under way on this user's machines, ``limit`` at the most, by hostname.
 
         What MAAS was requested to start and shows nothing of comes last, as far as this process holds the request.
         """
-        statuses = {status for operation in operations for status in operation.lifecycle.pending}
-        if not statuses:
-            return []
-        found = await self._maas.machines(status=sorted(status.filter_value for status in statuses))
-        mine = sorted([each for each in found if await self._caller.owns(each)], key=lambda machine: machine.hostname)
-        handles = [handle for machine in mine[:limit] if (handle := await self._what_runs_on(machine, operations))]
-        names, busy = (
-            {operation.name for operation in operations},
-            {machine.system_id for machine in found},
-        )
-        held = [each.handle for each in self._requests.all_under_way() if each.handle.operation in names]
-        return [*handles, *(handle for handle in held if handle.system_id not in busy)][:limit]
+        shown = (self._what_runs_on(seen, machine, operations) for machine in seen.machines)
+        found = [each for each in shown if each is not None]
+        by_name = {operation.name: operation for operation in operations}
+        busy = seen.others | {each.handle.system_id for each in found}
+        for request in self._requests.all_under_way():
+            operation = by_name.get(request.handle.operation)
+            if operation is not None and request.handle.system_id not in busy:
+                status: OperationStatus[Any] = OperationStatus(
+                    request.handle, None, request.standing(), confirmed=False
+                )
+                found.append(Found(operation, request.handle, None, status))
+        return found[:limit]
 
-    async def _what_runs_on(self, machine: Machine, operations: Sequence[Operation[Any, Any]]) -> Handle | None:
+    def _what_runs_on(self, seen: Survey, machine: Machine, operations: Sequence[Operation[Any, Any]]) -> Found | None:
         """The operation that began first of those that a status on the way may belong to.
 
         A commissioning passes through *Testing*: of it and a test, it is the one that the machine entered earlier.
         """
-        events = await self._newest_events(machine)
+        events = seen.events[machine.system_id]
         fitting = [each for each in operations if each.lifecycle.may_be_at(machine, events)]
-        handles = {each.name: await self.adopt(each, machine) for each in fitting}
-        fitting.sort(key=lambda each: (handles[each.name].cursor, len(each.lifecycle.pending), each.name))
-        return handles[fitting[0].name] if fitting else None
+        if not fitting:
+            return None
+        entered = {each.name: _entered(each, events) for each in fitting}
+        began_at = {name: max(ids, default=math.inf) for name, ids in entered.items()}
+        first = min(fitting, key=lambda each: (began_at[each.name], len(each.lifecycle.pending), each.name))
+        request, began = self._requests.latest(first.name, machine.system_id), entered[first.name]
+        if request is not None and _is_of(request, began):
+            handle = request.handle
+        else:
+            handle = self.handle(first, machine, began[-1] - 1 if began else seen.newest, ())
+        evidence = Evidence(Baseline(machine, handle.cursor, handle.runs))
+        polling = FallbackPolling(first.polling, first.name)
+        news = tuple(event for event in events if event.id > handle.cursor)
+        assessed = polling.assess(first.lifecycle, evidence, Observation(machine, events=news))
+        status: OperationStatus[Any] = OperationStatus(handle, assessed.fraction, assessed.message)
+        return Found(first, handle, machine.hostname, status)
 
     def handle(
         self, operation: Operation[Any, Any], machine: Machine, cursor: int, runs: tuple[int | None, ...]
@@ -103,7 +125,7 @@ class Adoption:
             )
         entered = _entered(operation, events)
         first = self._requests.latest(operation.name, machine.system_id)
-        ours = first is not None and first.refusal is None and sum(each > first.handle.cursor for each in entered) == 1
+        ours = first is not None and _is_of(first, entered)
         if first is not None and ours:
             unlike = _unlike(first.args, args)
             other = unlike and (await operation.differs(ctx, args) or unlike)
@@ -126,6 +148,11 @@ class Adoption:
 def _entered(operation: Operation[Any, Any], events: Iterable[Event]) -> list[int]:
     """The ids of the events that took the machine into a status in which the operation begins, oldest first."""
     return [event.id for event in events if operation.lifecycle.is_entered_by(event)]
+
+
+def _is_of(request: StartRequest, entered: Sequence[int]) -> bool:
+    """Whether the run that the machine has entered last, by these events, is the one that was requested here."""
+    return request.refusal is None and sum(each > request.handle.cursor for each in entered) == 1
 
 
 def _set(operation: Operation[ArgsT, Any], args: ArgsT) -> frozenset[str]:

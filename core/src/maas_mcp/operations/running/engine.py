@@ -7,7 +7,7 @@ region do differently is their subject's.
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ import anyio
 
 from maas_mcp.errors import MaasError
 from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.cancellation import CancellationToken, CancelReason
 from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning, Operation, policy_of
 from maas_mcp.operations.declaring.region_operation import RegionOperation
@@ -25,7 +26,7 @@ from maas_mcp.operations.judging.strategies import PollingStrategy
 from maas_mcp.operations.outages import check_outage, until_of
 from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.running import region
-from maas_mcp.operations.running.adoption import Adoption, requested_already
+from maas_mcp.operations.running.adoption import Adoption, Found, requested_already
 from maas_mcp.operations.running.last_seen import LastSeen, Unseen
 from maas_mcp.operations.running.machine import MachineSubject
 from maas_mcp.operations.running.ownership import Caller
@@ -35,6 +36,7 @@ from maas_mcp.operations.running.run import Prepared, Run
 from maas_mcp.operations.running.start_requests import RequestState, StartRequest, StartRequests
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.running.subject import Shared, Subject, UnderWayError
+from maas_mcp.operations.running.survey import Survey, survey
 from maas_mcp.operations.watching.watcher import Watcher
 
 logger = logging.getLogger(__name__)
@@ -236,9 +238,13 @@ class Engine:
         else:
             await _kind(operation).abort(self._shared, operation, handle, cancellation)
 
-    async def under_way(self, operations: Sequence[Operation[Any, Any]], limit: int) -> list[Handle]:
-        """Handles for what is under way on this user's machines, ``limit`` at the most."""
-        return await self._shared.adoption.under_way(operations, limit)
+    async def survey(self, operations: Sequence[Operation[Any, Any]], beside: Collection[MachineStatus] = ()) -> Survey:
+        """Read this user's machines on which one of these operations may be under way, and those ``beside`` these."""
+        return await survey(self._shared.maas, self._shared.caller, operations, beside)
+
+    def under_way(self, seen: Survey, operations: Sequence[Operation[Any, Any]], limit: int) -> list[Found]:
+        """What a survey shows to be under way, ``limit`` at the most."""
+        return self._shared.adoption.under_way(seen, operations, limit)
 
     async def region_under_way(self, operations: Sequence[RegionOperation[Any, Any, Any]]) -> list[Handle]:
         """Handles for what the region is at, whoever started it: one read for each operation."""

@@ -10,7 +10,7 @@ from maas_mcp.operations.cancellation import CancellationToken, CancelReason
 
 
 @dataclass(eq=False, slots=True)
-class Call:
+class RunningCall:
     """One running call."""
 
     request_id: str | int | None = None
@@ -24,18 +24,23 @@ class Connection:
     """The running calls of one client."""
 
     def __init__(self) -> None:
-        self._running: set[Call] = set()
+        self._running: set[RunningCall] = set()
 
     @contextmanager
-    def running(self, request_id: str | int | None = None) -> Iterator[Call]:
+    def running(self, request_id: str | int | None = None) -> Iterator[RunningCall]:
         """A call, for as long as it runs."""
-        call = Call(request_id)
+        call = RunningCall(request_id)
         self._running.add(call)
         try:
             with call.token.guard():
                 yield call
         finally:
             self._running.discard(call)
+
+    def cancel(self) -> None:
+        """Cancel all of its calls, as the client would."""
+        for call in self._running:
+            call.token.cancel()
 
     def cancelled_by_client(self, request_id: str | int) -> None:
         """The client asks to cancel this request: then, and only then, may its policy undo something."""
@@ -49,13 +54,13 @@ class Connection:
             call.token.announce(CancelReason.CONNECTION_LOST)
 
     def stop_following(self, operation: str, system_id: SystemId) -> None:
-        """As :meth:`Calls.stop_following`, among the calls of this connection."""
+        """As :meth:`Connections.stop_following`, among the calls of this connection."""
         for call in self._running:
             if call.follows == (operation, system_id):
                 call.token.cancel(CancelReason.CANCEL_TOOL)
 
 
-class Calls:
+class Connections:
     """The connections of a server, and through them all running calls."""
 
     def __init__(self) -> None:

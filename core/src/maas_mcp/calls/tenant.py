@@ -1,23 +1,18 @@
-"""What running tools share: the client, the watcher and the engine, made when the first call needs them."""
+"""A tenant: one user of MAAS, with a client, an engine and a sealer, each made when the first call needs it."""
 
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
 from functools import cached_property
 from typing import Any, Protocol
 
-import anyio
 from anyio.abc import TaskGroup
 from pydantic import BaseModel
 
 from maas_mcp.maas.address import RegionAccess
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.connection import connect
 from maas_mcp.operations.batches.batch import BatchOperation, new_name
 from maas_mcp.operations.batches.group import BatchEngine
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning, Operation
+from maas_mcp.operations.declaring.operation import LongRunning, Operation
 from maas_mcp.operations.handles import Handle, Sealer
 from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.running.engine import Engine
@@ -27,8 +22,7 @@ from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.timing import Timing
 from maas_mcp.operations.watching.watcher import Watcher
 from maas_mcp.plugins.polling_choice import chosen_strategy
-from maas_mcp.server.calls import Call
-from maas_mcp.server.secret import sealing_secret
+from maas_mcp.secret import sealing_secret
 from maas_mcp.settings import Settings
 
 
@@ -58,13 +52,14 @@ class AnyEngine(Protocol):
         ...
 
 
-class Services:
-    """The region as tools see it. Nothing is imported, opened or asked before a tool is called.
+class Tenant:
+    """The region as one user's tools see it. Nothing is imported, opened or asked before a tool is called.
 
     Args:
-        settings: What there is to know of the region, and of how to follow it.
-        tasks: Where the watcher runs.
-        connect: Makes the client.
+        settings: How operations are followed, and what seals their ids.
+        region: Gives the region's address and the user's key.
+        tasks: Where the watcher runs, and what calls leave goes on.
+        open_client: Makes the client.
         now: Seconds since 1970, which all processes share.
         timing: How long operations wait for what.
     """
@@ -72,16 +67,18 @@ class Services:
     def __init__(
         self,
         settings: Settings,
+        region: Callable[[], RegionAccess],
         tasks: TaskGroup,
         *,
-        connect: Callable[[RegionAccess], MaasClient] = connect,
-        now: Callable[[], float] = time.time,
-        timing: Timing | None = None,
+        open_client: Callable[[RegionAccess], MaasClient],
+        now: Callable[[], float],
+        timing: Timing,
     ) -> None:
-        self.timing = replace(timing or Timing(), outage_limit=settings.outage_limit)
+        self.timing = timing
         self._settings = settings
+        self._region = region
         self._tasks = tasks
-        self._connect = connect
+        self._open_client = open_client
         self._now = now
 
     @cached_property
@@ -93,7 +90,7 @@ class Services:
         """
         from maas_mcp.proxies import through_proxy  # noqa: PLC0415 - 20 ms, paid when MAAS is first asked
 
-        return self._connect(through_proxy(self._settings.require_region()))
+        return self._open_client(through_proxy(self._region()))
 
     @cached_property
     def sealer(self) -> Sealer:
@@ -102,7 +99,7 @@ class Services:
         Raises:
             SettingsError: There is no secret, and none can be made.
         """
-        region = self._settings.require_region()
+        region = self._region()
         principal = f"{region.api_url} {region.api_key.consumer} {region.api_key.token}"
         return Sealer(sealing_secret(self._settings), principal, self._now)
 
@@ -136,27 +133,10 @@ class Services:
             case _:
                 return self.engine
 
-    async def run(
-        self,
-        operation: LongRunning[Any, Any],
-        arguments: BaseModel,
-        progress: ProgressReporter,
-        call: Call,
-        *,
-        wait: float | None = None,
-        on_cancel: CancelPolicy | None = None,
-    ) -> OperationStatus[Any]:
-        """Start an operation for a call, and follow it to its end or for ``wait`` seconds.
-
-        Raises:
-            MaasMcpError: It could not be started, or has failed.
-        """
-        subject = subject_of(operation, arguments)
-        call.follows = (operation.name, subject)
-        wishes: dict[str, Any] = {"wait": wait, "on_cancel": on_cancel}
-        if isinstance(operation, BatchOperation):
-            wishes["name"] = subject
-        return await self.engine_for(operation).run(operation, arguments, progress, call.token, **wishes)
+    @property
+    def has_left_work(self) -> bool:
+        """Whether MAAS has yet to answer a request whose call may be over."""
+        return "requests" in self.__dict__ and bool(self.requests.all_under_way())
 
     async def aclose(self) -> None:
         """Close what was opened."""
@@ -172,22 +152,3 @@ def subject_of(operation: LongRunning[Any, Any], arguments: BaseModel) -> str:
         case BatchOperation():
             return new_name(operation, arguments)
     return REGION
-
-
-@asynccontextmanager
-async def running(
-    settings: Settings,
-    *,
-    connect: Callable[[RegionAccess], MaasClient] = connect,
-    now: Callable[[], float] = time.time,
-    timing: Timing | None = None,
-) -> AsyncIterator[Services]:
-    """Services for as long as the block runs. What is still being followed at its end is left to MAAS."""
-    async with anyio.create_task_group() as tasks:
-        services = Services(settings, tasks, connect=connect, now=now, timing=timing)
-        try:
-            yield services
-        finally:
-            tasks.cancel_scope.cancel()
-            with anyio.CancelScope(shield=True):
-                await services.aclose()

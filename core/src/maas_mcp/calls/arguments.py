@@ -2,33 +2,39 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final, TypeVar
 
-from mcp_types import LATEST_PROTOCOL_VERSION
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from maas_mcp.calls.client_values import read_properties
+from maas_mcp.calls.reports import cut
 from maas_mcp.errors import InvalidArgumentsError
 from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning
 from maas_mcp.plugins.portability import Schema, portable
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.plugins.schemas import exact_schema
 from maas_mcp.plugins.validation import CALL_OPTIONS
-from maas_mcp.server.client_values import read_properties
-from maas_mcp.server.reports import cut
 
 ProgressToken = str | int
 
-EARLY_REVISION: Final = "2024-11-05"
-"""The protocol revision whose clients may send ``_meta`` among the arguments. The model of a newer client would make up
-a token there, and a notification with a token that the client did not give makes some of them drop the connection."""
 MOST_PROBLEMS: Final = 10
 """How many problems with its arguments a call is told."""
 NAME_LENGTH: Final = 64
 PROBLEM_LENGTH: Final = 300
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientFeatures:
+    """What the client of a call can do."""
+
+    meta_argument: bool = False
+    """Whether it may send ``_meta`` among the arguments. The model of a client that need not would make up a token
+    there, and a notification with a token that the client did not give makes some clients drop the connection."""
 
 
 class Meta(BaseModel):
@@ -59,30 +65,30 @@ class CallOptions(BaseModel):
         return self.meta.progressToken if self.meta else None
 
 
-def published_arguments(tool: AnyTool, revision: str) -> Schema:
-    """The input schema of the tool, as clients of a protocol revision are shown it."""
+def published_arguments(tool: AnyTool, client: ClientFeatures) -> Schema:
+    """The input schema of the tool, as such clients are shown it."""
     schema, options = exact_schema(tool.arguments), exact_schema(CallOptions)["properties"]
-    own = {name: options[name] for name in _option_names(tool, revision)}
+    own = {name: options[name] for name in _option_names(tool, client)}
     return portable({**schema, "properties": {**schema["properties"], **own}})
 
 
 def parse_arguments(
-    tool: AnyTool, given: Mapping[str, Any] | None, revision: str = LATEST_PROTOCOL_VERSION
+    tool: AnyTool, given: Mapping[str, Any] | None, client: ClientFeatures = ClientFeatures()
 ) -> tuple[BaseModel, CallOptions]:
     """The validated arguments, and what was said of the call itself.
 
-    :func:`~maas_mcp.server.client_values.read_properties` says in which forms they may be given. Beyond those they are
+    :func:`~maas_mcp.calls.client_values.read_properties` says in which forms they may be given. Beyond those they are
     what JSON says, and nothing is made into something else: ``"on"`` is no boolean, ``true`` is no number.
 
     Args:
         tool: The one that is called.
         given: What the client sent.
-        revision: The client's protocol revision.
+        client: What the client that sent it can do.
 
     Raises:
         InvalidArgumentsError: Each argument that does not fit is named, with what is allowed; never with its value.
     """
-    arguments, options = dict(given or {}), _option_names(tool, revision)
+    arguments, options = dict(given or {}), _option_names(tool, client)
     known = exact_schema(tool.arguments)["properties"]
     unknown = [name for name in arguments if name not in known and name not in options]
     problems = [_unknown(name, [*known, *options]) for name in unknown[:MOST_PROBLEMS]]
@@ -98,11 +104,11 @@ def parse_arguments(
     return model, call
 
 
-def _option_names(tool: AnyTool, revision: str) -> tuple[str, ...]:
-    """What clients of a protocol revision may say of the call itself."""
+def _option_names(tool: AnyTool, client: ClientFeatures) -> tuple[str, ...]:
+    """What such a client may say of the call itself."""
     if not isinstance(tool, LongRunning):
         return ()
-    refused = {"_meta"} if revision != EARLY_REVISION else set()
+    refused = set() if client.meta_argument else {"_meta"}
     if not tool.can_abort:
         refused.add("on_cancel")
     return tuple(name for name in CALL_OPTIONS if name not in refused)

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Collection, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from maas_mcp.errors import (
     MaasMcpError,
@@ -14,36 +14,13 @@ from maas_mcp.errors import (
     OperationTimedOutError,
 )
 from maas_mcp.operations.declaring.operation import LongRunning
+from maas_mcp.operations.declaring.operations import ErrorReport, OperationReport, State
 from maas_mcp.operations.handles import Sealer
 from maas_mcp.operations.running.results import structured, summary_of
-from maas_mcp.operations.running.status import OperationState, OperationStatus
-
-State = Literal[OperationState, "failed", "reverted", "gone", "timed_out"]
+from maas_mcp.operations.running.status import OperationStatus
 
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+")
 _TOOL: Final = re.compile(r"\bmaas_\w+", re.ASCII)
-
-
-class ErrorReport(BaseModel):
-    """Why an operation has no result."""
-
-    code: str
-    message: str
-    hint: str | None
-    maas_says: str | None
-
-
-class OperationReport(BaseModel):
-    """Where an operation stands."""
-
-    operation_id: str = Field(description="Ask for it again with maas_get_operation or maas_wait_operation.")
-    state: State
-    progress: float | None = Field(description="From 0.0 to 1.0, where it can be told.")
-    message: str
-    result: dict[str, Any] | None = Field(description="Of the tool that started it; there once it has succeeded.")
-    error: ErrorReport | None = Field(
-        default=None, description="Set if it ended without success, or if its result cannot be read."
-    )
 
 
 class StartReport(OperationReport):
