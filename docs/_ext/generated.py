@@ -150,6 +150,8 @@ def _setting_value(schema: Schema) -> str:
         return ", ".join(f"`{each}`" for each in schema["enum"])
     if schema.get("type") == "number":
         return f"a number from {schema['minimum']:g} to {schema['maximum']:g}"
+    if schema.get("items", {}).get("format") == "password":
+        return "texts, with blanks between them"
     return {"array": "names, with commas between them", "boolean": "`true` or `false`"}.get(schema["type"], "text")
 
 

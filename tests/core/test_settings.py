@@ -124,9 +124,72 @@ def test_a_wrong_variable_is_named_with_what_is_allowed(
 
 def test_a_secret_may_be_made_of_any_characters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAAS_MCP_SECRET", "a$B%CDEF%{{x}}$(y)${z}")
-    secret = Settings.load().secret
-    assert secret is not None
-    assert secret.get_secret_value() == "a$B%CDEF%{{x}}$(y)${z}"
+    assert secrets_of(Settings.load()) == ["a$B%CDEF%{{x}}$(y)${z}"]
+
+
+A, B = "a" * 16, "b" * 16
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    return [each.get_secret_value() for each in settings.secret]
+
+
+@pytest.mark.parametrize(
+    ("value", "secrets"),
+    [
+        (A, [A]),
+        (f" {B} {A}\n", [B, A]),
+        (f"{B}\n{A}\n", [B, A]),
+        (f"{B}, {A}", [B, A]),
+        (f'"{B} {A}"', [B, A]),
+        (f"{B} '{A}'", [B, A]),
+        ("correct horse battery staple", ["correct horse battery staple"]),
+        ("8K,x2 is a word; so is 7", ["8K,x2 is a word; so is 7"]),
+        (f"{B},{A}", [f"{B},{A}"]),
+        ("x" * 12 + "," + "y" * 12, ["x" * 12 + "," + "y" * 12]),
+    ],
+)
+def test_secrets_have_blanks_between_them_and_a_passphrase_is_one_secret(
+    monkeypatch: pytest.MonkeyPatch, value: str, secrets: list[str]
+) -> None:
+    monkeypatch.setenv("MAAS_MCP_SECRET", value)
+
+    assert secrets_of(Settings.load()) == secrets
+
+
+def test_secrets_in_a_file_are_a_text_or_a_list_of_texts(toml: Path) -> None:
+    toml.write_text(f'secret = "{B} {A}"\n')
+    assert secrets_of(Settings.load()) == [B, A]
+    toml.write_text(f'secret = ["new words of a passphrase", "{A},"]\n')
+    assert secrets_of(Settings.load()) == ["new words of a passphrase", A]
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("hunter2", "the secret is too short: expected at least 16 characters"),
+        (f"{B} hunter2", "the second secret is too short: expected at least 16 characters"),
+        (f"hunter2 {A}", "the first secret is too short: expected at least 16 characters"),
+        (f"{A} {A} {A} hunter2", "the fourth secret is too short"),
+        (" ".join([A] * 12 + ["hunter2"]), "secret number 13 is too short"),
+        (f"{B} hunter2{A}\udc80", "the second secret is not UTF-8 text"),
+        (
+            f"{B} ${{HUNTER2_OLD_SECRET}}",
+            "the second secret is a placeholder: it holds the variable HUNTER2_OLD_SECRET",
+        ),
+    ],
+)
+def test_of_several_secrets_the_bad_one_is_named_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, value: str, told: str
+) -> None:
+    monkeypatch.setenv("MAAS_MCP_SECRET", value)
+
+    with pytest.raises(SettingsError) as caught:
+        Settings.load()
+
+    assert caught.value.message.startswith(f"MAAS_MCP_SECRET: {told}")
+    for shown in ("hunter2", A, B):
+        assert shown not in everything_told(caught.value)
 
 
 def test_a_blank_variable_leaves_what_the_file_says(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:

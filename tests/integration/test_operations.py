@@ -316,3 +316,22 @@ def test_a_call_says_in_words_that_the_start_is_not_confirmed(server: Driver, re
     operation_id = content(result)["operation_id"]
     assert text.endswith(f" (Ready) (0%). Ask with maas_wait_operation for operation_id {operation_id}.")
     assert "It goes on" not in text
+
+
+def test_a_secret_is_changed_while_operations_run(region: Region, url: str) -> None:
+    old, new = "words-that-sealed-so-far", "words-that-seal-from-now-on"
+    ids: list[str] = []
+    for secret, host in ((old, "node01"), (f"{new} {old}", "node02")):
+        with serving_stdio(url, region.api_key, MAAS_MCP_SECRET=secret) as server:
+            ids.append(start(server, region, host))
+            reports = [content(server.call("maas_get_operation", operation_id=each)) for each in ids]
+        assert {report["state"] for report in reports} == {"working"}
+
+    with serving_stdio(url, region.api_key, MAAS_MCP_SECRET=new) as server:
+        refused = server.call("maas_get_operation", operation_id=ids[0])
+        known = content(server.call("maas_get_operation", operation_id=ids[1]))
+        listed = content(server.call("maas_list_operations"))
+
+    assert "Only servers that share MAAS_MCP_SECRET accept each other's ids." in refused["content"][0]["text"]
+    assert known["state"] == "working"
+    assert len(listed["operations"]) == 2

@@ -286,7 +286,8 @@ class UnknownOperationError(OperationError):
     def __init__(self) -> None:
         super().__init__(
             "There is no operation with this id.",
-            hint="Ids are those that the starting call or maas_list_operations gave, whole. They expire after 7 days.",
+            hint="Ids are those that the starting call or maas_list_operations gave, whole. They expire after 7 days."
+            " Only servers that share MAAS_MCP_SECRET accept each other's ids.",
         )
 
 

@@ -1,4 +1,4 @@
-"""The secret that seals operation ids: given, or made once and kept where only its owner can read it."""
+"""The secrets that seal operation ids: given, or made once and kept where only their owner can read them."""
 
 import os
 import secrets
@@ -17,22 +17,25 @@ OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 """What a file's mode allows to others than its owner."""
 
 
-def sealing_secret(settings: Settings) -> bytes:
-    """``MAAS_MCP_SECRET``, or the content of the file ``secret`` in the state directory, which is made if need be.
+def sealing_secrets(settings: Settings) -> tuple[bytes, ...]:
+    """The secrets of operation ids: the first seals, all of them open.
+
+    Those of ``MAAS_MCP_SECRET``; or the content of the file ``secret`` in the state directory, which is made if need
+    be, and of the file ``secret.previous`` beside it, if there is one.
 
     Raises:
-        SettingsError: The file can be neither read nor made, or who knows it could be somebody else.
+        SettingsError: A file can be neither read nor made, or others may know its content.
     """
-    if settings.secret is not None:
-        return settings.secret.get_secret_value().encode()
+    if settings.secret:
+        return tuple(secret.get_secret_value().encode() for secret in settings.secret)
     path = secret_file(settings)
     try:
         if not path.exists():
             _make(path)
-        return _read(path)
     except OSError as error:
-        reason = error.strerror
-    raise _cannot_be_kept(path, reason)
+        raise _cannot_be_kept(path, error.strerror) from None
+    previous = previous_file(path)
+    return (_read(path), _read(previous)) if previous.exists() else (_read(path),)
 
 
 def secret_file(settings: Settings) -> Path:
@@ -40,22 +43,28 @@ def secret_file(settings: Settings) -> Path:
     return (settings.state_dir or _default_state_dir()) / "secret"
 
 
-def check_secret_file(path: Path) -> None:
-    """Make sure that the secret can be read from the file, or made there. Nothing is left behind.
+def previous_file(path: Path) -> Path:
+    """Where the secret is kept that the one in ``path`` has replaced, if somebody put it there."""
+    return path.with_name(f"{path.name}.previous")
+
+
+def check_secret_files(settings: Settings) -> None:
+    """Make sure that the secrets can be read from their files, or one made there. Nothing is left behind.
 
     Raises:
-        SettingsError: It can be neither, or who knows it could be somebody else.
+        SettingsError: As for :func:`sealing_secrets`.
     """
+    path = secret_file(settings)
     try:
-        if path.exists():
-            _read(path)
-            return
-        folder = next(each for each in path.parents if each.exists())
-        with TemporaryFile(dir=folder):
-            return
+        if not path.exists():
+            folder = next(each for each in path.parents if each.exists())
+            with TemporaryFile(dir=folder):
+                pass
     except OSError as error:
-        reason = error.strerror
-    raise _cannot_be_kept(path, reason)
+        raise _cannot_be_kept(path, error.strerror) from None
+    for each in (path, previous_file(path)):
+        if each.exists():
+            _read(each)
 
 
 def _cannot_be_kept(path: Path, reason: str | None) -> SettingsError:
@@ -69,10 +78,13 @@ def _read(path: Path) -> bytes:
     """What the file holds.
 
     Raises:
-        SettingsError: Others may know it, or can guess it: then they could forge ids.
+        SettingsError: It cannot be read, or others may know it, or can guess it: then they could forge ids.
     """
-    with path.open("rb") as file:
-        secret, mode = file.read(LONGEST + 1), stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+    try:
+        with path.open("rb") as file:
+            secret, mode = file.read(LONGEST + 1), stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+    except OSError as error:
+        raise _cannot_be_kept(path, error.strerror) from None
     if len(secret) < SECRET_BYTES:
         raise SettingsError(
             f"The secret for operation ids in {path} has {len(secret)} bytes, and needs {SECRET_BYTES} at the least.",

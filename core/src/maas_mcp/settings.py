@@ -33,6 +33,7 @@ CONFIG_VARIABLE: Final = "MAAS_MCP_CONFIG"
 """The environment variable that names the TOML file; set but empty, no file is read."""
 _DEMO_HINT: Final = "`maas-mcp demo` runs with a simulated region and needs neither."
 SHORTEST_SECRET: Final = 16
+_ORDINALS: Final = ("first", "second", "third", "fourth", "fifth")
 
 
 def _listed(value: object) -> object:
@@ -43,14 +44,30 @@ def _upper(value: object) -> object:
     return value.strip().upper() if isinstance(value, str) else value
 
 
-def _hard_to_guess(value: SecretStr | None) -> SecretStr | None:
-    if value is None:
-        return None
-    if len(value.get_secret_value()) < SHORTEST_SECRET:
-        raise ValueError(f"expected at least {SHORTEST_SECRET} characters: a shorter secret could be guessed")
-    if not is_text(value.get_secret_value()):
-        raise ValueError("it is not UTF-8 text")
-    return value
+def _secrets(value: object) -> object:
+    """The secrets in a text, with blanks between them; words that are all short are one passphrase."""
+    if isinstance(value, list):
+        return [unwrapped(each) if isinstance(each, str) else each for each in value]
+    if not isinstance(value, str):
+        return value
+    words = [word for each in value.split() if (word := unwrapped(each))]
+    return words if any(len(word) >= SHORTEST_SECRET for word in words) else [value]
+
+
+def _hard_to_guess(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    for number, secret in enumerate(secrets):
+        if problem := _weakness(secret.get_secret_value()):
+            which = f"the {_ORDINALS[number]} secret" if number < len(_ORDINALS) else f"secret number {number + 1}"
+            raise ValueError(f"{which if len(secrets) > 1 else 'the secret'} is {problem}")
+    return secrets
+
+
+def _weakness(secret: str) -> str | None:
+    if filled_in := placeholder(secret, secret=True, anywhere=False):
+        return f"a placeholder: {filled_in}"
+    if len(secret) < SHORTEST_SECRET:
+        return f"too short: expected at least {SHORTEST_SECRET} characters, because a shorter one could be guessed"
+    return None if is_text(secret) else "not UTF-8 text"
 
 
 def is_text(value: str) -> bool:
@@ -118,10 +135,13 @@ class Settings(BaseSettings):
         description="Name of the polling strategy for every operation, such as status, which does without events; "
         "empty: the operation's own.",
     )
-    secret: Annotated[SecretStr | None, AfterValidator(_hard_to_guess)] = Field(
-        default=None,
-        description="Seals operation ids, 16 characters or more; servers that share it answer for each other's "
-        "operations. If it is not given, one is made and kept in the state directory.",
+    secret: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_secrets), AfterValidator(_hard_to_guess)] = (
+        Field(
+            default=(),
+            description="Seals operation ids, 16 characters or more; servers that share it answer for each other's "
+            "operations. Of several secrets, the first seals ids and all of them open ids. If none is given, one is "
+            "made and kept in the state directory.",
+        )
     )
     state_dir: Annotated[Path | None, BeforeValidator(_expanded)] = Field(
         default=None, description="Directory for the secret, if none is given. By default the user's state directory."

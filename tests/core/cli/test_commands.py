@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -275,6 +276,39 @@ def test_the_doctor_leaves_no_secret_behind(tmp_path: Path) -> None:
     result = invoke("doctor", MAAS_MCP_STATE_DIR=str(tmp_path / "state"))
     assert f"✓ Operation ids: sealed with the secret in {tmp_path / 'state' / 'secret'}" in result.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("secret", "told"),
+    [
+        ("a" * 16, "✓ Operation ids: sealed with MAAS_MCP_SECRET\n"),
+        (
+            f"{'b' * 16} {'a' * 16}",
+            "✓ Operation ids: sealed with the first of 2 secrets in MAAS_MCP_SECRET; all of them open ids\n",
+        ),
+        (
+            f"{'b' * 16},{'a' * 16}",
+            "! Operation ids: sealed with MAAS_MCP_SECRET, which is one secret with a comma in it\n  If these are",
+        ),
+        (f"{'b' * 16} short", "✗ Settings: MAAS_MCP_SECRET: the second secret is too short: expected at least 16"),
+    ],
+)
+def test_the_doctor_counts_the_secrets_and_shows_none(secret: str, told: str) -> None:
+    result = invoke("doctor", MAAS_MCP_SECRET=secret)
+    assert told in result.stdout
+    assert "aaaa" not in result.output
+    assert "bbbb" not in result.output
+
+
+def test_the_doctor_knows_the_file_of_a_previous_secret(tmp_path: Path) -> None:
+    for name in ("secret", "secret.previous"):
+        (tmp_path / name).write_bytes(os.urandom(32))
+        (tmp_path / name).chmod(0o600)
+    result = invoke("doctor", MAAS_MCP_STATE_DIR=str(tmp_path))
+    path = tmp_path / "secret"
+    assert (
+        f"✓ Operation ids: sealed with the secret in {path}; that in {path}.previous opens ids, too\n" in result.stdout
+    )
 
 
 def test_every_state_of_a_plugin_has_a_colour() -> None:

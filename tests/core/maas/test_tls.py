@@ -13,6 +13,7 @@ from typing import Any
 
 import anyio
 import pytest
+import truststore
 from anyio.abc import ByteStream, SocketAttribute
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -23,7 +24,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from maas_mcp.errors import MaasTlsError, SettingsError
 from maas_mcp.maas.address import RegionAccess
 from maas_mcp.maas.connection import connect
-from maas_mcp.maas.tls import tls_failure
+from maas_mcp.maas.tls import certificate_names, tls_context, tls_failure
 from maas_mcp.settings import Settings
 from tests.core.maas.fake_region import KEY, FakeRegion, answering, http, serving_fake
 
@@ -476,10 +477,10 @@ async def test_the_authorities_of_the_environment_are_trusted(
         assert await region.transport().request("GET", "maas/") == "vm"
 
 
+@pytest.mark.usefixtures("no_named_authorities")
 def test_a_system_without_authorities_gets_those_of_mozilla(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ssl.SSLContext, "get_ca_certs", lambda *_: [])
-    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: system_paths(tmp_path))
     asked: list[Any] = []
     create = ssl.create_default_context
 
@@ -493,3 +494,99 @@ def test_a_system_without_authorities_gets_those_of_mozilla(tmp_path: Path, monk
     connect(Settings(maas_url="https://maas", maas_api_key="a:b:c").require_region())
     assert [str(each.get("cafile", "")).endswith("cacert.pem") for each in asked] == [False, True, False, False]
     assert asked[-1] == {"cafile": None, "capath": str(tmp_path)}
+
+
+REGION = RegionAccess("https://localhost/MAAS/api/2.0/", KEY, None)
+
+
+@pytest.fixture
+def no_named_authorities(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment that leaves the choice of authorities to the system."""
+    for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+def system_paths(folder: Path) -> ssl.DefaultVerifyPaths:
+    """Where OpenSSL looks on a system that has its authorities in a folder, and no file with all of them."""
+    return ssl.DefaultVerifyPaths("", str(folder), "SSL_CERT_FILE", "/nowhere", "SSL_CERT_DIR", str(folder))
+
+
+@pytest.mark.usefixtures("no_named_authorities")
+def test_a_system_with_a_folder_of_authorities_gets_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "5ed36f99.0").write_text("found by its name, when a certificate is verified")
+    monkeypatch.setattr(ssl.SSLContext, "get_ca_certs", lambda *_: [])
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: system_paths(tmp_path))
+    monkeypatch.setattr("certifi.where", lambda: pytest.fail("asked for Mozilla's"))
+
+    assert tls_context(REGION).verify_mode is ssl.CERT_REQUIRED
+
+
+@pytest.mark.usefixtures("no_named_authorities")
+class TestWhereTheSystemItselfVerifies:
+    """macOS and Windows, by truststore; here it stands on OpenSSL, but httpx and anyio have the same context."""
+
+    @pytest.fixture(autouse=True)
+    def platform(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("maas_mcp.maas.tls._SYSTEM_VERIFIES", True)
+
+    async def test_its_authorities_are_trusted(
+        self, ca: Certificate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        context = server(issue("localhost", issuer=ca), tmp_path)
+        async with serving_fake(answering(http(200, '"vm"')), context) as region:
+            transport = region.transport()
+            monkeypatch.setenv("SSL_CERT_FILE", str(ca.bundle(tmp_path)))  # truststore reads it at each handshake
+            assert await transport.request("GET", "maas/") == "vm"
+
+    async def test_an_unknown_authority_takes_a_bundle(self, ca: Certificate, tmp_path: Path) -> None:
+        error = await failure(server(issue("localhost", issuer=ca), tmp_path))
+        assert "is not trusted: unable to get local issuer certificate." in error.message
+        assert str(error.hint).startswith("Set MAAS_CA_BUNDLE to the PEM file of the CA that signed it")
+
+    def test_a_bundle_goes_first(self, ca: Certificate, tmp_path: Path) -> None:
+        region = RegionAccess(REGION.api_url, KEY, ca.bundle(tmp_path))
+        assert not isinstance(tls_context(region), truststore.SSLContext)
+
+    @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+    def test_so_do_the_authorities_of_the_environment(
+        self, ca: Certificate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+    ) -> None:
+        bundle = ca.bundle(tmp_path)
+        monkeypatch.setenv(variable, str(bundle if variable == "SSL_CERT_FILE" else tmp_path))
+        assert not isinstance(tls_context(REGION), truststore.SSLContext)
+
+    async def test_names_that_the_system_does_not_give_are_unknown_and_not_missing(
+        self, ca: Certificate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(ssl.SSLObject, "getpeercert", lambda *_: {})  # OpenSSL has not verified it
+        async with serving_fake(answering(http()), server(issue("other", issuer=ca), tmp_path)) as fake:
+            region = RegionAccess(f"https://localhost:{fake.port}/MAAS/api/2.0/", KEY, ca.bundle(tmp_path))
+            assert await certificate_names(region, "localhost", fake.port) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [
+        (-67843, "Set MAAS_CA_BUNDLE"),
+        (0x800B0109, "Set MAAS_CA_BUNDLE"),
+        (0x800B010A, "Set MAAS_CA_BUNDLE"),
+        (-67818, "Renew the certificate"),
+        (0x800B0101, "Renew the certificate"),
+        (-67602, "Set MAAS_URL to a name"),
+        (0x800B010F, "Set MAAS_URL to a name"),
+        (-67820, "The CA has revoked"),
+        (0x80092010, "The CA has revoked"),
+        (0x800B010C, "The CA has revoked"),
+        (0x800B0110, "The certificate is not for servers"),
+    ],
+)
+def test_the_errors_of_macos_and_windows_have_the_same_hints_as_those_of_openssl(code: int, hint: str) -> None:
+    error = ssl.SSLCertVerificationError("x")
+    error.verify_code, error.verify_message = code, "it is so."
+    assert str(tls_failure(error, REGION, "localhost:443", None).hint).startswith(hint)
+
+
+def test_a_verification_error_without_a_code_is_told_as_well() -> None:
+    told = tls_failure(ssl.SSLCertVerificationError("Peer sent no certificates"), REGION, "localhost:443", None)
+    assert told.message == "The certificate of MAAS at localhost:443 is not trusted: Peer sent no certificates."
+    assert told.hint

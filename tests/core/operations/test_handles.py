@@ -13,7 +13,7 @@ HANDLE = Handle("maas_deploy_machine", "4y3h7n", int(NOW), 544, (27,))
 
 
 def sealer(secret: bytes = SECRET, principal: str = "kim", now: float = NOW) -> Sealer:
-    return Sealer(secret, principal, lambda: now)
+    return Sealer([secret], principal, lambda: now)
 
 
 HANDLES = st.builds(
@@ -72,3 +72,16 @@ def test_forged_foreign_expired_and_truncated_handles_are_refused_with_the_same_
         said.add((refusal.value.message, refusal.value.hint))
 
     assert len(said) == 1
+
+
+OLD, NEW = b"the secret that is being dropped", b"the secret that takes its place."
+
+
+def test_the_first_secret_seals_and_all_of_them_open() -> None:
+    old, both, new = (Sealer(secrets, "kim", lambda: NOW) for secrets in ([OLD], [NEW, OLD], [NEW]))
+
+    assert both.seal(HANDLE) == new.seal(HANDLE)
+    assert both.open(old.seal(HANDLE)) == both.open(new.seal(HANDLE)) == HANDLE
+    for sealed_by, other in ((both, old), (old, new)):
+        with pytest.raises(UnknownOperationError):
+            other.open(sealed_by.seal(HANDLE))

@@ -199,7 +199,7 @@ async def test_a_release_that_is_asked_for_again_has_succeeded_though_the_machin
     await house.run("node07", Release)
     await anyio.sleep(600)
     assert house.handle is not None
-    sealer = Sealer(b"0123456789abcdef0123456789abcdef", "kim", anyio.current_time)
+    sealer = Sealer([b"0123456789abcdef0123456789abcdef"], "kim", anyio.current_time)
 
     handle = sealer.open(sealer.seal(house.handle))
     outcome = await house.engine.resume(Release(), handle, ProgressReporter(nobody), CancellationToken())

@@ -20,8 +20,8 @@ from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.versions import release_of
 from maas_mcp.plugins.polling_choice import chosen_strategy
 from maas_mcp.plugins.registry import PluginState
-from maas_mcp.secret import check_secret_file, secret_file
-from maas_mcp.settings import Settings, config_file, misnamed_variables
+from maas_mcp.secret import check_secret_files, previous_file, secret_file
+from maas_mcp.settings import SHORTEST_SECRET, Settings, config_file, misnamed_variables
 
 if TYPE_CHECKING:
     from maas_mcp.maas.address import Proxy
@@ -203,15 +203,36 @@ def check_operations(report: Report, settings: Settings) -> None:
         report.error("Polling", error)
     else:
         report.add(Finding(Mark.GOOD, "Polling", settings.polling or "each operation's own strategy"))
-    path = secret_file(settings)
+    if settings.secret:
+        report.add(judge_secrets(settings))
+    else:
+        check_secret(report, settings)
+
+
+def judge_secrets(settings: Settings) -> Finding:
+    """How many secrets are given; and whether a comma was taken for what separates them."""
+    if len(settings.secret) > 1:
+        count = f"the first of {len(settings.secret)} secrets in MAAS_MCP_SECRET; all of them open ids"
+        return Finding(Mark.GOOD, "Operation ids", f"sealed with {count}")
+    parts = settings.secret[0].get_secret_value().split(",")
+    if len(parts) > 1 and min(map(len, parts)) >= SHORTEST_SECRET:
+        detail = "sealed with MAAS_MCP_SECRET, which is one secret with a comma in it"
+        hint = "If these are several secrets, separate them with blanks instead."
+        return Finding(Mark.DOUBTFUL, "Operation ids", detail, hint)
+    return Finding(Mark.GOOD, "Operation ids", "sealed with MAAS_MCP_SECRET")
+
+
+def check_secret(report: Report, settings: Settings) -> None:
+    """Whether a secret can be kept in the state directory."""
     try:
-        if settings.secret is None:
-            check_secret_file(path)
+        check_secret_files(settings)
     except SettingsError as error:
         report.error("Operation ids", error)
-    else:
-        source = f"the secret in {path}" if settings.secret is None else "MAAS_MCP_SECRET"
-        report.add(Finding(Mark.GOOD, "Operation ids", f"sealed with {source}"))
+        return
+    path = secret_file(settings)
+    previous = previous_file(path)
+    older = f"; that in {previous} opens ids, too" if previous.exists() else ""
+    report.add(Finding(Mark.GOOD, "Operation ids", f"sealed with the secret in {path}{older}"))
 
 
 def check_plugins(report: Report) -> None:

@@ -3,25 +3,28 @@
 import os
 import re
 import ssl
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import anyio
-import certifi
 from anyio.streams.tls import TLSAttribute
 
 from maas_mcp.errors import MaasTlsError, SettingsError
 from maas_mcp.maas.address import RegionAccess
 from maas_mcp.text_files import decoded, read_bytes
 
-_ANOTHER_HOST: Final = (62, 64)  # a name that does not match, and an address
+_SYSTEM_VERIFIES: Final = sys.platform in {"darwin", "win32"}
+_ANOTHER_HOST: Final = (62, 64, -67602, 0x800B010F)  # a name that does not match, and an address; macOS; Windows
 _LOOK: Final = 5.0
 """Seconds for finding out which hosts a certificate is for."""
 _MOST_NAMES: Final = 5
 _PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----[!-~\s]*?-----END CERTIFICATE-----", re.ASCII)
 _DER: Final = b"\x30\x82"
+_HASHED: Final = "????????.[0-9]"
+"""How OpenSSL names the certificates in a folder (``openssl rehash``)."""
 
 _EXPIRED: Final = (
     "Renew the certificate on the region (`sudo maas config-tls enable`), or that of its CA. If they are new, check the"
@@ -67,17 +70,19 @@ _ANY: Final = (
 
 _HINTS: Final[Mapping[int, str]] = {
     9: _NOT_YET_VALID,
-    10: _EXPIRED,
+    **dict.fromkeys((10, -67818, 0x800B0101), _EXPIRED),
+    -67819: _NOT_YET_VALID,
     **dict.fromkeys(_ANOTHER_HOST, _OTHER_HOST),
-    **dict.fromkeys((2, 7, 18, 19, 20, 21, 27, 29, 30, 31), _UNKNOWN_ISSUER),
-    23: _REVOKED,
+    **dict.fromkeys((2, 7, 18, 19, 20, 21, 27, 29, 30, 31, -67843, 0x800B0109, 0x800B010A), _UNKNOWN_ISSUER),
+    **dict.fromkeys((23, -67820, 0x80092010, 0x800B010C), _REVOKED),
     **dict.fromkeys((24, 32, 37, 79), _NO_CA),
     **dict.fromkeys((22, 25, 47, 48), _NOT_ALLOWED),
-    **dict.fromkeys((26, 28), _NO_SERVER),
+    **dict.fromkeys((26, 28, 0x800B0110), _NO_SERVER),
     **dict.fromkeys((66, 67, 68), _WEAK),
     **dict.fromkeys(range(80, 95), _MALFORMED),
 }
-"""What to do, by OpenSSL's verification error (``X509_V_ERR_…`` in ``x509_vfy.h``; 79 and up since OpenSSL 3.0)."""
+"""What to do, by verification error: OpenSSL's (``X509_V_ERR_…`` in ``x509_vfy.h``; 79 and up since OpenSSL 3.0), those
+of macOS, which are negative (``errSec…`` in ``SecBase.h``), and of Windows (``CERT_E_…`` in ``winerror.h``)."""
 
 _PLAIN_HTTP: Final = (
     "That port seems to serve plain http. Set MAAS_URL to the port of https (`sudo maas config-tls enable` sets it;"
@@ -137,11 +142,12 @@ def tls_failure(error: ssl.SSLError, region: RegionAccess, where: str, names: li
         message = f"MAAS at {where} does not speak TLS as expected ({reason})."
         hint = next(words for pattern, words in _REASONS if re.search(pattern, reason))
     else:
-        message = f"The certificate of MAAS at {where} is not trusted: {error.verify_message.rstrip('.')}."
+        problem = str(getattr(error, "verify_message", error.args[-1]))  # truststore raises one without it on Windows
+        message = f"The certificate of MAAS at {where} is not trusted: {problem.rstrip('.')}."
         if names is not None:
             listed = ", ".join(names[:_MOST_NAMES]) + (" and others" if len(names) > _MOST_NAMES else "")
             message += f" It is for {listed}." if names else " It has no subject alternative names: it is for no host."
-        hint = _HINTS.get(error.verify_code, _ANY)
+        hint = _HINTS.get(_code(error), _ANY)
         if hint is _UNKNOWN_ISSUER and region.ca_bundle:
             hint = _NOT_IN_BUNDLE
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -160,7 +166,11 @@ def wrong_scheme(where: str) -> MaasTlsError:
 
 def is_for_another_host(error: ssl.SSLError) -> bool:
     """Whether the certificate is in order, but for another host."""
-    return isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in _ANOTHER_HOST
+    return isinstance(error, ssl.SSLCertVerificationError) and _code(error) in _ANOTHER_HOST
+
+
+def _code(error: ssl.SSLCertVerificationError) -> int:
+    return int(getattr(error, "verify_code", 0))
 
 
 async def certificate_names(region: RegionAccess, host: str, port: int) -> list[str] | None:
@@ -177,7 +187,9 @@ async def certificate_names(region: RegionAccess, host: str, port: int) -> list[
                 certificate = stream.extra(TLSAttribute.peer_certificate)  # noqa: S610 - anyio's, not Django's
     except (OSError, TimeoutError, anyio.BrokenResourceError, anyio.EndOfStream):
         return None
-    names: Any = (certificate or {}).get("subjectAltName", ())  # pairs: ssl's types do not say so
+    if not certificate:  # where the system itself verifies, OpenSSL does not take it apart
+        return None
+    names: Any = certificate.get("subjectAltName", ())  # pairs: ssl's types do not say so
     return [str(name) for kind, name in names if kind in {"DNS", "IP Address"}]
 
 
@@ -211,13 +223,32 @@ def _text(content: bytes) -> str:
 
 
 def _system_context() -> ssl.SSLContext:
-    # The system's authorities are where a company installs its own; certifi's are for a system that shows none.
-    context = ssl.create_default_context()
-    return context if context.get_ca_certs() else _certifi_context()
+    """What trusts the authorities that the environment names, or else the system's: there a company installs its own.
 
-
-def _certifi_context() -> ssl.SSLContext:
+    On Linux, truststore would load all of them again for each connection, tens of milliseconds, and with OpenSSL before
+    3.4 a connection takes longer each time (sethmlarson/truststore#212). There OpenSSL knows where they are.
+    """
     file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    if _SYSTEM_VERIFIES and not file and not folder:
+        import truststore  # noqa: PLC0415 - needed on these systems only
+
+        return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = ssl.create_default_context()
+    if context.get_ca_certs() or (not file and not folder and _has_folder_of_authorities()):
+        return context
+    return _other_context(file, folder)
+
+
+def _has_folder_of_authorities() -> bool:
+    """Whether OpenSSL finds authorities in a folder, where it searches for each of them only when it needs it."""
+    folder = ssl.get_default_verify_paths().capath
+    return bool(folder) and any(Path(folder).glob(_HASHED))
+
+
+def _other_context(file: str | None, folder: str | None) -> ssl.SSLContext:
+    """What trusts the authorities that the environment names, or Mozilla's: a minimal container has no others."""
+    import certifi  # noqa: PLC0415 - hardly ever needed
+
     try:
         if file or folder:
             context = ssl.create_default_context(cafile=file or None, capath=folder or None)

@@ -13,7 +13,7 @@ import base64
 import hmac
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -58,13 +58,14 @@ class Sealer:
     """Makes handles into texts, and texts that it made itself into handles.
 
     Args:
-        secret: Shared by all processes that shall answer for each other's operations.
+        secrets: Shared by all processes that shall answer for each other's operations. The first seals, all of them
+            open: so that one can be replaced without losing the handles that it has sealed.
         principal: Who the handles are given to; another one's are not opened.
         now: Seconds since 1970.
     """
 
-    def __init__(self, secret: bytes, principal: str, now: Callable[[], float] = time.time) -> None:
-        self._secret = secret
+    def __init__(self, secrets: Sequence[bytes], principal: str, now: Callable[[], float] = time.time) -> None:
+        self._secrets = secrets
         self._principal = principal
         self.now = now
 
@@ -74,7 +75,7 @@ class Sealer:
         facts = "-".join("" if number is None else _base36(number) for number in numbers)
         text = f"{handle.operation}.{handle.system_id}.{facts}{'~' if handle.on_vm_host else ''}"
         text += "=" if handle.reached else ""
-        return f"{text}.{self._seal(text)}"
+        return f"{text}.{self._seal(text, self._secrets[0])}"
 
     def open(self, text: str) -> Handle:
         """The handle that was made into ``text``.
@@ -84,7 +85,7 @@ class Sealer:
         """
         body, _, seal = text[:LONGEST].rpartition(".")
         form = _FORM.fullmatch(body)
-        if form is None or not hmac.compare_digest(self._seal(body).encode(), seal.encode()):
+        if form is None or not self._is_sealed(body, seal):
             raise UnknownOperationError
         started, cursor, *runs = form["facts"].split("-")
         handle = Handle(
@@ -100,8 +101,11 @@ class Sealer:
             raise UnknownOperationError
         return handle
 
-    def _seal(self, text: str) -> str:
-        signed = hmac.digest(self._secret, f"{self._principal}\n{text}".encode(), sha256)
+    def _is_sealed(self, text: str, seal: str) -> bool:
+        return any(hmac.compare_digest(self._seal(text, each).encode(), seal.encode()) for each in self._secrets)
+
+    def _seal(self, text: str, secret: bytes) -> str:
+        signed = hmac.digest(secret, f"{self._principal}\n{text}".encode(), sha256)
         return base64.urlsafe_b64encode(signed[:SEAL_BYTES]).rstrip(b"=").decode()
 
 

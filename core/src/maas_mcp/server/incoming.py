@@ -1,9 +1,9 @@
-"""What the client sends, before the SDK acts on it: lines that it could not read, a cancellation, the end."""
+"""What the client sends, before the SDK acts on it: its lines, each parsed once, a cancellation, the end."""
 
 import json
 import logging
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
@@ -15,6 +15,7 @@ from mcp.shared.dispatcher import coerce_request_id
 from mcp.shared.jsonrpc_dispatcher import cancelled_request_id_from_params
 from mcp.shared.message import ServerMessageMetadata, SessionMessage
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from maas_mcp.calls.connections import Connection
 
@@ -31,12 +32,12 @@ _ESCAPE: Final = re.compile(
 _REPLACEMENT: Final = r"\ufffd"
 
 
-class Lines:
-    """The messages among the client's lines.
+class Messages(ObjectReceiveStream[Read]):
+    """The messages among the client's lines, each of which is parsed once.
 
     A line that is none is answered if it may be a request, by its id or by ``null``, so that nobody waits for it. The
-    SDK would drop it, and show a part of it in its log; and it takes a request with an id that it does not know for a
-    notification.
+    SDK's own reader would drop it, and show a part of it in its log; and it takes a request with an id that it does not
+    know for a notification.
 
     Args:
         lines: As they come.
@@ -44,21 +45,24 @@ class Lines:
     """
 
     def __init__(self, lines: AsyncIterable[str], answer: Callable[[str], Awaitable[None]]) -> None:
-        self._lines = lines
+        self._lines = aiter(lines)
         self._answer = answer
 
-    async def __aiter__(self) -> AsyncIterator[str]:
+    async def receive(self) -> SessionMessage:
+        """The next message."""
         async for line in self._lines:
             if line.isspace():
                 continue
-            whole = _mended(line)
-            refused = _refused(whole)
-            if refused is None:
-                yield whole
-                continue
-            logger.warning("dropped a line of %d characters from the client: %s", len(line), refused.problem)
-            if refused.may_be_request:
-                await self._answer(refusal(refused.problem, refused.request_id, refused.code))
+            message = _message(line)
+            if not isinstance(message, _Refused):
+                return SessionMessage(message)
+            logger.warning("dropped a line of %d characters from the client: %s", len(line), message.problem)
+            if message.may_be_request:
+                await self._answer(refusal(message.problem, message.request_id, message.code))
+        raise anyio.EndOfStream
+
+    async def aclose(self) -> None:
+        """Nothing: the lines are closed by those who opened them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,24 +84,34 @@ def refusal(problem: str, request_id: str | int | None = None, code: int = types
 
 def _mended(line: str) -> str:
     """The line without halves of characters: JavaScript cuts emojis in two, and no JSON parser takes what is left."""
-    if "\\ud" not in line and "\\uD" not in line:
-        return line
     return _ESCAPE.sub(lambda escape: _REPLACEMENT if escape["lone"] else escape[0], line)
 
 
-def _refused(line: str) -> _Refused | None:
-    """Why a line is no message; ``None`` for one that is."""
+def _message(line: str) -> types.JSONRPCMessage | _Refused:
+    """The message in a line, or why there is none."""
     try:
-        message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
-    except ValidationError as error:
-        (first, *_) = error.errors(include_url=False, include_context=False, include_input=False)
-        if first["type"] == "json_invalid":
-            return _Refused("it is not JSON", code=types.PARSE_ERROR)
-        return _unlike_a_message(_loaded(line))
+        value = _parsed(line)
+    except ValueError:
+        return _Refused("it is not JSON", code=types.PARSE_ERROR)
+    try:
+        message = types.jsonrpc_message_adapter.validate_python(value, by_name=False)
+    except ValidationError:
+        return _unlike_a_message(value)
     # A request whose id is neither text nor an integer passes for a notification.
-    if isinstance(message, types.JSONRPCNotification) and "id" in _loaded(line):
+    if isinstance(message, types.JSONRPCNotification) and "id" in value:
         return _Refused("its id is neither a string nor an integer")
-    return None
+    return message
+
+
+def _parsed(line: str) -> Any:
+    """The JSON in a line. Only one that cannot be parsed is searched for halves of characters, and parsed again."""
+    try:
+        return from_json(line)
+    except ValueError:
+        whole = _mended(line)
+        if whole == line:
+            raise
+    return from_json(whole)
 
 
 def _unlike_a_message(value: Any) -> _Refused:
@@ -111,13 +125,6 @@ def _unlike_a_message(value: Any) -> _Refused:
     is_response = "method" not in value and bool(value.keys() & {"result", "error"})
     is_notification = "id" not in value and isinstance(value.get("method"), str)
     return _Refused(problem, found if known else None, may_be_request=not is_response and not is_notification)
-
-
-def _loaded(line: str) -> Any:
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):  # Python's parser has other limits than pydantic's
-        return {}
 
 
 class Incoming:

@@ -13,6 +13,7 @@ import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from functools import partial
+from io import StringIO
 from typing import Final, TextIO
 
 import anyio
@@ -23,7 +24,7 @@ from maas_mcp.calls.host import running
 from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.registry import Registry
 from maas_mcp.server.app import build
-from maas_mcp.server.incoming import Incoming, Lines, refusal
+from maas_mcp.server.incoming import Incoming, Messages, refusal
 from maas_mcp.server.wire import Wire
 from maas_mcp.settings import Settings
 
@@ -56,9 +57,12 @@ async def _serve(registry: Registry, settings: Settings, wire: Wire, timing: Tim
     _end_on_signals(stdin.close)
 
     with anyio.CancelScope() as scope:
-        # The SDK asks of a stream to be iterated, written and flushed; its annotation names a whole file.
-        async with stdio_server(stdin=Lines(stdin, answer), stdout=stdout) as (reading, writing):  # type: ignore[arg-type]
-            await server.run(Incoming(reading, connections.connect()), writing, server.create_initialization_options())
+        # The SDK only writes here: it would parse each line that it reads once more. What it writes to has to have
+        # `write` and `flush`; its annotation names a whole file.
+        async with stdio_server(stdin=anyio.wrap_file(StringIO()), stdout=stdout) as (nothing, writing):  # type: ignore[arg-type]
+            await nothing.aclose()
+            reading = Incoming(Messages(stdin, answer), connections.connect())
+            await server.run(reading, writing, server.create_initialization_options())
             scope.deadline = anyio.current_time() + LAST_WORDS
 
 

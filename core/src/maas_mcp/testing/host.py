@@ -32,7 +32,7 @@ def settings_for(region: Region, username: str) -> Settings:
     return Settings.model_construct(
         maas_url=ADDRESS,
         maas_api_key=SecretStr(region.api_key_of(username)),
-        secret=SecretStr(SECRET),
+        secret=(SecretStr(SECRET),),
     )
 
 
