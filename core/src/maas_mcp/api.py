@@ -33,7 +33,16 @@ from maas_mcp.maas.versions import check_parameters
 from maas_mcp.operations.batches.batch import BatchOperation, Member
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.changes import change_machine, require_status
+from maas_mcp.operations.declaring.effects import Effects
 from maas_mcp.operations.declaring.operation import CancelPolicy, GoneContext, LongRunning, Operation, OperationContext
+from maas_mcp.operations.declaring.operation_change import ChangeKind, OperationChange
+from maas_mcp.operations.declaring.operations import (
+    ErrorReport,
+    ListedOperation,
+    OperationList,
+    OperationReport,
+    Operations,
+)
 from maas_mcp.operations.declaring.permission import another_owner, check_take_over
 from maas_mcp.operations.declaring.region_operation import RegionOperation
 from maas_mcp.operations.declaring.tool import Tool, ToolContext
@@ -51,6 +60,9 @@ __all__ = [
     "BatchOperation",
     "CancelPolicy",
     "CancellationToken",
+    "ChangeKind",
+    "Effects",
+    "ErrorReport",
     "Event",
     "EventPolling",
     "Evidence",
@@ -59,6 +71,7 @@ __all__ = [
     "InvalidArgumentsError",
     "LeftOut",
     "Lifecycle",
+    "ListedOperation",
     "Listing",
     "LongRunning",
     "MaasAuthError",
@@ -82,12 +95,16 @@ __all__ = [
     "Observation",
     "Operation",
     "OperationCancelledError",
+    "OperationChange",
     "OperationContext",
     "OperationError",
     "OperationFailedError",
+    "OperationList",
     "OperationRefusedError",
+    "OperationReport",
     "OperationRevertedError",
     "OperationTimedOutError",
+    "Operations",
     "Phase",
     "PollingStrategy",
     "ProgressReporter",

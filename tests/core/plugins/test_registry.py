@@ -391,8 +391,8 @@ def test_the_traceback_is_in_the_log_at_debug_level(failure: Failure, caplog: py
 def test_a_misspelt_hook_is_rejected_with_the_right_spelling(failure: Failure) -> None:
     error = failure("@hookimpl\ndef maas_mcp_operation():\n    return []\n")
     assert error == (
-        "There is no hook 'maas_mcp_operation'. Expected maas_mcp_operations or maas_mcp_tools. "
-        "Did you mean 'maas_mcp_operations'?"
+        "There is no hook 'maas_mcp_operation'. Expected maas_mcp_operations or maas_mcp_tools or "
+        "maas_mcp_operation_changed. Did you mean 'maas_mcp_operations'?"
     )
 
 
@@ -414,7 +414,24 @@ def test_one_unmarked_hook_beside_a_marked_one_is_named(failure: Failure) -> Non
 
 
 def test_a_plugin_without_any_hook_is_rejected(failure: Failure) -> None:
-    assert "implements no hook. Expected maas_mcp_operations or maas_mcp_tools." in failure("")
+    expected = "Expected maas_mcp_operations or maas_mcp_tools or maas_mcp_operation_changed."
+    assert f"implements no hook. {expected}" in failure("")
+
+
+def test_a_plugin_may_only_observe(install: Install, group: str) -> None:
+    install("watch", "seen = []\n@hookimpl\ndef maas_mcp_operation_changed(change):\n    seen.append(change)\n")
+
+    registry = load_registry(group=group, strict=True)
+
+    assert not registry.tools
+    ((name, show),) = registry.observers.items()
+    assert name.startswith("'watch' of ")
+    show("a change")  # type: ignore[arg-type] # it is passed on as it is
+
+
+def test_an_observer_that_is_a_coroutine_function_is_rejected(failure: Failure) -> None:
+    error = failure("@hookimpl\nasync def maas_mcp_operation_changed(change):\n    pass\n")
+    assert error.startswith("maas_mcp_operation_changed() is a coroutine function. Expected a plain one.")
 
 
 def test_a_hook_that_wraps_is_rejected(failure: Failure) -> None:

@@ -11,7 +11,6 @@ import pytest
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.shared.message import SessionMessage
 
-from maas_mcp.calls.connections import Connections
 from maas_mcp.calls.host import Host
 from maas_mcp.plugins.registry import AnyTool, load_registry
 from maas_mcp.server.app import build
@@ -67,9 +66,7 @@ async def site() -> AsyncIterator[Site]:
         async with region.host() as host, AsyncExitStack() as open_streams, anyio.create_task_group() as tasks:
 
             @asynccontextmanager
-            async def running(
-                _settings: Settings, tools: Mapping[str, AnyTool], _connections: Connections
-            ) -> AsyncIterator[Host]:
+            async def running(_settings: Settings, tools: Mapping[str, AnyTool], *_: object) -> AsyncIterator[Host]:
                 host.host.serve(tools)
                 yield host.host
 

@@ -16,7 +16,7 @@ from maas_mcp.maas.address import ApiKey
 from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.declaring.tool import Tool, ToolContext, fault_of
-from maas_mcp.operations.progress import ProgressReporter, ProgressSend
+from maas_mcp.operations.progress import PartialProgress, ProgressReporter, ProgressSend
 from maas_mcp.operations.running.results import structured
 from maas_mcp.plugins.registry import AnyTool
 
@@ -77,8 +77,17 @@ async def call_within(outer: ToolCall, tool: AnyTool, given: Mapping[str, Any]) 
     """Call a tool from another one: through the same steps, with the progress and the cancellation of that."""
     with shielded(tool):
         arguments, options = parse_arguments(tool, given, outer.client)
-        effects = tool.effects(arguments)
-        return await pass_on(replace(outer, tool=tool, arguments=arguments, options=options, effects=effects))
+        # How large a part of the whole it is cannot be known: so its messages are passed on, and no fractions.
+        progress = PartialProgress(lambda _fraction, message: outer.progress.report(None, message))
+        inner = replace(
+            outer,
+            tool=tool,
+            arguments=arguments,
+            options=options,
+            effects=tool.effects(arguments),
+            progress=progress,
+        )
+        return await pass_on(inner)
 
 
 async def pass_on(call: ToolCall, steps: tuple[Step, ...] | None = None) -> Answer:

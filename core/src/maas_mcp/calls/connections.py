@@ -19,6 +19,15 @@ class RunningCall:
     follows: tuple[str, SystemId] | None = None
     """The operation's name and its machine, if the call follows one."""
 
+    @contextmanager
+    def following(self, operation: str, system_id: SystemId) -> Iterator[None]:
+        """Note what it follows for as long as the block runs."""
+        before, self.follows = self.follows, (operation, system_id)
+        try:
+            yield
+        finally:
+            self.follows = before
+
 
 class Connection:
     """The running calls of one client."""

@@ -1,7 +1,7 @@
 """The host: everything that a process has once, and the tenants, one for each user of MAAS."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -9,6 +9,7 @@ from typing import Any, Final
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
+from maas_mcp.calls.change_stream import ChangeStream, Observer
 from maas_mcp.calls.connections import Connections
 from maas_mcp.calls.tenant import Tenant
 from maas_mcp.maas.address import ApiKey, RegionAccess
@@ -52,6 +53,7 @@ class Host:
         tools: What is served, by name.
         tasks: Where tenants run.
         connections: The clients' connections, with the calls under way.
+        observers: What is shown the changes of operations.
         connect: Makes a client.
         now: Seconds since 1970, which all processes share.
         timing: How long operations wait for what.
@@ -64,6 +66,7 @@ class Host:
         tasks: TaskGroup,
         *,
         connections: Connections | None = None,
+        observers: Sequence[Observer] = (),
         connect: Connect = connect,
         now: Callable[[], float] = time.time,
         timing: Timing | None = None,
@@ -79,6 +82,7 @@ class Host:
         self._now = now
         self._timing = replace(timing or Timing(), outage_limit=settings.outage_limit)
         self._places = Places()
+        self._changes = ChangeStream(observers, tasks)
         self._kept: dict[ApiKey | None, _Kept] = {}
         """By API key, least recently used first; ``None`` stands for the key of the settings."""
         self._opening = anyio.Lock()
@@ -115,6 +119,7 @@ class Host:
                 region,
                 tasks,
                 open_client=lambda access: self._connect(access, self._places),
+                changes=self._changes,
                 now=self._now,
                 timing=self._timing,
             )
@@ -142,6 +147,7 @@ async def running(
     settings: Settings,
     tools: Mapping[str, AnyTool],
     connections: Connections | None = None,
+    observers: Sequence[Observer] = (),
     *,
     connect: Connect = connect,
     now: Callable[[], float] = time.time,
@@ -150,6 +156,15 @@ async def running(
     """A host for as long as the block runs. What is still being followed at its end is left to MAAS."""
     async with anyio.create_task_group() as tasks:
         try:
-            yield Host(settings, tools, tasks, connections=connections, connect=connect, now=now, timing=timing)
+            yield Host(
+                settings,
+                tools,
+                tasks,
+                connections=connections,
+                observers=observers,
+                connect=connect,
+                now=now,
+                timing=timing,
+            )
         finally:
             tasks.cancel_scope.cancel()

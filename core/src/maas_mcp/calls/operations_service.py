@@ -61,12 +61,12 @@ class OperationsService:
         sealer = self._tenant.sealer  # before anything is started: without it nobody could ask for that again
         warnings = tuple(operation.warnings(call.arguments))  # likewise, in case that this fails
         subject = subject_of(operation, call.arguments)
-        call.running.follows = (operation.name, subject)
         wishes: dict[str, Any] = {"wait": call.options.wait_seconds, "on_cancel": call.options.on_cancel}
         if isinstance(operation, BatchOperation):
             wishes["name"] = subject
         engine = self._tenant.engine_for(operation)
-        status = await engine.run(operation, call.arguments, call.progress, call.cancellation, **wishes)
+        with call.running.following(operation.name, subject):
+            status = await engine.run(operation, call.arguments, call.progress, call.cancellation, **wishes)
         return Answer(
             result=status.result,
             content=None if status.result is None else structured(operation, status.result),
@@ -104,8 +104,8 @@ class OperationsService:
     async def wait(self, operation_id: str, seconds: float) -> OperationReport:
         """Follow an operation, with progress, to its end or for so many seconds."""
         operation, handle = self._open(operation_id)
-        self._call.running.follows = (operation.name, handle.system_id)
-        return await self._ask(operation_id, seconds)
+        with self._call.running.following(operation.name, handle.system_id):
+            return await self._ask(operation_id, seconds)
 
     async def cancel(self, operation_id: str, *, abort: bool = False) -> OperationReport:
         """Stop the calls that follow an operation; with ``abort``, make MAAS abort it, too."""

@@ -48,7 +48,7 @@ def report_failure(error: OperationError, operation_id: str, served: Collection[
     """The report of an operation that has ended without success; ``served`` are the tools that its hint may name."""
     return OperationReport(
         operation_id=operation_id,
-        state=_state(error),
+        state=state_of(error),
         progress=None,
         message=error.message.splitlines()[0],
         result=None,
@@ -71,7 +71,8 @@ def about_served(text: str, served: Collection[str]) -> str:
     return " ".join(each for each in sentences if all(name in served for name in _TOOL.findall(each)))
 
 
-def _state(error: MaasMcpError) -> State:
+def state_of(error: MaasMcpError) -> State:
+    """How an operation has ended that raised this."""
     match error:
         case OperationRevertedError():
             return "reverted"

@@ -7,16 +7,20 @@ from typing import Any, Protocol
 from anyio.abc import TaskGroup
 from pydantic import BaseModel
 
+from maas_mcp.calls.change_stream import ChangeStream
+from maas_mcp.calls.reports import state_of
 from maas_mcp.maas.address import RegionAccess
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.operations.batches.batch import BatchOperation, new_name
 from maas_mcp.operations.batches.group import BatchEngine
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import LongRunning, Operation
+from maas_mcp.operations.declaring.operation_change import ChangeKind, OperationChange
 from maas_mcp.operations.handles import Handle, Sealer
 from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.running.engine import Engine
 from maas_mcp.operations.running.region import REGION
+from maas_mcp.operations.running.run_change import RunChange, unpublished
 from maas_mcp.operations.running.start_requests import StartRequests
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.timing import Timing
@@ -60,6 +64,7 @@ class Tenant:
         region: Gives the region's address and the user's key.
         tasks: Where the watcher runs, and what calls leave goes on.
         open_client: Makes the client.
+        changes: Takes each change of an operation.
         now: Seconds since 1970, which all processes share.
         timing: How long operations wait for what.
     """
@@ -71,6 +76,7 @@ class Tenant:
         tasks: TaskGroup,
         *,
         open_client: Callable[[RegionAccess], MaasClient],
+        changes: ChangeStream,
         now: Callable[[], float],
         timing: Timing,
     ) -> None:
@@ -79,6 +85,7 @@ class Tenant:
         self._region = region
         self._tasks = tasks
         self._open_client = open_client
+        self._changes = changes
         self._now = now
 
     @cached_property
@@ -118,7 +125,8 @@ class Tenant:
         polling = chosen_strategy(self._settings.polling)
         watcher = Watcher(self.maas, interval=self._settings.poll_interval)
         self._tasks.start_soon(watcher.run)
-        return Engine(self.maas, watcher, self.requests, polling=polling, now=self._now)
+        publish = self._publish if self._changes.observed else unpublished
+        return Engine(self.maas, watcher, self.requests, polling=polling, publish=publish, now=self._now)
 
     @cached_property
     def batches(self) -> BatchEngine:
@@ -132,6 +140,22 @@ class Tenant:
                 return self.batches
             case _:
                 return self.engine
+
+    def _publish(self, change: RunChange) -> None:
+        handle, ended = change.handle, change.kind is ChangeKind.ENDED
+        ended_as = state_of(change.error) if change.error is not None else "succeeded"
+        self._changes.publish(
+            OperationChange(
+                kind=change.kind,
+                operation=handle.operation,
+                operation_id=self.sealer.seal(handle),
+                system_id=None if handle.system_id == REGION else handle.system_id,
+                state=ended_as if ended else "working",
+                fraction=change.fraction,
+                message=change.message,
+                username=change.username,
+            )
+        )
 
     @property
     def has_left_work(self) -> bool:

@@ -122,6 +122,22 @@ class ProgressReporter:
         return max(value, self._last + (1.0 - self._last) * SMALLEST_STEP)
 
 
+class PartialProgress(ProgressReporter):
+    """Progress of a part, which goes into that of the whole.
+
+    Args:
+        passed: Gets each fraction and message.
+    """
+
+    def __init__(self, passed: Callable[[float | None, str], None]) -> None:
+        super().__init__(nobody)
+        self._passed = passed
+
+    def report(self, fraction: float | None, message: str) -> None:
+        """Pass it on."""
+        self._passed(fraction, message)
+
+
 def silence(seconds: float, *, answering: bool) -> str:
     """For how long nothing could be read; ``answering`` where there were answers, such as a 500 or a proxy's page."""
     said = "No usable answer from MAAS" if answering else "MAAS unreachable"

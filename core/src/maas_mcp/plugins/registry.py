@@ -3,14 +3,15 @@
 import logging
 import re
 import traceback
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
 from maas_mcp.errors import PluginError
 from maas_mcp.hookspecs import PLUGIN_GROUP
+from maas_mcp.operations.declaring.operation_change import OperationChange
 from maas_mcp.plugins.discovery import FoundPlugin, find, load
 from maas_mcp.plugins.import_watch import ImportWatch, UserInterrupt
 from maas_mcp.plugins.validation import (
@@ -20,8 +21,11 @@ from maas_mcp.plugins.validation import (
     check_shown,
     declared,
     did_you_mean,
+    observer_of,
     registered,
 )
+
+Observe = Callable[[OperationChange], object]
 
 __all__ = ["AnyTool", "PluginRecord", "PluginState", "Registry", "load_registry"]
 
@@ -67,6 +71,8 @@ class Registry:
     """Tools and operations by name, sorted."""
     records: tuple[PluginRecord, ...]
     """Every installed plugin, by name."""
+    observers: Mapping[str, Observe] = field(default_factory=dict)
+    """What each plugin wants to be shown the changes of operations, by the plugin's name; not each has one."""
 
 
 def load_registry(
@@ -93,45 +99,49 @@ def load_registry(
     _warn_of_strangers("block", block, installed)
     wanted = [found for found in installed if found.name not in block and (not allow or found.name in allow)]
     with ImportWatch() as watch:
-        tools, outcomes = _load_each(wanted, watch)
+        tools, observers, outcomes = _load_each(wanted, watch)
     records = tuple(outcomes.get(found) or _record(found, PluginState.BLOCKED) for found in installed)
     if strict:
         _refuse_failures(records)
-    return Registry(MappingProxyType(dict(sorted(tools.items()))), records)
+    return Registry(MappingProxyType(dict(sorted(tools.items()))), records, MappingProxyType(observers))
 
 
 def _load_each(
     wanted: Sequence[FoundPlugin], watch: ImportWatch
-) -> tuple[dict[str, AnyTool], dict[FoundPlugin, PluginRecord]]:
+) -> tuple[dict[str, AnyTool], dict[str, Observe], dict[FoundPlugin, PluginRecord]]:
     tools: dict[str, AnyTool] = {}
+    observers: dict[str, Observe] = {}
     owners = dict.fromkeys(HOST_TOOLS, "the server itself")
     records: dict[FoundPlugin, PluginRecord] = {}
     for found in sorted(wanted, key=lambda found: not found.first_party):  # so their tools' names are taken first
         try:
-            offered = _offered_by(found, wanted, owners, watch)
+            offered, observer = _offered_by(found, wanted, owners, watch)
         except UserInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever a plugin does, the others go on
             records[found] = _failure(found, error)
         else:
             tools.update(offered)
+            if observer is not None:
+                observers[str(found)] = observer
             owners.update(dict.fromkeys(offered, str(found)))
             records[found] = _record(found, PluginState.LOADED, tools=tuple(sorted(offered)))
-    return tools, records
+    return tools, observers, records
 
 
 def _offered_by(
     found: FoundPlugin, wanted: Iterable[FoundPlugin], owners: Mapping[str, str], watch: ImportWatch
-) -> dict[str, AnyTool]:
+) -> tuple[dict[str, AnyTool], Observe | None]:
     check_before_import(found, wanted)
     with watch.step(f"importing {found.entry_point.value} (plugin {found})"):
         plugin = load(found)
     with watch.step(f"asking {found.entry_point.value} for its tools (plugin {found})"):
-        tools = [tool() for tool in declared(registered(found, plugin))]
+        manager = registered(found, plugin)
+        tools = [tool() for tool in declared(manager)]
     check_names(found, [tool.name for tool in tools], owners)
     for tool in tools:
         check_shown(tool)
-    return {tool.name: tool for tool in tools}
+    return {tool.name: tool for tool in tools}, observer_of(manager)
 
 
 def _failure(found: FoundPlugin, error: BaseException) -> PluginRecord:

@@ -7,7 +7,7 @@ import difflib
 import inspect
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from maas_mcp.errors import PluginError
 from maas_mcp.hookspecs import PROJECT
 from maas_mcp.operations.batches.batch import BatchOperation
 from maas_mcp.operations.declaring.operation import LongRunning, Operation
+from maas_mcp.operations.declaring.operation_change import OperationChange
 from maas_mcp.operations.declaring.region_operation import RegionOperation
 from maas_mcp.operations.declaring.tool import Tool
 from maas_mcp.operations.running.results import kind_of
@@ -36,6 +37,9 @@ HOOKS: Final[Mapping[str, type[AnyTool]]] = MappingProxyType(
     {"maas_mcp_operations": LongRunning, "maas_mcp_tools": Tool}
 )
 """What the classes that each hook returns have to be."""
+OBSERVER: Final = "maas_mcp_operation_changed"
+"""The hook that is shown the changes of operations."""
+ALL_HOOKS: Final = (*HOOKS, OBSERVER)
 LONG_RUNNING: Final = (Operation, BatchOperation, RegionOperation)
 """What the host has an engine for."""
 NAMES: Final[Mapping[type[AnyTool], str]] = MappingProxyType({LongRunning: "Operation", Tool: "Tool"})
@@ -109,11 +113,11 @@ def registered(found: FoundPlugin, plugin: object) -> pluggy.PluginManager:
 def _check_spelling(hooks: Iterable[pluggy.HookCaller]) -> None:
     for hook in hooks:
         if not hook.has_spec() and not all(impl.optionalhook for impl in hook.get_hookimpls()):
-            raise PluginError(f"There is no hook {hook.name!r}. Expected {one_of(HOOKS)}.{did_you_mean(hook.name)}")
+            raise PluginError(f"There is no hook {hook.name!r}. Expected {one_of(ALL_HOOKS)}.{did_you_mean(hook.name)}")
 
 
 def _check_markers(found: FoundPlugin, plugin: object, implemented: Collection[str]) -> None:
-    unmarked = [name for name in HOOKS if name not in implemented and callable(getattr(plugin, name, None))]
+    unmarked = [name for name in ALL_HOOKS if name not in implemented and callable(getattr(plugin, name, None))]
     if unmarked:
         raise PluginError(
             f"{' and '.join(unmarked)} in {found.entry_point.value} would never be called. Expected hooks that "
@@ -121,9 +125,29 @@ def _check_markers(found: FoundPlugin, plugin: object, implemented: Collection[s
         )
     if not implemented:
         raise PluginError(
-            f"{found.entry_point.value} implements no hook. Expected {one_of(HOOKS)}. "
+            f"{found.entry_point.value} implements no hook. Expected {one_of(ALL_HOOKS)}. "
             "Write one of them, marked with `@hookimpl` of maas_mcp.api."
         )
+
+
+def observer_of(manager: pluggy.PluginManager) -> Callable[[OperationChange], object] | None:
+    """What the one plugin that ``manager`` holds wants to be shown the changes of operations, if it does.
+
+    Raises:
+        PluginError: It is a coroutine function, which a thread cannot call.
+    """
+    hook: pluggy.HookCaller = getattr(manager.hook, OBSERVER)
+    if not hook.get_hookimpls():
+        return None
+    if any(inspect.iscoroutinefunction(each.function) for each in hook.get_hookimpls()):
+        raise PluginError(
+            f"{OBSERVER}() is a coroutine function. Expected a plain one. Write `def {OBSERVER}(change):`."
+        )
+
+    def show(change: OperationChange) -> object:
+        return hook(change=change)
+
+    return show
 
 
 def declared(manager: pluggy.PluginManager) -> Iterator[type[AnyTool]]:

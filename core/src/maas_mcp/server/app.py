@@ -1,6 +1,6 @@
 """The MCP server: lists the registry's tools and calls them."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
 from typing import Any, Final
@@ -13,6 +13,7 @@ from mcp.shared.exceptions import MCPError
 from maas_mcp import __version__
 from maas_mcp.calls.arguments import ClientFeatures, ProgressToken
 from maas_mcp.calls.chain import run_call
+from maas_mcp.calls.change_stream import Observer
 from maas_mcp.calls.connections import Connection, Connections
 from maas_mcp.calls.host import Host, running
 from maas_mcp.calls.reports import about_served
@@ -34,7 +35,9 @@ EARLY_REVISION: Final = "2024-11-05"
 """The protocol revision whose clients may send ``_meta`` among the arguments."""
 
 Context = ServerRequestContext[Host, object]
-Running = Callable[[Settings, Mapping[str, AnyTool], Connections], AbstractAsyncContextManager[Host]]
+Running = Callable[
+    [Settings, Mapping[str, AnyTool], Connections, Sequence[Observer]], AbstractAsyncContextManager[Host]
+]
 
 
 def build(registry: Registry, settings: Settings, connections: Connections, running: Running = running) -> Server[Host]:
@@ -63,7 +66,7 @@ def build(registry: Registry, settings: Settings, connections: Connections, runn
 
     @asynccontextmanager
     async def lifespan(_server: Server[Host]) -> AsyncIterator[Host]:
-        async with running(settings, tools, connections) as host:
+        async with running(settings, tools, connections, observers_of(registry)) as host:
             yield host
 
     return Server(
@@ -75,6 +78,11 @@ def build(registry: Registry, settings: Settings, connections: Connections, runn
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
+
+
+def observers_of(registry: Registry) -> list[Observer]:
+    """What the plugins want to be shown the changes of operations."""
+    return [Observer(f"The plugin {name}", show) for name, show in registry.observers.items()]
 
 
 def served_tools(registry: Registry) -> dict[str, AnyTool]:

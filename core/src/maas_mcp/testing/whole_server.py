@@ -1,6 +1,6 @@
 """The whole server with a client in the same process: what is installed, as a client sees it."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -8,6 +8,7 @@ from mcp import Client
 from mcp_types import CallToolResult
 
 from maas_mcp.calls import host as calls
+from maas_mcp.calls.change_stream import Observer
 from maas_mcp.calls.connections import Connections
 from maas_mcp.operations.progress import Progress
 from maas_mcp.plugins.registry import AnyTool, load_registry
@@ -25,7 +26,10 @@ async def call_tool(host: Host, name: str, arguments: Mapping[str, Any], told: l
 
     @asynccontextmanager
     async def running(
-        _settings: Settings, tools: Mapping[str, AnyTool], _connections: Connections
+        _settings: Settings,
+        tools: Mapping[str, AnyTool],
+        _connections: Connections,
+        _observers: Sequence[Observer],
     ) -> AsyncIterator[calls.Host]:
         host.host.serve(tools)
         yield host.host

@@ -22,7 +22,7 @@ from maas_mcp.operations.batches.batch import BatchOperation, Member, MemberStat
 from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.declaring.tool import ResultT, fault_of
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.progress import ProgressReporter, nobody, readable
+from maas_mcp.operations.progress import PartialProgress, ProgressReporter, readable
 from maas_mcp.operations.running.results import Reading
 from maas_mcp.operations.running.status import OperationStatus
 
@@ -51,7 +51,7 @@ async def together(name: str, following: Mapping[SystemId, Follow], progress: Pr
         progress.report(min(share, BEFORE_ALL), f"{done} of {len(fractions)} done; {system_id}: {message}")
 
     async def follow(system_id: SystemId, one: Follow) -> None:
-        member = await _followed(name, system_id, one, _Part(partial(told, system_id)))
+        member = await _followed(name, system_id, one, PartialProgress(partial(told, system_id)))
         if member is not None:
             members[system_id] = member
             if member.state != "working":
@@ -159,18 +159,6 @@ def _kind(kinds: set[type[Any]]) -> tuple[type[OperationError], str]:
     if kinds == {OperationTimedOutError}:
         return OperationTimedOutError, "was not over in time"
     return OperationFailedError, "failed"
-
-
-class _Part(ProgressReporter):
-    """Progress of one member, which goes into that of the batch."""
-
-    def __init__(self, told: Callable[[float | None, str], None]) -> None:
-        super().__init__(nobody)
-        self._told = told
-
-    def report(self, fraction: float | None, message: str) -> None:
-        """Pass it on."""
-        self._told(fraction, message)
 
 
 def of_batch(each: str, system_id: SystemId, handle: Handle) -> Handle:

@@ -7,17 +7,19 @@ region do differently is their subject's.
 import logging
 import math
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import anyio
 
-from maas_mcp.errors import MaasError
+from maas_mcp.errors import MaasError, MaasMcpError, OperationCancelledError, OperationError
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.cancellation import CancellationToken, CancelReason
 from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning, Operation, policy_of
+from maas_mcp.operations.declaring.operation_change import ChangeKind
 from maas_mcp.operations.declaring.region_operation import RegionOperation
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, ToolContext
 from maas_mcp.operations.handles import Handle
@@ -33,6 +35,7 @@ from maas_mcp.operations.running.ownership import Caller
 from maas_mcp.operations.running.region import RegionSubject
 from maas_mcp.operations.running.results import Reading
 from maas_mcp.operations.running.run import Prepared, Run
+from maas_mcp.operations.running.run_change import Publish, unpublished
 from maas_mcp.operations.running.start_requests import RequestState, StartRequest, StartRequests
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.running.subject import Shared, Subject, UnderWayError
@@ -50,6 +53,7 @@ class Engine:
         watcher: Watches the machines; its ``run()`` has to be running.
         requests: Holds the requests to start; the same for all engines of a process.
         polling: The strategy for every operation on a machine, instead of its own.
+        publish: Takes each change of a run.
         now: Seconds since 1970, which all processes share; other times are of anyio's clock.
     """
 
@@ -60,6 +64,7 @@ class Engine:
         requests: StartRequests,
         *,
         polling: PollingStrategy | None = None,
+        publish: Publish = unpublished,
         now: Callable[[], float] = time.time,
     ) -> None:
         caller = Caller(maas)
@@ -73,6 +78,7 @@ class Engine:
             LastSeen(maas, requests.timing),
             polling,
             now,
+            publish,
         )
 
     async def run(
@@ -137,6 +143,8 @@ class Engine:
             MaasError: MAAS cannot be asked.
         """
         ctx = ToolContext(self._shared.maas, progress, cancellation, timing=self._shared.timing)
+        if self._shared.publish is not unpublished:
+            await self._shared.caller.name_if_known()  # once: observers are shown who started it
         subject = await _kind(operation).prepare(self._shared, operation, args, ctx)
         return subject if isinstance(subject, OperationStatus) else Prepared(subject, args)
 
@@ -164,7 +172,9 @@ class Engine:
             check=subject.check,
             args=args,
         )
-        return Run(subject, request)
+        run = Run(subject, request)
+        run.publish(ChangeKind.STARTED, subject.latest.fraction, subject.starting)
+        return run
 
     async def follow(self, run: Run[Any, ResultT], until: float = math.inf) -> OperationStatus[ResultT]:
         """Wait for MAAS's answer to the request of a run, then follow the run to its end, or until then.
@@ -177,11 +187,12 @@ class Engine:
             OperationError: It did not succeed; the message says why.
             MaasError: MAAS refused to start it, or cannot be asked any longer.
         """
-        try:
-            answered = await run.wait_for_answer(until)
-        except UnderWayError as other:
-            return other.status
-        status = await self._watch(run, until) if answered else run.working()
+        with _end_published(run):
+            try:
+                answered = await run.wait_for_answer(until)
+            except UnderWayError as other:
+                return other.status
+            status = await self._watch(run, until) if answered else run.working()
         return replace(status, warnings=run.subject.warnings)
 
     async def resume(
@@ -214,16 +225,17 @@ class Engine:
             if isinstance(subject, OperationStatus):
                 return subject
             run = Run(subject, request)
-            run.check_start()
-            await self._take_in(run)
-            if subject.latest.verdict.final:
-                return await self._end(run)
-            if run.expires <= anyio.current_time():
-                raise run.timed_out()
-            if until <= asked:
-                return run.working()
-            run.report()
-            return await self._watch(run, until)
+            with _end_published(run):
+                run.check_start()
+                await self._take_in(run)
+                if subject.latest.verdict.final:
+                    return await self._end(run)
+                if run.expires <= anyio.current_time():
+                    raise run.timed_out()
+                if until <= asked:
+                    return run.working()
+                run.report()
+                return await self._watch(run, until)
 
     async def abort(self, operation: LongRunning[Any, Any], handle: Handle, cancellation: CancellationToken) -> None:
         """Request that MAAS abort what ``handle`` names; a request that was not sent yet is taken back instead.
@@ -294,6 +306,7 @@ class Engine:
         with reading.watched():
             reading.result = await subject.result()
         progress.report(1.0, message)
+        run.publish(ChangeKind.ENDED, 1.0, message)
         return reading.outcome(subject.handle)
 
     async def _abort_begun(self, run: Run[Any, Any], cancellation: CancellationToken) -> None:
@@ -316,6 +329,20 @@ def _kind(operation: LongRunning[Any, ResultT]) -> type[Subject[Any, ResultT]]:
         case RegionOperation():
             return RegionSubject
     raise TypeError(f"{operation.name}: expected an Operation or a RegionOperation")
+
+
+@contextmanager
+def _end_published(run: Run[Any, Any]) -> Iterator[None]:
+    """Publish that a run has ended without success, where that is what the block raises."""
+    try:
+        yield
+    except OperationCancelledError:
+        raise
+    except MaasMcpError as error:
+        # MAAS's own refusal of the request ends it as well; an outage ends the following only.
+        if isinstance(error, OperationError) or run.request.refusal is error:
+            run.publish(ChangeKind.ENDED, run.subject.latest.fraction, error.message, error)
+        raise
 
 
 async def _is_sent(request: StartRequest, progress: ProgressReporter, until: float) -> bool:

@@ -18,6 +18,11 @@ class Caller:
         self._maas = maas
         self._username: str | None = None
 
+    @property
+    def known_name(self) -> str | None:
+        """The username, if MAAS was asked for it already."""
+        return self._username
+
     async def name(self) -> str:
         """The username.
 

@@ -5,9 +5,11 @@ from typing import Generic
 
 import anyio
 
-from maas_mcp.errors import OperationTimedOutError
+from maas_mcp.errors import MaasMcpError, OperationTimedOutError
+from maas_mcp.operations.declaring.operation_change import ChangeKind
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT
 from maas_mcp.operations.progress import readable
+from maas_mcp.operations.running.run_change import RunChange
 from maas_mcp.operations.running.start_requests import RequestState, StartRequest
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.running.subject import Subject
@@ -37,6 +39,14 @@ class Run(Generic[ArgsT, ResultT]):
         if news != self._told:
             self._told = news
             self.subject.ctx.progress.report(*news)
+            self.publish(ChangeKind.MOVED, *news)
+
+    def publish(
+        self, kind: ChangeKind, fraction: float | None, message: str, error: MaasMcpError | None = None
+    ) -> None:
+        """Publish a change."""
+        shared = self.subject.shared
+        shared.publish(RunChange(kind, self.subject.handle, fraction, message, shared.caller.known_name, error))
 
     def working(self) -> OperationStatus[ResultT]:
         """The status as long as it goes on."""

@@ -19,6 +19,7 @@ from maas_mcp.operations.progress import silence
 from maas_mcp.operations.running.adoption import Adoption
 from maas_mcp.operations.running.last_seen import LastSeen
 from maas_mcp.operations.running.ownership import Caller
+from maas_mcp.operations.running.run_change import Publish
 from maas_mcp.operations.running.start_requests import StartRequest, StartRequests
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.timing import Timing
@@ -41,6 +42,8 @@ class Shared:
     """The strategy for every operation on a machine, instead of its own."""
     now: Callable[[], float]
     """Seconds since 1970."""
+    publish: Publish
+    """Takes each change of a run."""
 
     @property
     def timing(self) -> Timing:

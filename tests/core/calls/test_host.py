@@ -1,0 +1,114 @@
+"""The host: one tenant for each user of MAAS, and the region's places shared by all."""
+
+from collections.abc import AsyncIterator
+
+import anyio
+import pytest
+
+from maas_mcp.calls.host import IDLE_LIMIT, MOST_TENANTS, Host, running
+from maas_mcp.errors import SettingsError
+from maas_mcp.maas.address import ApiKey
+from maas_mcp.maas.limits import MAX_REQUESTS
+from maas_mcp.operations.handles import Handle
+from maas_mcp.settings import Settings
+from maas_mcp.testing import MaasRegion
+from maas_mcp.testing.host import connector, settings_for
+
+pytestmark = pytest.mark.anyio
+
+
+def key(number: int) -> ApiKey:
+    return ApiKey("consumer", f"token{number}", "secret")
+
+
+@pytest.fixture
+def region() -> MaasRegion:
+    return MaasRegion()
+
+
+@pytest.fixture
+async def host(region: MaasRegion) -> AsyncIterator[Host]:
+    with region:
+        async with running(settings_for(region, "admin"), {}, connect=connector(region)) as host:
+            yield host
+
+
+async def test_calls_of_one_key_share_a_tenant_and_those_of_another_have_their_own(host: Host) -> None:
+    async with host.tenant() as own, host.tenant() as same, host.tenant(key(1)) as other:
+        assert own is same
+        assert own is not other
+        assert own.sealer is not other.sealer
+
+
+async def test_one_that_nobody_calls_for_long_is_closed(host: Host) -> None:
+    async with host.tenant(key(1)) as first:
+        pass
+    await anyio.sleep(IDLE_LIMIT)
+    async with host.tenant(key(2)):
+        pass
+    async with host.tenant(key(1)) as again:
+        assert again is not first
+
+
+async def test_one_that_is_in_use_is_not(host: Host) -> None:
+    async with host.tenant(key(1)) as first:
+        await anyio.sleep(IDLE_LIMIT * 2)
+        async with host.tenant(key(2)):
+            pass
+        async with host.tenant(key(1)) as again:
+            assert again is first
+
+
+async def test_of_too_many_the_least_recently_used_one_is_closed(host: Host) -> None:
+    async with host.tenant(key(0)) as oldest:
+        pass
+    async with host.tenant(key(1)) as second:
+        pass
+    for number in range(2, MOST_TENANTS + 1):
+        async with host.tenant(key(number)):
+            pass
+    async with host.tenant(key(1)) as again:
+        assert again is second
+    async with host.tenant(key(0)) as once_more:
+        assert once_more is not oldest
+
+
+async def test_one_whose_request_maas_holds_is_kept(host: Host, region: MaasRegion) -> None:
+    region.hold(op="lock", before=IDLE_LIMIT * 3)
+    node = region.machine("node01").system_id
+    async with host.tenant(key(1)) as first:
+
+        async def unchecked(_maas: object) -> None:
+            pass
+
+        first.requests.give(
+            Handle("maas_lock", node, 0, 0, ()),
+            lambda maas: maas.post_op(f"machines/{node}/", "lock"),
+            first.maas,
+            check=unchecked,
+        )
+        await anyio.sleep(1)
+    await anyio.sleep(IDLE_LIMIT)
+    async with host.tenant(key(2)), host.tenant(key(1)) as again:
+        assert again is first
+
+
+async def test_all_users_together_send_the_region_four_requests_at_a_time(host: Host, region: MaasRegion) -> None:
+    region.hold(op="whoami", before=10)
+    async with anyio.create_task_group() as tasks:
+
+        async def ask(username: str) -> None:
+            consumer, token, secret = region.api_key_of(username).split(":")
+            async with host.tenant(ApiKey(consumer, token, secret)) as tenant:
+                await tenant.maas.whoami()
+
+        for username in ("admin", "bob", "admin", "bob", "admin", "bob"):
+            tasks.start_soon(ask, username)
+    places = MAX_REQUESTS - 1  # one is for the query of events
+    assert anyio.current_time() == pytest.approx(10 * 6 / places, abs=1)
+
+
+async def test_without_a_key_the_call_says_what_is_missing() -> None:
+    async with running(Settings.model_construct(maas_url=None, maas_api_key=None), {}) as host, host.tenant() as tenant:
+        with pytest.raises(SettingsError, match="MAAS_URL and MAAS_API_KEY are not set"):
+            _ = tenant.maas
