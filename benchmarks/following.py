@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from maas_mcp.simulator import Region, generated_region, serving
+from maas_simulator import Region, generated_region, serving
 
 FOLLOWERS = Path(__file__).with_name("followers.py")
 SPEEDS = {1: 10.0, 100: 8.0, 1000: 10.0}

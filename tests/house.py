@@ -20,9 +20,9 @@ from maas_mcp.operations.running.start_requests import Orders
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.timing import Timing
 from maas_mcp.operations.watching.watcher import Watcher
-from maas_mcp.simulator import Region
 from maas_mcp.testing import MaasRegion
 from maas_mcp.testing.host import connector, settings_for
+from maas_simulator import Region
 
 TIMING = Timing()
 """How long operations wait for what, as users have it."""

@@ -23,8 +23,8 @@ from maas_mcp.plugins.polling_choice import POLLING_GROUP
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.server.app import served_tools
 from maas_mcp.settings import CONFIG_VARIABLE, Settings, variable_name
-from maas_mcp.simulator.control import COMMANDS
-from maas_mcp.simulator.worlds.world import (
+from maas_simulator.control import COMMANDS
+from maas_simulator.worlds.world import (
     DiskOfWorld,
     MachinesOfWorld,
     SettingsOfWorld,

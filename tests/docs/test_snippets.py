@@ -15,8 +15,8 @@ import pytest
 from maas_mcp.errors import MaasMcpError
 from maas_mcp.server.tools import ERROR_META, failure
 from maas_mcp.settings import CONFIG_VARIABLE, Settings, variable_name
-from maas_mcp.simulator import demo_region, serving
 from maas_mcp.testing import MaasRegion
+from maas_simulator import demo_region, serving
 from tests.docs.snippets import ROOT, Shell, Snippet, pages, snippets
 
 RESCUE = ROOT / "tests/third_party/maas_mcp_rescue"

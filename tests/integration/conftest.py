@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from maas_mcp.simulator import Region, demo_region, serving
+from maas_simulator import Region, demo_region, serving
 from tests.integration.driver import ERAS, Driver, serving_stdio
 
 SPEED = 400.0

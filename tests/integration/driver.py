@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from maas_mcp.simulator import Region
+from maas_simulator import Region
 
 Message = dict[str, Any]
 

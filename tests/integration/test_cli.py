@@ -19,7 +19,7 @@ import trustme
 from click.testing import CliRunner
 
 from maas_mcp.cli import main
-from maas_mcp.simulator import Fault, Region, serving
+from maas_simulator import Fault, Region, serving
 from tests.integration.conftest import SPEED
 from tests.integration.driver import bring, check_left_alone, command, eventually
 from tests.integration.terminal import shown
@@ -639,7 +639,7 @@ print(*sorted(sys.modules), sep="\\n", file=sys.stderr)
         "rich",
         "httpx",
         "requests_oauthlib",
-        "maas_mcp.simulator",
+        "maas_simulator",
         "maas_mcp.maas.exchange",
         "maas_mcp.cli.client",
     }

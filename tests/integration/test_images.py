@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from maas_mcp.simulator import Region, demo_region, serving
+from maas_simulator import Region, demo_region, serving
 from tests.integration.driver import Driver, Message, serving_stdio
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from maas_mcp.simulator import Fault, Region, serving
+from maas_simulator import Fault, Region, serving
 from tests.integration.driver import AT_ONCE, Driver, Message, eventually, lead, serving_stdio
 
 SPEED = 100.0

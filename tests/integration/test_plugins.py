@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from maas_mcp.simulator import Region, serving
+from maas_simulator import Region, serving
 from tests.integration.driver import PATIENCE, Driver, Message, command, environment, serving_stdio
 
 PRELUDE = """

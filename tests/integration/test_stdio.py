@@ -2,7 +2,7 @@
 
 import pytest
 
-from maas_mcp.simulator import Region, serving
+from maas_simulator import Region, serving
 from tests.integration.conftest import SPEED
 from tests.integration.driver import (
     AT_ONCE,

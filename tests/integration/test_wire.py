@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from maas_mcp.server.stdio import LINE_LIMIT
-from maas_mcp.simulator import Region, serving
+from maas_simulator import Region, serving
 from tests.integration.driver import AT_ONCE, PATIENCE, Message, command, environment, eventually, serving_stdio
 
 HANDSHAKE: tuple[Message, ...] = (

@@ -11,7 +11,7 @@ from maas_mcp.maas.connection import connect
 from maas_mcp.maas.models import ScriptSetName
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.settings import Settings
-from maas_mcp.simulator import Region, demo_region, serving
+from maas_simulator import Region, demo_region, serving
 
 pytestmark = pytest.mark.anyio
 

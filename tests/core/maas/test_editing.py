@@ -6,7 +6,7 @@ import pytest
 
 from maas_mcp.errors import MaasBadRequestError, MaasNotFoundError, MaasPermissionError, MaasUnavailableError
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.simulator import Fault, Region, demo_region
+from maas_simulator import Fault, Region, demo_region
 from tests.house import client_of
 
 pytestmark = pytest.mark.anyio

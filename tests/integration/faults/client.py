@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from maas_mcp.simulator import Region
+from maas_simulator import Region
 from tests.integration.driver import AT_ONCE, PATIENCE, Driver, Message, serving_stdio
 from tests.integration.faults.proxy import Proxy
 

@@ -11,7 +11,7 @@ from maas_deploy.deploy_machines import DeployMany
 from maas_deploy.release import Release
 from maas_mcp.operations.batches.batch import BatchOperation
 from maas_mcp.operations.declaring.operation import LongRunning, Operation
-from maas_mcp.simulator import Region, SimulatedMachine, Status, User
+from maas_simulator import Region, SimulatedMachine, Status, User
 
 
 @dataclass(frozen=True, eq=False)

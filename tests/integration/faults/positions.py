@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from maas_mcp.simulator import Region, SimulatedMachine
+from maas_simulator import Region, SimulatedMachine
 from tests.integration.faults.proxy import (
     Fate,
     Proxy,

@@ -20,7 +20,7 @@ from typing import Final, Self
 from urllib.parse import parse_qs, urlsplit
 from zlib import crc32
 
-from maas_mcp.simulator import Region, serving
+from maas_simulator import Region, serving
 
 END_OF_HEAD: Final = b"\r\n\r\n"
 LONGEST_STALL: Final = 120.0

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from maas_mcp.simulator import Region, SimulatedMachine, Status
+from maas_simulator import Region, SimulatedMachine, Status
 from tests.integration.driver import AT_ONCE, Driver, Message, eventually
 from tests.integration.faults.client import (
     answer,

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 
 from maas_mcp.maas.limits import MAX_CHANGES, MAX_REQUESTS
-from maas_mcp.simulator import Region, SimulatedMachine
+from maas_simulator import Region, SimulatedMachine
 from tests.integration.driver import AT_ONCE, Driver, Message, eventually
 from tests.integration.faults.client import answer, answers, messages, quickly, report, serving_through
 from tests.integration.faults.jobs import JOBS, Job, crowd, of, one_of_each, orders, starts

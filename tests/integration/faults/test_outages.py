@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from maas_mcp.simulator import Region, SimulatedMachine
+from maas_simulator import Region, SimulatedMachine
 from tests.integration.driver import AT_ONCE, Driver, bring, eventually
 from tests.integration.faults.client import (
     answers,

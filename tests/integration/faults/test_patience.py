@@ -21,7 +21,7 @@ from maas_mcp.operations.running.engine import Engine
 from maas_mcp.operations.running.start_requests import Orders
 from maas_mcp.operations.watching.watcher import Watcher
 from maas_mcp.settings import Settings
-from maas_mcp.simulator import SimulatedMachine, create_app, demo_region
+from maas_simulator import SimulatedMachine, create_app, demo_region
 from tests.house import TIMING, House
 from tests.integration.faults.jobs import Job, orders, starts
 from tests.integration.faults.tally import Row, Tally

@@ -24,8 +24,8 @@ from maas_mcp.api import (
 from maas_mcp.maas.reading import JSON
 from maas_mcp.operations.progress import Progress
 from maas_mcp.plugins.registry import load_registry
-from maas_mcp.simulator import Region, demo_region
 from maas_mcp.testing import MaasRegion
+from maas_simulator import Region, demo_region
 from tests.house import client_of
 from tests.odd import json_values, spoilt, with_odd_machine
 

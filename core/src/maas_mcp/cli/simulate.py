@@ -9,7 +9,7 @@ import click
 from maas_mcp.cli.common import EXIT_CODES, NumberRange, say
 
 if TYPE_CHECKING:
-    from maas_mcp.simulator import Region
+    from maas_simulator import Region
 
 SPEED = 60.0
 """Simulated seconds in a real second, unless asked otherwise."""
@@ -87,7 +87,7 @@ def command(
         raise click.UsageError("--speed cannot be combined with --clock manual.")
     if world is not None and machines is not None:
         raise click.UsageError("--machines cannot be combined with --world: the world file defines the machines.")
-    from maas_mcp.simulator import run  # noqa: PLC0415 - half a second that --help need not take
+    from maas_simulator import run  # noqa: PLC0415 - half a second that --help need not take
 
     region = _region(world, machines, 0.0 if clock == "manual" else speed)
     for failure in failures:
@@ -110,7 +110,7 @@ def command(
 
 
 def _region(world: Path | None, machines: int | None, speed: float | None) -> "Region":
-    from maas_mcp.simulator import (  # noqa: PLC0415 - as above
+    from maas_simulator import (  # noqa: PLC0415 - as above
         WorldFileError,
         demo_region,
         generated_region,

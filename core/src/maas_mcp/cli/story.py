@@ -17,7 +17,7 @@ from maas_mcp.cli.common import EXIT_FAILURE
 from maas_mcp.cli.deployment import Deployment, Outcome
 from maas_mcp.cli.screen import Screen
 from maas_mcp.errors import ServerError
-from maas_mcp.simulator import Region, demo_region, serving
+from maas_simulator import Region, demo_region, serving
 
 REASON: Final = "No space left on /dev/sda2"
 """What MAAS is made to say of the deployment that fails."""

@@ -4,7 +4,9 @@ Installing ``maas-mcp-core[testing]`` gives every pytest run the fixture ``maas_
 """
 
 from maas_mcp.operations.progress import Progress
-from maas_mcp.simulator import (
+from maas_mcp.testing.host import Host
+from maas_mcp.testing.region import MaasRegion
+from maas_simulator import (
     Disk,
     Fault,
     Latency,
@@ -18,8 +20,6 @@ from maas_mcp.simulator import (
     User,
     Variant,
 )
-from maas_mcp.testing.host import Host
-from maas_mcp.testing.region import MaasRegion
 
 __all__ = [
     "Disk",

@@ -18,8 +18,8 @@ from maas_mcp.server.arguments import parse_arguments
 from maas_mcp.server.calls import Call
 from maas_mcp.server.services import Services, running
 from maas_mcp.settings import Settings
-from maas_mcp.simulator import Region, create_app
 from maas_mcp.testing.wire import InProcessWire
+from maas_simulator import Region, create_app
 
 SECRET = "seals the ids of no real operation"  # noqa: S105 - which is why it may be known
 ADDRESS = "http://127.0.0.1:5240/MAAS"

@@ -18,12 +18,12 @@ from trio.testing import MockClock
 from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, Tool
 from maas_mcp.operations.progress import Progress
-from maas_mcp.simulator import Region, serving
-from maas_mcp.simulator.worlds.files import fill_region
-from maas_mcp.simulator.worlds.ready_made import DEMO_USERS, add_demo_machines
 from maas_mcp.testing.clock import Clock, clock_of_the_loop
 from maas_mcp.testing.host import SECRET, Host, hosting
 from maas_mcp.testing.whole_server import call_tool
+from maas_simulator import Region, serving
+from maas_simulator.worlds.files import fill_region
+from maas_simulator.worlds.ready_made import DEMO_USERS, add_demo_machines
 
 T = TypeVar("T")
 

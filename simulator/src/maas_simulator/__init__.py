@@ -1,0 +1,45 @@
+"""A MAAS region that needs no hardware: for the demonstration, for tests, and for authors of plugins."""
+
+from maas_simulator.control import create_control_app
+from maas_simulator.http.app import create_app
+from maas_simulator.model.auth import User
+from maas_simulator.model.faults import Fault, Latency, RateLimit, RequestCount, RequestRecord, count_requests
+from maas_simulator.model.machines import Disk, SimulatedMachine
+from maas_simulator.model.oddities import OddEvents, OddMachine
+from maas_simulator.model.statuses import Status
+from maas_simulator.model.variants import Variant
+from maas_simulator.operations.plans import Planned
+from maas_simulator.region import Region
+from maas_simulator.run import run, serving, serving_control
+from maas_simulator.worlds.files import WorldFileError, read_world
+from maas_simulator.worlds.ready_made import demo_region, generated_region
+from maas_simulator.worlds.world import World, WorldError
+
+__all__ = [
+    "Disk",
+    "Fault",
+    "Latency",
+    "OddEvents",
+    "OddMachine",
+    "Planned",
+    "RateLimit",
+    "Region",
+    "RequestCount",
+    "RequestRecord",
+    "SimulatedMachine",
+    "Status",
+    "User",
+    "Variant",
+    "World",
+    "WorldError",
+    "WorldFileError",
+    "count_requests",
+    "create_app",
+    "create_control_app",
+    "demo_region",
+    "generated_region",
+    "read_world",
+    "run",
+    "serving",
+    "serving_control",
+]
