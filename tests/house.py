@@ -22,13 +22,13 @@ from maas_mcp.operations.timing import Timing
 from maas_mcp.operations.watching.watcher import Watcher
 from maas_mcp.testing import MaasRegion
 from maas_mcp.testing.host import connector, settings_for
-from maas_simulator import Region
+from maas_simulator import SimulatedRegion
 
 TIMING = Timing()
 """How long operations wait for what, as users have it."""
 
 
-def client_of(region: Region, username: str = "admin") -> MaasClient:
+def client_of(region: SimulatedRegion, username: str = "admin") -> MaasClient:
     """A client of an in-process region: everything but the socket is real."""
     return connector(region)(settings_for(region, username).require_region())
 
@@ -37,7 +37,7 @@ def client_of(region: Region, username: str = "admin") -> MaasClient:
 class House:
     """A region, an engine on it, and what was told of the latest operation."""
 
-    region: Region
+    region: SimulatedRegion
     maas: MaasClient
     engine: Engine
     batches: BatchEngine

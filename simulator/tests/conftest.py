@@ -12,7 +12,7 @@ import httpx
 import hypothesis
 import pytest
 
-from maas_simulator import Region, create_app, create_control_app, demo_region
+from maas_simulator import SimulatedRegion, create_app, create_control_app, demo_region
 
 collect_ignore = [] if find_spec("maas") else ["libmaas"]
 """python-libmaas is old, and has an environment of its own: ``tox -e libmaas``."""
@@ -41,7 +41,7 @@ class Clock:
 class Maas:
     """An API client of a region, in process; every request is signed with a new nonce."""
 
-    def __init__(self, region: Region, key: str) -> None:
+    def __init__(self, region: SimulatedRegion, key: str) -> None:
         self.region = region
         self.key = key
 
@@ -95,7 +95,7 @@ class Maas:
 class Control:
     """A client of a region's control."""
 
-    def __init__(self, region: Region) -> None:
+    def __init__(self, region: SimulatedRegion) -> None:
         self.app = create_control_app(region)
 
     def __call__(self, method: str, path: str, given: Any = None, **more: Any) -> tuple[int, Any]:
@@ -122,22 +122,22 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def region(clock: Clock) -> Region:
+def region(clock: Clock) -> SimulatedRegion:
     return demo_region(speed=1.0, clock=clock)
 
 
 @pytest.fixture
-def admin(region: Region) -> Maas:
+def admin(region: SimulatedRegion) -> Maas:
     return Maas(region, region.api_key)
 
 
 @pytest.fixture
-def bob(region: Region) -> Maas:
+def bob(region: SimulatedRegion) -> Maas:
     return Maas(region, region.api_key_of("bob"))
 
 
 @pytest.fixture
-def control(region: Region) -> Control:
+def control(region: SimulatedRegion) -> Control:
     return Control(region)
 
 

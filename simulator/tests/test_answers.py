@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from maas_simulator import Region
+from maas_simulator import SimulatedRegion
 from simulator.tests.contract import timeline
 
 NO_SERIES = (
@@ -161,7 +161,9 @@ def test_what_a_form_cannot_hold_is_not_read_from_json(admin: Any) -> None:
     assert (answer.status_code, admin.read("node02")["status_name"]) == (501, "Ready")
 
 
-def test_a_machine_is_not_deployed_without_a_network_or_a_layout_of_its_disks(admin: Any, region: Region) -> None:
+def test_a_machine_is_not_deployed_without_a_network_or_a_layout_of_its_disks(
+    admin: Any, region: SimulatedRegion
+) -> None:
     machine = region.machine("node02")
     machine.laid_out = False
     assert list(admin.op("node02", "deploy").json()) == ["storage"]
@@ -191,7 +193,7 @@ def test_how_bridges_are_refused_nobody_has_seen(admin: Any, form: dict[str, str
     assert admin.op("node02", "deploy", bridge_type="ovs", bridge_fd="15", bridge_all="true").status_code == 200
 
 
-def test_a_machine_without_a_power_type_is_not_commissioned(admin: Any, region: Region) -> None:
+def test_a_machine_without_a_power_type_is_not_commissioned(admin: Any, region: SimulatedRegion) -> None:
     region.machine("node02").power_type = ""
     answer = admin.op("node02", "commission")
     words = "Unconfigured power type. Please configure the power type and try again."
@@ -290,7 +292,9 @@ def test_a_vm_host_is_released_by_force_only_and_takes_its_machines_with_it(admi
     assert admin.post("machines/?op=allocate", pod="node02").status_code == 409
 
 
-def test_release_scripts_run_while_releasing_and_say_what_maas_says(admin: Any, region: Region, clock: Any) -> None:
+def test_release_scripts_run_while_releasing_and_say_what_maas_says(
+    admin: Any, region: SimulatedRegion, clock: Any
+) -> None:
     region.release_scripts = {"wipe-bmc": 20.0, "notify": 5.0}
     unknown = admin.op("node07", "release", scripts="notify,nosuch")
     message = "Select a valid choice. nosuch is not one of the available choices."
@@ -319,7 +323,7 @@ def test_release_scripts_run_while_releasing_and_say_what_maas_says(admin: Any, 
     ]
 
 
-def test_a_release_script_that_fails_ends_in_releasing_failed(admin: Any, region: Region, clock: Any) -> None:
+def test_a_release_script_that_fails_ends_in_releasing_failed(admin: Any, region: SimulatedRegion, clock: Any) -> None:
     region.release_scripts = {"wipe-bmc": 20.0}
     region.plan("node07", fail="wipe-bmc")
     admin.op("node07", "release", scripts="wipe-bmc")
@@ -528,7 +532,7 @@ def test_deleting_a_machine(admin: Any) -> None:
     assert admin.send("DELETE", "machines/7xneda/").text == "No Machine matches the given query."
 
 
-def test_requests_are_recorded_in_order(admin: Any, region: Region, clock: Any) -> None:
+def test_requests_are_recorded_in_order(admin: Any, region: SimulatedRegion, clock: Any) -> None:
     admin.get("users/?op=whoami")
     clock.pass_(5)
     admin.op("node02", "deploy", distro_series="nosuch")

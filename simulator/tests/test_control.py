@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from maas_simulator import Planned, Region
+from maas_simulator import Planned, SimulatedRegion
 from maas_simulator.control import COMMANDS
 from simulator.tests.conftest import Control
 
@@ -16,7 +16,7 @@ def test_the_root_says_what_there_is(control: Control) -> None:
     assert set(answer["commands"]) == {f"{command.method} {command.path}" for command in COMMANDS}
 
 
-def test_the_clock_can_be_read_set_and_moved(control: Control, region: Region, clock: Any) -> None:
+def test_the_clock_can_be_read_set_and_moved(control: Control, region: SimulatedRegion, clock: Any) -> None:
     assert control("PUT", "/clock", {"mode": "manual"})[1]["mode"] == "manual"
     region.deploy("node02", "admin")
     clock.pass_(5000)
@@ -32,7 +32,7 @@ def test_the_clock_can_be_read_set_and_moved(control: Control, region: Region, c
     }
 
 
-def test_plans_are_made_listed_and_cleared(control: Control, region: Region) -> None:
+def test_plans_are_made_listed_and_cleared(control: Control, region: SimulatedRegion) -> None:
     wanted = [
         {"machine": "node03", "fail": "40-maas-01-machine-config-hints", "reason": "no hints"},
         {"machine": "node04", "hang": "Installing OS"},
@@ -61,7 +61,7 @@ def test_plans_are_made_listed_and_cleared(control: Control, region: Region) -> 
         {"status": 418, "body": "tea", "headers": {"X-Pot": "1"}},
     ],
 )
-def test_a_fault_is_what_it_is_in_python(control: Control, region: Region, fault: dict[str, Any]) -> None:
+def test_a_fault_is_what_it_is_in_python(control: Control, region: SimulatedRegion, fault: dict[str, Any]) -> None:
     status, answer = control("POST", "/faults", fault)
     assert status == 200
     assert fault.items() <= answer["faults"][0].items()
@@ -78,7 +78,7 @@ def test_a_fault_by_control_meets_a_request(control: Control, admin: Any) -> Non
     assert [admin.get("version/").status_code for _ in range(2)] == [502, 200]
 
 
-def test_operations_are_held_until_they_are_not(control: Control, region: Region) -> None:
+def test_operations_are_held_until_they_are_not(control: Control, region: SimulatedRegion) -> None:
     held = {"holds": [{"op": "deploy", "before": 1.5, "after": 0.0}]}
     assert control("PUT", "/holds", {"op": "deploy", "before": 1.5}) == (200, held)
     assert control("GET", "/holds") == (200, held)
@@ -88,7 +88,7 @@ def test_operations_are_held_until_they_are_not(control: Control, region: Region
     assert region.holds == {}
 
 
-def test_a_restart_is_over_after_its_seconds(control: Control, region: Region, clock: Any) -> None:
+def test_a_restart_is_over_after_its_seconds(control: Control, region: SimulatedRegion, clock: Any) -> None:
     assert control("POST", "/restart", {"seconds": 3}) == (200, {"seconds": 3})
     assert region.is_restarting
     clock.pass_(3)
@@ -110,7 +110,7 @@ def test_requests_are_counted_and_forgotten(control: Control, admin: Any) -> Non
     assert control("DELETE", "/requests")[1] == {"total": 0, "counts": [], "latest": []}
 
 
-def test_other_people_act(control: Control, region: Region, admin: Any) -> None:
+def test_other_people_act(control: Control, region: SimulatedRegion, admin: Any) -> None:
     given = {"machine": "node02", "user": "bob", "form": {"distro_series": "jammy"}}
     assert control("POST", "/acts/deploy", given)[1] == {
         "system_id": "fyc3ff",
@@ -136,7 +136,7 @@ def test_other_people_are_not_asked_for_their_permissions_nor_stopped_by_a_lock(
     assert control("POST", "/acts/abort", {"machine": "node01", "user": "bob"})[1]["owner"] == "admin"
 
 
-def test_a_parameter_may_be_called_as_ours_are(control: Control, region: Region) -> None:
+def test_a_parameter_may_be_called_as_ours_are(control: Control, region: SimulatedRegion) -> None:
     form = {"name": "x", "username": "y", "distro_series": "noble"}
     status, _ = control("POST", "/acts/deploy", {"machine": "node02", "user": "bob", "form": form})
     assert status == 200

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from maas_simulator import Region
+from maas_simulator import SimulatedRegion
 
 EDITS = [
     ("PUT", "machines/7xneda/", {"description": "spare", "zone": "az2"}),
@@ -20,7 +20,9 @@ def test_a_change_stays(admin: Any, method: str, path: str, form: dict[str, Any]
     assert admin.read("node01")["zone"]["name"] == "az2"
 
 
-def test_a_renamed_machine_is_found_by_its_new_name_and_by_no_other(admin: Any, region: Region, clock: Any) -> None:
+def test_a_renamed_machine_is_found_by_its_new_name_and_by_no_other(
+    admin: Any, region: SimulatedRegion, clock: Any
+) -> None:
     assert admin.send("PUT", "machines/ndn36c/", data={"hostname": "renamed"}).json()["fqdn"] == "renamed.maas"
     found = {name: admin.get(f"machines/?hostname={name}").json() for name in ("renamed", "node03")}
     assert [machine["system_id"] for machine in found["renamed"]] == ["ndn36c"]

@@ -18,8 +18,8 @@ from maas_simulator import (
     Fault,
     Latency,
     RateLimit,
-    Region,
     RequestRecord,
+    SimulatedRegion,
     count_requests,
     create_app,
     demo_region,
@@ -31,7 +31,7 @@ from maas_simulator.model.ops import OPS
 
 
 @pytest.fixture
-def url(region: Region) -> Iterator[str]:
+def url(region: SimulatedRegion) -> Iterator[str]:
     with serving(region) as served:
         yield f"{served}/api/2.0/"
 
@@ -54,21 +54,21 @@ def eventually(happens: Any) -> None:
     ],
 )
 def test_known_answers_have_their_own_status_and_headers(
-    admin: Any, region: Region, name: Any, expected: tuple[int, str | None, str]
+    admin: Any, region: SimulatedRegion, name: Any, expected: tuple[int, str | None, str]
 ) -> None:
     region.faults.append(Fault(answer=name))
     answer = admin.get("version/")
     assert (answer.status_code, answer.headers.get("retry-after"), answer.headers["content-type"]) == expected
 
 
-def test_what_is_given_beside_a_known_answer_takes_its_place(admin: Any, region: Region) -> None:
+def test_what_is_given_beside_a_known_answer_takes_its_place(admin: Any, region: SimulatedRegion) -> None:
     region.faults.append(Fault(answer="rack down", status=502, headers={"Retry-After": "99"}))
     answer = admin.get("version/")
     assert (answer.status_code, answer.headers["retry-after"]) == (502, "99")
     assert answer.text == "Unable to connect to any rack controller bwdhs4; no connections available."
 
 
-def test_a_fault_may_last_for_ever(admin: Any, region: Region) -> None:
+def test_a_fault_may_last_for_ever(admin: Any, region: SimulatedRegion) -> None:
     region.faults.append(Fault(status=502, times=None))
     assert [admin.get("version/").status_code for _ in range(5)] == [502] * 5
     region.faults.clear()
@@ -97,12 +97,14 @@ def test_a_fault_that_cannot_be_is_refused_in_python_as_by_the_control(wrong: di
 
 @pytest.mark.parametrize("path", ["version/", "/version/", "/MAAS/api/2.0/version/", "vers", ""])
 @pytest.mark.parametrize("method", ["GET", "get", None])
-def test_a_path_and_a_method_match_however_they_are_written(admin: Any, region: Region, path: str, method: Any) -> None:
+def test_a_path_and_a_method_match_however_they_are_written(
+    admin: Any, region: SimulatedRegion, path: str, method: Any
+) -> None:
     region.faults.append(Fault(path=path, method=method, status=502))
     assert admin.get("version/").status_code == 502
 
 
-def test_a_fault_can_be_aimed_at_one_operation_of_one_path(admin: Any, region: Region) -> None:
+def test_a_fault_can_be_aimed_at_one_operation_of_one_path(admin: Any, region: SimulatedRegion) -> None:
     region.faults.append(Fault(method="GET", path="boot-resources/", op="is_importing", status=502, times=None))
     failing = [
         path
@@ -112,13 +114,13 @@ def test_a_fault_can_be_aimed_at_one_operation_of_one_path(admin: Any, region: R
     assert failing == ["boot-resources/?op=is_importing"]
 
 
-def test_a_fault_can_be_aimed_at_one_operation_of_one_machine(admin: Any, region: Region) -> None:
+def test_a_fault_can_be_aimed_at_one_operation_of_one_machine(admin: Any, region: SimulatedRegion) -> None:
     region.faults.append(Fault(path="machines/fyc3ff/", op="deploy", status=502, times=None))
     assert [admin.op(name, "deploy").status_code for name in ("node01", "node02")] == [200, 502]
     assert admin.read("node02")["status_name"] == "Ready"
 
 
-def test_what_has_no_body_is_answered_without_one(region: Region, url: str) -> None:
+def test_what_has_no_body_is_answered_without_one(region: SimulatedRegion, url: str) -> None:
     region.faults += [Fault(status=204), Fault(status=304), Fault(status=200)]
     assert [httpx.get(f"{url}version/").status_code for _ in range(3)] == [204, 304, 200]
 
@@ -130,13 +132,13 @@ def test_any_operation_of_maas_can_be_meant_and_no_other() -> None:
 @pytest.mark.parametrize(
     "wrong", [{"op": "deplyo"}, {"op": "deploy", "before": -1}, {"op": "deploy", "after": math.nan}]
 )
-def test_a_hold_that_cannot_be_is_refused(region: Region, wrong: dict[str, Any]) -> None:
+def test_a_hold_that_cannot_be_is_refused(region: SimulatedRegion, wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"deplyo|before|after"):
         region.hold(**wrong)
     assert region.holds == {}
 
 
-def test_a_truncated_answer_is_half_of_the_real_one(admin: Any, region: Region) -> None:
+def test_a_truncated_answer_is_half_of_the_real_one(admin: Any, region: SimulatedRegion) -> None:
     region.faults.append(Fault(spoil="truncated"))
     cut, whole = admin.get("machines/7xneda/"), admin.get("machines/7xneda/")
     assert whole.content.startswith(cut.content)
@@ -144,7 +146,7 @@ def test_a_truncated_answer_is_half_of_the_real_one(admin: Any, region: Region) 
     assert cut.headers["content-type"] == whole.headers["content-type"]
 
 
-def test_a_malformed_answer_is_no_json(admin: Any, region: Region) -> None:
+def test_a_malformed_answer_is_no_json(admin: Any, region: SimulatedRegion) -> None:
     region.faults.append(Fault(spoil="malformed", op="is_importing"))
     answer = admin.get("boot-resources/?op=is_importing")
     assert answer.status_code == 200
@@ -152,7 +154,7 @@ def test_a_malformed_answer_is_no_json(admin: Any, region: Region) -> None:
         answer.json()
 
 
-def test_a_spoilt_answer_belongs_to_a_request_that_was_carried_out(admin: Any, region: Region) -> None:
+def test_a_spoilt_answer_belongs_to_a_request_that_was_carried_out(admin: Any, region: SimulatedRegion) -> None:
     region.faults.append(Fault(op="deploy", spoil="malformed"))
     admin.op("node02", "deploy")
     assert region.machine("node02").status_name == "Deploying"
@@ -171,7 +173,7 @@ def test_a_spoilt_answer_belongs_to_a_request_that_was_carried_out(admin: Any, r
     ],
 )
 def test_where_a_connection_is_dropped_says_whether_maas_has_acted(
-    admin: Any, region: Region, fault: Fault, status: str
+    admin: Any, region: SimulatedRegion, fault: Fault, status: str
 ) -> None:
     region.faults.append(fault)
     with pytest.raises(ConnectionResetError):
@@ -180,7 +182,7 @@ def test_where_a_connection_is_dropped_says_whether_maas_has_acted(
 
 
 @pytest.mark.parametrize("point", ["before", "after", "headers", "body"])
-def test_a_dropped_connection_is_a_broken_one_for_a_real_client(region: Region, url: str, point: Any) -> None:
+def test_a_dropped_connection_is_a_broken_one_for_a_real_client(region: SimulatedRegion, url: str, point: Any) -> None:
     region.faults.append(Fault(drop=point))
     with httpx.Client() as client:
         with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
@@ -188,7 +190,7 @@ def test_a_dropped_connection_is_a_broken_one_for_a_real_client(region: Region, 
         assert client.get(f"{url}version/").status_code == 200
 
 
-def test_a_body_cut_off_has_its_headers_and_half_of_itself(region: Region, url: str) -> None:
+def test_a_body_cut_off_has_its_headers_and_half_of_itself(region: SimulatedRegion, url: str) -> None:
     region.faults.append(Fault(drop="body", status=200, body="0123456789"))
     got: list[bytes] = []
     with httpx.Client() as client, client.stream("GET", f"{url}version/") as answer:
@@ -198,7 +200,9 @@ def test_a_body_cut_off_has_its_headers_and_half_of_itself(region: Region, url: 
     assert b"".join(got) == b"01234"
 
 
-def test_a_rate_limit_lets_so_many_pass_and_says_when_to_come_again(admin: Any, region: Region, clock: Any) -> None:
+def test_a_rate_limit_lets_so_many_pass_and_says_when_to_come_again(
+    admin: Any, region: SimulatedRegion, clock: Any
+) -> None:
     region.faults.append(Fault(path="version/", limit=RateLimit(requests=2, seconds=10), times=None))
     assert [admin.get("version/").status_code for _ in range(2)] == [200, 200]
     clock.pass_(4)
@@ -268,7 +272,7 @@ def test_what_is_no_latency_and_no_limit_is_refused(kind: Any, arguments: dict[s
         kind(**arguments)
 
 
-def test_requests_are_counted_by_what_they_ask_for(admin: Any, region: Region) -> None:
+def test_requests_are_counted_by_what_they_ask_for(admin: Any, region: SimulatedRegion) -> None:
     for name in ("7xneda", "fyc3ff"):
         admin.get(f"machines/{name}/")
     admin.op("node02", "deploy")
@@ -281,7 +285,7 @@ def test_requests_are_counted_by_what_they_ask_for(admin: Any, region: Region) -
     }
 
 
-def test_only_the_newest_requests_are_remembered_and_all_are_counted(admin: Any, region: Region) -> None:
+def test_only_the_newest_requests_are_remembered_and_all_are_counted(admin: Any, region: SimulatedRegion) -> None:
     for number in range(REMEMBERED):
         region.requests.append(RequestRecord(0.0, "GET", f"/{number}", None, {}, {}))
     admin.get("version/")
@@ -291,7 +295,7 @@ def test_only_the_newest_requests_are_remembered_and_all_are_counted(admin: Any,
     assert (region.requests, region.requests.total) == ([], 0)
 
 
-def test_in_process_a_region_that_restarts_is_an_os_error(admin: Any, region: Region, clock: Any) -> None:
+def test_in_process_a_region_that_restarts_is_an_os_error(admin: Any, region: SimulatedRegion, clock: Any) -> None:
     admin.op("node02", "deploy")
     region.restart(5)
     with pytest.raises(ConnectionResetError):
@@ -322,6 +326,6 @@ def test_a_restart_refuses_connections_and_forgets_nothing() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("inf")])
-def test_a_restart_takes_some_time(region: Region, seconds: float) -> None:
+def test_a_restart_takes_some_time(region: SimulatedRegion, seconds: float) -> None:
     with pytest.raises(ValueError, match="takes some seconds"):
         region.restart(seconds)

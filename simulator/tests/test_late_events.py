@@ -5,17 +5,17 @@ from typing import Any
 
 import pytest
 
-from maas_simulator import Region
+from maas_simulator import SimulatedRegion
 
 LOCAL = "'cloudinit' searching for local datasources"
 
 
-def kinds(region: Region) -> list[str]:
+def kinds(region: SimulatedRegion) -> list[str]:
     """The types of the events that tell of it."""
     return [event.type for event in region.log.events if event.description == LOCAL]
 
 
-def test_what_is_written_late_has_a_late_id_and_an_early_date(admin: Any, region: Region, clock: Any) -> None:
+def test_what_is_written_late_has_a_late_id_and_an_early_date(admin: Any, region: SimulatedRegion, clock: Any) -> None:
     region.debug_delay = 300.0
     admin.op("node02", "deploy")
     clock.pass_(900)
@@ -35,7 +35,7 @@ def test_what_is_written_late_has_a_late_id_and_an_early_date(admin: Any, region
     [(0.0, ["Node installation", "Node status event"]), (3600.0, ["Node status event", "Node status event"])],
 )
 def test_its_type_is_that_of_the_status_when_it_is_written(
-    admin: Any, region: Region, clock: Any, delay: float, written_as: list[str]
+    admin: Any, region: SimulatedRegion, clock: Any, delay: float, written_as: list[str]
 ) -> None:
     region.debug_delay = delay
     admin.op("node02", "deploy")
@@ -45,7 +45,9 @@ def test_its_type_is_that_of_the_status_when_it_is_written(
     assert kinds(region) == written_as
 
 
-def test_what_was_said_in_an_earlier_run_may_be_written_in_a_later_one(admin: Any, region: Region, clock: Any) -> None:
+def test_what_was_said_in_an_earlier_run_may_be_written_in_a_later_one(
+    admin: Any, region: SimulatedRegion, clock: Any
+) -> None:
     region.debug_delay = 3600.0
     admin.op("node02", "deploy")
     clock.pass_(900)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from maas_simulator import Region, Variant
+from maas_simulator import SimulatedRegion, Variant
 
 HOUR = 3600.0
 
@@ -347,7 +347,7 @@ def test_false_does_not_erase(admin: Any) -> None:
     assert admin.op("node07", "release", erase="false").json()["status_name"] == "Releasing"
 
 
-def test_what_others_do_from_outside_is_in_the_events_by_name(admin: Any, region: Region, clock: Any) -> None:
+def test_what_others_do_from_outside_is_in_the_events_by_name(admin: Any, region: SimulatedRegion, clock: Any) -> None:
     admin.op("node02", "deploy")
     clock.pass_(200)
     cursor = admin.cursor()
@@ -362,7 +362,7 @@ def test_what_others_do_from_outside_is_in_the_events_by_name(admin: Any, region
     assert admin.get(f"machines/{machine['system_id']}/").status_code == 404
 
 
-def test_a_plan_for_a_stage_that_does_not_exist_is_refused(region: Region) -> None:
+def test_a_plan_for_a_stage_that_does_not_exist_is_refused(region: SimulatedRegion) -> None:
     with pytest.raises(ValueError, match=r"no operation has a stage 'Instaling OS'; there are: .*Installing OS"):
         region.plan("node02", fail="Instaling OS")
     with pytest.raises(KeyError, match="no machine is called 'node99'; there are node01, "):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from maas_simulator import Region, generated_region
+from maas_simulator import SimulatedRegion, generated_region
 from maas_simulator.http.render import machine_json
 from maas_simulator.model.scripts import SetType
 from maas_simulator.worlds.pasts import Passed
@@ -16,11 +16,11 @@ COUNT = 1000
 
 
 @pytest.fixture(scope="module")
-def many() -> Region:
+def many() -> SimulatedRegion:
     return generated_region(COUNT, speed=1.0)
 
 
-def test_no_two_machines_share_an_address_or_an_id(many: Region) -> None:
+def test_no_two_machines_share_an_address_or_an_id(many: SimulatedRegion) -> None:
     admin = Maas(many, many.api_key)
     machines: list[dict[str, Any]] = admin.get("machines/").json()
     assert len(machines) == COUNT
@@ -34,7 +34,7 @@ def test_no_two_machines_share_an_address_or_an_id(many: Region) -> None:
     assert all(ip_address(each) in subnets["pxe-1"] for each in addresses)
 
 
-def test_a_deployed_machine_has_an_address_of_its_own_in_the_subnet(many: Region) -> None:
+def test_a_deployed_machine_has_an_address_of_its_own_in_the_subnet(many: SimulatedRegion) -> None:
     discovered = many.machine("node0999").ip_address
     many.deploy("node0999", "admin")
     own = many.machine("node0999").ip_address
@@ -53,7 +53,7 @@ def test_machines_are_found_by_either_name_until_they_are_deleted() -> None:
             region.machine(name)
 
 
-def test_the_results_of_a_past_run_are_the_same_whenever_they_are_made(many: Region) -> None:
+def test_the_results_of_a_past_run_are_the_same_whenever_they_are_made(many: SimulatedRegion) -> None:
     scripts = many.current_set(many.machine("node0005"), SetType.COMMISSIONING)
     assert scripts is not None
     assert isinstance(scripts.results, Passed)
@@ -63,12 +63,12 @@ def test_the_results_of_a_past_run_are_the_same_whenever_they_are_made(many: Reg
     assert len({each.id for each in first}) == 13
 
 
-def test_results_have_ids_of_their_own(many: Region) -> None:
+def test_results_have_ids_of_their_own(many: SimulatedRegion) -> None:
     ids = [result.id for machine in many.machines.values() for each in machine.sets for result in each.results]
     assert len(ids) == len(set(ids))
 
 
-def test_a_filter_by_name_and_one_by_id_find_the_same(many: Region) -> None:
+def test_a_filter_by_name_and_one_by_id_find_the_same(many: SimulatedRegion) -> None:
     admin = Maas(many, many.api_key)
     by_id = admin.get("machines/?id=m00009&id=m00003&id=nosuch&status=ready").json()
     by_name = admin.get("machines/?hostname=node0009&hostname=node0003&status=ready").json()
@@ -77,7 +77,7 @@ def test_a_filter_by_name_and_one_by_id_find_the_same(many: Region) -> None:
     assert admin.get("machines/?id=m00009&hostname=node0003").json() == []
 
 
-def test_a_machine_is_as_long_as_in_maas_and_what_is_wrong_is_said_in_a_line(many: Region) -> None:
+def test_a_machine_is_as_long_as_in_maas_and_what_is_wrong_is_said_in_a_line(many: SimulatedRegion) -> None:
     """MAAS 3.7.3 indents what it answers, but for its version and what was wrong with a form."""
     admin = Maas(many, many.api_key)
     assert 16_000 < len(admin.get("machines/m00009/").content) < 21_000

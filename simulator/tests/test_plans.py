@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maas_simulator import Planned, Region
+from maas_simulator import Planned, SimulatedRegion
 from maas_simulator.model.schedule import Schedule
 
 BMC = "Failed to complete power action: IPMI: connection timeout"
 RACK = "Unable to connect to any rack controller bwdhs4; no connections available."
 
 
-def test_plans_are_listed_until_they_have_happened(admin: Any, region: Region, clock: Any) -> None:
+def test_plans_are_listed_until_they_have_happened(admin: Any, region: SimulatedRegion, clock: Any) -> None:
     region.plan("node02", fail="Installing OS", reason="disk full")
     region.plan("node03", hang="40-maas-01-machine-config-hints")
     region.bmc_down("node04")
@@ -34,7 +34,7 @@ def test_plans_are_listed_until_they_have_happened(admin: Any, region: Region, c
     assert admin.read("node03")["status_name"] == "Ready"
 
 
-def test_a_script_that_hangs_hangs_until_it_is_aborted(admin: Any, region: Region, clock: Any) -> None:
+def test_a_script_that_hangs_hangs_until_it_is_aborted(admin: Any, region: SimulatedRegion, clock: Any) -> None:
     region.plan("node03", hang="40-maas-01-machine-config-hints")
     admin.op("node03", "commission")
     clock.pass_(1000)
@@ -45,7 +45,7 @@ def test_a_script_that_hangs_hangs_until_it_is_aborted(admin: Any, region: Regio
 
 
 def test_a_deploy_with_its_bmc_down_is_answered_and_then_fails_each_time(
-    admin: Any, region: Region, clock: Any
+    admin: Any, region: SimulatedRegion, clock: Any
 ) -> None:
     region.bmc_down("node02")
     for _ in range(2):
@@ -57,7 +57,7 @@ def test_a_deploy_with_its_bmc_down_is_answered_and_then_fails_each_time(
 
 
 @pytest.mark.parametrize("op", ["commission", "test", "rescue_mode"])
-def test_what_needs_a_bmc_at_once_is_a_500_and_changes_no_status(admin: Any, region: Region, op: str) -> None:
+def test_what_needs_a_bmc_at_once_is_a_500_and_changes_no_status(admin: Any, region: SimulatedRegion, op: str) -> None:
     region.bmc_down("node02")
     answer = admin.op("node02", op)
     assert (answer.status_code, answer.text) == (500, BMC)
@@ -66,7 +66,7 @@ def test_what_needs_a_bmc_at_once_is_a_500_and_changes_no_status(admin: Any, reg
     assert admin.op("node02", op).status_code == 200
 
 
-def test_power_cannot_be_had_while_the_bmc_or_the_rack_is_down(admin: Any, region: Region) -> None:
+def test_power_cannot_be_had_while_the_bmc_or_the_rack_is_down(admin: Any, region: SimulatedRegion) -> None:
     """As recorded from MAAS 3.7.3."""
     region.bmc_down("node07")
     answers = [admin.op("node07", "power_off"), admin.get("machines/ywtymp/?op=query_power_state")]
@@ -76,7 +76,7 @@ def test_power_cannot_be_had_while_the_bmc_or_the_rack_is_down(admin: Any, regio
     assert [(each.status_code, each.text, each.headers["Retry-After"]) for each in answers] == [(503, RACK, "10")] * 2
 
 
-def test_commissioning_without_a_rack_reverts_and_keeps_the_owner(admin: Any, region: Region) -> None:
+def test_commissioning_without_a_rack_reverts_and_keeps_the_owner(admin: Any, region: SimulatedRegion) -> None:
     """As recorded from MAAS 3.7.3."""
     region.rack_down()
     answer = admin.op("node03", "commission")
@@ -86,19 +86,19 @@ def test_commissioning_without_a_rack_reverts_and_keeps_the_owner(admin: Any, re
     assert "Aborting COMMISSIONING and reverting to READY" in machine["status_message"]
 
 
-def test_an_abort_that_cannot_switch_off_changes_nothing(admin: Any, region: Region) -> None:
+def test_an_abort_that_cannot_switch_off_changes_nothing(admin: Any, region: SimulatedRegion) -> None:
     admin.op("node02", "deploy")
     region.bmc_down("node02")
     assert admin.op("node02", "abort").status_code == 500
     assert region.machine("node02").status_name == "Deploying"
 
 
-def test_an_unknown_rack_is_refused_with_those_that_there_are(region: Region) -> None:
+def test_an_unknown_rack_is_refused_with_those_that_there_are(region: SimulatedRegion) -> None:
     with pytest.raises(KeyError, match="no rack controller is called 'x'; there are bwdhs4"):
         region.rack_down("x")
 
 
-def test_a_change_of_speed_makes_no_jump(region: Region, clock: Any) -> None:
+def test_a_change_of_speed_makes_no_jump(region: SimulatedRegion, clock: Any) -> None:
     start = region.now()
     clock.pass_(10)
     region.set_speed(60)
@@ -111,7 +111,7 @@ def test_a_change_of_speed_makes_no_jump(region: Region, clock: Any) -> None:
     assert region.now() == start + 75
 
 
-def test_a_stopped_clock_moves_by_hand_and_goes_on_from_there(region: Region, clock: Any) -> None:
+def test_a_stopped_clock_moves_by_hand_and_goes_on_from_there(region: SimulatedRegion, clock: Any) -> None:
     region.set_speed(0)
     region.deploy("node02", "admin")
     clock.pass_(100_000)
@@ -141,7 +141,7 @@ def test_time_is_the_sum_of_what_passed_at_each_speed(steps: list[tuple[float, f
 
 
 @pytest.mark.parametrize("value", [-1, float("inf"), float("nan")])
-def test_time_does_not_run_backwards(region: Region, value: float) -> None:
+def test_time_does_not_run_backwards(region: SimulatedRegion, value: float) -> None:
     with pytest.raises(ValueError, match="a speed has to be a number from 0 on"):
         region.set_speed(value)
     with pytest.raises(ValueError, match="a stretch of time has to be a number from 0 on"):

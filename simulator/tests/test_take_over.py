@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from maas_simulator import Region
+from maas_simulator import SimulatedRegion
 
 
 def installing(admin: Any, clock: Any, name: str = "node02") -> int:
@@ -16,7 +16,9 @@ def installing(admin: Any, clock: Any, name: str = "node02") -> int:
     return cursor
 
 
-def test_all_of_a_takeover_is_seen_at_once_and_in_the_order_of_maas(admin: Any, region: Region, clock: Any) -> None:
+def test_all_of_a_takeover_is_seen_at_once_and_in_the_order_of_maas(
+    admin: Any, region: SimulatedRegion, clock: Any
+) -> None:
     cursor = installing(admin, clock)
     first = admin.read("node02")["current_installation_result_id"]
 
@@ -48,18 +50,18 @@ def test_all_of_a_takeover_is_seen_at_once_and_in_the_order_of_maas(admin: Any, 
 
 
 @pytest.mark.parametrize("name", ["node01", "node07", "node08"])
-def test_any_machine_that_can_be_ready_can_be_taken_over(admin: Any, region: Region, name: str) -> None:
+def test_any_machine_that_can_be_ready_can_be_taken_over(admin: Any, region: SimulatedRegion, name: str) -> None:
     region.take_over(name, "bob")
     assert (admin.read(name)["status_name"], admin.read(name)["owner"]) == ("Deploying", "bob")
 
 
-def test_a_machine_that_cannot_be_ready_is_left_as_it_is(region: Region) -> None:
+def test_a_machine_that_cannot_be_ready_is_left_as_it_is(region: SimulatedRegion) -> None:
     with pytest.raises(ValueError, match="a machine that is New cannot be taken over"):
         region.take_over("node10", "bob")
     assert region.machine("node10").owner is None
 
 
-def test_nobody_unknown_takes_a_machine_over(region: Region) -> None:
+def test_nobody_unknown_takes_a_machine_over(region: SimulatedRegion) -> None:
     for people in ({"username": "eve"}, {"username": "bob", "released_by": "eve"}):
         username = people.pop("username")
         with pytest.raises(KeyError, match="no user is called 'eve'"):
@@ -78,7 +80,7 @@ def test_the_control_takes_over_as_python_does(admin: Any, control: Any) -> None
 
 
 def test_a_machine_that_is_released_while_it_is_deployed_talks_on_until_it_is_off(
-    admin: Any, region: Region, clock: Any
+    admin: Any, region: SimulatedRegion, clock: Any
 ) -> None:
     cursor = installing(admin, clock)
     admin.op("node02", "release")
@@ -90,7 +92,9 @@ def test_a_machine_that_is_released_while_it_is_deployed_talks_on_until_it_is_of
     assert releasing < said.index(("INFO", "Configuring OS", "")) < released
 
 
-def test_a_machine_that_has_not_said_much_yet_says_nothing_more(admin: Any, region: Region, clock: Any) -> None:
+def test_a_machine_that_has_not_said_much_yet_says_nothing_more(
+    admin: Any, region: SimulatedRegion, clock: Any
+) -> None:
     admin.op("node02", "deploy")
     while region.machine("node02").status_message != "Loading ephemeral":
         clock.pass_(1)

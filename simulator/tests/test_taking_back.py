@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from maas_simulator import Region
+from maas_simulator import SimulatedRegion
 from maas_simulator.model.statuses import FAILURE_OF, Status
 
 DRIVER = "Failed to complete power action: IPMI: connection timeout"
@@ -22,7 +22,7 @@ FAILURES: dict[str, tuple[dict[str, Any] | None, int, str]] = {
 """How power cannot be had: what the BMC is told, and the status and the body of the answer."""
 
 
-def fail(region: Region, name: str, failure: str) -> tuple[int, str]:
+def fail(region: SimulatedRegion, name: str, failure: str) -> tuple[int, str]:
     """Let a machine's power be out of reach; the status and body with which MAAS answers."""
     bmc, status, body = FAILURES[failure]
     if bmc is None:
@@ -38,7 +38,9 @@ def in_rescue_mode(admin: Any, clock: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-def test_a_release_is_taken_back_and_only_its_answer_says_why(admin: Any, region: Region, failure: str) -> None:
+def test_a_release_is_taken_back_and_only_its_answer_says_why(
+    admin: Any, region: SimulatedRegion, failure: str
+) -> None:
     before = admin.read("node07")
     status, words = fail(region, "node07", failure)
     cursor = admin.cursor()
@@ -76,7 +78,7 @@ RESCUE = {
 @pytest.mark.parametrize("failure", FAILURES)
 @pytest.mark.parametrize("op", RESCUE)
 def test_so_is_what_enters_and_leaves_rescue_mode(
-    admin: Any, region: Region, clock: Any, failure: str, op: str
+    admin: Any, region: SimulatedRegion, clock: Any, failure: str, op: str
 ) -> None:
     if op == "exit_rescue_mode":
         in_rescue_mode(admin, clock, "node02")
@@ -97,7 +99,7 @@ def test_so_is_what_enters_and_leaves_rescue_mode(
 
 
 def test_a_deployed_machine_that_was_switched_off_in_rescue_mode_needs_its_bmc_to_leave_it(
-    admin: Any, region: Region, clock: Any
+    admin: Any, region: SimulatedRegion, clock: Any
 ) -> None:
     in_rescue_mode(admin, clock, "node07")
     admin.op("node07", "power_off")
@@ -108,7 +110,7 @@ def test_a_deployed_machine_that_was_switched_off_in_rescue_mode_needs_its_bmc_t
 
 @pytest.mark.parametrize("failure", FAILURES)
 def test_an_erase_cannot_be_taken_back_and_has_failed_a_moment_later(
-    admin: Any, region: Region, clock: Any, failure: str
+    admin: Any, region: SimulatedRegion, clock: Any, failure: str
 ) -> None:
     fail(region, "node07", failure)
     cursor = admin.cursor()
@@ -145,7 +147,7 @@ TAKEN = {
 
 @pytest.mark.parametrize(("request_", "status"), [(op, status) for op, taken in TAKEN.items() for status in taken])
 def test_no_machine_stays_under_way_without_its_bmc(
-    admin: Any, region: Region, clock: Any, request_: str, status: Status
+    admin: Any, region: SimulatedRegion, clock: Any, request_: str, status: Status
 ) -> None:
     op, _, erase = request_.partition("&")
     machine = region.machine("node02")
@@ -167,7 +169,7 @@ def test_no_machine_stays_under_way_without_its_bmc(
 
 
 def test_who_acts_at_once_on_a_failing_erase_is_not_overtaken_by_its_failure(
-    admin: Any, region: Region, clock: Any
+    admin: Any, region: SimulatedRegion, clock: Any
 ) -> None:
     region.bmc_down("node07")
     admin.op("node07", "release", erase="true")
@@ -179,7 +181,9 @@ def test_who_acts_at_once_on_a_failing_erase_is_not_overtaken_by_its_failure(
 
 
 @pytest.mark.parametrize("op", ["commission", "test"])
-def test_what_runs_scripts_warns_and_keeps_its_owner_and_an_old_error(admin: Any, region: Region, op: str) -> None:
+def test_what_runs_scripts_warns_and_keeps_its_owner_and_an_old_error(
+    admin: Any, region: SimulatedRegion, op: str
+) -> None:
     region.machine("node02").error_description = "an old reason"
     region.bmc_down("node02", errors="agent")
     cursor = admin.cursor()
@@ -198,7 +202,7 @@ def test_what_runs_scripts_warns_and_keeps_its_owner_and_an_old_error(admin: Any
     assert machine["error_description"] == "an old reason"
 
 
-def test_a_machine_whose_tests_cannot_start_is_as_on_as_it_was(admin: Any, region: Region) -> None:
+def test_a_machine_whose_tests_cannot_start_is_as_on_as_it_was(admin: Any, region: SimulatedRegion) -> None:
     region.bmc_down("node07")
     assert admin.op("node07", "test").status_code == 500
     machine = admin.read("node07")
@@ -207,7 +211,7 @@ def test_a_machine_whose_tests_cannot_start_is_as_on_as_it_was(admin: Any, regio
 
 @pytest.mark.parametrize(("op", "stage"), [("commission", "Commissioning"), ("rescue_mode", "Entering rescue mode")])
 def test_a_bmc_that_is_planned_to_fail_once_is_like_one_that_is_down(
-    admin: Any, region: Region, op: str, stage: str
+    admin: Any, region: SimulatedRegion, op: str, stage: str
 ) -> None:
     region.plan("node02", fail=stage, reason=AGENT)
     answer = admin.op("node02", op)
@@ -219,7 +223,7 @@ def test_a_bmc_that_is_planned_to_fail_once_is_like_one_that_is_down(
 
 @pytest.mark.parametrize("skipped", [False, True])
 def test_a_commissioning_that_fails_so_leaves_no_network_unless_it_was_to_skip_it(
-    admin: Any, region: Region, skipped: bool
+    admin: Any, region: SimulatedRegion, skipped: bool
 ) -> None:
     region.bmc_down("node02")
     admin.op("node02", "commission", **({"skip_networking": "true", "skip_storage": "true"} if skipped else {}))
@@ -237,7 +241,7 @@ def test_a_commissioning_that_fails_so_leaves_no_network_unless_it_was_to_skip_i
 
 
 @pytest.mark.parametrize(("name", "op"), [("node02", "deploy"), ("node08", "deploy"), ("node08", "power_on")])
-def test_without_a_rack_no_deployment_begins(admin: Any, region: Region, name: str, op: str) -> None:
+def test_without_a_rack_no_deployment_begins(admin: Any, region: SimulatedRegion, name: str, op: str) -> None:
     if name == "node08":
         region.change_owner(name, "admin")
     before = admin.read(name)
@@ -257,7 +261,7 @@ def test_without_a_rack_no_deployment_begins(admin: Any, region: Region, name: s
 
 @pytest.mark.parametrize(("errors", "reason"), [("driver", DRIVER), ("agent", "Activity task failed")])
 def test_a_deployment_is_answered_and_then_fails_for_a_reason_that_may_say_little(
-    admin: Any, region: Region, clock: Any, errors: Any, reason: str
+    admin: Any, region: SimulatedRegion, clock: Any, errors: Any, reason: str
 ) -> None:
     region.bmc_down("node02", errors=errors)
     cursor = admin.cursor()

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from maas_simulator import Region
+from maas_simulator import SimulatedRegion
 
 MINUTE = 60.0
 HOUR = 60 * MINUTE
@@ -34,7 +34,7 @@ NOT_HEARD = "Node has not been heard from for the last 30 minutes"
     ],
 )
 def test_a_machine_that_hangs_is_given_up_in_time(
-    admin: Any, region: Region, clock: Any, hangs: tuple[str, str, str], given_up: tuple[float, str, str]
+    admin: Any, region: SimulatedRegion, clock: Any, hangs: tuple[str, str, str], given_up: tuple[float, str, str]
 ) -> None:
     (name, op, stage), (minutes, status, reason) = hangs, given_up
     region.plan(name, hang=stage)
@@ -47,7 +47,9 @@ def test_a_machine_that_hangs_is_given_up_in_time(
     assert machine["status_message"] == f"Marking node failed - {reason}"
 
 
-def test_an_erase_that_hangs_hangs_for_ever_until_it_is_aborted(admin: Any, region: Region, clock: Any) -> None:
+def test_an_erase_that_hangs_hangs_for_ever_until_it_is_aborted(
+    admin: Any, region: SimulatedRegion, clock: Any
+) -> None:
     region.plan("node07", hang="Erasing")
     admin.op("node07", "release", erase="true")
     clock.pass_(48 * HOUR)
@@ -56,7 +58,7 @@ def test_an_erase_that_hangs_hangs_for_ever_until_it_is_aborted(admin: Any, regi
     assert region.machine("node07").status_name == "Failed disk erasing"
 
 
-def test_what_was_aborted_is_not_given_up_later(admin: Any, region: Region, clock: Any) -> None:
+def test_what_was_aborted_is_not_given_up_later(admin: Any, region: SimulatedRegion, clock: Any) -> None:
     region.plan("node02", hang="Installing OS")
     admin.op("node02", "deploy")
     clock.pass_(HOUR / 2)
@@ -68,7 +70,9 @@ def test_what_was_aborted_is_not_given_up_later(admin: Any, region: Region, cloc
     assert not [event for event in admin.said("node02", cursor) if event[0] == "ERROR"]
 
 
-def test_an_abort_in_vain_takes_the_time_limit_from_a_deployment(admin: Any, region: Region, clock: Any) -> None:
+def test_an_abort_in_vain_takes_the_time_limit_from_a_deployment(
+    admin: Any, region: SimulatedRegion, clock: Any
+) -> None:
     region.plan("node02", hang="Installing OS")
     admin.op("node02", "deploy")
     region.bmc_down("node02")
@@ -89,7 +93,7 @@ def test_an_abort_in_vain_takes_the_time_limit_from_a_deployment(admin: Any, reg
     ],
 )
 def test_a_machine_that_is_switched_off_in_the_midst_goes_no_further(
-    admin: Any, region: Region, clock: Any, url: str, statuses: tuple[str, str]
+    admin: Any, region: SimulatedRegion, clock: Any, url: str, statuses: tuple[str, str]
 ) -> None:
     if "release" in url:
         admin.post("machines/?op=allocate", name="node02")
@@ -107,7 +111,7 @@ def test_a_machine_that_is_switched_off_in_the_midst_goes_no_further(
 
 
 def test_a_deployed_machine_that_is_switched_on_and_off_again_has_not_booted(
-    admin: Any, region: Region, clock: Any
+    admin: Any, region: SimulatedRegion, clock: Any
 ) -> None:
     admin.op("node07", "power_off")
     admin.op("node07", "power_on")
@@ -119,7 +123,7 @@ def test_a_deployed_machine_that_is_switched_on_and_off_again_has_not_booted(
 
 
 def test_a_release_that_waits_for_a_machine_that_does_not_go_off_is_over_when_it_is_switched_off(
-    admin: Any, region: Region, clock: Any
+    admin: Any, region: SimulatedRegion, clock: Any
 ) -> None:
     region.plan("node07", hang="Releasing")
     admin.op("node07", "release")
@@ -129,7 +133,9 @@ def test_a_release_that_waits_for_a_machine_that_does_not_go_off_is_over_when_it
     assert region.machine("node07").status_name == "Ready"
 
 
-def test_an_erased_machine_whose_bmc_is_gone_by_then_is_not_released(admin: Any, region: Region, clock: Any) -> None:
+def test_an_erased_machine_whose_bmc_is_gone_by_then_is_not_released(
+    admin: Any, region: SimulatedRegion, clock: Any
+) -> None:
     admin.op("node07", "release", erase="true")
     clock.pass_(MINUTE)
     region.bmc_down("node07")
@@ -137,7 +143,7 @@ def test_an_erased_machine_whose_bmc_is_gone_by_then_is_not_released(admin: Any,
     assert region.machine("node07").status_name == "Releasing failed"
 
 
-def test_rescue_mode_is_not_left_by_a_machine_that_hangs(admin: Any, region: Region, clock: Any) -> None:
+def test_rescue_mode_is_not_left_by_a_machine_that_hangs(admin: Any, region: SimulatedRegion, clock: Any) -> None:
     admin.op("node02", "rescue_mode")
     clock.pass_(10 * MINUTE)
     region.plan("node02", hang="Exiting rescue mode")
@@ -153,7 +159,7 @@ def test_rescue_mode_is_not_left_by_a_machine_that_hangs(admin: Any, region: Reg
     assert region.machine("node02").status_name == "Ready"
 
 
-def test_a_machine_in_use_is_broken_though_it_cannot_be_switched_off(admin: Any, region: Region) -> None:
+def test_a_machine_in_use_is_broken_though_it_cannot_be_switched_off(admin: Any, region: SimulatedRegion) -> None:
     region.bmc_down("node07")
     answer = admin.op("node07", "mark_broken", comment="burnt")
     assert (answer.status_code, answer.text) == (500, BMC)
@@ -161,7 +167,7 @@ def test_a_machine_in_use_is_broken_though_it_cannot_be_switched_off(admin: Any,
     assert (machine["status_name"], machine["error_description"], machine["power_state"]) == ("Broken", "burnt", "on")
 
 
-def test_a_machine_that_maas_cannot_switch_off_is_released_at_once(admin: Any, region: Region) -> None:
+def test_a_machine_that_maas_cannot_switch_off_is_released_at_once(admin: Any, region: SimulatedRegion) -> None:
     """As recorded from MAAS 3.7.3."""
     machine = region.machine("node07")
     machine.power_type = "manual"

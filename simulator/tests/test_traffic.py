@@ -14,10 +14,10 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from maas_simulator import Fault, Region, create_app, demo_region, serving
+from maas_simulator import Fault, SimulatedRegion, create_app, demo_region, serving
 
 
-def test_a_fault_takes_the_place_of_one_answer(admin: Any, region: Region) -> None:
+def test_a_fault_takes_the_place_of_one_answer(admin: Any, region: SimulatedRegion) -> None:
     region.faults.append(Fault(op="deploy", status=503, body="no rack", headers={"Retry-After": "10"}))
     assert admin.read("node02")["status_name"] == "Ready"
     answer = admin.op("node02", "deploy")
@@ -26,18 +26,18 @@ def test_a_fault_takes_the_place_of_one_answer(admin: Any, region: Region) -> No
     assert admin.op("node02", "deploy").status_code == 200
 
 
-def test_a_fault_may_come_after_maas_has_acted(admin: Any, region: Region) -> None:
+def test_a_fault_may_come_after_maas_has_acted(admin: Any, region: SimulatedRegion) -> None:
     region.faults.append(Fault(op="deploy", status=504, body="<html>", acts=True))
     assert admin.op("node02", "deploy").status_code == 504
     assert admin.read("node02")["status_name"] == "Deploying"
 
 
-def test_a_fault_may_meet_several_requests(admin: Any, region: Region) -> None:
+def test_a_fault_may_meet_several_requests(admin: Any, region: SimulatedRegion) -> None:
     region.faults.append(Fault(path="events/", status=502, times=2))
     assert [admin.get("events/?op=query").status_code for _ in range(3)] == [502, 502, 200]
 
 
-def test_in_process_a_dropped_connection_is_an_os_error(admin: Any, region: Region) -> None:
+def test_in_process_a_dropped_connection_is_an_os_error(admin: Any, region: SimulatedRegion) -> None:
     region.faults.append(Fault(drop=True))
     with pytest.raises(ConnectionResetError):
         admin.get("version/")
@@ -79,7 +79,7 @@ def test_a_client_that_goes_away_does_not_stop_the_deploy(admin: Any) -> None:
     assert trio.run(leave, clock=MockClock(autojump_threshold=0)) == ("Ready", "Deploying")
 
 
-def test_reads_can_be_held_by_name(admin: Any, region: Region) -> None:
+def test_reads_can_be_held_by_name(admin: Any, region: SimulatedRegion) -> None:
     region.hold(op="events", before=0.05)
     start = time.monotonic()
     admin.get("events/?op=query")
@@ -96,7 +96,7 @@ def test_the_speed_makes_a_minute_of_a_second(admin: Any, clock: Any) -> None:
     assert admin.region.machine("node02").status_name == "Ready"
 
 
-def test_a_server_in_a_thread_answers_drops_and_stops_quickly(region: Region) -> None:
+def test_a_server_in_a_thread_answers_drops_and_stops_quickly(region: SimulatedRegion) -> None:
     with serving(region) as url, httpx.Client() as client:
         assert url.endswith("/MAAS")
         assert client.get(f"{url}/api/2.0/version/").json()["version"] == "3.7.3"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from maas_simulator import Region
+from maas_simulator import SimulatedRegion
 from maas_simulator.model.statuses import Status
 
 HOUR = 3600.0
@@ -75,7 +75,7 @@ REFUSED = {
 }
 
 
-def put(region: Region, status: Status, **fields: Any) -> None:
+def put(region: SimulatedRegion, status: Status, **fields: Any) -> None:
     """Let node02 be the administrator's, switched on, in this status."""
     machine = region.machine("node02")
     machine.status, machine.owner, machine.power_state = status, "admin", "on"
@@ -87,7 +87,7 @@ def put(region: Region, status: Status, **fields: Any) -> None:
 @pytest.mark.parametrize("status", Status, ids=lambda status: status.name)
 @pytest.mark.parametrize("op", TAKEN)
 def test_an_operation_is_taken_in_some_statuses_and_refused_in_all_others(
-    admin: Any, region: Region, op: str, status: Status
+    admin: Any, region: SimulatedRegion, op: str, status: Status
 ) -> None:
     put(region, status)
 
@@ -106,7 +106,7 @@ def test_an_operation_is_taken_in_some_statuses_and_refused_in_all_others(
     "status", sorted(set(TAKEN["release"]) - {Status.READY, Status.RELEASING}), ids=lambda each: each.name
 )
 def test_a_released_machine_is_ready_unless_it_was_never_commissioned(
-    admin: Any, region: Region, clock: Any, status: Status, end: Status
+    admin: Any, region: SimulatedRegion, clock: Any, status: Status, end: Status
 ) -> None:
     put(region, status, known=end is Status.READY, osystem="ubuntu")
     admin.op("node02", "release")
@@ -117,7 +117,7 @@ def test_a_released_machine_is_ready_unless_it_was_never_commissioned(
 
 @pytest.mark.parametrize("status", sorted(TAKEN["test"]), ids=lambda each: each.name)
 def test_passed_tests_lead_back_for_who_is_in_use_and_to_ready_for_all_others(
-    admin: Any, region: Region, clock: Any, status: Status
+    admin: Any, region: SimulatedRegion, clock: Any, status: Status
 ) -> None:
     put(region, status)
     admin.op("node02", "test")
@@ -128,7 +128,9 @@ def test_passed_tests_lead_back_for_who_is_in_use_and_to_ready_for_all_others(
 
 
 @pytest.mark.parametrize("status", sorted(TAKEN["rescue_mode"]), ids=lambda each: each.name)
-def test_rescue_mode_leads_back_to_where_it_began(admin: Any, region: Region, clock: Any, status: Status) -> None:
+def test_rescue_mode_leads_back_to_where_it_began(
+    admin: Any, region: SimulatedRegion, clock: Any, status: Status
+) -> None:
     put(region, status)
     admin.op("node02", "rescue_mode")
     clock.pass_(HOUR)
@@ -140,7 +142,7 @@ def test_rescue_mode_leads_back_to_where_it_began(admin: Any, region: Region, cl
 
 
 def test_aborted_tests_lead_to_ready_after_a_commissioning_and_back_otherwise(
-    admin: Any, region: Region, clock: Any
+    admin: Any, region: SimulatedRegion, clock: Any
 ) -> None:
     admin.op("node10", "commission")
     while region.machine("node10").status is not Status.TESTING:
@@ -164,7 +166,7 @@ def test_aborted_tests_lead_to_ready_after_a_commissioning_and_back_otherwise(
         ("override_failed_testing", Status.FAILED_TESTING),
     ],
 )
-def test_a_locked_machine_is_left_alone(admin: Any, region: Region, op: str, status: Status) -> None:
+def test_a_locked_machine_is_left_alone(admin: Any, region: SimulatedRegion, op: str, status: Status) -> None:
     put(region, status, locked=True)
     answer = admin.op("node02", op)
     assert (answer.status_code, answer.text) == (403, "")
@@ -172,14 +174,16 @@ def test_a_locked_machine_is_left_alone(admin: Any, region: Region, op: str, sta
 
 
 @pytest.mark.parametrize(("op", "status"), [("test", Status.DEPLOYED), ("commission", Status.READY)])
-def test_a_locked_machine_is_in_no_state_for_tests(admin: Any, region: Region, op: str, status: Status) -> None:
+def test_a_locked_machine_is_in_no_state_for_tests(
+    admin: Any, region: SimulatedRegion, op: str, status: Status
+) -> None:
     put(region, status, locked=True)
     answer = admin.op("node02", op)
     assert (answer.status_code, answer.text) == (REFUSED[op][0], REFUSED[op][1].format())
 
 
 def test_a_machine_of_another_user_is_neither_deployed_nor_released_nor_seen(
-    admin: Any, bob: Any, region: Region
+    admin: Any, bob: Any, region: SimulatedRegion
 ) -> None:
     put(region, Status.READY, owner="bob")  # as after a deployment for which there was no rack controller
     refused = admin.op("node02", "deploy")
@@ -190,14 +194,14 @@ def test_a_machine_of_another_user_is_neither_deployed_nor_released_nor_seen(
     assert "node06" not in {machine["hostname"] for machine in bob.get("machines/").json()}
 
 
-def test_who_is_first_deploys_a_ready_machine(admin: Any, bob: Any, region: Region) -> None:
+def test_who_is_first_deploys_a_ready_machine(admin: Any, bob: Any, region: SimulatedRegion) -> None:
     assert bob.op("node02", "deploy").status_code == 200
     second = admin.op("node02", "deploy")
     assert (second.status_code, second.text) == (409, "Can't deploy a machine that is in the 'Deploying' state")
     assert region.machine("node02").owner == "bob"
 
 
-def test_what_is_being_released_is_ready_once_it_is_switched_off(admin: Any, region: Region) -> None:
+def test_what_is_being_released_is_ready_once_it_is_switched_off(admin: Any, region: SimulatedRegion) -> None:
     admin.op("node07", "release")
     assert region.machine("node07").status is Status.RELEASING
     admin.op("node07", "power_off")

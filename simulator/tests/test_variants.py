@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from maas_simulator import Region, Variant, read_world
+from maas_simulator import SimulatedRegion, Variant, read_world
 from simulator.tests.conftest import Maas
 
 HOUR = 3600.0
@@ -17,7 +17,7 @@ def pxe(said: list[Any]) -> list[str]:
 
 @pytest.mark.parametrize("purpose", ["commissioning", "rescue mode"])
 def test_a_boot_into_rescue_mode_is_told_as_the_region_tells_it(
-    admin: Any, region: Region, clock: Any, purpose: Any
+    admin: Any, region: SimulatedRegion, clock: Any, purpose: Any
 ) -> None:
     region.variant = Variant(rescue_boot=purpose)
     for op in ("rescue_mode", "exit_rescue_mode", "test", "commission"):
@@ -27,7 +27,9 @@ def test_a_boot_into_rescue_mode_is_told_as_the_region_tells_it(
 
 
 @pytest.mark.parametrize("told", [True, False])
-def test_a_deployed_machine_that_boots_again_may_tell_so(admin: Any, region: Region, clock: Any, told: bool) -> None:
+def test_a_deployed_machine_that_boots_again_may_tell_so(
+    admin: Any, region: SimulatedRegion, clock: Any, told: bool
+) -> None:
     region.variant = Variant(local_boot_events=told)
     admin.op("node07", "power_off")
     admin.op("node07", "power_on")
@@ -45,7 +47,7 @@ def test_a_world_says_which_way_its_region_goes(tmp_path: Path) -> None:
     assert pxe(admin.said("a")) == ["installation", "local boot"]
 
 
-def test_the_control_changes_the_way(control: Any, region: Region) -> None:
+def test_the_control_changes_the_way(control: Any, region: SimulatedRegion) -> None:
     second = {"local_boot_events": False, "rescue_boot": "rescue mode"}
     assert control("GET", "/variant") == (200, second)
     first = {"local_boot_events": True, "rescue_boot": "commissioning"}
@@ -57,7 +59,7 @@ def test_the_control_changes_the_way(control: Any, region: Region) -> None:
 
 
 def test_an_administrator_who_enters_rescue_mode_owns_the_machine_from_then_on(
-    admin: Any, bob: Any, region: Region, clock: Any
+    admin: Any, bob: Any, region: SimulatedRegion, clock: Any
 ) -> None:
     region.change_owner("node07", "bob")
     bob.op("node07", "deploy")
@@ -70,7 +72,7 @@ def test_an_administrator_who_enters_rescue_mode_owns_the_machine_from_then_on(
     assert bob.get(f"machines/{machine['system_id']}/").status_code == 403
 
 
-def test_an_administrator_who_tests_does_not(admin: Any, bob: Any, region: Region, clock: Any) -> None:
+def test_an_administrator_who_tests_does_not(admin: Any, bob: Any, region: SimulatedRegion, clock: Any) -> None:
     region.change_owner("node07", "bob")
     bob.op("node07", "deploy")
     clock.pass_(HOUR)
@@ -87,7 +89,7 @@ def test_of_two_users_who_deploy_at_once_the_second_is_forbidden(admin: Any, bob
 
 
 def test_an_old_reason_stays_through_a_deployment_and_through_a_commissioning_that_fails(
-    admin: Any, region: Region, clock: Any
+    admin: Any, region: SimulatedRegion, clock: Any
 ) -> None:
     region.plan("node02", fail="Installing OS", reason="disk full")
     admin.op("node02", "deploy")

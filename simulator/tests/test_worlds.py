@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from maas_simulator import Fault, Region, User, World, WorldFileError, generated_region, read_world
+from maas_simulator import Fault, SimulatedRegion, User, World, WorldFileError, generated_region, read_world
 from maas_simulator.worlds.world import MachinesOfWorld
 from simulator.tests.conftest import Maas
 
@@ -57,11 +57,11 @@ def written(tmp_path: Path, text: str, name: str = "world.yaml") -> Path:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Region:
+def world(tmp_path: Path) -> SimulatedRegion:
     return read_world(written(tmp_path, WORLD))
 
 
-def test_a_machine_is_what_the_file_says(world: Region) -> None:
+def test_a_machine_is_what_the_file_says(world: SimulatedRegion) -> None:
     admin = Maas(world, world.api_key)
     assert world.schedule.speed == 30
     assert admin.get("users/?op=whoami").json()["username"] == "ann"
@@ -74,7 +74,7 @@ def test_a_machine_is_what_the_file_says(world: Region) -> None:
     assert ip_address(machine["ip_addresses"][0]) in ip_network("10.2.0.0/24")
 
 
-def test_many_machines_have_their_shares_in_every_combination(world: Region) -> None:
+def test_many_machines_have_their_shares_in_every_combination(world: SimulatedRegion) -> None:
     machines = [machine for machine in world.machines.values() if machine.hostname.startswith("node")]
     assert len(machines) == 100
     assert Counter(machine.status_name for machine in machines) == {"Ready": 80, "Deployed": 10, "New": 10}
@@ -85,13 +85,13 @@ def test_many_machines_have_their_shares_in_every_combination(world: Region) -> 
     assert all(ip_address(machine.ip_address) in ip_network("10.1.0.0/22") for machine in machines)
 
 
-def test_a_world_is_the_same_each_time_it_is_read(tmp_path: Path, world: Region) -> None:
+def test_a_world_is_the_same_each_time_it_is_read(tmp_path: Path, world: SimulatedRegion) -> None:
     again = read_world(tmp_path / "world.yaml")
     shown = [[(m.system_id, m.status, m.zone, m.tag_names) for m in each.machines.values()] for each in (world, again)]
     assert shown[0] == shown[1]
 
 
-def test_what_is_beside_the_machines_is_there_too(world: Region) -> None:
+def test_what_is_beside_the_machines_is_there_too(world: SimulatedRegion) -> None:
     admin = Maas(world, world.api_key)
     assert [zone["name"] for zone in admin.get("zones/").json()] == ["default", "north", "south"]
     assert [subnet["cidr"] for subnet in admin.get("subnets/").json()] == ["10.1.0.0/22", "10.2.0.0/24"]
@@ -102,7 +102,7 @@ def test_what_is_beside_the_machines_is_there_too(world: Region) -> None:
     assert [admin.get("events/?op=query").status_code for _ in range(3)] == [503, 503, 200]
 
 
-def test_a_rack_that_is_away_takes_only_its_own_machines_along(world: Region) -> None:
+def test_a_rack_that_is_away_takes_only_its_own_machines_along(world: SimulatedRegion) -> None:
     admin = Maas(world, world.api_key)
     world.rack_down("rack1")
     assert admin.op("node001", "deploy").status_code == 500
@@ -240,10 +240,10 @@ def test_a_python_file_makes_its_region_itself(tmp_path: Path) -> None:
     ("text", "words"),
     [
         (
-            "from maas_simulator import *\ndef region():\n    return Region([User('x')])\n",
+            "from maas_simulator import *\ndef region():\n    return SimulatedRegion([User('x')])\n",
             ", line 3: ValueError: one of the users has to be a superuser; there are: x",
         ),
-        ("x = 1\n", ": it needs a function region() that returns a maas_simulator.Region"),
+        ("x = 1\n", ": it needs a function region() that returns a maas_simulator.SimulatedRegion"),
         ("def region():\n    return 1\n", ": it needs a function region()"),
         ("def region():\n    return 1 / 0\n", ", line 2: ZeroDivisionError: division by zero"),
         ("import no_such_module\n", ", line 1: ModuleNotFoundError: No module named"),
@@ -329,7 +329,7 @@ def test_a_setting_erases_the_disks_with_every_release(
 )
 def test_a_region_has_one_superuser_and_no_two_of_a_name(users: list[User], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        Region(users)
+        SimulatedRegion(users)
 
 
 def test_a_file_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:

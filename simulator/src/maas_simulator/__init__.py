@@ -9,7 +9,7 @@ from maas_simulator.model.oddities import OddEvents, OddMachine
 from maas_simulator.model.statuses import Status
 from maas_simulator.model.variants import Variant
 from maas_simulator.operations.plans import Planned
-from maas_simulator.region import Region
+from maas_simulator.region import SimulatedRegion
 from maas_simulator.run import run, serving, serving_control
 from maas_simulator.worlds.files import WorldFileError, read_world
 from maas_simulator.worlds.ready_made import demo_region, generated_region
@@ -23,10 +23,10 @@ __all__ = [
     "OddMachine",
     "Planned",
     "RateLimit",
-    "Region",
     "RequestCount",
     "RequestRecord",
     "SimulatedMachine",
+    "SimulatedRegion",
     "Status",
     "User",
     "Variant",

@@ -1,4 +1,4 @@
-"""Control of a region over HTTP: a thin layer of JSON over what a :class:`Region` can be told from Python."""
+"""Control of a region over HTTP: a thin layer of JSON over what a :class:`SimulatedRegion` can be told from Python."""
 
 import json
 from collections.abc import Callable
@@ -30,7 +30,7 @@ from maas_simulator.model.refusals import Refusal
 from maas_simulator.model.scripts import JSON
 from maas_simulator.model.variants import Variant
 from maas_simulator.operations.plans import Planned
-from maas_simulator.region import Region
+from maas_simulator.region import SimulatedRegion
 from maas_simulator.worlds.inputs import PlanInput, explain
 
 LATEST = 20
@@ -46,11 +46,11 @@ class Command(Generic[GivenT]):
     method: Literal["GET", "PUT", "POST", "DELETE"]
     path: str
     summary: str
-    act: Callable[[Region, GivenT], object]
+    act: Callable[[SimulatedRegion, GivenT], object]
     takes: type[GivenT]
     """What its body is; of type None, it has none."""
 
-    def carry_out(self, region: Region, body: bytes) -> object:
+    def carry_out(self, region: SimulatedRegion, body: bytes) -> object:
         """Act, and answer with what is JSON then; ``ValueError`` for a body that is not what the command takes."""
         with region.lock:
             region.play()
@@ -66,7 +66,7 @@ class Command(Generic[GivenT]):
             raise ValueError("; ".join(explain(error, kind))) from None
 
 
-def create_control_app(region: Region) -> Starlette:
+def create_control_app(region: SimulatedRegion) -> Starlette:
     """The ASGI application that controls a region: who reaches it can do what Python could."""
     paths = dict.fromkeys(command.path for command in COMMANDS)
     routes = [Route(path, _At(region, path).answer, methods=["GET", "PUT", "POST", "DELETE"]) for path in paths]
@@ -76,7 +76,7 @@ def create_control_app(region: Region) -> Starlette:
 class _At:
     """What there is at a path."""
 
-    def __init__(self, region: Region, path: str) -> None:
+    def __init__(self, region: SimulatedRegion, path: str) -> None:
         self.region = region
         self.commands: dict[str, Command[Any]] = {each.method: each for each in COMMANDS if each.path == path}
 
@@ -109,96 +109,96 @@ async def _no_such_path(request: Request, error: Exception) -> Response:
     return _error(404, f"there is no {request.url.path}; there are: {known}")
 
 
-def _overview(region: Region, _: None) -> object:
+def _overview(region: SimulatedRegion, _: None) -> object:
     return {
         "machines": len(region.machines),
         "commands": {f"{command.method} {command.path}": command.summary for command in COMMANDS},
     }
 
 
-def _clock(region: Region, _: None = None) -> JSON:
+def _clock(region: SimulatedRegion, _: None = None) -> JSON:
     speed = region.schedule.speed
     mode = {0.0: "manual", 1.0: "real"}.get(speed, "scaled")
     now = datetime.fromtimestamp(region.now(), UTC).isoformat(timespec="milliseconds")
     return {"mode": mode, "speed": speed, "now": now}
 
 
-def _set_clock(region: Region, clock: Clock) -> JSON:
+def _set_clock(region: SimulatedRegion, clock: Clock) -> JSON:
     region.set_speed(clock.simulated)
     return _clock(region)
 
 
-def _advance(region: Region, given: Advance) -> JSON:
+def _advance(region: SimulatedRegion, given: Advance) -> JSON:
     region.advance(given.seconds)
     return _clock(region)
 
 
-def _plans(region: Region, _: None = None) -> JSON:
+def _plans(region: SimulatedRegion, _: None = None) -> JSON:
     plans = TypeAdapter(list[Planned]).dump_python(region.plans(), mode="json", exclude_defaults=True)
     return {"plans": plans}
 
 
-def _plan(region: Region, given: PlanInput) -> JSON:
+def _plan(region: SimulatedRegion, given: PlanInput) -> JSON:
     given.carry_out(region)
     return _plans(region)
 
 
-def _clear_plans(region: Region, _: None) -> JSON:
+def _clear_plans(region: SimulatedRegion, _: None) -> JSON:
     region.clear_plans()
     return _plans(region)
 
 
-def _faults(region: Region, _: None = None) -> JSON:
+def _faults(region: SimulatedRegion, _: None = None) -> JSON:
     faults = TypeAdapter(list[Fault]).dump_python(list(region.faults), mode="json", exclude_defaults=True)
     return {"faults": faults}
 
 
-def _add_fault(region: Region, fault: Fault) -> JSON:
+def _add_fault(region: SimulatedRegion, fault: Fault) -> JSON:
     region.faults.append(fault)
     return _faults(region)
 
 
-def _clear_faults(region: Region, _: None) -> JSON:
+def _clear_faults(region: SimulatedRegion, _: None) -> JSON:
     region.faults.clear()
     return _faults(region)
 
 
-def _holds(region: Region, _: None = None) -> JSON:
+def _holds(region: SimulatedRegion, _: None = None) -> JSON:
     held = {op: asdict(hold) for op, hold in region.holds.items() if hold != Hold()}
     return {"holds": [{"op": op, **hold} for op, hold in held.items()]}
 
 
-def _hold(region: Region, given: HoldInput) -> JSON:
+def _hold(region: SimulatedRegion, given: HoldInput) -> JSON:
     region.hold(op=given.op, before=given.before, after=given.after)
     return _holds(region)
 
 
-def _end_holds(region: Region, _: None) -> JSON:
+def _end_holds(region: SimulatedRegion, _: None) -> JSON:
     region.holds.clear()
     return _holds(region)
 
 
-def _restart(region: Region, given: Restart) -> JSON:
+def _restart(region: SimulatedRegion, given: Restart) -> JSON:
     region.restart(given.seconds)
     return {"seconds": given.seconds}
 
 
-def _oddities(region: Region, _: None = None) -> JSON:
+def _oddities(region: SimulatedRegion, _: None = None) -> JSON:
     shown = [{"machine": system_id, "show": dict(show)} for system_id, show in region.oddities.machines.items()]
     return {"machines": shown, "events": TypeAdapter(list[OddEvents]).dump_python(region.oddities.events, mode="json")}
 
 
-def _distort(region: Region, odd: OddEvents | OddMachine) -> JSON:
+def _distort(region: SimulatedRegion, odd: OddEvents | OddMachine) -> JSON:
     region.distort(odd)
     return _oddities(region)
 
 
-def _show_as_is(region: Region, _: None) -> JSON:
+def _show_as_is(region: SimulatedRegion, _: None) -> JSON:
     region.show_as_is()
     return _oddities(region)
 
 
-def _power(region: Region, _: None = None) -> JSON:
+def _power(region: SimulatedRegion, _: None = None) -> JSON:
     machines = [
         {
             "machine": machine.hostname,
@@ -212,21 +212,21 @@ def _power(region: Region, _: None = None) -> JSON:
     return {"machines": machines}
 
 
-def _set_power(region: Region, given: PowerInput) -> JSON:
+def _set_power(region: SimulatedRegion, given: PowerInput) -> JSON:
     region.set_power(given.machine, stored=given.stored, real=given.real)
     return _power(region)
 
 
-def _variant(region: Region, _: None = None) -> JSON:
+def _variant(region: SimulatedRegion, _: None = None) -> JSON:
     return asdict(region.variant)
 
 
-def _set_variant(region: Region, variant: Variant) -> JSON:
+def _set_variant(region: SimulatedRegion, variant: Variant) -> JSON:
     region.variant = variant
     return _variant(region)
 
 
-def _requests(region: Region, _: None = None) -> JSON:
+def _requests(region: SimulatedRegion, _: None = None) -> JSON:
     return {
         "total": region.requests.total,
         "counts": [asdict(count) for count in count_requests(region.requests)],
@@ -234,40 +234,40 @@ def _requests(region: Region, _: None = None) -> JSON:
     }
 
 
-def _forget_requests(region: Region, _: None) -> JSON:
+def _forget_requests(region: SimulatedRegion, _: None) -> JSON:
     region.requests.clear()
     return _requests(region)
 
 
-def _by_form(act: Callable[[Region], Callable[..., None]]) -> Callable[[Region, FormAct], object]:
-    def carry_out(region: Region, given: FormAct) -> object:
+def _by_form(act: Callable[[SimulatedRegion], Callable[..., None]]) -> Callable[[SimulatedRegion, FormAct], object]:
+    def carry_out(region: SimulatedRegion, given: FormAct) -> object:
         act(region)(given.machine, given.user, **given.form)
         return _machine(region, given.machine)
 
     return carry_out
 
 
-def _abort(region: Region, given: AbortAct) -> object:
+def _abort(region: SimulatedRegion, given: AbortAct) -> object:
     region.abort(given.machine, given.user, given.comment)
     return _machine(region, given.machine)
 
 
-def _change_owner(region: Region, given: Act) -> object:
+def _change_owner(region: SimulatedRegion, given: Act) -> object:
     region.change_owner(given.machine, given.user)
     return _machine(region, given.machine)
 
 
-def _take_over(region: Region, given: TakeOver) -> object:
+def _take_over(region: SimulatedRegion, given: TakeOver) -> object:
     region.take_over(given.machine, given.user, released_by=given.released_by, because=given.because, **given.form)
     return _machine(region, given.machine)
 
 
-def _delete(region: Region, given: DeleteAct) -> object:
+def _delete(region: SimulatedRegion, given: DeleteAct) -> object:
     region.delete(given.machine)
     return {"machines": len(region.machines)}
 
 
-def _machine(region: Region, name: str) -> JSON:
+def _machine(region: SimulatedRegion, name: str) -> JSON:
     machine = region.machine(name)
     return {
         "system_id": machine.system_id,

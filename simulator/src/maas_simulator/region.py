@@ -1,4 +1,4 @@
-"""A MAAS region in one process, and what tests may do to it from outside."""
+"""The region that tests hold: its state, and everything that they may do to it from outside."""
 
 import math
 from dataclasses import replace
@@ -15,7 +15,7 @@ from maas_simulator.operations.plans import Planned, check_stage, planned
 from maas_simulator.state import RegionState
 
 
-class Region(RegionState):
+class SimulatedRegion(RegionState):
     """A MAAS region in one process, without hardware, tasks or threads of its own.
 
     Args:
@@ -152,12 +152,7 @@ class Region(RegionState):
         """
         if not 0 < seconds < math.inf:
             raise ValueError(f"a restart takes some seconds, more than 0; it was {seconds}")
-        self._up_again = self.schedule.clock() + seconds
-
-    @property
-    def is_restarting(self) -> bool:
-        """Whether it is away."""
-        return self.schedule.clock() < self._up_again
+        self.up_again = self.schedule.clock() + seconds
 
     def hold(self, *, op: str, before: float = 0.0, after: float = 0.0) -> None:
         """Hold requests of this op for real seconds; ``events`` and ``machines`` are the reads; zeros end it.

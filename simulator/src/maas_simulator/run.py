@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from maas_simulator.control import create_control_app
 from maas_simulator.http.app import create_app
 from maas_simulator.http.broken import WIRE
-from maas_simulator.region import Region
+from maas_simulator.region import SimulatedRegion
 
 PATIENCE = 10.0
 """Seconds a server may take to start or to stop."""
@@ -41,7 +41,7 @@ class _Server(uvicorn.Server):
     """A server that says when it listens, is away while its region restarts, and ends without a traceback."""
 
     def __init__(
-        self, config: uvicorn.Config, region: Region | None = None, announce: Callable[[], None] | None = None
+        self, config: uvicorn.Config, region: SimulatedRegion | None = None, announce: Callable[[], None] | None = None
     ) -> None:
         super().__init__(config)
         self.region = region
@@ -104,7 +104,7 @@ class _Server(uvicorn.Server):
 
 @contextlib.contextmanager
 def serving(
-    region: Region,
+    region: SimulatedRegion,
     *,
     ssl_certfile: str | None = None,
     ssl_keyfile: str | None = None,
@@ -116,7 +116,7 @@ def serving(
 
 
 @contextlib.contextmanager
-def serving_control(region: Region, port: int = 0) -> Iterator[str]:
+def serving_control(region: SimulatedRegion, port: int = 0) -> Iterator[str]:
     """Serve the control of a region from a thread, on a port of 127.0.0.1; yields its URL, ``http://127.0.0.1:PORT``.
 
     Raises ``OSError`` if the port cannot be used; its ``filename`` says which.
@@ -132,7 +132,7 @@ def _print(lines: str) -> None:
 
 
 def run(
-    region: Region,
+    region: SimulatedRegion,
     port: int = 0,
     host: str = "127.0.0.1",
     control_port: int | None = None,

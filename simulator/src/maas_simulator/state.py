@@ -1,10 +1,9 @@
-"""What a region is made of, and what happens in it: machines, users, events, script sets and the schedule."""
+"""The state of a region, which operations change and answers show: machines, users, events, scripts and the clock."""
 
 import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from itertools import count
 
 from maas_simulator.model.auth import Authenticator, User
@@ -16,19 +15,18 @@ from maas_simulator.model.machines import Machines, Rack, SimulatedMachine
 from maas_simulator.model.networks import RACK, SUBNETS, Subnet
 from maas_simulator.model.oddities import Oddities
 from maas_simulator.model.refusals import Refusal, rack_down
+from maas_simulator.model.runs import Run
 from maas_simulator.model.schedule import Schedule
 from maas_simulator.model.scripts import COMMISSIONING_SCRIPTS, TEST_SCRIPTS, ScriptResult, ScriptSet, SetType
 from maas_simulator.model.statuses import ScriptStatus, Status
 from maas_simulator.model.variants import Variant
-from maas_simulator.operations.lifecycles import Run, Stage
-from maas_simulator.operations.time_limits import time_limit
 
 KEPT_SETS = 10
 """How many script sets of each kind MAAS keeps of a machine, as it is shipped."""
 
 
 class RegionState:
-    """What a region has, what happens in it, and when; see :class:`~maas_simulator.region.Region`."""
+    """What a region has, what happens in it, and when; :class:`.SimulatedRegion` documents the arguments."""
 
     def __init__(
         self,
@@ -44,6 +42,8 @@ class RegionState:
         self.schedule = Schedule(clock, speed, epoch)
         self.debug_delay = debug_delay
         self.machines = Machines()
+        self.runs: dict[str, Run] = {}
+        """What machines are doing, by their system ids."""
         self.zones = {"default": "", "az1": "Zone one", "az2": "Zone two"}
         self.pools = {"default": "Default pool", "compute": "Compute pool", "storage": "Storage pool"}
         self.tags = {"gpu": "has a GPU", "ssd": "", "kvm-capable": "VT-x", "virtual": ""}
@@ -63,9 +63,15 @@ class RegionState:
         self.requests = Requests()
         self.lock = threading.RLock()
         """Held while the region acts, because a server may run in one thread and a test in another."""
-        self._up_again = -math.inf
+        self.up_again = -math.inf
+        """When the latest restart is over, in seconds of the real clock."""
         self._set_ids = count(1)
         self._next_result = 1
+
+    @property
+    def is_restarting(self) -> bool:
+        """Whether the region is away."""
+        return self.schedule.clock() < self.up_again
 
     @property
     def api_key(self) -> str:
@@ -147,19 +153,13 @@ class RegionState:
         """The simulated time, in epoch seconds."""
         return self.schedule.now
 
-    def begin(self, machine: SimulatedMachine, stages: Sequence[Stage]) -> Run:
-        """Start a run through these stages; it replaces the one that the machine is in."""
-        run = Run(self, machine, stages)
-        machine.run = run
-        self._step(run)
-        return run
+    def run_of(self, machine: SimulatedMachine) -> Run | None:
+        """What a machine is doing, unless it is doing nothing."""
+        return self.runs.get(machine.system_id)
 
-    def silence(self, machine: SimulatedMachine) -> None:
-        """Let a machine not be heard of any more; what it was doing is over once MAAS has waited long enough."""
-        run = machine.run
-        if run is not None and not run.silent:
-            run.silent = True
-            self._wait_for(run)
+    def end_run(self, machine: SimulatedMachine) -> None:
+        """Let a machine do nothing any more."""
+        self.runs.pop(machine.system_id, None)
 
     def new_set(self, machine: SimulatedMachine, kind: SetType, results: Sequence[ScriptResult]) -> ScriptSet:
         """Store a new script set and make it the machine's current one of its kind; the oldest are forgotten."""
@@ -217,28 +217,8 @@ class RegionState:
 
     def remove(self, machine: SimulatedMachine) -> None:
         """Forget a machine; what it was doing ends."""
-        machine.run = None
+        self.end_run(machine)
         del self.machines[machine.system_id]
-
-    def _step(self, run: Run) -> None:
-        if run.machine.run is not run or run.silent:
-            return
-        seconds = run.advance()
-        if seconds is not None:
-            self.schedule.after(seconds, partial(self._step, run))
-        elif run.silent:
-            self._wait_for(run)
-
-    def _wait_for(self, run: Run) -> None:
-        limit = time_limit(run)
-        if limit is not None:
-            self.schedule.after(max(0.0, limit[0] - self.now()), partial(self._give_up, run))
-
-    def _give_up(self, run: Run) -> None:
-        limit = time_limit(run)
-        if run.machine.run is run and limit is not None:
-            run.machine.run = None
-            limit[1](run, None)
 
     def _last_runtime(self, machine: SimulatedMachine, name: str) -> float | None:
         for scripts in self.sets_of(machine):

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from oauthlib.oauth1 import SIGNATURE_HMAC, Client
 
-from maas_simulator import Region
+from maas_simulator import SimulatedRegion
 from simulator.tests.contract.recording import Answer, Exchange
 
 HOST = "127.0.0.1:5240"
@@ -97,7 +97,7 @@ MANNERS: Mapping[str, Manner] = {
 class Asker:
     """Makes recorded requests again, over one real connection that is kept alive as the recording's was."""
 
-    def __init__(self, region: Region, base_url: str) -> None:
+    def __init__(self, region: SimulatedRegion, base_url: str) -> None:
         self.region = region
         self.connection = http.client.HTTPConnection(
             base_url.removeprefix("http://").removesuffix("/MAAS"), timeout=PATIENCE

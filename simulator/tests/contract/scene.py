@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from maas_simulator import Region, SimulatedMachine, Status, User, Variant
+from maas_simulator import SimulatedMachine, SimulatedRegion, Status, User, Variant
 from maas_simulator.http.machine_routes import POST_OPERATIONS
 from maas_simulator.model.refusals import Refusal
 from maas_simulator.operations import short, starting
@@ -28,7 +28,7 @@ class Scene:
     """A region with the recorded machines, whose time passes only when a step says so."""
 
     def __init__(self) -> None:
-        self.region = Region([User("admin", is_superuser=True), User("bob")], speed=0.0)
+        self.region = SimulatedRegion([User("admin", is_superuser=True), User("bob")], speed=0.0)
         self.region.variant = FIRST
         self.ids = Ids()
         for machine in recorded_machines():

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from maas_simulator import Region, Status, state
+from maas_simulator import SimulatedRegion, Status, state
 from maas_simulator.http import app, calls, endpoints, filters, machine_routes
 from maas_simulator.http.calls import Call, parse_form
 from maas_simulator.http.machine_routes import POST_OPERATIONS
@@ -18,6 +18,7 @@ from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.refusals import HTML, Refusal
 from maas_simulator.operations import starting
 from maas_simulator.operations.deploying import TO_DISK
+from maas_simulator.state import RegionState
 from simulator.tests.contract.replay import outcomes, replay
 
 Patch = pytest.MonkeyPatch
@@ -98,13 +99,13 @@ def _ignores_unknown_filters(patch: Patch) -> None:
 
 
 def _status_message_is_the_status(patch: Patch) -> None:
-    set_status = Region.set_status
+    set_status = SimulatedRegion.set_status
 
-    def and_message(self: Region, machine: SimulatedMachine, status: Status) -> None:
+    def and_message(self: SimulatedRegion, machine: SimulatedMachine, status: Status) -> None:
         set_status(self, machine, status)
         machine.status_message = status.display
 
-    patch.setattr(Region, "set_status", and_message)
+    patch.setattr(SimulatedRegion, "set_status", and_message)
 
 
 def _boots_once(patch: Patch) -> None:
@@ -141,7 +142,7 @@ def _fails_a_deploy_at_once(patch: Patch) -> None:
     """As when the power is switched on before the answer and not after it."""
     deploy = starting.deploy
 
-    def checked(where: Region, machine: SimulatedMachine, *args: Any) -> None:
+    def checked(where: RegionState, machine: SimulatedMachine, *args: Any) -> None:
         where.check_power(machine)
         deploy(where, machine, *args)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from maas_simulator import Region, User, Variant, demo_region
+from maas_simulator import SimulatedRegion, User, Variant, demo_region
 from simulator.tests.conftest import Clock, Maas
 from simulator.tests.contract.scene import FIRST
 from simulator.tests.contract.timeline import FIELDS, Said, State, Timeline, recorded, values
@@ -29,7 +29,7 @@ class Stage:
     def __init__(self, name: str, variant: Variant) -> None:
         self.name = name
         self.clock = Clock()
-        self.region: Region = demo_region(speed=1.0, clock=self.clock)
+        self.region: SimulatedRegion = demo_region(speed=1.0, clock=self.clock)
         self.region.variant = variant
         self.region.users |= {user.username: user for user in (User("someone", is_superuser=True), User("alice"))}
         self.maas = Maas(self.region, self.region.api_key)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from maas_simulator import Region, Status, demo_region, serving
+from maas_simulator import SimulatedRegion, Status, demo_region, serving
 from simulator.tests.contract.asking import Asker
 from simulator.tests.contract.recording import Answer, Exchange
 
@@ -20,12 +20,12 @@ LONG_ENOUGH = 5.0
 
 
 @pytest.fixture
-def region() -> Region:
+def region() -> SimulatedRegion:
     return demo_region(speed=0.0)
 
 
 @pytest.fixture
-def base_url(region: Region) -> Iterator[str]:
+def base_url(region: SimulatedRegion) -> Iterator[str]:
     with serving(region) as url:
         yield url
 
@@ -42,7 +42,7 @@ def connect(url: str) -> socket.socket:
     return socket.create_connection((str(urlsplit(url).hostname), int(urlsplit(url).port or 80)), LONG_ENOUGH)
 
 
-def raw(region: Region, url: str, exchange: Exchange) -> bytes:
+def raw(region: SimulatedRegion, url: str, exchange: Exchange) -> bytes:
     headers = Asker(region, url).headers_of(exchange)
     lines = [f"{exchange.method} {exchange.url} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, "", exchange.body or ""]).encode()
@@ -55,7 +55,7 @@ def read(client: socket.socket) -> tuple[int, bytes]:
     return response.status, response.read()
 
 
-def test_a_client_that_hangs_up_after_its_post_does_not_stop_the_deploy(region: Region, base_url: str) -> None:
+def test_a_client_that_hangs_up_after_its_post_does_not_stop_the_deploy(region: SimulatedRegion, base_url: str) -> None:
     region.hold(op="deploy", before=0.1)
     region.hold(op="whoami", before=0.2)
     with connect(base_url) as client:
@@ -66,7 +66,7 @@ def test_a_client_that_hangs_up_after_its_post_does_not_stop_the_deploy(region: 
     assert region.machine(NODE01).status is Status.DEPLOYING
 
 
-def test_of_two_deploys_at_once_one_is_accepted_and_one_conflicts(region: Region, base_url: str) -> None:
+def test_of_two_deploys_at_once_one_is_accepted_and_one_conflicts(region: SimulatedRegion, base_url: str) -> None:
     region.hold(op="deploy", before=0.1)
     first, second = connect(base_url), connect(base_url)
     with first, second:
@@ -76,7 +76,7 @@ def test_of_two_deploys_at_once_one_is_accepted_and_one_conflicts(region: Region
     assert sorted(statuses) == [200, 409]
 
 
-def test_a_post_is_answered_when_maas_is_done_and_not_before(region: Region, base_url: str) -> None:
+def test_a_post_is_answered_when_maas_is_done_and_not_before(region: SimulatedRegion, base_url: str) -> None:
     region.hold(op="deploy", after=0.6)
     with connect(base_url) as client, connect(base_url) as other:
         client.sendall(raw(region, base_url, deploy_of(NODE01)))
@@ -87,7 +87,7 @@ def test_a_post_is_answered_when_maas_is_done_and_not_before(region: Region, bas
         assert read(client)[0] == 200
 
 
-def test_a_connection_is_kept_for_the_next_request(region: Region, base_url: str) -> None:
+def test_a_connection_is_kept_for_the_next_request(region: SimulatedRegion, base_url: str) -> None:
     asker = Asker(region, base_url)
     with closing(asker.connection):
         asker.ask(whoami())
@@ -96,7 +96,7 @@ def test_a_connection_is_kept_for_the_next_request(region: Region, base_url: str
         assert asker.connection.sock.getsockname() == local
 
 
-def test_a_replayed_request_is_refused_byte_for_byte(region: Region, base_url: str) -> None:
+def test_a_replayed_request_is_refused_byte_for_byte(region: SimulatedRegion, base_url: str) -> None:
     request = raw(region, base_url, whoami())
     with connect(base_url) as client:
         client.sendall(request)
@@ -107,7 +107,7 @@ def test_a_replayed_request_is_refused_byte_for_byte(region: Region, base_url: s
     assert body.startswith(b"Authorization Error: 'Nonce already used: ")
 
 
-def test_an_answer_does_not_wait_for_an_acknowledgement(region: Region, base_url: str) -> None:
+def test_an_answer_does_not_wait_for_an_acknowledgement(region: SimulatedRegion, base_url: str) -> None:
     """With Nagle's algorithm no answer but the first would take less than 40 ms."""
     asker = Asker(region, base_url)
     with closing(asker.connection):

@@ -7,25 +7,25 @@ from typing import Any
 import pytest
 from maas.client import connect
 
-from maas_simulator import Region, demo_region, serving
+from maas_simulator import SimulatedRegion, demo_region, serving
 
 Story = Callable[[Any], Awaitable[None]]
 
 
 @pytest.fixture
-def region() -> Region:
+def region() -> SimulatedRegion:
     """A deployment takes half a second."""
     return demo_region(speed=1200)
 
 
 @pytest.fixture
-def url(region: Region) -> Iterator[str]:
+def url(region: SimulatedRegion) -> Iterator[str]:
     with serving(region) as url:
         yield url
 
 
 @pytest.fixture
-def play(region: Region, url: str) -> Callable[[Story], None]:
+def play(region: SimulatedRegion, url: str) -> Callable[[Story], None]:
     """Runs a story with a client that has logged in by the administrator's API key."""
 
     async def logged_in(story: Story) -> None:

@@ -11,7 +11,7 @@ from maas.client.bones import CallError
 from maas.client.enum import NodeStatus, PowerState
 from maas.client.viscera import machines
 
-from maas_simulator import Region
+from maas_simulator import SimulatedRegion
 from simulator.tests.libmaas.conftest import Story
 
 Play = Callable[[Story], None]
@@ -66,7 +66,7 @@ def test_it_reads_zones_pools_tags_subnets_and_images(play: Play) -> None:
     play(story)
 
 
-def test_it_deploys_and_waits(play: Play, region: Region) -> None:
+def test_it_deploys_and_waits(play: Play, region: SimulatedRegion) -> None:
     async def story(client: Any) -> None:
         deployed = await (await machine(client, "node01")).deploy(distro_series="jammy", **QUICKLY)
         assert (deployed.status, deployed.power_state) == (NodeStatus.DEPLOYED, PowerState.ON)
@@ -76,7 +76,7 @@ def test_it_deploys_and_waits(play: Play, region: Region) -> None:
     assert region.machine("node01").owner == "admin"
 
 
-def test_it_is_told_that_a_deployment_failed(play: Play, region: Region) -> None:
+def test_it_is_told_that_a_deployment_failed(play: Play, region: SimulatedRegion) -> None:
     region.plan("node01", fail="Installing OS", reason="the disk is full")
 
     async def story(client: Any) -> None:
@@ -87,7 +87,7 @@ def test_it_is_told_that_a_deployment_failed(play: Play, region: Region) -> None
     assert region.machine("node01").error_description == "the disk is full"
 
 
-def test_a_bmc_that_fails_after_the_200_fails_the_deployment(play: Play, region: Region) -> None:
+def test_a_bmc_that_fails_after_the_200_fails_the_deployment(play: Play, region: SimulatedRegion) -> None:
     region.plan("node01", fail="Deploying")
 
     async def story(client: Any) -> None:
@@ -100,7 +100,7 @@ def test_a_bmc_that_fails_after_the_200_fails_the_deployment(play: Play, region:
     play(story)
 
 
-def test_it_commissions_and_waits_through_the_tests(play: Play, region: Region) -> None:
+def test_it_commissions_and_waits_through_the_tests(play: Play, region: SimulatedRegion) -> None:
     async def story(client: Any) -> None:
         new = await machine(client, "node10")
         assert (new.cpus, new.status) == (0, NodeStatus.NEW)
@@ -112,7 +112,7 @@ def test_it_commissions_and_waits_through_the_tests(play: Play, region: Region) 
     assert "smartctl-validate" in passed
 
 
-def test_it_is_told_that_a_script_failed(play: Play, region: Region) -> None:
+def test_it_is_told_that_a_script_failed(play: Play, region: SimulatedRegion) -> None:
     region.plan("node10", fail="50-maas-01-commissioning")
     region.plan("node01", fail="smartctl-validate")
 
@@ -125,7 +125,7 @@ def test_it_is_told_that_a_script_failed(play: Play, region: Region) -> None:
     play(story)
 
 
-def test_a_bmc_that_fails_while_commissioning_starts_fails_the_request(play: Play, region: Region) -> None:
+def test_a_bmc_that_fails_while_commissioning_starts_fails_the_request(play: Play, region: SimulatedRegion) -> None:
     region.plan("node01", fail="Commissioning")
 
     async def story(client: Any) -> None:
@@ -144,7 +144,7 @@ def test_it_releases_and_waits(play: Play) -> None:
     play(story)
 
 
-def test_it_releases_with_an_erase_and_waits_for_both(play: Play, region: Region) -> None:
+def test_it_releases_with_an_erase_and_waits_for_both(play: Play, region: SimulatedRegion) -> None:
     async def story(client: Any) -> None:
         erasing = await (await machine(client, "node07")).release(erase=True)
         assert erasing.status == NodeStatus.DISK_ERASING

@@ -32,7 +32,8 @@ from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.running.region_engine import RegionEngine
 from maas_mcp.operations.running.start_requests import Orders
 from maas_mcp.operations.running.status import OperationStatus
-from maas_simulator import Fault, Region, demo_region
+from maas_simulator import Fault, demo_region
+from maas_simulator import SimulatedRegion as Region
 from maas_simulator.model.faults import Latency
 from tests.house import client_of
 

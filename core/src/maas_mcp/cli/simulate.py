@@ -9,7 +9,7 @@ import click
 from maas_mcp.cli.common import EXIT_CODES, NumberRange, say
 
 if TYPE_CHECKING:
-    from maas_simulator import Region
+    from maas_simulator import SimulatedRegion
 
 SPEED = 60.0
 """Simulated seconds in a real second, unless asked otherwise."""
@@ -109,7 +109,7 @@ def command(
         raise click.ClickException(f"{error.filename} cannot be used: {reason}.") from None
 
 
-def _region(world: Path | None, machines: int | None, speed: float | None) -> "Region":
+def _region(world: Path | None, machines: int | None, speed: float | None) -> "SimulatedRegion":
     from maas_simulator import (  # noqa: PLC0415 - as above
         WorldFileError,
         demo_region,
@@ -132,7 +132,7 @@ def _counted(machines: int) -> str:
     return "one machine" if machines == 1 else f"{machines:,} machines"
 
 
-def _plan(region: "Region", failure: str) -> None:
+def _plan(region: "SimulatedRegion", failure: str) -> None:
     host, equals, stage = failure.partition("=")
     if not equals:
         raise click.BadParameter(f"{failure!r} is not of the form HOST=STAGE.", param_hint="'--fail'")

@@ -19,14 +19,14 @@ from maas_mcp.server.calls import Call
 from maas_mcp.server.services import Services, running
 from maas_mcp.settings import Settings
 from maas_mcp.testing.wire import InProcessWire
-from maas_simulator import Region, create_app
+from maas_simulator import SimulatedRegion, create_app
 
 SECRET = "seals the ids of no real operation"  # noqa: S105 - which is why it may be known
 ADDRESS = "http://127.0.0.1:5240/MAAS"
 """Where a region in the same process would be."""
 
 
-def settings_for(region: Region, username: str) -> Settings:
+def settings_for(region: SimulatedRegion, username: str) -> Settings:
     """Settings that name the region and nothing else: not what the environment or a file of this machine says."""
     return Settings.model_construct(
         maas_url=ADDRESS,
@@ -35,7 +35,7 @@ def settings_for(region: Region, username: str) -> Settings:
     )
 
 
-def connector(region: Region) -> Callable[[RegionAccess], MaasClient]:
+def connector(region: SimulatedRegion) -> Callable[[RegionAccess], MaasClient]:
     """Makes clients of the region: everything but the socket is real."""
     app = create_app(region)
     return lambda access: MaasClient(HttpTransport(access, wire=InProcessWire(app)))
@@ -44,7 +44,9 @@ def connector(region: Region) -> Callable[[RegionAccess], MaasClient]:
 class Host:
     """Runs tools and operations on a region as the server does, and notes what they tell."""
 
-    def __init__(self, region: Region, services: Services, settings: Settings, now: Callable[[], float]) -> None:
+    def __init__(
+        self, region: SimulatedRegion, services: Services, settings: Settings, now: Callable[[], float]
+    ) -> None:
         self.region = region
         self.services = services
         self.settings = settings
@@ -103,7 +105,7 @@ class Host:
 
 
 @asynccontextmanager
-async def hosting(region: Region, now: Callable[[], float], username: str) -> AsyncIterator[Host]:
+async def hosting(region: SimulatedRegion, now: Callable[[], float], username: str) -> AsyncIterator[Host]:
     """A host for as long as the block runs; ``now`` are seconds since 1970."""
     settings = settings_for(region, username)
     async with running(settings, connect=connector(region), now=now) as services:

@@ -21,7 +21,7 @@ from maas_mcp.operations.progress import Progress
 from maas_mcp.testing.clock import Clock, clock_of_the_loop
 from maas_mcp.testing.host import SECRET, Host, hosting
 from maas_mcp.testing.whole_server import call_tool
-from maas_simulator import Region, serving
+from maas_simulator import SimulatedRegion, serving
 from maas_simulator.worlds.files import fill_region
 from maas_simulator.worlds.ready_made import DEMO_USERS, add_demo_machines
 
@@ -33,7 +33,7 @@ MOMENT = 1e-6
 """Seconds that make sure of a time's having come, which is no exact sum."""
 
 
-class MaasRegion(Region):
+class MaasRegion(SimulatedRegion):
     """A simulated region for a test: twelve machines, ``node01`` to ``node12``, and the users ``admin`` and ``bob``.
 
     Or else it is that of a ``world``, a file in YAML of which everything counts but the speed.

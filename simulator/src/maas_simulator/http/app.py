@@ -30,7 +30,7 @@ from maas_simulator.model.refusals import (
     unrecognised,
 )
 from maas_simulator.model.signatures import Signed
-from maas_simulator.region import Region
+from maas_simulator.state import RegionState
 
 MOVED = (
     "<html>\r\n<head><title>301 Moved Permanently</title></head>\r\n<body>\r\n"
@@ -41,7 +41,7 @@ MOVED = (
 _METHODS = ("PUT", "POST", "GET", "DELETE")
 
 
-def create_app(region: Region) -> Starlette:
+def create_app(region: RegionState) -> Starlette:
     """The ASGI application of a region; any server or in-process transport can run it."""
     return Starlette(routes=[Route("/{path:path}", endpoint=_RegionApp(region))])
 
@@ -64,7 +64,7 @@ class _Asked:
 
 
 class _RegionApp:
-    def __init__(self, region: Region) -> None:
+    def __init__(self, region: RegionState) -> None:
         self.region = region
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -13,14 +13,14 @@ from maas_simulator.model.auth import User
 from maas_simulator.model.forms import Form
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.refusals import BY_USER, JSON_TYPE, PLAIN, Refusal, forbidden, not_found, not_simulated
-from maas_simulator.region import Region
+from maas_simulator.state import RegionState
 
 
 @dataclass(frozen=True)
 class Call:
     """A request that was understood: ``parts`` are the variable parts of its path."""
 
-    region: Region
+    region: RegionState
     user: User
     path: str
     raw_query: str

@@ -1,15 +1,12 @@
 """The filters of the list of machines: which there are, what they let pass, and which values they refuse."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.refusals import invalid, not_simulated
 from maas_simulator.model.statuses import Status
 from maas_simulator.operations.constraints import check_names, check_tags
-
-if TYPE_CHECKING:
-    from maas_simulator.region import Region
+from maas_simulator.state import RegionState
 
 Test = Callable[[SimulatedMachine, Sequence[str]], bool]
 
@@ -85,7 +82,7 @@ UNSIMULATED_FILTERS = frozenset(
 )
 
 
-def check_filter(region: "Region", name: str, values: Sequence[str]) -> None:
+def check_filter(region: RegionState, name: str, values: Sequence[str]) -> None:
     """Refuse a filter that does not exist, or a value that it cannot have."""
     if name in UNSIMULATED_FILTERS:
         raise not_simulated(f"filtering machines by {name}")

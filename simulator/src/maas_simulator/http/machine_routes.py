@@ -138,7 +138,7 @@ def delete(call: Call) -> Answer:
     """Delete a machine, for superusers only."""
     machine = call.machine()
     call.check_may("admin", machine)
-    call.region.delete(machine.system_id)
+    call.region.remove(machine)
     return Answer(text="", status=204, content_type="text/plain")
 
 

@@ -1,15 +1,11 @@
 """A machine as JSON: the 81 keys that MAAS 3.7 answers, in lists and single reads alike."""
 
-from typing import TYPE_CHECKING
-
 from maas_simulator.http.hardware import disks_json, hardware_json, interfaces_json
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.networks import API
 from maas_simulator.model.scripts import JSON, SetType, overall
 from maas_simulator.model.statuses import ScriptStatus
-
-if TYPE_CHECKING:
-    from maas_simulator.region import Region
+from maas_simulator.state import RegionState
 
 DOMAIN: JSON = {
     "authoritative": True,
@@ -26,7 +22,7 @@ TEST_KINDS = ("cpu", "memory", "network", "interface", "other")
 """Kinds of tests that are never run by default: always *Unknown* here."""
 
 
-def machine_json(region: "Region", machine: SimulatedMachine) -> JSON:
+def machine_json(region: RegionState, machine: SimulatedMachine) -> JSON:
     """The whole machine."""
     interfaces = interfaces_json(machine)
     disks = disks_json(machine)
@@ -45,7 +41,7 @@ def machine_json(region: "Region", machine: SimulatedMachine) -> JSON:
     }
 
 
-def zone_json(region: "Region", name: str) -> JSON:
+def zone_json(region: RegionState, name: str) -> JSON:
     """An availability zone; ids count from 1 in the order they were made."""
     number = list(region.zones).index(name) + 1
     return {
@@ -56,7 +52,7 @@ def zone_json(region: "Region", name: str) -> JSON:
     }
 
 
-def pool_json(region: "Region", name: str) -> JSON:
+def pool_json(region: RegionState, name: str) -> JSON:
     """A resource pool; the default pool's id is 0."""
     number = list(region.pools).index(name)
     return {
@@ -67,7 +63,7 @@ def pool_json(region: "Region", name: str) -> JSON:
     }
 
 
-def tag_json(region: "Region", name: str) -> JSON:
+def tag_json(region: RegionState, name: str) -> JSON:
     """A tag."""
     return {
         "name": name,
@@ -78,7 +74,7 @@ def tag_json(region: "Region", name: str) -> JSON:
     }
 
 
-def _identity(region: "Region", machine: SimulatedMachine) -> JSON:
+def _identity(region: RegionState, machine: SimulatedMachine) -> JSON:
     return {
         "system_id": machine.system_id,
         "hostname": machine.hostname,
@@ -125,7 +121,7 @@ def _state(machine: SimulatedMachine) -> JSON:
     }
 
 
-def _scripts(region: "Region", machine: SimulatedMachine) -> JSON:
+def _scripts(region: RegionState, machine: SimulatedMachine) -> JSON:
     shown: JSON = {}
     for kind in (SetType.COMMISSIONING, SetType.TESTING):
         scripts = region.current_set(machine, kind)

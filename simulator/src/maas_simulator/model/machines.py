@@ -4,15 +4,11 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from maas_simulator.model.networks import BOOT_SUBNET, RACK, Subnet
 from maas_simulator.model.power import UNCONFIGURED, BmcFailure
 from maas_simulator.model.scripts import ScriptSet, SetType
 from maas_simulator.model.statuses import AT_REST, HELD, Status
-
-if TYPE_CHECKING:
-    from maas_simulator.operations.lifecycles import Run
 
 GIGABYTE = 10**9
 MANUAL = "manual"
@@ -115,7 +111,6 @@ class SimulatedMachine:
     current: dict[SetType, int] = field(default_factory=dict)
     sets: list[ScriptSet] = field(default_factory=list)
     """Its runs, the oldest first."""
-    run: "Run | None" = None
 
     @property
     def status_name(self) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from maas_simulator.model.machines import SimulatedMachine
+from maas_simulator.model.runs import Action, Run, Stage
 from maas_simulator.model.scripts import (
     COMMISSIONING_SCRIPTS,
     TEST_SCRIPTS,
@@ -13,10 +14,7 @@ from maas_simulator.model.scripts import (
 from maas_simulator.model.statuses import ScriptStatus, Status, after_tests
 from maas_simulator.model.variants import Variant
 from maas_simulator.operations.lifecycles import (
-    Action,
-    Run,
     Say,
-    Stage,
     boots_by_network,
     cloud_init,
     finish,
@@ -61,7 +59,7 @@ def boot(
         Stage(
             "Performing PXE boot",
             40,
-            (lambda run: boots_by_network(run, purpose(run.world.variant)),),
+            (lambda run: boots_by_network(run, purpose(run.region.variant)),),
             fails=fails,
         ),
         Stage("Loading ephemeral", 50, (Say("INFO", "Loading ephemeral"),), fails=fails),
@@ -164,15 +162,15 @@ def _ends_commissioning(commissioning: ScriptSet, testing: ScriptSet | None) -> 
             if testing is not None:
                 testing.abort()
             run.say("INFO", "Failed commissioning")
-            run.world.set_status(run.machine, Status.FAILED_COMMISSIONING)
-            run.world.give_back(run.machine)
+            run.region.set_status(run.machine, Status.FAILED_COMMISSIONING)
+            run.region.give_back(run.machine)
             run.machine.switch("on")
             run.end_with(Stage("", 5, ends=(power("off"),)))
             return
         if testing is None:
             _becomes(run, Status.READY)
         else:
-            run.world.set_status(run.machine, Status.TESTING)
+            run.region.set_status(run.machine, Status.TESTING)
             run.machine.previous_status = Status.READY
 
     return act
@@ -184,7 +182,7 @@ def _ends_testing(testing: ScriptSet, leads_to: Status) -> Action:
             _becomes(run, leads_to)
             return
         run.say("INFO", "Failed testing")
-        run.world.set_status(run.machine, Status.FAILED_TESTING)
+        run.region.set_status(run.machine, Status.FAILED_TESTING)
         _ends(run.machine)
 
     return act
@@ -194,9 +192,9 @@ def _becomes(run: Run, status: Status) -> None:
     """Only *Ready* has an INFO event of its own, written before the change."""
     if status is Status.READY:
         run.say("INFO", "Ready")
-    run.world.set_status(run.machine, status)
+    run.region.set_status(run.machine, status)
     if status in (Status.READY, Status.NEW):
-        run.world.give_back(run.machine)
+        run.region.give_back(run.machine)
     _ends(run.machine)
 
 

@@ -3,16 +3,14 @@
 from dataclasses import replace
 
 from maas_simulator.model.power import BMC_FAILURE
+from maas_simulator.model.runs import Action, Run, Stage
 from maas_simulator.model.scripts import SetType
 from maas_simulator.model.statuses import ScriptStatus, Status
 from maas_simulator.operations.commissioning import EPHEMERAL_BOOTS, PAUSE
 from maas_simulator.operations.lifecycles import (
     CURTIN_FAILURE,
     DEPLOY_TIMEOUT,
-    Action,
-    Run,
     Say,
-    Stage,
     boots_by_network,
     boots_from_disk,
     cloud_init,
@@ -36,7 +34,7 @@ def curtin(step: str, description: str, *details: str) -> tuple[Action, ...]:
     """A step of curtin: its DEBUG event, ``status_action``, and its lines in the installation log."""
 
     def log(run: Run) -> None:
-        scripts = run.world.current_set(run.machine, SetType.INSTALLATION)
+        scripts = run.region.current_set(run.machine, SetType.INSTALLATION)
         if scripts is not None:
             lines = (f"start: cmd-install/{step}: {description}", *details)
             scripts.results[0].output += "".join(f"{line}\n" for line in lines)
@@ -46,14 +44,14 @@ def curtin(step: str, description: str, *details: str) -> tuple[Action, ...]:
 
 def install_log_starts(run: Run) -> None:
     """Curtin begins to write its log: the installation's only script result runs."""
-    scripts = run.world.current_set(run.machine, SetType.INSTALLATION)
+    scripts = run.region.current_set(run.machine, SetType.INSTALLATION)
     if scripts is not None:
         starts(run, scripts.results[0], PENDING)
 
 
 def install_log_passes(run: Run) -> None:
     """Curtin is done."""
-    scripts = run.world.current_set(run.machine, SetType.INSTALLATION)
+    scripts = run.region.current_set(run.machine, SetType.INSTALLATION)
     if scripts is not None:
         scripts.results[0].output += "curtin: Installation finished.\n"
         finish(run, scripts.results[0], PASSED)
@@ -67,7 +65,7 @@ def netboot_ends(run: Run) -> None:
 def curtin_fails(run: Run, reason: str | None) -> None:
     """Curtin stops: a planned reason ends the log, and takes the place of MAAS's general words."""
     run.say("ERROR", "Node installation failure", "'curtin' curtin command install")
-    scripts = run.world.current_set(run.machine, SetType.INSTALLATION)
+    scripts = run.region.current_set(run.machine, SetType.INSTALLATION)
     if scripts is not None:
         result = scripts.results[0]
         result.output += (
@@ -90,9 +88,9 @@ def deployed(run: Run) -> None:
     """The machine reports in from what was deployed."""
     machine = run.machine
     image = f"{machine.osystem}/{machine.distro_series}/{machine.architecture}"
-    run.world.image_deployed(machine)
+    run.region.image_deployed(machine)
     run.say("INFO", "Image Deployed", f"deployed {image}")
-    run.world.set_status(machine, Status.DEPLOYED)
+    run.region.set_status(machine, Status.DEPLOYED)
     run.say("INFO", "Deployed")
     cloud_init("searching for local datasources", "running modules for final")(run)
 

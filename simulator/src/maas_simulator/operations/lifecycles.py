@@ -1,60 +1,16 @@
-"""How an operation goes on over time: its stages, which are data, and the run of a machine through them."""
+"""What stages are made of: the actions that most operations share, from writing an event to ending a script."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, takewhile
-from typing import Protocol
+from itertools import pairwise
 
-from maas_simulator.model.events import HEARD, HEARD_OTHERWISE
-from maas_simulator.model.machines import MANUAL, Plan, SimulatedMachine
-from maas_simulator.model.scripts import ScriptResult, ScriptSet, SetType
+from maas_simulator.model.machines import MANUAL
+from maas_simulator.model.runs import Action, Run
+from maas_simulator.model.scripts import ScriptResult, SetType
 from maas_simulator.model.statuses import FAILURE_OF, ScriptStatus, Status
-from maas_simulator.model.variants import Variant
 
 CURTIN_FAILURE = "Installation failed (refer to the installation log for more information)."
 DEPLOY_TIMEOUT = "time-out during deployment"
-
-
-class World(Protocol):
-    """What a run needs of the region it happens in."""
-
-    variant: Variant
-
-    def say(
-        self,
-        machine: SimulatedMachine,
-        level: str,
-        event_type: str,
-        description: str = "",
-        username: str = "unknown",
-    ) -> None:
-        """Write an event."""
-
-    def hear(self, machine: SimulatedMachine, words: str) -> None:
-        """Take what cloud-init says on the machine; the event follows once the queue is cleared."""
-
-    def set_status(self, machine: SimulatedMachine, status: Status) -> None:
-        """Change the status, with the event that says so."""
-
-    def now(self) -> float:
-        """The simulated time, in epoch seconds."""
-        ...
-
-    def current_set(self, machine: SimulatedMachine, kind: SetType) -> ScriptSet | None:
-        """The script set of the machine's latest run of this kind."""
-        ...
-
-    def image_deployed(self, machine: SimulatedMachine) -> None:
-        """Take note of when the machine's image was deployed last."""
-
-    def give_back(self, machine: SimulatedMachine) -> None:
-        """Give the machine back: nobody's, switched off."""
-
-    def remove(self, machine: SimulatedMachine) -> None:
-        """Forget the machine."""
-
-
-Action = Callable[["Run"], None]
 
 
 @dataclass(frozen=True)
@@ -68,115 +24,6 @@ class Say:
     def __call__(self, run: "Run") -> None:
         """Write it."""
         run.say(self.level, self.type, self.description)
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A stretch of a run: ``seconds`` of simulated time between what begins it and what ends it.
-
-    ``fails`` is what happens instead of ``ends`` if the stage was planned to fail; after it the run is over,
-    unless the stage is not ``fatal``. ``alias`` is a second name to plan it by. ``also_late`` marks what a machine may
-    still begin while it is being aborted or released, and ``powers_off`` what is over as soon as the machine is off.
-    """
-
-    name: str
-    seconds: float
-    begins: tuple[Action, ...] = ()
-    ends: tuple[Action, ...] = ()
-    fails: Callable[["Run", str | None], None] | None = None
-    fatal: bool = True
-    alias: str = ""
-    also_late: bool = False
-    powers_off: bool = False
-
-
-class Run:
-    """One machine on its way through the stages of one operation."""
-
-    def __init__(self, world: World, machine: SimulatedMachine, stages: Sequence[Stage]) -> None:
-        self.world = world
-        self.machine = machine
-        self.stages = tuple(stages)
-        self.index = -1
-        self.over = False
-        self.began = self.entered = world.now()
-        """When the run began, and its present stage, in epoch seconds."""
-        self.heard: float | None = None
-        """When the machine last told how a script goes."""
-        self.silent = False
-        """Whether the machine is not heard of any more: it goes no further, but for what MAAS makes of that."""
-        self.disowned = False
-        """Whether MAAS takes what the machine says for part of no operation."""
-        self.timed = True
-        """Whether MAAS ends it once it has lasted too long."""
-        self.plan: Plan | None = self._taken_plan()
-
-    @property
-    def stage(self) -> Stage | None:
-        """The stage it is in."""
-        return self.stages[self.index] if 0 <= self.index < len(self.stages) else None
-
-    def advance(self) -> float | None:
-        """End the present stage and begin the next: its length in simulated seconds, or None if it does not end."""
-        if self.stage is not None:
-            self._leave(self.stage)
-        if not self.over:
-            self.index += 1
-            self.over = self.index >= len(self.stages)
-        stage = self.stage
-        if not self.over and stage is not None:
-            self.entered = self.world.now()
-            for act in stage.begins:
-                act(self)
-        if self.over or stage is None:
-            if self.machine.run is self:
-                self.machine.run = None
-            return None
-        self.silent = self._planned(stage, hangs=True) or self._stays_on(stage)
-        return None if self.silent else stage.seconds * self.machine.pace
-
-    def last_words(self, stages: int = 1) -> None:
-        """Do what the machine may still do until it is switched off: it enters the stages that it was about to.
-
-        Seen in MAAS 3.7.3: from the second of them on, what the machine says is told as being of no operation.
-        """
-        following = self.stages[self.index + 1 : self.index + 1 + stages]
-        for stage in () if self.silent else takewhile(lambda each: each.also_late, following):
-            for act in stage.begins:
-                act(self)
-            self.disowned = True
-
-    def end_with(self, *stages: Stage) -> None:
-        """Go through these stages, and not those that would follow."""
-        self.stages = (*self.stages[: self.index + 1], *stages)
-
-    def say(self, level: str, event_type: str, description: str = "") -> None:
-        """Write an event of the system's own about this machine."""
-        if self.disowned and event_type in HEARD.values():
-            event_type = HEARD_OTHERWISE
-        self.world.say(self.machine, level, event_type, description)
-
-    def _taken_plan(self) -> Plan | None:
-        """What is to go wrong: a BMC that does not answer comes before all else, and every time."""
-        first, failure = self.stages[0], self.machine.power_failure
-        if failure is not None and not first.powers_off:
-            return Plan(first.name, reason=failure.deployment)
-        return self.machine.plan_for(frozenset(name for s in self.stages for name in (s.name, s.alias) if name))
-
-    def _leave(self, stage: Stage) -> None:
-        if self._planned(stage, hangs=False) and stage.fails is not None and self.plan is not None:
-            stage.fails(self, self.plan.reason)
-            self.over = stage.fatal
-            return
-        for act in stage.ends:
-            act(self)
-
-    def _stays_on(self, stage: Stage) -> bool:
-        return stage.powers_off and self.machine.power_failure is not None and self.machine.is_on
-
-    def _planned(self, stage: Stage, *, hangs: bool) -> bool:
-        plan = self.plan
-        return plan is not None and plan.hangs is hangs and plan.stage in (stage.name, stage.alias)
 
 
 def power(state: str) -> Action:
@@ -197,7 +44,7 @@ def boots_by_network(run: Run, purpose: str) -> None:
 
 def boots_from_disk(run: Run) -> None:
     """A machine that asks what to boot, and is sent to its own disk: not every MAAS writes that down."""
-    if run.world.variant.local_boot_events:
+    if run.region.variant.local_boot_events:
         boots_by_network(run, "local boot")
 
 
@@ -206,7 +53,7 @@ def cloud_init(*words: str) -> Action:
 
     def act(run: Run) -> None:
         for each in words:
-            run.world.hear(run.machine, each)
+            run.region.hear(run.machine, each)
 
     return act
 
@@ -224,7 +71,7 @@ def status(new: Status) -> Action:
     """Change the machine's status."""
 
     def act(run: Run) -> None:
-        run.world.set_status(run.machine, new)
+        run.region.set_status(run.machine, new)
 
     return act
 
@@ -233,7 +80,7 @@ def mark_failed(run: Run, reason: str) -> None:
     """The system gives up: an ERROR event, ``error_description``, and the failed twin of the status."""
     run.say("ERROR", "Marking node failed", reason)
     run.machine.error_description = reason
-    run.world.set_status(run.machine, FAILURE_OF[run.machine.status])
+    run.region.set_status(run.machine, FAILURE_OF[run.machine.status])
 
 
 def gives_up(default: str) -> Callable[[Run, str | None], None]:
@@ -241,10 +88,10 @@ def gives_up(default: str) -> Callable[[Run, str | None], None]:
 
     def fail(run: Run, reason: str | None) -> None:
         for kind in (SetType.COMMISSIONING, SetType.TESTING):
-            scripts = run.world.current_set(run.machine, kind)
+            scripts = run.region.current_set(run.machine, kind)
             if scripts is not None:
                 scripts.abort()
-        log = run.world.current_set(run.machine, SetType.INSTALLATION)
+        log = run.region.current_set(run.machine, SetType.INSTALLATION)
         if log is not None:
             log.abort(ScriptStatus.FAILED)
         mark_failed(run, reason or default)
@@ -256,7 +103,7 @@ def finish(run: Run, result: ScriptResult, ended_as: ScriptStatus) -> None:
     """Let a script end now, with the event that MAAS writes: one for *Passed*, another for *Failed*."""
     before = result.status.display
     result.status = ended_as
-    result.ended = run.world.now()
+    result.ended = run.region.now()
     result.exit_status = 0 if ended_as is ScriptStatus.PASSED else 1
     if ended_as is ScriptStatus.PASSED:
         run.say("DEBUG", "Script result", f"{result.label} changed status from '{before}' to '{ended_as.display}'")
@@ -266,13 +113,13 @@ def finish(run: Run, result: ScriptResult, ended_as: ScriptStatus) -> None:
 
 def starts(run: Run, result: ScriptResult, before: ScriptStatus) -> None:
     """Let a script start now; ``before`` is the status that its event says it had."""
-    result.started = run.world.now()
+    result.started = run.region.now()
     goes_through(run, result, (before, ScriptStatus.RUNNING))
 
 
 def goes_through(run: Run, result: ScriptResult, through: Sequence[ScriptStatus]) -> None:
     """Let a script pass through these statuses, with an event for each change."""
-    run.heard = run.world.now()
+    run.heard = run.region.now()
     for before, after in pairwise(through):
         result.status = after
         run.say("DEBUG", "Script result", f"{result.label} changed status from '{before.display}' to '{after.display}'")

@@ -14,7 +14,7 @@ from maas_simulator.operations.releasing import ENTER_RESCUE, ERASE, EXIT_RESCUE
 
 @dataclass(frozen=True)
 class Planned:
-    """One thing that is to go wrong: what :meth:`Region.plan` and its like were told, of which exactly one is set.
+    """One thing that is to go wrong: what :meth:`SimulatedRegion.plan` and its like were told. Exactly one is set.
 
     ``machine`` is the hostname; only ``rack_down``, a rack's system id, goes without. ``reason`` belongs to ``fail`` or
     ``bmc_down``, ``errors`` to ``bmc_down``.

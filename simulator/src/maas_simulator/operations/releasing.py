@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
+from maas_simulator.model.runs import Action, Run, Stage
 from maas_simulator.model.scripts import WIPE_DISKS, ScriptResult, ScriptSet
 from maas_simulator.model.statuses import ScriptStatus, Status
 from maas_simulator.operations.commissioning import boot, fails_by, passes
-from maas_simulator.operations.lifecycles import Action, Run, Stage, boots_from_disk, gives_up, power, starts
+from maas_simulator.operations.lifecycles import boots_from_disk, gives_up, power, starts
 
 POWER_OFF_FAILURE = "Node operation 'Releasing' timed out after 5 minutes."
 """Worded as MAAS 3.7 words its other time limits; this one was not recorded."""
@@ -18,18 +19,18 @@ def released(run: Run) -> None:
     """The machine is nobody's: *Ready*, or *New* if it was never commissioned. One that was composed is deleted."""
     machine = run.machine
     if machine.composed:
-        run.world.remove(machine)
+        run.region.remove(machine)
         return
-    run.world.set_status(machine, Status.READY if machine.known else Status.NEW)
+    run.region.set_status(machine, Status.READY if machine.known else Status.NEW)
     run.say("INFO", "Released")
-    run.world.give_back(machine)
+    run.region.give_back(machine)
 
 
 def disks_erased(run: Run) -> None:
     """The erase is over and the plain release begins, in no user's name."""
     run.say("INFO", "Disks erased")
     run.say("DEBUG", "User releasing node")
-    run.world.set_status(run.machine, Status.RELEASING)
+    run.region.set_status(run.machine, Status.RELEASING)
     run.say("INFO", "Releasing")
     run.machine.clear_installation()
 
@@ -39,7 +40,7 @@ def scripts_ended(scripts: ScriptSet) -> Action:
 
     def act(run: Run) -> None:
         if any(result.status is ScriptStatus.FAILED for result in scripts.results):
-            run.world.set_status(run.machine, Status.FAILED_RELEASING)
+            run.region.set_status(run.machine, Status.FAILED_RELEASING)
             run.over = True
             return
         run.say("INFO", "Release scripts executed successfully.")
@@ -75,16 +76,16 @@ def _script_stage(result: ScriptResult, seconds: Mapping[str, float]) -> Stage:
 def entered_rescue(run: Run) -> None:
     """The machine can be reached."""
     run.say("INFO", "Rescue mode")
-    run.world.set_status(run.machine, Status.RESCUE_MODE)
+    run.region.set_status(run.machine, Status.RESCUE_MODE)
 
 
 def exited_rescue(run: Run) -> None:
     """Back to the status before; a deployed machine is left running, all others are switched off."""
     machine = run.machine
     run.say("INFO", "Exited rescue mode")
-    run.world.set_status(machine, machine.previous_status)
+    run.region.set_status(machine, machine.previous_status)
     if machine.status in (Status.READY, Status.NEW):
-        run.world.give_back(machine)
+        run.region.give_back(machine)
     machine.switch("on" if machine.status is Status.DEPLOYED else "off")
 
 
@@ -92,7 +93,7 @@ def stays_in_rescue(run: Run, reason: str | None) -> None:
     """The machine cannot be switched off, or does not come back."""
     run.say("INFO", "Failed exiting rescue mode", reason or "")
     run.machine.error_description = reason or run.machine.error_description
-    run.world.set_status(run.machine, Status.FAILED_EXITING_RESCUE_MODE)
+    run.region.set_status(run.machine, Status.FAILED_EXITING_RESCUE_MODE)
 
 
 RELEASE = (Stage("Releasing", 15, fails=gives_up(POWER_OFF_FAILURE), ends=(released,), powers_off=True),)

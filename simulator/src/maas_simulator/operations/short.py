@@ -1,27 +1,24 @@
 """What the operations do that are over when they are answered: allocating, locking, power, and marking."""
 
-from typing import TYPE_CHECKING
-
 from maas_simulator.model.forms import Form, check_bridges, flag, last
 from maas_simulator.model.machines import MANUAL, SimulatedMachine
 from maas_simulator.model.refusals import Refusal, conflict, not_simulated
+from maas_simulator.model.runs import Stage
 from maas_simulator.model.scripts import SetType
 from maas_simulator.model.statuses import BREAKABLE, FAILURE_OF, RELEASABLE, Status
+from maas_simulator.operations import running
 from maas_simulator.operations.constraints import Constraints
-from maas_simulator.operations.lifecycles import Stage
 from maas_simulator.operations.releasing import LOCAL_BOOT
 from maas_simulator.operations.starting import acquire, deploy
 from maas_simulator.operations.taking_back import BMC_FAILED
 from maas_simulator.operations.vm_hosts import compose
-
-if TYPE_CHECKING:
-    from maas_simulator.region import Region
+from maas_simulator.state import RegionState
 
 IPMI = "ipmi"
 """The power type whose driver does not leave a machine alone that is on and is to be switched on."""
 
 
-def lock(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
+def lock(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
     """Protect a deployed or deploying machine: nearly everything is a 403 from now on."""
     if machine.locked:
         raise conflict("Machine is already locked")
@@ -31,7 +28,7 @@ def lock(region: "Region", machine: SimulatedMachine, username: str, form: Form)
     machine.locked = True
 
 
-def unlock(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
+def unlock(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
     """End the protection."""
     if not machine.locked:
         raise conflict("Machine is not locked")
@@ -39,7 +36,7 @@ def unlock(region: "Region", machine: SimulatedMachine, username: str, form: For
     machine.locked = False
 
 
-def mark_broken(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
+def mark_broken(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
     """Take a machine out of use, releasing it first if it is in use.
 
     That it has to be switched off for that, and cannot be, is told when it is done.
@@ -52,7 +49,7 @@ def mark_broken(region: "Region", machine: SimulatedMachine, username: str, form
     if machine.status in RELEASABLE:
         region.say(machine, "INFO", "Releasing")
         region.say(machine, "INFO", "Released")
-    machine.run = None
+    region.end_run(machine)
     machine.previous_status = machine.status
     region.set_status(machine, Status.BROKEN)
     machine.error_description = comment
@@ -62,7 +59,7 @@ def mark_broken(region: "Region", machine: SimulatedMachine, username: str, form
         raise failure
 
 
-def mark_fixed(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
+def mark_fixed(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
     """Put a broken machine back into use; one that was deployed is *Deployed* again (MAAS 3.7)."""
     if machine.status is not Status.BROKEN:
         raise conflict("Can't mark a non-broken node as 'Ready'.")
@@ -74,7 +71,7 @@ def mark_fixed(region: "Region", machine: SimulatedMachine, username: str, form:
         machine.current.pop(SetType.INSTALLATION, None)
 
 
-def override_failed_testing(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
+def override_failed_testing(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
     """Believe the machine and not its tests."""
     if machine.status is not Status.FAILED_TESTING:
         raise conflict("Unable to override node status. Node is not in 'Failed testing' status.")
@@ -84,7 +81,7 @@ def override_failed_testing(region: "Region", machine: SimulatedMachine, usernam
         region.give_back(machine)
 
 
-def power_on(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
+def power_on(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
     """Switch on. MAAS 3.7: on an *Allocated* machine this is a deploy, on an ephemeral one it would redeploy.
 
     IPMI's driver switches a machine that is on off and on again.
@@ -99,17 +96,18 @@ def power_on(region: "Region", machine: SimulatedMachine, username: str, form: F
         raise not_simulated("power_on of an ephemeral deployment, which redeploys it")
     if machine.power_type == MANUAL:
         raise not_simulated("power_on of a machine that MAAS cannot switch on")
-    if machine.run is not None and machine.run.silent and machine.real_power == "off":
+    run = region.run_of(machine)
+    if run is not None and run.silent and machine.real_power == "off":
         raise not_simulated("power_on of a machine that was switched off in the midst of an operation")
     region.check_power(machine)
     cycles = machine.real_power == "on" and machine.power_type == IPMI
     machine.power_cycles += cycles
-    if machine.run is None and (cycles or machine.real_power == "off"):
-        region.begin(machine, LOCAL_BOOT)
+    if run is None and (cycles or machine.real_power == "off"):
+        running.begin(region, machine, LOCAL_BOOT)
     machine.switch("on")
 
 
-def power_off(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
+def power_off(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
     """Switch off; ``stop_mode`` may be anything.
 
     What only waits for it is over then. What the machine itself was doing does not go on, and MAAS is not told.
@@ -120,22 +118,23 @@ def power_off(region: "Region", machine: SimulatedMachine, username: str, form: 
     region.check_power(machine)
     was_on = machine.is_on
     machine.switch("off")
-    stage = machine.run.stage if machine.run is not None else None
+    run = region.run_of(machine)
+    stage = None if run is None else run.stage
     if stage is not None and stage.powers_off:
-        region.begin(machine, (Stage(stage.name, 0, ends=stage.ends),))
+        running.begin(region, machine, (Stage(stage.name, 0, ends=stage.ends),))
     elif was_on:
         goes_off(region, machine)
 
 
-def goes_off(region: "Region", machine: SimulatedMachine) -> None:
+def goes_off(region: RegionState, machine: SimulatedMachine) -> None:
     """What a machine was doing does not go on while it is off, and MAAS is not told."""
     if machine.status in FAILURE_OF:
-        region.silence(machine)
+        running.silence(region, machine)
     else:
-        machine.run = None
+        region.end_run(machine)
 
 
-def query_power_state(region: "Region", machine: SimulatedMachine) -> str:
+def query_power_state(region: RegionState, machine: SimulatedMachine) -> str:
     """Ask the BMC. If no rack controller can, the state is unknown from then on."""
     if machine.power_type == MANUAL:
         return "unknown"
@@ -148,7 +147,7 @@ def query_power_state(region: "Region", machine: SimulatedMachine) -> str:
     return machine.power_state
 
 
-def allocate(region: "Region", username: str, form: Form) -> tuple[SimulatedMachine, dict[str, object]]:
+def allocate(region: RegionState, username: str, form: Form) -> tuple[SimulatedMachine, dict[str, object]]:
     """The smallest free machine that meets all constraints, now the user's, and what of it their labels stand for.
 
     MAAS 3.7 adds the number of its CPUs to that of its MiB to tell which is the smallest. If there is none, one is

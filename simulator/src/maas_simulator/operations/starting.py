@@ -1,7 +1,6 @@
 """What the operations that take time do at once: checking, the user's events, the new status, and starting the run."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from maas_simulator.model.forms import (
     Form,
@@ -40,7 +39,7 @@ from maas_simulator.model.statuses import (
     TESTABLE,
     Status,
 )
-from maas_simulator.operations import taking_back, vm_hosts
+from maas_simulator.operations import running, taking_back, vm_hosts
 from maas_simulator.operations.commissioning import commission_stages, test_stages
 from maas_simulator.operations.deploying import HARDWARE_SYNC, TO_DISK, TO_MEMORY, TO_VM_HOST
 from maas_simulator.operations.releasing import (
@@ -52,14 +51,12 @@ from maas_simulator.operations.releasing import (
     script_stages,
 )
 from maas_simulator.operations.taking_back import abort_scripts
-
-if TYPE_CHECKING:
-    from maas_simulator.region import Region
+from maas_simulator.state import RegionState
 
 TALKS_ON = 2
 """How many stages a machine that is being deployed still enters while it is released (seen in MAAS 3.7.3)."""
 
-Operate = Callable[["Region", SimulatedMachine, str, Form], None]
+Operate = Callable[[RegionState, SimulatedMachine, str, Form], None]
 """An operation on a machine by a user (their name): it has acted when it returns, or raises a ``Refusal``."""
 
 _ABORTS = {
@@ -70,14 +67,14 @@ _ABORTS = {
 }
 
 
-def acquire(region: "Region", machine: SimulatedMachine, username: str, comment: str = "") -> None:
+def acquire(region: RegionState, machine: SimulatedMachine, username: str, comment: str = "") -> None:
     """Make a *Ready* machine the user's own: *Allocated*."""
     region.said_by(machine, username, "User acquiring node", comment)
     machine.owner = username
     region.set_status(machine, Status.ALLOCATED)
 
 
-def deploy(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
+def deploy(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
     """Deploy, acquiring the machine first if it is *Ready*.
 
     MAAS 3.7: a BMC that fails is only noticed after the answer, a rack controller that is away before anything is done.
@@ -106,10 +103,10 @@ def deploy(region: "Region", machine: SimulatedMachine, username: str, form: For
     region.set_status(machine, Status.DEPLOYING)
     region.say(machine, "INFO", "Deploying")
     stages = TO_MEMORY if in_memory else TO_VM_HOST if hosts else TO_DISK
-    region.begin(machine, (*stages, HARDWARE_SYNC) if syncs else stages)
+    running.begin(region, machine, (*stages, HARDWARE_SYNC) if syncs else stages)
 
 
-def commission(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
+def commission(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
     """Commission and test; the machine is the caller's while that lasts."""
     if machine.status not in COMMISSIONABLE or machine.locked:
         raise invalid("__all__", "Commission is not available because of the current state of the node.")
@@ -129,7 +126,7 @@ def commission(region: "Region", machine: SimulatedMachine, username: str, form:
     taking_back.begin(region, machine, commission_stages(scripts, testing), before, warns=username)
 
 
-def test(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
+def test(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
     """Run tests alone; a deployed machine is taken out of its system for it."""
     if machine.status not in TESTABLE or machine.locked:
         raise invalid("__all__", "Test is not available because of the current state of the node.")
@@ -147,7 +144,7 @@ def test(region: "Region", machine: SimulatedMachine, username: str, form: Form)
     taking_back.begin(region, machine, test_stages(testing, before), before, warns=username)
 
 
-def release(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
+def release(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
     """Release, erasing first if asked or set; *Ready* and *Releasing* machines are left as they are."""
     if machine.status in (Status.READY, Status.RELEASING):
         return
@@ -166,17 +163,17 @@ def release(region: "Region", machine: SimulatedMachine, username: str, form: Fo
     region.said_by(machine, username, "User releasing node", last(form, "comment"))
     region.set_status(machine, Status.RELEASING)
     region.say(machine, "INFO", "Releasing")
-    if machine.run is not None and switches_off:
-        machine.run.last_words(TALKS_ON)
+    if (run := region.run_of(machine)) is not None and switches_off:
+        run.last_words(TALKS_ON)
     machine.clear_installation()
     machine.status_action = ""
     if switches_off:
         taking_back.begin(region, machine, RELEASE, before)
     else:
-        region.begin(machine, RELEASE_SWITCHED_OFF)
+        running.begin(region, machine, RELEASE_SWITCHED_OFF)
 
 
-def abort(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
+def abort(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
     """Stop what the machine is doing and switch it off; until it is off it goes on, and says so.
 
     MAAS 3.7: where that fails, a deployment goes on without a time limit.
@@ -184,22 +181,23 @@ def abort(region: "Region", machine: SimulatedMachine, username: str, form: Form
     if machine.status not in _ABORTS:
         state = f"node {machine.system_id} is in state {machine.status_name}."
         raise conflict(f"Cannot abort in current state: {state}")
+    run = region.run_of(machine)
     if (failure := region.power_failure(machine)) is not None:
-        if machine.run is not None:
-            machine.run.timed = False
+        if run is not None:
+            run.timed = False
         raise failure
     by_user, aborted = _ABORTS[machine.status]
     region.said_by(machine, username, by_user, last(form, "comment"))
     region.say(machine, "INFO", aborted)
-    if machine.run is not None:
-        machine.run.last_words()
-    machine.run = None
+    if run is not None:
+        run.last_words()
+    region.end_run(machine)
     abort_scripts(region, machine)
     machine.switch("off")
     _abort_into(region, machine)
 
 
-def rescue_mode(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
+def rescue_mode(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
     """Boot into rescue mode. MAAS 3.7: the machine is then the user's, whoever had it; a ``comment`` is told nobody."""
     del form
     before = machine.status
@@ -213,7 +211,7 @@ def rescue_mode(region: "Region", machine: SimulatedMachine, username: str, form
     taking_back.begin(region, machine, ENTER_RESCUE, before)
 
 
-def exit_rescue_mode(region: "Region", machine: SimulatedMachine, username: str, form: Form) -> None:
+def exit_rescue_mode(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
     """Leave rescue mode for the status before it."""
     if machine.status not in RESCUE_LEAVABLE:
         raise conflict(f"Invalid transition: {machine.status_name} -> Exiting rescue mode.")
@@ -223,7 +221,7 @@ def exit_rescue_mode(region: "Region", machine: SimulatedMachine, username: str,
     if machine.is_on or restarts:
         taking_back.begin(region, machine, EXIT_RESCUE, before)
     else:
-        region.begin(machine, EXIT_RESCUE)
+        running.begin(region, machine, EXIT_RESCUE)
 
 
 def _check_configured(machine: SimulatedMachine, *, in_memory: bool) -> None:
@@ -239,7 +237,7 @@ def _check_configured(machine: SimulatedMachine, *, in_memory: bool) -> None:
         raise invalid("storage", "The disks are not laid out (MAAS refuses it; these words are the simulator's).")
 
 
-def _hosts(region: "Region", username: str, form: Form, *, in_memory: bool) -> bool:
+def _hosts(region: RegionState, username: str, form: Form, *, in_memory: bool) -> bool:
     """Whether it is to be a VM host. Parameters that are only passed to the machine are checked and no more."""
     check_bridges(form)
     flag(form, "vcenter_registration")
@@ -255,7 +253,7 @@ def _hosts(region: "Region", username: str, form: Form, *, in_memory: bool) -> b
     return hosts
 
 
-def _new_commissioning(region: "Region", machine: SimulatedMachine, form: Form) -> list[ScriptResult]:
+def _new_commissioning(region: RegionState, machine: SimulatedMachine, form: Form) -> list[ScriptResult]:
     results = [region.new_result(machine, name) for name in COMMISSIONING_SCRIPTS]
     for result in results:
         if result.name == BMC_SCRIPT:
@@ -265,7 +263,7 @@ def _new_commissioning(region: "Region", machine: SimulatedMachine, form: Form) 
     return results
 
 
-def _new_tests(region: "Region", machine: SimulatedMachine, names: list[str]) -> ScriptSet:
+def _new_tests(region: RegionState, machine: SimulatedMachine, names: list[str]) -> ScriptSet:
     results = [
         region.new_result(machine, name, disk)
         for name in names
@@ -279,7 +277,7 @@ def _new_tests(region: "Region", machine: SimulatedMachine, names: list[str]) ->
 
 
 def _release_by_scripts(
-    region: "Region", machine: SimulatedMachine, username: str, form: Form, names: list[str]
+    region: RegionState, machine: SimulatedMachine, username: str, form: Form, names: list[str]
 ) -> None:
     """An erase alone is *Disk erasing*, any other choice of scripts *Releasing*. MAAS 3.7 writes no INFO event here.
 
@@ -299,7 +297,7 @@ def _release_by_scripts(
     taking_back.begin(region, machine, stages, before)
 
 
-def _erases(region: "Region", form: Form) -> int:
+def _erases(region: RegionState, form: Form) -> int:
     """How many reasons there are to erase the disks: the request, and the setting."""
     asked = any(ticked(form, name) for name in ("erase", "secure_erase", "quick_erase"))
     return asked + bool(region.settings["enable_disk_erasing_on_release"])
@@ -309,7 +307,7 @@ def _wipe_flag(form: Form, name: str) -> JSON:
     return {"type": "boolean", "value": ticked(form, name), "argument_format": f"--{name.replace('_', '-')}"}
 
 
-def _abort_into(region: "Region", machine: SimulatedMachine) -> None:
+def _abort_into(region: RegionState, machine: SimulatedMachine) -> None:
     match machine.status:
         case Status.DEPLOYING:
             region.set_status(machine, Status.ALLOCATED)

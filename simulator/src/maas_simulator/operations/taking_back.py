@@ -3,17 +3,16 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.power import BMC_FAILURE
 from maas_simulator.model.refusals import Refusal, conflict
+from maas_simulator.model.runs import Run, Stage
 from maas_simulator.model.scripts import SetType
 from maas_simulator.model.statuses import FAILURE_OF, Status
-from maas_simulator.operations.lifecycles import Run, Stage
-
-if TYPE_CHECKING:
-    from maas_simulator.region import Region
+from maas_simulator.operations import running
+from maas_simulator.state import RegionState
 
 BMC_FAILED: Final = 500
 """The status of an answer for a BMC that fails."""
@@ -44,7 +43,7 @@ WAYS_BACK: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType(
 
 
 def begin(
-    region: "Region", machine: SimulatedMachine, stages: Sequence[Stage], before: Status, *, warns: str = ""
+    region: RegionState, machine: SimulatedMachine, stages: Sequence[Stage], before: Status, *, warns: str = ""
 ) -> None:
     """Begin stages that need power; where it cannot be had, take them back and refuse the request.
 
@@ -60,10 +59,10 @@ def begin(
     power = machine.power_state, machine.bmc_state
     failure = region.power_failure(machine)
     if failure is None:
-        failure = _planned_failure(region.begin(machine, stages))
+        failure = _planned_failure(running.begin(region, machine, stages))
     if failure is None:
         return
-    machine.run = None
+    region.end_run(machine)
     machine.power_state, machine.bmc_state = power
     doing = machine.status
     if warns:
@@ -78,7 +77,7 @@ def begin(
     raise failure
 
 
-def abort_scripts(region: "Region", machine: SimulatedMachine) -> None:
+def abort_scripts(region: RegionState, machine: SimulatedMachine) -> None:
     """Let everything end that runs on a machine or was going to."""
     for kind in (SetType.COMMISSIONING, SetType.TESTING, SetType.INSTALLATION):
         scripts = region.current_set(machine, kind)
@@ -86,8 +85,8 @@ def abort_scripts(region: "Region", machine: SimulatedMachine) -> None:
             scripts.abort()
 
 
-def _fail(region: "Region", machine: SimulatedMachine, doing: Status) -> None:
-    if machine.status is doing and machine.run is None:
+def _fail(region: RegionState, machine: SimulatedMachine, doing: Status) -> None:
+    if machine.status is doing and region.run_of(machine) is None:
         region.set_status(machine, FAILURE_OF[doing])
 
 

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import Final
 
 from maas_simulator.model.config import NODE_TIMEOUT
+from maas_simulator.model.runs import Run
 from maas_simulator.model.statuses import Status
 from maas_simulator.operations.deploying import timed_out
-from maas_simulator.operations.lifecycles import Run, gives_up
+from maas_simulator.operations.lifecycles import gives_up
 from maas_simulator.operations.releasing import POWER_OFF_FAILURE, stays_in_rescue
 
 DEPLOYS_FOR: Final = 2 * NODE_TIMEOUT * 60

@@ -1,14 +1,12 @@
 """VM hosts: machines that were deployed to be one, and the virtual machines that allocations compose on them."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from maas_simulator.model.machines import GIGABYTE, Disk, SimulatedMachine
 from maas_simulator.model.refusals import Refusal, not_simulated
 from maas_simulator.model.statuses import Status
 from maas_simulator.operations.constraints import Constraints
-
-if TYPE_CHECKING:
-    from maas_simulator.region import Region
+from maas_simulator.state import RegionState
 
 COMPOSED_BY: Final = frozenset({"cpu_count", "mem", "arch", "pod"})
 """Constraints that a virtual machine is made to meet. What MAAS makes of the others nobody has seen."""
@@ -17,7 +15,7 @@ CPU_COUNT, MEMORY = 1, 2048
 DISK: Final = Disk("sda", 8 * GIGABYTE, ())
 
 
-def compose(region: "Region", constraints: Constraints) -> SimulatedMachine | None:
+def compose(region: RegionState, constraints: Constraints) -> SimulatedMachine | None:
     """A new virtual machine that meets the constraints, where there is a VM host for it. MAAS does so up to 3.7."""
     names = constraints.given.get("pod")
     hosts = [host for host in _hosts(region) if names is None or host.hostname in names]
@@ -51,12 +49,12 @@ def check_hosts_nothing(machine: SimulatedMachine) -> None:
         raise Refusal(400, f"The following VM hosts must be removed first: {machine.hostname}")
 
 
-def remove(region: "Region", host: SimulatedMachine) -> None:
+def remove(region: RegionState, host: SimulatedMachine) -> None:
     """Delete a VM host by force: its virtual machines go with it."""
     host.is_vm_host = False
     for machine in [machine for machine in region.machines.values() if machine.pod == host.hostname]:
         region.remove(machine)
 
 
-def _hosts(region: "Region") -> list[SimulatedMachine]:
+def _hosts(region: RegionState) -> list[SimulatedMachine]:
     return [machine for machine in region.machines.values() if machine.is_vm_host]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from maas_simulator.region import Region
+from maas_simulator.region import SimulatedRegion
 from maas_simulator.worlds.inputs import explain
 from maas_simulator.worlds.world import Place, World, WorldError
 
@@ -26,7 +26,7 @@ class WorldFileError(ValueError):
     """A file that is no world; the message has a line for each thing that is wrong, with the place in the file."""
 
 
-def read_world(path: Path, *, speed: float | None = None) -> Region:
+def read_world(path: Path, *, speed: float | None = None) -> SimulatedRegion:
     """The region of a file: ``.py`` with a function ``region()`` that returns it, or else YAML.
 
     Args:
@@ -43,7 +43,7 @@ def read_world(path: Path, *, speed: float | None = None) -> Region:
     return region
 
 
-def fill_region(region: Region, path: Path) -> None:
+def fill_region(region: SimulatedRegion, path: Path) -> None:
     """Put what a file in YAML says into a region that has no machines: all of it but the speed.
 
     Raises:
@@ -55,7 +55,7 @@ def fill_region(region: Region, path: Path) -> None:
     _used(path, lambda world: world.fill(region))
 
 
-def _run(path: Path) -> Region:
+def _run(path: Path) -> SimulatedRegion:
     path.read_bytes()  # a file that is not there is no error of the world
     try:
         make = runpy.run_path(str(path)).get("region")
@@ -64,8 +64,8 @@ def _run(path: Path) -> Region:
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         where = f", line {lines[-1]}" if lines else ""
         raise WorldFileError(f"{path}{where}: {type(error).__name__}: {error}") from error
-    if not isinstance(region, Region):
-        raise WorldFileError(f"{path}: it needs a function region() that returns a maas_simulator.Region")
+    if not isinstance(region, SimulatedRegion):
+        raise WorldFileError(f"{path}: it needs a function region() that returns a maas_simulator.SimulatedRegion")
     return region
 
 

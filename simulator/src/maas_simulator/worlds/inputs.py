@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from maas_simulator.model.power import PowerErrors
-
-if TYPE_CHECKING:
-    from maas_simulator.region import Region
+from maas_simulator.region import SimulatedRegion
 
 Schema = Mapping[str, Any]
 """A JSON Schema."""
@@ -58,7 +56,7 @@ class PlanInput(Input):
             raise ValueError("errors goes with bmc_down only")
         return self
 
-    def carry_out(self, region: "Region") -> None:
+    def carry_out(self, region: SimulatedRegion) -> None:
         """Tell the region."""
         if self.rack_down is not None:
             region.rack_down(self.rack_down)

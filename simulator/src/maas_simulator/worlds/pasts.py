@@ -16,7 +16,7 @@ from maas_simulator.model.scripts import (
 )
 from maas_simulator.model.statuses import ScriptStatus, Status
 from maas_simulator.operations.lifecycles import CURTIN_FAILURE
-from maas_simulator.region import Region
+from maas_simulator.state import RegionState
 
 AGO: Final = 3600.0
 """Simulated seconds since the runs of the past."""
@@ -73,7 +73,7 @@ class Passed(LongOver):
         )
 
 
-def give_a_past(region: Region, machine: SimulatedMachine) -> None:
+def give_a_past(region: RegionState, machine: SimulatedMachine) -> None:
     """Give a machine the runs and events that brought it to its status."""
     if not machine.known:
         return
@@ -94,7 +94,7 @@ def _tests(disks: tuple[Disk, ...]) -> Scripts:
     return tuple((DEFAULT_TEST, disk.name) for disk in disks)
 
 
-def _ran(region: Region, machine: SimulatedMachine, kind: SetType, scripts: Scripts) -> None:
+def _ran(region: RegionState, machine: SimulatedMachine, kind: SetType, scripts: Scripts) -> None:
     first = region.number_results(len(scripts))
     region.new_set(machine, kind, Passed(machine, scripts, first, region.now() - AGO))
 
@@ -105,14 +105,14 @@ def _install(machine: SimulatedMachine) -> None:
     machine.power_state, machine.addressed = "on", True
 
 
-def _deployed(region: Region, machine: SimulatedMachine) -> None:
+def _deployed(region: RegionState, machine: SimulatedMachine) -> None:
     _install(machine)
     machine.netboot = False
     _ran(region, machine, SetType.INSTALLATION, INSTALLED)
     region.say(machine, "INFO", "Deployed")
 
 
-def _failed(region: Region, machine: SimulatedMachine) -> None:
+def _failed(region: RegionState, machine: SimulatedMachine) -> None:
     _install(machine)
     result = Passed(machine, INSTALLED, region.number_results(1), region.now() - AGO)[0]
     result.status, result.exit_status = ScriptStatus.FAILED, 1

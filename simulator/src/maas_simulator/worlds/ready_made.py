@@ -9,7 +9,7 @@ from maas_simulator.model.auth import User
 from maas_simulator.model.machines import GIGABYTE, Disk, SimulatedMachine
 from maas_simulator.model.networks import BOOT_SUBNET, RACK
 from maas_simulator.model.statuses import Status
-from maas_simulator.region import Region
+from maas_simulator.region import SimulatedRegion
 from maas_simulator.worlds.pasts import give_a_past
 from maas_simulator.worlds.world import MachinesOfWorld, SubnetOfWorld, UserOfWorld, World
 
@@ -23,21 +23,23 @@ FULL = 10_000
 """Machines that are put into one generated subnet."""
 
 
-def demo_region(*, speed: float = 60.0, clock: Callable[[], float] = time.monotonic) -> Region:
+def demo_region(*, speed: float = 60.0, clock: Callable[[], float] = time.monotonic) -> SimulatedRegion:
     """Twelve machines, ``node01`` to ``node12``, and the users ``admin`` (a superuser) and ``bob``."""
-    region = Region(DEMO_USERS, speed=speed, clock=clock)
+    region = SimulatedRegion(DEMO_USERS, speed=speed, clock=clock)
     add_demo_machines(region)
     return region
 
 
-def add_demo_machines(region: Region) -> None:
+def add_demo_machines(region: SimulatedRegion) -> None:
     """Add the twelve machines of the demonstration, with their past."""
     for machine in _machines():
         region.machines[machine.system_id] = machine
         give_a_past(region, machine)
 
 
-def generated_region(count: int, *, speed: float = 60.0, clock: Callable[[], float] = time.monotonic) -> Region:
+def generated_region(
+    count: int, *, speed: float = 60.0, clock: Callable[[], float] = time.monotonic
+) -> SimulatedRegion:
     """As many *Ready* machines as wanted, ``node0001`` and so on, of the user ``admin``: for measuring.
 
     They are spread over zones, resource pools, tags and, if there are many, over subnets with a rack controller each.

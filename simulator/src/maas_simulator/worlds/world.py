@@ -20,7 +20,7 @@ from maas_simulator.model.networks import BOOT_SUBNET, RACK, Subnet, Vlan
 from maas_simulator.model.scripts import COMMISSIONING_SCRIPTS, TEST_SCRIPTS, WIPE_DISKS
 from maas_simulator.model.statuses import Status
 from maas_simulator.model.variants import Variant
-from maas_simulator.region import Region
+from maas_simulator.region import SimulatedRegion
 from maas_simulator.worlds.inputs import Input, PlanInput
 from maas_simulator.worlds.pasts import give_a_past
 
@@ -214,13 +214,13 @@ class World(Input):
     faults: list[Fault] = Field(default_factory=list)
     """What requests are to meet, as the control takes it."""
 
-    def region(self, *, speed: float | None = None, clock: Callable[[], float] = time.monotonic) -> Region:
+    def region(self, *, speed: float | None = None, clock: Callable[[], float] = time.monotonic) -> SimulatedRegion:
         """The region; ``WorldError`` if the parts do not fit together."""
-        region = Region(self._users(), speed=self.speed if speed is None else speed, clock=clock)
+        region = SimulatedRegion(self._users(), speed=self.speed if speed is None else speed, clock=clock)
         self.fill(region)
         return region
 
-    def fill(self, region: Region) -> None:
+    def fill(self, region: SimulatedRegion) -> None:
         """Put everything, users as well, into a region that has no machines; ``WorldError`` as above."""
         region.users.clear()
         region.users.update((user.username, user) for user in self._users())
@@ -241,7 +241,7 @@ class World(Input):
         _check_different(("users",), "name", [user.name for user in self.users])
         return [User(user.name, user.superuser) for user in self.users]
 
-    def _furnish(self, region: Region) -> None:
+    def _furnish(self, region: SimulatedRegion) -> None:
         if self.zones is not None:
             region.zones = {"default": "", **_described(self.zones)}
         if self.pools is not None:
@@ -263,7 +263,7 @@ class World(Input):
         else:
             _check(("racks",), "rack controller of the subnet that every region has", RACK, region.racks)
 
-    def _check_subnets(self, region: Region) -> None:
+    def _check_subnets(self, region: SimulatedRegion) -> None:
         _check_different(("subnets",), "name", [subnet.name for subnet in self.subnets])
         for index, subnet in enumerate(self.subnets):
             _check(("subnets", index, "rack"), "rack controller", subnet.rack, region.racks)
@@ -271,7 +271,7 @@ class World(Input):
                 if subnet.cidr.overlaps(before.cidr):
                     raise WorldError(("subnets", index, "cidr"), f"it overlaps with {before.name} ({before.cidr})")
 
-    def _made(self, region: Region) -> Iterator[SimulatedMachine]:
+    def _made(self, region: SimulatedRegion) -> Iterator[SimulatedMachine]:
         subnets = {subnet.name: subnet for subnet in (region.subnets if self.subnets else (BOOT_SUBNET,))}
         places: Counter[str] = Counter()
         number = 0
@@ -366,7 +366,7 @@ def _check_different(place: Place, key: str, values: Sequence[str]) -> None:
         raise WorldError((*place, twice, key), f"there is one called {values[twice]} already")
 
 
-def _check_names(place: Place, group: MachinesOfWorld, region: Region, subnets: Mapping[str, Subnet]) -> None:
+def _check_names(place: Place, group: MachinesOfWorld, region: SimulatedRegion, subnets: Mapping[str, Subnet]) -> None:
     for zone in _listed(group.zone):
         _check((*place, "zone"), "zone", zone, region.zones)
     for pool in _listed(group.pool):
@@ -384,7 +384,7 @@ def _check(place: Place, kind: str, name: str, known: Mapping[str, object]) -> N
         raise WorldError(place, f"there is no {kind} {name!r}; there are: {', '.join(known)}")
 
 
-def _check_new(place: Place, machine: SimulatedMachine, region: Region) -> None:
+def _check_new(place: Place, machine: SimulatedMachine, region: SimulatedRegion) -> None:
     if machine.system_id in region.machines:
         raise WorldError((*place, "system_id"), f"there are two machines {machine.system_id}")
     if region.machines.called([machine.hostname]):
