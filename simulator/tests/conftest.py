@@ -38,6 +38,23 @@ class Clock:
         self.seconds += seconds
 
 
+def signed_by(key: str, **changes: str | None) -> dict[str, str]:
+    """An ``Authorization`` header as MAAS's own client makes it; None leaves a parameter out."""
+    consumer, token, secret = key.split(":")
+    parameters: dict[str, str | None] = {
+        "oauth_nonce": secrets.token_hex(16),
+        "oauth_timestamp": str(int(time.time())),
+        "oauth_version": "1.0",
+        "oauth_signature_method": "PLAINTEXT",
+        "oauth_consumer_key": consumer,
+        "oauth_token": token,
+        "oauth_signature": f"&{secret}",
+        **changes,
+    }
+    pairs = (f'{name}="{quote(value, safe="")}"' for name, value in parameters.items() if value is not None)
+    return {"Authorization": "OAuth " + ", ".join(pairs)}
+
+
 class Maas:
     """An API client of a region, in process; every request is signed with a new nonce."""
 
@@ -46,20 +63,7 @@ class Maas:
         self.key = key
 
     def signed(self, **changes: str | None) -> dict[str, str]:
-        """An ``Authorization`` header as MAAS's own client makes it; None leaves a parameter out."""
-        consumer, token, secret = self.key.split(":")
-        parameters: dict[str, str | None] = {
-            "oauth_nonce": secrets.token_hex(16),
-            "oauth_timestamp": str(int(time.time())),
-            "oauth_version": "1.0",
-            "oauth_signature_method": "PLAINTEXT",
-            "oauth_consumer_key": consumer,
-            "oauth_token": token,
-            "oauth_signature": f"&{secret}",
-            **changes,
-        }
-        pairs = (f'{name}="{quote(value, safe="")}"' for name, value in parameters.items() if value is not None)
-        return {"Authorization": "OAuth " + ", ".join(pairs)}
+        return signed_by(self.key, **changes)
 
     def send(self, method: str, path: str, headers: Mapping[str, str] | None = None, **body: Any) -> httpx.Response:
         async def exchange() -> httpx.Response:

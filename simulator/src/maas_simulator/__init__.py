@@ -1,4 +1,4 @@
-"""A MAAS region that needs no hardware: for the demonstration, for tests, and for authors of plugins."""
+"""A simulated MAAS region, for the tests of any MAAS client."""
 
 from maas_simulator.control import create_control_app
 from maas_simulator.http.app import create_app
@@ -11,11 +11,12 @@ from maas_simulator.model.variants import Variant
 from maas_simulator.operations.plans import Planned
 from maas_simulator.region import SimulatedRegion
 from maas_simulator.run import run, serving, serving_control
-from maas_simulator.worlds.files import WorldFileError, read_world
-from maas_simulator.worlds.ready_made import demo_region, generated_region
+from maas_simulator.worlds.files import WorldFileError, fill_region, read_world
+from maas_simulator.worlds.ready_made import DEMO_USERS, add_demo_machines, demo_region, generated_region
 from maas_simulator.worlds.world import World, WorldError
 
 __all__ = [
+    "DEMO_USERS",
     "Disk",
     "Fault",
     "Latency",
@@ -33,10 +34,12 @@ __all__ = [
     "World",
     "WorldError",
     "WorldFileError",
+    "add_demo_machines",
     "count_requests",
     "create_app",
     "create_control_app",
     "demo_region",
+    "fill_region",
     "generated_region",
     "read_world",
     "run",

@@ -21,9 +21,7 @@ from maas_mcp.operations.progress import Progress
 from maas_mcp.testing.clock import Clock, clock_of_the_loop
 from maas_mcp.testing.host import SECRET, Host, hosting
 from maas_mcp.testing.whole_server import call_tool
-from maas_simulator import SimulatedRegion, serving
-from maas_simulator.worlds.files import fill_region
-from maas_simulator.worlds.ready_made import DEMO_USERS, add_demo_machines
+from maas_simulator import DEMO_USERS, SimulatedRegion, add_demo_machines, fill_region, serving
 
 T = TypeVar("T")
 
