@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from maas_mcp.simulator import Region, generated_region, serving
+from maas_simulator import SimulatedRegion, generated_region, serving
 
 FOLLOWERS = Path(__file__).with_name("followers.py")
 SPEEDS = {1: 10.0, 100: 8.0, 1000: 10.0}
@@ -155,7 +155,7 @@ def midway(count: int, speed: float, window: float) -> Cost:
     return cost_of(told, speed, news_waits(region, start, counted))
 
 
-def follow(region: Region, plan: dict[str, Any]) -> dict[str, Any]:
+def follow(region: SimulatedRegion, plan: dict[str, Any]) -> dict[str, Any]:
     """Let the other process follow."""
     with serving(region) as url:
         command = [sys.executable, str(FOLLOWERS), json.dumps({**plan, "url": url, "key": region.api_key})]
@@ -179,7 +179,7 @@ def cost_of(told: dict[str, Any], speed: float, waits: list[float]) -> Cost:
     )
 
 
-def news_waits(region: Region, start: float, events: list[tuple[int, float]]) -> list[float]:
+def news_waits(region: SimulatedRegion, start: float, events: list[tuple[int, float]]) -> list[float]:
     """Simulated seconds that each event took to be told, by when it was: both processes have the same clock."""
     first = region.log.events[0].id
     return [
@@ -188,7 +188,7 @@ def news_waits(region: Region, start: float, events: list[tuple[int, float]]) ->
     ]
 
 
-def poll_waits(region: Region, start: float, polls: list[tuple[str, float, float]]) -> list[float]:
+def poll_waits(region: SimulatedRegion, start: float, polls: list[tuple[str, float, float]]) -> list[float]:
     """The same for one that polls: an event is news at the first answer to a question asked after it."""
     asked: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
     for machine, asked_at, answered_at in polls:

@@ -54,7 +54,7 @@ def resident() -> int:
 
 def measure(machines: int, began: float) -> Figures:
     """Measure one size, in this process; ``began`` is when it was started."""
-    from maas_mcp.simulator import create_app, generated_region  # noqa: PLC0415 - part of what is measured
+    from maas_simulator import create_app, generated_region  # noqa: PLC0415 - part of what is measured
 
     small = resident()
     region = generated_region(machines)

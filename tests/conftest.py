@@ -11,11 +11,10 @@ import trio.testing
 
 collect_ignore = [
     "third_party/maas_mcp_rescue",
-    *([] if find_spec("maas") else ["libmaas"]),
     *([] if find_spec("mcp_strict_check") else ["clients"]),
 ]
-"""A third party's own tests, which ``test_rescue_pack.py`` runs. And two that have environments of their own:
-python-libmaas, which is old (``tox -e libmaas``), and clients' converters of schemas (``tox -e clients``)."""
+"""A third party's own tests, which ``test_rescue_pack.py`` runs, and those of clients' converters of schemas, which
+have an environment of their own (``tox -e clients``)."""
 
 # A busy machine is no fault of an example: how long one takes is asserted where it matters.
 hypothesis.settings.register_profile("maas-mcp", deadline=None)
@@ -35,15 +34,3 @@ def _no_settings_of_this_machine() -> Iterator[None]:
             monkeypatch.delenv(variable)
         monkeypatch.setenv("MAAS_MCP_CONFIG", "")
         yield
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show how the simulator's contract stands, if it was played: ``tests/contract``."""
-    reports = [report for reports in terminalreporter.stats.values() for report in reports]
-    told = [value for report in reports for name, value in getattr(report, "user_properties", ()) if name == "contract"]
-    if told:
-        from tests.contract.table import Row, lines  # noqa: PLC0415 - the simulator is not wanted in every run
-
-        terminalreporter.section("the simulator's contract with MAAS 3.7.3")
-        for line in lines(sorted({Row(*each) for each in told}, key=lambda row: row.topic)):
-            terminalreporter.write_line(line)

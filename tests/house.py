@@ -23,15 +23,15 @@ from maas_mcp.operations.running.start_requests import StartRequests
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.timing import Timing
 from maas_mcp.operations.watching.watcher import Watcher
-from maas_mcp.simulator import Region
 from maas_mcp.testing import MaasRegion
 from maas_mcp.testing.host import connector, settings_for
+from maas_simulator import SimulatedRegion
 
 TIMING = Timing()
 """How long operations wait for what, as users have it."""
 
 
-def client_of(region: Region, username: str = "admin") -> MaasClient:
+def client_of(region: SimulatedRegion, username: str = "admin") -> MaasClient:
     """A client of an in-process region: everything but the socket is real."""
     return connector(region)(settings_for(region, username).require_region(), None)
 
@@ -54,7 +54,7 @@ def engine_of(
 class House:
     """A region, an engine on it, and what was told of the latest operation."""
 
-    region: Region
+    region: SimulatedRegion
     maas: MaasClient
     engine: Engine
     batches: BatchEngine

@@ -15,7 +15,7 @@ from maas_mcp.operations.declaring.operation import Operation
 from maas_mcp.operations.judging.lifecycle import Verdict
 from maas_mcp.operations.judging.scripts import ScriptPolling
 from maas_mcp.operations.judging.strategies import EventPolling, Phase
-from tests.recordings import Recording
+from simulator.tests.recordings import Recording
 
 OPERATIONS: Mapping[str, type[Operation[Any, Any]]] = {
     "deploy": Deploy,

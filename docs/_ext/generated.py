@@ -19,6 +19,7 @@ from maas_mcp.plugins.validation import CALL_OPTIONS
 from maas_mcp.server.app import served_tools
 from maas_mcp.server.tools import mcp_tool
 from maas_mcp.settings import Settings, variable_name
+from maas_simulator.cli import main as simulator_main
 
 OWN_PLUGINS: Final = ("commission", "deploy", "inventory")
 """The project's plugins; one that happens to be installed besides is no part of its documentation."""
@@ -56,6 +57,11 @@ def command_contexts() -> Iterator[click.Context]:
     yield program
     for name in group.list_commands(program):
         yield group.get_command(program, name).make_context(name, [], parent=program, resilient_parsing=True)
+
+
+def simulator_command() -> str:
+    """The simulator's own command with its options."""
+    return "\n\n".join(_command(simulator_main.make_context("maas-simulator", [], resilient_parsing=True)))
 
 
 def tools() -> str:
@@ -122,6 +128,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
         "error-tree": error_tree,
         "operations": operations,
         "settings": settings,
+        "simulator-command": simulator_command,
         "tools": tools,
         "world": simulator.world,
         **operation_pages(),

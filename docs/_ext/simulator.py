@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
-from maas_mcp.simulator.control import COMMANDS, Command
-from maas_mcp.simulator.worlds.world import World
+from maas_simulator.control import COMMANDS, Command
+from maas_simulator.worlds.world import World
 
 Schema = Mapping[str, Any]
 SUFFIX: Final = "OfWorld"

@@ -18,11 +18,15 @@ ADDRESS = re.compile(r"127\.0\.0\.1:\d+")
 ANY = "…"
 """Stands for any text in a line, and alone for any number of lines."""
 DEFAULT_SPEED, FAST = "60 times", "180 times"
-"""How fast ``maas-mcp simulate`` says it is by default, and is here, where nobody looks at a bar."""
-PROGRAMS = {"maas-mcp": [sys.executable, "-m", "maas_mcp"], "curl": ["curl"]}
+"""How fast the simulator says it is by default, and is here, where nobody looks at a bar."""
+PROGRAMS = {
+    "maas-mcp": [sys.executable, "-m", "maas_mcp"],
+    "maas-simulator": [sys.executable, "-m", "maas_simulator"],
+    "curl": ["curl"],
+}
 """What can be run, and how."""
 PORTS = {"MAAS_URL": "--port", "CONTROL_URL": "--control-port"}
-"""What ``maas-mcp simulate`` prints, and the option that says at which port."""
+"""What the simulator prints, and the option that says at which port."""
 LIMIT = 300.0
 """Seconds that one command may take."""
 
@@ -46,7 +50,7 @@ class Snippet:
 def pages() -> list[Path]:
     """Every page that is written for people."""
     written = [path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts]
-    return sorted([*written, ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
+    return sorted([*written, *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "simulator/README.md"))])
 
 
 def snippets(page: Path) -> list[Snippet]:
@@ -87,7 +91,7 @@ def agrees(shown: tuple[str, ...], output: str) -> bool:
 
 
 class Shell:
-    """Runs the commands of one page: ``maas-mcp``, ``curl``, ``export`` and ``echo $?``."""
+    """Runs the commands of one page: ``maas-mcp``, ``maas-simulator``, ``curl``, ``export`` and ``echo $?``."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = {**os.environ, **environment}
@@ -124,8 +128,8 @@ class Shell:
             self._environment |= {name: self._really(value) for name, value in values.items()}
             return ""
         assert program in PROGRAMS, f"cannot run {line!r}: say why with <!-- not run: REASON -->"
-        if arguments[:1] == ["simulate"]:
-            return self._simulate(arguments)
+        if program == "maas-simulator" or arguments[:1] == ["simulate"]:
+            return self._simulate(program, arguments)
         done = subprocess.run(
             [*PROGRAMS[program], *map(self._really, arguments)],
             env=self._environment,
@@ -139,7 +143,7 @@ class Shell:
         self._code = done.returncode
         return self._as_shown(done.stdout)
 
-    def _simulate(self, arguments: list[str]) -> str:
+    def _simulate(self, program: str, arguments: list[str]) -> str:
         """Start a region on a free port, and wait until it has said where it is."""
         self._end_simulator()
         self._addresses.clear()
@@ -149,7 +153,7 @@ class Shell:
         if not {"--speed", "--world"} & set(arguments):
             arguments += ["--speed", FAST.split(maxsplit=1)[0]]
         self._simulator = subprocess.Popen(
-            [sys.executable, "-m", "maas_mcp", *arguments],
+            [*PROGRAMS[program], *arguments],
             env=self._environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

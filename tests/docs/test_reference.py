@@ -23,8 +23,9 @@ from maas_mcp.plugins.polling_choice import POLLING_GROUP
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.server.app import served_tools
 from maas_mcp.settings import CONFIG_VARIABLE, Settings, variable_name
-from maas_mcp.simulator.control import COMMANDS
-from maas_mcp.simulator.worlds.world import (
+from maas_simulator.cli import main as simulator_main
+from maas_simulator.control import COMMANDS
+from maas_simulator.worlds.world import (
     DiskOfWorld,
     MachinesOfWorld,
     SettingsOfWorld,
@@ -109,6 +110,9 @@ def test_every_command_and_option_is_documented(objects: dict[str, set[str]]) ->
         program = context.command_path.replace(" ", "-")
         options = [each for each in command.get_params(context) if isinstance(each, click.Option)]
         found |= {f"{program}.{name}" for each in options for name in (*each.opts, *each.secondary_opts)}
+    simulator_context = simulator_main.make_context("maas-simulator", [], resilient_parsing=True)
+    options = [each for each in simulator_main.get_params(simulator_context) if isinstance(each, click.Option)]
+    found |= {f"maas-simulator.{name}" for each in options for name in each.opts}
     assert objects["std:cmdoption"] == found
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from maas_mcp.simulator import Region, demo_region, serving
+from maas_simulator import SimulatedRegion, demo_region, serving
 from tests.integration.driver import ERAS, Driver, serving_stdio
 
 SPEED = 400.0
@@ -19,26 +19,26 @@ def revision(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def region() -> Region:
+def region() -> SimulatedRegion:
     """Twelve machines, in a hurry."""
     return demo_region(speed=SPEED)
 
 
 @pytest.fixture
-def still_region() -> Region:
+def still_region() -> SimulatedRegion:
     """Twelve machines whose clock stands still: where :func:`bring` has brought one, it is as long as a test needs."""
     return demo_region(speed=0.0)
 
 
 @pytest.fixture
-def url(region: Region) -> Iterator[str]:
+def url(region: SimulatedRegion) -> Iterator[str]:
     """Where the region is served over real HTTP."""
     with serving(region) as url:
         yield url
 
 
 @pytest.fixture
-def server(region: Region, url: str, revision: str) -> Iterator[Driver]:
+def server(region: SimulatedRegion, url: str, revision: str) -> Iterator[Driver]:
     """A running ``maas-mcp serve`` and a client of each revision."""
     with serving_stdio(url, region.api_key, revision) as driver:
         yield driver

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from maas_mcp.simulator import Region
+from maas_simulator import SimulatedRegion
 
 Message = dict[str, Any]
 
@@ -47,7 +47,7 @@ def eventually(happened: Callable[[], Any], what: str, patience: float = PATIENC
     return result
 
 
-def bring(region: Region, host: str, milestone: str) -> None:
+def bring(region: SimulatedRegion, host: str, milestone: str) -> None:
     """Move a region's clock until its own log has the machine at a milestone, such as ``Installing OS``.
 
     Of a region whose clock stands still otherwise: then the machine stays there, however slow the server is. A
@@ -67,14 +67,14 @@ def bring(region: Region, host: str, milestone: str) -> None:
     raise AssertionError(f"{host} did not come to {milestone!r} within an hour")
 
 
-def lead(server: "Driver", region: Region, host: str, *milestones: str) -> None:
+def lead(server: "Driver", region: SimulatedRegion, host: str, *milestones: str) -> None:
     """Bring a machine to each of the milestones, and wait until the server has told of it."""
     for milestone in milestones:
         bring(region, host, milestone)
         server.wait_for_progress(milestone)
 
 
-def check_left_alone(region: Region, within: float = 1.0) -> None:
+def check_left_alone(region: SimulatedRegion, within: float = 1.0) -> None:
     """A region gets no more requests, beyond one that was on its way already."""
     arrived = region.requests.total
     time.sleep(within / 4)

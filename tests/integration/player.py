@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from tests.recordings import JSON, Answer, Moment, Recording
+from simulator.tests.recordings import JSON, Answer, Moment, Recording
 
 PATIENCE = 60.0
 """Seconds that the player may take to start or to stop."""

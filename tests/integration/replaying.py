@@ -5,10 +5,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
+from simulator.tests.recordings import Recording
 from tests.integration.driver import MODERN, Driver, Message, serving_stdio
 from tests.integration.player import API_KEY, Asked, Player, playing
 from tests.recorded_operations import ended_at, operation_of
-from tests.recordings import Recording
 
 SPEED = 10.0
 """Recorded seconds a second. Frames are half a second apart or more, which is then one interval of the polling."""

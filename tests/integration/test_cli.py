@@ -19,7 +19,7 @@ import trustme
 from click.testing import CliRunner
 
 from maas_mcp.cli import main
-from maas_mcp.simulator import Fault, Region, serving
+from maas_simulator import Fault, SimulatedRegion, serving
 from tests.integration.conftest import SPEED
 from tests.integration.driver import bring, check_left_alone, command, eventually
 from tests.integration.terminal import shown
@@ -73,7 +73,7 @@ def environment(**settings: str) -> dict[str, str]:
     return {**inherited, "MAAS_MCP_CONFIG": "", "MAAS_MCP_POLL_INTERVAL": "0.05", "COLUMNS": "200", **settings}
 
 
-def settings_of(region: Region, url: str) -> dict[str, str]:
+def settings_of(region: SimulatedRegion, url: str) -> dict[str, str]:
     return {"MAAS_URL": url, "MAAS_API_KEY": region.api_key}
 
 
@@ -124,7 +124,7 @@ def closed_port() -> int:
 # call
 
 
-def test_a_deploy_shows_a_line_for_each_milestone_and_its_result(region: Region, url: str) -> None:
+def test_a_deploy_shows_a_line_for_each_milestone_and_its_result(region: SimulatedRegion, url: str) -> None:
     machine = region.machine("node01")
     done = finished("call", "maas_deploy_machine", f"system_id={machine.system_id}", **settings_of(region, url))
     assert done.returncode == 0
@@ -136,7 +136,7 @@ def test_a_deploy_shows_a_line_for_each_milestone_and_its_result(region: Region,
     assert region.machine("node01").status_name == "Deployed"
 
 
-def test_a_result_can_be_had_as_json(region: Region, url: str) -> None:
+def test_a_result_can_be_had_as_json(region: SimulatedRegion, url: str) -> None:
     done = finished("call", "maas_list_machines", "status=ready", "limit=2", "--json", **settings_of(region, url))
     answer = json.loads(done.stdout)
     assert [machine["hostname"] for machine in answer["machines"]] == ["node01", "node02"]
@@ -144,7 +144,7 @@ def test_a_result_can_be_had_as_json(region: Region, url: str) -> None:
     assert done.stderr == ""
 
 
-def test_a_failed_deploy_exits_with_1_and_maas_own_reason(region: Region, url: str) -> None:
+def test_a_failed_deploy_exits_with_1_and_maas_own_reason(region: SimulatedRegion, url: str) -> None:
     machine = region.machine("node05")
     region.plan("node05", fail="Installing OS", reason="No space left on /dev/sda2")
     done = finished("call", "maas_deploy_machine", f"system_id={machine.system_id}", **settings_of(region, url))
@@ -153,7 +153,7 @@ def test_a_failed_deploy_exits_with_1_and_maas_own_reason(region: Region, url: s
     assert "Error: node05 (m86kwc) is Failed deployment: No space left on /dev/sda2" in done.stderr
 
 
-def test_a_call_that_answers_early_ends_its_bar_where_the_operation_is(still_region: Region) -> None:
+def test_a_call_that_answers_early_ends_its_bar_where_the_operation_is(still_region: SimulatedRegion) -> None:
     machine = still_region.machine("node01")
     args = ("call", "maas_deploy_machine", f"system_id={machine.system_id}", "wait_seconds=0")
     with serving(still_region) as url:
@@ -166,7 +166,9 @@ def test_a_call_that_answers_early_ends_its_bar_where_the_operation_is(still_reg
     assert not [each for each in drawn if "100%" in each]
 
 
-def test_a_call_that_waits_for_an_operation_that_fails_does_not_end_its_bar_full(region: Region, url: str) -> None:
+def test_a_call_that_waits_for_an_operation_that_fails_does_not_end_its_bar_full(
+    region: SimulatedRegion, url: str
+) -> None:
     system_id = region.machine("node05").system_id
     region.plan("node05", fail="Installing OS")
     settings = settings_of(region, url)
@@ -193,7 +195,7 @@ WORDS_ON_A_TERMINAL: dict[str, tuple[str, ...]] = {
 
 
 @pytest.mark.parametrize("name", WORDS_ON_A_TERMINAL)
-def test_no_word_is_broken_on_a_narrow_terminal(still_region: Region, name: str) -> None:
+def test_no_word_is_broken_on_a_narrow_terminal(still_region: SimulatedRegion, name: str) -> None:
     columns = 60
     with serving(still_region) as url:
         lines = shown(WORDS_ON_A_TERMINAL[name], environment(**settings_of(still_region, url)), columns)
@@ -210,7 +212,7 @@ def test_a_port_that_is_taken_is_all_that_is_said() -> None:
 
 @pytest.mark.parametrize("dumb", [{"TERM": "dumb"}, {"TERM": "dumb", "NO_COLOR": "1"}])
 def test_a_terminal_that_cannot_draw_gets_lines_without_escape_codes(
-    region: Region, url: str, dumb: dict[str, str]
+    region: SimulatedRegion, url: str, dumb: dict[str, str]
 ) -> None:
     args = ("call", "maas_release_machine", "system_id=ywtymp")
     lines = shown(args, environment(**settings_of(region, url), **dumb), columns=80)
@@ -218,7 +220,7 @@ def test_a_terminal_that_cannot_draw_gets_lines_without_escape_codes(
     assert "\x1b" not in "".join(lines)
 
 
-def test_ctrl_c_ends_the_call_and_leaves_maas_deploying(still_region: Region) -> None:
+def test_ctrl_c_ends_the_call_and_leaves_maas_deploying(still_region: SimulatedRegion) -> None:
     region = still_region
     machine = region.machine("node01")
     args = ("call", "maas_deploy_machine", f"system_id={machine.system_id}")
@@ -241,7 +243,7 @@ def test_ctrl_c_ends_the_call_and_leaves_maas_deploying(still_region: Region) ->
         eventually(lambda: region.machine("node01").status_name == "Deployed", "the deploy goes on")
 
 
-def test_ctrl_c_has_maas_abort_what_was_to_be_aborted_then(still_region: Region) -> None:
+def test_ctrl_c_has_maas_abort_what_was_to_be_aborted_then(still_region: SimulatedRegion) -> None:
     region = still_region
     machine = region.machine("node01")
     args = ("call", "maas_deploy_machine", f"system_id={machine.system_id}", "on_cancel=abort")
@@ -254,7 +256,7 @@ def test_ctrl_c_has_maas_abort_what_was_to_be_aborted_then(still_region: Region)
         eventually(lambda: region.machine("node01").status_name == "Allocated", "the deployment is aborted")
 
 
-def test_ctrl_c_in_a_call_that_only_reads_says_no_more_than_that(region: Region, url: str) -> None:
+def test_ctrl_c_in_a_call_that_only_reads_says_no_more_than_that(region: SimulatedRegion, url: str) -> None:
     region.hold(op="machines", before=600)
     with running(("call", "maas_list_machines"), **settings_of(region, url)) as program:
         eventually(lambda: region.requests, "the call begins")
@@ -273,7 +275,7 @@ def test_ctrl_c_in_a_call_that_only_reads_says_no_more_than_that(region: Region,
     ],
 )
 def test_wrong_arguments_exit_with_2_and_say_what_is_right(
-    region: Region, url: str, args: tuple[str, ...], message: str
+    region: SimulatedRegion, url: str, args: tuple[str, ...], message: str
 ) -> None:
     done = finished("call", *args, **settings_of(region, url))
     assert done.returncode == 2
@@ -283,7 +285,7 @@ def test_wrong_arguments_exit_with_2_and_say_what_is_right(
 
 
 @pytest.mark.parametrize("args", [(), ("--list",)])
-def test_without_a_tool_the_tools_are_listed(region: Region, url: str, args: tuple[str, ...]) -> None:
+def test_without_a_tool_the_tools_are_listed(region: SimulatedRegion, url: str, args: tuple[str, ...]) -> None:
     done = finished("call", *args, **settings_of(region, url))
     assert done.returncode == 0
     for name in ("maas_commission_machine", "maas_deploy_machine", "maas_list_machines"):
@@ -291,19 +293,21 @@ def test_without_a_tool_the_tools_are_listed(region: Region, url: str, args: tup
     assert region.requests == []
 
 
-def test_the_arguments_of_one_tool_are_listed(region: Region, url: str) -> None:
+def test_the_arguments_of_one_tool_are_listed(region: SimulatedRegion, url: str) -> None:
     done = finished("call", "--list", "maas_deploy_machine", **settings_of(region, url))
     assert "system_id=STRING" in done.stdout
     assert "Overwrites the machine's disks" in done.stdout
 
 
-def test_the_server_has_the_same_settings(region: Region, url: str) -> None:
+def test_the_server_has_the_same_settings(region: SimulatedRegion, url: str) -> None:
     done = finished("call", MAAS_MCP_PLUGINS_ALLOW="inventory", **settings_of(region, url))
     assert "maas_list_machines" in done.stdout
     assert "maas_deploy_machine" not in done.stdout
 
 
-def test_a_server_that_does_not_start_is_told_with_its_own_words(region: Region, url: str, tmp_path: Path) -> None:
+def test_a_server_that_does_not_start_is_told_with_its_own_words(
+    region: SimulatedRegion, url: str, tmp_path: Path
+) -> None:
     information = tmp_path / "acme_broken-1.0.dist-info"
     information.mkdir()
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-broken\nVersion: 1.0\n")
@@ -316,7 +320,7 @@ def test_a_server_that_does_not_start_is_told_with_its_own_words(region: Region,
 
 
 def test_the_server_is_not_imported_from_the_working_directory(
-    region: Region, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    region: SimulatedRegion, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "mcp.py").write_text("raise SystemExit('taken over')\n")
     monkeypatch.chdir(tmp_path)
@@ -328,7 +332,7 @@ def test_the_server_is_not_imported_from_the_working_directory(
 # doctor
 
 
-def test_the_doctor_finds_nothing_wrong_where_nothing_is(region: Region, url: str) -> None:
+def test_the_doctor_finds_nothing_wrong_where_nothing_is(region: SimulatedRegion, url: str) -> None:
     done = finished("doctor", **settings_of(region, url))
     assert done.returncode == 0
     assert "✗" not in done.stdout
@@ -340,7 +344,7 @@ def test_the_doctor_finds_nothing_wrong_where_nothing_is(region: Region, url: st
     assert {request.method for request in region.requests} == {"GET"}
 
 
-def test_the_doctor_reads_no_more_than_one_machine_of_a_large_region(region: Region, url: str) -> None:
+def test_the_doctor_reads_no_more_than_one_machine_of_a_large_region(region: SimulatedRegion, url: str) -> None:
     finished("call", "maas_allocate_machine", **settings_of(region, url))
     region.requests.clear()
     finished("doctor", **settings_of(region, url))
@@ -350,13 +354,13 @@ def test_the_doctor_reads_no_more_than_one_machine_of_a_large_region(region: Reg
     }
 
 
-def test_the_doctor_tells_what_a_key_may_not_do(region: Region, url: str) -> None:
+def test_the_doctor_tells_what_a_key_may_not_do(region: SimulatedRegion, url: str) -> None:
     done = finished("doctor", MAAS_URL=url, MAAS_API_KEY=region.api_key_of("bob"))
     assert done.returncode == 0
     assert "✓ API key: bob, not an administrator" in done.stdout
 
 
-def check_diagnosis(region: Region, what: str, hint: str, skipped: Sequence[str], **settings: str) -> None:
+def check_diagnosis(region: SimulatedRegion, what: str, hint: str, skipped: Sequence[str], **settings: str) -> None:
     """The doctor names the fault and what to do, goes on as far as it can, and shows no secret."""
     settings = {"MAAS_API_KEY": region.api_key, **settings}
     done = finished("doctor", **settings)
@@ -375,23 +379,25 @@ def check_diagnosis(region: Region, what: str, hint: str, skipped: Sequence[str]
 AFTER_REGION = ("Version", "API key", "Events", "Machines")
 
 
-def test_the_doctor_knows_a_host_where_nothing_listens(region: Region) -> None:
+def test_the_doctor_knows_a_host_where_nothing_listens(region: SimulatedRegion) -> None:
     url = f"http://127.0.0.1:{closed_port()}/MAAS"
     check_diagnosis(region, "Region: MAAS at 127.0.0.1:", "Is MAAS_URL right", AFTER_REGION, MAAS_URL=url)
 
 
-def test_the_doctor_knows_a_wrong_path(region: Region, url: str) -> None:
+def test_the_doctor_knows_a_wrong_path(region: SimulatedRegion, url: str) -> None:
     wrong = url.replace("/MAAS", "/elsewhere")
     check_diagnosis(region, "Region: There is no GET version/", "Check MAAS_URL", AFTER_REGION, MAAS_URL=wrong)
 
 
-def test_the_doctor_knows_a_wrong_key(region: Region, url: str) -> None:
+def test_the_doctor_knows_a_wrong_key(region: SimulatedRegion, url: str) -> None:
     key = ":".join([*region.api_key.split(":")[:2], "WrongWrongWrongWrong"])
     settings = {"MAAS_URL": url, "MAAS_API_KEY": key}
     check_diagnosis(region, "API key: MAAS does not accept", "maas apikey", ("Events", "Machines"), **settings)
 
 
-def test_the_doctor_knows_a_certificate_that_is_not_trusted_and_one_that_is(region: Region, tmp_path: Path) -> None:
+def test_the_doctor_knows_a_certificate_that_is_not_trusted_and_one_that_is(
+    region: SimulatedRegion, tmp_path: Path
+) -> None:
     authority = trustme.CA()
     certificate = authority.issue_cert("127.0.0.1")
     files = {name: str(tmp_path / name) for name in ("key", "chain", "ca")}
@@ -405,17 +411,17 @@ def test_the_doctor_knows_a_certificate_that_is_not_trusted_and_one_that_is(regi
     assert "✓ Region: reachable, and its certificate is trusted" in done.stdout
 
 
-def test_the_doctor_knows_a_bundle_that_is_missing(region: Region) -> None:
+def test_the_doctor_knows_a_bundle_that_is_missing(region: SimulatedRegion) -> None:
     settings = {"MAAS_URL": "https://127.0.0.1:1/MAAS", "MAAS_CA_BUNDLE": "/no/such/file"}
     check_diagnosis(region, "Connection: MAAS_CA_BUNDLE", "PEM", ("Region", *AFTER_REGION), **settings)
 
 
-def test_the_doctor_refuses_plain_http_to_another_host(region: Region) -> None:
+def test_the_doctor_refuses_plain_http_to_another_host(region: SimulatedRegion) -> None:
     settings = {"MAAS_URL": "http://maas.example.com/MAAS"}
     check_diagnosis(region, "Settings: MAAS_URL uses http://", "https://", ("Region", *AFTER_REGION), **settings)
 
 
-def test_the_doctor_goes_on_after_a_check_that_failed(region: Region, url: str) -> None:
+def test_the_doctor_goes_on_after_a_check_that_failed(region: SimulatedRegion, url: str) -> None:
     region.faults.append(Fault(status=500, body="it hurts", path="machines/", times=9))
     done = finished("doctor", **settings_of(region, url))
     assert done.returncode == 1
@@ -424,7 +430,7 @@ def test_the_doctor_goes_on_after_a_check_that_failed(region: Region, url: str) 
 
 
 def test_the_doctor_takes_a_region_that_is_slow_for_no_worse_than_that(
-    region: Region, url: str, monkeypatch: pytest.MonkeyPatch
+    region: SimulatedRegion, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("maas_mcp.cli.doctor.SLOW", 0.0)
     done = CliRunner().invoke(main, ["doctor"], env=settings_of(region, url))
@@ -434,7 +440,7 @@ def test_the_doctor_takes_a_region_that_is_slow_for_no_worse_than_that(
     assert done.stdout.endswith("No check failed, but see the lines marked with `!`.\n")
 
 
-def test_a_terminal_without_unicode_tells_good_from_bad(region: Region, url: str) -> None:
+def test_a_terminal_without_unicode_tells_good_from_bad(region: SimulatedRegion, url: str) -> None:
     settings = {**settings_of(region, url), "MAAS_API_KEY": "a:b:c"}
     done = finished("doctor", PYTHONIOENCODING="latin-1", **settings)
     assert done.returncode == 1
@@ -449,7 +455,7 @@ def test_a_terminal_without_unicode_tells_good_from_bad(region: Region, url: str
     ids=" ".join,
 )
 def test_no_locale_ends_a_command_with_a_traceback(
-    region: Region, url: str, args: tuple[str, ...], locale: dict[str, str]
+    region: SimulatedRegion, url: str, args: tuple[str, ...], locale: dict[str, str]
 ) -> None:
     done = finished(*args, **settings_of(region, url), **locale)
     assert (done.returncode, done.stderr) == (0, "")
@@ -458,7 +464,7 @@ def test_no_locale_ends_a_command_with_a_traceback(
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
 @pytest.mark.parametrize("args", [("--help",), ("call", "maas_list_machines")], ids=" ".join)
 def test_an_output_that_takes_no_more_is_an_error_and_no_traceback(
-    region: Region, url: str, args: tuple[str, ...]
+    region: SimulatedRegion, url: str, args: tuple[str, ...]
 ) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
@@ -475,7 +481,7 @@ def test_an_output_that_takes_no_more_is_an_error_and_no_traceback(
 
 
 @pytest.mark.parametrize("args", [("--help",), ("plugins",), ("doctor",), ("call", "maas_list_machines")], ids=" ".join)
-def test_a_command_ends_quietly_when_nobody_reads_on(region: Region, url: str, args: tuple[str, ...]) -> None:
+def test_a_command_ends_quietly_when_nobody_reads_on(region: SimulatedRegion, url: str, args: tuple[str, ...]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as nobody:
@@ -590,7 +596,7 @@ main(["demo"])
 
 @pytest.mark.parametrize(("options", "typed"), [(("--yes",), ""), ((), "node01\n")])
 def test_a_real_machine_is_deployed_once_it_is_confirmed(
-    region: Region, url: str, options: tuple[str, ...], typed: str
+    region: SimulatedRegion, url: str, options: tuple[str, ...], typed: str
 ) -> None:
     done = finished("demo", "--real", "7xneda", *options, typed=typed, **settings_of(region, url))
     assert done.returncode == 0, done.stderr
@@ -601,13 +607,13 @@ def test_a_real_machine_is_deployed_once_it_is_confirmed(
 
 
 @pytest.mark.parametrize(("typed", "code"), [("node02\n", 1), ("y\n", 1), ("", 130)])
-def test_a_real_machine_is_left_alone_otherwise(region: Region, url: str, typed: str, code: int) -> None:
+def test_a_real_machine_is_left_alone_otherwise(region: SimulatedRegion, url: str, typed: str, code: int) -> None:
     done = finished("demo", "--real", "7xneda", typed=typed, **settings_of(region, url))
     assert done.returncode == code
     assert [request for request in region.requests if request.method == "POST"] == []
 
 
-def test_a_real_machine_that_is_not_there_is_said(region: Region, url: str) -> None:
+def test_a_real_machine_that_is_not_there_is_said(region: SimulatedRegion, url: str) -> None:
     done = finished("demo", "--real", "qqqqqq", "--yes", **settings_of(region, url))
     assert done.returncode == 1
     assert "No Machine matches the given query" in done.stderr
@@ -616,7 +622,7 @@ def test_a_real_machine_that_is_not_there_is_said(region: Region, url: str) -> N
 # serve
 
 
-def test_the_server_starts_without_what_it_does_not_need(region: Region, url: str) -> None:
+def test_the_server_starts_without_what_it_does_not_need(region: SimulatedRegion, url: str) -> None:
     """Nothing that draws, simulates or speaks HTTP: a client waits for this start-up."""
     script = """
 import sys
@@ -639,14 +645,16 @@ print(*sorted(sys.modules), sep="\\n", file=sys.stderr)
         "rich",
         "httpx",
         "requests_oauthlib",
-        "maas_mcp.simulator",
+        "maas_simulator",
         "maas_mcp.maas.exchange",
         "maas_mcp.cli.client",
     }
     assert loaded & unwanted == set()
 
 
-def test_a_polling_strategy_that_nobody_offers_is_refused_before_anything_is_served(region: Region, url: str) -> None:
+def test_a_polling_strategy_that_nobody_offers_is_refused_before_anything_is_served(
+    region: SimulatedRegion, url: str
+) -> None:
     done = finished("serve", MAAS_MCP_POLLING="foo", **settings_of(region, url))
     assert done.returncode == 2
     assert done.stderr.startswith("Error: MAAS_MCP_POLLING is 'foo', but no polling strategy of that name")
@@ -656,7 +664,7 @@ def test_a_polling_strategy_that_nobody_offers_is_refused_before_anything_is_ser
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell closes the descriptor")
 @pytest.mark.parametrize(("closed", "stream"), [("<&-", "stdin"), (">&-", "stdout")])
 def test_without_a_client_on_the_other_end_nothing_is_served(
-    region: Region, url: str, closed: str, stream: str
+    region: SimulatedRegion, url: str, closed: str, stream: str
 ) -> None:
     done = subprocess.run(
         ["sh", "-c", f'"$@" {closed}', "sh", *command("serve")],
@@ -682,7 +690,7 @@ def test_without_a_client_on_the_other_end_nothing_is_served(
     ],
 )
 def test_a_variable_of_the_system_that_cannot_be_used_is_told_and_blamed_on_no_plugin(
-    region: Region, variable: str, value: str, told: str
+    region: SimulatedRegion, variable: str, value: str, told: str
 ) -> None:
     settings = {"MAAS_URL": "https://maas.example.com/MAAS", "MAAS_API_KEY": region.api_key, variable: value}
     for args, code in ((("doctor",), 1), (("call", "maas_list_machines"), 2)):

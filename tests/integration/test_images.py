@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from maas_mcp.simulator import Region, demo_region, serving
+from maas_simulator import SimulatedRegion, demo_region, serving
 from tests.integration.driver import Driver, Message, serving_stdio
 
 
 @pytest.fixture
-def region() -> Region:
+def region() -> SimulatedRegion:
     return demo_region(speed=0.0)
 
 
 @pytest.fixture
-def server(region: Region, tmp_path: Path) -> Iterator[Driver]:
+def server(region: SimulatedRegion, tmp_path: Path) -> Iterator[Driver]:
     with serving(region) as url, serving_stdio(url, region.api_key, MAAS_MCP_STATE_DIR=str(tmp_path)) as driver:
         yield driver
 
@@ -27,7 +27,7 @@ def content(result: Message) -> dict[str, Any]:
     return structured
 
 
-def test_an_import_is_started_listed_and_asked_for_by_its_id(server: Driver, region: Region) -> None:
+def test_an_import_is_started_listed_and_asked_for_by_its_id(server: Driver, region: SimulatedRegion) -> None:
     assert content(server.call("maas_list_operations"))["operations"] == []
     asked = [each.op for each in region.requests if "boot-resources" in each.path]
     assert asked == ["is_importing"], "nothing under way costs one request"
@@ -47,7 +47,7 @@ def test_an_import_is_started_listed_and_asked_for_by_its_id(server: Driver, reg
     assert [each.op for each in region.requests if each.method == "POST"] == ["import"]
 
 
-def test_an_import_can_be_aborted(server: Driver, region: Region) -> None:
+def test_an_import_can_be_aborted(server: Driver, region: SimulatedRegion) -> None:
     started = content(server.call("maas_import_images", wait_seconds=0))
 
     server.call("maas_cancel_operation", operation_id=started["operation_id"], abort=True)

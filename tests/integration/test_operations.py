@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from maas_mcp.simulator import Fault, Region, serving
+from maas_simulator import Fault, SimulatedRegion, serving
 from tests.integration.driver import AT_ONCE, Driver, Message, eventually, lead, serving_stdio
 
 SPEED = 100.0
@@ -16,13 +16,13 @@ LONG = 50
 
 
 @pytest.fixture
-def region(still_region: Region) -> Region:
+def region(still_region: SimulatedRegion) -> SimulatedRegion:
     """What a test has started is under way until the test lets time pass."""
     return still_region
 
 
 @pytest.fixture
-def url(region: Region) -> Iterator[str]:
+def url(region: SimulatedRegion) -> Iterator[str]:
     with serving(region) as url:
         yield url
 
@@ -34,7 +34,7 @@ def state(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def server(region: Region, url: str, state: str) -> Iterator[Driver]:
+def server(region: SimulatedRegion, url: str, state: str) -> Iterator[Driver]:
     with serving_stdio(url, region.api_key, MAAS_MCP_STATE_DIR=state) as driver:
         yield driver
 
@@ -45,7 +45,7 @@ def content(result: Message) -> dict[str, Any]:
     return structured
 
 
-def start(server: Driver, region: Region, host: str = "node01", **arguments: Any) -> str:
+def start(server: Driver, region: SimulatedRegion, host: str = "node01", **arguments: Any) -> str:
     """Start a deploy and leave it; answers with its operation id."""
     system_id = region.machine(host).system_id
     report = content(server.call("maas_deploy_machine", system_id=system_id, wait_seconds=0, **arguments))
@@ -55,11 +55,11 @@ def start(server: Driver, region: Region, host: str = "node01", **arguments: Any
     return operation_id
 
 
-def posts(region: Region) -> list[str | None]:
+def posts(region: SimulatedRegion) -> list[str | None]:
     return [each.op for each in region.requests if each.method == "POST"]
 
 
-def test_an_operation_is_started_and_waited_for_in_bounded_calls(server: Driver, region: Region) -> None:
+def test_an_operation_is_started_and_waited_for_in_bounded_calls(server: Driver, region: SimulatedRegion) -> None:
     operation_id = start(server, region)
 
     first = content(server.call("maas_wait_operation", operation_id=operation_id, wait_seconds=0.5))
@@ -74,7 +74,7 @@ def test_an_operation_is_started_and_waited_for_in_bounded_calls(server: Driver,
     assert posts(region) == ["deploy"]
 
 
-def test_waiting_shows_progress(server: Driver, region: Region) -> None:
+def test_waiting_shows_progress(server: Driver, region: SimulatedRegion) -> None:
     operation_id = start(server, region)
     call = server.start_call("maas_wait_operation", "wait", operation_id=operation_id, wait_seconds=LONG)
     lead(server, region, "node01", "Installing OS")
@@ -87,7 +87,7 @@ def test_waiting_shows_progress(server: Driver, region: Region) -> None:
     assert values[-1] == 1.0
 
 
-def test_after_a_kill_a_new_process_answers_with_the_result(region: Region, url: str, state: str) -> None:
+def test_after_a_kill_a_new_process_answers_with_the_result(region: SimulatedRegion, url: str, state: str) -> None:
     with serving_stdio(url, region.api_key, MAAS_MCP_STATE_DIR=state) as server:
         operation_id = start(server, region)
         server.process.kill()
@@ -102,7 +102,7 @@ def test_after_a_kill_a_new_process_answers_with_the_result(region: Region, url:
     assert posts(region) == ["deploy"], "it was never started again"
 
 
-def test_the_reason_of_a_failure_can_be_asked_for(server: Driver, region: Region) -> None:
+def test_the_reason_of_a_failure_can_be_asked_for(server: Driver, region: SimulatedRegion) -> None:
     region.plan("node03", fail="Installing OS", reason="the disk is on fire")
     operation_id = start(server, region, "node03")
     region.set_speed(SPEED)
@@ -117,7 +117,7 @@ def test_the_reason_of_a_failure_can_be_asked_for(server: Driver, region: Region
 
 @pytest.mark.parametrize("how", ["forged", "foreign", "truncated"])
 def test_an_id_that_is_not_ours_is_refused_without_saying_why(
-    server: Driver, region: Region, url: str, state: str, how: str
+    server: Driver, region: SimulatedRegion, url: str, state: str, how: str
 ) -> None:
     operation_id = start(server, region)
     if how == "forged":
@@ -133,7 +133,9 @@ def test_an_id_that_is_not_ours_is_refused_without_saying_why(
     assert posts(region) == ["deploy"]
 
 
-def test_a_second_call_for_the_same_machine_is_given_the_running_operation(server: Driver, region: Region) -> None:
+def test_a_second_call_for_the_same_machine_is_given_the_running_operation(
+    server: Driver, region: SimulatedRegion
+) -> None:
     start(server, region)
     system_id = region.machine("node01").system_id
 
@@ -147,7 +149,7 @@ def test_a_second_call_for_the_same_machine_is_given_the_running_operation(serve
     assert posts(region) == ["deploy"]
 
 
-def test_what_is_under_way_is_listed_from_maas(server: Driver, region: Region) -> None:
+def test_what_is_under_way_is_listed_from_maas(server: Driver, region: SimulatedRegion) -> None:
     start(server, region)
     region.deploy("node02", "admin")
     region.deploy("node03", "bob")
@@ -161,7 +163,7 @@ def test_what_is_under_way_is_listed_from_maas(server: Driver, region: Region) -
     assert {each["state"] for each in listed} == {"working"}
 
 
-def test_a_list_names_the_hosts_and_says_if_there_are_more(url: str, region: Region, state: str) -> None:
+def test_a_list_names_the_hosts_and_says_if_there_are_more(url: str, region: SimulatedRegion, state: str) -> None:
     with serving_stdio(url, region.api_key, MAAS_MCP_STATE_DIR=state) as server:
         region.deploy("node02", "admin")
         result = server.call("maas_list_operations")
@@ -172,7 +174,9 @@ def test_a_list_names_the_hosts_and_says_if_there_are_more(url: str, region: Reg
     assert result["content"][0]["text"].startswith("maas_deploy_machine on node02 (maas_deploy_machine.")
 
 
-def test_cancelling_an_operation_ends_the_call_that_follows_it_and_maas_goes_on(server: Driver, region: Region) -> None:
+def test_cancelling_an_operation_ends_the_call_that_follows_it_and_maas_goes_on(
+    server: Driver, region: SimulatedRegion
+) -> None:
     system_id = region.machine("node01").system_id
     call = server.start_call("maas_deploy_machine", 1, system_id=system_id)
     lead(server, region, "node01", "Performing PXE boot")
@@ -185,7 +189,7 @@ def test_cancelling_an_operation_ends_the_call_that_follows_it_and_maas_goes_on(
     assert region.machine("node01").status_name == "Deploying"
 
 
-def test_a_call_ends_when_it_is_told_to_though_maas_cannot_be_asked(server: Driver, region: Region) -> None:
+def test_a_call_ends_when_it_is_told_to_though_maas_cannot_be_asked(server: Driver, region: SimulatedRegion) -> None:
     call = server.start_call("maas_deploy_machine", 1, system_id=region.machine("node01").system_id)
     lead(server, region, "node01", "Performing PXE boot")
     (listed,) = content(server.call("maas_list_operations"))["operations"]
@@ -198,7 +202,7 @@ def test_a_call_ends_when_it_is_told_to_though_maas_cannot_be_asked(server: Driv
     assert "Stopped following" in server.wait(call)["result"]["content"][0]["text"]
 
 
-def test_an_operation_is_aborted_by_its_id(server: Driver, region: Region) -> None:
+def test_an_operation_is_aborted_by_its_id(server: Driver, region: SimulatedRegion) -> None:
     operation_id = start(server, region)
 
     report = content(server.call("maas_cancel_operation", operation_id=operation_id, abort=True))
@@ -209,7 +213,9 @@ def test_an_operation_is_aborted_by_its_id(server: Driver, region: Region) -> No
     assert posts(region) == ["deploy", "abort"]
 
 
-def test_the_id_of_a_run_that_is_over_cancels_nothing_that_came_after_it(server: Driver, region: Region) -> None:
+def test_the_id_of_a_run_that_is_over_cancels_nothing_that_came_after_it(
+    server: Driver, region: SimulatedRegion
+) -> None:
     operation_id = start(server, region)
     region.set_speed(SPEED)
     content(server.call("maas_wait_operation", operation_id=operation_id, wait_seconds=LONG))
@@ -228,7 +234,9 @@ def test_the_id_of_a_run_that_is_over_cancels_nothing_that_came_after_it(server:
     assert posts(region) == ["deploy", "release", "deploy"]
 
 
-def test_aborting_an_operation_whose_call_would_abort_it_too_aborts_it_once(server: Driver, region: Region) -> None:
+def test_aborting_an_operation_whose_call_would_abort_it_too_aborts_it_once(
+    server: Driver, region: SimulatedRegion
+) -> None:
     system_id = region.machine("node01").system_id
     call = server.start_call("maas_deploy_machine", 1, system_id=system_id, on_cancel="abort")
     lead(server, region, "node01", "Performing PXE boot")
@@ -241,7 +249,7 @@ def test_aborting_an_operation_whose_call_would_abort_it_too_aborts_it_once(serv
     assert "Stopped following" in server.wait(call)["result"]["content"][0]["text"]
 
 
-def test_a_cancelled_call_aborts_if_it_was_told_to(server: Driver, region: Region) -> None:
+def test_a_cancelled_call_aborts_if_it_was_told_to(server: Driver, region: SimulatedRegion) -> None:
     system_id = region.machine("node01").system_id
     call = server.start_call("maas_deploy_machine", 1, system_id=system_id, on_cancel="abort")
     server.wait_for_progress("Deploying")
@@ -254,7 +262,7 @@ def test_a_cancelled_call_aborts_if_it_was_told_to(server: Driver, region: Regio
 
 
 @pytest.mark.parametrize("how", ["EOF", "SIGTERM", "SIGINT"])
-def test_a_lost_connection_never_aborts(server: Driver, region: Region, how: str) -> None:
+def test_a_lost_connection_never_aborts(server: Driver, region: SimulatedRegion, how: str) -> None:
     system_id = region.machine("node01").system_id
     server.start_call("maas_deploy_machine", 1, system_id=system_id, on_cancel="abort")
     server.wait_for_progress("Deploying")
@@ -267,7 +275,7 @@ def test_a_lost_connection_never_aborts(server: Driver, region: Region, how: str
     assert region.machine("node01").status_name == "Deploying"
 
 
-def test_nothing_is_started_that_nobody_could_ask_for_again(region: Region, url: str, tmp_path: Path) -> None:
+def test_nothing_is_started_that_nobody_could_ask_for_again(region: SimulatedRegion, url: str, tmp_path: Path) -> None:
     in_the_way = tmp_path / "state"
     in_the_way.write_text("a file, and no directory")
     with serving_stdio(url, region.api_key, MAAS_MCP_STATE_DIR=str(in_the_way)) as server:
@@ -278,7 +286,7 @@ def test_nothing_is_started_that_nobody_could_ask_for_again(region: Region, url:
     assert posts(region) == []
 
 
-def test_an_order_that_maas_holds_holds_up_neither_calls_nor_the_end(server: Driver, region: Region) -> None:
+def test_an_order_that_maas_holds_holds_up_neither_calls_nor_the_end(server: Driver, region: SimulatedRegion) -> None:
     region.hold(op="deploy", before=600)
     machines = [each.system_id for each in region.machines.values() if each.status_name == "Ready"]
     calls = [server.start_call("maas_deploy_machine", system_id=each, wait_seconds=0) for each in machines]
@@ -297,7 +305,7 @@ def test_an_order_that_maas_holds_holds_up_neither_calls_nor_the_end(server: Dri
     assert seconds < AT_ONCE
 
 
-def test_a_refusal_that_comes_after_the_call_is_told_to_who_asks(server: Driver, region: Region) -> None:
+def test_a_refusal_that_comes_after_the_call_is_told_to_who_asks(server: Driver, region: SimulatedRegion) -> None:
     region.hold(op="deploy", before=3)
     operation_id = start(server, region, distro_series="nosuch")
     report = content(server.call("maas_wait_operation", operation_id=operation_id, wait_seconds=LONG))
@@ -308,7 +316,7 @@ def test_a_refusal_that_comes_after_the_call_is_told_to_who_asks(server: Driver,
     assert content(server.call("maas_get_operation", operation_id=operation_id)) == report
 
 
-def test_a_call_says_in_words_that_the_start_is_not_confirmed(server: Driver, region: Region) -> None:
+def test_a_call_says_in_words_that_the_start_is_not_confirmed(server: Driver, region: SimulatedRegion) -> None:
     region.hold(op="deploy", before=600)
     result = server.call("maas_deploy_machine", system_id=region.machine("node01").system_id, wait_seconds=0)
 
@@ -318,7 +326,7 @@ def test_a_call_says_in_words_that_the_start_is_not_confirmed(server: Driver, re
     assert "It goes on" not in text
 
 
-def test_a_secret_is_changed_while_operations_run(region: Region, url: str) -> None:
+def test_a_secret_is_changed_while_operations_run(region: SimulatedRegion, url: str) -> None:
     old, new = "words-that-sealed-so-far", "words-that-seal-from-now-on"
     ids: list[str] = []
     for secret, host in ((old, "node01"), (f"{new} {old}", "node02")):

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from simulator.tests.recordings import read
 from tests.integration.player import Player, playing
-from tests.recordings import read
 
 SLOWLY = 0.001
 """Recorded seconds a second: nothing happens but what a test skips."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from maas_mcp.simulator import Region, serving
+from maas_simulator import SimulatedRegion, serving
 from tests.integration.driver import PATIENCE, Driver, Message, command, environment, serving_stdio
 
 PRELUDE = """
@@ -77,7 +77,7 @@ class Shout(Tool[Nothing, Nothing]):
 """ + HOOK.format("Shout")
 
 
-def test_what_a_plugin_prints_stays_off_the_wire(region: Region, url: str, tmp_path: Path) -> None:
+def test_what_a_plugin_prints_stays_off_the_wire(region: SimulatedRegion, url: str, tmp_path: Path) -> None:
     with serving_stdio(url, region.api_key, PYTHONPATH=installed(tmp_path, NOISY)) as server:
         result = server.call("acme_shout")
 
@@ -89,7 +89,7 @@ def test_what_a_plugin_prints_stays_off_the_wire(region: Region, url: str, tmp_p
 
 @pytest.mark.parametrize("how", ["exit", "interrupt", "cancelled", "own"])
 def test_a_tool_that_raises_what_is_no_exception_ends_its_own_call_only(
-    still_region: Region, tmp_path: Path, how: str
+    still_region: SimulatedRegion, tmp_path: Path, how: str
 ) -> None:
     with (
         serving(still_region) as url,
@@ -104,7 +104,7 @@ def test_a_tool_that_raises_what_is_no_exception_ends_its_own_call_only(
         assert server.stop("EOF")[0] == 0
 
 
-def deploying(server: Driver, region: Region, name: str, **options: str) -> int:
+def deploying(server: Driver, region: SimulatedRegion, name: str, **options: str) -> int:
     """Start a deployment, and wait until it is under way."""
     call = server.start_call("maas_deploy_machine", 1, system_id=region.machine(name).system_id, **options)
     server.wait_for_progress("Deploying")
@@ -122,7 +122,9 @@ class Cut(Tool[Nothing, How]):
 """ + HOOK.format("Cut")
 
 
-def test_half_a_character_in_a_result_does_not_end_the_server(region: Region, url: str, tmp_path: Path) -> None:
+def test_half_a_character_in_a_result_does_not_end_the_server(
+    region: SimulatedRegion, url: str, tmp_path: Path
+) -> None:
     with serving_stdio(url, region.api_key, PYTHONPATH=installed(tmp_path, HALVES)) as server:
         response = server.wait(server.start_call("acme_cut", "token"))
 
@@ -162,7 +164,7 @@ class Call(Tool[Called, Nothing]):
     ids=["takes-over", "no-schema", "no-exception"],
 )
 def test_what_is_said_of_a_plugin_that_cannot_be_used_is_what_the_server_does(
-    region: Region, url: str, tmp_path: Path, code: str, said: str
+    region: SimulatedRegion, url: str, tmp_path: Path, code: str, said: str
 ) -> None:
     path = installed(tmp_path, code)
     listed = subprocess.run(
@@ -184,7 +186,7 @@ def test_what_is_said_of_a_plugin_that_cannot_be_used_is_what_the_server_does(
         assert said in server.log()
 
 
-def test_no_hint_names_a_tool_that_is_not_served(region: Region, url: str) -> None:
+def test_no_hint_names_a_tool_that_is_not_served(region: SimulatedRegion, url: str) -> None:
     system_id = region.machine("node08").system_id
     with serving_stdio(url, region.api_key, MAAS_MCP_PLUGINS_BLOCK="deploy,inventory") as server:
         locked = error_text(server.call("maas_commission_machine", system_id=system_id))
@@ -196,7 +198,7 @@ def test_no_hint_names_a_tool_that_is_not_served(region: Region, url: str) -> No
         assert "maas_list_machines" not in said
 
 
-def test_the_instructions_name_no_tool_that_is_not_served(region: Region, url: str) -> None:
+def test_the_instructions_name_no_tool_that_is_not_served(region: SimulatedRegion, url: str) -> None:
     for blocked, named in (("", True), ("inventory", False)):
         with serving_stdio(url, region.api_key, MAAS_MCP_PLUGINS_BLOCK=blocked) as server:
             instructions = server.request("server/discover")["instructions"]
@@ -223,7 +225,9 @@ threading.Thread(target=later, daemon=True).start()
 """ + HOOK.format("")
 
 
-def test_the_list_for_programs_is_json_whatever_a_plugin_prints(region: Region, url: str, tmp_path: Path) -> None:
+def test_the_list_for_programs_is_json_whatever_a_plugin_prints(
+    region: SimulatedRegion, url: str, tmp_path: Path
+) -> None:
     settings = environment(url, region.api_key, PYTHONPATH=installed(tmp_path, BUSY))
     listed = subprocess.run(command("plugins", "--json"), env=settings, capture_output=True, check=True)
 
@@ -232,7 +236,9 @@ def test_the_list_for_programs_is_json_whatever_a_plugin_prints(region: Region, 
         assert said in listed.stderr
 
 
-def test_what_a_plugin_prints_is_no_part_of_a_table_or_a_diagnosis(region: Region, url: str, tmp_path: Path) -> None:
+def test_what_a_plugin_prints_is_no_part_of_a_table_or_a_diagnosis(
+    region: SimulatedRegion, url: str, tmp_path: Path
+) -> None:
     settings = environment(url, region.api_key, PYTHONPATH=installed(tmp_path, NOISY + "os.write(1, b'raw')\n"))
     for name in ("plugins", "doctor"):
         shown = subprocess.run(command(name), env=settings, capture_output=True, check=True)
@@ -252,7 +258,7 @@ while True:
 
 @pytest.mark.parametrize("name", ["doctor", "plugins"])
 def test_a_plugin_that_hangs_is_named_and_ctrl_c_ends_the_command(
-    region: Region, url: str, tmp_path: Path, name: str
+    region: SimulatedRegion, url: str, tmp_path: Path, name: str
 ) -> None:
     settings = environment(url, region.api_key, PYTHONPATH=installed(tmp_path, HANGING))
     with subprocess.Popen(
@@ -275,13 +281,15 @@ raise KeyboardInterrupt
 """
 
 
-def test_an_interrupt_that_a_plugin_raises_does_not_end_the_server(region: Region, url: str, tmp_path: Path) -> None:
+def test_an_interrupt_that_a_plugin_raises_does_not_end_the_server(
+    region: SimulatedRegion, url: str, tmp_path: Path
+) -> None:
     with serving_stdio(url, region.api_key, PYTHONPATH=installed(tmp_path, INTERRUPTING)) as server:
         assert "maas_deploy_machine" in {tool["name"] for tool in server.request("tools/list")["tools"]}
 
 
 def test_who_takes_the_name_of_our_plugin_does_not_take_its_tools_away(
-    region: Region, url: str, tmp_path: Path
+    region: SimulatedRegion, url: str, tmp_path: Path
 ) -> None:
     with serving_stdio(url, region.api_key, PYTHONPATH=installed(tmp_path, NOISY, "deploy")) as server:
         names = {tool["name"] for tool in server.request("tools/list")["tools"]}
@@ -335,7 +343,7 @@ def maas_mcp_operations():
     ],
 )
 def test_an_operation_ends_whatever_its_plugin_makes_of_the_result(
-    region: Region, url: str, tmp_path: Path, result: str, why: str
+    region: SimulatedRegion, url: str, tmp_path: Path, result: str, why: str
 ) -> None:
     path = installed(tmp_path, WITHOUT_RESULT.format(result))
     system_id = region.machine("node01").system_id

@@ -1,7 +1,7 @@
 """Recorded operations of live regions, played to the real server over HTTP: what a user hears of each.
 
-Every file of ``tests/data/timelines*`` is played; what holds for any recording is asserted for all of them. What has
-to be said of each in particular is in ``tests/recorded_operations.py``.
+Every file of ``simulator/tests/recorded/timelines*`` is played; what holds for any recording is asserted for all
+of them. What has to be said of each in particular is in ``tests/recorded_operations.py``.
 """
 
 import os
@@ -12,9 +12,9 @@ import pytest
 from filelock import FileLock
 
 from maas_mcp.operations.judging.lifecycle import Verdict
+from simulator.tests.recordings import Recording, paths, read
 from tests.integration.replaying import LOOKS, Replay, form_of, replay
 from tests.recorded_operations import ENDS, End, milestones_not_reached
-from tests.recordings import Recording, paths, read
 
 
 @pytest.fixture(scope="module", params=paths(), ids=lambda path: path.stem)

@@ -12,9 +12,9 @@ from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.progress import ProgressReporter, nobody
 from maas_mcp.plugins.registry import load_registry
-from maas_mcp.simulator import Status
 from maas_mcp.testing import MaasRegion
 from maas_mcp.testing.host import Host, hosting
+from maas_simulator import Status
 
 pytestmark = pytest.mark.anyio
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from maas_mcp.simulator import Region, serving
+from maas_simulator import SimulatedRegion, serving
 from tests.integration.conftest import SPEED
 from tests.integration.driver import (
     AT_ONCE,
@@ -26,7 +26,7 @@ def error_text(result: Message) -> str:
     return text
 
 
-def posts(region: Region) -> list[str]:
+def posts(region: SimulatedRegion) -> list[str]:
     return [f"{each.op} {each.path}" for each in region.requests if each.method == "POST"]
 
 
@@ -73,7 +73,7 @@ def test_the_tools_are_listed_with_their_schemas(server: Driver) -> None:
 
 @pytest.mark.parametrize("token", ["a-string", 7, 0, ""])
 def test_a_deploy_shows_mass_own_milestones_and_ends_with_a_result(
-    server: Driver, region: Region, token: str | int
+    server: Driver, region: SimulatedRegion, token: str | int
 ) -> None:
     region.set_speed(0)
     machine = region.machine("node01")
@@ -99,7 +99,7 @@ def test_a_deploy_shows_mass_own_milestones_and_ends_with_a_result(
     assert server.heard[-1].get("id") == call, "nothing follows the response"
 
 
-def test_without_a_token_there_is_no_progress(server: Driver, region: Region) -> None:
+def test_without_a_token_there_is_no_progress(server: Driver, region: SimulatedRegion) -> None:
     result = server.call("maas_deploy_machine", system_id=region.machine("node01").system_id)
 
     assert not result.get("isError"), result
@@ -109,7 +109,7 @@ def test_without_a_token_there_is_no_progress(server: Driver, region: Region) ->
 class TestATokenAmongTheArguments:
     """It is for clients of 2024-11-05: the model of a newer one would make it up."""
 
-    def test_it_is_taken_where_the_request_has_none(self, region: Region, url: str) -> None:
+    def test_it_is_taken_where_the_request_has_none(self, region: SimulatedRegion, url: str) -> None:
         with serving_stdio(url, region.api_key, "2024-11-05") as server:
             system_id = region.machine("node01").system_id
             region.set_speed(0)
@@ -121,7 +121,7 @@ class TestATokenAmongTheArguments:
             assert len(server.progress("early-draft")) == len(server.progress()) > len(SHOWN)
             assert server.progress()[-1]["progress"] == 1.0
 
-    def test_the_requests_own_wins(self, region: Region, url: str) -> None:
+    def test_the_requests_own_wins(self, region: SimulatedRegion, url: str) -> None:
         with serving_stdio(url, region.api_key, "2024-11-05") as server:
             given = {"system_id": region.machine("node01").system_id, "_meta": {"progressToken": "argument"}}
             server.wait(server.start_call("maas_deploy_machine", "own", **given))
@@ -129,7 +129,9 @@ class TestATokenAmongTheArguments:
             assert {each["progressToken"] for each in server.progress()} == {"own"}
 
     @pytest.mark.parametrize("revision", ["2025-03-26", "2025-06-18", "2025-11-25", MODERN])
-    def test_of_a_newer_client_it_is_refused_and_nothing_starts(self, region: Region, url: str, revision: str) -> None:
+    def test_of_a_newer_client_it_is_refused_and_nothing_starts(
+        self, region: SimulatedRegion, url: str, revision: str
+    ) -> None:
         with serving_stdio(url, region.api_key, revision) as server:
             given = {"system_id": region.machine("node01").system_id, "_meta": {"progressToken": "made-up"}}
             text = error_text(server.wait(server.start_call("maas_deploy_machine", "own", **given))["result"])
@@ -143,17 +145,17 @@ class TestCancelling:
     """A cancel is obeyed at once, wherever it finds the operation."""
 
     @pytest.fixture
-    def region(self, still_region: Region) -> Region:
+    def region(self, still_region: SimulatedRegion) -> SimulatedRegion:
         return still_region
 
-    def check_silence(self, server: Driver, region: Region, call: int, after: int) -> None:
+    def check_silence(self, server: Driver, region: SimulatedRegion, call: int, after: int) -> None:
         """Neither MAAS nor the client hears of the call any more: the client not beyond its ``after`` messages."""
         check_left_alone(region)
         assert server.heard[after:] == []
         assert server.response(call) is None
         assert not server.call("maas_list_machines").get("isError"), "the server serves on"
 
-    def test_before_the_post_nothing_is_started(self, server: Driver, region: Region) -> None:
+    def test_before_the_post_nothing_is_started(self, server: Driver, region: SimulatedRegion) -> None:
         region.hold(op="machines", before=600)
         call = server.start_call("maas_deploy_machine", 1, system_id=region.machine("node01").system_id)
         eventually(lambda: region.requests, "the look at the machine")
@@ -166,7 +168,7 @@ class TestCancelling:
         assert posts(region) == []
         assert region.machine("node01").status_name == "Ready"
 
-    def test_during_the_post_maas_is_left_with_what_it_has_got(self, server: Driver, region: Region) -> None:
+    def test_during_the_post_maas_is_left_with_what_it_has_got(self, server: Driver, region: SimulatedRegion) -> None:
         region.hold(op="deploy", after=600)
         call = server.start_call("maas_deploy_machine", 1, system_id=region.machine("node01").system_id)
         eventually(lambda: posts(region), "the POST")
@@ -176,7 +178,9 @@ class TestCancelling:
         self.check_silence(server, region, call, after)
         assert len(posts(region)) == 1
 
-    def test_between_polls_the_machine_goes_on_deploying(self, region: Region, url: str, revision: str) -> None:
+    def test_between_polls_the_machine_goes_on_deploying(
+        self, region: SimulatedRegion, url: str, revision: str
+    ) -> None:
         with serving_stdio(url, region.api_key, revision, MAAS_MCP_POLL_INTERVAL="0.6") as server:
             call = server.start_call("maas_deploy_machine", 1, system_id=region.machine("node01").system_id)
             server.wait_for_progress("Deploying")
@@ -186,7 +190,7 @@ class TestCancelling:
             self.check_silence(server, region, call, after)
         assert region.machine("node01").status_name == "Deploying"
 
-    def test_during_a_poll_the_request_is_closed(self, server: Driver, region: Region) -> None:
+    def test_during_a_poll_the_request_is_closed(self, server: Driver, region: SimulatedRegion) -> None:
         call = server.start_call("maas_deploy_machine", 1, system_id=region.machine("node01").system_id)
         server.wait_for_progress("Deploying")
         region.hold(op="events", before=600)
@@ -200,7 +204,7 @@ class TestCancelling:
         self.check_silence(server, region, call, after)
         assert region.machine("node01").status_name == "Deploying"
 
-    def test_another_deploy_goes_on(self, server: Driver, region: Region) -> None:
+    def test_another_deploy_goes_on(self, server: Driver, region: SimulatedRegion) -> None:
         first = server.start_call("maas_deploy_machine", "first", system_id=region.machine("node01").system_id)
         second = server.start_call("maas_deploy_machine", "second", system_id=region.machine("node02").system_id)
         for host in ("node01", "node02"):
@@ -214,7 +218,7 @@ class TestCancelling:
 
 
 @pytest.mark.parametrize("how", ["EOF", "SIGTERM", "SIGINT"])
-def test_ending_the_server_leaves_maas_deploying(still_region: Region, revision: str, how: str) -> None:
+def test_ending_the_server_leaves_maas_deploying(still_region: SimulatedRegion, revision: str, how: str) -> None:
     with serving(still_region) as url, serving_stdio(url, still_region.api_key, revision) as server:
         server.start_call("maas_deploy_machine", 1, system_id=still_region.machine("node01").system_id)
         server.wait_for_progress("Deploying")
@@ -228,7 +232,7 @@ def test_ending_the_server_leaves_maas_deploying(still_region: Region, revision:
 
 
 @pytest.mark.parametrize("how", ["EOF", "SIGTERM", "SIGINT"])
-def test_an_idle_server_ends_at_once(region: Region, url: str, how: str) -> None:
+def test_an_idle_server_ends_at_once(region: SimulatedRegion, url: str, how: str) -> None:
     with serving_stdio(url, region.api_key) as server:
         code, seconds = server.stop(how)
 
@@ -239,7 +243,7 @@ def test_an_idle_server_ends_at_once(region: Region, url: str, how: str) -> None
 class TestFailing:
     """Whatever goes wrong is said, and nothing else changes."""
 
-    def test_a_failed_deploy_says_why(self, server: Driver, region: Region) -> None:
+    def test_a_failed_deploy_says_why(self, server: Driver, region: SimulatedRegion) -> None:
         region.plan("node03", fail="Installing OS", reason="the disk is on fire")
         text = error_text(server.call("maas_deploy_machine", system_id=region.machine("node03").system_id))
 
@@ -249,34 +253,34 @@ class TestFailing:
         assert "/tmp/install.log (Failed):" in text
         assert "Release it" in text
 
-    def test_a_machine_that_does_not_exist(self, server: Driver, region: Region) -> None:
+    def test_a_machine_that_does_not_exist(self, server: Driver, region: SimulatedRegion) -> None:
         text = error_text(server.call("maas_deploy_machine", system_id="zzzzzz"))
 
         assert "zzzzzz" in text
         assert "No Machine matches the given query." in text
         assert posts(region) == []
 
-    def test_a_machine_in_the_wrong_status(self, server: Driver, region: Region) -> None:
+    def test_a_machine_in_the_wrong_status(self, server: Driver, region: SimulatedRegion) -> None:
         text = error_text(server.call("maas_deploy_machine", system_id=region.machine("node07").system_id))
 
         assert "is Deployed" in text
         assert "starts from: Ready, Allocated" in text
         assert posts(region) == []
 
-    def test_a_locked_machine(self, server: Driver, region: Region) -> None:
+    def test_a_locked_machine(self, server: Driver, region: SimulatedRegion) -> None:
         text = error_text(server.call("maas_release_machine", system_id=region.machine("node08").system_id))
 
         assert "is locked" in text
         assert posts(region) == []
 
-    def test_a_bad_series_is_refused_in_mass_words(self, server: Driver, region: Region) -> None:
+    def test_a_bad_series_is_refused_in_mass_words(self, server: Driver, region: SimulatedRegion) -> None:
         system_id = region.machine("node01").system_id
         text = error_text(server.call("maas_deploy_machine", system_id=system_id, distro_series="nosuch"))
 
         assert "'nosuch' is not a valid distro_series.  It should be one of:" in text
         assert region.machine("node01").status_name == "Ready"
 
-    def test_arguments_that_do_not_fit(self, server: Driver, region: Region) -> None:
+    def test_arguments_that_do_not_fit(self, server: Driver, region: SimulatedRegion) -> None:
         text = error_text(
             server.call("maas_deploy_machine", system_idd="x", distro_series=["jammy"], user_data="s3cret")
         )
@@ -308,7 +312,7 @@ class TestFailing:
         assert "refused" in text
 
 
-def test_garbage_on_the_wire_is_survived(region: Region, url: str) -> None:
+def test_garbage_on_the_wire_is_survived(region: SimulatedRegion, url: str) -> None:
     with serving_stdio(url, region.api_key) as server:
         assert server.process.stdin
         server.process.stdin.write(b"this is not JSON\n[1, 2]\n\xff\xfe\n")
@@ -317,7 +321,7 @@ def test_garbage_on_the_wire_is_survived(region: Region, url: str) -> None:
         assert not server.call("maas_list_machines").get("isError")
 
 
-def test_a_debug_log_of_a_deploy_has_neither_the_key_nor_the_user_data(region: Region, url: str) -> None:
+def test_a_debug_log_of_a_deploy_has_neither_the_key_nor_the_user_data(region: SimulatedRegion, url: str) -> None:
     with serving_stdio(url, region.api_key, MAAS_MCP_LOG_LEVEL="DEBUG") as server:
         system_id = region.machine("node01").system_id
         assert not server.call("maas_deploy_machine", system_id=system_id, user_data="hush-hush").get("isError")
@@ -330,7 +334,7 @@ def test_a_debug_log_of_a_deploy_has_neither_the_key_nor_the_user_data(region: R
     assert not [part for part in region.api_key.split(":")[1:] if part in log]
 
 
-def test_large_user_data_goes_through_and_is_never_shown(region: Region, url: str) -> None:
+def test_large_user_data_goes_through_and_is_never_shown(region: SimulatedRegion, url: str) -> None:
     secret = "hush" * 300_000
     with serving_stdio(url, region.api_key) as server:
         system_id = region.machine("node01").system_id

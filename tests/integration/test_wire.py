@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from maas_mcp.server.stdio import LINE_LIMIT
-from maas_mcp.simulator import Region, serving
+from maas_simulator import SimulatedRegion, serving
 from tests.integration.driver import AT_ONCE, PATIENCE, Message, command, environment, eventually, serving_stdio
 
 HANDSHAKE: tuple[Message, ...] = (
@@ -35,7 +35,7 @@ def lines(*messages: Message) -> bytes:
     return b"".join(json.dumps({"jsonrpc": "2.0", **each}).encode() + b"\n" for each in messages)
 
 
-def deploying(region: Region, name: str, **options: str) -> bytes:
+def deploying(region: SimulatedRegion, name: str, **options: str) -> bytes:
     """What a client sends that shakes hands and deploys."""
     arguments = {"system_id": region.machine(name).system_id, **options}
     call: Message = {
@@ -57,13 +57,13 @@ def started(url: str, api_key: str, **streams: Any) -> Iterator["subprocess.Pope
             process.kill()
 
 
-def orders(region: Region) -> list[str | None]:
+def orders(region: SimulatedRegion) -> list[str | None]:
     return [each.op for each in region.requests if each.method == "POST"]
 
 
 @pytest.mark.parametrize("how", ["EOF", "SIGTERM", "SIGINT"])
 def test_where_stdout_is_a_file_the_server_ends_as_it_does_on_a_pipe_and_aborts_nothing(
-    still_region: Region, tmp_path: Path, how: str
+    still_region: SimulatedRegion, tmp_path: Path, how: str
 ) -> None:
     with (
         serving(still_region) as url,
@@ -85,7 +85,9 @@ def test_where_stdout_is_a_file_the_server_ends_as_it_does_on_a_pipe_and_aborts_
         assert still_region.machine("node01").status_name == "Deploying"
 
 
-def test_where_stdin_is_a_file_its_end_is_the_end_and_aborts_nothing(still_region: Region, tmp_path: Path) -> None:
+def test_where_stdin_is_a_file_its_end_is_the_end_and_aborts_nothing(
+    still_region: SimulatedRegion, tmp_path: Path
+) -> None:
     (tmp_path / "in").write_bytes(deploying(still_region, "node01", on_cancel="abort"))
     with (
         serving(still_region) as url,
@@ -96,7 +98,7 @@ def test_where_stdin_is_a_file_its_end_is_the_end_and_aborts_nothing(still_regio
         assert "abort" not in orders(still_region)
 
 
-def test_a_cancelled_deploy_that_shall_be_aborted_is_and_a_lost_one_is_not(still_region: Region) -> None:
+def test_a_cancelled_deploy_that_shall_be_aborted_is_and_a_lost_one_is_not(still_region: SimulatedRegion) -> None:
     with serving(still_region) as url, serving_stdio(url, still_region.api_key) as server:
         calls = {}
         for name in ("node01", "node02"):
@@ -117,7 +119,7 @@ def test_a_cancelled_deploy_that_shall_be_aborted_is_and_a_lost_one_is_not(still
 
 @pytest.mark.parametrize(("closed", "code"), [("1>&-", 2), ("2>&-", 0), ("1>&- 2>&-", 2)])
 def test_a_standard_stream_that_is_not_open_is_never_mistaken_for_another(
-    region: Region, url: str, closed: str, code: int
+    region: SimulatedRegion, url: str, closed: str, code: int
 ) -> None:
     ended = subprocess.run(
         ["sh", "-c", f"exec {' '.join(command('serve'))} {closed}"],
@@ -133,7 +135,7 @@ def test_a_standard_stream_that_is_not_open_is_never_mistaken_for_another(
     assert code or json.loads(ended.stdout)["id"] == 1
 
 
-def test_a_terminal_is_left_as_it_was(region: Region, url: str) -> None:
+def test_a_terminal_is_left_as_it_was(region: SimulatedRegion, url: str) -> None:
     ours, theirs = pty.openpty()
     with started(url, region.api_key, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         eventually(lambda: not os.get_blocking(theirs), "the server")
@@ -145,7 +147,7 @@ def test_a_terminal_is_left_as_it_was(region: Region, url: str) -> None:
     os.close(theirs)
 
 
-def test_half_an_emoji_is_no_reason_to_leave_a_request_unanswered(region: Region, url: str) -> None:
+def test_half_an_emoji_is_no_reason_to_leave_a_request_unanswered(region: SimulatedRegion, url: str) -> None:
     system_id = region.machine("node07").system_id
     with serving_stdio(url, region.api_key) as server:
         result = server.call("maas_lock_machine", system_id=system_id, comment="cut \ud83d here, whole \U0001f600")
@@ -155,7 +157,7 @@ def test_half_an_emoji_is_no_reason_to_leave_a_request_unanswered(region: Region
     assert post.form["comment"] == ["cut \ufffd here, whole \U0001f600"]
 
 
-def test_a_request_that_is_no_message_is_refused_by_its_id(region: Region, url: str) -> None:
+def test_a_request_that_is_no_message_is_refused_by_its_id(region: SimulatedRegion, url: str) -> None:
     with serving_stdio(url, region.api_key, MAAS_MCP_LOG_LEVEL="DEBUG") as server:
         server.send({"id": "odd", "method": "tools/call", "params": ["hush-hush"]})
         server.send({"method": 5, "params": "hush-hush"})
@@ -169,7 +171,7 @@ def test_a_request_that_is_no_message_is_refused_by_its_id(region: Region, url: 
     assert "hush" not in log
 
 
-def refusals(region: Region, url: str, revision: str, *given: bytes) -> list[Message]:
+def refusals(region: SimulatedRegion, url: str, revision: str, *given: bytes) -> list[Message]:
     """The answers by the id ``null`` to these lines; the server goes on."""
     with serving_stdio(url, region.api_key, revision) as server:
         assert server.process.stdin
@@ -185,7 +187,7 @@ def request(request_id: str, method: str = '"tools/list"') -> bytes:
 
 @pytest.mark.parametrize("request_id", ["null", "1.5", "true", "{}", "[1]"])
 def test_a_request_with_an_id_that_is_none_is_answered(
-    region: Region, url: str, revision: str, request_id: str
+    region: SimulatedRegion, url: str, revision: str, request_id: str
 ) -> None:
     (error,) = refusals(region, url, revision, request(request_id))
 
@@ -193,7 +195,7 @@ def test_a_request_with_an_id_that_is_none_is_answered(
     assert error["message"] == "The request was not read: its id is neither a string nor an integer."
 
 
-def test_a_batch_is_answered_with_what_is_expected(region: Region, url: str) -> None:
+def test_a_batch_is_answered_with_what_is_expected(region: SimulatedRegion, url: str) -> None:
     batch = b"[" + request("7") + b"]"
     errors = refusals(region, url, "2025-03-26", batch, b"[]")
 
@@ -214,7 +216,7 @@ def test_a_batch_is_answered_with_what_is_expected(region: Region, url: str) -> 
         (b'{"jsonrpc": "2.0", "id": null}', -32600),
     ],
 )
-def test_a_line_that_may_be_a_request_is_answered(region: Region, url: str, line: bytes, code: int) -> None:
+def test_a_line_that_may_be_a_request_is_answered(region: SimulatedRegion, url: str, line: bytes, code: int) -> None:
     assert [error["code"] for error in refusals(region, url, "2025-11-25", line)] == [code]
 
 
@@ -227,11 +229,11 @@ def test_a_line_that_may_be_a_request_is_answered(region: Region, url: str, line
         b"  ",
     ],
 )
-def test_a_line_that_cannot_be_a_request_is_not_answered(region: Region, url: str, line: bytes) -> None:
+def test_a_line_that_cannot_be_a_request_is_not_answered(region: SimulatedRegion, url: str, line: bytes) -> None:
     assert refusals(region, url, "2025-11-25", line) == []
 
 
-def test_a_line_over_the_limit_is_answered_once_and_the_next_one_is_read(region: Region, url: str) -> None:
+def test_a_line_over_the_limit_is_answered_once_and_the_next_one_is_read(region: SimulatedRegion, url: str) -> None:
     large = request("7", '"' + "x" * (2 * LINE_LIMIT) + '"')
     (error,) = refusals(region, url, "2025-11-25", large)
 

@@ -15,9 +15,9 @@ from maas_mcp.errors import (
     PluginError,
 )
 from maas_mcp.operations.declaring.operations import NOT_OFFERED
-from maas_mcp.simulator import SimulatedMachine, Status
 from maas_mcp.testing import MaasRegion
 from maas_mcp.testing.host import Host
+from maas_simulator import SimulatedMachine, Status
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("plugins")]
 

@@ -11,7 +11,7 @@ from maas_mcp.maas.connection import connect
 from maas_mcp.maas.models import ScriptSetName
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.settings import Settings
-from maas_mcp.simulator import Region, demo_region, serving
+from maas_simulator import SimulatedRegion, demo_region, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -23,7 +23,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 
 @asynccontextmanager
-async def connected(region: Region, api_key: str | None = None) -> AsyncIterator[MaasClient]:
+async def connected(region: SimulatedRegion, api_key: str | None = None) -> AsyncIterator[MaasClient]:
     with serving(region) as url:
         client = connect(Settings(maas_url=url, maas_api_key=api_key or region.api_key).require_region())
         try:

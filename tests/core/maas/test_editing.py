@@ -6,7 +6,7 @@ import pytest
 
 from maas_mcp.errors import MaasBadRequestError, MaasNotFoundError, MaasPermissionError, MaasUnavailableError
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.simulator import Fault, Region, demo_region
+from maas_simulator import Fault, SimulatedRegion, demo_region
 from tests.house import client_of
 
 pytestmark = pytest.mark.anyio
@@ -15,12 +15,12 @@ NODE01 = "machines/7xneda/"
 
 
 @pytest.fixture
-def region() -> Region:
+def region() -> SimulatedRegion:
     return demo_region()
 
 
 @pytest.fixture
-async def maas(region: Region) -> AsyncIterator[MaasClient]:
+async def maas(region: SimulatedRegion) -> AsyncIterator[MaasClient]:
     maas = client_of(region)
     yield maas
     await maas.aclose()
@@ -46,7 +46,7 @@ async def test_a_machine_is_deleted_without_an_answer(maas: MaasClient) -> None:
 
 
 async def test_changes_are_forms_in_which_a_boolean_is_true_or_false_and_none_is_left_out(
-    maas: MaasClient, region: Region
+    maas: MaasClient, region: SimulatedRegion
 ) -> None:
     await maas.put(NODE01, description="spare", force=False, pool=None)
     await maas.post("tags/", name="spare", kept=True, comment=None)
@@ -56,7 +56,7 @@ async def test_changes_are_forms_in_which_a_boolean_is_true_or_false_and_none_is
     assert (post.method, post.op, post.form) == ("POST", None, {"name": ["spare"], "kept": ["true"]})
 
 
-async def test_what_a_deletion_is_told_travels_in_the_query(maas: MaasClient, region: Region) -> None:
+async def test_what_a_deletion_is_told_travels_in_the_query(maas: MaasClient, region: SimulatedRegion) -> None:
     await maas.delete(NODE01, force=True, comment=None)
 
     assert (region.requests[0].method, region.requests[0].query) == ("DELETE", {"force": ["true"]})
@@ -74,7 +74,7 @@ async def test_what_a_deletion_is_told_travels_in_the_query(maas: MaasClient, re
     ids=["put", "post", "delete"],
 )
 async def test_a_change_whose_answer_is_lost_is_not_sent_again(
-    maas: MaasClient, region: Region, change: Callable[[MaasClient], Awaitable[object]], *, acts: bool
+    maas: MaasClient, region: SimulatedRegion, change: Callable[[MaasClient], Awaitable[object]], *, acts: bool
 ) -> None:
     region.faults.append(Fault(status=504, body="<html>", acts=acts))
 
@@ -91,6 +91,6 @@ async def test_a_wrong_value_is_refused_by_its_field(maas: MaasClient) -> None:
     assert set(refusal.value.fields) == {"pool"}
 
 
-async def test_what_takes_an_administrator_is_refused_to_others(region: Region) -> None:
+async def test_what_takes_an_administrator_is_refused_to_others(region: SimulatedRegion) -> None:
     with pytest.raises(MaasPermissionError):
         await client_of(region, "bob").post("tags/", name="spare")

@@ -8,25 +8,25 @@ import pytest
 from maas_mcp.errors import InvalidArgumentsError
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.versions import PARAMETERS, check_parameters, release_of
-from maas_mcp.simulator import Fault, Region, demo_region
+from maas_simulator import Fault, SimulatedRegion, demo_region
 from tests.house import client_of
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def region() -> Region:
+def region() -> SimulatedRegion:
     return demo_region()
 
 
 @pytest.fixture
-async def maas(region: Region) -> AsyncIterator[MaasClient]:
+async def maas(region: SimulatedRegion) -> AsyncIterator[MaasClient]:
     client = client_of(region)
     yield client
     await client.aclose()
 
 
-def become(region: Region, version: str) -> None:
+def become(region: SimulatedRegion, version: str) -> None:
     body = json.dumps({"capabilities": [], "version": version, "subversion": ""})
     region.faults.append(Fault(path="version/", status=200, body=body))
 
@@ -50,7 +50,7 @@ def test_a_version_is_read_as_far_as_it_matters(text: str, release: tuple[int, i
     ],
 )
 async def test_what_a_version_does_not_take_is_refused_by_name(
-    region: Region, maas: MaasClient, version: str, op: str, parameter: str
+    region: SimulatedRegion, maas: MaasClient, version: str, op: str, parameter: str
 ) -> None:
     become(region, version)
 
@@ -70,21 +70,21 @@ async def test_what_a_version_does_not_take_is_refused_by_name(
     ],
 )
 async def test_what_a_version_takes_passes_and_an_unreadable_version_takes_all(
-    region: Region, maas: MaasClient, version: str, op: str, parameter: str
+    region: SimulatedRegion, maas: MaasClient, version: str, op: str, parameter: str
 ) -> None:
     become(region, version)
 
     await check_parameters(maas, op, [parameter])
 
 
-async def test_a_refusal_says_since_or_until_when(region: Region, maas: MaasClient) -> None:
+async def test_a_refusal_says_since_or_until_when(region: SimulatedRegion, maas: MaasClient) -> None:
     become(region, "3.3.11")
 
     with pytest.raises(InvalidArgumentsError, match=r"`enable_kernel_crash_dump` \(MAAS since 3\.6 only\)"):
         await check_parameters(maas, "deploy", ["enable_kernel_crash_dump"])
 
 
-async def test_the_version_is_asked_for_once_and_only_if_it_matters(region: Region, maas: MaasClient) -> None:
+async def test_the_version_is_asked_for_once_and_only_if_it_matters(region: SimulatedRegion, maas: MaasClient) -> None:
     await check_parameters(maas, "deploy", ["distro_series", "comment"])
     assert region.requests == []
 

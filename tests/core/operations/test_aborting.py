@@ -8,7 +8,7 @@ from maas_mcp.maas.limits import MAX_CHANGES
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.operations.progress import ProgressReporter, nobody
-from maas_mcp.simulator import Fault
+from maas_simulator import Fault
 from tests.core.operations.declared import Deploy
 from tests.house import TIMING, House
 

@@ -18,8 +18,8 @@ from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import ProgressReporter, nobody
 from maas_mcp.operations.running.status import OperationStatus
-from maas_mcp.simulator import Fault
-from maas_mcp.simulator.operations import starting
+from maas_simulator import Fault
+from maas_simulator.operations import starting
 from tests.house import TIMING, House
 
 pytestmark = pytest.mark.anyio

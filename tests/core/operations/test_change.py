@@ -23,7 +23,7 @@ from maas_mcp.api import (
     require_status,
 )
 from maas_mcp.operations.progress import Progress
-from maas_mcp.simulator import Fault, Status
+from maas_simulator import Fault, Status
 from tests.house import House
 
 pytestmark = pytest.mark.anyio

@@ -10,7 +10,7 @@ from maas_mcp.errors import MachineGoneError, OperationFailedError, OperationTim
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.progress import ProgressReporter, nobody
 from maas_mcp.operations.running.status import OperationStatus
-from maas_mcp.simulator import Fault
+from maas_simulator import Fault
 from tests.core.operations.declared import Deploy
 from tests.house import TIMING, House
 

@@ -23,8 +23,8 @@ from maas_mcp.operations.declaring.operation import CancelPolicy, Operation
 from maas_mcp.operations.declaring.tool import ToolContext
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import ProgressReporter, nobody
-from maas_mcp.simulator import Fault
-from maas_mcp.simulator.model.statuses import Status
+from maas_simulator import Fault
+from maas_simulator.model.statuses import Status
 from tests.core.operations.declared import Commission, RunTests
 from tests.house import House, client_of, resumed
 

@@ -15,7 +15,7 @@ from maas_mcp.errors import (
     OperationRevertedError,
 )
 from maas_mcp.operations.judging.strategies import PollingStrategy, StatusPolling
-from maas_mcp.simulator import Fault
+from maas_simulator import Fault
 from tests.core.operations.declared import Commission, Release, RunTests
 from tests.house import House
 

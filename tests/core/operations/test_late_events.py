@@ -2,7 +2,7 @@
 
 import pytest
 
-from maas_mcp.simulator import Variant
+from maas_simulator import Variant
 from tests.core.operations.declared import Commission, Release
 from tests.house import House
 

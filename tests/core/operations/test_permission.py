@@ -7,8 +7,8 @@ import pytest
 from maas_mcp.api import MaasClient, MaasPermissionError, OperationRefusedError, another_owner, check_take_over
 from maas_mcp.maas.permissions import ADMIN_ONLY
 from maas_mcp.operations.declaring.permission import explain_refusal
-from maas_mcp.simulator import Fault, Status
 from maas_mcp.testing import MaasRegion
+from maas_simulator import Fault, Status
 
 pytestmark = pytest.mark.anyio
 

@@ -9,9 +9,9 @@ from maas_deploy.release import Release
 from maas_mcp.operations.judging.evidence import Observation
 from maas_mcp.operations.judging.lifecycle import Verdict
 from maas_mcp.operations.judging.strategies import MachineAssessment, StatusPolling
+from simulator.tests.recordings import named, paths
 from tests.core.operations.timelines import Timeline, replay
 from tests.recorded_operations import ENDS, milestones_not_reached, operation_of
-from tests.recordings import named, paths
 
 NAMES = [path.stem for path in paths()]
 

@@ -31,8 +31,8 @@ from maas_mcp.operations.judging.lifecycle import Verdict
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.running.engine import Engine
 from maas_mcp.operations.running.status import OperationStatus
-from maas_mcp.simulator import Fault, Region, demo_region
-from maas_mcp.simulator.model.faults import Latency
+from maas_simulator import Fault, demo_region
+from maas_simulator.model.faults import Latency
 from tests.house import client_of, engine_of
 
 pytestmark = pytest.mark.anyio
@@ -101,7 +101,7 @@ class FetchForGood(Fetch):
 class Site:
     """A region, its engine, and what was told."""
 
-    region: Region
+    region: SimulatedRegion
     maas: MaasClient
     tasks: anyio.abc.TaskGroup
     operation: Fetch = field(default_factory=Fetch)
@@ -448,7 +448,7 @@ async def test_somebody_who_may_not_start_it_is_told_so(site: Site) -> None:
 
 async def test_the_deadline_ends_the_following(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(site.region.images, "stop", lambda: None)
-    monkeypatch.setattr("maas_mcp.simulator.model.images.RATE", 1000.0)
+    monkeypatch.setattr("maas_simulator.model.images.RATE", 1000.0)
     monkeypatch.setattr(Fetch, "deadline", timedelta(minutes=10))
 
     with pytest.raises(OperationTimedOutError, match=r"not over after 10 min 00 s; last seen: Fetching"):

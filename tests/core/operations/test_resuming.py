@@ -23,8 +23,8 @@ from maas_mcp.operations.cancellation import CancellationToken, CancelReason
 from maas_mcp.operations.declaring.operation import CancelPolicy, OperationContext
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.running.status import OperationStatus
-from maas_mcp.simulator import Fault
-from maas_mcp.simulator.model.statuses import Status
+from maas_simulator import Fault
+from maas_simulator.model.statuses import Status
 from tests.house import TIMING, House, client_of, engine_of, resumed
 
 pytestmark = pytest.mark.anyio

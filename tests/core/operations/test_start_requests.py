@@ -23,7 +23,7 @@ from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.running.engine import Engine
 from maas_mcp.operations.running.start_requests import KEPT, RequestState, Send, StartRequest, StartRequests
 from maas_mcp.operations.running.status import OperationStatus
-from maas_mcp.simulator import Fault
+from maas_simulator import Fault
 from tests.core.operations.declared import Deploy, RunTests
 from tests.house import TIMING, House, client_of, engine_of
 

@@ -12,7 +12,8 @@ import pytest
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.watching.watcher import Watcher
-from maas_mcp.simulator import Region, SimulatedMachine, generated_region
+from maas_simulator import SimulatedMachine, generated_region
+from maas_simulator import SimulatedRegion as Region
 from tests.house import client_of
 
 pytestmark = pytest.mark.anyio

@@ -7,7 +7,7 @@ from maas_mcp.maas.models import Event, Machine, ScriptSet, ScriptSetName
 from maas_mcp.operations.judging.evidence import Baseline, Evidence, Observation
 from maas_mcp.operations.judging.lifecycle import Lifecycle
 from maas_mcp.operations.judging.strategies import MachineAssessment, PollingStrategy
-from tests.recordings import Frame, named
+from simulator.tests.recordings import Frame, named
 
 
 class Timeline:

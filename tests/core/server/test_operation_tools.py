@@ -7,8 +7,8 @@ import pytest
 
 from maas_mcp.operations.declaring.operations import ErrorReport, OperationReport
 from maas_mcp.server.operation_tools import GetOperation
-from maas_mcp.simulator import Fault
 from maas_mcp.testing import MaasRegion
+from maas_simulator import Fault
 
 
 def test_a_list_that_is_cut_says_so(maas_region: MaasRegion) -> None:

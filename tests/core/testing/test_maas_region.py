@@ -26,8 +26,8 @@ from maas_mcp.api import (
     Tool,
     ToolContext,
 )
-from maas_mcp.simulator import WorldFileError
 from maas_mcp.testing import Fault, MaasRegion, Progress
+from maas_simulator import WorldFileError
 
 
 class Which(BaseModel):

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from maas_mcp.simulator import Region
+from maas_simulator import SimulatedRegion
 from tests.integration.driver import AT_ONCE, PATIENCE, Driver, Message, serving_stdio
 from tests.integration.faults.proxy import Proxy
 
@@ -17,7 +17,7 @@ ERROR = "io.github.maas-mcp/error"
 
 @contextmanager
 def serving_through(
-    proxy: Proxy, region: Region, state: str, *, host: str = "127.0.0.1", module: str = "", **environment: str
+    proxy: Proxy, region: SimulatedRegion, state: str, *, host: str = "127.0.0.1", module: str = "", **environment: str
 ) -> Iterator[Driver]:
     """A ``maas-mcp serve`` that reaches its region through the proxy, or another module instead."""
     url = proxy.url.replace("127.0.0.1", host)

@@ -11,7 +11,7 @@ from maas_deploy.deploy_machines import DeployMany
 from maas_deploy.release import Release
 from maas_mcp.operations.batches.batch import BatchOperation
 from maas_mcp.operations.declaring.operation import LongRunning, Operation
-from maas_mcp.simulator import Region, SimulatedMachine, Status, User
+from maas_simulator import SimulatedMachine, SimulatedRegion, Status, User
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,26 +65,26 @@ BATCH = Job(DeployMany, "deploy", Status.READY, Status.DEPLOYING, Status.DEPLOYE
 JOBS = (*SINGLE, BATCH)
 
 
-def crowd(job: Job, machines: int, *, speed: float) -> Region:
+def crowd(job: Job, machines: int, *, speed: float) -> SimulatedRegion:
     """A region with so many machines that the job can be begun on; all of them are ``admin``'s, or nobody's."""
     return _region({job: machines}, speed)
 
 
-def some_of_each(machines: int, *, speed: float) -> tuple[Region, dict[Job, list[SimulatedMachine]]]:
+def some_of_each(machines: int, *, speed: float) -> tuple[SimulatedRegion, dict[Job, list[SimulatedMachine]]]:
     """A region with so many machines for each job."""
     region = _region(dict.fromkeys(JOBS, machines), speed)
     everything = list(region.machines.values())
     return region, {job: everything[nth * machines :][:machines] for nth, job in enumerate(JOBS)}
 
 
-def one_of_each(*, speed: float) -> tuple[Region, dict[Job, SimulatedMachine]]:
+def one_of_each(*, speed: float) -> tuple[SimulatedRegion, dict[Job, SimulatedMachine]]:
     """A region with one machine for each job."""
     region, machines = some_of_each(1, speed=speed)
     return region, {job: each[0] for job, each in machines.items()}
 
 
-def _region(machines: Mapping[Job, int], speed: float) -> Region:
-    region = Region([User("admin", is_superuser=True), User("bob")], speed=speed)
+def _region(machines: Mapping[Job, int], speed: float) -> SimulatedRegion:
+    region = SimulatedRegion([User("admin", is_superuser=True), User("bob")], speed=speed)
     for job, count in machines.items():
         for _ in range(count):
             machine = _machine(len(region.machines) + 1, job.begins)
@@ -101,7 +101,7 @@ def _machine(number: int, status: Status) -> SimulatedMachine:
     return machine
 
 
-def starts(region: Region, job: Job, machine: SimulatedMachine) -> int:
+def starts(region: SimulatedRegion, job: Job, machine: SimulatedMachine) -> int:
     """How often the machine came into the status that the job's start leads to, by the region's own log."""
     change = re.compile(rf"From '.*' to '{re.escape(job.enters.display)}'")
     with region.lock:
@@ -116,12 +116,12 @@ def starts(region: Region, job: Job, machine: SimulatedMachine) -> int:
         )
 
 
-def orders(region: Region, job: Job, machine: SimulatedMachine) -> int:
+def orders(region: SimulatedRegion, job: Job, machine: SimulatedMachine) -> int:
     """How many POSTs for it have reached the region, whatever it did with them."""
     return len([each for each in list(region.requests) if each.op == job.op and f"/{machine.system_id}/" in each.path])
 
 
-def of(region: Region, machine: SimulatedMachine) -> SimulatedMachine:
+def of(region: SimulatedRegion, machine: SimulatedMachine) -> SimulatedMachine:
     """The machine as it is now."""
     with region.lock:
         return region.machine(machine.system_id)

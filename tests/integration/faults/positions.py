@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from maas_mcp.simulator import Region, SimulatedMachine
+from maas_simulator import SimulatedMachine, SimulatedRegion
 from tests.integration.faults.proxy import (
     Fate,
     Proxy,
@@ -39,7 +39,7 @@ Machines = list[SimulatedMachine]
 
 
 @contextmanager
-def meeting_all(proxy: Proxy, region: Region, fates: dict[str, Fate]) -> Iterator[dict[str, Machines]]:
+def meeting_all(proxy: Proxy, region: SimulatedRegion, fates: dict[str, Fate]) -> Iterator[dict[str, Machines]]:
     """Give every machine's order its fate; yields the machines by the name of the fault.
 
     Afterwards each order was given exactly once.

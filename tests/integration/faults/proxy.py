@@ -20,7 +20,7 @@ from typing import Final, Self
 from urllib.parse import parse_qs, urlsplit
 from zlib import crc32
 
-from maas_mcp.simulator import Region, serving
+from maas_simulator import SimulatedRegion, serving
 
 END_OF_HEAD: Final = b"\r\n\r\n"
 LONGEST_STALL: Final = 120.0
@@ -419,7 +419,7 @@ class Proxy:
 
 
 @contextmanager
-def behind_a_proxy(region: Region) -> Iterator[Proxy]:
+def behind_a_proxy(region: SimulatedRegion) -> Iterator[Proxy]:
     """Serve a region over real HTTP, with a proxy in front of it."""
     with serving(region) as url, Proxy(url) as proxy:
         yield proxy

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from maas_mcp.simulator import Region, SimulatedMachine, Status
+from maas_simulator import SimulatedMachine, SimulatedRegion, Status
 from tests.integration.driver import AT_ONCE, Driver, Message, eventually
 from tests.integration.faults.client import (
     answer,
@@ -47,21 +47,21 @@ def deploy_any(server: Driver, count: int, token: str | None = None, **options: 
     return server.start_call(BATCH.tool, token, count=count, **IN_MEMORY, **options)
 
 
-def allocations(region: Region, machine: SimulatedMachine) -> int:
+def allocations(region: SimulatedRegion, machine: SimulatedMachine) -> int:
     """How often it became someone's, by the region's own log."""
     with region.lock:
         events = [each for each in region.log.events if each.system_id == machine.system_id]
     return len([each for each in events if each.type == "User acquiring node"])
 
 
-def idle(region: Region) -> set[str]:
+def idle(region: SimulatedRegion) -> set[str]:
     """Machines that are allocated without anything having begun on them; an abort leaves them so on purpose."""
     with region.lock:
         allocated = [each for each in region.machines.values() if each.status is Status.ALLOCATED]
         return {each.system_id for each in allocated if not starts(region, BATCH, each)}
 
 
-def stays_idle(region: Region, patience: float = 10.0) -> int:
+def stays_idle(region: SimulatedRegion, patience: float = 10.0) -> int:
     """How many machines are left allocated for good."""
     try:
         eventually(lambda: not idle(region), "the giving back", patience)
@@ -248,7 +248,7 @@ def test_a_cancel_at_any_moment_leaves_nothing_allocated_in_vain(weather: str, s
     assert all(orders(region, BATCH, each) <= 1 for each in machines)
 
 
-def under_way(region: Region) -> set[str]:
+def under_way(region: SimulatedRegion) -> set[str]:
     with region.lock:
         return {each.system_id for each in region.machines.values() if each.status is Status.DEPLOYING}
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 
 from maas_mcp.maas.limits import MAX_CHANGES, MAX_REQUESTS
-from maas_mcp.simulator import Region, SimulatedMachine
+from maas_simulator import SimulatedMachine, SimulatedRegion
 from tests.integration.driver import AT_ONCE, Driver, Message, eventually
 from tests.integration.faults.client import answer, answers, messages, quickly, report, serving_through
 from tests.integration.faults.jobs import JOBS, Job, crowd, of, one_of_each, orders, starts
@@ -29,7 +29,7 @@ ABSENCE: Final = 0.5
 """Seconds that the absence of messages is watched for: two progress messages would fit in."""
 
 
-def under_way(region: Region, job: Job, machines: list[SimulatedMachine]) -> set[str]:
+def under_way(region: SimulatedRegion, job: Job, machines: list[SimulatedMachine]) -> set[str]:
     """The machines that have come into the operation, and not yet to its end."""
     pending = {each.value for each in job.of_each.lifecycle.pending}
     return {each.system_id for each in machines if of(region, each).status.value in pending}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from maas_mcp.simulator import Region, SimulatedMachine
+from maas_simulator import SimulatedMachine, SimulatedRegion
 from tests.integration.driver import AT_ONCE, Driver, bring, eventually
 from tests.integration.faults.client import (
     answers,
@@ -73,7 +73,7 @@ class Scene:
     """One operation of each kind under way; its tool's name is its progress token."""
 
     server: Driver
-    region: Region
+    region: SimulatedRegion
     machines: Mapping[Job, SimulatedMachine]
     calls: Mapping[Job, int]
 
@@ -104,7 +104,7 @@ class Scene:
             assert self.server.progress(job.tool)[-1]["progress"] == 1.0
 
 
-def start_all(server: Driver, region: Region, machines: Mapping[Job, SimulatedMachine]) -> Scene:
+def start_all(server: Driver, region: SimulatedRegion, machines: Mapping[Job, SimulatedMachine]) -> Scene:
     """Start every job, and wait until each machine has booted. There the clock stands still."""
     calls = {job: server.start_call(job.tool, job.tool, **job.arguments_for(each)) for job, each in machines.items()}
     eventually(lambda: all(starts(region, job, each) for job, each in machines.items()), "the starts")

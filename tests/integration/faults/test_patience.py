@@ -17,7 +17,7 @@ from maas_mcp.maas.retry import Backoff
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.settings import Settings
-from maas_mcp.simulator import SimulatedMachine, create_app, demo_region
+from maas_simulator import SimulatedMachine, create_app, demo_region
 from tests.house import TIMING, House, engine_of
 from tests.integration.faults.jobs import Job, orders, starts
 from tests.integration.faults.tally import Row, Tally

@@ -23,7 +23,7 @@ from maas_mcp.api import (
 from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.operations.handles import Handle
 from maas_mcp.plugins.registry import load_registry
-from maas_mcp.simulator import Fault, Status
+from maas_simulator import Fault, Status
 from tests.house import House, client_of, resumed
 
 pytestmark = pytest.mark.anyio

@@ -16,8 +16,8 @@ from maas_mcp.api import (
     ProgressReporter,
     Tool,
 )
-from maas_mcp.simulator import Status
 from maas_mcp.testing import MaasRegion, Progress
+from maas_simulator import Status
 from tests.house import House
 
 pytestmark = pytest.mark.anyio

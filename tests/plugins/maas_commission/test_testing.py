@@ -13,7 +13,7 @@ from maas_mcp.api import (
     OperationRefusedError,
     OperationRevertedError,
 )
-from maas_mcp.simulator import Fault, Status
+from maas_simulator import Fault, Status
 from tests.house import House, client_of
 
 pytestmark = pytest.mark.anyio

@@ -22,7 +22,7 @@ from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import ProgressReporter, nobody
 from maas_mcp.operations.running.status import OperationStatus
-from maas_mcp.simulator import Fault
+from maas_simulator import Fault
 from tests.house import TIMING, House, opened
 
 pytestmark = pytest.mark.anyio

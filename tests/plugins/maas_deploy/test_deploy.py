@@ -15,7 +15,7 @@ from maas_mcp.api import (
     OperationRefusedError,
 )
 from maas_mcp.plugins.registry import load_registry
-from maas_mcp.simulator import Fault
+from maas_simulator import Fault
 from tests.house import House
 
 pytestmark = pytest.mark.anyio

@@ -14,8 +14,8 @@ from maas_mcp.operations.batches.batch import new_name
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.running.status import OperationStatus
-from maas_mcp.simulator import Fault
-from maas_mcp.simulator.operations.starting import commission
+from maas_simulator import Fault
+from maas_simulator.operations.starting import commission
 from tests.house import TIMING, House, opened
 
 pytestmark = pytest.mark.anyio

@@ -18,8 +18,8 @@ from maas_mcp.api import (
     OperationTimedOutError,
     Tool,
 )
-from maas_mcp.simulator import Fault, Status
-from maas_mcp.simulator.model.power import PowerState
+from maas_simulator import Fault, Status
+from maas_simulator.model.power import PowerState
 from tests.house import House
 
 pytestmark = pytest.mark.anyio

@@ -15,8 +15,8 @@ from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.operations.handles import Sealer
 from maas_mcp.operations.progress import ProgressReporter, nobody
-from maas_mcp.simulator import Fault
 from maas_mcp.testing import MaasRegion
+from maas_simulator import Fault
 from tests.house import House
 
 pytestmark = pytest.mark.anyio

@@ -19,8 +19,8 @@ from maas_mcp.api import (
     OperationRefusedError,
     Tool,
 )
-from maas_mcp.simulator import Fault
-from maas_mcp.simulator.model.statuses import Status
+from maas_simulator import Fault
+from maas_simulator.model.statuses import Status
 from tests.house import House
 
 pytestmark = pytest.mark.anyio

@@ -27,7 +27,7 @@ from maas_mcp.maas.reading import JSON
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import Progress, nobody
 from maas_mcp.operations.running.status import OperationStatus
-from maas_mcp.simulator import Region, demo_region
+from maas_simulator import SimulatedRegion, demo_region
 from tests.house import client_of, engine_of
 from tests.odd import json_values, spoilt
 
@@ -40,7 +40,7 @@ DAY = 86_400
 class Site:
     """A region with four images, two of which have news at the mirror."""
 
-    region: Region
+    region: SimulatedRegion
     maas: MaasClient
     tasks: anyio.abc.TaskGroup
     token: CancellationToken = field(default_factory=CancellationToken)

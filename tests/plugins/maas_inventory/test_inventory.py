@@ -24,8 +24,8 @@ from maas_mcp.api import (
 from maas_mcp.maas.reading import JSON
 from maas_mcp.operations.progress import Progress
 from maas_mcp.plugins.registry import load_registry
-from maas_mcp.simulator import Region, demo_region
 from maas_mcp.testing import MaasRegion
+from maas_simulator import SimulatedRegion, demo_region
 from tests.house import client_of
 from tests.odd import json_values, spoilt, with_odd_machine
 
@@ -33,12 +33,12 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def region() -> Region:
+async def region() -> SimulatedRegion:
     return demo_region(speed=1.0, clock=anyio.current_time)
 
 
 @pytest.fixture
-async def ctx(region: Region) -> AsyncIterator[ToolContext]:
+async def ctx(region: SimulatedRegion) -> AsyncIterator[ToolContext]:
     async def silent(_progress: Progress) -> None: ...
 
     maas = client_of(region)
@@ -69,7 +69,7 @@ async def test_a_machine_in_a_list_takes_little_room(ctx: ToolContext) -> None:
     assert len(page.model_dump_json()) / 12 < 450, "MAAS itself takes 19,000 bytes"
 
 
-async def test_a_status_is_asked_for_by_the_name_that_maas_takes(ctx: ToolContext, region: Region) -> None:
+async def test_a_status_is_asked_for_by_the_name_that_maas_takes(ctx: ToolContext, region: SimulatedRegion) -> None:
     page = await call(ListMachines, ctx, status=["failed_deployment", "broken"])
 
     assert [row.hostname for row in page.machines] == ["node11", "node12"]
@@ -89,7 +89,7 @@ async def test_a_short_page_tells_how_many_there_are(ctx: ToolContext) -> None:
     assert ListMachines().summary(page).startswith("3 of 12 machines\n")
 
 
-async def test_a_machine_is_shown_with_what_it_runs(ctx: ToolContext, region: Region) -> None:
+async def test_a_machine_is_shown_with_what_it_runs(ctx: ToolContext, region: SimulatedRegion) -> None:
     machine = await call(GetMachine, ctx, system_id=region.machine("node07").system_id)
 
     assert (machine.hostname, machine.status_name, machine.distro_series) == ("node07", "Deployed", "noble")
@@ -110,7 +110,7 @@ def test_a_status_is_taken_as_it_is_shown_and_as_maas_takes_it_in_any_case(statu
 
 @pytest.mark.parametrize("name", ["node01", "NODE01", "node01.maas", "Node01.MAAS", "node01.maas.", " node01 "])
 async def test_a_machine_is_found_by_its_hostname_or_fqdn_in_any_case(
-    ctx: ToolContext, region: Region, name: str
+    ctx: ToolContext, region: SimulatedRegion, name: str
 ) -> None:
     page = await call(ListMachines, ctx, hostname=[name])
 
@@ -120,7 +120,7 @@ async def test_a_machine_is_found_by_its_hostname_or_fqdn_in_any_case(
 
 
 async def test_a_machine_that_maas_writes_in_upper_case_is_found_by_lower_case(
-    ctx: ToolContext, region: Region
+    ctx: ToolContext, region: SimulatedRegion
 ) -> None:
     region.machines.rename(region.machine("node01"), "Node01")
     page = await call(ListMachines, ctx, hostname=["node01", "node02"])
@@ -161,7 +161,9 @@ async def test_a_name_is_looked_for_among_what_matches_the_other_filters(ctx: To
     assert page.hint.startswith("No machine among those that match status=ready has the hostname node07.")
 
 
-async def test_machines_are_listed_by_the_label_that_they_were_allocated_with(ctx: ToolContext, region: Region) -> None:
+async def test_machines_are_listed_by_the_label_that_they_were_allocated_with(
+    ctx: ToolContext, region: SimulatedRegion
+) -> None:
     await ctx.maas.post_op("machines/", "allocate", name="node02", agent_name="nightly")
     page = await call(ListMachines, ctx, agent_name="nightly")
 
@@ -172,7 +174,9 @@ async def test_machines_are_listed_by_the_label_that_they_were_allocated_with(ct
     assert region.requests[-1].query["agent_name"] == ["Nightly"]
 
 
-async def test_an_odd_field_of_one_machine_is_named_and_hides_no_machine(ctx: ToolContext, region: Region) -> None:
+async def test_an_odd_field_of_one_machine_is_named_and_hides_no_machine(
+    ctx: ToolContext, region: SimulatedRegion
+) -> None:
     odd = region.machine("node03").system_id
     with spoilt(with_odd_machine(odd, memory="much", ephemeral_deploy=None, tag_names=["gpu", None])):
         page = await call(ListMachines, ctx)
@@ -185,7 +189,7 @@ async def test_an_odd_field_of_one_machine_is_named_and_hides_no_machine(ctx: To
     assert GetMachine().summary(details).endswith("`tag_names` cannot be read; a default is shown.")
 
 
-async def test_a_machine_that_cannot_be_read_is_left_out_and_named(ctx: ToolContext, region: Region) -> None:
+async def test_a_machine_that_cannot_be_read_is_left_out_and_named(ctx: ToolContext, region: SimulatedRegion) -> None:
     odd = region.machine("node03").system_id
     with spoilt(with_odd_machine(odd, status=None)):
         page = await call(ListMachines, ctx)

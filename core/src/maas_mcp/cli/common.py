@@ -31,6 +31,8 @@ LOOKALIKES: Final = MappingProxyType({"✓": "+", "✗": "x", "…": "...", "━
 UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """Errors of an output that takes no more."""
 
+SIMULATOR: Final = "maas_simulator"
+"""The module of the distribution ``maas-simulator``."""
 NARROWEST: Final = 40
 """Columns below which wrapping no longer helps."""
 
@@ -77,6 +79,18 @@ def importing() -> Iterator[None]:
     finally:
         gc.freeze()  # before it is enabled: the next object made would have everything looked through at once
         gc.enable()
+
+
+@contextmanager
+def simulator_needed(command: str) -> Iterator[None]:
+    """Explain what to install if the block cannot import the simulator, which a production install does not have."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != SIMULATOR:
+            raise
+        message = f"`maas-mcp {command}` needs the simulator, which is not installed: pip install maas-simulator"
+        raise click.ClickException(message) from None
 
 
 def accept_any_terminal() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from maas_mcp.cli.common import EXIT_CODES, NumberRange
+from maas_mcp.cli.common import EXIT_CODES, NumberRange, simulator_needed
 from maas_mcp.cli.interrupt import run
 
 SPEED = 60.0
@@ -41,7 +41,8 @@ def command(*, speed: float | None, svg: Path | None, real: str | None, yes: boo
         if yes:
             raise click.UsageError("--yes requires --real.")
         _check_folder(svg)
-        from maas_mcp.cli.story import tell  # noqa: PLC0415 - simulator and MCP take a second that --help need not
+        with simulator_needed("demo"):
+            from maas_mcp.cli.story import tell  # noqa: PLC0415 - simulator and MCP take a second that --help need not
 
         sys.exit(run(lambda: tell(speed=speed or SPEED, svg=svg)))
     if speed is not None or svg is not None:

@@ -17,7 +17,7 @@ from maas_mcp.cli.common import EXIT_FAILURE
 from maas_mcp.cli.deployment import Deployment, Outcome
 from maas_mcp.cli.screen import Screen
 from maas_mcp.errors import ServerError
-from maas_mcp.simulator import Region, demo_region, serving
+from maas_simulator import SimulatedRegion, demo_region, serving
 
 REASON: Final = "No space left on /dev/sda2"
 """What MAAS is made to say of the deployment that fails."""
@@ -46,7 +46,7 @@ async def tell(*, speed: float, svg: Path | None = None) -> int:
     return code
 
 
-def _environment(url: str, region: Region) -> dict[str, str]:
+def _environment(url: str, region: SimulatedRegion) -> dict[str, str]:
     """The server's: nothing of the user's own settings, so that no real region can be meant."""
     own = {key: value for key, value in os.environ.items() if not key.startswith("MAAS_")}
     settings = {

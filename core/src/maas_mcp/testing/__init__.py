@@ -4,22 +4,22 @@ Installing ``maas-mcp-core[testing]`` gives every pytest run the fixture ``maas_
 """
 
 from maas_mcp.operations.progress import Progress
-from maas_mcp.simulator import (
+from maas_mcp.testing.host import Host
+from maas_mcp.testing.region import MaasRegion
+from maas_simulator import (
     Disk,
     Fault,
     Latency,
     OddEvents,
     OddMachine,
     RateLimit,
-    Region,
     RequestRecord,
     SimulatedMachine,
+    SimulatedRegion,
     Status,
     User,
     Variant,
 )
-from maas_mcp.testing.host import Host
-from maas_mcp.testing.region import MaasRegion
 
 __all__ = [
     "Disk",
@@ -31,9 +31,9 @@ __all__ = [
     "OddMachine",
     "Progress",
     "RateLimit",
-    "Region",
     "RequestRecord",
     "SimulatedMachine",
+    "SimulatedRegion",
     "Status",
     "User",
     "Variant",

@@ -19,15 +19,15 @@ from maas_mcp.operations.declaring.tool import ArgsT, ResultT, Tool
 from maas_mcp.operations.progress import Progress
 from maas_mcp.plugins.registry import AnyTool, load_registry
 from maas_mcp.settings import Settings
-from maas_mcp.simulator import Region, create_app
 from maas_mcp.testing.wire import InProcessWire
+from maas_simulator import SimulatedRegion, create_app
 
 SECRET = "seals the ids of no real operation"  # noqa: S105 - which is why it may be known
 ADDRESS = "http://127.0.0.1:5240/MAAS"
 """Where a region in the same process would be."""
 
 
-def settings_for(region: Region, username: str) -> Settings:
+def settings_for(region: SimulatedRegion, username: str) -> Settings:
     """Settings that name the region and nothing else: not what the environment or a file of this machine says."""
     return Settings.model_construct(
         maas_url=ADDRESS,
@@ -36,7 +36,7 @@ def settings_for(region: Region, username: str) -> Settings:
     )
 
 
-def connector(region: Region) -> Callable[[RegionAccess, Places | None], MaasClient]:
+def connector(region: SimulatedRegion) -> Callable[[RegionAccess, Places | None], MaasClient]:
     """Makes clients of the region: everything but the socket is real."""
     app = create_app(region)
 
@@ -50,7 +50,7 @@ class Host:
     """Runs tools and operations on a region as the server does, and notes what they tell."""
 
     def __init__(
-        self, region: Region, host: calls.Host, tenant: Tenant, settings: Settings, now: Callable[[], float]
+        self, region: SimulatedRegion, host: calls.Host, tenant: Tenant, settings: Settings, now: Callable[[], float]
     ) -> None:
         self.region = region
         self.host = host
@@ -112,7 +112,7 @@ def _installed() -> dict[str, AnyTool]:
 
 
 @asynccontextmanager
-async def hosting(region: Region, now: Callable[[], float], username: str) -> AsyncIterator[Host]:
+async def hosting(region: SimulatedRegion, now: Callable[[], float], username: str) -> AsyncIterator[Host]:
     """A host for as long as the block runs; ``now`` are seconds since 1970."""
     settings = settings_for(region, username)
     async with calls.running(settings, {}, connect=connector(region), now=now) as host, host.tenant() as tenant:

@@ -18,12 +18,10 @@ from trio.testing import MockClock
 from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, Tool
 from maas_mcp.operations.progress import Progress
-from maas_mcp.simulator import Region, serving
-from maas_mcp.simulator.worlds.files import fill_region
-from maas_mcp.simulator.worlds.ready_made import DEMO_USERS, add_demo_machines
 from maas_mcp.testing.clock import Clock, clock_of_the_loop
 from maas_mcp.testing.host import SECRET, Host, hosting
 from maas_mcp.testing.whole_server import call_tool
+from maas_simulator import DEMO_USERS, SimulatedRegion, add_demo_machines, fill_region, serving
 
 T = TypeVar("T")
 
@@ -33,7 +31,7 @@ MOMENT = 1e-6
 """Seconds that make sure of a time's having come, which is no exact sum."""
 
 
-class MaasRegion(Region):
+class MaasRegion(SimulatedRegion):
     """A simulated region for a test: twelve machines, ``node01`` to ``node12``, and the users ``admin`` and ``bob``.
 
     Or else it is that of a ``world``, a file in YAML of which everything counts but the speed.

@@ -1,0 +1,227 @@
+"""The region as an ASGI application: routing, credentials, faults and holds around the handlers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qs
+
+import anyio
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from maas_simulator.http import region_routes
+from maas_simulator.http.broken import Dropped, broken, replacement
+from maas_simulator.http.calls import Answer, Call, parse_form
+from maas_simulator.http.description import describe
+from maas_simulator.http.endpoints import PREFIX, Endpoint, find
+from maas_simulator.http.machine_routes import Handler, Operation
+from maas_simulator.http.unsimulated import OUTSIDE_THE_API
+from maas_simulator.model.auth import User
+from maas_simulator.model.faults import Hold, RequestRecord
+from maas_simulator.model.refusals import (
+    BY_USER,
+    HTML,
+    PLAIN,
+    Refusal,
+    no_such_endpoint,
+    not_simulated,
+    unrecognised,
+)
+from maas_simulator.model.signatures import Signed
+from maas_simulator.state import RegionState
+
+MOVED = (
+    "<html>\r\n<head><title>301 Moved Permanently</title></head>\r\n<body>\r\n"
+    "<center><h1>301 Moved Permanently</h1></center>\r\n<hr><center>nginx/1.22.1</center>\r\n</body>\r\n</html>\r\n"
+)
+"""What the proxy in front of MAAS answers at the root."""
+
+_METHODS = ("PUT", "POST", "GET", "DELETE")
+
+
+def create_app(region: RegionState) -> Starlette:
+    """The ASGI application of a region; any server or in-process transport can run it."""
+    return Starlette(routes=[Route("/{path:path}", endpoint=_RegionApp(region))])
+
+
+@dataclass
+class _Asked:
+    """A request on its way: its endpoint and op may not exist."""
+
+    request: Request
+    path: str
+    endpoint: Endpoint | None
+    parts: tuple[str, ...]
+    op: str | None
+    op_in_path: bool
+    raw_query: str
+    query: dict[str, list[str]]
+    form: dict[str, list[str]]
+    signed_form: str
+    broken: Refusal | None
+
+
+class _RegionApp:
+    def __init__(self, region: RegionState) -> None:
+        self.region = region
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.region.is_restarting:
+            await Dropped()(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        arrived = self.region.schedule.clock()
+        try:
+            asked = await _understand(request)
+        except ClientDisconnect:
+            return
+        template = asked.endpoint.path if asked.endpoint else None
+        record = RequestRecord(
+            arrived, request.method, asked.path, asked.op, asked.form, asked.query, template=template
+        )
+        self.region.requests.append(record)
+        response = await self._answer(asked)
+        record.status = None if isinstance(response, Dropped) else response.status_code
+        await response(scope, receive, send)
+
+    async def _answer(self, asked: _Asked) -> Response:
+        with self.region.lock:
+            now = self.region.schedule.clock()
+            delay, fault = self.region.faults.meet(asked.request.method, asked.path, asked.op, now)
+            hold = next((self.region.holds[name] for name in _hold_names(asked) if name in self.region.holds), Hold())
+        if fault is not None and not fault.carried_out:
+            await _wait(delay)
+            return broken(fault, replacement(fault, now))
+        response = await self._act_after(hold.before + delay, asked)
+        await _wait(hold.after)
+        if fault is None:
+            return response
+        return broken(fault, response if fault.status is None else replacement(fault, now))
+
+    async def _act_after(self, seconds: float, asked: _Asked) -> Response:
+        """A client that goes away while its request is held does not stop it: MAAS acts all the same."""
+        until = self.region.schedule.clock() + seconds
+        try:
+            await _wait(seconds)
+        except anyio.get_cancelled_exc_class():
+            left = max(0.0, until - self.region.schedule.clock()) * self.region.schedule.speed
+            with self.region.lock:
+                self.region.play()
+                self.region.schedule.after(left, lambda: _ignore(self._respond(asked)))
+            raise
+        with self.region.lock:
+            self.region.play()
+            return self._respond(asked)
+
+    def _respond(self, asked: _Asked) -> Response:
+        try:
+            answer = self._handle(asked)
+        except Refusal as refusal:
+            return _response(refusal.status, refusal.body, refusal.content_type, refusal.headers)
+        return _response(answer.status, answer.body, answer.content_type, answer.headers)
+
+    def _handle(self, asked: _Asked) -> Answer:
+        endpoint = asked.endpoint
+        if (told := _told_to_everybody(asked)) is not None:
+            return told
+        if endpoint is None:
+            raise no_such_endpoint(asked.path)
+        user = self._user(asked, endpoint)
+        handler = _handler(asked, endpoint)
+        call = Call(
+            region=self.region,
+            user=user,
+            method=asked.request.method,
+            path=asked.path,
+            raw_query=asked.raw_query,
+            query=asked.query,
+            form=asked.form,
+            parts=asked.parts,
+        )
+        return handler(call)
+
+    def _user(self, asked: _Asked, endpoint: Endpoint) -> User:
+        """Whose request it is; without usable credentials it depends on the endpoint what MAAS says."""
+        request = asked.request
+        signed = Signed(request.method, str(request.url), asked.signed_form)
+        user = self.region.authenticator.user(request.headers.get("authorization"), signed)
+        if user is None:
+            raise unrecognised(request.method, asked.op) if endpoint.anonymous else Refusal(401, "Forbidden", PLAIN)
+        return user
+
+
+def _told_to_everybody(asked: _Asked) -> Answer | None:
+    if asked.path == "/MAAS/":
+        raise Refusal(301, MOVED, "text/html", {"Location": "/MAAS/r/"}).without_vary()
+    for path, what in OUTSIDE_THE_API.items():
+        if asked.path.startswith(path):
+            raise not_simulated(what)
+    if asked.request.method != "GET":
+        return None
+    if asked.path == f"{PREFIX}describe/":
+        return Answer(describe(str(asked.request.base_url).rstrip("/")), content_type="application/json")
+    return region_routes.VERSION if asked.path == f"{PREFIX}version/" else None
+
+
+def _handler(asked: _Asked, endpoint: Endpoint) -> Handler:
+    """What answers it. MAAS complains of credentials first, and of the rest in this order."""
+    method = asked.request.method
+    if method not in _METHODS:
+        raise Refusal(405, "", HTML, {"Allow": ", ".join(_METHODS), **BY_USER})
+    if asked.broken is not None:
+        raise asked.broken
+    handler = endpoint.handlers.get((method, asked.op))
+    if handler is None:
+        raise no_such_endpoint(asked.path) if asked.op_in_path else unrecognised(method, asked.op)
+    wanted = asked.query.get("format", ["json"])[-1]
+    if wanted != "json":
+        raise Refusal(400, f"Invalid output format specified '{wanted}'.", PLAIN)
+    return handler
+
+
+async def _understand(request: Request) -> _Asked:
+    path = str(request.scope["path"])
+    raw_query = request.scope["query_string"].decode("latin-1")
+    query = parse_qs(raw_query, keep_blank_values=True)
+    form: dict[str, list[str]] = {}
+    broken = None
+    body = await request.body()
+    content_type = request.headers.get("content-type", "")
+    signed_form = body.decode("latin-1") if content_type.startswith("application/x-www-form-urlencoded") else ""
+    endpoint, parts, path_op = find(path)
+    op = path_op or next(iter(query.get("op", ())), None)
+    try:
+        form = parse_form(content_type, body, takes_json=_takes_json(request.method, endpoint, op))
+    except Refusal as refusal:
+        broken = refusal
+    if request.method == "POST":
+        op = op or next(iter(form.pop("op", ())), None)
+    return _Asked(request, path, endpoint, parts, op, path_op is not None, raw_query, query, form, signed_form, broken)
+
+
+def _takes_json(method: str, endpoint: Endpoint | None, op: str | None) -> bool:
+    operation = endpoint.handlers.get((method, op)) if endpoint is not None else None
+    return method == "PUT" or (isinstance(operation, Operation) and operation.takes_json)
+
+
+def _hold_names(asked: _Asked) -> tuple[str, ...]:
+    """The names a request is held by: its op, and for the reads ``events`` or ``machines``."""
+    inside = asked.path.removeprefix(PREFIX)
+    is_read = asked.request.method == "GET" and inside.startswith(("events/", "machines/"))
+    return (asked.op or "", inside.partition("/")[0] if is_read else "")
+
+
+def _response(status: int, body: str | bytes, content_type: str, headers: Mapping[str, str]) -> Response:
+    """As a header and not as a media type, to which Starlette would add a charset where MAAS has none."""
+    return Response(body, status, {"Content-Type": content_type, **headers})
+
+
+async def _wait(seconds: float) -> None:
+    if seconds > 0:
+        await anyio.sleep(seconds)
+
+
+def _ignore(_response: Response) -> None:
+    """An answer for a client that is gone."""

@@ -1,0 +1,160 @@
+"""Which paths and operations there are, and what answers them."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from maas_simulator.http import (
+    collection_routes,
+    image_routes,
+    machine_edits,
+    machine_routes,
+    network_routes,
+    region_routes,
+    result_routes,
+)
+from maas_simulator.http.machine_routes import POST_OPERATIONS, Handler
+from maas_simulator.http.unsimulated import UNSIMULATED, missing
+
+PREFIX = "/MAAS/api/2.0/"
+
+EMPTY = ("devices", "dhcp-snippets", "discovery", "files", "ipaddresses", "static-routes")
+"""Collections that hold nothing, as in a new region; nothing can be put into them."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A path and what it answers, by method and op. ``anonymous``: without credentials it is a 400 and not a 401."""
+
+    name: str
+    """What the description of the API calls it."""
+    path: str
+    """Inside ``/MAAS/api/2.0/``; variable parts are in braces."""
+    handlers: Mapping[tuple[str, str | None], Handler]
+    anonymous: bool = False
+
+    @property
+    def params(self) -> tuple[str, ...]:
+        """The names of the variable parts, in order."""
+        return tuple(_VARIABLE.findall(self.path))
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """What a path of this endpoint looks like, with a group for every variable part."""
+        return re.compile(_VARIABLE.sub("([^/]+)", self.path))
+
+
+_VARIABLE = re.compile(r"\{(\w+)\}")
+
+
+SIMULATED = (
+    Endpoint("Version", "version/", {("GET", None): region_routes.version}),
+    Endpoint("Users", "users/", {("GET", None): collection_routes.users, ("GET", "whoami"): collection_routes.whoami}),
+    Endpoint("User", "users/{username}/", {("GET", None): collection_routes.user}),
+    Endpoint("Maas", "maas/", {("GET", "get_config"): region_routes.get_config}),
+    Endpoint(
+        "Machines",
+        "machines/",
+        {
+            ("GET", None): machine_routes.listing,
+            ("POST", "allocate"): machine_routes.allocate,
+            ("POST", "release"): machine_routes.release_many,
+            ("POST", None): machine_edits.create,
+            ("GET", "list_allocated"): machine_routes.list_allocated,
+            ("GET", "power_parameters"): machine_routes.all_power_parameters,
+            ("POST", "set_zone"): machine_edits.set_zone,
+            ("POST", "clone"): machine_edits.clone,
+        },
+        anonymous=True,
+    ),
+    Endpoint(
+        "Machine",
+        "machines/{system_id}/",
+        {
+            ("GET", None): machine_routes.read,
+            ("GET", "query_power_state"): machine_routes.query_power_state,
+            ("DELETE", None): machine_routes.delete,
+            ("PUT", None): machine_edits.update,
+            ("GET", "power_parameters"): machine_routes.power_parameters,
+            ("POST", "set_workload_annotations"): machine_edits.set_workload_annotations,
+            ("POST", "power_off"): machine_routes.power_off,
+            **{("POST", name): operation for name, operation in POST_OPERATIONS.items()},
+        },
+    ),
+    Endpoint("Nodes", "nodes/", {}, anonymous=True),
+    Endpoint("Node", "nodes/{system_id}/", {("GET", None): machine_routes.read_node}),
+    Endpoint("Interfaces", "nodes/{system_id}/interfaces/", {("GET", None): machine_routes.interfaces}),
+    Endpoint("Interface", "nodes/{system_id}/interfaces/{id}/", {("GET", None): machine_routes.interface}),
+    Endpoint("BlockDevices", "nodes/{system_id}/blockdevices/", {("GET", None): machine_routes.blockdevices}),
+    Endpoint("BlockDevice", "nodes/{system_id}/blockdevices/{id}/", {("GET", None): machine_routes.blockdevice}),
+    Endpoint("NodeScriptResults", "nodes/{system_id}/results/", {("GET", None): result_routes.results}),
+    Endpoint(
+        "NodeScriptResult",
+        "nodes/{system_id}/results/{id}/",
+        {("GET", None): result_routes.result, ("GET", "download"): result_routes.download},
+    ),
+    Endpoint("Events", "events/", {("GET", "query"): region_routes.events}),
+    Endpoint("Zones", "zones/", {("GET", None): collection_routes.zones}),
+    Endpoint("Zone", "zones/{name}/", {("GET", None): collection_routes.zone}),
+    Endpoint("ResourcePools", "resourcepools/", {("GET", None): collection_routes.pools}),
+    Endpoint("ResourcePool", "resourcepool/{id}/", {("GET", None): collection_routes.pool}),
+    Endpoint("Tags", "tags/", {("GET", None): collection_routes.tags, ("POST", None): collection_routes.make_tag}),
+    Endpoint(
+        "Tag", "tags/{name}/", {("GET", None): collection_routes.tag, ("GET", "machines"): collection_routes.tagged}
+    ),
+    Endpoint("Domains", "domains/", {("GET", None): collection_routes.domains}),
+    Endpoint("Domain", "domains/{id}/", {("GET", None): collection_routes.domain}),
+    Endpoint("Device", "devices/{system_id}/", {("GET", None): collection_routes.no_device}),
+    Endpoint("Subnets", "subnets/", {("GET", None): network_routes.subnets}),
+    Endpoint(
+        "Subnet",
+        "subnets/{id}/",
+        {("GET", None): network_routes.subnet, ("GET", "statistics"): network_routes.statistics},
+    ),
+    Endpoint("Vlans", "fabrics/{fabric_id}/vlans/", {("GET", None): network_routes.fabric_vlans}),
+    Endpoint("Vlan", "vlans/{id}/", {("GET", None): network_routes.vlan}),
+    Endpoint("Spaces", "spaces/", {("GET", None): network_routes.spaces}),
+    Endpoint("Space", "spaces/{id}/", {("GET", None): network_routes.space}),
+    Endpoint("Networks", "networks/", {("GET", None): network_routes.networks}),
+    Endpoint("Network", "networks/{name}/", {("GET", None): network_routes.network}),
+    Endpoint(
+        "BootResources",
+        "boot-resources/",
+        {
+            ("GET", None): image_routes.listing,
+            ("GET", "is_importing"): image_routes.is_importing,
+            ("POST", "import"): image_routes.start_import,
+            ("POST", "stop_import"): image_routes.stop_import,
+        },
+    ),
+    Endpoint("BootResource", "boot-resources/{id}/", {("GET", None): image_routes.reading}),
+    *(Endpoint(name, f"{name}/", {("GET", None): collection_routes.none}) for name in EMPTY),
+)
+
+
+def _completed(endpoint: Endpoint) -> Endpoint:
+    return replace(endpoint, handlers={**dict(missing(endpoint.path)), **endpoint.handlers})
+
+
+ENDPOINTS = (
+    *map(_completed, SIMULATED),
+    *(
+        Endpoint(path, path, dict(missing(path)))
+        for path in UNSIMULATED
+        if all(path != each.path for each in SIMULATED)
+    ),
+)
+"""Those, with what else MAAS does at the same paths, and all of its other paths."""
+
+
+def find(path: str) -> tuple[Endpoint | None, tuple[str, ...], str | None]:
+    """The endpoint of a path, its variable parts, and its op if it ends in ``op-NAME`` (no slash after it)."""
+    inside = path.removeprefix(PREFIX) if path.startswith(PREFIX) else ""
+    rest, _, op = inside.rpartition("op-")
+    named = bool(op) and "/" not in op and rest.endswith("/")
+    for endpoint in ENDPOINTS:
+        match = endpoint.pattern.fullmatch(rest if named else inside)
+        if match is not None:
+            return endpoint, match.groups(), op if named else None
+    return None, (), None

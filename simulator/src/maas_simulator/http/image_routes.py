@@ -1,0 +1,105 @@
+"""The answers about images: as recorded from MAAS 3.7.3, but for those of ``import`` and ``stop_import``.
+
+Those two were not recorded: their texts are what MAAS's own reference of the API says.
+"""
+
+from datetime import UTC, datetime
+from hashlib import sha256
+
+from maas_simulator.http.calls import Answer, Call
+from maas_simulator.model.forms import last
+from maas_simulator.model.images import ImageFile, ImageResource
+from maas_simulator.model.networks import API
+from maas_simulator.model.refusals import TEXT, Refusal, forbidden, not_found
+
+
+def listing(call: Call) -> Answer:
+    """The images, of one ``type`` if asked; without their versions."""
+    kind = last(call.query, "type")
+    if kind not in ("", "all", "synced", "uploaded"):
+        message = f"'{kind}' is not a valid boot resource type. Available types: ['synced', 'uploaded']"
+        raise Refusal(400, message)
+    wanted = [each for each in call.region.images.resources if kind in ("", "all", _type(each).lower())]
+    return Answer([_json(each) for each in wanted])
+
+
+def reading(call: Call) -> Answer:
+    """One image, with its versions."""
+    for each in call.region.images.resources:
+        if call.parts[0] == str(each.id):
+            return Answer(_json(each) | {"sets": {name: _set(name, each) for name in reversed(each.versions)}})
+    raise not_found("BootResource")
+
+
+def is_importing(call: Call) -> Answer:
+    """Whether images are being imported."""
+    return Answer(call.region.images.importing)
+
+
+def start_import(call: Call) -> Answer:
+    """For superusers."""
+    if not call.user.is_superuser:
+        raise forbidden()
+    call.region.images.begin()
+    return Answer(text="Import of boot resources started", content_type=TEXT)
+
+
+def stop_import(call: Call) -> Answer:
+    """For superusers."""
+    if not call.user.is_superuser:
+        raise forbidden()
+    call.region.images.stop()
+    return Answer(text="Import of boot resources is being stopped", content_type=TEXT)
+
+
+def _type(resource: ImageResource) -> str:
+    return "Uploaded" if resource.uploaded else "Synced"
+
+
+def _json(resource: ImageResource) -> dict[str, object]:
+    shown: dict[str, object] = {
+        "id": resource.id,
+        "type": _type(resource),
+        "name": resource.name.removeprefix("custom/"),
+        "architecture": f"{resource.architecture}/{resource.kernel}",
+        "resource_uri": f"{API}/boot-resources/{resource.id}/",
+        "last_deployed": _moment(resource.last_deployed),
+        "subarches": _kernels_up_to(resource.kernel),
+    }
+    if resource.title is None:
+        return shown | {"platform": "generic", "supported_platforms": "generic"}
+    return shown | {"title": resource.title} | ({"base_image": "ubuntu/noble"} if resource.uploaded else {})
+
+
+def _kernels_up_to(kernel: str) -> str:
+    """The kernels that an image with this one also boots machines for: all before it."""
+    if kernel == "generic":
+        return kernel
+    release = kernel.rpartition("-")[2]
+    every = [f"ga-{year}.{month}" for year in range(16, 25) for month in ("04", "10")]
+    known = ["generic", *(f"hwe-{letter}" for letter in "pqrstuvw"), *every[: every.index(f"ga-{release}") + 1]]
+    return ",".join(known if kernel.startswith("ga-") else [*known, kernel])
+
+
+def _moment(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
+
+
+def _set(version: str, resource: ImageResource) -> dict[str, object]:
+    """``progress`` is there while a version or a file is not complete: a percentage, as MAAS's API names it."""
+    files = resource.versions[version]
+    size = sum(file.size for file in files.values())
+    there = sum(file.size for file in files.values() if file.complete)
+    shown = {"version": version, "label": "stable", "size": size, "complete": there == size}
+    if there < size:
+        shown["progress"] = 100.0 * there / size
+    return shown | {"files": {name: _file(name, file, version) for name, file in files.items()}}
+
+
+def _file(name: str, file: ImageFile, version: str) -> dict[str, object]:
+    digest = sha256(f"{version} {name}".encode()).hexdigest()
+    shown: dict[str, object] = {"filename": name, "filetype": name, "sha256": digest, "filename_on_disk": digest[:7]}
+    shown |= {"size": file.size, "complete": file.complete}
+    return shown if file.complete else shown | {"progress": 0.0}

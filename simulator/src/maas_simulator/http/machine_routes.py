@@ -1,0 +1,213 @@
+"""The answers for machines: reading, listing with filters, and every operation with the permission it needs."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from operator import attrgetter
+
+from maas_simulator.http.calls import Answer, Call
+from maas_simulator.http.filters import FILTERS, check_filter
+from maas_simulator.http.hardware import disks_json, interfaces_json, power_json
+from maas_simulator.http.render import machine_json
+from maas_simulator.model.forms import flag
+from maas_simulator.model.machines import MANUAL, SimulatedMachine
+from maas_simulator.model.refusals import Refusal, conflict, forbidden, not_found
+from maas_simulator.model.scripts import JSON
+from maas_simulator.model.statuses import RELEASABLE, Status
+from maas_simulator.operations import short, starting
+
+Handler = Callable[[Call], Answer]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation on one machine. ``keeps`` are the fields whose old values its answer still shows.
+
+    Only one that ``takes_json`` reads the parameters in a JSON body (MAAS 3.7).
+    """
+
+    permission: str
+    act: starting.Operate
+    keeps: tuple[str, ...] = ("power_state", "ip_addresses")
+    takes_json: bool = False
+
+    def __call__(self, call: Call) -> Answer:
+        """Carry it out for the caller, and answer with the machine."""
+        machine = call.machine()
+        call.check_may(self.permission, machine)
+        before = machine_json(call.region, machine)
+        try:
+            self.act(call.region, machine, call.user.username, call.form)
+        except Refusal as refusal:
+            # What fails after the change is stored, such as switching on, is told by another part of MAAS.
+            raise refusal.without_vary() if refusal.status in (500, 503) else refusal from None
+        call.region.play()
+        after = machine_json(call.region, machine)
+        if machine.status is Status.READY:
+            return Answer(after)
+        return Answer(after | {field: before[field] for field in self.keeps})
+
+
+_ADDRESSES = ("power_state", "boot_interface", "interface_set", "ip_addresses")
+_SCRIPTS = tuple(
+    f"{kind}_status{name}" for kind in ("commissioning", "testing", "storage_test") for name in ("", "_name")
+)
+
+POST_OPERATIONS: dict[str, Operation] = {
+    "deploy": Operation("edit", starting.deploy, _ADDRESSES),
+    "commission": Operation("superuser", starting.commission, takes_json=True),
+    "test": Operation("superuser", starting.test, takes_json=True),
+    "release": Operation("edit", starting.release, takes_json=True),
+    "abort": Operation("edit", starting.abort, ("status", "status_name", "power_state", *_SCRIPTS)),
+    "rescue_mode": Operation("admin", starting.rescue_mode),
+    "exit_rescue_mode": Operation("admin", starting.exit_rescue_mode),
+    "lock": Operation("lock", short.lock),
+    "unlock": Operation("lock", short.unlock),
+    "mark_broken": Operation("owner", short.mark_broken),
+    "mark_fixed": Operation("admin", short.mark_fixed),
+    "override_failed_testing": Operation("admin", short.override_failed_testing),
+    "power_on": Operation("edit", short.power_on, (*_ADDRESSES, "osystem", "distro_series", "hwe_kernel")),
+}
+
+
+def read(call: Call) -> Answer:
+    """One machine."""
+    return Answer(machine_json(call.region, call.machine()))
+
+
+def read_node(call: Call) -> Answer:
+    """One machine, found as a node."""
+    return Answer(machine_json(call.region, call.machine("Node")))
+
+
+def list_allocated(call: Call) -> Answer:
+    """The machines that are the user's own, but not yet on their way to anything else."""
+    mine = (machine for machine in call.region.machines.values() if machine.owner == call.user.username)
+    return Answer([machine_json(call.region, machine) for machine in mine if machine.status is Status.ALLOCATED])
+
+
+def power_parameters(call: Call) -> Answer:
+    """How MAAS reaches the machine's BMC, for superusers."""
+    machine = call.machine()
+    call.check_may("superuser", machine)
+    return Answer(power_json(machine))
+
+
+def all_power_parameters(call: Call) -> Answer:
+    """How MAAS reaches every BMC, by machine, for superusers."""
+    if not call.user.is_superuser:
+        raise forbidden()
+    asked = call.query.get("id")
+    every = call.region.machines.items()
+    return Answer({name: power_json(machine) for name, machine in every if asked is None or name in asked})
+
+
+def interfaces(call: Call) -> Answer:
+    """The NICs of a machine."""
+    return Answer(interfaces_json(call.machine("Node")))
+
+
+def blockdevices(call: Call) -> Answer:
+    """The disks of a machine."""
+    return Answer(_disks(call))
+
+
+def interface(call: Call) -> Answer:
+    """One NIC of a machine, by id."""
+    return _one("Interface", call, interfaces_json(call.machine("Node")))
+
+
+def blockdevice(call: Call) -> Answer:
+    """One disk of a machine, by id."""
+    return _one("BlockDevice", call, _disks(call))
+
+
+def power_off(call: Call) -> Answer:
+    """Switch off; ``null`` if MAAS has no way to."""
+    machine = call.machine()
+    manual = machine.power_type == MANUAL
+    answer = Operation("edit", short.power_off)(call)
+    return Answer(None) if manual else answer
+
+
+def query_power_state(call: Call) -> Answer:
+    """What the BMC says."""
+    return Answer({"state": short.query_power_state(call.region, call.machine())})
+
+
+def delete(call: Call) -> Answer:
+    """Delete a machine, for superusers only."""
+    machine = call.machine()
+    call.check_may("admin", machine)
+    call.region.remove(machine)
+    return Answer(text="", status=204, content_type="text/plain")
+
+
+def listing(call: Call) -> Answer:
+    """All machines the user sees that pass all filters; unknown filters are refused, unknown ids just absent."""
+    filters = {name: values for name, values in call.query.items() if name not in ("op", "format")}
+    for name, values in filters.items():
+        check_filter(call.region, name, values)
+    found = [
+        machine_json(call.region, machine)
+        for machine in _candidates(call)
+        if call.sees(machine) and all(FILTERS[name](machine, values) for name, values in filters.items())
+    ]
+    return Answer(found)
+
+
+def _candidates(call: Call) -> Iterable[SimulatedMachine]:
+    """The machines that an id or a hostname leaves, in the region's order, so that not all have to be looked at."""
+    machines = call.region.machines
+    if "id" in call.query:
+        found = [machines[name] for name in dict.fromkeys(call.query["id"]) if name in machines]
+    elif "hostname" in call.query:
+        found = machines.called(call.query["hostname"])
+    else:
+        return machines.values()
+    return sorted(found, key=attrgetter("number"))
+
+
+def allocate(call: Call) -> Answer:
+    """Acquire a machine by constraints."""
+    told: JSON = {"verbose_storage": {}, "verbose_interfaces": {}} if flag(call.form, "verbose") else {}
+    machine, found = short.allocate(call.region, call.user.username, call.form)
+    return Answer(machine_json(call.region, machine) | {"constraints_by_type": found | told})
+
+
+def release_many(call: Call) -> Answer:
+    """Release machines together: all of them, or none if one cannot be; *Ready* ones are skipped."""
+    asked = list(call.form.get("machines", ()))
+    unknown = [name for name in asked if name not in call.region.machines]
+    if unknown:
+        raise Refusal(400, f"Unknown machine(s): {', '.join(unknown)}.")
+    machines = [call.region.machines[name] for name in asked]
+    refused = [m.system_id for m in machines if not call.sees(m) or m.locked]
+    if refused:
+        words = "You don't have the required permission to release the following machine(s)"
+        raise Refusal(403, f"{words}: {', '.join(refused)}.")
+    stuck = [m for m in machines if m.status not in RELEASABLE | {Status.READY, Status.RELEASING}]
+    if stuck:
+        states = ", ".join(f"{m.system_id} ('{m.status_name}')" for m in stuck)
+        raise conflict(f"Machine(s) cannot be released in their current state: {states}.")
+    released = [m for m in machines if m.status in RELEASABLE]
+    for machine in released:
+        starting.release(call.region, machine, call.user.username, _only_comment(call))
+    return Answer([machine.system_id for machine in released])
+
+
+def _disks(call: Call) -> list[JSON]:
+    """Here MAAS leaves out the versions of their firmware."""
+    disks = disks_json(call.machine("Node"))
+    return [{name: value for name, value in disk.items() if name != "firmware_version"} for disk in disks]
+
+
+def _one(kind: str, call: Call, every: Iterable[JSON]) -> Answer:
+    """Nobody has recorded one alone: it is taken to be as in the list."""
+    for each in every:
+        if call.parts[1] == str(each["id"]):
+            return Answer(each)
+    raise not_found(kind)
+
+
+def _only_comment(call: Call) -> dict[str, list[str]]:
+    return {name: list(values) for name, values in call.form.items() if name == "comment"}

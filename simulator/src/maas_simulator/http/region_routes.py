@@ -1,0 +1,129 @@
+"""The answers about the region as a whole: its version, its settings, its events."""
+
+import json
+from collections.abc import Callable
+from functools import cache, partial
+from urllib.parse import parse_qsl, urlencode
+
+from maas_simulator.http.calls import Answer, Call
+from maas_simulator.model.config import SETTINGS
+from maas_simulator.model.events import LEVELS, Event
+from maas_simulator.model.forms import last
+from maas_simulator.model.networks import API
+from maas_simulator.model.refusals import Refusal, not_simulated
+
+CAPABILITIES = [
+    "networks-management",
+    "static-ipaddresses",
+    "ipv6-deployment-ubuntu",
+    "devices-management",
+    "storage-deployment-ubuntu",
+    "network-deployment-ubuntu",
+    "bridging-interface-ubuntu",
+    "bridging-automatic-ubuntu",
+    "authenticate-api",
+]
+VERSION = Answer(
+    {"capabilities": CAPABILITIES, "version": "3.7.3", "subversion": ""},
+    headers={"Vary": "Authorization"},
+    indented=False,
+)
+"""The one answer that is the same for everybody."""
+
+MOST_EVENTS, USUAL_EVENTS = 1000, 100
+
+
+def version(call: Call) -> Answer:
+    """The version and what it can do."""
+    del call
+    return VERSION
+
+
+def get_config(call: Call) -> Answer:
+    """One setting, as a bare JSON value."""
+    name = last(call.query, "name")
+    if name not in SETTINGS:
+        message = f"{name} is not a valid config setting (valid settings are: {', '.join(SETTINGS)})."
+        raise Refusal(400, json.dumps({name: [message]}), "application/json")
+    if name not in call.region.settings:
+        raise not_simulated(f"the setting {name}")
+    return Answer(call.region.settings[name], content_type="application/json")
+
+
+def events(call: Call) -> Answer:
+    """Events of the machines that the user sees, newest first."""
+    limit = _limit(last(call.query, "limit"))
+    after, before = _cursor(call, "after"), _cursor(call, "before")
+    if after is not None and before is not None:
+        raise Refusal(400, "There is undetermined behaviour when both 'after' and 'before' are specified.")
+    found = call.region.log.query(_wanted(call), limit=limit, after=after, before=before, of=_of(call))
+    oldest = found[-1].id if found else None if after is None else after + 1
+    newest = found[0].id if found else None
+    return Answer(
+        {
+            "count": len(found),
+            "events": [call.region.oddities.event_json(event) for event in found],
+            "next_uri": _uri(call, "after", newest),
+            "prev_uri": None if oldest is None else _uri(call, "before", oldest),
+        },
+    )
+
+
+def _uri(call: Call, name: str, value: int | None) -> str:
+    kept = [(key, text) for key, text in parse_qsl(call.raw_query) if key not in ("after", "before", "op")]
+    cursor = [] if value is None else [(name, str(value))]
+    return f"{API}/events/?{urlencode([('op', 'query'), *kept, *cursor])}"
+
+
+def _limit(text: str) -> int:
+    if not text:
+        return USUAL_EVENTS
+    if not text.isdecimal():
+        raise Refusal(400, "Invalid limit: Please enter an integer value")
+    if int(text) > MOST_EVENTS:
+        raise Refusal(400, f"Requested number of events {int(text)} is greater than limit: {MOST_EVENTS}")
+    return int(text)
+
+
+def _cursor(call: Call, name: str) -> int | None:
+    text = last(call.query, name)
+    if text and not text.isdecimal():
+        raise Refusal(400, f"Invalid {name}: Please enter an integer value")
+    return int(text) if text else None
+
+
+def _wanted(call: Call) -> Callable[[Event], bool]:
+    """MAAS's ``owner`` is the user an event names, matched as the whole of ``username``."""
+    level = last(call.query, "level") or "INFO"
+    if level not in LEVELS:
+        raise Refusal(400, f"Unrecognised log level: {level}")
+    levels = frozenset(name for name, rank in LEVELS.items() if rank >= LEVELS[level])
+    owners = frozenset(call.query.get("owner", ()))
+    chosen, hides = cache(partial(_chosen, call)), call.region.oddities.hides
+
+    def wanted(event: Event) -> bool:
+        by = not owners or event.username in owners
+        return event.level in levels and by and chosen(event.system_id) and not hides(event)
+
+    return wanted
+
+
+def _of(call: Call) -> list[str] | None:
+    """The machines that an id or a hostname in the query leaves, if there is one."""
+    if "id" in call.query:
+        return list(dict.fromkeys(call.query["id"]))
+    if "hostname" in call.query:
+        return [machine.system_id for machine in call.region.machines.called(call.query["hostname"])]
+    return None
+
+
+def _chosen(call: Call, system_id: str) -> bool:
+    """Whether the machine exists, and the user sees it, and it passes the filters."""
+    machine = call.region.machines.get(system_id)
+    if machine is None or not call.sees(machine):
+        return False
+    fields = {"id": system_id, "hostname": machine.hostname, "zone": machine.zone, "pool": machine.pool}
+    fields |= {"agent_name": machine.agent_name, "domain": "maas"}
+    if "mac_address" in call.query and not set(machine.mac_addresses) & set(call.query["mac_address"]):
+        return False
+    return all(value in call.query[name] for name, value in fields.items() if name in call.query)

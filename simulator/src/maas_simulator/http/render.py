@@ -1,0 +1,148 @@
+"""A machine as JSON: the 81 keys that MAAS 3.7 answers, in lists and single reads alike."""
+
+from maas_simulator.http.hardware import disks_json, hardware_json, interfaces_json
+from maas_simulator.model.machines import SimulatedMachine
+from maas_simulator.model.networks import API
+from maas_simulator.model.scripts import JSON, SetType, overall
+from maas_simulator.model.statuses import ScriptStatus
+from maas_simulator.state import RegionState
+
+DOMAIN: JSON = {
+    "authoritative": True,
+    "ttl": None,
+    "resource_record_count": 0,
+    "is_default": True,
+    "name": "maas",
+    "id": 0,
+    "resource_uri": f"{API}/domains/0/",
+}
+"""The only DNS domain."""
+
+TEST_KINDS = ("cpu", "memory", "network", "interface", "other")
+"""Kinds of tests that are never run by default: always *Unknown* here."""
+
+
+def machine_json(region: RegionState, machine: SimulatedMachine) -> JSON:
+    """The whole machine."""
+    interfaces = interfaces_json(machine)
+    disks = disks_json(machine)
+    return {
+        **_identity(region, machine),
+        **_state(machine),
+        **_scripts(region, machine),
+        **hardware_json(machine),
+        **_never_set(),
+        "boot_interface": interfaces[0],
+        "interface_set": interfaces,
+        "boot_disk": disks[0] if disks else None,
+        "blockdevice_set": disks,
+        "physicalblockdevice_set": disks,
+        **region.oddities.machines.get(machine.system_id, {}),
+    }
+
+
+def zone_json(region: RegionState, name: str) -> JSON:
+    """An availability zone; ids count from 1 in the order they were made."""
+    number = list(region.zones).index(name) + 1
+    return {
+        "name": name,
+        "description": region.zones[name],
+        "id": number,
+        "resource_uri": f"{API}/zones/{name}/",
+    }
+
+
+def pool_json(region: RegionState, name: str) -> JSON:
+    """A resource pool; the default pool's id is 0."""
+    number = list(region.pools).index(name)
+    return {
+        "name": name,
+        "description": region.pools[name],
+        "id": number,
+        "resource_uri": f"{API}/resourcepool/{number}/",
+    }
+
+
+def tag_json(region: RegionState, name: str) -> JSON:
+    """A tag."""
+    return {
+        "name": name,
+        "definition": "//capability[@id='vmx']" if name == "kvm-capable" else "",
+        "comment": region.tags[name],
+        "kernel_opts": "",
+        "resource_uri": f"{API}/tags/{name}/",
+    }
+
+
+def _identity(region: RegionState, machine: SimulatedMachine) -> JSON:
+    return {
+        "system_id": machine.system_id,
+        "hostname": machine.hostname,
+        "fqdn": f"{machine.hostname}.maas",
+        "description": machine.description,
+        "owner": machine.owner,
+        "owner_data": {},
+        "workload_annotations": {},
+        "node_type": 0,
+        "node_type_name": "Machine",
+        "zone": zone_json(region, machine.zone),
+        "pool": pool_json(region, machine.pool),
+        "domain": DOMAIN,
+        "tag_names": list(machine.tag_names),
+        "pod": machine.pod and {"id": 1, "name": machine.pod, "resource_uri": f"{API}/vm-hosts/1/"},
+        "virtualmachine_id": machine.number if machine.pod else None,
+        "resource_uri": f"{API}/machines/{machine.system_id}/",
+    }
+
+
+def _state(machine: SimulatedMachine) -> JSON:
+    gateway = machine.subnet.gateway if machine.known and machine.linked else None
+    return {
+        "status": int(machine.status),
+        "status_name": machine.status_name,
+        "status_message": machine.status_message,
+        "status_action": machine.status_action,
+        "error_description": machine.error_description,
+        "power_type": machine.power_type,
+        "power_state": machine.power_state,
+        "locked": machine.locked,
+        "netboot": machine.netboot,
+        "osystem": machine.osystem,
+        "distro_series": machine.distro_series,
+        "hwe_kernel": machine.hwe_kernel,
+        "ephemeral_deploy": machine.ephemeral_deploy,
+        "enable_hw_sync": machine.enable_hw_sync,
+        "enable_kernel_crash_dump": machine.enable_kernel_crash_dump,
+        "ip_addresses": [machine.ip_address] if machine.known else [],
+        "default_gateways": {
+            "ipv4": {"gateway_ip": gateway, "link_id": None},
+            "ipv6": {"gateway_ip": None, "link_id": None},
+        },
+    }
+
+
+def _scripts(region: RegionState, machine: SimulatedMachine) -> JSON:
+    shown: JSON = {}
+    for kind in (SetType.COMMISSIONING, SetType.TESTING):
+        scripts = region.current_set(machine, kind)
+        status = overall(scripts.results) if scripts is not None else ScriptStatus.UNKNOWN
+        for field in (kind.name.lower(), *(("storage_test",) if kind is SetType.TESTING else ())):
+            shown |= {f"{field}_status": int(status), f"{field}_status_name": status.display}
+    for kind in (SetType.COMMISSIONING, SetType.TESTING, SetType.INSTALLATION):
+        shown[f"current_{kind.name.lower()}_result_id"] = machine.current.get(kind)
+    for name in TEST_KINDS:
+        shown |= {f"{name}_test_status": -1, f"{name}_test_status_name": "Unknown"}
+    return shown
+
+
+def _never_set() -> JSON:
+    """What no simulated machine has."""
+    nothing = ("parent", "swap_size", "next_sync", "last_sync", "sync_interval")
+    empty = ("volume_groups", "bcaches", "special_filesystems", "virtualblockdevice_set", "cache_sets", "raids")
+    return {
+        **dict.fromkeys((*nothing, "address_ttl", "bios_boot_method")),
+        **{name: [] for name in empty},
+        "min_hwe_kernel": "",
+        "disable_ipv4": False,
+        "is_dpu": False,
+    }

@@ -1,0 +1,140 @@
+"""Users and their API keys, and the check of OAuth 1.0 credentials."""
+
+import hashlib
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from urllib.parse import unquote
+
+from maas_simulator.model.refusals import HTML, Refusal
+from maas_simulator.model.signatures import Signed, base_string, hmac_sha1
+
+NOTHING = Signed()
+"""Stands for a request that was signed with PLAINTEXT, where its parts do not count."""
+
+OLDEST = 300
+"""Seconds of real time after which a timestamp is refused; the future is accepted."""
+
+NEEDED = ("oauth_consumer_key", "oauth_token", "oauth_signature_method", "oauth_timestamp", "oauth_nonce")
+Nonce = tuple[str, str, str]
+"""Of a consumer and a token."""
+
+_PAIR = re.compile(r'\s*([a-z_]+)="([^"]*)"\s*')
+
+
+@dataclass(frozen=True)
+class User:
+    """A user of the region; the three parts of the API key follow from the name, so that they never change."""
+
+    username: str
+    is_superuser: bool = False
+
+    @property
+    def api_key(self) -> str:
+        """``consumer:token:secret``, the only credentials an API client needs."""
+        return f"{self.consumer}:{self.token}:{self.secret}"
+
+    @property
+    def consumer(self) -> str:
+        """The consumer key; its secret is empty."""
+        return self._part("consumer", 18)
+
+    @property
+    def token(self) -> str:
+        """The token's key."""
+        return self._part("token", 18)
+
+    @property
+    def secret(self) -> str:
+        """The token's secret: nothing it opens is real."""
+        return self._part("secret", 32)
+
+    def as_json(self) -> dict[str, object]:
+        """The user as ``users/?op=whoami`` shows it."""
+        return {
+            "is_superuser": self.is_superuser,
+            "username": self.username,
+            "email": f"{self.username}@example.com",
+            "is_local": True,
+            "resource_uri": f"/MAAS/api/2.0/users/{self.username}/",
+        }
+
+    def _part(self, name: str, length: int) -> str:
+        return hashlib.sha256(f"simulated {self.username} {name}".encode()).hexdigest()[:length]
+
+
+@dataclass
+class Authenticator:
+    """Finds the user that a request's ``Authorization`` header speaks for, as MAAS 3.7 does."""
+
+    users: Mapping[str, User]
+    _nonces: set[Nonce] = field(default_factory=set)
+    _expiring: list[tuple[int, Nonce]] = field(default_factory=list)
+    """The same nonces by the time in their requests, as a heap: one that is too old is refused without them."""
+
+    def user(self, header: str | None, request: Signed = NOTHING) -> User | None:
+        """The user, or None without usable credentials; raises a ``Refusal`` (401, one 500) for wrong ones."""
+        given = _parameters(header or "")
+        if not all(given.get(name) for name in NEEDED):
+            return None
+        user = self._owner(given)
+        self._check_nonce(given, self._check_time(given["oauth_timestamp"]))
+        _check_signature(given, user, request, header or "")
+        return user
+
+    def _owner(self, given: Mapping[str, str]) -> User:
+        users = self.users.values()
+        if not any(user.consumer == given["oauth_consumer_key"] for user in users):
+            raise _refusal("Invalid API key.")
+        for user in users:
+            if (user.consumer, user.token) == (given["oauth_consumer_key"], given["oauth_token"]):
+                return user
+        raise _refusal(f"'Invalid access token: {given['oauth_token']}'")
+
+    def _check_time(self, timestamp: str) -> int:
+        try:
+            then = int(timestamp)
+        except ValueError as error:
+            raise Refusal(500, str(error)) from error
+        now = int(time.time())
+        if now - then > OLDEST:
+            raise _refusal(
+                f"'Expired timestamp: given {then} and now {now} has a greater difference than threshold {OLDEST}'",
+            )
+        while self._expiring and now - self._expiring[0][0] > OLDEST:
+            self._nonces.remove(heappop(self._expiring)[1])
+        return then
+
+    def _check_nonce(self, given: Mapping[str, str], then: int) -> None:
+        used = (given["oauth_consumer_key"], given["oauth_token"], given["oauth_nonce"])
+        if used in self._nonces:
+            raise _refusal(f"'Nonce already used: {given['oauth_nonce']}'")
+        self._nonces.add(used)
+        heappush(self._expiring, (then, used))
+
+
+def _check_signature(given: Mapping[str, str], user: User, request: Signed, header: str) -> None:
+    method = given["oauth_signature_method"]
+    if method not in ("PLAINTEXT", "HMAC-SHA1"):
+        raise _refusal(f"'Signature method {method} not supported try one of the following: PLAINTEXT, HMAC-SHA1'")
+    if "oauth_signature" not in given:
+        raise _refusal("'Missing signature.'")
+    # MAAS 3.7 prints the base string, which with PLAINTEXT is the secret; clients must never show a 401's body.
+    base = f"&{user.secret}" if method == "PLAINTEXT" else base_string(request, header)
+    wanted = base if method == "PLAINTEXT" else hmac_sha1(base, user.secret)
+    if given["oauth_signature"] != wanted:
+        raise _refusal(f"'Invalid signature. Expected signature base string: {base}'")
+
+
+def _parameters(header: str) -> dict[str, str]:
+    scheme, _, rest = header.partition(" ")
+    if scheme.lower() != "oauth":
+        return {}
+    found = (_PAIR.fullmatch(part) for part in rest.split(","))
+    return {match[1]: unquote(match[2]) for match in found if match is not None}
+
+
+def _refusal(reason: str) -> Refusal:
+    return Refusal(401, f"Authorization Error: {reason}", HTML, {"WWW-Authenticate": 'OAuth realm="OAuth"'})

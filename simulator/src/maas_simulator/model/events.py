@@ -1,0 +1,105 @@
+"""The event log of the region: appending, and the query that ``events/?op=query`` answers."""
+
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from heapq import merge
+from itertools import islice
+from operator import attrgetter
+
+from maas_simulator.model.statuses import Status
+
+LEVELS = {"AUDIT": 0, "DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
+"""The levels by name; a query's ``level`` is a minimum, ``INFO`` if it is left out."""
+
+HEARD = {Status.COMMISSIONING: "Node commissioning", Status.DEPLOYING: "Node installation"}
+"""The type of the events that tell what cloud-init says, in statuses with one of their own."""
+HEARD_OTHERWISE = "Node status event"
+"""The type of those events in all other statuses."""
+
+FIRST_ID = 501
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event: ``created`` is in epoch seconds, ``type`` is the text a person reads, ``username`` the actor."""
+
+    id: int
+    system_id: str
+    hostname: str
+    username: str
+    level: str
+    created: float
+    type: str
+    description: str
+
+    @property
+    def message(self) -> str:
+        """What ``status_message`` says while this is the machine's latest event of INFO or more."""
+        return f"{self.type} - {self.description}" if self.description else self.type
+
+    def as_json(self) -> dict[str, object]:
+        """The event as ``events/?op=query`` lists it."""
+        return {
+            "username": self.username,
+            "node": self.system_id,
+            "hostname": self.hostname,
+            "id": self.id,
+            "level": self.level,
+            "created": time.strftime("%a, %d %b. %Y %H:%M:%S", time.gmtime(self.created)),
+            "type": self.type,
+            "description": self.description,
+        }
+
+
+@dataclass
+class EventLog:
+    """Every event of the region, oldest first, and by machine; ids are consecutive, so that a cursor is an index."""
+
+    events: list[Event] = field(default_factory=list)
+    by_machine: dict[str, list[Event]] = field(default_factory=dict)
+
+    @property
+    def next_id(self) -> int:
+        """The id that the next event will get."""
+        return FIRST_ID + len(self.events)
+
+    def append(self, event: Event) -> None:
+        """Add an event that was numbered with ``next_id``."""
+        self.events.append(event)
+        self.by_machine.setdefault(event.system_id, []).append(event)
+
+    def query(
+        self,
+        wanted: Callable[[Event], bool],
+        *,
+        limit: int,
+        after: int | None = None,
+        before: int | None = None,
+        of: Iterable[str] | None = None,
+    ) -> list[Event]:
+        """Up to ``limit`` events, newest first; with ``after`` they are the oldest beyond that id.
+
+        ``of`` are the machines (system ids) that alone can be wanted; the events of all others are not looked at.
+        """
+        logs = [self.events] if of is None else [self.by_machine.get(system_id, []) for system_id in of]
+        if after is not None:
+            following = merge(*(_following(log, after) for log in logs), key=_id)
+            return list(islice(filter(wanted, following), limit))[::-1]
+        end = self.next_id if before is None else before
+        preceding = merge(*(_preceding(log, end) for log in logs), key=_id, reverse=True)
+        return list(islice(filter(wanted, preceding), limit))
+
+
+_id = attrgetter("id")
+
+
+def _following(log: Sequence[Event], after: int) -> Iterator[Event]:
+    first = bisect_left(log, after + 1, key=_id)
+    return (log[index] for index in range(first, len(log)))
+
+
+def _preceding(log: Sequence[Event], end: int) -> Iterator[Event]:
+    last = bisect_left(log, end, key=_id)
+    return (log[index] for index in range(last - 1, -1, -1))

@@ -1,0 +1,104 @@
+"""Reading parameters as MAAS reads them, with its two ideas of what a boolean is."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from maas_simulator.model.refusals import invalid, not_simulated
+from maas_simulator.model.scripts import COMMISSIONING_SCRIPTS, DEFAULT_TEST, TEST_SCRIPTS, WIPE_DISKS
+
+Form = Mapping[str, Sequence[str]]
+"""The parameters of a request: every key with all of its values."""
+
+DEFAULT_IMAGE = "ubuntu/noble"
+IMAGES = ("centos/centos70", "custom/custom-noble", "ubuntu/jammy", "ubuntu/noble")
+KERNELS = {
+    "ubuntu/jammy": ("ga-22.04", "hwe-22.04", "hwe-22.04-edge"),
+    "ubuntu/noble": ("ga-24.04", "hwe-24.04", "hwe-24.04-edge"),
+}
+_SHORT = {"22.04": "ubuntu/jammy", "24.04": "ubuntu/noble", "ubuntu": DEFAULT_IMAGE, "": DEFAULT_IMAGE}
+_YES = frozenset({"true", "t", "yes", "y", "on", "1"})
+_NO = frozenset({"false", "f", "no", "n", "off", "0", ""})
+
+
+def last(form: Form, name: str) -> str:
+    """The value of a parameter, the last if it was repeated, and nothing if it was left out."""
+    values = form.get(name) or [""]
+    return values[-1]
+
+
+def each(form: Form, name: str) -> list[str]:
+    """All values of a parameter; each may be a list with commas."""
+    return [part.strip() for value in form.get(name, ()) for part in value.split(",") if part.strip()]
+
+
+def ticked(form: Form, name: str) -> bool:
+    """A boolean of release, commission and test: anything but ``false`` and nothing is true, also ``0`` and ``no``."""
+    value = last(form, name).lower()
+    return value not in ("", "false")
+
+
+def flag(form: Form, name: str) -> bool:
+    """A boolean of deploy and allocate, which accepts ``0``, ``1``, ``yes``, ``no`` and the like, and nothing else."""
+    value = last(form, name).strip().lower()
+    if value not in _YES | _NO:
+        raise invalid(name, "Value should be 'true' or 'false'")
+    return value in _YES
+
+
+def check_bridges(form: Form) -> None:
+    """The parameters of bridges are passed to the machine; here they are checked and no more."""
+    flag(form, "bridge_all")
+    flag(form, "bridge_stp")
+    wrong = {
+        "bridge_type": last(form, "bridge_type") not in ("", "standard", "ovs"),
+        "bridge_fd": not (last(form, "bridge_fd") or "0").isdecimal(),
+    }
+    for name in (name for name, is_wrong in wrong.items() if is_wrong):
+        raise not_simulated(f"the refusal of the {name} {last(form, name)!r}")
+
+
+def image(form: Form, known: Sequence[str] = IMAGES) -> str:
+    """The image that ``distro_series`` asks for, as ``osystem/series``; 400 with the whole choice for any other."""
+    asked = last(form, "distro_series")
+    by_series = {name.partition("/")[2]: name for name in known}
+    found = asked if asked in known else _SHORT.get(asked) or by_series.get(asked)
+    if found is None or found not in known:
+        choice = ", ".join(repr(name) for name in ("", *known))
+        message = f"'{asked}' is not a valid distro_series.  It should be one of: {choice}."
+        raise invalid("distro_series", message)
+    return found
+
+
+def kernel(form: Form, chosen: str, architecture: str) -> str | None:
+    """The kernel to boot: the image's own unless ``hwe_kernel`` names another that the image has."""
+    known = KERNELS.get(chosen, ())
+    asked = last(form, "hwe_kernel")
+    if asked and asked not in known:
+        raise invalid("hwe_kernel", f"{asked} is not available for {chosen} on {architecture}.")
+    return asked or next(iter(known), None)
+
+
+def tests(form: Form) -> list[str]:
+    """The tests that ``testing_scripts`` asks for: the default if left out, none for ``none``."""
+    asked = each(form, "testing_scripts")
+    if asked == ["none"]:
+        return []
+    _choice("testing_scripts", asked, TEST_SCRIPTS)
+    return asked or [DEFAULT_TEST]
+
+
+def release_scripts(form: Form, known: Collection[str]) -> list[str]:
+    """The release scripts that ``scripts`` asks for, beside the built-in one that erases; 400 for any other."""
+    asked = each(form, "scripts")
+    _choice("scripts", asked, {*known, WIPE_DISKS})
+    return asked
+
+
+def check_commissioning_scripts(form: Form) -> None:
+    """Only built-in scripts exist here, and they always run: MAAS knows ``none`` for tests only."""
+    _choice("commissioning_scripts", each(form, "commissioning_scripts"), COMMISSIONING_SCRIPTS)
+
+
+def _choice(field: str, asked: Iterable[str], known: Iterable[str]) -> None:
+    for name in asked:
+        if name not in known:
+            raise invalid(field, f"Select a valid choice. {name} is not one of the available choices.")

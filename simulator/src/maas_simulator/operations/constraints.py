@@ -1,0 +1,179 @@
+"""What ``allocate`` selects machines by: every constraint is a test, and labelled ones tell what they have found."""
+
+from collections.abc import Callable, Mapping
+
+from maas_simulator.model.forms import Form, each
+from maas_simulator.model.machines import SimulatedMachine
+from maas_simulator.model.networks import vlans
+from maas_simulator.model.refusals import invalid, not_simulated
+from maas_simulator.operations.labelled import LINK_SPEED, Labelled, interfaces, storage
+from maas_simulator.state import RegionState
+
+ARCHITECTURES = ("amd64/generic", "arm64/generic")
+NOT_CONSTRAINTS = frozenset(
+    {"op", "dry_run", "verbose", "comment", "agent_name", "bridge_all", "bridge_type", "bridge_stp", "bridge_fd"}
+)
+LABELLED: Mapping[str, Callable[[str], Labelled]] = {"storage": storage, "interfaces": interfaces}
+
+Test = Callable[[SimulatedMachine], bool]
+
+
+class Constraints:
+    """The constraints of a request. Refused at once if they are malformed, or name what does not exist."""
+
+    def __init__(self, region: RegionState, form: Form) -> None:
+        self.given = {name: each(form, name) for name in form if name not in NOT_CONSTRAINTS}
+        self._labelled = {name: LABELLED[name](form[name][-1]) for name in self.given if name in LABELLED}
+        self._tests = [_test(region, name, values) for name, values in self.given.items() if name not in LABELLED]
+
+    def meets(self, machine: SimulatedMachine) -> bool:
+        """Whether a machine meets all of them."""
+        found = all(labelled(machine) is not None for labelled in self._labelled.values())
+        return found and all(test(machine) for test in self._tests)
+
+    def found(self, machine: SimulatedMachine) -> dict[str, object]:
+        """What ``constraints_by_type`` says: the ids of the disks and NICs that each label stands for."""
+        return {name: labelled(machine) for name, labelled in self._labelled.items()}
+
+    @property
+    def text(self) -> str:
+        """How the refusal names them."""
+        pairs = list(self.given.items())
+        resolved = " ".join(f"{name}={','.join(_resolved(name, values))}" for name, values in pairs)
+        return f'{pairs} (resolved to "{resolved}")'
+
+
+def _test(region: RegionState, name: str, values: list[str]) -> Test:
+    if name not in _CONSTRAINTS:
+        raise not_simulated(f"allocating by {name}")
+    return _CONSTRAINTS[name](region, values)
+
+
+def _resolved(name: str, values: list[str]) -> list[str]:
+    return [str(float(value)) for value in values] if name in ("cpu_count", "mem") else values
+
+
+def _number(field: str, title: str) -> Callable[[RegionState, list[str]], Test]:
+    def make(region: RegionState, values: list[str]) -> Test:
+        del region
+        try:
+            least = float(values[-1])
+        except (ValueError, IndexError):
+            kind = "cpu_count" if field == "cpu_count" else "mem"
+            raise invalid(kind, f"Invalid {title}: number required.") from None
+        return lambda machine: float(getattr(machine, field)) >= least
+
+    return make
+
+
+def _architecture(region: RegionState, values: list[str]) -> Test:
+    del region
+    known = {*ARCHITECTURES, *(name.partition("/")[0] for name in ARCHITECTURES)}
+    if not set(values) <= known:
+        raise invalid("arch", "Architecture not recognised.")
+    return lambda machine: machine.architecture in values or machine.architecture.partition("/")[0] in values
+
+
+def _tags(region: RegionState, values: list[str]) -> Test:
+    check_tags(region, "tags", values)
+    return lambda machine: set(values) <= set(machine.tag_names)
+
+
+def _not_tags(region: RegionState, values: list[str]) -> Test:
+    check_tags(region, "not_tags", values)
+    return lambda machine: not set(values) & set(machine.tag_names)
+
+
+def _zone(region: RegionState, values: list[str]) -> Test:
+    check_names(region, "zone", values)
+    return lambda machine: machine.zone in values
+
+
+def _pool(region: RegionState, values: list[str]) -> Test:
+    check_names(region, "pool", values)
+    return lambda machine: machine.pool in values
+
+
+def _not_in_zone(region: RegionState, values: list[str]) -> Test:
+    check_names(region, "not_in_zone", values)
+    return lambda machine: machine.zone not in values
+
+
+def _not_in_pool(region: RegionState, values: list[str]) -> Test:
+    check_names(region, "not_in_pool", values)
+    return lambda machine: machine.pool not in values
+
+
+def _name(region: RegionState, values: list[str]) -> Test:
+    del region
+    return lambda machine: machine.hostname in values or f"{machine.hostname}.maas" in values
+
+
+def _system_id(region: RegionState, values: list[str]) -> Test:
+    del region
+    return lambda machine: machine.system_id in values
+
+
+def _pod(region: RegionState, values: list[str]) -> Test:
+    del region
+    return lambda machine: machine.pod in values
+
+
+def _link_speed(region: RegionState, values: list[str]) -> Test:
+    del region
+    if not values[-1].isdecimal():
+        raise not_simulated("the refusal of a link speed that is no number")
+    return lambda machine: machine.known and int(values[-1]) <= LINK_SPEED
+
+
+def _fabrics(region: RegionState, values: list[str]) -> Test:
+    """By name or id. MAAS may want one of several or all of them: nobody has seen which."""
+    fabrics = {fabric for machine in region.machines.values() for fabric in machine.fabrics}
+    known = {(vlan.fabric, vlan.fabric_id) for vlan in vlans(region.subnets, fabrics)}
+    wanted = {number for name, number in known for value in values if value in (name, str(number))}
+    if len(values) != 1 or not wanted:
+        raise not_simulated("allocating by several fabrics, or by one that does not exist")
+    return lambda machine: machine.known and wanted <= {machine.subnet.vlan.fabric_id, *machine.fabrics}
+
+
+def _subnets(region: RegionState, values: list[str]) -> Test:
+    """By id, name or ``cidr:``; a machine has addresses in one subnet."""
+    forms = {each.id: (str(each.id), each.name, f"name:{each.name}", f"cidr:{each.cidr}") for each in region.subnets}
+    wanted = [number for number, known in forms.items() for value in values if value in known]
+    if len(values) != 1 or not wanted:
+        raise not_simulated("allocating by several subnets, by a space, or by a subnet that does not exist")
+    return lambda machine: machine.known and machine.linked and wanted == [machine.subnet.id]
+
+
+_CONSTRAINTS: dict[str, Callable[[RegionState, list[str]], Test]] = {
+    "name": _name,
+    "system_id": _system_id,
+    "arch": _architecture,
+    "cpu_count": _number("cpu_count", "CPU count"),
+    "mem": _number("memory", "memory"),
+    "tags": _tags,
+    "not_tags": _not_tags,
+    "zone": _zone,
+    "not_in_zone": _not_in_zone,
+    "pool": _pool,
+    "not_in_pool": _not_in_pool,
+    "pod": _pod,
+    "link_speed": _link_speed,
+    "fabrics": _fabrics,
+    "subnets": _subnets,
+}
+
+
+def check_tags(region: RegionState, field: str, values: list[str]) -> None:
+    """400 for a tag that does not exist, which MAAS quotes."""
+    unknown = [value for value in values if value not in region.tags]
+    if unknown:
+        raise invalid(field, f"No such tag(s): {', '.join(repr(value) for value in unknown)}.")
+
+
+def check_names(region: RegionState, field: str, values: list[str]) -> None:
+    """400 for a zone or pool that does not exist, which MAAS does not quote."""
+    known = region.zones if field.endswith("zone") else region.pools
+    unknown = [value for value in values if value not in known]
+    if unknown:
+        raise invalid(field, f"No such {field.removeprefix('not_in_')}(s): {', '.join(unknown)}.")

@@ -1,0 +1,125 @@
+"""What stages are made of: the actions that most operations share, from writing an event to ending a script."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from maas_simulator.model.machines import MANUAL
+from maas_simulator.model.runs import Action, Run
+from maas_simulator.model.scripts import ScriptResult, SetType
+from maas_simulator.model.statuses import FAILURE_OF, ScriptStatus, Status
+
+CURTIN_FAILURE = "Installation failed (refer to the installation log for more information)."
+DEPLOY_TIMEOUT = "time-out during deployment"
+
+
+@dataclass(frozen=True)
+class Say:
+    """An action that writes one event of the system's own."""
+
+    level: str
+    type: str
+    description: str = ""
+
+    def __call__(self, run: "Run") -> None:
+        """Write it."""
+        run.say(self.level, self.type, self.description)
+
+
+def power(state: str) -> Action:
+    """Switch the machine ``on`` or ``off``; since MAAS 3.6 no event tells of it."""
+
+    def act(run: Run) -> None:
+        if run.machine.power_type != MANUAL:
+            run.machine.switch(state)
+
+    return act
+
+
+def boots_by_network(run: Run, purpose: str) -> None:
+    """The events of a machine that asks what to boot, and is told something for this purpose."""
+    run.say("DEBUG", "PXE Request", purpose)
+    run.say("INFO", "Performing PXE boot")
+
+
+def boots_from_disk(run: Run) -> None:
+    """A machine that asks what to boot, and is sent to its own disk: not every MAAS writes that down."""
+    if run.region.variant.local_boot_events:
+        boots_by_network(run, "local boot")
+
+
+def cloud_init(*words: str) -> Action:
+    """Let cloud-init speak, which MAAS hears late."""
+
+    def act(run: Run) -> None:
+        for each in words:
+            run.region.hear(run.machine, each)
+
+    return act
+
+
+def doing(text: str) -> Action:
+    """Set ``status_action``, where curtin's present step is shown."""
+
+    def act(run: Run) -> None:
+        run.machine.status_action = text
+
+    return act
+
+
+def status(new: Status) -> Action:
+    """Change the machine's status."""
+
+    def act(run: Run) -> None:
+        run.region.set_status(run.machine, new)
+
+    return act
+
+
+def mark_failed(run: Run, reason: str) -> None:
+    """The system gives up: an ERROR event, ``error_description``, and the failed twin of the status."""
+    run.say("ERROR", "Marking node failed", reason)
+    run.machine.error_description = reason
+    run.region.set_status(run.machine, FAILURE_OF[run.machine.status])
+
+
+def gives_up(default: str) -> Callable[[Run, str | None], None]:
+    """Fail for a planned reason, or for MAAS's usual one at this stage."""
+
+    def fail(run: Run, reason: str | None) -> None:
+        for kind in (SetType.COMMISSIONING, SetType.TESTING):
+            scripts = run.region.current_set(run.machine, kind)
+            if scripts is not None:
+                scripts.abort()
+        log = run.region.current_set(run.machine, SetType.INSTALLATION)
+        if log is not None:
+            log.abort(ScriptStatus.FAILED)
+        mark_failed(run, reason or default)
+
+    return fail
+
+
+def finish(run: Run, result: ScriptResult, ended_as: ScriptStatus) -> None:
+    """Let a script end now, with the event that MAAS writes: one for *Passed*, another for *Failed*."""
+    before = result.status.display
+    result.status = ended_as
+    result.ended = run.region.now()
+    result.exit_status = 0 if ended_as is ScriptStatus.PASSED else 1
+    if ended_as is ScriptStatus.PASSED:
+        run.say("DEBUG", "Script result", f"{result.label} changed status from '{before}' to '{ended_as.display}'")
+    else:
+        run.say("INFO", "Script", f"{result.label} {ended_as.display.lower()}")
+
+
+def starts(run: Run, result: ScriptResult, before: ScriptStatus) -> None:
+    """Let a script start now; ``before`` is the status that its event says it had."""
+    result.started = run.region.now()
+    goes_through(run, result, (before, ScriptStatus.RUNNING))
+
+
+def goes_through(run: Run, result: ScriptResult, through: Sequence[ScriptStatus]) -> None:
+    """Let a script pass through these statuses, with an event for each change."""
+    run.heard = run.region.now()
+    for before, after in pairwise(through):
+        result.status = after
+        run.say("DEBUG", "Script result", f"{result.label} changed status from '{before.display}' to '{after.display}'")

@@ -1,0 +1,66 @@
+"""What is planned to go wrong with machines and racks: one list of it, and clearing it."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from maas_simulator.model.machines import Plan, Rack, SimulatedMachine
+from maas_simulator.model.power import PowerErrors
+from maas_simulator.model.scripts import COMMISSIONING_SCRIPTS, TEST_SCRIPTS, ScriptSet, SetType
+from maas_simulator.model.statuses import Status
+from maas_simulator.operations.commissioning import commission_stages, test_stages
+from maas_simulator.operations.deploying import TO_DISK, TO_MEMORY
+from maas_simulator.operations.releasing import ENTER_RESCUE, ERASE, EXIT_RESCUE, RELEASE
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One thing that is to go wrong: what :meth:`SimulatedRegion.plan` and its like were told. Exactly one is set.
+
+    ``machine`` is the hostname; only ``rack_down``, a rack's system id, goes without. ``reason`` belongs to ``fail`` or
+    ``bmc_down``, ``errors`` to ``bmc_down``.
+    """
+
+    machine: str | None = None
+    fail: str | None = None
+    hang: str | None = None
+    reason: str | None = None
+    bmc_down: bool = False
+    errors: PowerErrors = "driver"
+    rack_down: str | None = None
+
+
+def planned(machines: Iterable[SimulatedMachine], racks: Mapping[str, Rack]) -> Iterator[Planned]:
+    """Everything that is planned and has not happened yet."""
+    for rack in racks.values():
+        if not rack.connected:
+            yield Planned(rack_down=rack.system_id)
+    for machine in machines:
+        if machine.bmc_down:
+            failure = machine.bmc_down
+            yield Planned(machine.hostname, bmc_down=True, errors=failure.errors, reason=failure.reason)
+        for plan in machine.plans:
+            yield _planned(machine, plan)
+
+
+def check_stage(stage: str, custom: Iterable[str] = ()) -> None:
+    """Raise ``ValueError`` with the whole choice unless some operation has this stage or script."""
+    known = PLANNABLE.union(custom)
+    if stage not in known:
+        raise ValueError(f"no operation has a stage {stage!r}; there are: {', '.join(sorted(known))}")
+
+
+def _planned(machine: SimulatedMachine, plan: Plan) -> Planned:
+    fail, hang = (None, plan.stage) if plan.hangs else (plan.stage, None)
+    return Planned(machine.hostname, fail=fail, hang=hang, reason=plan.reason)
+
+
+def _stage_names() -> frozenset[str]:
+    """Every stage and script that can be planned to fail or hang."""
+    nothing = ScriptSet(0, "", SetType.TESTING, [])
+    fixed = (TO_DISK, TO_MEMORY, ERASE, RELEASE, ENTER_RESCUE, EXIT_RESCUE, test_stages(nothing, Status.READY))
+    runs = (*fixed, commission_stages(nothing, None))
+    lasting = {stage.name for stages in runs for stage in stages if stage.name and stage.seconds > 0}
+    return frozenset(lasting | set(COMMISSIONING_SCRIPTS) | set(TEST_SCRIPTS))
+
+
+PLANNABLE = _stage_names()

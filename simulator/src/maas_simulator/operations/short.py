@@ -1,0 +1,181 @@
+"""What the operations do that are over when they are answered: allocating, locking, power, and marking."""
+
+from maas_simulator.model.forms import Form, check_bridges, flag, last
+from maas_simulator.model.machines import MANUAL, SimulatedMachine
+from maas_simulator.model.refusals import Refusal, conflict, not_simulated
+from maas_simulator.model.runs import Stage
+from maas_simulator.model.scripts import SetType
+from maas_simulator.model.statuses import BREAKABLE, FAILURE_OF, RELEASABLE, Status
+from maas_simulator.operations import running
+from maas_simulator.operations.constraints import Constraints
+from maas_simulator.operations.releasing import LOCAL_BOOT
+from maas_simulator.operations.starting import acquire, deploy
+from maas_simulator.operations.taking_back import BMC_FAILED
+from maas_simulator.operations.vm_hosts import compose
+from maas_simulator.state import RegionState
+
+IPMI = "ipmi"
+"""The power type whose driver does not leave a machine alone that is on and is to be switched on."""
+
+
+def lock(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
+    """Protect a deployed or deploying machine: nearly everything is a 403 from now on."""
+    if machine.locked:
+        raise conflict("Machine is already locked")
+    if machine.status not in (Status.DEPLOYED, Status.DEPLOYING):
+        raise conflict("Can't lock, node is not deployed or deploying")
+    region.said_by(machine, username, "User locking node", last(form, "comment"))
+    machine.locked = True
+
+
+def unlock(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
+    """End the protection."""
+    if not machine.locked:
+        raise conflict("Machine is not locked")
+    region.said_by(machine, username, "User unlocking node", last(form, "comment"))
+    machine.locked = False
+
+
+def mark_broken(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
+    """Take a machine out of use, releasing it first if it is in use.
+
+    That it has to be switched off for that, and cannot be, is told when it is done.
+    """
+    if machine.status not in BREAKABLE:
+        raise conflict(f"Invalid transition: {machine.status_name} -> Broken.")
+    comment = last(form, "comment") or last(form, "error_description")
+    region.said_by(machine, username, "User marking node broken", comment)
+    failure = region.power_failure(machine) if machine.status in RELEASABLE and machine.is_on else None
+    if machine.status in RELEASABLE:
+        region.say(machine, "INFO", "Releasing")
+        region.say(machine, "INFO", "Released")
+    region.end_run(machine)
+    machine.previous_status = machine.status
+    region.set_status(machine, Status.BROKEN)
+    machine.error_description = comment
+    region.give_back(machine)
+    if failure is not None:
+        machine.switch("on")
+        raise failure
+
+
+def mark_fixed(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
+    """Put a broken machine back into use; one that was deployed is *Deployed* again (MAAS 3.7)."""
+    if machine.status is not Status.BROKEN:
+        raise conflict("Can't mark a non-broken node as 'Ready'.")
+    region.said_by(machine, username, "User marking node fixed", last(form, "comment"))
+    was_deployed = machine.previous_status is Status.DEPLOYED
+    region.set_status(machine, Status.DEPLOYED if was_deployed else Status.READY)
+    machine.error_description = ""
+    if not was_deployed:
+        machine.current.pop(SetType.INSTALLATION, None)
+
+
+def override_failed_testing(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
+    """Believe the machine and not its tests."""
+    if machine.status is not Status.FAILED_TESTING:
+        raise conflict("Unable to override node status. Node is not in 'Failed testing' status.")
+    region.said_by(machine, username, "User overrode 'Failed testing' status", last(form, "comment"))
+    region.set_status(machine, Status.DEPLOYED if machine.installed else Status.READY)
+    if not machine.installed:
+        region.give_back(machine)
+
+
+def power_on(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
+    """Switch on. MAAS 3.7: on an *Allocated* machine this is a deploy, on an ephemeral one it would redeploy.
+
+    IPMI's driver switches a machine that is on off and on again.
+    """
+    del form
+    if machine.owner is None:
+        raise conflict("Can't start node: it hasn't been allocated.")
+    if machine.status is Status.ALLOCATED:
+        deploy(region, machine, username, {})
+        return
+    if machine.status is Status.DEPLOYED and machine.ephemeral_deploy:
+        raise not_simulated("power_on of an ephemeral deployment, which redeploys it")
+    if machine.power_type == MANUAL:
+        raise not_simulated("power_on of a machine that MAAS cannot switch on")
+    run = region.run_of(machine)
+    if run is not None and run.silent and machine.real_power == "off":
+        raise not_simulated("power_on of a machine that was switched off in the midst of an operation")
+    region.check_power(machine)
+    cycles = machine.real_power == "on" and machine.power_type == IPMI
+    machine.power_cycles += cycles
+    if run is None and (cycles or machine.real_power == "off"):
+        running.begin(region, machine, LOCAL_BOOT)
+    machine.switch("on")
+
+
+def power_off(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
+    """Switch off; ``stop_mode`` may be anything.
+
+    What only waits for it is over then. What the machine itself was doing does not go on, and MAAS is not told.
+    """
+    del username, form
+    if machine.power_type == MANUAL:
+        return
+    region.check_power(machine)
+    was_on = machine.is_on
+    machine.switch("off")
+    run = region.run_of(machine)
+    stage = None if run is None else run.stage
+    if stage is not None and stage.powers_off:
+        running.begin(region, machine, (Stage(stage.name, 0, ends=stage.ends),))
+    elif was_on:
+        goes_off(region, machine)
+
+
+def goes_off(region: RegionState, machine: SimulatedMachine) -> None:
+    """What a machine was doing does not go on while it is off, and MAAS is not told."""
+    if machine.status in FAILURE_OF:
+        running.silence(region, machine)
+    else:
+        region.end_run(machine)
+
+
+def query_power_state(region: RegionState, machine: SimulatedMachine) -> str:
+    """Ask the BMC. If no rack controller can, the state is unknown from then on."""
+    if machine.power_type == MANUAL:
+        return "unknown"
+    failure = region.power_failure(machine)
+    if failure is not None:
+        machine.bmc_state = machine.real_power
+        machine.power_state = "error" if failure.status == BMC_FAILED else "unknown"
+        raise failure
+    machine.switch(machine.real_power)
+    return machine.power_state
+
+
+def allocate(region: RegionState, username: str, form: Form) -> tuple[SimulatedMachine, dict[str, object]]:
+    """The smallest free machine that meets all constraints, now the user's, and what of it their labels stand for.
+
+    MAAS 3.7 adds the number of its CPUs to that of its MiB to tell which is the smallest. If there is none, one is
+    composed on a VM host. ``dry_run`` only looks.
+    """
+    constraints = Constraints(region, form)
+    check_bridges(form)
+    dry = flag(form, "dry_run")
+    free = (machine for machine in region.machines.values() if _is_free(machine, username))
+    fitting = filter(constraints.meets, free)
+    machine = min(fitting, key=lambda machine: machine.cpu_count + machine.memory, default=None)
+    if machine is None and not dry:
+        machine = compose(region, constraints)
+    if machine is None:
+        raise _none_available(constraints)
+    if not dry:
+        acquire(region, machine, username, last(form, "comment"))
+        machine.agent_name = last(form, "agent_name")
+    return machine, constraints.found(machine)
+
+
+def _is_free(machine: SimulatedMachine, username: str) -> bool:
+    return machine.status is Status.READY and machine.owner in (None, username) and not machine.locked
+
+
+def _none_available(constraints: Constraints) -> Refusal:
+    if not constraints.given:
+        return conflict("No machine available.")
+    if "system_id" in constraints.given:
+        return conflict(f"No machine with system ID {constraints.given['system_id'][-1]} available.")
+    return conflict(f"No available machine matches constraints: {constraints.text}")

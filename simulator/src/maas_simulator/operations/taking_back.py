@@ -1,0 +1,98 @@
+"""What MAAS makes of a request that it has begun, when the machine can then be switched neither on nor off."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import Final
+
+from maas_simulator.model.machines import SimulatedMachine
+from maas_simulator.model.power import BMC_FAILURE
+from maas_simulator.model.refusals import Refusal, conflict
+from maas_simulator.model.runs import Run, Stage
+from maas_simulator.model.scripts import SetType
+from maas_simulator.model.statuses import FAILURE_OF, Status
+from maas_simulator.operations import running
+from maas_simulator.state import RegionState
+
+BMC_FAILED: Final = 500
+"""The status of an answer for a BMC that fails."""
+FAILS_AFTER: Final = 1.0
+"""Simulated seconds until a machine has failed that MAAS does not let go back."""
+
+WAYS_BACK: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType(
+    {
+        Status.RELEASING: frozenset(
+            {
+                Status.ALLOCATED,
+                Status.RESERVED,
+                Status.DEPLOYED,
+                Status.BROKEN,
+                Status.FAILED_DEPLOYMENT,
+                Status.FAILED_DISK_ERASING,
+                Status.FAILED_RELEASING,
+            }
+        ),
+        Status.DISK_ERASING: frozenset({Status.BROKEN, Status.FAILED_DISK_ERASING}),
+        Status.ENTERING_RESCUE_MODE: frozenset({Status.READY, Status.BROKEN, Status.DEPLOYED}),
+        Status.EXITING_RESCUE_MODE: frozenset(
+            {Status.RESCUE_MODE, Status.FAILED_ENTERING_RESCUE_MODE, Status.FAILED_EXITING_RESCUE_MODE}
+        ),
+    }
+)
+"""Which status before MAAS 3.7 lets a machine go back to. From *Commissioning* and *Testing* it is any."""
+
+
+def begin(
+    region: RegionState, machine: SimulatedMachine, stages: Sequence[Stage], before: Status, *, warns: str = ""
+) -> None:
+    """Begin stages that need power; where it cannot be had, take them back and refuse the request.
+
+    The machine goes back to the status ``before``, and has the owner that the request gave it. The answer alone says
+    why, unless ``warns`` has the name of the user for a WARNING event.
+
+    Seen in MAAS 3.7.3 for *Deployed*, *Ready* and *Rescue mode*. Where a way back is none in MAAS, the request is a 409
+    that says so, and the machine fails a moment later: seen for *Disk erasing*, taken to be the same for the others.
+
+    Raises:
+        Refusal: The request cannot be carried out.
+    """
+    power = machine.power_state, machine.bmc_state
+    failure = region.power_failure(machine)
+    if failure is None:
+        failure = _planned_failure(running.begin(region, machine, stages))
+    if failure is None:
+        return
+    region.end_run(machine)
+    machine.power_state, machine.bmc_state = power
+    doing = machine.status
+    if warns:
+        abort_scripts(region, machine)
+        text = f"Aborting {doing.display.upper()} and reverting to {before.display.upper()}."
+        reason = "Unable to power control the node. Please check power credentials."
+        region.say(machine, "WARNING", "Failed to query node's BMC", f"({warns}) - {text} {reason}")
+    if before not in WAYS_BACK.get(doing, frozenset(Status)):
+        region.schedule.after(FAILS_AFTER, partial(_fail, region, machine, doing))
+        raise conflict(f"Invalid transition: {doing.display} -> {before.display}.")
+    region.set_status(machine, before)
+    raise failure
+
+
+def abort_scripts(region: RegionState, machine: SimulatedMachine) -> None:
+    """Let everything end that runs on a machine or was going to."""
+    for kind in (SetType.COMMISSIONING, SetType.TESTING, SetType.INSTALLATION):
+        scripts = region.current_set(machine, kind)
+        if scripts is not None:
+            scripts.abort()
+
+
+def _fail(region: RegionState, machine: SimulatedMachine, doing: Status) -> None:
+    if machine.status is doing and region.run_of(machine) is None:
+        region.set_status(machine, FAILURE_OF[doing])
+
+
+def _planned_failure(run: Run) -> Refusal | None:
+    """A BMC that was planned to fail once: the stage before the machine is on fails, and the request with it."""
+    plan, stage = run.plan, run.stage
+    if plan is None or plan.hangs or stage is None or stage.powers_off or plan.stage != stage.name:
+        return None
+    return Refusal(BMC_FAILED, plan.reason or BMC_FAILURE)

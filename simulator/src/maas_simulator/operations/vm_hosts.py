@@ -1,0 +1,60 @@
+"""VM hosts: machines that were deployed to be one, and the virtual machines that allocations compose on them."""
+
+from typing import Final
+
+from maas_simulator.model.machines import GIGABYTE, Disk, SimulatedMachine
+from maas_simulator.model.refusals import Refusal, not_simulated
+from maas_simulator.model.statuses import Status
+from maas_simulator.operations.constraints import Constraints
+from maas_simulator.state import RegionState
+
+COMPOSED_BY: Final = frozenset({"cpu_count", "mem", "arch", "pod"})
+"""Constraints that a virtual machine is made to meet. What MAAS makes of the others nobody has seen."""
+CPU_COUNT, MEMORY = 1, 2048
+"""What a virtual machine has unless more is asked for; the memory in MiB."""
+DISK: Final = Disk("sda", 8 * GIGABYTE, ())
+
+
+def compose(region: RegionState, constraints: Constraints) -> SimulatedMachine | None:
+    """A new virtual machine that meets the constraints, where there is a VM host for it. MAAS does so up to 3.7."""
+    names = constraints.given.get("pod")
+    hosts = [host for host in _hosts(region) if names is None or host.hostname in names]
+    arches = constraints.given.get("arch", [])
+    host = next((host for host in hosts if not arches or host.architecture.startswith(tuple(arches))), None)
+    if host is None or "name" in constraints.given or "system_id" in constraints.given:
+        return None
+    if not constraints.given.keys() <= COMPOSED_BY:
+        raise not_simulated(f"composing a machine by {', '.join(constraints.given.keys() - COMPOSED_BY)}")
+    number = 1 + max(machine.number for machine in region.machines.values())
+    machine = SimulatedMachine(
+        f"vm{number:04}",
+        f"{host.hostname}-vm{number}",
+        number,
+        Status.READY,
+        architecture=host.architecture,
+        cpu_count=int(float(constraints.given.get("cpu_count", [str(CPU_COUNT)])[-1])),
+        memory=int(float(constraints.given.get("mem", [str(MEMORY)])[-1])),
+        disks=(DISK,),
+        power_type="lxd",
+        pod=host.hostname,
+        composed=True,
+    )
+    region.machines[machine.system_id] = machine
+    return machine
+
+
+def check_hosts_nothing(machine: SimulatedMachine) -> None:
+    """A VM host is not released, unless it is by force."""
+    if machine.is_vm_host:
+        raise Refusal(400, f"The following VM hosts must be removed first: {machine.hostname}")
+
+
+def remove(region: RegionState, host: SimulatedMachine) -> None:
+    """Delete a VM host by force: its virtual machines go with it."""
+    host.is_vm_host = False
+    for machine in [machine for machine in region.machines.values() if machine.pod == host.hostname]:
+        region.remove(machine)
+
+
+def _hosts(region: RegionState) -> list[SimulatedMachine]:
+    return [machine for machine in region.machines.values() if machine.is_vm_host]

@@ -1,0 +1,203 @@
+"""Running a region with uvicorn: in a thread for tests, or as a program for people."""
+
+import asyncio
+import contextlib
+import gc
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from maas_simulator.control import create_control_app
+from maas_simulator.http.app import create_app
+from maas_simulator.http.broken import WIRE
+from maas_simulator.region import SimulatedRegion
+
+PATIENCE = 10.0
+"""Seconds a server may take to start or to stop."""
+GLANCE = 0.02
+"""Seconds between two looks whether a restart is over."""
+
+
+class _BySocket:
+    """Gives the application its connection, to drop it or to cut it off."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Uvicorn's ``send`` is a method of the request's cycle, which holds the connection.
+        scope[WIRE] = getattr(getattr(send, "__self__", None), "transport", None)
+        await self.app(scope, receive, send)
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it listens, is away while its region restarts, and ends without a traceback."""
+
+    def __init__(
+        self, config: uvicorn.Config, region: SimulatedRegion | None = None, announce: Callable[[], None] | None = None
+    ) -> None:
+        super().__init__(config)
+        self.region = region
+        self.announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started and self.announce:
+            self.announce()
+            self.announce = None
+
+    async def on_tick(self, counter: int) -> bool:
+        return await super().on_tick(counter) or self._is_away
+
+    async def main_loop(self) -> None:
+        """Uvicorn's own, again after every restart of the region."""
+        await super().main_loop()
+        while not self.should_exit and self._is_away:
+            await self._be_away()
+            await super().main_loop()
+
+    @property
+    def _is_away(self) -> bool:
+        return self.region is not None and self.region.is_restarting
+
+    async def _be_away(self) -> None:
+        """Close everything and refuse connections, but keep the port: a socket that does not listen refuses."""
+        listening = self.servers[0].sockets[0]
+        family, address = listening.family, listening.getsockname()
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+        await asyncio.sleep(0)  # what was closed is closed in the loop's next turn
+        place = socket.socket(family)
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        place.bind(address)
+        while self._is_away and not self.should_exit:  # noqa: ASYNC110 - its clock may be anybody's
+            await asyncio.sleep(GLANCE)
+        await self.startup(sockets=[place])
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Unlike uvicorn's own, this does not raise the signal again after a clean end."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        previous = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self.should_exit = self.force_exit = True
+
+
+@contextlib.contextmanager
+def serving(
+    region: SimulatedRegion,
+    *,
+    ssl_certfile: str | None = None,
+    ssl_keyfile: str | None = None,
+) -> Iterator[str]:
+    """Serve a region from a thread, on a free port of 127.0.0.1; yields its base URL, ``http…:PORT/MAAS``."""
+    config = _config(_BySocket(create_app(region)), ssl_certfile, ssl_keyfile)
+    with _listener("127.0.0.1", 0) as listener, _in_thread(_Server(config, region), listener):
+        yield f"{'https' if ssl_certfile else 'http'}://{_address(listener)}/MAAS"
+
+
+@contextlib.contextmanager
+def serving_control(region: SimulatedRegion, port: int = 0) -> Iterator[str]:
+    """Serve the control of a region from a thread, on a port of 127.0.0.1; yields its URL, ``http://127.0.0.1:PORT``.
+
+    Raises ``OSError`` if the port cannot be used; its ``filename`` says which.
+    """
+    config = _config(create_control_app(region))
+    with _listener("127.0.0.1", port) as listener, _in_thread(_Server(config), listener):
+        yield f"http://{_address(listener)}"
+
+
+def _print(lines: str) -> None:
+    sys.stdout.write(lines)
+    sys.stdout.flush()
+
+
+def run(
+    region: SimulatedRegion,
+    port: int = 0,
+    host: str = "127.0.0.1",
+    control_port: int | None = None,
+    announce: Callable[[str], None] = _print,
+) -> None:
+    """Serve a region until SIGINT or SIGTERM, after printing its URL and the administrator's API key.
+
+    With a ``control_port`` (0 takes a free one) its control is served there, on 127.0.0.1 only, and printed as well.
+    ``announce`` takes the lines instead, once, as soon as requests are accepted.
+    Raises ``OSError`` if a port cannot be used; its ``filename`` says which.
+    """
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(_listener(host, port))
+        lines = f"MAAS_URL=http://{_address(listener)}/MAAS\nMAAS_API_KEY={region.api_key}\n"
+        if control_port is not None:
+            lines += f"CONTROL_URL={stack.enter_context(serving_control(region, control_port))}\n"
+        gc.freeze()  # or many machines would be looked through for garbage in the midst of a request
+        with contextlib.suppress(KeyboardInterrupt):
+            _Server(_config(_BySocket(create_app(region))), region, lambda: announce(lines)).run([listener])
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    try:
+        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, f"Port {port} of {host}") from error
+    # Its connections inherit this. Without it an answer's body waits 40 ms for the client to acknowledge the headers.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+def _address(listener: socket.socket) -> str:
+    host, port, *_ = listener.getsockname()
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+@contextlib.contextmanager
+def _in_thread(server: _Server, listener: socket.socket) -> Iterator[None]:
+    thread = threading.Thread(target=server.run, args=([listener],), name="maas-simulator", daemon=True)
+    thread.start()
+    _wait_for(server, thread)
+    try:
+        yield
+    finally:
+        server.should_exit = server.force_exit = True
+        thread.join(PATIENCE)
+
+
+def _config(app: ASGIApp, ssl_certfile: str | None = None, ssl_keyfile: str | None = None) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_level="critical",
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        loop="asyncio",
+        timeout_graceful_shutdown=1,
+        ssl_certfile=ssl_certfile,
+        ssl_keyfile=ssl_keyfile,
+    )
+
+
+def _wait_for(server: uvicorn.Server, thread: threading.Thread) -> None:
+    end = time.monotonic() + PATIENCE
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > end:
+            raise RuntimeError("the simulator's server did not start")
+        time.sleep(0.005)

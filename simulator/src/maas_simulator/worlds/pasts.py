@@ -1,0 +1,123 @@
+"""What brought a machine where it is when a world begins: its runs and their results, its last event."""
+
+from functools import cache
+from typing import Final, overload
+
+from maas_simulator.model.forms import KERNELS
+from maas_simulator.model.machines import Disk, SimulatedMachine
+from maas_simulator.model.scripts import (
+    COMMISSIONING_SCRIPTS,
+    DEFAULT_TEST,
+    INSTALL_LOG,
+    TEST_SCRIPTS,
+    LongOver,
+    ScriptResult,
+    SetType,
+)
+from maas_simulator.model.statuses import ScriptStatus, Status
+from maas_simulator.operations.lifecycles import CURTIN_FAILURE
+from maas_simulator.state import RegionState
+
+AGO: Final = 3600.0
+"""Simulated seconds since the runs of the past."""
+INSTALLING: Final = 360.0
+"""Simulated seconds that an installation took."""
+
+Scripts = tuple[tuple[str, str | None], ...]
+"""Scripts by name, each with the disk that it was for, if it was for one."""
+
+COMMISSIONED: Final[Scripts] = tuple((name, None) for name in COMMISSIONING_SCRIPTS)
+INSTALLED: Final[Scripts] = ((INSTALL_LOG, None),)
+
+
+class Passed(LongOver):
+    """Results of scripts that have passed long ago, made when somebody looks: ten thousand machines have many."""
+
+    __slots__ = ("_first", "_machine", "_scripts", "_started")
+    ended_as = ScriptStatus.PASSED
+
+    def __init__(self, machine: SimulatedMachine, scripts: Scripts, first: int, started: float) -> None:
+        self._machine = machine
+        self._scripts = scripts
+        self._first = first
+        self._started = started
+
+    def __len__(self) -> int:
+        return len(self._scripts)
+
+    @overload
+    def __getitem__(self, index: int) -> ScriptResult: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[ScriptResult]: ...
+
+    def __getitem__(self, index: int | slice) -> ScriptResult | list[ScriptResult]:
+        numbers = range(len(self._scripts))[index]
+        return self._made(numbers) if isinstance(numbers, int) else [self._made(number) for number in numbers]
+
+    def _made(self, number: int) -> ScriptResult:
+        name, disk = self._scripts[number]
+        usual = COMMISSIONING_SCRIPTS.get(name) or TEST_SCRIPTS.get(name)
+        estimate = usual * self._machine.pace if usual else None
+        return ScriptResult(
+            self._first + number,
+            name,
+            created=self._started,
+            disk=disk,
+            status=ScriptStatus.PASSED,
+            started=self._started,
+            ended=self._started + (estimate or INSTALLING),
+            exit_status=0,
+            estimate=estimate,
+            output=f"{name} passed\n",
+        )
+
+
+def give_a_past(region: RegionState, machine: SimulatedMachine) -> None:
+    """Give a machine the runs and events that brought it to its status."""
+    if not machine.known:
+        return
+    _ran(region, machine, SetType.COMMISSIONING, COMMISSIONED)
+    _ran(region, machine, SetType.TESTING, _tests(machine.disks))
+    region.say(machine, "INFO", "Ready")
+    match machine.status:
+        case Status.DEPLOYED:
+            _deployed(region, machine)
+        case Status.FAILED_DEPLOYMENT:
+            _failed(region, machine)
+        case Status.BROKEN:
+            region.say(machine, "INFO", "Released")
+
+
+@cache
+def _tests(disks: tuple[Disk, ...]) -> Scripts:
+    return tuple((DEFAULT_TEST, disk.name) for disk in disks)
+
+
+def _ran(region: RegionState, machine: SimulatedMachine, kind: SetType, scripts: Scripts) -> None:
+    first = region.number_results(len(scripts))
+    region.new_set(machine, kind, Passed(machine, scripts, first, region.now() - AGO))
+
+
+def _install(machine: SimulatedMachine) -> None:
+    machine.osystem, machine.distro_series = "ubuntu", "noble"
+    machine.hwe_kernel = KERNELS["ubuntu/noble"][0]
+    machine.power_state, machine.addressed = "on", True
+
+
+def _deployed(region: RegionState, machine: SimulatedMachine) -> None:
+    _install(machine)
+    machine.netboot = False
+    _ran(region, machine, SetType.INSTALLATION, INSTALLED)
+    region.say(machine, "INFO", "Deployed")
+
+
+def _failed(region: RegionState, machine: SimulatedMachine) -> None:
+    _install(machine)
+    result = Passed(machine, INSTALLED, region.number_results(1), region.now() - AGO)[0]
+    result.status, result.exit_status = ScriptStatus.FAILED, 1
+    result.output = "E: Unable to locate package linux-generic\ncurtin: Installation failed with exception\n"
+    region.new_set(machine, SetType.INSTALLATION, [result])
+    machine.status_action = "mark_failed"
+    machine.error_description = CURTIN_FAILURE
+    region.say(machine, "ERROR", "Marking node failed", CURTIN_FAILURE)

@@ -1,0 +1,391 @@
+"""What a world consists of, as people write it, and the region that is made of it."""
+
+import random
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated, Final, Literal, Self, TypeVar
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from maas_simulator.model.auth import User
+from maas_simulator.model.faults import Fault
+from maas_simulator.model.forms import IMAGES
+from maas_simulator.model.images import Images
+from maas_simulator.model.machines import GIGABYTE, Disk, Rack, SimulatedMachine
+from maas_simulator.model.networks import BOOT_SUBNET, RACK, Subnet, Vlan
+from maas_simulator.model.scripts import COMMISSIONING_SCRIPTS, TEST_SCRIPTS, WIPE_DISKS
+from maas_simulator.model.statuses import Status
+from maas_simulator.model.variants import Variant
+from maas_simulator.region import SimulatedRegion
+from maas_simulator.worlds.inputs import Input, PlanInput
+from maas_simulator.worlds.pasts import give_a_past
+
+Place = tuple[int | str, ...]
+"""Where something stands: ``("machines", 2, "zone")``."""
+StatusName = Literal["New", "Ready", "Allocated", "Deployed", "Failed deployment", "Broken"]
+"""The statuses that a machine can begin in."""
+
+Name = Annotated[str, Field(pattern=r"^\w([ \w-]*\w)?$")]
+"""What MAAS accepts as the name of a zone or a resource pool."""
+TagName = Annotated[str, Field(pattern=r"^[\w.-]+$")]
+SystemIdOfWorld = Annotated[str, Field(pattern=r"^[a-z0-9]{1,41}$")]
+Cores = Annotated[int, Field(ge=1)]
+Mebibytes = Annotated[int, Field(ge=1)]
+Architecture = Annotated[str, Field(pattern=r"^[a-z0-9]+/[a-z0-9-]+$")]
+ScriptName = Annotated[str, Field(pattern=r"^[\w.-]+$")]
+ImageName = Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
+
+Shares = Annotated[
+    dict[StatusName, Annotated[int, Field(ge=1)]],
+    BeforeValidator(lambda value: {value: 1} if isinstance(value, str) else value),
+]
+"""Statuses with how many of them there are for each other."""
+
+OWNED: Final = frozenset({"Allocated", "Deployed", "Failed deployment"})
+LOCKABLE: Final = frozenset({"Deployed", "Failed deployment"})
+"""MAAS 3.7 locks what is deployed or being deployed, of which the latter may fail."""
+HOSTNAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
+WIDEST, NARROWEST = 8, 24
+BUILT_IN: Final = frozenset({WIPE_DISKS, *COMMISSIONING_SCRIPTS, *TEST_SCRIPTS})
+T = TypeVar("T")
+
+
+class WorldError(ValueError):
+    """A world that cannot be: ``place`` is where it says something that does not fit the rest."""
+
+    def __init__(self, place: Place, message: str) -> None:
+        super().__init__(message)
+        self.place = place
+
+
+class UserOfWorld(Input):
+    """Somebody who may use the region."""
+
+    name: str = Field(pattern=r"^[\w.@+-]+$")
+    """The username."""
+    superuser: bool = False
+    """Whether they may do everything. One user at least has to be; the first whose key is printed."""
+
+
+class SubnetOfWorld(Input):
+    """A subnet that machines boot from and have their addresses in, on a fabric of its own."""
+
+    name: str = Field(min_length=1)
+    """What machines and filters call it."""
+    cidr: IPv4Network
+    """Such as ``10.1.0.0/16``; from /8 to /24. A /24 has room for 54 machines, a /16 for 13,824."""
+    gateway: IPv4Address | None = None
+    """Left out, it is the last address."""
+    rack: str = RACK
+    """The rack controller that switches its machines on and off."""
+
+    @model_validator(mode="after")
+    def _has_a_size_that_is_simulated(self) -> Self:
+        if not WIDEST <= self.cidr.prefixlen <= NARROWEST:
+            raise ValueError(f"cidr wants a prefix from /{WIDEST} to /{NARROWEST}; it was /{self.cidr.prefixlen}")
+        ends = (self.cidr.network_address, self.cidr.broadcast_address)
+        if self.gateway is not None and (self.gateway not in self.cidr or self.gateway in ends):
+            raise ValueError(f"gateway wants an address of a host in {self.cidr}; it was {self.gateway}")
+        return self
+
+    def made(self, number: int) -> Subnet:
+        """The subnet; ``number`` counts from 1."""
+        network = str(self.cidr.network_address).rpartition(".")[0]
+        gateway = self.gateway or self.cidr.broadcast_address - 1
+        vlan = Vlan(5000 + number, number - 1, f"fabric-{number - 1}", primary_rack=self.rack)
+        return Subnet(number, self.name, network, vlan, str(gateway), self.cidr.prefixlen)
+
+
+class DiskOfWorld(Input):
+    """A physical disk."""
+
+    name: str = Field(default="sda", pattern=r"^[\w-]+$")
+    """Its device."""
+    size: float = Field(default=480, gt=0)
+    """In GB."""
+    tags: tuple[str, ...] = ("ssd",)
+    """The disk's own, which no machine is found by."""
+
+
+class MachinesOfWorld(Input):
+    """One machine, or ``count`` of them. Where a list is written for one value, its values are dealt out evenly."""
+
+    hostname: str
+    """With a ``count``, ``{}`` stands for the number, as in Python's formats: ``node{:05}``."""
+    count: int = Field(default=1, ge=1, le=1_000_000)
+    """How many."""
+    system_id: SystemIdOfWorld | None = None
+    """Of a single machine; left out, one is made."""
+    status: Shares = Field(default={"Ready": 1}, min_length=1)
+    """A status, or several with their shares: ``{Ready: 8, Deployed: 2}``."""
+    owner: str | None = None
+    """Of machines in a status that has an owner; left out, the first superuser."""
+    zone: str | list[str] = "default"
+    """The availability zone."""
+    pool: str | list[str] = "default"
+    """The resource pool."""
+    subnet: str | list[str] | None = None
+    """Left out, all subnets."""
+    tags: list[str] | list[list[str]] = Field(default_factory=list)
+    """Tags that all of them have; or lists of tags, of which each has one."""
+    architecture: Architecture | list[Architecture] = "amd64/generic"
+    """Such as ``arm64/generic``."""
+    cpu_count: Cores | list[Cores] = 8
+    """Processor cores."""
+    memory: Mebibytes | list[Mebibytes] = 16384
+    """In MiB."""
+    disks: list[DiskOfWorld] = Field(default_factory=lambda: [DiskOfWorld()])
+    """Left out, one of 480 GB."""
+    power_type: str = Field(default="ipmi", pattern=r"^[a-z0-9_-]*$")
+    """``manual`` is a machine that MAAS cannot switch, an empty one of which it does not know how."""
+    locked: bool = False
+    """Whether it is protected from nearly everything: only of ``Deployed`` and ``Failed deployment``."""
+    description: str = ""
+    """What its people say about it."""
+
+    @model_validator(mode="after")
+    def _has_a_name_for_each(self) -> Self:
+        try:
+            first, second, last = (self.hostname.format(number) for number in (1, 2, self.count))
+        except (IndexError, KeyError, ValueError):
+            raise ValueError(f"hostname is no format with one number: {self.hostname!r}") from None
+        if self.count > 1 and first == second:
+            raise ValueError("hostname needs a {} for the number, because of the count")
+        for hostname in (first, last):
+            if HOSTNAME.fullmatch(hostname) is None:
+                raise ValueError(f"hostname wants up to 63 letters, digits and hyphens inside; it was {hostname!r}")
+        if self.count > 1 and self.system_id is not None:
+            raise ValueError("system_id goes with a single machine only")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be(self) -> Self:
+        if self.locked and not LOCKABLE.issuperset(self.status):
+            raise ValueError(f"locked goes with {' and '.join(sorted(LOCKABLE))} only")
+        if self.owner is not None and OWNED.isdisjoint(self.status):
+            raise ValueError(f"owner goes with {', '.join(sorted(OWNED))} only")
+        if (twice := _repeated(disk.name for disk in self.disks)) is not None:
+            raise ValueError(f"disks has two of the name {self.disks[twice].name}")
+        return self
+
+
+class SettingsOfWorld(Input):
+    """Settings of MAAS that change what it does."""
+
+    enable_disk_erasing_on_release: bool = False
+    """Whether every release erases the disks, also one that does not ask for it."""
+
+
+class World(Input):
+    """A region before its first second."""
+
+    speed: float = Field(default=60.0, ge=0, allow_inf_nan=False)
+    """Simulated seconds in a real second; at 0 time passes only when the control is told so."""
+    users: list[UserOfWorld] = Field(
+        default_factory=lambda: [UserOfWorld(name="admin", superuser=True), UserOfWorld(name="bob")]
+    )
+    """Left out, the superuser admin, and bob."""
+    zones: dict[Name, str | None] | None = None
+    """Beside ``default``; left out, those of the demonstration."""
+    pools: dict[Name, str | None] | None = None
+    """Beside ``default``; left out, those of the demonstration."""
+    tags: dict[TagName, str | None] | None = None
+    """With their comments; left out, those of the demonstration."""
+    racks: dict[SystemIdOfWorld, str] = Field(default_factory=lambda: {RACK: "rack01"}, min_length=1)
+    """The rack controllers: each system id with its hostname."""
+    subnets: list[SubnetOfWorld] = Field(default_factory=list)
+    """Left out, that of the demonstration, which has room for 54 machines."""
+    images: list[ImageName] = Field(default_factory=lambda: list(IMAGES), min_length=1)
+    """What can be deployed, as ``osystem/series``."""
+    settings: SettingsOfWorld = Field(default_factory=SettingsOfWorld)
+    """Left out, those of a new MAAS."""
+    variant: Variant = Field(default_factory=Variant)
+    """Which way the region goes where regions of MAAS 3.7.3 were seen to differ."""
+    release_scripts: dict[ScriptName, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=dict)
+    """Scripts that a release can run, and what each takes in simulated seconds; MAAS itself only has the erase."""
+    machines: list[MachinesOfWorld] = Field(default_factory=list)
+    """One by one, or many at once."""
+    plans: list[PlanInput] = Field(default_factory=list)
+    """What is to go wrong, as the control takes it."""
+    faults: list[Fault] = Field(default_factory=list)
+    """What requests are to meet, as the control takes it."""
+
+    def region(self, *, speed: float | None = None, clock: Callable[[], float] = time.monotonic) -> SimulatedRegion:
+        """The region; ``WorldError`` if the parts do not fit together."""
+        region = SimulatedRegion(self._users(), speed=self.speed if speed is None else speed, clock=clock)
+        self.fill(region)
+        return region
+
+    def fill(self, region: SimulatedRegion) -> None:
+        """Put everything, users as well, into a region that has no machines; ``WorldError`` as above."""
+        region.users.clear()
+        region.users.update((user.username, user) for user in self._users())
+        self._furnish(region)
+        for machine in self._made(region):
+            region.machines[machine.system_id] = machine
+            give_a_past(region, machine)
+        for index, plan in enumerate(self.plans):
+            try:
+                plan.carry_out(region)
+            except (KeyError, ValueError) as error:
+                raise WorldError(("plans", index), str(error.args[0])) from None
+        region.faults.extend(deepcopy(self.faults))  # a fault counts down
+
+    def _users(self) -> list[User]:
+        if not any(user.superuser for user in self.users):
+            raise WorldError(("users",), "one of them has to be a superuser, whose API key is printed")
+        _check_different(("users",), "name", [user.name for user in self.users])
+        return [User(user.name, user.superuser) for user in self.users]
+
+    def _furnish(self, region: SimulatedRegion) -> None:
+        if self.zones is not None:
+            region.zones = {"default": "", **_described(self.zones)}
+        if self.pools is not None:
+            region.pools = {"default": "Default pool", **_described(self.pools)}
+        if self.tags is not None:
+            region.tags = _described(self.tags)
+        if (script := next((name for name in self.release_scripts if name in BUILT_IN), None)) is not None:
+            raise WorldError(("release_scripts", script), "MAAS has one of this name already")
+        region.release_scripts = dict(self.release_scripts)
+        region.settings.update(self.settings)
+        region.variant = self.variant
+        region.racks = {system_id: Rack(system_id, hostname) for system_id, hostname in self.racks.items()}
+        if (twice := _repeated(self.images)) is not None:
+            raise WorldError(("images", twice), f"{self.images[twice]} is there already")
+        region.images = Images(region.schedule, self.images)
+        self._check_subnets(region)
+        if self.subnets:
+            region.subnets = tuple(subnet.made(number) for number, subnet in enumerate(self.subnets, 1))
+        else:
+            _check(("racks",), "rack controller of the subnet that every region has", RACK, region.racks)
+
+    def _check_subnets(self, region: SimulatedRegion) -> None:
+        _check_different(("subnets",), "name", [subnet.name for subnet in self.subnets])
+        for index, subnet in enumerate(self.subnets):
+            _check(("subnets", index, "rack"), "rack controller", subnet.rack, region.racks)
+            for before in self.subnets[:index]:
+                if subnet.cidr.overlaps(before.cidr):
+                    raise WorldError(("subnets", index, "cidr"), f"it overlaps with {before.name} ({before.cidr})")
+
+    def _made(self, region: SimulatedRegion) -> Iterator[SimulatedMachine]:
+        subnets = {subnet.name: subnet for subnet in (region.subnets if self.subnets else (BOOT_SUBNET,))}
+        places: Counter[str] = Counter()
+        number = 0
+        for index, group in enumerate(self.machines):
+            place: Place = ("machines", index)
+            _check_names(place, group, region, subnets)
+            for machine in _group(group, number, subnets, next(user.name for user in self.users if user.superuser)):
+                number += 1
+                _check_new(place, machine, region)
+                places[machine.subnet.name] += 1
+                machine.place = places[machine.subnet.name]
+                if machine.place > machine.subnet.room:
+                    subnet = machine.subnet
+                    raise WorldError(place, f"subnet {subnet.name} ({subnet.cidr}) has room for {subnet.room} machines")
+                yield machine
+
+
+def _group(
+    group: MachinesOfWorld, before: int, subnets: Mapping[str, Subnet], superuser: str
+) -> Iterator[SimulatedMachine]:
+    """The machines of a group; ``before`` is how many there are already."""
+    disks = tuple(Disk(disk.name, int(disk.size * GIGABYTE), disk.tags) for disk in group.disks)
+    tags = [tuple(each) for each in group.tags if not isinstance(each, str)]
+    dealt = zip(
+        _deal("status", _shares(group.status), group.count),
+        _deal("zone", _listed(group.zone), group.count),
+        _deal("pool", _listed(group.pool), group.count),
+        _deal("subnet", _listed(group.subnet or list(subnets)), group.count),
+        _deal("tags", tags or [tuple(str(each) for each in group.tags)], group.count),
+        _deal("architecture", _listed(group.architecture), group.count),
+        _deal("cpu_count", _listed(group.cpu_count), group.count),
+        _deal("memory", _listed(group.memory), group.count),
+        strict=True,
+    )
+    for index, (status, zone, pool, subnet, tag_names, architecture, cpu_count, memory) in enumerate(dealt, 1):
+        number = before + index
+        yield SimulatedMachine(
+            group.system_id or f"m{number:05}",
+            group.hostname.format(index),
+            number,
+            Status[status.upper().replace(" ", "_")],
+            architecture=architecture,
+            cpu_count=cpu_count,
+            memory=memory,
+            disks=disks,
+            tag_names=tag_names,
+            zone=zone,
+            pool=pool,
+            description=group.description,
+            power_type=group.power_type,
+            power_state="unknown" if status == "New" or not group.power_type else "off",
+            owner=(group.owner or superuser) if status in OWNED else None,
+            locked=group.locked,
+            known=status != "New",
+            status_action=None if status == "New" else "",
+            subnet=subnets[subnet],
+        )
+
+
+def _deal(what: str, options: Sequence[T], count: int) -> Sequence[T]:
+    """Every option equally often, in an order of its own for each field, the same in every run."""
+    cards = [options[index % len(options)] for index in range(count)]
+    if len(options) > 1:
+        random.Random(what).shuffle(cards)  # noqa: S311 - a world is no secret
+    return cards
+
+
+def _listed(value: T | list[T]) -> list[T]:
+    return value if isinstance(value, list) else [value]
+
+
+def _shares(status: Mapping[StatusName, int]) -> list[StatusName]:
+    return [name for name, share in status.items() for _ in range(share)]
+
+
+def _described(names: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: description or "" for name, description in names.items()}
+
+
+def _repeated(values: Iterable[str]) -> int | None:
+    """The index of the first value that was there before."""
+    seen: set[str] = set()
+    for index, value in enumerate(values):
+        if value in seen:
+            return index
+        seen.add(value)
+    return None
+
+
+def _check_different(place: Place, key: str, values: Sequence[str]) -> None:
+    if (twice := _repeated(values)) is not None:
+        raise WorldError((*place, twice, key), f"there is one called {values[twice]} already")
+
+
+def _check_names(place: Place, group: MachinesOfWorld, region: SimulatedRegion, subnets: Mapping[str, Subnet]) -> None:
+    for zone in _listed(group.zone):
+        _check((*place, "zone"), "zone", zone, region.zones)
+    for pool in _listed(group.pool):
+        _check((*place, "pool"), "resource pool", pool, region.pools)
+    for subnet in _listed(group.subnet or []):
+        _check((*place, "subnet"), "subnet", str(subnet), subnets)
+    for tag in (tag for each in group.tags for tag in ([each] if isinstance(each, str) else each)):
+        _check((*place, "tags"), "tag", tag, region.tags)
+    if group.owner is not None:
+        _check((*place, "owner"), "user", group.owner, region.users)
+
+
+def _check(place: Place, kind: str, name: str, known: Mapping[str, object]) -> None:
+    if name not in known:
+        raise WorldError(place, f"there is no {kind} {name!r}; there are: {', '.join(known)}")
+
+
+def _check_new(place: Place, machine: SimulatedMachine, region: SimulatedRegion) -> None:
+    if machine.system_id in region.machines:
+        raise WorldError((*place, "system_id"), f"there are two machines {machine.system_id}")
+    if region.machines.called([machine.hostname]):
+        raise WorldError((*place, "hostname"), f"there are two machines {machine.hostname}")

@@ -1,0 +1,119 @@
+"""What makes two answers the same: status, headers, the words of every refusal, and the JSON down to its values.
+
+Keys, types, nullness and lengths always count, and so does every value unless its key is incidental.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from simulator.tests.contract.recording import Answer
+
+HEADERS = (
+    *("content-type", "allow", "retry-after", "www-authenticate", "location", "vary"),
+    *("content-encoding", "etag", "last-modified", "set-cookie", "transfer-encoding"),
+)
+"""The headers that mean something to a client; those in the second line MAAS never sent."""
+
+_CURSOR = re.compile(r"\b(after|before)=\d+")
+_URI_ID = re.compile(r"/\d+\b")
+_SIGNED_NOW = re.compile(r"(oauth_(?:nonce|timestamp)%3D)[0-9a-z]+")
+
+
+def differences(recorded: Answer, simulated: Answer, incidental: Mapping[str, str]) -> list[str]:
+    """Where the answers differ, as sentences; of ``incidental`` keys only the types count."""
+    return [
+        *_status(recorded, simulated),
+        *_headers(recorded, simulated),
+        *_text(recorded, simulated),
+        *_json(recorded.json, simulated.json, "", incidental),
+    ]
+
+
+def _status(recorded: Answer, simulated: Answer) -> Iterator[str]:
+    if recorded.status != simulated.status:
+        yield f"status {simulated.status} and not {recorded.status}: {simulated.text or ''}"[:160]
+
+
+def _headers(recorded: Answer, simulated: Answer) -> Iterator[str]:
+    for name in HEADERS:
+        wanted, got = recorded.headers.get(name), simulated.headers.get(name)
+        if wanted != got:
+            yield f"{name} {got!r} and not {wanted!r}"
+
+
+def _text(recorded: Answer, simulated: Answer) -> Iterator[str]:
+    """The words of a refusal; what scripts print is their own."""
+    if recorded.text is None or recorded.status < HTTPStatus.BAD_REQUEST:
+        return
+    wanted, said = (_SIGNED_NOW.sub(r"\1…", each.text or "") for each in (recorded, simulated))
+    if wanted != said:
+        yield f"says {said[:200]!r} and not {wanted[:200]!r}"
+
+
+def _json(recorded: Any, simulated: Any, path: str, incidental: Mapping[str, str]) -> Iterator[str]:
+    if type(recorded) is not type(simulated):
+        yield f"{path} is {_short(simulated)} and not {_short(recorded)}"
+    elif isinstance(recorded, dict) and "next_uri" in recorded:
+        yield from _events(recorded, simulated, path, incidental)
+    elif isinstance(recorded, dict):
+        yield from _object(recorded, simulated, path, incidental)
+    elif isinstance(recorded, list):
+        yield from _list(recorded, simulated, path, incidental)
+    elif path.rpartition(".")[2] not in incidental and _plain(recorded) != _plain(simulated):
+        yield f"{path} is {_short(simulated)} and not {_short(recorded)}"
+
+
+def _object(
+    recorded: dict[str, Any], simulated: dict[str, Any], path: str, incidental: Mapping[str, str]
+) -> Iterator[str]:
+    if missing := sorted(recorded.keys() - simulated.keys()):
+        yield f"{path} lacks {', '.join(missing)}"
+    if extra := sorted(simulated.keys() - recorded.keys()):
+        yield f"{path} has {', '.join(extra)}"
+    for key in recorded.keys() & simulated.keys():
+        yield from _json(recorded[key], simulated[key], f"{path}.{key}", incidental)
+
+
+def _list(recorded: list[Any], simulated: list[Any], path: str, incidental: Mapping[str, str]) -> Iterator[str]:
+    recorded, simulated = _sorted(recorded, path), _sorted(simulated, path)
+    if len(recorded) != len(simulated):
+        yield f"{path} has {len(simulated)} elements and not {len(recorded)}"
+    for number, (one, other) in enumerate(zip(recorded, simulated, strict=False)):
+        # The path of an element ends in its list's name: what is incidental of a list is so of its elements.
+        yield from _json(one, other, f"{path}[{number}]" if isinstance(one, dict | list) else path, incidental)
+
+
+def _sorted(elements: list[Any], path: str) -> list[Any]:
+    """MAAS lists some things as its database happens to give them; those are compared in an order of their own."""
+    if path.endswith(".tag_names"):
+        return sorted(elements)
+    if elements and isinstance(elements[0], dict) and "last_ping" in elements[0]:
+        return sorted(elements, key=lambda scripts: int(scripts["id"]))
+    return elements
+
+
+def _events(
+    recorded: dict[str, Any], simulated: dict[str, Any], path: str, incidental: Mapping[str, str]
+) -> Iterator[str]:
+    """The same milestones in the same order; what cloud-init tells in between comes when it likes."""
+    yield from _object({**recorded, "events": []}, {**simulated, "events": []}, path, incidental)
+    pairs = zip(_milestones(recorded["events"]), _milestones(simulated["events"]), strict=False)
+    for number, (one, other) in enumerate(pairs):
+        yield from _object(one, other, f"{path}.events[{number}]", incidental)
+
+
+def _milestones(events: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for event in events:
+        if event["type"] != "Node status event" and "'cloudinit'" not in event["description"]:
+            yield event
+
+
+def _plain(value: Any) -> Any:
+    """Cursors and ids inside addresses are the region's own."""
+    return _URI_ID.sub("/N", _CURSOR.sub(r"\1=N", value)) if isinstance(value, str) and value[:6] == "/MAAS/" else value
+
+
+def _short(value: Any) -> str:
+    return repr(value)[:80]

@@ -1,0 +1,74 @@
+"""How the contract stands, as a table: at the end of a test run, and in the documentation."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from simulator.tests.contract.replay import Outcome, known
+
+
+@dataclass(frozen=True)
+class Row:
+    """The outcomes of a topic, or of all."""
+
+    topic: str
+    same: int = 0
+    explained: int = 0
+    not_simulated: int = 0
+    unexplained: int = 0
+
+    @property
+    def exchanges(self) -> int:
+        """How many there are."""
+        return self.same + self.explained + self.not_simulated + self.unexplained
+
+    def cells(self) -> tuple[str, ...]:
+        """The row as text."""
+        numbers = (self.exchanges, self.same, self.explained, self.not_simulated, self.unexplained)
+        return (self.topic, *map(str, numbers))
+
+
+HEADING = ("Topic", "Exchanges", "Same", "Explained", "Not simulated", "Unexplained")
+
+
+def row(topic: str, outcomes: Iterable[Outcome]) -> Row:
+    """Count the outcomes of a topic."""
+    differing = [outcome.name for outcome in outcomes if not outcome.same]
+    explained = sum(name in known().explained for name in differing)
+    not_simulated = sum(name in known().not_simulated for name in differing)
+    same = sum(outcome.same for outcome in outcomes)
+    return Row(topic, same, explained, not_simulated, len(differing) - explained - not_simulated)
+
+
+def total(rows: Sequence[Row]) -> Row:
+    """All topics together."""
+    columns = zip(*((each.same, each.explained, each.not_simulated, each.unexplained) for each in rows), strict=True)
+    return Row("all", *map(sum, columns))
+
+
+def share(whole: Row) -> str:
+    """How much is the same, in words."""
+    return f"{whole.same} of {whole.exchanges} exchanges are the same: {whole.same / whole.exchanges:.1%}"
+
+
+def lines(rows: Sequence[Row]) -> list[str]:
+    """The table for a terminal."""
+    table = [HEADING, *(each.cells() for each in (*rows, total(rows)))]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [*(_aligned(cells, widths) for cells in table), share(total(rows))]
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """The table and the known differences for the documentation."""
+    body = [HEADING, ("---", *["---:"] * (len(HEADING) - 1)), *(each.cells() for each in (*rows, total(rows)))]
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in body)
+    explained = _listed("Explained", known().explained)
+    return f"{table}\n\n{explained}\n\n{_listed('Not simulated', known().not_simulated)}\n"
+
+
+def _listed(title: str, reasons: dict[str, str]) -> str:
+    return "\n".join([f"{title}:\n", *(f"- `{name}`: {reason}" for name, reason in sorted(reasons.items()))])
+
+
+def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first, *others = zip(cells, widths, strict=True)
+    return "  ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)])

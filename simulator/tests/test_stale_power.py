@@ -1,0 +1,122 @@
+"""A power state that MAAS has stored and that is not so, and machines that are switched off to be switched on."""
+
+from typing import Any, get_args
+
+import pytest
+
+from maas_simulator import SimulatedRegion
+from maas_simulator.model.power import PowerState
+
+STATES = get_args(PowerState)
+
+
+def asked(admin: Any, region: SimulatedRegion, name: str) -> Any:
+    return admin.get(f"machines/{region.machine(name).system_id}/?op=query_power_state")
+
+
+@pytest.mark.parametrize("real", STATES)
+@pytest.mark.parametrize("stored", STATES)
+def test_a_question_turns_what_is_stored_into_what_the_bmc_says(
+    admin: Any, region: SimulatedRegion, stored: PowerState, real: PowerState
+) -> None:
+    region.set_power("node07", stored=stored, real=real)
+    assert admin.read("node07")["power_state"] == stored
+    assert asked(admin, region, "node07").json() == {"state": real}
+    assert admin.read("node07")["power_state"] == real
+
+
+def test_what_a_bmc_could_not_say_it_says_once_it_works_again(admin: Any, region: SimulatedRegion) -> None:
+    for rack, stored in ((False, "error"), (True, "unknown")):
+        region.bmc_down("node07", down=not rack)
+        region.rack_down(down=rack)
+        assert asked(admin, region, "node07").status_code in (500, 503)
+        assert admin.read("node07")["power_state"] == stored
+        region.clear_plans()
+        assert asked(admin, region, "node07").json() == {"state": "on"}
+        assert admin.read("node07")["power_state"] == "on"
+
+
+@pytest.mark.parametrize("state", ["on", "off"])
+@pytest.mark.parametrize("stored", STATES)
+def test_what_switches_a_machine_also_corrects_what_is_stored(
+    admin: Any, region: SimulatedRegion, clock: Any, stored: PowerState, state: str
+) -> None:
+    region.set_power("node07", stored=stored, real="off")
+    assert admin.op("node07", f"power_{state}").status_code == 200
+    clock.pass_(60)
+    assert admin.read("node07")["power_state"] == state
+    assert asked(admin, region, "node07").json() == {"state": state}
+
+
+@pytest.mark.parametrize(("stored", "status"), [("unknown", 500), ("error", 500), ("on", 500), ("off", 200)])
+def test_a_release_switches_off_what_maas_does_not_know_to_be_off(
+    admin: Any, region: SimulatedRegion, stored: PowerState, status: int
+) -> None:
+    region.set_power("node07", stored=stored, real="on")
+    region.bmc_down("node07")
+    assert admin.op("node07", "release").status_code == status
+
+
+def test_what_loses_its_power_in_the_midst_goes_no_further(admin: Any, region: SimulatedRegion, clock: Any) -> None:
+    admin.op("node02", "deploy")
+    clock.pass_(200)
+    cursor = admin.cursor()
+    region.set_power("node02", real="off")
+    clock.pass_(1200)
+    assert admin.read("node02")["power_state"] == "on"
+    assert [event for event in admin.said("node02", cursor) if "cloudinit" not in event[2]] == []
+    assert admin.read("node02")["status_name"] == "Deploying"
+
+
+def test_what_is_on_and_is_to_be_switched_on_is_cycled_by_ipmi(admin: Any, region: SimulatedRegion, clock: Any) -> None:
+    admin.op("node07", "power_on")
+    machine = region.machine("node07")
+    assert machine.power_cycles == 1
+    assert region.run_of(machine) is not None, "it boots anew"
+    clock.pass_(60)
+    assert admin.read("node07")["power_state"] == "on"
+
+
+@pytest.mark.parametrize(
+    ("power_type", "real", "cycles"), [("ipmi", "off", 0), ("webhook", "on", 0), ("webhook", "off", 0)]
+)
+def test_no_other_machine_is_cycled(
+    admin: Any, region: SimulatedRegion, power_type: str, real: PowerState, cycles: int
+) -> None:
+    region.machine("node07").power_type = power_type
+    region.set_power("node07", stored="on", real=real)
+    admin.op("node07", "power_on")
+    assert region.machine("node07").power_cycles == cycles
+
+
+def test_a_stale_off_does_not_keep_a_healthy_machine_from_being_cycled(admin: Any, region: SimulatedRegion) -> None:
+    region.set_power("node07", stored="off", real="on")
+    admin.op("node07", "power_on")
+    assert region.machine("node07").power_cycles == 1
+
+
+def test_a_bmc_that_is_down_cycles_nothing(admin: Any, region: SimulatedRegion) -> None:
+    region.bmc_down("node07")
+    assert admin.op("node07", "power_on").status_code == 500
+    assert region.machine("node07").power_cycles == 0
+
+
+def test_the_control_tells_of_stale_power_and_of_cycles(control: Any, admin: Any) -> None:
+    assert control("GET", "/power") == (200, {"machines": []})
+    stale = {"machine": "node07", "stored": "unknown", "real": "on", "cycles": 0}
+    assert control("PUT", "/power", {"machine": "node07", "stored": "unknown"}) == (200, {"machines": [stale]})
+    admin.op("node07", "power_on")
+    cycled = stale | {"stored": "on", "cycles": 1}
+    assert control("GET", "/power") == (200, {"machines": [cycled]})
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"machine": "node07"}, "one of stored and real is needed, or both"),
+        ({"machine": "node07", "real": "broken"}, "real: Input should be 'on', 'off', 'unknown' or 'error'"),
+        ({"machine": "x", "real": "on"}, "no machine is called 'x'"),
+    ],
+)
+def test_power_that_cannot_be_is_refused(control: Any, given: Any, words: str) -> None:
+    assert words in control.refused("PUT", "/power", given)
