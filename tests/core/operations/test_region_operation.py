@@ -31,7 +31,7 @@ from maas_mcp.operations.judging.lifecycle import Verdict
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.running.engine import Engine
 from maas_mcp.operations.running.status import OperationStatus
-from maas_simulator import Fault, demo_region
+from maas_simulator import Fault, SimulatedRegion, demo_region
 from maas_simulator.model.faults import Latency
 from tests.house import client_of, engine_of
 
