@@ -52,7 +52,7 @@ from maas_mcp.operations.judging.lifecycle import Lifecycle, Verdict
 from maas_mcp.operations.judging.scripts import ScriptPolling
 from maas_mcp.operations.judging.strategies import EventPolling, Phase, PollingStrategy, StatusPolling
 from maas_mcp.operations.progress import ProgressReporter
-from maas_mcp.operations.turns import check_same
+from maas_mcp.operations.rechecks import check_same
 
 __all__ = [
     "Assessment",

@@ -1,4 +1,4 @@
-"""The one way in: every call of a tool passes these steps, from MCP, the command line, tests and other tools."""
+"""The one way in: every call passes these steps, such as policy and audit, whether it comes from MCP or a tool."""
 
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""How long operations wait for what: one place for all of it, so that a test can run on other times."""
+"""How long operations wait for what, such as an abort after a cancel; a test can run on other times."""
 
 from dataclasses import dataclass
 

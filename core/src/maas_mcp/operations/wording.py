@@ -1,9 +1,14 @@
 """Phrases that several messages share: what MAAS answered, whose a machine is, and lists of names."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from maas_mcp.errors import MaasError
+from maas_mcp.maas.limits import MAX_CHANGES
 from maas_mcp.maas.models import Machine
+
+WAITING: Final = f"Not sent yet: MAAS is sent {MAX_CHANGES} requests at a time"
+"""Said of a request that waits for its turn."""
 
 
 def answer_of(error: MaasError) -> str:

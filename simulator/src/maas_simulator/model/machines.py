@@ -1,4 +1,4 @@
-"""A simulated machine: its hardware, its owner, its status and the runs it has been through."""
+"""A simulated machine: its hardware, its BMC and power, its owner and its status."""
 
 import hashlib
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What MAAS says of a machine that it cannot switch on or off: to the request, and of a deployment that fails later."""
+"""MAAS's words for a machine that it cannot switch on or off: in the answer, and in the log of a deployment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -21,8 +21,8 @@ from maas_mcp.operations.declaring.permission import explain_refusal
 from maas_mcp.operations.declaring.tool import ToolContext
 from maas_mcp.operations.judging.advice import about_lock, before_start
 from maas_mcp.operations.progress import readable
-from maas_mcp.operations.turns import WAITING, check_same
-from maas_mcp.operations.wording import named, state_of
+from maas_mcp.operations.rechecks import check_same
+from maas_mcp.operations.wording import WAITING, named, state_of
 
 
 async def require_status(

@@ -42,13 +42,13 @@ from maas_mcp.operations.judging.fallback import FallbackPolling
 from maas_mcp.operations.judging.lifecycle import Verdict
 from maas_mcp.operations.judging.strategies import MachineAssessment
 from maas_mcp.operations.progress import ProgressReporter, nobody, readable
+from maas_mcp.operations.rechecks import check_untouched
 from maas_mcp.operations.running.diagnosis import explain, gone, refused, started_by_another
 from maas_mcp.operations.running.results import Reading
 from maas_mcp.operations.running.snapshot import all_since, read_snapshot
 from maas_mcp.operations.running.start_requests import RequestState, StartRequest
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.running.subject import Shared, Subject
-from maas_mcp.operations.turns import check_untouched
 from maas_mcp.operations.watching.watcher import Subscription
 from maas_mcp.operations.wording import named, state_of
 

@@ -1,4 +1,4 @@
-"""Requests that start something in MAAS: each is sent once and held until MAAS answers, beyond the call that made it.
+"""Requests to start something: each waits for its turn, is sent once, and is held until MAAS answers, beyond its call.
 
 MAAS speaks to a machine's BMC before it answers, which may take minutes. A call that does not wait for so long leaves
 its request to the server, which goes on holding it: closing the connection would not stop MAAS, and its late answer may
@@ -32,8 +32,7 @@ from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import readable
 from maas_mcp.operations.timing import Timing
-from maas_mcp.operations.turns import WAITING
-from maas_mcp.operations.wording import answer_of
+from maas_mcp.operations.wording import WAITING, answer_of
 
 logger = logging.getLogger(__name__)
 

@@ -1,14 +1,9 @@
-"""A request that changes a machine waits for its turn, and the machine is checked again before it is sent."""
-
-from typing import Final
+"""Whether a machine is still as it was first read: checked again where the request for it had to wait."""
 
 from maas_mcp.errors import MaasError, OperationRefusedError
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.limits import MAX_CHANGES
 from maas_mcp.maas.models import UNKNOWN_OWNER, Machine
 from maas_mcp.operations.wording import named, state_of
-
-WAITING: Final = f"Not sent yet: MAAS is sent {MAX_CHANGES} requests at a time"
 
 
 async def read_unchanged(maas: MaasClient, before: Machine) -> Machine:
