@@ -1,6 +1,6 @@
 """What following costs, beside a poller that reads every machine every five seconds.
 
-    python benchmarks/following.py [MACHINES[@SPEED][/SECONDS] …]
+    python benchmarks/following.py [MACHINES[xLASTING][@SPEED][/SECONDS] …]
 
 By default 1, 100 and 1,000 machines, each deployed for ten minutes of a simulated region that is spoken to over HTTP.
 The region's time is faster than the clock, and so are all intervals, so that requests per machine-minute are those of
@@ -10,6 +10,10 @@ real time. Latencies are not: what HTTP takes counts as that many times as long,
 With ``1000@1/300`` it takes six or seven: so many machines are at it from the beginning, each at another point of its
 deployment, others begin as they end, and that is counted for so many simulated seconds, once all have been picked up
 and read as after a restart of the server. Nothing is compared then.
+
+With ``100x30`` so many deployments that last so many seconds each are started together, and the requests in all are
+what counts: those of the starts, of the following and of the results. Nothing is compared, and the clock is the real
+one unless a speed is given: ``100x600@8``.
 
 The follower is a process of its own (benchmarks/followers.py), whose CPU time and memory are its own.
 """
@@ -46,6 +50,7 @@ PICKED_UP = 120.0
 FIGURES = {
     "requests / machine-minute": "requests",
     "  starts and results beside": "beside",
+    "  in all": "in_all",
     "SQL queries / machine-minute": "queries",
     "CPU ms / machine-minute": "cpu",
     "memory (MiB)": "memory",
@@ -75,13 +80,22 @@ class Cost:
     latency: float
     """Milliseconds that a request took, the median."""
 
+    @property
+    def in_all(self) -> float:
+        """Requests for each machine-minute, those of the starts and the results included."""
+        return self.requests + self.beside
+
 
 def main(runs: list[str]) -> None:
     """Measure both ways in turns."""
     print(f"{'':30}{'ours':>10}{'naive':>10}{'ratio':>10}")
     for run in runs:
-        machines, _, rest = run.partition("@")
+        first, _, rest = run.partition("@")
+        machines, _, lasting = first.partition("x")
         faster, _, seconds = rest.partition("/")
+        if lasting:
+            show_together(int(machines), float(lasting), float(faster or 1))
+            continue
         count, speed = int(machines), float(faster or SPEEDS.get(int(machines), 8.0))
         if seconds:
             show_midway(count, speed, float(seconds))
@@ -108,6 +122,16 @@ def show_midway(count: int, speed: float, seconds: float) -> None:
         print(f"  {label:28}{getattr(cost, figure):10.3f}", flush=True)
 
 
+def show_together(count: int, lasting: float, speed: float) -> None:
+    """Measure our way alone, with short or long deployments that all begin at once, and print it."""
+    began = time.monotonic()
+    cost = together(count, lasting, speed)
+    took = time.monotonic() - began
+    print(f"{count} deployments of {lasting:g} s, started together, {speed:g} times as fast as the clock, {took:.0f} s")
+    for label, figure in FIGURES.items():
+        print(f"  {label:28}{getattr(cost, figure):10.3f}", flush=True)
+
+
 def measure(way: str, count: int, speed: float, window: float) -> Cost:
     """Deploy and follow so many machines."""
     start = time.monotonic()
@@ -122,6 +146,16 @@ def measure(way: str, count: int, speed: float, window: float) -> Cost:
     )
     waits = news_waits(region, start, told["events"]) if way == "ours" else poll_waits(region, start, told["polls"])
     return cost_of(told, speed, waits)
+
+
+def together(count: int, lasting: float, speed: float) -> Cost:
+    """Deploy and follow so many machines, all started at once."""
+    start = time.monotonic()
+    quicker = DEPLOYMENT / lasting
+    region = generated_region(count, speed=speed * quicker, clock=lambda: time.monotonic() - start)
+    region.debug_delay = 0.0  # how late MAAS itself hears is not ours to measure
+    told = follow(region, {"way": "ours", "speed": speed, "gap": 0.0, "machines": list(region.machines)})
+    return cost_of(told, speed, [wait / quicker for wait in news_waits(region, start, told["events"])])
 
 
 def midway(count: int, speed: float, window: float) -> Cost:

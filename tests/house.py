@@ -134,6 +134,11 @@ class House:
         return len([each for each in self.region.requests if each.method == method and op in (None, each.op)])
 
     @property
+    def machine_reads(self) -> int:
+        """How many reads there were of one machine alone; the watcher's are lists."""
+        return len([each for each in self.region.requests if each.template == "machines/{system_id}/" and not each.op])
+
+    @property
     def posted(self) -> list[tuple[str | None, dict[str, list[str]]]]:
         """The operations that were posted, with their forms."""
         return [(each.op, each.form) for each in self.region.requests if each.method == "POST"]

@@ -15,6 +15,7 @@ from maas_mcp.api import (
     MaasBadRequestError,
     MaasPermissionError,
     MaasUnavailableError,
+    Operation,
     OperationCancelledError,
     OperationFailedError,
     OperationRefusedError,
@@ -41,6 +42,14 @@ def test_the_plugin_is_found_with_its_tools() -> None:
         "maas_override_failed_testing",
         "maas_test_machine",
     )
+
+
+@pytest.mark.parametrize("operation", [Commission, RunTests])
+async def test_only_the_start_reads_the_machine_by_itself(house: House, operation: type[Operation[Any, Any]]) -> None:
+    """The result takes it as it was last read."""
+    await house.run("node01", operation)
+
+    assert house.machine_reads == 1
 
 
 async def test_a_new_machine_becomes_ready_and_tells_what_it_is(house: House) -> None:

@@ -1,16 +1,19 @@
 """Deploying a machine."""
 
 import json
+from typing import Any
 
 import anyio
 import pytest
 
 from maas_deploy.deploy import Deploy, DeployMachine
+from maas_deploy.release import Release
 from maas_mcp.api import (
     InvalidArgumentsError,
     MaasBadRequestError,
     MaasPermissionError,
     MaasUnavailableError,
+    Operation,
     OperationFailedError,
     OperationRefusedError,
 )
@@ -38,6 +41,18 @@ def test_the_plugin_is_found_with_its_tools() -> None:
         "maas_unlock_machine",
     )
     assert record.distribution == "maas-mcp-deploy"
+
+
+@pytest.mark.parametrize(("operation", "name"), [(Deploy, "node01"), (Release, "node02")])
+async def test_only_the_start_reads_the_machine_by_itself(
+    house: House, operation: type[Operation[Any, Any]], name: str
+) -> None:
+    """The result takes it as it was last read."""
+    if operation is Release:
+        house.region.change_owner(name, "admin")
+    await house.run(name, operation)
+
+    assert house.machine_reads == 1
 
 
 async def test_only_what_was_asked_for_is_sent(house: House) -> None:

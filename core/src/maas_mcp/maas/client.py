@@ -169,7 +169,7 @@ class MaasClient:
             MaasNotFoundError: There is no such machine, or the user may not see it.
             MaasProtocolError: The answer is about another one.
         """
-        machine = Machine.from_answer(await self.get(f"machines/{_checked(system_id)}/"))
+        machine = Machine.from_answer(await self.get(f"machines/{checked_id(system_id)}/"))
         if machine.system_id != system_id:
             raise MaasProtocolError(f"MAAS was asked for the machine {system_id}, and answered with another one.")
         return machine
@@ -241,7 +241,7 @@ class MaasClient:
             output: Whether to read what the scripts printed (MAAS 3.7: any value of ``include_output`` means yes, so
                 it is left out otherwise).
         """
-        path = f"nodes/{_checked(system_id)}/results/{name}/"
+        path = f"nodes/{checked_id(system_id)}/results/{name}/"
         try:
             answer = await self.get(path, include_output=True if output else None)
         except MaasBadRequestError as error:
@@ -295,7 +295,12 @@ def _text(value: str | float) -> str:
     return str(value)
 
 
-def _checked(system_id: SystemId) -> SystemId:
+def checked_id(system_id: SystemId) -> SystemId:
+    """``system_id``, which may be put into a request.
+
+    Raises:
+        MaasNotFoundError: No machine can have it.
+    """
     # MAAS decodes %2F before it looks at the path, so encoding would not keep an id inside its segment.
     if not _SYSTEM_ID.fullmatch(system_id):
         raise MaasNotFoundError(

@@ -13,6 +13,8 @@ class Timing:
     """For a started operation to show in MAAS. A proxy may have answered 504 while MAAS went on."""
     answered_grace: float = 4.0
     """The same where MAAS itself has answered that the request failed: it is no longer at it, and what it did shows."""
+    sharing: float = 0.05
+    """Between two requests for the same kind of reads: what calls ask for meanwhile goes out as one."""
     at_once: float = 2.0
     """For MAAS to refuse a request, however short its call's wait: it does so at once, and the call reports it."""
     withdrawing: float = 1.0

@@ -40,6 +40,7 @@ from maas_mcp.operations.running.start_requests import RequestState, StartReques
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.running.subject import Shared, Subject, UnderWayError
 from maas_mcp.operations.running.survey import Survey, survey
+from maas_mcp.operations.watching.shared_reads import SharedReads
 from maas_mcp.operations.watching.watcher import Watcher
 
 logger = logging.getLogger(__name__)
@@ -67,10 +68,12 @@ class Engine:
         publish: Publish = unpublished,
         now: Callable[[], float] = time.time,
     ) -> None:
-        caller = Caller(maas)
+        reads = SharedReads(requests.timing)
+        caller = Caller(maas, reads)
         self._shared = Shared(
             maas,
             maas.once(),
+            reads,
             watcher,
             requests,
             caller,

@@ -91,7 +91,7 @@ class MachineSubject(Subject[ArgsT, ResultT]):
         cls, shared: Shared, operation: Operation[ArgsT, ResultT], args: ArgsT, ctx: ToolContext
     ) -> Self | OperationStatus[ResultT]:
         read_at = anyio.current_time()
-        machine = await shared.maas.machine(operation.system_id(args))
+        machine = await shared.reads.machine(shared.maas, operation.system_id(args))
         on_it = _on(ctx, machine)
         if operation.is_reached(args, machine):
             handle = replace(shared.adoption.handle(operation, machine, 0, ()), reached=True)
@@ -101,7 +101,7 @@ class MachineSubject(Subject[ArgsT, ResultT]):
         if machine.locked or machine.status not in operation.lifecycle.start_from:
             raise refused(operation, machine, await shared.caller.name_if_known())
         # The cursor comes last: what happened before it must not read as this run's.
-        cursor = await shared.maas.newest_event_id()
+        cursor = await shared.reads.newest_event_id(shared.maas)
         baseline = Baseline(machine, cursor, operation.lifecycle.runs(machine))
         handle = shared.adoption.handle(operation, machine, cursor, baseline.runs)
         subject = cls(shared, operation, on_it, handle, baseline, read_at=read_at)
@@ -123,7 +123,7 @@ class MachineSubject(Subject[ArgsT, ResultT]):
 
         async def look(maas: MaasClient) -> tuple[Machine, Observation]:
             await shared.caller.introduce(maas)
-            return await read_snapshot(maas, needs, handle, shared.timing)
+            return await read_snapshot(shared, maas, needs, handle)
 
         try:
             machine, observation = await shared.last_seen.read(handle, ctx.progress, until, look)
@@ -141,7 +141,7 @@ class MachineSubject(Subject[ArgsT, ResultT]):
     async def abort(
         cls, shared: Shared, operation: Operation[Any, Any], handle: Handle, cancellation: CancellationToken
     ) -> None:
-        machine, observation = await read_snapshot(shared.maas, EVENTS_ONLY, handle, shared.timing)
+        machine, observation = await read_snapshot(shared, shared.maas, EVENTS_ONLY, handle)
         at_work = machine.status in operation.lifecycle.pending
         held = shared.requests.under_way(operation.name, handle.system_id)
         if held and operation.can_abort and not at_work:
@@ -286,9 +286,7 @@ class MachineSubject(Subject[ArgsT, ResultT]):
     async def last_look(self) -> None:
         with anyio.move_on_after(self.shared.timing.last_look):
             try:
-                _, observation = await read_snapshot(
-                    self.shared.once, self._polling.needs, self.handle, self.shared.timing
-                )
+                _, observation = await read_snapshot(self.shared, self.shared.once, self._polling.needs, self.handle)
             except MaasNotFoundError:
                 self._take_in(NOTHING, replace(self.latest.evidence, absences=ABSENCES_TO_BE_GONE))
             except MaasError as error:
@@ -323,10 +321,10 @@ class MachineSubject(Subject[ArgsT, ResultT]):
 
     async def _is_over(self, request: StartRequest) -> bool:
         """Look, and abort what is under way and ours; whether there is nothing left to be aborted."""
-        lifecycle, once = self.operation.lifecycle, self.shared.once
+        lifecycle = self.operation.lifecycle
         accepted = request.state is RequestState.ACCEPTED
         try:
-            _, observation = await read_snapshot(once, EVENTS_ONLY, self.handle, self.shared.timing)
+            _, observation = await read_snapshot(self.shared, self.shared.once, EVENTS_ONLY, self.handle)
             evidence = self._polling.assess(lifecycle, Evidence(self._baseline), observation).evidence
             machine = evidence.machine or self._baseline.machine
             if machine.status not in lifecycle.pending:

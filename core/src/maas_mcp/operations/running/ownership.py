@@ -5,6 +5,7 @@ from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import Machine
 from maas_mcp.operations.judging.evidence import Evidence
 from maas_mcp.operations.judging.lifecycle import Lifecycle
+from maas_mcp.operations.watching.shared_reads import SharedReads
 
 
 class Caller:
@@ -12,10 +13,12 @@ class Caller:
 
     Args:
         maas: The region.
+        reads: What concurrent calls read together.
     """
 
-    def __init__(self, maas: MaasClient) -> None:
+    def __init__(self, maas: MaasClient, reads: SharedReads) -> None:
         self._maas = maas
+        self._reads = reads
         self._username: str | None = None
 
     @property
@@ -45,7 +48,7 @@ class Caller:
             MaasError: MAAS cannot be asked.
         """
         if self._username is None:
-            self._username = (await maas.whoami()).username
+            self._username = (await self._reads.whoami(maas)).username
         return self._username
 
     async def owns(self, machine: Machine) -> bool:

@@ -23,6 +23,7 @@ from maas_mcp.operations.running.run_change import Publish
 from maas_mcp.operations.running.start_requests import StartRequest, StartRequests
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.timing import Timing
+from maas_mcp.operations.watching.shared_reads import SharedReads
 from maas_mcp.operations.watching.watcher import Watcher
 
 
@@ -33,6 +34,8 @@ class Shared:
     maas: MaasClient
     once: MaasClient
     """The same, each read tried once."""
+    reads: SharedReads
+    """What concurrent calls read together."""
     watcher: Watcher
     requests: StartRequests
     caller: Caller
