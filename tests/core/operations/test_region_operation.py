@@ -8,7 +8,6 @@ from typing import Any
 import anyio
 import anyio.abc
 import pytest
-from pydantic import BaseModel
 
 from maas_mcp.errors import (
     InvalidArgumentsError,
@@ -26,68 +25,15 @@ from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.operations.declaring.region_operation import RegionOperation
 from maas_mcp.operations.declaring.tool import ToolContext
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.judging.assessment import Assessment, Milestone
-from maas_mcp.operations.judging.lifecycle import Verdict
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.running.engine import Engine
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.simulator import Fault, Region, demo_region
 from maas_mcp.simulator.model.faults import Latency
+from tests.core.operations.fetching import Fetch, Nothing, Sight, Versions
 from tests.house import client_of, engine_of
 
 pytestmark = pytest.mark.anyio
-
-
-class Nothing(BaseModel):
-    """No arguments."""
-
-
-class Versions(BaseModel):
-    """The versions of one image."""
-
-    versions: list[str]
-
-
-@dataclass(frozen=True)
-class Sight:
-    """One image, ubuntu/noble, stands for all."""
-
-    running: bool
-    complete: dict[str, bool]
-
-
-class Fetch(RegionOperation[Nothing, Versions, Sight]):
-    """Import images, told by one of them."""
-
-    name = "maas_fetch"
-
-    async def is_running(self, ctx: ToolContext) -> bool:
-        return await ctx.maas.get_op("boot-resources/", "is_importing") is True
-
-    async def start(self, ctx: ToolContext, _args: Nothing) -> None:
-        await ctx.maas.post_op("boot-resources/", "import")
-
-    async def observe(self, ctx: ToolContext, _earlier: Sight | None) -> Sight:
-        running = await self.is_running(ctx)
-        image: Any = await ctx.maas.get("boot-resources/4/")
-        return Sight(running, {name: one["complete"] for name, one in image["sets"].items()})
-
-    def assess(self, before: Sight | None, earlier: Sight | None, seen: Sight) -> Assessment:
-        if seen.running:
-            share = sum(seen.complete.values()) / len(seen.complete)
-            return Assessment(Verdict.PENDING, Milestone(share, "Fetching"))
-        if earlier is None and before is not None and before.complete == seen.complete:
-            return Assessment(Verdict.PENDING, Milestone(0.0, "Nothing shows yet"))
-        if not all(seen.complete.values()):
-            return Assessment(Verdict.FAILED, Milestone(None, "it was broken off"))
-        return Assessment(Verdict.SUCCEEDED, Milestone(1.0, "Over" if earlier or before else "Over, unseen"))
-
-    async def result(self, ctx: ToolContext) -> Versions:
-        image: Any = await ctx.maas.get("boot-resources/4/")
-        return Versions(versions=list(image["sets"]))
-
-    async def abort(self, ctx: ToolContext) -> None:
-        await ctx.maas.post_op("boot-resources/", "stop_import")
 
 
 class FetchForGood(Fetch):
