@@ -206,6 +206,19 @@ class TestHeld:
         assert any("Not sent yet: MAAS is sent 2 requests at a time" in each for each in kind.messages)
         assert kind.starts == kind.size
 
+    @of_each_kind(region=cannot_be("The region imports for all users: whoever waits is given the import under way."))
+    async def test_what_another_user_starts_while_it_waits_for_its_turn_is_left_alone(self, kind: Kind) -> None:
+        assert isinstance(kind, OnMachines)
+        await kind.take_all_turns(seconds=30)
+        kind.after(10, kind.take_over)
+
+        with pytest.raises(kind.on_all(OperationRefusedError)) as refusal:
+            await kind.run()
+
+        assert words(refusal.value).count("had to wait, and was not sent to MAAS") == kind.size
+        assert kind.starts == 0
+        assert (kind.shows(), kind.owners) == ("at work", {"bob"})
+
     @of_each_kind()
     async def test_one_that_waits_for_its_turn_is_taken_back_by_an_abort(self, kind: Kind) -> None:
         await kind.take_all_turns(seconds=60)
@@ -458,6 +471,25 @@ class TestResuming:
 
         assert (await kind.ask(status.handle)).state == "succeeded"
 
+    @of_each_kind(region=cannot_be("The region cannot be deleted."))
+    async def test_what_was_deleted_is_gone_for_whoever_asks(self, kind: Kind) -> None:
+        started = await kind.run(wait=MIDWAY)
+        kind.delete()
+
+        with pytest.raises(kind.on_all(MachineGoneError)) as gone:
+            await kind.ask(started.handle, kind.another_process())
+
+        assert "deleted" in words(gone.value)
+
+    @of_each_kind(region=cannot_be("The region belongs to nobody: it cannot be taken over."))
+    async def test_what_was_taken_over_has_not_succeeded_for_whoever_asks(self, kind: Kind) -> None:
+        started = await kind.run(wait=MIDWAY)
+        kind.take_over()
+        await anyio.sleep(LONG_AFTER)
+
+        with pytest.raises(kind.on_all(OperationRevertedError)):
+            await kind.ask(started.handle, kind.another_process())
+
 
 class TestDeadlines:
     @pytest.fixture(autouse=True)
@@ -532,6 +564,20 @@ class TestAborting:
         with pytest.raises(OperationError):
             await kind.ask(started.handle)
 
+    @of_each_kind(
+        region=fault("The refusal does not say that MAAS has not answered the request, and may yet begin by it."),
+        batch=cannot_be("What MAAS still holds is aborted once it begins: the abort of a batch waits for it."),
+    )
+    async def test_an_abort_of_what_maas_still_holds_is_refused_and_says_so(self, kind: Kind) -> None:
+        kind.hold(30)
+        started = await kind.run(wait=0)
+
+        with pytest.raises(OperationRefusedError) as refusal:
+            await kind.abort(started.handle)
+
+        assert "MAAS has not answered the request" in words(refusal.value)
+        assert kind.undos == 0
+
     @of_each_kind()
     async def test_what_is_over_is_not_aborted(self, kind: Kind) -> None:
         status = await kind.run()
@@ -550,6 +596,18 @@ class TestAborting:
 
         with refused_unless_a_batch(kind):
             await kind.abort(status.handle)
+
+        assert kind.undos == 0
+        assert kind.shows() == "at work"
+
+    @of_each_kind(region=cannot_be("MAAS does not tell imports apart: only who saw the end of one knows the next."))
+    async def test_another_process_leaves_the_next_one_alone_too(self, kind: Kind) -> None:
+        status = await kind.run()
+        kind.run_next()
+        await anyio.sleep(5)
+
+        with refused_unless_a_batch(kind):
+            await kind.abort(status.handle, kind.another_process())
 
         assert kind.undos == 0
         assert kind.shows() == "at work"
