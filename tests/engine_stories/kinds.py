@@ -134,6 +134,12 @@ class Kind(ABC):
         self.told.clear()
 
     @property
+    def turns_taken(self) -> int:
+        """How many of those other requests MAAS was sent."""
+        paths = tuple(f"machines/{self.region.machine(name).system_id}/" for name in OTHERS)
+        return len([each for each in self.region.requests if each.op == "deploy" and each.path.endswith(paths)])
+
+    @property
     def starts(self) -> int:
         """How many requests to start it MAAS was sent."""
         return self._sent(self.op)

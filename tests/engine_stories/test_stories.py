@@ -21,6 +21,7 @@ from maas_mcp.errors import (
     OperationRevertedError,
     OperationTimedOutError,
 )
+from maas_mcp.maas.limits import MAX_CHANGES
 from maas_mcp.operations.cancellation import CancelReason
 from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.operations.progress import ProgressReporter, nobody
@@ -368,6 +369,17 @@ class TestCancelling:
 
         assert (kind.starts, kind.undos) == (kind.size, 0)
         assert kind.shows() == "at work"
+
+    @of_each_kind()
+    async def test_a_call_that_is_cancelled_amid_its_request_gives_its_turn_back(self, kind: Kind) -> None:
+        kind.hold(600)
+        kind.after(10, kind.token.cancel)
+        with pytest.raises(OperationCancelledError):
+            await kind.run()
+
+        await kind.take_all_turns(seconds=30)
+
+        assert kind.turns_taken == MAX_CHANGES
 
     @of_each_kind(
         region=fault("MAAS is asked to stop the import at once, before it has begun by the request that it holds.")
