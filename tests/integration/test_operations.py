@@ -7,12 +7,10 @@ from typing import Any
 import pytest
 
 from maas_simulator import Fault, SimulatedRegion, serving
-from tests.integration.driver import AT_ONCE, Driver, Message, eventually, lead, serving_stdio
+from tests.integration.driver import LONG, Driver, Message, eventually, lead, serving_stdio
 
 SPEED = 100.0
 """Simulated seconds a second, for what is to come to its end: a deploy takes about six."""
-LONG = 50
-"""Seconds to wait for an end, shorter than the patience of the client."""
 
 
 @pytest.fixture
@@ -270,7 +268,7 @@ def test_a_lost_connection_never_aborts(server: Driver, region: SimulatedRegion,
     code, seconds = server.stop(how)
 
     assert code == 0
-    assert seconds < AT_ONCE
+    assert seconds < server.at_once
     assert posts(region) == ["deploy"]
     assert region.machine("node01").status_name == "Deploying"
 
@@ -302,7 +300,7 @@ def test_an_order_that_maas_holds_holds_up_neither_calls_nor_the_end(server: Dri
     assert asked["message"].startswith(("Not confirmed yet: MAAS has not answered ", "Not sent yet: MAAS is sent 2 "))
     assert len(listed["operations"]) == len(reports)
     assert code == 0
-    assert seconds < AT_ONCE
+    assert seconds < server.at_once
 
 
 def test_a_refusal_that_comes_after_the_call_is_told_to_who_asks(server: Driver, region: SimulatedRegion) -> None:

@@ -5,7 +5,6 @@ import pytest
 from maas_simulator import SimulatedRegion, serving
 from tests.integration.conftest import SPEED
 from tests.integration.driver import (
-    AT_ONCE,
     MODERN,
     Driver,
     Message,
@@ -226,7 +225,7 @@ def test_ending_the_server_leaves_maas_deploying(still_region: SimulatedRegion, 
         code, seconds = server.stop(how)
 
         assert code == 0
-        assert seconds < AT_ONCE
+        assert seconds < server.at_once
         assert "Traceback" not in server.log()
     assert still_region.machine("node01").status_name == "Deploying"
 
@@ -237,7 +236,7 @@ def test_an_idle_server_ends_at_once(region: SimulatedRegion, url: str, how: str
         code, seconds = server.stop(how)
 
     assert code == 0
-    assert seconds < AT_ONCE
+    assert seconds < server.at_once
 
 
 class TestFailing:

@@ -15,7 +15,7 @@ import pytest
 
 from maas_mcp.server.stdio import LINE_LIMIT
 from maas_simulator import SimulatedRegion, serving
-from tests.integration.driver import AT_ONCE, PATIENCE, Message, command, environment, eventually, serving_stdio
+from tests.integration.driver import PATIENCE, Message, command, environment, eventually, serving_stdio
 
 HANDSHAKE: tuple[Message, ...] = (
     {
@@ -80,7 +80,7 @@ def test_where_stdout_is_a_file_the_server_ends_as_it_does_on_a_pipe_and_aborts_
         else:
             process.send_signal(signal.Signals[how])
 
-        assert process.wait(AT_ONCE) == 0
+        assert process.wait(PATIENCE) == 0
         assert orders(still_region) == ["deploy"]
         assert still_region.machine("node01").status_name == "Deploying"
 

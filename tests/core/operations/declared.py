@@ -26,6 +26,7 @@ class Asked(BaseModel):
     distro_series: str | None = None
     ephemeral_deploy: bool = False
     comment: str | None = None
+    agent_name: str | None = None
 
 
 class Got(BaseModel):

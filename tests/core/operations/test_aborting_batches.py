@@ -273,20 +273,7 @@ class TestByCancelling:
 
         assert states(house).count("Commissioning") == 1
 
-    async def test_a_lost_connection_aborts_nothing(self, house: House) -> None:
-        def lost() -> None:
-            house.token.cancel(CancelReason.CONNECTION_LOST)
-
-        house.after(60, lost)
-
-        with pytest.raises(OperationCancelledError):
-            await start(house, wait=None, abort=True, **five(house))
-        await anyio.sleep(30)
-
-        assert house.requests("abort", "POST") == 0
-        assert states(house) == ["Deploying"] * 5
-
-    async def test_and_neither_does_a_cancel_that_only_stops_the_following(self, house: House) -> None:
+    async def test_a_cancel_that_only_stops_the_following_aborts_nothing(self, house: House) -> None:
         house.region.hold(op="deploy", before=HELD)
         house.after(20, house.token.cancel)
 

@@ -44,16 +44,6 @@ async def test_it_ends_the_following_and_leaves_maas_at_work(house: House) -> No
     assert house.region.machine("node01").status_name == "Deploying"
 
 
-async def test_it_counts_from_the_start_whoever_follows(house: House) -> None:
-    await start(house)
-    await anyio.sleep(MINUTE)
-
-    with pytest.raises(OperationTimedOutError):
-        await ask(house, None)
-
-    assert 2 * MINUTE <= anyio.current_time() < 2 * MINUTE + 2
-
-
 @pytest.mark.parametrize("wait", [0.0, 50.0, None])
 async def test_once_it_is_over_all_are_told_so_at_once_until_there_is_an_end(house: House, wait: float | None) -> None:
     await start(house)

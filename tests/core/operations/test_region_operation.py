@@ -8,86 +8,30 @@ from typing import Any
 import anyio
 import anyio.abc
 import pytest
-from pydantic import BaseModel
 
 from maas_mcp.errors import (
     InvalidArgumentsError,
     MaasPermissionError,
-    MaasUnavailableError,
-    OperationCancelledError,
     OperationFailedError,
     OperationRefusedError,
     OperationRevertedError,
     OperationTimedOutError,
 )
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.operations.cancellation import CancellationToken, CancelReason
+from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.operations.declaring.region_operation import RegionOperation
 from maas_mcp.operations.declaring.tool import ToolContext
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.judging.assessment import Assessment, Milestone
-from maas_mcp.operations.judging.lifecycle import Verdict
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.running.engine import Engine
 from maas_mcp.operations.running.status import OperationStatus
 from maas_simulator import Fault, SimulatedRegion, demo_region
 from maas_simulator.model.faults import Latency
+from tests.core.operations.fetching import Fetch, Nothing, Sight, Versions
 from tests.house import client_of, engine_of
 
 pytestmark = pytest.mark.anyio
-
-
-class Nothing(BaseModel):
-    """No arguments."""
-
-
-class Versions(BaseModel):
-    """The versions of one image."""
-
-    versions: list[str]
-
-
-@dataclass(frozen=True)
-class Sight:
-    """One image, ubuntu/noble, stands for all."""
-
-    running: bool
-    complete: dict[str, bool]
-
-
-class Fetch(RegionOperation[Nothing, Versions, Sight]):
-    """Import images, told by one of them."""
-
-    name = "maas_fetch"
-
-    async def is_running(self, ctx: ToolContext) -> bool:
-        return await ctx.maas.get_op("boot-resources/", "is_importing") is True
-
-    async def start(self, ctx: ToolContext, _args: Nothing) -> None:
-        await ctx.maas.post_op("boot-resources/", "import")
-
-    async def observe(self, ctx: ToolContext, _earlier: Sight | None) -> Sight:
-        running = await self.is_running(ctx)
-        image: Any = await ctx.maas.get("boot-resources/4/")
-        return Sight(running, {name: one["complete"] for name, one in image["sets"].items()})
-
-    def assess(self, before: Sight | None, earlier: Sight | None, seen: Sight) -> Assessment:
-        if seen.running:
-            share = sum(seen.complete.values()) / len(seen.complete)
-            return Assessment(Verdict.PENDING, Milestone(share, "Fetching"))
-        if earlier is None and before is not None and before.complete == seen.complete:
-            return Assessment(Verdict.PENDING, Milestone(0.0, "Nothing shows yet"))
-        if not all(seen.complete.values()):
-            return Assessment(Verdict.FAILED, Milestone(None, "it was broken off"))
-        return Assessment(Verdict.SUCCEEDED, Milestone(1.0, "Over" if earlier or before else "Over, unseen"))
-
-    async def result(self, ctx: ToolContext) -> Versions:
-        image: Any = await ctx.maas.get("boot-resources/4/")
-        return Versions(versions=list(image["sets"]))
-
-    async def abort(self, ctx: ToolContext) -> None:
-        await ctx.maas.post_op("boot-resources/", "stop_import")
 
 
 class FetchForGood(Fetch):
@@ -173,21 +117,6 @@ async def test_it_is_started_once_and_followed_to_its_result(site: Site) -> None
     assert outcome.handle.system_id == "region"
 
 
-async def test_one_whose_result_cannot_be_read_has_ended_and_may_give_it_later(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as faulty:
-        faulty.setattr(Fetch, "result", Fetch.abort)  # answers with nothing
-        outcome = await site.run()
-    assert (outcome.state, outcome.result) == ("succeeded", None)
-    assert outcome.problem
-    assert "it is nothing. Return `Versions(…)`." in outcome.problem.message
-
-    again = await site.run(outcome.handle)
-    assert (again.state, again.problem) == ("succeeded", None)
-    assert again.result
-
-
 async def test_a_look_that_is_empty_is_a_look(site: Site) -> None:
     class Bare(Sight):
         """Counts as false."""
@@ -220,47 +149,11 @@ async def test_a_fraction_that_falls_is_not_told(site: Site) -> None:
     assert outcome.fraction == 0.99, "all was complete, then half: it had begun at the most that may be told"
 
 
-async def test_one_that_runs_already_is_not_started_again(site: Site) -> None:
-    first = await site.run(wait=0)
-    second = await site.run()
-
-    assert first.result is None
-    assert second.result is None
-    assert "already: not started a second time" in second.message
-    assert site.posts == ["import"]
-    assert (await site.run(second.handle, wait=None)).result is not None
-
-
-async def test_a_lost_answer_is_looked_up_and_not_posted_again(site: Site) -> None:
-    site.region.faults.append(Fault(op="import", status=504, acts=True))
-
-    assert (await site.run()).result is not None
-    assert site.posts == ["import"]
-
-
-async def test_a_post_that_maas_never_acted_on_is_an_outage_and_not_a_success(site: Site) -> None:
-    site.region.faults.append(Fault(op="import", status=504))
-
-    with pytest.raises(MaasUnavailableError, match="504"):
-        await site.run()
-
-    assert site.posts == ["import"]
-
-
 async def test_what_maas_accepts_and_nobody_sees_run_had_nothing_to_do_if_all_is_there(site: Site) -> None:
     site.region.faults.append(Fault(op="import", status=200, body="Import of boot resources started"))
 
     assert (await site.run()).message == "Over"
     assert 60 <= anyio.current_time() <= 75
-
-
-async def test_what_maas_accepts_and_does_not_do_is_a_failure_if_something_is_missing(site: Site) -> None:
-    site.region.faults.append(Fault(op="import", status=200, body="Import of boot resources started"))
-    image = next(each for each in site.region.images.resources if each.id == 4)
-    image.versions["20260401"]["squashfs"].complete = False
-
-    with pytest.raises(OperationFailedError, match="nothing shows that it ran"):
-        await site.run()
 
 
 async def test_one_that_is_over_in_a_second_is_seen(site: Site) -> None:
@@ -298,18 +191,6 @@ async def test_one_that_was_stopped_by_its_id_says_so_ever_after(site: Site) -> 
         await anyio.sleep(pause)
         with pytest.raises(OperationRevertedError, match="it was stopped on request"):
             await site.run(started.handle, engine=engine, wait=0)
-
-
-async def test_one_that_has_ended_is_not_taken_for_the_next(site: Site) -> None:
-    engine = site.process()
-    first = await site.run(engine=engine)
-    await anyio.sleep(3600)
-    site.begin()
-
-    assert (await site.run(first.handle, engine=engine, wait=0)).result is not None
-    with pytest.raises(OperationRefusedError, match="is another one"):
-        await engine.abort(Fetch(), first.handle, site.token)
-    assert site.importing
 
 
 async def test_an_id_from_before_any_that_may_run_stops_nothing(site: Site) -> None:
@@ -350,34 +231,6 @@ async def test_an_outage_is_told_and_survived(site: Site, fault: dict[str, Any],
     assert any("; last seen: Fetching" in each.message for each in site.told)
 
 
-async def test_after_too_long_an_outage_it_is_given_up_and_nothing_is_said_to_have_failed(site: Site) -> None:
-    site.after(60, lambda: site.region.faults.append(Fault(path="boot-resources", status=503, times=10_000)))
-
-    with pytest.raises(MaasUnavailableError, match="nothing is known to have failed"):
-        await site.run()
-
-    assert 350 <= anyio.current_time() <= 420
-
-
-async def test_a_cancelled_call_leaves_maas_at_it(site: Site) -> None:
-    site.after(60, site.token.cancel)
-
-    with pytest.raises(OperationCancelledError):
-        await site.run()
-
-    assert site.importing
-
-
-async def test_a_cancelled_call_stops_it_if_that_was_asked_for(site: Site) -> None:
-    site.after(60, site.token.cancel)
-
-    with pytest.raises(OperationCancelledError):
-        await site.run(on_cancel=CancelPolicy.ABORT)
-
-    assert site.posts == ["import", "stop_import"]
-    assert not site.importing
-
-
 async def test_what_cannot_be_stopped_refuses_the_wish_before_anything_is_sent(site: Site) -> None:
     site.operation = FetchForGood()
 
@@ -385,17 +238,6 @@ async def test_what_cannot_be_stopped_refuses_the_wish_before_anything_is_sent(s
         await site.run(on_cancel=CancelPolicy.ABORT)
 
     assert site.region.requests == []
-
-
-async def test_a_lost_connection_stops_nothing(site: Site) -> None:
-    def lose() -> None:
-        site.token.cancel(CancelReason.CONNECTION_LOST)
-
-    site.after(60, lose)
-    with pytest.raises(OperationCancelledError):
-        await site.run(on_cancel=CancelPolicy.ABORT)
-
-    assert site.posts == ["import"]
 
 
 async def test_one_that_is_broken_off_by_somebody_has_failed(site: Site) -> None:

@@ -154,14 +154,6 @@ class TestHeld:
 
         assert anyio.current_time() < LONGEST_POST + TIMING.start_grace + 15
 
-    async def test_and_finds_what_began_late(self, held: House) -> None:
-        await start(held)
-        await anyio.sleep(200)
-
-        outcome = await ask(held, engine=another(held), wait=None)
-
-        assert outcome.result is not None
-
     async def test_it_is_not_ordered_a_second_time(self, held: House) -> None:
         await start(held)
         first = held.handle

@@ -102,7 +102,7 @@ def test_an_operation_takes_its_minutes_in_the_region_and_none_of_the_test(maas_
     began, at = maas_region.now(), time.monotonic()
     assert maas_region.call(Deploy, "node01") == Where(status_name="Deployed")
     assert 9 < minutes(maas_region, began) < 12
-    assert time.monotonic() - at < 10
+    assert time.monotonic() - at < (maas_region.now() - began) / 10
 
 
 def test_a_short_tool_is_called_in_the_same_way(maas_region: MaasRegion) -> None:

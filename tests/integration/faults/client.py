@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from maas_simulator import SimulatedRegion
-from tests.integration.driver import AT_ONCE, PATIENCE, Driver, Message, serving_stdio
+from tests.integration.driver import PATIENCE, Driver, Message, serving_stdio
 from tests.integration.faults.proxy import Proxy
 
 ERROR = "io.github.maas-mcp/error"
@@ -66,7 +66,7 @@ def is_monotone(server: Driver, token: str | int) -> bool:
 def quickly(server: Driver, tool: str = "maas_list_operations") -> bool:
     """Whether the server answers a call before it counts as hanging, with whatever."""
     try:
-        server.wait(server.start_call(tool), AT_ONCE)
+        server.wait(server.start_call(tool), server.at_once)
     except AssertionError:
         return False
     return True

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from maas_simulator import SimulatedMachine, SimulatedRegion, Status
-from tests.integration.driver import AT_ONCE, Driver, Message, eventually
+from tests.integration.driver import PATIENCE, Driver, Message, eventually
 from tests.integration.faults.client import (
     answer,
     answers,
@@ -61,7 +61,7 @@ def idle(region: SimulatedRegion) -> set[str]:
         return {each.system_id for each in allocated if not starts(region, BATCH, each)}
 
 
-def stays_idle(region: SimulatedRegion, patience: float = 10.0) -> int:
+def stays_idle(region: SimulatedRegion, patience: float = PATIENCE) -> int:
     """How many machines are left allocated for good."""
     try:
         eventually(lambda: not idle(region), "the giving back", patience)
@@ -237,7 +237,7 @@ def test_a_cancel_at_any_moment_leaves_nothing_allocated_in_vain(weather: str, s
             lost=left + len((before & under_way(region)) - found),
             double_starts=len([each for each in machines if starts(region, BATCH, each) > 1]),
             after_cancel=len(late),
-            hangs=hangs + int(seconds > AT_ONCE),
+            hangs=hangs + int(seconds > server.at_once),
         )
     )
     assert code == 0
@@ -329,7 +329,7 @@ def test_a_batch_that_ends_at_a_stalled_order_leaves_nothing_that_is_not_given_b
                 lost=0 if nth else left,
                 double_starts=0 if nth else len(twice),
                 after_cancel=0 if nth else len(late),
-                hangs=int(seconds > AT_ONCE),
+                hangs=int(seconds > server.at_once),
             )
         )
 

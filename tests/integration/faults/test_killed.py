@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 
 from maas_mcp.maas.limits import MAX_CHANGES
-from tests.integration.driver import AT_ONCE, eventually
+from tests.integration.driver import LONG, eventually
 from tests.integration.faults.client import answer, answers, error, quickly, report, serving_through
 from tests.integration.faults.jobs import of, one_of_each, orders, some_of_each, starts
 from tests.integration.faults.proxy import behind_a_proxy, stalls
@@ -26,19 +26,19 @@ def test_after_a_kill_amid_an_outage_a_new_server_answers_for_every_handle(
             calls = [server.start_call(job.tool, wait_seconds=0, **job.arguments_for(each)) for job, each in runs]
             ids = [report(each)["operation_id"] for each in answers(server, calls)]
             with proxy.refusing():
-                server.start_call("maas_wait_operation", 1, operation_id=ids[0], wait_seconds=20)
+                server.start_call("maas_wait_operation", 1, operation_id=ids[0], wait_seconds=LONG)
                 server.process.kill()
                 server.process.wait()
         with serving_through(proxy, region, state) as server:
             with proxy.refusing():
-                told = error(answer(server, "maas_get_operation", AT_ONCE, operation_id=ids[0]))
+                told = error(answer(server, "maas_get_operation", server.at_once, operation_id=ids[0]))
                 assert (told["code"], told["retryable"]) == ("unavailable", True)
                 if ended:
                     eventually(lambda: all(of(region, each).status is job.ends for job, each in runs), "the ends")
             asked = [server.start_call("maas_get_operation", operation_id=each) for each in ids]
             reports = [report(each) for each in answers(server, asked)]
             assert {each["state"] for each in reports} <= ({"succeeded"} if ended else {"working", "succeeded"})
-            waits = [server.start_call("maas_wait_operation", operation_id=each, wait_seconds=20) for each in ids]
+            waits = [server.start_call("maas_wait_operation", operation_id=each, wait_seconds=LONG) for each in ids]
             results = [report(each) for each in answers(server, waits)]
             alive = quickly(server)
 

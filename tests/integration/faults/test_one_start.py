@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.integration.driver import AT_ONCE, Driver, Message
+from tests.integration.driver import LONG, Driver, Message
 from tests.integration.faults.client import answer, answers, error, report, serving_through
 from tests.integration.faults.jobs import Job, crowd, of, one_of_each, orders, starts
 from tests.integration.faults.positions import ACTED, HASTY, NOTHING_ARRIVED, SPEED, Machines, meeting_all, runs_of
@@ -15,7 +15,7 @@ def call_all(server: Driver, job: Job, machines: Machines, **options: Any) -> li
 
 
 def wait_for_all(server: Driver, ids: list[str]) -> list[dict[str, Any]]:
-    calls = [server.start_call("maas_wait_operation", operation_id=each, wait_seconds=20) for each in ids]
+    calls = [server.start_call("maas_wait_operation", operation_id=each, wait_seconds=LONG) for each in ids]
     return [report(each) for each in answers(server, calls)]
 
 
@@ -72,7 +72,7 @@ def test_a_region_that_refuses_connections_is_told_at_once(state: str, tally: Ta
     region, machines = one_of_each(speed=SPEED)
     with behind_a_proxy(region) as proxy, serving_through(proxy, region, state) as server, proxy.refusing():
         calls = [server.start_call(job.tool, **job.arguments_for(machine)) for job, machine in machines.items()]
-        errors = [error(each) for each in answers(server, calls, AT_ONCE)]
+        errors = [error(each) for each in answers(server, calls, server.at_once)]
 
     for job in machines:
         tally.add(Row(job.tool, "refused before the start"))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from maas_simulator import SimulatedMachine, SimulatedRegion
-from tests.integration.driver import AT_ONCE, Driver, bring, eventually
+from tests.integration.driver import Driver, bring, eventually
 from tests.integration.faults.client import (
     answers,
     error,
@@ -185,7 +185,7 @@ def test_a_key_that_is_revoked_ends_the_operations_at_once_and_shows_no_secret(s
     ):
         scene = start_all(server, region, machines)
         with proxy.meeting(revoked) as met:
-            errors = [error(each) for each in answers(server, list(scene.calls.values()), AT_ONCE)]
+            errors = [error(each) for each in answers(server, list(scene.calls.values()), server.at_once)]
             asked = len(met())
         server.stop("EOF")
         log = server.log()
@@ -207,7 +207,7 @@ def test_a_region_that_stalls_for_ever_neither_hangs_nor_ends_the_server(state: 
         with proxy.meeting(stalls()) as met:
             eventually(met, "a request that stalls")
             began = server.start_request("tools/list")
-            server.wait(began, AT_ONCE)
+            server.wait(began, server.at_once)
             assert scene.have_not_ended()
         proxy.hang_up()
         scene.check("stalls, then cut", tally)

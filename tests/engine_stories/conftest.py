@@ -1,0 +1,17 @@
+"""A region, and the kind of operation that a story is told of."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.core.operations.declared import Deploy
+from tests.engine_stories.kinds import Kind
+from tests.house import opened
+
+
+@pytest.fixture
+async def kind(request: pytest.FixtureRequest) -> AsyncIterator[Kind]:
+    """One of those that ``of_each_kind`` names."""
+    chosen: type[Kind] = request.param
+    async with opened(Deploy) as house:
+        yield chosen(house)
