@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-OURS: Final = "maas_mcp"
+OURS: Final = ("maas_mcp", "maas_simulator")
 NOT_SHOWN: Final = {"override", "no_type_check"}
 """Decorators that change nothing for a caller."""
 PLAIN: Final = (str, int, float, bool, type(None))
@@ -74,7 +74,7 @@ def _targets(node: ast.Assign | ast.AnnAssign) -> list[ast.expr]:
 def _imported(module: str, name: str) -> tuple[str, str] | None:
     """Where a module has a name from, if it is another module of ours."""
     for node in ast.walk(_tree(module)):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] == OURS:
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] in OURS:
             for alias in node.names:
                 if (alias.asname or alias.name) == name:
                     return node.module, alias.name

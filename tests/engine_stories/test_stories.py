@@ -188,7 +188,7 @@ class TestHeld:
         assert kind.starts == kind.size
         assert kind.shows() == "done"
 
-    @of_each_kind(batch=fault("The status of a batch never says that MAAS has not accepted its requests."))
+    @of_each_kind()
     async def test_it_is_confirmed_as_soon_as_maas_has_accepted_it_and_not_before(self, kind: Kind) -> None:
         kind.hold(30)
         status = await kind.run(wait=0)
@@ -381,9 +381,7 @@ class TestCancelling:
 
         assert kind.turns_taken == MAX_CHANGES
 
-    @of_each_kind(
-        region=fault("MAAS is asked to stop the import at once, before it has begun by the request that it holds.")
-    )
+    @of_each_kind()
     async def test_a_call_that_is_cancelled_amid_its_request_aborts_what_begins_by_it(self, kind: Kind) -> None:
         kind.hold(5)
         kind.after(2, kind.token.cancel)
@@ -577,7 +575,6 @@ class TestAborting:
             await kind.ask(started.handle)
 
     @of_each_kind(
-        region=fault("The refusal does not say that MAAS has not answered the request, and may yet begin by it."),
         batch=cannot_be("What MAAS still holds is aborted once it begins: the abort of a batch waits for it."),
     )
     async def test_an_abort_of_what_maas_still_holds_is_refused_and_says_so(self, kind: Kind) -> None:

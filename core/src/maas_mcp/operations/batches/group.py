@@ -151,7 +151,7 @@ class BatchEngine:
             for request in requests:
                 if request.under_way:
                     self._tasks.start_soon(self._mind, name, request)
-        return told(batch, handle, members, progress)
+        return told(batch, handle, members, progress, confirmed=self._requests.is_confirmed(name))
 
     @asynccontextmanager
     async def _cleaned_up(
@@ -338,7 +338,8 @@ class BatchEngine:
             members = await self._in_time(batch, handle, members, limit)
         missing = size_of(name) - len(members)
         members += [Member("", "failed", LOST)] * missing
-        return told(batch, handle, members, progress, stopping=name in self._stopping)
+        confirmed = self._requests.is_confirmed(name)
+        return told(batch, handle, members, progress, stopping=name in self._stopping, confirmed=confirmed)
 
     def _own(
         self, batch: BatchOperation[Any, Any], system_id: SystemId, machine: Machine | None, handle: Handle

@@ -106,8 +106,17 @@ def told(
     progress: ProgressReporter,
     *,
     stopping: bool = False,
+    confirmed: bool = True,
 ) -> OperationStatus[ResultT]:
-    """What the members come to; ``stopping``: what is at work is to be aborted.
+    """What the members come to.
+
+    Args:
+        batch: What runs.
+        handle: The batch.
+        members: Its machines.
+        progress: Reports the success.
+        stopping: Whether what is at work is to be aborted.
+        confirmed: Whether MAAS is known to have accepted the request for one of them.
 
     Raises:
         MaasMcpError: None has succeeded.
@@ -119,7 +128,7 @@ def told(
         message += _example([each for each in members if each.state == "failed"])
         message += _example(working) if stopping else ""
         done = [1.0 if member.state != "working" else member.fraction or 0.0 for member in members]
-        return OperationStatus(handle, min(sum(done) / len(members), BEFORE_ALL), message)
+        return OperationStatus(handle, min(sum(done) / len(members), BEFORE_ALL), message, confirmed=confirmed)
     if not count["succeeded"]:
         raise _failure(batch, members)
     reading = Reading(batch, message)

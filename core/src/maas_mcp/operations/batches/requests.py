@@ -6,7 +6,7 @@ from typing import Final
 
 from maas_mcp.maas.models import SystemId
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.running.start_requests import StartRequest
+from maas_mcp.operations.running.start_requests import RequestState, StartRequest
 
 KEPT: Final = 64
 """How many batches are remembered once MAAS has answered all their requests."""
@@ -48,6 +48,11 @@ class BatchRequests:
         """The request for one machine of a batch."""
         batch = self._batches.get(name)
         return None if batch is None else batch.by_machine.get(system_id)
+
+    def is_confirmed(self, name: str) -> bool:
+        """Whether MAAS has accepted a request for a batch, as far as is known here."""
+        requests = self.of(name)
+        return not requests or any(each.state is RequestState.ACCEPTED for each in requests)
 
     def under_way(self) -> Iterator[Requested]:
         """The batches with requests that MAAS has not answered."""

@@ -22,7 +22,7 @@ from maas_mcp.operations.judging.assessment import BEFORE_SUCCESS, Assessment, M
 from maas_mcp.operations.judging.lifecycle import Verdict
 from maas_mcp.operations.outages import check_outage, wait_out_outage
 from maas_mcp.operations.progress import ProgressReporter, nobody, readable, silence
-from maas_mcp.operations.running.start_requests import StartRequest
+from maas_mcp.operations.running.start_requests import RequestState, StartRequest
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.running.subject import Shared, Subject, UnderWayError
 
@@ -97,7 +97,9 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, SeenT]):
     ) -> None:
         ctx = ToolContext(shared.maas, ProgressReporter(nobody), cancellation, timing=shared.timing)
         if not operation.can_abort or not await operation.is_running(ctx):
-            raise OperationRefusedError(f"There is nothing that {operation.name} could abort.")
+            held = shared.requests.under_way(operation.name, handle.system_id)
+            so_far = f"{held.standing()}. So far there" if held and operation.can_abort else "There"
+            raise OperationRefusedError(f"{so_far} is nothing that {operation.name} could abort.")
         late = shared.now() > handle.started + operation.deadline.total_seconds()
         if late or shared.last_seen.end_of(handle):
             raise OperationRefusedError(
@@ -233,7 +235,12 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, SeenT]):
 
     @override
     async def abort_begun(self, request: StartRequest) -> None:
-        await _stop(self.shared, self.operation, self.handle, self.ctx)
+        """Stop it, once it runs: MAAS may still hold the request to start."""
+        ctx = replace(self.ctx, maas=self.shared.once)
+        while True:
+            if request.state is RequestState.ACCEPTED or await self.operation.is_running(ctx):
+                return await _stop(self.shared, self.operation, self.handle, self.ctx)
+            await anyio.sleep(self.shared.timing.abort_again)
 
     @property
     def _unseen(self) -> bool:
