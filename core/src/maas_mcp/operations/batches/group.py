@@ -12,7 +12,6 @@ from typing import Any, Final, NamedTuple
 
 import anyio
 from anyio.abc import TaskGroup
-from pydantic import BaseModel
 
 from maas_mcp.errors import (
     MaasError,
@@ -23,6 +22,7 @@ from maas_mcp.errors import (
 )
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import Machine, SystemId
+from maas_mcp.maas.reading import Listing
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.batches.abort import Stopping
 from maas_mcp.operations.batches.allocation import give_back, release_idle
@@ -30,6 +30,7 @@ from maas_mcp.operations.batches.batch import BatchOperation, Member, size_of
 from maas_mcp.operations.batches.labels import Label, batches_on, first_event_of, label_of, ordered_for
 from maas_mcp.operations.batches.members import LOST, Follow, failed, of_batch, timed_out, together, told
 from maas_mcp.operations.batches.requests import BatchRequests
+from maas_mcp.operations.batches.starting import Starting
 from maas_mcp.operations.cancellation import CancellationToken, CancelReason
 from maas_mcp.operations.declaring.operation import CancelPolicy, policy_of
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, ToolContext
@@ -105,53 +106,35 @@ class BatchEngine:
             MaasMcpError: The machines cannot be had, or the operation has failed on all of them.
         """
         policy, until = policy_of(batch, on_cancel), until_of(wait)
-        each, turns = batch.each(), self._maas.limited(batch.starts_at_once)
-        handles: dict[SystemId, Handle] = {}
-
-        def follow(one: BaseModel, until: float) -> Follow:
-            system_id = each.system_id(one)
-
-            async def run(part: ProgressReporter) -> OperationStatus[Any]:
-                prepared = await self._engine.prepare(each, one, part, cancellation)
-                run = prepared if isinstance(prepared, OperationStatus) else self._engine.start(prepared, turns)
-                if isinstance(run, OperationStatus):
-                    handles[system_id] = run.handle
-                    return run
-                requested.by_machine[system_id] = run.request
-                try:
-                    status = await self._engine.follow(run, until)
-                except anyio.get_cancelled_exc_class():
-                    # To abort what was sent, MAAS's answer has to be heard: that is the whole batch's to do.
-                    await run.request.take_back()
-                    raise
-                handles[system_id] = status.handle
-                return status
-
-            return run
-
+        each = batch.each()
         with cancellation.guard():
             handle = Handle(batch.name, name, int(self._now()), await self._maas.newest_event_id(), ())
             requested = self._requests.begin(handle)
+            turns = self._maas.limited(batch.starts_at_once)
+            starting = Starting(self._engine, each, turns, requested, cancellation)
             progress.report(0.0, "Choosing the machines")
             async with self._cleaned_up(batch, handle, policy, cancellation):
                 ctx = ToolContext(self._maas, progress, cancellation, timing=self._timing)
                 chosen = await batch.members(ctx, args, name)
                 self._running[name] = True
                 limit = self._expires(batch, handle)
-                following = {each.system_id(one): follow(one, min(until, limit)) for one in chosen}
+                following = {each.system_id(one): starting.follow(one, min(until, limit)) for one in chosen}
                 members = await together(each.name, following, progress)
-            requests = self._requests.of(name)
-            if not requests and (earlier := await self._earlier(batch, members, handles)):
+            if not requested.by_machine and (earlier := await self._earlier(batch, members, starting.handles)):
                 return await self.resume(batch, earlier, progress, cancellation, wait=left_of(until))
             members = await self._in_time(batch, handle, _checked(members, requested.by_machine), limit)
-            vain = {member.system_id for member in members if self._is_idle(member, name)}
-            if vain:
-                kept = {each.system_id for each in members} - vain
-                await give_back(self._maas, name, cancellation, self._timing, keep=kept)
-            for request in requests:
-                if request.under_way:
-                    self._tasks.start_soon(self._mind, name, request)
+            await self._give_back_in_vain(name, members, cancellation)
         return told(batch, handle, members, progress, confirmed=self._requests.is_confirmed(name))
+
+    async def _give_back_in_vain(self, name: str, members: Sequence[Member], cancellation: CancellationToken) -> None:
+        """Give back the machines on which nothing was begun, now or once MAAS refuses what it holds."""
+        vain = {member.system_id for member in members if self._is_idle(member, name)}
+        if vain:
+            kept = {each.system_id for each in members} - vain
+            await give_back(self._maas, name, cancellation, self._timing, keep=kept)
+        for request in self._requests.of(name):
+            if request.under_way:
+                self._tasks.start_soon(self._mind, name, request)
 
     @asynccontextmanager
     async def _cleaned_up(
@@ -297,7 +280,7 @@ class BatchEngine:
         Raises:
             MaasMcpError: MAAS cannot be asked, or the operation has failed on all machines.
         """
-        each, name, until = batch.each(), handle.system_id, until_of(wait)
+        name, until = handle.system_id, until_of(wait)
         with cancellation.guard():
             while self._running.get(name) is False:
                 if anyio.current_time() >= until:
@@ -310,28 +293,8 @@ class BatchEngine:
             except Unseen as unseen:
                 return unseen.status
             limit = self._expires(batch, handle)
-            # MAAS names a machine that was not allocated for the batch only once it has accepted the request.
-            requests = self._requests.of(name)
-            open_requests = [each.handle.system_id for each in requests if each.state is not RequestState.ACCEPTED]
-            known = {machine.system_id: machine for machine in found}
-
-            def follow(system_id: SystemId, machine: Machine | None, until: float) -> Follow:
-                own = self._own(batch, system_id, machine, handle)
-
-                async def run(part: ProgressReporter) -> OperationStatus[Any]:
-                    while name in self._running and machine and self._is_yet_to_be_requested(name, machine):
-                        if anyio.current_time() >= until:
-                            return OperationStatus(own, 0.0, "It is not requested yet")
-                        await anyio.sleep(min(self._timing.outage_pause, until - anyio.current_time()))
-                    return await self._engine.resume(each, own, part, cancellation, wait=left_of(until))
-
-                return run
-
-            # One that MAAS lists and that cannot be read is no lost member: following it says what is wrong.
-            unreadable = [str(each.identity) for each in found.left_out if each.identity is not None]
-            ids = dict.fromkeys([*known, *unreadable, *open_requests])
-            following = {one: follow(one, known.get(one), min(until, limit)) for one in ids}
-            members = await together(each.name, following, progress)
+            following = self._following(batch, handle, found, cancellation, min(until, limit))
+            members = await together(batch.each.name, following, progress)
             for member in members:
                 if isinstance(member.error, MaasError) and member.error.may_pass:
                     raise member.error  # an outage is no verdict on this one, nor on the others
@@ -340,6 +303,38 @@ class BatchEngine:
         members += [Member("", "failed", LOST)] * missing
         confirmed = self._requests.is_confirmed(name)
         return told(batch, handle, members, progress, stopping=name in self._stopping, confirmed=confirmed)
+
+    def _following(
+        self,
+        batch: BatchOperation[Any, Any],
+        handle: Handle,
+        found: Listing[Machine],
+        cancellation: CancellationToken,
+        until: float,
+    ) -> dict[SystemId, Follow]:
+        """What follows each member of a batch that is picked up."""
+        each, name = batch.each(), handle.system_id
+        known = {machine.system_id: machine for machine in found}
+
+        def follow(system_id: SystemId) -> Follow:
+            machine = known.get(system_id)
+            own = self._own(batch, system_id, machine, handle)
+
+            async def run(part: ProgressReporter) -> OperationStatus[Any]:
+                while name in self._running and machine and self._is_yet_to_be_requested(name, machine):
+                    if anyio.current_time() >= until:
+                        return OperationStatus(own, 0.0, "It is not requested yet")
+                    await anyio.sleep(min(self._timing.outage_pause, until - anyio.current_time()))
+                return await self._engine.resume(each, own, part, cancellation, wait=left_of(until))
+
+            return run
+
+        # One that MAAS lists and that cannot be read is no lost member: following it says what is wrong.
+        unreadable = [str(each.identity) for each in found.left_out if each.identity is not None]
+        # MAAS names a machine that was not allocated for the batch only once it has accepted the request.
+        requests = self._requests.of(name)
+        still_open = [each.handle.system_id for each in requests if each.state is not RequestState.ACCEPTED]
+        return {system_id: follow(system_id) for system_id in dict.fromkeys([*known, *unreadable, *still_open])}
 
     def _own(
         self, batch: BatchOperation[Any, Any], system_id: SystemId, machine: Machine | None, handle: Handle
