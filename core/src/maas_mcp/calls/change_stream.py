@@ -79,6 +79,7 @@ class ChangeStream:
                 )
                 if failure is not None:
                     self._drop(observer.name, f"it raised {failure}")
+                    return
 
     def _drop(self, name: str, why: str) -> None:
         backlog = self._backlogs.pop(name, None)
