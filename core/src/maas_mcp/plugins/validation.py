@@ -45,7 +45,7 @@ LONG_RUNNING: Final = (Operation, BatchOperation, RegionOperation)
 NAMES: Final[Mapping[type[AnyTool], str]] = MappingProxyType({LongRunning: "Operation", Tool: "Tool"})
 """What an author is told to subclass."""
 SHOWN: Final[Mapping[str, type]] = MappingProxyType(
-    {"title": str, "read_only": bool, "destructive": bool, "idempotent": bool}
+    {"title": str, "offers": str, "read_only": bool, "destructive": bool, "idempotent": bool}
 )
 """What clients are told of a tool as it stands in the class."""
 CALL_OPTIONS: Final = ("wait_seconds", "on_cancel", "_meta")
