@@ -51,6 +51,9 @@ class NextStep:
     """A call that helps after an error. People are shown it as a sentence, programs get it as data.
 
     A step whose tool is not served is left out.
+
+    Raises:
+        TypeError: An argument is not of a type that JSON has.
     """
 
     tool: str
@@ -60,11 +63,17 @@ class NextStep:
     why: str = field(kw_only=True)
     """What the call is for: a sentence without its full stop, such as ``Read the machine to see how far it is``."""
 
+    def __post_init__(self) -> None:
+        try:
+            json.dumps(dict(self.arguments), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"NextStep.arguments: expected values that JSON has, but: {error}.") from error
+
     @property
     def sentence(self) -> str:
         """The step for people."""
         given = ", ".join(
-            f"{name}: {value if isinstance(value, str) else json.dumps(value, default=str)}"
+            f"{name}: {value if isinstance(value, str) else json.dumps(value)}"
             for name, value in self.arguments.items()
         )
         return f"{self.why}: {self.tool} ({given})." if 0 < len(given) <= _SHORT else f"{self.why}: {self.tool}."
