@@ -12,6 +12,7 @@ from maas_mcp.errors import (
     MaasProtocolError,
     MaasTlsError,
     MaasUnavailableError,
+    NextStep,
 )
 
 
@@ -35,3 +36,9 @@ def test_only_a_refusal_or_a_request_that_was_never_sent_leaves_no_doubt(
     error: MaasError, *, may_have_acted: bool
 ) -> None:
     assert error.may_have_acted is may_have_acted
+
+
+@pytest.mark.parametrize("value", [object(), float("nan"), {1, 2}], ids=repr)
+def test_a_step_that_no_program_could_call_is_refused_where_it_is_written(value: object) -> None:
+    with pytest.raises(TypeError, match="expected values that JSON has"):
+        NextStep("acme_read", {"which": value}, why="Read it")

@@ -152,4 +152,5 @@ def _told(result: Message) -> Told:
 
 
 def _of_error(state: str, error: Mapping[str, Any]) -> Told:
-    return Told(state, error["message"], error["hint"] or "", error["maas_says"] or "")
+    steps = [f"{step['why']}: {step['tool']}" for step in error["next_steps"]]
+    return Told(state, error["message"], "\n".join([error["hint"] or "", *steps]), error["maas_says"] or "")

@@ -1,13 +1,13 @@
 """Plugins that misbehave, in a real server: each loses no more than itself."""
 
 import json
-import re
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from maas_mcp.server.tools import ERROR_META
 from maas_simulator import SimulatedRegion, serving
 from tests.integration.driver import PATIENCE, Driver, Message, command, environment, serving_stdio
 
@@ -189,13 +189,25 @@ def test_what_is_said_of_a_plugin_that_cannot_be_used_is_what_the_server_does(
 def test_no_hint_names_a_tool_that_is_not_served(region: SimulatedRegion, url: str) -> None:
     system_id = region.machine("node08").system_id
     with serving_stdio(url, region.api_key, MAAS_MCP_PLUGINS_BLOCK="deploy,inventory") as server:
-        locked = error_text(server.call("maas_commission_machine", system_id=system_id))
-        absent = error_text(server.call("maas_commission_machine", system_id="zzzzzz"))
+        locked = server.call("maas_commission_machine", system_id=system_id)
+        absent = server.call("maas_commission_machine", system_id="zzzzzz")
 
-    assert "Locked machines are protected on purpose." in locked
-    for said in (locked, absent):
-        assert "maas_unlock_machine" not in said
-        assert "maas_list_machines" not in said
+    assert "Locked machines are protected on purpose." in error_text(locked)
+    for result in (locked, absent):
+        assert result["_meta"][ERROR_META]["next_steps"] == []
+        assert "unlock" not in error_text(result)
+        assert "maas_list_machines" not in error_text(result)
+
+
+def test_a_next_step_can_be_called_as_it_is(region: SimulatedRegion, url: str) -> None:
+    system_id = region.machine("node08").system_id
+    with serving_stdio(url, region.api_key) as server:
+        locked = server.call("maas_commission_machine", system_id=system_id)
+        (step,) = locked["_meta"][ERROR_META]["next_steps"]
+        server.call(step["tool"], **step["arguments"])
+
+    assert error_text(locked).endswith(f"unlock it: maas_unlock_machine (system_id: {system_id}).")
+    assert not region.machine("node08").locked
 
 
 def test_the_instructions_name_no_tool_that_is_not_served(region: SimulatedRegion, url: str) -> None:
@@ -355,12 +367,16 @@ def test_an_operation_ends_whatever_its_plugin_makes_of_the_result(
         said = error_text(answer)
         assert "MAAS has finished acme_odd (Deployed), but the plugin could not read the result: " in said
         assert why in said
-        (operation_id,) = re.findall(r"Its operation_id is (\S+)\.$", said)
+        (step,) = answer["_meta"][ERROR_META]["next_steps"]
+        operation_id = step["arguments"]["operation_id"]
+        assert step["tool"] == "maas_get_operation"
+        assert said.endswith(f"maas_get_operation (operation_id: {operation_id}).")
 
         for tool in ("maas_get_operation", "maas_wait_operation"):
             told = server.call(tool, operation_id=operation_id)
             report = told["structuredContent"]
             assert (report["state"], report["result"], report["progress"]) == ("succeeded", None, 1.0)
             assert report["error"]["code"] == "result_unreadable"
+            assert report["error"]["next_steps"] == [step]
             assert why in told["content"][0]["text"]
         assert [each.op for each in region.requests if each.method == "POST"] == ["deploy"]

@@ -25,12 +25,14 @@
         ├── OperationTimedOutError the deadline passed; MAAS may still be at work
         └── OperationCancelledError it was told to stop; MAAS may still be at work
 
-Each carries what a person and a model need to mend it: ``code``, ``message``, ``hint``, ``retryable`` and MAAS's own
-words. None of them ever carries a credential: the body of a 401 may print the token's secret, so it is dropped where
-it is read.
+Each carries what a person, a model and a program need to fix it: ``code``, ``message``, ``hint``, ``next_steps``,
+``retryable`` and MAAS's own words. None of them ever carries a credential: the body of a 401 may print the token's
+secret, so it is dropped where it is read.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import ClassVar, Final
 
@@ -40,14 +42,51 @@ _LEAVES_OPEN: Final = frozenset({408, 409, 499})
 """MAAS answers a 409 when a change has failed half-way (MAAS 3.7, release with erase); with a 408 or a 499 a proxy gave
 up, and MAAS may go on."""
 
+_SHORT: Final = 200
+"""Characters of a step's arguments that people are shown; longer ones only programs get."""
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """A call that helps after an error. People are shown it as a sentence, programs get it as data.
+
+    A step whose tool is not served is left out.
+
+    Raises:
+        TypeError: An argument is not of a type that JSON has.
+    """
+
+    tool: str
+    """A tool's name. Or MAAS's name of what a tool ``offers``, such as ``machine unlock``: clients get the tool's."""
+    arguments: Mapping[str, object] = field(default_factory=dict, hash=False)
+    """What to call it with, as JSON; a required argument that is missing is for the caller to choose."""
+    why: str = field(kw_only=True)
+    """What the call is for: a sentence without its full stop, such as ``Read the machine to see how far it is``."""
+
+    def __post_init__(self) -> None:
+        try:
+            json.dumps(dict(self.arguments), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"NextStep.arguments: expected values that JSON has, but: {error}.") from error
+
+    @property
+    def sentence(self) -> str:
+        """The step for people."""
+        given = ", ".join(
+            f"{name}: {value if isinstance(value, str) else json.dumps(value)}"
+            for name, value in self.arguments.items()
+        )
+        return f"{self.why}: {self.tool} ({given})." if 0 < len(given) <= _SHORT else f"{self.why}: {self.tool}."
+
 
 class MaasMcpError(Exception):
     """The root: an error with a message to show as it is.
 
     Args:
         message: What was wrong and what was expected, in one or two sentences.
-        hint: What to do next, or ``None``.
+        hint: What to do next, or ``None``. It names no tool, since that may not be served.
         maas_says: MAAS's own words, whole, or ``None``.
+        next_steps: Calls that help, the best one first.
     """
 
     code: ClassVar[str] = "error"
@@ -55,11 +94,19 @@ class MaasMcpError(Exception):
     retryable: ClassVar[bool] = False
     """Whether the same call may succeed later without anything being changed."""
 
-    def __init__(self, message: str, *, hint: str | None = None, maas_says: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        maas_says: str | None = None,
+        next_steps: Iterable[NextStep] = (),
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.maas_says = maas_says
+        self.next_steps = tuple(next_steps)
 
 
 class SettingsError(MaasMcpError):
@@ -286,8 +333,9 @@ class UnknownOperationError(OperationError):
     def __init__(self) -> None:
         super().__init__(
             "There is no operation with this id.",
-            hint="Ids are those that the starting call or maas_list_operations gave, whole. They expire after 7 days."
+            hint="Pass the id whole, as the starting call or the list of operations gave it. Ids expire after 7 days."
             " Only servers that share MAAS_MCP_SECRET accept each other's ids.",
+            next_steps=[NextStep("maas_list_operations", why="List what is under way, with its ids")],
         )
 
 

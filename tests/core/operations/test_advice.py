@@ -1,14 +1,16 @@
 """What is advised about a machine depends on whose it is."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from maas_mcp.maas.models import Machine
 from maas_mcp.maas.statuses import MachineStatus
-from maas_mcp.operations.judging.advice import before_start, next_step
+from maas_mcp.operations.judging.advice import Advice, after_end, before_start
 
-DESTROYS = ("elease it", "ommission it", "override", "mark_fixed", "erase", "deploy it again")
+DESTROYS = ("elease it", "ommission it", "override", "mark", "erase", "deploy it again")
 
 
 def machine(status: MachineStatus, owner: str | None) -> Machine:
@@ -17,13 +19,16 @@ def machine(status: MachineStatus, owner: str | None) -> Machine:
     )
 
 
+def said(advice: Advice) -> str:
+    return " ".join([advice.hint or "", *(step.sentence for step in advice.next_steps)])
+
+
 @given(status=st.sampled_from(MachineStatus), caller=st.sampled_from(["admin", None]))
-@pytest.mark.parametrize("advise", [next_step, before_start])
+@pytest.mark.parametrize("advise", [after_end, before_start])
 def test_nothing_is_advised_about_a_machine_of_somebody_else_but_to_ask_them(
-    advise: object, status: MachineStatus, caller: str | None
+    advise: Callable[[Machine, str | None], Advice], status: MachineStatus, caller: str | None
 ) -> None:
-    assert callable(advise)
-    advice = advise(machine(status, "bob"), caller)
+    advice = said(advise(machine(status, "bob"), caller))
 
     assert "Ask bob" in advice
     assert not [each for each in DESTROYS if each in advice]
@@ -33,13 +38,27 @@ def test_nothing_is_advised_about_a_machine_of_somebody_else_but_to_ask_them(
 def test_after_an_operation_nothing_is_advised_that_ends_what_runs_on_the_machine(
     status: MachineStatus, owner: str | None
 ) -> None:
-    advice = next_step(machine(status, owner), "admin") or ""
+    advice = after_end(machine(status, owner), "admin")
 
-    assert status is not MachineStatus.DEPLOYED or advice == ""
-    assert "what runs on it is lost" not in advice
+    assert status is not MachineStatus.DEPLOYED or advice == Advice()
+    assert "what runs on it is lost" not in said(advice)
 
 
 def test_before_a_start_the_owner_is_told_what_is_in_its_way_and_what_that_costs() -> None:
     advice = before_start(machine(MachineStatus.DEPLOYED, "admin"), "admin")
 
-    assert advice == "Release it first; what runs on it is lost then."
+    assert advice == Advice("Release it first; what runs on it is lost then.")
+
+
+@pytest.mark.parametrize(
+    ("status", "tool"),
+    [
+        (MachineStatus.BROKEN, "machine mark-fixed"),
+        (MachineStatus.FAILED_TESTING, "machine override-failed-testing"),
+        (MachineStatus.RESCUE_MODE, "machine exit-rescue-mode"),
+    ],
+)
+def test_a_call_that_may_help_is_advised_with_its_arguments(status: MachineStatus, tool: str) -> None:
+    (step,) = after_end(machine(status, "admin"), "admin").next_steps
+
+    assert (step.tool, step.arguments) == (tool, {"system_id": "abc123"})

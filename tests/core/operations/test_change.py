@@ -22,6 +22,7 @@ from maas_mcp.api import (
     change_machine,
     require_status,
 )
+from maas_mcp.operations.next_steps import unlock
 from maas_mcp.operations.progress import Progress
 from maas_simulator import Fault, Status
 from tests.house import House
@@ -162,7 +163,7 @@ async def test_a_locked_machine_is_refused_everywhere(house: House) -> None:
     with pytest.raises(OperationRefusedError, match="is locked, so it cannot be aborted") as refusal:
         await require_status(context(house), house.region.machine("node08").system_id, to="be aborted")
 
-    assert "maas_unlock_machine" in (refusal.value.hint or "")
+    assert refusal.value.next_steps == (unlock(house.region.machine("node08").system_id),)
 
 
 async def test_a_machine_that_does_not_exist_is_named(house: House) -> None:

@@ -22,6 +22,7 @@ from maas_mcp.operations.declaring.changes import require_status
 from maas_mcp.operations.declaring.operation import CancelPolicy, Operation
 from maas_mcp.operations.declaring.tool import ToolContext
 from maas_mcp.operations.handles import Handle
+from maas_mcp.operations.next_steps import query_power_state
 from maas_mcp.operations.progress import ProgressReporter, nobody
 from maas_simulator import Fault
 from maas_simulator.model.statuses import Status
@@ -142,7 +143,7 @@ class TestTakenBack:
             await resumed(house, operation=operation)
         assert "took the request back" in later.value.message
         if "rack controller" not in (ended.value.maas_says or ""):
-            assert later.value.hint == ended.value.hint
+            assert (later.value.hint, later.value.next_steps) == (ended.value.hint, ended.value.next_steps)
         for error in (ended.value, later.value):
             assert "ended it" not in error.message
             assert "User " not in error.message
@@ -265,6 +266,7 @@ class TestRefusedStarts:
             await house.run("node01")
 
         assert refusal.value.hint == "The machine is bob's. Ask bob before you do anything to it."
+        assert refusal.value.next_steps == ()
         assert house.posts == 0
 
     async def test_a_tool_that_changes_it_at_once_says_so_as_well(self, house: House) -> None:
@@ -460,7 +462,7 @@ async def test_a_request_that_is_taken_back_to_a_failed_status_is_no_failed_scri
         await house.run("node01", Commission)
 
     assert "script" not in (ended.value.hint or "")
-    assert "override" not in (ended.value.hint or "")
+    assert ended.value.next_steps == (query_power_state("7xneda"),)
     assert "power settings" in (ended.value.hint or "")
 
 
@@ -472,6 +474,7 @@ async def test_a_rack_controller_that_is_away_is_what_has_to_be_checked(house: H
 
     assert "rack controller" in (ended.value.hint or "")
     assert "credentials" not in (ended.value.hint or "")
+    assert ended.value.next_steps == ()
 
 
 async def test_a_request_that_is_taken_back_says_that_the_machine_has_changed_hands(house: House) -> None:

@@ -7,6 +7,7 @@ import pytest
 from maas_mcp.api import MaasClient, MaasPermissionError, OperationRefusedError, another_owner, check_take_over
 from maas_mcp.maas.permissions import ADMIN_ONLY
 from maas_mcp.operations.declaring.permission import explain_refusal
+from maas_mcp.operations.next_steps import unlock
 from maas_mcp.testing import MaasRegion
 from maas_simulator import Fault, Status
 
@@ -25,16 +26,16 @@ async def bob(region: MaasRegion) -> AsyncIterator[MaasClient]:
         yield host.tenant.maas
 
 
-async def hint_of(
+async def refusal_of(
     region: MaasRegion, maas: MaasClient, name: str, op: str, *, before: Callable[[], object] = lambda: None
-) -> str:
+) -> MaasPermissionError:
     """Why MAAS refuses ``op``, if something happens between the read and the request."""
     machine = await maas.machine(region.machine(name).system_id)
     before()
     with pytest.raises(MaasPermissionError) as refusal:
         await maas.post_op(f"machines/{machine.system_id}/", op)
     await explain_refusal(maas, machine, refusal.value)
-    return refusal.value.hint or ""
+    return refusal.value
 
 
 @pytest.mark.parametrize("op", ["commission", "test", "rescue_mode", "exit_rescue_mode", "mark_fixed"])
@@ -42,7 +43,7 @@ async def hint_of(
 async def test_a_plain_user_is_told_what_takes_an_administrator(
     region: MaasRegion, bob: MaasClient, name: str, op: str
 ) -> None:
-    hint = await hint_of(region, bob, name, op)
+    hint = (await refusal_of(region, bob, name, op)).hint
 
     assert hint == f"MAAS allows {op} to administrators only, and bob is not one. Ask an administrator to do it."
 
@@ -54,7 +55,9 @@ async def test_a_machine_that_was_given_to_somebody_else_meanwhile_is_told(
     def be_faster() -> None:
         region.machine("node01").owner = "admin"
 
-    assert "belongs to another user" in await hint_of(region, bob, "node01", op, before=be_faster)
+    refusal = await refusal_of(region, bob, "node01", op, before=be_faster)
+
+    assert "belongs to another user" in str(refusal.hint)
 
 
 async def test_a_machine_that_can_be_seen_but_is_another_users_is_told_by_the_owner(
@@ -78,10 +81,10 @@ async def test_a_machine_that_was_locked_meanwhile_is_told(region: MaasRegion, u
         region.machine("node09").locked = True
 
     async with region.host(username) as host:
-        hint = await hint_of(region, host.tenant.maas, "node09", "release", before=lock)
+        refusal = await refusal_of(region, host.tenant.maas, "node09", "release", before=lock)
 
-    assert "is locked, on purpose" in hint
-    assert "maas_unlock_machine" in hint
+    assert "is locked, on purpose" in str(refusal.hint)
+    assert refusal.next_steps == (unlock(region.machine("node09").system_id),)
 
 
 @pytest.mark.parametrize(
@@ -89,15 +92,16 @@ async def test_a_machine_that_was_locked_meanwhile_is_told(region: MaasRegion, u
 )
 async def test_an_administrator_is_told_what_only_the_owner_may(region: MaasRegion, name: str, whose: str) -> None:
     async with region.host() as host:
-        hint = await hint_of(region, host.tenant.maas, name, "mark_broken")
+        refusal = await refusal_of(region, host.tenant.maas, name, "mark_broken")
 
-    assert hint == f"Only a machine's owner may request mark_broken, not even an administrator, and {whose}"
+    assert refusal.next_steps == ()
+    assert refusal.hint == f"Only a machine's owner may request mark_broken, not even an administrator, and {whose}"
 
 
 async def test_where_nothing_shows_why_nothing_is_made_up(region: MaasRegion) -> None:
     region.faults.append(Fault(op="deploy", status=403))
     async with region.host() as host:
-        hint = await hint_of(region, host.tenant.maas, "node01", "deploy")
+        hint = (await refusal_of(region, host.tenant.maas, "node01", "deploy")).hint or ""
 
     assert hint.startswith(
         "MAAS gives no reason: node01 (7xneda) is nobody's and not locked, and admin is an administrator."
@@ -118,7 +122,9 @@ async def test_a_reason_of_maas_stands_for_itself(bob: MaasClient) -> None:
 async def test_a_maas_that_cannot_be_asked_leaves_the_guesses(region: MaasRegion, bob: MaasClient) -> None:
     region.faults.append(Fault(op="whoami", status=500, times=None))
 
-    assert "may be locked or belong to someone else" in await hint_of(region, bob, "node01", "commission")
+    refusal = await refusal_of(region, bob, "node01", "commission")
+
+    assert "may be locked or belong to someone else" in str(refusal.hint)
 
 
 async def test_a_machine_that_may_not_be_seen_is_another_users(region: MaasRegion, bob: MaasClient) -> None:

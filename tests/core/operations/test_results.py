@@ -177,7 +177,7 @@ async def test_an_operation_whose_result_cannot_be_read_has_ended(
         "MAAS has finished maas_deploy_machine (Deployed), but the plugin could not read the result: "
     )
     assert why in outcome.problem.message
-    assert "maas_get_operation may give the result" in str(outcome.problem.hint)
+    assert outcome.problem.hint == "Do not start it again. The server's log has the details."
     assert [entry.levelno for entry in caplog.records] == [logging.ERROR]
 
 

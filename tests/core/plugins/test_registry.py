@@ -652,6 +652,7 @@ def maas_mcp_tools():
         ("Nothing, Node", "Node contains itself"),
         ("Names, Nothing", "a RootModel"),
         ("Nothing, Nothing, title=5", "`title`. Expected a str"),
+        ("Nothing, Nothing, offers=['machine lock']", "`offers`. Expected a str"),
         ("Nothing, Nothing, read_only='yes'", "`read_only`. Expected a bool"),
         ("Nothing, Nothing, title='half \\ud83d'", "cannot be shown to a client"),
     ],

@@ -8,10 +8,21 @@ from typing import Any, Final
 
 import pytest
 
+from maas_mcp.calls.next_steps import resolved
 from maas_mcp.maas.models import Machine
 from maas_mcp.maas.statuses import MachineStatus
-from maas_mcp.plugins.registry import load_registry
-from maas_mcp.server.app import INSTRUCTIONS, served_tools
+from maas_mcp.operations.next_steps import (
+    FIND_OPERATION,
+    LIST_MACHINES,
+    exit_rescue_mode,
+    mark_fixed,
+    override_failed_testing,
+    query_power_state,
+    read_machine,
+    unlock,
+)
+from maas_mcp.plugins.registry import HOST_TOOLS, load_registry
+from maas_mcp.server.app import INSTRUCTIONS, instructions_for, served_tools
 from maas_mcp.server.tools import mcp_tool
 from maas_mcp.settings import Settings
 
@@ -19,10 +30,8 @@ for plugin in ("maas_commission", "maas_deploy", "maas_inventory"):
     pytest.importorskip(plugin)
 
 ROOT: Final = Path(__file__).parents[3]
-TOOLS: Final = {
-    tool.name: mcp_tool(tool)
-    for tool in served_tools(load_registry(allow=("commission", "deploy", "inventory"), strict=True)).values()
-}
+SERVED: Final = served_tools(load_registry(allow=("commission", "deploy", "inventory"), strict=True))
+TOOLS: Final = {tool.name: mcp_tool(tool) for tool in SERVED.values()}
 MAAS_TERMS: Final[Mapping[str, frozenset[str]]] = {
     "architectures": frozenset({"amd64", "amd64/generic", "amd64/ga-24.04"}),
     "images and kernels": frozenset({"jammy", "ubuntu/noble", "custom/NAME", "ga-22.04", "hwe-22.04"}),
@@ -40,6 +49,9 @@ NO_TOOLS: Final = {"maas_says", "maas_error", "maas_region", "maas_world", *Sett
 """A field and a code of errors, the fixtures of the pytest plugin, and settings: they are named as tools are."""
 PACKAGES: Final = re.compile(r"maas_(mcp|deploy|commission|inventory|simulator)\b|maas_mcp_\w+")
 """What can be imported, and hooks."""
+
+SUGGESTED: Final = (exit_rescue_mode, mark_fixed, override_failed_testing, query_power_state, unlock)
+"""The steps on a machine."""
 
 _QUOTED: Final = re.compile(r"`([^`]+)`")
 _NAMED: Final = re.compile(r"\bmaas_[a-z]\w*", re.ASCII)
@@ -98,8 +110,37 @@ def test_every_name_in_a_description_is_one_that_can_be_used(tool: str) -> None:
 
 
 def test_every_tool_that_the_instructions_name_is_there() -> None:
-    assert set(_NAMED.findall(INSTRUCTIONS)) <= set(TOOLS)
-    assert set(_QUOTED.findall(INSTRUCTIONS)) <= values()
+    instructions = instructions_for(SERVED)
+    assert set(_NAMED.findall(instructions)) == {"maas_list_machines", "maas_wait_operation"}
+    assert set(_QUOTED.findall(instructions)) <= values()
+
+
+def test_a_part_of_the_instructions_is_left_out_where_its_tool_is_not_served() -> None:
+    assert instructions_for({}) == " ".join(text for text, tool in INSTRUCTIONS if tool is None)
+    assert "{" not in instructions_for({})
+
+
+def test_the_core_names_no_tool_of_a_plugin() -> None:
+    of_plugins = set(SERVED) - HOST_TOOLS
+    core = ROOT / "core/src/maas_mcp"
+    named = {
+        f"{name} in {path.relative_to(ROOT)}:{node.lineno}"
+        for path in core.rglob("*.py")
+        if path.parent != core / "cli"  # its examples and its demonstration are calls of the project's own plugins
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        for name in _NAMED.findall(node.value)
+        if name in of_plugins
+    }
+    assert named == set()
+
+
+def test_every_step_that_the_host_suggests_is_a_call_of_one_of_our_tools() -> None:
+    on_machine = [read_machine("4y3h7n", "Read it"), *(make("4y3h7n") for make in SUGGESTED)]
+    for suggested in (FIND_OPERATION, LIST_MACHINES, *on_machine):
+        (step,) = resolved([suggested], SERVED)
+        arguments = SERVED[step.tool].arguments.model_validate(step.arguments)
+        assert arguments.model_dump(exclude_unset=True) == step.arguments
 
 
 def test_every_tool_that_a_hint_or_a_message_names_is_there() -> None:

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from maas_mcp.errors import NextStep
 from maas_mcp.operations.declaring.operations import ErrorReport, OperationReport
 from maas_mcp.server.operation_tools import GetOperation
 from maas_mcp.testing import MaasRegion
@@ -91,9 +92,18 @@ def test_who_only_lists_plugins_does_not_import_the_sdk() -> None:
 
 def test_the_words_of_maas_are_in_a_summary_once() -> None:
     says = "the disk is on fire"
-    error = ErrorReport(code="operation_failed", message=f"node01 failed: {says}", hint="Release it.", maas_says=says)
+    error = ErrorReport(
+        code="operation_failed",
+        message=f"node01 failed: {says}",
+        hint="Release it.",
+        next_steps=[NextStep("acme_read", {"system_id": "4y3h7n"}, why="Read it")],
+        maas_says=says,
+    )
     report = OperationReport(
         operation_id="x", state="failed", progress=None, message=error.message, result=None, error=error
     )
 
-    assert GetOperation().summary(report) == f"failed: node01 failed: {says}\nRelease it."
+    assert (
+        GetOperation().summary(report)
+        == f"failed: node01 failed: {says}\nRelease it.\nRead it: acme_read (system_id: 4y3h7n)."
+    )

@@ -13,7 +13,14 @@ from syrupy.extensions.json import JSONSnapshotExtension
 
 from maas_mcp.calls.arguments import ClientFeatures, parse_arguments
 from maas_mcp.calls.call import Answer
-from maas_mcp.errors import MaasBadRequestError, MaasConflictError, MaasMcpError, ResultTooLargeError
+from maas_mcp.errors import (
+    MaasBadRequestError,
+    MaasConflictError,
+    MaasMcpError,
+    NextStep,
+    OperationRefusedError,
+    ResultTooLargeError,
+)
 from maas_mcp.operations.declaring.tool import Tool
 from maas_mcp.operations.running.results import structured
 from maas_mcp.plugins.registry import load_registry
@@ -143,9 +150,35 @@ def test_an_error_says_what_was_wrong_in_mass_words_and_what_to_do() -> None:
         "code": "state_conflict",
         "message": "MAAS refused to deploy.",
         "hint": "Release it first.",
+        "next_steps": [],
         "retryable": False,
         "maas_says": "Can't deploy",
     }
+
+
+def test_a_next_step_is_a_sentence_for_people_and_a_call_for_programs() -> None:
+    step = NextStep("acme_read", {"system_id": "4y3h7n", "deep": True}, why="Read the machine to see how far it is")
+    result = failure(OperationRefusedError("It is Deploying.", hint="Wait.", next_steps=[step]), [step])
+
+    assert result.content[0].model_dump()["text"].splitlines() == [
+        "It is Deploying.",
+        "Wait.",
+        "Read the machine to see how far it is: acme_read (system_id: 4y3h7n, deep: true).",
+    ]
+    assert result.meta
+    assert result.meta[ERROR_META]["next_steps"] == [
+        {
+            "tool": "acme_read",
+            "arguments": {"system_id": "4y3h7n", "deep": True},
+            "why": "Read the machine to see how far it is",
+        }
+    ]
+
+
+def test_long_arguments_of_a_step_are_for_programs_only() -> None:
+    step = NextStep("acme_read", {"note": "x" * 300}, why="Read it")
+
+    assert failure(MaasMcpError("No."), [step]).content[0].model_dump()["text"] == "No.\nRead it: acme_read."
 
 
 def test_a_bad_request_shows_each_field() -> None:

@@ -144,13 +144,21 @@ def test_secrets_are_not_shown_by_the_arguments() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [("node07", "Release it first"), ("node11", "Release it"), ("node12", "fixed")]
+    ("name", "hint", "tools"),
+    [
+        ("node07", "Release it first; what runs on it is lost then.", []),
+        ("node11", "Release it before anything else: MAAS refuses deploy and commission here.", []),
+        ("node12", None, ["machine mark-fixed"]),
+    ],
 )
-async def test_another_status_is_refused_with_the_next_step(house: House, name: str, hint: str) -> None:
+async def test_another_status_is_refused_with_the_next_step(
+    house: House, name: str, hint: str | None, tools: list[str]
+) -> None:
     with pytest.raises(OperationRefusedError) as refusal:
         await house.run(name)
 
-    assert hint in (refusal.value.hint or "")
+    assert refusal.value.hint == hint
+    assert [step.tool for step in refusal.value.next_steps] == tools
     assert house.posts == 0
 
 

@@ -143,7 +143,10 @@ async def test_a_machine_of_which_the_bmc_does_not_say_that_it_is_off_is_not_swi
     with pytest.raises(OperationRefusedError, match=f"its BMC answered `{answer}`.*would power-cycle it") as refusal:
         await house.call(PowerOn, "node07")
 
-    assert "maas_query_power_state" in (refusal.value.hint or "")
+    assert [(step.tool, step.arguments) for step in refusal.value.next_steps] == [
+        ("maas_query_power_state", {"system_id": "ywtymp"}),
+        ("maas_power_on", {"system_id": "ywtymp"}),
+    ]
     assert house.posts == 0
 
 
@@ -281,6 +284,7 @@ async def test_nobody_is_advised_to_destroy_what_another_user_has(
         await house.call(tool, "node01")
 
     assert refusal.value.hint == "It belongs to bob: ask bob first."
+    assert refusal.value.next_steps == ()
 
 
 @pytest.mark.parametrize("tool", [PowerOn, PowerCycle])
@@ -288,7 +292,7 @@ async def test_switching_on_never_deploys_an_allocated_machine(house: House, too
     with pytest.raises(OperationRefusedError, match="would deploy the region's default image") as refusal:
         await house.call(tool, "node06")
 
-    assert "maas_deploy_machine" in (refusal.value.hint or "")
+    assert [step.tool for step in refusal.value.next_steps] == ["maas_deploy_machine"]
     assert house.posts == 0
 
 
@@ -297,17 +301,19 @@ async def test_switching_on_never_deploys_what_runs_in_memory_anew(house: House,
     house.region.machine("node07").ephemeral_deploy = True
     set_power(house, "off")
 
-    with pytest.raises(OperationRefusedError, match="would deploy it again"):
+    with pytest.raises(OperationRefusedError, match="would deploy it again") as refusal:
         await house.call(tool, "node07")
 
+    assert [step.tool for step in refusal.value.next_steps] == ["maas_release_machine"]
     assert house.posts == 0
 
 
 @pytest.mark.parametrize("tool", [PowerOn, PowerCycle])
 async def test_what_is_nobodys_is_not_switched_on(house: House, tool: type[Tool[Any, Any]]) -> None:
-    with pytest.raises(OperationRefusedError, match="is Ready and nobody's"):
+    with pytest.raises(OperationRefusedError, match="is Ready and nobody's") as refusal:
         await house.call(tool, "node01")
 
+    assert [step.tool for step in refusal.value.next_steps] == ["maas_deploy_machine", "machine rescue-mode"]
     assert house.posts == 0
 
 
@@ -318,7 +324,7 @@ async def test_the_power_is_not_cut_under_a_deployment(house: House, tool: type[
     with pytest.raises(OperationRefusedError, match="it would hang there") as refusal:
         await house.call(tool, "node01")
 
-    assert "maas_abort_machine" in (refusal.value.hint or "")
+    assert [step.tool for step in refusal.value.next_steps] == ["maas_abort_machine"]
     assert house.posts == 0
 
 

@@ -103,7 +103,7 @@ async def test_a_locked_deployment_has_to_be_unlocked_before_it_is_aborted(house
         await house.call(Abort, "node01")
     await house.call(Unlock, "node01")
 
-    assert "maas_unlock_machine" in (refusal.value.hint or "")
+    assert [step.tool for step in refusal.value.next_steps] == ["machine unlock"]
     assert (await house.call(Abort, "node01")).status_name == "Allocated"
 
 
@@ -378,7 +378,8 @@ async def test_an_answer_that_is_no_machine_says_which_one_may_be_allocated(
     with pytest.raises(MaasProtocolError, match=words) as failure:
         await house.call(Allocate, tags=["gpu"])
 
-    assert "maas_list_machines" in (failure.value.hint or "")
+    (step,) = failure.value.next_steps
+    assert (step.tool, step.arguments) == ("machines read", {"status": ["allocated"]})
 
 
 async def test_a_dry_run_that_fails_has_allocated_nothing(house: House) -> None:

@@ -9,12 +9,13 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from maas_mcp.calls.call import Answer, ToolCall
-from maas_mcp.calls.reports import report, report_failure
+from maas_mcp.calls.reports import report, report_failure, suggest_asking_again
 from maas_mcp.calls.tenant import subject_of
 from maas_mcp.errors import (
     InvalidArgumentsError,
     MaasError,
     MaasMcpError,
+    NextStep,
     OperationCancelledError,
     OperationError,
     OperationRefusedError,
@@ -67,11 +68,13 @@ class OperationsService:
         engine = self._tenant.engine_for(operation)
         with call.running.following(operation.name, subject):
             status = await engine.run(operation, call.arguments, call.progress, call.cancellation, **wishes)
+        operation_id = sealer.seal(status.handle)
+        suggest_asking_again(status, operation_id)
         return Answer(
             result=status.result,
             content=None if status.result is None else structured(operation, status.result),
             status=status,
-            operation_id=sealer.seal(status.handle),
+            operation_id=operation_id,
             warnings=(*warnings, *status.warnings),
         )
 
@@ -84,7 +87,7 @@ class OperationsService:
             raise answer.status.problem
         raise OperationRefusedError(
             f"{name} was not started, because it is under way: {answer.status.message if answer.status else ''}.",
-            hint=f"Wait for it by its operation_id, {answer.operation_id}.",
+            next_steps=[NextStep("maas_wait_operation", {"operation_id": answer.operation_id}, why="Wait for it")],
         )
 
     async def start(self, name: str, /, **arguments: Any) -> OperationReport:
@@ -95,7 +98,7 @@ class OperationsService:
         answer = await self._call_within(self._call, operation, {**arguments, "wait_seconds": 0})
         if answer.status is None:
             raise TypeError(f"{name} was answered without a status")
-        return report(operation, answer.status, self._tenant.sealer)
+        return self._report(operation, answer.status)
 
     async def get(self, operation_id: str) -> OperationReport:
         """Where an operation stands, by what MAAS says now."""
@@ -179,7 +182,7 @@ class OperationsService:
         sealer, handle = self._tenant.sealer, status.handle
         batch = listing.parts.get(handle.system_id)
         return ListedOperation(
-            **dict(report(self._call.host.operations[handle.operation], status, sealer)),
+            **dict(self._report(self._call.host.operations[handle.operation], status)),
             operation=handle.operation,
             hostname=listing.hostnames.get(handle.system_id),
             part_of=None if batch is None else sealer.seal(batch),
@@ -195,7 +198,10 @@ class OperationsService:
             raise
         except OperationError as error:
             return report_failure(error, operation_id, call.host.tools)
-        return report(operation, status, self._tenant.sealer)
+        return self._report(operation, status)
+
+    def _report(self, operation: LongRunning[Any, Any], status: OperationStatus[Any]) -> OperationReport:
+        return report(operation, status, self._tenant.sealer, self._call.host.tools)
 
     def _open(self, operation_id: str) -> tuple[LongRunning[Any, Any], Handle]:
         """The operation that an id names.

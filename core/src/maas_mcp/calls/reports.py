@@ -1,14 +1,15 @@
 """What clients are told of an operation: where it stands, how to ask for it again, and its result."""
 
-import re
-from collections.abc import Collection, Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pydantic import Field
 
+from maas_mcp.calls.next_steps import resolved
 from maas_mcp.errors import (
     MaasMcpError,
     MachineGoneError,
+    NextStep,
     OperationError,
     OperationRevertedError,
     OperationTimedOutError,
@@ -18,9 +19,7 @@ from maas_mcp.operations.declaring.operations import ErrorReport, OperationRepor
 from maas_mcp.operations.handles import Sealer
 from maas_mcp.operations.running.results import structured, summary_of
 from maas_mcp.operations.running.status import OperationStatus
-
-_SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+")
-_TOOL: Final = re.compile(r"\bmaas_\w+", re.ASCII)
+from maas_mcp.plugins.registry import AnyTool
 
 
 class StartReport(OperationReport):
@@ -32,28 +31,39 @@ class StartReport(OperationReport):
     )
 
 
-def report(operation: LongRunning[Any, Any], outcome: OperationStatus[Any], sealer: Sealer) -> OperationReport:
-    """The report of an operation that has succeeded or goes on."""
+def report(
+    operation: LongRunning[Any, Any], outcome: OperationStatus[Any], sealer: Sealer, tools: Mapping[str, AnyTool]
+) -> OperationReport:
+    """The report of an operation that has succeeded or goes on; ``tools`` are those that are served."""
+    operation_id = sealer.seal(outcome.handle)
+    suggest_asking_again(outcome, operation_id)
     return OperationReport(
-        operation_id=sealer.seal(outcome.handle),
+        operation_id=operation_id,
         state=outcome.state,
         progress=outcome.fraction,
         message=outcome.problem.message if outcome.problem else outcome.message,
         result=None if outcome.result is None else structured(operation, outcome.result),
-        error=None if outcome.problem is None else _why(outcome.problem, outcome.problem.hint),
+        error=None if outcome.problem is None else _why(outcome.problem, tools),
     )
 
 
-def report_failure(error: OperationError, operation_id: str, served: Collection[str]) -> OperationReport:
-    """The report of an operation that has ended without success; ``served`` are the tools that its hint may name."""
+def report_failure(error: OperationError, operation_id: str, tools: Mapping[str, AnyTool]) -> OperationReport:
+    """The report of an operation that has ended without success; ``tools`` are those that are served."""
     return OperationReport(
         operation_id=operation_id,
         state=state_of(error),
         progress=None,
         message=error.message.splitlines()[0],
         result=None,
-        error=_why(error, about_served(error.hint or "", served) or None),
+        error=_why(error, tools),
     )
+
+
+def suggest_asking_again(outcome: OperationStatus[Any], operation_id: str) -> None:
+    """Let the reason why an operation has no result name the call that may return it."""
+    if outcome.problem is not None:
+        why = "Ask for the operation again, which may return its result"
+        outcome.problem.next_steps = (NextStep("maas_get_operation", {"operation_id": operation_id}, why=why),)
 
 
 def cut(text: str, length: int) -> str:
@@ -61,14 +71,14 @@ def cut(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[:length]}…"
 
 
-def _why(error: MaasMcpError, hint: str | None) -> ErrorReport:
-    return ErrorReport(code=error.code, message=error.message, hint=hint, maas_says=error.maas_says)
-
-
-def about_served(text: str, served: Collection[str]) -> str:
-    """The text without its sentences that name a tool which is not served: it may not be installed, or blocked."""
-    sentences = _SENTENCE_END.split(text)
-    return " ".join(each for each in sentences if all(name in served for name in _TOOL.findall(each)))
+def _why(error: MaasMcpError, tools: Mapping[str, AnyTool]) -> ErrorReport:
+    return ErrorReport(
+        code=error.code,
+        message=error.message,
+        hint=error.hint,
+        next_steps=resolved(error.next_steps, tools),
+        maas_says=error.maas_says,
+    )
 
 
 def state_of(error: MaasMcpError) -> State:

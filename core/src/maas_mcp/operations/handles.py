@@ -1,6 +1,6 @@
 """Handles: an operation in some dozens of characters, which any process with the secret can pick up again.
 
-    maas_deploy_machine.4y3h7n.t5fc8w-1k3-w.Zl0mJ3xH0cS2yQ9dVb1wAg
+    acme_flash_firmware.4y3h7n.t5fc8w-1k3-w.Zl0mJ3xH0cS2yQ9dVb1wAg
     operation           machine started-cursor-runs  seal
 
 Before the seal, a ``~`` says that the machine is on a VM host, and a ``=`` that nothing was sent.

@@ -3,6 +3,7 @@
 from maas_mcp.errors import MaasError, OperationRefusedError
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import UNKNOWN_OWNER, Machine
+from maas_mcp.operations.next_steps import read_machine
 from maas_mcp.operations.wording import named, state_of
 
 
@@ -47,5 +48,5 @@ async def check_untouched(maas: MaasClient, before: Machine, cursor: int) -> Non
 def _refused(machine: Machine, why: str) -> OperationRefusedError:
     return OperationRefusedError(
         f"The request for {named(machine)} had to wait, and was not sent to MAAS: {why}",
-        hint="Read the machine with maas_get_machine before you request anything else of it.",
+        next_steps=[read_machine(machine.system_id, "Read the machine before you request anything else of it")],
     )

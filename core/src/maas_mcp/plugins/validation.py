@@ -45,9 +45,9 @@ LONG_RUNNING: Final = (Operation, BatchOperation, RegionOperation)
 NAMES: Final[Mapping[type[AnyTool], str]] = MappingProxyType({LongRunning: "Operation", Tool: "Tool"})
 """What an author is told to subclass."""
 SHOWN: Final[Mapping[str, type]] = MappingProxyType(
-    {"title": str, "read_only": bool, "destructive": bool, "idempotent": bool}
+    {"title": str, "offers": str, "read_only": bool, "destructive": bool, "idempotent": bool}
 )
-"""What clients are told of a tool as it stands in the class."""
+"""What the host takes of a tool as it stands in the class, and its type."""
 CALL_OPTIONS: Final = ("wait_seconds", "on_cancel", "_meta")
 """Arguments that every long-running tool has beside its own, as clients are shown them."""
 

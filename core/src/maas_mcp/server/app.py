@@ -16,20 +16,26 @@ from maas_mcp.calls.chain import run_call
 from maas_mcp.calls.change_stream import Observer
 from maas_mcp.calls.connections import Connection, Connections
 from maas_mcp.calls.host import Host, running
-from maas_mcp.calls.reports import about_served
+from maas_mcp.calls.next_steps import resolved, tool_for
 from maas_mcp.errors import MaasMcpError
 from maas_mcp.maas.text import whole
+from maas_mcp.operations.next_steps import LIST_MACHINES
 from maas_mcp.operations.progress import Progress, ProgressSend
 from maas_mcp.plugins.registry import AnyTool, Registry
 from maas_mcp.server.operation_tools import OPERATION_TOOLS
 from maas_mcp.server.tools import failure, mcp_tool, sendable, shown
 from maas_mcp.settings import Settings
 
-INSTRUCTIONS: Final = """\
-Drives Canonical MAAS: physical machines, by their system_id. Find it with maas_list_machines.
-Deploying, commissioning and releasing take minutes: one call starts the operation, follows it with progress, and
-answers when it has ended. With wait_seconds it answers earlier, with an operation_id for maas_wait_operation. A machine
-that is already at it is not started again. Cancelling a call stops the following only, unless on_cancel is `abort`."""
+INSTRUCTIONS: Final[tuple[tuple[str, str | None], ...]] = (
+    ("Drives Canonical MAAS: physical machines, by their system_id.", None),
+    ("Find it with {tool}.", LIST_MACHINES.tool),
+    ("Deploying, commissioning and releasing take minutes:", None),
+    ("one call starts the operation, follows it with progress, and answers when it has ended.", None),
+    ("With wait_seconds it answers earlier, with an operation_id for {tool}.", "maas_wait_operation"),
+    ("A machine that is already at it is not started again.", None),
+    ("Cancelling a call stops the following only, unless on_cancel is `abort`.", None),
+)
+"""The text for the model in parts, each with the tool that it names, if any: without that tool it is left out."""
 
 EARLY_REVISION: Final = "2024-11-05"
 """The protocol revision whose clients may send ``_meta`` among the arguments."""
@@ -73,11 +79,17 @@ def build(registry: Registry, settings: Settings, connections: Connections, runn
         "maas-mcp",
         version=__version__,
         title="Canonical MAAS",
-        instructions=about_served(INSTRUCTIONS, tools),
+        instructions=instructions_for(tools),
         lifespan=lifespan,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
+
+
+def instructions_for(tools: Mapping[str, AnyTool]) -> str:
+    """What the model reads of the server as a whole."""
+    told = [(sentence, wanted, wanted and tool_for(wanted, tools)) for sentence, wanted in INSTRUCTIONS]
+    return " ".join(sentence.format(tool=name) for sentence, wanted, name in told if name or not wanted)
 
 
 def observers_of(registry: Registry) -> list[Observer]:
@@ -106,10 +118,11 @@ async def answered(tool: AnyTool, given: dict[str, Any] | None, ctx: Context) ->
             request_id=None if request_id is None else coerce_request_id(request_id),
             client=features_of(ctx),
         )
+        if answer.status is not None and answer.status.problem is not None:
+            raise answer.status.problem
         return sendable(tool.name, shown(tool, answer))
     except MaasMcpError as error:
-        error.hint = about_served(error.hint or "", host.tools) or None
-        return sendable(tool.name, failure(error))
+        return sendable(tool.name, failure(error, resolved(error.next_steps, host.tools)))
 
 
 def features_of(ctx: Context) -> ClientFeatures:

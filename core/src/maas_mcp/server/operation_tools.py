@@ -130,6 +130,7 @@ def _summary(result: OperationReport) -> str:
     lines = [f"{result.state}: {result.message}{how_far}"]
     if result.error is not None:
         lines += [part for part in (result.error.maas_says, result.error.hint) if part and part not in lines[0]]
+        lines += [step.sentence for step in result.error.next_steps]
     return "\n".join(lines)
 
 

@@ -1,6 +1,7 @@
 """From a plugin's declaration to an MCP tool, and its results and errors out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 import mcp_types as types
@@ -9,7 +10,7 @@ from pydantic_core import PydanticSerializationError, to_json
 from maas_mcp.calls.arguments import ClientFeatures, published_arguments
 from maas_mcp.calls.call import Answer
 from maas_mcp.calls.reports import StartReport, cut, text_of
-from maas_mcp.errors import MaasBadRequestError, MaasMcpError, ResultTooLargeError
+from maas_mcp.errors import MaasBadRequestError, MaasMcpError, NextStep, ResultTooLargeError
 from maas_mcp.maas.text import whole
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.running.results import summary_of
@@ -22,8 +23,8 @@ TEXT_LENGTH: Final = 20_000
 RESULT_LIMIT: Final = 10_000_000
 """Bytes of a result as JSON: structured content, text and ``_meta`` together. Clients cut, refuse or choke on more."""
 ERROR_META: Final = "io.github.maas-mcp/error"
-"""Where a failed call's ``_meta`` has the error for programs: code, message, hint, retryable, maas_says, and
-fields where MAAS named some."""
+"""Where a failed call's ``_meta`` has the error for programs: code, message, hint, next_steps, retryable,
+maas_says, and fields where MAAS named some."""
 
 
 def mcp_tool(tool: AnyTool, client: ClientFeatures = ClientFeatures()) -> types.Tool:  # noqa: B008 - it is frozen
@@ -67,9 +68,6 @@ def _shown_operation(operation: LongRunning[Any, Any], answer: Answer) -> types.
     status = answer.status
     if status is None:
         raise TypeError(f"{operation.name} was answered without a status")
-    if status.problem is not None:
-        status.problem.hint = f"{status.problem.hint} Its operation_id is {answer.operation_id}."
-        return failure(status.problem)
     report = StartReport(
         operation_id=answer.operation_id,
         state=status.state,
@@ -84,18 +82,24 @@ def _shown_operation(operation: LongRunning[Any, Any], answer: Answer) -> types.
     )
 
 
-def failure(error: MaasMcpError) -> types.CallToolResult:
+def failure(error: MaasMcpError, next_steps: Sequence[NextStep] = ()) -> types.CallToolResult:
     """A tool error that a model can act on.
 
     There is no structured content, since that would have to fit the output schema: the error stands in ``_meta``.
+
+    Args:
+        error: What went wrong.
+        next_steps: Those of the error's steps whose tools are served.
     """
     lines = [error.message, *_words_of_maas(error)]
     if error.hint:
         lines.append(error.hint)
+    lines += [step.sentence for step in next_steps]
     details: dict[str, Any] = {
         "code": error.code,
         "message": cut(error.message, TEXT_LENGTH),
         "hint": error.hint and cut(error.hint, TEXT_LENGTH),
+        "next_steps": [asdict(step) for step in next_steps],
         "retryable": error.retryable,
         "maas_says": error.maas_says and cut(error.maas_says, TEXT_LENGTH),
     }

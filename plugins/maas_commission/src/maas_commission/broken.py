@@ -47,6 +47,7 @@ class MarkFixed(Tool[WhichAndWhy, ChangedMachine]):
     """
 
     name = "maas_mark_fixed"
+    offers = "machine mark-fixed"
     title = "Mark a machine fixed"
     idempotent = True
 

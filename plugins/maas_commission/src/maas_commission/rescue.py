@@ -59,6 +59,7 @@ class EnterRescueMode(Operation[EnterRescue, InRescueMode]):
     """
 
     name = "maas_enter_rescue_mode"
+    offers = "machine rescue-mode"
     title = "Enter rescue mode"
     destructive = True
     idempotent = True
@@ -119,6 +120,7 @@ class ExitRescueMode(Operation[Which, OutOfRescueMode]):
     """
 
     name = "maas_exit_rescue_mode"
+    offers = "machine exit-rescue-mode"
     title = "Exit rescue mode"
     destructive = True
     idempotent = True

@@ -109,6 +109,7 @@ class OverrideFailedTesting(Tool[WhichAndWhy, ChangedMachine]):
     """
 
     name = "maas_override_failed_testing"
+    offers = "machine override-failed-testing"
     title = "Overrule a failed test"
     idempotent = True
 

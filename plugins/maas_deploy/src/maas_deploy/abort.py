@@ -5,7 +5,7 @@ from typing import Final
 from pydantic import Field
 
 from maas_deploy.machines import MachineState, Which
-from maas_mcp.api import Machine, OperationFailedError, Tool, ToolContext, change_machine, require_status
+from maas_mcp.api import Machine, NextStep, OperationFailedError, Tool, ToolContext, change_machine, require_status
 from maas_mcp.api import MachineStatus as S
 
 ENDS: Final = {
@@ -59,7 +59,10 @@ class Abort(Tool[Which, AbortedMachine]):
             raise OperationFailedError(
                 f"{now.hostname} ({now.system_id}) was not aborted: it was {before.status_name}, and is "
                 f"{now.status_name} now{f' for {now.owner}' if now.owner else ''}, power {now.power_state}.",
-                hint="It has ended otherwise meanwhile: read it with maas_get_machine before you do anything else.",
+                hint="It has ended otherwise meanwhile.",
+                next_steps=[
+                    NextStep("machine read", {"system_id": now.system_id}, why="Read it before you do anything else")
+                ],
             )
         state = MachineState.of(now, sent=True)
         return AbortedMachine(**state.model_dump(), aborted=before.status_name, was_for=before.owner, by=None)

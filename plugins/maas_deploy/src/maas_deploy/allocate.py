@@ -11,6 +11,7 @@ from maas_mcp.api import (
     MaasProtocolError,
     Machine,
     MachineStatus,
+    NextStep,
     SystemId,
     Tool,
     ToolContext,
@@ -18,9 +19,9 @@ from maas_mcp.api import (
 )
 
 HOW_TO_LOOK: Final = (
-    "A machine may be allocated to you all the same. Before you try again, list yours with maas_list_machines "
-    "(status `allocated`), and release what you do not use."
+    "A machine may be allocated to you all the same. Before you try again, list yours, and release what you do not use."
 )
+LIST_ALLOCATED: Final = NextStep("machines read", {"status": ["allocated"]}, why="List the allocated machines")
 
 
 class AllocateMachine(BaseModel):
@@ -94,7 +95,7 @@ class Allocate(Tool[AllocateMachine, AllocatedMachine]):
             raise
         except MaasError as error:
             if error.may_have_acted and not args.dry_run:
-                error.hint = HOW_TO_LOOK
+                error.hint, error.next_steps = HOW_TO_LOOK, (LIST_ALLOCATED,)
             raise
 
     def summary(self, result: AllocatedMachine) -> str:

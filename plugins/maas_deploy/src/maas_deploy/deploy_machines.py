@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, SecretStr, model_validator
 from maas_deploy.deploy import Deploy, DeployedMachine, DeployMachine
 from maas_deploy.machines import WHY
 from maas_deploy.user_data import warning
-from maas_mcp.api import BatchOperation, MachineStatus, Member, OperationRefusedError, SystemId, ToolContext
+from maas_mcp.api import BatchOperation, MachineStatus, Member, NextStep, OperationRefusedError, SystemId, ToolContext
 
 CONSTRAINTS = {"arch", "cpu_count", "mem", "tags", "not_tags", "zone", "pool"}
 
@@ -127,5 +127,6 @@ async def _check_none_is_allocated(ctx: ToolContext, system_ids: Sequence[System
         raise OperationRefusedError(
             f"Allocated already: {', '.join(allocated)}. MAAS lets a machine join a batch only while it is Ready. "
             "Nothing was sent to MAAS.",
-            hint="Release them first, or deploy each with maas_deploy_machine; wait_seconds=0 only starts it.",
+            hint="Release them first, or deploy each by itself; with wait_seconds=0 a call only starts it.",
+            next_steps=[NextStep(Deploy.name, {"system_id": each}, why="Deploy it by itself") for each in allocated],
         )

@@ -32,6 +32,7 @@ class Unlock(Tool[Which, MachineState]):
     """Unlock a machine. Somebody locked it on purpose: be sure that it may be changed."""
 
     name = "maas_unlock_machine"
+    offers = "machine unlock"
     title = "Unlock a machine"
     idempotent = True
 

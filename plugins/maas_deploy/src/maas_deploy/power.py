@@ -5,7 +5,7 @@ machine that is on. The ``power_state`` that MAAS shows is a record, which may b
 before a machine is switched on. That takes up to a minute, mostly a second.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -13,13 +13,16 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, Field
 
-from maas_deploy.abort import ABORTABLE
+from maas_deploy.abort import ABORTABLE, Abort
+from maas_deploy.deploy import Deploy
 from maas_deploy.machines import WHICH, MachineState, Which
+from maas_deploy.release import Release
 from maas_mcp.api import (
     MaasClient,
     MaasError,
     Machine,
     MachineStatus,
+    NextStep,
     OperationFailedError,
     OperationRefusedError,
     SystemId,
@@ -139,7 +142,8 @@ class PowerCycle(Tool[PowerOffMachine, CycledMachine]):
                 raise OperationFailedError(
                     f"MAAS was asked to switch {_who(machine)} off and shows it as off, but its BMC answers `{state}`. "
                     "It was not switched on again.",
-                    hint="It may still be shutting down. Once maas_query_power_state answers `off`, use maas_power_on.",
+                    hint="It may still be shutting down.",
+                    next_steps=_once_off(args.system_id),
                 )
 
         async def check(ctx: ToolContext) -> Machine:
@@ -177,6 +181,7 @@ class QueryPowerState(Tool[QueryMachine, PowerState]):
     """Ask a machine's BMC whether it is on, which takes up to a minute; what maas_get_machine shows may be old."""
 
     name = "maas_query_power_state"
+    offers = "machine query-power-state"
     title = "Ask a machine's BMC for its power state"
     read_only = True
     idempotent = True
@@ -280,7 +285,8 @@ async def _require_may_be_cut(
             ctx,
             machine,
             f"{_who(machine)} is {machine.status_name}: without power it would hang there until MAAS gives up.",
-            hint="Abort it with maas_abort_machine, which switches it off, or wait until it has ended.",
+            hint="Wait until it has ended, or abort it.",
+            steps=[NextStep(Abort.name, {"system_id": system_id}, why="Abort it, which switches it off")],
         )
     return machine
 
@@ -292,10 +298,12 @@ async def _require_only_switches_on(
     machine = await require_status(ctx, system_id, to="be switched on", unless=unless)
     if unless is not None and unless(machine):
         return machine
-    who = _who(machine)
+    who, this = _who(machine), {"system_id": system_id}
+    hint: str | None = None
+    steps: list[NextStep] = []
     if machine.status is MachineStatus.ALLOCATED:
         problem = f"{who} is Allocated: switching it on would deploy the region's default image."
-        hint = "If that is what is wanted, use maas_deploy_machine."
+        steps = [NextStep(Deploy.name, this, why="Deploy it, if that is what is wanted")]
     elif machine.status is MachineStatus.DEPLOYED and "ephemeral_deploy" in machine.unreadable:
         problem = (
             f"{who} is Deployed, and MAAS's `ephemeral_deploy` cannot be read: if it is deployed in memory, switching "
@@ -304,27 +312,40 @@ async def _require_only_switches_on(
         hint = "Check in the MAAS UI how it is deployed, and switch it on there."
     elif machine.status is MachineStatus.DEPLOYED and machine.ephemeral_deploy:
         problem = f"{who} is deployed in memory: switching it on would deploy it again."
-        hint = "Release it with maas_release_machine and deploy it again."
+        hint = "Release it and deploy it again."
+        steps = [NextStep(Release.name, this, why="Release it")]
     elif machine.owner is None:
         problem = (
             f"{who} is {machine.status_name} and nobody's: MAAS switches on only machines that are allocated to "
             "somebody."
         )
-        hint = "Deploy it with maas_deploy_machine, or boot it with maas_enter_rescue_mode."
+        steps = [
+            NextStep(Deploy.name, this, why="Deploy it"),
+            NextStep("machine rescue-mode", this, why="Or boot it into rescue mode"),
+        ]
     elif machine.power_type == "manual":
         problem = f"MAAS cannot switch {who} on: its power type is manual."
         hint = "Switch it on at the machine itself."
     else:
         return machine
-    raise await _refusal(ctx, machine, problem, hint)
+    raise await _refusal(ctx, machine, problem, hint, steps)
 
 
-async def _refusal(ctx: ToolContext, machine: Machine, problem: str, hint: str) -> OperationRefusedError:
-    """The refusal. Its hint may cost what runs on the machine, so it is only for the machine's owner."""
-    owner = await another_owner(ctx.maas, machine)
-    return OperationRefusedError(
-        f"{problem} Nothing was sent to MAAS.", hint=f"It belongs to {owner}: ask {owner} first." if owner else hint
-    )
+async def _refusal(
+    ctx: ToolContext, machine: Machine, problem: str, hint: str | None, steps: Sequence[NextStep]
+) -> OperationRefusedError:
+    """The refusal. Its advice may cost what runs on the machine, so it is only for the machine's owner."""
+    problem = f"{problem} Nothing was sent to MAAS."
+    if owner := await another_owner(ctx.maas, machine):
+        return OperationRefusedError(problem, hint=f"It belongs to {owner}: ask {owner} first.")
+    return OperationRefusedError(problem, hint=hint, next_steps=steps)
+
+
+def _once_off(system_id: SystemId) -> list[NextStep]:
+    return [
+        NextStep(QueryPowerState.name, {"system_id": system_id}, why="Ask its BMC whether it is off"),
+        NextStep(PowerOn.name, {"system_id": system_id}, why="Switch it on once it is off"),
+    ]
 
 
 def _unknown_power(machine: Machine, answer: _BmcAnswer) -> OperationRefusedError:
@@ -334,9 +355,10 @@ def _unknown_power(machine: Machine, answer: _BmcAnswer) -> OperationRefusedErro
     return OperationRefusedError(
         f"{_who(machine)} was not switched on: {said} If the machine is on, MAAS would power-cycle it. "
         "Nothing was sent to MAAS.",
-        hint="Check the BMC, its rack controller and the machine's power settings in MAAS. Once maas_query_power_state "
-        "answers `off`, maas_power_on works. If the BMC can never be asked, switch it on at the machine itself.",
+        hint="Check the BMC, its rack controller and the machine's power settings in MAAS. If the BMC can never be "
+        "asked, switch it on at the machine itself.",
         maas_says=failure.maas_says if failure else None,
+        next_steps=_once_off(machine.system_id),
     )
 
 

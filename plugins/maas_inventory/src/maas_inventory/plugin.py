@@ -48,6 +48,7 @@ class ListMachines(Tool[MachineFilter, MachinePage]):
     """List machines with their status, owner, size and place: the way to find a system_id."""
 
     name = "maas_list_machines"
+    offers = "machines read"
     title = "List machines"
     read_only = True
 
@@ -126,6 +127,7 @@ class GetMachine(Tool[MachineId, MachineDetails]):
     """Read one machine: its status, what it runs, and what MAAS last said of it."""
 
     name = "maas_get_machine"
+    offers = "machine read"
     title = "Read a machine"
     read_only = True
 

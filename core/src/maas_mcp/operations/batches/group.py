@@ -5,7 +5,7 @@ another process finds the members by asking MAAS. What was allocated for a batch
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
@@ -28,7 +28,7 @@ from maas_mcp.operations.batches.abort import Stopping
 from maas_mcp.operations.batches.allocation import give_back, release_idle
 from maas_mcp.operations.batches.batch import BatchOperation, Member, size_of
 from maas_mcp.operations.batches.labels import Label, batches_on, first_event_of, label_of, ordered_for
-from maas_mcp.operations.batches.members import LOST, Follow, failed, of_batch, timed_out, together, told
+from maas_mcp.operations.batches.members import LOST, Follow, checked, of_batch, timed_out, together, told
 from maas_mcp.operations.batches.requests import BatchRequests
 from maas_mcp.operations.batches.starting import Starting
 from maas_mcp.operations.cancellation import CancellationToken, CancelReason
@@ -122,7 +122,7 @@ class BatchEngine:
                 members = await together(each.name, following, progress)
             if not requested.by_machine and (earlier := await self._earlier(batch, members, starting.handles)):
                 return await self.resume(batch, earlier, progress, cancellation, wait=left_of(until))
-            members = await self._in_time(batch, handle, _checked(members, requested.by_machine), limit)
+            members = await self._in_time(batch, handle, checked(members, requested.by_machine), limit)
             await self._give_back_in_vain(name, members, cancellation)
         return told(batch, handle, members, progress, confirmed=self._requests.is_confirmed(name))
 
@@ -379,16 +379,3 @@ def _at_a_glance(handle: Handle, working: int) -> OperationStatus[Any]:
     size = size_of(handle.system_id)
     ended = f", {size - working} of {size} ended" if working < size else ""
     return OperationStatus(handle, None, f"{working} of {size} working{ended}")
-
-
-def _checked(members: Sequence[Member], requested: Collection[SystemId]) -> list[Member]:
-    """The members; one that was at it already belongs to whatever began that, and not to this batch."""
-    return [
-        failed(
-            member.system_id,
-            OperationRefusedError(f"{member.message}.", hint="maas_list_operations has its operation id."),
-        )
-        if member.state == "working" and member.system_id not in requested
-        else member
-        for member in members
-    ]

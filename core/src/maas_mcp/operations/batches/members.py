@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -14,6 +14,7 @@ from maas_mcp.errors import (
     OperationCancelledError,
     OperationError,
     OperationFailedError,
+    OperationRefusedError,
     OperationRevertedError,
     OperationTimedOutError,
 )
@@ -22,6 +23,8 @@ from maas_mcp.operations.batches.batch import BatchOperation, Member, MemberStat
 from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.declaring.tool import ResultT, fault_of
 from maas_mcp.operations.handles import Handle
+from maas_mcp.operations.judging.advice import still_at_work
+from maas_mcp.operations.next_steps import FIND_OPERATION
 from maas_mcp.operations.progress import PartialProgress, ProgressReporter, readable
 from maas_mcp.operations.running.results import Reading
 from maas_mcp.operations.running.status import OperationStatus
@@ -88,13 +91,30 @@ def failed(system_id: SystemId, error: MaasMcpError) -> Member:
     return Member(system_id, "failed", error.message, error=error)
 
 
+def checked(members: Sequence[Member], requested: Collection[SystemId]) -> list[Member]:
+    """The members; one that was at it already belongs to whatever began that, and not to this batch."""
+    return [
+        failed(
+            member.system_id,
+            OperationRefusedError(
+                f"{member.message}.", hint="Wait until it has ended, or abort it first.", next_steps=[FIND_OPERATION]
+            ),
+        )
+        if member.state == "working" and member.system_id not in requested
+        else member
+        for member in members
+    ]
+
+
 def timed_out(batch: BatchOperation[Any, Any], member: Member) -> Member:
     """What a member is once the batch's own deadline has passed."""
     if member.state != "working":
         return member
+    advice = still_at_work(member.system_id)
     error = OperationTimedOutError(
         f"{batch.name} was not over after {readable(batch.deadline.total_seconds())}; last seen: {member.message}.",
-        hint="MAAS may still be at work on the machine. Read it with maas_get_machine.",
+        hint=advice.hint,
+        next_steps=advice.next_steps,
     )
     return failed(member.system_id, error)
 
@@ -154,11 +174,13 @@ def _failure(batch: BatchOperation[Any, Any], members: Sequence[Member]) -> Maas
         return common
     reasons = [f"{member.system_id}: {member.message}" for member in members]
     hints = dict.fromkeys(member.error.hint for member in members if member.error and member.error.hint)
+    steps = dict.fromkeys(step for member in members if member.error for step in member.error.next_steps)
     kind, what = _kind({type(member.error) for member in members})
     return kind(
         f"{batch.name} {what} on all {len(members)} machines.",
         hint=" ".join(hints) or None,
         maas_says="\n".join(reasons) or None,
+        next_steps=steps,
     )
 
 

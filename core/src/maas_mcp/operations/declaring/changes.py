@@ -20,6 +20,7 @@ from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.declaring.permission import explain_refusal
 from maas_mcp.operations.declaring.tool import ToolContext
 from maas_mcp.operations.judging.advice import about_lock, before_start
+from maas_mcp.operations.next_steps import read_machine
 from maas_mcp.operations.progress import readable
 from maas_mcp.operations.rechecks import check_same
 from maas_mcp.operations.wording import WAITING, named, state_of
@@ -50,15 +51,19 @@ async def require_status(
         return machine
     who = f"{machine.hostname} ({machine.system_id})"
     if machine.locked:
+        advice = about_lock(machine, await _caller(ctx, machine))
         raise OperationRefusedError(
             f"{who} {machine.why_locked}, so it cannot {to}. Nothing was sent to MAAS.",
-            hint=about_lock(machine, await _caller(ctx, machine)),
+            hint=advice.hint,
+            next_steps=advice.next_steps,
         )
     if statuses is not None and machine.status not in statuses:
         wanted = ", ".join(status.display for status in sorted(statuses))
+        advice = before_start(machine, await _caller(ctx, machine))
         raise OperationRefusedError(
             f"{who} is {machine.status_name}; to {to} it has to be one of: {wanted}. Nothing was sent to MAAS.",
-            hint=before_start(machine, await _caller(ctx, machine)),
+            hint=advice.hint,
+            next_steps=advice.next_steps,
         )
     return machine
 
@@ -162,7 +167,7 @@ async def _read_back(
                 raise doubt
             raise OperationTimedOutError(
                 f"MAAS accepted {op} for {named(now)}, but {readable(patience)} later it is still {shown}.",
-                hint="Read it again with maas_get_machine before trying anything else.",
+                next_steps=[read_machine(now.system_id, "Read the machine again before trying anything else")],
             )
         ctx.progress.report(None, f"Waiting for {op} of {machine.hostname}: power {now.power_state}")
         await ctx.cancellation.sleep(ctx.timing.between_reads)

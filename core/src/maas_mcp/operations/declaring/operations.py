@@ -4,7 +4,7 @@ from typing import Any, Final, Literal, NoReturn, Protocol, cast
 
 from pydantic import BaseModel, Field
 
-from maas_mcp.errors import PluginError
+from maas_mcp.errors import NextStep, PluginError
 
 State = Literal["working", "succeeded", "partly_succeeded", "failed", "reverted", "gone", "timed_out"]
 
@@ -15,6 +15,7 @@ class ErrorReport(BaseModel):
     code: str
     message: str
     hint: str | None
+    next_steps: list[NextStep] = Field(default=[], description="Calls that help, the best one first.")
     maas_says: str | None
 
 

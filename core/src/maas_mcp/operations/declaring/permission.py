@@ -4,6 +4,8 @@ from maas_mcp.errors import MaasError, MaasPermissionError, OperationRefusedErro
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import Machine, User
 from maas_mcp.maas.permissions import ADMIN_ONLY, ALLOWED_WHEN_LOCKED, OWNER_ONLY
+from maas_mcp.operations.judging.advice import Advice
+from maas_mcp.operations.next_steps import unlock
 from maas_mcp.operations.wording import named
 
 
@@ -40,7 +42,7 @@ async def check_take_over(maas: MaasClient, machine: Machine, *, confirmed: bool
 
 
 async def explain_refusal(maas: MaasClient, machine: Machine, error: MaasPermissionError) -> None:
-    """Put into ``error.hint`` why MAAS refused a change of ``machine``, as far as its state and the caller show it.
+    """Put into ``error`` why MAAS refused a change of ``machine``, as far as its state and the caller show it.
 
     The machine is read again, because it may have been locked or allocated since it was last read. If MAAS gave a
     reason, or cannot be asked, the hint stays as it is.
@@ -49,33 +51,34 @@ async def explain_refusal(maas: MaasClient, machine: Machine, error: MaasPermiss
         return
     try:
         user = await maas.whoami()
-        error.hint = _why(user, await maas.machine(machine.system_id), error.op)
+        advice = _why(user, await maas.machine(machine.system_id), error.op)
+        error.hint, error.next_steps = advice.hint, advice.next_steps
     except MaasPermissionError as unseen:  # by now it is somebody else's, and so not to be seen
         error.hint = unseen.hint
     except MaasError:
         return
 
 
-def _why(user: User, machine: Machine, op: str | None) -> str:
+def _why(user: User, machine: Machine, op: str | None) -> Advice:
     who = named(machine)
     owner = f"{machine.owner}'s" if machine.owner else "nobody's"
     mine = machine.owner == user.username
     if op in OWNER_ONLY and not mine:
         allocate = "" if machine.owner else ": allocate it first"
-        return (
+        return Advice(
             f"Only a machine's owner may request {op}, not even an administrator, and {machine.hostname} is "
             f"{owner}{allocate}."
         )
     if op in ADMIN_ONLY and not user.is_superuser:
-        return (
+        return Advice(
             f"MAAS allows {op} to administrators only, and {user.username} is not one. Ask an administrator to do it."
         )
     if machine.owner and not mine and not user.is_superuser:
-        return f"{who} belongs to {machine.owner}. Only {machine.owner} and administrators may change it."
+        return Advice(f"{who} belongs to {machine.owner}. Only {machine.owner} and administrators may change it.")
     if machine.locked and op not in ALLOWED_WHEN_LOCKED:
-        return f"{who} is locked, on purpose. If it may be changed, maas_unlock_machine unlocks it."
+        return Advice(f"{who} is locked, on purpose.", (unlock(machine.system_id),))
     kind = "an administrator" if user.is_superuser else "not an administrator"
-    return (
+    return Advice(
         f"MAAS gives no reason: {who} is {owner} and not locked, and {user.username} is {kind}. Where permissions are "
         f"given by resource pool, {user.username} may lack one in the pool {machine.pool or 'of the machine'}."
     )

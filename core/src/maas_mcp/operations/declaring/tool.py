@@ -57,6 +57,11 @@ class Declaration(ABC, Generic[ArgsT, ResultT]):
     idempotent: ClassVar[bool] = False
     """Whether a second call with the same arguments changes nothing more."""
 
+    offers: ClassVar[str] = ""
+    """Which request of MAAS it makes, as MAAS's command line names it: ``machine unlock``. By this name the next steps
+    of errors find it, whatever it is called. They call a tool that offers something of one machine with its
+    ``system_id``."""
+
     arguments: ClassVar[type[BaseModel]]
     """``ArgsT``; found by itself."""
     returns: ClassVar[type[BaseModel]]

@@ -15,6 +15,7 @@ from maas_mcp.operations.declaring.tool import ArgsT, ResultT
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.judging.evidence import Baseline, Evidence, Observation
 from maas_mcp.operations.judging.fallback import FallbackPolling
+from maas_mcp.operations.next_steps import FIND_OPERATION
 from maas_mcp.operations.running.ownership import Caller
 from maas_mcp.operations.running.start_requests import StartRequest, StartRequests
 from maas_mcp.operations.running.status import OperationStatus
@@ -121,7 +122,8 @@ class Adoption:
         if not operation.lifecycle.may_be_at(machine, events):
             raise OperationRefusedError(
                 f"{already}, but {operation.name} has not started that. Nothing was sent to MAAS.",
-                hint="Wait until it has ended, or abort it first. maas_list_operations has its operation id.",
+                hint="Wait until it has ended, or abort it first.",
+                next_steps=[FIND_OPERATION],
             )
         entered = _entered(operation, events)
         first = self._requests.latest(operation.name, machine.system_id)
@@ -134,8 +136,8 @@ class Adoption:
         if other is not None:
             raise OperationRefusedError(
                 f"{already}, but {other}. Nothing was sent to MAAS.",
-                hint="Wait until it has ended, or abort it first if you want yours instead. "
-                "maas_list_operations has its operation id.",
+                hint="Wait until it has ended, or abort it first if you want yours instead.",
+                next_steps=[FIND_OPERATION],
             )
         cursor = entered[-1] - 1 if entered else await self._maas.newest_event_id()
         handle = self.handle(operation, machine, cursor, ())
@@ -180,6 +182,7 @@ def requested_already(first: StartRequest, args: BaseModel, state: str) -> Opera
     if other := _unlike(first.args, args):
         raise OperationRefusedError(
             f"{standing}. The earlier request was made {other}; this one was not sent to MAAS.",
-            hint="Wait until it has ended, or abort it first. maas_list_operations has its operation id.",
+            hint="Wait until it has ended, or abort it first.",
+            next_steps=[FIND_OPERATION],
         )
     return OperationStatus(first.handle, None, f"{standing}. It was not requested a second time", confirmed=False)

@@ -15,19 +15,18 @@ from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import Machine
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.declaring.operation import Operation
-from maas_mcp.operations.judging.advice import about_lock, before_start, next_step
+from maas_mcp.operations.judging.advice import Advice, about_lock, after_end, before_start
 from maas_mcp.operations.judging.evidence import Evidence
 from maas_mcp.operations.judging.lifecycle import Lifecycle, Verdict
 from maas_mcp.operations.judging.strategies import MachineAssessment
+from maas_mcp.operations.next_steps import LIST_MACHINES, query_power_state, read_machine
 from maas_mcp.operations.running.failed_scripts import failed_scripts, in_short, tails
 from maas_mcp.operations.wording import answer_of, named, state_of
 
 _SWITCHES_OFF: Final = frozenset({MachineStatus.RELEASING, MachineStatus.EXITING_RESCUE_MODE})
 """Where MAAS begins by switching the machine off; everything else begins by a boot."""
-_CHECK_POWER: Final = (
-    "Check the machine's power settings and credentials in MAAS, and ask its BMC with maas_query_power_state. "
-    "Then request it again."
-)
+_CHECK_POWER: Final = "Check the machine's power settings and credentials in MAAS. Then request it again."
+_CANNOT_CONTROL: Final = "MAAS answers so if it cannot control the machine's power (3.7)."
 _CHECK_RACK: Final = "Check that the machine's rack controller is running and connected to MAAS. Then request it again."
 _MARKED: Final = "Marking node failed"
 _STEP_FAILED: Final = "Node installation failure"
@@ -41,20 +40,24 @@ def refused(operation: Operation[Any, Any], machine: Machine, caller: str | None
     """Why the operation cannot be started on a machine that is locked, or not in a status to start from."""
     lifecycle = operation.lifecycle
     if machine.locked:
+        advice = about_lock(machine, caller)
         return OperationRefusedError(
             f"{named(machine)} {machine.why_locked}; nothing was sent to MAAS.",
-            hint=about_lock(machine, caller),
+            hint=advice.hint,
+            next_steps=advice.next_steps,
         )
     where = f"{named(machine)} is {state_of(machine)}"
     if machine.status in lifecycle.pending:
         return OperationRefusedError(
             f"{where} already: {machine.status_message or 'no message'}. It was not started a second time.",
-            hint="Read the machine with maas_get_machine to see how far it is.",
+            next_steps=[read_machine(machine.system_id, "Read the machine to see how far it is")],
         )
     wanted = ", ".join(status.display for status in sorted(lifecycle.start_from))
+    advice = before_start(machine, caller)
     return OperationRefusedError(
         f"{where}; {operation.name} starts from: {wanted}. Nothing was sent to MAAS.",
-        hint=before_start(machine, caller),
+        hint=advice.hint,
+        next_steps=advice.next_steps,
     )
 
 
@@ -79,26 +82,32 @@ async def explain(
     machine = evidence.machine or evidence.baseline.machine
     if assessment.verdict is Verdict.GONE:
         return gone(named(machine))
-    hint = next_step(machine, caller)
-    if assessment.verdict is Verdict.REVERTED and _was_taken_back(evidence):
-        hint = _check_power(answer) if machine.owner in (None, caller) and not evidence.moved_on else hint
-        return OperationRevertedError(
-            _taken_back(evidence, machine, answer), hint=hint, maas_says=_says(evidence, answer)
-        )
+    advice = after_end(machine, caller)
     if assessment.verdict is Verdict.REVERTED:
-        message = f"{named(machine)} is {state_of(machine)} now: {_who_ended_it(evidence, machine)}."
-        return OperationRevertedError(message, hint=hint, maas_says=_says(evidence, answer))
+        if _was_taken_back(evidence):
+            message = _taken_back(evidence, machine, answer)
+            if machine.owner in (None, caller) and not evidence.moved_on:
+                advice = _check_power(machine, answer)
+        else:
+            message = f"{named(machine)} is {state_of(machine)} now: {_who_ended_it(evidence, machine)}."
+        return OperationRevertedError(
+            message, hint=advice.hint, maas_says=_says(evidence, answer), next_steps=advice.next_steps
+        )
     failed = await failed_scripts(maas, lifecycle, evidence)
     if evidence.aborted:
         reason = f"{_who_ended_it(evidence, machine)}."
     else:
         reason = in_short(failed) or _reason(evidence, machine, answer)
-    if answer is not None and answer.acted and hint is not None:
-        hint = f"MAAS answers so if it cannot control the machine's power (3.7). {_CHECK_POWER} {hint}"
+    if answer is not None and answer.acted and advice != Advice():
+        advice = Advice(
+            " ".join(filter(None, [_CANNOT_CONTROL, _CHECK_POWER, advice.hint])),
+            (query_power_state(machine.system_id), *advice.next_steps),
+        )
     return OperationFailedError(
         f"{_as_it_ended(evidence, machine)}: {reason}{_since_then(evidence, machine)}",
-        hint=hint,
+        hint=advice.hint,
         maas_says=_says(evidence, answer, *tails(failed)),
+        next_steps=advice.next_steps,
     )
 
 
@@ -106,9 +115,11 @@ def started_by_another(evidence: Evidence, name: str, caller: str | None) -> Ope
     """The error for a request that came to nothing, because somebody else's was first."""
     machine = evidence.machine or evidence.baseline.machine
     starter = evidence.timeline.started_by or machine.owner or "someone else"
+    advice = after_end(machine, caller)
     return OperationRevertedError(
         f"{named(machine)} is {state_of(machine)}, because {starter} started that; {name} itself never began.",
-        hint=next_step(machine, caller),
+        hint=advice.hint,
+        next_steps=advice.next_steps,
     )
 
 
@@ -116,7 +127,7 @@ def gone(who: str) -> MachineGoneError:
     """The error for a machine that is not there any longer."""
     return MachineGoneError(
         f"{who} was deleted from MAAS, or may no longer be seen with this API key.",
-        hint="List the machines with maas_list_machines.",
+        next_steps=[LIST_MACHINES],
     )
 
 
@@ -124,9 +135,11 @@ def _was_taken_back(evidence: Evidence) -> bool:
     return evidence.timeline.taken_back or evidence.timeline.went_back
 
 
-def _check_power(answer: MaasError | None) -> str:
+def _check_power(machine: Machine, answer: MaasError | None) -> Advice:
     """What to check: MAAS answers 503 if no rack controller can be asked, and 500 if the BMC fails (MAAS 3.7)."""
-    return _CHECK_RACK if answer is not None and answer.status == HTTPStatus.SERVICE_UNAVAILABLE else _CHECK_POWER
+    if answer is not None and answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return Advice(_CHECK_RACK)
+    return Advice(_CHECK_POWER, (query_power_state(machine.system_id),))
 
 
 def _taken_back(evidence: Evidence, machine: Machine, answer: MaasError | None) -> str:

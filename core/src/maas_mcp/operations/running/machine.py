@@ -29,7 +29,7 @@ from maas_mcp.operations.declaring.operation import GoneContext, Operation, Oper
 from maas_mcp.operations.declaring.permission import explain_refusal
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, ToolContext
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.judging.advice import next_step
+from maas_mcp.operations.judging.advice import Advice, after_end, still_at_work
 from maas_mcp.operations.judging.evidence import (
     ABSENCES_TO_BE_GONE,
     NOTHING,
@@ -41,6 +41,7 @@ from maas_mcp.operations.judging.evidence import (
 from maas_mcp.operations.judging.fallback import FallbackPolling
 from maas_mcp.operations.judging.lifecycle import Verdict
 from maas_mcp.operations.judging.strategies import MachineAssessment
+from maas_mcp.operations.next_steps import FIND_OPERATION, read_machine
 from maas_mcp.operations.progress import ProgressReporter, nobody, readable
 from maas_mcp.operations.rechecks import check_untouched
 from maas_mcp.operations.running.diagnosis import explain, gone, refused, started_by_another
@@ -150,9 +151,11 @@ class MachineSubject(Subject[ArgsT, ResultT]):
                 hint="Ask for the operation again, and abort it once it has begun.",
             )
         if not operation.can_abort or not at_work:
+            advice = after_end(machine, await shared.caller.name_if_known())
             raise OperationRefusedError(
                 f"{named(machine)} is {state_of(machine)}: there is nothing that {operation.name} could abort.",
-                hint=next_step(machine, await shared.caller.name_if_known()),
+                hint=advice.hint,
+                next_steps=advice.next_steps,
             )
         evidence = Evidence(Baseline(machine, handle.cursor, handle.runs)).with_(operation.lifecycle, observation)
         ours = evidence.started and await shared.caller.started(operation.lifecycle, evidence)
@@ -160,7 +163,7 @@ class MachineSubject(Subject[ArgsT, ResultT]):
             raise OperationRefusedError(
                 f"{named(machine)} is {state_of(machine)}, but not by this operation: another run was started since. "
                 "It was not aborted.",
-                hint="maas_list_operations has the ids of what runs on your machines.",
+                next_steps=[FIND_OPERATION],
             )
         services = ToolContext(shared.maas, ProgressReporter(nobody), cancellation, timing=shared.timing)
         await operation.abort(_on(services, machine))
@@ -182,8 +185,8 @@ class MachineSubject(Subject[ArgsT, ResultT]):
 
     @property
     @override
-    def still_at_work(self) -> str:
-        return "MAAS may still be at work on the machine. Read it with maas_get_machine."
+    def still_at_work(self) -> Advice:
+        return still_at_work(self.handle.system_id)
 
     @property
     @override
@@ -253,12 +256,12 @@ class MachineSubject(Subject[ArgsT, ResultT]):
             raise OperationFailedError(
                 f"MAAS {asked_for} {self.name}, but {readable(request.age)} later nothing shows that it began: "
                 f"neither a status on the way nor a new run; the machine is {machine.status_name}.",
-                hint="Look at the region's log, and read the machine with maas_get_machine before you start it again.",
+                hint="Check the region's log.",
+                next_steps=[read_machine(machine.system_id, "Read the machine before you start it again")],
             )
         answer = copy(doubt)  # the next call that asks gets it, too
-        answer.hint = (
-            f"Nothing shows that it began: {named(machine)} is {state_of(machine)}. {doubt.hint or ''}".strip()
-        )
+        shown = f"{named(machine)} is {state_of(machine)}"
+        answer.hint = f"Nothing shows that it began: {shown}. {doubt.hint or ''}".strip()
         raise answer
 
     @override

@@ -18,8 +18,10 @@ from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.region_operation import RegionOperation, SeenT
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, ToolContext
 from maas_mcp.operations.handles import Handle
+from maas_mcp.operations.judging.advice import Advice
 from maas_mcp.operations.judging.assessment import BEFORE_SUCCESS, Assessment, Milestone
 from maas_mcp.operations.judging.lifecycle import Verdict
+from maas_mcp.operations.next_steps import FIND_OPERATION
 from maas_mcp.operations.outages import check_outage, wait_out_outage
 from maas_mcp.operations.progress import ProgressReporter, nobody, readable, silence
 from maas_mcp.operations.running.start_requests import RequestState, StartRequest
@@ -104,7 +106,7 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, SeenT]):
         if late or shared.last_seen.end_of(handle):
             raise OperationRefusedError(
                 f"What this id names is over. The {operation.name} that is under way is another one, and goes on.",
-                hint="maas_list_operations has its id.",
+                next_steps=[FIND_OPERATION],
             )
         await _stop(shared, operation, handle, ctx)
 
@@ -125,8 +127,8 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, SeenT]):
 
     @property
     @override
-    def still_at_work(self) -> str:
-        return "MAAS may still be at it. Ask for it again later."
+    def still_at_work(self) -> Advice:
+        return Advice("MAAS may still be at it. Ask for it again later.")
 
     @property
     @override

@@ -101,7 +101,7 @@ def _unreadable(operation: LongRunning[Any, Any], message: str, error: BaseExcep
     why = error.message if isinstance(error, PluginError) else f"it failed with {type(error).__name__}."
     unreadable = ResultUnreadableError(
         f"MAAS has finished {operation.name} ({message}), but the plugin could not read the result: {why}",
-        hint="Do not start it again: maas_get_operation may give the result. The server's log has the details.",
+        hint="Do not start it again. The server's log has the details.",
     )
     unreadable.__cause__ = error
     return unreadable

@@ -56,9 +56,11 @@ class Run(Generic[ArgsT, ResultT]):
     def timed_out(self) -> OperationTimedOutError:
         """The error for a run that is over its deadline."""
         limit = readable(self.subject.operation.deadline.total_seconds())
+        advice = self.subject.still_at_work
         return OperationTimedOutError(
             f"{self.subject.name} was not over after {limit}; last seen: {self.subject.latest.message}.",
-            hint=self.subject.still_at_work,
+            hint=advice.hint,
+            next_steps=advice.next_steps,
         )
 
     def check_start(self) -> None:

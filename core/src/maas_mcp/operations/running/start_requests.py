@@ -300,7 +300,10 @@ def _refused(what: str, refusal: BaseException) -> OperationError:
         return refusal
     if isinstance(refusal, MaasMcpError):
         return OperationRefusedError(
-            f"MAAS refused to start {what}: {refusal.message}", hint=refusal.hint, maas_says=refusal.maas_says
+            f"MAAS refused to start {what}: {refusal.message}",
+            hint=refusal.hint,
+            maas_says=refusal.maas_says,
+            next_steps=refusal.next_steps,
         )
     return OperationFailedError(
         f"{what} could not be started: it failed inside its plugin ({type(refusal).__name__}).",

@@ -12,8 +12,10 @@ from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, ToolContext
 from maas_mcp.operations.handles import Handle
+from maas_mcp.operations.judging.advice import Advice
 from maas_mcp.operations.judging.assessment import Assessment
 from maas_mcp.operations.judging.strategies import PollingStrategy
+from maas_mcp.operations.next_steps import FIND_OPERATION
 from maas_mcp.operations.outages import ReadT, check_outage, wait_out_outage
 from maas_mcp.operations.progress import silence
 from maas_mcp.operations.running.adoption import Adoption
@@ -58,7 +60,7 @@ class UnderWayError(OperationRefusedError):
     """Somebody else has started it before the request was sent; ``status`` says so."""
 
     def __init__(self, status: OperationStatus[Any]) -> None:
-        super().__init__(f"{status.message}.", hint="maas_list_operations has its operation id.")
+        super().__init__(f"{status.message}.", next_steps=[FIND_OPERATION])
         self.status = status
 
 
@@ -147,7 +149,7 @@ class Subject(ABC, Generic[ArgsT, ResultT]):
 
     @property
     @abstractmethod
-    def still_at_work(self) -> str:
+    def still_at_work(self) -> Advice:
         """What to do once the deadline has passed."""
 
     @property

@@ -1,0 +1,74 @@
+"""Next steps: resolved against the tools that are served."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from maas_mcp.api import NextStep, OperationFailedError, Tool, ToolContext
+from maas_mcp.calls.next_steps import MOST_STEPS, resolved
+from maas_mcp.calls.reports import report_failure
+from maas_mcp.operations.next_steps import FIND_OPERATION, read_machine, unlock
+from maas_mcp.plugins.registry import AnyTool
+
+
+class Which(BaseModel):
+    """Which machine."""
+
+    system_id: str
+
+
+class Opened(Tool[Which, Which]):
+    """Unlock a machine."""
+
+    name = "acme_open"
+    offers = "machine unlock"
+
+    async def run(self, ctx: ToolContext, args: Which) -> Which:  # noqa: ARG002 - Tool's signature
+        return args
+
+
+class Plain(Tool[Which, Which]):
+    """Do something that MAAS has no name for."""
+
+    name = "acme_polish"
+
+    async def run(self, ctx: ToolContext, args: Which) -> Which:  # noqa: ARG002 - Tool's signature
+        return args
+
+
+SERVED: Mapping[str, AnyTool] = {tool.name: tool() for tool in (Opened, Plain)}
+
+
+def test_a_step_gets_the_name_of_the_tool_that_offers_it_and_keeps_its_arguments() -> None:
+    (step,) = resolved([unlock("4y3h7n")], SERVED)
+
+    assert step == NextStep("acme_open", {"system_id": "4y3h7n"}, why=unlock("4y3h7n").why)
+
+
+@pytest.mark.parametrize("step", [FIND_OPERATION, read_machine("4y3h7n", "Read it"), NextStep("", why="Nothing")])
+def test_a_step_whose_tool_is_not_served_is_left_out(step: NextStep) -> None:
+    polish = NextStep("acme_polish", why="Polish it")
+
+    assert resolved([step, polish], SERVED) == [polish]
+
+
+def test_no_more_than_a_few_steps_are_shown() -> None:
+    steps = [unlock(f"abc{number:03}") for number in range(200)]
+
+    shown = resolved(steps, SERVED)
+
+    assert [each.arguments for each in shown] == [each.arguments for each in steps[:MOST_STEPS]]
+
+
+def test_a_report_has_the_steps_that_can_be_taken() -> None:
+    steps = [unlock("4y3h7n"), FIND_OPERATION]
+    error = OperationFailedError("node01 is Failed deployment.", next_steps=steps)
+
+    reported: dict[str, Any] = report_failure(error, "id", SERVED).model_dump(mode="json")
+
+    assert reported["error"]["hint"] is None
+    assert reported["error"]["next_steps"] == [
+        {"tool": "acme_open", "arguments": {"system_id": "4y3h7n"}, "why": "If it may be changed, unlock it"}
+    ]
