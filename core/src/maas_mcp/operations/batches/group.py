@@ -151,7 +151,7 @@ class BatchEngine:
             yield
         except BaseException as error:
             requests = self._requests.of(name)
-            if requests and name in self._stopping:  # whoever aborts it has ended this call
+            if requests and name in self._stopping:  # the abort has ended this call
                 raise
             if requests and policy is CancelPolicy.ABORT and cancellation.reason is CancelReason.CLIENT:
                 stopping = self._stop(batch, handle)

@@ -67,7 +67,7 @@ class Adoption:
         shown = (self._what_runs_on(seen, machine, operations) for machine in seen.machines)
         found = [each for each in shown if each is not None]
         by_name = {operation.name: operation for operation in operations}
-        busy = seen.others | {each.handle.system_id for each in found}
+        busy = {each.handle.system_id for each in found}
         for request in self._requests.all_under_way():
             operation = by_name.get(request.handle.operation)
             if operation is not None and request.handle.system_id not in busy:

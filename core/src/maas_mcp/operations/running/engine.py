@@ -262,7 +262,7 @@ class Engine:
         return self._shared.adoption.under_way(seen, operations, limit)
 
     async def region_under_way(self, operations: Sequence[RegionOperation[Any, Any, Any]]) -> list[Handle]:
-        """Handles for what the region is at, whoever started it: one read for each operation."""
+        """Handles for what the region is doing, started by any user: one read for each operation."""
         return await region.under_way(self._shared, operations)
 
     async def _watch(self, run: Run[Any, ResultT], until: float) -> OperationStatus[ResultT]:

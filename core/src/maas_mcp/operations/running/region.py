@@ -274,7 +274,7 @@ UNSEEN: Final = Assessment(Verdict.PENDING, Milestone(None, ""))
 
 
 async def under_way(shared: Shared, operations: Sequence[RegionOperation[Any, Any, Any]]) -> list[Handle]:
-    """Handles for those that the region is at, whoever started them: one read for each operation."""
+    """Handles for what the region is doing, started by any user: one read for each operation."""
     ctx = ToolContext(shared.maas, ProgressReporter(nobody), CancellationToken())
     return [new_handle(shared, each) for each in operations if await each.is_running(ctx)]
 

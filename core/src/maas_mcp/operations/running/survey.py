@@ -25,8 +25,6 @@ class Survey:
     """By hostname."""
     events: dict[SystemId, list[Event]]
     """The newest events of each, oldest first, from before MAAS began; as far as :data:`PAGES` go."""
-    others: frozenset[SystemId]
-    """Other users' machines that MAAS is at work on."""
 
     @property
     def newest(self) -> int:
@@ -45,12 +43,10 @@ async def survey(
     pending = frozenset(status for operation in operations for status in operation.lifecycle.pending)
     wanted = sorted(status.filter_value for status in pending.union(beside))
     if not wanted:
-        return Survey((), {}, frozenset())
-    found = await maas.machines(status=wanted)
-    mine = sorted([each for each in found if await caller.owns(each)], key=lambda machine: machine.hostname)
-    events = await _events(maas, [each.system_id for each in mine], pending)
-    known = {each.system_id for each in mine}
-    return Survey(tuple(mine), events, frozenset(each.system_id for each in found if each.system_id not in known))
+        return Survey((), {})
+    found = await maas.machines(status=wanted, owner=await caller.name())
+    mine = sorted(found, key=lambda machine: machine.hostname)
+    return Survey(tuple(mine), await _events(maas, [each.system_id for each in mine], pending))
 
 
 async def _events(

@@ -32,7 +32,7 @@ class SharedReads:
     """Reads machines, the newest event id and the user of the API key, for all calls of a process.
 
     A read is sent at once, unless another one was sent less than ``Timing.sharing`` seconds ago. Then it waits for the
-    rest of that time, and goes out together with all that are asked for meanwhile. Whoever asks gets an answer to a
+    rest of that time, and goes out together with all that are asked for meanwhile. Each caller gets an answer to a
     request that was sent after that: an event id read after a machine is newer than what the machine showed.
 
     One of the callers sends the request. If that caller is cancelled, another one of them sends it again.
