@@ -24,7 +24,7 @@ async def test_a_deploy_goes_on_as_ever_whenever_cloud_init_is_heard(
     result = await house.run("node02")
 
     assert result.status_name == "Deployed"
-    assert milestones(house) == [
+    expected = [
         "Starting on node02",
         "Deploying",
         "Performing PXE boot",
@@ -37,6 +37,8 @@ async def test_a_deploy_goes_on_as_ever_whenever_cloud_init_is_heard(
         "Image Deployed",
         "Deployed",
     ]
+    # The image comes right before the end: by the watcher's jitter, one poll may see both.
+    assert milestones(house) in (expected, [each for each in expected if each != "Image Deployed"])
     values = [each.value for each in house.told if each.value is not None]
     assert values == sorted(values)
 
