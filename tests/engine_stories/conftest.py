@@ -1,4 +1,4 @@
-"""A region, and the kind of operation that a story is told of."""
+"""A region, and the kind of operation of a story."""
 
 from collections.abc import AsyncIterator
 

@@ -1,6 +1,6 @@
 """The three kinds of operations that the engines run: on a machine, of the region, and on a batch of machines.
 
-A story is told of each by an adapter: how it is started, what MAAS is sent for it, what another user can do to it, and
+An adapter describes each: how it is started, what MAAS is sent for it, what another user can do to it, and
 what MAAS shows of it.
 """
 

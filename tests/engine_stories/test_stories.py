@@ -111,7 +111,7 @@ class TestStarting:
         assert (await kind.ask(status.handle, wait=None)).state == "succeeded"
         assert kind.starts == 0
 
-    @of_each_kind(region=cannot_be("The region imports for all users: whoever asks is given the import under way."))
+    @of_each_kind(region=cannot_be("The region imports for all users: each caller gets the import under way."))
     async def test_what_another_user_has_started_is_refused(self, kind: Kind) -> None:
         kind.take_over()
 
@@ -151,7 +151,7 @@ class TestRefused:
         assert kind.shows() == "untouched"
 
     @of_each_kind()
-    async def test_a_refusal_that_comes_after_the_call_is_told_to_whoever_asks(self, kind: Kind) -> None:
+    async def test_a_refusal_that_comes_after_the_call_is_reported_to_every_later_call(self, kind: Kind) -> None:
         kind.refuse(after=30)
         status = await kind.run(wait=0)
         assert (status.state, anyio.current_time()) == ("working", TIMING.at_once)
@@ -207,7 +207,7 @@ class TestHeld:
         assert any("Not sent yet: MAAS is sent 2 requests at a time" in each for each in kind.messages)
         assert kind.starts == kind.size
 
-    @of_each_kind(region=cannot_be("The region imports for all users: whoever waits is given the import under way."))
+    @of_each_kind(region=cannot_be("The region imports for all users: each caller gets the import under way."))
     async def test_what_another_user_starts_while_it_waits_for_its_turn_is_left_alone(self, kind: Kind) -> None:
         assert isinstance(kind, OnMachines)
         await kind.take_all_turns(seconds=30)
@@ -300,7 +300,7 @@ class TestOutages:
         assert kind.undos == 0
 
     @of_each_kind()
-    async def test_whoever_asks_amid_an_outage_is_answered_in_time(self, kind: Kind) -> None:
+    async def test_a_call_amid_an_outage_is_answered_in_time(self, kind: Kind) -> None:
         started = await kind.run(wait=MIDWAY)
         kind.hide()
 
@@ -482,7 +482,7 @@ class TestResuming:
         assert (await kind.ask(status.handle)).state == "succeeded"
 
     @of_each_kind(region=cannot_be("The region cannot be deleted."))
-    async def test_what_was_deleted_is_gone_for_whoever_asks(self, kind: Kind) -> None:
+    async def test_what_was_deleted_is_gone_for_every_process(self, kind: Kind) -> None:
         started = await kind.run(wait=MIDWAY)
         kind.delete()
 
@@ -492,7 +492,7 @@ class TestResuming:
         assert "deleted" in words(gone.value)
 
     @of_each_kind(region=cannot_be("The region belongs to nobody: it cannot be taken over."))
-    async def test_what_was_taken_over_has_not_succeeded_for_whoever_asks(self, kind: Kind) -> None:
+    async def test_what_was_taken_over_has_not_succeeded_for_any_process(self, kind: Kind) -> None:
         started = await kind.run(wait=MIDWAY)
         kind.take_over()
         await anyio.sleep(LONG_AFTER)
@@ -519,7 +519,7 @@ class TestDeadlines:
 
     @of_each_kind()
     @pytest.mark.parametrize("here", [True, False], ids=["here", "another process"])
-    async def test_it_counts_from_the_start_whoever_follows(self, kind: Kind, *, here: bool) -> None:
+    async def test_it_counts_from_the_start_in_every_process(self, kind: Kind, *, here: bool) -> None:
         started = await kind.run(wait=0)
         await anyio.sleep(MIDWAY / 2)
 
@@ -531,7 +531,7 @@ class TestDeadlines:
 
     @of_each_kind()
     @pytest.mark.parametrize("wait", [0.0, None])
-    async def test_once_it_has_passed_whoever_asks_is_told_so_at_once(self, kind: Kind, wait: float | None) -> None:
+    async def test_once_it_has_passed_every_call_reports_so_at_once(self, kind: Kind, wait: float | None) -> None:
         started = await kind.run(wait=0)
         await anyio.sleep(MIDWAY + 5)
         asked = anyio.current_time()
