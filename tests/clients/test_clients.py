@@ -13,8 +13,8 @@ from maas_mcp.calls.arguments import ClientFeatures
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.server.app import served_tools
 from maas_mcp.server.tools import mcp_tool
-from tests.core.server.declared import Forms, Result
 from tests.own_plugins import OWN_PLUGINS
+from tests.unit.core.server.declared import Forms, Result
 
 
 class Foreign(Tool[Forms, Result]):

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.core.operations.declared import Deploy
 from tests.engine_stories.kinds import Kind
 from tests.house import opened
+from tests.unit.core.operations.declared import Deploy
 
 
 @pytest.fixture

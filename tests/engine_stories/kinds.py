@@ -26,9 +26,9 @@ from maas_mcp.operations.running.status import OperationStatus
 from maas_simulator import Fault
 from maas_simulator.model.faults import Latency
 from maas_simulator.model.images import MIRROR, OLD_VERSION
-from tests.core.operations.declared import Asked, Deploy
-from tests.core.operations.fetching import NOBLE, Fetch, Nothing
 from tests.house import House, client_of, engine_of
+from tests.unit.core.operations.declared import Asked, Deploy
+from tests.unit.core.operations.fetching import NOBLE, Fetch, Nothing
 
 Shown = Literal["untouched", "at work", "done", "stopped", "several things"]
 """What MAAS shows of an operation."""

@@ -1,0 +1,426 @@
+"""HTTP with a region on a real socket: what is sent, what is never sent twice, and what a person is told."""
+
+import gzip
+import logging
+import re
+import socket
+import ssl
+from collections.abc import Callable
+
+import anyio
+import httpx
+import pytest
+from anyio.abc import ByteStream
+
+from maas_mcp import __version__
+from maas_mcp.errors import (
+    MaasAuthError,
+    MaasConflictError,
+    MaasError,
+    MaasNotFoundError,
+    MaasProtocolError,
+    MaasUnavailableError,
+    SettingsError,
+)
+from maas_mcp.maas.address import RegionAccess
+from maas_mcp.maas.connection import connect
+from maas_mcp.maas.exchange import HttpTransport
+from maas_mcp.maas.limits import MAX_CHANGES, MAX_REQUESTS
+from maas_mcp.settings import Settings
+from tests.unit.core.maas.fake_region import (
+    KEY,
+    SECRET,
+    Received,
+    Reply,
+    answering,
+    everything_told,
+    hanging_up,
+    http,
+    serving_fake,
+    silent,
+)
+
+pytestmark = pytest.mark.anyio
+
+USER_DATA = "hunter2-hunter2"
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Sockets need the real clock; nothing here waits on it."""
+    return str(request.param)
+
+
+async def test_a_request_is_signed_the_way_maas_reads_it() -> None:
+    async with serving_fake(answering(http())) as region:
+        await region.transport().request("GET", "users/", query=[("op", "whoami")])
+    request = region.received[0]
+    assert request.target == "/MAAS/api/2.0/users/?op=whoami"
+    assert request.headers["user-agent"] == f"maas-mcp/{__version__}"
+    scheme, _, parameters = request.headers["authorization"].partition(" ")
+    given = dict(re.findall(r'(\w+)="([^"]*)"', parameters))
+    assert scheme == "OAuth"
+    assert given.pop("oauth_nonce")
+    assert given.pop("oauth_timestamp").isdecimal()
+    assert given == {
+        "oauth_version": "1.0",
+        "oauth_signature_method": "PLAINTEXT",
+        "oauth_consumer_key": KEY.consumer,
+        "oauth_token": KEY.token,
+        "oauth_signature": f"%26{SECRET}",
+    }
+
+
+async def test_every_attempt_has_a_nonce_of_its_own() -> None:
+    async with serving_fake(
+        answering(http(503, "no rack", "text/plain"), http(502, "<p>", "text/html"), http())
+    ) as region:
+        assert await region.transport().request("GET", "machines/") == {}
+    nonces = {re.findall(r'oauth_nonce="(\d+)"', request.headers["authorization"])[0] for request in region.received}
+    assert len(region.received) == len(nonces) == 3
+
+
+async def test_a_post_is_a_form_and_not_json() -> None:
+    async with serving_fake(answering(http())) as region:
+        form = [("user_data", "#cloud-config\na=1&b=é"), ("tags", "x"), ("tags", "y z")]
+        await region.transport().request("POST", "machines/7xneda/", query=[("op", "deploy")], form=form)
+        await region.transport().request("POST", "machines/7xneda/", query=[("op", "lock")], form=[])
+    deploy, lock = region.received
+    assert deploy.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert deploy.body == "user_data=%23cloud-config%0Aa%3D1%26b%3D%C3%A9&tags=x&tags=y+z"
+    assert (lock.method, lock.body, lock.headers["content-length"]) == ("POST", "", "0")
+
+
+async def test_connections_are_kept_and_cookies_are_not() -> None:
+    async with serving_fake(answering(http(200, "1", "application/json", "Set-Cookie: sessionid=x; Path=/"))) as region:
+        transport = region.transport()
+        for _ in range(3):
+            await transport.request("GET", "version/")
+        assert not region.hung_up.is_set()
+        await transport.aclose()
+        await region.hung_up.wait()
+    assert all("cookie" not in request.headers for request in region.received)
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("machines/", "machines/"),
+        ("machines/7xneda", "machines/7xneda/"),
+        ("tags/a?op=delete/", "tags/a%3Fop%3Ddelete/"),
+        ("tags/a#b/", "tags/a%23b/"),
+        ("tags/%2e%2e/", "tags/%252e%252e/"),
+        ("tags/a b\r\nX: y/", "tags/a%20b%0D%0AX:%20y/"),
+        ("tags/..\\users/", "tags/..%5Cusers/"),
+        ("tags/é/", "tags/%C3%A9/"),
+    ],
+)
+async def test_a_path_segment_stays_a_segment(path: str, target: str) -> None:
+    async with serving_fake(answering(http())) as region:
+        await region.transport().request("GET", path)
+    assert region.received[0].target == f"/MAAS/api/2.0/{target}"
+
+
+@pytest.mark.parametrize("path", ["", "/", "../users/", "machines/../users/", "machines//", "/machines/", "./machines"])
+async def test_a_path_that_would_leave_the_api_is_never_sent(path: str) -> None:
+    async with serving_fake(answering(http())) as region:
+        with pytest.raises(MaasNotFoundError, match="not a path"):
+            await region.transport().request("GET", path)
+    assert region.received == []
+
+
+async def test_a_read_is_tried_four_times() -> None:
+    async with serving_fake(answering(http(503, "no rack", "text/plain"))) as region:
+        with pytest.raises(MaasUnavailableError, match="no rack"):
+            await region.transport().request("GET", "machines/")
+    assert len(region.received) == 4
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        answering(http(503, "no rack", "text/plain", "Retry-After: 10")),
+        answering(http(502, "<html>", "text/html")),
+        answering(http(409, "Conflict", "text/html", "Retry-After: 5")),
+        hanging_up,
+    ],
+)
+async def test_a_post_is_never_sent_twice_and_may_have_acted(reply: Reply) -> None:
+    async with serving_fake(reply) as region:
+        with pytest.raises(MaasUnavailableError) as caught:
+            await region.transport().request("POST", "machines/7xneda/", query=[("op", "deploy")], form=[])
+    assert len(region.received) == 1
+    assert caught.value.sent
+
+
+async def test_a_conflict_is_told_in_maas_words() -> None:
+    words = "Can't deploy a machine that is in the 'Deploying' state"
+    async with serving_fake(answering(http(409, words, "text/plain; charset=utf-8"))) as region:
+        with pytest.raises(MaasConflictError, match="Can't deploy a machine"):
+            await region.transport().request("POST", "machines/7xneda/", query=[("op", "deploy")], form=[])
+
+
+@pytest.mark.parametrize("status", [301, 307])
+async def test_a_redirect_is_not_followed(status: int) -> None:
+    moved = http(status, "<html>", "text/html", "Location: https://maas.example.com:5443/MAAS/")
+    async with serving_fake(answering(moved)) as region:
+        with pytest.raises(MaasProtocolError, match=r"https://maas\.example\.com:5443"):
+            await region.transport().request("POST", "machines/7xneda/", query=[("op", "deploy")], form=[])
+    assert len(region.received) == 1
+
+
+async def test_the_body_of_a_401_is_never_read_because_maas_prints_the_secret_in_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    told = f"Authorization Error: 'Invalid signature. Expected signature base string: &{SECRET}'"
+    head, _, body = http(401, told, "text/html; charset=utf-8").partition(b"\r\n\r\n")
+
+    async def half_an_answer(_: Received, stream: ByteStream) -> None:
+        await stream.send(head + b"\r\n\r\n" + body[:-1])  # whoever wants the whole body waits for ever
+
+    async with serving_fake(half_an_answer) as region:
+        with anyio.fail_after(5), pytest.raises(MaasAuthError) as caught:
+            await region.transport().request("GET", "machines/")
+    assert SECRET not in everything_told(caught.value)
+    assert SECRET not in caplog.text
+    assert len(region.received) == 1
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        answering(http(500, f"{SECRET} {USER_DATA}", "text/plain")),
+        answering(http(400, f'{{"user_data": ["{USER_DATA} {SECRET}"]}}')),
+        answering(http(200, f"<html>{USER_DATA}", "text/html")),
+        answering(http(302, USER_DATA, "text/html", "Location: https://x/")),
+        answering(http(503, USER_DATA, "text/plain")),
+        answering(http(200, "{}", "application/json", "Content-Encoding: gzip")),
+        answering(b"garbage\r\n\r\n"),
+        hanging_up,
+    ],
+)
+async def test_neither_the_key_nor_user_data_is_in_an_error_its_causes_or_the_log(
+    reply: Reply, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with serving_fake(reply) as region:
+        transport = region.transport()
+        with pytest.raises(MaasError) as caught:
+            await transport.request("POST", "machines/7xneda/", form=[("user_data", USER_DATA)])
+    told = everything_told(caught.value) + repr(transport) + repr(vars(transport)["_http"])
+    for secret in (SECRET, KEY.token, USER_DATA, "oauth_signature"):
+        assert secret not in told
+        assert secret not in caplog.text
+
+
+async def test_at_most_four_requests_are_under_way() -> None:
+    busy = most = 0
+    full = anyio.Event()
+
+    async def slow(_: Received, stream: ByteStream) -> None:
+        nonlocal busy, most
+        busy += 1
+        most = max(most, busy)
+        if busy == MAX_REQUESTS:
+            full.set()
+        await full.wait()
+        await anyio.wait_all_tasks_blocked()  # time for a fifth, if there were one
+        busy -= 1
+        await stream.send(http())
+
+    async with serving_fake(slow) as region:
+        transport = region.transport()
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(transport.request, "POST", "machines/")
+                tasks.start_soon(transport.request, "GET", "machines/")
+                tasks.start_soon(transport.once().request, "GET", "machines/")
+                tasks.start_soon(transport.once().request, "GET", "events/")
+    assert len(region.received) == 12
+    assert most == MAX_REQUESTS == 4
+
+
+def holding(held: Callable[[Received], bool]) -> Reply:
+    """Some requests are not answered."""
+
+    async def reply(request: Received, stream: ByteStream) -> None:
+        if held(request):
+            await anyio.sleep_forever()
+        await stream.send(http())
+
+    return reply
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "op"), [("GET", "machines/", ""), ("GET", "events/", "query"), ("POST", "machines/a/", "abort")]
+)
+async def test_changes_that_maas_holds_leave_room_for_reads_and_for_an_abort(method: str, path: str, op: str) -> None:
+    held = holding(lambda request: request.method == "POST" and "op=abort" not in request.target)
+    async with serving_fake(held) as region:
+        transport = region.transport()
+        async with anyio.create_task_group() as tasks:
+            for _ in range(8):
+                tasks.start_soon(transport.request, "POST", "machines/")
+            while len(region.received) < MAX_CHANGES:
+                await anyio.lowlevel.checkpoint()
+            with anyio.fail_after(5):
+                await transport.request(method, path, query=[("op", op)])
+            tasks.cancel_scope.cancel()
+    assert [each.method for each in region.received] == ["POST"] * MAX_CHANGES + [method]
+
+
+async def test_reads_that_maas_is_slow_to_answer_leave_room_for_the_events() -> None:
+    async with serving_fake(holding(lambda request: "/machines/" in request.target)) as region:
+        transport = region.transport()
+        async with anyio.create_task_group() as tasks:
+            for _ in range(8):
+                tasks.start_soon(transport.request, "GET", "machines/")
+            while len(region.received) < MAX_REQUESTS - 1:
+                await anyio.lowlevel.checkpoint()
+            with anyio.fail_after(5):
+                await transport.once().request("GET", "events/")
+            tasks.cancel_scope.cancel()
+
+
+async def test_a_read_that_is_repeated_anyway_is_tried_once_and_told_at_once() -> None:
+    async with serving_fake(answering(http(503, "busy", "text/plain", "Retry-After: 20"))) as region:
+        with anyio.fail_after(5), pytest.raises(MaasUnavailableError) as failure:
+            await region.transport().once().request("GET", "events/")
+    assert len(region.received) == 1
+    assert failure.value.retry_after == 20
+
+
+@pytest.mark.parametrize(("method", "places"), [("GET", MAX_REQUESTS - 1), ("POST", MAX_CHANGES)])
+async def test_cancelling_a_request_hangs_up_at_once_and_frees_its_place(method: str, places: int) -> None:
+    async with serving_fake(silent) as region:
+        transport = region.transport()
+        async with anyio.create_task_group() as tasks:
+            for _ in range(places):
+                tasks.start_soon(transport.request, method, "machines/")
+            while len(region.received) < places:
+                await anyio.lowlevel.checkpoint()
+            tasks.cancel_scope.cancel()
+        with anyio.fail_after(5):
+            await region.hung_up.wait()
+        with anyio.move_on_after(5) as scope:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(transport.request, method, "machines/")
+                while len(region.received) == places:
+                    await anyio.lowlevel.checkpoint()
+                tasks.cancel_scope.cancel()
+        assert not scope.cancelled_caught
+
+
+async def test_a_body_that_ends_early_is_an_outage_and_json_that_does_is_not_maas() -> None:
+    async def cut(_: Received, stream: ByteStream) -> None:
+        await stream.send(http(200, '{"system_id": "7xneda"}')[:-5])
+        await stream.aclose()
+
+    async with serving_fake(cut) as region:
+        with pytest.raises(MaasUnavailableError, match="without a whole answer") as caught:
+            await region.transport().request("GET", "machines/7xneda/")
+        assert caught.value.sent
+        assert len(region.received) == 4
+    async with serving_fake(answering(http(200, '{"system_id": "7xn'))) as region:
+        with pytest.raises(MaasProtocolError, match="not JSON"):
+            await region.transport().request("GET", "machines/7xneda/")
+        assert len(region.received) == 1
+
+
+async def test_a_refused_connection_names_the_port_and_was_never_sent() -> None:
+    async with serving_fake(answering(http())) as region:
+        pass
+    with pytest.raises(MaasUnavailableError, match=f"localhost:{region.port} refused the connection") as caught:
+        await region.transport().request("POST", "machines/", form=[])
+    assert not caught.value.sent
+    assert caught.value.retryable
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://[::1]:15340/MAAS", "MAAS at [::1]:15340 could not be reached"),
+        ("http://[::1]/MAAS", "MAAS at [::1]:80 could not be reached"),
+        ("https://[2001:db8::1]/MAAS", "MAAS at [2001:db8::1]:443 could not be reached"),
+        ("https://maas.example.com/MAAS", "MAAS at maas.example.com:443 could not be reached"),
+        ("http://127.0.0.1:5240/MAAS", "MAAS at 127.0.0.1:5240 could not be reached"),
+    ],
+)
+async def test_an_error_names_host_and_port_as_they_stand_in_a_url(url: str, told: str) -> None:
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("x")
+
+    region = Settings.load(maas_url=url, maas_api_key="consumer:token:secret").require_region()
+    transport = HttpTransport(region, wire=httpx.MockTransport(fail))
+    with pytest.raises(MaasUnavailableError, match=f"^{re.escape(told)}"):
+        await transport.request("POST", "machines/", form=[])
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "told", "sent"),
+    [
+        (httpx.ConnectError("x"), socket.gaierror(-2, "Name or service not known"), "name is not known", False),
+        (httpx.ConnectError("x"), OSError(113, "No route to host"), "could not be reached", False),
+        (httpx.ConnectTimeout("x"), None, "could not be reached within 10 s", False),
+        (httpx.ProxyError("407 Log in"), None, "through a proxy: it says '407 Log in'", False),
+        (httpx.ReadTimeout("x"), None, "did not answer in time", True),
+        (httpx.WriteError("x"), None, "without a whole answer", True),
+        (ssl.SSLError(1, "bad record mac"), None, "without a whole answer", True),
+        (httpx.ReadError("x"), ssl.SSLEOFError(8, "EOF occurred"), "without a whole answer", True),
+        (httpx.ConnectError("x"), ssl.SSLEOFError(8, "EOF occurred"), "could not be reached", False),
+    ],
+)
+async def test_no_answer_is_told_in_words_for_people(
+    error: Exception, cause: Exception | None, told: str, sent: bool
+) -> None:
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise error from cause
+
+    region = RegionAccess("https://maas.example.com/MAAS/api/2.0/", KEY)
+    transport = HttpTransport(region, wire=httpx.MockTransport(fail))
+    with pytest.raises(MaasUnavailableError, match=told) as caught:
+        await transport.request("POST", "machines/", query=[("op", "allocate")], form=[])
+    assert "maas.example.com:443" in caught.value.message
+    assert (caught.value.sent, caught.value.retryable) == (sent, True)
+    assert caught.value.__context__ is None
+
+
+async def test_reads_may_take_a_minute_and_posts_as_long_as_maas_own_proxy_waits() -> None:
+    timeouts: list[dict[str, float | None]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        timeouts.append(request.extensions["timeout"])
+        return httpx.Response(200, stream=httpx.ByteStream(b"{}"))
+
+    transport = HttpTransport(RegionAccess("https://maas/MAAS/api/2.0/", KEY), wire=httpx.MockTransport(answer))
+    await transport.request("GET", "machines/")
+    await transport.request("POST", "machines/", form=[])
+    assert [(limits["connect"], limits["read"], limits["pool"]) for limits in timeouts] == [
+        (10, 60, None),
+        (10, 900, None),
+    ]
+
+
+async def test_a_client_is_made_of_the_settings() -> None:
+    async with serving_fake(answering(http(200, '{"username": "admin", "is_superuser": true}'))) as region:
+        client = connect(
+            Settings(maas_url=f"http://localhost:{region.port}", maas_api_key=f"a:b:{SECRET}").require_region()
+        )
+        assert (await client.whoami()).username == "admin"
+        await client.aclose()
+
+
+async def test_a_compressed_answer_is_read() -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        body = gzip.compress(b'"vm"')
+        headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+        return httpx.Response(200, headers=headers, stream=httpx.ByteStream(body))
+
+    transport = HttpTransport(RegionAccess("https://maas/MAAS/api/2.0/", KEY), wire=httpx.MockTransport(answer))
+    assert await transport.request("GET", "maas/") == "vm"
+
+
+def test_a_host_that_cannot_be_a_host_is_a_settings_error() -> None:
+    with pytest.raises(SettingsError, match="MAAS_URL"):
+        connect(Settings(maas_url="https://xn--/", maas_api_key="a:b:c").require_region())

@@ -1,0 +1,94 @@
+"""Followers for tests: they note what a watcher tells them, and when."""
+
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+import anyio.abc
+
+from maas_mcp.errors import MaasError
+from maas_mcp.maas.statuses import AT_WORK, MachineStatus
+from maas_mcp.operations.judging.evidence import Needs, Observation
+from maas_mcp.operations.watching.watcher import Watcher
+from tests.unit.core.operations.event_log import EventLog
+
+EVENTS = Needs()
+
+
+@dataclass
+class Told:
+    """What one follower was told."""
+
+    observations: list[tuple[float, Observation]] = field(default_factory=list)
+    error: MaasError | None = None
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+
+    @property
+    def events(self) -> list[int]:
+        return [event.id for _, seen in self.observations for event in seen.events]
+
+    @property
+    def reads(self) -> list[float]:
+        return [time for time, seen in self.observations if seen.machine or seen.absent]
+
+    @property
+    def outages(self) -> list[float]:
+        return [seen.unreachable_for for _, seen in self.observations if seen.unreachable_for is not None]
+
+    def leave(self) -> None:
+        self.scope.cancel()
+
+
+@dataclass
+class Scene:
+    """A log, a watcher on it, and room for followers."""
+
+    log: EventLog
+    watcher: Watcher
+    tasks: anyio.abc.TaskGroup
+
+    def follow(
+        self,
+        node: str,
+        needs: Needs = EVENTS,
+        cursor: int | None = None,
+        pending: Collection[MachineStatus] = AT_WORK,
+    ) -> Told:
+        """Follow from now on, or from a cursor."""
+        told = Told()
+        self.tasks.start_soon(self._follow, told, node, self.log.newest if cursor is None else cursor, needs, pending)
+        return told
+
+    def at(self, time: float, act: Callable[[], object]) -> None:
+        """Let something happen at a time of the virtual clock."""
+
+        async def later() -> None:
+            await anyio.sleep_until(time)
+            act()
+
+        self.tasks.start_soon(later)
+
+    async def _follow(
+        self, told: Told, node: str, cursor: int, needs: Needs, pending: Collection[MachineStatus]
+    ) -> None:
+        with told.scope, self.watcher.follow(node, cursor, needs, pending) as news:
+            while True:
+                try:
+                    observation = await news.next()
+                except MaasError as error:
+                    told.error = error
+                    return
+                told.observations.append((anyio.current_time(), observation))
+
+
+@asynccontextmanager
+async def scene(log: EventLog | None = None) -> AsyncIterator[Scene]:
+    """Begins at time 0; ticks are at even seconds."""
+    log = log or EventLog()
+    watcher = Watcher(log.client, jitter=lambda: 0.0)
+    async with AsyncExitStack() as stack:
+        tasks = await stack.enter_async_context(anyio.create_task_group())
+        tasks.start_soon(watcher.run)
+        yield Scene(log, watcher, tasks)
+        tasks.cancel_scope.cancel()

@@ -1,0 +1,233 @@
+"""Reading the event log on: none lost, none twice, none of strangers, and what to do when it is no longer the same."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import anyio
+import pytest
+import trio
+import trio.testing
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maas_mcp.errors import MaasUnavailableError
+from maas_mcp.maas.statuses import MachineStatus as S
+from maas_mcp.operations.watching import event_feed as feed
+from maas_mcp.operations.watching.cadence import Cadence
+from tests.unit.core.operations.event_log import Asked, EventLog, names
+from tests.unit.core.operations.following import Scene, Told, scene
+
+OVERLAP = Cadence().overlap
+OURS = ("a", "b")
+STRANGER = "z"
+
+
+@dataclass(frozen=True)
+class Written:
+    """An event: ``node`` has it written ``gap`` seconds after the one before, and it is to be seen ``delay`` later."""
+
+    node: str
+    gap: float
+    delay: float
+
+
+@dataclass(frozen=True)
+class Story:
+    """Events in the order in which they are numbered, a late follower, an outage, and how the feed is cut."""
+
+    events: list[Written]
+    joins_at: float
+    outage: tuple[float, float]
+    few: int
+    limit: int
+
+    async def told(self) -> tuple[EventLog, dict[str, Told], int]:
+        """Live through it."""
+        log = EventLog(dict.fromkeys((*OURS, STRANGER), S.DEPLOYING))
+        begins, ends = self.outage
+        joined_after = 0
+
+        def trouble(asked: Asked) -> None:
+            if begins <= asked.time < ends:
+                raise MaasUnavailableError("503")
+
+        log.trouble = trouble
+        written = 0.0
+        for number, event in enumerate(self.events, 1):
+            written += event.gap
+            log.say(event.node, number=number)
+            log.visible_at[number] = written + event.delay
+        async with scene(log) as s:
+            told = {node: s.follow(node, cursor=0) for node in OURS}
+            await anyio.sleep_until(self.joins_at)
+            joined_after = log.newest
+            told["late"] = s.follow("a")
+            await anyio.sleep_until(max(self.joins_at, ends, written) + 3 * OVERLAP)
+        return log, told, joined_after
+
+
+stories = st.builds(
+    Story,
+    st.lists(
+        st.builds(
+            Written, st.sampled_from((*OURS, STRANGER)), st.sampled_from([0, 0.1, 1, 7]), st.floats(0, OVERLAP - 0.1)
+        ),
+        max_size=30,
+    ),
+    st.floats(0, 3 * OVERLAP),
+    st.tuples(st.floats(0, 3 * OVERLAP), st.floats(0, 3 * OVERLAP)),
+    st.sampled_from([0, 50]),
+    st.sampled_from([3, 1000]),
+)
+
+
+@given(stories)
+def test_whatever_the_order_of_commits_no_event_is_lost_and_none_is_told_twice(story: Story) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(feed, "FEW", story.few)
+        patch.setattr(feed, "EVENTS_LIMIT", story.limit)
+        clock = trio.testing.MockClock(autojump_threshold=0)
+        log, told, joined_after = trio.run(story.told, clock=clock)
+
+    mine = {node: {each["id"] for each in log.events.values() if each["node"] == node} for node in OURS}
+    assert {node: set(told[node].events) for node in OURS} == mine
+    assert set(told["late"].events) == {number for number in mine["a"] if number > joined_after}
+    assert all(len(each.events) == len(set(each.events)) for each in told.values())
+
+
+async def busy(s: Scene, followed: int, ours: int, strangers: int, seconds: float) -> list[Told]:
+    """So many events an interval, of some followed machines and of others."""
+    nodes = names(followed)
+    s.log.status.update(dict.fromkeys(nodes, S.DEPLOYING))
+    s.log.say(nodes[0])
+    told = [s.follow(node) for node in nodes]
+    for _ in range(int(seconds / 2)):
+        await anyio.sleep(2)
+        for number in range(ours):
+            s.log.say(nodes[number % followed])
+        for _ in range(strangers):
+            s.log.say(STRANGER)
+    return told
+
+
+def requests(log: EventLog) -> list[Asked]:
+    return [each for each in log.asked if each.what == "events"]
+
+
+@pytest.mark.anyio
+class TestWhoIsAskedFor:
+    async def test_few_are_asked_for_by_name(self) -> None:
+        async with scene() as s:
+            await busy(s, followed=50, ours=5, strangers=300, seconds=20)
+        assert {len(each.ids) for each in requests(s.log)} == {50}
+
+    async def test_many_are_asked_for_with_everything_in_one_short_request(self) -> None:
+        async with scene() as s:
+            told = await busy(s, followed=1000, ours=80, strangers=20, seconds=24)
+        first, *others = [each for each in requests(s.log) if each.time > 5]
+        assert {each.ids for each in others} == {()}
+        assert {late.time - early.time for early, late in pairwise([first, *others])} == {2}
+        assert sum(len(each.events) for each in told) >= 80 * 10
+
+    async def test_no_request_is_longer_than_a_proxy_takes(self) -> None:
+        async with scene() as s:
+            await busy(s, followed=1000, ours=5, strangers=300, seconds=10)
+        assert max(each.size for each in s.log.asked) < 6_100
+
+    async def test_where_most_is_of_strangers_the_followed_are_asked_for_by_name_again(self) -> None:
+        async with scene() as s:
+            told = await busy(s, followed=100, ours=10, strangers=300, seconds=80)
+        wide = [each.time for each in requests(s.log) if not each.ids]
+        assert len(wide) <= 2
+        assert sum(len(each.events) for each in told) >= 10 * 38
+
+    async def test_and_later_it_is_seen_whether_they_still_are_so_many(self) -> None:
+        async with scene() as s:
+            await busy(s, followed=100, ours=10, strangers=300, seconds=20)
+            await busy(s, followed=100, ours=10, strangers=3, seconds=400)
+        times = [each.time for each in requests(s.log) if not each.ids]
+        assert not [time for time in times if 10 < time < 300]
+        assert len([time for time in times if time > 310]) > 30
+
+    async def test_a_backlog_of_strangers_is_left_behind_after_one_look(self) -> None:
+        async with scene() as s:
+            told = await busy(s, followed=60, ours=1, strangers=0, seconds=10)
+            s.log.trouble = lambda _asked: anyio.sleep(60)
+            await anyio.sleep(3)
+            for _ in range(20_000):
+                s.log.say(STRANGER)
+            number = s.log.say("m00007")
+            s.log.trouble = None
+            s.log.asked.clear()
+            await anyio.sleep(100)
+        assert told[7].events[-1] == number
+        assert len([each for each in requests(s.log) if not each.ids]) <= 2
+
+    async def test_a_follower_that_begins_far_back_catches_up_by_itself(self) -> None:
+        async with scene() as s:
+            s.log.status["old"] = S.DEPLOYING
+            number = s.log.say("old")
+            for _ in range(5_000):
+                s.log.say(STRANGER)
+            await busy(s, followed=60, ours=10, strangers=0, seconds=30)
+            s.log.asked.clear()
+            told = s.follow("old", cursor=0)
+            await anyio.sleep(3)
+        assert told.events == [number]
+        assert [each.ids for each in requests(s.log) if (each.after or 0) < 4_000] == [("old",)]
+
+
+@pytest.mark.anyio
+class TestAnotherLog:
+    async def test_a_log_that_began_anew_is_noticed_at_once_and_followed(self) -> None:
+        log = EventLog(dict.fromkeys(OURS, S.DEPLOYING))
+        async with scene(log) as s:
+            for _ in range(100):
+                log.say("a")
+            told = s.follow("a")
+            log.say("a")
+            await anyio.sleep(20.5)
+            log.events.clear()
+            log.say("a", number=7)
+            await anyio.sleep(10)
+            number = log.say("a")
+            await anyio.sleep(9)
+        assert [read for read in told.reads if 20 < read <= 24]
+        assert told.events == [101, number]
+
+    async def test_a_cursor_beyond_the_newest_event_is_noticed_within_a_minute_or_so(self) -> None:
+        log = EventLog({"a": S.DEPLOYING})
+        async with scene(log) as s:
+            log.say("a")
+            told = s.follow("a", cursor=50_000)
+            await anyio.sleep(75)
+            number = log.say("a")
+            await anyio.sleep(20)
+        assert told.events == [number]
+        assert [read for read in told.reads if 55 < read < 75]
+        assert log.count("newest") <= 2
+
+    async def test_a_quiet_log_is_not_taken_for_another_one(self) -> None:
+        log = EventLog({"a": S.DEPLOYING})
+        async with scene(log) as s:
+            told = s.follow("a")
+            log.say("a")
+            await anyio.sleep(600)
+        assert log.count("newest") == 0
+        assert told.events == [1]
+
+    async def test_events_that_were_deleted_with_their_machine_are_no_other_log(self) -> None:
+        log = EventLog(dict.fromkeys(OURS, S.DEPLOYING))
+        async with scene(log) as s:
+            told = {node: s.follow(node) for node in OURS}
+            log.say("b")
+            log.say("a")
+            await anyio.sleep(20.5)
+            del log.status["a"]
+            del log.events[2]
+            log.say(STRANGER, number=3)
+            log.say("b", number=4)
+            await anyio.sleep(20)
+        assert told["b"].events == [1, 4]
+        assert next(time for time, seen in told["a"].observations if seen.absent) <= 24
+        assert log.count("newest") == 1

@@ -1,0 +1,258 @@
+"""What clients are shown of tools, and results and errors out."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema
+import mcp_types as types
+import pytest
+from pydantic import BaseModel
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.json import JSONSnapshotExtension
+
+from maas_mcp.calls.arguments import ClientFeatures, parse_arguments
+from maas_mcp.calls.call import Answer
+from maas_mcp.errors import (
+    MaasBadRequestError,
+    MaasConflictError,
+    MaasMcpError,
+    NextStep,
+    OperationRefusedError,
+    ResultTooLargeError,
+)
+from maas_mcp.operations.declaring.tool import Tool
+from maas_mcp.operations.running.results import structured
+from maas_mcp.plugins.registry import load_registry
+from maas_mcp.server.app import served_tools
+from maas_mcp.server.tools import ERROR_META, RESULT_LIMIT, failure, mcp_tool, sendable
+from maas_mcp.server.tools import shown as shown_to_client
+from tests.own_plugins import OWN_PLUGINS
+from tests.schema_subset import outside
+from tests.unit.core.server.declared import Aliased, Count, Result, Sort
+
+SERVED = served_tools(load_registry(allow=OWN_PLUGINS, strict=True))
+
+
+@pytest.mark.parametrize("name", SERVED)
+def test_the_public_schema_of_a_tool_changes_by_decision_only(name: str, snapshot: SnapshotAssertion) -> None:
+    tool = mcp_tool(SERVED[name])
+
+    shown = tool.model_dump(by_alias=True, mode="json", exclude_none=True)
+    assert shown == snapshot(name=name, extension_class=JSONSnapshotExtension)
+
+
+@pytest.mark.parametrize("tool", SERVED.values(), ids=SERVED)
+def test_every_schema_is_valid_flat_and_without_titles(tool: Any) -> None:
+    shown = mcp_tool(tool)
+
+    for schema in (shown.input_schema, shown.output_schema):
+        assert schema is not None
+        jsonschema.Draft202012Validator.check_schema(schema)
+        assert schema["type"] == "object"
+        text = json.dumps(schema)
+        assert "$ref" not in text
+        assert "$defs" not in text
+        assert '"title"' not in text
+
+
+@pytest.mark.parametrize("meta", [True, False], ids=["2024-11-05", "newer"])
+@pytest.mark.parametrize("tool", SERVED.values(), ids=SERVED)
+def test_every_input_schema_is_in_the_subset_that_all_large_clients_take(tool: Any, *, meta: bool) -> None:
+    schema = mcp_tool(tool, ClientFeatures(meta_argument=meta)).input_schema
+
+    assert outside(schema) == []
+    assert schema["properties"], "Gemini's API refuses a tool without arguments"
+
+
+@pytest.mark.parametrize("name", ["maas_commission_machine", "maas_test_machine"])
+@pytest.mark.parametrize("parameters", [[{"name": "ntp_url", "value": "x"}], {"ntp_url": "x"}, '{"ntp_url": "x"}'])
+def test_parameters_of_scripts_are_taken_as_pairs_and_as_an_object(name: str, parameters: object) -> None:
+    arguments, _ = parse_arguments(SERVED[name], {"system_id": "4y3h7n", "parameters": parameters})
+
+    assert arguments.model_dump()["parameters"] == {"ntp_url": "x"}
+
+
+@pytest.mark.parametrize("name", ["erase", "quick_erase", "secure_erase", "force"])
+@pytest.mark.parametrize("value", ["", "false", " false ", "null", None, False])
+def test_nothing_but_true_erases_a_disk(name: str, value: object) -> None:
+    arguments, _ = parse_arguments(SERVED["maas_release_machine"], {"system_id": "4y3h7n", name: value})
+
+    assert arguments.model_dump()[name] is False
+
+
+@pytest.mark.parametrize("tool", SERVED.values(), ids=SERVED)
+def test_a_tool_takes_no_value_for_every_optional_argument(tool: Any) -> None:
+    required = {"system_id": "4y3h7n", "operation_id": "x"}
+    schema = mcp_tool(tool).input_schema
+    needed = {name: required[name] for name in schema.get("required", ())}
+    choice = {"count": 2} if tool.name == "maas_deploy_machines" else {}
+
+    plain = parse_arguments(tool, {**needed, **choice})
+    for nothing in (None, ""):
+        assert parse_arguments(tool, {**dict.fromkeys(schema["properties"], nothing), **needed, **choice}) == plain
+
+
+def nodes(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object in a schema."""
+    if isinstance(value, dict):
+        yield value
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from nodes(each)
+
+
+@pytest.mark.parametrize("tool", SERVED.values(), ids=SERVED)
+def test_every_output_schema_has_one_type_a_node(tool: Any) -> None:
+    schema = mcp_tool(tool).output_schema
+
+    assert schema
+    assert not [node for node in nodes(schema) if isinstance(node.get("type"), list)]
+
+
+def test_a_nested_model_is_filled_in() -> None:
+    shown = mcp_tool(Count())
+
+    assert shown.input_schema["properties"]["parts"]["items"]["properties"]["size"] == {"type": "integer"}
+    assert shown.output_schema
+    part = shown.output_schema["properties"]["parts"]["items"]["properties"]["size"]
+    assert part == {"anyOf": [{"type": "integer"}, {"type": "null"}]}
+
+
+def succeeded(tool: Tool[Any, Any], result: BaseModel) -> types.CallToolResult:
+    return shown_to_client(tool, Answer(result=result, content=structured(tool, result)))
+
+
+def test_a_result_has_the_names_that_its_schema_promises() -> None:
+    result = succeeded(Sort(), Aliased(to_="there"))
+
+    assert result.structured_content == {"to": "there"}
+    jsonschema.validate(result.structured_content, mcp_tool(Sort()).output_schema or {})
+
+
+def test_a_result_is_structured_and_has_a_line_for_people() -> None:
+    result = succeeded(Count(), Result(system_id="4y3h7n", note=None))
+
+    assert result.structured_content == {"system_id": "4y3h7n", "note": None, "parts": []}
+    assert result.content[0].model_dump()["text"] == "system_id: 4y3h7n"
+
+
+def test_an_error_says_what_was_wrong_in_mass_words_and_what_to_do() -> None:
+    error = MaasConflictError("MAAS refused to deploy.", hint="Release it first.", maas_says="Can't deploy")
+    result = failure(error)
+
+    assert result.is_error
+    assert result.structured_content is None, "it would have to fit the output schema"
+    assert (
+        result.content[0].model_dump()["text"] == "MAAS refused to deploy.\nMAAS says: Can't deploy\nRelease it first."
+    )
+    assert result.meta
+    assert result.meta[ERROR_META] == {
+        "code": "state_conflict",
+        "message": "MAAS refused to deploy.",
+        "hint": "Release it first.",
+        "next_steps": [],
+        "retryable": False,
+        "maas_says": "Can't deploy",
+    }
+
+
+def test_a_next_step_is_a_sentence_for_people_and_a_call_for_programs() -> None:
+    step = NextStep("acme_read", {"system_id": "4y3h7n", "deep": True}, why="Read the machine to see how far it is")
+    result = failure(OperationRefusedError("It is Deploying.", hint="Wait.", next_steps=[step]), [step])
+
+    assert result.content[0].model_dump()["text"].splitlines() == [
+        "It is Deploying.",
+        "Wait.",
+        "Read the machine to see how far it is: acme_read (system_id: 4y3h7n, deep: true).",
+    ]
+    assert result.meta
+    assert result.meta[ERROR_META]["next_steps"] == [
+        {
+            "tool": "acme_read",
+            "arguments": {"system_id": "4y3h7n", "deep": True},
+            "why": "Read the machine to see how far it is",
+        }
+    ]
+
+
+def test_long_arguments_of_a_step_are_for_programs_only() -> None:
+    step = NextStep("acme_read", {"note": "x" * 300}, why="Read it")
+
+    assert failure(MaasMcpError("No."), [step]).content[0].model_dump()["text"] == "No.\nRead it: acme_read."
+
+
+def test_a_bad_request_shows_each_field() -> None:
+    result = failure(MaasBadRequestError("MAAS refused the parameters.", fields={"distro_series": ["no such series"]}))
+
+    assert "distro_series: no such series" in result.content[0].model_dump()["text"]
+
+
+def test_the_words_of_maas_are_shown_once() -> None:
+    told = "distro_series: no such series. network: no subnet."
+    fields = {"distro_series": ["no such series."], "network": ["no subnet."]}
+    result = failure(MaasBadRequestError(f"MAAS refused to deploy: {told}", fields=fields, maas_says=told))
+
+    assert result.content[0].model_dump()["text"] == f"MAAS refused to deploy: {told}"
+    assert result.meta
+    assert result.meta[ERROR_META]["fields"] == fields
+
+
+def text(size: int) -> types.CallToolResult:
+    return types.CallToolResult(content=[types.TextContent(text="x" * size)])
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        text(RESULT_LIMIT),
+        types.CallToolResult(content=[], structured_content={"text": "x" * RESULT_LIMIT}),
+        types.CallToolResult(content=[], _meta={"text": "x" * RESULT_LIMIT}),
+        types.CallToolResult(
+            content=[types.TextContent(text="x" * (RESULT_LIMIT // 3))],
+            structured_content={"text": "x" * (RESULT_LIMIT // 3)},
+            _meta={"text": "x" * (RESULT_LIMIT // 3)},
+        ),
+        types.CallToolResult(content=[types.TextContent(text="ü" * (RESULT_LIMIT // 2))]),
+        types.CallToolResult(content=[types.TextContent(text="\ud83d" * (RESULT_LIMIT // 3 + 1))]),
+        types.CallToolResult(content=[types.ImageContent(data="x" * RESULT_LIMIT, mime_type="image/png")]),
+    ],
+    ids=["text", "structured", "meta", "together", "bytes", "halves", "image"],
+)
+def test_a_result_that_is_too_large_is_an_error_with_its_size(result: types.CallToolResult) -> None:
+    with pytest.raises(ResultTooLargeError) as refusal:
+        sendable("maas_big", result)
+
+    assert refusal.value.message == (
+        "maas_big was carried out, but its result of 10.0 MB was not sent: the limit is 10 MB."
+    )
+    assert refusal.value.hint
+    assert refusal.value.hint.startswith("Request less at once, with a filter or a limit")
+
+
+def test_a_result_within_the_limit_goes_out() -> None:
+    result = text(RESULT_LIMIT - 1000)
+
+    assert sendable("maas_big", result) is result
+
+
+def test_an_error_goes_out_however_much_a_plugin_says() -> None:
+    error = MaasBadRequestError(
+        "x" * RESULT_LIMIT,
+        fields={"y" * RESULT_LIMIT: ["z" * RESULT_LIMIT] * 9},
+        hint="h" * RESULT_LIMIT,
+        maas_says="m" * RESULT_LIMIT,
+    )
+
+    result = sendable("maas_big", failure(error))
+
+    assert result.is_error
+    assert "xxx" in result.content[0].model_dump()["text"]
+
+
+def test_an_error_of_ordinary_size_is_told_whole() -> None:
+    error = MaasMcpError("x" * 5000, hint="h" * 5000, maas_says="m" * 5000)
+
+    told = failure(error).meta
+
+    assert told
+    assert (told[ERROR_META]["message"], told[ERROR_META]["hint"]) == (error.message, error.hint)
