@@ -160,7 +160,7 @@ class Measured:
             counted.took.clear()
             counted.queries.clear()
 
-    def told(self) -> dict[str, Any]:
+    def reported(self) -> dict[str, Any]:
         """The figures so far."""
         return {
             "following": len(self.following.took),
@@ -191,7 +191,7 @@ async def ours(plan: dict[str, Any], transport: Transport) -> dict[str, Any]:
             for number, system_id in enumerate(plan["machines"]):
                 tasks.start_soon(deploy, engine, system_id, number * plan["gap"] / plan["speed"])
         watching.cancel_scope.cancel()
-    return measured.told()
+    return measured.reported()
 
 
 async def midway(plan: dict[str, Any], transport: Transport) -> dict[str, Any]:
@@ -222,7 +222,7 @@ async def midway(plan: dict[str, Any], transport: Transport) -> dict[str, Any]:
         measured.forget()
         await anyio.sleep(plan["window"] / plan["speed"])
         tasks.cancel_scope.cancel()
-    return {**measured.told(), "since": watcher.since, "cpu": time.process_time() - cpu}
+    return {**measured.reported(), "since": watcher.since, "cpu": time.process_time() - cpu}
 
 
 async def naive(plan: dict[str, Any], transport: Transport) -> dict[str, Any]:
@@ -273,11 +273,11 @@ async def main(plan: dict[str, Any]) -> None:
     region = Settings.load(maas_url=plan["url"], maas_api_key=plan["key"]).require_region()
     transport = HttpTransport(region)
     before = time.process_time()
-    told = await WAYS[plan["way"]](plan, transport)
-    told.setdefault("cpu", time.process_time() - before)
-    told["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB on Linux
+    reported = await WAYS[plan["way"]](plan, transport)
+    reported.setdefault("cpu", time.process_time() - before)
+    reported["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB on Linux
     await transport.aclose()
-    json.dump(told, sys.stdout)
+    json.dump(reported, sys.stdout)
 
 
 if __name__ == "__main__":

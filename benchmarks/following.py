@@ -141,11 +141,13 @@ def measure(way: str, count: int, speed: float, window: float) -> Cost:
         for machine in region.machines.values():
             region.deploy(machine.hostname, "admin")
         start -= POWERED_ON / speed
-    told = follow(
+    reported = follow(
         region, {"way": way, "speed": speed, "window": window, "gap": STARTED_EVERY, "machines": list(region.machines)}
     )
-    waits = news_waits(region, start, told["events"]) if way == "ours" else poll_waits(region, start, told["polls"])
-    return cost_of(told, speed, waits)
+    waits = (
+        news_waits(region, start, reported["events"]) if way == "ours" else poll_waits(region, start, reported["polls"])
+    )
+    return cost_of(reported, speed, waits)
 
 
 def together(count: int, lasting: float, speed: float) -> Cost:
@@ -154,8 +156,8 @@ def together(count: int, lasting: float, speed: float) -> Cost:
     quicker = DEPLOYMENT / lasting
     region = generated_region(count, speed=speed * quicker, clock=lambda: time.monotonic() - start)
     region.debug_delay = 0.0  # how late MAAS itself hears is not ours to measure
-    told = follow(region, {"way": "ours", "speed": speed, "gap": 0.0, "machines": list(region.machines)})
-    return cost_of(told, speed, [wait / quicker for wait in news_waits(region, start, told["events"])])
+    reported = follow(region, {"way": "ours", "speed": speed, "gap": 0.0, "machines": list(region.machines)})
+    return cost_of(reported, speed, [wait / quicker for wait in news_waits(region, start, reported["events"])])
 
 
 def midway(count: int, speed: float, window: float) -> Cost:
@@ -171,7 +173,7 @@ def midway(count: int, speed: float, window: float) -> Cost:
         region.schedule.advance(gap)
     start = time.monotonic() - (region.now() - region.schedule.epoch) / speed
     region.schedule.speed = speed
-    told = follow(
+    reported = follow(
         region,
         {
             "way": "midway",
@@ -183,10 +185,10 @@ def midway(count: int, speed: float, window: float) -> Cost:
             "under_way": cursors,
         },
     )
-    since = (told["since"] - start) * speed + region.schedule.epoch
+    since = (reported["since"] - start) * speed + region.schedule.epoch
     first = region.log.events[0].id
-    counted = [(number, at) for number, at in told["events"] if region.log.events[number - first].created >= since]
-    return cost_of(told, speed, news_waits(region, start, counted))
+    counted = [(number, at) for number, at in reported["events"] if region.log.events[number - first].created >= since]
+    return cost_of(reported, speed, news_waits(region, start, counted))
 
 
 def follow(region: SimulatedRegion, plan: dict[str, Any]) -> dict[str, Any]:
@@ -194,22 +196,22 @@ def follow(region: SimulatedRegion, plan: dict[str, Any]) -> dict[str, Any]:
     with serving(region) as url:
         command = [sys.executable, str(FOLLOWERS), json.dumps({**plan, "url": url, "key": region.api_key})]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    reported: dict[str, Any] = json.loads(done.stdout)
+    return reported
 
 
-def cost_of(told: dict[str, Any], speed: float, waits: list[float]) -> Cost:
+def cost_of(reported: dict[str, Any], speed: float, waits: list[float]) -> Cost:
     """What it came to."""
-    minutes, waits = told["seconds"] * speed / 60, sorted(waits)
+    minutes, waits = reported["seconds"] * speed / 60, sorted(waits)
     return Cost(
-        requests=told["following"] / minutes,
-        queries=told["queries"] / minutes,
-        beside=told["beside"] / minutes,
-        cpu=told["cpu"] * 1000 / minutes,
-        memory=told["memory"] / 1024,
+        requests=reported["following"] / minutes,
+        queries=reported["queries"] / minutes,
+        beside=reported["beside"] / minutes,
+        cpu=reported["cpu"] * 1000 / minutes,
+        memory=reported["memory"] / 1024,
         p50=waits[len(waits) // 2],
         p95=waits[int(len(waits) * 0.95)],
-        latency=told["latency"] * 1000,
+        latency=reported["latency"] * 1000,
     )
 
 
@@ -217,8 +219,9 @@ def news_waits(region: SimulatedRegion, start: float, events: list[tuple[int, fl
     """Simulated seconds that each event took to be told, by when it was: both processes have the same clock."""
     first = region.log.events[0].id
     return [
-        (told_at - start) * region.schedule.speed - (region.log.events[number - first].created - region.schedule.epoch)
-        for number, told_at in events
+        (reported_at - start) * region.schedule.speed
+        - (region.log.events[number - first].created - region.schedule.epoch)
+        for number, reported_at in events
     ]
 
 

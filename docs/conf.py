@@ -19,7 +19,7 @@ nitpick_ignore_regex = [
     # Other projects' types: their inventories are on the network, and a build must not need it.
     (r"py:.*", r"(abc|anyio|collections|contextlib|datetime|enum|mcp_types|pathlib|pydantic|typing)\..*"),
     # What docstrings mention of the host's own side, which no plugin names.
-    (r"py:.*", r"(.*\.)?(ArgsT|ItemT|ResultT|SeenT|RunTimeline|reporting|MINIMUM_GAP)"),
+    (r"py:.*", r"(.*\.)?(ArgsT|ItemT|ResultT|ObservationT|RunTimeline|reporting|MINIMUM_GAP)"),
     # Sphinx takes this one for the name of a class.
     (r"py:class", r"bool \| ~typing\.Literal.*"),
 ]

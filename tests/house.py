@@ -61,7 +61,7 @@ class House:
     tasks: anyio.abc.TaskGroup
     operation: type[Operation[Any, Any]]
     """What :meth:`run` runs unless it is told otherwise."""
-    told: list[Progress] = field(default_factory=list)
+    reported: list[Progress] = field(default_factory=list)
     token: CancellationToken = field(default_factory=CancellationToken)
     options: dict[str, Any] = field(default_factory=dict)
     """What the engine's ``run`` is told beside."""
@@ -74,7 +74,7 @@ class House:
         """Run an operation on the machine called ``name``, as the server does."""
 
         async def send(progress: Progress) -> None:
-            self.told.append(progress)
+            self.reported.append(progress)
 
         progress = ProgressReporter(send)
         operation = operation or self.operation
@@ -90,7 +90,7 @@ class House:
         """Call a tool, for the machine called ``name`` if one is given, as the server does."""
 
         async def send(progress: Progress) -> None:
-            self.told.append(progress)
+            self.reported.append(progress)
 
         if name is not None:
             arguments["system_id"] = self.region.machine(name).system_id
@@ -128,7 +128,7 @@ class House:
 
     @property
     def messages(self) -> list[str]:
-        return [progress.message for progress in self.told]
+        return [progress.message for progress in self.reported]
 
     def requests(self, op: str | None = None, method: str = "GET") -> int:
         return len([each for each in self.region.requests if each.method == method and op in (None, each.op)])
@@ -152,13 +152,13 @@ async def resumed(
     house: House, wait: float | None = 0.0, operation: type[Operation[Any, Any]] | None = None
 ) -> OperationStatus[Any]:
     """What another process, which has seen nothing of what happened before, says of the latest operation."""
-    told: list[Progress] = []
+    reported: list[Progress] = []
 
     async def send(progress: Progress) -> None:
-        told.append(progress)
+        reported.append(progress)
 
     assert house.handle
-    house.told = told
+    house.reported = reported
     engine, _ = engine_of(client_of(house.region), house.tasks, now=house.now)
     progress = ProgressReporter(send)
     async with progress.reporting():

@@ -47,15 +47,15 @@ def ended_at(recording: Recording) -> float:
     )
 
 
-def milestones_not_reached(recording: Recording, told: str) -> list[str]:
+def milestones_not_reached(recording: Recording, reported: str) -> list[str]:
     """Milestones and scripts that a text names though the run did not reach them."""
     phases, (run, _) = _phases(recording), _run_of(recording)
     reached = {_label(phase) for phase in phases if any(phase.matches(event) for event in run)}
     statuses = {machine["status_name"] for machine in recording.machines}
     scripts = {script["name"] for frame in recording.frames for script in frame.script_results}
     others = {_label(phase) for phase in phases} - reached - statuses
-    named = {label for label in others if re.search(rf"\b{re.escape(label)}\b", told)}
-    return sorted(named | (set(re.findall(r"Running (\S+)", told)) - scripts))
+    named = {label for label in others if re.search(rf"\b{re.escape(label)}\b", reported)}
+    return sorted(named | (set(re.findall(r"Running (\S+)", reported)) - scripts))
 
 
 def _phases(recording: Recording) -> tuple[Phase, ...]:

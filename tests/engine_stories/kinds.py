@@ -62,7 +62,7 @@ class Kind(ABC):
         self.here = Process(house.engine, house.batches)
         self.token = CancellationToken()
         """Stops what :meth:`run` follows."""
-        self.told: list[Progress] = []
+        self.reported: list[Progress] = []
         """The progress of all calls."""
 
     async def run(
@@ -131,7 +131,7 @@ class Kind(ABC):
         for name in OTHERS:
             args = Asked(system_id=self.region.machine(name).system_id)
             await self.here.engine.run(Deploy(), args, ProgressReporter(self._note), CancellationToken(), wait=0.0)
-        self.told.clear()
+        self.reported.clear()
 
     @property
     def turns_taken(self) -> int:
@@ -152,7 +152,7 @@ class Kind(ABC):
     @property
     def messages(self) -> list[str]:
         """The texts of its progress."""
-        return [each.message for each in self.told]
+        return [each.message for each in self.reported]
 
     @abstractmethod
     def shows(self) -> Shown:
@@ -202,7 +202,7 @@ class Kind(ABC):
         return len([path for path in posts if path.endswith(tuple(self._paths))])
 
     async def _note(self, progress: Progress) -> None:
-        self.told.append(progress)
+        self.reported.append(progress)
 
 
 class OfEngine(Kind):

@@ -54,7 +54,7 @@ class TestStarting:
 
         assert (status.state, status.fraction) == ("succeeded", 1.0)
         assert status.result is not None
-        values = [each.value for each in kind.told]
+        values = [each.value for each in kind.reported]
         assert values == sorted(set(values))
         assert (values[0], values[-1]) == (0.0, 1.0)
         assert kind.starts == kind.size
@@ -364,7 +364,7 @@ class TestCancelling:
 
         with pytest.raises(OperationCancelledError):
             await kind.run()
-        assert anyio.current_time() < 10 + TIMING.allocation_in_doubt + 5
+        assert anyio.current_time() < 10 + TIMING.allocation_uncertain + 5
         await anyio.sleep(MIDWAY)
 
         assert (kind.starts, kind.undos) == (kind.size, 0)
@@ -437,7 +437,7 @@ class TestResuming:
     async def test_another_process_says_how_far_it_is_and_follows_it_to_its_result(self, kind: Kind) -> None:
         started = await kind.run(wait=0)
         await anyio.sleep(MIDWAY)
-        kind.told.clear()
+        kind.reported.clear()
 
         asked = await kind.ask(started.handle, kind.another_process())
         assert (asked.state, asked.result) == ("working", None)
@@ -676,7 +676,7 @@ class TestEndedFromOutside:
             await kind.run()
 
         assert words(failure.value).count("Failed deployment: no space left on device") >= kind.size
-        assert all(each.value < 1.0 for each in kind.told)
+        assert all(each.value < 1.0 for each in kind.reported)
 
 
 class TestResults:

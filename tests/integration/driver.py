@@ -98,9 +98,9 @@ class Driver:
 
     Whatever a test puts in its way lasts a minute or longer.
     """
-    heard: list[Message] = field(default_factory=list)
+    received: list[Message] = field(default_factory=list)
     """Everything that the server has sent, in its order. Nothing is ever taken out."""
-    _heard_more: threading.Condition = field(default_factory=threading.Condition)
+    _received_more: threading.Condition = field(default_factory=threading.Condition)
     _silent: str | None = None
     """Why nothing more will be heard."""
     _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -119,12 +119,12 @@ class Driver:
             except ValueError:  # nothing else may be on the wire
                 reason = f"the server wrote what is not JSON: {line!r}"
                 break
-            with self._heard_more:
-                self.heard.append(message)
-                self._heard_more.notify_all()
-        with self._heard_more:
+            with self._received_more:
+                self.received.append(message)
+                self._received_more.notify_all()
+        with self._received_more:
             self._silent = reason
-            self._heard_more.notify_all()
+            self._received_more.notify_all()
 
     def send(self, message: Message) -> None:
         assert self.process.stdin
@@ -145,11 +145,11 @@ class Driver:
 
     def response(self, request_id: int | str) -> Message | None:
         """The response to a request, if it has come."""
-        return next((each for each in list(self.heard) if is_response(each, request_id)), None)
+        return next((each for each in list(self.received) if is_response(each, request_id)), None)
 
     def wait(self, request_id: int | str, patience: float = PATIENCE) -> Message:
         """The response to a request, whatever else comes before or after it."""
-        return self.heard[self._find(lambda each: is_response(each, request_id), patience)]
+        return self.received[self._find(lambda each: is_response(each, request_id), patience)]
 
     def wait_for_progress(self, text: str = "", patience: float = PATIENCE) -> Message:
         """The next progress notification whose message holds ``text``: each is waited for once at most."""
@@ -161,22 +161,22 @@ class Driver:
 
         at = self._find(is_wanted, patience, self._progress_waited_for)
         self._progress_waited_for = at + 1
-        return self.heard[at]
+        return self.received[at]
 
     def _find(self, wanted: Callable[[Message], bool], patience: float, start: int = 0) -> int:
-        """Wait for a message from ``heard[start]`` on; answers with its index."""
+        """Wait for a message from ``received[start]`` on; answers with its index."""
         deadline = time.monotonic() + patience
         looked = start
-        with self._heard_more:
+        with self._received_more:
             while True:
-                for index in range(looked, len(self.heard)):
-                    if wanted(self.heard[index]):
+                for index in range(looked, len(self.received)):
+                    if wanted(self.received[index]):
                         return index
-                looked = max(looked, len(self.heard))
-                assert self._silent is None, f"{self._silent}; heard {self.heard[-5:]}; {self.log()[-2000:]}"
+                looked = max(looked, len(self.received))
+                assert self._silent is None, f"{self._silent}; heard {self.received[-5:]}; {self.log()[-2000:]}"
                 remaining = deadline - time.monotonic()
-                assert remaining > 0, f"not heard within {patience} s; heard {self.heard[-5:]}"
-                self._heard_more.wait(remaining)
+                assert remaining > 0, f"not heard within {patience} s; heard {self.received[-5:]}"
+                self._received_more.wait(remaining)
 
     def request(self, method: str, params: Message | None = None) -> Message:
         """Send a request and wait for its result."""
@@ -202,7 +202,7 @@ class Driver:
         """What was heard of a call beyond the first ``after`` messages: its response, and progress for its token."""
         return [
             each
-            for each in self.heard[after:]
+            for each in self.received[after:]
             if is_response(each, request_id) or each.get("params", {}).get("progressToken") == token
         ]
 
@@ -224,7 +224,7 @@ class Driver:
 
     def progress(self, token: str | int | None = None) -> list[Message]:
         """Every progress notification so far, or those for ``token``."""
-        params = [each["params"] for each in list(self.heard) if each.get("method") == "notifications/progress"]
+        params = [each["params"] for each in list(self.received) if each.get("method") == "notifications/progress"]
         return [each for each in params if token is None or each["progressToken"] == token]
 
     def log(self) -> str:

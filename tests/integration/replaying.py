@@ -33,7 +33,7 @@ STATES = {"operation_reverted": "reverted", "machine_gone": "gone", "deadline_ex
 
 
 @dataclass(frozen=True)
-class Told:
+class Reported:
     """What the server answered about an operation."""
 
     state: str
@@ -61,10 +61,10 @@ class Replay:
     unknown: tuple[str, ...]
     """Requests that no recording can answer."""
     progress: tuple[Message, ...]
-    told: Told
+    reported: Reported
     looks: int
     """How often the server asked for events when the run had ended."""
-    asked_late: Told
+    asked_late: Reported
     """What a process that had not seen any of it said, when everything that was recorded was over."""
 
     @property
@@ -75,7 +75,7 @@ class Replay:
     @property
     def text(self) -> str:
         """All that was said while it was followed and at its end."""
-        return "\n".join([*self.messages, self.told.text])
+        return "\n".join([*self.messages, self.reported.text])
 
 
 def replay(recording: Recording) -> Replay:
@@ -86,7 +86,7 @@ def replay(recording: Recording) -> Replay:
     with playing(player) as url:
         with _serving(url) as server:
             arguments = _arguments(server, recording)
-            told = _call(server, operation, TOKEN, **arguments, wait_seconds=wait)
+            reported = _call(server, operation, TOKEN, **arguments, wait_seconds=wait)
             looks, posts, progress = player.looks, tuple(player.posts), tuple(server.progress(TOKEN))
             player.rewind()
             started = asked_late = _call(server, operation, None, **arguments, wait_seconds=0)
@@ -94,7 +94,7 @@ def replay(recording: Recording) -> Replay:
         if started.operation_id:  # else MAAS's answer to the request was the end
             with _serving(url) as another:
                 asked_late = _call(another, "maas_get_operation", None, operation_id=started.operation_id)
-        return Replay(arguments, posts, tuple(player.unknown), progress, told, looks, asked_late)
+        return Replay(arguments, posts, tuple(player.unknown), progress, reported, looks, asked_late)
 
 
 def _serving(url: str) -> AbstractContextManager[Driver]:
@@ -128,7 +128,7 @@ def _argument(schema: Mapping[str, Any], text: str) -> Any:
     return int(text) if kind == "integer" else text
 
 
-def _call(server: Driver, tool: str, token: str | None, **arguments: Any) -> Told:
+def _call(server: Driver, tool: str, token: str | None, **arguments: Any) -> Reported:
     return _told(_result(server, server.start_call(tool, token, **arguments)))
 
 
@@ -139,7 +139,7 @@ def _result(server: Driver, request_id: int) -> Message:
     return result
 
 
-def _told(result: Message) -> Told:
+def _told(result: Message) -> Reported:
     """What the result of a call says, or the report that it holds."""
     if result.get("isError"):
         error = result["_meta"][ERROR]
@@ -148,9 +148,9 @@ def _told(result: Message) -> Told:
     if report.get("error"):
         return _of_error(report["state"], report["error"])
     summary = result["content"][0]["text"]
-    return Told(report["state"], summary, result=report["result"] or {}, operation_id=report["operation_id"])
+    return Reported(report["state"], summary, result=report["result"] or {}, operation_id=report["operation_id"])
 
 
-def _of_error(state: str, error: Mapping[str, Any]) -> Told:
+def _of_error(state: str, error: Mapping[str, Any]) -> Reported:
     steps = [f"{step['why']}: {step['tool']}" for step in error["next_steps"]]
-    return Told(state, error["message"], "\n".join([error["hint"] or "", *steps]), error["maas_says"] or "")
+    return Reported(state, error["message"], "\n".join([error["hint"] or "", *steps]), error["maas_says"] or "")

@@ -679,7 +679,7 @@ def test_without_a_client_on_the_other_end_nothing_is_served(
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "told"),
+    ("variable", "value", "reported"),
     [
         ("SSL_CERT_FILE", "/no/such/file", "SSL_CERT_FILE names /no/such/file, which cannot be used: No such file"),
         (
@@ -690,13 +690,13 @@ def test_without_a_client_on_the_other_end_nothing_is_served(
     ],
 )
 def test_a_variable_of_the_system_that_cannot_be_used_is_told_and_blamed_on_no_plugin(
-    region: SimulatedRegion, variable: str, value: str, told: str
+    region: SimulatedRegion, variable: str, value: str, reported: str
 ) -> None:
     settings = {"MAAS_URL": "https://maas.example.com/MAAS", "MAAS_API_KEY": region.api_key, variable: value}
     for args, code in ((("doctor",), 1), (("call", "maas_list_machines"), 2)):
         done = finished(*args, **settings)
         assert done.returncode == code
-        assert told in done.stdout + done.stderr
+        assert reported in done.stdout + done.stderr
         assert "inside its plugin" not in done.stderr
         assert "hunter2" not in done.stdout + done.stderr
 

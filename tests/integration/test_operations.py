@@ -79,8 +79,8 @@ def test_waiting_shows_progress(server: Driver, region: SimulatedRegion) -> None
     region.set_speed(SPEED)
     server.wait(call)
 
-    told = server.progress("wait")
-    values = [each["progress"] for each in told]
+    reported = server.progress("wait")
+    values = [each["progress"] for each in reported]
     assert values == sorted(set(values))
     assert values[-1] == 1.0
 
@@ -255,7 +255,7 @@ def test_a_cancelled_call_aborts_if_it_was_told_to(server: Driver, region: Simul
     after = server.cancel(call)
 
     eventually(lambda: region.machine("node01").status_name == "Allocated", "the abort")
-    assert server.heard[after:] == []
+    assert server.received[after:] == []
     assert not server.call("maas_list_machines").get("isError")
 
 

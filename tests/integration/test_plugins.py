@@ -373,10 +373,10 @@ def test_an_operation_ends_whatever_its_plugin_makes_of_the_result(
         assert said.endswith(f"maas_get_operation (operation_id: {operation_id}).")
 
         for tool in ("maas_get_operation", "maas_wait_operation"):
-            told = server.call(tool, operation_id=operation_id)
-            report = told["structuredContent"]
+            reported = server.call(tool, operation_id=operation_id)
+            report = reported["structuredContent"]
             assert (report["state"], report["result"], report["progress"]) == ("succeeded", None, 1.0)
             assert report["error"]["code"] == "result_unreadable"
             assert report["error"]["next_steps"] == [step]
-            assert why in told["content"][0]["text"]
+            assert why in reported["content"][0]["text"]
         assert [each.op for each in region.requests if each.method == "POST"] == ["deploy"]

@@ -57,11 +57,11 @@ def test_progress_never_decreases_and_is_whole_at_success_only(replayed: Replay)
     fractions = [each["progress"] for each in replayed.progress]
 
     assert fractions == sorted(set(fractions))
-    assert (1.0 in fractions) is (replayed.told.state == "succeeded")
+    assert (1.0 in fractions) is (replayed.reported.state == "succeeded")
 
 
 def test_no_milestone_is_shown_that_the_run_did_not_reach(replayed: Replay, recording: Recording) -> None:
-    shown = "\n".join([*replayed.messages, replayed.told.headline, replayed.asked_late.headline])
+    shown = "\n".join([*replayed.messages, replayed.reported.headline, replayed.asked_late.headline])
 
     assert milestones_not_reached(recording, shown) == []
 
@@ -70,13 +70,13 @@ def test_the_end_is_noticed_before_anything_else_happens(replayed: Replay, recor
     if not recording.took_effect:
         pytest.skip("nothing came of it, so that it has no end")
 
-    assert replayed.told.state != "working"
+    assert replayed.reported.state != "working"
     assert replayed.looks < LOOKS
 
 
 def test_a_caller_who_asks_late_hears_of_the_same_end(replayed: Replay, recording: Recording) -> None:
     # Of a request that nothing came of, another process does not know MAAS's answer.
-    same = {replayed.told.state} if recording.took_effect else {replayed.told.state, "working"}
+    same = {replayed.reported.state} if recording.took_effect else {replayed.reported.state, "working"}
 
     assert replayed.asked_late.state in same
 
@@ -84,19 +84,19 @@ def test_a_caller_who_asks_late_hears_of_the_same_end(replayed: Replay, recordin
 def test_an_operation_ends_as_it_did(replayed: Replay, end: End) -> None:
     states = {"working", "failed"} if end.verdict is Verdict.PENDING else {end.verdict.name.lower()}
 
-    assert replayed.told.state in states
+    assert replayed.reported.state in states
     assert replayed.asked_late.state in states
 
 
 def test_what_happened_is_said_in_maas_own_words(replayed: Replay, end: End) -> None:
-    assert _missing(end.headline, replayed.told.headline) == []
+    assert _missing(end.headline, replayed.reported.headline) == []
     assert _missing(end.says, replayed.text) == []
 
 
 def test_what_did_not_happen_is_not_said(replayed: Replay, end: End) -> None:
     assert _found(end.never, replayed.text) == []
-    assert _found(end.never_headline, replayed.told.headline) == []
-    assert _found(end.never_hint, replayed.told.hint) == []
+    assert _found(end.never_headline, replayed.reported.headline) == []
+    assert _found(end.never_hint, replayed.reported.hint) == []
     assert _found(end.never, replayed.asked_late.text) == []
     assert _found(end.never_headline, replayed.asked_late.headline) == []
     assert _found(end.never_hint, replayed.asked_late.hint) == []

@@ -86,16 +86,16 @@ def test_a_deploy_shows_mass_own_milestones_and_ends_with_a_result(
     if server.revision != "2024-11-05":
         assert result["structuredContent"]["state"] == "succeeded"
         assert result["structuredContent"]["result"]["status_name"] == "Deployed"
-    told = server.progress(token)
-    assert len(told) == len(server.progress())
-    values = [each["progress"] for each in told]
+    reported = server.progress(token)
+    assert len(reported) == len(server.progress())
+    values = [each["progress"] for each in reported]
     assert values == sorted(set(values))
     assert values[-1] == 1.0
     assert all(value < 1.0 for value in values[:-1])
-    assert all(each["total"] == 1.0 and each["message"] for each in told)
-    assert list(dict.fromkeys(each["message"] for each in told if each["message"] in SHOWN)) == list(SHOWN)
+    assert all(each["total"] == 1.0 and each["message"] for each in reported)
+    assert list(dict.fromkeys(each["message"] for each in reported if each["message"] in SHOWN)) == list(SHOWN)
     assert posts(region) == [f"deploy /MAAS/api/2.0/machines/{machine.system_id}/"]
-    assert server.heard[-1].get("id") == call, "nothing follows the response"
+    assert server.received[-1].get("id") == call, "nothing follows the response"
 
 
 def test_without_a_token_there_is_no_progress(server: Driver, region: SimulatedRegion) -> None:
@@ -150,7 +150,7 @@ class TestCancelling:
     def check_silence(self, server: Driver, region: SimulatedRegion, call: int, after: int) -> None:
         """Neither MAAS nor the client hears of the call any more: the client not beyond its ``after`` messages."""
         check_left_alone(region)
-        assert server.heard[after:] == []
+        assert server.received[after:] == []
         assert server.response(call) is None
         assert not server.call("maas_list_machines").get("isError"), "the server serves on"
 

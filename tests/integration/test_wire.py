@@ -178,7 +178,7 @@ def refusals(region: SimulatedRegion, url: str, revision: str, *given: bytes) ->
         server.process.stdin.write(b"".join(line + b"\n" for line in given))
         server.process.stdin.flush()
         assert not server.call("maas_list_machines").get("isError")
-        return [message["error"] for message in server.heard if "error" in message and message["id"] is None]
+        return [message["error"] for message in server.received if "error" in message and message["id"] is None]
 
 
 def request(request_id: str, method: str = '"tools/list"') -> bytes:

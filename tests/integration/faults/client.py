@@ -34,7 +34,7 @@ def answers(server: Driver, calls: Sequence[int], patience: float = PATIENCE) ->
 
 
 def answer(server: Driver, tool: str, patience: float = PATIENCE, **arguments: Any) -> Message:
-    """The result of one call; whatever else is heard stays in ``server.heard``."""
+    """The result of one call; whatever else is heard stays in ``server.received``."""
     return answers(server, [server.start_call(tool, **arguments)], patience)[0]
 
 
@@ -48,8 +48,8 @@ def report(result: Message) -> dict[str, Any]:
 def error(result: Message) -> dict[str, Any]:
     """What a call that failed tells to programs."""
     assert result.get("isError"), result
-    told: dict[str, Any] = result["_meta"][ERROR]
-    return told
+    reported: dict[str, Any] = result["_meta"][ERROR]
+    return reported
 
 
 def messages(server: Driver, token: str | int) -> list[str]:

@@ -106,14 +106,14 @@ def test_orders_of_a_batch_that_never_arrived_are_told_beside_what_the_others_ca
     ):
         reports = [report(each) for each in deploy_named(server, in_batches(machines))]
 
-    told = {each["system_id"]: each for every in reports for each in every["result"]["machines"]}
+    reported = {each["system_id"]: each for every in reports for each in every["result"]["machines"]}
     for fault, group in groups.items():
         started = len([each for each in group if starts(region, BATCH, each)])
-        silent = [each for each in group if "?op=deploy" not in told[each.system_id]["message"]]
+        silent = [each for each in group if "?op=deploy" not in reported[each.system_id]["message"]]
         tally.add(Row(BATCH.tool, f"{fault}, deploy", runs=len(group), lost=len(silent), double_starts=started))
     assert {each["state"] for each in reports} == {"partly_succeeded"}
     failed = {each.system_id for group in groups.values() for each in group}
-    assert {system_id for system_id, each in told.items() if each["state"] == "failed"} == failed
+    assert {system_id for system_id, each in reported.items() if each["state"] == "failed"} == failed
     assert all(of(region, each).status is Status.READY for each in machines if each.system_id in failed)
     others = [each for each in machines if each.system_id not in failed]
     assert all(starts(region, BATCH, each) == orders(region, BATCH, each) == 1 for each in others)
@@ -198,7 +198,7 @@ def test_a_cancel_at_any_moment_leaves_nothing_allocated_in_vain(weather: str, s
     region.hold(op="allocate", before=0.02, after=0.02)
     region.hold(op="deploy", before=0.05, after=0.05)
     dice = random.Random(weather)  # the same moments in every run
-    heard: dict[int, tuple[str, int]] = {}
+    received: dict[int, tuple[str, int]] = {}
     machines = list(region.machines.values())
     with (
         behind_a_proxy(region) as proxy,
@@ -210,18 +210,20 @@ def test_a_cancel_at_any_moment_leaves_nothing_allocated_in_vain(weather: str, s
         calls = [deploy_any(server, CHOSEN, token) for token in tokens]
         away = weather == "calm"
         for token, call in zip(tokens, calls, strict=True):
-            moment = LIFE * len(heard) / MOMENTS + dice.uniform(0.0, LIFE / MOMENTS)
+            moment = LIFE * len(received) / MOMENTS + dice.uniform(0.0, LIFE / MOMENTS)
             if not away and moment > OUTAGE[0]:
                 away = bool(outage.enter_context(proxy.refusing()) is None)
             if moment > OUTAGE[1]:
                 outage.close()
             eventually(partial(is_past, began + moment), "the moment")
-            if weather == "calm" and len(heard) == MOMENTS * 3 // 4:  # on a busy machine, too, some are deploying then
+            if (
+                weather == "calm" and len(received) == MOMENTS * 3 // 4
+            ):  # on a busy machine, too, some are deploying then
                 eventually(lambda: any(starts(region, BATCH, each) for each in machines), "a start")
-            heard[call] = token, server.cancel(call)
+            received[call] = token, server.cancel(call)
         outage.close()
         time.sleep(ABSENCE)  # the absence of something can only be waited for
-        late = [each for call, (token, after) in heard.items() for each in server.said_of(call, token, after)]
+        late = [each for call, (token, after) in received.items() for each in server.said_of(call, token, after)]
         unanswered = [call for call in calls if not server.response(call)]
         left = stays_idle(region)
         before = under_way(region)
@@ -304,9 +306,11 @@ def test_a_batch_that_ends_at_a_stalled_order_leaves_nothing_that_is_not_given_b
                 eventually(lambda: stalling.stalled == set(stalling.all), "the stalls")
                 eventually(lambda: all(messages(server, each) for each in calls), "progress")
                 if how == "cancel":
-                    heard = {token: server.cancel(call) for token, call in calls.items()}
+                    received = {token: server.cancel(call) for token, call in calls.items()}
                     time.sleep(ABSENCE)
-                    late = [each for token, call in calls.items() for each in server.said_of(call, token, heard[token])]
+                    late = [
+                        each for token, call in calls.items() for each in server.said_of(call, token, received[token])
+                    ]
                 elif how == "kill":
                     server.process.kill()
                     server.process.wait()

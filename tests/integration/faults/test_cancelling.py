@@ -50,7 +50,7 @@ def test_nothing_follows_a_cancel_at_any_moment(job: Job, weather: str, state: s
     machines = list(region.machines.values())
     dice = random.Random(job.tool)  # the same moments in every run
     moments = sorted(dice.uniform(0.0, LIFE) for _ in machines)
-    heard: dict[int, tuple[str, int]] = {}
+    received: dict[int, tuple[str, int]] = {}
     begun = False
     with behind_a_proxy(region) as proxy, serving_through(proxy, region, state) as server, ExitStack() as outage:
         began = time.monotonic()
@@ -64,14 +64,14 @@ def test_nothing_follows_a_cancel_at_any_moment(job: Job, weather: str, state: s
             if moment > OUTAGE[1]:
                 outage.close()
             eventually(partial(is_past, began + moment), "the moment")
-            heard[call] = machine.hostname, server.cancel(call)
+            received[call] = machine.hostname, server.cancel(call)
             region.set_speed(SPEED)
         outage.close()
         before = under_way(region, job, machines)
         found = listed(server)
         lost = (before & under_way(region, job, machines)) - found
         time.sleep(ABSENCE)  # the absence of something can only be waited for
-        late = [each for call, (token, after) in heard.items() for each in server.said_of(call, token, after)]
+        late = [each for call, (token, after) in received.items() for each in server.said_of(call, token, after)]
         answered = [call for call in calls if server.response(call)]
         hangs = 0 if quickly(server) else 1
         code, seconds = server.stop("EOF")
@@ -122,9 +122,9 @@ def test_a_stalled_region_holds_up_neither_a_cancel_nor_the_end(where: str, how:
         eventually(lambda: len(met()) >= STALLS[where].requests, "the stall")
         late: list[Message] = []
         if how == "cancel":
-            heard = {job: server.cancel(call) for job, call in calls.items()}
+            received = {job: server.cancel(call) for job, call in calls.items()}
             time.sleep(ABSENCE)
-            late = [each for job, call in calls.items() for each in server.said_of(call, job.tool, heard[job])]
+            late = [each for job, call in calls.items() for each in server.said_of(call, job.tool, received[job])]
         code, seconds = server.stop("EOF")
 
     for job, machine in machines.items():
@@ -178,10 +178,10 @@ def test_an_abort_that_maas_does_not_answer_does_not_hold_up_the_end(state: str,
         }
         eventually(lambda: all(messages(server, job.tool)[1:] for job in calls), "two messages of each")
         with proxy.meeting(stalls(), op="abort") as met:
-            heard = {job: server.cancel(call) for job, call in calls.items()}
+            received = {job: server.cancel(call) for job, call in calls.items()}
             # Beside the events' there are places for so many at a time; the others wait for theirs.
             eventually(lambda: len(met()) >= min(len(calls), MAX_REQUESTS - 1), "the orders to abort")
-            late = [each for job, call in calls.items() for each in server.said_of(call, job.tool, heard[job])]
+            late = [each for job, call in calls.items() for each in server.said_of(call, job.tool, received[job])]
             code, seconds = server.stop("EOF")
 
     for job, machine in abortable.items():

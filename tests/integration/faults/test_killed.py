@@ -31,8 +31,8 @@ def test_after_a_kill_amid_an_outage_a_new_server_answers_for_every_handle(
                 server.process.wait()
         with serving_through(proxy, region, state) as server:
             with proxy.refusing():
-                told = error(answer(server, "maas_get_operation", server.at_once, operation_id=ids[0]))
-                assert (told["code"], told["retryable"]) == ("unavailable", True)
+                reported = error(answer(server, "maas_get_operation", server.at_once, operation_id=ids[0]))
+                assert (reported["code"], reported["retryable"]) == ("unavailable", True)
                 if ended:
                     eventually(lambda: all(of(region, each).status is job.ends for job, each in runs), "the ends")
             asked = [server.start_call("maas_get_operation", operation_id=each) for each in ids]

@@ -47,7 +47,7 @@ class Outage:
     """What is wrong with every request for a while."""
 
     begins: Callable[[Proxy], AbstractContextManager[object]]
-    is_told: bool = True
+    is_reported: bool = True
     """Whether nothing can be seen meanwhile, so that progress says so."""
 
 
@@ -64,7 +64,7 @@ OUTAGES = {
     "500 page": Outage(lambda proxy: proxy.meeting(says(500, page(500)))),
     "truncated JSON": Outage(lambda proxy: proxy.meeting(truncated_json)),
     "login page": Outage(lambda proxy: proxy.meeting(says(200, LOGIN))),
-    "slow bodies": Outage(lambda proxy: proxy.meeting(trickles), is_told=False),
+    "slow bodies": Outage(lambda proxy: proxy.meeting(trickles), is_reported=False),
 }
 
 
@@ -135,7 +135,7 @@ def test_an_outage_is_survived_and_told(name: str, state: str, tally: Tally) -> 
         scene = start_all(server, region, machines)
         with outage.begins(proxy):
             region.advance(TWO_MINUTES)
-            if outage.is_told:
+            if outage.is_reported:
                 eventually(scene.all_tell_of_the_outage, "news of the outage")
                 assert scene.have_not_ended(), "an outage is no verdict"
         scene.check(name, tally)
@@ -177,8 +177,8 @@ FORGETFUL = """
 def test_a_key_that_is_revoked_ends_the_operations_at_once_and_shows_no_secret(state: str, tally: Tally) -> None:
     region, machines = one_of_each(speed=0.0)
     secret = region.api_key.split(":")[2]
-    told = f"Authorization Error: Invalid signature. Expected signature base string: &{secret}"
-    revoked = says(401, told, headers={"WWW-Authenticate": 'OAuth realm="OAuth"'})
+    reported = f"Authorization Error: Invalid signature. Expected signature base string: &{secret}"
+    revoked = says(401, reported, headers={"WWW-Authenticate": 'OAuth realm="OAuth"'})
     with (
         behind_a_proxy(region) as proxy,
         serving_through(proxy, region, state, MAAS_MCP_LOG_LEVEL="DEBUG") as server,
@@ -197,7 +197,7 @@ def test_a_key_that_is_revoked_ends_the_operations_at_once_and_shows_no_secret(s
     assert all("MAAS does not accept the API key (401)." in each["message"] for each in errors)
     assert asked < 6, "a key that is refused is not tried again and again"
     assert secret not in log
-    assert secret not in str(server.heard)
+    assert secret not in str(server.received)
 
 
 def test_a_region_that_stalls_for_ever_neither_hangs_nor_ends_the_server(state: str, tally: Tally) -> None:

@@ -48,7 +48,7 @@ def test_an_address_may_point_anywhere_into_the_region(url: str, expected: str) 
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "reported"),
     [
         ("", "is empty"),
         (f"{HOST}/MAAS", "does not start with https://"),
@@ -69,8 +69,8 @@ def test_an_address_may_point_anywhere_into_the_region(url: str, expected: str) 
         ("https://mäas/", "outside ASCII"),
     ],
 )
-def test_an_address_that_cannot_be_used_is_refused_with_the_reason(url: str, told: str) -> None:
-    with pytest.raises(SettingsError, match=re.escape(told)) as caught:
+def test_an_address_that_cannot_be_used_is_refused_with_the_reason(url: str, reported: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(reported)) as caught:
         api_url(url)
     assert caught.value.message.startswith("MAAS_URL cannot be used: ")
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))

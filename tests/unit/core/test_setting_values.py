@@ -107,9 +107,9 @@ def test_a_list_may_be_written_in_each_usual_way(text: str) -> None:
     ],
 )
 def test_a_placeholder_that_nothing_filled_in_is_named_with_who_would(text: str, shown: str, helpful: str) -> None:
-    told = str(placeholder(text))
-    assert told.startswith(f"it holds {shown}, which nothing filled in. ")
-    assert helpful in told
+    reported = str(placeholder(text))
+    assert reported.startswith(f"it holds {shown}, which nothing filled in. ")
+    assert helpful in reported
 
 
 @pytest.mark.parametrize(
@@ -136,9 +136,9 @@ def test_an_ordinary_value_is_no_placeholder(text: str) -> None:
     ],
 )
 def test_of_a_secret_only_the_name_of_a_variable_is_shown(text: str, shown: str) -> None:
-    told = str(placeholder(text, secret=True))
-    assert told.startswith(f"it holds {shown}, which nothing filled in. ")
-    assert "hunter2" not in told.lower()
+    reported = str(placeholder(text, secret=True))
+    assert reported.startswith(f"it holds {shown}, which nothing filled in. ")
+    assert "hunter2" not in reported.lower()
 
 
 KNOWN = ("MAAS_URL", "MAAS_API_KEY", "MAAS_CA_BUNDLE", "MAAS_MCP_POLL_INTERVAL", "MAAS_MCP_SECRET")

@@ -25,7 +25,7 @@ def toml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def everything_told(error: BaseException) -> str:
+def all_reported(error: BaseException) -> str:
     assert error.__cause__ is None
     assert error.__context__ is None
     return "".join(traceback.format_exception(error))
@@ -90,7 +90,7 @@ def test_a_variable_is_read(
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "told"),
+    ("variable", "value", "reported"),
     [
         ("MAAS_MCP_POLL_INTERVAL", "soon", "valid number"),
         ("MAAS_MCP_POLL_INTERVAL", "0", "greater than or equal to 0.05"),
@@ -113,13 +113,13 @@ def test_a_variable_is_read(
     ],
 )
 def test_a_wrong_variable_is_named_with_what_is_allowed(
-    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, told: str
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, reported: str
 ) -> None:
     monkeypatch.setenv(variable, value)
-    with pytest.raises(SettingsError, match=re.escape(told)) as caught:
+    with pytest.raises(SettingsError, match=re.escape(reported)) as caught:
         Settings.load()
     assert caught.value.message.startswith(f"{variable}: ")
-    assert "HUNTER2" not in everything_told(caught.value)
+    assert "HUNTER2" not in all_reported(caught.value)
 
 
 def test_a_secret_may_be_made_of_any_characters(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +165,7 @@ def test_secrets_in_a_file_are_a_text_or_a_list_of_texts(toml: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "reported"),
     [
         ("hunter2", "the secret is too short: expected at least 16 characters"),
         (f"{B} hunter2", "the second secret is too short: expected at least 16 characters"),
@@ -180,16 +180,16 @@ def test_secrets_in_a_file_are_a_text_or_a_list_of_texts(toml: Path) -> None:
     ],
 )
 def test_of_several_secrets_the_bad_one_is_named_and_not_shown(
-    monkeypatch: pytest.MonkeyPatch, value: str, told: str
+    monkeypatch: pytest.MonkeyPatch, value: str, reported: str
 ) -> None:
     monkeypatch.setenv("MAAS_MCP_SECRET", value)
 
     with pytest.raises(SettingsError) as caught:
         Settings.load()
 
-    assert caught.value.message.startswith(f"MAAS_MCP_SECRET: {told}")
+    assert caught.value.message.startswith(f"MAAS_MCP_SECRET: {reported}")
     for shown in ("hunter2", A, B):
-        assert shown not in everything_told(caught.value)
+        assert shown not in all_reported(caught.value)
 
 
 def test_a_blank_variable_leaves_what_the_file_says(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,7 +236,7 @@ def test_a_file_that_is_not_toml_is_named_without_what_is_in_it(toml: Path, text
     with pytest.raises(SettingsError, match="not valid TOML") as caught:
         Settings.load()
     assert str(toml) in caught.value.message
-    assert "hunter2" not in everything_told(caught.value)
+    assert "hunter2" not in all_reported(caught.value)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
@@ -296,7 +296,7 @@ def test_the_key_is_in_no_repr_and_no_error(monkeypatch: pytest.MonkeyPatch, tom
     toml.write_text(f'maas_api_key = ["{KEY}"]\n')
     with pytest.raises(SettingsError) as caught:
         Settings.load()
-    assert "SecretSecret" not in everything_told(caught.value)
+    assert "SecretSecret" not in all_reported(caught.value)
     with pytest.raises(ValidationError) as raw:
         Settings()
     assert "SecretSecret" not in str(raw.value)
@@ -324,7 +324,7 @@ def test_what_is_missing_is_named_with_how_to_get_it(given: dict[str, str], miss
 
 
 @pytest.mark.parametrize(
-    ("variables", "told"),
+    ("variables", "reported"),
     [
         ({"MAAS_API_URL": "x"}, "MAAS_API_URL is not a setting: did you mean MAAS_URL? Set MAAS_URL to"),
         ({"MAAS_TOKEN": "hunter2"}, "MAAS_TOKEN is not a setting: did you mean MAAS_API_KEY? Set"),
@@ -332,13 +332,13 @@ def test_what_is_missing_is_named_with_how_to_get_it(given: dict[str, str], miss
     ],
 )
 def test_a_variable_of_another_name_is_mentioned_where_the_right_one_is_missing(
-    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], told: str
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], reported: str
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as caught:
         Settings.load().require_region()
-    assert told in str(caught.value.hint)
+    assert reported in str(caught.value.hint)
     assert "hunter2" not in str(caught.value.hint)
 
 

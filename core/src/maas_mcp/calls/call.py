@@ -38,7 +38,7 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class CallResult:
     """What a call came to."""
 
     result: BaseModel | None

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from maas_mcp.calls.arguments import ClientFeatures, ProgressToken, parse_arguments
-from maas_mcp.calls.call import Answer, ToolCall
+from maas_mcp.calls.call import CallResult, ToolCall
 from maas_mcp.calls.connections import Connection
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.operations_service import OperationsService
@@ -22,8 +22,8 @@ from maas_mcp.plugins.registry import AnyTool
 
 logger = logging.getLogger(__name__)
 
-Next = Callable[[ToolCall], Awaitable[Answer]]
-Step = Callable[[ToolCall, Next], Awaitable[Answer]]
+Next = Callable[[ToolCall], Awaitable[CallResult]]
+Step = Callable[[ToolCall, Next], Awaitable[CallResult]]
 """Passes a call on to the next step, or refuses it by raising a ``MaasMcpError``."""
 
 
@@ -37,7 +37,7 @@ async def run_call(
     request_id: str | int | None = None,
     client: ClientFeatures = ClientFeatures(),  # noqa: B008 - it is frozen
     api_key: ApiKey | None = None,
-) -> Answer:
+) -> CallResult:
     """Call a tool.
 
     Args:
@@ -73,7 +73,7 @@ async def run_call(
                 return await pass_on(call)
 
 
-async def call_within(outer: ToolCall, tool: AnyTool, given: Mapping[str, Any]) -> Answer:
+async def call_within(outer: ToolCall, tool: AnyTool, given: Mapping[str, Any]) -> CallResult:
     """Call a tool from another one: through the same steps, with the progress and the cancellation of that."""
     with shielded(tool):
         arguments, options = parse_arguments(tool, given, outer.client)
@@ -90,7 +90,7 @@ async def call_within(outer: ToolCall, tool: AnyTool, given: Mapping[str, Any]) 
         return await pass_on(inner)
 
 
-async def pass_on(call: ToolCall, steps: tuple[Step, ...] | None = None) -> Answer:
+async def pass_on(call: ToolCall, steps: tuple[Step, ...] | None = None) -> CallResult:
     """Pass a call through the steps that are left, and then run it."""
     first, *rest = STEPS if steps is None else steps or (None,)
     if first is None:
@@ -98,12 +98,12 @@ async def pass_on(call: ToolCall, steps: tuple[Step, ...] | None = None) -> Answ
     return await first(call, lambda passed: pass_on(passed, tuple(rest)))
 
 
-async def _audit(call: ToolCall, following: Next) -> Answer:
+async def _audit(call: ToolCall, following: Next) -> CallResult:
     """Record who called what. Nothing is recorded so far."""
     return await following(call)
 
 
-async def _check_policy(call: ToolCall, following: Next) -> Answer:
+async def _check_policy(call: ToolCall, following: Next) -> CallResult:
     """Refuse what is not allowed. Everything is allowed so far."""
     return await following(call)
 
@@ -112,7 +112,7 @@ STEPS: Final[tuple[Step, ...]] = (_audit, _check_policy)
 """From the outermost to the last one before the tool."""
 
 
-async def _run(call: ToolCall) -> Answer:
+async def _run(call: ToolCall) -> CallResult:
     """Run the tool, or start the operation and follow it."""
     operations = OperationsService(call, call_within)
     if isinstance(call.tool, LongRunning):
@@ -121,7 +121,7 @@ async def _run(call: ToolCall) -> Answer:
         call.tenant.maas, call.progress, call.cancellation, operations=operations, timing=call.tenant.timing
     )
     result = await call.tool.run(ctx, call.arguments)
-    return Answer(result=result, content=structured(call.tool, result))
+    return CallResult(result=result, content=structured(call.tool, result))
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from maas_mcp.calls.tenant import Tenant
 from maas_mcp.maas.address import ApiKey, RegionAccess
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.connection import connect
-from maas_mcp.maas.places import Places
+from maas_mcp.maas.request_slots import RequestSlots
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.registry import AnyTool
@@ -26,7 +26,7 @@ MOST_TENANTS: Final = 64
 IDLE_LIMIT: Final = 600.0
 """Seconds without a call after which a tenant is closed."""
 
-Connect = Callable[[RegionAccess, Places], MaasClient]
+Connect = Callable[[RegionAccess, RequestSlots], MaasClient]
 
 
 @dataclass(eq=False, slots=True)
@@ -81,7 +81,7 @@ class Host:
         self._connect = connect
         self._now = now
         self._timing = replace(timing or Timing(), outage_limit=settings.outage_limit)
-        self._places = Places()
+        self._slots = RequestSlots()
         self._changes = ChangeStream(observers, tasks)
         self._kept: dict[ApiKey | None, _Kept] = {}
         """By API key, least recently used first; ``None`` stands for the key of the settings."""
@@ -118,7 +118,7 @@ class Host:
                 self.settings,
                 region,
                 tasks,
-                open_client=lambda access: self._connect(access, self._places),
+                open_client=lambda access: self._connect(access, self._slots),
                 changes=self._changes,
                 now=self._now,
                 timing=self._timing,

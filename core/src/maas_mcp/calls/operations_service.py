@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from maas_mcp.calls.call import Answer, ToolCall
+from maas_mcp.calls.call import CallResult, ToolCall
 from maas_mcp.calls.reports import report, report_failure, suggest_asking_again
 from maas_mcp.calls.tenant import subject_of
 from maas_mcp.errors import (
@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 MOST_LISTED: Final = 50
 
-CallWithin = Callable[[ToolCall, AnyTool, Mapping[str, Any]], Awaitable[Answer]]
+CallWithin = Callable[[ToolCall, AnyTool, Mapping[str, Any]], Awaitable[CallResult]]
 
 
 class OperationsService:
@@ -54,7 +54,7 @@ class OperationsService:
         self._tenant = call.tenant
         self._call_within = call_within
 
-    async def start_and_follow(self) -> Answer:
+    async def start_and_follow(self) -> CallResult:
         """Start the call's own operation, and follow it to its end or for as long as the call's options say."""
         call, operation = self._call, self._call.tool
         if not isinstance(operation, LongRunning):
@@ -70,7 +70,7 @@ class OperationsService:
             status = await engine.run(operation, call.arguments, call.progress, call.cancellation, **wishes)
         operation_id = sealer.seal(status.handle)
         suggest_asking_again(status, operation_id)
-        return Answer(
+        return CallResult(
             result=status.result,
             content=None if status.result is None else structured(operation, status.result),
             status=status,

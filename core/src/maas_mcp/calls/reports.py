@@ -32,18 +32,18 @@ class StartReport(OperationReport):
 
 
 def report(
-    operation: LongRunning[Any, Any], outcome: OperationStatus[Any], sealer: Sealer, tools: Mapping[str, AnyTool]
+    operation: LongRunning[Any, Any], status: OperationStatus[Any], sealer: Sealer, tools: Mapping[str, AnyTool]
 ) -> OperationReport:
     """The report of an operation that has succeeded or goes on; ``tools`` are those that are served."""
-    operation_id = sealer.seal(outcome.handle)
-    suggest_asking_again(outcome, operation_id)
+    operation_id = sealer.seal(status.handle)
+    suggest_asking_again(status, operation_id)
     return OperationReport(
         operation_id=operation_id,
-        state=outcome.state,
-        progress=outcome.fraction,
-        message=outcome.problem.message if outcome.problem else outcome.message,
-        result=None if outcome.result is None else structured(operation, outcome.result),
-        error=None if outcome.problem is None else _why(outcome.problem, tools),
+        state=status.state,
+        progress=status.fraction,
+        message=status.problem.message if status.problem else status.message,
+        result=None if status.result is None else structured(operation, status.result),
+        error=None if status.problem is None else _why(status.problem, tools),
     )
 
 
@@ -59,11 +59,11 @@ def report_failure(error: OperationError, operation_id: str, tools: Mapping[str,
     )
 
 
-def suggest_asking_again(outcome: OperationStatus[Any], operation_id: str) -> None:
+def suggest_asking_again(status: OperationStatus[Any], operation_id: str) -> None:
     """Let the reason why an operation has no result name the call that may return it."""
-    if outcome.problem is not None:
+    if status.problem is not None:
         why = "Ask for the operation again, which may return its result"
-        outcome.problem.next_steps = (NextStep("maas_get_operation", {"operation_id": operation_id}, why=why),)
+        status.problem.next_steps = (NextStep("maas_get_operation", {"operation_id": operation_id}, why=why),)
 
 
 def cut(text: str, length: int) -> str:
@@ -95,17 +95,17 @@ def state_of(error: MaasMcpError) -> State:
 
 
 def text_of(
-    operation: LongRunning[Any, Any], outcome: OperationStatus[Any], operation_id: str, warnings: Sequence[str]
+    operation: LongRunning[Any, Any], status: OperationStatus[Any], operation_id: str, warnings: Sequence[str]
 ) -> str:
     """A line or two for people, and one for each warning."""
-    return "\n".join([_told(operation, outcome, operation_id), *(f"Warning: {each}" for each in warnings)])
+    return "\n".join([_told(operation, status, operation_id), *(f"Warning: {each}" for each in warnings)])
 
 
-def _told(operation: LongRunning[Any, Any], outcome: OperationStatus[Any], operation_id: str) -> str:
-    if outcome.handle.reached:
-        return f"{outcome.message}."
-    if outcome.ended:
-        return summary_of(operation, outcome.result)
-    how_far = "" if outcome.fraction is None else f" ({outcome.fraction:.0%})"
-    ask = "It goes on; ask" if outcome.confirmed else "Ask"
-    return f"{outcome.message}{how_far}. {ask} with maas_wait_operation for operation_id {operation_id}."
+def _told(operation: LongRunning[Any, Any], status: OperationStatus[Any], operation_id: str) -> str:
+    if status.handle.reached:
+        return f"{status.message}."
+    if status.ended:
+        return summary_of(operation, status.result)
+    how_far = "" if status.fraction is None else f" ({status.fraction:.0%})"
+    ask = "It goes on; ask" if status.confirmed else "Ask"
+    return f"{status.message}{how_far}. {ask} with maas_wait_operation for operation_id {operation_id}."

@@ -169,7 +169,7 @@ class MaasClient:
             MaasNotFoundError: There is no such machine, or the user may not see it.
             MaasProtocolError: The answer is about another one.
         """
-        machine = Machine.from_answer(await self.get(f"machines/{checked_id(system_id)}/"))
+        machine = Machine.from_response(await self.get(f"machines/{checked_id(system_id)}/"))
         if machine.system_id != system_id:
             raise MaasProtocolError(f"MAAS was asked for the machine {system_id}, and answered with another one.")
         return machine
@@ -186,7 +186,7 @@ class MaasClient:
 
     async def machine_listing(self, **filters: FormValue) -> Listing[Machine]:
         """The same machines, and in ``left_out`` those that cannot be read: they are there all the same."""
-        return _logged(Machine.list_from_answer(await self.get("machines/", **filters)))
+        return _logged(Machine.list_from_response(await self.get("machines/", **filters)))
 
     async def events(
         self,
@@ -215,7 +215,7 @@ class MaasClient:
     ) -> Listing[Event]:
         """The same events; ``total`` counts those that cannot be read as well, and so says whether there are more."""
         answer = await self.get_op("events/", "query", after=after, before=before, id=ids, level=level, limit=limit)
-        found = Event.list_from_answer(answer.get("events") if isinstance(answer, dict) else None)
+        found = Event.list_from_response(answer.get("events") if isinstance(answer, dict) else None)
         return _logged(Listing(sorted(found, key=lambda event: event.id), found.left_out))
 
     async def newest_event_id(self) -> int:
@@ -248,7 +248,7 @@ class MaasClient:
             if error.maas_says is not None and _NO_SCRIPT_SET.match(error.maas_says):
                 return None
             raise
-        return ScriptSet.from_answer(answer)
+        return ScriptSet.from_response(answer)
 
     async def version(self) -> str:
         """The region's version, such as ``3.7.3``, asked for once.
@@ -256,12 +256,12 @@ class MaasClient:
         MAAS tells it to anyone: it says nothing about the API key.
         """
         if not self._versions:
-            self._versions.append(_Version.from_answer(await self.get("version/")).version)
+            self._versions.append(_Version.from_response(await self.get("version/")).version)
         return self._versions[0]
 
     async def whoami(self) -> User:
         """The user whose API key is used: the cheapest way to learn whether the key is accepted."""
-        return User.from_answer(await self.get_op("users/", "whoami"))
+        return User.from_response(await self.get_op("users/", "whoami"))
 
     async def aclose(self) -> None:
         """Close the connections to the region."""

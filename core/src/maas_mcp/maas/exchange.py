@@ -21,10 +21,10 @@ from maas_mcp.errors import (
     SettingsError,
 )
 from maas_mcp.maas.address import Proxy, RegionAccess, unusable
-from maas_mcp.maas.answers import Answer, Question, read
 from maas_mcp.maas.limits import CONNECT_TIMEOUT, LONGEST_POST, READ_TIMEOUT
-from maas_mcp.maas.places import Places
 from maas_mcp.maas.reading import JSON
+from maas_mcp.maas.request_slots import RequestSlots
+from maas_mcp.maas.responses import Request, Response, read
 from maas_mcp.maas.retry import Backoff, retry
 from maas_mcp.maas.signer import MaasAuth
 from maas_mcp.maas.tls import certificate_names, is_for_another_host, tls_context, tls_failure, wrong_scheme
@@ -46,7 +46,7 @@ class HttpTransport:
 
     Args:
         region: Address, key and CA bundle.
-        places: Those of the region, where several clients share them.
+        slots: Those of the region, where several clients share them.
         backoff: How reads are tried again.
         wire: What carries the requests, for tests; by default the network.
 
@@ -58,7 +58,7 @@ class HttpTransport:
         self,
         region: RegionAccess,
         *,
-        places: Places | None = None,
+        slots: RequestSlots | None = None,
         backoff: Backoff | None = None,
         wire: httpx.AsyncBaseTransport | None = None,
     ) -> None:
@@ -66,7 +66,7 @@ class HttpTransport:
         self._root = region.api_url
         self._secret = region.api_key.secret
         self._backoff = backoff or Backoff()
-        self._places = places or Places()
+        self._slots = slots or RequestSlots()
         self.proxy = None if wire else region.proxy
         """The proxy of the environment through which the region is reached."""
         self._http = _http(region, self.proxy, wire)
@@ -92,12 +92,12 @@ class HttpTransport:
         """
         path = _api_path(path)
         secrets = [value for key, value in form or () if key.startswith(_SECRET_FIELDS)]
-        question = Question(method, path, dict(query).get("op"), (self._secret, *secrets))
+        request = Request(method, path, dict(query).get("op"), (self._secret, *secrets))
         url = self._root + path + (f"?{urlencode(query)}" if query else "")
         body = None if form is None else urlencode(form)
 
         async def attempt() -> JSON:
-            return await self._attempt(question, url, body)
+            return await self._attempt(request, url, body)
 
         return await retry(attempt, self._backoff) if method == "GET" else await attempt()
 
@@ -114,14 +114,14 @@ class HttpTransport:
         A turn is one place of each kind, and has one request at a time: it waits for nobody any longer. An abort takes
         no place at all.
         """
-        async with AsyncExitStack() as places:
+        async with AsyncExitStack() as slots:
             if op != ABORT:
-                for limiter in (self._places.changes, self._places.others):
+                for limiter in (self._slots.changes, self._slots.others):
                     if not limiter.available_tokens:
                         waiting()
-                    await places.enter_async_context(limiter)
+                    await slots.enter_async_context(limiter)
             mine = copy(self)
-            mine._places = Places(events=self._places.events, others=1, changes=1)  # noqa: SLF001 - its own
+            mine._slots = RequestSlots(events=self._slots.events, others=1, changes=1)  # noqa: SLF001 - its own
             yield mine
 
     async def aclose(self) -> None:
@@ -129,46 +129,44 @@ class HttpTransport:
         await self._http.aclose()
 
     @asynccontextmanager
-    async def _place(self, question: Question) -> AsyncIterator[None]:
+    async def _slot(self, request: Request) -> AsyncIterator[None]:
         """Wait for one of the places. What holds all of them may be what an abort is to end: it waits for none."""
-        async with AsyncExitStack() as places:
-            if question.method == "GET" or question.op != ABORT:
-                if question.method != "GET":
-                    await places.enter_async_context(self._places.changes)
-                await places.enter_async_context(
-                    self._places.events if question.path == EVENTS else self._places.others
-                )
+        async with AsyncExitStack() as slots:
+            if request.method == "GET" or request.op != ABORT:
+                if request.method != "GET":
+                    await slots.enter_async_context(self._slots.changes)
+                await slots.enter_async_context(self._slots.events if request.path == EVENTS else self._slots.others)
             yield
 
-    async def _attempt(self, question: Question, url: str, body: str | None) -> JSON:
+    async def _attempt(self, request: Request, url: str, body: str | None) -> JSON:
         try:
-            async with self._place(question):
-                answer = await self._exchange(question.method, url, body)
+            async with self._slot(request):
+                response = await self._exchange(request.method, url, body)
         except (httpx.HTTPError, ssl.SSLError) as error:  # httpx lets the latter through amid an exchange on asyncio
-            failure = await self._failure(error, question)
+            failure = await self._failure(error, request)
         else:
-            if answer.status == httpx.codes.BAD_REQUEST and _HTTPS_PORT in answer.body:
+            if response.status == httpx.codes.BAD_REQUEST and _HTTPS_PORT in response.body:
                 raise wrong_scheme(urlsplit(self._root).netloc)
-            return read(question, answer)
+            return read(request, response)
         # Raised here and not above: httpx's error holds the request, and that the API key.
         raise failure
 
-    async def _failure(self, error: httpx.HTTPError | ssl.SSLError, question: Question) -> MaasError:
+    async def _failure(self, error: httpx.HTTPError | ssl.SSLError, request: Request) -> MaasError:
         if isinstance(error, httpx.DecodingError):
-            return MaasProtocolError(f"MAAS answered {question} with a body that cannot be decompressed.")
+            return MaasProtocolError(f"MAAS answered {request} with a body that cannot be decompressed.")
         parts = urlsplit(self._root)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         # As the URL has it: there an IPv6 address stands in brackets.
         where = parts.netloc if parts.port else f"{parts.netloc}:{port}"
         cause = _tls_cause(error)
         if cause is None:
-            return _outage(error, question, where, self.proxy)
+            return _outage(error, request, where, self.proxy)
         names = None
         if is_for_another_host(cause) and self.proxy is None:
             names = await certificate_names(self._region, host, port)
         return tls_failure(cause, self._region, where, names)
 
-    async def _exchange(self, method: str, url: str, body: str | None) -> Answer:
+    async def _exchange(self, method: str, url: str, body: str | None) -> Response:
         request = self._http.build_request(
             method,
             url,
@@ -190,7 +188,7 @@ class HttpTransport:
             await response.aclose()
         # Decompressed only now: an error amid the stream would leave httpx's generators open, which trio reports.
         content = httpx.Response(response.status_code, headers=response.headers, content=raw).content if raw else b""
-        return Answer(response.status_code, response.headers, content)
+        return Response(response.status_code, response.headers, content)
 
 
 def _http(region: RegionAccess, proxy: Proxy | None, wire: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
@@ -229,7 +227,7 @@ def _api_path(path: str) -> str:
 
 
 def _outage(
-    error: httpx.HTTPError | ssl.SSLError, question: Question, where: str, proxy: Proxy | None
+    error: httpx.HTTPError | ssl.SSLError, request: Request, where: str, proxy: Proxy | None
 ) -> MaasUnavailableError:
     """No answer, or none that is whole."""
     sent = _was_sent(error)
@@ -249,7 +247,7 @@ def _outage(
         host = where.rpartition(":")[0].strip("[]")
         hint = f"Check the proxy and its password, or exempt the region from it: NO_PROXY={host}."
         reason = f"could not be reached through a proxy: {proxy or 'it'} {reason.removeprefix('it ')}"
-    return MaasUnavailableError(f"MAAS at {where} {reason} ({question}).", sent=sent, hint=hint)
+    return MaasUnavailableError(f"MAAS at {where} {reason} ({request}).", sent=sent, hint=hint)
 
 
 def _was_sent(error: Exception) -> bool:

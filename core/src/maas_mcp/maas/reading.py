@@ -40,33 +40,33 @@ class MaasModel(BaseModel):
         return self._unreadable
 
     @classmethod
-    def from_answer(cls, answer: JSON) -> Self:
+    def from_response(cls, response: JSON) -> Self:
         """One object out of MAAS's JSON.
 
         Raises:
             MaasProtocolError: It cannot be used. The message names the fields, and never shows what they hold.
         """
         try:
-            return cls.model_validate(answer)
+            return cls.model_validate(response)
         except ValidationError as error:
             causes = [f"{name} ({kind})" for name, kind in _causes(cls, error).items()]
-        problems = ", ".join(causes) or f"expected an object, but got {_kind(answer)}"
-        raise MaasProtocolError(f"MAAS answered with JSON of an unexpected shape: {problems}.", hint=_hint(answer))
+        problems = ", ".join(causes) or f"expected an object, but got {_kind(response)}"
+        raise MaasProtocolError(f"MAAS answered with JSON of an unexpected shape: {problems}.", hint=_hint(response))
 
     @classmethod
-    def list_from_answer(cls, answer: JSON) -> "Listing[Self]":
+    def list_from_response(cls, response: JSON) -> "Listing[Self]":
         """The objects of a JSON list, as far as each can be used; the others are named in ``left_out``.
 
         Raises:
             MaasProtocolError: It is no list.
         """
-        if not isinstance(answer, list):
+        if not isinstance(response, list):
             raise MaasProtocolError(
-                f"MAAS answered with JSON of an unexpected shape: expected a list, but got {_kind(answer)}.",
-                hint=_hint(answer),
+                f"MAAS answered with JSON of an unexpected shape: expected a list, but got {_kind(response)}.",
+                hint=_hint(response),
             )
         found, left_out = [], []
-        for number, item in enumerate(answer, start=1):
+        for number, item in enumerate(response, start=1):
             try:
                 found.append(cls.model_validate(item))
             except ValidationError as error:
@@ -167,8 +167,8 @@ def _problems(error: ValidationError) -> list[ErrorDetails]:
     return error.errors(include_url=False, include_context=False, include_input=False)
 
 
-def _hint(answer: JSON) -> str:
-    if isinstance(answer, dict) and "system_id" in answer:
+def _hint(response: JSON) -> str:
+    if isinstance(response, dict) and "system_id" in response:
         return "Check this machine in the MAAS UI. The others can still be read."
     return "Is MAAS_URL a MAAS region of version 3.3 or newer?"
 

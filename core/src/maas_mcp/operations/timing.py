@@ -31,7 +31,7 @@ class Timing:
     """For aborting after a cancellation. MAAS powers the machine off before it answers."""
     abort_again: float = 1.0
     """Until the next look at what is to be aborted, or to be given back."""
-    last_look: float = 30.0
+    last_poll: float = 30.0
     """For the look that is taken at the deadline."""
     outage_limit: float = 300.0
     """Without an answer from MAAS, after which an operation is no longer followed; the settings have it."""
@@ -49,7 +49,7 @@ class Timing:
     """Without an answer, after which an allocation whose answer was lost is given up."""
     giving_back: float = 60.0
     """For releasing what a batch has allocated in vain."""
-    allocation_in_doubt: float = 15.0
+    allocation_uncertain: float = 15.0
     """In which MAAS may yet carry out an allocation whose answer nobody waited for."""
     batch_abort_limit: float = 50.0
     """For a call to wait for MAAS's answers to the aborts of a batch; they go on without it. Clients give up at 60."""

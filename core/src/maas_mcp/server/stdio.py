@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 LINE_LIMIT: Final = 32 * 1024 * 1024
 """Bytes in one message: user data may be large, but not endless."""
-Answer = Callable[[str], Awaitable[None]]
+Reply = Callable[[str], Awaitable[None]]
 """Sends a line to the client."""
 LAST_WORDS: Final = 0.5
 """Seconds to write what is left once the client has gone: it kills about two seconds after it closed stdin."""
@@ -69,7 +69,7 @@ async def _serve(registry: Registry, settings: Settings, wire: Wire, timing: Tim
 class _PipedInput:
     """Lines from a pipe on the event loop, which takes a tenth of the time that the SDK's threads do."""
 
-    def __init__(self, lines: asyncio.StreamReader, pipe: asyncio.ReadTransport, answer: Answer) -> None:
+    def __init__(self, lines: asyncio.StreamReader, pipe: asyncio.ReadTransport, answer: Reply) -> None:
         self._lines = lines
         self._answer = answer
         self.close = pipe.close
@@ -130,7 +130,7 @@ class _FileInput:
         self._closed = True
 
 
-async def _input(fd: int, answer: Answer) -> _PipedInput | _FileInput:
+async def _input(fd: int, answer: Reply) -> _PipedInput | _FileInput:
     if not _pollable(fd):
         return _FileInput(os.fdopen(fd, encoding="utf-8", errors="replace"))
     lines = asyncio.StreamReader(limit=LINE_LIMIT)

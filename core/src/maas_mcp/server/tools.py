@@ -8,7 +8,7 @@ import mcp_types as types
 from pydantic_core import PydanticSerializationError, to_json
 
 from maas_mcp.calls.arguments import ClientFeatures, published_arguments
-from maas_mcp.calls.call import Answer
+from maas_mcp.calls.call import CallResult
 from maas_mcp.calls.reports import StartReport, cut, text_of
 from maas_mcp.errors import MaasBadRequestError, MaasMcpError, NextStep, ResultTooLargeError
 from maas_mcp.maas.text import whole
@@ -55,7 +55,7 @@ def _output_schema(tool: AnyTool) -> Schema:
     return {**told, "properties": {**properties, "result": result}, "required": required}
 
 
-def shown(tool: AnyTool, answer: Answer) -> types.CallToolResult:
+def shown(tool: AnyTool, answer: CallResult) -> types.CallToolResult:
     """An answer: structured for programs, and a short text for people."""
     if isinstance(tool, LongRunning):
         return _shown_operation(tool, answer)
@@ -63,7 +63,7 @@ def shown(tool: AnyTool, answer: Answer) -> types.CallToolResult:
     return types.CallToolResult(content=[types.TextContent(text=text)], structured_content=answer.content)
 
 
-def _shown_operation(operation: LongRunning[Any, Any], answer: Answer) -> types.CallToolResult:
+def _shown_operation(operation: LongRunning[Any, Any], answer: CallResult) -> types.CallToolResult:
     """The report of an operation that has succeeded or goes on."""
     status = answer.status
     if status is None:

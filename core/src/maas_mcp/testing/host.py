@@ -13,7 +13,7 @@ from maas_mcp.calls.tenant import Tenant
 from maas_mcp.maas.address import RegionAccess
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.exchange import HttpTransport
-from maas_mcp.maas.places import Places
+from maas_mcp.maas.request_slots import RequestSlots
 from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, Tool
 from maas_mcp.operations.progress import Progress
@@ -36,12 +36,12 @@ def settings_for(region: SimulatedRegion, username: str) -> Settings:
     )
 
 
-def connector(region: SimulatedRegion) -> Callable[[RegionAccess, Places | None], MaasClient]:
+def connector(region: SimulatedRegion) -> Callable[[RegionAccess, RequestSlots | None], MaasClient]:
     """Makes clients of the region: everything but the socket is real."""
     app = create_app(region)
 
-    def connect(access: RegionAccess, places: Places | None = None) -> MaasClient:
-        return MaasClient(HttpTransport(access, places=places, wire=InProcessWire(app)))
+    def connect(access: RegionAccess, slots: RequestSlots | None = None) -> MaasClient:
+        return MaasClient(HttpTransport(access, slots=slots, wire=InProcessWire(app)))
 
     return connect
 

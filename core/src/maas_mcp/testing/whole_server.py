@@ -17,8 +17,8 @@ from maas_mcp.settings import Settings
 from maas_mcp.testing.host import Host
 
 
-async def call_tool(host: Host, name: str, arguments: Mapping[str, Any], told: list[Progress]) -> CallToolResult:
-    """Call a tool through MCP; ``told`` gets the progress.
+async def call_tool(host: Host, name: str, arguments: Mapping[str, Any], reported: list[Progress]) -> CallToolResult:
+    """Call a tool through MCP; ``reported`` gets the progress.
 
     Raises:
         PluginError: An installed plugin cannot be used.
@@ -35,7 +35,7 @@ async def call_tool(host: Host, name: str, arguments: Mapping[str, Any], told: l
         yield host.host
 
     async def note(progress: float, total: float | None, message: str | None) -> None:
-        told.append(Progress(progress, total, message or ""))
+        reported.append(Progress(progress, total, message or ""))
 
     server = build(load_registry(strict=True), host.settings, host.host.connections, running)
     async with Client(server) as client:

@@ -113,7 +113,7 @@ class NoArguments(BaseModel):
 
 async def listed(ctx: ToolContext, kind: str | None) -> Listing[BootResource]:
     """The images of a kind, without their versions: one request."""
-    return BootResource.list_from_answer(await ctx.maas.get(PATH, type=kind))
+    return BootResource.list_from_response(await ctx.maas.get(PATH, type=kind))
 
 
 async def read(ctx: ToolContext, images: Iterable[BootResource]) -> Listing[BootResource]:
@@ -124,7 +124,7 @@ async def read(ctx: ToolContext, images: Iterable[BootResource]) -> Listing[Boot
             answers.append(await ctx.maas.get(f"{PATH}{image.id}/"))
         except MaasNotFoundError:
             continue
-    return BootResource.list_from_answer(answers)
+    return BootResource.list_from_response(answers)
 
 
 async def all_of(ctx: ToolContext, kind: str | None) -> Images:
@@ -177,7 +177,7 @@ Version = tuple[int, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ImportProgress:
     """What one look saw of an import."""
 
     running: bool
@@ -201,7 +201,7 @@ class Look:
         return {key: one.complete for key, one in self.versions.items()}
 
 
-class ImportImages(RegionOperation[NoArguments, Images, Look]):
+class ImportImages(RegionOperation[NoArguments, Images, ImportProgress]):
     """Have MAAS import the images that are selected in it from their mirror, and wait until they are complete.
 
     Takes from seconds, if nothing is new, to an hour. Needs a MAAS administrator. An import that is under way already
@@ -232,7 +232,7 @@ class ImportImages(RegionOperation[NoArguments, Images, Look]):
                 maas_says=error.maas_says,
             ) from None
 
-    async def observe(self, ctx: ToolContext, earlier: Look | None) -> Look:
+    async def observe(self, ctx: ToolContext, earlier: ImportProgress | None) -> ImportProgress:
         """All images at the ends of an import; in between those on their way, and :data:`ROUND` of the others."""
         running = await self.is_running(ctx)
         listing = await listed(ctx, "synced")
@@ -245,9 +245,9 @@ class ImportImages(RegionOperation[NoArguments, Images, Look]):
         known = earlier.images if earlier else {}
         numbers = [*there, *(each.identity for each in listing.left_out if isinstance(each.identity, int))]
         images = {number: image for number in numbers if (image := news.get(number) or known.get(number))}
-        return Look(running, images, turn)
+        return ImportProgress(running, images, turn)
 
-    def assess(self, before: Look | None, earlier: Look | None, seen: Look) -> Assessment:
+    def assess(self, before: ImportProgress | None, earlier: ImportProgress | None, seen: ImportProgress) -> Assessment:
         """Over when MAAS says so; a success when every version is complete by then."""
         if seen.running:
             return Assessment(Verdict.PENDING, _how_far(before, seen))
@@ -273,7 +273,7 @@ class ImportImages(RegionOperation[NoArguments, Images, Look]):
         return told(result)
 
 
-def _worth_reading(there: Iterable[int], earlier: Look) -> tuple[set[int], int]:
+def _worth_reading(there: Iterable[int], earlier: ImportProgress) -> tuple[set[int], int]:
     """The images to read while an import runs, and whose turn it is after them."""
     on_their_way = {each.id for each in earlier.incomplete}
     ids = sorted(there)
@@ -284,7 +284,7 @@ def _worth_reading(there: Iterable[int], earlier: Look) -> tuple[set[int], int]:
     return (on_their_way & set(ids)) | new | set(chosen), turn + ROUND
 
 
-def _how_far(before: Look | None, seen: Look) -> Milestone:
+def _how_far(before: ImportProgress | None, seen: ImportProgress) -> Milestone:
     """The share of bytes that are there, of the versions that this import brings, or of all where that is not known."""
     old = before.as_it_was() if before else {}
     mine = {key: one for key, one in seen.versions.items() if not old.get(key)}
@@ -299,7 +299,7 @@ def _how_far(before: Look | None, seen: Look) -> Milestone:
     return Milestone(fraction, f"Importing images: {done} of {len(mine)} complete{now}")
 
 
-def _ending(before: Look | None, earlier: Look | None, seen: Look) -> str:
+def _ending(before: ImportProgress | None, earlier: ImportProgress | None, seen: ImportProgress) -> str:
     if before is None and earlier is None:
         return "No import runs any longer, and all images are complete; how it went was not seen"
     if before is None:

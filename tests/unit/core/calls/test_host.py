@@ -104,8 +104,8 @@ async def test_all_users_together_send_the_region_four_requests_at_a_time(host: 
 
         for username in ("admin", "bob", "admin", "bob", "admin", "bob"):
             tasks.start_soon(ask, username)
-    places = MAX_REQUESTS - 1  # one is for the query of events
-    assert anyio.current_time() == pytest.approx(10 * 6 / places, abs=1)
+    slots = MAX_REQUESTS - 1  # one is for the query of events
+    assert anyio.current_time() == pytest.approx(10 * 6 / slots, abs=1)
 
 
 async def test_without_a_key_the_call_says_what_is_missing() -> None:

@@ -34,42 +34,42 @@ class Which(BaseModel):
     system_id: SystemId
 
 
-class Told(BaseModel):
+class Reported(BaseModel):
     """What came of it."""
 
     texts: list[str]
 
 
-class Redeploy(Tool[Which, Told]):
+class Redeploy(Tool[Which, Reported]):
     """Deploy a machine and release it again, one after the other."""
 
     name = "acme_redeploy"
 
-    async def run(self, ctx: ToolContext, args: Which) -> Told:
+    async def run(self, ctx: ToolContext, args: Which) -> Reported:
         await ctx.operations.run("maas_deploy_machine", system_id=args.system_id)
         await ctx.operations.run("maas_release_machine", system_id=args.system_id)
-        return Told(texts=[(await ctx.maas.machine(args.system_id)).status_name])
+        return Reported(texts=[(await ctx.maas.machine(args.system_id)).status_name])
 
 
-class StartAndCancel(Tool[Which, Told]):
+class StartAndCancel(Tool[Which, Reported]):
     """Start a deployment, wait for it a while, and abort it."""
 
     name = "acme_start_and_cancel"
 
-    async def run(self, ctx: ToolContext, args: Which) -> Told:
+    async def run(self, ctx: ToolContext, args: Which) -> Reported:
         started = await ctx.operations.start("maas_deploy_machine", system_id=args.system_id)
         later = await ctx.operations.wait(started.operation_id, 60)
         now = await ctx.operations.get(started.operation_id)
         ended = await ctx.operations.cancel(started.operation_id, abort=True)
-        return Told(texts=[started.state, later.state, now.state, ended.state])
+        return Reported(texts=[started.state, later.state, now.state, ended.state])
 
 
-class Misuse(Tool[Which, Told]):
+class Misuse(Tool[Which, Reported]):
     """Call what is not there, or is no operation."""
 
     name = "acme_misuse"
 
-    async def run(self, ctx: ToolContext, args: Which) -> Told:
+    async def run(self, ctx: ToolContext, args: Which) -> Reported:
         texts = []
         for name, start in (("maas_nothing", False), ("maas_get_machine", True), ("maas_deploy_machine", False)):
             try:
@@ -79,7 +79,7 @@ class Misuse(Tool[Which, Told]):
                     await ctx.operations.run(name, system_id=args.system_id, nonsense=1)
             except InvalidArgumentsError as error:
                 texts.append(error.message)
-        return Told(texts=texts)
+        return Reported(texts=texts)
 
 
 class Nothing(BaseModel):
@@ -104,18 +104,18 @@ async def host() -> AsyncIterator[Host]:
 
 
 async def test_a_tool_runs_operations_to_their_end_with_its_own_progress(host: Host) -> None:
-    told = await host.call(Redeploy, "node01")
+    reported = await host.call(Redeploy, "node01")
 
-    assert told.texts == ["Ready"]
+    assert reported.texts == ["Ready"]
     assert {"Installing OS", "Releasing"} <= {each.message for each in host.progress}
     values = [each.value for each in host.progress]
     assert values == sorted(set(values))
 
 
 async def test_a_tool_starts_waits_asks_and_cancels(host: Host) -> None:
-    told = await host.call(StartAndCancel, "node01")
+    reported = await host.call(StartAndCancel, "node01")
 
-    assert told.texts == ["working", "working", "working", "reverted"]
+    assert reported.texts == ["working", "working", "working", "reverted"]
     assert host.region.machine("node01").status_name == "Allocated"
 
 
@@ -134,11 +134,11 @@ async def test_one_that_was_under_way_already_is_not_taken_for_a_new_one(host: H
 
 
 async def test_what_is_not_there_and_what_does_not_fit_is_refused_before_anything_is_sent(host: Host) -> None:
-    told = await host.call(Misuse, "node01")
+    reported = await host.call(Misuse, "node01")
 
-    assert told.texts[0] == "There is no tool 'maas_nothing'."
-    assert told.texts[1].startswith("maas_get_machine is no long-running operation.")
-    assert "`nonsense` is not an argument" in told.texts[2]
+    assert reported.texts[0] == "There is no tool 'maas_nothing'."
+    assert reported.texts[1].startswith("maas_get_machine is no long-running operation.")
+    assert "`nonsense` is not an argument" in reported.texts[2]
     assert [each for each in host.region.requests if each.method == "POST"] == []
 
 

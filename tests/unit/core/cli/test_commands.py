@@ -52,8 +52,8 @@ def test_each_option_says_what_it_is_and_what_holds_without_it(name: str) -> Non
         if isinstance(option, click.Option):
             assert option.help, option.name
             if not option.is_flag:
-                told = option.show_default or "by default" in option.help.lower() or option.multiple
-                assert told or option.name == "real", option.name
+                reported = option.show_default or "by default" in option.help.lower() or option.multiple
+                assert reported or option.name == "real", option.name
 
 
 def test_an_unknown_command_is_answered_with_the_nearest_one() -> None:
@@ -237,7 +237,7 @@ def test_the_doctor_finds_what_would_fail_only_when_something_is_started(variabl
 
 
 @pytest.mark.parametrize(
-    ("variables", "told"),
+    ("variables", "reported"),
     [
         ({"MAAS_CA_CERT": "x"}, "! Settings: MAAS_CA_CERT is not a setting\n  Did you mean MAAS_CA_BUNDLE?\n"),
         ({"MAAS_API_KEY": f'"{SECRET}'}, "✗ Settings: MAAS_API_KEY is not a MAAS API key: expected"),
@@ -252,9 +252,9 @@ def test_the_doctor_finds_what_would_fail_only_when_something_is_started(variabl
         ),
     ],
 )
-def test_the_doctor_names_what_is_wrong_in_the_environment(variables: dict[str, str], told: str) -> None:
+def test_the_doctor_names_what_is_wrong_in_the_environment(variables: dict[str, str], reported: str) -> None:
     result = invoke("doctor", **{"MAAS_URL": "https://127.0.0.1:1", "MAAS_API_KEY": "a:b:c", **variables})
-    assert told in result.stdout
+    assert reported in result.stdout
     assert SECRET not in result.output
 
 
@@ -265,7 +265,7 @@ def test_the_doctor_leaves_no_secret_behind(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("secret", "told"),
+    ("secret", "reported"),
     [
         ("a" * 16, "✓ Operation ids: sealed with MAAS_MCP_SECRET\n"),
         (
@@ -279,9 +279,9 @@ def test_the_doctor_leaves_no_secret_behind(tmp_path: Path) -> None:
         (f"{'b' * 16} short", "✗ Settings: MAAS_MCP_SECRET: the second secret is too short: expected at least 16"),
     ],
 )
-def test_the_doctor_counts_the_secrets_and_shows_none(secret: str, told: str) -> None:
+def test_the_doctor_counts_the_secrets_and_shows_none(secret: str, reported: str) -> None:
     result = invoke("doctor", MAAS_MCP_SECRET=secret)
-    assert told in result.stdout
+    assert reported in result.stdout
     assert "aaaa" not in result.output
     assert "bbbb" not in result.output
 

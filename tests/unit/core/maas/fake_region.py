@@ -118,13 +118,13 @@ async def receive(stream: BufferedByteReceiveStream) -> Received:
     return Received(method, target, headers, body.decode())
 
 
-def everything_told(error: BaseException) -> str:
+def all_reported(error: BaseException) -> str:
     """All that a log, a crash report or a debugger's summary might show of an error and of what caused it."""
-    told = "".join(traceback.format_exception(error))
+    reported = "".join(traceback.format_exception(error))
     below: BaseException | None = error
     while below is not None:
-        told += f"{below!r} {below.args!r} {vars(below)!r}"
+        reported += f"{below!r} {below.args!r} {vars(below)!r}"
         request = getattr(below, "_request", None)
-        told += "" if request is None else f"{request.headers.raw!r} {request.content!r}"
+        reported += "" if request is None else f"{request.headers.raw!r} {request.content!r}"
         below = below.__cause__ or below.__context__
-    return told
+    return reported

@@ -18,7 +18,7 @@ from maas_mcp.maas.connection import connect
 from maas_mcp.maas.exchange import HttpTransport
 from maas_mcp.proxies import region_proxy, through_proxy
 from maas_mcp.settings import Settings
-from tests.unit.core.maas.fake_region import KEY, Received, answering, everything_told, http, serving_fake
+from tests.unit.core.maas.fake_region import KEY, Received, all_reported, answering, http, serving_fake
 
 pytestmark = pytest.mark.anyio
 
@@ -164,7 +164,7 @@ def test_a_password_in_no_proxy_is_not_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("proxy", "told"),
+    ("proxy", "reported"),
     [
         ("socks5://u:hunter2@x:1", "ALL_PROXY names the proxy socks5://x:1, which cannot be used: a SOCKS proxy needs"),
         (
@@ -185,12 +185,12 @@ def test_a_password_in_no_proxy_is_not_shown() -> None:
         ("http://{hunter2}:1", "ALL_PROXY names a proxy, which cannot be used: it names no host"),
     ],
 )
-def test_a_proxy_that_cannot_be_used_is_named_without_its_password(proxy: str, told: str) -> None:
+def test_a_proxy_that_cannot_be_used_is_named_without_its_password(proxy: str, reported: str) -> None:
     with environment({"ALL_PROXY": proxy}), pytest.raises(SettingsError) as caught:
         connect(through_proxy(Settings(maas_url="https://maas.example.com", maas_api_key="a:b:c").require_region()))
-    assert told in caught.value.message
+    assert reported in caught.value.message
     assert "NO_PROXY=maas.example.com" in str(caught.value.hint)
-    assert "hunter2" not in everything_told(caught.value)
+    assert "hunter2" not in all_reported(caught.value)
     assert "hunter2" not in str(caught.value.hint)
 
 
@@ -265,10 +265,10 @@ def test_whatever_is_no_proxy_of_the_region_is_never_an_error(http_: str, https:
 def test_a_password_is_never_shown_whatever_it_is_made_of(password: str, scheme: str) -> None:
     with environment({"ALL_PROXY": f"{scheme}user:{password}@proxy:3128"}):
         try:
-            told = repr(region_proxy(REGION)) + str(region_proxy(REGION))
+            reported = repr(region_proxy(REGION)) + str(region_proxy(REGION))
         except SettingsError as error:
-            told = f"{error.message}{error.hint}"
-    assert password not in told
+            reported = f"{error.message}{error.hint}"
+    assert password not in reported
 
 
 async def test_proxies_of_the_environment_are_not_asked_for_this_very_machine() -> None:
@@ -301,7 +301,7 @@ async def failure(variables: Mapping[str, str]) -> MaasUnavailableError:
         await client.once().version()
     await client.aclose()
     assert not caught.value.sent
-    assert "hunter2" not in everything_told(caught.value)
+    assert "hunter2" not in all_reported(caught.value)
     assert "MAAS_URL" not in str(caught.value.hint)
     assert "NO_PROXY=maas.example.com" in str(caught.value.hint)
     return caught.value

@@ -42,7 +42,7 @@ def test_any_json_in_any_other_field_is_read_and_can_be_shown(
 ) -> None:
     model, good, needed = case
     odd = data.draw(st.dictionaries(st.sampled_from(sorted(set(model.model_fields) - needed)), json_values))
-    read = model.from_answer({**good, **odd})
+    read = model.from_response({**good, **odd})
     assert {name: getattr(read, name) for name in needed} == {name: good[name] for name in needed}
     assert set(read.unreadable) <= set(odd)
     assert model.model_validate_json(read.model_dump_json()) is not None, "it is JSON again: no NaN, no infinity"
@@ -52,7 +52,7 @@ def test_any_json_in_any_other_field_is_read_and_can_be_shown(
 def test_any_json_in_one_machine_never_hides_the_others(odd: dict[str, JSON], place: int) -> None:
     answer: list[JSON] = [MACHINE, OTHER]
     answer.insert(place, {"system_id": "odd", "hostname": "node09", "status": 4, **odd})
-    found = Machine.list_from_answer(answer)
+    found = Machine.list_from_response(answer)
     assert [each for each in found if each.hostname in ("node02", "node03")][:2]
     assert found.total == 3
     assert {"7xneda", "fyc3ff"} <= {each.system_id for each in found}
@@ -60,7 +60,7 @@ def test_any_json_in_one_machine_never_hides_the_others(odd: dict[str, JSON], pl
 
 @given(st.lists(json_values, max_size=4))
 def test_whatever_stands_in_a_list_beside_a_machine_does_not_hide_it(others: list[JSON]) -> None:
-    found = Machine.list_from_answer([*others, MACHINE])
+    found = Machine.list_from_response([*others, MACHINE])
     assert found[-1].hostname == "node02"
     assert found.total == len(others) + 1
 
@@ -93,17 +93,17 @@ def test_whatever_stands_in_a_list_beside_a_machine_does_not_hide_it(others: lis
     ],
 )
 def test_an_odd_value_is_read_as_far_as_it_can_be(field: str, value: JSON, read: Any) -> None:
-    assert getattr(Machine.from_answer({**MACHINE, field: value}), field) == read
+    assert getattr(Machine.from_response({**MACHINE, field: value}), field) == read
 
 
 def test_a_status_that_this_release_does_not_know_has_a_name_all_the_same() -> None:
-    machine = Machine.from_answer({**MACHINE, "status": 99, "status_name": None})
+    machine = Machine.from_response({**MACHINE, "status": 99, "status_name": None})
     assert (machine.status, machine.status_name) == (99, "status 99")
 
 
 @pytest.mark.parametrize("value", [None, "", [], {}, "perhaps", 2, -1, 10**400])
 def test_a_guard_that_cannot_be_read_guards(value: JSON) -> None:
-    machine = Machine.from_answer({**MACHINE, "locked": value, "ephemeral_deploy": value})
+    machine = Machine.from_response({**MACHINE, "locked": value, "ephemeral_deploy": value})
     assert machine.locked
     assert machine.why_locked == "counts as locked, because MAAS's `locked` cannot be read"
     assert machine.ephemeral_deploy
@@ -112,19 +112,19 @@ def test_a_guard_that_cannot_be_read_guards(value: JSON) -> None:
 
 @pytest.mark.parametrize("value", [True, 1, "true"])
 def test_a_guard_that_can_be_read_is_what_maas_says(value: JSON) -> None:
-    machine = Machine.from_answer({**MACHINE, "locked": value, "ephemeral_deploy": False})
+    machine = Machine.from_response({**MACHINE, "locked": value, "ephemeral_deploy": False})
     assert (machine.locked, machine.ephemeral_deploy, machine.unreadable) == (True, False, ())
     assert machine.why_locked == "is locked"
 
 
 def test_what_maas_leaves_empty_is_not_taken_for_unreadable() -> None:
     usual = dict.fromkeys(["owner", "zone", "pod", "description", "osystem", "error_description", "hwe_kernel"])
-    assert Machine.from_answer({**MACHINE, **usual}).unreadable == ()
+    assert Machine.from_response({**MACHINE, **usual}).unreadable == ()
 
 
 @pytest.mark.parametrize("status", [None, True, "Deployed", 6.5, {}, []])
 def test_a_machine_without_a_readable_status_is_left_out_and_named(status: JSON) -> None:
-    found = Machine.list_from_answer([MACHINE, {**OTHER, "status": status}])
+    found = Machine.list_from_response([MACHINE, {**OTHER, "status": status}])
     assert [each.hostname for each in found] == ["node02"]
     assert [str(each) for each in found.left_out] == ["fyc3ff (node03): `status` cannot be read"]
     assert found.may_hide("fyc3ff")
@@ -133,7 +133,7 @@ def test_a_machine_without_a_readable_status_is_left_out_and_named(status: JSON)
 
 @pytest.mark.parametrize("system_id", [None, "", "Node 3", 5, []])
 def test_a_machine_without_a_readable_id_may_be_any(system_id: JSON) -> None:
-    found = Machine.list_from_answer([MACHINE, {**OTHER, "system_id": system_id, "status": None}, None])
+    found = Machine.list_from_response([MACHINE, {**OTHER, "system_id": system_id, "status": None}, None])
     assert [str(each) for each in found.left_out] == [
         "node03: `system_id`, `status` cannot be read",
         "entry 3: it cannot be read",
@@ -143,7 +143,7 @@ def test_a_machine_without_a_readable_id_may_be_any(system_id: JSON) -> None:
 
 def test_what_is_wrong_is_named_by_its_fields_and_never_by_their_content() -> None:
     with pytest.raises(MaasProtocolError) as caught:
-        Machine.from_answer({"system_id": "7xneda", "hostname": {"hunter2": 1}, "status": "hunter2"})
+        Machine.from_response({"system_id": "7xneda", "hostname": {"hunter2": 1}, "status": "hunter2"})
     assert "status (" in caught.value.message
     assert "hunter2" not in f"{caught.value.message} {caught.value.hint}"
     assert caught.value.hint == "Check this machine in the MAAS UI. The others can still be read."
@@ -152,12 +152,12 @@ def test_what_is_wrong_is_named_by_its_fields_and_never_by_their_content() -> No
 
 def test_what_is_no_machine_at_all_leads_to_the_address_of_the_region() -> None:
     with pytest.raises(MaasProtocolError) as caught:
-        Machine.from_answer({"message": "Not here"})
+        Machine.from_response({"message": "Not here"})
     assert caught.value.hint == "Is MAAS_URL a MAAS region of version 3.3 or newer?"
 
 
 def test_a_script_whose_status_is_odd_is_shown_and_hides_no_other() -> None:
-    scripts = ScriptSet.from_answer({"id": 4, "status": [], "results": [SCRIPT, {**SCRIPT, "status": None}, None]})
+    scripts = ScriptSet.from_response({"id": 4, "status": [], "results": [SCRIPT, {**SCRIPT, "status": None}, None]})
     assert [(each.name, each.status) for each in scripts.results] == [
         ("smartctl-validate", 2),
         ("smartctl-validate", NO_STATUS),
@@ -167,7 +167,7 @@ def test_a_script_whose_status_is_odd_is_shown_and_hides_no_other() -> None:
 
 @pytest.mark.parametrize("start", ["soon", None, "", {}, float("nan"), 10**400])
 def test_a_start_that_is_no_time_is_unknown(start: JSON) -> None:
-    assert ScriptResult.from_answer({**SCRIPT, "starttime": start}).starttime is None
+    assert ScriptResult.from_response({**SCRIPT, "starttime": start}).starttime is None
 
 
 async def test_an_odd_event_among_others_hides_none_of_them() -> None:
@@ -203,7 +203,7 @@ async def test_a_user_of_whom_it_is_unknown_whether_he_is_an_administrator_is_no
 
 @given(st.builds(dict, created=json_values, description=json_values, type=json_values))
 def test_nothing_that_is_made_of_an_odd_event_fails(odd: dict[str, JSON]) -> None:
-    event = Event.from_answer({**EVENT, **odd})
+    event = Event.from_response({**EVENT, **odd})
     assert event.at is None or event.at > 0
     assert event.text is not None
     assert event.status_change in (None, event.status_change)

@@ -223,24 +223,24 @@ async def test_a_bundle_without_the_authority_is_named(ca: Certificate, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("valid", "told", "hint"),
+    ("valid", "reported", "hint"),
     [
         ((NOW - 2 * DAY, NOW - DAY), "certificate has expired", "Renew the certificate on the region"),
         ((NOW + DAY, NOW + 2 * DAY), "certificate is not yet valid", "Check the clock of this machine"),
     ],
 )
 async def test_a_certificate_out_of_its_time_is_no_matter_of_trust(
-    ca: Certificate, tmp_path: Path, valid: tuple[datetime, datetime], told: str, hint: str
+    ca: Certificate, tmp_path: Path, valid: tuple[datetime, datetime], reported: str, hint: str
 ) -> None:
     error = await failure(server(issue("localhost", issuer=ca, valid=valid), tmp_path), ca.bundle(tmp_path))
-    assert told in error.message
+    assert reported in error.message
     assert str(error.hint).startswith(hint)
     assert f"it says {datetime.now(UTC):%Y-%m-%d}" in str(error.hint)
     assert "MAAS_CA_BUNDLE" not in str(error.hint)
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "reported"),
     [
         (("maas.example.com", "10.0.0.2"), "It is for maas.example.com, 10.0.0.2."),
         (tuple(f"{each}.example.com" for each in "abcdefg"), "d.example.com, e.example.com and others."),
@@ -248,11 +248,11 @@ async def test_a_certificate_out_of_its_time_is_no_matter_of_trust(
     ],
 )
 async def test_a_certificate_for_another_host_is_told_with_its_hosts(
-    ca: Certificate, tmp_path: Path, names: tuple[str, ...], told: str
+    ca: Certificate, tmp_path: Path, names: tuple[str, ...], reported: str
 ) -> None:
     error = await failure(server(issue(*names, issuer=ca), tmp_path), ca.bundle(tmp_path))
     assert "Hostname mismatch, certificate is not valid for 'localhost'. " in error.message
-    assert error.message.endswith(told)
+    assert error.message.endswith(reported)
     assert str(error.hint).startswith("Set MAAS_URL to a name that the certificate is for")
     assert "with localhost among its subject alternative names" in str(error.hint)
 
@@ -397,11 +397,11 @@ async def test_a_server_that_does_not_know_the_name_is_told_as_such(ca: Certific
 def test_every_verification_error_has_a_hint_without_gaps(code: int, bundle: Path | None) -> None:
     error = ssl.SSLCertVerificationError(1, "x")
     error.verify_code, error.verify_message = code, "it is so."
-    told = tls_failure(error, RegionAccess("https://maas/MAAS/api/2.0/", KEY, bundle), "maas:443", None)
-    assert told.message == "The certificate of MAAS at maas:443 is not trusted: it is so."
-    assert told.hint
-    assert "{" not in told.hint
-    assert "None" not in told.hint
+    reported = tls_failure(error, RegionAccess("https://maas/MAAS/api/2.0/", KEY, bundle), "maas:443", None)
+    assert reported.message == "The certificate of MAAS at maas:443 is not trusted: it is so."
+    assert reported.hint
+    assert "{" not in reported.hint
+    assert "None" not in reported.hint
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
@@ -426,7 +426,7 @@ DAMAGED = b"-----BEGIN CERTIFICATE-----\nhunter2\n-----END CERTIFICATE-----\n"
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "reported"),
     [
         (None, "cannot be read: No such file"),
         (b"hello", "is not a PEM file with certificates"),
@@ -438,12 +438,14 @@ DAMAGED = b"-----BEGIN CERTIFICATE-----\nhunter2\n-----END CERTIFICATE-----\n"
         (b"a" * (10 * 1024**2 + 1), "cannot be read: it has more than 10 MiB"),
     ],
 )
-def test_a_ca_bundle_that_cannot_be_used_is_a_settings_error(tmp_path: Path, content: bytes | None, told: str) -> None:
+def test_a_ca_bundle_that_cannot_be_used_is_a_settings_error(
+    tmp_path: Path, content: bytes | None, reported: str
+) -> None:
     bundle = tmp_path / "ca.pem"
     if content is not None:
         bundle.write_bytes(content)
     settings = Settings(maas_url="https://maas", maas_api_key="a:b:c", maas_ca_bundle=bundle)
-    with pytest.raises(SettingsError, match=told) as caught:
+    with pytest.raises(SettingsError, match=reported) as caught:
         connect(settings.require_region())
     assert str(bundle) in caught.value.message
     assert "hunter2" not in f"{caught.value}{caught.value.hint}"
@@ -455,16 +457,16 @@ def test_a_directory_of_certificates_is_no_bundle(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"), [(None, "No such file or directory"), (b"hello", "there is no certificate in PEM format")]
+    ("content", "reported"), [(None, "No such file or directory"), (b"hello", "there is no certificate in PEM format")]
 )
 def test_system_certificates_that_cannot_be_read_are_a_settings_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None, told: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None, reported: str
 ) -> None:
     bundle = tmp_path / "all.pem"
     if content is not None:
         bundle.write_bytes(content)
     monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
-    with pytest.raises(SettingsError, match=f"^SSL_CERT_FILE .*: {told}") as caught:
+    with pytest.raises(SettingsError, match=f"^SSL_CERT_FILE .*: {reported}") as caught:
         connect(Settings(maas_url="https://maas", maas_api_key="a:b:c").require_region())
     assert str(bundle) in caught.value.message
 
@@ -587,6 +589,6 @@ def test_the_errors_of_macos_and_windows_have_the_same_hints_as_those_of_openssl
 
 
 def test_a_verification_error_without_a_code_is_told_as_well() -> None:
-    told = tls_failure(ssl.SSLCertVerificationError("Peer sent no certificates"), REGION, "localhost:443", None)
-    assert told.message == "The certificate of MAAS at localhost:443 is not trusted: Peer sent no certificates."
-    assert told.hint
+    reported = tls_failure(ssl.SSLCertVerificationError("Peer sent no certificates"), REGION, "localhost:443", None)
+    assert reported.message == "The certificate of MAAS at localhost:443 is not trusted: Peer sent no certificates."
+    assert reported.hint

@@ -32,8 +32,8 @@ from tests.unit.core.maas.fake_region import (
     SECRET,
     Received,
     Reply,
+    all_reported,
     answering,
-    everything_told,
     hanging_up,
     http,
     serving_fake,
@@ -173,8 +173,8 @@ async def test_the_body_of_a_401_is_never_read_because_maas_prints_the_secret_in
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    told = f"Authorization Error: 'Invalid signature. Expected signature base string: &{SECRET}'"
-    head, _, body = http(401, told, "text/html; charset=utf-8").partition(b"\r\n\r\n")
+    reported = f"Authorization Error: 'Invalid signature. Expected signature base string: &{SECRET}'"
+    head, _, body = http(401, reported, "text/html; charset=utf-8").partition(b"\r\n\r\n")
 
     async def half_an_answer(_: Received, stream: ByteStream) -> None:
         await stream.send(head + b"\r\n\r\n" + body[:-1])  # whoever wants the whole body waits for ever
@@ -182,7 +182,7 @@ async def test_the_body_of_a_401_is_never_read_because_maas_prints_the_secret_in
     async with serving_fake(half_an_answer) as region:
         with anyio.fail_after(5), pytest.raises(MaasAuthError) as caught:
             await region.transport().request("GET", "machines/")
-    assert SECRET not in everything_told(caught.value)
+    assert SECRET not in all_reported(caught.value)
     assert SECRET not in caplog.text
     assert len(region.received) == 1
 
@@ -208,9 +208,9 @@ async def test_neither_the_key_nor_user_data_is_in_an_error_its_causes_or_the_lo
         transport = region.transport()
         with pytest.raises(MaasError) as caught:
             await transport.request("POST", "machines/7xneda/", form=[("user_data", USER_DATA)])
-    told = everything_told(caught.value) + repr(transport) + repr(vars(transport)["_http"])
+    reported = all_reported(caught.value) + repr(transport) + repr(vars(transport)["_http"])
     for secret in (SECRET, KEY.token, USER_DATA, "oauth_signature"):
-        assert secret not in told
+        assert secret not in reported
         assert secret not in caplog.text
 
 
@@ -292,13 +292,13 @@ async def test_a_read_that_is_repeated_anyway_is_tried_once_and_told_at_once() -
 
 
 @pytest.mark.parametrize(("method", "places"), [("GET", MAX_REQUESTS - 1), ("POST", MAX_CHANGES)])
-async def test_cancelling_a_request_hangs_up_at_once_and_frees_its_place(method: str, places: int) -> None:
+async def test_cancelling_a_request_hangs_up_at_once_and_frees_its_place(method: str, slots: int) -> None:
     async with serving_fake(silent) as region:
         transport = region.transport()
         async with anyio.create_task_group() as tasks:
-            for _ in range(places):
+            for _ in range(slots):
                 tasks.start_soon(transport.request, method, "machines/")
-            while len(region.received) < places:
+            while len(region.received) < slots:
                 await anyio.lowlevel.checkpoint()
             tasks.cancel_scope.cancel()
         with anyio.fail_after(5):
@@ -306,7 +306,7 @@ async def test_cancelling_a_request_hangs_up_at_once_and_frees_its_place(method:
         with anyio.move_on_after(5) as scope:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(transport.request, method, "machines/")
-                while len(region.received) == places:
+                while len(region.received) == slots:
                     await anyio.lowlevel.checkpoint()
                 tasks.cancel_scope.cancel()
         assert not scope.cancelled_caught
@@ -338,7 +338,7 @@ async def test_a_refused_connection_names_the_port_and_was_never_sent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "reported"),
     [
         ("http://[::1]:15340/MAAS", "MAAS at [::1]:15340 could not be reached"),
         ("http://[::1]/MAAS", "MAAS at [::1]:80 could not be reached"),
@@ -347,18 +347,18 @@ async def test_a_refused_connection_names_the_port_and_was_never_sent() -> None:
         ("http://127.0.0.1:5240/MAAS", "MAAS at 127.0.0.1:5240 could not be reached"),
     ],
 )
-async def test_an_error_names_host_and_port_as_they_stand_in_a_url(url: str, told: str) -> None:
+async def test_an_error_names_host_and_port_as_they_stand_in_a_url(url: str, reported: str) -> None:
     def fail(_: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("x")
 
     region = Settings.load(maas_url=url, maas_api_key="consumer:token:secret").require_region()
     transport = HttpTransport(region, wire=httpx.MockTransport(fail))
-    with pytest.raises(MaasUnavailableError, match=f"^{re.escape(told)}"):
+    with pytest.raises(MaasUnavailableError, match=f"^{re.escape(reported)}"):
         await transport.request("POST", "machines/", form=[])
 
 
 @pytest.mark.parametrize(
-    ("error", "cause", "told", "sent"),
+    ("error", "cause", "reported", "sent"),
     [
         (httpx.ConnectError("x"), socket.gaierror(-2, "Name or service not known"), "name is not known", False),
         (httpx.ConnectError("x"), OSError(113, "No route to host"), "could not be reached", False),
@@ -372,14 +372,14 @@ async def test_an_error_names_host_and_port_as_they_stand_in_a_url(url: str, tol
     ],
 )
 async def test_no_answer_is_told_in_words_for_people(
-    error: Exception, cause: Exception | None, told: str, sent: bool
+    error: Exception, cause: Exception | None, reported: str, sent: bool
 ) -> None:
     def fail(_: httpx.Request) -> httpx.Response:
         raise error from cause
 
     region = RegionAccess("https://maas.example.com/MAAS/api/2.0/", KEY)
     transport = HttpTransport(region, wire=httpx.MockTransport(fail))
-    with pytest.raises(MaasUnavailableError, match=told) as caught:
+    with pytest.raises(MaasUnavailableError, match=reported) as caught:
         await transport.request("POST", "machines/", query=[("op", "allocate")], form=[])
     assert "maas.example.com:443" in caught.value.message
     assert (caught.value.sent, caught.value.retryable) == (sent, True)

@@ -17,7 +17,7 @@ EVENTS = Needs()
 
 
 @dataclass
-class Told:
+class Reported:
     """What one follower was told."""
 
     observations: list[tuple[float, Observation]] = field(default_factory=list)
@@ -54,11 +54,13 @@ class Scene:
         needs: Needs = EVENTS,
         cursor: int | None = None,
         pending: Collection[MachineStatus] = AT_WORK,
-    ) -> Told:
+    ) -> Reported:
         """Follow from now on, or from a cursor."""
-        told = Told()
-        self.tasks.start_soon(self._follow, told, node, self.log.newest if cursor is None else cursor, needs, pending)
-        return told
+        reported = Reported()
+        self.tasks.start_soon(
+            self._follow, reported, node, self.log.newest if cursor is None else cursor, needs, pending
+        )
+        return reported
 
     def at(self, time: float, act: Callable[[], object]) -> None:
         """Let something happen at a time of the virtual clock."""
@@ -70,16 +72,16 @@ class Scene:
         self.tasks.start_soon(later)
 
     async def _follow(
-        self, told: Told, node: str, cursor: int, needs: Needs, pending: Collection[MachineStatus]
+        self, reported: Reported, node: str, cursor: int, needs: Needs, pending: Collection[MachineStatus]
     ) -> None:
-        with told.scope, self.watcher.follow(node, cursor, needs, pending) as news:
+        with reported.scope, self.watcher.follow(node, cursor, needs, pending) as news:
             while True:
                 try:
                     observation = await news.next()
                 except MaasError as error:
-                    told.error = error
+                    reported.error = error
                     return
-                told.observations.append((anyio.current_time(), observation))
+                reported.observations.append((anyio.current_time(), observation))
 
 
 @asynccontextmanager

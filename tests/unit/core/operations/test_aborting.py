@@ -114,10 +114,10 @@ async def test_a_machine_that_was_locked_meanwhile_ends_it_at_once(house: House)
 
 async def test_nothing_is_told_meanwhile(house: House) -> None:
     house.region.hold(op="deploy", before=5)
-    house.after(1.9, house.told.clear)
+    house.after(1.9, house.reported.clear)
     await cancelled(house, 2)
 
-    assert house.told == []
+    assert house.reported == []
 
 
 async def test_an_abort_by_its_handle_leaves_the_run_of_somebody_else_alone(house: House) -> None:

@@ -81,12 +81,12 @@ class TestById:
         started = await start(house, **five(house))
         await abort(house, started.handle)
 
-        told = await ask(house, started.handle)
+        reported = await ask(house, started.handle)
 
         assert anyio.current_time() < 2 + TIMING.batch_abort_settled + 5
-        assert told.message.startswith("2 of 5 being aborted, 3 of 5 failed; ")
-        assert "was aborted before this machine's turn came: nothing was begun" in told.message
-        assert "MAAS has not answered the request of " in told.message
+        assert reported.message.startswith("2 of 5 being aborted, 3 of 5 failed; ")
+        assert "was aborted before this machine's turn came: nothing was begun" in reported.message
+        assert "MAAS has not answered the request of " in reported.message
 
     async def test_and_once_it_is_stopped_the_batch_has_been_ended_from_outside(self, house: House) -> None:
         house.region.hold(op="deploy", before=HELD)

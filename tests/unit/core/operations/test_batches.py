@@ -101,9 +101,9 @@ class TestWhoseOrder:
         await start(house, system_ids=[first])
         await start(house, system_ids=[second])
 
-        told = await start(house, system_ids=[first, second, third], wait=None)
+        reported = await start(house, system_ids=[first, second, third], wait=None)
 
-        assert succeeded(told) == 1
+        assert succeeded(reported) == 1
         assert house.posts == 3
 
     async def test_the_id_in_a_list_says_of_a_batch_at_its_orders_what_its_own_id_says(self, house: House) -> None:
@@ -113,9 +113,9 @@ class TestWhoseOrder:
 
         (listed,) = await house.batches_under_way(DeployMany())
         await anyio.sleep(TIMING.start_grace + 6)
-        told = await ask(house, listed)
+        reported = await ask(house, listed)
 
-        assert told.message == "5 of 5 working"
+        assert reported.message == "5 of 5 working"
         assert succeeded(await ask(house, listed, wait=None)) == 5
 
     async def test_nothing_is_missed_of_a_batch_that_is_choosing_its_machines(self, house: House) -> None:
@@ -124,9 +124,9 @@ class TestWhoseOrder:
         await anyio.sleep(70)
 
         (listed,) = await house.batches_under_way(DeployMany())
-        told = await ask(house, listed, wait=10)
+        reported = await ask(house, listed, wait=10)
 
-        assert told.message == "Its machines are being chosen"
+        assert reported.message == "Its machines are being chosen"
         assert anyio.current_time() == 80
         assert succeeded(await ask(house, listed, wait=None)) == 3
 
@@ -135,10 +135,10 @@ class TestWhoseOrder:
         await start(house, system_ids=ids(house, *DEMO[:2]))
         house.options = {"wait": 0.0}
 
-        told = await house.run("node03")
+        reported = await house.run("node03")
 
-        assert told.message == "Not sent yet: MAAS is sent 2 requests at a time (Ready)"
-        assert not told.confirmed
+        assert reported.message == "Not sent yet: MAAS is sent 2 requests at a time (Ready)"
+        assert not reported.confirmed
 
     async def test_one_call_gets_its_turn_between_the_orders_of_a_long_batch(self, house: House) -> None:
         house.region.hold(op="deploy", before=30)
@@ -156,8 +156,8 @@ class TestRefused:
     async def test_what_maas_refuses_after_the_call_has_left_is_given_back(self, house: House) -> None:
         house.region.hold(op="deploy", before=30)
 
-        told = await start(house, count=2, distro_series="nosuch")
-        assert told.result is None
+        reported = await start(house, count=2, distro_series="nosuch")
+        assert reported.result is None
         await anyio.sleep(60)
 
         assert states(house) == ["Ready"] * 5
@@ -183,11 +183,11 @@ class TestFaulty:
         (faulty,), found = ids(house, "node02"), Deploy.result
         monkeypatch.setattr(Deploy, "result", result)
 
-        told = await start(house, wait=None, system_ids=ids(house, *DEMO[:3]))
+        reported = await start(house, wait=None, system_ids=ids(house, *DEMO[:3]))
 
-        assert isinstance(told.result, DeployedMachines)
-        assert (told.state, told.result.succeeded) == ("succeeded", 3)
-        (unread,) = [each for each in told.result.machines if each.machine is None]
+        assert isinstance(reported.result, DeployedMachines)
+        assert (reported.state, reported.result.succeeded) == ("succeeded", 3)
+        (unread,) = [each for each in reported.result.machines if each.machine is None]
         assert unread.message == (
             "MAAS has finished maas_deploy_machine (Deployed), but the plugin could not read the result: "
             "it failed with KeyError."
@@ -207,10 +207,10 @@ class TestFaulty:
         (faulty,), found = ids(house, "node02"), Deploy.start
         monkeypatch.setattr(Deploy, "start", start_one)
 
-        told = await start(house, wait=None, system_ids=ids(house, *DEMO[:3]))
+        reported = await start(house, wait=None, system_ids=ids(house, *DEMO[:3]))
 
-        assert isinstance(told.result, DeployedMachines)
-        (failed,) = [each.message for each in told.result.machines if each.state == "failed"]
+        assert isinstance(reported.result, DeployedMachines)
+        (failed,) = [each.message for each in reported.result.machines if each.state == "failed"]
         assert failed == "maas_deploy_machine failed inside its plugin (KeyError), which is a fault of the plugin."
         assert house.requests("abort", "POST") == 0
 
@@ -219,12 +219,12 @@ class TestFaulty:
     ) -> None:
         monkeypatch.setattr(DeployMany, "result", lambda *_: None)
 
-        told = await start(house, wait=None, system_ids=ids(house, *DEMO[:2]))
+        reported = await start(house, wait=None, system_ids=ids(house, *DEMO[:2]))
 
-        assert (told.state, told.result) == ("succeeded", None)
-        assert told.problem
-        assert "The result of maas_deploy_machines is not DeployedMachines" in told.problem.message
-        assert (await ask(house, told.handle)).state == "succeeded"
+        assert (reported.state, reported.result) == ("succeeded", None)
+        assert reported.problem
+        assert "The result of maas_deploy_machines is not DeployedMachines" in reported.problem.message
+        assert (await ask(house, reported.handle)).state == "succeeded"
 
 
 class Brief(Deploy):
@@ -253,9 +253,9 @@ class TestDeadlines:
     async def test_that_of_a_machine_counts_from_its_own_order(self, house: House) -> None:
         house.region.hold(op="deploy", before=240)
 
-        told = await start(house, BriefBatch, wait=None, system_ids=ids(house, *DEMO))
+        reported = await start(house, BriefBatch, wait=None, system_ids=ids(house, *DEMO))
 
-        assert succeeded(told) == 5
+        assert succeeded(reported) == 5
         assert anyio.current_time() > Brief.deadline.total_seconds()
 
     async def test_and_so_it_does_for_who_asks(self, house: House) -> None:
@@ -270,9 +270,9 @@ class TestDeadlines:
         await anyio.sleep(Brief.deadline.total_seconds() + 30)
         assert "Deploying" in states(house)
 
-        told = await ask(house, started.handle, batch=BriefBatch, wait=None, batches=another(house))
+        reported = await ask(house, started.handle, batch=BriefBatch, wait=None, batches=another(house))
 
-        assert succeeded(told) == 5
+        assert succeeded(reported) == 5
 
     async def test_what_has_not_ended_by_that_of_the_batch_has_timed_out_and_no_order_is_sent_any_more(
         self, house: House

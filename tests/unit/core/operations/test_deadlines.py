@@ -105,4 +105,4 @@ async def test_a_maas_that_hangs_is_not_looked_at_for_long(house: House) -> None
     with pytest.raises(OperationTimedOutError):
         await house.run("node01", Impatient)
 
-    assert anyio.current_time() == 2 * MINUTE + TIMING.last_look
+    assert anyio.current_time() == 2 * MINUTE + TIMING.last_poll

@@ -535,10 +535,10 @@ class TestAfterWaiting:
         assert house.handle
         progress = ProgressReporter(nobody)
 
-        told = await house.engine.resume(RunTests(), house.handle, progress, CancellationToken())
+        reported = await house.engine.resume(RunTests(), house.handle, progress, CancellationToken())
 
-        assert told.message == "Not sent yet: MAAS is sent 2 requests at a time"
-        assert not told.confirmed
+        assert reported.message == "Not sent yet: MAAS is sent 2 requests at a time"
+        assert not reported.confirmed
 
     async def test_what_is_cancelled_while_it_is_checked_was_never_sent(self, house: House) -> None:
         await self.wait_for_a_turn(house)
@@ -583,6 +583,6 @@ class TestAnothersMachine:
         await house.run("node09", Release)
         assert house.messages[0] == "node09 (ergrgd) belongs to bob"
 
-        house.told.clear()
+        house.reported.clear()
         await house.run("node07", Release)
         assert house.messages[0] == "Starting on node07"

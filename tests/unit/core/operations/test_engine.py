@@ -26,7 +26,7 @@ async def test_a_deploy_is_followed_to_its_result(house: House) -> None:
     assert result.ip_addresses
     assert house.posts == 1
     assert house.messages[0] == "Starting on node01"
-    assert house.told[-1].value == 1.0
+    assert house.reported[-1].value == 1.0
     assert house.messages[-1] == "Deployed"
 
 
@@ -84,7 +84,7 @@ async def test_a_failed_deploy_says_why_in_maas_own_words(house: House) -> None:
     assert "ERROR: Marking node failed - no space left on device" in failure.value.maas_says
     assert "/tmp/install.log (Failed):" in failure.value.maas_says
     assert failure.value.hint == "Release it before anything else: MAAS refuses deploy and commission here."
-    assert all(each.value < 1.0 for each in house.told)
+    assert all(each.value < 1.0 for each in house.reported)
 
 
 async def test_a_bmc_that_fails_after_the_200_is_a_failed_deploy(house: House) -> None:

@@ -69,7 +69,7 @@ async def test_a_strategy_that_fails_is_replaced_for_this_operation_and_logged_o
 
     assert result.status_name == "Ready"
     assert house.posts == 1
-    assert house.told[-1].value == 1.0
+    assert house.reported[-1].value == 1.0
     (entry,) = caplog.records
     assert "maas_release_oddly: Odd failed" in entry.getMessage()
     assert strategy.asked == 2
@@ -98,7 +98,7 @@ async def test_a_number_that_is_no_fraction_is_ignored(
     result = await house.run("node07", OddRelease)
 
     assert result.status_name == "Ready"
-    values = [progress.value for progress in house.told]
+    values = [progress.value for progress in house.reported]
     assert values == sorted(set(values))
     assert all(0.0 <= value <= 1.0 for value in values)
 

@@ -39,7 +39,7 @@ async def test_a_deploy_goes_on_as_ever_whenever_cloud_init_is_heard(
     ]
     # The image comes right before the end: by the watcher's jitter, one poll may see both.
     assert milestones(house) in (expected, [each for each in expected if each != "Image Deployed"])
-    values = [each.value for each in house.told if each.value is not None]
+    values = [each.value for each in house.reported if each.value is not None]
     assert values == sorted(values)
 
 
@@ -54,4 +54,4 @@ async def test_the_words_of_a_deploy_that_come_during_the_next_operations_are_no
     late = {event.type for event in house.region.log.events if event.id >= newest and "cloudinit" in event.description}
     assert late == {"Node commissioning"}, "what was said in the deploy is written while the machine is commissioned"
     assert (released.status_name, commissioned.status_name) == ("Ready", "Ready")
-    assert house.told[-1].value == 1.0
+    assert house.reported[-1].value == 1.0

@@ -26,7 +26,7 @@ LIFECYCLE = Deploy.lifecycle
 
 
 def machine(status: S, run: JSON) -> Machine:
-    return Machine.from_answer({**MACHINE, "status": status, "current_installation_result_id": run})
+    return Machine.from_response({**MACHINE, "status": status, "current_installation_result_id": run})
 
 
 def verdict(baseline: Machine, *seen: Machine, operation: type[Operation[Any, Any]] = Deploy) -> Verdict:
@@ -51,10 +51,10 @@ async def test_a_deployment_is_followed_to_its_end_whatever_its_machine_shows_be
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(fields=st.dictionaries(st.sampled_from(OPTIONAL), json_values))
 def test_no_odd_field_starts_or_ends_a_run(fields: dict[str, JSON]) -> None:
-    odd = Machine.from_answer({**MACHINE, "current_installation_result_id": 5, "status": S.DEPLOYING, **fields})
+    odd = Machine.from_response({**MACHINE, "current_installation_result_id": 5, "status": S.DEPLOYING, **fields})
     if odd.current_installation_result_id in (None, 5):  # another number is another run
         assert verdict(machine(S.READY, 3), machine(S.DEPLOYING, 5), odd) is Verdict.PENDING
-    odd = Machine.from_answer({**MACHINE, "status": S.READY, "current_installation_result_id": 3, **fields})
+    odd = Machine.from_response({**MACHINE, "status": S.READY, "current_installation_result_id": 3, **fields})
     if odd.current_installation_result_id in (None, 3):
         assert verdict(machine(S.READY, 3), odd) is Verdict.PENDING
 
@@ -122,5 +122,5 @@ async def test_an_operation_on_a_machine_whose_lock_cannot_be_read_is_refused_fo
 
 
 def test_an_event_of_an_unreadable_kind_is_nothing_that_somebody_did() -> None:
-    event = Event.from_answer({"id": 7, "node": None, "type": None, "level": None, "username": None})
+    event = Event.from_response({"id": 7, "node": None, "type": None, "level": None, "username": None})
     assert (event.node, event.type, event.username, event.status_change) == ("", "", "unknown", None)

@@ -53,9 +53,9 @@ def test_an_event_of_the_way_is_evidence_even_if_every_read_missed_it() -> None:
 
 def test_a_read_from_before_the_run_began_is_not_its_end() -> None:
     waiting = Observation(machine(S.READY))
-    begun = Observation(events=(change(101, S.READY, S.DEPLOYING),))
+    started = Observation(events=(change(101, S.READY, S.DEPLOYING),))
 
-    assert assess(waiting, begun).verdict is Verdict.PENDING
+    assert assess(waiting, started).verdict is Verdict.PENDING
 
 
 def test_an_event_from_before_the_start_is_no_evidence() -> None:
@@ -160,7 +160,7 @@ def test_an_order_that_maas_takes_back_is_no_success_whichever_event_comes_first
 
     assessment = assess(seen, operation=Commission)
     assert assessment.verdict is Verdict.REVERTED
-    assert assessment.evidence.taken_back
+    assert assessment.evidence.reverted
 
 
 def test_nothing_takes_back_a_deployment_that_is_deployed() -> None:
@@ -194,10 +194,10 @@ def test_a_machine_that_is_taken_as_soon_as_it_is_free_was_released() -> None:
 
 def test_an_end_that_only_an_event_tells_of_waits_for_a_read_that_is_not_from_before() -> None:
     before = Observation(machine(S.RELEASING), events=RELEASED[:1])
-    told = Observation(events=RELEASED[1:])
+    reported = Observation(events=RELEASED[1:])
 
-    assert assess(before, told, operation=Release).verdict is Verdict.PENDING
-    assert assess(before, told, Observation(machine(S.READY)), operation=Release).verdict is Verdict.SUCCEEDED
+    assert assess(before, reported, operation=Release).verdict is Verdict.PENDING
+    assert assess(before, reported, Observation(machine(S.READY)), operation=Release).verdict is Verdict.SUCCEEDED
 
 
 def test_what_comes_after_the_end_changes_nothing() -> None:
@@ -236,9 +236,9 @@ def test_the_status_from_before_is_not_shown_once_it_has_begun(*, read_before: b
     if read_before:
         evidence = polling.assess(lifecycle, evidence, Observation(READY)).evidence
 
-    begun = Observation(events=(change(101, S.READY, S.ENTERING_RESCUE_MODE),))
+    started = Observation(events=(change(101, S.READY, S.ENTERING_RESCUE_MODE),))
 
-    assert polling.assess(lifecycle, evidence, begun).message == "Entering rescue mode"
+    assert polling.assess(lifecycle, evidence, started).message == "Entering rescue mode"
 
 
 def test_milestones_out_of_order_are_refused_with_what_to_do() -> None:

@@ -15,20 +15,20 @@ class Client:
     """Keeps what it is sent, with the time."""
 
     def __init__(self) -> None:
-        self.heard: list[Progress] = []
+        self.received: list[Progress] = []
         self.times: list[float] = []
 
     async def __call__(self, progress: Progress) -> None:
-        self.heard.append(progress)
+        self.received.append(progress)
         self.times.append(anyio.current_time())
 
     @property
     def messages(self) -> list[str]:
-        return [progress.message for progress in self.heard]
+        return [progress.message for progress in self.received]
 
     @property
     def values(self) -> list[float]:
-        return [progress.value for progress in self.heard]
+        return [progress.value for progress in self.received]
 
 
 async def test_the_first_and_the_last_report_always_go() -> None:
@@ -41,7 +41,7 @@ async def test_the_first_and_the_last_report_always_go() -> None:
         progress.report(1.0, "Deployed")
 
     assert client.messages == ["Starting", "Deployed"]
-    assert client.heard[-1] == Progress(1.0, 1.0, "Deployed")
+    assert client.received[-1] == Progress(1.0, 1.0, "Deployed")
 
 
 async def test_in_a_burst_the_latest_wins_and_messages_keep_apart() -> None:
@@ -54,7 +54,7 @@ async def test_in_a_burst_the_latest_wins_and_messages_keep_apart() -> None:
 
     gaps = [later - earlier for earlier, later in zip(client.times, client.times[1:], strict=False)]
     assert all(gap >= 0.249 for gap in gaps[:-1])
-    assert len(client.heard) <= 6
+    assert len(client.received) <= 6
     assert client.messages[-1] == "99"
 
 
@@ -82,7 +82,7 @@ async def test_an_hour_of_heartbeats_does_not_reach_the_next_milestone() -> None
         progress.report(0.4, "Installing OS")
         await anyio.sleep(3600)
 
-    assert 340 < len(client.heard) < 362
+    assert 340 < len(client.received) < 362
     assert client.values == sorted(set(client.values))
     assert client.values[-1] < 0.43
 
@@ -168,7 +168,7 @@ async def test_where_nothing_can_be_measured_the_elapsed_time_is_told_without_a_
         await anyio.sleep(12)
         progress.report(1.0, "Ready")
 
-    assert all(each.total is None for each in client.heard)
+    assert all(each.total is None for each in client.received)
     assert client.values == sorted(set(client.values))
     assert client.values[-1] == pytest.approx(12)
 

@@ -193,23 +193,23 @@ def lives(draw: st.DrawFn) -> Life:
     lifecycle = operation.lifecycle
     on_the_way = st.sampled_from(sorted(lifecycle.pending))
     start = draw(st.sampled_from(sorted(lifecycle.start_from - lifecycle.pending)))
-    told: list[tuple[str, str]] = []
+    reported: list[tuple[str, str]] = []
 
     def go(status: MachineStatus, *, now: MachineStatus) -> MachineStatus:
         if status is not now:
-            told.append(("Node changed status", f"From '{now.display}' to '{status.display}'"))
+            reported.append(("Node changed status", f"From '{now.display}' to '{status.display}'"))
         return status
 
     now = go(draw(st.sampled_from(sorted(lifecycle.begins_in))), now=start)
     for status in draw(st.lists(on_the_way, max_size=2)):
         now = go(status, now=now)
     undone = draw(st.sampled_from([None, *UNDOING]))
-    told += [undone] if undone else []
+    reported += [undone] if undone else []
     ended = go(draw(st.sampled_from(sorted(set(MachineStatus) - lifecycle.pending))), now=now)
     now = ended
     for status in draw(st.lists(STATUSES, max_size=5)):
         moved, now = status is not now, go(status, now=now)
-        told += draw(st.lists(st.sampled_from(NOISE), max_size=2)) if moved else []
+        reported += draw(st.lists(st.sampled_from(NOISE), max_size=2)) if moved else []
     verdict = lifecycle.verdict(ended)
     if verdict is Verdict.SUCCEEDED and undone and lifecycle.hides_an_undoing:
         verdict = Verdict.REVERTED
@@ -217,7 +217,7 @@ def lives(draw: st.DrawFn) -> Life:
         verdict = Verdict.REVERTED
     events = [
         Event(id=101 + number, node=MACHINE.system_id, level=LEVELS.get(kind, "DEBUG"), type=kind, description=words)
-        for number, (kind, words) in enumerate(told)
+        for number, (kind, words) in enumerate(reported)
     ]
     return Life(operation, start, events, verdict)
 

@@ -32,20 +32,20 @@ def test_a_recorded_operation_ends_with_the_right_verdict(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_progress_never_decreases_and_is_whole_at_success_only(name: str) -> None:
-    told = assessments(name)
-    fractions = [each.fraction for each in told]
+    reported = assessments(name)
+    fractions = [each.fraction for each in reported]
 
     assert all(fraction is not None for fraction in fractions)
     assert fractions == sorted(fraction for fraction in fractions if fraction is not None)
-    assert (fractions[-1] == 1.0) is (told[-1].verdict is Verdict.SUCCEEDED)
+    assert (fractions[-1] == 1.0) is (reported[-1].verdict is Verdict.SUCCEEDED)
     assert 1.0 not in fractions[:-1]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_milestone_is_told_that_the_run_did_not_reach(name: str) -> None:
-    told = "\n".join(each.message for each in assessments(name))
+    reported = "\n".join(each.message for each in assessments(name))
 
-    assert milestones_not_reached(named(name), told) == []
+    assert milestones_not_reached(named(name), reported) == []
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -54,9 +54,9 @@ def test_nor_is_one_told_where_the_machine_is_read_late(name: str) -> None:
     timeline = Timeline(name, operation.lifecycle)
     one_by_one = [Observation(events=(event,)) for event in timeline.events]
 
-    told = replay(operation.polling, operation.lifecycle, timeline.baseline, one_by_one)
+    reported = replay(operation.polling, operation.lifecycle, timeline.baseline, one_by_one)
 
-    assert milestones_not_reached(named(name), "\n".join(each.message for each in told)) == []
+    assert milestones_not_reached(named(name), "\n".join(each.message for each in reported)) == []
 
 
 def leaves_reads(name: str) -> bool:

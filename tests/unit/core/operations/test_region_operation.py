@@ -50,7 +50,7 @@ class Site:
     tasks: anyio.abc.TaskGroup
     operation: Fetch = field(default_factory=Fetch)
     token: CancellationToken = field(default_factory=CancellationToken)
-    told: list[Progress] = field(default_factory=list)
+    reported: list[Progress] = field(default_factory=list)
 
     def process(self) -> Engine:
         """A process that has seen nothing so far."""
@@ -62,7 +62,7 @@ class Site:
         """Start or pick up, in a process of its own if none is given."""
 
         async def send(progress: Progress) -> None:
-            self.told.append(progress)
+            self.reported.append(progress)
 
         engine = engine or self.process()
         progress = ProgressReporter(send)
@@ -110,7 +110,7 @@ async def test_it_is_started_once_and_followed_to_its_result(site: Site) -> None
     (version,) = outcome.result.versions
     assert version > "20260401"
     assert site.posts == ["import"]
-    values = [each.value for each in site.told]
+    values = [each.value for each in site.reported]
     assert values == sorted(set(values))
     assert values[0] == 0.0
     assert values[-1] == 1.0
@@ -227,8 +227,8 @@ async def test_an_outage_is_told_and_survived(site: Site, fault: dict[str, Any],
     site.after(60, lambda: site.region.faults.append(Fault(path="boot-resources", times=10, **fault)))
 
     assert (await site.run()).result is not None
-    assert any(each.message.startswith(words) for each in site.told)
-    assert any("; last seen: Fetching" in each.message for each in site.told)
+    assert any(each.message.startswith(words) for each in site.reported)
+    assert any("; last seen: Fetching" in each.message for each in site.reported)
 
 
 async def test_what_cannot_be_stopped_refuses_the_wish_before_anything_is_sent(site: Site) -> None:

@@ -151,7 +151,7 @@ def read(result: object) -> OperationStatus[Got]:
         if isinstance(result, BaseException):
             raise result
         reading.result = result
-    return reading.outcome(HANDLE)
+    return reading.status(HANDLE)
 
 
 @pytest.mark.parametrize(
@@ -170,14 +170,14 @@ def read(result: object) -> OperationStatus[Got]:
 async def test_an_operation_whose_result_cannot_be_read_has_ended(
     caplog: pytest.LogCaptureFixture, result: object, why: str
 ) -> None:
-    outcome = read(result)
-    assert (outcome.state, outcome.ended, outcome.fraction, outcome.result) == ("succeeded", True, 1.0, None)
-    assert outcome.problem
-    assert outcome.problem.message.startswith(
+    status = read(result)
+    assert (status.state, status.ended, status.fraction, status.result) == ("succeeded", True, 1.0, None)
+    assert status.problem
+    assert status.problem.message.startswith(
         "MAAS has finished maas_deploy_machine (Deployed), but the plugin could not read the result: "
     )
-    assert why in outcome.problem.message
-    assert outcome.problem.hint == "Do not start it again. The server's log has the details."
+    assert why in status.problem.message
+    assert status.problem.hint == "Do not start it again. The server's log has the details."
     assert [entry.levelno for entry in caplog.records] == [logging.ERROR]
 
 

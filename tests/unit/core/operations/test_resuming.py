@@ -81,7 +81,7 @@ async def test_another_process_follows_it_to_its_result(house: House) -> None:
     outcome = await resumed(house, wait=None)
 
     assert getattr(outcome.result, "distro_series", None) == "jammy"
-    values = [each.value for each in house.told]
+    values = [each.value for each in house.reported]
     assert values == sorted(set(values))
     assert values[0] >= 0.1, "what happened before is not shown as new"
     assert values[-1] == 1.0

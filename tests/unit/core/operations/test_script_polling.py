@@ -181,7 +181,7 @@ def test_progress_is_a_fraction_that_never_decreases_whatever_the_scripts_do(rea
         last = assessment.fraction
 
 
-TOLD: list[tuple[str, type[Operation[Any, Any]], list[str]]] = [
+REPORTED: list[tuple[str, type[Operation[Any, Any]], list[str]]] = [
     (
         "commission-ok",
         Commission,
@@ -214,13 +214,15 @@ TOLD: list[tuple[str, type[Operation[Any, Any]], list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "operation", "told"), TOLD)
-def test_recorded_runs_tell_which_script_runs(name: str, operation: type[Operation[Any, Any]], told: list[str]) -> None:
+@pytest.mark.parametrize(("name", "operation", "reported"), REPORTED)
+def test_recorded_runs_tell_which_script_runs(
+    name: str, operation: type[Operation[Any, Any]], reported: list[str]
+) -> None:
     timeline = Timeline(name, operation.lifecycle)
     seen = list(replay(operation.polling, operation.lifecycle, timeline.baseline, timeline.observations))
     messages = [each.message for each in seen]
 
-    assert [each for each, before in zip(messages, ["", *messages], strict=False) if each != before] == told
+    assert [each for each, before in zip(messages, ["", *messages], strict=False) if each != before] == reported
 
 
 def test_a_run_that_is_picked_up_later_is_as_far_as_it_is() -> None:

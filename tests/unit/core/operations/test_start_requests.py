@@ -49,7 +49,7 @@ async def ask(house: House, *, wait: float | None = 0.0, engine: Engine | None =
     """Ask for the latest operation, of the process that has started it or of another one."""
 
     async def send(progress: Progress) -> None:
-        house.told.append(progress)
+        house.reported.append(progress)
 
     assert house.handle
     progress = ProgressReporter(send)
@@ -89,8 +89,8 @@ class TestHeld:
         await start(held)
         await ask(held, wait=60)
 
-        told = [each for each in held.messages if each.startswith("Not confirmed yet: MAAS has not answered ")]
-        assert len(set(told)) > 5
+        reported = [each for each in held.messages if each.startswith("Not confirmed yet: MAAS has not answered ")]
+        assert len(set(reported)) > 5
 
     async def test_what_maas_shows_counts_whether_it_has_answered_or_not(self, house: House) -> None:
         house.region.hold(op="deploy", after=600)
@@ -340,14 +340,14 @@ class TestAskingInAnOutage:
 
     async def test_following_goes_on_when_it_is_over(self, house: House) -> None:
         await self.under_way(house)
-        house.told.clear()
+        house.reported.clear()
         house.after(60, house.region.faults.clear)
 
         outcome = await ask(house, wait=None)
 
         assert getattr(outcome.result, "status_name", None) == "Deployed"
         assert house.messages[0] == "MAAS unreachable for 0 s; last seen: Loading ephemeral"
-        values = [each.value for each in house.told]
+        values = [each.value for each in house.reported]
         assert values == sorted(set(values))
 
     async def test_it_is_given_up_after_the_limit(self, house: House) -> None:

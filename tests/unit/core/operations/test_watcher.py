@@ -41,9 +41,9 @@ async def test_nothing_is_asked_while_nothing_is_followed() -> None:
     async with scene(working("a")) as s:
         await anyio.sleep(100)
         assert s.log.count() == 0
-        told = s.follow("a")
+        reported = s.follow("a")
         await anyio.sleep(10)
-        told.leave()
+        reported.leave()
         await anyio.lowlevel.checkpoint()
         asked = s.log.count()
         await anyio.sleep(100)
@@ -62,10 +62,10 @@ async def test_a_poll_under_way_is_closed_when_the_last_follower_leaves() -> Non
 
     log.trouble = lambda _asked: hang()
     async with scene(log) as s:
-        told = s.follow("a")
+        reported = s.follow("a")
         await anyio.sleep(1)
         assert not closed.is_set()
-        told.leave()
+        reported.leave()
         with anyio.fail_after(0.1):
             await closed.wait()
 
@@ -117,40 +117,42 @@ class TestReadingMachines:
     async def test_an_end_is_read_in_the_tick_that_tells_of_it(self) -> None:
         log = working("a")
         async with scene(log) as s:
-            told = s.follow("a")
+            reported = s.follow("a")
             s.at(20.5, lambda: log.change("a", S.DEPLOYED))
             await anyio.sleep(30)
-        assert [seen.machine.status for time, seen in told.observations if seen.machine and time == 22] == [S.DEPLOYED]
+        assert [seen.machine.status for time, seen in reported.observations if seen.machine and time == 22] == [
+            S.DEPLOYED
+        ]
 
     async def test_an_end_that_this_release_does_not_know_is_read_as_well(self) -> None:
         log = working("a")
         async with scene(log) as s:
-            told = s.follow("a")
+            reported = s.follow("a")
             s.at(20.5, lambda: log.say("a", "Node changed status", "From 'Deploying' to 'Something new'"))
             await anyio.sleep(30)
-        assert 22 in told.reads
+        assert 22 in reported.reads
 
     async def test_so_is_one_that_another_run_has_followed_in_the_same_tick(self) -> None:
         async with scene(working("a")) as s:
-            told = s.follow("a")
+            reported = s.follow("a")
             for status in (S.RELEASING, S.READY, S.ALLOCATED, S.DEPLOYING):
                 s.at(5, partial(s.log.change, "a", status))
             await anyio.sleep(10)
-        assert [time for time in told.reads if time >= 5] == [6]
+        assert [time for time in reported.reads if time >= 5] == [6]
 
     async def test_a_change_between_two_statuses_that_are_on_the_way_elsewhere_is_an_end_for_this_operation(
         self,
     ) -> None:
         async with scene(working("a")) as s:
-            told = s.follow("a", pending={S.DEPLOYING})
+            reported = s.follow("a", pending={S.DEPLOYING})
             s.at(5, lambda: s.log.change("a", S.RELEASING))
             await anyio.sleep(10)
-        assert [time for time in told.reads if time >= 5] == [6]
+        assert [time for time in reported.reads if time >= 5] == [6]
 
     @pytest.mark.parametrize("kind", ["Deployed", "Failed commissioning", "Released", "Marking node failed", "Ready"])
     async def test_an_event_that_only_comes_at_an_end_does_where_no_status_event_was_written(self, kind: str) -> None:
         async with scene(working("a")) as s:
-            told = s.follow("a")
+            reported = s.follow("a")
 
             def end_silently() -> None:
                 s.log.status["a"] = S.DEPLOYED
@@ -158,15 +160,15 @@ class TestReadingMachines:
 
             s.at(5, end_silently)
             await anyio.sleep(10)
-        assert [time for time in told.reads if time >= 5] == [6]
+        assert [time for time in reported.reads if time >= 5] == [6]
 
     async def test_and_if_the_machine_does_not_show_it_yet_it_is_read_again_before_long(self) -> None:
         async with scene(working("a")) as s:
-            told = s.follow("a")
+            reported = s.follow("a")
             s.at(5, lambda: s.log.say("a", "Deployed"))
             s.at(10, lambda: s.log.status.update(a=S.DEPLOYED))
             await anyio.sleep(30)
-        at_once, again = [time for time in told.reads if time >= 5][:2]
+        at_once, again = [time for time in reported.reads if time >= 5][:2]
         assert at_once == 6
         assert 10 < again <= 6 + 16
 
@@ -174,9 +176,9 @@ class TestReadingMachines:
         log = EventLog({"a": S.READY})
         async with scene(log) as s:
             log.change("a", S.DEPLOYING)
-            told = s.follow("a", cursor=0)
+            reported = s.follow("a", cursor=0)
             await anyio.sleep(30)
-        assert [12 < read <= 18 for read in told.reads] == [True]
+        assert [12 < read <= 18 for read in reported.reads] == [True]
 
     async def test_or_together_with_one_that_is_urgent(self) -> None:
         log = working("b")
@@ -192,17 +194,17 @@ class TestReadingMachines:
     async def test_one_that_the_first_look_tells_nothing_of_is_read_at_once(self) -> None:
         log = working("a")
         async with scene(log) as s:
-            told = s.follow("a")
+            reported = s.follow("a")
             await anyio.sleep(1)
-        assert told.reads == [0]
+        assert reported.reads == [0]
 
     async def test_without_news_each_is_read_every_half_to_whole_minute_in_few_requests(self) -> None:
         nodes = names(100)
         log = working(*nodes)
         async with scene(log) as s:
-            told = [s.follow(node) for node in nodes]
+            reported = [s.follow(node) for node in nodes]
             await anyio.sleep(600)
-        waits = [late - early for each in told for early, late in pairwise(each.reads)]
+        waits = [late - early for each in reported for early, late in pairwise(each.reads)]
         assert min(waits) >= 30
         assert max(waits) <= 75
         requests = [each for each in log.asked if each.what == "machines"]
@@ -212,18 +214,18 @@ class TestReadingMachines:
     async def test_one_that_is_gone_is_looked_for_twice_and_then_seldom(self) -> None:
         log = working("a", "b")
         async with scene(log) as s:
-            told = s.follow("a")
+            reported = s.follow("a")
             s.follow("b")
             s.at(10, lambda: log.status.pop("a"))
             await anyio.sleep(300)
-        absences = [time for time, seen in told.observations if seen.absent]
+        absences = [time for time, seen in reported.observations if seen.absent]
         assert absences[1] - absences[0] <= 9
         assert len(absences) <= 8
 
     @pytest.mark.parametrize("others", [[], ["b"], names(20)], ids=["alone", "one more", "many"])
     async def test_one_whose_events_vanish_was_deleted_and_is_missed_within_seconds(self, others: list[str]) -> None:
         async with scene(working("a", *others)) as s:
-            told = s.follow("a")
+            reported = s.follow("a")
             s.at(3, lambda: s.log.say("a"))
             for time, other in enumerate(others, 4):
                 s.follow(other)
@@ -238,7 +240,7 @@ class TestReadingMachines:
             delete()
             deleted_at = anyio.current_time()
             await anyio.sleep(15)
-        absent = [time for time, seen in told.observations if seen.absent]
+        absent = [time for time, seen in reported.observations if seen.absent]
         assert absent[1] - deleted_at < 12
 
     async def test_reads_that_nobody_waits_for_leave_a_slow_maas_in_peace(self) -> None:
@@ -265,28 +267,28 @@ class TestReadingMachines:
             s.follow("b")
             await anyio.sleep(5)
             log.trouble = slow
-            told = s.follow("a")
+            reported = s.follow("a")
             s.at(20.5, lambda: log.say("a", "Installing OS"))
             s.at(30.5, lambda: log.change("b", S.DEPLOYED))
             await anyio.sleep(50)
-        (news,) = [time for time, seen in told.observations if seen.events]
+        (news,) = [time for time, seen in reported.observations if seen.events]
         assert news <= 24
         (end,) = [each.time for each in log.asked if each.what == "machines" and each.ids == ("b",) and each.time > 30]
         assert end <= 34
         assert [each.ids for each in log.asked].count(("a",)) == 1, "it is not asked for again meanwhile"
-        assert told.outages == []
+        assert reported.outages == []
 
     async def test_one_that_is_older_than_what_an_event_tells_is_not_told_but_made_again(self) -> None:
         log = working("a")
         log.trouble = lambda asked: anyio.sleep(20) if asked.what == "machines" else None
         async with scene(log) as s:
-            told = s.follow("a")
+            reported = s.follow("a")
             s.at(10.5, lambda: log.change("a", S.DEPLOYED))
             await anyio.sleep(60)
         first, again = [each.time for each in log.asked if each.what == "machines"][:2]
         assert first == 0
         assert 20 <= again <= 24
-        assert told.reads[0] == again + 20
+        assert reported.reads[0] == again + 20
 
     async def test_one_that_joins_during_a_read_is_not_told_what_was_read_before_it(self) -> None:
         log = working("a")
@@ -294,9 +296,9 @@ class TestReadingMachines:
         async with scene(log) as s:
             s.follow("a")
             await anyio.sleep(5)
-            told = s.follow("a")
+            reported = s.follow("a")
             await anyio.sleep(20)
-        assert told.reads[0] >= 15
+        assert reported.reads[0] >= 15
 
 
 class TestPollingTheStatus:
@@ -304,21 +306,21 @@ class TestPollingTheStatus:
         nodes = names(60)
         log = working(*nodes)
         async with scene(log) as s:
-            told = [s.follow(node, POLLED) for node in nodes]
+            reported = [s.follow(node, POLLED) for node in nodes]
             await anyio.sleep(9)
         assert log.counts() == {"machines": 10}
-        assert {tuple(each.reads) for each in told} == {(0, 2, 4, 6, 8)}
+        assert {tuple(each.reads) for each in reported} == {(0, 2, 4, 6, 8)}
 
     async def test_the_interval_widens_while_nothing_changes(self) -> None:
         log = working("a")
         async with scene(log) as s:
-            told = s.follow("a", POLLED)
+            reported = s.follow("a", POLLED)
             s.at(600, lambda: log.status.update(a=S.DEPLOYED))
             await anyio.sleep(700)
-        waits = [late - early for early, late in pairwise(told.reads)]
+        waits = [late - early for early, late in pairwise(reported.reads)]
         assert max(waits) == 9
         assert waits[-1] > 2
-        quick = [late - early for early, late in pairwise(told.reads) if 609 <= early <= 620]
+        quick = [late - early for early, late in pairwise(reported.reads) if 609 <= early <= 620]
         assert set(quick) == {2}
 
 
@@ -331,11 +333,11 @@ class TestScriptSets:
     async def test_they_are_read_every_twelve_seconds_and_told_together(self) -> None:
         log = self.commissioning()
         async with scene(log) as s:
-            told = s.follow("a", COMMISSIONING, cursor=0)
+            reported = s.follow("a", COMMISSIONING, cursor=0)
             await anyio.sleep(59)
         assert log.counts()["current-commissioning"] == 5
         assert log.counts()["current-testing"] == 1, "it does not change before its turn"
-        last = [seen.script_sets for _, seen in told.observations if seen.script_sets][-1]
+        last = [seen.script_sets for _, seen in reported.observations if seen.script_sets][-1]
         assert {name: each.id for name, each in last.items()} == {
             ScriptSetName.COMMISSIONING: 7,
             ScriptSetName.TESTING: 8,
@@ -373,9 +375,9 @@ class TestScriptSets:
         log = self.commissioning()
         del log.sets["a", "current-testing"]
         async with scene(log) as s:
-            told = s.follow("a", COMMISSIONING, cursor=0)
+            reported = s.follow("a", COMMISSIONING, cursor=0)
             await anyio.sleep(5)
-        (seen,) = (seen for _, seen in told.observations if seen.script_sets)
+        (seen,) = (seen for _, seen in reported.observations if seen.script_sets)
         assert list(seen.script_sets) == [ScriptSetName.COMMISSIONING]
 
     @pytest.mark.parametrize("error", [MaasUnavailableError("504"), MaasNotFoundError("404")], ids=["504", "404"])
@@ -388,13 +390,13 @@ class TestScriptSets:
 
         log.trouble = trouble
         async with scene(log) as s:
-            told = s.follow("a", COMMISSIONING, cursor=0)
+            reported = s.follow("a", COMMISSIONING, cursor=0)
             s.at(7, lambda: log.say("a", "Gathering information"))
             await anyio.sleep(30)
-        assert told.events == [1, 2]
-        assert told.reads
-        assert told.outages == []
-        assert told.error is None
+        assert reported.events == [1, 2]
+        assert reported.reads
+        assert reported.outages == []
+        assert reported.error is None
         assert log.counts()["current-commissioning"] == 3
 
     async def test_many_slow_ones_do_not_hold_up_the_events(self) -> None:
@@ -405,13 +407,13 @@ class TestScriptSets:
             log.change(node, S.COMMISSIONING)
         needs = Needs(script_sets=frozenset({ScriptSetName.COMMISSIONING}))
         async with scene(log) as s:
-            told = [s.follow(node, needs, cursor=0) for node in nodes]
+            reported = [s.follow(node, needs, cursor=0) for node in nodes]
             for time in range(0, 60, 2):
                 s.at(time + 0.5, lambda: log.say(nodes[0]))
             await anyio.sleep(60)
         times = [each.time for each in log.asked if each.what == "events"]
         assert max(late - early for early, late in pairwise(times)) == 2
-        assert all(any(seen.script_sets for _, seen in each.observations) for each in told)
+        assert all(any(seen.script_sets for _, seen in each.observations) for each in reported)
 
 
 class TestOutages:
@@ -424,15 +426,15 @@ class TestOutages:
 
         log.trouble = trouble
         async with scene(log) as s:
-            told = s.follow("a")
+            reported = s.follow("a")
             s.at(15, lambda: log.say("a"))
             await anyio.sleep(40)
-        assert told.outages[0] == 2
-        assert told.outages == sorted(told.outages)
-        assert told.outages[-1] >= 18
-        assert max(late - early for early, late in pairwise(told.outages)) <= 4
-        assert told.events == [log.newest]
-        assert any(30 <= read <= 34 for read in told.reads)
+        assert reported.outages[0] == 2
+        assert reported.outages == sorted(reported.outages)
+        assert reported.outages[-1] >= 18
+        assert max(late - early for early, late in pairwise(reported.outages)) <= 4
+        assert reported.events == [log.newest]
+        assert any(30 <= read <= 34 for read in reported.reads)
 
     async def test_a_read_that_fails_after_a_minute_is_told_with_its_length(self) -> None:
         log = working("a")
@@ -442,13 +444,13 @@ class TestOutages:
             raise MaasUnavailableError("timeout")
 
         async with scene(log) as s:
-            told = s.follow("a")
+            reported = s.follow("a")
             await anyio.sleep(9)
             log.trouble = lambda asked: time_out() if asked.what == "machines" else None
             s.at(10.5, lambda: log.change("a", S.DEPLOYED))
             await anyio.sleep(90)
-        assert told.events == [2]
-        assert told.outages[0] >= 60
+        assert reported.events == [2]
+        assert reported.outages[0] >= 60
 
     async def test_while_maas_asks_to_be_left_alone_it_is_told_without_asking(self) -> None:
         log = working("a")
@@ -459,12 +461,12 @@ class TestOutages:
 
         log.trouble = trouble
         async with scene(log) as s:
-            told = s.follow("a")
+            reported = s.follow("a")
             await anyio.sleep(100)
         times = [each.time for each in log.asked]
         assert not [time for time in times if 10 < time < 70]
-        assert len(told.outages) > 8
-        assert max(told.outages) >= 50
+        assert len(reported.outages) > 8
+        assert max(reported.outages) >= 50
         assert [time for time in times if 70 <= time <= 80]
 
     async def test_what_it_answers_meanwhile_to_another_question_ends_the_waiting(self) -> None:
@@ -495,15 +497,15 @@ class TestOutages:
 
         log.trouble = trouble
         async with scene(log) as s:
-            told = {node: s.follow(node) for node in names(60)}
+            reported = {node: s.follow(node) for node in names(60)}
             s.at(5, lambda: log.say("m00000"))
             await anyio.sleep(300)
-        broken = told.pop("m00000")
+        broken = reported.pop("m00000")
         assert broken.events == [61]
         assert broken.reads == []
         assert broken.outages[-1] > 40
-        assert all(each.reads[0] < 20 for each in told.values())
-        assert all(len(each.reads) >= 4 for each in told.values())
+        assert all(each.reads[0] < 20 for each in reported.values())
+        assert all(len(each.reads) >= 4 for each in reported.values())
 
     async def test_a_list_that_is_too_long_for_a_proxys_patience_is_asked_for_in_parts(self) -> None:
         log = working(*names(60))
@@ -514,9 +516,9 @@ class TestOutages:
 
         log.trouble = trouble
         async with scene(log) as s:
-            told = [s.follow(node) for node in names(60)]
+            reported = [s.follow(node) for node in names(60)]
             await anyio.sleep(20)
-        assert all(each.reads for each in told)
+        assert all(each.reads for each in reported)
 
     @pytest.mark.parametrize("error", [MaasAuthError("revoked"), MaasTlsError("not trusted")], ids=["401", "TLS"])
     async def test_a_refusal_of_everything_that_is_repeated_ends_all_and_nothing_more_is_asked(
@@ -530,9 +532,9 @@ class TestOutages:
 
         log.trouble = trouble
         async with scene(log) as s:
-            told = [s.follow("a"), s.follow("b")]
+            reported = [s.follow("a"), s.follow("b")]
             await anyio.sleep(160)
-        assert [each.error for each in told] == [error, error]
+        assert [each.error for each in reported] == [error, error]
         assert len([each for each in log.asked if each.time >= 100]) == 2
         assert log.asked[-1].time - log.asked[-2].time == 2
 
@@ -560,15 +562,15 @@ class TestOutages:
 
         log.trouble = trouble
         async with scene(log) as s:
-            told = [s.follow("a"), s.follow("b")]
+            reported = [s.follow("a"), s.follow("b")]
             s.at(11, lambda: log.change("a", S.DEPLOYED))
             await anyio.sleep(60)
         assert not errors
-        assert [each.error for each in told] == [None, None]
-        assert told[0].outages
-        assert told[0].events == [log.newest]
-        assert told[0].observations[-1][1].unreachable_for is None
-        assert max(told[0].reads) > 11
+        assert [each.error for each in reported] == [None, None]
+        assert reported[0].outages
+        assert reported[0].events == [log.newest]
+        assert reported[0].observations[-1][1].unreachable_for is None
+        assert max(reported[0].reads) > 11
 
     async def test_a_refusal_that_stays_for_one_question_is_an_outage_for_as_long(self) -> None:
         log = working("a")
@@ -579,21 +581,21 @@ class TestOutages:
 
         log.trouble = trouble
         async with scene(log) as s:
-            told = s.follow("a")
+            reported = s.follow("a")
             s.at(11, lambda: log.say("a"))
             await anyio.sleep(200)
-        assert told.error is None
-        assert told.events == [log.newest]
-        assert told.outages[-1] > 180
+        assert reported.error is None
+        assert reported.events == [log.newest]
+        assert reported.outages[-1] > 180
 
     async def test_a_fault_of_ours_is_in_the_log_with_its_traceback(self, caplog: pytest.LogCaptureFixture) -> None:
         log = working("a")
         log.trouble = lambda asked: asked.ids[9]
         async with scene(log) as s:
-            told = s.follow("a")
+            reported = s.follow("a")
             await anyio.sleep(20)
         assert "IndexError" in caplog.text
-        assert 1 < len(told.outages) < 20
+        assert 1 < len(reported.outages) < 20
 
     async def test_after_a_refusal_someone_else_may_follow(self) -> None:
         log = working("a")
@@ -607,11 +609,11 @@ class TestOutages:
         async with scene(log) as s:
             first = s.follow("a")
             await anyio.sleep(10)
-            told = s.follow("a")
+            reported = s.follow("a")
             await anyio.sleep(10)
         assert first.error is not None
-        assert told.error is None
-        assert told.reads
+        assert reported.error is None
+        assert reported.reads
 
 
 async def test_a_slow_maas_is_asked_less_often() -> None:
@@ -631,9 +633,9 @@ async def test_who_begins_in_a_long_silence_is_not_kept_waiting() -> None:
     async with scene(log) as s:
         s.follow("a")
         await anyio.sleep(300.5)
-        told = s.follow("b")
+        reported = s.follow("b")
         await anyio.sleep(2)
-    assert told.reads
+    assert reported.reads
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])

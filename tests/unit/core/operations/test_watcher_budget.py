@@ -55,16 +55,16 @@ class Bill:
         cursor = self.region.log.next_id - 1
         self.region.deploy(machine.hostname, "admin")
         began = anyio.current_time()
-        status, told = None, []
+        status, reported = None, []
         with watcher.follow(machine.system_id, cursor) as news:
             while status != MachineStatus.DEPLOYED:
                 seen = await news.next()
                 status = seen.machine.status if seen.machine else status
-                told += [event.id for event in seen.events]
+                reported += [event.id for event in seen.events]
                 self.waits += [self._since(event.id) for event in seen.events]
         self.minutes += (anyio.current_time() - began) / 60
         written = [each.id for each in self.region.log.events if each.system_id == machine.system_id]
-        assert told == [number for number in written if number > cursor]
+        assert reported == [number for number in written if number > cursor]
 
     def _since(self, number: int) -> float:
         event = self.region.log.events[number - self.region.log.events[0].id]

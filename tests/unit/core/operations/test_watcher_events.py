@@ -15,7 +15,7 @@ from maas_mcp.maas.statuses import MachineStatus as S
 from maas_mcp.operations.watching import event_feed as feed
 from maas_mcp.operations.watching.cadence import Cadence
 from tests.unit.core.operations.event_log import Asked, EventLog, names
-from tests.unit.core.operations.following import Scene, Told, scene
+from tests.unit.core.operations.following import Reported, Scene, scene
 
 OVERLAP = Cadence().overlap
 OURS = ("a", "b")
@@ -41,7 +41,7 @@ class Story:
     few: int
     limit: int
 
-    async def told(self) -> tuple[EventLog, dict[str, Told], int]:
+    async def reported(self) -> tuple[EventLog, dict[str, Reported], int]:
         """Live through it."""
         log = EventLog(dict.fromkeys((*OURS, STRANGER), S.DEPLOYING))
         begins, ends = self.outage
@@ -58,12 +58,12 @@ class Story:
             log.say(event.node, number=number)
             log.visible_at[number] = written + event.delay
         async with scene(log) as s:
-            told = {node: s.follow(node, cursor=0) for node in OURS}
+            reported = {node: s.follow(node, cursor=0) for node in OURS}
             await anyio.sleep_until(self.joins_at)
             joined_after = log.newest
-            told["late"] = s.follow("a")
+            reported["late"] = s.follow("a")
             await anyio.sleep_until(max(self.joins_at, ends, written) + 3 * OVERLAP)
-        return log, told, joined_after
+        return log, reported, joined_after
 
 
 stories = st.builds(
@@ -87,27 +87,27 @@ def test_whatever_the_order_of_commits_no_event_is_lost_and_none_is_told_twice(s
         patch.setattr(feed, "FEW", story.few)
         patch.setattr(feed, "EVENTS_LIMIT", story.limit)
         clock = trio.testing.MockClock(autojump_threshold=0)
-        log, told, joined_after = trio.run(story.told, clock=clock)
+        log, reported, joined_after = trio.run(story.reported, clock=clock)
 
     mine = {node: {each["id"] for each in log.events.values() if each["node"] == node} for node in OURS}
-    assert {node: set(told[node].events) for node in OURS} == mine
-    assert set(told["late"].events) == {number for number in mine["a"] if number > joined_after}
-    assert all(len(each.events) == len(set(each.events)) for each in told.values())
+    assert {node: set(reported[node].events) for node in OURS} == mine
+    assert set(reported["late"].events) == {number for number in mine["a"] if number > joined_after}
+    assert all(len(each.events) == len(set(each.events)) for each in reported.values())
 
 
-async def busy(s: Scene, followed: int, ours: int, strangers: int, seconds: float) -> list[Told]:
+async def busy(s: Scene, followed: int, ours: int, strangers: int, seconds: float) -> list[Reported]:
     """So many events an interval, of some followed machines and of others."""
     nodes = names(followed)
     s.log.status.update(dict.fromkeys(nodes, S.DEPLOYING))
     s.log.say(nodes[0])
-    told = [s.follow(node) for node in nodes]
+    reported = [s.follow(node) for node in nodes]
     for _ in range(int(seconds / 2)):
         await anyio.sleep(2)
         for number in range(ours):
             s.log.say(nodes[number % followed])
         for _ in range(strangers):
             s.log.say(STRANGER)
-    return told
+    return reported
 
 
 def requests(log: EventLog) -> list[Asked]:
@@ -123,11 +123,11 @@ class TestWhoIsAskedFor:
 
     async def test_many_are_asked_for_with_everything_in_one_short_request(self) -> None:
         async with scene() as s:
-            told = await busy(s, followed=1000, ours=80, strangers=20, seconds=24)
+            reported = await busy(s, followed=1000, ours=80, strangers=20, seconds=24)
         first, *others = [each for each in requests(s.log) if each.time > 5]
         assert {each.ids for each in others} == {()}
         assert {late.time - early.time for early, late in pairwise([first, *others])} == {2}
-        assert sum(len(each.events) for each in told) >= 80 * 10
+        assert sum(len(each.events) for each in reported) >= 80 * 10
 
     async def test_no_request_is_longer_than_a_proxy_takes(self) -> None:
         async with scene() as s:
@@ -136,10 +136,10 @@ class TestWhoIsAskedFor:
 
     async def test_where_most_is_of_strangers_the_followed_are_asked_for_by_name_again(self) -> None:
         async with scene() as s:
-            told = await busy(s, followed=100, ours=10, strangers=300, seconds=80)
+            reported = await busy(s, followed=100, ours=10, strangers=300, seconds=80)
         wide = [each.time for each in requests(s.log) if not each.ids]
         assert len(wide) <= 2
-        assert sum(len(each.events) for each in told) >= 10 * 38
+        assert sum(len(each.events) for each in reported) >= 10 * 38
 
     async def test_and_later_it_is_seen_whether_they_still_are_so_many(self) -> None:
         async with scene() as s:
@@ -151,7 +151,7 @@ class TestWhoIsAskedFor:
 
     async def test_a_backlog_of_strangers_is_left_behind_after_one_look(self) -> None:
         async with scene() as s:
-            told = await busy(s, followed=60, ours=1, strangers=0, seconds=10)
+            reported = await busy(s, followed=60, ours=1, strangers=0, seconds=10)
             s.log.trouble = lambda _asked: anyio.sleep(60)
             await anyio.sleep(3)
             for _ in range(20_000):
@@ -160,7 +160,7 @@ class TestWhoIsAskedFor:
             s.log.trouble = None
             s.log.asked.clear()
             await anyio.sleep(100)
-        assert told[7].events[-1] == number
+        assert reported[7].events[-1] == number
         assert len([each for each in requests(s.log) if not each.ids]) <= 2
 
     async def test_a_follower_that_begins_far_back_catches_up_by_itself(self) -> None:
@@ -171,9 +171,9 @@ class TestWhoIsAskedFor:
                 s.log.say(STRANGER)
             await busy(s, followed=60, ours=10, strangers=0, seconds=30)
             s.log.asked.clear()
-            told = s.follow("old", cursor=0)
+            reported = s.follow("old", cursor=0)
             await anyio.sleep(3)
-        assert told.events == [number]
+        assert reported.events == [number]
         assert [each.ids for each in requests(s.log) if (each.after or 0) < 4_000] == [("old",)]
 
 
@@ -184,7 +184,7 @@ class TestAnotherLog:
         async with scene(log) as s:
             for _ in range(100):
                 log.say("a")
-            told = s.follow("a")
+            reported = s.follow("a")
             log.say("a")
             await anyio.sleep(20.5)
             log.events.clear()
@@ -192,34 +192,34 @@ class TestAnotherLog:
             await anyio.sleep(10)
             number = log.say("a")
             await anyio.sleep(9)
-        assert [read for read in told.reads if 20 < read <= 24]
-        assert told.events == [101, number]
+        assert [read for read in reported.reads if 20 < read <= 24]
+        assert reported.events == [101, number]
 
     async def test_a_cursor_beyond_the_newest_event_is_noticed_within_a_minute_or_so(self) -> None:
         log = EventLog({"a": S.DEPLOYING})
         async with scene(log) as s:
             log.say("a")
-            told = s.follow("a", cursor=50_000)
+            reported = s.follow("a", cursor=50_000)
             await anyio.sleep(75)
             number = log.say("a")
             await anyio.sleep(20)
-        assert told.events == [number]
-        assert [read for read in told.reads if 55 < read < 75]
+        assert reported.events == [number]
+        assert [read for read in reported.reads if 55 < read < 75]
         assert log.count("newest") <= 2
 
     async def test_a_quiet_log_is_not_taken_for_another_one(self) -> None:
         log = EventLog({"a": S.DEPLOYING})
         async with scene(log) as s:
-            told = s.follow("a")
+            reported = s.follow("a")
             log.say("a")
             await anyio.sleep(600)
         assert log.count("newest") == 0
-        assert told.events == [1]
+        assert reported.events == [1]
 
     async def test_events_that_were_deleted_with_their_machine_are_no_other_log(self) -> None:
         log = EventLog(dict.fromkeys(OURS, S.DEPLOYING))
         async with scene(log) as s:
-            told = {node: s.follow(node) for node in OURS}
+            reported = {node: s.follow(node) for node in OURS}
             log.say("b")
             log.say("a")
             await anyio.sleep(20.5)
@@ -228,6 +228,6 @@ class TestAnotherLog:
             log.say(STRANGER, number=3)
             log.say("b", number=4)
             await anyio.sleep(20)
-        assert told["b"].events == [1, 4]
-        assert next(time for time, seen in told["a"].observations if seen.absent) <= 24
+        assert reported["b"].events == [1, 4]
+        assert next(time for time, seen in reported["a"].observations if seen.absent) <= 24
         assert log.count("newest") == 1

@@ -43,7 +43,11 @@ def _observation(frame: Frame) -> Observation:
         machine=Machine.model_validate(read.json) if read and read.json else None,
         absent=read is not None and read.json is None,
         events=tuple(map(Event.model_validate, frame.events)),
-        script_sets={name: ScriptSet.model_validate(told.json) for name, told in sets.items() if told and told.json},
+        script_sets={
+            name: ScriptSet.model_validate(reported.json)
+            for name, reported in sets.items()
+            if reported and reported.json
+        },
     )
 
 

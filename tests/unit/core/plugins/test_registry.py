@@ -347,7 +347,7 @@ def test_what_takes_long_is_named_meanwhile(
 ) -> None:
     named: queue.Queue[str] = queue.Queue()
 
-    class Heard(logging.Handler):
+    class Received(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             named.put(record.getMessage())
 
@@ -356,13 +356,13 @@ def test_what_takes_long_is_named_meanwhile(
 
     monkeypatch.setattr(import_watch, "SLOW", 0.0)
     monkeypatch.setattr(logging, "acme_waits", wait, raising=False)
-    heard = Heard()
-    logging.getLogger("maas_mcp.plugins").addHandler(heard)
+    received = Received()
+    logging.getLogger("maas_mcp.plugins").addHandler(received)
     try:
         module = install("rescue", code.replace("{wait}", "import logging; logging.acme_waits()"))
         assert list(load_registry(group=group).tools) == ["maas_ping"]
     finally:
-        logging.getLogger("maas_mcp.plugins").removeHandler(heard)
+        logging.getLogger("maas_mcp.plugins").removeHandler(received)
     assert f"Still {doing} {module} " in " ".join(named.get() for _ in range(named.qsize()))
 
 

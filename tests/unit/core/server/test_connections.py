@@ -28,7 +28,7 @@ class Client:
     """One connection, by its raw messages."""
 
     sending: MemoryObjectSendStream[SessionMessage | Exception]
-    heard: MemoryObjectReceiveStream[SessionMessage]
+    received: MemoryObjectReceiveStream[SessionMessage]
     answers: dict[object, Any] = field(default_factory=dict)
 
     async def send(self, method: str, params: dict[str, Any], request_id: int | None = None) -> None:
@@ -43,7 +43,7 @@ class Client:
         await self.send("tools/call", {"name": tool, "arguments": arguments}, request_id)
 
     async def listen(self) -> None:
-        async for item in self.heard:
+        async for item in self.received:
             if isinstance(item.message, types.JSONRPCResponse):
                 self.answers[item.message.id] = item.message.result
 

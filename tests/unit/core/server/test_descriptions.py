@@ -71,8 +71,8 @@ def parts(name: str) -> list[Mapping[str, Any]]:
 
 def descriptions(name: str) -> list[str]:
     """Everything that a model reads of a tool."""
-    told = [each["description"] for each in parts(name) if isinstance(each.get("description"), str)]
-    return [TOOLS[name].description or "", TOOLS[name].title or "", *told]
+    reported = [each["description"] for each in parts(name) if isinstance(each.get("description"), str)]
+    return [TOOLS[name].description or "", TOOLS[name].title or "", *reported]
 
 
 def values() -> set[str]:
@@ -84,7 +84,7 @@ def values() -> set[str]:
     return {*TOOLS, *fields, *listed, *statuses}
 
 
-def told(path: Path) -> Iterator[tuple[str, int]]:
+def reported(path: Path) -> Iterator[tuple[str, int]]:
     """The texts of a module that are no docstrings, each with its line."""
     tree = ast.parse(path.read_text())
     documented = {
@@ -147,7 +147,7 @@ def test_every_tool_that_a_hint_or_a_message_names_is_there() -> None:
     named = {
         f"{name} in {path.relative_to(ROOT)}:{line}"
         for path in sources()
-        for text, line in told(path)
+        for text, line in reported(path)
         for name in _NAMED.findall(text)
         if name not in TOOLS and name not in NO_TOOLS and not PACKAGES.fullmatch(name)
     }
@@ -206,5 +206,5 @@ def test_whatever_the_list_shows_as_a_status_it_takes_as_one(status: MachineStat
         for tool in served_tools(load_registry(allow=("inventory",), strict=True)).values()
         if tool.name == "maas_list_machines"
     )
-    shown = Machine.from_answer({"system_id": "7xneda", "status": int(status)}).status_name
+    shown = Machine.from_response({"system_id": "7xneda", "status": int(status)}).status_name
     assert model.model_validate({"status": [shown]}).model_dump()["status"] == [status.filter_value]

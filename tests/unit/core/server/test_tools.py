@@ -12,7 +12,7 @@ from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
 from maas_mcp.calls.arguments import ClientFeatures, parse_arguments
-from maas_mcp.calls.call import Answer
+from maas_mcp.calls.call import CallResult
 from maas_mcp.errors import (
     MaasBadRequestError,
     MaasConflictError,
@@ -119,7 +119,7 @@ def test_a_nested_model_is_filled_in() -> None:
 
 
 def succeeded(tool: Tool[Any, Any], result: BaseModel) -> types.CallToolResult:
-    return shown_to_client(tool, Answer(result=result, content=structured(tool, result)))
+    return shown_to_client(tool, CallResult(result=result, content=structured(tool, result)))
 
 
 def test_a_result_has_the_names_that_its_schema_promises() -> None:
@@ -188,11 +188,11 @@ def test_a_bad_request_shows_each_field() -> None:
 
 
 def test_the_words_of_maas_are_shown_once() -> None:
-    told = "distro_series: no such series. network: no subnet."
+    reported = "distro_series: no such series. network: no subnet."
     fields = {"distro_series": ["no such series."], "network": ["no subnet."]}
-    result = failure(MaasBadRequestError(f"MAAS refused to deploy: {told}", fields=fields, maas_says=told))
+    result = failure(MaasBadRequestError(f"MAAS refused to deploy: {reported}", fields=fields, maas_says=reported))
 
-    assert result.content[0].model_dump()["text"] == f"MAAS refused to deploy: {told}"
+    assert result.content[0].model_dump()["text"] == f"MAAS refused to deploy: {reported}"
     assert result.meta
     assert result.meta[ERROR_META]["fields"] == fields
 
@@ -252,7 +252,7 @@ def test_an_error_goes_out_however_much_a_plugin_says() -> None:
 def test_an_error_of_ordinary_size_is_told_whole() -> None:
     error = MaasMcpError("x" * 5000, hint="h" * 5000, maas_says="m" * 5000)
 
-    told = failure(error).meta
+    reported = failure(error).meta
 
-    assert told
-    assert (told[ERROR_META]["message"], told[ERROR_META]["hint"]) == (error.message, error.hint)
+    assert reported
+    assert (reported[ERROR_META]["message"], reported[ERROR_META]["hint"]) == (error.message, error.hint)

@@ -58,7 +58,7 @@ async def test_a_new_machine_becomes_ready_and_tells_what_it_is(house: House) ->
     assert result.status_name == "Ready"
     assert result.commissioning_status_name == "Passed"
     assert result.cpu_count > 0
-    assert house.told[-1].value == 1.0
+    assert house.reported[-1].value == 1.0
 
 
 async def test_a_bmc_that_fails_is_reported_in_maas_words_and_nobody_is_blamed(house: House) -> None:
@@ -136,23 +136,23 @@ def test_a_parameter_of_a_script_cannot_replace_one_of_maas(name: str) -> None:
 async def test_each_script_is_told_while_it_runs(house: House) -> None:
     await house.run("node10")
 
-    told = [message for message in dict.fromkeys(house.messages) if "so far" not in message]
-    assert told[:5] == [
+    reported = [message for message in dict.fromkeys(house.messages) if "so far" not in message]
+    assert reported[:5] == [
         "Starting on node10",
         "Commissioning",
         "Performing PXE boot",
         "Loading ephemeral",
         "Gathering information",
     ]
-    assert "Running maas-capture-lldpd (7 of 14)" in told
-    assert "Running smartctl-validate (14 of 14)" in told
-    assert told[-1] == "Ready"
+    assert "Running maas-capture-lldpd (7 of 14)" in reported
+    assert "Running smartctl-validate (14 of 14)" in reported
+    assert reported[-1] == "Ready"
 
 
 async def test_progress_rises_evenly_once_scripts_run(house: House) -> None:
     await house.run("node10")
 
-    values = [progress.value for progress in house.told]
+    values = [progress.value for progress in house.reported]
     steps = [after - before for before, after in pairwise(values)]
     assert all(step > 0 for step in steps)
     assert max(steps) < 0.25, "no leap from the boot to the end"

@@ -28,22 +28,22 @@ pytestmark = pytest.mark.anyio
 )
 async def test_a_machine_enters_rescue_mode_and_returns_to_where_it_was(house: House, name: str, back: str) -> None:
     inside = await house.run(name, EnterRescueMode)
-    assert house.told[-1].value == 1.0
-    house.told.clear()
+    assert house.reported[-1].value == 1.0
+    house.reported.clear()
     outside = await house.run(name, ExitRescueMode)
 
     assert house.posted == [("rescue_mode", {}), ("exit_rescue_mode", {})]
     assert inside.status_name == "Rescue mode"
     assert outside.status_name == back
     assert outside.power_state == ("on" if back == "Deployed" else "off")
-    assert house.told[-1].value == 1.0
+    assert house.reported[-1].value == 1.0
 
 
 async def test_the_way_into_rescue_mode_is_told(house: House) -> None:
     await house.run("node01", EnterRescueMode)
 
-    told = [message for message in dict.fromkeys(house.messages) if "so far" not in message]
-    assert told == [
+    reported = [message for message in dict.fromkeys(house.messages) if "so far" not in message]
+    assert reported == [
         "Starting on node01",
         "Entering rescue mode",
         "Performing PXE boot",

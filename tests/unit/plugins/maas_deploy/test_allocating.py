@@ -219,9 +219,9 @@ async def test_a_machine_that_is_deployed_for_another_call_is_told_as_such(house
 
     assert outcome.state == "partly_succeeded"
     assert isinstance(outcome.result, DeployedMachines)
-    told = outcome.result.machines[1]
-    assert "not started a second time" in told.message
-    assert told.hint == "Wait until it has ended, or abort it first."
+    reported = outcome.result.machines[1]
+    assert "not started a second time" in reported.message
+    assert reported.hint == "Wait until it has ended, or abort it first."
 
 
 async def test_a_batch_of_the_same_machines_is_found_by_the_comments_in_maass_log(house: House) -> None:
@@ -252,8 +252,8 @@ async def test_a_batch_that_nobody_went_on_with_is_found_and_can_be_given_back(h
     batches = engine(house)
     (found,) = await house.batches_under_way(DeployMany(), process=batches)
     assert (found.operation, found.system_id) == (DeployMany.name, name)
-    told = await batches.resume(DeployMany(), found, ProgressReporter(nobody), house.token)
-    assert (told.result, told.message) == (None, "2 of 2 working")
+    reported = await batches.resume(DeployMany(), found, ProgressReporter(nobody), house.token)
+    assert (reported.result, reported.message) == (None, "2 of 2 working")
     await batches.abort(DeployMany(), found, house.token)
 
     assert with_status(house, "Ready") == ready
@@ -270,10 +270,10 @@ async def test_an_outage_is_no_verdict_on_a_member(house: House) -> None:
 
 async def test_where_a_batch_stands_says_why_one_has_failed(house: House) -> None:
     house.region.faults.append(Fault(op="deploy", status=403, body=""))
-    told = await deploy(house, system_ids=ids(house, "node01", "node02"), wait=0)
+    reported = await deploy(house, system_ids=ids(house, "node01", "node02"), wait=0)
 
-    assert told.message.startswith("1 of 2 failed, 1 of 2 working; ")
-    assert "403" in told.message
+    assert reported.message.startswith("1 of 2 failed, 1 of 2 working; ")
+    assert "403" in reported.message
 
 
 async def test_aborting_goes_on_with_the_others_where_maas_refuses_one(house: House) -> None:

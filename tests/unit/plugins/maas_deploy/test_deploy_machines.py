@@ -35,7 +35,7 @@ async def run(
     house: House, handle: Handle | None = None, wait: float | None = None, **arguments: Any
 ) -> OperationStatus[Any]:
     async def send(progress: Progress) -> None:
-        house.told.append(progress)
+        house.reported.append(progress)
 
     batches = house.batches
     progress = ProgressReporter(send)
@@ -58,10 +58,10 @@ async def test_named_machines_are_deployed_with_one_progress_over_all(house: Hou
     assert ended(outcome).succeeded == 3
     assert outcome.state == "succeeded"
     assert {each.machine.distro_series for each in ended(outcome).machines if each.machine} == {"jammy"}
-    values = [each.value for each in house.told]
+    values = [each.value for each in house.reported]
     assert values == sorted(set(values))
     assert values[-1] == 1.0
-    assert any(each.message.startswith("2 of 3 done; ") for each in house.told)
+    assert any(each.message.startswith("2 of 3 done; ") for each in house.reported)
     assert house.posts == 3
 
 

@@ -66,7 +66,7 @@ async def test_an_erase_is_followed_through_all_its_statuses(house: House) -> No
         "Disks erased",
         "Ready",
     ]
-    assert house.told[-1].value == 1.0
+    assert house.reported[-1].value == 1.0
 
 
 async def test_a_failed_erase_is_told(house: House) -> None:
@@ -178,8 +178,8 @@ async def test_a_machine_that_maas_had_composed_is_deleted_by_its_release_which_
     result = await house.run(name, Release)
 
     assert (result.system_id, result.status_name) == (system_id, "Deleted")
-    assert house.told[-1].value == 1.0
-    assert house.told[-1].message == f"{name} is no longer in MAAS"
+    assert house.reported[-1].value == 1.0
+    assert house.reported[-1].message == f"{name} is no longer in MAAS"
     said = Release().summary(result)
     assert "released and no longer in MAAS" in said
     assert "If someone else deleted it meanwhile, it looks the same" in said

@@ -71,10 +71,10 @@ def test_what_cloud_init_reads_is_not_warned_of_however_it_is_sent(text: str) ->
     assert [warning(SecretStr(each)) for each in wrapped(text)] == [None] * 4
 
 
-@pytest.mark.parametrize(("text", "told"), IGNORED)
-def test_what_cloud_init_ignores_is_warned_of_however_it_is_sent(text: str, told: str) -> None:
+@pytest.mark.parametrize(("text", "reported"), IGNORED)
+def test_what_cloud_init_ignores_is_warned_of_however_it_is_sent(text: str, reported: str) -> None:
     for each in wrapped(text):
-        assert (warning(SecretStr(each)) or "").startswith(f"`user_data` {told}")
+        assert (warning(SecretStr(each)) or "").startswith(f"`user_data` {reported}")
 
 
 @pytest.mark.parametrize(
@@ -98,9 +98,9 @@ def test_a_gigabyte_of_nothing_is_not_unpacked() -> None:
 
 @given(st.text() | st.binary().map(base64) | st.binary().map(gzip.compress).map(base64))
 def test_whatever_the_user_data_is_a_warning_repeats_nothing_of_it(given_: str) -> None:
-    told = warning(SecretStr(given_))
+    reported = warning(SecretStr(given_))
     fixed = {warning(SecretStr(text)) for text, _ in IGNORED} | {None}
-    assert told in fixed | {
+    assert reported in fixed | {
         warning(SecretStr(base64(each + b"#cloud-config"))) for each in (b"\xef\xbb\xbf", b"\xff\xfe")
     }
 
@@ -118,10 +118,10 @@ def test_the_answer_of_a_deployment_has_the_warning_and_none_of_the_user_data(
 
     assert not answer.is_error
     assert answer.structured_content
-    (told,) = answer.structured_content["warnings"]
-    assert told.startswith("`user_data` has no format that cloud-init knows, so cloud-init ignores it.")
+    (reported,) = answer.structured_content["warnings"]
+    assert reported.startswith("`user_data` has no format that cloud-init knows, so cloud-init ignores it.")
     (text,) = [each.text for each in answer.content if isinstance(each, TextContent)]
-    assert text.splitlines()[-1] == f"Warning: {told}"
+    assert text.splitlines()[-1] == f"Warning: {reported}"
     assert "hunter2" not in json.dumps(answer.model_dump(mode="json"))
     assert "hunter2" not in str(maas_region.messages)
 

@@ -16,8 +16,8 @@ from maas_inventory.images import (
     Images,
     ImageVersion,
     ImportImages,
+    ImportProgress,
     ListImages,
-    Look,
     NoArguments,
     WhichImages,
 )
@@ -44,11 +44,11 @@ class Site:
     maas: MaasClient
     tasks: anyio.abc.TaskGroup
     token: CancellationToken = field(default_factory=CancellationToken)
-    told: list[Progress] = field(default_factory=list)
+    reported: list[Progress] = field(default_factory=list)
 
     async def run(self, handle: Handle | None = None, **options: Any) -> OperationStatus[Images]:
         async def send(progress: Progress) -> None:
-            self.told.append(progress)
+            self.reported.append(progress)
 
         engine, _ = engine_of(self.maas, self.tasks)
         progress = ProgressReporter(send)
@@ -97,12 +97,12 @@ async def test_an_import_is_followed_by_the_bytes_that_are_there(site: Site) -> 
     assert new == {"ubuntu/jammy", "ubuntu/noble"}
     assert all(each.complete for each in outcome.result.images)
     assert outcome.message == "The import is over: 6 new versions"
-    values = [each.value for each in site.told]
+    values = [each.value for each in site.reported]
     assert values == sorted(set(values))
     assert values[0] == 0.0
     assert values[-1] == 1.0
     assert len({round(value, 1) for value in values}) >= 4, "it is told along the way"
-    assert any(each.message.startswith("Importing images: 4 of 6 complete; now ubuntu/noble") for each in site.told)
+    assert any(each.message.startswith("Importing images: 4 of 6 complete; now ubuntu/noble") for each in site.reported)
 
 
 async def test_while_it_is_listed_a_new_version_shows_as_incomplete(site: Site) -> None:
@@ -157,7 +157,7 @@ async def test_it_takes_an_administrator(site: Site) -> None:
     assert "administrator" in (refused.value.hint or "")
 
 
-def look(*, running: bool, **versions: float) -> Look:
+def poll(*, running: bool, **versions: float) -> ImportProgress:
     """An image with these versions, each with the percentage that is there."""
     sets = {
         name.removeprefix("v"): ImageVersion(
@@ -165,29 +165,35 @@ def look(*, running: bool, **versions: float) -> Look:
         )
         for name, percent in versions.items()
     }
-    return Look(running, {1: BootResource(id=1, name="ubuntu/noble", architecture="amd64/ga-24.04", sets=sets)})
+    return ImportProgress(
+        running, {1: BootResource(id=1, name="ubuntu/noble", architecture="amd64/ga-24.04", sets=sets)}
+    )
 
 
-BEFORE = look(running=False, v1=100)
+BEFORE = poll(running=False, v1=100)
 
 
 @pytest.mark.parametrize(
     ("before", "earlier", "seen", "verdict", "fraction"),
     [
         (BEFORE, None, BEFORE, Verdict.PENDING, 0.0),
-        (BEFORE, None, look(running=True, v1=100), Verdict.PENDING, 0.0),
-        (BEFORE, None, look(running=True, v1=100, v2=25), Verdict.PENDING, 0.25),
-        (BEFORE, None, look(running=False, v1=100, v2=25), Verdict.PENDING, 0.25),
-        (BEFORE, look(running=True, v1=100), look(running=False, v1=100, v2=25), Verdict.FAILED, None),
-        (BEFORE, look(running=True, v1=100), BEFORE, Verdict.SUCCEEDED, 1.0),
-        (BEFORE, None, look(running=False, v2=100), Verdict.SUCCEEDED, 1.0),
-        (None, None, look(running=True, v1=100, v2=50), Verdict.PENDING, 0.75),
+        (BEFORE, None, poll(running=True, v1=100), Verdict.PENDING, 0.0),
+        (BEFORE, None, poll(running=True, v1=100, v2=25), Verdict.PENDING, 0.25),
+        (BEFORE, None, poll(running=False, v1=100, v2=25), Verdict.PENDING, 0.25),
+        (BEFORE, poll(running=True, v1=100), poll(running=False, v1=100, v2=25), Verdict.FAILED, None),
+        (BEFORE, poll(running=True, v1=100), BEFORE, Verdict.SUCCEEDED, 1.0),
+        (BEFORE, None, poll(running=False, v2=100), Verdict.SUCCEEDED, 1.0),
+        (None, None, poll(running=True, v1=100, v2=50), Verdict.PENDING, 0.75),
         (None, None, BEFORE, Verdict.SUCCEEDED, 1.0),
-        (None, None, look(running=False, v1=100, v2=50), Verdict.FAILED, None),
+        (None, None, poll(running=False, v1=100, v2=50), Verdict.FAILED, None),
     ],
 )
 def test_success_takes_evidence(
-    before: Look | None, earlier: Look | None, seen: Look, verdict: Verdict, fraction: float | None
+    before: ImportProgress | None,
+    earlier: ImportProgress | None,
+    seen: ImportProgress,
+    verdict: Verdict,
+    fraction: float | None,
 ) -> None:
     assessment = ImportImages().assess(before, earlier, seen)
 
@@ -226,8 +232,8 @@ def test_whatever_an_image_holds_it_is_read_and_an_import_can_be_judged_by_it(
     odd: dict[str, JSON], version: dict[str, JSON], file: dict[str, JSON]
 ) -> None:
     sets = {"20260401": {"complete": True, "files": {"boot-kernel": file}, **version}}
-    image = BootResource.from_answer({"id": 1, "name": "ubuntu/noble", "architecture": "amd64", "sets": sets, **odd})
-    assessment = ImportImages().assess(None, None, Look(running=True, images={1: image}))
+    image = BootResource.from_response({"id": 1, "name": "ubuntu/noble", "architecture": "amd64", "sets": sets, **odd})
+    assessment = ImportImages().assess(None, None, ImportProgress(running=True, images={1: image}))
     assert assessment.verdict is Verdict.PENDING
     assert assessment.fraction is None or 0 <= assessment.fraction <= 1
     assert assessment.message
@@ -235,7 +241,7 @@ def test_whatever_an_image_holds_it_is_read_and_an_import_can_be_judged_by_it(
 
 @pytest.mark.parametrize("value", [None, "", [], {}, "perhaps"])
 def test_an_image_is_not_taken_for_complete_if_that_cannot_be_read(value: JSON) -> None:
-    image = BootResource.from_answer({"id": 1, "sets": {"20260401": {"complete": value}}})
+    image = BootResource.from_response({"id": 1, "sets": {"20260401": {"complete": value}}})
     assert not image.complete
     assert image.not_read == ("sets",)
 

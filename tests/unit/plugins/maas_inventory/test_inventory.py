@@ -197,9 +197,9 @@ async def test_a_machine_that_cannot_be_read_is_left_out_and_named(ctx: ToolCont
         with pytest.raises(MaasProtocolError, match=r"status \("):
             await call(GetMachine, ctx, system_id=odd)
 
-    told = [f"{odd} (node03): `status` cannot be read, so this machine is left out. It is still in MAAS."]
-    assert (len(page.machines), page.total, page.unreadable) == (11, 12, told)
-    assert (asked_for.machines, asked_for.hint, asked_for.unreadable) == ([], None, told)
+    reported = [f"{odd} (node03): `status` cannot be read, so this machine is left out. It is still in MAAS."]
+    assert (len(page.machines), page.total, page.unreadable) == (11, 12, reported)
+    assert (asked_for.machines, asked_for.hint, asked_for.unreadable) == ([], None, reported)
 
 
 async def test_the_same_trouble_of_all_machines_is_one_sentence(ctx: ToolContext) -> None:
@@ -210,8 +210,8 @@ async def test_the_same_trouble_of_all_machines_is_one_sentence(ctx: ToolContext
 
     with spoilt(spoil):
         page = await call(ListMachines, ctx)
-    (told,) = page.unreadable
-    assert told.endswith(" and 2 more: `memory` cannot be read; a default is shown.")
+    (reported,) = page.unreadable
+    assert reported.endswith(" and 2 more: `memory` cannot be read; a default is shown.")
 
 
 @settings(max_examples=25, deadline=None)

@@ -63,7 +63,7 @@ class Stopping:
         """Why a machine could not be aborted so far; of no machine: why MAAS could not be asked."""
         self._unreadable: dict[SystemId, LeftOut] = {}
         """What MAAS lists in a way that cannot be read."""
-        self._begun: set[SystemId] = set()
+        self._started: set[SystemId] = set()
         """Machines that stay as they are: what was begun on them has ended, or is aborted."""
         self._tried: set[SystemId] = set()
         self._at_work = 0
@@ -74,9 +74,9 @@ class Stopping:
     async def run(self) -> None:
         """Abort all of it, and give back what was not begun on. Does not raise."""
         try:
-            await self.take_back()
+            await self.withdraw()
             async with anyio.create_task_group() as tasks:
-                late = await self._look_until_over(tasks)
+                late = await self._poll_until_over(tasks)
             if late:
                 await self._give_back(())
         except Exception:
@@ -86,13 +86,13 @@ class Stopping:
         for system_id, error in self.failures.items():
             logger.warning("%s: %s could not be aborted: %s", self._name, system_id or "machines", error)
 
-    async def take_back(self) -> None:
+    async def withdraw(self) -> None:
         """Make sure that no further request is sent."""
         reason = OperationRevertedError("The batch was aborted before this machine's turn came: nothing was begun.")
         for request in self._requests.of(self._name):
-            await request.take_back(reason)
+            await request.withdraw(reason)
 
-    async def _look_until_over(self, tasks: TaskGroup) -> set[SystemId]:
+    async def _poll_until_over(self, tasks: TaskGroup) -> set[SystemId]:
         """Abort what a look shows; answers on which machines more was expected after the first one."""
         began = answered = anyio.current_time()
         timing = self._timing
@@ -102,7 +102,7 @@ class Stopping:
             expected = self._expected()
             if awaited is None or awaited or self.failures:
                 ids = None if awaited is None else awaited | set(self.failures) - {""}
-                if await self._look(tasks, ids):
+                if await self._poll(tasks, ids):
                     answered = anyio.current_time()
                     if awaited is None:
                         self._start(tasks, self._give_back, expected)
@@ -125,14 +125,14 @@ class Stopping:
         """Machines on which MAAS may begin yet."""
         open_requests = [each for each in self._requests.of(self._name) if each.may_yet_begin]
         latest = [each for each in open_requests if self._is_latest(each)]
-        return {each.handle.system_id for each in latest} - self._begun
+        return {each.handle.system_id for each in latest} - self._started
 
     def _is_latest(self, request: StartRequest) -> bool:
         """Whether the same was not requested again of its machine."""
         latest = self._of_all.latest(request.handle.operation, request.handle.system_id)
         return latest is None or latest is request
 
-    async def _look(self, tasks: TaskGroup, ids: Collection[SystemId] | None) -> bool:
+    async def _poll(self, tasks: TaskGroup, ids: Collection[SystemId] | None) -> bool:
         """Start aborting what is under way on these machines, or on any of the batch; whether MAAS has answered."""
         try:
             found = await self._maas.machine_listing(agent_name=self._name, id=None if ids is None else sorted(ids))
@@ -146,7 +146,7 @@ class Stopping:
             self.failures[system_id] = MaasProtocolError(f"{each}, so what it is doing is unknown: it was not aborted.")
         for machine in found:
             if machine.status is not MachineStatus.ALLOCATED:
-                self._begun.add(machine.system_id)
+                self._started.add(machine.system_id)
             if machine.status in self._each.lifecycle.pending and machine.system_id not in self._tried:
                 self._tried.add(machine.system_id)
                 self._start(tasks, self._abort, machine.system_id)
@@ -176,7 +176,7 @@ class Stopping:
         requests = self._requests.of(self._name)
         accepted = {each.handle.system_id for each in requests if each.state is RequestState.ACCEPTED}
         with anyio.move_on_after(self._timing.giving_back):
-            await release_idle(self._maas, self._name, self._timing, keep=self._begun | accepted | set(expected))
+            await release_idle(self._maas, self._name, self._timing, keep=self._started | accepted | set(expected))
 
     def _start(self, tasks: TaskGroup, act: Any, arg: Any) -> None:
         async def counted() -> None:

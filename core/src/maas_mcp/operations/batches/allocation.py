@@ -58,12 +58,14 @@ async def _one_more(
         nonlocal answer
         answer = await ctx.maas.post_op("machines/", "allocate", agent_name=agent_name, **form)
 
-    doubt = await _post_once(ctx.cancellation, order)
+    ambiguous_error = await _post_once(ctx.cancellation, order)
     if isinstance(answer, dict) and isinstance(answer.get("system_id"), str):
         return str(answer["system_id"])
-    doubt = doubt or MaasProtocolError("MAAS answered an allocation with something else than a machine.")
-    ctx.progress.report(0.0, f"{answer_of(doubt)}; checking whether a machine was allocated anyway")
-    return await _found(ctx, agent_name, known, doubt)
+    ambiguous_error = ambiguous_error or MaasProtocolError(
+        "MAAS answered an allocation with something else than a machine."
+    )
+    ctx.progress.report(0.0, f"{answer_of(ambiguous_error)}; checking whether a machine was allocated anyway")
+    return await _found(ctx, agent_name, known, ambiguous_error)
 
 
 async def _post_once(cancellation: CancellationToken, post: Callable[[], Awaitable[None]]) -> MaasError | None:
@@ -78,7 +80,9 @@ async def _post_once(cancellation: CancellationToken, post: Callable[[], Awaitab
     return None
 
 
-async def _found(ctx: ToolContext, agent_name: str, known: Collection[SystemId], doubt: MaasError) -> SystemId:
+async def _found(
+    ctx: ToolContext, agent_name: str, known: Collection[SystemId], ambiguous_error: MaasError
+) -> SystemId:
     """The machine that MAAS has allocated although it did not say so."""
     began = answered = anyio.current_time()
     while True:
@@ -92,8 +96,8 @@ async def _found(ctx: ToolContext, agent_name: str, known: Collection[SystemId],
             for machine in machines:
                 if machine.system_id not in known:
                     return machine.system_id
-            if answered >= began + ctx.timing.grace_after(doubt):
-                raise doubt
+            if answered >= began + ctx.timing.grace_after(ambiguous_error):
+                raise ambiguous_error
         await anyio.sleep(ctx.timing.outage_pause)
 
 
@@ -104,8 +108,8 @@ async def give_back(
     timing: Timing,
     *,
     keep: Collection[SystemId] = (),
-    begun: Collection[SystemId] = (),
-    in_doubt: bool = False,
+    started: Collection[SystemId] = (),
+    uncertain: bool = False,
 ) -> bool:
     """Release what was allocated for a batch in vain; answers whether that could be done.
 
@@ -118,11 +122,11 @@ async def give_back(
         cancellation: Of the operation.
         timing: For how long it is tried.
         keep: Machines that stay allocated.
-        begun: Machines that were ordered to begin; they are released if that has not shown by then.
-        in_doubt: Whether MAAS may yet allocate one more.
+        started: Machines that were ordered to begin; they are released if that has not shown by then.
+        uncertain: Whether MAAS may yet allocate one more.
     """
     with cancellation.undoing(timing.giving_back):
-        if await release_idle(maas, agent_name, timing, keep=keep, begun=begun, in_doubt=in_doubt):
+        if await release_idle(maas, agent_name, timing, keep=keep, started=started, uncertain=uncertain):
             return True
     logger.warning("machines with the agent name %s may be left allocated for nothing", agent_name)
     return False
@@ -135,21 +139,21 @@ async def release_idle(
     *,
     ids: Collection[SystemId] | None = None,
     keep: Collection[SystemId] = (),
-    begun: Collection[SystemId] = (),
-    in_doubt: bool = False,
+    started: Collection[SystemId] = (),
+    uncertain: bool = False,
 ) -> bool:
     """The same for as long as it takes, where that is bounded already; ``ids``: of these machines only."""
-    settled = anyio.current_time() + timing.allocation_in_doubt
+    settled = anyio.current_time() + timing.allocation_uncertain
     while True:
         over = anyio.current_time() >= settled
         try:
-            left = await _release(maas, agent_name, ids, keep, () if over else begun)
+            left = await _release(maas, agent_name, ids, keep, () if over else started)
         except MaasError as error:
             logger.info("what was allocated for %s could not be given back so far: %s", agent_name, error)
             if isinstance(error, MaasAuthError) or (over and not error.may_pass):
                 return False
         else:
-            if over or not (left or in_doubt):
+            if over or not (left or uncertain):
                 return True
         await anyio.sleep(timing.abort_again)
 
@@ -159,23 +163,23 @@ async def _release(
     agent_name: str,
     ids: Collection[SystemId] | None,
     keep: Collection[SystemId],
-    begun: Collection[SystemId],
+    started: Collection[SystemId],
 ) -> bool:
     """Release the batch's machines on which nothing has begun; answers whether there are some where it may yet."""
 
-    async def look(maas: MaasClient) -> tuple[Listing[Machine], set[SystemId]]:
+    async def poll(maas: MaasClient) -> tuple[Listing[Machine], set[SystemId]]:
         machines = await maas.machine_listing(agent_name=agent_name, id=None if ids is None else sorted(ids))
         return machines, {each.system_id for each in machines if each.status is MachineStatus.ALLOCATED} - set(keep)
 
-    machines, idle = await look(maas)
-    if idle - set(begun):
+    machines, idle = await poll(maas)
+    if idle - set(started):
         async with maas.turn("release") as mine:  # the turn may have taken minutes: one of them may be deployed by now
-            machines, idle = await look(mine)
-            if vain := sorted(idle - set(begun)):
+            machines, idle = await poll(mine)
+            if vain := sorted(idle - set(started)):
                 await mine.post_op(
                     "machines/", "release", machines=vain, comment=f"not needed by the batch {agent_name}"
                 )
     for each in machines.left_out:
         if each.identity not in keep:
             raise MaasProtocolError(f"{each}, so it may be left allocated for the batch {agent_name}.")
-    return bool(idle & set(begun))
+    return bool(idle & set(started))

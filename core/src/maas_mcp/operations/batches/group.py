@@ -28,7 +28,7 @@ from maas_mcp.operations.batches.abort import Stopping
 from maas_mcp.operations.batches.allocation import give_back, release_idle
 from maas_mcp.operations.batches.batch import BatchOperation, Member, size_of
 from maas_mcp.operations.batches.labels import Label, batches_on, first_event_of, label_of, ordered_for
-from maas_mcp.operations.batches.members import LOST, Follow, checked, of_batch, timed_out, together, told
+from maas_mcp.operations.batches.members import LOST, Follow, checked, of_batch, report_batch, timed_out, together
 from maas_mcp.operations.batches.requests import BatchRequests
 from maas_mcp.operations.batches.starting import Starting
 from maas_mcp.operations.cancellation import CancellationToken, CancelReason
@@ -124,7 +124,7 @@ class BatchEngine:
                 return await self.resume(batch, earlier, progress, cancellation, wait=left_of(until))
             members = await self._in_time(batch, handle, checked(members, requested.by_machine), limit)
             await self._give_back_in_vain(name, members, cancellation)
-        return told(batch, handle, members, progress, confirmed=self._requests.is_confirmed(name))
+        return report_batch(batch, handle, members, progress, confirmed=self._requests.is_confirmed(name))
 
     async def _give_back_in_vain(self, name: str, members: Sequence[Member], cancellation: CancellationToken) -> None:
         """Give back the machines on which nothing was begun, now or once MAAS refuses what it holds."""
@@ -158,8 +158,8 @@ class BatchEngine:
                 with cancellation.undoing(self._timing.abort_limit):
                     await stopping.settled.wait()
                 raise
-            in_doubt = not (self._running[name] or isinstance(error, Exception))
-            left = await self._leave(name, requests, cancellation, in_doubt=in_doubt)
+            uncertain = not (self._running[name] or isinstance(error, Exception))
+            left = await self._leave(name, requests, cancellation, uncertain=uncertain)
             if not left and isinstance(error, MaasMcpError):
                 error.hint = f"{error.hint or ''} {FORGOTTEN.format(name=name)}".strip()
             raise
@@ -167,13 +167,13 @@ class BatchEngine:
             del self._running[name]
 
     async def _leave(
-        self, name: str, requests: Sequence[StartRequest], cancellation: CancellationToken, *, in_doubt: bool
+        self, name: str, requests: Sequence[StartRequest], cancellation: CancellationToken, *, uncertain: bool
     ) -> bool:
         """Let MAAS go on with what it has, and give back the rest; answers whether that could be done."""
         for request in requests:
             await request.close()
-        begun = {request.handle.system_id for request in requests if request.refusal is None}
-        return await give_back(self._maas, name, cancellation, self._timing, begun=begun, in_doubt=in_doubt)
+        started = {request.handle.system_id for request in requests if request.refusal is None}
+        return await give_back(self._maas, name, cancellation, self._timing, started=started, uncertain=uncertain)
 
     async def _mind(self, name: str, request: StartRequest) -> None:
         """Give a machine back whose request MAAS refuses once its call has left, if it was allocated for the batch."""
@@ -302,7 +302,7 @@ class BatchEngine:
         missing = size_of(name) - len(members)
         members += [Member("", "failed", LOST)] * missing
         confirmed = self._requests.is_confirmed(name)
-        return told(batch, handle, members, progress, stopping=name in self._stopping, confirmed=confirmed)
+        return report_batch(batch, handle, members, progress, stopping=name in self._stopping, confirmed=confirmed)
 
     def _following(
         self,
@@ -364,14 +364,14 @@ class BatchEngine:
         ended = [timed_out(batch, member) for member in members]
         late = {each.system_id: each.error for each in ended if isinstance(each.error, OperationTimedOutError)}
         for request in self._requests.of(handle.system_id):
-            await request.take_back(late.get(request.handle.system_id))
+            await request.withdraw(late.get(request.handle.system_id))
         return ended
 
     def _is_idle(self, member: Member, name: str) -> bool:
         """Whether nothing was begun on a machine, as far as is known; if it is allocated, it is so in vain."""
         request = self._requests.on(name, member.system_id)
-        never_begun = request is not None and request.refusal is not None
-        return never_begun or isinstance(member.error, MaasError | OperationRefusedError | OperationFailedError)
+        never_started = request is not None and request.refusal is not None
+        return never_started or isinstance(member.error, MaasError | OperationRefusedError | OperationFailedError)
 
 
 def _at_a_glance(handle: Handle, working: int) -> OperationStatus[Any]:

@@ -47,18 +47,18 @@ async def together(name: str, following: Mapping[SystemId, Follow], progress: Pr
     members: dict[SystemId, Member] = {}
     fractions = dict.fromkeys(following, 0.0)
 
-    def told(system_id: SystemId, fraction: float | None, message: str) -> None:
+    def report(system_id: SystemId, fraction: float | None, message: str) -> None:
         fractions[system_id] = max(fractions[system_id], fraction or 0.0)
         done = sum(member.state != "working" for member in members.values())
         share = sum(fractions.values()) / len(fractions)
         progress.report(min(share, BEFORE_ALL), f"{done} of {len(fractions)} done; {system_id}: {message}")
 
     async def follow(system_id: SystemId, one: Follow) -> None:
-        member = await _followed(name, system_id, one, PartialProgress(partial(told, system_id)))
+        member = await _followed(name, system_id, one, PartialProgress(partial(report, system_id)))
         if member is not None:
             members[system_id] = member
             if member.state != "working":
-                told(system_id, 1.0, member.message)
+                report(system_id, 1.0, member.message)
 
     async with anyio.create_task_group() as tasks:
         for system_id, one in following.items():
@@ -71,7 +71,7 @@ async def together(name: str, following: Mapping[SystemId, Follow], progress: Pr
 async def _followed(name: str, system_id: SystemId, one: Follow, progress: ProgressReporter) -> Member | None:
     """What became of one member; none if the batch was cancelled: one cancellation from each would be a group."""
     try:
-        outcome = await one(progress)
+        status = await one(progress)
     except OperationCancelledError:
         return None
     except MaasMcpError as error:
@@ -81,9 +81,9 @@ async def _followed(name: str, system_id: SystemId, one: Follow, progress: Progr
             raise
         logger.exception("%s failed on %s", name, system_id)
         return failed(system_id, fault_of(name, error))
-    state: MemberState = "succeeded" if outcome.ended else "working"
-    message = outcome.problem.message if outcome.problem else outcome.message
-    return Member(system_id, state, message, outcome.fraction, outcome.result, outcome.problem)
+    state: MemberState = "succeeded" if status.ended else "working"
+    message = status.problem.message if status.problem else status.message
+    return Member(system_id, state, message, status.fraction, status.result, status.problem)
 
 
 def failed(system_id: SystemId, error: MaasMcpError) -> Member:
@@ -119,7 +119,7 @@ def timed_out(batch: BatchOperation[Any, Any], member: Member) -> Member:
     return failed(member.system_id, error)
 
 
-def told(
+def report_batch(
     batch: BatchOperation[Any, ResultT],
     handle: Handle,
     members: Sequence[Member],
@@ -155,7 +155,7 @@ def told(
     with reading.watched():
         reading.result = batch.result(members)
     progress.report(1.0, message)
-    return reading.outcome(handle, state="partly_succeeded" if count["failed"] else "succeeded")
+    return reading.status(handle, state="partly_succeeded" if count["failed"] else "succeeded")
 
 
 def _example(members: Sequence[Member]) -> str:

@@ -48,7 +48,7 @@ class Starting:
                 status = await self.engine.follow(run, until)
             except anyio.get_cancelled_exc_class():
                 # To abort what was sent, MAAS's answer has to be heard: that is the whole batch's to do.
-                await run.request.take_back()
+                await run.request.withdraw()
                 raise
             self.handles[system_id] = status.handle
             return status

@@ -126,18 +126,23 @@ async def change_machine(
                 return machine
             check_same(before, machine)
         try:
-            answer, doubt = await maas.post_op(f"machines/{machine.system_id}/", op, **form), None
+            answer, ambiguous_error = await maas.post_op(f"machines/{machine.system_id}/", op, **form), None
         except MaasError as error:
-            answer, doubt = None, error
-    if doubt is None and answer is None:
+            answer, ambiguous_error = None, error
+    if ambiguous_error is None and answer is None:
         raise OperationFailedError(
             f"MAAS did nothing: it cannot do {op} with {named(machine)} (power type: {machine.power_type or 'none'}).",
             hint="Do it at the machine itself, or configure its power in MAAS.",
         )
-    if doubt is not None and not doubt.may_have_acted:
-        return await _after_refusal(ctx, machine, changed, doubt)
+    if ambiguous_error is not None and not ambiguous_error.may_have_acted:
+        return await _after_refusal(ctx, machine, changed, ambiguous_error)
     return await _read_back(
-        ctx, machine, changed, op=op, within=ctx.timing.settling if within is None else within, doubt=doubt
+        ctx,
+        machine,
+        changed,
+        op=op,
+        within=ctx.timing.settling if within is None else within,
+        ambiguous_error=ambiguous_error,
     )
 
 
@@ -148,23 +153,23 @@ async def _read_back(
     *,
     op: str,
     within: float,
-    doubt: MaasError | None,
+    ambiguous_error: MaasError | None,
 ) -> Machine:
     """The machine, once it shows the change. After an error of MAAS's own it shows at once, or never.
 
     Raises:
         OperationTimedOutError: It does not show.
-        MaasError: ``doubt``, which leaves open whether MAAS has acted, and nothing shows that it has.
+        MaasError: ``ambiguous_error``, which leaves open whether MAAS has acted, and nothing shows that it has.
     """
-    patience = within if doubt is None else 0.0 if _is_over(doubt) else ctx.timing.settling
+    patience = within if ambiguous_error is None else 0.0 if _is_over(ambiguous_error) else ctx.timing.settling
     until = anyio.current_time() + patience
     while not changed(now := await ctx.maas.machine(machine.system_id)):
         if anyio.current_time() >= until:
             shown = f"{state_of(now)}, power {now.power_state}"
-            if doubt is not None:
-                hint = f"Nothing shows that it took effect: {named(now)} is {shown}. {doubt.hint or ''}"
-                doubt.hint = hint.strip()
-                raise doubt
+            if ambiguous_error is not None:
+                hint = f"Nothing shows that it took effect: {named(now)} is {shown}. {ambiguous_error.hint or ''}"
+                ambiguous_error.hint = hint.strip()
+                raise ambiguous_error
             raise OperationTimedOutError(
                 f"MAAS accepted {op} for {named(now)}, but {readable(patience)} later it is still {shown}.",
                 next_steps=[read_machine(now.system_id, "Read the machine again before trying anything else")],
@@ -174,9 +179,9 @@ async def _read_back(
     return now
 
 
-def _is_over(doubt: MaasError) -> bool:
+def _is_over(ambiguous_error: MaasError) -> bool:
     """Whether MAAS itself has answered: what it did shows at once."""
-    return doubt.answered and not isinstance(doubt, MaasProtocolError)
+    return ambiguous_error.answered and not isinstance(ambiguous_error, MaasProtocolError)
 
 
 async def _after_refusal(

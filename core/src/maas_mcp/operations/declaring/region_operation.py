@@ -9,7 +9,7 @@ from maas_mcp.operations.declaring.tool import ArgsT, ResultT, ToolContext
 from maas_mcp.operations.judging.assessment import Assessment
 
 
-class Seen(Protocol):
+class RegionObservation(Protocol):
     """What a look has to tell at the least."""
 
     @property
@@ -18,14 +18,14 @@ class Seen(Protocol):
         ...
 
 
-SeenT = TypeVar("SeenT", bound=Seen)
+ObservationT = TypeVar("ObservationT", bound=RegionObservation)
 
 
-class RegionOperation(LongRunning[ArgsT, ResultT], Generic[ArgsT, ResultT, SeenT]):
+class RegionOperation(LongRunning[ArgsT, ResultT], Generic[ArgsT, ResultT, ObservationT]):
     """Something that the region itself does over minutes, without a machine; one of its kind at a time.
 
-    ``SeenT`` is what one look sees, with an attribute ``running``. Only ``start`` sees the arguments: they are not
-    known any longer where the operation is picked up by its id.
+    ``ObservationT`` is what one poll saw, with an attribute ``running``. Only ``start`` sees the arguments: they are
+    not known any longer where the operation is picked up by its id.
     """
 
     interval: ClassVar[timedelta] = timedelta(seconds=10)
@@ -53,7 +53,7 @@ class RegionOperation(LongRunning[ArgsT, ResultT], Generic[ArgsT, ResultT, SeenT
         """
 
     @abstractmethod
-    async def observe(self, ctx: ToolContext, earlier: SeenT | None) -> SeenT:
+    async def observe(self, ctx: ToolContext, earlier: ObservationT | None) -> ObservationT:
         """Look how far it is, by reads only.
 
         Args:
@@ -62,7 +62,7 @@ class RegionOperation(LongRunning[ArgsT, ResultT], Generic[ArgsT, ResultT, SeenT
         """
 
     @abstractmethod
-    def assess(self, before: SeenT | None, earlier: SeenT | None, seen: SeenT) -> Assessment:
+    def assess(self, before: ObservationT | None, earlier: ObservationT | None, seen: ObservationT) -> Assessment:
         """What a look comes to: the verdict, how far it is, and what to call that. Pure: no reads, no clock.
 
         Success takes evidence that it ran: ``earlier`` was running, or what is there differs from ``before``.

@@ -91,9 +91,9 @@ class Evidence:
         return self.timeline.aborted
 
     @property
-    def taken_back(self) -> bool:
+    def reverted(self) -> bool:
         """Whether MAAS undid the start, since it could not switch the machine on."""
-        return self.timeline.taken_back
+        return self.timeline.reverted
 
     @property
     def warnings(self) -> tuple[Event, ...]:
@@ -176,7 +176,7 @@ def judge(lifecycle: Lifecycle, evidence: Evidence) -> Verdict:
     if evidence.superseded and end is None:
         return Verdict.REVERTED
     verdict = lifecycle.verdict(status)
-    if evidence.taken_back and status is evidence.baseline.machine.status:  # which may be one of an earlier failure
+    if evidence.reverted and status is evidence.baseline.machine.status:  # which may be one of an earlier failure
         return Verdict.REVERTED
-    undone = lifecycle.hides_an_undoing and (evidence.aborted or evidence.taken_back)
+    undone = lifecycle.hides_an_undoing and (evidence.aborted or evidence.reverted)
     return Verdict.REVERTED if undone and verdict is Verdict.SUCCEEDED else verdict

@@ -11,7 +11,7 @@ from maas_mcp.maas.statuses import AT_WORK, MachineStatus
 
 WARNING_LEVELS: Final = frozenset({"WARNING", "ERROR", "CRITICAL"})
 _POWER_QUERY_FAILED: Final = "Failed to query node's BMC"
-_TAKING_BACK: Final = re.compile(r"\bAborting .+ and reverting to ")
+_REVERTING: Final = re.compile(r"\bAborting .+ and reverting to ")
 ACQUIRING: Final = "User acquiring node"
 _TAKES: Final = (ACQUIRING, "User starting ")
 TESTED_BY_COMMISSIONING: Final = (MachineStatus.COMMISSIONING, MachineStatus.TESTING)
@@ -27,13 +27,13 @@ _ENDINGS: Final = frozenset(
 """Types of events that MAAS writes only when something has ended (MAAS 3.3 to 3.8)."""
 
 
-def takes_back(event: Event) -> bool:
+def reverts(event: Event) -> bool:
     """Whether MAAS undoes a start with it, since the BMC fails.
 
     MAAS 3.7 writes events of the same type for every power query that fails, such as a rack's own every few minutes;
     only the description tells them apart.
     """
-    return event.type == _POWER_QUERY_FAILED and _TAKING_BACK.search(event.description) is not None
+    return event.type == _POWER_QUERY_FAILED and _REVERTING.search(event.description) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +92,9 @@ class RunTimeline:
         return any(event.type.startswith("Aborted ") for event in self._of_this_run)
 
     @property
-    def taken_back(self) -> bool:
+    def reverted(self) -> bool:
         """Whether MAAS says that it undid the start, since it could not switch the machine on."""
-        return any(takes_back(event) for event in self._of_this_run)
+        return any(reverts(event) for event in self._of_this_run)
 
     @property
     def went_back(self) -> bool:

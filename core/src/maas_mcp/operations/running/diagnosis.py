@@ -84,8 +84,8 @@ async def explain(
         return gone(named(machine))
     advice = after_end(machine, caller)
     if assessment.verdict is Verdict.REVERTED:
-        if _was_taken_back(evidence):
-            message = _taken_back(evidence, machine, answer)
+        if _was_reverted(evidence):
+            message = _reverted(evidence, machine, answer)
             if machine.owner in (None, caller) and not evidence.moved_on:
                 advice = _check_power(machine, answer)
         else:
@@ -131,8 +131,8 @@ def gone(who: str) -> MachineGoneError:
     )
 
 
-def _was_taken_back(evidence: Evidence) -> bool:
-    return evidence.timeline.taken_back or evidence.timeline.went_back
+def _was_reverted(evidence: Evidence) -> bool:
+    return evidence.timeline.reverted or evidence.timeline.went_back
 
 
 def _check_power(machine: Machine, answer: MaasError | None) -> Advice:
@@ -142,11 +142,11 @@ def _check_power(machine: Machine, answer: MaasError | None) -> Advice:
     return Advice(_CHECK_POWER, (query_power_state(machine.system_id),))
 
 
-def _taken_back(evidence: Evidence, machine: Machine, answer: MaasError | None) -> str:
+def _reverted(evidence: Evidence, machine: Machine, answer: MaasError | None) -> str:
     """That MAAS undid the start, and why, as far as its answer or its log says."""
     began = evidence.timeline.began.status_change if evidence.timeline.began else None
     switch = "off" if began and began[1] in _SWITCHES_OFF else "on"
-    if evidence.timeline.taken_back or (answer is not None and answer.maas_says):
+    if evidence.timeline.reverted or (answer is not None and answer.maas_says):
         what = f"MAAS could not switch it {switch} and took the request back"
     else:
         what = (

@@ -125,7 +125,7 @@ class Engine:
                 await run.request.close()
                 aborts = policy is CancelPolicy.ABORT and cancellation.reason is CancelReason.CLIENT
                 if aborts and run.request.refusal is None:
-                    await self._abort_begun(run, cancellation)
+                    await self._abort_started(run, cancellation)
                 raise
 
     async def prepare(
@@ -249,7 +249,7 @@ class Engine:
         """
         request = self._shared.requests.of(handle)
         if request.state is RequestState.WAITING:
-            await request.take_back()
+            await request.withdraw()
         else:
             await _kind(operation).abort(self._shared, operation, handle, cancellation)
 
@@ -268,7 +268,7 @@ class Engine:
     async def _watch(self, run: Run[Any, ResultT], until: float) -> OperationStatus[ResultT]:
         subject = run.subject
         with anyio.CancelScope(deadline=run.expires) as scope, subject.watched():
-            if run.request.doubt is not None:
+            if run.request.ambiguous_error is not None:
                 run.report()
             while not subject.latest.verdict.final:
                 # A MAAS that is silent says nothing of a start either: what counts is until when it has answered.
@@ -277,7 +277,7 @@ class Engine:
                     break
                 if anyio.current_time() >= until:
                     return run.working()
-                await subject.look(run.request, until)
+                await subject.poll(run.request, until)
                 scope.deadline = run.expires  # infinite until the request had its turn
                 if not subject.latest.verdict.final:
                     run.report()
@@ -285,7 +285,7 @@ class Engine:
                     check_outage(subject.silent_for, self._shared.timing.outage_limit, subject.latest.message)
                 await self._take_in(run)
         if not subject.latest.verdict.final:
-            await subject.last_look()
+            await subject.last_poll()
         run.request.check_refusal(subject.name)
         if not subject.latest.verdict.final:
             raise run.timed_out()
@@ -310,14 +310,14 @@ class Engine:
             reading.result = await subject.result()
         progress.report(1.0, message)
         run.publish(ChangeKind.ENDED, 1.0, message)
-        return reading.outcome(subject.handle)
+        return reading.status(subject.handle)
 
-    async def _abort_begun(self, run: Run[Any, Any], cancellation: CancellationToken) -> None:
+    async def _abort_started(self, run: Run[Any, Any], cancellation: CancellationToken) -> None:
         """Abort, for a call that was cancelled: within some seconds, and with nothing said to the client."""
         limit, name = self._shared.timing.abort_limit, run.subject.name
         with cancellation.undoing(limit) as scope:
             try:
-                await run.subject.abort_begun(run.request)
+                await run.subject.abort_started(run.request)
             except MaasError as error:
                 logger.warning("%s was cancelled, but could not be aborted: %s", name, error)
         if scope.cancelled_caught:

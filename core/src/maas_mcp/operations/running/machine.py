@@ -122,12 +122,12 @@ class MachineSubject(Subject[ArgsT, ResultT]):
         handle, asked = request.handle, anyio.current_time()
         needs = (shared.polling or operation.polling).needs
 
-        async def look(maas: MaasClient) -> tuple[Machine, Observation]:
+        async def poll(maas: MaasClient) -> tuple[Machine, Observation]:
             await shared.caller.introduce(maas)
             return await read_snapshot(shared, maas, needs, handle)
 
         try:
-            machine, observation = await shared.last_seen.read(handle, ctx.progress, until, look)
+            machine, observation = await shared.last_seen.read(handle, ctx.progress, until, poll)
         except MaasNotFoundError:
             return _ended_without_machine(operation, ctx, handle)
         on_it = _on(ctx, machine)
@@ -236,22 +236,22 @@ class MachineSubject(Subject[ArgsT, ResultT]):
             yield
 
     @override
-    async def look(self, request: StartRequest, until: float) -> None:
+    async def poll(self, request: StartRequest, until: float) -> None:
         """Wait for the watcher's news; for a few seconds only, as long as the request may change what they mean."""
         if self._news is None:
             raise RuntimeError("a machine is looked at while it is watched")
         timing = self.shared.timing
         pause = timing.outage_pause
-        if request.doubt is not None:
-            pause = min(pause, timing.grace_after(request.doubt) / 2)
+        if request.ambiguous_error is not None:
+            pause = min(pause, timing.grace_after(request.ambiguous_error) / 2)
         settled = self.started and not request.under_way
         with anyio.CancelScope(deadline=until if settled else min(until, anyio.current_time() + pause)):
             self._take_in(await self._news.next())
 
     @override
     def judge_unseen(self, request: StartRequest) -> None:
-        doubt, machine = request.doubt, self.latest.evidence.machine or self.ctx.machine
-        if doubt is None:
+        ambiguous_error, machine = request.ambiguous_error, self.latest.evidence.machine or self.ctx.machine
+        if ambiguous_error is None:
             asked_for = "accepted" if request.state is RequestState.ACCEPTED else "was asked for"
             raise OperationFailedError(
                 f"MAAS {asked_for} {self.name}, but {readable(request.age)} later nothing shows that it began: "
@@ -259,9 +259,9 @@ class MachineSubject(Subject[ArgsT, ResultT]):
                 hint="Check the region's log.",
                 next_steps=[read_machine(machine.system_id, "Read the machine before you start it again")],
             )
-        answer = copy(doubt)  # the next call that asks gets it, too
+        answer = copy(ambiguous_error)  # the next call that asks gets it, too
         shown = f"{named(machine)} is {state_of(machine)}"
-        answer.hint = f"Nothing shows that it began: {shown}. {doubt.hint or ''}".strip()
+        answer.hint = f"Nothing shows that it began: {shown}. {ambiguous_error.hint or ''}".strip()
         raise answer
 
     @override
@@ -286,8 +286,8 @@ class MachineSubject(Subject[ArgsT, ResultT]):
             self._take_in(replace(seen, machine=evidence.machine))
 
     @override
-    async def last_look(self) -> None:
-        with anyio.move_on_after(self.shared.timing.last_look):
+    async def last_poll(self) -> None:
+        with anyio.move_on_after(self.shared.timing.last_poll):
             try:
                 _, observation = await read_snapshot(self.shared, self.shared.once, self._polling.needs, self.handle)
             except MaasNotFoundError:
@@ -301,7 +301,7 @@ class MachineSubject(Subject[ArgsT, ResultT]):
     async def explain(self, request: StartRequest) -> OperationError:
         caller = await self.shared.caller.name_if_known()
         lifecycle = self.operation.lifecycle
-        return await explain(self.shared.maas, lifecycle, self.latest, caller=caller, answer=request.doubt)
+        return await explain(self.shared.maas, lifecycle, self.latest, caller=caller, answer=request.ambiguous_error)
 
     @override
     async def result(self) -> ResultT:
@@ -311,7 +311,7 @@ class MachineSubject(Subject[ArgsT, ResultT]):
         ctx = replace(self.ctx, maas=self.shared.once, machine=machine)
         return await self.read(lambda: self.operation.result(ctx))
 
-    async def abort_begun(self, request: StartRequest) -> None:
+    async def abort_started(self, request: StartRequest) -> None:
         """Request the abort until a look shows that the run is over.
 
         MAAS may still hold the request to start, and a proxy may take the abort for it; a second abort is harmless
@@ -379,7 +379,7 @@ async def _reached(
     reading = Reading(operation, message)
     with reading.watched():
         reading.result = await operation.result(ctx)
-    return reading.outcome(handle)
+    return reading.status(handle)
 
 
 def _ended_without_machine(
@@ -395,4 +395,4 @@ def _ended_without_machine(
     reading = Reading(operation, f"{handle.system_id} is no longer in MAAS")
     with reading.watched():
         reading.result = operation.result_if_gone(_gone(ctx, handle))
-    return reading.outcome(handle)
+    return reading.status(handle)

@@ -15,7 +15,7 @@ from maas_mcp.errors import OperationError, OperationFailedError, OperationRefus
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import SystemId
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.declaring.region_operation import RegionOperation, SeenT
+from maas_mcp.operations.declaring.region_operation import ObservationT, RegionOperation
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, ToolContext
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.judging.advice import Advice
@@ -32,19 +32,19 @@ REGION: Final[SystemId] = "region"
 """Stands in a handle where others have a machine."""
 
 
-class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, SeenT]):
+class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, ObservationT]):
     """The region, looked at again and again."""
 
-    operation: RegionOperation[ArgsT, ResultT, SeenT]
+    operation: RegionOperation[ArgsT, ResultT, ObservationT]
 
     @override
     def __init__(
         self,
         shared: Shared,
-        operation: RegionOperation[ArgsT, ResultT, SeenT],
+        operation: RegionOperation[ArgsT, ResultT, ObservationT],
         ctx: ToolContext,
         handle: Handle,
-        before: SeenT | None,
+        before: ObservationT | None,
     ) -> None:
         fraction = None if before is None else operation.assess(before, None, before).fraction
         super().__init__(shared, operation, ctx, handle, Assessment(Verdict.PENDING, Milestone(fraction, "")))
@@ -52,16 +52,20 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, SeenT]):
         """What was there before it was requested; ``None`` where it was picked up."""
         self._sight = before
         """The latest look."""
-        self._running: SeenT | None = None
+        self._running: ObservationT | None = None
         """The latest look at which it was running; the one from before, where it was over before a look was whole."""
         self._began = anyio.current_time()
-        self._looked = -math.inf
+        self._polled_at = -math.inf
         """When it was last looked at as a whole."""
 
     @classmethod
     @override
     async def prepare(
-        cls, shared: Shared, operation: RegionOperation[ArgsT, ResultT, SeenT], args: ArgsT, ctx: ToolContext
+        cls,
+        shared: Shared,
+        operation: RegionOperation[ArgsT, ResultT, ObservationT],
+        args: ArgsT,
+        ctx: ToolContext,
     ) -> Self | OperationStatus[ResultT]:
         if await operation.is_running(ctx):
             return _already(shared, operation)
@@ -73,7 +77,7 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, SeenT]):
     async def pick_up(
         cls,
         shared: Shared,
-        operation: RegionOperation[ArgsT, ResultT, SeenT],
+        operation: RegionOperation[ArgsT, ResultT, ObservationT],
         request: StartRequest,
         ctx: ToolContext,
         until: float,
@@ -138,7 +142,7 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, SeenT]):
     @property
     @override
     def asked_at(self) -> float:
-        return self._looked
+        return self._polled_at
 
     @override
     def message(self, standing: str) -> str:
@@ -157,7 +161,7 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, SeenT]):
         self._began = anyio.current_time()
 
     @override
-    async def look(self, request: StartRequest, until: float) -> None:
+    async def poll(self, request: StartRequest, until: float) -> None:
         """Look once the interval has passed. During an outage what was seen last stands."""
         await anyio.sleep(min(self._rest, until - anyio.current_time()))
         seen = self.latest
@@ -187,11 +191,11 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, SeenT]):
         """
         ctx, overdue = replace(self.ctx, maas=maas), request.is_overdue(anyio.current_time())
         request.check_refusal(self.name)
-        if self._unseen and not overdue and not await self._is_worth_a_look(ctx):
+        if self._unseen and not overdue and not await self._is_worth_a_poll(ctx):
             self.latest = seen or self.latest
             return
         sight = self._sight = await self.operation.observe(ctx, self._sight)
-        self._looked = anyio.current_time()
+        self._polled_at = anyio.current_time()
         if self._before is None and self._running is None and not (sight.running or overdue):
             self.latest = UNSEEN
             return
@@ -200,12 +204,12 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, SeenT]):
         if sight.running:
             self._running = sight
 
-    async def _is_worth_a_look(self, ctx: ToolContext) -> bool:
+    async def _is_worth_a_poll(self, ctx: ToolContext) -> bool:
         """Whether it runs, by one request, or was not looked at as a whole for long: that takes many."""
         if await self.operation.is_running(ctx):
             self._running = self._before
             return True
-        return anyio.current_time() >= self._looked + self.operation.interval.total_seconds()
+        return anyio.current_time() >= self._polled_at + self.operation.interval.total_seconds()
 
     @override
     def judge_unseen(self, request: StartRequest) -> None:
@@ -213,8 +217,8 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, SeenT]):
         if self._before is None or self._sight is None:
             return
         assessment = self.operation.assess(self._before, self._before, self._sight)
-        if request.doubt is not None:
-            raise request.doubt
+        if request.ambiguous_error is not None:
+            raise request.ambiguous_error
         if assessment.verdict is not Verdict.SUCCEEDED:
             raise OperationFailedError(
                 f"MAAS accepted {self.name}, but {readable(self.shared.timing.start_grace)} later nothing shows "
@@ -236,7 +240,7 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, SeenT]):
         return await self.read(lambda: self.operation.result(ctx))
 
     @override
-    async def abort_begun(self, request: StartRequest) -> None:
+    async def abort_started(self, request: StartRequest) -> None:
         """Stop it, once it runs: MAAS may still hold the request to start."""
         ctx = replace(self.ctx, maas=self.shared.once)
         while True:

@@ -60,7 +60,7 @@ def summary_of(tool: Declaration[Any, ResultT], result: ResultT) -> str:
 class Reading(Generic[ResultT]):
     """The result of an operation that MAAS has finished, as its plugin reads it.
 
-    ``with reading.watched(): reading.result = …``, then :meth:`outcome`. A plugin that fails does not undo what MAAS
+    ``with reading.watched(): reading.result = …``, then :meth:`status`. A plugin that fails does not undo what MAAS
     has done: the operation has ended, and only its result is missing.
     """
 
@@ -89,7 +89,7 @@ class Reading(Generic[ResultT]):
             logger.exception("the result of %s could not be read", self._operation.name)
             self._problem = _unreadable(self._operation, self._message, error)
 
-    def outcome(
+    def status(
         self, handle: Handle, *, state: Literal["succeeded", "partly_succeeded"] = "succeeded"
     ) -> OperationStatus[ResultT]:
         """How the operation has ended."""

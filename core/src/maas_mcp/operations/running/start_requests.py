@@ -89,7 +89,7 @@ class StartRequest:
         """When MAAS answered, or its answer was lost."""
         self.failure: BaseException | None = None
         self._timing = timing
-        self._taken_back: Exception = OperationRevertedError("It was withdrawn before it was sent to MAAS.")
+        self._withdrawn: Exception = OperationRevertedError("It was withdrawn before it was sent to MAAS.")
         self._scope = anyio.CancelScope()
         self._turn = anyio.Event()
         self._over = anyio.Event()
@@ -100,7 +100,7 @@ class StartRequest:
         return self.state in {RequestState.WAITING, RequestState.SENT}
 
     @property
-    def doubt(self) -> MaasError | None:
+    def ambiguous_error(self) -> MaasError | None:
         """The failure that leaves it open whether MAAS does what was requested."""
         return self.failure if self.state is RequestState.UNCERTAIN and isinstance(self.failure, MaasError) else None
 
@@ -121,7 +121,9 @@ class StartRequest:
         """
         if self.under_way:
             return False
-        grace = self._timing.start_grace if self.doubt is None else self._timing.grace_after(self.doubt)
+        grace = (
+            self._timing.start_grace if self.ambiguous_error is None else self._timing.grace_after(self.ambiguous_error)
+        )
         return asked >= self.answered_at + grace
 
     @property
@@ -138,8 +140,8 @@ class StartRequest:
                 return f"Not confirmed yet: MAAS has not answered the request of {readable(self.age)} ago"
             case RequestState.ACCEPTED:
                 return "MAAS has accepted the request"
-            case RequestState.UNCERTAIN if self.doubt is not None:
-                return f"{answer_of(self.doubt)}; whether it began is not known yet"
+            case RequestState.UNCERTAIN if self.ambiguous_error is not None:
+                return f"{answer_of(self.ambiguous_error)}; whether it began is not known yet"
             case RequestState.REFUSED:
                 return "MAAS did not start it"
         return "Nothing shows yet that it began"
@@ -175,10 +177,10 @@ class StartRequest:
         with anyio.CancelScope(deadline=until):
             await self._over.wait()
 
-    async def take_back(self, reason: OperationError | None = None) -> None:
+    async def withdraw(self, reason: OperationError | None = None) -> None:
         """Make sure that it is never sent, if it was not; ``reason`` is the error for those who ask for it."""
         if self.state is RequestState.WAITING:
-            self._taken_back = reason or self._taken_back
+            self._withdrawn = reason or self._withdrawn
             await self.close()
 
     async def close(self) -> None:
@@ -209,7 +211,7 @@ class StartRequest:
         else:
             if self._scope.cancelled_caught:
                 closed = MaasUnavailableError("The request was closed before MAAS had answered it.")
-                self.failure = closed if self.state is RequestState.SENT else self._taken_back
+                self.failure = closed if self.state is RequestState.SENT else self._withdrawn
         finally:
             self.answered_at = anyio.current_time()
             self.state = self._answered()

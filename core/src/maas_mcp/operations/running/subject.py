@@ -188,7 +188,7 @@ class Subject(ABC, Generic[ArgsT, ResultT]):
         return nullcontext()
 
     @abstractmethod
-    async def look(self, request: StartRequest, until: float) -> None:
+    async def poll(self, request: StartRequest, until: float) -> None:
         """Wait for news, until then at the longest, and take it in.
 
         Raises:
@@ -215,7 +215,7 @@ class Subject(ABC, Generic[ArgsT, ResultT]):
     async def confirm_end(self) -> None:
         """Read what may yet tell of another end than what was seen."""
 
-    async def last_look(self) -> None:
+    async def last_poll(self) -> None:
         """Read once more at the deadline: what was seen before may be long past."""
 
     @abstractmethod
@@ -231,7 +231,7 @@ class Subject(ABC, Generic[ArgsT, ResultT]):
         """
 
     @abstractmethod
-    async def abort_begun(self, request: StartRequest) -> None:
+    async def abort_started(self, request: StartRequest) -> None:
         """Make MAAS abort what a cancelled call has begun, and nothing else.
 
         Raises:

@@ -31,7 +31,7 @@ FAR: Final = 1000
 
 
 @dataclass
-class _Look:
+class _Poll:
     """What one tick's requests brought."""
 
     by_name: dict[SystemId, list[Subscription]]
@@ -91,36 +91,36 @@ class EventFeed:
         if not subscriptions:
             return False
         began = anyio.current_time()
-        look = _Look(_by_name(subscriptions))
+        poll = _Poll(_by_name(subscriptions))
         start = self._cursor.floor(began)
         near = [each for each in subscriptions if each.floor >= start - FAR]
         far = [each for each in subscriptions if each.floor < start - FAR]
         wide = len(near) > FEW and self._cursor.newest > 0 and began >= self._narrow_until
-        if not (wide and await self._read_wide(near, look)):
+        if not (wide and await self._read_wide(near, poll)):
             wide = False
-            await self._read_narrow(near, look)
-        await self._read_narrow(far, look)
-        self.latency = look.latency
-        await self._check(subscriptions, near, look, wide=wide)
+            await self._read_narrow(near, poll)
+        await self._read_narrow(far, poll)
+        self.latency = poll.latency
+        await self._check(subscriptions, near, poll, wide=wide)
         floor = self._cursor.floor(began)
         for each in subscriptions:
             each.read_up_to(floor, again=not wide)
-        return look.news
+        return poll.news
 
-    async def _read_wide(self, near: Sequence[Subscription], look: _Look) -> bool:
+    async def _read_wide(self, near: Sequence[Subscription], poll: _Poll) -> bool:
         """Ask for the events of all machines there are; false if most are not ours and there are more to come."""
         after = min(each.floor for each in near)
         while True:
-            events = await self._page(after, (), look)
-            if look.crowded:
+            events = await self._page(after, (), poll)
+            if poll.crowded:
                 self._narrow_until = anyio.current_time() + NARROW_AGAIN * self._cadence.interval
             if not events or events.total < EVENTS_LIMIT:
                 return True
-            if look.crowded:
+            if poll.crowded:
                 return False
             after = events[-1].id
 
-    async def _read_narrow(self, subscriptions: Sequence[Subscription], look: _Look) -> None:
+    async def _read_narrow(self, subscriptions: Sequence[Subscription], poll: _Poll) -> None:
         """Ask for the events of these machines, by name."""
         if not subscriptions:
             return
@@ -128,29 +128,29 @@ class EventFeed:
         for ids in chunks(_by_name(subscriptions)):
             after, more = start, True
             while more:
-                events = await self._page(after, ids, look)
+                events = await self._page(after, ids, poll)
                 more = bool(events) and events.total >= EVENTS_LIMIT
                 after = events[-1].id if events else after
         for each in subscriptions:
-            each.expect_in(look.ids, start)
+            each.expect_in(poll.ids, start)
 
-    async def _page(self, after: int, ids: Sequence[SystemId], look: _Look) -> Listing[Event]:
+    async def _page(self, after: int, ids: Sequence[SystemId], poll: _Poll) -> Listing[Event]:
         began = anyio.current_time()
         events = await self._maas.event_listing(after=after, ids=ids, level="DEBUG", limit=EVENTS_LIMIT)
-        look.latency = max(look.latency, anyio.current_time() - began)
-        look.take(events)
+        poll.latency = max(poll.latency, anyio.current_time() - began)
+        poll.take(events)
         return events
 
     async def _check(
-        self, subscriptions: Sequence[Subscription], near: Sequence[Subscription], look: _Look, *, wide: bool
+        self, subscriptions: Sequence[Subscription], near: Sequence[Subscription], poll: _Poll, *, wide: bool
     ) -> None:
         """Notice an event log that is no longer the one that was read."""
         now, cursor = anyio.current_time(), self._cursor
         asked_for = None if wide else frozenset(each.system_id for each in subscriptions)
         after = min((each.floor for each in near), default=cursor.newest)
-        doubtful = cursor.missing(look.ids, asked_for, after)
+        doubtful = cursor.missing(poll.ids, asked_for, after)
         lost = cursor.anchor.node if doubtful and cursor.anchor else None
-        if doubtful or (not look.latest and cursor.unconfirmed_for(now) >= self._cadence.reconcile):
+        if doubtful or (not poll.latest and cursor.unconfirmed_for(now) >= self._cadence.reconcile):
             newest = await self._maas.newest_event_id()
             cursor.confirm(now)
             if newest < max(cursor.newest, *(each.floor for each in subscriptions)):
@@ -158,9 +158,9 @@ class EventFeed:
                 for each in subscriptions:
                     each.restart(newest)
                 return
-        for each in look.by_name.get(lost or "", ()):
+        for each in poll.by_name.get(lost or "", ()):
             each.read_soon()
-        cursor.advance(look.latest, now)
+        cursor.advance(poll.latest, now)
 
 
 def _by_name(subscriptions: Sequence[Subscription]) -> dict[SystemId, list[Subscription]]:

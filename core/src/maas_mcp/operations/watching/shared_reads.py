@@ -110,7 +110,7 @@ class _Gathering(Generic[KeyT, AnswerT]):
         self._send = send
         self._window = window
         self._most = most
-        self._places = defaultdict[MaasClient, anyio.CapacityLimiter](lambda: anyio.CapacityLimiter(at_once))
+        self._slots = defaultdict[MaasClient, anyio.CapacityLimiter](lambda: anyio.CapacityLimiter(at_once))
         """Of each client, because one that retries for long must not hold up one that does not."""
         self._open: dict[MaasClient, _Request[KeyT, AnswerT]] = {}
         """The request to join, for each client through which one is to be sent."""
@@ -135,7 +135,7 @@ class _Gathering(Generic[KeyT, AnswerT]):
     async def _carry_out(self, maas: MaasClient, request: _Request[KeyT, AnswerT]) -> Mapping[KeyT, AnswerT]:
         try:
             await anyio.sleep_until(self._sent_at + self._window)
-            async with self._places[maas]:
+            async with self._slots[maas]:
                 self._close(maas, request)
                 self._sent_at = anyio.current_time()
                 request.answers = await self._send(maas, request.keys)

@@ -5,7 +5,7 @@ import anyio
 from maas_mcp.maas.limits import MAX_CHANGES, MAX_REQUESTS
 
 
-class Places:
+class RequestSlots:
     """The places of one region, shared by all clients of it in this process.
 
     Args:

@@ -20,32 +20,32 @@ from maas_mcp.errors import (
     MaasProtocolError,
     MaasUnavailableError,
 )
-from maas_mcp.maas import answers
-from maas_mcp.maas.answers import LONGEST_WAIT, Answer, Question, read
+from maas_mcp.maas import responses
+from maas_mcp.maas.responses import LONGEST_WAIT, Request, Response, read
 
 TEXT = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
 JSON_KIND = "application/json; charset=utf-8"
-DEPLOY = Question("POST", "machines/7xneda/", "deploy")
-READ = Question("GET", "machines/7xneda/")
+DEPLOY = Request("POST", "machines/7xneda/", "deploy")
+READ = Request("GET", "machines/7xneda/")
 NGINX_502 = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>nginx/1.22.1</body>\r\n</html>\r\n"
 
 
-def answer(status: int, kind: str = "", body: str | bytes = "", **headers: str) -> Answer:
+def response(status: int, kind: str = "", body: str | bytes = "", **headers: str) -> Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     content = body.encode() if isinstance(body, str) else body
-    return Answer(status, named | ({"content-type": kind} if kind else {}), content)
+    return Response(status, named | ({"content-type": kind} if kind else {}), content)
 
 
-def failure(question: Question, given_answer: Answer) -> MaasError:
+def failure(request: Request, given_answer: Response) -> MaasError:
     with pytest.raises(MaasError) as caught:
-        read(question, given_answer)
+        read(request, given_answer)
     assert caught.value.__context__ is None
     return caught.value
 
 
 @pytest.mark.parametrize(
-    ("question", "status", "kind", "body", "error", "said"),
+    ("request", "status", "kind", "body", "error", "said"),
     [
         (DEPLOY, 409, TEXT, "Can't deploy a machine that is in the 'Deploying' state", MaasConflictError, True),
         (DEPLOY, 409, TEXT, "No machine with system ID ywtymp available.", MaasConflictError, True),
@@ -84,9 +84,9 @@ def failure(question: Question, given_answer: Answer) -> MaasError:
     ],
 )
 def test_an_answer_becomes_its_error_with_maas_words_and_never_a_page(  # noqa: PLR0917 - a row of the table
-    question: Question, status: int, kind: str, body: str, error: type[MaasError], said: bool
+    request: Request, status: int, kind: str, body: str, error: type[MaasError], said: bool
 ) -> None:
-    raised = failure(question, answer(status, kind, body))
+    raised = failure(request, response(status, kind, body))
     assert type(raised) is error
     assert raised.maas_says == (body if said else None)
     assert not said or error is MaasProtocolError or body in raised.message
@@ -95,13 +95,13 @@ def test_an_answer_becomes_its_error_with_maas_words_and_never_a_page(  # noqa: 
 
 @pytest.mark.parametrize(("what", "hinted"), [("Machine", True), ("Node", True), ("Tag", False), ("Interface", False)])
 def test_a_machine_that_is_not_found_may_have_been_called_by_its_hostname(what: str, *, hinted: bool) -> None:
-    hint = failure(READ, answer(404, TEXT, f"No {what} matches the given query.")).hint
+    hint = failure(READ, response(404, TEXT, f"No {what} matches the given query.")).hint
     assert ("not its hostname; list the machines" in str(hint)) is hinted
 
 
 def test_a_refused_form_is_told_field_by_field() -> None:
     body = '{"cpu_count": ["Invalid CPU count: number required."], "__all__": ["Either one or the other."], "mem": "x"}'
-    raised = failure(Question("POST", "machines/", "allocate"), answer(400, JSON_KIND, body))
+    raised = failure(Request("POST", "machines/", "allocate"), response(400, JSON_KIND, body))
     assert isinstance(raised, MaasBadRequestError)
     assert raised.fields == {
         "cpu_count": ["Invalid CPU count: number required."],
@@ -123,16 +123,16 @@ def test_a_refused_form_is_told_field_by_field() -> None:
 )
 @pytest.mark.parametrize("kind", [JSON_KIND, TEXT])
 def test_a_deployment_without_a_network_is_told_what_to_do(words: str, hinted: str, kind: str) -> None:
-    raised = failure(DEPLOY, answer(400, kind, json.dumps({"network": [words]}) if kind == JSON_KIND else words))
+    raised = failure(DEPLOY, response(400, kind, json.dumps({"network": [words]}) if kind == JSON_KIND else words))
 
     assert words in raised.message
     assert hinted in str(raised.hint)
-    assert failure(DEPLOY, answer(400, kind, '{"network": ["No."]}')).hint is None
+    assert failure(DEPLOY, response(400, kind, '{"network": ["No."]}')).hint is None
 
 
 def test_of_a_form_that_is_refused_without_end_only_the_beginning_is_told() -> None:
     fields = {f"{number}{'x' * 1000}": ["no" * 2000] * 100 for number in range(1000)}
-    raised = failure(DEPLOY, answer(400, JSON_KIND, json.dumps(fields)))
+    raised = failure(DEPLOY, response(400, JSON_KIND, json.dumps(fields)))
 
     assert isinstance(raised, MaasBadRequestError)
     assert len(raised.fields) == 20
@@ -142,15 +142,15 @@ def test_of_a_form_that_is_refused_without_end_only_the_beginning_is_told() -> N
 
 @pytest.mark.parametrize("body", [rb'{"name": "half \ud83d"}', b'{"name": "half \xed\xa0\xbd"}'])
 def test_half_a_character_in_an_answer_becomes_a_whole_one(body: bytes) -> None:
-    told = read(READ, answer(200, JSON_KIND, body))
+    reported = read(READ, response(200, JSON_KIND, body))
 
-    assert isinstance(told, dict)
-    assert str(told["name"]).rstrip("\ufffd") == "half "
-    assert failure(DEPLOY, answer(400, JSON_KIND, body)).message.encode()
+    assert isinstance(reported, dict)
+    assert str(reported["name"]).rstrip("\ufffd") == "half "
+    assert failure(DEPLOY, response(400, JSON_KIND, body)).message.encode()
 
 
 def test_a_wrong_api_key_is_told_without_what_maas_says_about_it() -> None:
-    raised = failure(READ, answer(401, HTML, "Authorization Error: 'Invalid signature. Expected …: &KEY2'"))
+    raised = failure(READ, response(401, HTML, "Authorization Error: 'Invalid signature. Expected …: &KEY2'"))
     assert isinstance(raised, MaasAuthError)
     assert raised.maas_says is None
     assert "KEY2" not in "".join(traceback.format_exception(raised))
@@ -161,39 +161,39 @@ def test_a_wrong_api_key_is_told_without_what_maas_says_about_it() -> None:
 
 def test_a_clock_that_is_behind_is_named_as_the_reason_of_a_401() -> None:
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=900), usegmt=True)
-    hint = failure(READ, answer(401, HTML, date=date)).hint
+    hint = failure(READ, response(401, HTML, date=date)).hint
     assert hint is not None
     assert "clock" in hint
 
 
 def test_a_clock_that_is_ahead_is_not_blamed_because_maas_accepts_it() -> None:
     date = format_datetime(datetime.now(UTC) - timedelta(seconds=3600), usegmt=True)
-    assert "clock" not in str(failure(READ, answer(401, HTML, date=date)).hint)
+    assert "clock" not in str(failure(READ, response(401, HTML, date=date)).hint)
 
 
 @pytest.mark.parametrize("path", ["machines/", "nodes/"])
 def test_the_anonymous_handlers_answer_means_that_no_key_arrived(path: str) -> None:
-    unrecognised = answer(400, TEXT, "Unrecognised signature: method=GET op=None")
-    assert isinstance(failure(Question("GET", path), unrecognised), MaasAuthError)
+    unrecognised = response(400, TEXT, "Unrecognised signature: method=GET op=None")
+    assert isinstance(failure(Request("GET", path), unrecognised), MaasAuthError)
 
 
 @pytest.mark.parametrize(
-    ("question", "body"),
+    ("request", "body"),
     [
-        (Question("GET", "events/"), "Unrecognised signature: method=GET op=None"),
-        (Question("POST", "machines/", "nonesuch"), "Unrecognised signature: method=POST op=nonesuch"),
-        (Question("GET", "machines/", "deploy"), "Unrecognised signature: method=GET op=deploy"),
+        (Request("GET", "events/"), "Unrecognised signature: method=GET op=None"),
+        (Request("POST", "machines/", "nonesuch"), "Unrecognised signature: method=POST op=nonesuch"),
+        (Request("GET", "machines/", "deploy"), "Unrecognised signature: method=GET op=deploy"),
     ],
 )
-def test_an_unknown_operation_is_a_bad_request(question: Question, body: str) -> None:
-    assert isinstance(failure(question, answer(400, TEXT, body)), MaasBadRequestError)
+def test_an_unknown_operation_is_a_bad_request(request: Request, body: str) -> None:
+    assert isinstance(failure(request, response(400, TEXT, body)), MaasBadRequestError)
 
 
 def test_retry_after_is_read_in_seconds_and_as_a_date() -> None:
     soon = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
     past = format_datetime(datetime.now(UTC) - timedelta(seconds=60), usegmt=True)
     for value, low, high in (("10", 10, 10), (soon, 20, 30), (past, 0, 0)):
-        raised = failure(DEPLOY, answer(503, TEXT, "no rack", retry_after=value))
+        raised = failure(DEPLOY, response(503, TEXT, "no rack", retry_after=value))
         assert isinstance(raised, MaasUnavailableError)
         assert raised.retry_after is not None
         assert low <= raised.retry_after <= high
@@ -202,7 +202,7 @@ def test_retry_after_is_read_in_seconds_and_as_a_date() -> None:
 
 @pytest.mark.parametrize("value", ["3600", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
 def test_a_retry_after_of_more_than_a_minute_is_taken_for_one_minute(value: str) -> None:
-    raised = failure(READ, answer(503, HTML, "maintenance", retry_after=value))
+    raised = failure(READ, response(503, HTML, "maintenance", retry_after=value))
     assert getattr(raised, "retry_after", None) == LONGEST_WAIT == 60
 
 
@@ -213,20 +213,20 @@ def test_a_retry_after_of_more_than_a_minute_is_taken_for_one_minute(value: str)
 )
 def test_a_date_that_is_none_is_taken_for_no_date(header: str, value: str) -> None:
     for status in (401, 503):
-        raised = failure(READ, answer(status, TEXT, "", **{header: value}))
+        raised = failure(READ, response(status, TEXT, "", **{header: value}))
         assert getattr(raised, "retry_after", 0.0) in {None, 0.0}
         assert "clock" not in str(raised.hint)
 
 
 @given(st.text())
 def test_any_other_retry_after_counts_as_none_or_as_seconds_up_to_a_minute(value: str) -> None:
-    raised = failure(DEPLOY, answer(409, HTML, "Conflict", retry_after=value))
+    raised = failure(DEPLOY, response(409, HTML, "Conflict", retry_after=value))
     assert isinstance(raised, MaasUnavailableError)
     assert raised.retry_after is None or 0 <= raised.retry_after <= LONGEST_WAIT
 
 
 def test_a_refusal_that_is_nested_too_deep_is_a_refusal_all_the_same() -> None:
-    raised = failure(DEPLOY, answer(400, JSON_KIND, "[" * 100_000))
+    raised = failure(DEPLOY, response(400, JSON_KIND, "[" * 100_000))
     assert isinstance(raised, MaasBadRequestError)
     assert raised.fields == {}
 
@@ -234,8 +234,8 @@ def test_a_refusal_that_is_nested_too_deep_is_a_refusal_all_the_same() -> None:
 def test_what_goes_wrong_in_reading_an_answer_is_told_as_its_fault_and_not_as_ours(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setitem(answers._ERRORS, 503, lambda *_: 1 / 0)
-    raised = failure(READ, answer(503, TEXT, "hunter2"))
+    monkeypatch.setitem(responses._ERRORS, 503, lambda *_: 1 / 0)
+    raised = failure(READ, response(503, TEXT, "hunter2"))
     assert isinstance(raised, MaasProtocolError)
     assert raised.message == "MAAS answered GET machines/7xneda/ with something that cannot be read (503)."
     assert "ZeroDivisionError" in caplog.text
@@ -255,14 +255,14 @@ def test_what_goes_wrong_in_reading_an_answer_is_told_as_its_fault_and_not_as_ou
 )
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_tells_where_to_and_no_more(location: str, shown: str, status: int) -> None:
-    raised = failure(DEPLOY, answer(status, HTML, "<html>Moved</html>", location=location))
+    raised = failure(DEPLOY, response(status, HTML, "<html>Moved</html>", location=location))
     assert isinstance(raised, MaasProtocolError)
     assert f"to {shown}." in raised.message
     assert "hunter2" not in f"{raised.message}{raised.hint}"
 
 
 def test_maas_words_are_clipped() -> None:
-    raised = failure(DEPLOY, answer(500, TEXT, "x" * 100_000))
+    raised = failure(DEPLOY, response(500, TEXT, "x" * 100_000))
     assert raised.maas_says is not None
     assert len(raised.maas_says) == 2000
     assert len(raised.message) < 2100
@@ -272,41 +272,41 @@ def test_maas_words_are_clipped() -> None:
 @pytest.mark.parametrize("kind", [TEXT, JSON_KIND])
 def test_user_data_that_maas_repeats_is_hidden(status: int, kind: str) -> None:
     user_data = "#cloud-config\npassword: 'hunter2'\n"
-    question = Question("POST", "machines/7xneda/", "deploy", secrets=(user_data,))
+    request = Request("POST", "machines/7xneda/", "deploy", secrets=(user_data,))
     body = (
         json.dumps({"user_data": [f"{user_data!r} is wrong", user_data]}) if kind == JSON_KIND else f"Bad: {user_data}"
     )
-    raised = failure(question, answer(status, kind, body))
-    told = (
-        f"{raised.message} {raised.hint} {raised.maas_says} {raised.args} {getattr(raised, 'fields', '')} {question!r}"
+    raised = failure(request, response(status, kind, body))
+    reported = (
+        f"{raised.message} {raised.hint} {raised.maas_says} {raised.args} {getattr(raised, 'fields', '')} {request!r}"
     )
-    assert "hunter2" not in told
+    assert "hunter2" not in reported
 
 
 @pytest.mark.parametrize(
-    ("question", "kind", "body", "value"),
+    ("request", "kind", "body", "value"),
     [
         (READ, "application/json", '"vm"', "vm"),
         (READ, JSON_KIND, "false", False),
         (DEPLOY, JSON_KIND, "null", None),
         (DEPLOY, JSON_KIND, "", None),
-        (Question("DELETE", "machines/qqg4dn/"), "text/plain", "", None),
+        (Request("DELETE", "machines/qqg4dn/"), "text/plain", "", None),
         (
-            Question("POST", "boot-resources/", "import"),
+            Request("POST", "boot-resources/", "import"),
             TEXT,
             "Import of boot resources started",
             "Import of boot resources started",
         ),
-        (Question("POST", "boot-resources/", "import"), TEXT, "3", 3),
-        (Question("POST", "boot-resources/", "import"), TEXT, "[" * 100_000, "[" * 100_000),
+        (Request("POST", "boot-resources/", "import"), TEXT, "3", 3),
+        (Request("POST", "boot-resources/", "import"), TEXT, "[" * 100_000, "[" * 100_000),
     ],
 )
-def test_what_maas_did_is_read(question: Question, kind: str, body: str, value: object) -> None:
-    assert read(question, answer(200, kind, body)) == value
+def test_what_maas_did_is_read(request: Request, kind: str, body: str, value: object) -> None:
+    assert read(request, response(200, kind, body)) == value
 
 
 @given(st.integers(100, 599), st.sampled_from([TEXT, HTML, JSON_KIND, "application/bson", ""]), st.binary(max_size=200))
 def test_whatever_is_answered_is_json_or_a_maas_error(status: int, kind: str, body: bytes) -> None:
-    for question in (READ, DEPLOY):
+    for request in (READ, DEPLOY):
         with suppress(MaasError):
-            read(question, answer(status, kind, body))
+            read(request, response(status, kind, body))

@@ -66,7 +66,7 @@ _URL_HINT: Final = "Check MAAS_URL: it is the address of the region, such as htt
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Request:
     """What was asked, as far as an error may tell."""
 
     method: str
@@ -81,7 +81,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What MAAS answered."""
 
     status: int
@@ -118,7 +118,7 @@ class Answer:
         return 0.0 if at is None else at - time.time()
 
 
-def read(question: Question, answer: Answer) -> JSON:
+def read(request: Request, response: Response) -> JSON:
     """The JSON of the answer; ``None`` where it is empty, a string where MAAS answers a POST in plain text.
 
     Raises:
@@ -126,55 +126,55 @@ def read(question: Question, answer: Answer) -> JSON:
             Nothing else is raised, whatever is answered: who follows operations would end with it.
     """
     try:
-        return _read(question, answer)
+        return _read(request, response)
     except MaasError:
         raise
     except Exception:
-        logger.exception("an answer to %s could not be read", question)
-    raise MaasProtocolError(f"MAAS answered {question} with something that cannot be read ({answer.status}).")
+        logger.exception("an answer to %s could not be read", request)
+    raise MaasProtocolError(f"MAAS answered {request} with something that cannot be read ({response.status}).")
 
 
-def _read(question: Question, answer: Answer) -> JSON:
-    if not HTTPStatus(200) <= answer.status < HTTPStatus(300):
-        error = _error(question, answer)
-        error.status = answer.status
+def _read(request: Request, response: Response) -> JSON:
+    if not HTTPStatus(200) <= response.status < HTTPStatus(300):
+        error = _error(request, response)
+        error.status = response.status
         raise error
-    if not answer.body:
+    if not response.body:
         return None
-    if answer.kind == "text/plain" and question.method == "POST" and answer.text:
-        return _json_or_text(answer)
+    if response.kind == "text/plain" and request.method == "POST" and response.text:
+        return _json_or_text(response)
     try:
-        return parsed(answer.body)
+        return parsed(response.body)
     except (ValueError, RecursionError):
-        problem = f"{answer.kind or 'no content type'}, {len(answer.body)} bytes"
+        problem = f"{response.kind or 'no content type'}, {len(response.body)} bytes"
     raise MaasProtocolError(
-        f"MAAS answered {question} with something that is not JSON ({problem}).",
+        f"MAAS answered {request} with something that is not JSON ({problem}).",
         hint=f"Is there a proxy or a login page in between? {_URL_HINT}",
     )
 
 
-def _json_or_text(answer: Answer) -> JSON:
+def _json_or_text(response: Response) -> JSON:
     try:
-        return parsed(answer.body)
+        return parsed(response.body)
     except (ValueError, RecursionError):
-        return answer.text
+        return response.text
 
 
-def _error(question: Question, answer: Answer) -> MaasError:
-    if 300 <= answer.status < 400:  # noqa: PLR2004 - every redirect
-        return _redirected(question, answer)
-    mapped = _ERRORS.get(answer.status)
+def _error(request: Request, response: Response) -> MaasError:
+    if 300 <= response.status < 400:  # noqa: PLR2004 - every redirect
+        return _redirected(request, response)
+    mapped = _ERRORS.get(response.status)
     if mapped is not None:
-        return mapped(question, answer)
-    words = _words(question, answer)
+        return mapped(request, response)
+    words = _words(request, response)
     hint = None if words else "The answer has no words of MAAS's own: a proxy in between may have given it."
-    if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+    if response.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         hint = "Send less, such as shorter user_data. Or raise the limit of the proxy in front of MAAS."
-    return MaasError(_sentence(f"MAAS answered {answer.status} to {question}", words), hint=hint, maas_says=words)
+    return MaasError(_sentence(f"MAAS answered {response.status} to {request}", words), hint=hint, maas_says=words)
 
 
-def _unauthorized(question: Question, answer: Answer) -> MaasError:  # noqa: ARG001 - the table's signature
-    behind = answer.seconds_behind
+def _unauthorized(request: Request, response: Response) -> MaasError:  # noqa: ARG001 - the table's signature
+    behind = response.seconds_behind
     if behind > _OLDEST_TIMESTAMP * 0.9:
         hint = (
             f"This machine's clock is {behind:.0f} s behind the region's, and MAAS refuses requests more than"
@@ -185,30 +185,30 @@ def _unauthorized(question: Question, answer: Answer) -> MaasError:  # noqa: ARG
     return MaasAuthError("MAAS does not accept the API key (401).", hint=hint)
 
 
-def _bad_request(question: Question, answer: Answer) -> MaasError:
-    words = _words(question, answer)
-    if _is_anonymous(question, words):
+def _bad_request(request: Request, response: Response) -> MaasError:
+    words = _words(request, response)
+    if _is_anonymous(request, words):
         return MaasAuthError(
             "MAAS answered as if no API key had been sent.",
             hint="A proxy may drop the Authorization header. " + KEY_HINT,
         )
-    fields = _fields(question, answer)
+    fields = _fields(request, response)
     if fields:
         told = " ".join(
             (f"{name}: " if name != "__all__" else "") + " ".join(messages) for name, messages in fields.items()
         )
         return MaasBadRequestError(
-            f"MAAS refused {question}: {_clip(told)}",
+            f"MAAS refused {request}: {_clip(told)}",
             fields=fields,
             hint=_refusal_hint(told),
             maas_says=_clip(told),
         )
-    if words is None and answer.body:
+    if words is None and response.body:
         return MaasProtocolError(
-            f"{question} was refused (400), but not by MAAS: by what is in between.", hint=_IN_BETWEEN
+            f"{request} was refused (400), but not by MAAS: by what is in between.", hint=_IN_BETWEEN
         )
     return MaasBadRequestError(
-        _sentence(f"MAAS refused {question} (400)", words), hint=_refusal_hint(words or ""), maas_says=words
+        _sentence(f"MAAS refused {request} (400)", words), hint=_refusal_hint(words or ""), maas_says=words
     )
 
 
@@ -216,84 +216,84 @@ def _refusal_hint(words: str) -> str | None:
     return next((hint for text, hint in _REFUSAL_HINTS.items() if text in words), None)
 
 
-def _is_anonymous(question: Question, words: str | None) -> bool:
+def _is_anonymous(request: Request, words: str | None) -> bool:
     return (
-        question.method == "GET"
-        and question.op is None
-        and question.path in _ANONYMOUS_PATHS
+        request.method == "GET"
+        and request.op is None
+        and request.path in _ANONYMOUS_PATHS
         and (words or "").startswith("Unrecognised signature:")
     )
 
 
-def _forbidden(question: Question, answer: Answer) -> MaasError:
-    words = _words(question, answer)
-    if words is None and answer.body:
+def _forbidden(request: Request, response: Response) -> MaasError:
+    words = _words(request, response)
+    if words is None and response.body:
         return MaasProtocolError(
-            f"{question} was refused (403), but not by MAAS: by what is in between.",
+            f"{request} was refused (403), but not by MAAS: by what is in between.",
             hint=_IN_BETWEEN,
         )
     error = MaasPermissionError(
-        _sentence(f"MAAS does not allow {question} (403)", words),
-        hint=None if words else _who_may(question),
+        _sentence(f"MAAS does not allow {request} (403)", words),
+        hint=None if words else _who_may(request),
         maas_says=words,
     )
-    error.op = question.op or question.method
+    error.op = request.op or request.method
     return error
 
 
-def _who_may(question: Question) -> str:
+def _who_may(request: Request) -> str:
     """Who may do what was refused without a word (MAAS 3.7), as far as the request alone shows it."""
-    if not question.path.startswith(_OF_MACHINES):
+    if not request.path.startswith(_OF_MACHINES):
         return "This needs a MAAS administrator."
-    if question.method == "GET" and question.op in _READS_OF_A_MACHINE:
+    if request.method == "GET" and request.op in _READS_OF_A_MACHINE:
         return "The machine belongs to another user. Only its owner and MAAS administrators may see it."
     return "The machine may be locked or belong to someone else, or this takes a MAAS administrator."
 
 
-def _not_found(question: Question, answer: Answer) -> MaasError:
-    words = _words(question, answer)
+def _not_found(request: Request, response: Response) -> MaasError:
+    words = _words(request, response)
     if words is None or words.startswith("Unknown API endpoint"):
         return MaasProtocolError(
-            f"There is no {question} at this address (404): it is not a MAAS region, or one without this path.",
+            f"There is no {request} at this address (404): it is not a MAAS region, or one without this path.",
             hint=_URL_HINT,
             maas_says=words,
         )
     if not _NOT_FOUND.fullmatch(words):
         return MaasProtocolError(
-            f"{question} was answered with a 404 that is not MAAS's: {words}",
+            f"{request} was answered with a 404 that is not MAAS's: {words}",
             hint=f"A proxy in between may have lost the region for a moment. {_URL_HINT}",
             maas_says=words,
         )
     return MaasNotFoundError(
-        _sentence(f"MAAS finds nothing for {question}", words),
+        _sentence(f"MAAS finds nothing for {request}", words),
         hint=f"{SYSTEM_ID_RULE}." if words.startswith(_NO_MACHINE) else None,
         maas_says=words,
     )
 
 
-def _conflict(question: Question, answer: Answer) -> MaasError:
-    words = _words(question, answer)
-    if answer.kind == "text/html" or words is None:
+def _conflict(request: Request, response: Response) -> MaasError:
+    words = _words(request, response)
+    if response.kind == "text/html" or words is None:
         return MaasUnavailableError(
-            f"MAAS could not do {question} because others were changing the same things (409).",
-            retry_after=answer.retry_after,
+            f"MAAS could not do {request} because others were changing the same things (409).",
+            retry_after=response.retry_after,
         )
-    return MaasConflictError(_sentence(f"MAAS refused {question}", words), maas_says=words)
+    return MaasConflictError(_sentence(f"MAAS refused {request}", words), maas_says=words)
 
 
-def _unavailable(question: Question, answer: Answer) -> MaasError:
-    words = _words(question, answer)
+def _unavailable(request: Request, response: Response) -> MaasError:
+    words = _words(request, response)
     return MaasUnavailableError(
-        _sentence(f"MAAS is not available: {answer.status} to {question}", words),
-        retry_after=answer.retry_after,
+        _sentence(f"MAAS is not available: {response.status} to {request}", words),
+        retry_after=response.retry_after,
         maas_says=words,
     )
 
 
-def _redirected(question: Question, answer: Answer) -> MaasError:
-    target = _redirect_target(answer.headers.get("location", ""))
+def _redirected(request: Request, response: Response) -> MaasError:
+    target = _redirect_target(response.headers.get("location", ""))
     return MaasProtocolError(
-        f"MAAS answered {question} with a redirect ({answer.status}) to {target}. Redirects are not followed: they"
+        f"MAAS answered {request} with a redirect ({response.status}) to {target}. Redirects are not followed: they"
         " would turn a POST into a GET, and could carry the API key elsewhere.",
         hint=f"If {target} is the region itself, set MAAS_URL to {target}/MAAS. Otherwise do not: a login page or "
         "another host must not get the API key."
@@ -314,7 +314,7 @@ def _redirect_target(location: str) -> str:
     return f"{parts.scheme or 'https'}://{shown}" + ("" if port is None else f":{port}")
 
 
-_ERRORS: Final[Mapping[int, Callable[[Question, Answer], MaasError]]] = {
+_ERRORS: Final[Mapping[int, Callable[[Request, Response], MaasError]]] = {
     400: _bad_request,
     401: _unauthorized,
     403: _forbidden,
@@ -327,20 +327,20 @@ _ERRORS: Final[Mapping[int, Callable[[Question, Answer], MaasError]]] = {
 }
 
 
-def _words(question: Question, answer: Answer) -> str | None:
-    return _clip(_without(question.secrets, answer.text)) or None
+def _words(request: Request, response: Response) -> str | None:
+    return _clip(_without(request.secrets, response.text)) or None
 
 
-def _fields(question: Question, answer: Answer) -> dict[str, list[str]]:
+def _fields(request: Request, response: Response) -> dict[str, list[str]]:
     try:
-        told = parsed(answer.body)
+        told = parsed(response.body)
     except (ValueError, RecursionError):
         return {}
     if not isinstance(told, dict):
         return {}
     return {
-        _clip(_without(question.secrets, name), _LONGEST_NAME): [
-            _clip(_without(question.secrets, str(message)))
+        _clip(_without(request.secrets, name), _LONGEST_NAME): [
+            _clip(_without(request.secrets, str(message)))
             for message in (messages if isinstance(messages, list) else [messages])[:_MOST_MESSAGES]
         ]
         for name, messages in islice(told.items(), _MOST_FIELDS)
