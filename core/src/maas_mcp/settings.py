@@ -152,6 +152,25 @@ class Settings(BaseSettings):
         le=86_400,
         description="Seconds that the region may be unreachable before following an operation is given up.",
     )
+    http_hosts: Names = Field(
+        default=(),
+        description="Values of the HTTP header Host to accept as well, such as maas-mcp.example.com, for a server "
+        "behind a proxy. Loopback names are always accepted.",
+    )
+    http_origins: Names = Field(
+        default=(),
+        description="Values of the HTTP header Origin to accept, such as https://app.example.com; none: no "
+        "web page may call this server.",
+    )
+    http_body_limit: int = Field(
+        default=4_194_304, ge=1024, le=1_073_741_824, description="Bytes that the body of an HTTP request may have."
+    )
+    http_sessions: int = Field(
+        default=1000, ge=1, le=100_000, description="Sessions of clients before 2026-07-28 that may be open over HTTP."
+    )
+    http_session_idle: float = Field(
+        default=1800.0, ge=10, le=86_400, description="Seconds without a request after which an HTTP session is closed."
+    )
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)] = Field(
         default="WARNING", description="The lowest level that is logged, to standard error."
     )

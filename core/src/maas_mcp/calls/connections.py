@@ -62,6 +62,11 @@ class Connection:
         for call in self._running:
             call.token.announce(CancelReason.CONNECTION_LOST)
 
+    def shut_down(self) -> None:
+        """The server stops: end all calls. What MAAS does is not undone by that."""
+        for call in list(self._running):
+            call.token.cancel(CancelReason.SHUTDOWN)
+
     def stop_following(self, operation: str, system_id: SystemId) -> None:
         """As :meth:`Connections.stop_following`, among the calls of this connection."""
         for call in self._running:
@@ -85,3 +90,8 @@ class Connections:
         """End the calls that follow this operation; what MAAS does is not undone by that."""
         for connection in list(self._connections):
             connection.stop_following(operation, system_id)
+
+    def shut_down(self) -> None:
+        """The server stops: end all calls. What MAAS does is not undone by that."""
+        for connection in list(self._connections):
+            connection.shut_down()

@@ -7,7 +7,7 @@ import click
 
 from maas_mcp.cli.common import importing, say
 from maas_mcp.plugins.polling_choice import chosen_strategy
-from maas_mcp.plugins.registry import load_registry
+from maas_mcp.plugins.registry import Registry, load_registry
 from maas_mcp.server.wire import take_wire
 from maas_mcp.settings import Settings
 
@@ -21,8 +21,14 @@ from maas_mcp.settings import Settings
     is_flag=True,
     help="Refuse to start if a plugin cannot be used. By default the server starts without it.",
 )
-def command(*, strict_plugins: bool) -> None:
-    """Serve MCP over stdin and stdout, for an MCP client.
+@click.option(
+    "--http",
+    "address",
+    metavar="HOST:PORT",
+    help="Serve many clients over Streamable HTTP at this loopback address, at the path /mcp.",
+)
+def command(*, strict_plugins: bool, address: str | None) -> None:
+    """Serve MCP over stdin and stdout for one client, or over HTTP for many.
 
     Needs MAAS_URL and MAAS_API_KEY. Logs go to stderr. Stops at end of input, SIGTERM or SIGINT. Operations already
     started in MAAS continue.
@@ -30,6 +36,35 @@ def command(*, strict_plugins: bool) -> None:
     settings = Settings.load()
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings.require_region()
+    if address is None:
+        _serve_stdio(settings, strict=strict_plugins)
+    else:
+        _serve_http(settings, address, strict=strict_plugins)
+
+
+def _serve_http(settings: Settings, text: str, *, strict: bool) -> None:
+    from maas_mcp.server.http.address import HttpAddress  # noqa: PLC0415 - stdio does without HTTP
+
+    address = HttpAddress.parse(text)
+    address.check_safe()
+    with importing():
+        registry = _plugins(settings, strict=strict)
+        from maas_mcp.server.http.runner import serve  # noqa: PLC0415 - the MCP SDK takes most of the start-up
+
+    serve(registry, settings, address, lambda url: say(f"Serving MCP at {url}", err=True))
+
+
+def _plugins(settings: Settings, *, strict: bool) -> Registry:
+    registry = load_registry(
+        allow=settings.plugins_allow,
+        block=settings.plugins_block,
+        strict=strict or settings.strict_plugins,
+    )
+    chosen_strategy(settings.polling)  # now, and not when the first machine is to be deployed
+    return registry
+
+
+def _serve_stdio(settings: Settings, *, strict: bool) -> None:
     closed = [name for name in ("stdin", "stdout") if getattr(sys, name) is None]
     if closed:
         raise click.UsageError(f"MCP needs stdin and stdout, and {' and '.join(closed)} is closed.")
@@ -41,12 +76,7 @@ def command(*, strict_plugins: bool) -> None:
         )
     wire = take_wire()  # before any plugin is imported: what it prints must not reach the client
     with importing():
-        registry = load_registry(
-            allow=settings.plugins_allow,
-            block=settings.plugins_block,
-            strict=strict_plugins or settings.strict_plugins,
-        )
-        chosen_strategy(settings.polling)  # now, and not when the first machine is to be deployed
+        registry = _plugins(settings, strict=strict)
         from maas_mcp.server.stdio import serve  # noqa: PLC0415 - the MCP SDK takes most of the start-up
 
     serve(registry, settings, wire)

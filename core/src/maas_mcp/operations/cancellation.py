@@ -14,6 +14,9 @@ PARTING: Final = 1.0
 """Seconds for what has to be undone once the connection is lost: a client kills about two after it closed stdin."""
 
 
+STOPPING: Final = "The server is stopping and no longer follows the operation, which continues in MAAS."
+
+
 class CancelReason(Enum):
     """Why an operation was told to stop. Only a client's wish may make MAAS abort what was begun."""
 
@@ -77,7 +80,10 @@ class CancellationToken:
             OperationCancelledError: It was.
         """
         if self._cancelled:
-            raise OperationCancelledError
+            raise self._error()
+
+    def _error(self) -> OperationCancelledError:
+        return OperationCancelledError(STOPPING) if self._reason is CancelReason.SHUTDOWN else OperationCancelledError()
 
     async def sleep(self, seconds: float) -> None:
         """Wait ``seconds``, or less if the operation is told to stop.
@@ -108,7 +114,7 @@ class CancellationToken:
             finally:
                 self._scopes.remove(scope)
         if scope.cancelled_caught:
-            raise OperationCancelledError
+            raise self._error()
 
     @contextmanager
     def undoing(self, seconds: float) -> Iterator[anyio.CancelScope]:

@@ -7,11 +7,13 @@ from typing import Any, Final
 
 import mcp_types as types
 from mcp.server import Server, ServerRequestContext
+from mcp.server.caching import CacheHint
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.dispatcher import coerce_request_id
 from mcp.shared.exceptions import MCPError
 
 from maas_mcp import __version__
-from maas_mcp.calls.arguments import ClientFeatures, ProgressToken
+from maas_mcp.calls.arguments import ClientFeatures, ProgressToken, published_arguments
 from maas_mcp.calls.chain import run_call
 from maas_mcp.calls.change_stream import Observer
 from maas_mcp.calls.connections import Connection, Connections
@@ -39,6 +41,11 @@ INSTRUCTIONS: Final[tuple[tuple[str, str | None], ...]] = (
 
 EARLY_REVISION: Final = "2024-11-05"
 """The protocol revision whose clients may send ``_meta`` among the arguments."""
+
+CONNECTION: Final = "maas_mcp.connection"
+"""The key of an ASGI scope with the :class:`Connection` that an HTTP request belongs to."""
+LIST_TTL: Final = 60_000
+"""Milliseconds that a client may keep the list of tools; a change of it is announced as well."""
 
 Context = ServerRequestContext[Host, object]
 Running = Callable[
@@ -83,6 +90,12 @@ def build(registry: Registry, settings: Settings, connections: Connections, runn
         lifespan=lifespan,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
+        on_subscriptions_listen=ListenHandler(InMemorySubscriptionBus()),
+        cache_hints={"tools/list": CacheHint(ttl_ms=LIST_TTL)},
+        # Without it, the SDK lists all tools before each call over HTTP.
+        get_tool_input_schema=lambda name: (
+            published_arguments(tools[name], ClientFeatures()) if name in tools else None
+        ),
     )
 
 
@@ -106,8 +119,7 @@ def served_tools(registry: Registry) -> dict[str, AnyTool]:
 async def answered(tool: AnyTool, given: dict[str, Any] | None, ctx: Context) -> types.CallToolResult:
     """Call a tool with what the client gave. Every failure is a result that a model can read."""
     host, request_id = ctx.lifespan_context, ctx.request_id
-    # In a test, client and server may share the process and no stream: then nobody cancels by the request's id.
-    connection = ctx.request if isinstance(ctx.request, Connection) else host.connections.connect()
+    connection = connection_of(ctx)
     try:
         answer = await run_call(
             host,
@@ -123,6 +135,16 @@ async def answered(tool: AnyTool, given: dict[str, Any] | None, ctx: Context) ->
         return sendable(tool.name, shown(tool, answer))
     except MaasMcpError as error:
         return sendable(tool.name, failure(error, resolved(error.next_steps, host.tools)))
+
+
+def connection_of(ctx: Context) -> Connection:
+    """The connection of a request: over stdio it comes as the request's context, over HTTP in its ASGI scope.
+
+    In a test, client and server may share the process and no transport: then nobody cancels by the request's id.
+    """
+    scope = getattr(ctx.request, "scope", {})
+    connection = ctx.request if isinstance(ctx.request, Connection) else scope.get(CONNECTION)
+    return connection or ctx.lifespan_context.connections.connect()
 
 
 def features_of(ctx: Context) -> ClientFeatures:

@@ -1,0 +1,155 @@
+"""The gate: reads each HTTP request to MCP first, within limits, and assigns it to a connection.
+
+The SDK cancels a handler in the same way for every reason. So the gate announces the reason before the SDK acts: a
+client's own cancellation may make MAAS abort an operation, a lost connection never does.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+from weakref import WeakValueDictionary
+
+import anyio
+from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
+from mcp.shared.dispatcher import coerce_request_id
+from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
+from mcp.shared.jsonrpc_dispatcher import cancelled_request_id_from_params
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from pydantic_core import from_json
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from maas_mcp.calls.connections import Connection, Connections
+from maas_mcp.server.app import CONNECTION
+from maas_mcp.server.http.refusals import Refusal
+
+SINGLE_HEADERS: Final = (
+    "authorization",
+    "host",
+    "mcp-method",
+    "mcp-name",
+    MCP_PROTOCOL_VERSION_HEADER,
+    MCP_SESSION_ID_HEADER,
+    "origin",
+)
+"""Headers that decide something. A proxy and this server might each believe a different one of two."""
+CANCELLED: Final = b"notifications/cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """How large a request may be, and how slowly it may arrive."""
+
+    size: int = 4 * 1024 * 1024
+    """Bytes."""
+    seconds: float = 30.0
+
+
+class Gate:
+    """ASGI middleware for the path of MCP.
+
+    Args:
+        app: The SDK's application.
+        path: Where MCP is served; other paths pass unchanged.
+        connections: The server's connections.
+        limits: For the body of a request.
+    """
+
+    def __init__(self, app: ASGIApp, path: str, connections: Connections, limits: BodyLimits) -> None:
+        self._app = app
+        self._path = path
+        self._connections = connections
+        self._limits = limits
+        self._sessions: WeakValueDictionary[str, Connection] = WeakValueDictionary()
+        """By session id, for as long as a call of the session runs."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] != "http" or scope["path"] != self._path:
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        try:
+            _check_headers(headers)
+            body = await _read_body(receive, headers, self._limits) if scope["method"] == "POST" else b""
+        except Refusal as refusal:
+            await refusal.response(scope, receive, send)
+            return
+        legacy = headers.get(MCP_PROTOCOL_VERSION_HEADER, HANDSHAKE_PROTOCOL_VERSIONS[0]) in HANDSHAKE_PROTOCOL_VERSIONS
+        session_id = headers.get(MCP_SESSION_ID_HEADER) if legacy else None
+        connection = self._connection(session_id)
+        if session_id is not None and CANCELLED in body:
+            _announce_cancellation(body, connection)
+        # A session outlives the stream of one of its requests. Since 2026-07-28 the stream is all there is.
+        on_disconnect = None if legacy else connection
+        await self._app({**scope, CONNECTION: connection}, _Replay(body, receive, on_disconnect), send)
+
+    def _connection(self, session_id: str | None) -> Connection:
+        if session_id is None:
+            return self._connections.connect()
+        connection = self._sessions.get(session_id) or self._connections.connect()
+        self._sessions[session_id] = connection
+        return connection
+
+
+class _Replay:
+    """``receive`` of a request whose body was read already."""
+
+    def __init__(self, body: bytes, receive: Receive, on_disconnect: Connection | None) -> None:
+        self._body: bytes | None = body
+        self._receive = receive
+        self._on_disconnect = on_disconnect
+
+    async def __call__(self) -> Message:
+        if self._body is not None:
+            body, self._body = self._body, None
+            return {"type": "http.request", "body": body, "more_body": False}
+        message = await self._receive()
+        if message["type"] == "http.disconnect" and self._on_disconnect is not None:
+            self._on_disconnect.lost()
+        return message
+
+
+def _check_headers(headers: Headers) -> None:
+    """Raise a :class:`Refusal` for a header that decides something and was sent twice."""
+    for name in SINGLE_HEADERS:
+        if len(headers.getlist(name)) > 1:
+            raise Refusal(400, f"The header {name} was sent more than once.", "Send it once.")
+
+
+async def _read_body(receive: Receive, headers: Headers, limits: BodyLimits) -> bytes:
+    """The whole body.
+
+    Raises:
+        Refusal: It is too large, or does not arrive in time.
+    """
+    too_large = Refusal(413, f"The request body has more than {limits.size:,} bytes.", "Send a smaller request.")
+    declared = headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared) > limits.size:
+        raise too_large
+    body = bytearray()
+    with anyio.move_on_after(limits.seconds):
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Refusal(
+                    400, "The client closed the connection before the request was complete.", "Send it again."
+                )
+            body += message.get("body", b"")
+            if len(body) > limits.size:
+                raise too_large
+            if not message.get("more_body", False):
+                return bytes(body)
+    raise Refusal(408, f"The request body did not arrive within {limits.seconds:g} s.", "Send it again.")
+
+
+def _announce_cancellation(body: bytes, connection: Connection) -> None:
+    """Announce that the client itself cancels a call, if this is what the body says; the SDK reads the body next."""
+    try:
+        message = from_json(body)
+    except ValueError:
+        return
+    if isinstance(message, dict) and message.get("method") == CANCELLED.decode() and "id" not in message:
+        params = message.get("params")
+        request_id = cancelled_request_id_from_params(params if isinstance(params, dict) else None)
+        if request_id is not None:
+            connection.cancelled_by_client(coerce_request_id(request_id))

@@ -1,0 +1,119 @@
+"""The HTTP runner: uvicorn on one address, and one clean way out.
+
+The SDK's own runner waits for running calls for ever. Here SIGTERM or SIGINT ends the calls, so that each client gets a
+response, and closes what is still open after :data:`GRACE` seconds.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import anyio
+import uvicorn
+from starlette.types import ASGIApp
+
+from maas_mcp.calls.connections import Connections
+from maas_mcp.errors import ServerError
+from maas_mcp.operations.timing import Timing
+from maas_mcp.plugins.registry import Registry
+from maas_mcp.server.http.address import LOOPBACK_HOSTS, HttpAddress
+from maas_mcp.server.http.app import MCP_PATH, http_app
+from maas_mcp.settings import Settings
+
+GRACE: Final = 5
+"""Seconds for responses to be sent and streams to be closed at the end."""
+
+
+def serve(
+    registry: Registry,
+    settings: Settings,
+    address: HttpAddress,
+    announce: Callable[[str], None],
+    timing: Timing | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT arrives. Operations already started in MAAS continue.
+
+    Args:
+        registry: The plugins' tools.
+        settings: The settings.
+        address: Where to listen.
+        announce: Called with the URL of MCP as soon as requests are accepted.
+        timing: How long operations wait for what.
+
+    Raises:
+        SettingsError: The address can be reached from other hosts.
+        ServerError: The address cannot be used, or the server did not start.
+    """
+    address.check_safe()
+    connections = Connections()
+    hosts = (*LOOPBACK_HOSTS, *settings.http_hosts)
+    app = http_app(registry, settings, connections, hosts, timing)
+    with contextlib.closing(_listener(address)) as listener:
+        anyio.run(_serve, app, listener, connections, lambda: announce(_url(listener)))
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its own handling of signals, which would raise them again at the end."""
+
+    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_start = on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_start()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _serve(app: ASGIApp, listener: socket.socket, connections: Connections, on_start: Callable[[], None]) -> None:
+    config = uvicorn.Config(
+        app,
+        loop="asyncio",
+        http="h11",
+        ws="none",
+        lifespan="on",
+        log_config=None,  # logging is the command's
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE,
+    )
+    server = _Server(config, on_start)
+
+    def stop() -> None:
+        connections.shut_down()
+        server.force_exit = server.should_exit  # the second signal waits for nobody
+        server.should_exit = True
+
+    if os.name == "posix":
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop)
+    await server.serve([listener])
+    if not server.started:
+        raise ServerError("The HTTP server did not start.", hint="The messages above say why.")
+
+
+def _listener(address: HttpAddress) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        listener = socket.create_server((address.host, address.port), family=family, backlog=2048)
+    except OSError as error:
+        raise ServerError(
+            f"Port {address.port} of {address.host} cannot be used: {error.strerror or error}.",
+            hint="Stop the program that uses it, or choose another port.",
+        ) from error
+    # Connections inherit this. Without it, a body waits 40 ms for the client to acknowledge the headers.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+def _url(listener: socket.socket) -> str:
+    host, port, *_ = listener.getsockname()
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{MCP_PATH}"

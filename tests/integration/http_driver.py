@@ -1,0 +1,140 @@
+"""A raw MCP client over Streamable HTTP: one connection for each request, with no SDK in between."""
+
+import json
+import re
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Any
+
+from tests.integration.driver import (
+    AT_ONCE,
+    MODERN,
+    PATIENCE,
+    STARTS_AT_ONCE,
+    Driver,
+    Message,
+    command,
+    environment,
+    eventually,
+)
+
+ACCEPT = "application/json, text/event-stream"
+
+
+@dataclass
+class HttpDriver(Driver):
+    """One running server and one client; several clients of one server share its process."""
+
+    port: int = 0
+    session: str | None = None
+    """The id of the session, for clients before 2026-07-28."""
+    _open: dict[int | str, HTTPConnection] = field(default_factory=dict)
+    """The connections whose responses have not ended, by the ids of their requests."""
+
+    def __post_init__(self) -> None:
+        """Nothing listens: each request has a response of its own."""
+
+    def send(self, message: Message) -> None:
+        """POST a message. The response to a request is read in a thread; that to a notification is awaited."""
+        if "id" in message:
+            threading.Thread(target=self._exchange, args=(message,), daemon=True).start()
+        else:
+            self._exchange(message)
+
+    def post(self, message: Message, **headers: str) -> tuple[HTTPConnection, Any]:
+        """Send a message by a connection of its own, and return the head of the response."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        given = {"Content-Type": "application/json", "Accept": ACCEPT}
+        if self.session is not None:
+            given["Mcp-Session-Id"] = self.session
+        if message.get("method") != "initialize":
+            given["Mcp-Protocol-Version"] = self.revision
+        if self.revision == MODERN:
+            given["Mcp-Method"] = message["method"]
+            if name := message.get("params", {}).get("name"):
+                given["Mcp-Name"] = name
+        connection.request("POST", "/mcp", json.dumps({"jsonrpc": "2.0", **message}), {**given, **headers})
+        if "id" in message:
+            self._open[message["id"]] = connection
+        return connection, connection.getresponse()
+
+    def _exchange(self, message: Message) -> None:
+        connection = None
+        try:
+            connection, response = self.post(message)
+            if session := response.getheader("Mcp-Session-Id"):
+                self.session = session
+            if response.getheader("Content-Type", "").startswith("text/event-stream"):
+                for line in response:
+                    if line.startswith(b"data: {"):
+                        self._note(json.loads(line.removeprefix(b"data: ")))
+            elif body := response.read():
+                self._note(json.loads(body))
+        except (OSError, HTTPException, ValueError, AttributeError) as error:
+            # http.client raises these where close_stream() takes the connection away while it is read.
+            if message.get("id") in self._open:
+                self._note({"id": message.get("id"), "error": {"message": f"the connection failed: {error!r}"}})
+        finally:
+            self._open.pop(message.get("id", ""), None)
+            if connection is not None:
+                connection.close()
+
+    def _note(self, message: Message) -> None:
+        with self._received_more:
+            self.received.append(message)
+            self._received_more.notify_all()
+
+    def close_stream(self, request_id: int) -> None:
+        """Close the response stream of a request, as a client does that no longer wants it or is gone."""
+        connection = self._open.pop(request_id)
+        with suppress(OSError, AttributeError):
+            connection.sock.shutdown(2)
+
+    def cancel(self, request_id: int) -> int:
+        """Cancel a request as its revision says; answers with how many messages had come when the server knew it."""
+        if self.revision == MODERN:
+            self.close_stream(request_id)
+        else:
+            self.send({"method": "notifications/cancelled", "params": {"requestId": request_id}})
+        self.request("tools/list")
+        return len(self.received)
+
+    def get(self, path: str, **headers: str) -> tuple[int, Message]:
+        """GET a page for operators."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        connection.request("GET", path, headers=headers)
+        response = connection.getresponse()
+        status, body = response.status, json.loads(response.read())
+        connection.close()
+        return status, body
+
+
+@contextmanager
+def serving_http(url: str, api_key: str, revision: str = MODERN, **variables: str) -> Iterator[HttpDriver]:
+    """A ``maas-mcp serve --http`` for the region at ``url``, with a client that has shaken hands."""
+    began = time.monotonic()
+    with tempfile.NamedTemporaryFile(prefix="maas-mcp-stderr-") as errors:
+        process = subprocess.Popen(
+            command("serve", "--http", "127.0.0.1:0"),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            env=environment(url, api_key, **variables),
+        )
+        driver = HttpDriver(process, revision, Path(errors.name))
+        try:
+            served = eventually(lambda: re.search(r"http://127\.0\.0\.1:(\d+)/mcp", driver.log()), "the server's start")
+            driver.port = int(served[1])
+            driver.handshake()
+            driver.at_once = max(AT_ONCE, STARTS_AT_ONCE * (time.monotonic() - began))
+            yield driver
+        finally:
+            process.kill()
+            process.wait()

@@ -1,0 +1,235 @@
+"""The main job over Streamable HTTP, as clients of three protocol revisions see it."""
+
+import socket
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from maas_simulator import SimulatedRegion, serving
+from tests.integration.conftest import SPEED
+from tests.integration.driver import MODERN, PATIENCE, Message, check_left_alone, command, environment, eventually, lead
+from tests.integration.http_driver import HttpDriver, serving_http
+
+SHOWN = ("Deploying", "Performing PXE boot", "Installing OS")
+
+
+def posts(region: SimulatedRegion) -> list[str | None]:
+    return [each.op for each in region.requests if each.method == "POST"]
+
+
+@pytest.fixture
+def server(region: SimulatedRegion, url: str, revision: str) -> Iterator[HttpDriver]:
+    """A running ``maas-mcp serve --http`` and a client of each revision."""
+    with serving_http(url, region.api_key, revision) as driver:
+        yield driver
+
+
+@pytest.fixture
+def modern(region: SimulatedRegion, url: str) -> Iterator[HttpDriver]:
+    """The same, and a client of the newest revision."""
+    with serving_http(url, region.api_key) as driver:
+        yield driver
+
+
+def test_a_deploy_shows_its_progress_and_ends_with_a_result(server: HttpDriver, region: SimulatedRegion) -> None:
+    region.set_speed(0)
+    call = server.start_call("maas_deploy_machine", "token", system_id=region.machine("node01").system_id)
+    lead(server, region, "node01", *SHOWN)
+    region.set_speed(SPEED)
+
+    result = server.wait(call)["result"]
+
+    assert not result.get("isError"), result
+    assert "node01 is deployed with ubuntu/noble at 10." in result["content"][0]["text"]
+    values = [each["progress"] for each in server.progress("token")]
+    assert values == sorted(set(values))
+    assert values[-1] == 1.0
+    assert posts(region) == ["deploy"]
+
+
+def test_two_clients_with_the_same_request_ids_do_not_cancel_each_others_calls(
+    still_region: SimulatedRegion, revision: str
+) -> None:
+    with serving(still_region) as url, serving_http(url, still_region.api_key, revision) as first:
+        second = HttpDriver(first.process, revision, first.errors, port=first.port)
+        second.handshake()
+        calls = [
+            (client, client.start_call("maas_deploy_machine", host, system_id=still_region.machine(host).system_id))
+            for client, host in ((first, "node01"), (second, "node02"))
+        ]
+        assert len({call for _, call in calls}) == 1
+        for client, _ in calls:
+            client.wait_for_progress("Deploying")
+
+        first.cancel(calls[0][1])
+
+        still_region.set_speed(SPEED)
+        assert "is deployed" in second.wait(calls[1][1])["result"]["content"][0]["text"]
+        response = first.response(calls[0][1])
+        assert response is None or "result" not in response
+
+
+class TestCancelling:
+    @pytest.fixture
+    def region(self, still_region: SimulatedRegion) -> SimulatedRegion:
+        return still_region
+
+    def test_a_cancelled_call_ends_at_once_and_maas_is_asked_nothing_more(
+        self, server: HttpDriver, region: SimulatedRegion
+    ) -> None:
+        call = server.start_call("maas_deploy_machine", 1, system_id=region.machine("node01").system_id)
+        server.wait_for_progress("Deploying")
+
+        after = server.cancel(call)
+
+        check_left_alone(region)
+        assert len(server.received) == after
+        assert region.machine("node01").status_name == "Deploying"
+
+    @pytest.mark.parametrize("revision", ["2024-11-05", "2025-11-25"])
+    def test_a_cancellation_that_the_client_sends_aborts_where_the_call_says_so(
+        self, server: HttpDriver, region: SimulatedRegion
+    ) -> None:
+        machine = region.machine("node01")
+        call = server.start_call("maas_deploy_machine", 1, system_id=machine.system_id, on_cancel="abort")
+        server.wait_for_progress("Deploying")
+
+        server.cancel(call)
+
+        eventually(lambda: "abort" in posts(region), "the abort")
+        assert machine.status_name == "Allocated"
+
+    def test_a_closed_stream_aborts_nothing_whatever_the_call_says(
+        self, server: HttpDriver, region: SimulatedRegion
+    ) -> None:
+        machine = region.machine("node01")
+        call = server.start_call("maas_deploy_machine", 1, system_id=machine.system_id, on_cancel="abort")
+        server.wait_for_progress("Deploying")
+
+        server.close_stream(call)
+
+        assert not server.call("maas_list_machines").get("isError"), "the server serves on"
+        region.advance(1)
+        assert posts(region) == ["deploy"]
+        assert machine.status_name == "Deploying"
+
+
+class TestStopping:
+    @pytest.mark.parametrize("how", ["SIGTERM", "SIGINT"])
+    def test_a_running_call_gets_a_response_and_the_operation_continues(
+        self, still_region: SimulatedRegion, revision: str, how: str
+    ) -> None:
+        with serving(still_region) as url, serving_http(url, still_region.api_key, revision) as server:
+            machine = still_region.machine("node01")
+            call = server.start_call("maas_deploy_machine", 1, system_id=machine.system_id, on_cancel="abort")
+            server.wait_for_progress("Deploying")
+
+            code, _ = server.stop(how)
+
+            assert code == 0
+            result = server.wait(call)["result"]
+            assert result["isError"] is True
+            assert "continues in MAAS" in result["content"][0]["text"]
+            assert posts(still_region) == ["deploy"]
+            assert "Traceback" not in server.log()
+
+
+class TestPagesForOperators:
+    def test_it_is_alive_and_ready(self, modern: HttpDriver) -> None:
+        assert modern.get("/healthz") == (200, {"status": "ok"})
+        assert modern.get("/readyz") == (200, {"status": "ok"})
+
+    def test_it_is_alive_and_not_ready_where_maas_does_not_answer(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as nobody:
+            port = nobody.getsockname()[1]
+        with serving_http(f"http://127.0.0.1:{port}/MAAS", "a:b:c") as server:
+            assert server.get("/healthz")[0] == 200
+            status, page = server.get("/readyz")
+
+            assert status == 503
+            assert f"127.0.0.1:{port}" in page["problem"]
+
+
+class TestRefusals:
+    def refused(self, server: HttpDriver, message: Message, **headers: str) -> tuple[int, str]:
+        connection, response = server.post(message, **headers)
+        status, text = response.status, response.read().decode()
+        connection.close()
+        return status, text
+
+    def test_a_body_over_the_limit_is_refused_with_the_limit(self, region: SimulatedRegion, url: str) -> None:
+        with serving_http(url, region.api_key, MAAS_MCP_HTTP_BODY_LIMIT="10000") as server:
+            status, text = self.refused(server, {"id": 9, "method": "ping", "params": {"text": "x" * 20_000}})
+
+            assert status == 413
+            assert "10,000 bytes" in text
+            assert server.request("tools/list")
+
+    @pytest.mark.parametrize(
+        ("name", "value", "status"), [("Host", "evil.example", 421), ("Origin", "http://a.b", 403)]
+    )
+    def test_a_page_of_another_site_cannot_call_it(
+        self, modern: HttpDriver, name: str, value: str, status: int
+    ) -> None:
+        assert self.refused(modern, {"id": 9, "method": "tools/list"}, **{name: value})[0] == status
+
+    @pytest.mark.parametrize("header", ["Mcp-Protocol-Version", "Mcp-Session-Id", "Mcp-Name", "Authorization"])
+    def test_a_header_that_decides_something_may_come_only_once(self, modern: HttpDriver, header: str) -> None:
+        body = b'{"jsonrpc": "2.0", "id": 9, "method": "tools/list", "params": {}}'
+        head = f"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:{modern.port}\r\nContent-Type: application/json\r\n"
+        head += f"Content-Length: {len(body)}\r\n{header}: a\r\n{header}: b\r\nConnection: close\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", modern.port), timeout=PATIENCE) as client:
+            client.sendall(head.encode() + body)
+            response = client.makefile("rb").read().decode()
+
+        assert response.startswith("HTTP/1.1 400")
+        assert f"The header {header.lower()} was sent more than once." in response
+
+    @pytest.mark.parametrize(
+        ("address", "problem"),
+        [
+            ("8000", "expected HOST:PORT"),
+            ("127.0.0.1:99999", "expected HOST:PORT"),
+            ("0.0.0.0:8000", "can be reached from other hosts"),
+            ("[::]:8000", "can be reached from other hosts"),
+            ("maas-mcp.example.com:8000", "can be reached from other hosts"),
+        ],
+    )
+    def test_an_address_that_is_none_or_not_safe_is_refused(
+        self, region: SimulatedRegion, url: str, address: str, problem: str
+    ) -> None:
+        done = subprocess.run(
+            command("serve", "--http", address),
+            env=environment(url, region.api_key),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+
+        assert done.returncode == 2
+        assert problem in done.stderr
+        assert "Traceback" not in done.stderr
+
+    def test_a_port_that_is_taken_is_reported(self, region: SimulatedRegion, url: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            done = subprocess.run(
+                command("serve", "--http", f"127.0.0.1:{port}"),
+                env=environment(url, region.api_key),
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+                check=False,
+            )
+
+        assert done.returncode == 1
+        assert f"Port {port} of 127.0.0.1 cannot be used" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_the_newest_revision_needs_no_session(modern: HttpDriver) -> None:
+    assert modern.revision == MODERN
+    assert modern.request("tools/list")["tools"]
+    assert modern.session is None
