@@ -35,6 +35,8 @@ class HttpDriver(Driver):
     port: int = 0
     session: str | None = None
     """The id of the session, for clients before 2026-07-28."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """Headers of each request."""
     _open: dict[int | str, HTTPConnection] = field(default_factory=dict)
     """The connections whose responses have not ended, by the ids of their requests."""
 
@@ -51,7 +53,7 @@ class HttpDriver(Driver):
     def post(self, message: Message, **headers: str) -> tuple[HTTPConnection, Any]:
         """Send a message by a connection of its own, and return the head of the response."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
-        given = {"Content-Type": "application/json", "Accept": ACCEPT}
+        given = {"Content-Type": "application/json", "Accept": ACCEPT, **self.headers}
         if self.session is not None:
             given["Mcp-Session-Id"] = self.session
         if message.get("method") != "initialize":
@@ -117,7 +119,9 @@ class HttpDriver(Driver):
 
 
 @contextmanager
-def serving_http(url: str, api_key: str, revision: str = MODERN, **variables: str) -> Iterator[HttpDriver]:
+def serving_http(
+    url: str, api_key: str, revision: str = MODERN, headers: dict[str, str] | None = None, /, **variables: str
+) -> Iterator[HttpDriver]:
     """A ``maas-mcp serve --http`` for the region at ``url``, with a client that has shaken hands."""
     began = time.monotonic()
     with tempfile.NamedTemporaryFile(prefix="maas-mcp-stderr-") as errors:
@@ -128,7 +132,7 @@ def serving_http(url: str, api_key: str, revision: str = MODERN, **variables: st
             stderr=errors,
             env=environment(url, api_key, **variables),
         )
-        driver = HttpDriver(process, revision, Path(errors.name))
+        driver = HttpDriver(process, revision, Path(errors.name), headers=headers or {})
         try:
             served = eventually(lambda: re.search(r"http://127\.0\.0\.1:(\d+)/mcp", driver.log()), "the server's start")
             driver.port = int(served[1])

@@ -5,6 +5,7 @@
     ├── PluginError                a plugin cannot be used
     │   └── ResultUnreadableError  MAAS has finished an operation, but its plugin could not read the result
     ├── ServerError                the MCP server that was started here does not do what a server does
+    ├── InsufficientScopeError     the caller's token does not grant what a tool needs
     ├── InvalidArgumentsError      the arguments of a tool call do not fit its schema
     ├── ResultTooLargeError        the result of a tool call is too large to be sent
     ├── MaasError                  the region did not do what it was asked
@@ -131,6 +132,24 @@ class ServerError(MaasMcpError):
     """The MCP server that a command started does not do what a server does: it ended, or broke the protocol."""
 
     code = "server"
+
+
+class InsufficientScopeError(MaasMcpError):
+    """The caller's token does not grant the scope that a tool needs. Nothing was sent to MAAS.
+
+    Args:
+        tool: The name of the tool.
+        scope: The scope that it needs.
+    """
+
+    code = "insufficient_scope"
+
+    def __init__(self, tool: str, scope: str) -> None:
+        super().__init__(
+            f"{tool} needs the scope {scope}, which your token does not grant.",
+            hint="Ask the operator of this server for a token with that scope.",
+        )
+        self.scope = scope
 
 
 class InvalidArgumentsError(MaasMcpError):

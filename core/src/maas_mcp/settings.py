@@ -152,6 +152,24 @@ class Settings(BaseSettings):
         le=86_400,
         description="Seconds that the region may be unreachable before following an operation is given up.",
     )
+    http_tokens: Annotated[Path | None, BeforeValidator(_expanded)] = Field(
+        default=None,
+        description="File with the tokens of HTTP clients, made by `maas-mcp token new`. Without it, a client needs no "
+        "token, and only loopback addresses are served.",
+    )
+    http_keys: Annotated[Path | None, BeforeValidator(_expanded)] = Field(
+        default=None,
+        description='TOML file with the MAAS API key of each name that has a token: "NAME" = "consumer:token:secret".',
+    )
+    http_tls_cert: Annotated[Path | None, BeforeValidator(_expanded)] = Field(
+        default=None, description="PEM file with the certificate chain for HTTPS."
+    )
+    http_tls_key: Annotated[Path | None, BeforeValidator(_expanded)] = Field(
+        default=None, description="PEM file with the private key for HTTPS."
+    )
+    http_tls_by_proxy: bool = Field(
+        default=False, description="A proxy in front of this server does TLS: serve plain HTTP on any address."
+    )
     http_hosts: Names = Field(
         default=(),
         description="Values of the HTTP header Host to accept as well, such as maas-mcp.example.com, for a server "

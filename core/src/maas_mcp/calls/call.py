@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from maas_mcp.calls.arguments import CallOptions, ClientFeatures
 from maas_mcp.calls.connections import RunningCall
 from maas_mcp.calls.host import Host
+from maas_mcp.calls.principal import Principal
 from maas_mcp.calls.tenant import Tenant
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.effects import Effects
@@ -24,6 +25,7 @@ class ToolCall:
     arguments: BaseModel
     options: CallOptions
     effects: Effects
+    principal: Principal
     host: Host
     tenant: Tenant
     """Whose call it is."""

@@ -11,8 +11,8 @@ from maas_mcp.calls.call import CallResult, ToolCall
 from maas_mcp.calls.connections import Connection
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.operations_service import OperationsService
-from maas_mcp.errors import MaasMcpError
-from maas_mcp.maas.address import ApiKey
+from maas_mcp.calls.principal import required_scope
+from maas_mcp.errors import InsufficientScopeError, MaasMcpError
 from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.declaring.tool import Tool, ToolContext, fault_of
@@ -36,7 +36,6 @@ async def run_call(
     sender: Callable[[ProgressToken | None], ProgressSend],
     request_id: str | int | None = None,
     client: ClientFeatures = ClientFeatures(),  # noqa: B008 - it is frozen
-    api_key: ApiKey | None = None,
 ) -> CallResult:
     """Call a tool.
 
@@ -44,11 +43,10 @@ async def run_call(
         host: The process.
         tool: What is called.
         given: The arguments, as they came.
-        connection: By what they came.
+        connection: By what they came, and whose call it is.
         sender: Makes what sends progress, for a token among the arguments.
         request_id: What the client names the call by when it cancels it.
         client: What the client can do.
-        api_key: Whose call it is, if not that of the settings' key.
 
     Raises:
         MaasMcpError: The arguments do not fit, it is not allowed, or it has failed; nothing else leaves a tool.
@@ -57,13 +55,14 @@ async def run_call(
         arguments, options = parse_arguments(tool, given, client)
         progress = ProgressReporter(sender(options.token))
         # What is no exception must not reach the reporter's task group, which would end with it.
-        async with host.tenant(api_key) as tenant, progress.reporting():
+        async with host.tenant(connection.principal) as tenant, progress.reporting():
             with shielded(tool), connection.running(request_id) as running:
                 call = ToolCall(
                     tool=tool,
                     arguments=arguments,
                     options=options,
                     effects=tool.effects(arguments),
+                    principal=connection.principal,
                     host=host,
                     tenant=tenant,
                     client=client,
@@ -104,7 +103,10 @@ async def _audit(call: ToolCall, following: Next) -> CallResult:
 
 
 async def _check_policy(call: ToolCall, following: Next) -> CallResult:
-    """Refuse what is not allowed. Everything is allowed so far."""
+    """Refuse what the principal may not do."""
+    needed = required_scope(call.tool)
+    if not call.principal.may(needed):
+        raise InsufficientScopeError(call.tool.name, needed)
     return await following(call)
 
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from weakref import WeakSet
 
+from maas_mcp.calls.principal import LOCAL, Principal
 from maas_mcp.maas.models import SystemId
 from maas_mcp.operations.cancellation import CancellationToken, CancelReason
 
@@ -30,9 +31,14 @@ class RunningCall:
 
 
 class Connection:
-    """The running calls of one client."""
+    """The running calls of one client.
 
-    def __init__(self) -> None:
+    Args:
+        principal: Whose calls they are.
+    """
+
+    def __init__(self, principal: Principal = LOCAL) -> None:
+        self.principal = principal
         self._running: set[RunningCall] = set()
 
     @contextmanager
@@ -80,16 +86,17 @@ class Connections:
     def __init__(self) -> None:
         self._connections: WeakSet[Connection] = WeakSet()
 
-    def connect(self) -> Connection:
-        """A new connection."""
-        connection = Connection()
+    def connect(self, principal: Principal = LOCAL) -> Connection:
+        """A new connection of a principal."""
+        connection = Connection(principal)
         self._connections.add(connection)
         return connection
 
-    def stop_following(self, operation: str, system_id: SystemId) -> None:
-        """End the calls that follow this operation; what MAAS does is not undone by that."""
+    def stop_following(self, principal: Principal, operation: str, system_id: SystemId) -> None:
+        """End a principal's own calls that follow this operation; what MAAS does is not undone by that."""
         for connection in list(self._connections):
-            connection.stop_following(operation, system_id)
+            if connection.principal.name == principal.name:
+                connection.stop_following(operation, system_id)
 
     def shut_down(self) -> None:
         """The server stops: end all calls. What MAAS does is not undone by that."""

@@ -11,6 +11,7 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from maas_mcp.calls.change_stream import ChangeStream, Observer
 from maas_mcp.calls.connections import Connections
+from maas_mcp.calls.principal import LOCAL, Principal
 from maas_mcp.calls.tenant import Tenant
 from maas_mcp.maas.address import ApiKey, RegionAccess
 from maas_mcp.maas.client import MaasClient
@@ -83,8 +84,8 @@ class Host:
         self._timing = replace(timing or Timing(), outage_limit=settings.outage_limit)
         self._slots = RequestSlots()
         self._changes = ChangeStream(observers, tasks)
-        self._kept: dict[ApiKey | None, _Kept] = {}
-        """By API key, least recently used first; ``None`` stands for the key of the settings."""
+        self._kept: dict[tuple[str, ApiKey | None], _Kept] = {}
+        """By the principal's name and API key, least recently used first."""
         self._opening = anyio.Lock()
 
     def serve(self, tools: Mapping[str, AnyTool]) -> None:
@@ -93,11 +94,12 @@ class Host:
         self.operations = {name: tool for name, tool in tools.items() if isinstance(tool, LongRunning)}
 
     @asynccontextmanager
-    async def tenant(self, api_key: ApiKey | None = None) -> AsyncIterator[Tenant]:
-        """The tenant of an API key, by default of the settings' own, for as long as the block runs."""
+    async def tenant(self, principal: Principal = LOCAL) -> AsyncIterator[Tenant]:
+        """The tenant of a principal, for as long as the block runs."""
+        key = (principal.name, principal.api_key)
         async with self._opening:
-            kept = self._kept.pop(api_key, None) or await self._tasks.start(self._keep, api_key)
-            self._kept[api_key] = kept
+            kept = self._kept.pop(key, None) or await self._tasks.start(self._keep, principal)
+            self._kept[key] = kept
             kept.calls += 1
             self._close_some()
         try:
@@ -106,12 +108,12 @@ class Host:
             kept.calls -= 1
             kept.used_at = anyio.current_time()
 
-    async def _keep(self, api_key: ApiKey | None, *, task_status: TaskStatus[_Kept]) -> None:
+    async def _keep(self, principal: Principal, *, task_status: TaskStatus[_Kept]) -> None:
         """Run a tenant until it is closed."""
 
         def region() -> RegionAccess:
             access = self.settings.require_region()
-            return access if api_key is None else replace(access, api_key=api_key)
+            return access if principal.api_key is None else replace(access, api_key=principal.api_key)
 
         async with anyio.create_task_group() as tasks:
             tenant = Tenant(
@@ -122,6 +124,7 @@ class Host:
                 changes=self._changes,
                 now=self._now,
                 timing=self._timing,
+                principal=principal.name,
             )
             kept = _Kept(tenant)
             task_status.started(kept)

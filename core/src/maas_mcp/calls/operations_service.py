@@ -117,12 +117,12 @@ class OperationsService:
         try:
             before = await self._ask(operation_id, 0.0)
         except MaasError as error:
-            connections.stop_following(operation.name, handle.system_id)
+            connections.stop_following(self._call.principal, operation.name, handle.system_id)
             error.hint = f"Nothing was aborted; calls that followed it have ended. {error.hint or ''}".strip()
             raise
         if before.state != "working":  # then what the machine is at now, and who follows that, is another matter
             return before
-        connections.stop_following(operation.name, handle.system_id)
+        connections.stop_following(self._call.principal, operation.name, handle.system_id)
         refusal: OperationRefusedError | None = None
         if abort:
             try:

@@ -67,6 +67,7 @@ class Tenant:
         changes: Takes each change of an operation.
         now: Seconds since 1970, which all processes share.
         timing: How long operations wait for what.
+        principal: The name of the principal: nobody else can use the operation ids.
     """
 
     def __init__(
@@ -79,8 +80,10 @@ class Tenant:
         changes: ChangeStream,
         now: Callable[[], float],
         timing: Timing,
+        principal: str = "",
     ) -> None:
         self.timing = timing
+        self._principal = principal
         self._settings = settings
         self._region = region
         self._tasks = tasks
@@ -101,13 +104,14 @@ class Tenant:
 
     @cached_property
     def sealer(self) -> Sealer:
-        """Seals operation ids for whoever has this region's API key.
+        """Seals operation ids for this principal and this MAAS user.
 
         Raises:
             SettingsError: There is no secret, and none can be made.
         """
         region = self._region()
-        principal = f"{region.api_url} {region.api_key.consumer} {region.api_key.token}"
+        key = f"{region.api_url} {region.api_key.consumer} {region.api_key.token}"
+        principal = f"{key} {self._principal}" if self._principal else key
         return Sealer(sealing_secrets(self._settings), principal, self._now)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The command line: ``maas-mcp serve | demo | call | plugins | doctor | simulate``."""
+"""The command line: ``maas-mcp serve | demo | call | plugins | doctor | simulate | token``."""
 
 import sys
 from difflib import get_close_matches
@@ -34,8 +34,9 @@ class _Lazy(click.Group):
             "demo": "Demonstrate maas-mcp on a simulated MAAS region.",
             "doctor": "Check that maas-mcp is ready to use.",
             "plugins": "List the installed plugins and their tools.",
-            "serve": "Serve MCP over stdin and stdout, for an MCP client.",
+            "serve": "Serve MCP over stdin and stdout, or over HTTP.",
             "simulate": "Run a simulated MAAS region.",
+            "token": "Make, list and revoke the tokens of HTTP clients.",
         }
     )
 

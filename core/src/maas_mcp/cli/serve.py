@@ -25,7 +25,7 @@ from maas_mcp.settings import Settings
     "--http",
     "address",
     metavar="HOST:PORT",
-    help="Serve many clients over Streamable HTTP at this loopback address, at the path /mcp.",
+    help="Serve many clients over Streamable HTTP at this address, at the path /mcp.",
 )
 def command(*, strict_plugins: bool, address: str | None) -> None:
     """Serve MCP over stdin and stdout for one client, or over HTTP for many.
@@ -46,7 +46,7 @@ def _serve_http(settings: Settings, text: str, *, strict: bool) -> None:
     from maas_mcp.server.http.address import HttpAddress  # noqa: PLC0415 - stdio does without HTTP
 
     address = HttpAddress.parse(text)
-    address.check_safe()
+    address.check_safe(settings)
     with importing():
         registry = _plugins(settings, strict=strict)
         from maas_mcp.server.http.runner import serve  # noqa: PLC0415 - the MCP SDK takes most of the start-up

@@ -143,7 +143,7 @@ def connection_of(ctx: Context) -> Connection:
     In a test, client and server may share the process and no transport: then nobody cancels by the request's id.
     """
     scope = getattr(ctx.request, "scope", {})
-    connection = ctx.request if isinstance(ctx.request, Connection) else scope.get(CONNECTION)
+    connection: Connection | None = ctx.request if isinstance(ctx.request, Connection) else scope.get(CONNECTION)
     return connection or ctx.lifespan_context.connections.connect()
 
 

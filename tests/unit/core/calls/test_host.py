@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from maas_mcp.calls.host import IDLE_LIMIT, MOST_TENANTS, Host, running
+from maas_mcp.calls.principal import Principal, Scope
 from maas_mcp.errors import SettingsError
 from maas_mcp.maas.address import ApiKey
 from maas_mcp.maas.limits import MAX_REQUESTS
@@ -17,8 +18,8 @@ from maas_mcp.testing.host import connector, settings_for
 pytestmark = pytest.mark.anyio
 
 
-def key(number: int) -> ApiKey:
-    return ApiKey("consumer", f"token{number}", "secret")
+def caller(number: int) -> Principal:
+    return Principal(f"user{number}", frozenset(Scope), ApiKey("consumer", f"token{number}", "secret"))
 
 
 @pytest.fixture
@@ -34,49 +35,49 @@ async def host(region: MaasRegion) -> AsyncIterator[Host]:
 
 
 async def test_calls_of_one_key_share_a_tenant_and_those_of_another_have_their_own(host: Host) -> None:
-    async with host.tenant() as own, host.tenant() as same, host.tenant(key(1)) as other:
+    async with host.tenant() as own, host.tenant() as same, host.tenant(caller(1)) as other:
         assert own is same
         assert own is not other
         assert own.sealer is not other.sealer
 
 
 async def test_one_that_nobody_calls_for_long_is_closed(host: Host) -> None:
-    async with host.tenant(key(1)) as first:
+    async with host.tenant(caller(1)) as first:
         pass
     await anyio.sleep(IDLE_LIMIT)
-    async with host.tenant(key(2)):
+    async with host.tenant(caller(2)):
         pass
-    async with host.tenant(key(1)) as again:
+    async with host.tenant(caller(1)) as again:
         assert again is not first
 
 
 async def test_one_that_is_in_use_is_not(host: Host) -> None:
-    async with host.tenant(key(1)) as first:
+    async with host.tenant(caller(1)) as first:
         await anyio.sleep(IDLE_LIMIT * 2)
-        async with host.tenant(key(2)):
+        async with host.tenant(caller(2)):
             pass
-        async with host.tenant(key(1)) as again:
+        async with host.tenant(caller(1)) as again:
             assert again is first
 
 
 async def test_of_too_many_the_least_recently_used_one_is_closed(host: Host) -> None:
-    async with host.tenant(key(0)) as oldest:
+    async with host.tenant(caller(0)) as oldest:
         pass
-    async with host.tenant(key(1)) as second:
+    async with host.tenant(caller(1)) as second:
         pass
     for number in range(2, MOST_TENANTS + 1):
-        async with host.tenant(key(number)):
+        async with host.tenant(caller(number)):
             pass
-    async with host.tenant(key(1)) as again:
+    async with host.tenant(caller(1)) as again:
         assert again is second
-    async with host.tenant(key(0)) as once_more:
+    async with host.tenant(caller(0)) as once_more:
         assert once_more is not oldest
 
 
 async def test_one_whose_request_maas_holds_is_kept(host: Host, region: MaasRegion) -> None:
     region.hold(op="lock", before=IDLE_LIMIT * 3)
     node = region.machine("node01").system_id
-    async with host.tenant(key(1)) as first:
+    async with host.tenant(caller(1)) as first:
 
         async def unchecked(_maas: object) -> None:
             pass
@@ -89,7 +90,7 @@ async def test_one_whose_request_maas_holds_is_kept(host: Host, region: MaasRegi
         )
         await anyio.sleep(1)
     await anyio.sleep(IDLE_LIMIT)
-    async with host.tenant(key(2)), host.tenant(key(1)) as again:
+    async with host.tenant(caller(2)), host.tenant(caller(1)) as again:
         assert again is first
 
 
@@ -99,7 +100,7 @@ async def test_all_users_together_send_the_region_four_requests_at_a_time(host: 
 
         async def ask(username: str) -> None:
             consumer, token, secret = region.api_key_of(username).split(":")
-            async with host.tenant(ApiKey(consumer, token, secret)) as tenant:
+            async with host.tenant(Principal(username, frozenset(Scope), ApiKey(consumer, token, secret))) as tenant:
                 await tenant.maas.whoami()
 
         for username in ("admin", "bob", "admin", "bob", "admin", "bob"):

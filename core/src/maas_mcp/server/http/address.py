@@ -6,6 +6,7 @@ from typing import Final
 
 from maas_mcp.errors import SettingsError
 from maas_mcp.maas.address import is_loopback
+from maas_mcp.settings import Settings
 
 _FORM: Final = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^:\[\]/\s]+)):(?P<port>\d{1,5})")
 LARGEST_PORT: Final = 65_535
@@ -35,15 +36,30 @@ class HttpAddress:
             )
         return cls(match["ipv6"] or match["host"], int(match["port"]))
 
-    def check_safe(self) -> None:
-        """Refuse an address that other hosts can reach.
+    def check_safe(self, settings: Settings) -> None:
+        """Refuse to serve other hosts without authentication, or without TLS.
 
         Raises:
-            SettingsError: It is not a loopback address.
+            SettingsError: The settings do not fit the address, or do not fit each other.
         """
-        if not is_loopback(self.host):
+        if (settings.http_tokens is None) is not (settings.http_keys is None):
             raise SettingsError(
-                f"{self.host} can be reached from other hosts, and this server cannot tell its HTTP clients apart: "
-                "each of them would have the rights of MAAS_API_KEY.",
-                hint="Serve on a loopback address, such as 127.0.0.1:8000.",
+                "MAAS_MCP_HTTP_TOKENS and MAAS_MCP_HTTP_KEYS belong together, and only one of them is set.",
+                hint="The first says who may call, the second with which MAAS API key.",
+            )
+        if (settings.http_tls_cert is None) is not (settings.http_tls_key is None):
+            raise SettingsError("MAAS_MCP_HTTP_TLS_CERT and MAAS_MCP_HTTP_TLS_KEY belong together: set both or none.")
+        if is_loopback(self.host):
+            return
+        if settings.http_tokens is None:
+            raise SettingsError(
+                f"{self.host} can be reached from other hosts, and without authentication each of them would have the "
+                "rights of MAAS_API_KEY.",
+                hint="Set MAAS_MCP_HTTP_TOKENS and MAAS_MCP_HTTP_KEYS, or serve on 127.0.0.1.",
+            )
+        if settings.http_tls_cert is None and not settings.http_tls_by_proxy:
+            raise SettingsError(
+                f"{self.host} can be reached from other hosts, and without TLS the tokens cross the network readable.",
+                hint="Set MAAS_MCP_HTTP_TLS_CERT and MAAS_MCP_HTTP_TLS_KEY, or set MAAS_MCP_HTTP_TLS_BY_PROXY if a "
+                "proxy in front of this server does TLS.",
             )

@@ -12,13 +12,17 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from maas_mcp.access.keys import KeyFile
+from maas_mcp.access.tokens import TokenFile
 from maas_mcp.calls.change_stream import Observer
 from maas_mcp.calls.connections import Connections
 from maas_mcp.calls.host import Host, running
+from maas_mcp.calls.principal import required_scope
 from maas_mcp.errors import MaasMcpError
 from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.registry import AnyTool, Registry
-from maas_mcp.server.app import build
+from maas_mcp.server.app import build, served_tools
+from maas_mcp.server.http.authentication import Authenticator
 from maas_mcp.server.http.gate import BodyLimits, Gate
 from maas_mcp.settings import Settings
 
@@ -104,4 +108,17 @@ def http_app(
         ),
         custom_starlette_routes=[Route("/healthz", healthz), Route("/readyz", readyz)],
     )
-    return Gate(app, MCP_PATH, connections, BodyLimits(size=settings.http_body_limit))
+    return Gate(
+        app,
+        MCP_PATH,
+        connections,
+        BodyLimits(size=settings.http_body_limit),
+        authenticator=_authenticator(settings),
+        scopes={name: required_scope(tool) for name, tool in served_tools(registry).items()},
+    )
+
+
+def _authenticator(settings: Settings) -> Authenticator | None:
+    if settings.http_tokens is None or settings.http_keys is None:
+        return None
+    return Authenticator(TokenFile(settings.http_tokens), KeyFile(settings.http_keys))

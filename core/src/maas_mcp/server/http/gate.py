@@ -4,11 +4,15 @@ The SDK cancels a handler in the same way for every reason. So the gate announce
 client's own cancellation may make MAAS abort an operation, a lost connection never does.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 from weakref import WeakValueDictionary
 
 import anyio
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
 from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from mcp.shared.dispatcher import coerce_request_id
 from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
@@ -16,10 +20,13 @@ from mcp.shared.jsonrpc_dispatcher import cancelled_request_id_from_params
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from pydantic_core import from_json
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as AsgiScope
 
 from maas_mcp.calls.connections import Connection, Connections
+from maas_mcp.calls.principal import LOCAL, Principal, Scope
 from maas_mcp.server.app import CONNECTION
+from maas_mcp.server.http.authentication import Authenticator, missing_scope
 from maas_mcp.server.http.refusals import Refusal
 
 SINGLE_HEADERS: Final = (
@@ -52,17 +59,30 @@ class Gate:
         path: Where MCP is served; other paths pass unchanged.
         connections: The server's connections.
         limits: For the body of a request.
+        authenticator: Says who calls; ``None`` where everybody is the local user.
+        scopes: What each tool needs, by name.
     """
 
-    def __init__(self, app: ASGIApp, path: str, connections: Connections, limits: BodyLimits) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        path: str,
+        connections: Connections,
+        limits: BodyLimits,
+        *,
+        authenticator: Authenticator | None = None,
+        scopes: Mapping[str, Scope] = MappingProxyType({}),
+    ) -> None:
         self._app = app
         self._path = path
         self._connections = connections
         self._limits = limits
-        self._sessions: WeakValueDictionary[str, Connection] = WeakValueDictionary()
-        """By session id, for as long as a call of the session runs."""
+        self._authenticator = authenticator
+        self._scopes = scopes
+        self._sessions: WeakValueDictionary[tuple[str, str], Connection] = WeakValueDictionary()
+        """By the principal's name and the session id, for as long as a call of the session runs."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
         if scope["type"] != "http" or scope["path"] != self._path:
             await self._app(scope, receive, send)
@@ -70,25 +90,49 @@ class Gate:
         headers = Headers(scope=scope)
         try:
             _check_headers(headers)
+            principal = LOCAL if self._authenticator is None else await self._authenticator.principal(headers)
             body = await _read_body(receive, headers, self._limits) if scope["method"] == "POST" else b""
+            if not principal.may(needed := self._needed_scope(body)):
+                raise missing_scope(needed)
         except Refusal as refusal:
             await refusal.response(scope, receive, send)
             return
         legacy = headers.get(MCP_PROTOCOL_VERSION_HEADER, HANDSHAKE_PROTOCOL_VERSIONS[0]) in HANDSHAKE_PROTOCOL_VERSIONS
         session_id = headers.get(MCP_SESSION_ID_HEADER) if legacy else None
-        connection = self._connection(session_id)
+        connection = self._connection(session_id, principal)
         if session_id is not None and CANCELLED in body:
             _announce_cancellation(body, connection)
         # A session outlives the stream of one of its requests. Since 2026-07-28 the stream is all there is.
         on_disconnect = None if legacy else connection
-        await self._app({**scope, CONNECTION: connection}, _Replay(body, receive, on_disconnect), send)
+        passed = {**scope, CONNECTION: connection}
+        if self._authenticator is not None:  # the SDK binds a session to the user who opened it
+            passed["user"] = AuthenticatedUser(AccessToken(token="", client_id=principal.name, scopes=[]))
+        await self._app(passed, _Replay(body, receive, on_disconnect), send)
 
-    def _connection(self, session_id: str | None) -> Connection:
+    def _connection(self, session_id: str | None, principal: Principal) -> Connection:
         if session_id is None:
-            return self._connections.connect()
-        connection = self._sessions.get(session_id) or self._connections.connect()
-        self._sessions[session_id] = connection
+            return self._connections.connect(principal)
+        key = (principal.name, session_id)
+        connection = self._sessions.get(key)
+        # A token may have got other scopes since, and a principal another API key.
+        if connection is None or connection.principal != principal:
+            connection = self._connections.connect(principal)
+        self._sessions[key] = connection
         return connection
+
+    def _needed_scope(self, body: bytes) -> Scope:
+        """What a request needs; one that is no call of a known tool changes nothing."""
+        if self._authenticator is None:
+            return Scope.READ
+        try:
+            message = from_json(body)
+        except ValueError:
+            return Scope.READ
+        params = message.get("params") if isinstance(message, dict) else None
+        name = params.get("name") if isinstance(params, dict) else None
+        if not isinstance(name, str) or message.get("method") != "tools/call":
+            return Scope.READ
+        return self._scopes.get(name, Scope.READ)
 
 
 class _Replay:

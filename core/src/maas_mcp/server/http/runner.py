@@ -45,15 +45,15 @@ def serve(
         timing: How long operations wait for what.
 
     Raises:
-        SettingsError: The address can be reached from other hosts.
+        SettingsError: Other hosts can reach the address, and there is no authentication or no TLS.
         ServerError: The address cannot be used, or the server did not start.
     """
-    address.check_safe()
+    address.check_safe(settings)
     connections = Connections()
     hosts = (*LOOPBACK_HOSTS, *settings.http_hosts)
     app = http_app(registry, settings, connections, hosts, timing)
     with contextlib.closing(_listener(address)) as listener:
-        anyio.run(_serve, app, listener, connections, lambda: announce(_url(listener)))
+        anyio.run(_serve, app, listener, connections, settings, lambda: announce(_url(listener, settings)))
 
 
 class _Server(uvicorn.Server):
@@ -73,7 +73,13 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _serve(app: ASGIApp, listener: socket.socket, connections: Connections, on_start: Callable[[], None]) -> None:
+async def _serve(
+    app: ASGIApp,
+    listener: socket.socket,
+    connections: Connections,
+    settings: Settings,
+    on_start: Callable[[], None],
+) -> None:
     config = uvicorn.Config(
         app,
         loop="asyncio",
@@ -84,6 +90,8 @@ async def _serve(app: ASGIApp, listener: socket.socket, connections: Connections
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE,
+        ssl_certfile=settings.http_tls_cert,
+        ssl_keyfile=settings.http_tls_key,
     )
     server = _Server(config, on_start)
 
@@ -114,6 +122,7 @@ def _listener(address: HttpAddress) -> socket.socket:
     return listener
 
 
-def _url(listener: socket.socket) -> str:
+def _url(listener: socket.socket, settings: Settings) -> str:
     host, port, *_ = listener.getsockname()
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}{MCP_PATH}"
+    scheme = "http" if settings.http_tls_cert is None else "https"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}{MCP_PATH}"

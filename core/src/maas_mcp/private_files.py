@@ -1,0 +1,64 @@
+"""Files with secrets, that only their owner may read: read with their mode checked, and replaced as a whole."""
+
+import os
+import secrets
+import stat
+import tomllib
+from pathlib import Path
+from typing import Any, Final
+
+from maas_mcp.errors import SettingsError
+from maas_mcp.text_files import decoded
+
+OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+"""The bits of a file's mode that give others than its owner any access."""
+
+
+def read_private_toml(path: Path, content: str) -> dict[str, Any]:
+    """The tables of a TOML file.
+
+    Args:
+        path: The file.
+        content: What it holds, such as "the tokens of HTTP clients", for the messages.
+
+    Raises:
+        SettingsError: It cannot be read, others may read or change it, or it is not TOML. The message holds nothing of
+            its content.
+    """
+    try:
+        with path.open("rb") as file:
+            mode, data = stat.S_IMODE(os.fstat(file.fileno()).st_mode), file.read()
+    except OSError as error:
+        raise SettingsError(f"{path}, which holds {content}, cannot be read: {error.strerror}.") from None
+    if os.name == "posix" and mode & OTHERS:
+        raise SettingsError(
+            f"{path} holds {content}, and others can read or change it (mode {mode:04o}).",
+            hint=f"Run `chmod 600 {path}`.",
+        )
+    try:
+        return tomllib.loads(decoded(data))
+    except (ValueError, tomllib.TOMLDecodeError):
+        pass
+    raise SettingsError(f"{path}, which holds {content}, is not valid TOML.")
+
+
+def replace_private(path: Path, text: str) -> None:
+    """Write a file as a whole, readable by its owner only.
+
+    Raises:
+        SettingsError: It cannot be written.
+    """
+    new = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(path)
+        finally:
+            new.unlink(missing_ok=True)
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be written: {error.strerror}.") from None

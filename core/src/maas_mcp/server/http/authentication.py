@@ -1,0 +1,74 @@
+"""Authentication of an HTTP request: by its bearer token, to a principal with a MAAS API key."""
+
+import logging
+from typing import Final
+
+from starlette.datastructures import Headers
+
+from maas_mcp.access.keys import KeyFile
+from maas_mcp.access.tokens import TokenFile
+from maas_mcp.calls.principal import Principal, Scope
+from maas_mcp.errors import SettingsError
+from maas_mcp.server.http.refusals import Refusal
+
+logger = logging.getLogger(__name__)
+
+LONGEST_TOKEN: Final = 8192
+"""Characters of a token. One that is longer is not read."""
+
+
+class Authenticator:
+    """Tells who sends a request.
+
+    Args:
+        tokens: The tokens that are accepted.
+        keys: The MAAS API keys of their owners.
+    """
+
+    def __init__(self, tokens: TokenFile, keys: KeyFile) -> None:
+        self._tokens = tokens
+        self._keys = keys
+
+    async def principal(self, headers: Headers) -> Principal:
+        """The principal of a request.
+
+        Raises:
+            Refusal: 401 without a token that is accepted, 403 where its owner has no MAAS API key, 503 where a file
+                cannot be used. None of them says more about a token than that it was not accepted.
+        """
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise _challenge("This server needs a bearer token.", "Send the header Authorization: Bearer TOKEN.")
+        try:
+            stored = self._tokens.find(token.strip()) if len(token) <= LONGEST_TOKEN else None
+            if stored is None:
+                raise _challenge(
+                    "The bearer token is not accepted.", "Check it, or ask for a new one.", error="invalid_token"
+                )
+            api_key = self._keys.key_of(stored.name)
+        except SettingsError as error:
+            logger.error("HTTP requests are refused: %s %s", error.message, error.hint or "")  # noqa: TRY400 - it says all
+            raise Refusal(
+                503, "The server cannot check who is calling.", "Its log says why. Try again later."
+            ) from None
+        if api_key is None:
+            raise Refusal(
+                403, f"There is no MAAS API key for {stored.name}.", "The operator of this server can add one."
+            )
+        return Principal(stored.name, stored.scopes, api_key)
+
+
+def missing_scope(scope: Scope) -> Refusal:
+    """The refusal of a request whose token grants too little (RFC 6750, section 3.1)."""
+    return _challenge(
+        f"This call needs the scope {scope}, which your token does not grant.",
+        "Ask the operator of this server for a token with that scope.",
+        error="insufficient_scope",
+        scope=scope,
+        status=403,
+    )
+
+
+def _challenge(problem: str, advice: str, *, error: str = "", scope: str = "", status: int = 401) -> Refusal:
+    parts = [f'{name}="{value}"' for name, value in (("error", error), ("scope", scope)) if value]
+    return Refusal(status, problem, advice, {"WWW-Authenticate": f"Bearer {', '.join(parts)}".strip()})

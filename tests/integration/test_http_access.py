@@ -1,0 +1,187 @@
+"""Who may call over HTTP, and with whose rights: tokens, scopes, and a MAAS API key for each principal."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from maas_simulator import SimulatedRegion
+from tests.integration.driver import MODERN, PATIENCE, Message, command, environment
+from tests.integration.http_driver import HttpDriver, serving_http
+
+
+def posts(region: SimulatedRegion) -> list[str | None]:
+    return [each.op for each in region.requests if each.method == "POST"]
+
+
+class Team:
+    """A server for several people, each with a token and a MAAS API key."""
+
+    def __init__(self, region: SimulatedRegion, url: str, folder: Path) -> None:
+        self.region = region
+        self.url = url
+        self.tokens = folder / "tokens.toml"
+        self.keys = folder / "keys.toml"
+        self.keys.touch(mode=0o600)
+        self.keys.write_text(f'admin = "{region.api_key_of("admin")}"\nbob = "{region.api_key_of("bob")}"\n')
+        self.variables = {"MAAS_MCP_HTTP_TOKENS": str(self.tokens), "MAAS_MCP_HTTP_KEYS": str(self.keys)}
+
+    def token(self, *args: str) -> str:
+        """Run ``maas-mcp token``."""
+        done = subprocess.run(
+            command("token", *args),
+            env=environment(self.url, "not:the:key", **self.variables),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    @contextmanager
+    def serving(self, token: str, revision: str = MODERN) -> Iterator[HttpDriver]:
+        """The server, and the client of the person who has the token."""
+        headers = {"Authorization": f"Bearer {token}"}
+        with serving_http(self.url, "not:the:key", revision, headers, **self.variables) as server:
+            yield server
+
+    def client(self, server: HttpDriver, token: str | None) -> HttpDriver:
+        """Another client of the same server."""
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        return HttpDriver(server.process, server.revision, server.errors, port=server.port, headers=headers)
+
+
+@pytest.fixture
+def team(region: SimulatedRegion, url: str, tmp_path: Path) -> Team:
+    return Team(region, url, tmp_path)
+
+
+def status_of(client: HttpDriver, message: Message) -> tuple[int, str, str]:
+    """The status of a request, its challenge, and its text."""
+    connection, response = client.post(message)
+    found = response.status, response.getheader("WWW-Authenticate", ""), response.read().decode()
+    connection.close()
+    return found
+
+
+def call(tool: str, **arguments: str) -> Message:
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": MODERN,
+        "io.modelcontextprotocol/clientInfo": {"name": "driver", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    return {"id": 77, "method": "tools/call", "params": {"name": tool, "arguments": arguments, "_meta": meta}}
+
+
+def test_a_call_has_the_rights_of_the_callers_own_maas_user(team: Team) -> None:
+    token = team.token("new", "bob", "--scopes", "maas:destroy")
+    machine = team.region.machine("node01")
+    with team.serving(token) as bob:
+        result = bob.call("maas_deploy_machine", system_id=machine.system_id)
+
+    assert not result.get("isError"), result
+    assert machine.owner == "bob"
+
+
+def test_without_a_token_that_is_accepted_there_is_a_challenge_and_nothing_else(team: Team) -> None:
+    token = team.token("new", "bob")
+    with team.serving(token) as bob:
+        message = call("maas_list_machines")
+        status, challenge, _ = status_of(team.client(bob, None), message)
+        assert (status, challenge) == (401, "Bearer")
+
+        status, challenge, text = status_of(team.client(bob, "maas-mcp_made-up"), message)
+        assert (status, challenge) == (401, 'Bearer error="invalid_token"')
+        assert "made-up" not in text
+
+        assert bob.get("/healthz")[0] == 200
+        team.token("revoke", "bob")
+        assert status_of(bob, message)[0] == 401
+
+
+def test_a_scope_that_is_missing_is_named_before_anything_is_sent(team: Team) -> None:
+    reader, operator = team.token("new", "bob"), team.token("new", "admin", "--scopes", "maas:operate")
+    machine = team.region.machine("node01")
+    with team.serving(reader) as bob:
+        status, challenge, _ = status_of(bob, call("maas_power_on", system_id=machine.system_id))
+        assert (status, challenge) == (403, 'Bearer error="insufficient_scope", scope="maas:operate"')
+        status, challenge, _ = status_of(
+            team.client(bob, operator), call("maas_release_machine", system_id=machine.system_id)
+        )
+        assert (status, challenge) == (403, 'Bearer error="insufficient_scope", scope="maas:destroy"')
+        assert not bob.call("maas_list_machines").get("isError")
+    assert posts(team.region) == []
+
+
+def test_another_principals_operation_is_unknown(team: Team) -> None:
+    team.region.set_speed(0)
+    tokens = {name: team.token("new", name, "--scopes", "maas:destroy") for name in ("admin", "bob")}
+    machine = team.region.machine("node01")
+    with team.serving(tokens["admin"]) as admin:
+        started = admin.call("maas_deploy_machine", system_id=machine.system_id, wait_seconds=0)
+        operation_id = started["structuredContent"]["operation_id"]
+        bob = team.client(admin, tokens["bob"])
+
+        for tool in ("maas_get_operation", "maas_wait_operation", "maas_cancel_operation"):
+            result = bob.call(tool, operation_id=operation_id)
+            assert result["isError"] is True
+            assert result["_meta"]["io.github.maas-mcp/error"]["code"] == "unknown_operation", result
+        assert bob.call("maas_list_operations")["structuredContent"]["operations"] == []
+        assert admin.call("maas_get_operation", operation_id=operation_id)["structuredContent"]["state"] == "working"
+
+
+@pytest.mark.parametrize("revision", ["2025-11-25"])
+def test_another_principals_session_does_not_exist(team: Team, revision: str) -> None:
+    tokens = {name: team.token("new", name, "--scopes", "maas:destroy") for name in ("admin", "bob")}
+    with team.serving(tokens["admin"], revision) as admin:
+        bob = team.client(admin, tokens["bob"])
+        bob.session = admin.session
+
+        assert status_of(bob, {"id": 5, "method": "tools/list"})[0] == 404
+        assert status_of(admin, {"id": 5, "method": "tools/list"})[0] == 200
+
+
+def test_a_principal_without_a_maas_key_is_refused_by_name(team: Team) -> None:
+    token = team.token("new", "carol")
+    admin = team.token("new", "admin")
+    with team.serving(admin) as server:
+        status, _, text = status_of(team.client(server, token), call("maas_list_machines"))
+
+    assert status == 403
+    assert "no MAAS API key for carol" in text
+
+
+def test_a_token_file_that_others_can_read_stops_the_service_and_the_log_says_why(team: Team) -> None:
+    token = team.token("new", "admin")
+    with team.serving(token) as server:
+        team.tokens.chmod(0o644)
+
+        status, _, text = status_of(server, call("maas_list_machines"))
+
+        assert status == 503
+        assert str(team.tokens) not in text
+        assert "others can read or change it" in server.log()
+
+
+def refused(region: SimulatedRegion, url: str, address: str, **variables: str) -> str:
+    """What a server says that does not start."""
+    done = subprocess.run(
+        command("serve", "--http", address),
+        env=environment(url, region.api_key, **variables),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_other_hosts_are_served_only_with_authentication_and_tls(team: Team, region: SimulatedRegion, url: str) -> None:
+    assert "without authentication" in refused(region, url, "0.0.0.0:0")
+    assert "without TLS" in refused(region, url, "0.0.0.0:0", **team.variables)
+    assert "belong together" in refused(region, url, "127.0.0.1:0", MAAS_MCP_HTTP_TOKENS=str(team.tokens))
