@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,14 @@ class HttpDriver(Driver):
             self.send({"method": "notifications/cancelled", "params": {"requestId": request_id}})
         self.request("tools/list")
         return len(self.received)
+
+    def close_session(self) -> None:
+        """End the session, as a client before 2026-07-28 does when it leaves."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        headers = {"Mcp-Session-Id": self.session or "", "Mcp-Protocol-Version": self.revision, **self.headers}
+        connection.request("DELETE", "/mcp", headers=headers)
+        assert connection.getresponse().status == HTTPStatus.OK
+        connection.close()
 
     def get(self, path: str, **headers: str) -> tuple[int, Message]:
         """GET a page for operators."""

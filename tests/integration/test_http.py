@@ -18,6 +18,16 @@ def posts(region: SimulatedRegion) -> list[str | None]:
     return [each.op for each in region.requests if each.method == "POST"]
 
 
+def server_ping(server: HttpDriver) -> Message:
+    """The shortest request."""
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": server.revision,
+        "io.modelcontextprotocol/clientInfo": {"name": "driver", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    return {"id": 99, "method": "tools/list", "params": {"_meta": meta}}
+
+
 @pytest.fixture
 def server(region: SimulatedRegion, url: str, revision: str) -> Iterator[HttpDriver]:
     """A running ``maas-mcp serve --http`` and a client of each revision."""
@@ -233,3 +243,39 @@ def test_the_newest_revision_needs_no_session(modern: HttpDriver) -> None:
     assert modern.revision == MODERN
     assert modern.request("tools/list")["tools"]
     assert modern.session is None
+
+
+class TestLimits:
+    def test_a_client_that_loops_is_told_how_long_to_wait_and_then_served(
+        self, region: SimulatedRegion, url: str
+    ) -> None:
+        with serving_http(url, region.api_key, MAAS_MCP_HTTP_RATE="1") as server:
+            refused = None
+            for _ in range(20):
+                connection, response = server.post(server_ping(server))
+                if response.status == 429:
+                    refused = response.getheader("Retry-After"), response.read().decode()
+                connection.close()
+
+            assert refused is not None
+            assert refused[0] == "1"
+            assert "more than 1 requests a second" in refused[1]
+
+    @pytest.mark.parametrize("revision", ["2025-11-25"])
+    def test_sessions_are_limited_and_a_closed_one_makes_room(
+        self, region: SimulatedRegion, url: str, revision: str
+    ) -> None:
+        with serving_http(url, region.api_key, revision, MAAS_MCP_HTTP_PRINCIPAL_SESSIONS="2") as first:
+            second = HttpDriver(first.process, revision, first.errors, port=first.port)
+            second.handshake()
+            third = HttpDriver(first.process, revision, first.errors, port=first.port)
+            hello = {"protocolVersion": revision, "capabilities": {}, "clientInfo": {"name": "third", "version": "1"}}
+            connection, response = third.post({"id": 1, "method": "initialize", "params": hello})
+            assert response.status == 429
+            assert "2 open sessions" in response.read().decode()
+            connection.close()
+
+            second.close_session()
+
+            third.handshake()
+            assert third.request("tools/list")["tools"]

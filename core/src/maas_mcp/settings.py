@@ -183,6 +183,15 @@ class Settings(BaseSettings):
     http_body_limit: int = Field(
         default=4_194_304, ge=1024, le=1_073_741_824, description="Bytes that the body of an HTTP request may have."
     )
+    http_rate: float = Field(
+        default=20.0, gt=0, le=10_000, description="HTTP requests a second that one principal may send in the long run."
+    )
+    http_requests: int = Field(
+        default=100, ge=1, le=100_000, description="HTTP requests of one principal that may run at the same time."
+    )
+    http_principal_sessions: int = Field(
+        default=100, ge=1, le=100_000, description="Sessions that one principal may have open over HTTP."
+    )
     http_sessions: int = Field(
         default=1000, ge=1, le=100_000, description="Sessions of clients before 2026-07-28 that may be open over HTTP."
     )

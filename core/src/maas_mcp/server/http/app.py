@@ -24,6 +24,7 @@ from maas_mcp.plugins.registry import AnyTool, Registry
 from maas_mcp.server.app import build, served_tools
 from maas_mcp.server.http.authentication import Authenticator
 from maas_mcp.server.http.gate import BodyLimits, Gate
+from maas_mcp.server.http.limits import PrincipalLimits, Usage
 from maas_mcp.settings import Settings
 
 MCP_PATH: Final = "/mcp"
@@ -113,6 +114,14 @@ def http_app(
         MCP_PATH,
         connections,
         BodyLimits(size=settings.http_body_limit),
+        Usage(
+            PrincipalLimits(
+                rate=settings.http_rate,
+                requests=settings.http_requests,
+                sessions=settings.http_principal_sessions,
+                idle=settings.http_session_idle,
+            )
+        ),
         authenticator=_authenticator(settings),
         scopes={name: required_scope(tool) for name, tool in served_tools(registry).items()},
     )

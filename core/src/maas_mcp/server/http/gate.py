@@ -6,6 +6,7 @@ client's own cancellation may make MAAS abort an operation, a lost connection ne
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final
 from weakref import WeakValueDictionary
@@ -27,6 +28,7 @@ from maas_mcp.calls.connections import Connection, Connections
 from maas_mcp.calls.principal import LOCAL, Principal, Scope
 from maas_mcp.server.app import CONNECTION
 from maas_mcp.server.http.authentication import Authenticator, missing_scope
+from maas_mcp.server.http.limits import Usage
 from maas_mcp.server.http.refusals import Refusal
 
 SINGLE_HEADERS: Final = (
@@ -59,6 +61,7 @@ class Gate:
         path: Where MCP is served; other paths pass unchanged.
         connections: The server's connections.
         limits: For the body of a request.
+        usage: Limits what each principal uses.
         authenticator: Says who calls; ``None`` where everybody is the local user.
         scopes: What each tool needs, by name.
     """
@@ -69,6 +72,7 @@ class Gate:
         path: str,
         connections: Connections,
         limits: BodyLimits,
+        usage: Usage,
         *,
         authenticator: Authenticator | None = None,
         scopes: Mapping[str, Scope] = MappingProxyType({}),
@@ -77,6 +81,7 @@ class Gate:
         self._path = path
         self._connections = connections
         self._limits = limits
+        self._usage = usage
         self._authenticator = authenticator
         self._scopes = scopes
         self._sessions: WeakValueDictionary[tuple[str, str], Connection] = WeakValueDictionary()
@@ -91,23 +96,39 @@ class Gate:
         try:
             _check_headers(headers)
             principal = LOCAL if self._authenticator is None else await self._authenticator.principal(headers)
-            body = await _read_body(receive, headers, self._limits) if scope["method"] == "POST" else b""
-            if not principal.may(needed := self._needed_scope(body)):
-                raise missing_scope(needed)
+            with self._usage.request(principal.name):
+                body = await _read_body(receive, headers, self._limits) if scope["method"] == "POST" else b""
+                if not principal.may(needed := self._needed_scope(body)):
+                    raise missing_scope(needed)
+                await self._pass_on(_Request(scope, headers, body, principal), receive, send)
         except Refusal as refusal:
             await refusal.response(scope, receive, send)
-            return
-        legacy = headers.get(MCP_PROTOCOL_VERSION_HEADER, HANDSHAKE_PROTOCOL_VERSIONS[0]) in HANDSHAKE_PROTOCOL_VERSIONS
-        session_id = headers.get(MCP_SESSION_ID_HEADER) if legacy else None
-        connection = self._connection(session_id, principal)
-        if session_id is not None and CANCELLED in body:
-            _announce_cancellation(body, connection)
-        # A session outlives the stream of one of its requests. Since 2026-07-28 the stream is all there is.
-        on_disconnect = None if legacy else connection
-        passed = {**scope, CONNECTION: connection}
+
+    async def _pass_on(self, request: "_Request", receive: Receive, send: Send) -> None:
+        name, session_id = request.principal.name, request.session_id
+        if session_id is not None:
+            self._usage.session_used(name, session_id)
+        elif request.is_legacy:
+            self._usage.check_new_session(name)  # only a request that opens a session has no id
+        connection = self._connection(session_id, request.principal)
+        if session_id is not None and CANCELLED in request.body:
+            _announce_cancellation(request.body, connection)
+        passed = {**request.scope, CONNECTION: connection}
         if self._authenticator is not None:  # the SDK binds a session to the user who opened it
-            passed["user"] = AuthenticatedUser(AccessToken(token="", client_id=principal.name, scopes=[]))
-        await self._app(passed, _Replay(body, receive, on_disconnect), send)
+            passed["user"] = AuthenticatedUser(AccessToken(token="", client_id=name, scopes=[]))
+
+        async def note(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                opened = Headers(raw=message["headers"]).get(MCP_SESSION_ID_HEADER)
+                if session_id is None and opened is not None:
+                    self._usage.session_used(name, opened)
+                elif session_id is not None and (request.is_end or message["status"] == HTTPStatus.NOT_FOUND):
+                    self._usage.session_closed(name, session_id)
+            await send(message)
+
+        # A session outlives the stream of one of its requests. Since 2026-07-28 the stream is all there is.
+        on_disconnect = None if request.is_legacy else connection
+        await self._app(passed, _Replay(request.body, receive, on_disconnect), note)
 
     def _connection(self, session_id: str | None, principal: Principal) -> Connection:
         if session_id is None:
@@ -133,6 +154,32 @@ class Gate:
         if not isinstance(name, str) or message.get("method") != "tools/call":
             return Scope.READ
         return self._scopes.get(name, Scope.READ)
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """An authenticated request, read whole."""
+
+    scope: AsgiScope
+    headers: Headers
+    body: bytes
+    principal: Principal
+
+    @property
+    def is_legacy(self) -> bool:
+        """Whether it is of a revision before 2026-07-28; the SDK decides by this header, too."""
+        revision = self.headers.get(MCP_PROTOCOL_VERSION_HEADER)
+        return revision is None or revision in HANDSHAKE_PROTOCOL_VERSIONS
+
+    @property
+    def session_id(self) -> str | None:
+        """The session that it belongs to."""
+        return self.headers.get(MCP_SESSION_ID_HEADER) if self.is_legacy else None
+
+    @property
+    def is_end(self) -> bool:
+        """Whether it closes its session."""
+        return bool(self.scope["method"] == "DELETE")
 
 
 class _Replay:
