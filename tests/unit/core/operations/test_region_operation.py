@@ -299,11 +299,11 @@ async def test_the_deadline_ends_the_following(site: Site, monkeypatch: pytest.M
 
 async def test_what_is_under_way_costs_one_read_to_know(site: Site) -> None:
     engine = site.process()
-    assert await engine.region_under_way([Fetch()]) == []
+    assert await engine.find_running_on_region([Fetch()]) == []
     assert len(site.region.requests) == 1
     await site.run(wait=0)
 
-    (handle,) = await engine.region_under_way([Fetch()])
+    (handle,) = await engine.find_running_on_region([Fetch()])
     await engine.abort(Fetch(), handle, site.token)
     with pytest.raises(OperationRefusedError):
         await engine.abort(Fetch(), handle, site.token)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, SecretStr, computed_field
 from maas_mcp.errors import MaasPermissionError, MaasUnavailableError, OperationFailedError, PluginError
 from maas_mcp.operations.declaring.tool import Tool, ToolContext
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.running.results import Reading, structured, summary_of
+from maas_mcp.operations.running.results import ResultReader, structured, summary_of
 from maas_mcp.operations.running.status import OperationStatus
 from tests.unit.core.operations.declared import Deploy, Got
 
@@ -146,8 +146,8 @@ HANDLE = Handle("maas_deploy_machine", "abc", 0, 0, ())
 
 def read(result: object) -> OperationStatus[Got]:
     """How an operation has ended of which this is the result; an error is raised while it is read."""
-    reading: Reading[Any] = Reading(Deploy(), "Deployed")
-    with reading.watched():
+    reading: ResultReader[Any] = ResultReader(Deploy(), "Deployed")
+    with reading.guarded():
         if isinstance(result, BaseException):
             raise result
         reading.result = result

@@ -221,7 +221,7 @@ class TestHeld:
             await anyio.wait_all_tasks_blocked()
             server.cancel_scope.cancel()
 
-        assert not request.under_way
+        assert not request.is_pending
 
     async def test_one_that_was_withdrawn_is_not_taken_for_accepted(self, house: House) -> None:
         async def start(maas: MaasClient) -> None:
@@ -234,7 +234,7 @@ class TestHeld:
         await request.close()
 
         assert request.state is RequestState.UNCERTAIN
-        assert request.standing().endswith("whether it began is not known yet")
+        assert request.describe().endswith("whether it began is not known yet")
 
 
 class TestRefused:
@@ -378,7 +378,7 @@ async def _unchecked(_maas: MaasClient) -> None:
 
 def given(requests: StartRequests, house: House, number: int, send: Send) -> StartRequest:
     """A request of no machine in particular."""
-    return requests.give(_handle(number), send, house.maas, check=_unchecked)
+    return requests.submit(_handle(number), send, house.maas, check=_unchecked)
 
 
 def _handle(number: int) -> Handle:
@@ -392,10 +392,10 @@ async def test_requests_that_were_answered_are_forgotten_some_day_and_others_nev
     requests = StartRequests(house.tasks)
     held = given(requests, house, 0, _forever)
     for number in range(1, KEPT + 3):
-        await given(requests, house, number, answered).answered()
-    assert requests.all_under_way() == [held]
-    assert requests.of(_handle(1)).standing() == "Nothing shows yet that it began"
-    assert requests.of(_handle(KEPT + 2)).state is RequestState.ACCEPTED
+        await given(requests, house, number, answered).wait_for_answer()
+    assert requests.all_pending() == [held]
+    assert requests.find(_handle(1)).describe() == "Nothing shows yet that it began"
+    assert requests.find(_handle(KEPT + 2)).state is RequestState.ACCEPTED
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), BaseException("odd")])
@@ -407,7 +407,7 @@ async def test_what_starts_an_operation_ends_nothing_else_whatever_it_raises(
 
     request = given(StartRequests(house.tasks), house, 0, start)
     with pytest.raises(type(error)):
-        await request.answered()
+        await request.wait_for_answer()
     with pytest.raises(OperationFailedError, match="failed inside its plugin"):
         request.check_refusal("it")
     assert await house.maas.whoami(), "the tasks beside it go on"
