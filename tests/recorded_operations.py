@@ -118,7 +118,7 @@ ENDS: Mapping[str, End] = {
     "exit-rescue-mode": End(Verdict.SUCCEEDED),
     "release-bmc-fails": End(
         Verdict.REVERTED,
-        headline=("took the request back", "still Deployed"),
+        headline=("reverted the request", "still Deployed"),
         says=("ExitError: exit status 1",),
         never=("Release it first", "ended from outside"),
     ),

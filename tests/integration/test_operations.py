@@ -140,7 +140,7 @@ def test_a_second_call_for_the_same_machine_is_given_the_running_operation(
     report = content(server.call("maas_deploy_machine", system_id=system_id))
 
     assert report["state"] == "working"
-    assert "not started a second time" in report["message"]
+    assert "not started again" in report["message"]
     region.set_speed(SPEED)
     done = content(server.call("maas_wait_operation", operation_id=report["operation_id"], wait_seconds=LONG))
     assert done["state"] == "succeeded"

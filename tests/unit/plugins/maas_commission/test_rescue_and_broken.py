@@ -118,7 +118,7 @@ async def test_what_the_machine_is_at_is_not_requested_a_second_time(
 
     outcome = await house.run("node01", operation)
 
-    assert "not started a second time" in outcome.message
+    assert "not started again" in outcome.message
     assert house.posts == 0
 
 

@@ -198,7 +198,7 @@ class TestAlreadyDeploying:
             await house.run("node01", distro_series=image)
 
         assert refusal.value.message == (
-            f"node01 is Deploying for admin already, but it is being deployed with ubuntu/noble, not with {image}. "
+            f"node01 is already Deploying for admin, but it is being deployed with ubuntu/noble, not with {image}. "
             "Nothing was sent to MAAS."
         )
         assert house.posts == 0
@@ -211,7 +211,7 @@ class TestAlreadyDeploying:
 
         outcome = await house.run("node01", distro_series=image)
 
-        assert "not started a second time" in outcome.message
+        assert "not started again" in outcome.message
 
     async def test_to_memory_it_is_another_request_than_to_disk(self, house: House) -> None:
         house.region.deploy("node01", "admin")
@@ -234,7 +234,7 @@ class TestAlreadyDeploying:
 
         outcome = await house.run("node01", user_data="#cloud-config\n", distro_series="noble", install_kvm=True)
 
-        assert "not started a second time" in outcome.message
+        assert "not started again" in outcome.message
         assert outcome.message.endswith(
             "MAAS does not show whether it was started with the same install_kvm and user_data"
         )
@@ -245,7 +245,7 @@ class TestAlreadyDeploying:
 
         outcome = await house.run("node01", comment="second")
 
-        assert "not started a second time" in outcome.message
+        assert "not started again" in outcome.message
 
     async def test_another_request_is_refused_while_maas_has_not_answered_the_first(self, house: House) -> None:
         house.region.hold(op="deploy", before=100)

@@ -118,7 +118,7 @@ async def test_a_ready_machine_that_maas_has_kept_for_somebody_is_not_called_fre
 async def test_a_release_that_is_under_way_is_not_requested_a_second_time(house: House) -> None:
     house.region.release("node07", "admin")
 
-    assert "not started a second time" in (await house.run("node07", Release)).message
+    assert "not started again" in (await house.run("node07", Release)).message
     assert house.posts == 0
 
 
@@ -288,7 +288,7 @@ async def test_an_erase_under_way_is_the_one_that_is_asked_for(house: House) -> 
 
     outcome = await house.run("node07", Release, erase=True)
 
-    assert "is Disk erasing for admin already: not started a second time" in outcome.message
+    assert "is already Disk erasing for admin: not started again" in outcome.message
 
 
 @pytest.mark.parametrize("asked", [{"secure_erase": True}, {"quick_erase": True}, {"scripts": ["wipe-disks"]}])

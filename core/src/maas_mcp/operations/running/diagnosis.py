@@ -46,16 +46,17 @@ def refused_error(operation: Operation[Any, Any], machine: Machine, caller: str 
             hint=advice.hint,
             next_steps=advice.next_steps,
         )
-    where = f"{named(machine)} is {state_of(machine)}"
     if machine.status in lifecycle.pending:
         return OperationRefusedError(
-            f"{where} already: {machine.status_message or 'no message'}. Nothing was sent to MAAS.",
+            f"{named(machine)} is already {state_of(machine)}: {machine.status_message or 'no message'}. "
+            "Nothing was sent to MAAS.",
             next_steps=[read_machine(machine.system_id, "Read the machine to see its progress")],
         )
     wanted = ", ".join(status.display for status in sorted(lifecycle.start_from))
     advice = before_start(machine, caller)
     return OperationRefusedError(
-        f"{where}; {operation.name} starts only from: {wanted}. Nothing was sent to MAAS.",
+        f"{named(machine)} is {state_of(machine)}; {operation.name} starts only from: {wanted}. "
+        "Nothing was sent to MAAS.",
         hint=advice.hint,
         next_steps=advice.next_steps,
     )
