@@ -297,7 +297,7 @@ def test_an_order_that_maas_holds_holds_up_neither_calls_nor_the_end(server: Dri
     assert {each["state"] for each in reports} == {"working"}
     known = {each["message"].split(":")[0] for each in reports}
     assert known == {"Not confirmed yet", "Not sent yet"}
-    assert asked["message"].startswith(("Not confirmed yet: MAAS has not answered ", "Not sent yet: MAAS is sent 2 "))
+    assert asked["message"].startswith(("Not confirmed yet: the request was sent ", "Not sent yet: MAAS is sent 2 "))
     assert len(listed["operations"]) == len(reports)
     assert code == 0
     assert seconds < server.at_once

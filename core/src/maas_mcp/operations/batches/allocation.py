@@ -175,10 +175,10 @@ async def _release_once(
 
     machines, idle = await poll(maas)
     if idle - set(started):
-        async with maas.turn("release") as mine:  # the turn may take minutes, so one may be deployed by now
-            machines, idle = await poll(mine)
+        async with maas.turn("release") as client:  # the turn may take minutes, so one may be deployed by now
+            machines, idle = await poll(client)
             if unused := sorted(idle - set(started)):
-                await mine.post_op(
+                await client.post_op(
                     "machines/", "release", machines=unused, comment=f"not needed by the batch {agent_name}"
                 )
     for each in machines.left_out:

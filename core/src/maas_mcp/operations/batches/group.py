@@ -130,9 +130,8 @@ class BatchEngine:
                 members = await follow_all(each.name, followers, progress)
             if not requested.by_machine and (earlier := await self._earlier_batch(batch, members, starter.handles)):
                 return await self.resume(batch, earlier, progress, cancellation, wait=left_of(until))
-            members = await self._apply_deadline(
-                batch, handle, fail_members_started_elsewhere(members, requested.by_machine), limit
-            )
+            members = fail_members_started_elsewhere(members, requested.by_machine)
+            members = await self._apply_deadline(batch, handle, members, limit)
             await self._release_unstarted(name, members, cancellation)
         return report_batch(batch, handle, members, progress, confirmed=self._requests.is_confirmed(name))
 
@@ -207,10 +206,10 @@ class BatchEngine:
                 found.parts.update(dict.fromkeys([each.system_id for each in machines], handle))
         shown = {each.handle.system_id for each in found.statuses}
         for requested in self._requests.pending():
-            own_handle = requested.handle
-            if own_handle.operation in known and own_handle.system_id not in shown:
-                found.statuses.append(_survey_status(own_handle, len(requested.by_machine)))
-                found.parts.update(dict.fromkeys(requested.by_machine, own_handle))
+            handle = requested.handle
+            if handle.operation in known and handle.system_id not in shown:
+                found.statuses.append(_survey_status(handle, len(requested.by_machine)))
+                found.parts.update(dict.fromkeys(requested.by_machine, handle))
         return found
 
     async def _first_event(self, seen: Survey, label: Label, machines: Sequence[Machine]) -> int | None:
@@ -224,11 +223,11 @@ class BatchEngine:
         self, batch: BatchOperation[Any, Any], members: Sequence[Member], handles: Mapping[SystemId, Handle]
     ) -> Handle | None:
         """Find the batch in progress on exactly these machines, by the requests of this process and by MAAS's log."""
-        at_it = [handles[member.system_id] for member in members if member.state == "working"]
-        if len(at_it) < len(members):
+        working = [handles[member.system_id] for member in members if member.state == "working"]
+        if len(working) < len(members):
             return None
-        batches = [found for each in at_it if (found := self._requests.batch_of_member(each))]
-        others = [each.system_id for each in at_it if self._requests.batch_of_member(each) is None]
+        batches = [found for each in working if (found := self._requests.batch_of_member(each))]
+        others = [each.system_id for each in working if self._requests.batch_of_member(each) is None]
         if others:
             labelled = await latest_batch_of(self._maas, others)
             if labelled is None:
@@ -260,7 +259,7 @@ class BatchEngine:
         """Start the abort of a batch in the server, unless it is already running."""
         name = handle.system_id
 
-        async def stop() -> None:
+        async def run_abort() -> None:
             try:
                 await abort.run()
             finally:
@@ -270,7 +269,7 @@ class BatchEngine:
             abort = self._aborts[name] = BatchAbort(
                 batch.each(), handle, self._engine, self._maas, requests=self._requests, of_all=self._all_requests
             )
-            self._tasks.start_soon(stop)
+            self._tasks.start_soon(run_abort)
         return self._aborts[name]
 
     async def resume(
@@ -328,14 +327,14 @@ class BatchEngine:
 
         def follow(system_id: SystemId) -> Follow:
             machine = known.get(system_id)
-            own_handle = self._member_handle(batch, system_id, machine, handle)
+            member = self._member_handle(batch, system_id, machine, handle)
 
             async def run(part: ProgressReporter) -> OperationStatus[Any]:
                 while name in self._running and machine and self._awaits_request(name, machine):
                     if anyio.current_time() >= until:
-                        return OperationStatus(own_handle, 0.0, "Not requested yet")
+                        return OperationStatus(member, 0.0, "Not requested yet")
                     await anyio.sleep(min(self._timing.outage_pause, until - anyio.current_time()))
-                return await self._engine.resume(each, own_handle, part, cancellation, wait=left_of(until))
+                return await self._engine.resume(each, member, part, cancellation, wait=left_of(until))
 
             return run
 
@@ -352,13 +351,12 @@ class BatchEngine:
         """Return the handle of one member of a batch that is picked up."""
         if request := self._requests.for_machine(handle.system_id, system_id):
             return request.handle
-        own_handle = member_handle(batch.each.name, system_id, handle)
+        member = member_handle(batch.each.name, system_id, handle)
         if machine and machine.status in batch.each.lifecycle.pending:
             # The time of its request is unknown, so the deadline of the batch applies.
-            own_handle = replace(
-                own_handle, started=own_handle.started + int((batch.deadline - batch.each.deadline).total_seconds())
-            )
-        return own_handle
+            later = int((batch.deadline - batch.each.deadline).total_seconds())
+            member = replace(member, started=member.started + later)
+        return member
 
     def _awaits_request(self, name: str, machine: Machine) -> bool:
         return machine.status is MachineStatus.ALLOCATED and self._requests.for_machine(name, machine.system_id) is None

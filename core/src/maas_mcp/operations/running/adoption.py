@@ -127,10 +127,10 @@ class Adoption:
             )
         entered = _entry_events(operation, events)
         first = self._requests.latest(operation.name, machine.system_id)
-        ours = first is not None and _belongs_to(first, entered)
-        if first is not None and ours:
-            unlike = _differing_arguments(first.args, args)
-            other = unlike and (await operation.differs(ctx, args) or unlike)
+        requested_here = first is not None and _belongs_to(first, entered)
+        if first is not None and requested_here:
+            differing = _differing_arguments(first.args, args)
+            other = differing and (await operation.differs(ctx, args) or differing)
         else:
             other = await operation.differs(ctx, args)
         if other is not None:
@@ -142,7 +142,7 @@ class Adoption:
         cursor = entered[-1] - 1 if entered else await self._maas.newest_event_id()
         handle = self.handle(operation, machine, cursor, ())
         message = f"{already}: not started again ({machine.status_message or 'no message'})"
-        if not ours and (unknown := _explicit_arguments(operation, args) - operation.compared):
+        if not requested_here and (unknown := _explicit_arguments(operation, args) - operation.compared):
             message += f". MAAS does not show whether it was started with the same {listed(sorted(unknown))}"
         return OperationStatus(handle, None, message)
 

@@ -23,7 +23,7 @@ from maas_mcp.operations.next_steps import LIST_MACHINES, query_power_state, rea
 from maas_mcp.operations.running.failed_scripts import failed_scripts, output_tails, summarize
 from maas_mcp.operations.wording import answer_of, named, state_of
 
-_SWITCHES_OFF: Final = frozenset({MachineStatus.RELEASING, MachineStatus.EXITING_RESCUE_MODE})
+_POWERS_OFF: Final = frozenset({MachineStatus.RELEASING, MachineStatus.EXITING_RESCUE_MODE})
 """Statuses that MAAS starts by powering the machine off. All others start with a boot."""
 _CHECK_POWER: Final = "Check the machine's power settings and credentials in MAAS, then try again."
 _CANNOT_CONTROL: Final = "MAAS 3.7 answers this when it cannot control the machine's power."
@@ -147,13 +147,13 @@ def _check_power(machine: Machine, error: MaasError | None) -> Advice:
 def _reverted(evidence: Evidence, machine: Machine, error: MaasError | None) -> str:
     """The message for a start that MAAS reverted, with the reason from its answer or its log."""
     began = evidence.timeline.began.status_change if evidence.timeline.began else None
-    switch = "off" if began and began[1] in _SWITCHES_OFF else "on"
+    power = "off" if began and began[1] in _POWERS_OFF else "on"
     if evidence.timeline.reverted or (error is not None and error.maas_says):
-        what = f"MAAS could not power it {switch} and reverted the request"
+        what = f"MAAS could not power it {power} and reverted the request"
     else:
         what = (
             "MAAS reverted the request and logged no reason, which usually means that it could not "
-            f"power the machine {switch}"
+            f"power the machine {power}"
         )
     still = "" if evidence.moved_on else "still "
     said = f" {answer_of(error)}." if error is not None and error.status is not None else ""

@@ -159,8 +159,8 @@ class MachineSubject(Subject[ArgsT, ResultT]):
                 next_steps=advice.next_steps,
             )
         evidence = Evidence(Baseline(machine, handle.cursor, handle.runs)).with_(operation.lifecycle, observation)
-        ours = evidence.started and await shared.caller.started(operation.lifecycle, evidence)
-        if evidence.superseded or not ours:
+        by_caller = evidence.started and await shared.caller.started(operation.lifecycle, evidence)
+        if evidence.superseded or not by_caller:
             raise OperationRefusedError(
                 f"{named(machine)} is {state_of(machine)} because of another run, not the one to abort. "
                 "Nothing was aborted.",

@@ -193,14 +193,14 @@ class StartRequest:
         """Send the request when its turn comes, wait for the answer, and record it."""
         try:
             with self._scope:
-                async with maas.turn() as mine:
+                async with maas.turn() as client:
 
                     async def before_sending() -> None:
                         if self.state is RequestState.WAITING:
-                            await check(mine)
+                            await check(client)
                             self._mark_sent()
 
-                    await send(mine.before_change(before_sending))
+                    await send(client.before_change(before_sending))
                     self._mark_sent()
         except BaseException as error:
             if is_cancellation(error):

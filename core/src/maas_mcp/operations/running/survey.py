@@ -48,8 +48,8 @@ async def survey(
     if not wanted:
         return Survey((), {})
     found = await maas.machines(status=wanted, owner=await caller.name())
-    mine = sorted(found, key=lambda machine: machine.hostname)
-    return Survey(tuple(mine), await _events(maas, [each.system_id for each in mine], pending))
+    machines = sorted(found, key=lambda machine: machine.hostname)
+    return Survey(tuple(machines), await _events(maas, [each.system_id for each in machines], pending))
 
 
 async def _events(
