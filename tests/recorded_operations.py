@@ -120,7 +120,7 @@ ENDS: Mapping[str, End] = {
         Verdict.REVERTED,
         headline=("reverted the request", "still Deployed"),
         says=("ExitError: exit status 1",),
-        never=("Release it first", "ended from outside"),
+        never=("Release it first", "someone else ended it"),
     ),
     "deploy-taken-over-at-once": End(
         Verdict.REVERTED, headline=("alice", "someone"), never=("Rebooting", "Image Deployed"), never_hint=("release",)

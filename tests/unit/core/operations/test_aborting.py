@@ -129,7 +129,7 @@ async def test_an_abort_by_handle_leaves_another_users_run_alone(house: House) -
     await anyio.sleep(130)
 
     with pytest.raises(
-        OperationRefusedError, match=r"node01 .* is Deploying for bob, because of another run, not the one to abort"
+        OperationRefusedError, match=r"node01 .* is Deploying for bob because of another run, not the one to abort"
     ):
         await house.engine.abort(Deploy(), house.handle, CancellationToken())
 

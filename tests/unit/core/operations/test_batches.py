@@ -221,7 +221,7 @@ class TestFaulty:
 
         assert (reported.state, reported.result) == ("succeeded", None)
         assert reported.problem
-        assert "The result of maas_deploy_machines is not DeployedMachines" in reported.problem.message
+        assert "The result of maas_deploy_machines is not the declared DeployedMachines" in reported.problem.message
         assert (await ask(house, reported.handle)).state == "succeeded"
 
 

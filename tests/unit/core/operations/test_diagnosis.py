@@ -241,7 +241,7 @@ class TestHalfWay:
 
         assert failure.value.message.endswith(
             "is Failed deployment: Activity task failed. MAAS 3.7 gives no other reason when it cannot control the "
-            "machine's power (3.7)."
+            "machine's power."
         )
 
     async def test_an_aborted_erase_names_the_user_who_aborted_it(self, house: House) -> None:

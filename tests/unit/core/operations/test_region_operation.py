@@ -198,7 +198,7 @@ async def test_an_id_older_than_the_deadline_stops_nothing(site: Site) -> None:
     await anyio.sleep(Fetch.deadline.total_seconds() + 1)
     site.begin()
 
-    with pytest.raises(OperationRefusedError, match="is another one"):
+    with pytest.raises(OperationRefusedError, match="Another maas_fetch is running, and was not aborted"):
         await site.process().abort(Fetch(), started.handle, site.token)
     assert site.importing
 

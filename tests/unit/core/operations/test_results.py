@@ -177,7 +177,7 @@ async def test_an_operation_with_an_unreadable_result_has_ended(
         "MAAS has finished maas_deploy_machine (Deployed), but the plugin could not read the result: "
     )
     assert why in status.problem.message
-    assert status.problem.hint == "Do not start it again. The server's log has the details."
+    assert status.problem.hint == "Do not start it again. See the server's log for details."
     assert [entry.levelno for entry in caplog.records] == [logging.ERROR]
 
 

@@ -187,7 +187,7 @@ async def test_a_machine_that_maas_lists_but_does_not_return_is_not_gone(house: 
     path = f"machines/{house.region.machine('node07').system_id}/"
     house.region.faults.append(not_maas(404, "No Machine matches the given query.", path, times=None))
 
-    with pytest.raises(MaasProtocolError, match="but does not show it"):
+    with pytest.raises(MaasProtocolError, match="but does not return it"):
         await resumed(house, operation=Release)
     outcome = await resumed(house, 30.0, Release)
     assert outcome.message.startswith("No usable answer from MAAS for 3")

@@ -205,7 +205,7 @@ class TestHeld:
         assert held.handle
 
         with pytest.raises(
-            OperationRefusedError, match=r"has not answered .* node01 is Ready: there is nothing to abort"
+            OperationRefusedError, match=r"has not answered\. node01 is Ready: there is nothing to abort"
         ):
             await held.engine.abort(Deploy(), held.handle, CancellationToken())
         await anyio.sleep(150)

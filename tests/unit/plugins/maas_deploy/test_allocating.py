@@ -221,7 +221,7 @@ async def test_a_machine_that_is_deployed_for_another_call_is_told_as_such(house
     assert isinstance(outcome.result, DeployedMachines)
     reported = outcome.result.machines[1]
     assert "not started again" in reported.message
-    assert reported.hint == "Wait until it has ended, or abort it first."
+    assert reported.hint == "Wait until it ends, or abort it first."
 
 
 async def test_a_batch_of_the_same_machines_is_found_by_the_comments_in_maass_log(house: House) -> None:

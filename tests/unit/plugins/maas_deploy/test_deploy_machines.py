@@ -144,7 +144,7 @@ async def test_a_member_that_was_released_meanwhile_is_told(house: House) -> Non
     last = await run(house, started.handle)
 
     assert last.state == "partly_succeeded"
-    assert "does not belong to this batch" in ended(last).machines[1].message
+    assert "no longer part of this batch" in ended(last).machines[1].message
 
 
 async def test_cancelling_stops_following_all_and_leaves_maas_at_work(house: House) -> None:

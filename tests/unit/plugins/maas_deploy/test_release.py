@@ -102,7 +102,7 @@ def test_a_client_is_told_that_nothing_was_sent_and_may_ask_again(maas_region: M
     "asked", [{"erase": True}, {"quick_erase": True}, {"secure_erase": True}, {"scripts": ["wipe-disks"]}]
 )
 async def test_a_free_machine_is_not_called_erased(house: House, asked: dict[str, Any]) -> None:
-    with pytest.raises(OperationRefusedError, match=r"is Ready; .* starts from"):
+    with pytest.raises(OperationRefusedError, match=r"is Ready; .* starts only from"):
         await house.run("node01", Release, **asked)
 
     assert house.posts == 0, "MAAS would answer 200 for a Ready machine and do nothing"

@@ -224,8 +224,8 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, Observation
             raise request.ambiguous_error
         if assessment.verdict is not Verdict.SUCCEEDED:
             raise OperationFailedError(
-                f"MAAS accepted {self.name}, but {readable(self.shared.timing.start_grace)} later there is no sign "
-                "that it ran: no poll saw it running, and nothing has changed.",
+                f"MAAS accepted {self.name}, but {readable(self.shared.timing.start_grace)} later MAAS does not "
+                "show that it ran: no poll saw it running, and nothing has changed.",
                 hint="It may have found nothing to do and ended between two polls. Check the region's log.",
             )
         self.latest = assessment
