@@ -112,14 +112,14 @@ class House:
         """What a survey of the machines finds, in another process if one is given."""
         engine = process or self.engine
         seen = await engine.survey(operations)
-        return [each.handle for each in engine.under_way(seen, operations, 10)]
+        return [each.handle for each in engine.find_running(seen, operations, 10)]
 
     async def batches_under_way(
         self, *batches: BatchOperation[Any, Any], process: BatchEngine | None = None
     ) -> list[Handle]:
         """The batches that a survey of the machines finds, in another process if one is given."""
         seen = await self.engine.survey([batch.each() for batch in batches], {MachineStatus.ALLOCATED})
-        found = await (process or self.batches).under_way(seen, batches)
+        found = await (process or self.batches).find_running(seen, batches)
         return [each.handle for each in found.statuses]
 
     def poll_with(self, polling: PollingStrategy | None) -> None:

@@ -118,9 +118,9 @@ ENDS: Mapping[str, End] = {
     "exit-rescue-mode": End(Verdict.SUCCEEDED),
     "release-bmc-fails": End(
         Verdict.REVERTED,
-        headline=("took the request back", "still Deployed"),
+        headline=("reverted the request", "still Deployed"),
         says=("ExitError: exit status 1",),
-        never=("Release it first", "ended from outside"),
+        never=("Release it first", "someone else ended it"),
     ),
     "deploy-taken-over-at-once": End(
         Verdict.REVERTED, headline=("alice", "someone"), never=("Rebooting", "Image Deployed"), never_hint=("release",)

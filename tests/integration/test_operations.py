@@ -140,7 +140,7 @@ def test_a_second_call_for_the_same_machine_is_given_the_running_operation(
     report = content(server.call("maas_deploy_machine", system_id=system_id))
 
     assert report["state"] == "working"
-    assert "not started a second time" in report["message"]
+    assert "not started again" in report["message"]
     region.set_speed(SPEED)
     done = content(server.call("maas_wait_operation", operation_id=report["operation_id"], wait_seconds=LONG))
     assert done["state"] == "succeeded"
@@ -297,7 +297,7 @@ def test_an_order_that_maas_holds_holds_up_neither_calls_nor_the_end(server: Dri
     assert {each["state"] for each in reports} == {"working"}
     known = {each["message"].split(":")[0] for each in reports}
     assert known == {"Not confirmed yet", "Not sent yet"}
-    assert asked["message"].startswith(("Not confirmed yet: MAAS has not answered ", "Not sent yet: MAAS is sent 2 "))
+    assert asked["message"].startswith(("Not confirmed yet: the request was sent ", "Not sent yet: MAAS is sent 2 "))
     assert len(listed["operations"]) == len(reports)
     assert code == 0
     assert seconds < server.at_once

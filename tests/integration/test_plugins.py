@@ -350,7 +350,7 @@ def maas_mcp_operations():
         ("return None", "it is nothing"),
         ("return {'share': 1.0}", "it is an object of type dict"),
         ("return Found(share=float('nan'))", "`share` is NaN or infinite"),
-        ("raise KeyboardInterrupt", "it failed with KeyboardInterrupt."),
+        ("raise KeyboardInterrupt", "it raised KeyboardInterrupt."),
         ("return Found(share=0.5)", ""),
     ],
 )

@@ -263,7 +263,7 @@ class TestFailing:
         text = error_text(server.call("maas_deploy_machine", system_id=region.machine("node07").system_id))
 
         assert "is Deployed" in text
-        assert "starts from: Ready, Allocated" in text
+        assert "starts only from: Ready, Allocated" in text
         assert posts(region) == []
 
     def test_a_locked_machine(self, server: Driver, region: SimulatedRegion) -> None:

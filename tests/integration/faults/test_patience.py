@@ -149,7 +149,7 @@ async def test_a_handle_of_an_order_that_never_arrived_says_so_after_a_minute(
     await anyio.sleep(TIMING.start_grace + 10)
     with pytest.raises(MaasUnavailableError) as ended:
         await ask(house, job, wait=0.0)
-    assert (ended.value.hint or "").startswith("Nothing shows that it began")
+    assert (ended.value.hint or "").startswith("MAAS does not show that it started")
 
 
 async def test_a_long_retry_after_is_waited_for(

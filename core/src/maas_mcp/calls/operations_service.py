@@ -147,17 +147,17 @@ class OperationsService:
         operations = list(self._call.host.operations.values())
         for of_region in (each for each in operations if isinstance(each, RegionOperation)):
             with listing.noting(of_region.name):
-                handles = await self._tenant.engine.region_under_way([of_region])
+                handles = await self._tenant.engine.find_running_on_region([of_region])
                 listing.add(OperationStatus(each, None, "Under way") for each in handles)
         of_machines = [each for each in operations if isinstance(each, Operation)]
         batches = [each for each in operations if isinstance(each, BatchOperation)]
         with listing.noting("operations on machines"):
             seen = await self._tenant.engine.survey(of_machines, {MachineStatus.ALLOCATED} if batches else ())
             with listing.noting("batches"):
-                of_batches = await self._tenant.batches.under_way(seen, batches)
+                of_batches = await self._tenant.batches.find_running(seen, batches)
                 listing.add(of_batches.statuses)
                 listing.parts.update(of_batches.parts)
-            found = self._tenant.engine.under_way(seen, of_machines, limit + 1)
+            found = self._tenant.engine.find_running(seen, of_machines, limit + 1)
             listing.add(each.status for each in found)
             listing.hostnames.update({each.handle.system_id: each.hostname for each in found if each.hostname})
             listing.any_read = True

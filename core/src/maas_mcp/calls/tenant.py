@@ -20,7 +20,7 @@ from maas_mcp.operations.handles import Handle, Sealer
 from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.running.engine import Engine
 from maas_mcp.operations.running.region import REGION
-from maas_mcp.operations.running.run_change import RunChange, unpublished
+from maas_mcp.operations.running.run_change import RunChange, discard_change
 from maas_mcp.operations.running.start_requests import StartRequests
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.timing import Timing
@@ -125,7 +125,7 @@ class Tenant:
         polling = chosen_strategy(self._settings.polling)
         watcher = Watcher(self.maas, interval=self._settings.poll_interval)
         self._tasks.start_soon(watcher.run)
-        publish = self._publish if self._changes.observed else unpublished
+        publish = self._publish if self._changes.observed else discard_change
         return Engine(self.maas, watcher, self.requests, polling=polling, publish=publish, now=self._now)
 
     @cached_property
@@ -160,7 +160,7 @@ class Tenant:
     @property
     def has_left_work(self) -> bool:
         """Whether MAAS has yet to answer a request whose call may be over."""
-        return "requests" in self.__dict__ and bool(self.requests.all_under_way())
+        return "requests" in self.__dict__ and bool(self.requests.all_pending())
 
     async def aclose(self) -> None:
         """Close what was opened."""

@@ -100,7 +100,7 @@ def test_a_200_is_no_success(maas_region: MaasRegion) -> None:
 
 def test_a_bmc_that_fails_at_once_makes_maas_take_the_request_back(maas_region: MaasRegion) -> None:
     maas_region.plan("node01", fail="Entering rescue mode")
-    with pytest.raises(OperationRevertedError, match="took the request back; it is still Ready") as failure:
+    with pytest.raises(OperationRevertedError, match="reverted the request; it is still Ready") as failure:
         maas_region.call(RescueMode, "node01")
     assert failure.value.maas_says == "500: Failed to complete power action: IPMI: connection timeout"
     assert maas_region.machine("node01").status_name == "Ready"

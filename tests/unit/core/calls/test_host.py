@@ -81,7 +81,7 @@ async def test_one_whose_request_maas_holds_is_kept(host: Host, region: MaasRegi
         async def unchecked(_maas: object) -> None:
             pass
 
-        first.requests.give(
+        first.requests.submit(
             Handle("maas_lock", node, 0, 0, ()),
             lambda maas: maas.post_op(f"machines/{node}/", "lock"),
             first.maas,

@@ -1,4 +1,4 @@
-"""Operations of the core's tests' own: what its engines follow here is there without any plugin."""
+"""Operations for the tests of the core, which need no plugin."""
 
 from typing import ClassVar
 
@@ -20,7 +20,7 @@ BOOT = [Phase("Performing PXE boot", 0.1), Phase("Loading ephemeral", 0.2)]
 
 
 class Asked(BaseModel):
-    """As much of MAAS's forms as tests fill in."""
+    """The fields of MAAS's forms that tests use."""
 
     system_id: SystemId
     distro_series: str | None = None
@@ -30,7 +30,7 @@ class Asked(BaseModel):
 
 
 class Got(BaseModel):
-    """As much of a machine as tests look at."""
+    """The fields of a machine that tests check."""
 
     system_id: SystemId
     hostname: str
@@ -42,7 +42,7 @@ class Got(BaseModel):
 
 
 class _Posted(Operation[Asked, Got]):
-    """Posts one operation of MAAS's, and answers with the machine."""
+    """Posts one op of MAAS, and returns the machine."""
 
     op: ClassVar[str]
 
@@ -58,7 +58,7 @@ class _Posted(Operation[Asked, Got]):
 
 
 class Deploy(_Posted):
-    """Deploy a machine: from events, and without script sets."""
+    """Deploy a machine; followed by events, without script sets."""
 
     name = "maas_deploy_machine"
     op = "deploy"
@@ -83,7 +83,7 @@ class Deploy(_Posted):
 
 
 class Release(_Posted):
-    """Release a machine: over in a second."""
+    """Release a machine, which takes a second."""
 
     name = "maas_release_machine"
     op = "release"
@@ -97,7 +97,7 @@ class Release(_Posted):
 
 
 class Commission(_Posted):
-    """Commission a machine: through two statuses, and back to where it may have begun."""
+    """Commission a machine: through two statuses, and back to *Ready*."""
 
     name = "maas_commission_machine"
     op = "commission"
@@ -115,7 +115,7 @@ class Commission(_Posted):
 
 
 class RunTests(_Posted):
-    """Test a machine: it ends where it began."""
+    """Test a machine, which ends in its first status."""
 
     name = "maas_test_machine"
     op = "test"

@@ -1,4 +1,4 @@
-"""What whole calls cost MAAS: starts, following and results of many operations, on a virtual clock."""
+"""The requests of whole calls: starts, polls and results of many operations, on a virtual clock."""
 
 import anyio
 import pytest
@@ -24,7 +24,7 @@ FEW = ["node01", "node02", "node03", "node04"]
 
 def reporter() -> ProgressReporter:
     async def nobody(_progress: Progress) -> None:
-        """Hears the progress."""
+        """Receives the progress."""
 
     return ProgressReporter(nobody)
 
@@ -34,12 +34,12 @@ def reads(region: SimulatedRegion) -> list[RequestRecord]:
 
 
 def ids_in(read: RequestRecord) -> list[str]:
-    """The machines that were read: those in the query, or the one in the path."""
+    """The machines of the read: those in the query, or the one in the path."""
     return read.query.get("id") or [read.path.split("/")[-2]]
 
 
 async def deploy_all(region: SimulatedRegion) -> float:
-    """Deploy all machines, started together; the machine-minutes that it took."""
+    """Deploy all machines at once. Returns the machine-minutes."""
     maas, began, minutes = client_of(region), anyio.current_time(), list[float]()
 
     async def deploy(system_id: str) -> None:
@@ -60,7 +60,7 @@ async def deploy_all(region: SimulatedRegion) -> float:
 
 
 @pytest.mark.parametrize(("lasting", "most"), [(30.0, 1.0), (DEPLOYMENT, 0.45)], ids=["short", "long"])
-async def test_a_hundred_deployments_started_together_cost_few_reads_in_all(lasting: float, most: float) -> None:
+async def test_a_hundred_deployments_started_together_take_few_reads(lasting: float, most: float) -> None:
     region = generated_region(MACHINES, speed=DEPLOYMENT / lasting, clock=anyio.current_time)
 
     minutes = await deploy_all(region)
@@ -69,7 +69,7 @@ async def test_a_hundred_deployments_started_together_cost_few_reads_in_all(last
     assert len(reads(region)) / minutes <= most
 
 
-async def test_starts_of_one_moment_read_their_machines_and_the_newest_event_once(house: House) -> None:
+async def test_simultaneous_starts_read_their_machines_and_the_newest_event_once(house: House) -> None:
     async with anyio.create_task_group() as calls:
         for name in FEW:
             calls.start_soon(prepare, house, name)
@@ -77,7 +77,7 @@ async def test_starts_of_one_moment_read_their_machines_and_the_newest_event_onc
     assert [each.template for each in reads(house.region)] == ["machines/", "events/"]
 
 
-async def test_starts_on_the_caller_s_own_machines_ask_once_who_the_caller_is(house: House) -> None:
+async def test_starts_on_the_callers_own_machines_read_the_username_once(house: House) -> None:
     for name in FEW:
         house.region.change_owner(name, "admin")
     async with anyio.create_task_group() as calls:
@@ -87,8 +87,8 @@ async def test_starts_on_the_caller_s_own_machines_ask_once_who_the_caller_is(ho
     assert [each.template for each in reads(house.region)] == ["machines/", "events/", "users/"]
 
 
-async def test_a_start_takes_no_event_for_its_own_that_came_before_its_machine_was_read(house: House) -> None:
-    """Another start's read of the newest event, sent before that, does not do."""
+async def test_events_before_the_read_of_the_machine_do_not_belong_to_the_run(house: House) -> None:
+    """A shared read of the newest event that was sent earlier is not enough."""
     house.region.hold(op="machines", after=0.5)
     house.region.hold(op="events", after=0.5)
     prepared: list[Prepared[Asked, Got]] = []
@@ -98,7 +98,7 @@ async def test_a_start_takes_no_event_for_its_own_that_came_before_its_machine_w
 
     async with anyio.create_task_group() as calls:
         calls.start_soon(start, "node01")
-        await anyio.sleep(0.6)  # the first one's read of the newest event is under way
+        await anyio.sleep(0.6)  # the first start is reading the newest event
         calls.start_soon(start, "node02")
         house.region.deploy("node05", "admin")
         newest = house.region.log.next_id - 1
@@ -107,7 +107,7 @@ async def test_a_start_takes_no_event_for_its_own_that_came_before_its_machine_w
     assert first.cursor < newest <= second.cursor
 
 
-async def test_a_start_that_waited_for_its_turn_reads_its_machine_again_by_itself(house: House) -> None:
+async def test_a_start_that_waited_for_its_turn_reads_its_machine_again(house: House) -> None:
     house.region.hold(op="deploy", before=TIMING.stale + 1)
     async with anyio.create_task_group() as calls:
         for name in FEW:
@@ -119,7 +119,7 @@ async def test_a_start_that_waited_for_its_turn_reads_its_machine_again_by_itsel
         assert len({each.path for each in singles}) == 2
 
 
-async def test_operations_picked_up_at_one_moment_read_their_machines_together_after_their_events(
+async def test_operations_picked_up_together_read_their_machines_together_after_their_events(
     house: House,
 ) -> None:
     handles: list[Handle] = []
@@ -142,9 +142,7 @@ async def test_operations_picked_up_at_one_moment_read_their_machines_together_a
     assert [each.template for each in reads(house.region)].count("users/") == 1
     events = {each.query["id"][0]: at for at, each in enumerate(reads(house.region)) if each.template == "events/"}
     machines = {at: ids_in(each) for at, each in enumerate(reads(house.region)) if each.path.startswith(MACHINE_PATHS)}
-    assert (
-        len(machines) <= 2
-    )  # MAAS is asked for one machine's events at a time: the first is through before the others
+    assert len(machines) <= 2  # events are read for one machine at a time, so the first start is ahead of the others
     assert sorted(each for ids in machines.values() for each in ids) == sorted(events)
     assert all(events[each] < at for at, ids in machines.items() for each in ids)
 

@@ -1,4 +1,4 @@
-"""A polling strategy that fails costs an operation its milestones, and nothing else."""
+"""A polling strategy that fails loses only the milestones of the operation."""
 
 import logging
 import math
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Odd(PollingStrategy):
-    """Answers well a few times, and then with something else."""
+    """Returns a milestone a few times, and then another value."""
 
     def __init__(self, then: object, after: int = 1) -> None:
         self.asked = 0
@@ -50,7 +50,7 @@ class OddRelease(Release):
         0.5,
         (0.5, "Half way"),
         Milestone,
-        Milestone("0.5", "Half way"),  # type: ignore[arg-type] # as all that follow
+        Milestone("0.5", "Half way"),  # type: ignore[arg-type] # invalid on purpose, as all below
         Milestone(0.5, None),  # type: ignore[arg-type]
         Milestone(0.5, 7),  # type: ignore[arg-type]
         Milestone({}, "Half way"),  # type: ignore[arg-type]
@@ -83,7 +83,7 @@ async def test_one_that_fails_from_the_first_on_leaves_the_status(
 
     for asked, name in enumerate(("node01", "node02"), 1):
         assert (await house.run(name)).status_name == "Deployed"
-        assert strategy.asked == asked, "another operation has it again"
+        assert strategy.asked == asked, "another operation uses the strategy again"
 
     assert "Deploying" in house.messages
     assert caplog.text.count("Odd failed") == 2

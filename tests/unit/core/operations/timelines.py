@@ -28,11 +28,11 @@ class Timeline:
 
 @cache
 def _recorded(name: str) -> tuple[Machine, int, tuple[Observation, ...]]:
-    """The machine and the newest event before it, and what was seen then: all of it frozen, and read once."""
+    """The machine and newest event before the operation, and its observations. Frozen, and loaded once."""
     recording = named(name)
     _, *frames = recording.frames
     seen = [_observation(frame) for frame in frames]
-    # What does not change was recorded once, and seen with every look: also that the machine is not there.
+    # Unchanged data was recorded once, and counts for every poll, even that the machine is absent.
     observations = tuple(each for one in seen for each in ((one, one) if one.absent else (one,)))
     return Machine.model_validate(recording.machines[0]), recording.cursor, observations
 

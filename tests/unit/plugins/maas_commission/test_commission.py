@@ -67,8 +67,8 @@ async def test_a_bmc_that_fails_is_reported_in_maas_words_and_nobody_is_blamed(h
         await house.run("node01")
 
     assert failure.value.message == (
-        "node01 (7xneda): MAAS could not switch it on and took the request back; it is still Ready for admin. "
-        "It belonged to nobody before. MAAS answered 500: Failed to complete power action: IPMI: connection timeout."
+        "node01 (7xneda): MAAS could not power it on and reverted the request; it is still Ready for admin. "
+        "It had no owner before. MAAS answered 500: Failed to complete power action: IPMI: connection timeout."
     )
     assert "credentials" in (failure.value.hint or "")
     assert "ended it" not in failure.value.message
@@ -160,7 +160,7 @@ async def test_progress_rises_evenly_once_scripts_run(house: House) -> None:
 
 @pytest.mark.parametrize("name", ["node06", "node07", "node11"])
 async def test_what_is_in_use_is_not_commissioned(house: House, name: str) -> None:
-    with pytest.raises(OperationRefusedError, match="maas_commission_machine starts from"):
+    with pytest.raises(OperationRefusedError, match="maas_commission_machine starts only from"):
         await house.run(name)
 
     assert house.posts == 0
@@ -260,7 +260,7 @@ async def test_a_test_that_is_under_way_is_no_commissioning(house: House) -> Non
     await house.maas.post_op(f"machines/{house.region.machine('node06').system_id}/", "test")
 
     with pytest.raises(
-        OperationRefusedError, match="Testing for admin already, but maas_commission_machine has not started that"
+        OperationRefusedError, match="already Testing for admin, but maas_commission_machine did not start that"
     ):
         await house.run("node06")
 
@@ -272,7 +272,7 @@ async def test_but_the_tests_of_a_commissioning_are(house: House) -> None:
     while house.region.machine("node01").status_name != "Testing":  # noqa: ASYNC110 - no region says so
         await anyio.sleep(1)
 
-    assert "not started a second time" in (await house.run("node01")).message
+    assert "not started again" in (await house.run("node01")).message
 
 
 class TestTestedInstead:
@@ -295,7 +295,7 @@ class TestTestedInstead:
         with pytest.raises(MaasUnavailableError) as failure:
             await lost.run("node01")
 
-        assert "Nothing shows that it began" in (failure.value.hint or "")
+        assert "MAAS does not show that it started" in (failure.value.hint or "")
         assert [op for op, _ in lost.posted] == ["commission", "test"]
 
     async def test_nor_is_it_aborted(self, lost: House) -> None:
@@ -314,7 +314,7 @@ class TestTestedInstead:
         await anyio.sleep(10)
         assert lost.handle
 
-        with pytest.raises(OperationRefusedError, match="but not by this operation"):
+        with pytest.raises(OperationRefusedError, match="because of another run, not the one to abort"):
             await lost.engine.abort(Commission(), lost.handle, CancellationToken())
 
         assert lost.region.machine("node01").status is Status.TESTING

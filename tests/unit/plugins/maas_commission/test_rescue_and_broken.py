@@ -100,7 +100,7 @@ async def test_a_machine_at_something_else_is_refused(
 ) -> None:
     house.region.machine("node01").status = status
 
-    with pytest.raises(OperationRefusedError, match=f"is {status.display}; .* starts from"):
+    with pytest.raises(OperationRefusedError, match=f"is {status.display}; .* starts only from"):
         await house.run("node01", operation)
 
     assert house.posts == 0
@@ -118,7 +118,7 @@ async def test_what_the_machine_is_at_is_not_requested_a_second_time(
 
     outcome = await house.run("node01", operation)
 
-    assert "not started a second time" in outcome.message
+    assert "not started again" in outcome.message
     assert house.posts == 0
 
 

@@ -115,7 +115,7 @@ async def test_an_error_names_what_could_not_be_given_back_at_all(house: House) 
     with pytest.raises(OperationRefusedError) as failure:
         await deploy(house, count=12)
 
-    assert "left allocated for nothing" in (failure.value.hint or "")
+    assert "may still be allocated" in (failure.value.hint or "")
     name = next(each.form["agent_name"][0] for each in house.region.requests if each.op == "allocate")
     assert name in (failure.value.hint or "")
 
@@ -220,8 +220,8 @@ async def test_a_machine_that_is_deployed_for_another_call_is_told_as_such(house
     assert outcome.state == "partly_succeeded"
     assert isinstance(outcome.result, DeployedMachines)
     reported = outcome.result.machines[1]
-    assert "not started a second time" in reported.message
-    assert reported.hint == "Wait until it has ended, or abort it first."
+    assert "not started again" in reported.message
+    assert reported.hint == "Wait until it ends, or abort it first."
 
 
 async def test_a_batch_of_the_same_machines_is_found_by_the_comments_in_maass_log(house: House) -> None:

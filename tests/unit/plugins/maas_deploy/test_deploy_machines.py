@@ -79,7 +79,7 @@ async def test_if_there_are_not_enough_none_stays_allocated(house: House) -> Non
         await run(house, count=12)
 
     assert refusal.value.message == (
-        "12 machines were requested, but only 5 that fit were free. Nothing was started. "
+        "12 machines were requested, but only 5 matching machines were free. Nothing was started. "
         "The allocated machines are released."
     )
     assert refusal.value.hint == "Request 5 or fewer, or relax the constraints."
@@ -144,7 +144,7 @@ async def test_a_member_that_was_released_meanwhile_is_told(house: House) -> Non
     last = await run(house, started.handle)
 
     assert last.state == "partly_succeeded"
-    assert "does not belong to this batch" in ended(last).machines[1].message
+    assert "no longer part of this batch" in ended(last).machines[1].message
 
 
 async def test_cancelling_stops_following_all_and_leaves_maas_at_work(house: House) -> None:
@@ -190,7 +190,7 @@ async def test_who_waits_for_a_batch_waits_through_an_outage(house: House) -> No
     silent = await run(house, started.handle, wait=40.0)
     house.after(30, house.region.faults.clear)
 
-    assert silent.message == "MAAS unreachable for 40 s; nothing was seen of it here so far"
+    assert silent.message == "MAAS unreachable for 40 s; this server has not read its state yet"
     assert ended(await run(house, started.handle)).succeeded == 2
 
 

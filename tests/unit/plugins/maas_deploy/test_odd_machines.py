@@ -17,7 +17,7 @@ from maas_mcp.api import (
     Tool,
 )
 from maas_mcp.maas.reading import JSON
-from maas_mcp.operations.batches.allocation import give_back
+from maas_mcp.operations.batches.allocation import release_unused
 from maas_mcp.operations.batches.batch import new_name
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import nobody
@@ -107,7 +107,7 @@ async def test_machines_are_not_said_to_be_given_back_while_one_of_them_cannot_b
     for name in ("node01", "node02"):
         await house.maas.post_op("machines/", "allocate", name=name, agent_name="b2xtest")
     with spoilt(with_odd_machine(house.region.machine("node01").system_id, status=None)):
-        assert not await give_back(house.maas, "b2xtest", CancellationToken(), TIMING)
+        assert not await release_unused(house.maas, "b2xtest", CancellationToken(), TIMING)
     assert house.region.machine("node02").status_name == "Ready"
 
 

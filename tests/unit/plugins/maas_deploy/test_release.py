@@ -102,7 +102,7 @@ def test_a_client_is_told_that_nothing_was_sent_and_may_ask_again(maas_region: M
     "asked", [{"erase": True}, {"quick_erase": True}, {"secure_erase": True}, {"scripts": ["wipe-disks"]}]
 )
 async def test_a_free_machine_is_not_called_erased(house: House, asked: dict[str, Any]) -> None:
-    with pytest.raises(OperationRefusedError, match=r"is Ready; .* starts from"):
+    with pytest.raises(OperationRefusedError, match=r"is Ready; .* starts only from"):
         await house.run("node01", Release, **asked)
 
     assert house.posts == 0, "MAAS would answer 200 for a Ready machine and do nothing"
@@ -118,7 +118,7 @@ async def test_a_ready_machine_that_maas_has_kept_for_somebody_is_not_called_fre
 async def test_a_release_that_is_under_way_is_not_requested_a_second_time(house: House) -> None:
     house.region.release("node07", "admin")
 
-    assert "not started a second time" in (await house.run("node07", Release)).message
+    assert "not started again" in (await house.run("node07", Release)).message
     assert house.posts == 0
 
 
@@ -288,7 +288,7 @@ async def test_an_erase_under_way_is_the_one_that_is_asked_for(house: House) -> 
 
     outcome = await house.run("node07", Release, erase=True)
 
-    assert "is Disk erasing for admin already: not started a second time" in outcome.message
+    assert "is already Disk erasing for admin: not started again" in outcome.message
 
 
 @pytest.mark.parametrize("asked", [{"secure_erase": True}, {"quick_erase": True}, {"scripts": ["wipe-disks"]}])
