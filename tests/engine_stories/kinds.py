@@ -442,11 +442,6 @@ def not_applicable(reason: str) -> pytest.MarkDecorator:
     return pytest.mark.skip(reason=reason)
 
 
-def known_fault(reason: str) -> pytest.MarkDecorator:
-    """Expect a story to fail for a kind, because of a known fault of the engine."""
-    return pytest.mark.xfail(strict=True, reason=reason, raises=(AssertionError, MaasMcpError))
-
-
 def text_of(error: MaasMcpError) -> str:
     """The whole text of an error. A batch has the errors of its machines in ``maas_says``."""
     return "\n".join(filter(None, [error.message, error.maas_says, error.hint]))

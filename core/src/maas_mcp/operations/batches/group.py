@@ -5,10 +5,10 @@ members. Machines that were allocated but not started are released.
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import anyio
 from anyio.abc import TaskGroup
@@ -21,15 +21,16 @@ from maas_mcp.errors import (
     OperationTimedOutError,
 )
 from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.limits import LONGEST_POST
 from maas_mcp.maas.models import Machine, SystemId
 from maas_mcp.maas.reading import Listing
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.batches.abort import BatchAbort
 from maas_mcp.operations.batches.allocation import release_idle, release_unused
 from maas_mcp.operations.batches.batch import BatchOperation, Member, size_of
-from maas_mcp.operations.batches.labels import Label, batches_on, first_event_of, label_of, latest_batch_of
 from maas_mcp.operations.batches.members import (
     NOT_IN_BATCH,
+    NOT_SHOWN,
     Follow,
     fail_members_started_elsewhere,
     follow_all,
@@ -38,6 +39,7 @@ from maas_mcp.operations.batches.members import (
     time_out,
 )
 from maas_mcp.operations.batches.requests import BatchRequests
+from maas_mcp.operations.batches.search import BatchSearch, RunningBatches
 from maas_mcp.operations.batches.starter import MemberStarter
 from maas_mcp.operations.cancellation import CancellationToken, CancelReason
 from maas_mcp.operations.declaring.operation import CancelPolicy, policy_of
@@ -54,14 +56,6 @@ from maas_mcp.operations.running.survey import Survey
 LEFT_ALLOCATED: Final = (
     "Unused machines may still be allocated, because MAAS did not answer. Release those with the agent name {name}."
 )
-
-
-class RunningBatches(NamedTuple):
-    """Batches in progress."""
-
-    statuses: list[OperationStatus[Any]]
-    parts: dict[SystemId, Handle]
-    """The batch of each machine that is waiting for its start or working."""
 
 
 class BatchEngine:
@@ -91,6 +85,7 @@ class BatchEngine:
         self._now = now
         self._timing = requests.timing
         self._requests = BatchRequests()
+        self._search = BatchSearch(maas, self._requests, now)
         self._last_seen = LastSeen(maas, requests.timing)
         self._running: dict[str, bool] = {}
         """Whether the machines are chosen, for each batch that a call has started and follows."""
@@ -128,7 +123,10 @@ class BatchEngine:
                 limit = self._expires(batch, handle)
                 followers = {each.system_id(one): starter.follow(one, min(until, limit)) for one in chosen}
                 members = await follow_all(each.name, followers, progress)
-            if not requested.by_machine and (earlier := await self._earlier_batch(batch, members, starter.handles)):
+            earlier = None
+            if not requested.by_machine:
+                earlier = await self._search.find_same_machines(batch, members, starter.handles)
+            if earlier is not None:
                 return await self.resume(batch, earlier, progress, cancellation, wait=left_of(until))
             members = fail_members_started_elsewhere(members, requested.by_machine)
             members = await self._apply_deadline(batch, handle, members, limit)
@@ -192,52 +190,8 @@ class BatchEngine:
                 await release_idle(self._maas, name, self._timing, ids=[request.handle.system_id])
 
     async def find_running(self, seen: Survey, batches: Sequence[BatchOperation[Any, Any]]) -> RunningBatches:
-        """Find the batches in progress on the caller's machines, whichever process started them.
-
-        A batch is in progress while one of its machines is waiting for its start or working. So the batch of a killed
-        server is found, with the machines that it left allocated.
-        """
-        known = {batch.name: batch for batch in batches}
-        found = RunningBatches([], {})
-        for label, machines in batches_on(seen.machines, seen.events).items():
-            if label.operation in known and (first := await self._first_event(seen, label, machines)) is not None:
-                handle = Handle(label.operation, label.name, int(self._now()), first - 1, ())
-                found.statuses.append(_survey_status(handle, len(machines)))
-                found.parts.update(dict.fromkeys([each.system_id for each in machines], handle))
-        shown = {each.handle.system_id for each in found.statuses}
-        for requested in self._requests.pending():
-            handle = requested.handle
-            if handle.operation in known and handle.system_id not in shown:
-                found.statuses.append(_survey_status(handle, len(requested.by_machine)))
-                found.parts.update(dict.fromkeys(requested.by_machine, handle))
-        return found
-
-    async def _first_event(self, seen: Survey, label: Label, machines: Sequence[Machine]) -> int | None:
-        """Return the id of a batch's first event. A survey with all its machines has that event."""
-        if len(machines) < size_of(label.name):
-            return await first_event_of(self._maas, label)
-        named = [each.id for one in machines for each in seen.events[one.system_id] if label_of(each) == label]
-        return min(named, default=None)
-
-    async def _earlier_batch(
-        self, batch: BatchOperation[Any, Any], members: Sequence[Member], handles: Mapping[SystemId, Handle]
-    ) -> Handle | None:
-        """Find the batch in progress on exactly these machines, by the requests of this process and by MAAS's log."""
-        working = [handles[member.system_id] for member in members if member.state == "working"]
-        if len(working) < len(members):
-            return None
-        batches = [found for each in working if (found := self._requests.batch_of_member(each))]
-        others = [each.system_id for each in working if self._requests.batch_of_member(each) is None]
-        if others:
-            labelled = await latest_batch_of(self._maas, others)
-            if labelled is None:
-                return None
-            label, first = labelled
-            batches.append(Handle(label.operation, label.name, int(self._now()), first - 1, ()))
-        first_known = batches[0] if len({(each.operation, each.system_id) for each in batches}) == 1 else None
-        if first_known is None or first_known.operation != batch.name:
-            return None
-        return first_known if size_of(first_known.system_id) == len(members) else None
+        """Find the batches in progress on the caller's machines, whichever process started them."""
+        return await self._search.find_running(seen, batches)
 
     async def abort(self, batch: BatchOperation[Any, Any], handle: Handle, cancellation: CancellationToken) -> None:
         """Abort a batch: withdraw its unsent requests, then abort its runs.
@@ -295,23 +249,48 @@ class BatchEngine:
                 if anyio.current_time() >= until:
                     return OperationStatus(handle, 0.0, "Choosing the machines")
                 await anyio.sleep(min(self._timing.outage_pause, until - anyio.current_time()))
-            try:
-                found = await self._last_seen.read(
-                    handle, progress, until, lambda maas: maas.machine_listing(agent_name=name)
-                )
-            except NoAnswerInTimeError as no_answer:
-                return no_answer.status
-            limit = self._expires(batch, handle)
-            followers = self._followers(batch, handle, found, cancellation, min(until, limit))
-            members = await follow_all(batch.each.name, followers, progress)
-            for member in members:
-                if isinstance(member.error, MaasError) and member.error.may_pass:
-                    raise member.error  # an outage says nothing about any member
-            members = await self._apply_deadline(batch, handle, members, limit)
-        missing = size_of(name) - len(members)
-        members += [Member("", "failed", NOT_IN_BATCH)] * missing
-        confirmed = self._requests.is_confirmed(name)
+            while True:
+                try:
+                    members = await self._follow_members(batch, handle, progress, cancellation, until)
+                except NoAnswerInTimeError as no_answer:
+                    return no_answer.status
+                missing = size_of(name) - len(members)
+                held = missing > 0 and self._may_be_held_elsewhere(handle)
+                pause = min(self._timing.outage_pause, until - anyio.current_time())
+                if not held or pause <= 0:
+                    break
+                await anyio.sleep(pause)
+        confirmed = self._requests.is_confirmed(name) and (bool(members) or not held)
+        members += [Member("", "working", NOT_SHOWN) if held else Member("", "failed", NOT_IN_BATCH)] * missing
         return report_batch(batch, handle, members, progress, is_aborting=name in self._aborts, confirmed=confirmed)
+
+    async def _follow_members(
+        self,
+        batch: BatchOperation[Any, Any],
+        handle: Handle,
+        progress: ProgressReporter,
+        cancellation: CancellationToken,
+        until: float,
+    ) -> list[Member]:
+        """Follow the members that are known now, to their ends or for as long as ``until`` says.
+
+        Raises:
+            NoAnswerInTimeError: MAAS does not answer.
+            MaasError: There is an outage, which says nothing about any member.
+        """
+        name, limit = handle.system_id, self._expires(batch, handle)
+        found = await self._last_seen.read(handle, progress, until, lambda maas: maas.machine_listing(agent_name=name))
+        followers = self._followers(batch, handle, found, cancellation, min(until, limit))
+        members = await follow_all(batch.each.name, followers, progress)
+        for member in members:
+            if isinstance(member.error, MaasError) and member.error.may_pass:
+                raise member.error
+        return await self._apply_deadline(batch, handle, members, limit)
+
+    def _may_be_held_elsewhere(self, handle: Handle) -> bool:
+        """Whether MAAS may hold start requests of another process, whose machines it does not show yet."""
+        held_until = handle.started + LONGEST_POST + self._timing.start_grace
+        return not self._requests.for_batch(handle.system_id) and self._now() < held_until
 
     def _followers(
         self,
@@ -382,10 +361,3 @@ class BatchEngine:
         request = self._requests.for_machine(name, member.system_id)
         never_started = request is not None and request.refusal is not None
         return never_started or isinstance(member.error, MaasError | OperationRefusedError | OperationFailedError)
-
-
-def _survey_status(handle: Handle, working: int) -> OperationStatus[Any]:
-    """The status of a batch from the number of its working machines."""
-    size = size_of(handle.system_id)
-    ended = f", {size - working} of {size} ended" if working < size else ""
-    return OperationStatus(handle, None, f"{working} of {size} working{ended}")
