@@ -91,7 +91,7 @@ def program() -> Iterator[Program]:
         (("--machines", "5", "--world", __file__), "--machines cannot be combined with --world"),
         (("--world", "/no/such/world.yaml"), "'/no/such/world.yaml' does not exist"),
         (("--fail", "node05"), "HOST=STAGE"),
-        (("--fail", "node99=Rebooting"), "there are node01, node02"),
+        (("--fail", "node99=Rebooting"), "the machines are: node01, node02"),
         (("--fail", "node05=Reboot"), "Rebooting"),
     ],
 )

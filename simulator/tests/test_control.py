@@ -147,7 +147,7 @@ def test_what_maas_refuses_is_a_409_with_its_words(control: Control) -> None:
     status, answer = control("POST", "/acts/abort", {"machine": "node01", "user": "bob"})
     assert status == 409
     words = "Cannot abort in current state: node 7xneda is in state Ready."
-    assert answer["error"] == f"MAAS refuses this with a 409: {words}"
+    assert answer["error"] == f"MAAS rejects this with status 409: {words}"
 
 
 @pytest.mark.parametrize(
@@ -155,55 +155,75 @@ def test_what_maas_refuses_is_a_409_with_its_words(control: Control) -> None:
     [
         ("/clock/advance", {"seconds": -1}, "seconds: Input should be greater than 0"),
         ("/clock/advance", {}, "seconds: Field required"),
-        ("/clock/advance", {"second": 1}, "second: there is no such key; there are: seconds"),
-        ("/clock/advance", [], "this should be names with values"),
-        ("/plans", {"machine": "node03"}, "exactly one of fail, hang, bmc_down and rack_down is needed"),
+        ("/clock/advance", {"second": 1}, "second: unknown key; the keys are: seconds"),
+        ("/clock/advance", [], "expected an object with keys and values"),
+        ("/plans", {"machine": "node03"}, "a plan needs exactly one of fail, hang, bmc_down and rack_down"),
         ("/plans", {"machine": "node03", "rack_down": "bwdhs4"}, "machine is needed with fail, hang and bmc_down"),
         ("/plans", {"bmc_down": True}, "machine is needed with"),
         (
             "/plans",
             {"machine": "node03", "hang": "Rebooting", "reason": "x"},
-            "reason goes with fail and bmc_down only",
+            "reason is allowed only with fail and bmc_down",
         ),
-        ("/plans", {"machine": "node03", "fail": "Rebooting", "errors": "agent"}, "errors goes with bmc_down only"),
+        (
+            "/plans",
+            {"machine": "node03", "fail": "Rebooting", "errors": "agent"},
+            "errors is allowed only with bmc_down",
+        ),
         (
             "/plans",
             {"machine": "node03", "bmc_down": True, "errors": "x"},
             "errors: Input should be 'driver' or 'agent'",
         ),
-        ("/plans", {"machine": "node99", "bmc_down": True}, "no machine is called 'node99'; there are node01"),
-        ("/plans", {"machine": "node03", "fail": "Reboot"}, "no operation has a stage 'Reboot'; there are: 20-maas"),
-        ("/plans", {"rack_down": "x"}, "no rack controller is called 'x'; there are bwdhs4"),
+        ("/plans", {"machine": "node99", "bmc_down": True}, "there is no machine 'node99'; the machines are: node01"),
+        (
+            "/plans",
+            {"machine": "node03", "fail": "Reboot"},
+            "no operation has a stage 'Reboot'; the stages and scripts are: 20-maas",
+        ),
+        ("/plans", {"rack_down": "x"}, "there is no rack controller 'x'; the rack controllers are: bwdhs4"),
         ("/faults", {"times": 0}, "times: Input should be greater than or equal to 1"),
-        ("/faults", {"stat": 500}, "stat: there is no such key; there are: status, body, headers, op"),
-        ("/faults", {"delay": {"second": 1}}, "delay.second: there is no such key; there are: seconds, distribution"),
+        ("/faults", {"stat": 500}, "stat: unknown key; the keys are: status, body, headers, op"),
+        ("/faults", {"delay": {"second": 1}}, "delay.second: unknown key; the keys are: seconds, distribution"),
         ("/faults", {"delay": {"seconds": -1}}, "delay.seconds: Input should be greater than or equal to 0"),
         ("/faults", {"status": 99999}, "status: Input should be less than or equal to 599"),
         ("/faults", {"status": 0}, "status: Input should be greater than or equal to 200"),
-        ("/faults", {"status": 204, "body": "tea"}, "an answer of 204 has no body"),
-        ("/faults", {"headers": {"X-A": "b\r\nc"}}, "headers: no HTTP header can be 'X-A' with"),
-        ("/faults", {"headers": {"X-A": "\N{EURO SIGN}"}}, "headers: no HTTP header can be 'X-A' with"),
-        ("/faults", {"headers": {"X A": "b"}}, "headers: no HTTP header can be 'X A' with"),
-        ("/faults", {"headers": {"Content-Length": "3"}}, "headers: Content-Length follows from the body"),
+        ("/faults", {"status": 204, "body": "tea"}, "a response with status 204 has no body"),
+        ("/faults", {"headers": {"X-A": "b\r\nc"}}, "headers: HTTP does not allow the header 'X-A' with"),
+        ("/faults", {"headers": {"X-A": "\N{EURO SIGN}"}}, "headers: HTTP does not allow the header 'X-A' with"),
+        ("/faults", {"headers": {"X A": "b"}}, "headers: HTTP does not allow the header 'X A' with"),
+        ("/faults", {"headers": {"Content-Length": "3"}}, "headers: Content-Length cannot be set"),
         ("/faults", {"method": "DEPLOY"}, "method: Input should be 'GET', 'POST', 'PUT'"),
-        ("/faults", {"op": "deply"}, "op: MAAS has no operation 'deply'; the names most like it are: deploy"),
-        ("/faults", {"drop": "before", "acts": True}, "acts does not go with a connection that is dropped before"),
-        ("/faults", {"delay": {"seconds": 1, "spread": 1}}, "delay: spread goes with a uniform or a lognormal latency"),
+        ("/faults", {"op": "deply"}, "op: MAAS has no operation 'deply'; the closest names are: deploy"),
+        (
+            "/faults",
+            {"drop": "before", "acts": True},
+            "acts cannot be combined with a connection that is closed before",
+        ),
+        (
+            "/faults",
+            {"delay": {"seconds": 1, "spread": 1}},
+            "delay: spread is allowed only with a uniform or lognormal distribution",
+        ),
         ("/faults", {"answer": "teapot"}, "answer: Input should be 'bad gateway', 'database conflict'"),
         ("/faults", {"drop": "later"}, "drop: Input should be 'before', 'after', 'headers' or 'body'"),
         ("/faults", {"limit": {"requests": 0, "seconds": 1}}, "limit.requests: Input should be greater than or equal"),
         ("/restart", {"seconds": 0}, "seconds: Input should be greater than 0"),
         ("/acts/deploy", {"machine": "node01"}, "user: Field required"),
-        ("/acts/deploy", {"machine": "node01", "user": "eve"}, "no user is called 'eve'; there are admin, bob"),
-        ("/acts/change_owner", {"machine": "node07", "user": "eve"}, "no user is called 'eve'; there are admin, bob"),
-        ("/acts/take_over", {"machine": "node07", "user": "eve"}, "no user is called 'eve'; there are admin, bob"),
+        ("/acts/deploy", {"machine": "node01", "user": "eve"}, "there is no user 'eve'; the users are: admin, bob"),
+        (
+            "/acts/change_owner",
+            {"machine": "node07", "user": "eve"},
+            "there is no user 'eve'; the users are: admin, bob",
+        ),
+        ("/acts/take_over", {"machine": "node07", "user": "eve"}, "there is no user 'eve'; the users are: admin, bob"),
         (
             "/acts/take_over",
             {"machine": "node07", "user": "bob", "released_by": "eve"},
-            "no user is called 'eve'; there are admin, bob",
+            "there is no user 'eve'; the users are: admin, bob",
         ),
         ("/acts/take_over", {"machine": "node10", "user": "bob"}, "a machine that is New cannot be taken over"),
-        ("/acts/delete", {"machine": "x"}, "no machine is called 'x'"),
+        ("/acts/delete", {"machine": "x"}, "there is no machine 'x'"),
     ],
 )
 def test_what_cannot_be_used_is_refused_by_name(control: Control, path: str, given: Any, words: str) -> None:
@@ -213,8 +233,8 @@ def test_what_cannot_be_used_is_refused_by_name(control: Control, path: str, giv
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"mode": "scaled"}, "speed is needed in the mode scaled"),
-        ({"mode": "manual", "speed": 3}, "goes with no other"),
+        ({"mode": "scaled"}, "speed does not match the mode; set speed in the mode scaled"),
+        ({"mode": "manual", "speed": 3}, "leave it out in the others"),
         ({"mode": "fast"}, "mode: Input should be 'real', 'scaled' or 'manual'"),
     ],
 )
@@ -225,7 +245,7 @@ def test_a_clock_that_cannot_be_is_refused(control: Control, given: Any, words: 
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"op": "deplyo", "before": 5}, "MAAS has no operation 'deplyo'; the names most like it are: deploy"),
+        ({"op": "deplyo", "before": 5}, "MAAS has no operation 'deplyo'; the closest names are: deploy"),
         ({"op": "deploy", "before": -1}, "before: Input should be greater than or equal to 0"),
     ],
 )
@@ -234,7 +254,7 @@ def test_a_hold_that_could_hold_nothing_is_refused(control: Control, given: Any,
 
 
 def test_a_body_that_is_no_json_is_refused(control: Control) -> None:
-    assert control.refused("POST", "/faults", content=b"status=500").startswith("the body is no JSON: Expecting value")
+    assert control.refused("POST", "/faults", content=b"status=500").startswith("the body is not JSON: Expecting value")
 
 
 def test_numbers_that_json_does_not_have_are_refused(control: Control) -> None:
@@ -245,6 +265,6 @@ def test_numbers_that_json_does_not_have_are_refused(control: Control) -> None:
 def test_an_unknown_path_and_method_say_what_there_is(control: Control) -> None:
     status, answer = control("GET", "/plan")
     assert status == 404
-    assert answer["error"].startswith("there is no /plan; there are: /, /clock,")
+    assert answer["error"].startswith("there is no path /plan; the paths are: /, /clock,")
     status, answer = control("POST", "/clock")
-    assert (status, answer["error"]) == (405, "POST is not for /clock; it takes GET, PUT")
+    assert (status, answer["error"]) == (405, "/clock does not accept POST; it accepts GET, PUT")

@@ -32,7 +32,7 @@ def test_a_renamed_machine_is_found_by_its_new_name_and_by_no_other(
     clock.pass_(900)
     assert region.machine("renamed").status_name == "Failed deployment"
     assert admin.get("events/?op=query&hostname=renamed").json()["count"] > 0
-    with pytest.raises(KeyError, match="no machine is called 'node03'"):
+    with pytest.raises(KeyError, match="there is no machine 'node03'"):
         region.machine("node03")
 
 

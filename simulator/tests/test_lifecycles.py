@@ -363,7 +363,9 @@ def test_what_others_do_from_outside_is_in_the_events_by_name(admin: Any, region
 
 
 def test_a_plan_for_a_stage_that_does_not_exist_is_refused(region: SimulatedRegion) -> None:
-    with pytest.raises(ValueError, match=r"no operation has a stage 'Instaling OS'; there are: .*Installing OS"):
+    with pytest.raises(
+        ValueError, match=r"no operation has a stage 'Instaling OS'; the stages and scripts are: .*Installing OS"
+    ):
         region.plan("node02", fail="Instaling OS")
-    with pytest.raises(KeyError, match="no machine is called 'node99'; there are node01, "):
+    with pytest.raises(KeyError, match="there is no machine 'node99'; the machines are: node01, "):
         region.plan("node99", fail="Installing OS")

@@ -49,7 +49,7 @@ def test_machines_are_found_by_either_name_until_they_are_deleted() -> None:
     assert region.machine("m00007") is region.machine("node0007")
     region.delete("node0007")
     for name in ("m00007", "node0007"):
-        with pytest.raises(KeyError, match=f"no machine is called '{name}'; there are node0001, .* and 9 more"):
+        with pytest.raises(KeyError, match=f"there is no machine '{name}'; the machines are: node0001, .* and 9 more"):
             region.machine(name)
 
 

@@ -113,9 +113,9 @@ def test_the_control_tells_of_stale_power_and_of_cycles(control: Any, admin: Any
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"machine": "node07"}, "one of stored and real is needed, or both"),
+        ({"machine": "node07"}, "set stored, real or both"),
         ({"machine": "node07", "real": "broken"}, "real: Input should be 'on', 'off', 'unknown' or 'error'"),
-        ({"machine": "x", "real": "on"}, "no machine is called 'x'"),
+        ({"machine": "x", "real": "on"}, "there is no machine 'x'"),
     ],
 )
 def test_power_that_cannot_be_is_refused(control: Any, given: Any, words: str) -> None:

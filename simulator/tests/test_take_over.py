@@ -64,7 +64,7 @@ def test_a_machine_that_cannot_be_ready_is_left_as_it_is(region: SimulatedRegion
 def test_nobody_unknown_takes_a_machine_over(region: SimulatedRegion) -> None:
     for people in ({"username": "eve"}, {"username": "bob", "released_by": "eve"}):
         username = people.pop("username")
-        with pytest.raises(KeyError, match="no user is called 'eve'"):
+        with pytest.raises(KeyError, match="there is no user 'eve'"):
             region.take_over("node07", username, **people)
     assert region.machine("node07").status_name == "Deployed"
 

@@ -134,81 +134,96 @@ def test_the_speed_that_is_asked_for_goes_before_the_files(tmp_path: Path) -> No
     [
         ("{a: b}: c", "line 1, column 1: found unhashable key"),
         ("a: b: c", "line 1, column 5: mapping values are not allowed"),
-        ("- a\n- b\n", "line 1: this should be names with values"),
-        ("zones: [north]", "line 1: zones: this should be names with values"),
-        ("faults: [3]", "line 1: faults[0]: this should be names with values"),
+        ("- a\n- b\n", "line 1: expected an object with keys and values"),
+        ("zones: [north]", "line 1: zones: expected an object with keys and values"),
+        ("faults: [3]", "line 1: faults[0]: expected an object with keys and values"),
         ("speed: fast", "line 1: speed: Input should be a valid number"),
-        ("zones:\n  a: b\nmachine: []", "line 3: machine: there is no such key; there are: speed, users, zones"),
+        ("zones:\n  a: b\nmachine: []", "line 3: machine: unknown key; the keys are: speed, users, zones"),
         ("machines:\n  - status: Ready", "line 2: machines[0].hostname: Field required"),
-        ("machines:\n  - hostname: a\n    cpus: 4", "line 3: machines[0].cpus: there is no such key; there are: hostn"),
+        ("machines:\n  - hostname: a\n    cpus: 4", "line 3: machines[0].cpus: unknown key; the keys are: hostn"),
         (
             "machines:\n  - hostname: a\n    status: Rusty",
             "line 3: machines[0].status.Rusty: Input should be 'New', 'Ready'",
         ),
         (
             "machines:\n  - hostname: a\n    zone: west",
-            "line 3: machines[0].zone: there is no zone 'west'; there are: d",
+            "line 3: machines[0].zone: there is no zone 'west'; known: d",
         ),
-        ("machines:\n  - hostname: a\n    tags: [x]", "line 3: machines[0].tags: there is no tag 'x'; there are: gpu"),
+        ("machines:\n  - hostname: a\n    tags: [x]", "line 3: machines[0].tags: there is no tag 'x'; known: gpu"),
         ("machines:\n  - hostname: a\n    pool: x", "machines[0].pool: there is no resource pool 'x'"),
-        ("machines:\n  - hostname: a\n    subnet: x", "machines[0].subnet: there is no subnet 'x'; there are: pxe"),
+        ("machines:\n  - hostname: a\n    subnet: x", "machines[0].subnet: there is no subnet 'x'; known: pxe"),
         (
             "machines:\n  - hostname: a\n    status: Deployed\n    owner: x",
-            "machines[0].owner: there is no user 'x'; there are: admin, bob",
+            "machines[0].owner: there is no user 'x'; known: admin, bob",
         ),
-        ("machines:\n  - hostname: a\n  - hostname: a", "line 3: machines[1].hostname: there are two machines a"),
+        (
+            "machines:\n  - hostname: a\n  - hostname: a",
+            "line 3: machines[1].hostname: two machines have the hostname a; hostnames must be unique",
+        ),
         ("machines:\n  - hostname: n\n    count: 2", "line 2: machines[0]: hostname needs a {} for the number"),
-        ("machines:\n  - hostname: n{x}", "machines[0]: hostname is no format with one number: 'n{x}'"),
-        ("machines:\n  - {hostname: 'n{}', count: 2, system_id: x}", "system_id goes with a single machine only"),
+        ("machines:\n  - hostname: n{x}", "machines[0]: hostname is not a format for one number: 'n{x}'"),
+        ("machines:\n  - {hostname: 'n{}', count: 2, system_id: x}", "system_id is allowed only for a single machine"),
         ("machines:\n  - {hostname: 'n{}', count: 55}", "subnet pxe (10.10.0.0/24) has room for 54 machines"),
-        ("users: [{name: ann}]", "line 1: users: one of them has to be a superuser"),
-        ("racks: {r: h}", "line 1: racks: there is no rack controller of the subnet that every region has 'bwdhs4'"),
+        ("users: [{name: ann}]", "line 1: users: at least one user must be a superuser"),
+        ("racks: {r: h}", "line 1: racks: there is no rack controller of the default subnet 'bwdhs4'"),
         ("subnets:\n  - {name: a, cidr: 10.0.0.0/24, rack: r}", "subnets[0].rack: there is no rack controller 'r'"),
-        ("subnets:\n  - {name: a, cidr: 10.0.0.0/30}", "subnets[0]: cidr wants a prefix from /8 to /24; it was /30"),
+        (
+            "subnets:\n  - {name: a, cidr: 10.0.0.0/30}",
+            "subnets[0]: the prefix of cidr must be from /8 to /24; it was /30",
+        ),
         ("subnets:\n  - {name: a, cidr: here}", "line 2: subnets[0].cidr: Input is not a valid IPv4 network"),
         ("faults:\n  - {op: deply}", "line 2: faults[0].op: MAAS has no operation 'deply'"),
-        ("zones:\n  1: first", "line 2: zones: Input should be a valid string; it was 1, so write it in quotes"),
-        ("tags: {0: zero}", "line 1: tags: Input should be a valid string; it was 0, so write it in quotes"),
+        ("zones:\n  1: first", "line 2: zones: Input should be a valid string; it was 1, so put it in quotes"),
+        ("tags: {0: zero}", "line 1: tags: Input should be a valid string; it was 0, so put it in quotes"),
         ("zones: {a/b: no way}", "line 1: zones.a/b: String should match pattern"),
         ("machines:\n  - {hostname: a, zone: 1}", "line 2: machines[0].zone: Input should be a valid string; it was 1"),
-        ("machines:\n  - hostname: a\nmachines: []", "line 3, column 1: the key machines is there already"),
-        ("machines:\n  - hostname: a\n    hostname: b", "line 3, column 5: the key hostname is there already"),
-        ("users:\n  - {name: a, superuser: true}\n  - {name: a}", "line 3: users[1].name: there is one called a alr"),
+        ("machines:\n  - hostname: a\nmachines: []", "line 3, column 1: duplicate key machines; remove one of them"),
+        ("machines:\n  - hostname: a\n    hostname: b", "line 3, column 5: duplicate key hostname; remove one of them"),
+        ("users:\n  - {name: a, superuser: true}\n  - {name: a}", "line 3: users[1].name: the name a is taken"),
         ("users: [{name: 'a b', superuser: true}]", "line 1: users[0].name: String should match pattern"),
         (
             "subnets:\n  - {name: a, cidr: 10.1.0.0/24}\n  - {name: a, cidr: 10.2.0.0/24}",
-            "line 3: subnets[1].name: there is one called a already",
+            "line 3: subnets[1].name: the name a is taken",
         ),
         (
             "subnets:\n  - {name: a, cidr: 10.1.0.0/24}\n  - {name: b, cidr: 10.1.0.0/16}",
-            "line 3: subnets[1].cidr: it overlaps with a (10.1.0.0/24)",
+            "line 3: subnets[1].cidr: it overlaps with subnet a (10.1.0.0/24)",
         ),
         (
             "subnets:\n  - {name: a, cidr: 10.1.0.0/24, gateway: 10.2.0.1}",
-            "line 2: subnets[0]: gateway wants an address of a host in 10.1.0.0/24; it was 10.2.0.1",
+            "line 2: subnets[0]: gateway must be a host address in 10.1.0.0/24; it was 10.2.0.1",
         ),
-        ("subnets:\n  - {name: a, cidr: 10.1.0.0/24, gateway: 10.1.0.255}", "gateway wants an address of a host"),
-        ("settings: {node_timeou: 3}", "line 1: settings.node_timeou: there is no such key; there are: enable_disk"),
+        ("subnets:\n  - {name: a, cidr: 10.1.0.0/24, gateway: 10.1.0.255}", "gateway must be a host address"),
+        ("settings: {node_timeou: 3}", "line 1: settings.node_timeou: unknown key; the keys are: enable_disk"),
         ("release_scripts: {a: -1}", "line 1: release_scripts.a: Input should be greater than or equal to 0"),
-        ("release_scripts: {wipe-disks: 1}", "line 1: release_scripts.wipe-disks: MAAS has one of this name already"),
+        (
+            "release_scripts: {wipe-disks: 1}",
+            "line 1: release_scripts.wipe-disks: MAAS has a script with this name already",
+        ),
         ("images: [ubuntu/noble, noble]", "line 1: images[1]: String should match pattern"),
         ("images: [ubuntu/noble, ubuntu/]", "it was 'ubuntu/'"),
-        ("images: [custom/x, custom/x]", "line 1: images[1]: custom/x is there already"),
-        ("machines: [{hostname: Bad_Host}]", "hostname wants up to 63 letters, digits and hyphens inside; it was 'Bad"),
-        ("machines: [{hostname: 'a b'}]", "hostname wants up to 63 letters"),
+        ("images: [custom/x, custom/x]", "line 1: images[1]: the image custom/x is listed twice"),
+        (
+            "machines: [{hostname: Bad_Host}]",
+            "hostname must have up to 63 letters, digits and inner hyphens; it was 'Bad",
+        ),
+        ("machines: [{hostname: 'a b'}]", "hostname must have up to 63 letters"),
         ("machines: [{hostname: 'n{:_}', count: 1000}]", "it was 'n1_000'"),
         ("machines: [{hostname: a, system_id: a/b}]", "machines[0].system_id: String should match pattern"),
         ("machines: [{hostname: a, architecture: amd64}]", "machines[0].architecture: String should match pattern"),
         ("machines: [{hostname: a, memory: -5}]", "machines[0].memory: Input should be greater than or equal to 1"),
         ("machines: [{hostname: a, memory: [1, 0]}]", "machines[0].memory: Input should be greater than or equal"),
         ("machines: [{hostname: a, cpu_count: 0}]", "machines[0].cpu_count: Input should be greater than or equal"),
-        ("machines: [{hostname: a, disks: [{}, {}]}]", "machines[0]: disks has two of the name sda"),
+        ("machines: [{hostname: a, disks: [{}, {}]}]", "machines[0]: two disks have the name sda"),
         (
             "machines: [{hostname: a, locked: true, status: New}]",
-            "machines[0]: locked goes with Deployed and Failed deployment only",
+            "machines[0]: locked is allowed only with the status Deployed and Failed deployment",
         ),
-        ("machines: [{hostname: a, owner: bob}]", "owner goes with Allocated, Deployed, Failed deployment only"),
-        ("plans:\n  - {machine: x, fail: Rebooting}", "line 2: plans[0]: no machine is called 'x'"),
+        (
+            "machines: [{hostname: a, owner: bob}]",
+            "owner is allowed only with the status Allocated, Deployed, Failed deployment",
+        ),
+        ("plans:\n  - {machine: x, fail: Rebooting}", "line 2: plans[0]: there is no machine 'x'"),
         ("faults:\n  - {times: 0}", "line 2: faults[0].times: Input should be greater than or equal to 1"),
     ],
 )
@@ -241,10 +256,10 @@ def test_a_python_file_makes_its_region_itself(tmp_path: Path) -> None:
     [
         (
             "from maas_simulator import *\ndef region():\n    return SimulatedRegion([User('x')])\n",
-            ", line 3: ValueError: one of the users has to be a superuser; there are: x",
+            ", line 3: ValueError: at least one user must be a superuser; the users are: x",
         ),
-        ("x = 1\n", ": it needs a function region() that returns a maas_simulator.SimulatedRegion"),
-        ("def region():\n    return 1\n", ": it needs a function region()"),
+        ("x = 1\n", ": the file must define a function region() that returns a maas_simulator.SimulatedRegion"),
+        ("def region():\n    return 1\n", ": the file must define a function region()"),
         ("def region():\n    return 1 / 0\n", ", line 2: ZeroDivisionError: division by zero"),
         ("import no_such_module\n", ", line 1: ModuleNotFoundError: No module named"),
     ],
@@ -264,7 +279,7 @@ def test_what_is_no_yaml_is_said_without_a_line_if_there_is_none(tmp_path: Path,
 
 
 def test_a_list_that_contains_itself_ends_nothing_but_the_reading(tmp_path: Path) -> None:
-    with pytest.raises(WorldFileError, match="this should be names with values"):
+    with pytest.raises(WorldFileError, match="expected an object with keys and values"):
         read_world(written(tmp_path, "machines: &a\n  - *a\n"))
 
 
@@ -325,7 +340,7 @@ def test_a_setting_erases_the_disks_with_every_release(
 
 @pytest.mark.parametrize(
     ("users", "words"),
-    [([User("x")], "has to be a superuser"), ([User("x", is_superuser=True), User("x")], "two users called 'x'")],
+    [([User("x")], "must be a superuser"), ([User("x", is_superuser=True), User("x")], "two users 'x'")],
 )
 def test_a_region_has_one_superuser_and_no_two_of_a_name(users: list[User], words: str) -> None:
     with pytest.raises(ValueError, match=words):

@@ -1,4 +1,4 @@
-"""The command line: ``maas-simulator``, with options and a function that other programs can make a command of."""
+"""The ``maas-simulator`` command, and the options and function for programs that offer the same command."""
 
 import math
 import os
@@ -16,7 +16,7 @@ from maas_simulator.worlds.ready_made import demo_region, generated_region
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 SPEED: Final = 60.0
-"""Simulated seconds in a real second, unless asked otherwise."""
+"""The default number of simulated seconds per real second."""
 
 HELP: Final = """Run a simulated MAAS region.
 
@@ -29,7 +29,7 @@ prints CONTROL_URL=URL, the address for injecting faults and moving the clock.
 
 
 class _Speed(click.FloatRange):
-    """A range of speeds. NaN, which is neither below nor above any number, is in none."""
+    """A range of speeds that rejects NaN, which ``click.FloatRange`` would accept."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         number: float = super().convert(value, param, ctx)
@@ -88,7 +88,7 @@ _OPTIONS: Final = (
 
 
 def simulator_options(command: CommandT) -> CommandT:
-    """Give a click command the options that :func:`simulate` takes."""
+    """Add the options of :func:`simulate` to a click command."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -105,10 +105,12 @@ def simulate(
     clock: str,
     failures: tuple[str, ...],
 ) -> None:
-    """Serve a region until Ctrl-C or SIGTERM, as the options say; ``example`` is a command that is shown to the user.
+    """Serve a region until Ctrl-C or SIGTERM.
+
+    ``example`` is a command for the user to try, printed with the URL.
 
     Raises:
-        click.ClickException: The options cannot be combined or used, or a port is taken.
+        click.ClickException: Options conflict or have a bad value, or a port is taken.
     """
     if clock == "manual" and control_port is None:
         raise click.UsageError("--clock manual requires --control-port: only the control can move the clock.")
@@ -128,7 +130,7 @@ def simulate(
     try:
         run(region, port=port, control_port=control_port, announce=announce)
     except OSError as error:
-        if error.filename is None:  # it is about no port: nobody reads what is printed
+        if error.filename is None:  # The error is not about a port: the reader of stdout has gone.
             raise
         reason = os.strerror(error.errno) if error.errno else "unknown reason"
         raise click.ClickException(f"{error.filename} cannot be used: {reason}.") from None
@@ -179,5 +181,5 @@ def _plan(region: SimulatedRegion, failure: str) -> None:
 @click.version_option(package_name="maas-simulator", prog_name="maas-simulator")
 @simulator_options
 def main(**options: Any) -> None:
-    """``maas-simulator``."""
+    """Run ``maas-simulator``."""
     simulate(example="curl $MAAS_URL/api/2.0/version/", **options)

@@ -1,4 +1,4 @@
-"""The region as an ASGI application: routing, credentials, faults and holds around the handlers."""
+"""The region as an ASGI application: routing, authentication, faults and holds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,19 +36,19 @@ MOVED = (
     "<html>\r\n<head><title>301 Moved Permanently</title></head>\r\n<body>\r\n"
     "<center><h1>301 Moved Permanently</h1></center>\r\n<hr><center>nginx/1.22.1</center>\r\n</body>\r\n</html>\r\n"
 )
-"""What the proxy in front of MAAS answers at the root."""
+"""The response of the proxy in front of MAAS at the root."""
 
 _METHODS = ("PUT", "POST", "GET", "DELETE")
 
 
 def create_app(region: RegionState) -> Starlette:
-    """The ASGI application of a region; any server or in-process transport can run it."""
+    """Create the ASGI application of a region, for any server or in-process transport."""
     return Starlette(routes=[Route("/{path:path}", endpoint=_RegionApp(region))])
 
 
 @dataclass
 class _Asked:
-    """A request on its way: its endpoint and op may not exist."""
+    """A parsed request. Its endpoint and op may not exist."""
 
     request: Request
     path: str
@@ -101,7 +101,7 @@ class _RegionApp:
         return broken(fault, response if fault.status is None else replacement(fault, now))
 
     async def _act_after(self, seconds: float, asked: _Asked) -> Response:
-        """A client that goes away while its request is held does not stop it: MAAS acts all the same."""
+        """Respond after a delay. If the client disconnects meanwhile, MAAS carries out the request all the same."""
         until = self.region.schedule.clock() + seconds
         try:
             await _wait(seconds)
@@ -143,7 +143,7 @@ class _RegionApp:
         return handler(call)
 
     def _user(self, asked: _Asked, endpoint: Endpoint) -> User:
-        """Whose request it is; without usable credentials it depends on the endpoint what MAAS says."""
+        """The user of the request. Without credentials, MAAS's error depends on the endpoint."""
         request = asked.request
         signed = Signed(request.method, str(request.url), asked.signed_form)
         user = self.region.authenticator.user(request.headers.get("authorization"), signed)
@@ -166,7 +166,7 @@ def _told_to_everybody(asked: _Asked) -> Answer | None:
 
 
 def _handler(asked: _Asked, endpoint: Endpoint) -> Handler:
-    """What answers it. MAAS complains of credentials first, and of the rest in this order."""
+    """The handler of the request. MAAS checks in this order, after the credentials."""
     method = asked.request.method
     if method not in _METHODS:
         raise Refusal(405, "", HTML, {"Allow": ", ".join(_METHODS), **BY_USER})
@@ -207,14 +207,14 @@ def _takes_json(method: str, endpoint: Endpoint | None, op: str | None) -> bool:
 
 
 def _hold_names(asked: _Asked) -> tuple[str, ...]:
-    """The names a request is held by: its op, and for the reads ``events`` or ``machines``."""
+    """The names that a hold can match: the op, and ``events`` or ``machines`` for reads."""
     inside = asked.path.removeprefix(PREFIX)
     is_read = asked.request.method == "GET" and inside.startswith(("events/", "machines/"))
     return (asked.op or "", inside.partition("/")[0] if is_read else "")
 
 
 def _response(status: int, body: str | bytes, content_type: str, headers: Mapping[str, str]) -> Response:
-    """As a header and not as a media type, to which Starlette would add a charset where MAAS has none."""
+    """Build a response with its exact content type: Starlette would add a charset to a media type."""
     return Response(body, status, {"Content-Type": content_type, **headers})
 
 
@@ -224,4 +224,4 @@ async def _wait(seconds: float) -> None:
 
 
 def _ignore(_response: Response) -> None:
-    """An answer for a client that is gone."""
+    """Drop a response whose client has disconnected."""

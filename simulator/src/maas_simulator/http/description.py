@@ -1,4 +1,4 @@
-"""The region's description of its own API, from which clients such as python-libmaas build themselves."""
+"""The region's description of its API, which clients such as python-libmaas read to build themselves."""
 
 from collections.abc import Iterator
 
@@ -7,14 +7,14 @@ from maas_simulator.http.machine_routes import Handler, Operation
 from maas_simulator.http.unsimulated import Missing
 
 _CRUD = {"GET": "read", "POST": "create", "PUT": "update", "DELETE": "delete"}
-"""What a request without an op is called."""
+"""The action names of requests without an op."""
 
 
 def describe(base: str) -> dict[str, object]:
-    """Every endpoint that is simulated, with its actions; ``base`` is the region's address, ``http://HOST:PORT``.
+    """Describe all simulated endpoints and their actions; ``base`` is the region's address, ``http://HOST:PORT``.
 
-    ``anon`` is what can be asked without credentials, ``auth`` what can be asked with them; either may be null. What
-    the simulator answers with a 501 is left out, so that a client does not offer it.
+    ``anon`` has the actions without credentials, and ``auth`` those with credentials; either may be null. Endpoints
+    that return 501 are left out, so that clients do not offer them.
     """
     return {"doc": "The API of a simulated MAAS region.", "resources": list(_resources(base))}
 
@@ -39,7 +39,7 @@ def _simulated(handler: Handler) -> bool:
 
 
 def _open(endpoint: Endpoint) -> bool:
-    """Only the version is told to everybody."""
+    """Whether the endpoint needs no credentials: only the version."""
     return endpoint.name == "Version"
 
 

@@ -1,4 +1,4 @@
-"""The filters of the list of machines: which there are, what they let pass, and which values they refuse."""
+"""The filters of the machine list, and the values that they reject."""
 
 from collections.abc import Callable, Sequence
 
@@ -83,7 +83,7 @@ UNSIMULATED_FILTERS = frozenset(
 
 
 def check_filter(region: RegionState, name: str, values: Sequence[str]) -> None:
-    """Refuse a filter that does not exist, or a value that it cannot have."""
+    """Reject a filter that does not exist, or a bad value."""
     if name in UNSIMULATED_FILTERS:
         raise not_simulated(f"filtering machines by {name}")
     if name not in FILTERS:

@@ -1,4 +1,4 @@
-"""The answers for machines: reading, listing with filters, and every operation with the permission it needs."""
+"""Handlers for machines: reads, lists with filters, and all operations with their permissions."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ Handler = Callable[[Call], Answer]
 
 @dataclass(frozen=True)
 class Operation:
-    """An operation on one machine. ``keeps`` are the fields whose old values its answer still shows.
+    """An operation on one machine. The response shows the old values of the fields in ``keeps``.
 
-    Only one that ``takes_json`` reads the parameters in a JSON body (MAAS 3.7).
+    Only a ``takes_json`` operation reads parameters from a JSON body (MAAS 3.7).
     """
 
     permission: str
@@ -31,14 +31,14 @@ class Operation:
     takes_json: bool = False
 
     def __call__(self, call: Call) -> Answer:
-        """Carry it out for the caller, and answer with the machine."""
+        """Carry out the operation and return the machine."""
         machine = call.machine()
         call.check_may(self.permission, machine)
         before = machine_json(call.region, machine)
         try:
             self.act(call.region, machine, call.user.username, call.form)
         except Refusal as refusal:
-            # What fails after the change is stored, such as switching on, is told by another part of MAAS.
+            # Another layer of MAAS reports failures after the change is stored, such as a failed power-on.
             raise refusal.without_vary() if refusal.status in (500, 503) else refusal from None
         call.region.play()
         after = machine_json(call.region, machine)
@@ -75,25 +75,25 @@ def read(call: Call) -> Answer:
 
 
 def read_node(call: Call) -> Answer:
-    """One machine, found as a node."""
+    """One machine, as a node."""
     return Answer(machine_json(call.region, call.machine("Node")))
 
 
 def list_allocated(call: Call) -> Answer:
-    """The machines that are the user's own, but not yet on their way to anything else."""
+    """The user's allocated machines."""
     mine = (machine for machine in call.region.machines.values() if machine.owner == call.user.username)
     return Answer([machine_json(call.region, machine) for machine in mine if machine.status is Status.ALLOCATED])
 
 
 def power_parameters(call: Call) -> Answer:
-    """How MAAS reaches the machine's BMC, for superusers."""
+    """The power parameters of a machine, for superusers."""
     machine = call.machine()
     call.check_may("superuser", machine)
     return Answer(power_json(machine))
 
 
 def all_power_parameters(call: Call) -> Answer:
-    """How MAAS reaches every BMC, by machine, for superusers."""
+    """The power parameters of all machines, for superusers."""
     if not call.user.is_superuser:
         raise forbidden()
     asked = call.query.get("id")
@@ -122,7 +122,7 @@ def blockdevice(call: Call) -> Answer:
 
 
 def power_off(call: Call) -> Answer:
-    """Switch off; ``null`` if MAAS has no way to."""
+    """Switch off; ``null`` if MAAS cannot."""
     machine = call.machine()
     manual = machine.power_type == MANUAL
     answer = Operation("edit", short.power_off)(call)
@@ -130,7 +130,7 @@ def power_off(call: Call) -> Answer:
 
 
 def query_power_state(call: Call) -> Answer:
-    """What the BMC says."""
+    """The power state from the BMC."""
     return Answer({"state": short.query_power_state(call.region, call.machine())})
 
 
@@ -143,7 +143,7 @@ def delete(call: Call) -> Answer:
 
 
 def listing(call: Call) -> Answer:
-    """All machines the user sees that pass all filters; unknown filters are refused, unknown ids just absent."""
+    """All machines that the user may see and that match the filters. Unknown filters are a 400, unknown ids ignored."""
     filters = {name: values for name, values in call.query.items() if name not in ("op", "format")}
     for name, values in filters.items():
         check_filter(call.region, name, values)
@@ -156,7 +156,7 @@ def listing(call: Call) -> Answer:
 
 
 def _candidates(call: Call) -> Iterable[SimulatedMachine]:
-    """The machines that an id or a hostname leaves, in the region's order, so that not all have to be looked at."""
+    """The machines left by an id or hostname filter, in the region's order. This avoids reading all machines."""
     machines = call.region.machines
     if "id" in call.query:
         found = [machines[name] for name in dict.fromkeys(call.query["id"]) if name in machines]
@@ -175,7 +175,7 @@ def allocate(call: Call) -> Answer:
 
 
 def release_many(call: Call) -> Answer:
-    """Release machines together: all of them, or none if one cannot be; *Ready* ones are skipped."""
+    """Release several machines: all of them, or none if one cannot be released. *Ready* machines are skipped."""
     asked = list(call.form.get("machines", ()))
     unknown = [name for name in asked if name not in call.region.machines]
     if unknown:
@@ -196,13 +196,13 @@ def release_many(call: Call) -> Answer:
 
 
 def _disks(call: Call) -> list[JSON]:
-    """Here MAAS leaves out the versions of their firmware."""
+    """The disks, without firmware versions, which MAAS omits here."""
     disks = disks_json(call.machine("Node"))
     return [{name: value for name, value in disk.items() if name != "firmware_version"} for disk in disks]
 
 
 def _one(kind: str, call: Call, every: Iterable[JSON]) -> Answer:
-    """Nobody has recorded one alone: it is taken to be as in the list."""
+    """One item by id. A single read was not recorded; it is assumed to return the same as the list."""
     for each in every:
         if call.parts[1] == str(each["id"]):
             return Answer(each)

@@ -1,4 +1,4 @@
-"""The stages of commissioning and testing: booting, then one stage for every script of the run."""
+"""The stages of commissioning and testing: booting, then one stage for every script."""
 
 from collections.abc import Callable, Iterator
 
@@ -35,24 +35,24 @@ PENDING, INSTALLING, RUNNING, PASSED, FAILED = (
 
 VIRTUALISES = "kvm-capable"
 LAYS_OUT = "50-maas-01-commissioning"
-"""The script that reports the hardware: when it has passed, MAAS lays out disks and NICs."""
+"""The script that reports the hardware. After it passes, MAAS lays out disks and NICs."""
 
 EPHEMERAL_BOOTS = cloud_init(
     "searching for local datasources", "searching for network datasources", "running modules for config"
 )
-"""What cloud-init says once the ephemeral environment runs (seen in MAAS 3.7.3 when commissioning and deploying)."""
+"""The cloud-init events of the ephemeral environment (recorded in MAAS 3.7.3 for commissioning and deploying)."""
 
 INSTALLING_TAKES = 4
-"""Simulated seconds for the packages that a script needs."""
+"""Simulated seconds to install a script's packages."""
 
 PAUSE = Stage("", 1)
-"""Between two scripts none runs, and their set is *Pending* again for a moment."""
+"""The moment between two scripts, in which their set is *Pending* again."""
 
 
 def boot(
     first: str, operation: str, purpose: Callable[[Variant], str] = lambda _: "commissioning"
 ) -> tuple[Stage, ...]:
-    """Into the ephemeral environment; such a boot is told to be for ``commissioning``, whatever it is for."""
+    """The stages of booting the ephemeral environment. MAAS gives its purpose as ``commissioning`` in most cases."""
     fails = gives_up(f"Node operation '{operation}' timed out after 30 minutes.")
     return (
         Stage(first, 10, (power("on"),), fails=fails),
@@ -67,7 +67,7 @@ def boot(
 
 
 def commission_stages(commissioning: ScriptSet, testing: ScriptSet | None) -> tuple[Stage, ...]:
-    """A commissioning run, about four minutes and twenty seconds for each disk that is tested."""
+    """The stages of commissioning: about four minutes, and twenty seconds per tested disk."""
     stages = [
         *boot("Commissioning", "Commissioning"),
         Stage(
@@ -86,7 +86,7 @@ def commission_stages(commissioning: ScriptSet, testing: ScriptSet | None) -> tu
 
 
 def test_stages(testing: ScriptSet, before: Status) -> tuple[Stage, ...]:
-    """A run of tests alone; ``before`` is the status that it was started in."""
+    """The stages of testing alone; ``before`` is the status before the tests."""
     return (*boot("Testing", "Testing"), *_test_run(testing, after_tests(before)))
 
 
@@ -114,7 +114,7 @@ def _test_run(testing: ScriptSet, leads_to: Status) -> Iterator[Stage]:
 
 
 def _test_stage(result: ScriptResult) -> Stage:
-    """MAAS 3.7 writes no event for a test's step from *Pending* to *Installing dependencies*."""
+    """The stage of a test. MAAS 3.7 adds no event for its change from *Pending* to *Installing dependencies*."""
     return Stage(
         result.label,
         TEST_SCRIPTS[result.name],
@@ -128,26 +128,26 @@ def _test_stage(result: ScriptResult) -> Stage:
 
 
 def passes(result: ScriptResult) -> Action:
-    """A script that ends with exit status 0."""
+    """End a script with exit status 0."""
 
     def act(run: Run) -> None:
         if result.name == LAYS_OUT:
             _becomes_known(run.machine)
-        result.output += f"{result.name}: nothing to complain of on {run.machine.hostname}\n"
+        result.output += f"{result.name}: no problems found on {run.machine.hostname}\n"
         finish(run, result, PASSED)
 
     return act
 
 
 def _becomes_known(machine: SimulatedMachine) -> None:
-    """MAAS tags what it finds: here that an amd64 processor can virtualise, as a tag's definition says."""
+    """Store the reported hardware. MAAS adds automatic tags: here ``kvm-capable`` for amd64."""
     machine.known = machine.linked = machine.laid_out = True
     if machine.architecture.startswith("amd64") and VIRTUALISES not in machine.tag_names:
         machine.tag_names = (VIRTUALISES, *machine.tag_names)
 
 
 def fails_by(result: ScriptResult) -> Callable[[Run, str | None], None]:
-    """A script that ends with exit status 1; its last line of output is the planned reason."""
+    """End a script with exit status 1. The last line of its output is the planned reason."""
 
     def fail(run: Run, reason: str | None) -> None:
         result.output += f"{result.name} on {run.machine.hostname}\nERROR: {reason or 'check failed'}\n"
@@ -189,7 +189,7 @@ def _ends_testing(testing: ScriptSet, leads_to: Status) -> Action:
 
 
 def _becomes(run: Run, status: Status) -> None:
-    """Only *Ready* has an INFO event of its own, written before the change."""
+    """Change the status. Only *Ready* has its own INFO event, which comes before the change."""
     if status is Status.READY:
         run.say("INFO", "Ready")
     run.region.set_status(run.machine, status)
@@ -199,5 +199,5 @@ def _becomes(run: Run, status: Status) -> None:
 
 
 def _ends(machine: SimulatedMachine) -> None:
-    """With ``enable_ssh`` it is left on, for whoever wants to look."""
+    """Switch the machine off, unless ``enable_ssh`` keeps it on for the user."""
     machine.switch("on" if machine.enable_ssh else "off")

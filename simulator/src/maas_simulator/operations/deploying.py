@@ -1,4 +1,4 @@
-"""The stages of a deployment: to disk with curtin, or into memory."""
+"""The stages of a deployment, to disk with curtin or to memory."""
 
 from dataclasses import replace
 
@@ -31,7 +31,7 @@ PENDING, RUNNING, PASSED, FAILED = (
 
 
 def curtin(step: str, description: str, *details: str) -> tuple[Action, ...]:
-    """A step of curtin: its DEBUG event, ``status_action``, and its lines in the installation log."""
+    """The actions of a curtin step: its DEBUG event, ``status_action``, and its lines in the installation log."""
 
     def log(run: Run) -> None:
         scripts = run.region.current_set(run.machine, SetType.INSTALLATION)
@@ -43,14 +43,14 @@ def curtin(step: str, description: str, *details: str) -> tuple[Action, ...]:
 
 
 def install_log_starts(run: Run) -> None:
-    """Curtin begins to write its log: the installation's only script result runs."""
+    """Start the installation log, which is the installation's only script result."""
     scripts = run.region.current_set(run.machine, SetType.INSTALLATION)
     if scripts is not None:
         starts(run, scripts.results[0], PENDING)
 
 
 def install_log_passes(run: Run) -> None:
-    """Curtin is done."""
+    """Finish the installation log."""
     scripts = run.region.current_set(run.machine, SetType.INSTALLATION)
     if scripts is not None:
         scripts.results[0].output += "curtin: Installation finished.\n"
@@ -58,12 +58,12 @@ def install_log_passes(run: Run) -> None:
 
 
 def netboot_ends(run: Run) -> None:
-    """The machine will boot from its disk: the last thing that curtin has it say."""
+    """Let the machine boot from its disk from now on. Curtin requests this in its last step."""
     run.machine.netboot = False
 
 
 def curtin_fails(run: Run, reason: str | None) -> None:
-    """Curtin stops: a planned reason ends the log, and takes the place of MAAS's general words."""
+    """Fail curtin. A planned reason ends the log and replaces MAAS's general message."""
     run.say("ERROR", "Node installation failure", "'curtin' curtin command install")
     scripts = run.region.current_set(run.machine, SetType.INSTALLATION)
     if scripts is not None:
@@ -79,13 +79,13 @@ def curtin_fails(run: Run, reason: str | None) -> None:
 
 
 def late_commands_fail(run: Run, reason: str | None) -> None:
-    """Curtin stops at its last step, which it names; of the steps before it was never seen to name one."""
+    """Fail curtin at its last step, which the event names. Failures in earlier steps were recorded without names."""
     run.say("ERROR", "Node installation failure", "'curtin' executing late commands")
     curtin_fails(run, reason)
 
 
 def deployed(run: Run) -> None:
-    """The machine reports in from what was deployed."""
+    """Mark the machine as deployed when the installed system reports in."""
     machine = run.machine
     image = f"{machine.osystem}/{machine.distro_series}/{machine.architecture}"
     run.region.image_deployed(machine)
@@ -96,19 +96,19 @@ def deployed(run: Run) -> None:
 
 
 def timed_out(run: Run, reason: str | None) -> None:
-    """The machine was not heard from."""
+    """Fail a deployment whose machine stopped reporting."""
     gives_up(DEPLOY_TIMEOUT)(run, reason)
     run.machine.status_action = "mark_failed"
 
 
 def cloud_init_fails(run: Run, reason: str | None) -> None:
-    """The ephemeral environment cannot be set up: curtin never begins."""
+    """Fail the setup of the ephemeral environment, before curtin starts."""
     run.say("ERROR", "Node installation failure", "'cloudinit' running modules for config")
     timed_out(run, reason or CURTIN_FAILURE)
 
 
 def becomes_vm_host(run: Run) -> None:
-    """The machine takes virtual machines from now on."""
+    """Make the machine a VM host."""
     run.machine.is_vm_host = True
 
 
@@ -199,13 +199,13 @@ TO_DISK = (
         fails=timed_out,
     ),
 )
-"""A deployment to disk: about ten and a half simulated minutes. At its end it boots from its disk."""
+"""A deployment to disk, about ten and a half simulated minutes. It ends with a boot from the disk."""
 
 HARDWARE_SYNC = Stage("", 15 * 60, ends=(Say("INFO", "Node Interface hardware sync state change"),))
-"""What the agent of ``enable_hw_sync`` finds first. What it says of it was not recorded, nor what else it finds."""
+"""The first report of the ``enable_hw_sync`` agent. Its details and later reports were not recorded."""
 
 TO_VM_HOST = (*TO_DISK[:-1], replace(TO_DISK[-1], ends=(*TO_DISK[-1].ends, becomes_vm_host)))
-"""A deployment of a machine that is to be a VM host."""
+"""A deployment of a VM host."""
 
 TO_MEMORY = (*BOOT, Stage("Starting", 30, ends=(deployed,), fails=timed_out))
 """An ephemeral deployment: no storage, no installation, no script set."""

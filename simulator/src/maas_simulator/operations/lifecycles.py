@@ -1,4 +1,4 @@
-"""What stages are made of: the actions that most operations share, from writing an event to ending a script."""
+"""The actions of stages: adding events, changing statuses, and starting and finishing scripts."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ DEPLOY_TIMEOUT = "time-out during deployment"
 
 @dataclass(frozen=True)
 class Say:
-    """An action that writes one event of the system's own."""
+    """An action that adds one system event."""
 
     level: str
     type: str
     description: str = ""
 
     def __call__(self, run: "Run") -> None:
-        """Write it."""
+        """Add the event."""
         run.say(self.level, self.type, self.description)
 
 
 def power(state: str) -> Action:
-    """Switch the machine ``on`` or ``off``; since MAAS 3.6 no event tells of it."""
+    """Switch the machine ``on`` or ``off``; MAAS 3.6 and newer add no event."""
 
     def act(run: Run) -> None:
         if run.machine.power_type != MANUAL:
@@ -37,19 +37,19 @@ def power(state: str) -> Action:
 
 
 def boots_by_network(run: Run, purpose: str) -> None:
-    """The events of a machine that asks what to boot, and is told something for this purpose."""
+    """Add the events of a network boot for this purpose."""
     run.say("DEBUG", "PXE Request", purpose)
     run.say("INFO", "Performing PXE boot")
 
 
 def boots_from_disk(run: Run) -> None:
-    """A machine that asks what to boot, and is sent to its own disk: not every MAAS writes that down."""
+    """Add the events of a boot from the local disk; some regions add none."""
     if run.region.variant.local_boot_events:
         boots_by_network(run, "local boot")
 
 
 def cloud_init(*words: str) -> Action:
-    """Let cloud-init speak, which MAAS hears late."""
+    """Queue cloud-init events, which MAAS adds late."""
 
     def act(run: Run) -> None:
         for each in words:
@@ -59,7 +59,7 @@ def cloud_init(*words: str) -> Action:
 
 
 def doing(text: str) -> Action:
-    """Set ``status_action``, where curtin's present step is shown."""
+    """Set ``status_action``, which shows curtin's current step."""
 
     def act(run: Run) -> None:
         run.machine.status_action = text
@@ -77,14 +77,14 @@ def status(new: Status) -> Action:
 
 
 def mark_failed(run: Run, reason: str) -> None:
-    """The system gives up: an ERROR event, ``error_description``, and the failed twin of the status."""
+    """Fail the operation: an ERROR event, ``error_description``, and the failed status."""
     run.say("ERROR", "Marking node failed", reason)
     run.machine.error_description = reason
     run.region.set_status(run.machine, FAILURE_OF[run.machine.status])
 
 
 def gives_up(default: str) -> Callable[[Run, str | None], None]:
-    """Fail for a planned reason, or for MAAS's usual one at this stage."""
+    """Fail with the planned reason, or with MAAS's default message for this stage."""
 
     def fail(run: Run, reason: str | None) -> None:
         for kind in (SetType.COMMISSIONING, SetType.TESTING):
@@ -100,7 +100,7 @@ def gives_up(default: str) -> Callable[[Run, str | None], None]:
 
 
 def finish(run: Run, result: ScriptResult, ended_as: ScriptStatus) -> None:
-    """Let a script end now, with the event that MAAS writes: one for *Passed*, another for *Failed*."""
+    """End a script now, with MAAS's event: one for *Passed*, another for *Failed*."""
     before = result.status.display
     result.status = ended_as
     result.ended = run.region.now()
@@ -112,13 +112,13 @@ def finish(run: Run, result: ScriptResult, ended_as: ScriptStatus) -> None:
 
 
 def starts(run: Run, result: ScriptResult, before: ScriptStatus) -> None:
-    """Let a script start now; ``before`` is the status that its event says it had."""
+    """Start a script now; ``before`` is the previous status in its event."""
     result.started = run.region.now()
     goes_through(run, result, (before, ScriptStatus.RUNNING))
 
 
 def goes_through(run: Run, result: ScriptResult, through: Sequence[ScriptStatus]) -> None:
-    """Let a script pass through these statuses, with an event for each change."""
+    """Change a script's status step by step, with an event for each change."""
     run.heard = run.region.now()
     for before, after in pairwise(through):
         result.status = after

@@ -1,4 +1,4 @@
-"""The stages of releasing, erasing disks, and entering and leaving rescue mode."""
+"""The stages of releasing, of erasing disks, and of entering and leaving rescue mode."""
 
 from collections.abc import Mapping
 
@@ -9,14 +9,14 @@ from maas_simulator.operations.commissioning import boot, fails_by, passes
 from maas_simulator.operations.lifecycles import boots_from_disk, gives_up, power, starts
 
 POWER_OFF_FAILURE = "Node operation 'Releasing' timed out after 5 minutes."
-"""Worded as MAAS 3.7 words its other time limits; this one was not recorded."""
+"""Worded like MAAS 3.7's other timeouts; this one was not recorded."""
 ERASING_TAKES = 30
 """Simulated seconds."""
 RESCUE_FAILURE = "Node operation 'Entering rescue mode' timed out after 30 minutes."
 
 
 def released(run: Run) -> None:
-    """The machine is nobody's: *Ready*, or *New* if it was never commissioned. One that was composed is deleted."""
+    """Complete a release: *Ready*, or *New* if never commissioned. A composed machine is deleted."""
     machine = run.machine
     if machine.composed:
         run.region.remove(machine)
@@ -27,7 +27,7 @@ def released(run: Run) -> None:
 
 
 def disks_erased(run: Run) -> None:
-    """The erase is over and the plain release begins, in no user's name."""
+    """Complete the erase and start the plain release, without a user's name."""
     run.say("INFO", "Disks erased")
     run.say("DEBUG", "User releasing node")
     run.region.set_status(run.machine, Status.RELEASING)
@@ -36,7 +36,7 @@ def disks_erased(run: Run) -> None:
 
 
 def scripts_ended(scripts: ScriptSet) -> Action:
-    """The plain release begins if no script has failed. MAAS's words for a failure nobody has recorded."""
+    """Start the plain release if no script has failed. MAAS's message for a failure was not recorded."""
 
     def act(run: Run) -> None:
         if any(result.status is ScriptStatus.FAILED for result in scripts.results):
@@ -51,7 +51,7 @@ def scripts_ended(scripts: ScriptSet) -> Action:
 
 
 def script_stages(scripts: ScriptSet, seconds: Mapping[str, float]) -> tuple[Stage, ...]:
-    """A release with scripts of these lengths; MAAS 3.7 leaves the result of the erase *Pending* for good."""
+    """The stages of a release with scripts of these lengths. MAAS 3.7 leaves the result of the erase *Pending*."""
     return (
         *boot("Releasing", "Releasing"),
         *(_script_stage(result, seconds) for result in scripts.results),
@@ -74,13 +74,13 @@ def _script_stage(result: ScriptResult, seconds: Mapping[str, float]) -> Stage:
 
 
 def entered_rescue(run: Run) -> None:
-    """The machine can be reached."""
+    """Complete entering rescue mode."""
     run.say("INFO", "Rescue mode")
     run.region.set_status(run.machine, Status.RESCUE_MODE)
 
 
 def exited_rescue(run: Run) -> None:
-    """Back to the status before; a deployed machine is left running, all others are switched off."""
+    """Return to the previous status. A deployed machine stays on; all others are switched off."""
     machine = run.machine
     run.say("INFO", "Exited rescue mode")
     run.region.set_status(machine, machine.previous_status)
@@ -90,7 +90,7 @@ def exited_rescue(run: Run) -> None:
 
 
 def stays_in_rescue(run: Run, reason: str | None) -> None:
-    """The machine cannot be switched off, or does not come back."""
+    """Fail to leave rescue mode: the machine cannot be switched off, or does not come back."""
     run.say("INFO", "Failed exiting rescue mode", reason or "")
     run.machine.error_description = reason or run.machine.error_description
     run.region.set_status(run.machine, Status.FAILED_EXITING_RESCUE_MODE)
@@ -98,7 +98,7 @@ def stays_in_rescue(run: Run, reason: str | None) -> None:
 
 RELEASE = (Stage("Releasing", 15, fails=gives_up(POWER_OFF_FAILURE), ends=(released,), powers_off=True),)
 RELEASE_SWITCHED_OFF = (Stage("Releasing", 0, ends=(released,)),)
-"""Nothing to wait for: it is over before the request is answered."""
+"""The release of a machine that is off. It completes before the response."""
 
 ERASE = (
     *boot("Disk erasing", "Disk erasing"),
@@ -125,4 +125,4 @@ LOCAL_BOOT = (
     Stage("Power on", 20, (power("on"),)),
     Stage("Local boot", 0, (boots_from_disk,)),
 )
-"""A deployed machine that is switched on again."""
+"""A deployed machine is switched on again."""

@@ -1,4 +1,4 @@
-"""What the operations that take time do at once: checking, the user's events, the new status, and starting the run."""
+"""Operations that take time: the checks and changes within the request, and the start of the run."""
 
 from collections.abc import Callable
 
@@ -54,10 +54,10 @@ from maas_simulator.operations.taking_back import abort_scripts
 from maas_simulator.state import RegionState
 
 TALKS_ON = 2
-"""How many stages a machine that is being deployed still enters while it is released (seen in MAAS 3.7.3)."""
+"""How many more stages a deploying machine starts while it is released (recorded in MAAS 3.7.3)."""
 
 Operate = Callable[[RegionState, SimulatedMachine, str, Form], None]
-"""An operation on a machine by a user (their name): it has acted when it returns, or raises a ``Refusal``."""
+"""An operation on a machine by a user, given by name. It is carried out on return, or raises a ``Refusal``."""
 
 _ABORTS = {
     Status.DEPLOYING: ("User aborting deployment", "Aborted deployment"),
@@ -68,16 +68,16 @@ _ABORTS = {
 
 
 def acquire(region: RegionState, machine: SimulatedMachine, username: str, comment: str = "") -> None:
-    """Make a *Ready* machine the user's own: *Allocated*."""
+    """Make the user the owner of a *Ready* machine: *Allocated*."""
     region.said_by(machine, username, "User acquiring node", comment)
     machine.owner = username
     region.set_status(machine, Status.ALLOCATED)
 
 
 def deploy(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
-    """Deploy, acquiring the machine first if it is *Ready*.
+    """Deploy, and acquire the machine first if it is *Ready*.
 
-    MAAS 3.7: a BMC that fails is only noticed after the answer, a rack controller that is away before anything is done.
+    MAAS 3.7 notices a failing BMC only after the response, but checks for a disconnected rack controller first.
     """
     if machine.status not in DEPLOYABLE:
         raise conflict(f"Can't deploy a machine that is in the '{machine.status_name}' state")
@@ -107,7 +107,7 @@ def deploy(region: RegionState, machine: SimulatedMachine, username: str, form: 
 
 
 def commission(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
-    """Commission and test; the machine is the caller's while that lasts."""
+    """Commission and test. Meanwhile the machine belongs to the caller."""
     if machine.status not in COMMISSIONABLE or machine.locked:
         raise invalid("__all__", "Commission is not available because of the current state of the node.")
     wanted = tests(form)
@@ -118,7 +118,7 @@ def commission(region: RegionState, machine: SimulatedMachine, username: str, fo
     scripts = region.new_set(machine, SetType.COMMISSIONING, _new_commissioning(region, machine, form))
     testing = _new_tests(region, machine, wanted) if wanted else None
     machine.owner, machine.status_action = username, ""
-    # MAAS 3.7 forgets the layout of disks and NICs at once; what the scripts find brings it back.
+    # MAAS 3.7 removes the layout of disks and NICs at once; the scripts' findings restore it.
     machine.linked = machine.linked and ticked(form, "skip_networking")
     machine.laid_out = machine.laid_out and ticked(form, "skip_storage")
     machine.enable_ssh = ticked(form, "enable_ssh")
@@ -127,7 +127,7 @@ def commission(region: RegionState, machine: SimulatedMachine, username: str, fo
 
 
 def test(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
-    """Run tests alone; a deployed machine is taken out of its system for it."""
+    """Run tests only. A deployed machine is booted out of its system for them."""
     if machine.status not in TESTABLE or machine.locked:
         raise invalid("__all__", "Test is not available because of the current state of the node.")
     wanted = tests(form)
@@ -145,7 +145,7 @@ def test(region: RegionState, machine: SimulatedMachine, username: str, form: Fo
 
 
 def release(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
-    """Release, erasing first if asked or set; *Ready* and *Releasing* machines are left as they are."""
+    """Release, and erase first if the request or a setting asks for it. Ignores *Ready* and *Releasing* machines."""
     if machine.status in (Status.READY, Status.RELEASING):
         return
     if machine.status not in RELEASABLE:
@@ -174,9 +174,9 @@ def release(region: RegionState, machine: SimulatedMachine, username: str, form:
 
 
 def abort(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
-    """Stop what the machine is doing and switch it off; until it is off it goes on, and says so.
+    """Abort the operation and switch the machine off. Until it is off, the machine continues and adds events.
 
-    MAAS 3.7: where that fails, a deployment goes on without a time limit.
+    MAAS 3.7: if switching off fails, a deployment continues without a time limit.
     """
     if machine.status not in _ABORTS:
         state = f"node {machine.system_id} is in state {machine.status_name}."
@@ -198,7 +198,7 @@ def abort(region: RegionState, machine: SimulatedMachine, username: str, form: F
 
 
 def rescue_mode(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
-    """Boot into rescue mode. MAAS 3.7: the machine is then the user's, whoever had it; a ``comment`` is told nobody."""
+    """Boot into rescue mode. MAAS 3.7 makes the user the owner, and ignores a ``comment``."""
     del form
     before = machine.status
     if before not in RESCUABLE:
@@ -212,7 +212,7 @@ def rescue_mode(region: RegionState, machine: SimulatedMachine, username: str, f
 
 
 def exit_rescue_mode(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
-    """Leave rescue mode for the status before it."""
+    """Leave rescue mode for the previous status."""
     if machine.status not in RESCUE_LEAVABLE:
         raise conflict(f"Invalid transition: {machine.status_name} -> Exiting rescue mode.")
     before, restarts = machine.status, machine.previous_status is Status.DEPLOYED
@@ -225,29 +225,31 @@ def exit_rescue_mode(region: RegionState, machine: SimulatedMachine, username: s
 
 
 def _check_configured(machine: SimulatedMachine, *, in_memory: bool) -> None:
-    """Refuse to deploy without a network, or to disks that are not laid out."""
+    """Reject a deployment without a network or without a storage layout."""
     if not machine.known:
         raise invalid("network", "Node must be configured to use a network")
     if not machine.linked:
-        # As a commissioning leaves it that could not switch the machine on.
+        # the state after a commissioning that could not switch the machine on
         raise invalid("network", "Node has no address family in common with the server")
     if not machine.disks and not in_memory:
         raise not_simulated("deploying a machine that has no disks")
     if not machine.laid_out and not in_memory:
-        raise invalid("storage", "The disks are not laid out (MAAS refuses it; these words are the simulator's).")
+        raise invalid(
+            "storage", "The machine has no storage layout (MAAS rejects this; the wording is the simulator's)."
+        )
 
 
 def _hosts(region: RegionState, username: str, form: Form, *, in_memory: bool) -> bool:
-    """Whether it is to be a VM host. Parameters that are only passed to the machine are checked and no more."""
+    """Whether the machine becomes a VM host. Parameters that MAAS only passes to the machine are just checked."""
     check_bridges(form)
     flag(form, "vcenter_registration")
     if flag(form, "install_rackd"):
         raise Refusal(
-            400, "install_rackd is no longer taken (MAAS 3.6 and newer refuse it; these words are the simulator's)."
+            400, "install_rackd is no longer supported (MAAS 3.6 and newer reject it; the wording is the simulator's)."
         )
     hosts = flag(form, "install_kvm") or flag(form, "register_vmhost")
     if hosts and not region.users[username].is_superuser:
-        raise Refusal(403, "Only administratros can deploy VM hosts")  # MAAS 3.7 spells it like this
+        raise Refusal(403, "Only administratros can deploy VM hosts")  # MAAS 3.7's own spelling
     if hosts and in_memory:
         raise Refusal(400, "A machine can not be a VM host if it is deployed to memory.")
     return hosts
@@ -279,9 +281,9 @@ def _new_tests(region: RegionState, machine: SimulatedMachine, names: list[str])
 def _release_by_scripts(
     region: RegionState, machine: SimulatedMachine, username: str, form: Form, names: list[str]
 ) -> None:
-    """An erase alone is *Disk erasing*, any other choice of scripts *Releasing*. MAAS 3.7 writes no INFO event here.
+    """Release with scripts: *Disk erasing* for an erase alone, *Releasing* otherwise. MAAS 3.7 adds no INFO event.
 
-    An erase that is asked for where every release erases counts as two scripts.
+    A requested erase counts as two scripts if the setting erases on every release.
     """
     before, machine.previous_status = machine.status, machine.status
     erases = names == [WIPE_DISKS] and _erases(region, form) <= 1
@@ -298,7 +300,7 @@ def _release_by_scripts(
 
 
 def _erases(region: RegionState, form: Form) -> int:
-    """How many reasons there are to erase the disks: the request, and the setting."""
+    """Count the reasons to erase the disks: the request and the setting."""
     asked = any(ticked(form, name) for name in ("erase", "secure_erase", "quick_erase"))
     return asked + bool(region.settings["enable_disk_erasing_on_release"])
 

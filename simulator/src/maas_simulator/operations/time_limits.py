@@ -1,4 +1,4 @@
-"""How long MAAS 3.7 waits for a machine that is not heard of any more, and what it makes of one that was not."""
+"""MAAS 3.7's time limits for machines that do not report, and the failures that follow."""
 
 from collections.abc import Callable
 from typing import Final
@@ -11,11 +11,11 @@ from maas_simulator.operations.lifecycles import gives_up
 from maas_simulator.operations.releasing import POWER_OFF_FAILURE, stays_in_rescue
 
 DEPLOYS_FOR: Final = 2 * NODE_TIMEOUT * 60
-"""Seconds that a deployment may take in all."""
+"""Seconds that a deployment may take in total."""
 SILENT_FOR: Final = NODE_TIMEOUT * 60
-"""Seconds until a first word, and between two."""
+"""Seconds until the first report, and between two reports."""
 POWERS_OFF_FOR: Final = 5 * 60
-"""Seconds until a machine has to be off that is released, or leaves rescue mode."""
+"""Seconds that a machine has to power off when it is released or leaves rescue mode."""
 
 NOT_HEARD: Final = f"Node has not been heard from for the last {NODE_TIMEOUT} minutes"
 TOO_LONG: Final = f"Node operation '{{}}' timed out after {NODE_TIMEOUT} minutes."
@@ -24,7 +24,7 @@ Fails = Callable[[Run, str | None], None]
 
 
 def time_limit(run: Run) -> tuple[float, Fails] | None:
-    """When MAAS gives a silent machine up, in epoch seconds, and how. None: never, as while disks are erased."""
+    """When MAAS fails a silent machine, in epoch seconds, and how; None if there is no limit, as for an erase."""
     status = run.machine.status
     match status:
         case Status.DEPLOYING if run.timed:

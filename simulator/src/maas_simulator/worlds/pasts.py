@@ -1,4 +1,4 @@
-"""What brought a machine where it is when a world begins: its runs and their results, its last event."""
+"""The history of a machine when a world starts: script sets with results, and the last event."""
 
 from functools import cache
 from typing import Final, overload
@@ -19,19 +19,19 @@ from maas_simulator.operations.lifecycles import CURTIN_FAILURE
 from maas_simulator.state import RegionState
 
 AGO: Final = 3600.0
-"""Simulated seconds since the runs of the past."""
+"""How many simulated seconds ago the past runs started."""
 INSTALLING: Final = 360.0
-"""Simulated seconds that an installation took."""
+"""How many simulated seconds an installation took."""
 
 Scripts = tuple[tuple[str, str | None], ...]
-"""Scripts by name, each with the disk that it was for, if it was for one."""
+"""Scripts by name, each with its disk, or None."""
 
 COMMISSIONED: Final[Scripts] = tuple((name, None) for name in COMMISSIONING_SCRIPTS)
 INSTALLED: Final[Scripts] = ((INSTALL_LOG, None),)
 
 
 class Passed(LongOver):
-    """Results of scripts that have passed long ago, made when somebody looks: ten thousand machines have many."""
+    """Results of passed scripts, created on access, because ten thousand machines have many."""
 
     __slots__ = ("_first", "_machine", "_scripts", "_started")
     ended_as = ScriptStatus.PASSED
@@ -74,7 +74,7 @@ class Passed(LongOver):
 
 
 def give_a_past(region: RegionState, machine: SimulatedMachine) -> None:
-    """Give a machine the runs and events that brought it to its status."""
+    """Add the script sets and the event that explain a machine's status."""
     if not machine.known:
         return
     _ran(region, machine, SetType.COMMISSIONING, COMMISSIONED)
