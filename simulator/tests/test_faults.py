@@ -26,7 +26,7 @@ from maas_simulator import (
     serving,
 )
 from maas_simulator.http.endpoints import ENDPOINTS
-from maas_simulator.model.faults import REMEMBERED
+from maas_simulator.model.faults import MAX_REQUESTS
 from maas_simulator.model.ops import OPS
 
 
@@ -286,10 +286,10 @@ def test_requests_are_counted_by_what_they_ask_for(admin: Any, region: Simulated
 
 
 def test_only_the_newest_requests_are_remembered_and_all_are_counted(admin: Any, region: SimulatedRegion) -> None:
-    for number in range(REMEMBERED):
+    for number in range(MAX_REQUESTS):
         region.requests.append(RequestRecord(0.0, "GET", f"/{number}", None, {}, {}))
     admin.get("version/")
-    assert (len(region.requests), region.requests.total) == (REMEMBERED, REMEMBERED + 1)
+    assert (len(region.requests), region.requests.total) == (MAX_REQUESTS, MAX_REQUESTS + 1)
     assert (region.requests[0].path, region.requests[-1].path) == ("/1", "/MAAS/api/2.0/version/")
     region.requests.clear()
     assert (region.requests, region.requests.total) == ([], 0)

@@ -9,7 +9,7 @@ import pytest
 from maas_simulator import SimulatedRegion, generated_region
 from maas_simulator.http.render import machine_json
 from maas_simulator.model.scripts import SetType
-from maas_simulator.worlds.pasts import Passed
+from maas_simulator.worlds.history import PassedResults
 from simulator.tests.conftest import Maas
 
 COUNT = 1000
@@ -56,7 +56,7 @@ def test_machines_are_found_by_either_name_until_they_are_deleted() -> None:
 def test_the_results_of_a_past_run_are_the_same_whenever_they_are_made(many: SimulatedRegion) -> None:
     scripts = many.current_set(many.machine("node0005"), SetType.COMMISSIONING)
     assert scripts is not None
-    assert isinstance(scripts.results, Passed)
+    assert isinstance(scripts.results, PassedResults)
     first, again = (copy.copy(list(scripts.results)) for _ in range(2))
     assert first == again == scripts.results[0:13]
     assert first[-1] == scripts.results[-1]
@@ -87,7 +87,7 @@ def test_a_machine_is_as_long_as_in_maas_and_what_is_wrong_is_said_in_a_line(man
 
 
 def test_a_list_makes_no_results_of_runs_that_are_long_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(Passed, "_made")
+    monkeypatch.delattr(PassedResults, "_build_result")
     region = generated_region(50)
     shown = [machine_json(region, machine) for machine in region.machines.values()]
     assert {(each["commissioning_status_name"], each["testing_status_name"]) for each in shown} == {

@@ -12,7 +12,7 @@ SCRIPT = "40-maas-01-machine-config-hints"
 BMC = "Failed to complete power action: IPMI: connection timeout"
 DEPLOYS_TOO_LONG = "time-out during deployment"
 TOO_LONG = "Node operation '{}' timed out after {} minutes."
-NOT_HEARD = "Node has not been heard from for the last 30 minutes"
+NO_REPORT = "Node has not been heard from for the last 30 minutes"
 
 
 @pytest.mark.parametrize(
@@ -24,8 +24,8 @@ NOT_HEARD = "Node has not been heard from for the last 30 minutes"
             ("node02", "commission", "Performing PXE boot"),
             (30, "Failed commissioning", TOO_LONG.format("Commissioning", 30)),
         ),
-        (("node02", "commission", SCRIPT), (33, "Failed commissioning", NOT_HEARD)),
-        (("node02", "test", "smartctl-validate"), (32, "Failed testing", NOT_HEARD)),
+        (("node02", "commission", SCRIPT), (33, "Failed commissioning", NO_REPORT)),
+        (("node02", "test", "smartctl-validate"), (32, "Failed testing", NO_REPORT)),
         (
             ("node02", "rescue_mode", "Loading ephemeral"),
             (30, "Failed to enter rescue mode", TOO_LONG.format("Entering rescue mode", 30)),

@@ -36,27 +36,27 @@ from maas_simulator.worlds.inputs import PlanInput, explain
 LATEST = 20
 """How many of the latest requests ``GET /requests`` returns."""
 
-GivenT = TypeVar("GivenT")
+BodyT = TypeVar("BodyT")
 
 
 @dataclass(frozen=True)
-class Command(Generic[GivenT]):
+class Command(Generic[BodyT]):
     """One method on one path of the control API, with its summary, body type and action."""
 
     method: Literal["GET", "PUT", "POST", "DELETE"]
     path: str
     summary: str
-    act: Callable[[SimulatedRegion, GivenT], object]
-    takes: type[GivenT]
+    act: Callable[[SimulatedRegion, BodyT], object]
+    takes: type[BodyT]
     """The type of the body; ``NoneType`` if there is no body."""
 
     def carry_out(self, region: SimulatedRegion, body: bytes) -> object:
         """Run the command and return a JSON value; ``ValueError`` if the body is invalid."""
         with region.lock:
             region.play()
-            return self.act(region, self._given(body))
+            return self.act(region, self._parse_body(body))
 
-    def _given(self, body: bytes) -> GivenT:
+    def _parse_body(self, body: bytes) -> BodyT:
         kind = TypeAdapter(self.takes)
         try:
             return kind.validate_python(json.loads(body or b"{}") if self.takes is not type(None) else None)
@@ -69,11 +69,13 @@ class Command(Generic[GivenT]):
 def create_control_app(region: SimulatedRegion) -> Starlette:
     """Create the ASGI application that controls a region. Every client that reaches it has full control."""
     paths = dict.fromkeys(command.path for command in COMMANDS)
-    routes = [Route(path, _At(region, path).answer, methods=["GET", "PUT", "POST", "DELETE"]) for path in paths]
+    routes = [
+        Route(path, _PathCommands(region, path).answer, methods=["GET", "PUT", "POST", "DELETE"]) for path in paths
+    ]
     return Starlette(routes=routes, exception_handlers={404: _no_such_path})
 
 
-class _At:
+class _PathCommands:
     """All commands on one path."""
 
     def __init__(self, region: SimulatedRegion, path: str) -> None:
@@ -279,10 +281,10 @@ def _machine(region: SimulatedRegion, name: str) -> JSON:
     }
 
 
-NOTHING: Final = type(None)
+NO_BODY: Final = type(None)
 COMMANDS: Final[tuple[Command[Any], ...]] = (
-    Command("GET", "/", "The number of machines, and all commands.", _overview, NOTHING),
-    Command("GET", "/clock", "The mode and speed of the clock, and the simulated time.", _clock, NOTHING),
+    Command("GET", "/", "The number of machines, and all commands.", _overview, NO_BODY),
+    Command("GET", "/clock", "The mode and speed of the clock, and the simulated time.", _clock, NO_BODY),
     Command(
         "PUT",
         "/clock",
@@ -291,28 +293,28 @@ COMMANDS: Final[tuple[Command[Any], ...]] = (
         Clock,
     ),
     Command("POST", "/clock/advance", "Advance the clock at once, in any mode.", _advance, Advance),
-    Command("GET", "/plans", "Planned failures that have not happened yet.", _plans, NOTHING),
+    Command("GET", "/plans", "Planned failures that have not happened yet.", _plans, NO_BODY),
     Command("POST", "/plans", "Plan a failure of a machine, a BMC or a rack controller.", _plan, PlanInput),
-    Command("DELETE", "/plans", "Remove all plans. BMCs and rack controllers work again.", _clear_plans, NOTHING),
-    Command("GET", "/faults", "The faults that wait for matching requests.", _faults, NOTHING),
+    Command("DELETE", "/plans", "Remove all plans. BMCs and rack controllers work again.", _clear_plans, NO_BODY),
+    Command("GET", "/faults", "The faults that wait for matching requests.", _faults, NO_BODY),
     Command("POST", "/faults", "Add a fault.", _add_fault, Fault),
-    Command("DELETE", "/faults", "Remove all faults.", _clear_faults, NOTHING),
-    Command("GET", "/holds", "The operations whose requests are held.", _holds, NOTHING),
+    Command("DELETE", "/faults", "Remove all faults.", _clear_faults, NO_BODY),
+    Command("GET", "/holds", "The operations whose requests are held.", _holds, NO_BODY),
     Command("PUT", "/holds", "Hold the requests of an operation.", _hold, HoldInput),
-    Command("DELETE", "/holds", "End all holds.", _end_holds, NOTHING),
-    Command("GET", "/oddities", "The values that are shown instead of the real ones.", _oddities, NOTHING),
+    Command("DELETE", "/holds", "End all holds.", _end_holds, NO_BODY),
+    Command("GET", "/oddities", "The values that are shown instead of the real ones.", _oddities, NO_BODY),
     Command("POST", "/oddities/events", "Show events with other values, or hide them.", _distort, OddEvents),
     Command("POST", "/oddities/machines", "Show a machine with other values than its own.", _distort, OddMachine),
-    Command("DELETE", "/oddities", "Show the real values again.", _show_as_is, NOTHING),
+    Command("DELETE", "/oddities", "Show the real values again.", _show_as_is, NO_BODY),
     Command(
         "GET",
         "/power",
         "Machines with a wrong stored power state, and machines that were power-cycled.",
         _power,
-        NOTHING,
+        NO_BODY,
     ),
     Command("PUT", "/power", "Set the stored and the real power state of a machine.", _set_power, PowerInput),
-    Command("GET", "/variant", "The region's behaviour where regions of MAAS 3.7.3 differ.", _variant, NOTHING),
+    Command("GET", "/variant", "The region's behaviour where regions of MAAS 3.7.3 differ.", _variant, NO_BODY),
     Command(
         "PUT", "/variant", "Change the region's behaviour where regions of MAAS 3.7.3 differ.", _set_variant, Variant
     ),
@@ -322,9 +324,9 @@ COMMANDS: Final[tuple[Command[Any], ...]] = (
         "/requests",
         "The number of requests, counts by kind, and the latest requests.",
         _requests,
-        NOTHING,
+        NO_BODY,
     ),
-    Command("DELETE", "/requests", "Forget all requests and count from zero.", _forget_requests, NOTHING),
+    Command("DELETE", "/requests", "Forget all requests and count from zero.", _forget_requests, NO_BODY),
     Command("POST", "/acts/deploy", "Another user deploys a machine.", _by_form(lambda to: to.deploy), FormAct),
     Command("POST", "/acts/release", "Another user releases a machine.", _by_form(lambda to: to.release), FormAct),
     Command("POST", "/acts/abort", "Another user aborts a machine's operation.", _abort, AbortAct),

@@ -10,7 +10,7 @@ from maas_simulator.model.oddities import OddEvents, OddMachine
 from maas_simulator.model.ops import READS, check_op
 from maas_simulator.model.power import BmcFailure, PowerErrors, PowerState
 from maas_simulator.model.statuses import Status
-from maas_simulator.operations import short, starting
+from maas_simulator.operations import instant_operations, timed_operations
 from maas_simulator.operations.plans import Planned, check_stage, planned
 from maas_simulator.state import RegionState
 
@@ -143,7 +143,7 @@ class SimulatedRegion(RegionState):
             was, now = machine.real_power, real or machine.real_power
             machine.power_state, machine.bmc_state = stored or machine.power_state, now
             if (was, now) == ("on", "off"):
-                short.goes_off(self, machine)
+                instant_operations.stop_unpowered_operation(self, machine)
 
     def set_speed(self, speed: float) -> None:
         """Set the speed of simulated time: 1 is real time; at 0 time passes only by ``advance``."""
@@ -186,15 +186,15 @@ class SimulatedRegion(RegionState):
         Raises:
             KeyError: There is no such machine or user.
         """
-        self._from_outside(starting.deploy, name, username, **form)
+        self._from_outside(timed_operations.deploy, name, username, **form)
 
     def abort(self, name: str, username: str, comment: str = "") -> None:
         """Another user aborts the machine's operation, whatever their permissions."""
-        self._from_outside(starting.abort, name, username, comment=comment)
+        self._from_outside(timed_operations.abort, name, username, comment=comment)
 
     def release(self, name: str, username: str, /, **form: str) -> None:
         """Another user releases a machine, whatever their permissions; ``form`` is for ``op=release``."""
-        self._from_outside(starting.release, name, username, **form)
+        self._from_outside(timed_operations.release, name, username, **form)
 
     def change_owner(self, name: str, username: str) -> None:
         """Another user takes a machine over, whatever their permissions: it is released and acquired at once."""
@@ -203,10 +203,10 @@ class SimulatedRegion(RegionState):
             self._check_known(username)
             if machine.owner is not None:
                 machine.switch("off")
-                starting.release(self, machine, username, {})
+                timed_operations.release(self, machine, username, {})
                 self.play()
             self._check_ready(machine)
-            starting.acquire(self, machine, username)
+            timed_operations.acquire(self, machine, username)
 
     def take_over(self, name: str, username: str, /, *, released_by: str = "", because: str = "", **form: str) -> None:
         """A machine is released and deployed by another user at once, whatever their permissions.
@@ -230,8 +230,8 @@ class SimulatedRegion(RegionState):
             self._check_known(username)
             self._check_known(releaser)
             if machine.owner is not None:
-                starting.release(self, machine, releaser, {"comment": [because]})
-                short.power_off(self, machine, releaser, {})
+                timed_operations.release(self, machine, releaser, {"comment": [because]})
+                instant_operations.power_off(self, machine, releaser, {})
                 self.play()
             self._check_ready(machine)
             self.deploy(name, username, **form)
@@ -251,7 +251,7 @@ class SimulatedRegion(RegionState):
                 f"a machine that is {machine.status_name} cannot be taken over; it must be Ready after the release"
             )
 
-    def _from_outside(self, operate: starting.Operate, name: str, username: str, /, **form: str) -> None:
+    def _from_outside(self, operate: timed_operations.Operate, name: str, username: str, /, **form: str) -> None:
         with self.lock:
             self._check_known(username)
             operate(self, self.machine(name), username, {key: [value] for key, value in form.items() if value})

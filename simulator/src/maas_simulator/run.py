@@ -16,16 +16,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from maas_simulator.control import create_control_app
 from maas_simulator.http.app import create_app
-from maas_simulator.http.broken import WIRE
+from maas_simulator.http.broken_responses import WIRE
 from maas_simulator.region import SimulatedRegion
 
-PATIENCE = 10.0
+SERVER_TIMEOUT = 10.0
 """How many seconds a server may take to start or to stop."""
-GLANCE = 0.02
+RESTART_POLL_INTERVAL = 0.02
 """Seconds between two checks whether a restart is over."""
 
 
-class _BySocket:
+class _WithTransport:
     """Middleware that passes the connection's transport to the application, so that faults can close it."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -54,20 +54,20 @@ class _Server(uvicorn.Server):
             self.announce = None
 
     async def on_tick(self, counter: int) -> bool:
-        return await super().on_tick(counter) or self._is_away
+        return await super().on_tick(counter) or self._is_restarting
 
     async def main_loop(self) -> None:
         """Run uvicorn's loop, and run it again after each restart of the region."""
         await super().main_loop()
-        while not self.should_exit and self._is_away:
-            await self._be_away()
+        while not self.should_exit and self._is_restarting:
+            await self._refuse_connections()
             await super().main_loop()
 
     @property
-    def _is_away(self) -> bool:
+    def _is_restarting(self) -> bool:
         return self.region is not None and self.region.is_restarting
 
-    async def _be_away(self) -> None:
+    async def _refuse_connections(self) -> None:
         """Close all connections and refuse new ones; the port stays bound to a socket that does not listen."""
         listening = self.servers[0].sockets[0]
         family, address = listening.family, listening.getsockname()
@@ -77,12 +77,12 @@ class _Server(uvicorn.Server):
             if connection.transport is not None:
                 connection.transport.abort()
         await asyncio.sleep(0)  # Closed sockets are released in the loop's next turn.
-        place = socket.socket(family)
-        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        place.bind(address)
-        while self._is_away and not self.should_exit:  # noqa: ASYNC110 - the region's clock may be a test's own
-            await asyncio.sleep(GLANCE)
-        await self.startup(sockets=[place])
+        reserved = socket.socket(family)
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind(address)
+        while self._is_restarting and not self.should_exit:  # noqa: ASYNC110 - the region's clock may be a test's own
+            await asyncio.sleep(RESTART_POLL_INTERVAL)
+        await self.startup(sockets=[reserved])
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -110,7 +110,7 @@ def serving(
     ssl_keyfile: str | None = None,
 ) -> Iterator[str]:
     """Serve a region from a thread, on a free port of 127.0.0.1; yields its base URL, ``http…:PORT/MAAS``."""
-    config = _config(_BySocket(create_app(region)), ssl_certfile, ssl_keyfile)
+    config = _config(_WithTransport(create_app(region)), ssl_certfile, ssl_keyfile)
     with _listener("127.0.0.1", 0) as listener, _in_thread(_Server(config, region), listener):
         yield f"{'https' if ssl_certfile else 'http'}://{_address(listener)}/MAAS"
 
@@ -152,7 +152,7 @@ def run(
             lines += f"CONTROL_URL={stack.enter_context(serving_control(region, control_port))}\n"
         gc.freeze()  # Without this, a garbage collection during a request would scan all machines.
         with contextlib.suppress(KeyboardInterrupt):
-            _Server(_config(_BySocket(create_app(region))), region, lambda: announce(lines)).run([listener])
+            _Server(_config(_WithTransport(create_app(region))), region, lambda: announce(lines)).run([listener])
 
 
 def _listener(host: str, port: int) -> socket.socket:
@@ -179,7 +179,7 @@ def _in_thread(server: _Server, listener: socket.socket) -> Iterator[None]:
         yield
     finally:
         server.should_exit = server.force_exit = True
-        thread.join(PATIENCE)
+        thread.join(SERVER_TIMEOUT)
 
 
 def _config(app: ASGIApp, ssl_certfile: str | None = None, ssl_keyfile: str | None = None) -> uvicorn.Config:
@@ -197,7 +197,7 @@ def _config(app: ASGIApp, ssl_certfile: str | None = None, ssl_keyfile: str | No
 
 
 def _wait_for(server: uvicorn.Server, thread: threading.Thread) -> None:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + SERVER_TIMEOUT
     while not server.started:
         if not thread.is_alive() or time.monotonic() > end:
             raise RuntimeError("the simulator's server did not start")

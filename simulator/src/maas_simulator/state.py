@@ -8,7 +8,7 @@ from itertools import count
 
 from maas_simulator.model.auth import Authenticator, User
 from maas_simulator.model.config import CONFIG
-from maas_simulator.model.events import HEARD, HEARD_OTHERWISE, Event, EventLog
+from maas_simulator.model.events import CLOUD_INIT_EVENT_TYPES, DEFAULT_CLOUD_INIT_EVENT_TYPE, Event, EventLog
 from maas_simulator.model.faults import Faults, Hold, Requests
 from maas_simulator.model.images import Images
 from maas_simulator.model.machines import Machines, Rack, SimulatedMachine
@@ -117,16 +117,16 @@ class RegionState:
         if level not in ("DEBUG", "AUDIT"):
             machine.status_message = event.message
 
-    def hear(self, machine: SimulatedMachine, words: str) -> None:
+    def queue_cloud_init_event(self, machine: SimulatedMachine, words: str) -> None:
         """Queue a cloud-init event. It is added later, and so has a late id, but keeps the time of the call.
 
         MAAS 3.7.3: the type depends on the machine's status when MAAS writes the queue.
         """
-        heard = self.now()
+        created = self.now()
 
         def write() -> None:
-            kind = HEARD.get(machine.status, HEARD_OTHERWISE)
-            self.say(machine, "DEBUG", kind, f"'cloudinit' {words}", created=heard)
+            kind = CLOUD_INIT_EVENT_TYPES.get(machine.status, DEFAULT_CLOUD_INIT_EVENT_TYPE)
+            self.say(machine, "DEBUG", kind, f"'cloudinit' {words}", created=created)
 
         if self.debug_delay > 0:
             self.schedule.after(self.debug_delay - self.schedule.moment % self.debug_delay, write)

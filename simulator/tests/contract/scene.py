@@ -7,7 +7,7 @@ from typing import Final
 from maas_simulator import SimulatedMachine, SimulatedRegion, Status, User, Variant
 from maas_simulator.http.machine_routes import POST_OPERATIONS
 from maas_simulator.model.refusals import Refusal
-from maas_simulator.operations import short, starting
+from maas_simulator.operations import instant_operations, timed_operations
 from simulator.tests.contract.ids import Ids
 from simulator.tests.contract.world import recorded_machines
 
@@ -51,7 +51,7 @@ class Scene:
 
     def acts(self, op: str, name: str, user: str, form: dict[str, str]) -> None:
         """Somebody posts an operation that was not recorded; it may be refused, as it may have been then."""
-        act = short.power_off if op == "power_off" else POST_OPERATIONS[op].act
+        act = instant_operations.power_off if op == "power_off" else POST_OPERATIONS[op].act
         with self.region.lock, contextlib.suppress(Refusal):
             act(self.region, self.region.machine(name), user, {key: [value] for key, value in form.items()})
             self.region.play()
@@ -82,7 +82,7 @@ def acts(op: str, name: str, user: str = "admin", **form: str) -> Step:
 
 def acquires(name: str, user: str = "admin") -> Step:
     """Somebody allocates a machine."""
-    return lambda scene: starting.acquire(scene.region, scene.region.machine(name), user)
+    return lambda scene: timed_operations.acquire(scene.region, scene.region.machine(name), user)
 
 
 def asks_for_power(name: str) -> Step:
@@ -90,7 +90,7 @@ def asks_for_power(name: str) -> Step:
 
     def step(scene: Scene) -> None:
         with contextlib.suppress(Refusal):
-            short.query_power_state(scene.region, scene.region.machine(name))
+            instant_operations.query_power_state(scene.region, scene.region.machine(name))
 
     return step
 

@@ -16,8 +16,8 @@ from maas_simulator.model.auth import Authenticator
 from maas_simulator.model.events import EventLog
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.refusals import HTML, Refusal
-from maas_simulator.operations import starting
-from maas_simulator.operations.deploying import TO_DISK
+from maas_simulator.operations import timed_operations
+from maas_simulator.operations.deployment_stages import TO_DISK
 from maas_simulator.state import RegionState
 from simulator.tests.contract.replay import outcomes, replay
 
@@ -54,7 +54,7 @@ def _reads_json(patch: Patch) -> None:
 
 
 def _erases_for_true_only(patch: Patch) -> None:
-    patch.setattr(starting, "ticked", lambda form, name: list(form.get(name, ())) == ["true"])
+    patch.setattr(timed_operations, "loose_boolean", lambda form, name: list(form.get(name, ())) == ["true"])
 
 
 def _oldest_events_first(patch: Patch) -> None:
@@ -63,11 +63,11 @@ def _oldest_events_first(patch: Patch) -> None:
 
 
 def _always_deploys(patch: Patch) -> None:
-    patch.setattr(starting, "DEPLOYABLE", frozenset(Status))
+    patch.setattr(timed_operations, "DEPLOYABLE", frozenset(Status))
 
 
 def _always_commissions(patch: Patch) -> None:
-    patch.setattr(starting, "COMMISSIONABLE", frozenset(Status))
+    patch.setattr(timed_operations, "COMMISSIONABLE", frozenset(Status))
 
 
 def _tells_the_new_status_of_an_abort(patch: Patch) -> None:
@@ -84,7 +84,7 @@ def _takes_a_nonce_twice(patch: Patch) -> None:
 
 
 def _takes_no_old_timestamp(patch: Patch) -> None:
-    patch.setattr(auth, "OLDEST", 200)
+    patch.setattr(auth, "MAX_AGE", 200)
 
 
 def _hides_the_secret(patch: Patch) -> None:
@@ -110,7 +110,7 @@ def _status_message_is_the_status(patch: Patch) -> None:
 
 def _boots_once(patch: Patch) -> None:
     *stages, local_boot = TO_DISK
-    patch.setattr(starting, "TO_DISK", (*stages, replace(local_boot, begins=())))
+    patch.setattr(timed_operations, "TO_DISK", (*stages, replace(local_boot, on_start=())))
 
 
 def _does_not_say_when_to_retry(patch: Patch) -> None:
@@ -118,7 +118,7 @@ def _does_not_say_when_to_retry(patch: Patch) -> None:
 
 
 def _unlocks_itself(patch: Patch) -> None:
-    patch.setattr(Call, "check_may", lambda *_: None)
+    patch.setattr(Call, "check_permission", lambda *_: None)
 
 
 def _says_why_it_forbids(patch: Patch) -> None:
@@ -140,7 +140,7 @@ def _forgets_a_field(patch: Patch) -> None:
 
 def _fails_a_deploy_at_once(patch: Patch) -> None:
     """As when the power is switched on before the answer and not after it."""
-    deploy = starting.deploy
+    deploy = timed_operations.deploy
 
     def checked(where: RegionState, machine: SimulatedMachine, *args: Any) -> None:
         where.check_power(machine)

@@ -42,7 +42,7 @@ class Call:
         """Whether the user may see the machine. Superusers see all; others see their own and unowned machines."""
         return self.user.is_superuser or machine.owner in (None, self.user.username)
 
-    def check_may(self, permission: str, machine: SimulatedMachine) -> None:
+    def check_permission(self, permission: str, machine: SimulatedMachine) -> None:
         """Raise a 403 unless the user has this permission on the machine.
 
         The permissions are ``edit``, ``lock`` and ``admin``, and ``owner`` for marking it broken. A lock denies all of

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from maas_simulator.http.endpoints import ENDPOINTS, PREFIX, Endpoint
 from maas_simulator.http.machine_routes import Handler, Operation
-from maas_simulator.http.unsimulated import Missing
+from maas_simulator.http.unsimulated import NotSimulated
 
 _CRUD = {"GET": "read", "POST": "create", "PUT": "update", "DELETE": "delete"}
 """The action names of requests without an op."""
@@ -35,7 +35,7 @@ def _resources(base: str) -> Iterator[dict[str, object]]:
 
 
 def _simulated(handler: Handler) -> bool:
-    return not isinstance(handler, Missing)
+    return not isinstance(handler, NotSimulated)
 
 
 def _open(endpoint: Endpoint) -> bool:

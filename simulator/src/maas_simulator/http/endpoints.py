@@ -15,7 +15,7 @@ from maas_simulator.http import (
     result_routes,
 )
 from maas_simulator.http.machine_routes import POST_OPERATIONS, Handler
-from maas_simulator.http.unsimulated import UNSIMULATED, missing
+from maas_simulator.http.unsimulated import UNSIMULATED, unsimulated_handlers
 
 PREFIX = "/MAAS/api/2.0/"
 
@@ -134,13 +134,13 @@ SIMULATED = (
 
 
 def _completed(endpoint: Endpoint) -> Endpoint:
-    return replace(endpoint, handlers={**dict(missing(endpoint.path)), **endpoint.handlers})
+    return replace(endpoint, handlers={**dict(unsimulated_handlers(endpoint.path)), **endpoint.handlers})
 
 
 ENDPOINTS = (
     *map(_completed, SIMULATED),
     *(
-        Endpoint(path, path, dict(missing(path)))
+        Endpoint(path, path, dict(unsimulated_handlers(path)))
         for path in UNSIMULATED
         if all(path != each.path for each in SIMULATED)
     ),

@@ -40,7 +40,7 @@ def start_import(call: Call) -> Answer:
     """Start an import, for superusers."""
     if not call.user.is_superuser:
         raise forbidden()
-    call.region.images.begin()
+    call.region.images.start()
     return Answer(text="Import of boot resources started", content_type=TEXT)
 
 

@@ -40,7 +40,7 @@ UNSIMULATED: Final = (
 def update(call: Call) -> Answer:
     """Change a machine, for superusers."""
     machine = call.machine()
-    call.check_may("admin", machine)
+    call.check_permission("admin", machine)
     given = {name: last(call.form, name) for name in call.form}
     if errors := dict(_wrong(call, machine, given)):
         raise refused_form(errors)
@@ -92,7 +92,7 @@ def clone(call: Call) -> Answer:
 def set_workload_annotations(call: Call) -> Answer:
     """Annotate an owned machine. Only the rejection of unowned machines is simulated."""
     machine = call.machine()
-    call.check_may("edit", machine)
+    call.check_permission("edit", machine)
     if machine.owner is None:
         raise conflict("Cannot set workload annotation: it hasn't been acquired.")
     raise not_simulated("workload annotations")

@@ -8,12 +8,12 @@ from maas_simulator.http.calls import Answer, Call
 from maas_simulator.http.filters import FILTERS, check_filter
 from maas_simulator.http.hardware import disks_json, interfaces_json, power_json
 from maas_simulator.http.render import machine_json
-from maas_simulator.model.forms import flag
+from maas_simulator.model.forms import strict_boolean
 from maas_simulator.model.machines import MANUAL, SimulatedMachine
 from maas_simulator.model.refusals import Refusal, conflict, forbidden, not_found
 from maas_simulator.model.scripts import JSON
 from maas_simulator.model.statuses import RELEASABLE, Status
-from maas_simulator.operations import short, starting
+from maas_simulator.operations import instant_operations, timed_operations
 
 Handler = Callable[[Call], Answer]
 
@@ -26,14 +26,14 @@ class Operation:
     """
 
     permission: str
-    act: starting.Operate
+    act: timed_operations.Operate
     keeps: tuple[str, ...] = ("power_state", "ip_addresses")
     takes_json: bool = False
 
     def __call__(self, call: Call) -> Answer:
         """Carry out the operation and return the machine."""
         machine = call.machine()
-        call.check_may(self.permission, machine)
+        call.check_permission(self.permission, machine)
         before = machine_json(call.region, machine)
         try:
             self.act(call.region, machine, call.user.username, call.form)
@@ -53,19 +53,19 @@ _SCRIPTS = tuple(
 )
 
 POST_OPERATIONS: dict[str, Operation] = {
-    "deploy": Operation("edit", starting.deploy, _ADDRESSES),
-    "commission": Operation("superuser", starting.commission, takes_json=True),
-    "test": Operation("superuser", starting.test, takes_json=True),
-    "release": Operation("edit", starting.release, takes_json=True),
-    "abort": Operation("edit", starting.abort, ("status", "status_name", "power_state", *_SCRIPTS)),
-    "rescue_mode": Operation("admin", starting.rescue_mode),
-    "exit_rescue_mode": Operation("admin", starting.exit_rescue_mode),
-    "lock": Operation("lock", short.lock),
-    "unlock": Operation("lock", short.unlock),
-    "mark_broken": Operation("owner", short.mark_broken),
-    "mark_fixed": Operation("admin", short.mark_fixed),
-    "override_failed_testing": Operation("admin", short.override_failed_testing),
-    "power_on": Operation("edit", short.power_on, (*_ADDRESSES, "osystem", "distro_series", "hwe_kernel")),
+    "deploy": Operation("edit", timed_operations.deploy, _ADDRESSES),
+    "commission": Operation("superuser", timed_operations.commission, takes_json=True),
+    "test": Operation("superuser", timed_operations.test, takes_json=True),
+    "release": Operation("edit", timed_operations.release, takes_json=True),
+    "abort": Operation("edit", timed_operations.abort, ("status", "status_name", "power_state", *_SCRIPTS)),
+    "rescue_mode": Operation("admin", timed_operations.rescue_mode),
+    "exit_rescue_mode": Operation("admin", timed_operations.exit_rescue_mode),
+    "lock": Operation("lock", instant_operations.lock),
+    "unlock": Operation("lock", instant_operations.unlock),
+    "mark_broken": Operation("owner", instant_operations.mark_broken),
+    "mark_fixed": Operation("admin", instant_operations.mark_fixed),
+    "override_failed_testing": Operation("admin", instant_operations.override_failed_testing),
+    "power_on": Operation("edit", instant_operations.power_on, (*_ADDRESSES, "osystem", "distro_series", "hwe_kernel")),
 }
 
 
@@ -88,7 +88,7 @@ def list_allocated(call: Call) -> Answer:
 def power_parameters(call: Call) -> Answer:
     """The power parameters of a machine, for superusers."""
     machine = call.machine()
-    call.check_may("superuser", machine)
+    call.check_permission("superuser", machine)
     return Answer(power_json(machine))
 
 
@@ -125,19 +125,19 @@ def power_off(call: Call) -> Answer:
     """Switch off; ``null`` if MAAS cannot."""
     machine = call.machine()
     manual = machine.power_type == MANUAL
-    answer = Operation("edit", short.power_off)(call)
+    answer = Operation("edit", instant_operations.power_off)(call)
     return Answer(None) if manual else answer
 
 
 def query_power_state(call: Call) -> Answer:
     """The power state from the BMC."""
-    return Answer({"state": short.query_power_state(call.region, call.machine())})
+    return Answer({"state": instant_operations.query_power_state(call.region, call.machine())})
 
 
 def delete(call: Call) -> Answer:
     """Delete a machine, for superusers only."""
     machine = call.machine()
-    call.check_may("admin", machine)
+    call.check_permission("admin", machine)
     call.region.remove(machine)
     return Answer(text="", status=204, content_type="text/plain")
 
@@ -169,9 +169,9 @@ def _candidates(call: Call) -> Iterable[SimulatedMachine]:
 
 def allocate(call: Call) -> Answer:
     """Acquire a machine by constraints."""
-    told: JSON = {"verbose_storage": {}, "verbose_interfaces": {}} if flag(call.form, "verbose") else {}
-    machine, found = short.allocate(call.region, call.user.username, call.form)
-    return Answer(machine_json(call.region, machine) | {"constraints_by_type": found | told})
+    shown: JSON = {"verbose_storage": {}, "verbose_interfaces": {}} if strict_boolean(call.form, "verbose") else {}
+    machine, found = instant_operations.allocate(call.region, call.user.username, call.form)
+    return Answer(machine_json(call.region, machine) | {"constraints_by_type": found | shown})
 
 
 def release_many(call: Call) -> Answer:
@@ -191,7 +191,7 @@ def release_many(call: Call) -> Answer:
         raise conflict(f"Machine(s) cannot be released in their current state: {states}.")
     released = [m for m in machines if m.status in RELEASABLE]
     for machine in released:
-        starting.release(call.region, machine, call.user.username, _only_comment(call))
+        timed_operations.release(call.region, machine, call.user.username, _only_comment(call))
     return Answer([machine.system_id for machine in released])
 
 

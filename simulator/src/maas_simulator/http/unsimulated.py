@@ -9,7 +9,7 @@ from maas_simulator.model.refusals import not_simulated
 
 
 @dataclass(frozen=True)
-class Missing:
+class NotSimulated:
     """The handler of a path or operation of MAAS that is not simulated: 501, whereas an unknown path is a 404."""
 
     what: str
@@ -150,7 +150,7 @@ UNSIMULATED: Final[Mapping[str, str]] = {
 """Unsimulated methods by path relative to the API; ``METHOD:op`` for operations."""
 
 
-def missing(path: str) -> Iterator[tuple[tuple[str, str | None], Missing]]:
+def unsimulated_handlers(path: str) -> Iterator[tuple[tuple[str, str | None], NotSimulated]]:
     """Yield the handlers of the unsimulated methods of a path, by method and op."""
     for method, _, op in (name.partition(":") for name in UNSIMULATED.get(path, "").split()):
-        yield (method, op or None), Missing(f"{method} op={op}" if op else method)
+        yield (method, op or None), NotSimulated(f"{method} op={op}" if op else method)

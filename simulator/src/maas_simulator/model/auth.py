@@ -11,13 +11,13 @@ from urllib.parse import unquote
 from maas_simulator.model.refusals import HTML, Refusal
 from maas_simulator.model.signatures import Signed, base_string, hmac_sha1
 
-NOTHING = Signed()
+UNSIGNED = Signed()
 """A request signed with PLAINTEXT, whose signature does not cover its parts."""
 
-OLDEST = 300
+MAX_AGE = 300
 """The age in real seconds above which timestamps are rejected. Future timestamps are accepted."""
 
-NEEDED = ("oauth_consumer_key", "oauth_token", "oauth_signature_method", "oauth_timestamp", "oauth_nonce")
+REQUIRED = ("oauth_consumer_key", "oauth_token", "oauth_signature_method", "oauth_timestamp", "oauth_nonce")
 Nonce = tuple[str, str, str]
 """Consumer key, token key and nonce."""
 
@@ -75,10 +75,10 @@ class Authenticator:
     """The same nonces as a heap by timestamp. Old ones can be forgotten, because their timestamps are rejected
     anyway."""
 
-    def user(self, header: str | None, request: Signed = NOTHING) -> User | None:
+    def user(self, header: str | None, request: Signed = UNSIGNED) -> User | None:
         """Return the user, or None without credentials; raises a ``Refusal`` (a 401, or one 500) for bad ones."""
         given = _parameters(header or "")
-        if not all(given.get(name) for name in NEEDED):
+        if not all(given.get(name) for name in REQUIRED):
             return None
         user = self._owner(given)
         self._check_nonce(given, self._check_time(given["oauth_timestamp"]))
@@ -100,11 +100,11 @@ class Authenticator:
         except ValueError as error:
             raise Refusal(500, str(error)) from error
         now = int(time.time())
-        if now - then > OLDEST:
+        if now - then > MAX_AGE:
             raise _refusal(
-                f"'Expired timestamp: given {then} and now {now} has a greater difference than threshold {OLDEST}'",
+                f"'Expired timestamp: given {then} and now {now} has a greater difference than threshold {MAX_AGE}'",
             )
-        while self._expiring and now - self._expiring[0][0] > OLDEST:
+        while self._expiring and now - self._expiring[0][0] > MAX_AGE:
             self._nonces.remove(heappop(self._expiring)[1])
         return then
 

@@ -13,9 +13,9 @@ from maas_simulator.model.statuses import Status
 LEVELS = {"AUDIT": 0, "DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
 """The levels by name. A query's ``level`` is a minimum, by default ``INFO``."""
 
-HEARD = {Status.COMMISSIONING: "Node commissioning", Status.DEPLOYING: "Node installation"}
+CLOUD_INIT_EVENT_TYPES = {Status.COMMISSIONING: "Node commissioning", Status.DEPLOYING: "Node installation"}
 """The type of cloud-init events, in the statuses that have their own type."""
-HEARD_OTHERWISE = "Node status event"
+DEFAULT_CLOUD_INIT_EVENT_TYPE = "Node status event"
 """The type of cloud-init events in all other statuses."""
 
 FIRST_ID = 501

@@ -20,7 +20,7 @@ STRICT: Final = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 """Unknown keys are errors, in Python as in JSON. Docstrings below attributes become descriptions in the schema."""
 
 API: Final = "/MAAS/api/2.0/"
-REMEMBERED: Final = 10_000
+MAX_REQUESTS: Final = 10_000
 """How many of the newest requests a region keeps."""
 BODILESS: Final = (204, 304)
 """Statuses of responses without a body."""
@@ -28,7 +28,7 @@ FRAMING: Final = frozenset({"content-length", "transfer-encoding"})
 """Headers that delimit the body."""
 
 
-def inside(path: str) -> str:
+def relative_path(path: str) -> str:
     """Make a path relative to the API: strip ``/MAAS/api/2.0/`` or a leading slash."""
     return path.removeprefix(API).lstrip("/")
 
@@ -49,21 +49,21 @@ _HTML = "<html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>\n
 
 
 @dataclass(frozen=True)
-class _Known:
+class _KnownResponse:
     status: int
     body: str
     headers: Mapping[str, str]
 
 
-KNOWN_ANSWERS: Final[Mapping[KnownAnswer, _Known]] = MappingProxyType(
+KNOWN_ANSWERS: Final[Mapping[KnownAnswer, _KnownResponse]] = MappingProxyType(
     {
         # MAAS 3.7: HTML and Retry-After mark a database conflict, to be retried; a state conflict has neither.
-        "database conflict": _Known(409, _HTML.format("Conflict"), {"Content-Type": HTML, "Retry-After": "5"}),
-        "rack down": _Known(503, RACK_DOWN.format(RACK), {"Content-Type": TEXT, "Retry-After": "10"}),
+        "database conflict": _KnownResponse(409, _HTML.format("Conflict"), {"Content-Type": HTML, "Retry-After": "5"}),
+        "rack down": _KnownResponse(503, RACK_DOWN.format(RACK), {"Content-Type": TEXT, "Retry-After": "10"}),
         # MAAS has no rate limit; the proxies in front of it have one.
-        "rate limit": _Known(429, "Too Many Requests\n", {"Content-Type": TEXT, "Retry-After": "1"}),
-        "bad gateway": _Known(502, _HTML.format("502 Bad Gateway"), {"Content-Type": HTML}),
-        "gateway timeout": _Known(504, _HTML.format("504 Gateway Time-out"), {"Content-Type": HTML}),
+        "rate limit": _KnownResponse(429, "Too Many Requests\n", {"Content-Type": TEXT, "Retry-After": "1"}),
+        "bad gateway": _KnownResponse(502, _HTML.format("502 Bad Gateway"), {"Content-Type": HTML}),
+        "gateway timeout": _KnownResponse(504, _HTML.format("504 Gateway Time-out"), {"Content-Type": HTML}),
     }
 )
 
@@ -97,7 +97,7 @@ class Requests(list[RequestRecord]):
         """Add a request, and forget the oldest one above the limit."""
         super().append(record)
         self.total += 1
-        del self[:-REMEMBERED]
+        del self[:-MAX_REQUESTS]
 
     def clear(self) -> None:
         """Forget all requests and count from zero."""
@@ -244,7 +244,7 @@ class Fault:
     @field_validator("path")
     @classmethod
     def _is_inside_the_api(cls, path: str) -> str:
-        return inside(path)
+        return relative_path(path)
 
     def __post_init__(self) -> None:
         """Fill in the named response and the default status, and reject combinations that cannot be sent."""
@@ -278,7 +278,7 @@ class Fault:
 
     def matches(self, method: str, path: str, op: str | None) -> bool:
         """Whether the fault applies to this request."""
-        return self.op in (None, op) and self.method in (None, method) and inside(path).startswith(self.path)
+        return self.op in (None, op) and self.method in (None, method) and relative_path(path).startswith(self.path)
 
 
 @checked(frozen=True)

@@ -30,13 +30,13 @@ def each(form: Form, name: str) -> list[str]:
     return [part.strip() for value in form.get(name, ()) for part in value.split(",") if part.strip()]
 
 
-def ticked(form: Form, name: str) -> bool:
+def loose_boolean(form: Form, name: str) -> bool:
     """Read a boolean of release, commission or test: all values except empty and ``false`` are true, even ``0``."""
     value = last(form, name).lower()
     return value not in ("", "false")
 
 
-def flag(form: Form, name: str) -> bool:
+def strict_boolean(form: Form, name: str) -> bool:
     """Read a boolean of deploy or allocate, which accepts only ``0``, ``1``, ``yes``, ``no`` and the like."""
     value = last(form, name).strip().lower()
     if value not in _YES | _NO:
@@ -46,8 +46,8 @@ def flag(form: Form, name: str) -> bool:
 
 def check_bridges(form: Form) -> None:
     """Check the parameters of bridges. MAAS only passes them to the machine."""
-    flag(form, "bridge_all")
-    flag(form, "bridge_stp")
+    strict_boolean(form, "bridge_all")
+    strict_boolean(form, "bridge_stp")
     wrong = {
         "bridge_type": last(form, "bridge_type") not in ("", "standard", "ovs"),
         "bridge_fd": not (last(form, "bridge_fd") or "0").isdecimal(),

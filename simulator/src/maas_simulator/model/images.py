@@ -71,7 +71,7 @@ class Images:
         """The images that can be deployed."""
         self.resources = _resources(names)
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Start an import. MAAS 3.7 aborts a running import first."""
         self.importing = True
         self._run += 1

@@ -13,7 +13,7 @@ from maas_simulator.model.statuses import AT_REST, HELD, Status
 GIGABYTE = 10**9
 MANUAL = "manual"
 """The power type of machines that MAAS can neither switch nor query."""
-MENTIONED = 20
+MAX_LISTED = 20
 """How many machines a message lists."""
 
 
@@ -228,7 +228,7 @@ class Machines(dict[str, SimulatedMachine]):
         """Return the machine with this hostname or system id; ``KeyError`` if there is none."""
         found = self._hostnames.get(name) or self.get(name)
         if found is None:
-            known = ", ".join(islice(self._hostnames, MENTIONED))
-            more = f" and {len(self) - MENTIONED} more" if len(self) > MENTIONED else ""
+            known = ", ".join(islice(self._hostnames, MAX_LISTED))
+            more = f" and {len(self) - MAX_LISTED} more" if len(self) > MAX_LISTED else ""
             raise KeyError(f"there is no machine {name!r}; the machines are: {known}{more}")
         return found

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Protocol
 
-from maas_simulator.model.events import HEARD, HEARD_OTHERWISE
+from maas_simulator.model.events import CLOUD_INIT_EVENT_TYPES, DEFAULT_CLOUD_INIT_EVENT_TYPE
 from maas_simulator.model.machines import Plan, SimulatedMachine
 from maas_simulator.model.scripts import ScriptSet, SetType
 from maas_simulator.model.statuses import Status
@@ -27,7 +27,7 @@ class RegionOfRun(Protocol):
     ) -> None:
         """Add an event."""
 
-    def hear(self, machine: SimulatedMachine, words: str) -> None:
+    def queue_cloud_init_event(self, machine: SimulatedMachine, words: str) -> None:
         """Queue a cloud-init event, which MAAS adds later."""
 
     def set_status(self, machine: SimulatedMachine, status: Status) -> None:
@@ -58,19 +58,19 @@ Action = Callable[["Run"], None]
 class Stage:
     """One stage of a run, with its length in simulated ``seconds`` and the actions at its start and end.
 
-    If a plan fails the stage, ``fails`` runs instead of ``ends``; the run is then over if the stage is ``fatal``. Plans
-    can also name the stage by its ``alias``. A machine may still start an ``also_late`` stage while it is aborted or
-    released. A ``powers_off`` stage ends as soon as the machine is off.
+    If a plan fails the stage, ``on_failure`` runs instead of ``on_end``, and the run ends if the stage is ``fatal``.
+    Plans can also name the stage by its ``alias``. A machine that is being aborted or released may still start the
+    stage if it ``may_run_late``. A ``powers_off`` stage ends as soon as the machine is off.
     """
 
     name: str
     seconds: float
-    begins: tuple[Action, ...] = ()
-    ends: tuple[Action, ...] = ()
-    fails: Callable[["Run", str | None], None] | None = None
+    on_start: tuple[Action, ...] = ()
+    on_end: tuple[Action, ...] = ()
+    on_failure: Callable[["Run", str | None], None] | None = None
     fatal: bool = True
     alias: str = ""
-    also_late: bool = False
+    may_run_late: bool = False
     powers_off: bool = False
 
 
@@ -85,11 +85,11 @@ class Run:
         self.over = False
         self.began = self.entered = region.now()
         """The start of the run and of its current stage, in epoch seconds."""
-        self.heard: float | None = None
+        self.last_report: float | None = None
         """When the machine last reported a script's status."""
         self.silent = False
         """Whether the machine has stopped reporting. The run then waits for MAAS's time limit."""
-        self.disowned = False
+        self.is_detached = False
         """Whether MAAS no longer assigns the machine's events to the operation."""
         self.timed = True
         """Whether MAAS's time limit applies."""
@@ -110,23 +110,23 @@ class Run:
         stage = self.stage
         if not self.over and stage is not None:
             self.entered = self.region.now()
-            for act in stage.begins:
+            for act in stage.on_start:
                 act(self)
         if self.over or stage is None:
             return None
         self.silent = self._planned(stage, hangs=True) or self._stays_on(stage)
         return None if self.silent else stage.seconds * self.machine.pace
 
-    def last_words(self, stages: int = 1) -> None:
+    def run_late_stages(self, stages: int = 1) -> None:
         """Run the next stages that a machine still reaches before it is switched off.
 
         MAAS 3.7.3: from the second stage on, the events have the type of events outside any operation.
         """
         following = self.stages[self.index + 1 : self.index + 1 + stages]
-        for stage in () if self.silent else takewhile(lambda each: each.also_late, following):
-            for act in stage.begins:
+        for stage in () if self.silent else takewhile(lambda each: each.may_run_late, following):
+            for act in stage.on_start:
                 act(self)
-            self.disowned = True
+            self.is_detached = True
 
     def end_with(self, *stages: Stage) -> None:
         """Replace the remaining stages by these."""
@@ -134,8 +134,8 @@ class Run:
 
     def say(self, level: str, event_type: str, description: str = "") -> None:
         """Add a system event for this machine."""
-        if self.disowned and event_type in HEARD.values():
-            event_type = HEARD_OTHERWISE
+        if self.is_detached and event_type in CLOUD_INIT_EVENT_TYPES.values():
+            event_type = DEFAULT_CLOUD_INIT_EVENT_TYPE
         self.region.say(self.machine, level, event_type, description)
 
     def _taken_plan(self) -> Plan | None:
@@ -146,11 +146,11 @@ class Run:
         return self.machine.plan_for(frozenset(name for s in self.stages for name in (s.name, s.alias) if name))
 
     def _leave(self, stage: Stage) -> None:
-        if self._planned(stage, hangs=False) and stage.fails is not None and self.plan is not None:
-            stage.fails(self, self.plan.reason)
+        if self._planned(stage, hangs=False) and stage.on_failure is not None and self.plan is not None:
+            stage.on_failure(self, self.plan.reason)
             self.over = stage.fatal
             return
-        for act in stage.ends:
+        for act in stage.on_end:
             act(self)
 
     def _stays_on(self, stage: Stage) -> bool:

@@ -161,7 +161,7 @@ class ScriptResult:
         return shown
 
 
-class LongOver(Sequence[ScriptResult]):
+class FinishedResults(Sequence[ScriptResult]):
     """The results of a finished run, created on access. Their common status is known without creating them."""
 
     __slots__ = ()
@@ -215,7 +215,7 @@ def overall(results: Sequence[ScriptResult]) -> ScriptStatus:
 
 
 def _statuses(results: Sequence[ScriptResult]) -> set[ScriptStatus]:
-    return {results.ended_as} if isinstance(results, LongOver) else {result.status for result in results}
+    return {results.ended_as} if isinstance(results, FinishedResults) else {result.status for result in results}
 
 
 def _first_of(present: set[ScriptStatus]) -> ScriptStatus:

@@ -6,7 +6,7 @@ from maas_simulator.model.forms import Form, each
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.networks import vlans
 from maas_simulator.model.refusals import invalid, not_simulated
-from maas_simulator.operations.labelled import LINK_SPEED, Labelled, interfaces, storage
+from maas_simulator.operations.labelled_constraints import LINK_SPEED, Labelled, interfaces, storage
 from maas_simulator.state import RegionState
 
 ARCHITECTURES = ("amd64/generic", "arm64/generic")

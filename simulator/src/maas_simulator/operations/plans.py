@@ -7,9 +7,9 @@ from maas_simulator.model.machines import Plan, Rack, SimulatedMachine
 from maas_simulator.model.power import PowerErrors
 from maas_simulator.model.scripts import COMMISSIONING_SCRIPTS, TEST_SCRIPTS, ScriptSet, SetType
 from maas_simulator.model.statuses import Status
-from maas_simulator.operations.commissioning import commission_stages, test_stages
-from maas_simulator.operations.deploying import TO_DISK, TO_MEMORY
-from maas_simulator.operations.releasing import ENTER_RESCUE, ERASE, EXIT_RESCUE, RELEASE
+from maas_simulator.operations.commissioning_stages import commission_stages, test_stages
+from maas_simulator.operations.deployment_stages import TO_DISK, TO_MEMORY
+from maas_simulator.operations.release_stages import ENTER_RESCUE, ERASE, EXIT_RESCUE, RELEASE
 
 
 @dataclass(frozen=True)

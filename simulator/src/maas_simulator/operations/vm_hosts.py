@@ -43,7 +43,7 @@ def compose(region: RegionState, constraints: Constraints) -> SimulatedMachine |
     return machine
 
 
-def check_hosts_nothing(machine: SimulatedMachine) -> None:
+def check_not_vm_host(machine: SimulatedMachine) -> None:
     """Reject releasing a VM host without force."""
     if machine.is_vm_host:
         raise Refusal(400, f"The following VM hosts must be removed first: {machine.hostname}")

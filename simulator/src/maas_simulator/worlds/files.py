@@ -37,7 +37,7 @@ def read_world(path: Path, *, speed: float | None = None) -> SimulatedRegion:
         WorldFileError: The file is invalid.
         OSError: The file cannot be read.
     """
-    region = _run(path) if path.suffix == PYTHON else _used(path, World.region)
+    region = _run(path) if path.suffix == PYTHON else _use_world(path, World.region)
     if speed is not None:
         region.set_speed(speed)
     return region
@@ -52,7 +52,7 @@ def fill_region(region: SimulatedRegion, path: Path) -> None:
     """
     if path.suffix == PYTHON:
         raise WorldFileError(f"{path}: a Python file builds its own region; a YAML world file is needed here")
-    _used(path, lambda world: world.fill(region))
+    _use_world(path, lambda world: world.fill(region))
 
 
 def _run(path: Path) -> SimulatedRegion:
@@ -71,9 +71,9 @@ def _run(path: Path) -> SimulatedRegion:
     return region
 
 
-def _used(path: Path, use: Callable[[World], T]) -> T:
+def _use_world(path: Path, use: Callable[[World], T]) -> T:
     """Parse a world file and pass the world to ``use``; errors get the number of their line."""
-    value, node = _parsed(path)
+    value, node = _parse(path)
     kind = TypeAdapter(World)
 
     def line(place: Place) -> str:
@@ -85,11 +85,11 @@ def _used(path: Path, use: Callable[[World], T]) -> T:
         places = [details["loc"] for details in error.errors()]
         words = [line(place) + each for place, each in zip(places, explain(error, kind), strict=True)]
     except WorldError as error:
-        words = [f"{line(error.place)}{_written(error.place)}: {error}"]
+        words = [f"{line(error.place)}{_format_place(error.place)}: {error}"]
     raise WorldFileError("\n".join(words))
 
 
-def _parsed(path: Path) -> "tuple[object, Node | None]":
+def _parse(path: Path) -> "tuple[object, Node | None]":
     """Parse a file into its value, and into nodes, which have line numbers."""
     import yaml  # noqa: PLC0415 - only worlds in files need it
 
@@ -115,7 +115,7 @@ def _check_keys(node: "Node") -> None:
     """Reject duplicate keys; YAML's reader would silently use the last one."""
     from yaml import MarkedYAMLError  # noqa: PLC0415 - as above
 
-    for mapping in (each for each in _within(node, set()) if each.id == "mapping"):
+    for mapping in (each for each in _walk(node, set()) if each.id == "mapping"):
         seen: set[tuple[str, str]] = set()
         for key in (key for key, _ in mapping.value if key.id == "scalar"):
             if (key.tag, key.value) in seen:
@@ -125,7 +125,7 @@ def _check_keys(node: "Node") -> None:
             seen.add((key.tag, key.value))
 
 
-def _within(node: "Node", seen: set[int]) -> "Iterator[Node]":
+def _walk(node: "Node", seen: set[int]) -> "Iterator[Node]":
     """Yield a node and all nodes below it, each once even if aliases repeat it."""
     if id(node) in seen:
         return
@@ -133,10 +133,10 @@ def _within(node: "Node", seen: set[int]) -> "Iterator[Node]":
     yield node
     values = () if node.id == "scalar" else node.value if node.id == "sequence" else (each for _, each in node.value)
     for each in values:
-        yield from _within(each, seen)
+        yield from _walk(each, seen)
 
 
-def _written(place: Place) -> str:
+def _format_place(place: Place) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
 
 
@@ -144,7 +144,7 @@ def _line(node: "Node | None", place: Place) -> int:
     """The line of a place, or of its nearest existing parent."""
     found = 1
     for part in place:
-        inside = {} if node is None else _inside(node)
+        inside = {} if node is None else _children(node)
         if str(part) not in inside:
             break
         key, node = inside[str(part)]
@@ -152,7 +152,7 @@ def _line(node: "Node | None", place: Place) -> int:
     return found
 
 
-def _inside(node: "Node") -> "dict[str, tuple[Node, Node]]":
+def _children(node: "Node") -> "dict[str, tuple[Node, Node]]":
     """The children of a node by key or index, each with the node that has its line number."""
     if node.id == "sequence":
         return {str(index): (each, each) for index, each in enumerate(node.value)}

@@ -69,10 +69,10 @@ class PlanInput(Input):
 def explain(error: ValidationError, kind: TypeAdapter[Any]) -> list[str]:
     """Return a line for each error, with its place, the problem and the allowed values."""
     schema = kind.json_schema()
-    return [_line(details["loc"], _words(details), details["type"], schema) for details in error.errors()]
+    return [_line(details["loc"], _message(details), details["type"], schema) for details in error.errors()]
 
 
-def _words(details: ErrorDetails) -> str:
+def _message(details: ErrorDetails) -> str:
     """The error message, with the value where YAML may have parsed a name as a number or a date."""
     if details["type"] == "string_pattern_mismatch":
         return f"{details['msg']}; it was {details['input']!r}"
@@ -87,7 +87,7 @@ def _line(place: Sequence[int | str], message: str, kind: str, schema: Schema) -
         if kind in UNKNOWN and part == place[-1]:
             keys = dict.fromkeys(key for each in known for key in each.get("properties", {}))
             message = f"unknown key; the keys are: {', '.join(keys)}"
-        elif not (known := [found for each in known for found in _inside(each, part, schema)]):
+        elif not (known := [found for each in known for found in _children(each, part, schema)]):
             break  # The remaining parts name an alternative of a union, which the user did not write.
         path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
     if kind in OBJECTS:
@@ -105,7 +105,7 @@ def _objects(schema: Schema, whole: Schema) -> list[Schema]:
     return [schema]
 
 
-def _inside(schema: Schema, part: int | str, whole: Schema) -> list[Schema]:
+def _children(schema: Schema, part: int | str, whole: Schema) -> list[Schema]:
     """The schemas of the value at an index or key; empty if there is none."""
     more = schema.get("additionalProperties") or next(iter(schema.get("patternProperties", {}).values()), None)
     inner = schema.get("items") if isinstance(part, int) else schema.get("properties", {}).get(part, more)

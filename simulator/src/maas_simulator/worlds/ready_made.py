@@ -10,7 +10,7 @@ from maas_simulator.model.machines import GIGABYTE, Disk, SimulatedMachine
 from maas_simulator.model.networks import BOOT_SUBNET, RACK
 from maas_simulator.model.statuses import Status
 from maas_simulator.region import SimulatedRegion
-from maas_simulator.worlds.pasts import give_a_past
+from maas_simulator.worlds.history import add_history
 from maas_simulator.worlds.world import MachinesOfWorld, SubnetOfWorld, UserOfWorld, World
 
 DEMO_USERS = (User("admin", is_superuser=True), User("bob"))
@@ -34,7 +34,7 @@ def add_demo_machines(region: SimulatedRegion) -> None:
     """Add the twelve machines of the demonstration with their history."""
     for machine in _machines():
         region.machines[machine.system_id] = machine
-        give_a_past(region, machine)
+        add_history(region, machine)
 
 
 def generated_region(

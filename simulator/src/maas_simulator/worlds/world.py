@@ -21,8 +21,8 @@ from maas_simulator.model.scripts import COMMISSIONING_SCRIPTS, TEST_SCRIPTS, WI
 from maas_simulator.model.statuses import Status
 from maas_simulator.model.variants import Variant
 from maas_simulator.region import SimulatedRegion
+from maas_simulator.worlds.history import add_history
 from maas_simulator.worlds.inputs import Input, PlanInput
-from maas_simulator.worlds.pasts import give_a_past
 
 Place = tuple[int | str, ...]
 """A place in a world file: ``("machines", 2, "zone")``."""
@@ -94,7 +94,7 @@ class SubnetOfWorld(Input):
             raise ValueError(f"gateway must be a host address in {self.cidr}; it was {self.gateway}")
         return self
 
-    def made(self, number: int) -> Subnet:
+    def build(self, number: int) -> Subnet:
         """Build the subnet; ``number`` counts from 1."""
         network = str(self.cidr.network_address).rpartition(".")[0]
         gateway = self.gateway or self.cidr.broadcast_address - 1
@@ -172,8 +172,8 @@ class MachinesOfWorld(Input):
             raise ValueError(f"locked is allowed only with the status {' and '.join(sorted(LOCKABLE))}")
         if self.owner is not None and OWNED.isdisjoint(self.status):
             raise ValueError(f"owner is allowed only with the status {', '.join(sorted(OWNED))}")
-        if (twice := _repeated(disk.name for disk in self.disks)) is not None:
-            raise ValueError(f"two disks have the name {self.disks[twice].name}; disk names must be unique")
+        if (duplicate := _find_duplicate(disk.name for disk in self.disks)) is not None:
+            raise ValueError(f"two disks have the name {self.disks[duplicate].name}; disk names must be unique")
         return self
 
 
@@ -228,10 +228,10 @@ class World(Input):
         """Put everything, including the users, into a region without machines; ``WorldError`` as above."""
         region.users.clear()
         region.users.update((user.username, user) for user in self._users())
-        self._furnish(region)
-        for machine in self._made(region):
+        self._configure(region)
+        for machine in self._build_machines(region):
             region.machines[machine.system_id] = machine
-            give_a_past(region, machine)
+            add_history(region, machine)
         for index, plan in enumerate(self.plans):
             try:
                 plan.carry_out(region)
@@ -242,10 +242,10 @@ class World(Input):
     def _users(self) -> list[User]:
         if not any(user.superuser for user in self.users):
             raise WorldError(("users",), "at least one user must be a superuser; its API key is printed")
-        _check_different(("users",), "name", [user.name for user in self.users])
+        _check_unique(("users",), "name", [user.name for user in self.users])
         return [User(user.name, user.superuser) for user in self.users]
 
-    def _furnish(self, region: SimulatedRegion) -> None:
+    def _configure(self, region: SimulatedRegion) -> None:
         if self.zones is not None:
             region.zones = {"default": "", **_described(self.zones)}
         if self.pools is not None:
@@ -260,17 +260,19 @@ class World(Input):
         region.settings.update(self.settings)
         region.variant = self.variant
         region.racks = {system_id: Rack(system_id, hostname) for system_id, hostname in self.racks.items()}
-        if (twice := _repeated(self.images)) is not None:
-            raise WorldError(("images", twice), f"the image {self.images[twice]} is listed twice; remove one of them")
+        if (duplicate := _find_duplicate(self.images)) is not None:
+            raise WorldError(
+                ("images", duplicate), f"the image {self.images[duplicate]} is listed twice; remove one of them"
+            )
         region.images = Images(region.schedule, self.images)
         self._check_subnets(region)
         if self.subnets:
-            region.subnets = tuple(subnet.made(number) for number, subnet in enumerate(self.subnets, 1))
+            region.subnets = tuple(subnet.build(number) for number, subnet in enumerate(self.subnets, 1))
         else:
             _check(("racks",), "rack controller of the default subnet", RACK, region.racks)
 
     def _check_subnets(self, region: SimulatedRegion) -> None:
-        _check_different(("subnets",), "name", [subnet.name for subnet in self.subnets])
+        _check_unique(("subnets",), "name", [subnet.name for subnet in self.subnets])
         for index, subnet in enumerate(self.subnets):
             _check(("subnets", index, "rack"), "rack controller", subnet.rack, region.racks)
             for before in self.subnets[:index]:
@@ -280,7 +282,7 @@ class World(Input):
                         f"it overlaps with subnet {before.name} ({before.cidr}); choose another network",
                     )
 
-    def _made(self, region: SimulatedRegion) -> Iterator[SimulatedMachine]:
+    def _build_machines(self, region: SimulatedRegion) -> Iterator[SimulatedMachine]:
         subnets = {subnet.name: subnet for subnet in (region.subnets if self.subnets else (BOOT_SUBNET,))}
         places: Counter[str] = Counter()
         number = 0
@@ -308,14 +310,14 @@ def _group(
     disks = tuple(Disk(disk.name, int(disk.size * GIGABYTE), disk.tags) for disk in group.disks)
     tags = [tuple(each) for each in group.tags if not isinstance(each, str)]
     dealt = zip(
-        _deal("status", _shares(group.status), group.count),
-        _deal("zone", _listed(group.zone), group.count),
-        _deal("pool", _listed(group.pool), group.count),
-        _deal("subnet", _listed(group.subnet or list(subnets)), group.count),
-        _deal("tags", tags or [tuple(str(each) for each in group.tags)], group.count),
-        _deal("architecture", _listed(group.architecture), group.count),
-        _deal("cpu_count", _listed(group.cpu_count), group.count),
-        _deal("memory", _listed(group.memory), group.count),
+        _distribute("status", _shares(group.status), group.count),
+        _distribute("zone", _as_list(group.zone), group.count),
+        _distribute("pool", _as_list(group.pool), group.count),
+        _distribute("subnet", _as_list(group.subnet or list(subnets)), group.count),
+        _distribute("tags", tags or [tuple(str(each) for each in group.tags)], group.count),
+        _distribute("architecture", _as_list(group.architecture), group.count),
+        _distribute("cpu_count", _as_list(group.cpu_count), group.count),
+        _distribute("memory", _as_list(group.memory), group.count),
         strict=True,
     )
     for index, (status, zone, pool, subnet, tag_names, architecture, cpu_count, memory) in enumerate(dealt, 1):
@@ -343,7 +345,7 @@ def _group(
         )
 
 
-def _deal(what: str, options: Sequence[T], count: int) -> Sequence[T]:
+def _distribute(what: str, options: Sequence[T], count: int) -> Sequence[T]:
     """Distribute the options evenly, in an order that differs between fields and is the same in every run."""
     cards = [options[index % len(options)] for index in range(count)]
     if len(options) > 1:
@@ -351,7 +353,7 @@ def _deal(what: str, options: Sequence[T], count: int) -> Sequence[T]:
     return cards
 
 
-def _listed(value: T | list[T]) -> list[T]:
+def _as_list(value: T | list[T]) -> list[T]:
     return value if isinstance(value, list) else [value]
 
 
@@ -363,7 +365,7 @@ def _described(names: Mapping[str, str | None]) -> dict[str, str]:
     return {name: description or "" for name, description in names.items()}
 
 
-def _repeated(values: Iterable[str]) -> int | None:
+def _find_duplicate(values: Iterable[str]) -> int | None:
     """The index of the first duplicate, or None."""
     seen: set[str] = set()
     for index, value in enumerate(values):
@@ -373,17 +375,17 @@ def _repeated(values: Iterable[str]) -> int | None:
     return None
 
 
-def _check_different(place: Place, key: str, values: Sequence[str]) -> None:
-    if (twice := _repeated(values)) is not None:
-        raise WorldError((*place, twice, key), f"the name {values[twice]} is taken; names must be unique")
+def _check_unique(place: Place, key: str, values: Sequence[str]) -> None:
+    if (duplicate := _find_duplicate(values)) is not None:
+        raise WorldError((*place, duplicate, key), f"the name {values[duplicate]} is taken; names must be unique")
 
 
 def _check_names(place: Place, group: MachinesOfWorld, region: SimulatedRegion, subnets: Mapping[str, Subnet]) -> None:
-    for zone in _listed(group.zone):
+    for zone in _as_list(group.zone):
         _check((*place, "zone"), "zone", zone, region.zones)
-    for pool in _listed(group.pool):
+    for pool in _as_list(group.pool):
         _check((*place, "pool"), "resource pool", pool, region.pools)
-    for subnet in _listed(group.subnet or []):
+    for subnet in _as_list(group.subnet or []):
         _check((*place, "subnet"), "subnet", str(subnet), subnets)
     for tag in (tag for each in group.tags for tag in ([each] if isinstance(each, str) else each)):
         _check((*place, "tags"), "tag", tag, region.tags)

@@ -76,10 +76,10 @@ def replacement(fault: Fault, now: float) -> Response:
     return Response(fault.body, fault.status or 200, headers, content_type)
 
 
-def broken(fault: Fault, answer: Response) -> Response:
+def apply_fault(fault: Fault, answer: Response) -> Response:
     """Apply a fault to a response: corrupt it, cut it off or drop it."""
     if fault.spoil is not None:
-        answer = _spoilt(fault.spoil, answer)
+        answer = _corrupt(fault.spoil, answer)
     match fault.drop:
         case "before" | "after":
             return Dropped()
@@ -90,10 +90,10 @@ def broken(fault: Fault, answer: Response) -> Response:
     return answer
 
 
-def _spoilt(how: str, answer: Response) -> Response:
+def _corrupt(how: str, answer: Response) -> Response:
     body = bytes(answer.body)
-    spoilt = body[: len(body) // 2] if how == "truncated" else b"{malformed" + body.replace(b'"', b"'")
-    return _as(Response, answer, spoilt)
+    corrupted = body[: len(body) // 2] if how == "truncated" else b"{malformed" + body.replace(b'"', b"'")
+    return _as(Response, answer, corrupted)
 
 
 def _as(kind: type[Response], answer: Response, body: bytes | None = None) -> Response:

@@ -9,7 +9,7 @@ from maas_simulator.operations.time_limits import time_limit
 from maas_simulator.state import RegionState
 
 
-def begin(region: RegionState, machine: SimulatedMachine, stages: Sequence[Stage]) -> Run:
+def start(region: RegionState, machine: SimulatedMachine, stages: Sequence[Stage]) -> Run:
     """Start a run with these stages. It replaces the machine's current run."""
     run = Run(region, machine, stages)
     region.runs[machine.system_id] = run
@@ -17,7 +17,7 @@ def begin(region: RegionState, machine: SimulatedMachine, stages: Sequence[Stage
     return run
 
 
-def silence(region: RegionState, machine: SimulatedMachine) -> None:
+def stop_reporting(region: RegionState, machine: SimulatedMachine) -> None:
     """Make a machine stop reporting. MAAS ends its operation after the time limit."""
     run = region.run_of(machine)
     if run is not None and not run.silent:

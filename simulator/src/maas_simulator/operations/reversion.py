@@ -11,15 +11,15 @@ from maas_simulator.model.refusals import Refusal, conflict
 from maas_simulator.model.runs import Run, Stage
 from maas_simulator.model.scripts import SetType
 from maas_simulator.model.statuses import FAILURE_OF, Status
-from maas_simulator.operations import running
+from maas_simulator.operations import runner
 from maas_simulator.state import RegionState
 
 BMC_FAILED: Final = 500
 """The status of a response for a failing BMC."""
-FAILS_AFTER: Final = 1.0
+FAILURE_DELAY: Final = 1.0
 """Simulated seconds until a machine fails that MAAS cannot revert."""
 
-WAYS_BACK: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType(
+REVERTIBLE: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType(
     {
         Status.RELEASING: frozenset(
             {
@@ -42,7 +42,7 @@ WAYS_BACK: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType(
 """The statuses to which MAAS 3.7 can revert, by current status. *Commissioning* and *Testing* revert to any status."""
 
 
-def begin(
+def start_or_revert(
     region: RegionState, machine: SimulatedMachine, stages: Sequence[Stage], before: Status, *, warns: str = ""
 ) -> None:
     """Start stages that need power. If the power cannot be switched, revert the operation and reject the request.
@@ -59,7 +59,7 @@ def begin(
     power = machine.power_state, machine.bmc_state
     failure = region.power_failure(machine)
     if failure is None:
-        failure = _planned_failure(running.begin(region, machine, stages))
+        failure = _planned_failure(runner.start(region, machine, stages))
     if failure is None:
         return
     region.end_run(machine)
@@ -70,8 +70,8 @@ def begin(
         text = f"Aborting {doing.display.upper()} and reverting to {before.display.upper()}."
         reason = "Unable to power control the node. Please check power credentials."
         region.say(machine, "WARNING", "Failed to query node's BMC", f"({warns}) - {text} {reason}")
-    if before not in WAYS_BACK.get(doing, frozenset(Status)):
-        region.schedule.after(FAILS_AFTER, partial(_fail, region, machine, doing))
+    if before not in REVERTIBLE.get(doing, frozenset(Status)):
+        region.schedule.after(FAILURE_DELAY, partial(_fail, region, machine, doing))
         raise conflict(f"Invalid transition: {doing.display} -> {before.display}.")
     region.set_status(machine, before)
     raise failure

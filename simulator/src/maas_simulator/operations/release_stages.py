@@ -5,17 +5,17 @@ from collections.abc import Mapping
 from maas_simulator.model.runs import Action, Run, Stage
 from maas_simulator.model.scripts import WIPE_DISKS, ScriptResult, ScriptSet
 from maas_simulator.model.statuses import ScriptStatus, Status
-from maas_simulator.operations.commissioning import boot, fails_by, passes
-from maas_simulator.operations.lifecycles import boots_from_disk, gives_up, power, starts
+from maas_simulator.operations.commissioning_stages import boot_stages, fail_script, pass_script
+from maas_simulator.operations.stage_actions import add_local_boot_events, fail_with, set_power, start_script
 
 POWER_OFF_FAILURE = "Node operation 'Releasing' timed out after 5 minutes."
 """Worded like MAAS 3.7's other timeouts; this one was not recorded."""
-ERASING_TAKES = 30
+ERASE_SECONDS = 30
 """Simulated seconds."""
 RESCUE_FAILURE = "Node operation 'Entering rescue mode' timed out after 30 minutes."
 
 
-def released(run: Run) -> None:
+def finish_release(run: Run) -> None:
     """Complete a release: *Ready*, or *New* if never commissioned. A composed machine is deleted."""
     machine = run.machine
     if machine.composed:
@@ -26,7 +26,7 @@ def released(run: Run) -> None:
     run.region.give_back(machine)
 
 
-def disks_erased(run: Run) -> None:
+def finish_erase(run: Run) -> None:
     """Complete the erase and start the plain release, without a user's name."""
     run.say("INFO", "Disks erased")
     run.say("DEBUG", "User releasing node")
@@ -35,7 +35,7 @@ def disks_erased(run: Run) -> None:
     run.machine.clear_installation()
 
 
-def scripts_ended(scripts: ScriptSet) -> Action:
+def finish_scripts(scripts: ScriptSet) -> Action:
     """Start the plain release if no script has failed. MAAS's message for a failure was not recorded."""
 
     def act(run: Run) -> None:
@@ -53,33 +53,33 @@ def scripts_ended(scripts: ScriptSet) -> Action:
 def script_stages(scripts: ScriptSet, seconds: Mapping[str, float]) -> tuple[Stage, ...]:
     """The stages of a release with scripts of these lengths. MAAS 3.7 leaves the result of the erase *Pending*."""
     return (
-        *boot("Releasing", "Releasing"),
+        *boot_stages("Releasing", "Releasing"),
         *(_script_stage(result, seconds) for result in scripts.results),
-        Stage("Release scripts", 0, ends=(scripts_ended(scripts),)),
+        Stage("Release scripts", 0, on_end=(finish_scripts(scripts),)),
         *RELEASE,
     )
 
 
 def _script_stage(result: ScriptResult, seconds: Mapping[str, float]) -> Stage:
     if result.name == WIPE_DISKS:
-        return Stage(WIPE_DISKS, ERASING_TAKES)
+        return Stage(WIPE_DISKS, ERASE_SECONDS)
     return Stage(
         result.name,
         seconds[result.name],
-        (lambda run: starts(run, result, ScriptStatus.PENDING),),
-        (passes(result),),
-        fails=fails_by(result),
+        (lambda run: start_script(run, result, ScriptStatus.PENDING),),
+        (pass_script(result),),
+        on_failure=fail_script(result),
         fatal=False,
     )
 
 
-def entered_rescue(run: Run) -> None:
+def finish_entering_rescue(run: Run) -> None:
     """Complete entering rescue mode."""
     run.say("INFO", "Rescue mode")
     run.region.set_status(run.machine, Status.RESCUE_MODE)
 
 
-def exited_rescue(run: Run) -> None:
+def finish_exiting_rescue(run: Run) -> None:
     """Return to the previous status. A deployed machine stays on; all others are switched off."""
     machine = run.machine
     run.say("INFO", "Exited rescue mode")
@@ -89,40 +89,40 @@ def exited_rescue(run: Run) -> None:
     machine.switch("on" if machine.status is Status.DEPLOYED else "off")
 
 
-def stays_in_rescue(run: Run, reason: str | None) -> None:
+def fail_exiting_rescue(run: Run, reason: str | None) -> None:
     """Fail to leave rescue mode: the machine cannot be switched off, or does not come back."""
     run.say("INFO", "Failed exiting rescue mode", reason or "")
     run.machine.error_description = reason or run.machine.error_description
     run.region.set_status(run.machine, Status.FAILED_EXITING_RESCUE_MODE)
 
 
-RELEASE = (Stage("Releasing", 15, fails=gives_up(POWER_OFF_FAILURE), ends=(released,), powers_off=True),)
-RELEASE_SWITCHED_OFF = (Stage("Releasing", 0, ends=(released,)),)
+RELEASE = (Stage("Releasing", 15, on_failure=fail_with(POWER_OFF_FAILURE), on_end=(finish_release,), powers_off=True),)
+RELEASE_SWITCHED_OFF = (Stage("Releasing", 0, on_end=(finish_release,)),)
 """The release of a machine that is off. It completes before the response."""
 
 ERASE = (
-    *boot("Disk erasing", "Disk erasing"),
-    Stage("Erasing", ERASING_TAKES, fails=gives_up("Failed to erase disks."), ends=(disks_erased,)),
+    *boot_stages("Disk erasing", "Disk erasing"),
+    Stage("Erasing", ERASE_SECONDS, on_failure=fail_with("Failed to erase disks."), on_end=(finish_erase,)),
     *RELEASE,
 )
 
 ENTER_RESCUE = (
-    *boot("Entering rescue mode", "Entering rescue mode", lambda variant: variant.rescue_boot),
-    Stage("Starting", 10, fails=gives_up(RESCUE_FAILURE), ends=(entered_rescue,)),
+    *boot_stages("Entering rescue mode", "Entering rescue mode", lambda variant: variant.rescue_boot),
+    Stage("Starting", 10, on_failure=fail_with(RESCUE_FAILURE), on_end=(finish_entering_rescue,)),
 )
 
 EXIT_RESCUE = (
     Stage(
         "Exiting rescue mode",
         15,
-        fails=stays_in_rescue,
-        ends=(exited_rescue,),
+        on_failure=fail_exiting_rescue,
+        on_end=(finish_exiting_rescue,),
         powers_off=True,
     ),
 )
 
 LOCAL_BOOT = (
-    Stage("Power on", 20, (power("on"),)),
-    Stage("Local boot", 0, (boots_from_disk,)),
+    Stage("Power on", 20, (set_power("on"),)),
+    Stage("Local boot", 0, (add_local_boot_events,)),
 )
 """A deployed machine is switched on again."""

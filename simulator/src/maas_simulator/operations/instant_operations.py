@@ -1,16 +1,16 @@
 """Operations that complete within the request: allocating, locking, power, and marking."""
 
-from maas_simulator.model.forms import Form, check_bridges, flag, last
+from maas_simulator.model.forms import Form, check_bridges, last, strict_boolean
 from maas_simulator.model.machines import MANUAL, SimulatedMachine
 from maas_simulator.model.refusals import Refusal, conflict, not_simulated
 from maas_simulator.model.runs import Stage
 from maas_simulator.model.scripts import SetType
 from maas_simulator.model.statuses import BREAKABLE, FAILURE_OF, RELEASABLE, Status
-from maas_simulator.operations import running
+from maas_simulator.operations import runner
 from maas_simulator.operations.constraints import Constraints
-from maas_simulator.operations.releasing import LOCAL_BOOT
-from maas_simulator.operations.starting import acquire, deploy
-from maas_simulator.operations.taking_back import BMC_FAILED
+from maas_simulator.operations.release_stages import LOCAL_BOOT
+from maas_simulator.operations.reversion import BMC_FAILED
+from maas_simulator.operations.timed_operations import acquire, deploy
 from maas_simulator.operations.vm_hosts import compose
 from maas_simulator.state import RegionState
 
@@ -103,7 +103,7 @@ def power_on(region: RegionState, machine: SimulatedMachine, username: str, form
     cycles = machine.real_power == "on" and machine.power_type == IPMI
     machine.power_cycles += cycles
     if run is None and (cycles or machine.real_power == "off"):
-        running.begin(region, machine, LOCAL_BOOT)
+        runner.start(region, machine, LOCAL_BOOT)
     machine.switch("on")
 
 
@@ -121,15 +121,15 @@ def power_off(region: RegionState, machine: SimulatedMachine, username: str, for
     run = region.run_of(machine)
     stage = None if run is None else run.stage
     if stage is not None and stage.powers_off:
-        running.begin(region, machine, (Stage(stage.name, 0, ends=stage.ends),))
+        runner.start(region, machine, (Stage(stage.name, 0, on_end=stage.on_end),))
     elif was_on:
-        goes_off(region, machine)
+        stop_unpowered_operation(region, machine)
 
 
-def goes_off(region: RegionState, machine: SimulatedMachine) -> None:
+def stop_unpowered_operation(region: RegionState, machine: SimulatedMachine) -> None:
     """Stop the machine's operation after a power-off that MAAS does not relate to it."""
     if machine.status in FAILURE_OF:
-        running.silence(region, machine)
+        runner.stop_reporting(region, machine)
     else:
         region.end_run(machine)
 
@@ -155,7 +155,7 @@ def allocate(region: RegionState, username: str, form: Form) -> tuple[SimulatedM
     """
     constraints = Constraints(region, form)
     check_bridges(form)
-    dry = flag(form, "dry_run")
+    dry = strict_boolean(form, "dry_run")
     free = (machine for machine in region.machines.values() if _is_free(machine, username))
     fitting = filter(constraints.meets, free)
     machine = min(fitting, key=lambda machine: machine.cpu_count + machine.memory, default=None)

@@ -13,15 +13,15 @@ from maas_simulator.model.scripts import (
 )
 from maas_simulator.model.statuses import ScriptStatus, Status, after_tests
 from maas_simulator.model.variants import Variant
-from maas_simulator.operations.lifecycles import (
-    Say,
-    boots_by_network,
-    cloud_init,
-    finish,
-    gives_up,
-    goes_through,
-    power,
-    starts,
+from maas_simulator.operations.stage_actions import (
+    AddEvent,
+    add_cloud_init_events,
+    add_pxe_events,
+    change_script_status,
+    fail_with,
+    finish_script,
+    set_power,
+    start_script,
 )
 
 PENDING, INSTALLING, RUNNING, PASSED, FAILED = (
@@ -33,51 +33,53 @@ PENDING, INSTALLING, RUNNING, PASSED, FAILED = (
 )
 
 
-VIRTUALISES = "kvm-capable"
-LAYS_OUT = "50-maas-01-commissioning"
+KVM_TAG = "kvm-capable"
+LAYOUT_SCRIPT = "50-maas-01-commissioning"
 """The script that reports the hardware. After it passes, MAAS lays out disks and NICs."""
 
-EPHEMERAL_BOOTS = cloud_init(
+EPHEMERAL_BOOTS = add_cloud_init_events(
     "searching for local datasources", "searching for network datasources", "running modules for config"
 )
 """The cloud-init events of the ephemeral environment (recorded in MAAS 3.7.3 for commissioning and deploying)."""
 
-INSTALLING_TAKES = 4
+DEPENDENCY_SECONDS = 4
 """Simulated seconds to install a script's packages."""
 
 PAUSE = Stage("", 1)
 """The moment between two scripts, in which their set is *Pending* again."""
 
 
-def boot(
+def boot_stages(
     first: str, operation: str, purpose: Callable[[Variant], str] = lambda _: "commissioning"
 ) -> tuple[Stage, ...]:
     """The stages of booting the ephemeral environment. MAAS gives its purpose as ``commissioning`` in most cases."""
-    fails = gives_up(f"Node operation '{operation}' timed out after 30 minutes.")
+    on_failure = fail_with(f"Node operation '{operation}' timed out after 30 minutes.")
     return (
-        Stage(first, 10, (power("on"),), fails=fails),
+        Stage(first, 10, (set_power("on"),), on_failure=on_failure),
         Stage(
             "Performing PXE boot",
             40,
-            (lambda run: boots_by_network(run, purpose(run.region.variant)),),
-            fails=fails,
+            (lambda run: add_pxe_events(run, purpose(run.region.variant)),),
+            on_failure=on_failure,
         ),
-        Stage("Loading ephemeral", 50, (Say("INFO", "Loading ephemeral"),), fails=fails),
+        Stage("Loading ephemeral", 50, (AddEvent("INFO", "Loading ephemeral"),), on_failure=on_failure),
     )
 
 
 def commission_stages(commissioning: ScriptSet, testing: ScriptSet | None) -> tuple[Stage, ...]:
     """The stages of commissioning: about four minutes, and twenty seconds per tested disk."""
     stages = [
-        *boot("Commissioning", "Commissioning"),
+        *boot_stages("Commissioning", "Commissioning"),
         Stage(
             "Gathering information",
             5,
-            (EPHEMERAL_BOOTS, Say("INFO", "Gathering information")),
-            fails=gives_up("Node has not been heard from for the last 30 minutes"),
+            (EPHEMERAL_BOOTS, AddEvent("INFO", "Gathering information")),
+            on_failure=fail_with(
+                "Node has not been heard from for the last 30 minutes"
+            ),  # codespell:ignore heard - MAAS's words
         ),
         *(stage for result in commissioning.results if result.status is PENDING for stage in _script_stages(result)),
-        Stage("Commissioned", 0, ends=(_ends_commissioning(commissioning, testing),)),
+        Stage("Commissioned", 0, on_end=(_end_commissioning(commissioning, testing),)),
     ]
     if testing is not None:
         stages.append(PAUSE)
@@ -87,20 +89,20 @@ def commission_stages(commissioning: ScriptSet, testing: ScriptSet | None) -> tu
 
 def test_stages(testing: ScriptSet, before: Status) -> tuple[Stage, ...]:
     """The stages of testing alone; ``before`` is the status before the tests."""
-    return (*boot("Testing", "Testing"), *_test_run(testing, after_tests(before)))
+    return (*boot_stages("Testing", "Testing"), *_test_run(testing, after_tests(before)))
 
 
 def _script_stages(result: ScriptResult) -> Iterator[Stage]:
     before = PENDING
     if result.name in WITH_DEPENDENCIES:
-        yield Stage("", INSTALLING_TAKES, (lambda run: goes_through(run, result, (PENDING, INSTALLING)),))
+        yield Stage("", DEPENDENCY_SECONDS, (lambda run: change_script_status(run, result, (PENDING, INSTALLING)),))
         before = INSTALLING
     yield Stage(
         result.name,
         COMMISSIONING_SCRIPTS[result.name],
-        (lambda run: starts(run, result, before),),
-        (passes(result),),
-        fails=fails_by(result),
+        (lambda run: start_script(run, result, before),),
+        (pass_script(result),),
+        on_failure=fail_script(result),
         fatal=False,
     )
     yield PAUSE
@@ -110,7 +112,7 @@ def _test_run(testing: ScriptSet, leads_to: Status) -> Iterator[Stage]:
     for result in testing.results:
         yield _test_stage(result)
         yield PAUSE
-    yield Stage("Tested", 0, ends=(_ends_testing(testing, leads_to),))
+    yield Stage("Tested", 0, on_end=(_end_testing(testing, leads_to),))
 
 
 def _test_stage(result: ScriptResult) -> Stage:
@@ -118,45 +120,45 @@ def _test_stage(result: ScriptResult) -> Stage:
     return Stage(
         result.label,
         TEST_SCRIPTS[result.name],
-        (Say("INFO", "Running test", result.label), lambda run: starts(run, result, INSTALLING)),
-        (passes(result),),
-        fails=fails_by(result),
+        (AddEvent("INFO", "Running test", result.label), lambda run: start_script(run, result, INSTALLING)),
+        (pass_script(result),),
+        on_failure=fail_script(result),
         fatal=False,
         alias=result.name,
-        also_late=True,
+        may_run_late=True,
     )
 
 
-def passes(result: ScriptResult) -> Action:
+def pass_script(result: ScriptResult) -> Action:
     """End a script with exit status 0."""
 
     def act(run: Run) -> None:
-        if result.name == LAYS_OUT:
-            _becomes_known(run.machine)
+        if result.name == LAYOUT_SCRIPT:
+            _store_hardware(run.machine)
         result.output += f"{result.name}: no problems found on {run.machine.hostname}\n"
-        finish(run, result, PASSED)
+        finish_script(run, result, PASSED)
 
     return act
 
 
-def _becomes_known(machine: SimulatedMachine) -> None:
+def _store_hardware(machine: SimulatedMachine) -> None:
     """Store the reported hardware. MAAS adds automatic tags: here ``kvm-capable`` for amd64."""
     machine.known = machine.linked = machine.laid_out = True
-    if machine.architecture.startswith("amd64") and VIRTUALISES not in machine.tag_names:
-        machine.tag_names = (VIRTUALISES, *machine.tag_names)
+    if machine.architecture.startswith("amd64") and KVM_TAG not in machine.tag_names:
+        machine.tag_names = (KVM_TAG, *machine.tag_names)
 
 
-def fails_by(result: ScriptResult) -> Callable[[Run, str | None], None]:
+def fail_script(result: ScriptResult) -> Callable[[Run, str | None], None]:
     """End a script with exit status 1. The last line of its output is the planned reason."""
 
     def fail(run: Run, reason: str | None) -> None:
         result.output += f"{result.name} on {run.machine.hostname}\nERROR: {reason or 'check failed'}\n"
-        finish(run, result, FAILED)
+        finish_script(run, result, FAILED)
 
     return fail
 
 
-def _ends_commissioning(commissioning: ScriptSet, testing: ScriptSet | None) -> Action:
+def _end_commissioning(commissioning: ScriptSet, testing: ScriptSet | None) -> Action:
     def act(run: Run) -> None:
         if commissioning.status is not PASSED:
             if testing is not None:
@@ -165,10 +167,10 @@ def _ends_commissioning(commissioning: ScriptSet, testing: ScriptSet | None) -> 
             run.region.set_status(run.machine, Status.FAILED_COMMISSIONING)
             run.region.give_back(run.machine)
             run.machine.switch("on")
-            run.end_with(Stage("", 5, ends=(power("off"),)))
+            run.end_with(Stage("", 5, on_end=(set_power("off"),)))
             return
         if testing is None:
-            _becomes(run, Status.READY)
+            _end_with_status(run, Status.READY)
         else:
             run.region.set_status(run.machine, Status.TESTING)
             run.machine.previous_status = Status.READY
@@ -176,28 +178,28 @@ def _ends_commissioning(commissioning: ScriptSet, testing: ScriptSet | None) -> 
     return act
 
 
-def _ends_testing(testing: ScriptSet, leads_to: Status) -> Action:
+def _end_testing(testing: ScriptSet, leads_to: Status) -> Action:
     def act(run: Run) -> None:
         if testing.status is PASSED:
-            _becomes(run, leads_to)
+            _end_with_status(run, leads_to)
             return
         run.say("INFO", "Failed testing")
         run.region.set_status(run.machine, Status.FAILED_TESTING)
-        _ends(run.machine)
+        _switch_after_scripts(run.machine)
 
     return act
 
 
-def _becomes(run: Run, status: Status) -> None:
+def _end_with_status(run: Run, status: Status) -> None:
     """Change the status. Only *Ready* has its own INFO event, which comes before the change."""
     if status is Status.READY:
         run.say("INFO", "Ready")
     run.region.set_status(run.machine, status)
     if status in (Status.READY, Status.NEW):
         run.region.give_back(run.machine)
-    _ends(run.machine)
+    _switch_after_scripts(run.machine)
 
 
-def _ends(machine: SimulatedMachine) -> None:
+def _switch_after_scripts(machine: SimulatedMachine) -> None:
     """Switch the machine off, unless ``enable_ssh`` keeps it on for the user."""
     machine.switch("on" if machine.enable_ssh else "off")

@@ -7,14 +7,14 @@ from itertools import pairwise
 from maas_simulator.model.machines import MANUAL
 from maas_simulator.model.runs import Action, Run
 from maas_simulator.model.scripts import ScriptResult, SetType
-from maas_simulator.model.statuses import FAILURE_OF, ScriptStatus, Status
+from maas_simulator.model.statuses import FAILURE_OF, ScriptStatus
 
 CURTIN_FAILURE = "Installation failed (refer to the installation log for more information)."
 DEPLOY_TIMEOUT = "time-out during deployment"
 
 
 @dataclass(frozen=True)
-class Say:
+class AddEvent:
     """An action that adds one system event."""
 
     level: str
@@ -26,7 +26,7 @@ class Say:
         run.say(self.level, self.type, self.description)
 
 
-def power(state: str) -> Action:
+def set_power(state: str) -> Action:
     """Switch the machine ``on`` or ``off``; MAAS 3.6 and newer add no event."""
 
     def act(run: Run) -> None:
@@ -36,42 +36,33 @@ def power(state: str) -> Action:
     return act
 
 
-def boots_by_network(run: Run, purpose: str) -> None:
+def add_pxe_events(run: Run, purpose: str) -> None:
     """Add the events of a network boot for this purpose."""
     run.say("DEBUG", "PXE Request", purpose)
     run.say("INFO", "Performing PXE boot")
 
 
-def boots_from_disk(run: Run) -> None:
+def add_local_boot_events(run: Run) -> None:
     """Add the events of a boot from the local disk; some regions add none."""
     if run.region.variant.local_boot_events:
-        boots_by_network(run, "local boot")
+        add_pxe_events(run, "local boot")
 
 
-def cloud_init(*words: str) -> Action:
+def add_cloud_init_events(*words: str) -> Action:
     """Queue cloud-init events, which MAAS adds late."""
 
     def act(run: Run) -> None:
         for each in words:
-            run.region.hear(run.machine, each)
+            run.region.queue_cloud_init_event(run.machine, each)
 
     return act
 
 
-def doing(text: str) -> Action:
+def set_status_action(text: str) -> Action:
     """Set ``status_action``, which shows curtin's current step."""
 
     def act(run: Run) -> None:
         run.machine.status_action = text
-
-    return act
-
-
-def status(new: Status) -> Action:
-    """Change the machine's status."""
-
-    def act(run: Run) -> None:
-        run.region.set_status(run.machine, new)
 
     return act
 
@@ -83,7 +74,7 @@ def mark_failed(run: Run, reason: str) -> None:
     run.region.set_status(run.machine, FAILURE_OF[run.machine.status])
 
 
-def gives_up(default: str) -> Callable[[Run, str | None], None]:
+def fail_with(default: str) -> Callable[[Run, str | None], None]:
     """Fail with the planned reason, or with MAAS's default message for this stage."""
 
     def fail(run: Run, reason: str | None) -> None:
@@ -99,7 +90,7 @@ def gives_up(default: str) -> Callable[[Run, str | None], None]:
     return fail
 
 
-def finish(run: Run, result: ScriptResult, ended_as: ScriptStatus) -> None:
+def finish_script(run: Run, result: ScriptResult, ended_as: ScriptStatus) -> None:
     """End a script now, with MAAS's event: one for *Passed*, another for *Failed*."""
     before = result.status.display
     result.status = ended_as
@@ -111,15 +102,15 @@ def finish(run: Run, result: ScriptResult, ended_as: ScriptStatus) -> None:
         run.say("INFO", "Script", f"{result.label} {ended_as.display.lower()}")
 
 
-def starts(run: Run, result: ScriptResult, before: ScriptStatus) -> None:
+def start_script(run: Run, result: ScriptResult, before: ScriptStatus) -> None:
     """Start a script now; ``before`` is the previous status in its event."""
     result.started = run.region.now()
-    goes_through(run, result, (before, ScriptStatus.RUNNING))
+    change_script_status(run, result, (before, ScriptStatus.RUNNING))
 
 
-def goes_through(run: Run, result: ScriptResult, through: Sequence[ScriptStatus]) -> None:
+def change_script_status(run: Run, result: ScriptResult, through: Sequence[ScriptStatus]) -> None:
     """Change a script's status step by step, with an event for each change."""
-    run.heard = run.region.now()
+    run.last_report = run.region.now()
     for before, after in pairwise(through):
         result.status = after
         run.say("DEBUG", "Script result", f"{result.label} changed status from '{before.display}' to '{after.display}'")

@@ -6,20 +6,20 @@ from maas_simulator.model.power import BMC_FAILURE
 from maas_simulator.model.runs import Action, Run, Stage
 from maas_simulator.model.scripts import SetType
 from maas_simulator.model.statuses import ScriptStatus, Status
-from maas_simulator.operations.commissioning import EPHEMERAL_BOOTS, PAUSE
-from maas_simulator.operations.lifecycles import (
+from maas_simulator.operations.commissioning_stages import EPHEMERAL_BOOTS, PAUSE
+from maas_simulator.operations.stage_actions import (
     CURTIN_FAILURE,
     DEPLOY_TIMEOUT,
-    Say,
-    boots_by_network,
-    boots_from_disk,
-    cloud_init,
-    doing,
-    finish,
-    gives_up,
+    AddEvent,
+    add_cloud_init_events,
+    add_local_boot_events,
+    add_pxe_events,
+    fail_with,
+    finish_script,
     mark_failed,
-    power,
-    starts,
+    set_power,
+    set_status_action,
+    start_script,
 )
 
 PENDING, RUNNING, PASSED, FAILED = (
@@ -30,7 +30,7 @@ PENDING, RUNNING, PASSED, FAILED = (
 )
 
 
-def curtin(step: str, description: str, *details: str) -> tuple[Action, ...]:
+def curtin_step(step: str, description: str, *details: str) -> tuple[Action, ...]:
     """The actions of a curtin step: its DEBUG event, ``status_action``, and its lines in the installation log."""
 
     def log(run: Run) -> None:
@@ -39,30 +39,34 @@ def curtin(step: str, description: str, *details: str) -> tuple[Action, ...]:
             lines = (f"start: cmd-install/{step}: {description}", *details)
             scripts.results[0].output += "".join(f"{line}\n" for line in lines)
 
-    return Say("DEBUG", "Node installation", f"'curtin' {description}"), doing(f"cmd-install/{step}"), log
+    return (
+        AddEvent("DEBUG", "Node installation", f"'curtin' {description}"),
+        set_status_action(f"cmd-install/{step}"),
+        log,
+    )
 
 
-def install_log_starts(run: Run) -> None:
+def start_install_log(run: Run) -> None:
     """Start the installation log, which is the installation's only script result."""
     scripts = run.region.current_set(run.machine, SetType.INSTALLATION)
     if scripts is not None:
-        starts(run, scripts.results[0], PENDING)
+        start_script(run, scripts.results[0], PENDING)
 
 
-def install_log_passes(run: Run) -> None:
+def finish_install_log(run: Run) -> None:
     """Finish the installation log."""
     scripts = run.region.current_set(run.machine, SetType.INSTALLATION)
     if scripts is not None:
         scripts.results[0].output += "curtin: Installation finished.\n"
-        finish(run, scripts.results[0], PASSED)
+        finish_script(run, scripts.results[0], PASSED)
 
 
-def netboot_ends(run: Run) -> None:
+def disable_netboot(run: Run) -> None:
     """Let the machine boot from its disk from now on. Curtin requests this in its last step."""
     run.machine.netboot = False
 
 
-def curtin_fails(run: Run, reason: str | None) -> None:
+def fail_curtin(run: Run, reason: str | None) -> None:
     """Fail curtin. A planned reason ends the log and replaces MAAS's general message."""
     run.say("ERROR", "Node installation failure", "'curtin' curtin command install")
     scripts = run.region.current_set(run.machine, SetType.INSTALLATION)
@@ -72,19 +76,19 @@ def curtin_fails(run: Run, reason: str | None) -> None:
             f"{reason or 'E: Unable to locate package linux-generic'}\n"
             "Unexpected error while running command.\nExit code: 100\ncurtin: Installation failed with exception\n"
         )
-        finish(run, result, FAILED)
+        finish_script(run, result, FAILED)
     mark_failed(run, reason or CURTIN_FAILURE)
     run.say("DEBUG", "Node status event", "'cloudinit' running modules for final")
     run.machine.status_action = "mark_failed"
 
 
-def late_commands_fail(run: Run, reason: str | None) -> None:
+def fail_late_commands(run: Run, reason: str | None) -> None:
     """Fail curtin at its last step, which the event names. Failures in earlier steps were recorded without names."""
     run.say("ERROR", "Node installation failure", "'curtin' executing late commands")
-    curtin_fails(run, reason)
+    fail_curtin(run, reason)
 
 
-def deployed(run: Run) -> None:
+def finish_deployment(run: Run) -> None:
     """Mark the machine as deployed when the installed system reports in."""
     machine = run.machine
     image = f"{machine.osystem}/{machine.distro_series}/{machine.architecture}"
@@ -92,37 +96,37 @@ def deployed(run: Run) -> None:
     run.say("INFO", "Image Deployed", f"deployed {image}")
     run.region.set_status(machine, Status.DEPLOYED)
     run.say("INFO", "Deployed")
-    cloud_init("searching for local datasources", "running modules for final")(run)
+    add_cloud_init_events("searching for local datasources", "running modules for final")(run)
 
 
-def timed_out(run: Run, reason: str | None) -> None:
+def fail_by_timeout(run: Run, reason: str | None) -> None:
     """Fail a deployment whose machine stopped reporting."""
-    gives_up(DEPLOY_TIMEOUT)(run, reason)
+    fail_with(DEPLOY_TIMEOUT)(run, reason)
     run.machine.status_action = "mark_failed"
 
 
-def cloud_init_fails(run: Run, reason: str | None) -> None:
+def fail_cloud_init(run: Run, reason: str | None) -> None:
     """Fail the setup of the ephemeral environment, before curtin starts."""
     run.say("ERROR", "Node installation failure", "'cloudinit' running modules for config")
-    timed_out(run, reason or CURTIN_FAILURE)
+    fail_by_timeout(run, reason or CURTIN_FAILURE)
 
 
-def becomes_vm_host(run: Run) -> None:
+def become_vm_host(run: Run) -> None:
     """Make the machine a VM host."""
     run.machine.is_vm_host = True
 
 
 BOOT = (
-    Stage("Deploying", 20, fails=gives_up(BMC_FAILURE)),
-    Stage("Power on", 40, (power("on"),), fails=timed_out),
+    Stage("Deploying", 20, on_failure=fail_with(BMC_FAILURE)),
+    Stage("Power on", 40, (set_power("on"),), on_failure=fail_by_timeout),
     Stage(
         "Performing PXE boot",
         20,
-        (lambda run: boots_by_network(run, "installation"),),
-        fails=timed_out,
+        (lambda run: add_pxe_events(run, "installation"),),
+        on_failure=fail_by_timeout,
     ),
-    Stage("Loading ephemeral", 85, (Say("INFO", "Loading ephemeral"),), fails=timed_out),
-    Stage("cloud-init", 5, ends=(EPHEMERAL_BOOTS,), fails=cloud_init_fails),
+    Stage("Loading ephemeral", 85, (AddEvent("INFO", "Loading ephemeral"),), on_failure=fail_by_timeout),
+    Stage("cloud-init", 5, on_end=(EPHEMERAL_BOOTS,), on_failure=fail_cloud_init),
 )
 
 TO_DISK = (
@@ -131,81 +135,86 @@ TO_DISK = (
         "Preparing",
         10,
         (
-            Say("DEBUG", "Node installation", "'curtin' curtin command install"),
-            install_log_starts,
-            *curtin("stage-early", "preparing for installation"),
-            doing(""),
+            AddEvent("DEBUG", "Node installation", "'curtin' curtin command install"),
+            start_install_log,
+            *curtin_step("stage-early", "preparing for installation"),
+            set_status_action(""),
         ),
-        fails=curtin_fails,
+        on_failure=fail_curtin,
     ),
     Stage(
         "Configuring storage",
         30,
         (
-            Say("INFO", "Configuring storage"),
-            *curtin(
+            AddEvent("INFO", "Configuring storage"),
+            *curtin_step(
                 "stage-partitioning",
                 "configuring storage",
                 "wiping superblock on /dev/sda",
                 "creating gpt partition table and ext4 filesystem on /dev/sda",
             ),
         ),
-        fails=curtin_fails,
-        also_late=True,
+        on_failure=fail_curtin,
+        may_run_late=True,
     ),
     Stage(
         "Installing OS",
         240,
         (
-            Say("INFO", "Installing OS"),
-            *curtin(
+            AddEvent("INFO", "Installing OS"),
+            *curtin_step(
                 "stage-extract",
                 "writing install sources to disk",
                 "acquiring and extracting image from cp:///media/root-ro",
             ),
         ),
-        fails=curtin_fails,
-        also_late=True,
+        on_failure=fail_curtin,
+        may_run_late=True,
     ),
     Stage(
         "Configuring OS",
         60,
         (
-            Say("INFO", "Configuring OS"),
-            *curtin(
+            AddEvent("INFO", "Configuring OS"),
+            *curtin_step(
                 "stage-curthooks",
                 "configuring installed system",
                 "Running command ['chroot', '/target', 'apt-get', 'install', 'linux-generic']",
             ),
         ),
-        fails=curtin_fails,
-        also_late=True,
+        on_failure=fail_curtin,
+        may_run_late=True,
     ),
     Stage(
         "Late commands",
         10,
-        (Say("DEBUG", "Node installation", "'curtin' executing late commands"),),
-        (netboot_ends,),
-        fails=late_commands_fail,
-        also_late=True,
+        (AddEvent("DEBUG", "Node installation", "'curtin' executing late commands"),),
+        (disable_netboot,),
+        on_failure=fail_late_commands,
+        may_run_late=True,
     ),
     PAUSE,
-    Stage("Rebooting", 90, (install_log_passes, Say("INFO", "Rebooting"), doing("")), fails=timed_out),
+    Stage(
+        "Rebooting",
+        90,
+        (finish_install_log, AddEvent("INFO", "Rebooting"), set_status_action("")),
+        on_failure=fail_by_timeout,
+    ),
     Stage(
         "Local boot",
         20,
-        (boots_from_disk,),
-        (deployed,),
-        fails=timed_out,
+        (add_local_boot_events,),
+        (finish_deployment,),
+        on_failure=fail_by_timeout,
     ),
 )
 """A deployment to disk, about ten and a half simulated minutes. It ends with a boot from the disk."""
 
-HARDWARE_SYNC = Stage("", 15 * 60, ends=(Say("INFO", "Node Interface hardware sync state change"),))
+HARDWARE_SYNC = Stage("", 15 * 60, on_end=(AddEvent("INFO", "Node Interface hardware sync state change"),))
 """The first report of the ``enable_hw_sync`` agent. Its details and later reports were not recorded."""
 
-TO_VM_HOST = (*TO_DISK[:-1], replace(TO_DISK[-1], ends=(*TO_DISK[-1].ends, becomes_vm_host)))
+TO_VM_HOST = (*TO_DISK[:-1], replace(TO_DISK[-1], on_end=(*TO_DISK[-1].on_end, become_vm_host)))
 """A deployment of a VM host."""
 
-TO_MEMORY = (*BOOT, Stage("Starting", 30, ends=(deployed,), fails=timed_out))
+TO_MEMORY = (*BOOT, Stage("Starting", 30, on_end=(finish_deployment,), on_failure=fail_by_timeout))
 """An ephemeral deployment: no storage, no installation, no script set."""
