@@ -1,4 +1,4 @@
-"""Control over HTTP: every command, in process, and the words of its refusals."""
+"""The control API: all commands, in process, and its error messages."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from maas_simulator.control import COMMANDS
 from simulator.tests.conftest import Control
 
 
-def test_the_root_says_what_there_is(control: Control) -> None:
+def test_the_root_lists_all_commands(control: Control) -> None:
     status, answer = control("GET", "/")
     assert status == 200
     assert answer["machines"] == 12
@@ -32,7 +32,7 @@ def test_the_clock_can_be_read_set_and_moved(control: Control, region: Simulated
     }
 
 
-def test_plans_are_made_listed_and_cleared(control: Control, region: SimulatedRegion) -> None:
+def test_plans_are_added_listed_and_removed(control: Control, region: SimulatedRegion) -> None:
     wanted = [
         {"machine": "node03", "fail": "40-maas-01-machine-config-hints", "reason": "no hints"},
         {"machine": "node04", "hang": "Installing OS"},
@@ -61,7 +61,9 @@ def test_plans_are_made_listed_and_cleared(control: Control, region: SimulatedRe
         {"status": 418, "body": "tea", "headers": {"X-Pot": "1"}},
     ],
 )
-def test_a_fault_is_what_it_is_in_python(control: Control, region: SimulatedRegion, fault: dict[str, Any]) -> None:
+def test_a_fault_from_the_control_equals_one_from_python(
+    control: Control, region: SimulatedRegion, fault: dict[str, Any]
+) -> None:
     status, answer = control("POST", "/faults", fault)
     assert status == 200
     assert fault.items() <= answer["faults"][0].items()
@@ -73,12 +75,12 @@ def test_a_fault_is_what_it_is_in_python(control: Control, region: SimulatedRegi
     assert control("POST", "/faults", answer["faults"][0]) == (200, answer)
 
 
-def test_a_fault_by_control_meets_a_request(control: Control, admin: Any) -> None:
+def test_a_fault_from_the_control_applies_to_a_request(control: Control, admin: Any) -> None:
     control("POST", "/faults", {"path": "version/", "status": 502, "body": "<p>no</p>"})
     assert [admin.get("version/").status_code for _ in range(2)] == [502, 200]
 
 
-def test_operations_are_held_until_they_are_not(control: Control, region: SimulatedRegion) -> None:
+def test_holds_are_set_changed_and_ended(control: Control, region: SimulatedRegion) -> None:
     held = {"holds": [{"op": "deploy", "before": 1.5, "after": 0.0}]}
     assert control("PUT", "/holds", {"op": "deploy", "before": 1.5}) == (200, held)
     assert control("GET", "/holds") == (200, held)
@@ -88,7 +90,7 @@ def test_operations_are_held_until_they_are_not(control: Control, region: Simula
     assert region.holds == {}
 
 
-def test_a_restart_is_over_after_its_seconds(control: Control, region: SimulatedRegion, clock: Any) -> None:
+def test_a_restart_ends_after_its_seconds(control: Control, region: SimulatedRegion, clock: Any) -> None:
     assert control("POST", "/restart", {"seconds": 3}) == (200, {"seconds": 3})
     assert region.is_restarting
     clock.pass_(3)
@@ -110,7 +112,7 @@ def test_requests_are_counted_and_forgotten(control: Control, admin: Any) -> Non
     assert control("DELETE", "/requests")[1] == {"total": 0, "counts": [], "latest": []}
 
 
-def test_other_people_act(control: Control, region: SimulatedRegion, admin: Any) -> None:
+def test_other_users_act(control: Control, region: SimulatedRegion, admin: Any) -> None:
     given = {"machine": "node02", "user": "bob", "form": {"distro_series": "jammy"}}
     assert control("POST", "/acts/deploy", given)[1] == {
         "system_id": "fyc3ff",
@@ -128,7 +130,7 @@ def test_other_people_act(control: Control, region: SimulatedRegion, admin: Any)
     assert admin.get("machines/gpxwc3/").status_code == 404
 
 
-def test_other_people_are_not_asked_for_their_permissions_nor_stopped_by_a_lock(control: Control) -> None:
+def test_actions_of_other_users_ignore_permissions_and_locks(control: Control) -> None:
     taken = control("POST", "/acts/change_owner", {"machine": "node08", "user": "bob"})[1]
     assert (taken["status_name"], taken["owner"]) == ("Allocated", "bob")
     status, _ = control("POST", "/acts/deploy", {"machine": "node01", "user": "admin"})
@@ -136,14 +138,14 @@ def test_other_people_are_not_asked_for_their_permissions_nor_stopped_by_a_lock(
     assert control("POST", "/acts/abort", {"machine": "node01", "user": "bob"})[1]["owner"] == "admin"
 
 
-def test_a_parameter_may_be_called_as_ours_are(control: Control, region: SimulatedRegion) -> None:
+def test_a_form_parameter_may_have_the_name_of_a_python_parameter(control: Control, region: SimulatedRegion) -> None:
     form = {"name": "x", "username": "y", "distro_series": "noble"}
     status, _ = control("POST", "/acts/deploy", {"machine": "node02", "user": "bob", "form": form})
     assert status == 200
     assert region.machine("node02").owner == "bob"
 
 
-def test_what_maas_refuses_is_a_409_with_its_words(control: Control) -> None:
+def test_a_rejection_by_maas_is_a_409_with_its_message(control: Control) -> None:
     status, answer = control("POST", "/acts/abort", {"machine": "node01", "user": "bob"})
     assert status == 409
     words = "Cannot abort in current state: node 7xneda is in state Ready."
@@ -226,7 +228,7 @@ def test_what_maas_refuses_is_a_409_with_its_words(control: Control) -> None:
         ("/acts/delete", {"machine": "x"}, "there is no machine 'x'"),
     ],
 )
-def test_what_cannot_be_used_is_refused_by_name(control: Control, path: str, given: Any, words: str) -> None:
+def test_bad_input_is_rejected_with_the_name_of_the_field(control: Control, path: str, given: Any, words: str) -> None:
     assert words in control.refused("POST", path, given)
 
 
@@ -238,7 +240,7 @@ def test_what_cannot_be_used_is_refused_by_name(control: Control, path: str, giv
         ({"mode": "fast"}, "mode: Input should be 'real', 'scaled' or 'manual'"),
     ],
 )
-def test_a_clock_that_cannot_be_is_refused(control: Control, given: Any, words: str) -> None:
+def test_a_bad_clock_is_rejected(control: Control, given: Any, words: str) -> None:
     assert words in control.refused("PUT", "/clock", given)
 
 
@@ -249,20 +251,20 @@ def test_a_clock_that_cannot_be_is_refused(control: Control, given: Any, words: 
         ({"op": "deploy", "before": -1}, "before: Input should be greater than or equal to 0"),
     ],
 )
-def test_a_hold_that_could_hold_nothing_is_refused(control: Control, given: Any, words: str) -> None:
+def test_a_bad_hold_is_rejected(control: Control, given: Any, words: str) -> None:
     assert words in control.refused("PUT", "/holds", given)
 
 
-def test_a_body_that_is_no_json_is_refused(control: Control) -> None:
+def test_a_body_that_is_not_json_is_rejected(control: Control) -> None:
     assert control.refused("POST", "/faults", content=b"status=500").startswith("the body is not JSON: Expecting value")
 
 
-def test_numbers_that_json_does_not_have_are_refused(control: Control) -> None:
+def test_infinite_numbers_are_rejected(control: Control) -> None:
     assert "finite" in control.refused("POST", "/restart", content=b'{"seconds": Infinity}')
     assert "less than or equal" in control.refused("POST", "/clock/advance", content=b'{"seconds": Infinity}')
 
 
-def test_an_unknown_path_and_method_say_what_there_is(control: Control) -> None:
+def test_errors_for_unknown_paths_and_methods_list_the_known_ones(control: Control) -> None:
     status, answer = control("GET", "/plan")
     assert status == 404
     assert answer["error"].startswith("there is no path /plan; the paths are: /, /clock,")

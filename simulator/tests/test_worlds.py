@@ -1,4 +1,4 @@
-"""Worlds from files: what is written is what there is, and what cannot be is said with its place."""
+"""World files: their content is applied, and errors are reported with their place."""
 
 import re
 from collections import Counter
@@ -61,7 +61,7 @@ def world(tmp_path: Path) -> SimulatedRegion:
     return read_world(written(tmp_path, WORLD))
 
 
-def test_a_machine_is_what_the_file_says(world: SimulatedRegion) -> None:
+def test_a_machine_matches_the_world_file(world: SimulatedRegion) -> None:
     admin = Maas(world, world.api_key)
     assert world.schedule.speed == 30
     assert admin.get("users/?op=whoami").json()["username"] == "ann"
@@ -74,7 +74,7 @@ def test_a_machine_is_what_the_file_says(world: SimulatedRegion) -> None:
     assert ip_address(machine["ip_addresses"][0]) in ip_network("10.2.0.0/24")
 
 
-def test_many_machines_have_their_shares_in_every_combination(world: SimulatedRegion) -> None:
+def test_values_are_distributed_evenly_over_many_machines(world: SimulatedRegion) -> None:
     machines = [machine for machine in world.machines.values() if machine.hostname.startswith("node")]
     assert len(machines) == 100
     assert Counter(machine.status_name for machine in machines) == {"Ready": 80, "Deployed": 10, "New": 10}
@@ -91,7 +91,7 @@ def test_a_world_is_the_same_each_time_it_is_read(tmp_path: Path, world: Simulat
     assert shown[0] == shown[1]
 
 
-def test_what_is_beside_the_machines_is_there_too(world: SimulatedRegion) -> None:
+def test_the_rest_of_the_world_file_is_applied_too(world: SimulatedRegion) -> None:
     admin = Maas(world, world.api_key)
     assert [zone["name"] for zone in admin.get("zones/").json()] == ["default", "north", "south"]
     assert [subnet["cidr"] for subnet in admin.get("subnets/").json()] == ["10.1.0.0/22", "10.2.0.0/24"]
@@ -102,7 +102,7 @@ def test_what_is_beside_the_machines_is_there_too(world: SimulatedRegion) -> Non
     assert [admin.get("events/?op=query").status_code for _ in range(3)] == [503, 503, 200]
 
 
-def test_a_rack_that_is_away_takes_only_its_own_machines_along(world: SimulatedRegion) -> None:
+def test_a_disconnected_rack_affects_only_its_own_machines(world: SimulatedRegion) -> None:
     admin = Maas(world, world.api_key)
     world.rack_down("rack1")
     assert admin.op("node001", "deploy").status_code == 500
@@ -125,7 +125,7 @@ def test_an_empty_file_is_a_region_without_machines(tmp_path: Path) -> None:
     assert Maas(region, region.api_key).get("machines/").json() == []
 
 
-def test_the_speed_that_is_asked_for_goes_before_the_files(tmp_path: Path) -> None:
+def test_the_requested_speed_overrides_the_file(tmp_path: Path) -> None:
     assert read_world(written(tmp_path, WORLD), speed=0).schedule.speed == 0
 
 
@@ -227,7 +227,7 @@ def test_the_speed_that_is_asked_for_goes_before_the_files(tmp_path: Path) -> No
         ("faults:\n  - {times: 0}", "line 2: faults[0].times: Input should be greater than or equal to 1"),
     ],
 )
-def test_what_cannot_be_is_said_with_its_place(tmp_path: Path, text: str, words: str) -> None:
+def test_an_error_in_a_world_file_is_reported_with_its_place(tmp_path: Path, text: str, words: str) -> None:
     file = written(tmp_path, text)
     with pytest.raises(WorldFileError) as caught:
         read_world(file)
@@ -235,7 +235,7 @@ def test_what_cannot_be_is_said_with_its_place(tmp_path: Path, text: str, words:
     assert words in str(caught.value)
 
 
-def test_each_thing_that_is_wrong_has_a_line(tmp_path: Path) -> None:
+def test_each_error_has_its_own_line(tmp_path: Path) -> None:
     with pytest.raises(WorldFileError) as caught:
         read_world(written(tmp_path, "speed: fast\nmachines:\n  - hostname: a\n    count: none\n"))
     assert [line.partition(", ")[2].partition(":")[0] for line in str(caught.value).splitlines()] == [
@@ -244,7 +244,7 @@ def test_each_thing_that_is_wrong_has_a_line(tmp_path: Path) -> None:
     ]
 
 
-def test_a_python_file_makes_its_region_itself(tmp_path: Path) -> None:
+def test_a_python_file_builds_its_own_region(tmp_path: Path) -> None:
     text = "from maas_simulator import generated_region\ndef region():\n    return generated_region(3, speed=7)\n"
     region = read_world(written(tmp_path, text, "world.py"))
     assert len(region.machines) == 3
@@ -264,7 +264,7 @@ def test_a_python_file_makes_its_region_itself(tmp_path: Path) -> None:
         ("import no_such_module\n", ", line 1: ModuleNotFoundError: No module named"),
     ],
 )
-def test_a_python_file_that_makes_none_is_said_so(tmp_path: Path, text: str, words: str) -> None:
+def test_a_python_file_without_a_region_is_reported(tmp_path: Path, text: str, words: str) -> None:
     file = written(tmp_path, text, "world.py")
     with pytest.raises(WorldFileError) as caught:
         read_world(file)
@@ -272,23 +272,23 @@ def test_a_python_file_that_makes_none_is_said_so(tmp_path: Path, text: str, wor
 
 
 @pytest.mark.parametrize("text", [b"\xff\xfe bad", b"zones: {a: \x00}", b"speed: 2026-13-45"])
-def test_what_is_no_yaml_is_said_without_a_line_if_there_is_none(tmp_path: Path, text: bytes) -> None:
+def test_invalid_yaml_is_reported_even_without_a_line_number(tmp_path: Path, text: bytes) -> None:
     (file := tmp_path / "world.yaml").write_bytes(text)
     with pytest.raises(WorldFileError, match=re.escape(f"{file}: ")):
         read_world(file)
 
 
-def test_a_list_that_contains_itself_ends_nothing_but_the_reading(tmp_path: Path) -> None:
+def test_a_list_that_contains_itself_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(WorldFileError, match="expected an object with keys and values"):
         read_world(written(tmp_path, "machines: &a\n  - *a\n"))
 
 
-def test_an_alias_is_no_repeated_key(tmp_path: Path) -> None:
+def test_a_merged_alias_is_not_a_duplicate_key(tmp_path: Path) -> None:
     text = "machines:\n  - &a {hostname: a, cpu_count: 4}\n  - {<<: *a, hostname: b}\n"
     assert {m.hostname: m.cpu_count for m in read_world(written(tmp_path, text)).machines.values()} == {"a": 4, "b": 4}
 
 
-def test_maas_can_do_nothing_with_a_machine_without_a_power_type(tmp_path: Path) -> None:
+def test_operations_fail_on_a_machine_without_a_power_type(tmp_path: Path) -> None:
     text = "machines:\n  - {hostname: a, power_type: ''}\n  - {hostname: b, power_type: '', status: New}\n"
     region = read_world(written(tmp_path, text))
     admin = Maas(region, region.api_key)
@@ -302,7 +302,7 @@ def test_maas_can_do_nothing_with_a_machine_without_a_power_type(tmp_path: Path)
     assert machine["error_description"].startswith("Unconfigured power type.")
 
 
-def test_release_scripts_of_a_world_run_as_long_as_it_says(tmp_path: Path) -> None:
+def test_release_scripts_run_as_long_as_the_world_file_says(tmp_path: Path) -> None:
     text = "release_scripts: {flash: 500}\nmachines: [{hostname: a, status: Deployed}]"
     region = read_world(written(tmp_path, text), speed=0)
     admin = Maas(region, region.api_key)
@@ -342,12 +342,12 @@ def test_a_setting_erases_the_disks_with_every_release(
     ("users", "words"),
     [([User("x")], "must be a superuser"), ([User("x", is_superuser=True), User("x")], "two users 'x'")],
 )
-def test_a_region_has_one_superuser_and_no_two_of_a_name(users: list[User], words: str) -> None:
+def test_a_region_needs_a_superuser_and_unique_usernames(users: list[User], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         SimulatedRegion(users)
 
 
-def test_a_file_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
     for name in ("no.yaml", "no.py"):
         with pytest.raises(FileNotFoundError):
             read_world(tmp_path / name)

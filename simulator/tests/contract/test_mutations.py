@@ -1,4 +1,4 @@
-"""A simulator that deviates from MAAS is found out: each deviation is one that a client would fall for."""
+"""The contract detects deviations from MAAS. Each of these would mislead a client."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ Patch = pytest.MonkeyPatch
 
 @dataclass(frozen=True)
 class Deviation:
-    """What the simulator does otherwise, and the exchange by which that is noticed."""
+    """A deviation of the simulator, and the exchange that detects it."""
 
     does: str
     patch: Callable[[Patch], None]
@@ -70,7 +70,7 @@ def _always_commissions(patch: Patch) -> None:
     patch.setattr(timed_operations, "COMMISSIONABLE", frozenset(Status))
 
 
-def _tells_the_new_status_of_an_abort(patch: Patch) -> None:
+def _shows_the_new_status_of_an_abort(patch: Patch) -> None:
     handlers = next(each.handlers for each in endpoints.ENDPOINTS if each.name == "Machine")
     patch.setitem(handlers, ("POST", "abort"), replace(POST_OPERATIONS["abort"], keeps=("power_state",)))
 
@@ -139,7 +139,7 @@ def _forgets_a_field(patch: Patch) -> None:
 
 
 def _fails_a_deploy_at_once(patch: Patch) -> None:
-    """As when the power is switched on before the answer and not after it."""
+    """Check the power before the response, not after it."""
     deploy = timed_operations.deploy
 
     def checked(where: RegionState, machine: SimulatedMachine, *args: Any) -> None:
@@ -166,7 +166,7 @@ DEVIATIONS = (
     ),
     Deviation(
         "the answer to an abort shows the new status",
-        _tells_the_new_status_of_an_abort,
+        _shows_the_new_status_of_an_abort,
         "07-deploy: abort a Deploying machine",
     ),
     Deviation(

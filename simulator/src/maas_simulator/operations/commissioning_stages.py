@@ -42,6 +42,9 @@ EPHEMERAL_BOOTS = add_cloud_init_events(
 )
 """The cloud-init events of the ephemeral environment (recorded in MAAS 3.7.3 for commissioning and deploying)."""
 
+# MAAS's own words:
+NO_REPORT = "Node has not been heard from for the last 30 minutes"  # codespell:ignore heard
+
 DEPENDENCY_SECONDS = 4
 """Simulated seconds to install a script's packages."""
 
@@ -74,9 +77,7 @@ def commission_stages(commissioning: ScriptSet, testing: ScriptSet | None) -> tu
             "Gathering information",
             5,
             (EPHEMERAL_BOOTS, AddEvent("INFO", "Gathering information")),
-            on_failure=fail_with(
-                "Node has not been heard from for the last 30 minutes"
-            ),  # codespell:ignore heard - MAAS's words
+            on_failure=fail_with(NO_REPORT),
         ),
         *(stage for result in commissioning.results if result.status is PENDING for stage in _script_stages(result)),
         Stage("Commissioned", 0, on_end=(_end_commissioning(commissioning, testing),)),

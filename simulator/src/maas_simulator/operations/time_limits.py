@@ -17,9 +17,8 @@ REPORT_LIMIT: Final = NODE_TIMEOUT * 60
 POWER_OFF_LIMIT: Final = 5 * 60
 """Seconds that a machine has to power off when it is released or leaves rescue mode."""
 
-NO_REPORT: Final = (
-    f"Node has not been heard from for the last {NODE_TIMEOUT} minutes"  # codespell:ignore heard - MAAS's words
-)
+# MAAS's own words:
+NO_REPORT: Final = f"Node has not been heard from for the last {NODE_TIMEOUT} minutes"  # codespell:ignore heard
 TOO_LONG: Final = f"Node operation '{{}}' timed out after {NODE_TIMEOUT} minutes."
 
 FailureHandler = Callable[[Run, str | None], None]
