@@ -118,7 +118,7 @@ def simulate(
         raise click.UsageError("--speed cannot be combined with --clock manual.")
     if world is not None and machines is not None:
         raise click.UsageError("--machines cannot be combined with --world: the world file defines the machines.")
-    region = _region(world, machines, 0.0 if clock == "manual" else speed)
+    region = _build_region(world, machines, 0.0 if clock == "manual" else speed)
     for failure in failures:
         _plan(region, failure)
     welcome = _welcome(region, example, default=world is None and machines is None)
@@ -139,14 +139,14 @@ def simulate(
 def _welcome(region: SimulatedRegion, example: str, *, default: bool) -> str:
     pace = region.schedule.speed
     how = f"{pace:g} times as fast as a real one" if pace else "with its clock stopped"
-    size = "twelve machines" if default else _counted(len(region.machines))
+    size = "twelve machines" if default else _describe_count(len(region.machines))
     return (
         f"Simulating a MAAS region with {size}, {how}. Press Ctrl-C to stop.\n"
         f"In another shell, export the two variables below, then try:\n  {example}"
     )
 
 
-def _region(world: Path | None, machines: int | None, speed: float | None) -> SimulatedRegion:
+def _build_region(world: Path | None, machines: int | None, speed: float | None) -> SimulatedRegion:
     if world is not None:
         try:
             return read_world(world, speed=speed)
@@ -158,7 +158,7 @@ def _region(world: Path | None, machines: int | None, speed: float | None) -> Si
     return demo_region(speed=pace) if machines is None else generated_region(machines, speed=pace)
 
 
-def _counted(machines: int) -> str:
+def _describe_count(machines: int) -> str:
     return "one machine" if machines == 1 else f"{machines:,} machines"
 
 

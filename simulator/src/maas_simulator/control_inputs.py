@@ -18,7 +18,7 @@ class Clock(Input):
     """Simulated seconds per real second. Needed in the mode ``scaled``, not allowed in the others."""
 
     @model_validator(mode="after")
-    def _speed_goes_with_scaled(self) -> Self:
+    def _check_speed(self) -> Self:
         if (self.mode == "scaled") != (self.speed is not None):
             raise ValueError(
                 "speed does not match the mode; set speed in the mode scaled, and leave it out in the others"
@@ -104,7 +104,7 @@ class PowerInput(Input):
     """The state that the BMC reports to a query."""
 
     @model_validator(mode="after")
-    def _says_something(self) -> Self:
+    def _check_state_given(self) -> Self:
         if self.stored is None and self.real is None:
             raise ValueError("no power state is given; set stored, real or both")
         return self

@@ -84,19 +84,19 @@ def apply_fault(fault: Fault, answer: Response) -> Response:
         case "before" | "after":
             return Dropped()
         case "headers":
-            return _as(CutInHeaders, answer)
+            return _copy_as(CutInHeaders, answer)
         case "body":
-            return _as(CutInBody, answer)
+            return _copy_as(CutInBody, answer)
     return answer
 
 
 def _corrupt(how: str, answer: Response) -> Response:
     body = bytes(answer.body)
     corrupted = body[: len(body) // 2] if how == "truncated" else b"{malformed" + body.replace(b'"', b"'")
-    return _as(Response, answer, corrupted)
+    return _copy_as(Response, answer, corrupted)
 
 
-def _as(kind: type[Response], answer: Response, body: bytes | None = None) -> Response:
+def _copy_as(kind: type[Response], answer: Response, body: bytes | None = None) -> Response:
     """Send the same response as another class or with another body."""
     headers = {name: value for name, value in answer.headers.items() if name != "content-length"}
     return kind(bytes(answer.body) if body is None else body, answer.status_code, headers)

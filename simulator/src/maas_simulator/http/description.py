@@ -21,7 +21,7 @@ def describe(base: str) -> dict[str, object]:
 
 def _resources(base: str) -> Iterator[dict[str, object]]:
     for endpoint in ENDPOINTS:
-        actions = [_action(*key, handler) for key, handler in endpoint.handlers.items() if _simulated(handler)]
+        actions = [_action(*key, handler) for key, handler in endpoint.handlers.items() if _is_simulated(handler)]
         if actions:
             handler = {
                 "name": f"{endpoint.name}Handler",
@@ -31,18 +31,18 @@ def _resources(base: str) -> Iterator[dict[str, object]]:
                 "params": list(endpoint.params),
                 "actions": actions,
             }
-            yield {"name": handler["name"], "anon": handler if _open(endpoint) else None, "auth": handler}
+            yield {"name": handler["name"], "anon": handler if _is_anonymous(endpoint) else None, "auth": handler}
 
 
-def _simulated(handler: Handler) -> bool:
+def _is_simulated(handler: Handler) -> bool:
     return not isinstance(handler, NotSimulated)
 
 
-def _open(endpoint: Endpoint) -> bool:
+def _is_anonymous(endpoint: Endpoint) -> bool:
     """Whether the endpoint needs no credentials: only the version."""
     return endpoint.name == "Version"
 
 
 def _action(method: str, op: str | None, handler: Handler) -> dict[str, object]:
-    does = handler.act if isinstance(handler, Operation) else handler
-    return {"name": op or _CRUD[method], "method": method, "op": op, "restful": op is None, "doc": does.__doc__}
+    function = handler.act if isinstance(handler, Operation) else handler
+    return {"name": op or _CRUD[method], "method": method, "op": op, "restful": op is None, "doc": function.__doc__}

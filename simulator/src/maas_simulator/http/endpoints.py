@@ -57,7 +57,7 @@ SIMULATED = (
         "Machines",
         "machines/",
         {
-            ("GET", None): machine_routes.listing,
+            ("GET", None): machine_routes.list_machines,
             ("POST", "allocate"): machine_routes.allocate,
             ("POST", "release"): machine_routes.release_many,
             ("POST", None): machine_edits.create,
@@ -122,23 +122,23 @@ SIMULATED = (
         "BootResources",
         "boot-resources/",
         {
-            ("GET", None): image_routes.listing,
+            ("GET", None): image_routes.list_images,
             ("GET", "is_importing"): image_routes.is_importing,
             ("POST", "import"): image_routes.start_import,
             ("POST", "stop_import"): image_routes.stop_import,
         },
     ),
-    Endpoint("BootResource", "boot-resources/{id}/", {("GET", None): image_routes.reading}),
+    Endpoint("BootResource", "boot-resources/{id}/", {("GET", None): image_routes.read_image}),
     *(Endpoint(name, f"{name}/", {("GET", None): collection_routes.none}) for name in EMPTY),
 )
 
 
-def _completed(endpoint: Endpoint) -> Endpoint:
+def _add_unsimulated(endpoint: Endpoint) -> Endpoint:
     return replace(endpoint, handlers={**dict(unsimulated_handlers(endpoint.path)), **endpoint.handlers})
 
 
 ENDPOINTS = (
-    *map(_completed, SIMULATED),
+    *map(_add_unsimulated, SIMULATED),
     *(
         Endpoint(path, path, dict(unsimulated_handlers(path)))
         for path in UNSIMULATED

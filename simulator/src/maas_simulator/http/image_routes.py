@@ -13,7 +13,7 @@ from maas_simulator.model.networks import API
 from maas_simulator.model.refusals import TEXT, Refusal, forbidden, not_found
 
 
-def listing(call: Call) -> Answer:
+def list_images(call: Call) -> Answer:
     """The images without their versions, optionally of one ``type``."""
     kind = last(call.query, "type")
     if kind not in ("", "all", "synced", "uploaded"):
@@ -23,7 +23,7 @@ def listing(call: Call) -> Answer:
     return Answer([_json(each) for each in wanted])
 
 
-def reading(call: Call) -> Answer:
+def read_image(call: Call) -> Answer:
     """One image with its versions."""
     for each in call.region.images.resources:
         if call.parts[0] == str(each.id):

@@ -42,7 +42,7 @@ def update(call: Call) -> Answer:
     machine = call.machine()
     call.check_permission("admin", machine)
     given = {name: last(call.form, name) for name in call.form}
-    if errors := dict(_wrong(call, machine, given)):
+    if errors := dict(_find_errors(call, machine, given)):
         raise refused_form(errors)
     if asked := next((name for name in given if name in UNSIMULATED or name.startswith("power_parameters")), None):
         raise not_simulated(f"changing a machine's {asked}")
@@ -57,7 +57,7 @@ def create(call: Call) -> Answer:
     """Create a *New* machine, for superusers; only without power control and without commissioning."""
     if not call.user.is_superuser:
         raise forbidden()
-    if errors := _wrong_to_make(call):
+    if errors := _find_creation_errors(call):
         raise refused_form(errors)
     if last(call.form, "power_type") != MANUAL or last(call.form, "commission") not in ("false", "0"):
         raise not_simulated("making a machine that MAAS can switch on, or that it commissions")
@@ -104,7 +104,7 @@ def _rename(call: Call, machine: SimulatedMachine, hostname: str) -> None:
     call.region.machines.rename(machine, hostname)
 
 
-def _wrong(call: Call, machine: SimulatedMachine, given: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
+def _find_errors(call: Call, machine: SimulatedMachine, given: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
     if given.get("zone", machine.zone) not in call.region.zones:
         yield "zone", [NO_CHOICE]
     if given.get("pool", machine.pool) not in call.region.pools:
@@ -120,7 +120,7 @@ def _wrong(call: Call, machine: SimulatedMachine, given: Mapping[str, str]) -> I
         yield "cpu_count", ["Enter a whole number."]
 
 
-def _wrong_to_make(call: Call) -> Errors:
+def _find_creation_errors(call: Call) -> Errors:
     errors: Errors = {}
     addresses = call.form.get("mac_addresses", ())
     hostname, architecture = last(call.form, "hostname"), last(call.form, "architecture")

@@ -142,7 +142,7 @@ def delete(call: Call) -> Answer:
     return Answer(text="", status=204, content_type="text/plain")
 
 
-def listing(call: Call) -> Answer:
+def list_machines(call: Call) -> Answer:
     """All machines that the user may see and that match the filters. Unknown filters are a 400, unknown ids ignored."""
     filters = {name: values for name, values in call.query.items() if name not in ("op", "format")}
     for name, values in filters.items():

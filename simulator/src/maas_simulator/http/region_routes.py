@@ -56,7 +56,9 @@ def events(call: Call) -> Answer:
     after, before = _cursor(call, "after"), _cursor(call, "before")
     if after is not None and before is not None:
         raise Refusal(400, "There is undetermined behaviour when both 'after' and 'before' are specified.")
-    found = call.region.log.query(_wanted(call), limit=limit, after=after, before=before, of=_of(call))
+    found = call.region.log.query(
+        _event_filter(call), limit=limit, after=after, before=before, of=_machines_in_query(call)
+    )
     oldest = found[-1].id if found else None if after is None else after + 1
     newest = found[0].id if found else None
     return Answer(
@@ -92,14 +94,14 @@ def _cursor(call: Call, name: str) -> int | None:
     return int(text) if text else None
 
 
-def _wanted(call: Call) -> Callable[[Event], bool]:
+def _event_filter(call: Call) -> Callable[[Event], bool]:
     """The event filter. MAAS's ``owner`` filter compares the event's whole ``username``."""
     level = last(call.query, "level") or "INFO"
     if level not in LEVELS:
         raise Refusal(400, f"Unrecognised log level: {level}")
     levels = frozenset(name for name, rank in LEVELS.items() if rank >= LEVELS[level])
     owners = frozenset(call.query.get("owner", ()))
-    chosen, hides = cache(partial(_chosen, call)), call.region.oddities.hides
+    chosen, hides = cache(partial(_is_selected, call)), call.region.oddities.hides
 
     def wanted(event: Event) -> bool:
         by = not owners or event.username in owners
@@ -108,7 +110,7 @@ def _wanted(call: Call) -> Callable[[Event], bool]:
     return wanted
 
 
-def _of(call: Call) -> list[str] | None:
+def _machines_in_query(call: Call) -> list[str] | None:
     """The machines left by an id or hostname filter, or None without such a filter."""
     if "id" in call.query:
         return list(dict.fromkeys(call.query["id"]))
@@ -117,7 +119,7 @@ def _of(call: Call) -> list[str] | None:
     return None
 
 
-def _chosen(call: Call, system_id: str) -> bool:
+def _is_selected(call: Call, system_id: str) -> bool:
     """Whether the machine exists, is visible to the user and matches the filters."""
     machine = call.region.machines.get(system_id)
     if machine is None or not call.sees(machine):

@@ -221,7 +221,7 @@ class Fault:
 
     @field_validator("headers")
     @classmethod
-    def _can_be_sent(cls, headers: Mapping[str, str]) -> Mapping[str, str]:
+    def _check_headers(cls, headers: Mapping[str, str]) -> Mapping[str, str]:
         for name, value in headers.items():
             if name.lower() in FRAMING:
                 raise ValueError(
@@ -233,17 +233,17 @@ class Fault:
 
     @field_validator("op")
     @classmethod
-    def _is_one_of_maas(cls, op: str | None) -> str | None:
+    def _check_op(cls, op: str | None) -> str | None:
         return op if op is None else check_op(op)
 
     @field_validator("method", mode="before")
     @classmethod
-    def _is_written_large(cls, method: object) -> object:
+    def _convert_to_upper_case(cls, method: object) -> object:
         return method.upper() if isinstance(method, str) else method
 
     @field_validator("path")
     @classmethod
-    def _is_inside_the_api(cls, path: str) -> str:
+    def _convert_to_relative_path(cls, path: str) -> str:
         return relative_path(path)
 
     def __post_init__(self) -> None:
@@ -299,12 +299,12 @@ class Faults(list[Fault]):
             if not fault.matches(method, path, op) or (fault.limit is not None and fault.limit.passes(now)):
                 continue
             delay += fault.delay.draw() if fault.delay else 0.0
-            self._spend(fault)
+            self._count_down(fault)
             if not fault.only_delays:
                 return delay, fault
         return delay, None
 
-    def _spend(self, fault: Fault) -> None:
+    def _count_down(self, fault: Fault) -> None:
         if fault.times is not None:
             fault.times -= 1
             if fault.times < 1:

@@ -93,7 +93,7 @@ class Run:
         """Whether MAAS no longer assigns the machine's events to the operation."""
         self.timed = True
         """Whether MAAS's time limit applies."""
-        self.plan: Plan | None = self._taken_plan()
+        self.plan: Plan | None = self._take_plan()
 
     @property
     def stage(self) -> Stage | None:
@@ -114,7 +114,7 @@ class Run:
                 act(self)
         if self.over or stage is None:
             return None
-        self.silent = self._planned(stage, hangs=True) or self._stays_on(stage)
+        self.silent = self._is_planned(stage, hangs=True) or self._cannot_power_off(stage)
         return None if self.silent else stage.seconds * self.machine.pace
 
     def run_late_stages(self, stages: int = 1) -> None:
@@ -138,7 +138,7 @@ class Run:
             event_type = DEFAULT_CLOUD_INIT_EVENT_TYPE
         self.region.say(self.machine, level, event_type, description)
 
-    def _taken_plan(self) -> Plan | None:
+    def _take_plan(self) -> Plan | None:
         """The plan for this run. A BMC that is down takes precedence, and applies to every run."""
         first, failure = self.stages[0], self.machine.power_failure
         if failure is not None and not first.powers_off:
@@ -146,16 +146,16 @@ class Run:
         return self.machine.plan_for(frozenset(name for s in self.stages for name in (s.name, s.alias) if name))
 
     def _leave(self, stage: Stage) -> None:
-        if self._planned(stage, hangs=False) and stage.on_failure is not None and self.plan is not None:
+        if self._is_planned(stage, hangs=False) and stage.on_failure is not None and self.plan is not None:
             stage.on_failure(self, self.plan.reason)
             self.over = stage.fatal
             return
         for act in stage.on_end:
             act(self)
 
-    def _stays_on(self, stage: Stage) -> bool:
+    def _cannot_power_off(self, stage: Stage) -> bool:
         return stage.powers_off and self.machine.power_failure is not None and self.machine.is_on
 
-    def _planned(self, stage: Stage, *, hangs: bool) -> bool:
+    def _is_planned(self, stage: Stage, *, hangs: bool) -> bool:
         plan = self.plan
         return plan is not None and plan.hangs is hangs and plan.stage in (stage.name, stage.alias)

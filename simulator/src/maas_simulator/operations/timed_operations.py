@@ -154,7 +154,7 @@ def release(region: RegionState, machine: SimulatedMachine, username: str, form:
     if loose_boolean(form, "force"):
         vm_hosts.remove(region, machine)
     vm_hosts.check_not_vm_host(machine)
-    if _erases(region, form):
+    if _count_erase_reasons(region, form):
         scripts = [*(name for name in scripts if name != WIPE_DISKS), WIPE_DISKS]
     if scripts:
         _release_by_scripts(region, machine, username, form, scripts)
@@ -286,7 +286,7 @@ def _release_by_scripts(
     A requested erase counts as two scripts if the setting erases on every release.
     """
     before, machine.previous_status = machine.status, machine.status
-    erases = names == [WIPE_DISKS] and _erases(region, form) <= 1
+    erases = names == [WIPE_DISKS] and _count_erase_reasons(region, form) <= 1
     asked = "User erasing disk" if erases else "User releasing node"
     region.said_by(machine, username, asked, last(form, "comment"))
     results = [region.new_result(machine, name) for name in names]
@@ -299,7 +299,7 @@ def _release_by_scripts(
     reversion.start_or_revert(region, machine, stages, before)
 
 
-def _erases(region: RegionState, form: Form) -> int:
+def _count_erase_reasons(region: RegionState, form: Form) -> int:
     """Count the reasons to erase the disks: the request and the setting."""
     asked = any(loose_boolean(form, name) for name in ("erase", "secure_erase", "quick_erase"))
     return asked + bool(region.settings["enable_disk_erasing_on_release"])

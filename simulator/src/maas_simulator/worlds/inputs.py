@@ -45,7 +45,7 @@ class PlanInput(Input):
     """The system id of a rack controller that is disconnected until the plans are removed."""
 
     @model_validator(mode="after")
-    def _one_thing(self) -> Self:
+    def _check_exactly_one(self) -> Self:
         if sum(map(bool, (self.fail, self.hang, self.bmc_down, self.rack_down))) != 1:
             raise ValueError("a plan needs exactly one of fail, hang, bmc_down and rack_down")
         if (self.machine is None) != (self.rack_down is not None):

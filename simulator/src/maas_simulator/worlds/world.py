@@ -84,7 +84,7 @@ class SubnetOfWorld(Input):
     """The system id of the rack controller that switches the machines on and off."""
 
     @model_validator(mode="after")
-    def _has_a_size_that_is_simulated(self) -> Self:
+    def _check_network(self) -> Self:
         if not WIDEST <= self.cidr.prefixlen <= NARROWEST:
             raise ValueError(
                 f"the prefix of cidr must be from /{WIDEST} to /{NARROWEST}; it was /{self.cidr.prefixlen}"
@@ -150,7 +150,7 @@ class MachinesOfWorld(Input):
     """The machine's description in MAAS."""
 
     @model_validator(mode="after")
-    def _has_a_name_for_each(self) -> Self:
+    def _check_hostnames(self) -> Self:
         try:
             first, second, last = (self.hostname.format(number) for number in (1, 2, self.count))
         except (IndexError, KeyError, ValueError):
@@ -167,7 +167,7 @@ class MachinesOfWorld(Input):
         return self
 
     @model_validator(mode="after")
-    def _can_be(self) -> Self:
+    def _check_statuses(self) -> Self:
         if self.locked and not LOCKABLE.issuperset(self.status):
             raise ValueError(f"locked is allowed only with the status {' and '.join(sorted(LOCKABLE))}")
         if self.owner is not None and OWNED.isdisjoint(self.status):
