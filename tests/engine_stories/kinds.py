@@ -338,7 +338,7 @@ class OfRegion(OfEngine):
     @override
     def start_outside(self) -> None:
         self.region.play()
-        self.region.images.begin()
+        self.region.images.start()
 
     @override
     def stop_outside(self) -> None:

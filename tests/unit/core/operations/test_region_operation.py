@@ -85,7 +85,7 @@ class Site:
     def begin(self) -> None:
         """The region starts an import itself."""
         self.region.play()
-        self.region.images.begin()
+        self.region.images.start()
 
     @property
     def importing(self) -> bool:

@@ -212,7 +212,7 @@ def test_a_world_that_cannot_be_is_said_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(WorldFileError, match=r"line 2: .*'a_b'"):
         MaasRegion(file)
     (file := tmp_path / "world.py").write_text("")
-    with pytest.raises(WorldFileError, match="a world in YAML is needed"):
+    with pytest.raises(WorldFileError, match="a YAML world file is needed"):
         MaasRegion(file)
 
 

@@ -15,7 +15,7 @@ from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.running.status import OperationStatus
 from maas_simulator import Fault
-from maas_simulator.operations.starting import commission
+from maas_simulator.operations.timed_operations import commission
 from tests.house import TIMING, House, opened
 
 pytestmark = pytest.mark.anyio
