@@ -432,7 +432,7 @@ def test_the_doctor_goes_on_after_a_check_that_failed(region: SimulatedRegion, u
 def test_the_doctor_takes_a_region_that_is_slow_for_no_worse_than_that(
     region: SimulatedRegion, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("maas_mcp.cli.doctor.SLOW", 0.0)
+    monkeypatch.setattr("maas_mcp.cli.doctor.SLOW_RESPONSE", 0.0)
     done = CliRunner().invoke(main, ["doctor"], env=settings_of(region, url))
     assert done.exit_code == 0
     assert "! Events: MAAS took 0 s to answer\n" in done.stdout
@@ -587,9 +587,9 @@ def test_the_demonstration_says_what_it_lacks() -> None:
 
 
 MISSING_PLUGIN = """
-from maas_mcp.cli import main, story
-environment = story._environment
-story._environment = lambda *args: environment(*args) | {"MAAS_MCP_PLUGINS_ALLOW": "inventory"}
+from maas_mcp.cli import main, demonstration
+environment = demonstration._environment
+demonstration._environment = lambda *args: environment(*args) | {"MAAS_MCP_PLUGINS_ALLOW": "inventory"}
 main(["demo"])
 """
 
