@@ -77,7 +77,7 @@ class Shout(Tool[Nothing, Nothing]):
 """ + HOOK.format("Shout")
 
 
-def test_the_prints_of_a_plugin_do_not_reach_the_client(region: SimulatedRegion, url: str, tmp_path: Path) -> None:
+def test_the_output_of_a_plugin_does_not_reach_the_client(region: SimulatedRegion, url: str, tmp_path: Path) -> None:
     with serving_stdio(url, region.api_key, PYTHONPATH=install_plugin(tmp_path, NOISY)) as server:
         result = server.call("acme_shout")
 
@@ -246,7 +246,7 @@ def test_the_json_list_stays_valid_if_a_plugin_prints(region: SimulatedRegion, u
         assert text in listed.stderr
 
 
-def test_the_prints_of_a_plugin_are_not_part_of_the_output_of_plugins_and_doctor(
+def test_the_output_of_a_plugin_is_kept_out_of_plugins_and_doctor(
     region: SimulatedRegion, url: str, tmp_path: Path
 ) -> None:
     settings = environment(url, region.api_key, PYTHONPATH=install_plugin(tmp_path, NOISY + "os.write(1, b'raw')\n"))

@@ -53,7 +53,7 @@ def test_every_operation_is_tested() -> None:
 
 
 @pytest.mark.parametrize("name", STARTED)
-async def test_the_result_does_not_depend_on_the_arguments(name: str) -> None:
+async def test_a_process_that_does_not_know_the_arguments_returns_the_same_result(name: str) -> None:
     started, operation = STARTED[name], operations()[name]
     with MaasRegion() as region:
         started.before(region)

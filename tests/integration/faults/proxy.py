@@ -356,9 +356,7 @@ class Proxy:
         self._disconnect_all(self._listener)
         closed = socket.socket()
         closed.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        closed.bind(
-            ("127.0.0.1", self._port)
-        )  # bound but not listening: connections are refused, and the port stays ours
+        closed.bind(("127.0.0.1", self._port))  # without listening: refuses connections, and keeps the port
         try:
             yield
         finally:

@@ -61,9 +61,8 @@ def is_past(moment: float) -> bool:
 
 @pytest.mark.parametrize("condition", ["calm", "restart"])
 def test_no_message_follows_a_cancellation_at_any_moment(job: Job, condition: str, state: str, tally: Tally) -> None:
-    region = region_for(
-        job, MOMENTS, speed=0.0
-    )  # stopped until the first cancellation, which therefore comes before the end
+    # The clock is stopped until the first cancellation, which therefore comes before the end.
+    region = region_for(job, MOMENTS, speed=0.0)
     machines = list(region.machines.values())
     rng = random.Random(job.tool)  # the same moments in every run
     moments = sorted(rng.uniform(0.0, SPREAD) for _ in machines)

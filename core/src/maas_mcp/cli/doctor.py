@@ -13,7 +13,7 @@ import click
 from maas_mcp.cli.findings import Finding, Mark, Report
 from maas_mcp.cli.interrupt import run
 from maas_mcp.cli.plugins import load_installed
-from maas_mcp.cli.stdout import redirect_prints_to_stderr
+from maas_mcp.cli.stdout import redirect_stdout_to_stderr
 from maas_mcp.errors import MaasError, MaasUnavailableError, SettingsError
 from maas_mcp.maas.address import RegionAccess, is_loopback
 from maas_mcp.maas.client import MaasClient
@@ -198,7 +198,7 @@ def judge_user(name: str, *, administrator: bool) -> Finding:
 def check_operations(report: Report, settings: Settings) -> None:
     """Check the polling strategy, and the secret that signs operation ids."""
     try:
-        with redirect_prints_to_stderr():  # the strategy is plugin code, which may print
+        with redirect_stdout_to_stderr():  # the strategy is plugin code, which may print
             chosen_strategy(settings.polling)
     except SettingsError as error:
         report.error("Polling", error)
@@ -240,7 +240,7 @@ def check_secret(report: Report, settings: Settings) -> None:
 
 def check_plugins(report: Report) -> None:
     """Check whether every installed plugin can be loaded."""
-    with redirect_prints_to_stderr():
+    with redirect_stdout_to_stderr():
         records = load_installed()
     for record in records:
         check = f"Plugin {record.name}"

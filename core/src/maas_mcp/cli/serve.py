@@ -41,7 +41,7 @@ def command(*, strict_plugins: bool) -> None:
             "`maas-mcp call`. Press Ctrl-D to stop.",
             err=True,
         )
-    wire = take_wire()  # before plugins are imported: their prints must not reach the client
+    wire = take_wire()  # before plugins are imported: their output must not reach the client
     with paused_garbage_collection():
         registry = load_registry(
             allow=settings.plugins_allow,

@@ -1,4 +1,4 @@
-"""Keeps stdout for a command's own output: anything that plugins print goes to stderr."""
+"""Keeps stdout for a command's own output: the output of plugins goes to stderr."""
 
 import os
 import sys
@@ -11,8 +11,8 @@ STDERR: Final = 2
 
 
 @contextmanager
-def redirect_prints_to_stderr() -> Iterator[None]:
-    """Send the prints of the block and its child processes to stderr, and restore stdout afterwards."""
+def redirect_stdout_to_stderr() -> Iterator[None]:
+    """Redirect the output of the block and its child processes to stderr, and restore stdout afterwards."""
     stdout = sys.stdout
     if not _is_process_stdout(stdout):
         with redirect_stdout(sys.stderr):
@@ -30,7 +30,7 @@ def redirect_prints_to_stderr() -> Iterator[None]:
 
 @contextmanager
 def reserve_stdout() -> Iterator[TextIO]:
-    """Yield stdout for the caller, and send the prints of everything else in this process and its children to stderr.
+    """Yield stdout for the caller, and redirect all other output of this process and its children to stderr.
 
     The redirection is permanent: threads and exit handlers of plugins may print after the block.
     """

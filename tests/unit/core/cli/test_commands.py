@@ -210,7 +210,7 @@ def test_the_doctor_names_a_broken_plugin(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("command", [("plugins", "--json"), ("doctor",)])
-def test_the_prints_of_a_plugin_are_not_part_of_the_output(
+def test_the_output_of_a_plugin_goes_to_stderr(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
     install_broken_plugin(tmp_path, "print('hello', flush=True)\nraise RuntimeError('it is broken')")
