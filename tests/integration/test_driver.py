@@ -62,7 +62,7 @@ def test_a_request_of_the_server_is_not_mistaken_for_a_response_with_the_same_id
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "expected"),
     [
         ("sys.exit('it is broken')", "server closed its stdout.*it is broken"),
         ("print('hello', flush=True); sys.stdin.read()", "wrote a line that is not JSON: b'hello"),
