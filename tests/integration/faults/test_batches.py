@@ -141,9 +141,9 @@ def test_allocations_whose_responses_are_lost_are_recognised_and_not_repeated(st
         counts = {fault: len(each()) for fault, each in affected.items()}
 
     ended = {system_id for each in reports for system_id in BATCH.ended(each)}
-    begun = [each for each in machines if allocations(region, each)]
+    allocated = [each for each in machines if allocations(region, each)]
     twice = [each for each in machines if max(allocations(region, each), count_starts(region, BATCH, each)) > 1]
-    lost = len({each.system_id for each in begun} ^ ended)
+    lost = len({each.system_id for each in allocated} ^ ended)
     for nth, (fault, runs) in enumerate(counts.items()):
         assert runs == runs_of(fault)
         tally.add(
@@ -156,7 +156,7 @@ def test_allocations_whose_responses_are_lost_are_recognised_and_not_repeated(st
             )
         )
     assert {each["state"] for each in reports} == {"succeeded"}
-    assert len(begun) == len([each for each in region.requests if each.op == "allocate"]) == count
+    assert len(allocated) == len([each for each in region.requests if each.op == "allocate"]) == count
     assert not unused_allocations(region)
 
 

@@ -67,14 +67,18 @@ def test_no_message_follows_a_cancellation_at_any_moment(job: Job, condition: st
     rng = random.Random(job.tool)  # the same moments in every run
     moments = sorted(rng.uniform(0.0, SPREAD) for _ in machines)
     received: dict[int, tuple[str, int]] = {}
-    begun = False
+    has_started = False
     with behind_a_proxy(region) as proxy, serving_through(proxy, region, state) as server, ExitStack() as outage:
         began = time.monotonic()
         calls = [server.start_call(job.tool, each.hostname, **job.arguments_for(each)) for each in machines]
         is_restarting = condition == "calm"
         for machine, call, moment in zip(machines, calls, moments, strict=True):
-            if moment > OUTAGE[0] and not begun:  # some operations must be running by then, even on a busy machine
-                begun = bool(eventually(lambda: any(count_starts(region, job, each) for each in machines), "a start"))
+            if (
+                moment > OUTAGE[0] and not has_started
+            ):  # some operations must be running by then, even on a busy machine
+                has_started = bool(
+                    eventually(lambda: any(count_starts(region, job, each) for each in machines), "a start")
+                )
             if not is_restarting and moment > OUTAGE[0]:
                 is_restarting = bool(outage.enter_context(proxy.refusing()) is None)
             if moment > OUTAGE[1]:

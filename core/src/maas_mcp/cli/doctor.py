@@ -33,7 +33,7 @@ RESPONSE_TIMEOUT: Final = 60.0
 SLOW_RESPONSE: Final = 5.0
 """Seconds after which a response is reported as slow."""
 UNKNOWN_MACHINE: Final = "zzzzzz"
-"""A system id that no machine has. MAAS answers with an empty list."""
+"""A system id that almost certainly does not exist. MAAS then returns an empty list."""
 OLDEST_TESTED: Final = (3, 3)
 NEWEST_TESTED: Final = (3, 8)
 """The range of MAAS releases whose API this project is tested against."""
