@@ -1,4 +1,4 @@
-"""A second process, which knows nothing but the id, gives the same result of every operation of ours."""
+"""A second process that knows only the operation id returns the same result, for every operation."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 @dataclass(frozen=True)
 class Started:
-    """With what an operation is started, and where."""
+    """How a test starts an operation: arguments, machine and preparation."""
 
     arguments: dict[str, Any] = field(default_factory=dict)
     machine: str = ""
@@ -48,12 +48,12 @@ def operations() -> dict[str, LongRunning[Any, Any]]:
     return {tool.name: tool for tool in load_registry().tools.values() if isinstance(tool, LongRunning)}
 
 
-def test_every_operation_is_among_them() -> None:
+def test_every_operation_is_tested() -> None:
     assert set(operations()) == set(STARTED)
 
 
 @pytest.mark.parametrize("name", STARTED)
-async def test_the_result_is_the_same_where_the_arguments_are_not_known(name: str) -> None:
+async def test_a_process_that_does_not_know_the_arguments_returns_the_same_result(name: str) -> None:
     started, operation = STARTED[name], operations()[name]
     with MaasRegion() as region:
         started.before(region)

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from maas_mcp.cli.common import importing, say
+from maas_mcp.cli.common import paused_garbage_collection, print_text
 from maas_mcp.plugins.polling_choice import chosen_strategy
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.server.wire import take_wire
@@ -14,12 +14,12 @@ from maas_mcp.settings import Settings
 
 @click.command(
     "serve",
-    epilog="Exit codes: 0 stopped; 1 a plugin cannot be used, with --strict-plugins; 2 wrong usage or settings.",
+    epilog="Exit codes: 0 stopped; 1 a plugin cannot be loaded, with --strict-plugins; 2 wrong usage or settings.",
 )
 @click.option(
     "--strict-plugins",
     is_flag=True,
-    help="Refuse to start if a plugin cannot be used. By default the server starts without it.",
+    help="Exit if a plugin cannot be loaded. By default the server starts without it.",
 )
 def command(*, strict_plugins: bool) -> None:
     """Serve MCP over stdin and stdout, for an MCP client.
@@ -32,21 +32,23 @@ def command(*, strict_plugins: bool) -> None:
     settings.require_region()
     closed = [name for name in ("stdin", "stdout") if getattr(sys, name) is None]
     if closed:
-        raise click.UsageError(f"MCP needs stdin and stdout, and {' and '.join(closed)} is closed.")
+        raise click.UsageError(
+            f"{' and '.join(closed)} is closed. An MCP server needs stdin and stdout: start it from an MCP client."
+        )
     if sys.stdin.isatty():
-        say(
-            "maas-mcp serve is for MCP clients, which start it themselves. To call a tool by hand, use "
+        print_text(
+            "`maas-mcp serve` is started by MCP clients. To call a tool yourself, run "
             "`maas-mcp call`. Press Ctrl-D to stop.",
             err=True,
         )
-    wire = take_wire()  # before any plugin is imported: what it prints must not reach the client
-    with importing():
+    wire = take_wire()  # before plugins are imported: their output must not reach the client
+    with paused_garbage_collection():
         registry = load_registry(
             allow=settings.plugins_allow,
             block=settings.plugins_block,
             strict=strict_plugins or settings.strict_plugins,
         )
-        chosen_strategy(settings.polling)  # now, and not when the first machine is to be deployed
-        from maas_mcp.server.stdio import serve  # noqa: PLC0415 - the MCP SDK takes most of the start-up
+        chosen_strategy(settings.polling)  # fail at start-up, not at the first operation
+        from maas_mcp.server.stdio import serve  # noqa: PLC0415 - the MCP SDK takes most of the start-up time
 
     serve(registry, settings, wire)
