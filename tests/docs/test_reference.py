@@ -16,8 +16,8 @@ from maas_mcp.cli import main
 from maas_mcp.maas.limits import MAX_CHANGES, MAX_REQUESTS
 from maas_mcp.operations import progress
 from maas_mcp.operations.declaring.operation import LongRunning
-from maas_mcp.operations.watching.cadence import QUICKNESS, Cadence
-from maas_mcp.operations.watching.event_feed import FEW
+from maas_mcp.operations.watching.cadence import SILENCE_DIVISOR, Cadence
+from maas_mcp.operations.watching.event_feed import MAX_BY_ID
 from maas_mcp.plugins.discovery import find
 from maas_mcp.plugins.polling_choice import POLLING_GROUP
 from maas_mcp.plugins.registry import load_registry
@@ -181,18 +181,18 @@ def test_the_readme_has_at_most_80_lines() -> None:
     ("page", "statement", "is_true"),
     [
         ("following", "within 60 seconds of its last read", Cadence().reconcile == 60),
-        ("following", "Up to 50 machines", FEW == 50),
+        ("following", "Up to 50 machines", MAX_BY_ID == 50),
         ("following", "younger than ten seconds", Cadence().overlap == 10),
         ("following", "every twelve seconds", Cadence().scripts == 12),
         (
             "following",
             "an eighth of the silence and nine seconds at most",
-            (QUICKNESS, Cadence().slowest) == (8, 9),
+            (SILENCE_DIVISOR, Cadence().slowest) == (8, 9),
         ),
         ("following", "at most four requests to MAAS in progress", MAX_REQUESTS == 4),
         ("following", "at most two of the four", MAX_CHANGES == 2),
         ("following", "within a minute, MAAS has taken the request", TIMING.start_grace == 60),
-        ("following", "at least two seconds for MAAS's answer", TIMING.at_once == 2),
+        ("following", "at least two seconds for MAAS's answer", TIMING.refusal_window == 2),
         ("following", "300 by default", Settings.model_fields["outage_limit"].default == 300),
         ("progress", "After ten seconds without news", progress.HEARTBEAT == 10),
         ("progress", "at most four times a second", progress.MINIMUM_GAP == 0.25),

@@ -24,7 +24,7 @@ from maas_mcp.errors import (
 from maas_mcp.maas.limits import MAX_CHANGES
 from maas_mcp.operations.cancellation import CancelReason
 from maas_mcp.operations.declaring.operation import CancelPolicy
-from maas_mcp.operations.progress import ProgressReporter, nobody
+from maas_mcp.operations.progress import ProgressReporter, discard_progress
 from maas_mcp.operations.running.run import Prepared
 from tests.engine_stories.kinds import (
     Kind,
@@ -124,7 +124,7 @@ class TestStarting:
     @of_each_kind(batch=not_applicable("A batch is not prepared: it is started at once."))
     async def test_a_prepared_operation_is_not_requested_after_a_cancellation(self, kind: Kind) -> None:
         assert isinstance(kind, OfEngine)
-        engine, progress = kind.here.engine, ProgressReporter(nobody)
+        engine, progress = kind.here.engine, ProgressReporter(discard_progress)
         prepared = await engine.prepare(kind.operation(), kind.args, progress, kind.token)
         assert isinstance(prepared, Prepared)
         kind.token.cancel()
@@ -153,7 +153,7 @@ class TestRefused:
     async def test_a_refusal_after_the_call_is_reported_to_every_later_call(self, kind: Kind) -> None:
         kind.refuse(after=30)
         status = await kind.run(wait=0)
-        assert (status.state, anyio.current_time()) == ("working", TIMING.at_once)
+        assert (status.state, anyio.current_time()) == ("working", TIMING.refusal_window)
 
         for wait in (None, 0.0):
             with pytest.raises(OperationError) as refusal:
@@ -180,7 +180,7 @@ class TestHeld:
     async def test_a_call_returns_before_maas_answers_and_the_request_stays_open(self, kind: Kind) -> None:
         kind.hold(30)
         status = await kind.run(wait=0)
-        assert (status.state, anyio.current_time()) == ("working", TIMING.at_once)
+        assert (status.state, anyio.current_time()) == ("working", TIMING.refusal_window)
         assert kind.shows() == "untouched"
 
         assert (await kind.resume(status.handle, wait=None)).state == "succeeded"

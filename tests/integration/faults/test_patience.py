@@ -89,11 +89,11 @@ async def ask(house: House, job: Job, *, wait: float) -> None:
     """Resume the latest operation by its handle, as another process does."""
     assert house.handle
 
-    async def nobody(_progress: Progress) -> None:
+    async def discard_progress(_progress: Progress) -> None:
         pass
 
     await house.engine.resume(
-        job.member_operation(), house.handle, ProgressReporter(nobody), CancellationToken(), wait=wait
+        job.member_operation(), house.handle, ProgressReporter(discard_progress), CancellationToken(), wait=wait
     )
 
 

@@ -77,9 +77,9 @@ def _named(names: Sequence[str], found: Listing[Machine]) -> Listing[Machine]:
 
 def _missing(names: Sequence[str], found: Listing[Machine]) -> list[str]:
     """Names that no machine has; one that cannot be read is said to be that, and not to be missing."""
-    readable = [name for name in names if any(_is_called(each, name) for each in found)]
+    format_duration = [name for name in names if any(_is_called(each, name) for each in found)]
     unreadable = [name for name in names if any(_label(name) in each.name.lower() for each in found.left_out)]
-    return [name for name in names if name not in (*readable, *unreadable)]
+    return [name for name in names if name not in (*format_duration, *unreadable)]
 
 
 def _label(name: str) -> str:

@@ -19,14 +19,14 @@ MACHINES = 100
 DEPLOYMENT = 630.0
 """Seconds that the simulator's deployment takes at its own pace."""
 MACHINE_PATHS = "/MAAS/api/2.0/machines/"
-FEW = ["node01", "node02", "node03", "node04"]
+MAX_BY_ID = ["node01", "node02", "node03", "node04"]
 
 
 def reporter() -> ProgressReporter:
-    async def nobody(_progress: Progress) -> None:
+    async def discard_progress(_progress: Progress) -> None:
         """Receives the progress."""
 
-    return ProgressReporter(nobody)
+    return ProgressReporter(discard_progress)
 
 
 def reads(region: SimulatedRegion) -> list[RequestRecord]:
@@ -71,17 +71,17 @@ async def test_a_hundred_deployments_started_together_take_few_reads(lasting: fl
 
 async def test_simultaneous_starts_read_their_machines_and_the_newest_event_once(house: House) -> None:
     async with anyio.create_task_group() as calls:
-        for name in FEW:
+        for name in MAX_BY_ID:
             calls.start_soon(prepare, house, name)
 
     assert [each.template for each in reads(house.region)] == ["machines/", "events/"]
 
 
 async def test_starts_on_the_callers_own_machines_read_the_username_once(house: House) -> None:
-    for name in FEW:
+    for name in MAX_BY_ID:
         house.region.change_owner(name, "admin")
     async with anyio.create_task_group() as calls:
-        for name in FEW:
+        for name in MAX_BY_ID:
             calls.start_soon(prepare, house, name)
 
     assert [each.template for each in reads(house.region)] == ["machines/", "events/", "users/"]
@@ -110,7 +110,7 @@ async def test_events_before_the_read_of_the_machine_do_not_belong_to_the_run(ho
 async def test_a_start_that_waited_for_its_turn_reads_its_machine_again(house: House) -> None:
     house.region.hold(op="deploy", before=TIMING.stale + 1)
     async with anyio.create_task_group() as calls:
-        for name in FEW:
+        for name in MAX_BY_ID:
             calls.start_soon(house.run, name)
         await anyio.sleep(3 * TIMING.stale)
 
@@ -124,7 +124,7 @@ async def test_operations_picked_up_together_read_their_machines_together_after_
 ) -> None:
     handles: list[Handle] = []
     house.options = {"wait": 0.0}
-    for name in FEW:
+    for name in MAX_BY_ID:
         await house.run(name)
         assert house.handle
         handles.append(house.handle)

@@ -23,7 +23,7 @@ from maas_mcp.operations.declaring.operation import CancelPolicy, Operation
 from maas_mcp.operations.declaring.tool import ToolContext
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.next_steps import query_power_state
-from maas_mcp.operations.progress import ProgressReporter, nobody
+from maas_mcp.operations.progress import ProgressReporter, discard_progress
 from maas_simulator import Fault
 from maas_simulator.model.statuses import Status
 from tests.house import House, client_of, resumed
@@ -269,7 +269,7 @@ class TestRefusedStarts:
 
     async def test_an_immediate_change_names_the_owner_as_well(self, house: House) -> None:
         house.region.deploy("node01", "bob")
-        ctx = ToolContext(house.maas, ProgressReporter(nobody), house.token)
+        ctx = ToolContext(house.maas, ProgressReporter(discard_progress), house.token)
 
         with pytest.raises(OperationRefusedError) as refusal:
             await require_status(ctx, house.region.machine("node01").system_id, {Status.READY}, to="be painted")  # type: ignore[arg-type] # the same numbers
@@ -421,7 +421,7 @@ class TestLaterCalls:
 
     async def resume(self, house: House, operation: type[Operation[Any, Any]]) -> Any:
         assert house.handle
-        progress = ProgressReporter(nobody)
+        progress = ProgressReporter(discard_progress)
         return await house.engine.resume(operation(), house.handle, progress, CancellationToken(), wait=60.0)
 
     async def test_a_later_call_gets_the_message_of_a_reverted_request(self, house: House) -> None:
@@ -529,7 +529,7 @@ class TestAfterWaiting:
         await house.run("node03", RunTests)
         await client_of(house.region).post_op(f"machines/{house.region.machine('node03').system_id}/", "test")
         assert house.handle
-        progress = ProgressReporter(nobody)
+        progress = ProgressReporter(discard_progress)
 
         reported = await house.engine.resume(RunTests(), house.handle, progress, CancellationToken())
 

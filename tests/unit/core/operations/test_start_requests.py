@@ -63,7 +63,7 @@ def another(house: House) -> Engine:
 
 
 class TestHeld:
-    @pytest.mark.parametrize(("wait", "answers"), [(0.0, TIMING.at_once), (30.0, 30.0)])
+    @pytest.mark.parametrize(("wait", "answers"), [(0.0, TIMING.refusal_window), (30.0, 30.0)])
     async def test_a_call_returns_after_its_wait_and_the_request_stays_open(
         self, held: House, wait: float, answers: float
     ) -> None:
@@ -82,7 +82,7 @@ class TestHeld:
 
     async def test_a_later_call_reports_the_age_of_the_open_request(self, held: House) -> None:
         await start(held)
-        await anyio.sleep(100 - TIMING.at_once)
+        await anyio.sleep(100 - TIMING.refusal_window)
 
         outcome = await resume(held)
 
@@ -247,7 +247,7 @@ class TestHeld:
 
 class TestRefused:
     async def test_a_call_with_no_wait_still_reports_an_immediate_refusal(self, house: House) -> None:
-        house.region.hold(op="deploy", before=TIMING.at_once / 2)
+        house.region.hold(op="deploy", before=TIMING.refusal_window / 2)
 
         with pytest.raises(MaasBadRequestError, match="nosuch"):
             await start(house, distro_series="nosuch")

@@ -127,7 +127,7 @@ async def release_unused(
         started: Machines with a start request. They are released if MAAS shows no start in time.
         uncertain: Whether MAAS may still allocate another machine.
     """
-    with cancellation.undoing(timing.giving_back):
+    with cancellation.undoing(timing.release_limit):
         if await release_idle(maas, agent_name, timing, keep=keep, started=started, uncertain=uncertain):
             return True
     logger.warning("unused machines with the agent name %s may still be allocated", agent_name)

@@ -42,10 +42,10 @@ from maas_mcp.operations.batches.requests import BatchRequests
 from maas_mcp.operations.batches.search import BatchSearch, RunningBatches
 from maas_mcp.operations.batches.starter import MemberStarter
 from maas_mcp.operations.cancellation import CancellationToken, CancelReason
-from maas_mcp.operations.declaring.operation import CancelPolicy, policy_of
+from maas_mcp.operations.declaring.operation import CancelPolicy, resolve_cancel_policy
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, ToolContext
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.outages import left_of, until_of
+from maas_mcp.operations.outages import seconds_until, deadline_after
 from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.running.engine import Engine
 from maas_mcp.operations.running.last_seen import LastSeen, NoAnswerInTimeError
@@ -108,7 +108,7 @@ class BatchEngine:
         Raises:
             MaasMcpError: There are not enough machines, or the operation failed on all of them.
         """
-        policy, until = policy_of(batch, on_cancel), until_of(wait)
+        policy, until = resolve_cancel_policy(batch, on_cancel), deadline_after(wait)
         each = batch.each()
         with cancellation.guard():
             handle = Handle(batch.name, name, int(self._now()), await self._maas.newest_event_id(), ())
@@ -127,7 +127,7 @@ class BatchEngine:
             if not requested.by_machine:
                 earlier = await self._search.find_same_machines(batch, members, starter.handles)
             if earlier is not None:
-                return await self.resume(batch, earlier, progress, cancellation, wait=left_of(until))
+                return await self.resume(batch, earlier, progress, cancellation, wait=seconds_until(until))
             members = fail_members_started_elsewhere(members, requested.by_machine)
             members = await self._apply_deadline(batch, handle, members, limit)
             await self._release_unstarted(name, members, cancellation)
@@ -186,7 +186,7 @@ class BatchEngine:
         """Release a machine if MAAS refuses its request after the call has ended."""
         await request.wait_until_answered()
         if request.refusal is not None and name not in self._aborts:
-            with anyio.move_on_after(self._timing.giving_back):
+            with anyio.move_on_after(self._timing.release_limit):
                 await release_idle(self._maas, name, self._timing, ids=[request.handle.system_id])
 
     async def find_running(self, seen: Survey, batches: Sequence[BatchOperation[Any, Any]]) -> RunningBatches:
@@ -243,7 +243,7 @@ class BatchEngine:
         Raises:
             MaasMcpError: MAAS cannot be reached, or the operation failed on all machines.
         """
-        name, until = handle.system_id, until_of(wait)
+        name, until = handle.system_id, deadline_after(wait)
         with cancellation.guard():
             while self._running.get(name) is False:
                 if anyio.current_time() >= until:
@@ -313,7 +313,7 @@ class BatchEngine:
                     if anyio.current_time() >= until:
                         return OperationStatus(member, 0.0, "Not requested yet")
                     await anyio.sleep(min(self._timing.outage_pause, until - anyio.current_time()))
-                return await self._engine.resume(each, member, part, cancellation, wait=left_of(until))
+                return await self._engine.resume(each, member, part, cancellation, wait=seconds_until(until))
 
             return run
 

@@ -18,14 +18,14 @@ from maas_mcp.errors import MaasError, MaasMcpError, OperationCancelledError, Op
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.cancellation import CancellationToken, CancelReason
-from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning, Operation, policy_of
+from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning, Operation, resolve_cancel_policy
 from maas_mcp.operations.declaring.operation_change import ChangeKind
 from maas_mcp.operations.declaring.region_operation import RegionOperation
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, ToolContext
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.judging.lifecycle import Verdict
 from maas_mcp.operations.judging.strategies import PollingStrategy
-from maas_mcp.operations.outages import check_outage, until_of
+from maas_mcp.operations.outages import check_outage, deadline_after
 from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.running import region
 from maas_mcp.operations.running.adoption import Adoption, Found, answer_repeated_request
@@ -113,7 +113,7 @@ class Engine:
             OperationError: It did not succeed. The message gives the reason.
             MaasError: MAAS refused to start it, or can no longer be reached.
         """
-        policy, until = policy_of(operation, on_cancel), until_of(wait)
+        policy, until = resolve_cancel_policy(operation, on_cancel), deadline_after(wait)
         with cancellation.guard():
             prepared = await self.prepare(operation, args, progress, cancellation)
             run = prepared if isinstance(prepared, OperationStatus) else self.start(prepared)
@@ -215,7 +215,7 @@ class Engine:
             OperationError: It did not succeed, or its deadline has passed. The message gives the reason.
             MaasError: MAAS cannot be reached: at once without a wait, otherwise after too long an outage.
         """
-        until, request = until_of(wait), self._shared.requests.find(handle)
+        until, request = deadline_after(wait), self._shared.requests.find(handle)
         with cancellation.guard():
             if not await _wait_until_sent(request, progress, until):
                 return OperationStatus(handle, None, request.describe(), confirmed=False)

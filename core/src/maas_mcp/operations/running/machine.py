@@ -42,7 +42,7 @@ from maas_mcp.operations.judging.fallback import FallbackPolling
 from maas_mcp.operations.judging.lifecycle import Verdict
 from maas_mcp.operations.judging.strategies import MachineAssessment
 from maas_mcp.operations.next_steps import FIND_OPERATION, read_machine
-from maas_mcp.operations.progress import ProgressReporter, nobody, readable
+from maas_mcp.operations.progress import ProgressReporter, discard_progress, format_duration
 from maas_mcp.operations.rechecks import check_untouched
 from maas_mcp.operations.running.diagnosis import explain, gone_error, refused_error, started_by_another_error
 from maas_mcp.operations.running.results import ResultReader
@@ -166,7 +166,7 @@ class MachineSubject(Subject[ArgsT, ResultT]):
                 "Nothing was aborted.",
                 next_steps=[FIND_OPERATION],
             )
-        services = ToolContext(shared.maas, ProgressReporter(nobody), cancellation, timing=shared.timing)
+        services = ToolContext(shared.maas, ProgressReporter(discard_progress), cancellation, timing=shared.timing)
         await operation.abort(_machine_context(services, machine))
 
     @property
@@ -256,7 +256,7 @@ class MachineSubject(Subject[ArgsT, ResultT]):
             accepted = request.state is RequestState.ACCEPTED
             requested = f"MAAS accepted {self.name}" if accepted else f"{self.name} was requested"
             raise OperationFailedError(
-                f"{requested}, but {readable(request.age)} later MAAS does not show that it "
+                f"{requested}, but {format_duration(request.age)} later MAAS does not show that it "
                 f"started: the machine is {machine.status_name} and has no new run.",
                 hint="Check the region's log.",
                 next_steps=[read_machine(machine.system_id, "Read the machine before you start it again")],

@@ -30,7 +30,7 @@ from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import SystemId
 from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.progress import readable
+from maas_mcp.operations.progress import format_duration
 from maas_mcp.operations.timing import Timing
 from maas_mcp.operations.wording import WAITING, answer_of
 
@@ -137,7 +137,7 @@ class StartRequest:
             case RequestState.WAITING:
                 return WAITING
             case RequestState.SENT:
-                return f"Not confirmed yet: the request was sent {readable(self.age)} ago, and MAAS has not answered"
+                return f"Not confirmed yet: the request was sent {format_duration(self.age)} ago, and MAAS has not answered"
             case RequestState.ACCEPTED:
                 return "MAAS accepted the request"
             case RequestState.UNCERTAIN if self.ambiguous_error is not None:
@@ -186,7 +186,7 @@ class StartRequest:
     async def close(self) -> None:
         """Withdraw the request or close its connection. MAAS may continue with a request that was sent."""
         self._scope.cancel()
-        with anyio.move_on_after(self._timing.withdrawing, shield=True):
+        with anyio.move_on_after(self._timing.withdraw_limit, shield=True):
             await self._over.wait()
 
     async def carry_out(self, send: Send, check: Send, maas: MaasClient) -> None:
