@@ -19,7 +19,7 @@ from trio.testing import MockClock
 
 from maas_mcp.calls.chain import run_call
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.operations.progress import nobody
+from maas_mcp.operations.progress import discard_progress
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.testing import MaasRegion
 
@@ -84,7 +84,9 @@ async def follow(tool: str, way: Way) -> None:
             with way.noted():
                 way.open = True
                 with anyio.move_on_after(30):
-                    await run_call(host.host, called, given, connection=connection, sender=lambda _token: nobody)
+                    await run_call(
+                        host.host, called, given, connection=connection, sender=lambda _token: discard_progress
+                    )
 
 
 def main() -> None:

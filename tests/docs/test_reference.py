@@ -16,8 +16,8 @@ from maas_mcp.cli import main
 from maas_mcp.maas.limits import MAX_CHANGES, MAX_REQUESTS
 from maas_mcp.operations import progress
 from maas_mcp.operations.declaring.operation import LongRunning
-from maas_mcp.operations.watching.cadence import QUICKNESS, Cadence
-from maas_mcp.operations.watching.event_feed import FEW
+from maas_mcp.operations.watching.cadence import SILENCE_DIVISOR, Cadence
+from maas_mcp.operations.watching.event_feed import MAX_BY_ID
 from maas_mcp.plugins.discovery import find
 from maas_mcp.plugins.polling_choice import POLLING_GROUP
 from maas_mcp.plugins.registry import load_registry
@@ -181,18 +181,18 @@ def test_the_readme_is_a_screen() -> None:
     ("page", "said", "holds"),
     [
         ("following", "within 60 seconds of its last read", Cadence().reconcile == 60),
-        ("following", "Up to 50 machines", FEW == 50),
+        ("following", "Up to 50 machines", MAX_BY_ID == 50),
         ("following", "younger than ten seconds", Cadence().overlap == 10),
         ("following", "every twelve seconds", Cadence().scripts == 12),
         (
             "following",
             "an eighth of the silence and nine seconds at the most",
-            (QUICKNESS, Cadence().slowest) == (8, 9),
+            (SILENCE_DIVISOR, Cadence().slowest) == (8, 9),
         ),
         ("following", "four requests to MAAS under way at the most", MAX_REQUESTS == 4),
         ("following", "two of the four at the most", MAX_CHANGES == 2),
         ("following", "if within a minute", TIMING.start_grace == 60),
-        ("following", "Two seconds are given to MAAS", TIMING.at_once == 2),
+        ("following", "Two seconds are given to MAAS", TIMING.refusal_window == 2),
         ("following", "300 by default", Settings.model_fields["outage_limit"].default == 300),
         ("progress", "no news for ten seconds", progress.HEARTBEAT == 10),
         ("progress", "at most four times a second", progress.MINIMUM_GAP == 0.25),

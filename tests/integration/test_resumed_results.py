@@ -10,7 +10,7 @@ from maas_mcp.calls.arguments import parse_arguments
 from maas_mcp.operations.batches.batch import BatchOperation, new_name
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import LongRunning
-from maas_mcp.operations.progress import ProgressReporter, nobody
+from maas_mcp.operations.progress import ProgressReporter, discard_progress
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.testing import MaasRegion
 from maas_mcp.testing.host import Host, hosting
@@ -65,7 +65,9 @@ async def test_the_result_is_the_same_where_the_arguments_are_not_known(name: st
             engine, options = host.tenant.engine_for(operation), dict[str, Any]()
             if isinstance(operation, BatchOperation):
                 options["name"] = new_name(operation, args)
-            first = await engine.run(operation, args, ProgressReporter(nobody), CancellationToken(), **options)
+            first = await engine.run(
+                operation, args, ProgressReporter(discard_progress), CancellationToken(), **options
+            )
             async with hosting(region, host.now, "admin") as second:
                 later = await resumed(second, operation, first.handle)
 
@@ -76,4 +78,4 @@ async def test_the_result_is_the_same_where_the_arguments_are_not_known(name: st
 
 async def resumed(host: Host, operation: LongRunning[Any, Any], handle: Any) -> Any:
     engine = host.tenant.engine_for(operation)
-    return await engine.resume(operation, handle, ProgressReporter(nobody), CancellationToken(), wait=0.0)
+    return await engine.resume(operation, handle, ProgressReporter(discard_progress), CancellationToken(), wait=0.0)

@@ -15,7 +15,7 @@ from maas_mcp.errors import MaasMcpError
 from maas_mcp.maas.address import ApiKey
 from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.declaring.operation import LongRunning
-from maas_mcp.operations.declaring.tool import Tool, ToolContext, fault_of
+from maas_mcp.operations.declaring.tool import Tool, ToolContext, plugin_error
 from maas_mcp.operations.progress import PartialProgress, ProgressReporter, ProgressSend
 from maas_mcp.operations.running.results import structured
 from maas_mcp.plugins.registry import AnyTool
@@ -137,4 +137,4 @@ def shielded(tool: Tool[Any, Any] | LongRunning[Any, Any]) -> Iterator[None]:
         if is_cancellation(error) or isinstance(error, MaasMcpError):
             raise
         logger.exception("%s failed", tool.name)
-        raise fault_of(tool.name, error) from error
+        raise plugin_error(tool.name, error) from error

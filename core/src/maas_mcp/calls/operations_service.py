@@ -28,7 +28,7 @@ from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.declaring.operation import LongRunning, Operation
 from maas_mcp.operations.declaring.operations import ListedOperation, OperationList, OperationReport
 from maas_mcp.operations.declaring.region_operation import RegionOperation
-from maas_mcp.operations.declaring.tool import fault_of
+from maas_mcp.operations.declaring.tool import plugin_error
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.running.results import structured
 from maas_mcp.operations.running.status import OperationStatus
@@ -255,6 +255,6 @@ class _Listing:
                 raise
             if not isinstance(error, MaasMcpError):
                 logger.exception("%s could not be read", what)
-            known = error if isinstance(error, MaasMcpError) else fault_of(what, error)
+            known = error if isinstance(error, MaasMcpError) else plugin_error(what, error)
             self.unreadable.append(f"{what}: {known.message}")
             self.error = self.error or known

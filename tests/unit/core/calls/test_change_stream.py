@@ -16,7 +16,7 @@ from maas_mcp.calls.change_stream import BACKLOG, ChangeStream, Observer
 from maas_mcp.calls.host import Host, running
 from maas_mcp.errors import MaasMcpError, OperationRevertedError
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.progress import ProgressReporter, nobody
+from maas_mcp.operations.progress import ProgressReporter, discard_progress
 from maas_mcp.testing import MaasRegion
 from maas_mcp.testing.host import connector, settings_for
 from tests.unit.core.operations.declared import Deploy
@@ -54,7 +54,7 @@ async def observed(region: MaasRegion, *observers: Observer) -> AsyncIterator[Ho
 async def deploy(host: Host, region: MaasRegion, **options: Any) -> None:
     given = {"system_id": region.machine("node01").system_id, **options}
     connection = host.connections.connect()
-    await run_call(host, Deploy(), given, connection=connection, sender=lambda _token: nobody)
+    await run_call(host, Deploy(), given, connection=connection, sender=lambda _token: discard_progress)
 
 
 async def test_a_deployment_is_shown_from_its_start_to_its_end() -> None:
@@ -98,7 +98,7 @@ async def test_what_two_calls_follow_is_shown_once() -> None:
 
                 async def follow() -> None:
                     await tenant.engine.resume(
-                        Deploy(), request.handle, ProgressReporter(nobody), CancellationToken(), wait=None
+                        Deploy(), request.handle, ProgressReporter(discard_progress), CancellationToken(), wait=None
                     )
 
                 async with anyio.create_task_group() as tasks:

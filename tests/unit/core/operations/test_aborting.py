@@ -7,7 +7,7 @@ from maas_mcp.errors import OperationCancelledError, OperationRefusedError, Oper
 from maas_mcp.maas.limits import MAX_CHANGES
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import CancelPolicy
-from maas_mcp.operations.progress import ProgressReporter, nobody
+from maas_mcp.operations.progress import ProgressReporter, discard_progress
 from maas_simulator import Fault
 from tests.house import TIMING, House
 from tests.unit.core.operations.declared import Deploy
@@ -147,4 +147,4 @@ async def test_an_order_that_waits_for_its_turn_is_taken_back(house: House) -> N
     assert house.region.machine("node01").status_name == "Ready"
     assert [op for op, _ in house.posted] == ["deploy"] * MAX_CHANGES
     with pytest.raises(OperationRevertedError, match="before it was sent"):
-        await house.engine.resume(Deploy(), house.handle, ProgressReporter(nobody), CancellationToken())
+        await house.engine.resume(Deploy(), house.handle, ProgressReporter(discard_progress), CancellationToken())

@@ -16,7 +16,7 @@ from maas_mcp.operations.batches.batch import new_name
 from maas_mcp.operations.cancellation import CancellationToken, CancelReason
 from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.progress import ProgressReporter, nobody
+from maas_mcp.operations.progress import ProgressReporter, discard_progress
 from maas_mcp.operations.running.status import OperationStatus
 from maas_simulator import Fault
 from maas_simulator.operations import starting
@@ -46,7 +46,7 @@ async def start(
     return await house.batches.run(
         DeployMany(),
         args,
-        ProgressReporter(nobody),
+        ProgressReporter(discard_progress),
         house.token,
         name=new_name(DeployMany(), args),
         wait=wait,
@@ -55,7 +55,7 @@ async def start(
 
 
 async def ask(house: House, handle: Handle) -> OperationStatus[Any]:
-    return await house.batches.resume(DeployMany(), handle, ProgressReporter(nobody), CancellationToken())
+    return await house.batches.resume(DeployMany(), handle, ProgressReporter(discard_progress), CancellationToken())
 
 
 async def abort(house: House, handle: Handle) -> None:

@@ -41,13 +41,13 @@ def test_after_an_operation_nothing_is_advised_that_ends_what_runs_on_the_machin
     advice = after_end(machine(status, owner), "admin")
 
     assert status is not MachineStatus.DEPLOYED or advice == Advice()
-    assert "what runs on it is lost" not in said(advice)
+    assert "destroys its workload" not in said(advice)
 
 
 def test_before_a_start_the_owner_is_told_what_is_in_its_way_and_what_that_costs() -> None:
     advice = before_start(machine(MachineStatus.DEPLOYED, "admin"), "admin")
 
-    assert advice == Advice("Release it first; what runs on it is lost then.")
+    assert advice == Advice("Release it first; this destroys its workload.")
 
 
 @pytest.mark.parametrize(

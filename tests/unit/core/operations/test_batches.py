@@ -16,7 +16,7 @@ from maas_mcp.operations.batches.labels import LARGEST
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import OperationContext
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.progress import ProgressReporter, nobody
+from maas_mcp.operations.progress import ProgressReporter, discard_progress
 from maas_mcp.operations.running.status import OperationStatus
 from tests.house import TIMING, House, client_of, engine_of
 
@@ -40,7 +40,7 @@ async def start(
 ) -> OperationStatus[Any]:
     args = DeployMachines.model_validate(arguments)
     name = new_name(batch(), args)
-    return await house.batches.run(batch(), args, ProgressReporter(nobody), house.token, name=name, wait=wait)
+    return await house.batches.run(batch(), args, ProgressReporter(discard_progress), house.token, name=name, wait=wait)
 
 
 async def run_to_the_end(house: House, count: int) -> None:
@@ -56,7 +56,7 @@ async def ask(
     batches: BatchEngine | None = None,
 ) -> OperationStatus[Any]:
     """Ask for a batch, of the process that has started it or of another one."""
-    progress = ProgressReporter(nobody)
+    progress = ProgressReporter(discard_progress)
     return await (batches or house.batches).resume(batch(), handle, progress, CancellationToken(), wait=wait)
 
 
@@ -211,7 +211,7 @@ class TestFaulty:
 
         assert isinstance(reported.result, DeployedMachines)
         (failed,) = [each.message for each in reported.result.machines if each.state == "failed"]
-        assert failed == "maas_deploy_machine failed inside its plugin (KeyError), which is a fault of the plugin."
+        assert failed == "maas_deploy_machine failed inside its plugin (KeyError), which is a bug in the plugin."
         assert house.requests("abort", "POST") == 0
 
     async def test_a_batch_that_cannot_make_its_result_has_ended(

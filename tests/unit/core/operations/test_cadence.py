@@ -28,14 +28,14 @@ def test_while_there_is_news_it_is_the_configured_interval() -> None:
     pace = Pace(CADENCE, 0.0)
     times = [0.0]
     for _ in range(20):
-        pace.news(times[-1])
+        pace.note_news(times[-1])
         times.append(pace.due(times[-1], times[-1]))
     assert set(gaps(times)) == {2.0}
 
 
 def test_in_silence_it_widens_to_an_eighth_of_it_and_no_further_than_the_slowest() -> None:
     pace = Pace(CADENCE, 0.0)
-    pace.news(0.0)
+    pace.note_news(0.0)
     widening = gaps(ticks(pace, 600))
     assert widening == sorted(widening)
     assert (widening[0], widening[-1]) == (2.0, 9.0)
@@ -43,40 +43,40 @@ def test_in_silence_it_widens_to_an_eighth_of_it_and_no_further_than_the_slowest
 
 def test_news_after_a_long_silence_makes_it_quick_again() -> None:
     pace = Pace(CADENCE, 0.0)
-    pace.news(0.0)
-    pace.news(600.0)
+    pace.note_news(0.0)
+    pace.note_news(600.0)
     assert gaps(ticks(pace, 10, began=600.0))[0] == 2.0
 
 
 def test_a_slow_maas_gets_ten_times_as_long_to_rest_as_it_took_but_no_longer_than_half_a_minute() -> None:
     pace = Pace(CADENCE, 0.0)
-    pace.news(0.0)
-    pace.answered(0.7)
+    pace.note_news(0.0)
+    pace.note_latency(0.7)
     assert pace.due(0.0, 0.7) == 7.0
-    pace.answered(20.0)
+    pace.note_latency(20.0)
     assert pace.due(0.0, 20.0) == 20.0, "one slow answer is chance"
-    pace.answered(20.0)
+    pace.note_latency(20.0)
     assert pace.due(0.0, 20.0) == 30.0
-    pace.answered(0.01)
+    pace.note_latency(0.01)
     assert pace.due(0.0, 0.01) == 2.0
 
 
 def test_what_maas_asks_for_is_waited_for() -> None:
     pace = Pace(CADENCE, 0.0)
     assert not pace.must_wait(0.0)
-    pace.refused(100.0, 60.0)
+    pace.note_retry_after(100.0, 60.0)
     assert pace.must_wait(159.0)
     assert not pace.must_wait(160.0)
-    pace.refused(200.0, None)
+    pace.note_retry_after(200.0, None)
     assert not pace.must_wait(200.0)
 
 
 def test_a_failure_without_a_wish_shortens_no_wish_and_an_answer_ends_it() -> None:
     pace = Pace(CADENCE, 0.0)
-    pace.refused(100.0, 60.0)
-    pace.refused(101.0, None)
+    pace.note_retry_after(100.0, 60.0)
+    pace.note_retry_after(101.0, None)
     assert pace.must_wait(159.0)
-    pace.relieved()
+    pace.clear_retry_after()
     assert not pace.must_wait(102.0)
 
 
@@ -96,8 +96,8 @@ def test_a_tick_is_on_the_grid_and_never_in_the_past(
     jitter: float, began: float, took: float, silence: float, latency: float
 ) -> None:
     pace = Pace(CADENCE, jitter)
-    pace.news(began - silence)
-    pace.answered(latency)
+    pace.note_news(began - silence)
+    pace.note_latency(latency)
     due = pace.due(began, began + took)
     steps = (due - jitter * CADENCE.interval) / (CADENCE.interval / 2)
     assert math.isclose(steps, round(steps), abs_tol=1e-6)
@@ -108,7 +108,7 @@ def test_a_tick_is_on_the_grid_and_never_in_the_past(
 @given(jitter=st.floats(0, 1), lateness=st.floats(0, 0.015))
 def test_a_clock_that_wakes_up_a_little_late_skips_no_tick(jitter: float, lateness: float) -> None:
     pace = Pace(CADENCE, jitter)
-    pace.news(1000.0)
+    pace.note_news(1000.0)
     first = pace.due(998.0, 1000.0)
     began = first + lateness
     assert pace.due(began, began) - first == pytest.approx(2.0)
@@ -116,7 +116,7 @@ def test_a_clock_that_wakes_up_a_little_late_skips_no_tick(jitter: float, latene
 
 def test_a_scaled_cadence_is_the_same_rhythm() -> None:
     scaled = Pace(CADENCE.scaled(0.1), 0.0)
-    scaled.news(0.0)
+    scaled.note_news(0.0)
     usual = Pace(CADENCE, 0.0)
-    usual.news(0.0)
+    usual.note_news(0.0)
     assert gaps(ticks(scaled, 30)) == [round(gap / 10, 6) for gap in gaps(ticks(usual, 300))]

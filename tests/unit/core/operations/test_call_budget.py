@@ -23,10 +23,10 @@ FEW = ["node01", "node02", "node03", "node04"]
 
 
 def reporter() -> ProgressReporter:
-    async def nobody(_progress: Progress) -> None:
+    async def discard_progress(_progress: Progress) -> None:
         """Hears the progress."""
 
-    return ProgressReporter(nobody)
+    return ProgressReporter(discard_progress)
 
 
 def reads(region: SimulatedRegion) -> list[RequestRecord]:

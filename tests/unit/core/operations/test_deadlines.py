@@ -8,7 +8,7 @@ import pytest
 
 from maas_mcp.errors import MachineGoneError, OperationFailedError, OperationTimedOutError
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.progress import ProgressReporter, nobody
+from maas_mcp.operations.progress import ProgressReporter, discard_progress
 from maas_mcp.operations.running.status import OperationStatus
 from maas_simulator import Fault
 from tests.house import TIMING, House
@@ -33,7 +33,7 @@ async def start(house: House, operation: type[Deploy] = Impatient) -> None:
 
 async def ask(house: House, wait: float | None) -> OperationStatus[Any]:
     assert house.handle
-    progress = ProgressReporter(nobody)
+    progress = ProgressReporter(discard_progress)
     return await house.engine.resume(Impatient(), house.handle, progress, CancellationToken(), wait=wait)
 
 

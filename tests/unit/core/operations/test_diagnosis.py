@@ -23,7 +23,7 @@ from maas_mcp.operations.declaring.operation import CancelPolicy, Operation
 from maas_mcp.operations.declaring.tool import ToolContext
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.next_steps import query_power_state
-from maas_mcp.operations.progress import ProgressReporter, nobody
+from maas_mcp.operations.progress import ProgressReporter, discard_progress
 from maas_simulator import Fault
 from maas_simulator.model.statuses import Status
 from tests.house import House, client_of, resumed
@@ -49,7 +49,7 @@ class TestTakenOver:
 
         assert "is Deploying for bob now: admin ended it (User releasing node - (admin))" in ended.value.message
         assert "bob started another run since" in ended.value.message
-        assert ended.value.hint == "The machine is bob's. Ask bob before you do anything to it."
+        assert ended.value.hint == "The machine belongs to bob. Ask bob before you change it."
 
     async def test_it_is_noticed_at_once(self, house: House) -> None:
         house.after(60, lambda: take_over(house))
@@ -265,13 +265,13 @@ class TestRefusedStarts:
         with pytest.raises(OperationRefusedError, match="is Deployed for bob") as refusal:
             await house.run("node01")
 
-        assert refusal.value.hint == "The machine is bob's. Ask bob before you do anything to it."
+        assert refusal.value.hint == "The machine belongs to bob. Ask bob before you change it."
         assert refusal.value.next_steps == ()
         assert house.posts == 0
 
     async def test_a_tool_that_changes_it_at_once_says_so_as_well(self, house: House) -> None:
         house.region.deploy("node01", "bob")
-        ctx = ToolContext(house.maas, ProgressReporter(nobody), house.token)
+        ctx = ToolContext(house.maas, ProgressReporter(discard_progress), house.token)
 
         with pytest.raises(OperationRefusedError) as refusal:
             await require_status(ctx, house.region.machine("node01").system_id, {Status.READY}, to="be painted")  # type: ignore[arg-type] # the same numbers
@@ -425,7 +425,7 @@ class TestAskedAgain:
 
     async def resume(self, house: House, operation: type[Operation[Any, Any]]) -> Any:
         assert house.handle
-        progress = ProgressReporter(nobody)
+        progress = ProgressReporter(discard_progress)
         return await house.engine.resume(operation(), house.handle, progress, CancellationToken(), wait=60.0)
 
     async def test_the_words_of_a_request_that_was_taken_back(self, house: House) -> None:
@@ -508,7 +508,7 @@ class TestAfterWaiting:
         house.after(10, lambda: house.region.change_owner("node03", "bob"))
         house.options["wait"] = None
 
-        with pytest.raises(OperationRefusedError, match="was Ready before, and is Allocated for bob now"):
+        with pytest.raises(OperationRefusedError, match="was Ready and is now Allocated for bob"):
             await house.run("node03")
 
         assert house.posts == 2
@@ -523,7 +523,7 @@ class TestAfterWaiting:
         house.after(700, lambda: house.region.release("node03", "bob"))
         house.options["wait"] = None
 
-        with pytest.raises(OperationRefusedError, match="is Ready as before, but was something else meanwhile"):
+        with pytest.raises(OperationRefusedError, match="is Ready again, but its status changed in between"):
             await house.run("node03")
 
         assert house.posts == 2
@@ -533,7 +533,7 @@ class TestAfterWaiting:
         await house.run("node03", RunTests)
         await client_of(house.region).post_op(f"machines/{house.region.machine('node03').system_id}/", "test")
         assert house.handle
-        progress = ProgressReporter(nobody)
+        progress = ProgressReporter(discard_progress)
 
         reported = await house.engine.resume(RunTests(), house.handle, progress, CancellationToken())
 

@@ -104,7 +104,7 @@ async def test_a_number_that_is_no_fraction_is_ignored(
 
 
 def test_a_strategy_that_would_judge_is_refused_when_it_is_written() -> None:
-    with pytest.raises(TypeError, match=r"Judge\.assess: the lifecycle judges .* Override `measure`"):
+    with pytest.raises(TypeError, match=r"Judge\.assess: expected no such method .* Override `measure`"):
         type("Judge", (StatusPolling,), {"assess": lambda *_: None})
 
 

@@ -45,7 +45,7 @@ async def test_a_plain_user_is_told_what_takes_an_administrator(
 ) -> None:
     hint = (await refusal_of(region, bob, name, op)).hint
 
-    assert hint == f"MAAS allows {op} to administrators only, and bob is not one. Ask an administrator to do it."
+    assert hint == f"Only administrators may request {op}, and bob is not one. Ask an administrator to do it."
 
 
 @pytest.mark.parametrize("op", ["deploy", "release", "abort", "power_off", "unlock"])
@@ -83,19 +83,19 @@ async def test_a_machine_that_was_locked_meanwhile_is_told(region: MaasRegion, u
     async with region.host(username) as host:
         refusal = await refusal_of(region, host.tenant.maas, "node09", "release", before=lock)
 
-    assert "is locked, on purpose" in str(refusal.hint)
+    assert "is locked, which protects it from changes" in str(refusal.hint)
     assert refusal.next_steps == (unlock(region.machine("node09").system_id),)
 
 
 @pytest.mark.parametrize(
-    ("name", "whose"), [("node09", "node09 is bob's."), ("node01", "node01 is nobody's: allocate it first.")]
+    ("name", "whose"), [("node09", "node09 belongs to bob."), ("node01", "node01 has no owner. Allocate it first.")]
 )
 async def test_an_administrator_is_told_what_only_the_owner_may(region: MaasRegion, name: str, whose: str) -> None:
     async with region.host() as host:
         refusal = await refusal_of(region, host.tenant.maas, name, "mark_broken")
 
     assert refusal.next_steps == ()
-    assert refusal.hint == f"Only a machine's owner may request mark_broken, not even an administrator, and {whose}"
+    assert refusal.hint == f"Only a machine's owner may request mark_broken, not even an administrator. {whose}"
 
 
 async def test_where_nothing_shows_why_nothing_is_made_up(region: MaasRegion) -> None:
@@ -104,7 +104,7 @@ async def test_where_nothing_shows_why_nothing_is_made_up(region: MaasRegion) ->
         hint = (await refusal_of(region, host.tenant.maas, "node01", "deploy")).hint or ""
 
     assert hint.startswith(
-        "MAAS gives no reason: node01 (7xneda) is nobody's and not locked, and admin is an administrator."
+        "MAAS gives no reason: node01 (7xneda) has no owner and is not locked, and admin is an administrator."
     )
     assert "pool default" in hint
 

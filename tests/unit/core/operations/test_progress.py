@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maas_mcp.operations.progress import Progress, ProgressReporter, readable
+from maas_mcp.operations.progress import Progress, ProgressReporter, format_duration
 
 pytestmark = pytest.mark.anyio
 
@@ -191,4 +191,4 @@ async def test_whatever_is_reported_values_increase_and_stay_finite(fractions: l
     ("seconds", "text"), [(0.4, "0 s"), (59.4, "59 s"), (61, "1 min 01 s"), (3600, "1 h 00 min"), (5400, "1 h 30 min")]
 )
 def test_durations_read_well(seconds: float, text: str) -> None:
-    assert readable(seconds) == text
+    assert format_duration(seconds) == text

@@ -219,8 +219,8 @@ async def test_a_whole_run_between_two_looks_shows_by_what_has_changed(site: Sit
     ("fault", "words"),
     [
         ({"status": 503}, "MAAS unreachable for "),
-        ({"status": 500}, "No usable answer from MAAS for "),
-        ({"status": 200, "body": "<html>proxy</html>"}, "No usable answer from MAAS for "),
+        ({"status": 500}, "No usable response from MAAS for "),
+        ({"status": 200, "body": "<html>proxy</html>"}, "No usable response from MAAS for "),
     ],
 )
 async def test_an_outage_is_told_and_survived(site: Site, fault: dict[str, Any], words: str) -> None:

@@ -190,7 +190,7 @@ async def test_a_machine_that_maas_lists_and_does_not_show_is_not_gone_either(ho
     with pytest.raises(MaasProtocolError, match="but does not show it"):
         await resumed(house, operation=Release)
     outcome = await resumed(house, 30.0, Release)
-    assert outcome.message.startswith("No usable answer from MAAS for 3")
+    assert outcome.message.startswith("No usable response from MAAS for 3")
 
 
 async def test_a_proxys_404_is_an_outage_and_never_an_end(house: House) -> None:

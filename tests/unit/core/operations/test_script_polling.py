@@ -12,7 +12,7 @@ from maas_commission.testing import RunTests
 from maas_mcp.maas.models import Event, ScriptResult, ScriptSet, ScriptSetName, ScriptStatus
 from maas_mcp.operations.declaring.operation import Operation
 from maas_mcp.operations.judging.evidence import Baseline, Evidence, Observation
-from maas_mcp.operations.judging.scripts import ScriptPolling, done, seconds
+from maas_mcp.operations.judging.scripts import ScriptPolling, completed_fraction, parse_duration
 from maas_mcp.operations.judging.strategies import MachineAssessment, Phase
 from tests.unit.core.operations.timelines import Timeline, replay
 
@@ -48,28 +48,28 @@ def test_scripts_weigh_what_maas_estimates_them_to_take() -> None:
 
 
 def test_scripts_without_an_estimate_weigh_as_much_as_the_others_do_on_average() -> None:
-    assert done([result("a", P.PASSED), result("b", P.PENDING)]) == 0.5
-    assert done([result("a", P.PASSED, "0:00:10"), result("b", P.PENDING), result("c", P.PENDING, "0:00:30")]) == (
-        pytest.approx(10 / 60)
-    )
+    assert completed_fraction([result("a", P.PASSED), result("b", P.PENDING)]) == 0.5
+    assert completed_fraction(
+        [result("a", P.PASSED, "0:00:10"), result("b", P.PENDING), result("c", P.PENDING, "0:00:30")]
+    ) == (pytest.approx(10 / 60))
 
 
 def test_scripts_that_take_no_time_weigh_a_second() -> None:
-    assert done([result("a", P.PASSED, "0:00:00"), result("b", P.PENDING, "0:00:00")]) == 0.5
+    assert completed_fraction([result("a", P.PASSED, "0:00:00"), result("b", P.PENDING, "0:00:00")]) == 0.5
 
 
 @pytest.mark.parametrize(
     "status", [P.PASSED, P.FAILED, P.TIMED_OUT, P.ABORTED, P.DEGRADED, P.SKIPPED, P.FAILED_INSTALLING_DEPENDENCIES]
 )
 def test_a_script_that_has_ended_somehow_is_done(status: ScriptStatus) -> None:
-    assert done([result("a", status), result("b", P.PENDING)]) == 0.5
+    assert completed_fraction([result("a", status), result("b", P.PENDING)]) == 0.5
 
 
 @pytest.mark.parametrize("status", [P.RUNNING, P.INSTALLING_DEPENDENCIES, P.APPLYING_NETWORK_CONFIGURATION])
 def test_a_running_script_counts_by_its_runtime_or_for_half(status: ScriptStatus) -> None:
-    assert done([result("a", status, "0:01:00")]) == 0.5
-    assert done([result("a", status, "0:01:00", runtime="0:00:15")]) == 0.25
-    assert done([result("a", status, "0:01:00", runtime="9:00:00")]) == 0.95
+    assert completed_fraction([result("a", status, "0:01:00")]) == 0.5
+    assert completed_fraction([result("a", status, "0:01:00", runtime="0:00:15")]) == 0.25
+    assert completed_fraction([result("a", status, "0:01:00", runtime="9:00:00")]) == 0.95
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_running_script_counts_by_its_runtime_or_for_half(status: ScriptStatus
     ],
 )
 def test_a_duration_is_read_as_maas_writes_it(text: str, expected: float | None) -> None:
-    assert seconds(text) == expected
+    assert parse_duration(text) == expected
 
 
 def test_what_runs_is_named_with_its_place_among_all_scripts_of_both_sets() -> None:

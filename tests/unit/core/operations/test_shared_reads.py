@@ -10,7 +10,7 @@ import pytest
 from maas_mcp.errors import MaasError, MaasNotFoundError, MaasProtocolError, MaasUnavailableError
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import Machine
-from maas_mcp.operations.watching.grouping import MACHINES, URL_BYTES
+from maas_mcp.operations.watching.grouping import MAX_MACHINES, URL_BYTES
 from maas_mcp.operations.watching.shared_reads import REQUESTS, SharedReads
 from maas_simulator import Fault, Latency, SimulatedRegion, generated_region
 from tests.house import TIMING, client_of
@@ -121,8 +121,8 @@ class TestTogether:
     async def test_many_machines_fill_several_requests_that_each_fit_into_a_url(self, readers: Readers) -> None:
         await readers.together(*names(120))
 
-        assert sorted(asked(readers)) == [120 - 2 * MACHINES, MACHINES, MACHINES]
-        assert MACHINES * len("&id=" + "x" * 41) <= URL_BYTES
+        assert sorted(asked(readers)) == [120 - 2 * MAX_MACHINES, MAX_MACHINES, MAX_MACHINES]
+        assert MAX_MACHINES * len("&id=" + "x" * 41) <= URL_BYTES
         assert {machine.system_id for machine in readers.got.values()} == set(names(120))
 
     async def test_while_maas_is_slow_more_calls_go_out_together(self, readers: Readers) -> None:

@@ -84,7 +84,7 @@ stories = st.builds(
 @given(stories)
 def test_whatever_the_order_of_commits_no_event_is_lost_and_none_is_told_twice(story: Story) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(feed, "FEW", story.few)
+        patch.setattr(feed, "MAX_BY_ID", story.few)
         patch.setattr(feed, "EVENTS_LIMIT", story.limit)
         clock = trio.testing.MockClock(autojump_threshold=0)
         log, reported, joined_after = trio.run(story.reported, clock=clock)

@@ -17,10 +17,10 @@ from maas_mcp.errors import (
 )
 from maas_mcp.operations.batches.batch import new_name
 from maas_mcp.operations.batches.group import BatchEngine
-from maas_mcp.operations.cancellation import PARTING, CancellationToken, CancelReason
+from maas_mcp.operations.cancellation import DISCONNECT_CLEANUP, CancellationToken, CancelReason
 from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.progress import ProgressReporter, nobody
+from maas_mcp.operations.progress import ProgressReporter, discard_progress
 from maas_mcp.operations.running.status import OperationStatus
 from maas_simulator import Fault
 from tests.house import TIMING, House, opened
@@ -45,7 +45,7 @@ async def deploy(
     return await engine(house).run(
         DeployMany(),
         args,
-        ProgressReporter(nobody),
+        ProgressReporter(discard_progress),
         house.token,
         name=new_name(DeployMany(), args),
         wait=wait,
@@ -178,7 +178,7 @@ async def test_a_lost_connection_leaves_a_second_for_giving_back(house: House) -
     with pytest.raises(OperationCancelledError):
         await deploy(house, count=3)
 
-    assert anyio.current_time() <= 12 + PARTING + 0.1
+    assert anyio.current_time() <= 12 + DISCONNECT_CLEANUP + 0.1
 
 
 async def test_a_connection_that_is_lost_while_something_is_undone_shortens_that(house: House) -> None:
@@ -189,7 +189,7 @@ async def test_a_connection_that_is_lost_while_something_is_undone_shortens_that
         await anyio.sleep(3600)
 
     assert scope.cancelled_caught
-    assert anyio.current_time() == pytest.approx(10 + PARTING)
+    assert anyio.current_time() == pytest.approx(10 + DISCONNECT_CLEANUP)
 
 
 async def test_a_machine_that_is_allocated_already_is_refused_before_anything_is_sent(house: House) -> None:
@@ -252,7 +252,7 @@ async def test_a_batch_that_nobody_went_on_with_is_found_and_can_be_given_back(h
     batches = engine(house)
     (found,) = await house.batches_under_way(DeployMany(), process=batches)
     assert (found.operation, found.system_id) == (DeployMany.name, name)
-    reported = await batches.resume(DeployMany(), found, ProgressReporter(nobody), house.token)
+    reported = await batches.resume(DeployMany(), found, ProgressReporter(discard_progress), house.token)
     assert (reported.result, reported.message) == (None, "2 of 2 working")
     await batches.abort(DeployMany(), found, house.token)
 
@@ -265,7 +265,7 @@ async def test_an_outage_is_no_verdict_on_a_member(house: House) -> None:
     house.region.faults.append(gateway_timeout(path="events/", times=10))  # the members can still be listed
 
     with pytest.raises(MaasUnavailableError):
-        await engine(house).resume(DeployMany(), started.handle, ProgressReporter(nobody), house.token)
+        await engine(house).resume(DeployMany(), started.handle, ProgressReporter(discard_progress), house.token)
 
 
 async def test_where_a_batch_stands_says_why_one_has_failed(house: House) -> None:

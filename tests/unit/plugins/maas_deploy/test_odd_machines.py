@@ -20,7 +20,7 @@ from maas_mcp.maas.reading import JSON
 from maas_mcp.operations.batches.allocation import give_back
 from maas_mcp.operations.batches.batch import new_name
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.progress import nobody
+from maas_mcp.operations.progress import discard_progress
 from tests.house import TIMING, House
 from tests.odd import spoilt, with_odd_machine
 
@@ -71,7 +71,7 @@ async def test_a_deployed_machine_is_not_switched_on_if_that_might_deploy_it_ane
 async def started(house: House, *names: str) -> Handle:
     """A batch on these machines that nobody waits for."""
     args = DeployMachines(system_ids=[house.region.machine(name).system_id for name in names])
-    progress = ProgressReporter(nobody)
+    progress = ProgressReporter(discard_progress)
     outcome = await house.batches.run(
         DeployMany(), args, progress, house.token, name=new_name(DeployMany(), args), wait=0.0
     )
@@ -80,20 +80,20 @@ async def started(house: House, *names: str) -> Handle:
 
 async def test_a_machine_of_a_batch_that_cannot_be_read_is_not_lost_to_it(house: House) -> None:
     handle = await started(house, "node01", "node02")
-    await house.batches.resume(DeployMany(), handle, ProgressReporter(nobody), house.token, wait=30.0)
+    await house.batches.resume(DeployMany(), handle, ProgressReporter(discard_progress), house.token, wait=30.0)
     with (
         spoilt(with_odd_machine(house.region.machine("node01").system_id, status=None)),
         pytest.raises(MaasProtocolError, match=r"status \("),
     ):
-        await house.batches.resume(DeployMany(), handle, ProgressReporter(nobody), house.token, wait=0.0)
-    ended = await house.batches.resume(DeployMany(), handle, ProgressReporter(nobody), house.token, wait=None)
+        await house.batches.resume(DeployMany(), handle, ProgressReporter(discard_progress), house.token, wait=0.0)
+    ended = await house.batches.resume(DeployMany(), handle, ProgressReporter(discard_progress), house.token, wait=None)
     assert ended.result
     assert ended.result.succeeded == 2
 
 
 async def test_a_machine_of_a_batch_that_cannot_be_read_is_told_to_who_aborts_it(house: House) -> None:
     handle = await started(house, "node01", "node02")
-    await house.batches.resume(DeployMany(), handle, ProgressReporter(nobody), house.token, wait=30.0)
+    await house.batches.resume(DeployMany(), handle, ProgressReporter(discard_progress), house.token, wait=30.0)
     with (
         spoilt(with_odd_machine(house.region.machine("node01").system_id, status=None)),
         pytest.raises(MaasProtocolError, match=r"\(node01\): `status` cannot be read, so .* was not aborted"),

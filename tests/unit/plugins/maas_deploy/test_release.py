@@ -14,7 +14,7 @@ from maas_mcp.errors import MaasConflictError, MachineGoneError, OperationCancel
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.operations.handles import Sealer
-from maas_mcp.operations.progress import ProgressReporter, nobody
+from maas_mcp.operations.progress import ProgressReporter, discard_progress
 from maas_mcp.testing import MaasRegion
 from maas_simulator import Fault
 from tests.house import House
@@ -202,7 +202,7 @@ async def test_a_release_that_is_asked_for_again_has_succeeded_though_the_machin
     sealer = Sealer([b"0123456789abcdef0123456789abcdef"], "kim", anyio.current_time)
 
     handle = sealer.open(sealer.seal(house.handle))
-    outcome = await house.engine.resume(Release(), handle, ProgressReporter(nobody), CancellationToken())
+    outcome = await house.engine.resume(Release(), handle, ProgressReporter(discard_progress), CancellationToken())
 
     assert outcome.result is not None
     assert (outcome.result.system_id, outcome.result.status_name) == (system_id, "Deleted")
@@ -245,7 +245,9 @@ class TestAborting:
 
         assert house.region.machine("node07").status_name == "Failed disk erasing"
         with pytest.raises(OperationFailedError, match="Failed disk erasing") as failure:
-            await house.engine.resume(Release(), outcome.handle, ProgressReporter(nobody), CancellationToken())
+            await house.engine.resume(
+                Release(), outcome.handle, ProgressReporter(discard_progress), CancellationToken()
+            )
         assert "User aborting disk erase - (admin)" in failure.value.message
         assert "half erased" in (failure.value.hint or "")
 

@@ -25,7 +25,7 @@ from maas_mcp.api import CancellationToken, MaasClient, MaasPermissionError, Pro
 from maas_mcp.errors import OperationFailedError
 from maas_mcp.maas.reading import JSON
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.progress import Progress, nobody
+from maas_mcp.operations.progress import Progress, discard_progress
 from maas_mcp.operations.running.status import OperationStatus
 from maas_simulator import SimulatedRegion, demo_region
 from tests.house import client_of, engine_of
@@ -58,7 +58,7 @@ class Site:
             return await engine.run(ImportImages(), NoArguments(), progress, self.token, **options)
 
     async def list(self, **arguments: Any) -> Images:
-        ctx = ToolContext(self.maas, ProgressReporter(nobody), self.token)
+        ctx = ToolContext(self.maas, ProgressReporter(discard_progress), self.token)
         return await ListImages().run(ctx, WhichImages.model_validate(arguments))
 
 

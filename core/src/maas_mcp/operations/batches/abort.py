@@ -20,7 +20,7 @@ from maas_mcp.operations.batches.members import of_batch
 from maas_mcp.operations.batches.requests import BatchRequests
 from maas_mcp.operations.cancellation import CancellationToken, is_cancellation
 from maas_mcp.operations.declaring.operation import Operation
-from maas_mcp.operations.declaring.tool import fault_of
+from maas_mcp.operations.declaring.tool import plugin_error
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.running.engine import Engine
 from maas_mcp.operations.running.start_requests import RequestState, StartRequest, StartRequests
@@ -168,14 +168,14 @@ class Stopping:
             if is_cancellation(error):
                 raise
             logger.exception("%s could not be aborted on %s", self._each.name, system_id)
-            self.failures[system_id] = fault_of(self._each.name, error)
+            self.failures[system_id] = plugin_error(self._each.name, error)
         else:
             self.failures.pop(system_id, None)
 
     async def _give_back(self, expected: Collection[SystemId]) -> None:
         requests = self._requests.of(self._name)
         accepted = {each.handle.system_id for each in requests if each.state is RequestState.ACCEPTED}
-        with anyio.move_on_after(self._timing.giving_back):
+        with anyio.move_on_after(self._timing.release_limit):
             await release_idle(self._maas, self._name, self._timing, keep=self._started | accepted | set(expected))
 
     def _start(self, tasks: TaskGroup, act: Any, arg: Any) -> None:

@@ -125,7 +125,7 @@ async def give_back(
         started: Machines that were ordered to begin; they are released if that has not shown by then.
         uncertain: Whether MAAS may yet allocate one more.
     """
-    with cancellation.undoing(timing.giving_back):
+    with cancellation.undoing(timing.release_limit):
         if await release_idle(maas, agent_name, timing, keep=keep, started=started, uncertain=uncertain):
             return True
     logger.warning("machines with the agent name %s may be left allocated for nothing", agent_name)

@@ -32,10 +32,10 @@ from maas_mcp.operations.batches.members import LOST, Follow, checked, of_batch,
 from maas_mcp.operations.batches.requests import BatchRequests
 from maas_mcp.operations.batches.starting import Starting
 from maas_mcp.operations.cancellation import CancellationToken, CancelReason
-from maas_mcp.operations.declaring.operation import CancelPolicy, policy_of
+from maas_mcp.operations.declaring.operation import CancelPolicy, resolve_cancel_policy
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, ToolContext
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.outages import left_of, until_of
+from maas_mcp.operations.outages import deadline_after, seconds_until
 from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.running.engine import Engine
 from maas_mcp.operations.running.last_seen import LastSeen, Unseen
@@ -105,7 +105,7 @@ class BatchEngine:
         Raises:
             MaasMcpError: The machines cannot be had, or the operation has failed on all of them.
         """
-        policy, until = policy_of(batch, on_cancel), until_of(wait)
+        policy, until = resolve_cancel_policy(batch, on_cancel), deadline_after(wait)
         each = batch.each()
         with cancellation.guard():
             handle = Handle(batch.name, name, int(self._now()), await self._maas.newest_event_id(), ())
@@ -121,7 +121,7 @@ class BatchEngine:
                 following = {each.system_id(one): starting.follow(one, min(until, limit)) for one in chosen}
                 members = await together(each.name, following, progress)
             if not requested.by_machine and (earlier := await self._earlier(batch, members, starting.handles)):
-                return await self.resume(batch, earlier, progress, cancellation, wait=left_of(until))
+                return await self.resume(batch, earlier, progress, cancellation, wait=seconds_until(until))
             members = await self._in_time(batch, handle, checked(members, requested.by_machine), limit)
             await self._give_back_in_vain(name, members, cancellation)
         return report_batch(batch, handle, members, progress, confirmed=self._requests.is_confirmed(name))
@@ -179,7 +179,7 @@ class BatchEngine:
         """Give a machine back whose request MAAS refuses once its call has left, if it was allocated for the batch."""
         await request.over()
         if request.refusal is not None and name not in self._stopping:
-            with anyio.move_on_after(self._timing.giving_back):
+            with anyio.move_on_after(self._timing.release_limit):
                 await release_idle(self._maas, name, self._timing, ids=[request.handle.system_id])
 
     async def under_way(self, seen: Survey, batches: Sequence[BatchOperation[Any, Any]]) -> UnderWay:
@@ -280,7 +280,7 @@ class BatchEngine:
         Raises:
             MaasMcpError: MAAS cannot be asked, or the operation has failed on all machines.
         """
-        name, until = handle.system_id, until_of(wait)
+        name, until = handle.system_id, deadline_after(wait)
         with cancellation.guard():
             while self._running.get(name) is False:
                 if anyio.current_time() >= until:
@@ -325,7 +325,7 @@ class BatchEngine:
                     if anyio.current_time() >= until:
                         return OperationStatus(own, 0.0, "It is not requested yet")
                     await anyio.sleep(min(self._timing.outage_pause, until - anyio.current_time()))
-                return await self._engine.resume(each, own, part, cancellation, wait=left_of(until))
+                return await self._engine.resume(each, own, part, cancellation, wait=seconds_until(until))
 
             return run
 

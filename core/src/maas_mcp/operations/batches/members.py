@@ -21,11 +21,11 @@ from maas_mcp.errors import (
 from maas_mcp.maas.models import SystemId
 from maas_mcp.operations.batches.batch import BatchOperation, Member, MemberState
 from maas_mcp.operations.cancellation import is_cancellation
-from maas_mcp.operations.declaring.tool import ResultT, fault_of
+from maas_mcp.operations.declaring.tool import ResultT, plugin_error
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.judging.advice import still_at_work
 from maas_mcp.operations.next_steps import FIND_OPERATION
-from maas_mcp.operations.progress import PartialProgress, ProgressReporter, readable
+from maas_mcp.operations.progress import PartialProgress, ProgressReporter, format_duration
 from maas_mcp.operations.running.results import Reading
 from maas_mcp.operations.running.status import OperationStatus
 
@@ -80,7 +80,7 @@ async def _followed(name: str, system_id: SystemId, one: Follow, progress: Progr
         if is_cancellation(error):
             raise
         logger.exception("%s failed on %s", name, system_id)
-        return failed(system_id, fault_of(name, error))
+        return failed(system_id, plugin_error(name, error))
     state: MemberState = "succeeded" if status.ended else "working"
     message = status.problem.message if status.problem else status.message
     return Member(system_id, state, message, status.fraction, status.result, status.problem)
@@ -112,7 +112,8 @@ def timed_out(batch: BatchOperation[Any, Any], member: Member) -> Member:
         return member
     advice = still_at_work(member.system_id)
     error = OperationTimedOutError(
-        f"{batch.name} was not over after {readable(batch.deadline.total_seconds())}; last seen: {member.message}.",
+        f"{batch.name} was not over after {format_duration(batch.deadline.total_seconds())}; "
+        f"last seen: {member.message}.",
         hint=advice.hint,
         next_steps=advice.next_steps,
     )

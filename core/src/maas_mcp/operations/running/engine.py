@@ -18,14 +18,14 @@ from maas_mcp.errors import MaasError, MaasMcpError, OperationCancelledError, Op
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.cancellation import CancellationToken, CancelReason
-from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning, Operation, policy_of
+from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning, Operation, resolve_cancel_policy
 from maas_mcp.operations.declaring.operation_change import ChangeKind
 from maas_mcp.operations.declaring.region_operation import RegionOperation
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, ToolContext
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.judging.lifecycle import Verdict
 from maas_mcp.operations.judging.strategies import PollingStrategy
-from maas_mcp.operations.outages import check_outage, until_of
+from maas_mcp.operations.outages import check_outage, deadline_after
 from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.running import region
 from maas_mcp.operations.running.adoption import Adoption, Found, requested_already
@@ -113,7 +113,7 @@ class Engine:
             OperationError: It did not succeed; the message says why.
             MaasError: MAAS refused to start it, or cannot be asked any longer.
         """
-        policy, until = policy_of(operation, on_cancel), until_of(wait)
+        policy, until = resolve_cancel_policy(operation, on_cancel), deadline_after(wait)
         with cancellation.guard():
             prepared = await self.prepare(operation, args, progress, cancellation)
             run = prepared if isinstance(prepared, OperationStatus) else self.start(prepared)
@@ -215,7 +215,7 @@ class Engine:
             OperationError: It did not succeed, or its deadline is over; the message says why.
             MaasError: MAAS cannot be asked: at once where there is no time to wait, else after too long an outage.
         """
-        until, request = until_of(wait), self._shared.requests.of(handle)
+        until, request = deadline_after(wait), self._shared.requests.of(handle)
         with cancellation.guard():
             if not await _is_sent(request, progress, until):
                 return OperationStatus(handle, None, request.standing(), confirmed=False)

@@ -8,8 +8,8 @@ import anyio
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.judging.assessment import Assessment
-from maas_mcp.operations.outages import ReadT, answers, check_outage, wait_out_outage
-from maas_mcp.operations.progress import ProgressReporter, silence
+from maas_mcp.operations.outages import ReadT, check_outage, is_answering, wait_out_outage
+from maas_mcp.operations.progress import ProgressReporter, describe_outage
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.timing import Timing
 
@@ -59,7 +59,7 @@ class LastSeen:
         """All that can be reported after so many seconds in which nothing could be read."""
         last = self._seen.get(handle)
         seen = f"last seen: {last.message}" if last else "nothing was seen of it here so far"
-        said = silence(silent, answering=answering)
+        said = describe_outage(silent, answering=answering)
         return OperationStatus(handle, last.fraction if last else None, f"{said}; {seen}")
 
     async def read(
@@ -87,5 +87,5 @@ class LastSeen:
         try:
             return await wait_out_outage(lambda: read(self._once), report, self._timing, until=until)
         except TimeoutError as late:
-            answering = answers(late.__cause__)
+            answering = is_answering(late.__cause__)
             raise Unseen(self.status(handle, anyio.current_time() - asked, answering=answering)) from None

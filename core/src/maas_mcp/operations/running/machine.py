@@ -32,7 +32,7 @@ from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.judging.advice import Advice, after_end, still_at_work
 from maas_mcp.operations.judging.evidence import (
     ABSENCES_TO_BE_GONE,
-    NOTHING,
+    EMPTY_OBSERVATION,
     Baseline,
     Evidence,
     Needs,
@@ -42,7 +42,7 @@ from maas_mcp.operations.judging.fallback import FallbackPolling
 from maas_mcp.operations.judging.lifecycle import Verdict
 from maas_mcp.operations.judging.strategies import MachineAssessment
 from maas_mcp.operations.next_steps import FIND_OPERATION, read_machine
-from maas_mcp.operations.progress import ProgressReporter, nobody, readable
+from maas_mcp.operations.progress import ProgressReporter, discard_progress, format_duration
 from maas_mcp.operations.rechecks import check_untouched
 from maas_mcp.operations.running.diagnosis import explain, gone, refused, started_by_another
 from maas_mcp.operations.running.results import Reading
@@ -83,7 +83,11 @@ class MachineSubject(Subject[ArgsT, ResultT]):
         self._read_at = read_at
         self._news: Subscription | None = None
         super().__init__(
-            shared, operation, ctx, handle, self._polling.assess(operation.lifecycle, Evidence(baseline), NOTHING)
+            shared,
+            operation,
+            ctx,
+            handle,
+            self._polling.assess(operation.lifecycle, Evidence(baseline), EMPTY_OBSERVATION),
         )
 
     @classmethod
@@ -165,7 +169,7 @@ class MachineSubject(Subject[ArgsT, ResultT]):
                 "It was not aborted.",
                 next_steps=[FIND_OPERATION],
             )
-        services = ToolContext(shared.maas, ProgressReporter(nobody), cancellation, timing=shared.timing)
+        services = ToolContext(shared.maas, ProgressReporter(discard_progress), cancellation, timing=shared.timing)
         await operation.abort(_on(services, machine))
 
     @property
@@ -254,7 +258,7 @@ class MachineSubject(Subject[ArgsT, ResultT]):
         if ambiguous_error is None:
             asked_for = "accepted" if request.state is RequestState.ACCEPTED else "was asked for"
             raise OperationFailedError(
-                f"MAAS {asked_for} {self.name}, but {readable(request.age)} later nothing shows that it began: "
+                f"MAAS {asked_for} {self.name}, but {format_duration(request.age)} later nothing shows that it began: "
                 f"neither a status on the way nor a new run; the machine is {machine.status_name}.",
                 hint="Check the region's log.",
                 next_steps=[read_machine(machine.system_id, "Read the machine before you start it again")],
@@ -291,7 +295,7 @@ class MachineSubject(Subject[ArgsT, ResultT]):
             try:
                 _, observation = await read_snapshot(self.shared, self.shared.once, self._polling.needs, self.handle)
             except MaasNotFoundError:
-                self._take_in(NOTHING, replace(self.latest.evidence, absences=ABSENCES_TO_BE_GONE))
+                self._take_in(EMPTY_OBSERVATION, replace(self.latest.evidence, absences=ABSENCES_TO_BE_GONE))
             except MaasError as error:
                 logger.info("no last look at %s: %s", self.name, error)
             else:

@@ -23,7 +23,7 @@ from maas_mcp.operations.judging.assessment import BEFORE_SUCCESS, Assessment, M
 from maas_mcp.operations.judging.lifecycle import Verdict
 from maas_mcp.operations.next_steps import FIND_OPERATION
 from maas_mcp.operations.outages import check_outage, wait_out_outage
-from maas_mcp.operations.progress import ProgressReporter, nobody, readable, silence
+from maas_mcp.operations.progress import ProgressReporter, describe_outage, discard_progress, format_duration
 from maas_mcp.operations.running.start_requests import RequestState, StartRequest
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.running.subject import Shared, Subject, UnderWayError
@@ -101,7 +101,7 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, Observation
         handle: Handle,
         cancellation: CancellationToken,
     ) -> None:
-        ctx = ToolContext(shared.maas, ProgressReporter(nobody), cancellation, timing=shared.timing)
+        ctx = ToolContext(shared.maas, ProgressReporter(discard_progress), cancellation, timing=shared.timing)
         if not operation.can_abort or not await operation.is_running(ctx):
             held = shared.requests.under_way(operation.name, handle.system_id)
             so_far = f"{held.standing()}. So far there" if held and operation.can_abort else "There"
@@ -169,7 +169,7 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, Observation
         def report(silent: float, answering: bool) -> None:
             self.silent_for = silent
             last_seen = seen.message or request.standing()
-            message = f"{silence(silent, answering=answering)}; last seen: {last_seen}"
+            message = f"{describe_outage(silent, answering=answering)}; last seen: {last_seen}"
             self.latest = Assessment(Verdict.PENDING, Milestone(seen.fraction, message))
             self.ctx.progress.report(self.latest.fraction, message)
             check_outage(silent, self.shared.timing.outage_limit, message)
@@ -221,7 +221,7 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, Observation
             raise request.ambiguous_error
         if assessment.verdict is not Verdict.SUCCEEDED:
             raise OperationFailedError(
-                f"MAAS accepted {self.name}, but {readable(self.shared.timing.start_grace)} later nothing shows "
+                f"MAAS accepted {self.name}, but {format_duration(self.shared.timing.start_grace)} later nothing shows "
                 "that it ran: it was not seen at it, and nothing has changed.",
                 hint="It may have found nothing to do, and ended between two looks. The region's log tells.",
             )
@@ -259,8 +259,8 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, Observation
         if self._running is not None:
             return self.operation.interval.total_seconds()
         timing = self.shared.timing
-        closely = self._unseen and anyio.current_time() < self._began + timing.region_at_first
-        return timing.region_closely if closely else timing.region_soon
+        closely = self._unseen and anyio.current_time() < self._began + timing.region_fast_phase
+        return timing.region_fast_interval if closely else timing.region_start_interval
 
     def _increased(self, fraction: float | None) -> float | None:
         before = self.latest.fraction
@@ -279,7 +279,7 @@ UNSEEN: Final = Assessment(Verdict.PENDING, Milestone(None, ""))
 
 async def under_way(shared: Shared, operations: Sequence[RegionOperation[Any, Any, Any]]) -> list[Handle]:
     """Handles for what the region is doing, started by any user: one read for each operation."""
-    ctx = ToolContext(shared.maas, ProgressReporter(nobody), CancellationToken())
+    ctx = ToolContext(shared.maas, ProgressReporter(discard_progress), CancellationToken())
     return [new_handle(shared, each) for each in operations if await each.is_running(ctx)]
 
 

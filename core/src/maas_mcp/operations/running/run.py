@@ -8,7 +8,7 @@ import anyio
 from maas_mcp.errors import MaasMcpError, OperationTimedOutError
 from maas_mcp.operations.declaring.operation_change import ChangeKind
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT
-from maas_mcp.operations.progress import readable
+from maas_mcp.operations.progress import format_duration
 from maas_mcp.operations.running.run_change import RunChange
 from maas_mcp.operations.running.start_requests import RequestState, StartRequest
 from maas_mcp.operations.running.status import OperationStatus
@@ -55,7 +55,7 @@ class Run(Generic[ArgsT, ResultT]):
 
     def timed_out(self) -> OperationTimedOutError:
         """The error for a run that is over its deadline."""
-        limit = readable(self.subject.operation.deadline.total_seconds())
+        limit = format_duration(self.subject.operation.deadline.total_seconds())
         advice = self.subject.still_at_work
         return OperationTimedOutError(
             f"{self.subject.name} was not over after {limit}; last seen: {self.subject.latest.message}.",
@@ -84,9 +84,9 @@ class Run(Generic[ArgsT, ResultT]):
             Exception: MAAS refused it, or the plugin failed.
         """
         timing, now = self.subject.shared.timing, anyio.current_time()
-        until = max(until, now + timing.at_once)
+        until = max(until, now + timing.refusal_window)
         progress, fraction = self.subject.ctx.progress, self.subject.latest.fraction
-        if not await self.request.has_turn(now + timing.turn):
+        if not await self.request.has_turn(now + timing.slot_notice):
             progress.report(fraction, self.request.standing())
         if await self.request.has_turn(until):
             progress.report(fraction, self.subject.starting)

@@ -30,7 +30,7 @@ from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import SystemId
 from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.progress import readable
+from maas_mcp.operations.progress import format_duration
 from maas_mcp.operations.timing import Timing
 from maas_mcp.operations.wording import WAITING, answer_of
 
@@ -137,7 +137,7 @@ class StartRequest:
             case RequestState.WAITING:
                 return WAITING
             case RequestState.SENT:
-                return f"Not confirmed yet: MAAS has not answered the request of {readable(self.age)} ago"
+                return f"Not confirmed yet: MAAS has not answered the request of {format_duration(self.age)} ago"
             case RequestState.ACCEPTED:
                 return "MAAS has accepted the request"
             case RequestState.UNCERTAIN if self.ambiguous_error is not None:
@@ -186,7 +186,7 @@ class StartRequest:
     async def close(self) -> None:
         """Take it back, or close its connection: MAAS may go on with it all the same."""
         self._scope.cancel()
-        with anyio.move_on_after(self._timing.withdrawing, shield=True):
+        with anyio.move_on_after(self._timing.withdraw_limit, shield=True):
             await self._over.wait()
 
     async def carry_out(self, send: Send, check: Send, maas: MaasClient) -> None:

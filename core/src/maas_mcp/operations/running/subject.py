@@ -17,7 +17,7 @@ from maas_mcp.operations.judging.assessment import Assessment
 from maas_mcp.operations.judging.strategies import PollingStrategy
 from maas_mcp.operations.next_steps import FIND_OPERATION
 from maas_mcp.operations.outages import ReadT, check_outage, wait_out_outage
-from maas_mcp.operations.progress import silence
+from maas_mcp.operations.progress import describe_outage
 from maas_mcp.operations.running.adoption import Adoption
 from maas_mcp.operations.running.last_seen import LastSeen
 from maas_mcp.operations.running.ownership import Caller
@@ -242,7 +242,7 @@ class Subject(ABC, Generic[ArgsT, ResultT]):
         """What MAAS answers to a read, once it does: an operation that has succeeded is not lost to an outage."""
 
         def report(silent: float, answering: bool) -> None:
-            known = f"{self.latest.message}; {silence(silent, answering=answering)} while its result is read"
+            known = f"{self.latest.message}; {describe_outage(silent, answering=answering)} while its result is read"
             self.ctx.progress.report(self._measured, known)
             check_outage(silent, self.shared.timing.outage_limit, known)
 
