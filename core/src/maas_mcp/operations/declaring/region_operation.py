@@ -42,7 +42,7 @@ class RegionOperation(LongRunning[ArgsT, ResultT], Generic[ArgsT, ResultT, Obser
 
     @abstractmethod
     async def is_running(self, ctx: ToolContext) -> bool:
-        """Whether the region is running the operation, whoever started it. Make one read."""
+        """Whether the region is running the operation, no matter who started it. Make one read."""
 
     @abstractmethod
     async def start(self, ctx: ToolContext, args: ArgsT) -> None:

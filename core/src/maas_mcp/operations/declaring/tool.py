@@ -102,7 +102,7 @@ class Declaration(ABC, Generic[ArgsT, ResultT]):
 
     @classmethod
     def description(cls) -> str:
-        """The tool description for the model: the class docstring, or the one inherited from another tool.
+        """Return the tool description for the model: the class docstring, or the one inherited from another tool.
 
         Docstrings of other bases, such as ``abc.ABC``, a mixin or this package's classes, are ignored.
         """
@@ -154,9 +154,8 @@ def _type_arguments(cls: type, known: Mapping[Any, Any]) -> tuple[Any, ...]:
             return given
         if issubclass(origin, Declaration):
             parameters = getattr(origin, "__parameters__", ())
-            return _type_arguments(
-                origin, dict(zip(parameters, given, strict=False))
-            )  # without arguments, all parameters stay unbound
+            # A base without arguments leaves all parameters unbound, so the lengths may differ.
+            return _type_arguments(origin, dict(zip(parameters, given, strict=False)))
     return ()
 
 

@@ -24,7 +24,7 @@ class Groups:
     urgent: tuple[tuple[SystemId, ...], ...]
     """Urgent reads: an operation may have ended."""
     routine: tuple[tuple[SystemId, ...], ...]
-    """Reads without a sign of news."""
+    """Routine reads: nothing shows that anything has happened."""
 
 
 @dataclass(slots=True)
