@@ -102,7 +102,7 @@ async def test_an_invalid_fraction_is_ignored(house: House, monkeypatch: pytest.
 
 
 def test_a_strategy_that_overrides_assess_is_rejected_at_its_definition() -> None:
-    with pytest.raises(TypeError, match=r"Judge\.assess: expected no such method .* Override `measure`"):
+    with pytest.raises(TypeError, match=r"Judge\.assess: expected no such method, .* Override `measure`"):
         type("Judge", (StatusPolling,), {"assess": lambda *_: None})
 
 

@@ -176,11 +176,11 @@ class Life:
 
 
 OPERATIONS: list[type[Operation[Any, Any]]] = [Deploy, Release, Commission, RunTests, EnterRescueMode, ExitRescueMode]
-TAKEN_BACK = (
+REVERTED = (
     "Failed to query node's BMC",
     "(admin) - Aborting TESTING and reverting to READY. Unable to power control it.",
 )
-UNDOING = [("Aborted testing", ""), TAKEN_BACK]
+UNDOING = [("Aborted testing", ""), REVERTED]
 NOISE = [*UNDOING, ("Failed to query node's BMC", "Power state could not be queried"), ("User releasing node", "(bob)")]
 
 
@@ -214,7 +214,7 @@ def lives(draw: st.DrawFn) -> Life:
     verdict = lifecycle.verdict(ended)
     if verdict is Verdict.SUCCEEDED and undone and lifecycle.hides_an_undoing:
         verdict = Verdict.REVERTED
-    if undone == TAKEN_BACK and ended is start:  # possibly the failure status of an earlier run
+    if undone == REVERTED and ended is start:  # possibly the failure status of an earlier run
         verdict = Verdict.REVERTED
     events = [
         Event(id=101 + number, node=MACHINE.system_id, level=LEVELS.get(kind, "DEBUG"), type=kind, description=words)

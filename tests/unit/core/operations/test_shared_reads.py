@@ -78,7 +78,7 @@ def names(number: int) -> list[str]:
     return [f"m{each + 1:05}" for each in range(number)]
 
 
-def asked(readers: Readers) -> list[int]:
+def machines_per_request(readers: Readers) -> list[int]:
     """Return the number of machines in each request."""
     return [len(ids) for _, ids in readers.sent]
 
@@ -99,14 +99,14 @@ class TestTogether:
     async def test_the_same_machine_is_read_once_for_all(self, readers: Readers) -> None:
         await readers.together("m00001", "m00001", "m00001")
 
-        assert asked(readers) == [1]
+        assert machines_per_request(readers) == [1]
 
     async def test_reads_soon_after_another_read_share_one_request(self, readers: Readers) -> None:
         async with anyio.create_task_group() as tasks:
             for number, each in enumerate(names(5)):
                 tasks.start_soon(lambda each, after: readers.machine(each, after=after), each, number * WINDOW / 5)
 
-        assert asked(readers) == [1, 4]
+        assert machines_per_request(readers) == [1, 4]
         assert all(time <= WINDOW for time in readers.times.values())
 
     async def test_reads_further_apart_are_not_delayed(self, readers: Readers) -> None:
@@ -116,12 +116,12 @@ class TestTogether:
             await readers.machine(each)
             assert anyio.current_time() == began
 
-        assert asked(readers) == [1, 1, 1]
+        assert machines_per_request(readers) == [1, 1, 1]
 
     async def test_many_machines_are_split_into_requests_that_fit_into_a_url(self, readers: Readers) -> None:
         await readers.together(*names(120))
 
-        assert sorted(asked(readers)) == [120 - 2 * MAX_MACHINES, MAX_MACHINES, MAX_MACHINES]
+        assert sorted(machines_per_request(readers)) == [120 - 2 * MAX_MACHINES, MAX_MACHINES, MAX_MACHINES]
         assert MAX_MACHINES * len("&id=" + "x" * 41) <= URL_BYTES
         assert {machine.system_id for machine in readers.got.values()} == set(names(120))
 
@@ -131,7 +131,7 @@ class TestTogether:
             for number, each in enumerate(names(20)):
                 tasks.start_soon(lambda each, after: readers.machine(each, after=after), each, number * 0.1)
 
-        assert asked(readers)[:REQUESTS] == [1] * REQUESTS
+        assert machines_per_request(readers)[:REQUESTS] == [1] * REQUESTS
         assert len(readers.sent) == REQUESTS + 1
 
     async def test_reads_with_long_retries_do_not_delay_reads_without(self, readers: Readers) -> None:
@@ -150,7 +150,7 @@ class TestTogether:
             tasks.start_soon(readers.machine, "m00001")
             tasks.start_soon(lambda: readers.machine("m00002", maas=once))
 
-        assert asked(readers) == [1, 1]
+        assert machines_per_request(readers) == [1, 1]
 
 
 class TestFresh:
@@ -221,7 +221,7 @@ class TestFailures:
         readers.region.faults.append(Fault(path="machines/", status=500, body="TypeError: of one of them"))
         await readers.together(*names(3))
 
-        assert asked(readers) == [3, 1, 1, 1]
+        assert machines_per_request(readers) == [3, 1, 1, 1]
         assert all(isinstance(each, Machine) for each in readers.got.values())
 
     async def test_every_caller_gets_its_own_error_in_an_outage(self, readers: Readers) -> None:
@@ -235,13 +235,13 @@ class TestFailures:
         assert [type(error) for error in errors] == [MaasUnavailableError] * 3
         assert len({id(error) for error in errors}) == 3
         assert len({(error.message, error.hint, error.status, error.retry_after) for error in errors}) == 1
-        assert asked(readers) == [3]
+        assert machines_per_request(readers) == [3]
 
     async def test_a_short_outage_is_retried_once_for_all_callers(self, readers: Readers) -> None:
         readers.region.faults.append(Fault(path="machines/", answer="gateway timeout", times=2))
         await readers.together(*names(3))
 
-        assert asked(readers) == [3, 3, 3]
+        assert machines_per_request(readers) == [3, 3, 3]
         assert all(isinstance(each, Machine) for each in readers.got.values())
 
     async def test_after_an_outage_reads_are_shared_again(self, readers: Readers) -> None:
@@ -251,7 +251,7 @@ class TestFailures:
         readers.region.requests.clear()
         await readers.together(*names(3))
 
-        assert asked(readers) == [3]
+        assert machines_per_request(readers) == [3]
 
 
 class TestCancelled:
@@ -320,7 +320,7 @@ class TestCancelled:
             await anyio.wait_all_tasks_blocked()
             sending.cancel()
 
-        assert asked(readers) == [1, 4]
+        assert machines_per_request(readers) == [1, 4]
 
     async def test_nothing_is_sent_after_all_callers_are_cancelled_and_the_next_read_is_not_delayed(
         self, readers: Readers
