@@ -27,7 +27,7 @@ from maas_simulator import Fault
 from maas_simulator.model.faults import Latency
 from maas_simulator.model.images import MIRROR, OLD_VERSION
 from tests.house import House, client_of, engine_of
-from tests.unit.core.operations.declared import Asked, Deploy
+from tests.unit.core.operations.declared import Arguments, Deploy
 from tests.unit.core.operations.fetching import NOBLE, Fetch, NoArguments
 
 Shown = Literal["untouched", "at work", "done", "stopped", "several things"]
@@ -129,7 +129,7 @@ class Kind(ABC):
         """Let MAAS hold other requests until no turn is free."""
         self.region.hold(op="deploy", before=seconds)
         for name in BUSY_MACHINES:
-            args = Asked(system_id=self.region.machine(name).system_id)
+            args = Arguments(system_id=self.region.machine(name).system_id)
             await self.here.engine.run(Deploy(), args, ProgressReporter(self._note), CancellationToken(), wait=0.0)
         self.reported.clear()
 
@@ -308,8 +308,8 @@ class OnMachine(OfEngine, OnMachines):
 
     @property
     @override
-    def args(self) -> Asked:
-        return Asked(system_id=self.ids[0])
+    def args(self) -> Arguments:
+        return Arguments(system_id=self.ids[0])
 
 
 class OfRegion(OfEngine):
@@ -384,9 +384,9 @@ class DeployAll(BatchOperation[AskedOfMany, GotOfMany]):
     def size(self, args: AskedOfMany) -> int:
         return len(args.system_ids)
 
-    async def members(self, ctx: ToolContext, args: AskedOfMany, agent_name: str) -> Sequence[Asked]:  # noqa: ARG002 - the hook
+    async def members(self, ctx: ToolContext, args: AskedOfMany, agent_name: str) -> Sequence[Arguments]:  # noqa: ARG002 - the hook
         label = self.label(agent_name)
-        return [Asked(system_id=each, agent_name=agent_name, comment=label) for each in args.system_ids]
+        return [Arguments(system_id=each, agent_name=agent_name, comment=label) for each in args.system_ids]
 
     def result(self, members: Sequence[Member]) -> GotOfMany:
         succeeded = sum(each.state == "succeeded" for each in members)

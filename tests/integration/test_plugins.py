@@ -192,7 +192,7 @@ def test_no_hint_names_a_tool_that_is_not_served(region: SimulatedRegion, url: s
         locked = server.call("maas_commission_machine", system_id=system_id)
         absent = server.call("maas_commission_machine", system_id="zzzzzz")
 
-    assert "Locked machines are protected on purpose." in error_text(locked)
+    assert "A lock protects a machine from changes." in error_text(locked)
     for result in (locked, absent):
         assert result["_meta"][ERROR_META]["next_steps"] == []
         assert "unlock" not in error_text(result)

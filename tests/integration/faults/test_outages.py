@@ -37,7 +37,7 @@ from tests.integration.faults.tally import Row, Tally
 SPEED = 50.0
 """Simulated seconds per second once the clock runs: an operation takes 3 to 5 s. The clock is stopped until then."""
 TWO_MINUTES = 120.0
-OUTAGE = re.compile(r"(MAAS unreachable|No usable answer from MAAS) for .* s; last seen: ")
+OUTAGE = re.compile(r"(MAAS unreachable|No usable response from MAAS) for .* s; last seen: ")
 
 LOGIN = "<!doctype html><html><title>Sign in</title><form method=post><input name=password></form></html>"
 

@@ -177,6 +177,6 @@ async def test_listing_fifty_operations_costs_six_requests_at_most() -> None:
 
 
 async def test_an_operation_cannot_start_others(host: Host) -> None:
-    with pytest.raises(PluginError, match=r"`ctx.operations.run` is not offered here"):
+    with pytest.raises(PluginError, match=r"`ctx.operations.run` is not available here"):
         await NOT_OFFERED.run("maas_deploy_machine")
     assert [each for each in host.region.requests if each.method == "POST"] == []

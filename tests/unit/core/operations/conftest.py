@@ -18,13 +18,13 @@ OF_PLUGINS = [
     "test_resuming.py",
     "test_script_polling.py",
 ]
-"""Tests that also need the operations of the plugins."""
+"""The plugins whose operations are also available."""
 
 collect_ignore = OF_PLUGINS if find_spec("maas_deploy") is None or find_spec("maas_commission") is None else []
 
 
 @pytest.fixture
 async def house() -> AsyncIterator[House]:
-    """A region whose engine deploys by default."""
+    """A region with an engine that deploys, unless a test changes it."""
     async with opened(Deploy) as house:
         yield house

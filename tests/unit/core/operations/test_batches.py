@@ -211,7 +211,7 @@ class TestFaulty:
 
         assert isinstance(reported.result, DeployedMachines)
         (failed,) = [each.message for each in reported.result.machines if each.state == "failed"]
-        assert failed == "maas_deploy_machine failed inside its plugin (KeyError), which is a fault of the plugin."
+        assert failed == "maas_deploy_machine failed inside its plugin (KeyError), which is a bug in the plugin."
         assert house.requests("abort", "POST") == 0
 
     async def test_a_batch_whose_result_fails_has_ended(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -263,7 +263,7 @@ class TestRefusedStarts:
         with pytest.raises(OperationRefusedError, match="is Deployed for bob") as refusal:
             await house.run("node01")
 
-        assert refusal.value.hint == "The machine is bob's. Ask bob before you do anything to it."
+        assert refusal.value.hint == "The machine belongs to bob. Ask bob before you change it."
         assert refusal.value.next_steps == ()
         assert house.posts == 0
 
@@ -504,7 +504,7 @@ class TestAfterWaiting:
         house.after(10, lambda: house.region.change_owner("node03", "bob"))
         house.options["wait"] = None
 
-        with pytest.raises(OperationRefusedError, match="was Ready before, and is Allocated for bob now"):
+        with pytest.raises(OperationRefusedError, match="was Ready and is now Allocated for bob"):
             await house.run("node03")
 
         assert house.posts == 2
@@ -519,7 +519,7 @@ class TestAfterWaiting:
         house.after(700, lambda: house.region.release("node03", "bob"))
         house.options["wait"] = None
 
-        with pytest.raises(OperationRefusedError, match="is Ready as before, but was something else meanwhile"):
+        with pytest.raises(OperationRefusedError, match="is Ready again, but its status changed in between"):
             await house.run("node03")
 
         assert house.posts == 2

@@ -83,7 +83,7 @@ async def test_a_failed_deploy_has_its_reason_in_maas_own_words(house: House) ->
     assert failure.value.maas_says
     assert "ERROR: Marking node failed - no space left on device" in failure.value.maas_says
     assert "/tmp/install.log (Failed):" in failure.value.maas_says
-    assert failure.value.hint == "Release it before anything else: MAAS refuses deploy and commission here."
+    assert failure.value.hint == "Release it first: MAAS refuses deploy and commission in this status."
     assert all(each.value < 1.0 for each in house.reported)
 
 
@@ -231,7 +231,7 @@ class TestOutages:
         result = await house.run("node01")
 
         assert result.status_name == "Deployed"
-        assert any(message.startswith("No usable answer from MAAS for ") for message in house.messages)
+        assert any(message.startswith("No usable response from MAAS for ") for message in house.messages)
         assert not any("unreachable" in message for message in house.messages)
 
 

@@ -81,7 +81,7 @@ async def test_a_machine_that_cannot_be_read_for_a_while_is_not_gone(house: Hous
     with spoilt(for_a_while):
         result = await house.run("node01")
     assert result.system_id == system_id
-    assert any("No usable answer from MAAS" in message for message in house.messages)
+    assert any("No usable response from MAAS" in message for message in house.messages)
 
 
 async def test_no_machine_is_gone_while_one_entry_of_the_list_is_unreadable(house: House) -> None:

@@ -219,8 +219,8 @@ async def test_an_import_between_two_polls_is_recognized_by_its_changes(site: Si
     ("fault", "words"),
     [
         ({"status": 503}, "MAAS unreachable for "),
-        ({"status": 500}, "No usable answer from MAAS for "),
-        ({"status": 200, "body": "<html>proxy</html>"}, "No usable answer from MAAS for "),
+        ({"status": 500}, "No usable response from MAAS for "),
+        ({"status": 200, "body": "<html>proxy</html>"}, "No usable response from MAAS for "),
     ],
 )
 async def test_an_outage_is_reported_and_survived(site: Site, fault: dict[str, Any], words: str) -> None:

@@ -13,7 +13,7 @@ from maas_mcp.operations.declaring.tool import Tool, ToolContext
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.running.results import ResultReader, structured, summary_of
 from maas_mcp.operations.running.status import OperationStatus
-from tests.unit.core.operations.declared import Deploy, Got
+from tests.unit.core.operations.declared import Deploy, MachineResult
 
 
 class Nothing(BaseModel):
@@ -144,7 +144,7 @@ def test_a_failing_summary_does_not_lose_the_result(
 HANDLE = Handle("maas_deploy_machine", "abc", 0, 0, ())
 
 
-def read(result: object) -> OperationStatus[Got]:
+def read(result: object) -> OperationStatus[MachineResult]:
     """Return the status of an ended operation with this result; an error is raised while it is read."""
     reading: ResultReader[Any] = ResultReader(Deploy(), "Deployed")
     with reading.guarded():

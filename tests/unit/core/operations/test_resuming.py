@@ -190,7 +190,7 @@ async def test_a_machine_that_maas_lists_but_does_not_return_is_not_gone(house: 
     with pytest.raises(MaasProtocolError, match="but does not return it"):
         await resumed(house, operation=Release)
     outcome = await resumed(house, 30.0, Release)
-    assert outcome.message.startswith("No usable answer from MAAS for 3")
+    assert outcome.message.startswith("No usable response from MAAS for 3")
 
 
 async def test_a_404_of_a_proxy_is_an_outage_and_no_end(house: House) -> None:

@@ -231,7 +231,7 @@ async def test_who_is_no_administrator_is_told_so(house: House) -> None:
         await house.run("node01")
 
     assert refusal.value.hint == (
-        "MAAS allows commission to administrators only, and admin is not one. Ask an administrator to do it."
+        "Only administrators may request commission, and admin is not one. Ask an administrator to do it."
     )
 
 

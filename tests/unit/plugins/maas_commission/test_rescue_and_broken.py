@@ -135,7 +135,7 @@ async def test_the_owner_marks_a_machine_broken_and_it_is_released(house: House)
 
 
 @pytest.mark.parametrize(
-    ("name", "whose"), [("node09", "node09 is bob's."), ("node01", "node01 is nobody's: allocate it first.")]
+    ("name", "whose"), [("node09", "node09 belongs to bob."), ("node01", "node01 has no owner. Allocate it first.")]
 )
 async def test_an_administrator_who_is_not_the_owner_is_told_why(house: House, name: str, whose: str) -> None:
     with pytest.raises(MaasPermissionError) as refusal:
@@ -201,7 +201,7 @@ async def test_a_plain_user_is_told_that_it_takes_an_administrator(tool: type[To
             with pytest.raises(MaasPermissionError) as refusal:
                 await host.call(tool, "node12")
 
-    assert "to administrators only, and bob is not one" in (refusal.value.hint or "")
+    assert "Only administrators may request " in (refusal.value.hint or "")
     assert "locked" not in (refusal.value.hint or "")
 
 

@@ -146,8 +146,8 @@ def test_secrets_are_not_shown_by_the_arguments() -> None:
 @pytest.mark.parametrize(
     ("name", "hint", "tools"),
     [
-        ("node07", "Release it first; what runs on it is lost then.", []),
-        ("node11", "Release it before anything else: MAAS refuses deploy and commission here.", []),
+        ("node07", "Release it first; this destroys its workload.", []),
+        ("node11", "Release it first: MAAS refuses deploy and commission in this status.", []),
         ("node12", None, ["machine mark-fixed"]),
     ],
 )

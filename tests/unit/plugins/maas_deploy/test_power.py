@@ -453,7 +453,7 @@ class TestSomebodyElse:
 
         busy.after(10, theirs)
 
-        with pytest.raises(OperationRefusedError, match="was Deployed for admin before, and is Deployed for bob now"):
+        with pytest.raises(OperationRefusedError, match="was Deployed for admin and is now Deployed for bob"):
             await busy.call(tool, "node07")
 
         assert busy.posts == 2
@@ -470,7 +470,7 @@ class TestSomebodyElse:
 
         house.after(10, theirs)
 
-        with pytest.raises(OperationRefusedError, match="was Deployed for admin before, and is Deployed for bob now"):
+        with pytest.raises(OperationRefusedError, match="was Deployed for admin and is now Deployed for bob"):
             await house.call(tool, "node07")
 
         assert house.posts == 0

@@ -45,7 +45,7 @@ from maas_mcp.operations.cancellation import CancellationToken, CancelReason
 from maas_mcp.operations.declaring.operation import CancelPolicy, resolve_cancel_policy
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, ToolContext
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.outages import seconds_until, deadline_after
+from maas_mcp.operations.outages import deadline_after, seconds_until
 from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.running.engine import Engine
 from maas_mcp.operations.running.last_seen import LastSeen, NoAnswerInTimeError

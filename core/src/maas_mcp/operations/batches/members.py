@@ -112,8 +112,9 @@ def time_out(batch: BatchOperation[Any, Any], member: Member) -> Member:
     if member.state != "working":
         return member
     advice = still_at_work(member.system_id)
+    limit = format_duration(batch.deadline.total_seconds())
     error = OperationTimedOutError(
-        f"{batch.name} did not finish within {format_duration(batch.deadline.total_seconds())}; last seen: {member.message}.",
+        f"{batch.name} did not finish within {limit}; last seen: {member.message}.",
         hint=advice.hint,
         next_steps=advice.next_steps,
     )

@@ -8,7 +8,7 @@ import anyio
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.judging.assessment import Assessment
-from maas_mcp.operations.outages import ReadT, is_answering, check_outage, wait_out_outage
+from maas_mcp.operations.outages import ReadT, check_outage, is_answering, wait_out_outage
 from maas_mcp.operations.progress import ProgressReporter, describe_outage
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.timing import Timing

@@ -32,7 +32,7 @@ from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.judging.advice import Advice, after_end, still_at_work
 from maas_mcp.operations.judging.evidence import (
     ABSENCES_TO_BE_GONE,
-    NOTHING,
+    EMPTY_OBSERVATION,
     Baseline,
     Evidence,
     Needs,
@@ -83,7 +83,11 @@ class MachineSubject(Subject[ArgsT, ResultT]):
         self._read_at = read_at
         self._news: Subscription | None = None
         super().__init__(
-            shared, operation, ctx, handle, self._polling.assess(operation.lifecycle, Evidence(baseline), NOTHING)
+            shared,
+            operation,
+            ctx,
+            handle,
+            self._polling.assess(operation.lifecycle, Evidence(baseline), EMPTY_OBSERVATION),
         )
 
     @classmethod
@@ -293,7 +297,7 @@ class MachineSubject(Subject[ArgsT, ResultT]):
             try:
                 _, observation = await read_snapshot(self.shared, self.shared.once, self._polling.needs, self.handle)
             except MaasNotFoundError:
-                self._record(NOTHING, replace(self.latest.evidence, absences=ABSENCES_TO_BE_GONE))
+                self._record(EMPTY_OBSERVATION, replace(self.latest.evidence, absences=ABSENCES_TO_BE_GONE))
             except MaasError as error:
                 logger.info("the last poll of %s failed: %s", self.name, error)
             else:

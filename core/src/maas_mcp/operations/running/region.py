@@ -23,7 +23,7 @@ from maas_mcp.operations.judging.assessment import BEFORE_SUCCESS, Assessment, M
 from maas_mcp.operations.judging.lifecycle import Verdict
 from maas_mcp.operations.next_steps import FIND_OPERATION
 from maas_mcp.operations.outages import check_outage, wait_out_outage
-from maas_mcp.operations.progress import ProgressReporter, discard_progress, format_duration, describe_outage
+from maas_mcp.operations.progress import ProgressReporter, describe_outage, discard_progress, format_duration
 from maas_mcp.operations.running.start_requests import RequestState, StartRequest
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.running.subject import AlreadyRunningError, Shared, Subject

@@ -137,7 +137,8 @@ class StartRequest:
             case RequestState.WAITING:
                 return WAITING
             case RequestState.SENT:
-                return f"Not confirmed yet: the request was sent {format_duration(self.age)} ago, and MAAS has not answered"
+                age = format_duration(self.age)
+                return f"Not confirmed yet: the request was sent {age} ago, and MAAS has not answered"
             case RequestState.ACCEPTED:
                 return "MAAS accepted the request"
             case RequestState.UNCERTAIN if self.ambiguous_error is not None:
