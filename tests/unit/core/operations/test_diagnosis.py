@@ -49,7 +49,7 @@ class TestTakenOver:
 
         assert "is Deploying for bob now: admin ended it (User releasing node - (admin))" in ended.value.message
         assert "bob has since started another run" in ended.value.message
-        assert ended.value.hint == "The machine is bob's. Ask bob before you do anything to it."
+        assert ended.value.hint == "The machine belongs to bob. Ask bob before you change it."
 
     async def test_a_takeover_is_noticed_at_once(self, house: House) -> None:
         house.after(60, lambda: take_over(house))
