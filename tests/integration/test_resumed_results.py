@@ -13,7 +13,7 @@ from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.progress import ProgressReporter, discard_progress
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.testing import MaasRegion
-from maas_mcp.testing.host import Host, hosting
+from maas_mcp.testing.host import Host, open_host
 from maas_simulator import Status
 
 pytestmark = pytest.mark.anyio
@@ -68,7 +68,7 @@ async def test_a_process_that_does_not_know_the_arguments_returns_the_same_resul
             first = await engine.run(
                 operation, args, ProgressReporter(discard_progress), CancellationToken(), **options
             )
-            async with hosting(region, host.now, "admin") as second:
+            async with open_host(region, host.now, "admin") as second:
                 later = await resumed(second, operation, first.handle)
 
         assert first.result is not None

@@ -26,7 +26,7 @@ from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.timing import Timing
 from maas_mcp.operations.watching.watcher import Watcher
 from maas_mcp.plugins.polling_choice import chosen_strategy
-from maas_mcp.secret import sealing_secrets
+from maas_mcp.secret import load_secrets
 from maas_mcp.settings import Settings
 
 
@@ -95,9 +95,9 @@ class Tenant:
         Raises:
             SettingsError: The URL or the API key is missing or malformed.
         """
-        from maas_mcp.proxies import through_proxy  # noqa: PLC0415 - 20 ms, paid when MAAS is first asked
+        from maas_mcp.proxies import with_proxy  # noqa: PLC0415 - 20 ms, paid when MAAS is first asked
 
-        return self._open_client(through_proxy(self._region()))
+        return self._open_client(with_proxy(self._region()))
 
     @cached_property
     def sealer(self) -> Sealer:
@@ -108,7 +108,7 @@ class Tenant:
         """
         region = self._region()
         principal = f"{region.api_url} {region.api_key.consumer} {region.api_key.token}"
-        return Sealer(sealing_secrets(self._settings), principal, self._now)
+        return Sealer(load_secrets(self._settings), principal, self._now)
 
     @cached_property
     def requests(self) -> StartRequests:

@@ -12,7 +12,7 @@ from mcp_types import Tool
 
 from maas_mcp.cli.common import MIN_COLUMNS
 from maas_mcp.plugins.portability import PAIR
-from maas_mcp.settings import expanded, is_text
+from maas_mcp.settings import expand_user, is_utf8
 from maas_mcp.text_files import read_text
 
 Schema = Mapping[str, Any]
@@ -120,7 +120,7 @@ def _split_pair(pair: str, known: Mapping[str, Schema]) -> tuple[str, str]:
         raise _ArgumentError(f"{key[:40]} is not an argument of this tool.{meant}")
     if value.startswith("@") and not value.startswith("@@"):
         return key, _read_file(key, value[1:])
-    if not is_text(value):
+    if not is_utf8(value):
         raise _ArgumentError(f"{key}: the value is not UTF-8 text.", key)
     return key, value.removeprefix("@")
 
@@ -129,7 +129,7 @@ def _read_file(key: str, name: str) -> str:
     if not name:
         raise _ArgumentError(f"{key}: expected a file name after @. For the value @ itself, write @@.", key)
     try:
-        return read_text(expanded(name))
+        return read_text(expand_user(name))
     except ValueError as error:
         problem = str(error)
     raise _ArgumentError(f"{key}: {name} cannot be read: {problem}.", key)

@@ -17,11 +17,11 @@ from maas_mcp.cli.stdout import redirect_stdout_to_stderr
 from maas_mcp.errors import MaasError, MaasUnavailableError, SettingsError
 from maas_mcp.maas.address import RegionAccess, is_loopback
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.versions import release_of
+from maas_mcp.maas.versions import parse_release
 from maas_mcp.plugins.polling_choice import chosen_strategy
 from maas_mcp.plugins.registry import PluginState
 from maas_mcp.secret import check_secret_files, previous_file, secret_file
-from maas_mcp.settings import SHORTEST_SECRET, Settings, config_file, misnamed_variables
+from maas_mcp.settings import MIN_SECRET_LENGTH, Settings, config_file, find_misnamed_variables
 
 if TYPE_CHECKING:
     from maas_mcp.maas.address import Proxy
@@ -90,7 +90,7 @@ def check_settings(report: Report, settings: Settings) -> RegionAccess | None:
     if region.api_url.startswith("http://") and not is_loopback(urlsplit(region.api_url).hostname or ""):
         detail = "MAAS_URL uses http:// to another host, so anyone on the network can read the API key"
         report.add(Finding(Mark.WARNING, "Encryption", detail, "Use https:// if the region supports it."))
-    for name, meant in misnamed_variables().items():
+    for name, meant in find_misnamed_variables().items():
         report.add(Finding(Mark.WARNING, "Settings", f"{name} is not a setting", f"Did you mean {meant}?"))
     return region
 
@@ -99,10 +99,10 @@ async def check_region(report: Report, region: RegionAccess) -> None:
     """Check the region, from its version to its machines."""
     from maas_mcp.maas.exchange import HttpTransport  # noqa: PLC0415 - a third of a second, which --help does not need
     from maas_mcp.maas.retry import Backoff  # noqa: PLC0415 - with the transport
-    from maas_mcp.proxies import through_proxy  # noqa: PLC0415 - with the transport
+    from maas_mcp.proxies import with_proxy  # noqa: PLC0415 - with the transport
 
     try:
-        transport = HttpTransport(through_proxy(region), backoff=Backoff(attempts=1))
+        transport = HttpTransport(with_proxy(region), backoff=Backoff(attempts=1))
     except SettingsError as error:
         report.error("Connection", error)
         report.skip(*REGION_CHECKS)
@@ -173,7 +173,7 @@ def judge_proxy(proxy: "Proxy") -> Finding:
 
 def judge_version(version: str) -> Finding:
     """Check whether this project is tested with the release."""
-    release = release_of(version)
+    release = parse_release(version)
     if release is None:
         return Finding(Mark.WARNING, "Version", f"MAAS {version[:40]} is not a release number", "Some tools may fail.")
     tested = f"{'.'.join(map(str, OLDEST_TESTED))} to {'.'.join(map(str, NEWEST_TESTED))}"
@@ -218,7 +218,7 @@ def judge_secrets(settings: Settings) -> Finding:
         )
         return Finding(Mark.PASSED, "Operation ids", detail)
     parts = settings.secret[0].get_secret_value().split(",")
-    if len(parts) > 1 and min(map(len, parts)) >= SHORTEST_SECRET:
+    if len(parts) > 1 and min(map(len, parts)) >= MIN_SECRET_LENGTH:
         detail = "signed with MAAS_MCP_SECRET, which is one secret that contains a comma"
         hint = "If these are several secrets, separate them with spaces instead."
         return Finding(Mark.WARNING, "Operation ids", detail, hint)

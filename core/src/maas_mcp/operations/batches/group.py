@@ -21,7 +21,7 @@ from maas_mcp.errors import (
     OperationTimedOutError,
 )
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.limits import LONGEST_POST
+from maas_mcp.maas.limits import CHANGE_TIMEOUT
 from maas_mcp.maas.models import Machine, SystemId
 from maas_mcp.maas.reading import Listing
 from maas_mcp.maas.statuses import MachineStatus
@@ -289,7 +289,7 @@ class BatchEngine:
 
     def _may_be_held_elsewhere(self, handle: Handle) -> bool:
         """Whether MAAS may hold start requests of another process, whose machines it does not show yet."""
-        held_until = handle.started + LONGEST_POST + self._timing.start_grace
+        held_until = handle.started + CHANGE_TIMEOUT + self._timing.start_grace
         return not self._requests.for_batch(handle.system_id) and self._now() < held_until
 
     def _followers(
