@@ -280,7 +280,7 @@ def test_nothing_is_started_that_nobody_could_ask_for_again(region: SimulatedReg
         result = server.call("maas_deploy_machine", system_id=region.machine("node01").system_id)
 
     assert result["isError"] is True
-    assert "The secret for operation ids cannot be kept in" in result["content"][0]["text"]
+    assert "The secret for operation ids cannot be stored in" in result["content"][0]["text"]
     assert posts(region) == []
 
 

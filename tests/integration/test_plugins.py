@@ -157,8 +157,8 @@ class Call(Tool[Called, Nothing]):
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        (TAKING_OVER, "the tool maas_get_operation, which the server itself offers too"),
-        (WITHOUT_SCHEMA, "acme_call has arguments or a result that cannot be shown to a client"),
+        (TAKING_OVER, "the tool maas_get_operation, and the server itself has one too"),
+        (WITHOUT_SCHEMA, "acme_call has arguments or a result that cannot be published to clients"),
         ("raise BaseException('odd')", "BaseException: odd"),
     ],
     ids=["takes-over", "no-schema", "no-exception"],
@@ -309,7 +309,7 @@ def test_who_takes_the_name_of_our_plugin_does_not_take_its_tools_away(
         said = server.log()
     assert "maas_deploy_machine" in names
     assert "acme_shout" not in names
-    assert "'deploy' of deploy-plugin 1.0 takes the name of the plugin 'deploy' of maas-mcp-deploy" in said
+    assert "'deploy' of deploy-plugin 1.0 has the same name as 'deploy' of maas-mcp-deploy" in said
 
 
 WITHOUT_RESULT = """

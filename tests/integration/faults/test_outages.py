@@ -194,7 +194,7 @@ def test_a_key_that_is_revoked_ends_the_operations_at_once_and_shows_no_secret(s
         tally.add(Row(job.tool, "401", double_starts=int(starts(region, job, machine) > 1)))
         assert starts(region, job, machine) == 1
     assert {each["code"] for each in errors} == {"unauthorized"}
-    assert all("MAAS does not accept the API key (401)." in each["message"] for each in errors)
+    assert all("MAAS rejected the API key (401)." in each["message"] for each in errors)
     assert asked < 6, "a key that is refused is not tried again and again"
     assert secret not in log
     assert secret not in str(server.received)

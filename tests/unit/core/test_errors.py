@@ -40,5 +40,5 @@ def test_only_a_refusal_or_a_request_that_was_never_sent_leaves_no_doubt(
 
 @pytest.mark.parametrize("value", [object(), float("nan"), {1, 2}], ids=["object", "nan", "set"])
 def test_a_step_that_no_program_could_call_is_refused_where_it_is_written(value: object) -> None:
-    with pytest.raises(TypeError, match="expected values that JSON has"):
+    with pytest.raises(TypeError, match="expected JSON values"):
         NextStep("acme_read", {"which": value}, why="Read it")

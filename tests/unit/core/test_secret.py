@@ -57,7 +57,7 @@ def test_of_two_processes_that_make_one_the_first_wins(tmp_path: Path, monkeypat
 def test_a_directory_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("in the way")
 
-    with pytest.raises(SettingsError, match="cannot be kept in") as refusal:
+    with pytest.raises(SettingsError, match="cannot be stored in") as refusal:
         sealing_secrets(Settings.load(state_dir=tmp_path / "state"))
 
     assert "MAAS_MCP_STATE_DIR" in (refusal.value.hint or "")
@@ -66,11 +66,11 @@ def test_a_directory_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("content", "mode", "said"),
     [
-        (b"", 0o600, "has 0 bytes, and needs 32"),
-        (b"a", 0o600, "has 1 bytes, and needs 32"),
+        (b"", 0o600, "has 0 bytes. Expected at least 32"),
+        (b"a", 0o600, "has 1 bytes. Expected at least 32"),
         (b"a" * 4097, 0o600, "has more than 4096 bytes"),
-        (b"a" * 32, 0o644, "can be read or changed by others (mode 0644)"),
-        (b"a" * 32, 0o620, "can be read or changed by others (mode 0620)"),
+        (b"a" * 32, 0o644, "(mode 0644)"),
+        (b"a" * 32, 0o620, "(mode 0620)"),
     ],
 )
 def test_a_secret_that_others_know_or_guess_is_refused(tmp_path: Path, content: bytes, mode: int, said: str) -> None:
@@ -89,7 +89,7 @@ def test_a_secret_that_others_know_or_guess_is_refused(tmp_path: Path, content: 
 def test_a_directory_in_the_place_of_the_secret_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "secret").mkdir()
 
-    with pytest.raises(SettingsError, match=r"cannot be kept in .*secret: Is a directory"):
+    with pytest.raises(SettingsError, match=r"cannot be stored in .*secret: Is a directory"):
         sealing_secrets(Settings.load(state_dir=tmp_path))
 
 
@@ -127,5 +127,5 @@ def test_a_previous_secret_that_others_know_is_refused_by_the_name_of_its_file(t
     file.chmod(0o644)
 
     for use in (sealing_secrets, check_secret_files):
-        with pytest.raises(SettingsError, match=r"secret\.previous can be read or changed by others"):
+        with pytest.raises(SettingsError, match=r"Other users can read or change .*secret\.previous"):
             use(settings)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from maas_mcp.errors import SettingsError
 from maas_mcp.maas.address import ApiKey
-from maas_mcp.settings import Settings, config_file, misnamed_variables, variable_name
+from maas_mcp.settings import Settings, config_file, find_misnamed_variables, variable_name
 
 KEY = "consumerconsumer18:tokentokentoken018:SecretSecretSecretSecretSecret42"
 
@@ -98,18 +98,18 @@ def test_a_variable_is_read(
         ("MAAS_MCP_OUTAGE_LIMIT", "-1", "greater than or equal to 0"),
         ("MAAS_MCP_LOG_LEVEL", "loud", "'DEBUG', 'INFO', 'WARNING', 'ERROR' or 'CRITICAL'"),
         ("MAAS_ALLOW_HTTP", "perhaps", "valid boolean"),
-        ("MAAS_CA_BUNDLE", "~nosuchuser/ca.pem", "there is no user nosuchuser"),
-        ("MAAS_MCP_STATE_DIR", "~nosuchuser", "there is no user nosuchuser"),
+        ("MAAS_CA_BUNDLE", "~nosuchuser/ca.pem", "this machine has no user nosuchuser"),
+        ("MAAS_MCP_STATE_DIR", "~nosuchuser", "this machine has no user nosuchuser"),
         ("MAAS_MCP_SECRET", "0123456789abcdef\udc80", "is not UTF-8"),
         ("maas_mcp_poll_interval", "soon", "valid number"),
-        ("MAAS_URL", "https://${MAAS_HOST}/MAAS", "it holds ${MAAS_HOST}, which nothing filled in"),
-        ("MAAS_URL", "https://u:$HUNTER2@maas/", "it holds a variable, which nothing filled in"),
-        ("MAAS_API_KEY", "${env:KEY}", "it holds the variable KEY, which nothing filled in"),
-        ("MAAS_API_KEY", "a:b:$HUNTER2", "it holds a variable, which nothing filled in"),
-        ("MAAS_CA_BUNDLE", "$HOME/ca.pem", "it holds $HOME, which nothing filled in"),
-        ("MAAS_MCP_POLL_INTERVAL", "%INTERVAL%", "it holds %INTERVAL%, which nothing filled in"),
-        ("MAAS_MCP_PLUGINS_BLOCK", "deploy,$OTHERS", "it holds $OTHERS, which nothing filled in"),
-        ("MAAS_MCP_SECRET", "${input:sealing-secret}", "it holds the variable sealing-secret"),
+        ("MAAS_URL", "https://${MAAS_HOST}/MAAS", "it contains ${MAAS_HOST}, which was not replaced"),
+        ("MAAS_URL", "https://u:$HUNTER2@maas/", "it contains a variable, which was not replaced"),
+        ("MAAS_API_KEY", "${env:KEY}", "it contains the variable KEY, which was not replaced"),
+        ("MAAS_API_KEY", "a:b:$HUNTER2", "it contains a variable, which was not replaced"),
+        ("MAAS_CA_BUNDLE", "$HOME/ca.pem", "it contains $HOME, which was not replaced"),
+        ("MAAS_MCP_POLL_INTERVAL", "%INTERVAL%", "it contains %INTERVAL%, which was not replaced"),
+        ("MAAS_MCP_PLUGINS_BLOCK", "deploy,$OTHERS", "it contains $OTHERS, which was not replaced"),
+        ("MAAS_MCP_SECRET", "${input:sealing-secret}", "it contains the variable sealing-secret"),
     ],
 )
 def test_a_wrong_variable_is_named_with_what_is_allowed(
@@ -175,7 +175,7 @@ def test_secrets_in_a_file_are_a_text_or_a_list_of_texts(toml: Path) -> None:
         (f"{B} hunter2{A}\udc80", "the second secret is not UTF-8 text"),
         (
             f"{B} ${{HUNTER2_OLD_SECRET}}",
-            "the second secret is a placeholder: it holds the variable HUNTER2_OLD_SECRET",
+            "the second secret is a placeholder: it contains the variable HUNTER2_OLD_SECRET",
         ),
     ],
 )
@@ -206,7 +206,7 @@ def test_a_value_of_the_file_is_taken_out_of_what_is_around_it(toml: Path) -> No
     region = Settings.load().require_region()
     assert (region.api_url, region.api_key) == ("https://maas/MAAS/api/2.0/", ApiKey.parse(KEY))
     toml.write_text('maas_api_key = "${MAAS_KEY}"\n')
-    with pytest.raises(SettingsError, match=r"maas_api_key in .*: it holds the variable MAAS_KEY"):
+    with pytest.raises(SettingsError, match=r"maas_api_key in .*: it contains the variable MAAS_KEY"):
         Settings.load()
 
 
@@ -227,7 +227,7 @@ def test_an_unknown_key_of_the_file_is_an_error_with_the_nearest_one(toml: Path)
     with pytest.raises(SettingsError) as caught:
         Settings.load()
     assert f"pol_interval in {toml} is not a setting; did you mean poll_interval?" in caught.value.message
-    assert f"zzz in {toml} is not a setting; known are maas_url, maas_api_key," in caught.value.message
+    assert f"zzz in {toml} is not a setting; expected maas_url, maas_api_key," in caught.value.message
 
 
 @pytest.mark.parametrize("text", ['maas_api_key = "hunter2', "maas_api_key = hunter2", "a = 1\nhunter2"])
@@ -268,7 +268,7 @@ def test_the_name_of_the_file_may_be_quoted_and_has_to_be_filled_in(
     monkeypatch.setenv("MAAS_MCP_CONFIG", ' "" ')
     assert config_file() is None
     monkeypatch.setenv("MAAS_MCP_CONFIG", "${HOME}/maas.toml")
-    with pytest.raises(SettingsError, match=r"MAAS_MCP_CONFIG: it holds \$\{HOME\}, which nothing filled in"):
+    with pytest.raises(SettingsError, match=r"MAAS_MCP_CONFIG: it contains \$\{HOME\}, which was not replaced"):
         Settings.load()
 
 
@@ -276,7 +276,9 @@ def test_a_named_file_in_the_home_of_nobody_is_refused(monkeypatch: pytest.Monke
     monkeypatch.setenv("MAAS_MCP_CONFIG", "~nosuchuser/maas.toml")
     with pytest.raises(SettingsError) as caught:
         Settings.load()
-    assert caught.value.message == "MAAS_MCP_CONFIG names ~nosuchuser/maas.toml, but there is no user nosuchuser here."
+    assert (
+        caught.value.message == "MAAS_MCP_CONFIG names ~nosuchuser/maas.toml, but this machine has no user nosuchuser."
+    )
 
 
 def test_the_users_own_file_is_read_where_none_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -319,7 +321,7 @@ def test_what_is_missing_is_named_with_how_to_get_it(given: dict[str, str], miss
     with pytest.raises(SettingsError) as caught:
         Settings.load(**given).require_region()
     assert caught.value.message == missing
-    for helpful in ("maas apikey --username", "preferences page", "maas-mcp demo"):
+    for helpful in ("maas apikey --username", "preferences", "maas-mcp demo"):
         assert helpful in str(caught.value.hint)
 
 
@@ -354,12 +356,12 @@ def test_a_variable_of_another_program_is_not_mentioned(monkeypatch: pytest.Monk
 def test_a_misnamed_variable_is_found_until_the_right_one_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAAS_CA_CERT", "ca.pem")
     monkeypatch.setenv("MAAS_MCP_POLL_INTERVALL", "5")
-    assert misnamed_variables() == {
+    assert find_misnamed_variables() == {
         "MAAS_CA_CERT": "MAAS_CA_BUNDLE",
         "MAAS_MCP_POLL_INTERVALL": "MAAS_MCP_POLL_INTERVAL",
     }
     monkeypatch.setenv("maas_ca_bundle", "ca.pem")
-    assert misnamed_variables() == {"MAAS_MCP_POLL_INTERVALL": "MAAS_MCP_POLL_INTERVAL"}
+    assert find_misnamed_variables() == {"MAAS_MCP_POLL_INTERVALL": "MAAS_MCP_POLL_INTERVAL"}
 
 
 @pytest.mark.parametrize(

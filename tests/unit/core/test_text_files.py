@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maas_mcp.text_files import LARGEST, decoded, read_text
+from maas_mcp.text_files import MAX_BYTES, decode_text, read_text
 
 ENCODINGS = {
     "utf-8": b"",
@@ -26,13 +26,13 @@ LINES = st.lists(st.text(st.characters(exclude_characters="\0\r\n\ufeff", exclud
 def test_a_text_is_the_same_whatever_encoding_its_mark_announces_and_wherever_it_was_written(
     lines: list[str], encoding: str, end: str
 ) -> None:
-    assert decoded(ENCODINGS[encoding] + end.join(lines).encode(encoding)) == "\n".join(lines)
+    assert decode_text(ENCODINGS[encoding] + end.join(lines).encode(encoding)) == "\n".join(lines)
 
 
 @given(st.binary())
 def test_any_bytes_are_text_or_a_reason_that_holds_nothing_of_them(content: bytes) -> None:
     try:
-        text = decoded(content)
+        text = decode_text(content)
     except ValueError as error:
         assert str(error).endswith(("save it as UTF-8", "save it as UTF-8 text"))  # noqa: PT017 - either is right
     else:
@@ -47,7 +47,7 @@ def test_any_bytes_are_text_or_a_reason_that_holds_nothing_of_them(content: byte
         (b"\xff\xfea\0b", r"it is not UTF-16-LE text \(byte 5\)"),
         ("maas".encode("utf-16-le"), "UTF-16 without a byte order mark; save it as UTF-8"),
         (b"\x7fELF\x02\x01\x01\x00", "it is binary"),
-        (b"a" * (LARGEST + 1), "it has more than 10 MiB"),
+        (b"a" * (MAX_BYTES + 1), "it is larger than 10 MiB"),
     ],
 )
 def test_a_file_that_is_no_text_is_refused_with_what_to_do(tmp_path: Path, content: bytes, reason: str) -> None:
@@ -74,5 +74,5 @@ def test_a_pipe_can_be_read(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no file without an end here")
 def test_a_file_without_an_end_is_not_read_for_ever() -> None:
-    with pytest.raises(ValueError, match="more than 10 MiB"):
+    with pytest.raises(ValueError, match="larger than 10 MiB"):
         read_text(Path("/dev/zero"))

@@ -95,9 +95,9 @@ class Tenant:
         Raises:
             SettingsError: The URL or the API key is missing or malformed.
         """
-        from maas_mcp.proxies import through_proxy  # noqa: PLC0415 - 20 ms, paid when MAAS is first asked
+        from maas_mcp.proxies import with_proxy  # noqa: PLC0415 - 20 ms, paid when MAAS is first asked
 
-        return self._open_client(through_proxy(self._region()))
+        return self._open_client(with_proxy(self._region()))
 
     @cached_property
     def sealer(self) -> Sealer:

@@ -12,7 +12,7 @@ from mcp_types import Tool
 
 from maas_mcp.cli.common import NARROWEST
 from maas_mcp.plugins.portability import PAIR
-from maas_mcp.settings import expanded, is_text
+from maas_mcp.settings import expand_user, is_text
 from maas_mcp.text_files import read_text
 
 Schema = Mapping[str, Any]
@@ -131,7 +131,7 @@ def _read(key: str, name: str) -> str:
             f"{key}: expected the name of a file after the @. A value that is only @ is written @@.", key
         )
     try:
-        return read_text(expanded(name))
+        return read_text(expand_user(name))
     except ValueError as error:
         problem = str(error)
     raise _ArgumentError(f"{key}: {name} cannot be read: {problem}.", key)

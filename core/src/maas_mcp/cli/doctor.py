@@ -21,7 +21,7 @@ from maas_mcp.maas.versions import release_of
 from maas_mcp.plugins.polling_choice import chosen_strategy
 from maas_mcp.plugins.registry import PluginState
 from maas_mcp.secret import check_secret_files, previous_file, secret_file
-from maas_mcp.settings import SHORTEST_SECRET, Settings, config_file, misnamed_variables
+from maas_mcp.settings import MIN_SECRET_LENGTH, Settings, config_file, find_misnamed_variables
 
 if TYPE_CHECKING:
     from maas_mcp.maas.address import Proxy
@@ -91,7 +91,7 @@ def check_settings(report: Report, settings: Settings) -> RegionAccess | None:
     if region.api_url.startswith("http://") and not is_loopback(urlsplit(region.api_url).hostname or ""):
         detail = "http:// to another host: anyone on that network can read the API key"
         report.add(Finding(Mark.DOUBTFUL, "Encryption", detail, "Use https:// if you can."))
-    for name, meant in misnamed_variables().items():
+    for name, meant in find_misnamed_variables().items():
         report.add(Finding(Mark.DOUBTFUL, "Settings", f"{name} is not a setting", f"Did you mean {meant}?"))
     return region
 
@@ -100,10 +100,10 @@ async def check_region(report: Report, region: RegionAccess) -> None:
     """What the region says, from its version to its events."""
     from maas_mcp.maas.exchange import HttpTransport  # noqa: PLC0415 - a third of a second; not for --help
     from maas_mcp.maas.retry import Backoff  # noqa: PLC0415 - with the transport
-    from maas_mcp.proxies import through_proxy  # noqa: PLC0415 - with the transport
+    from maas_mcp.proxies import with_proxy  # noqa: PLC0415 - with the transport
 
     try:
-        transport = HttpTransport(through_proxy(region), backoff=Backoff(attempts=1))
+        transport = HttpTransport(with_proxy(region), backoff=Backoff(attempts=1))
     except SettingsError as error:
         report.error("Connection", error)
         report.skip(*OF_THE_REGION)
@@ -215,7 +215,7 @@ def judge_secrets(settings: Settings) -> Finding:
         count = f"the first of {len(settings.secret)} secrets in MAAS_MCP_SECRET; all of them open ids"
         return Finding(Mark.GOOD, "Operation ids", f"sealed with {count}")
     parts = settings.secret[0].get_secret_value().split(",")
-    if len(parts) > 1 and min(map(len, parts)) >= SHORTEST_SECRET:
+    if len(parts) > 1 and min(map(len, parts)) >= MIN_SECRET_LENGTH:
         detail = "sealed with MAAS_MCP_SECRET, which is one secret with a comma in it"
         hint = "If these are several secrets, separate them with blanks instead."
         return Finding(Mark.DOUBTFUL, "Operation ids", detail, hint)

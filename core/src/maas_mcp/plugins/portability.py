@@ -1,8 +1,8 @@
-"""The subset of JSON Schema that all large clients take, and the form in it of any schema that pydantic makes.
+"""A converter of pydantic's schemas to the subset of JSON Schema that all large clients accept.
 
-google-genai 3.6 fails on a boolean ``additionalProperties``. Gemini's API refuses objects without properties, arrays
-without typed items, formats other than ``date-time``, and values in an ``enum`` that are not text. OpenAI's strict mode
-refuses mappings. A rule that has no place in the subset stands in the description. The handler checks all rules.
+google-genai 3.6 fails on a boolean ``additionalProperties``. Gemini's API rejects objects without properties, arrays
+without typed items, formats other than ``date-time``, and ``enum`` values that are not strings. OpenAI's strict mode
+rejects mappings. The description states the rules that the subset cannot express. The handler checks all rules.
 """
 
 import json
@@ -13,9 +13,9 @@ from typing import Any, Final
 Schema = dict[str, Any]
 
 PAIR: Final = ("name", "value")
-"""The keys of one entry of a mapping, which is published as an array of such pairs."""
+"""The keys of one entry of a mapping, which is published as an array of these pairs."""
 _NAME: Final = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
-"""Names of arguments that Anthropic's API takes; it refuses the whole request because of another one."""
+"""The argument names that Anthropic's API accepts. It rejects a whole request with any other name."""
 _LOOKAROUND: Final = re.compile(r"\(\?<?[=!]")
 _KEPT: Final[Mapping[str, tuple[str, ...]]] = {
     "string": ("pattern", "minLength", "maxLength"),
@@ -33,30 +33,30 @@ _KINDS: Final[Mapping[str, type]] = {
     "array": list,
 }
 _ANYTHING: Final = ("string", "number", "boolean")
-"""What is published of a value that may be anything: Gemini's API wants a type, and has none for any JSON."""
+"""The published types of a value that may be any JSON, because Gemini's API requires a type."""
 _ISO_8601: Final = frozenset({"date", "time", "duration"})
-_UNTOLD: Final = frozenset({"date-time", "password", "binary"})
-"""Formats that go without words: the first is published, and the others say nothing to a model."""
+_UNMENTIONED_FORMATS: Final = frozenset({"date-time", "password", "binary"})
+"""Formats that the description does not mention: ``date-time`` is published, and the others do not help a model."""
 
 
 def portable(schema: Schema) -> Schema:
-    """The schema of a tool's arguments, flat as :mod:`maas_mcp.plugins.schemas` makes it, in the subset.
+    """Convert the flat schema of a tool's arguments to the subset.
 
     Raises:
-        ValueError: An argument has a name that a client refuses.
+        ValueError: A client rejects the name of an argument.
     """
     for name in schema["properties"]:
         if not _NAME.fullmatch(name):
             raise ValueError(
-                f"Clients refuse an argument named {name!r}: expected 1 to 64 letters, digits, `_`, `.` or `-`."
+                f"Clients reject an argument named {name!r}: expected 1 to 64 letters, digits, `_`, `.` or `-`."
             )
     return _object(schema)
 
 
 def choices(schema: Schema) -> Iterator[Schema]:
-    """What a value may be: schemas with one ``type`` each, or with none for a value that may be anything.
+    """Yield the alternatives of a schema, each with one ``type``, or without a ``type`` if any value is allowed.
 
-    ``null`` is none of them. A ``const`` is an ``enum`` of one value.
+    ``null`` is left out. A ``const`` becomes an ``enum`` with one value.
     """
     for one in schema.get("anyOf") or schema.get("oneOf") or ():
         yield from choices(one)
@@ -74,7 +74,7 @@ def choices(schema: Schema) -> Iterator[Schema]:
 
 
 def entries(schema: Schema) -> tuple[Schema, Schema]:
-    """What the names and the values of a mapping may be."""
+    """Return the schemas of a mapping's names and values."""
     patterns = schema.get("patternProperties", {})
     others = schema.get("additionalProperties")
     values = [*patterns.values(), *([others] if isinstance(others, dict) else [])]
@@ -83,7 +83,7 @@ def entries(schema: Schema) -> tuple[Schema, Schema]:
 
 
 def kind_of(value: Any) -> str:
-    """The JSON type of a value; that of a whole number is ``integer``."""
+    """Return the JSON type of a value. It is ``integer`` for all whole numbers."""
     if isinstance(value, float) and value.is_integer():
         return "integer"
     return next(kind for kind, types in _KINDS.items() if isinstance(value, types))
@@ -96,7 +96,7 @@ def _implied(schema: Schema) -> str | None:
 
 
 def _portable(schema: Schema) -> Schema:
-    """Any value: of one type, or of one of several."""
+    """Convert the schema of a value that has one type, or one of several."""
     shown: list[Schema] = []
     for choice in choices({key: value for key, value in schema.items() if key != "description"}):
         kinds = [choice["type"]] if "type" in choice else _ANYTHING
@@ -109,7 +109,7 @@ def _portable(schema: Schema) -> Schema:
 
 
 def _typed(schema: Schema) -> Schema:
-    """A value of one type."""
+    """Convert the schema of a value with one type."""
     kind = schema["type"]
     if kind == "object":
         shown = _object(schema) if schema.get("properties") else _pairs(schema)
@@ -122,7 +122,7 @@ def _typed(schema: Schema) -> Schema:
         if schema.get("format") == "date-time":
             shown["format"] = "date-time"
     if kind == "string" and "enum" in schema:
-        shown["enum"] = [value for value in schema["enum"] if value]  # Gemini's API refuses an empty one
+        shown["enum"] = [value for value in schema["enum"] if value]  # Gemini's API rejects an empty string
     text = " ".join([*([schema["description"]] if "description" in schema else []), *_rules(schema)])
     return {**shown, "description": text} if text else shown
 
@@ -134,7 +134,7 @@ def _object(schema: Schema) -> Schema:
 
 
 def _pairs(schema: Schema) -> Schema:
-    """A mapping, as an array of its entries."""
+    """Convert a mapping to an array of its entries."""
     entry = dict(zip(PAIR, entries(schema), strict=True))
     limits = {"minItems": "minProperties", "maxItems": "maxProperties"}
     shown: Schema = {"type": "array", "items": _object({"properties": entry, "required": list(PAIR)})}
@@ -150,7 +150,7 @@ def _array(schema: Schema) -> Schema:
 
 
 def _bounds(schema: Schema) -> Schema:
-    """The exclusive bounds of an integer, as inclusive ones."""
+    """Convert the exclusive bounds of an integer to inclusive bounds."""
     bounds = {"minimum": ("exclusiveMinimum", 1), "maximum": ("exclusiveMaximum", -1)}
     if schema["type"] != "integer":
         return {}
@@ -158,11 +158,11 @@ def _bounds(schema: Schema) -> Schema:
 
 
 def _rules(schema: Schema) -> Iterator[str]:
-    """The rules that have no place in the subset, in words."""
+    """Describe the rules that the subset cannot express."""
     kind = schema["type"]
     if kind != "string" and "enum" in schema:
         yield f"One of: {', '.join(map(json.dumps, schema['enum']))}."
-    if kind == "string" and schema.get("format", "date-time") not in _UNTOLD:
+    if kind == "string" and schema.get("format", "date-time") not in _UNMENTIONED_FORMATS:
         iso = "ISO 8601 " if schema["format"] in _ISO_8601 else ""
         yield f"Format: {iso}{schema['format']}."
     if kind == "number" and "exclusiveMinimum" in schema:

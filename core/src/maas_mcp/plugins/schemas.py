@@ -1,4 +1,4 @@
-"""JSON Schemas of tools: made from pydantic models, flat, and as short as they can be for a model's context window."""
+"""JSON Schemas of tools, generated from pydantic models: flat, and short to save space in a model's context window."""
 
 from functools import cache
 from typing import Any
@@ -11,7 +11,7 @@ from maas_mcp.plugins.portability import Schema, portable
 
 
 class _Short(GenerateJsonSchema):
-    """Leaves out the titles, which only repeat the names."""
+    """Leaves out titles, because they repeat the names."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic's own hook
         return False
@@ -24,12 +24,12 @@ class _Short(GenerateJsonSchema):
         )
 
     def encode_default(self, dft: Any) -> Any:
-        # The base class makes a validator for each default, which took a sixth of the time.
+        # The base class builds a validator for each default, which takes a sixth of the time.
         return dft if type(dft) in {bool, int, float, str} else super().encode_default(dft)
 
 
 class _ShortInput(_Short):
-    """Publishes no ``null``: an argument that may be null may also be left out. ``nullable`` keeps what it says."""
+    """Publishes no ``null``, because a nullable argument may be left out. ``nullable`` keeps the information."""
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         return {**self.generate_inner(schema["schema"]), "nullable": True}
@@ -37,31 +37,31 @@ class _ShortInput(_Short):
 
 @cache  # many tools share a model
 def exact_schema(model: type[BaseModel]) -> Schema:
-    """What the model takes, as pydantic describes it; with ``nullable`` where it takes ``null``."""
+    """Return pydantic's flat schema of the model's input, with ``nullable`` in place of ``null``."""
     return _flat(model.model_json_schema(mode="validation", schema_generator=_ShortInput))
 
 
 @cache
 def input_schema(model: type[BaseModel]) -> Schema:
-    """The schema of a tool's arguments, as it is published.
+    """Return the published schema of a tool's arguments.
 
     Raises:
-        ValueError: It cannot be shown to clients.
+        ValueError: The schema cannot be published.
     """
     return portable(exact_schema(model))
 
 
 @cache
 def output_schema(model: type[BaseModel]) -> Schema:
-    """The schema of a tool's structured content. Every field is always there, ``null`` where MAAS has nothing."""
+    """Return the schema of a tool's structured content. All fields are present, ``null`` if MAAS has no value."""
     return _flat(model.model_json_schema(mode="serialization", schema_generator=_Short))
 
 
 def _flat(schema: Schema) -> Schema:
-    """The schema with its references filled in: many clients follow none.
+    """Replace the schema's references by their definitions, because many clients do not follow references.
 
     Raises:
-        ValueError: A model contains itself, so that it would never end.
+        ValueError: A model contains itself.
     """
     definitions = {name: _untitled(definition) for name, definition in schema.pop("$defs", {}).items()}
 

@@ -18,7 +18,7 @@ from maas_mcp.calls.connections import Connection, Connections
 from maas_mcp.calls.host import Host, running
 from maas_mcp.calls.next_steps import resolved, tool_for
 from maas_mcp.errors import MaasMcpError
-from maas_mcp.maas.text import whole
+from maas_mcp.maas.text import replace_surrogates
 from maas_mcp.operations.next_steps import LIST_MACHINES
 from maas_mcp.operations.progress import Progress, ProgressSend
 from maas_mcp.plugins.registry import AnyTool, Registry
@@ -136,13 +136,13 @@ def _sender(ctx: Context, argument_token: ProgressToken | None) -> ProgressSend:
     if argument_token is None or "progressToken" in request_meta:
 
         async def send(progress: Progress) -> None:
-            await ctx.session.report_progress(progress.value, progress.total, whole(progress.message))
+            await ctx.session.report_progress(progress.value, progress.total, replace_surrogates(progress.message))
 
     else:
 
         async def send(progress: Progress) -> None:
             await ctx.session.send_progress_notification(
-                argument_token, progress.value, progress.total, whole(progress.message)
+                argument_token, progress.value, progress.total, replace_surrogates(progress.message)
             )
 
     return send

@@ -11,7 +11,7 @@ from maas_mcp.calls.arguments import ClientFeatures, published_arguments
 from maas_mcp.calls.call import CallResult
 from maas_mcp.calls.reports import StartReport, cut, text_of
 from maas_mcp.errors import MaasBadRequestError, MaasMcpError, NextStep, ResultTooLargeError
-from maas_mcp.maas.text import whole
+from maas_mcp.maas.text import replace_surrogates
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.running.results import summary_of
 from maas_mcp.plugins.portability import Schema
@@ -135,7 +135,7 @@ def sendable(name: str, result: types.CallToolResult) -> types.CallToolResult:
     try:
         size = len(to_json(result, by_alias=True, exclude_none=True))
     except PydanticSerializationError:
-        return sendable(name, types.CallToolResult.model_validate(whole(result.model_dump())))
+        return sendable(name, types.CallToolResult.model_validate(replace_surrogates(result.model_dump())))
     if size > RESULT_LIMIT:
         raise ResultTooLargeError(name, size, RESULT_LIMIT)
     return result

@@ -99,7 +99,10 @@ def test_a_value_is_read_by_the_schema(pair: str, value: Any) -> None:
         ("parameters=a=x", "parameters: expected an integer."),
         ("system_id", "Expected arguments of the form KEY=VALUE, and one of them has no `=`."),
         ("system_id=@/no/such/file", "system_id: /no/such/file cannot be read: No such file or directory."),
-        ("system_id=@~nosuchuser/x", "system_id: ~nosuchuser/x cannot be read: there is no user nosuchuser here."),
+        (
+            "system_id=@~nosuchuser/x",
+            "system_id: ~nosuchuser/x cannot be read: this machine has no user nosuchuser.",
+        ),
         ("system_id=caf\udce9", "system_id: expected UTF-8 text."),
         ("layout=" + "[" * 100_000, "layout: expected a JSON object."),
         ("weight=NaN", "weight: expected a number."),

@@ -35,9 +35,9 @@ def test_a_proxy_is_shown_with_its_variable_and_with_what_is_ignored() -> None:
     assert judge_proxy(proxy) == Finding(
         Mark.GOOD, "Proxy", "the region is reached through http://proxy:3128 (HTTPS_PROXY)"
     )
-    finding = judge_proxy(replace(proxy, warnings=("NO_PROXY entry 'a/99' is not understood, so it is ignored.",)))
+    finding = judge_proxy(replace(proxy, warnings=("NO_PROXY entry 'a/99' is invalid and ignored.",)))
     assert finding.mark is Mark.DOUBTFUL
-    assert finding.detail.endswith("(HTTPS_PROXY). NO_PROXY entry 'a/99' is not understood, so it is ignored.")
+    assert finding.detail.endswith("(HTTPS_PROXY). NO_PROXY entry 'a/99' is invalid and ignored.")
     assert "10.0.0.0/8" in str(finding.hint)
     assert "hunter2" not in repr(finding)
 

@@ -16,7 +16,7 @@ from maas_mcp.errors import MaasUnavailableError, SettingsError
 from maas_mcp.maas.address import RegionAccess
 from maas_mcp.maas.connection import connect
 from maas_mcp.maas.exchange import HttpTransport
-from maas_mcp.proxies import region_proxy, through_proxy
+from maas_mcp.proxies import region_proxy, with_proxy
 from maas_mcp.settings import Settings
 from tests.unit.core.maas.fake_region import KEY, Received, all_reported, answering, http, serving_fake
 
@@ -149,10 +149,10 @@ def test_an_entry_that_is_not_understood_is_ignored_with_a_warning(
     with environment({"ALL_PROXY": PROXY, "NO_PROXY": f"localhost,{entry},10.0.0.0/8"}):
         proxy = region_proxy(REGION)
         connect(
-            through_proxy(Settings(maas_url="http://maas", maas_api_key="a:b:c", maas_allow_http=True).require_region())
+            with_proxy(Settings(maas_url="http://maas", maas_api_key="a:b:c", maas_allow_http=True).require_region())
         )
     assert proxy
-    assert proxy.warnings == (f"NO_PROXY entry {entry!r} is not understood, so it is ignored.",)
+    assert proxy.warnings == (f"NO_PROXY entry {entry!r} is invalid and ignored.",)
     assert [(each.levelno, each.message) for each in caplog.records] == [(logging.WARNING, proxy.warnings[0])]
 
 
@@ -160,7 +160,7 @@ def test_a_password_in_no_proxy_is_not_shown() -> None:
     with environment({"ALL_PROXY": PROXY, "NO_PROXY": "http://u:hunter2@maas:x"}):
         proxy = region_proxy(REGION)
     assert proxy
-    assert proxy.warnings == ("NO_PROXY entry 'maas:x' is not understood, so it is ignored.",)
+    assert proxy.warnings == ("NO_PROXY entry 'maas:x' is invalid and ignored.",)
 
 
 @pytest.mark.parametrize(
@@ -175,19 +175,19 @@ def test_a_password_in_no_proxy_is_not_shown() -> None:
         ("foo://u:hunter2@x", "names the proxy foo://x, which cannot be used: foo:// is not supported"),
         ("http://u:hunter2@x:99999", "names the proxy http://x:99999, which cannot be used: it is not a URL"),
         ("u:hunter2@x:99999", "names the proxy http://x:99999, which cannot be used: it is not a URL"),
-        ("http://u:hunter2#@x:1", "names the proxy http://x:1, which cannot be used: it is not a URL; characters such"),
-        ("http://u:hunter2/@x:1", "names the proxy http://x:1, which cannot be used: it is not a URL; characters such"),
+        ("http://u:hunter2#@x:1", "names the proxy http://x:1, which cannot be used: it is not a URL; write"),
+        ("http://u:hunter2/@x:1", "names the proxy http://x:1, which cannot be used: it is not a URL; write"),
         ("http://x:1:u:hunter2", "ALL_PROXY names a proxy, which cannot be used: it is not a URL"),
         ("u:hunter2", "ALL_PROXY names a proxy, which cannot be used: it is not a URL"),
-        ("http://u:hunter2@", "ALL_PROXY names a proxy, which cannot be used: it names no host"),
+        ("http://u:hunter2@", "ALL_PROXY names a proxy, which cannot be used: it has no valid host name"),
         ("http://[u:hunter2]", "ALL_PROXY names a proxy, which cannot be used: it is not a URL"),
         ("http://u:hunter2@xn--:1", "names the proxy http://xn--:1, which cannot be used: it is not a URL"),
-        ("http://{hunter2}:1", "ALL_PROXY names a proxy, which cannot be used: it names no host"),
+        ("http://{hunter2}:1", "ALL_PROXY names a proxy, which cannot be used: it has no valid host name"),
     ],
 )
 def test_a_proxy_that_cannot_be_used_is_named_without_its_password(proxy: str, reported: str) -> None:
     with environment({"ALL_PROXY": proxy}), pytest.raises(SettingsError) as caught:
-        connect(through_proxy(Settings(maas_url="https://maas.example.com", maas_api_key="a:b:c").require_region()))
+        connect(with_proxy(Settings(maas_url="https://maas.example.com", maas_api_key="a:b:c").require_region()))
     assert reported in caught.value.message
     assert "NO_PROXY=maas.example.com" in str(caught.value.hint)
     assert "hunter2" not in all_reported(caught.value)
@@ -295,7 +295,7 @@ async def test_the_proxy_is_asked_with_its_password_and_the_region_is_not_looked
 async def failure(variables: Mapping[str, str]) -> MaasUnavailableError:
     with environment(variables):
         client = connect(
-            through_proxy(Settings(maas_url="https://maas.example.com", maas_api_key="a:b:c").require_region())
+            with_proxy(Settings(maas_url="https://maas.example.com", maas_api_key="a:b:c").require_region())
         )
     with pytest.raises(MaasUnavailableError) as caught:
         await client.once().version()
@@ -323,5 +323,5 @@ async def test_a_proxy_that_refuses_says_why() -> None:
 
     async with serving_fake(refuse) as proxy:
         error = await failure({"HTTPS_PROXY": f"http://u:hunter2@127.0.0.1:{proxy.port}"})
-    assert "(HTTPS_PROXY) says '407 Proxy Authentication Required'" in error.message
+    assert "(HTTPS_PROXY) reported '407 Proxy Authentication Required'" in error.message
     assert "Check the proxy and its password" in str(error.hint)

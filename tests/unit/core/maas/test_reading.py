@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from maas_mcp.errors import MaasProtocolError
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.models import NO_STATUS, UNKNOWN_OWNER, Event, Machine, ScriptResult, ScriptSet, User
+from maas_mcp.maas.models import UNKNOWN_OWNER, UNREADABLE_STATUS, Event, Machine, ScriptResult, ScriptSet, User
 from maas_mcp.maas.reading import JSON, MaasModel
 from maas_mcp.maas.statuses import MachineStatus
 from tests.odd import json_values
@@ -105,7 +105,7 @@ def test_a_status_that_this_release_does_not_know_has_a_name_all_the_same() -> N
 def test_a_guard_that_cannot_be_read_guards(value: JSON) -> None:
     machine = Machine.from_response({**MACHINE, "locked": value, "ephemeral_deploy": value})
     assert machine.locked
-    assert machine.why_locked == "counts as locked, because MAAS's `locked` cannot be read"
+    assert machine.why_locked == "is treated as locked, because MAAS's `locked` is unreadable"
     assert machine.ephemeral_deploy
     assert machine.unreadable == ("locked", "ephemeral_deploy")
 
@@ -146,21 +146,21 @@ def test_what_is_wrong_is_named_by_its_fields_and_never_by_their_content() -> No
         Machine.from_response({"system_id": "7xneda", "hostname": {"hunter2": 1}, "status": "hunter2"})
     assert "status (" in caught.value.message
     assert "hunter2" not in f"{caught.value.message} {caught.value.hint}"
-    assert caught.value.hint == "Check this machine in the MAAS UI. The others can still be read."
+    assert caught.value.hint == "Check this machine in the MAAS UI. Other machines are not affected."
     assert caught.value.__context__ is None
 
 
 def test_what_is_no_machine_at_all_leads_to_the_address_of_the_region() -> None:
     with pytest.raises(MaasProtocolError) as caught:
         Machine.from_response({"message": "Not here"})
-    assert caught.value.hint == "Is MAAS_URL a MAAS region of version 3.3 or newer?"
+    assert caught.value.hint == "Check that MAAS_URL is a MAAS region of version 3.3 or newer."
 
 
 def test_a_script_whose_status_is_odd_is_shown_and_hides_no_other() -> None:
     scripts = ScriptSet.from_response({"id": 4, "status": [], "results": [SCRIPT, {**SCRIPT, "status": None}, None]})
     assert [(each.name, each.status) for each in scripts.results] == [
         ("smartctl-validate", 2),
-        ("smartctl-validate", NO_STATUS),
+        ("smartctl-validate", UNREADABLE_STATUS),
     ]
     assert scripts.unreadable == ("status", "results")
 
@@ -187,7 +187,7 @@ async def test_a_number_that_no_event_can_have_does_not_hide_all_that_come_later
 
 
 async def test_following_never_starts_at_the_first_event_because_the_newest_cannot_be_read() -> None:
-    with pytest.raises(MaasProtocolError, match="None of MAAS's newest 1 events has an id that can be read"):
+    with pytest.raises(MaasProtocolError, match="None of MAAS's newest 1 events has a readable id"):
         await MaasClient(Script({"events": [None]})).newest_event_id()
 
 

@@ -21,7 +21,7 @@ from maas_mcp.errors import (
     MaasUnavailableError,
 )
 from maas_mcp.maas import responses
-from maas_mcp.maas.responses import LONGEST_WAIT, Request, Response, read
+from maas_mcp.maas.responses import MAX_RETRY_AFTER, Request, Response, read_response
 
 TEXT = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
@@ -31,15 +31,15 @@ READ = Request("GET", "machines/7xneda/")
 NGINX_502 = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>nginx/1.22.1</body>\r\n</html>\r\n"
 
 
-def response(status: int, kind: str = "", body: str | bytes = "", **headers: str) -> Response:
+def response(status: int, content_type: str = "", body: str | bytes = "", **headers: str) -> Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     content = body.encode() if isinstance(body, str) else body
-    return Response(status, named | ({"content-type": kind} if kind else {}), content)
+    return Response(status, named | ({"content-type": content_type} if content_type else {}), content)
 
 
 def failure(request: Request, given_answer: Response) -> MaasError:
     with pytest.raises(MaasError) as caught:
-        read(request, given_answer)
+        read_response(request, given_answer)
     assert caught.value.__context__ is None
     return caught.value
 
@@ -84,9 +84,9 @@ def failure(request: Request, given_answer: Response) -> MaasError:
     ],
 )
 def test_an_answer_becomes_its_error_with_maas_words_and_never_a_page(  # noqa: PLR0917 - a row of the table
-    request: Request, status: int, kind: str, body: str, error: type[MaasError], said: bool
+    request: Request, status: int, content_type: str, body: str, error: type[MaasError], said: bool
 ) -> None:
-    raised = failure(request, response(status, kind, body))
+    raised = failure(request, response(status, content_type, body))
     assert type(raised) is error
     assert raised.maas_says == (body if said else None)
     assert not said or error is MaasProtocolError or body in raised.message
@@ -121,13 +121,15 @@ def test_a_refused_form_is_told_field_by_field() -> None:
         ("Node must be configured to use a network", "linked to a subnet"),
     ],
 )
-@pytest.mark.parametrize("kind", [JSON_KIND, TEXT])
-def test_a_deployment_without_a_network_is_told_what_to_do(words: str, hinted: str, kind: str) -> None:
-    raised = failure(DEPLOY, response(400, kind, json.dumps({"network": [words]}) if kind == JSON_KIND else words))
+@pytest.mark.parametrize("content_type", [JSON_KIND, TEXT])
+def test_a_deployment_without_a_network_is_told_what_to_do(words: str, hinted: str, content_type: str) -> None:
+    raised = failure(
+        DEPLOY, response(400, content_type, json.dumps({"network": [words]}) if content_type == JSON_KIND else words)
+    )
 
     assert words in raised.message
     assert hinted in str(raised.hint)
-    assert failure(DEPLOY, response(400, kind, '{"network": ["No."]}')).hint is None
+    assert failure(DEPLOY, response(400, content_type, '{"network": ["No."]}')).hint is None
 
 
 def test_of_a_form_that_is_refused_without_end_only_the_beginning_is_told() -> None:
@@ -142,7 +144,7 @@ def test_of_a_form_that_is_refused_without_end_only_the_beginning_is_told() -> N
 
 @pytest.mark.parametrize("body", [rb'{"name": "half \ud83d"}', b'{"name": "half \xed\xa0\xbd"}'])
 def test_half_a_character_in_an_answer_becomes_a_whole_one(body: bytes) -> None:
-    reported = read(READ, response(200, JSON_KIND, body))
+    reported = read_response(READ, response(200, JSON_KIND, body))
 
     assert isinstance(reported, dict)
     assert str(reported["name"]).rstrip("\ufffd") == "half "
@@ -203,7 +205,7 @@ def test_retry_after_is_read_in_seconds_and_as_a_date() -> None:
 @pytest.mark.parametrize("value", ["3600", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
 def test_a_retry_after_of_more_than_a_minute_is_taken_for_one_minute(value: str) -> None:
     raised = failure(READ, response(503, HTML, "maintenance", retry_after=value))
-    assert getattr(raised, "retry_after", None) == LONGEST_WAIT == 60
+    assert getattr(raised, "retry_after", None) == MAX_RETRY_AFTER == 60
 
 
 @pytest.mark.parametrize("header", ["retry_after", "date"])
@@ -222,7 +224,7 @@ def test_a_date_that_is_none_is_taken_for_no_date(header: str, value: str) -> No
 def test_any_other_retry_after_counts_as_none_or_as_seconds_up_to_a_minute(value: str) -> None:
     raised = failure(DEPLOY, response(409, HTML, "Conflict", retry_after=value))
     assert isinstance(raised, MaasUnavailableError)
-    assert raised.retry_after is None or 0 <= raised.retry_after <= LONGEST_WAIT
+    assert raised.retry_after is None or 0 <= raised.retry_after <= MAX_RETRY_AFTER
 
 
 def test_a_refusal_that_is_nested_too_deep_is_a_refusal_all_the_same() -> None:
@@ -234,7 +236,7 @@ def test_a_refusal_that_is_nested_too_deep_is_a_refusal_all_the_same() -> None:
 def test_what_goes_wrong_in_reading_an_answer_is_told_as_its_fault_and_not_as_ours(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setitem(responses._ERRORS, 503, lambda *_: 1 / 0)
+    monkeypatch.setitem(responses._ERROR_FACTORIES, 503, lambda *_: 1 / 0)
     raised = failure(READ, response(503, TEXT, "hunter2"))
     assert isinstance(raised, MaasProtocolError)
     assert raised.message == "MAAS answered GET machines/7xneda/ with something that cannot be read (503)."
@@ -269,14 +271,16 @@ def test_maas_words_are_clipped() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 409, 500, 503])
-@pytest.mark.parametrize("kind", [TEXT, JSON_KIND])
-def test_user_data_that_maas_repeats_is_hidden(status: int, kind: str) -> None:
+@pytest.mark.parametrize("content_type", [TEXT, JSON_KIND])
+def test_user_data_that_maas_repeats_is_hidden(status: int, content_type: str) -> None:
     user_data = "#cloud-config\npassword: 'hunter2'\n"
     request = Request("POST", "machines/7xneda/", "deploy", secrets=(user_data,))
     body = (
-        json.dumps({"user_data": [f"{user_data!r} is wrong", user_data]}) if kind == JSON_KIND else f"Bad: {user_data}"
+        json.dumps({"user_data": [f"{user_data!r} is wrong", user_data]})
+        if content_type == JSON_KIND
+        else f"Bad: {user_data}"
     )
-    raised = failure(request, response(status, kind, body))
+    raised = failure(request, response(status, content_type, body))
     reported = (
         f"{raised.message} {raised.hint} {raised.maas_says} {raised.args} {getattr(raised, 'fields', '')} {request!r}"
     )
@@ -301,12 +305,12 @@ def test_user_data_that_maas_repeats_is_hidden(status: int, kind: str) -> None:
         (Request("POST", "boot-resources/", "import"), TEXT, "[" * 100_000, "[" * 100_000),
     ],
 )
-def test_what_maas_did_is_read(request: Request, kind: str, body: str, value: object) -> None:
-    assert read(request, response(200, kind, body)) == value
+def test_what_maas_did_is_read(request: Request, content_type: str, body: str, value: object) -> None:
+    assert read_response(request, response(200, content_type, body)) == value
 
 
 @given(st.integers(100, 599), st.sampled_from([TEXT, HTML, JSON_KIND, "application/bson", ""]), st.binary(max_size=200))
-def test_whatever_is_answered_is_json_or_a_maas_error(status: int, kind: str, body: bytes) -> None:
+def test_whatever_is_answered_is_json_or_a_maas_error(status: int, content_type: str, body: bytes) -> None:
     for request in (READ, DEPLOY):
         with suppress(MaasError):
-            read(request, response(status, kind, body))
+            read_response(request, response(status, content_type, body))

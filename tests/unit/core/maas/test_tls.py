@@ -24,7 +24,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from maas_mcp.errors import MaasTlsError, SettingsError
 from maas_mcp.maas.address import RegionAccess
 from maas_mcp.maas.connection import connect
-from maas_mcp.maas.tls import certificate_names, tls_context, tls_failure
+from maas_mcp.maas.tls import read_certificate_names, tls_context, tls_error
 from maas_mcp.settings import Settings
 from tests.unit.core.maas.fake_region import KEY, FakeRegion, answering, http, serving_fake
 
@@ -147,7 +147,7 @@ async def refusal(context: ssl.SSLContext, bundle: Path) -> MaasTlsError:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(anyio.to_thread.run_sync, refuse)
             transport = FakeRegion(listener.getsockname()[1], "https").transport(ca_bundle=bundle)
-            with anyio.fail_after(10), pytest.raises(MaasTlsError, match="does not speak TLS as expected") as caught:
+            with anyio.fail_after(10), pytest.raises(MaasTlsError, match="failed") as caught:
                 await transport.request("GET", "machines/")
             await transport.aclose()
     assert not caught.value.retryable
@@ -219,13 +219,13 @@ async def test_a_certificate_that_signed_itself_takes_a_bundle(tmp_path: Path) -
 async def test_a_bundle_without_the_authority_is_named(ca: Certificate, tmp_path: Path) -> None:
     bundle = issue(ca=True).bundle(tmp_path)  # by the same name, but another key
     error = await failure(server(issue("localhost", issuer=ca), tmp_path), bundle)
-    assert str(error.hint).startswith(f"The CA that signed it is not in the file that MAAS_CA_BUNDLE names, {bundle}.")
+    assert str(error.hint).startswith(f"The CA that signed it is not in {bundle}, the file of MAAS_CA_BUNDLE.")
 
 
 @pytest.mark.parametrize(
     ("valid", "reported", "hint"),
     [
-        ((NOW - 2 * DAY, NOW - DAY), "certificate has expired", "Renew the certificate on the region"),
+        ((NOW - 2 * DAY, NOW - DAY), "certificate has expired", "Renew the region's certificate"),
         ((NOW + DAY, NOW + 2 * DAY), "certificate is not yet valid", "Check the clock of this machine"),
     ],
 )
@@ -235,7 +235,7 @@ async def test_a_certificate_out_of_its_time_is_no_matter_of_trust(
     error = await failure(server(issue("localhost", issuer=ca, valid=valid), tmp_path), ca.bundle(tmp_path))
     assert reported in error.message
     assert str(error.hint).startswith(hint)
-    assert f"it says {datetime.now(UTC):%Y-%m-%d}" in str(error.hint)
+    assert f"which shows {datetime.now(UTC):%Y-%m-%d}" in str(error.hint)
     assert "MAAS_CA_BUNDLE" not in str(error.hint)
 
 
@@ -244,7 +244,7 @@ async def test_a_certificate_out_of_its_time_is_no_matter_of_trust(
     [
         (("maas.example.com", "10.0.0.2"), "It is for maas.example.com, 10.0.0.2."),
         (tuple(f"{each}.example.com" for each in "abcdefg"), "d.example.com, e.example.com and others."),
-        ((), "It has no subject alternative names: it is for no host."),
+        ((), "It has no subject alternative names, so it fits no host."),
     ],
 )
 async def test_a_certificate_for_another_host_is_told_with_its_hosts(
@@ -253,8 +253,8 @@ async def test_a_certificate_for_another_host_is_told_with_its_hosts(
     error = await failure(server(issue(*names, issuer=ca), tmp_path), ca.bundle(tmp_path))
     assert "Hostname mismatch, certificate is not valid for 'localhost'. " in error.message
     assert error.message.endswith(reported)
-    assert str(error.hint).startswith("Set MAAS_URL to a name that the certificate is for")
-    assert "with localhost among its subject alternative names" in str(error.hint)
+    assert str(error.hint).startswith("Set MAAS_URL to a host name in the certificate")
+    assert "has localhost as a subject alternative name" in str(error.hint)
 
 
 async def test_a_certificate_for_a_name_is_not_one_for_the_address(ca: Certificate, tmp_path: Path) -> None:
@@ -264,7 +264,7 @@ async def test_a_certificate_for_a_name_is_not_one_for_the_address(ca: Certifica
         with pytest.raises(MaasTlsError, match=r"IP address mismatch.* It is for localhost\.") as caught:
             await transport.request("GET", "machines/")
         await transport.aclose()
-    assert "Set MAAS_URL to a name" in str(caught.value.hint)
+    assert "Set MAAS_URL to a host name" in str(caught.value.hint)
 
 
 @pytest.mark.usefixtures("strict")
@@ -298,7 +298,7 @@ async def test_a_ca_that_may_have_none_below_it_has_none(tmp_path: Path) -> None
     root = issue(ca=True, path_length=0)
     shown = issue("localhost", issuer=issue(ca=True, issuer=root, called="another CA"))
     error = await failure(server(shown, tmp_path), root.bundle(tmp_path))
-    assert "limited in its names or in the length of the chain" in str(error.hint)
+    assert "its allowed names or its chain length are limited" in str(error.hint)
 
 
 async def test_a_certificate_for_clients_is_none_for_a_server(ca: Certificate, tmp_path: Path) -> None:
@@ -310,7 +310,7 @@ async def test_a_certificate_for_clients_is_none_for_a_server(ca: Certificate, t
 async def test_a_short_key_is_to_be_replaced(ca: Certificate, tmp_path: Path) -> None:
     shown = issue("localhost", issuer=ca, key=rsa.generate_private_key(65_537, 1024))
     error = await failure(server(shown, tmp_path, "DEFAULT@SECLEVEL=0"), ca.bundle(tmp_path))
-    assert "RSA key of 2048 bits or more" in str(error.hint)
+    assert "RSA key of at least 2048 bits" in str(error.hint)
 
 
 async def test_a_revoked_certificate_is_to_be_replaced(
@@ -343,10 +343,10 @@ async def test_https_to_a_port_that_speaks_http_is_explained() -> None:
     port = listener.extra(SocketAttribute.local_port)
     async with listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, plain)
-        with pytest.raises(MaasTlsError, match="does not speak TLS as expected") as caught:
+        with pytest.raises(MaasTlsError, match="failed") as caught:
             await FakeRegion(port, "https").transport().request("GET", "machines/")
         tasks.cancel_scope.cancel()
-    assert str(caught.value.hint).startswith("That port seems to serve plain http. Set MAAS_URL to the port of https")
+    assert str(caught.value.hint).startswith("That port seems to serve plain http. Set MAAS_URL to the https port")
 
 
 async def test_http_to_a_port_that_speaks_https_is_explained() -> None:
@@ -363,7 +363,7 @@ async def test_a_server_of_old_protocols_is_told_from_an_untrusted_one(ca: Certi
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
     error = await refusal(context, ca.bundle(tmp_path))
-    assert "1.2 or 1.3 is needed" in str(error.hint)
+    assert "1.2 or 1.3 is required" in str(error.hint)
 
 
 async def test_a_server_that_refuses_the_handshake_is_told_from_an_untrusted_one(
@@ -372,7 +372,7 @@ async def test_a_server_that_refuses_the_handshake_is_told_from_an_untrusted_one
     shown = issue("localhost", issuer=ca, key=rsa.generate_private_key(65_537, 2048))
     context = server(shown, tmp_path, "AES128-GCM-SHA256")  # Python offers no cipher without forward secrecy
     context.maximum_version = ssl.TLSVersion.TLSv1_2
-    assert "no cipher in common" in str((await refusal(context, ca.bundle(tmp_path))).hint)
+    assert "no common cipher" in str((await refusal(context, ca.bundle(tmp_path))).hint)
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -383,7 +383,7 @@ async def test_a_server_that_wants_a_client_certificate_is_told_as_such(
     context.minimum_version = context.maximum_version = version
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(ca.bundle(tmp_path))
-    assert "asks for a client certificate" in str((await refusal(context, ca.bundle(tmp_path))).hint)
+    assert "requires a client certificate" in str((await refusal(context, ca.bundle(tmp_path))).hint)
 
 
 async def test_a_server_that_does_not_know_the_name_is_told_as_such(ca: Certificate, tmp_path: Path) -> None:
@@ -397,7 +397,7 @@ async def test_a_server_that_does_not_know_the_name_is_told_as_such(ca: Certific
 def test_every_verification_error_has_a_hint_without_gaps(code: int, bundle: Path | None) -> None:
     error = ssl.SSLCertVerificationError(1, "x")
     error.verify_code, error.verify_message = code, "it is so."
-    reported = tls_failure(error, RegionAccess("https://maas/MAAS/api/2.0/", KEY, bundle), "maas:443", None)
+    reported = tls_error(error, RegionAccess("https://maas/MAAS/api/2.0/", KEY, bundle), "maas:443", None)
     assert reported.message == "The certificate of MAAS at maas:443 is not trusted: it is so."
     assert reported.hint
     assert "{" not in reported.hint
@@ -431,11 +431,11 @@ DAMAGED = b"-----BEGIN CERTIFICATE-----\nhunter2\n-----END CERTIFICATE-----\n"
         (None, "cannot be read: No such file"),
         (b"hello", "is not a PEM file with certificates"),
         (b"", "is not a PEM file with certificates"),
-        (DAMAGED, "holds a certificate that is damaged"),
+        (DAMAGED, "contains a damaged certificate"),
         (DAMAGED.replace(b"hunter2", "é".encode()), "is not a PEM file with certificates"),
-        (PEM_KEY, "holds a private key and no certificate"),
+        (PEM_KEY, "contains a private key and no certificate"),
         (issue(ca=True).certificate.public_bytes(Encoding.DER), "is in DER format, not PEM"),
-        (b"a" * (10 * 1024**2 + 1), "cannot be read: it has more than 10 MiB"),
+        (b"a" * (10 * 1024**2 + 1), "cannot be read: it is larger than 10 MiB"),
     ],
 )
 def test_a_ca_bundle_that_cannot_be_used_is_a_settings_error(
@@ -563,7 +563,7 @@ class TestWhereTheSystemItselfVerifies:
         monkeypatch.setattr(ssl.SSLObject, "getpeercert", lambda *_: {})  # OpenSSL has not verified it
         async with serving_fake(answering(http()), server(issue("other", issuer=ca), tmp_path)) as fake:
             region = RegionAccess(f"https://localhost:{fake.port}/MAAS/api/2.0/", KEY, ca.bundle(tmp_path))
-            assert await certificate_names(region, "localhost", fake.port) is None
+            assert await read_certificate_names(region, "localhost", fake.port) is None
 
 
 @pytest.mark.parametrize(
@@ -572,10 +572,10 @@ class TestWhereTheSystemItselfVerifies:
         (-67843, "Set MAAS_CA_BUNDLE"),
         (0x800B0109, "Set MAAS_CA_BUNDLE"),
         (0x800B010A, "Set MAAS_CA_BUNDLE"),
-        (-67818, "Renew the certificate"),
-        (0x800B0101, "Renew the certificate"),
-        (-67602, "Set MAAS_URL to a name"),
-        (0x800B010F, "Set MAAS_URL to a name"),
+        (-67818, "Renew the region's certificate"),
+        (0x800B0101, "Renew the region's certificate"),
+        (-67602, "Set MAAS_URL to a host name"),
+        (0x800B010F, "Set MAAS_URL to a host name"),
         (-67820, "The CA has revoked"),
         (0x80092010, "The CA has revoked"),
         (0x800B010C, "The CA has revoked"),
@@ -585,10 +585,10 @@ class TestWhereTheSystemItselfVerifies:
 def test_the_errors_of_macos_and_windows_have_the_same_hints_as_those_of_openssl(code: int, hint: str) -> None:
     error = ssl.SSLCertVerificationError("x")
     error.verify_code, error.verify_message = code, "it is so."
-    assert str(tls_failure(error, REGION, "localhost:443", None).hint).startswith(hint)
+    assert str(tls_error(error, REGION, "localhost:443", None).hint).startswith(hint)
 
 
 def test_a_verification_error_without_a_code_is_told_as_well() -> None:
-    reported = tls_failure(ssl.SSLCertVerificationError("Peer sent no certificates"), REGION, "localhost:443", None)
+    reported = tls_error(ssl.SSLCertVerificationError("Peer sent no certificates"), REGION, "localhost:443", None)
     assert reported.message == "The certificate of MAAS at localhost:443 is not trusted: Peer sent no certificates."
     assert reported.hint

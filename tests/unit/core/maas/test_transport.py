@@ -364,7 +364,7 @@ async def test_an_error_names_host_and_port_as_they_stand_in_a_url(url: str, rep
         (httpx.ConnectError("x"), OSError(113, "No route to host"), "could not be reached", False),
         (httpx.ConnectTimeout("x"), None, "could not be reached within 10 s", False),
         (httpx.ProxyError("407 Log in"), None, "through a proxy: it says '407 Log in'", False),
-        (httpx.ReadTimeout("x"), None, "did not answer in time", True),
+        (httpx.ReadTimeout("x"), None, "did not respond in time", True),
         (httpx.WriteError("x"), None, "without a whole answer", True),
         (ssl.SSLError(1, "bad record mac"), None, "without a whole answer", True),
         (httpx.ReadError("x"), ssl.SSLEOFError(8, "EOF occurred"), "without a whole answer", True),

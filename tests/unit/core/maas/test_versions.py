@@ -54,7 +54,7 @@ async def test_what_a_version_does_not_take_is_refused_by_name(
 ) -> None:
     become(region, version)
 
-    with pytest.raises(InvalidArgumentsError, match=f"is MAAS {version}, whose {op} does not take `{parameter}`"):
+    with pytest.raises(InvalidArgumentsError, match=f"runs MAAS {version}, whose {op} does not accept `{parameter}`"):
         await check_parameters(maas, op, ["comment", parameter])
 
 

@@ -14,7 +14,7 @@ from maas_mcp.errors import (
     OperationRevertedError,
 )
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.limits import LONGEST_POST
+from maas_mcp.maas.limits import CHANGE_TIMEOUT
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import OperationContext
 from maas_mcp.operations.handles import Handle
@@ -144,7 +144,7 @@ class TestHeld:
     ) -> None:
         house.region.faults.append(LOST)
         await start(house)
-        await anyio.sleep(LONGEST_POST + TIMING.start_grace if wait == 0.0 else 0)
+        await anyio.sleep(CHANGE_TIMEOUT + TIMING.start_grace if wait == 0.0 else 0)
 
         with pytest.raises(
             OperationFailedError,
@@ -152,7 +152,7 @@ class TestHeld:
         ):
             await ask(house, engine=another(house), wait=wait)
 
-        assert anyio.current_time() < LONGEST_POST + TIMING.start_grace + 15
+        assert anyio.current_time() < CHANGE_TIMEOUT + TIMING.start_grace + 15
 
     async def test_it_is_not_ordered_a_second_time(self, held: House) -> None:
         await start(held)

@@ -54,19 +54,19 @@ def test_only_the_chosen_one_is_imported(install: Install, group: str) -> None:
 def test_an_unknown_name_is_refused_with_those_that_are_installed(install: Install, group: str) -> None:
     install("calm", CALM, value="{module}:Calm")
     install("brisk", CALM, value="{module}:Calm")
-    with pytest.raises(SettingsError, match=r"MAAS_MCP_POLLING is 'calme', .* there are: brisk, calm\."):
+    with pytest.raises(SettingsError, match=r"MAAS_MCP_POLLING is 'calme', .* Installed: brisk, calm\."):
         chosen_strategy("calme", group)
 
 
 def test_where_none_is_installed_it_says_so(group: str) -> None:
-    with pytest.raises(SettingsError, match=r"there are: none\."):
+    with pytest.raises(SettingsError, match=r"Installed: none\."):
         chosen_strategy("calm", group)
 
 
 def test_a_name_that_two_distributions_offer_is_refused_with_both(install: Install, group: str) -> None:
     install("calm", CALM, value="{module}:Calm", distribution="acme-one")
     install("calm", CALM, value="{module}:Calm", distribution="acme-two")
-    with pytest.raises(SettingsError, match="more than one distribution offers it: acme-one, acme-two"):
+    with pytest.raises(SettingsError, match="more than one distribution provides it: acme-one, acme-two"):
         chosen_strategy("calm", group)
 
 
@@ -95,7 +95,7 @@ def test_the_projects_own_strategy_keeps_its_name(
     install("calm", CALM, value="{module}:Calm", distribution="maas-mcp-core")
     assert chosen_strategy("calm", group)
     assert rival not in sys.modules
-    assert "'calm' of maas-mcp-core 1.0 is used, and not the strategy of that name from aaa-rival" in caplog.text
+    assert "'calm' of maas-mcp-core 1.0 instead of the strategy of that name from aaa-rival" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,9 @@ def test_ctrl_c_stops_it_and_names_the_strategy(install: Install, group: str, ca
 
 def test_something_else_than_a_strategy_is_refused(install: Install, group: str) -> None:
     install("calm", "Calm = 'quickly'", value="{module}:Calm")
-    with pytest.raises(SettingsError, match=r"is not one: expected a subclass of PollingStrategy, .* got str\."):
+    with pytest.raises(
+        SettingsError, match=r"is invalid: expected a subclass or an instance of PollingStrategy, got str\."
+    ):
         chosen_strategy("calm", group)
 
 

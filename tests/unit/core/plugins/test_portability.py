@@ -181,7 +181,7 @@ def test_a_default_that_is_no_published_value_is_left_out() -> None:
 
 @pytest.mark.parametrize("name", ["two words", "$type", "x" * 65, "größe"])
 def test_a_name_that_a_client_would_refuse_all_tools_for_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="Clients refuse an argument named"):
+    with pytest.raises(ValueError, match="Clients reject an argument named"):
         input_schema(model(int, alias=name))
 
 

@@ -154,8 +154,8 @@ def test_a_misspelt_name_in_a_list_is_warned_of(group: str, caplog: pytest.LogCa
 @pytest.mark.parametrize("requirement", ["maas-mcp-core>=1,<2", "maas_mcp.core==0.0.9", "maas-mcp-core<0.1"])
 def test_a_plugin_for_another_host_is_not_imported(failure: Failure, requirement: str) -> None:
     error = failure("raise AssertionError('imported')", requires=["rich", requirement])
-    assert error.startswith("acme-broken 1.0 was made for maas-mcp-core ")
-    assert "Expected a release for maas-mcp-core 0." in error
+    assert error.startswith("acme-broken 1.0 requires maas-mcp-core ")
+    assert "Expected a release for the running maas-mcp-core 0." in error
     assert "Install another release" in error
 
 
@@ -209,8 +209,8 @@ def test_who_takes_the_name_of_the_projects_own_plugin_loses_it(install: Install
     states = {record.distribution: record for record in registry.records}
     assert states[spelling].state is PluginState.LOADED
     assert states["aaa-rival"].error == (
-        f"'deploy' of aaa-rival 1.0 takes the name of the plugin 'deploy' of {spelling} 1.0, which maas-mcp itself "
-        "offers. Expected a name of its own. Uninstall aaa-rival, or ask its author for another name."
+        f"'deploy' of aaa-rival 1.0 has the same name as 'deploy' of {spelling} 1.0, a plugin of maas-mcp "
+        "itself. Expected a unique name. Uninstall aaa-rival, or ask its author to rename the plugin."
     )
 
 
@@ -221,7 +221,7 @@ def test_two_rivals_of_the_projects_own_plugin_are_both_named(install: Install, 
     assert [record.state for record in registry.records] == [PluginState.FAILED, PluginState.LOADED, PluginState.FAILED]
     for record in registry.records:
         if record.state is PluginState.FAILED:
-            assert str(record.error).startswith(f"'deploy' of {record.distribution} 1.0 takes the name")
+            assert str(record.error).startswith(f"'deploy' of {record.distribution} 1.0 has the same name")
 
 
 def test_a_name_that_only_resembles_the_projects_own_wins_nothing(install: Install, group: str) -> None:
@@ -431,12 +431,12 @@ def test_a_plugin_may_only_observe(install: Install, group: str) -> None:
 
 def test_an_observer_that_is_a_coroutine_function_is_rejected(failure: Failure) -> None:
     error = failure("@hookimpl\nasync def maas_mcp_operation_changed(change):\n    pass\n")
-    assert error.startswith("maas_mcp_operation_changed() is a coroutine function. Expected a plain one.")
+    assert error.startswith("maas_mcp_operation_changed() is a coroutine function. Expected a plain function.")
 
 
 def test_a_hook_that_wraps_is_rejected(failure: Failure) -> None:
     error = failure("@hookimpl(wrapper=True)\ndef maas_mcp_tools():\n    return (yield)\n")
-    assert error.startswith("It wraps a hook.")
+    assert error.startswith("It has a hook wrapper.")
 
 
 # What its hooks return
@@ -509,7 +509,7 @@ def test_a_tool_without_its_method_is_rejected(failure: Failure) -> None:
         "class Half(Tool[Nothing, Nothing]):\n    name = 'maas_half'\n"
         "@hookimpl\ndef maas_mcp_tools():\n    return [Half]\n"
     )
-    assert error.endswith("the class Half, which is abstract. Expected a whole one. Define run.")
+    assert error.endswith("the class Half, which is abstract. Expected a concrete class. Define run.")
 
 
 @pytest.mark.parametrize("body", ["pass", "name = ''", "name = None"])
@@ -530,8 +530,8 @@ def test_a_tool_without_a_name_is_rejected(failure: Failure, body: str, hook: st
         assert "Bare.name: expected a string, but it is None. Write `name = " in error
     else:
         assert error == (
-            f"{hook}() returned the class Bare, which has no name. Expected the name that clients call it by. "
-            'Write `name = "acme_do_something"` in it.'
+            f"{hook}() returned the class Bare, which has no name. Expected the tool's name. "
+            'Write `name = "acme_do_something"` in the class.'
         )
 
 
@@ -541,7 +541,7 @@ def test_an_operation_of_no_kind_is_rejected(failure: Failure) -> None:
         "    name = 'maas_bare'\n@hookimpl\ndef maas_mcp_operations():\n    return [Bare]\n"
     )
     assert error.endswith(
-        "Expected a subclass of Operation or BatchOperation or RegionOperation. Subclass the one that fits."
+        "Expected a subclass of Operation or BatchOperation or RegionOperation. Subclass one of them."
     )
 
 
@@ -588,7 +588,7 @@ def test_a_tool_that_cannot_be_made_loses_only_its_own_plugin(failure: Failure) 
 def test_a_tool_whose_name_breaks_the_rules_is_rejected(failure: Failure, name: str) -> None:
     error = failure(tools(name), plugin="my-pack")
     assert error.startswith(f"A tool is named {name!r}. ")
-    assert "beginning with maas_ or my_pack_." in error
+    assert "starting with maas_ or my_pack_." in error
 
 
 def test_a_tool_may_be_named_after_its_plugin(install: Install, group: str) -> None:
@@ -602,7 +602,7 @@ def test_one_name_twice_in_one_plugin_is_rejected(failure: Failure) -> None:
 
 def test_a_tool_that_another_plugin_offers_fails_the_later_plugin_as_a_whole(failure: Failure) -> None:
     error = failure(tools("maas_unique", "maas_good"), plugin="later")
-    assert "'later' of acme-later 1.0 offers the tool maas_good, which 'good' of acme-good 1.0 offers too." in error
+    assert "'later' of acme-later 1.0 has a tool named maas_good, and 'good' of acme-good 1.0 has one too." in error
 
 
 def test_no_plugin_takes_a_tool_from_the_projects_own(install: Install, group: str) -> None:
@@ -614,7 +614,7 @@ def test_no_plugin_takes_a_tool_from_the_projects_own(install: Install, group: s
 
 @pytest.mark.parametrize("name", sorted(tool.name for tool in OPERATION_TOOLS))
 def test_no_plugin_takes_a_tool_from_the_server_itself(failure: Failure, name: str) -> None:
-    assert "which the server itself offers too" in failure(tools(name))
+    assert "and the server itself has one too" in failure(tools(name))
 
 
 # What clients could not be shown
@@ -647,14 +647,14 @@ def maas_mcp_tools():
 @pytest.mark.parametrize(
     ("declared", "said"),
     [
-        ("Called, Nothing", "cannot be shown to a client"),
+        ("Called, Nothing", "cannot be published to clients"),
         ("Node, Nothing", "Node contains itself"),
         ("Nothing, Node", "Node contains itself"),
         ("Names, Nothing", "a RootModel"),
         ("Nothing, Nothing, title=5", "`title`. Expected a str"),
         ("Nothing, Nothing, offers=['machine lock']", "`offers`. Expected a str"),
         ("Nothing, Nothing, read_only='yes'", "`read_only`. Expected a bool"),
-        ("Nothing, Nothing, title='half \\ud83d'", "cannot be shown to a client"),
+        ("Nothing, Nothing, title='half \\ud83d'", "cannot be published to clients"),
     ],
 )
 def test_a_tool_that_cannot_be_shown_is_not_loaded(failure: Failure, declared: str, said: str) -> None:
@@ -682,7 +682,7 @@ def maas_mcp_operations():
     return [Broken]
 """
     error = failure("from pydantic import Field\n" + code)
-    assert "has an argument on_cancel or wait_seconds, which every operation has already" in error
+    assert "has an argument on_cancel or wait_seconds, which the host adds to every operation" in error
 
 
 def test_the_arguments_of_every_operation_are_known_to_the_host() -> None:

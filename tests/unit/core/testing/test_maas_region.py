@@ -156,7 +156,7 @@ def test_a_mishap_amid_a_call_is_not_kept_quiet(maas_region: MaasRegion) -> None
 
 def test_a_request_that_is_held_too_long_times_out_as_on_a_network(maas_region: MaasRegion) -> None:
     maas_region.hold(op="machines", after=3600)
-    with pytest.raises(MaasUnavailableError, match="did not answer in time"):
+    with pytest.raises(MaasUnavailableError, match="did not respond in time"):
         maas_region.call(Look, "node01")
 
 

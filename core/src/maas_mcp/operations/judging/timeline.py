@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from maas_mcp.maas.models import NO_USER, Event
+from maas_mcp.maas.models import SYSTEM_USERNAME, Event
 from maas_mcp.maas.statuses import AT_WORK, MachineStatus
 
 WARNING_LEVELS: Final = frozenset({"WARNING", "ERROR", "CRITICAL"})
@@ -138,7 +138,7 @@ class RunTimeline:
 
     @property
     def _by_users(self) -> Iterable[Event]:
-        return (event for event in self.events if event.type.startswith("User ") and event.username != NO_USER)
+        return (event for event in self.events if event.type.startswith("User ") and event.username != SYSTEM_USERNAME)
 
     def _until_end(self, event: Event) -> bool:
         return self.ended is None or event.id <= self.ended.id

@@ -21,7 +21,7 @@ from maas_mcp.errors import (
     OperationRefusedError,
 )
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.limits import LONGEST_POST
+from maas_mcp.maas.limits import CHANGE_TIMEOUT
 from maas_mcp.maas.models import Machine
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.cancellation import CancellationToken
@@ -63,7 +63,7 @@ _INVALID_TRANSITION: Final = re.compile(r"Invalid transition: (?P<status>.+?) ->
 class MachineSubject(Subject[ArgsT, ResultT]):
     """A machine, followed by the watcher."""
 
-    held_elsewhere: ClassVar[float] = LONGEST_POST
+    held_elsewhere: ClassVar[float] = CHANGE_TIMEOUT
     operation: Operation[ArgsT, ResultT]
     ctx: OperationContext
     latest: MachineAssessment

@@ -9,7 +9,7 @@ from typing import Final
 import anyio
 
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.limits import MOST_EVENTS
+from maas_mcp.maas.limits import MAX_EVENTS
 from maas_mcp.maas.models import Event, SystemId
 from maas_mcp.maas.reading import Listing
 from maas_mcp.operations.watching.cadence import Cadence
@@ -17,7 +17,7 @@ from maas_mcp.operations.watching.cursor import Cursor
 from maas_mcp.operations.watching.grouping import chunks
 from maas_mcp.operations.watching.subscription import Subscription
 
-EVENTS_LIMIT: Final = MOST_EVENTS
+EVENTS_LIMIT: Final = MAX_EVENTS
 """The most events that MAAS gives in one answer; with ``after`` these are the oldest ones, so a full answer has more
 behind it."""
 FEW: Final = 50

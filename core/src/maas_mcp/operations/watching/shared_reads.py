@@ -11,7 +11,7 @@ from typing import Final, Generic, TypeVar
 import anyio
 
 from maas_mcp.errors import MaasAuthError, MaasError, MaasUnavailableError
-from maas_mcp.maas.client import MaasClient, checked_id
+from maas_mcp.maas.client import MaasClient, validate_system_id
 from maas_mcp.maas.limits import MAX_REQUESTS
 from maas_mcp.maas.models import Machine, SystemId, User
 from maas_mcp.operations.timing import Timing
@@ -57,7 +57,7 @@ class SharedReads:
             MaasNotFoundError: There is no such machine, or the user may not see it.
             MaasError: As :meth:`MaasClient.machine`.
         """
-        found = await self._machines.get(maas, checked_id(system_id))
+        found = await self._machines.get(maas, validate_system_id(system_id))
         # MAAS leaves unknown ids out of a list. Read alone, the machine has an error of its own.
         return found.get(system_id) or await maas.machine(system_id)
 
