@@ -1,4 +1,4 @@
-"""The secrets that seal operation ids."""
+"""The secrets that sign operation ids."""
 
 import os
 import stat
@@ -25,7 +25,7 @@ def test_a_short_secret_is_refused_and_not_shown() -> None:
     assert "tooshort" not in str(refusal.value)
 
 
-def test_a_secret_is_made_once_and_is_its_owners_only(tmp_path: Path) -> None:
+def test_a_secret_is_created_once_and_readable_only_by_its_owner(tmp_path: Path) -> None:
     settings = Settings.load(state_dir=tmp_path / "new" / "state")
 
     (made,) = sealing_secrets(settings)
@@ -37,7 +37,7 @@ def test_a_secret_is_made_once_and_is_its_owners_only(tmp_path: Path) -> None:
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
 
 
-def test_of_two_processes_that_make_one_the_first_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_processes_share_the_secret_created_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings.load(state_dir=tmp_path)
     link = os.link
 
@@ -54,7 +54,7 @@ def test_of_two_processes_that_make_one_the_first_wins(tmp_path: Path, monkeypat
     assert [file.name for file in tmp_path.iterdir()] == ["secret"]
 
 
-def test_a_directory_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
+def test_an_error_names_a_directory_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("in the way")
 
     with pytest.raises(SettingsError, match="cannot be stored in") as refusal:
@@ -73,7 +73,9 @@ def test_a_directory_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> Non
         (b"a" * 32, 0o620, "(mode 0620)"),
     ],
 )
-def test_a_secret_that_others_know_or_guess_is_refused(tmp_path: Path, content: bytes, mode: int, said: str) -> None:
+def test_a_secret_that_others_may_know_or_guess_is_rejected(
+    tmp_path: Path, content: bytes, mode: int, said: str
+) -> None:
     file = tmp_path / "secret"
     file.write_bytes(content)
     file.chmod(mode)
@@ -86,20 +88,20 @@ def test_a_secret_that_others_know_or_guess_is_refused(tmp_path: Path, content: 
     assert file.read_bytes() == content
 
 
-def test_a_directory_in_the_place_of_the_secret_is_a_clear_error(tmp_path: Path) -> None:
+def test_an_error_names_a_directory_in_place_of_the_secret(tmp_path: Path) -> None:
     (tmp_path / "secret").mkdir()
 
     with pytest.raises(SettingsError, match=r"cannot be stored in .*secret: Is a directory"):
         sealing_secrets(Settings.load(state_dir=tmp_path))
 
 
-def test_of_several_secrets_the_first_comes_first() -> None:
+def test_several_secrets_keep_their_order() -> None:
     settings = Settings.load(secret=f"{'b' * 16} {'a' * 16}")
 
     assert sealing_secrets(settings) == (b"b" * 16, b"a" * 16)
 
 
-def test_a_file_of_the_previous_secret_comes_after_the_present_one(tmp_path: Path) -> None:
+def test_the_previous_secret_comes_after_the_current_one(tmp_path: Path) -> None:
     settings = Settings.load(state_dir=tmp_path)
     (old,) = sealing_secrets(settings)
     (tmp_path / "secret").rename(tmp_path / "secret.previous")
@@ -112,14 +114,14 @@ def test_a_file_of_the_previous_secret_comes_after_the_present_one(tmp_path: Pat
     assert sealing_secrets(settings) == (new,)
 
 
-def test_a_given_secret_makes_the_files_meaningless(tmp_path: Path) -> None:
+def test_a_given_secret_replaces_the_files(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"short")
     (tmp_path / "secret.previous").write_bytes(b"short")
 
     assert len(sealing_secrets(Settings.load(secret="0123456789abcdef", state_dir=tmp_path))) == 1
 
 
-def test_a_previous_secret_that_others_know_is_refused_by_the_name_of_its_file(tmp_path: Path) -> None:
+def test_the_error_for_an_exposed_previous_secret_names_its_file(tmp_path: Path) -> None:
     settings = Settings.load(state_dir=tmp_path)
     sealing_secrets(settings)
     file = tmp_path / "secret.previous"
