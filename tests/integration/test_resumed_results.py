@@ -13,7 +13,7 @@ from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.progress import ProgressReporter, nobody
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.testing import MaasRegion
-from maas_mcp.testing.host import Host, hosting
+from maas_mcp.testing.host import Host, open_host
 from maas_simulator import Status
 
 pytestmark = pytest.mark.anyio
@@ -66,7 +66,7 @@ async def test_the_result_is_the_same_where_the_arguments_are_not_known(name: st
             if isinstance(operation, BatchOperation):
                 options["name"] = new_name(operation, args)
             first = await engine.run(operation, args, ProgressReporter(nobody), CancellationToken(), **options)
-            async with hosting(region, host.now, "admin") as second:
+            async with open_host(region, host.now, "admin") as second:
                 later = await resumed(second, operation, first.handle)
 
         assert first.result is not None

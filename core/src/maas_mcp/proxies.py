@@ -55,14 +55,14 @@ def region_proxy(api_url: str) -> Proxy | None:
         return None
     warnings: tuple[str, ...] = ()
     if environment := getproxies_environment():
-        region = _Region(parts.scheme, host, parts.port or _PORTS[parts.scheme], _address(host))
+        region = _Region(parts.scheme, host, parts.port or _PORTS[parts.scheme], _parse_address(host))
         exempt, warnings = _check_no_proxy(environment.get("no", ""), region)
     else:
         exempt = bool(proxy_bypass(host))
-    return None if exempt else _proxy(value, _variable(scheme, proxies[scheme]), host, warnings)
+    return None if exempt else _create_proxy(value, _find_variable(scheme, proxies[scheme]), host, warnings)
 
 
-def _proxy(value: str, variable: str, host: str, warnings: tuple[str, ...]) -> Proxy:
+def _create_proxy(value: str, variable: str, host: str, warnings: tuple[str, ...]) -> Proxy:
     text = value if "://" in value else f"http://{value}"
     problem = "it is not a URL; write characters such as # / @ in a password as %23 %2F %40"
     parts = SplitResult("", "", "", "", "")
@@ -72,7 +72,7 @@ def _proxy(value: str, variable: str, host: str, warnings: tuple[str, ...]) -> P
     except ValueError:
         pass
     else:
-        problem = _problem(parts)
+        problem = _find_problem(parts)
     if problem:
         raise proxy_error(variable, _without_password(text), problem, host)
     login, at, address = parts.netloc.rpartition("@")
@@ -89,7 +89,7 @@ def _escaped(text: str) -> str:
     return quote(unquote(text), safe="", errors="surrogateescape")
 
 
-def _problem(parts: SplitResult) -> str:
+def _find_problem(parts: SplitResult) -> str:
     if parts.scheme not in _SCHEMES:
         return f"{parts.scheme}:// is not supported; expected {', '.join(f'{each}://' for each in _SCHEMES)}"
     if not re.fullmatch(rf"({_HOST})(:[0-9]*)?", parts.netloc.rpartition("@")[2]):
@@ -106,7 +106,7 @@ def _without_password(url: str) -> str | None:
     return f"{scheme}://{where[0]}" if where and re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme, re.IGNORECASE) else None
 
 
-def _variable(scheme: str, value: str) -> str:
+def _find_variable(scheme: str, value: str) -> str:
     names = (name for name, given in os.environ.items() if name.lower() == f"{scheme}_proxy" and given == value)
     return next(names, "The system's proxy setting")
 
@@ -133,11 +133,11 @@ def _matches(entry: str, region: _Region) -> bool:
         ValueError: The entry is none of these.
     """
     scheme, separator, rest = entry.rpartition("://")
-    name, port = _split(rest.rstrip("/"))
+    name, port = _split_port(rest.rstrip("/"))
     if "/" in name:
         network = ip_network(name, strict=False)
         covered = region.address is not None and region.address in network
-    elif address := _address(name):
+    elif address := _parse_address(name):
         covered = address == region.address
     elif not re.fullmatch(r"[\w.*-]+", name):
         raise ValueError(entry)
@@ -149,7 +149,7 @@ def _matches(entry: str, region: _Region) -> bool:
     return covered and port in {None, region.port} and (not separator or scheme in {region.scheme, "all"})
 
 
-def _split(entry: str) -> tuple[str, int | None]:
+def _split_port(entry: str) -> tuple[str, int | None]:
     bracketed = re.fullmatch(r"\[([^\[\]]*)\](/[0-9]+)?(?::([0-9]{1,5}))?", entry)
     if bracketed:
         return bracketed[1] + (bracketed[2] or ""), int(bracketed[3]) if bracketed[3] else None
@@ -161,7 +161,7 @@ def _split(entry: str) -> tuple[str, int | None]:
     return name, int(port)
 
 
-def _address(text: str) -> IPv4Address | IPv6Address | None:
+def _parse_address(text: str) -> IPv4Address | IPv6Address | None:
     try:
         return ip_address(text)
     except ValueError:

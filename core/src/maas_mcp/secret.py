@@ -17,7 +17,7 @@ GROUP_AND_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 """The mode bits that give access to users other than the owner."""
 
 
-def sealing_secrets(settings: Settings) -> tuple[bytes, ...]:
+def load_secrets(settings: Settings) -> tuple[bytes, ...]:
     """Return the secrets of operation ids: the first signs, all of them verify.
 
     They come from ``MAAS_MCP_SECRET``. Otherwise they come from the file ``secret`` in the state directory, which is
@@ -52,7 +52,7 @@ def check_secret_files(settings: Settings) -> None:
     """Check that the secret files can be read or created, without creating any.
 
     Raises:
-        SettingsError: As for :func:`sealing_secrets`.
+        SettingsError: As for :func:`load_secrets`.
     """
     path = secret_file(settings)
     try:

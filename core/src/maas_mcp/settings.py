@@ -67,10 +67,10 @@ def _weakness(secret: str) -> str | None:
         return f"a placeholder: {unfilled}"
     if len(secret) < MIN_SECRET_LENGTH:
         return f"too short: expected at least {MIN_SECRET_LENGTH} characters, because a shorter one is easy to guess"
-    return None if is_text(secret) else "not UTF-8 text"
+    return None if is_utf8(secret) else "not UTF-8 text"
 
 
-def is_text(value: str) -> bool:
+def is_utf8(value: str) -> bool:
     """Whether a value from the environment or the command line is UTF-8. Python turns other bytes into surrogates."""
     return not any("\ud800" <= character <= "\udfff" for character in value)
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from maas_mcp.errors import SettingsError
-from maas_mcp.secret import check_secret_files, sealing_secrets
+from maas_mcp.secret import check_secret_files, load_secrets
 from maas_mcp.settings import Settings
 
 
 def test_a_given_secret_is_used(tmp_path: Path) -> None:
     settings = Settings.load(secret="0123456789abcdef", state_dir=tmp_path)
 
-    assert sealing_secrets(settings) == (b"0123456789abcdef",)
+    assert load_secrets(settings) == (b"0123456789abcdef",)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -28,10 +28,10 @@ def test_a_short_secret_is_refused_and_not_shown() -> None:
 def test_a_secret_is_created_once_and_readable_only_by_its_owner(tmp_path: Path) -> None:
     settings = Settings.load(state_dir=tmp_path / "new" / "state")
 
-    (made,) = sealing_secrets(settings)
+    (made,) = load_secrets(settings)
 
     assert len(made) == 32
-    assert sealing_secrets(settings) == (made,)
+    assert load_secrets(settings) == (made,)
     (file,) = (tmp_path / "new" / "state").iterdir()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
@@ -50,7 +50,7 @@ def test_two_processes_share_the_secret_created_first(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(os, "link", beaten)
 
-    assert sealing_secrets(settings) == (theirs,)
+    assert load_secrets(settings) == (theirs,)
     assert [file.name for file in tmp_path.iterdir()] == ["secret"]
 
 
@@ -58,7 +58,7 @@ def test_an_error_names_a_directory_that_cannot_be_created(tmp_path: Path) -> No
     (tmp_path / "state").write_text("in the way")
 
     with pytest.raises(SettingsError, match="cannot be stored in") as refusal:
-        sealing_secrets(Settings.load(state_dir=tmp_path / "state"))
+        load_secrets(Settings.load(state_dir=tmp_path / "state"))
 
     assert "MAAS_MCP_STATE_DIR" in (refusal.value.hint or "")
 
@@ -81,7 +81,7 @@ def test_a_secret_that_others_may_know_or_guess_is_rejected(
     file.chmod(mode)
 
     with pytest.raises(SettingsError) as refusal:
-        sealing_secrets(Settings.load(state_dir=tmp_path))
+        load_secrets(Settings.load(state_dir=tmp_path))
 
     assert said in refusal.value.message
     assert "the file" in (refusal.value.hint or "")
@@ -92,42 +92,42 @@ def test_an_error_names_a_directory_in_place_of_the_secret(tmp_path: Path) -> No
     (tmp_path / "secret").mkdir()
 
     with pytest.raises(SettingsError, match=r"cannot be stored in .*secret: Is a directory"):
-        sealing_secrets(Settings.load(state_dir=tmp_path))
+        load_secrets(Settings.load(state_dir=tmp_path))
 
 
 def test_several_secrets_keep_their_order() -> None:
     settings = Settings.load(secret=f"{'b' * 16} {'a' * 16}")
 
-    assert sealing_secrets(settings) == (b"b" * 16, b"a" * 16)
+    assert load_secrets(settings) == (b"b" * 16, b"a" * 16)
 
 
 def test_the_previous_secret_comes_after_the_current_one(tmp_path: Path) -> None:
     settings = Settings.load(state_dir=tmp_path)
-    (old,) = sealing_secrets(settings)
+    (old,) = load_secrets(settings)
     (tmp_path / "secret").rename(tmp_path / "secret.previous")
 
-    new, previous = sealing_secrets(settings)
+    new, previous = load_secrets(settings)
 
     assert previous == old
     assert new != old
     (tmp_path / "secret.previous").unlink()
-    assert sealing_secrets(settings) == (new,)
+    assert load_secrets(settings) == (new,)
 
 
 def test_a_given_secret_replaces_the_files(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"short")
     (tmp_path / "secret.previous").write_bytes(b"short")
 
-    assert len(sealing_secrets(Settings.load(secret="0123456789abcdef", state_dir=tmp_path))) == 1
+    assert len(load_secrets(Settings.load(secret="0123456789abcdef", state_dir=tmp_path))) == 1
 
 
 def test_the_error_for_an_exposed_previous_secret_names_its_file(tmp_path: Path) -> None:
     settings = Settings.load(state_dir=tmp_path)
-    sealing_secrets(settings)
+    load_secrets(settings)
     file = tmp_path / "secret.previous"
     file.write_bytes(b"a" * 32)
     file.chmod(0o644)
 
-    for use in (sealing_secrets, check_secret_files):
+    for use in (load_secrets, check_secret_files):
         with pytest.raises(SettingsError, match=r"Other users can read or change .*secret\.previous"):
             use(settings)

@@ -13,7 +13,7 @@ from maas_mcp.calls.client_values import read_properties
 from maas_mcp.calls.reports import cut
 from maas_mcp.errors import InvalidArgumentsError
 from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning
-from maas_mcp.plugins.portability import Schema, portable
+from maas_mcp.plugins.portability import Schema, to_portable
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.plugins.schemas import exact_schema
 from maas_mcp.plugins.validation import CALL_OPTIONS
@@ -69,7 +69,7 @@ def published_arguments(tool: AnyTool, client: ClientFeatures) -> Schema:
     """The input schema of the tool, as such clients are shown it."""
     schema, options = exact_schema(tool.arguments), exact_schema(CallOptions)["properties"]
     own = {name: options[name] for name in _option_names(tool, client)}
-    return portable({**schema, "properties": {**schema["properties"], **own}})
+    return to_portable({**schema, "properties": {**schema["properties"], **own}})
 
 
 def parse_arguments(

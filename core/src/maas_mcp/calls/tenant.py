@@ -26,7 +26,7 @@ from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.timing import Timing
 from maas_mcp.operations.watching.watcher import Watcher
 from maas_mcp.plugins.polling_choice import chosen_strategy
-from maas_mcp.secret import sealing_secrets
+from maas_mcp.secret import load_secrets
 from maas_mcp.settings import Settings
 
 
@@ -108,7 +108,7 @@ class Tenant:
         """
         region = self._region()
         principal = f"{region.api_url} {region.api_key.consumer} {region.api_key.token}"
-        return Sealer(sealing_secrets(self._settings), principal, self._now)
+        return Sealer(load_secrets(self._settings), principal, self._now)
 
     @cached_property
     def requests(self) -> StartRequests:

@@ -12,7 +12,7 @@ from mcp_types import Tool
 
 from maas_mcp.cli.common import NARROWEST
 from maas_mcp.plugins.portability import PAIR
-from maas_mcp.settings import expand_user, is_text
+from maas_mcp.settings import expand_user, is_utf8
 from maas_mcp.text_files import read_text
 
 Schema = Mapping[str, Any]
@@ -120,7 +120,7 @@ def _split(pair: str, known: Mapping[str, Schema]) -> tuple[str, str]:
         raise _ArgumentError(f"{key[:40]} is not an argument of this tool.{meant}")
     if value.startswith("@") and not value.startswith("@@"):
         return key, _read(key, value[1:])
-    if not is_text(value):
+    if not is_utf8(value):
         raise _ArgumentError(f"{key}: expected UTF-8 text.", key)
     return key, value.removeprefix("@")
 

@@ -17,7 +17,7 @@ from maas_mcp.cli.plugins import installed
 from maas_mcp.errors import MaasError, MaasUnavailableError, SettingsError
 from maas_mcp.maas.address import RegionAccess, is_loopback
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.versions import release_of
+from maas_mcp.maas.versions import parse_release
 from maas_mcp.plugins.polling_choice import chosen_strategy
 from maas_mcp.plugins.registry import PluginState
 from maas_mcp.secret import check_secret_files, previous_file, secret_file
@@ -172,7 +172,7 @@ def judge_proxy(proxy: "Proxy") -> Finding:
 
 def judge_version(version: str) -> Finding:
     """Whether this project knows the release."""
-    release = release_of(version)
+    release = parse_release(version)
     if release is None:
         return Finding(Mark.DOUBTFUL, "Version", f"MAAS {version[:40]} is not a known release")
     known = f"{'.'.join(map(str, OLDEST))} to {'.'.join(map(str, NEWEST))}"

@@ -89,7 +89,7 @@ def api_url(text: str, *, allow_http: bool = False) -> str:
     Raises:
         SettingsError: ``text`` is not such a URL. The message contains no password.
     """
-    parts, port = _split(text.strip())
+    parts, port = _parse_url(text.strip())
     host = parts.hostname or ""
     if parts.scheme == "http" and not (allow_http or is_loopback(host)):
         raise SettingsError(
@@ -118,7 +118,7 @@ def _path_prefix(path: str) -> list[str]:
     return [segment for segment in whole.partition(f"/{_API_PATH}")[0].split("/") if segment]
 
 
-def _split(text: str) -> tuple[SplitResult, int | None]:
+def _parse_url(text: str) -> tuple[SplitResult, int | None]:
     problem = "it is not a URL"
     try:
         parts = urlsplit(text)

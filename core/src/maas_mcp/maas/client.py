@@ -68,9 +68,9 @@ class MaasClient:
 
     def once(self) -> "MaasClient":
         """Return a client that does not retry reads, for callers that poll anyway."""
-        return self._over(self._transport.once())
+        return self._with_transport(self._transport.once())
 
-    def _over(self, transport: Transport) -> "MaasClient":
+    def _with_transport(self, transport: Transport) -> "MaasClient":
         client = copy(self)
         client._transport = transport  # noqa: SLF001 - its own
         return client
@@ -87,19 +87,19 @@ class MaasClient:
             waiting: Called if there is a wait.
         """
         async with self._limiter, self._transport.turn(op, waiting) as transport:
-            mine = self._over(transport)
+            mine = self._with_transport(transport)
             mine._limiter = nullcontext()  # noqa: SLF001 - its own
             yield mine
 
     def limited(self, turns: int) -> "MaasClient":
         """Return a client that has at most ``turns`` turns at the same time."""
-        client = self._over(self._transport)
+        client = self._with_transport(self._transport)
         client._limiter = anyio.CapacityLimiter(turns)  # noqa: SLF001 - its own
         return client
 
     def before_change(self, check: Callable[[], Awaitable[None]]) -> "MaasClient":
         """Return a client that awaits ``check`` just before it sends a change. ``check`` may raise to prevent it."""
-        client = self._over(self._transport)
+        client = self._with_transport(self._transport)
         client._before_change = check  # noqa: SLF001 - its own
         return client
 
@@ -117,11 +117,11 @@ class MaasClient:
 
     async def get(self, path: str, /, **query: FormValue) -> JSON:
         """Read ``path``, such as ``machines/4y3h7n/`` or ``subnets/``."""
-        return await self._transport.request("GET", path, query=list(_pairs(query)))
+        return await self._transport.request("GET", path, query=list(_form_pairs(query)))
 
     async def get_op(self, path: str, op: str, /, **query: FormValue) -> JSON:
         """Read through a named operation: ``GET path?op=op``."""
-        return await self._transport.request("GET", path, query=[("op", op), *_pairs(query)])
+        return await self._transport.request("GET", path, query=[("op", op), *_form_pairs(query)])
 
     async def post_op(self, path: str, op: str, /, **form: FormValue) -> JSON:
         """Run a named operation: ``POST path?op=op``, with its parameters as a form.
@@ -133,7 +133,7 @@ class MaasClient:
         Raises:
             MaasUnavailableError: If ``sent`` is true, MAAS may have acted: check before sending it again.
         """
-        return await self._change("POST", path, query=[("op", op)], form=list(_pairs(form)))
+        return await self._change("POST", path, query=[("op", op)], form=list(_form_pairs(form)))
 
     async def post(self, path: str, /, **form: FormValue) -> JSON:
         """Create an object: ``POST path`` with a form, such as ``tags/`` with a ``name``. Returns the new object.
@@ -141,7 +141,7 @@ class MaasClient:
         Raises:
             MaasUnavailableError: If ``sent`` is true, MAAS may have created it: check before sending it again.
         """
-        return await self._change("POST", path, form=list(_pairs(form)))
+        return await self._change("POST", path, form=list(_form_pairs(form)))
 
     async def put(self, path: str, /, **form: FormValue) -> JSON:
         """Edit an object: ``PUT path`` with a form of the changed fields. Returns the changed object.
@@ -151,7 +151,7 @@ class MaasClient:
         Raises:
             MaasUnavailableError: If ``sent`` is true, MAAS may have changed it.
         """
-        return await self._change("PUT", path, form=list(_pairs(form)))
+        return await self._change("PUT", path, form=list(_form_pairs(form)))
 
     async def delete(self, path: str, /, **query: FormValue) -> None:
         """Delete an object: ``DELETE path``, with options in the query because a ``DELETE`` has no form.
@@ -160,7 +160,7 @@ class MaasClient:
             MaasNotFoundError: The object does not exist, or no longer.
             MaasUnavailableError: If ``sent`` is true, MAAS may have deleted it.
         """
-        await self._change("DELETE", path, query=list(_pairs(query)))
+        await self._change("DELETE", path, query=list(_form_pairs(query)))
 
     async def machine(self, system_id: SystemId) -> Machine:
         """Read one machine.
@@ -214,8 +214,8 @@ class MaasClient:
         self, *, after: int | None, before: int | None = None, ids: Sequence[SystemId], level: str, limit: int
     ) -> Listing[Event]:
         """List events as :meth:`events` does. ``total`` counts unreadable ones too, so it shows if there are more."""
-        answer = await self.get_op("events/", "query", after=after, before=before, id=ids, level=level, limit=limit)
-        found = Event.list_from_response(answer.get("events") if isinstance(answer, dict) else None)
+        response = await self.get_op("events/", "query", after=after, before=before, id=ids, level=level, limit=limit)
+        found = Event.list_from_response(response.get("events") if isinstance(response, dict) else None)
         return _log_left_out(Listing(sorted(found, key=lambda event: event.id), found.left_out))
 
     async def newest_event_id(self) -> int:
@@ -243,12 +243,12 @@ class MaasClient:
         """
         path = f"nodes/{validate_system_id(system_id)}/results/{name}/"
         try:
-            answer = await self.get(path, include_output=True if output else None)
+            response = await self.get(path, include_output=True if output else None)
         except MaasBadRequestError as error:
             if error.maas_says is not None and _NO_SCRIPT_SET.match(error.maas_says):
                 return None
             raise
-        return ScriptSet.from_response(answer)
+        return ScriptSet.from_response(response)
 
     async def version(self) -> str:
         """Return the region's version, such as ``3.7.3``, which is read once.
@@ -280,15 +280,15 @@ def _log_left_out(found: Listing[ItemT]) -> Listing[ItemT]:
     return found
 
 
-def _pairs(values: Mapping[str, FormValue]) -> Iterator[tuple[str, str]]:
+def _form_pairs(values: Mapping[str, FormValue]) -> Iterator[tuple[str, str]]:
     for key, value in values.items():
         if isinstance(value, Sequence) and not isinstance(value, str):
             yield from ((key, item) for item in value)
         elif value is not None:
-            yield key, _text(value)
+            yield key, _format_value(value)
 
 
-def _text(value: str | float) -> str:
+def _format_value(value: str | float) -> str:
     # MAAS 3.7: `erase=0`, `erase=no` and `erase=False` all erase the disks. Only `true` and `false` work as expected.
     if isinstance(value, bool):
         return "true" if value else "false"

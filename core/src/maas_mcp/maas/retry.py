@@ -12,7 +12,7 @@ from maas_mcp.errors import MaasUnavailableError
 # stamina and tenacity would make this longer: they need a subclass or hook each for reading Retry-After, giving up on a
 # long one, and sleeping with anyio.
 
-_Answer = TypeVar("_Answer")
+_ResultT = TypeVar("_ResultT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Backoff:
         return max(self.jitter() * min(self.cap, self.base * 2.0 ** (failures - 1)), retry_after or 0.0)
 
 
-async def retry(attempt: Callable[[], Awaitable[_Answer]], backoff: Backoff) -> _Answer:
+async def retry(attempt: Callable[[], Awaitable[_ResultT]], backoff: Backoff) -> _ResultT:
     """Repeat ``attempt()`` while it raises a retryable ``MaasUnavailableError``, and finally raise the last error.
 
     Each call must sign a new request, because MAAS rejects an OAuth nonce that it has seen.

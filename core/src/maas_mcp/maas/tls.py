@@ -149,7 +149,7 @@ def tls_error(error: ssl.SSLError, region: RegionAccess, where: str, names: list
         if names is not None:
             listed = ", ".join(names[:_MAX_NAMES]) + (" and others" if len(names) > _MAX_NAMES else "")
             message += f" It is for {listed}." if names else " It has no subject alternative names, so it fits no host."
-        hint = _HINTS.get(_code(error), _GENERIC)
+        hint = _HINTS.get(_get_verify_code(error), _GENERIC)
         if hint is _UNKNOWN_ISSUER and region.ca_bundle:
             hint = _NOT_IN_BUNDLE
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -168,10 +168,10 @@ def wrong_scheme_error(where: str) -> MaasTlsError:
 
 def is_host_mismatch(error: ssl.SSLError) -> bool:
     """Whether the certificate is valid, but for another host."""
-    return isinstance(error, ssl.SSLCertVerificationError) and _code(error) in _HOST_MISMATCH
+    return isinstance(error, ssl.SSLCertVerificationError) and _get_verify_code(error) in _HOST_MISMATCH
 
 
-def _code(error: ssl.SSLCertVerificationError) -> int:
+def _get_verify_code(error: ssl.SSLCertVerificationError) -> int:
     return int(getattr(error, "verify_code", 0))
 
 

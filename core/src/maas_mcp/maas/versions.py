@@ -25,7 +25,10 @@ class Range:
         return (self.since is None or release >= self.since) and (self.until is None or release < self.until)
 
     def __str__(self) -> str:
-        ends = [f"since {_text(self.since)}" if self.since else "", f"before {_text(self.until)}" if self.until else ""]
+        ends = [
+            f"since {_format_release(self.since)}" if self.since else "",
+            f"before {_format_release(self.until)}" if self.until else "",
+        ]
         return " and ".join(filter(None, ends))
 
 
@@ -42,7 +45,7 @@ PARAMETERS: Final[Mapping[tuple[str, str], Range]] = MappingProxyType(
 ignores the parameter."""
 
 
-def release_of(version: str) -> Release | None:
+def parse_release(version: str) -> Release | None:
     """Return ``(3, 8)`` for ``3.8.0a1``, or ``None`` if the text is not a version."""
     match = re.match(r"(\d+)\.(\d+)", version)
     return (int(match[1]), int(match[2])) if match else None
@@ -60,7 +63,7 @@ async def check_parameters(maas: MaasClient, op: str, parameters: Iterable[str])
     if not ranges:
         return
     version = await maas.version()
-    release = release_of(version)
+    release = parse_release(version)
     wrong = [f"`{name}` (only in MAAS {known})" for name, known in ranges.items() if release and release not in known]
     if wrong:
         raise InvalidArgumentsError(
@@ -69,5 +72,5 @@ async def check_parameters(maas: MaasClient, op: str, parameters: Iterable[str])
         )
 
 
-def _text(release: Release) -> str:
+def _format_release(release: Release) -> str:
     return f"{release[0]}.{release[1]}"

@@ -14,16 +14,16 @@ Schema = dict[str, Any]
 
 PAIR: Final = ("name", "value")
 """The keys of one entry of a mapping, which is published as an array of these pairs."""
-_NAME: Final = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
+_ARGUMENT_NAME: Final = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 """The argument names that Anthropic's API accepts. It rejects a whole request with any other name."""
 _LOOKAROUND: Final = re.compile(r"\(\?<?[=!]")
-_KEPT: Final[Mapping[str, tuple[str, ...]]] = {
+_KEPT_RULES: Final[Mapping[str, tuple[str, ...]]] = {
     "string": ("pattern", "minLength", "maxLength"),
     "integer": ("minimum", "maximum"),
     "number": ("minimum", "maximum"),
     "boolean": (),
 }
-_KINDS: Final[Mapping[str, type]] = {
+_PYTHON_TYPES: Final[Mapping[str, type]] = {
     "null": type(None),
     "boolean": bool,  # an int, to Python
     "integer": int,
@@ -32,25 +32,25 @@ _KINDS: Final[Mapping[str, type]] = {
     "object": Mapping,
     "array": list,
 }
-_ANYTHING: Final = ("string", "number", "boolean")
+_ANY_TYPES: Final = ("string", "number", "boolean")
 """The published types of a value that may be any JSON, because Gemini's API requires a type."""
 _ISO_8601: Final = frozenset({"date", "time", "duration"})
 _UNMENTIONED_FORMATS: Final = frozenset({"date-time", "password", "binary"})
 """Formats that the description does not mention: ``date-time`` is published, and the others do not help a model."""
 
 
-def portable(schema: Schema) -> Schema:
+def to_portable(schema: Schema) -> Schema:
     """Convert the flat schema of a tool's arguments to the subset.
 
     Raises:
         ValueError: A client rejects the name of an argument.
     """
     for name in schema["properties"]:
-        if not _NAME.fullmatch(name):
+        if not _ARGUMENT_NAME.fullmatch(name):
             raise ValueError(
                 f"Clients reject an argument named {name!r}: expected 1 to 64 letters, digits, `_`, `.` or `-`."
             )
-    return _object(schema)
+    return _convert_object(schema)
 
 
 def choices(schema: Schema) -> Iterator[Schema]:
@@ -86,7 +86,7 @@ def kind_of(value: Any) -> str:
     """Return the JSON type of a value. It is ``integer`` for all whole numbers."""
     if isinstance(value, float) and value.is_integer():
         return "integer"
-    return next(kind for kind, types in _KINDS.items() if isinstance(value, types))
+    return next(kind for kind, types in _PYTHON_TYPES.items() if isinstance(value, types))
 
 
 def _implied(schema: Schema) -> str | None:
@@ -95,69 +95,73 @@ def _implied(schema: Schema) -> str | None:
     return "array" if schema.keys() & {"items", "prefixItems"} else None
 
 
-def _portable(schema: Schema) -> Schema:
+def _convert(schema: Schema) -> Schema:
     """Convert the schema of a value that has one type, or one of several."""
-    shown: list[Schema] = []
+    published: list[Schema] = []
     for choice in choices({key: value for key, value in schema.items() if key != "description"}):
-        kinds = [choice["type"]] if "type" in choice else _ANYTHING
-        shown += [each for kind in kinds if (each := _typed({**choice, "type": kind})) not in shown]
-    if not shown:
-        shown = [{"type": kind} for kind in _ANYTHING]
-    node: Schema = shown[0] if len(shown) == 1 else {"anyOf": shown}
+        kinds = [choice["type"]] if "type" in choice else _ANY_TYPES
+        published += [each for kind in kinds if (each := _convert_typed({**choice, "type": kind})) not in published]
+    if not published:
+        published = [{"type": kind} for kind in _ANY_TYPES]
+    node: Schema = published[0] if len(published) == 1 else {"anyOf": published}
     text = " ".join(each["description"] for each in (schema, node) if each.get("description"))
-    return {**node, **({"description": text} if text else {}), **_default(schema, node)}
+    return {**node, **({"description": text} if text else {}), **_convert_default(schema, node)}
 
 
-def _typed(schema: Schema) -> Schema:
+def _convert_typed(schema: Schema) -> Schema:
     """Convert the schema of a value with one type."""
     kind = schema["type"]
     if kind == "object":
-        shown = _object(schema) if schema.get("properties") else _pairs(schema)
+        published = _convert_object(schema) if schema.get("properties") else _convert_mapping(schema)
     elif kind == "array":
-        shown = _array(schema)
+        published = _convert_array(schema)
     else:
-        shown = {"type": kind, **{key: schema[key] for key in _KEPT[kind] if key in schema}, **_bounds(schema)}
-        if _LOOKAROUND.search(shown.get("pattern", "")):
-            del shown["pattern"]
+        published = {
+            "type": kind,
+            **{key: schema[key] for key in _KEPT_RULES[kind] if key in schema},
+            **_convert_bounds(schema),
+        }
+        if _LOOKAROUND.search(published.get("pattern", "")):
+            del published["pattern"]
         if schema.get("format") == "date-time":
-            shown["format"] = "date-time"
+            published["format"] = "date-time"
     if kind == "string" and "enum" in schema:
-        shown["enum"] = [value for value in schema["enum"] if value]  # Gemini's API rejects an empty string
-    text = " ".join([*([schema["description"]] if "description" in schema else []), *_rules(schema)])
-    return {**shown, "description": text} if text else shown
+        published["enum"] = [value for value in schema["enum"] if value]  # Gemini's API rejects an empty string
+    text = " ".join([*([schema["description"]] if "description" in schema else []), *_describe_rules(schema)])
+    return {**published, "description": text} if text else published
 
 
-def _object(schema: Schema) -> Schema:
+def _convert_object(schema: Schema) -> Schema:
     required = {"required": schema["required"]} if schema.get("required") else {}
-    properties = {name: _portable(each) for name, each in schema["properties"].items()}
+    properties = {name: _convert(each) for name, each in schema["properties"].items()}
     return {"type": "object", "properties": properties, **required}
 
 
-def _pairs(schema: Schema) -> Schema:
+def _convert_mapping(schema: Schema) -> Schema:
     """Convert a mapping to an array of its entries."""
     entry = dict(zip(PAIR, entries(schema), strict=True))
     limits = {"minItems": "minProperties", "maxItems": "maxProperties"}
-    shown: Schema = {"type": "array", "items": _object({"properties": entry, "required": list(PAIR)})}
-    return shown | {own: schema[key] for own, key in limits.items() if key in schema}
+    published: Schema = {"type": "array", "items": _convert_object({"properties": entry, "required": list(PAIR)})}
+    return published | {own: schema[key] for own, key in limits.items() if key in schema}
 
 
-def _array(schema: Schema) -> Schema:
+def _convert_array(schema: Schema) -> Schema:
     items = schema.get("items")
     places: Sequence[Schema] = schema.get("prefixItems", ())
     inner = {"anyOf": [*places, items] if isinstance(items, dict) else places} if places else items
     limits: Schema = {key: schema[key] for key in ("minItems", "maxItems") if key in schema}
-    return {"type": "array", "items": _portable(inner if isinstance(inner, dict) else {}), **limits}
+    return {"type": "array", "items": _convert(inner if isinstance(inner, dict) else {}), **limits}
 
 
-def _bounds(schema: Schema) -> Schema:
+def _convert_bounds(schema: Schema) -> Schema:
     """Convert the exclusive bounds of an integer to inclusive bounds."""
     bounds = {"minimum": ("exclusiveMinimum", 1), "maximum": ("exclusiveMaximum", -1)}
     if schema["type"] != "integer":
         return {}
-    return {shown: schema[key] + step for shown, (key, step) in bounds.items() if key in schema}
+    return {published: schema[key] + step for published, (key, step) in bounds.items() if key in schema}
 
 
-def _rules(schema: Schema) -> Iterator[str]:
+def _describe_rules(schema: Schema) -> Iterator[str]:
     """Describe the rules that the subset cannot express."""
     kind = schema["type"]
     if kind != "string" and "enum" in schema:
@@ -173,10 +177,10 @@ def _rules(schema: Schema) -> Iterator[str]:
         yield f"A multiple of {schema['multipleOf']:g}."
 
 
-def _default(schema: Schema, shown: Schema) -> Schema:
+def _convert_default(schema: Schema, published: Schema) -> Schema:
     default = schema.get("default")
-    if default is None or default not in shown.get("enum", [default]):
+    if default is None or default not in published.get("enum", [default]):
         return {}
-    if isinstance(default, dict) and shown.get("type") == "array":
+    if isinstance(default, dict) and published.get("type") == "array":
         default = [dict(zip(PAIR, entry, strict=True)) for entry in default.items()]
     return {"default": default}

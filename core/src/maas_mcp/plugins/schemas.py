@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from maas_mcp.plugins.portability import Schema, portable
+from maas_mcp.plugins.portability import Schema, to_portable
 
 
 class _Short(GenerateJsonSchema):
@@ -38,7 +38,7 @@ class _ShortInput(_Short):
 @cache  # many tools share a model
 def exact_schema(model: type[BaseModel]) -> Schema:
     """Return pydantic's flat schema of the model's input, with ``nullable`` in place of ``null``."""
-    return _flat(model.model_json_schema(mode="validation", schema_generator=_ShortInput))
+    return _inline_references(model.model_json_schema(mode="validation", schema_generator=_ShortInput))
 
 
 @cache
@@ -48,22 +48,22 @@ def input_schema(model: type[BaseModel]) -> Schema:
     Raises:
         ValueError: The schema cannot be published.
     """
-    return portable(exact_schema(model))
+    return to_portable(exact_schema(model))
 
 
 @cache
 def output_schema(model: type[BaseModel]) -> Schema:
     """Return the schema of a tool's structured content. All fields are present, ``null`` if MAAS has no value."""
-    return _flat(model.model_json_schema(mode="serialization", schema_generator=_Short))
+    return _inline_references(model.model_json_schema(mode="serialization", schema_generator=_Short))
 
 
-def _flat(schema: Schema) -> Schema:
+def _inline_references(schema: Schema) -> Schema:
     """Replace the schema's references by their definitions, because many clients do not follow references.
 
     Raises:
         ValueError: A model contains itself.
     """
-    definitions = {name: _untitled(definition) for name, definition in schema.pop("$defs", {}).items()}
+    definitions = {name: _remove_titles(definition) for name, definition in schema.pop("$defs", {}).items()}
 
     def filled(node: Any, within: tuple[str, ...] = ()) -> Any:
         if isinstance(node, list):
@@ -78,9 +78,9 @@ def _flat(schema: Schema) -> Schema:
             within = (*within, name)
         return {key: filled(value, within) for key, value in node.items()}
 
-    flat: Schema = filled(_untitled(schema))
+    flat: Schema = filled(_remove_titles(schema))
     return {"properties": {}, **flat, "type": "object"}
 
 
-def _untitled(schema: Schema) -> Schema:
+def _remove_titles(schema: Schema) -> Schema:
     return {key: value for key, value in schema.items() if key not in {"title", "description"}}

@@ -19,7 +19,7 @@ from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, Tool
 from maas_mcp.operations.progress import Progress
 from maas_mcp.testing.clock import Clock, event_loop_clock
-from maas_mcp.testing.host import SECRET, Host, hosting
+from maas_mcp.testing.host import SECRET, Host, open_host
 from maas_mcp.testing.whole_server import call_tool
 from maas_simulator import DEMO_USERS, SimulatedRegion, add_demo_machines, fill_region, serving
 
@@ -163,7 +163,7 @@ class MaasRegion(SimulatedRegion):
         """Open a host for an async test on trio's ``MockClock``. Time passes as in its event loop."""
         with self._time.following(event_loop_clock()), self._at_speed(1.0):
             async with (
-                hosting(self, lambda: self.schedule.epoch + self._time(), username) as host,
+                open_host(self, lambda: self.schedule.epoch + self._time(), username) as host,
                 anyio.create_task_group() as tasks,
             ):
                 self._host, self._tasks = host, tasks

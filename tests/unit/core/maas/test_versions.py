@@ -7,7 +7,7 @@ import pytest
 
 from maas_mcp.errors import InvalidArgumentsError
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.versions import PARAMETERS, check_parameters, release_of
+from maas_mcp.maas.versions import PARAMETERS, check_parameters, parse_release
 from maas_simulator import Fault, SimulatedRegion, demo_region
 from tests.house import client_of
 
@@ -36,7 +36,7 @@ def set_version(region: SimulatedRegion, version: str) -> None:
     [("3.7.3", (3, 7)), ("3.8.0a1", (3, 8)), ("3.10.0~rc1", (3, 10)), ("4.0", (4, 0)), ("snapshot", None), ("", None)],
 )
 def test_only_major_and_minor_of_a_version_are_read(text: str, release: tuple[int, int] | None) -> None:
-    assert release_of(text) == release
+    assert parse_release(text) == release
 
 
 @pytest.mark.parametrize(

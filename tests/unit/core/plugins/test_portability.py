@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import AnyUrl, BaseModel, Field, SecretStr, WithJsonSchema, create_model
 
-from maas_mcp.plugins.portability import portable
+from maas_mcp.plugins.portability import to_portable
 from maas_mcp.plugins.schemas import exact_schema, input_schema
 from tests.schema_subset import outside
 
@@ -148,7 +148,7 @@ def test_a_decimal_has_no_pattern_with_lookaround() -> None:
     assert outside(schema) == []
     assert "pattern" not in str(schema)
     looks_around = {"type": "object", "properties": {"a": {"type": "string", "pattern": "^(?!no)"}}}
-    assert portable(looks_around)["properties"]["a"] == {"type": "string"}
+    assert to_portable(looks_around)["properties"]["a"] == {"type": "string"}
 
 
 def test_a_rule_outside_the_subset_is_added_to_the_description() -> None:
