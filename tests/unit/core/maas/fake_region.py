@@ -59,9 +59,9 @@ def http(status: int = 200, body: str = "{}", kind: str = "application/json; cha
     return "\r\n".join((*head, "", "")).encode() + content
 
 
-def respond_with(*answers: bytes) -> Reply:
+def respond_with(*responses: bytes) -> Reply:
     """Send each response once, and then repeat the last one."""
-    left = list(answers)
+    left = list(responses)
 
     async def reply(_: Received, stream: ByteStream) -> None:
         await stream.send(left.pop(0) if len(left) > 1 else left[0])

@@ -30,7 +30,7 @@ MACHINE = {
 class Script:
     """A transport that returns given responses and records the requests."""
 
-    answer: JSON = None
+    response: JSON = None
     asked: list[tuple[str, str, list[tuple[str, str]], list[tuple[str, str]] | None]] = field(default_factory=list)
     closed: bool = False
 
@@ -43,9 +43,9 @@ class Script:
         form: Sequence[tuple[str, str]] | None = None,
     ) -> JSON:
         self.asked.append((method, path, list(query), None if form is None else list(form)))
-        if isinstance(self.answer, MaasError):
-            raise self.answer
-        return self.answer
+        if isinstance(self.response, MaasError):
+            raise self.response
+        return self.response
 
     def once(self) -> "Script":
         return self
@@ -165,12 +165,12 @@ async def test_any_other_error_for_a_script_set_is_raised() -> None:
         )
 
 
-@pytest.mark.parametrize("answer", [None, "hello", [], {"events": 3}])
-async def test_a_response_of_the_wrong_type_is_a_protocol_error(answer: JSON) -> None:
+@pytest.mark.parametrize("response", [None, "hello", [], {"events": 3}])
+async def test_a_response_of_the_wrong_type_is_a_protocol_error(response: JSON) -> None:
     with pytest.raises(MaasProtocolError):
-        await MaasClient(Script(answer)).newest_event_id()
+        await MaasClient(Script(response)).newest_event_id()
     with pytest.raises(MaasProtocolError):
-        await MaasClient(Script(answer)).whoami()
+        await MaasClient(Script(response)).whoami()
 
 
 async def test_version_and_user_are_read() -> None:

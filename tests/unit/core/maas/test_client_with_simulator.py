@@ -56,8 +56,8 @@ async def test_a_deployment_starts_once_and_its_events_are_read_from_the_last_id
     async with connected(demo_region()) as client:
         ready = (await client.machines(status="ready"))[0].system_id
         cursor = await client.newest_event_id()
-        answer = await client.post_op(f"machines/{ready}/", "deploy", distro_series="noble")
-        assert answer["status"] == MachineStatus.DEPLOYING
+        response = await client.post_op(f"machines/{ready}/", "deploy", distro_series="noble")
+        assert response["status"] == MachineStatus.DEPLOYING
         with pytest.raises(MaasConflictError, match="Can't deploy a machine that is in the 'Deploying' state"):
             await client.post_op(f"machines/{ready}/", "deploy")
         events = await client.events(after=cursor, ids=[ready])

@@ -27,9 +27,9 @@ async def maas(region: SimulatedRegion) -> AsyncIterator[MaasClient]:
 
 
 async def test_editing_a_machine_returns_the_changed_machine(maas: MaasClient) -> None:
-    answer = await maas.put(NODE01, description="spare", zone="az2")
+    response = await maas.put(NODE01, description="spare", zone="az2")
 
-    assert (answer["description"], answer["zone"]["name"]) == ("spare", "az2")
+    assert (response["description"], response["zone"]["name"]) == ("spare", "az2")
     assert (await maas.machine("7xneda")).description == "spare"
 
 

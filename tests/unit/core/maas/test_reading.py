@@ -50,9 +50,9 @@ def test_any_json_in_an_optional_field_can_be_read_and_shown(
 
 @given(st.dictionaries(st.sampled_from(sorted(Machine.model_fields)), json_values), st.integers(0, 2))
 def test_any_json_in_one_machine_never_hides_the_others(odd: dict[str, JSON], place: int) -> None:
-    answer: list[JSON] = [MACHINE, OTHER]
-    answer.insert(place, {"system_id": "odd", "hostname": "node09", "status": 4, **odd})
-    found = Machine.list_from_response(answer)
+    response: list[JSON] = [MACHINE, OTHER]
+    response.insert(place, {"system_id": "odd", "hostname": "node09", "status": 4, **odd})
+    found = Machine.list_from_response(response)
     assert [each for each in found if each.hostname in ("node02", "node03")][:2]
     assert found.total == 3
     assert {"7xneda", "fyc3ff"} <= {each.system_id for each in found}

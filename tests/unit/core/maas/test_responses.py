@@ -37,9 +37,9 @@ def response(status: int, content_type: str = "", body: str | bytes = "", **head
     return Response(status, named | ({"content-type": content_type} if content_type else {}), content)
 
 
-def failure(request: Request, given_answer: Response) -> MaasError:
+def failure(request: Request, given: Response) -> MaasError:
     with pytest.raises(MaasError) as caught:
-        read_response(request, given_answer)
+        read_response(request, given)
     assert caught.value.__context__ is None
     return caught.value
 
@@ -239,7 +239,7 @@ def test_a_bug_in_reading_a_response_becomes_a_protocol_error(
     monkeypatch.setitem(responses._ERROR_FACTORIES, 503, lambda *_: 1 / 0)
     raised = failure(READ, response(503, TEXT, "hunter2"))
     assert isinstance(raised, MaasProtocolError)
-    assert raised.message == "MAAS answered GET machines/7xneda/ with something that cannot be read (503)."
+    assert raised.message == "MAAS's response to GET machines/7xneda/ cannot be read (503)."
     assert "ZeroDivisionError" in caplog.text
     assert "hunter2" not in caplog.text
 

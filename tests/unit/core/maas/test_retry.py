@@ -22,7 +22,7 @@ class Flaky:
         self.times.append(trio.current_time())
         if self.failures:
             raise self.failures.pop(0)
-        return "answer"
+        return "result"
 
     @property
     def waits(self) -> list[float]:
@@ -35,14 +35,14 @@ def always(value: float) -> Callable[[], float]:
 
 async def test_a_successful_read_is_sent_once() -> None:
     flaky = Flaky()
-    assert await retry(flaky, Backoff()) == "answer"
+    assert await retry(flaky, Backoff()) == "result"
     assert len(flaky.times) == 1
 
 
 async def test_waits_double_and_are_jittered_from_zero_to_full() -> None:
     for jitter, waits in ((1.0, [0.25, 0.5, 1.0]), (0.5, [0.125, 0.25, 0.5]), (0.0, [0.0, 0.0, 0.0])):
         flaky = Flaky(*(MaasUnavailableError("down") for _ in range(3)))
-        assert await retry(flaky, Backoff(jitter=always(jitter))) == "answer"
+        assert await retry(flaky, Backoff(jitter=always(jitter))) == "result"
         assert flaky.waits == waits
 
 

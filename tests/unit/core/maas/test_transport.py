@@ -320,7 +320,7 @@ async def test_an_incomplete_body_is_an_outage_and_incomplete_json_a_protocol_er
         await stream.aclose()
 
     async with serving_fake(cut) as region:
-        with pytest.raises(MaasUnavailableError, match="without a whole answer") as caught:
+        with pytest.raises(MaasUnavailableError, match="before the response was complete") as caught:
             await region.transport().request("GET", "machines/7xneda/")
         assert caught.value.sent
         assert len(region.received) == 4
@@ -367,9 +367,9 @@ async def test_an_error_names_host_and_port_as_in_a_url(url: str, reported: str)
         (httpx.ConnectTimeout("x"), None, "could not be reached within 10 s", False),
         (httpx.ProxyError("407 Log in"), None, "through a proxy: it says '407 Log in'", False),
         (httpx.ReadTimeout("x"), None, "did not respond in time", True),
-        (httpx.WriteError("x"), None, "without a whole answer", True),
-        (ssl.SSLError(1, "bad record mac"), None, "without a whole answer", True),
-        (httpx.ReadError("x"), ssl.SSLEOFError(8, "EOF occurred"), "without a whole answer", True),
+        (httpx.WriteError("x"), None, "before the response was complete", True),
+        (ssl.SSLError(1, "bad record mac"), None, "before the response was complete", True),
+        (httpx.ReadError("x"), ssl.SSLEOFError(8, "EOF occurred"), "before the response was complete", True),
         (httpx.ConnectError("x"), ssl.SSLEOFError(8, "EOF occurred"), "could not be reached", False),
     ],
 )

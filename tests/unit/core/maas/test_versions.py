@@ -80,7 +80,7 @@ async def test_a_supported_parameter_passes_and_an_unreadable_version_allows_all
 async def test_the_error_names_the_versions_with_the_parameter(region: SimulatedRegion, maas: MaasClient) -> None:
     set_version(region, "3.3.11")
 
-    with pytest.raises(InvalidArgumentsError, match=r"`enable_kernel_crash_dump` \(MAAS since 3\.6 only\)"):
+    with pytest.raises(InvalidArgumentsError, match=r"`enable_kernel_crash_dump` \(only in MAAS since 3\.6\)"):
         await check_parameters(maas, "deploy", ["enable_kernel_crash_dump"])
 
 
