@@ -352,7 +352,7 @@ async def test_https_to_a_port_that_speaks_http_is_explained() -> None:
 async def test_http_to_a_port_that_speaks_https_is_explained() -> None:
     page = "<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>"
     async with serving_fake(respond_with(http(400, page, "text/html"))) as region:
-        with pytest.raises(MaasTlsError, match=f"localhost:{region.port} speaks https on that port") as caught:
+        with pytest.raises(MaasTlsError, match=f"localhost:{region.port} serves https on that port") as caught:
             await region.transport().request("POST", "machines/")
     assert not caught.value.sent
     assert "https://" in str(caught.value.hint)
