@@ -37,15 +37,15 @@ def response(status: int, content_type: str = "", body: str | bytes = "", **head
     return Response(status, named | ({"content-type": content_type} if content_type else {}), content)
 
 
-def failure(request: Request, given: Response) -> MaasError:
+def failure(sent: Request, given: Response) -> MaasError:
     with pytest.raises(MaasError) as caught:
-        read_response(request, given)
+        read_response(sent, given)
     assert caught.value.__context__ is None
     return caught.value
 
 
 @pytest.mark.parametrize(
-    ("request", "status", "kind", "body", "error", "said"),
+    ("sent", "status", "content_type", "body", "error", "said"),
     [
         (DEPLOY, 409, TEXT, "Can't deploy a machine that is in the 'Deploying' state", MaasConflictError, True),
         (DEPLOY, 409, TEXT, "No machine with system ID ywtymp available.", MaasConflictError, True),
@@ -84,9 +84,9 @@ def failure(request: Request, given: Response) -> MaasError:
     ],
 )
 def test_a_response_becomes_an_error_with_maas_message_but_never_an_html_page(  # noqa: PLR0917 - a row of the table
-    request: Request, status: int, content_type: str, body: str, error: type[MaasError], said: bool
+    sent: Request, status: int, content_type: str, body: str, error: type[MaasError], said: bool
 ) -> None:
-    raised = failure(request, response(status, content_type, body))
+    raised = failure(sent, response(status, content_type, body))
     assert type(raised) is error
     assert raised.maas_says == (body if said else None)
     assert not said or error is MaasProtocolError or body in raised.message
@@ -96,7 +96,7 @@ def test_a_response_becomes_an_error_with_maas_message_but_never_an_html_page(  
 @pytest.mark.parametrize(("what", "hinted"), [("Machine", True), ("Node", True), ("Tag", False), ("Interface", False)])
 def test_an_unknown_machine_gets_a_hint_about_hostnames(what: str, *, hinted: bool) -> None:
     hint = failure(READ, response(404, TEXT, f"No {what} matches the given query.")).hint
-    assert ("not its hostname; list the machines" in str(hint)) is hinted
+    assert ("not its hostname. To find it, list the machines" in str(hint)) is hinted
 
 
 def test_an_error_about_a_form_lists_its_fields() -> None:
@@ -180,15 +180,15 @@ def test_a_response_of_the_anonymous_handler_is_an_auth_error(path: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("request", "body"),
+    ("sent", "body"),
     [
         (Request("GET", "events/"), "Unrecognised signature: method=GET op=None"),
         (Request("POST", "machines/", "nonesuch"), "Unrecognised signature: method=POST op=nonesuch"),
         (Request("GET", "machines/", "deploy"), "Unrecognised signature: method=GET op=deploy"),
     ],
 )
-def test_an_unknown_operation_is_a_bad_request(request: Request, body: str) -> None:
-    assert isinstance(failure(request, response(400, TEXT, body)), MaasBadRequestError)
+def test_an_unknown_operation_is_a_bad_request(sent: Request, body: str) -> None:
+    assert isinstance(failure(sent, response(400, TEXT, body)), MaasBadRequestError)
 
 
 def test_retry_after_is_read_in_seconds_and_as_a_date() -> None:
@@ -274,21 +274,21 @@ def test_long_messages_of_maas_are_shortened() -> None:
 @pytest.mark.parametrize("content_type", [TEXT, JSON_KIND])
 def test_user_data_repeated_by_maas_is_removed(status: int, content_type: str) -> None:
     user_data = "#cloud-config\npassword: 'hunter2'\n"
-    request = Request("POST", "machines/7xneda/", "deploy", secrets=(user_data,))
+    sent = Request("POST", "machines/7xneda/", "deploy", secrets=(user_data,))
     body = (
         json.dumps({"user_data": [f"{user_data!r} is wrong", user_data]})
         if content_type == JSON_KIND
         else f"Bad: {user_data}"
     )
-    raised = failure(request, response(status, content_type, body))
+    raised = failure(sent, response(status, content_type, body))
     reported = (
-        f"{raised.message} {raised.hint} {raised.maas_says} {raised.args} {getattr(raised, 'fields', '')} {request!r}"
+        f"{raised.message} {raised.hint} {raised.maas_says} {raised.args} {getattr(raised, 'fields', '')} {sent!r}"
     )
     assert "hunter2" not in reported
 
 
 @pytest.mark.parametrize(
-    ("request", "kind", "body", "value"),
+    ("sent", "content_type", "body", "value"),
     [
         (READ, "application/json", '"vm"', "vm"),
         (READ, JSON_KIND, "false", False),
@@ -305,12 +305,12 @@ def test_user_data_repeated_by_maas_is_removed(status: int, content_type: str) -
         (Request("POST", "boot-resources/", "import"), TEXT, "[" * 100_000, "[" * 100_000),
     ],
 )
-def test_a_successful_response_is_parsed(request: Request, content_type: str, body: str, value: object) -> None:
-    assert read_response(request, response(200, content_type, body)) == value
+def test_a_successful_response_is_parsed(sent: Request, content_type: str, body: str, value: object) -> None:
+    assert read_response(sent, response(200, content_type, body)) == value
 
 
 @given(st.integers(100, 599), st.sampled_from([TEXT, HTML, JSON_KIND, "application/bson", ""]), st.binary(max_size=200))
 def test_any_response_is_json_or_a_maas_error(status: int, content_type: str, body: bytes) -> None:
-    for request in (READ, DEPLOY):
+    for sent in (READ, DEPLOY):
         with suppress(MaasError):
-            read_response(request, response(status, content_type, body))
+            read_response(sent, response(status, content_type, body))

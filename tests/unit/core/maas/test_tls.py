@@ -455,7 +455,8 @@ def test_a_directory_of_certificates_is_not_a_bundle(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "reported"), [(None, "No such file or directory"), (b"hello", "it contains no certificate in PEM format")]
+    ("content", "reported"),
+    [(None, "No such file or directory"), (b"hello", "it contains no certificate in PEM format")],
 )
 def test_unreadable_system_certificates_are_a_settings_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None, reported: str

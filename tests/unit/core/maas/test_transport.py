@@ -293,7 +293,7 @@ async def test_a_client_without_retries_raises_the_first_error() -> None:
     assert failure.value.retry_after == 20
 
 
-@pytest.mark.parametrize(("method", "places"), [("GET", MAX_REQUESTS - 1), ("POST", MAX_CHANGES)])
+@pytest.mark.parametrize(("method", "slots"), [("GET", MAX_REQUESTS - 1), ("POST", MAX_CHANGES)])
 async def test_cancelling_a_request_closes_its_connection_and_frees_its_slot(method: str, slots: int) -> None:
     async with serving_fake(send_nothing) as region:
         transport = region.transport()
@@ -362,10 +362,10 @@ async def test_an_error_names_host_and_port_as_in_a_url(url: str, reported: str)
 @pytest.mark.parametrize(
     ("error", "cause", "reported", "sent"),
     [
-        (httpx.ConnectError("x"), socket.gaierror(-2, "Name or service not known"), "name is not known", False),
+        (httpx.ConnectError("x"), socket.gaierror(-2, "Name or service not known"), "host name does not resolve", False),
         (httpx.ConnectError("x"), OSError(113, "No route to host"), "could not be reached", False),
         (httpx.ConnectTimeout("x"), None, "could not be reached within 10 s", False),
-        (httpx.ProxyError("407 Log in"), None, "through a proxy: it says '407 Log in'", False),
+        (httpx.ProxyError("407 Log in"), None, "through a proxy: it reported '407 Log in'", False),
         (httpx.ReadTimeout("x"), None, "did not respond in time", True),
         (httpx.WriteError("x"), None, "before the response was complete", True),
         (ssl.SSLError(1, "bad record mac"), None, "before the response was complete", True),
