@@ -362,7 +362,7 @@ async def test_an_error_names_host_and_port_as_in_a_url(url: str, reported: str)
 @pytest.mark.parametrize(
     ("error", "cause", "reported", "sent"),
     [
-        (httpx.ConnectError("x"), socket.gaierror(-2, "Name or service not known"), "host name does not resolve", False),
+        (httpx.ConnectError("x"), socket.gaierror(-2, "Name or service not known"), "name does not resolve", False),
         (httpx.ConnectError("x"), OSError(113, "No route to host"), "could not be reached", False),
         (httpx.ConnectTimeout("x"), None, "could not be reached within 10 s", False),
         (httpx.ProxyError("407 Log in"), None, "through a proxy: it reported '407 Log in'", False),
