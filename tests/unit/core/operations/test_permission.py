@@ -124,7 +124,7 @@ async def test_a_maas_that_cannot_be_asked_leaves_the_guesses(region: MaasRegion
 
     refusal = await refusal_of(region, bob, "node01", "commission")
 
-    assert "may be locked or belong to someone else" in str(refusal.hint)
+    assert "may be locked or belong to another user" in str(refusal.hint)
 
 
 async def test_a_machine_that_may_not_be_seen_is_another_users(region: MaasRegion, bob: MaasClient) -> None:

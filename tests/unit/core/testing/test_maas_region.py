@@ -245,7 +245,7 @@ def test_polling_over_http_during_a_call_does_not_advance_time(maas_region: Maas
 @pytest.mark.anyio
 async def test_a_region_cannot_be_served_during_a_call(maas_region: MaasRegion) -> None:
     async with maas_region.host():
-        with pytest.raises(RuntimeError, match="ask for its url before"):
+        with pytest.raises(RuntimeError, match="Read its url before"):
             _ = maas_region.url
     assert maas_region.url.startswith("http")
 
