@@ -284,7 +284,7 @@ def test_nothing_is_started_if_its_id_could_not_be_verified_later(
         result = server.call("maas_deploy_machine", system_id=region.machine("node01").system_id)
 
     assert result["isError"] is True
-    assert "The secret for operation ids cannot be kept in" in result["content"][0]["text"]
+    assert "The secret for operation ids cannot be stored in" in result["content"][0]["text"]
     assert posts(region) == []
 
 

@@ -157,8 +157,8 @@ class Call(Tool[Called, Nothing]):
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
-        (TAKING_OVER, "the tool maas_get_operation, which the server itself offers too"),
-        (WITHOUT_SCHEMA, "acme_call has arguments or a result that cannot be shown to a client"),
+        (TAKING_OVER, "the tool maas_get_operation, and the server itself has one too"),
+        (WITHOUT_SCHEMA, "acme_call has arguments or a result that cannot be published to clients"),
         ("raise BaseException('odd')", "BaseException: odd"),
     ],
     ids=["takes-over", "no-schema", "no-exception"],

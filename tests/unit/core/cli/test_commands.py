@@ -94,7 +94,7 @@ def test_a_path_in_the_home_of_an_unknown_user_is_an_invalid_setting(variable: s
     result = invoke("serve", **{variable: "~nosuchuser/x"})
     assert result.exit_code == 2
     assert result.stderr.startswith(f"Error: {variable}")
-    assert "there is no user nosuchuser" in result.stderr
+    assert "this machine has no user nosuchuser" in result.stderr
 
 
 def test_an_error_shows_what_maas_said_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,7 +227,7 @@ def test_the_output_of_a_plugin_goes_to_stderr(
     ("variable", "value", "what"),
     [
         ("MAAS_MCP_POLLING", "foo", "✗ Polling: MAAS_MCP_POLLING is 'foo', but no polling strategy of that name"),
-        ("MAAS_MCP_STATE_DIR", f"{__file__}/nope", "✗ Operation ids: The secret for operation ids cannot be kept in"),
+        ("MAAS_MCP_STATE_DIR", f"{__file__}/nope", "✗ Operation ids: The secret for operation ids cannot be stored in"),
     ],
 )
 def test_the_doctor_finds_settings_that_would_fail_only_at_the_first_operation(
@@ -245,7 +245,7 @@ def test_the_doctor_finds_settings_that_would_fail_only_at_the_first_operation(
         ({"MAAS_API_KEY": f'"{SECRET}'}, "✗ Settings: MAAS_API_KEY is not a MAAS API key: expected"),
         (
             {"MAAS_API_KEY": "${input:key}"},
-            "✗ Settings: MAAS_API_KEY: it holds the variable key, which nothing filled in",
+            "✗ Settings: MAAS_API_KEY: it contains the variable key, which was not replaced",
         ),
         ({"MAAS_API_KEY": "", "MAAS_TOKEN": SECRET}, "MAAS_TOKEN is not a setting: did you mean MAAS_API_KEY?"),
         (

@@ -113,7 +113,7 @@ async def test_an_operation_on_a_machine_with_an_unreadable_lock_is_refused_for_
     system_id = house.region.machine("node01").system_id
     with (
         spoilt(with_odd_machine(system_id, locked=None)),
-        pytest.raises(OperationRefusedError, match="counts as locked, because MAAS's `locked` cannot be read"),
+        pytest.raises(OperationRefusedError, match="is treated as locked, because MAAS's `locked` is unreadable"),
     ):
         await house.run("node01")
     assert house.posts == 0

@@ -124,7 +124,7 @@ async def test_the_general_hint_stays_if_maas_does_not_respond(region: MaasRegio
 
     refusal = await refusal_of(region, bob, "node01", "commission")
 
-    assert "may be locked or belong to someone else" in str(refusal.hint)
+    assert "may be locked or belong to another user" in str(refusal.hint)
 
 
 async def test_a_hidden_machine_is_reported_as_another_users(region: MaasRegion, bob: MaasClient) -> None:

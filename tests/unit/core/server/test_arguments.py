@@ -47,8 +47,8 @@ def test_none_at_all_are_arguments_too() -> None:
 @pytest.mark.parametrize(
     ("given_", "said"),
     [
-        ({"system_id": "../../users"}, "`system_id`: a system id is MAAS's short name for a machine, such as 4y3h7n"),
-        ({"system_id": "node07.maas"}, "not its hostname; list the machines to find it."),
+        ({"system_id": "../../users"}, "`system_id`: a system id is MAAS's short id of a machine, such as 4y3h7n"),
+        ({"system_id": "node07.maas"}, "not its hostname. To find it, list the machines"),
         ({"system_id": "4y3h7n", "count": 9}, "`count`: input should be less than or equal to 3."),
         ({"system_id": "4y3h7n", "cuont": 1}, "`cuont` is not an argument of this tool; did you mean `count`?"),
         ({"system_id": "4y3h7n", "parts": [{"size": "big"}]}, "`parts.0.size`: input should be a valid integer"),

@@ -223,7 +223,7 @@ def test_a_result_that_is_too_large_is_an_error_with_its_size(result: types.Call
         sendable("maas_big", result)
 
     assert refusal.value.message == (
-        "maas_big was carried out, but its result of 10.0 MB was not sent: the limit is 10 MB."
+        "maas_big was completed, but its result of 10.0 MB was not sent: the limit is 10 MB."
     )
     assert refusal.value.hint
     assert refusal.value.hint.startswith("Request less at once, with a filter or a limit")

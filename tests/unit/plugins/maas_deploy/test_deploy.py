@@ -110,7 +110,7 @@ async def test_a_machine_is_found_by_the_label_it_was_deployed_with(house: House
 
 
 async def test_a_parameter_that_the_region_no_longer_takes_is_refused_before_anything_is_sent(house: House) -> None:
-    with pytest.raises(InvalidArgumentsError, match=r"MAAS 3\.7\.3, whose deploy does not take `install_rackd`"):
+    with pytest.raises(InvalidArgumentsError, match=r"MAAS 3\.7\.3, whose deploy does not accept `install_rackd`"):
         await house.run("node01", install_rackd=True)
 
     assert house.posts == 0

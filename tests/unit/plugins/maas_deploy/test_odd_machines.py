@@ -37,14 +37,14 @@ async def test_a_machine_whose_lock_cannot_be_read_is_left_alone(
 ) -> None:
     house.region.set_power(DEPLOYED, real="off" if tool is PowerOn else "on")  # else there is nothing to do
     odd = with_odd_machine(house.region.machine(DEPLOYED).system_id, locked=value)
-    with spoilt(odd), pytest.raises(OperationRefusedError, match="counts as locked, because MAAS's `locked` cannot be"):
+    with spoilt(odd), pytest.raises(OperationRefusedError, match="is treated as locked, because MAAS's `locked` is"):
         await house.call(tool, DEPLOYED)
     assert house.posts == 0
 
 
 async def test_a_machine_whose_lock_cannot_be_read_is_not_released(house: House) -> None:
     odd = with_odd_machine(house.region.machine(DEPLOYED).system_id, locked=None)
-    with spoilt(odd), pytest.raises(OperationRefusedError, match="counts as locked"):
+    with spoilt(odd), pytest.raises(OperationRefusedError, match="is treated as locked"):
         await house.run(DEPLOYED, Release)
     assert house.posts == 0
 

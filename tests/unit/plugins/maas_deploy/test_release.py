@@ -156,7 +156,7 @@ async def test_release_scripts_are_refused_for_a_region_that_has_none(house: Hou
     body = json.dumps({"capabilities": [], "version": "3.4.10", "subversion": ""})
     house.region.faults.append(Fault(path="version/", status=200, body=body))
 
-    with pytest.raises(InvalidArgumentsError, match=r"`scripts` \(MAAS since 3\.5 only\)"):
+    with pytest.raises(InvalidArgumentsError, match=r"`scripts` \(only in MAAS since 3\.5\)"):
         await house.run("node07", Release, scripts=["wipe-bmc"])
 
     assert house.posts == 0
