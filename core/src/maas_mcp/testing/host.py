@@ -115,5 +115,5 @@ def _installed() -> dict[str, AnyTool]:
 async def hosting(region: SimulatedRegion, now: Callable[[], float], username: str) -> AsyncIterator[Host]:
     """A host for as long as the block runs; ``now`` are seconds since 1970."""
     settings = settings_for(region, username)
-    async with calls.running(settings, {}, connect=connector(region), now=now) as host, host.tenant() as tenant:
+    async with calls.open_host(settings, {}, connect=connector(region), now=now) as host, host.tenant() as tenant:
         yield Host(region, host, tenant, settings, now)

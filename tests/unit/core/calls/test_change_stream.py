@@ -13,7 +13,7 @@ import pytest
 from maas_mcp.api import ChangeKind, OperationChange
 from maas_mcp.calls.chain import run_call
 from maas_mcp.calls.change_stream import BACKLOG, ChangeStream, Observer
-from maas_mcp.calls.host import Host, running
+from maas_mcp.calls.host import Host, open_host
 from maas_mcp.errors import MaasMcpError, OperationRevertedError
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.progress import ProgressReporter, nobody
@@ -47,7 +47,7 @@ class Notes:
 async def observed(region: MaasRegion, *observers: Observer) -> AsyncIterator[Host]:
     async with region.host() as test:
         settings, connect = settings_for(region, "admin"), connector(region)
-        async with running(settings, {}, observers=observers, connect=connect, now=test.now) as host:
+        async with open_host(settings, {}, observers=observers, connect=connect, now=test.now) as host:
             yield host
 
 

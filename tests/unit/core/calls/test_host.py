@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import anyio
 import pytest
 
-from maas_mcp.calls.host import IDLE_LIMIT, MOST_TENANTS, Host, running
+from maas_mcp.calls.host import IDLE_LIMIT, MAX_TENANTS, Host, open_host
 from maas_mcp.errors import SettingsError
 from maas_mcp.maas.address import ApiKey
 from maas_mcp.maas.limits import MAX_REQUESTS
@@ -29,7 +29,7 @@ def region() -> MaasRegion:
 @pytest.fixture
 async def host(region: MaasRegion) -> AsyncIterator[Host]:
     with region:
-        async with running(settings_for(region, "admin"), {}, connect=connector(region)) as host:
+        async with open_host(settings_for(region, "admin"), {}, connect=connector(region)) as host:
             yield host
 
 
@@ -64,7 +64,7 @@ async def test_of_too_many_the_least_recently_used_one_is_closed(host: Host) -> 
         pass
     async with host.tenant(key(1)) as second:
         pass
-    for number in range(2, MOST_TENANTS + 1):
+    for number in range(2, MAX_TENANTS + 1):
         async with host.tenant(key(number)):
             pass
     async with host.tenant(key(1)) as again:
@@ -109,6 +109,9 @@ async def test_all_users_together_send_the_region_four_requests_at_a_time(host: 
 
 
 async def test_without_a_key_the_call_says_what_is_missing() -> None:
-    async with running(Settings.model_construct(maas_url=None, maas_api_key=None), {}) as host, host.tenant() as tenant:
+    async with (
+        open_host(Settings.model_construct(maas_url=None, maas_api_key=None), {}) as host,
+        host.tenant() as tenant,
+    ):
         with pytest.raises(SettingsError, match="MAAS_URL and MAAS_API_KEY are not set"):
             _ = tenant.maas

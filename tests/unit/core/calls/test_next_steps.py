@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from maas_mcp.api import NextStep, OperationFailedError, Tool, ToolContext
-from maas_mcp.calls.next_steps import MOST_STEPS, resolved
+from maas_mcp.calls.next_steps import MAX_STEPS, resolve_steps
 from maas_mcp.calls.reports import report_failure
 from maas_mcp.operations.next_steps import FIND_OPERATION, read_machine, unlock
 from maas_mcp.plugins.registry import AnyTool
@@ -42,7 +42,7 @@ SERVED: Mapping[str, AnyTool] = {tool.name: tool() for tool in (Opened, Plain)}
 
 
 def test_a_step_gets_the_name_of_the_tool_that_offers_it_and_keeps_its_arguments() -> None:
-    (step,) = resolved([unlock("4y3h7n")], SERVED)
+    (step,) = resolve_steps([unlock("4y3h7n")], SERVED)
 
     assert step == NextStep("acme_open", {"system_id": "4y3h7n"}, why=unlock("4y3h7n").why)
 
@@ -51,15 +51,15 @@ def test_a_step_gets_the_name_of_the_tool_that_offers_it_and_keeps_its_arguments
 def test_a_step_whose_tool_is_not_served_is_left_out(step: NextStep) -> None:
     polish = NextStep("acme_polish", why="Polish it")
 
-    assert resolved([step, polish], SERVED) == [polish]
+    assert resolve_steps([step, polish], SERVED) == [polish]
 
 
 def test_no_more_than_a_few_steps_are_shown() -> None:
     steps = [unlock(f"abc{number:03}") for number in range(200)]
 
-    shown = resolved(steps, SERVED)
+    shown = resolve_steps(steps, SERVED)
 
-    assert [each.arguments for each in shown] == [each.arguments for each in steps[:MOST_STEPS]]
+    assert [each.arguments for each in shown] == [each.arguments for each in steps[:MAX_STEPS]]
 
 
 def test_a_report_has_the_steps_that_can_be_taken() -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from maas_mcp.calls.next_steps import resolved
+from maas_mcp.calls.next_steps import resolve_steps
 from maas_mcp.maas.models import Machine
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.next_steps import (
@@ -138,7 +138,7 @@ def test_the_core_names_no_tool_of_a_plugin() -> None:
 def test_every_step_that_the_host_suggests_is_a_call_of_one_of_our_tools() -> None:
     on_machine = [read_machine("4y3h7n", "Read it"), *(make("4y3h7n") for make in SUGGESTED)]
     for suggested in (FIND_OPERATION, LIST_MACHINES, *on_machine):
-        (step,) = resolved([suggested], SERVED)
+        (step,) = resolve_steps([suggested], SERVED)
         arguments = SERVED[step.tool].arguments.model_validate(step.arguments)
         assert arguments.model_dump(exclude_unset=True) == step.arguments
 

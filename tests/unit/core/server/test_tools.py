@@ -25,8 +25,8 @@ from maas_mcp.operations.declaring.tool import Tool
 from maas_mcp.operations.running.results import structured
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.server.app import served_tools
-from maas_mcp.server.tools import ERROR_META, RESULT_LIMIT, failure, mcp_tool, sendable
-from maas_mcp.server.tools import shown as shown_to_client
+from maas_mcp.server.tools import ERROR_META, RESULT_LIMIT, ensure_sendable, failure, mcp_tool
+from maas_mcp.server.tools import success as shown_to_client
 from tests.own_plugins import OWN_PLUGINS
 from tests.schema_subset import outside
 from tests.unit.core.server.declared import Aliased, Count, Result, Sort
@@ -38,15 +38,15 @@ SERVED = served_tools(load_registry(allow=OWN_PLUGINS, strict=True))
 def test_the_public_schema_of_a_tool_changes_by_decision_only(name: str, snapshot: SnapshotAssertion) -> None:
     tool = mcp_tool(SERVED[name])
 
-    shown = tool.model_dump(by_alias=True, mode="json", exclude_none=True)
-    assert shown == snapshot(name=name, extension_class=JSONSnapshotExtension)
+    success = tool.model_dump(by_alias=True, mode="json", exclude_none=True)
+    assert success == snapshot(name=name, extension_class=JSONSnapshotExtension)
 
 
 @pytest.mark.parametrize("tool", SERVED.values(), ids=SERVED)
 def test_every_schema_is_valid_flat_and_without_titles(tool: Any) -> None:
-    shown = mcp_tool(tool)
+    success = mcp_tool(tool)
 
-    for schema in (shown.input_schema, shown.output_schema):
+    for schema in (success.input_schema, success.output_schema):
         assert schema is not None
         jsonschema.Draft202012Validator.check_schema(schema)
         assert schema["type"] == "object"
@@ -110,11 +110,11 @@ def test_every_output_schema_has_one_type_a_node(tool: Any) -> None:
 
 
 def test_a_nested_model_is_filled_in() -> None:
-    shown = mcp_tool(Count())
+    success = mcp_tool(Count())
 
-    assert shown.input_schema["properties"]["parts"]["items"]["properties"]["size"] == {"type": "integer"}
-    assert shown.output_schema
-    part = shown.output_schema["properties"]["parts"]["items"]["properties"]["size"]
+    assert success.input_schema["properties"]["parts"]["items"]["properties"]["size"] == {"type": "integer"}
+    assert success.output_schema
+    part = success.output_schema["properties"]["parts"]["items"]["properties"]["size"]
     assert part == {"anyOf": [{"type": "integer"}, {"type": "null"}]}
 
 
@@ -220,7 +220,7 @@ def text(size: int) -> types.CallToolResult:
 )
 def test_a_result_that_is_too_large_is_an_error_with_its_size(result: types.CallToolResult) -> None:
     with pytest.raises(ResultTooLargeError) as refusal:
-        sendable("maas_big", result)
+        ensure_sendable("maas_big", result)
 
     assert refusal.value.message == (
         "maas_big was carried out, but its result of 10.0 MB was not sent: the limit is 10 MB."
@@ -232,7 +232,7 @@ def test_a_result_that_is_too_large_is_an_error_with_its_size(result: types.Call
 def test_a_result_within_the_limit_goes_out() -> None:
     result = text(RESULT_LIMIT - 1000)
 
-    assert sendable("maas_big", result) is result
+    assert ensure_sendable("maas_big", result) is result
 
 
 def test_an_error_goes_out_however_much_a_plugin_says() -> None:
@@ -243,7 +243,7 @@ def test_an_error_goes_out_however_much_a_plugin_says() -> None:
         maas_says="m" * RESULT_LIMIT,
     )
 
-    result = sendable("maas_big", failure(error))
+    result = ensure_sendable("maas_big", failure(error))
 
     assert result.is_error
     assert "xxx" in result.content[0].model_dump()["text"]
