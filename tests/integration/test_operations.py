@@ -196,7 +196,7 @@ def test_a_call_ends_when_it_is_told_to_though_maas_cannot_be_asked(server: Driv
     result = server.call("maas_cancel_operation", operation_id=listed["operation_id"])
 
     assert result["isError"]
-    assert "Nothing was aborted; calls that followed it have ended." in result["content"][0]["text"]
+    assert "Nothing was aborted, but the calls that followed it have ended." in result["content"][0]["text"]
     assert "Stopped following" in server.wait(call)["result"]["content"][0]["text"]
 
 
@@ -296,8 +296,10 @@ def test_an_order_that_maas_holds_holds_up_neither_calls_nor_the_end(server: Dri
     assert len(reports) > 2
     assert {each["state"] for each in reports} == {"working"}
     known = {each["message"].split(":")[0] for each in reports}
-    assert known == {"Not confirmed yet", "Not sent yet"}
-    assert asked["message"].startswith(("Not confirmed yet: MAAS has not answered ", "Not sent yet: MAAS is sent 2 "))
+    assert known == {"Not confirmed yet", "Waiting to be sent"}
+    assert asked["message"].startswith(
+        ("Not confirmed yet: MAAS has not answered ", "Waiting to be sent: MAAS receives ")
+    )
     assert len(listed["operations"]) == len(reports)
     assert code == 0
     assert seconds < server.at_once
@@ -320,8 +322,8 @@ def test_a_call_says_in_words_that_the_start_is_not_confirmed(server: Driver, re
 
     text = result["content"][0]["text"]
     operation_id = content(result)["operation_id"]
-    assert text.endswith(f" (Ready) (0%). Ask with maas_wait_operation for operation_id {operation_id}.")
-    assert "It goes on" not in text
+    assert text.endswith(f" (Ready) (0%). Wait for it: maas_wait_operation with operation_id {operation_id}.")
+    assert "It is still running" not in text
 
 
 def test_a_secret_is_changed_while_operations_run(region: SimulatedRegion, url: str) -> None:

@@ -181,7 +181,7 @@ def test_what_is_said_of_a_plugin_that_cannot_be_used_is_what_the_server_does(
         tools = {tool["name"]: tool for tool in server.request("tools/list")["tools"]}
         assert "maas_deploy_machine" in tools
         assert "acme_call" not in tools
-        assert tools["maas_get_operation"]["title"] == "Ask for an operation"
+        assert tools["maas_get_operation"]["title"] == "Get an operation"
         server.stop("EOF")
         assert said in server.log()
 

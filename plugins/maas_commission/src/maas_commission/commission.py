@@ -51,7 +51,7 @@ class CommissionedMachine(BaseModel):
 
 
 class Commission(Operation[CommissionMachine, CommissionedMachine]):
-    """Commission (enlist, inventory, inspect) a machine: boot it, collect its hardware data, test it, wait until Ready.
+    """Commission (inventory, inspect) a machine: boot it, collect its hardware data, test it, and wait until Ready.
 
     Takes some 5 to 15 minutes. Replaces the machine's network and storage configuration, unless skipped. Only
     destructive tests write to the disks. The machine must be New, Ready, Failed commissioning or Broken. Requires an

@@ -59,7 +59,8 @@ class Deploy(Operation[DeployMachine, DeployedMachine]):
     """Deploy (install, provision) an operating system on a machine, and wait until it is Deployed.
 
     Takes some 5 to 30 minutes. Overwrites the disks, unless `ephemeral_deploy` is true. The machine must be Ready (it
-    is then allocated to you first) or Allocated. MAAS continues the deployment if the call is cancelled.
+    is then allocated to you first) or Allocated. If the call is cancelled, MAAS continues, unless
+    `on_cancel` is `abort`.
     """
 
     name = "maas_deploy_machine"

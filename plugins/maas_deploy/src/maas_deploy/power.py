@@ -116,8 +116,8 @@ class PowerCycle(Tool[PowerOffMachine, CycledMachine]):
     """Power-cycle (restart, reboot, reset) a machine: power it off, wait until it is off, and power it on again.
 
     Takes up to 6 minutes. Interrupts everything that runs on it. A machine that is off is only powered on. Refused
-    where maas_power_off is refused, and for machines that MAAS cannot only power on. If the call is cancelled in
-    between, the machine stays off.
+    where maas_power_off is refused, and for Allocated machines, ephemeral deployments and machines without an owner. If
+    the call is cancelled in between, the machine stays off.
     """
 
     name = "maas_power_cycle"

@@ -1,4 +1,4 @@
-"""Next steps: resolved against the tools that are served."""
+"""Next steps are resolved to the tools that are served."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ from maas_mcp.plugins.registry import AnyTool
 
 
 class Which(BaseModel):
-    """Which machine."""
+    """A machine."""
 
     system_id: str
 
@@ -30,7 +30,7 @@ class Opened(Tool[Which, Which]):
 
 
 class Plain(Tool[Which, Which]):
-    """Do something that MAAS has no name for."""
+    """Do something that MAAS has no operation for."""
 
     name = "acme_polish"
 
@@ -54,7 +54,7 @@ def test_a_step_whose_tool_is_not_served_is_left_out(step: NextStep) -> None:
     assert resolve_steps([step, polish], SERVED) == [polish]
 
 
-def test_no_more_than_a_few_steps_are_shown() -> None:
+def test_the_number_of_next_steps_is_limited() -> None:
     steps = [unlock(f"abc{number:03}") for number in range(200)]
 
     shown = resolve_steps(steps, SERVED)
@@ -62,7 +62,7 @@ def test_no_more_than_a_few_steps_are_shown() -> None:
     assert [each.arguments for each in shown] == [each.arguments for each in steps[:MAX_STEPS]]
 
 
-def test_a_report_has_the_steps_that_can_be_taken() -> None:
+def test_a_report_has_the_steps_whose_tools_are_served() -> None:
     steps = [unlock("4y3h7n"), FIND_OPERATION]
     error = OperationFailedError("node01 is Failed deployment.", next_steps=steps)
 
@@ -70,5 +70,5 @@ def test_a_report_has_the_steps_that_can_be_taken() -> None:
 
     assert reported["error"]["hint"] is None
     assert reported["error"]["next_steps"] == [
-        {"tool": "acme_open", "arguments": {"system_id": "4y3h7n"}, "why": "If it may be changed, unlock it"}
+        {"tool": "acme_open", "arguments": {"system_id": "4y3h7n"}, "why": "If the user allows it, unlock it"}
     ]

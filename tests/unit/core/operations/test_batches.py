@@ -137,7 +137,7 @@ class TestWhoseOrder:
 
         reported = await house.run("node03")
 
-        assert reported.message == "Not sent yet: MAAS is sent 2 requests at a time (Ready)"
+        assert reported.message == "Waiting to be sent: MAAS receives at most 2 requests at a time (Ready)"
         assert not reported.confirmed
 
     async def test_one_call_gets_its_turn_between_the_orders_of_a_long_batch(self, house: House) -> None:
@@ -282,7 +282,7 @@ class TestDeadlines:
         with pytest.raises(OperationTimedOutError, match="was not over in time on all 5") as failure:
             await start(house, ShortBatch, wait=None, count=5)
 
-        assert "was not over after 5 min 00 s; last seen: Not sent yet" in (failure.value.maas_says or "")
+        assert "was not over after 5 min 00 s; last seen: Waiting to be sent" in (failure.value.maas_says or "")
         await anyio.sleep(600)
         assert house.requests("deploy", "POST") == 4
         assert states(house).count("Ready") == 1, "what was not begun on is given back"

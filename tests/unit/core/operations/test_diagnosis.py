@@ -537,7 +537,7 @@ class TestAfterWaiting:
 
         reported = await house.engine.resume(RunTests(), house.handle, progress, CancellationToken())
 
-        assert reported.message == "Not sent yet: MAAS is sent 2 requests at a time"
+        assert reported.message == "Waiting to be sent: MAAS receives at most 2 requests at a time"
         assert not reported.confirmed
 
     async def test_what_is_cancelled_while_it_is_checked_was_never_sent(self, house: House) -> None:

@@ -177,7 +177,7 @@ class TestHeld:
 
         await house.run("node03")
 
-        waits = next(number for number, each in enumerate(house.messages) if "Not sent yet" in each)
+        waits = next(number for number, each in enumerate(house.messages) if "Waiting to be sent" in each)
         sent = house.messages.index("Starting on node03")
         assert waits < sent
         assert "MAAS is sent 2 requests at a time" in house.messages[waits]
@@ -278,7 +278,8 @@ class TestLost:
         outcome = await start(house)
 
         assert (
-            outcome.message == "The answer was 504, without MAAS's own words; whether it began is not known yet (Ready)"
+            outcome.message
+            == "The response was 504, without a message from MAAS; whether it began is not known yet (Ready)"
         )
         assert not outcome.confirmed
 
