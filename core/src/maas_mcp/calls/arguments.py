@@ -92,7 +92,7 @@ def parse_arguments(
     arguments, options = dict(given or {}), _option_names(tool, client)
     known = exact_schema(tool.arguments)["properties"]
     unknown = [name for name in arguments if name not in known and name not in options]
-    problems = [_unknown(name, [*known, *options]) for name in unknown[:MAX_PROBLEMS]]
+    problems = [_explain_unknown(name, [*known, *options]) for name in unknown[:MAX_PROBLEMS]]
     model = _validated(tool.arguments, arguments.keys() & known.keys(), arguments, problems)
     call = _validated(CallOptions, arguments.keys() & options, arguments, problems)
     if problems or model is None or call is None:
@@ -100,7 +100,7 @@ def parse_arguments(
         more = f" And {left_out} more problems." if left_out > 0 else ""
         raise InvalidArgumentsError(
             f"{tool.name} was not called. {' '.join(problems[:MAX_PROBLEMS])}{more}",
-            hint=f"Arguments: {_signature(tool, options)}.",
+            hint=f"Arguments: {_argument_names(tool, options)}.",
         )
     return model, call
 
@@ -123,7 +123,7 @@ def _validated(
         return model.model_validate_json(json.dumps(values), strict=True)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False, include_input=False)
-        problems += [_problem(detail) for detail in details]
+        problems += [_describe_problem(detail) for detail in details]
     except ValueError as error:
         problems.append(cut(str(error), PROBLEM_LENGTH))
     except RecursionError:
@@ -131,7 +131,7 @@ def _validated(
     return None
 
 
-def _unknown(name: str, known: Iterable[str]) -> str:
+def _explain_unknown(name: str, known: Iterable[str]) -> str:
     if name == "_meta":
         return "`_meta` is not an argument of this tool: send a progress token in the request's own `_meta`."
     close = get_close_matches(name[:NAME_LENGTH], known, n=1)
@@ -147,14 +147,14 @@ _CLEARER_MESSAGES: Final = {
 """Clearer messages than pydantic's own, by pydantic's error type."""
 
 
-def _problem(detail: ErrorDetails) -> str:
+def _describe_problem(detail: ErrorDetails) -> str:
     """One problem as a sentence, without the input, which may be secret or large."""
     where = ".".join(cut(str(part), NAME_LENGTH) for part in detail["loc"]) or "the arguments"
     message = _CLEARER_MESSAGES.get(detail["type"], detail["msg"]).removeprefix("Value error, ")
     return f"`{where}`: {cut(message[:1].lower() + message[1:], PROBLEM_LENGTH)}."
 
 
-def _signature(tool: AnyTool, options: Iterable[str]) -> str:
+def _argument_names(tool: AnyTool, options: Iterable[str]) -> str:
     schema = exact_schema(tool.arguments)
     required = schema.get("required", ())
     own = [f"{name} (required)" if name in required else name for name in schema["properties"]]

@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 BACKLOG: Final = 1000
 """Maximum pending changes of an observer. An observer with more is dropped."""
-REMEMBERED: Final = 1000
+MAX_REMEMBERED: Final = 1000
 """Operations whose latest change is kept, so that two calls that follow an operation report a change only once."""
 
 
@@ -54,7 +54,7 @@ class ChangeStream:
         """Send a change to the observers, unless it was already sent. Returns at once."""
         before = self._latest.pop(change.operation_id, None)
         self._latest[change.operation_id] = change
-        if len(self._latest) > REMEMBERED:
+        if len(self._latest) > MAX_REMEMBERED:
             del self._latest[next(iter(self._latest))]
         if before == change or (before is not None and before.kind is ChangeKind.ENDED):
             self._latest[change.operation_id] = before

@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from maas_mcp.calls.call import CallResult, ToolCall
-from maas_mcp.calls.reports import report, report_failure, suggest_asking_again
+from maas_mcp.calls.reports import report, report_failure, suggest_get_operation
 from maas_mcp.calls.tenant import subject_of
 from maas_mcp.errors import (
     InvalidArgumentsError,
@@ -70,7 +70,7 @@ class OperationsService:
         with call.running.following(operation.name, subject):
             status = await engine.run(operation, call.arguments, call.progress, call.cancellation, **options)
         operation_id = sealer.seal(status.handle)
-        suggest_asking_again(status, operation_id)
+        suggest_get_operation(status, operation_id)
         return CallResult(
             result=status.result,
             content=None if status.result is None else structured(operation, status.result),
@@ -103,20 +103,20 @@ class OperationsService:
 
     async def get(self, operation_id: str) -> OperationReport:
         """Read the current state of an operation from MAAS."""
-        return await self._ask(operation_id, 0.0)
+        return await self._follow(operation_id, 0.0)
 
     async def wait(self, operation_id: str, seconds: float) -> OperationReport:
         """Follow an operation, with progress, to its end or for this many seconds."""
         operation, handle = self._open(operation_id)
         with self._call.running.following(operation.name, handle.system_id):
-            return await self._ask(operation_id, seconds)
+            return await self._follow(operation_id, seconds)
 
     async def cancel(self, operation_id: str, *, abort: bool = False) -> OperationReport:
         """Stop the calls that follow an operation; with ``abort``, also abort it in MAAS."""
         operation, handle = self._open(operation_id)
         connections = self._call.host.connections
         try:
-            before = await self._ask(operation_id, 0.0)
+            before = await self._follow(operation_id, 0.0)
         except MaasError as error:
             connections.stop_following(operation.name, handle.system_id)
             error.hint = f"Nothing was aborted, but the calls that followed it have ended. {error.hint or ''}".strip()
@@ -130,7 +130,7 @@ class OperationsService:
                 await self._tenant.engine_for(operation).abort(operation, handle, self._call.cancellation)
             except OperationRefusedError as error:  # perhaps because another user has aborted it
                 refusal = error
-        after = await self._ask(operation_id, 0.0)
+        after = await self._follow(operation_id, 0.0)
         if refusal is not None and after.state == "working":
             raise refusal
         return after
@@ -189,7 +189,7 @@ class OperationsService:
             part_of=None if batch is None else sealer.seal(batch),
         )
 
-    async def _ask(self, operation_id: str, wait: float) -> OperationReport:
+    async def _follow(self, operation_id: str, wait: float) -> OperationReport:
         """The state of an operation at its end or after ``wait`` seconds."""
         operation, handle = self._open(operation_id)
         engine, call = self._tenant.engine_for(operation), self._call

@@ -36,7 +36,7 @@ def report(
 ) -> OperationReport:
     """The report of an operation that has succeeded or is running; ``tools`` are the served tools."""
     operation_id = sealer.seal(status.handle)
-    suggest_asking_again(status, operation_id)
+    suggest_get_operation(status, operation_id)
     return OperationReport(
         operation_id=operation_id,
         state=status.state,
@@ -59,7 +59,7 @@ def report_failure(error: OperationError, operation_id: str, tools: Mapping[str,
     )
 
 
-def suggest_asking_again(status: OperationStatus[Any], operation_id: str) -> None:
+def suggest_get_operation(status: OperationStatus[Any], operation_id: str) -> None:
     """Add a next step to the problem of an operation whose result could not be read."""
     if status.problem is not None:
         why = "Get the operation again, which may return its result"

@@ -48,13 +48,13 @@ def serve(registry: Registry, settings: Settings, wire: Wire, timing: Timing | N
 async def _serve(registry: Registry, settings: Settings, wire: Wire, timing: Timing | None) -> None:
     connections = Connections()
     server = build(registry, settings, connections, partial(open_host, timing=timing))
-    stdout = await _output(wire.writing)
+    stdout = await _open_output(wire.writing)
 
     async def answer(line: str) -> None:
         await stdout.write(line)
         await stdout.flush()
 
-    stdin = await _input(wire.reading, answer)
+    stdin = await _open_input(wire.reading, answer)
     _end_on_signals(stdin.close)
 
     with anyio.CancelScope() as scope:
@@ -131,7 +131,7 @@ class _FileInput:
         self._closed = True
 
 
-async def _input(fd: int, answer: Reply) -> _PipedInput | _FileInput:
+async def _open_input(fd: int, answer: Reply) -> _PipedInput | _FileInput:
     if not _pollable(fd):
         return _FileInput(os.fdopen(fd, encoding="utf-8", errors="replace"))
     lines = asyncio.StreamReader(limit=LINE_LIMIT)
@@ -140,7 +140,7 @@ async def _input(fd: int, answer: Reply) -> _PipedInput | _FileInput:
     return _PipedInput(lines, pipe, answer)
 
 
-async def _output(fd: int) -> _PipedOutput | anyio.AsyncFile[str]:
+async def _open_output(fd: int) -> _PipedOutput | anyio.AsyncFile[str]:
     if not _pollable(fd):
         return anyio.wrap_file(os.fdopen(fd, "w", encoding="utf-8"))
     loop = asyncio.get_running_loop()

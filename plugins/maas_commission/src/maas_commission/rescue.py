@@ -27,8 +27,8 @@ STATUSES_BEFORE = frozenset(
 )
 """Statuses that allow entering rescue mode. Exiting restores the earlier status, so it ends in one of them."""
 
-STARTED: Final = "User starting rescue mode"
-OWNER_EVENTS: Final = frozenset({STARTED, "User acquiring node"})
+RESCUE_STARTED: Final = "User starting rescue mode"
+OWNER_EVENTS: Final = frozenset({RESCUE_STARTED, "User acquiring node"})
 """Events that make their user the machine's owner (MAAS 3.7)."""
 TAKEN_FROM: Final = "Owner before rescue mode, if MAAS's events show another user."
 
@@ -159,7 +159,7 @@ class ExitRescueMode(Operation[MachineArguments, OutOfRescueMode]):
 async def _owner_before_rescue(maas: MaasClient, system_id: SystemId) -> str | None:
     """The owner when the latest rescue mode was requested; ``None`` without an owner or without an event."""
     events = await maas.events(ids=[system_id])
-    started = max((event.id for event in events if event.type == STARTED), default=0)
+    started = max((event.id for event in events if event.type == RESCUE_STARTED), default=0)
     for event in reversed([event for event in events if event.id < started]):
         if event.type in OWNER_EVENTS:
             return event.username

@@ -89,7 +89,7 @@ class Allocate(Tool[AllocateMachine, AllocatedMachine]):
             return AllocatedMachine(**_row(mine), was_yours=True)
         try:
             answer = await ctx.maas.post_op("machines/", "allocate", **args.model_dump(exclude_defaults=True))
-            return AllocatedMachine(**_row(_machine(answer)), was_yours=False)
+            return AllocatedMachine(**_row(_parse_machine(answer)), was_yours=False)
         except MaasConflictError:
             if mine := await _find_own(ctx, args):  # the caller's other call allocated it first
                 return AllocatedMachine(**_row(mine), was_yours=False)
@@ -112,7 +112,7 @@ def _row(machine: Machine) -> dict[str, Any]:
     return machine.model_dump(include=set(AllocatedMachine.model_fields))
 
 
-def _machine(answer: Any) -> Machine:
+def _parse_machine(answer: Any) -> Machine:
     """The machine in the response.
 
     Raises:

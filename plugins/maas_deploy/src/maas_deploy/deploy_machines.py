@@ -35,7 +35,7 @@ class DeployMachines(BaseModel):
     comment: str | None = Field(default=None, description=COMMENT)
 
     @model_validator(mode="after")
-    def _one_way_to_choose(self) -> Self:
+    def _check_selection(self) -> Self:
         if (self.system_ids is None) is (self.count is None):
             raise ValueError("pass either system_ids, or count with constraints")
         if self.system_ids is not None and len(set(self.system_ids)) < len(self.system_ids):

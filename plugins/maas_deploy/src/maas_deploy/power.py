@@ -95,7 +95,7 @@ class PowerOff(Tool[PowerOffMachine, MachineState]):
         """Post ``op=power_off``, unless the BMC confirms that the machine is off."""
         machine = await _require_may_power_off(ctx, args.system_id, unless=_is_recorded_off)
         if _is_recorded_off(machine):
-            if (await _ask_bmc(ctx, args.system_id)).state == OFF:
+            if (await _query_bmc(ctx, args.system_id)).state == OFF:
                 return MachineState.of(machine, sent=False)
             before, machine = machine, await _require_may_power_off(ctx, args.system_id)
             check_same(before, machine)
@@ -131,14 +131,14 @@ class PowerCycle(Tool[PowerOffMachine, CycledMachine]):
             OperationFailedError: MAAS shows the machine as off, but its BMC does not confirm it.
         """
         first = await _require_may_power_on(ctx, args.system_id)
-        was_off = (await _ask_bmc(ctx, args.system_id)).state == OFF
+        was_off = (await _query_bmc(ctx, args.system_id)).state == OFF
         machine = await _require_may_power_off(ctx, args.system_id)
         check_same(first, machine)  # another user may have taken the machine during the BMC query
         if not was_off:
             await _switch_off(ctx, machine, args)
             # After a soft power-off the machine may still be shutting down, and `power_on` would cut its power.
             # After a hard power-off the machine is powered on again even if the BMC does not answer.
-            state = (await _ask_bmc(ctx, args.system_id)).state
+            state = (await _query_bmc(ctx, args.system_id)).state
             if state == ON or (args.stop_mode == "soft" and state != OFF):
                 raise OperationFailedError(
                     f"MAAS shows {_label(machine)} as off after the power-off, but its BMC answers `{state}`. "
@@ -148,7 +148,7 @@ class PowerCycle(Tool[PowerOffMachine, CycledMachine]):
                 )
 
         async def check(ctx: ToolContext) -> Machine:
-            answer = await _ask_bmc(ctx, args.system_id)
+            answer = await _query_bmc(ctx, args.system_id)
             machine = await _require_may_power_on(ctx, args.system_id)
             if answer.state not in {ON, OFF} and (was_off or args.stop_mode == "soft"):
                 raise _unknown_power_error(machine, answer)
@@ -191,9 +191,9 @@ class QueryPowerState(Tool[QueryMachine, PowerState]):
     idempotent = True
 
     async def run(self, ctx: ToolContext, args: QueryMachine) -> PowerState:
-        """One ``GET machines/{system_id}/?op=query_power_state``."""
+        """Send one ``GET machines/{system_id}/?op=query_power_state``."""
         with _power_hints():
-            return PowerState(system_id=args.system_id, power_state=await _query(ctx.maas, args.system_id))
+            return PowerState(system_id=args.system_id, power_state=await _read_power_state(ctx.maas, args.system_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,17 +218,17 @@ def _power_hints() -> Iterator[None]:
         raise
 
 
-async def _query(maas: MaasClient, system_id: SystemId) -> str:
+async def _read_power_state(maas: MaasClient, system_id: SystemId) -> str:
     """Query the BMC once, without a retry: a BMC that is silent for a minute is probably silent for the next one."""
     answer = await maas.once().get_op(f"machines/{system_id}/", "query_power_state")
     return str(answer.get("state", "unknown")) if isinstance(answer, dict) else "unknown"
 
 
-async def _ask_bmc(ctx: ToolContext, system_id: SystemId) -> _BmcAnswer:
+async def _query_bmc(ctx: ToolContext, system_id: SystemId) -> _BmcAnswer:
     """Query the BMC, and return a temporary error as ``unknown``. A permanent error is raised."""
     ctx.progress.report(None, "Querying the machine's BMC for its power state")
     try:
-        return _BmcAnswer(await _query(ctx.maas, system_id))
+        return _BmcAnswer(await _read_power_state(ctx.maas, system_id))
     except MaasError as error:
         if not error.may_pass:
             raise
@@ -268,7 +268,7 @@ async def _switch(
 async def _require_known_power(ctx: ToolContext, system_id: SystemId) -> Machine:
     """A machine that may be powered on, with its BMC's power state: `on` or `off`."""
     machine = await _require_may_power_on(ctx, system_id, unless=_is_recorded_on)
-    answer = await _ask_bmc(ctx, system_id)
+    answer = await _query_bmc(ctx, system_id)
     if answer.state == ON:
         return _with_power(machine, ON)
     before, machine = machine, await _require_may_power_on(ctx, system_id)

@@ -13,21 +13,21 @@ MAX_REPEATED: Final = 200
 """Characters of the caller's filters that a message repeats."""
 
 
-def _plain(name: str) -> str:
+def _normalize(name: str) -> str:
     return name.strip().lower().replace(" ", "_").replace("-", "_")
 
 
-_BY_NAME: Final = {_plain(name): each.filter_value for each in MachineStatus for name in (each.display, each.name)}
+_BY_NAME: Final = {_normalize(name): each.filter_value for each in MachineStatus for name in (each.display, each.name)}
 
 
-def _known(status: str) -> str:
-    known = _BY_NAME.get(_plain(status))
+def _check_status(status: str) -> str:
+    known = _BY_NAME.get(_normalize(status))
     if known is None:
         raise ValueError(f"expected one of {', '.join(STATUSES)}")
     return known
 
 
-StatusFilter = Annotated[str, AfterValidator(_known), WithJsonSchema({"type": "string", "enum": STATUSES})]
+StatusFilter = Annotated[str, AfterValidator(_check_status), WithJsonSchema({"type": "string", "enum": STATUSES})]
 """A status as MAAS's list filter expects it (``failed_deployment``) or as MAAS shows it (``Failed deployment``)."""
 
 
@@ -59,11 +59,13 @@ async def find(ctx: ToolContext, args: MachineFilter) -> tuple[Listing[Machine],
         return found, None if found.total else _explain_no_match(filters)
     spellings = {name.strip().partition(".")[0] for name in args.hostname} | {_label(name) for name in args.hostname}
     found = await ctx.maas.machine_listing(hostname=sorted(spellings), **filters)
-    missing = _missing(args.hostname, found)
+    missing = _find_missing_names(args.hostname, found)
     if not missing:
-        return _named(args.hostname, found), None
+        return _filter_by_names(args.hostname, found), None
     others = await ctx.maas.machine_listing(**filters)
-    return _named(args.hostname, others), _explain_missing(_missing(args.hostname, others), others, filters)
+    return _filter_by_names(args.hostname, others), _explain_missing(
+        _find_missing_names(args.hostname, others), others, filters
+    )
 
 
 def _is_called(machine: Machine, name: str) -> bool:
@@ -71,11 +73,11 @@ def _is_called(machine: Machine, name: str) -> bool:
     return name.strip().rstrip(".").lower() in (machine.hostname.lower(), fqdn.lower())
 
 
-def _named(names: Sequence[str], found: Listing[Machine]) -> Listing[Machine]:
+def _filter_by_names(names: Sequence[str], found: Listing[Machine]) -> Listing[Machine]:
     return Listing((each for each in found if any(_is_called(each, name) for name in names)), found.left_out)
 
 
-def _missing(names: Sequence[str], found: Listing[Machine]) -> list[str]:
+def _find_missing_names(names: Sequence[str], found: Listing[Machine]) -> list[str]:
     """The names that no machine has. An unreadable machine is not missing, because it is reported as unreadable."""
     readable = [name for name in names if any(_is_called(each, name) for each in found)]
     unreadable = [name for name in names if any(_label(name) in each.name.lower() for each in found.left_out)]

@@ -63,7 +63,7 @@ class BootResource(MaasModel):
     sets: dict[str, ImageVersion] = Field(default_factory=dict)
 
     @property
-    def not_read(self) -> tuple[str, ...]:
+    def unreadable_fields(self) -> tuple[str, ...]:
         """The fields with an unreadable part. An unreadable version or file counts as incomplete."""
         parts = [part for one in self.sets.values() for part in (one, *one.files.values())]
         inside = ("sets",) if any(part.unreadable for part in parts) else ()
@@ -99,7 +99,7 @@ class Images(BaseModel):
     )
 
 
-class WhichImages(BaseModel):
+class ImageFilter(BaseModel):
     """A filter for images."""
 
     type: Literal["synced", "uploaded"] | None = Field(
@@ -132,7 +132,9 @@ async def read_images(ctx: ToolContext, kind: str | None) -> Images:
     entries = await list_images(ctx, kind)
     images = await read_versions(ctx, entries)
     unreadable = [f"{each}, so this image is left out." for each in (*entries.left_out, *images.left_out)]
-    odd = [(each, ", ".join(f"`{name}`" for name in each.not_read)) for each in images if each.not_read]
+    odd = [
+        (each, ", ".join(f"`{name}`" for name in each.unreadable_fields)) for each in images if each.unreadable_fields
+    ]
     unreadable += [f"{_name(each)}: {fields} cannot be read; a default is shown." for each, fields in odd]
     rows = [
         Image(
@@ -156,14 +158,14 @@ def format_images(result: Images) -> str:
     return "\n".join([f"{len(lines)} images", *lines, *result.unreadable])
 
 
-class ListImages(Tool[WhichImages, Images]):
+class ListImages(Tool[ImageFilter, Images]):
     """List the OS images (Ubuntu, CentOS, Windows, custom) that MAAS can deploy, with their newest versions."""
 
     name = "maas_list_images"
     title = "List images"
     read_only = True
 
-    async def run(self, ctx: ToolContext, args: WhichImages) -> Images:
+    async def run(self, ctx: ToolContext, args: ImageFilter) -> Images:
         """Send one request for the list and one for each image."""
         return await read_images(ctx, args.type)
 
@@ -196,7 +198,7 @@ class ImportProgress:
         """Images with an incomplete version."""
         return [each for each in self.images.values() if not all(one.complete for one in each.sets.values())]
 
-    def as_it_was(self) -> dict[Version, bool]:
+    def completeness(self) -> dict[Version, bool]:
         """Whether each version is complete, to compare two polls."""
         return {key: one.complete for key, one in self.versions.items()}
 
@@ -251,7 +253,7 @@ class ImportImages(RegionOperation[NoArguments, Images, ImportProgress]):
         """Pending until MAAS reports the end; then a success if every version is complete."""
         if seen.running:
             return Assessment(Verdict.PENDING, _measure(before, seen))
-        if before is not None and earlier is None and seen.as_it_was() == before.as_it_was():
+        if before is not None and earlier is None and seen.completeness() == before.completeness():
             return Assessment(Verdict.PENDING, Milestone(0.0, "The import has not started yet"))
         if seen.incomplete:
             if earlier is None and before is not None:
@@ -288,7 +290,7 @@ def _images_to_read(image_ids: Iterable[int], earlier: ImportProgress) -> tuple[
 
 def _measure(before: ImportProgress | None, seen: ImportProgress) -> Milestone:
     """The downloaded share of the versions in this import, or of all versions if the state before is unknown."""
-    old = before.as_it_was() if before else {}
+    old = before.completeness() if before else {}
     mine = {key: one for key, one in seen.versions.items() if not old.get(key)}
     files = [file for one in mine.values() for file in one.files.values()]
     total = sum(file.size for file in files)
@@ -306,7 +308,7 @@ def _describe_end(before: ImportProgress | None, earlier: ImportProgress | None,
         return "No import is running, and all images are complete; the end of the import was not observed"
     if before is None:
         return "The import has ended, and all images are complete"
-    old = before.as_it_was()
+    old = before.completeness()
     new = [key for key in seen.versions if not old.get(key)]
     return f"The import has ended: {_count(len(new), 'new version')}" if new else "The import has ended: nothing new"
 

@@ -60,7 +60,7 @@ class ListMachines(Tool[MachineFilter, MachinePage]):
             machines=[MachineRow.model_validate(machine, from_attributes=True) for machine in listed],
             total=found.total,
             hint=hint,
-            unreadable=[*_left_out(found.left_out), *_defaults(listed)],
+            unreadable=[*_left_out(found.left_out), *_describe_defaults(listed)],
         )
 
     def summary(self, result: MachinePage) -> str:
@@ -78,16 +78,19 @@ def _left_out(entries: Iterable[LeftOut]) -> list[str]:
     return [f"{each}, so this machine is left out. It is still in MAAS." for each in entries]
 
 
-def _defaults(machines: Iterable[Machine]) -> list[str]:
+def _describe_defaults(machines: Iterable[Machine]) -> list[str]:
     """The fields that hold a default. Machines with the same unreadable fields share a sentence."""
     alike: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
     for machine in machines:
         if fields := tuple(name for name in machine.unreadable if name in MachineRow.model_fields):
             alike[fields].append(f"{machine.system_id} ({machine.hostname})")
-    return [f"{_some(names)}: {_fields(fields)} cannot be read; a default is shown." for fields, names in alike.items()]
+    return [
+        f"{_join_first(names)}: {_fields(fields)} cannot be read; a default is shown."
+        for fields, names in alike.items()
+    ]
 
 
-def _some(names: Sequence[str]) -> str:
+def _join_first(names: Sequence[str]) -> str:
     more = len(names) - MAX_NAMED
     return ", ".join(names[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
 

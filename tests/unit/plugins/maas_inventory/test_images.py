@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from maas_inventory.images import (
     BootResource,
     ImageFile,
+    ImageFilter,
     Images,
     ImageVersion,
     ImportImages,
     ImportProgress,
     ListImages,
     NoArguments,
-    WhichImages,
 )
 from maas_mcp.api import CancellationToken, MaasClient, MaasPermissionError, ProgressReporter, ToolContext, Verdict
 from maas_mcp.errors import OperationFailedError
@@ -59,7 +59,7 @@ class Site:
 
     async def list(self, **arguments: Any) -> Images:
         ctx = ToolContext(self.maas, ProgressReporter(nobody), self.token)
-        return await ListImages().run(ctx, WhichImages.model_validate(arguments))
+        return await ListImages().run(ctx, ImageFilter.model_validate(arguments))
 
 
 @pytest.fixture
@@ -243,7 +243,7 @@ def test_an_import_can_be_assessed_whatever_an_image_holds(
 def test_an_image_with_an_unreadable_complete_field_is_incomplete(value: JSON) -> None:
     image = BootResource.from_response({"id": 1, "sets": {"20260401": {"complete": value}}})
     assert not image.complete
-    assert image.not_read == ("sets",)
+    assert image.unreadable_fields == ("sets",)
 
 
 async def test_an_unreadable_poll_does_not_end_an_import(site: Site) -> None:
