@@ -180,7 +180,7 @@ class TestHeld:
         waits = next(number for number, each in enumerate(house.messages) if "Waiting to be sent" in each)
         sent = house.messages.index("Starting on node03")
         assert waits < sent
-        assert "MAAS is sent 2 requests at a time" in house.messages[waits]
+        assert "MAAS receives at most 2 requests at a time" in house.messages[waits]
         assert not [each for each in house.messages[:sent] if each.startswith("Starting on node03")]
 
     async def test_it_is_listed_with_what_is_under_way(self, held: House) -> None:
