@@ -203,7 +203,7 @@ class TestHeld:
         status = await kind.run()
 
         assert status.state == "succeeded"
-        assert any("Not sent yet: MAAS is sent 2 requests at a time" in each for each in kind.messages)
+        assert any("Waiting to be sent: MAAS receives at most 2 requests at a time" in each for each in kind.messages)
         assert kind.starts == kind.size
 
     @of_each_kind(region=not_applicable("The region imports for all users: each caller gets the running import."))

@@ -294,7 +294,7 @@ def test_without_a_tool_the_tools_are_listed(region: SimulatedRegion, url: str, 
 def test_the_arguments_of_one_tool_are_listed(region: SimulatedRegion, url: str) -> None:
     done = run_command("call", "--list", "maas_deploy_machine", **settings_of(region, url))
     assert "system_id=STRING" in done.stdout
-    assert "Overwrites the machine's disks" in done.stdout
+    assert "Overwrites the disks" in done.stdout
 
 
 def test_the_server_gets_the_same_settings(region: SimulatedRegion, url: str) -> None:

@@ -200,7 +200,7 @@ def test_cancelling_an_operation_ends_its_call_even_if_maas_is_unavailable(
     result = server.call("maas_cancel_operation", operation_id=listed["operation_id"])
 
     assert result["isError"]
-    assert "Nothing was aborted; calls that followed it have ended." in result["content"][0]["text"]
+    assert "Nothing was aborted, but the calls that followed it have ended." in result["content"][0]["text"]
     assert "Stopped following" in server.wait(call)["result"]["content"][0]["text"]
 
 
@@ -326,8 +326,8 @@ def test_the_text_of_a_result_says_that_the_start_is_not_confirmed(server: Drive
 
     text = result["content"][0]["text"]
     operation_id = content(result)["operation_id"]
-    assert text.endswith(f" (Ready) (0%). Ask with maas_wait_operation for operation_id {operation_id}.")
-    assert "It goes on" not in text
+    assert text.endswith(f" (Ready) (0%). Wait for it: maas_wait_operation with operation_id {operation_id}.")
+    assert "It is still running" not in text
 
 
 def test_a_secret_can_be_changed_while_operations_run(region: SimulatedRegion, url: str) -> None:

@@ -181,7 +181,7 @@ def test_the_command_plugins_reports_a_broken_plugin_as_the_server_does(
         tools = {tool["name"]: tool for tool in server.request("tools/list")["tools"]}
         assert "maas_deploy_machine" in tools
         assert "acme_call" not in tools
-        assert tools["maas_get_operation"]["title"] == "Ask for an operation"
+        assert tools["maas_get_operation"]["title"] == "Get an operation"
         server.stop("EOF")
         assert expected in server.log()
 

@@ -137,7 +137,7 @@ class TestProgressTokenInTheArguments:
             given = {"system_id": region.machine("node01").system_id, "_meta": {"progressToken": "made-up"}}
             text = error_text(server.wait(server.start_call("maas_deploy_machine", "own", **given))["result"])
 
-            assert "a progress token belongs in the request's own `_meta`" in text
+            assert "send a progress token in the request's own `_meta`" in text
             assert server.progress() == []
         assert posts(region) == []
 

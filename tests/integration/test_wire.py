@@ -167,7 +167,7 @@ def test_an_invalid_request_is_rejected_with_its_id(region: SimulatedRegion, url
         assert not server.call("maas_list_machines").get("isError")
         server.stop("EOF")
         log = server.log()
-    assert "it is not a message of JSON-RPC 2.0" in log
+    assert "it is not a JSON-RPC 2.0 message" in log
     assert "hush" not in log
 
 
@@ -192,7 +192,7 @@ def test_a_request_with_an_invalid_id_is_rejected(
     (error,) = rejections(region, url, revision, request(request_id))
 
     assert error["code"] == -32600
-    assert error["message"] == "The request was not read: its id is neither a string nor an integer."
+    assert error["message"] == "The request could not be read: its id is neither a string nor an integer."
 
 
 def test_a_batch_is_rejected_with_what_was_expected(region: SimulatedRegion, url: str) -> None:
@@ -200,7 +200,7 @@ def test_a_batch_is_rejected_with_what_was_expected(region: SimulatedRegion, url
     errors = rejections(region, url, "2025-03-26", batch, b"[]")
 
     assert [error["code"] for error in errors] == [-32600, -32600]
-    assert "expected one message a line" in errors[0]["message"]
+    assert "send one message per line" in errors[0]["message"]
 
 
 @pytest.mark.parametrize(
@@ -238,5 +238,6 @@ def test_a_line_over_the_limit_is_rejected_once_and_the_next_line_is_read(region
     (error,) = rejections(region, url, "2025-11-25", large)
 
     assert (
-        error["message"] == f"The request was not read: it has {len(large) + 1:,} bytes, and the limit is 33,554,432."
+        error["message"]
+        == f"The request could not be read: it has {len(large) + 1:,} bytes, but the limit is 33,554,432."
     )

@@ -1,4 +1,4 @@
-"""The one way in: every call passes these steps, such as policy and audit, whether it comes from MCP or a tool."""
+"""Runs every call, from MCP or from another tool, through the same steps, such as policy and audit."""
 
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 Next = Callable[[ToolCall], Awaitable[CallResult]]
 Step = Callable[[ToolCall, Next], Awaitable[CallResult]]
-"""Passes a call on to the next step, or refuses it by raising a ``MaasMcpError``."""
+"""Passes a call to the next step, or refuses it with a ``MaasMcpError``."""
 
 
 async def run_call(
@@ -41,24 +41,24 @@ async def run_call(
     """Call a tool.
 
     Args:
-        host: The process.
-        tool: What is called.
-        given: The arguments, as they came.
-        connection: By what they came.
-        sender: Makes what sends progress, for a token among the arguments.
-        request_id: What the client names the call by when it cancels it.
-        client: What the client can do.
-        api_key: Whose call it is, if not that of the settings' key.
+        host: The host.
+        tool: The tool.
+        given: The client's arguments.
+        connection: The client's connection.
+        sender: Returns a function that sends progress, for the token among the arguments.
+        request_id: The id by which the client can cancel the call.
+        client: The client's features.
+        api_key: The caller's API key, by default that of the settings.
 
     Raises:
-        MaasMcpError: The arguments do not fit, it is not allowed, or it has failed; nothing else leaves a tool.
+        MaasMcpError: The arguments are invalid, or the call was refused or failed. A tool raises no other error.
     """
-    with shielded(tool):
+    with plugin_errors(tool):
         arguments, options = parse_arguments(tool, given, client)
         progress = ProgressReporter(sender(options.token))
-        # What is no exception must not reach the reporter's task group, which would end with it.
+        # A BaseException must not reach the reporter's task group, because it would end the group.
         async with host.tenant(api_key) as tenant, progress.reporting():
-            with shielded(tool), connection.running(request_id) as running:
+            with plugin_errors(tool), connection.running(request_id) as running:
                 call = ToolCall(
                     tool=tool,
                     arguments=arguments,
@@ -70,14 +70,14 @@ async def run_call(
                     progress=progress,
                     running=running,
                 )
-                return await pass_on(call)
+                return await run_steps(call)
 
 
 async def call_within(outer: ToolCall, tool: AnyTool, given: Mapping[str, Any]) -> CallResult:
-    """Call a tool from another one: through the same steps, with the progress and the cancellation of that."""
-    with shielded(tool):
+    """Call a tool from another tool: through the same steps, with the outer call's progress and cancellation."""
+    with plugin_errors(tool):
         arguments, options = parse_arguments(tool, given, outer.client)
-        # How large a part of the whole it is cannot be known: so its messages are passed on, and no fractions.
+        # The inner call's share of the outer call is unknown, so only its messages are passed on, not its fractions.
         progress = PartialProgress(lambda _fraction, message: outer.progress.report(None, message))
         inner = replace(
             outer,
@@ -87,29 +87,29 @@ async def call_within(outer: ToolCall, tool: AnyTool, given: Mapping[str, Any]) 
             effects=tool.effects(arguments),
             progress=progress,
         )
-        return await pass_on(inner)
+        return await run_steps(inner)
 
 
-async def pass_on(call: ToolCall, steps: tuple[Step, ...] | None = None) -> CallResult:
-    """Pass a call through the steps that are left, and then run it."""
+async def run_steps(call: ToolCall, steps: tuple[Step, ...] | None = None) -> CallResult:
+    """Pass a call through the remaining steps, and then run it."""
     first, *rest = STEPS if steps is None else steps or (None,)
     if first is None:
         return await _run(call)
-    return await first(call, lambda passed: pass_on(passed, tuple(rest)))
+    return await first(call, lambda passed: run_steps(passed, tuple(rest)))
 
 
 async def _audit(call: ToolCall, following: Next) -> CallResult:
-    """Record who called what. Nothing is recorded so far."""
+    """Record the call. Not implemented yet."""
     return await following(call)
 
 
 async def _check_policy(call: ToolCall, following: Next) -> CallResult:
-    """Refuse what is not allowed. Everything is allowed so far."""
+    """Refuse a forbidden call. Not implemented yet: every call is allowed."""
     return await following(call)
 
 
 STEPS: Final[tuple[Step, ...]] = (_audit, _check_policy)
-"""From the outermost to the last one before the tool."""
+"""From the outermost step to the last one before the tool."""
 
 
 async def _run(call: ToolCall) -> CallResult:
@@ -125,11 +125,11 @@ async def _run(call: ToolCall) -> CallResult:
 
 
 @contextmanager
-def shielded(tool: Tool[Any, Any] | LongRunning[Any, Any]) -> Iterator[None]:
-    """Let nothing leave a tool but a cancellation and errors with a message: the other calls go on.
+def plugin_errors(tool: Tool[Any, Any] | LongRunning[Any, Any]) -> Iterator[None]:
+    """Convert a plugin's unexpected exceptions, so that they do not end other calls.
 
     Raises:
-        PluginError: The plugin raised something else, whatever it was.
+        PluginError: The plugin raised something other than a cancellation or a ``MaasMcpError``.
     """
     try:
         yield

@@ -117,5 +117,5 @@ def _installed() -> dict[str, AnyTool]:
 async def open_host(region: SimulatedRegion, now: Callable[[], float], username: str) -> AsyncIterator[Host]:
     """Open a host during the block. ``now`` returns seconds since 1970."""
     settings = settings_for(region, username)
-    async with calls.running(settings, {}, connect=connector(region), now=now) as host, host.tenant() as tenant:
+    async with calls.open_host(settings, {}, connect=connector(region), now=now) as host, host.tenant() as tenant:
         yield Host(region, host, tenant, settings, now)

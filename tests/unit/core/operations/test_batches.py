@@ -137,7 +137,7 @@ class TestRepeatedCalls:
 
         reported = await house.run("node03")
 
-        assert reported.message == "Not sent yet: MAAS is sent 2 requests at a time (Ready)"
+        assert reported.message == "Waiting to be sent: MAAS receives at most 2 requests at a time (Ready)"
         assert not reported.confirmed
 
     async def test_another_call_gets_its_turn_between_the_requests_of_a_long_batch(self, house: House) -> None:

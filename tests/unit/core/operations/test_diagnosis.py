@@ -533,7 +533,7 @@ class TestAfterWaiting:
 
         reported = await house.engine.resume(RunTests(), house.handle, progress, CancellationToken())
 
-        assert reported.message == "Not sent yet: MAAS is sent 2 requests at a time"
+        assert reported.message == "Waiting to be sent: MAAS receives at most 2 requests at a time"
         assert not reported.confirmed
 
     async def test_a_request_cancelled_during_its_check_is_not_sent(self, house: House) -> None:

@@ -185,10 +185,10 @@ class TestHeld:
 
         await house.run("node03")
 
-        waits = next(number for number, each in enumerate(house.messages) if "Not sent yet" in each)
+        waits = next(number for number, each in enumerate(house.messages) if "Waiting to be sent" in each)
         sent = house.messages.index("Starting on node03")
         assert waits < sent
-        assert "MAAS is sent 2 requests at a time" in house.messages[waits]
+        assert "MAAS receives at most 2 requests at a time" in house.messages[waits]
         assert not [each for each in house.messages[:sent] if each.startswith("Starting on node03")]
 
     async def test_an_open_request_is_listed_as_running(self, held: House) -> None:
