@@ -99,7 +99,7 @@ def test_the_schema_decides_how_a_value_is_parsed(pair: str, value: Any) -> None
         ("parameters=a=x", "parameters: expected an integer."),
         ("system_id", "An argument has no `=`. Expected KEY=VALUE."),
         ("system_id=@/no/such/file", "system_id: /no/such/file cannot be read: No such file or directory."),
-        ("system_id=@~nosuchuser/x", "system_id: ~nosuchuser/x cannot be read: there is no user nosuchuser here."),
+        ("system_id=@~nosuchuser/x", "system_id: ~nosuchuser/x cannot be read: this machine has no user nosuchuser."),
         ("system_id=caf\udce9", "system_id: the value is not UTF-8 text."),
         ("layout=" + "[" * 100_000, "layout: expected a JSON object."),
         ("weight=NaN", "weight: expected a number."),

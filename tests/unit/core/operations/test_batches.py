@@ -280,7 +280,7 @@ class TestDeadlines:
         with pytest.raises(OperationTimedOutError, match="did not finish in time on all 5") as failure:
             await start(house, ShortBatch, wait=None, count=5)
 
-        assert "did not finish within 5 min 00 s; last seen: Not sent yet" in (failure.value.maas_says or "")
+        assert "did not finish within 5 min 00 s; last seen: Waiting to be sent" in (failure.value.maas_says or "")
         await anyio.sleep(600)
         assert house.requests("deploy", "POST") == 4
         assert states(house).count("Ready") == 1, "the machine that was not started is released"

@@ -287,7 +287,7 @@ class TestLost:
 
         assert (
             outcome.message
-            == "The answer was 504, without MAAS's own words; it is not known yet whether it started (Ready)"
+            == "The response was 504, without a message from MAAS; it is not known yet whether it started (Ready)"
         )
         assert not outcome.confirmed
 

@@ -162,7 +162,7 @@ async def test_progress_rises_evenly_once_scripts_run(house: House) -> None:
 
 @pytest.mark.parametrize("name", ["node06", "node07", "node11"])
 async def test_a_machine_in_use_is_not_commissioned(house: House, name: str) -> None:
-    with pytest.raises(OperationRefusedError, match="maas_commission_machine starts from"):
+    with pytest.raises(OperationRefusedError, match="maas_commission_machine starts only from"):
         await house.run(name)
 
     assert house.posts == 0

@@ -110,7 +110,7 @@ async def test_a_machine_is_found_by_its_agent_name(house: House) -> None:
 
 
 async def test_a_parameter_that_the_region_no_longer_supports_is_refused(house: House) -> None:
-    with pytest.raises(InvalidArgumentsError, match=r"MAAS 3\.7\.3, whose deploy does not take `install_rackd`"):
+    with pytest.raises(InvalidArgumentsError, match=r"MAAS 3\.7\.3, whose deploy does not accept `install_rackd`"):
         await house.run("node01", install_rackd=True)
 
     assert house.posts == 0

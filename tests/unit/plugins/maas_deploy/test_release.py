@@ -102,7 +102,7 @@ def test_an_operation_that_sent_nothing_says_so_and_can_be_read_again(maas_regio
     "asked", [{"erase": True}, {"quick_erase": True}, {"secure_erase": True}, {"scripts": ["wipe-disks"]}]
 )
 async def test_erasing_a_free_machine_is_refused(house: House, asked: dict[str, Any]) -> None:
-    with pytest.raises(OperationRefusedError, match=r"is Ready; .* starts from"):
+    with pytest.raises(OperationRefusedError, match=r"is Ready; .* starts only from"):
         await house.run("node01", Release, **asked)
 
     assert house.posts == 0, "MAAS would answer 200 for a Ready machine and do nothing"
