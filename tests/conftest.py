@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import gc
 import os
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -16,9 +17,17 @@ collect_ignore = [
 """A third party's own tests, which ``test_rescue_pack.py`` runs, and those of clients' converters of schemas, which
 have an environment of their own (``tox -e clients``)."""
 
-# A busy machine is no fault of an example: how long one takes is asserted where it matters.
-hypothesis.settings.register_profile("maas-mcp", deadline=None)
-hypothesis.settings.load_profile("maas-mcp")
+# A busy machine is no fault of an example: how long one takes is asserted where it matters. tox runs the thorough
+# profile, with `--hypothesis-profile thorough`.
+hypothesis.settings.register_profile("thorough", deadline=None)
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=25)
+hypothesis.settings.load_profile("quick")
+
+
+def pytest_collection_finish() -> None:
+    """Everything that is imported by now stays: the garbage collector need not go through it a hundred times."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ collect_ignore = [] if find_spec("maas") else ["libmaas"]
 """python-libmaas is old, and has an environment of its own: ``tox -e libmaas``."""
 
 # A busy machine is no fault of an example: how long one takes is asserted where it matters.
-hypothesis.settings.register_profile("maas-simulator", deadline=None)
-hypothesis.settings.load_profile("maas-simulator")
+hypothesis.settings.register_profile("thorough", deadline=None)
+hypothesis.settings.load_profile("thorough")
 
 Said = tuple[str, str, str]
 """Level, type and description of an event."""
