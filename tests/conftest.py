@@ -1,5 +1,6 @@
 """Configuration and fixtures of all tests."""
 
+import gc
 import os
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -16,9 +17,17 @@ collect_ignore = [
 """Tests that pytest does not collect here: those of a third-party plugin, which ``test_rescue_pack.py`` runs, and those
 of clients' schema converters, which need their own environment (``tox -e clients``)."""
 
-# Examples have no deadline, because a busy machine is slow. Tests assert times where they matter.
-hypothesis.settings.register_profile("maas-mcp", deadline=None)
-hypothesis.settings.load_profile("maas-mcp")
+# Examples have no deadline, because a busy machine is slow. Tests assert times where they matter. tox runs the thorough
+# profile with `--hypothesis-profile thorough`.
+hypothesis.settings.register_profile("thorough", deadline=None)
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=25)
+hypothesis.settings.load_profile("quick")
+
+
+def pytest_collection_finish() -> None:
+    """Exclude the imported modules from garbage collection, which takes a tenth of the time otherwise."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

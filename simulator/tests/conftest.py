@@ -18,8 +18,8 @@ collect_ignore = [] if find_spec("maas") else ["libmaas"]
 """python-libmaas is old and has its own environment: ``tox -e libmaas``."""
 
 # Examples may be slow on a busy machine. Tests assert durations where they matter.
-hypothesis.settings.register_profile("maas-simulator", deadline=None)
-hypothesis.settings.load_profile("maas-simulator")
+hypothesis.settings.register_profile("thorough", deadline=None)
+hypothesis.settings.load_profile("thorough")
 
 Said = tuple[str, str, str]
 """Level, type and description of an event."""

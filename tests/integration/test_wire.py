@@ -6,16 +6,17 @@ import os
 import pty
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from maas_mcp.server.stdio import LINE_LIMIT
-from maas_simulator import SimulatedRegion, serving
-from tests.integration.driver import TIMEOUT, Message, command, environment, eventually, serving_stdio
+from maas_simulator import SimulatedRegion, demo_region, serving
+from tests.integration.driver import TIMEOUT, Driver, Message, command, environment, eventually, serving_stdio
 
 HANDSHAKE: tuple[Message, ...] = (
     {
@@ -171,14 +172,22 @@ def test_an_invalid_request_is_rejected_with_its_id(region: SimulatedRegion, url
     assert "hush" not in log
 
 
-def rejections(region: SimulatedRegion, url: str, revision: str, *given: bytes) -> list[Message]:
+@pytest.fixture(scope="module")
+def serving_revision() -> Iterator[Callable[[str], Driver]]:
+    """Return a server for clients of a revision. The tests share it, because a rejected line changes nothing in it."""
+    region = demo_region(speed=0.0)
+    with serving(region) as url, ExitStack() as servers:
+        yield cache(lambda revision: servers.enter_context(serving_stdio(url, region.api_key, revision)))
+
+
+def rejections(server: Driver, *given: bytes) -> list[Message]:
     """The error responses with the id ``null`` to these lines. The server keeps running."""
-    with serving_stdio(url, region.api_key, revision) as server:
-        assert server.process.stdin
-        server.process.stdin.write(b"".join(line + b"\n" for line in given))
-        server.process.stdin.flush()
-        assert not server.call("maas_list_machines").get("isError")
-        return [message["error"] for message in server.received if "error" in message and message["id"] is None]
+    before = len(server.received)
+    assert server.process.stdin
+    server.process.stdin.write(b"".join(line + b"\n" for line in given))
+    server.process.stdin.flush()
+    assert not server.call("maas_list_machines").get("isError")
+    return [message["error"] for message in server.received[before:] if "error" in message and message["id"] is None]
 
 
 def request(request_id: str, method: str = '"tools/list"') -> bytes:
@@ -187,17 +196,17 @@ def request(request_id: str, method: str = '"tools/list"') -> bytes:
 
 @pytest.mark.parametrize("request_id", ["null", "1.5", "true", "{}", "[1]"])
 def test_a_request_with_an_invalid_id_is_rejected(
-    region: SimulatedRegion, url: str, revision: str, request_id: str
+    serving_revision: Callable[[str], Driver], revision: str, request_id: str
 ) -> None:
-    (error,) = rejections(region, url, revision, request(request_id))
+    (error,) = rejections(serving_revision(revision), request(request_id))
 
     assert error["code"] == -32600
     assert error["message"] == "The request could not be read: its id is neither a string nor an integer."
 
 
-def test_a_batch_is_rejected_with_what_was_expected(region: SimulatedRegion, url: str) -> None:
+def test_a_batch_is_rejected_with_what_was_expected(serving_revision: Callable[[str], Driver]) -> None:
     batch = b"[" + request("7") + b"]"
-    errors = rejections(region, url, "2025-03-26", batch, b"[]")
+    errors = rejections(serving_revision("2025-03-26"), batch, b"[]")
 
     assert [error["code"] for error in errors] == [-32600, -32600]
     assert "send one message per line" in errors[0]["message"]
@@ -216,8 +225,10 @@ def test_a_batch_is_rejected_with_what_was_expected(region: SimulatedRegion, url
         (b'{"jsonrpc": "2.0", "id": null}', -32600),
     ],
 )
-def test_a_line_that_may_be_a_request_is_answered(region: SimulatedRegion, url: str, line: bytes, code: int) -> None:
-    assert [error["code"] for error in rejections(region, url, "2025-11-25", line)] == [code]
+def test_a_line_that_may_be_a_request_is_answered(
+    serving_revision: Callable[[str], Driver], line: bytes, code: int
+) -> None:
+    assert [error["code"] for error in rejections(serving_revision("2025-11-25"), line)] == [code]
 
 
 @pytest.mark.parametrize(
@@ -229,13 +240,17 @@ def test_a_line_that_may_be_a_request_is_answered(region: SimulatedRegion, url: 
         b"  ",
     ],
 )
-def test_a_line_that_cannot_be_a_request_is_not_answered(region: SimulatedRegion, url: str, line: bytes) -> None:
-    assert rejections(region, url, "2025-11-25", line) == []
+def test_a_line_that_cannot_be_a_request_is_not_answered(
+    serving_revision: Callable[[str], Driver], line: bytes
+) -> None:
+    assert rejections(serving_revision("2025-11-25"), line) == []
 
 
-def test_a_line_over_the_limit_is_rejected_once_and_the_next_line_is_read(region: SimulatedRegion, url: str) -> None:
+def test_a_line_over_the_limit_is_rejected_once_and_the_next_line_is_read(
+    serving_revision: Callable[[str], Driver],
+) -> None:
     large = request("7", '"' + "x" * (2 * LINE_LIMIT) + '"')
-    (error,) = rejections(region, url, "2025-11-25", large)
+    (error,) = rejections(serving_revision("2025-11-25"), large)
 
     assert (
         error["message"]

@@ -1,11 +1,8 @@
 """Discovery of plugins without imports and without stevedore's cache."""
 
-import json
-import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from importlib.metadata import Distribution, DistributionFinder
 from pathlib import Path
 
@@ -15,8 +12,6 @@ from maas_mcp.plugins.discovery import UNKNOWN, find, load
 from maas_mcp.plugins.registry import load_registry
 
 Install = Callable[..., str]
-
-TOOL = "@hookimpl\ndef maas_mcp_tools():\n    return [tool('maas_ping')]\n"
 
 
 def test_discovery_imports_nothing(install: Install, group: str) -> None:
@@ -100,62 +95,3 @@ def test_the_path_is_scanned_once_for_any_number_of_plugins(
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, finder])
     assert len(load_registry(group=group).tools) == 3
     assert finder.scans == 1
-
-
-# stevedore does not use its cache if the interpreter is below /tmp, where these tests may run.
-ANYWHERE_BUT_TMP = "import sys; sys.executable = '/opt/python/bin/python'\n"
-STEVEDORE = """
-from stevedore.named import NamedExtensionManager
-print([extension.plugin.__name__ for extension in NamedExtensionManager({group!r}, ['rescue'])])
-"""
-OURS = """
-from maas_mcp.plugins.registry import load_registry
-print(sorted(load_registry(group={group!r}).tools), 'evil' in sys.modules)
-"""
-
-
-def run(code: str, home: Path, group: str) -> str:
-    """Run code in a process with caches below ``home``, and return its output."""
-    environment = {
-        **os.environ,
-        "HOME": str(home),
-        "XDG_CACHE_HOME": str(home / "cache"),
-        "LOCALAPPDATA": str(home / "cache"),
-        "PYTHONPATH": os.pathsep.join(sys.path),
-        "PYTHONDONTWRITEBYTECODE": "1",  # a new __pycache__ would change stevedore's cache key
-    }
-    program = [sys.executable, "-c", ANYWHERE_BUT_TMP + code.format(group=group)]
-    answer = subprocess.run(program, env=environment, check=True, capture_output=True, text=True, timeout=60)
-    return answer.stdout.strip()
-
-
-def caches(home: Path) -> Iterator[Path]:
-    """Yield the files of stevedore's cache."""
-    return (path for path in home.rglob("*") if path.is_file() and "ntry" in path.parent.name)
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    folder = tmp_path / "home"
-    folder.mkdir()
-    return folder
-
-
-def test_a_poisoned_cache_does_not_decide_what_is_imported(
-    install: Install, group: str, site: Path, home: Path
-) -> None:
-    install("rescue", TOOL)
-    (site / "evil.py").write_text("")
-    run(STEVEDORE, home, group)
-    for cache in caches(home):
-        data = json.loads(cache.read_text())
-        data["groups"][group] = [["rescue", "evil", group]]
-        cache.write_text(json.dumps(data))
-    assert run(STEVEDORE, home, group) == "['evil']", "the cache is one that stevedore by itself would believe"
-    assert run(OURS, home, group) == "['maas_ping'] False"
-
-
-def test_no_cache_is_written(install: Install, group: str, home: Path) -> None:
-    install("rescue", TOOL)
-    assert run(OURS, home, group) == "['maas_ping'] False"
-    assert not list(caches(home))

@@ -1,7 +1,5 @@
 """The fixture ``maas_region`` as plugin authors use it."""
 
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -216,14 +214,6 @@ def test_the_error_for_an_invalid_world_names_the_line(tmp_path: Path) -> None:
         MaasRegion(file)
 
 
-def test_another_process_can_use_the_region_over_http(maas_region: MaasRegion) -> None:
-    command = [sys.executable, "-m", "maas_mcp", "doctor"]
-    done = subprocess.run(command, env=maas_region.environment, text=True, capture_output=True, timeout=60, check=False)
-    assert "Version: MAAS 3.7.3" in done.stdout, done.stdout
-    assert "API key: admin" in done.stdout, "and so it was accepted"
-    assert maas_region.requests
-
-
 def test_time_is_fast_while_served_over_http_but_not_during_a_call(maas_region: MaasRegion) -> None:
     assert maas_region.url.startswith("http://127.0.0.1:")
     began = maas_region.now()
@@ -258,10 +248,3 @@ async def test_an_async_test_can_open_the_host(maas_region: MaasRegion) -> None:
             await host.call(Deploy, "node01")
         assert (await host.call(Look, "node01")).status_name == "Deploying"
     assert maas_region.machine("node01").status_name == "Deploying"
-
-
-def test_tests_without_the_fixture_import_nothing() -> None:
-    """pytest imports the plugin in every run if the core is installed."""
-    script = "import pytest, sys; old = {*sys.modules}; import maas_mcp.pytest_plugin; print(*{*sys.modules} - old)"
-    imported = subprocess.check_output([sys.executable, "-c", script], text=True, timeout=30).split()
-    assert set(imported) == {"maas_mcp", "maas_mcp.pytest_plugin"}
