@@ -75,7 +75,7 @@ def test_a_machine_in_the_wrong_status(server: Driver, region: SimulatedRegion) 
     text = error_text(server.call("maas_deploy_machine", system_id=region.machine("node07").system_id))
 
     assert "is Deployed" in text
-    assert "starts from: Ready, Allocated" in text
+    assert "starts only from: Ready, Allocated" in text
     assert posts(region) == []
 
 

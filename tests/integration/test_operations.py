@@ -302,8 +302,10 @@ def test_a_start_that_maas_does_not_answer_delays_neither_calls_nor_the_end(
     assert len(reports) > 2
     assert {each["state"] for each in reports} == {"working"}
     known = {each["message"].split(":")[0] for each in reports}
-    assert known == {"Not confirmed yet", "Not sent yet"}
-    assert asked["message"].startswith(("Not confirmed yet: the request was sent ", "Not sent yet: MAAS is sent 2 "))
+    assert known == {"Not confirmed yet", "Waiting to be sent"}
+    assert asked["message"].startswith(
+        ("Not confirmed yet: the request was sent ", "Waiting to be sent: MAAS receives at most 2 ")
+    )
     assert len(listed["operations"]) == len(reports)
     assert code == 0
     assert seconds < server.prompt
