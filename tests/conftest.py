@@ -28,6 +28,7 @@ def pytest_collection_finish() -> None:
     """Exclude the imported modules from garbage collection, which takes a tenth of the time otherwise."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(100_000, 50, 50)
 
 
 @pytest.fixture
