@@ -1,4 +1,4 @@
-"""The least that an MCP server can be: one tool on the SDK's own transport. What start-up is measured against."""
+"""A minimal MCP server, the reference for start-up: one tool on the SDK's transport."""
 
 import anyio
 import mcp_types as types
@@ -9,17 +9,17 @@ TOOL = types.Tool(name="nothing", input_schema={"type": "object"})
 
 
 async def list_tools(_ctx: ServerRequestContext, _params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-    """The one tool."""
+    """List the only tool."""
     return types.ListToolsResult(tools=[TOOL])
 
 
 async def call_tool(_ctx: ServerRequestContext, _params: types.CallToolRequestParams) -> types.CallToolResult:
-    """Nothing."""
+    """Return an empty result."""
     return types.CallToolResult(content=[])
 
 
 async def main() -> None:
-    """Serve it."""
+    """Run the server on stdin and stdout."""
     server = Server("bare", on_list_tools=list_tools, on_call_tool=call_tool)
     async with stdio_server() as (reading, writing):
         await server.run(reading, writing, server.create_initialization_options())

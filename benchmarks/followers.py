@@ -1,6 +1,6 @@
-"""The process that benchmarks/following.py measures: it follows deployments, in our way or in the naive one.
+"""The process that benchmarks/following.py measures: it follows deployments with our engine, or by naive polling.
 
-Takes a plan as JSON in its only argument, and prints as JSON what it came to.
+Its only argument is a plan as JSON. It prints its measurements as JSON.
 """
 
 import json
@@ -36,23 +36,24 @@ from maas_mcp.operations.watching.subscription import Subscription
 from maas_mcp.operations.watching.watcher import Watcher
 from maas_mcp.settings import Settings
 
-ALMOST = 0.98
-"""The part of the machines that has to be followed before it counts: while the last are picked up, the first end."""
-SETTLED = 15.0
-"""Simulated seconds after that in which each machine is read for the first time."""
-EVERY = 5.0
-"""Simulated seconds between two reads of a machine by the naive poller: what clients of MAAS do by default."""
+RESUMED_SHARE = 0.98
+"""The share of the machines that must be followed before the measurement starts. Never all: while the last machines are
+resumed, the first deployments end."""
+SETTLING = 15.0
+"""Simulated seconds after that, in which each machine is read for the first time."""
+NAIVE_INTERVAL = 5.0
+"""Simulated seconds between two reads of a machine by the naive poller: the default of MAAS's clients."""
 
 
 @dataclass
-class Counted:
-    """A transport that counts reads; the connections below are shared."""
+class CountingTransport:
+    """A transport that counts reads. It shares the connections of the transport below."""
 
     below: Transport
-    took: list[float] = field(default_factory=list)
+    durations: list[float] = field(default_factory=list)
     queries: list[int] = field(default_factory=list)
-    """SQL queries that MAAS 3.7 makes for them, by what its own tests allow: 1 for any number of events, 94 for a list
-    of machines and 7 more for each; a single read is counted as a list of one."""
+    """SQL queries of MAAS 3.7 for these reads, from the limits in its own tests: 1 for any number of events, 94 for a
+    list of machines and 7 more for each machine. Reading one machine counts as a list of one."""
 
     async def request(
         self,
@@ -62,7 +63,7 @@ class Counted:
         query: Sequence[tuple[str, str]] = (),
         form: Sequence[tuple[str, str]] | None = None,
     ) -> JSON:
-        """Send it on."""
+        """Forward the request, and count it if it is a read."""
         if method != "GET":
             return await self.below.request(method, path, query=query, form=form)
         began = time.monotonic()
@@ -71,42 +72,42 @@ class Counted:
         try:
             return await self.below.request(method, path, query=query, form=form)
         finally:
-            self.took.append(time.monotonic() - began)
+            self.durations.append(time.monotonic() - began)
 
-    def once(self) -> "Counted":
-        """Nothing fails here."""
+    def once(self) -> "CountingTransport":
+        """Return itself: nothing fails in a benchmark."""
         return self
 
     @asynccontextmanager
     async def turn(self, op: str, waiting: Callable[[], None]) -> AsyncIterator[Transport]:
-        """That of the transport below; what is read in it is counted."""
+        """Take a turn of the transport below. Reads in it are counted."""
         async with self.below.turn(op, waiting) as below:
             yield replace(self, below=below)
 
     async def aclose(self) -> None:
-        """Nothing of its own."""
+        """Do nothing: the transport below is shared."""
 
 
-class Noting(EventPolling):
-    """The deployment's strategy, noting when events reach it."""
+class RecordingPolling(EventPolling):
+    """The deployment's strategy, which records when events reach it."""
 
     def __init__(self, polling: EventPolling) -> None:
         super().__init__(polling.phases)
         self.events: list[tuple[int, float]] = []
 
     def measure(self, evidence: Evidence, observation: Observation) -> Milestone:
-        """Note, and measure."""
+        """Record the events, and measure the progress."""
         now = time.monotonic()
         self.events += [(event.id, now) for event in observation.events]
         return super().measure(evidence, observation)
 
 
-class Timed(Watcher):
-    """A watcher that adds up for how long it was followed."""
+class TimingWatcher(Watcher):
+    """A watcher that adds up the time for which machines are followed."""
 
     seconds = 0.0
     since = 0.0
-    """What came before is not added."""
+    """The start of the measurement. Earlier time is not added."""
 
     def __init__(self, maas: MaasClient, *, cadence: Cadence) -> None:
         super().__init__(maas, cadence=cadence)
@@ -114,7 +115,7 @@ class Timed(Watcher):
         self._joined_by_more = anyio.Event()
 
     async def when_followed_by(self, followers: float) -> None:
-        """Wait for so many at the same time."""
+        """Wait until this many followers are active at the same time."""
         while self._followers < followers:
             self._joined_by_more = anyio.Event()
             await self._joined_by_more.wait()
@@ -127,7 +128,7 @@ class Timed(Watcher):
         needs: Needs = Needs(),  # noqa: B008 - frozen
         pending: Collection[MachineStatus] = AT_WORK,
     ) -> Iterator[Subscription]:
-        """Follow, and add up."""
+        """Follow a machine, and add up the time."""
         began = time.monotonic()
         self._followers += 1
         self._joined_by_more.set()
@@ -139,47 +140,47 @@ class Timed(Watcher):
             self.seconds += max(0.0, time.monotonic() - max(began, self.since))
 
 
-class Measured:
-    """The engine's parts, with every interval as much shorter as the region is faster, and what they have cost."""
+class MeasuredEngine:
+    """The parts of the engine, with intervals scaled to the speed of the region, and their costs."""
 
     def __init__(self, plan: dict[str, Any], transport: Transport) -> None:
-        self.following, self.beside = Counted(transport), Counted(transport)
-        self.watcher = Timed(MaasClient(self.following), cadence=Cadence().scaled(1 / plan["speed"]))
+        self.following, self.other_requests = CountingTransport(transport), CountingTransport(transport)
+        self.watcher = TimingWatcher(MaasClient(self.following), cadence=Cadence().scaled(1 / plan["speed"]))
         assert isinstance(Deploy.polling, EventPolling)
-        self.noting = Noting(Deploy.polling)
+        self.polling = RecordingPolling(Deploy.polling)
         self.operation: Operation[Any, Any] = Deploy()
 
     def engine(self, tasks: TaskGroup) -> Engine:
-        """The engine; its orders are held in ``tasks``."""
-        maas = MaasClient(self.beside)
-        return Engine(maas, self.watcher, StartRequests(tasks), polling=self.noting)
+        """Create the engine. Its start requests run in ``tasks``."""
+        maas = MaasClient(self.other_requests)
+        return Engine(maas, self.watcher, StartRequests(tasks), polling=self.polling)
 
-    def forget(self) -> None:
-        """Count from zero again."""
-        for counted in (self.following, self.beside):
-            counted.took.clear()
+    def reset(self) -> None:
+        """Reset the counts."""
+        for counted in (self.following, self.other_requests):
+            counted.durations.clear()
             counted.queries.clear()
 
     def reported(self) -> dict[str, Any]:
-        """The figures so far."""
+        """Return the measurements so far."""
         return {
-            "following": len(self.following.took),
+            "following": len(self.following.durations),
             "queries": sum(self.following.queries),
-            "beside": len(self.beside.took),
+            "other_requests": len(self.other_requests.durations),
             "seconds": self.watcher.seconds,
-            "latency": statistics.median(self.following.took),
-            "events": self.noting.events,
+            "latency": statistics.median(self.following.durations),
+            "events": self.polling.events,
         }
 
 
 async def ours(plan: dict[str, Any], transport: Transport) -> dict[str, Any]:
-    """The engine and the watcher, with every interval as much shorter as the region is faster."""
-    measured = Measured(plan, transport)
+    """Deploy with the engine and the watcher."""
+    measured = MeasuredEngine(plan, transport)
     watcher, operation = measured.watcher, measured.operation
 
     async def deploy(engine: Engine, system_id: str, after: float) -> None:
         await anyio.sleep(after)
-        progress = ProgressReporter(_nobody)
+        progress = ProgressReporter(_discard)
         async with progress.reporting():
             arguments = Deploy.arguments.model_validate({"system_id": system_id})
             await engine.run(operation, arguments, progress, CancellationToken())
@@ -195,31 +196,31 @@ async def ours(plan: dict[str, Any], transport: Transport) -> dict[str, Any]:
 
 
 async def midway(plan: dict[str, Any], transport: Transport) -> dict[str, Any]:
-    """The same, for a while in the middle: picks up what is under way, starts more as time goes on, and leaves it."""
-    measured = Measured(plan, transport)
+    """Resume running deployments, start more as time passes, and measure a window of time in the middle."""
+    measured = MeasuredEngine(plan, transport)
     watcher, operation = measured.watcher, measured.operation
 
-    async def pick_up(engine: Engine, system_id: str, cursor: int) -> None:
+    async def resume(engine: Engine, system_id: str, cursor: int) -> None:
         handle = Handle(operation.name, system_id, int(time.time()), cursor, ())
-        await engine.resume(operation, handle, ProgressReporter(_nobody), CancellationToken(), wait=None)
+        await engine.resume(operation, handle, ProgressReporter(_discard), CancellationToken(), wait=None)
 
     async def start(engine: Engine, system_id: str, after: float) -> None:
         await anyio.sleep(after)
         arguments = Deploy.arguments.model_validate({"system_id": system_id})
-        await engine.run(operation, arguments, ProgressReporter(_nobody), CancellationToken())
+        await engine.run(operation, arguments, ProgressReporter(_discard), CancellationToken())
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watcher.run)
         engine = measured.engine(tasks)
-        for system_id, cursor in plan["under_way"].items():
-            tasks.start_soon(pick_up, engine, system_id, cursor)
+        for system_id, cursor in plan["running"].items():
+            tasks.start_soon(resume, engine, system_id, cursor)
         for number, system_id in enumerate(plan["machines"]):
             tasks.start_soon(start, engine, system_id, number * plan["gap"] / plan["speed"])
-        with anyio.move_on_after(plan["picked_up"] / plan["speed"]):
-            await watcher.when_followed_by(ALMOST * len(plan["under_way"]))
-        await anyio.sleep(SETTLED / plan["speed"])
+        with anyio.move_on_after(plan["resume_limit"] / plan["speed"]):
+            await watcher.when_followed_by(RESUMED_SHARE * len(plan["running"]))
+        await anyio.sleep(SETTLING / plan["speed"])
         watcher.since, cpu = time.monotonic(), time.process_time()
-        measured.forget()
+        measured.reset()
         await anyio.sleep(plan["window"] / plan["speed"])
         tasks.cancel_scope.cancel()
     return {**measured.reported(), "since": watcher.since, "cpu": time.process_time() - cpu}
@@ -228,9 +229,9 @@ async def midway(plan: dict[str, Any], transport: Transport) -> dict[str, Any]:
 async def naive(plan: dict[str, Any], transport: Transport) -> dict[str, Any]:
     """Read each machine every few seconds until it is deployed, or for a window of simulated seconds.
 
-    The machines are at it already: that leaves to this poller what it is best at.
+    The deployments are already running, so that only polling is measured.
     """
-    following = Counted(transport)
+    following = CountingTransport(transport)
     maas = MaasClient(following)
     polls: list[tuple[str, float, float]] = []
     seconds = 0.0
@@ -241,39 +242,39 @@ async def naive(plan: dict[str, Any], transport: Transport) -> dict[str, Any]:
         began, status = time.monotonic(), None
         end = began + plan["window"] / plan["speed"]
         while status != MachineStatus.DEPLOYED and time.monotonic() < end:
-            asked_at = time.monotonic()
+            sent_at = time.monotonic()
             status = (await maas.machine(system_id)).status
-            polls.append((system_id, asked_at, time.monotonic()))
-            await anyio.sleep(EVERY / plan["speed"])
+            polls.append((system_id, sent_at, time.monotonic()))
+            await anyio.sleep(NAIVE_INTERVAL / plan["speed"])
         seconds += time.monotonic() - began
 
-    gap = EVERY / plan["speed"] / len(plan["machines"])
+    gap = NAIVE_INTERVAL / plan["speed"] / len(plan["machines"])
     async with anyio.create_task_group() as tasks:
         for number, system_id in enumerate(plan["machines"]):
             tasks.start_soon(poll, system_id, number * gap)
     return {
-        "following": len(following.took),
+        "following": len(following.durations),
         "queries": sum(following.queries),
-        "beside": 0,
+        "other_requests": 0,
         "seconds": seconds,
-        "latency": statistics.median(following.took),
+        "latency": statistics.median(following.durations),
         "polls": polls,
     }
 
 
-WAYS = {"ours": ours, "midway": midway, "naive": naive}
+METHODS = {"ours": ours, "midway": midway, "naive": naive}
 
 
-async def _nobody(_progress: Progress) -> None:
-    """Hears the progress."""
+async def _discard(_progress: Progress) -> None:
+    """Discard the progress."""
 
 
 async def main(plan: dict[str, Any]) -> None:
-    """Follow as planned, and tell what it took."""
+    """Follow as planned, and print the measurements."""
     region = Settings.load(maas_url=plan["url"], maas_api_key=plan["key"]).require_region()
     transport = HttpTransport(region)
     before = time.process_time()
-    reported = await WAYS[plan["way"]](plan, transport)
+    reported = await METHODS[plan["method"]](plan, transport)
     reported.setdefault("cpu", time.process_time() - before)
     reported["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB on Linux
     await transport.aclose()

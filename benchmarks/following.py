@@ -1,21 +1,20 @@
-"""What following costs, beside a poller that reads every machine every five seconds.
+"""Measures the cost of following operations, compared with reading every machine every five seconds.
 
-    python benchmarks/following.py [MACHINES[xLASTING][@SPEED][/SECONDS] …]
+    python benchmarks/following.py [MACHINES[xDURATION][@SPEED][/SECONDS] …]
 
-By default 1, 100 and 1,000 machines, each deployed for ten minutes of a simulated region that is spoken to over HTTP.
-The region's time is faster than the clock, and so are all intervals, so that requests per machine-minute are those of
-real time. Latencies are not: what HTTP takes counts as that many times as long, and the news are late by it. With
-``100@1`` they are real, too, and it takes twelve minutes.
+The default is 1, 100 and 1,000 machines. Each is deployed for ten simulated minutes by a region over HTTP. Simulated
+time and all intervals are faster than real time by the same factor, so the requests per machine-minute are realistic.
+Latencies are not: the time that HTTP takes is multiplied by the factor, and delays the events. With ``100@1`` latencies
+are real as well, and the run takes twelve minutes.
 
-With ``1000@1/300`` it takes six or seven: so many machines are at it from the beginning, each at another point of its
-deployment, others begin as they end, and that is counted for so many simulated seconds, once all have been picked up
-and read as after a restart of the server. Nothing is compared then.
+``1000@1/300`` starts with 1,000 running deployments at different stages, as after a restart of the server. Further
+deployments start as others end. Once all are resumed and read, it measures 300 simulated seconds. It has no comparison
+and takes six or seven minutes.
 
-With ``100x30`` so many deployments that last so many seconds each are started together, and the requests in all are
-what counts: those of the starts, of the following and of the results. Nothing is compared, and the clock is the real
-one unless a speed is given: ``100x600@8``.
+``100x30`` starts 100 deployments of 30 s at once, and measures all requests: for the starts, the following and the
+results. It has no comparison, and runs in real time unless a speed is given, as in ``100x600@8``.
 
-The follower is a process of its own (benchmarks/followers.py), whose CPU time and memory are its own.
+The follower runs in its own process (benchmarks/followers.py), so that its CPU time and memory can be measured.
 """
 
 import json
@@ -32,71 +31,70 @@ from maas_simulator import SimulatedRegion, generated_region, serving
 
 FOLLOWERS = Path(__file__).with_name("followers.py")
 SPEEDS = {1: 10.0, 100: 8.0, 1000: 10.0}
-"""Simulated seconds a second: a deployment takes ten and a half minutes."""
+"""Simulated seconds per second, by the number of machines. A deployment takes 10.5 simulated minutes."""
 STARTED_EVERY = 0.6
-"""Simulated seconds between the starts of two deployments: a hundred in a minute."""
+"""Simulated seconds between the starts of two deployments: 100 per minute."""
 NAIVE = {100: (2.0, 60.0), 1000: (0.25, 20.0)}
-"""Many naive pollers are more than a simulator answers in fast motion: their speed, and the simulated seconds that are
-looked at."""
+"""The speed and the simulated seconds of the measurement for naive polling. The simulator cannot answer many naive
+pollers at a higher speed."""
 
 POWERED_ON = 70.0
-"""Simulated seconds that a deployment says nothing for; the naive poller begins after them."""
-
+"""Simulated seconds for which a new deployment has no events. The naive poller starts after them."""
 
 DEPLOYMENT = 630.0
-"""Simulated seconds that a deployment takes."""
-PICKED_UP = 120.0
-"""Simulated seconds for picking up what is under way, at the most; then it settles for a moment."""
+"""The duration of a deployment in simulated seconds."""
+RESUME_LIMIT = 120.0
+"""Simulated seconds within which running deployments are resumed."""
 FIGURES = {
     "requests / machine-minute": "requests",
-    "  starts and results beside": "beside",
-    "  in all": "in_all",
+    "  starts and results": "other_requests",
+    "  total": "total",
     "SQL queries / machine-minute": "queries",
     "CPU ms / machine-minute": "cpu",
     "memory (MiB)": "memory",
-    "news p50 (simulated s)": "p50",
-    "news p95 (simulated s)": "p95",
+    "event delay p50 (simulated s)": "p50",
+    "event delay p95 (simulated s)": "p95",
     "one request (ms)": "latency",
 }
 
 
 @dataclass
 class Cost:
-    """What one way of following came to; a machine-minute is a simulated minute in which a machine was followed."""
+    """The cost of one way of following. A machine-minute is a simulated minute in which one machine is followed."""
 
     requests: float
-    """For each machine-minute; what the starts and the results take is not counted."""
+    """Requests for each machine-minute, without those for starts and results."""
     queries: float
-    """SQL queries in MAAS for each machine-minute, as far as MAAS's own tests tell them."""
-    beside: float
-    """Requests of the starts and the results, for each machine-minute."""
+    """SQL queries in MAAS for each machine-minute, from the limits in MAAS's own tests."""
+    other_requests: float
+    """Requests for starts and results, for each machine-minute."""
     cpu: float
-    """Milliseconds for each machine-minute, of everything in the process."""
+    """CPU milliseconds of the whole process, for each machine-minute."""
     memory: float
-    """MiB at the most, Python and the libraries included."""
+    """Peak memory in MiB, including Python and the libraries."""
     p50: float
     p95: float
-    """Simulated seconds from an event's existence until the follower has it."""
+    """Simulated seconds from the creation of an event until the follower has it."""
     latency: float
-    """Milliseconds that a request took, the median."""
+    """The median duration of a request in milliseconds."""
 
     @property
-    def in_all(self) -> float:
-        """Requests for each machine-minute, those of the starts and the results included."""
-        return self.requests + self.beside
+    def total(self) -> float:
+        """Requests for each machine-minute, including those for starts and results."""
+        return self.requests + self.other_requests
 
 
 def main(runs: list[str]) -> None:
-    """Measure both ways in turns."""
+    """Measure each run, and print its costs."""
     print(f"{'':30}{'ours':>10}{'naive':>10}{'ratio':>10}")
     for run in runs:
         first, _, rest = run.partition("@")
-        machines, _, lasting = first.partition("x")
-        faster, _, seconds = rest.partition("/")
-        if lasting:
-            show_together(int(machines), float(lasting), float(faster or 1))
+        machines, _, duration = first.partition("x")
+        speed_text, _, seconds = rest.partition("/")
+        if duration:
+            show_together(int(machines), float(duration), float(speed_text or 1))
             continue
-        count, speed = int(machines), float(faster or SPEEDS.get(int(machines), 8.0))
+        count, speed = int(machines), float(speed_text or SPEEDS.get(int(machines), 8.0))
         if seconds:
             show_midway(count, speed, float(seconds))
             continue
@@ -105,8 +103,8 @@ def main(runs: list[str]) -> None:
         ours = measure("ours", count, speed, 3600.0)
         took = time.monotonic() - began
         naive = measure("naive", count, naive_speed, window)
-        less = f"; naive: {window:g} s at {naive_speed:g} times" if count in NAIVE else ""
-        print(f"{count} machine(s), {speed:g} times as fast as the clock, {took:.0f} s{less}")
+        note = f"; naive: {window:g} s at {naive_speed:g} times" if count in NAIVE else ""
+        print(f"{count} machine(s), {speed:g} times as fast as the clock, {took:.0f} s{note}")
         for label, figure in FIGURES.items():
             one, other = getattr(ours, figure), getattr(naive, figure)
             ratio = f"{other / one:10.1f}" if one else ""
@@ -114,7 +112,7 @@ def main(runs: list[str]) -> None:
 
 
 def show_midway(count: int, speed: float, seconds: float) -> None:
-    """Measure our way alone, with all machines at it, and print it."""
+    """Measure our engine with running deployments at all stages, and print its costs."""
     began = time.monotonic()
     cost = midway(count, speed, seconds)
     print(f"{count} machines at all stages, {speed:g} times as fast as the clock, {time.monotonic() - began:.0f} s")
@@ -122,49 +120,54 @@ def show_midway(count: int, speed: float, seconds: float) -> None:
         print(f"  {label:28}{getattr(cost, figure):10.3f}", flush=True)
 
 
-def show_together(count: int, lasting: float, speed: float) -> None:
-    """Measure our way alone, with short or long deployments that all begin at once, and print it."""
+def show_together(count: int, duration: float, speed: float) -> None:
+    """Measure our engine with deployments that all start at once, and print its costs."""
     began = time.monotonic()
-    cost = together(count, lasting, speed)
+    cost = together(count, duration, speed)
     took = time.monotonic() - began
-    print(f"{count} deployments of {lasting:g} s, started together, {speed:g} times as fast as the clock, {took:.0f} s")
+    print(
+        f"{count} deployments of {duration:g} s, started together, {speed:g} times as fast as the clock, {took:.0f} s"
+    )
     for label, figure in FIGURES.items():
         print(f"  {label:28}{getattr(cost, figure):10.3f}", flush=True)
 
 
-def measure(way: str, count: int, speed: float, window: float) -> Cost:
-    """Deploy and follow so many machines."""
+def measure(method: str, count: int, speed: float, window: float) -> Cost:
+    """Deploy and follow ``count`` machines."""
     start = time.monotonic()
     region = generated_region(count, speed=speed, clock=lambda: time.monotonic() - start)
-    region.debug_delay = 0.0  # how late MAAS itself hears is not ours to measure
-    if way == "naive":
+    region.debug_delay = 0.0  # exclude the delay of events inside MAAS
+    if method == "naive":
         for machine in region.machines.values():
             region.deploy(machine.hostname, "admin")
         start -= POWERED_ON / speed
     reported = follow(
-        region, {"way": way, "speed": speed, "window": window, "gap": STARTED_EVERY, "machines": list(region.machines)}
+        region,
+        {"method": method, "speed": speed, "window": window, "gap": STARTED_EVERY, "machines": list(region.machines)},
     )
-    waits = (
-        news_waits(region, start, reported["events"]) if way == "ours" else poll_waits(region, start, reported["polls"])
+    delays = (
+        event_delays(region, start, reported["events"])
+        if method == "ours"
+        else poll_delays(region, start, reported["polls"])
     )
-    return cost_of(reported, speed, waits)
+    return cost_of(reported, speed, delays)
 
 
-def together(count: int, lasting: float, speed: float) -> Cost:
-    """Deploy and follow so many machines, all started at once."""
+def together(count: int, duration: float, speed: float) -> Cost:
+    """Deploy and follow ``count`` machines that all start at once."""
     start = time.monotonic()
-    quicker = DEPLOYMENT / lasting
+    quicker = DEPLOYMENT / duration
     region = generated_region(count, speed=speed * quicker, clock=lambda: time.monotonic() - start)
-    region.debug_delay = 0.0  # how late MAAS itself hears is not ours to measure
-    reported = follow(region, {"way": "ours", "speed": speed, "gap": 0.0, "machines": list(region.machines)})
-    return cost_of(reported, speed, [wait / quicker for wait in news_waits(region, start, reported["events"])])
+    region.debug_delay = 0.0  # exclude the delay of events inside MAAS
+    reported = follow(region, {"method": "ours", "speed": speed, "gap": 0.0, "machines": list(region.machines)})
+    return cost_of(reported, speed, [delay / quicker for delay in event_delays(region, start, reported["events"])])
 
 
 def midway(count: int, speed: float, window: float) -> Cost:
-    """Follow so many machines that are at all points of a deployment, and go on with as many for the window."""
+    """Follow ``count`` machines at all stages of a deployment, and start new ones as others end."""
     gap = DEPLOYMENT / count
-    region = generated_region(count + int((PICKED_UP + window) / gap), speed=0)
-    region.debug_delay = 0.0  # how late MAAS itself hears is not ours to measure
+    region = generated_region(count + int((RESUME_LIMIT + window) / gap), speed=0)
+    region.debug_delay = 0.0  # exclude the delay of events inside MAAS
     names = list(region.machines)
     cursors = {}
     for name in names[:count]:
@@ -176,23 +179,23 @@ def midway(count: int, speed: float, window: float) -> Cost:
     reported = follow(
         region,
         {
-            "way": "midway",
+            "method": "midway",
             "speed": speed,
             "window": window,
-            "picked_up": PICKED_UP,
+            "resume_limit": RESUME_LIMIT,
             "gap": gap,
             "machines": names[count:],
-            "under_way": cursors,
+            "running": cursors,
         },
     )
     since = (reported["since"] - start) * speed + region.schedule.epoch
     first = region.log.events[0].id
     counted = [(number, at) for number, at in reported["events"] if region.log.events[number - first].created >= since]
-    return cost_of(reported, speed, news_waits(region, start, counted))
+    return cost_of(reported, speed, event_delays(region, start, counted))
 
 
 def follow(region: SimulatedRegion, plan: dict[str, Any]) -> dict[str, Any]:
-    """Let the other process follow."""
+    """Run the follower process."""
     with serving(region) as url:
         command = [sys.executable, str(FOLLOWERS), json.dumps({**plan, "url": url, "key": region.api_key})]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
@@ -200,23 +203,23 @@ def follow(region: SimulatedRegion, plan: dict[str, Any]) -> dict[str, Any]:
     return reported
 
 
-def cost_of(reported: dict[str, Any], speed: float, waits: list[float]) -> Cost:
-    """What it came to."""
-    minutes, waits = reported["seconds"] * speed / 60, sorted(waits)
+def cost_of(reported: dict[str, Any], speed: float, delays: list[float]) -> Cost:
+    """Convert measurements to costs for each machine-minute."""
+    minutes, delays = reported["seconds"] * speed / 60, sorted(delays)
     return Cost(
         requests=reported["following"] / minutes,
         queries=reported["queries"] / minutes,
-        beside=reported["beside"] / minutes,
+        other_requests=reported["other_requests"] / minutes,
         cpu=reported["cpu"] * 1000 / minutes,
         memory=reported["memory"] / 1024,
-        p50=waits[len(waits) // 2],
-        p95=waits[int(len(waits) * 0.95)],
+        p50=delays[len(delays) // 2],
+        p95=delays[int(len(delays) * 0.95)],
         latency=reported["latency"] * 1000,
     )
 
 
-def news_waits(region: SimulatedRegion, start: float, events: list[tuple[int, float]]) -> list[float]:
-    """Simulated seconds that each event took to be told, by when it was: both processes have the same clock."""
+def event_delays(region: SimulatedRegion, start: float, events: list[tuple[int, float]]) -> list[float]:
+    """The simulated seconds from each event to its report. Both processes use the same clock."""
     first = region.log.events[0].id
     return [
         (reported_at - start) * region.schedule.speed
@@ -225,20 +228,20 @@ def news_waits(region: SimulatedRegion, start: float, events: list[tuple[int, fl
     ]
 
 
-def poll_waits(region: SimulatedRegion, start: float, polls: list[tuple[str, float, float]]) -> list[float]:
-    """The same for one that polls: an event is news at the first answer to a question asked after it."""
-    asked: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
-    for machine, asked_at, answered_at in polls:
-        asked[machine].append((asked_at, answered_at))
-    waits = []
+def poll_delays(region: SimulatedRegion, start: float, polls: list[tuple[str, float, float]]) -> list[float]:
+    """The same for a poller: the first response to a request sent after the event reports it."""
+    requests: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+    for machine, sent_at, received_at in polls:
+        requests[machine].append((sent_at, received_at))
+    delays = []
     for event in region.log.events:
         moment = (event.created - region.schedule.epoch) / region.schedule.speed + start
-        of_machine = asked[event.system_id]
+        of_machine = requests[event.system_id]
         index = bisect_left(of_machine, (moment, 0.0))
-        # Before the first poll nobody was waiting for it.
+        # Events before the first poll do not count.
         if 0 < index < len(of_machine) and event.level != "DEBUG":
-            waits.append((of_machine[index][1] - moment) * region.schedule.speed)
-    return waits or [float("nan")]
+            delays.append((of_machine[index][1] - moment) * region.schedule.speed)
+    return delays or [float("nan")]
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""How a simulated region grows: its start, its memory, and what an events poll costs, by the number of machines.
+"""Measures how a simulated region scales with the number of machines: start-up, memory and the cost of requests.
 
     python benchmarks/simulator.py [MACHINES ...]
 
-Each size is measured in a process of its own. ``start`` is from the start of Python to a region that can answer;
-``memory`` is what a machine adds to the resident set, and ``read`` what reading it leaves there. A poll is one signed
-request through the application, without a socket and in processor time, where the log has ten events for each machine:
-``news`` asks with a cursor that is 20 events old, ``50 ids`` for these of 50 machines, ``latest`` for the latest 100
-events of one machine, ``zone`` for the news of a zone. ``filter`` is a list of machines by one hostname, and the last
-column the reading of one machine.
+Each size is measured in its own process. ``start`` is the time from the start of Python to a region that can respond.
+``memory`` is the growth of the resident set for each machine; the first ``read`` is the growth for each machine that is
+read. The other columns are CPU times of one signed request through the application, without a socket. The log has ten
+events for each machine. ``new`` polls events with a cursor that is 20 events old, ``50 ids`` does the same for 50
+machines and ``zone`` for a zone. ``latest`` reads the latest 100 events of a machine. ``filter`` lists machines by a
+hostname, and the second ``read`` reads one machine.
 """
 
 import asyncio
@@ -28,15 +28,15 @@ from urllib.parse import quote
 SIZES = (10_000, 100_000)
 ROUNDS = 400
 EVENTS = 10
-"""Events of each machine."""
+"""Events for each machine."""
 READ = 1000
-"""Machines that are read to see whether reading leaves something behind."""
+"""Machines to read, to measure whether reads leak memory."""
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass
 class Figures:
-    """What came out for one size; times in seconds, memory in bytes a machine."""
+    """The results for one size: times in seconds, memory in bytes for each machine."""
 
     machines: int
     start: float
@@ -47,13 +47,13 @@ class Figures:
 
 
 def resident() -> int:
-    """Bytes of this process in memory."""
+    """Return the resident memory of this process in bytes."""
     gc.collect()
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * PAGE
 
 
 def measure(machines: int, began: float) -> Figures:
-    """Measure one size, in this process; ``began`` is when it was started."""
+    """Measure one size in this process, which started at ``began``."""
     from maas_simulator import create_app, generated_region  # noqa: PLC0415 - part of what is measured
 
     small = resident()
@@ -87,10 +87,10 @@ def measure(machines: int, began: float) -> Figures:
     for number in range(EVENTS * machines):
         machine = region.machines[names[number % machines]]
         region.say(machine, "DEBUG", "Node installation", "'curtin' configuring storage")
-    gc.freeze()  # what ``maas-mcp simulate`` does with what its world is made of
+    gc.freeze()  # as ``maas-mcp simulate`` does after building its world
     cursor, few = region.log.next_id - 21, "&".join(f"id={name}" for name in names[-50:])
     figures.polls = {
-        "news": timed(get, f"events/?op=query&level=DEBUG&limit=1000&after={cursor}"),
+        "new": timed(get, f"events/?op=query&level=DEBUG&limit=1000&after={cursor}"),
         "50 ids": timed(get, f"events/?op=query&level=DEBUG&limit=1000&after={cursor}&{few}"),
         "latest": timed(get, f"events/?op=query&level=DEBUG&id={names[len(names) // 2]}"),
         "zone": timed(get, f"events/?op=query&level=DEBUG&limit=1000&after={cursor}&zone=default"),
@@ -104,7 +104,7 @@ def measure(machines: int, began: float) -> Figures:
 
 
 def exchange(app: Any, scope: MutableMapping[str, Any]) -> bytes:
-    """One request through an ASGI application; raises unless it is answered with 200."""
+    """Send one request through an ASGI application. Raises unless the response is a 200."""
     sent: list[MutableMapping[str, Any]] = []
 
     async def receive() -> MutableMapping[str, Any]:
@@ -121,7 +121,7 @@ def exchange(app: Any, scope: MutableMapping[str, Any]) -> bytes:
 
 
 def timed(get: Callable[[str], bytes], path: str) -> tuple[float, float]:
-    """The median and the 95th percentile of the processor's seconds that a request takes: others use it, too."""
+    """Return the median and the 95th percentile of a request's CPU seconds, which other processes do not affect."""
     took = []
     for _ in range(ROUNDS):
         began = time.process_time()
@@ -135,7 +135,7 @@ LOOP = asyncio.new_event_loop()
 
 def main(sizes: list[int]) -> None:
     """Measure each size, and print a table."""
-    columns = ("news", "50 ids", "latest", "zone", "filter", "read")
+    columns = ("new", "50 ids", "latest", "zone", "filter", "read")
     print(f"{'':>9}{'start':>8}{'memory':>9}{'read':>9}{'JSON':>9}" + "".join(f"{name:>16}" for name in columns))
     print(f"{'machines':>9}{'s':>8}{'kB each':>9}{'kB each':>9}{'kB each':>9}" + f"{'p50 / p95 ms':>16}" * len(columns))
     for size in sizes:

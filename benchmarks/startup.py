@@ -1,9 +1,9 @@
-"""Cold start to the answer of ``tools/list``: maas-mcp beside a bare MCP server, in turns, in one run.
+"""Measures the time from start to the response of ``tools/list``: maas-mcp and a bare MCP server, alternately.
 
     python benchmarks/startup.py [ROUNDS]
 
-Prints medians, their ratio and the size of the answer. Wall-clock time is what a user waits; CPU time is the steadier
-figure on a busy machine.
+Prints medians, their ratio and the size of the response. Users wait for wall-clock time; CPU time varies less on a busy
+machine.
 """
 
 import json
@@ -19,7 +19,7 @@ from pathlib import Path
 OURS = [str(Path(sysconfig.get_path("scripts")) / "maas-mcp"), "serve"]
 BARE = [sys.executable, str(Path(__file__).with_name("bare_server.py"))]
 ENVIRONMENT = {
-    # Where no bytecode is kept, an editable install is compiled at each start, and what it is measured against is not.
+    # Without bytecode files, each start would compile our editable install, but not the installed packages of the SDK.
     **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
     "MAAS_URL": "http://127.0.0.1:9/MAAS",
     "MAAS_API_KEY": "consumer:token:secret",
@@ -43,7 +43,7 @@ INPUT = b"".join(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n" for 
 
 @dataclass
 class Start:
-    """One start: seconds to the answer, CPU seconds up to it, bytes of the answer."""
+    """One start: wall-clock seconds and CPU seconds to the response, and its size in bytes."""
 
     wall: float
     cpu: float
@@ -51,7 +51,7 @@ class Start:
 
 
 def start(command: list[str]) -> Start:
-    """Start a server, ask for its tools, and end it."""
+    """Start a server, list its tools, and stop it."""
     began = time.perf_counter()
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=ENVIRONMENT
@@ -63,14 +63,14 @@ def start(command: list[str]) -> Start:
         process.stdout.readline()
         answer = process.stdout.readline()
         wall = time.perf_counter() - began
-        cpu = time.clock_gettime(~process.pid << 3 | 2)  # Linux: what clock_getcpuclockid(3) makes of a process
+        cpu = time.clock_gettime(~process.pid << 3 | 2)  # the result of Linux's clock_getcpuclockid(3) for a process
         process.stdin.close()
     return Start(wall, cpu, len(answer))
 
 
 def main(rounds: int) -> None:
-    """Measure in turns, so that both meet the same machine."""
-    start(OURS), start(BARE)  # the files are in the page cache now, as for any second start
+    """Measure both alternately, so that the load of the machine affects both."""
+    start(OURS), start(BARE)  # fill the page cache
     pairs = [(start(OURS), start(BARE)) for _ in range(rounds)]
     print(f"{'':12}{'maas-mcp':>10}{'bare mcp':>10}{'ratio':>8}")
     for label, figure in (("wall (s)", "wall"), ("cpu (s)", "cpu")):

@@ -16,11 +16,11 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "docs._ext.maas_mcp_reference
 exclude_patterns = ["_build"]
 nitpicky = True
 nitpick_ignore_regex = [
-    # Other projects' types: their inventories are on the network, and a build must not need it.
+    # Other projects' types. Their inventories are online, and a build must work offline.
     (r"py:.*", r"(abc|anyio|collections|contextlib|datetime|enum|mcp_types|pathlib|pydantic|typing)\..*"),
-    # What docstrings mention of the host's own side, which no plugin names.
+    # Internal names in docstrings, which plugins do not use.
     (r"py:.*", r"(.*\.)?(ArgsT|ItemT|ResultT|ObservationT|RunTimeline|reporting|MINIMUM_GAP)"),
-    # Sphinx takes this one for the name of a class.
+    # Sphinx parses this type as the name of a class.
     (r"py:class", r"bool \| ~typing\.Literal.*"),
 ]
 

@@ -1,5 +1,6 @@
-"""What all tests share."""
+"""Configuration and fixtures of all tests."""
 
+import gc
 import os
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -13,17 +14,26 @@ collect_ignore = [
     "third_party/maas_mcp_rescue",
     *([] if find_spec("mcp_strict_check") else ["clients"]),
 ]
-"""A third party's own tests, which ``test_rescue_pack.py`` runs, and those of clients' converters of schemas, which
-have an environment of their own (``tox -e clients``)."""
+"""Tests that pytest does not collect here: those of a third-party plugin, which ``test_rescue_pack.py`` runs, and those
+of clients' schema converters, which need their own environment (``tox -e clients``)."""
 
-# A busy machine is no fault of an example: how long one takes is asserted where it matters.
-hypothesis.settings.register_profile("maas-mcp", deadline=None)
-hypothesis.settings.load_profile("maas-mcp")
+# Examples have no deadline, because a busy machine is slow. Tests assert times where they matter. tox runs the thorough
+# profile with `--hypothesis-profile thorough`.
+hypothesis.settings.register_profile("thorough", deadline=None)
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=25)
+hypothesis.settings.load_profile("quick")
+
+
+def pytest_collection_finish() -> None:
+    """Exclude the imported modules from garbage collection, which takes a tenth of the time otherwise."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 50)
 
 
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, Any]]:
-    """Async tests run on trio's virtual clock: an hour takes no time."""
+    """Run async tests on trio's virtual clock, where an hour takes no time."""
     return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
 
 

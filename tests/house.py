@@ -1,4 +1,4 @@
-"""An engine that follows machines of an in-process region, on the same virtual clock."""
+"""A test bench: an engine that follows the machines of an in-process region on a virtual clock."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -28,11 +28,11 @@ from maas_mcp.testing.host import connector, settings_for
 from maas_simulator import SimulatedRegion
 
 TIMING = Timing()
-"""How long operations wait for what, as users have it."""
+"""The timing of operations in production."""
 
 
 def client_of(region: SimulatedRegion, username: str = "admin") -> MaasClient:
-    """A client of an in-process region: everything but the socket is real."""
+    """Create a client of an in-process region. Only its socket is simulated."""
     return connector(region)(settings_for(region, username).require_region(), None)
 
 
@@ -43,7 +43,7 @@ def engine_of(
     now: Callable[[], float] = anyio.current_time,
     polling: PollingStrategy | None = None,
 ) -> tuple[Engine, BatchEngine]:
-    """The engines of a process that has seen nothing so far."""
+    """Create the engines of a new process."""
     watcher, requests = Watcher(maas), StartRequests(tasks, now=now, timing=TIMING)
     tasks.start_soon(watcher.run)
     engine = Engine(maas, watcher, requests, polling=polling, now=now)
@@ -52,7 +52,7 @@ def engine_of(
 
 @dataclass
 class House:
-    """A region, an engine on it, and what was told of the latest operation."""
+    """A region, an engine on it, and the progress of the latest operation."""
 
     region: SimulatedRegion
     maas: MaasClient
@@ -60,15 +60,15 @@ class House:
     batches: BatchEngine
     tasks: anyio.abc.TaskGroup
     operation: type[Operation[Any, Any]]
-    """What :meth:`run` runs unless it is told otherwise."""
+    """The default operation of :meth:`run`."""
     reported: list[Progress] = field(default_factory=list)
     token: CancellationToken = field(default_factory=CancellationToken)
     options: dict[str, Any] = field(default_factory=dict)
-    """What the engine's ``run`` is told beside."""
+    """Additional arguments for the engine's ``run``."""
     now: Callable[[], float] = anyio.current_time
-    """The time that is in handles."""
+    """The clock for times in handles."""
     handle: Handle | None = None
-    """The latest operation's."""
+    """The handle of the latest operation."""
 
     async def run(self, name: str, operation: type[Operation[Any, Any]] | None = None, **arguments: Any) -> Any:
         """Run an operation on the machine called ``name``, as the server does."""
@@ -87,7 +87,7 @@ class House:
             return outcome.result or outcome
 
     async def call(self, tool: type[Tool[Any, Any]], name: str | None = None, /, **arguments: Any) -> Any:
-        """Call a tool, for the machine called ``name`` if one is given, as the server does."""
+        """Call a tool as the server does, for the machine called ``name`` if it is given."""
 
         async def send(progress: Progress) -> None:
             self.reported.append(progress)
@@ -100,7 +100,7 @@ class House:
             return await tool().run(ctx, tool.arguments.model_validate(arguments))
 
     def after(self, seconds: float, act: Callable[[], object]) -> None:
-        """Let something happen meanwhile."""
+        """Call a function after a delay, in the background."""
 
         async def later() -> None:
             await anyio.sleep(seconds)
@@ -109,21 +109,21 @@ class House:
         self.tasks.start_soon(later)
 
     async def under_way(self, *operations: Operation[Any, Any], process: Engine | None = None) -> list[Handle]:
-        """What a survey of the machines finds, in another process if one is given."""
+        """Return the operations that a survey of the machines finds, in another process if one is given."""
         engine = process or self.engine
         seen = await engine.survey(operations)
-        return [each.handle for each in engine.under_way(seen, operations, 10)]
+        return [each.handle for each in engine.find_running(seen, operations, 10)]
 
     async def batches_under_way(
         self, *batches: BatchOperation[Any, Any], process: BatchEngine | None = None
     ) -> list[Handle]:
-        """The batches that a survey of the machines finds, in another process if one is given."""
+        """Return the batches that a survey of the machines finds, in another process if one is given."""
         seen = await self.engine.survey([batch.each() for batch in batches], {MachineStatus.ALLOCATED})
-        found = await (process or self.batches).under_way(seen, batches)
+        found = await (process or self.batches).find_running(seen, batches)
         return [each.handle for each in found.statuses]
 
     def poll_with(self, polling: PollingStrategy | None) -> None:
-        """Follow every operation with this strategy from now on, as ``MAAS_MCP_POLLING`` makes the server do."""
+        """Use this strategy for all operations from now on, as ``MAAS_MCP_POLLING`` does."""
         self.engine, self.batches = engine_of(self.maas, self.tasks, now=self.now, polling=polling)
 
     @property
@@ -135,12 +135,12 @@ class House:
 
     @property
     def machine_reads(self) -> int:
-        """How many reads there were of one machine alone; the watcher's are lists."""
+        """The number of reads of single machines. The watcher reads lists."""
         return len([each for each in self.region.requests if each.template == "machines/{system_id}/" and not each.op])
 
     @property
     def posted(self) -> list[tuple[str | None, dict[str, list[str]]]]:
-        """The operations that were posted, with their forms."""
+        """The posted operations with their forms."""
         return [(each.op, each.form) for each in self.region.requests if each.method == "POST"]
 
     @property
@@ -151,7 +151,7 @@ class House:
 async def resumed(
     house: House, wait: float | None = 0.0, operation: type[Operation[Any, Any]] | None = None
 ) -> OperationStatus[Any]:
-    """What another process, which has seen nothing of what happened before, says of the latest operation."""
+    """Resume the latest operation in a new process, and return its status."""
     reported: list[Progress] = []
 
     async def send(progress: Progress) -> None:
@@ -168,7 +168,7 @@ async def resumed(
 
 @asynccontextmanager
 async def opened(operation: type[Operation[Any, Any]]) -> AsyncIterator[House]:
-    """Twelve machines at their own pace: a deploy takes ten minutes of virtual time."""
+    """Open a bench with twelve machines, on which a deployment takes ten minutes of virtual time."""
     with MaasRegion() as region:
         async with region.host() as host, anyio.create_task_group() as tasks:
             yield House(

@@ -1,4 +1,4 @@
-"""MAAS's answers with something odd in them: for what no region sends that the simulator knows, and some other may."""
+"""Invalid values in MAAS's responses, which the simulator never sends but a real region may."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from maas_mcp.maas.exchange import HttpTransport
 from maas_mcp.maas.reading import JSON
 
 Spoil = Callable[[str, JSON], JSON]
-"""Takes a path and MAAS's answer to it, and gives another answer."""
+"""Takes a path and MAAS's response, and returns another response."""
 
 json_values: st.SearchStrategy[JSON] = st.recursive(
     st.none()
@@ -26,12 +26,12 @@ json_values: st.SearchStrategy[JSON] = st.recursive(
     ),
     max_leaves=5,
 )
-"""Anything that a JSON value may be, and what Python takes for JSON beside."""
+"""Any JSON value, and values that only Python accepts in JSON."""
 
 
 @contextmanager
 def spoilt(spoil: Spoil) -> Iterator[None]:
-    """Whatever MAAS answers passes ``spoil`` first, in every client."""
+    """Pass all of MAAS's responses through ``spoil``, in every client."""
     answer = HttpTransport.request
 
     async def request(self: HttpTransport, method: str, path: str, **rest: Any) -> JSON:
@@ -43,7 +43,7 @@ def spoilt(spoil: Spoil) -> Iterator[None]:
 
 
 def with_odd_machine(machine_id: str, /, **fields: JSON) -> Spoil:
-    """One machine has these fields, in lists and in single reads."""
+    """Set fields of one machine, in lists and in single reads."""
 
     def spoil(path: str, answer: JSON) -> JSON:
         machines = answer if isinstance(answer, list) else [answer]

@@ -1,3 +1,3 @@
-"""The project's own plugins, by name: whatever else is installed where the tests run is none of their business."""
+"""The names of the project's own plugins. Tests ignore other plugins in their environment."""
 
 OWN_PLUGINS = ("commission", "deploy", "inventory")

@@ -1,4 +1,4 @@
-"""The recorded operations: what each is, how far it came, how it ended, and what has to be said of that."""
+"""The recorded operations with their classes, their ends, and the expected messages."""
 
 import re
 from collections.abc import Mapping
@@ -25,16 +25,16 @@ OPERATIONS: Mapping[str, type[Operation[Any, Any]]] = {
     "rescue_mode": EnterRescueMode,
     "exit_rescue_mode": ExitRescueMode,
 }
-"""By the name of the request that starts it."""
+"""Operations by MAAS's name of the request that starts them."""
 
 
 def operation_of(recording: Recording) -> type[Operation[Any, Any]]:
-    """What was recorded."""
+    """Return the class of the recorded operation."""
     return OPERATIONS[recording.start.op]
 
 
 def ended_at(recording: Recording) -> float:
-    """When a look showed that it had ended: by its last change of status, or since the machine was gone."""
+    """Return the time of the frame that shows the end: the last change of status, or the deletion of the machine."""
     _, end = _run_of(recording)
     return next(
         (
@@ -48,7 +48,7 @@ def ended_at(recording: Recording) -> float:
 
 
 def milestones_not_reached(recording: Recording, reported: str) -> list[str]:
-    """Milestones and scripts that a text names though the run did not reach them."""
+    """List the milestones and scripts in a text that the run did not reach."""
     phases, (run, _) = _phases(recording), _run_of(recording)
     reached = {_label(phase) for phase in phases if any(phase.matches(event) for event in run)}
     statuses = {machine["status_name"] for machine in recording.machines}
@@ -69,7 +69,10 @@ def _label(phase: Phase) -> str:
 
 
 def _run_of(recording: Recording) -> tuple[list[Event], Event | None]:
-    """Its events, up to the change of status that ends it, and that: what follows is of another run, or comes late."""
+    """Return the run's events and its last event, the change of status that ends it.
+
+    Later events belong to another run, or are late.
+    """
     pending = {status.display for status in operation_of(recording).lifecycle.pending}
     events, entered = list(map(Event.model_validate, recording.events)), False
     for number, event in enumerate(events, 1):
@@ -82,22 +85,22 @@ def _run_of(recording: Recording) -> tuple[list[Event], Event | None]:
 
 @dataclass(frozen=True)
 class End:
-    """How an operation ended. All phrases are parts of sentences, in any case."""
+    """The expected end of an operation. All phrases are parts of sentences, in any case."""
 
     verdict: Verdict
     headline: tuple[str, ...] = ()
-    """What the first sentence says: the error's message, or the summary of the result."""
+    """Phrases of the first sentence: the error's message, or the summary of the result."""
     says: tuple[str, ...] = ()
-    """What is said while the operation is followed or at its end."""
+    """Phrases of the progress or the end."""
     never: tuple[str, ...] = ()
-    """What is not said: neither by progress nor at the end, hints and MAAS's own words included."""
+    """Phrases that must not occur in progress, end, hints and MAAS's own words."""
     never_headline: tuple[str, ...] = ()
-    """What the first sentence does not say."""
+    """Phrases that must not occur in the first sentence."""
     never_hint: tuple[str, ...] = ()
 
 
 GENERIC = "Installation failed (refer to the installation log"
-"""MAAS says this of every deployment that fails while it installs."""
+"""MAAS's message for every deployment that fails during installation."""
 
 ENDS: Mapping[str, End] = {
     "deploy-ok": End(Verdict.SUCCEEDED),
@@ -118,9 +121,9 @@ ENDS: Mapping[str, End] = {
     "exit-rescue-mode": End(Verdict.SUCCEEDED),
     "release-bmc-fails": End(
         Verdict.REVERTED,
-        headline=("took the request back", "still Deployed"),
+        headline=("reverted the request", "still Deployed"),
         says=("ExitError: exit status 1",),
-        never=("Release it first", "ended from outside"),
+        never=("Release it first", "someone else ended it"),
     ),
     "deploy-taken-over-at-once": End(
         Verdict.REVERTED, headline=("alice", "someone"), never=("Rebooting", "Image Deployed"), never_hint=("release",)
@@ -131,7 +134,7 @@ ENDS: Mapping[str, End] = {
     "deploy-deleted": End(Verdict.GONE),
     "rescue-mode-by-admin-on-alices": End(Verdict.SUCCEEDED, says=("admin", "alice")),
     "deploy-rack-down": End(
-        Verdict.PENDING,  # no frame shows that nothing came of it
+        Verdict.PENDING,  # no frame shows that the request had no effect
         says=("Error determining BMC task queue for machine b6f86m",),
         never=("did not answer",),
     ),

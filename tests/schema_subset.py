@@ -1,4 +1,4 @@
-"""The subset of JSON Schema that all large clients take, as a check of one schema."""
+"""A check that a schema is in the subset of JSON Schema that all large clients accept."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -16,20 +16,20 @@ BY_TYPE: Final[dict[str, set[str]]] = {
 
 
 def outside(schema: Schema) -> list[str]:
-    """Everything in the schema of a tool's arguments that some large client refuses."""
+    """List the parts of an argument schema that a large client rejects."""
     if "anyOf" in schema or schema.get("type") != "object" or "properties" not in schema:
-        return [f"the root is no object with properties: {sorted(schema)}"]
+        return [f"the root is not an object with properties: {sorted(schema)}"]
     inner = [problem for name, each in schema["properties"].items() for problem in _outside(each, name)]
     return [*_keys(schema, "the root"), *inner]
 
 
 def _outside(node: Any, where: str) -> Iterator[str]:
     if not isinstance(node, dict):
-        yield f"{where}: {node!r} is no schema"
+        yield f"{where}: {node!r} is not a schema"
         return
     if "anyOf" in node:
-        if strange := node.keys() - {"anyOf", "description", "default"}:
-            yield f"{where}: {strange} beside anyOf"
+        if unknown := node.keys() - {"anyOf", "description", "default"}:
+            yield f"{where}: {unknown} next to anyOf"
         for place, each in enumerate(node["anyOf"]):
             yield from _outside(each, f"{where}|{place}")
         return
@@ -47,11 +47,11 @@ def _outside(node: Any, where: str) -> Iterator[str]:
 
 
 def _keys(node: Schema, where: str) -> Iterator[str]:
-    if strange := node.keys() - BY_TYPE[node["type"]] - {"type", "description", "default"}:
-        yield f"{where}: {strange} on {node['type']}"
+    if unknown := node.keys() - BY_TYPE[node["type"]] - {"type", "description", "default"}:
+        yield f"{where}: {unknown} on {node['type']}"
     if node.get("format", "date-time") != "date-time":
         yield f"{where}: the format {node['format']}"
     if not all(isinstance(value, str) and value for value in node.get("enum", ())):
         yield f"{where}: the enum {node['enum']}"
     if not set(node.get("required", ())) <= node.get("properties", {}).keys():
-        yield f"{where}: requires what it has not"
+        yield f"{where}: requires a property that it does not have"

@@ -1,7 +1,7 @@
-"""What a module offers, as plain text: each name with its signature, its bases and its public members.
+"""The public API of a module as plain text: each name with its signature, its bases and its public members.
 
-It is read from the source, so that annotations and defaults stand there as they were written, whatever Python it is.
-Docstrings, bodies and private names are left out: they may change.
+It is read from the source, so annotations and defaults are the same with every Python version. Docstrings, bodies and
+private names are left out, because they may change.
 """
 
 import ast
@@ -15,9 +15,9 @@ from typing import Final
 
 OURS: Final = ("maas_mcp", "maas_simulator")
 NOT_SHOWN: Final = {"override", "no_type_check"}
-"""Decorators that change nothing for a caller."""
+"""Decorators that do not matter to a caller."""
 PLAIN: Final = (str, int, float, bool, type(None))
-"""Types of constants whose value is shown in the place of their name."""
+"""Types of constants whose value is shown instead of their name."""
 INDENT: Final = "    "
 
 Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef | ast.Assign | ast.AnnAssign
@@ -26,7 +26,7 @@ FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 @dataclass(frozen=True)
 class Found:
-    """A definition, and the module that it is in."""
+    """A definition with its module."""
 
     module: str
     name: str
@@ -34,7 +34,7 @@ class Found:
 
 
 def render(module: str, names: Iterable[str], public: Iterable[str] = ()) -> str:
-    """The text for these names of a module; a base among the ``public`` modules' names is shown there, and not here."""
+    """Return the text for these names of a module, without members of bases that a ``public`` module shows."""
     found = [_found(module, name) for name in sorted(names)]
     known = {(each.module, each.name) for each in found}
     for other in public:
@@ -43,7 +43,7 @@ def render(module: str, names: Iterable[str], public: Iterable[str] = ()) -> str
 
 
 def exported(module: str) -> list[str]:
-    """The names that a module offers: its ``__all__``, or what is public of its own."""
+    """Return a module's ``__all__``, or its own public names."""
     names: list[str] | None = getattr(importlib.import_module(module), "__all__", None)
     return names if names is not None else [each for each in _definitions(module) if not each.startswith("_")]
 
@@ -72,7 +72,7 @@ def _targets(node: ast.Assign | ast.AnnAssign) -> list[ast.expr]:
 
 
 def _imported(module: str, name: str) -> tuple[str, str] | None:
-    """Where a module has a name from, if it is another module of ours."""
+    """Return the module and name of an import from the project's own modules."""
     for node in ast.walk(_tree(module)):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] in OURS:
             for alias in node.names:
@@ -111,20 +111,20 @@ def _shown(found: Found, known: set[tuple[str, str]]) -> Iterator[str]:
 
 @dataclass
 class Member:
-    """A public member of a class; an overloaded function has a signature for each overload."""
+    """A public member of a class. An overloaded function has one signature per overload."""
 
     lines: list[str]
     called: bool = False
 
 
 def _ordered(members: Mapping[str, Member]) -> Iterator[list[str]]:
-    """Attributes in their order, which counts where they are parameters of the constructor, and then functions."""
+    """Yield attributes in their order, which may be that of the constructor's parameters, and then functions."""
     yield from (each.lines for each in members.values() if not each.called)
     yield from (members[name].lines for name in sorted(members) if members[name].called)
 
 
 def _members(found: Found, known: set[tuple[str, str]]) -> dict[str, Member]:
-    """The public members of a class, those of its bases first, as far as these are shown nowhere else."""
+    """Return the public members of a class, after those of its bases that are not shown elsewhere."""
     assert isinstance(found.node, ast.ClassDef)
     members: dict[str, Member] = {}
     for base in reversed(found.node.bases):
@@ -148,7 +148,7 @@ def _is_public(name: str) -> bool:
 
 
 def _set_by(init: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[tuple[str, str]]:
-    """The public attributes that a constructor sets; a parameter that is kept has its annotation."""
+    """Yield the public attributes that a constructor sets. A stored parameter has its annotation."""
     given = {each.arg: each.annotation for each in (*init.args.args, *init.args.kwonlyargs)}
     for node in ast.walk(init):
         if not isinstance(node, ast.Assign | ast.AnnAssign):
@@ -183,7 +183,7 @@ def _assignment(node: ast.Assign | ast.AnnAssign, module: str) -> str:
 
 
 def _value(node: ast.expr, module: str) -> ast.expr:
-    """A default; where it is the name of a constant, that constant's value, which may change as well."""
+    """Return a default, or the value of the constant that it names, because that value may change as well."""
     if isinstance(node, ast.Name):
         constant = getattr(importlib.import_module(module), node.id, ...)
         if isinstance(constant, PLAIN):

@@ -1,4 +1,4 @@
-"""The parts of the reference that the code itself tells, as MyST Markdown: settings, commands, tools and errors."""
+"""Sections of the reference generated from the code, as MyST Markdown: settings, commands, tools and errors."""
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,16 +22,16 @@ from maas_mcp.settings import Settings, variable_name
 from maas_simulator.cli import main as simulator_main
 
 OWN_PLUGINS: Final = ("commission", "deploy", "inventory")
-"""The project's plugins; one that happens to be installed besides is no part of its documentation."""
+"""The project's plugins. Other installed plugins are not documented."""
 
 Schema = Mapping[str, Any]
 
 
 def settings() -> str:
-    """A table of all settings."""
+    """Return a table of all settings."""
     schemas = Settings.model_json_schema(by_alias=False)["properties"]
     return _table(
-        ("Variable", "In the file", "Value", "Default", "What it says"),
+        ("Variable", "In the file", "Value", "Default", "Meaning"),
         (
             (
                 f"`{variable_name(name)}`",
@@ -46,12 +46,12 @@ def settings() -> str:
 
 
 def commands() -> str:
-    """Every command with its options."""
+    """Return every command with its options."""
     return "\n\n".join(part for context in command_contexts() for part in _command(context))
 
 
 def command_contexts() -> Iterator[click.Context]:
-    """The program and each of its commands."""
+    """Yield contexts of the program and of each command."""
     group: Any = main
     program = group.make_context("maas-mcp", [], resilient_parsing=True)
     yield program
@@ -60,18 +60,18 @@ def command_contexts() -> Iterator[click.Context]:
 
 
 def simulator_command() -> str:
-    """The simulator's own command with its options."""
+    """Return the simulator's command with its options."""
     return "\n\n".join(_command(simulator_main.make_context("maas-simulator", [], resilient_parsing=True)))
 
 
 def tools() -> str:
-    """Every tool of the host and of the project's own plugins that is not long-running."""
+    """Return the short tools of the host and of the project's plugins."""
     short = [(tool, owner) for tool, owner in _served() if not isinstance(tool, LongRunning)]
     return "\n\n".join(part for tool, owner in short for part in (f"## {mcp_tool(tool).title}", *_tool(tool, owner)))
 
 
 def operations() -> str:
-    """A table of the long-running tools, each with its page."""
+    """Return a table of the long-running tools with links to their pages."""
     return _table(
         ("Tool", "What it does"),
         (
@@ -83,7 +83,7 @@ def operations() -> str:
 
 
 def operation_pages() -> Mapping[str, Callable[[], str]]:
-    """The page of each long-running tool, by the tool's name."""
+    """Return a function for the page of each long-running tool, by the tool's name."""
 
     def page(tool: AnyTool, owner: str) -> Callable[[], str]:
         return lambda: "\n\n".join(_tool(tool, owner))
@@ -92,14 +92,14 @@ def operation_pages() -> Mapping[str, Callable[[], str]]:
 
 
 def _served() -> list[tuple[AnyTool, str]]:
-    """Every tool of the host and of the project's own plugins, with its distribution; the host's have none."""
+    """Return every tool with its distribution, which is empty for the host's tools."""
     registry = load_registry(allow=OWN_PLUGINS, strict=True)
     owners = {tool: record.distribution for record in registry.records for tool in record.tools}
     return [(tool, owners.get(name, "")) for name, tool in served_tools(registry).items()]
 
 
 def error_table() -> str:
-    """Every error, in the order of the drawn tree."""
+    """Return a table of all errors, in the order of the tree."""
     return _table(
         ("Error", "`code`", "`retryable`", "Meaning"),
         (
@@ -110,13 +110,13 @@ def error_table() -> str:
 
 
 def error_tree() -> str:
-    """The tree, as it is drawn at the top of the module."""
+    """Return the tree from the docstring of the module."""
     drawn = [line[4:] for line in (errors.__doc__ or "").splitlines() if line.startswith("    ")]
     return "\n".join(["```text", *drawn, "```"])
 
 
 def error_classes() -> list[type[errors.MaasMcpError]]:
-    """The classes of the tree, from its root down."""
+    """Return the error classes, in the order of their definition."""
     return [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, errors.MaasMcpError)]
 
 
@@ -134,12 +134,12 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
         **operation_pages(),
     }
 )
-"""What a page may ask for. Beside these, each long-running tool by its name."""
+"""The arguments of the ``generated`` directive."""
 
 
 @cache
 def part(name: str) -> str:
-    """One of the parts, made once."""
+    """Return one of the sections, generated once."""
     return PARTS[name]()
 
 
@@ -158,8 +158,8 @@ def _setting_value(schema: Schema) -> str:
     if schema.get("type") == "number":
         return f"a number from {schema['minimum']:g} to {schema['maximum']:g}"
     if schema.get("items", {}).get("format") == "password":
-        return "texts, with blanks between them"
-    return {"array": "names, with commas between them", "boolean": "`true` or `false`"}.get(schema["type"], "text")
+        return "texts, separated by spaces"
+    return {"array": "names, separated by commas", "boolean": "`true` or `false`"}.get(schema["type"], "text")
 
 
 def _setting_default(schema: Schema) -> str:
@@ -191,7 +191,7 @@ def _tool(tool: AnyTool, distribution: str) -> Iterator[str]:
     yield "**Arguments**"
     yield _properties(shown.input_schema, hidden=set(CALL_OPTIONS) if isinstance(tool, LongRunning) else {""})
     if isinstance(tool, LongRunning):
-        yield f"It takes `wait_seconds`{' and `on_cancel`' if tool.can_abort else ', and cannot be aborted'} as well."
+        yield f"Also: `wait_seconds`{' and `on_cancel`.' if tool.can_abort else '. It cannot be aborted.'}"
     yield "**Result**"
     yield _properties(output_schema(tool.returns))
     if isinstance(tool, Operation):
@@ -237,16 +237,16 @@ def _operation(operation: Operation[Any, Any]) -> Iterator[str]:
     hours = operation.deadline.total_seconds() / 3600
     yield "**Statuses**"
     yield _table(
-        ("It starts from", "passes through", "succeeds in", "fails in"),
+        ("Starts from", "Pending", "Success", "Failure"),
         [[_statuses(each) for each in (lifecycle.start_from, lifecycle.pending, lifecycle.success, lifecycle.failure)]],
     )
     if lifecycle.gone is Verdict.SUCCEEDED:
-        yield "It also succeeds if the machine is a virtual one on a VM host, and MAAS no longer has it."
-    yield f"It is followed for {hours:g} hours at the most."
+        yield "It also succeeds if MAAS has deleted the machine and it was a virtual one on a VM host."
+    yield f"Deadline: {hours:g} hours."
     if isinstance(operation.polling, EventPolling | ScriptPolling):
         yield "**Milestones**"
         yield _table(
-            ("Progress", "When MAAS writes the event", "Shown as"),
+            ("Progress", "MAAS's event", "Shown as"),
             (
                 (
                     f"{phase.fraction:.0%}",
@@ -258,7 +258,7 @@ def _operation(operation: Operation[Any, Any]) -> Iterator[str]:
         )
     if isinstance(operation.polling, ScriptPolling):
         sets = " and ".join(sorted(name.removeprefix("current-") for name in operation.polling.needs.script_sets))
-        yield f"The last {operation.polling.share:.0%} are the {sets} scripts, by MAAS's estimate of what each takes."
+        yield f"The {sets} scripts are the last {operation.polling.share:.0%}, by MAAS's estimate for each."
 
 
 def _statuses(statuses: Iterable[MachineStatus]) -> str:

@@ -1,4 +1,4 @@
-"""Sphinx extension: the generated parts of pages, and references to public names from wherever they are used."""
+"""Sphinx extension: generated sections of pages, and links to the public names of internal objects."""
 
 import re
 from typing import Any, ClassVar, Final
@@ -19,9 +19,9 @@ ALIASES: Final = (
     (re.compile(r"(~?typing\.)?Annotated\[str, .*?ascii_only=None\).*?\]"), "~maas_mcp.api.SystemId"),
     (re.compile(r"str \| int \| float \| bool \| ~?[a-z.]*Sequence\[str\] \| None"), "~maas_mcp.api.FormValue"),
 )
-"""What Python shows in the place of two aliases."""
+"""Two aliases, and the expressions that Python shows for them."""
 PUBLIC: Final = (api, testing)
-"""Where names are imported from, and documented."""
+"""The modules from which plugins import, and which are documented."""
 SERVICES: Final = (
     api.CancellationToken,
     api.GoneContext,
@@ -35,13 +35,13 @@ SERVICES: Final = (
 
 
 class Generated(SphinxDirective):
-    """``{generated} settings``: one of the generated parts, as if it stood in the page."""
+    """Insert a generated section: ``{generated} settings``."""
 
     required_arguments = 1
     option_spec: ClassVar[OptionSpec] = {}
 
     def run(self) -> list[nodes.Node]:
-        """The part's nodes; variables in a table become targets of the ``envvar`` role."""
+        """Return the section's nodes, with targets of the ``envvar`` role for settings."""
         name = self.arguments[0]
         made = self.parse_text_to_nodes(part(name), allow_section_headings=True)
         if name == "settings":
@@ -61,7 +61,7 @@ class Generated(SphinxDirective):
 def resolve_api_name(
     app: Sphinx, env: BuildEnvironment, node: pending_xref, contnode: nodes.TextElement
 ) -> nodes.Node | None:
-    """Lead a reference to where a name is defined to where plugins import it from, and where it is documented."""
+    """Resolve a reference to a name's definition to its documented public module."""
     if node.get("refdomain") != "py":
         return None
     parts = "".join(node["reftarget"].split()).split(".")  # a long target may be wrapped in its docstring
@@ -78,10 +78,7 @@ def resolve_api_name(
 def tidy_signature(
     _app: Sphinx, kind: str, _name: str, documented: Any, *rest: Any
 ) -> tuple[str | None, str | None] | None:
-    """Leave out the constructors that no plugin calls: those of models, enumerations and what the host makes.
-
-    In the others the aliases of the API stand again by their names.
-    """
+    """Omit constructors that plugins do not call (of models, enumerations and services), and restore aliases."""
     if kind == "class" and (hasattr(documented, "model_fields") or hasattr(documented, "__members__")):
         return "", None
     _, arguments, returned = rest
@@ -95,7 +92,7 @@ def _aliased(signature: str | None) -> str | None:
 
 
 def read_sections(_app: Sphinx, kind: str, *rest: Any) -> None:
-    """Read ``Args:`` and the like. napoleon's own hook takes an attribute's first colon for its type's end."""
+    """Parse sections such as ``Args:``. napoleon's own hook misreads the first colon of an attribute's docstring."""
     lines = rest[-1]
     if kind not in {"attribute", "property"}:
         lines[:] = GoogleDocstring(lines).lines()
@@ -103,7 +100,7 @@ def read_sections(_app: Sphinx, kind: str, *rest: Any) -> None:
 
 def setup(app: Sphinx) -> ExtensionMetadata:
     """Register the extension."""
-    for name in PARTS:  # now, because autodoc changes the annotations of pydantic's classes, and no more can be made
+    for name in PARTS:  # before autodoc, which changes the annotations of pydantic's classes
         part(name)
     app.add_directive("generated", Generated)
     app.add_object_type("mcptool", "mcptool", objname="MCP tool", indextemplate="pair: %s; tool")

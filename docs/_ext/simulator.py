@@ -1,4 +1,4 @@
-"""The parts of the reference that the simulator tells: its control, and the file of a world."""
+"""Sections of the reference generated from the simulator: its control interface and the world file."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from maas_simulator.worlds.world import World
 
 Schema = Mapping[str, Any]
 SUFFIX: Final = "OfWorld"
-"""What the names of a world's parts end in, for nobody to read."""
+"""Suffix of class names that readers need not see."""
 
 KINDS: Final = {
     "boolean": "true or false",
@@ -24,19 +24,19 @@ KINDS: Final = {
 
 
 def control() -> str:
-    """Every command of the control, with what it takes."""
+    """Return every command of the control interface with its fields."""
     known: set[str] = set()
     return "\n\n".join(part for command in COMMANDS for part in _command(command, known))
 
 
 def world() -> str:
-    """Every key of a world file; what the control takes as well is shown there."""
+    """Return every key of a world file, except the objects that the control interface documents."""
     schema, known = TypeAdapter(World).json_schema(), {"Fault", "Latency", "PlanInput", "RateLimit"}
     return "\n\n".join([_fields(schema), *_parts(schema, known)])
 
 
 def _command(command: Command[Any], known: set[str]) -> Iterator[str]:
-    """A command; what several of them are made of is shown once, below the first."""
+    """Yield a command. Objects shared by several commands are shown once, below the first."""
     yield f"### `{command.method} {command.path}`"
     yield command.summary
     if command.takes is not type(None):
@@ -57,7 +57,7 @@ def _fields(schema: Schema) -> str:
     required = schema.get("required", [])
     lines = ["| Key | Value | Meaning |", "| --- | --- | --- |"]
     for name, field in schema["properties"].items():
-        words = ["Needed."] if name in required else []
+        words = ["Required."] if name in required else []
         words += [_words(field)] if field.get("description") else []
         words += [_default(field)] if name not in required else []
         lines.append(f"| `{name}` | {_kind(field)} | {' '.join(filter(None, words))} |")
@@ -70,7 +70,7 @@ def _words(schema: Schema) -> str:
 
 def _default(field: Schema) -> str:
     default = field.get("default")
-    return "" if default in (None, "", {}, []) else f"Left out: `{_written(default)}`."
+    return "" if default in (None, "", {}, []) else f"Default: `{_written(default)}`."
 
 
 def _written(value: object) -> str:
@@ -78,7 +78,7 @@ def _written(value: object) -> str:
 
 
 def _kind(schema: Schema) -> str:
-    """A type as people say it; null is not said, because it is what leaving out means."""
+    """Describe a type in words. Null is omitted, because it is the same as leaving the key out."""
     match schema:
         case {"$ref": name}:
             kind = f"`{_title(name.rpartition('/')[2])}`"

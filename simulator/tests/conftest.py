@@ -1,4 +1,4 @@
-"""A region with a clock that is moved by hand, and a client that signs its requests."""
+"""A region with a manual clock, and a client that signs its requests."""
 
 import secrets
 import time
@@ -15,18 +15,18 @@ import pytest
 from maas_simulator import SimulatedRegion, create_app, create_control_app, demo_region
 
 collect_ignore = [] if find_spec("maas") else ["libmaas"]
-"""python-libmaas is old, and has an environment of its own: ``tox -e libmaas``."""
+"""python-libmaas is old and has its own environment: ``tox -e libmaas``."""
 
-# A busy machine is no fault of an example: how long one takes is asserted where it matters.
-hypothesis.settings.register_profile("maas-simulator", deadline=None)
-hypothesis.settings.load_profile("maas-simulator")
+# Examples may be slow on a busy machine. Tests assert durations where they matter.
+hypothesis.settings.register_profile("thorough", deadline=None)
+hypothesis.settings.load_profile("thorough")
 
 Said = tuple[str, str, str]
 """Level, type and description of an event."""
 
 
 class Clock:
-    """Seconds that pass when a test says so."""
+    """A clock that a test moves by hand."""
 
     def __init__(self) -> None:
         self.seconds = 1000.0
@@ -39,7 +39,7 @@ class Clock:
 
 
 def signed_by(key: str, **changes: str | None) -> dict[str, str]:
-    """An ``Authorization`` header as MAAS's own client makes it; None leaves a parameter out."""
+    """An ``Authorization`` header as MAAS's own client sends it; None leaves a parameter out."""
     consumer, token, secret = key.split(":")
     parameters: dict[str, str | None] = {
         "oauth_nonce": secrets.token_hex(16),
@@ -97,7 +97,7 @@ class Maas:
 
 
 class Control:
-    """A client of a region's control."""
+    """A client of a region's control API."""
 
     def __init__(self, region: SimulatedRegion) -> None:
         self.app = create_control_app(region)
@@ -146,12 +146,12 @@ def control(region: SimulatedRegion) -> Control:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show how the simulator's contract stands, if it was played."""
+    """Show the results of the simulator's contract, if its tests ran."""
     reports = [report for reports in terminalreporter.stats.values() for report in reports]
-    told = [value for report in reports for name, value in getattr(report, "user_properties", ()) if name == "contract"]
-    if told:
-        from simulator.tests.contract.table import Row, lines  # noqa: PLC0415 - the simulator is not wanted in every run
+    rows = [value for report in reports for name, value in getattr(report, "user_properties", ()) if name == "contract"]
+    if rows:
+        from simulator.tests.contract.table import Row, lines  # noqa: PLC0415 - not every run needs the simulator
 
         terminalreporter.section("the simulator's contract with MAAS 3.7.3")
-        for line in lines(sorted({Row(*each) for each in told}, key=lambda row: row.topic)):
+        for line in lines(sorted({Row(*each) for each in rows}, key=lambda row: row.topic)):
             terminalreporter.write_line(line)

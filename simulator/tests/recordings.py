@@ -1,8 +1,8 @@
-"""Recorded operations of live MAAS regions: one file each, as somebody saw it who looked every half second.
+"""Recorded operations of live MAAS regions: one file each, polled every half second.
 
-A file has ``frames``. Each has the time ``t`` and what was new then: the ``machine``, or with ``machine_error`` what
-MAAS answered in its place, ``events``, and script sets (``scripts_testing``). The first one shows the machine before
-the start, with the id of its newest event (``cursor``); one holds the answer to the request that started it (``post``).
+A file has ``frames``. Each has the time ``t`` and the changes: the ``machine``, or with ``machine_error`` MAAS's error
+instead, ``events``, and script sets (``scripts_testing``). The first frame shows the machine before the start, with the
+id of its newest event (``cursor``). One frame has the response to the request that started it (``post``).
 """
 
 import json
@@ -15,20 +15,20 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 DATA = Path(__file__).parent / "recorded"
 FOLDERS = "timelines*"
-"""The recordings of each region are in one of these."""
+"""The folders with the recordings, one for each region."""
 
 SETS = ("commissioning", "testing", "installation")
 """The kinds of script sets."""
 
 ADMINISTRATOR = "admin"
-"""Who starts an operation where the recording names nobody."""
+"""The user who starts an operation if the recording names nobody."""
 
 JSON = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What MAAS answered: parsed JSON, or a text."""
+    """A response of MAAS: parsed JSON, or text."""
 
     body: Any
     status: int = 200
@@ -36,13 +36,13 @@ class Answer:
 
     @property
     def json(self) -> JSON | None:
-        """The object that it holds, if it is one."""
+        """The object in the response, or None."""
         return self.body if isinstance(self.body, dict) else None
 
 
 @dataclass(frozen=True)
 class Start:
-    """The request that starts the operation, with MAAS's answer to it."""
+    """The request that starts the operation, with MAAS's response."""
 
     op: str
     form: tuple[tuple[str, str], ...]
@@ -52,10 +52,10 @@ class Start:
 
 @dataclass(frozen=True)
 class Frame:
-    """What was new at a moment."""
+    """The changes at one time."""
 
     t: float
-    """Seconds since the start of the recording. The answer to a request has the time at which it came."""
+    """Seconds since the start of the recording. A response has the time of its arrival."""
     machine: Answer | None
     events: tuple[JSON, ...]
     """Oldest first."""
@@ -65,19 +65,19 @@ class Frame:
 
     @property
     def shown(self) -> Answer | None:
-        """The machine, by a read or by the answer to the start."""
+        """The machine, from a read or from the response to the start."""
         answer = self.start.answer if self.start and self.start.answer.json else None
         return self.machine or answer
 
     @property
     def script_results(self) -> list[JSON]:
-        """The scripts of all sets that were read."""
+        """The scripts of all sets in this frame."""
         return [script for read in self.scripts.values() if read.json for script in read.json["results"]]
 
 
 @dataclass(frozen=True)
 class Moment:
-    """All that the region shows at a moment."""
+    """The state of the region at one time."""
 
     machine: Answer
     events: tuple[JSON, ...]
@@ -87,7 +87,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Recording:
-    """One operation, from the machine as it was to the machine as it is left."""
+    """One operation, with the machine before and after it."""
 
     name: str
     maas: str
@@ -97,36 +97,36 @@ class Recording:
 
     @property
     def start(self) -> Start:
-        """The request that starts it. A later one is somebody else's doing."""
+        """The request that starts the operation. Later requests are those of other users."""
         return self._started[1]
 
     @property
     def started_at(self) -> float:
-        """When that was answered."""
+        """The time of the response to the start."""
         return self._started[0]
 
     @property
     def length(self) -> float:
-        """When the last frame was seen."""
+        """The time of the last frame."""
         return self.frames[-1].t
 
     @property
     def machines(self) -> list[JSON]:
-        """The machine, each time that it had changed; the second is the answer to the start, where that shows it."""
+        """The machine after each change. The second is the response to the start, if that shows it."""
         return [frame.shown.json for frame in self.frames if frame.shown and frame.shown.json]
 
     @property
     def events(self) -> list[JSON]:
-        """Everything that MAAS wrote since the first frame, oldest first."""
+        """All events since the first frame, oldest first."""
         return [event for frame in self.frames for event in frame.events]
 
     @property
     def took_effect(self) -> bool:
-        """Whether MAAS showed anything of the operation: a start that it could not carry out may leave no trace."""
+        """Whether MAAS showed anything of the operation; a failed start may leave no trace."""
         return bool(self.events) or any(frame.machine for frame in self.frames[1:])
 
     def at(self, t: float) -> Moment:
-        """What the region shows at ``t``: the first frame at any time before the next one's."""
+        """The state of the region at ``t``, from the latest frame."""
         first, *others = self.frames
         seen = [first, *(frame for frame in others if frame.t <= t)]
         machine = [frame.shown for frame in seen if frame.shown]
@@ -144,13 +144,13 @@ def paths() -> list[Path]:
 
 
 def named(name: str) -> Recording:
-    """The recording of that name, of whichever region."""
+    """Return the recording with this name, from any region."""
     return read(next(path for path in paths() if path.stem == name))
 
 
 @cache
 def read(path: Path) -> Recording:
-    """The recording in a file."""
+    """Read the recording in a file."""
     file = json.loads(path.read_text())
     frames = tuple(_frame(frame) for frame in file["frames"])
     return Recording(path.stem, file["maas"], file["system_id"], file["frames"][0]["cursor"], frames)
@@ -180,5 +180,5 @@ def _scripts(frame: JSON) -> Iterator[tuple[str, Answer]]:
 
 
 def _answer(recorded: JSON) -> Answer:
-    """What was read; an error was recorded as its status and text."""
+    """Parse a response; an error was recorded as its status and text."""
     return Answer(recorded["text"], recorded["status"]) if "text" in recorded else Answer(recorded)

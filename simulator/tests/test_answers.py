@@ -1,4 +1,4 @@
-"""Reads, refusals, and the traps of MAAS's API, to the letter."""
+"""Reads, error messages and special cases of MAAS's API, exactly as in MAAS."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ NO_SERIES = (
 WRONG_STATE = '{"__all__": ["Commission is not available because of the current state of the node."]}'
 
 
-def test_the_twelve_machines_are_as_the_demonstration_needs_them(admin: Any) -> None:
+def test_the_twelve_machines_fit_the_demonstration(admin: Any) -> None:
     machines = admin.get("machines/").json()
     assert [(m["hostname"], m["status_name"], m["owner"], m["locked"]) for m in machines] == [
         ("node01", "Ready", None, False),
@@ -34,7 +34,7 @@ def test_the_twelve_machines_are_as_the_demonstration_needs_them(admin: Any) -> 
     assert all(len(machine) == 81 for machine in machines)
 
 
-def test_a_machine_read_is_what_the_list_has(admin: Any) -> None:
+def test_a_single_machine_equals_its_list_item(admin: Any) -> None:
     assert admin.read("node02") == admin.get("machines/?hostname=node02").json()[0]
 
 
@@ -75,7 +75,7 @@ def test_machines_are_filtered(admin: Any, query: str, hostnames: list[str]) -> 
         ("mac_address=xx", {"mac_address": ["'xx' is not a valid MAC address."]}),
     ],
 )
-def test_wrong_filters_are_refused(admin: Any, query: str, body: dict[str, list[str]]) -> None:
+def test_bad_filters_are_rejected(admin: Any, query: str, body: dict[str, list[str]]) -> None:
     answer = admin.get(f"machines/?{query}")
     assert (answer.status_code, answer.json()) == (400, body)
 
@@ -115,12 +115,12 @@ def test_wrong_filters_are_refused(admin: Any, query: str, body: dict[str, list[
         ("PATCH", "machines/7xneda/", 405, ""),
     ],
 )
-def test_wrong_calls_are_refused(admin: Any, method: str, path: str, status: int, body: str) -> None:
+def test_bad_requests_are_rejected(admin: Any, method: str, path: str, status: int, body: str) -> None:
     answer = admin.send(method, path)
     assert (answer.status_code, answer.text) == (status, body)
 
 
-def test_what_is_not_simulated_says_so(admin: Any) -> None:
+def test_an_unsimulated_operation_is_a_501(admin: Any) -> None:
     refused = [
         admin.send("PUT", "machines/7xneda/", data={"cpu_count": "4"}),
         admin.get("machines/7xneda/?op=details"),
@@ -156,7 +156,7 @@ def test_releasing_commissioning_and_testing_read_json(
     assert {name: answer[name] for name in statuses} == statuses
 
 
-def test_what_a_form_cannot_hold_is_not_read_from_json(admin: Any) -> None:
+def test_json_values_that_a_form_cannot_hold_are_not_read(admin: Any) -> None:
     answer = admin.send("POST", "machines/fyc3ff/?op=commission", json={"testing_scripts": ["none"]})
     assert (answer.status_code, admin.read("node02")["status_name"]) == (501, "Ready")
 
@@ -178,7 +178,7 @@ def test_a_machine_is_not_deployed_without_a_network_or_a_layout_of_its_disks(
     assert admin.op("node02", "deploy", ephemeral_deploy="true").status_code == 200
 
 
-def test_a_new_machine_that_has_only_passed_tests_has_no_network_to_deploy_it_in(admin: Any, clock: Any) -> None:
+def test_a_new_machine_with_only_passed_tests_has_no_network_for_a_deployment(admin: Any, clock: Any) -> None:
     admin.op("node10", "test")
     clock.pass_(3600)
     assert admin.read("node10")["status_name"] == "Ready"
@@ -186,7 +186,7 @@ def test_a_new_machine_that_has_only_passed_tests_has_no_network_to_deploy_it_in
 
 
 @pytest.mark.parametrize("form", [{"bridge_type": "bogus"}, {"bridge_fd": "abc"}])
-def test_how_bridges_are_refused_nobody_has_seen(admin: Any, form: dict[str, str]) -> None:
+def test_errors_for_bridges_are_not_simulated(admin: Any, form: dict[str, str]) -> None:
     assert admin.op("node02", "deploy", **form).status_code == 501
     assert admin.post("machines/?op=allocate", name="node02", **form).status_code == 501
     assert admin.read("node02")["status_name"] == "Ready"
@@ -235,7 +235,7 @@ def test_the_op_may_be_a_form_field_and_the_form_multipart(admin: Any) -> None:
         ("node08", "abort", 403, ""),
     ],
 )
-def test_operations_are_refused_in_the_wrong_state(admin: Any, hostname: str, op: str, status: int, body: str) -> None:
+def test_operations_are_rejected_in_the_wrong_state(admin: Any, hostname: str, op: str, status: int, body: str) -> None:
     before = admin.read(hostname)
     answer = admin.op(hostname, op)
     assert (answer.status_code, answer.text) == (status, body)
@@ -292,7 +292,7 @@ def test_a_vm_host_is_released_by_force_only_and_takes_its_machines_with_it(admi
     assert admin.post("machines/?op=allocate", pod="node02").status_code == 409
 
 
-def test_release_scripts_run_while_releasing_and_say_what_maas_says(
+def test_release_scripts_run_while_releasing_and_add_maas_events(
     admin: Any, region: SimulatedRegion, clock: Any
 ) -> None:
     region.release_scripts = {"wipe-bmc": 20.0, "notify": 5.0}
@@ -333,14 +333,14 @@ def test_a_release_script_that_fails_ends_in_releasing_failed(admin: Any, region
     assert admin.op("node07", "release").json()["status_name"] == "Releasing"
 
 
-def test_tests_are_refused_where_there_are_none_or_they_would_destroy_a_deployed_machine(admin: Any) -> None:
+def test_missing_tests_and_destructive_tests_on_a_deployed_machine_are_rejected(admin: Any) -> None:
     assert admin.op("node02", "test", testing_scripts="none").text == "No testing scripts found!"
     answer = admin.op("node07", "test", testing_scripts="fio")
     message = "Destructive tests may only be run on undeployed machines."
     assert (answer.status_code, answer.json()) == (400, {"testing_scripts": [message]})
 
 
-def test_the_crash_dump_of_a_deployment_shows_until_the_release(admin: Any, clock: Any) -> None:
+def test_the_crash_dump_setting_is_shown_until_the_release(admin: Any, clock: Any) -> None:
     assert admin.op("node02", "deploy", enable_kernel_crash_dump="true").json()["enable_kernel_crash_dump"] is True
     admin.op("node02", "release")
     clock.pass_(3600)
@@ -402,18 +402,18 @@ def test_allocating_finds_a_machine_by_constraints(admin: Any) -> None:
         ({"pool": "nopool"}, 400, '{"pool": ["No such pool(s): nopool."]}'),
     ],
 )
-def test_allocating_is_refused(admin: Any, form: dict[str, str], status: int, body: str) -> None:
+def test_bad_allocations_are_rejected(admin: Any, form: dict[str, str], status: int, body: str) -> None:
     answer = admin.post("machines/?op=allocate", **form)
     assert (answer.status_code, answer.text) == (status, body)
 
 
-def test_an_allocation_that_is_refused_has_allocated_nothing(admin: Any) -> None:
+def test_a_rejected_allocation_allocates_nothing(admin: Any) -> None:
     answer = admin.post("machines/?op=allocate", system_id="7xneda", verbose="maybe")
     assert (answer.status_code, list(answer.json())) == (400, ["verbose"])
     assert admin.read("node01")["status_name"] == "Ready"
 
 
-def test_a_label_stands_for_the_disks_and_nics_that_were_found(admin: Any) -> None:
+def test_labels_return_the_matching_disks_and_nics(admin: Any) -> None:
     machine = admin.post(
         "machines/?op=allocate", storage="data:900,root:400(sata,ssd)", interfaces="lan:fabric=fabric-0,link_speed=1000"
     ).json()
@@ -458,7 +458,7 @@ def test_machines_are_allocated_by_disks_and_networks(admin: Any, form: dict[str
         ({"devices": "vendor_id=8086"}, 501),
     ],
 )
-def test_what_cannot_be_met_is_refused_and_what_nobody_has_seen_is_not_simulated(
+def test_constraints_that_cannot_be_met_are_rejected_and_unrecorded_ones_not_simulated(
     admin: Any, form: dict[str, str], status: int
 ) -> None:
     assert admin.post("machines/?op=allocate", **form).status_code == status
@@ -499,7 +499,7 @@ def test_events_are_newest_first_and_after_a_cursor_the_oldest(admin: Any, clock
     assert [event["type"] for event in older] == ["Rebooting", "Configuring OS"]
 
 
-def test_no_events_beyond_the_cursor_leave_it_where_it_is(admin: Any) -> None:
+def test_the_cursor_stays_when_there_are_no_newer_events(admin: Any) -> None:
     page = admin.get("events/?op=query&limit=3&after=1143").json()
     assert page == {
         "count": 0,
@@ -509,7 +509,7 @@ def test_no_events_beyond_the_cursor_leave_it_where_it_is(admin: Any) -> None:
     }
 
 
-def test_debug_events_are_only_for_those_who_ask(admin: Any) -> None:
+def test_debug_events_are_returned_only_on_request(admin: Any) -> None:
     admin.op("node02", "deploy")
     assert {event["level"] for event in admin.get("events/?op=query").json()["events"]} == {"INFO", "ERROR"}
 

@@ -1,4 +1,4 @@
-"""Credentials, and what MAAS answers to wrong ones."""
+"""Credentials, and MAAS's responses to bad ones."""
 
 import time
 from typing import Any
@@ -15,7 +15,7 @@ def test_version_needs_no_credentials(admin: Any) -> None:
     assert (answer.status_code, answer.json()["version"]) == (200, "3.7.3")
 
 
-def test_whoami_tells_the_user(admin: Any, bob: Any) -> None:
+def test_whoami_returns_the_user(admin: Any, bob: Any) -> None:
     assert admin.get("users/?op=whoami").json() == {
         "is_superuser": True,
         "username": "admin",
@@ -36,7 +36,7 @@ def test_without_credentials_one_machine_is_forbidden_and_the_list_is_a_bad_requ
 
 
 @pytest.mark.parametrize("header", ["Basic YTpi", "Bearer abc", "OAuth nonsense"])
-def test_other_credentials_are_none(admin: Any, header: str) -> None:
+def test_other_kinds_of_credentials_are_ignored(admin: Any, header: str) -> None:
     assert admin.send("GET", "machines/", headers={"Authorization": header}).status_code == 400
 
 
@@ -55,7 +55,7 @@ def test_other_credentials_are_none(admin: Any, header: str) -> None:
         ),
     ],
 )
-def test_wrong_credentials_are_told_apart(admin: Any, changes: dict[str, str | None], body: str) -> None:
+def test_each_kind_of_bad_credentials_has_its_own_error(admin: Any, changes: dict[str, str | None], body: str) -> None:
     answer = admin.send("GET", "machines/", headers=admin.signed(**changes))
     assert (answer.status_code, answer.text) == (401, body)
     assert answer.headers["WWW-Authenticate"] == 'OAuth realm="OAuth"'
@@ -68,14 +68,14 @@ def test_a_wrong_signature_makes_the_region_print_the_secret(admin: Any) -> None
     assert answer.text == f"Authorization Error: 'Invalid signature. Expected signature base string: &{secret}'"
 
 
-def test_a_nonce_is_good_for_one_request(admin: Any) -> None:
+def test_a_nonce_can_be_used_once(admin: Any) -> None:
     header = admin.signed(oauth_nonce="once")
     assert admin.send("GET", "users/?op=whoami", headers=header).status_code == 200
     again = admin.send("GET", "users/?op=whoami", headers=header)
     assert (again.status_code, again.text) == (401, "Authorization Error: 'Nonce already used: once'")
 
 
-def test_a_nonce_is_remembered_for_as_long_as_its_request_would_be_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_nonce_is_remembered_while_its_timestamp_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
     user = User("admin", is_superuser=True)
     authenticator = Authenticator({"admin": user})
     parts = {"oauth_consumer_key": user.consumer, "oauth_token": user.token, "oauth_signature_method": "PLAINTEXT"}
@@ -106,12 +106,12 @@ def test_a_timestamp_may_be_in_the_future_but_not_five_minutes_old(admin: Any) -
     assert answer.text.endswith("has a greater difference than threshold 300'")
 
 
-def test_a_timestamp_that_is_no_number_is_a_server_error(admin: Any) -> None:
+def test_a_timestamp_that_is_not_a_number_is_a_server_error(admin: Any) -> None:
     answer = admin.send("GET", "machines/", headers=admin.signed(oauth_timestamp="soon"))
     assert (answer.status_code, answer.text) == (500, "invalid literal for int() with base 10: 'soon'")
 
 
-def test_a_plain_user_may_not_do_what_is_for_superusers_or_for_owners(bob: Any) -> None:
+def test_a_plain_user_may_not_use_operations_for_superusers_or_owners(bob: Any) -> None:
     refused = [
         bob.op("node02", "commission"),
         bob.op("node06", "deploy"),
@@ -122,7 +122,7 @@ def test_a_plain_user_may_not_do_what_is_for_superusers_or_for_owners(bob: Any) 
     assert [(answer.status_code, answer.text) for answer in refused] == [(403, "")] * 5
 
 
-def test_a_plain_user_sees_their_own_machines_and_nobodys(bob: Any, admin: Any) -> None:
+def test_a_plain_user_sees_their_own_and_unowned_machines(bob: Any, admin: Any) -> None:
     seen = {machine["hostname"] for machine in bob.get("machines/").json()}
     assert "node09" in seen
     assert not seen & {"node06", "node07", "node08", "node11"}

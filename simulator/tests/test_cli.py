@@ -1,4 +1,4 @@
-"""``maas-simulator``: wrong usage, and one real process with its control, on two real ports."""
+"""``maas-simulator``: wrong usage, and a real process with its control API, on two real ports."""
 
 import signal
 import socket
@@ -17,8 +17,8 @@ from click.testing import CliRunner
 from maas_simulator.cli import main
 from simulator.tests.conftest import signed_by
 
-PATIENCE = 30.0
-"""Seconds, on a busy machine."""
+TIMEOUT = 30.0
+"""Seconds to wait on a busy machine."""
 
 
 class Program:
@@ -29,13 +29,13 @@ class Program:
         self.process = process
         self.printed = dict(process.stdout.readline().rstrip().split("=", 1) for _ in range(3))
 
-    def tell(self, method: str, path: str, given: Any = None) -> Any:
-        answer = httpx.request(method, self.printed["CONTROL_URL"] + path, json=given, timeout=PATIENCE)
+    def control(self, method: str, path: str, given: Any = None) -> Any:
+        answer = httpx.request(method, self.printed["CONTROL_URL"] + path, json=given, timeout=TIMEOUT)
         return answer.raise_for_status().json()
 
     def get(self, path: str) -> httpx.Response:
         headers = signed_by(self.printed["MAAS_API_KEY"])
-        return httpx.get(f"{self.printed['MAAS_URL']}/api/2.0/{path}", headers=headers, timeout=PATIENCE)
+        return httpx.get(f"{self.printed['MAAS_URL']}/api/2.0/{path}", headers=headers, timeout=TIMEOUT)
 
     def answers(self) -> bool:
         try:
@@ -62,7 +62,7 @@ def running(*options: str) -> Iterator[Program]:
 
 
 def eventually(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.02)
@@ -91,18 +91,18 @@ def program() -> Iterator[Program]:
         (("--machines", "5", "--world", __file__), "--machines cannot be combined with --world"),
         (("--world", "/no/such/world.yaml"), "'/no/such/world.yaml' does not exist"),
         (("--fail", "node05"), "HOST=STAGE"),
-        (("--fail", "node99=Rebooting"), "there are node01, node02"),
+        (("--fail", "node99=Rebooting"), "the machines are: node01, node02"),
         (("--fail", "node05=Reboot"), "Rebooting"),
     ],
 )
-def test_wrong_usage_is_said_before_anything_is_started(args: tuple[str, ...], message: str) -> None:
+def test_wrong_usage_is_reported_before_anything_starts(args: tuple[str, ...], message: str) -> None:
     result = CliRunner().invoke(main, args)
     assert result.exit_code == 2
     assert message in result.stderr
     assert result.stdout == ""
 
 
-def test_a_world_that_cannot_be_is_said_with_its_place(tmp_path: Path) -> None:
+def test_an_invalid_world_is_reported_with_its_place(tmp_path: Path) -> None:
     (file := tmp_path / "world.yaml").write_text("machines:\n  - hostname: a\n    status: Rusty\n")
     result = CliRunner().invoke(main, ["--world", str(file)])
     assert result.exit_code == 1
@@ -111,7 +111,7 @@ def test_a_world_that_cannot_be_is_said_with_its_place(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("option", ["--port", "--control-port"])
-def test_a_port_that_is_taken_is_said(option: str) -> None:
+def test_a_port_in_use_is_reported(option: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         result = CliRunner().invoke(main, [option, str(port)])
@@ -121,40 +121,42 @@ def test_a_port_that_is_taken_is_said(option: str) -> None:
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
-def test_it_prints_its_settings_serves_and_ends_cleanly(end: signal.Signals) -> None:
+def test_it_prints_its_settings_serves_and_exits_cleanly(end: signal.Signals) -> None:
     with running("--speed", "400", "--fail", "node05=Installing OS") as program:
         assert list(program.printed) == ["MAAS_URL", "MAAS_API_KEY", "CONTROL_URL"]
         assert program.get("version/").json()["version"] == "3.7.3"
-        assert [plan["machine"] for plan in program.tell("GET", "/plans")["plans"]] == ["node05"]
+        assert [plan["machine"] for plan in program.control("GET", "/plans")["plans"]] == ["node05"]
         program.process.send_signal(end)
-        rest, errors = program.process.communicate(timeout=PATIENCE)
+        rest, errors = program.process.communicate(timeout=TIMEOUT)
     assert (program.process.returncode, rest) == (0, "")
     assert "Simulating a MAAS region with twelve machines, 400 times as fast as a real one." in errors
     assert "curl $MAAS_URL/api/2.0/version/" in errors
     assert "Traceback" not in errors
 
 
-def test_the_clock_is_moved_from_the_second_port(program: Program) -> None:
-    program.tell("POST", "/acts/deploy", {"machine": "node02", "user": "admin"})
-    program.tell("POST", "/clock/advance", {"seconds": 900})
+def test_the_control_port_moves_the_clock(program: Program) -> None:
+    program.control("POST", "/acts/deploy", {"machine": "node02", "user": "admin"})
+    program.control("POST", "/clock/advance", {"seconds": 900})
     assert program.get("machines/fyc3ff/").json()["status_name"] == "Deployed"
-    assert program.tell("PUT", "/clock", {"mode": "scaled", "speed": 600})["mode"] == "scaled"
+    assert program.control("PUT", "/clock", {"mode": "scaled", "speed": 600})["mode"] == "scaled"
 
 
-def test_a_fault_meets_real_requests_and_they_are_counted(program: Program) -> None:
-    program.tell("POST", "/faults", {"path": "version/", "answer": "rate limit"})
+def test_a_fault_applies_to_real_requests_and_they_are_counted(program: Program) -> None:
+    program.control("POST", "/faults", {"path": "version/", "answer": "rate limit"})
     assert [program.get("version/").status_code for _ in range(2)] == [429, 200]
-    program.tell("POST", "/faults", {"drop": "body"})
+    program.control("POST", "/faults", {"drop": "body"})
     with pytest.raises(httpx.RemoteProtocolError):
         program.get("version/")
-    assert program.tell("GET", "/requests")["counts"] == [{"method": "GET", "path": "version/", "op": None, "count": 3}]
+    assert program.control("GET", "/requests")["counts"] == [
+        {"method": "GET", "path": "version/", "op": None, "count": 3}
+    ]
 
 
-def test_a_restart_leaves_the_control_where_it_is(program: Program) -> None:
-    program.tell("POST", "/acts/deploy", {"machine": "node02", "user": "admin"})
-    program.tell("POST", "/restart", {"seconds": 600})
+def test_the_control_port_stays_open_during_a_restart(program: Program) -> None:
+    program.control("POST", "/acts/deploy", {"machine": "node02", "user": "admin"})
+    program.control("POST", "/restart", {"seconds": 600})
     eventually(program.refuses)
-    program.tell("POST", "/restart", {"seconds": 0.01})
+    program.control("POST", "/restart", {"seconds": 0.01})
     eventually(program.answers)
-    program.tell("POST", "/clock/advance", {"seconds": 900})
+    program.control("POST", "/clock/advance", {"seconds": 900})
     assert program.get("machines/fyc3ff/").json()["status_name"] == "Deployed"

@@ -1,4 +1,4 @@
-"""The description of the API tells what the simulator does, and no more: other clients build themselves from it."""
+"""The description of the API lists exactly the simulated operations, because clients build themselves from it."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def described(admin: Maas) -> dict[str, dict[str, Any]]:
 
 
 def ask(method: str, uri: str, op: str | None) -> tuple[int, str]:
-    """Ask a new region, since one action may be in the way of the next."""
+    """Send a request to a new region, since one action may prevent the next."""
     for name, value in PARTS.items():
         uri = uri.replace(name, value)
     region = demo_region()
@@ -26,11 +26,11 @@ def ask(method: str, uri: str, op: str | None) -> tuple[int, str]:
     return answer.status_code, answer.text
 
 
-def test_it_is_told_to_everybody(admin: Maas) -> None:
+def test_the_description_needs_no_credentials(admin: Maas) -> None:
     assert {"MachinesHandler", "MachineHandler", "EventsHandler"} <= set(described(admin))
 
 
-def test_every_action_that_is_described_is_there(admin: Maas) -> None:
+def test_every_described_action_exists(admin: Maas) -> None:
     for resource in described(admin).values():
         handler = resource["auth"]
         assert handler["uri"] == f"http://maas{handler['path']}"
@@ -40,7 +40,7 @@ def test_every_action_that_is_described_is_there(admin: Maas) -> None:
             assert not text.startswith(("Unknown API endpoint", "Unrecognised signature")), action
 
 
-def test_every_action_that_is_not_described_is_refused_as_not_simulated(admin: Maas) -> None:
+def test_every_undescribed_action_is_not_simulated(admin: Maas) -> None:
     described_actions = {
         (resource["auth"]["uri"], action["method"], action["op"])
         for resource in described(admin).values()
@@ -53,7 +53,7 @@ def test_every_action_that_is_not_described_is_refused_as_not_simulated(admin: M
         assert ask(method, uri, op)[0] == 501, (uri, method, op)
 
 
-def test_only_the_version_is_described_as_open_to_everybody(admin: Maas) -> None:
+def test_only_the_version_is_described_as_anonymous(admin: Maas) -> None:
     for name, resource in described(admin).items():
         assert (resource["anon"] is None) == (name != "VersionHandler")
 

@@ -1,4 +1,4 @@
-"""Making and changing things: what recorded MAAS traffic does not show in full."""
+"""Creating and changing objects, where the recorded MAAS traffic is incomplete."""
 
 import io
 import tarfile
@@ -15,7 +15,7 @@ EDITS = [
 
 
 @pytest.mark.parametrize(("method", "path", "form"), EDITS)
-def test_a_change_stays(admin: Any, method: str, path: str, form: dict[str, Any]) -> None:
+def test_a_change_is_stored(admin: Any, method: str, path: str, form: dict[str, Any]) -> None:
     assert admin.send(method, path, data=form).status_code == 200
     assert admin.read("node01")["zone"]["name"] == "az2"
 
@@ -32,7 +32,7 @@ def test_a_renamed_machine_is_found_by_its_new_name_and_by_no_other(
     clock.pass_(900)
     assert region.machine("renamed").status_name == "Failed deployment"
     assert admin.get("events/?op=query&hostname=renamed").json()["count"] > 0
-    with pytest.raises(KeyError, match="no machine is called 'node03'"):
+    with pytest.raises(KeyError, match="there is no machine 'node03'"):
         region.machine("node03")
 
 
@@ -44,21 +44,21 @@ def test_a_renamed_machine_is_deleted_and_leaves_both_of_its_names_free(admin: A
         assert admin.send("PUT", f"machines/{path}/", data={"hostname": name}).status_code == 200
 
 
-def test_a_hostname_whose_refusal_nobody_has_seen_is_not_simulated(admin: Any) -> None:
+def test_a_hostname_whose_error_was_not_recorded_is_not_simulated(admin: Any) -> None:
     before = admin.read("node01")
     for name in ("", "two words", "-x", "node01.maas"):
         assert admin.send("PUT", "machines/7xneda/", data={"hostname": name}).status_code == 501
     assert admin.read("node01") == before
 
 
-def test_a_change_that_is_refused_changes_nothing(admin: Any) -> None:
+def test_a_rejected_change_changes_nothing(admin: Any) -> None:
     before = admin.read("node01")
     answer = admin.send("PUT", "machines/7xneda/", data={"description": "spare", "pool": "nopool"})
     assert (answer.status_code, set(answer.json())) == (400, {"pool"})
     assert admin.read("node01") == before
 
 
-def test_a_machine_that_is_made_is_new_and_can_be_deleted(admin: Any) -> None:
+def test_a_created_machine_is_new_and_can_be_deleted(admin: Any) -> None:
     form = {"hostname": "spare", "architecture": "amd64/generic", "mac_addresses": "52:54:00:ff:00:09"}
     made = admin.post("machines/", **form, power_type="manual", commission="false").json()
     assert (made["hostname"], made["status_name"], made["power_type"]) == ("spare", "New", "manual")
@@ -67,7 +67,7 @@ def test_a_machine_that_is_made_is_new_and_can_be_deleted(admin: Any) -> None:
     assert admin.send("DELETE", f"machines/{made['system_id']}/").status_code == 204
 
 
-def test_a_machine_that_would_be_commissioned_when_made_is_not_simulated(admin: Any) -> None:
+def test_creating_a_machine_with_commissioning_is_not_simulated(admin: Any) -> None:
     form = {"architecture": "amd64/generic", "mac_addresses": "52:54:00:ff:00:09"}
     assert admin.post("machines/", **form, power_type="manual").status_code == 501
 
@@ -85,12 +85,14 @@ def test_a_machine_that_would_be_commissioned_when_made_is_not_simulated(admin: 
         ("GET", "machines/7xneda/?op=power_parameters", {}),
     ],
 )
-def test_what_is_for_superusers_is_forbidden_to_others(bob: Any, method: str, path: str, form: dict[str, str]) -> None:
+def test_operations_for_superusers_are_forbidden_to_others(
+    bob: Any, method: str, path: str, form: dict[str, str]
+) -> None:
     answer = bob.send(method, path, data=form) if form else bob.send(method, path)
     assert (answer.status_code, answer.text) == (403, "")
 
 
-def test_a_tag_is_made_once(admin: Any) -> None:
+def test_a_tag_is_created_only_once(admin: Any) -> None:
     assert admin.post("tags/", name="spare", comment="on the shelf").json()["comment"] == "on the shelf"
     assert admin.get("tags/spare/").json()["name"] == "spare"
     assert admin.get("tags/spare/?op=machines").json() == []
@@ -98,7 +100,7 @@ def test_a_tag_is_made_once(admin: Any) -> None:
     assert admin.post("tags/", name="auto", definition="//node").status_code == 501
 
 
-def test_what_scripts_printed_is_downloaded_as_text_or_as_an_archive(admin: Any) -> None:
+def test_script_output_is_downloaded_as_text_or_as_an_archive(admin: Any) -> None:
     path = "nodes/7xneda/results/current-commissioning/?op=download&filters=maas-lshw"
     text = admin.get(path)
     assert text.content.startswith(b"maas-lshw")
@@ -110,11 +112,11 @@ def test_what_scripts_printed_is_downloaded_as_text_or_as_an_archive(admin: Any)
         assert (name.rpartition("/")[2], member.read()) == ("maas-lshw", text.content)
 
 
-def test_a_setting_without_a_value_here_is_not_simulated(admin: Any) -> None:
+def test_a_setting_without_a_simulated_value_is_not_simulated(admin: Any) -> None:
     assert admin.get("maas/?op=get_config&name=session_length").status_code == 501
 
 
-def test_a_subnet_knows_what_is_free_in_it(admin: Any, clock: Any) -> None:
+def test_a_subnet_shows_its_free_addresses(admin: Any, clock: Any) -> None:
     before = admin.get("subnets/pxe/?op=statistics").json()["num_available"]
     admin.op("node01", "deploy")
     clock.pass_(3600)
@@ -122,7 +124,7 @@ def test_a_subnet_knows_what_is_free_in_it(admin: Any, clock: Any) -> None:
     assert admin.get("subnets/bmc/?op=statistics").status_code == 501
 
 
-def test_a_commissioning_forgets_the_layout_and_finds_it_again(admin: Any, clock: Any) -> None:
+def test_commissioning_removes_the_layout_and_restores_it(admin: Any, clock: Any) -> None:
     admin.op("node01", "commission")
     machine = admin.read("node01")
     assert (machine["boot_disk"]["partitions"], machine["boot_interface"]["links"]) == ([], [])
@@ -131,14 +133,14 @@ def test_a_commissioning_forgets_the_layout_and_finds_it_again(admin: Any, clock
     assert len(machine["boot_disk"]["partitions"]) == len(machine["boot_interface"]["links"]) == 1
 
 
-def test_a_skipped_script_is_over_before_it_begins(admin: Any) -> None:
+def test_a_skipped_script_ends_before_it_starts(admin: Any) -> None:
     admin.op("node01", "commission", skip_bmc_config="true")
     results = admin.get("nodes/7xneda/results/current-commissioning/").json()["results"]
     skipped = [result for result in results if result["status_name"] == "Skipped"]
     assert [(result["name"], result["exit_status"]) for result in skipped] == [("30-maas-01-bmc-config", 0)]
 
 
-def test_the_power_is_unknown_once_no_rack_could_ask(admin: Any, region: Any) -> None:
+def test_the_power_state_is_unknown_after_a_query_without_a_rack(admin: Any, region: Any) -> None:
     region.rack_down()
     assert admin.get("machines/7xneda/?op=query_power_state").status_code == 503
     assert admin.read("node01")["power_state"] == "unknown"

@@ -1,4 +1,4 @@
-"""The event log's index by machine gives what a look at every event would."""
+"""The event log's index by machine gives the same result as a scan of all events."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +11,7 @@ IDS = st.none() | st.integers(FIRST_ID - 2, FIRST_ID + 42)
 
 
 @given(st.lists(NAMES, max_size=40), st.lists(NAMES, unique=True), st.integers(0, 10), IDS, IDS)
-def test_a_query_by_machines_finds_what_a_look_at_all_events_would(
+def test_a_query_by_machine_equals_a_scan_of_all_events(
     said: list[str], of: list[str], limit: int, after: int | None, before: int | None
 ) -> None:
     log = EventLog()
@@ -27,7 +27,7 @@ def test_a_query_by_machines_finds_what_a_look_at_all_events_would(
     assert after is not None or before is None or all(each < before for each in ids)
 
 
-def test_after_a_cursor_the_oldest_come_first_and_else_the_newest() -> None:
+def test_a_query_returns_the_oldest_after_a_cursor_and_else_the_newest() -> None:
     log = EventLog()
     for _ in range(10):
         log.append(Event(log.next_id, "a", "a", "unknown", "INFO", 0.0, "Ready", ""))

@@ -1,4 +1,4 @@
-"""Every kind of fault, as a client meets it: in process, and where bytes matter over a real connection."""
+"""All kinds of faults as a client sees them: in process, and over a real connection where bytes matter."""
 
 import json
 import math
@@ -26,7 +26,7 @@ from maas_simulator import (
     serving,
 )
 from maas_simulator.http.endpoints import ENDPOINTS
-from maas_simulator.model.faults import REMEMBERED
+from maas_simulator.model.faults import MAX_REQUESTS
 from maas_simulator.model.ops import OPS
 
 
@@ -53,7 +53,7 @@ def eventually(happens: Any) -> None:
         ("gateway timeout", (504, None, "text/html; charset=utf-8")),
     ],
 )
-def test_known_answers_have_their_own_status_and_headers(
+def test_named_answers_have_their_own_status_and_headers(
     admin: Any, region: SimulatedRegion, name: Any, expected: tuple[int, str | None, str]
 ) -> None:
     region.faults.append(Fault(answer=name))
@@ -61,14 +61,14 @@ def test_known_answers_have_their_own_status_and_headers(
     assert (answer.status_code, answer.headers.get("retry-after"), answer.headers["content-type"]) == expected
 
 
-def test_what_is_given_beside_a_known_answer_takes_its_place(admin: Any, region: SimulatedRegion) -> None:
+def test_fields_of_a_fault_override_its_named_answer(admin: Any, region: SimulatedRegion) -> None:
     region.faults.append(Fault(answer="rack down", status=502, headers={"Retry-After": "99"}))
     answer = admin.get("version/")
     assert (answer.status_code, answer.headers["retry-after"]) == (502, "99")
     assert answer.text == "Unable to connect to any rack controller bwdhs4; no connections available."
 
 
-def test_a_fault_may_last_for_ever(admin: Any, region: SimulatedRegion) -> None:
+def test_a_fault_may_apply_without_limit(admin: Any, region: SimulatedRegion) -> None:
     region.faults.append(Fault(status=502, times=None))
     assert [admin.get("version/").status_code for _ in range(5)] == [502] * 5
     region.faults.clear()
@@ -86,11 +86,11 @@ def test_a_fault_may_last_for_ever(admin: Any, region: SimulatedRegion) -> None:
         ({"spoil": "x"}, "spoil"),
         ({"answer": "nope"}, "answer"),
         ({"op": "deply"}, "MAAS has no operation 'deply'"),
-        ({"headers": {"X": "a\nb"}}, "no HTTP header can be 'X'"),
+        ({"headers": {"X": "a\nb"}}, "HTTP does not allow the header 'X'"),
         ({"statu": 500}, "statu"),
     ],
 )
-def test_a_fault_that_cannot_be_is_refused_in_python_as_by_the_control(wrong: dict[str, Any], field: str) -> None:
+def test_a_bad_fault_is_rejected(wrong: dict[str, Any], field: str) -> None:
     with pytest.raises(ValueError, match=re.escape(field)):
         Fault(**wrong)
 
@@ -104,7 +104,7 @@ def test_a_path_and_a_method_match_however_they_are_written(
     assert admin.get("version/").status_code == 502
 
 
-def test_a_fault_can_be_aimed_at_one_operation_of_one_path(admin: Any, region: SimulatedRegion) -> None:
+def test_a_fault_can_be_limited_to_one_operation_of_one_path(admin: Any, region: SimulatedRegion) -> None:
     region.faults.append(Fault(method="GET", path="boot-resources/", op="is_importing", status=502, times=None))
     failing = [
         path
@@ -114,31 +114,31 @@ def test_a_fault_can_be_aimed_at_one_operation_of_one_path(admin: Any, region: S
     assert failing == ["boot-resources/?op=is_importing"]
 
 
-def test_a_fault_can_be_aimed_at_one_operation_of_one_machine(admin: Any, region: SimulatedRegion) -> None:
+def test_a_fault_can_be_limited_to_one_operation_of_one_machine(admin: Any, region: SimulatedRegion) -> None:
     region.faults.append(Fault(path="machines/fyc3ff/", op="deploy", status=502, times=None))
     assert [admin.op(name, "deploy").status_code for name in ("node01", "node02")] == [200, 502]
     assert admin.read("node02")["status_name"] == "Ready"
 
 
-def test_what_has_no_body_is_answered_without_one(region: SimulatedRegion, url: str) -> None:
+def test_a_status_without_a_body_is_sent_without_one(region: SimulatedRegion, url: str) -> None:
     region.faults += [Fault(status=204), Fault(status=304), Fault(status=200)]
     assert [httpx.get(f"{url}version/").status_code for _ in range(3)] == [204, 304, 200]
 
 
-def test_any_operation_of_maas_can_be_meant_and_no_other() -> None:
+def test_faults_know_exactly_the_operations_of_maas() -> None:
     assert {op for endpoint in ENDPOINTS for _, op in endpoint.handlers if op} == OPS
 
 
 @pytest.mark.parametrize(
     "wrong", [{"op": "deplyo"}, {"op": "deploy", "before": -1}, {"op": "deploy", "after": math.nan}]
 )
-def test_a_hold_that_cannot_be_is_refused(region: SimulatedRegion, wrong: dict[str, Any]) -> None:
+def test_a_bad_hold_is_rejected(region: SimulatedRegion, wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"deplyo|before|after"):
         region.hold(**wrong)
     assert region.holds == {}
 
 
-def test_a_truncated_answer_is_half_of_the_real_one(admin: Any, region: SimulatedRegion) -> None:
+def test_a_truncated_response_is_half_of_the_real_one(admin: Any, region: SimulatedRegion) -> None:
     region.faults.append(Fault(spoil="truncated"))
     cut, whole = admin.get("machines/7xneda/"), admin.get("machines/7xneda/")
     assert whole.content.startswith(cut.content)
@@ -146,7 +146,7 @@ def test_a_truncated_answer_is_half_of_the_real_one(admin: Any, region: Simulate
     assert cut.headers["content-type"] == whole.headers["content-type"]
 
 
-def test_a_malformed_answer_is_no_json(admin: Any, region: SimulatedRegion) -> None:
+def test_a_malformed_response_is_not_json(admin: Any, region: SimulatedRegion) -> None:
     region.faults.append(Fault(spoil="malformed", op="is_importing"))
     answer = admin.get("boot-resources/?op=is_importing")
     assert answer.status_code == 200
@@ -154,7 +154,7 @@ def test_a_malformed_answer_is_no_json(admin: Any, region: SimulatedRegion) -> N
         answer.json()
 
 
-def test_a_spoilt_answer_belongs_to_a_request_that_was_carried_out(admin: Any, region: SimulatedRegion) -> None:
+def test_the_request_of_a_corrupted_response_is_carried_out(admin: Any, region: SimulatedRegion) -> None:
     region.faults.append(Fault(op="deploy", spoil="malformed"))
     admin.op("node02", "deploy")
     assert region.machine("node02").status_name == "Deploying"
@@ -172,7 +172,7 @@ def test_a_spoilt_answer_belongs_to_a_request_that_was_carried_out(admin: Any, r
         (Fault(op="deploy", drop="body", status=500, body="half of it"), "Ready"),
     ],
 )
-def test_where_a_connection_is_dropped_says_whether_maas_has_acted(
+def test_the_drop_point_decides_whether_maas_acts(
     admin: Any, region: SimulatedRegion, fault: Fault, status: str
 ) -> None:
     region.faults.append(fault)
@@ -190,7 +190,7 @@ def test_a_dropped_connection_is_a_broken_one_for_a_real_client(region: Simulate
         assert client.get(f"{url}version/").status_code == 200
 
 
-def test_a_body_cut_off_has_its_headers_and_half_of_itself(region: SimulatedRegion, url: str) -> None:
+def test_a_cut_off_body_has_headers_and_half_of_its_bytes(region: SimulatedRegion, url: str) -> None:
     region.faults.append(Fault(drop="body", status=200, body="0123456789"))
     got: list[bytes] = []
     with httpx.Client() as client, client.stream("GET", f"{url}version/") as answer:
@@ -200,7 +200,7 @@ def test_a_body_cut_off_has_its_headers_and_half_of_itself(region: SimulatedRegi
     assert b"".join(got) == b"01234"
 
 
-def test_a_rate_limit_lets_so_many_pass_and_says_when_to_come_again(
+def test_a_rate_limit_allows_some_requests_and_sets_retry_after(
     admin: Any, region: SimulatedRegion, clock: Any
 ) -> None:
     region.faults.append(Fault(path="version/", limit=RateLimit(requests=2, seconds=10), times=None))
@@ -213,7 +213,7 @@ def test_a_rate_limit_lets_so_many_pass_and_says_when_to_come_again(
     assert admin.get("version/").status_code == 200
 
 
-def test_latency_delays_a_request_and_the_next_fault_still_meets_it() -> None:
+def test_latency_delays_a_request_and_the_next_fault_still_applies() -> None:
     async def ask() -> tuple[float, int]:
         region = demo_region(speed=1.0, clock=trio.current_time)
         region.faults += [Fault(delay=Latency(7)), Fault(delay=Latency(5)), Fault(status=502)]
@@ -243,7 +243,7 @@ def test_a_client_that_leaves_during_the_delay_does_not_stop_the_deploy(admin: A
     assert trio.run(leave, clock=MockClock(autojump_threshold=0)) == "Deploying"
 
 
-def test_latency_is_drawn_from_its_distribution_and_again_the_same_with_a_seed() -> None:
+def test_latency_follows_its_distribution_and_repeats_with_a_seed() -> None:
     uniform = [Latency(0.5, "uniform", spread=0.2, seed=1).draw() for _ in range(3)]
     assert len(set(uniform)) == 1
     first, second = (Latency(0.2, "lognormal", spread=0.5, seed=7) for _ in range(2))
@@ -267,12 +267,12 @@ def test_latency_is_drawn_from_its_distribution_and_again_the_same_with_a_seed()
         (RateLimit, {"requests": 1, "seconds": 0}),
     ],
 )
-def test_what_is_no_latency_and_no_limit_is_refused(kind: Any, arguments: dict[str, Any]) -> None:
+def test_a_bad_latency_or_rate_limit_is_rejected(kind: Any, arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"validation error for {kind.__name__}"):
         kind(**arguments)
 
 
-def test_requests_are_counted_by_what_they_ask_for(admin: Any, region: SimulatedRegion) -> None:
+def test_requests_are_counted_by_kind(admin: Any, region: SimulatedRegion) -> None:
     for name in ("7xneda", "fyc3ff"):
         admin.get(f"machines/{name}/")
     admin.op("node02", "deploy")
@@ -286,16 +286,16 @@ def test_requests_are_counted_by_what_they_ask_for(admin: Any, region: Simulated
 
 
 def test_only_the_newest_requests_are_remembered_and_all_are_counted(admin: Any, region: SimulatedRegion) -> None:
-    for number in range(REMEMBERED):
+    for number in range(MAX_REQUESTS):
         region.requests.append(RequestRecord(0.0, "GET", f"/{number}", None, {}, {}))
     admin.get("version/")
-    assert (len(region.requests), region.requests.total) == (REMEMBERED, REMEMBERED + 1)
+    assert (len(region.requests), region.requests.total) == (MAX_REQUESTS, MAX_REQUESTS + 1)
     assert (region.requests[0].path, region.requests[-1].path) == ("/1", "/MAAS/api/2.0/version/")
     region.requests.clear()
     assert (region.requests, region.requests.total) == ([], 0)
 
 
-def test_in_process_a_region_that_restarts_is_an_os_error(admin: Any, region: SimulatedRegion, clock: Any) -> None:
+def test_a_restarting_region_is_an_os_error_in_process(admin: Any, region: SimulatedRegion, clock: Any) -> None:
     admin.op("node02", "deploy")
     region.restart(5)
     with pytest.raises(ConnectionResetError):
@@ -304,7 +304,7 @@ def test_in_process_a_region_that_restarts_is_an_os_error(admin: Any, region: Si
     assert admin.read("node02")["status_name"] == "Deploying"
 
 
-def test_a_restart_refuses_connections_and_forgets_nothing() -> None:
+def test_a_restart_refuses_connections_and_keeps_all_state() -> None:
     region = demo_region(speed=600)
     with serving(region) as served, httpx.Client() as client:
         url = f"{served}/api/2.0/version/"
@@ -326,6 +326,6 @@ def test_a_restart_refuses_connections_and_forgets_nothing() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("inf")])
-def test_a_restart_takes_some_time(region: SimulatedRegion, seconds: float) -> None:
-    with pytest.raises(ValueError, match="takes some seconds"):
+def test_a_bad_length_of_a_restart_is_rejected(region: SimulatedRegion, seconds: float) -> None:
+    with pytest.raises(ValueError, match="must be more than 0 seconds"):
         region.restart(seconds)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 
-def test_a_list_has_no_versions_and_an_image_has(admin: Any) -> None:
+def test_only_a_single_image_shows_its_versions(admin: Any) -> None:
     listed = admin.get("boot-resources/?type=synced").json()
     one = admin.get("boot-resources/7/").json()
 
@@ -15,11 +15,11 @@ def test_a_list_has_no_versions_and_an_image_has(admin: Any) -> None:
     assert one == listed[0]
 
 
-def test_a_type_that_there_is_not_is_refused_with_those_there_are(admin: Any) -> None:
+def test_the_error_for_an_unknown_type_lists_the_types(admin: Any) -> None:
     refused = admin.get("boot-resources/?type=bogus")
 
-    told = "'bogus' is not a valid boot resource type. Available types: ['synced', 'uploaded']"
-    assert (refused.status_code, refused.text) == (400, told)
+    message = "'bogus' is not a valid boot resource type. Available types: ['synced', 'uploaded']"
+    assert (refused.status_code, refused.text) == (400, message)
 
 
 def test_an_import_completes_one_file_after_the_other(admin: Any, clock: Any) -> None:
@@ -42,7 +42,7 @@ def test_an_import_completes_one_file_after_the_other(admin: Any, clock: Any) ->
     assert newest["complete"] is True
 
 
-def test_a_stopped_import_can_be_taken_up_again(admin: Any, clock: Any) -> None:
+def test_a_stopped_import_can_be_restarted(admin: Any, clock: Any) -> None:
     admin.post("boot-resources/?op=import")
     clock.pass_(25)
     assert admin.post("boot-resources/?op=stop_import").text == "Import of boot resources is being stopped"

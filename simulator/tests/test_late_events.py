@@ -1,4 +1,4 @@
-"""What cloud-init says on a machine: MAAS queues it, and writes the events once a minute."""
+"""Events of cloud-init, which MAAS queues and adds once a minute."""
 
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -11,11 +11,11 @@ LOCAL = "'cloudinit' searching for local datasources"
 
 
 def kinds(region: SimulatedRegion) -> list[str]:
-    """The types of the events that tell of it."""
+    """The types of the events of cloud-init."""
     return [event.type for event in region.log.events if event.description == LOCAL]
 
 
-def test_what_is_written_late_has_a_late_id_and_an_early_date(admin: Any, region: SimulatedRegion, clock: Any) -> None:
+def test_a_late_event_has_a_late_id_and_an_early_date(admin: Any, region: SimulatedRegion, clock: Any) -> None:
     region.debug_delay = 300.0
     admin.op("node02", "deploy")
     clock.pass_(900)
@@ -34,7 +34,7 @@ def test_what_is_written_late_has_a_late_id_and_an_early_date(admin: Any, region
     ("delay", "written_as"),
     [(0.0, ["Node installation", "Node status event"]), (3600.0, ["Node status event", "Node status event"])],
 )
-def test_its_type_is_that_of_the_status_when_it_is_written(
+def test_the_type_of_a_late_event_depends_on_the_status_when_it_is_added(
     admin: Any, region: SimulatedRegion, clock: Any, delay: float, written_as: list[str]
 ) -> None:
     region.debug_delay = delay
@@ -45,9 +45,7 @@ def test_its_type_is_that_of_the_status_when_it_is_written(
     assert kinds(region) == written_as
 
 
-def test_what_was_said_in_an_earlier_run_may_be_written_in_a_later_one(
-    admin: Any, region: SimulatedRegion, clock: Any
-) -> None:
+def test_an_event_of_one_run_may_be_added_during_the_next(admin: Any, region: SimulatedRegion, clock: Any) -> None:
     region.debug_delay = 3600.0
     admin.op("node02", "deploy")
     clock.pass_(900)

@@ -11,7 +11,7 @@ HOUR = 3600.0
 
 
 def messages(admin: Any, clock: Any, hostname: str, seconds: int = 900) -> list[str]:
-    """Every ``status_message`` in the order it is seen, looking once a second."""
+    """Every ``status_message`` in order, read once a second."""
     seen: list[str] = []
     for _ in range(seconds):
         clock.pass_(1)
@@ -22,7 +22,7 @@ def messages(admin: Any, clock: Any, hostname: str, seconds: int = 900) -> list[
 
 
 @pytest.mark.parametrize("twice", [True, False])
-def test_a_deployment_takes_ten_minutes_and_may_tell_of_two_boots(admin: Any, clock: Any, twice: bool) -> None:
+def test_a_deployment_takes_ten_minutes_and_may_show_two_boots(admin: Any, clock: Any, twice: bool) -> None:
     admin.region.variant = Variant(local_boot_events=twice)
     admin.op("node02", "deploy")
     assert messages(admin, clock, "node02") == [
@@ -55,7 +55,7 @@ def test_deploying_a_ready_machine_makes_it_the_callers(bob: Any, clock: Any) ->
     assert machine["ip_addresses"] == ["10.10.0.202"]
 
 
-def test_every_deployment_has_a_run_id_of_its_own(admin: Any, clock: Any) -> None:
+def test_every_deployment_has_its_own_run_id(admin: Any, clock: Any) -> None:
     first = admin.op("node02", "deploy").json()["current_installation_result_id"]
     clock.pass_(HOUR)
     admin.op("node02", "release")
@@ -63,7 +63,7 @@ def test_every_deployment_has_a_run_id_of_its_own(admin: Any, clock: Any) -> Non
     assert admin.op("node02", "deploy").json()["current_installation_result_id"] > first
 
 
-def test_a_synced_machine_says_more_after_it_is_deployed_until_it_is_released(admin: Any, clock: Any) -> None:
+def test_a_machine_with_hardware_sync_adds_events_until_it_is_released(admin: Any, clock: Any) -> None:
     for seconds, message in ((0.5 * HOUR, "Node Interface hardware sync state change"), (0.2 * HOUR, "Deployed")):
         admin.op("node02", "deploy", enable_hw_sync="true")
         clock.pass_(seconds)
@@ -124,7 +124,7 @@ def test_a_bmc_that_fails_is_noticed_after_the_deploy_was_accepted(admin: Any, c
     assert machine["error_description"] == "Failed to complete power action: IPMI: connection timeout"
 
 
-def test_a_machine_that_never_boots_times_out_when_planned_to(admin: Any, clock: Any) -> None:
+def test_a_machine_planned_not_to_boot_times_out(admin: Any, clock: Any) -> None:
     admin.region.plan("node05", fail="Local boot")
     admin.op("node05", "deploy")
     clock.pass_(HOUR)
@@ -159,7 +159,7 @@ def test_an_aborted_deployment_is_allocated_though_the_answer_still_says_deployi
     ]
 
 
-def test_a_machine_that_is_aborted_goes_on_until_it_is_off(admin: Any, clock: Any) -> None:
+def test_an_aborted_machine_continues_until_it_is_off(admin: Any, clock: Any) -> None:
     admin.op("node03", "test")
     clock.pass_(85)
     cursor = admin.cursor()
@@ -181,7 +181,7 @@ def test_a_machine_that_is_aborted_goes_on_until_it_is_off(admin: Any, clock: An
     assert {r["status_name"] for r in tests["results"]} == {"Aborted"}
 
 
-def test_an_aborted_commissioning_is_new_and_nobodys(admin: Any, clock: Any) -> None:
+def test_a_machine_is_new_and_unowned_after_an_aborted_commissioning(admin: Any, clock: Any) -> None:
     admin.op("node02", "commission")
     clock.pass_(120)
     assert admin.op("node02", "abort").json()["status_name"] == "Commissioning"
@@ -190,7 +190,7 @@ def test_an_aborted_commissioning_is_new_and_nobodys(admin: Any, clock: Any) -> 
     assert machine["status_message"] == "Aborted commissioning"
 
 
-def test_a_commissioned_machine_is_ready_and_nobodys(admin: Any, clock: Any) -> None:
+def test_a_commissioned_machine_is_ready_and_unowned(admin: Any, clock: Any) -> None:
     answer = admin.op("node03", "commission", testing_scripts="smartctl-validate").json()
     assert (answer["status_name"], answer["owner"]) == ("Commissioning", "admin")
     clock.pass_(HOUR)
@@ -216,7 +216,7 @@ def test_commissioning_has_thirteen_scripts_and_a_test_for_each_disk(admin: Any,
     assert {r["estimated_runtime"] for r in tests["results"]} != {"Unknown"}
 
 
-def test_a_failing_commissioning_script_spares_the_tests(admin: Any, clock: Any) -> None:
+def test_a_failing_commissioning_script_prevents_the_tests(admin: Any, clock: Any) -> None:
     admin.region.plan("node03", fail="40-maas-01-machine-config-hints", reason="no hints")
     admin.op("node03", "commission")
     clock.pass_(HOUR)
@@ -248,7 +248,7 @@ def test_a_failing_test_leaves_failed_testing_and_the_owner(admin: Any, clock: A
     assert admin.op("node03", "override_failed_testing").json()["status_name"] == "Ready"
 
 
-def test_a_commissioning_without_tests_is_never_testing(admin: Any, clock: Any) -> None:
+def test_commissioning_without_tests_never_has_the_status_testing(admin: Any, clock: Any) -> None:
     cursor = admin.cursor()
     admin.op("node02", "commission", testing_scripts="none")
     clock.pass_(HOUR)
@@ -262,7 +262,7 @@ def test_a_commissioning_without_tests_is_never_testing(admin: Any, clock: Any) 
     ("form", "links", "partitions"),
     [({}, 0, 0), ({"skip_networking": "true"}, 1, 0), ({"skip_storage": "true"}, 0, 1)],
 )
-def test_a_commissioning_forgets_what_it_is_not_told_to_keep(
+def test_commissioning_removes_layouts_unless_it_skips_them(
     admin: Any, form: dict[str, str], links: int, partitions: int
 ) -> None:
     admin.op("node02", "commission", **form)
@@ -272,7 +272,7 @@ def test_a_commissioning_forgets_what_it_is_not_told_to_keep(
 
 @pytest.mark.parametrize("op", ["commission", "test"])
 @pytest.mark.parametrize(("form", "power"), [({}, "off"), ({"enable_ssh": "true"}, "on")])
-def test_a_machine_with_ssh_is_left_on_after_its_scripts(
+def test_a_machine_with_ssh_stays_on_after_its_scripts(
     admin: Any, clock: Any, op: str, form: dict[str, str], power: str
 ) -> None:
     admin.op("node02", op, **form)
@@ -302,7 +302,7 @@ def test_a_bmc_that_fails_makes_commissioning_answer_500_and_changes_nothing_for
     )
 
 
-def test_tests_alone_are_run_for_whoever_asked(admin: Any, clock: Any) -> None:
+def test_a_machine_under_test_belongs_to_the_requesting_user(admin: Any, clock: Any) -> None:
     assert admin.op("node02", "test").json()["owner"] == "admin"
     clock.pass_(HOUR)
     assert admin.read("node02")["owner"] is None
@@ -316,7 +316,7 @@ def test_a_release_takes_a_while_when_the_machine_is_on(admin: Any, clock: Any) 
     assert (machine["status_name"], machine["owner"], machine["osystem"]) == ("Ready", None, "")
 
 
-def test_a_release_of_a_machine_that_is_off_is_over_when_it_is_answered(admin: Any) -> None:
+def test_the_release_of_a_machine_that_is_off_completes_before_the_response(admin: Any) -> None:
     assert admin.op("node06", "release").json()["status_name"] == "Ready"
 
 
@@ -347,7 +347,7 @@ def test_false_does_not_erase(admin: Any) -> None:
     assert admin.op("node07", "release", erase="false").json()["status_name"] == "Releasing"
 
 
-def test_what_others_do_from_outside_is_in_the_events_by_name(admin: Any, region: SimulatedRegion, clock: Any) -> None:
+def test_events_name_other_users_and_their_actions(admin: Any, region: SimulatedRegion, clock: Any) -> None:
     admin.op("node02", "deploy")
     clock.pass_(200)
     cursor = admin.cursor()
@@ -362,8 +362,10 @@ def test_what_others_do_from_outside_is_in_the_events_by_name(admin: Any, region
     assert admin.get(f"machines/{machine['system_id']}/").status_code == 404
 
 
-def test_a_plan_for_a_stage_that_does_not_exist_is_refused(region: SimulatedRegion) -> None:
-    with pytest.raises(ValueError, match=r"no operation has a stage 'Instaling OS'; there are: .*Installing OS"):
+def test_a_plan_for_an_unknown_stage_is_rejected(region: SimulatedRegion) -> None:
+    with pytest.raises(
+        ValueError, match=r"no operation has a stage 'Instaling OS'; the stages and scripts are: .*Installing OS"
+    ):
         region.plan("node02", fail="Instaling OS")
-    with pytest.raises(KeyError, match="no machine is called 'node99'; there are node01, "):
+    with pytest.raises(KeyError, match="there is no machine 'node99'; the machines are: node01, "):
         region.plan("node99", fail="Installing OS")

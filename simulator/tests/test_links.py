@@ -1,4 +1,4 @@
-"""Whatever MAAS has is answered or not simulated, and never unknown: its own links, and paths of its API."""
+"""Everything in MAAS works or is not simulated, and nothing is unknown: links in responses, and API paths."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +23,7 @@ READS = (
 
 
 def links(shown: object) -> Iterator[str]:
-    """Every address in JSON."""
+    """Yield all addresses in JSON."""
     match shown:
         case dict():
             for name, value in shown.items():
@@ -35,7 +35,7 @@ def links(shown: object) -> Iterator[str]:
                 yield from links(each)
 
 
-def test_whatever_it_links_to_is_there_or_not_simulated(admin: Any) -> None:
+def test_every_link_works_or_is_not_simulated(admin: Any) -> None:
     found = {link for path in READS for link in links(admin.get(path).json())}
     statuses = {link: admin.get(f"http://maas{link}").status_code for link in sorted(found)}
     assert {link: status for link, status in statuses.items() if status not in (200, 501)} == {}
@@ -57,7 +57,7 @@ def test_whatever_it_links_to_is_there_or_not_simulated(admin: Any) -> None:
         ("nodes/7xneda/blockdevices/10/", {"name": "sda"}),
     ],
 )
-def test_one_of_many_is_as_in_the_list(admin: Any, path: str, expected: dict[str, object]) -> None:
+def test_a_single_read_equals_the_list_item(admin: Any, path: str, expected: dict[str, object]) -> None:
     one = admin.get(path).json()
     every = (
         admin.get(path.rstrip("/").rpartition("/")[0] + "/") if "vlans" not in path else admin.get("fabrics/0/vlans/")
@@ -80,7 +80,7 @@ def test_one_of_many_is_as_in_the_list(admin: Any, path: str, expected: dict[str
         "nodes/zzzzzz/interfaces/10/",
     ],
 )
-def test_one_that_is_not_there_is_a_404(admin: Any, path: str) -> None:
+def test_a_missing_item_is_a_404(admin: Any, path: str) -> None:
     answer = admin.get(path)
     assert answer.status_code == 404
     assert answer.text.endswith(" matches the given query.")
@@ -112,12 +112,12 @@ def test_one_that_is_not_there_is_a_404(admin: Any, path: str) -> None:
         ("GET", "http://maas/MAAS/r/"),
     ],
 )
-def test_what_maas_has_beside_is_not_simulated(admin: Any, method: str, path: str) -> None:
+def test_other_parts_of_maas_are_not_simulated(admin: Any, method: str, path: str) -> None:
     answer = admin.send(method, path)
     assert (answer.status_code, answer.text.startswith("The simulator does not do this: ")) == (501, True)
 
 
-def test_what_is_not_simulated_is_still_for_those_with_credentials(admin: Any) -> None:
+def test_unsimulated_paths_still_need_credentials(admin: Any) -> None:
     assert admin.send("GET", "scripts/", headers={}).status_code == 401
     assert admin.send("GET", "nodes/", headers={}).status_code == 400
     assert admin.send("GET", "nodes/").status_code == 501

@@ -1,4 +1,4 @@
-"""Many machines: each is one of its own, and what is not asked for is not made."""
+"""Many machines: they are distinct, and details are created only on access."""
 
 import copy
 from ipaddress import ip_address, ip_network
@@ -9,7 +9,7 @@ import pytest
 from maas_simulator import SimulatedRegion, generated_region
 from maas_simulator.http.render import machine_json
 from maas_simulator.model.scripts import SetType
-from maas_simulator.worlds.pasts import Passed
+from maas_simulator.worlds.history import PassedResults
 from simulator.tests.conftest import Maas
 
 COUNT = 1000
@@ -20,7 +20,7 @@ def many() -> SimulatedRegion:
     return generated_region(COUNT, speed=1.0)
 
 
-def test_no_two_machines_share_an_address_or_an_id(many: SimulatedRegion) -> None:
+def test_machines_have_unique_addresses_and_ids(many: SimulatedRegion) -> None:
     admin = Maas(many, many.api_key)
     machines: list[dict[str, Any]] = admin.get("machines/").json()
     assert len(machines) == COUNT
@@ -34,7 +34,7 @@ def test_no_two_machines_share_an_address_or_an_id(many: SimulatedRegion) -> Non
     assert all(ip_address(each) in subnets["pxe-1"] for each in addresses)
 
 
-def test_a_deployed_machine_has_an_address_of_its_own_in_the_subnet(many: SimulatedRegion) -> None:
+def test_a_deployed_machine_has_its_own_address_in_the_subnet(many: SimulatedRegion) -> None:
     discovered = many.machine("node0999").ip_address
     many.deploy("node0999", "admin")
     own = many.machine("node0999").ip_address
@@ -49,21 +49,21 @@ def test_machines_are_found_by_either_name_until_they_are_deleted() -> None:
     assert region.machine("m00007") is region.machine("node0007")
     region.delete("node0007")
     for name in ("m00007", "node0007"):
-        with pytest.raises(KeyError, match=f"no machine is called '{name}'; there are node0001, .* and 9 more"):
+        with pytest.raises(KeyError, match=f"there is no machine '{name}'; the machines are: node0001, .* and 9 more"):
             region.machine(name)
 
 
-def test_the_results_of_a_past_run_are_the_same_whenever_they_are_made(many: SimulatedRegion) -> None:
+def test_the_results_of_a_past_run_are_the_same_on_every_access(many: SimulatedRegion) -> None:
     scripts = many.current_set(many.machine("node0005"), SetType.COMMISSIONING)
     assert scripts is not None
-    assert isinstance(scripts.results, Passed)
+    assert isinstance(scripts.results, PassedResults)
     first, again = (copy.copy(list(scripts.results)) for _ in range(2))
     assert first == again == scripts.results[0:13]
     assert first[-1] == scripts.results[-1]
     assert len({each.id for each in first}) == 13
 
 
-def test_results_have_ids_of_their_own(many: SimulatedRegion) -> None:
+def test_results_have_unique_ids(many: SimulatedRegion) -> None:
     ids = [result.id for machine in many.machines.values() for each in machine.sets for result in each.results]
     assert len(ids) == len(set(ids))
 
@@ -77,8 +77,8 @@ def test_a_filter_by_name_and_one_by_id_find_the_same(many: SimulatedRegion) -> 
     assert admin.get("machines/?id=m00009&hostname=node0003").json() == []
 
 
-def test_a_machine_is_as_long_as_in_maas_and_what_is_wrong_is_said_in_a_line(many: SimulatedRegion) -> None:
-    """MAAS 3.7.3 indents what it answers, but for its version and what was wrong with a form."""
+def test_a_machine_is_indented_as_in_maas_and_an_error_is_one_line(many: SimulatedRegion) -> None:
+    """MAAS 3.7.3 indents responses, except the version and form errors."""
     admin = Maas(many, many.api_key)
     assert 16_000 < len(admin.get("machines/m00009/").content) < 21_000
     assert admin.get("zones/").text.startswith('[\n    {\n        "name": ')
@@ -86,8 +86,8 @@ def test_a_machine_is_as_long_as_in_maas_and_what_is_wrong_is_said_in_a_line(man
     assert "\n" not in admin.get("machines/?zone=nowhere").text
 
 
-def test_a_list_makes_no_results_of_runs_that_are_long_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(Passed, "_made")
+def test_a_list_does_not_create_the_results_of_past_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(PassedResults, "_build_result")
     region = generated_region(50)
     shown = [machine_json(region, machine) for machine in region.machines.values()]
     assert {(each["commissioning_status_name"], each["testing_status_name"]) for each in shown} == {

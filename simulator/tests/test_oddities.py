@@ -1,4 +1,4 @@
-"""Machines and events that are shown otherwise than they are, and events that are missing, for clients to survive."""
+"""Machines and events with odd values, and missing events, which clients must survive."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def types(said: list[Any]) -> set[str]:
     return {kind for _, kind, _ in said}
 
 
-def test_a_machine_shows_what_it_was_told_to_wherever_it_is_shown(admin: Any, region: SimulatedRegion) -> None:
+def test_odd_values_of_a_machine_are_shown_everywhere(admin: Any, region: SimulatedRegion) -> None:
     odd: dict[str, Any] = {
         "ephemeral_deploy": None,
         "cpu_count": 2.5,
@@ -38,7 +38,7 @@ def test_a_machine_shows_what_it_was_told_to_wherever_it_is_shown(admin: Any, re
     assert admin.read("node02")["cpu_count"] == before["cpu_count"]
 
 
-def test_an_odd_machine_is_what_it_is_to_maas(admin: Any, region: SimulatedRegion, clock: Any) -> None:
+def test_odd_values_do_not_change_the_machine_itself(admin: Any, region: SimulatedRegion, clock: Any) -> None:
     region.distort(OddMachine("node02", show={"status": None, "status_name": None, "system_id": 7}))
     assert admin.op("node02", "deploy").status_code == 200
     clock.pass_(3600)
@@ -47,20 +47,20 @@ def test_an_odd_machine_is_what_it_is_to_maas(admin: Any, region: SimulatedRegio
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
-def test_any_json_can_be_shown(value: Any) -> None:
+def test_any_json_value_can_be_shown(value: Any) -> None:
     region = demo_region(speed=0)
     region.distort(OddMachine("node02", show={"owner": value}))
     assert Maas(region, region.api_key).read("node02")["owner"] == value
 
 
-def test_what_was_said_last_counts_field_by_field(admin: Any, region: SimulatedRegion) -> None:
+def test_the_last_odd_value_of_each_field_wins(admin: Any, region: SimulatedRegion) -> None:
     region.distort(OddMachine("node02", show={"owner": 1, "zone": None}))
     region.distort(OddMachine("fyc3ff", show={"owner": 2}))
     assert (admin.read("node02")["owner"], admin.read("node02")["zone"]) == (2, None)
 
 
 @pytest.mark.parametrize("meant", [{"type": "Deploying"}, {"level": "INFO"}, {"machine": "node02"}, {}])
-def test_events_show_what_they_were_told_to(admin: Any, region: SimulatedRegion, meant: dict[str, Any]) -> None:
+def test_events_show_odd_values(admin: Any, region: SimulatedRegion, meant: dict[str, Any]) -> None:
     odd = {"level": None, "created": None, "description": None, "username": 3.5}
     region.distort(OddEvents(**meant, show=odd))
     admin.op("node02", "deploy")
@@ -69,7 +69,7 @@ def test_events_show_what_they_were_told_to(admin: Any, region: SimulatedRegion,
     assert {name: events[0][name] for name in odd} == odd
 
 
-def test_one_event_can_be_meant_by_its_id(admin: Any, region: SimulatedRegion) -> None:
+def test_one_event_can_be_selected_by_its_id(admin: Any, region: SimulatedRegion) -> None:
     admin.op("node02", "deploy")
     newest = region.log.events[-1].id
     region.distort(OddEvents(id=newest, show={"type": None}))
@@ -77,7 +77,7 @@ def test_one_event_can_be_meant_by_its_id(admin: Any, region: SimulatedRegion) -
     assert [event["id"] for event in shown if event["type"] is None] == [newest]
 
 
-def test_hidden_events_are_as_if_they_had_never_been_written(admin: Any, region: SimulatedRegion, clock: Any) -> None:
+def test_hidden_events_are_missing_from_every_query(admin: Any, region: SimulatedRegion, clock: Any) -> None:
     region.hide_events(event_type=CHANGED)
     cursor = admin.cursor()
     admin.op("node02", "deploy")
@@ -91,7 +91,7 @@ def test_hidden_events_are_as_if_they_had_never_been_written(admin: Any, region:
     assert CHANGED in types(admin.said("node02", cursor))
 
 
-def test_a_region_may_have_lost_a_whole_level_of_one_machine_only(admin: Any, region: SimulatedRegion) -> None:
+def test_one_level_of_one_machine_can_be_hidden(admin: Any, region: SimulatedRegion) -> None:
     region.hide_events("node02", level="DEBUG")
     cursor = admin.cursor()
     for name in ("node01", "node02"):
@@ -101,19 +101,19 @@ def test_a_region_may_have_lost_a_whole_level_of_one_machine_only(admin: Any, re
     assert admin.read("node02")["status_message"] == "Deploying"
 
 
-def test_what_cannot_be_meant_is_refused(region: SimulatedRegion) -> None:
-    with pytest.raises(ValueError, match=r"level: expected one of AUDIT, DEBUG, INFO, .*, but it is 'LOUD'"):
+def test_bad_oddities_are_rejected(region: SimulatedRegion) -> None:
+    with pytest.raises(ValueError, match=r"there is no level 'LOUD'; the levels are: AUDIT, DEBUG, INFO, "):
         region.hide_events(level="LOUD")
-    with pytest.raises(KeyError, match="no machine is called 'node99'"):
+    with pytest.raises(KeyError, match="there is no machine 'node99'"):
         region.hide_events("node99")
-    with pytest.raises(KeyError, match="no machine is called 'node99'"):
+    with pytest.raises(KeyError, match="there is no machine 'node99'"):
         region.distort(OddMachine("node99", show={"owner": None}))
     with pytest.raises(ValueError, match="show"):
         OddMachine("node02", show={})
     assert (region.oddities.events, region.oddities.machines) == ([], {})
 
 
-def test_the_control_distorts_as_python_does(control: Any, admin: Any) -> None:
+def test_the_control_sets_odd_values_like_python(control: Any, admin: Any) -> None:
     control("POST", "/oddities/machines", {"machine": "node02", "show": {"owner": None, "cpu_count": 1.5}})
     status, shown = control("POST", "/oddities/events", {"machine": "node02", "type": CHANGED})
     assert (status, shown) == (
@@ -135,10 +135,10 @@ def test_the_control_distorts_as_python_does(control: Any, admin: Any) -> None:
     ("path", "given", "words"),
     [
         ("/oddities/machines", {"machine": "node02"}, "show: Field required"),
-        ("/oddities/machines", {"machine": "x", "show": {"a": 1}}, "no machine is called 'x'"),
-        ("/oddities/events", {"level": "LOUD"}, "level: expected one of AUDIT"),
-        ("/oddities/events", {"kind": "x"}, "kind: there is no such key; there are: machine, level, type, id, show"),
+        ("/oddities/machines", {"machine": "x", "show": {"a": 1}}, "there is no machine 'x'"),
+        ("/oddities/events", {"level": "LOUD"}, "there is no level 'LOUD'; the levels are: AUDIT"),
+        ("/oddities/events", {"kind": "x"}, "kind: unknown key; the keys are: machine, level, type, id, show"),
     ],
 )
-def test_what_the_control_cannot_use_it_names(control: Any, path: str, given: Any, words: str) -> None:
+def test_bad_oddities_are_rejected_by_the_control(control: Any, path: str, given: Any, words: str) -> None:
     assert words in control.refused("POST", path, given)

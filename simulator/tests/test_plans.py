@@ -1,4 +1,4 @@
-"""What is planned to go wrong with machines and racks, and the clock that can be changed while it happens."""
+"""Planned failures of machines and racks, and changes of the clock during operations."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ BMC = "Failed to complete power action: IPMI: connection timeout"
 RACK = "Unable to connect to any rack controller bwdhs4; no connections available."
 
 
-def test_plans_are_listed_until_they_have_happened(admin: Any, region: SimulatedRegion, clock: Any) -> None:
+def test_plans_are_listed_until_they_happen(admin: Any, region: SimulatedRegion, clock: Any) -> None:
     region.plan("node02", fail="Installing OS", reason="disk full")
     region.plan("node03", hang="40-maas-01-machine-config-hints")
     region.bmc_down("node04")
@@ -34,7 +34,7 @@ def test_plans_are_listed_until_they_have_happened(admin: Any, region: Simulated
     assert admin.read("node03")["status_name"] == "Ready"
 
 
-def test_a_script_that_hangs_hangs_until_it_is_aborted(admin: Any, region: SimulatedRegion, clock: Any) -> None:
+def test_a_hanging_script_hangs_until_it_is_aborted(admin: Any, region: SimulatedRegion, clock: Any) -> None:
     region.plan("node03", hang="40-maas-01-machine-config-hints")
     admin.op("node03", "commission")
     clock.pass_(1000)
@@ -44,7 +44,7 @@ def test_a_script_that_hangs_hangs_until_it_is_aborted(admin: Any, region: Simul
     assert admin.read("node03")["status_name"] == "New"
 
 
-def test_a_deploy_with_its_bmc_down_is_answered_and_then_fails_each_time(
+def test_a_deployment_with_its_bmc_down_is_accepted_and_then_fails_each_time(
     admin: Any, region: SimulatedRegion, clock: Any
 ) -> None:
     region.bmc_down("node02")
@@ -57,7 +57,9 @@ def test_a_deploy_with_its_bmc_down_is_answered_and_then_fails_each_time(
 
 
 @pytest.mark.parametrize("op", ["commission", "test", "rescue_mode"])
-def test_what_needs_a_bmc_at_once_is_a_500_and_changes_no_status(admin: Any, region: SimulatedRegion, op: str) -> None:
+def test_an_operation_that_needs_the_bmc_at_once_is_a_500_and_changes_no_status(
+    admin: Any, region: SimulatedRegion, op: str
+) -> None:
     region.bmc_down("node02")
     answer = admin.op("node02", op)
     assert (answer.status_code, answer.text) == (500, BMC)
@@ -66,8 +68,8 @@ def test_what_needs_a_bmc_at_once_is_a_500_and_changes_no_status(admin: Any, reg
     assert admin.op("node02", op).status_code == 200
 
 
-def test_power_cannot_be_had_while_the_bmc_or_the_rack_is_down(admin: Any, region: SimulatedRegion) -> None:
-    """As recorded from MAAS 3.7.3."""
+def test_power_requests_fail_while_the_bmc_or_the_rack_is_down(admin: Any, region: SimulatedRegion) -> None:
+    """Recorded from MAAS 3.7.3."""
     region.bmc_down("node07")
     answers = [admin.op("node07", "power_off"), admin.get("machines/ywtymp/?op=query_power_state")]
     assert [(each.status_code, each.text) for each in answers] == [(500, BMC)] * 2
@@ -77,7 +79,7 @@ def test_power_cannot_be_had_while_the_bmc_or_the_rack_is_down(admin: Any, regio
 
 
 def test_commissioning_without_a_rack_reverts_and_keeps_the_owner(admin: Any, region: SimulatedRegion) -> None:
-    """As recorded from MAAS 3.7.3."""
+    """Recorded from MAAS 3.7.3."""
     region.rack_down()
     answer = admin.op("node03", "commission")
     assert (answer.status_code, answer.text, answer.headers["Retry-After"]) == (503, RACK, "10")
@@ -93,12 +95,12 @@ def test_an_abort_that_cannot_switch_off_changes_nothing(admin: Any, region: Sim
     assert region.machine("node02").status_name == "Deploying"
 
 
-def test_an_unknown_rack_is_refused_with_those_that_there_are(region: SimulatedRegion) -> None:
-    with pytest.raises(KeyError, match="no rack controller is called 'x'; there are bwdhs4"):
+def test_the_error_for_an_unknown_rack_lists_the_racks(region: SimulatedRegion) -> None:
+    with pytest.raises(KeyError, match="there is no rack controller 'x'; the rack controllers are: bwdhs4"):
         region.rack_down("x")
 
 
-def test_a_change_of_speed_makes_no_jump(region: SimulatedRegion, clock: Any) -> None:
+def test_changing_the_speed_does_not_make_time_jump(region: SimulatedRegion, clock: Any) -> None:
     start = region.now()
     clock.pass_(10)
     region.set_speed(60)
@@ -111,7 +113,7 @@ def test_a_change_of_speed_makes_no_jump(region: SimulatedRegion, clock: Any) ->
     assert region.now() == start + 75
 
 
-def test_a_stopped_clock_moves_by_hand_and_goes_on_from_there(region: SimulatedRegion, clock: Any) -> None:
+def test_a_stopped_clock_advances_by_hand_and_continues_from_there(region: SimulatedRegion, clock: Any) -> None:
     region.set_speed(0)
     region.deploy("node02", "admin")
     clock.pass_(100_000)
@@ -127,7 +129,7 @@ def test_a_stopped_clock_moves_by_hand_and_goes_on_from_there(region: SimulatedR
 
 
 @given(st.lists(st.tuples(st.floats(0, 1e4), st.floats(0, 1e4), st.floats(0, 1e4))))
-def test_time_is_the_sum_of_what_passed_at_each_speed(steps: list[tuple[float, float, float]]) -> None:
+def test_time_is_the_sum_of_the_time_at_each_speed(steps: list[tuple[float, float, float]]) -> None:
     real, expected, last = 0.0, 0.0, 0.0
     schedule = Schedule(lambda: real, 1.0, epoch=0.0)
     for speed, passed, advanced in steps:
@@ -141,8 +143,8 @@ def test_time_is_the_sum_of_what_passed_at_each_speed(steps: list[tuple[float, f
 
 
 @pytest.mark.parametrize("value", [-1, float("inf"), float("nan")])
-def test_time_does_not_run_backwards(region: SimulatedRegion, value: float) -> None:
-    with pytest.raises(ValueError, match="a speed has to be a number from 0 on"):
+def test_a_bad_speed_or_length_of_time_is_rejected(region: SimulatedRegion, value: float) -> None:
+    with pytest.raises(ValueError, match="a speed must be a finite number, 0 or more"):
         region.set_speed(value)
-    with pytest.raises(ValueError, match="a stretch of time has to be a number from 0 on"):
+    with pytest.raises(ValueError, match="the length of time must be a finite number, 0 or more"):
         region.advance(value)

@@ -1,4 +1,4 @@
-"""A power state that MAAS has stored and that is not so, and machines that are switched off to be switched on."""
+"""Wrong stored power states, and machines that are power-cycled on power-on."""
 
 from typing import Any, get_args
 
@@ -16,7 +16,7 @@ def asked(admin: Any, region: SimulatedRegion, name: str) -> Any:
 
 @pytest.mark.parametrize("real", STATES)
 @pytest.mark.parametrize("stored", STATES)
-def test_a_question_turns_what_is_stored_into_what_the_bmc_says(
+def test_a_query_stores_the_power_state_from_the_bmc(
     admin: Any, region: SimulatedRegion, stored: PowerState, real: PowerState
 ) -> None:
     region.set_power("node07", stored=stored, real=real)
@@ -25,7 +25,7 @@ def test_a_question_turns_what_is_stored_into_what_the_bmc_says(
     assert admin.read("node07")["power_state"] == real
 
 
-def test_what_a_bmc_could_not_say_it_says_once_it_works_again(admin: Any, region: SimulatedRegion) -> None:
+def test_a_query_works_again_after_the_failure(admin: Any, region: SimulatedRegion) -> None:
     for rack, stored in ((False, "error"), (True, "unknown")):
         region.bmc_down("node07", down=not rack)
         region.rack_down(down=rack)
@@ -38,7 +38,7 @@ def test_what_a_bmc_could_not_say_it_says_once_it_works_again(admin: Any, region
 
 @pytest.mark.parametrize("state", ["on", "off"])
 @pytest.mark.parametrize("stored", STATES)
-def test_what_switches_a_machine_also_corrects_what_is_stored(
+def test_switching_a_machine_corrects_the_stored_power_state(
     admin: Any, region: SimulatedRegion, clock: Any, stored: PowerState, state: str
 ) -> None:
     region.set_power("node07", stored=stored, real="off")
@@ -49,7 +49,7 @@ def test_what_switches_a_machine_also_corrects_what_is_stored(
 
 
 @pytest.mark.parametrize(("stored", "status"), [("unknown", 500), ("error", 500), ("on", 500), ("off", 200)])
-def test_a_release_switches_off_what_maas_does_not_know_to_be_off(
+def test_a_release_switches_off_a_machine_unless_maas_knows_it_is_off(
     admin: Any, region: SimulatedRegion, stored: PowerState, status: int
 ) -> None:
     region.set_power("node07", stored=stored, real="on")
@@ -57,7 +57,7 @@ def test_a_release_switches_off_what_maas_does_not_know_to_be_off(
     assert admin.op("node07", "release").status_code == status
 
 
-def test_what_loses_its_power_in_the_midst_goes_no_further(admin: Any, region: SimulatedRegion, clock: Any) -> None:
+def test_an_operation_stops_when_the_machine_loses_power(admin: Any, region: SimulatedRegion, clock: Any) -> None:
     admin.op("node02", "deploy")
     clock.pass_(200)
     cursor = admin.cursor()
@@ -68,11 +68,11 @@ def test_what_loses_its_power_in_the_midst_goes_no_further(admin: Any, region: S
     assert admin.read("node02")["status_name"] == "Deploying"
 
 
-def test_what_is_on_and_is_to_be_switched_on_is_cycled_by_ipmi(admin: Any, region: SimulatedRegion, clock: Any) -> None:
+def test_ipmi_power_cycles_a_machine_that_is_already_on(admin: Any, region: SimulatedRegion, clock: Any) -> None:
     admin.op("node07", "power_on")
     machine = region.machine("node07")
     assert machine.power_cycles == 1
-    assert region.run_of(machine) is not None, "it boots anew"
+    assert region.run_of(machine) is not None, "it boots again"
     clock.pass_(60)
     assert admin.read("node07")["power_state"] == "on"
 
@@ -80,7 +80,7 @@ def test_what_is_on_and_is_to_be_switched_on_is_cycled_by_ipmi(admin: Any, regio
 @pytest.mark.parametrize(
     ("power_type", "real", "cycles"), [("ipmi", "off", 0), ("webhook", "on", 0), ("webhook", "off", 0)]
 )
-def test_no_other_machine_is_cycled(
+def test_no_other_machine_is_power_cycled(
     admin: Any, region: SimulatedRegion, power_type: str, real: PowerState, cycles: int
 ) -> None:
     region.machine("node07").power_type = power_type
@@ -89,19 +89,19 @@ def test_no_other_machine_is_cycled(
     assert region.machine("node07").power_cycles == cycles
 
 
-def test_a_stale_off_does_not_keep_a_healthy_machine_from_being_cycled(admin: Any, region: SimulatedRegion) -> None:
+def test_a_wrong_stored_off_does_not_prevent_a_power_cycle(admin: Any, region: SimulatedRegion) -> None:
     region.set_power("node07", stored="off", real="on")
     admin.op("node07", "power_on")
     assert region.machine("node07").power_cycles == 1
 
 
-def test_a_bmc_that_is_down_cycles_nothing(admin: Any, region: SimulatedRegion) -> None:
+def test_a_bmc_that_is_down_power_cycles_nothing(admin: Any, region: SimulatedRegion) -> None:
     region.bmc_down("node07")
     assert admin.op("node07", "power_on").status_code == 500
     assert region.machine("node07").power_cycles == 0
 
 
-def test_the_control_tells_of_stale_power_and_of_cycles(control: Any, admin: Any) -> None:
+def test_the_control_reports_stale_power_states_and_power_cycles(control: Any, admin: Any) -> None:
     assert control("GET", "/power") == (200, {"machines": []})
     stale = {"machine": "node07", "stored": "unknown", "real": "on", "cycles": 0}
     assert control("PUT", "/power", {"machine": "node07", "stored": "unknown"}) == (200, {"machines": [stale]})
@@ -113,10 +113,10 @@ def test_the_control_tells_of_stale_power_and_of_cycles(control: Any, admin: Any
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"machine": "node07"}, "one of stored and real is needed, or both"),
+        ({"machine": "node07"}, "set stored, real or both"),
         ({"machine": "node07", "real": "broken"}, "real: Input should be 'on', 'off', 'unknown' or 'error'"),
-        ({"machine": "x", "real": "on"}, "no machine is called 'x'"),
+        ({"machine": "x", "real": "on"}, "there is no machine 'x'"),
     ],
 )
-def test_power_that_cannot_be_is_refused(control: Any, given: Any, words: str) -> None:
+def test_a_bad_power_state_is_rejected(control: Any, given: Any, words: str) -> None:
     assert words in control.refused("PUT", "/power", given)

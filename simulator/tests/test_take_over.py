@@ -1,4 +1,4 @@
-"""A machine that somebody else takes over between two polls of a client, as seen in MAAS 3.7.3."""
+"""A machine that another user takes over between two polls of a client, as recorded from MAAS 3.7.3."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from maas_simulator import SimulatedRegion
 
 
 def installing(admin: Any, clock: Any, name: str = "node02") -> int:
-    """Let a machine be deployed as far as to the installation of its system; the newest event then."""
+    """Deploy a machine until its system is being installed; returns the id of the newest event."""
     admin.op(name, "deploy")
     while admin.region.machine(name).status_message != "Installing OS":
         clock.pass_(1)
@@ -16,9 +16,7 @@ def installing(admin: Any, clock: Any, name: str = "node02") -> int:
     return cursor
 
 
-def test_all_of_a_takeover_is_seen_at_once_and_in_the_order_of_maas(
-    admin: Any, region: SimulatedRegion, clock: Any
-) -> None:
+def test_a_takeover_shows_all_events_at_once_in_maas_order(admin: Any, region: SimulatedRegion, clock: Any) -> None:
     cursor = installing(admin, clock)
     first = admin.read("node02")["current_installation_result_id"]
 
@@ -55,21 +53,21 @@ def test_any_machine_that_can_be_ready_can_be_taken_over(admin: Any, region: Sim
     assert (admin.read(name)["status_name"], admin.read(name)["owner"]) == ("Deploying", "bob")
 
 
-def test_a_machine_that_cannot_be_ready_is_left_as_it_is(region: SimulatedRegion) -> None:
+def test_a_machine_that_cannot_become_ready_is_unchanged(region: SimulatedRegion) -> None:
     with pytest.raises(ValueError, match="a machine that is New cannot be taken over"):
         region.take_over("node10", "bob")
     assert region.machine("node10").owner is None
 
 
-def test_nobody_unknown_takes_a_machine_over(region: SimulatedRegion) -> None:
+def test_an_unknown_user_cannot_take_a_machine_over(region: SimulatedRegion) -> None:
     for people in ({"username": "eve"}, {"username": "bob", "released_by": "eve"}):
         username = people.pop("username")
-        with pytest.raises(KeyError, match="no user is called 'eve'"):
+        with pytest.raises(KeyError, match="there is no user 'eve'"):
             region.take_over("node07", username, **people)
     assert region.machine("node07").status_name == "Deployed"
 
 
-def test_the_control_takes_over_as_python_does(admin: Any, control: Any) -> None:
+def test_the_control_takes_a_machine_over_like_python(admin: Any, control: Any) -> None:
     given = {"machine": "node07", "user": "bob", "released_by": "admin", "because": "x", "form": {"comment": "mine"}}
     cursor = admin.cursor()
     status, answer = control("POST", "/acts/take_over", given)
@@ -79,7 +77,7 @@ def test_the_control_takes_over_as_python_does(admin: Any, control: Any) -> None
     assert ("DEBUG", "User acquiring node", "(bob) - mine") in said
 
 
-def test_a_machine_that_is_released_while_it_is_deployed_talks_on_until_it_is_off(
+def test_a_machine_released_while_deploying_adds_events_until_it_is_off(
     admin: Any, region: SimulatedRegion, clock: Any
 ) -> None:
     cursor = installing(admin, clock)
@@ -92,9 +90,7 @@ def test_a_machine_that_is_released_while_it_is_deployed_talks_on_until_it_is_of
     assert releasing < said.index(("INFO", "Configuring OS", "")) < released
 
 
-def test_a_machine_that_has_not_said_much_yet_says_nothing_more(
-    admin: Any, region: SimulatedRegion, clock: Any
-) -> None:
+def test_a_machine_released_early_adds_no_more_events(admin: Any, region: SimulatedRegion, clock: Any) -> None:
     admin.op("node02", "deploy")
     while region.machine("node02").status_message != "Loading ephemeral":
         clock.pass_(1)

@@ -1,4 +1,4 @@
-"""Machines that are not heard of any more, because they hang or are off: how long MAAS waits for them."""
+"""MAAS's time limits for machines that do not report, because they hang or are off."""
 
 from typing import Any
 
@@ -12,7 +12,8 @@ SCRIPT = "40-maas-01-machine-config-hints"
 BMC = "Failed to complete power action: IPMI: connection timeout"
 DEPLOYS_TOO_LONG = "time-out during deployment"
 TOO_LONG = "Node operation '{}' timed out after {} minutes."
-NOT_HEARD = "Node has not been heard from for the last 30 minutes"
+# MAAS's own words:
+NO_REPORT = "Node has not been heard from for the last 30 minutes"  # codespell:ignore heard
 
 
 @pytest.mark.parametrize(
@@ -24,8 +25,8 @@ NOT_HEARD = "Node has not been heard from for the last 30 minutes"
             ("node02", "commission", "Performing PXE boot"),
             (30, "Failed commissioning", TOO_LONG.format("Commissioning", 30)),
         ),
-        (("node02", "commission", SCRIPT), (33, "Failed commissioning", NOT_HEARD)),
-        (("node02", "test", "smartctl-validate"), (32, "Failed testing", NOT_HEARD)),
+        (("node02", "commission", SCRIPT), (33, "Failed commissioning", NO_REPORT)),
+        (("node02", "test", "smartctl-validate"), (32, "Failed testing", NO_REPORT)),
         (
             ("node02", "rescue_mode", "Loading ephemeral"),
             (30, "Failed to enter rescue mode", TOO_LONG.format("Entering rescue mode", 30)),
@@ -33,7 +34,7 @@ NOT_HEARD = "Node has not been heard from for the last 30 minutes"
         (("node07", "release", "Releasing"), (5, "Releasing failed", TOO_LONG.format("Releasing", 5))),
     ],
 )
-def test_a_machine_that_hangs_is_given_up_in_time(
+def test_maas_times_out_a_machine_that_hangs(
     admin: Any, region: SimulatedRegion, clock: Any, hangs: tuple[str, str, str], given_up: tuple[float, str, str]
 ) -> None:
     (name, op, stage), (minutes, status, reason) = hangs, given_up
@@ -47,9 +48,7 @@ def test_a_machine_that_hangs_is_given_up_in_time(
     assert machine["status_message"] == f"Marking node failed - {reason}"
 
 
-def test_an_erase_that_hangs_hangs_for_ever_until_it_is_aborted(
-    admin: Any, region: SimulatedRegion, clock: Any
-) -> None:
+def test_a_hanging_erase_hangs_until_it_is_aborted(admin: Any, region: SimulatedRegion, clock: Any) -> None:
     region.plan("node07", hang="Erasing")
     admin.op("node07", "release", erase="true")
     clock.pass_(48 * HOUR)
@@ -58,7 +57,7 @@ def test_an_erase_that_hangs_hangs_for_ever_until_it_is_aborted(
     assert region.machine("node07").status_name == "Failed disk erasing"
 
 
-def test_what_was_aborted_is_not_given_up_later(admin: Any, region: SimulatedRegion, clock: Any) -> None:
+def test_an_aborted_operation_does_not_time_out_later(admin: Any, region: SimulatedRegion, clock: Any) -> None:
     region.plan("node02", hang="Installing OS")
     admin.op("node02", "deploy")
     clock.pass_(HOUR / 2)
@@ -70,9 +69,7 @@ def test_what_was_aborted_is_not_given_up_later(admin: Any, region: SimulatedReg
     assert not [event for event in admin.said("node02", cursor) if event[0] == "ERROR"]
 
 
-def test_an_abort_in_vain_takes_the_time_limit_from_a_deployment(
-    admin: Any, region: SimulatedRegion, clock: Any
-) -> None:
+def test_a_failed_abort_removes_the_time_limit_of_a_deployment(admin: Any, region: SimulatedRegion, clock: Any) -> None:
     region.plan("node02", hang="Installing OS")
     admin.op("node02", "deploy")
     region.bmc_down("node02")
@@ -92,7 +89,7 @@ def test_an_abort_in_vain_takes_the_time_limit_from_a_deployment(
         ("machines/fyc3ff/?op=release", ("Disk erasing", "Disk erasing")),
     ],
 )
-def test_a_machine_that_is_switched_off_in_the_midst_goes_no_further(
+def test_an_operation_stops_when_its_machine_is_switched_off(
     admin: Any, region: SimulatedRegion, clock: Any, url: str, statuses: tuple[str, str]
 ) -> None:
     if "release" in url:
@@ -110,9 +107,7 @@ def test_a_machine_that_is_switched_off_in_the_midst_goes_no_further(
     assert region.machine("node02").status_name == statuses[1]
 
 
-def test_a_deployed_machine_that_is_switched_on_and_off_again_has_not_booted(
-    admin: Any, region: SimulatedRegion, clock: Any
-) -> None:
+def test_a_deployed_machine_switched_on_and_off_does_not_boot(admin: Any, region: SimulatedRegion, clock: Any) -> None:
     admin.op("node07", "power_off")
     admin.op("node07", "power_on")
     cursor = admin.cursor()
@@ -122,7 +117,7 @@ def test_a_deployed_machine_that_is_switched_on_and_off_again_has_not_booted(
     assert (machine.status_name, machine.power_state, admin.said("node07", cursor)) == ("Deployed", "off", [])
 
 
-def test_a_release_that_waits_for_a_machine_that_does_not_go_off_is_over_when_it_is_switched_off(
+def test_a_release_waiting_for_power_off_ends_when_the_machine_is_switched_off(
     admin: Any, region: SimulatedRegion, clock: Any
 ) -> None:
     region.plan("node07", hang="Releasing")
@@ -133,9 +128,7 @@ def test_a_release_that_waits_for_a_machine_that_does_not_go_off_is_over_when_it
     assert region.machine("node07").status_name == "Ready"
 
 
-def test_an_erased_machine_whose_bmc_is_gone_by_then_is_not_released(
-    admin: Any, region: SimulatedRegion, clock: Any
-) -> None:
+def test_an_erased_machine_whose_bmc_is_down_is_not_released(admin: Any, region: SimulatedRegion, clock: Any) -> None:
     admin.op("node07", "release", erase="true")
     clock.pass_(MINUTE)
     region.bmc_down("node07")
@@ -143,7 +136,7 @@ def test_an_erased_machine_whose_bmc_is_gone_by_then_is_not_released(
     assert region.machine("node07").status_name == "Releasing failed"
 
 
-def test_rescue_mode_is_not_left_by_a_machine_that_hangs(admin: Any, region: SimulatedRegion, clock: Any) -> None:
+def test_a_machine_that_hangs_does_not_leave_rescue_mode(admin: Any, region: SimulatedRegion, clock: Any) -> None:
     admin.op("node02", "rescue_mode")
     clock.pass_(10 * MINUTE)
     region.plan("node02", hang="Exiting rescue mode")
@@ -159,7 +152,9 @@ def test_rescue_mode_is_not_left_by_a_machine_that_hangs(admin: Any, region: Sim
     assert region.machine("node02").status_name == "Ready"
 
 
-def test_a_machine_in_use_is_broken_though_it_cannot_be_switched_off(admin: Any, region: SimulatedRegion) -> None:
+def test_a_machine_in_use_is_marked_broken_even_if_it_cannot_be_switched_off(
+    admin: Any, region: SimulatedRegion
+) -> None:
     region.bmc_down("node07")
     answer = admin.op("node07", "mark_broken", comment="burnt")
     assert (answer.status_code, answer.text) == (500, BMC)
@@ -168,7 +163,7 @@ def test_a_machine_in_use_is_broken_though_it_cannot_be_switched_off(admin: Any,
 
 
 def test_a_machine_that_maas_cannot_switch_off_is_released_at_once(admin: Any, region: SimulatedRegion) -> None:
-    """As recorded from MAAS 3.7.3."""
+    """Recorded from MAAS 3.7.3."""
     machine = region.machine("node07")
     machine.power_type = "manual"
     assert admin.op("node07", "power_on").status_code == 501

@@ -17,7 +17,7 @@ from trio.testing import MockClock
 from maas_simulator import Fault, SimulatedRegion, create_app, demo_region, serving
 
 
-def test_a_fault_takes_the_place_of_one_answer(admin: Any, region: SimulatedRegion) -> None:
+def test_a_fault_replaces_one_response(admin: Any, region: SimulatedRegion) -> None:
     region.faults.append(Fault(op="deploy", status=503, body="no rack", headers={"Retry-After": "10"}))
     assert admin.read("node02")["status_name"] == "Ready"
     answer = admin.op("node02", "deploy")
@@ -26,18 +26,18 @@ def test_a_fault_takes_the_place_of_one_answer(admin: Any, region: SimulatedRegi
     assert admin.op("node02", "deploy").status_code == 200
 
 
-def test_a_fault_may_come_after_maas_has_acted(admin: Any, region: SimulatedRegion) -> None:
+def test_a_fault_may_apply_after_maas_has_acted(admin: Any, region: SimulatedRegion) -> None:
     region.faults.append(Fault(op="deploy", status=504, body="<html>", acts=True))
     assert admin.op("node02", "deploy").status_code == 504
     assert admin.read("node02")["status_name"] == "Deploying"
 
 
-def test_a_fault_may_meet_several_requests(admin: Any, region: SimulatedRegion) -> None:
+def test_a_fault_may_apply_to_several_requests(admin: Any, region: SimulatedRegion) -> None:
     region.faults.append(Fault(path="events/", status=502, times=2))
     assert [admin.get("events/?op=query").status_code for _ in range(3)] == [502, 502, 200]
 
 
-def test_in_process_a_dropped_connection_is_an_os_error(admin: Any, region: SimulatedRegion) -> None:
+def test_a_dropped_connection_is_an_os_error_in_process(admin: Any, region: SimulatedRegion) -> None:
     region.faults.append(Fault(drop=True))
     with pytest.raises(ConnectionResetError):
         admin.get("version/")
@@ -88,7 +88,7 @@ def test_reads_can_be_held_by_name(admin: Any, region: SimulatedRegion) -> None:
     admin.get("events/?op=query")
 
 
-def test_the_speed_makes_a_minute_of_a_second(admin: Any, clock: Any) -> None:
+def test_the_speed_turns_a_second_into_a_minute(admin: Any, clock: Any) -> None:
     fast = demo_region(speed=60.0, clock=clock)
     fast.deploy("node02", "admin")
     clock.pass_(13)
@@ -108,7 +108,7 @@ def test_a_server_in_a_thread_answers_drops_and_stops_quickly(region: SimulatedR
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_program_prints_two_lines_and_ends_without_a_traceback(number: signal.Signals) -> None:
+def test_the_program_prints_two_lines_and_exits_without_a_traceback(number: signal.Signals) -> None:
     code = "from maas_simulator import demo_region, run; run(demo_region())"
     start = partial(subprocess.Popen, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with start([sys.executable, "-c", code]) as process:

@@ -1,4 +1,4 @@
-"""Which operation MAAS 3.7 takes in which status, what it makes of it at once, and what it says where it refuses."""
+"""For every operation of MAAS 3.7: the statuses that accept it, its immediate effect, and its error messages."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ TAKEN: dict[str, dict[Status, Status]] = {
     "abort": {
         Status.COMMISSIONING: Status.NEW,
         Status.DEPLOYING: Status.ALLOCATED,
-        Status.TESTING: Status.DEPLOYED,  # where it came from, here
+        Status.TESTING: Status.DEPLOYED,  # the previous status in this test
         Status.DISK_ERASING: Status.FAILED_DISK_ERASING,
     },
     "rescue_mode": dict.fromkeys(
@@ -56,7 +56,7 @@ TAKEN: dict[str, dict[Status, Status]] = {
     ),
     "lock": {Status.DEPLOYED: Status.DEPLOYED, Status.DEPLOYING: Status.DEPLOYING},
     "mark_broken": dict.fromkeys(set(Status) - {Status.BROKEN}, Status.BROKEN),
-    "mark_fixed": {Status.BROKEN: Status.DEPLOYED},  # where it came from, here
+    "mark_fixed": {Status.BROKEN: Status.DEPLOYED},  # the previous status in this test
     "override_failed_testing": {Status.FAILED_TESTING: Status.READY},
 }
 
@@ -76,7 +76,7 @@ REFUSED = {
 
 
 def put(region: SimulatedRegion, status: Status, **fields: Any) -> None:
-    """Let node02 be the administrator's, switched on, in this status."""
+    """Put node02 into this status, owned by the administrator and switched on."""
     machine = region.machine("node02")
     machine.status, machine.owner, machine.power_state = status, "admin", "on"
     machine.previous_status = Status.DEPLOYED
@@ -86,7 +86,7 @@ def put(region: SimulatedRegion, status: Status, **fields: Any) -> None:
 
 @pytest.mark.parametrize("status", Status, ids=lambda status: status.name)
 @pytest.mark.parametrize("op", TAKEN)
-def test_an_operation_is_taken_in_some_statuses_and_refused_in_all_others(
+def test_an_operation_is_accepted_in_some_statuses_and_rejected_in_all_others(
     admin: Any, region: SimulatedRegion, op: str, status: Status
 ) -> None:
     put(region, status)
@@ -116,7 +116,7 @@ def test_a_released_machine_is_ready_unless_it_was_never_commissioned(
 
 
 @pytest.mark.parametrize("status", sorted(TAKEN["test"]), ids=lambda each: each.name)
-def test_passed_tests_lead_back_for_who_is_in_use_and_to_ready_for_all_others(
+def test_passed_tests_restore_the_status_of_a_machine_in_use_and_make_others_ready(
     admin: Any, region: SimulatedRegion, clock: Any, status: Status
 ) -> None:
     put(region, status)
@@ -128,7 +128,7 @@ def test_passed_tests_lead_back_for_who_is_in_use_and_to_ready_for_all_others(
 
 
 @pytest.mark.parametrize("status", sorted(TAKEN["rescue_mode"]), ids=lambda each: each.name)
-def test_rescue_mode_leads_back_to_where_it_began(
+def test_leaving_rescue_mode_restores_the_status(
     admin: Any, region: SimulatedRegion, clock: Any, status: Status
 ) -> None:
     put(region, status)
@@ -141,7 +141,7 @@ def test_rescue_mode_leads_back_to_where_it_began(
     assert (machine.status, machine.power_state) == (status, "on" if status is Status.DEPLOYED else "off")
 
 
-def test_aborted_tests_lead_to_ready_after_a_commissioning_and_back_otherwise(
+def test_aborted_tests_make_a_commissioned_machine_ready_and_restore_others(
     admin: Any, region: SimulatedRegion, clock: Any
 ) -> None:
     admin.op("node10", "commission")
@@ -166,7 +166,9 @@ def test_aborted_tests_lead_to_ready_after_a_commissioning_and_back_otherwise(
         ("override_failed_testing", Status.FAILED_TESTING),
     ],
 )
-def test_a_locked_machine_is_left_alone(admin: Any, region: SimulatedRegion, op: str, status: Status) -> None:
+def test_operations_on_a_locked_machine_are_forbidden(
+    admin: Any, region: SimulatedRegion, op: str, status: Status
+) -> None:
     put(region, status, locked=True)
     answer = admin.op("node02", op)
     assert (answer.status_code, answer.text) == (403, "")
@@ -174,9 +176,7 @@ def test_a_locked_machine_is_left_alone(admin: Any, region: SimulatedRegion, op:
 
 
 @pytest.mark.parametrize(("op", "status"), [("test", Status.DEPLOYED), ("commission", Status.READY)])
-def test_a_locked_machine_is_in_no_state_for_tests(
-    admin: Any, region: SimulatedRegion, op: str, status: Status
-) -> None:
+def test_testing_a_locked_machine_is_rejected(admin: Any, region: SimulatedRegion, op: str, status: Status) -> None:
     put(region, status, locked=True)
     answer = admin.op("node02", op)
     assert (answer.status_code, answer.text) == (REFUSED[op][0], REFUSED[op][1].format())
@@ -185,7 +185,7 @@ def test_a_locked_machine_is_in_no_state_for_tests(
 def test_a_machine_of_another_user_is_neither_deployed_nor_released_nor_seen(
     admin: Any, bob: Any, region: SimulatedRegion
 ) -> None:
-    put(region, Status.READY, owner="bob")  # as after a deployment for which there was no rack controller
+    put(region, Status.READY, owner="bob")  # as after a deployment without a rack controller
     refused = admin.op("node02", "deploy")
     assert (refused.status_code, refused.text) == (409, "Can't allocate a machine belonging to another user.")
     assert bob.op("node02", "deploy").json()["owner"] == "bob"
@@ -194,14 +194,14 @@ def test_a_machine_of_another_user_is_neither_deployed_nor_released_nor_seen(
     assert "node06" not in {machine["hostname"] for machine in bob.get("machines/").json()}
 
 
-def test_who_is_first_deploys_a_ready_machine(admin: Any, bob: Any, region: SimulatedRegion) -> None:
+def test_the_first_user_deploys_a_ready_machine(admin: Any, bob: Any, region: SimulatedRegion) -> None:
     assert bob.op("node02", "deploy").status_code == 200
     second = admin.op("node02", "deploy")
     assert (second.status_code, second.text) == (409, "Can't deploy a machine that is in the 'Deploying' state")
     assert region.machine("node02").owner == "bob"
 
 
-def test_what_is_being_released_is_ready_once_it_is_switched_off(admin: Any, region: SimulatedRegion) -> None:
+def test_a_machine_being_released_is_ready_once_it_is_switched_off(admin: Any, region: SimulatedRegion) -> None:
     admin.op("node07", "release")
     assert region.machine("node07").status is Status.RELEASING
     admin.op("node07", "power_off")

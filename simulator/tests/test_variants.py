@@ -1,4 +1,4 @@
-"""The two ways in which regions of MAAS 3.7.3 were seen to go, and what is the same in both."""
+"""The two variants of MAAS 3.7.3, and the behaviour that they share."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ def pxe(said: list[Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("purpose", ["commissioning", "rescue mode"])
-def test_a_boot_into_rescue_mode_is_told_as_the_region_tells_it(
+def test_the_purpose_of_a_rescue_boot_depends_on_the_variant(
     admin: Any, region: SimulatedRegion, clock: Any, purpose: Any
 ) -> None:
     region.variant = Variant(rescue_boot=purpose)
@@ -26,18 +26,16 @@ def test_a_boot_into_rescue_mode_is_told_as_the_region_tells_it(
     assert pxe(admin.said("node02")) == [purpose, "commissioning", "commissioning"]
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_a_deployed_machine_that_boots_again_may_tell_so(
-    admin: Any, region: SimulatedRegion, clock: Any, told: bool
-) -> None:
-    region.variant = Variant(local_boot_events=told)
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_local_boot_adds_events_in_one_variant(admin: Any, region: SimulatedRegion, clock: Any, shown: bool) -> None:
+    region.variant = Variant(local_boot_events=shown)
     admin.op("node07", "power_off")
     admin.op("node07", "power_on")
     clock.pass_(HOUR)
-    assert pxe(admin.said("node07")) == (["local boot"] if told else [])
+    assert pxe(admin.said("node07")) == (["local boot"] if shown else [])
 
 
-def test_a_world_says_which_way_its_region_goes(tmp_path: Path) -> None:
+def test_a_world_file_sets_the_variant(tmp_path: Path) -> None:
     file = tmp_path / "world.yaml"
     file.write_text("machines:\n  - {hostname: a}\nvariant: {local_boot_events: true}\n", encoding="utf-8")
     region = read_world(file, speed=0)
@@ -47,7 +45,7 @@ def test_a_world_says_which_way_its_region_goes(tmp_path: Path) -> None:
     assert pxe(admin.said("a")) == ["installation", "local boot"]
 
 
-def test_the_control_changes_the_way(control: Any, region: SimulatedRegion) -> None:
+def test_the_control_changes_the_variant(control: Any, region: SimulatedRegion) -> None:
     second = {"local_boot_events": False, "rescue_boot": "rescue mode"}
     assert control("GET", "/variant") == (200, second)
     first = {"local_boot_events": True, "rescue_boot": "commissioning"}
@@ -72,7 +70,9 @@ def test_an_administrator_who_enters_rescue_mode_owns_the_machine_from_then_on(
     assert bob.get(f"machines/{machine['system_id']}/").status_code == 403
 
 
-def test_an_administrator_who_tests_does_not(admin: Any, bob: Any, region: SimulatedRegion, clock: Any) -> None:
+def test_an_administrator_who_tests_does_not_become_the_owner(
+    admin: Any, bob: Any, region: SimulatedRegion, clock: Any
+) -> None:
     region.change_owner("node07", "bob")
     bob.op("node07", "deploy")
     clock.pass_(HOUR)
@@ -81,14 +81,14 @@ def test_an_administrator_who_tests_does_not(admin: Any, bob: Any, region: Simul
     assert admin.read("node07")["owner"] == "bob"
 
 
-def test_of_two_users_who_deploy_at_once_the_second_is_forbidden(admin: Any, bob: Any) -> None:
+def test_the_second_of_two_users_who_deploy_at_once_is_forbidden(admin: Any, bob: Any) -> None:
     answers = [each.op("node02", "deploy") for each in (admin, bob)]
     assert [(each.status_code, each.text[:0]) for each in answers] == [(200, ""), (403, "")]
     assert answers[1].text == ""
     assert admin.read("node02")["owner"] == "admin"
 
 
-def test_an_old_reason_stays_through_a_deployment_and_through_a_commissioning_that_fails(
+def test_an_old_error_description_survives_a_deployment_and_a_failed_commissioning(
     admin: Any, region: SimulatedRegion, clock: Any
 ) -> None:
     region.plan("node02", fail="Installing OS", reason="disk full")

@@ -1,4 +1,4 @@
-"""Worlds from files: what is written is what there is, and what cannot be is said with its place."""
+"""World files: their content is applied, and errors are reported with their place."""
 
 import re
 from collections import Counter
@@ -61,7 +61,7 @@ def world(tmp_path: Path) -> SimulatedRegion:
     return read_world(written(tmp_path, WORLD))
 
 
-def test_a_machine_is_what_the_file_says(world: SimulatedRegion) -> None:
+def test_a_machine_matches_the_world_file(world: SimulatedRegion) -> None:
     admin = Maas(world, world.api_key)
     assert world.schedule.speed == 30
     assert admin.get("users/?op=whoami").json()["username"] == "ann"
@@ -74,7 +74,7 @@ def test_a_machine_is_what_the_file_says(world: SimulatedRegion) -> None:
     assert ip_address(machine["ip_addresses"][0]) in ip_network("10.2.0.0/24")
 
 
-def test_many_machines_have_their_shares_in_every_combination(world: SimulatedRegion) -> None:
+def test_values_are_distributed_evenly_over_many_machines(world: SimulatedRegion) -> None:
     machines = [machine for machine in world.machines.values() if machine.hostname.startswith("node")]
     assert len(machines) == 100
     assert Counter(machine.status_name for machine in machines) == {"Ready": 80, "Deployed": 10, "New": 10}
@@ -91,7 +91,7 @@ def test_a_world_is_the_same_each_time_it_is_read(tmp_path: Path, world: Simulat
     assert shown[0] == shown[1]
 
 
-def test_what_is_beside_the_machines_is_there_too(world: SimulatedRegion) -> None:
+def test_the_rest_of_the_world_file_is_applied_too(world: SimulatedRegion) -> None:
     admin = Maas(world, world.api_key)
     assert [zone["name"] for zone in admin.get("zones/").json()] == ["default", "north", "south"]
     assert [subnet["cidr"] for subnet in admin.get("subnets/").json()] == ["10.1.0.0/22", "10.2.0.0/24"]
@@ -102,7 +102,7 @@ def test_what_is_beside_the_machines_is_there_too(world: SimulatedRegion) -> Non
     assert [admin.get("events/?op=query").status_code for _ in range(3)] == [503, 503, 200]
 
 
-def test_a_rack_that_is_away_takes_only_its_own_machines_along(world: SimulatedRegion) -> None:
+def test_a_disconnected_rack_affects_only_its_own_machines(world: SimulatedRegion) -> None:
     admin = Maas(world, world.api_key)
     world.rack_down("rack1")
     assert admin.op("node001", "deploy").status_code == 500
@@ -125,7 +125,7 @@ def test_an_empty_file_is_a_region_without_machines(tmp_path: Path) -> None:
     assert Maas(region, region.api_key).get("machines/").json() == []
 
 
-def test_the_speed_that_is_asked_for_goes_before_the_files(tmp_path: Path) -> None:
+def test_the_requested_speed_overrides_the_file(tmp_path: Path) -> None:
     assert read_world(written(tmp_path, WORLD), speed=0).schedule.speed == 0
 
 
@@ -134,85 +134,100 @@ def test_the_speed_that_is_asked_for_goes_before_the_files(tmp_path: Path) -> No
     [
         ("{a: b}: c", "line 1, column 1: found unhashable key"),
         ("a: b: c", "line 1, column 5: mapping values are not allowed"),
-        ("- a\n- b\n", "line 1: this should be names with values"),
-        ("zones: [north]", "line 1: zones: this should be names with values"),
-        ("faults: [3]", "line 1: faults[0]: this should be names with values"),
+        ("- a\n- b\n", "line 1: expected an object with keys and values"),
+        ("zones: [north]", "line 1: zones: expected an object with keys and values"),
+        ("faults: [3]", "line 1: faults[0]: expected an object with keys and values"),
         ("speed: fast", "line 1: speed: Input should be a valid number"),
-        ("zones:\n  a: b\nmachine: []", "line 3: machine: there is no such key; there are: speed, users, zones"),
+        ("zones:\n  a: b\nmachine: []", "line 3: machine: unknown key; the keys are: speed, users, zones"),
         ("machines:\n  - status: Ready", "line 2: machines[0].hostname: Field required"),
-        ("machines:\n  - hostname: a\n    cpus: 4", "line 3: machines[0].cpus: there is no such key; there are: hostn"),
+        ("machines:\n  - hostname: a\n    cpus: 4", "line 3: machines[0].cpus: unknown key; the keys are: hostn"),
         (
             "machines:\n  - hostname: a\n    status: Rusty",
             "line 3: machines[0].status.Rusty: Input should be 'New', 'Ready'",
         ),
         (
             "machines:\n  - hostname: a\n    zone: west",
-            "line 3: machines[0].zone: there is no zone 'west'; there are: d",
+            "line 3: machines[0].zone: there is no zone 'west'; known: d",
         ),
-        ("machines:\n  - hostname: a\n    tags: [x]", "line 3: machines[0].tags: there is no tag 'x'; there are: gpu"),
+        ("machines:\n  - hostname: a\n    tags: [x]", "line 3: machines[0].tags: there is no tag 'x'; known: gpu"),
         ("machines:\n  - hostname: a\n    pool: x", "machines[0].pool: there is no resource pool 'x'"),
-        ("machines:\n  - hostname: a\n    subnet: x", "machines[0].subnet: there is no subnet 'x'; there are: pxe"),
+        ("machines:\n  - hostname: a\n    subnet: x", "machines[0].subnet: there is no subnet 'x'; known: pxe"),
         (
             "machines:\n  - hostname: a\n    status: Deployed\n    owner: x",
-            "machines[0].owner: there is no user 'x'; there are: admin, bob",
+            "machines[0].owner: there is no user 'x'; known: admin, bob",
         ),
-        ("machines:\n  - hostname: a\n  - hostname: a", "line 3: machines[1].hostname: there are two machines a"),
+        (
+            "machines:\n  - hostname: a\n  - hostname: a",
+            "line 3: machines[1].hostname: two machines have the hostname a; hostnames must be unique",
+        ),
         ("machines:\n  - hostname: n\n    count: 2", "line 2: machines[0]: hostname needs a {} for the number"),
-        ("machines:\n  - hostname: n{x}", "machines[0]: hostname is no format with one number: 'n{x}'"),
-        ("machines:\n  - {hostname: 'n{}', count: 2, system_id: x}", "system_id goes with a single machine only"),
+        ("machines:\n  - hostname: n{x}", "machines[0]: hostname is not a format for one number: 'n{x}'"),
+        ("machines:\n  - {hostname: 'n{}', count: 2, system_id: x}", "system_id is allowed only for a single machine"),
         ("machines:\n  - {hostname: 'n{}', count: 55}", "subnet pxe (10.10.0.0/24) has room for 54 machines"),
-        ("users: [{name: ann}]", "line 1: users: one of them has to be a superuser"),
-        ("racks: {r: h}", "line 1: racks: there is no rack controller of the subnet that every region has 'bwdhs4'"),
+        ("users: [{name: ann}]", "line 1: users: at least one user must be a superuser"),
+        ("racks: {r: h}", "line 1: racks: there is no rack controller of the default subnet 'bwdhs4'"),
         ("subnets:\n  - {name: a, cidr: 10.0.0.0/24, rack: r}", "subnets[0].rack: there is no rack controller 'r'"),
-        ("subnets:\n  - {name: a, cidr: 10.0.0.0/30}", "subnets[0]: cidr wants a prefix from /8 to /24; it was /30"),
+        (
+            "subnets:\n  - {name: a, cidr: 10.0.0.0/30}",
+            "subnets[0]: the prefix of cidr must be from /8 to /24; it was /30",
+        ),
         ("subnets:\n  - {name: a, cidr: here}", "line 2: subnets[0].cidr: Input is not a valid IPv4 network"),
         ("faults:\n  - {op: deply}", "line 2: faults[0].op: MAAS has no operation 'deply'"),
-        ("zones:\n  1: first", "line 2: zones: Input should be a valid string; it was 1, so write it in quotes"),
-        ("tags: {0: zero}", "line 1: tags: Input should be a valid string; it was 0, so write it in quotes"),
+        ("zones:\n  1: first", "line 2: zones: Input should be a valid string; it was 1, so put it in quotes"),
+        ("tags: {0: zero}", "line 1: tags: Input should be a valid string; it was 0, so put it in quotes"),
         ("zones: {a/b: no way}", "line 1: zones.a/b: String should match pattern"),
         ("machines:\n  - {hostname: a, zone: 1}", "line 2: machines[0].zone: Input should be a valid string; it was 1"),
-        ("machines:\n  - hostname: a\nmachines: []", "line 3, column 1: the key machines is there already"),
-        ("machines:\n  - hostname: a\n    hostname: b", "line 3, column 5: the key hostname is there already"),
-        ("users:\n  - {name: a, superuser: true}\n  - {name: a}", "line 3: users[1].name: there is one called a alr"),
+        ("machines:\n  - hostname: a\nmachines: []", "line 3, column 1: duplicate key machines; remove one of them"),
+        ("machines:\n  - hostname: a\n    hostname: b", "line 3, column 5: duplicate key hostname; remove one of them"),
+        ("users:\n  - {name: a, superuser: true}\n  - {name: a}", "line 3: users[1].name: the name a is taken"),
         ("users: [{name: 'a b', superuser: true}]", "line 1: users[0].name: String should match pattern"),
         (
             "subnets:\n  - {name: a, cidr: 10.1.0.0/24}\n  - {name: a, cidr: 10.2.0.0/24}",
-            "line 3: subnets[1].name: there is one called a already",
+            "line 3: subnets[1].name: the name a is taken",
         ),
         (
             "subnets:\n  - {name: a, cidr: 10.1.0.0/24}\n  - {name: b, cidr: 10.1.0.0/16}",
-            "line 3: subnets[1].cidr: it overlaps with a (10.1.0.0/24)",
+            "line 3: subnets[1].cidr: it overlaps with subnet a (10.1.0.0/24)",
         ),
         (
             "subnets:\n  - {name: a, cidr: 10.1.0.0/24, gateway: 10.2.0.1}",
-            "line 2: subnets[0]: gateway wants an address of a host in 10.1.0.0/24; it was 10.2.0.1",
+            "line 2: subnets[0]: gateway must be a host address in 10.1.0.0/24; it was 10.2.0.1",
         ),
-        ("subnets:\n  - {name: a, cidr: 10.1.0.0/24, gateway: 10.1.0.255}", "gateway wants an address of a host"),
-        ("settings: {node_timeou: 3}", "line 1: settings.node_timeou: there is no such key; there are: enable_disk"),
+        ("subnets:\n  - {name: a, cidr: 10.1.0.0/24, gateway: 10.1.0.255}", "gateway must be a host address"),
+        ("settings: {node_timeou: 3}", "line 1: settings.node_timeou: unknown key; the keys are: enable_disk"),
         ("release_scripts: {a: -1}", "line 1: release_scripts.a: Input should be greater than or equal to 0"),
-        ("release_scripts: {wipe-disks: 1}", "line 1: release_scripts.wipe-disks: MAAS has one of this name already"),
+        (
+            "release_scripts: {wipe-disks: 1}",
+            "line 1: release_scripts.wipe-disks: MAAS has a script with this name already",
+        ),
         ("images: [ubuntu/noble, noble]", "line 1: images[1]: String should match pattern"),
         ("images: [ubuntu/noble, ubuntu/]", "it was 'ubuntu/'"),
-        ("images: [custom/x, custom/x]", "line 1: images[1]: custom/x is there already"),
-        ("machines: [{hostname: Bad_Host}]", "hostname wants up to 63 letters, digits and hyphens inside; it was 'Bad"),
-        ("machines: [{hostname: 'a b'}]", "hostname wants up to 63 letters"),
+        ("images: [custom/x, custom/x]", "line 1: images[1]: the image custom/x is listed twice"),
+        (
+            "machines: [{hostname: Bad_Host}]",
+            "hostname must have up to 63 letters, digits and inner hyphens; it was 'Bad",
+        ),
+        ("machines: [{hostname: 'a b'}]", "hostname must have up to 63 letters"),
         ("machines: [{hostname: 'n{:_}', count: 1000}]", "it was 'n1_000'"),
         ("machines: [{hostname: a, system_id: a/b}]", "machines[0].system_id: String should match pattern"),
         ("machines: [{hostname: a, architecture: amd64}]", "machines[0].architecture: String should match pattern"),
         ("machines: [{hostname: a, memory: -5}]", "machines[0].memory: Input should be greater than or equal to 1"),
         ("machines: [{hostname: a, memory: [1, 0]}]", "machines[0].memory: Input should be greater than or equal"),
         ("machines: [{hostname: a, cpu_count: 0}]", "machines[0].cpu_count: Input should be greater than or equal"),
-        ("machines: [{hostname: a, disks: [{}, {}]}]", "machines[0]: disks has two of the name sda"),
+        ("machines: [{hostname: a, disks: [{}, {}]}]", "machines[0]: two disks have the name sda"),
         (
             "machines: [{hostname: a, locked: true, status: New}]",
-            "machines[0]: locked goes with Deployed and Failed deployment only",
+            "machines[0]: locked is allowed only with the status Deployed and Failed deployment",
         ),
-        ("machines: [{hostname: a, owner: bob}]", "owner goes with Allocated, Deployed, Failed deployment only"),
-        ("plans:\n  - {machine: x, fail: Rebooting}", "line 2: plans[0]: no machine is called 'x'"),
+        (
+            "machines: [{hostname: a, owner: bob}]",
+            "owner is allowed only with the status Allocated, Deployed, Failed deployment",
+        ),
+        ("plans:\n  - {machine: x, fail: Rebooting}", "line 2: plans[0]: there is no machine 'x'"),
         ("faults:\n  - {times: 0}", "line 2: faults[0].times: Input should be greater than or equal to 1"),
     ],
 )
-def test_what_cannot_be_is_said_with_its_place(tmp_path: Path, text: str, words: str) -> None:
+def test_an_error_in_a_world_file_is_reported_with_its_place(tmp_path: Path, text: str, words: str) -> None:
     file = written(tmp_path, text)
     with pytest.raises(WorldFileError) as caught:
         read_world(file)
@@ -220,7 +235,7 @@ def test_what_cannot_be_is_said_with_its_place(tmp_path: Path, text: str, words:
     assert words in str(caught.value)
 
 
-def test_each_thing_that_is_wrong_has_a_line(tmp_path: Path) -> None:
+def test_each_error_has_its_own_line(tmp_path: Path) -> None:
     with pytest.raises(WorldFileError) as caught:
         read_world(written(tmp_path, "speed: fast\nmachines:\n  - hostname: a\n    count: none\n"))
     assert [line.partition(", ")[2].partition(":")[0] for line in str(caught.value).splitlines()] == [
@@ -229,7 +244,7 @@ def test_each_thing_that_is_wrong_has_a_line(tmp_path: Path) -> None:
     ]
 
 
-def test_a_python_file_makes_its_region_itself(tmp_path: Path) -> None:
+def test_a_python_file_builds_its_own_region(tmp_path: Path) -> None:
     text = "from maas_simulator import generated_region\ndef region():\n    return generated_region(3, speed=7)\n"
     region = read_world(written(tmp_path, text, "world.py"))
     assert len(region.machines) == 3
@@ -241,15 +256,15 @@ def test_a_python_file_makes_its_region_itself(tmp_path: Path) -> None:
     [
         (
             "from maas_simulator import *\ndef region():\n    return SimulatedRegion([User('x')])\n",
-            ", line 3: ValueError: one of the users has to be a superuser; there are: x",
+            ", line 3: ValueError: at least one user must be a superuser; the users are: x",
         ),
-        ("x = 1\n", ": it needs a function region() that returns a maas_simulator.SimulatedRegion"),
-        ("def region():\n    return 1\n", ": it needs a function region()"),
+        ("x = 1\n", ": the file must define a function region() that returns a maas_simulator.SimulatedRegion"),
+        ("def region():\n    return 1\n", ": the file must define a function region()"),
         ("def region():\n    return 1 / 0\n", ", line 2: ZeroDivisionError: division by zero"),
         ("import no_such_module\n", ", line 1: ModuleNotFoundError: No module named"),
     ],
 )
-def test_a_python_file_that_makes_none_is_said_so(tmp_path: Path, text: str, words: str) -> None:
+def test_a_python_file_without_a_region_is_reported(tmp_path: Path, text: str, words: str) -> None:
     file = written(tmp_path, text, "world.py")
     with pytest.raises(WorldFileError) as caught:
         read_world(file)
@@ -257,23 +272,23 @@ def test_a_python_file_that_makes_none_is_said_so(tmp_path: Path, text: str, wor
 
 
 @pytest.mark.parametrize("text", [b"\xff\xfe bad", b"zones: {a: \x00}", b"speed: 2026-13-45"])
-def test_what_is_no_yaml_is_said_without_a_line_if_there_is_none(tmp_path: Path, text: bytes) -> None:
+def test_invalid_yaml_is_reported_even_without_a_line_number(tmp_path: Path, text: bytes) -> None:
     (file := tmp_path / "world.yaml").write_bytes(text)
     with pytest.raises(WorldFileError, match=re.escape(f"{file}: ")):
         read_world(file)
 
 
-def test_a_list_that_contains_itself_ends_nothing_but_the_reading(tmp_path: Path) -> None:
-    with pytest.raises(WorldFileError, match="this should be names with values"):
+def test_a_list_that_contains_itself_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(WorldFileError, match="expected an object with keys and values"):
         read_world(written(tmp_path, "machines: &a\n  - *a\n"))
 
 
-def test_an_alias_is_no_repeated_key(tmp_path: Path) -> None:
+def test_a_merged_alias_is_not_a_duplicate_key(tmp_path: Path) -> None:
     text = "machines:\n  - &a {hostname: a, cpu_count: 4}\n  - {<<: *a, hostname: b}\n"
     assert {m.hostname: m.cpu_count for m in read_world(written(tmp_path, text)).machines.values()} == {"a": 4, "b": 4}
 
 
-def test_maas_can_do_nothing_with_a_machine_without_a_power_type(tmp_path: Path) -> None:
+def test_operations_fail_on_a_machine_without_a_power_type(tmp_path: Path) -> None:
     text = "machines:\n  - {hostname: a, power_type: ''}\n  - {hostname: b, power_type: '', status: New}\n"
     region = read_world(written(tmp_path, text))
     admin = Maas(region, region.api_key)
@@ -287,7 +302,7 @@ def test_maas_can_do_nothing_with_a_machine_without_a_power_type(tmp_path: Path)
     assert machine["error_description"].startswith("Unconfigured power type.")
 
 
-def test_release_scripts_of_a_world_run_as_long_as_it_says(tmp_path: Path) -> None:
+def test_release_scripts_run_as_long_as_the_world_file_says(tmp_path: Path) -> None:
     text = "release_scripts: {flash: 500}\nmachines: [{hostname: a, status: Deployed}]"
     region = read_world(written(tmp_path, text), speed=0)
     admin = Maas(region, region.api_key)
@@ -325,14 +340,14 @@ def test_a_setting_erases_the_disks_with_every_release(
 
 @pytest.mark.parametrize(
     ("users", "words"),
-    [([User("x")], "has to be a superuser"), ([User("x", is_superuser=True), User("x")], "two users called 'x'")],
+    [([User("x")], "must be a superuser"), ([User("x", is_superuser=True), User("x")], "two users 'x'")],
 )
-def test_a_region_has_one_superuser_and_no_two_of_a_name(users: list[User], words: str) -> None:
+def test_a_region_needs_a_superuser_and_unique_usernames(users: list[User], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         SimulatedRegion(users)
 
 
-def test_a_file_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
     for name in ("no.yaml", "no.py"):
         with pytest.raises(FileNotFoundError):
             read_world(tmp_path / name)

@@ -1,4 +1,4 @@
-"""What clients that nobody here wrote make of the tools' schemas."""
+"""Other projects' clients accept the tools' schemas."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -18,7 +18,7 @@ from tests.unit.core.server.declared import Forms, Result
 
 
 class Foreign(Tool[Forms, Result]):
-    """A third party's tool, with a field of every kind."""
+    """A third party's tool with a field of every type."""
 
     name = "maas_foreign"
 
@@ -36,12 +36,12 @@ def features(request: pytest.FixtureRequest) -> ClientFeatures:
 
 @pytest.fixture(params=TOOLS)
 def shown(request: pytest.FixtureRequest, features: ClientFeatures) -> mcp_types.Tool:
-    """Each tool, as clients see it."""
+    """Each tool in the form that clients receive."""
     return mcp_tool(TOOLS[request.param], features)
 
 
 def schemas(schema: Any) -> Iterator[Any]:
-    """A schema of Gemini's, and all within it."""
+    """A Gemini schema and all nested schemas."""
     yield schema
     for each in (
         *(schema.properties or {}).values(),
@@ -51,7 +51,7 @@ def schemas(schema: Any) -> Iterator[Any]:
         yield from schemas(each)
 
 
-def test_geminis_sdk_converts_every_tool_to_what_its_api_takes(shown: mcp_types.Tool) -> None:
+def test_geminis_sdk_converts_every_tool_to_a_form_that_its_api_accepts(shown: mcp_types.Tool) -> None:
     declarations: list[Any] = mcp_to_gemini_tool(shown).function_declarations or []
 
     (declared,) = declarations
@@ -72,8 +72,8 @@ def test_no_mode_of_openai_or_anthropic_refuses_a_tool(shown: mcp_types.Tool) ->
     assert refused_by_openai == []
     refused_always, refused_if_strict, _, _ = rules.check_C(tool)
     assert refused_always == []
-    # Anthropic's strict mode takes 20 tools and 24 optional arguments at the most, which this server exceeds. Its SDK
-    # moves limits into the description; other clients understand them as they are.
+    # Anthropic's strict mode accepts at most 20 tools and 24 optional arguments, which this server exceeds. Its SDK
+    # moves limits into the description. Other clients support them directly.
     assert {code.rpartition(":")[2] for code, _, _ in refused_if_strict} <= {
         "minimum",
         "maximum",

@@ -1,4 +1,4 @@
-"""The snippets of the documentation, and a shell that runs those of its console."""
+"""Snippets of the documentation, and a shell for its console snippets."""
 
 import os
 import re
@@ -16,19 +16,19 @@ ROOT = Path(__file__).parents[2]
 NOT_RUN = re.compile(r"<!-- not run: (?P<reason>.+) -->\s*")
 ADDRESS = re.compile(r"127\.0\.0\.1:\d+")
 ANY = "…"
-"""Stands for any text in a line, and alone for any number of lines."""
-DEFAULT_SPEED, FAST = "60 times", "180 times"
-"""How fast the simulator says it is by default, and is here, where nobody looks at a bar."""
+"""Matches any text in a line, or any number of lines if it is alone in a line."""
+DEFAULT_SPEED, TEST_SPEED = "60 times", "180 times"
+"""The simulator's default speed, which pages show, and the speed in these tests."""
 PROGRAMS = {
     "maas-mcp": [sys.executable, "-m", "maas_mcp"],
     "maas-simulator": [sys.executable, "-m", "maas_simulator"],
     "curl": ["curl"],
 }
-"""What can be run, and how."""
+"""The programs that snippets may run, with their real commands."""
 PORTS = {"MAAS_URL": "--port", "CONTROL_URL": "--control-port"}
-"""What the simulator prints, and the option that says at which port."""
-LIMIT = 300.0
-"""Seconds that one command may take."""
+"""The variables that the simulator prints, and the options that set their ports."""
+COMMAND_TIMEOUT = 300.0
+"""Time limit for one command, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Snippet:
     language: str
     text: str
     reason: str | None
-    """Why it is not run."""
+    """The reason why it is not run, if there is one."""
 
     @property
     def place(self) -> str:
@@ -48,13 +48,13 @@ class Snippet:
 
 
 def pages() -> list[Path]:
-    """Every page that is written for people."""
+    """Return every page of the documentation."""
     written = [path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts]
     return sorted([*written, *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "simulator/README.md"))])
 
 
 def snippets(page: Path) -> list[Snippet]:
-    """The snippets of a page, in order; directives such as ``{toctree}`` are none."""
+    """Return the snippets of a page, in order, without directives such as ``{toctree}``."""
     name = str(page.relative_to(ROOT))
     tokens = MarkdownIt("commonmark").parse(page.read_text(encoding="utf-8"))
     found = []
@@ -68,21 +68,21 @@ def snippets(page: Path) -> list[Snippet]:
 
 @dataclass(frozen=True)
 class Command:
-    """A command of a console snippet, and the lines that are shown below it."""
+    """A command of a console snippet, with the lines shown below it."""
 
     line: str
     shown: tuple[str, ...]
 
 
 def commands(text: str) -> Iterator[Command]:
-    """The commands of a console snippet."""
+    """Yield the commands of a console snippet."""
     for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
         command, *shown = part.replace("\\\n", " ").splitlines()
         yield Command(command, tuple(shown))
 
 
-def agrees(shown: tuple[str, ...], output: str) -> bool:
-    """Whether the output is what is shown."""
+def matches(shown: tuple[str, ...], output: str) -> bool:
+    """Return whether the output matches the lines shown."""
     pattern = "".join(
         r"(?:.*\n)*" if line == ANY else ".*".join(map(re.escape, line.rstrip().split(ANY))) + r"[ ]*\n"
         for line in shown
@@ -98,16 +98,16 @@ class Shell:
         self._code: int | None = None
         self._simulator: subprocess.Popen[str] | None = None
         self._addresses: dict[str, str] = {}
-        """The addresses that the page shows, and those that there really are."""
+        """The real addresses, by the addresses that the page shows."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end_simulator()
+        self._stop_simulator()
 
     def run(self, snippet: Snippet) -> None:
-        """Run a snippet; a command may fail only where the page goes on to show its exit code."""
+        """Run a snippet. A command may fail only if the page shows its exit code next."""
         for command in commands(snippet.text):
             if command.line == "echo $?":
                 output, self._code = f"{self._code}\n", None
@@ -115,43 +115,43 @@ class Shell:
                 self._check_code(snippet)
                 output = self._run(command.line)
             if command.shown:
-                assert agrees(command.shown, output), f"{snippet.place}: $ {command.line}\n{output}"
+                assert matches(command.shown, output), f"{snippet.place}: $ {command.line}\n{output}"
         self._check_code(snippet)
 
     def _check_code(self, snippet: Snippet) -> None:
-        assert self._code in (None, 0), f"{snippet.place}: exit code {self._code}, which is not shown"
+        assert self._code in (None, 0), f"{snippet.place}: exit code {self._code}, which the page does not show"
 
     def _run(self, line: str) -> str:
         program, *arguments = shlex.split(line)
         if program == "export":
             values = dict(argument.split("=", 1) for argument in arguments)
-            self._environment |= {name: self._really(value) for name, value in values.items()}
+            self._environment |= {name: self._with_real_addresses(value) for name, value in values.items()}
             return ""
         assert program in PROGRAMS, f"cannot run {line!r}: say why with <!-- not run: REASON -->"
         if program == "maas-simulator" or arguments[:1] == ["simulate"]:
             return self._simulate(program, arguments)
         done = subprocess.run(
-            [*PROGRAMS[program], *map(self._really, arguments)],
+            [*PROGRAMS[program], *map(self._with_real_addresses, arguments)],
             env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=LIMIT,
+            timeout=COMMAND_TIMEOUT,
             check=False,
         )
         self._code = done.returncode
-        return self._as_shown(done.stdout)
+        return self._with_shown_addresses(done.stdout)
 
     def _simulate(self, program: str, arguments: list[str]) -> str:
-        """Start a region on a free port, and wait until it has said where it is."""
-        self._end_simulator()
+        """Start a region on a free port, and wait until it prints its address."""
+        self._stop_simulator()
         self._addresses.clear()
-        shown = {name: port for name, option in PORTS.items() if (port := _taken(arguments, option))}
+        shown = {name: port for name, option in PORTS.items() if (port := _pop_option(arguments, option))}
         if "CONTROL_URL" in shown:
             arguments += ["--control-port", "0"]
         if not {"--speed", "--world"} & set(arguments):
-            arguments += ["--speed", FAST.split(maxsplit=1)[0]]
+            arguments += ["--speed", TEST_SPEED.split(maxsplit=1)[0]]
         self._simulator = subprocess.Popen(
             [*PROGRAMS[program], *arguments],
             env=self._environment,
@@ -172,32 +172,29 @@ class Shell:
                 break
         output = "".join(lines)
         assert len(self._addresses) == len(shown), output
-        return self._as_shown(output)
+        return self._with_shown_addresses(output)
 
-    def _end_simulator(self) -> None:
+    def _stop_simulator(self) -> None:
         if self._simulator:
             with self._simulator as process:
                 process.terminate()
             assert process.returncode == 0
 
-    def _really(self, value: str) -> str:
+    def _with_real_addresses(self, value: str) -> str:
         for shown, real in self._addresses.items():
             value = value.replace(shown, real)
         return value
 
-    def _as_shown(self, output: str) -> str:
-        """The output with the ports and the speed that pages show."""
-        output = output.replace(FAST, DEFAULT_SPEED)
+    def _with_shown_addresses(self, output: str) -> str:
+        """Return the output with the ports and the speed that pages show."""
+        output = output.replace(TEST_SPEED, DEFAULT_SPEED)
         for shown, real in self._addresses.items():
             output = output.replace(real, shown)
         return output
 
 
-def _taken(arguments: list[str], option: str) -> str | None:
-    """Take an option and its value out: the port that a page asks for is any free one here.
-
-    A page that asks for none cannot know which it gets, and shows none.
-    """
+def _pop_option(arguments: list[str], option: str) -> str | None:
+    """Remove an option and return its value: tests use a free port instead of the one in the page."""
     if option not in arguments:
         return None
     at = arguments.index(option)

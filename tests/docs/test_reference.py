@@ -1,4 +1,4 @@
-"""The reference names everything that there is, and nothing else. Builds the documentation, so it takes Sphinx."""
+"""The reference documents everything that exists, and nothing else. Builds the documentation with Sphinx."""
 
 import inspect
 import re
@@ -16,8 +16,8 @@ from maas_mcp.cli import main
 from maas_mcp.maas.limits import MAX_CHANGES, MAX_REQUESTS
 from maas_mcp.operations import progress
 from maas_mcp.operations.declaring.operation import LongRunning
-from maas_mcp.operations.watching.cadence import QUICKNESS, Cadence
-from maas_mcp.operations.watching.event_feed import FEW
+from maas_mcp.operations.watching.cadence import SILENCE_DIVISOR, Cadence
+from maas_mcp.operations.watching.event_feed import MAX_BY_ID
 from maas_mcp.plugins.discovery import find
 from maas_mcp.plugins.polling_choice import POLLING_GROUP
 from maas_mcp.plugins.registry import load_registry
@@ -36,16 +36,16 @@ from maas_simulator.worlds.world import (
 from tests.docs.snippets import ROOT, pages
 from tests.own_plugins import OWN_PLUGINS
 
-pytest.importorskip("sphinx", reason="the documentation is built where requirements-dev.txt is installed")
-pytest.importorskip("myst_parser", reason="the documentation is built where requirements-dev.txt is installed")
-pytest.importorskip("furo", reason="the documentation is built where requirements-dev.txt is installed")
+pytest.importorskip("sphinx", reason="the documentation needs requirements-dev.txt")
+pytest.importorskip("myst_parser", reason="the documentation needs requirements-dev.txt")
+pytest.importorskip("furo", reason="the documentation needs requirements-dev.txt")
 
 from tests.house import TIMING
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The documentation, built with warnings as errors and every reference checked."""
+    """Build the documentation with warnings as errors and every reference checked."""
     target = tmp_path_factory.mktemp("docs")
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-n", "-q", "-E"]
     folders = ["-d", str(target / "doctrees"), str(ROOT / "docs"), str(target / "html")]
@@ -56,15 +56,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def objects(built: Path) -> dict[str, set[str]]:
-    """What can be referred to, by its kind."""
-    from sphinx.util.inventory import InventoryFile  # noqa: PLC0415 - not everybody has Sphinx
+    """Return the documented objects by kind, from the inventory."""
+    from sphinx.util.inventory import InventoryFile  # noqa: PLC0415 - Sphinx may be missing
 
     inventory = InventoryFile.loads((built / "objects.inv").read_bytes(), uri="")
     return {kind: set(entries) for kind, entries in inventory.data.items()}
 
 
 @pytest.mark.parametrize("module", [api, testing], ids=lambda module: str(module.__name__))
-def test_the_reference_of_a_public_module_is_its_all(module: ModuleType, objects: dict[str, set[str]]) -> None:
+def test_the_reference_documents_exactly_the_public_names(module: ModuleType, objects: dict[str, set[str]]) -> None:
     documented = {
         name.rpartition(".")[2]
         for kind, names in objects.items()
@@ -85,14 +85,14 @@ def test_every_hook_is_documented_with_its_arguments(objects: dict[str, set[str]
             assert f">{argument}<" in heading, name
 
 
-def test_every_polling_strategy_that_the_core_brings_is_documented_where_it_is_chosen(built: Path) -> None:
-    brought = {found.name for found in find(POLLING_GROUP) if found.distribution == "maas-mcp-core"}
+def test_every_polling_strategy_of_the_core_is_documented(built: Path) -> None:
+    included = {found.name for found in find(POLLING_GROUP) if found.distribution == "maas-mcp-core"}
     page = (built / "reference/hooks.html").read_text()
     listed = page.partition('id="polling-strategies"')[2].partition("<dl")[2]
-    assert set(re.findall(r"<dt><code[^>]*><span class=\"pre\">([\w-]+)</span>", listed)) == brought
+    assert set(re.findall(r"<dt><code[^>]*><span class=\"pre\">([\w-]+)</span>", listed)) == included
     setting = Settings.model_fields["polling"].description
     assert setting
-    assert all(name in setting for name in brought)
+    assert all(name in setting for name in included)
 
 
 def test_every_setting_is_documented_by_its_variable(objects: dict[str, set[str]]) -> None:
@@ -129,7 +129,7 @@ def test_every_tool_is_documented(objects: dict[str, set[str]], built: Path) -> 
             assert f">{field}<" in shown, f"{name}: {field}"
 
 
-def test_every_command_of_the_simulators_control_is_documented_with_its_fields(built: Path) -> None:
+def test_every_control_command_of_the_simulator_is_documented_with_its_fields(built: Path) -> None:
     page = (built / "reference/simulator.html").read_text()
     headings = re.findall(r"<h3>(.*?)<a", page)
     shown = [re.sub(r"<[^>]+>", "", heading) for heading in headings]
@@ -147,7 +147,7 @@ def test_every_key_of_a_world_file_is_documented(built: Path) -> None:
             assert info.description, f"{model.__name__}: {field}"
 
 
-def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
+def test_the_drawn_error_tree_matches_the_classes() -> None:
     drawn: dict[str, str | None] = {}
     above: list[str] = []
     for line in (errors.__doc__ or "").splitlines():
@@ -163,7 +163,7 @@ def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
     }
 
 
-def test_every_link_between_files_leads_somewhere() -> None:
+def test_every_link_between_files_has_a_target() -> None:
     broken = [
         f"{page.relative_to(ROOT)}: {target}"
         for page in [*pages(), ROOT / "CHANGELOG.md", ROOT / "changes/README.md"]
@@ -173,33 +173,34 @@ def test_every_link_between_files_leads_somewhere() -> None:
     assert broken == []
 
 
-def test_the_readme_is_a_screen() -> None:
+def test_the_readme_has_at_most_80_lines() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 80
 
 
 @pytest.mark.parametrize(
-    ("page", "said", "holds"),
+    ("page", "statement", "is_true"),
     [
         ("following", "within 60 seconds of its last read", Cadence().reconcile == 60),
-        ("following", "Up to 50 machines", FEW == 50),
+        ("following", "Up to 50 machines", MAX_BY_ID == 50),
         ("following", "younger than ten seconds", Cadence().overlap == 10),
         ("following", "every twelve seconds", Cadence().scripts == 12),
         (
             "following",
-            "an eighth of the silence and nine seconds at the most",
-            (QUICKNESS, Cadence().slowest) == (8, 9),
+            "an eighth of the silence and nine seconds at most",
+            (SILENCE_DIVISOR, Cadence().slowest) == (8, 9),
         ),
-        ("following", "four requests to MAAS under way at the most", MAX_REQUESTS == 4),
-        ("following", "two of the four at the most", MAX_CHANGES == 2),
-        ("following", "if within a minute", TIMING.start_grace == 60),
-        ("following", "Two seconds are given to MAAS", TIMING.at_once == 2),
+        ("following", "at most four requests to MAAS in progress", MAX_REQUESTS == 4),
+        ("following", "at most two of the four", MAX_CHANGES == 2),
+        ("following", "within a minute, MAAS has taken the request", TIMING.start_grace == 60),
+        ("following", "at least two seconds for MAAS's answer", TIMING.refusal_window == 2),
         ("following", "300 by default", Settings.model_fields["outage_limit"].default == 300),
-        ("progress", "no news for ten seconds", progress.HEARTBEAT == 10),
+        ("progress", "After ten seconds without news", progress.HEARTBEAT == 10),
         ("progress", "at most four times a second", progress.MINIMUM_GAP == 0.25),
-        ("progress", "a send is given two seconds", progress.SEND_LIMIT == 2),
-        ("progress", "a\n  ten-thousandth of what is left", progress.SMALLEST_STEP == 1e-4),
+        ("progress", "each send has a limit of two seconds", progress.SEND_LIMIT == 2),
+        ("progress", "a ten-thousandth of the rest", progress.SMALLEST_STEP == 1e-4),
     ],
 )
-def test_a_figure_is_that_of_the_code(page: str, said: str, *, holds: bool) -> None:
-    assert said in (ROOT / f"docs/explanation/{page}.md").read_text()
-    assert holds
+def test_a_number_in_an_explanation_matches_the_code(page: str, statement: str, *, is_true: bool) -> None:
+    text = " ".join((ROOT / f"docs/explanation/{page}.md").read_text().split())
+    assert statement in text
+    assert is_true

@@ -1,4 +1,4 @@
-"""What the documentation shows is what happens."""
+"""The snippets of the documentation work and produce the output that is shown."""
 
 import inspect
 import json
@@ -22,11 +22,11 @@ from tests.docs.snippets import ROOT, Shell, Snippet, pages, snippets
 RESCUE = ROOT / "tests/third_party/maas_mcp_rescue"
 
 LANGUAGES = {"console", "json", "python", "sh", "text", "toml", "yaml"}
-"""``text`` is no code, and ``sh`` is for the reader's shell alone: it installs something, or takes a client."""
+"""``text`` is not code. ``sh`` is never run: it installs something, or needs a client."""
 
 CURL = "\n$ curl "
 
-UNTRIED = {
+NOT_RUN_COUNTS = {
     "CONTRIBUTING.md": 1,
     "README.md": 3,
     "docs/how-to/change-the-secret.md": 1,
@@ -39,19 +39,19 @@ UNTRIED = {
     "docs/tutorial/first-deployment.md": 2,
     "simulator/README.md": 1,
 }
-"""How many snippets of a page are not run. One more wants a reason in the page, and a look at whether it holds."""
+"""The number of snippets of a page that are not run. Before adding one, check that its reason is valid."""
 
 ALL = [snippet for page in pages() for snippet in snippets(page)]
 RUN = [snippet for snippet in ALL if snippet.reason is None]
 
 
-def of(*languages: str) -> list[Any]:
+def snippets_in(*languages: str) -> list[Any]:
     return [pytest.param(snippet, id=snippet.place) for snippet in ALL if snippet.language in languages]
 
 
 @pytest.fixture
 def rescue(tmp_path: Path) -> Path:
-    """A folder that makes the third party's plugin look installed."""
+    """Create a folder that makes the external plugin appear installed."""
     project = tomllib.loads((RESCUE / "pyproject.toml").read_text())["project"]
     info = tmp_path / "acme_maas_rescue-1.0.0.dist-info"
     info.mkdir()
@@ -69,7 +69,7 @@ def rescue(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
-    """A shell with a region that is there from the start; a page may start another one."""
+    """Yield a shell with a running region. A page may start another one."""
     region = demo_region(speed=600)
     with serving(region) as url:
         settings = {"MAAS_URL": url, "MAAS_API_KEY": region.api_key}
@@ -83,13 +83,15 @@ def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     [page for page in pages() if any(each.language in {"python", "console"} for each in snippets(page))],
     ids=lambda page: str(page.relative_to(ROOT)),
 )
-def test_a_page_does_what_it_shows(page: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_snippets_of_a_page_work(
+    page: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if RESCUE.name in page.read_text(encoding="utf-8"):
         installed = str(request.getfixturevalue("rescue"))
         monkeypatch.setenv("PYTHONPATH", installed)
         monkeypatch.syspath_prepend(installed)
     if CURL in page.read_text(encoding="utf-8") and shutil.which("curl") is None:
-        pytest.skip("this page takes curl")
+        pytest.skip("this page needs curl")
     for world in (each.text for each in snippets(page) if each.language == "yaml"):
         monkeypatch.chdir(folder := request.getfixturevalue("tmp_path"))
         (folder / world.split()[1]).write_text(world, encoding="utf-8")
@@ -105,7 +107,7 @@ def test_a_page_does_what_it_shows(page: Path, request: pytest.FixtureRequest, m
 
 
 def run_python(snippet: Snippet, namespace: dict[str, Any]) -> None:
-    """Execute a snippet, and the tests that it defines, each with a region of its own if it takes one."""
+    """Execute a snippet and the tests that it defines, each with its own region if it needs one."""
     before = set(namespace)
     exec(compile(snippet.text, snippet.place, "exec"), namespace)
     for name in set(namespace) - before:
@@ -118,25 +120,25 @@ def run_python(snippet: Snippet, namespace: dict[str, Any]) -> None:
             namespace[name]()
 
 
-def test_every_test_of_the_third_partys_plugin_is_shown() -> None:
-    """They are run where the plugin is installed, by ``tests/third_party``; Sphinx fails if one is not there."""
+def test_every_test_of_the_external_plugin_is_shown() -> None:
+    """``tests/third_party`` runs them with the plugin installed. Sphinx fails if one is missing."""
     shown = re.findall(r":pyobject: (test_\w+)", (ROOT / "docs/how-to/test-your-plugin.md").read_text())
     written = [name for file in RESCUE.glob("tests/*.py") for name in re.findall(r"def (test_\w+)", file.read_text())]
     assert sorted(shown) == sorted(written)
 
 
-def test_what_is_not_run_is_counted() -> None:
-    untried = Counter(snippet.page for snippet in ALL if snippet.reason is not None or snippet.language == "sh")
-    assert untried == UNTRIED
+def test_snippets_that_are_not_run_are_counted() -> None:
+    counts = Counter(snippet.page for snippet in ALL if snippet.reason is not None or snippet.language == "sh")
+    assert counts == NOT_RUN_COUNTS
 
 
-def test_every_snippet_says_its_language() -> None:
+def test_every_snippet_has_a_known_language() -> None:
     assert {snippet.language for snippet in ALL} <= LANGUAGES
     assert not [snippet.place for snippet in ALL if snippet.language == "text" and "$ " in snippet.text]
 
 
-@pytest.mark.parametrize("snippet", of("json"))
-def test_a_clients_configuration_starts_the_server_with_settings_that_exist(snippet: Snippet) -> None:
+@pytest.mark.parametrize("snippet", snippets_in("json"))
+def test_a_client_configuration_uses_existing_settings(snippet: Snippet) -> None:
     for server in servers(json.loads(snippet.text)):
         assert server["command"] == "maas-mcp"
         assert server["args"] == ["serve"]
@@ -144,7 +146,7 @@ def test_a_clients_configuration_starts_the_server_with_settings_that_exist(snip
 
 
 def servers(value: Any) -> Iterator[dict[str, Any]]:
-    """The objects in a JSON value that start a server."""
+    """Yield the objects in a JSON value that configure a server."""
     if isinstance(value, dict):
         if "command" in value:
             yield value
@@ -152,14 +154,14 @@ def servers(value: Any) -> Iterator[dict[str, Any]]:
             yield from servers(each)
 
 
-def test_both_ways_to_configure_a_desktop_client_are_shown() -> None:
+def test_both_desktop_clients_have_a_configuration() -> None:
     shown = Counter(
         snippet.page for snippet in ALL if snippet.language == "json" for _ in servers(json.loads(snippet.text))
     )
     assert shown == {"README.md": 2, "docs/how-to/connect.md": 2}
 
 
-@pytest.mark.parametrize("snippet", of("toml"))
+@pytest.mark.parametrize("snippet", snippets_in("toml"))
 def test_a_settings_file_can_be_loaded(snippet: Snippet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "config.toml"
     file.write_text(snippet.text)
@@ -167,7 +169,7 @@ def test_a_settings_file_can_be_loaded(snippet: Snippet, tmp_path: Path, monkeyp
     assert Settings.load().maas_url == "https://maas.example.com:5443/MAAS"
 
 
-def test_an_error_for_programs_has_the_keys_that_are_shown() -> None:
+def test_the_error_example_has_the_keys_of_a_real_error() -> None:
     (shown,) = (snippet for snippet in ALL if snippet.language == "json" and snippet.page.endswith("errors.md"))
     meta = failure(MaasMcpError("it failed")).meta
     assert meta is not None
@@ -180,8 +182,8 @@ def test_the_readme_has_its_two_commands() -> None:
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/how-to/connect.md", "docs/tutorial/assistant.md"])
-def test_claude_code_gets_an_option_between_the_variables_and_the_name(page: str) -> None:
-    """It would read the name as one more variable, and refuse it."""
+def test_claude_code_has_an_option_between_the_variables_and_the_name(page: str) -> None:
+    """Otherwise it reads the name as one more variable and rejects it."""
     (shown,) = (snippet.text for snippet in ALL if snippet.page == page and "claude mcp add" in snippet.text)
     words = shown.replace("\\\n", " ").split()
     last = max(at for at, word in enumerate(words) if word == "--env")

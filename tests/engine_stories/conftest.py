@@ -11,7 +11,7 @@ from tests.unit.core.operations.declared import Deploy
 
 @pytest.fixture
 async def kind(request: pytest.FixtureRequest) -> AsyncIterator[Kind]:
-    """One of those that ``of_each_kind`` names."""
+    """One of the kinds of ``of_each_kind``."""
     chosen: type[Kind] = request.param
     async with opened(Deploy) as house:
         yield chosen(house)

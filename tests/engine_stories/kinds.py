@@ -1,7 +1,7 @@
-"""The three kinds of operations that the engines run: on a machine, of the region, and on a batch of machines.
+"""The three kinds of operations that the engines run: on a machine, on the region, and on a batch of machines.
 
-An adapter describes each: how it is started, what MAAS is sent for it, what another user can do to it, and
-what MAAS shows of it.
+An adapter describes each kind: how it starts, which requests MAAS receives, what another user can do to it, and what
+MAAS shows.
 """
 
 from abc import ABC, abstractmethod
@@ -27,15 +27,15 @@ from maas_simulator import Fault
 from maas_simulator.model.faults import Latency
 from maas_simulator.model.images import MIRROR, OLD_VERSION
 from tests.house import House, client_of, engine_of
-from tests.unit.core.operations.declared import Asked, Deploy
-from tests.unit.core.operations.fetching import NOBLE, Fetch, Nothing
+from tests.unit.core.operations.declared import Arguments, Deploy
+from tests.unit.core.operations.fetching import NOBLE, Fetch, NoArguments
 
 Shown = Literal["untouched", "at work", "done", "stopped", "several things"]
-"""What MAAS shows of an operation."""
+"""The state that MAAS shows."""
 MACHINES: Final = ("node01", "node02")
-"""The machines of a batch; the first is the one of the operation on a machine. All are Ready."""
-OTHERS: Final = ("node03", "node04")
-"""Machines for which MAAS can be sent as many requests at a time as it is sent."""
+"""The machines of a batch. The operation on a machine uses the first. All are Ready."""
+BUSY_MACHINES: Final = ("node03", "node04")
+"""The machines of the requests that take all turns."""
 
 
 class Process(NamedTuple):
@@ -50,20 +50,20 @@ class Kind(ABC):
 
     operation: ClassVar[type[LongRunning[Any, Any]]]
     op: ClassVar[str]
-    """MAAS's name of the request that starts it."""
-    undo: ClassVar[str]
-    """MAAS's name of the request that stops it."""
+    """MAAS's op of the start request."""
+    abort_op: ClassVar[str]
+    """MAAS's op of the abort request."""
     size: ClassVar[int] = 1
-    """How many requests start it."""
+    """The number of start requests."""
 
     def __init__(self, house: House) -> None:
         self.house = house
         self.region = house.region
         self.here = Process(house.engine, house.batches)
         self.token = CancellationToken()
-        """Stops what :meth:`run` follows."""
+        """Cancels :meth:`run`."""
         self.reported: list[Progress] = []
-        """The progress of all calls."""
+        """The progress notifications of all calls."""
 
     async def run(
         self, process: Process | None = None, *, wait: float | None = None, on_cancel: CancelPolicy | None = None
@@ -73,113 +73,113 @@ class Kind(ABC):
         async with progress.reporting():
             return await self._run(process or self.here, progress, wait, on_cancel)
 
-    async def ask(
+    async def resume(
         self, handle: Handle, process: Process | None = None, *, wait: float | None = 0.0
     ) -> OperationStatus[Any]:
         """Pick it up, and follow it for so many seconds or to its end."""
         progress = ProgressReporter(self._note)
         async with progress.reporting():
-            return await self._ask(process or self.here, handle, progress, wait)
+            return await self._resume(process or self.here, handle, progress, wait)
 
     @abstractmethod
     async def abort(self, handle: Handle, process: Process | None = None) -> None:
         """Abort it by its handle."""
 
     def on_all(self, error: type[MaasMcpError]) -> type[MaasMcpError]:
-        """What is raised where each machine meets the same error, each in words of its own."""
+        """The error class if every machine has this error."""
         return error
 
     def another_process(self) -> Process:
-        """A server that has seen nothing so far: another replica, or this one after a restart."""
+        """A new server: another replica, or this one after a restart."""
         return Process(*engine_of(client_of(self.region), self.house.tasks, now=self.house.now))
 
     def after(self, seconds: float, act: Callable[[], object]) -> None:
-        """Let something happen meanwhile."""
+        """Call a function after some seconds."""
         self.house.after(seconds, act)
 
-    def spoil(self, **fault: Any) -> None:
-        """Let each request that starts it meet a fault."""
-        self.region.faults.append(Fault(op=self.op, method="POST", times=self.size, **fault))
+    def add_fault(self, **known_fault: Any) -> None:
+        """Add a fault to each start request."""
+        self.region.faults.append(Fault(op=self.op, method="POST", times=self.size, **known_fault))
 
     def refuse(self, after: float = 0.0) -> None:
-        """Let MAAS refuse it, once it has held the request for so many seconds."""
-        self.spoil(status=400, body='{"comment": ["MAAS does not want to."]}', delay=Latency(after))
+        """Let MAAS refuse the start request after some seconds."""
+        self.add_fault(status=400, body='{"comment": ["MAAS does not want to."]}', delay=Latency(after))
 
     def do_nothing(self) -> None:
-        """Let MAAS accept it, and not do it."""
-        self.spoil(status=200, body="{}")
+        """Let MAAS accept the start request without an effect."""
+        self.add_fault(status=200, body="{}")
 
     def hold(self, seconds: float) -> None:
-        """Let MAAS hold each request that starts it."""
+        """Let MAAS hold each start request for some seconds."""
         self.region.hold(op=self.op, before=seconds)
 
-    def hide(self) -> None:
-        """Let nothing of MAAS be reached from now on."""
+    def start_outage(self) -> None:
+        """Make MAAS unreachable."""
         self.region.faults.append(Fault(status=503, times=None))
 
     def revoke_key(self, body: str) -> None:
-        """Let MAAS accept the API key no longer."""
+        """Make MAAS reject the API key."""
         self.region.faults.append(Fault(status=401, body=body, times=None))
 
     def delay_reads(self, seconds: float) -> None:
-        """Let MAAS take its time for each read."""
+        """Delay each read."""
         self.region.faults.append(Fault(method="GET", delay=Latency(seconds), times=None))
 
     async def take_all_turns(self, seconds: float) -> None:
-        """Let MAAS hold so many other requests that it is sent no further one."""
+        """Let MAAS hold other requests until no turn is free."""
         self.region.hold(op="deploy", before=seconds)
-        for name in OTHERS:
-            args = Asked(system_id=self.region.machine(name).system_id)
+        for name in BUSY_MACHINES:
+            args = Arguments(system_id=self.region.machine(name).system_id)
             await self.here.engine.run(Deploy(), args, ProgressReporter(self._note), CancellationToken(), wait=0.0)
         self.reported.clear()
 
     @property
     def turns_taken(self) -> int:
-        """How many of those other requests MAAS was sent."""
-        paths = tuple(f"machines/{self.region.machine(name).system_id}/" for name in OTHERS)
+        """The number of these other requests."""
+        paths = tuple(f"machines/{self.region.machine(name).system_id}/" for name in BUSY_MACHINES)
         return len([each for each in self.region.requests if each.op == "deploy" and each.path.endswith(paths)])
 
     @property
     def starts(self) -> int:
-        """How many requests to start it MAAS was sent."""
+        """The number of start requests that MAAS received."""
         return self._sent(self.op)
 
     @property
-    def undos(self) -> int:
-        """How many requests to stop it MAAS was sent."""
-        return self._sent(self.undo)
+    def aborts(self) -> int:
+        """The number of abort requests that MAAS received."""
+        return self._sent(self.abort_op)
 
     @property
     def messages(self) -> list[str]:
-        """The texts of its progress."""
+        """The progress messages."""
         return [each.message for each in self.reported]
 
     @abstractmethod
     def shows(self) -> Shown:
-        """What MAAS shows now."""
+        """The state that MAAS shows now."""
 
     @abstractmethod
     def start_outside(self) -> None:
-        """The same user starts the same by another program."""
+        """Start the same operation by another program of the same user."""
 
     @abstractmethod
     def stop_outside(self) -> None:
-        """Somebody stops it, and does not say so here."""
+        """Stop it as another user."""
 
     @abstractmethod
     def run_next(self) -> None:
-        """Somebody starts the next one, once this is over."""
+        """Start the next run after this one."""
 
     def take_over(self) -> None:
-        """Another user takes it over, and starts the same."""
+        """Take it over as another user, and start the same operation."""
         raise NotImplementedError
 
     def delete(self) -> None:
-        """Somebody deletes what it runs on."""
+        """Delete the machines."""
         raise NotImplementedError
 
     def fail(self, reason: str) -> None:
-        """Let it fail in MAAS."""
+        """Make it fail in MAAS."""
         raise NotImplementedError
 
     @abstractmethod
@@ -188,14 +188,14 @@ class Kind(ABC):
     ) -> OperationStatus[Any]: ...
 
     @abstractmethod
-    async def _ask(
+    async def _resume(
         self, process: Process, handle: Handle, progress: ProgressReporter, wait: float | None
     ) -> OperationStatus[Any]: ...
 
     @property
     @abstractmethod
     def _paths(self) -> Sequence[str]:
-        """Where the requests for it go."""
+        """The ends of the request paths."""
 
     def _sent(self, op: str) -> int:
         posts = [each.path for each in self.region.requests if each.method == "POST" and each.op == op]
@@ -206,7 +206,7 @@ class Kind(ABC):
 
 
 class OfEngine(Kind):
-    """What an engine runs by itself."""
+    """An operation that the engine runs without a batch."""
 
     @property
     @abstractmethod
@@ -226,22 +226,22 @@ class OfEngine(Kind):
         )
 
     @override
-    async def _ask(
+    async def _resume(
         self, process: Process, handle: Handle, progress: ProgressReporter, wait: float | None
     ) -> OperationStatus[Any]:
         return await process.engine.resume(self.operation(), handle, progress, CancellationToken(), wait=wait)
 
 
 class OnMachines(Kind):
-    """What MAAS does to machines: a deployment."""
+    """A deployment of one or more machines."""
 
     op = "deploy"
-    undo = "abort"
+    abort_op = "abort"
     machines: ClassVar[Sequence[str]]
 
     @property
     def ids(self) -> list[str]:
-        """The machines' system ids. Theirs are known also once they are deleted."""
+        """The system ids of the machines, even after their deletion."""
         return [self._ids[name] for name in self.machines]
 
     @override
@@ -262,7 +262,7 @@ class OnMachines(Kind):
 
     @property
     def owners(self) -> set[str | None]:
-        """Whose the machines are."""
+        """The owners of the machines."""
         return {self.region.machine(name).owner for name in self.machines}
 
     @override
@@ -308,21 +308,21 @@ class OnMachine(OfEngine, OnMachines):
 
     @property
     @override
-    def args(self) -> Asked:
-        return Asked(system_id=self.ids[0])
+    def args(self) -> Arguments:
+        return Arguments(system_id=self.ids[0])
 
 
 class OfRegion(OfEngine):
-    """An operation of the region: the import of images."""
+    """An operation on the region: the import of images."""
 
     operation = Fetch
     op = "import"
-    undo = "stop_import"
+    abort_op = "stop_import"
 
     @property
     @override
-    def args(self) -> Nothing:
-        return Nothing()
+    def args(self) -> NoArguments:
+        return NoArguments()
 
     @override
     def shows(self) -> Shown:
@@ -338,7 +338,7 @@ class OfRegion(OfEngine):
     @override
     def start_outside(self) -> None:
         self.region.play()
-        self.region.images.begin()
+        self.region.images.start()
 
     @override
     def stop_outside(self) -> None:
@@ -351,7 +351,7 @@ class OfRegion(OfEngine):
 
     @override
     def do_nothing(self) -> None:
-        """Let something be missing, too: else there is nothing to be done, and that is a success."""
+        """Make a file incomplete as well: an import without work would be a success."""
         super().do_nothing()
         noble = next(each for each in self.region.images.resources if each.id == NOBLE)
         noble.versions[OLD_VERSION]["squashfs"].complete = False
@@ -363,13 +363,13 @@ class OfRegion(OfEngine):
 
 
 class AskedOfMany(BaseModel):
-    """Which machines."""
+    """The machines to deploy."""
 
     system_ids: list[str]
 
 
 class GotOfMany(BaseModel):
-    """How many machines are deployed."""
+    """The numbers of deployed and failed machines."""
 
     succeeded: int
     failed: int
@@ -384,9 +384,9 @@ class DeployAll(BatchOperation[AskedOfMany, GotOfMany]):
     def size(self, args: AskedOfMany) -> int:
         return len(args.system_ids)
 
-    async def members(self, ctx: ToolContext, args: AskedOfMany, agent_name: str) -> Sequence[Asked]:  # noqa: ARG002 - the hook
+    async def members(self, ctx: ToolContext, args: AskedOfMany, agent_name: str) -> Sequence[Arguments]:  # noqa: ARG002 - the hook
         label = self.label(agent_name)
-        return [Asked(system_id=each, agent_name=agent_name, comment=label) for each in args.system_ids]
+        return [Arguments(system_id=each, agent_name=agent_name, comment=label) for each in args.system_ids]
 
     def result(self, members: Sequence[Member]) -> GotOfMany:
         succeeded = sum(each.state == "succeeded" for each in members)
@@ -419,7 +419,7 @@ class OnBatch(OnMachines):
         )
 
     @override
-    async def _ask(
+    async def _resume(
         self, process: Process, handle: Handle, progress: ProgressReporter, wait: float | None
     ) -> OperationStatus[Any]:
         return await process.batches.resume(DeployAll(), handle, progress, CancellationToken(), wait=wait)
@@ -429,7 +429,7 @@ KINDS: Final[dict[str, type[Kind]]] = {"machine": OnMachine, "region": OfRegion,
 
 
 def of_each_kind(**marks: pytest.MarkDecorator) -> pytest.MarkDecorator:
-    """Tell a story of each kind; ``marks`` says of a kind, by its name, that the story cannot be told of it."""
+    """Run a story for each kind. ``marks`` has the kinds, by name, for which the story does not exist or fails."""
     unknown = marks.keys() - KINDS.keys()
     if unknown:
         raise ValueError(f"expected some of {', '.join(KINDS)}, but got {', '.join(unknown)}")
@@ -437,21 +437,16 @@ def of_each_kind(**marks: pytest.MarkDecorator) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("kind", params, indirect=True)
 
 
-def cannot_be(reason: str) -> pytest.MarkDecorator:
-    """A story that does not exist for a kind, and why."""
+def not_applicable(reason: str) -> pytest.MarkDecorator:
+    """Skip a story that does not exist for a kind."""
     return pytest.mark.skip(reason=reason)
 
 
-def fault(reason: str) -> pytest.MarkDecorator:
-    """A story that the engine gets wrong for a kind, and how."""
-    return pytest.mark.xfail(strict=True, reason=reason, raises=(AssertionError, MaasMcpError))
-
-
-def words(error: MaasMcpError) -> str:
-    """All that a user reads of an error: a batch puts what is wrong with each machine into what MAAS says."""
+def text_of(error: MaasMcpError) -> str:
+    """The whole text of an error. A batch has the errors of its machines in ``maas_says``."""
     return "\n".join(filter(None, [error.message, error.maas_says, error.hint]))
 
 
-def refused_unless_a_batch(kind: Kind) -> AbstractContextManager[object]:
-    """The abort of what is over: refused, but of a batch, whose machines may have come to different ends."""
+def refused_unless_batch(kind: Kind) -> AbstractContextManager[object]:
+    """Expect a refusal to abort an ended operation. An ended batch is not refused, since its machines may differ."""
     return nullcontext() if isinstance(kind, OnBatch) else pytest.raises(OperationRefusedError)

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.integration.driver import (
-    AT_ONCE,
     MODERN,
-    PATIENCE,
-    STARTS_AT_ONCE,
+    PROMPT,
+    PROMPT_STARTS,
+    TIMEOUT,
     Driver,
     Message,
     command,
@@ -53,7 +53,7 @@ class HttpDriver(Driver):
 
     def post(self, message: Message, **headers: str) -> tuple[HTTPConnection, Any]:
         """Send a message by a connection of its own, and return the head of the response."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)
         given = {"Content-Type": "application/json", "Accept": ACCEPT, **self.headers}
         if self.session is not None:
             given["Mcp-Session-Id"] = self.session
@@ -111,7 +111,7 @@ class HttpDriver(Driver):
 
     def close_session(self) -> None:
         """End the session, as a client before 2026-07-28 does when it leaves."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)
         headers = {"Mcp-Session-Id": self.session or "", "Mcp-Protocol-Version": self.revision, **self.headers}
         connection.request("DELETE", "/mcp", headers=headers)
         assert connection.getresponse().status == HTTPStatus.OK
@@ -119,7 +119,7 @@ class HttpDriver(Driver):
 
     def get(self, path: str, **headers: str) -> tuple[int, Message]:
         """GET a page for operators."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)
         connection.request("GET", path, headers=headers)
         response = connection.getresponse()
         status, body = response.status, json.loads(response.read())
@@ -146,7 +146,7 @@ def serving_http(
             served = eventually(lambda: re.search(r"http://127\.0\.0\.1:(\d+)/mcp", driver.log()), "the server's start")
             driver.port = int(served[1])
             driver.handshake()
-            driver.at_once = max(AT_ONCE, STARTS_AT_ONCE * (time.monotonic() - began))
+            driver.prompt = max(PROMPT, PROMPT_STARTS * (time.monotonic() - began))
             yield driver
         finally:
             process.kill()

@@ -1,7 +1,8 @@
-"""A recorded region over HTTP: it shows the states of one recording, as time passes since the operation was started.
+"""Plays a recording of a region over HTTP: its states change as time passes after the start of the operation.
 
-Time stands still at the first frame until the request that starts the operation comes in; then it runs ``speed`` times
-as fast as it did. That request is answered as it was, when it was. All else is answered from what the frames hold.
+The clock stays at the first frame until the request that starts the operation arrives. It then runs ``speed`` times as
+fast as the recording. The player answers the start with the recorded response at the recorded time, and other requests
+from the recorded frames.
 """
 
 import contextlib
@@ -24,23 +25,23 @@ from starlette.routing import Route
 
 from simulator.tests.recordings import JSON, Answer, Moment, Recording
 
-PATIENCE = 60.0
-"""Seconds that the player may take to start or to stop."""
-GLANCE = 0.005
-"""Seconds between two looks at the clock."""
+TIMEOUT = 60.0
+"""Seconds to wait for the player to start or stop."""
+CLOCK_INTERVAL = 0.005
+"""Seconds between two reads of the clock."""
 API_KEY = "consumer:token:secret"
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 PLAIN_USERS = frozenset({"alice"})
-"""Users of the recorded regions that are no administrators."""
-MOST_EVENTS = 1000
+"""Users of the recorded regions that are not administrators."""
+MAX_EVENTS = 1000
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request that came in."""
+class ReceivedRequest:
+    """A request that the player received."""
 
     t: float
-    """When, in the recording."""
+    """The time of the recording, in seconds."""
     method: str
     path: str
     op: str | None
@@ -50,26 +51,26 @@ class Asked:
 
 @dataclass
 class Player:
-    """Plays one recording: each time once, from its start."""
+    """Plays one recording from its start."""
 
     recording: Recording
     speed: float
-    holds_at: float = math.inf
-    """When the clock stands still once more, until somebody has asked for events ``holds_for`` times."""
-    holds_for: int = 0
-    looks: int = 0
-    """How often that was, from then on."""
-    asked: list[Asked] = field(default_factory=list)
+    hold_at: float = math.inf
+    """The recorded time at which the clock stops until the client has polled events ``hold_polls`` times."""
+    hold_polls: int = 0
+    polls: int = 0
+    """The number of these polls so far."""
+    requests: list[ReceivedRequest] = field(default_factory=list)
     """Every request, oldest first."""
-    unknown: list[str] = field(default_factory=list)
-    """Requests that no recording can answer."""
+    unanswerable: list[str] = field(default_factory=list)
+    """Requests that the recording cannot answer."""
     _started: float | None = None
     _skipped: float = 0.0
 
     @property
     def t(self) -> float:
-        """The time in the recording; before the start, none of it has come."""
-        return min(self._clock, self.holds_at) if self.looks < self.holds_for else self._clock
+        """The time of the recording in seconds, minus infinity before the start."""
+        return min(self._clock, self.hold_at) if self.polls < self.hold_polls else self._clock
 
     @property
     def _clock(self) -> float:
@@ -79,27 +80,27 @@ class Player:
 
     @property
     def now(self) -> Moment:
-        """What there is to see."""
+        """The recorded state at the current time."""
         return self.recording.at(self.t)
 
     @property
-    def posts(self) -> list[Asked]:
-        """The requests that change something."""
-        return [each for each in self.asked if each.method != "GET"]
+    def posts(self) -> list[ReceivedRequest]:
+        """The requests that change state."""
+        return [each for each in self.requests if each.method != "GET"]
 
     def rewind(self) -> None:
-        """Be as before the operation was started."""
-        self._started, self._skipped, self.looks = None, 0.0, 0
-        self.asked.clear()
+        """Return to the state before the start of the operation."""
+        self._started, self._skipped, self.polls = None, 0.0, 0
+        self.requests.clear()
 
     def skip_to_the_end(self) -> None:
-        """Let everything that was recorded have happened."""
+        """Move the clock to the end of the recording."""
         assert self._started is not None, "the operation was not started"
         self._skipped += self.recording.length
-        self.looks = self.holds_for
+        self.polls = self.hold_polls
 
     def app(self) -> Starlette:
-        """The region."""
+        """The region as an ASGI application."""
         root = "/MAAS/api/2.0"
         routes = {
             "/version/": self._version,
@@ -109,37 +110,35 @@ class Player:
             "/events/": self._events,
             "/nodes/{system_id}/results/{alias}/": self._results,
         }
-        known = [Route(f"{root}{path}", self._noting(answer), methods=["GET"]) for path, answer in routes.items()]
+        known = [Route(f"{root}{path}", self._recorded(answer), methods=["GET"]) for path, answer in routes.items()]
         start = Route(f"{root}/machines/{{system_id}}/", self._post, methods=["POST"])
-        everything_else = Route(
-            "/{path:path}", self._noting(self._unanswerable), methods=["GET", "POST", "PUT", "DELETE"]
-        )
-        return Starlette(routes=[*known, start, everything_else])
+        fallback = Route("/{path:path}", self._recorded(self._unanswerable), methods=["GET", "POST", "PUT", "DELETE"])
+        return Starlette(routes=[*known, start, fallback])
 
-    def _noting(self, answer: Any) -> Any:
+    def _recorded(self, answer: Any) -> Any:
         async def endpoint(request: Request) -> Response:
-            self._note(request)
+            self._record(request)
             response: Response = answer(request)
             return response
 
         return endpoint
 
-    def _note(self, request: Request, form: Sequence[tuple[str, str]] = ()) -> None:
+    def _record(self, request: Request, form: Sequence[tuple[str, str]] = ()) -> None:
         query, op = request.url.query, request.query_params.get("op")
-        asked = Asked(self.t, request.method, request.url.path, op, query, tuple(form))
-        self.asked.append(asked)
+        received = ReceivedRequest(self.t, request.method, request.url.path, op, query, tuple(form))
+        self.requests.append(received)
 
     async def _post(self, request: Request) -> Response:
-        """The start, which MAAS takes its time to answer; it is answered once."""
+        """Answer the start once, after the recorded delay."""
         recording = self.recording
-        self._note(request, parse_qsl((await request.body()).decode()))
+        self._record(request, parse_qsl((await request.body()).decode()))
         is_start = request.path_params["system_id"] == recording.system_id
         if self._started is not None or not is_start or request.query_params.get("op") != recording.start.op:
             return self._unanswerable(request)
         self._started = time.monotonic()
-        while self.t < recording.started_at:  # noqa: ASYNC110 - another thread may skip to the end meanwhile
-            await anyio.sleep(GLANCE)
-        return _sent(recording.start.answer)
+        while self.t < recording.started_at:  # noqa: ASYNC110 - another thread can skip to the end
+            await anyio.sleep(CLOCK_INTERVAL)
+        return _recorded_response(recording.start.answer)
 
     def _version(self, _request: Request) -> Response:
         return JSONResponse({"capabilities": [], "version": self.recording.maas, "subversion": ""})
@@ -155,7 +154,7 @@ class Player:
             return self._unanswerable(request)
         if request.path_params["system_id"] != self.recording.system_id:
             return PlainTextResponse("No Machine matches the given query.", HTTPStatus.NOT_FOUND)
-        return _sent(self.now.machine)
+        return _recorded_response(self.now.machine)
 
     def _machines(self, request: Request) -> Response:
         filters = parse_qs(request.url.query)
@@ -163,10 +162,10 @@ class Player:
         if machine.status == HTTPStatus.NOT_FOUND:
             return JSONResponse([])
         if machine.json is None:
-            return _sent(machine)
-        shown = {"id": "system_id", "system_id": "system_id", "owner": "owner", "hostname": "hostname"}
+            return _recorded_response(machine)
+        fields = {"id": "system_id", "system_id": "system_id", "owner": "owner", "hostname": "hostname"}
         status = machine.json["status_name"].lower().replace(" ", "_")
-        values = {"status": status, **{name: machine.json[of] for name, of in shown.items()}}
+        values = {"status": status, **{name: machine.json[of] for name, of in fields.items()}}
         if not filters.keys() <= values.keys():
             return self._unanswerable(request)
         fits = all(values[name] in wanted for name, wanted in filters.items())
@@ -176,11 +175,11 @@ class Player:
         query = parse_qs(request.url.query)
         if query.keys() - {"op", "id", "level", "limit", "after", "before"} or query.get("op") != ["query"]:
             return self._unanswerable(request)
-        self._look()
+        self._count_poll()
         level, limit = query.get("level", ["INFO"])[0], int(query.get("limit", ["100"])[0])
         if level not in LEVELS:
             return PlainTextResponse(f"Unrecognised log level: {level}", HTTPStatus.BAD_REQUEST)
-        if limit > MOST_EVENTS or {"after", "before"} <= query.keys():
+        if limit > MAX_EVENTS or {"after", "before"} <= query.keys():
             return PlainTextResponse("", HTTPStatus.BAD_REQUEST)
         found = [
             event
@@ -194,22 +193,22 @@ class Player:
         page = found[:count] if "after" in query else found[-count:]
         return JSONResponse({"count": len(page), "events": page[::-1], "next_uri": None, "prev_uri": None})
 
-    def _look(self) -> None:
-        late = self._clock - self.holds_at
+    def _count_poll(self) -> None:
+        late = self._clock - self.hold_at
         if late >= 0:
-            self.looks += 1
-            self._skipped -= late if self.looks == self.holds_for else 0.0  # it goes on from where it stood
+            self.polls += 1
+            self._skipped -= late if self.polls == self.hold_polls else 0.0  # the clock continues from where it stopped
 
     @property
     def _known_events(self) -> tuple[JSON, ...]:
-        """Those that MAAS still has: 3.7.3 deletes them together with their machine (recorded)."""
+        """The events that MAAS still has. MAAS 3.7.3 deletes them together with their machine (recorded)."""
         now = self.now
         gone = now.machine.status == HTTPStatus.NOT_FOUND
         return () if gone else (self._newest_before, *now.events)
 
     @property
     def _newest_before(self) -> JSON:
-        """The newest event before the start: only its id was recorded. What it says is by the machine's message."""
+        """The newest event before the start. Only its id was recorded; its text is the machine's status message."""
         machine = self.recording.machines[0]
         what, _, more = (machine["status_message"] or "").partition(" - ")
         return {
@@ -232,18 +231,18 @@ class Player:
         number = machine.get(f"current_{kind}_result_id")
         known = moment.scripts.get(kind)
         if known is not None and (known.json is None or known.json["id"] == number):
-            return _sent(known)
+            return _recorded_response(known)
         if number is None:
             text = f"No current {kind} script set exists for this node."
             return PlainTextResponse(text, HTTPStatus.BAD_REQUEST)
-        return JSONResponse({"id": number, "status": -1, "status_name": "Unknown", "results": []})  # nobody read it
+        return JSONResponse({"id": number, "status": -1, "status_name": "Unknown", "results": []})  # not recorded
 
     def _unanswerable(self, request: Request) -> Response:
-        self.unknown.append(f"{request.method} {request.url.path}?{request.url.query}")
+        self.unanswerable.append(f"{request.method} {request.url.path}?{request.url.query}")
         return PlainTextResponse(f"Unknown API endpoint: {request.url.path}.", HTTPStatus.NOT_FOUND)
 
 
-def _sent(answer: Answer) -> Response:
+def _recorded_response(answer: Answer) -> Response:
     headers = dict(answer.headers or {})
     if isinstance(answer.body, str):
         return PlainTextResponse(answer.body, answer.status, headers)
@@ -252,19 +251,19 @@ def _sent(answer: Answer) -> Response:
 
 @contextlib.contextmanager
 def playing(player: Player) -> Iterator[str]:
-    """Play a recording on a free port of 127.0.0.1; yields the region's URL."""
+    """Play a recording on a free port of 127.0.0.1. Yields the region's URL."""
     config = uvicorn.Config(player.app(), log_level="critical", access_log=False, lifespan="off", ws="none")
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, args=([listener],), name="player", daemon=True)
         thread.start()
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not server.started:
             assert thread.is_alive(), "the player did not start"
             assert time.monotonic() < deadline, "the player did not start"
-            time.sleep(GLANCE)
+            time.sleep(CLOCK_INTERVAL)
         try:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}/MAAS"
         finally:
             server.should_exit = server.force_exit = True
-            thread.join(PATIENCE)
+            thread.join(TIMEOUT)

@@ -1,4 +1,4 @@
-"""The server with a recorded region: what it says while it follows an operation, and to a caller who asks late."""
+"""Runs the server with a recorded region: it follows an operation, and a second server reads the operation later."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -7,34 +7,34 @@ from typing import Any
 
 from simulator.tests.recordings import Recording
 from tests.integration.driver import MODERN, Driver, Message, serving_stdio
-from tests.integration.player import API_KEY, Asked, Player, playing
+from tests.integration.player import API_KEY, Player, ReceivedRequest, playing
 from tests.recorded_operations import ended_at, operation_of
 
 SPEED = 10.0
-"""Recorded seconds a second. Frames are half a second apart or more, which is then one interval of the polling."""
-LONGEST = 100.0
-"""Seconds after which the server answers in any case, on a machine that is busy with other tests: shorter than
-:data:`PATIENCE`. What was recorded is over after two or three."""
-UNCERTAIN = 6.0
-"""The same where nothing came of the request: the server may wait for a minute to see whether it still does."""
-LOOKS = 30
-"""How often the server may ask for events once the run has ended, until it has noticed that. So long nothing else
-happens in the region. On an idle machine these are some six seconds: it asks ever more seldom in a silence."""
-PATIENCE = 120.0
-"""Seconds after which the server counts as dead, on a machine that is busy with other tests."""
-SECRET = "known to each process of a test"
+"""Recorded seconds per second. Frames are at least 0.5 s apart, which is one poll interval at this speed."""
+LONGEST_WAIT = 100.0
+"""Seconds that a call waits, on a machine that is busy with other tests: shorter than :data:`TIMEOUT`. Recordings take
+two or three."""
+NO_EFFECT_WAIT = 6.0
+"""The same if the request had no effect: the server may wait a minute for an effect."""
+MAX_POLLS = 30
+"""The number of polls within which the server must notice the end. The clock stops for these polls, which take about
+6 s on an idle machine: the server polls less often while nothing happens."""
+TIMEOUT = 120.0
+"""Seconds to wait for a response, on a machine that is busy with other tests."""
+SECRET = "shared by the processes of a test"
 TOKEN = "followed"
 TAKE_OVER = "take_over"
-"""The argument that allows to take another user's machine, where a tool has one."""
+"""The argument of some tools that permits using another user's machine."""
 ERROR = "io.github.maas-mcp/error"
 
 STATES = {"operation_reverted": "reverted", "machine_gone": "gone", "deadline_exceeded": "timed_out"}
-"""The state that an operation is in after an error with this code; after any other it has failed."""
+"""The state of an operation after an error with this code. Any other code means that it failed."""
 
 
 @dataclass(frozen=True)
 class Reported:
-    """What the server answered about an operation."""
+    """The server's report of an operation."""
 
     state: str
     headline: str
@@ -46,69 +46,69 @@ class Reported:
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """The whole report."""
         return "\n".join([self.headline, self.maas_says, self.hint, str(dict(self.result))])
 
 
 @dataclass(frozen=True)
 class Replay:
-    """An operation that was followed to its end, and asked for once more."""
+    """An operation that was followed to its end, and read again later."""
 
     arguments: Mapping[str, Any]
-    """What the tool was called with."""
-    posts: tuple[Asked, ...]
-    """The requests that changed something, while it was followed."""
-    unknown: tuple[str, ...]
-    """Requests that no recording can answer."""
+    """The arguments of the tool."""
+    posts: tuple[ReceivedRequest, ...]
+    """The requests that changed state while the server followed the operation."""
+    unanswerable: tuple[str, ...]
+    """Requests that the recording cannot answer."""
     progress: tuple[Message, ...]
     reported: Reported
-    looks: int
-    """How often the server asked for events when the run had ended."""
-    asked_late: Reported
-    """What a process that had not seen any of it said, when everything that was recorded was over."""
+    polls: int
+    """The number of event polls after the end of the run."""
+    later_report: Reported
+    """The report of a new server process after the end of the recording."""
 
     @property
     def messages(self) -> list[str]:
-        """What progress said, in order."""
+        """The progress messages, in order."""
         return [each.get("message", "") for each in self.progress]
 
     @property
     def text(self) -> str:
-        """All that was said while it was followed and at its end."""
+        """All progress messages and the final report."""
         return "\n".join([*self.messages, self.reported.text])
 
 
 def replay(recording: Recording) -> Replay:
-    """Start the recorded operation through its tool and follow it; then the same for a caller who asks late."""
+    """Start and follow the recorded operation through its tool, then play it again and read it only at the end."""
     operation = operation_of(recording).name
-    wait = LONGEST if recording.took_effect else UNCERTAIN
-    player = Player(recording, SPEED, ended_at(recording), LOOKS)
+    wait = LONGEST_WAIT if recording.took_effect else NO_EFFECT_WAIT
+    player = Player(recording, SPEED, ended_at(recording), MAX_POLLS)
     with playing(player) as url:
         with _serving(url) as server:
             arguments = _arguments(server, recording)
             reported = _call(server, operation, TOKEN, **arguments, wait_seconds=wait)
-            looks, posts, progress = player.looks, tuple(player.posts), tuple(server.progress(TOKEN))
+            polls, posts, progress = player.polls, tuple(player.posts), tuple(server.progress(TOKEN))
             player.rewind()
-            started = asked_late = _call(server, operation, None, **arguments, wait_seconds=0)
+            started = later_report = _call(server, operation, None, **arguments, wait_seconds=0)
             player.skip_to_the_end()
-        if started.operation_id:  # else MAAS's answer to the request was the end
+        if started.operation_id:  # otherwise MAAS's response to the request ended it
             with _serving(url) as another:
-                asked_late = _call(another, "maas_get_operation", None, operation_id=started.operation_id)
-        return Replay(arguments, posts, tuple(player.unknown), progress, reported, looks, asked_late)
+                later_report = _call(another, "maas_get_operation", None, operation_id=started.operation_id)
+        return Replay(arguments, posts, tuple(player.unanswerable), progress, reported, polls, later_report)
 
 
 def _serving(url: str) -> AbstractContextManager[Driver]:
-    # Clients of this revision need no handshake, for which the driver would not wait as long as here.
+    # Clients of this revision need no handshake, whose timeout would be shorter than this module's.
     return serving_stdio(url, API_KEY, MODERN, handshake=False, MAAS_MCP_SECRET=SECRET)
 
 
 def form_of(recording: Recording, arguments: Mapping[str, Any]) -> dict[str, str]:
-    """The recorded form, as far as the tool's arguments can say it; what is false is left out."""
+    """The part of the recorded form that the tool's arguments can express, without false values."""
     return {name: value for name, value in recording.start.form if name in arguments and value != "false"}
 
 
 def _arguments(server: Driver, recording: Recording) -> dict[str, Any]:
-    """The tool's arguments for the recorded request, by the schema that the server publishes."""
+    """Convert the recorded form to arguments of the tool, by its published schema."""
     tools = _result(server, server.start_request("tools/list"))["tools"]
     properties = next(each for each in tools if each["name"] == operation_of(recording).name)["inputSchema"][
         "properties"
@@ -129,28 +129,28 @@ def _argument(schema: Mapping[str, Any], text: str) -> Any:
 
 
 def _call(server: Driver, tool: str, token: str | None, **arguments: Any) -> Reported:
-    return _told(_result(server, server.start_call(tool, token, **arguments)))
+    return _parse_result(_result(server, server.start_call(tool, token, **arguments)))
 
 
 def _result(server: Driver, request_id: int) -> Message:
-    answer = server.wait(request_id, PATIENCE)
+    answer = server.wait(request_id, TIMEOUT)
     assert "result" in answer, answer
     result: Message = answer["result"]
     return result
 
 
-def _told(result: Message) -> Reported:
-    """What the result of a call says, or the report that it holds."""
+def _parse_result(result: Message) -> Reported:
+    """Parse the result of a call: an error, or an operation report."""
     if result.get("isError"):
         error = result["_meta"][ERROR]
-        return _of_error(STATES.get(error["code"], "failed"), error)
+        return _parse_error(STATES.get(error["code"], "failed"), error)
     report = result["structuredContent"]
     if report.get("error"):
-        return _of_error(report["state"], report["error"])
+        return _parse_error(report["state"], report["error"])
     summary = result["content"][0]["text"]
     return Reported(report["state"], summary, result=report["result"] or {}, operation_id=report["operation_id"])
 
 
-def _of_error(state: str, error: Mapping[str, Any]) -> Reported:
+def _parse_error(state: str, error: Mapping[str, Any]) -> Reported:
     steps = [f"{step['why']}: {step['tool']}" for step in error["next_steps"]]
     return Reported(state, error["message"], "\n".join([error["hint"] or "", *steps]), error["maas_says"] or "")

@@ -1,4 +1,4 @@
-"""A terminal: what a command shows on one of a given size, line by line."""
+"""The output of a command on a terminal of a given size."""
 
 import errno
 import fcntl
@@ -10,15 +10,15 @@ import subprocess
 import termios
 from collections.abc import Mapping
 
-from tests.integration.driver import PATIENCE, command
+from tests.integration.driver import TIMEOUT, command
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-def shown(args: tuple[str, ...], environment: Mapping[str, str], columns: int, lines: int = 24) -> list[str]:
-    """The lines that ``maas-mcp`` has written to a terminal of that size, as they were at the end of each.
+def terminal_lines(args: tuple[str, ...], environment: Mapping[str, str], columns: int, lines: int = 24) -> list[str]:
+    """Run ``maas-mcp`` on a terminal of this size, and return the final state of each line.
 
-    A line that is longer than the terminal is wide is what the terminal would break amid a word.
+    The terminal would break a longer line inside a word.
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
@@ -28,7 +28,7 @@ def shown(args: tuple[str, ...], environment: Mapping[str, str], columns: int, l
         written = b""
         while chunk := _read(ours):
             written += chunk
-        process.wait(PATIENCE)
+        process.wait(TIMEOUT)
     os.close(ours)
     text = _ESCAPES.sub("", written.decode())
     return [each.rpartition("\r")[2] for each in text.replace("\r\n", "\n").splitlines()]
@@ -38,6 +38,6 @@ def _read(terminal: int) -> bytes:
     try:
         return os.read(terminal, 65536)
     except OSError as error:
-        if error.errno == errno.EIO:  # nobody has the other end open any more
+        if error.errno == errno.EIO:  # the other end is closed
             return b""
         raise

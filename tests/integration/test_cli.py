@@ -1,4 +1,4 @@
-"""The commands as people run them: real processes against a region over real HTTP."""
+"""The commands as users run them: real processes and a region over real HTTP."""
 
 import json
 import os
@@ -21,15 +21,15 @@ from click.testing import CliRunner
 from maas_mcp.cli import main
 from maas_simulator import Fault, SimulatedRegion, serving
 from tests.integration.conftest import SPEED
-from tests.integration.driver import bring, check_left_alone, command, eventually
-from tests.integration.terminal import shown
+from tests.integration.driver import advance_to, check_requests_stop, command, eventually
+from tests.integration.terminal import terminal_lines
 
-PATIENCE = 60.0
+TIMEOUT = 60.0
 
 
 @dataclass
 class Program:
-    """One ``maas-mcp`` under way, and what it has written so far."""
+    """A running ``maas-mcp`` and its output so far."""
 
     process: subprocess.Popen[str]
     written: dict[str, list[str]] = field(default_factory=lambda: {"stdout": [], "stderr": []})
@@ -45,18 +45,18 @@ class Program:
     def _listen(self, stream: IO[str], lines: list[str]) -> None:
         lines.extend(iter(stream.readline, ""))
 
-    def line(self, text: str, where: str = "stderr") -> str:
-        """Wait for a line that holds ``text``."""
+    def wait_for_line(self, text: str, where: str = "stderr") -> str:
+        """Wait for a line that contains ``text``."""
         found: str = eventually(
             lambda: next((line for line in tuple(self.written[where]) if text in line), None), f"a line with {text!r}"
         )
         return found
 
-    def end(self) -> int:
-        """Wait for its end; answers with the exit code."""
-        code = self.process.wait(PATIENCE)
+    def wait(self) -> int:
+        """Wait for the process to exit. Returns the exit code."""
+        code = self.process.wait(TIMEOUT)
         for thread in self._threads:
-            thread.join(PATIENCE)
+            thread.join(TIMEOUT)
         return code
 
     @property
@@ -78,7 +78,7 @@ def settings_of(region: SimulatedRegion, url: str) -> dict[str, str]:
 
 
 @contextmanager
-def running(args: Sequence[str], **settings: str) -> Iterator[Program]:
+def start_command(args: Sequence[str], **settings: str) -> Iterator[Program]:
     process = subprocess.Popen(
         command(*args),
         stdin=subprocess.DEVNULL,
@@ -93,14 +93,14 @@ def running(args: Sequence[str], **settings: str) -> Iterator[Program]:
         yield program
     finally:
         process.kill()
-        program.end()
+        program.wait()
         for stream in (process.stdout, process.stderr):
             if stream:
                 stream.close()
 
 
-def finished(*args: str, typed: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
-    """A whole run."""
+def run_command(*args: str, typed: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
     done = subprocess.run(
         command(*args),
         input=typed,
@@ -109,7 +109,7 @@ def finished(*args: str, typed: str = "", **settings: str) -> subprocess.Complet
         check=False,
         text=True,
         encoding="utf-8",
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
     )
     assert "Traceback" not in done.stdout + done.stderr
     return done
@@ -126,7 +126,7 @@ def closed_port() -> int:
 
 def test_a_deploy_shows_a_line_for_each_milestone_and_its_result(region: SimulatedRegion, url: str) -> None:
     machine = region.machine("node01")
-    done = finished("call", "maas_deploy_machine", f"system_id={machine.system_id}", **settings_of(region, url))
+    done = run_command("call", "maas_deploy_machine", f"system_id={machine.system_id}", **settings_of(region, url))
     assert done.returncode == 0
     assert done.stdout == f"node01 is deployed with ubuntu/noble at {machine.ip_address}.\n"
     lines = done.stderr.splitlines()
@@ -136,86 +136,84 @@ def test_a_deploy_shows_a_line_for_each_milestone_and_its_result(region: Simulat
     assert region.machine("node01").status_name == "Deployed"
 
 
-def test_a_result_can_be_had_as_json(region: SimulatedRegion, url: str) -> None:
-    done = finished("call", "maas_list_machines", "status=ready", "limit=2", "--json", **settings_of(region, url))
+def test_a_result_can_be_printed_as_json(region: SimulatedRegion, url: str) -> None:
+    done = run_command("call", "maas_list_machines", "status=ready", "limit=2", "--json", **settings_of(region, url))
     answer = json.loads(done.stdout)
     assert [machine["hostname"] for machine in answer["machines"]] == ["node01", "node02"]
     assert answer["total"] == 5
     assert done.stderr == ""
 
 
-def test_a_failed_deploy_exits_with_1_and_maas_own_reason(region: SimulatedRegion, url: str) -> None:
+def test_a_failed_deploy_exits_with_1_and_shows_the_reason_from_maas(region: SimulatedRegion, url: str) -> None:
     machine = region.machine("node05")
     region.plan("node05", fail="Installing OS", reason="No space left on /dev/sda2")
-    done = finished("call", "maas_deploy_machine", f"system_id={machine.system_id}", **settings_of(region, url))
+    done = run_command("call", "maas_deploy_machine", f"system_id={machine.system_id}", **settings_of(region, url))
     assert done.returncode == 1
     assert done.stdout == ""
     assert "Error: node05 (m86kwc) is Failed deployment: No space left on /dev/sda2" in done.stderr
 
 
-def test_a_call_that_answers_early_ends_its_bar_where_the_operation_is(still_region: SimulatedRegion) -> None:
+def test_a_call_that_returns_early_ends_its_bar_at_the_progress_of_the_operation(still_region: SimulatedRegion) -> None:
     machine = still_region.machine("node01")
     args = ("call", "maas_deploy_machine", f"system_id={machine.system_id}", "wait_seconds=0")
     with serving(still_region) as url:
         drawn = [
             each
-            for each in shown(args, environment(**settings_of(still_region, url)), columns=80)
+            for each in terminal_lines(args, environment(**settings_of(still_region, url)), columns=80)
             if each.startswith("maas_deploy_machine ━")
         ]
     assert re.search(r" [02]% 0:00:\d\d still running\s*$", drawn[-1])
     assert not [each for each in drawn if "100%" in each]
 
 
-def test_a_call_that_waits_for_an_operation_that_fails_does_not_end_its_bar_full(
-    region: SimulatedRegion, url: str
-) -> None:
+def test_the_bar_of_a_failed_operation_does_not_end_full(region: SimulatedRegion, url: str) -> None:
     system_id = region.machine("node05").system_id
     region.plan("node05", fail="Installing OS")
     settings = settings_of(region, url)
-    start = finished("call", "maas_deploy_machine", f"system_id={system_id}", "wait_seconds=0", "--json", **settings)
+    start = run_command("call", "maas_deploy_machine", f"system_id={system_id}", "wait_seconds=0", "--json", **settings)
     operation_id = json.loads(start.stdout)["operation_id"]
-    waited = finished("call", "maas_wait_operation", f"operation_id={operation_id}", **settings)
+    waited = run_command("call", "maas_wait_operation", f"operation_id={operation_id}", **settings)
     assert "Failed deployment" in waited.stdout
     assert "100%" not in waited.stderr
 
 
-WORDS_ON_A_TERMINAL: dict[str, tuple[str, ...]] = {
+NARROW_TERMINAL_COMMANDS: dict[str, tuple[str, ...]] = {
     "help": ("--help",),
-    "refusal": ("call", "maas_deploy_machine", "system_id=ywtymp"),
-    "refusal by MAAS": ("call", "maas_deploy_machine", "system_id=7xneda", "distro_series=nosuch"),
-    "early answer": ("call", "maas_deploy_machine", "system_id=fyc3ff", "wait_seconds=0"),
+    "rejection": ("call", "maas_deploy_machine", "system_id=ywtymp"),
+    "rejection by MAAS": ("call", "maas_deploy_machine", "system_id=7xneda", "distro_series=nosuch"),
+    "early return": ("call", "maas_deploy_machine", "system_id=fyc3ff", "wait_seconds=0"),
     "list": ("call", "maas_list_machines"),
     "wrong argument": ("call", "maas_deploy_machine", "colour=red"),
     "unknown tool": ("call", "xyzzy"),
     "doctor": ("doctor",),
     "plugins": ("plugins",),
     "no such stage": ("simulate", "--fail", "node05=Foo"),
-    "no clock": ("simulate", "--clock", "manual"),
+    "no control port": ("simulate", "--clock", "manual"),
 }
 
 
-@pytest.mark.parametrize("name", WORDS_ON_A_TERMINAL)
+@pytest.mark.parametrize("name", NARROW_TERMINAL_COMMANDS)
 def test_no_word_is_broken_on_a_narrow_terminal(still_region: SimulatedRegion, name: str) -> None:
     columns = 60
     with serving(still_region) as url:
-        lines = shown(WORDS_ON_A_TERMINAL[name], environment(**settings_of(still_region, url)), columns)
+        lines = terminal_lines(NARROW_TERMINAL_COMMANDS[name], environment(**settings_of(still_region, url)), columns)
     assert not [each for each in lines if len(each) > columns and " " in each.strip()], lines
     assert not [word for line in lines if "━" not in line for word in re.findall(r"maas_\w+…", line)], lines
 
 
-def test_a_port_that_is_taken_is_all_that_is_said() -> None:
+def test_only_the_error_is_shown_for_a_port_in_use() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        lines = shown(("simulate", "--port", str(listener.getsockname()[1])), environment(), columns=60)
+        lines = terminal_lines(("simulate", "--port", str(listener.getsockname()[1])), environment(), columns=60)
     assert lines[0].startswith("Error: Port ")
     assert max(map(len, lines)) <= 60
 
 
 @pytest.mark.parametrize("dumb", [{"TERM": "dumb"}, {"TERM": "dumb", "NO_COLOR": "1"}])
-def test_a_terminal_that_cannot_draw_gets_lines_without_escape_codes(
+def test_a_dumb_terminal_gets_lines_without_escape_codes(
     region: SimulatedRegion, url: str, dumb: dict[str, str]
 ) -> None:
     args = ("call", "maas_release_machine", "system_id=ywtymp")
-    lines = shown(args, environment(**settings_of(region, url), **dumb), columns=80)
+    lines = terminal_lines(args, environment(**settings_of(region, url), **dumb), columns=80)
     assert lines[-2:] == ["maas_release_machine  100%  Ready", "node07 (ywtymp) is Ready."]
     assert "\x1b" not in "".join(lines)
 
@@ -224,44 +222,44 @@ def test_ctrl_c_ends_the_call_and_leaves_maas_deploying(still_region: SimulatedR
     region = still_region
     machine = region.machine("node01")
     args = ("call", "maas_deploy_machine", f"system_id={machine.system_id}")
-    with serving(region) as url, running(args, **settings_of(region, url)) as program:
-        bring(region, "node01", "Loading ephemeral")
-        program.line("Loading ephemeral")
+    with serving(region) as url, start_command(args, **settings_of(region, url)) as program:
+        advance_to(region, "node01", "Loading ephemeral")
+        program.wait_for_line("Loading ephemeral")
         program.process.send_signal(signal.SIGINT)
-        assert program.end() == 130
-        check_left_alone(region)
+        assert program.wait() == 130
+        check_requests_stop(region)
         assert "Traceback" not in program.stderr
         assert program.stderr.splitlines()[-1] == (
-            "Interrupted: maas_deploy_machine is no longer followed. The operation continues in MAAS; "
-            f"`maas-mcp call maas_get_machine system_id={machine.system_id}` shows its status."
+            "Interrupted: stopped following maas_deploy_machine. The operation continues in MAAS. "
+            f"Run `maas-mcp call maas_get_machine system_id={machine.system_id}` to see its status."
         )
         assert program.stdout == ""
         assert region.machine("node01").status_name == "Deploying"
         assert [request.op for request in region.requests if request.method == "POST"].count("deploy") == 1
         assert not [request for request in region.requests if request.op == "abort"]
         region.set_speed(SPEED)
-        eventually(lambda: region.machine("node01").status_name == "Deployed", "the deploy goes on")
+        eventually(lambda: region.machine("node01").status_name == "Deployed", "the end of the deployment")
 
 
-def test_ctrl_c_has_maas_abort_what_was_to_be_aborted_then(still_region: SimulatedRegion) -> None:
+def test_ctrl_c_aborts_the_operation_if_the_call_requested_it(still_region: SimulatedRegion) -> None:
     region = still_region
     machine = region.machine("node01")
     args = ("call", "maas_deploy_machine", f"system_id={machine.system_id}", "on_cancel=abort")
-    with serving(region) as url, running(args, **settings_of(region, url)) as program:
-        bring(region, "node01", "Loading ephemeral")
-        program.line("Loading ephemeral")
+    with serving(region) as url, start_command(args, **settings_of(region, url)) as program:
+        advance_to(region, "node01", "Loading ephemeral")
+        program.wait_for_line("Loading ephemeral")
         program.process.send_signal(signal.SIGINT)
-        assert program.end() == 130
+        assert program.wait() == 130
         assert "maas-mcp asks MAAS to abort the operation" in program.stderr
-        eventually(lambda: region.machine("node01").status_name == "Allocated", "the deployment is aborted")
+        eventually(lambda: region.machine("node01").status_name == "Allocated", "the abort of the deployment")
 
 
-def test_ctrl_c_in_a_call_that_only_reads_says_no_more_than_that(region: SimulatedRegion, url: str) -> None:
+def test_ctrl_c_during_a_read_only_says_interrupted(region: SimulatedRegion, url: str) -> None:
     region.hold(op="machines", before=600)
-    with running(("call", "maas_list_machines"), **settings_of(region, url)) as program:
-        eventually(lambda: region.requests, "the call begins")
+    with start_command(("call", "maas_list_machines"), **settings_of(region, url)) as program:
+        eventually(lambda: region.requests, "the start of the call")
         program.process.send_signal(signal.SIGINT)
-        assert program.end() == 130
+        assert program.wait() == 130
         assert program.stderr == "Interrupted.\n"
 
 
@@ -274,10 +272,10 @@ def test_ctrl_c_in_a_call_that_only_reads_says_no_more_than_that(region: Simulat
         (("maas_list_machines", "limit=0"), "`limit`: input should be greater than or equal to 1."),
     ],
 )
-def test_wrong_arguments_exit_with_2_and_say_what_is_right(
+def test_wrong_arguments_exit_with_2_and_a_suggestion(
     region: SimulatedRegion, url: str, args: tuple[str, ...], message: str
 ) -> None:
-    done = finished("call", *args, **settings_of(region, url))
+    done = run_command("call", *args, **settings_of(region, url))
     assert done.returncode == 2
     assert message in done.stderr
     assert done.stdout == ""
@@ -286,7 +284,7 @@ def test_wrong_arguments_exit_with_2_and_say_what_is_right(
 
 @pytest.mark.parametrize("args", [(), ("--list",)])
 def test_without_a_tool_the_tools_are_listed(region: SimulatedRegion, url: str, args: tuple[str, ...]) -> None:
-    done = finished("call", *args, **settings_of(region, url))
+    done = run_command("call", *args, **settings_of(region, url))
     assert done.returncode == 0
     for name in ("maas_commission_machine", "maas_deploy_machine", "maas_list_machines"):
         assert f"\n{name}  " in f"\n{done.stdout}"
@@ -294,18 +292,18 @@ def test_without_a_tool_the_tools_are_listed(region: SimulatedRegion, url: str, 
 
 
 def test_the_arguments_of_one_tool_are_listed(region: SimulatedRegion, url: str) -> None:
-    done = finished("call", "--list", "maas_deploy_machine", **settings_of(region, url))
+    done = run_command("call", "--list", "maas_deploy_machine", **settings_of(region, url))
     assert "system_id=STRING" in done.stdout
-    assert "Overwrites the machine's disks" in done.stdout
+    assert "Overwrites the disks" in done.stdout
 
 
-def test_the_server_has_the_same_settings(region: SimulatedRegion, url: str) -> None:
-    done = finished("call", MAAS_MCP_PLUGINS_ALLOW="inventory", **settings_of(region, url))
+def test_the_server_gets_the_same_settings(region: SimulatedRegion, url: str) -> None:
+    done = run_command("call", MAAS_MCP_PLUGINS_ALLOW="inventory", **settings_of(region, url))
     assert "maas_list_machines" in done.stdout
     assert "maas_deploy_machine" not in done.stdout
 
 
-def test_a_server_that_does_not_start_is_told_with_its_own_words(
+def test_a_server_that_does_not_start_is_reported_with_its_own_message(
     region: SimulatedRegion, url: str, tmp_path: Path
 ) -> None:
     information = tmp_path / "acme_broken-1.0.dist-info"
@@ -313,7 +311,7 @@ def test_a_server_that_does_not_start_is_told_with_its_own_words(
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-broken\nVersion: 1.0\n")
     (information / "entry_points.txt").write_text("[maas_mcp.plugins.v1]\nbroken = no_such_module\n")
     settings = {"PYTHONPATH": str(tmp_path), "MAAS_MCP_STRICT_PLUGINS": "true", **settings_of(region, url)}
-    done = finished("call", **settings)
+    done = run_command("call", **settings)
     assert done.returncode == 1
     assert "acme-broken" in done.stderr
     assert "Error: The MCP server failed: " in done.stderr.splitlines()[-2]
@@ -324,7 +322,7 @@ def test_the_server_is_not_imported_from_the_working_directory(
 ) -> None:
     (tmp_path / "mcp.py").write_text("raise SystemExit('taken over')\n")
     monkeypatch.chdir(tmp_path)
-    done = finished("call", **settings_of(region, url))
+    done = run_command("call", **settings_of(region, url))
     assert done.returncode == 0
     assert "taken over" not in done.stderr
 
@@ -332,8 +330,8 @@ def test_the_server_is_not_imported_from_the_working_directory(
 # doctor
 
 
-def test_the_doctor_finds_nothing_wrong_where_nothing_is(region: SimulatedRegion, url: str) -> None:
-    done = finished("doctor", **settings_of(region, url))
+def test_the_doctor_passes_a_working_setup(region: SimulatedRegion, url: str) -> None:
+    done = run_command("doctor", **settings_of(region, url))
     assert done.returncode == 0
     assert "✗" not in done.stdout
     assert "✓ Version: MAAS 3.7.3\n" in done.stdout
@@ -345,25 +343,25 @@ def test_the_doctor_finds_nothing_wrong_where_nothing_is(region: SimulatedRegion
 
 
 def test_the_doctor_reads_no_more_than_one_machine_of_a_large_region(region: SimulatedRegion, url: str) -> None:
-    finished("call", "maas_allocate_machine", **settings_of(region, url))
+    run_command("call", "maas_allocate_machine", **settings_of(region, url))
     region.requests.clear()
-    finished("doctor", **settings_of(region, url))
-    [asked] = [request.query for request in region.requests if request.template == "machines/"]
-    assert asked == {
+    run_command("doctor", **settings_of(region, url))
+    [query] = [request.query for request in region.requests if request.template == "machines/"]
+    assert query == {
         "id": [next(each.system_id for each in region.machines.values() if each.status_name == "Allocated")]
     }
 
 
-def test_the_doctor_tells_what_a_key_may_not_do(region: SimulatedRegion, url: str) -> None:
-    done = finished("doctor", MAAS_URL=url, MAAS_API_KEY=region.api_key_of("bob"))
+def test_the_doctor_reports_a_user_who_is_no_administrator(region: SimulatedRegion, url: str) -> None:
+    done = run_command("doctor", MAAS_URL=url, MAAS_API_KEY=region.api_key_of("bob"))
     assert done.returncode == 0
     assert "✓ API key: bob, not an administrator" in done.stdout
 
 
 def check_diagnosis(region: SimulatedRegion, what: str, hint: str, skipped: Sequence[str], **settings: str) -> None:
-    """The doctor names the fault and what to do, goes on as far as it can, and shows no secret."""
+    """Check that the doctor names the problem and a fix, continues as far as it can, and shows no secret."""
     settings = {"MAAS_API_KEY": region.api_key, **settings}
-    done = finished("doctor", **settings)
+    done = run_command("doctor", **settings)
     assert done.returncode == 1
     assert f"✗ {what}" in done.stdout
     assert hint in done.stdout
@@ -379,23 +377,23 @@ def check_diagnosis(region: SimulatedRegion, what: str, hint: str, skipped: Sequ
 AFTER_REGION = ("Version", "API key", "Events", "Machines")
 
 
-def test_the_doctor_knows_a_host_where_nothing_listens(region: SimulatedRegion) -> None:
+def test_the_doctor_finds_a_host_where_nothing_listens(region: SimulatedRegion) -> None:
     url = f"http://127.0.0.1:{closed_port()}/MAAS"
     check_diagnosis(region, "Region: MAAS at 127.0.0.1:", "Is MAAS_URL right", AFTER_REGION, MAAS_URL=url)
 
 
-def test_the_doctor_knows_a_wrong_path(region: SimulatedRegion, url: str) -> None:
+def test_the_doctor_finds_a_wrong_path(region: SimulatedRegion, url: str) -> None:
     wrong = url.replace("/MAAS", "/elsewhere")
     check_diagnosis(region, "Region: There is no GET version/", "Check MAAS_URL", AFTER_REGION, MAAS_URL=wrong)
 
 
-def test_the_doctor_knows_a_wrong_key(region: SimulatedRegion, url: str) -> None:
+def test_the_doctor_finds_a_wrong_key(region: SimulatedRegion, url: str) -> None:
     key = ":".join([*region.api_key.split(":")[:2], "WrongWrongWrongWrong"])
     settings = {"MAAS_URL": url, "MAAS_API_KEY": key}
     check_diagnosis(region, "API key: MAAS does not accept", "maas apikey", ("Events", "Machines"), **settings)
 
 
-def test_the_doctor_knows_a_certificate_that_is_not_trusted_and_one_that_is(
+def test_the_doctor_distinguishes_a_trusted_certificate_from_an_untrusted_one(
     region: SimulatedRegion, tmp_path: Path
 ) -> None:
     authority = trustme.CA()
@@ -406,43 +404,43 @@ def test_the_doctor_knows_a_certificate_that_is_not_trusted_and_one_that_is(
     authority.cert_pem.write_to_path(files["ca"])
     with serving(region, ssl_certfile=files["chain"], ssl_keyfile=files["key"]) as url:
         check_diagnosis(region, "Region: The certificate", "Set MAAS_CA_BUNDLE", AFTER_REGION, MAAS_URL=url)
-        done = finished("doctor", MAAS_CA_BUNDLE=files["ca"], **settings_of(region, url))
+        done = run_command("doctor", MAAS_CA_BUNDLE=files["ca"], **settings_of(region, url))
     assert done.returncode == 0
     assert "✓ Region: reachable, and its certificate is trusted" in done.stdout
 
 
-def test_the_doctor_knows_a_bundle_that_is_missing(region: SimulatedRegion) -> None:
+def test_the_doctor_finds_a_missing_ca_bundle(region: SimulatedRegion) -> None:
     settings = {"MAAS_URL": "https://127.0.0.1:1/MAAS", "MAAS_CA_BUNDLE": "/no/such/file"}
     check_diagnosis(region, "Connection: MAAS_CA_BUNDLE", "PEM", ("Region", *AFTER_REGION), **settings)
 
 
-def test_the_doctor_refuses_plain_http_to_another_host(region: SimulatedRegion) -> None:
+def test_the_doctor_rejects_plain_http_to_another_host(region: SimulatedRegion) -> None:
     settings = {"MAAS_URL": "http://maas.example.com/MAAS"}
     check_diagnosis(region, "Settings: MAAS_URL uses http://", "https://", ("Region", *AFTER_REGION), **settings)
 
 
-def test_the_doctor_goes_on_after_a_check_that_failed(region: SimulatedRegion, url: str) -> None:
+def test_the_doctor_continues_after_a_failed_check(region: SimulatedRegion, url: str) -> None:
     region.faults.append(Fault(status=500, body="it hurts", path="machines/", times=9))
-    done = finished("doctor", **settings_of(region, url))
+    done = run_command("doctor", **settings_of(region, url))
     assert done.returncode == 1
     assert "✗ Machines: MAAS answered 500" in done.stdout
     assert "✓ Events: readable" in done.stdout
 
 
-def test_the_doctor_takes_a_region_that_is_slow_for_no_worse_than_that(
+def test_the_doctor_reports_a_slow_region_as_a_warning(
     region: SimulatedRegion, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("maas_mcp.cli.doctor.SLOW", 0.0)
+    monkeypatch.setattr("maas_mcp.cli.doctor.SLOW_RESPONSE", 0.0)
     done = CliRunner().invoke(main, ["doctor"], env=settings_of(region, url))
     assert done.exit_code == 0
-    assert "! Events: MAAS took 0 s to answer\n" in done.stdout
+    assert "! Events: MAAS took 0 s to respond\n" in done.stdout
     assert "✓ Events: readable" in done.stdout
-    assert done.stdout.endswith("No check failed, but see the lines marked with `!`.\n")
+    assert re.search(r"No check failed, with \d warnings\.\n$", done.stdout)
 
 
-def test_a_terminal_without_unicode_tells_good_from_bad(region: SimulatedRegion, url: str) -> None:
+def test_a_terminal_without_unicode_shows_other_signs(region: SimulatedRegion, url: str) -> None:
     settings = {**settings_of(region, url), "MAAS_API_KEY": "a:b:c"}
-    done = finished("doctor", PYTHONIOENCODING="latin-1", **settings)
+    done = run_command("doctor", PYTHONIOENCODING="latin-1", **settings)
     assert done.returncode == 1
     assert "+ Version: MAAS 3.7.3" in done.stdout
     assert "x API key: MAAS does not accept" in done.stdout
@@ -457,15 +455,13 @@ def test_a_terminal_without_unicode_tells_good_from_bad(region: SimulatedRegion,
 def test_no_locale_ends_a_command_with_a_traceback(
     region: SimulatedRegion, url: str, args: tuple[str, ...], locale: dict[str, str]
 ) -> None:
-    done = finished(*args, **settings_of(region, url), **locale)
+    done = run_command(*args, **settings_of(region, url), **locale)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
 @pytest.mark.parametrize("args", [("--help",), ("call", "maas_list_machines")], ids=" ".join)
-def test_an_output_that_takes_no_more_is_an_error_and_no_traceback(
-    region: SimulatedRegion, url: str, args: tuple[str, ...]
-) -> None:
+def test_a_full_disk_is_an_error_without_a_traceback(region: SimulatedRegion, url: str, args: tuple[str, ...]) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             command(*args),
@@ -474,25 +470,27 @@ def test_an_output_that_takes_no_more_is_an_error_and_no_traceback(
             env=environment(**settings_of(region, url)),
             check=False,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
         )
     assert done.returncode == 1
-    assert done.stderr == "Error: The output cannot be written: No space left on device.\n"
+    assert done.stderr == "Error: Cannot write the output: No space left on device.\n"
 
 
 @pytest.mark.parametrize("args", [("--help",), ("plugins",), ("doctor",), ("call", "maas_list_machines")], ids=" ".join)
-def test_a_command_ends_quietly_when_nobody_reads_on(region: SimulatedRegion, url: str, args: tuple[str, ...]) -> None:
+def test_a_command_ends_quietly_when_its_reader_closes_the_pipe(
+    region: SimulatedRegion, url: str, args: tuple[str, ...]
+) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    with os.fdopen(writing, "w") as nobody:
+    with os.fdopen(writing, "w") as closed_pipe:
         done = subprocess.run(
             command(*args),
-            stdout=nobody,
+            stdout=closed_pipe,
             stderr=subprocess.PIPE,
             env=environment(**settings_of(region, url)),
             check=False,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
         )
     assert (done.returncode, done.stderr) == (1, "")
 
@@ -501,25 +499,25 @@ def test_a_command_ends_quietly_when_nobody_reads_on(region: SimulatedRegion, ur
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
-def test_the_simulator_prints_its_settings_serves_and_ends_cleanly(end: signal.Signals) -> None:
-    with running(("simulate", "--speed", "400", "--fail", "node05=Installing OS")) as simulator:
-        simulator.line("MAAS_API_KEY=", "stdout")
+def test_the_simulator_prints_its_settings_serves_and_stops_cleanly(end: signal.Signals) -> None:
+    with start_command(("simulate", "--speed", "400", "--fail", "node05=Installing OS")) as simulator:
+        simulator.wait_for_line("MAAS_API_KEY=", "stdout")
         settings = dict(line.rstrip().split("=", 1) for line in simulator.written["stdout"])
         assert list(settings) == ["MAAS_URL", "MAAS_API_KEY"]
-        assert "API key: admin" in finished("doctor", **settings).stdout
-        failed = finished("call", "maas_deploy_machine", "system_id=m86kwc", **settings)
+        assert "API key: admin" in run_command("doctor", **settings).stdout
+        failed = run_command("call", "maas_deploy_machine", "system_id=m86kwc", **settings)
         assert failed.returncode == 1
         assert "Failed deployment" in failed.stderr
         simulator.process.send_signal(end)
-        assert simulator.end() == 0
+        assert simulator.wait() == 0
         assert len(simulator.written["stdout"]) == 2
         assert "maas-mcp call maas_list_machines" in simulator.stderr
         assert "Traceback" not in simulator.stderr
 
 
-def test_a_port_that_is_taken_is_said() -> None:
+def test_a_port_in_use_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        done = finished("simulate", "--port", str(listener.getsockname()[1]))
+        done = run_command("simulate", "--port", str(listener.getsockname()[1]))
     assert done.returncode == 1
     assert "cannot be used: Address already in use." in done.stderr
     assert done.stdout == ""
@@ -528,12 +526,10 @@ def test_a_port_that_is_taken_is_said() -> None:
 # demo
 
 
-def test_the_demonstration_shows_what_it_announces(tmp_path: Path) -> None:
-    picture = tmp_path / "demo.svg"
-    elsewhere = {"MAAS_URL": "https://maas.invalid/MAAS", "MAAS_API_KEY": "a:b:c"}
-    done = finished(
-        "demo", "--speed", "100", "--svg", str(picture), **elsewhere
-    )  # a real region is set, and not touched
+def test_the_demonstration_shows_all_its_parts(tmp_path: Path) -> None:
+    image = tmp_path / "demo.svg"
+    real_region = {"MAAS_URL": "https://maas.invalid/MAAS", "MAAS_API_KEY": "a:b:c"}
+    done = run_command("demo", "--speed", "100", "--svg", str(image), **real_region)  # which it does not contact
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     for line in (
@@ -541,26 +537,26 @@ def test_the_demonstration_shows_what_it_announces(tmp_path: Path) -> None:
         "node02  100%  Deployed",
         "node05   40%  Failed deployment",
         "deployed at 10.10.0.201",
-        "failed, with MAAS's reason",
-        "Everything went as expected",
+        "failed, with MAAS's error",
+        "All results were as expected.",
     ):
         assert line in done.stdout
     assert re.search(r"cancelled at [4-9]\d%; Deploying", done.stdout)
-    drawn = picture.read_text(encoding="utf-8").replace("&#160;", " ")
+    drawn = image.read_text(encoding="utf-8").replace("&#160;", " ")
     assert "No space left on /dev/sda2" in drawn
-    assert "Everything went as expected" in drawn
+    assert "All results were as expected." in drawn
     assert "url(http" not in drawn.replace('"', "")
 
 
-def test_ctrl_c_ends_the_demonstration() -> None:
-    with running(("demo",)) as program:
-        program.line("Loading ephemeral", "stdout")
+def test_ctrl_c_stops_the_demonstration() -> None:
+    with start_command(("demo",)) as program:
+        program.wait_for_line("Loading ephemeral", "stdout")
         program.process.send_signal(signal.SIGINT)
-        assert program.end() == 130
+        assert program.wait() == 130
         assert program.stderr == "Interrupted.\n"
 
 
-def test_the_demonstration_ends_quietly_when_nobody_reads_on() -> None:
+def test_the_demonstration_ends_quietly_when_its_reader_closes_the_pipe() -> None:
     reading, writing = os.pipe()
     with subprocess.Popen(
         command("demo", "--speed", "120"), stdout=writing, stderr=subprocess.PIPE, env=environment(), text=True
@@ -568,17 +564,17 @@ def test_the_demonstration_ends_quietly_when_nobody_reads_on() -> None:
         os.close(writing)
         os.read(reading, 10)
         os.close(reading)
-        assert process.communicate(timeout=PATIENCE)[1] == ""
+        assert process.communicate(timeout=TIMEOUT)[1] == ""
         assert process.returncode == 1
 
 
-def test_the_demonstration_says_what_it_lacks() -> None:
+def test_the_demonstration_names_a_missing_plugin() -> None:
     done = subprocess.run(
         [sys.executable, "-c", MISSING_PLUGIN],
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )
     assert done.returncode == 1
@@ -587,34 +583,36 @@ def test_the_demonstration_says_what_it_lacks() -> None:
 
 
 MISSING_PLUGIN = """
-from maas_mcp.cli import main, story
-environment = story._environment
-story._environment = lambda *args: environment(*args) | {"MAAS_MCP_PLUGINS_ALLOW": "inventory"}
+from maas_mcp.cli import main, demonstration
+environment = demonstration._environment
+demonstration._environment = lambda *args: environment(*args) | {"MAAS_MCP_PLUGINS_ALLOW": "inventory"}
 main(["demo"])
 """
 
 
 @pytest.mark.parametrize(("options", "typed"), [(("--yes",), ""), ((), "node01\n")])
-def test_a_real_machine_is_deployed_once_it_is_confirmed(
+def test_a_real_machine_is_deployed_after_a_confirmation(
     region: SimulatedRegion, url: str, options: tuple[str, ...], typed: str
 ) -> None:
-    done = finished("demo", "--real", "7xneda", *options, typed=typed, **settings_of(region, url))
+    done = run_command("demo", "--real", "7xneda", *options, typed=typed, **settings_of(region, url))
     assert done.returncode == 0, done.stderr
     assert "node01 (7xneda)" in done.stdout
-    assert "All data on its disks will be overwritten." in done.stdout
+    assert "overwrites all data on its disks." in done.stdout
     assert "node01  100%  Deployed" in done.stderr
     assert region.machine("node01").status_name == "Deployed"
 
 
 @pytest.mark.parametrize(("typed", "code"), [("node02\n", 1), ("y\n", 1), ("", 130)])
-def test_a_real_machine_is_left_alone_otherwise(region: SimulatedRegion, url: str, typed: str, code: int) -> None:
-    done = finished("demo", "--real", "7xneda", typed=typed, **settings_of(region, url))
+def test_a_real_machine_is_not_deployed_without_a_confirmation(
+    region: SimulatedRegion, url: str, typed: str, code: int
+) -> None:
+    done = run_command("demo", "--real", "7xneda", typed=typed, **settings_of(region, url))
     assert done.returncode == code
     assert [request for request in region.requests if request.method == "POST"] == []
 
 
-def test_a_real_machine_that_is_not_there_is_said(region: SimulatedRegion, url: str) -> None:
-    done = finished("demo", "--real", "qqqqqq", "--yes", **settings_of(region, url))
+def test_a_real_machine_that_does_not_exist_is_an_error(region: SimulatedRegion, url: str) -> None:
+    done = run_command("demo", "--real", "qqqqqq", "--yes", **settings_of(region, url))
     assert done.returncode == 1
     assert "No Machine matches the given query" in done.stderr
 
@@ -622,8 +620,8 @@ def test_a_real_machine_that_is_not_there_is_said(region: SimulatedRegion, url: 
 # serve
 
 
-def test_the_server_starts_without_what_it_does_not_need(region: SimulatedRegion, url: str) -> None:
-    """Nothing that draws, simulates or speaks HTTP: a client waits for this start-up."""
+def test_the_server_starts_without_needless_imports(region: SimulatedRegion, url: str) -> None:
+    """Clients wait for the start-up, so it imports no terminal, simulator or HTTP code."""
     script = """
 import sys
 from maas_mcp.cli import main
@@ -636,7 +634,7 @@ print(*sorted(sys.modules), sep="\\n", file=sys.stderr)
         env=environment(**settings_of(region, url)),
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=True,
     )
     loaded = set(done.stderr.split())
@@ -652,10 +650,8 @@ print(*sorted(sys.modules), sep="\\n", file=sys.stderr)
     assert loaded & unwanted == set()
 
 
-def test_a_polling_strategy_that_nobody_offers_is_refused_before_anything_is_served(
-    region: SimulatedRegion, url: str
-) -> None:
-    done = finished("serve", MAAS_MCP_POLLING="foo", **settings_of(region, url))
+def test_an_unknown_polling_strategy_stops_the_server_at_start_up(region: SimulatedRegion, url: str) -> None:
+    done = run_command("serve", MAAS_MCP_POLLING="foo", **settings_of(region, url))
     assert done.returncode == 2
     assert done.stderr.startswith("Error: MAAS_MCP_POLLING is 'foo', but no polling strategy of that name")
     assert done.stdout == ""
@@ -663,7 +659,7 @@ def test_a_polling_strategy_that_nobody_offers_is_refused_before_anything_is_ser
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell closes the descriptor")
 @pytest.mark.parametrize(("closed", "stream"), [("<&-", "stdin"), (">&-", "stdout")])
-def test_without_a_client_on_the_other_end_nothing_is_served(
+def test_the_server_does_not_start_without_stdin_and_stdout(
     region: SimulatedRegion, url: str, closed: str, stream: str
 ) -> None:
     done = subprocess.run(
@@ -672,10 +668,10 @@ def test_without_a_client_on_the_other_end_nothing_is_served(
         env=environment(**settings_of(region, url)),
         check=False,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
     )
     assert done.returncode == 2
-    assert f"Error: MCP needs stdin and stdout, and {stream} is closed." in done.stderr
+    assert f"Error: {stream} is closed. An MCP server needs stdin and stdout" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -689,12 +685,12 @@ def test_without_a_client_on_the_other_end_nothing_is_served(
         ),
     ],
 )
-def test_a_variable_of_the_system_that_cannot_be_used_is_told_and_blamed_on_no_plugin(
+def test_an_invalid_system_variable_is_reported_and_not_blamed_on_a_plugin(
     region: SimulatedRegion, variable: str, value: str, reported: str
 ) -> None:
     settings = {"MAAS_URL": "https://maas.example.com/MAAS", "MAAS_API_KEY": region.api_key, variable: value}
     for args, code in ((("doctor",), 1), (("call", "maas_list_machines"), 2)):
-        done = finished(*args, **settings)
+        done = run_command(*args, **settings)
         assert done.returncode == code
         assert reported in done.stdout + done.stderr
         assert "inside its plugin" not in done.stderr
@@ -703,6 +699,6 @@ def test_a_variable_of_the_system_that_cannot_be_used_is_told_and_blamed_on_no_p
 
 def test_the_package_can_be_run_as_a_module() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "maas_mcp", "--version"], capture_output=True, text=True, timeout=PATIENCE, check=True
+        [sys.executable, "-m", "maas_mcp", "--version"], capture_output=True, text=True, timeout=TIMEOUT, check=True
     )
     assert done.stdout.startswith("maas-mcp, version ")

@@ -1,4 +1,4 @@
-"""The client of the integration tests: what it has heard is never lost, whatever the order."""
+"""The client of the integration tests loses no message, in any order."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ asked = [json.loads(sys.stdin.readline())["id"] for _ in range(3)]
 
 @contextmanager
 def speaking_to(code: str, folder: Path) -> Iterator[Driver]:
-    """A client of a server that takes three requests and then does as ``code`` says."""
+    """Connect a client to a server that reads three requests and then runs ``code``."""
     errors = folder / "stderr"
     with (
         errors.open("wb") as file,
@@ -38,7 +38,7 @@ def speaking_to(code: str, folder: Path) -> Iterator[Driver]:
         process.kill()
 
 
-def test_answers_may_come_in_any_order(tmp_path: Path) -> None:
+def test_responses_can_arrive_in_any_order(tmp_path: Path) -> None:
     code = """
         for each in reversed(asked):
             say(method="notifications/progress", params={"progressToken": each, "progress": 1, "message": f"of {each}"})
@@ -48,10 +48,10 @@ def test_answers_may_come_in_any_order(tmp_path: Path) -> None:
         calls = [server.start_request("ping") for _ in range(3)]
         assert [server.wait(each)["result"]["of"] for each in calls] == calls
         assert [server.wait_for_progress()["params"]["progressToken"] for _ in calls] == calls[::-1]
-        assert [server.wait(each)["result"]["of"] for each in calls] == calls, "and they stay"
+        assert [server.wait(each)["result"]["of"] for each in calls] == calls, "and they stay available"
 
 
-def test_a_request_of_the_server_is_not_taken_for_the_response_with_the_same_id(tmp_path: Path) -> None:
+def test_a_request_of_the_server_is_not_mistaken_for_a_response_with_the_same_id(tmp_path: Path) -> None:
     code = """
         say(id=asked[0], method="ping")
         say(id=asked[0], result={})
@@ -62,14 +62,14 @@ def test_a_request_of_the_server_is_not_taken_for_the_response_with_the_same_id(
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "expected"),
     [
-        ("sys.exit('it is broken')", "has closed its stdout.*it is broken"),
-        ("print('hello', flush=True); sys.stdin.read()", "wrote what is not JSON: b'hello"),
+        ("sys.exit('it is broken')", "server closed its stdout.*it is broken"),
+        ("print('hello', flush=True); sys.stdin.read()", "wrote a line that is not JSON: b'hello"),
     ],
 )
-def test_an_answer_that_cannot_come_any_more_is_not_waited_for(code: str, said: str, tmp_path: Path) -> None:
+def test_waiting_ends_when_no_response_can_arrive(code: str, expected: str, tmp_path: Path) -> None:
     with speaking_to(code, tmp_path) as server:
         calls = [server.start_request("ping") for _ in range(3)]
-        with pytest.raises(AssertionError, match=said):
+        with pytest.raises(AssertionError, match=expected):
             server.wait(calls[0])

@@ -8,7 +8,16 @@ import pytest
 
 from maas_simulator import SimulatedRegion, serving
 from tests.integration.conftest import SPEED
-from tests.integration.driver import MODERN, PATIENCE, Message, check_left_alone, command, environment, eventually, lead
+from tests.integration.driver import (
+    MODERN,
+    TIMEOUT,
+    Message,
+    advance_and_await,
+    check_requests_stop,
+    command,
+    environment,
+    eventually,
+)
 from tests.integration.http_driver import HttpDriver, serving_http
 
 SHOWN = ("Deploying", "Performing PXE boot", "Installing OS")
@@ -45,7 +54,7 @@ def modern(region: SimulatedRegion, url: str) -> Iterator[HttpDriver]:
 def test_a_deploy_shows_its_progress_and_ends_with_a_result(server: HttpDriver, region: SimulatedRegion) -> None:
     region.set_speed(0)
     call = server.start_call("maas_deploy_machine", "token", system_id=region.machine("node01").system_id)
-    lead(server, region, "node01", *SHOWN)
+    advance_and_await(server, region, "node01", *SHOWN)
     region.set_speed(SPEED)
 
     result = server.wait(call)["result"]
@@ -93,7 +102,7 @@ class TestCancelling:
 
         after = server.cancel(call)
 
-        check_left_alone(region)
+        check_requests_stop(region)
         assert len(server.received) == after
         assert region.machine("node01").status_name == "Deploying"
 
@@ -189,7 +198,7 @@ class TestRefusals:
         body = b'{"jsonrpc": "2.0", "id": 9, "method": "tools/list", "params": {}}'
         head = f"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:{modern.port}\r\nContent-Type: application/json\r\n"
         head += f"Content-Length: {len(body)}\r\n{header}: a\r\n{header}: b\r\nConnection: close\r\n\r\n"
-        with socket.create_connection(("127.0.0.1", modern.port), timeout=PATIENCE) as client:
+        with socket.create_connection(("127.0.0.1", modern.port), timeout=TIMEOUT) as client:
             client.sendall(head.encode() + body)
             response = client.makefile("rb").read().decode()
 
@@ -214,7 +223,7 @@ class TestRefusals:
             env=environment(url, region.api_key),
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             check=False,
         )
 
@@ -230,7 +239,7 @@ class TestRefusals:
                 env=environment(url, region.api_key),
                 capture_output=True,
                 text=True,
-                timeout=PATIENCE,
+                timeout=TIMEOUT,
                 check=False,
             )
 
@@ -246,9 +255,7 @@ def test_the_newest_revision_needs_no_session(modern: HttpDriver) -> None:
 
 
 class TestLimits:
-    def test_a_client_that_loops_is_told_how_long_to_wait_and_then_served(
-        self, region: SimulatedRegion, url: str
-    ) -> None:
+    def test_a_client_that_loops_gets_the_seconds_to_wait(self, region: SimulatedRegion, url: str) -> None:
         with serving_http(url, region.api_key, MAAS_MCP_HTTP_RATE="1") as server:
             refused = None
             for _ in range(20):

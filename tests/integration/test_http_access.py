@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from maas_simulator import SimulatedRegion
-from tests.integration.driver import MODERN, PATIENCE, Message, command, environment
+from tests.integration.driver import MODERN, TIMEOUT, Message, command, environment
 from tests.integration.http_driver import HttpDriver, serving_http
 
 
@@ -35,7 +35,7 @@ class Team:
             env=environment(self.url, "not:the:key", **self.variables),
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             check=False,
         )
         assert done.returncode == 0, done.stderr
@@ -173,7 +173,7 @@ def refused(region: SimulatedRegion, url: str, address: str, **variables: str) -
         env=environment(url, region.api_key, **variables),
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""An import of images, which is no machine's, as a client sees it: beside the operations of machines."""
+"""An image import, as a client sees it: an operation of the region, not of a machine."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,17 +27,17 @@ def content(result: Message) -> dict[str, Any]:
     return structured
 
 
-def test_an_import_is_started_listed_and_asked_for_by_its_id(server: Driver, region: SimulatedRegion) -> None:
+def test_an_import_can_be_started_listed_and_read_by_its_id(server: Driver, region: SimulatedRegion) -> None:
     assert content(server.call("maas_list_operations"))["operations"] == []
-    asked = [each.op for each in region.requests if "boot-resources" in each.path]
-    assert asked == ["is_importing"], "nothing under way costs one request"
+    ops = [each.op for each in region.requests if "boot-resources" in each.path]
+    assert ops == ["is_importing"], "with no running import, one request suffices"
 
     started = content(server.call("maas_import_images", wait_seconds=0))
     (listed,) = content(server.call("maas_list_operations"))["operations"]
     again = content(server.call("maas_import_images"))
 
     assert (started["state"], started["result"]) == ("working", None)
-    assert "not started a second time" in again["message"]
+    assert "not started again" in again["message"]
     for each in (started, listed, again):
         assert each["operation_id"].startswith("maas_import_images.region.")
         assert content(server.call("maas_get_operation", operation_id=each["operation_id"]))["state"] in {

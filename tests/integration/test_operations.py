@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from maas_simulator import Fault, SimulatedRegion, serving
-from tests.integration.driver import LONG, Driver, Message, eventually, lead, serving_stdio
+from tests.integration.driver import LONG_WAIT, Driver, Message, advance_and_await, eventually, serving_stdio
 
 SPEED = 100.0
-"""Simulated seconds a second, for what is to come to its end: a deploy takes about six."""
+"""Simulated seconds per second, for operations that are to end: a deployment takes about 6 s."""
 
 
 @pytest.fixture
 def region(still_region: SimulatedRegion) -> SimulatedRegion:
-    """What a test has started is under way until the test lets time pass."""
+    """A region where operations keep running until the test lets time pass."""
     return still_region
 
 
@@ -27,7 +27,7 @@ def url(region: SimulatedRegion) -> Iterator[str]:
 
 @pytest.fixture
 def state(tmp_path: Path) -> str:
-    """A state directory, which servers share as a user's do."""
+    """A state directory that servers share, as the servers of one user do."""
     return str(tmp_path / "state")
 
 
@@ -44,7 +44,7 @@ def content(result: Message) -> dict[str, Any]:
 
 
 def start(server: Driver, region: SimulatedRegion, host: str = "node01", **arguments: Any) -> str:
-    """Start a deploy and leave it; answers with its operation id."""
+    """Start a deployment without waiting for it. Returns its operation id."""
     system_id = region.machine(host).system_id
     report = content(server.call("maas_deploy_machine", system_id=system_id, wait_seconds=0, **arguments))
     assert report["state"] == "working"
@@ -57,13 +57,13 @@ def posts(region: SimulatedRegion) -> list[str | None]:
     return [each.op for each in region.requests if each.method == "POST"]
 
 
-def test_an_operation_is_started_and_waited_for_in_bounded_calls(server: Driver, region: SimulatedRegion) -> None:
+def test_an_operation_can_be_started_and_waited_for_in_short_calls(server: Driver, region: SimulatedRegion) -> None:
     operation_id = start(server, region)
 
     first = content(server.call("maas_wait_operation", operation_id=operation_id, wait_seconds=0.5))
     assert first["state"] == "working"
     region.set_speed(SPEED)
-    last = content(server.call("maas_wait_operation", operation_id=operation_id, wait_seconds=LONG))
+    last = content(server.call("maas_wait_operation", operation_id=operation_id, wait_seconds=LONG_WAIT))
 
     assert last["state"] == "succeeded"
     assert last["progress"] == 1.0
@@ -74,8 +74,8 @@ def test_an_operation_is_started_and_waited_for_in_bounded_calls(server: Driver,
 
 def test_waiting_shows_progress(server: Driver, region: SimulatedRegion) -> None:
     operation_id = start(server, region)
-    call = server.start_call("maas_wait_operation", "wait", operation_id=operation_id, wait_seconds=LONG)
-    lead(server, region, "node01", "Installing OS")
+    call = server.start_call("maas_wait_operation", "wait", operation_id=operation_id, wait_seconds=LONG_WAIT)
+    advance_and_await(server, region, "node01", "Installing OS")
     region.set_speed(SPEED)
     server.wait(call)
 
@@ -85,7 +85,7 @@ def test_waiting_shows_progress(server: Driver, region: SimulatedRegion) -> None
     assert values[-1] == 1.0
 
 
-def test_after_a_kill_a_new_process_answers_with_the_result(region: SimulatedRegion, url: str, state: str) -> None:
+def test_after_a_kill_a_new_process_returns_the_result(region: SimulatedRegion, url: str, state: str) -> None:
     with serving_stdio(url, region.api_key, MAAS_MCP_STATE_DIR=state) as server:
         operation_id = start(server, region)
         server.process.kill()
@@ -94,17 +94,17 @@ def test_after_a_kill_a_new_process_answers_with_the_result(region: SimulatedReg
         asked = content(server.call("maas_get_operation", operation_id=operation_id))
         assert asked["state"] == "working"
         region.set_speed(SPEED)
-        report = content(server.call("maas_wait_operation", operation_id=operation_id, wait_seconds=LONG))
+        report = content(server.call("maas_wait_operation", operation_id=operation_id, wait_seconds=LONG_WAIT))
 
     assert report["result"]["hostname"] == "node01"
-    assert posts(region) == ["deploy"], "it was never started again"
+    assert posts(region) == ["deploy"], "the deployment was restarted"
 
 
-def test_the_reason_of_a_failure_can_be_asked_for(server: Driver, region: SimulatedRegion) -> None:
+def test_the_reason_of_a_failure_can_be_read_later(server: Driver, region: SimulatedRegion) -> None:
     region.plan("node03", fail="Installing OS", reason="the disk is on fire")
     operation_id = start(server, region, "node03")
     region.set_speed(SPEED)
-    content(server.call("maas_wait_operation", operation_id=operation_id, wait_seconds=LONG))
+    content(server.call("maas_wait_operation", operation_id=operation_id, wait_seconds=LONG_WAIT))
 
     report = content(server.call("maas_get_operation", operation_id=operation_id))
 
@@ -114,7 +114,7 @@ def test_the_reason_of_a_failure_can_be_asked_for(server: Driver, region: Simula
 
 
 @pytest.mark.parametrize("how", ["forged", "foreign", "truncated"])
-def test_an_id_that_is_not_ours_is_refused_without_saying_why(
+def test_an_invalid_id_is_rejected_without_a_reason(
     server: Driver, region: SimulatedRegion, url: str, state: str, how: str
 ) -> None:
     operation_id = start(server, region)
@@ -131,7 +131,7 @@ def test_an_id_that_is_not_ours_is_refused_without_saying_why(
     assert posts(region) == ["deploy"]
 
 
-def test_a_second_call_for_the_same_machine_is_given_the_running_operation(
+def test_a_second_call_for_the_same_machine_returns_the_running_operation(
     server: Driver, region: SimulatedRegion
 ) -> None:
     start(server, region)
@@ -140,14 +140,14 @@ def test_a_second_call_for_the_same_machine_is_given_the_running_operation(
     report = content(server.call("maas_deploy_machine", system_id=system_id))
 
     assert report["state"] == "working"
-    assert "not started a second time" in report["message"]
+    assert "not started again" in report["message"]
     region.set_speed(SPEED)
-    done = content(server.call("maas_wait_operation", operation_id=report["operation_id"], wait_seconds=LONG))
+    done = content(server.call("maas_wait_operation", operation_id=report["operation_id"], wait_seconds=LONG_WAIT))
     assert done["state"] == "succeeded"
     assert posts(region) == ["deploy"]
 
 
-def test_what_is_under_way_is_listed_from_maas(server: Driver, region: SimulatedRegion) -> None:
+def test_running_operations_are_listed_from_maas(server: Driver, region: SimulatedRegion) -> None:
     start(server, region)
     region.deploy("node02", "admin")
     region.deploy("node03", "bob")
@@ -161,7 +161,9 @@ def test_what_is_under_way_is_listed_from_maas(server: Driver, region: Simulated
     assert {each["state"] for each in listed} == {"working"}
 
 
-def test_a_list_names_the_hosts_and_says_if_there_are_more(url: str, region: SimulatedRegion, state: str) -> None:
+def test_the_list_of_operations_names_the_hosts_and_says_if_there_are_more(
+    url: str, region: SimulatedRegion, state: str
+) -> None:
     with serving_stdio(url, region.api_key, MAAS_MCP_STATE_DIR=state) as server:
         region.deploy("node02", "admin")
         result = server.call("maas_list_operations")
@@ -172,12 +174,12 @@ def test_a_list_names_the_hosts_and_says_if_there_are_more(url: str, region: Sim
     assert result["content"][0]["text"].startswith("maas_deploy_machine on node02 (maas_deploy_machine.")
 
 
-def test_cancelling_an_operation_ends_the_call_that_follows_it_and_maas_goes_on(
+def test_cancelling_an_operation_ends_the_call_that_follows_it_while_maas_continues(
     server: Driver, region: SimulatedRegion
 ) -> None:
     system_id = region.machine("node01").system_id
     call = server.start_call("maas_deploy_machine", 1, system_id=system_id)
-    lead(server, region, "node01", "Performing PXE boot")
+    advance_and_await(server, region, "node01", "Performing PXE boot")
     (listed,) = content(server.call("maas_list_operations"))["operations"]
 
     report = content(server.call("maas_cancel_operation", operation_id=listed["operation_id"]))
@@ -187,16 +189,18 @@ def test_cancelling_an_operation_ends_the_call_that_follows_it_and_maas_goes_on(
     assert region.machine("node01").status_name == "Deploying"
 
 
-def test_a_call_ends_when_it_is_told_to_though_maas_cannot_be_asked(server: Driver, region: SimulatedRegion) -> None:
+def test_cancelling_an_operation_ends_its_call_even_if_maas_is_unavailable(
+    server: Driver, region: SimulatedRegion
+) -> None:
     call = server.start_call("maas_deploy_machine", 1, system_id=region.machine("node01").system_id)
-    lead(server, region, "node01", "Performing PXE boot")
+    advance_and_await(server, region, "node01", "Performing PXE boot")
     (listed,) = content(server.call("maas_list_operations"))["operations"]
     region.faults.append(Fault(status=503, times=None))
 
     result = server.call("maas_cancel_operation", operation_id=listed["operation_id"])
 
     assert result["isError"]
-    assert "Nothing was aborted; calls that followed it have ended." in result["content"][0]["text"]
+    assert "Nothing was aborted, but the calls that followed it have ended." in result["content"][0]["text"]
     assert "Stopped following" in server.wait(call)["result"]["content"][0]["text"]
 
 
@@ -211,12 +215,10 @@ def test_an_operation_is_aborted_by_its_id(server: Driver, region: SimulatedRegi
     assert posts(region) == ["deploy", "abort"]
 
 
-def test_the_id_of_a_run_that_is_over_cancels_nothing_that_came_after_it(
-    server: Driver, region: SimulatedRegion
-) -> None:
+def test_the_id_of_an_ended_run_does_not_cancel_a_later_run(server: Driver, region: SimulatedRegion) -> None:
     operation_id = start(server, region)
     region.set_speed(SPEED)
-    content(server.call("maas_wait_operation", operation_id=operation_id, wait_seconds=LONG))
+    content(server.call("maas_wait_operation", operation_id=operation_id, wait_seconds=LONG_WAIT))
     system_id = region.machine("node01").system_id
     content(server.call("maas_release_machine", system_id=system_id))
     region.set_speed(0)
@@ -232,12 +234,12 @@ def test_the_id_of_a_run_that_is_over_cancels_nothing_that_came_after_it(
     assert posts(region) == ["deploy", "release", "deploy"]
 
 
-def test_aborting_an_operation_whose_call_would_abort_it_too_aborts_it_once(
+def test_an_operation_is_aborted_once_even_if_its_call_would_abort_it_as_well(
     server: Driver, region: SimulatedRegion
 ) -> None:
     system_id = region.machine("node01").system_id
     call = server.start_call("maas_deploy_machine", 1, system_id=system_id, on_cancel="abort")
-    lead(server, region, "node01", "Performing PXE boot")
+    advance_and_await(server, region, "node01", "Performing PXE boot")
     (listed,) = content(server.call("maas_list_operations"))["operations"]
 
     report = content(server.call("maas_cancel_operation", operation_id=listed["operation_id"], abort=True))
@@ -247,7 +249,7 @@ def test_aborting_an_operation_whose_call_would_abort_it_too_aborts_it_once(
     assert "Stopped following" in server.wait(call)["result"]["content"][0]["text"]
 
 
-def test_a_cancelled_call_aborts_if_it_was_told_to(server: Driver, region: SimulatedRegion) -> None:
+def test_a_cancelled_call_aborts_if_it_requested_that(server: Driver, region: SimulatedRegion) -> None:
     system_id = region.machine("node01").system_id
     call = server.start_call("maas_deploy_machine", 1, system_id=system_id, on_cancel="abort")
     server.wait_for_progress("Deploying")
@@ -268,23 +270,27 @@ def test_a_lost_connection_never_aborts(server: Driver, region: SimulatedRegion,
     code, seconds = server.stop(how)
 
     assert code == 0
-    assert seconds < server.at_once
+    assert seconds < server.prompt
     assert posts(region) == ["deploy"]
     assert region.machine("node01").status_name == "Deploying"
 
 
-def test_nothing_is_started_that_nobody_could_ask_for_again(region: SimulatedRegion, url: str, tmp_path: Path) -> None:
-    in_the_way = tmp_path / "state"
-    in_the_way.write_text("a file, and no directory")
-    with serving_stdio(url, region.api_key, MAAS_MCP_STATE_DIR=str(in_the_way)) as server:
+def test_nothing_is_started_if_its_id_could_not_be_verified_later(
+    region: SimulatedRegion, url: str, tmp_path: Path
+) -> None:
+    not_a_directory = tmp_path / "state"
+    not_a_directory.write_text("a file")
+    with serving_stdio(url, region.api_key, MAAS_MCP_STATE_DIR=str(not_a_directory)) as server:
         result = server.call("maas_deploy_machine", system_id=region.machine("node01").system_id)
 
     assert result["isError"] is True
-    assert "The secret for operation ids cannot be kept in" in result["content"][0]["text"]
+    assert "The secret for operation ids cannot be stored in" in result["content"][0]["text"]
     assert posts(region) == []
 
 
-def test_an_order_that_maas_holds_holds_up_neither_calls_nor_the_end(server: Driver, region: SimulatedRegion) -> None:
+def test_a_start_that_maas_does_not_answer_delays_neither_calls_nor_the_end(
+    server: Driver, region: SimulatedRegion
+) -> None:
     region.hold(op="deploy", before=600)
     machines = [each.system_id for each in region.machines.values() if each.status_name == "Ready"]
     calls = [server.start_call("maas_deploy_machine", system_id=each, wait_seconds=0) for each in machines]
@@ -296,17 +302,19 @@ def test_an_order_that_maas_holds_holds_up_neither_calls_nor_the_end(server: Dri
     assert len(reports) > 2
     assert {each["state"] for each in reports} == {"working"}
     known = {each["message"].split(":")[0] for each in reports}
-    assert known == {"Not confirmed yet", "Not sent yet"}
-    assert asked["message"].startswith(("Not confirmed yet: MAAS has not answered ", "Not sent yet: MAAS is sent 2 "))
+    assert known == {"Not confirmed yet", "Waiting to be sent"}
+    assert asked["message"].startswith(
+        ("Not confirmed yet: the request was sent ", "Waiting to be sent: MAAS receives at most 2 ")
+    )
     assert len(listed["operations"]) == len(reports)
     assert code == 0
-    assert seconds < server.at_once
+    assert seconds < server.prompt
 
 
-def test_a_refusal_that_comes_after_the_call_is_told_to_who_asks(server: Driver, region: SimulatedRegion) -> None:
+def test_a_rejection_that_arrives_after_the_call_is_reported_later(server: Driver, region: SimulatedRegion) -> None:
     region.hold(op="deploy", before=3)
     operation_id = start(server, region, distro_series="nosuch")
-    report = content(server.call("maas_wait_operation", operation_id=operation_id, wait_seconds=LONG))
+    report = content(server.call("maas_wait_operation", operation_id=operation_id, wait_seconds=LONG_WAIT))
 
     assert report["state"] == "failed"
     assert report["error"]["code"] == "operation_refused"
@@ -314,18 +322,18 @@ def test_a_refusal_that_comes_after_the_call_is_told_to_who_asks(server: Driver,
     assert content(server.call("maas_get_operation", operation_id=operation_id)) == report
 
 
-def test_a_call_says_in_words_that_the_start_is_not_confirmed(server: Driver, region: SimulatedRegion) -> None:
+def test_the_text_of_a_result_says_that_the_start_is_not_confirmed(server: Driver, region: SimulatedRegion) -> None:
     region.hold(op="deploy", before=600)
     result = server.call("maas_deploy_machine", system_id=region.machine("node01").system_id, wait_seconds=0)
 
     text = result["content"][0]["text"]
     operation_id = content(result)["operation_id"]
-    assert text.endswith(f" (Ready) (0%). Ask with maas_wait_operation for operation_id {operation_id}.")
-    assert "It goes on" not in text
+    assert text.endswith(f" (Ready) (0%). Wait for it: maas_wait_operation with operation_id {operation_id}.")
+    assert "It is still running" not in text
 
 
-def test_a_secret_is_changed_while_operations_run(region: SimulatedRegion, url: str) -> None:
-    old, new = "words-that-sealed-so-far", "words-that-seal-from-now-on"
+def test_a_secret_can_be_changed_while_operations_run(region: SimulatedRegion, url: str) -> None:
+    old, new = "the-old-secret-of-the-test", "the-new-secret-of-the-test"
     ids: list[str] = []
     for secret, host in ((old, "node01"), (f"{new} {old}", "node02")):
         with serving_stdio(url, region.api_key, MAAS_MCP_SECRET=secret) as server:
@@ -334,10 +342,10 @@ def test_a_secret_is_changed_while_operations_run(region: SimulatedRegion, url: 
         assert {report["state"] for report in reports} == {"working"}
 
     with serving_stdio(url, region.api_key, MAAS_MCP_SECRET=new) as server:
-        refused = server.call("maas_get_operation", operation_id=ids[0])
+        rejected = server.call("maas_get_operation", operation_id=ids[0])
         known = content(server.call("maas_get_operation", operation_id=ids[1]))
         listed = content(server.call("maas_list_operations"))
 
-    assert "Only servers that share MAAS_MCP_SECRET accept each other's ids." in refused["content"][0]["text"]
+    assert "Only servers that share MAAS_MCP_SECRET accept each other's ids." in rejected["content"][0]["text"]
     assert known["state"] == "working"
     assert len(listed["operations"]) == 2

@@ -1,4 +1,4 @@
-"""The recorded region that tests play over HTTP: it shows no more than was recorded, and that in MAAS's order."""
+"""The player of recordings shows only recorded states, in MAAS's order."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -11,8 +11,8 @@ import pytest
 from simulator.tests.recordings import read
 from tests.integration.player import Player, playing
 
-SLOWLY = 0.001
-"""Recorded seconds a second: nothing happens but what a test skips."""
+SPEED = 0.001
+"""Recorded seconds per second: so slow that only skipping changes the state."""
 
 NODE = "4y3h7n"
 READY = {"system_id": NODE, "hostname": "node01", "status_name": "Ready", "status_message": "Ready", "owner": None}
@@ -46,11 +46,11 @@ Ask = Callable[..., httpx.Response]
 
 @pytest.fixture
 def played(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Player, Ask]]:
-    """A recording up to a frame, five if the test says nothing else, and how to ask its region."""
+    """A player of the first frames of a recording, all by default, and a function that sends it requests."""
     frames = FRAMES[: getattr(request, "param", len(FRAMES))]
     path = tmp_path / "made-up.json"
     path.write_text(json.dumps({"name": "made-up", "maas": "3.7.3", "system_id": NODE, "frames": frames}))
-    player = Player(read(path), SLOWLY)
+    player = Player(read(path), SPEED)
     with playing(player) as url, httpx.Client(base_url=f"{url}/api/2.0/") as client:
         yield player, client.request
 
@@ -63,7 +63,7 @@ def ids(response: httpx.Response) -> list[int]:
     return [each["id"] for each in response.json()["events"]]
 
 
-def test_nothing_happens_before_the_start(played: tuple[Player, Ask]) -> None:
+def test_nothing_changes_before_the_start(played: tuple[Player, Ask]) -> None:
     _, ask = played
 
     assert ask("GET", f"machines/{NODE}/").json() == READY
@@ -71,7 +71,7 @@ def test_nothing_happens_before_the_start(played: tuple[Player, Ask]) -> None:
     assert ask("GET", f"nodes/{NODE}/results/current-installation/").status_code == 400
 
 
-def test_the_start_is_answered_as_it_was_and_once(played: tuple[Player, Ask]) -> None:
+def test_the_start_gets_the_recorded_response_once(played: tuple[Player, Ask]) -> None:
     player, ask = played
     first, second = start(ask), start(ask)
 
@@ -79,11 +79,11 @@ def test_the_start_is_answered_as_it_was_and_once(played: tuple[Player, Ask]) ->
     assert ask("GET", "users/?op=whoami").json()["username"] == "alice"
     assert [dict(each.form) for each in player.posts] == [{"distro_series": "noble"}] * 2
     assert second.status_code == 404
-    assert player.unknown == [f"POST /MAAS/api/2.0/machines/{NODE}/?op=deploy"]
+    assert player.unanswerable == [f"POST /MAAS/api/2.0/machines/{NODE}/?op=deploy"]
 
 
 @pytest.mark.parametrize("played", [4], indirect=True)
-def test_what_did_not_change_stays_and_events_add_up(played: tuple[Player, Ask]) -> None:
+def test_unchanged_values_persist_and_events_accumulate(played: tuple[Player, Ask]) -> None:
     player, ask = played
     start(ask)
     player.skip_to_the_end()
@@ -109,7 +109,7 @@ def test_what_did_not_change_stays_and_events_add_up(played: tuple[Player, Ask])
     ],
 )
 @pytest.mark.parametrize("played", [4], indirect=True)
-def test_events_are_cut_and_ordered_as_maas_does(played: tuple[Player, Ask], query: str, found: list[int]) -> None:
+def test_events_are_limited_and_ordered_as_in_maas(played: tuple[Player, Ask], query: str, found: list[int]) -> None:
     player, ask = played
     start(ask)
     player.skip_to_the_end()
@@ -117,7 +117,7 @@ def test_events_are_cut_and_ordered_as_maas_does(played: tuple[Player, Ask], que
     assert ids(ask("GET", f"events/?op=query&{query}")) == found
 
 
-def test_a_machine_that_was_deleted_is_not_there(played: tuple[Player, Ask]) -> None:
+def test_a_deleted_machine_is_not_found(played: tuple[Player, Ask]) -> None:
     player, ask = played
     start(ask)
     player.skip_to_the_end()
@@ -128,7 +128,7 @@ def test_a_machine_that_was_deleted_is_not_there(played: tuple[Player, Ask]) -> 
     assert ids(ask("GET", "events/?op=query&level=DEBUG")) == []
 
 
-def test_a_rewound_recording_begins_again(played: tuple[Player, Ask]) -> None:
+def test_a_rewound_recording_starts_from_its_first_frame(played: tuple[Player, Ask]) -> None:
     player, ask = played
     start(ask)
     player.skip_to_the_end()
@@ -139,13 +139,13 @@ def test_a_rewound_recording_begins_again(played: tuple[Player, Ask]) -> None:
 
 
 @pytest.mark.parametrize("played", [4], indirect=True)
-def test_the_clock_stands_still_until_it_was_looked_at_often_enough(played: tuple[Player, Ask]) -> None:
+def test_the_clock_stops_until_the_client_has_polled_often_enough(played: tuple[Player, Ask]) -> None:
     player, ask = played
-    player.holds_at, player.holds_for, player.speed = 0.5, 3, 1000.0
+    player.hold_at, player.hold_polls, player.speed = 0.5, 3, 1000.0
     start(ask)
-    looks: list[list[int]] = []
-    while not looks or looks[-1] == [13, 10]:
-        looks.append(ids(ask("GET", "events/?op=query")))
+    polls: list[list[int]] = []
+    while not polls or polls[-1] == [13, 10]:
+        polls.append(ids(ask("GET", "events/?op=query")))
 
-    assert len(looks) > 3
-    assert looks[-1] == [15, 13, 10]
+    assert len(polls) > 3
+    assert polls[-1] == [15, 13, 10]

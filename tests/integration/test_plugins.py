@@ -1,4 +1,4 @@
-"""Plugins that misbehave, in a real server: each loses no more than itself."""
+"""Plugins that misbehave in a real server affect only themselves."""
 
 import json
 import signal
@@ -9,7 +9,7 @@ import pytest
 
 from maas_mcp.server.tools import ERROR_META
 from maas_simulator import SimulatedRegion, serving
-from tests.integration.driver import PATIENCE, Driver, Message, command, environment, serving_stdio
+from tests.integration.driver import TIMEOUT, Driver, Message, command, environment, serving_stdio
 
 PRELUDE = """
 import asyncio, os, subprocess, sys
@@ -36,7 +36,7 @@ class Own(BaseException):
     pass
 
 class Raise(Tool[How, Nothing]):
-    "Raise what nobody raises."
+    "Raise an exception that tools do not raise."
     name = "acme_raise"
 
     async def run(self, ctx, args):
@@ -46,8 +46,8 @@ class Raise(Tool[How, Nothing]):
 """ + HOOK.format("Raise")
 
 
-def installed(folder: Path, code: str, name: str = "acme") -> str:
-    """Install a plugin; answers the ``PYTHONPATH`` with it."""
+def install_plugin(folder: Path, code: str, name: str = "acme") -> str:
+    """Install a plugin. Returns the ``PYTHONPATH`` that includes it."""
     (folder / f"{name}_plugin.py").write_text(PRELUDE + code)
     info = folder / f"{name}_plugin-1.0.dist-info"
     info.mkdir()
@@ -66,7 +66,7 @@ NOISY = """
 print("printed while imported", flush=True)
 
 class Shout(Tool[Nothing, Nothing]):
-    "Print where it should not."
+    "Print to stdout."
     name = "acme_shout"
 
     async def run(self, ctx, args):
@@ -77,8 +77,8 @@ class Shout(Tool[Nothing, Nothing]):
 """ + HOOK.format("Shout")
 
 
-def test_what_a_plugin_prints_stays_off_the_wire(region: SimulatedRegion, url: str, tmp_path: Path) -> None:
-    with serving_stdio(url, region.api_key, PYTHONPATH=installed(tmp_path, NOISY)) as server:
+def test_the_output_of_a_plugin_does_not_reach_the_client(region: SimulatedRegion, url: str, tmp_path: Path) -> None:
+    with serving_stdio(url, region.api_key, PYTHONPATH=install_plugin(tmp_path, NOISY)) as server:
         result = server.call("acme_shout")
 
         assert not result.get("isError"), result
@@ -88,24 +88,24 @@ def test_what_a_plugin_prints_stays_off_the_wire(region: SimulatedRegion, url: s
 
 
 @pytest.mark.parametrize("how", ["exit", "interrupt", "cancelled", "own"])
-def test_a_tool_that_raises_what_is_no_exception_ends_its_own_call_only(
+def test_a_tool_that_raises_a_base_exception_ends_only_its_own_call(
     still_region: SimulatedRegion, tmp_path: Path, how: str
 ) -> None:
     with (
         serving(still_region) as url,
-        serving_stdio(url, still_region.api_key, PYTHONPATH=installed(tmp_path, RAISING)) as server,
+        serving_stdio(url, still_region.api_key, PYTHONPATH=install_plugin(tmp_path, RAISING)) as server,
     ):
         deploying(server, still_region, "node01", on_cancel="abort")
 
         assert "acme_raise failed inside its plugin" in error_text(server.call("acme_raise", how=how))
 
-        assert not server.call("maas_list_machines").get("isError"), "the server serves on"
+        assert not server.call("maas_list_machines").get("isError"), "the server keeps running"
         assert still_region.machine("node01").status_name == "Deploying"
         assert server.stop("EOF")[0] == 0
 
 
 def deploying(server: Driver, region: SimulatedRegion, name: str, **options: str) -> int:
-    """Start a deployment, and wait until it is under way."""
+    """Start a deployment, and wait until MAAS is deploying."""
     call = server.start_call("maas_deploy_machine", 1, system_id=region.machine(name).system_id, **options)
     server.wait_for_progress("Deploying")
     return call
@@ -113,7 +113,7 @@ def deploying(server: Driver, region: SimulatedRegion, name: str, **options: str
 
 HALVES = """
 class Cut(Tool[Nothing, How]):
-    "Answer with half a character."
+    "Return half a character."
     name = "acme_cut"
 
     async def run(self, ctx, args):
@@ -125,7 +125,7 @@ class Cut(Tool[Nothing, How]):
 def test_half_a_character_in_a_result_does_not_end_the_server(
     region: SimulatedRegion, url: str, tmp_path: Path
 ) -> None:
-    with serving_stdio(url, region.api_key, PYTHONPATH=installed(tmp_path, HALVES)) as server:
+    with serving_stdio(url, region.api_key, PYTHONPATH=install_plugin(tmp_path, HALVES)) as server:
         response = server.wait(server.start_call("acme_cut", "token"))
 
         assert response["result"]["structuredContent"] == {"how": "half \ufffd and whole \U0001f600"}
@@ -155,18 +155,18 @@ class Call(Tool[Called, Nothing]):
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "expected"),
     [
-        (TAKING_OVER, "the tool maas_get_operation, which the server itself offers too"),
-        (WITHOUT_SCHEMA, "acme_call has arguments or a result that cannot be shown to a client"),
+        (TAKING_OVER, "the tool maas_get_operation, and the server itself has one too"),
+        (WITHOUT_SCHEMA, "acme_call has arguments or a result that cannot be published to clients"),
         ("raise BaseException('odd')", "BaseException: odd"),
     ],
     ids=["takes-over", "no-schema", "no-exception"],
 )
-def test_what_is_said_of_a_plugin_that_cannot_be_used_is_what_the_server_does(
-    region: SimulatedRegion, url: str, tmp_path: Path, code: str, said: str
+def test_the_command_plugins_reports_a_broken_plugin_as_the_server_does(
+    region: SimulatedRegion, url: str, tmp_path: Path, code: str, expected: str
 ) -> None:
-    path = installed(tmp_path, code)
+    path = install_plugin(tmp_path, code)
     listed = subprocess.run(
         command("plugins", "--json"),
         env=environment(url, region.api_key, PYTHONPATH=path),
@@ -175,15 +175,15 @@ def test_what_is_said_of_a_plugin_that_cannot_be_used_is_what_the_server_does(
     )
     (record,) = [each for each in json.loads(listed.stdout) if each["name"] == "acme"]
     assert record["state"] == "failed"
-    assert said in record["error"]
+    assert expected in record["error"]
 
     with serving_stdio(url, region.api_key, PYTHONPATH=path) as server:
         tools = {tool["name"]: tool for tool in server.request("tools/list")["tools"]}
         assert "maas_deploy_machine" in tools
         assert "acme_call" not in tools
-        assert tools["maas_get_operation"]["title"] == "Ask for an operation"
+        assert tools["maas_get_operation"]["title"] == "Get an operation"
         server.stop("EOF")
-        assert said in server.log()
+        assert expected in server.log()
 
 
 def test_no_hint_names_a_tool_that_is_not_served(region: SimulatedRegion, url: str) -> None:
@@ -192,14 +192,14 @@ def test_no_hint_names_a_tool_that_is_not_served(region: SimulatedRegion, url: s
         locked = server.call("maas_commission_machine", system_id=system_id)
         absent = server.call("maas_commission_machine", system_id="zzzzzz")
 
-    assert "Locked machines are protected on purpose." in error_text(locked)
+    assert "A lock protects a machine from changes." in error_text(locked)
     for result in (locked, absent):
         assert result["_meta"][ERROR_META]["next_steps"] == []
         assert "unlock" not in error_text(result)
         assert "maas_list_machines" not in error_text(result)
 
 
-def test_a_next_step_can_be_called_as_it_is(region: SimulatedRegion, url: str) -> None:
+def test_a_next_step_can_be_called_unchanged(region: SimulatedRegion, url: str) -> None:
     system_id = region.machine("node08").system_id
     with serving_stdio(url, region.api_key) as server:
         locked = server.call("maas_commission_machine", system_id=system_id)
@@ -230,34 +230,32 @@ atexit.register(print, "at exit")
 
 def later():
     print("from a thread", flush=True)
-    while True:  # not by print: CPython aborts at exit if a daemon thread holds the lock of a stream
+    while True:  # print() is unsafe here: CPython aborts at exit if a daemon thread holds the lock of a stream
         os.write(1, b"from a thread\\n")
 
 threading.Thread(target=later, daemon=True).start()
 """ + HOOK.format("")
 
 
-def test_the_list_for_programs_is_json_whatever_a_plugin_prints(
-    region: SimulatedRegion, url: str, tmp_path: Path
-) -> None:
-    settings = environment(url, region.api_key, PYTHONPATH=installed(tmp_path, BUSY))
+def test_the_json_list_stays_valid_if_a_plugin_prints(region: SimulatedRegion, url: str, tmp_path: Path) -> None:
+    settings = environment(url, region.api_key, PYTHONPATH=install_plugin(tmp_path, BUSY))
     listed = subprocess.run(command("plugins", "--json"), env=settings, capture_output=True, check=True)
 
     assert {"acme", "deploy"} <= {each["name"] for each in json.loads(listed.stdout)}
-    for said in (b"unflushed", b"printed", b"written", b"written to fd 1", b"from a child", b"at exit"):
-        assert said in listed.stderr
+    for text in (b"unflushed", b"printed", b"written", b"written to fd 1", b"from a child", b"at exit"):
+        assert text in listed.stderr
 
 
-def test_what_a_plugin_prints_is_no_part_of_a_table_or_a_diagnosis(
+def test_the_output_of_a_plugin_is_kept_out_of_plugins_and_doctor(
     region: SimulatedRegion, url: str, tmp_path: Path
 ) -> None:
-    settings = environment(url, region.api_key, PYTHONPATH=installed(tmp_path, NOISY + "os.write(1, b'raw')\n"))
+    settings = environment(url, region.api_key, PYTHONPATH=install_plugin(tmp_path, NOISY + "os.write(1, b'raw')\n"))
     for name in ("plugins", "doctor"):
-        shown = subprocess.run(command(name), env=settings, capture_output=True, check=True)
-        assert b"acme_shout" in shown.stdout
-        assert b"printed" not in shown.stdout
-        assert b"raw" not in shown.stdout
-        assert b"raw" in shown.stderr
+        printed = subprocess.run(command(name), env=settings, capture_output=True, check=True)
+        assert b"acme_shout" in printed.stdout
+        assert b"printed" not in printed.stdout
+        assert b"raw" not in printed.stdout
+        assert b"raw" in printed.stderr
 
 
 HANGING = """
@@ -272,18 +270,18 @@ while True:
 def test_a_plugin_that_hangs_is_named_and_ctrl_c_ends_the_command(
     region: SimulatedRegion, url: str, tmp_path: Path, name: str
 ) -> None:
-    settings = environment(url, region.api_key, PYTHONPATH=installed(tmp_path, HANGING))
+    settings = environment(url, region.api_key, PYTHONPATH=install_plugin(tmp_path, HANGING))
     with subprocess.Popen(
         command(name), env=settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
             assert process.stderr
-            said = process.stderr.readline()
+            first_line = process.stderr.readline()
             process.send_signal(signal.SIGINT)
-            _, rest = process.communicate(timeout=PATIENCE)
+            _, rest = process.communicate(timeout=TIMEOUT)
         finally:
             process.kill()
-    assert said == "Still importing acme_plugin (plugin 'acme' of acme-plugin 1.0)\n"
+    assert first_line == "Still importing acme_plugin (plugin 'acme' of acme-plugin 1.0)\n"
     assert rest == "Interrupted while importing acme_plugin (plugin 'acme' of acme-plugin 1.0)\nInterrupted.\n"
     assert process.returncode == 130
 
@@ -293,23 +291,23 @@ raise KeyboardInterrupt
 """
 
 
-def test_an_interrupt_that_a_plugin_raises_does_not_end_the_server(
+def test_a_keyboard_interrupt_in_a_plugin_does_not_stop_the_server(
     region: SimulatedRegion, url: str, tmp_path: Path
 ) -> None:
-    with serving_stdio(url, region.api_key, PYTHONPATH=installed(tmp_path, INTERRUPTING)) as server:
+    with serving_stdio(url, region.api_key, PYTHONPATH=install_plugin(tmp_path, INTERRUPTING)) as server:
         assert "maas_deploy_machine" in {tool["name"] for tool in server.request("tools/list")["tools"]}
 
 
-def test_who_takes_the_name_of_our_plugin_does_not_take_its_tools_away(
+def test_a_plugin_with_the_name_of_a_built_in_plugin_does_not_replace_it(
     region: SimulatedRegion, url: str, tmp_path: Path
 ) -> None:
-    with serving_stdio(url, region.api_key, PYTHONPATH=installed(tmp_path, NOISY, "deploy")) as server:
+    with serving_stdio(url, region.api_key, PYTHONPATH=install_plugin(tmp_path, NOISY, "deploy")) as server:
         names = {tool["name"] for tool in server.request("tools/list")["tools"]}
         server.stop("EOF")
-        said = server.log()
+        log = server.log()
     assert "maas_deploy_machine" in names
     assert "acme_shout" not in names
-    assert "'deploy' of deploy-plugin 1.0 takes the name of the plugin 'deploy' of maas-mcp-deploy" in said
+    assert "'deploy' of deploy-plugin 1.0 takes the name of the plugin 'deploy' of maas-mcp-deploy" in log
 
 
 WITHOUT_RESULT = """
@@ -327,7 +325,7 @@ class Failing(PollingStrategy):
         raise SystemExit("it cannot count")
 
 class Odd(Operation[Which, Found]):
-    "Deploy, and do not say what came of it."
+    "Deploy, and return an invalid result."
     name = "acme_odd"
     lifecycle = Lifecycle(start_from={{S.READY}}, pending={{S.DEPLOYING}}, success={{S.DEPLOYED}})
     polling = Failing()
@@ -350,27 +348,27 @@ def maas_mcp_operations():
         ("return None", "it is nothing"),
         ("return {'share': 1.0}", "it is an object of type dict"),
         ("return Found(share=float('nan'))", "`share` is NaN or infinite"),
-        ("raise KeyboardInterrupt", "it failed with KeyboardInterrupt."),
+        ("raise KeyboardInterrupt", "it raised KeyboardInterrupt."),
         ("return Found(share=0.5)", ""),
     ],
 )
-def test_an_operation_ends_whatever_its_plugin_makes_of_the_result(
+def test_an_operation_ends_even_if_its_plugin_cannot_read_the_result(
     region: SimulatedRegion, url: str, tmp_path: Path, result: str, why: str
 ) -> None:
-    path = installed(tmp_path, WITHOUT_RESULT.format(result))
+    path = install_plugin(tmp_path, WITHOUT_RESULT.format(result))
     system_id = region.machine("node01").system_id
     with serving_stdio(url, region.api_key, PYTHONPATH=path) as server:
         answer = server.call("acme_odd", system_id=system_id)
         if not why:
             assert answer["structuredContent"]["result"] == {"share": 0.5}
             return
-        said = error_text(answer)
-        assert "MAAS has finished acme_odd (Deployed), but the plugin could not read the result: " in said
-        assert why in said
+        text = error_text(answer)
+        assert "MAAS has finished acme_odd (Deployed), but the plugin could not read the result: " in text
+        assert why in text
         (step,) = answer["_meta"][ERROR_META]["next_steps"]
         operation_id = step["arguments"]["operation_id"]
         assert step["tool"] == "maas_get_operation"
-        assert said.endswith(f"maas_get_operation (operation_id: {operation_id}).")
+        assert text.endswith(f"maas_get_operation (operation_id: {operation_id}).")
 
         for tool in ("maas_get_operation", "maas_wait_operation"):
             reported = server.call(tool, operation_id=operation_id)

@@ -1,4 +1,4 @@
-"""A second process, which knows nothing but the id, gives the same result of every operation of ours."""
+"""A second process that knows only the operation id returns the same result, for every operation."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,10 +10,10 @@ from maas_mcp.calls.arguments import parse_arguments
 from maas_mcp.operations.batches.batch import BatchOperation, new_name
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import LongRunning
-from maas_mcp.operations.progress import ProgressReporter, nobody
+from maas_mcp.operations.progress import ProgressReporter, discard_progress
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.testing import MaasRegion
-from maas_mcp.testing.host import Host, hosting
+from maas_mcp.testing.host import Host, open_host
 from maas_simulator import Status
 
 pytestmark = pytest.mark.anyio
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 @dataclass(frozen=True)
 class Started:
-    """With what an operation is started, and where."""
+    """How a test starts an operation: arguments, machine and preparation."""
 
     arguments: dict[str, Any] = field(default_factory=dict)
     machine: str = ""
@@ -48,12 +48,12 @@ def operations() -> dict[str, LongRunning[Any, Any]]:
     return {tool.name: tool for tool in load_registry().tools.values() if isinstance(tool, LongRunning)}
 
 
-def test_every_operation_is_among_them() -> None:
+def test_every_operation_is_tested() -> None:
     assert set(operations()) == set(STARTED)
 
 
 @pytest.mark.parametrize("name", STARTED)
-async def test_the_result_is_the_same_where_the_arguments_are_not_known(name: str) -> None:
+async def test_a_process_that_does_not_know_the_arguments_returns_the_same_result(name: str) -> None:
     started, operation = STARTED[name], operations()[name]
     with MaasRegion() as region:
         started.before(region)
@@ -65,8 +65,10 @@ async def test_the_result_is_the_same_where_the_arguments_are_not_known(name: st
             engine, options = host.tenant.engine_for(operation), dict[str, Any]()
             if isinstance(operation, BatchOperation):
                 options["name"] = new_name(operation, args)
-            first = await engine.run(operation, args, ProgressReporter(nobody), CancellationToken(), **options)
-            async with hosting(region, host.now, "admin") as second:
+            first = await engine.run(
+                operation, args, ProgressReporter(discard_progress), CancellationToken(), **options
+            )
+            async with open_host(region, host.now, "admin") as second:
                 later = await resumed(second, operation, first.handle)
 
         assert first.result is not None
@@ -76,4 +78,4 @@ async def test_the_result_is_the_same_where_the_arguments_are_not_known(name: st
 
 async def resumed(host: Host, operation: LongRunning[Any, Any], handle: Any) -> Any:
     engine = host.tenant.engine_for(operation)
-    return await engine.resume(operation, handle, ProgressReporter(nobody), CancellationToken(), wait=0.0)
+    return await engine.resume(operation, handle, ProgressReporter(discard_progress), CancellationToken(), wait=0.0)

@@ -1,4 +1,4 @@
-"""The main job over a real subprocess, as clients of three protocol revisions see it."""
+"""The main tools of a real server process, as clients of three protocol revisions see them."""
 
 import pytest
 
@@ -8,15 +8,15 @@ from tests.integration.driver import (
     MODERN,
     Driver,
     Message,
-    bring,
-    check_left_alone,
+    advance_and_await,
+    advance_to,
+    check_requests_stop,
     eventually,
-    lead,
     serving_stdio,
 )
 
-SHOWN = ("Deploying", "Performing PXE boot", "Installing OS")
-"""Milestones of a deploy that a client is told of, each by its own message, if MAAS stays there for a moment."""
+VISIBLE_MILESTONES = ("Deploying", "Performing PXE boot", "Installing OS")
+"""Milestones of a deployment. The client receives each as its own message if MAAS stays there for a moment."""
 
 
 def error_text(result: Message) -> str:
@@ -63,7 +63,7 @@ def test_the_tools_are_listed_with_their_schemas(server: Driver) -> None:
     deploy = tools["maas_deploy_machine"]
     assert deploy["inputSchema"]["required"] == ["system_id"]
     assert ("_meta" in deploy["inputSchema"]["properties"]) is (server.revision == "2024-11-05")
-    if server.revision != "2024-11-05":  # which knows neither output schemas nor annotations
+    if server.revision != "2024-11-05":  # this revision has neither output schemas nor annotations
         result = deploy["outputSchema"]["properties"]["result"]["anyOf"][0]
         assert "ip_addresses" in result["properties"]
         assert deploy["annotations"]["destructiveHint"] is True
@@ -71,13 +71,13 @@ def test_the_tools_are_listed_with_their_schemas(server: Driver) -> None:
 
 
 @pytest.mark.parametrize("token", ["a-string", 7, 0, ""])
-def test_a_deploy_shows_mass_own_milestones_and_ends_with_a_result(
+def test_a_deploy_shows_the_milestones_of_maas_and_ends_with_a_result(
     server: Driver, region: SimulatedRegion, token: str | int
 ) -> None:
     region.set_speed(0)
     machine = region.machine("node01")
     call = server.start_call("maas_deploy_machine", token, system_id=machine.system_id, distro_series="noble")
-    lead(server, region, "node01", *SHOWN)
+    advance_and_await(server, region, "node01", *VISIBLE_MILESTONES)
     region.set_speed(SPEED)
 
     result = server.wait(call)["result"]
@@ -93,7 +93,9 @@ def test_a_deploy_shows_mass_own_milestones_and_ends_with_a_result(
     assert values[-1] == 1.0
     assert all(value < 1.0 for value in values[:-1])
     assert all(each["total"] == 1.0 and each["message"] for each in reported)
-    assert list(dict.fromkeys(each["message"] for each in reported if each["message"] in SHOWN)) == list(SHOWN)
+    assert list(dict.fromkeys(each["message"] for each in reported if each["message"] in VISIBLE_MILESTONES)) == list(
+        VISIBLE_MILESTONES
+    )
     assert posts(region) == [f"deploy /MAAS/api/2.0/machines/{machine.system_id}/"]
     assert server.received[-1].get("id") == call, "nothing follows the response"
 
@@ -105,22 +107,22 @@ def test_without_a_token_there_is_no_progress(server: Driver, region: SimulatedR
     assert server.progress() == []
 
 
-class TestATokenAmongTheArguments:
-    """It is for clients of 2024-11-05: the model of a newer one would make it up."""
+class TestProgressTokenInTheArguments:
+    """Only for clients of 2024-11-05: with newer clients, the model would invent a token."""
 
-    def test_it_is_taken_where_the_request_has_none(self, region: SimulatedRegion, url: str) -> None:
+    def test_it_is_used_if_the_request_has_none(self, region: SimulatedRegion, url: str) -> None:
         with serving_stdio(url, region.api_key, "2024-11-05") as server:
             system_id = region.machine("node01").system_id
             region.set_speed(0)
             call = server.start_call("maas_deploy_machine", system_id=system_id, _meta={"progressToken": "early-draft"})
-            lead(server, region, "node01", *SHOWN)
+            advance_and_await(server, region, "node01", *VISIBLE_MILESTONES)
             region.set_speed(SPEED)
             server.wait(call)
 
-            assert len(server.progress("early-draft")) == len(server.progress()) > len(SHOWN)
+            assert len(server.progress("early-draft")) == len(server.progress()) > len(VISIBLE_MILESTONES)
             assert server.progress()[-1]["progress"] == 1.0
 
-    def test_the_requests_own_wins(self, region: SimulatedRegion, url: str) -> None:
+    def test_the_token_of_the_request_takes_precedence(self, region: SimulatedRegion, url: str) -> None:
         with serving_stdio(url, region.api_key, "2024-11-05") as server:
             given = {"system_id": region.machine("node01").system_id, "_meta": {"progressToken": "argument"}}
             server.wait(server.start_call("maas_deploy_machine", "own", **given))
@@ -128,46 +130,46 @@ class TestATokenAmongTheArguments:
             assert {each["progressToken"] for each in server.progress()} == {"own"}
 
     @pytest.mark.parametrize("revision", ["2025-03-26", "2025-06-18", "2025-11-25", MODERN])
-    def test_of_a_newer_client_it_is_refused_and_nothing_starts(
+    def test_it_is_rejected_from_a_newer_client_and_nothing_starts(
         self, region: SimulatedRegion, url: str, revision: str
     ) -> None:
         with serving_stdio(url, region.api_key, revision) as server:
             given = {"system_id": region.machine("node01").system_id, "_meta": {"progressToken": "made-up"}}
             text = error_text(server.wait(server.start_call("maas_deploy_machine", "own", **given))["result"])
 
-            assert "a progress token belongs in the request's own `_meta`" in text
+            assert "send a progress token in the request's own `_meta`" in text
             assert server.progress() == []
         assert posts(region) == []
 
 
 class TestCancelling:
-    """A cancel is obeyed at once, wherever it finds the operation."""
+    """A cancellation takes effect at once, at every stage of the operation."""
 
     @pytest.fixture
     def region(self, still_region: SimulatedRegion) -> SimulatedRegion:
         return still_region
 
     def check_silence(self, server: Driver, region: SimulatedRegion, call: int, after: int) -> None:
-        """Neither MAAS nor the client hears of the call any more: the client not beyond its ``after`` messages."""
-        check_left_alone(region)
+        """Check that requests to MAAS stop, and that the client receives nothing after its first ``after`` messages."""
+        check_requests_stop(region)
         assert server.received[after:] == []
         assert server.response(call) is None
-        assert not server.call("maas_list_machines").get("isError"), "the server serves on"
+        assert not server.call("maas_list_machines").get("isError"), "the server keeps running"
 
     def test_before_the_post_nothing_is_started(self, server: Driver, region: SimulatedRegion) -> None:
         region.hold(op="machines", before=600)
         call = server.start_call("maas_deploy_machine", 1, system_id=region.machine("node01").system_id)
-        eventually(lambda: region.requests, "the look at the machine")
+        eventually(lambda: region.requests, "the read of the machine")
 
         after = server.cancel(call)
 
-        check_left_alone(region)
+        check_requests_stop(region)
         region.hold(op="machines", before=0)
         self.check_silence(server, region, call, after)
         assert posts(region) == []
         assert region.machine("node01").status_name == "Ready"
 
-    def test_during_the_post_maas_is_left_with_what_it_has_got(self, server: Driver, region: SimulatedRegion) -> None:
+    def test_during_the_post_nothing_more_is_sent_to_maas(self, server: Driver, region: SimulatedRegion) -> None:
         region.hold(op="deploy", after=600)
         call = server.start_call("maas_deploy_machine", 1, system_id=region.machine("node01").system_id)
         eventually(lambda: posts(region), "the POST")
@@ -177,7 +179,7 @@ class TestCancelling:
         self.check_silence(server, region, call, after)
         assert len(posts(region)) == 1
 
-    def test_between_polls_the_machine_goes_on_deploying(
+    def test_between_polls_the_machine_continues_deploying(
         self, region: SimulatedRegion, url: str, revision: str
     ) -> None:
         with serving_stdio(url, region.api_key, revision, MAAS_MCP_POLL_INTERVAL="0.6") as server:
@@ -198,26 +200,26 @@ class TestCancelling:
 
         after = server.cancel(call)
 
-        check_left_alone(region)
+        check_requests_stop(region)
         region.hold(op="events", before=0)
         self.check_silence(server, region, call, after)
         assert region.machine("node01").status_name == "Deploying"
 
-    def test_another_deploy_goes_on(self, server: Driver, region: SimulatedRegion) -> None:
+    def test_another_deploy_continues(self, server: Driver, region: SimulatedRegion) -> None:
         first = server.start_call("maas_deploy_machine", "first", system_id=region.machine("node01").system_id)
         second = server.start_call("maas_deploy_machine", "second", system_id=region.machine("node02").system_id)
         for host in ("node01", "node02"):
-            bring(region, host, "Performing PXE boot")
+            advance_to(region, host, "Performing PXE boot")
 
         server.cancel(first)
-        lead(server, region, "node02", "Installing OS")
+        advance_and_await(server, region, "node02", "Installing OS")
 
         assert server.progress()[-1]["progressToken"] == "second"
         assert server.response(first) is server.response(second) is None
 
 
 @pytest.mark.parametrize("how", ["EOF", "SIGTERM", "SIGINT"])
-def test_ending_the_server_leaves_maas_deploying(still_region: SimulatedRegion, revision: str, how: str) -> None:
+def test_stopping_the_server_leaves_maas_deploying(still_region: SimulatedRegion, revision: str, how: str) -> None:
     with serving(still_region) as url, serving_stdio(url, still_region.api_key, revision) as server:
         server.start_call("maas_deploy_machine", 1, system_id=still_region.machine("node01").system_id)
         server.wait_for_progress("Deploying")
@@ -225,93 +227,31 @@ def test_ending_the_server_leaves_maas_deploying(still_region: SimulatedRegion, 
         code, seconds = server.stop(how)
 
         assert code == 0
-        assert seconds < server.at_once
+        assert seconds < server.prompt
         assert "Traceback" not in server.log()
     assert still_region.machine("node01").status_name == "Deploying"
 
 
 @pytest.mark.parametrize("how", ["EOF", "SIGTERM", "SIGINT"])
-def test_an_idle_server_ends_at_once(region: SimulatedRegion, url: str, how: str) -> None:
+def test_an_idle_server_stops_at_once(region: SimulatedRegion, url: str, how: str) -> None:
     with serving_stdio(url, region.api_key) as server:
         code, seconds = server.stop(how)
 
     assert code == 0
-    assert seconds < server.at_once
+    assert seconds < server.prompt
 
 
-class TestFailing:
-    """Whatever goes wrong is said, and nothing else changes."""
+def test_invalid_arguments_are_explained_without_a_request_to_maas(server: Driver, region: SimulatedRegion) -> None:
+    text = error_text(server.call("maas_deploy_machine", system_idd="x", distro_series=["jammy"], user_data="s3cret"))
 
-    def test_a_failed_deploy_says_why(self, server: Driver, region: SimulatedRegion) -> None:
-        region.plan("node03", fail="Installing OS", reason="the disk is on fire")
-        text = error_text(server.call("maas_deploy_machine", system_id=region.machine("node03").system_id))
-
-        assert "node03" in text
-        assert "Failed deployment" in text
-        assert "the disk is on fire" in text
-        assert "/tmp/install.log (Failed):" in text
-        assert "Release it" in text
-
-    def test_a_machine_that_does_not_exist(self, server: Driver, region: SimulatedRegion) -> None:
-        text = error_text(server.call("maas_deploy_machine", system_id="zzzzzz"))
-
-        assert "zzzzzz" in text
-        assert "No Machine matches the given query." in text
-        assert posts(region) == []
-
-    def test_a_machine_in_the_wrong_status(self, server: Driver, region: SimulatedRegion) -> None:
-        text = error_text(server.call("maas_deploy_machine", system_id=region.machine("node07").system_id))
-
-        assert "is Deployed" in text
-        assert "starts from: Ready, Allocated" in text
-        assert posts(region) == []
-
-    def test_a_locked_machine(self, server: Driver, region: SimulatedRegion) -> None:
-        text = error_text(server.call("maas_release_machine", system_id=region.machine("node08").system_id))
-
-        assert "is locked" in text
-        assert posts(region) == []
-
-    def test_a_bad_series_is_refused_in_mass_words(self, server: Driver, region: SimulatedRegion) -> None:
-        system_id = region.machine("node01").system_id
-        text = error_text(server.call("maas_deploy_machine", system_id=system_id, distro_series="nosuch"))
-
-        assert "'nosuch' is not a valid distro_series.  It should be one of:" in text
-        assert region.machine("node01").status_name == "Ready"
-
-    def test_arguments_that_do_not_fit(self, server: Driver, region: SimulatedRegion) -> None:
-        text = error_text(
-            server.call("maas_deploy_machine", system_idd="x", distro_series=["jammy"], user_data="s3cret")
-        )
-
-        assert "`system_idd` is not an argument of this tool; did you mean `system_id`?" in text
-        assert "`system_id`: field required." in text
-        assert "`distro_series`: input should be a valid string." in text
-        assert "s3cret" not in text
-        assert region.requests == []
-
-    def test_an_unknown_tool_is_a_protocol_error(self, server: Driver) -> None:
-        response = server.wait(server.start_call("maas_explode"))
-
-        assert response["error"]["code"] == -32602
-        assert "maas_explode" in response["error"]["message"]
-
-    def test_a_wrong_key(self, url: str, revision: str) -> None:
-        with serving_stdio(url, "consumer:token:wr0ng", revision) as server:
-            text = error_text(server.call("maas_list_machines"))
-
-        assert "API key" in text
-        assert "wr0ng" not in text
-
-    def test_a_region_that_is_not_there(self, revision: str) -> None:
-        with serving_stdio("http://127.0.0.1:9/MAAS", "consumer:token:secret", revision) as server:
-            text = error_text(server.call("maas_list_machines"))
-
-        assert "127.0.0.1" in text
-        assert "refused" in text
+    assert "`system_idd` is not an argument of this tool; did you mean `system_id`?" in text
+    assert "`system_id`: field required." in text
+    assert "`distro_series`: input should be a valid string." in text
+    assert "s3cret" not in text
+    assert region.requests == []
 
 
-def test_garbage_on_the_wire_is_survived(region: SimulatedRegion, url: str) -> None:
+def test_the_server_survives_invalid_input(region: SimulatedRegion, url: str) -> None:
     with serving_stdio(url, region.api_key) as server:
         assert server.process.stdin
         server.process.stdin.write(b"this is not JSON\n[1, 2]\n\xff\xfe\n")
@@ -333,7 +273,7 @@ def test_a_debug_log_of_a_deploy_has_neither_the_key_nor_the_user_data(region: S
     assert not [part for part in region.api_key.split(":")[1:] if part in log]
 
 
-def test_large_user_data_goes_through_and_is_never_shown(region: SimulatedRegion, url: str) -> None:
+def test_large_user_data_reaches_maas_and_is_never_shown(region: SimulatedRegion, url: str) -> None:
     secret = "hush" * 300_000
     with serving_stdio(url, region.api_key) as server:
         system_id = region.machine("node01").system_id

@@ -1,4 +1,4 @@
-"""The wire itself: what stdin and stdout may be, how it ends, and what a client may send that is no message."""
+"""The stdio transport: kinds of streams, the end of the input, and invalid messages."""
 
 import fcntl
 import json
@@ -6,16 +6,17 @@ import os
 import pty
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from maas_mcp.server.stdio import LINE_LIMIT
-from maas_simulator import SimulatedRegion, serving
-from tests.integration.driver import PATIENCE, Message, command, environment, eventually, serving_stdio
+from maas_simulator import SimulatedRegion, demo_region, serving
+from tests.integration.driver import TIMEOUT, Driver, Message, command, environment, eventually, serving_stdio
 
 HANDSHAKE: tuple[Message, ...] = (
     {
@@ -36,7 +37,7 @@ def lines(*messages: Message) -> bytes:
 
 
 def deploying(region: SimulatedRegion, name: str, **options: str) -> bytes:
-    """What a client sends that shakes hands and deploys."""
+    """The lines of a client that connects and deploys."""
     arguments = {"system_id": region.machine(name).system_id, **options}
     call: Message = {
         "id": 2,
@@ -48,7 +49,7 @@ def deploying(region: SimulatedRegion, name: str, **options: str) -> bytes:
 
 @contextmanager
 def started(url: str, api_key: str, **streams: Any) -> Iterator["subprocess.Popen[bytes]"]:
-    """A server with other streams than three pipes."""
+    """Start a server whose streams are not all pipes."""
     streams = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
     with subprocess.Popen(command("serve"), env=environment(url, api_key), **streams) as process:
         try:
@@ -57,12 +58,12 @@ def started(url: str, api_key: str, **streams: Any) -> Iterator["subprocess.Pope
             process.kill()
 
 
-def orders(region: SimulatedRegion) -> list[str | None]:
+def posts(region: SimulatedRegion) -> list[str | None]:
     return [each.op for each in region.requests if each.method == "POST"]
 
 
 @pytest.mark.parametrize("how", ["EOF", "SIGTERM", "SIGINT"])
-def test_where_stdout_is_a_file_the_server_ends_as_it_does_on_a_pipe_and_aborts_nothing(
+def test_a_server_whose_stdout_is_a_file_stops_and_aborts_nothing(
     still_region: SimulatedRegion, tmp_path: Path, how: str
 ) -> None:
     with (
@@ -80,12 +81,12 @@ def test_where_stdout_is_a_file_the_server_ends_as_it_does_on_a_pipe_and_aborts_
         else:
             process.send_signal(signal.Signals[how])
 
-        assert process.wait(PATIENCE) == 0
-        assert orders(still_region) == ["deploy"]
+        assert process.wait(TIMEOUT) == 0
+        assert posts(still_region) == ["deploy"]
         assert still_region.machine("node01").status_name == "Deploying"
 
 
-def test_where_stdin_is_a_file_its_end_is_the_end_and_aborts_nothing(
+def test_a_server_whose_stdin_is_a_file_stops_at_its_end_and_aborts_nothing(
     still_region: SimulatedRegion, tmp_path: Path
 ) -> None:
     (tmp_path / "in").write_bytes(deploying(still_region, "node01", on_cancel="abort"))
@@ -94,11 +95,11 @@ def test_where_stdin_is_a_file_its_end_is_the_end_and_aborts_nothing(
         (tmp_path / "in").open("rb") as given,
         started(url, still_region.api_key, stdin=given, stdout=subprocess.PIPE) as process,
     ):
-        assert process.wait(PATIENCE) == 0
-        assert "abort" not in orders(still_region)
+        assert process.wait(TIMEOUT) == 0
+        assert "abort" not in posts(still_region)
 
 
-def test_a_cancelled_deploy_that_shall_be_aborted_is_and_a_lost_one_is_not(still_region: SimulatedRegion) -> None:
+def test_on_cancel_aborts_after_a_cancellation_but_not_after_a_lost_connection(still_region: SimulatedRegion) -> None:
     with serving(still_region) as url, serving_stdio(url, still_region.api_key) as server:
         calls = {}
         for name in ("node01", "node02"):
@@ -109,16 +110,16 @@ def test_a_cancelled_deploy_that_shall_be_aborted_is_and_a_lost_one_is_not(still
         eventually(lambda: still_region.machine("node02").status_name == "Deploying", "the second deployment")
 
         server.cancel(calls["node01"])
-        eventually(lambda: "abort" in orders(still_region), "the abort")
+        eventually(lambda: "abort" in posts(still_region), "the abort")
         assert server.stop("EOF")[0] == 0
 
-    assert orders(still_region).count("abort") == 1
+    assert posts(still_region).count("abort") == 1
     assert still_region.machine("node01").status_name == "Allocated"
     assert still_region.machine("node02").status_name == "Deploying"
 
 
 @pytest.mark.parametrize(("closed", "code"), [("1>&-", 2), ("2>&-", 0), ("1>&- 2>&-", 2)])
-def test_a_standard_stream_that_is_not_open_is_never_mistaken_for_another(
+def test_a_closed_standard_stream_is_not_replaced_by_another_file(
     region: SimulatedRegion, url: str, closed: str, code: int
 ) -> None:
     ended = subprocess.run(
@@ -126,7 +127,7 @@ def test_a_standard_stream_that_is_not_open_is_never_mistaken_for_another(
         input=lines(*HANDSHAKE),
         capture_output=True,
         env=environment(url, region.api_key),
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )
 
@@ -135,19 +136,19 @@ def test_a_standard_stream_that_is_not_open_is_never_mistaken_for_another(
     assert code or json.loads(ended.stdout)["id"] == 1
 
 
-def test_a_terminal_is_left_as_it_was(region: SimulatedRegion, url: str) -> None:
+def test_the_server_restores_the_mode_of_a_terminal(region: SimulatedRegion, url: str) -> None:
     ours, theirs = pty.openpty()
     with started(url, region.api_key, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         eventually(lambda: not os.get_blocking(theirs), "the server")
         os.write(ours, b"\x04")
 
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(TIMEOUT) == 0
         assert not fcntl.fcntl(theirs, fcntl.F_GETFL) & os.O_NONBLOCK
     os.close(ours)
     os.close(theirs)
 
 
-def test_half_an_emoji_is_no_reason_to_leave_a_request_unanswered(region: SimulatedRegion, url: str) -> None:
+def test_a_request_with_half_an_emoji_is_answered(region: SimulatedRegion, url: str) -> None:
     system_id = region.machine("node07").system_id
     with serving_stdio(url, region.api_key) as server:
         result = server.call("maas_lock_machine", system_id=system_id, comment="cut \ud83d here, whole \U0001f600")
@@ -157,7 +158,7 @@ def test_half_an_emoji_is_no_reason_to_leave_a_request_unanswered(region: Simula
     assert post.form["comment"] == ["cut \ufffd here, whole \U0001f600"]
 
 
-def test_a_request_that_is_no_message_is_refused_by_its_id(region: SimulatedRegion, url: str) -> None:
+def test_an_invalid_request_is_rejected_with_its_id(region: SimulatedRegion, url: str) -> None:
     with serving_stdio(url, region.api_key, MAAS_MCP_LOG_LEVEL="DEBUG") as server:
         server.send({"id": "odd", "method": "tools/call", "params": ["hush-hush"]})
         server.send({"method": 5, "params": "hush-hush"})
@@ -167,18 +168,26 @@ def test_a_request_that_is_no_message_is_refused_by_its_id(region: SimulatedRegi
         assert not server.call("maas_list_machines").get("isError")
         server.stop("EOF")
         log = server.log()
-    assert "it is not a message of JSON-RPC 2.0" in log
+    assert "it is not a JSON-RPC 2.0 message" in log
     assert "hush" not in log
 
 
-def refusals(region: SimulatedRegion, url: str, revision: str, *given: bytes) -> list[Message]:
-    """The answers by the id ``null`` to these lines; the server goes on."""
-    with serving_stdio(url, region.api_key, revision) as server:
-        assert server.process.stdin
-        server.process.stdin.write(b"".join(line + b"\n" for line in given))
-        server.process.stdin.flush()
-        assert not server.call("maas_list_machines").get("isError")
-        return [message["error"] for message in server.received if "error" in message and message["id"] is None]
+@pytest.fixture(scope="module")
+def serving_revision() -> Iterator[Callable[[str], Driver]]:
+    """Return a server for clients of a revision. The tests share it, because a rejected line changes nothing in it."""
+    region = demo_region(speed=0.0)
+    with serving(region) as url, ExitStack() as servers:
+        yield cache(lambda revision: servers.enter_context(serving_stdio(url, region.api_key, revision)))
+
+
+def rejections(server: Driver, *given: bytes) -> list[Message]:
+    """The error responses with the id ``null`` to these lines. The server keeps running."""
+    before = len(server.received)
+    assert server.process.stdin
+    server.process.stdin.write(b"".join(line + b"\n" for line in given))
+    server.process.stdin.flush()
+    assert not server.call("maas_list_machines").get("isError")
+    return [message["error"] for message in server.received[before:] if "error" in message and message["id"] is None]
 
 
 def request(request_id: str, method: str = '"tools/list"') -> bytes:
@@ -186,21 +195,21 @@ def request(request_id: str, method: str = '"tools/list"') -> bytes:
 
 
 @pytest.mark.parametrize("request_id", ["null", "1.5", "true", "{}", "[1]"])
-def test_a_request_with_an_id_that_is_none_is_answered(
-    region: SimulatedRegion, url: str, revision: str, request_id: str
+def test_a_request_with_an_invalid_id_is_rejected(
+    serving_revision: Callable[[str], Driver], revision: str, request_id: str
 ) -> None:
-    (error,) = refusals(region, url, revision, request(request_id))
+    (error,) = rejections(serving_revision(revision), request(request_id))
 
     assert error["code"] == -32600
-    assert error["message"] == "The request was not read: its id is neither a string nor an integer."
+    assert error["message"] == "The request could not be read: its id is neither a string nor an integer."
 
 
-def test_a_batch_is_answered_with_what_is_expected(region: SimulatedRegion, url: str) -> None:
+def test_a_batch_is_rejected_with_what_was_expected(serving_revision: Callable[[str], Driver]) -> None:
     batch = b"[" + request("7") + b"]"
-    errors = refusals(region, url, "2025-03-26", batch, b"[]")
+    errors = rejections(serving_revision("2025-03-26"), batch, b"[]")
 
     assert [error["code"] for error in errors] == [-32600, -32600]
-    assert "expected one message a line" in errors[0]["message"]
+    assert "send one message per line" in errors[0]["message"]
 
 
 @pytest.mark.parametrize(
@@ -216,8 +225,10 @@ def test_a_batch_is_answered_with_what_is_expected(region: SimulatedRegion, url:
         (b'{"jsonrpc": "2.0", "id": null}', -32600),
     ],
 )
-def test_a_line_that_may_be_a_request_is_answered(region: SimulatedRegion, url: str, line: bytes, code: int) -> None:
-    assert [error["code"] for error in refusals(region, url, "2025-11-25", line)] == [code]
+def test_a_line_that_may_be_a_request_is_answered(
+    serving_revision: Callable[[str], Driver], line: bytes, code: int
+) -> None:
+    assert [error["code"] for error in rejections(serving_revision("2025-11-25"), line)] == [code]
 
 
 @pytest.mark.parametrize(
@@ -229,14 +240,19 @@ def test_a_line_that_may_be_a_request_is_answered(region: SimulatedRegion, url: 
         b"  ",
     ],
 )
-def test_a_line_that_cannot_be_a_request_is_not_answered(region: SimulatedRegion, url: str, line: bytes) -> None:
-    assert refusals(region, url, "2025-11-25", line) == []
+def test_a_line_that_cannot_be_a_request_is_not_answered(
+    serving_revision: Callable[[str], Driver], line: bytes
+) -> None:
+    assert rejections(serving_revision("2025-11-25"), line) == []
 
 
-def test_a_line_over_the_limit_is_answered_once_and_the_next_one_is_read(region: SimulatedRegion, url: str) -> None:
+def test_a_line_over_the_limit_is_rejected_once_and_the_next_line_is_read(
+    serving_revision: Callable[[str], Driver],
+) -> None:
     large = request("7", '"' + "x" * (2 * LINE_LIMIT) + '"')
-    (error,) = refusals(region, url, "2025-11-25", large)
+    (error,) = rejections(serving_revision("2025-11-25"), large)
 
     assert (
-        error["message"] == f"The request was not read: it has {len(large) + 1:,} bytes, and the limit is 33,554,432."
+        error["message"]
+        == f"The request could not be read: it has {len(large) + 1:,} bytes, but the limit is 33,554,432."
     )

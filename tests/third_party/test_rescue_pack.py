@@ -1,4 +1,4 @@
-"""A third party's pack, installed with pip from its own pyproject.toml, offers its operation beside ours."""
+"""A third-party plugin that pip installs from its own pyproject.toml works next to the project's own plugins."""
 
 import json
 import os
@@ -25,7 +25,7 @@ print(json.dumps(asdict(record) | {"module": type(operation).__module__, "descri
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
-    """A folder with nothing but the pack in it, built the way its author would publish it."""
+    """Install only the plugin in a directory, built as its author would publish it."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
     subprocess.run([*pip, "install", "--quiet", "--no-deps", "--target", tmp_path, PACK], check=True, timeout=120)
     return tmp_path
@@ -33,13 +33,13 @@ def installed(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def environment(installed: Path) -> dict[str, str]:
-    """The environment of a process for which the pack is installed beside us."""
+    """Return the environment of a process in which the plugin is installed."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(installed), *sys.path])}
 
 
-def test_an_installed_pack_is_found_and_loaded(environment: dict[str, str]) -> None:
-    answer = subprocess.check_output([sys.executable, "-c", SCRIPT], env=environment, text=True, timeout=60)
-    assert json.loads(answer) == {
+def test_an_installed_plugin_is_found_and_loaded(environment: dict[str, str]) -> None:
+    output = subprocess.check_output([sys.executable, "-c", SCRIPT], env=environment, text=True, timeout=60)
+    assert json.loads(output) == {
         "name": "rescue",
         "distribution": "acme-maas-rescue",
         "version": "1.0.0",
@@ -51,8 +51,8 @@ def test_an_installed_pack_is_found_and_loaded(environment: dict[str, str]) -> N
     }
 
 
-def test_its_own_tests_pass_with_the_fixture_that_the_core_brings(environment: dict[str, str], tmp_path: Path) -> None:
-    shutil.copytree(PACK / "tests", tmp_path / "tests")  # nothing of ours is above them
+def test_the_plugins_own_tests_pass_with_the_fixture_of_the_core(environment: dict[str, str], tmp_path: Path) -> None:
+    shutil.copytree(PACK / "tests", tmp_path / "tests")  # so that no conftest.py of the project applies
     command = [sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", "tests"]
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False
@@ -61,5 +61,5 @@ def test_its_own_tests_pass_with_the_fixture_that_the_core_brings(environment: d
     assert " passed" in done.stdout
 
 
-def test_the_pack_is_as_short_as_promised() -> None:
+def test_the_plugin_has_at_most_50_lines() -> None:
     assert len((PACK / "src/acme_rescue/plugin.py").read_text().splitlines()) <= 50

@@ -1,4 +1,4 @@
-"""What a plugin author's editor must infer; only type-checked, never run."""
+"""The types that a plugin author's editor must infer. This file is only type-checked."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -42,7 +42,7 @@ class Where(BaseModel):
 
 
 class Locate(Tool[Which, Where]):
-    """A tool: arguments, services and the client's answers are all known."""
+    """A tool. The types of its arguments, services and the client's results are inferred."""
 
     name = "maas_locate"
 
@@ -62,7 +62,7 @@ class Locate(Tool[Which, Where]):
         await ctx.maas.post("tags/", name="located", comment=None)
         await ctx.maas.delete("tags/located/")
         ctx.progress.report(0.5, "Half way")
-        ctx.progress.report(None, "It cannot be told")
+        ctx.progress.report(None, "Unknown")
         ctx.cancellation.raise_if_cancelled()
         await ctx.cancellation.sleep(1)
         return Where(addresses=machine.ip_addresses)
@@ -72,7 +72,7 @@ class Locate(Tool[Which, Where]):
 
 
 class Counted(PollingStrategy):
-    """A polling strategy: what was seen so far, and what is new."""
+    """A polling strategy with the evidence so far and the new observation."""
 
     def measure(self, evidence: Evidence, observation: Observation) -> Milestone:
         assert_type(observation.events, tuple[Event, ...])
@@ -83,7 +83,7 @@ class Counted(PollingStrategy):
 
 
 class Move(Operation[Which, Where]):
-    """An operation: its context also knows the machine; any collection does for a lifecycle."""
+    """An operation, whose context has the machine. A lifecycle accepts any collection."""
 
     name = "maas_move"
     lifecycle = Lifecycle(
@@ -104,30 +104,30 @@ class Move(Operation[Which, Where]):
         return Where(addresses=list(ctx.machine.ip_addresses))
 
 
-async def what_the_host_calls(tool: Locate, operation: Move, ctx: OperationContext, args: Which) -> None:
-    """A tool and an operation of known classes answer with their own results."""
+async def call_as_host(tool: Locate, operation: Move, ctx: OperationContext, args: Which) -> None:
+    """A tool and an operation return their own result types."""
     assert_type(await tool.run(ctx, args), Where)
     assert_type(await operation.result(ctx), Where)
     assert_type(operation.system_id(args), SystemId)
     assert_type(tool.summary(Where(addresses=[])), str)
 
 
-async def mistakes(ctx: ToolContext, tool: Locate) -> None:
-    """Each ignore stands for an error that the editor has to show; without the error mypy reports the ignore."""
-    await ctx.maas.machine(1)  # type: ignore[arg-type] # a system id is no number
-    await ctx.maas.post_op("machines/", "x", when=timedelta())  # type: ignore[arg-type] # no form has such a value
-    await ctx.maas.put("machines/", {"pool": "gpu"})  # type: ignore[call-arg] # a form is keywords, and no JSON
-    await ctx.machine  # type: ignore[attr-defined] # only an operation has one machine
+async def make_mistakes(ctx: ToolContext, tool: Locate) -> None:
+    """Each ignore marks an error that the editor must show. mypy reports an ignore without an error."""
+    await ctx.maas.machine(1)  # type: ignore[arg-type] # a system id is not a number
+    await ctx.maas.post_op("machines/", "x", when=timedelta())  # type: ignore[arg-type] # not a form value
+    await ctx.maas.put("machines/", {"pool": "gpu"})  # type: ignore[call-arg] # a form is keywords, not JSON
+    await ctx.machine  # type: ignore[attr-defined] # only an operation has a machine
     await tool.run(ctx, Where(addresses=[]))  # type: ignore[arg-type] # another model
     ctx.maas = ctx.maas  # type: ignore[misc] # frozen
-    EventPolling(["Deployed"])  # type: ignore[list-item] # a phase has a fraction, too
+    EventPolling(["Deployed"])  # type: ignore[list-item] # a phase also has a fraction
     Lifecycle(start_from="Ready", pending=(), success=())  # type: ignore[arg-type] # statuses, not their names
 
 
 class Wrong(Tool[Which, Where]):
     name = "maas_wrong"
 
-    async def run(self, ctx: ToolContext, args: Which) -> Which:  # type: ignore[override] # promised Where
+    async def run(self, ctx: ToolContext, args: Which) -> Which:  # type: ignore[override] # declared Where
         ctx.progress.report(1.0, "Done")
         return args
 
@@ -141,21 +141,21 @@ class Blocking(Tool[Which, Where]):
 
 @hookimpl
 def maas_mcp_operations() -> Sequence[type[Operation[Any, Any]]]:
-    """As the reference writes it."""
+    """The return type in the reference documentation."""
     return [Move]
 
 
 @hookimpl
 def maas_mcp_tools() -> list[type[Locate]]:
-    """The type that a checker infers by itself is right as well."""
+    """A narrower return type is accepted as well."""
     return [Locate]
 
 
 assert_type(maas_mcp_tools(), list[type[Locate]])
 
 
-def its_test(maas_region: MaasRegion) -> None:
-    """A call answers with the model that the tool or the operation declares."""
+def check_test_types(maas_region: MaasRegion) -> None:
+    """A call returns the model that the tool or operation declares."""
     assert_type(maas_region.call(Locate, "node01"), Where)
     assert_type(maas_region.call(Move, "node01", on_cancel=CancelPolicy.ABORT), Where)
     assert_type(maas_region.progress, list[Progress])

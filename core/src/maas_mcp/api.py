@@ -1,6 +1,6 @@
-"""Everything that a plugin uses, and the only module of the host that it imports.
+"""The public API for plugins, and the only module of maas-mcp that a plugin imports.
 
-Names here stay, with their meaning, for as long as the entry point group is called ``maas_mcp.plugins.v1``.
+These names keep their meaning as long as the entry point group is called ``maas_mcp.plugins.v1``.
 """
 
 from maas_mcp.errors import (

@@ -1,34 +1,33 @@
-"""Every error that maas-mcp raises on purpose.
+"""The errors that maas-mcp raises on purpose.
 
     MaasMcpError
     ├── SettingsError              the configuration cannot be used
     ├── PluginError                a plugin cannot be used
     │   └── ResultUnreadableError  MAAS has finished an operation, but its plugin could not read the result
-    ├── ServerError                the MCP server that was started here does not do what a server does
-    ├── InsufficientScopeError     the caller's token does not grant what a tool needs
-    ├── InvalidArgumentsError      the arguments of a tool call do not fit its schema
-    ├── ResultTooLargeError        the result of a tool call is too large to be sent
-    ├── MaasError                  the region did not do what it was asked
-    │   ├── MaasAuthError          401: the API key is not accepted
+    ├── ServerError                an MCP server started by a command exited or broke the protocol
+    ├── InsufficientScopeError     the caller's token lacks the scope that a tool needs
+    ├── InvalidArgumentsError      the arguments of a tool call do not match its schema
+    ├── ResultTooLargeError        the result of a tool call is too large to send
+    ├── MaasError                  a request to the region failed
+    │   ├── MaasAuthError          401: MAAS rejected the API key
     │   ├── MaasPermissionError    403: not allowed, or the machine is locked
-    │   ├── MaasNotFoundError      404 in MAAS's words: no such machine or result
-    │   ├── MaasConflictError      409 in plain text: the machine's state forbids it
-    │   ├── MaasBadRequestError    400: MAAS refused the parameters
-    │   ├── MaasUnavailableError   429, 502, 503, 504, HTML 409, or no answer at all
-    │   │   └── MaasTlsError       the region's certificate is not trusted, or it does not speak TLS there
-    │   └── MaasProtocolError      an answer that is not MAAS's
+    │   ├── MaasNotFoundError      404 from MAAS itself: no such machine or result
+    │   ├── MaasConflictError      409 in plain text: not possible in the machine's state
+    │   ├── MaasBadRequestError    400: MAAS rejected the parameters
+    │   ├── MaasUnavailableError   429, 502, 503, 504, an HTML 409, or no response
+    │   │   └── MaasTlsError       the region's certificate is not trusted, or the port does not speak TLS
+    │   └── MaasProtocolError      the response is not from MAAS
     └── OperationError             a long-running operation did not succeed
-        ├── OperationRefusedError  it was never started: the machine is not in a state for it
-        ├── UnknownOperationError  no operation of the caller's has this id
-        ├── OperationFailedError   MAAS says that it failed
-        ├── OperationRevertedError someone aborted, released or took over the machine
+        ├── OperationRefusedError  it was never started: the machine's state does not allow it
+        ├── UnknownOperationError  the caller has no operation with this id
+        ├── OperationFailedError   MAAS reports that it failed
+        ├── OperationRevertedError someone aborted it, or released or took over the machine
         ├── MachineGoneError       the machine was deleted
-        ├── OperationTimedOutError the deadline passed; MAAS may still be at work
-        └── OperationCancelledError it was told to stop; MAAS may still be at work
+        ├── OperationTimedOutError the deadline passed; MAAS may continue
+        └── OperationCancelledError following was cancelled; MAAS may continue
 
-Each carries what a person, a model and a program need to fix it: ``code``, ``message``, ``hint``, ``next_steps``,
-``retryable`` and MAAS's own words. None of them ever carries a credential: the body of a 401 may print the token's
-secret, so it is dropped where it is read.
+Each error has ``code``, ``message``, ``hint``, ``next_steps``, ``retryable`` and MAAS's own words. No error contains a
+credential: MAAS may print the token's secret in the body of a 401, so that body is never read.
 """
 
 import json
@@ -37,63 +36,68 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import ClassVar, Final
 
-_PAGES_OF_FILTERS: Final = frozenset({403, 404})
-"""A firewall or a proxy may put such a page in the place of MAAS's answer, after MAAS has acted."""
-_LEAVES_OPEN: Final = frozenset({408, 409, 499})
-"""MAAS answers a 409 when a change has failed half-way (MAAS 3.7, release with erase); with a 408 or a 499 a proxy gave
-up, and MAAS may go on."""
+_FILTER_STATUSES: Final = frozenset({403, 404})
+"""A firewall or proxy may replace MAAS's response with one of these after MAAS has acted."""
+_AMBIGUOUS_STATUSES: Final = frozenset({408, 409, 499})
+"""MAAS returns a 409 when a change failed half-way (MAAS 3.7, release with erase). A 408 or 499 means that a proxy gave
+up while MAAS may continue."""
 
-_SHORT: Final = 200
-"""Characters of a step's arguments that people are shown; longer ones only programs get."""
+_MAX_SHOWN_LENGTH: Final = 200
+"""The most characters of a step's arguments to include in its sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """A call that helps after an error. People are shown it as a sentence, programs get it as data.
+    """A tool call that helps after an error. Users see it as a sentence, programs get it as data.
 
-    A step whose tool is not served is left out.
+    The server leaves out steps whose tool it does not serve.
 
     Raises:
-        TypeError: An argument is not of a type that JSON has.
+        TypeError: An argument has a type that JSON does not have.
     """
 
     tool: str
-    """A tool's name. Or MAAS's name of what a tool ``offers``, such as ``machine unlock``: clients get the tool's."""
+    """A tool's name, or the MAAS operation that a tool ``offers``, such as ``machine unlock``. Clients always get the
+    tool's name."""
     arguments: Mapping[str, object] = field(default_factory=dict, hash=False)
-    """What to call it with, as JSON; a required argument that is missing is for the caller to choose."""
+    """The call's arguments, as JSON. The caller chooses required arguments that are missing."""
     why: str = field(kw_only=True)
-    """What the call is for: a sentence without its full stop, such as ``Read the machine to see how far it is``."""
+    """The purpose of the call, without a full stop: ``Read the machine to see how far it is``."""
 
     def __post_init__(self) -> None:
         try:
             json.dumps(dict(self.arguments), allow_nan=False)
         except (TypeError, ValueError) as error:
-            raise TypeError(f"NextStep.arguments: expected values that JSON has, but: {error}.") from error
+            raise TypeError(f"NextStep.arguments: expected JSON values, but: {error}.") from error
 
     @property
     def sentence(self) -> str:
-        """The step for people."""
+        """The step as a sentence."""
         given = ", ".join(
             f"{name}: {value if isinstance(value, str) else json.dumps(value)}"
             for name, value in self.arguments.items()
         )
-        return f"{self.why}: {self.tool} ({given})." if 0 < len(given) <= _SHORT else f"{self.why}: {self.tool}."
+        return (
+            f"{self.why}: {self.tool} ({given})."
+            if 0 < len(given) <= _MAX_SHOWN_LENGTH
+            else f"{self.why}: {self.tool}."
+        )
 
 
 class MaasMcpError(Exception):
-    """The root: an error with a message to show as it is.
+    """The base class: an error whose message is shown to users unchanged.
 
     Args:
         message: What was wrong and what was expected, in one or two sentences.
-        hint: What to do next, or ``None``. It names no tool, since that may not be served.
-        maas_says: MAAS's own words, whole, or ``None``.
-        next_steps: Calls that help, the best one first.
+        hint: What to do next, or ``None``. It names no tool, because the server may not serve that tool.
+        maas_says: MAAS's own words, complete, or ``None``.
+        next_steps: Calls that help, best first.
     """
 
     code: ClassVar[str] = "error"
     """A stable name for programs."""
     retryable: ClassVar[bool] = False
-    """Whether the same call may succeed later without anything being changed."""
+    """Whether repeating the same call later may succeed."""
 
     def __init__(
         self,
@@ -117,25 +121,25 @@ class SettingsError(MaasMcpError):
 
 
 class PluginError(MaasMcpError):
-    """A plugin, or something that it returned, cannot be used."""
+    """A plugin, or an object that it returned, cannot be used."""
 
     code = "bad_plugin"
 
 
 class ResultUnreadableError(PluginError):
-    """MAAS has finished an operation, but its plugin could not read the result. Asking again may return it."""
+    """MAAS has finished an operation, but its plugin could not read the result. Retrieving it again may succeed."""
 
     code = "result_unreadable"
 
 
 class ServerError(MaasMcpError):
-    """The MCP server that a command started does not do what a server does: it ended, or broke the protocol."""
+    """An MCP server that a command started exited or broke the protocol."""
 
     code = "server"
 
 
 class InsufficientScopeError(MaasMcpError):
-    """The caller's token does not grant the scope that a tool needs. Nothing was sent to MAAS.
+    """The caller's token lacks the scope that a tool needs. Nothing was sent to MAAS.
 
     Args:
         tool: The name of the tool.
@@ -146,115 +150,115 @@ class InsufficientScopeError(MaasMcpError):
 
     def __init__(self, tool: str, scope: str) -> None:
         super().__init__(
-            f"{tool} needs the scope {scope}, which your token does not grant.",
+            f"{tool} needs the scope {scope}, which your token lacks.",
             hint="Ask the operator of this server for a token with that scope.",
         )
         self.scope = scope
 
 
 class InvalidArgumentsError(MaasMcpError):
-    """The arguments of a tool call do not fit its schema."""
+    """The arguments of a tool call do not match its schema."""
 
     code = "invalid_arguments"
 
 
 class ResultTooLargeError(MaasMcpError):
-    """The result of a tool call is too large to be sent. The call itself was carried out.
+    """The result of a tool call is too large to send. The call itself was completed.
 
     Args:
         tool: The tool's name.
-        size: Bytes of the result.
-        limit: The most bytes that are sent.
+        size: Size of the result in bytes.
+        limit: Largest size to send, in bytes.
     """
 
     code = "result_too_large"
 
     def __init__(self, tool: str, size: int, limit: int) -> None:
         super().__init__(
-            f"{tool} was carried out, but its result of {size / 1e6:,.1f} MB was not sent: the limit is "
+            f"{tool} was completed, but its result of {size / 1e6:,.1f} MB was not sent: the limit is "
             f"{limit / 1e6:,.0f} MB.",
-            hint="Request less at once, with a filter or a limit if the tool takes one. Do not repeat a call that "
+            hint="Request less at once, with a filter or a limit if the tool has one. Do not repeat a call that "
             "changed something.",
         )
 
 
 class MaasError(MaasMcpError):
-    """The region did not do what it was asked."""
+    """A request to the region failed."""
 
     code = "maas_error"
     may_pass: ClassVar[bool] = True
-    """Whether waiting may mend it, for who is following something: a 500, a proxy's page, no answer at all. A key that
-    is not accepted, or a certificate that is not trusted, stays so."""
+    """Whether the error may pass with time, so that following continues: a 500, a proxy's page, no response. A rejected
+    key and an untrusted certificate are permanent."""
     status: int | None = None
-    """The HTTP status of the answer; ``None`` if there was none."""
+    """The HTTP status of the response, or ``None`` without a response."""
     acted: bool = False
-    """Whether MAAS has carried out the request, or a part of it, although it answered with an error."""
+    """Whether MAAS has done at least part of the request although it returned an error."""
 
     @property
     def may_have_acted(self) -> bool:
-        """Whether MAAS may have carried out the request all the same: check before it is sent again.
+        """Whether MAAS may have acted on the request despite the error: check before sending it again.
 
-        A refusal says that it has not, and so does a 4xx of a proxy, which never passed the request on. A fault on the
-        way (500), a proxy's page and a lost answer leave it open.
+        It has not if MAAS refused, or if a proxy returned a 4xx without forwarding the request. After a 500, a proxy's
+        page or a lost response it is uncertain.
         """
         return self.acted or (self.may_pass and not self.turned_away)
 
     @property
     def turned_away(self) -> bool:
-        """Whether a redirect or a 4xx answered the request, so that it came to nothing.
+        """Whether the response was a redirect or a 4xx, so that nothing happened.
 
-        Three 4xx do not count, because MAAS may act all the same: :data:`_LEAVES_OPEN`.
+        Three 4xx do not count, because MAAS may act nevertheless: :data:`_AMBIGUOUS_STATUSES`.
         """
         refused = self.status is not None and 300 <= self.status < 500  # noqa: PLR2004 - every 3xx and 4xx
-        return refused and self.status not in _LEAVES_OPEN
+        return refused and self.status not in _AMBIGUOUS_STATUSES
 
     @property
     def answered(self) -> bool:
-        """Whether MAAS itself has answered that it failed, so that it no longer works on the request.
+        """Whether MAAS itself reported the failure, so that it no longer works on the request.
 
-        MAAS answers a 500 with the words of what failed; a proxy's has a page, or no more than *Internal Server Error*.
-        A 502, 503 or 504 may be either's.
+        MAAS's own 500 has an error message. A proxy's 500 has a page, or only *Internal Server Error*. A 502, 503 or
+        504 may come from either.
         """
         fault = HTTPStatus.INTERNAL_SERVER_ERROR
         return self.status == fault and self.maas_says not in (None, fault.phrase)
 
 
 class MaasAuthError(MaasError):
-    """401: the API key is not accepted."""
+    """401: MAAS rejected the API key."""
 
     code = "unauthorized"
     may_pass = False
 
 
 class MaasPermissionError(MaasError):
-    """403: the user may not do this, or the machine is locked."""
+    """403: the user lacks the permission, or the machine is locked."""
 
     code = "permission_denied"
     may_pass = False
     op: str | None = None
-    """What was refused: MAAS's name of the operation, or the method of a request without one."""
+    """The refused operation by MAAS's name, or the HTTP method if the request has no operation."""
 
 
 class MaasNotFoundError(MaasError):
-    """404 in MAAS's own words: no such machine or result. Any other 404 is a :class:`MaasProtocolError`."""
+    """404 from MAAS itself: no such machine or result. Any other 404 is a :class:`MaasProtocolError`."""
 
     code = "not_found"
     may_pass = False
 
 
 class MaasConflictError(MaasError):
-    """409 in plain text: the state of the machine forbids it. MAAS will not change its mind by itself."""
+    """409 in plain text: not possible in the machine's state. Retrying does not help."""
 
     code = "state_conflict"
     may_pass = False
 
 
 class MaasBadRequestError(MaasError):
-    """400: MAAS refused the parameters.
+    """400: MAAS rejected the parameters.
 
     Args:
         message: See :class:`MaasMcpError`.
-        fields: MAAS's messages by field name; ``__all__`` holds those that belong to no single field.
+        fields: MAAS's messages by field name; ``__all__`` holds messages about the request as a whole.
         hint: See :class:`MaasMcpError`.
         maas_says: See :class:`MaasMcpError`.
     """
@@ -275,12 +279,12 @@ class MaasBadRequestError(MaasError):
 
 
 class MaasUnavailableError(MaasError):
-    """429, 502, 503, 504, an HTML 409 or no answer at all: nothing is known to be wrong with the request.
+    """429, 502, 503, 504, an HTML 409 or no response: the request itself may be correct.
 
     Args:
         message: See :class:`MaasMcpError`.
-        retry_after: Seconds that MAAS asked to wait, 60 at the most, or ``None``.
-        sent: Whether the request may have reached MAAS. A POST that was sent may have taken effect: look before
+        retry_after: Seconds that MAAS asked to wait, at most 60, or ``None``.
+        sent: Whether the request may have reached MAAS. A POST that was sent may have taken effect: check before
             sending it again.
         hint: See :class:`MaasMcpError`.
         maas_says: See :class:`MaasMcpError`.
@@ -304,12 +308,12 @@ class MaasUnavailableError(MaasError):
 
     @property
     def may_have_acted(self) -> bool:
-        """Whether the request may have reached MAAS, and was not turned away on its way (429)."""
+        """Whether the request may have reached MAAS and was not rejected (429)."""
         return self.sent and not self.turned_away
 
 
 class MaasTlsError(MaasUnavailableError):
-    """No secure connection: the region's certificate is not trusted, or it does not speak TLS there. Never sent."""
+    """The region's certificate is not trusted, or the port does not speak TLS. The request was not sent."""
 
     code = "tls"
     retryable = False
@@ -317,19 +321,19 @@ class MaasTlsError(MaasUnavailableError):
 
 
 class MaasProtocolError(MaasError):
-    """An answer that is not MAAS's: a wrong URL, a login page, a proxy, or JSON of another shape."""
+    """The response is not from MAAS: a wrong URL, a login page, a proxy's page, or unexpected JSON."""
 
     code = "protocol"
 
     @property
     def turned_away(self) -> bool:
-        """As of any error; but a page that is not MAAS's may stand in the place of an answer that was."""
-        return super().turned_away and self.status not in _PAGES_OF_FILTERS
+        """As for any error, except that a proxy's 403 or 404 page may have replaced MAAS's response."""
+        return super().turned_away and self.status not in _FILTER_STATUSES
 
     @property
     def answered(self) -> bool:
-        """Whether MAAS no longer works on the request: it has answered, or never had it."""
-        return super().answered or self.status in _PAGES_OF_FILTERS
+        """Whether MAAS no longer works on the request: it has responded, or never received it."""
+        return super().answered or self.status in _FILTER_STATUSES
 
 
 class OperationError(MaasMcpError):
@@ -339,53 +343,56 @@ class OperationError(MaasMcpError):
 
 
 class OperationRefusedError(OperationError):
-    """The operation was never started: the machine is not in a state for it."""
+    """The operation was never started: the machine's state does not allow it."""
 
     code = "operation_refused"
 
 
 class UnknownOperationError(OperationError):
-    """No operation of the caller's has this id. Whether it is forged, damaged, another's or too old is not told."""
+    """The caller has no operation with this id.
+
+    A forged, a damaged and an expired id, and the id of another user, all get the same message.
+    """
 
     code = "unknown_operation"
 
     def __init__(self) -> None:
         super().__init__(
             "There is no operation with this id.",
-            hint="Pass the id whole, as the starting call or the list of operations gave it. Ids expire after 7 days."
-            " Only servers that share MAAS_MCP_SECRET accept each other's ids.",
-            next_steps=[NextStep("maas_list_operations", why="List what is under way, with its ids")],
+            hint="Pass the complete id from the call that started the operation or from the list of operations. Ids"
+            " expire after 7 days. Servers accept each other's ids only if they share MAAS_MCP_SECRET.",
+            next_steps=[NextStep("maas_list_operations", why="List running operations with their ids")],
         )
 
 
 class OperationFailedError(OperationError):
-    """MAAS says that the operation failed; the message carries the reason."""
+    """MAAS reports that the operation failed; the message has the reason."""
 
     code = "operation_failed"
 
 
 class OperationRevertedError(OperationError):
-    """The operation was ended from outside: aborted, released, or taken over by another run."""
+    """Someone else ended the operation: aborted it, released the machine, or started another run on it."""
 
     code = "operation_reverted"
 
 
 class MachineGoneError(OperationError):
-    """The machine was deleted while it was followed."""
+    """The machine was deleted during the operation."""
 
     code = "machine_gone"
 
 
 class OperationTimedOutError(OperationError):
-    """The deadline passed. MAAS may still be at work on the machine."""
+    """The deadline passed. MAAS may still be working on the machine."""
 
     code = "deadline_exceeded"
 
 
 class OperationCancelledError(OperationError):
-    """The operation was told to stop. It no longer follows the machine; MAAS goes on."""
+    """Following was cancelled. MAAS continues with the operation."""
 
     code = "operation_cancelled"
 
-    def __init__(self, message: str = "Stopped following; MAAS goes on with what it was doing.") -> None:
+    def __init__(self, message: str = "Stopped following. MAAS continues with the operation.") -> None:
         super().__init__(message)

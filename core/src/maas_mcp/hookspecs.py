@@ -1,6 +1,7 @@
-"""What a plugin may implement: hooks that return declarations, called once at start-up, and one that observes.
+"""The hooks that a plugin may implement: two return classes and are called once at start-up, one observes changes.
 
-The entry point group ``maas_mcp.plugins.v1`` names these hooks by its ``v1``: an incompatible change is a new group.
+The ``v1`` in the entry point group ``maas_mcp.plugins.v1`` is the version of these hooks. An incompatible change gets a
+new group.
 """
 
 from collections.abc import Sequence
@@ -14,27 +15,27 @@ from maas_mcp.operations.declaring.tool import Tool
 
 PROJECT: Final = "maas_mcp"
 PLUGIN_GROUP: Final = "maas_mcp.plugins.v1"
-"""The entry point group that plugins are found in."""
+"""The entry point group of plugins."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
-"""Marks a plugin's function as the implementation of the hook of the same name."""
+"""Marks a plugin's function as the implementation of the hook with the same name."""
 
 
 @hookspec
 def maas_mcp_operations() -> Sequence[type[LongRunning]]:  # type: ignore[type-arg,empty-body] # any arguments and result
-    """The long-running operations that the plugin offers, as classes."""
+    """Return the classes of the plugin's long-running operations."""
 
 
 @hookspec
 def maas_mcp_operation_changed(change: OperationChange) -> None:
-    """Called with each change of an operation that this process follows: it has started, moved on, or ended.
+    """Receive each change of an operation that this process follows: started, progressed, or ended.
 
-    It runs in a thread, with one change at a time, and holds up nothing. One that raises, or that is a thousand changes
-    behind, is not called any longer; the log says so.
+    The hook runs in a thread, one change at a time, and delays nothing. The host stops calling it, and logs that, if it
+    raises or falls 1000 changes behind.
     """
 
 
 @hookspec
 def maas_mcp_tools() -> Sequence[type[Tool]]:  # type: ignore[type-arg,empty-body] # any arguments and result
-    """The tools that the plugin offers, as classes."""
+    """Return the classes of the plugin's tools."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from maas_mcp.errors import SettingsError
-from maas_mcp.text_files import decoded
+from maas_mcp.text_files import decode_text
 
 OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 """The bits of a file's mode that give others than its owner any access."""
@@ -36,7 +36,7 @@ def read_private_toml(path: Path, content: str) -> dict[str, Any]:
             hint=f"Run `chmod 600 {path}`.",
         )
     try:
-        return tomllib.loads(decoded(data))
+        return tomllib.loads(decode_text(data))
     except (ValueError, tomllib.TOMLDecodeError):
         pass
     raise SettingsError(f"{path}, which holds {content}, is not valid TOML.")

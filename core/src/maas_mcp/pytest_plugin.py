@@ -1,4 +1,4 @@
-"""pytest's way to :mod:`maas_mcp.testing`: imports nothing of it before a test asks for the fixture."""
+"""The pytest plugin of :mod:`maas_mcp.testing`, which it imports when a test first uses the fixture."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,14 +14,16 @@ MARKER = "maas_world"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
-    config.addinivalue_line("markers", f"{MARKER}(file): the world, in a file beside the test's, of its maas_region")
+    """Register the marker."""
+    config.addinivalue_line(
+        "markers", f"{MARKER}(file): a YAML file next to the test, with the world of its maas_region"
+    )
 
 
 @pytest.fixture
 def maas_region(request: pytest.FixtureRequest) -> "Iterator[MaasRegion]":
-    """A simulated MAAS region of the test's own, and maas-mcp to run a plugin's tools on it."""
-    from maas_mcp.testing import MaasRegion  # noqa: PLC0415 - a second that other tests need not take
+    """Provide a new simulated MAAS region that runs a plugin's tools."""
+    from maas_mcp.testing import MaasRegion  # noqa: PLC0415 - takes a second, which other tests do not need
 
     with MaasRegion(_world(request)) as region:
         yield region
@@ -32,5 +34,5 @@ def _world(request: pytest.FixtureRequest) -> Path | None:
     if marker is None:
         return None
     if len(marker.args) != 1 or marker.kwargs:
-        raise pytest.UsageError(f"{MARKER} wants one file: @pytest.mark.{MARKER}('world.yaml')")
+        raise pytest.UsageError(f"{MARKER} expects one file: @pytest.mark.{MARKER}('world.yaml')")
     return Path(request.path.parent, marker.args[0])

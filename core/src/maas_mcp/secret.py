@@ -1,4 +1,4 @@
-"""The secrets that seal operation ids: given, or made once and kept where only their owner can read them."""
+"""The secrets that sign operation ids: from the settings, or generated once in a file that only its owner can read."""
 
 import os
 import secrets
@@ -11,48 +11,48 @@ from maas_mcp.errors import SettingsError
 from maas_mcp.settings import Settings
 
 SECRET_BYTES: Final = 32
-LONGEST: Final = 4096
-"""Bytes of a secret that people may put there; a longer file is something else."""
-OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
-"""What a file's mode allows to others than its owner."""
+MAX_FILE_BYTES: Final = 4096
+"""The largest accepted file in bytes. A larger file is probably not a secret."""
+GROUP_AND_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+"""The mode bits that give access to users other than the owner."""
 
 
-def sealing_secrets(settings: Settings) -> tuple[bytes, ...]:
-    """The secrets of operation ids: the first seals, all of them open.
+def load_secrets(settings: Settings) -> tuple[bytes, ...]:
+    """Return the secrets of operation ids: the first signs, all of them verify.
 
-    Those of ``MAAS_MCP_SECRET``; or the content of the file ``secret`` in the state directory, which is made if need
-    be, and of the file ``secret.previous`` beside it, if there is one.
+    They come from ``MAAS_MCP_SECRET``. Otherwise they come from the file ``secret`` in the state directory, which is
+    created if it is missing, and from ``secret.previous`` next to it, if that exists.
 
     Raises:
-        SettingsError: A file can be neither read nor made, or others may know its content.
+        SettingsError: A file cannot be read or created, or other users can read it.
     """
     if settings.secret:
         return tuple(secret.get_secret_value().encode() for secret in settings.secret)
     path = secret_file(settings)
     try:
         if not path.exists():
-            _make(path)
+            _create(path)
     except OSError as error:
-        raise _cannot_be_kept(path, error.strerror) from None
+        raise _storage_error(path, error.strerror) from None
     previous = previous_file(path)
     return (_read(path), _read(previous)) if previous.exists() else (_read(path),)
 
 
 def secret_file(settings: Settings) -> Path:
-    """Where the secret is kept that is not given."""
+    """Return the path of the generated secret."""
     return (settings.state_dir or _default_state_dir()) / "secret"
 
 
 def previous_file(path: Path) -> Path:
-    """Where the secret is kept that the one in ``path`` has replaced, if somebody put it there."""
+    """Return the path where an administrator may keep the predecessor of the secret in ``path``."""
     return path.with_name(f"{path.name}.previous")
 
 
 def check_secret_files(settings: Settings) -> None:
-    """Make sure that the secrets can be read from their files, or one made there. Nothing is left behind.
+    """Check that the secret files can be read or created, without creating any.
 
     Raises:
-        SettingsError: As for :func:`sealing_secrets`.
+        SettingsError: As for :func:`load_secrets`.
     """
     path = secret_file(settings)
     try:
@@ -61,56 +61,57 @@ def check_secret_files(settings: Settings) -> None:
             with TemporaryFile(dir=folder):
                 pass
     except OSError as error:
-        raise _cannot_be_kept(path, error.strerror) from None
+        raise _storage_error(path, error.strerror) from None
     for each in (path, previous_file(path)):
         if each.exists():
             _read(each)
 
 
-def _cannot_be_kept(path: Path, reason: str | None) -> SettingsError:
+def _storage_error(path: Path, reason: str | None) -> SettingsError:
     return SettingsError(
-        f"The secret for operation ids cannot be kept in {path}: {reason}.",
-        hint="Set MAAS_MCP_STATE_DIR to a directory that can be written to, or MAAS_MCP_SECRET.",
+        f"The secret for operation ids cannot be stored in {path}: {reason}.",
+        hint="Set MAAS_MCP_STATE_DIR to a writable directory, or set MAAS_MCP_SECRET.",
     )
 
 
 def _read(path: Path) -> bytes:
-    """What the file holds.
+    """Read a secret file.
 
     Raises:
-        SettingsError: It cannot be read, or others may know it, or can guess it: then they could forge ids.
+        SettingsError: The file cannot be read, or other users could read or guess the secret and forge ids.
     """
     try:
         with path.open("rb") as file:
-            secret, mode = file.read(LONGEST + 1), stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            secret, mode = file.read(MAX_FILE_BYTES + 1), stat.S_IMODE(os.fstat(file.fileno()).st_mode)
     except OSError as error:
-        raise _cannot_be_kept(path, error.strerror) from None
+        raise _storage_error(path, error.strerror) from None
     if len(secret) < SECRET_BYTES:
         raise SettingsError(
-            f"The secret for operation ids in {path} has {len(secret)} bytes, and needs {SECRET_BYTES} at the least.",
-            hint="Delete the file: another is made then. The ids that were given out so far are no longer known.",
+            f"The secret for operation ids in {path} has {len(secret)} bytes. Expected at least {SECRET_BYTES}.",
+            hint="Delete the file, and a new one is created. Operation ids issued so far become invalid.",
         )
-    if len(secret) > LONGEST:
+    if len(secret) > MAX_FILE_BYTES:
         raise SettingsError(
-            f"The secret for operation ids in {path} has more than {LONGEST} bytes: it is probably another file.",
+            f"The secret for operation ids in {path} has more than {MAX_FILE_BYTES} bytes, so it is probably another"
+            " file.",
             hint="Move the file away, or set MAAS_MCP_STATE_DIR to another directory.",
         )
-    if os.name == "posix" and mode & OTHERS:
+    if os.name == "posix" and mode & GROUP_AND_OTHERS:
         raise SettingsError(
-            f"The secret for operation ids in {path} can be read or changed by others (mode {mode:04o}).",
-            hint="Delete the file: another is made then. Or, if nobody has looked at it, make its mode 0600.",
+            f"Other users can read or change the secret for operation ids in {path} (mode {mode:04o}).",
+            hint="Delete the file, and a new one is created. If nobody else has read it, `chmod 600` is enough.",
         )
     return secret
 
 
-def _make(path: Path) -> None:
+def _create(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     mine = path.with_name(f"secret.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(secrets.token_bytes(SECRET_BYTES))
-        os.link(mine, path)  # whole or not at all, and never over another process's, which may have been as quick
+        os.link(mine, path)  # atomic, and never replaces the file of a process that started at the same time
     except FileExistsError:
         pass
     finally:

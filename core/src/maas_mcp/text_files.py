@@ -1,55 +1,55 @@
-"""Text files that people wrote, with any editor on any system."""
+"""Text files written with any editor on any system."""
 
 import codecs
 from pathlib import Path
 from typing import Final
 
-LARGEST: Final = 10 * 1024 * 1024
-"""Bytes that a file may have: a setting, a certificate bundle or an argument is far smaller."""
+MAX_BYTES: Final = 10 * 1024 * 1024
+"""The largest accepted file in bytes. Settings, certificate bundles and arguments are far smaller."""
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, because its mark begins with that of UTF-16
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-"""Byte order marks. Windows writes them: Notepad before UTF-8, PowerShell's ``>`` before UTF-16."""
+"""Byte order marks. On Windows, Notepad writes one for UTF-8 and PowerShell's ``>`` writes one for UTF-16."""
 
 
 def read_text(path: Path) -> str:
-    """The text in a file, with line feeds between lines and without a byte order mark.
+    """Read a text file, with normalized line ends and without a byte order mark.
 
-    UTF-8, or the UTF-16 or UTF-32 that a byte order mark announces. The file may be a pipe.
+    The encoding is UTF-8, or UTF-16 or UTF-32 with a byte order mark. The file may be a pipe.
 
     Raises:
-        ValueError: It cannot be read. The message is the reason, without a full stop, and nothing of the content.
+        ValueError: The file cannot be read. The message is the reason without a full stop and without any content.
     """
-    return decoded(read_bytes(path))
+    return decode_text(read_bytes(path))
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a file.
+    """Read a file's bytes.
 
     Raises:
         ValueError: As for :func:`read_text`.
     """
     try:
         with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
+            content = file.read(MAX_BYTES + 1)
     except IsADirectoryError:
         problem = "it is a directory, not a file"
     except OSError as error:
-        # Windows says "permission denied" of a directory.
+        # Windows reports "permission denied" for a directory.
         problem = "it is a directory, not a file" if path.is_dir() else error.strerror or "unknown reason"
     else:
-        if len(content) <= LARGEST:
+        if len(content) <= MAX_BYTES:
             return content
-        problem = f"it has more than {LARGEST // 1024**2} MiB"
+        problem = f"it is larger than {MAX_BYTES // 1024**2} MiB"
     raise ValueError(problem)
 
 
-def decoded(content: bytes) -> str:
-    """The text in the content of a file.
+def decode_text(content: bytes) -> str:
+    """Decode a file's bytes.
 
     Raises:
         ValueError: As for :func:`read_text`.

@@ -1,4 +1,4 @@
-"""The command line: ``maas-simulator``, with options and a function that other programs can make a command of."""
+"""The ``maas-simulator`` command, and the options and function for programs that offer the same command."""
 
 import math
 import os
@@ -16,7 +16,7 @@ from maas_simulator.worlds.ready_made import demo_region, generated_region
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 SPEED: Final = 60.0
-"""Simulated seconds in a real second, unless asked otherwise."""
+"""The default number of simulated seconds per real second."""
 
 HELP: Final = """Run a simulated MAAS region.
 
@@ -29,7 +29,7 @@ prints CONTROL_URL=URL, the address for injecting faults and moving the clock.
 
 
 class _Speed(click.FloatRange):
-    """A range of speeds. NaN, which is neither below nor above any number, is in none."""
+    """A range of speeds that rejects NaN, which ``click.FloatRange`` would accept."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         number: float = super().convert(value, param, ctx)
@@ -88,7 +88,7 @@ _OPTIONS: Final = (
 
 
 def simulator_options(command: CommandT) -> CommandT:
-    """Give a click command the options that :func:`simulate` takes."""
+    """Add the options of :func:`simulate` to a click command."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -105,10 +105,12 @@ def simulate(
     clock: str,
     failures: tuple[str, ...],
 ) -> None:
-    """Serve a region until Ctrl-C or SIGTERM, as the options say; ``example`` is a command that is shown to the user.
+    """Serve a region until Ctrl-C or SIGTERM.
+
+    ``example`` is a command for the user to try, printed with the URL.
 
     Raises:
-        click.ClickException: The options cannot be combined or used, or a port is taken.
+        click.ClickException: Options conflict or have a bad value, or a port is taken.
     """
     if clock == "manual" and control_port is None:
         raise click.UsageError("--clock manual requires --control-port: only the control can move the clock.")
@@ -116,7 +118,7 @@ def simulate(
         raise click.UsageError("--speed cannot be combined with --clock manual.")
     if world is not None and machines is not None:
         raise click.UsageError("--machines cannot be combined with --world: the world file defines the machines.")
-    region = _region(world, machines, 0.0 if clock == "manual" else speed)
+    region = _build_region(world, machines, 0.0 if clock == "manual" else speed)
     for failure in failures:
         _plan(region, failure)
     welcome = _welcome(region, example, default=world is None and machines is None)
@@ -128,7 +130,7 @@ def simulate(
     try:
         run(region, port=port, control_port=control_port, announce=announce)
     except OSError as error:
-        if error.filename is None:  # it is about no port: nobody reads what is printed
+        if error.filename is None:  # The error is not about a port: the reader of stdout has gone.
             raise
         reason = os.strerror(error.errno) if error.errno else "unknown reason"
         raise click.ClickException(f"{error.filename} cannot be used: {reason}.") from None
@@ -137,14 +139,14 @@ def simulate(
 def _welcome(region: SimulatedRegion, example: str, *, default: bool) -> str:
     pace = region.schedule.speed
     how = f"{pace:g} times as fast as a real one" if pace else "with its clock stopped"
-    size = "twelve machines" if default else _counted(len(region.machines))
+    size = "twelve machines" if default else _describe_count(len(region.machines))
     return (
         f"Simulating a MAAS region with {size}, {how}. Press Ctrl-C to stop.\n"
         f"In another shell, export the two variables below, then try:\n  {example}"
     )
 
 
-def _region(world: Path | None, machines: int | None, speed: float | None) -> SimulatedRegion:
+def _build_region(world: Path | None, machines: int | None, speed: float | None) -> SimulatedRegion:
     if world is not None:
         try:
             return read_world(world, speed=speed)
@@ -156,7 +158,7 @@ def _region(world: Path | None, machines: int | None, speed: float | None) -> Si
     return demo_region(speed=pace) if machines is None else generated_region(machines, speed=pace)
 
 
-def _counted(machines: int) -> str:
+def _describe_count(machines: int) -> str:
     return "one machine" if machines == 1 else f"{machines:,} machines"
 
 
@@ -179,5 +181,5 @@ def _plan(region: SimulatedRegion, failure: str) -> None:
 @click.version_option(package_name="maas-simulator", prog_name="maas-simulator")
 @simulator_options
 def main(**options: Any) -> None:
-    """``maas-simulator``."""
+    """Run ``maas-simulator``."""
     simulate(example="curl $MAAS_URL/api/2.0/version/", **options)

@@ -1,4 +1,4 @@
-"""Control of a region over HTTP: a thin layer of JSON over what a :class:`SimulatedRegion` can be told from Python."""
+"""The HTTP control API of a region: JSON over the methods of :class:`SimulatedRegion`."""
 
 import json
 from collections.abc import Callable
@@ -34,47 +34,49 @@ from maas_simulator.region import SimulatedRegion
 from maas_simulator.worlds.inputs import PlanInput, explain
 
 LATEST = 20
-"""How many of the latest requests are shown."""
+"""How many of the latest requests ``GET /requests`` returns."""
 
-GivenT = TypeVar("GivenT")
+BodyT = TypeVar("BodyT")
 
 
 @dataclass(frozen=True)
-class Command(Generic[GivenT]):
-    """A method of a path of the control API: what it is for, what it takes, and what it does."""
+class Command(Generic[BodyT]):
+    """One method on one path of the control API, with its summary, body type and action."""
 
     method: Literal["GET", "PUT", "POST", "DELETE"]
     path: str
     summary: str
-    act: Callable[[SimulatedRegion, GivenT], object]
-    takes: type[GivenT]
-    """What its body is; of type None, it has none."""
+    act: Callable[[SimulatedRegion, BodyT], object]
+    takes: type[BodyT]
+    """The type of the body; ``NoneType`` if there is no body."""
 
     def carry_out(self, region: SimulatedRegion, body: bytes) -> object:
-        """Act, and answer with what is JSON then; ``ValueError`` for a body that is not what the command takes."""
+        """Run the command and return a JSON value; ``ValueError`` if the body is invalid."""
         with region.lock:
             region.play()
-            return self.act(region, self._given(body))
+            return self.act(region, self._parse_body(body))
 
-    def _given(self, body: bytes) -> GivenT:
+    def _parse_body(self, body: bytes) -> BodyT:
         kind = TypeAdapter(self.takes)
         try:
             return kind.validate_python(json.loads(body or b"{}") if self.takes is not type(None) else None)
         except json.JSONDecodeError as error:
-            raise ValueError(f"the body is no JSON: {error}") from None
+            raise ValueError(f"the body is not JSON: {error}") from None
         except ValidationError as error:
             raise ValueError("; ".join(explain(error, kind))) from None
 
 
 def create_control_app(region: SimulatedRegion) -> Starlette:
-    """The ASGI application that controls a region: who reaches it can do what Python could."""
+    """Create the ASGI application that controls a region. Every client that reaches it has full control."""
     paths = dict.fromkeys(command.path for command in COMMANDS)
-    routes = [Route(path, _At(region, path).answer, methods=["GET", "PUT", "POST", "DELETE"]) for path in paths]
+    routes = [
+        Route(path, _PathCommands(region, path).answer, methods=["GET", "PUT", "POST", "DELETE"]) for path in paths
+    ]
     return Starlette(routes=routes, exception_handlers={404: _no_such_path})
 
 
-class _At:
-    """What there is at a path."""
+class _PathCommands:
+    """All commands on one path."""
 
     def __init__(self, region: SimulatedRegion, path: str) -> None:
         self.region = region
@@ -84,7 +86,9 @@ class _At:
         command = self.commands.get(request.method)
         if command is None:
             allowed = ", ".join(self.commands)
-            return _error(405, f"{request.method} is not for {request.url.path}; it takes {allowed}", Allow=allowed)
+            return _error(
+                405, f"{request.url.path} does not accept {request.method}; it accepts {allowed}", Allow=allowed
+            )
         try:
             return _answer(command.carry_out(self.region, await request.body()))
         except KeyError as error:
@@ -92,7 +96,7 @@ class _At:
         except ValueError as error:
             return _error(400, str(error))
         except Refusal as refusal:
-            return _error(409, f"MAAS refuses this with a {refusal.status}: {refusal.body or 'it is not allowed'}")
+            return _error(409, f"MAAS rejects this with status {refusal.status}: {refusal.body or 'it is not allowed'}")
 
 
 def _answer(value: object) -> Response:
@@ -106,7 +110,7 @@ def _error(status: int, message: str, **headers: str) -> Response:
 async def _no_such_path(request: Request, error: Exception) -> Response:
     del error
     known = ", ".join(dict.fromkeys(command.path for command in COMMANDS))
-    return _error(404, f"there is no {request.url.path}; there are: {known}")
+    return _error(404, f"there is no path {request.url.path}; the paths are: {known}")
 
 
 def _overview(region: SimulatedRegion, _: None) -> object:
@@ -277,43 +281,57 @@ def _machine(region: SimulatedRegion, name: str) -> JSON:
     }
 
 
-NOTHING: Final = type(None)
+NO_BODY: Final = type(None)
 COMMANDS: Final[tuple[Command[Any], ...]] = (
-    Command("GET", "/", "What there is.", _overview, NOTHING),
-    Command("GET", "/clock", "How simulated time passes, and what time it is.", _clock, NOTHING),
-    Command("PUT", "/clock", "Let time pass in another way from now on, without a jump.", _set_clock, Clock),
-    Command("POST", "/clock/advance", "Let time pass at once, in any mode.", _advance, Advance),
-    Command("GET", "/plans", "What is to go wrong and has not yet.", _plans, NOTHING),
-    Command("POST", "/plans", "Plan that a machine or a rack controller fails.", _plan, PlanInput),
-    Command("DELETE", "/plans", "Let nothing go wrong any more, and BMCs and racks work.", _clear_plans, NOTHING),
-    Command("GET", "/faults", "The faults that requests are going to meet.", _faults, NOTHING),
-    Command("POST", "/faults", "Let requests meet one more fault.", _add_fault, Fault),
-    Command("DELETE", "/faults", "Let requests meet no faults.", _clear_faults, NOTHING),
-    Command("GET", "/holds", "Which operations are held.", _holds, NOTHING),
+    Command("GET", "/", "The number of machines, and all commands.", _overview, NO_BODY),
+    Command("GET", "/clock", "The mode and speed of the clock, and the simulated time.", _clock, NO_BODY),
+    Command(
+        "PUT",
+        "/clock",
+        "Change how simulated time passes from now on. The simulated time does not jump.",
+        _set_clock,
+        Clock,
+    ),
+    Command("POST", "/clock/advance", "Advance the clock at once, in any mode.", _advance, Advance),
+    Command("GET", "/plans", "Planned failures that have not happened yet.", _plans, NO_BODY),
+    Command("POST", "/plans", "Plan a failure of a machine, a BMC or a rack controller.", _plan, PlanInput),
+    Command("DELETE", "/plans", "Remove all plans. BMCs and rack controllers work again.", _clear_plans, NO_BODY),
+    Command("GET", "/faults", "The faults that wait for matching requests.", _faults, NO_BODY),
+    Command("POST", "/faults", "Add a fault.", _add_fault, Fault),
+    Command("DELETE", "/faults", "Remove all faults.", _clear_faults, NO_BODY),
+    Command("GET", "/holds", "The operations whose requests are held.", _holds, NO_BODY),
     Command("PUT", "/holds", "Hold the requests of an operation.", _hold, HoldInput),
-    Command("DELETE", "/holds", "Hold no requests.", _end_holds, NOTHING),
-    Command("GET", "/oddities", "The values that are shown instead of the real ones.", _oddities, NOTHING),
-    Command("POST", "/oddities/events", "Show events with other values, or not at all.", _distort, OddEvents),
-    Command("POST", "/oddities/machines", "Show a machine with other values than it has.", _distort, OddMachine),
-    Command("DELETE", "/oddities", "Show everything as it is.", _show_as_is, NOTHING),
-    Command("GET", "/power", "Machines whose stored power state is wrong, or that were power-cycled.", _power, NOTHING),
+    Command("DELETE", "/holds", "End all holds.", _end_holds, NO_BODY),
+    Command("GET", "/oddities", "The values that are shown instead of the real ones.", _oddities, NO_BODY),
+    Command("POST", "/oddities/events", "Show events with other values, or hide them.", _distort, OddEvents),
+    Command("POST", "/oddities/machines", "Show a machine with other values than its own.", _distort, OddMachine),
+    Command("DELETE", "/oddities", "Show the real values again.", _show_as_is, NO_BODY),
+    Command(
+        "GET",
+        "/power",
+        "Machines with a wrong stored power state, and machines that were power-cycled.",
+        _power,
+        NO_BODY,
+    ),
     Command("PUT", "/power", "Set the stored and the real power state of a machine.", _set_power, PowerInput),
-    Command("GET", "/variant", "Which way the region goes where regions differ.", _variant, NOTHING),
-    Command("PUT", "/variant", "Let the region go the other way from now on.", _set_variant, Variant),
-    Command("POST", "/restart", "Refuse connections for a while, and forget nothing.", _restart, Restart),
+    Command("GET", "/variant", "The region's behaviour where regions of MAAS 3.7.3 differ.", _variant, NO_BODY),
+    Command(
+        "PUT", "/variant", "Change the region's behaviour where regions of MAAS 3.7.3 differ.", _set_variant, Variant
+    ),
+    Command("POST", "/restart", "Refuse connections for a while. The region keeps its state.", _restart, Restart),
     Command(
         "GET",
         "/requests",
-        "How many requests came, of which kinds, and the latest.",
+        "The number of requests, counts by kind, and the latest requests.",
         _requests,
-        NOTHING,
+        NO_BODY,
     ),
-    Command("DELETE", "/requests", "Count from zero again.", _forget_requests, NOTHING),
-    Command("POST", "/acts/deploy", "Another person deploys a machine.", _by_form(lambda to: to.deploy), FormAct),
-    Command("POST", "/acts/release", "Another person releases one.", _by_form(lambda to: to.release), FormAct),
-    Command("POST", "/acts/abort", "Another person aborts what a machine does.", _abort, AbortAct),
-    Command("POST", "/acts/change_owner", "Another person takes a machine over.", _change_owner, Act),
-    Command("POST", "/acts/take_over", "Another person releases and deploys one, all at once.", _take_over, TakeOver),
-    Command("POST", "/acts/delete", "Another person deletes a machine.", _delete, DeleteAct),
+    Command("DELETE", "/requests", "Forget all requests and count from zero.", _forget_requests, NO_BODY),
+    Command("POST", "/acts/deploy", "Another user deploys a machine.", _by_form(lambda to: to.deploy), FormAct),
+    Command("POST", "/acts/release", "Another user releases a machine.", _by_form(lambda to: to.release), FormAct),
+    Command("POST", "/acts/abort", "Another user aborts a machine's operation.", _abort, AbortAct),
+    Command("POST", "/acts/change_owner", "Another user takes a machine over.", _change_owner, Act),
+    Command("POST", "/acts/take_over", "Another user releases a machine and deploys it at once.", _take_over, TakeOver),
+    Command("POST", "/acts/delete", "Another user deletes a machine.", _delete, DeleteAct),
 )
-"""Everything that can be told."""
+"""All commands of the control API."""

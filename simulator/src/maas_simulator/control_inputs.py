@@ -1,4 +1,4 @@
-"""What the control takes: models of the bodies of its requests, which are in the reference."""
+"""Request bodies of the control API. The reference documents these models."""
 
 from typing import Literal, Self
 
@@ -12,97 +12,99 @@ class Clock(Input):
     """How simulated time passes from now on."""
 
     mode: Literal["real", "scaled", "manual"]
-    """``real``: a second is a second. ``scaled``: at ``speed``. ``manual``: only by ``POST /clock/advance``."""
+    """``real``: one simulated second per real second. ``scaled``: ``speed`` sets the rate. ``manual``: time passes
+    only on ``POST /clock/advance``."""
     speed: float | None = Field(default=None, gt=0, le=1e6)
-    """Simulated seconds in a real second, for ``scaled``, and for no other mode."""
+    """Simulated seconds per real second. Needed in the mode ``scaled``, not allowed in the others."""
 
     @model_validator(mode="after")
-    def _speed_goes_with_scaled(self) -> Self:
+    def _check_speed(self) -> Self:
         if (self.mode == "scaled") != (self.speed is not None):
-            raise ValueError("speed is needed in the mode scaled, and goes with no other")
+            raise ValueError(
+                "speed does not match the mode; set speed in the mode scaled, and leave it out in the others"
+            )
         return self
 
     @property
     def simulated(self) -> float:
-        """Simulated seconds in a real second."""
+        """Simulated seconds per real second."""
         return {"real": 1.0, "manual": 0.0}.get(self.mode, self.speed or 1.0)
 
 
 class Advance(Input):
-    """Time that passes at once."""
+    """Simulated time that passes at once."""
 
     seconds: float = Field(gt=0, le=1e9)
     """Simulated seconds."""
 
 
 class HoldInput(Input):
-    """How long requests of an operation are held from now on; zeros end it."""
+    """How long the requests of an operation are held from now on. Two zeros end the hold."""
 
     op: str
-    """The operation; ``events`` and ``machines`` are the reads."""
+    """The operation, such as ``deploy``. ``events`` and ``machines`` stand for the read requests."""
     before: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    """Real seconds before a request acts."""
+    """Real seconds before the request is carried out."""
     after: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    """Real seconds after it has acted, before it is answered."""
+    """Real seconds between carrying out the request and sending the response."""
 
 
 class Restart(Input):
-    """A restart of MAAS, with everything kept."""
+    """A restart of MAAS that keeps all state."""
 
     seconds: float = Field(gt=0, allow_inf_nan=False)
     """Real seconds during which connections are refused."""
 
 
 class DeleteAct(Input):
-    """Somebody deletes a machine."""
+    """Another user deletes a machine."""
 
     machine: str
     """Its hostname or system id."""
 
 
 class Act(DeleteAct):
-    """Somebody takes a machine over: it is released, and acquired by them."""
+    """Another user takes a machine over: the machine is released, and the user acquires it."""
 
     user: str
-    """Who does it: any user of the region. They may do it to any machine, locked or not, which MAAS would not let
-    everybody."""
+    """The user who acts: any user of the region. Unlike in MAAS, any user may act on any machine, even a locked one."""
 
 
 class AbortAct(Act):
-    """Somebody aborts what a machine is doing."""
+    """Another user aborts a machine's operation."""
 
     comment: str = ""
-    """What they say about it, in the event."""
+    """The user's comment, which the event shows."""
 
 
 class FormAct(Act):
-    """Somebody starts an operation of a machine."""
+    """Another user starts an operation on a machine."""
 
     form: dict[str, str] = Field(default_factory=dict)
-    """The parameters of the operation, as MAAS takes them."""
+    """The parameters of the operation, named as in MAAS."""
 
 
 class TakeOver(FormAct):
-    """Somebody deploys a machine that was released for them just before."""
+    """Another user deploys a machine that was released for them just before."""
 
     released_by: str = ""
-    """The user who releases it; by default the same user."""
+    """The user who releases the machine; by default ``user``."""
     because: str = ""
     """The comment on the release."""
 
 
 class PowerInput(Input):
-    """A machine's stored and real power state; a field that is left out stays as it is."""
+    """A machine's stored and real power state. A field that is left out does not change."""
 
     machine: str
     """Its hostname or system id."""
     stored: PowerState | None = None
-    """The state that MAAS has stored, and shows."""
+    """The state that MAAS has stored and shows."""
     real: PowerState | None = None
-    """The state that its BMC reports when it is asked."""
+    """The state that the BMC reports to a query."""
 
     @model_validator(mode="after")
-    def _says_something(self) -> Self:
+    def _check_state_given(self) -> Self:
         if self.stored is None and self.real is None:
-            raise ValueError("one of stored and real is needed, or both")
+            raise ValueError("no power state is given; set stored, real or both")
         return self

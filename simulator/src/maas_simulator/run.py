@@ -1,4 +1,4 @@
-"""Running a region with uvicorn: in a thread for tests, or as a program for people."""
+"""Runs a region with uvicorn: in a thread for tests, or as a program."""
 
 import asyncio
 import contextlib
@@ -16,17 +16,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from maas_simulator.control import create_control_app
 from maas_simulator.http.app import create_app
-from maas_simulator.http.broken import WIRE
+from maas_simulator.http.broken_responses import WIRE
 from maas_simulator.region import SimulatedRegion
 
-PATIENCE = 10.0
-"""Seconds a server may take to start or to stop."""
-GLANCE = 0.02
-"""Seconds between two looks whether a restart is over."""
+SERVER_TIMEOUT = 10.0
+"""How many seconds a server may take to start or to stop."""
+RESTART_POLL_INTERVAL = 0.02
+"""Seconds between two checks whether a restart is over."""
 
 
-class _BySocket:
-    """Gives the application its connection, to drop it or to cut it off."""
+class _WithTransport:
+    """Middleware that passes the connection's transport to the application, so that faults can close it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -38,7 +38,7 @@ class _BySocket:
 
 
 class _Server(uvicorn.Server):
-    """A server that says when it listens, is away while its region restarts, and ends without a traceback."""
+    """A server that announces its start, refuses connections during restarts, and exits without a traceback."""
 
     def __init__(
         self, config: uvicorn.Config, region: SimulatedRegion | None = None, announce: Callable[[], None] | None = None
@@ -54,21 +54,21 @@ class _Server(uvicorn.Server):
             self.announce = None
 
     async def on_tick(self, counter: int) -> bool:
-        return await super().on_tick(counter) or self._is_away
+        return await super().on_tick(counter) or self._is_restarting
 
     async def main_loop(self) -> None:
-        """Uvicorn's own, again after every restart of the region."""
+        """Run uvicorn's loop, and run it again after each restart of the region."""
         await super().main_loop()
-        while not self.should_exit and self._is_away:
-            await self._be_away()
+        while not self.should_exit and self._is_restarting:
+            await self._refuse_connections()
             await super().main_loop()
 
     @property
-    def _is_away(self) -> bool:
+    def _is_restarting(self) -> bool:
         return self.region is not None and self.region.is_restarting
 
-    async def _be_away(self) -> None:
-        """Close everything and refuse connections, but keep the port: a socket that does not listen refuses."""
+    async def _refuse_connections(self) -> None:
+        """Close all connections and refuse new ones; the port stays bound to a socket that does not listen."""
         listening = self.servers[0].sockets[0]
         family, address = listening.family, listening.getsockname()
         for server in self.servers:
@@ -76,17 +76,17 @@ class _Server(uvicorn.Server):
         for connection in list(self.server_state.connections):
             if connection.transport is not None:
                 connection.transport.abort()
-        await asyncio.sleep(0)  # what was closed is closed in the loop's next turn
-        place = socket.socket(family)
-        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        place.bind(address)
-        while self._is_away and not self.should_exit:  # noqa: ASYNC110 - its clock may be anybody's
-            await asyncio.sleep(GLANCE)
-        await self.startup(sockets=[place])
+        await asyncio.sleep(0)  # Closed sockets are released in the loop's next turn.
+        reserved = socket.socket(family)
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind(address)
+        while self._is_restarting and not self.should_exit:  # noqa: ASYNC110 - the region's clock may be a test's own
+            await asyncio.sleep(RESTART_POLL_INTERVAL)
+        await self.startup(sockets=[reserved])
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Unlike uvicorn's own, this does not raise the signal again after a clean end."""
+        """Stop on signals. Unlike uvicorn's own method, this does not raise the signal again after a clean exit."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -110,16 +110,16 @@ def serving(
     ssl_keyfile: str | None = None,
 ) -> Iterator[str]:
     """Serve a region from a thread, on a free port of 127.0.0.1; yields its base URL, ``http…:PORT/MAAS``."""
-    config = _config(_BySocket(create_app(region)), ssl_certfile, ssl_keyfile)
+    config = _config(_WithTransport(create_app(region)), ssl_certfile, ssl_keyfile)
     with _listener("127.0.0.1", 0) as listener, _in_thread(_Server(config, region), listener):
         yield f"{'https' if ssl_certfile else 'http'}://{_address(listener)}/MAAS"
 
 
 @contextlib.contextmanager
 def serving_control(region: SimulatedRegion, port: int = 0) -> Iterator[str]:
-    """Serve the control of a region from a thread, on a port of 127.0.0.1; yields its URL, ``http://127.0.0.1:PORT``.
+    """Serve a region's control API from a thread, on a port of 127.0.0.1; yields its URL, ``http://127.0.0.1:PORT``.
 
-    Raises ``OSError`` if the port cannot be used; its ``filename`` says which.
+    Raises ``OSError`` if the port cannot be used; its ``filename`` names the port.
     """
     config = _config(create_control_app(region))
     with _listener("127.0.0.1", port) as listener, _in_thread(_Server(config), listener):
@@ -138,20 +138,21 @@ def run(
     control_port: int | None = None,
     announce: Callable[[str], None] = _print,
 ) -> None:
-    """Serve a region until SIGINT or SIGTERM, after printing its URL and the administrator's API key.
+    """Serve a region until SIGINT or SIGTERM, after printing its URL and an API key.
 
-    With a ``control_port`` (0 takes a free one) its control is served there, on 127.0.0.1 only, and printed as well.
-    ``announce`` takes the lines instead, once, as soon as requests are accepted.
-    Raises ``OSError`` if a port cannot be used; its ``filename`` says which.
+    With a ``control_port`` (0 picks a free one) the control API is served on 127.0.0.1, and its URL is printed as well.
+    ``announce`` receives these lines instead of stdout, once the server accepts requests.
+
+    Raises ``OSError`` if a port cannot be used; its ``filename`` names the port.
     """
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(_listener(host, port))
         lines = f"MAAS_URL=http://{_address(listener)}/MAAS\nMAAS_API_KEY={region.api_key}\n"
         if control_port is not None:
             lines += f"CONTROL_URL={stack.enter_context(serving_control(region, control_port))}\n"
-        gc.freeze()  # or many machines would be looked through for garbage in the midst of a request
+        gc.freeze()  # Without this, a garbage collection during a request would scan all machines.
         with contextlib.suppress(KeyboardInterrupt):
-            _Server(_config(_BySocket(create_app(region))), region, lambda: announce(lines)).run([listener])
+            _Server(_config(_WithTransport(create_app(region))), region, lambda: announce(lines)).run([listener])
 
 
 def _listener(host: str, port: int) -> socket.socket:
@@ -159,7 +160,7 @@ def _listener(host: str, port: int) -> socket.socket:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         raise OSError(error.errno, error.strerror, f"Port {port} of {host}") from error
-    # Its connections inherit this. Without it an answer's body waits 40 ms for the client to acknowledge the headers.
+    # Connections inherit this. Without it a body waits 40 ms for the client to acknowledge the headers.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
@@ -178,7 +179,7 @@ def _in_thread(server: _Server, listener: socket.socket) -> Iterator[None]:
         yield
     finally:
         server.should_exit = server.force_exit = True
-        thread.join(PATIENCE)
+        thread.join(SERVER_TIMEOUT)
 
 
 def _config(app: ASGIApp, ssl_certfile: str | None = None, ssl_keyfile: str | None = None) -> uvicorn.Config:
@@ -196,7 +197,7 @@ def _config(app: ASGIApp, ssl_certfile: str | None = None, ssl_keyfile: str | No
 
 
 def _wait_for(server: uvicorn.Server, thread: threading.Thread) -> None:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + SERVER_TIMEOUT
     while not server.started:
         if not thread.is_alive() or time.monotonic() > end:
             raise RuntimeError("the simulator's server did not start")

@@ -1,4 +1,4 @@
-"""The state of a region, which operations change and answers show: machines, users, events, scripts and the clock."""
+"""The state of a region: machines, users, events, scripts and the clock."""
 
 import math
 import threading
@@ -8,7 +8,7 @@ from itertools import count
 
 from maas_simulator.model.auth import Authenticator, User
 from maas_simulator.model.config import CONFIG
-from maas_simulator.model.events import HEARD, HEARD_OTHERWISE, Event, EventLog
+from maas_simulator.model.events import CLOUD_INIT_EVENT_TYPES, DEFAULT_CLOUD_INIT_EVENT_TYPE, Event, EventLog
 from maas_simulator.model.faults import Faults, Hold, Requests
 from maas_simulator.model.images import Images
 from maas_simulator.model.machines import Machines, Rack, SimulatedMachine
@@ -22,11 +22,11 @@ from maas_simulator.model.statuses import ScriptStatus, Status
 from maas_simulator.model.variants import Variant
 
 KEPT_SETS = 10
-"""How many script sets of each kind MAAS keeps of a machine, as it is shipped."""
+"""How many script sets of each kind MAAS keeps per machine by default."""
 
 
 class RegionState:
-    """What a region has, what happens in it, and when; :class:`.SimulatedRegion` documents the arguments."""
+    """The state of a region, with changes that operations share; :class:`.SimulatedRegion` documents the arguments."""
 
     def __init__(
         self,
@@ -43,16 +43,16 @@ class RegionState:
         self.debug_delay = debug_delay
         self.machines = Machines()
         self.runs: dict[str, Run] = {}
-        """What machines are doing, by their system ids."""
+        """The running operations, by system id."""
         self.zones = {"default": "", "az1": "Zone one", "az2": "Zone two"}
         self.pools = {"default": "Default pool", "compute": "Compute pool", "storage": "Storage pool"}
         self.tags = {"gpu": "has a GPU", "ssd": "", "kvm-capable": "VT-x", "virtual": ""}
-        """Names with their descriptions or comments; a list filter accepts no others."""
+        """Names with their descriptions or comments. List filters reject unknown names."""
         self.subnets: tuple[Subnet, ...] = SUBNETS
         self.release_scripts: dict[str, float] = {}
-        """Custom release scripts, and what each takes in simulated seconds; MAAS itself only has the erase."""
+        """Custom release scripts with their lengths in simulated seconds. MAAS itself only has the erase."""
         self.settings = dict(CONFIG)
-        """MAAS's own, by name: those that have a value here."""
+        """MAAS's settings that have a value here, by name."""
         self.images = Images(self.schedule)
         self.log = EventLog()
         self.racks = {RACK: Rack(RACK, "rack01")}
@@ -64,13 +64,13 @@ class RegionState:
         self.lock = threading.RLock()
         """Held while the region acts, because a server may run in one thread and a test in another."""
         self.up_again = -math.inf
-        """When the latest restart is over, in seconds of the real clock."""
+        """The end of the latest restart, in seconds of the real clock."""
         self._set_ids = count(1)
         self._next_result = 1
 
     @property
     def is_restarting(self) -> bool:
-        """Whether the region is away."""
+        """Whether the region is restarting and refuses connections."""
         return self.schedule.clock() < self.up_again
 
     @property
@@ -79,16 +79,16 @@ class RegionState:
         return next(user.api_key for user in self.users.values() if user.is_superuser)
 
     def api_key_of(self, username: str) -> str:
-        """The API key of a user; ``KeyError`` if there is no such user."""
+        """Return the API key of a user; ``KeyError`` if there is no such user."""
         return self.users[username].api_key
 
     def machine(self, name: str) -> SimulatedMachine:
-        """The machine with this hostname or system id, as it is now; ``KeyError`` if there is none."""
+        """Return the machine with this hostname or system id, in its current state; ``KeyError`` if there is none."""
         self.play()
         return self.machines.named(name)
 
     def play(self) -> None:
-        """Let everything happen that is due by now."""
+        """Run all steps that are due."""
         with self.lock:
             self.schedule.play()
 
@@ -102,7 +102,7 @@ class RegionState:
         *,
         created: float | None = None,
     ) -> None:
-        """Write an event, of now if it does not say of when; one of INFO or more becomes the ``status_message``."""
+        """Add an event, by default with the current time. An event of INFO or above sets the ``status_message``."""
         event = Event(
             id=self.log.next_id,
             system_id=machine.system_id,
@@ -117,16 +117,16 @@ class RegionState:
         if level not in ("DEBUG", "AUDIT"):
             machine.status_message = event.message
 
-    def hear(self, machine: SimulatedMachine, words: str) -> None:
-        """Queue what cloud-init says. Its event has a late id, but says of when it is.
+    def queue_cloud_init_event(self, machine: SimulatedMachine, words: str) -> None:
+        """Queue a cloud-init event. It is added later, and so has a late id, but keeps the time of the call.
 
-        Seen in MAAS 3.7.3: the type is that of the status which the machine has when the queue is cleared.
+        MAAS 3.7.3: the type depends on the machine's status when MAAS writes the queue.
         """
-        heard = self.now()
+        created = self.now()
 
         def write() -> None:
-            kind = HEARD.get(machine.status, HEARD_OTHERWISE)
-            self.say(machine, "DEBUG", kind, f"'cloudinit' {words}", created=heard)
+            kind = CLOUD_INIT_EVENT_TYPES.get(machine.status, DEFAULT_CLOUD_INIT_EVENT_TYPE)
+            self.say(machine, "DEBUG", kind, f"'cloudinit' {words}", created=created)
 
         if self.debug_delay > 0:
             self.schedule.after(self.debug_delay - self.schedule.moment % self.debug_delay, write)
@@ -140,29 +140,29 @@ class RegionState:
         event_type: str,
         comment: str = "",
     ) -> None:
-        """Write the DEBUG event that tells which user asked for something."""
+        """Add the DEBUG event that names the user of a request."""
         self.say(machine, "DEBUG", event_type, f"({username})" + (f" - {comment}" if comment else ""), username)
 
     def set_status(self, machine: SimulatedMachine, status: Status) -> None:
-        """Change a machine's status, with its DEBUG event; *Allocated* says to whom."""
+        """Change a machine's status and add its DEBUG event. For *Allocated* the event names the owner."""
         before, machine.status = machine.status, status
         whom = f" (to {machine.owner})" if status is Status.ALLOCATED else ""
         self.say(machine, "DEBUG", "Node changed status", f"From '{before.display}' to '{status.display}'{whom}")
 
     def now(self) -> float:
-        """The simulated time, in epoch seconds."""
+        """Return the simulated time in epoch seconds."""
         return self.schedule.now
 
     def run_of(self, machine: SimulatedMachine) -> Run | None:
-        """What a machine is doing, unless it is doing nothing."""
+        """Return the machine's running operation, or None."""
         return self.runs.get(machine.system_id)
 
     def end_run(self, machine: SimulatedMachine) -> None:
-        """Let a machine do nothing any more."""
+        """End the machine's operation."""
         self.runs.pop(machine.system_id, None)
 
     def new_set(self, machine: SimulatedMachine, kind: SetType, results: Sequence[ScriptResult]) -> ScriptSet:
-        """Store a new script set and make it the machine's current one of its kind; the oldest are forgotten."""
+        """Add a script set and make it the current one of its kind. The oldest sets are forgotten."""
         scripts = ScriptSet(next(self._set_ids), machine.system_id, kind, results)
         machine.sets.append(scripts)
         for old in [each for each in machine.sets if each.type is kind][:-KEPT_SETS]:
@@ -171,43 +171,43 @@ class RegionState:
         return scripts
 
     def new_result(self, machine: SimulatedMachine, name: str, disk: str | None = None) -> ScriptResult:
-        """A pending result; its estimate is what the script takes on this machine, or what it took last time."""
+        """Create a pending result. The estimate is the script's usual length on this machine, or its last one."""
         usual = COMMISSIONING_SCRIPTS.get(name) or TEST_SCRIPTS.get(name)
         estimate = usual * machine.pace if usual else self._last_runtime(machine, name)
         return ScriptResult(self.number_results(1), name, self.now(), disk=disk, estimate=estimate)
 
     def number_results(self, count: int) -> int:
-        """Take the ids of so many new results; they follow the first, which is returned."""
+        """Reserve ids for ``count`` new results and return the first of them."""
         first, self._next_result = self._next_result, self._next_result + count
         return first
 
     def power_failure(self, machine: SimulatedMachine) -> Refusal | None:
-        """Why a machine cannot be switched on or off now: no rack controller to do it, or no BMC that answers."""
+        """The reason why a machine cannot be switched on or off, or None: its rack controller or BMC is down."""
         if not self.racks[machine.rack].connected:
             return rack_down(machine.rack)
         return Refusal(500, machine.power_failure.answer) if machine.power_failure is not None else None
 
     def check_power(self, machine: SimulatedMachine) -> None:
-        """Refuse what cannot be done because the machine cannot be switched on or off."""
+        """Raise a ``Refusal`` if the machine cannot be switched on or off."""
         failure = self.power_failure(machine)
         if failure is not None:
             raise failure
 
     def current_set(self, machine: SimulatedMachine, kind: SetType) -> ScriptSet | None:
-        """The script set of the machine's latest run of this kind."""
+        """Return the script set of the machine's latest run of this kind."""
         current = machine.current.get(kind)
         return next((scripts for scripts in reversed(machine.sets) if scripts.id == current), None)
 
     def sets_of(self, machine: SimulatedMachine) -> list[ScriptSet]:
-        """All runs of a machine, newest first."""
+        """Return all script sets of a machine, newest first."""
         return machine.sets[::-1]
 
     def image_deployed(self, machine: SimulatedMachine) -> None:
-        """Take note of when the machine's image was deployed last."""
+        """Record that the machine's image was deployed now."""
         self.images.deployed(f"{machine.osystem}/{machine.distro_series}", machine.architecture)
 
     def give_back(self, machine: SimulatedMachine) -> None:
-        """Nobody's, switched off, and nothing installed."""
+        """Remove the owner, switch the machine off and forget its installation."""
         machine.owner = None
         machine.addressed = False
         machine.agent_name = ""
@@ -216,7 +216,7 @@ class RegionState:
         machine.clear_installation()
 
     def remove(self, machine: SimulatedMachine) -> None:
-        """Forget a machine; what it was doing ends."""
+        """Delete a machine and end its operation."""
         self.end_run(machine)
         del self.machines[machine.system_id]
 
@@ -233,8 +233,8 @@ def _by_name(users: Iterable[User]) -> dict[str, User]:
     named: dict[str, User] = {}
     for user in users:
         if user.username in named:
-            raise ValueError(f"there are two users called {user.username!r}; the name of each has to be its own")
+            raise ValueError(f"there are two users {user.username!r}; usernames must be unique")
         named[user.username] = user
     if not any(user.is_superuser for user in named.values()):
-        raise ValueError(f"one of the users has to be a superuser; there are: {', '.join(named) or 'none'}")
+        raise ValueError(f"at least one user must be a superuser; the users are: {', '.join(named) or 'none'}")
     return named

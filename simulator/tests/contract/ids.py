@@ -1,4 +1,4 @@
-"""What the region of the recording called things, and what the simulated one calls them."""
+"""Maps ids of the recorded region to ids of the simulated one."""
 
 import json
 from dataclasses import dataclass, field, replace
@@ -8,27 +8,27 @@ from simulator.tests.contract.recording import Answer, Exchange
 
 @dataclass
 class Ids:
-    """Translates what was made while a topic was played: machines' system ids, and cursors into the events."""
+    """Translates the ids that a topic creates: system ids of machines, and event cursors."""
 
     ours: dict[str, str] = field(default_factory=dict)
-    """By what the recording calls it."""
+    """By the recorded id."""
 
     def in_request(self, exchange: Exchange) -> Exchange:
-        """The request as the simulated region has to be asked."""
+        """Translate a recorded request for the simulated region."""
         url = exchange.url
         for theirs, ours in self.ours.items():
             url = url.replace(theirs, ours)
         return replace(exchange, url=url)
 
     def learn(self, recorded: Answer, answer: Answer) -> Answer:
-        """Take note of the id of a machine that was just made, and give the answer in the recording's words."""
+        """Remember the id of a machine that was just created, and translate the response."""
         theirs, ours = _made(recorded), _made(answer)
         if theirs and ours and theirs != ours:
             self.ours[theirs] = ours
         return self.in_answer(answer)
 
     def in_answer(self, answer: Answer) -> Answer:
-        """The answer in the recording's words."""
+        """Translate a response of the simulated region to the recorded ids."""
         if answer.json is None:
             return answer
         text = json.dumps(answer.json)
@@ -38,6 +38,6 @@ class Ids:
 
 
 def _made(answer: Answer) -> str | None:
-    """The system id of a machine that was made with this answer: *New*, and shown by itself."""
+    """The system id of a machine created by this request: a single *New* machine."""
     shown = answer.json
     return shown["system_id"] if isinstance(shown, dict) and shown.get("status_name") == "New" else None

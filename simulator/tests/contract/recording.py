@@ -1,4 +1,4 @@
-"""The recorded exchanges, as they are in the files."""
+"""The recorded exchanges, read from their files."""
 
 import json
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ EXCHANGES = Path(__file__).parent / "exchanges"
 
 @dataclass(frozen=True)
 class Answer:
-    """What MAAS answered, or what the simulator does: ``json`` and ``text`` exclude each other."""
+    """A recorded or simulated response, with either ``json`` or ``text``."""
 
     status: int
     headers: dict[str, str]
@@ -21,7 +21,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request and its answer; its ``title`` is unique in its topic."""
+    """A request and its response; the ``title`` is unique in its topic."""
 
     topic: str
     title: str
@@ -32,7 +32,7 @@ class Exchange:
 
     @property
     def name(self) -> str:
-        """How the table of differences calls it."""
+        """The name in the table of differences."""
         return f"{self.topic}: {self.title}"
 
 
@@ -41,7 +41,7 @@ TOPICS = tuple(sorted(path.stem for path in EXCHANGES.glob("*.jsonl")))
 
 @cache
 def exchanges(topic: str) -> tuple[Exchange, ...]:
-    """All exchanges of a topic, in the order they were made."""
+    """Return all exchanges of a topic in their order."""
     lines = (EXCHANGES / f"{topic}.jsonl").read_text(encoding="utf-8").splitlines()
     return tuple(_exchange(topic, json.loads(line)) for line in lines)
 

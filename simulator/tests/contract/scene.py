@@ -1,4 +1,4 @@
-"""What happens in the region between two recorded requests: time passes, somebody else acts, something breaks."""
+"""Steps between two recorded requests: time passes, another user acts, or something breaks."""
 
 import contextlib
 from collections.abc import Callable, Sequence
@@ -7,25 +7,25 @@ from typing import Final
 from maas_simulator import SimulatedMachine, SimulatedRegion, Status, User, Variant
 from maas_simulator.http.machine_routes import POST_OPERATIONS
 from maas_simulator.model.refusals import Refusal
-from maas_simulator.operations import short, starting
+from maas_simulator.operations import instant_operations, timed_operations
 from simulator.tests.contract.ids import Ids
 from simulator.tests.contract.world import recorded_machines
 
-LONGEST: Final = 7200.0
-"""Seconds that anything here may take."""
+TIME_LIMIT: Final = 7200.0
+"""Simulated seconds after which a step gives up."""
 
 TICK: Final = 1.0
 
 FIRST: Final = Variant(local_boot_events=True, rescue_boot="commissioning")
-"""The ways of the region that was recorded first."""
+"""The variant of the region that was recorded first."""
 
 
 class StuckError(Exception):
-    """What has to come does not come."""
+    """A condition was not met in time."""
 
 
 class Scene:
-    """A region with the recorded machines, whose time passes only when a step says so."""
+    """A region with the recorded machines, whose time passes only in steps."""
 
     def __init__(self) -> None:
         self.region = SimulatedRegion([User("admin", is_superuser=True), User("bob")], speed=0.0)
@@ -35,23 +35,23 @@ class Scene:
             self.region.machines[machine.system_id] = machine
 
     def play(self, steps: "Sequence[Step]") -> None:
-        """Let these things happen, one after the other."""
+        """Run these steps in order."""
         for step in steps:
             step(self)
 
     def until(self, name: str, condition: Callable[[SimulatedMachine], bool]) -> None:
-        """Let time pass until a machine is so."""
+        """Let time pass until a machine meets a condition."""
         spent = 0.0
         while not condition(self.region.machine(name)):
             machine = self.region.machine(name)
-            if spent >= LONGEST:
+            if spent >= TIME_LIMIT:
                 raise StuckError(f"{name} is still {machine.status_name}, {machine.status_message}")
             self.region.advance(TICK)
             spent += TICK
 
     def acts(self, op: str, name: str, user: str, form: dict[str, str]) -> None:
-        """Somebody posts an operation that was not recorded; it may be refused, as it may have been then."""
-        act = short.power_off if op == "power_off" else POST_OPERATIONS[op].act
+        """Carry out an operation that was not recorded. It may be rejected, as it may have been in MAAS."""
+        act = instant_operations.power_off if op == "power_off" else POST_OPERATIONS[op].act
         with self.region.lock, contextlib.suppress(Refusal):
             act(self.region, self.region.machine(name), user, {key: [value] for key, value in form.items()})
             self.region.play()
@@ -61,52 +61,52 @@ Step = Callable[[Scene], None]
 
 
 def until(name: str, status: Status) -> Step:
-    """Time passes until a machine has this status."""
+    """Let time pass until a machine has this status."""
     return lambda scene: scene.until(name, lambda machine: machine.status is status)
 
 
 def until_says(name: str, message: str) -> Step:
-    """Time passes until a machine's ``status_message`` is this."""
+    """Let time pass until a machine has this ``status_message``."""
     return lambda scene: scene.until(name, lambda machine: machine.status_message == message)
 
 
-def passes(seconds: float) -> Step:
-    """Time passes."""
+def wait(seconds: float) -> Step:
+    """Let time pass."""
     return lambda scene: scene.region.advance(seconds)
 
 
 def acts(op: str, name: str, user: str = "admin", **form: str) -> Step:
-    """Somebody posts an operation."""
+    """A user starts an operation."""
     return lambda scene: scene.acts(op, name, user, form)
 
 
 def acquires(name: str, user: str = "admin") -> Step:
-    """Somebody allocates a machine."""
-    return lambda scene: starting.acquire(scene.region, scene.region.machine(name), user)
+    """A user allocates a machine."""
+    return lambda scene: timed_operations.acquire(scene.region, scene.region.machine(name), user)
 
 
-def asks_for_power(name: str) -> Step:
-    """Somebody asks for a machine's power state, perhaps in vain."""
+def queries_power(name: str) -> Step:
+    """A user queries a machine's power state; the query may fail."""
 
     def step(scene: Scene) -> None:
         with contextlib.suppress(Refusal):
-            short.query_power_state(scene.region, scene.region.machine(name))
+            instant_operations.query_power_state(scene.region, scene.region.machine(name))
 
     return step
 
 
 def fails_next(name: str, stage: str) -> Step:
-    """The next operation that has this stage will fail there."""
+    """The next operation with this stage fails there."""
     return lambda scene: scene.region.plan(name, fail=stage)
 
 
 def hangs_next(name: str, stage: str) -> Step:
-    """The next operation that has this stage will hang there."""
+    """The next operation with this stage hangs there."""
     return lambda scene: scene.region.plan(name, hang=stage)
 
 
 def changes(name: str, **fields: str) -> Step:
-    """Somebody changes what a machine is called, described as, or where it is."""
+    """A user changes a machine's hostname, description, zone or pool."""
 
     def step(scene: Scene) -> None:
         for field, value in fields.items():
@@ -115,8 +115,8 @@ def changes(name: str, **fields: str) -> Step:
     return step
 
 
-def makes(system_id: str, hostname: str, mac_address: str) -> Step:
-    """Somebody makes a machine by hand, and does not say how it is switched on."""
+def creates(system_id: str, hostname: str, mac_address: str) -> Step:
+    """A user creates a machine without a power type."""
 
     def step(scene: Scene) -> None:
         machine = SimulatedMachine(system_id, hostname, 99, known=False, macs=(mac_address,))
@@ -127,7 +127,7 @@ def makes(system_id: str, hostname: str, mac_address: str) -> Step:
 
 
 def calls_event(cursor: int, name: str, event_type: str) -> Step:
-    """What the recording gives this id is here the latest event of a machine with this type."""
+    """Map a recorded event id to the machine's latest event of this type."""
 
     def step(scene: Scene) -> None:
         system_id = scene.region.machine(name).system_id
@@ -138,10 +138,10 @@ def calls_event(cursor: int, name: str, event_type: str) -> Step:
 
 
 def bmc(name: str, *, fails: bool) -> Step:
-    """A machine's BMC stops to answer, or answers again."""
+    """A machine's BMC stops answering, or answers again."""
     return lambda scene: scene.region.bmc_down(name, down=fails)
 
 
 def rack(*, down: bool) -> Step:
-    """The only rack controller goes, or comes back."""
+    """The only rack controller is disconnected or reconnected."""
     return lambda scene: scene.region.rack_down(down=down)

@@ -1,7 +1,7 @@
-"""What happened before an exchange, where it was more than the exchanges before it.
+"""The steps before an exchange, if there were more than the exchanges before it.
 
-Each topic begins with the machines of the recording as they were before its first request. What was done but not
-recorded, passing time and failures are told here. Nothing here says what is to be answered.
+Each topic starts with the recorded machines as they were before its first request. The steps are unrecorded operations,
+passing time and failures. They never define a response.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,17 +11,17 @@ from simulator.tests.contract.scene import (
     Step,
     acquires,
     acts,
-    asks_for_power,
     bmc,
     calls_event,
     changes,
+    creates,
     fails_next,
     hangs_next,
-    makes,
-    passes,
+    queries_power,
     rack,
     until,
     until_says,
+    wait,
 )
 
 NODE01, NODE02, NODE03, NODE04, NODE05, NODE06 = "ywtymp", "7xneda", "fyc3ff", "x7twrr", "m86kwc", "hbncqr"
@@ -31,12 +31,12 @@ Story = Sequence[Step]
 
 
 def commissioned(name: str, into: Status = Status.READY) -> Story:
-    """A commissioning from its start to its end."""
+    """A complete commissioning."""
     return (acts("commission", name), until(name, into))
 
 
 def deployed(name: str, **form: str) -> Story:
-    """A deployment from its start to its end."""
+    """A complete deployment."""
     return (acts("deploy", name, **form), until(name, Status.DEPLOYED))
 
 
@@ -46,7 +46,7 @@ def fails_to_deploy(name: str, at: str, **form: str) -> Story:
 
 
 def released(name: str, **form: str) -> Story:
-    """A release from its start to its end."""
+    """A complete release."""
     return (acts("release", name, **form), until(name, Status.READY))
 
 
@@ -69,7 +69,7 @@ WORLD: Story = (
     acquires(NODE13),
     acts("mark_broken", NODE13, comment="bad DIMM"),
 )
-"""How the machines came to be as the recording first saw them."""
+"""The steps to the machines' states at the start of the recording."""
 
 _DESCRIBED = (changes(NODE02, description="json"),)
 _NODE06_FAILED = (
@@ -118,7 +118,7 @@ _LATE = (
     until(NODE01, Status.READY),
     *_NODE09_RESCUED,
 )
-"""What all topics together did to the machines that the last ones look at."""
+"""The changes of all earlier topics, for the last ones."""
 
 STORIES: Mapping[str, Story] = {
     "06-allocate: impossible constraints": _DESCRIBED,
@@ -135,7 +135,7 @@ STORIES: Mapping[str, Story] = {
         until_says(NODE02, "Loading ephemeral")
     ],
     "07-deploy: abort a Deploying machine": [acts("unlock", NODE02)],
-    "07-deploy: read after abort": [passes(5)],
+    "07-deploy: read after abort": [wait(5)],
     "07-deploy: read after Deployed": [until(NODE02, Status.DEPLOYED)],
     "08-failed-deploy: read after failure": _NODE06_FAILED,
     "08-failed-deploy: read after time-out": _NODE06_TIMED_OUT,
@@ -151,7 +151,7 @@ STORIES: Mapping[str, Story] = {
         acts("power_on", NODE02),
         until_says(NODE02, "Performing PXE boot"),
         rack(down=True),
-        asks_for_power(NODE02),
+        queries_power(NODE02),
         rack(down=False),
     ],
     "11-release: release a New machine": [
@@ -164,12 +164,12 @@ STORIES: Mapping[str, Story] = {
     "11-release: events of the erase": [until(NODE01, Status.READY)],
     "12-commission: commission a Ready machine": _NODE03_REVERTED,
     "12-commission: commission (will hang)": [until(NODE03, Status.READY), hangs_next(NODE03, "maas-lshw")],
-    "12-commission: read: running": [until_says(NODE03, "Gathering information"), passes(300)],
-    "12-commission: read after abort": [passes(5)],
+    "12-commission: read: running": [until_says(NODE03, "Gathering information"), wait(300)],
+    "12-commission: read after abort": [wait(5)],
     "12-commission: read after a failed script": [
         fails_next(NODE03, "maas-support-info"),
         *commissioned(NODE03, Status.FAILED_COMMISSIONING),
-        passes(10),
+        wait(10),
     ],
     "12-commission: read after a failed test": [
         fails_next(NODE03, "smartctl-validate"),
@@ -178,7 +178,7 @@ STORIES: Mapping[str, Story] = {
     "12-commission: test op with no such script": [until(NODE03, Status.READY)],
     "12b-manual-power-and-no-power: read when commissioned": [until(NODE12, Status.READY)],
     "12b-manual-power-and-no-power: read when deployed": [until(NODE12, Status.DEPLOYED)],
-    "12b-manual-power-and-no-power: ... deployed=true": [makes("axyycf", "nopower", "52:54:00:ff:00:0a")],
+    "12b-manual-power-and-no-power: ... deployed=true": [creates("axyycf", "nopower", "52:54:00:ff:00:0a")],
     "13-results: results, only commissioning, with output": [
         *_NODE03_REVERTED,
         acts("commission", NODE03, skip_bmc_config="1"),
@@ -186,9 +186,9 @@ STORIES: Mapping[str, Story] = {
         hangs_next(NODE03, "maas-lshw"),
         acts("commission", NODE03, testing_scripts="none"),
         until_says(NODE03, "Gathering information"),
-        passes(300),
+        wait(300),
         acts("abort", NODE03),
-        passes(5),
+        wait(5),
         fails_next(NODE03, "maas-support-info"),
         *commissioned(NODE03, Status.FAILED_COMMISSIONING),
         *commissioned(NODE03),
@@ -210,7 +210,7 @@ STORIES: Mapping[str, Story] = {
         *commissioned(NODE12),
         *deployed(NODE12),
         *released(NODE12),
-        makes("axyycf", "nopower", "52:54:00:ff:00:0a"),
+        creates("axyycf", "nopower", "52:54:00:ff:00:0a"),
     ],
     "17-conflicts-and-drops: abort it": [
         changes(NODE09, zone="az1"),
@@ -218,7 +218,7 @@ STORIES: Mapping[str, Story] = {
         acts("deploy", NODE09),
         until_says(NODE09, "Loading ephemeral"),
     ],
-    "17-conflicts-and-drops: deploy in the simulator's manual mode": [passes(5), *released(NODE09)],
+    "17-conflicts-and-drops: deploy in the simulator's manual mode": [wait(5), *released(NODE09)],
     "17-conflicts-and-drops: release": [until_says(NODE09, "Loading ephemeral")],
     "17-conflicts-and-drops: read after /advance to=failed_deployment": [
         until(NODE09, Status.READY),

@@ -1,4 +1,4 @@
-"""How the contract stands, as a table: at the end of a test run, and in the documentation."""
+"""The results of the contract as a table, for the terminal and the documentation."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from simulator.tests.contract.replay import Outcome, known
 
 @dataclass(frozen=True)
 class Row:
-    """The outcomes of a topic, or of all."""
+    """The results of a topic, or of all."""
 
     topic: str
     same: int = 0
@@ -18,7 +18,7 @@ class Row:
 
     @property
     def exchanges(self) -> int:
-        """How many there are."""
+        """The number of exchanges."""
         return self.same + self.explained + self.not_simulated + self.unexplained
 
     def cells(self) -> tuple[str, ...]:
@@ -31,7 +31,7 @@ HEADING = ("Topic", "Exchanges", "Same", "Explained", "Not simulated", "Unexplai
 
 
 def row(topic: str, outcomes: Iterable[Outcome]) -> Row:
-    """Count the outcomes of a topic."""
+    """Count the results of a topic."""
     differing = [outcome.name for outcome in outcomes if not outcome.same]
     explained = sum(name in known().explained for name in differing)
     not_simulated = sum(name in known().not_simulated for name in differing)
@@ -40,25 +40,25 @@ def row(topic: str, outcomes: Iterable[Outcome]) -> Row:
 
 
 def total(rows: Sequence[Row]) -> Row:
-    """All topics together."""
+    """Add up all topics."""
     columns = zip(*((each.same, each.explained, each.not_simulated, each.unexplained) for each in rows), strict=True)
     return Row("all", *map(sum, columns))
 
 
 def share(whole: Row) -> str:
-    """How much is the same, in words."""
+    """Describe the share of equal exchanges."""
     return f"{whole.same} of {whole.exchanges} exchanges are the same: {whole.same / whole.exchanges:.1%}"
 
 
 def lines(rows: Sequence[Row]) -> list[str]:
-    """The table for a terminal."""
+    """Format the table for a terminal."""
     table = [HEADING, *(each.cells() for each in (*rows, total(rows)))]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return [*(_aligned(cells, widths) for cells in table), share(total(rows))]
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """The table and the known differences for the documentation."""
+    """Format the table and the known differences for the documentation."""
     body = [HEADING, ("---", *["---:"] * (len(HEADING) - 1)), *(each.cells() for each in (*rows, total(rows)))]
     table = "\n".join(f"| {' | '.join(cells)} |" for cells in body)
     explained = _listed("Explained", known().explained)

@@ -1,4 +1,4 @@
-"""The simulator answers what MAAS 3.7.3 answered; where it does not, the reason is written down, and is still one."""
+"""The simulator answers like MAAS 3.7.3, except for known differences, which have a reason and still exist."""
 
 from collections.abc import Callable
 from dataclasses import astuple
@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from simulator.tests.contract.asking import MANNERS
-from simulator.tests.contract.comparing import differences
+from simulator.tests.contract.comparison import differences
 from simulator.tests.contract.recording import TOPICS, Exchange, exchanges
 from simulator.tests.contract.replay import NOT_SIMULATED, known, outcomes
+from simulator.tests.contract.sender import REQUEST_OPTIONS
 from simulator.tests.contract.stories import STORIES
 from simulator.tests.contract.table import markdown, row, share, total
 
 LEAST = 0.95
-"""The share of exchanges that has to be the same."""
+"""The minimum share of equal exchanges."""
 
 RECORDED = 271
 PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "simulator.md"
@@ -37,19 +37,19 @@ def test_the_simulator_answers_as_maas_did(topic: str, record_property: Callable
 
 
 @pytest.mark.parametrize("topic", TOPICS)
-def test_what_is_explained_still_differs(topic: str) -> None:
+def test_explained_differences_still_exist(topic: str) -> None:
     same = {outcome.name for outcome in outcomes(topic) if outcome.same}
     assert same & (known().explained | known().not_simulated).keys() == set()
 
 
 @pytest.mark.parametrize("topic", TOPICS)
-def test_what_is_not_simulated_is_a_501_that_says_so(topic: str) -> None:
+def test_unsimulated_exchanges_are_a_501_with_the_reason(topic: str) -> None:
     for outcome in outcomes(topic):
         answered = (outcome.answer.status, (outcome.answer.text or "").startswith("The simulator does not do this: "))
         assert (answered == (NOT_SIMULATED, True)) == (outcome.name in known().not_simulated), outcome.name
 
 
-def test_nearly_all_is_the_same() -> None:
+def test_nearly_all_exchanges_are_the_same() -> None:
     whole = total([row(topic, outcomes(topic)) for topic in TOPICS])
     assert whole.exchanges == RECORDED
     assert whole.same >= LEAST * RECORDED, share(whole)
@@ -62,11 +62,11 @@ def test_every_incidental_key_differs_somewhere() -> None:
     assert known().incidental.keys() - differing == set()
 
 
-def test_stories_manners_and_differences_are_about_exchanges_that_there_are() -> None:
+def test_stories_request_options_and_differences_name_existing_exchanges() -> None:
     names = [exchange.name for exchange in every_exchange()]
     assert len(set(names)) == len(names) == RECORDED
-    told = STORIES.keys() | MANNERS.keys() | known().explained.keys() | known().not_simulated.keys()
-    assert told - set(names) == set()
+    known_names = STORIES.keys() | REQUEST_OPTIONS.keys() | known().explained.keys() | known().not_simulated.keys()
+    assert known_names - set(names) == set()
 
 
 def test_the_documented_table_is_this_one() -> None:

@@ -1,4 +1,4 @@
-"""A simulator that deviates from MAAS is found out: each deviation is one that a client would fall for."""
+"""The contract detects deviations from MAAS. Each of these would mislead a client."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,8 +16,8 @@ from maas_simulator.model.auth import Authenticator
 from maas_simulator.model.events import EventLog
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.refusals import HTML, Refusal
-from maas_simulator.operations import starting
-from maas_simulator.operations.deploying import TO_DISK
+from maas_simulator.operations import timed_operations
+from maas_simulator.operations.deployment_stages import TO_DISK
 from maas_simulator.state import RegionState
 from simulator.tests.contract.replay import outcomes, replay
 
@@ -26,7 +26,7 @@ Patch = pytest.MonkeyPatch
 
 @dataclass(frozen=True)
 class Deviation:
-    """What the simulator does otherwise, and the exchange by which that is noticed."""
+    """A deviation of the simulator, and the exchange that detects it."""
 
     does: str
     patch: Callable[[Patch], None]
@@ -54,7 +54,7 @@ def _reads_json(patch: Patch) -> None:
 
 
 def _erases_for_true_only(patch: Patch) -> None:
-    patch.setattr(starting, "ticked", lambda form, name: list(form.get(name, ())) == ["true"])
+    patch.setattr(timed_operations, "loose_boolean", lambda form, name: list(form.get(name, ())) == ["true"])
 
 
 def _oldest_events_first(patch: Patch) -> None:
@@ -63,14 +63,14 @@ def _oldest_events_first(patch: Patch) -> None:
 
 
 def _always_deploys(patch: Patch) -> None:
-    patch.setattr(starting, "DEPLOYABLE", frozenset(Status))
+    patch.setattr(timed_operations, "DEPLOYABLE", frozenset(Status))
 
 
 def _always_commissions(patch: Patch) -> None:
-    patch.setattr(starting, "COMMISSIONABLE", frozenset(Status))
+    patch.setattr(timed_operations, "COMMISSIONABLE", frozenset(Status))
 
 
-def _tells_the_new_status_of_an_abort(patch: Patch) -> None:
+def _shows_the_new_status_of_an_abort(patch: Patch) -> None:
     handlers = next(each.handlers for each in endpoints.ENDPOINTS if each.name == "Machine")
     patch.setitem(handlers, ("POST", "abort"), replace(POST_OPERATIONS["abort"], keeps=("power_state",)))
 
@@ -84,7 +84,7 @@ def _takes_a_nonce_twice(patch: Patch) -> None:
 
 
 def _takes_no_old_timestamp(patch: Patch) -> None:
-    patch.setattr(auth, "OLDEST", 200)
+    patch.setattr(auth, "MAX_AGE", 200)
 
 
 def _hides_the_secret(patch: Patch) -> None:
@@ -110,7 +110,7 @@ def _status_message_is_the_status(patch: Patch) -> None:
 
 def _boots_once(patch: Patch) -> None:
     *stages, local_boot = TO_DISK
-    patch.setattr(starting, "TO_DISK", (*stages, replace(local_boot, begins=())))
+    patch.setattr(timed_operations, "TO_DISK", (*stages, replace(local_boot, on_start=())))
 
 
 def _does_not_say_when_to_retry(patch: Patch) -> None:
@@ -118,7 +118,7 @@ def _does_not_say_when_to_retry(patch: Patch) -> None:
 
 
 def _unlocks_itself(patch: Patch) -> None:
-    patch.setattr(Call, "check_may", lambda *_: None)
+    patch.setattr(Call, "check_permission", lambda *_: None)
 
 
 def _says_why_it_forbids(patch: Patch) -> None:
@@ -139,8 +139,8 @@ def _forgets_a_field(patch: Patch) -> None:
 
 
 def _fails_a_deploy_at_once(patch: Patch) -> None:
-    """As when the power is switched on before the answer and not after it."""
-    deploy = starting.deploy
+    """Check the power before the response, not after it."""
+    deploy = timed_operations.deploy
 
     def checked(where: RegionState, machine: SimulatedMachine, *args: Any) -> None:
         where.check_power(machine)
@@ -166,7 +166,7 @@ DEVIATIONS = (
     ),
     Deviation(
         "the answer to an abort shows the new status",
-        _tells_the_new_status_of_an_abort,
+        _shows_the_new_status_of_an_abort,
         "07-deploy: abort a Deploying machine",
     ),
     Deviation(

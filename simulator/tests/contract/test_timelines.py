@@ -1,8 +1,8 @@
 """Whole operations of the simulator, compared with recordings of two MAAS 3.7.3 regions.
 
-A recording looked every half second at machines whose stages took a second: it missed what lasted less. So each of
-its states has to be among the simulator's, in the same order; and what the simulator shows beside has to be told by
-the recording's events.
+The recordings polled every half second, and their machines took a second per stage, so they miss short states. Every
+recorded state must occur in the simulator, in the same order. Additional states of the simulator must follow from the
+recorded events.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -19,12 +19,12 @@ from simulator.tests.contract.scene import FIRST
 from simulator.tests.contract.timeline import FIELDS, Said, State, Timeline, recorded, values
 from simulator.tests.recordings import SETS, paths
 
-LONGEST = 2000
+TIME_LIMIT = 2000
 """Simulated seconds that an operation may take."""
 
 
 class Stage:
-    """A simulated machine that is looked at whenever it changes."""
+    """A simulated machine that is read whenever it changes."""
 
     def __init__(self, name: str, variant: Variant) -> None:
         self.name = name
@@ -34,13 +34,13 @@ class Stage:
         self.region.users |= {user.username: user for user in (User("someone", is_superuser=True), User("alice"))}
         self.maas = Maas(self.region, self.region.api_key)
 
-    def order(self, op: str, user: str = "admin", **form: str) -> None:
-        """Post an operation, and let it come to its end unseen."""
+    def run_operation(self, op: str, user: str = "admin", **form: str) -> None:
+        """Run an operation to its end."""
         assert Maas(self.region, self.region.api_key_of(user)).op(self.name, op, **form).status_code == 200
-        self.clock.pass_(LONGEST)
+        self.clock.pass_(TIME_LIMIT)
 
     def watch(self, story: "Story") -> Timeline:
-        """Post the story's operation and follow the machine; somebody may do something once it says so."""
+        """Run the story's operation and record the machine. A user may act on a given ``status_message``."""
         timeline, cursor = Timeline(), self.maas.cursor()
         timeline.machines.append(self._machine())
         machine = self.region.machine(self.name)
@@ -49,21 +49,21 @@ class Stage:
             timeline.machines.append(_shown(answer.json()))
         else:
             timeline.refuse(answer.status_code, answer.text, machine.system_id)
-        deeds, seen = dict(story.deeds), None
-        for _ in range(LONGEST):
+        actions, seen = dict(story.actions), None
+        for _ in range(TIME_LIMIT):
             self.region.play()
             now = (self.region.log.next_id, machine.power_state, machine.status_action, machine.netboot)
-            if now != seen and not self._look(timeline, machine.system_id, cursor):
+            if now != seen and not self._read(timeline, machine.system_id, cursor):
                 break
             seen = now
             self.clock.pass_(1)
-            if deed := deeds.pop(machine.status_message or "", None):
-                deed(self)
+            if action := actions.pop(machine.status_message or "", None):
+                action(self)
                 seen = None
         return timeline
 
-    def _look(self, timeline: Timeline, system_id: str, cursor: int) -> bool:
-        """Read everything; whether the machine is still there."""
+    def _read(self, timeline: Timeline, system_id: str, cursor: int) -> bool:
+        """Read everything; returns whether the machine still exists."""
         answer = self.maas.get(f"machines/{system_id}/")
         if answer.status_code != 200:
             timeline.refuse(answer.status_code, answer.text, system_id)
@@ -85,63 +85,63 @@ class Stage:
         return events
 
 
-Deed = Callable[[Stage], object]
+Action = Callable[[Stage], object]
 
 
 @dataclass(frozen=True)
 class Story:
-    """How a recording is told again: the machine, what had happened to it before, and the order.
+    """How to repeat a recording: the machine, the actions before the operation, and the operation.
 
-    ``deeds`` are what somebody does once the machine's ``status_message`` is this.
+    ``actions`` are what another user does at a given ``status_message``.
     """
 
     op: str
     form: Mapping[str, str] = field(default_factory=dict)
     name: str = "node02"
-    before: tuple[Deed, ...] = ()
-    deeds: Mapping[str, Deed] = field(default_factory=dict)
+    before: tuple[Action, ...] = ()
+    actions: Mapping[str, Action] = field(default_factory=dict)
     variant: Variant = FIRST
 
 
-def ordered(op: str, **form: str) -> Deed:
-    """Somebody has it done."""
-    return lambda stage: stage.order(op, **form)
+def operation(op: str, **form: str) -> Action:
+    """A user runs an operation to its end."""
+    return lambda stage: stage.run_operation(op, **form)
 
 
-def planned(stage_name: str, reason: str | None = None) -> Deed:
-    """The next operation that has this stage fails there."""
+def plan_failure(stage_name: str, reason: str | None = None) -> Action:
+    """The next operation with this stage fails there."""
     return lambda stage: stage.region.plan(stage.name, fail=stage_name, reason=reason)
 
 
-def aborted(comment: str) -> Deed:
-    """Somebody aborts what the machine is doing."""
+def abort(comment: str) -> Action:
+    """A user aborts the machine's operation."""
     return lambda stage: stage.maas.op(stage.name, "abort", comment=comment)
 
 
-def left(**fields: Any) -> Deed:
-    """Those who recorded had left the machine so, by other means than MAAS's."""
+def set_fields(**fields: Any) -> Action:
+    """The machine's fields were set by other means than MAAS before the recording."""
 
-    def deed(stage: Stage) -> None:
+    def action(stage: Stage) -> None:
         for name, value in fields.items():
             setattr(stage.region.machine(stage.name), name, value)
 
-    return deed
+    return action
 
 
 BMC = "BMC unreachable: connection timed out"
-FAILED_DEPLOY: tuple[Deed, ...] = (planned("Configuring OS"), ordered("deploy"), ordered("release"))
-"""A deployment that failed and whose reason stays."""
+FAILED_DEPLOY: tuple[Action, ...] = (plan_failure("Configuring OS"), operation("deploy"), operation("release"))
+"""A failed deployment, whose error description stays."""
 SECOND = Variant()
-OVERRIDDEN_TESTS: tuple[Deed, ...] = (
-    planned("smartctl-validate"),
-    ordered("test"),
-    ordered("override_failed_testing"),
+OVERRIDDEN_TESTS: tuple[Action, ...] = (
+    plan_failure("smartctl-validate"),
+    operation("test"),
+    operation("override_failed_testing"),
 )
-"""Tests that failed and that nobody believed."""
+"""Failed tests that a user overrode."""
 
 
-def taken_over(stage: Stage) -> None:
-    """Somebody needs the machine elsewhere."""
+def take_over(stage: Stage) -> None:
+    """Another user needs the machine."""
     stage.region.take_over(
         stage.name, "alice", released_by="someone", because="needed elsewhere", distro_series="jammy", comment="mine"
     )
@@ -150,51 +150,53 @@ def taken_over(stage: Stage) -> None:
 STORIES = {
     "deploy-ok": Story("deploy", {"distro_series": "jammy"}),
     "deploy-ephemeral": Story(
-        "deploy", {"ephemeral_deploy": "true"}, before=(ordered("rescue_mode"), ordered("exit_rescue_mode"))
+        "deploy", {"ephemeral_deploy": "true"}, before=(operation("rescue_mode"), operation("exit_rescue_mode"))
     ),
     "deploy-fails-in-curtin": Story(
-        "deploy", before=(ordered("deploy"), ordered("release"), planned("Configuring OS"))
+        "deploy", before=(operation("deploy"), operation("release"), plan_failure("Configuring OS"))
     ),
     "deploy-aborted-by-someone": Story(
         "deploy",
-        before=(planned("Deploying", BMC), ordered("deploy"), ordered("release")),
-        deeds={"Configuring storage": aborted("changed my mind")},
+        before=(plan_failure("Deploying", BMC), operation("deploy"), operation("release")),
+        actions={"Configuring storage": abort("changed my mind")},
     ),
-    "release-ok": Story("release", {"comment": "done"}, before=(ordered("deploy", distro_series="jammy"),)),
+    "release-ok": Story("release", {"comment": "done"}, before=(operation("deploy", distro_series="jammy"),)),
     "commission-ok": Story("commission", {"testing_scripts": "smartctl-validate"}, name="node03"),
-    "commission-script-fails": Story("commission", name="node03", before=(planned("40-maas-01-machine-config-hints"),)),
+    "commission-script-fails": Story(
+        "commission", name="node03", before=(plan_failure("40-maas-01-machine-config-hints"),)
+    ),
     "test-on-ready": Story("test"),
     "rescue-mode": Story("rescue_mode"),
-    "exit-rescue-mode": Story("exit_rescue_mode", before=(ordered("rescue_mode"),)),
+    "exit-rescue-mode": Story("exit_rescue_mode", before=(operation("rescue_mode"),)),
     "commission-fails-stale-error": Story(
-        "commission", {"testing_scripts": "none"}, before=(*FAILED_DEPLOY, planned("maas-lshw")), variant=SECOND
+        "commission", {"testing_scripts": "none"}, before=(*FAILED_DEPLOY, plan_failure("maas-lshw")), variant=SECOND
     ),
     "commission-skip-enable-ssh": Story(
         "commission",
         {"skip_networking": "true", "skip_storage": "true", "enable_ssh": "true", "testing_scripts": "none"},
-        before=(*FAILED_DEPLOY, planned("maas-lshw"), ordered("commission", testing_scripts="none")),
+        before=(*FAILED_DEPLOY, plan_failure("maas-lshw"), operation("commission", testing_scripts="none")),
         variant=SECOND,
     ),
     "deploy-cloudinit-fails": Story(
         "deploy",
         {"distro_series": "noble"},
-        before=(*FAILED_DEPLOY, planned("cloud-init"), left(status_message="Entering rescue mode")),
+        before=(*FAILED_DEPLOY, plan_failure("cloud-init"), set_fields(status_message="Entering rescue mode")),
         variant=SECOND,
     ),
     "deploy-deleted": Story(
         "deploy",
-        before=(*OVERRIDDEN_TESTS, ordered("deploy"), ordered("release")),
-        deeds={"Loading ephemeral": lambda stage: stage.region.delete(stage.name)},
+        before=(*OVERRIDDEN_TESTS, operation("deploy"), operation("release")),
+        actions={"Loading ephemeral": lambda stage: stage.region.delete(stage.name)},
         variant=SECOND,
     ),
     "deploy-ephemeral-noble": Story(
         "deploy",
         {"ephemeral_deploy": "true", "distro_series": "noble", "comment": "in memory"},
-        before=(*FAILED_DEPLOY, ordered("commission", enable_ssh="true", testing_scripts="none")),
+        before=(*FAILED_DEPLOY, operation("commission", enable_ssh="true", testing_scripts="none")),
         variant=SECOND,
     ),
     "deploy-fails-in-late-commands": Story(
-        "deploy", {"distro_series": "noble"}, before=(*FAILED_DEPLOY, planned("Late commands")), variant=SECOND
+        "deploy", {"distro_series": "noble"}, before=(*FAILED_DEPLOY, plan_failure("Late commands")), variant=SECOND
     ),
     "deploy-rack-down": Story(
         "deploy",
@@ -206,19 +208,19 @@ STORIES = {
         "deploy",
         {"distro_series": "noble"},
         before=OVERRIDDEN_TESTS,
-        deeds={"Installing OS": taken_over},
+        actions={"Installing OS": take_over},
         variant=SECOND,
     ),
     "release-bmc-fails": Story(
         "release",
         {"comment": "done"},
-        before=(*FAILED_DEPLOY, ordered("deploy"), lambda stage: stage.region.bmc_down(stage.name, errors="agent")),
+        before=(*FAILED_DEPLOY, operation("deploy"), lambda stage: stage.region.bmc_down(stage.name, errors="agent")),
         variant=SECOND,
     ),
     "rescue-mode-by-admin-on-alices": Story(
         "rescue_mode",
         {"comment": "look"},
-        before=(ordered("deploy", user="alice"), left(netboot=True, status_message="Exited rescue mode")),
+        before=(operation("deploy", user="alice"), set_fields(netboot=True, status_message="Exited rescue mode")),
         variant=SECOND,
     ),
 }
@@ -238,7 +240,7 @@ _COMMISSIONS = ("commission-ok", "commission-fails-stale-error", "commission-ski
 _FOR_GOOD = ("deploy-ok", "deploy-ephemeral", "deploy-ephemeral-noble", "deploy-taken-over-at-once")
 
 _ADDRESS = "MAAS gives each deployment the next free address, and the simulator each machine one of its own"
-_LOOKED_LATE = "the recording looked some seconds after the machine was taken over, and missed what was first"
+_READ_LATE = "the recording looked some seconds after the machine was taken over, and missed what was first"
 _THIRD = "ip_addresses is 'the 2. of its own' and not 'the 3. of its own'"
 
 EXPLAINED: Mapping[tuple[str, str], str] = {
@@ -260,7 +262,7 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
             ),
             *(f"state {number}: {_THIRD}" for number in range(8, 15)),
         ),
-        _LOOKED_LATE: (
+        _READ_LATE: (
             "power_state is ['off', 'on', 'off', 'on'] and not ['off', 'on']",
             (
                 "status_action is ['', 'cmd-install/stage-partitioning', 'cmd-install/stage-extract', '', "
@@ -272,15 +274,15 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
     }.items()
     for difference in differing
 }
-"""What is known to differ, by the recording and the difference, with the reason."""
+"""Known differences by recording and difference, with their reasons."""
 
 MISSED = frozenset({"status", "status_name", "status_message", "commissioning_status_name", "testing_status_name"})
-"""Fields that also have values that last less than the recording's half second."""
+"""Fields that have values for less than the recording's half second."""
 
 
 @cache
 def simulated(name: str) -> Timeline:
-    """The recording's story, told by the simulator."""
+    """Run the story of a recording in the simulator."""
     stage = Stage(STORIES[name].name, STORIES[name].variant)
     for happen in STORIES[name].before:
         happen(stage)
@@ -289,12 +291,12 @@ def simulated(name: str) -> Timeline:
 
 
 def differences(name: str) -> list[str]:
-    """Where the simulator's timeline is another than the recorded one, as sentences."""
+    """Describe the differences between the simulator's timeline and the recorded one."""
     there, here = recorded(name), simulated(name)
     return [
         *_answers(there, here),
         *_said(there, here),
-        *_heard(there, here),
+        *_cloud_init_events(there, here),
         *_states(there, here),
         *_values(there, here),
         *_sets(there, here),
@@ -313,28 +315,28 @@ def _said(there: Timeline, here: Timeline) -> Iterator[str]:
 
 
 def _own_words(timeline: Timeline) -> list[Said]:
-    """All events but cloud-init's, which come when MAAS commits them: once a minute."""
+    """All events except cloud-init's, which MAAS adds once a minute."""
     return [said for said in timeline.said if not said[3].startswith("'cloudinit'")]
 
 
-def _heard(there: Timeline, here: Timeline) -> Iterator[str]:
+def _cloud_init_events(there: Timeline, here: Timeline) -> Iterator[str]:
     wanted, said = _from_cloud_init(there), _from_cloud_init(here)
     yield from (f"cloud-init does not say: {each}" for each in wanted if each not in said)
     yield from (f"cloud-init also says: {each}" for each in said if each not in wanted)
 
 
 def _from_cloud_init(timeline: Timeline) -> list[str]:
-    """What it says, in any order and as any type of event: both depend on when MAAS clears its queue."""
+    """Its events in any order and of any type: both depend on when MAAS adds them."""
     return sorted({text for _, _, _, text in timeline.said if text.startswith("'cloudinit'")})
 
 
 def _states(there: Timeline, here: Timeline) -> Iterator[str]:
-    left = here.states
+    remaining = here.states
     for number, state in enumerate(there.states, 1):
-        if state in left:
-            left = left[left.index(state) :]
+        if state in remaining:
+            remaining = remaining[remaining.index(state) :]
             continue
-        nearest = min((_other(state, each) for each in left), key=len)
+        nearest = min((_other(state, each) for each in remaining), key=len)
         for field_name, (shown, wanted) in nearest.items():
             yield f"state {number}: {field_name} is {shown!r} and not {wanted!r}"
 
@@ -344,17 +346,17 @@ def _other(wanted: State, shown: State) -> dict[str, tuple[Any, Any]]:
 
 
 def _values(there: Timeline, here: Timeline) -> Iterator[str]:
-    """A field has the recorded values in their order; one that the recording may have missed is told by its events."""
+    """Compare the values of each field in order. Values that the recording may have missed must be in its events."""
     for name in sorted(set(FIELDS) - MISSED):
         wanted, shown = values(there.states, name), values(here.states, name)
         if wanted != shown:
             yield f"{name} is {shown} and not {wanted}"
-    told = [there.states[0]["status_message"], *_messages(there)]
+    expected = [there.states[0]["status_message"], *_messages(there)]
     yield from (
-        f"status_message is also {text!r}" for text in values(here.states, "status_message") if text not in told
+        f"status_message is also {text!r}" for text in values(here.states, "status_message") if text not in expected
     )
-    told = [there.states[0]["status_name"], *_statuses(there)]
-    yield from (f"status_name is also {text!r}" for text in values(here.states, "status_name") if text not in told)
+    expected = [there.states[0]["status_name"], *_statuses(there)]
+    yield from (f"status_name is also {text!r}" for text in values(here.states, "status_name") if text not in expected)
 
 
 def _messages(timeline: Timeline) -> list[str]:
@@ -367,10 +369,10 @@ def _statuses(timeline: Timeline) -> list[str]:
 
 def _sets(there: Timeline, here: Timeline) -> Iterator[str]:
     for kind in SETS:
-        left = here.scripts(kind)
+        remaining = here.scripts(kind)
         for number, scripts in enumerate(there.scripts(kind), 1):
-            if scripts in left:
-                left = left[left.index(scripts) :]
+            if scripts in remaining:
+                remaining = remaining[remaining.index(scripts) :]
             else:
                 yield f"{kind} scripts {number} are never {scripts[0]} with {_summary(scripts[1])}"
 
@@ -384,11 +386,11 @@ def _shown(machine: dict[str, Any]) -> State:
 
 
 @pytest.mark.parametrize("name", STORIES)
-def test_an_operation_goes_on_as_it_did_in_maas(name: str) -> None:
+def test_an_operation_proceeds_as_in_maas(name: str) -> None:
     assert [each for each in differences(name) if (name, each) not in EXPLAINED] == []
 
 
-def test_every_recorded_operation_is_done_again() -> None:
+def test_every_recorded_operation_is_repeated() -> None:
     assert sorted(STORIES) == sorted(path.stem for path in paths())
 
 

@@ -1,4 +1,4 @@
-"""What MAAS 3.7.3 did with connections, seen when it was recorded: here over sockets of our own."""
+"""MAAS 3.7.3's handling of connections, as recorded, over sockets of the test."""
 
 import http.client
 import select
@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from maas_simulator import SimulatedRegion, Status, demo_region, serving
-from simulator.tests.contract.asking import Asker
 from simulator.tests.contract.recording import Answer, Exchange
+from simulator.tests.contract.sender import Sender
 
 NODE01 = "7xneda"
 LONG_ENOUGH = 5.0
@@ -43,13 +43,13 @@ def connect(url: str) -> socket.socket:
 
 
 def raw(region: SimulatedRegion, url: str, exchange: Exchange) -> bytes:
-    headers = Asker(region, url).headers_of(exchange)
+    headers = Sender(region, url).headers_of(exchange)
     lines = [f"{exchange.method} {exchange.url} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, "", exchange.body or ""]).encode()
 
 
 def read(client: socket.socket) -> tuple[int, bytes]:
-    """One whole answer: its status and its body."""
+    """Read one whole response: its status and body."""
     response = http.client.HTTPResponse(client)
     response.begin()
     return response.status, response.read()
@@ -66,7 +66,7 @@ def test_a_client_that_hangs_up_after_its_post_does_not_stop_the_deploy(region: 
     assert region.machine(NODE01).status is Status.DEPLOYING
 
 
-def test_of_two_deploys_at_once_one_is_accepted_and_one_conflicts(region: SimulatedRegion, base_url: str) -> None:
+def test_one_of_two_simultaneous_deploys_is_accepted_and_one_conflicts(region: SimulatedRegion, base_url: str) -> None:
     region.hold(op="deploy", before=0.1)
     first, second = connect(base_url), connect(base_url)
     with first, second:
@@ -76,7 +76,7 @@ def test_of_two_deploys_at_once_one_is_accepted_and_one_conflicts(region: Simula
     assert sorted(statuses) == [200, 409]
 
 
-def test_a_post_is_answered_when_maas_is_done_and_not_before(region: SimulatedRegion, base_url: str) -> None:
+def test_a_post_is_answered_only_when_maas_is_done(region: SimulatedRegion, base_url: str) -> None:
     region.hold(op="deploy", after=0.6)
     with connect(base_url) as client, connect(base_url) as other:
         client.sendall(raw(region, base_url, deploy_of(NODE01)))
@@ -88,15 +88,15 @@ def test_a_post_is_answered_when_maas_is_done_and_not_before(region: SimulatedRe
 
 
 def test_a_connection_is_kept_for_the_next_request(region: SimulatedRegion, base_url: str) -> None:
-    asker = Asker(region, base_url)
-    with closing(asker.connection):
-        asker.ask(whoami())
-        local = asker.connection.sock.getsockname()
-        asker.ask(whoami())
-        assert asker.connection.sock.getsockname() == local
+    sender = Sender(region, base_url)
+    with closing(sender.connection):
+        sender.send(whoami())
+        local = sender.connection.sock.getsockname()
+        sender.send(whoami())
+        assert sender.connection.sock.getsockname() == local
 
 
-def test_a_replayed_request_is_refused_byte_for_byte(region: SimulatedRegion, base_url: str) -> None:
+def test_a_replayed_request_is_rejected(region: SimulatedRegion, base_url: str) -> None:
     request = raw(region, base_url, whoami())
     with connect(base_url) as client:
         client.sendall(request)
@@ -108,12 +108,12 @@ def test_a_replayed_request_is_refused_byte_for_byte(region: SimulatedRegion, ba
 
 
 def test_an_answer_does_not_wait_for_an_acknowledgement(region: SimulatedRegion, base_url: str) -> None:
-    """With Nagle's algorithm no answer but the first would take less than 40 ms."""
-    asker = Asker(region, base_url)
-    with closing(asker.connection):
-        asker.ask(whoami())
+    """With Nagle's algorithm only the first response would take less than 40 ms."""
+    sender = Sender(region, base_url)
+    with closing(sender.connection):
+        sender.send(whoami())
         moments = [time.monotonic()]
         for _ in range(20):
-            asker.ask(whoami())
+            sender.send(whoami())
             moments.append(time.monotonic())
     assert min(after - before for before, after in pairwise(moments)) < 0.03

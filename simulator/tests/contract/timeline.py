@@ -1,4 +1,4 @@
-"""An operation as a poller saw it: what the machine showed, what was said about it, and how far its scripts were."""
+"""An operation as a poller saw it: the machine's states, its events and the progress of its scripts."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from typing import Any
 from simulator.tests.recordings import SETS, named
 
 OWN = ("ip_addresses", *(f"current_{kind}_result_id" for kind in SETS))
-"""Fields whose values are the region's own: what counts is when they change, and whether to one they had before."""
+"""Fields whose values differ between regions. Only changes count, and whether a value returns."""
 
 HARDWARE = ("system_id", "hostname", "architecture", "cpu_count", "memory", "storage", "power_type", "tag_names")
 PLACE = ("zone", "pool")
@@ -25,23 +25,23 @@ Scripts = tuple[str, tuple[Script, ...]]
 
 @dataclass
 class Timeline:
-    """One operation, from the machine as it was to the machine as it is left."""
+    """One operation, with the machine before and after it."""
 
     machines: list[State] = field(default_factory=list)
-    """As it was read, each time that it had changed; the second is the answer to the order itself."""
+    """The machine after each change. The second is the response to the request."""
     events: dict[int, dict[str, Any]] = field(default_factory=dict)
     sets: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    """The script sets of each kind, as they were read."""
+    """The script sets of each kind, as read."""
     refusals: list[tuple[int, str]] = field(default_factory=list)
-    """The status and body of the answer to the order, and of the last read, where they were errors; ids left out."""
+    """Status and body of the response to the request and of the last read, if they were errors, without ids."""
 
     def refuse(self, status: int, text: str, system_id: str) -> None:
-        """Take note of an answer that was an error."""
+        """Add an error response."""
         self.refusals.append((status, text.replace(system_id, "SYSTEM_ID")))
 
     @cached_property
     def states(self) -> list[State]:
-        """What the machine showed, each state once in a row, with values of the region's own made comparable."""
+        """The machine's states without repetition, with comparable values for fields that differ between regions."""
         known: dict[str, list[Any]] = {name: [] for name in OWN}
         return list(_changes({name: _own(known, name, machine[name]) for name in FIELDS} for machine in self.machines))
 
@@ -54,12 +54,12 @@ class Timeline:
         ]
 
     def scripts(self, kind: str) -> list[Scripts]:
-        """The states that the run's script set passed through."""
+        """The states of the run's script set."""
         return list(_changes(_scripts(each) for each in self.sets.get(kind, ())))
 
 
 def recorded(name: str) -> Timeline:
-    """An operation of the recorded region."""
+    """Return an operation of the recorded region."""
     recording, timeline = named(name), Timeline()
     for frame in recording.frames:
         for answer in (frame.start.answer if frame.start else None, frame.machine):
@@ -69,7 +69,7 @@ def recorded(name: str) -> Timeline:
             timeline.machines.append(frame.shown.json)
         timeline.events |= {event["id"]: event for event in frame.events}
         for kind, scripts in frame.scripts.items():
-            if scripts.json:  # else it is MAAS's answer that there is none
+            if scripts.json:  # otherwise it is MAAS's error that there is none
                 timeline.sets.setdefault(kind, []).append(scripts.json)
     return timeline
 
@@ -78,7 +78,7 @@ FIELDS = tuple(name for name in recorded("deploy-ok").machines[0] if name not in
 
 
 def values(states: Iterable[State], name: str) -> list[Any]:
-    """The values that a field had, in their order."""
+    """The values of a field in their order."""
     return list(_changes(state[name] for state in states))
 
 

@@ -1,6 +1,6 @@
-"""The region as the recording first saw it: its machines, and what had been done to them until then.
+"""The region at the start of the recording: its machines and their history.
 
-Hardware, names, zones and tags are read from the recording; the statuses are brought about by operations.
+Hardware, names, zones and tags come from the recording; operations create the statuses.
 """
 
 from functools import cache
@@ -10,7 +10,7 @@ from maas_simulator import Disk, SimulatedMachine
 from simulator.tests.contract.recording import TOPICS, exchanges
 
 _UNKNOWN_FABRIC = 100
-"""Where a NIC is plugged in that MAAS never got to know."""
+"""The fabric of a NIC on a network that MAAS does not know."""
 
 
 def recorded_machines() -> list[SimulatedMachine]:
@@ -20,7 +20,7 @@ def recorded_machines() -> list[SimulatedMachine]:
 
 @cache
 def first_list() -> tuple[dict[str, Any], ...]:
-    """The machines in the first whole list of them."""
+    """The machines in the first complete list."""
     return tuple(exchanges("02-machines-list")[0].answer.json)
 
 
@@ -55,7 +55,7 @@ def _fabric(number: int, nic: dict[str, Any]) -> int:
 
 @cache
 def _known(system_id: str) -> dict[str, Any] | None:
-    """The machine as it was shown first after a commissioning had found its hardware."""
+    """The machine as first shown after commissioning had found its hardware."""
     for topic in TOPICS:
         for exchange in exchanges(topic):
             answered = exchange.answer.json if isinstance(exchange.answer.json, list) else [exchange.answer.json]

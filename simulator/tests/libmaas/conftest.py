@@ -1,4 +1,4 @@
-"""python-libmaas against a simulated region: a client that nobody here wrote, over real HTTP."""
+"""python-libmaas, an independent client, against a simulated region over real HTTP."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -14,7 +14,7 @@ Story = Callable[[Any], Awaitable[None]]
 
 @pytest.fixture
 def region() -> SimulatedRegion:
-    """A deployment takes half a second."""
+    """A region in which a deployment takes half a second."""
     return demo_region(speed=1200)
 
 
@@ -26,7 +26,7 @@ def url(region: SimulatedRegion) -> Iterator[str]:
 
 @pytest.fixture
 def play(region: SimulatedRegion, url: str) -> Callable[[Story], None]:
-    """Runs a story with a client that has logged in by the administrator's API key."""
+    """Run a story with a client that has logged in with the administrator's API key."""
 
     async def logged_in(story: Story) -> None:
         await story(await connect(url, apikey=region.api_key))

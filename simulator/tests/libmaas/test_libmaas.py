@@ -1,4 +1,4 @@
-"""What python-libmaas makes of the simulator: it builds itself from the description, waits, and tells failures."""
+"""python-libmaas with the simulator: it builds itself from the description, waits, and reports failures."""
 
 import asyncio
 from collections import Counter
@@ -34,9 +34,9 @@ def test_it_logs_in_by_api_key(play: Play) -> None:
 
 def test_a_wrong_api_key_is_refused(url: str) -> None:
     async def story() -> None:
-        stranger = await connect(url, apikey="not:a:key")
+        other = await connect(url, apikey="not:a:key")
         with pytest.raises(CallError, match="401 Unauthorized") as refusal:
-            await stranger.users.whoami()
+            await other.users.whoami()
         assert b"Invalid API key" in refusal.value.content
 
     asyncio.run(story())
@@ -76,7 +76,7 @@ def test_it_deploys_and_waits(play: Play, region: SimulatedRegion) -> None:
     assert region.machine("node01").owner == "admin"
 
 
-def test_it_is_told_that_a_deployment_failed(play: Play, region: SimulatedRegion) -> None:
+def test_it_reports_a_failed_deployment(play: Play, region: SimulatedRegion) -> None:
     region.plan("node01", fail="Installing OS", reason="the disk is full")
 
     async def story(client: Any) -> None:
@@ -112,7 +112,7 @@ def test_it_commissions_and_waits_through_the_tests(play: Play, region: Simulate
     assert "smartctl-validate" in passed
 
 
-def test_it_is_told_that_a_script_failed(play: Play, region: SimulatedRegion) -> None:
+def test_it_reports_a_failed_script(play: Play, region: SimulatedRegion) -> None:
     region.plan("node10", fail="50-maas-01-commissioning")
     region.plan("node01", fail="smartctl-validate")
 
@@ -159,7 +159,7 @@ def test_it_releases_with_an_erase_and_waits_for_both(play: Play, region: Simula
     play(failing)
 
 
-def test_it_aborts_and_reads_what_came_of_it(play: Play) -> None:
+def test_it_aborts_and_reads_the_result(play: Play) -> None:
     async def story(client: Any) -> None:
         aborted = await (await (await machine(client, "node01")).deploy()).abort(comment="wrong machine")
         await aborted.refresh()
@@ -226,7 +226,7 @@ def test_it_reads_the_events_of_a_machine(play: Play) -> None:
     play(story)
 
 
-def test_what_is_not_simulated_is_not_offered(play: Play) -> None:
+def test_unsimulated_operations_are_not_offered(play: Play) -> None:
     async def story(client: Any) -> None:
         with pytest.raises(AttributeError, match="create"):
             await client.zones.create("az9")

@@ -1,4 +1,4 @@
-"""The operations as a parameter, servers behind a proxy, and the table of what was counted."""
+"""The operations as a parameter, and the table of the counts."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,13 +18,13 @@ def job(request: pytest.FixtureRequest) -> Job:
 
 @pytest.fixture
 def tally(record_property: Callable[[str, object], None]) -> Tally:
-    """Takes what a test has counted."""
+    """Records the counts of a test."""
     return Tally(record_property)
 
 
 @pytest.fixture
 def state(tmp_path: Path) -> str:
-    """A state directory, which servers share as a user's do."""
+    """A state directory that servers share, as the servers of one user do."""
     return str(tmp_path / "state")
 
 

@@ -1,4 +1,4 @@
-"""The operations that the faults are tried on, machines for many runs of each, and what a region saw of them."""
+"""The operations that the fault tests run, regions with machines for them, and counts of starts and requests."""
 
 import re
 from collections.abc import Mapping
@@ -16,14 +16,14 @@ from maas_simulator import SimulatedMachine, SimulatedRegion, Status, User
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """An operation, with arguments that give its POST a body, and where it begins, goes on and ends."""
+    """An operation with arguments that give its POST a body, and its statuses."""
 
     operation: type[LongRunning[Any, Any]]
     op: str
-    begins: Status
-    enters: Status
-    """The status that its start leads to, once."""
-    ends: Status
+    initial_status: Status
+    pending_status: Status
+    """The status after the start. Each run enters it once."""
+    final_status: Status
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -31,8 +31,8 @@ class Job:
         return self.operation.name
 
     @property
-    def of_each(self) -> type[Operation[Any, Any]]:
-        """What is done to one machine, and what it is listed as: the operation itself, unless it is a batch."""
+    def member_operation(self) -> type[Operation[Any, Any]]:
+        """The operation on one machine, as it is listed: the operation itself, or the members of the batch."""
         if issubclass(self.operation, BatchOperation):
             return self.operation.each
         assert issubclass(self.operation, Operation)
@@ -44,7 +44,7 @@ class Job:
         return {**which, **self.arguments}
 
     def ended(self, report: Mapping[str, Any]) -> dict[str, str]:
-        """The machines on which it has succeeded, by what was reported, and the status of each."""
+        """The machines on which the operation succeeded, with their statuses, from a report."""
         result = report["result"] or {}
         each = [member["machine"] for member in result.get("machines", ())] or [result]
         return {machine["system_id"]: machine["status_name"] for machine in each if machine}
@@ -53,7 +53,7 @@ class Job:
         return self.tool
 
 
-# Into memory: so all of them take three to four simulated minutes.
+# An ephemeral deployment takes three to four simulated minutes, like the other operations.
 IN_MEMORY = {"distro_series": "noble", "ephemeral_deploy": True}
 SINGLE = (
     Job(Deploy, "deploy", Status.READY, Status.DEPLOYING, Status.DEPLOYED, IN_MEMORY),
@@ -61,25 +61,25 @@ SINGLE = (
     Job(Release, "release", Status.DEPLOYED, Status.DISK_ERASING, Status.READY, {"erase": True}),
 )
 BATCH = Job(DeployMany, "deploy", Status.READY, Status.DEPLOYING, Status.DEPLOYED, IN_MEMORY)
-"""Many machines at once; where it stands among the others it has one."""
+"""Many machines at once, or one machine where it runs with the other jobs."""
 JOBS = (*SINGLE, BATCH)
 
 
-def crowd(job: Job, machines: int, *, speed: float) -> SimulatedRegion:
-    """A region with so many machines that the job can be begun on; all of them are ``admin``'s, or nobody's."""
+def region_for(job: Job, machines: int, *, speed: float) -> SimulatedRegion:
+    """A region with this many machines that the job can start on. They belong to ``admin``, or to no user."""
     return _region({job: machines}, speed)
 
 
-def some_of_each(machines: int, *, speed: float) -> tuple[SimulatedRegion, dict[Job, list[SimulatedMachine]]]:
-    """A region with so many machines for each job."""
+def region_with_machines(machines: int, *, speed: float) -> tuple[SimulatedRegion, dict[Job, list[SimulatedMachine]]]:
+    """A region with this many machines for each job."""
     region = _region(dict.fromkeys(JOBS, machines), speed)
     everything = list(region.machines.values())
     return region, {job: everything[nth * machines :][:machines] for nth, job in enumerate(JOBS)}
 
 
-def one_of_each(*, speed: float) -> tuple[SimulatedRegion, dict[Job, SimulatedMachine]]:
+def region_with_one_machine_each(*, speed: float) -> tuple[SimulatedRegion, dict[Job, SimulatedMachine]]:
     """A region with one machine for each job."""
-    region, machines = some_of_each(1, speed=speed)
+    region, machines = region_with_machines(1, speed=speed)
     return region, {job: each[0] for job, each in machines.items()}
 
 
@@ -87,7 +87,7 @@ def _region(machines: Mapping[Job, int], speed: float) -> SimulatedRegion:
     region = SimulatedRegion([User("admin", is_superuser=True), User("bob")], speed=speed)
     for job, count in machines.items():
         for _ in range(count):
-            machine = _machine(len(region.machines) + 1, job.begins)
+            machine = _machine(len(region.machines) + 1, job.initial_status)
             region.machines[machine.system_id] = machine
             region.say(machine, "INFO", machine.status_name)
     return region
@@ -101,9 +101,9 @@ def _machine(number: int, status: Status) -> SimulatedMachine:
     return machine
 
 
-def starts(region: SimulatedRegion, job: Job, machine: SimulatedMachine) -> int:
-    """How often the machine came into the status that the job's start leads to, by the region's own log."""
-    change = re.compile(rf"From '.*' to '{re.escape(job.enters.display)}'")
+def count_starts(region: SimulatedRegion, job: Job, machine: SimulatedMachine) -> int:
+    """The number of times the machine entered the job's pending status, from the region's log."""
+    change = re.compile(rf"From '.*' to '{re.escape(job.pending_status.display)}'")
     with region.lock:
         return len(
             [
@@ -116,12 +116,12 @@ def starts(region: SimulatedRegion, job: Job, machine: SimulatedMachine) -> int:
         )
 
 
-def orders(region: SimulatedRegion, job: Job, machine: SimulatedMachine) -> int:
-    """How many POSTs for it have reached the region, whatever it did with them."""
+def count_posts(region: SimulatedRegion, job: Job, machine: SimulatedMachine) -> int:
+    """The number of the job's POSTs that reached the region, whatever their effect."""
     return len([each for each in list(region.requests) if each.op == job.op and f"/{machine.system_id}/" in each.path])
 
 
-def of(region: SimulatedRegion, machine: SimulatedMachine) -> SimulatedMachine:
-    """The machine as it is now."""
+def current_state(region: SimulatedRegion, machine: SimulatedMachine) -> SimulatedMachine:
+    """The machine in its current state."""
     with region.lock:
         return region.machine(machine.system_id)

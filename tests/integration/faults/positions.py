@@ -1,37 +1,37 @@
-"""Every position at which the connection of an order can end, and orders that end there."""
+"""Every position at which the connection of a POST can end."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from maas_simulator import SimulatedMachine, SimulatedRegion
 from tests.integration.faults.proxy import (
-    Fate,
+    Behaviour,
     Proxy,
     cut_after_request,
-    cut_amid_answer,
-    cut_amid_request,
     cut_before,
-    page,
-    says,
+    cut_during_request,
+    cut_during_response,
+    nginx_page,
+    respond_with,
 )
 
 RUNS = 50
-"""Of each order at each position: 200 with the four of them."""
+"""Runs of each operation at each position."""
 SPEED = 400.0
-"""Simulated seconds a second: an operation takes about half a second."""
+"""Simulated seconds per second: an operation takes about 0.5 s."""
 
-HASTY = "tests.integration.faults.hasty_server"
-"""The server for requests that never arrive: it gives them up after 2 seconds, and not after a minute."""
+SHORT_TIMEOUT_SERVER = "tests.integration.faults.short_timeout_server"
+"""The server for requests that never arrive. It gives up after 2 seconds instead of a minute."""
 
-ACTED: dict[str, Fate] = {
+ACTED: dict[str, Behaviour] = {
     "cut after the request": cut_after_request,
-    "cut in the answer": cut_amid_answer(RUNS),
-    "504 after the request": says(504, page(504), forwarded=True),
+    "cut in the answer": cut_during_response(RUNS),
+    "504 after the request": respond_with(504, nginx_page(504), forwarded=True),
 }
-NOTHING_ARRIVED: dict[str, Fate] = {
+NOTHING_ARRIVED: dict[str, Behaviour] = {
     "cut before the request": cut_before,
-    "cut in the request": cut_amid_request,
-    "502 instead of the request": says(502, page(502)),
+    "cut in the request": cut_during_request,
+    "502 instead of the request": respond_with(502, nginx_page(502)),
 }
 
 
@@ -39,23 +39,25 @@ Machines = list[SimulatedMachine]
 
 
 @contextmanager
-def meeting_all(proxy: Proxy, region: SimulatedRegion, fates: dict[str, Fate]) -> Iterator[dict[str, Machines]]:
-    """Give every machine's order its fate; yields the machines by the name of the fault.
+def applying_to_all(
+    proxy: Proxy, region: SimulatedRegion, behaviours: dict[str, Behaviour]
+) -> Iterator[dict[str, Machines]]:
+    """Apply a fault to the POST for each machine. Yields the machines by the name of the fault.
 
-    Afterwards each order was given exactly once.
+    Checks afterwards that each POST was sent exactly once.
     """
     machines = iter(list(region.machines.values()))
-    groups = {fault: [next(machines) for _ in range(runs_of(fault))] for fault in fates}
+    groups = {fault: [next(machines) for _ in range(runs_of(fault))] for fault in behaviours}
     with ExitStack() as stack:
-        met = [
-            stack.enter_context(proxy.meeting(fates[fault], method="POST", path=f"/{machine.system_id}/"))
+        affected = [
+            stack.enter_context(proxy.applying(behaviours[fault], method="POST", path=f"/{machine.system_id}/"))
             for fault, group in groups.items()
             for machine in group
         ]
         yield groups
-    assert [len(each()) for each in met] == [1] * len(met)
+    assert [len(each()) for each in affected] == [1] * len(affected)
 
 
 def runs_of(fault: str) -> int:
-    """All runs at the positions that a connection can end at, a few with a proxy that speaks for itself."""
+    """The number of runs: many where a connection ends, a few where the proxy responds."""
     return RUNS if fault.startswith("cut") else 10

@@ -1,8 +1,8 @@
-"""A TCP proxy in front of a region, which does to connections what networks, load balancers and restarts do to them.
+"""A TCP proxy in front of a region that injects the faults of networks, load balancers and restarts.
 
-It reads whole requests, so that a test can say by method, op and path which of them meets which fate, and it writes
-bytes: an answer can end anywhere, with a FIN or with a RST. It keeps the ``Host`` header as the client sent it. MAAS's
-OAuth signature is PLAINTEXT and covers no URL, so a request is as good behind the proxy as in front of it.
+It reads whole requests, so that tests select requests by method, op and path. It writes bytes, so that a response can
+end anywhere, with a FIN or a RST. It keeps the client's ``Host`` header. MAAS's OAuth signature is PLAINTEXT and covers
+no URL, so it stays valid behind the proxy.
 """
 
 import itertools
@@ -24,46 +24,46 @@ from maas_simulator import SimulatedRegion, serving
 
 END_OF_HEAD: Final = b"\r\n\r\n"
 LONGEST_STALL: Final = 120.0
-"""Seconds after which even a stalled connection is cut: no test waits for so long."""
+"""Seconds after which a stalled connection is closed: longer than any test waits."""
 
 
 @dataclass
-class Passage:
-    """A request as it came, and what became of it."""
+class RequestRecord:
+    """A request that the proxy received."""
 
     time: float
-    """Of ``time.monotonic``."""
+    """As returned by ``time.monotonic``."""
     method: str
     path: str
     op: str | None
     number: int = 0
-    """How many of the same method and path came before it."""
-    reached: bool = False
-    """Whether all of it was forwarded: then the region has acted, or will."""
+    """The number of earlier requests with the same method and path."""
+    forwarded: bool = False
+    """Whether the whole request was forwarded: the region has acted on it, or will."""
 
 
-class HungUp(Exception):  # noqa: N818 - the end of a connection, which is nobody's error
-    """One of the two sides is gone."""
+class Disconnected(Exception):  # noqa: N818 - closing a connection is not an error
+    """The client or the region has closed its connection."""
 
 
-class _Side:
-    """One side of a connection, read by whole messages."""
+class _Peer:
+    """The client or the region: a connection that is read by whole messages."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
         self._received = b""
 
     def read_message(self) -> tuple[bytes, bytes]:
-        """The next message's head, with its empty line, and its body, which ends where the head says or at the end."""
+        """Read the head of the next message, with its empty line, and its body."""
         while END_OF_HEAD not in self._received:
             self._receive()
         head, _, self._received = self._received.partition(END_OF_HEAD)
         size = _length(head)
-        with suppress(HungUp):
+        with suppress(Disconnected):
             while len(self._received) < size:
                 self._receive()
         if size != math.inf and len(self._received) < size:
-            raise HungUp
+            raise Disconnected
         end = len(self._received) if size == math.inf else int(size)
         body, self._received = self._received[:end], self._received[end:]
         return head + END_OF_HEAD, body
@@ -72,9 +72,9 @@ class _Side:
         try:
             self.connection.sendall(data)
         except OSError as error:
-            raise HungUp from error
+            raise Disconnected from error
 
-    def hang_up(self, *, reset: bool = False) -> None:
+    def disconnect(self, *, reset: bool = False) -> None:
         with suppress(OSError):
             if reset:
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -86,9 +86,9 @@ class _Side:
         try:
             received = self.connection.recv(65536)
         except OSError as error:
-            raise HungUp from error
+            raise Disconnected from error
         if not received:
-            raise HungUp
+            raise Disconnected
         self._received += received
 
 
@@ -101,84 +101,84 @@ def _length(head: bytes) -> float:
 
 @dataclass
 class Exchange:
-    """A request and what can be done with it."""
+    """A request, and the actions that a fault can take on it."""
 
-    passage: Passage
+    record: RequestRecord
     head: bytes
     body: bytes
-    client: _Side
+    client: _Peer
     address: tuple[str, int]
     over: threading.Event
 
     def forward(self) -> tuple[bytes, bytes]:
-        """Hand the request on; answers with the head and the body of what the region says."""
+        """Forward the request. Returns the head and the body of the region's response."""
         with self._region() as region:
             region.send(self.head + self.body)
-            self.passage.reached = True
+            self.record.forwarded = True
             return region.read_message()
 
     def forward_part(self, share: float = 1.0) -> None:
-        """Hand the head on and this share of the body, and leave the region alone with them."""
+        """Forward the head and this share of the body, and close the connection to the region."""
         with self._region() as region:
             region.send(self.head + self.body[: int(len(self.body) * share)])
-            self.passage.reached = share >= 1.0 or not self.body
+            self.record.forwarded = share >= 1.0 or not self.body
 
-    def answer(self, head: bytes, body: bytes = b"") -> None:
-        """Send this to the client."""
+    def respond(self, head: bytes, body: bytes = b"") -> None:
+        """Send a response to the client."""
         self.client.send(head + body)
 
     def wait(self, seconds: float) -> None:
-        """Do nothing; ends early, and with it the connection, when the proxy is closed."""
+        """Wait. Closing the proxy ends the wait and the connection."""
         if self.over.wait(seconds):
-            raise HungUp
+            raise Disconnected
 
-    def hang_up(self, *, reset: bool = False) -> None:
-        """End the client's connection: with a FIN, or with a RST."""
-        self.client.hang_up(reset=reset)
-        raise HungUp
+    def disconnect(self, *, reset: bool = False) -> None:
+        """Close the client's connection, with a FIN or a RST."""
+        self.client.disconnect(reset=reset)
+        raise Disconnected
 
     @contextmanager
-    def _region(self) -> Iterator[_Side]:
+    def _region(self) -> Iterator[_Peer]:
         try:
-            region = _Side(socket.create_connection(self.address, timeout=LONGEST_STALL))
+            region = _Peer(socket.create_connection(self.address, timeout=LONGEST_STALL))
         except OSError as error:
-            raise HungUp from error
+            raise Disconnected from error
         try:
             yield region
         finally:
-            region.hang_up()
+            region.disconnect()
 
 
-Fate = Callable[[Exchange], None]
+Behaviour = Callable[[Exchange], None]
 
 
-def passes(exchange: Exchange) -> None:
-    """The request and its answer pass as they are."""
-    exchange.answer(*exchange.forward())
+def pass_through(exchange: Exchange) -> None:
+    """Pass the request and the response unchanged."""
+    exchange.respond(*exchange.forward())
 
 
 def cut_before(exchange: Exchange) -> None:
-    """Nothing of the request gets through."""
-    exchange.hang_up(reset=_coin(exchange))
+    """Forward nothing, and close the connection."""
+    exchange.disconnect(reset=_coin(exchange))
 
 
-def cut_amid_request(exchange: Exchange) -> None:
-    """The head gets through, or the head and half of the body."""
+def cut_during_request(exchange: Exchange) -> None:
+    """Forward the head, or the head and half of the body, and close the connection."""
     exchange.forward_part(0.5 * _coin(exchange, 1))
-    exchange.hang_up(reset=_coin(exchange))
+    exchange.disconnect(reset=_coin(exchange))
 
 
 def cut_after_request(exchange: Exchange) -> None:
-    """The request gets through whole, and nobody hears of it; every second time nobody waits for the answer either."""
+    """Forward the whole request and close the connection, in half of the cases without waiting for the response."""
     if _coin(exchange, 1):
         exchange.forward_part()
     else:
         exchange.forward()
-    exchange.hang_up(reset=_coin(exchange))
+    exchange.disconnect(reset=_coin(exchange))
 
 
-def cut_amid_answer(positions: int) -> Fate:
-    """The answer ends after a share of its bytes, another one each time: in its head, in its body, one byte short."""
+def cut_during_response(positions: int) -> Behaviour:
+    """Truncate the response, each time at another position: in its head, in its body, one byte before its end."""
     turns = itertools.cycle(range(positions))
     half = positions // 2
 
@@ -187,33 +187,33 @@ def cut_amid_answer(positions: int) -> Fate:
         turn = next(turns)
         share = turn % half / half
         if turn < half:
-            exchange.answer(head[: 1 + int(len(head) * share)])
+            exchange.respond(head[: 1 + int(len(head) * share)])
         else:
-            exchange.answer(head, body[:-1] if turn == positions - 1 else body[: int(len(body) * share)])
-        exchange.hang_up(reset=_coin(exchange))
+            exchange.respond(head, body[:-1] if turn == positions - 1 else body[: int(len(body) * share)])
+        exchange.disconnect(reset=_coin(exchange))
 
     return cut
 
 
 def truncated_json(exchange: Exchange) -> None:
-    """An answer that is whole by its length and broken by its content, as of a proxy whose disk is full."""
+    """Respond with truncated JSON and a matching length, as a proxy with a full disk does."""
     _, body = exchange.forward()
-    answer_json = body[: len(body) // 2]
-    exchange.answer(_head(HTTPStatus.OK, "application/json", len(answer_json)), answer_json)
+    truncated = body[: len(body) // 2]
+    exchange.respond(_head(HTTPStatus.OK, "application/json", len(truncated)), truncated)
 
 
-def trickles(exchange: Exchange, pieces: int = 8, seconds: float = 0.4) -> None:
-    """The answer comes whole, and slowly."""
+def trickle(exchange: Exchange, pieces: int = 8, seconds: float = 0.4) -> None:
+    """Send the whole response slowly."""
     head, body = exchange.forward()
-    exchange.answer(head)
+    exchange.respond(head)
     size = max(1, math.ceil(len(body) / pieces))
     for start in range(0, len(body), size):
         exchange.wait(seconds / pieces)
-        exchange.answer(body[start : start + size])
+        exchange.respond(body[start : start + size])
 
 
-def stalls(*, forwarded: bool = False) -> Fate:
-    """Nothing is heard, whether the request got through or not."""
+def stalls(*, forwarded: bool = False) -> Behaviour:
+    """Send no response, whether or not the request is forwarded."""
 
     def stall(exchange: Exchange) -> None:
         if forwarded:
@@ -223,7 +223,7 @@ def stalls(*, forwarded: bool = False) -> Fate:
     return stall
 
 
-def says(
+def respond_with(
     status: int,
     body: str = "",
     *,
@@ -232,17 +232,17 @@ def says(
     as_date: bool = False,
     forwarded: bool = False,
     headers: Mapping[str, str] | None = None,
-) -> Fate:
-    """The proxy answers in the region's place.
+) -> Behaviour:
+    """Respond instead of the region.
 
     Args:
         status: The HTTP status.
         body: The text.
         kind: The content type.
         retry_after: Seconds for ``Retry-After``.
-        as_date: Whether to say them as an HTTP date, which is exact to the second.
-        forwarded: Whether the region gets the request all the same.
-        headers: What else the head says.
+        as_date: Whether ``Retry-After`` is an HTTP date, which has a resolution of one second.
+        forwarded: Whether the request is forwarded to the region as well.
+        headers: Additional headers.
     """
 
     def say(exchange: Exchange) -> None:
@@ -251,13 +251,13 @@ def says(
         more = dict(headers or {})
         if retry_after is not None:
             more["Retry-After"] = formatdate(time.time() + retry_after, usegmt=True) if as_date else f"{retry_after:g}"
-        exchange.answer(_head(HTTPStatus(status), kind, len(body.encode()), more), body.encode())
+        exchange.respond(_head(HTTPStatus(status), kind, len(body.encode()), more), body.encode())
 
     return say
 
 
-def page(status: int) -> str:
-    """What nginx says in MAAS's place."""
+def nginx_page(status: int) -> str:
+    """An error page of nginx."""
     title = f"{status} {HTTPStatus(status).phrase}"
     return f"<html><head><title>{title}</title></head><body><center><h1>{title}</h1></center></body></html>"
 
@@ -269,36 +269,36 @@ def _head(status: HTTPStatus, kind: str, size: int, more: Mapping[str, str] | No
 
 
 def _coin(exchange: Exchange, nth: int = 0) -> bool:
-    """Heads or tails, by the path and how often it was asked for: the same for a machine in every run of the tests."""
-    passage = exchange.passage
-    return bool(crc32(f"{passage.path}{passage.number or ''}".encode()) >> nth & 1)
+    """A pseudo-random bit from the path and its number of requests: the same in every run of the tests."""
+    record = exchange.record
+    return bool(crc32(f"{record.path}{record.number or ''}".encode()) >> nth & 1)
 
 
 @dataclass(eq=False)
 class _Rule:
-    fate: Fate
+    behaviour: Behaviour
     method: str | None
     op: str | None
     path: str
     left: float
     after: int
-    """POSTs that have to have passed first."""
-    met: list[Passage] = field(default_factory=list)
+    """The number of POSTs that must come first."""
+    affected: list[RequestRecord] = field(default_factory=list)
 
-    def matches(self, passage: Passage, posts: int) -> bool:
-        wanted = self.method in {None, passage.method} and self.op in {None, passage.op}
-        return wanted and self.path in passage.path and self.left > 0 and posts >= self.after
+    def matches(self, record: RequestRecord, posts: int) -> bool:
+        wanted = self.method in {None, record.method} and self.op in {None, record.op}
+        return wanted and self.path in record.path and self.left > 0 and posts >= self.after
 
 
 @dataclass
 class Proxy:
-    """Listens on a free port of 127.0.0.1, in threads of its own."""
+    """Listens on a free port of 127.0.0.1, in its own threads."""
 
     region_url: str
-    passed: list[Passage] = field(default_factory=list)
+    requests: list[RequestRecord] = field(default_factory=list)
     """Every request, oldest first."""
     _rules: list[_Rule] = field(default_factory=list)
-    _clients: set[_Side] = field(default_factory=set)
+    _clients: set[_Peer] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _over: threading.Event = field(default_factory=threading.Event)
 
@@ -310,53 +310,53 @@ class Proxy:
 
     def __exit__(self, *_failure: object) -> None:
         self._over.set()
-        self._hang_up_on_all(self._listener)
+        self._disconnect_all(self._listener)
 
     @property
     def url(self) -> str:
-        """The region's address, as seen from this side."""
+        """The region's URL through the proxy."""
         return f"http://127.0.0.1:{self._port}{urlsplit(self.region_url).path}"
 
     @contextmanager
-    def meeting(
+    def applying(
         self,
-        fate: Fate,
+        behaviour: Behaviour,
         *,
         method: str | None = None,
         op: str | None = None,
         path: str = "",
         times: float = math.inf,
         after: int = 0,
-    ) -> Iterator[Callable[[], list[Passage]]]:
-        """For as long as the block runs, requests that match meet ``fate``.
+    ) -> Iterator[Callable[[], list[RequestRecord]]]:
+        """Apply ``behaviour`` to matching requests while the block runs.
 
         Args:
-            fate: What happens to them.
-            method: Of which method; ``None`` for any.
-            op: Of which op; ``None`` for any.
-            path: What the path has to hold.
-            times: To how many at most.
-            after: How many POSTs have to have come before.
+            behaviour: The fault to inject.
+            method: The method to match, or ``None`` for any.
+            op: The op to match, or ``None`` for any.
+            path: Text that the path must contain.
+            times: The maximum number of requests.
+            after: The number of POSTs that must come first.
 
         Yields:
-            What answers with those that have met it so far.
+            A function that returns the affected requests so far.
         """
-        rule = _Rule(fate, method, op, path, times, after)
+        rule = _Rule(behaviour, method, op, path, times, after)
         with self._lock:
             self._rules.append(rule)
         try:
-            yield lambda: list(rule.met)
+            yield lambda: list(rule.affected)
         finally:
             with self._lock:
                 self._rules.remove(rule)
 
     @contextmanager
     def refusing(self) -> Iterator[None]:
-        """For as long as the block runs, the port is closed and all connections are cut: a region that restarts."""
-        self._hang_up_on_all(self._listener)
+        """Simulate a restart while the block runs: close the port and all connections."""
+        self._disconnect_all(self._listener)
         closed = socket.socket()
         closed.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        closed.bind(("127.0.0.1", self._port))  # bound and not listening: refused, and nobody else's meanwhile
+        closed.bind(("127.0.0.1", self._port))  # without listening: refuses connections, and keeps the port
         try:
             yield
         finally:
@@ -364,58 +364,58 @@ class Proxy:
             closed.listen(128)
             self._accept(closed)
 
-    def hang_up(self) -> None:
-        """Cut every connection, and go on listening."""
+    def disconnect(self) -> None:
+        """Close every connection, and keep listening."""
         with self._lock:
             clients = set(self._clients)
         for client in clients:
-            client.hang_up()
+            client.disconnect()
 
-    def _hang_up_on_all(self, listener: socket.socket) -> None:
+    def _disconnect_all(self, listener: socket.socket) -> None:
         with suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
         listener.close()
-        self.hang_up()
+        self.disconnect()
 
     def _accept(self, listener: socket.socket) -> None:
         def accept() -> None:
             with suppress(OSError):
                 while True:
                     connection, _ = listener.accept()
-                    client = _Side(connection)
+                    client = _Peer(connection)
                     with self._lock:
                         self._clients.add(client)
                     threading.Thread(target=self._serve, args=(client,), name="proxy-connection", daemon=True).start()
 
         threading.Thread(target=accept, name="proxy", daemon=True).start()
 
-    def _serve(self, client: _Side) -> None:
-        with suppress(HungUp):
+    def _serve(self, client: _Peer) -> None:
+        with suppress(Disconnected):
             while True:
                 head, body = client.read_message()
                 self._exchange(client, head, body)
-        client.hang_up()
+        client.disconnect()
         with self._lock:
             self._clients.discard(client)
 
-    def _exchange(self, client: _Side, head: bytes, body: bytes) -> None:
+    def _exchange(self, client: _Peer, head: bytes, body: bytes) -> None:
         method, target, _ = head.decode("latin-1").split("\r\n")[0].split(" ")
         parts = urlsplit(target)
-        passage = Passage(time.monotonic(), method, parts.path, parse_qs(parts.query).get("op", [None])[0])
-        fate: Fate = passes
+        record = RequestRecord(time.monotonic(), method, parts.path, parse_qs(parts.query).get("op", [None])[0])
+        behaviour: Behaviour = pass_through
         with self._lock:
-            posts = len([each for each in self.passed if each.method == "POST"])
-            passage.number = len([each for each in self.passed if (each.method, each.path) == (method, parts.path)])
-            rule = next((each for each in self._rules if each.matches(passage, posts)), None)
+            posts = len([each for each in self.requests if each.method == "POST"])
+            record.number = len([each for each in self.requests if (each.method, each.path) == (method, parts.path)])
+            rule = next((each for each in self._rules if each.matches(record, posts)), None)
             if rule is not None:
                 rule.left -= 1
-                rule.met.append(passage)
-                fate = rule.fate
-            self.passed.append(passage)
+                rule.affected.append(record)
+                behaviour = rule.behaviour
+            self.requests.append(record)
         address = urlsplit(self.region_url)
         assert address.hostname
         assert address.port
-        fate(Exchange(passage, head, body, client, (address.hostname, address.port), self._over))
+        behaviour(Exchange(record, head, body, client, (address.hostname, address.port), self._over))
 
 
 @contextmanager

@@ -1,24 +1,24 @@
-"""What the fault tests counted, from the tests to the table at the end."""
+"""The counts of the fault tests, and the table that shows them at the end."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
 
 PROPERTY = "faults"
-"""Under this name rows travel with pytest's reports, also from the processes of xdist."""
+"""The name of the property that carries rows in pytest's reports, also from xdist workers."""
 
 
 @dataclass
 class Row:
-    """The runs of one operation under one class of faults."""
+    """The runs of one operation under one kind of fault."""
 
     operation: str
     fault: str
     runs: int = 1
     lost: int = 0
-    """Started, and not found again through its operation id or the list of operations."""
+    """Operations that started but are not found by their id or in the list of operations."""
     double_starts: int = 0
     after_cancel: int = 0
-    """Messages for a call that was cancelled."""
+    """Messages about a call after its cancellation."""
     hangs: int = 0
 
     @property
@@ -27,7 +27,7 @@ class Row:
 
 
 class Tally:
-    """Takes rows. One that is not clean fails its test, after it was taken."""
+    """Records rows. A row that is not clean fails its test after it is recorded."""
 
     def __init__(self, record: Callable[[str, object], None]) -> None:
         self._record = record
@@ -38,7 +38,7 @@ class Tally:
 
 
 def table(rows: Iterable[Row]) -> list[str]:
-    """The lines of the table, sums of rows of the same operation and fault."""
+    """The lines of the table, which adds up rows of the same operation and fault."""
     sums: dict[tuple[str, str], Row] = {}
     for row in rows:
         total = sums.setdefault((row.operation, row.fault), Row(row.operation, row.fault, runs=0))

@@ -1,4 +1,4 @@
-"""A cancel at any moment: silence, nothing that hangs, nothing lost, nothing started twice."""
+"""A cancellation at any moment: no further messages, no hang, no lost operation, no second start."""
 
 import random
 import time
@@ -13,30 +13,45 @@ import pytest
 from maas_mcp.maas.limits import MAX_CHANGES, MAX_REQUESTS
 from maas_simulator import SimulatedMachine, SimulatedRegion
 from tests.integration.driver import Driver, Message, eventually
-from tests.integration.faults.client import answer, answers, messages, quickly, report, serving_through
-from tests.integration.faults.jobs import JOBS, Job, crowd, of, one_of_each, orders, starts
-from tests.integration.faults.proxy import Fate, behind_a_proxy, page, says, stalls
+from tests.integration.faults.client import (
+    call_tool,
+    is_responsive,
+    messages,
+    report,
+    serving_through,
+    wait_for_results,
+)
+from tests.integration.faults.jobs import (
+    JOBS,
+    Job,
+    count_posts,
+    count_starts,
+    current_state,
+    region_for,
+    region_with_one_machine_each,
+)
+from tests.integration.faults.proxy import Behaviour, behind_a_proxy, nginx_page, respond_with, stalls
 from tests.integration.faults.tally import Row, Tally
 
 SPEED = 50.0
-"""Simulated seconds a second: an operation takes three to five."""
+"""Simulated seconds per second: an operation takes 3 to 5 s."""
 MOMENTS: Final = 16
-LIFE: Final = 3.0
-"""Seconds over which the moments spread."""
+SPREAD: Final = 3.0
+"""Seconds over which the moments are spread."""
 OUTAGE: Final = (1.0, 1.8)
-"""The seconds within which the region is away."""
-ABSENCE: Final = 0.5
-"""Seconds that the absence of messages is watched for: two progress messages would fit in."""
+"""Start and end of the region's restart, in seconds."""
+SILENCE: Final = 0.5
+"""Seconds to watch for unwanted messages: long enough for two progress messages."""
 
 
-def under_way(region: SimulatedRegion, job: Job, machines: list[SimulatedMachine]) -> set[str]:
-    """The machines that have come into the operation, and not yet to its end."""
-    pending = {each.value for each in job.of_each.lifecycle.pending}
-    return {each.system_id for each in machines if of(region, each).status.value in pending}
+def in_progress(region: SimulatedRegion, job: Job, machines: list[SimulatedMachine]) -> set[str]:
+    """The ids of the machines on which the operation is running."""
+    pending = {each.value for each in job.member_operation.lifecycle.pending}
+    return {each.system_id for each in machines if current_state(region, each).status.value in pending}
 
 
 def listed(server: Driver) -> set[str]:
-    operations = report(answer(server, "maas_list_operations"))["operations"]
+    operations = report(call_tool(server, "maas_list_operations"))["operations"]
     return {each["operation_id"].split(".")[1] for each in operations}
 
 
@@ -44,132 +59,139 @@ def is_past(moment: float) -> bool:
     return time.monotonic() >= moment
 
 
-@pytest.mark.parametrize("weather", ["calm", "restart"])
-def test_nothing_follows_a_cancel_at_any_moment(job: Job, weather: str, state: str, tally: Tally) -> None:
-    region = crowd(job, MOMENTS, speed=0.0)  # until the first cancel, so that one lies before the end on any machine
+@pytest.mark.parametrize("condition", ["calm", "restart"])
+def test_no_message_follows_a_cancellation_at_any_moment(job: Job, condition: str, state: str, tally: Tally) -> None:
+    # The clock is stopped until the first cancellation, which therefore comes before the end.
+    region = region_for(job, MOMENTS, speed=0.0)
     machines = list(region.machines.values())
-    dice = random.Random(job.tool)  # the same moments in every run
-    moments = sorted(dice.uniform(0.0, LIFE) for _ in machines)
+    rng = random.Random(job.tool)  # the same moments in every run
+    moments = sorted(rng.uniform(0.0, SPREAD) for _ in machines)
     received: dict[int, tuple[str, int]] = {}
-    begun = False
+    has_started = False
     with behind_a_proxy(region) as proxy, serving_through(proxy, region, state) as server, ExitStack() as outage:
         began = time.monotonic()
         calls = [server.start_call(job.tool, each.hostname, **job.arguments_for(each)) for each in machines]
-        away = weather == "calm"
+        is_restarting = condition == "calm"
         for machine, call, moment in zip(machines, calls, moments, strict=True):
-            if moment > OUTAGE[0] and not begun:  # on a busy machine, too, some are under way by then
-                begun = bool(eventually(lambda: any(starts(region, job, each) for each in machines), "a start"))
-            if not away and moment > OUTAGE[0]:
-                away = bool(outage.enter_context(proxy.refusing()) is None)
+            if (
+                moment > OUTAGE[0] and not has_started
+            ):  # some operations must be running by then, even on a busy machine
+                has_started = bool(
+                    eventually(lambda: any(count_starts(region, job, each) for each in machines), "a start")
+                )
+            if not is_restarting and moment > OUTAGE[0]:
+                is_restarting = bool(outage.enter_context(proxy.refusing()) is None)
             if moment > OUTAGE[1]:
                 outage.close()
             eventually(partial(is_past, began + moment), "the moment")
             received[call] = machine.hostname, server.cancel(call)
             region.set_speed(SPEED)
         outage.close()
-        before = under_way(region, job, machines)
+        before = in_progress(region, job, machines)
         found = listed(server)
-        lost = (before & under_way(region, job, machines)) - found
-        time.sleep(ABSENCE)  # the absence of something can only be waited for
-        late = [each for call, (token, after) in received.items() for each in server.said_of(call, token, after)]
-        answered = [call for call in calls if server.response(call)]
-        hangs = 0 if quickly(server) else 1
+        lost = (before & in_progress(region, job, machines)) - found
+        time.sleep(SILENCE)  # no event marks the absence of messages
+        late = [each for call, (token, after) in received.items() for each in server.messages_of(call, token, after)]
+        finished = [call for call in calls if server.response(call)]
+        hangs = 0 if is_responsive(server) else 1
         code, seconds = server.stop("EOF")
 
     tally.add(
         Row(
             job.tool,
-            "cancelled" if weather == "calm" else "cancelled, region restarts",
+            "cancelled" if condition == "calm" else "cancelled, region restarts",
             runs=MOMENTS,
             lost=len(lost),
-            double_starts=len([each for each in machines if starts(region, job, each) > 1]),
+            double_starts=len([each for each in machines if count_starts(region, job, each) > 1]),
             after_cancel=len(late),
-            hangs=hangs + int(seconds > server.at_once),
+            hangs=hangs + int(seconds > server.prompt),
         )
     )
     assert code == 0
-    assert len(answered) < MOMENTS, "the moments lie before the end"
-    assert any(starts(region, job, each) for each in machines), "and after the beginning"
-    assert all(orders(region, job, each) <= 1 for each in machines)
+    assert len(finished) < MOMENTS, "some cancellations must come before the end"
+    assert any(count_starts(region, job, each) for each in machines), "and some after the start"
+    assert all(count_posts(region, job, each) <= 1 for each in machines)
 
 
 @dataclass(frozen=True)
 class Stall:
-    """What stalls, and how many requests do when everything waits for it."""
+    """A stall, and the number of requests that it holds up."""
 
-    fate: Fate
+    behaviour: Behaviour
     requests: int
     only: Mapping[str, Any] = field(default_factory=dict)
 
 
 STALLS = {
-    "the look": Stall(stalls(), 1),  # calls that start together share it
-    "the order": Stall(stalls(), MAX_CHANGES, {"method": "POST"}),
-    "the order, MAAS acts": Stall(stalls(forwarded=True), MAX_CHANGES, {"method": "POST"}),
+    "the first read": Stall(stalls(), 1),  # calls that start together share it
+    "the start": Stall(stalls(), MAX_CHANGES, {"method": "POST"}),
+    "the start, MAAS acts": Stall(stalls(forwarded=True), MAX_CHANGES, {"method": "POST"}),
     "a poll": Stall(stalls(), 1, {"path": "/events/", "after": len(JOBS)}),
 }
 
 
 @pytest.mark.parametrize("how", ["cancel", "EOF"])
 @pytest.mark.parametrize("where", STALLS)
-def test_a_stalled_region_holds_up_neither_a_cancel_nor_the_end(where: str, how: str, state: str, tally: Tally) -> None:
-    region, machines = one_of_each(speed=SPEED)
+def test_a_stalled_region_delays_neither_a_cancellation_nor_the_end(
+    where: str, how: str, state: str, tally: Tally
+) -> None:
+    region, machines = region_with_one_machine_each(speed=SPEED)
     with behind_a_proxy(region) as proxy, serving_through(proxy, region, state) as server, ExitStack() as stack:
-        met = stack.enter_context(proxy.meeting(STALLS[where].fate, **STALLS[where].only))
+        affected = stack.enter_context(proxy.applying(STALLS[where].behaviour, **STALLS[where].only))
         calls = {
             job: server.start_call(job.tool, job.tool, **job.arguments_for(each)) for job, each in machines.items()
         }
-        eventually(lambda: len(met()) >= STALLS[where].requests, "the stall")
+        eventually(lambda: len(affected()) >= STALLS[where].requests, "the stall")
         late: list[Message] = []
         if how == "cancel":
             received = {job: server.cancel(call) for job, call in calls.items()}
-            time.sleep(ABSENCE)
-            late = [each for job, call in calls.items() for each in server.said_of(call, job.tool, received[job])]
+            time.sleep(SILENCE)
+            late = [each for job, call in calls.items() for each in server.messages_of(call, job.tool, received[job])]
         code, seconds = server.stop("EOF")
 
     for job, machine in machines.items():
         tally.add(
             Row(
                 job.tool,
-                f"{how}, stalls at {where}",
-                double_starts=int(starts(region, job, machine) > 1 or orders(region, job, machine) > 1),
+                f"{how}, stall at {where}",
+                double_starts=int(count_starts(region, job, machine) > 1 or count_posts(region, job, machine) > 1),
                 after_cancel=len([each for each in late if each.get("params", {}).get("progressToken") == job.tool]),
-                hangs=int(seconds > server.at_once),
+                hangs=int(seconds > server.prompt),
             )
         )
     assert late == []
     assert code == 0
 
 
-def test_a_cancelled_order_of_which_no_answer_came_is_found_again_and_not_given_twice(state: str, tally: Tally) -> None:
-    region, machines = one_of_each(speed=0.0)
+def test_a_start_that_was_cancelled_without_a_response_is_found_and_not_repeated(state: str, tally: Tally) -> None:
+    region, machines = region_with_one_machine_each(speed=0.0)
     with behind_a_proxy(region) as proxy, serving_through(proxy, region, state) as server:
-        with proxy.meeting(stalls(forwarded=True), method="POST"):
+        with proxy.applying(stalls(forwarded=True), method="POST"):
             for job, machine in machines.items():
                 call = server.start_call(job.tool, job.tool, **job.arguments_for(machine))
-                eventually(partial(starts, region, job, machine), "the start")
+                eventually(partial(count_starts, region, job, machine), "the start")
                 server.cancel(call)
         found = listed(server)
         again = [
             server.start_call(job.tool, wait_seconds=0, **job.arguments_for(each)) for job, each in machines.items()
         ]
-        reports = [report(each) for each in answers(server, again)]
+        reports = [report(each) for each in wait_for_results(server, again)]
 
     for job, machine in machines.items():
         tally.add(
             Row(
                 job.tool,
-                "cancelled at the order, called again",
+                "cancelled at the start, called again",
                 lost=int(machine.system_id not in found),
-                double_starts=int(starts(region, job, machine) > 1),
+                double_starts=int(count_starts(region, job, machine) > 1),
             )
         )
-        assert orders(region, job, machine) == 1
+        assert count_posts(region, job, machine) == 1
     assert {each["state"] for each in reports} == {"working"}
 
 
-def test_an_abort_that_maas_does_not_answer_does_not_hold_up_the_end(state: str, tally: Tally) -> None:
-    region, machines = one_of_each(speed=1.0)
+def test_an_abort_without_a_response_does_not_delay_the_end(state: str, tally: Tally) -> None:
+    region, machines = region_with_one_machine_each(speed=1.0)
     abortable = {job: each for job, each in machines.items() if job.operation().can_abort}
     with behind_a_proxy(region) as proxy, serving_through(proxy, region, state) as server:
         calls = {
@@ -177,24 +199,24 @@ def test_an_abort_that_maas_does_not_answer_does_not_hold_up_the_end(state: str,
             for job, each in abortable.items()
         }
         eventually(lambda: all(messages(server, job.tool)[1:] for job in calls), "two messages of each")
-        with proxy.meeting(stalls(), op="abort") as met:
+        with proxy.applying(stalls(), op="abort") as affected:
             received = {job: server.cancel(call) for job, call in calls.items()}
-            # Beside the events' there are places for so many at a time; the others wait for theirs.
-            eventually(lambda: len(met()) >= min(len(calls), MAX_REQUESTS - 1), "the orders to abort")
-            late = [each for job, call in calls.items() for each in server.said_of(call, job.tool, received[job])]
+            # One slot is kept for polling events. Further aborts wait for a slot.
+            eventually(lambda: len(affected()) >= min(len(calls), MAX_REQUESTS - 1), "the abort requests")
+            late = [each for job, call in calls.items() for each in server.messages_of(call, job.tool, received[job])]
             code, seconds = server.stop("EOF")
 
     for job, machine in abortable.items():
-        assert starts(region, job, machine) == 1
-        row = Row(job.tool, "EOF, stalls at the abort", hangs=int(seconds > server.at_once))
+        assert count_starts(region, job, machine) == 1
+        row = Row(job.tool, "EOF, stall at the abort", hangs=int(seconds > server.prompt))
         row.after_cancel = len([each for each in late if each.get("params", {}).get("progressToken") == job.tool])
         tally.add(row)
     assert late == []
     assert code == 0
 
 
-def test_a_lost_connection_amid_an_outage_ends_the_server_and_leaves_maas_at_work(state: str, tally: Tally) -> None:
-    region, machines = one_of_each(speed=1.0)
+def test_a_lost_connection_during_an_outage_ends_the_server_and_aborts_nothing(state: str, tally: Tally) -> None:
+    region, machines = region_with_one_machine_each(speed=1.0)
     with behind_a_proxy(region) as proxy, serving_through(proxy, region, state) as server:
         calls = {
             job: server.start_call(
@@ -206,12 +228,12 @@ def test_a_lost_connection_amid_an_outage_ends_the_server_and_leaves_maas_at_wor
             for job, each in machines.items()
         }
         eventually(lambda: all(messages(server, job.tool)[1:] for job in calls), "two messages of each")
-        with proxy.meeting(says(503, page(503), retry_after=20)) as met:
-            eventually(met, "a request that is refused")
+        with proxy.applying(respond_with(503, nginx_page(503), retry_after=20)) as affected:
+            eventually(affected, "a rejected request")
             code, seconds = server.stop("EOF")
 
     for job, machine in machines.items():
-        tally.add(Row(job.tool, "EOF amid an outage", hangs=int(seconds > server.at_once)))
-        assert starts(region, job, machine) == 1
+        tally.add(Row(job.tool, "EOF during an outage", hangs=int(seconds > server.prompt)))
+        assert count_starts(region, job, machine) == 1
     assert code == 0
     assert [each.op for each in region.requests if each.op == "abort"] == []

@@ -1,4 +1,4 @@
-"""How long what is waited for: true minutes, on the virtual clock, with an engine whose connection fails by plan."""
+"""Real timeouts on the virtual clock, with an engine whose connection fails as planned."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -19,18 +19,18 @@ from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.settings import Settings
 from maas_simulator import SimulatedMachine, create_app, demo_region
 from tests.house import TIMING, House, engine_of
-from tests.integration.faults.jobs import Job, orders, starts
+from tests.integration.faults.jobs import Job, count_posts, count_starts
 from tests.integration.faults.tally import Row, Tally
 
 pytestmark = pytest.mark.anyio
 
 Plan = Callable[[httpx.Request], httpx.Response | httpx.TransportError | None]
-"""What a request meets instead of its answer; ``None`` for nothing."""
+"""Replaces the response to a request. ``None`` keeps the response."""
 
 
 @dataclass
 class Wire(httpx.AsyncBaseTransport):
-    """The region's application, behind what happens before a request reaches it and before its answer is there."""
+    """The region's application, with faults before a request arrives and before its response returns."""
 
     inner: httpx.AsyncBaseTransport
     before: Plan = field(default=lambda _request: None)
@@ -40,8 +40,8 @@ class Wire(httpx.AsyncBaseTransport):
         await anyio.lowlevel.checkpoint()
         instead = self.before(request)
         if instead is None:
-            answer = await self.inner.handle_async_request(request)
-            instead = self.after(request) or answer
+            response = await self.inner.handle_async_request(request)
+            instead = self.after(request) or response
         if isinstance(instead, httpx.ReadTimeout):
             await anyio.sleep(request.extensions["timeout"]["read"])
         if isinstance(instead, httpx.TransportError):
@@ -51,15 +51,17 @@ class Wire(httpx.AsyncBaseTransport):
 
 @asynccontextmanager
 async def opened(job: Job) -> AsyncIterator[tuple[House, Wire, SimulatedMachine]]:
-    """A house as the engine's own tests have it, its connection, and a machine that the job can be begun on."""
+    """An engine, its connection, and a machine that the job can start on."""
     region = demo_region(speed=1.0, clock=anyio.current_time)
     wire = Wire(httpx.ASGITransport(create_app(region)))
     settings = Settings.load(maas_url="http://127.0.0.1:5240/MAAS", maas_api_key=region.api_key)
     maas = MaasClient(HttpTransport(settings.require_region(), backoff=Backoff(jitter=lambda: 1.0), wire=wire))
-    machine = next(each for each in region.machines.values() if each.status is job.begins and each.owner != "bob")
+    machine = next(
+        each for each in region.machines.values() if each.status is job.initial_status and each.owner != "bob"
+    )
     async with anyio.create_task_group() as tasks:
         engine, batches = engine_of(maas, tasks)
-        yield House(region, maas, engine, batches, tasks, job.of_each), wire, machine
+        yield House(region, maas, engine, batches, tasks, job.member_operation), wire, machine
         tasks.cancel_scope.cancel()
     await maas.aclose()
 
@@ -71,7 +73,7 @@ async def opening(job: Job) -> AsyncIterator[tuple[House, Wire, SimulatedMachine
 
 
 def lost(request: httpx.Request) -> httpx.TransportError | None:
-    """A POST whose connection ends."""
+    """Close the connection of a POST."""
     return httpx.RemoteProtocolError("disconnected", request=request) if request.method == "POST" else None
 
 
@@ -84,16 +86,18 @@ def unanswered(request: httpx.Request) -> httpx.TransportError:
 
 
 async def ask(house: House, job: Job, *, wait: float) -> None:
-    """Pick the latest operation up by its handle, as another process does."""
+    """Resume the latest operation by its handle, as another process does."""
     assert house.handle
 
-    async def nobody(_progress: Progress) -> None:
+    async def discard_progress(_progress: Progress) -> None:
         pass
 
-    await house.engine.resume(job.of_each(), house.handle, ProgressReporter(nobody), CancellationToken(), wait=wait)
+    await house.engine.resume(
+        job.member_operation(), house.handle, ProgressReporter(discard_progress), CancellationToken(), wait=wait
+    )
 
 
-async def test_an_order_that_never_arrived_is_given_up_after_a_minute(
+async def test_a_start_that_never_arrived_fails_after_a_minute(
     job: Job, opening: tuple[House, Wire, SimulatedMachine]
 ) -> None:
     house, wire, machine = opening
@@ -104,15 +108,15 @@ async def test_an_order_that_never_arrived_is_given_up_after_a_minute(
         await house.run(machine.hostname, **job.arguments)
 
     assert TIMING.start_grace <= anyio.current_time() < TIMING.start_grace + 15, (
-        "at the first look that MAAS answers after it"
+        "at the first read that succeeds after the minute"
     )
     assert f"?op={job.op}" in ended.value.message
-    assert (house.posts, starts(house.region, job, machine)) == (0, 0)
+    assert (house.posts, count_starts(house.region, job, machine)) == (0, 0)
     assert (machine.status, machine.owner) == before
 
 
 @pytest.mark.parametrize("silence", [refused, unanswered])
-async def test_an_order_whose_answer_is_lost_in_two_minutes_of_silence_is_found_to_be_carried_out(
+async def test_a_start_whose_response_is_lost_in_an_outage_of_two_minutes_is_recognised(
     job: Job, silence: Plan, opening: tuple[House, Wire, SimulatedMachine], tally: Tally
 ) -> None:
     house, wire, machine = opening
@@ -130,14 +134,14 @@ async def test_an_order_whose_answer_is_lost_in_two_minutes_of_silence_is_found_
     except MaasError as error:
         failure = error
 
-    row = Row(job.tool, f"{silence.__name__} from the order on (virtual)", lost=int(failure is not None))
-    row.double_starts = int(starts(house.region, job, machine) > 1)
+    row = Row(job.tool, f"{silence.__name__} from the start on (virtual)", lost=int(failure is not None))
+    row.double_starts = int(count_starts(house.region, job, machine) > 1)
     tally.add(row)
-    assert orders(house.region, job, machine) == 1
-    assert machine.status is job.ends
+    assert count_posts(house.region, job, machine) == 1
+    assert machine.status is job.final_status
 
 
-async def test_a_handle_of_an_order_that_never_arrived_says_so_after_a_minute(
+async def test_the_id_of_a_start_that_never_arrived_reports_that_after_a_minute(
     job: Job, opening: tuple[House, Wire, SimulatedMachine]
 ) -> None:
     house, wire, machine = opening
@@ -149,10 +153,10 @@ async def test_a_handle_of_an_order_that_never_arrived_says_so_after_a_minute(
     await anyio.sleep(TIMING.start_grace + 10)
     with pytest.raises(MaasUnavailableError) as ended:
         await ask(house, job, wait=0.0)
-    assert (ended.value.hint or "").startswith("Nothing shows that it began")
+    assert (ended.value.hint or "").startswith("MAAS does not show that it started")
 
 
-async def test_a_long_retry_after_is_waited_for(
+async def test_a_long_retry_after_is_respected(
     job: Job, opening: tuple[House, Wire, SimulatedMachine], tally: Tally
 ) -> None:
     house, wire, machine = opening
@@ -166,15 +170,17 @@ async def test_a_long_retry_after_is_waited_for(
     house.after(50, lambda: setattr(wire, "before", busy))
     result = await house.run(machine.hostname, **job.arguments)
 
-    tally.add(Row(job.tool, "Retry-After: 60 (virtual)", double_starts=int(starts(house.region, job, machine) > 1)))
-    assert result.status_name == job.ends.display
+    tally.add(
+        Row(job.tool, "Retry-After: 60 (virtual)", double_starts=int(count_starts(house.region, job, machine) > 1))
+    )
+    assert result.status_name == job.final_status.display
     assert len(asked) == 1
     silent = [each.time for each in house.region.requests if asked[0] < each.time < asked[0] + 60]
     assert silent == []
     assert any(each.startswith("MAAS unreachable for ") for each in house.messages)
 
 
-async def test_a_read_that_had_to_be_tried_again_does_not_make_the_next_ones_rare(
+async def test_retries_of_a_read_do_not_slow_down_later_polls(
     job: Job, opening: tuple[House, Wire, SimulatedMachine]
 ) -> None:
     house, wire, machine = opening
@@ -190,10 +196,10 @@ async def test_a_read_that_had_to_be_tried_again_does_not_make_the_next_ones_rar
     assert max(after - before for before, after in pairwise(polls)) < 10
 
 
-async def test_while_the_order_is_being_carried_out_the_client_hears_of_it(
+async def test_the_client_receives_progress_while_maas_has_not_answered_the_start(
     job: Job, opening: tuple[House, Wire, SimulatedMachine]
 ) -> None:
-    """MAAS answers the POST only when the BMC has, which may take minutes."""
+    """MAAS answers the POST only after the BMC has answered, which may take minutes."""
     house, _, machine = opening
     house.region.hold(op=job.op, before=120)
 

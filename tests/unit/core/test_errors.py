@@ -1,4 +1,4 @@
-"""What an error says of the request that failed."""
+"""The properties of errors about the failed request."""
 
 import pytest
 
@@ -32,13 +32,13 @@ from maas_mcp.errors import (
     ],
     ids=str,
 )
-def test_only_a_refusal_or_a_request_that_was_never_sent_leaves_no_doubt(
+def test_only_refused_and_unsent_requests_are_certain_not_to_have_acted(
     error: MaasError, *, may_have_acted: bool
 ) -> None:
     assert error.may_have_acted is may_have_acted
 
 
 @pytest.mark.parametrize("value", [object(), float("nan"), {1, 2}], ids=["object", "nan", "set"])
-def test_a_step_that_no_program_could_call_is_refused_where_it_is_written(value: object) -> None:
-    with pytest.raises(TypeError, match="expected values that JSON has"):
+def test_a_next_step_rejects_arguments_that_are_not_json(value: object) -> None:
+    with pytest.raises(TypeError, match="expected JSON values"):
         NextStep("acme_read", {"which": value}, why="Read it")

@@ -1,6 +1,6 @@
-"""What plugins and their tests use changes by decision only: a changed signature shows as a changed file.
+"""The public API of plugins and their tests, compared with snapshots so that each change is a decision.
 
-``pytest tests/unit/core/test_public_api.py --snapshot-update`` rewrites the files; review the difference.
+``pytest tests/unit/core/test_public_api.py --snapshot-update`` rewrites the snapshots. Review the diff.
 """
 
 import pytest
@@ -13,7 +13,7 @@ MODULES = ("maas_mcp.api", "maas_mcp.hookspecs", "maas_mcp.testing")
 
 
 class Text(SingleFileSnapshotExtension):
-    """Text that is stored as it is."""
+    """Stores text unchanged."""
 
     _write_mode = WriteMode.TEXT
     file_extension = "txt"

@@ -1,4 +1,4 @@
-"""The address of a region: from whatever a person copied, or a reason why not."""
+"""The URL of a region, from any URL that a user may copy, or an error with the reason."""
 
 import re
 import traceback
@@ -43,7 +43,7 @@ HOST = "maas.example.com"
         ("http://[::1]:5240", "http://[::1]:5240/MAAS/api/2.0/"),
     ],
 )
-def test_an_address_may_point_anywhere_into_the_region(url: str, expected: str) -> None:
+def test_any_url_of_a_region_is_accepted(url: str, expected: str) -> None:
     assert api_url(url) == expected
 
 
@@ -54,8 +54,8 @@ def test_an_address_may_point_anywhere_into_the_region(url: str, expected: str) 
         (f"{HOST}/MAAS", "does not start with https://"),
         (f"{HOST}:5240", "does not start with https://"),
         ("ftp://maas", "does not start with https://"),
-        ("https://", "names no host"),
-        ("https:///MAAS", "names no host"),
+        ("https://", "no valid host name"),
+        ("https:///MAAS", "no valid host name"),
         ("https://maas:port/", "not a URL"),
         ("https://[::1/", "not a URL"),
         ("https://admin:hunter2@maas/", "user name or password"),
@@ -66,10 +66,10 @@ def test_an_address_may_point_anywhere_into_the_region(url: str, expected: str) 
         ("?https://maas/MAAS", "is empty"),
         ("https://ma as/", "a space"),
         ("https://maas\\@evil/", "backslash"),
-        ("https://mäas/", "outside ASCII"),
+        ("https://mäas/", "non-ASCII"),
     ],
 )
-def test_an_address_that_cannot_be_used_is_refused_with_the_reason(url: str, reported: str) -> None:
+def test_an_invalid_url_is_rejected_with_the_reason(url: str, reported: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(reported)) as caught:
         api_url(url)
     assert caught.value.message.startswith("MAAS_URL cannot be used: ")
@@ -87,9 +87,7 @@ ENDS = st.just("") | st.from_regex(r"[?#][ -~]*", fullmatch=True)
 
 
 @given(st.sampled_from(["http", "https"]), HOSTS, st.none() | st.integers(1, 65_535), PATHS, ENDS)
-def test_every_way_to_write_a_region_is_the_same_address(
-    scheme: str, host: str, port: int | None, path: str, end: str
-) -> None:
+def test_all_spellings_of_a_url_are_equal(scheme: str, host: str, port: int | None, path: str, end: str) -> None:
     root = f"{scheme}://{host}" + ("" if port is None else f":{port}")
     normal = api_url(root + path + end, allow_http=True)
     assert normal == f"{root}/MAAS/api/2.0/"
@@ -97,7 +95,7 @@ def test_every_way_to_write_a_region_is_the_same_address(
 
 
 @given(st.text() | st.from_regex(r"https?://[ -~]*"))
-def test_any_text_is_an_address_of_api_2_or_a_settings_error(text: str) -> None:
+def test_any_text_is_a_url_of_api_2_or_a_settings_error(text: str) -> None:
     try:
         address = api_url(text)
     except SettingsError as error:

@@ -1,4 +1,4 @@
-"""Values of settings: with what was left around them, never filled in, or under another name."""
+"""Setting values with quotes around them, unreplaced placeholders, and misnamed variables."""
 
 import string
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maas_mcp.setting_values import listed, meant_by, placeholder, unwrapped
+from maas_mcp.setting_values import describe_placeholder, guess_variable, split_list, unwrap
 
 KEY = "consumerconsumer18:tokentokentoken018:SecretSecretSecretSecretSecret42"
 PLAIN = st.text(string.ascii_letters + string.digits + ":/._-", min_size=1).filter(
@@ -44,36 +44,36 @@ PLAIN = st.text(string.ascii_letters + string.digits + ":/._-", min_size=1).filt
         f"""'"MAAS_API_KEY={KEY};"'""",
     ],
 )
-def test_a_value_is_taken_out_of_what_is_around_it(wrapped: str) -> None:
-    assert unwrapped(wrapped) == KEY
+def test_a_value_is_unwrapped(wrapped: str) -> None:
+    assert unwrap(wrapped) == KEY
 
 
 WRAPPERS = st.sampled_from(["{}", " {} ", '"{}"', "'{}'", "{};", "{},", "MAAS_X={}", "export MAAS_X={}", "{}\n"])
 
 
 @given(PLAIN, st.lists(WRAPPERS, max_size=5, unique=True))
-def test_every_layer_is_taken_off_and_nothing_more(value: str, layers: list[str]) -> None:
+def test_exactly_the_wrapping_layers_are_removed(value: str, layers: list[str]) -> None:
     text = value
     for layer in layers:
         text = layer.format(text)
-    assert unwrapped(text) == value
+    assert unwrap(text) == value
 
 
 @given(st.text())
-def test_a_value_that_was_unwrapped_stays_as_it_is(text: str) -> None:
-    bare = unwrapped(text)
-    assert unwrapped(bare) == bare
+def test_an_unwrapped_value_does_not_change(text: str) -> None:
+    bare = unwrap(text)
+    assert unwrap(bare) == bare
     assert bare in text
 
 
 @pytest.mark.parametrize("text", ["", " ", '""', "' '", ";", "MAAS_URL=", '"MAAS_URL": ""', "\ufeff"])
-def test_nothing_but_wrapping_is_no_value(text: str) -> None:
-    assert unwrapped(text) == ""
+def test_a_value_of_only_wrapping_is_empty(text: str) -> None:
+    assert unwrap(text) == ""
 
 
 @pytest.mark.parametrize("text", ['"a" and "b"', "it's", '"a', "a'"])
-def test_quotes_that_are_no_pair_around_the_value_stay(text: str) -> None:
-    assert unwrapped(text) == text
+def test_unpaired_quotes_are_kept(text: str) -> None:
+    assert unwrap(text) == text
 
 
 @pytest.mark.parametrize(
@@ -85,16 +85,16 @@ def test_quotes_that_are_no_pair_around_the_value_stay(text: str) -> None:
         '["deploy", "inventory"]',
     ],
 )
-def test_a_list_may_be_written_in_each_usual_way(text: str) -> None:
-    assert listed(text) == ("deploy", "inventory")
+def test_a_list_may_have_brackets_and_quotes(text: str) -> None:
+    assert split_list(text) == ("deploy", "inventory")
 
 
 @pytest.mark.parametrize(
     ("text", "shown", "helpful"),
     [
-        ("${MAAS_KEY}", "${MAAS_KEY}", "Claude Code fills in"),
-        ("${MAAS_KEY:-none}", "${MAAS_KEY:-none}", "Claude Code fills in"),
-        ("${env:MAAS_KEY}", "${env:MAAS_KEY}", "Claude Code takes `${NAME}`"),
+        ("${MAAS_KEY}", "${MAAS_KEY}", "Claude Code replaces"),
+        ("${MAAS_KEY:-none}", "${MAAS_KEY:-none}", "Claude Code replaces"),
+        ("${env:MAAS_KEY}", "${env:MAAS_KEY}", "Claude Code uses `${NAME}`"),
         ("${input:maas-key}", "${input:maas-key}", "Only VS Code"),
         ("${{ secrets.KEY }}", "${{ secrets.KEY }}", "template"),
         ("{{ maas_key }}", "{{ maas_key }}", "template"),
@@ -102,21 +102,21 @@ def test_a_list_may_be_written_in_each_usual_way(text: str) -> None:
         ("$env:MAAS_KEY", "$env:MAAS_KEY", "Only a shell"),
         ("$(cat key)", "$(cat key)", "Only a shell"),
         ("%MAAS_KEY%", "%MAAS_KEY%", "Windows"),
-        ("https://${MAAS_HOST}:5443/MAAS", "${MAAS_HOST}", "Claude Code fills in"),
+        ("https://${MAAS_HOST}:5443/MAAS", "${MAAS_HOST}", "Claude Code replaces"),
         ("$HOME/ca.pem", "$HOME", "Only a shell"),
     ],
 )
-def test_a_placeholder_that_nothing_filled_in_is_named_with_who_would(text: str, shown: str, helpful: str) -> None:
-    reported = str(placeholder(text))
-    assert reported.startswith(f"it holds {shown}, which nothing filled in. ")
+def test_the_error_for_a_placeholder_names_the_program_that_replaces_it(text: str, shown: str, helpful: str) -> None:
+    reported = str(describe_placeholder(text))
+    assert reported.startswith(f"it contains {shown}, which was not replaced. ")
     assert helpful in reported
 
 
 @pytest.mark.parametrize(
     "text", ["a", KEY, "https://maas/MAAS", "C:\\ca.pem", "100%", "$", "a$b", "~/ca.pem", "%41%42"]
 )
-def test_an_ordinary_value_is_no_placeholder(text: str) -> None:
-    assert placeholder(text) is None
+def test_an_ordinary_value_is_not_a_placeholder(text: str) -> None:
+    assert describe_placeholder(text) is None
 
 
 @pytest.mark.parametrize(
@@ -135,9 +135,9 @@ def test_an_ordinary_value_is_no_placeholder(text: str) -> None:
         ("{{ hunter2 }}", "a variable"),
     ],
 )
-def test_of_a_secret_only_the_name_of_a_variable_is_shown(text: str, shown: str) -> None:
-    reported = str(placeholder(text, secret=True))
-    assert reported.startswith(f"it holds {shown}, which nothing filled in. ")
+def test_the_error_for_a_secret_shows_only_a_variables_name(text: str, shown: str) -> None:
+    reported = str(describe_placeholder(text, secret=True))
+    assert reported.startswith(f"it contains {shown}, which was not replaced. ")
     assert "hunter2" not in reported.lower()
 
 
@@ -168,9 +168,9 @@ KNOWN = ("MAAS_URL", "MAAS_API_KEY", "MAAS_CA_BUNDLE", "MAAS_MCP_POLL_INTERVAL",
         ("MAAS_MCP_ANYTHING", None),
     ],
 )
-def test_a_variable_of_another_name_is_told_from_one_of_another_program(name: str, meant: str | None) -> None:
-    assert meant_by(name, KNOWN) == meant
+def test_a_misnamed_variable_is_recognized_but_not_another_programs(name: str, meant: str | None) -> None:
+    assert guess_variable(name, KNOWN) == meant
 
 
-def test_a_setting_that_is_not_missing_is_not_suggested() -> None:
-    assert meant_by("MAAS_HOST", ["MAAS_API_KEY"]) is None
+def test_only_missing_settings_are_suggested() -> None:
+    assert guess_variable("MAAS_HOST", ["MAAS_API_KEY"]) is None

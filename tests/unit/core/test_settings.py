@@ -1,4 +1,4 @@
-"""Settings: where they come from, and what a person is told who got one wrong."""
+"""The sources of settings, and the errors for invalid ones."""
 
 import re
 import string
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from maas_mcp.errors import SettingsError
 from maas_mcp.maas.address import ApiKey
-from maas_mcp.settings import Settings, config_file, misnamed_variables, variable_name
+from maas_mcp.settings import Settings, config_file, find_misnamed_variables, variable_name
 
 KEY = "consumerconsumer18:tokentokentoken018:SecretSecretSecretSecretSecret42"
 
@@ -25,7 +25,7 @@ def toml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def all_reported(error: BaseException) -> str:
+def collect_reported_text(error: BaseException) -> str:
     assert error.__cause__ is None
     assert error.__context__ is None
     return "".join(traceback.format_exception(error))
@@ -38,7 +38,9 @@ def test_nothing_needs_to_be_set_to_load() -> None:
     assert (settings.plugins_allow, settings.plugins_block, settings.maas_url) == ((), (), None)
 
 
-def test_arguments_come_before_the_environment_before_the_file(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arguments_override_the_environment_and_the_environment_the_file(
+    toml: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     toml.write_text('poll_interval = 3\nlog_level = "debug"\nmaas_url = "https://file"\nplugins_allow = ["a", "b"]\n')
     monkeypatch.setenv("MAAS_MCP_POLL_INTERVAL", "4")
     monkeypatch.setenv("MAAS_MCP_LOG_LEVEL", "info")
@@ -49,7 +51,7 @@ def test_arguments_come_before_the_environment_before_the_file(toml: Path, monke
     assert settings.plugins_allow == ("a", "b")
 
 
-def test_every_field_has_a_variable_of_its_own_and_a_description() -> None:
+def test_every_setting_has_a_variable_and_a_description() -> None:
     variables = {variable_name(name) for name in Settings.model_fields}
     assert len(variables) == len(Settings.model_fields)
     assert {"MAAS_URL", "MAAS_API_KEY", "MAAS_CA_BUNDLE", "MAAS_ALLOW_HTTP"} <= variables
@@ -98,31 +100,31 @@ def test_a_variable_is_read(
         ("MAAS_MCP_OUTAGE_LIMIT", "-1", "greater than or equal to 0"),
         ("MAAS_MCP_LOG_LEVEL", "loud", "'DEBUG', 'INFO', 'WARNING', 'ERROR' or 'CRITICAL'"),
         ("MAAS_ALLOW_HTTP", "perhaps", "valid boolean"),
-        ("MAAS_CA_BUNDLE", "~nosuchuser/ca.pem", "there is no user nosuchuser"),
-        ("MAAS_MCP_STATE_DIR", "~nosuchuser", "there is no user nosuchuser"),
+        ("MAAS_CA_BUNDLE", "~nosuchuser/ca.pem", "this machine has no user nosuchuser"),
+        ("MAAS_MCP_STATE_DIR", "~nosuchuser", "this machine has no user nosuchuser"),
         ("MAAS_MCP_SECRET", "0123456789abcdef\udc80", "is not UTF-8"),
         ("maas_mcp_poll_interval", "soon", "valid number"),
-        ("MAAS_URL", "https://${MAAS_HOST}/MAAS", "it holds ${MAAS_HOST}, which nothing filled in"),
-        ("MAAS_URL", "https://u:$HUNTER2@maas/", "it holds a variable, which nothing filled in"),
-        ("MAAS_API_KEY", "${env:KEY}", "it holds the variable KEY, which nothing filled in"),
-        ("MAAS_API_KEY", "a:b:$HUNTER2", "it holds a variable, which nothing filled in"),
-        ("MAAS_CA_BUNDLE", "$HOME/ca.pem", "it holds $HOME, which nothing filled in"),
-        ("MAAS_MCP_POLL_INTERVAL", "%INTERVAL%", "it holds %INTERVAL%, which nothing filled in"),
-        ("MAAS_MCP_PLUGINS_BLOCK", "deploy,$OTHERS", "it holds $OTHERS, which nothing filled in"),
-        ("MAAS_MCP_SECRET", "${input:sealing-secret}", "it holds the variable sealing-secret"),
+        ("MAAS_URL", "https://${MAAS_HOST}/MAAS", "it contains ${MAAS_HOST}, which was not replaced"),
+        ("MAAS_URL", "https://u:$HUNTER2@maas/", "it contains a variable, which was not replaced"),
+        ("MAAS_API_KEY", "${env:KEY}", "it contains the variable KEY, which was not replaced"),
+        ("MAAS_API_KEY", "a:b:$HUNTER2", "it contains a variable, which was not replaced"),
+        ("MAAS_CA_BUNDLE", "$HOME/ca.pem", "it contains $HOME, which was not replaced"),
+        ("MAAS_MCP_POLL_INTERVAL", "%INTERVAL%", "it contains %INTERVAL%, which was not replaced"),
+        ("MAAS_MCP_PLUGINS_BLOCK", "deploy,$OTHERS", "it contains $OTHERS, which was not replaced"),
+        ("MAAS_MCP_SECRET", "${input:sealing-secret}", "it contains the variable sealing-secret"),
     ],
 )
-def test_a_wrong_variable_is_named_with_what_is_allowed(
+def test_the_error_for_an_invalid_variable_names_it_and_the_allowed_values(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str, reported: str
 ) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError, match=re.escape(reported)) as caught:
         Settings.load()
     assert caught.value.message.startswith(f"{variable}: ")
-    assert "HUNTER2" not in all_reported(caught.value)
+    assert "HUNTER2" not in collect_reported_text(caught.value)
 
 
-def test_a_secret_may_be_made_of_any_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_may_contain_any_characters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAAS_MCP_SECRET", "a$B%CDEF%{{x}}$(y)${z}")
     assert secrets_of(Settings.load()) == ["a$B%CDEF%{{x}}$(y)${z}"]
 
@@ -149,7 +151,7 @@ def secrets_of(settings: Settings) -> list[str]:
         ("x" * 12 + "," + "y" * 12, ["x" * 12 + "," + "y" * 12]),
     ],
 )
-def test_secrets_have_blanks_between_them_and_a_passphrase_is_one_secret(
+def test_secrets_are_separated_by_spaces_and_a_passphrase_is_one_secret(
     monkeypatch: pytest.MonkeyPatch, value: str, secrets: list[str]
 ) -> None:
     monkeypatch.setenv("MAAS_MCP_SECRET", value)
@@ -157,7 +159,7 @@ def test_secrets_have_blanks_between_them_and_a_passphrase_is_one_secret(
     assert secrets_of(Settings.load()) == secrets
 
 
-def test_secrets_in_a_file_are_a_text_or_a_list_of_texts(toml: Path) -> None:
+def test_secrets_in_a_file_are_a_string_or_a_list(toml: Path) -> None:
     toml.write_text(f'secret = "{B} {A}"\n')
     assert secrets_of(Settings.load()) == [B, A]
     toml.write_text(f'secret = ["new words of a passphrase", "{A},"]\n')
@@ -175,11 +177,11 @@ def test_secrets_in_a_file_are_a_text_or_a_list_of_texts(toml: Path) -> None:
         (f"{B} hunter2{A}\udc80", "the second secret is not UTF-8 text"),
         (
             f"{B} ${{HUNTER2_OLD_SECRET}}",
-            "the second secret is a placeholder: it holds the variable HUNTER2_OLD_SECRET",
+            "the second secret is a placeholder: it contains the variable HUNTER2_OLD_SECRET",
         ),
     ],
 )
-def test_of_several_secrets_the_bad_one_is_named_and_not_shown(
+def test_an_error_names_the_invalid_one_of_several_secrets_without_its_value(
     monkeypatch: pytest.MonkeyPatch, value: str, reported: str
 ) -> None:
     monkeypatch.setenv("MAAS_MCP_SECRET", value)
@@ -189,10 +191,10 @@ def test_of_several_secrets_the_bad_one_is_named_and_not_shown(
 
     assert caught.value.message.startswith(f"MAAS_MCP_SECRET: {reported}")
     for shown in ("hunter2", A, B):
-        assert shown not in all_reported(caught.value)
+        assert shown not in collect_reported_text(caught.value)
 
 
-def test_a_blank_variable_leaves_what_the_file_says(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_blank_variable_does_not_override_the_file(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     toml.write_text("poll_interval = 3\n")
     monkeypatch.setenv("MAAS_MCP_POLL_INTERVAL", ' "" ')
     assert Settings.load().poll_interval == 3
@@ -201,51 +203,51 @@ def test_a_blank_variable_leaves_what_the_file_says(toml: Path, monkeypatch: pyt
         Settings.load()
 
 
-def test_a_value_of_the_file_is_taken_out_of_what_is_around_it(toml: Path) -> None:
+def test_a_value_of_the_file_is_unwrapped(toml: Path) -> None:
     toml.write_text(f'maas_url = "MAAS_URL=https://maas/MAAS;"\nmaas_api_key = "export MAAS_API_KEY={KEY}"\n')
     region = Settings.load().require_region()
     assert (region.api_url, region.api_key) == ("https://maas/MAAS/api/2.0/", ApiKey.parse(KEY))
     toml.write_text('maas_api_key = "${MAAS_KEY}"\n')
-    with pytest.raises(SettingsError, match=r"maas_api_key in .*: it holds the variable MAAS_KEY"):
+    with pytest.raises(SettingsError, match=r"maas_api_key in .*: it contains the variable MAAS_KEY"):
         Settings.load()
 
 
-def test_a_wrong_key_of_the_file_is_named_with_the_file(toml: Path) -> None:
+def test_the_error_for_an_invalid_key_names_the_file(toml: Path) -> None:
     toml.write_text("poll_interval = 100\n")
     with pytest.raises(SettingsError, match="less than or equal to 60") as caught:
         Settings.load()
     assert caught.value.message.startswith(f"poll_interval in {toml}: ")
 
 
-def test_a_wrong_argument_is_named() -> None:
+def test_the_error_for_an_invalid_argument_names_it() -> None:
     with pytest.raises(SettingsError, match="The argument poll_interval: "):
         Settings.load(poll_interval=100)
 
 
-def test_an_unknown_key_of_the_file_is_an_error_with_the_nearest_one(toml: Path) -> None:
+def test_the_error_for_an_unknown_key_suggests_the_closest_one(toml: Path) -> None:
     toml.write_text("pol_interval = 3\nzzz = 1\n")
     with pytest.raises(SettingsError) as caught:
         Settings.load()
     assert f"pol_interval in {toml} is not a setting; did you mean poll_interval?" in caught.value.message
-    assert f"zzz in {toml} is not a setting; known are maas_url, maas_api_key," in caught.value.message
+    assert f"zzz in {toml} is not a setting; expected maas_url, maas_api_key," in caught.value.message
 
 
 @pytest.mark.parametrize("text", ['maas_api_key = "hunter2', "maas_api_key = hunter2", "a = 1\nhunter2"])
-def test_a_file_that_is_not_toml_is_named_without_what_is_in_it(toml: Path, text: str) -> None:
+def test_the_error_for_invalid_toml_names_the_file_without_its_content(toml: Path, text: str) -> None:
     toml.write_text(text)
     with pytest.raises(SettingsError, match="not valid TOML") as caught:
         Settings.load()
     assert str(toml) in caught.value.message
-    assert "hunter2" not in all_reported(caught.value)
+    assert "hunter2" not in collect_reported_text(caught.value)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
-def test_a_file_that_any_editor_wrote_is_read(toml: Path, encoding: str) -> None:
+def test_a_file_from_any_editor_is_read(toml: Path, encoding: str) -> None:
     toml.write_bytes('log_level = "info" # café\r\nplugins_allow = ["a"]\r\n'.encode(encoding))
     assert (Settings.load().log_level, Settings.load().plugins_allow) == ("INFO", ("a",))
 
 
-def test_a_file_that_is_not_text_is_named(toml: Path) -> None:
+def test_the_error_for_a_binary_file_names_it(toml: Path) -> None:
     toml.write_bytes(b'log_level = "\xff"')
     with pytest.raises(SettingsError, match=r"cannot be read: it is not UTF-8 text \(byte 14\); save it as UTF-8"):
         Settings.load()
@@ -254,32 +256,32 @@ def test_a_file_that_is_not_text_is_named(toml: Path) -> None:
         Settings.load()
 
 
-def test_a_named_file_must_exist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_configured_file_must_exist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MAAS_MCP_CONFIG", str(tmp_path / "none.toml"))
     with pytest.raises(SettingsError, match=r"MAAS_MCP_CONFIG names .*none\.toml, which is not a file"):
         Settings.load()
 
 
-def test_the_name_of_the_file_may_be_quoted_and_has_to_be_filled_in(
-    toml: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_path_of_the_file_may_be_quoted_but_not_a_placeholder(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAAS_MCP_CONFIG", f' "{toml}" ')
     assert config_file() == toml
     monkeypatch.setenv("MAAS_MCP_CONFIG", ' "" ')
     assert config_file() is None
     monkeypatch.setenv("MAAS_MCP_CONFIG", "${HOME}/maas.toml")
-    with pytest.raises(SettingsError, match=r"MAAS_MCP_CONFIG: it holds \$\{HOME\}, which nothing filled in"):
+    with pytest.raises(SettingsError, match=r"MAAS_MCP_CONFIG: it contains \$\{HOME\}, which was not replaced"):
         Settings.load()
 
 
-def test_a_named_file_in_the_home_of_nobody_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_in_an_unknown_users_home_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAAS_MCP_CONFIG", "~nosuchuser/maas.toml")
     with pytest.raises(SettingsError) as caught:
         Settings.load()
-    assert caught.value.message == "MAAS_MCP_CONFIG names ~nosuchuser/maas.toml, but there is no user nosuchuser here."
+    assert (
+        caught.value.message == "MAAS_MCP_CONFIG names ~nosuchuser/maas.toml, but this machine has no user nosuchuser."
+    )
 
 
-def test_the_users_own_file_is_read_where_none_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_users_own_file_is_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("MAAS_MCP_CONFIG", raising=False)
     monkeypatch.setattr("platformdirs.user_config_path", lambda name: tmp_path / name)
     assert config_file() is None
@@ -296,7 +298,7 @@ def test_the_key_is_in_no_repr_and_no_error(monkeypatch: pytest.MonkeyPatch, tom
     toml.write_text(f'maas_api_key = ["{KEY}"]\n')
     with pytest.raises(SettingsError) as caught:
         Settings.load()
-    assert "SecretSecret" not in all_reported(caught.value)
+    assert "SecretSecret" not in collect_reported_text(caught.value)
     with pytest.raises(ValidationError) as raw:
         Settings()
     assert "SecretSecret" not in str(raw.value)
@@ -304,7 +306,7 @@ def test_the_key_is_in_no_repr_and_no_error(monkeypatch: pytest.MonkeyPatch, tom
 
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        Settings.load().log_level = "INFO"  # type: ignore[misc]  # the refusal is what is tested
+        Settings.load().log_level = "INFO"  # type: ignore[misc]  # this must raise
 
 
 @pytest.mark.parametrize(
@@ -315,11 +317,11 @@ def test_settings_do_not_change() -> None:
         ({"maas_url": "https://maas"}, "MAAS_API_KEY is not set."),
     ],
 )
-def test_what_is_missing_is_named_with_how_to_get_it(given: dict[str, str], missing: str) -> None:
+def test_the_error_for_missing_settings_explains_how_to_get_them(given: dict[str, str], missing: str) -> None:
     with pytest.raises(SettingsError) as caught:
         Settings.load(**given).require_region()
     assert caught.value.message == missing
-    for helpful in ("maas apikey --username", "preferences page", "maas-mcp demo"):
+    for helpful in ("maas apikey --username", "preferences", "maas-mcp demo"):
         assert helpful in str(caught.value.hint)
 
 
@@ -331,7 +333,7 @@ def test_what_is_missing_is_named_with_how_to_get_it(given: dict[str, str], miss
         ({"MAAS_URL": "https://maas", "MAAS_APIKEY": "hunter2"}, "did you mean MAAS_API_KEY?"),
     ],
 )
-def test_a_variable_of_another_name_is_mentioned_where_the_right_one_is_missing(
+def test_the_error_for_a_missing_variable_mentions_a_misnamed_one(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], reported: str
 ) -> None:
     for name, value in variables.items():
@@ -345,7 +347,7 @@ def test_a_variable_of_another_name_is_mentioned_where_the_right_one_is_missing(
 def test_a_variable_of_another_program_is_not_mentioned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAAS_USER", "admin")
     monkeypatch.setenv("MAAS_HOST", "")
-    monkeypatch.setenv("MAAS_CA_CERT", "ca.pem")  # what it probably means is optional
+    monkeypatch.setenv("MAAS_CA_CERT", "ca.pem")  # resembles an optional setting
     with pytest.raises(SettingsError) as caught:
         Settings.load().require_region()
     assert "did you mean" not in str(caught.value.hint)
@@ -354,12 +356,12 @@ def test_a_variable_of_another_program_is_not_mentioned(monkeypatch: pytest.Monk
 def test_a_misnamed_variable_is_found_until_the_right_one_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAAS_CA_CERT", "ca.pem")
     monkeypatch.setenv("MAAS_MCP_POLL_INTERVALL", "5")
-    assert misnamed_variables() == {
+    assert find_misnamed_variables() == {
         "MAAS_CA_CERT": "MAAS_CA_BUNDLE",
         "MAAS_MCP_POLL_INTERVALL": "MAAS_MCP_POLL_INTERVAL",
     }
     monkeypatch.setenv("maas_ca_bundle", "ca.pem")
-    assert misnamed_variables() == {"MAAS_MCP_POLL_INTERVALL": "MAAS_MCP_POLL_INTERVAL"}
+    assert find_misnamed_variables() == {"MAAS_MCP_POLL_INTERVALL": "MAAS_MCP_POLL_INTERVAL"}
 
 
 @pytest.mark.parametrize(
@@ -369,7 +371,7 @@ def test_a_misnamed_variable_is_found_until_the_right_one_is_set(monkeypatch: py
         *('"a:b:hunter2', "a:b:hunter2'", "a:b:{hunter2}", "a:hunter2;:c", "https://hunter2:5443/MAAS"),
     ],
 )
-def test_what_is_not_an_api_key_is_refused_without_being_shown(key: str) -> None:
+def test_an_invalid_api_key_is_rejected_without_being_shown(key: str) -> None:
     settings = Settings(maas_url="https://maas", maas_api_key=key)
     with pytest.raises(SettingsError, match="MAAS_API_KEY is not a MAAS API key") as caught:
         settings.require_region()
@@ -380,7 +382,7 @@ PART = st.text(string.ascii_letters + string.digits + "-_.~", min_size=1)
 
 
 @given(PART, PART, PART)
-def test_an_api_key_is_taken_apart_and_never_shown(consumer: str, token: str, secret: str) -> None:
+def test_an_api_key_is_parsed_and_never_shown(consumer: str, token: str, secret: str) -> None:
     key = ApiKey.parse(f" {consumer}:{token}:{secret}\n")
     assert (key.consumer, key.token, key.secret) == (consumer, token, secret)
     assert repr(key) == "ApiKey()"
@@ -399,7 +401,7 @@ def test_any_text_is_an_api_key_or_a_settings_error(text: str) -> None:
 @pytest.mark.parametrize(
     "url", ["http://maas:5240/MAAS", "http://10.0.0.2/", "http://localhost.example.com", "http://0.0.0.0"]
 )
-def test_http_to_another_host_takes_a_word_of_consent(url: str) -> None:
+def test_http_to_another_host_must_be_allowed(url: str) -> None:
     settings = Settings(maas_url=url, maas_api_key=KEY)
     with pytest.raises(SettingsError, match="uses http://") as caught:
         settings.require_region()

@@ -1,4 +1,4 @@
-"""Text files: whatever an editor made of them, or a reason that says what to do."""
+"""Text files from any editor, and the errors for files that are not text."""
 
 import codecs
 import os
@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maas_mcp.text_files import LARGEST, decoded, read_text
+from maas_mcp.text_files import MAX_BYTES, decode_text, read_text
 
 ENCODINGS = {
     "utf-8": b"",
-    "utf-8-sig": b"",  # brings its own mark
+    "utf-8-sig": b"",  # includes a byte order mark
     "utf-16-le": codecs.BOM_UTF16_LE,
     "utf-16-be": codecs.BOM_UTF16_BE,
     "utf-32-le": codecs.BOM_UTF32_LE,
@@ -23,16 +23,14 @@ LINES = st.lists(st.text(st.characters(exclude_characters="\0\r\n\ufeff", exclud
 
 
 @given(LINES, st.sampled_from(sorted(ENCODINGS)), st.sampled_from(["\n", "\r\n", "\r"]))
-def test_a_text_is_the_same_whatever_encoding_its_mark_announces_and_wherever_it_was_written(
-    lines: list[str], encoding: str, end: str
-) -> None:
-    assert decoded(ENCODINGS[encoding] + end.join(lines).encode(encoding)) == "\n".join(lines)
+def test_a_text_is_the_same_in_every_encoding_and_with_any_line_ends(lines: list[str], encoding: str, end: str) -> None:
+    assert decode_text(ENCODINGS[encoding] + end.join(lines).encode(encoding)) == "\n".join(lines)
 
 
 @given(st.binary())
-def test_any_bytes_are_text_or_a_reason_that_holds_nothing_of_them(content: bytes) -> None:
+def test_any_bytes_are_text_or_an_error_without_their_content(content: bytes) -> None:
     try:
-        text = decoded(content)
+        text = decode_text(content)
     except ValueError as error:
         assert str(error).endswith(("save it as UTF-8", "save it as UTF-8 text"))  # noqa: PT017 - either is right
     else:
@@ -47,16 +45,16 @@ def test_any_bytes_are_text_or_a_reason_that_holds_nothing_of_them(content: byte
         (b"\xff\xfea\0b", r"it is not UTF-16-LE text \(byte 5\)"),
         ("maas".encode("utf-16-le"), "UTF-16 without a byte order mark; save it as UTF-8"),
         (b"\x7fELF\x02\x01\x01\x00", "it is binary"),
-        (b"a" * (LARGEST + 1), "it has more than 10 MiB"),
+        (b"a" * (MAX_BYTES + 1), "it is larger than 10 MiB"),
     ],
 )
-def test_a_file_that_is_no_text_is_refused_with_what_to_do(tmp_path: Path, content: bytes, reason: str) -> None:
+def test_the_error_for_a_binary_file_explains_what_to_do(tmp_path: Path, content: bytes, reason: str) -> None:
     (file := tmp_path / "file").write_bytes(content)
     with pytest.raises(ValueError, match=reason):
         read_text(file)
 
 
-def test_a_directory_and_a_file_that_is_not_there_are_named_as_such(tmp_path: Path) -> None:
+def test_errors_distinguish_a_directory_from_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^it is a directory, not a file$"):
         read_text(tmp_path)
     with pytest.raises(ValueError, match=r"^No such file or directory$"):
@@ -73,6 +71,6 @@ def test_a_pipe_can_be_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no file without an end here")
-def test_a_file_without_an_end_is_not_read_for_ever() -> None:
-    with pytest.raises(ValueError, match="more than 10 MiB"):
+def test_an_endless_file_is_not_read_completely() -> None:
+    with pytest.raises(ValueError, match="larger than 10 MiB"):
         read_text(Path("/dev/zero"))

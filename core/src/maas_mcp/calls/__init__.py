@@ -1,1 +1,1 @@
-"""What happens to every call of a tool, whichever way it comes in. Knows nothing of MCP."""
+"""Handles every tool call. Independent of MCP."""

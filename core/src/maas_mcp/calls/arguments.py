@@ -1,4 +1,4 @@
-"""Arguments of a tool call: the schema that clients are shown of them, and what they have given."""
+"""Arguments of a tool call: their published schema, and their validation."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -13,15 +13,15 @@ from maas_mcp.calls.client_values import read_properties
 from maas_mcp.calls.reports import cut
 from maas_mcp.errors import InvalidArgumentsError
 from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning
-from maas_mcp.plugins.portability import Schema, portable
+from maas_mcp.plugins.portability import Schema, to_portable
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.plugins.schemas import exact_schema
 from maas_mcp.plugins.validation import CALL_OPTIONS
 
 ProgressToken = str | int
 
-MOST_PROBLEMS: Final = 10
-"""How many problems with its arguments a call is told."""
+MAX_PROBLEMS: Final = 10
+"""Problems that one error message reports."""
 NAME_LENGTH: Final = 64
 PROBLEM_LENGTH: Final = 300
 
@@ -30,11 +30,11 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class ClientFeatures:
-    """What the client of a call can do."""
+    """The features of a call's client."""
 
     meta_argument: bool = False
-    """Whether it may send ``_meta`` among the arguments. The model of a client that need not would make up a token
-    there, and a notification with a token that the client did not give makes some clients drop the connection."""
+    """Whether ``_meta`` is an argument. Models of other clients would invent a token there, and some clients drop the
+    connection on a notification with an unknown token."""
 
 
 class Meta(BaseModel):
@@ -44,16 +44,16 @@ class Meta(BaseModel):
 
 
 class CallOptions(BaseModel):
-    """What every long-running tool takes beside its own arguments; :data:`CALL_OPTIONS` are their names."""
+    """The arguments of every long-running tool, in addition to its own. :data:`CALL_OPTIONS` has their names."""
 
     wait_seconds: float | None = Field(
         default=None,
         ge=0,
         le=86_400,
-        description="Wait at most this many seconds, then return its operation_id. 0 only starts it.",
+        description="Wait at most this many seconds, then return an operation_id. 0 only starts the operation.",
     )
     on_cancel: CancelPolicy | None = Field(
-        default=None, description="If this call is cancelled: `detach` lets MAAS go on, `abort` makes MAAS abort it."
+        default=None, description="If this call is cancelled: `detach` lets MAAS continue, `abort` aborts it in MAAS."
     )
     meta: Meta | None = Field(
         default=None, alias="_meta", description="For clients that cannot set the request's own _meta."
@@ -61,51 +61,52 @@ class CallOptions(BaseModel):
 
     @property
     def token(self) -> ProgressToken | None:
-        """The progress token, if there is one among the arguments."""
+        """The progress token from the arguments, if any."""
         return self.meta.progressToken if self.meta else None
 
 
 def published_arguments(tool: AnyTool, client: ClientFeatures) -> Schema:
-    """The input schema of the tool, as such clients are shown it."""
+    """The input schema of the tool for a client with these features."""
     schema, options = exact_schema(tool.arguments), exact_schema(CallOptions)["properties"]
     own = {name: options[name] for name in _option_names(tool, client)}
-    return portable({**schema, "properties": {**schema["properties"], **own}})
+    return to_portable({**schema, "properties": {**schema["properties"], **own}})
 
 
 def parse_arguments(
     tool: AnyTool, given: Mapping[str, Any] | None, client: ClientFeatures = ClientFeatures()
 ) -> tuple[BaseModel, CallOptions]:
-    """The validated arguments, and what was said of the call itself.
+    """Validate the arguments, and split off the call options.
 
-    :func:`~maas_mcp.calls.client_values.read_properties` says in which forms they may be given. Beyond those they are
-    what JSON says, and nothing is made into something else: ``"on"`` is no boolean, ``true`` is no number.
+    :func:`~maas_mcp.calls.client_values.read_properties` documents the accepted forms. All other values are validated
+    strictly: ``"on"`` is not a boolean, ``true`` is not a number.
 
     Args:
-        tool: The one that is called.
-        given: What the client sent.
-        client: What the client that sent it can do.
+        tool: The called tool.
+        given: The client's arguments.
+        client: The client's features.
 
     Raises:
-        InvalidArgumentsError: Each argument that does not fit is named, with what is allowed; never with its value.
+        InvalidArgumentsError: An argument is invalid. The message names each one with the expected form, but never
+            contains a value.
     """
     arguments, options = dict(given or {}), _option_names(tool, client)
     known = exact_schema(tool.arguments)["properties"]
     unknown = [name for name in arguments if name not in known and name not in options]
-    problems = [_unknown(name, [*known, *options]) for name in unknown[:MOST_PROBLEMS]]
+    problems = [_explain_unknown(name, [*known, *options]) for name in unknown[:MAX_PROBLEMS]]
     model = _validated(tool.arguments, arguments.keys() & known.keys(), arguments, problems)
     call = _validated(CallOptions, arguments.keys() & options, arguments, problems)
     if problems or model is None or call is None:
-        left_out = len(problems) + len(unknown[MOST_PROBLEMS:]) - MOST_PROBLEMS
-        more = f" And {left_out} more." if left_out > 0 else ""
+        left_out = len(problems) + len(unknown[MAX_PROBLEMS:]) - MAX_PROBLEMS
+        more = f" And {left_out} more problems." if left_out > 0 else ""
         raise InvalidArgumentsError(
-            f"{tool.name} was not called. {' '.join(problems[:MOST_PROBLEMS])}{more}",
-            hint=f"Arguments: {_signature(tool, options)}.",
+            f"{tool.name} was not called. {' '.join(problems[:MAX_PROBLEMS])}{more}",
+            hint=f"Arguments: {_argument_names(tool, options)}.",
         )
     return model, call
 
 
 def _option_names(tool: AnyTool, client: ClientFeatures) -> tuple[str, ...]:
-    """What such a client may say of the call itself."""
+    """The call options that this client may pass."""
     if not isinstance(tool, LongRunning):
         return ()
     refused = set() if client.meta_argument else {"_meta"}
@@ -122,7 +123,7 @@ def _validated(
         return model.model_validate_json(json.dumps(values), strict=True)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False, include_input=False)
-        problems += [_problem(detail) for detail in details]
+        problems += [_describe_problem(detail) for detail in details]
     except ValueError as error:
         problems.append(cut(str(error), PROBLEM_LENGTH))
     except RecursionError:
@@ -130,30 +131,30 @@ def _validated(
     return None
 
 
-def _unknown(name: str, known: Iterable[str]) -> str:
+def _explain_unknown(name: str, known: Iterable[str]) -> str:
     if name == "_meta":
-        return "`_meta` is not an argument of this tool: a progress token belongs in the request's own `_meta`."
+        return "`_meta` is not an argument of this tool: send a progress token in the request's own `_meta`."
     close = get_close_matches(name[:NAME_LENGTH], known, n=1)
     shown = cut(name, NAME_LENGTH)
     return f"`{shown}` is not an argument of this tool{f'; did you mean `{close[0]}`?' if close else '.'}"
 
 
-_FORMS: Final = {
-    "list_type": 'expected an array, such as `["one", "two"]`, also for a single item',
+_CLEARER_MESSAGES: Final = {
+    "list_type": 'expected an array, such as `["one", "two"]`, even for a single item',
     "dict_type": "expected an object",
     "model_type": "expected an object",
 }
-"""What to write, where pydantic's words do not show it."""
+"""Clearer messages than pydantic's own, by pydantic's error type."""
 
 
-def _problem(detail: ErrorDetails) -> str:
-    """One problem in words. Without its input, which may be a secret or a megabyte."""
+def _describe_problem(detail: ErrorDetails) -> str:
+    """One problem as a sentence, without the input, which may be secret or large."""
     where = ".".join(cut(str(part), NAME_LENGTH) for part in detail["loc"]) or "the arguments"
-    message = _FORMS.get(detail["type"], detail["msg"]).removeprefix("Value error, ")
+    message = _CLEARER_MESSAGES.get(detail["type"], detail["msg"]).removeprefix("Value error, ")
     return f"`{where}`: {cut(message[:1].lower() + message[1:], PROBLEM_LENGTH)}."
 
 
-def _signature(tool: AnyTool, options: Iterable[str]) -> str:
+def _argument_names(tool: AnyTool, options: Iterable[str]) -> str:
     schema = exact_schema(tool.arguments)
     required = schema.get("required", ())
     own = [f"{name} (required)" if name in required else name for name in schema["properties"]]

@@ -1,4 +1,4 @@
-"""One call of a tool: made once, from what came in, and passed through every step."""
+"""A tool call, which passes through every step, and its result."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ from maas_mcp.plugins.registry import AnyTool
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
-    """A call whose arguments fit."""
+    """A call with valid arguments."""
 
     tool: AnyTool
     arguments: BaseModel
@@ -28,27 +28,27 @@ class ToolCall:
     principal: Principal
     host: Host
     tenant: Tenant
-    """Whose call it is."""
+    """The calling user of MAAS."""
     client: ClientFeatures
     progress: ProgressReporter
     running: RunningCall
 
     @property
     def cancellation(self) -> CancellationToken:
-        """Stops it."""
+        """The call's cancellation token."""
         return self.running.token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallResult:
-    """What a call came to."""
+    """The result of a call."""
 
     result: BaseModel | None
-    """``None`` where an operation goes on, or its result cannot be read."""
+    """``None`` if an operation is still running, or its result cannot be read."""
     content: dict[str, Any] | None
     """The result as JSON."""
     status: OperationStatus[Any] | None = None
-    """Of an operation."""
+    """The status of an operation; ``None`` for a short tool."""
     operation_id: str = ""
     warnings: tuple[str, ...] = ()
-    """What the caller should know of an operation's start, each in a sentence."""
+    """Warnings about an operation's start, one sentence each."""

@@ -1,4 +1,4 @@
-"""The one way in: every call passes these steps, such as policy and audit, whether it comes from MCP or a tool."""
+"""Runs every call, from MCP or from another tool, through the same steps, such as policy and audit."""
 
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -15,7 +15,7 @@ from maas_mcp.calls.principal import required_scope
 from maas_mcp.errors import InsufficientScopeError, MaasMcpError
 from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.declaring.operation import LongRunning
-from maas_mcp.operations.declaring.tool import Tool, ToolContext, fault_of
+from maas_mcp.operations.declaring.tool import Tool, ToolContext, plugin_error
 from maas_mcp.operations.progress import PartialProgress, ProgressReporter, ProgressSend
 from maas_mcp.operations.running.results import structured
 from maas_mcp.plugins.registry import AnyTool
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 Next = Callable[[ToolCall], Awaitable[CallResult]]
 Step = Callable[[ToolCall, Next], Awaitable[CallResult]]
-"""Passes a call on to the next step, or refuses it by raising a ``MaasMcpError``."""
+"""Passes a call to the next step, or refuses it with a ``MaasMcpError``."""
 
 
 async def run_call(
@@ -40,23 +40,23 @@ async def run_call(
     """Call a tool.
 
     Args:
-        host: The process.
-        tool: What is called.
-        given: The arguments, as they came.
-        connection: By what they came, and whose call it is.
-        sender: Makes what sends progress, for a token among the arguments.
-        request_id: What the client names the call by when it cancels it.
-        client: What the client can do.
+        host: The host.
+        tool: The tool.
+        given: The client's arguments.
+        connection: The client's connection, with the principal.
+        sender: Returns a function that sends progress, for the token among the arguments.
+        request_id: The id by which the client can cancel the call.
+        client: The client's features.
 
     Raises:
-        MaasMcpError: The arguments do not fit, it is not allowed, or it has failed; nothing else leaves a tool.
+        MaasMcpError: The arguments are invalid, or the call was refused or failed. A tool raises no other error.
     """
-    with shielded(tool):
+    with plugin_errors(tool):
         arguments, options = parse_arguments(tool, given, client)
         progress = ProgressReporter(sender(options.token))
-        # What is no exception must not reach the reporter's task group, which would end with it.
+        # A BaseException must not reach the reporter's task group, because it would end the group.
         async with host.tenant(connection.principal) as tenant, progress.reporting():
-            with shielded(tool), connection.running(request_id) as running:
+            with plugin_errors(tool), connection.running(request_id) as running:
                 call = ToolCall(
                     tool=tool,
                     arguments=arguments,
@@ -69,14 +69,14 @@ async def run_call(
                     progress=progress,
                     running=running,
                 )
-                return await pass_on(call)
+                return await run_steps(call)
 
 
 async def call_within(outer: ToolCall, tool: AnyTool, given: Mapping[str, Any]) -> CallResult:
-    """Call a tool from another one: through the same steps, with the progress and the cancellation of that."""
-    with shielded(tool):
+    """Call a tool from another tool: through the same steps, with the outer call's progress and cancellation."""
+    with plugin_errors(tool):
         arguments, options = parse_arguments(tool, given, outer.client)
-        # How large a part of the whole it is cannot be known: so its messages are passed on, and no fractions.
+        # The inner call's share of the outer call is unknown, so only its messages are passed on, not its fractions.
         progress = PartialProgress(lambda _fraction, message: outer.progress.report(None, message))
         inner = replace(
             outer,
@@ -86,24 +86,24 @@ async def call_within(outer: ToolCall, tool: AnyTool, given: Mapping[str, Any]) 
             effects=tool.effects(arguments),
             progress=progress,
         )
-        return await pass_on(inner)
+        return await run_steps(inner)
 
 
-async def pass_on(call: ToolCall, steps: tuple[Step, ...] | None = None) -> CallResult:
-    """Pass a call through the steps that are left, and then run it."""
+async def run_steps(call: ToolCall, steps: tuple[Step, ...] | None = None) -> CallResult:
+    """Pass a call through the remaining steps, and then run it."""
     first, *rest = STEPS if steps is None else steps or (None,)
     if first is None:
         return await _run(call)
-    return await first(call, lambda passed: pass_on(passed, tuple(rest)))
+    return await first(call, lambda passed: run_steps(passed, tuple(rest)))
 
 
 async def _audit(call: ToolCall, following: Next) -> CallResult:
-    """Record who called what. Nothing is recorded so far."""
+    """Record the call. Not implemented yet."""
     return await following(call)
 
 
 async def _check_policy(call: ToolCall, following: Next) -> CallResult:
-    """Refuse what the principal may not do."""
+    """Refuse a call whose scope the principal lacks."""
     needed = required_scope(call.tool)
     if not call.principal.may(needed):
         raise InsufficientScopeError(call.tool.name, needed)
@@ -111,7 +111,7 @@ async def _check_policy(call: ToolCall, following: Next) -> CallResult:
 
 
 STEPS: Final[tuple[Step, ...]] = (_audit, _check_policy)
-"""From the outermost to the last one before the tool."""
+"""From the outermost step to the last one before the tool."""
 
 
 async def _run(call: ToolCall) -> CallResult:
@@ -127,11 +127,11 @@ async def _run(call: ToolCall) -> CallResult:
 
 
 @contextmanager
-def shielded(tool: Tool[Any, Any] | LongRunning[Any, Any]) -> Iterator[None]:
-    """Let nothing leave a tool but a cancellation and errors with a message: the other calls go on.
+def plugin_errors(tool: Tool[Any, Any] | LongRunning[Any, Any]) -> Iterator[None]:
+    """Convert a plugin's unexpected exceptions, so that they do not end other calls.
 
     Raises:
-        PluginError: The plugin raised something else, whatever it was.
+        PluginError: The plugin raised something other than a cancellation or a ``MaasMcpError``.
     """
     try:
         yield
@@ -139,4 +139,4 @@ def shielded(tool: Tool[Any, Any] | LongRunning[Any, Any]) -> Iterator[None]:
         if is_cancellation(error) or isinstance(error, MaasMcpError):
             raise
         logger.exception("%s failed", tool.name)
-        raise fault_of(tool.name, error) from error
+        raise plugin_error(tool.name, error) from error

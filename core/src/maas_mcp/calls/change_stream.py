@@ -1,4 +1,4 @@
-"""The stream of changes: every observer is shown them off the event loop, and no operation ever feels one."""
+"""Sends operation changes to observers in threads, so that an observer never delays an operation."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -14,27 +14,27 @@ from maas_mcp.operations.declaring.operation_change import ChangeKind, Operation
 logger = logging.getLogger(__name__)
 
 BACKLOG: Final = 1000
-"""Changes that an observer may be behind; one that is further behind is dropped."""
-REMEMBERED: Final = 1000
-"""Operations whose latest change is remembered, so that two calls that follow one do not report it twice."""
+"""Maximum pending changes of an observer. An observer with more is dropped."""
+MAX_REMEMBERED: Final = 1000
+"""Operations whose latest change is kept, so that two calls that follow an operation report a change only once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """What is shown the changes."""
+    """A receiver of operation changes."""
 
     name: str
-    """For the log: whose it is."""
+    """For the log."""
     show: Callable[[OperationChange], object]
     """Called in a thread, with one change at a time."""
 
 
 class ChangeStream:
-    """Passes changes on to observers.
+    """Passes changes to observers.
 
     Args:
-        observers: Each has a thread of its own while it is called.
-        tasks: Where they are called; what is not shown when it ends is lost.
+        observers: Each one is called in its own thread.
+        tasks: The task group that calls them. Pending changes are lost when it ends.
     """
 
     def __init__(self, observers: Sequence[Observer], tasks: TaskGroup) -> None:
@@ -51,10 +51,10 @@ class ChangeStream:
         return bool(self._backlogs)
 
     def publish(self, change: OperationChange) -> None:
-        """Show a change, unless the same was shown already. Returns at once."""
+        """Send a change to the observers, unless it was already sent. Returns at once."""
         before = self._latest.pop(change.operation_id, None)
         self._latest[change.operation_id] = change
-        if len(self._latest) > REMEMBERED:
+        if len(self._latest) > MAX_REMEMBERED:
             del self._latest[next(iter(self._latest))]
         if before == change or (before is not None and before.kind is ChangeKind.ENDED):
             self._latest[change.operation_id] = before
@@ -75,7 +75,7 @@ class ChangeStream:
         with changes, backlog:
             async for change in changes:
                 failure = await anyio.to_thread.run_sync(
-                    _shown, observer, change, abandon_on_cancel=True, limiter=limiter
+                    _call_observer, observer, change, abandon_on_cancel=True, limiter=limiter
                 )
                 if failure is not None:
                     self._drop(observer.name, f"it raised {failure}")
@@ -85,14 +85,14 @@ class ChangeStream:
         backlog = self._backlogs.pop(name, None)
         if backlog is not None:
             backlog.close()
-            logger.warning("%s is not shown operations any longer: %s", name, why)
+            logger.warning("%s no longer receives operation changes: %s", name, why)
 
 
-def _shown(observer: Observer, change: OperationChange) -> str | None:
-    """Show one change; what was raised, by its type. Runs in a thread."""
+def _call_observer(observer: Observer, change: OperationChange) -> str | None:
+    """Call an observer with a change, and return the type of a raised exception. Runs in a thread."""
     try:
         observer.show(change)
     except BaseException as error:
-        logger.debug("why %s failed", observer.name, exc_info=True)
+        logger.debug("%s failed", observer.name, exc_info=True)
         return type(error).__name__
     return None

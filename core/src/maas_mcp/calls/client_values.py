@@ -1,7 +1,7 @@
-"""The forms in which clients send what a schema means, read before a model checks them strictly.
+"""Converts the forms in which clients send values to the forms of the schema, before strict validation.
 
-Some models fill in every argument, with ``null`` or empty text where they mean none. Some clients send numbers,
-booleans, arrays and objects as JSON text. And a mapping is published as an array of pairs.
+Some models pass every argument, with ``null`` or an empty string for none. Some clients send numbers, booleans, arrays
+and objects as JSON strings. A mapping is published as an array of pairs.
 """
 
 import json
@@ -12,25 +12,25 @@ from maas_mcp.plugins.portability import PAIR, Schema, choices, entries, kind_of
 
 
 def read_properties(given: Mapping[str, Any], schema: Schema, where: str = "") -> dict[str, Any]:
-    """The properties of an object, as its exact schema means them.
+    """Convert the properties of an object to the forms of its exact schema.
 
-    - An optional one that is ``null`` or empty text is left out. Empty text is a value where one is required, and
-      ``null`` where the schema says so.
-    - Items of a list that are ``null`` or empty text are left out; so is a list with no other items, and an empty one
-      where the schema wants items.
-    - Text is the JSON in it where the schema has a meaning for that and none for text: ``"5"``, ``"true"``, ``"[1]"``.
-    - A number that is whole is an integer: JSON has one kind of numbers.
-    - An array of names and values is a mapping where the schema wants one.
+    - An optional property that is ``null`` or an empty string is left out. A required property keeps an empty string,
+      and a nullable one keeps ``null``.
+    - List items that are ``null`` or an empty string are left out. A list without other items is left out too, and so
+      is an empty list if the schema requires items.
+    - A string is parsed as JSON if the schema allows the parsed value and no string: ``"5"``, ``"true"``, ``"[1]"``.
+    - A number without a fraction becomes an integer, because JSON has only one number type.
+    - An array of names and values becomes a mapping if the schema expects one.
 
-    All else stays as it is: the model says whether it fits.
+    All other values stay unchanged: the model validates them.
 
     Args:
-        given: As the client sent them.
-        schema: As :func:`~maas_mcp.plugins.schemas.exact_schema` makes it.
-        where: What stands before a name in messages.
+        given: The client's values.
+        schema: A schema from :func:`~maas_mcp.plugins.schemas.exact_schema`.
+        where: The prefix of names in messages.
 
     Raises:
-        ValueError: A mapping is given as an array of something else, or has a name twice.
+        ValueError: The array for a mapping has an item that is not a pair, or a name twice.
     """
     known, required = schema.get("properties", {}), schema.get("required", ())
     _, others = entries(schema)
@@ -84,7 +84,7 @@ def _is_blank(item: Any, schema: Schema) -> bool:
 
 
 def _parsed(value: Any, schema: Schema) -> Any:
-    """What JSON text says, where the schema has a meaning for it and none for text."""
+    """Parse a JSON string, if the schema allows the parsed value and no string."""
     kinds = {each.get("type", "string") for each in choices(schema)}
     if not isinstance(value, str) or not kinds or "string" in kinds:
         return value
@@ -98,11 +98,11 @@ def _parsed(value: Any, schema: Schema) -> Any:
 
 
 def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"JSON has no {name}")
+    raise ValueError(f"{name} is not valid JSON")
 
 
 def _object_choice(value: Mapping[str, Any], schema: Schema) -> Schema:
-    """The object that is meant: the first one whose required names and fixed values are those of ``value``."""
+    """The schema for an object: the first choice that has its required names and fixed values."""
     objects = [each for each in choices(schema) if each.get("type") == "object"]
     return next((each for each in objects if _agrees(value, each)), objects[0] if objects else {})
 
@@ -115,7 +115,7 @@ def _agrees(value: Mapping[str, Any], schema: Schema) -> bool:
 
 
 def _list_choice(value: list[Any], schema: Schema) -> Schema:
-    """What a list means: an array, or the entries of a mapping."""
+    """The schema for a list: an array, or the entries of a mapping."""
     arrays = [each for each in choices(schema) if each.get("type") == "array"]
     mappings = [each for each in choices(schema) if each.get("type") == "object" and not each.get("properties")]
     if value and all(_is_pair(each) for each in value):
@@ -131,9 +131,9 @@ def _mapping(entries: list[Any], where: str) -> dict[str, Any]:
     name, value = PAIR
     if not all(_is_pair(entry) for entry in entries):
         raise ValueError(
-            f"`{where}`: expected an array of objects, each with a `{name}`, which is text, and a `{value}`."
+            f"`{where}`: expected an array of objects, each with a `{name}`, which is a string, and a `{value}`."
         )
     mapping = {entry[name]: entry[value] for entry in entries}
     if len(mapping) < len(entries):
-        raise ValueError(f"`{where}`: expected each `{name}` once.")
+        raise ValueError(f"`{where}`: expected each `{name}` only once.")
     return mapping

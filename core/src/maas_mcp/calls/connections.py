@@ -1,4 +1,4 @@
-"""The calls under way, by the connection that they came by: a client cancels its own calls, and no other's."""
+"""Running calls by connection, so that a client cancels only its own calls."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,14 +15,14 @@ class RunningCall:
     """One running call."""
 
     request_id: str | int | None = None
-    """What the client names it by when it cancels it: unique within its connection only."""
+    """The id by which the client cancels the call, unique only within its connection."""
     token: CancellationToken = field(default_factory=CancellationToken)
     follows: tuple[str, SystemId] | None = None
-    """The operation's name and its machine, if the call follows one."""
+    """The name and machine of the operation that the call follows, if any."""
 
     @contextmanager
     def following(self, operation: str, system_id: SystemId) -> Iterator[None]:
-        """Note what it follows for as long as the block runs."""
+        """Set ``follows`` during the block."""
         before, self.follows = self.follows, (operation, system_id)
         try:
             yield
@@ -43,7 +43,7 @@ class Connection:
 
     @contextmanager
     def running(self, request_id: str | int | None = None) -> Iterator[RunningCall]:
-        """A call, for as long as it runs."""
+        """Register a call during the block."""
         call = RunningCall(request_id)
         self._running.add(call)
         try:
@@ -53,52 +53,52 @@ class Connection:
             self._running.discard(call)
 
     def cancel(self) -> None:
-        """Cancel all of its calls, as the client would."""
+        """Cancel all calls, as the client would."""
         for call in self._running:
             call.token.cancel()
 
-    def cancelled_by_client(self, request_id: str | int) -> None:
-        """The client asks to cancel this request: then, and only then, may its policy undo something."""
+    def announce_client_cancel(self, request_id: str | int) -> None:
+        """Announce that the client cancels a request. Only this reason may trigger ``on_cancel=abort``."""
         for call in self._running:
             if call.request_id == request_id:
                 call.token.announce(CancelReason.CLIENT)
 
-    def lost(self) -> None:
-        """The client is gone: no cancellation that follows undoes anything, because nobody has asked for it."""
+    def announce_lost(self) -> None:
+        """Announce that the client is gone. The following cancellations abort nothing, because no user requested it."""
         for call in self._running:
             call.token.announce(CancelReason.CONNECTION_LOST)
 
     def shut_down(self) -> None:
-        """The server stops: end all calls. What MAAS does is not undone by that."""
+        """End all calls because the server stops. Their operations continue in MAAS."""
         for call in list(self._running):
             call.token.cancel(CancelReason.SHUTDOWN)
 
     def stop_following(self, operation: str, system_id: SystemId) -> None:
-        """As :meth:`Connections.stop_following`, among the calls of this connection."""
+        """Do the same as :meth:`Connections.stop_following` for this connection's calls."""
         for call in self._running:
             if call.follows == (operation, system_id):
                 call.token.cancel(CancelReason.CANCEL_TOOL)
 
 
 class Connections:
-    """The connections of a server, and through them all running calls."""
+    """The connections of a server, with all running calls."""
 
     def __init__(self) -> None:
         self._connections: WeakSet[Connection] = WeakSet()
 
     def connect(self, principal: Principal = LOCAL) -> Connection:
-        """A new connection of a principal."""
+        """Add a connection of a principal."""
         connection = Connection(principal)
         self._connections.add(connection)
         return connection
 
     def stop_following(self, principal: Principal, operation: str, system_id: SystemId) -> None:
-        """End a principal's own calls that follow this operation; what MAAS does is not undone by that."""
+        """End the principal's calls that follow this operation. The operation continues in MAAS."""
         for connection in list(self._connections):
             if connection.principal.name == principal.name:
                 connection.stop_following(operation, system_id)
 
     def shut_down(self) -> None:
-        """The server stops: end all calls. What MAAS does is not undone by that."""
+        """End all calls because the server stops. Their operations continue in MAAS."""
         for connection in list(self._connections):
             connection.shut_down()

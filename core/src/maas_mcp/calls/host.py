@@ -1,4 +1,4 @@
-"""The host: everything that a process has once, and the tenants, one for each user of MAAS."""
+"""The host: the shared state of a process, and a pool of tenants, one for each user of MAAS."""
 
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -22,42 +22,42 @@ from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.settings import Settings
 
-MOST_TENANTS: Final = 64
-"""Tenants that are kept while nobody calls; the least recently used one is closed first."""
+MAX_TENANTS: Final = 64
+"""Maximum idle tenants. The least recently used one is closed first."""
 IDLE_LIMIT: Final = 600.0
-"""Seconds without a call after which a tenant is closed."""
+"""Seconds without a call until a tenant is closed."""
 
 Connect = Callable[[RegionAccess, RequestSlots], MaasClient]
 
 
 @dataclass(eq=False, slots=True)
-class _Kept:
-    """A tenant of the pool."""
+class _PooledTenant:
+    """A tenant in the pool."""
 
     tenant: Tenant
     calls: int = 0
-    """How many use it now."""
+    """Running calls that use it."""
     used_at: float = 0.0
     closing: anyio.Event = field(default_factory=anyio.Event)
 
     @property
     def idle(self) -> bool:
-        """Whether it can be closed without a loss."""
-        return self.calls == 0 and not self.tenant.has_left_work
+        """Whether closing it loses nothing."""
+        return self.calls == 0 and not self.tenant.has_open_requests
 
 
 class Host:
-    """The tools of a process, the calls under way, and the tenants.
+    """The tools of a process, its running calls and its tenants.
 
     Args:
-        settings: What there is to know of the region, and of how to follow operations.
-        tools: What is served, by name.
-        tasks: Where tenants run.
-        connections: The clients' connections, with the calls under way.
-        observers: What is shown the changes of operations.
-        connect: Makes a client.
-        now: Seconds since 1970, which all processes share.
-        timing: How long operations wait for what.
+        settings: The settings.
+        tools: The served tools, by name.
+        tasks: The task group of the tenants.
+        connections: The clients' connections and their running calls.
+        observers: The observers of operation changes.
+        connect: Opens a MAAS client.
+        now: Returns the Unix time, which all processes share.
+        timing: The time limits of operations.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Host:
         self.settings = settings
         self.tools: Mapping[str, AnyTool] = {}
         self.operations: Mapping[str, LongRunning[Any, Any]] = {}
-        """Those of the tools that are long-running."""
+        """The long-running tools."""
         self.serve(tools)
         self.connections = connections or Connections()
         self._tasks = tasks
@@ -84,7 +84,7 @@ class Host:
         self._timing = replace(timing or Timing(), outage_limit=settings.outage_limit)
         self._slots = RequestSlots()
         self._changes = ChangeStream(observers, tasks)
-        self._kept: dict[tuple[str, ApiKey | None], _Kept] = {}
+        self._pool: dict[tuple[str, ApiKey | None], _PooledTenant] = {}
         """By the principal's name and API key, least recently used first."""
         self._opening = anyio.Lock()
 
@@ -95,20 +95,20 @@ class Host:
 
     @asynccontextmanager
     async def tenant(self, principal: Principal = LOCAL) -> AsyncIterator[Tenant]:
-        """The tenant of a principal, for as long as the block runs."""
+        """The tenant of a principal, kept open during the block."""
         key = (principal.name, principal.api_key)
         async with self._opening:
-            kept = self._kept.pop(key, None) or await self._tasks.start(self._keep, principal)
-            self._kept[key] = kept
-            kept.calls += 1
-            self._close_some()
+            pooled = self._pool.pop(key, None) or await self._tasks.start(self._run_tenant, principal)
+            self._pool[key] = pooled
+            pooled.calls += 1
+            self._close_idle()
         try:
-            yield kept.tenant
+            yield pooled.tenant
         finally:
-            kept.calls -= 1
-            kept.used_at = anyio.current_time()
+            pooled.calls -= 1
+            pooled.used_at = anyio.current_time()
 
-    async def _keep(self, principal: Principal, *, task_status: TaskStatus[_Kept]) -> None:
+    async def _run_tenant(self, principal: Principal, *, task_status: TaskStatus[_PooledTenant]) -> None:
         """Run a tenant until it is closed."""
 
         def region() -> RegionAccess:
@@ -126,27 +126,27 @@ class Host:
                 timing=self._timing,
                 principal=principal.name,
             )
-            kept = _Kept(tenant)
-            task_status.started(kept)
+            pooled = _PooledTenant(tenant)
+            task_status.started(pooled)
             try:
-                await kept.closing.wait()
+                await pooled.closing.wait()
             finally:
                 tasks.cancel_scope.cancel()
                 with anyio.CancelScope(shield=True):
                     await tenant.aclose()
 
-    def _close_some(self) -> None:
-        """Close the tenants that nobody has used for long, and the least recently used ones of too many."""
-        idle = [key for key, kept in self._kept.items() if kept.idle]
-        too_many = len(self._kept) - MOST_TENANTS
+    def _close_idle(self) -> None:
+        """Close tenants that were idle for too long, and the least recently used ones if there are too many."""
+        idle = [key for key, pooled in self._pool.items() if pooled.idle]
+        too_many = len(self._pool) - MAX_TENANTS
         now = anyio.current_time()
         for number, key in enumerate(idle):
-            if number < too_many or now >= self._kept[key].used_at + IDLE_LIMIT:
-                self._kept.pop(key).closing.set()
+            if number < too_many or now >= self._pool[key].used_at + IDLE_LIMIT:
+                self._pool.pop(key).closing.set()
 
 
 @asynccontextmanager
-async def running(
+async def open_host(
     settings: Settings,
     tools: Mapping[str, AnyTool],
     connections: Connections | None = None,
@@ -156,7 +156,7 @@ async def running(
     now: Callable[[], float] = time.time,
     timing: Timing | None = None,
 ) -> AsyncIterator[Host]:
-    """A host for as long as the block runs. What is still being followed at its end is left to MAAS."""
+    """A host that runs during the block. Operations that are running at its end continue in MAAS."""
     async with anyio.create_task_group() as tasks:
         try:
             yield Host(

@@ -1,4 +1,4 @@
-"""Long-running operations for a call: started, asked for, waited for, cancelled and listed, by their sealed ids."""
+"""Starts, gets, waits for, cancels and lists long-running operations for a call, by their sealed ids."""
 
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from maas_mcp.calls.call import CallResult, ToolCall
-from maas_mcp.calls.reports import report, report_failure, suggest_asking_again
+from maas_mcp.calls.reports import report, report_failure, suggest_get_operation
 from maas_mcp.calls.tenant import subject_of
 from maas_mcp.errors import (
     InvalidArgumentsError,
@@ -28,7 +28,7 @@ from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.declaring.operation import LongRunning, Operation
 from maas_mcp.operations.declaring.operations import ListedOperation, OperationList, OperationReport
 from maas_mcp.operations.declaring.region_operation import RegionOperation
-from maas_mcp.operations.declaring.tool import fault_of
+from maas_mcp.operations.declaring.tool import plugin_error
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.running.results import structured
 from maas_mcp.operations.running.status import OperationStatus
@@ -36,17 +36,17 @@ from maas_mcp.plugins.registry import AnyTool
 
 logger = logging.getLogger(__name__)
 
-MOST_LISTED: Final = 50
+MAX_LISTED: Final = 50
 
 CallWithin = Callable[[ToolCall, AnyTool, Mapping[str, Any]], Awaitable[CallResult]]
 
 
 class OperationsService:
-    """``ctx.operations`` of a call.
+    """The ``ctx.operations`` of a call.
 
     Args:
-        call: The call whose progress, cancellation and tenant are used.
-        call_within: Calls another tool from it.
+        call: The call, with its progress, cancellation and tenant.
+        call_within: Calls another tool from this call.
     """
 
     def __init__(self, call: ToolCall, call_within: CallWithin) -> None:
@@ -55,21 +55,22 @@ class OperationsService:
         self._call_within = call_within
 
     async def start_and_follow(self) -> CallResult:
-        """Start the call's own operation, and follow it to its end or for as long as the call's options say."""
+        """Start the call's operation, and follow it to its end or for ``wait_seconds``."""
         call, operation = self._call, self._call.tool
         if not isinstance(operation, LongRunning):
-            raise TypeError(f"{operation.name} is no long-running operation")
-        sealer = self._tenant.sealer  # before anything is started: without it nobody could ask for that again
-        warnings = tuple(operation.warnings(call.arguments))  # likewise, in case that this fails
+            raise TypeError(f"{operation.name} is not a long-running operation")
+        # Both may fail, so they come before the start. An operation without an id could not be followed again.
+        sealer = self._tenant.sealer
+        warnings = tuple(operation.warnings(call.arguments))
         subject = subject_of(operation, call.arguments)
-        wishes: dict[str, Any] = {"wait": call.options.wait_seconds, "on_cancel": call.options.on_cancel}
+        options: dict[str, Any] = {"wait": call.options.wait_seconds, "on_cancel": call.options.on_cancel}
         if isinstance(operation, BatchOperation):
-            wishes["name"] = subject
+            options["name"] = subject
         engine = self._tenant.engine_for(operation)
         with call.running.following(operation.name, subject):
-            status = await engine.run(operation, call.arguments, call.progress, call.cancellation, **wishes)
+            status = await engine.run(operation, call.arguments, call.progress, call.cancellation, **options)
         operation_id = sealer.seal(status.handle)
-        suggest_asking_again(status, operation_id)
+        suggest_get_operation(status, operation_id)
         return CallResult(
             result=status.result,
             content=None if status.result is None else structured(operation, status.result),
@@ -79,93 +80,93 @@ class OperationsService:
         )
 
     async def run(self, name: str, /, **arguments: Any) -> BaseModel:
-        """Call a tool, or start an operation and follow it to its end; returns its result."""
+        """Call a tool, or start an operation and follow it to its end. Returns its result."""
         answer = await self._call_within(self._call, self._tool(name), arguments)
         if answer.result is not None:
             return answer.result
         if answer.status is not None and answer.status.problem is not None:
             raise answer.status.problem
         raise OperationRefusedError(
-            f"{name} was not started, because it is under way: {answer.status.message if answer.status else ''}.",
+            f"{name} was not started, because it is already running: {answer.status.message if answer.status else ''}.",
             next_steps=[NextStep("maas_wait_operation", {"operation_id": answer.operation_id}, why="Wait for it")],
         )
 
     async def start(self, name: str, /, **arguments: Any) -> OperationReport:
-        """Start an operation, and return at once."""
+        """Start an operation and return at once."""
         operation = self._tool(name)
         if not isinstance(operation, LongRunning):
-            raise InvalidArgumentsError(f"{name} is no long-running operation. Call it with `run`.")
+            raise InvalidArgumentsError(f"{name} is not a long-running operation. Call it with `run`.")
         answer = await self._call_within(self._call, operation, {**arguments, "wait_seconds": 0})
         if answer.status is None:
-            raise TypeError(f"{name} was answered without a status")
+            raise TypeError(f"{name} returned no status")
         return self._report(operation, answer.status)
 
     async def get(self, operation_id: str) -> OperationReport:
-        """Where an operation stands, by what MAAS says now."""
-        return await self._ask(operation_id, 0.0)
+        """Read the current state of an operation from MAAS."""
+        return await self._follow(operation_id, 0.0)
 
     async def wait(self, operation_id: str, seconds: float) -> OperationReport:
-        """Follow an operation, with progress, to its end or for so many seconds."""
+        """Follow an operation, with progress, to its end or for this many seconds."""
         operation, handle = self._open(operation_id)
         with self._call.running.following(operation.name, handle.system_id):
-            return await self._ask(operation_id, seconds)
+            return await self._follow(operation_id, seconds)
 
     async def cancel(self, operation_id: str, *, abort: bool = False) -> OperationReport:
-        """Stop the calls that follow an operation; with ``abort``, make MAAS abort it, too."""
+        """Stop the calls that follow an operation; with ``abort``, also abort it in MAAS."""
         operation, handle = self._open(operation_id)
         connections = self._call.host.connections
         try:
-            before = await self._ask(operation_id, 0.0)
+            before = await self._follow(operation_id, 0.0)
         except MaasError as error:
             connections.stop_following(self._call.principal, operation.name, handle.system_id)
-            error.hint = f"Nothing was aborted; calls that followed it have ended. {error.hint or ''}".strip()
+            error.hint = f"Nothing was aborted, but the calls that followed it have ended. {error.hint or ''}".strip()
             raise
-        if before.state != "working":  # then what the machine is at now, and who follows that, is another matter
+        if before.state != "working":  # a newer operation of the machine must not be stopped
             return before
         connections.stop_following(self._call.principal, operation.name, handle.system_id)
         refusal: OperationRefusedError | None = None
         if abort:
             try:
                 await self._tenant.engine_for(operation).abort(operation, handle, self._call.cancellation)
-            except OperationRefusedError as error:  # or somebody else was quicker
+            except OperationRefusedError as error:  # perhaps because another user has aborted it
                 refusal = error
-        after = await self._ask(operation_id, 0.0)
+        after = await self._follow(operation_id, 0.0)
         if refusal is not None and after.state == "working":
             raise refusal
         return after
 
-    async def list(self, limit: int = MOST_LISTED) -> OperationList:
-        """What is under way: batches and the region's operations first, and then the machines' by hostname.
+    async def list(self, limit: int = MAX_LISTED) -> OperationList:
+        """List the running operations: first those of the region and batches, then those of machines by hostname.
 
-        Takes a read of the machines, up to three of their events, and one for each operation of the region. A read that
-        fails hides nothing that another one shows.
+        Takes one request for machines, up to three for events, and one for each region operation. If some requests
+        fail, the operations from the others are still listed.
 
         Raises:
-            MaasMcpError: Nothing could be read.
+            MaasMcpError: All requests failed.
         """
         listing = _Listing()
         operations = list(self._call.host.operations.values())
         for of_region in (each for each in operations if isinstance(each, RegionOperation)):
-            with listing.noting(of_region.name):
-                handles = await self._tenant.engine.region_under_way([of_region])
-                listing.add(OperationStatus(each, None, "Under way") for each in handles)
+            with listing.recording_errors(of_region.name):
+                handles = await self._tenant.engine.find_running_on_region([of_region])
+                listing.add(OperationStatus(each, None, "Running") for each in handles)
         of_machines = [each for each in operations if isinstance(each, Operation)]
         batches = [each for each in operations if isinstance(each, BatchOperation)]
-        with listing.noting("operations on machines"):
+        with listing.recording_errors("operations on machines"):
             seen = await self._tenant.engine.survey(of_machines, {MachineStatus.ALLOCATED} if batches else ())
-            with listing.noting("batches"):
-                of_batches = await self._tenant.batches.under_way(seen, batches)
+            with listing.recording_errors("batches"):
+                of_batches = await self._tenant.batches.find_running(seen, batches)
                 listing.add(of_batches.statuses)
                 listing.parts.update(of_batches.parts)
-            found = self._tenant.engine.under_way(seen, of_machines, limit + 1)
+            found = self._tenant.engine.find_running(seen, of_machines, limit + 1)
             listing.add(each.status for each in found)
             listing.hostnames.update({each.handle.system_id: each.hostname for each in found if each.hostname})
             listing.any_read = True
         if listing.error is not None and not (listing.statuses or listing.any_read):
             raise listing.error
         shown = listing.statuses[:limit]
-        if unnamed := [each.handle.system_id for each in shown if self._is_unnamed(each, listing)]:
-            with listing.noting("hostnames"):
+        if unnamed := [each.handle.system_id for each in shown if self._lacks_hostname(each, listing)]:
+            with listing.recording_errors("hostnames"):
                 machines = await self._tenant.maas.machines(id=unnamed)
                 listing.hostnames.update({machine.system_id: machine.hostname for machine in machines})
         return OperationList(
@@ -174,7 +175,7 @@ class OperationsService:
             unreadable=listing.unreadable,
         )
 
-    def _is_unnamed(self, status: OperationStatus[Any], listing: "_Listing") -> bool:
+    def _lacks_hostname(self, status: OperationStatus[Any], listing: "_Listing") -> bool:
         on_machine = isinstance(self._call.host.operations[status.handle.operation], Operation)
         return on_machine and status.handle.system_id not in listing.hostnames
 
@@ -188,8 +189,8 @@ class OperationsService:
             part_of=None if batch is None else sealer.seal(batch),
         )
 
-    async def _ask(self, operation_id: str, wait: float) -> OperationReport:
-        """Where an operation stands, at its end or after ``wait`` seconds."""
+    async def _follow(self, operation_id: str, wait: float) -> OperationReport:
+        """The state of an operation at its end or after ``wait`` seconds."""
         operation, handle = self._open(operation_id)
         engine, call = self._tenant.engine_for(operation), self._call
         try:
@@ -204,10 +205,10 @@ class OperationsService:
         return report(operation, status, self._tenant.sealer, self._call.host.tools)
 
     def _open(self, operation_id: str) -> tuple[LongRunning[Any, Any], Handle]:
-        """The operation that an id names.
+        """The operation of an id.
 
         Raises:
-            UnknownOperationError: There is none of the caller's.
+            UnknownOperationError: The caller has no such operation.
         """
         handle = self._tenant.sealer.open(operation_id)
         operation = self._call.host.operations.get(handle.operation)
@@ -219,33 +220,33 @@ class OperationsService:
         tool = self._call.host.tools.get(name)
         if tool is None:
             raise InvalidArgumentsError(
-                f"There is no tool {name[:64]!r}.", hint="Is the plugin that offers it installed, and allowed?"
+                f"There is no tool {name[:64]!r}.", hint="Check that its plugin is installed and allowed."
             )
         return tool
 
 
 @dataclass(slots=True)
 class _Listing:
-    """What is under way, from several reads of which some may have failed."""
+    """Running operations from several requests, some of which may have failed."""
 
     statuses: list[OperationStatus[Any]] = field(default_factory=list)
     any_read: bool = False
     """Whether the machines could be read."""
     hostnames: dict[SystemId, str] = field(default_factory=dict)
     parts: dict[SystemId, Handle] = field(default_factory=dict)
-    """The batch of each machine that is a part of one."""
+    """The batch of each machine that belongs to one."""
     unreadable: list[str] = field(default_factory=list)
-    """What could not be read, with the reason."""
+    """The failed requests, with their errors."""
     error: MaasMcpError | None = None
-    """The first reason."""
+    """The first error."""
 
     def add(self, statuses: "Iterator[OperationStatus[Any]] | list[OperationStatus[Any]]") -> None:
-        """These as well."""
+        """Add operations."""
         self.statuses += statuses
 
     @contextmanager
-    def noting(self, what: str) -> Iterator[None]:
-        """Note it if ``what`` cannot be read, by MAAS's fault or a plugin's, and go on."""
+    def recording_errors(self, what: str) -> Iterator[None]:
+        """Record an error of MAAS or a plugin in the block, and continue. ``what`` names the block in messages."""
         try:
             yield
         except OperationCancelledError:
@@ -255,6 +256,6 @@ class _Listing:
                 raise
             if not isinstance(error, MaasMcpError):
                 logger.exception("%s could not be read", what)
-            known = error if isinstance(error, MaasMcpError) else fault_of(what, error)
+            known = error if isinstance(error, MaasMcpError) else plugin_error(what, error)
             self.unreadable.append(f"{what}: {known.message}")
             self.error = self.error or known

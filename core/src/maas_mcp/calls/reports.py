@@ -1,11 +1,11 @@
-"""What clients are told of an operation: where it stands, how to ask for it again, and its result."""
+"""Reports of operations for clients: state, result or error, and the call to continue."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import Field
 
-from maas_mcp.calls.next_steps import resolved
+from maas_mcp.calls.next_steps import resolve_steps
 from maas_mcp.errors import (
     MaasMcpError,
     MachineGoneError,
@@ -23,66 +23,66 @@ from maas_mcp.plugins.registry import AnyTool
 
 
 class StartReport(OperationReport):
-    """What the call that starts an operation answers."""
+    """The result of a call that starts an operation."""
 
     warnings: list[str] = Field(
         default=[],
-        description="What to check: arguments that will probably not work as intended, another user's machine.",
+        description="Things to check, such as arguments that will probably not work, or another user's machine.",
     )
 
 
 def report(
     operation: LongRunning[Any, Any], status: OperationStatus[Any], sealer: Sealer, tools: Mapping[str, AnyTool]
 ) -> OperationReport:
-    """The report of an operation that has succeeded or goes on; ``tools`` are those that are served."""
+    """The report of an operation that has succeeded or is running; ``tools`` are the served tools."""
     operation_id = sealer.seal(status.handle)
-    suggest_asking_again(status, operation_id)
+    suggest_get_operation(status, operation_id)
     return OperationReport(
         operation_id=operation_id,
         state=status.state,
         progress=status.fraction,
         message=status.problem.message if status.problem else status.message,
         result=None if status.result is None else structured(operation, status.result),
-        error=None if status.problem is None else _why(status.problem, tools),
+        error=None if status.problem is None else _error_report(status.problem, tools),
     )
 
 
 def report_failure(error: OperationError, operation_id: str, tools: Mapping[str, AnyTool]) -> OperationReport:
-    """The report of an operation that has ended without success; ``tools`` are those that are served."""
+    """The report of an operation that has ended without success; ``tools`` are the served tools."""
     return OperationReport(
         operation_id=operation_id,
-        state=state_of(error),
+        state=end_state(error),
         progress=None,
         message=error.message.splitlines()[0],
         result=None,
-        error=_why(error, tools),
+        error=_error_report(error, tools),
     )
 
 
-def suggest_asking_again(status: OperationStatus[Any], operation_id: str) -> None:
-    """Let the reason why an operation has no result name the call that may return it."""
+def suggest_get_operation(status: OperationStatus[Any], operation_id: str) -> None:
+    """Add a next step to the problem of an operation whose result could not be read."""
     if status.problem is not None:
-        why = "Ask for the operation again, which may return its result"
+        why = "Get the operation again, which may return its result"
         status.problem.next_steps = (NextStep("maas_get_operation", {"operation_id": operation_id}, why=why),)
 
 
 def cut(text: str, length: int) -> str:
-    """The text, or its first ``length`` characters and a mark that there are more."""
+    """The text, or its first ``length`` characters and an ellipsis."""
     return text if len(text) <= length else f"{text[:length]}…"
 
 
-def _why(error: MaasMcpError, tools: Mapping[str, AnyTool]) -> ErrorReport:
+def _error_report(error: MaasMcpError, tools: Mapping[str, AnyTool]) -> ErrorReport:
     return ErrorReport(
         code=error.code,
         message=error.message,
         hint=error.hint,
-        next_steps=resolved(error.next_steps, tools),
+        next_steps=resolve_steps(error.next_steps, tools),
         maas_says=error.maas_says,
     )
 
 
-def state_of(error: MaasMcpError) -> State:
-    """How an operation has ended that raised this."""
+def end_state(error: MaasMcpError) -> State:
+    """The state of an operation that ended with this error."""
     match error:
         case OperationRevertedError():
             return "reverted"
@@ -94,18 +94,18 @@ def state_of(error: MaasMcpError) -> State:
             return "failed"
 
 
-def text_of(
+def status_lines(
     operation: LongRunning[Any, Any], status: OperationStatus[Any], operation_id: str, warnings: Sequence[str]
 ) -> str:
     """A line or two for people, and one for each warning."""
-    return "\n".join([_told(operation, status, operation_id), *(f"Warning: {each}" for each in warnings)])
+    return "\n".join([_status_text(operation, status, operation_id), *(f"Warning: {each}" for each in warnings)])
 
 
-def _told(operation: LongRunning[Any, Any], status: OperationStatus[Any], operation_id: str) -> str:
+def _status_text(operation: LongRunning[Any, Any], status: OperationStatus[Any], operation_id: str) -> str:
     if status.handle.reached:
         return f"{status.message}."
     if status.ended:
         return summary_of(operation, status.result)
-    how_far = "" if status.fraction is None else f" ({status.fraction:.0%})"
-    ask = "It goes on; ask" if status.confirmed else "Ask"
-    return f"{status.message}{how_far}. {ask} with maas_wait_operation for operation_id {operation_id}."
+    percent = "" if status.fraction is None else f" ({status.fraction:.0%})"
+    running = "It is still running. " if status.confirmed else ""
+    return f"{status.message}{percent}. {running}Wait for it: maas_wait_operation with operation_id {operation_id}."

@@ -1,4 +1,4 @@
-"""A tenant: one user of MAAS, with a client, an engine and a sealer, each made when the first call needs it."""
+"""A tenant: one user of MAAS, with a client, an engine and a sealer, each created when a call first needs it."""
 
 from collections.abc import Awaitable, Callable
 from functools import cached_property
@@ -8,7 +8,7 @@ from anyio.abc import TaskGroup
 from pydantic import BaseModel
 
 from maas_mcp.calls.change_stream import ChangeStream
-from maas_mcp.calls.reports import state_of
+from maas_mcp.calls.reports import end_state
 from maas_mcp.maas.address import RegionAccess
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.operations.batches.batch import BatchOperation, new_name
@@ -20,18 +20,18 @@ from maas_mcp.operations.handles import Handle, Sealer
 from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.running.engine import Engine
 from maas_mcp.operations.running.region import REGION
-from maas_mcp.operations.running.run_change import RunChange, unpublished
+from maas_mcp.operations.running.run_change import RunChange, discard_change
 from maas_mcp.operations.running.start_requests import StartRequests
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.timing import Timing
 from maas_mcp.operations.watching.watcher import Watcher
 from maas_mcp.plugins.polling_choice import chosen_strategy
-from maas_mcp.secret import sealing_secrets
+from maas_mcp.secret import load_secrets
 from maas_mcp.settings import Settings
 
 
 class AnyEngine(Protocol):
-    """What the engines of all kinds of operations have in common."""
+    """The common interface of the engines."""
 
     @property
     def run(self) -> Callable[..., Awaitable[OperationStatus[Any]]]:
@@ -48,26 +48,26 @@ class AnyEngine(Protocol):
         *,
         wait: float | None,
     ) -> OperationStatus[Any]:
-        """Pick up what a handle names."""
+        """Follow the operation of a handle again."""
         ...
 
     async def abort(self, operation: Any, handle: Handle, cancellation: CancellationToken, /) -> None:
-        """Order MAAS to abort it."""
+        """Abort the operation in MAAS."""
         ...
 
 
 class Tenant:
-    """The region as one user's tools see it. Nothing is imported, opened or asked before a tool is called.
+    """The region for one user's tools. Nothing is imported, opened or requested before a tool call.
 
     Args:
-        settings: How operations are followed, and what seals their ids.
-        region: Gives the region's address and the user's key.
-        tasks: Where the watcher runs, and what calls leave goes on.
-        open_client: Makes the client.
-        changes: Takes each change of an operation.
-        now: Seconds since 1970, which all processes share.
-        timing: How long operations wait for what.
-        principal: The name of the principal: nobody else can use the operation ids.
+        settings: The settings for polling and for sealing ids.
+        region: Returns the region's address and the user's API key.
+        tasks: The task group of the watcher and of requests that outlive their calls.
+        open_client: Opens the MAAS client.
+        changes: Receives each change of an operation.
+        now: Returns the Unix time, which all processes share.
+        timing: The time limits of operations.
+        principal: The name of the principal. Only this principal can use the operation ids.
     """
 
     def __init__(
@@ -93,43 +93,44 @@ class Tenant:
 
     @cached_property
     def maas(self) -> MaasClient:
-        """The client.
+        """The MAAS client.
 
         Raises:
             SettingsError: The URL or the API key is missing or malformed.
         """
-        from maas_mcp.proxies import through_proxy  # noqa: PLC0415 - 20 ms, paid when MAAS is first asked
+        # The import takes 20 ms. Only the first request pays it.
+        from maas_mcp.proxies import with_proxy  # noqa: PLC0415 - see above
 
-        return self._open_client(through_proxy(self._region()))
+        return self._open_client(with_proxy(self._region()))
 
     @cached_property
     def sealer(self) -> Sealer:
-        """Seals operation ids for this principal and this MAAS user.
+        """Seals operation ids for this principal and MAAS user.
 
         Raises:
-            SettingsError: There is no secret, and none can be made.
+            SettingsError: There is no secret, and none can be created.
         """
         region = self._region()
         key = f"{region.api_url} {region.api_key.consumer} {region.api_key.token}"
         principal = f"{key} {self._principal}" if self._principal else key
-        return Sealer(sealing_secrets(self._settings), principal, self._now)
+        return Sealer(load_secrets(self._settings), principal, self._now)
 
     @cached_property
     def requests(self) -> StartRequests:
-        """Holds the requests to start until MAAS answers, for as long as the server runs."""
+        """The start requests, kept until MAAS answers or the server ends."""
         return StartRequests(self._tasks, now=self._now, timing=self.timing)
 
     @cached_property
     def engine(self) -> Engine:
-        """The engine, with its watcher running.
+        """The engine, with its running watcher.
 
         Raises:
-            SettingsError: There is no polling strategy of the name that is set.
+            SettingsError: The polling strategy in the settings does not exist.
         """
         polling = chosen_strategy(self._settings.polling)
         watcher = Watcher(self.maas, interval=self._settings.poll_interval)
         self._tasks.start_soon(watcher.run)
-        publish = self._publish if self._changes.observed else unpublished
+        publish = self._publish if self._changes.observed else discard_change
         return Engine(self.maas, watcher, self.requests, polling=polling, publish=publish, now=self._now)
 
     @cached_property
@@ -147,7 +148,7 @@ class Tenant:
 
     def _publish(self, change: RunChange) -> None:
         handle, ended = change.handle, change.kind is ChangeKind.ENDED
-        ended_as = state_of(change.error) if change.error is not None else "succeeded"
+        ended_as = end_state(change.error) if change.error is not None else "succeeded"
         self._changes.publish(
             OperationChange(
                 kind=change.kind,
@@ -162,18 +163,18 @@ class Tenant:
         )
 
     @property
-    def has_left_work(self) -> bool:
-        """Whether MAAS has yet to answer a request whose call may be over."""
-        return "requests" in self.__dict__ and bool(self.requests.all_under_way())
+    def has_open_requests(self) -> bool:
+        """Whether MAAS has not yet answered a request, even if its call has ended."""
+        return "requests" in self.__dict__ and bool(self.requests.all_pending())
 
     async def aclose(self) -> None:
-        """Close what was opened."""
+        """Close the MAAS client, if it was opened."""
         if "maas" in self.__dict__:
             await self.maas.aclose()
 
 
 def subject_of(operation: LongRunning[Any, Any], arguments: BaseModel) -> str:
-    """What a new call of an operation follows, as its handle names it: a machine, a new batch, or the region."""
+    """The subject of a new operation in its handle: a machine's id, a new batch's name, or the region."""
     match operation:
         case Operation():
             return operation.system_id(arguments)

@@ -13,20 +13,20 @@ from maas_mcp.cli.common import (
     EXIT_CODES,
     EXIT_FAILURE,
     EXIT_INTERRUPTED,
-    UNWRITABLE,
+    WRITE_ERRORS,
     Interrupted,
-    accept_any_terminal,
     exit_code,
-    fitted_error,
-    importing,
-    say,
+    paused_garbage_collection,
+    print_text,
+    replace_unencodable_characters,
     show_error,
+    wrap_error,
 )
 from maas_mcp.errors import MaasMcpError
 
 
-class _Lazy(click.Group):
-    """Imports a command when it is used, so that ``serve`` starts without what draws bars; shows errors as messages."""
+class _LazyGroup(click.Group):
+    """Imports a command only when it is used, so that ``serve`` starts without rich. Shows errors as messages."""
 
     COMMANDS: ClassVar = MappingProxyType(
         {
@@ -46,7 +46,7 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's own hook
         if cmd_name not in self.COMMANDS:
             return None
-        with importing():
+        with paused_garbage_collection():
             command: click.Command = import_module(f"maas_mcp.cli.{cmd_name}").command
         return command
 
@@ -59,18 +59,18 @@ class _Lazy(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self.COMMANDS and not args[0].startswith("-"):
             close = get_close_matches(args[0], self.COMMANDS, n=1)
-            known = f"Did you mean {close[0]}?" if close else f"The commands are: {', '.join(self.COMMANDS)}."
-            ctx.fail(f"No such command {args[0]!r}. {known}")
+            suggestion = f"Did you mean {close[0]}?" if close else f"The commands are: {', '.join(self.COMMANDS)}."
+            ctx.fail(f"No such command {args[0]!r}. {suggestion}")
         return super().resolve_command(ctx, args)
 
     def main(self, *args: Any, **extra: Any) -> Any:
         try:
             return super().main(*args, **extra)
         except OSError as error:
-            if error.errno not in UNWRITABLE:
+            if error.errno not in WRITE_ERRORS:
                 raise
-            say(f"Error: The output cannot be written: {error.strerror}.", err=True)
-        sys.stdout = None  # or it would be flushed once more, in vain
+            print_text(f"Error: Cannot write the output: {error.strerror}.", err=True)
+        sys.stdout = None  # Python would flush it again at exit, and fail again
         sys.exit(EXIT_FAILURE)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -82,23 +82,23 @@ class _Lazy(click.Group):
             show_error(error)
             sys.exit(exit_code(error))
         except Interrupted as interruption:
-            say(interruption.message, err=True)
+            print_text(interruption.message, err=True)
             sys.exit(interruption.exit_code)
         except (KeyboardInterrupt, click.Abort):
             click.echo("Interrupted.", err=True)
             sys.exit(EXIT_INTERRUPTED)
-        raise fitted_error(problem)
+        raise wrap_error(problem)
 
 
-@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_CODES)
+@click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_CODES)
 @click.version_option(__version__, prog_name="maas-mcp")
 def main() -> None:
     """An MCP server for Canonical MAAS.
 
     Lets an assistant deploy, commission and release physical machines, and shows progress from MAAS's own events.
 
-    `maas-mcp demo` works without a MAAS region. `maas-mcp doctor` checks your settings and your region. An MCP client
-    starts `maas-mcp serve`. Settings are environment variables, MAAS_URL and MAAS_API_KEY at least, or keys of the
-    TOML file that MAAS_MCP_CONFIG names.
+    Try `maas-mcp demo` first: it needs no MAAS region. `maas-mcp doctor` checks your settings and your region. MCP
+    clients start `maas-mcp serve`. Set at least MAAS_URL and MAAS_API_KEY, as environment variables or in the TOML file
+    that MAAS_MCP_CONFIG names.
     """
-    accept_any_terminal()
+    replace_unencodable_characters()

@@ -1,4 +1,4 @@
-"""Arguments of a tool on the command line: ``KEY=VALUE`` to JSON by the tool's input schema, and its help."""
+"""Converts ``KEY=VALUE`` arguments to JSON by a tool's input schema, and formats the help for them."""
 
 import json
 import math
@@ -10,19 +10,19 @@ from typing import Any, Final, NoReturn
 import click
 from mcp_types import Tool
 
-from maas_mcp.cli.common import NARROWEST
+from maas_mcp.cli.common import MIN_COLUMNS
 from maas_mcp.plugins.portability import PAIR
-from maas_mcp.settings import expanded, is_text
+from maas_mcp.settings import expand_user, is_utf8
 from maas_mcp.text_files import read_text
 
 Schema = Mapping[str, Any]
 
-WIDEST: Final = 100
-"""Columns beyond which lines are hard to read."""
+MAX_COLUMNS: Final = 100
+"""Columns; longer lines are hard to read."""
 
 
 class _ArgumentError(ValueError):
-    """An argument that cannot be taken; ``keys`` are those whose explanation helps, if there are any."""
+    """An invalid argument. ``keys`` names the arguments whose description helps to correct it."""
 
     def __init__(self, problem: str, *keys: str) -> None:
         super().__init__(problem)
@@ -30,148 +30,146 @@ class _ArgumentError(ValueError):
 
 
 def parse(tool: Tool, pairs: Iterable[str]) -> dict[str, Any]:
-    """The arguments that ``pairs`` of ``KEY=VALUE`` mean to ``tool``.
+    """Parse ``KEY=VALUE`` pairs to the arguments of ``tool``.
 
     Raises:
-        click.UsageError: One is unknown, given twice, of the wrong type, or missing. The message explains the
-            arguments that it is about, and never has a value.
+        click.UsageError: An argument is unknown, repeated, missing, or of the wrong type. The message describes the
+            arguments in question and never contains a value, which may be a secret.
     """
     try:
-        return _parsed(tool, pairs)
+        return _parse_pairs(tool, pairs)
     except _ArgumentError as error:
         problem = error
-    raise click.UsageError(f"{problem}\n\n{_help(tool, problem.keys)}")
+    raise click.UsageError(f"{problem}\n\n{_error_help(tool, problem.keys)}")
 
 
-def find(tools: Mapping[str, Tool], name: str) -> Tool:
-    """The tool called ``name``.
+def find_tool(tools: Mapping[str, Tool], name: str) -> Tool:
+    """Return the tool called ``name``.
 
     Raises:
-        click.UsageError: There is none; the message has the nearest ones.
+        click.UsageError: There is no such tool. The message suggests the nearest name, or lists all tools.
     """
     tool = tools.get(name)
     if tool is None:
         close = get_close_matches(name, tools, n=1) or [each for each in tools if name in each][:1]
-        known = f"Did you mean {close[0]}?" if close else f"The tools are: {', '.join(tools)}."
-        raise click.UsageError(f"There is no tool {name!r}. {known}")
+        suggestion = f"Did you mean {close[0]}?" if close else f"The tools are: {', '.join(tools)}."
+        raise click.UsageError(f"There is no tool {name!r}. {suggestion}")
     return tool
 
 
 def properties(tool: Tool) -> dict[str, Schema]:
-    """The tool's arguments with their schemas."""
+    """Return the schema of each argument of the tool."""
     return dict(tool.input_schema.get("properties", {}))
 
 
 def describe(tool: Tool, only: Collection[str] = ()) -> str:
-    """The tool's arguments for people, the required ones first.
+    """Describe the tool's arguments for a terminal, required ones first.
 
     Args:
         tool: The tool.
-        only: Those to describe; by default all.
+        only: Names of the arguments to describe. By default all.
     """
     required = set(tool.input_schema.get("required", []))
     known = sorted(properties(tool).items(), key=lambda item: item[0] not in required)
     if not known:
         return f"{tool.name} takes no arguments."
     shown = [(key, schema) for key, schema in known if not only or key in only]
-    rows = [(f"{key}={_kind(schema)}", _explained(schema, needed=key in required)) for key, schema in shown]
-    formatter = click.HelpFormatter(width=max(NARROWEST, min(shutil.get_terminal_size().columns, WIDEST)))
+    rows = [(f"{key}={_type_label(schema)}", _explanation(schema, needed=key in required)) for key, schema in shown]
+    formatter = click.HelpFormatter(width=max(MIN_COLUMNS, min(shutil.get_terminal_size().columns, MAX_COLUMNS)))
     with formatter.section(f"Arguments of {tool.name}"):
         formatter.write_dl(rows)
     return formatter.getvalue().rstrip()
 
 
 def summary(tool: Tool) -> str:
-    """The first sentence of the tool's description."""
+    """Return the first sentence of the tool's description."""
     text = " ".join((tool.description or "").split())
     first, stop, _ = text.partition(". ")
     return first + "." if stop else text
 
 
-def _help(tool: Tool, keys: Collection[str]) -> str:
-    """What helps against the error. All explanations would push the problem itself out of a small terminal."""
+def _error_help(tool: Tool, keys: Collection[str]) -> str:
+    """Describe only ``keys``: the descriptions of all arguments would scroll the error off a small terminal."""
     if not properties(tool):
         return describe(tool)
     shown = describe(tool, keys) if keys else f"Arguments of {tool.name}: {', '.join(properties(tool))}."
-    return f"{shown}\n\n`maas-mcp call --list {tool.name}` explains all of its arguments."
+    return f"{shown}\n\n`maas-mcp call --list {tool.name}` describes all of its arguments."
 
 
-def _parsed(tool: Tool, pairs: Iterable[str]) -> dict[str, Any]:
+def _parse_pairs(tool: Tool, pairs: Iterable[str]) -> dict[str, Any]:
     known = properties(tool)
     arguments: dict[str, Any] = {}
     for pair in pairs:
-        key, value = _split(pair, known)
+        key, value = _split_pair(pair, known)
         if key in arguments:
-            raise _ArgumentError(f"{key} is given twice.", key)
-        arguments[key] = _checked(key, value, known[key])
+            raise _ArgumentError(f"{key} is given more than once.", key)
+        arguments[key] = _parse_argument(key, value, known[key])
     missing = [key for key in tool.input_schema.get("required", []) if key not in arguments]
     if missing:
         raise _ArgumentError(f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing.", *missing)
     return arguments
 
 
-def _split(pair: str, known: Mapping[str, Schema]) -> tuple[str, str]:
+def _split_pair(pair: str, known: Mapping[str, Schema]) -> tuple[str, str]:
     key, equals, value = pair.partition("=")
     if not equals:
-        raise _ArgumentError("Expected arguments of the form KEY=VALUE, and one of them has no `=`.")
+        raise _ArgumentError("An argument has no `=`. Expected KEY=VALUE.")
     if key not in known:
         close = get_close_matches(key, known, n=1)
         meant = f" Did you mean {close[0]}?" if close else ""
         raise _ArgumentError(f"{key[:40]} is not an argument of this tool.{meant}")
     if value.startswith("@") and not value.startswith("@@"):
-        return key, _read(key, value[1:])
-    if not is_text(value):
-        raise _ArgumentError(f"{key}: expected UTF-8 text.", key)
+        return key, _read_file(key, value[1:])
+    if not is_utf8(value):
+        raise _ArgumentError(f"{key}: the value is not UTF-8 text.", key)
     return key, value.removeprefix("@")
 
 
-def _read(key: str, name: str) -> str:
+def _read_file(key: str, name: str) -> str:
     if not name:
-        raise _ArgumentError(
-            f"{key}: expected the name of a file after the @. A value that is only @ is written @@.", key
-        )
+        raise _ArgumentError(f"{key}: expected a file name after @. For the value @ itself, write @@.", key)
     try:
-        return read_text(expanded(name))
+        return read_text(expand_user(name))
     except ValueError as error:
         problem = str(error)
     raise _ArgumentError(f"{key}: {name} cannot be read: {problem}.", key)
 
 
-def _checked(key: str, text: str, schema: Schema) -> Any:
+def _parse_argument(key: str, text: str, schema: Schema) -> Any:
     try:
-        return _value(text, schema)
+        return _parse_value(text, schema)
     except ValueError as error:
         raise _ArgumentError(f"{key}: {error}.", key) from None
 
 
-def _value(text: str, schema: Schema) -> Any:
-    """``text`` as the schema wants it. Its ``ValueError`` says what was expected."""
+def _parse_value(text: str, schema: Schema) -> Any:
+    """Parse ``text`` by the schema. A ``ValueError`` says what was expected."""
     choices = schema.get("anyOf") or schema.get("oneOf")
     if choices:
-        return _first_that_fits(text, choices)
+        return _parse_first_match(text, choices)
     if "enum" in schema:
-        return _one_of(text, schema["enum"])
+        return _parse_choice(text, schema["enum"])
     kind = schema.get("type", "any")
     if isinstance(kind, list):
-        return _first_that_fits(text, [{**schema, "type": each} for each in sorted(kind, key="string".__eq__)])
+        return _parse_first_match(text, [{**schema, "type": each} for each in sorted(kind, key="string".__eq__)])
     if kind == "string":
         return text
     if kind == "array":
-        return _list(text, schema.get("items", {}))
-    return _json(text.strip(), kind)
+        return _parse_list(text, schema.get("items", {}))
+    return _parse_json(text.strip(), kind)
 
 
-def _first_that_fits(text: str, schemas: Iterable[Schema]) -> Any:
+def _parse_first_match(text: str, schemas: Iterable[Schema]) -> Any:
     problems = []
     for schema in schemas:
         try:
-            return _value(text, schema)
+            return _parse_value(text, schema)
         except ValueError as error:
             problems.append(str(error))
     raise ValueError(", or ".join(problems))
 
 
-def _one_of(text: str, allowed: list[Any]) -> Any:
+def _parse_choice(text: str, allowed: list[Any]) -> Any:
     by_text = {each if isinstance(each, str) else json.dumps(each): each for each in allowed}
     if text not in by_text:
         close = get_close_matches(text, by_text, n=1)
@@ -179,32 +177,32 @@ def _one_of(text: str, allowed: list[Any]) -> Any:
     return by_text[text]
 
 
-def _list(text: str, items: Schema) -> list[Any] | dict[str, Any]:
-    if _are_pairs(items) and text.lstrip().startswith("{"):
-        return dict(_json(text, "object"))
+def _parse_list(text: str, items: Schema) -> list[Any] | dict[str, Any]:
+    if _is_mapping(items) and text.lstrip().startswith("{"):
+        return dict(_parse_json(text, "object"))
     if not text.lstrip().startswith("["):
-        read = _pair if _are_pairs(items) else _value
+        read = _parse_pair if _is_mapping(items) else _parse_value
         return [read(part.strip(), items) for part in text.split(",")] if text.strip() else []
-    values = _json(text, "array")
+    values = _parse_json(text, "array")
     return list(values)
 
 
-def _are_pairs(items: Schema) -> bool:
-    """Whether an array of these is a mapping."""
+def _is_mapping(items: Schema) -> bool:
+    """Whether an array of these items represents a mapping."""
     return bool(items.get("properties", {}).keys() == set(PAIR))
 
 
-def _pair(text: str, items: Schema) -> dict[str, Any]:
+def _parse_pair(text: str, items: Schema) -> dict[str, Any]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise ValueError("expected NAME=VALUE, separated by commas, or a JSON object")
-    return dict(zip(PAIR, (name, _value(value, items["properties"][PAIR[1]])), strict=True))
+        raise ValueError("expected NAME=VALUE pairs separated by commas, or a JSON object")
+    return dict(zip(PAIR, (name, _parse_value(value, items["properties"][PAIR[1]])), strict=True))
 
 
-def _json(text: str, kind: str) -> Any:
+def _parse_json(text: str, kind: str) -> Any:
     expected, types = _JSON[kind]
     try:
-        value = json.loads(text, parse_constant=_no_number, parse_float=_finite)
+        value = json.loads(text, parse_constant=_reject_constant, parse_float=_parse_finite_float)
     except (ValueError, RecursionError):
         if kind == "any":
             return text
@@ -214,41 +212,41 @@ def _json(text: str, kind: str) -> Any:
     return value
 
 
-def _no_number(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"JSON has no {name}")
 
 
-def _finite(text: str) -> float:
+def _parse_finite_float(text: str) -> float:
     number = float(text)
-    return number if math.isfinite(number) else _no_number(text)
+    return number if math.isfinite(number) else _reject_constant(text)
 
 
 _JSON: Final[Mapping[str, tuple[str, type | tuple[type, ...]]]] = {
     "any": ("JSON", object),
-    "array": ("a list: items separated by commas, or a JSON array", list),
+    "array": ("items separated by commas, or a JSON array", list),
     "boolean": ("true or false", bool),
     "integer": ("an integer", int),
     "null": ("null", type(None)),
     "number": ("a number", (int, float)),
     "object": ("a JSON object", dict),
 }
-"""What each JSON type is called in a message, and what Python parses it to."""
+"""The phrase for each JSON type in messages, and the Python types that it is parsed to."""
 
 
-def _kind(schema: Schema) -> str:
+def _type_label(schema: Schema) -> str:
     choices = schema.get("anyOf") or schema.get("oneOf")
     if choices:
-        return "|".join(_kind(each) for each in choices)
+        return "|".join(_type_label(each) for each in choices)
     kind = schema.get("type", "VALUE")
     if kind == "array":
         items = schema.get("items", {})
-        return f"{'NAME=VALUE' if _are_pairs(items) else _kind(items)},…"
+        return f"{'NAME=VALUE' if _is_mapping(items) else _type_label(items)},…"
     if kind == "boolean":
         return "true|false"
     return "|".join(kind).upper() if isinstance(kind, list) else str(kind).upper()
 
 
-def _explained(schema: Schema, *, needed: bool) -> str:
+def _explanation(schema: Schema, *, needed: bool) -> str:
     allowed = schema.get("enum") or schema.get("items", {}).get("enum")
     parts = [
         "Required." if needed else "",

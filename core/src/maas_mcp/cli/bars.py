@@ -1,4 +1,4 @@
-"""Showing operations under way: live bars on a terminal, a line for each piece of news elsewhere."""
+"""Progress display: live bars on a terminal, and one line for each change elsewhere."""
 
 import re
 from collections.abc import Iterable
@@ -12,35 +12,35 @@ from rich.table import Column
 from rich.text import Text
 
 WIDE: Final = 80
-"""Columns from which on there is room for long bars."""
-ECHOED: Final = len("^C^C")
-"""Columns at the end of the last bar, where a terminal shows what is typed: on a full line it would go on below it, and
-the bars could not be drawn over any more."""
-_TIME_TOLD: Final = re.compile(r" \(.* so far\)$|(?:\b\d+ (?:s|min|h)\b ?)+")
-"""The parts of a message that change by themselves, in heartbeats and outages."""
+"""Columns. From this width on, bars are longer and tables have all columns."""
+ECHO_WIDTH: Final = len("^C^C")
+"""Columns kept free after the last bar. The terminal echoes typed characters there: on a full line the echo would wrap,
+and rich could no longer redraw the bars."""
+_ELAPSED_TIME: Final = re.compile(r" \(.* so far\)$|(?:\b\d+ (?:s|min|h)\b ?)+")
+"""The elapsed time in the messages of heartbeats and outages."""
 
 
 class Terminal(Console):
-    """Where things are shown. Its reader may go away, as ``head`` does: that is an error like any other."""
+    """A console whose reader may close the pipe, as ``head`` does."""
 
     def on_broken_pipe(self) -> NoReturn:
-        """Raise it again: rich's own would end the program amid the MCP client's task groups, which report that."""
+        """Raise the error again. Rich would exit inside the MCP client's task groups, which would print a traceback."""
         raise  # noqa: PLE0704 - rich calls this while it handles the error
 
 
 def is_live(console: Console) -> bool:
-    """Whether bars can be drawn there. ``FORCE_COLOR`` makes a terminal of a pipe for colours, but not for bars."""
+    """Whether bars can be drawn. ``FORCE_COLOR`` makes rich treat a pipe as a terminal, but bars need a real one."""
     return console.is_interactive and console.file.isatty()
 
 
 class _Bar(BarColumn):
-    """The bar, in the style of how the operation ended."""
+    """The bar, coloured by how the operation ended."""
 
     def __init__(self, columns: int) -> None:
         super().__init__(bar_width=20 if columns >= WIDE else 10, complete_style="cyan")
 
     def render(self, task: Task) -> ProgressBar:
-        """The cell of one operation."""
+        """Render the cell of one operation."""
         bar = super().render(task)
         if task.fields["style"]:
             bar.complete_style = bar.finished_style = task.fields["style"]
@@ -48,60 +48,60 @@ class _Bar(BarColumn):
 
 
 class _Percentage(ProgressColumn):
-    """How far it is; nothing where that is not known."""
+    """The percentage, empty if the progress is unknown."""
 
     def render(self, task: Task) -> Text:
-        """The cell of one operation."""
+        """Render the cell of one operation."""
         return Text(f"{task.percentage:3.0f}%" if task.fields["measured"] else "")
 
 
 class _Message(ProgressColumn):
-    """What happens, in the style of how it ended; it gets what the others leave of the line, and is cut there."""
+    """The message, coloured by how the operation ended. It takes the rest of the line and is truncated there."""
 
     def __init__(self) -> None:
         super().__init__(Column(no_wrap=True, overflow="ellipsis", ratio=1))
 
     def render(self, task: Task) -> Text:
-        """The cell of one operation."""
+        """Render the cell of one operation."""
         return Text(task.fields["message"], style=task.fields["style"], no_wrap=True, overflow="ellipsis")
 
 
-class _Short:
-    """Something that is drawn as if the lines were a little shorter."""
+class _Shortened:
+    """Draws a renderable a few columns narrower than the console, see :data:`ECHO_WIDTH`."""
 
     def __init__(self, renderable: RenderableType) -> None:
         self._renderable = renderable
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from console.render(self._renderable, options.update_width(options.max_width - ECHOED))
+        yield from console.render(self._renderable, options.update_width(options.max_width - ECHO_WIDTH))
 
 
 class _Progress(Progress):
-    """The bars, which end before the line does."""
+    """Bars that leave room for echoed characters."""
 
     def get_renderables(self) -> Iterable[RenderableType]:
-        """One table."""
-        yield _Short(self.make_tasks_table(self.tasks))
+        """Return one narrower table."""
+        yield _Shortened(self.make_tasks_table(self.tasks))
 
 
 class Bar:
-    """One operation. :meth:`news` is an MCP client's progress callback."""
+    """The bar of one operation. :meth:`on_progress` is an MCP progress callback."""
 
     def __init__(self, bars: "Bars", label: str) -> None:
         self.label = label
         self.messages = 0
-        """How many progress messages have come."""
+        """The number of progress messages received."""
         self.fraction = 0.0
-        """How far it is, from 0.0 to 1.0, as far as the server told."""
+        """The last reported progress, from 0.0 to 1.0."""
         self._bars = bars
         self._message = ""
         self._measured = False
-        self._told: tuple[str, bool] | None = None
+        self._last_shown: tuple[str, bool] | None = None
         self._ended = False
         self._task = bars.progress.add_task(label, total=None, visible=False, message="", style="", measured=False)
 
-    async def news(self, progress: float, total: float | None, message: str | None) -> None:
-        """Take a progress message."""
+    async def on_progress(self, progress: float, total: float | None, message: str | None) -> None:
+        """Show a progress message."""
         self.messages += 1
         if self._ended:  # a message may be delivered after the call has returned
             return
@@ -117,41 +117,41 @@ class Bar:
             message=self._message,
             visible=True,
         )
-        self._tell()
+        self._show_if_new()
 
     def succeed(self, message: str = "") -> None:
-        """It is done.
+        """End the bar in green, at 100%.
 
         Args:
-            message: The last thing to say of it; by default the last progress message. That one may not have come yet.
+            message: The final message. By default the last progress message, which may arrive too late to be shown.
         """
         self._message = message or self._message
         self.fraction = 1.0
         self._end("green", self._message)
         if self.messages:
-            self._tell()
+            self._show_if_new()
 
     def fail(self, message: str) -> None:
-        """It has failed, where it was."""
+        """End the bar in red, at its last progress."""
         self._end("red", message)
 
     def stop(self, message: str, fraction: float | None = None) -> None:
-        """It is no longer followed, and has neither succeeded nor failed as a whole.
+        """End the bar in yellow: the operation continues, or succeeded only in part.
 
         Args:
-            message: What became of it.
-            fraction: How far it is, if that is known better than from the last progress message.
+            message: The final message.
+            fraction: The progress from 0.0 to 1.0, if more recent than the last progress message.
         """
         if fraction is not None:
             self.fraction, self._measured = fraction, True
         self._end("yellow", message)
 
-    def _tell(self) -> None:
-        """Tell what is new: neither a heartbeat nor the passing of time is."""
-        told = (_TIME_TOLD.sub("", self._message), self._measured and self.fraction >= 1.0)
-        if told != self._told:
-            self._told = told
-            self._bars.tell(self.label, f"{self.fraction:4.0%}  {self._message}" if self._measured else self._message)
+    def _show_if_new(self) -> None:
+        """Show the message unless only its elapsed time has changed, as in heartbeats."""
+        shown = (_ELAPSED_TIME.sub("", self._message), self._measured and self.fraction >= 1.0)
+        if shown != self._last_shown:
+            self._last_shown = shown
+            self._bars.show(self.label, f"{self.fraction:4.0%}  {self._message}" if self._measured else self._message)
 
     def _end(self, style: str, message: str) -> None:
         self._ended = True
@@ -169,7 +169,7 @@ class Bar:
 
 
 class Bars:
-    """The operations under way. Drawing begins with the first news: a quick call shows nothing."""
+    """The bars of all running operations. The first progress message starts drawing: a quick call shows nothing."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -181,24 +181,24 @@ class Bars:
             TimeElapsedColumn(),
             _Message(),
             console=console,
-            expand=True,  # so that the message's share is what is left
+            expand=True,  # the message takes the rest of the line
             redirect_stdout=False,
             redirect_stderr=False,
         )
 
     def add(self, label: str) -> Bar:
-        """An operation that begins now."""
+        """Add a bar for an operation that starts now."""
         return Bar(self, label)
 
-    def tell(self, label: str, news: str) -> None:
-        """Show what is new: by drawing, or as a line."""
+    def show(self, label: str, text: str) -> None:
+        """Show a change: start drawing on a terminal, or print a line elsewhere."""
         if self.live:
             self.progress.start()
         else:
-            self.console.print(f"{label}  {news}", markup=False, highlight=False, soft_wrap=True)
+            self.console.print(f"{label}  {text}", markup=False, highlight=False, soft_wrap=True)
 
     def line(self, text: str) -> None:
-        """Show a line that belongs to no bar, above them all; any thread may."""
+        """Print a line above the bars. Safe to call from any thread."""
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def __rich__(self) -> RenderableType:

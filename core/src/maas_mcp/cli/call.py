@@ -1,4 +1,4 @@
-"""``maas-mcp call``: an MCP client for people."""
+"""``maas-mcp call``: calls one tool from the command line."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import re
 import shlex
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import anyio
@@ -16,13 +16,13 @@ from mcp_types import CallToolResult, Tool
 
 from maas_mcp.cli import arguments
 from maas_mcp.cli.bars import Bars, Terminal
-from maas_mcp.cli.client import call_with_bar, exit_code_of, mcp_client, text_of, tools_of
-from maas_mcp.cli.common import EXIT_CODES, Interrupted, say
+from maas_mcp.cli.client import call_with_bar, list_tools, mcp_client, result_exit_code, result_text
+from maas_mcp.cli.common import EXIT_CODES, Interrupted, print_text
 from maas_mcp.cli.interrupt import run
 from maas_mcp.settings import Settings
 
-_WRAPPED: Final = re.compile(r"(?<=\S)\n(?=\w)")
-"""The end of a line within a paragraph of a description: the terminal may be narrower than the source."""
+_LINE_BREAK: Final = re.compile(r"(?<=\S)\n(?=\w)")
+"""A line break inside a paragraph of a description, which is wrapped again for the terminal."""
 
 
 @click.command("call", epilog=EXIT_CODES)
@@ -44,19 +44,20 @@ def command(*, tool: str | None, pairs: tuple[str, ...], listing: bool, as_json:
     (or a JSON array), JSON for an object. KEY=@FILE reads the value from a file. Write KEY=@@… for a value that
     starts with @.
 
-    Ctrl-C cancels the call. An operation that has started in MAAS continues, unless you pass on_cancel=abort.
-    """  # noqa: D301 - \b is click's mark for a paragraph that is not to be wrapped
-    Settings.load().require_region()  # before a server is started that would say the same
+    Ctrl-C cancels the call. An operation that MAAS has already started continues, unless you pass on_cancel=abort.
+    """  # noqa: D301 - \b keeps click from wrapping the paragraph
+    Settings.load().require_region()  # fail before starting a server that would report the same error
     call = Call(tool, pairs, listing=listing or tool is None, as_json=as_json)
     try:
         code = run(call.run, call.stop)
     except Interrupted as interruption:
-        raise Interrupted(interruption.number, after_interruption(call.called, call.given)) from None
+        message = interruption_message(call.called, call.given_arguments, call.served)
+        raise Interrupted(interruption.number, message) from None
     sys.exit(code)
 
 
 class Call:
-    """One run of the command."""
+    """One run of ``maas-mcp call``."""
 
     def __init__(self, name: str | None, pairs: tuple[str, ...], *, listing: bool, as_json: bool) -> None:
         self._name = name
@@ -64,32 +65,39 @@ class Call:
         self._listing = listing
         self._as_json = as_json
         self.called: Tool | None = None
-        """The tool, once it is called."""
-        self.given: dict[str, Any] = {}
-        """Its arguments."""
+        """The tool, once the call has started."""
+        self.given_arguments: dict[str, Any] = {}
+        """The arguments of the call."""
+        self.served: Collection[str] = ()
+        """The names of the server's tools."""
         self._scope: anyio.CancelScope | None = None
 
     async def run(self) -> int:
-        """Do what was asked for; returns the exit code."""
+        """List tools or call one. Returns the exit code."""
         with Bars(Terminal(stderr=True)) as bars:
             async with mcp_client(os.environ, bars.line) as client:
-                tools = await tools_of(client)
-                chosen = arguments.find(tools, self._name) if self._name is not None else None
+                tools = await list_tools(client)
+                self.served = tools.keys()
+                chosen = arguments.find_tool(tools, self._name) if self._name is not None else None
                 if chosen is None or self._listing:
-                    self._show_list([chosen] if chosen else list(tools.values()), whole=chosen is not None)
+                    self._show_list([chosen] if chosen else list(tools.values()), in_full=chosen is not None)
                     return 0
                 result = await self._call(client, bars, chosen)
         return self._show(result)
 
     async def _call(self, client: Client, bars: Bars, tool: Tool) -> CallToolResult:
-        self.given = arguments.parse(tool, self._pairs)
+        self.given_arguments = arguments.parse(tool, self._pairs)
         self.called = tool
         with anyio.CancelScope() as self._scope:
-            return await call_with_bar(client, tool.name, self.given, bars.add(tool.name))
+            return await call_with_bar(client, tool.name, self.given_arguments, bars.add(tool.name))
         raise Interrupted(signal.SIGINT)
 
     def stop(self) -> bool:
-        """Cancel the call alone, so that the server is told before the connection ends; whether there was one."""
+        """Cancel the running call, so that the server receives the cancellation before the connection closes.
+
+        Returns:
+            Whether a call was running.
+        """
         if self._scope is None:
             return False
         self._scope.cancel()
@@ -97,19 +105,19 @@ class Call:
 
     def _show(self, result: CallToolResult) -> int:
         if result.is_error:
-            say(f"Error: {text_of(result)}", err=True)
+            print_text(f"Error: {result_text(result)}", err=True)
         elif self._as_json:
             click.echo(_json(result.structured_content))
         else:
-            say(text_of(result), indent="  ")
-        return exit_code_of(result)
+            print_text(result_text(result), indent="  ")
+        return result_exit_code(result)
 
-    def _show_list(self, tools: list[Tool], *, whole: bool) -> None:
+    def _show_list(self, tools: list[Tool], *, in_full: bool) -> None:
         if self._as_json:
             click.echo(_json([tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]))
-        elif whole:
+        elif in_full:
             for tool in tools:
-                say(f"{tool.name}: {_WRAPPED.sub(' ', tool.description or '')}")
+                print_text(f"{tool.name}: {_LINE_BREAK.sub(' ', tool.description or '')}")
                 click.echo(f"\n{arguments.describe(tool)}")
         else:
             formatter = click.HelpFormatter()
@@ -117,22 +125,26 @@ class Call:
             click.echo(formatter.getvalue() + "\n`maas-mcp call --list TOOL` lists the arguments of a tool.")
 
 
-def after_interruption(tool: Tool | None, arguments: Mapping[str, Any]) -> str:
-    """The message for a person who has pressed Ctrl-C.
+def interruption_message(tool: Tool | None, arguments: Mapping[str, Any], served: Collection[str]) -> str:
+    """Return the message to show after Ctrl-C.
 
     Args:
-        tool: The one that was called, if it came to that.
-        arguments: What it was called with.
+        tool: The tool that was called, or ``None`` if the call had not started.
+        arguments: The arguments of the call.
+        served: The names of the server's tools. The message suggests only these.
     """
     if tool is None:
         return "Interrupted before anything was sent to MAAS."
     if tool.annotations and tool.annotations.read_only_hint:
         return "Interrupted."
     aborted = arguments.get("on_cancel") == "abort"
-    then = "maas-mcp asks MAAS to abort the operation" if aborted else "The operation continues in MAAS"
+    effect = "maas-mcp asks MAAS to abort the operation" if aborted else "The operation continues in MAAS"
     machine = arguments.get("system_id")
-    look = f"maas_get_machine {shlex.quote(f'system_id={machine}')}" if machine else "maas_list_operations"
-    return f"Interrupted: {tool.name} is no longer followed. {then}; `maas-mcp call {look}` shows its status."
+    if machine and "maas_get_machine" in served:
+        status_call = f"maas_get_machine {shlex.quote(f'system_id={machine}')}"
+    else:
+        status_call = "maas_list_operations"
+    return f"Interrupted: stopped following {tool.name}. {effect}. Run `maas-mcp call {status_call}` to see its status."
 
 
 def _json(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""An MCP client for people: starts the real server as a subprocess and speaks to it over stdio."""
+"""The MCP client of the command line: starts the real server as a subprocess and connects to it over stdio."""
 
 import logging
 import os
@@ -22,25 +22,25 @@ from maas_mcp.errors import InvalidArgumentsError, ServerError, SettingsError
 from maas_mcp.server.tools import ERROR_META
 
 SERVER: Final = ("-P", "-m", "maas_mcp", "serve")
-"""The server of this very installation. ``-P``: nothing is imported from the working directory."""
-LAST_LINES: Final = 1.0
-"""Seconds to wait for what the server still has to say on stderr after it has ended."""
+"""Arguments that make this Python run this installation's server. ``-P`` keeps the working directory off the path."""
+STDERR_TIMEOUT: Final = 1.0
+"""Seconds to wait for the last lines of the server's stderr after it has exited."""
 
 
 @asynccontextmanager
 async def mcp_client(environment: Mapping[str, str], show: Callable[[str], None]) -> AsyncIterator[Client]:
-    """A client that is connected to a server of its own. Cancelling a call cancels it on the server, too.
+    """Start a server and connect a client to it. Cancelling a call on the client cancels it on the server.
 
     Args:
         environment: The server's environment.
-        show: Gets each line that the server writes to stderr, from another thread.
+        show: Called from another thread with each line that the server writes to stderr.
 
     Raises:
-        ServerError: The server did not start, or ended too early.
+        ServerError: The server did not start, or exited while it was in use.
     """
-    logging.getLogger("mcp").addHandler(logging.NullHandler())  # what it would log is raised as well, or the server's
+    logging.getLogger("mcp").addHandler(logging.NullHandler())  # the SDK raises its errors as well as logging them
     failure: Exception | None = None
-    with _lines_to(show) as stderr:
+    with _pipe_lines_to(show) as stderr:
         server = StdioServerParameters(command=sys.executable, args=list(SERVER), env=dict(environment))
         transport = stdio_client(server, errlog=stderr)
         try:
@@ -48,17 +48,17 @@ async def mcp_client(environment: Mapping[str, str], show: Callable[[str], None]
                 try:
                     yield client
                 except Exception as error:  # noqa: BLE001 - raised again below, outside the SDK's task groups
-                    failure = _first(error)
+                    failure = _first_exception(error)
         except Exception as error:  # noqa: BLE001 - likewise
-            failure = failure or _first(error)
+            failure = failure or _first_exception(error)
     if isinstance(failure, MCPError):
-        raise ServerError(f"The MCP server failed: {failure}.", hint="Any messages of the server are shown above.")
+        raise ServerError(f"The MCP server failed: {failure}.", hint="The server's own messages, if any, are above.")
     if failure is not None:
         raise failure
 
 
-async def tools_of(client: Client) -> dict[str, Tool]:
-    """The server's tools by name, in its order."""
+async def list_tools(client: Client) -> dict[str, Tool]:
+    """Return the server's tools by name, in the server's order."""
     tools: dict[str, Tool] = {}
     cursor: str | None = None
     while True:
@@ -69,17 +69,18 @@ async def tools_of(client: Client) -> dict[str, Tool]:
             return tools
 
 
-def require(tools: Mapping[str, Tool], *names: str) -> None:
-    """Make sure that these tools are there.
+def require_tools(tools: Mapping[str, Tool], *names: str) -> None:
+    """Check that the server has these tools.
 
     Raises:
-        ServerError: One is not, since its plugin is not installed, or blocked.
+        ServerError: A tool is missing: its plugin is not installed, or is blocked.
     """
     missing = [name for name in names if name not in tools]
     if missing:
         raise ServerError(
             f"The server has no {' and no '.join(missing)}.",
-            hint="`pip install maas-mcp` installs this project's plugins; `maas-mcp plugins` lists those installed.",
+            hint="Run `maas-mcp plugins` to see which plugins are installed or blocked. `pip install maas-mcp` "
+            "installs all of this project's plugins.",
         )
 
 
@@ -89,23 +90,23 @@ async def call_tool(
     """Call a tool.
 
     Raises:
-        ServerError: Its answer does not fit its own output schema.
+        ServerError: The result does not match the tool's output schema.
     """
     try:
         return await client.call_tool(name, arguments, progress_callback=on_progress)
     except (RuntimeError, ValidationError):
-        problem = f"The result of {name} does not match its output schema. This is a bug in its plugin."
+        problem = f"The result of {name} does not match its output schema. Report this bug to the author of its plugin."
     raise ServerError(problem)
 
 
 async def call_with_bar(client: Client, name: str, arguments: dict[str, Any], bar: Bar) -> CallToolResult:
-    """Call a tool, with a bar that shows how far it is and how it ends.
+    """Call a tool and show its progress and its end in a bar.
 
     Raises:
-        ServerError: Its answer does not fit its own output schema.
+        ServerError: The result does not match the tool's output schema.
     """
     try:
-        result = await call_tool(client, name, arguments, bar.news)
+        result = await call_tool(client, name, arguments, bar.on_progress)
     except BaseException:
         bar.stop("stopped")
         raise
@@ -114,12 +115,12 @@ async def call_with_bar(client: Client, name: str, arguments: dict[str, Any], ba
 
 
 def end_bar(bar: Bar, result: CallToolResult, *, failed: str = "failed") -> None:
-    """End the bar as the operation stands: a call may answer while it goes on, or may report how it has failed.
+    """End the bar by the state of the operation: a call can return while its operation is still running.
 
     Args:
-        bar: The call's.
-        result: What the call has answered.
-        failed: What the bar says if the call has failed.
+        bar: The bar of the call.
+        result: The result of the call.
+        failed: The bar's final message if the call failed.
     """
     report = result.structured_content or {}
     state = report.get("state") if "operation_id" in report else None
@@ -135,13 +136,13 @@ def end_bar(bar: Bar, result: CallToolResult, *, failed: str = "failed") -> None
         bar.fail(str(state).replace("_", " "))
 
 
-def text_of(result: CallToolResult) -> str:
-    """What a result says to people."""
+def result_text(result: CallToolResult) -> str:
+    """Return the text of a result."""
     return "\n".join(part.text for part in result.content if isinstance(part, TextContent))
 
 
-def exit_code_of(result: CallToolResult) -> int:
-    """The exit code for a tool's answer."""
+def result_exit_code(result: CallToolResult) -> int:
+    """Return the exit code for a result."""
     if not result.is_error:
         return 0
     error = (result.meta or {}).get(ERROR_META)
@@ -149,15 +150,15 @@ def exit_code_of(result: CallToolResult) -> int:
     return EXIT_USAGE if code in {InvalidArgumentsError.code, SettingsError.code} else EXIT_FAILURE
 
 
-def _first(error: Exception) -> Exception:
+def _first_exception(error: Exception) -> Exception:
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     return error
 
 
 @contextmanager
-def _lines_to(show: Callable[[str], None]) -> Iterator[TextIO]:
-    """A file for a subprocess to write to, whose lines ``show`` gets: it may be drawing bars on the same terminal."""
+def _pipe_lines_to(show: Callable[[str], None]) -> Iterator[TextIO]:
+    """Yield a file whose lines are passed to ``show``, which may be drawing bars on the same terminal."""
     reading, writing = os.pipe()
 
     def pump() -> None:
@@ -171,4 +172,4 @@ def _lines_to(show: Callable[[str], None]) -> Iterator[TextIO]:
         with os.fdopen(writing, "w", encoding="utf-8") as file:
             yield file
     finally:
-        thread.join(LAST_LINES)
+        thread.join(STDERR_TIMEOUT)

@@ -1,4 +1,4 @@
-"""What the commands share: exit codes, how an error is shown, and quick imports."""
+"""Shared by all commands: exit codes, error messages, text output and fast imports."""
 
 import codecs
 import errno
@@ -17,32 +17,32 @@ import click
 from maas_mcp.errors import MaasMcpError, SettingsError
 
 EXIT_FAILURE: Final = 1
-"""What was asked for could not be done."""
+"""The command failed."""
 EXIT_USAGE: Final = 2
-"""Wrong usage, which is click's own code, or settings that cannot be used."""
+"""Wrong usage, as click defines it, or invalid settings."""
 EXIT_INTERRUPTED: Final = 130
-"""Ended by Ctrl-C, as shells count it: 128 and the number of SIGINT."""
+"""Stopped by Ctrl-C. Shells use 128 + the signal number."""
 
 EXIT_CODES: Final = "Exit codes: 0 success; 1 failure; 2 wrong usage or settings; 130 interrupted."
-"""The last paragraph of the help."""
+"""The last paragraph of each help text."""
 
-LOOKALIKES: Final = MappingProxyType({"✓": "+", "✗": "x", "…": "...", "━": "-"})
-"""What stands for a character that a terminal without Unicode does not have; anything else is a question mark."""
-UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
-"""Errors of an output that takes no more."""
+ASCII_REPLACEMENTS: Final = MappingProxyType({"✓": "+", "✗": "x", "…": "...", "━": "-"})
+"""Replacements for characters that the terminal's encoding lacks. Any other such character becomes a question mark."""
+WRITE_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""Error numbers of a full disk or a broken device."""
 
 SIMULATOR: Final = "maas_simulator"
-"""The module of the distribution ``maas-simulator``."""
-NARROWEST: Final = 40
-"""Columns below which wrapping no longer helps."""
+"""The package that the distribution ``maas-simulator`` installs."""
+MIN_COLUMNS: Final = 40
+"""Columns. Text is not wrapped more narrowly than this."""
 
 
-class Interrupted(Exception):  # noqa: N818 - not an error: somebody asked for it
-    """A signal asked the command to end, and it has.
+class Interrupted(Exception):  # noqa: N818 - not an error: the user asked for it
+    """A signal has stopped the command.
 
     Args:
-        number: The signal's.
-        message: What to tell the person who sent it.
+        number: The signal number.
+        message: The message to show to the user.
     """
 
     def __init__(self, number: int, message: str = "Interrupted.") -> None:
@@ -52,107 +52,110 @@ class Interrupted(Exception):  # noqa: N818 - not an error: somebody asked for i
 
     @property
     def exit_code(self) -> int:
-        """What a shell expects of a program that a signal has ended."""
+        """The exit code that shells use for a program stopped by this signal."""
         return 128 + self.number
 
 
 class NumberRange(click.FloatRange):
-    """A range of numbers. NaN, which is neither below nor above any other, is in none."""
+    """A range of numbers that rejects NaN, which click's own range accepts."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The number that was typed."""
+        """Convert the typed value to a number."""
         number: float = super().convert(value, param, ctx)
         if math.isnan(number):
-            self.fail(f"{value!r} is not a number.", param, ctx)
+            self.fail(f"{value!r} is not a number. Expected a decimal number, such as 2.5.", param, ctx)
         return number
 
 
 @contextmanager
-def importing() -> Iterator[None]:
-    """No look for garbage while the block imports: what it makes stays, and a tenth of the time would go into looking.
+def paused_garbage_collection() -> Iterator[None]:
+    """Pause garbage collection while the block imports.
 
-    What is there at the end is never looked through again.
+    Imported objects stay alive, so collecting them only costs time: a tenth of the start-up. The collector ignores them
+    afterwards as well.
     """
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()  # before it is enabled: the next object made would have everything looked through at once
+        gc.freeze()  # before gc.enable(), or the next allocation would start a full collection
         gc.enable()
 
 
 @contextmanager
-def simulator_needed(command: str) -> Iterator[None]:
-    """Explain what to install if the block cannot import the simulator, which a production install does not have."""
+def require_simulator(command: str) -> Iterator[None]:
+    """Say what to install if the block cannot import the simulator, which production installs lack."""
     try:
         yield
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != SIMULATOR:
             raise
-        message = f"`maas-mcp {command}` needs the simulator, which is not installed: pip install maas-simulator"
+        message = f"`maas-mcp {command}` needs the simulator. Install it with `pip install maas-simulator`."
         raise click.ClickException(message) from None
 
 
-def accept_any_terminal() -> None:
-    """Let text be written whatever a terminal's encoding is, with lookalikes instead of a traceback."""
-    codecs.register_error("lookalikes", _lookalikes)
+def replace_unencodable_characters() -> None:
+    """Replace characters that a terminal's encoding lacks, instead of failing with a traceback."""
+    codecs.register_error("lookalikes", _replace_unencodable)
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="lookalikes")
 
 
-def _lookalikes(error: UnicodeError) -> tuple[str, int]:
+def _replace_unencodable(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    return "".join(LOOKALIKES.get(each, "?") for each in error.object[error.start : error.end]), error.end
+    return "".join(ASCII_REPLACEMENTS.get(each, "?") for each in error.object[error.start : error.end]), error.end
 
 
 def exit_code(error: MaasMcpError) -> int:
-    """The exit code for an error."""
+    """Return the exit code for an error."""
     return EXIT_USAGE if isinstance(error, SettingsError) else EXIT_FAILURE
 
 
 def show_error(error: MaasMcpError) -> None:
-    """Write an error to stderr: what was wrong, MAAS's words, what to do."""
-    say(f"Error: {error.message}", err=True)
+    """Write an error to stderr: what was wrong, what MAAS said, and what to do."""
+    print_text(f"Error: {error.message}", err=True)
     if error.maas_says and error.maas_says not in error.message:
-        say(f"MAAS says: {error.maas_says}", err=True)
+        print_text(f"MAAS says: {error.maas_says}", err=True)
     if error.hint:
-        say(error.hint, err=True)
+        print_text(error.hint, err=True)
 
 
-def say(text: str, *, err: bool = False, indent: str = "", mark: str | None = None, to: TextIO | None = None) -> None:
-    """Write text for people: wrapped between words on a terminal, each line whole for programs.
+def print_text(
+    text: str, *, err: bool = False, indent: str = "", mark: str | None = None, to: TextIO | None = None
+) -> None:
+    """Print text, wrapped at word boundaries on a terminal and unwrapped elsewhere.
 
     Args:
         text: One or more lines.
         err: Whether to write to stderr instead of stdout.
-        indent: What the wrapped parts of a line begin with.
+        indent: The indentation of continuation lines.
         mark: The colour of the first character.
-        to: Where to write it instead.
+        to: The file to write to, instead of stdout or stderr.
     """
-    text = fitted(text, err=err, indent=indent, to=to)
+    text = wrap_text(text, err=err, indent=indent, to=to)
     click.echo(click.style(text[:1], fg=mark) + text[1:] if mark else text, file=to, err=err)
 
 
-def fitted(text: str, *, err: bool = False, indent: str = "", to: TextIO | None = None) -> str:
-    """The text as :func:`say` writes it."""
+def wrap_text(text: str, *, err: bool = False, indent: str = "", to: TextIO | None = None) -> str:
+    """Wrap the text for :func:`print_text`, if its output is a terminal."""
     stream = to or (sys.stderr if err else sys.stdout)
     if not stream or not stream.isatty():  # a closed one is None
         return text
-    width = max(shutil.get_terminal_size().columns, NARROWEST)
-    return "\n".join(_wrapped(line, width, indent) for line in text.splitlines())
+    width = max(shutil.get_terminal_size().columns, MIN_COLUMNS)
+    return "\n".join(_wrap_line(line, width, indent) for line in text.splitlines())
 
 
-def fitted_error(error: click.ClickException) -> click.ClickException:
-    """The same error, wrapped between words on a terminal: click itself would leave that to the terminal."""
+def wrap_error(error: click.ClickException) -> click.ClickException:
+    """Wrap the message of an error at word boundaries on a terminal, which click does not do."""
     begin = "Error: "  # click's own
-    message = fitted(begin + error.format_message(), err=True).removeprefix(begin)
+    message = wrap_text(begin + error.format_message(), err=True).removeprefix(begin)
     if isinstance(error, click.UsageError):
         return click.UsageError(message, error.ctx)
     return click.ClickException(message)
 
 
-def _wrapped(line: str, width: int, indent: str) -> str:
+def _wrap_line(line: str, width: int, indent: str) -> str:
     start = line[: len(line) - len(line.lstrip())]
     return textwrap.fill(line, width, subsequent_indent=start + indent, break_long_words=False, break_on_hyphens=False)

@@ -1,15 +1,15 @@
-"""``maas-mcp demo``: the whole of it on a simulated region, or one deployment on a real one."""
+"""``maas-mcp demo``: the demonstration on a simulated region, or one deployment on a real region."""
 
 import sys
 from pathlib import Path
 
 import click
 
-from maas_mcp.cli.common import EXIT_CODES, NumberRange, simulator_needed
+from maas_mcp.cli.common import EXIT_CODES, NumberRange, require_simulator
 from maas_mcp.cli.interrupt import run
 
 SPEED = 60.0
-"""Simulated seconds in a real second, unless asked otherwise: the whole takes some 25 s."""
+"""Simulated seconds per real second by default. The demonstration then takes about 25 s."""
 
 
 @click.command("demo", epilog=EXIT_CODES)
@@ -27,24 +27,25 @@ SPEED = 60.0
 @click.option(
     "--real",
     metavar="SYSTEM_ID",
-    help="Deploy this machine of the region at MAAS_URL instead. Asks you to type its hostname first.",
+    help="Instead deploy this machine of the region at MAAS_URL, which overwrites its disks. Asks you to type its "
+    "hostname first.",
 )
 @click.option("--yes", is_flag=True, help="With --real: deploy without asking.")
 def command(*, speed: float | None, svg: Path | None, real: str | None, yes: bool) -> None:
     """Demonstrate maas-mcp on a simulated MAAS region.
 
     Starts a simulated region and the real MCP server, and calls its tools as an assistant does: lists the machines,
-    deploys two at once, cancels a third deployment half-way, and lets a fourth fail. Needs no MAAS region, and contacts
-    none, even if MAAS_URL is set. Exits with 1 if a result differs from what was expected.
+    deploys two at once, cancels a third deployment halfway, and lets a fourth fail. Needs no MAAS region, and contacts
+    none even if MAAS_URL is set. Exits with 1 if a result is unexpected.
     """
     if real is None:
         if yes:
-            raise click.UsageError("--yes requires --real.")
+            raise click.UsageError("--yes requires --real SYSTEM_ID.")
         _check_folder(svg)
-        with simulator_needed("demo"):
-            from maas_mcp.cli.story import tell  # noqa: PLC0415 - simulator and MCP take a second that --help need not
+        with require_simulator("demo"):
+            from maas_mcp.cli.demonstration import run_demonstration  # noqa: PLC0415 - a second of imports that --help does not need
 
-        sys.exit(run(lambda: tell(speed=speed or SPEED, svg=svg)))
+        sys.exit(run(lambda: run_demonstration(speed=speed or SPEED, svg=svg)))
     if speed is not None or svg is not None:
         raise click.UsageError("--speed and --svg cannot be combined with --real.")
     from maas_mcp.cli.real import deploy  # noqa: PLC0415 - as above
@@ -53,6 +54,6 @@ def command(*, speed: float | None, svg: Path | None, real: str | None, yes: boo
 
 
 def _check_folder(svg: Path | None) -> None:
-    """Refuse now what would fail after half a minute."""
+    """Reject a missing folder now, rather than after half a minute."""
     if svg is not None and not svg.absolute().parent.is_dir():
-        raise click.BadParameter(f"the folder {svg.parent} does not exist.", param_hint="'--svg'")
+        raise click.BadParameter(f"the folder {svg.parent} does not exist. Create it first.", param_hint="'--svg'")

@@ -1,4 +1,4 @@
-"""Running something async that Ctrl-C ends in order: cancelled, cleaned up, and no traceback."""
+"""Runs async code that Ctrl-C stops cleanly: it is cancelled, cleans up, and prints no traceback."""
 
 import logging
 import signal
@@ -15,18 +15,18 @@ T = TypeVar("T")
 
 
 def run(main: Callable[[], Awaitable[T]], stop: Callable[[], bool] = lambda: False) -> T:
-    """Run ``main()``; SIGINT or SIGTERM cancels it, and a further one does not let it clean up.
+    """Run ``main()``. SIGINT or SIGTERM cancels it, and a second signal stops its clean-up.
 
     Args:
-        main: What to run.
-        stop: Tried before it is cancelled: tells whether it has made ``main()`` end by itself.
+        main: The function to run.
+        stop: Called on the first signal. If it returns true, ``main()`` is about to end and is not cancelled.
 
     Raises:
-        Interrupted: A signal has ended it.
+        Interrupted: A signal stopped ``main()``.
     """
     try:
         if sys.platform == "win32":
-            return anyio.run(main)  # there Ctrl-C cancels it, too, and is a KeyboardInterrupt afterwards
+            return anyio.run(main)  # Ctrl-C cancels it here as well, and then raises KeyboardInterrupt
         return anyio.run(_until_signal, main, stop)
     except KeyboardInterrupt:
         pass
@@ -48,7 +48,7 @@ async def _until_signal(main: Callable[[], Awaitable[T]], stop: Callable[[], boo
                 caught.append(number)
                 if len(caught) > 1 or not stop():
                     break
-        # What a second signal tears off is no news to who has sent it.
+        # A second signal aborts the clean-up. Its errors are expected, so asyncio must not log them.
         logging.getLogger("asyncio").addHandler(logging.NullHandler())
         tasks.cancel_scope.cancel()
 

@@ -1,4 +1,4 @@
-"""``maas-mcp demo --real``: one deployment on a real region, asked about before."""
+"""``maas-mcp demo --real``: deploys one machine of a real region, after a confirmation."""
 
 import os
 from functools import partial
@@ -8,42 +8,50 @@ import click
 from mcp_types import CallToolResult
 
 from maas_mcp.cli.bars import Bars, Terminal
-from maas_mcp.cli.client import call_tool, call_with_bar, exit_code_of, mcp_client, require, text_of, tools_of
-from maas_mcp.cli.common import EXIT_FAILURE, Interrupted, say
+from maas_mcp.cli.client import (
+    call_tool,
+    call_with_bar,
+    list_tools,
+    mcp_client,
+    require_tools,
+    result_exit_code,
+    result_text,
+)
+from maas_mcp.cli.common import EXIT_FAILURE, Interrupted, print_text
 from maas_mcp.cli.interrupt import run
 from maas_mcp.settings import Settings
 
 
 def deploy(system_id: str, *, confirmed: bool) -> int:
-    """Deploy a machine of the region that the settings name; returns the exit code.
+    """Deploy a machine of the configured region. Returns the exit code.
 
     Args:
         system_id: The machine.
-        confirmed: Whether not to ask.
+        confirmed: Whether the user has confirmed already, with ``--yes``.
     """
     region = Settings.load().require_region()
     found = run(partial(_call, "maas_get_machine", system_id, None))
     machine = found.structured_content
     if found.is_error or machine is None:
-        say(f"Error: {text_of(found)}", err=True)
-        return exit_code_of(found)
-    say(_warning(machine, region.api_url))
+        print_text(f"Error: {result_text(found)}", err=True)
+        return result_exit_code(found)
+    print_text(_warning(machine, region.api_url))
     if not confirmed and not _confirmed(machine["hostname"]):
         return EXIT_FAILURE
     try:
         result = run(partial(_call, "maas_deploy_machine", system_id, machine["hostname"]))
     except Interrupted as interruption:
-        message = f"Interrupted: {machine['hostname']} is no longer followed. The operation continues in MAAS."
+        message = f"Interrupted: stopped following {machine['hostname']}. The operation continues in MAAS."
         raise Interrupted(interruption.number, message) from None
-    say(f"Error: {text_of(result)}" if result.is_error else text_of(result), err=result.is_error)
-    return exit_code_of(result)
+    print_text(f"Error: {result_text(result)}" if result.is_error else result_text(result), err=result.is_error)
+    return result_exit_code(result)
 
 
 async def _call(tool: str, system_id: str, label: str | None) -> CallToolResult:
-    """Call a tool for the machine through a server of its own, with a bar where there is a label."""
+    """Start a server and call a tool for the machine, with a bar if there is a label."""
     with Bars(Terminal(stderr=True)) as bars:
         async with mcp_client(os.environ, bars.line) as client:
-            require(await tools_of(client), "maas_get_machine", "maas_deploy_machine")
+            require_tools(await list_tools(client), "maas_get_machine", "maas_deploy_machine")
             if label is None:
                 return await call_tool(client, tool, {"system_id": system_id})
             return await call_with_bar(client, tool, {"system_id": system_id}, bars.add(label))
@@ -54,16 +62,18 @@ def _warning(machine: dict[str, Any], url: str) -> str:
     system = f", with {machine['osystem']}/{machine['distro_series']}" if machine["osystem"] else ""
     size = machine["storage"] / 1000
     return (
-        f"{machine['hostname']} ({machine['system_id']}) of {url}\n"
+        f"{machine['hostname']} ({machine['system_id']}) at {url}\n"
         f"  {machine['status_name']}{owner}{system}; {machine['architecture']}, {machine['cpu_count']} CPUs, "
         f"{machine['memory'] // 1024} GiB of memory, {size:.0f} GB of disks\n"
-        "Deploying it installs the region's default operating system. All data on its disks will be overwritten."
+        "Deploying it installs the region's default operating system and overwrites all data on its disks."
     )
 
 
 def _confirmed(hostname: str) -> bool:
-    typed: str = click.prompt(f"Type {hostname} to deploy it", default="", show_default=False, err=True)
+    typed: str = click.prompt(f"Type {hostname} to confirm", default="", show_default=False, err=True)
     if typed.strip() == hostname:
         return True
-    click.echo("This is not its hostname. Nothing was sent to MAAS.", err=True)
+    click.echo(
+        f"The hostname does not match. Nothing was sent to MAAS. To deploy, run again and type {hostname}.", err=True
+    )
     return False

@@ -1,4 +1,4 @@
-"""The demonstration's screen: what is shown, and if asked for, recorded as a picture."""
+"""The demonstration's screen, which can also record its output as an SVG image."""
 
 import io
 import re
@@ -13,13 +13,13 @@ from maas_mcp.cli.bars import Bars, Terminal
 from maas_mcp.errors import MaasMcpError
 
 PICTURE_WIDTH: Final = 100
-"""Columns of the recorded picture."""
-FONT_ELSEWHERE: Final = re.compile(r",\s*url\([^)]*\)\s*format\([^)]*\)")
-"""The parts of rich's picture that load a font from the network."""
+"""Columns of the recorded image."""
+REMOTE_FONT: Final = re.compile(r",\s*url\([^)]*\)\s*format\([^)]*\)")
+"""The parts of rich's SVG that load a font from the network."""
 
 
 class Screen:
-    """Shows what is given to it; bars move on the screen, and are recorded as they end."""
+    """Prints to the terminal and records an image. Bars move on the terminal; the image shows their end."""
 
     def __init__(self, *, record: bool) -> None:
         self.console = Terminal(highlight=False)
@@ -35,26 +35,26 @@ class Screen:
             )
 
     def show(self, *parts: RenderableType) -> None:
-        """Show each part on lines of its own."""
+        """Print each part on its own lines."""
         for part in parts:
             self.console.print(part)
             if self._picture is not None:
                 self._picture.print(part)
 
     def line(self, text: str) -> None:
-        """Show a line that is not for the picture; any thread may."""
+        """Print a line that is not recorded. Safe to call from any thread."""
         self.console.print(text, markup=False, soft_wrap=True)
 
     @contextmanager
     def bars(self) -> Iterator[Bars]:
-        """Bars that move while the block runs."""
+        """Show bars while the block runs."""
         with Bars(self.console) as bars:
             yield bars
         if self._picture is not None:
             self._picture.print(bars)
 
     def save(self, path: Path, title: str) -> None:
-        """Write the picture, which loads nothing from the network.
+        """Write the image, which loads nothing from the network.
 
         Raises:
             MaasMcpError: The file cannot be written.
@@ -62,6 +62,6 @@ class Screen:
         if self._picture is None:
             return
         try:
-            path.write_text(FONT_ELSEWHERE.sub("", self._picture.export_svg(title=title)), encoding="utf-8")
+            path.write_text(REMOTE_FONT.sub("", self._picture.export_svg(title=title)), encoding="utf-8")
         except OSError as error:
-            raise MaasMcpError(f"{path} cannot be written: {error.strerror}.") from None
+            raise MaasMcpError(f"Cannot write {path}: {error.strerror}.") from None

@@ -4,9 +4,9 @@ from typing import Any
 
 import click
 
-from maas_mcp.cli.common import EXIT_CODES, simulator_needed
+from maas_mcp.cli.common import EXIT_CODES, require_simulator
 
-with simulator_needed("simulate"):
+with require_simulator("simulate"):
     from maas_simulator.cli import HELP, simulate, simulator_options
 
 

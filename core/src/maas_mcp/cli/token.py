@@ -4,7 +4,7 @@ import click
 
 from maas_mcp.access.tokens import TokenFile
 from maas_mcp.calls.principal import Scope
-from maas_mcp.cli.common import EXIT_CODES, say
+from maas_mcp.cli.common import EXIT_CODES, print_text
 from maas_mcp.errors import SettingsError
 from maas_mcp.settings import Settings
 
@@ -30,14 +30,14 @@ def new(name: str, scopes: str) -> None:
     """Make a token for NAME, and print it once."""
     token = _file().add(name, [_scope(each.strip()) for each in scopes.split(",")])
     click.echo(token)
-    say("This is the only time that the token is shown.", err=True)
+    print_text("This is the only time that the token is shown.", err=True)
 
 
 @command.command("list")
 def listing() -> None:
     """List the names that have a token, with their scopes."""
     for each in _file().tokens().values():
-        say(f"{each.name}: {', '.join(sorted(each.scopes))} (since {each.created})")
+        print_text(f"{each.name}: {', '.join(sorted(each.scopes))} (since {each.created})")
 
 
 @command.command("revoke")
@@ -45,7 +45,7 @@ def listing() -> None:
 def revoke(name: str) -> None:
     """Revoke the token of NAME."""
     _file().remove(name)
-    say(f"The token of {name} is revoked.")
+    print_text(f"The token of {name} is revoked.")
 
 
 def _scope(text: str) -> Scope:

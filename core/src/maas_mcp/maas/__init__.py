@@ -1,1 +1,1 @@
-"""Speaking to a MAAS region; knows nothing of MCP or plugins."""
+"""The MAAS API client. It knows neither MCP nor plugins."""

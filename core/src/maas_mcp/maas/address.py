@@ -1,4 +1,4 @@
-"""Where a region is, however a person wrote it, and with which key and through which proxy it is reached."""
+"""The address, API key and proxy of a region, parsed from the settings."""
 
 import re
 from dataclasses import dataclass, field
@@ -11,14 +11,14 @@ from maas_mcp.errors import SettingsError
 
 _API_PATH: Final = "api/2.0/"
 KEY_HINT: Final = (
-    "Get a key with `sudo maas apikey --username NAME` on the region, or from the preferences page of your user in the"
-    " MAAS UI (API keys)."
+    "Get a key with `sudo maas apikey --username NAME` on the region, or in the MAAS UI under your user's preferences"
+    " (API keys)."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A MAAS API key, ``consumer:token:secret``; its repr shows none of it."""
+    """A MAAS API key, ``consumer:token:secret``. Its repr shows no part of it."""
 
     consumer: str = field(repr=False)
     token: str = field(repr=False)
@@ -26,39 +26,39 @@ class ApiKey:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Take a key apart.
+        """Parse a key.
 
         Raises:
-            SettingsError: It is not three parts of letters and digits; the message never holds any of it.
+            SettingsError: The key is not three parts of letters and digits. The message contains no part of it.
         """
         if "://" in text:
-            raise SettingsError("MAAS_API_KEY is not a MAAS API key: it is an address.", hint=KEY_HINT)
+            raise SettingsError("MAAS_API_KEY is not a MAAS API key: it is a URL.", hint=KEY_HINT)
         parts = text.strip().split(":")
         if len(parts) != 3 or not all(parts):  # noqa: PLR2004 - consumer, token and secret
             given = f"{sum(map(bool, parts))} non-empty part(s) of {len(parts)}"
             raise SettingsError(
                 f"MAAS_API_KEY is not a MAAS API key: expected consumer:token:secret, got {given}.", hint=KEY_HINT
             )
-        if not all(re.fullmatch(r"[A-Za-z0-9._~-]+", part) for part in parts):  # MAAS 3.7 makes letters and digits
+        if not all(re.fullmatch(r"[A-Za-z0-9._~-]+", part) for part in parts):  # MAAS 3.7 generates letters and digits
             raise SettingsError(
                 "MAAS_API_KEY is not a MAAS API key: expected letters and digits in each of the three parts.",
-                hint=f"Check the value for quotes, blanks and anything else that was copied with it. {KEY_HINT}",
+                hint=f"Check the value for quotes, spaces and other text copied with it. {KEY_HINT}",
             )
         return cls(*parts)
 
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """The proxy through which a region is reached."""
+    """The proxy between maas-mcp and a region."""
 
     url: str = field(repr=False)
-    """With user name and password, if it has any."""
+    """The URL, with user name and password if it has them."""
     shown: str
-    """Without them."""
+    """The URL without user name and password."""
     variable: str
-    """Which variable names it."""
+    """The environment variable that sets the proxy."""
     warnings: tuple[str, ...] = ()
-    """About entries of ``NO_PROXY`` that are ignored; one of them may have been meant for the region."""
+    """Warnings about ignored entries of ``NO_PROXY``, because one of them may have been meant for the region."""
 
     def __str__(self) -> str:
         return f"{self.shown} ({self.variable})"
@@ -66,55 +66,59 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True)
 class RegionAccess:
-    """All that is needed to speak to a region."""
+    """The data for connecting to a region."""
 
     api_url: str
-    """Such as ``https://maas.example.com:5443/MAAS/api/2.0/``, always with the last slash."""
+    """The API's URL with a trailing slash, such as ``https://maas.example.com:5443/MAAS/api/2.0/``."""
     api_key: ApiKey
     ca_bundle: Path | None = None
-    """The only certificates to trust; ``None`` for those of the system."""
+    """The only certificates to trust; ``None`` for the system's."""
     proxy: Proxy | None = None
 
 
 def api_url(text: str, *, allow_http: bool = False) -> str:
-    """The address of API 2.0 of the region at ``text``, which may point at MAAS, a page of its UI, its API or the host.
+    """Return the URL of a region's API 2.0.
 
-    MAAS with TLS on still answers ``http://…/MAAS/api/2.0/machines`` without a redirect (MAAS 3.7), so that an ``http``
-    address would send the API key readable and nobody would notice: it takes a loopback host or ``allow_http``.
+    MAAS with TLS still serves ``http://…/MAAS/api/2.0/machines`` without a redirect (MAAS 3.7). An ``http`` URL would
+    therefore expose the API key unnoticed, so it is accepted only for a loopback host or with ``allow_http``.
+
+    Args:
+        text: The URL of MAAS, a page of its UI, its API, or only the host.
+        allow_http: Whether to accept ``http`` for any host.
 
     Raises:
-        SettingsError: It is no such address; the message never holds a password.
+        SettingsError: ``text`` is not such a URL. The message contains no password.
     """
-    parts, port = _split(text.strip())
+    parts, port = _parse_url(text.strip())
     host = parts.hostname or ""
     if parts.scheme == "http" and not (allow_http or is_loopback(host)):
         raise SettingsError(
-            f"MAAS_URL uses http:// for {host}: the API key would cross the network readable.",
-            hint="Use https:// (MAAS: `sudo maas config-tls enable`), or set MAAS_ALLOW_HTTP=true if that network is"
-            " trusted.",
+            f"MAAS_URL uses http:// for {host}, which would send the API key unencrypted.",
+            hint="Use https:// (enable it with `sudo maas config-tls enable`), or set MAAS_ALLOW_HTTP=true if the"
+            " network is trusted.",
         )
     shown = f"[{host}]" if ":" in host else host
     root = f"{parts.scheme}://{shown}" + ("" if port is None else f":{port}")
-    return "/".join([root, *_above_the_region(parts.path), "MAAS", _API_PATH])
+    return "/".join([root, *_path_prefix(parts.path), "MAAS", _API_PATH])
 
 
 def is_loopback(host: str) -> bool:
-    """Whether ``host`` is this machine: ``localhost``, 127.0.0.0/8 or ::1."""
+    """Whether ``host`` is ``localhost``, in 127.0.0.0/8, or ::1."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
 
 
-def _above_the_region(path: str) -> list[str]:
+def _path_prefix(path: str) -> list[str]:
     segments = [segment for segment in path.split("/") if segment]
     if "MAAS" in segments:
         return segments[: segments.index("MAAS")]
-    whole = f"/{'/'.join(segments)}/"  # MAAS serves its API below /MAAS only: who left that out means the same place
+    whole = f"/{'/'.join(segments)}/"  # MAAS serves its API only below /MAAS, so a URL without it means the same
     return [segment for segment in whole.partition(f"/{_API_PATH}")[0].split("/") if segment]
 
 
-def _split(text: str) -> tuple[SplitResult, int | None]:
+def _parse_url(text: str) -> tuple[SplitResult, int | None]:
     problem = "it is not a URL"
     try:
         parts = urlsplit(text)
@@ -126,38 +130,38 @@ def _split(text: str) -> tuple[SplitResult, int | None]:
     if problem:
         raise SettingsError(
             f"MAAS_URL cannot be used: {problem}.",
-            hint="It is the address of the region, such as https://maas.example.com:5443/MAAS or"
+            hint="Set it to the URL of the region, such as https://maas.example.com:5443/MAAS or"
             " http://localhost:5240/MAAS.",
         )
     return parts, port
 
 
 def _url_problem(text: str, parts: SplitResult) -> str:
-    # The query and the fragment of a page of the UI say nothing about the region, whatever is in them.
+    # The query and fragment of a UI page do not matter, so they may contain any character.
     address = re.split(r"[?#]", text, maxsplit=1)[0]
     checks = (
         (
             "\\" in address or not re.fullmatch(r"[\x21-\x7e]+", address),
-            "it is empty, or holds a space, a backslash or a character outside ASCII",
+            "it is empty, or contains a space, a backslash or a non-ASCII character",
         ),
-        ("@" in parts.netloc, "it holds a user name or password; credentials belong into MAAS_API_KEY"),
+        ("@" in parts.netloc, "it contains a user name or password; credentials belong in MAAS_API_KEY"),
         (parts.scheme not in {"http", "https"}, "it does not start with https:// or http://"),
-        (not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+", parts.hostname or ""), "it names no host"),
+        (not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+", parts.hostname or ""), "it has no valid host name"),
         (
-            "%" in "/".join(_above_the_region(parts.path)) or {".", ".."} & set(parts.path.split("/")),
-            "its path holds a dot segment or a % sign",
+            "%" in "/".join(_path_prefix(parts.path)) or {".", ".."} & set(parts.path.split("/")),
+            "its path contains a dot segment or a % sign",
         ),
     )
     return next((problem for wrong, problem in checks if wrong), "")
 
 
-def unusable(variable: str, shown: str | None, problem: str, host: str) -> SettingsError:
-    """The error for a proxy that cannot be used.
+def proxy_error(variable: str, shown: str | None, problem: str, host: str) -> SettingsError:
+    """Create the error for a proxy that cannot be used.
 
     Args:
-        variable: Which variable names it.
-        shown: The proxy without a password, or ``None`` if it cannot be separated from the rest.
-        problem: What is wrong with it.
+        variable: The environment variable that sets the proxy.
+        shown: The proxy without the password, or ``None`` if the password cannot be separated.
+        problem: The reason why it cannot be used.
         host: The host of the region.
     """
     return SettingsError(

@@ -1,4 +1,4 @@
-"""The MAAS client that plugins get as ``ctx.maas``: paths, forms and models, and nothing of HTTP."""
+"""The MAAS client that plugins get as ``ctx.maas``. It has paths, forms and models, and no HTTP."""
 
 import logging
 import re
@@ -10,22 +10,22 @@ from typing import Final, Protocol
 import anyio
 
 from maas_mcp.errors import MaasBadRequestError, MaasNotFoundError, MaasProtocolError
-from maas_mcp.maas.limits import MOST_EVENTS
+from maas_mcp.maas.limits import MAX_EVENTS
 from maas_mcp.maas.models import SYSTEM_ID_RULE, Event, Machine, ScriptSet, ScriptSetName, SystemId, User
 from maas_mcp.maas.reading import JSON, ItemT, Listing, MaasModel
 
 logger = logging.getLogger(__name__)
 
 FormValue = str | int | float | bool | Sequence[str] | None
-"""What a query or a form field may be: ``None`` is left out, a boolean is sent as ``true`` or ``false``, and a list
-repeats its key."""
+"""The value of a query parameter or form field. ``None`` is left out, a boolean is sent as ``true`` or ``false``, and a
+list repeats its key."""
 
 _SYSTEM_ID: Final = re.compile(r"[a-z0-9]{1,41}")
 _NO_SCRIPT_SET: Final = re.compile(r"No current .*script set")
 
 
 class Transport(Protocol):
-    """HTTP exchanges with the region, retried where that is safe; :mod:`maas_mcp.maas.exchange` has the real one."""
+    """Sends requests to the region and retries the safe ones. :mod:`maas_mcp.maas.exchange` implements it."""
 
     async def request(
         self,
@@ -35,15 +35,15 @@ class Transport(Protocol):
         query: Sequence[tuple[str, str]] = (),
         form: Sequence[tuple[str, str]] | None = None,
     ) -> JSON:
-        """Send one request and return the parsed JSON of its answer, or raise a ``MaasError``."""
+        """Send one request and return the parsed JSON of the response, or raise a ``MaasError``."""
         ...
 
     def once(self) -> "Transport":
-        """The same region over the same connections, reads tried once."""
+        """Return a transport over the same connections that does not retry reads."""
         ...
 
     def turn(self, op: str, waiting: Callable[[], None]) -> AbstractAsyncContextManager["Transport"]:
-        """The same region for one change whose turn has come; ``waiting`` is called if it has to wait for it."""
+        """Wait for the turn of one change. ``waiting`` is called if there is a wait."""
         ...
 
     async def aclose(self) -> None:
@@ -52,11 +52,11 @@ class Transport(Protocol):
 
 
 class MaasClient:
-    """A MAAS region's API 2.0.
+    """A client for a region's MAAS API 2.0.
 
-    Paths are relative to ``/MAAS/api/2.0/``. Every method raises a :class:`~maas_mcp.errors.MaasError`, and can be
-    cancelled in the middle of its request, which closes that request. Reads are retried for a few seconds; what
-    changes something is sent once, because MAAS may have acted on a request whose answer was lost.
+    Paths are relative to ``/MAAS/api/2.0/``. Every method may raise a :class:`~maas_mcp.errors.MaasError`. Cancelling a
+    call closes its request. Reads are retried for a few seconds. Changes are sent once, because MAAS may have acted on
+    a request whose response was lost.
     """
 
     def __init__(self, transport: Transport) -> None:
@@ -64,42 +64,42 @@ class MaasClient:
         self._before_change: Callable[[], Awaitable[None]] | None = None
         self._limiter: AbstractAsyncContextManager[object] = nullcontext()
         self._versions: list[str] = []
-        """The region's, once it was read; shared by all clients that were made of this one."""
+        """The region's version once it was read, shared by all clients derived from this one."""
 
     def once(self) -> "MaasClient":
-        """The same region, each read tried once: for whoever asks again anyway, at an interval of its own."""
-        return self._over(self._transport.once())
+        """Return a client that does not retry reads, for callers that poll anyway."""
+        return self._with_transport(self._transport.once())
 
-    def _over(self, transport: Transport) -> "MaasClient":
+    def _with_transport(self, transport: Transport) -> "MaasClient":
         client = copy(self)
         client._transport = transport  # noqa: SLF001 - its own
         return client
 
     @asynccontextmanager
     async def turn(self, op: str = "", waiting: Callable[[], None] = lambda: None) -> AsyncIterator["MaasClient"]:
-        """Wait for a change's turn: MAAS is sent few at a time, and may hold each for minutes.
+        """Wait for the turn of a change, and yield a client that sends changes at once.
 
-        The changes of the client that this gives are sent at once. So a machine can be checked after the wait and just
-        before its request. Without a turn, a request waits for one when it is sent.
+        Only a few changes are sent at a time, and MAAS may hold each for minutes. Checking a machine after this wait
+        makes the check current. Without a turn, each change waits when it is sent.
 
         Args:
-            op: The operation to be sent. An abort takes no place: it may end what the others wait for.
-            waiting: Called if it has to wait.
+            op: The operation to send. An abort does not wait, because it may end what the others wait for.
+            waiting: Called if there is a wait.
         """
         async with self._limiter, self._transport.turn(op, waiting) as transport:
-            mine = self._over(transport)
+            mine = self._with_transport(transport)
             mine._limiter = nullcontext()  # noqa: SLF001 - its own
             yield mine
 
     def limited(self, turns: int) -> "MaasClient":
-        """The same region; so many turns of this client at most come at the same time."""
-        client = self._over(self._transport)
+        """Return a client that has at most ``turns`` turns at the same time."""
+        client = self._with_transport(self._transport)
         client._limiter = anyio.CapacityLimiter(turns)  # noqa: SLF001 - its own
         return client
 
     def before_change(self, check: Callable[[], Awaitable[None]]) -> "MaasClient":
-        """The same region; ``check`` is awaited just before a change is sent, and may raise to prevent it."""
-        client = self._over(self._transport)
+        """Return a client that awaits ``check`` just before it sends a change. ``check`` may raise to prevent it."""
+        client = self._with_transport(self._transport)
         client._before_change = check  # noqa: SLF001 - its own
         return client
 
@@ -117,76 +117,75 @@ class MaasClient:
 
     async def get(self, path: str, /, **query: FormValue) -> JSON:
         """Read ``path``, such as ``machines/4y3h7n/`` or ``subnets/``."""
-        return await self._transport.request("GET", path, query=list(_pairs(query)))
+        return await self._transport.request("GET", path, query=list(_form_pairs(query)))
 
     async def get_op(self, path: str, op: str, /, **query: FormValue) -> JSON:
         """Read through a named operation: ``GET path?op=op``."""
-        return await self._transport.request("GET", path, query=[("op", op), *_pairs(query)])
+        return await self._transport.request("GET", path, query=[("op", op), *_form_pairs(query)])
 
     async def post_op(self, path: str, op: str, /, **form: FormValue) -> JSON:
-        """Run a named operation: ``POST path?op=op``, its parameters sent as a form.
+        """Run a named operation: ``POST path?op=op``, with its parameters as a form.
 
-        MAAS 3.7 ignores the parameters in a JSON body and acts all the same, so a form is the only way. It answers
-        when the work is under way, which may take minutes: it speaks to the BMC first. A few operations answer in
-        plain text (``boot-resources/?op=import``): then the text is returned.
+        MAAS 3.7 acts on a JSON body but ignores the parameters in it, so only a form works. MAAS responds when the work
+        has started. That may take minutes, because it contacts the BMC first. A few operations respond in plain text
+        (``boot-resources/?op=import``); the text is returned.
 
         Raises:
-            MaasUnavailableError: With ``sent`` true, MAAS may have acted: look before sending it again.
+            MaasUnavailableError: If ``sent`` is true, MAAS may have acted: check before sending it again.
         """
-        return await self._change("POST", path, query=[("op", op)], form=list(_pairs(form)))
+        return await self._change("POST", path, query=[("op", op)], form=list(_form_pairs(form)))
 
     async def post(self, path: str, /, **form: FormValue) -> JSON:
-        """Make something: ``POST path`` with a form, such as ``tags/`` with a ``name``; the answer is what was made.
+        """Create an object: ``POST path`` with a form, such as ``tags/`` with a ``name``. Returns the new object.
 
         Raises:
-            MaasUnavailableError: With ``sent`` true, MAAS may have made it: look before sending it again.
+            MaasUnavailableError: If ``sent`` is true, MAAS may have created it: check before sending it again.
         """
-        return await self._change("POST", path, form=list(_pairs(form)))
+        return await self._change("POST", path, form=list(_form_pairs(form)))
 
     async def put(self, path: str, /, **form: FormValue) -> JSON:
-        """Edit something: ``PUT path`` with a form of what is to change; the answer is what is there then.
+        """Edit an object: ``PUT path`` with a form of the changed fields. Returns the changed object.
 
-        What the form of a machine does not have stays as it is.
+        For a machine, fields missing from the form keep their values.
 
         Raises:
-            MaasUnavailableError: With ``sent`` true, MAAS may have changed it.
+            MaasUnavailableError: If ``sent`` is true, MAAS may have changed it.
         """
-        return await self._change("PUT", path, form=list(_pairs(form)))
+        return await self._change("PUT", path, form=list(_form_pairs(form)))
 
     async def delete(self, path: str, /, **query: FormValue) -> None:
-        """Delete something: ``DELETE path``. A ``DELETE`` has no form: what MAAS takes beside goes into the query.
+        """Delete an object: ``DELETE path``, with options in the query because a ``DELETE`` has no form.
 
         Raises:
-            MaasNotFoundError: There is no such thing, or no longer.
-            MaasUnavailableError: With ``sent`` true, MAAS may have deleted it.
+            MaasNotFoundError: The object does not exist, or no longer.
+            MaasUnavailableError: If ``sent`` is true, MAAS may have deleted it.
         """
-        await self._change("DELETE", path, query=list(_pairs(query)))
+        await self._change("DELETE", path, query=list(_form_pairs(query)))
 
     async def machine(self, system_id: SystemId) -> Machine:
-        """One machine, as it is now.
+        """Read one machine.
 
         Raises:
             MaasNotFoundError: There is no such machine, or the user may not see it.
-            MaasProtocolError: The answer is about another one.
+            MaasProtocolError: The response describes another machine.
         """
-        machine = Machine.from_response(await self.get(f"machines/{checked_id(system_id)}/"))
+        machine = Machine.from_response(await self.get(f"machines/{validate_system_id(system_id)}/"))
         if machine.system_id != system_id:
-            raise MaasProtocolError(f"MAAS was asked for the machine {system_id}, and answered with another one.")
+            raise MaasProtocolError(f"MAAS returned another machine than the requested {system_id}.")
         return machine
 
     async def machines(self, **filters: FormValue) -> list[Machine]:
-        """The machines that match ``filters``, such as ``status="ready"``, ``pool="gpu"`` or ``id=["4y3h7n"]``.
+        """List the machines that match ``filters``, such as ``status="ready"``, ``pool="gpu"`` or ``id=["4y3h7n"]``.
 
-        Unknown system ids are left out silently; any other unknown value is a
-        :class:`~maas_mcp.errors.MaasBadRequestError`. MAAS 3.7 has no paging: an answer
-        is about 19 kB and 7 SQL queries a machine. A machine without a readable system id or status is not among them:
-        :meth:`machine_listing` names it.
+        MAAS silently leaves out unknown system ids. Any other unknown value raises
+        :class:`~maas_mcp.errors.MaasBadRequestError`. MAAS 3.7 has no paging: each machine costs about 19 kB and 7 SQL
+        queries. Machines without a readable system id or status are missing here; :meth:`machine_listing` names them.
         """
         return await self.machine_listing(**filters)
 
     async def machine_listing(self, **filters: FormValue) -> Listing[Machine]:
-        """The same machines, and in ``left_out`` those that cannot be read: they are there all the same."""
-        return _logged(Machine.list_from_response(await self.get("machines/", **filters)))
+        """List machines as :meth:`machines` does, and name the unreadable ones in ``left_out``."""
+        return _log_left_out(Machine.list_from_response(await self.get("machines/", **filters)))
 
     async def events(
         self,
@@ -195,72 +194,73 @@ class MaasClient:
         before: int | None = None,
         ids: Sequence[SystemId] = (),
         level: str = "DEBUG",
-        limit: int = MOST_EVENTS,
+        limit: int = MAX_EVENTS,
     ) -> list[Event]:
-        """Events, oldest first. An event without a readable id is not among them.
+        """List events, oldest first, without those that have no readable id.
 
         Args:
-            after: Only events with a higher id: then the *oldest* ``limit`` of those, so that reading on from the last
-                id misses none. Without it, the newest ``limit``.
-            before: Only events with a lower id, the newest ``limit`` of those. MAAS refuses it beside ``after``.
-            ids: Only events of these machines; none means every machine that the user may see. They travel in the
-                URL: several hundred are too many for the region's nginx (8 kB).
-            level: The lowest level wanted. Status changes are ``DEBUG`` events.
-            limit: At most this many; MAAS refuses more than 1000.
+            after: Only events with a higher id, and of those the *oldest* ``limit``. Continuing from the last id
+                misses no event. Without ``after``, the newest ``limit`` events are returned.
+            before: Only events with a lower id, and of those the newest ``limit``. MAAS refuses it together with
+                ``after``.
+            ids: Only events of these machines; empty means all machines that the user may see. The ids are part of
+                the URL, and several hundred exceed the limit of the region's nginx (8 kB).
+            level: The lowest level to return. Status changes are ``DEBUG`` events.
+            limit: The most events to return. MAAS refuses more than 1000.
         """
         return await self.event_listing(after=after, before=before, ids=ids, level=level, limit=limit)
 
     async def event_listing(
         self, *, after: int | None, before: int | None = None, ids: Sequence[SystemId], level: str, limit: int
     ) -> Listing[Event]:
-        """The same events; ``total`` counts those that cannot be read as well, and so says whether there are more."""
-        answer = await self.get_op("events/", "query", after=after, before=before, id=ids, level=level, limit=limit)
-        found = Event.list_from_response(answer.get("events") if isinstance(answer, dict) else None)
-        return _logged(Listing(sorted(found, key=lambda event: event.id), found.left_out))
+        """List events as :meth:`events` does. ``total`` counts unreadable ones too, so it shows if there are more."""
+        response = await self.get_op("events/", "query", after=after, before=before, id=ids, level=level, limit=limit)
+        found = Event.list_from_response(response.get("events") if isinstance(response, dict) else None)
+        return _log_left_out(Listing(sorted(found, key=lambda event: event.id), found.left_out))
 
     async def newest_event_id(self) -> int:
-        """The id of the newest event that the user may see, or 0 where there is none: where following starts.
+        """Return the id of the newest event that the user may see, or 0 without events. Following starts there.
 
         Raises:
-            MaasProtocolError: None of the newest events has an id that can be read.
+            MaasProtocolError: None of the newest events has a readable id.
         """
-        for limit in (1, MOST_EVENTS):
+        for limit in (1, MAX_EVENTS):
             newest = await self.event_listing(after=None, ids=(), level="DEBUG", limit=limit)
             if newest:
                 return newest[-1].id
             if not newest.left_out:
                 return 0
-        raise MaasProtocolError(f"None of MAAS's newest {newest.total} events has an id that can be read.")
+        raise MaasProtocolError(f"None of MAAS's newest {newest.total} events has a readable id.")
 
     async def script_set(self, system_id: SystemId, name: ScriptSetName, *, output: bool = False) -> ScriptSet | None:
-        """The scripts of the machine's latest run of that kind, or ``None`` where it never had one.
+        """Read the scripts of the machine's latest run of a kind, or ``None`` if it never had one.
 
         Args:
             system_id: The machine.
-            name: Which kind of run.
-            output: Whether to read what the scripts printed (MAAS 3.7: any value of ``include_output`` means yes, so
-                it is left out otherwise).
+            name: The kind of run.
+            output: Whether to read the scripts' output. MAAS 3.7 treats any value of ``include_output`` as true, so
+                false leaves it out.
         """
-        path = f"nodes/{checked_id(system_id)}/results/{name}/"
+        path = f"nodes/{validate_system_id(system_id)}/results/{name}/"
         try:
-            answer = await self.get(path, include_output=True if output else None)
+            response = await self.get(path, include_output=True if output else None)
         except MaasBadRequestError as error:
             if error.maas_says is not None and _NO_SCRIPT_SET.match(error.maas_says):
                 return None
             raise
-        return ScriptSet.from_response(answer)
+        return ScriptSet.from_response(response)
 
     async def version(self) -> str:
-        """The region's version, such as ``3.7.3``, asked for once.
+        """Return the region's version, such as ``3.7.3``, which is read once.
 
-        MAAS tells it to anyone: it says nothing about the API key.
+        MAAS does not check the API key for this request.
         """
         if not self._versions:
             self._versions.append(_Version.from_response(await self.get("version/")).version)
         return self._versions[0]
 
     async def whoami(self) -> User:
-        """The user whose API key is used: the cheapest way to learn whether the key is accepted."""
+        """Read the user of the API key. This is the cheapest way to check the key."""
         return User.from_response(await self.get_op("users/", "whoami"))
 
     async def aclose(self) -> None:
@@ -269,42 +269,42 @@ class MaasClient:
 
 
 class _Version(MaasModel):
-    """The answer of ``GET version/``."""
+    """The response of ``GET version/``."""
 
     version: str
 
 
-def _logged(found: Listing[ItemT]) -> Listing[ItemT]:
+def _log_left_out(found: Listing[ItemT]) -> Listing[ItemT]:
     for each in found.left_out:
-        logger.info("MAAS lists something that cannot be used: %s", each)
+        logger.info("MAAS listed an unusable entry: %s", each)
     return found
 
 
-def _pairs(values: Mapping[str, FormValue]) -> Iterator[tuple[str, str]]:
+def _form_pairs(values: Mapping[str, FormValue]) -> Iterator[tuple[str, str]]:
     for key, value in values.items():
         if isinstance(value, Sequence) and not isinstance(value, str):
             yield from ((key, item) for item in value)
         elif value is not None:
-            yield key, _text(value)
+            yield key, _format_value(value)
 
 
-def _text(value: str | float) -> str:
-    # MAAS 3.7: `erase=0`, `erase=no` and `erase=False` all erase the disks. Only `true` and `false` are safe.
+def _format_value(value: str | float) -> str:
+    # MAAS 3.7: `erase=0`, `erase=no` and `erase=False` all erase the disks. Only `true` and `false` work as expected.
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
 
 
-def checked_id(system_id: SystemId) -> SystemId:
-    """``system_id``, which may be put into a request.
+def validate_system_id(system_id: SystemId) -> SystemId:
+    """Return ``system_id`` if it is safe in a request's path.
 
     Raises:
-        MaasNotFoundError: No machine can have it.
+        MaasNotFoundError: It is not a system id.
     """
-    # MAAS decodes %2F before it looks at the path, so encoding would not keep an id inside its segment.
+    # MAAS decodes %2F before it splits the path, so encoding would not keep an id inside its segment.
     if not _SYSTEM_ID.fullmatch(system_id):
         raise MaasNotFoundError(
-            f"No machine can have the system id {system_id[:60]!r}.",
+            f"{system_id[:60]!r} is not a system id.",
             hint=f"{SYSTEM_ID_RULE}.",
         )
     return system_id

@@ -1,4 +1,4 @@
-"""Opening a region: the client with the real transport, which is imported only then."""
+"""The connection to a region: a client with the HTTP transport, which is imported on first use."""
 
 import logging
 
@@ -10,16 +10,16 @@ logger = logging.getLogger(__name__)
 
 
 def connect(region: RegionAccess, slots: RequestSlots | None = None) -> MaasClient:
-    """A client of the region; nothing is sent yet.
+    """Create a client of the region, without sending a request.
 
     Args:
         region: Address, key and CA bundle.
-        slots: Those of the region, where several clients share them.
+        slots: The region's request slots, if several clients share them.
 
     Raises:
         SettingsError: The CA bundle or the proxy cannot be used.
     """
-    from maas_mcp.maas.exchange import HttpTransport  # noqa: PLC0415 - a third of a second, paid when first needed
+    from maas_mcp.maas.exchange import HttpTransport  # noqa: PLC0415 - takes a third of a second, so imported when first needed
 
     transport = HttpTransport(region, slots=slots)
     for warning in transport.proxy.warnings if transport.proxy else ():

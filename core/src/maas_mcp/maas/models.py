@@ -1,4 +1,4 @@
-"""What this project reads of MAAS's JSON: a few fields of many, tolerant of the rest."""
+"""Models of MAAS's JSON objects, with the fields that this project uses."""
 
 import math
 import re
@@ -15,77 +15,77 @@ from maas_mcp.maas.reading import JSON, MaasModel
 from maas_mcp.maas.statuses import RUN_FIELDS, MachineStatus
 
 SYSTEM_ID_RULE: Final = (
-    "A system id is MAAS's short name for a machine, such as 4y3h7n, not its hostname; list the machines to find it. "
-    "That list can be filtered by `hostname`"
+    "A system id is MAAS's short id of a machine, such as 4y3h7n, not its hostname. To find it, list the machines, "
+    "filtered by `hostname`"
 )
-"""What is said where one does not fit: a hostname in its place is the likely mistake."""
+"""The message for an invalid system id. Callers usually passed a hostname."""
 
 
-class _TellsTheRule:
-    """Has pydantic say that, in the place of the pattern that a value does not match."""
+class _SystemIdMessage:
+    """Replaces pydantic's message about the pattern."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return custom_error_schema(handler(source), custom_error_type="system_id", custom_error_message=SYSTEM_ID_RULE)
 
 
-SystemId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,41}$"), _TellsTheRule()]
-"""MAAS's short name for a machine, such as ``4y3h7n``; it never changes, a hostname may."""
+SystemId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,41}$"), _SystemIdMessage()]
+"""MAAS's short id of a machine, such as ``4y3h7n``. It never changes, while a hostname may."""
 
 UNKNOWN_OWNER: Final = "an unknown user"
-"""The owner of a machine whose owner cannot be read. No user of MAAS's has a name with blanks in it."""
-NO_STATUS: Final = -1
-"""The status of a script, or of a script set, that cannot be read. No status of MAAS's has this number."""
+"""The owner of a machine whose owner is unreadable. MAAS user names contain no spaces."""
+UNREADABLE_STATUS: Final = -1
+"""The unreadable status of a script or script set. MAAS uses no negative numbers."""
 
 
-def _no_boolean(value: JSON) -> JSON:
-    """To pydantic, ``true`` would be 1: as a status, that is *Commissioning*."""
+def _reject_boolean(value: JSON) -> JSON:
+    """Reject a boolean: pydantic reads ``true`` as 1, which is the status *Commissioning*."""
     if isinstance(value, bool):
-        raise ValueError("a boolean is no number")  # noqa: TRY004 - pydantic takes a ValueError for a problem
+        raise ValueError("a boolean is not a number")  # noqa: TRY004 - pydantic expects a ValueError
     return value
 
 
-# Older releases of pydantic ask for these defaults although a field that they are made from is missing.
-def _called(known: dict[str, Any]) -> str:
+# Older releases of pydantic compute these defaults even if a field that they need is missing.
+def _default_hostname(known: dict[str, Any]) -> str:
     return str(known.get("system_id", ""))
 
 
-def _shown(known: dict[str, Any]) -> str:
+def _default_status_name(known: dict[str, Any]) -> str:
     status = known.get("status")
     return status.display if isinstance(status, MachineStatus) else f"status {status}"
 
 
 class Machine(MaasModel):
-    """A machine, as ``GET machines/{system_id}/`` shows it (MAAS 3.7: 81 keys, about 19 kB).
+    """A machine from ``GET machines/{system_id}/`` (MAAS 3.7: 81 keys, about 19 kB).
 
-    Only ``system_id`` and ``status`` have to be readable: without them nothing can be done with a machine.
+    Only ``system_id`` and ``status`` are required. No operation is possible without them.
     """
 
     if_unreadable = MappingProxyType({"locked": True, "ephemeral_deploy": True, "owner": UNKNOWN_OWNER})
 
     system_id: SystemId
-    hostname: str = Field(default_factory=_called)
-    """The system id, if the hostname cannot be read."""
+    hostname: str = Field(default_factory=_default_hostname)
+    """The system id if the hostname is unreadable."""
     fqdn: str = ""
     status: MachineStatus | int = Field(union_mode="left_to_right")
-    """An ``int`` where the region knows a status that this release does not."""
-    status_name: str = Field(default_factory=_shown)
+    """An ``int`` for a status that this release does not know."""
+    status_name: str = Field(default_factory=_default_status_name)
     status_message: str | None = None
-    """The latest event of level INFO or above: it lags, and may be stale. Never read the outcome from it."""
+    """The latest event of level INFO or above. It lags and may be stale, so never derive the outcome from it."""
     status_action: str | None = None
     power_state: str = "unknown"
     power_type: str | None = None
     owner: str | None = None
-    """``an unknown user`` if it cannot be read: such a machine counts as somebody else's."""
+    """``an unknown user`` if it is unreadable. Such a machine is treated as another user's."""
     locked: bool = False
-    """True as well if it cannot be read: :attr:`why_locked` says which."""
+    """Also true if it is unreadable; :attr:`why_locked` has the reason."""
     netboot: bool = True
     error_description: str = ""
-    """Why a run failed, and it stays through later successful runs (MAAS 3.5 and newer)."""
+    """The reason why a run failed. MAAS keeps it through later successful runs (MAAS 3.5 and newer)."""
     osystem: str = ""
     distro_series: str = ""
     hwe_kernel: str | None = None
     ephemeral_deploy: bool = False
-    """True as well if it cannot be read: MAAS deploys such a machine again when it is switched on."""
+    """Also true if it is unreadable. MAAS deploys an ephemeral machine again when it is powered on."""
     enable_hw_sync: bool = False
     architecture: str | None = None
     cpu_count: int = 0
@@ -97,7 +97,7 @@ class Machine(MaasModel):
     pool: str | None = None
     domain: str | None = None
     pod: str | None = None
-    """The VM host that it is a virtual machine of (MAAS 3.3 to 3.7; 3.8 does not say)."""
+    """The VM host of a virtual machine (MAAS 3.3 to 3.7; missing in 3.8)."""
     tag_names: list[str] = Field(default_factory=list)
     ip_addresses: list[str] = Field(default_factory=list)
     description: str = ""
@@ -113,12 +113,12 @@ class Machine(MaasModel):
         "current_testing_result_id",
         "current_installation_result_id",
         mode="before",
-    )(_no_boolean)
+    )(_reject_boolean)
 
     @field_validator("cpu_count", "memory", mode="before")
     @classmethod
     def _whole(cls, value: JSON) -> JSON:
-        return int(value) if isinstance(value, float) and math.isfinite(value) else _no_boolean(value)
+        return int(value) if isinstance(value, float) and math.isfinite(value) else _reject_boolean(value)
 
     @field_validator("zone", "pool", "domain", "pod", mode="before")
     @classmethod
@@ -132,49 +132,49 @@ class Machine(MaasModel):
 
     @property
     def why_locked(self) -> str:
-        """The words for a locked machine in a refusal: ``is locked``, or that `locked` cannot be read."""
+        """The predicate for a locked machine in messages: ``is locked``, or that `locked` is unreadable."""
         if "locked" in self.unreadable:
-            return "counts as locked, because MAAS's `locked` cannot be read"
+            return "is treated as locked, because MAAS's `locked` is unreadable"
         return "is locked"
 
     def run(self, status: MachineStatus) -> int | None:
-        """The script set of the latest run that shows as ``status``, or ``None`` where there is none."""
+        """Return the script set of the latest run whose status was ``status``, or ``None`` without one."""
         field = RUN_FIELDS.get(status)
         return getattr(self, field) if field else None
 
 
-NO_USER: Final = "unknown"
-"""The ``username`` of events that are the system's own."""
+SYSTEM_USERNAME: Final = "unknown"
+"""The ``username`` of events that no user caused."""
 _STATUS_CHANGE: Final = re.compile(r"^From '(?P<old>[^']+)' to '(?P<new>[^']+)'")
 
 
 class Event(MaasModel):
-    """An event, as ``GET events/?op=query`` shows it. Order events by ``id``: ``created`` is often the node's clock."""
+    """An event from ``GET events/?op=query``. Sort events by ``id``, because ``created`` is often the node's clock."""
 
     id: int = Field(ge=0, lt=2**63)
-    """A larger one is no id of MAAS's database: it would hide every event that comes after it."""
+    """MAAS's database has no larger ids. A larger one would hide every later event."""
     node: str = ""
-    """The machine's system id; empty where the event is of none."""
+    """The machine's system id; empty for an event without a machine."""
     hostname: str = ""
     level: str = ""
     """``DEBUG``, ``INFO``, ``WARNING``, ``ERROR``, ``CRITICAL`` or ``AUDIT``."""
     type: str = ""
-    """The text that MAAS shows, such as ``Loading ephemeral``; its internal name is not in the API."""
+    """The text that MAAS shows, such as ``Loading ephemeral``. The API does not have the internal name."""
     description: str = ""
-    username: str = NO_USER
-    """Who caused it; ``unknown`` for the system's own."""
+    username: str = SYSTEM_USERNAME
+    """The user who caused the event; ``unknown`` for the system's own."""
     created: str = ""
 
-    _numbers = field_validator("id", mode="before")(_no_boolean)
+    _numbers = field_validator("id", mode="before")(_reject_boolean)
 
     @field_validator("node", mode="before")
     @classmethod
-    def _null_is_none_of_them(cls, value: JSON) -> JSON:
+    def _null_is_empty(cls, value: JSON) -> JSON:
         return "" if value is None else value
 
     @property
     def at(self) -> float | None:
-        """``created`` in seconds since 1970, where it can be read."""
+        """``created`` in seconds since 1970, or ``None`` if it is unreadable."""
         try:
             return parsedate_to_datetime(f"{self.created.replace('.', '')} +0000").timestamp()
         except (ValueError, OverflowError):
@@ -182,7 +182,7 @@ class Event(MaasModel):
 
     @property
     def text(self) -> str:
-        """Type and description in one line, as MAAS writes a ``status_message``."""
+        """Type and description in one line, in the format of a ``status_message``."""
         return f"{self.type} - {self.description}" if self.description else self.type
 
     @property
@@ -197,7 +197,7 @@ class Event(MaasModel):
 
 
 class ScriptStatus(IntEnum):
-    """The status of one script of a run, by MAAS's number."""
+    """The status of one script of a run, with MAAS's number."""
 
     PENDING = 0
     RUNNING = 1
@@ -213,7 +213,7 @@ class ScriptStatus(IntEnum):
     FAILED_APPLYING_NETWORK_CONFIGURATION = 11
 
 
-FAILED_SCRIPT: Final = frozenset(
+FAILED_SCRIPT_STATUSES: Final = frozenset(
     {
         ScriptStatus.FAILED,
         ScriptStatus.TIMED_OUT,
@@ -223,8 +223,8 @@ FAILED_SCRIPT: Final = frozenset(
 )
 
 
-_TARGETS: Final = frozenset({"storage", "interface"})
-"""Types of a script's parameters that name what it runs on."""
+_TARGET_TYPES: Final = frozenset({"storage", "interface"})
+"""Types of a script's parameters that name the device it runs on."""
 
 
 class ScriptResult(MaasModel):
@@ -232,28 +232,28 @@ class ScriptResult(MaasModel):
 
     id: int = 0
     name: str = "unnamed script"
-    status: ScriptStatus | int = Field(default=NO_STATUS, union_mode="left_to_right")
-    """An ``int`` where the region knows a status that this release does not; -1 if it cannot be read."""
+    status: ScriptStatus | int = Field(default=UNREADABLE_STATUS, union_mode="left_to_right")
+    """An ``int`` for a status that this release does not know; -1 if it is unreadable."""
     status_name: str = "Unknown"
     exit_status: int | None = None
     starttime: float | None = None
-    """When it began, in seconds since 1970 by the region's clock."""
+    """The start time in seconds since 1970, by the region's clock."""
     runtime: str = ""
     estimated_runtime: str = ""
     target: str | None = Field(default=None, validation_alias="parameters")
-    """The disk or the network interface that it ran on, where it is run for each: ``nvme0n1``."""
+    """The disk or network interface of a script that runs once per device, such as ``nvme0n1``."""
     output: str = ""
-    """What the script printed, decoded; empty unless the output was asked for."""
+    """The script's output, decoded; empty unless it was requested."""
 
-    _numbers = field_validator("id", "status", "exit_status", mode="before")(_no_boolean)
+    _numbers = field_validator("id", "status", "exit_status", mode="before")(_reject_boolean)
 
     @field_validator("target", mode="before")
     @classmethod
     def _name_of_target(cls, parameters: JSON) -> JSON:
-        """MAAS 3.7: ``{"storage": {"type": "storage", "value": {"name": "sda", …}}}``; others are no target."""
+        """Read the device's name from ``{"storage": {"type": "storage", "value": {"name": "sda", …}}}`` (MAAS 3.7)."""
         for each in parameters.values() if isinstance(parameters, dict) else ():
             kind, value = (each.get("type"), each.get("value")) if isinstance(each, dict) else (None, None)
-            if isinstance(kind, str) and kind in _TARGETS and isinstance(value, dict):
+            if isinstance(kind, str) and kind in _TARGET_TYPES and isinstance(value, dict):
                 name = value.get("name")
                 return name if isinstance(name, str) and name else None
         return None
@@ -275,17 +275,17 @@ class ScriptResult(MaasModel):
 
     @property
     def label(self) -> str:
-        """Its name, and what it ran on, as MAAS's events write it: ``smartctl-validate on sda``."""
+        """The script's name and device as in MAAS's events: ``smartctl-validate on sda``."""
         return f"{self.name} on {self.target}" if self.target else self.name
 
     @property
     def failed(self) -> bool:
-        """Whether the script itself went wrong, as against being skipped or aborted."""
-        return self.status in FAILED_SCRIPT
+        """Whether the script failed. Skipped and aborted scripts have not failed."""
+        return self.status in FAILED_SCRIPT_STATUSES
 
 
 class ScriptSetName(StrEnum):
-    """The script set of a machine's latest run, by the alias that the API takes in its path."""
+    """The script set of a machine's latest run, by its alias in the API's paths."""
 
     COMMISSIONING = "current-commissioning"
     TESTING = "current-testing"
@@ -297,23 +297,23 @@ SCRIPT_SETS: Final = {
     MachineStatus.TESTING: ScriptSetName.TESTING,
     MachineStatus.DEPLOYING: ScriptSetName.INSTALLATION,
 }
-"""The script set of the run that a status shows."""
+"""The script set of a run, by the machine's status during the run."""
 
 
 class ScriptSet(MaasModel):
-    """The scripts of one run, as ``GET nodes/{system_id}/results/{name}/`` shows them."""
+    """The scripts of one run, from ``GET nodes/{system_id}/results/{name}/``."""
 
     id: int
-    status: ScriptStatus | int = Field(default=NO_STATUS, union_mode="left_to_right")
-    """As that of a script."""
+    status: ScriptStatus | int = Field(default=UNREADABLE_STATUS, union_mode="left_to_right")
+    """An ``int`` or -1 as for a script."""
     status_name: str = "Unknown"
     results: tuple[ScriptResult, ...] = ()
 
-    _numbers = field_validator("id", "status", mode="before")(_no_boolean)
+    _numbers = field_validator("id", "status", mode="before")(_reject_boolean)
 
 
 class User(MaasModel):
-    """The user whose API key is used, as ``GET users/?op=whoami`` shows it."""
+    """The user of the API key, from ``GET users/?op=whoami``."""
 
     username: str
     is_superuser: bool = Field(default=False, description="Whether the user is a MAAS administrator.")

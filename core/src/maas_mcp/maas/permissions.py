@@ -1,4 +1,4 @@
-"""Which changes of a machine MAAS allows to whom: its refusals (403) have an empty body and say nothing of it."""
+"""The permissions that MAAS requires for changes of a machine. Its refusals (403) have an empty body."""
 
 from typing import Final
 
@@ -9,11 +9,11 @@ ADMIN_ONLY: Final = frozenset(
         *("set_storage_layout", "PUT", "DELETE"),
     }
 )
-"""Operations on a machine that only administrators may request, and the methods that edit and delete one.
+"""Operations on a machine, and the methods to edit and delete it, that need a MAAS administrator.
 
-Recorded with MAAS 3.7.3: a plain user gets a 403 even for a machine that is nobody's, or the user's own.
+Recorded with MAAS 3.7.3: other users get a 403 even for their own machines and for machines without an owner.
 """
 OWNER_ONLY: Final = frozenset({"mark_broken"})
-"""Operations that only the machine's owner may request, not even an administrator (MAAS 3.7.3, recorded)."""
+"""Operations that only the machine's owner may request. Administrators get a 403 as well (MAAS 3.7.3, recorded)."""
 ALLOWED_WHEN_LOCKED: Final = frozenset({"lock", "unlock"})
-"""Operations that a lock does not forbid: MAAS answers them by the machine's state."""
+"""Operations that MAAS allows on a locked machine."""

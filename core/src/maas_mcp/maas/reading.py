@@ -1,4 +1,4 @@
-"""Reads MAAS's JSON leniently: a field or an entry that cannot be read is left out and named, and hides no other."""
+"""A lenient base model for MAAS's JSON: it leaves out and names unreadable fields and entries, and keeps the others."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,59 +10,59 @@ from pydantic_core import ErrorDetails
 from maas_mcp.errors import MaasProtocolError
 
 JSON = Any
-"""A parsed JSON value. A :class:`MaasModel` is the typed way to read one."""
+"""A parsed JSON value. Use a :class:`MaasModel` to get types."""
 
 ItemT = TypeVar("ItemT", bound="MaasModel")
 
-_LONGEST_NAME: Final = 64
+_MAX_NAME_LENGTH: Final = 64
 
 
 class MaasModel(BaseModel):
     """A frozen view of a JSON object. Unknown keys are dropped, because every MAAS release adds some.
 
-    A field with a default holds it where MAAS sends a value of another type, and :attr:`unreadable` names the field. In
-    a list or an object, only the parts that cannot be read are left out. A field without a default has to be readable.
-    Where the default would not be safe, :attr:`if_unreadable` has another value.
+    If MAAS sends an invalid value for a field with a default, the field gets the default and :attr:`unreadable` names
+    it. In a list or an object, only the invalid parts are left out. A field without a default is required. If a default
+    would be unsafe, :attr:`if_unreadable` provides another value.
 
-    Its validator is made when the first answer is read: no tool needs it before.
+    The validator is built for the first response, because no tool needs it before.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True, allow_inf_nan=False)
 
     if_unreadable: ClassVar[Mapping[str, JSON]] = {}
-    """Values by field name, held instead of the default if MAAS's value cannot be read."""
+    """Values by field name that replace an unreadable value instead of the default."""
 
     _unreadable: tuple[str, ...] = PrivateAttr(default=())
 
     @property
     def unreadable(self) -> tuple[str, ...]:
-        """The fields that MAAS sent in a way that cannot be read, by name: they hold their defaults, or lack a part."""
+        """The names of the unreadable fields. They have their defaults, or lack a part."""
         return self._unreadable
 
     @classmethod
     def from_response(cls, response: JSON) -> Self:
-        """One object out of MAAS's JSON.
+        """Read one object from MAAS's JSON.
 
         Raises:
-            MaasProtocolError: It cannot be used. The message names the fields, and never shows what they hold.
+            MaasProtocolError: A required field is unreadable. The message names the fields, without their values.
         """
         try:
             return cls.model_validate(response)
         except ValidationError as error:
-            causes = [f"{name} ({kind})" for name, kind in _causes(cls, error).items()]
-        problems = ", ".join(causes) or f"expected an object, but got {_kind(response)}"
-        raise MaasProtocolError(f"MAAS answered with JSON of an unexpected shape: {problems}.", hint=_hint(response))
+            causes = [f"{name} ({kind})" for name, kind in _find_unreadable(cls, error).items()]
+        problems = ", ".join(causes) or f"expected an object, but got {_describe_type(response)}"
+        raise MaasProtocolError(f"MAAS returned unexpected JSON: {problems}.", hint=_hint(response))
 
     @classmethod
     def list_from_response(cls, response: JSON) -> "Listing[Self]":
-        """The objects of a JSON list, as far as each can be used; the others are named in ``left_out``.
+        """Read a JSON list of objects. Unreadable entries are named in ``left_out``.
 
         Raises:
-            MaasProtocolError: It is no list.
+            MaasProtocolError: The response is not a list.
         """
         if not isinstance(response, list):
             raise MaasProtocolError(
-                f"MAAS answered with JSON of an unexpected shape: expected a list, but got {_kind(response)}.",
+                f"MAAS returned unexpected JSON: expected a list, but got {_describe_type(response)}.",
                 hint=_hint(response),
             )
         found, left_out = [], []
@@ -70,12 +70,12 @@ class MaasModel(BaseModel):
             try:
                 found.append(cls.model_validate(item))
             except ValidationError as error:
-                left_out.append(_left_out(cls, number, item, error))
+                left_out.append(_describe_left_out(cls, number, item, error))
         return Listing(found, left_out)
 
     @model_validator(mode="wrap")
     @classmethod
-    def _read_what_can_be(cls, value: JSON, handler: ModelWrapValidatorHandler[Self]) -> Self:
+    def _read_leniently(cls, value: JSON, handler: ModelWrapValidatorHandler[Self]) -> Self:
         try:
             return handler(value)
         except ValidationError as error:
@@ -83,7 +83,7 @@ class MaasModel(BaseModel):
             names = tuple(dict.fromkeys(str(each["loc"][0]) for each in problems if each["loc"]))
             if not isinstance(value, dict) or not names or not all(cls._has_default(name) for name in names):
                 raise
-        read = handler(cls._without(value, problems))
+        read = handler(cls._remove_unreadable(value, problems))
         read._unreadable = names  # noqa: SLF001 - its own
         return read
 
@@ -93,8 +93,8 @@ class MaasModel(BaseModel):
         return field is not None and not field.is_required()
 
     @classmethod
-    def _without(cls, value: Mapping[str, JSON], problems: Iterable[ErrorDetails]) -> dict[str, JSON]:
-        """The object without what cannot be read: a field, or only the parts of it."""
+    def _remove_unreadable(cls, value: Mapping[str, JSON], problems: Iterable[ErrorDetails]) -> dict[str, JSON]:
+        """Return the object without its unreadable fields, or without only the unreadable parts of a field."""
         kept = dict(value)
         wrong: dict[str, set[Any]] = {}
         for each in problems:
@@ -113,14 +113,14 @@ class MaasModel(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """An entry of a list that cannot be read, because a field without which it cannot be used is missing or odd."""
+    """An entry of a list with a missing or invalid required field."""
 
     identity: str | int | None
-    """The first of the fields that it needs, its ``system_id`` or ``id``, where that can be read."""
+    """The value of its first required field, ``system_id`` or ``id``, or ``None`` if that is unreadable."""
     name: str
-    """A name for messages: ``7xneda (node02)``, or ``entry 3`` if nothing in the entry can be read."""
+    """A name for messages: ``7xneda (node02)``, or ``entry 3`` if the entry has no readable name."""
     fields: tuple[str, ...]
-    """The names of the missing or odd fields; empty if the entry is not an object."""
+    """The names of the missing or invalid fields; empty if the entry is not an object."""
 
     def __str__(self) -> str:
         fields = ", ".join(f"`{each}`" for each in self.fields)
@@ -128,37 +128,37 @@ class LeftOut:
 
 
 class Listing(list[ItemT]):
-    """The entries of MAAS's list that can be read; :attr:`left_out` has the others."""
+    """The readable entries of a list from MAAS; :attr:`left_out` has the others."""
 
     def __init__(self, items: Iterable[ItemT] = (), left_out: Iterable[LeftOut] = ()) -> None:
         super().__init__(items)
         self.left_out = tuple(left_out)
-        """The entries that cannot be read."""
+        """The unreadable entries."""
 
     @property
     def total(self) -> int:
-        """How many entries MAAS listed."""
+        """The number of entries that MAAS listed."""
         return len(self) + len(self.left_out)
 
     def may_hide(self, identity: str | int) -> bool:
-        """Whether an entry left out is this one, or may be: an entry without a readable id may be any."""
+        """Whether a left-out entry is or may be this one. An entry without a readable id may be any."""
         return any(each.identity in (identity, None) for each in self.left_out)
 
 
-def _left_out(model: type[MaasModel], number: int, item: JSON, error: ValidationError) -> LeftOut:
-    fields = tuple(_causes(model, error))
+def _describe_left_out(model: type[MaasModel], number: int, item: JSON, error: ValidationError) -> LeftOut:
+    fields = tuple(_find_unreadable(model, error))
     shown = item if isinstance(item, dict) else {}
     key = next(name for name, field in model.model_fields.items() if field.is_required())
     identity = None if key in fields else shown.get(key)
     name = next((one for key in ("hostname", "name") if isinstance(one := shown.get(key), str) and one), None)
-    called = [str(each)[:_LONGEST_NAME] for each in (identity, name) if each is not None]
+    called = [str(each)[:_MAX_NAME_LENGTH] for each in (identity, name) if each is not None]
     if not called:
         return LeftOut(None, f"entry {number}", fields)
     return LeftOut(identity, f"{called[0]} ({called[1]})" if called[1:] else called[0], fields)
 
 
-def _causes(model: type[MaasModel], error: ValidationError) -> dict[str, str]:
-    """The fields for want of which an object cannot be used, and pydantic's name for what is wrong with each."""
+def _find_unreadable(model: type[MaasModel], error: ValidationError) -> dict[str, str]:
+    """Return the unreadable required fields, each with pydantic's type of error."""
     kinds = {str(each["loc"][0]): each["type"] for each in reversed(_problems(error)) if each["loc"]}
     return {name: kinds[name] for name, field in model.model_fields.items() if name in kinds and field.is_required()}
 
@@ -169,10 +169,10 @@ def _problems(error: ValidationError) -> list[ErrorDetails]:
 
 def _hint(response: JSON) -> str:
     if isinstance(response, dict) and "system_id" in response:
-        return "Check this machine in the MAAS UI. The others can still be read."
-    return "Is MAAS_URL a MAAS region of version 3.3 or newer?"
+        return "Check this machine in the MAAS UI. Other machines are not affected."
+    return "Check that MAAS_URL is a MAAS region of version 3.3 or newer."
 
 
-def _kind(value: JSON) -> str:
+def _describe_type(value: JSON) -> str:
     kinds: dict[type, str] = {dict: "an object", list: "a list", str: "text", type(None): "null"}
     return kinds.get(type(value), "a number or a boolean")

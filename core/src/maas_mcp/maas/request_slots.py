@@ -1,4 +1,4 @@
-"""Places for requests: a region is sent few at a time, whichever users they are of."""
+"""Slots that limit the number of concurrent requests to a region, of all users together."""
 
 import anyio
 
@@ -6,20 +6,20 @@ from maas_mcp.maas.limits import MAX_CHANGES, MAX_REQUESTS
 
 
 class RequestSlots:
-    """The places of one region, shared by all clients of it in this process.
+    """The request slots of one region, shared by all its clients in this process.
 
     Args:
-        others: How many requests at once, beside the query of events.
-        changes: How many of them may change something.
-        events: The place of another's for the query of events.
+        others: Requests at a time, without the event query.
+        changes: How many of these may be changes.
+        events: The slot of the event query, to share that of other slots.
     """
 
     def __init__(
         self, others: int = MAX_REQUESTS - 1, changes: int = MAX_CHANGES, events: anyio.CapacityLimiter | None = None
     ) -> None:
         self.events = events or anyio.CapacityLimiter(1)
-        """For the query of events: everything is followed by it, and nothing slower may hold it up."""
+        """The slot of the event query, which follows all operations and must not wait for slower requests."""
         self.others = anyio.CapacityLimiter(others)
-        """For everything else."""
+        """The slots of all other requests."""
         self.changes = anyio.CapacityLimiter(changes)
-        """Which a change takes as well: MAAS may hold it for minutes, and reads have to get through beside it."""
+        """Additional slots for changes. MAAS may hold a change for minutes, and reads must not wait for it."""

@@ -1,4 +1,4 @@
-"""Reading MAAS's answers: JSON where it did what it was asked, an error of :mod:`maas_mcp.errors` where it did not."""
+"""MAAS's responses, parsed to JSON or to an error of :mod:`maas_mcp.errors`."""
 
 import logging
 import re
@@ -25,56 +25,58 @@ from maas_mcp.errors import (
 from maas_mcp.maas.address import KEY_HINT
 from maas_mcp.maas.models import SYSTEM_ID_RULE
 from maas_mcp.maas.reading import JSON
-from maas_mcp.maas.text import parsed
+from maas_mcp.maas.text import parse_json
 
 logger = logging.getLogger(__name__)
 
-LONGEST_WAIT: Final = 60.0
-"""Seconds to which a longer ``Retry-After`` is cut: it may be a proxy's guess, which must not end what is followed; and
-one request a minute burdens nobody."""
-_LONGEST_WORDS: Final = 2000
-_LONGEST_NAME: Final = 64
-_MOST_FIELDS: Final = 20
-_MOST_MESSAGES: Final = 5
-_SHORTEST_SECRET: Final = 6  # shorter ones occur in MAAS's words by chance
-_ESCAPED: Final = re.compile(r"[^\w #:;,./@+=-]+")
-_OLDEST_TIMESTAMP: Final = 300
-"""Seconds after which MAAS 3.7 refuses an OAuth timestamp. Any time ahead of it is accepted."""
+MAX_RETRY_AFTER: Final = 60.0
+"""The longest accepted ``Retry-After`` in seconds. A longer one may be a proxy's guess and must not end the following
+of an operation. One request a minute is no load."""
+_MAX_TEXT_LENGTH: Final = 2000
+_MAX_NAME_LENGTH: Final = 64
+_MAX_FIELDS: Final = 20
+_MAX_MESSAGES: Final = 5
+_MIN_PIECE_LENGTH: Final = 6  # shorter ones may occur in MAAS's messages by chance
+_ESCAPED_CHARACTERS: Final = re.compile(r"[^\w #:;,./@+=-]+")
+_MAX_TIMESTAMP_AGE: Final = 300
+"""The age in seconds at which MAAS 3.7 rejects an OAuth timestamp. It accepts any timestamp in the future."""
 _ANONYMOUS_PATHS: Final = frozenset({"machines/", "nodes/"})
-"""Where MAAS 3.7 answers a request without credentials not by a 401: their anonymous handler knows no plain GET."""
-_OF_MACHINES: Final = ("machines/", "nodes/")
-_READS_OF_A_MACHINE: Final = frozenset({None, "query_power_state"})
-"""Reads that MAAS allows to everyone who may see the machine; some others take an administrator."""
-_NO_MACHINE: Final = ("No Machine ", "No Node ")
-"""How MAAS's words begin where it has no machine of that system id."""
+"""Paths for which MAAS 3.7 returns no 401 without credentials, because their anonymous handler has no plain GET."""
+_MACHINE_PATHS: Final = ("machines/", "nodes/")
+_MACHINE_READS: Final = frozenset({None, "query_power_state"})
+"""Reads that MAAS allows to all users who may see the machine. Some others need an administrator."""
+_NO_MACHINE_PREFIXES: Final = ("No Machine ", "No Node ")
+"""The start of MAAS's message for an unknown system id."""
 _NOT_FOUND: Final = re.compile(r"No \w+ matches the given query\.")
-"""How MAAS 3.3 to 3.7 says that it finds nothing. Other texts are those of proxies: ``404 page not found``."""
+"""The 404 message of MAAS 3.3 to 3.7. Other messages, such as ``404 page not found``, are from proxies."""
 _REFUSAL_HINTS: Final[Mapping[str, str]] = {
     "Node must be configured to use a network": (
         "None of the machine's interfaces is linked to a subnet. Link one to a subnet in MAAS, or commission the "
-        "machine again, which sets up its network."
+        "machine again, which configures its network."
     ),
     "Node has no address family in common with the server": (
-        "None of the machine's interfaces can get an address, IPv4 or IPv6, by which it reaches MAAS. A commissioning "
-        "that failed may have removed its network configuration. Link an interface to a subnet of MAAS's network, or "
-        "commission the machine again."
+        "None of the machine's interfaces can get an IPv4 or IPv6 address that reaches MAAS. A failed commissioning "
+        "may have removed its network configuration. Link an interface to a subnet of MAAS's network, or commission "
+        "the machine again."
     ),
 }
-"""What to do about a 400, by a text in it (MAAS 3.7, ``op=deploy``)."""
-_IN_BETWEEN: Final = "A firewall, a proxy or a login page in between has answered. Ask whoever runs it."
-_URL_HINT: Final = "Check MAAS_URL: it is the address of the region, such as https://maas.example.com:5443/MAAS."
+"""The hint for a 400, by a text in MAAS's message (MAAS 3.7, ``op=deploy``)."""
+_INTERMEDIARY_HINT: Final = (
+    "A firewall, a proxy or a login page between this machine and MAAS sent the response. Ask its administrator."
+)
+_URL_HINT: Final = "Check MAAS_URL. Expected the URL of the region, such as https://maas.example.com:5443/MAAS."
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked, as far as an error may tell."""
+    """The parts of a request that an error message needs."""
 
     method: str
     path: str
-    """Below ``/MAAS/api/2.0/``."""
+    """The path below ``/MAAS/api/2.0/``."""
     op: str | None = None
     secrets: Sequence[str] = field(default=(), repr=False)
-    """What must not be shown even where MAAS says it: user data, passwords, the secret of the key."""
+    """Values to remove from MAAS's messages: user data, passwords and the key's secret."""
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}" + (f"?op={self.op}" if self.op else "")
@@ -82,133 +84,131 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What MAAS answered."""
+    """A response of MAAS."""
 
     status: int
     headers: Mapping[str, str]
-    """Case-insensitive, or in lower case."""
+    """Headers with case-insensitive or lower-case names."""
     body: bytes = field(default=b"", repr=False)
-    """Empty for a 401: MAAS 3.7 prints the secret of the token in one, so nobody reads it."""
+    """The body; empty for a 401, which is not read because MAAS 3.7 prints the token's secret in it."""
 
     @property
-    def kind(self) -> str:
+    def content_type(self) -> str:
         """The content type in lower case, without parameters."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     @property
     def text(self) -> str:
-        """The body as text; empty where it is a page for people, such as a proxy's, or not text at all."""
+        """The body as text; empty if it is an HTML page, such as a proxy's, or not text."""
         text = self.body.decode("utf-8", "replace").strip()
-        readable = self.kind.startswith(("text/", "application/json")) or not self.kind
+        readable = self.content_type.startswith(("text/", "application/json")) or not self.content_type
         return text if readable and not text.startswith("<") else ""
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds that MAAS asked to wait, :data:`LONGEST_WAIT` at the most; the header may also be a date."""
+        """The seconds that MAAS asked to wait, at most :data:`MAX_RETRY_AFTER`. The header may also be a date."""
         value = self.headers.get("retry-after", "").strip()
         if value.isdecimal():
-            return min(float(value), LONGEST_WAIT)
+            return min(float(value), MAX_RETRY_AFTER)
         at = _timestamp(value)
-        return None if at is None else min(max(0.0, at - time.time()), LONGEST_WAIT)
+        return None if at is None else min(max(0.0, at - time.time()), MAX_RETRY_AFTER)
 
     @property
     def seconds_behind(self) -> float:
-        """How far this machine's clock is behind the region's, by the answer's ``Date``."""
+        """The seconds by which this machine's clock is behind the region's, from the ``Date`` header."""
         at = _timestamp(self.headers.get("date", ""))
         return 0.0 if at is None else at - time.time()
 
 
-def read(request: Request, response: Response) -> JSON:
-    """The JSON of the answer; ``None`` where it is empty, a string where MAAS answers a POST in plain text.
+def read_response(request: Request, response: Response) -> JSON:
+    """Return the JSON of a response, ``None`` if it is empty, or a string for a POST's plain-text response.
 
     Raises:
-        MaasError: The one that fits; its ``maas_says`` holds MAAS's words, clipped, without the question's secrets.
-            Nothing else is raised, whatever is answered: who follows operations would end with it.
+        MaasError: The response is an error. ``maas_says`` is MAAS's message, shortened and without the request's
+            secrets. No response raises another exception, because that would end the following of operations.
     """
     try:
         return _read(request, response)
     except MaasError:
         raise
     except Exception:
-        logger.exception("an answer to %s could not be read", request)
-    raise MaasProtocolError(f"MAAS answered {request} with something that cannot be read ({response.status}).")
+        logger.exception("The response to %s could not be read", request)
+    raise MaasProtocolError(f"MAAS's response to {request} cannot be read ({response.status}).")
 
 
 def _read(request: Request, response: Response) -> JSON:
     if not HTTPStatus(200) <= response.status < HTTPStatus(300):
-        error = _error(request, response)
+        error = _create_error(request, response)
         error.status = response.status
         raise error
     if not response.body:
         return None
-    if response.kind == "text/plain" and request.method == "POST" and response.text:
+    if response.content_type == "text/plain" and request.method == "POST" and response.text:
         return _json_or_text(response)
     try:
-        return parsed(response.body)
+        return parse_json(response.body)
     except (ValueError, RecursionError):
-        problem = f"{response.kind or 'no content type'}, {len(response.body)} bytes"
+        problem = f"{response.content_type or 'no content type'}, {len(response.body)} bytes"
     raise MaasProtocolError(
-        f"MAAS answered {request} with something that is not JSON ({problem}).",
-        hint=f"Is there a proxy or a login page in between? {_URL_HINT}",
+        f"MAAS's response to {request} is not JSON ({problem}).",
+        hint=f"It may come from a proxy or a login page. {_URL_HINT}",
     )
 
 
 def _json_or_text(response: Response) -> JSON:
     try:
-        return parsed(response.body)
+        return parse_json(response.body)
     except (ValueError, RecursionError):
         return response.text
 
 
-def _error(request: Request, response: Response) -> MaasError:
+def _create_error(request: Request, response: Response) -> MaasError:
     if 300 <= response.status < 400:  # noqa: PLR2004 - every redirect
         return _redirected(request, response)
-    mapped = _ERRORS.get(response.status)
+    mapped = _ERROR_FACTORIES.get(response.status)
     if mapped is not None:
         return mapped(request, response)
-    words = _words(request, response)
-    hint = None if words else "The answer has no words of MAAS's own: a proxy in between may have given it."
+    words = _maas_text(request, response)
+    hint = None if words else "The response has no message from MAAS, so a proxy may have sent it."
     if response.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        hint = "Send less, such as shorter user_data. Or raise the limit of the proxy in front of MAAS."
-    return MaasError(_sentence(f"MAAS answered {response.status} to {request}", words), hint=hint, maas_says=words)
+        hint = "Send less, such as shorter user_data, or raise the limit of the proxy in front of MAAS."
+    return MaasError(_join_text(f"MAAS returned {response.status} for {request}", words), hint=hint, maas_says=words)
 
 
 def _unauthorized(request: Request, response: Response) -> MaasError:  # noqa: ARG001 - the table's signature
     behind = response.seconds_behind
-    if behind > _OLDEST_TIMESTAMP * 0.9:
+    if behind > _MAX_TIMESTAMP_AGE * 0.9:
         hint = (
-            f"This machine's clock is {behind:.0f} s behind the region's, and MAAS refuses requests more than"
-            f" {_OLDEST_TIMESTAMP} s old: set the clock."
+            f"Set this machine's clock: it is {behind:.0f} s behind the region's, and MAAS rejects requests more than"
+            f" {_MAX_TIMESTAMP_AGE} s old."
         )
     else:
-        hint = f"Check MAAS_API_KEY: the key may have been deleted, or belong to another region. {KEY_HINT}"
-    return MaasAuthError("MAAS does not accept the API key (401).", hint=hint)
+        hint = f"Check MAAS_API_KEY. The key may have been deleted or belong to another region. {KEY_HINT}"
+    return MaasAuthError("MAAS rejected the API key (401).", hint=hint)
 
 
 def _bad_request(request: Request, response: Response) -> MaasError:
-    words = _words(request, response)
+    words = _maas_text(request, response)
     if _is_anonymous(request, words):
         return MaasAuthError(
-            "MAAS answered as if no API key had been sent.",
-            hint="A proxy may drop the Authorization header. " + KEY_HINT,
+            "MAAS responded as if the request had no API key.",
+            hint=f"Check MAAS_API_KEY, and whether a proxy removes the Authorization header. {KEY_HINT}",
         )
     fields = _fields(request, response)
     if fields:
-        told = " ".join(
+        text = " ".join(
             (f"{name}: " if name != "__all__" else "") + " ".join(messages) for name, messages in fields.items()
         )
         return MaasBadRequestError(
-            f"MAAS refused {request}: {_clip(told)}",
+            f"MAAS refused {request}: {_shorten(text)}",
             fields=fields,
-            hint=_refusal_hint(told),
-            maas_says=_clip(told),
+            hint=_refusal_hint(text),
+            maas_says=_shorten(text),
         )
     if words is None and response.body:
-        return MaasProtocolError(
-            f"{request} was refused (400), but not by MAAS: by what is in between.", hint=_IN_BETWEEN
-        )
+        return MaasProtocolError(f"{request} was refused (400), but not by MAAS.", hint=_INTERMEDIARY_HINT)
     return MaasBadRequestError(
-        _sentence(f"MAAS refused {request} (400)", words), hint=_refusal_hint(words or ""), maas_says=words
+        _join_text(f"MAAS refused {request} (400)", words), hint=_refusal_hint(words or ""), maas_says=words
     )
 
 
@@ -226,65 +226,65 @@ def _is_anonymous(request: Request, words: str | None) -> bool:
 
 
 def _forbidden(request: Request, response: Response) -> MaasError:
-    words = _words(request, response)
+    words = _maas_text(request, response)
     if words is None and response.body:
         return MaasProtocolError(
-            f"{request} was refused (403), but not by MAAS: by what is in between.",
-            hint=_IN_BETWEEN,
+            f"{request} was refused (403), but not by MAAS.",
+            hint=_INTERMEDIARY_HINT,
         )
     error = MaasPermissionError(
-        _sentence(f"MAAS does not allow {request} (403)", words),
-        hint=None if words else _who_may(request),
+        _join_text(f"MAAS does not allow {request} (403)", words),
+        hint=None if words else _permission_hint(request),
         maas_says=words,
     )
     error.op = request.op or request.method
     return error
 
 
-def _who_may(request: Request) -> str:
-    """Who may do what was refused without a word (MAAS 3.7), as far as the request alone shows it."""
-    if not request.path.startswith(_OF_MACHINES):
+def _permission_hint(request: Request) -> str:
+    """Explain a 403, which MAAS 3.7 sends without a message, as far as the request shows the reason."""
+    if not request.path.startswith(_MACHINE_PATHS):
         return "This needs a MAAS administrator."
-    if request.method == "GET" and request.op in _READS_OF_A_MACHINE:
+    if request.method == "GET" and request.op in _MACHINE_READS:
         return "The machine belongs to another user. Only its owner and MAAS administrators may see it."
-    return "The machine may be locked or belong to someone else, or this takes a MAAS administrator."
+    return "The machine may be locked or belong to another user, or this needs a MAAS administrator."
 
 
 def _not_found(request: Request, response: Response) -> MaasError:
-    words = _words(request, response)
+    words = _maas_text(request, response)
     if words is None or words.startswith("Unknown API endpoint"):
         return MaasProtocolError(
-            f"There is no {request} at this address (404): it is not a MAAS region, or one without this path.",
+            f"MAAS_URL has no {request} (404). It is not a MAAS region, or its version does not have this path.",
             hint=_URL_HINT,
             maas_says=words,
         )
     if not _NOT_FOUND.fullmatch(words):
         return MaasProtocolError(
-            f"{request} was answered with a 404 that is not MAAS's: {words}",
-            hint=f"A proxy in between may have lost the region for a moment. {_URL_HINT}",
+            f"{request} returned a 404 that is not from MAAS: {words}",
+            hint=f"A proxy may have lost its connection to the region. {_URL_HINT}",
             maas_says=words,
         )
     return MaasNotFoundError(
-        _sentence(f"MAAS finds nothing for {request}", words),
-        hint=f"{SYSTEM_ID_RULE}." if words.startswith(_NO_MACHINE) else None,
+        _join_text(f"MAAS finds nothing for {request}", words),
+        hint=f"{SYSTEM_ID_RULE}." if words.startswith(_NO_MACHINE_PREFIXES) else None,
         maas_says=words,
     )
 
 
 def _conflict(request: Request, response: Response) -> MaasError:
-    words = _words(request, response)
-    if response.kind == "text/html" or words is None:
+    words = _maas_text(request, response)
+    if response.content_type == "text/html" or words is None:
         return MaasUnavailableError(
-            f"MAAS could not do {request} because others were changing the same things (409).",
+            f"MAAS could not process {request}, because other requests changed the same objects (409).",
             retry_after=response.retry_after,
         )
-    return MaasConflictError(_sentence(f"MAAS refused {request}", words), maas_says=words)
+    return MaasConflictError(_join_text(f"MAAS refused {request}", words), maas_says=words)
 
 
 def _unavailable(request: Request, response: Response) -> MaasError:
-    words = _words(request, response)
+    words = _maas_text(request, response)
     return MaasUnavailableError(
-        _sentence(f"MAAS is not available: {response.status} to {request}", words),
+        _join_text(f"MAAS is not available: {response.status} for {request}", words),
         retry_after=response.retry_after,
         maas_says=words,
     )
@@ -293,10 +293,10 @@ def _unavailable(request: Request, response: Response) -> MaasError:
 def _redirected(request: Request, response: Response) -> MaasError:
     target = _redirect_target(response.headers.get("location", ""))
     return MaasProtocolError(
-        f"MAAS answered {request} with a redirect ({response.status}) to {target}. Redirects are not followed: they"
-        " would turn a POST into a GET, and could carry the API key elsewhere.",
-        hint=f"If {target} is the region itself, set MAAS_URL to {target}/MAAS. Otherwise do not: a login page or "
-        "another host must not get the API key."
+        f"MAAS redirected {request} ({response.status}) to {target}. Redirects are not followed, because they turn a"
+        " POST into a GET and could send the API key to another host.",
+        hint=f"If {target} is the region itself, set MAAS_URL to {target}/MAAS. Never send the API key to a login page"
+        " or another host."
         if "://" in target
         else _URL_HINT,
     )
@@ -314,7 +314,7 @@ def _redirect_target(location: str) -> str:
     return f"{parts.scheme or 'https'}://{shown}" + ("" if port is None else f":{port}")
 
 
-_ERRORS: Final[Mapping[int, Callable[[Request, Response], MaasError]]] = {
+_ERROR_FACTORIES: Final[Mapping[int, Callable[[Request, Response], MaasError]]] = {
     400: _bad_request,
     401: _unauthorized,
     403: _forbidden,
@@ -327,44 +327,44 @@ _ERRORS: Final[Mapping[int, Callable[[Request, Response], MaasError]]] = {
 }
 
 
-def _words(request: Request, response: Response) -> str | None:
-    return _clip(_without(request.secrets, response.text)) or None
+def _maas_text(request: Request, response: Response) -> str | None:
+    return _shorten(_remove_secrets(request.secrets, response.text)) or None
 
 
 def _fields(request: Request, response: Response) -> dict[str, list[str]]:
     try:
-        told = parsed(response.body)
+        fields = parse_json(response.body)
     except (ValueError, RecursionError):
         return {}
-    if not isinstance(told, dict):
+    if not isinstance(fields, dict):
         return {}
     return {
-        _clip(_without(request.secrets, name), _LONGEST_NAME): [
-            _clip(_without(request.secrets, str(message)))
-            for message in (messages if isinstance(messages, list) else [messages])[:_MOST_MESSAGES]
+        _shorten(_remove_secrets(request.secrets, name), _MAX_NAME_LENGTH): [
+            _shorten(_remove_secrets(request.secrets, str(message)))
+            for message in (messages if isinstance(messages, list) else [messages])[:_MAX_MESSAGES]
         ]
-        for name, messages in islice(told.items(), _MOST_FIELDS)
+        for name, messages in islice(fields.items(), _MAX_FIELDS)
     }
 
 
-def _without(secrets: Sequence[str], text: str) -> str:
-    # MAAS may repeat a value cut, quoted or escaped, so pieces that survive that are looked for, and one is enough.
-    pieces = (piece.strip() for secret in secrets for piece in _ESCAPED.split(secret))
-    if any(len(piece) >= _SHORTEST_SECRET and piece in text for piece in pieces):
-        return "[left out: it repeats a secret parameter]"
+def _remove_secrets(secrets: Sequence[str], text: str) -> str:
+    # MAAS may shorten, quote or escape a value that it repeats, so any piece of a secret counts.
+    pieces = (piece.strip() for secret in secrets for piece in _ESCAPED_CHARACTERS.split(secret))
+    if any(len(piece) >= _MIN_PIECE_LENGTH and piece in text for piece in pieces):
+        return "[removed: it repeats a secret parameter]"
     return text
 
 
-def _clip(text: str, length: int = _LONGEST_WORDS) -> str:
+def _shorten(text: str, length: int = _MAX_TEXT_LENGTH) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-def _sentence(start: str, words: str | None) -> str:
+def _join_text(start: str, words: str | None) -> str:
     return f"{start}: {words}" if words else f"{start}."
 
 
 def _timestamp(value: str) -> float | None:
-    """An HTTP date in seconds since 1970; ``None`` for what is none, or lies beyond what a date can be."""
+    """Parse an HTTP date to seconds since 1970; ``None`` if it is invalid or out of range."""
     try:
         at = parsedate_to_datetime(value)
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()

@@ -1,4 +1,4 @@
-"""Trying a read again, a few times within seconds. What changes something is never tried again: see the transport."""
+"""Retries of reads, a few times within seconds. The transport never retries a change."""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -9,33 +9,36 @@ import anyio
 
 from maas_mcp.errors import MaasUnavailableError
 
-# Own code, because the libraries give less than they cost here: stamina and tenacity know asyncio and trio, but reading
-# Retry-After, giving up on a long one and waiting with anyio would each be a subclass or a hook, longer than this loop.
+# stamina and tenacity would make this longer: they need a subclass or hook each for reading Retry-After, giving up on a
+# long one, and sleeping with anyio.
 
-_Answer = TypeVar("_Answer")
+_ResultT = TypeVar("_ResultT")
 
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """How often and how long apart, in seconds: exponential with full jitter, and never sooner than MAAS asked."""
+    """The number of attempts and the delays between them: exponential with full jitter, and at least ``Retry-After``.
+
+    All times are in seconds.
+    """
 
     attempts: int = 4
     base: float = 0.25
     cap: float = 8.0
     longest_wait: float = 30.0
-    """A longer ``Retry-After`` is the caller's to wait for: it knows the deadline."""
+    """With a longer ``Retry-After`` the error is raised, because only the caller knows its deadline."""
     jitter: Callable[[], float] = random.random
-    """A number from 0 to 1."""
+    """Returns a number from 0 to 1."""
 
     def wait(self, failures: int, retry_after: float | None) -> float:
-        """Seconds to wait after that many failures in a row."""
+        """Return the seconds to wait after this number of consecutive failures."""
         return max(self.jitter() * min(self.cap, self.base * 2.0 ** (failures - 1)), retry_after or 0.0)
 
 
-async def retry(attempt: Callable[[], Awaitable[_Answer]], backoff: Backoff) -> _Answer:
-    """Await ``attempt()`` until it does not raise a retryable ``MaasUnavailableError``; raise the last one.
+async def retry(attempt: Callable[[], Awaitable[_ResultT]], backoff: Backoff) -> _ResultT:
+    """Repeat ``attempt()`` while it raises a retryable ``MaasUnavailableError``, and finally raise the last error.
 
-    Each call must be a new attempt altogether: MAAS refuses an OAuth nonce that it has seen.
+    Each call must sign a new request, because MAAS rejects an OAuth nonce that it has seen.
     """
     for failures in range(1, backoff.attempts):
         try:

@@ -1,4 +1,4 @@
-"""Signing requests with a MAAS API key: OAuth 1.0, PLAINTEXT."""
+"""The signer of requests: OAuth 1.0 PLAINTEXT with a MAAS API key."""
 
 from collections.abc import Generator
 
@@ -10,11 +10,11 @@ from maas_mcp.maas.address import ApiKey
 
 
 class MaasAuth(httpx.Auth):
-    """Signs each request anew.
+    """Signs each request.
 
-    MAAS 3.7 refuses a nonce that it has seen and a timestamp more than 300 s old, so a request that is sent again must
-    be signed again. The consumer secret of a MAAS key is empty. PLAINTEXT covers neither the address nor the body,
-    which is why nothing of the request is given to the signer: oauthlib would only check it against its own rules.
+    MAAS 3.7 rejects a nonce that it has seen and a timestamp more than 300 s old, so each retry needs a new signature.
+    The consumer secret of a MAAS key is empty. PLAINTEXT signs neither URL nor body. The signer gets neither, because
+    oauthlib would only check them against its own rules.
     """
 
     def __init__(self, key: ApiKey) -> None:

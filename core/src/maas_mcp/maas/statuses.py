@@ -1,13 +1,13 @@
-"""The statuses of a machine, as MAAS numbers and names them."""
+"""The machine statuses with MAAS's numbers and names."""
 
 from enum import IntEnum
 from typing import Final
 
 
 class MachineStatus(IntEnum):
-    """A machine's status by MAAS's number (``status`` in its JSON), the same in MAAS 3.3 to 3.8.
+    """A machine's status with MAAS's number (``status`` in its JSON), the same in MAAS 3.3 to 3.8.
 
-    Compare these and never ``status_name``: the names are irregular ("Releasing failed", but "Failed testing").
+    Compare these values instead of ``status_name``, whose names are irregular ("Releasing failed", "Failed testing").
     """
 
     NEW = 0
@@ -36,7 +36,7 @@ class MachineStatus(IntEnum):
 
     @property
     def display(self) -> str:
-        """The name that MAAS shows people, and writes into ``status_name`` and its events."""
+        """The name that MAAS shows to users, and uses in ``status_name`` and events."""
         return _IRREGULAR.get(self, self.name.replace("_", " ").capitalize())
 
     @property
@@ -46,7 +46,7 @@ class MachineStatus(IntEnum):
 
     @classmethod
     def from_display(cls, name: str) -> "MachineStatus | None":
-        """The status that MAAS shows as ``name``, or ``None`` for a name that this release does not know."""
+        """Return the status with the display name ``name``, or ``None`` if this release does not know it."""
         return _BY_DISPLAY.get(name)
 
 
@@ -68,15 +68,15 @@ AT_WORK: Final = frozenset(
         MachineStatus.TESTING,
     }
 )
-"""Statuses that a machine passes through while MAAS is at work on it; in all others something has ended."""
+"""Statuses of a machine that MAAS is working on."""
 
 RUN_FIELDS: Final = {
     MachineStatus.COMMISSIONING: "current_commissioning_result_id",
     MachineStatus.TESTING: "current_testing_result_id",
     MachineStatus.DEPLOYING: "current_installation_result_id",
 }
-"""Which field of a machine names the script set of the run, by the status that the run shows.
+"""The field of a machine with the script set of its latest run, by the machine's status during the run.
 
-MAAS gives each run a new script set, so a changed number is a new run. Statuses without an entry have no script set;
-nor has an ephemeral deploy.
+MAAS creates a new script set for each run, so a changed number means a new run. Other statuses have no script set, and
+an ephemeral deployment has none either.
 """

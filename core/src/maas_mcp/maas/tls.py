@@ -1,4 +1,4 @@
-"""TLS with the region: which certificates are trusted, and what to do about one that is not."""
+"""The TLS context for the region, and hints for certificates that are not trusted."""
 
 import os
 import re
@@ -14,35 +14,37 @@ from anyio.streams.tls import TLSAttribute
 
 from maas_mcp.errors import MaasTlsError, SettingsError
 from maas_mcp.maas.address import RegionAccess
-from maas_mcp.text_files import decoded, read_bytes
+from maas_mcp.text_files import decode_text, read_bytes
 
 _SYSTEM_VERIFIES: Final = sys.platform in {"darwin", "win32"}
-_ANOTHER_HOST: Final = (62, 64, -67602, 0x800B010F)  # a name that does not match, and an address; macOS; Windows
-_LOOK: Final = 5.0
-"""Seconds for finding out which hosts a certificate is for."""
-_MOST_NAMES: Final = 5
+_HOST_MISMATCH: Final = (62, 64, -67602, 0x800B010F)  # OpenSSL: name mismatch, address mismatch; macOS; Windows
+_CERTIFICATE_TIMEOUT: Final = 5.0
+"""Seconds for reading the host names of a certificate."""
+_MAX_NAMES: Final = 5
 _PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----[!-~\s]*?-----END CERTIFICATE-----", re.ASCII)
 _DER: Final = b"\x30\x82"
-_HASHED: Final = "????????.[0-9]"
-"""How OpenSSL names the certificates in a folder (``openssl rehash``)."""
+_HASHED_FILE_NAMES: Final = "????????.[0-9]"
+"""OpenSSL's file names for certificates in a directory (``openssl rehash``)."""
 
 _EXPIRED: Final = (
-    "Renew the certificate on the region (`sudo maas config-tls enable`), or that of its CA. If they are new, check the"
-    " clock of this machine: it says {now}."
+    "Renew the region's certificate (`sudo maas config-tls enable`) or that of its CA. If they are new, check the clock"
+    " of this machine, which shows {now}."
 )
-_NOT_YET_VALID: Final = "Check the clock of this machine: it says {now}. If that is right, check the region's."
-_OTHER_HOST: Final = (
-    "Set MAAS_URL to a name that the certificate is for, or give MAAS a certificate with {host} among its subject"
-    " alternative names."
+_NOT_YET_VALID: Final = (
+    "Check the clock of this machine, which shows {now}. If it is correct, check the region's clock."
+)
+_HOST_MISMATCH_HINT: Final = (
+    "Set MAAS_URL to a host name in the certificate, or install a certificate that has {host} as a subject alternative"
+    " name."
 )
 _UNKNOWN_ISSUER: Final = (
     "Set MAAS_CA_BUNDLE to the PEM file of the CA that signed it, or of the certificate itself if it is self-signed."
     " Verification cannot be turned off."
 )
 _NOT_IN_BUNDLE: Final = (
-    "The CA that signed it is not in the file that MAAS_CA_BUNDLE names, {bundle}. Add that CA, and the intermediate"
-    " ones that the region does not send. A CA that was recreated has a new certificate, even under the same name."
-    " Verification cannot be turned off."
+    "The CA that signed it is not in {bundle}, the file of MAAS_CA_BUNDLE. Add that CA, and intermediate CAs that the"
+    " region does not send. A recreated CA has a new certificate, even with the same name. Verification cannot be"
+    " turned off."
 )
 _MALFORMED: Final = (
     "The certificate, or that of its CA, does not follow RFC 5280, which Python 3.13 and newer require."
@@ -50,21 +52,21 @@ _MALFORMED: Final = (
     " subjectKeyIdentifier; every certificate needs an authorityKeyIdentifier of its issuer. Until then, Python 3.12"
     " accepts it."
 )
-_NO_CA: Final = (
+_NOT_A_CA: Final = (
     "A certificate that signed it is not a CA certificate: it needs a basicConstraints with CA:TRUE and a keyUsage"
     " with keyCertSign. Reissue it."
 )
 _NOT_ALLOWED: Final = (
-    "The CA may not issue this certificate: it is limited in its names or in the length of the chain. Have {host}'s"
-    " certificate issued by another CA."
+    "The CA may not issue this certificate, because its allowed names or its chain length are limited. Get {host}'s"
+    " certificate from another CA."
 )
-_NO_SERVER: Final = "The certificate is not for servers: reissue it with serverAuth as its extendedKeyUsage."
-_REVOKED: Final = "The CA has revoked the certificate. Give MAAS a new one (`sudo maas config-tls enable`)."
+_NOT_FOR_SERVERS: Final = "The certificate is not for servers. Reissue it with serverAuth in its extendedKeyUsage."
+_REVOKED: Final = "The CA has revoked the certificate. Install a new one in MAAS (`sudo maas config-tls enable`)."
 _WEAK: Final = (
-    "Its key is too short, or it is signed with SHA-1 or MD5. Reissue it with an RSA key of 2048 bits or more, or an"
-    " elliptic curve, and SHA-256."
+    "Its key is too short, or it is signed with SHA-1 or MD5. Reissue it with SHA-256 and an RSA key of at least 2048"
+    " bits or an elliptic-curve key."
 )
-_ANY: Final = (
+_GENERIC: Final = (
     "`openssl s_client -connect {where} -verify_return_error` shows the chain. Verification cannot be turned off."
 )
 
@@ -72,37 +74,35 @@ _HINTS: Final[Mapping[int, str]] = {
     9: _NOT_YET_VALID,
     **dict.fromkeys((10, -67818, 0x800B0101), _EXPIRED),
     -67819: _NOT_YET_VALID,
-    **dict.fromkeys(_ANOTHER_HOST, _OTHER_HOST),
+    **dict.fromkeys(_HOST_MISMATCH, _HOST_MISMATCH_HINT),
     **dict.fromkeys((2, 7, 18, 19, 20, 21, 27, 29, 30, 31, -67843, 0x800B0109, 0x800B010A), _UNKNOWN_ISSUER),
     **dict.fromkeys((23, -67820, 0x80092010, 0x800B010C), _REVOKED),
-    **dict.fromkeys((24, 32, 37, 79), _NO_CA),
+    **dict.fromkeys((24, 32, 37, 79), _NOT_A_CA),
     **dict.fromkeys((22, 25, 47, 48), _NOT_ALLOWED),
-    **dict.fromkeys((26, 28, 0x800B0110), _NO_SERVER),
+    **dict.fromkeys((26, 28, 0x800B0110), _NOT_FOR_SERVERS),
     **dict.fromkeys((66, 67, 68), _WEAK),
     **dict.fromkeys(range(80, 95), _MALFORMED),
 }
-"""What to do, by verification error: OpenSSL's (``X509_V_ERR_…`` in ``x509_vfy.h``; 79 and up since OpenSSL 3.0), those
-of macOS, which are negative (``errSec…`` in ``SecBase.h``), and of Windows (``CERT_E_…`` in ``winerror.h``)."""
+"""The hint for each verification error of OpenSSL (``X509_V_ERR_…`` in ``x509_vfy.h``; 79 and up since OpenSSL 3.0),
+macOS (negative; ``errSec…`` in ``SecBase.h``) and Windows (``CERT_E_…`` in ``winerror.h``)."""
 
 _PLAIN_HTTP: Final = (
-    "That port seems to serve plain http. Set MAAS_URL to the port of https (`sudo maas config-tls enable` sets it;"
+    "That port seems to serve plain http. Set MAAS_URL to the https port (`sudo maas config-tls enable` sets it;"
     " 5443 by default), or to http:// if the region has no TLS."
 )
 _OLD_PROTOCOL: Final = (
-    "The server there speaks only versions of TLS that are no longer safe; 1.2 or 1.3 is needed. MAAS itself serves"
-    " both: check the proxy or load balancer in front of it."
+    "The server supports only insecure TLS versions; 1.2 or 1.3 is required. MAAS itself supports both, so check the"
+    " proxy or load balancer in front of it."
 )
-_UNKNOWN_NAME: Final = (
-    "The server there does not know the host name {host}. Set MAAS_URL to the name that its certificate is for."
-)
+_UNKNOWN_NAME: Final = "The server does not know the host name {host}. Set MAAS_URL to a host name in its certificate."
 _OLD_CRYPTOGRAPHY: Final = (
-    "The server there insists on cryptography that is no longer safe. Give it a stronger key, or update it."
+    "The server accepts only insecure cryptography. Update it, or install a certificate with a stronger key."
 )
 _REFUSED: Final = (
-    "The server there refuses this client: they have no cipher in common, or it asks for a client certificate, which"
+    "The server rejected this client. They have no common cipher, or the server requires a client certificate, which"
     " maas-mcp cannot send. Check the proxy or load balancer in front of MAAS."
 )
-_OTHER_REASON: Final = "Is MAAS_URL's port the one that MAAS serves https on (`sudo maas config-tls enable` tells)?"
+_OTHER_REASON: Final = "Check that MAAS_URL has MAAS's https port (`sudo maas config-tls enable` shows it)."
 _REASONS: Final = (
     ("WRONG_VERSION_NUMBER|HTTP_REQUEST|UNKNOWN_PROTOCOL|RECORD_LAYER_FAILURE|PACKET_LENGTH_TOO_LONG", _PLAIN_HTTP),
     ("PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|VERSION_TOO_LOW|NO_PROTOCOLS_AVAILABLE|WRONG_SSL_VERSION", _OLD_PROTOCOL),
@@ -111,43 +111,45 @@ _REASONS: Final = (
     ("HANDSHAKE_FAILURE|NO_SHARED_CIPHER|INSUFFICIENT_SECURITY|CERTIFICATE_REQUIRED|BAD_CERTIFICATE", _REFUSED),
     ("", _OTHER_REASON),
 )
-"""What to do about a handshake that failed otherwise, by what is in OpenSSL's reason (``SSL_R_…`` in ``sslerr.h``)."""
+"""The hint for other failed handshakes, by a pattern in OpenSSL's reason (``SSL_R_…`` in ``sslerr.h``)."""
 
 
 def tls_context(region: RegionAccess) -> ssl.SSLContext:
-    """What is trusted: the bundle of the settings, or the system's authorities. Certificates are always verified.
+    """Create a TLS context that trusts the CA bundle of the settings, or else the system's CAs.
+
+    Certificates are always verified.
 
     Raises:
-        SettingsError: The bundle, or the file that ``SSL_CERT_FILE`` names, cannot be used.
+        SettingsError: The bundle or the file in ``SSL_CERT_FILE`` cannot be used.
     """
     if region.ca_bundle is None:
         return _system_context() if region.api_url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context = _bundle_context(region.ca_bundle)
-    # As Python 3.13 does by itself: a certificate that was named is trusted, though it may be no root.
+    # Trust each certificate of the bundle, even if it is not a root. This is the default since Python 3.13.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return context
 
 
-def tls_failure(error: ssl.SSLError, region: RegionAccess, where: str, names: list[str] | None) -> MaasTlsError:
-    """What is wrong with the connection, and what to do.
+def tls_error(error: ssl.SSLError, region: RegionAccess, where: str, names: list[str] | None) -> MaasTlsError:
+    """Create the error for a failed TLS handshake, with a hint.
 
     Args:
-        error: Why the handshake failed.
-        region: Where it was to lead.
+        error: The reason of the failure.
+        region: The region.
         where: Host and port.
-        names: The hosts that the certificate is for, if they are known.
+        names: The host names in the certificate, or ``None`` if they are unknown.
     """
     if not isinstance(error, ssl.SSLCertVerificationError):
         reason = getattr(error, "reason", None) or "TLS error"
-        message = f"MAAS at {where} does not speak TLS as expected ({reason})."
+        message = f"The TLS handshake with MAAS at {where} failed ({reason})."
         hint = next(words for pattern, words in _REASONS if re.search(pattern, reason))
     else:
         problem = str(getattr(error, "verify_message", error.args[-1]))  # truststore raises one without it on Windows
         message = f"The certificate of MAAS at {where} is not trusted: {problem.rstrip('.')}."
         if names is not None:
-            listed = ", ".join(names[:_MOST_NAMES]) + (" and others" if len(names) > _MOST_NAMES else "")
-            message += f" It is for {listed}." if names else " It has no subject alternative names: it is for no host."
-        hint = _HINTS.get(_code(error), _ANY)
+            listed = ", ".join(names[:_MAX_NAMES]) + (" and others" if len(names) > _MAX_NAMES else "")
+            message += f" It is for {listed}." if names else " It has no subject alternative names, so it fits no host."
+        hint = _HINTS.get(_get_verify_code(error), _GENERIC)
         if hint is _UNKNOWN_ISSUER and region.ca_bundle:
             hint = _NOT_IN_BUNDLE
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -155,55 +157,55 @@ def tls_failure(error: ssl.SSLError, region: RegionAccess, where: str, names: li
     return MaasTlsError(message, sent=False, hint=hint.format(now=now, host=host, where=where, bundle=region.ca_bundle))
 
 
-def wrong_scheme(where: str) -> MaasTlsError:
-    """What is wrong where http is sent to a port of https."""
+def wrong_scheme_error(where: str) -> MaasTlsError:
+    """Create the error for an http request to an https port."""
     return MaasTlsError(
-        f"MAAS at {where} speaks https on that port, but MAAS_URL says http://.",
+        f"MAAS at {where} serves https on that port, but MAAS_URL starts with http://.",
         sent=False,
-        hint="Start MAAS_URL with https://, and keep the port.",
+        hint="Change MAAS_URL to https:// with the same port.",
     )
 
 
-def is_for_another_host(error: ssl.SSLError) -> bool:
-    """Whether the certificate is in order, but for another host."""
-    return isinstance(error, ssl.SSLCertVerificationError) and _code(error) in _ANOTHER_HOST
+def is_host_mismatch(error: ssl.SSLError) -> bool:
+    """Whether the certificate is valid, but for another host."""
+    return isinstance(error, ssl.SSLCertVerificationError) and _get_verify_code(error) in _HOST_MISMATCH
 
 
-def _code(error: ssl.SSLCertVerificationError) -> int:
+def _get_verify_code(error: ssl.SSLCertVerificationError) -> int:
     return int(getattr(error, "verify_code", 0))
 
 
-async def certificate_names(region: RegionAccess, host: str, port: int) -> list[str] | None:
-    """The hosts that the region's certificate is for, or ``None`` if they cannot be found out at once.
+async def read_certificate_names(region: RegionAccess, host: str, port: int) -> list[str] | None:
+    """Read the host names in the region's certificate; ``None`` if they cannot be read within seconds.
 
-    The certificate is verified but for its names, and nothing is sent.
+    The certificate is verified except for its names, and no request is sent.
     """
     context = tls_context(region)
     context.check_hostname = False
     try:
-        with anyio.fail_after(_LOOK):
+        with anyio.fail_after(_CERTIFICATE_TIMEOUT):
             stream = await anyio.connect_tcp(host, port, ssl_context=context, tls_standard_compatible=False)
             async with stream:
                 certificate = stream.extra(TLSAttribute.peer_certificate)  # noqa: S610 - anyio's, not Django's
     except (OSError, TimeoutError, anyio.BrokenResourceError, anyio.EndOfStream):
         return None
-    if not certificate:  # where the system itself verifies, OpenSSL does not take it apart
+    if not certificate:  # truststore lets the system verify, and OpenSSL does not parse the certificate
         return None
     names: Any = certificate.get("subjectAltName", ())  # pairs: ssl's types do not say so
     return [str(name) for kind, name in names if kind in {"DNS", "IP Address"}]
 
 
 def _bundle_context(bundle: Path) -> ssl.SSLContext:
-    """What trusts the certificates of a file in PEM format, whatever text stands around them."""
-    hint = "It takes the certificate of the CA that signed the region's, in PEM format (BEGIN CERTIFICATE)."
+    """Create a TLS context that trusts the certificates of a PEM file, which may contain other text."""
+    hint = "Set it to a PEM file (BEGIN CERTIFICATE) with the certificate of the CA that signed the region's."
     problem = "is not a PEM file with certificates"
     try:
         content = read_bytes(bundle)
-        text = _text(content)
+        text = _decode_pem(content)
         if found := _PEM.findall(text):
             return ssl.create_default_context(cadata="\n".join(found))
     except ssl.SSLError:
-        problem = "holds a certificate that is damaged"
+        problem = "contains a damaged certificate"
     except ValueError as error:
         problem = f"cannot be read: {error}"
     else:
@@ -211,22 +213,22 @@ def _bundle_context(bundle: Path) -> ssl.SSLContext:
             problem = "is in DER format, not PEM"
             hint = f"Convert it: `openssl x509 -inform der -in {bundle} -out ca.pem`."
         elif "PRIVATE KEY" in text:
-            problem = "holds a private key and no certificate"
+            problem = "contains a private key and no certificate"
     raise SettingsError(f"MAAS_CA_BUNDLE names {bundle}, which {problem}.", hint=hint)
 
 
-def _text(content: bytes) -> str:
+def _decode_pem(content: bytes) -> str:
     try:
-        return decoded(content)
+        return decode_text(content)
     except ValueError:
         return content.decode("latin-1")  # PEM is ASCII; comments around it need not be UTF-8
 
 
 def _system_context() -> ssl.SSLContext:
-    """What trusts the authorities that the environment names, or else the system's: there a company installs its own.
+    """Create a TLS context that trusts the CAs of the environment, or else the system's, which include a company's own.
 
-    On Linux, truststore would load all of them again for each connection, tens of milliseconds, and with OpenSSL before
-    3.4 a connection takes longer each time (sethmlarson/truststore#212). There OpenSSL knows where they are.
+    truststore is not used on Linux. It would load all CAs for each connection, which takes tens of milliseconds, and
+    longer each time with OpenSSL before 3.4 (sethmlarson/truststore#212). OpenSSL finds the CAs there itself.
     """
     file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     if _SYSTEM_VERIFIES and not file and not folder:
@@ -236,18 +238,18 @@ def _system_context() -> ssl.SSLContext:
     context = ssl.create_default_context()
     if context.get_ca_certs() or (not file and not folder and _has_folder_of_authorities()):
         return context
-    return _other_context(file, folder)
+    return _fallback_context(file, folder)
 
 
 def _has_folder_of_authorities() -> bool:
-    """Whether OpenSSL finds authorities in a folder, where it searches for each of them only when it needs it."""
+    """Whether OpenSSL has a directory of CAs, which it reads only when it needs a CA."""
     folder = ssl.get_default_verify_paths().capath
-    return bool(folder) and any(Path(folder).glob(_HASHED))
+    return bool(folder) and any(Path(folder).glob(_HASHED_FILE_NAMES))
 
 
-def _other_context(file: str | None, folder: str | None) -> ssl.SSLContext:
-    """What trusts the authorities that the environment names, or Mozilla's: a minimal container has no others."""
-    import certifi  # noqa: PLC0415 - hardly ever needed
+def _fallback_context(file: str | None, folder: str | None) -> ssl.SSLContext:
+    """Create a TLS context that trusts the CAs of the environment, or Mozilla's in a minimal container without any."""
+    import certifi  # noqa: PLC0415 - rarely needed
 
     try:
         if file or folder:
@@ -255,7 +257,7 @@ def _other_context(file: str | None, folder: str | None) -> ssl.SSLContext:
         else:
             context = ssl.create_default_context(cafile=certifi.where())
     except ssl.SSLError:
-        problem = "there is no certificate in PEM format in it"
+        problem = "it contains no certificate in PEM format"
     except OSError as error:
         problem = str(error.strerror)
     else:
@@ -263,5 +265,5 @@ def _other_context(file: str | None, folder: str | None) -> ssl.SSLContext:
         return context
     raise SettingsError(
         f"SSL_CERT_FILE names {file}, which cannot be used: {problem}.",
-        hint="Correct or unset the variable; MAAS_CA_BUNDLE is for the authority of the region alone.",
+        hint="Correct or unset the variable. To trust only the CA of the region, set MAAS_CA_BUNDLE instead.",
     )

@@ -1,1 +1,1 @@
-"""Following something in MAAS until it ends; knows maas/, not MCP."""
+"""Start, follow and abort long-running operations in MAAS. Uses maas/, independent of MCP."""

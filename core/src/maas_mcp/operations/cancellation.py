@@ -1,4 +1,4 @@
-"""The cancellation token: one operation's "stop", from whichever side it comes."""
+"""The cancellation token, which stops one operation for every kind of cancellation."""
 
 import math
 from collections.abc import Iterator
@@ -10,74 +10,74 @@ import anyio
 
 from maas_mcp.errors import OperationCancelledError
 
-PARTING: Final = 1.0
-"""Seconds for what has to be undone once the connection is lost: a client kills about two after it closed stdin."""
+DISCONNECT_CLEANUP: Final = 1.0
+"""Seconds for cleanup after the connection is lost: clients kill the server about two seconds after closing stdin."""
 
 
 STOPPING: Final = "The server is stopping and no longer follows the operation, which continues in MAAS."
 
 
 class CancelReason(Enum):
-    """Why an operation was told to stop. Only a client's wish may make MAAS abort what was begun."""
+    """Why an operation was cancelled. Only a client's cancellation may abort the operation in MAAS."""
 
     CLIENT = auto()
     """The client cancelled its request."""
     CANCEL_TOOL = auto()
-    """Another call stopped this one from following. It orders MAAS to abort by itself, if that is wanted."""
+    """Another call stopped this one. That call requests the abort itself, if the user wants one."""
     CONNECTION_LOST = auto()
-    """The client is gone: a client that loses its network must not take a rack with it."""
+    """The client disconnected. MAAS continues: a network failure at the client must not abort a rack of machines."""
     SHUTDOWN = auto()
-    """The server ends or fails: of a cancellation that simply arrives, nobody knows why."""
+    """The server is stopping or has failed. Also used for a cancellation without a known reason."""
 
 
 class CancellationToken:
-    """Tells a running tool to stop, and tells others that it was stopped, and why.
+    """Cancels a running tool, and records that it was cancelled and why.
 
-    A cancelled MCP request, a closed connection and ``cancel`` all end at the same place: the scope that
-    ``guard`` opened. What waits inside it, a request to MAAS included, is closed at once.
+    A cancelled MCP request, a closed connection and ``cancel`` all cancel the scope that ``guard`` opened. Anything
+    that waits inside it, including a request to MAAS, is closed at once.
     """
 
     def __init__(self) -> None:
         self._reason: CancelReason | None = None
         self._cancelled = False
         self._limit = math.inf
-        """Seconds for what has to be undone."""
+        """Seconds for cleanup."""
         self._scopes: list[anyio.CancelScope] = []
         self._undoing: list[anyio.CancelScope] = []
 
     @property
     def cancelled(self) -> bool:
-        """Whether the operation was told to stop."""
+        """Whether the operation was cancelled."""
         return self._cancelled
 
     @property
     def reason(self) -> CancelReason | None:
-        """Why it was told to stop, or will be; the first reason stays."""
+        """Why the operation was cancelled or is about to be. The first reason wins."""
         return self._reason
 
     def cancel(self, reason: CancelReason = CancelReason.CLIENT) -> None:
-        """Tell the operation to stop. Further calls change nothing."""
+        """Cancel the operation. Further calls have no effect."""
         self.announce(reason)
         self._cancelled = True
         for scope in self._scopes:
             scope.cancel()
 
     def announce(self, reason: CancelReason) -> None:
-        """Say why a cancellation that may follow has come. Once the connection is lost, what has to be undone hurries.
+        """Record the reason before a possible cancellation. A lost connection also shortens the time for cleanup.
 
-        The SDK cancels a request in the same way whatever the reason is. So the reason comes before.
+        The MCP SDK cancels requests without a reason, so the reason must be recorded first.
         """
         self._reason = self._reason or reason
         if reason is CancelReason.CONNECTION_LOST:
-            self._limit = PARTING
+            self._limit = DISCONNECT_CLEANUP
             for scope in self._undoing:
-                scope.deadline = min(scope.deadline, anyio.current_time() + PARTING)
+                scope.deadline = min(scope.deadline, anyio.current_time() + DISCONNECT_CLEANUP)
 
     def raise_if_cancelled(self) -> None:
-        """Leave now if the operation was told to stop.
+        """Raise if the operation was cancelled.
 
         Raises:
-            OperationCancelledError: It was.
+            OperationCancelledError: The operation was cancelled.
         """
         if self._cancelled:
             raise self._error()
@@ -86,21 +86,21 @@ class CancellationToken:
         return OperationCancelledError(STOPPING) if self._reason is CancelReason.SHUTDOWN else OperationCancelledError()
 
     async def sleep(self, seconds: float) -> None:
-        """Wait ``seconds``, or less if the operation is told to stop.
+        """Wait ``seconds``, or less if the operation is cancelled.
 
         Raises:
-            OperationCancelledError: It was told to stop.
+            OperationCancelledError: The operation was cancelled.
         """
         with self.guard():
             await anyio.sleep(seconds)
 
     @contextmanager
     def guard(self) -> Iterator[None]:
-        """Run a block that ends when the operation is told to stop.
+        """Run a block that ends when the operation is cancelled.
 
         Raises:
-            OperationCancelledError: ``cancel`` was called. A cancellation from outside, as of the whole MCP
-                request, passes through unchanged and leaves the token cancelled.
+            OperationCancelledError: ``cancel`` was called. A cancellation from outside, for example of the whole MCP
+                request, propagates unchanged and marks the token as cancelled.
         """
         with anyio.CancelScope() as scope:
             self._scopes.append(scope)
@@ -118,9 +118,10 @@ class CancellationToken:
 
     @contextmanager
     def undoing(self, seconds: float) -> Iterator[anyio.CancelScope]:
-        """Run a block that is not ended by the operation's being told to stop: what undoes half a beginning.
+        """Run a cleanup block that a cancellation does not interrupt.
 
-        It has ``seconds``, and one where the connection is lost: then the scope says that it was cancelled.
+        The block has ``seconds``, or one second after the connection was lost. On timeout, the scope's
+        ``cancelled_caught`` is true.
         """
         with anyio.CancelScope(shield=True, deadline=anyio.current_time() + min(seconds, self._limit)) as scope:
             self._undoing.append(scope)
@@ -131,5 +132,5 @@ class CancellationToken:
 
 
 def is_cancellation(error: BaseException) -> bool:
-    """Whether what arrived here is the cancellation of a scope around this place, and nothing that somebody raised."""
+    """Whether an exception is the cancellation of an enclosing scope, rather than one raised by other code."""
     return isinstance(error, anyio.get_cancelled_exc_class()) and anyio.current_effective_deadline() == -math.inf

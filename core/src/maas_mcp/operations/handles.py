@@ -1,12 +1,12 @@
-"""Handles: an operation in some dozens of characters, which any process with the secret can pick up again.
+"""Handles: an operation as a short signed string, which any process with the secret can resume.
 
     acme_flash_firmware.4y3h7n.t5fc8w-1k3-w.Zl0mJ3xH0cS2yQ9dVb1wAg
-    operation           machine started-cursor-runs  seal
+    operation           machine started-cursor-runs  signature
 
-Before the seal, a ``~`` says that the machine is on a VM host, and a ``=`` that nothing was sent.
+Before the signature, ``~`` marks a machine on a VM host, and ``=`` an operation for which nothing was sent.
 
-MAAS is the only database: what is needed to judge a run from MAAS's own records stands in the handle, and nothing is
-kept elsewhere. The seal binds it to whoever was given it; a handle is untrusted input until it is opened.
+MAAS is the only database. The handle contains everything needed to judge a run from MAAS's own records, and nothing is
+stored elsewhere. The signature binds the handle to its user. A handle is untrusted input until it is verified.
 """
 
 import base64
@@ -22,13 +22,13 @@ from maas_mcp.errors import UnknownOperationError
 from maas_mcp.maas.models import SystemId
 
 LIFETIME: Final = 7 * 24 * 3600.0
-"""Seconds after its start in which an operation can be asked for: MAAS deletes old events sooner or later."""
+"""Seconds after the start for which a handle is valid. MAAS eventually deletes old events."""
 SEAL_BYTES: Final = 16
-"""128 bits of HMAC-SHA256."""
-LONGEST: Final = 256
-"""Characters beyond which a text is not even looked at."""
+"""The signature is 128 bits of HMAC-SHA256."""
+MAX_LENGTH: Final = 256
+"""Maximum length in characters. Longer strings are rejected unread."""
 
-_FORM: Final = re.compile(
+_FORMAT: Final = re.compile(
     r"(?P<operation>\w{1,64})\.(?P<system_id>[a-z0-9]{1,41})\.(?P<facts>[0-9a-z]+-[0-9a-z]+(-[0-9a-z]*)*)(?P<on_vm_host>~?)(?P<reached>=?)",
     re.ASCII,
 )
@@ -37,31 +37,31 @@ _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 @dataclass(frozen=True, slots=True)
 class Handle:
-    """What is needed to follow an operation from where it began."""
+    """Everything needed to follow an operation from its start."""
 
     operation: str
     """The tool's name."""
     system_id: SystemId
     started: int
-    """When it was started, in whole seconds since 1970 (UTC)."""
+    """The start time, in whole seconds since 1970 (UTC)."""
     cursor: int
-    """The newest event's id before the start."""
+    """The id of the newest event before the start."""
     runs: tuple[int | None, ...]
-    """The machine's script sets before the start, as ``Lifecycle.runs`` gives them."""
+    """The machine's script sets before the start, as ``Lifecycle.runs`` returns them."""
     on_vm_host: bool = False
-    """Whether the machine is a virtual one of a VM host: once MAAS has deleted it, nothing else tells."""
+    """Whether the machine is a virtual machine of a VM host. MAAS cannot report this after deleting the machine."""
     reached: bool = False
-    """Whether the machine was like what was asked for already, so that nothing was sent."""
+    """Whether the machine already was in the requested state, so that nothing was sent."""
 
 
 class Sealer:
-    """Makes handles into texts, and texts that it made itself into handles.
+    """Serializes handles to signed strings, and verifies and parses them.
 
     Args:
-        secrets: Shared by all processes that shall answer for each other's operations. The first seals, all of them
-            open: so that one can be replaced without losing the handles that it has sealed.
-        principal: Who the handles are given to; another one's are not opened.
-        now: Seconds since 1970.
+        secrets: The secrets shared by all processes that serve each other's operations. The first one signs, and all of
+            them verify. So a secret can be replaced without invalidating existing handles.
+        principal: The user that handles are bound to. Other users' handles are rejected.
+        now: Returns the time in seconds since 1970.
     """
 
     def __init__(self, secrets: Sequence[bytes], principal: str, now: Callable[[], float] = time.time) -> None:
@@ -70,7 +70,7 @@ class Sealer:
         self.now = now
 
     def seal(self, handle: Handle) -> str:
-        """The handle as a text."""
+        """Serialize and sign a handle."""
         numbers = (handle.started, handle.cursor, *handle.runs)
         facts = "-".join("" if number is None else _base36(number) for number in numbers)
         text = f"{handle.operation}.{handle.system_id}.{facts}{'~' if handle.on_vm_host else ''}"
@@ -78,13 +78,14 @@ class Sealer:
         return f"{text}.{self._seal(text, self._secrets[0])}"
 
     def open(self, text: str) -> Handle:
-        """The handle that was made into ``text``.
+        """Verify and parse a serialized handle.
 
         Raises:
-            UnknownOperationError: It is forged, damaged, somebody else's or too old; which of these is not told.
+            UnknownOperationError: The handle is forged, damaged, expired or another user's. The error does not reveal
+                which.
         """
-        body, _, seal = text[:LONGEST].rpartition(".")
-        form = _FORM.fullmatch(body)
+        body, _, seal = text[:MAX_LENGTH].rpartition(".")
+        form = _FORMAT.fullmatch(body)
         if form is None or not self._is_sealed(body, seal):
             raise UnknownOperationError
         started, cursor, *runs = form["facts"].split("-")

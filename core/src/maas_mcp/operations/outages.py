@@ -1,4 +1,4 @@
-"""Waiting: until when a call waits, and for how long a MAAS that does not answer is asked again."""
+"""Waiting: deadlines of calls, and retries while MAAS does not respond."""
 
 import math
 from collections.abc import Awaitable, Callable
@@ -12,78 +12,78 @@ from maas_mcp.operations.timing import Timing
 ReadT = TypeVar("ReadT")
 
 
-def until_of(wait: float | None) -> float:
-    """When a call that begins now is to answer, in anyio's clock."""
+def deadline_after(wait: float | None) -> float:
+    """Return the time at which a call that starts now must return, in anyio's clock."""
     return math.inf if wait is None else anyio.current_time() + wait
 
 
-def left_of(until: float) -> float | None:
-    """How long to wait for what begins now, so that it is answered by then; the other way round than ``until_of``."""
+def seconds_until(until: float) -> float | None:
+    """Return the seconds left until ``until``, for a call that starts now. The inverse of ``deadline_after``."""
     return None if until == math.inf else max(0.0, until - anyio.current_time())
 
 
 async def wait_out_outage(
     read: Callable[[], Awaitable[ReadT]],
-    silent: Callable[[float, bool], None],
+    on_outage: Callable[[float, bool], None],
     timing: Timing,
     *,
     until: float = math.inf,
 ) -> ReadT:
-    """What MAAS answers to a read, once it does.
+    """Read from MAAS, retrying through an outage, and return the response.
 
     Args:
-        read: Asks MAAS.
-        silent: Told for how many seconds nothing could be read, and whether MAAS answers all the same; raises when
-            that is too long.
-        timing: When it is tried again.
+        read: Reads from MAAS.
+        on_outage: Called during an outage with the seconds since the first attempt, and whether MAAS still responds
+            with errors. Raises if the outage is too long.
+        timing: The pauses between attempts.
         until: When to give up.
 
     Raises:
-        TimeoutError: It has not answered by then; the cause is the latest error.
-        MaasError: It has answered twice in a row with something that waiting does not mend.
+        TimeoutError: The read did not succeed in time. The cause is the latest error.
+        MaasError: MAAS responded twice in a row with an error that waiting cannot fix.
     """
-    began, refused = anyio.current_time(), False
+    started_at, refused = anyio.current_time(), False
     while True:
         try:
             return await read()
         except MaasError as error:
             if refused and not error.may_pass:
                 raise
-            refused, pause, latest = not error.may_pass, _pause(error, timing), error
+            refused, pause, last_error = not error.may_pass, _pause(error, timing), error
         now = anyio.current_time()
         if not refused:
-            silent(now - began, answers(latest))
+            on_outage(now - started_at, is_answering(last_error))
         if now >= until:
-            raise TimeoutError from latest
+            raise TimeoutError from last_error
         await anyio.sleep(min(pause, until - now))
 
 
-def answers(error: BaseException | None) -> bool:
-    """Whether what could not be read was answered all the same: by a 500, or by a page of what is in between."""
+def is_answering(error: BaseException | None) -> bool:
+    """Whether a failed read got any response, such as a 500 or a proxy's error page."""
     return isinstance(error, MaasError) and not isinstance(error, MaasUnavailableError)
 
 
 def check_outage(silent: float, limit: float, known: str) -> None:
-    """Give up where MAAS has been silent for too long.
+    """Raise if MAAS has been unreachable for too long.
 
     Args:
-        silent: Seconds since it last answered.
-        limit: Seconds that are waited for it.
-        known: What is told of it, and what was last seen.
+        silent: Seconds since MAAS last responded.
+        limit: Maximum seconds to wait for MAAS.
+        known: The start of the message: the outage and the last known state.
 
     Raises:
-        MaasUnavailableError: It has been silent for ``limit`` seconds.
+        MaasUnavailableError: MAAS has been unreachable for ``limit`` seconds.
     """
     if silent >= limit:
         raise MaasUnavailableError(
-            f"{known}. Gave up following; nothing is known to have failed.",
-            hint="MAAS goes on by itself. Ask for the operation again once the region answers.",
+            f"{known}. Stopped following the operation, which may still be running.",
+            hint="MAAS continues on its own. Check the operation again once the region responds.",
         )
 
 
 def _pause(error: MaasError, timing: Timing) -> float:
-    """Seconds until the next try after an error."""
+    """Return the seconds until the next attempt."""
     if not error.may_pass:
         return timing.refusal_pause
-    wish = error.retry_after if isinstance(error, MaasUnavailableError) else None
-    return max(timing.outage_pause, wish or 0.0)
+    retry_after = error.retry_after if isinstance(error, MaasUnavailableError) else None
+    return max(timing.outage_pause, retry_after or 0.0)

@@ -1,4 +1,4 @@
-"""The progress reporter: what an operation says about itself, at a pace and in a form that every client bears."""
+"""The progress reporter, which limits how often an operation's progress is sent to the client."""
 
 import logging
 import math
@@ -12,18 +12,18 @@ import anyio
 logger = logging.getLogger(__name__)
 
 MINIMUM_GAP: Final = 0.25
-"""Seconds between two messages: more is noise to a person and a burden to a client that renders each."""
+"""Minimum seconds between two messages. Clients render each one, and more of them only distract people."""
 HEARTBEAT: Final = 10.0
-"""Seconds of silence after which the last message goes again: clients give up on silent calls, some after 60 s."""
+"""Seconds without a message after which the last one is repeated: clients give up on silent calls, some after 60 s."""
 SEND_LIMIT: Final = 2.0
-"""Seconds that one send may take: a client that does not read must not hold up the operation."""
+"""Maximum seconds for one send: a client that does not read must not delay the operation."""
 SMALLEST_STEP: Final = 1e-4
-"""How far a repeated message moves the value, as a part of what is left: MCP wants every value larger than the last."""
+"""How much a repeated message increases the value, as a fraction of the rest. MCP requires every value to increase."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One ``notifications/progress``: ``total`` is 1.0 for a fraction, ``None`` where only time can be told."""
+    """One ``notifications/progress``. ``total`` is 1.0 for a fraction, and ``None`` for seconds elapsed."""
 
     value: float
     total: float | None
@@ -33,61 +33,61 @@ class Progress:
 ProgressSend = Callable[[Progress], Awaitable[None]]
 
 
-async def nobody(_progress: Progress) -> None:
-    """Hears progress where nobody waits for it."""
+async def discard_progress(_progress: Progress) -> None:
+    """Discard progress."""
 
 
 class ProgressReporter:
-    """Sends the latest of what :meth:`report` was told, while :meth:`reporting` is open.
+    """Sends the latest report of :meth:`report` while :meth:`reporting` is open.
 
-    The first report and the last one always go; between them the latest wins, :data:`MINIMUM_GAP` apart. Values only
-    ever increase. After a cancellation nothing is sent: the protocol forbids it, and over HTTP it would never return.
-    A client that does not listen, or fails, never harms the operation.
+    The first and the last report are always sent. In between, only the latest one is sent, at least :data:`MINIMUM_GAP`
+    seconds after the previous one. Values always increase. Nothing is sent after a cancellation: MCP forbids it, and
+    over HTTP the send would never return. A client that does not read, or fails, never affects the operation.
     """
 
     def __init__(self, send: ProgressSend) -> None:
         self._send = send
         self._report: tuple[float | None, str] | None = None
-        self._news = anyio.Event()
+        self._updated = anyio.Event()
         self._sending = anyio.Lock()
-        self._measured: bool | None = None
+        self._has_fraction: bool | None = None
         self._last: float | None = None
         self._started = 0.0
 
     def report(self, fraction: float | None, message: str) -> None:
-        """Say how far the operation is. Returns at once; may be called as often as there is news.
+        """Report the progress of the operation. Returns at once and may be called at any rate.
 
         Args:
-            fraction: From 0.0 to 1.0, or ``None`` where it cannot be known: then the elapsed time stands for it. A
-                value that is not finite, or lower than the last one, leaves the value where it was.
-            message: What is happening now, in MAAS's own words where it has some.
+            fraction: The progress from 0.0 to 1.0, or ``None`` if unknown; the elapsed time is then sent instead. A
+                value that is not finite, or lower than the last one, does not change the progress.
+            message: The current step, in MAAS's own words if it has any.
         """
         self._report = (fraction, message)
-        self._news.set()
+        self._updated.set()
 
     @asynccontextmanager
     async def reporting(self) -> AsyncIterator[None]:
-        """Send reports for as long as the block runs, and the last one when it ends by itself."""
+        """Send reports while the block runs, and the last report when it ends without cancellation."""
         self._started = anyio.current_time()
         failure: Exception | None = None
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._pump)
+            tasks.start_soon(self._send_loop)
             try:
                 yield
-            except Exception as error:  # noqa: BLE001 - raised again below, outside the group, which would wrap it
+            except Exception as error:  # noqa: BLE001 - re-raised below, outside the task group, which would wrap it
                 failure = error
-            async with self._sending:  # what is on its way arrives whole: it may be the last
+            async with self._sending:  # do not cut off a message that is being sent: it may be the last
                 tasks.cancel_scope.cancel()
-        if self._news.is_set():
+        if self._updated.is_set():
             await self._send_latest(repeated=False)
         if failure is not None:
             raise failure
 
-    async def _pump(self) -> None:
+    async def _send_loop(self) -> None:
         while True:
             repeated = True
             with anyio.move_on_after(HEARTBEAT):
-                await self._news.wait()
+                await self._updated.wait()
                 repeated = False
             async with self._sending:
                 await self._send_latest(repeated=repeated)
@@ -96,22 +96,22 @@ class ProgressReporter:
     async def _send_latest(self, *, repeated: bool) -> None:
         if self._report is None:
             return
-        self._news = anyio.Event()
+        self._updated = anyio.Event()
         fraction, message = self._report
         elapsed = anyio.current_time() - self._started
         if repeated:
-            message = f"{message} ({readable(elapsed)} so far)"
-        if self._measured is None:
-            self._measured = fraction is not None
-        value = self._increased(fraction) if self._measured else elapsed
+            message = f"{message} ({format_duration(elapsed)} so far)"
+        if self._has_fraction is None:
+            self._has_fraction = fraction is not None
+        value = self._increased(fraction) if self._has_fraction else elapsed
         if self._last is not None and value <= self._last:
             return
         self._last = value
-        progress = Progress(value, 1.0 if self._measured else None, message)
+        progress = Progress(value, 1.0 if self._has_fraction else None, message)
         try:
             with anyio.move_on_after(SEND_LIMIT):
                 await self._send(progress)
-        except Exception:  # the client's trouble is not the operation's
+        except Exception:  # a client's failure must not affect the operation
             logger.debug("a progress message could not be sent", exc_info=True)
 
     def _increased(self, fraction: float | None) -> float:
@@ -123,29 +123,29 @@ class ProgressReporter:
 
 
 class PartialProgress(ProgressReporter):
-    """Progress of a part, which goes into that of the whole.
+    """Progress of a part of an operation, passed on to the whole.
 
     Args:
-        passed: Gets each fraction and message.
+        passed: Called with each fraction and message.
     """
 
-    def __init__(self, passed: Callable[[float | None, str], None]) -> None:
-        super().__init__(nobody)
-        self._passed = passed
+    def __init__(self, forward: Callable[[float | None, str], None]) -> None:
+        super().__init__(discard_progress)
+        self._forward = forward
 
     def report(self, fraction: float | None, message: str) -> None:
-        """Pass it on."""
-        self._passed(fraction, message)
+        """Pass the report on."""
+        self._forward(fraction, message)
 
 
-def silence(seconds: float, *, answering: bool) -> str:
-    """For how long nothing could be read; ``answering`` where there were answers, such as a 500 or a proxy's page."""
-    said = "No usable answer from MAAS" if answering else "MAAS unreachable"
-    return f"{said} for {readable(seconds)}"
+def describe_outage(seconds: float, *, answering: bool) -> str:
+    """Describe an outage; ``answering`` if MAAS still responds with errors, such as a 500 or a proxy's page."""
+    problem = "No usable response from MAAS" if answering else "MAAS unreachable"
+    return f"{problem} for {format_duration(seconds)}"
 
 
-def readable(seconds: float) -> str:
-    """A duration for people: ``40 s``, ``4 min 10 s``, ``1 h 05 min``."""
+def format_duration(seconds: float) -> str:
+    """Format a duration for people: ``40 s``, ``4 min 10 s``, ``1 h 05 min``."""
     whole = round(seconds)
     if whole < 60:  # noqa: PLR2004 - seconds in a minute
         return f"{whole} s"

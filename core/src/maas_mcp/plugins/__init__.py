@@ -1,1 +1,1 @@
-"""Finding and holding plugins; knows the hookspecs and the API, not MCP."""
+"""Discovery and registry of plugins. It knows the hookspecs and the API, but not MCP."""

@@ -1,4 +1,4 @@
-"""Finding installed plugins without importing any, and importing one at a time: stevedore's part."""
+"""Discovery of installed plugins without importing them, and the import of single plugins, with stevedore."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,27 +11,27 @@ from stevedore.named import NamedExtensionManager
 from maas_mcp.hookspecs import PLUGIN_GROUP
 
 FIRST_PARTY: Final = frozenset({"maas-mcp-core", "maas-mcp-deploy", "maas-mcp-commission", "maas-mcp-inventory"})
-"""The project's own distributions: no other takes the name of one of their plugins or tools."""
+"""The project's own distributions. Others must not use the names of their plugins and tools."""
 UNKNOWN: Final = "unknown"
-"""The name or version of a distribution whose metadata does not tell it."""
+"""The name or version of a distribution whose metadata has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundPlugin:
-    """An installed plugin, as its distribution's metadata describes it; nothing of it was imported."""
+    """An installed plugin from its distribution's metadata. It was not imported."""
 
     name: str
-    """The entry point's name: what allow and block lists, and the tools' prefix, go by."""
+    """The entry point's name, used in allow and block lists and as the prefix of its tools."""
     distribution: str
-    """What ``pip`` calls it."""
+    """The name for ``pip``."""
     version: str
     requires: tuple[str, ...] = field(repr=False)
-    """The distribution's requirements, as it wrote them."""
+    """The distribution's requirements in their original form."""
     entry_point: EntryPoint = field(repr=False)
 
     @property
     def first_party(self) -> bool:
-        """Whether the project itself offers it."""
+        """Whether the plugin is part of this project."""
         return canonicalize_name(self.distribution) in FIRST_PARTY
 
     def __str__(self) -> str:
@@ -39,19 +39,19 @@ class FoundPlugin:
 
 
 def find(group: str = PLUGIN_GROUP) -> list[FoundPlugin]:
-    """Every plugin installed on ``sys.path``, by name and then by distribution.
+    """List all plugins on ``sys.path``, sorted by name and distribution.
 
-    Two distributions that offer the same name are both listed. A distribution that is on the path twice counts once,
-    where Python would import it from. The path is scanned once.
+    If two distributions use the same name, both are listed. A distribution that is on the path twice is listed once,
+    from the place where Python imports it. The path is scanned once.
     """
     return sorted(_found(group), key=lambda found: (found.name, found.distribution, found.entry_point.value))
 
 
 def load(found: FoundPlugin) -> object:
-    """Import one plugin: a module, or whatever object its entry point names.
+    """Import one plugin and return its module, or another object that its entry point names.
 
     Raises:
-        BaseException: Whatever importing it raises, ``SystemExit`` included.
+        BaseException: Any exception of the import, including ``SystemExit``.
     """
     plugin: object = _OnePlugin(found.entry_point).extensions[0].plugin
     return plugin
@@ -66,19 +66,18 @@ def _found(group: str) -> Iterator[FoundPlugin]:
 
 def _described(distribution: Distribution) -> tuple[str, str, tuple[str, ...]]:
     try:
-        metadata = distribution.metadata  # once: each of the distribution's own attributes parses the file again
+        metadata = distribution.metadata  # read once, because each attribute of the distribution parses the file
         name, version, requires = metadata["Name"], metadata["Version"], metadata.get_all("Requires-Dist")
-    except Exception:  # noqa: BLE001 - a folder left behind by an uninstall: what it raises differs with Python's version
+    except Exception:  # noqa: BLE001 - a directory left by an uninstall raises different errors by Python version
         return UNKNOWN, UNKNOWN, ()
     return name or UNKNOWN, version or UNKNOWN, tuple(requires or ())
 
 
 class _OnePlugin(NamedExtensionManager):  # type: ignore[type-arg] # stevedore 5.5 is not generic at run time
-    """Loads exactly the entry point that was found.
+    """Loads exactly the given entry point, without stevedore's cache.
 
-    By itself stevedore takes the list of entry points from a file below the user's cache directory, if there is one
-    for this path. Whoever can write there would decide what code the server imports, block list or not; and a list of
-    another process may be out of date. So the list is given, and that file is neither read nor written.
+    stevedore caches the list of entry points in a file in the user's cache directory. A process that can write there
+    could make the server import any code, despite the block list. The cache may also be outdated.
     """
 
     def __init__(self, entry_point: EntryPoint) -> None:
@@ -86,7 +85,7 @@ class _OnePlugin(NamedExtensionManager):  # type: ignore[type-arg] # stevedore 5
         super().__init__(entry_point.group, [entry_point.name], on_load_failure_callback=_raise)
 
     def list_entry_points(self) -> list[EntryPoint]:
-        """The one entry point."""
+        """Return the one entry point."""
         return [self._entry_point]
 
 

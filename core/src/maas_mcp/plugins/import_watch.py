@@ -1,4 +1,4 @@
-"""Watching plugins while they are imported: one that hangs is named, and Ctrl-C is told from what a plugin raises."""
+"""A watch over the import of plugins: it logs slow ones, and distinguishes Ctrl-C from a plugin's own exceptions."""
 
 import logging
 import signal
@@ -11,17 +11,17 @@ from typing import Any, Final, Self
 logger = logging.getLogger(__name__)
 
 SLOW: Final = 3.0
-"""Seconds after which it is named what is still going on."""
+"""Seconds after which a slow step is logged."""
 
 
 class UserInterrupt(KeyboardInterrupt):
-    """The user pressed Ctrl-C; a plain ``KeyboardInterrupt`` is whatever a plugin has raised."""
+    """The user pressed Ctrl-C. A plain ``KeyboardInterrupt`` comes from a plugin."""
 
 
 class ImportWatch:
-    """Watches the steps of loading plugins, for as long as it is entered.
+    """A context manager that watches the steps of loading plugins.
 
-    In the main thread it takes SIGINT over. A second SIGINT ends the process: a plugin may have swallowed the first.
+    In the main thread it handles SIGINT. A second SIGINT ends the process, because a plugin may have caught the first.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class ImportWatch:
     def __enter__(self) -> Self:
         ours = threading.current_thread() is threading.main_thread()
         before = signal.getsignal(signal.SIGINT) if ours else None
-        if callable(before):  # else it is ignored, as in the background of a shell, or ends the process anyway
+        if callable(before):  # otherwise SIGINT is ignored, as in a shell's background, or ends the process anyway
             self._before = signal.signal(signal.SIGINT, self._interrupt)
         return self
 
@@ -43,10 +43,13 @@ class ImportWatch:
 
     @contextmanager
     def step(self, doing: str) -> Iterator[None]:
-        """Run a plugin's code, and name it where it takes long or the user gives up on it.
+        """Run a plugin's code, and log the step if it is slow or the user interrupts it.
+
+        Args:
+            doing: The step for the log, such as ``importing acme.plugin``.
 
         Raises:
-            UserInterrupt: The user pressed Ctrl-C, whatever the plugin has made of that.
+            UserInterrupt: The user pressed Ctrl-C, even if the plugin caught the interrupt.
         """
         timer = threading.Timer(SLOW, logger.warning, ("Still %s", doing))
         timer.daemon = True

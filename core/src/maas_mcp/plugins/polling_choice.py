@@ -1,4 +1,4 @@
-"""The polling strategy that the configuration names, instead of each operation's own: stevedore's driver."""
+"""The polling strategy from the configuration, which replaces each operation's own, loaded with stevedore's driver."""
 
 import logging
 from importlib.metadata import EntryPoint
@@ -15,14 +15,14 @@ from maas_mcp.plugins.import_watch import ImportWatch, UserInterrupt
 logger = logging.getLogger(__name__)
 
 POLLING_GROUP: Final = "maas_mcp.polling.v1"
-"""The entry point group of named strategies: subclasses of ``PollingStrategy`` that take no arguments, or instances."""
+"""The entry point group of polling strategies: instances of ``PollingStrategy``, or subclasses without arguments."""
 
 
 def chosen_strategy(name: str, group: str = POLLING_GROUP) -> PollingStrategy | None:
-    """The strategy that is installed as ``name``, or ``None`` for an empty name. Only that one is imported.
+    """Import the strategy installed as ``name``, and no other. Returns ``None`` for an empty name.
 
     Raises:
-        SettingsError: There is none of that name, more than one, or it cannot be used.
+        SettingsError: No strategy has this name, several have it, or it cannot be used.
     """
     if not name:
         return None
@@ -31,22 +31,22 @@ def chosen_strategy(name: str, group: str = POLLING_GROUP) -> PollingStrategy | 
     if not named:
         names = ", ".join(sorted({found.name for found in installed})) or "none"
         raise SettingsError(
-            f"MAAS_MCP_POLLING is {name!r}, but no polling strategy of that name is installed; there are: {names}.",
-            hint="Install the package that offers it, or leave MAAS_MCP_POLLING empty: each operation has its own.",
+            f"MAAS_MCP_POLLING is {name!r}, but no polling strategy of that name is installed. Installed: {names}.",
+            hint="Install the package that provides it, or leave MAAS_MCP_POLLING empty to use each operation's own.",
         )
     own = [found for found in named if found.first_party]
     if len(own) == 1:
         rivals = ", ".join(found.distribution for found in named if found is not own[0])
         if rivals:
             logger.warning(
-                "MAAS_MCP_POLLING is %r: %s is used, and not the strategy of that name from %s", name, own[0], rivals
+                "MAAS_MCP_POLLING is %r: using %s instead of the strategy of that name from %s", name, own[0], rivals
             )
         return _strategy(own[0])
     if len(named) > 1:
         raise SettingsError(
-            f"MAAS_MCP_POLLING is {name!r}, and more than one distribution offers it: "
+            f"MAAS_MCP_POLLING is {name!r}, but more than one distribution provides it: "
             f"{', '.join(sorted(found.distribution for found in named))}.",
-            hint="Uninstall all but one of them.",
+            hint="Uninstall all but one.",
         )
     return _strategy(named[0])
 
@@ -59,7 +59,7 @@ def _strategy(found: FoundPlugin) -> PollingStrategy:
             strategy = loaded() if isinstance(loaded, type) and issubclass(loaded, PollingStrategy) else loaded
     except UserInterrupt:
         raise
-    except BaseException as error:  # whatever a stranger's module raises, and one may even call sys.exit()
+    except BaseException as error:  # a third-party module may raise anything, or even call sys.exit()
         raise SettingsError(
             f"{where} cannot be loaded: {type(error).__name__}: {error}",
             hint="Fix or update that package, or leave MAAS_MCP_POLLING empty.",
@@ -67,21 +67,21 @@ def _strategy(found: FoundPlugin) -> PollingStrategy:
     correct = f"Correct the entry point {found.name} = {found.entry_point.value} of {found.distribution}."
     if not isinstance(strategy, PollingStrategy):
         raise SettingsError(
-            f"{where} is not one: expected a subclass of PollingStrategy, or an instance of one; "
+            f"{where} is invalid: expected a subclass or an instance of PollingStrategy, "
             f"got {type(strategy).__name__}.",
             hint=correct,
         )
     try:
         check_strategy(found.name, strategy)
-    except Exception as error:  # its `needs` may be a property, which raises what it likes
+    except Exception as error:  # its `needs` may be a property that raises anything
         raise SettingsError(f"{where} cannot be used: {error}", hint=correct) from error
     return strategy
 
 
 class _Driver(DriverManager):  # type: ignore[type-arg] # stevedore 5.5 is not generic at run time
-    """Loads exactly the entry point that was found, and neither reads nor writes stevedore's cache of entry points.
+    """Loads exactly the given entry point, without stevedore's cache.
 
-    Whoever can write to that file, below the user's cache directory, would decide what code the server imports.
+    A process that can write to that file in the user's cache directory could make the server import any code.
     """
 
     def __init__(self, entry_point: EntryPoint) -> None:
@@ -89,7 +89,7 @@ class _Driver(DriverManager):  # type: ignore[type-arg] # stevedore 5.5 is not g
         super().__init__(entry_point.group, entry_point.name, on_load_failure_callback=_raise)
 
     def list_entry_points(self) -> list[EntryPoint]:
-        """The one entry point."""
+        """Return the one entry point."""
         return [self._entry_point]
 
 

@@ -1,8 +1,8 @@
-"""The subset of JSON Schema that all large clients take, and the form in it of any schema that pydantic makes.
+"""A converter of pydantic's schemas to the subset of JSON Schema that all large clients accept.
 
-google-genai 3.6 fails on a boolean ``additionalProperties``. Gemini's API refuses objects without properties, arrays
-without typed items, formats other than ``date-time``, and values in an ``enum`` that are not text. OpenAI's strict mode
-refuses mappings. A rule that has no place in the subset stands in the description. The handler checks all rules.
+google-genai 3.6 fails on a boolean ``additionalProperties``. Gemini's API rejects objects without properties, arrays
+without typed items, formats other than ``date-time``, and ``enum`` values that are not strings. OpenAI's strict mode
+rejects mappings. The description states the rules that the subset cannot express. The handler checks all rules.
 """
 
 import json
@@ -13,17 +13,17 @@ from typing import Any, Final
 Schema = dict[str, Any]
 
 PAIR: Final = ("name", "value")
-"""The keys of one entry of a mapping, which is published as an array of such pairs."""
-_NAME: Final = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
-"""Names of arguments that Anthropic's API takes; it refuses the whole request because of another one."""
+"""The keys of one entry of a mapping, which is published as an array of these pairs."""
+_ARGUMENT_NAME: Final = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
+"""The argument names that Anthropic's API accepts. It rejects a whole request with any other name."""
 _LOOKAROUND: Final = re.compile(r"\(\?<?[=!]")
-_KEPT: Final[Mapping[str, tuple[str, ...]]] = {
+_KEPT_RULES: Final[Mapping[str, tuple[str, ...]]] = {
     "string": ("pattern", "minLength", "maxLength"),
     "integer": ("minimum", "maximum"),
     "number": ("minimum", "maximum"),
     "boolean": (),
 }
-_KINDS: Final[Mapping[str, type]] = {
+_PYTHON_TYPES: Final[Mapping[str, type]] = {
     "null": type(None),
     "boolean": bool,  # an int, to Python
     "integer": int,
@@ -32,31 +32,31 @@ _KINDS: Final[Mapping[str, type]] = {
     "object": Mapping,
     "array": list,
 }
-_ANYTHING: Final = ("string", "number", "boolean")
-"""What is published of a value that may be anything: Gemini's API wants a type, and has none for any JSON."""
+_ANY_TYPES: Final = ("string", "number", "boolean")
+"""The published types of a value that may be any JSON, because Gemini's API requires a type."""
 _ISO_8601: Final = frozenset({"date", "time", "duration"})
-_UNTOLD: Final = frozenset({"date-time", "password", "binary"})
-"""Formats that go without words: the first is published, and the others say nothing to a model."""
+_UNMENTIONED_FORMATS: Final = frozenset({"date-time", "password", "binary"})
+"""Formats that the description does not mention: ``date-time`` is published, and the others do not help a model."""
 
 
-def portable(schema: Schema) -> Schema:
-    """The schema of a tool's arguments, flat as :mod:`maas_mcp.plugins.schemas` makes it, in the subset.
+def to_portable(schema: Schema) -> Schema:
+    """Convert the flat schema of a tool's arguments to the subset.
 
     Raises:
-        ValueError: An argument has a name that a client refuses.
+        ValueError: A client rejects the name of an argument.
     """
     for name in schema["properties"]:
-        if not _NAME.fullmatch(name):
+        if not _ARGUMENT_NAME.fullmatch(name):
             raise ValueError(
-                f"Clients refuse an argument named {name!r}: expected 1 to 64 letters, digits, `_`, `.` or `-`."
+                f"Clients reject an argument named {name!r}: expected 1 to 64 letters, digits, `_`, `.` or `-`."
             )
-    return _object(schema)
+    return _convert_object(schema)
 
 
 def choices(schema: Schema) -> Iterator[Schema]:
-    """What a value may be: schemas with one ``type`` each, or with none for a value that may be anything.
+    """Yield the alternatives of a schema, each with one ``type``, or without a ``type`` if any value is allowed.
 
-    ``null`` is none of them. A ``const`` is an ``enum`` of one value.
+    ``null`` is left out. A ``const`` becomes an ``enum`` with one value.
     """
     for one in schema.get("anyOf") or schema.get("oneOf") or ():
         yield from choices(one)
@@ -74,7 +74,7 @@ def choices(schema: Schema) -> Iterator[Schema]:
 
 
 def entries(schema: Schema) -> tuple[Schema, Schema]:
-    """What the names and the values of a mapping may be."""
+    """Return the schemas of a mapping's names and values."""
     patterns = schema.get("patternProperties", {})
     others = schema.get("additionalProperties")
     values = [*patterns.values(), *([others] if isinstance(others, dict) else [])]
@@ -83,10 +83,10 @@ def entries(schema: Schema) -> tuple[Schema, Schema]:
 
 
 def kind_of(value: Any) -> str:
-    """The JSON type of a value; that of a whole number is ``integer``."""
+    """Return the JSON type of a value. It is ``integer`` for all whole numbers."""
     if isinstance(value, float) and value.is_integer():
         return "integer"
-    return next(kind for kind, types in _KINDS.items() if isinstance(value, types))
+    return next(kind for kind, types in _PYTHON_TYPES.items() if isinstance(value, types))
 
 
 def _implied(schema: Schema) -> str | None:
@@ -95,74 +95,78 @@ def _implied(schema: Schema) -> str | None:
     return "array" if schema.keys() & {"items", "prefixItems"} else None
 
 
-def _portable(schema: Schema) -> Schema:
-    """Any value: of one type, or of one of several."""
-    shown: list[Schema] = []
+def _convert(schema: Schema) -> Schema:
+    """Convert the schema of a value that has one type, or one of several."""
+    published: list[Schema] = []
     for choice in choices({key: value for key, value in schema.items() if key != "description"}):
-        kinds = [choice["type"]] if "type" in choice else _ANYTHING
-        shown += [each for kind in kinds if (each := _typed({**choice, "type": kind})) not in shown]
-    if not shown:
-        shown = [{"type": kind} for kind in _ANYTHING]
-    node: Schema = shown[0] if len(shown) == 1 else {"anyOf": shown}
+        kinds = [choice["type"]] if "type" in choice else _ANY_TYPES
+        published += [each for kind in kinds if (each := _convert_typed({**choice, "type": kind})) not in published]
+    if not published:
+        published = [{"type": kind} for kind in _ANY_TYPES]
+    node: Schema = published[0] if len(published) == 1 else {"anyOf": published}
     text = " ".join(each["description"] for each in (schema, node) if each.get("description"))
-    return {**node, **({"description": text} if text else {}), **_default(schema, node)}
+    return {**node, **({"description": text} if text else {}), **_convert_default(schema, node)}
 
 
-def _typed(schema: Schema) -> Schema:
-    """A value of one type."""
+def _convert_typed(schema: Schema) -> Schema:
+    """Convert the schema of a value with one type."""
     kind = schema["type"]
     if kind == "object":
-        shown = _object(schema) if schema.get("properties") else _pairs(schema)
+        published = _convert_object(schema) if schema.get("properties") else _convert_mapping(schema)
     elif kind == "array":
-        shown = _array(schema)
+        published = _convert_array(schema)
     else:
-        shown = {"type": kind, **{key: schema[key] for key in _KEPT[kind] if key in schema}, **_bounds(schema)}
-        if _LOOKAROUND.search(shown.get("pattern", "")):
-            del shown["pattern"]
+        published = {
+            "type": kind,
+            **{key: schema[key] for key in _KEPT_RULES[kind] if key in schema},
+            **_convert_bounds(schema),
+        }
+        if _LOOKAROUND.search(published.get("pattern", "")):
+            del published["pattern"]
         if schema.get("format") == "date-time":
-            shown["format"] = "date-time"
+            published["format"] = "date-time"
     if kind == "string" and "enum" in schema:
-        shown["enum"] = [value for value in schema["enum"] if value]  # Gemini's API refuses an empty one
-    text = " ".join([*([schema["description"]] if "description" in schema else []), *_rules(schema)])
-    return {**shown, "description": text} if text else shown
+        published["enum"] = [value for value in schema["enum"] if value]  # Gemini's API rejects an empty string
+    text = " ".join([*([schema["description"]] if "description" in schema else []), *_describe_rules(schema)])
+    return {**published, "description": text} if text else published
 
 
-def _object(schema: Schema) -> Schema:
+def _convert_object(schema: Schema) -> Schema:
     required = {"required": schema["required"]} if schema.get("required") else {}
-    properties = {name: _portable(each) for name, each in schema["properties"].items()}
+    properties = {name: _convert(each) for name, each in schema["properties"].items()}
     return {"type": "object", "properties": properties, **required}
 
 
-def _pairs(schema: Schema) -> Schema:
-    """A mapping, as an array of its entries."""
+def _convert_mapping(schema: Schema) -> Schema:
+    """Convert a mapping to an array of its entries."""
     entry = dict(zip(PAIR, entries(schema), strict=True))
     limits = {"minItems": "minProperties", "maxItems": "maxProperties"}
-    shown: Schema = {"type": "array", "items": _object({"properties": entry, "required": list(PAIR)})}
-    return shown | {own: schema[key] for own, key in limits.items() if key in schema}
+    published: Schema = {"type": "array", "items": _convert_object({"properties": entry, "required": list(PAIR)})}
+    return published | {own: schema[key] for own, key in limits.items() if key in schema}
 
 
-def _array(schema: Schema) -> Schema:
+def _convert_array(schema: Schema) -> Schema:
     items = schema.get("items")
     places: Sequence[Schema] = schema.get("prefixItems", ())
     inner = {"anyOf": [*places, items] if isinstance(items, dict) else places} if places else items
     limits: Schema = {key: schema[key] for key in ("minItems", "maxItems") if key in schema}
-    return {"type": "array", "items": _portable(inner if isinstance(inner, dict) else {}), **limits}
+    return {"type": "array", "items": _convert(inner if isinstance(inner, dict) else {}), **limits}
 
 
-def _bounds(schema: Schema) -> Schema:
-    """The exclusive bounds of an integer, as inclusive ones."""
+def _convert_bounds(schema: Schema) -> Schema:
+    """Convert the exclusive bounds of an integer to inclusive bounds."""
     bounds = {"minimum": ("exclusiveMinimum", 1), "maximum": ("exclusiveMaximum", -1)}
     if schema["type"] != "integer":
         return {}
-    return {shown: schema[key] + step for shown, (key, step) in bounds.items() if key in schema}
+    return {published: schema[key] + step for published, (key, step) in bounds.items() if key in schema}
 
 
-def _rules(schema: Schema) -> Iterator[str]:
-    """The rules that have no place in the subset, in words."""
+def _describe_rules(schema: Schema) -> Iterator[str]:
+    """Describe the rules that the subset cannot express."""
     kind = schema["type"]
     if kind != "string" and "enum" in schema:
         yield f"One of: {', '.join(map(json.dumps, schema['enum']))}."
-    if kind == "string" and schema.get("format", "date-time") not in _UNTOLD:
+    if kind == "string" and schema.get("format", "date-time") not in _UNMENTIONED_FORMATS:
         iso = "ISO 8601 " if schema["format"] in _ISO_8601 else ""
         yield f"Format: {iso}{schema['format']}."
     if kind == "number" and "exclusiveMinimum" in schema:
@@ -173,10 +177,10 @@ def _rules(schema: Schema) -> Iterator[str]:
         yield f"A multiple of {schema['multipleOf']:g}."
 
 
-def _default(schema: Schema, shown: Schema) -> Schema:
+def _convert_default(schema: Schema, published: Schema) -> Schema:
     default = schema.get("default")
-    if default is None or default not in shown.get("enum", [default]):
+    if default is None or default not in published.get("enum", [default]):
         return {}
-    if isinstance(default, dict) and shown.get("type") == "array":
+    if isinstance(default, dict) and published.get("type") == "array":
         default = [dict(zip(PAIR, entry, strict=True)) for entry in default.items()]
     return {"default": default}

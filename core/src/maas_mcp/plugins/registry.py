@@ -1,4 +1,4 @@
-"""Holding plugins: each is loaded, validated and asked for its tools apart, so one that fails loses only itself."""
+"""The registry of plugins. Each is loaded and validated separately, so a failure does not affect the others."""
 
 import logging
 import re
@@ -18,11 +18,11 @@ from maas_mcp.plugins.validation import (
     AnyTool,
     check_before_import,
     check_names,
-    check_shown,
-    declared,
+    check_publishable,
+    declared_classes,
     did_you_mean,
-    observer_of,
-    registered,
+    find_observer,
+    register,
 )
 
 Observe = Callable[[OperationChange], object]
@@ -34,45 +34,45 @@ logger = logging.getLogger(__name__)
 HOST_TOOLS: Final = frozenset(
     {"maas_cancel_operation", "maas_get_operation", "maas_list_operations", "maas_wait_operation"}
 )
-"""The names of the tools that the server itself offers: a plugin that takes one fails."""
+"""The names of the server's own tools, which plugins must not use."""
 ERROR_LENGTH: Final = 600
-"""Characters of an error that a record keeps."""
+"""The longest error message in a record, in characters."""
 
 
 class PluginState(StrEnum):
-    """What became of a plugin."""
+    """The state of a plugin."""
 
     LOADED = "loaded"
     FAILED = "failed"
-    """It cannot be used; the record's ``error`` says why."""
+    """The plugin cannot be used; the record's ``error`` has the reason."""
     BLOCKED = "blocked"
-    """The configuration does not want it; nothing of it was imported."""
+    """The configuration excludes the plugin. It was not imported."""
 
 
 @dataclass(frozen=True, slots=True)
 class PluginRecord:
-    """What became of one installed plugin."""
+    """The state of one installed plugin."""
 
     name: str
     distribution: str
     version: str
     state: PluginState
     error: str | None = None
-    """One line, if it failed."""
+    """The reason in one line, if the plugin failed."""
     tools: tuple[str, ...] = ()
-    """The names of its tools and operations, sorted; none unless it is loaded."""
+    """The sorted names of its tools and operations; empty if it is not loaded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """Everything that the plugins offer, and what became of each."""
+    """The tools and observers of the plugins, and the state of each plugin."""
 
     tools: Mapping[str, AnyTool]
     """Tools and operations by name, sorted."""
     records: tuple[PluginRecord, ...]
-    """Every installed plugin, by name."""
+    """All installed plugins, sorted by name."""
     observers: Mapping[str, Observe] = field(default_factory=dict)
-    """What each plugin wants to be shown the changes of operations, by the plugin's name; not each has one."""
+    """The functions that receive the changes of operations, by plugin; a plugin may have none."""
 
 
 def load_registry(
@@ -82,27 +82,27 @@ def load_registry(
     strict: bool = False,
     group: str = PLUGIN_GROUP,
 ) -> Registry:
-    """Find, import, validate and ask every plugin that may be used.
+    """Find, import and validate the allowed plugins, and collect their tools.
 
     Args:
         allow: The names of the plugins to use; empty for all.
-        block: The names of plugins that are not to be used, nor imported, whatever ``allow`` says.
-        strict: Whether a plugin that cannot be used is an error.
-        group: The entry point group to look in.
+        block: The names of plugins never to import. It takes precedence over ``allow``.
+        strict: Whether to raise if a plugin cannot be used.
+        group: The entry point group to search.
 
     Raises:
-        PluginError: ``strict``, and at least one plugin cannot be used; each is named with its reason.
-        UserInterrupt: The user pressed Ctrl-C meanwhile.
+        PluginError: With ``strict``, plugins cannot be used. The message names each with its reason.
+        UserInterrupt: The user pressed Ctrl-C.
     """
     installed = find(group)
-    _warn_of_strangers("allow", allow, installed)
-    _warn_of_strangers("block", block, installed)
+    _warn_of_unknown_names("allow", allow, installed)
+    _warn_of_unknown_names("block", block, installed)
     wanted = [found for found in installed if found.name not in block and (not allow or found.name in allow)]
     with ImportWatch() as watch:
         tools, observers, outcomes = _load_each(wanted, watch)
     records = tuple(outcomes.get(found) or _record(found, PluginState.BLOCKED) for found in installed)
     if strict:
-        _refuse_failures(records)
+        _raise_for_failures(records)
     return Registry(MappingProxyType(dict(sorted(tools.items()))), records, MappingProxyType(observers))
 
 
@@ -113,13 +113,13 @@ def _load_each(
     observers: dict[str, Observe] = {}
     owners = dict.fromkeys(HOST_TOOLS, "the server itself")
     records: dict[FoundPlugin, PluginRecord] = {}
-    for found in sorted(wanted, key=lambda found: not found.first_party):  # so their tools' names are taken first
+    for found in sorted(wanted, key=lambda found: not found.first_party):  # so that they get their tools' names first
         try:
-            offered, observer = _offered_by(found, wanted, owners, watch)
+            offered, observer = _load_one(found, wanted, owners, watch)
         except UserInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001 - whatever a plugin does, the others go on
-            records[found] = _failure(found, error)
+        except BaseException as error:  # noqa: BLE001 - no plugin's failure may affect the others
+            records[found] = _record_failure(found, error)
         else:
             tools.update(offered)
             if observer is not None:
@@ -129,25 +129,25 @@ def _load_each(
     return tools, observers, records
 
 
-def _offered_by(
+def _load_one(
     found: FoundPlugin, wanted: Iterable[FoundPlugin], owners: Mapping[str, str], watch: ImportWatch
 ) -> tuple[dict[str, AnyTool], Observe | None]:
     check_before_import(found, wanted)
     with watch.step(f"importing {found.entry_point.value} (plugin {found})"):
         plugin = load(found)
     with watch.step(f"asking {found.entry_point.value} for its tools (plugin {found})"):
-        manager = registered(found, plugin)
-        tools = [tool() for tool in declared(manager)]
+        manager = register(found, plugin)
+        tools = [tool() for tool in declared_classes(manager)]
     check_names(found, [tool.name for tool in tools], owners)
     for tool in tools:
-        check_shown(tool)
-    return {tool.name: tool for tool in tools}, observer_of(manager)
+        check_publishable(tool)
+    return {tool.name: tool for tool in tools}, find_observer(manager)
 
 
-def _failure(found: FoundPlugin, error: BaseException) -> PluginRecord:
-    text = _one_line(found, error)
+def _record_failure(found: FoundPlugin, error: BaseException) -> PluginRecord:
+    text = _describe_error(found, error)
     logger.error("The plugin %s cannot be used: %s", found, text)
-    logger.debug("Why the plugin %s cannot be used", found, exc_info=error)
+    logger.debug("Traceback of the plugin %s", found, exc_info=error)
     return _record(found, PluginState.FAILED, error=text)
 
 
@@ -157,22 +157,22 @@ def _record(
     return PluginRecord(found.name, found.distribution, found.version, state, error, tools)
 
 
-def _one_line(found: FoundPlugin, error: BaseException) -> str:
-    """The host's own words as they are; of another error its type, its message, and the plugin's line it came from."""
+def _describe_error(found: FoundPlugin, error: BaseException) -> str:
+    """Describe an error in one line: the host's own message, or the type, message and plugin line of another error."""
     try:
         message = " ".join(str(error.msg if isinstance(error, SyntaxError) else error).split())
-    except Exception:  # noqa: BLE001 - a plugin's exception class may be broken, too
+    except Exception:  # noqa: BLE001 - the plugin's exception class may be broken as well
         message = ""
     if len(message) > ERROR_LENGTH:
         message = message[:ERROR_LENGTH] + "…"
     if isinstance(error, PluginError):
         return message
     said = f"{type(error).__name__}: {message}" if message else type(error).__name__
-    line = _line(found, error)
+    line = _find_line(found, error)
     return f"{said} ({line})" if line else said
 
 
-def _line(found: FoundPlugin, error: BaseException) -> str | None:
+def _find_line(found: FoundPlugin, error: BaseException) -> str | None:
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
     package = re.split(r"\W", found.entry_point.value)[0]
@@ -184,13 +184,13 @@ def _line(found: FoundPlugin, error: BaseException) -> str | None:
     return lines[-1] if lines else None
 
 
-def _warn_of_strangers(option: str, names: Collection[str], installed: Iterable[FoundPlugin]) -> None:
+def _warn_of_unknown_names(option: str, names: Collection[str], installed: Iterable[FoundPlugin]) -> None:
     known = {found.name for found in installed}
     for name in sorted(set(names) - known):
         logger.warning("%s names the plugin %r, which is not installed.%s", option, name, did_you_mean(name, known))
 
 
-def _refuse_failures(records: Iterable[PluginRecord]) -> None:
+def _raise_for_failures(records: Iterable[PluginRecord]) -> None:
     reasons = [
         f"{record.name} of {record.distribution}: {record.error}"
         for record in records
@@ -198,6 +198,6 @@ def _refuse_failures(records: Iterable[PluginRecord]) -> None:
     ]
     if reasons:
         raise PluginError(
-            f"Every installed plugin has to be usable, and {len(reasons)} cannot be used. {' | '.join(reasons)}",
-            hint="Fix, block or uninstall them, or start without the strict check of plugins.",
+            f"{len(reasons)} of the installed plugins cannot be used. {' | '.join(reasons)}",
+            hint="Fix, block or uninstall each of them, or turn off the strict check of plugins.",
         )

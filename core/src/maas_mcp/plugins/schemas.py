@@ -1,4 +1,4 @@
-"""JSON Schemas of tools: made from pydantic models, flat, and as short as they can be for a model's context window."""
+"""JSON Schemas of tools, generated from pydantic models: flat, and short to save space in a model's context window."""
 
 from functools import cache
 from typing import Any
@@ -7,11 +7,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from maas_mcp.plugins.portability import Schema, portable
+from maas_mcp.plugins.portability import Schema, to_portable
 
 
 class _Short(GenerateJsonSchema):
-    """Leaves out the titles, which only repeat the names."""
+    """Leaves out titles, because they repeat the names."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic's own hook
         return False
@@ -24,12 +24,12 @@ class _Short(GenerateJsonSchema):
         )
 
     def encode_default(self, dft: Any) -> Any:
-        # The base class makes a validator for each default, which took a sixth of the time.
+        # The base class builds a validator for each default, which takes a sixth of the time.
         return dft if type(dft) in {bool, int, float, str} else super().encode_default(dft)
 
 
 class _ShortInput(_Short):
-    """Publishes no ``null``: an argument that may be null may also be left out. ``nullable`` keeps what it says."""
+    """Publishes no ``null``, because a nullable argument may be left out. ``nullable`` keeps the information."""
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         return {**self.generate_inner(schema["schema"]), "nullable": True}
@@ -37,33 +37,33 @@ class _ShortInput(_Short):
 
 @cache  # many tools share a model
 def exact_schema(model: type[BaseModel]) -> Schema:
-    """What the model takes, as pydantic describes it; with ``nullable`` where it takes ``null``."""
-    return _flat(model.model_json_schema(mode="validation", schema_generator=_ShortInput))
+    """Return pydantic's flat schema of the model's input, with ``nullable`` in place of ``null``."""
+    return _inline_references(model.model_json_schema(mode="validation", schema_generator=_ShortInput))
 
 
 @cache
 def input_schema(model: type[BaseModel]) -> Schema:
-    """The schema of a tool's arguments, as it is published.
+    """Return the published schema of a tool's arguments.
 
     Raises:
-        ValueError: It cannot be shown to clients.
+        ValueError: The schema cannot be published.
     """
-    return portable(exact_schema(model))
+    return to_portable(exact_schema(model))
 
 
 @cache
 def output_schema(model: type[BaseModel]) -> Schema:
-    """The schema of a tool's structured content. Every field is always there, ``null`` where MAAS has nothing."""
-    return _flat(model.model_json_schema(mode="serialization", schema_generator=_Short))
+    """Return the schema of a tool's structured content. All fields are present, ``null`` if MAAS has no value."""
+    return _inline_references(model.model_json_schema(mode="serialization", schema_generator=_Short))
 
 
-def _flat(schema: Schema) -> Schema:
-    """The schema with its references filled in: many clients follow none.
+def _inline_references(schema: Schema) -> Schema:
+    """Replace the schema's references by their definitions, because many clients do not follow references.
 
     Raises:
-        ValueError: A model contains itself, so that it would never end.
+        ValueError: A model contains itself.
     """
-    definitions = {name: _untitled(definition) for name, definition in schema.pop("$defs", {}).items()}
+    definitions = {name: _remove_titles(definition) for name, definition in schema.pop("$defs", {}).items()}
 
     def filled(node: Any, within: tuple[str, ...] = ()) -> Any:
         if isinstance(node, list):
@@ -78,9 +78,9 @@ def _flat(schema: Schema) -> Schema:
             within = (*within, name)
         return {key: filled(value, within) for key, value in node.items()}
 
-    flat: Schema = filled(_untitled(schema))
+    flat: Schema = filled(_remove_titles(schema))
     return {"properties": {}, **flat, "type": "object"}
 
 
-def _untitled(schema: Schema) -> Schema:
+def _remove_titles(schema: Schema) -> Schema:
     return {key: value for key, value in schema.items() if key not in {"title", "description"}}

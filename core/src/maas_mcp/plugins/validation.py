@@ -1,4 +1,4 @@
-"""What a plugin has to be: the checks before it is imported, of its hooks, and of what they return.
+"""The checks of plugins: before the import, of the hooks, and of the classes that the hooks return.
 
 Each check raises :class:`~maas_mcp.errors.PluginError` with what was wrong, what was expected and what to do.
 """
@@ -32,50 +32,50 @@ AnyTool = Tool[Any, Any] | LongRunning[Any, Any]
 
 CORE: Final = "maas-mcp-core"
 TOOL_NAME: Final = re.compile(r"[a-zA-Z0-9_]{1,64}")
-"""What every MCP client and every model's API accepts as a tool's name."""
+"""The tool names that all MCP clients and model APIs accept."""
 HOOKS: Final[Mapping[str, type[AnyTool]]] = MappingProxyType(
     {"maas_mcp_operations": LongRunning, "maas_mcp_tools": Tool}
 )
-"""What the classes that each hook returns have to be."""
+"""The required base class of the classes that each hook returns."""
 OBSERVER: Final = "maas_mcp_operation_changed"
-"""The hook that is shown the changes of operations."""
+"""The hook that receives the changes of operations."""
 ALL_HOOKS: Final = (*HOOKS, OBSERVER)
 LONG_RUNNING: Final = (Operation, BatchOperation, RegionOperation)
-"""What the host has an engine for."""
-NAMES: Final[Mapping[type[AnyTool], str]] = MappingProxyType({LongRunning: "Operation", Tool: "Tool"})
-"""What an author is told to subclass."""
-SHOWN: Final[Mapping[str, type]] = MappingProxyType(
+"""The kinds of operations that the host can run."""
+BASE_CLASS_NAMES: Final[Mapping[type[AnyTool], str]] = MappingProxyType({LongRunning: "Operation", Tool: "Tool"})
+"""The base class that messages recommend to authors."""
+PUBLISHED_ATTRIBUTES: Final[Mapping[str, type]] = MappingProxyType(
     {"title": str, "offers": str, "read_only": bool, "destructive": bool, "idempotent": bool}
 )
-"""What the host takes of a tool as it stands in the class, and its type."""
+"""The class attributes of a tool that the host reads, with their types."""
 CALL_OPTIONS: Final = ("wait_seconds", "on_cancel", "_meta")
-"""Arguments that every long-running tool has beside its own, as clients are shown them."""
+"""The arguments that the host adds to every long-running tool."""
 
 
 def check_before_import(found: FoundPlugin, wanted: Iterable[FoundPlugin]) -> None:
-    """Refuse a plugin whose name another one of ``wanted`` has too, or that was made for another host.
+    """Reject a plugin with the name of another one in ``wanted``, or for another version of the host.
 
-    Of two that share a name, the project's own is the one that is meant by it; of two others, neither is.
+    The project's own plugin keeps its name. If neither of two plugins is the project's own, both are rejected.
 
-    A distribution that does not say which host it needs is taken: the entry point group already names the API's major.
+    A distribution without a requirement on the host is accepted, because the entry point group has the API's version.
     """
     named = [other for other in wanted if other.name == found.name]
     own = [other for other in named if other.first_party]
     if len(own) == 1 and not found.first_party:
         raise PluginError(
-            f"{found} takes the name of the plugin {own[0]}, which maas-mcp itself offers. Expected a name of its own. "
-            f"Uninstall {found.distribution}, or ask its author for another name."
+            f"{found} has the same name as {own[0]}, a plugin of maas-mcp itself. Expected a unique name. "
+            f"Uninstall {found.distribution}, or ask its author to rename the plugin."
         )
     if len(named) > 1 and own != [found]:
         raise PluginError(
-            f"There are {len(named)} plugins of this name: {' and '.join(map(str, named))}. Expected one. "
-            "Uninstall the others, or ask their authors for another name."
+            f"{len(named)} plugins have this name: {' and '.join(map(str, named))}. Expected one. "
+            "Uninstall all but one, or ask their authors to rename them."
         )
     for requirement in _requirements(found, CORE):
         if not requirement.specifier.contains(__version__, prereleases=True):
             raise PluginError(
-                f"{found.distribution} {found.version} was made for {CORE} {requirement.specifier}. Expected a release "
-                f"for {CORE} {__version__}, which is running. Install another release of one of the two."
+                f"{found.distribution} {found.version} requires {CORE} {requirement.specifier}. Expected a release "
+                f"for the running {CORE} {__version__}. Install another release of one of them."
             )
 
 
@@ -84,29 +84,29 @@ def _requirements(found: FoundPlugin, name: str) -> Iterator[Requirement]:
         try:
             requirement = Requirement(text)
         except InvalidRequirement:
-            continue  # of whatever it is: pip would not have installed a plugin whose requirement on us is not valid
+            continue  # not on the core, because pip does not install a plugin with an invalid requirement on it
         applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
         if applies and canonicalize_name(requirement.name) == name:
             yield requirement
 
 
-def registered(found: FoundPlugin, plugin: object) -> pluggy.PluginManager:
-    """Register a plugin with a manager of its own: none can be seen, called or broken by another.
+def register(found: FoundPlugin, plugin: object) -> pluggy.PluginManager:
+    """Register a plugin with a new manager, so that plugins cannot see, call or break each other.
 
     Raises:
-        PluginError: Its hooks are not those of :mod:`maas_mcp.hookspecs`, or it has none.
+        PluginError: A hook does not match :mod:`maas_mcp.hookspecs`, or the plugin has no hook.
     """
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(hookspecs)
     try:
         manager.register(plugin, found.name)
     except pluggy.PluginValidationError as error:
-        raise PluginError(f"{error}. Expected the arguments of maas_mcp.hookspecs. Take the others away.") from error
+        raise PluginError(f"{error}. Expected the arguments of maas_mcp.hookspecs. Remove the others.") from error
     hooks = manager.get_hookcallers(plugin) or []
     _check_spelling(hooks)
     _check_markers(found, plugin, {hook.name for hook in hooks if hook.has_spec()})
     if any(impl.wrapper or impl.hookwrapper for hook in hooks for impl in hook.get_hookimpls()):
-        raise PluginError("It wraps a hook. Expected hooks that return classes. Write `@hookimpl` without arguments.")
+        raise PluginError("It has a hook wrapper. Expected plain hooks. Write `@hookimpl` without arguments.")
     return manager
 
 
@@ -120,28 +120,28 @@ def _check_markers(found: FoundPlugin, plugin: object, implemented: Collection[s
     unmarked = [name for name in ALL_HOOKS if name not in implemented and callable(getattr(plugin, name, None))]
     if unmarked:
         raise PluginError(
-            f"{' and '.join(unmarked)} in {found.entry_point.value} would never be called. Expected hooks that "
-            "are marked as such. Write `@hookimpl`, from maas_mcp.api, above each."
+            f"{' and '.join(unmarked)} in {found.entry_point.value} would never be called. Expected marked hooks. "
+            "Write `@hookimpl`, from maas_mcp.api, above each."
         )
     if not implemented:
         raise PluginError(
             f"{found.entry_point.value} implements no hook. Expected {one_of(ALL_HOOKS)}. "
-            "Write one of them, marked with `@hookimpl` of maas_mcp.api."
+            "Write one of them with `@hookimpl`, from maas_mcp.api, above it."
         )
 
 
-def observer_of(manager: pluggy.PluginManager) -> Callable[[OperationChange], object] | None:
-    """What the one plugin that ``manager`` holds wants to be shown the changes of operations, if it does.
+def find_observer(manager: pluggy.PluginManager) -> Callable[[OperationChange], object] | None:
+    """Return the function of the manager's one plugin that receives the changes of operations, or ``None``.
 
     Raises:
-        PluginError: It is a coroutine function, which a thread cannot call.
+        PluginError: The hook is a coroutine function, which a thread cannot call.
     """
     hook: pluggy.HookCaller = getattr(manager.hook, OBSERVER)
     if not hook.get_hookimpls():
         return None
     if any(inspect.iscoroutinefunction(each.function) for each in hook.get_hookimpls()):
         raise PluginError(
-            f"{OBSERVER}() is a coroutine function. Expected a plain one. Write `def {OBSERVER}(change):`."
+            f"{OBSERVER}() is a coroutine function. Expected a plain function. Write `def {OBSERVER}(change):`."
         )
 
     def show(change: OperationChange) -> object:
@@ -150,128 +150,136 @@ def observer_of(manager: pluggy.PluginManager) -> Callable[[OperationChange], ob
     return show
 
 
-def declared(manager: pluggy.PluginManager) -> Iterator[type[AnyTool]]:
-    """Call the hooks of the one plugin that ``manager`` holds, and yield the classes they return.
+def declared_classes(manager: pluggy.PluginManager) -> Iterator[type[AnyTool]]:
+    """Call the hooks of the manager's one plugin, and yield the classes they return.
 
     Raises:
-        PluginError: A hook returned something else; what the plugin's own code raises passes through.
+        PluginError: A hook returned something else. Exceptions of the plugin's own code are not caught.
     """
     for name in HOOKS:
         hook: pluggy.HookCaller = getattr(manager.hook, name)
-        answers = hook()
-        if len(answers) < len(hook.get_hookimpls()):  # pluggy leaves out those that are None
-            answers = [*answers, None]
-        for answer in answers:
-            yield from _classes(name, answer)
+        results = hook()
+        if len(results) < len(hook.get_hookimpls()):  # pluggy leaves out results that are None
+            results = [*results, None]
+        for result in results:
+            yield from _check_classes(name, result)
 
 
-def _classes(hook: str, answer: object) -> Iterator[type[AnyTool]]:
-    if inspect.iscoroutine(answer):
-        answer.close()  # or Python warns that it was never awaited
-    if not isinstance(answer, Sequence) or isinstance(answer, (str, bytes)):
+def _check_classes(hook: str, result: object) -> Iterator[type[AnyTool]]:
+    if inspect.iscoroutine(result):
+        result.close()  # otherwise Python warns that it was never awaited
+    if not isinstance(result, Sequence) or isinstance(result, (str, bytes)):
         raise PluginError(
-            f"{hook}() returned {kind_of(answer)}. Expected a list of {NAMES[HOOKS[hook]]} classes. "
+            f"{hook}() returned {kind_of(result)}. Expected a list of {BASE_CLASS_NAMES[HOOKS[hook]]} classes. "
             f"Write `def {hook}(): return [YourClass]`."
         )
-    for item in answer:
-        yield _checked(hook, item)
+    for item in result:
+        yield _check_class(hook, item)
 
 
-def _checked(hook: str, item: object) -> type[AnyTool]:
+def _check_class(hook: str, item: object) -> type[AnyTool]:
     expected = HOOKS[hook]
     if not isinstance(item, type):
         name = type(item).__name__
-        mend = f"Return {name}, not {name}()." if isinstance(item, tuple(HOOKS.values())) else "Return your class."
-        raise PluginError(f"{hook}() returned {kind_of(item)} in its list. Expected {NAMES[expected]} classes. {mend}")
+        fix = f"Return {name}, not {name}()." if isinstance(item, tuple(HOOKS.values())) else "Return your class."
+        raise PluginError(
+            f"{hook}() returned {kind_of(item)} in its list. Expected {BASE_CLASS_NAMES[expected]} classes. {fix}"
+        )
     if not issubclass(item, expected):
         right = next((name for name, kind in HOOKS.items() if issubclass(item, kind)), None)
-        mend = f"Return it from {right}()." if right else f"Write `class {item.__name__}({NAMES[expected]}[…, …])`."
-        raise PluginError(f"{hook}() returned {kind_of(item)}. Expected subclasses of {NAMES[expected]}. {mend}")
+        fix = (
+            f"Return it from {right}()."
+            if right
+            else f"Write `class {item.__name__}({BASE_CLASS_NAMES[expected]}[…, …])`."
+        )
+        raise PluginError(
+            f"{hook}() returned {kind_of(item)}. Expected subclasses of {BASE_CLASS_NAMES[expected]}. {fix}"
+        )
     if inspect.isabstract(item):
         missing = ", ".join(sorted(item.__abstractmethods__))
         raise PluginError(
-            f"{hook}() returned {kind_of(item)}, which is abstract. Expected a whole one. Define {missing}."
+            f"{hook}() returned {kind_of(item)}, which is abstract. Expected a concrete class. Define {missing}."
         )
     if expected is LongRunning and not issubclass(item, LONG_RUNNING):
         kinds = one_of(kind.__name__ for kind in LONG_RUNNING)
         raise PluginError(
-            f"{hook}() returned {kind_of(item)}, a bare LongRunning. Expected a subclass of {kinds}. "
-            "Subclass the one that fits."
+            f"{hook}() returned {kind_of(item)}, a direct subclass of LongRunning. Expected a subclass of {kinds}. "
+            "Subclass one of them."
         )
     if not getattr(item, "name", ""):
         raise PluginError(
-            f"{hook}() returned {kind_of(item)}, which has no name. Expected the name that clients call it by. "
-            'Write `name = "acme_do_something"` in it.'
+            f"{hook}() returned {kind_of(item)}, which has no name. Expected the tool's name. "
+            'Write `name = "acme_do_something"` in the class.'
         )
     return item
 
 
 def check_names(found: FoundPlugin, names: Iterable[str], owners: Mapping[str, str]) -> None:
-    """Refuse the names of a plugin's tools if one of them is malformed, there twice, or in ``owners`` already.
+    """Reject a plugin if a tool's name is malformed, duplicate, or already in ``owners``.
 
     Args:
         found: The plugin.
-        names: What its tools are called.
-        owners: Who offers what so far, by the tool's name.
+        names: The names of its tools.
+        owners: The plugins of the tools so far, by the tool's name.
 
     Raises:
-        PluginError: Also where one name is at fault: half a plugin would be a riddle to whoever uses it.
+        PluginError: At least one name is invalid. A plugin with only some of its tools would confuse users.
     """
     prefixes = ("maas_", found.name.replace("-", "_") + "_")
     for name, times in Counter(names).items():
         if not isinstance(name, str) or not TOOL_NAME.fullmatch(name) or not name.startswith(prefixes):
             raise PluginError(
-                f"A tool is named {name!r}. Expected letters, digits and underscores, 64 at the most, beginning with "
+                f"A tool is named {name!r}. Expected at most 64 letters, digits and underscores, starting with "
                 f"{one_of(prefixes)}. Change the class's `name`."
             )
         if times > 1:
-            raise PluginError(f"{times} of its tools are named {name}. Expected every name once. Rename all but one.")
+            raise PluginError(f"{times} of its tools are named {name}. Expected unique names. Rename all but one.")
         if name in owners:
             raise PluginError(
-                f"{found} offers the tool {name}, which {owners[name]} offers too. Expected every name once. "
-                "Block one of the two, or ask its author for another name."
+                f"{found} has a tool named {name}, and {owners[name]} has one too. Expected unique names. "
+                "Block one of the plugins, or ask its author to rename the tool."
             )
 
 
-def check_shown(tool: AnyTool) -> None:
-    """Refuse a tool that cannot be shown to a client, or called by one.
+def check_publishable(tool: AnyTool) -> None:
+    """Reject a tool that cannot be published to clients.
 
     Raises:
-        PluginError: What a client is told of it is not JSON, or has no schema.
+        PluginError: The tool's description is not JSON, or its arguments or result have no schema.
     """
-    for name, kind in SHOWN.items():
+    for name, kind in PUBLISHED_ATTRIBUTES.items():
         if not isinstance(getattr(tool, name), kind):
             raise PluginError(
                 f"{tool.name} has {kind_of(getattr(tool, name))} as its `{name}`. Expected a {kind.__name__}. "
-                "Correct the class's attribute."
+                "Fix the class's attribute."
             )
     for model in (tool.arguments, tool.returns):
         if model.__pydantic_root_model__:
             raise PluginError(
-                f"{tool.name} takes or returns {model.__name__}, a RootModel. Expected a BaseModel: an object with "
-                "names in it. Give it a field."
+                f"{tool.name} takes or returns {model.__name__}, a RootModel. Expected a BaseModel, which is an object "
+                "in JSON. Use a BaseModel with a field."
             )
     try:
         arguments = input_schema(tool.arguments)
         to_json((arguments, output_schema(tool.returns), tool.title, tool.description()))
     except Exception as error:
         raise PluginError(
-            f"{tool.name} has arguments or a result that cannot be shown to a client: {error} Expected fields of the "
-            "types that JSON has, in models that do not contain themselves. Change those fields."
+            f"{tool.name} has arguments or a result that cannot be published to clients: {error} Expected fields with "
+            "JSON types, in models that do not contain themselves. Change those fields."
         ) from error
     if isinstance(tool, LongRunning) and (taken := sorted(set(CALL_OPTIONS) & set(arguments["properties"]))):
         raise PluginError(
-            f"{tool.name} has an argument {one_of(taken)}, which every operation has already. Expected other names. "
-            f"Rename it in {tool.arguments.__name__}."
+            f"{tool.name} has an argument {one_of(taken)}, which the host adds to every operation. Expected another "
+            f"name. Rename it in {tool.arguments.__name__}."
         )
 
 
 def one_of(names: Iterable[str]) -> str:
-    """The names as a phrase."""
+    """Join names with "or"."""
     return " or ".join(names)
 
 
 def did_you_mean(name: str, known: Iterable[str] = HOOKS) -> str:
-    """A sentence that names the one of ``known`` that is most like ``name``; empty if none is."""
+    """Return a sentence that suggests the closest of ``known``, or an empty string."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean {close[0]!r}?" if close else ""

@@ -1,1 +1,1 @@
-"""Speaking MCP; the top of the house."""
+"""The MCP server, the top layer of the package."""

@@ -17,50 +17,58 @@ from maas_mcp.calls.arguments import ClientFeatures, ProgressToken, published_ar
 from maas_mcp.calls.chain import run_call
 from maas_mcp.calls.change_stream import Observer
 from maas_mcp.calls.connections import Connection, Connections
-from maas_mcp.calls.host import Host, running
-from maas_mcp.calls.next_steps import resolved, tool_for
+from maas_mcp.calls.host import Host, open_host
+from maas_mcp.calls.next_steps import resolve_steps, tool_for
 from maas_mcp.errors import MaasMcpError
-from maas_mcp.maas.text import whole
+from maas_mcp.maas.text import replace_surrogates
 from maas_mcp.operations.next_steps import LIST_MACHINES
 from maas_mcp.operations.progress import Progress, ProgressSend
+from maas_mcp.plugins.portability import Schema
 from maas_mcp.plugins.registry import AnyTool, Registry
 from maas_mcp.server.operation_tools import OPERATION_TOOLS
-from maas_mcp.server.tools import failure, mcp_tool, sendable, shown
+from maas_mcp.server.tools import ensure_sendable, failure, mcp_tool, success
 from maas_mcp.settings import Settings
 
 INSTRUCTIONS: Final[tuple[tuple[str, str | None], ...]] = (
-    ("Drives Canonical MAAS: physical machines, by their system_id.", None),
-    ("Find it with {tool}.", LIST_MACHINES.tool),
-    ("Deploying, commissioning and releasing take minutes:", None),
-    ("one call starts the operation, follows it with progress, and answers when it has ended.", None),
-    ("With wait_seconds it answers earlier, with an operation_id for {tool}.", "maas_wait_operation"),
-    ("A machine that is already at it is not started again.", None),
-    ("Cancelling a call stops the following only, unless on_cancel is `abort`.", None),
+    (
+        "Manages machines (bare-metal servers and VMs) with Canonical MAAS: list, allocate, deploy (install an OS),",
+        None,
+    ),
+    ("commission, test, release, erase, power on or off, reboot, lock, rescue, repair and abort them,", None),
+    ("and list or import OS images, as far as the tools are listed.", None),
+    ("Tools identify a machine by its system_id; find it with {tool}.", LIST_MACHINES.tool),
+    ("Deploying, commissioning, testing, releasing, rescue mode and image imports take minutes to hours:", None),
+    ("one call starts the operation, reports progress and returns when it has ended.", None),
+    ("With wait_seconds it returns earlier, with an operation_id for {tool}.", "maas_wait_operation"),
+    ("If the same operation is already running, a call follows it and does not start it again.", None),
+    ("Cancelling a call only stops following: MAAS continues, unless on_cancel is `abort`.", None),
 )
-"""The text for the model in parts, each with the tool that it names, if any: without that tool it is left out."""
+"""Parts of the text for the model, each with the tool that it names, if any. A part without its tool is left out."""
 
 EARLY_REVISION: Final = "2024-11-05"
-"""The protocol revision whose clients may send ``_meta`` among the arguments."""
+"""The protocol revision of clients that may send ``_meta`` among the arguments."""
 
 CONNECTION: Final = "maas_mcp.connection"
-"""The key of an ASGI scope with the :class:`Connection` that an HTTP request belongs to."""
+"""The key of an ASGI scope under which an HTTP request has its :class:`Connection`."""
 LIST_TTL: Final = 60_000
-"""Milliseconds that a client may keep the list of tools; a change of it is announced as well."""
+"""Milliseconds for which a client may keep the list of tools. A change of the list is announced as well."""
 
 Context = ServerRequestContext[Host, object]
-Running = Callable[
+OpenHost = Callable[
     [Settings, Mapping[str, AnyTool], Connections, Sequence[Observer]], AbstractAsyncContextManager[Host]
 ]
 
 
-def build(registry: Registry, settings: Settings, connections: Connections, running: Running = running) -> Server[Host]:
-    """The server for the tools of ``registry`` and the host's own.
+def build(
+    registry: Registry, settings: Settings, connections: Connections, open_host: OpenHost = open_host
+) -> Server[Host]:
+    """Build the server for the tools of ``registry`` and the host's own tools.
 
     Args:
-        registry: What the plugins offer.
-        settings: What the host is made from.
-        connections: The clients' connections, with the calls under way.
-        running: Makes the host, for as long as the server runs.
+        registry: The tools and observers of the plugins.
+        settings: The settings of the host.
+        connections: The clients' connections and their running calls.
+        open_host: Opens the host for the lifetime of the server.
     """
     tools = served_tools(registry)
 
@@ -69,17 +77,20 @@ def build(registry: Registry, settings: Settings, connections: Connections, runn
         return types.ListToolsResult(tools=[mcp_tool(tool, client) for tool in tools.values()])
 
     async def list_tools(ctx: Context, _params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        return listing(features_of(ctx))
+        return listing(client_features(ctx))
 
     async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         tool = tools.get(params.name)
         if tool is None:
             raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name[:64]}")
-        return await answered(tool, params.arguments, ctx)
+        return await respond(tool, params.arguments, ctx)
+
+    def input_schema(name: str) -> Schema | None:
+        return published_arguments(tools[name], ClientFeatures()) if name in tools else None
 
     @asynccontextmanager
     async def lifespan(_server: Server[Host]) -> AsyncIterator[Host]:
-        async with running(settings, tools, connections, observers_of(registry)) as host:
+        async with open_host(settings, tools, connections, plugin_observers(registry)) as host:
             yield host
 
     return Server(
@@ -93,33 +104,31 @@ def build(registry: Registry, settings: Settings, connections: Connections, runn
         on_subscriptions_listen=ListenHandler(InMemorySubscriptionBus()),
         cache_hints={"tools/list": CacheHint(ttl_ms=LIST_TTL)},
         # Without it, the SDK lists all tools before each call over HTTP.
-        get_tool_input_schema=lambda name: (
-            published_arguments(tools[name], ClientFeatures()) if name in tools else None
-        ),
+        get_tool_input_schema=input_schema,
     )
 
 
 def instructions_for(tools: Mapping[str, AnyTool]) -> str:
-    """What the model reads of the server as a whole."""
-    told = [(sentence, wanted, wanted and tool_for(wanted, tools)) for sentence, wanted in INSTRUCTIONS]
-    return " ".join(sentence.format(tool=name) for sentence, wanted, name in told if name or not wanted)
+    """The server's instructions for the model, for these tools."""
+    parts = [(sentence, wanted, wanted and tool_for(wanted, tools)) for sentence, wanted in INSTRUCTIONS]
+    return " ".join(sentence.format(tool=name) for sentence, wanted, name in parts if name or not wanted)
 
 
-def observers_of(registry: Registry) -> list[Observer]:
-    """What the plugins want to be shown the changes of operations."""
+def plugin_observers(registry: Registry) -> list[Observer]:
+    """The plugins' observers of operation changes."""
     return [Observer(f"The plugin {name}", show) for name, show in registry.observers.items()]
 
 
 def served_tools(registry: Registry) -> dict[str, AnyTool]:
-    """The tools of the plugins and the host's own, by name."""
+    """The plugins' tools and the host's own tools, by name."""
     own = {tool.name: tool() for tool in OPERATION_TOOLS}
     return dict(sorted({**registry.tools, **own}.items()))
 
 
-async def answered(tool: AnyTool, given: dict[str, Any] | None, ctx: Context) -> types.CallToolResult:
-    """Call a tool with what the client gave. Every failure is a result that a model can read."""
+async def respond(tool: AnyTool, given: dict[str, Any] | None, ctx: Context) -> types.CallToolResult:
+    """Call a tool with the client's arguments. Every failure becomes a result that a model can read."""
     host, request_id = ctx.lifespan_context, ctx.request_id
-    connection = connection_of(ctx)
+    connection = client_connection(ctx)
     try:
         answer = await run_call(
             host,
@@ -128,43 +137,43 @@ async def answered(tool: AnyTool, given: dict[str, Any] | None, ctx: Context) ->
             connection=connection,
             sender=lambda token: _sender(ctx, token),
             request_id=None if request_id is None else coerce_request_id(request_id),
-            client=features_of(ctx),
+            client=client_features(ctx),
         )
         if answer.status is not None and answer.status.problem is not None:
             raise answer.status.problem
-        return sendable(tool.name, shown(tool, answer))
+        return ensure_sendable(tool.name, success(tool, answer))
     except MaasMcpError as error:
-        return sendable(tool.name, failure(error, resolved(error.next_steps, host.tools)))
+        return ensure_sendable(tool.name, failure(error, resolve_steps(error.next_steps, host.tools)))
 
 
-def connection_of(ctx: Context) -> Connection:
-    """The connection of a request: over stdio it comes as the request's context, over HTTP in its ASGI scope.
+def client_connection(ctx: Context) -> Connection:
+    """The connection of a request. Over stdio the request carries it, over HTTP its ASGI scope does.
 
-    In a test, client and server may share the process and no transport: then nobody cancels by the request's id.
+    In tests, client and server may share the process without a transport. Then no request is cancelled by its id.
     """
     scope = getattr(ctx.request, "scope", {})
     connection: Connection | None = ctx.request if isinstance(ctx.request, Connection) else scope.get(CONNECTION)
     return connection or ctx.lifespan_context.connections.connect()
 
 
-def features_of(ctx: Context) -> ClientFeatures:
-    """What the client of a request can do."""
+def client_features(ctx: Context) -> ClientFeatures:
+    """The features of the request's client."""
     return ClientFeatures(meta_argument=ctx.protocol_version == EARLY_REVISION)
 
 
 def _sender(ctx: Context, argument_token: ProgressToken | None) -> ProgressSend:
-    """Sends progress for the request's own token; for one among the arguments only where the request has none."""
+    """A function that sends progress for the request's token, or else for the token among the arguments."""
     request_meta = (ctx.params or {}).get("_meta") or {}
     if argument_token is None or "progressToken" in request_meta:
 
         async def send(progress: Progress) -> None:
-            await ctx.session.report_progress(progress.value, progress.total, whole(progress.message))
+            await ctx.session.report_progress(progress.value, progress.total, replace_surrogates(progress.message))
 
     else:
 
         async def send(progress: Progress) -> None:
             await ctx.session.send_progress_notification(
-                argument_token, progress.value, progress.total, whole(progress.message)
+                argument_token, progress.value, progress.total, replace_surrogates(progress.message)
             )
 
     return send

@@ -1,4 +1,4 @@
-"""What the client sends, before the SDK acts on it: its lines, each parsed once, a cancellation, the end."""
+"""The client's messages before the SDK handles them: parses lines, notes cancellations and the end of input."""
 
 import json
 import logging
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 Read = SessionMessage | Exception
 
 _ESCAPE: Final = re.compile(
-    r"""\\(?: u[dD][89abAB][0-9a-fA-F]{2} \\u[dD][c-fC-F][0-9a-fA-F]{2}  # a pair: one character
+    r"""\\(?: u[dD][89abAB][0-9a-fA-F]{2} \\u[dD][c-fC-F][0-9a-fA-F]{2}  # a surrogate pair
             | (?P<lone> u[dD][89a-fA-F][0-9a-fA-F]{2} )
             | . )""",
     re.VERBOSE,
@@ -33,15 +33,15 @@ _REPLACEMENT: Final = r"\ufffd"
 
 
 class Messages(ObjectReceiveStream[Read]):
-    """The messages among the client's lines, each of which is parsed once.
+    """Parses the client's lines into messages, each line once.
 
-    A line that is none is answered if it may be a request, by its id or by ``null``, so that nobody waits for it. The
-    SDK's own reader would drop it, and show a part of it in its log; and it takes a request with an id that it does not
-    know for a notification.
+    An invalid line that may be a request gets an error response with its id, or ``null``, so that the client does not
+    wait. The SDK's own reader would drop the line and log a part of it. It would also treat a request with an invalid
+    id as a notification.
 
     Args:
-        lines: As they come.
-        answer: Sends a message to the client.
+        lines: The client's lines.
+        answer: Sends a line to the client.
     """
 
     def __init__(self, lines: AsyncIterable[str], answer: Callable[[str], Awaitable[None]]) -> None:
@@ -53,85 +53,85 @@ class Messages(ObjectReceiveStream[Read]):
         async for line in self._lines:
             if line.isspace():
                 continue
-            message = _message(line)
-            if not isinstance(message, _Refused):
+            message = _parse_message(line)
+            if not isinstance(message, _InvalidLine):
                 return SessionMessage(message)
             logger.warning("dropped a line of %d characters from the client: %s", len(line), message.problem)
             if message.may_be_request:
-                await self._answer(refusal(message.problem, message.request_id, message.code))
+                await self._answer(error_line(message.problem, message.request_id, message.code))
         raise anyio.EndOfStream
 
     async def aclose(self) -> None:
-        """Nothing: the lines are closed by those who opened them."""
+        """Do nothing. The code that opened the lines closes them."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Refused:
-    """A line that is no message."""
+class _InvalidLine:
+    """An invalid line."""
 
     problem: str
-    """Never with a part of the line, which may be a secret."""
+    """Never contains a part of the line, which may be secret."""
     request_id: str | int | None = None
     code: int = types.INVALID_REQUEST
     may_be_request: bool = True
 
 
-def refusal(problem: str, request_id: str | int | None = None, code: int = types.INVALID_REQUEST) -> str:
-    """The line that answers what is no message; JSON-RPC 2.0 has ``null`` for an id that could not be read."""
-    error = {"code": code, "message": f"The request was not read: {problem}."}
+def error_line(problem: str, request_id: str | int | None = None, code: int = types.INVALID_REQUEST) -> str:
+    """The error response to an invalid line. JSON-RPC 2.0 uses ``null`` for an unreadable id."""
+    error = {"code": code, "message": f"The request could not be read: {problem}."}
     return json.dumps({"jsonrpc": "2.0", "id": request_id, "error": error}) + "\n"
 
 
-def _mended(line: str) -> str:
-    """The line without halves of characters: JavaScript cuts emojis in two, and no JSON parser takes what is left."""
+def _replace_lone_surrogates(line: str) -> str:
+    """Replace lone surrogates. JavaScript may cut an emoji in two, and JSON parsers reject the halves."""
     return _ESCAPE.sub(lambda escape: _REPLACEMENT if escape["lone"] else escape[0], line)
 
 
-def _message(line: str) -> types.JSONRPCMessage | _Refused:
-    """The message in a line, or why there is none."""
+def _parse_message(line: str) -> types.JSONRPCMessage | _InvalidLine:
+    """The message in a line, or the reason why the line is invalid."""
     try:
-        value = _parsed(line)
+        value = _parse_json(line)
     except ValueError:
-        return _Refused("it is not JSON", code=types.PARSE_ERROR)
+        return _InvalidLine("it is not JSON", code=types.PARSE_ERROR)
     try:
         message = types.jsonrpc_message_adapter.validate_python(value, by_name=False)
     except ValidationError:
-        return _unlike_a_message(value)
-    # A request whose id is neither text nor an integer passes for a notification.
+        return _explain_invalid_message(value)
+    # The adapter reads a request with an id of another type as a notification.
     if isinstance(message, types.JSONRPCNotification) and "id" in value:
-        return _Refused("its id is neither a string nor an integer")
+        return _InvalidLine("its id is neither a string nor an integer")
     return message
 
 
-def _parsed(line: str) -> Any:
-    """The JSON in a line. Only one that cannot be parsed is searched for halves of characters, and parsed again."""
+def _parse_json(line: str) -> Any:
+    """Parse the JSON in a line. If that fails, replace lone surrogates and parse again."""
     try:
         return from_json(line)
     except ValueError:
-        whole = _mended(line)
+        whole = _replace_lone_surrogates(line)
         if whole == line:
             raise
     return from_json(whole)
 
 
-def _unlike_a_message(value: Any) -> _Refused:
+def _explain_invalid_message(value: Any) -> _InvalidLine:
     if isinstance(value, list):
-        return _Refused("it is a JSON-RPC batch, which is not supported; expected one message a line")
-    problem = "it is not a message of JSON-RPC 2.0"
+        return _InvalidLine("it is a JSON-RPC batch, which is not supported; send one message per line")
+    problem = "it is not a JSON-RPC 2.0 message"
     if not isinstance(value, dict):
-        return _Refused(problem)
+        return _InvalidLine(problem)
     found = value.get("id")
     known = isinstance(found, str | int) and not isinstance(found, bool)
     is_response = "method" not in value and bool(value.keys() & {"result", "error"})
     is_notification = "id" not in value and isinstance(value.get("method"), str)
-    return _Refused(problem, found if known else None, may_be_request=not is_response and not is_notification)
+    return _InvalidLine(problem, found if known else None, may_be_request=not is_response and not is_notification)
 
 
 class Incoming:
-    """A stream of messages on their way to the SDK, which tells the calls what they should know before it acts.
+    """A stream of messages for the SDK that first announces to running calls why they will be cancelled.
 
-    When the SDK cancels a request it does not say why: a client's wish, the end of the connection and a failure of the
-    server look alike. Each message carries the connection that it came by: handlers find it in ``ctx.request``.
+    The SDK cancels a request without a reason: a client's cancellation, a lost connection and a server failure are the
+    same to it. Each message carries its connection, which handlers find in ``ctx.request``.
     """
 
     def __init__(self, stream: ObjectReceiveStream[Read], connection: Connection) -> None:
@@ -143,9 +143,9 @@ class Incoming:
         try:
             item: Read = await self._stream.receive()
         except anyio.EndOfStream:
-            self._connection.lost()
+            self._connection.announce_lost()
             raise
-        return self._noted(item) if isinstance(item, SessionMessage) else item
+        return self._with_connection(item) if isinstance(item, SessionMessage) else item
 
     def __aiter__(self) -> Self:
         return self
@@ -156,12 +156,12 @@ class Incoming:
         except anyio.EndOfStream:
             raise StopAsyncIteration from None
 
-    def _noted(self, item: SessionMessage) -> SessionMessage:
+    def _with_connection(self, item: SessionMessage) -> SessionMessage:
         message = item.message
         if isinstance(message, types.JSONRPCNotification) and message.method == "notifications/cancelled":
             request_id = cancelled_request_id_from_params(message.params)
             if request_id is not None:
-                self._connection.cancelled_by_client(coerce_request_id(request_id))
+                self._connection.announce_client_cancel(coerce_request_id(request_id))
         return SessionMessage(message, ServerMessageMetadata(request_context=self._connection))
 
     async def aclose(self) -> None:

@@ -1,82 +1,80 @@
-"""The tools that every server has: asking for, waiting for, cancelling and listing operations."""
+"""The host's own tools: get, wait for, cancel and list operations."""
 
 from typing import Final
 
 from pydantic import BaseModel, Field
 
-from maas_mcp.calls.operations_service import MOST_LISTED
+from maas_mcp.calls.operations_service import MAX_LISTED
 from maas_mcp.operations.declaring.operations import OperationList, OperationReport
 from maas_mcp.operations.declaring.tool import Tool, ToolContext
 
-LONGEST_WAIT: Final = 3600.0
+MAX_WAIT: Final = 3600.0
+OPERATION_ID: Final = "The complete ID from the starting call or maas_list_operations."
 
 
 class OperationId(BaseModel):
-    """Which operation."""
+    """An operation."""
 
-    operation_id: str = Field(description="As the starting call or maas_list_operations gave it, whole.")
+    operation_id: str = Field(description=OPERATION_ID)
 
 
 class GetOperation(Tool[OperationId, OperationReport]):
-    """Tell where a long-running operation stands, also one that was started before the server was restarted.
+    """Get (check, show) the current state of a long-running operation, with its result or error if it has ended.
 
-    Answers at once, by what MAAS says now. Its result or the reason of its failure is there once it has ended.
+    Returns at once. Also works for operations that were started before the server was restarted.
     """
 
     name = "maas_get_operation"
-    title = "Ask for an operation"
+    title = "Get an operation"
     read_only = True
 
     async def run(self, ctx: ToolContext, args: OperationId) -> OperationReport:
-        """Ask MAAS once."""
+        """Poll MAAS once."""
         return await ctx.operations.get(args.operation_id)
 
     def summary(self, result: OperationReport) -> str:
-        """State and message."""
+        """The state and the message."""
         return _summary(result)
 
 
-class WaitOperation(BaseModel):
-    """Which operation, and how long to wait."""
+class WaitArguments(BaseModel):
+    """An operation, and a time limit."""
 
-    operation_id: str = Field(description="As the starting call or maas_list_operations gave it, whole.")
-    wait_seconds: float = Field(default=50.0, ge=0, le=LONGEST_WAIT, description="Answer after so long at the latest.")
+    operation_id: str = Field(description=OPERATION_ID)
+    wait_seconds: float = Field(default=50.0, ge=0, le=MAX_WAIT, description="Maximum time to wait.")
 
 
-class WaitForOperation(Tool[WaitOperation, OperationReport]):
-    """Follow a long-running operation, with progress, until it ends or the time is up.
+class WaitForOperation(Tool[WaitArguments, OperationReport]):
+    """Wait for (follow, watch) a long-running operation, with progress, until it ends or `wait_seconds` have passed.
 
-    Cancelling this call stops the waiting only.
+    Cancelling this call only stops waiting: MAAS continues.
     """
 
     name = "maas_wait_operation"
     title = "Wait for an operation"
     read_only = True
 
-    async def run(self, ctx: ToolContext, args: WaitOperation) -> OperationReport:
-        """Follow it."""
+    async def run(self, ctx: ToolContext, args: WaitArguments) -> OperationReport:
+        """Follow the operation."""
         return await ctx.operations.wait(args.operation_id, args.wait_seconds)
 
     def summary(self, result: OperationReport) -> str:
-        """State and message."""
+        """The state and the message."""
         return _summary(result)
 
 
 class CancelArguments(BaseModel):
-    """Which operation, and what to do to it."""
+    """An operation, and whether to abort it."""
 
-    operation_id: str = Field(description="As the starting call or maas_list_operations gave it, whole.")
-    abort: bool = Field(
-        default=False, description="Order MAAS to abort it, too; what it has done by then is not undone."
-    )
+    operation_id: str = Field(description=OPERATION_ID)
+    abort: bool = Field(default=False, description="Also abort it in MAAS. An abort undoes nothing.")
 
 
 class CancelOperation(Tool[CancelArguments, OperationReport]):
-    """Stop following an operation, and with `abort` order MAAS to abort it.
+    """Cancel an operation: stop the calls that follow it, and with `abort` also abort (stop) it in MAAS.
 
-    Calls that follow it end at once. Without `abort` MAAS goes on, and the operation can still be asked for. Aborting
-    powers the machine off; a deployment that is aborted leaves it Allocated, a commissioning New, an erase its disks
-    half erased.
+    Without `abort`, MAAS continues and the operation can still be followed. An abort powers the machine off:
+    a deployment ends as Allocated, a commissioning as New, an erase with half-erased disks.
     """
 
     name = "maas_cancel_operation"
@@ -85,44 +83,45 @@ class CancelOperation(Tool[CancelArguments, OperationReport]):
     idempotent = True
 
     async def run(self, ctx: ToolContext, args: CancelArguments) -> OperationReport:
-        """Stop the calls that follow this run, then order MAAS."""
+        """Stop the calls that follow the operation, then abort it."""
         return await ctx.operations.cancel(args.operation_id, abort=args.abort)
 
     def summary(self, result: OperationReport) -> str:
-        """State and message."""
+        """The state and the message."""
         return _summary(result)
 
 
-class WhichOperations(BaseModel):
-    """How many."""
+class ListArguments(BaseModel):
+    """A limit."""
 
-    limit: int = Field(default=MOST_LISTED, ge=1, le=MOST_LISTED, description="At most this many.")
+    limit: int = Field(default=MAX_LISTED, ge=1, le=MAX_LISTED, description="Maximum number of operations.")
 
 
-class ListOperations(Tool[WhichOperations, OperationList]):
-    """List the operations that are under way on your machines, including those that another program started.
+class ListOperations(Tool[ListArguments, OperationList]):
+    """List (find) the operations that are running on your machines, including those started by other programs.
 
-    Each has an operation_id to wait for it or to cancel it. A batch has its own, and so does each of its machines.
+    Each has an operation_id, to wait for it or cancel it. A batch has its own operation_id, and so does each of its
+    machines.
     """
 
     name = "maas_list_operations"
     title = "List operations"
     read_only = True
 
-    async def run(self, ctx: ToolContext, args: WhichOperations) -> OperationList:
-        """Read what is under way."""
+    async def run(self, ctx: ToolContext, args: ListArguments) -> OperationList:
+        """Read the running operations."""
         return await ctx.operations.list(args.limit)
 
     def summary(self, result: OperationList) -> str:
-        """A line for each."""
+        """One line for each operation."""
         lines = [
             f"{each.operation} {f'on {each.hostname} ' if each.hostname else ''}({each.operation_id}): {each.message}"
             for each in result.operations
         ]
         if result.more:
-            lines.append(f"There are more than these {len(lines)}: list the machines by their status.")
+            lines.append(f"There are more than these {len(lines)}: list the machines by status.")
         lines += [f"Could not be read: {each}" for each in result.unreadable]
-        return "\n".join(lines) or "Nothing is under way."
+        return "\n".join(lines) or "No operation is running."
 
 
 def _summary(result: OperationReport) -> str:

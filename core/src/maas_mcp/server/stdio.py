@@ -1,8 +1,8 @@
-"""The stdio runner: MCP on the process's own stdin and stdout, and one clean way out.
+"""Serves MCP on the process's stdin and stdout, with a clean shutdown.
 
-The SDK's own transport moves every message through threads, dies of SIGTERM without cleaning up, and waits for the end
-of stdin after SIGINT. Here stdin and stdout are on the event loop where they are pipes, and a signal does what the end
-of stdin does.
+The SDK's own transport passes every message through threads, exits on SIGTERM without cleanup, and waits for the end
+of stdin after SIGINT. Here, pipes are read and written on the event loop, and a signal has the same effect as the end
+of stdin.
 """
 
 import asyncio
@@ -20,54 +20,55 @@ import anyio
 from mcp.server.stdio import stdio_server
 
 from maas_mcp.calls.connections import Connections
-from maas_mcp.calls.host import running
+from maas_mcp.calls.host import open_host
 from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.registry import Registry
 from maas_mcp.server.app import build
-from maas_mcp.server.incoming import Incoming, Messages, refusal
+from maas_mcp.server.incoming import Incoming, Messages, error_line
 from maas_mcp.server.wire import Wire
 from maas_mcp.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 LINE_LIMIT: Final = 32 * 1024 * 1024
-"""Bytes in one message: user data may be large, but not endless."""
+"""Maximum bytes of a message. User data may be large."""
 Reply = Callable[[str], Awaitable[None]]
 """Sends a line to the client."""
-LAST_WORDS: Final = 0.5
-"""Seconds to write what is left once the client has gone: it kills about two seconds after it closed stdin."""
+FLUSH_TIMEOUT: Final = 0.5
+"""Seconds to write pending responses after the end of input. Clients kill a server some two seconds after closing its
+stdin."""
 
 
 def serve(registry: Registry, settings: Settings, wire: Wire, timing: Timing | None = None) -> None:
-    """Serve until stdin ends, or SIGTERM or SIGINT arrives. What is being followed is left to MAAS."""
-    with wire.left_as_found():
+    """Serve until the end of input, SIGTERM or SIGINT. Operations already started in MAAS continue."""
+    with wire.restored():
         anyio.run(_serve, registry, settings, wire, timing)
 
 
 async def _serve(registry: Registry, settings: Settings, wire: Wire, timing: Timing | None) -> None:
     connections = Connections()
-    server = build(registry, settings, connections, partial(running, timing=timing))
-    stdout = await _output(wire.writing)
+    server = build(registry, settings, connections, partial(open_host, timing=timing))
+    stdout = await _open_output(wire.writing)
 
     async def answer(line: str) -> None:
         await stdout.write(line)
         await stdout.flush()
 
-    stdin = await _input(wire.reading, answer)
+    stdin = await _open_input(wire.reading, answer)
     _end_on_signals(stdin.close)
 
     with anyio.CancelScope() as scope:
-        # The SDK only writes here: it would parse each line that it reads once more. What it writes to has to have
-        # `write` and `flush`; its annotation names a whole file.
+        # The SDK only writes here, because it would parse each line a second time. It only needs `write` and `flush`,
+        # although its annotation requires a whole file.
         async with stdio_server(stdin=anyio.wrap_file(StringIO()), stdout=stdout) as (nothing, writing):  # type: ignore[arg-type]
             await nothing.aclose()
             reading = Incoming(Messages(stdin, answer), connections.connect())
             await server.run(reading, writing, server.create_initialization_options())
-            scope.deadline = anyio.current_time() + LAST_WORDS
+            scope.deadline = anyio.current_time() + FLUSH_TIMEOUT
 
 
 class _PipedInput:
-    """Lines from a pipe on the event loop, which takes a tenth of the time that the SDK's threads do."""
+    """Reads lines from a pipe on the event loop, in a tenth of the time that the SDK's threads take."""
 
     def __init__(self, lines: asyncio.StreamReader, pipe: asyncio.ReadTransport, answer: Reply) -> None:
         self._lines = lines
@@ -93,13 +94,13 @@ class _PipedInput:
                 return
 
     async def _refuse(self, size: int) -> None:
-        problem = f"it has {size:,} bytes, and the limit is {LINE_LIMIT:,}"
+        problem = f"it has {size:,} bytes, but the limit is {LINE_LIMIT:,}"
         logger.warning("dropped a line from the client: %s", problem)
-        await self._answer(refusal(problem))
+        await self._answer(error_line(problem))
 
 
 class _PipedOutput:
-    """Our messages, to a pipe on the event loop."""
+    """Writes messages to a pipe on the event loop."""
 
     def __init__(self, stream: asyncio.StreamWriter) -> None:
         self._stream = stream
@@ -108,12 +109,12 @@ class _PipedOutput:
         self._stream.write(text.encode())
 
     async def flush(self) -> None:
-        with suppress(ConnectionError):  # the client no longer reads; the end of stdin says the rest
+        with suppress(ConnectionError):  # the client no longer reads; the end of stdin follows
             await self._stream.drain()
 
 
 class _FileInput:
-    """Lines from a plain file, and everything on Windows: read in a thread."""
+    """Reads lines in a thread: from a plain file, and from everything on Windows."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = anyio.wrap_file(file)
@@ -126,11 +127,11 @@ class _FileInput:
             yield line
 
     def close(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         self._closed = True
 
 
-async def _input(fd: int, answer: Reply) -> _PipedInput | _FileInput:
+async def _open_input(fd: int, answer: Reply) -> _PipedInput | _FileInput:
     if not _pollable(fd):
         return _FileInput(os.fdopen(fd, encoding="utf-8", errors="replace"))
     lines = asyncio.StreamReader(limit=LINE_LIMIT)
@@ -139,12 +140,12 @@ async def _input(fd: int, answer: Reply) -> _PipedInput | _FileInput:
     return _PipedInput(lines, pipe, answer)
 
 
-async def _output(fd: int) -> _PipedOutput | anyio.AsyncFile[str]:
+async def _open_output(fd: int) -> _PipedOutput | anyio.AsyncFile[str]:
     if not _pollable(fd):
         return anyio.wrap_file(os.fdopen(fd, "w", encoding="utf-8"))
     loop = asyncio.get_running_loop()
     pipe, flow = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, os.fdopen(fd, "wb"))
-    pipe.set_write_buffer_limits(high=0)  # so that a flush waits until the client's side has it all
+    pipe.set_write_buffer_limits(high=0)  # a flush must wait until the client has received everything
     return _PipedOutput(asyncio.StreamWriter(pipe, flow, None, loop))
 
 
@@ -154,9 +155,9 @@ def _pollable(fd: int) -> bool:
 
 
 def _end_on_signals(end: Callable[[], None]) -> None:
-    """Let the first signal end the input; a second one does what it always does."""
+    """Let the first signal end the input. A second signal has its default effect."""
     if os.name != "posix":
-        return  # where the event loop takes no signals
+        return  # the event loop handles signals only on POSIX
     loop, signals = asyncio.get_running_loop(), (signal.SIGTERM, signal.SIGINT)
 
     def on_signal() -> None:

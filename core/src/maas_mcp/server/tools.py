@@ -1,4 +1,4 @@
-"""From a plugin's declaration to an MCP tool, and its results and errors out."""
+"""Converts tools to MCP tools, and their results and errors to MCP results."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -9,9 +9,9 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from maas_mcp.calls.arguments import ClientFeatures, published_arguments
 from maas_mcp.calls.call import CallResult
-from maas_mcp.calls.reports import StartReport, cut, text_of
+from maas_mcp.calls.reports import StartReport, cut, status_lines
 from maas_mcp.errors import MaasBadRequestError, MaasMcpError, NextStep, ResultTooLargeError
-from maas_mcp.maas.text import whole
+from maas_mcp.maas.text import replace_surrogates
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.running.results import summary_of
 from maas_mcp.plugins.portability import Schema
@@ -19,16 +19,16 @@ from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.plugins.schemas import output_schema
 
 TEXT_LENGTH: Final = 20_000
-"""Characters of an error's text: whatever MAAS and plugins say, it goes into a model's context window."""
+"""Maximum characters of an error's text, which fills a model's context window."""
 RESULT_LIMIT: Final = 10_000_000
-"""Bytes of a result as JSON: structured content, text and ``_meta`` together. Clients cut, refuse or choke on more."""
+"""Maximum bytes of a result as JSON: structured content, text and ``_meta``. Clients cut or reject more."""
 ERROR_META: Final = "io.github.maas-mcp/error"
-"""Where a failed call's ``_meta`` has the error for programs: code, message, hint, next_steps, retryable,
-maas_says, and fields where MAAS named some."""
+"""The key in a failed call's ``_meta`` for the error as data: code, message, hint, next_steps, retryable, maas_says,
+and fields if MAAS named any."""
 
 
 def mcp_tool(tool: AnyTool, client: ClientFeatures = ClientFeatures()) -> types.Tool:  # noqa: B008 - it is frozen
-    """The tool as ``tools/list`` shows it to such clients."""
+    """The tool as ``tools/list`` shows it to a client with these features."""
     return types.Tool(
         name=tool.name,
         title=tool.title or tool.name.removeprefix("maas_").replace("_", " ").capitalize(),
@@ -48,26 +48,26 @@ def _output_schema(tool: AnyTool) -> Schema:
     schema = output_schema(tool.returns)
     if not isinstance(tool, LongRunning):
         return schema
-    told = output_schema(StartReport)
-    properties = {name: shown for name, shown in told["properties"].items() if name != "error"}
+    report = output_schema(StartReport)
+    properties = {name: field for name, field in report["properties"].items() if name != "error"}
     result = {**properties["result"], "anyOf": [schema, {"type": "null"}]}
-    required = [name for name in told["required"] if name in properties]
-    return {**told, "properties": {**properties, "result": result}, "required": required}
+    required = [name for name in report["required"] if name in properties]
+    return {**report, "properties": {**properties, "result": result}, "required": required}
 
 
-def shown(tool: AnyTool, answer: CallResult) -> types.CallToolResult:
-    """An answer: structured for programs, and a short text for people."""
+def success(tool: AnyTool, answer: CallResult) -> types.CallToolResult:
+    """The MCP result of a call: structured content for programs, and a short text for people."""
     if isinstance(tool, LongRunning):
-        return _shown_operation(tool, answer)
+        return _operation_success(tool, answer)
     text = summary_of(tool, answer.result)
     return types.CallToolResult(content=[types.TextContent(text=text)], structured_content=answer.content)
 
 
-def _shown_operation(operation: LongRunning[Any, Any], answer: CallResult) -> types.CallToolResult:
-    """The report of an operation that has succeeded or goes on."""
+def _operation_success(operation: LongRunning[Any, Any], answer: CallResult) -> types.CallToolResult:
+    """The report of an operation that has succeeded or is running."""
     status = answer.status
     if status is None:
-        raise TypeError(f"{operation.name} was answered without a status")
+        raise TypeError(f"{operation.name} returned no status")
     report = StartReport(
         operation_id=answer.operation_id,
         state=status.state,
@@ -77,21 +77,21 @@ def _shown_operation(operation: LongRunning[Any, Any], answer: CallResult) -> ty
         warnings=list(answer.warnings),
     )
     return types.CallToolResult(
-        content=[types.TextContent(text=text_of(operation, status, answer.operation_id, answer.warnings))],
+        content=[types.TextContent(text=status_lines(operation, status, answer.operation_id, answer.warnings))],
         structured_content=report.model_dump(mode="json", exclude={"error"}),
     )
 
 
 def failure(error: MaasMcpError, next_steps: Sequence[NextStep] = ()) -> types.CallToolResult:
-    """A tool error that a model can act on.
+    """The MCP result of a failed call.
 
-    There is no structured content, since that would have to fit the output schema: the error stands in ``_meta``.
+    Structured content would have to fit the output schema, so the error as data is in ``_meta``.
 
     Args:
-        error: What went wrong.
-        next_steps: Those of the error's steps whose tools are served.
+        error: The error.
+        next_steps: The error's next steps, resolved to served tools.
     """
-    lines = [error.message, *_words_of_maas(error)]
+    lines = [error.message, *_maas_messages(error)]
     if error.hint:
         lines.append(error.hint)
     lines += [step.sentence for step in next_steps]
@@ -115,8 +115,8 @@ def failure(error: MaasMcpError, next_steps: Sequence[NextStep] = ()) -> types.C
     )
 
 
-def _words_of_maas(error: MaasMcpError) -> Iterator[str]:
-    """What MAAS said, where the message does not hold it already."""
+def _maas_messages(error: MaasMcpError) -> Iterator[str]:
+    """MAAS's own message, unless the error's message contains it."""
     if error.maas_says and error.maas_says in error.message:
         return
     fields = error.fields if isinstance(error, MaasBadRequestError) else {}
@@ -126,16 +126,16 @@ def _words_of_maas(error: MaasMcpError) -> Iterator[str]:
         yield f"MAAS says: {error.maas_says}"
 
 
-def sendable(name: str, result: types.CallToolResult) -> types.CallToolResult:
-    """The result of a tool as it can go out: of one that holds half a character, the SDK could not send anything.
+def ensure_sendable(name: str, result: types.CallToolResult) -> types.CallToolResult:
+    """The result in a form that can be sent. The SDK cannot send a result with a lone surrogate.
 
     Raises:
-        ResultTooLargeError: It has more than :data:`RESULT_LIMIT` bytes.
+        ResultTooLargeError: The result has more than :data:`RESULT_LIMIT` bytes.
     """
     try:
         size = len(to_json(result, by_alias=True, exclude_none=True))
     except PydanticSerializationError:
-        return sendable(name, types.CallToolResult.model_validate(whole(result.model_dump())))
+        return ensure_sendable(name, types.CallToolResult.model_validate(replace_surrogates(result.model_dump())))
     if size > RESULT_LIMIT:
         raise ResultTooLargeError(name, size, RESULT_LIMIT)
     return result

@@ -1,4 +1,4 @@
-"""The wire: the process's own stdin and stdout, taken before anything else can read or print."""
+"""Takes the process's stdin and stdout for MCP before anything else can read or print."""
 
 import os
 import sys
@@ -12,22 +12,21 @@ if sys.platform != "win32":
 
 STDERR: Final = 2
 FIRST_FREE: Final = 3
-"""The first file descriptor that is not one of the standard ones."""
+"""The first non-standard file descriptor."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """File descriptors that lead to the client."""
+    """The file descriptors of the client's connection."""
 
     reading: int
     writing: int
 
     @contextmanager
-    def left_as_found(self) -> Iterator[None]:
-        """Leave both as they were found, whatever the block makes of them.
+    def restored(self) -> Iterator[None]:
+        """Restore the blocking mode of both after the block.
 
-        On an event loop they do not block, and that is shared with every process that has the same terminal or pipe:
-        the shell that comes after this one, for instance.
+        The event loop makes them non-blocking, for every process that shares the terminal or pipe, such as the shell.
         """
         if sys.platform == "win32":
             yield
@@ -42,15 +41,15 @@ class Wire:
 
 
 def take_wire() -> Wire:
-    """Take stdin and stdout away from everything else in this process and its children.
+    """Reserve stdin and stdout for MCP, and replace them in this process and its children.
 
-    What a plugin prints, while it is imported or later, goes to stderr; who reads stdin finds it at its end.
+    Output that a plugin prints goes to stderr. Code that reads stdin finds it at its end.
     """
     wire = Wire(_duplicate(0), _duplicate(1))
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(STDERR, 1)
-    if null != STDERR:  # where there was none, it has just become one
+    if null != STDERR:  # without a stderr, the new descriptor is stderr
         os.close(null)
     return wire
 

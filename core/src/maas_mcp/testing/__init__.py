@@ -1,6 +1,6 @@
-"""For the tests of plugins: a simulated region, the host to run an operation on it, and a clock that hurries.
+"""Tools for testing plugins: a simulated MAAS region, a host that runs operations on it, and simulated time.
 
-Installing ``maas-mcp-core[testing]`` gives every pytest run the fixture ``maas_region``, a :class:`MaasRegion`.
+Installing ``maas-mcp-core[testing]`` adds the pytest fixture ``maas_region``, a :class:`MaasRegion`.
 """
 
 from maas_mcp.operations.progress import Progress

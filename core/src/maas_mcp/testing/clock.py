@@ -1,4 +1,4 @@
-"""A clock that stands still but for the time in which somebody lets it follow another one."""
+"""A clock that is stopped, except while it follows another clock."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -8,20 +8,20 @@ import trio
 
 
 class Clock:
-    """Seconds from 0 on, for any thread: the other clock has to be one that every thread can ask."""
+    """Counts seconds from 0. It works in all threads if the clock that it follows does."""
 
     def __init__(self) -> None:
         self._read: Callable[[], float] = float
-        """Replaced as a whole, because a thread may read while another one lets the clock follow something else."""
+        """Replaced atomically, because one thread may read the clock while another changes its source."""
         self._source: Callable[[], float] | None = None
 
     def __call__(self) -> float:
-        """The time."""
+        """Return the time in seconds."""
         return self._read()
 
     @contextmanager
     def following(self, source: Callable[[], float]) -> Iterator[None]:
-        """Let time pass as it does on another clock, for as long as the block runs."""
+        """Follow another clock during the block."""
         before = self._source
         self._follow(source)
         try:
@@ -39,8 +39,8 @@ class Clock:
             self._read = lambda: passed + source() - since
 
 
-def clock_of_the_loop() -> Callable[[], float]:
-    """The clock of the event loop that is running here. ``anyio.current_time`` is another one in another thread."""
+def event_loop_clock() -> Callable[[], float]:
+    """Return the clock of the running event loop, for all threads. ``anyio.current_time`` depends on the thread."""
     if trio.lowlevel.in_trio_run():
         return trio.lowlevel.current_clock().current_time
     return asyncio.get_running_loop().time

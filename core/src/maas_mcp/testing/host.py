@@ -1,4 +1,4 @@
-"""The host without MCP: it runs tools and operations on a simulated region in the same process."""
+"""A host without MCP that runs tools and operations on a simulated region in the same process."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -22,13 +22,13 @@ from maas_mcp.settings import Settings
 from maas_mcp.testing.wire import InProcessWire
 from maas_simulator import SimulatedRegion, create_app
 
-SECRET = "seals the ids of no real operation"  # noqa: S105 - which is why it may be known
+SECRET = "signs the ids of simulated operations"  # noqa: S105 - not secret, because it signs no real id
 ADDRESS = "http://127.0.0.1:5240/MAAS"
-"""Where a region in the same process would be."""
+"""The URL of the region. It is never opened, because the region is in the same process."""
 
 
 def settings_for(region: SimulatedRegion, username: str) -> Settings:
-    """Settings that name the region and nothing else: not what the environment or a file of this machine says."""
+    """Return settings for the region that ignore the environment and configuration files."""
     return Settings.model_construct(
         maas_url=ADDRESS,
         maas_api_key=SecretStr(region.api_key_of(username)),
@@ -37,7 +37,7 @@ def settings_for(region: SimulatedRegion, username: str) -> Settings:
 
 
 def connector(region: SimulatedRegion) -> Callable[[RegionAccess, RequestSlots | None], MaasClient]:
-    """Makes clients of the region: everything but the socket is real."""
+    """Return a function that creates clients of the region. They use all the real code except the socket."""
     app = create_app(region)
 
     def connect(access: RegionAccess, slots: RequestSlots | None = None) -> MaasClient:
@@ -47,16 +47,16 @@ def connector(region: SimulatedRegion) -> Callable[[RegionAccess, RequestSlots |
 
 
 class Host:
-    """Runs tools and operations on a region as the server does, and notes what they tell."""
+    """Runs tools and operations on a region as the server does, and records their progress."""
 
     def __init__(
         self, region: SimulatedRegion, host: calls.Host, tenant: Tenant, settings: Settings, now: Callable[[], float]
     ) -> None:
         self.region = region
         self.host = host
-        """The host without its clients."""
+        """The server's host object."""
         self.tenant = tenant
-        """The user whose key is used."""
+        """The user of the API key."""
         self.settings = settings
         self.now = now
         self.progress: list[Progress] = []
@@ -74,14 +74,14 @@ class Host:
         """Call a tool, or start an operation and follow it to its end.
 
         Args:
-            tool: The class.
-            machine: A hostname or a system id, for the argument ``system_id``.
-            on_cancel: What cancelling does to the operation, instead of its own policy.
-            arguments: As a client gives them.
+            tool: The tool's or operation's class.
+            machine: A hostname or system id, for the argument ``system_id``.
+            on_cancel: A cancel policy that replaces the operation's own.
+            arguments: The arguments as a client passes them.
 
         Raises:
-            MaasMcpError: The arguments do not fit, it failed, or its result is not what the class declares.
-            RuntimeError: The operation was under way before, and so it was not started.
+            MaasMcpError: The arguments are invalid, the call failed, or the result does not match the class.
+            RuntimeError: The operation was not started, because it was already running.
         """
         given = {"system_id": self.region.machine(machine).system_id, **arguments} if machine else arguments
         if on_cancel is not None:
@@ -89,31 +89,33 @@ class Host:
         called: AnyTool = tool()
         self.host.serve({**_installed(), called.name: called})
         self._connection, self.progress = self.host.connections.connect(), []
-        answer = await run_call(self.host, called, given, connection=self._connection, sender=lambda _token: self._note)
-        if answer.status is not None and answer.status.problem is not None:
-            raise answer.status.problem
-        if answer.result is None:
-            message = answer.status.message if answer.status else ""
-            raise RuntimeError(f"{tool.name} was not started, because it was under way: {message}")
-        return cast(ResultT, answer.result)
+        outcome = await run_call(
+            self.host, called, given, connection=self._connection, sender=lambda _token: self._record
+        )
+        if outcome.status is not None and outcome.status.problem is not None:
+            raise outcome.status.problem
+        if outcome.result is None:
+            message = outcome.status.message if outcome.status else ""
+            raise RuntimeError(f"{tool.name} was not started, because it is already running: {message}")
+        return cast(ResultT, outcome.result)
 
     def cancel(self) -> None:
         """Cancel the latest call, as a client does."""
         self._connection.cancel()
 
-    async def _note(self, progress: Progress) -> None:
+    async def _record(self, progress: Progress) -> None:
         self.progress.append(progress)
 
 
 @cache
 def _installed() -> dict[str, AnyTool]:
-    """What ``ctx.operations`` may call besides the tool that is tested."""
+    """Return the installed tools, which the tested tool may call through ``ctx.operations``."""
     return dict(load_registry().tools)
 
 
 @asynccontextmanager
-async def hosting(region: SimulatedRegion, now: Callable[[], float], username: str) -> AsyncIterator[Host]:
-    """A host for as long as the block runs; ``now`` are seconds since 1970."""
+async def open_host(region: SimulatedRegion, now: Callable[[], float], username: str) -> AsyncIterator[Host]:
+    """Open a host during the block. ``now`` returns seconds since 1970."""
     settings = settings_for(region, username)
-    async with calls.running(settings, {}, connect=connector(region), now=now) as host, host.tenant() as tenant:
+    async with calls.open_host(settings, {}, connect=connector(region), now=now) as host, host.tenant() as tenant:
         yield Host(region, host, tenant, settings, now)

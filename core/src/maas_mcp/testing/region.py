@@ -1,4 +1,4 @@
-"""The region that a plugin's test is given: the simulator's, with the host at hand, and time that hurries."""
+"""The simulated region of a plugin's test, which runs tools on itself in simulated time."""
 
 import os
 import time
@@ -18,36 +18,36 @@ from trio.testing import MockClock
 from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, Tool
 from maas_mcp.operations.progress import Progress
-from maas_mcp.testing.clock import Clock, clock_of_the_loop
-from maas_mcp.testing.host import SECRET, Host, hosting
+from maas_mcp.testing.clock import Clock, event_loop_clock
+from maas_mcp.testing.host import SECRET, Host, open_host
 from maas_mcp.testing.whole_server import call_tool
 from maas_simulator import DEMO_USERS, SimulatedRegion, add_demo_machines, fill_region, serving
 
 T = TypeVar("T")
 
-HURRY = 600.0
-"""Simulated seconds a second while the region is served over HTTP: a deployment takes a second."""
-MOMENT = 1e-6
-"""Seconds that make sure of a time's having come, which is no exact sum."""
+HTTP_SPEED = 600.0
+"""Simulated seconds per second while the region is served over HTTP. A deployment takes about a second."""
+EPSILON = 1e-6
+"""Seconds to add to a delay, because sums of floats are inexact."""
 
 
 class MaasRegion(SimulatedRegion):
-    """A simulated region for a test: twelve machines, ``node01`` to ``node12``, and the users ``admin`` and ``bob``.
+    """A simulated region for a test.
 
-    Or else it is that of a ``world``, a file in YAML of which everything counts but the speed.
+    It has twelve machines, ``node01`` to ``node12``, and the users ``admin`` and ``bob``. A YAML file, the ``world``,
+    can define others; its speed is ignored.
 
-    Its time stands still until a test moves it, with ``advance(seconds)`` or by a :meth:`call`: one takes as long in
-    the region as the operation does, and next to nothing outside. Once :attr:`url` was asked for, time runs 600 times
-    as fast as real time does.
+    Simulated time passes only during ``advance(seconds)`` and :meth:`call`. A call takes its full time in the region,
+    and almost no real time. After the first use of :attr:`url`, time runs 600 times faster than real time.
 
     Raises:
-        ValueError: The file is no world; the message has a line for each thing that is wrong.
-        OSError: It cannot be read.
+        ValueError: The file is not a valid world; the message has one line per problem.
+        OSError: The file cannot be read.
     """
 
     def __init__(self, world: str | Path | None = None) -> None:
         self.progress: list[Progress] = []
-        """What the latest call told, oldest first."""
+        """The progress of the latest call, oldest first."""
         self._time = Clock()
         self._due: list[float] = []
         self._host: Host | None = None
@@ -83,47 +83,47 @@ class MaasRegion(SimulatedRegion):
         """Call a tool, or start an operation and follow it to its end, without MCP.
 
         Args:
-            tool: The class.
-            machine: A hostname or a system id, for the argument ``system_id``.
-            username: Whose API key is used.
-            on_cancel: What cancelling does to the operation, instead of its own policy.
-            arguments: As a client gives them.
+            tool: The tool's or operation's class.
+            machine: A hostname or system id, for the argument ``system_id``.
+            username: The user whose API key is used.
+            on_cancel: A cancel policy that replaces the operation's own.
+            arguments: The arguments as a client passes them.
 
         Raises:
-            MaasMcpError: The arguments do not fit, it failed, or its result is not what the class declares.
-            RuntimeError: The operation was under way before, and so it was not started.
+            MaasMcpError: The arguments are invalid, the call failed, or the result does not match the class.
+            RuntimeError: The operation was not started, because it was already running.
         """
 
-        async def story(host: Host) -> ResultT:
+        async def run(host: Host) -> ResultT:
             try:
                 return await host.call(tool, machine, on_cancel=on_cancel, **arguments)
             finally:
                 self.progress = host.progress
 
-        return self._run(story, username)
+        return self._run(run, username)
 
     def call_tool(self, name: str, /, **arguments: Any) -> CallToolResult:
-        """Call a tool by its name through MCP and the whole server, with every plugin that is installed.
+        """Call a tool by its name through MCP, on the complete server with all installed plugins.
 
-        Returns what a client gets, of a call that failed as well: see its ``is_error`` and ``structured_content``. One
-        plugin that cannot be used, and nothing is called: the error that is raised says why.
+        Returns the client's result, also for a failed call: see its ``is_error`` and ``structured_content``. Raises a
+        ``PluginError`` with the reason if an installed plugin cannot be used.
         """
 
-        async def story(host: Host) -> CallToolResult:
+        async def run(host: Host) -> CallToolResult:
             self.progress = []
             return await call_tool(host, name, arguments, self.progress)
 
-        return self._run(story, "admin")
+        return self._run(run, "admin")
 
     def cancel(self) -> None:
-        """Cancel the :meth:`call` under way, as a client does; :meth:`after` may be told to."""
+        """Cancel the running :meth:`call`, as a client does. Use it with :meth:`after`."""
         if self._host is not None:
             self._host.cancel()
 
     def after(self, seconds: float, act: Callable[..., object], /, *arguments: Any, **options: Any) -> None:
-        """Let something happen in so many simulated seconds: ``after(60, region.abort, "node01", "bob")``.
+        """Call a function after a number of simulated seconds: ``after(60, region.abort, "node01", "bob")``.
 
-        While the region is served over HTTP it happens at the first request from then on.
+        While the region is served over HTTP, the function is called at the first request after that time.
         """
 
         def happen() -> None:
@@ -138,32 +138,32 @@ class MaasRegion(SimulatedRegion):
 
     @cached_property
     def url(self) -> str:
-        """Where the region is served over HTTP from now on: ``http://127.0.0.1:PORT/MAAS``.
+        """The URL of the region over HTTP, ``http://127.0.0.1:PORT/MAAS``. The first use starts the HTTP server.
 
-        Amid a :meth:`call` or in :meth:`host` time goes on passing as it does there, for who comes over HTTP as well.
+        During a :meth:`call` and in :meth:`host`, time passes as it does there, also for HTTP clients.
 
         Raises:
-            RuntimeError: It was not asked for before such a call.
+            RuntimeError: The first use was during such a call.
         """
         if self._host is not None:
-            raise RuntimeError("a region is not served from amid a call; ask for its url before, and then call")
-        self.set_speed(HURRY)
+            raise RuntimeError("The region cannot be served over HTTP during a call. Read its url before the call.")
+        self.set_speed(HTTP_SPEED)
         self._open.enter_context(self._time.following(time.monotonic))
         return self._open.enter_context(serving(self))
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of a process that is to use the region over HTTP, such as ``maas-mcp serve``."""
+        """The environment for a process that uses the region over HTTP, such as ``maas-mcp serve``."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAAS_")}
         settings = {"MAAS_URL": self.url, "MAAS_API_KEY": self.api_key, "MAAS_MCP_POLL_INTERVAL": "0.05"}
         return {**inherited, **settings, "MAAS_MCP_CONFIG": "", "MAAS_MCP_SECRET": SECRET}
 
     @asynccontextmanager
     async def host(self, username: str = "admin") -> AsyncIterator[Host]:
-        """The host, for a test that is async itself and on trio's ``MockClock``: time passes as in its event loop."""
-        with self._time.following(clock_of_the_loop()), self._at_speed(1.0):
+        """Open a host for an async test on trio's ``MockClock``. Time passes as in its event loop."""
+        with self._time.following(event_loop_clock()), self._at_speed(1.0):
             async with (
-                hosting(self, lambda: self.schedule.epoch + self._time(), username) as host,
+                open_host(self, lambda: self.schedule.epoch + self._time(), username) as host,
                 anyio.create_task_group() as tasks,
             ):
                 self._host, self._tasks = host, tasks
@@ -175,19 +175,19 @@ class MaasRegion(SimulatedRegion):
                     self._host = self._tasks = None
                     tasks.cancel_scope.cancel()
 
-    def _run(self, story: Callable[[Host], Awaitable[T]], username: str) -> T:
-        """Run a story on a virtual clock. What it raises is raised as it is, and not in a group."""
-        # Not by anyio.run: anyio 4.10 keeps the clock to itself.
-        return trio.run(self._tell, story, username, clock=MockClock(autojump_threshold=0)).unwrap()
+    def _run(self, run: Callable[[Host], Awaitable[T]], username: str) -> T:
+        """Run a function on a virtual clock. Its exception is raised directly, and not in a group."""
+        # trio.run, because anyio.run of anyio 4.10 does not take a clock.
+        return trio.run(self._capture, run, username, clock=MockClock(autojump_threshold=0)).unwrap()
 
-    async def _tell(self, story: Callable[[Host], Awaitable[T]], username: str) -> Outcome[T]:
+    async def _capture(self, run: Callable[[Host], Awaitable[T]], username: str) -> Outcome[T]:
         async with self.host(username) as host:
-            return await acapture(story, host)
+            return await acapture(run, host)
 
     async def _play_at(self, due: float) -> None:
-        """Let happen what is due, also while nobody asks the region for anything."""
+        """Run the scheduled events at ``due``, even if the region receives no request then."""
         self.play()
-        await anyio.sleep(max(0.0, due - self.schedule.moment) + MOMENT)
+        await anyio.sleep(max(0.0, due - self.schedule.moment) + EPSILON)
         self.play()
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""The whole server with a client in the same process: what is installed, as a client sees it."""
+"""The complete server, with all installed plugins and an MCP client in the same process."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -18,7 +18,7 @@ from maas_mcp.testing.host import Host
 
 
 async def call_tool(host: Host, name: str, arguments: Mapping[str, Any], reported: list[Progress]) -> CallToolResult:
-    """Call a tool through MCP; ``reported`` gets the progress.
+    """Call a tool through MCP, and append its progress to ``reported``.
 
     Raises:
         PluginError: An installed plugin cannot be used.

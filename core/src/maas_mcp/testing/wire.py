@@ -1,7 +1,4 @@
-"""What carries requests to a region in the same process: as a network would, with its timeouts and broken connections.
-
-httpx's own transport for applications knows neither.
-"""
+"""An in-process HTTP transport with timeouts and broken connections, which httpx's own ASGI transport lacks."""
 
 import anyio
 import httpx
@@ -9,23 +6,23 @@ from starlette.types import ASGIApp
 
 
 class InProcessWire(httpx.AsyncBaseTransport):
-    """Hands requests to an application."""
+    """Passes requests to an ASGI application."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._asgi = httpx.ASGITransport(app)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Carry one request, for as long as its client is willing to wait.
+        """Send one request and wait for the response up to the client's timeout.
 
         Raises:
-            httpx.ReadTimeout: The answer takes longer.
-            httpx.ReadError: The application broke the connection.
+            httpx.ReadTimeout: The response takes longer.
+            httpx.ReadError: The application closed the connection.
         """
         try:
             with anyio.fail_after(request.extensions["timeout"]["read"]):
                 return await self._asgi.handle_async_request(request)
         except TimeoutError:
-            failure: httpx.TransportError = httpx.ReadTimeout("no answer in time", request=request)
+            failure: httpx.TransportError = httpx.ReadTimeout("no response in time", request=request)
         except ConnectionResetError as error:
             failure = httpx.ReadError(str(error), request=request)
         raise failure

@@ -1,1 +1,1 @@
-"""maas-mcp's plugin for commissioning machines."""
+"""The maas-mcp plugin that commissions, tests and rescues machines, and marks them broken or fixed."""

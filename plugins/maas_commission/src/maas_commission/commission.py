@@ -1,4 +1,4 @@
-"""Commission a machine: MAAS boots it, takes its inventory and tests it."""
+"""Commission a machine: MAAS boots it, collects its hardware inventory and tests it."""
 
 from datetime import timedelta
 
@@ -20,24 +20,24 @@ from maas_mcp.api import MachineStatus as S
 
 
 class CommissionMachine(RunScripts):
-    """What MAAS's ``commission`` takes."""
+    """The parameters of MAAS's ``commission``."""
 
     testing_scripts: list[str] | None = Field(
         default=None,
-        description='Tests to run afterwards, by name or tag; `["none"]` for no tests. MAAS\'s default if left out.',
+        description='Tests to run afterwards, by name or tag; `["none"]` for no tests. Default: MAAS\'s own choice.',
     )
     commissioning_scripts: list[str] | None = Field(
         default=None,
-        description="Custom scripts to run, by name or tag; all of them if left out. Built-in ones always run.",
+        description="Custom scripts to run, by name or tag. Default: all. Built-in scripts always run.",
     )
-    skip_bmc_config: bool = Field(default=False, description="Leave the BMC's settings as they are.")
+    skip_bmc_config: bool = Field(default=False, description="Keep the BMC's settings.")
     skip_networking: bool = Field(default=False, description="Keep the machine's network configuration.")
     skip_storage: bool = Field(default=False, description="Keep the machine's storage configuration.")
     take_over: bool = Field(default=False, description=TAKE_OVER)
 
 
 class CommissionedMachine(BaseModel):
-    """A machine that was inventoried and tested."""
+    """A commissioned machine."""
 
     system_id: SystemId
     hostname: str
@@ -51,12 +51,12 @@ class CommissionedMachine(BaseModel):
 
 
 class Commission(Operation[CommissionMachine, CommissionedMachine]):
-    """Boot a machine, take its inventory, test it, and wait until it is Ready, which takes some 5 to 15 minutes.
+    """Commission (inventory, inspect) a machine: boot it, collect its hardware data, test it, and wait until Ready.
 
-    Replaces the machine's network and storage configuration, unless they are skipped; its disks are not written to,
-    except by destructive tests. Starts from New, Ready, Failed commissioning or Broken, and needs an administrator.
-    Aborting it makes the machine New, even if it was Ready. MAAS makes you the owner until commissioning
-    ends; then the machine has no owner. Another user's machine is refused unless `take_over` is true.
+    Takes some 5 to 15 minutes. Replaces the machine's network and storage configuration, unless skipped. Only
+    destructive tests write to the disks. The machine must be New, Ready, Failed commissioning or Broken. Requires an
+    administrator. An abort makes the machine New, even if it was Ready. You own the machine until commissioning ends;
+    then it has no owner. Another user's machine is refused unless `take_over` is true.
     """
 
     name = "maas_commission_machine"
@@ -78,11 +78,11 @@ class Commission(Operation[CommissionMachine, CommissionedMachine]):
         ],
         {ScriptSetName.COMMISSIONING, ScriptSetName.TESTING},
     )
-    # MAAS itself gives up when a script is silent for `node_timeout` (30 minutes) or overruns its own limit.
+    # MAAS gives up when a script is silent for `node_timeout` (30 minutes) or exceeds its own limit.
     deadline = timedelta(hours=24)
 
     def summary(self, result: CommissionedMachine) -> str:
-        """What it has come to, and the machine's size."""
+        """The machine's status and size."""
         return (
             f"{result.hostname} is {result.status_name}: commissioning {result.commissioning_status_name}, testing "
             f"{result.testing_status_name}. {result.cpu_count} CPUs, {result.memory} MB of memory, "
@@ -90,7 +90,7 @@ class Commission(Operation[CommissionMachine, CommissionedMachine]):
         )
 
     async def start(self, ctx: OperationContext, args: CommissionMachine) -> None:
-        """Post ``op=commission``. The machine is the caller's until it ends, and then nobody's (MAAS 3.7)."""
+        """Post ``op=commission``. The caller owns the machine until it ends; then it has no owner (MAAS 3.7)."""
         await check_take_over(
             ctx.maas,
             ctx.machine,
@@ -100,9 +100,9 @@ class Commission(Operation[CommissionMachine, CommissionedMachine]):
         await ctx.maas.post_op(f"machines/{args.system_id}/", "commission", **args.form())
 
     async def abort(self, ctx: OperationContext) -> None:
-        """Post ``op=abort``: the machine is switched off and New."""
+        """Post ``op=abort``. MAAS powers the machine off and makes it New."""
         await ctx.maas.post_op(f"machines/{ctx.system_id}/", "abort")
 
     async def result(self, ctx: OperationContext) -> CommissionedMachine:
-        """What commissioning found."""
+        """The machine with its hardware data."""
         return CommissionedMachine.model_validate(ctx.machine, from_attributes=True)

@@ -1,4 +1,4 @@
-"""What the tools of this plugin take and answer in common."""
+"""Arguments and results that several tools of this plugin share."""
 
 from typing import Self
 
@@ -6,24 +6,24 @@ from pydantic import BaseModel, Field
 
 from maas_mcp.api import Machine, SystemId
 
-WHICH = "The machine, as maas_list_machines names it."
-TAKE_OVER = "Confirms that the machine may be taken from its current owner."
+SYSTEM_ID = "The machine's `system_id`, not its hostname."
+TAKE_OVER = "Confirm that you may take the machine from its current owner."
 
 
-class Which(BaseModel):
-    """One machine."""
+class MachineArguments(BaseModel):
+    """A machine."""
 
-    system_id: SystemId = Field(description=WHICH)
+    system_id: SystemId = Field(description=SYSTEM_ID)
 
 
-class WhichAndWhy(Which):
-    """One machine, and why."""
+class MachineWithComment(MachineArguments):
+    """A machine and a comment."""
 
-    comment: str | None = Field(default=None, description="Why, for MAAS's event log.")
+    comment: str | None = Field(default=None, description="Reason, for MAAS's event log.")
 
 
 class MachineState(BaseModel):
-    """A machine as MAAS shows it after the change."""
+    """A machine after the change."""
 
     system_id: SystemId
     hostname: str
@@ -33,20 +33,20 @@ class MachineState(BaseModel):
 
     @classmethod
     def of(cls, machine: Machine) -> Self:
-        """The same of what was read."""
+        """The state of a machine that was read from MAAS."""
         return cls.model_validate(machine, from_attributes=True)
 
 
 class ChangedMachine(MachineState):
-    """A machine that one call has changed, unless it was as wanted before."""
+    """A machine after a short tool. MAAS is sent nothing if the machine already had the requested state."""
 
     sent: bool = Field(
-        default=True, description="False if the machine was already in this state, so nothing was sent to MAAS."
+        default=True, description="False if the machine was already in this state and nothing was sent to MAAS."
     )
 
     @classmethod
     def after(cls, before: Machine, now: Machine) -> Self:
-        """The machine as ``change_machine`` has returned it."""
+        """The machine that ``change_machine`` returned."""
         return cls.of(now).model_copy(update={"sent": now is not before})
 
     def line(self) -> str:

@@ -1,4 +1,4 @@
-"""The hooks of the plugin: which tools and operations it has."""
+"""The plugin's hooks: its tools and operations."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,11 +12,11 @@ from maas_mcp.api import Operation, Tool, hookimpl
 
 @hookimpl
 def maas_mcp_operations() -> Sequence[type[Operation[Any, Any]]]:
-    """What takes minutes."""
+    """The long-running operations."""
     return [Commission, EnterRescueMode, ExitRescueMode, RunTests]
 
 
 @hookimpl
 def maas_mcp_tools() -> Sequence[type[Tool[Any, Any]]]:
-    """What MAAS does at once."""
+    """The short tools."""
     return [MarkBroken, MarkFixed, OverrideFailedTesting]

@@ -1,11 +1,11 @@
-"""Boot a machine into rescue mode, and back."""
+"""Enter and exit rescue mode."""
 
 from datetime import timedelta
 from typing import Final
 
 from pydantic import BaseModel, Field
 
-from maas_commission.machines import TAKE_OVER, MachineState, Which
+from maas_commission.machines import TAKE_OVER, MachineArguments, MachineState
 from maas_mcp.api import (
     EventPolling,
     Lifecycle,
@@ -19,22 +19,22 @@ from maas_mcp.api import (
 )
 from maas_mcp.api import MachineStatus as S
 
-RETURNS_TO = frozenset(
+STATUSES_BEFORE = frozenset(
     {
         *(S.NEW, S.FAILED_COMMISSIONING, S.READY, S.RESERVED, S.ALLOCATED, S.DEPLOYED, S.FAILED_DEPLOYMENT),
         *(S.MISSING, S.RETIRED, S.BROKEN, S.FAILED_DISK_ERASING, S.FAILED_TESTING),
     }
 )
-"""Where rescue mode may be entered from, and so where it ends."""
+"""Statuses that allow entering rescue mode. Exiting restores the earlier status, so it ends in one of them."""
 
-STARTED: Final = "User starting rescue mode"
-TAKES: Final = frozenset({STARTED, "User acquiring node"})
-"""Events by which a machine becomes the user's who is named in them (MAAS 3.7)."""
-TAKEN_FROM: Final = "The owner before rescue mode, if MAAS's events show that it was another user."
+RESCUE_STARTED: Final = "User starting rescue mode"
+OWNER_EVENTS: Final = frozenset({RESCUE_STARTED, "User acquiring node"})
+"""Events that make their user the machine's owner (MAAS 3.7)."""
+TAKEN_FROM: Final = "Owner before rescue mode, if MAAS's events show another user."
 
 
-class EnterRescue(Which):
-    """Which machine, and whether it may be taken over."""
+class EnterRescue(MachineArguments):
+    """A machine, and whether it may be taken from another user."""
 
     take_over: bool = Field(default=False, description=TAKE_OVER)
 
@@ -51,11 +51,11 @@ class InRescueMode(BaseModel):
 
 
 class EnterRescueMode(Operation[EnterRescue, InRescueMode]):
-    """Boot a machine into rescue mode, an ephemeral Ubuntu with SSH, and wait until it is there: some 5 minutes.
+    """Enter rescue mode: boot a machine into an ephemeral Ubuntu with SSH, to repair it. Takes some 5 minutes.
 
-    What runs on it is interrupted; its disks are left alone. It has to be left with maas_exit_rescue_mode. It cannot
-    be aborted. Needs an administrator. MAAS makes you the owner: a machine in use stays yours after rescue mode.
-    Another user's machine is refused unless `take_over` is true.
+    Interrupts everything that runs on it; the disks stay unchanged. Cannot be aborted. Exit with
+    maas_exit_rescue_mode. Requires an administrator. MAAS makes you the owner: you still own a machine in use after
+    rescue mode. Another user's machine is refused unless `take_over` is true.
     """
 
     name = "maas_enter_rescue_mode"
@@ -64,7 +64,7 @@ class EnterRescueMode(Operation[EnterRescue, InRescueMode]):
     destructive = True
     idempotent = True
     lifecycle = Lifecycle(
-        start_from=RETURNS_TO | {S.FAILED_ENTERING_RESCUE_MODE},
+        start_from=STATUSES_BEFORE | {S.FAILED_ENTERING_RESCUE_MODE},
         pending={S.ENTERING_RESCUE_MODE},
         success={S.RESCUE_MODE},
         failure={S.FAILED_ENTERING_RESCUE_MODE},
@@ -79,21 +79,21 @@ class EnterRescueMode(Operation[EnterRescue, InRescueMode]):
     )
 
     def is_reached(self, args: EnterRescue, machine: Machine) -> bool:  # noqa: ARG002 - Operation's signature
-        """Whether it is in rescue mode."""
+        """Whether the machine is in rescue mode."""
         return machine.status in self.lifecycle.success
 
     async def start(self, ctx: OperationContext, args: EnterRescue) -> None:
-        """Post ``op=rescue_mode``. The user who requests it becomes the machine's owner (MAAS 3.7.3, recorded)."""
+        """Post ``op=rescue_mode``. The requesting user becomes the machine's owner (MAAS 3.7.3, recorded)."""
         await check_take_over(
             ctx.maas,
             ctx.machine,
             confirmed=args.take_over,
-            effect="Rescue mode interrupts what runs on it and makes it yours, and it stays yours after rescue mode",
+            effect="Rescue mode interrupts what runs on it and makes you its owner, also after rescue mode",
         )
         await ctx.maas.post_op(f"machines/{args.system_id}/", "rescue_mode")
 
     async def result(self, ctx: OperationContext) -> InRescueMode:
-        """Where the machine can be reached, and whose it is."""
+        """The machine with its addresses and owner."""
         before = await _owner_before_rescue(ctx.maas, ctx.system_id)
         return InRescueMode(
             **ctx.machine.model_dump(include=set(InRescueMode.model_fields)),
@@ -101,7 +101,7 @@ class EnterRescueMode(Operation[EnterRescue, InRescueMode]):
         )
 
     def summary(self, result: InRescueMode) -> str:
-        """Where the machine can be reached, in one line, and from whom it was taken."""
+        """The machine's addresses in one line, and a change of its owner."""
         where = ", ".join(result.ip_addresses) or "no address"
         return f"{result.hostname} is in {result.status_name} at {where}.{_ownership(result.owner, result.taken_from)}"
 
@@ -112,11 +112,11 @@ class OutOfRescueMode(MachineState):
     taken_from: str | None = Field(description=TAKEN_FROM)
 
 
-class ExitRescueMode(Operation[Which, OutOfRescueMode]):
-    """End rescue mode: the machine is powered off, and a Deployed one on again. It takes up to 5 minutes.
+class ExitRescueMode(Operation[MachineArguments, OutOfRescueMode]):
+    """Exit (leave, end) rescue mode: power the machine off, and power a Deployed one on again. Takes up to 5 minutes.
 
-    The machine returns to the status that it had before rescue mode. A machine in use that was taken over
-    from another user is not given back: it still belongs to the user who took it. Needs an administrator.
+    The machine returns to its status before rescue mode. A machine in use that was taken from another user keeps its
+    new owner. Requires an administrator.
     """
 
     name = "maas_exit_rescue_mode"
@@ -130,38 +130,38 @@ class ExitRescueMode(Operation[Which, OutOfRescueMode]):
             *(S.FAILED_ENTERING_RESCUE_MODE, S.FAILED_EXITING_RESCUE_MODE),
         },
         pending={S.EXITING_RESCUE_MODE},
-        success=RETURNS_TO,
+        success=STATUSES_BEFORE,
         failure={S.FAILED_EXITING_RESCUE_MODE},
     )
     polling = EventPolling([Phase("User stopping rescue mode", 0.1), Phase("Exited rescue mode", 0.9)])
-    deadline = timedelta(minutes=30)  # MAAS gives up after 5 minutes without the right power state
+    deadline = timedelta(minutes=30)  # MAAS gives up after 5 minutes without the expected power state
 
-    def is_reached(self, args: Which, machine: Machine) -> bool:  # noqa: ARG002 - Operation's signature
-        """Whether it is not in rescue mode, nor on its way into or out of it."""
+    def is_reached(self, args: MachineArguments, machine: Machine) -> bool:  # noqa: ARG002 - Operation's signature
+        """Whether the machine is outside rescue mode, and neither entering nor exiting it."""
         return machine.status in self.lifecycle.success
 
-    async def start(self, ctx: OperationContext, args: Which) -> None:
+    async def start(self, ctx: OperationContext, args: MachineArguments) -> None:
         """Post ``op=exit_rescue_mode``."""
         await ctx.maas.post_op(f"machines/{args.system_id}/", "exit_rescue_mode")
 
     async def result(self, ctx: OperationContext) -> OutOfRescueMode:
-        """Where the machine is back, and whose it is."""
+        """The machine with its status and owner."""
         state = MachineState.of(ctx.machine)
         before = await _owner_before_rescue(ctx.maas, ctx.system_id)
         return OutOfRescueMode(**state.model_dump(), taken_from=before if before != state.owner else None)
 
     def summary(self, result: OutOfRescueMode) -> str:
-        """Where the machine is back, in one line, and from whom it was taken."""
+        """The machine's status in one line, and a change of its owner."""
         back = f"{result.hostname} is {result.status_name}, power {result.power_state}."
         return f"{back}{_ownership(result.owner, result.taken_from)}"
 
 
 async def _owner_before_rescue(maas: MaasClient, system_id: SystemId) -> str | None:
-    """Whose the machine was when its latest rescue mode was requested; ``None`` if nobody's, or if no event says."""
+    """The owner when the latest rescue mode was requested; ``None`` without an owner or without an event."""
     events = await maas.events(ids=[system_id])
-    started = max((event.id for event in events if event.type == STARTED), default=0)
+    started = max((event.id for event in events if event.type == RESCUE_STARTED), default=0)
     for event in reversed([event for event in events if event.id < started]):
-        if event.type in TAKES:
+        if event.type in OWNER_EVENTS:
             return event.username
         if event.type == "Released":
             return None
@@ -169,7 +169,7 @@ async def _owner_before_rescue(maas: MaasClient, system_id: SystemId) -> str | N
 
 
 def _ownership(owner: str | None, taken_from: str | None) -> str:
-    """Whose it is, if that has changed."""
+    """A sentence about the owner, if it has changed."""
     if taken_from is None:
         return ""
-    return f" It belonged to {taken_from} before rescue mode, and belongs to {owner or 'nobody'} now."
+    return f" It belonged to {taken_from} before rescue mode and now belongs to {owner or 'nobody'}."

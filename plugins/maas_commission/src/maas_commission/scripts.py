@@ -1,44 +1,44 @@
-"""Running MAAS's scripts on a machine: what commissioning and testing have in common."""
+"""Arguments for MAAS's scripts, which commissioning and testing share."""
 
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from maas_commission.machines import WHICH
+from maas_commission.machines import SYSTEM_ID
 from maas_mcp.api import FormValue, SystemId
 
-NOT_OF_SCRIPTS: Final = frozenset(
+FORM_FIELDS: Final = frozenset(
     {
         *("op", "comment", "enable_ssh", "skip_bmc_config", "skip_networking", "skip_storage"),
         *("commissioning_scripts", "testing_scripts"),
     }
 )
-"""Fields of MAAS's forms that are no script's: given as a script's parameter they would take the place of our own."""
+"""Form fields that are not script parameters. A script parameter with such a name would replace the form field."""
 
 
-def _of_scripts(parameters: dict[str, str]) -> dict[str, str]:
-    taken = sorted(NOT_OF_SCRIPTS & parameters.keys())
+def _check_parameters(parameters: dict[str, str]) -> dict[str, str]:
+    taken = sorted(FORM_FIELDS & parameters.keys())
     if taken:
-        raise ValueError(f"{', '.join(taken)} is no script's parameter")
+        raise ValueError(f"{', '.join(taken)}: expected parameters of scripts, not of the request itself")
     return parameters
 
 
 class RunScripts(BaseModel):
-    """What MAAS's ``commission`` and ``test`` both take."""
+    """The parameters that MAAS's ``commission`` and ``test`` share."""
 
-    system_id: SystemId = Field(description=WHICH)
+    system_id: SystemId = Field(description=SYSTEM_ID)
     testing_scripts: list[str] | None = Field(
-        default=None, description="Tests to run, by name or tag. smartctl-validate on every disk if left out."
+        default=None, description="Tests to run, by name or tag. Default: smartctl-validate on every disk."
     )
-    parameters: Annotated[dict[str, str], AfterValidator(_of_scripts)] | None = Field(
+    parameters: Annotated[dict[str, str], AfterValidator(_check_parameters)] | None = Field(
         default=None,
-        description="Script parameters: NAME applies to all scripts, SCRIPT_NAME to one, as `smartctl-short_storage`.",
+        description="Script parameters: NAME for all scripts, SCRIPT_NAME for one, such as `smartctl-short_storage`.",
     )
-    enable_ssh: bool = Field(default=False, description="Keep SSH open and the machine on afterwards.")
+    enable_ssh: bool = Field(default=False, description="Keep the machine on with SSH afterwards.")
 
     def form(self) -> dict[str, FormValue]:
-        """The form to post. What is not asked for is left out: to MAAS every value of the booleans is true."""
+        """The form to post, without unset fields: MAAS reads every value of a boolean as true."""
         asked = self.model_dump(exclude={"system_id", "parameters", "take_over"}, exclude_defaults=True)
         given = {name: value for name, value in asked.items() if value != []}
-        listed = {name: ",".join(value) if isinstance(value, list) else value for name, value in given.items()}
-        return {**listed, **(self.parameters or {})}
+        joined = {name: ",".join(value) if isinstance(value, list) else value for name, value in given.items()}
+        return {**joined, **(self.parameters or {})}

@@ -1,10 +1,10 @@
-"""Test a machine's hardware, and overrule what the tests say."""
+"""Test a machine's hardware, and override failed tests."""
 
 from datetime import timedelta
 
 from pydantic import BaseModel, Field
 
-from maas_commission.machines import ChangedMachine, MachineState, WhichAndWhy
+from maas_commission.machines import ChangedMachine, MachineState, MachineWithComment
 from maas_commission.scripts import RunScripts
 from maas_mcp.api import (
     Lifecycle,
@@ -23,10 +23,10 @@ from maas_mcp.api import MachineStatus as S
 
 
 class ScriptOutcome(BaseModel):
-    """How one test ended."""
+    """The result of one test."""
 
     name: str
-    target: str | None = Field(description="The disk or network interface that it ran on, if it runs once for each.")
+    target: str | None = Field(description="Tested disk or network interface, for a test that runs once for each.")
     status_name: str
     exit_status: int | None
     runtime: str
@@ -43,11 +43,11 @@ class TestedMachine(BaseModel):
 
 
 class RunTests(Operation[RunScripts, TestedMachine]):
-    """Boot a machine into MAAS's own environment, run hardware tests, and wait until they have passed.
+    """Test a machine: boot it into MAAS's test environment, run hardware tests, and wait until they have passed.
 
-    Takes from 5 minutes to days, by the tests. A Deployed machine is rebooted out of its operating system for it, and
-    powered off afterwards. `fio` and `badblocks-destructive` destroy the data on the disks. It ends Ready, or where it
-    began if it was in use. Starts from anything that is not under way; needs an administrator.
+    Takes 5 minutes to days. A Deployed machine is rebooted out of its operating system and powered off afterwards.
+    `fio` and `badblocks-destructive` destroy the data on the disks. The machine ends as Ready, or in its earlier status
+    if it was in use. No other operation may be running on it. Requires an administrator.
     """
 
     name = "maas_test_machine"
@@ -60,7 +60,7 @@ class RunTests(Operation[RunScripts, TestedMachine]):
             *(S.RESCUE_MODE, S.FAILED_ENTERING_RESCUE_MODE, S.FAILED_EXITING_RESCUE_MODE),
         },
         pending={S.TESTING},
-        # Which of them follows from the status before; nothing but a passed test leads from Testing to another one.
+        # The status before the test decides between them. Only a passed test ends in one of these statuses.
         success={S.READY, S.NEW, S.RESERVED, S.ALLOCATED, S.DEPLOYED, S.RESCUE_MODE},
         failure={S.FAILED_TESTING},
     )
@@ -72,23 +72,23 @@ class RunTests(Operation[RunScripts, TestedMachine]):
     deadline = timedelta(days=7)  # several of MAAS's own tests have no limit
 
     async def differs(self, ctx: OperationContext, args: RunScripts) -> str | None:
-        """Other tests than those that run. MAAS shows their names, and not the tags by which they were chosen."""
+        """Compare the requested tests with the running ones. MAAS shows names, but not the requested tags."""
         scripts = await ctx.maas.script_set(args.system_id, ScriptSetName.TESTING) if args.testing_scripts else None
         running = {each.name for each in scripts.results} if scripts else set()
         if not running or not args.testing_scripts or set(args.testing_scripts) & running:
             return None
-        return f"it runs {', '.join(sorted(running))}, and not {', '.join(args.testing_scripts)}"
+        return f"it runs {', '.join(sorted(running))}, not {', '.join(args.testing_scripts)}"
 
     async def start(self, ctx: OperationContext, args: RunScripts) -> None:
         """Post ``op=test``."""
         await ctx.maas.post_op(f"machines/{args.system_id}/", "test", **args.form())
 
     async def abort(self, ctx: OperationContext) -> None:
-        """Post ``op=abort``: the machine is switched off, in the status in which it was."""
+        """Post ``op=abort``. MAAS powers the machine off and restores its earlier status."""
         await ctx.maas.post_op(f"machines/{ctx.system_id}/", "abort")
 
     async def result(self, ctx: OperationContext) -> TestedMachine:
-        """Where the machine is, and how each test ended."""
+        """The machine's status, and the result of each test."""
         scripts = await ctx.maas.script_set(ctx.system_id, ScriptSetName.TESTING)
         return TestedMachine(
             **MachineState.of(ctx.machine).model_dump(exclude={"owner"}),
@@ -98,28 +98,29 @@ class RunTests(Operation[RunScripts, TestedMachine]):
         )
 
     def summary(self, result: TestedMachine) -> str:
-        """Where the machine is, and how many tests it has passed."""
+        """The machine's status, and the number of passed tests."""
         return f"{result.hostname} is {result.status_name}: {len(result.tests)} tests have passed."
 
 
-class OverrideFailedTesting(Tool[WhichAndWhy, ChangedMachine]):
-    """Put a machine that Failed testing back into use as it is: Ready, or Deployed if it was. Needs an administrator.
+class OverrideFailedTesting(Tool[MachineWithComment, ChangedMachine]):
+    """Override (ignore) failed tests: a Failed testing machine becomes Ready, or Deployed if it was Deployed before.
 
-    Use it only if the failed test is known to be wrong. If the machine is already Ready or Deployed, nothing is sent.
+    Use it only if the test is known to be wrong. Requires an administrator. If the machine is already Ready or
+    Deployed, nothing is sent.
     """
 
     name = "maas_override_failed_testing"
     offers = "machine override-failed-testing"
-    title = "Overrule a failed test"
+    title = "Override failed tests"
     idempotent = True
 
-    async def run(self, ctx: ToolContext, args: WhichAndWhy) -> ChangedMachine:
-        """Post ``op=override_failed_testing``, unless it is in use or ready for it."""
+    async def run(self, ctx: ToolContext, args: MachineWithComment) -> ChangedMachine:
+        """Post ``op=override_failed_testing``, unless the machine is Ready or Deployed."""
         machine = await require_status(
             ctx,
             args.system_id,
             {S.FAILED_TESTING},
-            to="have its failed tests overruled",
+            to="have its failed tests overridden",
             unless=lambda now: now.status in {S.READY, S.DEPLOYED},
         )
         now = await change_machine(
@@ -132,5 +133,5 @@ class OverrideFailedTesting(Tool[WhichAndWhy, ChangedMachine]):
         return ChangedMachine.after(machine, now)
 
     def summary(self, result: ChangedMachine) -> str:
-        """Whether it was put back, or was in use already."""
+        """The machine's state in one line."""
         return result.line()

@@ -1,1 +1,1 @@
-"""maas-mcp's plugin for deploying and releasing machines."""
+"""The maas-mcp plugin that allocates, deploys, powers, locks, aborts and releases machines."""

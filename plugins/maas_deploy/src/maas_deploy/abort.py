@@ -1,54 +1,51 @@
-"""Abort what a machine is doing."""
+"""Abort a machine's running operation."""
 
 from typing import Final
 
 from pydantic import Field
 
-from maas_deploy.machines import MachineState, Which
+from maas_deploy.machines import MachineArguments, MachineState
 from maas_mcp.api import Machine, NextStep, OperationFailedError, Tool, ToolContext, change_machine, require_status
 from maas_mcp.api import MachineStatus as S
 
-ENDS: Final = {
+STATUS_AFTER_ABORT: Final = {
     S.COMMISSIONING: S.NEW,
     S.DEPLOYING: S.ALLOCATED,
-    S.TESTING: None,  # where it was before, and so where a test that has passed ends, too
+    S.TESTING: None,  # the status before the test, which is also the status after a passed test
     S.DISK_ERASING: S.FAILED_DISK_ERASING,
 }
-"""Where an abort leads to from each status (MAAS 3.3 to 3.8)."""
-ABORTABLE: Final = frozenset(ENDS)
-"""MAAS refuses to abort anything else: a release, and entering or leaving rescue mode, have no way back."""
+"""The status after an abort, by the status before it (MAAS 3.3 to 3.8)."""
+ABORTABLE: Final = frozenset(STATUS_AFTER_ABORT)
+"""MAAS refuses to abort any other status, such as releasing or entering and exiting rescue mode."""
 
 
 class AbortedMachine(MachineState):
-    """Where an abort has left a machine."""
+    """A machine after an abort."""
 
-    aborted: str = Field(description="The status that was aborted.")
-    was_for: str | None = Field(
-        description="The owner at the abort, or the owner now if it was aborted before this call."
-    )
-    by: str | None = Field(description="MAAS's event about an abort before this call, with the user and the reason.")
+    aborted: str = Field(description="Status before the abort.")
+    was_for: str | None = Field(description="Owner at the abort; the current owner if it was aborted before this call.")
+    by: str | None = Field(description="MAAS event of an abort before this call, with user and reason.")
 
 
-class Abort(Tool[Which, AbortedMachine]):
-    """Abort a machine's deployment, commissioning, test or disk erasing, and power it off. Takes seconds to minutes.
+class Abort(Tool[MachineArguments, AbortedMachine]):
+    """Abort (stop) a machine's deployment, commissioning, test or disk erasing, and power it off.
 
-    Deploying becomes Allocated, with nothing usable on its disks. Commissioning becomes New, even if it was Ready.
-    Testing goes back to the status before. Disk erasing becomes Failed disk erasing, with the disks half erased.
-    It ends the operation for everybody, whoever started it. Nothing else can be aborted. If it was aborted already,
-    nothing is sent.
+    Takes seconds to minutes. A deployment ends as Allocated with unusable disks. Commissioning ends as New, even if the
+    machine was Ready. A test returns to the earlier status. An erase ends as Failed disk erasing with half-erased
+    disks. The abort affects every user. Other operations cannot be aborted. If already aborted, nothing is sent.
     """
 
     name = "maas_abort_machine"
-    title = "Abort what a machine is doing"
+    title = "Abort a machine's operation"
     destructive = True
 
-    async def run(self, ctx: ToolContext, args: Which) -> AbortedMachine:
-        """Post ``op=abort``; its answer still shows the old status.
+    async def run(self, ctx: ToolContext, args: MachineArguments) -> AbortedMachine:
+        """Post ``op=abort``. The response still has the old status.
 
         Raises:
-            OperationFailedError: It had ended by itself, or somebody else has ended it in another way.
+            OperationFailedError: The operation ended before the abort, or another user ended it in another way.
         """
-        if earlier := await _aborted_earlier(ctx, await ctx.maas.machine(args.system_id)):
+        if earlier := await _find_earlier_abort(ctx, await ctx.maas.machine(args.system_id)):
             return earlier
         before = await require_status(ctx, args.system_id, ABORTABLE, to="be aborted")
         cursor = await ctx.maas.newest_event_id()
@@ -57,19 +54,19 @@ class Abort(Tool[Which, AbortedMachine]):
         )
         if not await _was_aborted(ctx, before, now, cursor):
             raise OperationFailedError(
-                f"{now.hostname} ({now.system_id}) was not aborted: it was {before.status_name}, and is "
-                f"{now.status_name} now{f' for {now.owner}' if now.owner else ''}, power {now.power_state}.",
-                hint="It has ended otherwise meanwhile.",
+                f"{now.hostname} ({now.system_id}) was not aborted: it was {before.status_name} and is now "
+                f"{now.status_name}{f' for {now.owner}' if now.owner else ''}, power {now.power_state}.",
+                hint="The operation ended before the abort took effect.",
                 next_steps=[
-                    NextStep("machine read", {"system_id": now.system_id}, why="Read it before you do anything else")
+                    NextStep("machine read", {"system_id": now.system_id}, why="Check the machine before you continue")
                 ],
             )
         state = MachineState.of(now, sent=True)
         return AbortedMachine(**state.model_dump(), aborted=before.status_name, was_for=before.owner, by=None)
 
     def summary(self, result: AbortedMachine) -> str:
-        """What was aborted, and where the machine is now."""
-        now = f"it is {result.status_name} now{f' for {result.owner}' if result.owner else ''}"
+        """The aborted operation and the machine's current status."""
+        now = f"it is now {result.status_name}{f' for {result.owner}' if result.owner else ''}"
         if not result.sent:
             by = f" ({result.by})" if result.by else ""
             return f"{result.aborted} on {result.hostname} was already aborted{by}; {now}. Nothing was sent to MAAS."
@@ -78,15 +75,15 @@ class Abort(Tool[Which, AbortedMachine]):
 
 
 async def _was_aborted(ctx: ToolContext, before: Machine, now: Machine, cursor: int) -> bool:
-    """Whether it has ended as an abort does, or MAAS says so: another may have taken the machine since."""
-    if isinstance(before.status, S) and now.status == ENDS[before.status]:
+    """Whether the status or MAAS's events show an abort. Events count because another user may own the machine now."""
+    if isinstance(before.status, S) and now.status == STATUS_AFTER_ABORT[before.status]:
         return True
     events = await ctx.maas.events(after=cursor, ids=[now.system_id])
     return any(event.type.startswith("Aborted ") for event in events)
 
 
-async def _aborted_earlier(ctx: ToolContext, machine: Machine) -> AbortedMachine | None:
-    """The abort that was the last thing to change the machine's status, if there is nothing to abort since then."""
+async def _find_earlier_abort(ctx: ToolContext, machine: Machine) -> AbortedMachine | None:
+    """The abort that changed the machine's status last, unless the machine has something to abort now."""
     if machine.status in ABORTABLE:
         return None
     events = await ctx.maas.events(ids=[machine.system_id])

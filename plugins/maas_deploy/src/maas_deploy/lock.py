@@ -1,22 +1,22 @@
 """Lock a machine against changes, and unlock it."""
 
-from maas_deploy.machines import MachineState, Which
+from maas_deploy.machines import MachineArguments, MachineState
 from maas_mcp.api import Machine, Tool, ToolContext, change_machine, require_status
 from maas_mcp.api import MachineStatus as S
 
 
-class Lock(Tool[Which, MachineState]):
-    """Lock a Deployed or Deploying machine, so that it cannot be released, powered off or aborted by mistake.
+class Lock(Tool[MachineArguments, MachineState]):
+    """Lock (protect) a Deployed or Deploying machine, so that MAAS refuses to release, power off or abort it.
 
-    A deployment that is locked on its way cannot be aborted until it is unlocked.
+    To abort the deployment of a locked machine, unlock the machine first.
     """
 
     name = "maas_lock_machine"
     title = "Lock a machine"
     idempotent = True
 
-    async def run(self, ctx: ToolContext, args: Which) -> MachineState:
-        """Post ``op=lock``, unless it is locked."""
+    async def run(self, ctx: ToolContext, args: MachineArguments) -> MachineState:
+        """Post ``op=lock``, unless the machine is locked."""
         machine = await require_status(
             ctx, args.system_id, {S.DEPLOYED, S.DEPLOYING}, to="be locked", unless=_is_locked
         )
@@ -24,26 +24,26 @@ class Lock(Tool[Which, MachineState]):
         return MachineState.of(now, sent=now is not machine)
 
     def summary(self, result: MachineState) -> str:
-        """Whether it was locked, or was already."""
+        """The machine's state in one line."""
         return result.line("locked")
 
 
-class Unlock(Tool[Which, MachineState]):
-    """Unlock a machine. Somebody locked it on purpose: be sure that it may be changed."""
+class Unlock(Tool[MachineArguments, MachineState]):
+    """Unlock a machine, so that it can be changed again. Confirm with the user first: it was locked on purpose."""
 
     name = "maas_unlock_machine"
     offers = "machine unlock"
     title = "Unlock a machine"
     idempotent = True
 
-    async def run(self, ctx: ToolContext, args: Which) -> MachineState:
-        """Post ``op=unlock``, if it is locked."""
+    async def run(self, ctx: ToolContext, args: MachineArguments) -> MachineState:
+        """Post ``op=unlock`` if the machine is locked."""
         machine = await ctx.maas.machine(args.system_id)
         now = await change_machine(ctx, machine, "unlock", lambda now: not now.locked, comment=args.comment)
         return MachineState.of(now, sent=now is not machine)
 
     def summary(self, result: MachineState) -> str:
-        """Whether it was unlocked, or was already."""
+        """The machine's state in one line."""
         return result.line("unlocked")
 
 

@@ -1,4 +1,4 @@
-"""What the tools of this plugin take and answer in common."""
+"""Arguments and results that several tools of this plugin share."""
 
 from typing import Self
 
@@ -6,19 +6,19 @@ from pydantic import BaseModel, Field
 
 from maas_mcp.api import Machine, SystemId
 
-WHICH = "The machine, as maas_list_machines names it."
-WHY = "Why, for MAAS's event log."
+SYSTEM_ID = "The machine's `system_id`, not its hostname."
+COMMENT = "Reason, for MAAS's event log."
 
 
-class Which(BaseModel):
-    """One machine, and why."""
+class MachineArguments(BaseModel):
+    """A machine and a comment."""
 
-    system_id: SystemId = Field(description=WHICH)
-    comment: str | None = Field(default=None, description=WHY)
+    system_id: SystemId = Field(description=SYSTEM_ID)
+    comment: str | None = Field(default=None, description=COMMENT)
 
 
 class MachineState(BaseModel):
-    """A machine as MAAS shows it after the change."""
+    """A machine after the change."""
 
     system_id: SystemId
     hostname: str
@@ -26,15 +26,15 @@ class MachineState(BaseModel):
     owner: str | None
     power_state: str
     locked: bool
-    sent: bool = Field(description="False if the machine was already in this state, so nothing was sent to MAAS.")
+    sent: bool = Field(description="False if the machine was already in this state and nothing was sent to MAAS.")
 
     @classmethod
     def of(cls, machine: Machine, *, sent: bool) -> Self:
-        """The same of what was read."""
+        """The state of a machine that was read from MAAS."""
         return cls(**machine.model_dump(include=set(MachineState.model_fields)), sent=sent)
 
     def line(self, state: str) -> str:
-        """One line for people. ``state`` is what was asked for, such as ``on``."""
+        """One line for people. ``state`` is the requested state, such as ``on``."""
         if not self.sent:
             return f"{self.hostname} was already {state}; nothing was sent to MAAS."
         owner = f" for {self.owner}" if self.owner else ""

@@ -1,4 +1,4 @@
-"""Recognizes user data that cloud-init would ignore or could not run: MAAS accepts any, and no status shows it."""
+"""Detects user data that cloud-init would ignore or fail to run. MAAS accepts any data and reports no error."""
 
 import zlib
 from base64 import b64decode
@@ -6,50 +6,50 @@ from typing import Final
 
 from pydantic import SecretStr
 
-LOOKED_AT: Final = 4096
-"""Bytes at the start that decide what it is; cloud-init looks for ``MIME-Version:`` in as many."""
+FORMAT_BYTES: Final = 4096
+"""Bytes from the start that decide the format. cloud-init searches as many for ``MIME-Version:``."""
 TEMPLATE: Final = b"## template: jinja"
-"""The first line of a template; that of another form is its second one."""
+"""The first line of a template. The second line has the format of the rendered text."""
 FORMS: Final = (
-    b"#cloud-config",  # -archive and -jsonp, too
+    b"#cloud-config",  # also -archive and -jsonp
     b"#!",
-    b"#include",  # -once, too
+    b"#include",  # also -once
     b"#part-handler",
     b"#cloud-boothook",
     TEMPLATE,
 )
-"""How user data starts that cloud-init reads, in lower case (its documentation, "User-data formats")."""
+"""First bytes of the formats that cloud-init reads, in lower case (its documentation, "User-data formats")."""
 SCRIPTS: Final = (b"#!", b"#cloud-boothook")
-"""Forms that Linux runs as they are."""
+"""Formats that Linux executes directly."""
 ANY_CASE: Final = (b"content-type:", b"mime-version:", b"#ps1", b"rem cmd", b"<powershell>", b"<script>")
-"""Headers of MIME messages, and what cloudbase-init reads as well: MAAS's Windows images have it for cloud-init."""
+"""MIME headers and the formats of cloudbase-init, which MAAS's Windows images use instead of cloud-init."""
 GZIP: Final = b"\x1f\x8b"
 BYTE_ORDER_MARKS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
 EXPECTED: Final = (
-    "Its first line has to start with `#cloud-config`, `#!`, `## template: jinja`, `#include`, `#part-handler`, "
+    "Its first line must start with `#cloud-config`, `#!`, `## template: jinja`, `#include`, `#part-handler`, "
     "`#cloud-boothook` or `#cloud-config-archive`, unless it is a MIME message or gzip."
 )
 
 
 def warning(user_data: SecretStr | None) -> str | None:
-    """What is wrong with the user data, or ``None``; it repeats nothing of it."""
+    """A warning about the user data, or ``None``. The warning never contains the data, which may be secret."""
     given = user_data.get_secret_value() if user_data else ""
     problem = _problem(_start(given)) if given else None
     return f"`user_data` {problem} MAAS passes it on unchanged." if problem else None
 
 
 def _start(given: str) -> bytes:
-    """The start of what the machine is given: MAAS decodes base64, and cloud-init decompresses gzip."""
+    """The first decoded bytes: MAAS decodes base64, and cloud-init decompresses gzip."""
     data = given.encode("utf-8", "replace")
     try:
         data = b64decode(b"".join(data.split()), validate=True)
     except ValueError:
-        return data[:LOOKED_AT]
+        return data[:FORMAT_BYTES]
     if not data.startswith(GZIP):
-        return data[:LOOKED_AT]
+        return data[:FORMAT_BYTES]
     try:
-        return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(data, LOOKED_AT)
+        return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(data, FORMAT_BYTES)
     except zlib.error:
         return b""
 
@@ -61,16 +61,16 @@ def _problem(start: bytes) -> str | None:
         return None
     marked = start.startswith(BYTE_ORDER_MARKS)
     checks = (
-        (marked, f"starts with a byte order mark, which hides its format. Save it as UTF-8 without one. {EXPECTED}"),
-        (not lowered.startswith(FORMS), f"has no format that cloud-init knows, so cloud-init ignores it. {EXPECTED}"),
-        (text != start, f"has blank lines or spaces at its start, where cloud-init may not recognize it. {EXPECTED}"),
-        (not text.startswith(FORMS), f"has upper case at its start, which cloud-init may not recognize. {EXPECTED}"),
+        (marked, f"starts with a byte order mark, which hides its format. Save it as UTF-8 without BOM. {EXPECTED}"),
+        (not lowered.startswith(FORMS), f"has an unknown format, so cloud-init ignores it. {EXPECTED}"),
+        (text != start, f"starts with blank lines or spaces, so cloud-init may not recognize it. {EXPECTED}"),
+        (not text.startswith(FORMS), f"starts with upper case, so cloud-init may not recognize it. {EXPECTED}"),
         (
             text.startswith(SCRIPTS) and b"\r\n" in text,
-            "is a script with Windows line ends. Save it with LF, not CRLF.",
+            "is a script with Windows line endings. Save it with LF, not CRLF.",
         ),
     )
-    problem = next((told for wrong, told in checks if wrong), None)
+    problem = next((problem for is_wrong, problem in checks if is_wrong), None)
     if problem is None and text.startswith(TEMPLATE):
         inner = _problem(text.partition(b"\n")[2])
         return f"is a template, and the text after its first line {inner}" if inner else None

@@ -1,4 +1,4 @@
-"""Images: which there are, and importing them, which takes MAAS minutes."""
+"""List the region's images, and import images into it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ from maas_mcp.api import (
 )
 
 PATH = "boot-resources/"
-ROUND = 4
-"""How many images that show nothing new are read at each look. The list does not tell of new versions, only each image
-does; so an import of 20 images costs 6 requests every ten seconds and one for each image that is on its way, and a new
-version is noticed within a minute. All are read at the start and at the end."""
+UNCHANGED_PER_POLL = 4
+"""Unchanged images that each poll reads during an import. The image list does not show new versions, only the image
+itself does. A poll of 20 images takes 6 requests every ten seconds, plus one for each incomplete image, and a new
+version shows within a minute. The first and the last poll read all images."""
 
 
 class ImageFile(MaasModel):
@@ -34,44 +34,44 @@ class ImageFile(MaasModel):
     size: int = Field(default=0, ge=0, lt=2**63)
     complete: bool = False
     progress: float = 0.0
-    """Percent; there while the file is not complete."""
+    """Percent. MAAS sends it while the file is incomplete."""
 
     @property
-    def there(self) -> float:
-        """Bytes that are there."""
+    def downloaded(self) -> float:
+        """Downloaded bytes."""
         return self.size if self.complete else self.size * min(max(self.progress / 100, 0.0), 1.0)
 
 
 class ImageVersion(MaasModel):
-    """A version of an image, as MAAS calls it a set."""
+    """A version of an image. MAAS calls it a set."""
 
     complete: bool = False
     files: dict[str, ImageFile] = Field(default_factory=dict)
 
 
-def _called(known: dict[str, Any]) -> str:
+def _default_name(known: dict[str, Any]) -> str:
     return f"image {known['id']}"
 
 
 class BootResource(MaasModel):
-    """An image as ``GET boot-resources/{id}/`` shows it; in the list it has no ``sets``."""
+    """An image as in ``GET boot-resources/{id}/``. An image in the list has no ``sets``."""
 
     id: int
-    name: str = Field(default_factory=_called)
+    name: str = Field(default_factory=_default_name)
     architecture: str = "unknown"
     type: str = "Synced"
     sets: dict[str, ImageVersion] = Field(default_factory=dict)
 
     @property
-    def not_read(self) -> tuple[str, ...]:
-        """The fields of which something cannot be read: an unreadable version or file counts as not complete."""
+    def unreadable_fields(self) -> tuple[str, ...]:
+        """The fields with an unreadable part. An unreadable version or file counts as incomplete."""
         parts = [part for one in self.sets.values() for part in (one, *one.files.values())]
         inside = ("sets",) if any(part.unreadable for part in parts) else ()
         return tuple(dict.fromkeys([*self.unreadable, *inside]))
 
     @property
     def latest(self) -> str | None:
-        """The newest version: MAAS names them by their date, ``20260401`` or ``20260401.1``."""
+        """The newest version. MAAS names versions by date: ``20260401`` or ``20260401.1``."""
         return max(self.sets, default=None)
 
     @property
@@ -84,10 +84,10 @@ class Image(BaseModel):
     """An image."""
 
     name: str
-    architecture: str = Field(description="With the kernel that it belongs to: `amd64/ga-24.04`.")
+    architecture: str = Field(description="With its kernel: `amd64/ga-24.04`.")
     type: str = Field(description="`Synced` from a mirror, or `Uploaded`.")
-    version: str | None = Field(description="The newest, by its date.")
-    complete: bool = Field(description="Whether the newest version is whole.")
+    version: str | None = Field(description="Newest version, by date.")
+    complete: bool = Field(description="Whether the newest version is complete and can be deployed.")
 
 
 class Images(BaseModel):
@@ -95,29 +95,29 @@ class Images(BaseModel):
 
     images: list[Image]
     unreadable: list[str] = Field(
-        default=[], description="Images that are left out, and fields that hold a default: MAAS's value is unreadable."
+        default=[], description="Images left out and fields with a default, because MAAS's value is unreadable."
     )
 
 
-class WhichImages(BaseModel):
-    """Which images to list."""
+class ImageFilter(BaseModel):
+    """A filter for images."""
 
     type: Literal["synced", "uploaded"] | None = Field(
-        default=None, description="Only those synced from a mirror, or only those uploaded."
+        default=None, description="Only images synced from a mirror, or only uploaded images."
     )
 
 
 class NoArguments(BaseModel):
-    """No arguments: which images are imported is set in MAAS."""
+    """No arguments: MAAS's image selection decides what is imported."""
 
 
-async def listed(ctx: ToolContext, kind: str | None) -> Listing[BootResource]:
-    """The images of a kind, without their versions: one request."""
+async def list_images(ctx: ToolContext, kind: str | None) -> Listing[BootResource]:
+    """List the images of a kind, without their versions, in one request."""
     return BootResource.list_from_response(await ctx.maas.get(PATH, type=kind))
 
 
-async def read(ctx: ToolContext, images: Iterable[BootResource]) -> Listing[BootResource]:
-    """These images with their versions, one request each; one that was deleted meanwhile is missing."""
+async def read_versions(ctx: ToolContext, images: Iterable[BootResource]) -> Listing[BootResource]:
+    """Read the images with their versions, in one request each. An image that was deleted meanwhile is left out."""
     answers = []
     for image in images:
         try:
@@ -127,12 +127,14 @@ async def read(ctx: ToolContext, images: Iterable[BootResource]) -> Listing[Boot
     return BootResource.list_from_response(answers)
 
 
-async def all_of(ctx: ToolContext, kind: str | None) -> Images:
-    """What a client is shown of the images of a kind: one request, and one for each."""
-    there = await listed(ctx, kind)
-    images = await read(ctx, there)
-    unreadable = [f"{each}, so this image is left out." for each in (*there.left_out, *images.left_out)]
-    odd = [(each, ", ".join(f"`{name}`" for name in each.not_read)) for each in images if each.not_read]
+async def read_images(ctx: ToolContext, kind: str | None) -> Images:
+    """Read the result for the images of a kind: one request for the list and one for each image."""
+    entries = await list_images(ctx, kind)
+    images = await read_versions(ctx, entries)
+    unreadable = [f"{each}, so this image is left out." for each in (*entries.left_out, *images.left_out)]
+    odd = [
+        (each, ", ".join(f"`{name}`" for name in each.unreadable_fields)) for each in images if each.unreadable_fields
+    ]
     unreadable += [f"{_name(each)}: {fields} cannot be read; a default is shown." for each, fields in odd]
     rows = [
         Image(
@@ -147,8 +149,8 @@ async def all_of(ctx: ToolContext, kind: str | None) -> Images:
     return Images(images=rows, unreadable=unreadable)
 
 
-def told(result: Images) -> str:
-    """A line for each image."""
+def format_images(result: Images) -> str:
+    """One line for each image."""
     lines = [
         f"{each.name} {each.architecture}: {each.version or 'no version'}{'' if each.complete else ', incomplete'}"
         for each in result.images
@@ -156,35 +158,35 @@ def told(result: Images) -> str:
     return "\n".join([f"{len(lines)} images", *lines, *result.unreadable])
 
 
-class ListImages(Tool[WhichImages, Images]):
-    """List the images that can be deployed, with their newest version and whether it is complete."""
+class ListImages(Tool[ImageFilter, Images]):
+    """List the OS images (Ubuntu, CentOS, Windows, custom) that MAAS can deploy, with their newest versions."""
 
     name = "maas_list_images"
     title = "List images"
     read_only = True
 
-    async def run(self, ctx: ToolContext, args: WhichImages) -> Images:
-        """One request, and one for each image."""
-        return await all_of(ctx, args.type)
+    async def run(self, ctx: ToolContext, args: ImageFilter) -> Images:
+        """Send one request for the list and one for each image."""
+        return await read_images(ctx, args.type)
 
     def summary(self, result: Images) -> str:
-        """A line for each image."""
-        return told(result)
+        """One line for each image."""
+        return format_images(result)
 
 
 Version = tuple[int, str]
-"""An image's id, and a version of it."""
+"""An image's id and the name of one of its versions."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImportProgress:
-    """What one look saw of an import."""
+    """The state of an import at one poll."""
 
     running: bool
     images: Mapping[int, BootResource]
-    """By id; of some of them, what an earlier look saw."""
-    turn: int = 0
-    """Whose turn it is to be read at the next look."""
+    """By id. Some of them come from an earlier poll."""
+    next_index: int = 0
+    """The first unchanged image that the next poll reads."""
 
     @property
     def versions(self) -> dict[Version, ImageVersion]:
@@ -193,20 +195,20 @@ class ImportProgress:
 
     @property
     def incomplete(self) -> list[BootResource]:
-        """Images of which a version is on its way."""
+        """Images with an incomplete version."""
         return [each for each in self.images.values() if not all(one.complete for one in each.sets.values())]
 
-    def as_it_was(self) -> dict[Version, bool]:
-        """What can be compared: each version, and whether it is complete."""
+    def completeness(self) -> dict[Version, bool]:
+        """Whether each version is complete, to compare two polls."""
         return {key: one.complete for key, one in self.versions.items()}
 
 
 class ImportImages(RegionOperation[NoArguments, Images, ImportProgress]):
-    """Have MAAS import the images that are selected in it from their mirror, and wait until they are complete.
+    """Import (download, sync, update) the images selected in MAAS from their mirror, and wait until they are complete.
 
-    Takes from seconds, if nothing is new, to an hour. Needs a MAAS administrator. An import that is under way already
-    is not started again, because that would break it off. One that somebody stops before anything has come looks like
-    one that has found nothing new.
+    Takes seconds if nothing is new, up to an hour otherwise. Requires an administrator. A running import is not
+    restarted, because MAAS would abort it. If another user stops it before anything is downloaded, the result is the
+    same as for an import without new images.
     """
 
     name = "maas_import_images"
@@ -215,98 +217,100 @@ class ImportImages(RegionOperation[NoArguments, Images, ImportProgress]):
     idempotent = True
 
     async def is_running(self, ctx: ToolContext) -> bool:
-        """``op=is_importing``."""
+        """Read ``op=is_importing``."""
         answer = await ctx.maas.get_op(PATH, "is_importing")
         if not isinstance(answer, bool):
             raise MaasProtocolError("MAAS answered op=is_importing with neither true nor false.")
         return answer
 
     async def start(self, ctx: ToolContext, args: NoArguments) -> None:  # noqa: ARG002 - there are none
-        """Post ``op=import``: MAAS 3.7 would break off one that is under way, and begin anew."""
+        """Post ``op=import``. MAAS 3.7 would abort a running import and restart it."""
         try:
             await ctx.maas.post_op(PATH, "import")
         except MaasPermissionError as error:
             raise MaasPermissionError(
-                "MAAS does not let this user import images (403).",
-                hint="It takes the API key of a MAAS administrator.",
+                "MAAS does not allow this user to import images (403).",
+                hint="Use the API key of a MAAS administrator.",
                 maas_says=error.maas_says,
             ) from None
 
     async def observe(self, ctx: ToolContext, earlier: ImportProgress | None) -> ImportProgress:
-        """All images at the ends of an import; in between those on their way, and :data:`ROUND` of the others."""
+        """Read all images at the first and last poll; otherwise the incomplete ones and a few of the others."""
         running = await self.is_running(ctx)
-        listing = await listed(ctx, "synced")
-        there = {each.id: each for each in listing}
+        listing = await list_images(ctx, "synced")
+        by_id = {each.id: each for each in listing}
         if earlier is None or not running:
-            chosen, turn = set(there), 0
+            chosen, next_index = set(by_id), 0
         else:
-            chosen, turn = _worth_reading(there, earlier)
-        news = {each.id: each for each in await read(ctx, [there[number] for number in sorted(chosen)])}
+            chosen, next_index = _images_to_read(by_id, earlier)
+        news = {each.id: each for each in await read_versions(ctx, [by_id[number] for number in sorted(chosen)])}
         known = earlier.images if earlier else {}
-        numbers = [*there, *(each.identity for each in listing.left_out if isinstance(each.identity, int))]
+        numbers = [*by_id, *(each.identity for each in listing.left_out if isinstance(each.identity, int))]
         images = {number: image for number in numbers if (image := news.get(number) or known.get(number))}
-        return ImportProgress(running, images, turn)
+        return ImportProgress(running, images, next_index)
 
     def assess(self, before: ImportProgress | None, earlier: ImportProgress | None, seen: ImportProgress) -> Assessment:
-        """Over when MAAS says so; a success when every version is complete by then."""
+        """Pending until MAAS reports the end; then a success if every version is complete."""
         if seen.running:
-            return Assessment(Verdict.PENDING, _how_far(before, seen))
-        if before is not None and earlier is None and seen.as_it_was() == before.as_it_was():
-            return Assessment(Verdict.PENDING, Milestone(0.0, "No import shows yet"))
+            return Assessment(Verdict.PENDING, _measure(before, seen))
+        if before is not None and earlier is None and seen.completeness() == before.completeness():
+            return Assessment(Verdict.PENDING, Milestone(0.0, "The import has not started yet"))
         if seen.incomplete:
             if earlier is None and before is not None:
-                return Assessment(Verdict.PENDING, _how_far(before, seen))
+                return Assessment(Verdict.PENDING, _measure(before, seen))
             names = ", ".join(_name(each) for each in seen.incomplete)
-            return Assessment(Verdict.FAILED, Milestone(None, f"the import is over, but not complete: {names}"))
-        return Assessment(Verdict.SUCCEEDED, Milestone(1.0, _ending(before, earlier, seen)))
+            return Assessment(
+                Verdict.FAILED, Milestone(None, f"the import has ended, but these images are incomplete: {names}")
+            )
+        return Assessment(Verdict.SUCCEEDED, Milestone(1.0, _describe_end(before, earlier, seen)))
 
     async def result(self, ctx: ToolContext) -> Images:
-        """The synced images that there are now: one request, and one for each."""
-        return await all_of(ctx, "synced")
+        """Read the synced images."""
+        return await read_images(ctx, "synced")
 
     async def abort(self, ctx: ToolContext) -> None:
         """Post ``op=stop_import``."""
         await ctx.maas.post_op(PATH, "stop_import")
 
     def summary(self, result: Images) -> str:
-        """A line for each image."""
-        return told(result)
+        """One line for each image."""
+        return format_images(result)
 
 
-def _worth_reading(there: Iterable[int], earlier: ImportProgress) -> tuple[set[int], int]:
-    """The images to read while an import runs, and whose turn it is after them."""
-    on_their_way = {each.id for each in earlier.incomplete}
-    ids = sorted(there)
+def _images_to_read(image_ids: Iterable[int], earlier: ImportProgress) -> tuple[set[int], int]:
+    """The images that a poll reads during an import, and the index for the next poll."""
+    incomplete = {each.id for each in earlier.incomplete}
+    ids = sorted(image_ids)
     new = {number for number in ids if number not in earlier.images}
-    others = [number for number in ids if number not in on_their_way | new]
-    turn = earlier.turn if earlier.turn < len(others) else 0
-    chosen = others[turn : turn + ROUND]
-    return (on_their_way & set(ids)) | new | set(chosen), turn + ROUND
+    others = [number for number in ids if number not in incomplete | new]
+    start = earlier.next_index if earlier.next_index < len(others) else 0
+    chosen = others[start : start + UNCHANGED_PER_POLL]
+    return (incomplete & set(ids)) | new | set(chosen), start + UNCHANGED_PER_POLL
 
 
-def _how_far(before: ImportProgress | None, seen: ImportProgress) -> Milestone:
-    """The share of bytes that are there, of the versions that this import brings, or of all where that is not known."""
-    old = before.as_it_was() if before else {}
+def _measure(before: ImportProgress | None, seen: ImportProgress) -> Milestone:
+    """The downloaded share of the versions in this import, or of all versions if the state before is unknown."""
+    old = before.completeness() if before else {}
     mine = {key: one for key, one in seen.versions.items() if not old.get(key)}
     files = [file for one in mine.values() for file in one.files.values()]
     total = sum(file.size for file in files)
     if not total or not files:
-        return Milestone(0.0, "Importing; nothing new has shown yet")
-    fraction = sum(file.there for file in files) / total
+        return Milestone(0.0, "Importing; no new versions yet")
+    fraction = sum(file.downloaded for file in files) / total
     done = sum(one.complete for one in mine.values())
     names = ", ".join(_name(each) for each in seen.incomplete[:2])
     now = f"; now {names}" if names else ""
     return Milestone(fraction, f"Importing images: {done} of {len(mine)} complete{now}")
 
 
-def _ending(before: ImportProgress | None, earlier: ImportProgress | None, seen: ImportProgress) -> str:
+def _describe_end(before: ImportProgress | None, earlier: ImportProgress | None, seen: ImportProgress) -> str:
     if before is None and earlier is None:
-        return "No import runs any longer, and all images are complete; how it went was not seen"
+        return "No import is running, and all images are complete; the end of the import was not observed"
     if before is None:
-        return "The import is over, and all images are complete"
-    old = before.as_it_was()
+        return "The import has ended, and all images are complete"
+    old = before.completeness()
     new = [key for key in seen.versions if not old.get(key)]
-    return f"The import is over: {_count(len(new), 'new version')}" if new else "The import is over: nothing was new"
+    return f"The import has ended: {_count(len(new), 'new version')}" if new else "The import has ended: nothing new"
 
 
 def _count(number: int, what: str) -> str:

@@ -1,4 +1,4 @@
-"""List machines and read one: concise views of what MAAS shows in 19 kB a machine."""
+"""List machines and read a machine, in short form: MAAS sends 19 kB for each machine."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -10,12 +10,12 @@ from maas_inventory.finding import MachineFilter, find
 from maas_inventory.images import ImportImages, ListImages
 from maas_mcp.api import LeftOut, LongRunning, Machine, SystemId, Tool, ToolContext, hookimpl
 
-MOST_NAMED: Final = 10
-"""How many machines are named of which the same fields cannot be read."""
+MAX_NAMED: Final = 10
+"""Machines that one message about unreadable fields names."""
 
 
 class MachineRow(BaseModel):
-    """One machine in a list."""
+    """A machine in a list."""
 
     system_id: SystemId
     hostname: str
@@ -36,16 +36,16 @@ class MachinePage(BaseModel):
     """The machines that match."""
 
     machines: list[MachineRow]
-    total: int = Field(description="How many match; more than are listed if `limit` was reached.")
-    hint: str | None = Field(default=None, description="What may be wrong with the filters, if something is missing.")
+    total: int = Field(description="Number of matching machines, including those beyond `limit`.")
+    hint: str | None = Field(default=None, description="Possible problem with the filters.")
     unreadable: list[str] = Field(
         default=[],
-        description="Machines that are left out, and fields that hold a default: MAAS's value is unreadable.",
+        description="Machines left out and fields with a default, because MAAS's value is unreadable.",
     )
 
 
 class ListMachines(Tool[MachineFilter, MachinePage]):
-    """List machines with their status, owner, size and place: the way to find a system_id."""
+    """List (find, search, count) machines with their system_id, status, owner, size, zone, pool, tags and addresses."""
 
     name = "maas_list_machines"
     offers = "machines read"
@@ -53,43 +53,46 @@ class ListMachines(Tool[MachineFilter, MachinePage]):
     read_only = True
 
     async def run(self, ctx: ToolContext, args: MachineFilter) -> MachinePage:
-        """One ``GET machines/``, which MAAS answers whole: it has no paging. A second one for a name that none has."""
+        """Send one ``GET machines/``, which has no paging, and a second one for a hostname that no machine has."""
         found, hint = await find(ctx, args)
         listed = sorted(found, key=lambda machine: machine.hostname)[: args.limit]
         return MachinePage(
             machines=[MachineRow.model_validate(machine, from_attributes=True) for machine in listed],
             total=found.total,
             hint=hint,
-            unreadable=[*_left_out(found.left_out), *_defaults(listed)],
+            unreadable=[*_left_out(found.left_out), *_describe_defaults(listed)],
         )
 
     def summary(self, result: MachinePage) -> str:
-        """A line for each machine, and for each thing that is missing."""
+        """One line for each machine and for each problem."""
         lines = [
             f"{row.system_id} {row.hostname}: {row.status_name}{f' for {row.owner}' if row.owner else ''}, "
             f"{row.architecture}, {row.cpu_count} CPUs, {row.memory // 1024} GiB"
             for row in result.machines
         ]
-        told = [*result.unreadable, *([result.hint] if result.hint else [])]
-        return "\n".join([f"{len(lines)} of {result.total} machines", *lines, *told])
+        problems = [*result.unreadable, *([result.hint] if result.hint else [])]
+        return "\n".join([f"{len(lines)} of {result.total} machines", *lines, *problems])
 
 
 def _left_out(entries: Iterable[LeftOut]) -> list[str]:
     return [f"{each}, so this machine is left out. It is still in MAAS." for each in entries]
 
 
-def _defaults(machines: Iterable[Machine]) -> list[str]:
-    """Which fields of a row are not what MAAS sent; machines that have the same trouble share a sentence."""
+def _describe_defaults(machines: Iterable[Machine]) -> list[str]:
+    """The fields that hold a default. Machines with the same unreadable fields share a sentence."""
     alike: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
     for machine in machines:
         if fields := tuple(name for name in machine.unreadable if name in MachineRow.model_fields):
             alike[fields].append(f"{machine.system_id} ({machine.hostname})")
-    return [f"{_some(names)}: {_fields(fields)} cannot be read; a default is shown." for fields, names in alike.items()]
+    return [
+        f"{_join_first(names)}: {_fields(fields)} cannot be read; a default is shown."
+        for fields, names in alike.items()
+    ]
 
 
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+def _join_first(names: Sequence[str]) -> str:
+    more = len(names) - MAX_NAMED
+    return ", ".join(names[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _fields(names: Iterable[str]) -> str:
@@ -97,17 +100,17 @@ def _fields(names: Iterable[str]) -> str:
 
 
 class MachineId(BaseModel):
-    """Which machine."""
+    """A machine."""
 
-    system_id: SystemId = Field(description="The machine, as maas_list_machines names it.")
+    system_id: SystemId = Field(description="The machine's `system_id`, not its hostname.")
 
 
 class MachineDetails(MachineRow):
-    """One machine, with what is needed to judge what it is doing."""
+    """A machine with the details that show its state."""
 
     fqdn: str
-    status_message: str | None = Field(description="MAAS's latest event of this machine: it may lag behind the status.")
-    error_description: str = Field(description="Why a run failed, perhaps an earlier one: MAAS never clears it.")
+    status_message: str | None = Field(description="The machine's latest event in MAAS; may lag behind the status.")
+    error_description: str = Field(description="Reason of the last failure. MAAS never clears it, so it may be old.")
     osystem: str
     distro_series: str
     hwe_kernel: str | None
@@ -119,38 +122,38 @@ class MachineDetails(MachineRow):
     testing_status_name: str
     description: str
     unreadable: list[str] = Field(
-        default=[], description="Fields that hold a default, because MAAS's value cannot be read, by their names."
+        default=[], description="Names of fields with a default, because MAAS's value is unreadable."
     )
 
 
 class GetMachine(Tool[MachineId, MachineDetails]):
-    """Read one machine: its status, what it runs, and what MAAS last said of it."""
+    """Show (read, inspect) one machine: status, owner, hardware, operating system, addresses and latest event."""
 
     name = "maas_get_machine"
     offers = "machine read"
-    title = "Read a machine"
+    title = "Show a machine"
     read_only = True
 
     async def run(self, ctx: ToolContext, args: MachineId) -> MachineDetails:
-        """One ``GET machines/{system_id}/``."""
+        """Send one ``GET machines/{system_id}/``."""
         return MachineDetails.model_validate(await ctx.maas.machine(args.system_id), from_attributes=True)
 
     def summary(self, result: MachineDetails) -> str:
-        """Status and latest message, which MAAS may have written before it changed the status."""
+        """The status and the latest event, which may be older than the status."""
         owner = f" for {result.owner}" if result.owner else ""
         latest = f" Latest event: {result.status_message.rstrip('.')}." if result.status_message else ""
-        told = f"{result.hostname} ({result.system_id}) is {result.status_name}{owner}.{latest}"
+        state = f"{result.hostname} ({result.system_id}) is {result.status_name}{owner}.{latest}"
         unreadable = f"{_fields(result.unreadable)} cannot be read; a default is shown." if result.unreadable else ""
-        return "\n".join(filter(None, [told, unreadable]))
+        return "\n".join(filter(None, [state, unreadable]))
 
 
 @hookimpl
 def maas_mcp_operations() -> Sequence[type[LongRunning[Any, Any]]]:
-    """What takes minutes."""
+    """The long-running operations."""
     return [ImportImages]
 
 
 @hookimpl
 def maas_mcp_tools() -> Sequence[type[Tool[Any, Any]]]:
-    """The plugin's tools."""
+    """The short tools."""
     return [ListMachines, GetMachine, ListImages]

@@ -1,1 +1,1 @@
-"""The simulated region over HTTP: its API, answered as MAAS answers."""
+"""The HTTP API of the simulated region, with MAAS's responses."""

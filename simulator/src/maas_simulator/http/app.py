@@ -1,4 +1,4 @@
-"""The region as an ASGI application: routing, credentials, faults and holds around the handlers."""
+"""The region as an ASGI application: routing, authentication, faults and holds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from maas_simulator.http import region_routes
-from maas_simulator.http.broken import Dropped, broken, replacement
+from maas_simulator.http.broken_responses import Dropped, apply_fault, replacement
 from maas_simulator.http.calls import Answer, Call, parse_form
 from maas_simulator.http.description import describe
 from maas_simulator.http.endpoints import PREFIX, Endpoint, find
@@ -36,19 +36,19 @@ MOVED = (
     "<html>\r\n<head><title>301 Moved Permanently</title></head>\r\n<body>\r\n"
     "<center><h1>301 Moved Permanently</h1></center>\r\n<hr><center>nginx/1.22.1</center>\r\n</body>\r\n</html>\r\n"
 )
-"""What the proxy in front of MAAS answers at the root."""
+"""The response of the proxy in front of MAAS at the root."""
 
 _METHODS = ("PUT", "POST", "GET", "DELETE")
 
 
 def create_app(region: RegionState) -> Starlette:
-    """The ASGI application of a region; any server or in-process transport can run it."""
+    """Create the ASGI application of a region, for any server or in-process transport."""
     return Starlette(routes=[Route("/{path:path}", endpoint=_RegionApp(region))])
 
 
 @dataclass
-class _Asked:
-    """A request on its way: its endpoint and op may not exist."""
+class _ParsedRequest:
+    """A parsed request. Its endpoint and op may not exist."""
 
     request: Request
     path: str
@@ -74,34 +74,34 @@ class _RegionApp:
         request = Request(scope, receive)
         arrived = self.region.schedule.clock()
         try:
-            asked = await _understand(request)
+            parsed = await _parse_request(request)
         except ClientDisconnect:
             return
-        template = asked.endpoint.path if asked.endpoint else None
+        template = parsed.endpoint.path if parsed.endpoint else None
         record = RequestRecord(
-            arrived, request.method, asked.path, asked.op, asked.form, asked.query, template=template
+            arrived, request.method, parsed.path, parsed.op, parsed.form, parsed.query, template=template
         )
         self.region.requests.append(record)
-        response = await self._answer(asked)
+        response = await self._answer(parsed)
         record.status = None if isinstance(response, Dropped) else response.status_code
         await response(scope, receive, send)
 
-    async def _answer(self, asked: _Asked) -> Response:
+    async def _answer(self, parsed: _ParsedRequest) -> Response:
         with self.region.lock:
             now = self.region.schedule.clock()
-            delay, fault = self.region.faults.meet(asked.request.method, asked.path, asked.op, now)
-            hold = next((self.region.holds[name] for name in _hold_names(asked) if name in self.region.holds), Hold())
+            delay, fault = self.region.faults.meet(parsed.request.method, parsed.path, parsed.op, now)
+            hold = next((self.region.holds[name] for name in _hold_names(parsed) if name in self.region.holds), Hold())
         if fault is not None and not fault.carried_out:
             await _wait(delay)
-            return broken(fault, replacement(fault, now))
-        response = await self._act_after(hold.before + delay, asked)
+            return apply_fault(fault, replacement(fault, now))
+        response = await self._respond_after(hold.before + delay, parsed)
         await _wait(hold.after)
         if fault is None:
             return response
-        return broken(fault, response if fault.status is None else replacement(fault, now))
+        return apply_fault(fault, response if fault.status is None else replacement(fault, now))
 
-    async def _act_after(self, seconds: float, asked: _Asked) -> Response:
-        """A client that goes away while its request is held does not stop it: MAAS acts all the same."""
+    async def _respond_after(self, seconds: float, parsed: _ParsedRequest) -> Response:
+        """Respond after a delay. If the client disconnects meanwhile, MAAS carries out the request all the same."""
         until = self.region.schedule.clock() + seconds
         try:
             await _wait(seconds)
@@ -109,79 +109,79 @@ class _RegionApp:
             left = max(0.0, until - self.region.schedule.clock()) * self.region.schedule.speed
             with self.region.lock:
                 self.region.play()
-                self.region.schedule.after(left, lambda: _ignore(self._respond(asked)))
+                self.region.schedule.after(left, lambda: _ignore(self._respond(parsed)))
             raise
         with self.region.lock:
             self.region.play()
-            return self._respond(asked)
+            return self._respond(parsed)
 
-    def _respond(self, asked: _Asked) -> Response:
+    def _respond(self, parsed: _ParsedRequest) -> Response:
         try:
-            answer = self._handle(asked)
+            answer = self._handle(parsed)
         except Refusal as refusal:
             return _response(refusal.status, refusal.body, refusal.content_type, refusal.headers)
         return _response(answer.status, answer.body, answer.content_type, answer.headers)
 
-    def _handle(self, asked: _Asked) -> Answer:
-        endpoint = asked.endpoint
-        if (told := _told_to_everybody(asked)) is not None:
-            return told
+    def _handle(self, parsed: _ParsedRequest) -> Answer:
+        endpoint = parsed.endpoint
+        if (answer := _answer_without_credentials(parsed)) is not None:
+            return answer
         if endpoint is None:
-            raise no_such_endpoint(asked.path)
-        user = self._user(asked, endpoint)
-        handler = _handler(asked, endpoint)
+            raise no_such_endpoint(parsed.path)
+        user = self._user(parsed, endpoint)
+        handler = _handler(parsed, endpoint)
         call = Call(
             region=self.region,
             user=user,
-            method=asked.request.method,
-            path=asked.path,
-            raw_query=asked.raw_query,
-            query=asked.query,
-            form=asked.form,
-            parts=asked.parts,
+            method=parsed.request.method,
+            path=parsed.path,
+            raw_query=parsed.raw_query,
+            query=parsed.query,
+            form=parsed.form,
+            parts=parsed.parts,
         )
         return handler(call)
 
-    def _user(self, asked: _Asked, endpoint: Endpoint) -> User:
-        """Whose request it is; without usable credentials it depends on the endpoint what MAAS says."""
-        request = asked.request
-        signed = Signed(request.method, str(request.url), asked.signed_form)
+    def _user(self, parsed: _ParsedRequest, endpoint: Endpoint) -> User:
+        """The user of the request. Without credentials, MAAS's error depends on the endpoint."""
+        request = parsed.request
+        signed = Signed(request.method, str(request.url), parsed.signed_form)
         user = self.region.authenticator.user(request.headers.get("authorization"), signed)
         if user is None:
-            raise unrecognised(request.method, asked.op) if endpoint.anonymous else Refusal(401, "Forbidden", PLAIN)
+            raise unrecognised(request.method, parsed.op) if endpoint.anonymous else Refusal(401, "Forbidden", PLAIN)
         return user
 
 
-def _told_to_everybody(asked: _Asked) -> Answer | None:
-    if asked.path == "/MAAS/":
+def _answer_without_credentials(parsed: _ParsedRequest) -> Answer | None:
+    if parsed.path == "/MAAS/":
         raise Refusal(301, MOVED, "text/html", {"Location": "/MAAS/r/"}).without_vary()
     for path, what in OUTSIDE_THE_API.items():
-        if asked.path.startswith(path):
+        if parsed.path.startswith(path):
             raise not_simulated(what)
-    if asked.request.method != "GET":
+    if parsed.request.method != "GET":
         return None
-    if asked.path == f"{PREFIX}describe/":
-        return Answer(describe(str(asked.request.base_url).rstrip("/")), content_type="application/json")
-    return region_routes.VERSION if asked.path == f"{PREFIX}version/" else None
+    if parsed.path == f"{PREFIX}describe/":
+        return Answer(describe(str(parsed.request.base_url).rstrip("/")), content_type="application/json")
+    return region_routes.VERSION if parsed.path == f"{PREFIX}version/" else None
 
 
-def _handler(asked: _Asked, endpoint: Endpoint) -> Handler:
-    """What answers it. MAAS complains of credentials first, and of the rest in this order."""
-    method = asked.request.method
+def _handler(parsed: _ParsedRequest, endpoint: Endpoint) -> Handler:
+    """The handler of the request. MAAS checks in this order, after the credentials."""
+    method = parsed.request.method
     if method not in _METHODS:
         raise Refusal(405, "", HTML, {"Allow": ", ".join(_METHODS), **BY_USER})
-    if asked.broken is not None:
-        raise asked.broken
-    handler = endpoint.handlers.get((method, asked.op))
+    if parsed.broken is not None:
+        raise parsed.broken
+    handler = endpoint.handlers.get((method, parsed.op))
     if handler is None:
-        raise no_such_endpoint(asked.path) if asked.op_in_path else unrecognised(method, asked.op)
-    wanted = asked.query.get("format", ["json"])[-1]
+        raise no_such_endpoint(parsed.path) if parsed.op_in_path else unrecognised(method, parsed.op)
+    wanted = parsed.query.get("format", ["json"])[-1]
     if wanted != "json":
         raise Refusal(400, f"Invalid output format specified '{wanted}'.", PLAIN)
     return handler
 
 
-async def _understand(request: Request) -> _Asked:
+async def _parse_request(request: Request) -> _ParsedRequest:
     path = str(request.scope["path"])
     raw_query = request.scope["query_string"].decode("latin-1")
     query = parse_qs(raw_query, keep_blank_values=True)
@@ -198,7 +198,9 @@ async def _understand(request: Request) -> _Asked:
         broken = refusal
     if request.method == "POST":
         op = op or next(iter(form.pop("op", ())), None)
-    return _Asked(request, path, endpoint, parts, op, path_op is not None, raw_query, query, form, signed_form, broken)
+    return _ParsedRequest(
+        request, path, endpoint, parts, op, path_op is not None, raw_query, query, form, signed_form, broken
+    )
 
 
 def _takes_json(method: str, endpoint: Endpoint | None, op: str | None) -> bool:
@@ -206,15 +208,15 @@ def _takes_json(method: str, endpoint: Endpoint | None, op: str | None) -> bool:
     return method == "PUT" or (isinstance(operation, Operation) and operation.takes_json)
 
 
-def _hold_names(asked: _Asked) -> tuple[str, ...]:
-    """The names a request is held by: its op, and for the reads ``events`` or ``machines``."""
-    inside = asked.path.removeprefix(PREFIX)
-    is_read = asked.request.method == "GET" and inside.startswith(("events/", "machines/"))
-    return (asked.op or "", inside.partition("/")[0] if is_read else "")
+def _hold_names(parsed: _ParsedRequest) -> tuple[str, ...]:
+    """The names that a hold can match: the op, and ``events`` or ``machines`` for reads."""
+    inside = parsed.path.removeprefix(PREFIX)
+    is_read = parsed.request.method == "GET" and inside.startswith(("events/", "machines/"))
+    return (parsed.op or "", inside.partition("/")[0] if is_read else "")
 
 
 def _response(status: int, body: str | bytes, content_type: str, headers: Mapping[str, str]) -> Response:
-    """As a header and not as a media type, to which Starlette would add a charset where MAAS has none."""
+    """Build a response with its exact content type: Starlette would add a charset to a media type."""
     return Response(body, status, {"Content-Type": content_type, **headers})
 
 
@@ -224,4 +226,4 @@ async def _wait(seconds: float) -> None:
 
 
 def _ignore(_response: Response) -> None:
-    """An answer for a client that is gone."""
+    """Drop a response whose client has disconnected."""

@@ -1,4 +1,4 @@
-"""One request as handlers see it: who asks for what, with which parameters."""
+"""A parsed request as handlers get it, with its user and parameters, and the response."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from maas_simulator.state import RegionState
 
 @dataclass(frozen=True)
 class Call:
-    """A request that was understood: ``parts`` are the variable parts of its path."""
+    """A parsed request; ``parts`` are the variable parts of its path."""
 
     region: RegionState
     user: User
@@ -39,14 +39,15 @@ class Call:
         return machine
 
     def sees(self, machine: SimulatedMachine) -> bool:
-        """Whether the user may see it: their own, nobody's, or all for a superuser."""
+        """Whether the user may see the machine. Superusers see all; others see their own and unowned machines."""
         return self.user.is_superuser or machine.owner in (None, self.user.username)
 
-    def check_may(self, permission: str, machine: SimulatedMachine) -> None:
-        """403 unless the user may ``edit``, ``lock``, ``admin`` or, as its ``owner``, break this machine.
+    def check_permission(self, permission: str, machine: SimulatedMachine) -> None:
+        """Raise a 403 unless the user has this permission on the machine.
 
-        A lock is held against all of these but ``lock``, and against no ``superuser`` who only looks, or whom the
-        operation itself refuses in other words.
+        The permissions are ``edit``, ``lock`` and ``admin``, and ``owner`` for marking it broken. A lock denies all of
+        them except ``lock``. ``superuser`` ignores locks: it is for reads, and for operations that check locks
+        themselves.
         """
         allowed = self.sees(machine)
         if permission in ("admin", "superuser"):
@@ -59,9 +60,10 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is sent back; ``value`` is rendered as JSON unless ``text`` is given.
+    """A response. ``value`` is rendered as JSON unless ``text`` is given.
 
-    MAAS 3.7 indents it by four: of the 19 kB of a machine that makes nine. Its version and what is wrong it does not.
+    MAAS 3.7 indents JSON by four spaces, which makes up half of a machine's 19 kB. It does not indent the version and
+    errors.
     """
 
     value: object = None
@@ -73,18 +75,18 @@ class Answer:
 
     @property
     def body(self) -> str | bytes:
-        """What to send."""
+        """The body as it is sent."""
         if self.text is not None:
             return self.text
         if not (self.indented and self.status == HTTPStatus.OK):
             return json.dumps(self.value)
-        # The same text, in a tenth of the time: Python's own encoder is slow as soon as it has to indent.
+        # The same text in a tenth of the time: Python's own encoder is slow when it indents.
         body = to_json(self.value, indent=4)
         return body if body.isascii() else json.dumps(self.value, indent=4)
 
 
 def parse_form(content_type: str, body: bytes, *, takes_json: bool = False) -> dict[str, list[str]]:
-    """The parameters in a body: urlencoded or multipart. Those in JSON are lost, as MAAS mostly loses them."""
+    """Parse a urlencoded or multipart body. JSON parameters are ignored, as in most of MAAS's operations."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/json":
         try:
@@ -98,7 +100,7 @@ def parse_form(content_type: str, body: bytes, *, takes_json: bool = False) -> d
 
 
 def _text(value: object) -> str:
-    """A value in a JSON body as a form would have it."""
+    """Convert a value of a JSON body to its form value."""
     if value is None or isinstance(value, bool):
         return "" if value is None else str(value).lower()
     if not isinstance(value, str):

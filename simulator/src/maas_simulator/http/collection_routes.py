@@ -1,7 +1,7 @@
-"""The answers about zones, pools, tags, users and domains, and about what a region here has none of.
+"""Handlers for zones, pools, tags, users and domains, and for collections that are empty here.
 
-Of what was recorded only as a list, a single read shows the same; that its 404 is worded as those of tags and subnets
-is a guess.
+Where only the list was recorded, a single read is assumed to return the same. Its 404 message is a guess, based on tags
+and subnets.
 """
 
 import re
@@ -15,16 +15,16 @@ from maas_simulator.model.scripts import JSON
 
 _TAG_NAME = re.compile(r"[\w.-]+", re.ASCII)
 _SYSTEM_USERS = {"MAAS": (True, "maas@localhost"), "maas-init-node": (False, "node-init-user@localhost")}
-"""The users that MAAS itself works as: whether they are superusers, and their addresses."""
+"""MAAS's internal users: whether they are superusers, and their email addresses."""
 
 
 def whoami(call: Call) -> Answer:
-    """The user whose credentials these are."""
+    """The user who sends the request."""
     return Answer(call.user.as_json())
 
 
 def users(call: Call) -> Answer:
-    """All users by name, MAAS's own among them."""
+    """All users by name, including MAAS's own."""
     every = _users(call)
     return Answer([every[name] for name in sorted(every)])
 
@@ -69,7 +69,7 @@ def tags(call: Call) -> Answer:
 
 
 def make_tag(call: Call) -> Answer:
-    """For superusers. A tag that MAAS itself gives to machines, by a ``definition``, is not simulated."""
+    """Create a tag, for superusers. Automatic tags with a ``definition`` are not simulated."""
     if not call.user.is_superuser:
         raise forbidden()
     name = last(call.form, "name")
@@ -91,14 +91,14 @@ def tag(call: Call) -> Answer:
 
 
 def tagged(call: Call) -> Answer:
-    """The machines with a tag that the user sees, whole."""
+    """The machines with a tag that the user may see, in full."""
     name, region = _tag(call), call.region
     found = [machine for machine in region.machines.values() if name in machine.tag_names and call.sees(machine)]
     return Answer([machine_json(region, machine) for machine in found])
 
 
 def domains(call: Call) -> Answer:
-    """All DNS domains: the default one."""
+    """All DNS domains: only the default one."""
     del call
     return Answer([DOMAIN])
 
@@ -111,13 +111,13 @@ def domain(call: Call) -> Answer:
 
 
 def none(call: Call) -> Answer:
-    """A collection of which this region has nothing."""
+    """A collection that is empty in this region."""
     del call
     return Answer([])
 
 
 def no_device(call: Call) -> Answer:
-    """One device: there are none."""
+    """One device: none exist."""
     del call
     raise not_found("Device")
 

@@ -1,27 +1,27 @@
-"""The region's description of its own API, from which clients such as python-libmaas build themselves."""
+"""The region's description of its API, which clients such as python-libmaas read to build themselves."""
 
 from collections.abc import Iterator
 
 from maas_simulator.http.endpoints import ENDPOINTS, PREFIX, Endpoint
 from maas_simulator.http.machine_routes import Handler, Operation
-from maas_simulator.http.unsimulated import Missing
+from maas_simulator.http.unsimulated import NotSimulated
 
 _CRUD = {"GET": "read", "POST": "create", "PUT": "update", "DELETE": "delete"}
-"""What a request without an op is called."""
+"""The action names of requests without an op."""
 
 
 def describe(base: str) -> dict[str, object]:
-    """Every endpoint that is simulated, with its actions; ``base`` is the region's address, ``http://HOST:PORT``.
+    """Describe all simulated endpoints and their actions; ``base`` is the region's address, ``http://HOST:PORT``.
 
-    ``anon`` is what can be asked without credentials, ``auth`` what can be asked with them; either may be null. What
-    the simulator answers with a 501 is left out, so that a client does not offer it.
+    ``anon`` has the actions without credentials, and ``auth`` those with credentials; either may be null. Endpoints
+    that return 501 are left out, so that clients do not offer them.
     """
     return {"doc": "The API of a simulated MAAS region.", "resources": list(_resources(base))}
 
 
 def _resources(base: str) -> Iterator[dict[str, object]]:
     for endpoint in ENDPOINTS:
-        actions = [_action(*key, handler) for key, handler in endpoint.handlers.items() if _simulated(handler)]
+        actions = [_action(*key, handler) for key, handler in endpoint.handlers.items() if _is_simulated(handler)]
         if actions:
             handler = {
                 "name": f"{endpoint.name}Handler",
@@ -31,18 +31,18 @@ def _resources(base: str) -> Iterator[dict[str, object]]:
                 "params": list(endpoint.params),
                 "actions": actions,
             }
-            yield {"name": handler["name"], "anon": handler if _open(endpoint) else None, "auth": handler}
+            yield {"name": handler["name"], "anon": handler if _is_anonymous(endpoint) else None, "auth": handler}
 
 
-def _simulated(handler: Handler) -> bool:
-    return not isinstance(handler, Missing)
+def _is_simulated(handler: Handler) -> bool:
+    return not isinstance(handler, NotSimulated)
 
 
-def _open(endpoint: Endpoint) -> bool:
-    """Only the version is told to everybody."""
+def _is_anonymous(endpoint: Endpoint) -> bool:
+    """Whether the endpoint needs no credentials: only the version."""
     return endpoint.name == "Version"
 
 
 def _action(method: str, op: str | None, handler: Handler) -> dict[str, object]:
-    does = handler.act if isinstance(handler, Operation) else handler
-    return {"name": op or _CRUD[method], "method": method, "op": op, "restful": op is None, "doc": does.__doc__}
+    function = handler.act if isinstance(handler, Operation) else handler
+    return {"name": op or _CRUD[method], "method": method, "op": op, "restful": op is None, "doc": function.__doc__}

@@ -1,4 +1,4 @@
-"""Which paths and operations there are, and what answers them."""
+"""The paths and operations of the API, with their handlers."""
 
 import re
 from collections.abc import Mapping
@@ -15,22 +15,22 @@ from maas_simulator.http import (
     result_routes,
 )
 from maas_simulator.http.machine_routes import POST_OPERATIONS, Handler
-from maas_simulator.http.unsimulated import UNSIMULATED, missing
+from maas_simulator.http.unsimulated import UNSIMULATED, unsimulated_handlers
 
 PREFIX = "/MAAS/api/2.0/"
 
 EMPTY = ("devices", "dhcp-snippets", "discovery", "files", "ipaddresses", "static-routes")
-"""Collections that hold nothing, as in a new region; nothing can be put into them."""
+"""Collections that are empty, as in a new region. Nothing can be added to them."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A path and what it answers, by method and op. ``anonymous``: without credentials it is a 400 and not a 401."""
+    """A path and its handlers, by method and op. ``anonymous``: without credentials it returns 400 instead of 401."""
 
     name: str
-    """What the description of the API calls it."""
+    """The name in the description of the API."""
     path: str
-    """Inside ``/MAAS/api/2.0/``; variable parts are in braces."""
+    """The path relative to ``/MAAS/api/2.0/``, with variable parts in braces."""
     handlers: Mapping[tuple[str, str | None], Handler]
     anonymous: bool = False
 
@@ -41,7 +41,7 @@ class Endpoint:
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        """What a path of this endpoint looks like, with a group for every variable part."""
+        """The regular expression for paths of this endpoint, with a group for every variable part."""
         return re.compile(_VARIABLE.sub("([^/]+)", self.path))
 
 
@@ -57,7 +57,7 @@ SIMULATED = (
         "Machines",
         "machines/",
         {
-            ("GET", None): machine_routes.listing,
+            ("GET", None): machine_routes.list_machines,
             ("POST", "allocate"): machine_routes.allocate,
             ("POST", "release"): machine_routes.release_many,
             ("POST", None): machine_edits.create,
@@ -122,34 +122,34 @@ SIMULATED = (
         "BootResources",
         "boot-resources/",
         {
-            ("GET", None): image_routes.listing,
+            ("GET", None): image_routes.list_images,
             ("GET", "is_importing"): image_routes.is_importing,
             ("POST", "import"): image_routes.start_import,
             ("POST", "stop_import"): image_routes.stop_import,
         },
     ),
-    Endpoint("BootResource", "boot-resources/{id}/", {("GET", None): image_routes.reading}),
+    Endpoint("BootResource", "boot-resources/{id}/", {("GET", None): image_routes.read_image}),
     *(Endpoint(name, f"{name}/", {("GET", None): collection_routes.none}) for name in EMPTY),
 )
 
 
-def _completed(endpoint: Endpoint) -> Endpoint:
-    return replace(endpoint, handlers={**dict(missing(endpoint.path)), **endpoint.handlers})
+def _add_unsimulated(endpoint: Endpoint) -> Endpoint:
+    return replace(endpoint, handlers={**dict(unsimulated_handlers(endpoint.path)), **endpoint.handlers})
 
 
 ENDPOINTS = (
-    *map(_completed, SIMULATED),
+    *map(_add_unsimulated, SIMULATED),
     *(
-        Endpoint(path, path, dict(missing(path)))
+        Endpoint(path, path, dict(unsimulated_handlers(path)))
         for path in UNSIMULATED
         if all(path != each.path for each in SIMULATED)
     ),
 )
-"""Those, with what else MAAS does at the same paths, and all of its other paths."""
+"""Add the operations of MAAS that are not simulated."""
 
 
 def find(path: str) -> tuple[Endpoint | None, tuple[str, ...], str | None]:
-    """The endpoint of a path, its variable parts, and its op if it ends in ``op-NAME`` (no slash after it)."""
+    """The endpoint of a path, its variable parts, and its op if the path ends in ``op-NAME`` (without a slash)."""
     inside = path.removeprefix(PREFIX) if path.startswith(PREFIX) else ""
     rest, _, op = inside.rpartition("op-")
     named = bool(op) and "/" not in op and rest.endswith("/")

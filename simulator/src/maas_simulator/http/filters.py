@@ -1,4 +1,4 @@
-"""The filters of the list of machines: which there are, what they let pass, and which values they refuse."""
+"""The filters of the machine list, and the values that they reject."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,7 +11,7 @@ from maas_simulator.state import RegionState
 Test = Callable[[SimulatedMachine, Sequence[str]], bool]
 
 
-def _among(field: str) -> Test:
+def _is_in(field: str) -> Test:
     return lambda machine, values: str(getattr(machine, field)) in values
 
 
@@ -30,13 +30,13 @@ def _split(values: Sequence[str]) -> list[str]:
 MAC_COLONS = 5
 
 FILTERS: dict[str, Test] = {
-    "id": _among("system_id"),
-    "hostname": _among("hostname"),
-    "owner": _among("owner"),
-    "zone": _among("zone"),
-    "pool": _among("pool"),
-    "power_state": _among("power_state"),
-    "agent_name": _among("agent_name"),
+    "id": _is_in("system_id"),
+    "hostname": _is_in("hostname"),
+    "owner": _is_in("owner"),
+    "zone": _is_in("zone"),
+    "pool": _is_in("pool"),
+    "power_state": _is_in("power_state"),
+    "agent_name": _is_in("agent_name"),
     "domain": lambda _machine, values: "maas" in values,
     "status": lambda machine, values: machine.status.name.lower() in [value.lower() for value in values],
     "tags": _has_tags,
@@ -83,7 +83,7 @@ UNSIMULATED_FILTERS = frozenset(
 
 
 def check_filter(region: RegionState, name: str, values: Sequence[str]) -> None:
-    """Refuse a filter that does not exist, or a value that it cannot have."""
+    """Reject a filter that does not exist, or a bad value."""
     if name in UNSIMULATED_FILTERS:
         raise not_simulated(f"filtering machines by {name}")
     if name not in FILTERS:

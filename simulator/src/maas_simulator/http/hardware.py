@@ -1,4 +1,4 @@
-"""A machine's hardware as JSON: its NICs, its disks, its processors, and how its BMC is reached."""
+"""A machine's hardware as JSON: NICs, disks, processors and power parameters."""
 
 import uuid
 
@@ -28,7 +28,7 @@ HARDWARE = [
 ]
 BLOCK = 4 * 2**20
 PARTITION_TABLE = 6 * 2**20
-"""What MAAS counts as used beside the partitions."""
+"""The space that MAAS counts as used in addition to partitions."""
 
 SIMULATED_HARDWARE = {
     "system_vendor": "Simulated",
@@ -46,7 +46,7 @@ SIMULATED_HARDWARE = {
     "chassis_serial": "C1",
     "chassis_version": "1",
 }
-"""What commissioning finds in every machine here."""
+"""The hardware information that commissioning finds on every machine."""
 
 
 def interfaces_json(machine: SimulatedMachine) -> list[JSON]:
@@ -55,12 +55,12 @@ def interfaces_json(machine: SimulatedMachine) -> list[JSON]:
 
 
 def disks_json(machine: SimulatedMachine) -> list[JSON]:
-    """All disks that MAAS knows of a machine."""
+    """All disks of a machine that MAAS knows."""
     return [_disk(machine, index) for index in range(len(machine.disks))] if machine.known else []
 
 
 def power_json(machine: SimulatedMachine) -> JSON:
-    """The power parameters: of no use to anybody, since nothing is there."""
+    """The power parameters. They are fictitious."""
     if machine.power_type in ("", MANUAL):
         return {}
     return {
@@ -79,7 +79,7 @@ def power_json(machine: SimulatedMachine) -> JSON:
 
 
 def hardware_json(machine: SimulatedMachine) -> JSON:
-    """What a commissioning counts."""
+    """The hardware counts from commissioning."""
     known = machine.known
     info: JSON = dict.fromkeys(HARDWARE, "Unknown")
     if known:
@@ -99,7 +99,7 @@ def hardware_json(machine: SimulatedMachine) -> JSON:
 
 
 def _interface(machine: SimulatedMachine, index: int) -> JSON:
-    """A NIC of a machine: it boots from the first, and every further one is alone in its fabric."""
+    """A NIC of a machine. The machine boots from the first; each other NIC is alone in its fabric."""
     number, known = machine.number * 10 + index, machine.known
     return {
         "id": number,
@@ -127,7 +127,7 @@ def _interface(machine: SimulatedMachine, index: int) -> JSON:
 
 
 def _connection(machine: SimulatedMachine, index: int, number: int) -> JSON:
-    """Where a NIC is plugged in. MAAS learns it by commissioning."""
+    """The connection of a NIC, known after commissioning."""
     if not machine.known:
         return {"vlan": None, "links": [], "discovered": None}
     if index > 0:
@@ -139,7 +139,7 @@ def _connection(machine: SimulatedMachine, index: int, number: int) -> JSON:
 
 
 def _links(machine: SimulatedMachine, number: int) -> list[JSON]:
-    """How the NIC that a machine boots from gets its address."""
+    """The address assignment of the boot NIC."""
     if not machine.linked:
         return []
     link: JSON = {"id": number, "mode": "auto", "subnet": machine.subnet.as_json()}
@@ -203,7 +203,7 @@ def _filesystem(machine: SimulatedMachine) -> JSON:
 
 
 def _room(disk: Disk) -> int:
-    """What a disk has for partitions: whole blocks of four MiB, but for one."""
+    """The size that partitions can use: whole blocks of 4 MiB, minus one."""
     return (disk.size // BLOCK - 1) * BLOCK
 
 

@@ -1,6 +1,6 @@
-"""The answers about images: as recorded from MAAS 3.7.3, but for those of ``import`` and ``stop_import``.
+"""Handlers for images, as recorded from MAAS 3.7.3, except ``import`` and ``stop_import``.
 
-Those two were not recorded: their texts are what MAAS's own reference of the API says.
+Those two were not recorded; their messages come from MAAS's API reference.
 """
 
 from datetime import UTC, datetime
@@ -13,8 +13,8 @@ from maas_simulator.model.networks import API
 from maas_simulator.model.refusals import TEXT, Refusal, forbidden, not_found
 
 
-def listing(call: Call) -> Answer:
-    """The images, of one ``type`` if asked; without their versions."""
+def list_images(call: Call) -> Answer:
+    """The images without their versions, optionally of one ``type``."""
     kind = last(call.query, "type")
     if kind not in ("", "all", "synced", "uploaded"):
         message = f"'{kind}' is not a valid boot resource type. Available types: ['synced', 'uploaded']"
@@ -23,8 +23,8 @@ def listing(call: Call) -> Answer:
     return Answer([_json(each) for each in wanted])
 
 
-def reading(call: Call) -> Answer:
-    """One image, with its versions."""
+def read_image(call: Call) -> Answer:
+    """One image with its versions."""
     for each in call.region.images.resources:
         if call.parts[0] == str(each.id):
             return Answer(_json(each) | {"sets": {name: _set(name, each) for name in reversed(each.versions)}})
@@ -32,20 +32,20 @@ def reading(call: Call) -> Answer:
 
 
 def is_importing(call: Call) -> Answer:
-    """Whether images are being imported."""
+    """Whether an import is running."""
     return Answer(call.region.images.importing)
 
 
 def start_import(call: Call) -> Answer:
-    """For superusers."""
+    """Start an import, for superusers."""
     if not call.user.is_superuser:
         raise forbidden()
-    call.region.images.begin()
+    call.region.images.start()
     return Answer(text="Import of boot resources started", content_type=TEXT)
 
 
 def stop_import(call: Call) -> Answer:
-    """For superusers."""
+    """Stop the import, for superusers."""
     if not call.user.is_superuser:
         raise forbidden()
     call.region.images.stop()
@@ -72,7 +72,7 @@ def _json(resource: ImageResource) -> dict[str, object]:
 
 
 def _kernels_up_to(kernel: str) -> str:
-    """The kernels that an image with this one also boots machines for: all before it."""
+    """The kernels that an image with this one supports: it and all older ones."""
     if kernel == "generic":
         return kernel
     release = kernel.rpartition("-")[2]
@@ -88,7 +88,7 @@ def _moment(seconds: float | None) -> str | None:
 
 
 def _set(version: str, resource: ImageResource) -> dict[str, object]:
-    """``progress`` is there while a version or a file is not complete: a percentage, as MAAS's API names it."""
+    """Show a version. It has ``progress``, a percentage, until all its files are complete."""
     files = resource.versions[version]
     size = sum(file.size for file in files.values())
     there = sum(file.size for file in files.values() if file.complete)

@@ -1,4 +1,4 @@
-"""Making and changing machines: what forms check, and the changes that are made at once."""
+"""Creating and changing machines: the checks of MAAS's forms, and the changes themselves."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ _HOSTNAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", re.ASCII | re.IG
 Errors = dict[str, list[str]]
 
 CHANGES: Final = frozenset({"description", "zone", "pool"})
-"""Fields that nothing else depends on; a hostname is what a machine is found by."""
+"""Fields that nothing else depends on, unlike the hostname, by which machines are found."""
 UNSIMULATED: Final = (
     "architecture",
     "cpu_count",
@@ -34,15 +34,15 @@ UNSIMULATED: Final = (
     "register_vmhost",
     "is_dpu",
 )
-"""Fields of a machine whose changing is not simulated; what no machine has is ignored, as MAAS does."""
+"""Fields whose changes are not simulated. Unknown fields are ignored, as in MAAS."""
 
 
 def update(call: Call) -> Answer:
     """Change a machine, for superusers."""
     machine = call.machine()
-    call.check_may("admin", machine)
+    call.check_permission("admin", machine)
     given = {name: last(call.form, name) for name in call.form}
-    if errors := dict(_wrong(call, machine, given)):
+    if errors := dict(_find_errors(call, machine, given)):
         raise refused_form(errors)
     if asked := next((name for name in given if name in UNSIMULATED or name.startswith("power_parameters")), None):
         raise not_simulated(f"changing a machine's {asked}")
@@ -54,10 +54,10 @@ def update(call: Call) -> Answer:
 
 
 def create(call: Call) -> Answer:
-    """Make a *New* machine, for superusers. Only one without power control and not to be commissioned is simulated."""
+    """Create a *New* machine, for superusers; only without power control and without commissioning."""
     if not call.user.is_superuser:
         raise forbidden()
-    if errors := _wrong_to_make(call):
+    if errors := _find_creation_errors(call):
         raise refused_form(errors)
     if last(call.form, "power_type") != MANUAL or last(call.form, "commission") not in ("false", "0"):
         raise not_simulated("making a machine that MAAS can switch on, or that it commissions")
@@ -80,7 +80,7 @@ def set_zone(call: Call) -> Answer:
 
 
 def clone(call: Call) -> Answer:
-    """Copy a machine's configuration. Only the check that something was asked for is simulated."""
+    """Copy a machine's configuration. Only the check of the parameters is simulated."""
     errors = {name: [REQUIRED] for name in ("destinations", "source") if not last(call.form, name)}
     if not last(call.form, "storage") and not last(call.form, "interfaces"):
         errors["__all__"] = ["Either storage or interfaces must be true."]
@@ -90,9 +90,9 @@ def clone(call: Call) -> Answer:
 
 
 def set_workload_annotations(call: Call) -> Answer:
-    """Annotate a machine that is somebody's; only the refusal of any other is simulated."""
+    """Annotate an owned machine. Only the rejection of unowned machines is simulated."""
     machine = call.machine()
-    call.check_may("edit", machine)
+    call.check_permission("edit", machine)
     if machine.owner is None:
         raise conflict("Cannot set workload annotation: it hasn't been acquired.")
     raise not_simulated("workload annotations")
@@ -104,7 +104,7 @@ def _rename(call: Call, machine: SimulatedMachine, hostname: str) -> None:
     call.region.machines.rename(machine, hostname)
 
 
-def _wrong(call: Call, machine: SimulatedMachine, given: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
+def _find_errors(call: Call, machine: SimulatedMachine, given: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
     if given.get("zone", machine.zone) not in call.region.zones:
         yield "zone", [NO_CHOICE]
     if given.get("pool", machine.pool) not in call.region.pools:
@@ -113,14 +113,14 @@ def _wrong(call: Call, machine: SimulatedMachine, given: Mapping[str, str]) -> I
     if "_" in hostname:
         yield "hostname", [f"Host label cannot contain underscore: '{hostname}'."]
     elif not _HOSTNAME.fullmatch(hostname):
-        raise not_simulated(f"the refusal of the hostname {hostname!r}")
+        raise not_simulated(f"MAAS's error for the hostname {hostname!r}")
     elif any(other is not machine and other.hostname == hostname for other in call.region.machines.values()):
         yield "hostname", [TAKEN]
     if not given.get("cpu_count", "1").isdecimal():
         yield "cpu_count", ["Enter a whole number."]
 
 
-def _wrong_to_make(call: Call) -> Errors:
+def _find_creation_errors(call: Call) -> Errors:
     errors: Errors = {}
     addresses = call.form.get("mac_addresses", ())
     hostname, architecture = last(call.form, "hostname"), last(call.form, "architecture")
@@ -143,7 +143,7 @@ def _wrong_to_make(call: Call) -> Errors:
 def _made(call: Call) -> SimulatedMachine:
     number = 1 + max((machine.number for machine in call.region.machines.values()), default=0)
     return SimulatedMachine(
-        # Six letters and digits, as MAAS's own.
+        # six letters and digits, as in MAAS
         sha256(f"made {number}".encode()).hexdigest()[:6],
         last(call.form, "hostname") or f"made{number}",
         number,

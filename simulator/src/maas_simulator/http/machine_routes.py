@@ -1,4 +1,4 @@
-"""The answers for machines: reading, listing with filters, and every operation with the permission it needs."""
+"""Handlers for machines: reads, lists with filters, and all operations with their permissions."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -8,37 +8,37 @@ from maas_simulator.http.calls import Answer, Call
 from maas_simulator.http.filters import FILTERS, check_filter
 from maas_simulator.http.hardware import disks_json, interfaces_json, power_json
 from maas_simulator.http.render import machine_json
-from maas_simulator.model.forms import flag
+from maas_simulator.model.forms import strict_boolean
 from maas_simulator.model.machines import MANUAL, SimulatedMachine
 from maas_simulator.model.refusals import Refusal, conflict, forbidden, not_found
 from maas_simulator.model.scripts import JSON
 from maas_simulator.model.statuses import RELEASABLE, Status
-from maas_simulator.operations import short, starting
+from maas_simulator.operations import instant_operations, timed_operations
 
 Handler = Callable[[Call], Answer]
 
 
 @dataclass(frozen=True)
 class Operation:
-    """An operation on one machine. ``keeps`` are the fields whose old values its answer still shows.
+    """An operation on one machine. The response shows the old values of the fields in ``keeps``.
 
-    Only one that ``takes_json`` reads the parameters in a JSON body (MAAS 3.7).
+    Only a ``takes_json`` operation reads parameters from a JSON body (MAAS 3.7).
     """
 
     permission: str
-    act: starting.Operate
+    act: timed_operations.Operate
     keeps: tuple[str, ...] = ("power_state", "ip_addresses")
     takes_json: bool = False
 
     def __call__(self, call: Call) -> Answer:
-        """Carry it out for the caller, and answer with the machine."""
+        """Carry out the operation and return the machine."""
         machine = call.machine()
-        call.check_may(self.permission, machine)
+        call.check_permission(self.permission, machine)
         before = machine_json(call.region, machine)
         try:
             self.act(call.region, machine, call.user.username, call.form)
         except Refusal as refusal:
-            # What fails after the change is stored, such as switching on, is told by another part of MAAS.
+            # Another layer of MAAS reports failures after the change is stored, such as a failed power-on.
             raise refusal.without_vary() if refusal.status in (500, 503) else refusal from None
         call.region.play()
         after = machine_json(call.region, machine)
@@ -53,19 +53,19 @@ _SCRIPTS = tuple(
 )
 
 POST_OPERATIONS: dict[str, Operation] = {
-    "deploy": Operation("edit", starting.deploy, _ADDRESSES),
-    "commission": Operation("superuser", starting.commission, takes_json=True),
-    "test": Operation("superuser", starting.test, takes_json=True),
-    "release": Operation("edit", starting.release, takes_json=True),
-    "abort": Operation("edit", starting.abort, ("status", "status_name", "power_state", *_SCRIPTS)),
-    "rescue_mode": Operation("admin", starting.rescue_mode),
-    "exit_rescue_mode": Operation("admin", starting.exit_rescue_mode),
-    "lock": Operation("lock", short.lock),
-    "unlock": Operation("lock", short.unlock),
-    "mark_broken": Operation("owner", short.mark_broken),
-    "mark_fixed": Operation("admin", short.mark_fixed),
-    "override_failed_testing": Operation("admin", short.override_failed_testing),
-    "power_on": Operation("edit", short.power_on, (*_ADDRESSES, "osystem", "distro_series", "hwe_kernel")),
+    "deploy": Operation("edit", timed_operations.deploy, _ADDRESSES),
+    "commission": Operation("superuser", timed_operations.commission, takes_json=True),
+    "test": Operation("superuser", timed_operations.test, takes_json=True),
+    "release": Operation("edit", timed_operations.release, takes_json=True),
+    "abort": Operation("edit", timed_operations.abort, ("status", "status_name", "power_state", *_SCRIPTS)),
+    "rescue_mode": Operation("admin", timed_operations.rescue_mode),
+    "exit_rescue_mode": Operation("admin", timed_operations.exit_rescue_mode),
+    "lock": Operation("lock", instant_operations.lock),
+    "unlock": Operation("lock", instant_operations.unlock),
+    "mark_broken": Operation("owner", instant_operations.mark_broken),
+    "mark_fixed": Operation("admin", instant_operations.mark_fixed),
+    "override_failed_testing": Operation("admin", instant_operations.override_failed_testing),
+    "power_on": Operation("edit", instant_operations.power_on, (*_ADDRESSES, "osystem", "distro_series", "hwe_kernel")),
 }
 
 
@@ -75,25 +75,25 @@ def read(call: Call) -> Answer:
 
 
 def read_node(call: Call) -> Answer:
-    """One machine, found as a node."""
+    """One machine, as a node."""
     return Answer(machine_json(call.region, call.machine("Node")))
 
 
 def list_allocated(call: Call) -> Answer:
-    """The machines that are the user's own, but not yet on their way to anything else."""
+    """The user's allocated machines."""
     mine = (machine for machine in call.region.machines.values() if machine.owner == call.user.username)
     return Answer([machine_json(call.region, machine) for machine in mine if machine.status is Status.ALLOCATED])
 
 
 def power_parameters(call: Call) -> Answer:
-    """How MAAS reaches the machine's BMC, for superusers."""
+    """The power parameters of a machine, for superusers."""
     machine = call.machine()
-    call.check_may("superuser", machine)
+    call.check_permission("superuser", machine)
     return Answer(power_json(machine))
 
 
 def all_power_parameters(call: Call) -> Answer:
-    """How MAAS reaches every BMC, by machine, for superusers."""
+    """The power parameters of all machines, for superusers."""
     if not call.user.is_superuser:
         raise forbidden()
     asked = call.query.get("id")
@@ -122,28 +122,28 @@ def blockdevice(call: Call) -> Answer:
 
 
 def power_off(call: Call) -> Answer:
-    """Switch off; ``null`` if MAAS has no way to."""
+    """Switch off; ``null`` if MAAS cannot."""
     machine = call.machine()
     manual = machine.power_type == MANUAL
-    answer = Operation("edit", short.power_off)(call)
+    answer = Operation("edit", instant_operations.power_off)(call)
     return Answer(None) if manual else answer
 
 
 def query_power_state(call: Call) -> Answer:
-    """What the BMC says."""
-    return Answer({"state": short.query_power_state(call.region, call.machine())})
+    """The power state from the BMC."""
+    return Answer({"state": instant_operations.query_power_state(call.region, call.machine())})
 
 
 def delete(call: Call) -> Answer:
     """Delete a machine, for superusers only."""
     machine = call.machine()
-    call.check_may("admin", machine)
+    call.check_permission("admin", machine)
     call.region.remove(machine)
     return Answer(text="", status=204, content_type="text/plain")
 
 
-def listing(call: Call) -> Answer:
-    """All machines the user sees that pass all filters; unknown filters are refused, unknown ids just absent."""
+def list_machines(call: Call) -> Answer:
+    """All machines that the user may see and that match the filters. Unknown filters are a 400, unknown ids ignored."""
     filters = {name: values for name, values in call.query.items() if name not in ("op", "format")}
     for name, values in filters.items():
         check_filter(call.region, name, values)
@@ -156,7 +156,7 @@ def listing(call: Call) -> Answer:
 
 
 def _candidates(call: Call) -> Iterable[SimulatedMachine]:
-    """The machines that an id or a hostname leaves, in the region's order, so that not all have to be looked at."""
+    """The machines left by an id or hostname filter, in the region's order. This avoids reading all machines."""
     machines = call.region.machines
     if "id" in call.query:
         found = [machines[name] for name in dict.fromkeys(call.query["id"]) if name in machines]
@@ -169,13 +169,13 @@ def _candidates(call: Call) -> Iterable[SimulatedMachine]:
 
 def allocate(call: Call) -> Answer:
     """Acquire a machine by constraints."""
-    told: JSON = {"verbose_storage": {}, "verbose_interfaces": {}} if flag(call.form, "verbose") else {}
-    machine, found = short.allocate(call.region, call.user.username, call.form)
-    return Answer(machine_json(call.region, machine) | {"constraints_by_type": found | told})
+    shown: JSON = {"verbose_storage": {}, "verbose_interfaces": {}} if strict_boolean(call.form, "verbose") else {}
+    machine, found = instant_operations.allocate(call.region, call.user.username, call.form)
+    return Answer(machine_json(call.region, machine) | {"constraints_by_type": found | shown})
 
 
 def release_many(call: Call) -> Answer:
-    """Release machines together: all of them, or none if one cannot be; *Ready* ones are skipped."""
+    """Release several machines: all of them, or none if one cannot be released. *Ready* machines are skipped."""
     asked = list(call.form.get("machines", ()))
     unknown = [name for name in asked if name not in call.region.machines]
     if unknown:
@@ -191,18 +191,18 @@ def release_many(call: Call) -> Answer:
         raise conflict(f"Machine(s) cannot be released in their current state: {states}.")
     released = [m for m in machines if m.status in RELEASABLE]
     for machine in released:
-        starting.release(call.region, machine, call.user.username, _only_comment(call))
+        timed_operations.release(call.region, machine, call.user.username, _only_comment(call))
     return Answer([machine.system_id for machine in released])
 
 
 def _disks(call: Call) -> list[JSON]:
-    """Here MAAS leaves out the versions of their firmware."""
+    """The disks, without firmware versions, which MAAS omits here."""
     disks = disks_json(call.machine("Node"))
     return [{name: value for name, value in disk.items() if name != "firmware_version"} for disk in disks]
 
 
 def _one(kind: str, call: Call, every: Iterable[JSON]) -> Answer:
-    """Nobody has recorded one alone: it is taken to be as in the list."""
+    """One item by id. A single read was not recorded; it is assumed to return the same as the list."""
     for each in every:
         if call.parts[1] == str(each["id"]):
             return Answer(each)

@@ -1,4 +1,4 @@
-"""The answers about networks: subnets and what is free in them, VLANs, the one space, and addresses."""
+"""Handlers for networks: subnets with their free addresses, VLANs, the one space, and addresses."""
 
 from ipaddress import IPv4Address, ip_network
 from itertools import pairwise
@@ -20,7 +20,7 @@ def subnet(call: Call) -> Answer:
 
 
 def statistics(call: Call) -> Answer:
-    """How many addresses of a subnet are free; machines have theirs in the one they boot from."""
+    """The number of free addresses in a subnet. Machines have addresses only in the subnet they boot from."""
     found = _subnet(call)
     used = _used(call, found)
     free = found.size - len(used)
@@ -59,7 +59,7 @@ def vlan(call: Call) -> Answer:
 
 
 def spaces(call: Call) -> Answer:
-    """All spaces: one."""
+    """All spaces: only one."""
     return Answer([_no_space(call)])
 
 
@@ -72,12 +72,12 @@ def space(call: Call) -> Answer:
 
 
 def networks(call: Call) -> Answer:
-    """The subnets, as they were shown before MAAS called them so."""
+    """The subnets in MAAS's older format."""
     return Answer([_network(each) for each in call.region.subnets])
 
 
 def network(call: Call) -> Answer:
-    """One subnet, as it was shown before MAAS called it so, by its name of then."""
+    """One subnet in MAAS's older format, by its older name."""
     for each in map(_network, call.region.subnets):
         if call.parts[0] == each["name"]:
             return Answer(each)
@@ -85,7 +85,7 @@ def network(call: Call) -> Answer:
 
 
 def _no_space(call: Call) -> JSON:
-    """The space that holds whatever was not put into one."""
+    """The default space of VLANs without a space."""
     return {
         "name": "undefined",
         "id": -1,
@@ -120,12 +120,12 @@ def _subnet(call: Call) -> Subnet:
 
 
 def _fabrics(call: Call) -> set[int]:
-    """The fabrics of NICs that MAAS knows; those of the others do not exist yet."""
+    """The fabrics of NICs that MAAS knows; other fabrics do not exist yet."""
     return {fabric for machine in call.region.machines.values() if machine.known for fabric in machine.fabrics}
 
 
 def _used(call: Call, subnet: Subnet) -> set[int]:
-    """The numbers of the addresses that are taken; what BMCs and storage have taken of theirs is not known here."""
+    """The numbers of used addresses. Addresses of BMCs and storage are not simulated."""
     if not any(machine.subnet is subnet for machine in call.region.machines.values()):
         raise not_simulated("statistics of a subnet that no machine boots from")
     taken = [each.ip_address for each in call.region.machines.values() if each.addressed and each.subnet is subnet]

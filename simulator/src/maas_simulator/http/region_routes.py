@@ -1,4 +1,4 @@
-"""The answers about the region as a whole: its version, its settings, its events."""
+"""Handlers for the region itself: version, settings and events."""
 
 import json
 from collections.abc import Callable
@@ -28,13 +28,13 @@ VERSION = Answer(
     headers={"Vary": "Authorization"},
     indented=False,
 )
-"""The one answer that is the same for everybody."""
+"""The version response, which is the same for all users."""
 
 MOST_EVENTS, USUAL_EVENTS = 1000, 100
 
 
 def version(call: Call) -> Answer:
-    """The version and what it can do."""
+    """The version and its capabilities."""
     del call
     return VERSION
 
@@ -51,12 +51,14 @@ def get_config(call: Call) -> Answer:
 
 
 def events(call: Call) -> Answer:
-    """Events of the machines that the user sees, newest first."""
+    """Events of the machines that the user may see, newest first."""
     limit = _limit(last(call.query, "limit"))
     after, before = _cursor(call, "after"), _cursor(call, "before")
     if after is not None and before is not None:
         raise Refusal(400, "There is undetermined behaviour when both 'after' and 'before' are specified.")
-    found = call.region.log.query(_wanted(call), limit=limit, after=after, before=before, of=_of(call))
+    found = call.region.log.query(
+        _event_filter(call), limit=limit, after=after, before=before, of=_machines_in_query(call)
+    )
     oldest = found[-1].id if found else None if after is None else after + 1
     newest = found[0].id if found else None
     return Answer(
@@ -92,14 +94,14 @@ def _cursor(call: Call, name: str) -> int | None:
     return int(text) if text else None
 
 
-def _wanted(call: Call) -> Callable[[Event], bool]:
-    """MAAS's ``owner`` is the user an event names, matched as the whole of ``username``."""
+def _event_filter(call: Call) -> Callable[[Event], bool]:
+    """The event filter. MAAS's ``owner`` filter compares the event's whole ``username``."""
     level = last(call.query, "level") or "INFO"
     if level not in LEVELS:
         raise Refusal(400, f"Unrecognised log level: {level}")
     levels = frozenset(name for name, rank in LEVELS.items() if rank >= LEVELS[level])
     owners = frozenset(call.query.get("owner", ()))
-    chosen, hides = cache(partial(_chosen, call)), call.region.oddities.hides
+    chosen, hides = cache(partial(_is_selected, call)), call.region.oddities.hides
 
     def wanted(event: Event) -> bool:
         by = not owners or event.username in owners
@@ -108,8 +110,8 @@ def _wanted(call: Call) -> Callable[[Event], bool]:
     return wanted
 
 
-def _of(call: Call) -> list[str] | None:
-    """The machines that an id or a hostname in the query leaves, if there is one."""
+def _machines_in_query(call: Call) -> list[str] | None:
+    """The machines left by an id or hostname filter, or None without such a filter."""
     if "id" in call.query:
         return list(dict.fromkeys(call.query["id"]))
     if "hostname" in call.query:
@@ -117,8 +119,8 @@ def _of(call: Call) -> list[str] | None:
     return None
 
 
-def _chosen(call: Call, system_id: str) -> bool:
-    """Whether the machine exists, and the user sees it, and it passes the filters."""
+def _is_selected(call: Call, system_id: str) -> bool:
+    """Whether the machine exists, is visible to the user and matches the filters."""
     machine = call.region.machines.get(system_id)
     if machine is None or not call.sees(machine):
         return False

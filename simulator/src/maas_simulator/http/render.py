@@ -1,4 +1,4 @@
-"""A machine as JSON: the 81 keys that MAAS 3.7 answers, in lists and single reads alike."""
+"""A machine as JSON: the 81 keys that MAAS 3.7 returns, in lists and single reads alike."""
 
 from maas_simulator.http.hardware import disks_json, hardware_json, interfaces_json
 from maas_simulator.model.machines import SimulatedMachine
@@ -19,11 +19,11 @@ DOMAIN: JSON = {
 """The only DNS domain."""
 
 TEST_KINDS = ("cpu", "memory", "network", "interface", "other")
-"""Kinds of tests that are never run by default: always *Unknown* here."""
+"""Kinds of tests that never run by default and are always *Unknown* here."""
 
 
 def machine_json(region: RegionState, machine: SimulatedMachine) -> JSON:
-    """The whole machine."""
+    """The machine in full."""
     interfaces = interfaces_json(machine)
     disks = disks_json(machine)
     return {
@@ -42,7 +42,7 @@ def machine_json(region: RegionState, machine: SimulatedMachine) -> JSON:
 
 
 def zone_json(region: RegionState, name: str) -> JSON:
-    """An availability zone; ids count from 1 in the order they were made."""
+    """An availability zone; ids count from 1 in the order of creation."""
     number = list(region.zones).index(name) + 1
     return {
         "name": name,
@@ -136,7 +136,7 @@ def _scripts(region: RegionState, machine: SimulatedMachine) -> JSON:
 
 
 def _never_set() -> JSON:
-    """What no simulated machine has."""
+    """Fields that no simulated machine sets."""
     nothing = ("parent", "swap_size", "next_sync", "last_sync", "sync_interval")
     empty = ("volume_groups", "bcaches", "special_filesystems", "virtualblockdevice_set", "cache_sets", "raids")
     return {

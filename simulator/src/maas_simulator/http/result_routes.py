@@ -1,4 +1,4 @@
-"""The answers about script results: the runs of a machine, one of them, and what its scripts printed."""
+"""Handlers for script results: a machine's script sets, one set, and script output."""
 
 import io
 import tarfile
@@ -11,7 +11,7 @@ from maas_simulator.model.scripts import ScriptSet, SetType
 
 
 def results(call: Call) -> Answer:
-    """All runs of a machine, of one ``type`` if asked."""
+    """All script sets of a machine, optionally of one ``type``."""
     machine = call.machine("Node")
     asked: Sequence[str] = [name for value in call.query.get("type", ()) for name in value.split(",") if name]
     by_name = {kind.name.lower(): kind for kind in SetType} | {str(int(kind)): kind for kind in SetType}
@@ -22,12 +22,12 @@ def results(call: Call) -> Answer:
 
 
 def result(call: Call) -> Answer:
-    """One run: by number, or the current one of its kind."""
+    """One script set, by id or as the current one of its kind."""
     return Answer(_shown(call, _run(call)))
 
 
 def download(call: Call) -> Answer:
-    """What the scripts of a run printed, one after the other, or as files in an archive with ``filetype=tar.xz``."""
+    """The output of a set's scripts, concatenated, or as files in an archive with ``filetype=tar.xz``."""
     scripts, wanted = _run(call), _filters(call)
     printed = {each.name: each.output.encode() for each in scripts.results if not wanted or each.name in wanted}
     match last(call.query, "filetype") or "txt":
@@ -67,7 +67,7 @@ def _archive(number: int, printed: Mapping[str, bytes]) -> bytes:
 
 
 def _shown(call: Call, scripts: ScriptSet) -> dict[str, object]:
-    """MAAS 3.7: any value of ``include_output`` includes it, also ``0``."""
+    """Show a script set. MAAS 3.7: any value of ``include_output`` includes the output, even ``0``."""
     include_output = "include_output" in call.query
     shown = scripts.as_json(include_output=include_output)
     if names := _filters(call):

@@ -1,4 +1,4 @@
-"""What MAAS 3.7 has and the simulator has not: paths with their methods and operations, each answered with a 501."""
+"""Paths, methods and operations of MAAS 3.7 that are not simulated and return 501."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,24 +9,24 @@ from maas_simulator.model.refusals import not_simulated
 
 
 @dataclass(frozen=True)
-class Missing:
-    """The handler of something that MAAS has and the simulator has not: 501, where an unknown path is a 404."""
+class NotSimulated:
+    """The handler of a path or operation of MAAS that is not simulated: 501, whereas an unknown path is a 404."""
 
     what: str
 
     def __call__(self, call: Call) -> Answer:
-        """Refuse it."""
+        """Raise the 501."""
         raise not_simulated(f"{self.what} on {call.path}")
 
 
 OUTSIDE_THE_API: Final[Mapping[str, str]] = {
     "/MAAS/accounts/": "logging in with a password",
-    "/MAAS/a/": "the API v3",
+    "/MAAS/a/": "API v3",
     "/MAAS/metadata/": "the API for machines",
-    "/MAAS/r/": "MAAS's own pages",
-    "/MAAS/ws": "the websocket of MAAS's own pages",
+    "/MAAS/r/": "MAAS's web interface",
+    "/MAAS/ws": "the websocket of MAAS's web interface",
 }
-"""What else MAAS answers at its port, by how the path begins."""
+"""Other paths at MAAS's port that are not simulated, by prefix."""
 
 _EDITED, _WHOLE, _LISTED = "PUT DELETE", "GET PUT DELETE", "GET POST"
 _DISK = "POST:format POST:unformat POST:mount POST:unmount POST:add_tag POST:remove_tag"
@@ -147,10 +147,10 @@ UNSIMULATED: Final[Mapping[str, str]] = {
     "zones/": "POST",
     "zones/{name}/": _EDITED,
 }
-"""By path inside the API: methods, and ``METHOD:op`` for operations."""
+"""Unsimulated methods by path relative to the API; ``METHOD:op`` for operations."""
 
 
-def missing(path: str) -> Iterator[tuple[tuple[str, str | None], Missing]]:
-    """The handlers of what is not simulated of a path, by method and op."""
+def unsimulated_handlers(path: str) -> Iterator[tuple[tuple[str, str | None], NotSimulated]]:
+    """Yield the handlers of the unsimulated methods of a path, by method and op."""
     for method, _, op in (name.partition(":") for name in UNSIMULATED.get(path, "").split()):
-        yield (method, op or None), Missing(f"{method} op={op}" if op else method)
+        yield (method, op or None), NotSimulated(f"{method} op={op}" if op else method)

@@ -1,1 +1,1 @@
-"""What a simulated region consists of: machines, scripts, events, images, networks, users and time."""
+"""The model of a region: machines, scripts, events, images, networks, users and time."""

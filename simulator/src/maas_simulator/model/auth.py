@@ -11,22 +11,22 @@ from urllib.parse import unquote
 from maas_simulator.model.refusals import HTML, Refusal
 from maas_simulator.model.signatures import Signed, base_string, hmac_sha1
 
-NOTHING = Signed()
-"""Stands for a request that was signed with PLAINTEXT, where its parts do not count."""
+UNSIGNED = Signed()
+"""A request signed with PLAINTEXT, whose signature does not cover its parts."""
 
-OLDEST = 300
-"""Seconds of real time after which a timestamp is refused; the future is accepted."""
+MAX_AGE = 300
+"""The age in real seconds above which timestamps are rejected. Future timestamps are accepted."""
 
-NEEDED = ("oauth_consumer_key", "oauth_token", "oauth_signature_method", "oauth_timestamp", "oauth_nonce")
+REQUIRED = ("oauth_consumer_key", "oauth_token", "oauth_signature_method", "oauth_timestamp", "oauth_nonce")
 Nonce = tuple[str, str, str]
-"""Of a consumer and a token."""
+"""Consumer key, token key and nonce."""
 
 _PAIR = re.compile(r'\s*([a-z_]+)="([^"]*)"\s*')
 
 
 @dataclass(frozen=True)
 class User:
-    """A user of the region; the three parts of the API key follow from the name, so that they never change."""
+    """A user of the region. The three parts of the API key are derived from the name, so they never change."""
 
     username: str
     is_superuser: bool = False
@@ -48,7 +48,7 @@ class User:
 
     @property
     def secret(self) -> str:
-        """The token's secret: nothing it opens is real."""
+        """The token's secret. It protects nothing real."""
         return self._part("secret", 32)
 
     def as_json(self) -> dict[str, object]:
@@ -67,17 +67,18 @@ class User:
 
 @dataclass
 class Authenticator:
-    """Finds the user that a request's ``Authorization`` header speaks for, as MAAS 3.7 does."""
+    """Finds the user of a request from its ``Authorization`` header, as MAAS 3.7 does."""
 
     users: Mapping[str, User]
     _nonces: set[Nonce] = field(default_factory=set)
     _expiring: list[tuple[int, Nonce]] = field(default_factory=list)
-    """The same nonces by the time in their requests, as a heap: one that is too old is refused without them."""
+    """The same nonces as a heap by timestamp. Old ones can be forgotten, because their timestamps are rejected
+    anyway."""
 
-    def user(self, header: str | None, request: Signed = NOTHING) -> User | None:
-        """The user, or None without usable credentials; raises a ``Refusal`` (401, one 500) for wrong ones."""
+    def user(self, header: str | None, request: Signed = UNSIGNED) -> User | None:
+        """Return the user, or None without credentials; raises a ``Refusal`` (a 401, or one 500) for bad ones."""
         given = _parameters(header or "")
-        if not all(given.get(name) for name in NEEDED):
+        if not all(given.get(name) for name in REQUIRED):
             return None
         user = self._owner(given)
         self._check_nonce(given, self._check_time(given["oauth_timestamp"]))
@@ -99,11 +100,11 @@ class Authenticator:
         except ValueError as error:
             raise Refusal(500, str(error)) from error
         now = int(time.time())
-        if now - then > OLDEST:
+        if now - then > MAX_AGE:
             raise _refusal(
-                f"'Expired timestamp: given {then} and now {now} has a greater difference than threshold {OLDEST}'",
+                f"'Expired timestamp: given {then} and now {now} has a greater difference than threshold {MAX_AGE}'",
             )
-        while self._expiring and now - self._expiring[0][0] > OLDEST:
+        while self._expiring and now - self._expiring[0][0] > MAX_AGE:
             self._nonces.remove(heappop(self._expiring)[1])
         return then
 
@@ -121,7 +122,7 @@ def _check_signature(given: Mapping[str, str], user: User, request: Signed, head
         raise _refusal(f"'Signature method {method} not supported try one of the following: PLAINTEXT, HMAC-SHA1'")
     if "oauth_signature" not in given:
         raise _refusal("'Missing signature.'")
-    # MAAS 3.7 prints the base string, which with PLAINTEXT is the secret; clients must never show a 401's body.
+    # MAAS 3.7 returns the base string, which with PLAINTEXT is the secret. Clients must never show a 401's body.
     base = f"&{user.secret}" if method == "PLAINTEXT" else base_string(request, header)
     wanted = base if method == "PLAINTEXT" else hmac_sha1(base, user.secret)
     if given["oauth_signature"] != wanted:

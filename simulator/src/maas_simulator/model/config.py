@@ -1,4 +1,4 @@
-"""The settings of the region that ``get_config`` tells."""
+"""The settings of the region, as ``get_config`` returns them."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -73,7 +73,7 @@ SETTINGS: Final = (
     "session_length",
     "auto_vlan_creation",
 )
-"""All settings of MAAS 3.7, in the order in which it names them to who asks for another."""
+"""All settings of MAAS 3.7, in the order in which its error for an unknown setting lists them."""
 
 NODE_TIMEOUT: Final = 30
 """Minutes."""
@@ -90,4 +90,4 @@ CONFIG: Mapping[str, object] = {
     "ntp_servers": None,
     "upstream_dns": None,
 }
-"""The settings that have a value here."""
+"""The settings that have a value in the simulator."""

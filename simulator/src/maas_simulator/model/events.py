@@ -1,4 +1,4 @@
-"""The event log of the region: appending, and the query that ``events/?op=query`` answers."""
+"""The event log of the region, and its query for ``events/?op=query``."""
 
 import time
 from bisect import bisect_left
@@ -11,19 +11,19 @@ from operator import attrgetter
 from maas_simulator.model.statuses import Status
 
 LEVELS = {"AUDIT": 0, "DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
-"""The levels by name; a query's ``level`` is a minimum, ``INFO`` if it is left out."""
+"""The levels by name. A query's ``level`` is a minimum, by default ``INFO``."""
 
-HEARD = {Status.COMMISSIONING: "Node commissioning", Status.DEPLOYING: "Node installation"}
-"""The type of the events that tell what cloud-init says, in statuses with one of their own."""
-HEARD_OTHERWISE = "Node status event"
-"""The type of those events in all other statuses."""
+CLOUD_INIT_EVENT_TYPES = {Status.COMMISSIONING: "Node commissioning", Status.DEPLOYING: "Node installation"}
+"""The type of cloud-init events, in the statuses that have their own type."""
+DEFAULT_CLOUD_INIT_EVENT_TYPE = "Node status event"
+"""The type of cloud-init events in all other statuses."""
 
 FIRST_ID = 501
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event: ``created`` is in epoch seconds, ``type`` is the text a person reads, ``username`` the actor."""
+    """One event. ``created`` is in epoch seconds; ``type`` is the display text; ``username`` is the acting user."""
 
     id: int
     system_id: str
@@ -36,7 +36,7 @@ class Event:
 
     @property
     def message(self) -> str:
-        """What ``status_message`` says while this is the machine's latest event of INFO or more."""
+        """The ``status_message`` while this is the machine's latest event of INFO or above."""
         return f"{self.type} - {self.description}" if self.description else self.type
 
     def as_json(self) -> dict[str, object]:
@@ -55,18 +55,18 @@ class Event:
 
 @dataclass
 class EventLog:
-    """Every event of the region, oldest first, and by machine; ids are consecutive, so that a cursor is an index."""
+    """All events of the region, oldest first, and by machine. Ids are consecutive, so an id gives the index."""
 
     events: list[Event] = field(default_factory=list)
     by_machine: dict[str, list[Event]] = field(default_factory=dict)
 
     @property
     def next_id(self) -> int:
-        """The id that the next event will get."""
+        """The id of the next event."""
         return FIRST_ID + len(self.events)
 
     def append(self, event: Event) -> None:
-        """Add an event that was numbered with ``next_id``."""
+        """Add an event whose id is ``next_id``."""
         self.events.append(event)
         self.by_machine.setdefault(event.system_id, []).append(event)
 
@@ -79,9 +79,9 @@ class EventLog:
         before: int | None = None,
         of: Iterable[str] | None = None,
     ) -> list[Event]:
-        """Up to ``limit`` events, newest first; with ``after`` they are the oldest beyond that id.
+        """Return up to ``limit`` events, newest first. With ``after``, they are the oldest with higher ids.
 
-        ``of`` are the machines (system ids) that alone can be wanted; the events of all others are not looked at.
+        ``of`` limits the query to machines with these system ids; events of other machines are not read.
         """
         logs = [self.events] if of is None else [self.by_machine.get(system_id, []) for system_id in of]
         if after is not None:

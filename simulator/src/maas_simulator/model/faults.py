@@ -1,4 +1,4 @@
-"""What can be done to the traffic: faults that replace, delay or spoil answers, holds, and the record of requests."""
+"""Faults that replace, delay or corrupt responses, holds, and the log of requests."""
 
 import math
 import random
@@ -17,63 +17,62 @@ from maas_simulator.model.ops import check_op
 from maas_simulator.model.refusals import HTML, RACK_DOWN, TEXT
 
 STRICT: Final = ConfigDict(extra="forbid", use_attribute_docstrings=True)
-"""From Python as from JSON an unknown key is an error, and what stands below an attribute describes it."""
+"""Unknown keys are errors, in Python as in JSON. Docstrings below attributes become descriptions in the schema."""
 
 API: Final = "/MAAS/api/2.0/"
-REMEMBERED: Final = 10_000
-"""How many of the newest requests a region remembers."""
+MAX_REQUESTS: Final = 10_000
+"""How many of the newest requests a region keeps."""
 BODILESS: Final = (204, 304)
-"""What is answered without a body."""
+"""Statuses of responses without a body."""
 FRAMING: Final = frozenset({"content-length", "transfer-encoding"})
-"""Headers that say where a body ends."""
+"""Headers that delimit the body."""
 
 
-def inside(path: str) -> str:
-    """A path inside the API, whether it was written with ``/MAAS/api/2.0/``, with a slash, or without either."""
+def relative_path(path: str) -> str:
+    """Make a path relative to the API: strip ``/MAAS/api/2.0/`` or a leading slash."""
     return path.removeprefix(API).lstrip("/")
 
 
 HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 HEADER_VALUE: Final = re.compile(r"([!-~\x80-\xff]([\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
-"""What HTTP allows: Latin-1 without line breaks, and without blanks around it."""
+"""Header values that HTTP allows: Latin-1 without line breaks or surrounding blanks."""
 
 Method = Literal["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"]
 
 DropPoint = Literal["before", "after", "headers", "body"]
-"""Where a connection is closed: before the request is acted on, after it, or in the midst of the answer's parts."""
+"""Where the connection is closed: before or after the request is carried out, or within the response."""
 
 KnownAnswer = Literal["bad gateway", "database conflict", "gateway timeout", "rack down", "rate limit"]
-"""Answers of MAAS and of the proxies before it that have a status, a body and headers of their own."""
+"""Typical responses of MAAS and of the proxies in front of it, with status, body and headers."""
 
 _HTML = "<html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>\n"
 
 
 @dataclass(frozen=True)
-class _Known:
+class _KnownResponse:
     status: int
     body: str
     headers: Mapping[str, str]
 
 
-KNOWN_ANSWERS: Final[Mapping[KnownAnswer, _Known]] = MappingProxyType(
+KNOWN_ANSWERS: Final[Mapping[KnownAnswer, _KnownResponse]] = MappingProxyType(
     {
-        # MAAS 3.7: HTML and Retry-After tell a conflict in the database, to be tried again, from one of states.
-        "database conflict": _Known(409, _HTML.format("Conflict"), {"Content-Type": HTML, "Retry-After": "5"}),
-        "rack down": _Known(503, RACK_DOWN.format(RACK), {"Content-Type": TEXT, "Retry-After": "10"}),
-        # MAAS has no rate limit; the proxies before it do.
-        "rate limit": _Known(429, "Too Many Requests\n", {"Content-Type": TEXT, "Retry-After": "1"}),
-        "bad gateway": _Known(502, _HTML.format("502 Bad Gateway"), {"Content-Type": HTML}),
-        "gateway timeout": _Known(504, _HTML.format("504 Gateway Time-out"), {"Content-Type": HTML}),
+        # MAAS 3.7: HTML and Retry-After mark a database conflict, to be retried; a state conflict has neither.
+        "database conflict": _KnownResponse(409, _HTML.format("Conflict"), {"Content-Type": HTML, "Retry-After": "5"}),
+        "rack down": _KnownResponse(503, RACK_DOWN.format(RACK), {"Content-Type": TEXT, "Retry-After": "10"}),
+        # MAAS has no rate limit; the proxies in front of it have one.
+        "rate limit": _KnownResponse(429, "Too Many Requests\n", {"Content-Type": TEXT, "Retry-After": "1"}),
+        "bad gateway": _KnownResponse(502, _HTML.format("502 Bad Gateway"), {"Content-Type": HTML}),
+        "gateway timeout": _KnownResponse(504, _HTML.format("504 Gateway Time-out"), {"Content-Type": HTML}),
     }
 )
 
 
 @dataclass
 class RequestRecord:
-    """A request as it arrived: ``time`` is the region's clock, ``status`` is None until it is answered.
+    """A received request. ``time`` is in seconds of the region's clock; ``status`` is None until it is answered.
 
-    ``template`` is the path with its variable parts in braces, without the prefix of the API; None if there is no
-    such endpoint.
+    ``template`` is the path relative to the API with its variable parts in braces; None if the endpoint does not exist.
     """
 
     time: float
@@ -87,28 +86,28 @@ class RequestRecord:
 
 
 class Requests(list[RequestRecord]):
-    """The newest requests, oldest first, so that a region that is polled for days does not grow."""
+    """The newest requests, oldest first. The number is limited so that a region polled for days does not grow."""
 
     def __init__(self) -> None:
         super().__init__()
         self.total = 0
-        """How many there were, also of those that are forgotten."""
+        """The number of all requests, including forgotten ones."""
 
     def append(self, record: RequestRecord) -> None:
-        """Remember one more, and forget the oldest if there are too many."""
+        """Add a request, and forget the oldest one above the limit."""
         super().append(record)
         self.total += 1
-        del self[:-REMEMBERED]
+        del self[:-MAX_REQUESTS]
 
     def clear(self) -> None:
-        """Forget them all, and count from zero."""
+        """Forget all requests and count from zero."""
         super().clear()
         self.total = 0
 
 
 @dataclass(frozen=True)
 class RequestCount:
-    """How many requests there were of one kind."""
+    """The number of requests of one kind."""
 
     method: str
     path: str
@@ -117,34 +116,36 @@ class RequestCount:
 
 
 def count_requests(records: Iterable[RequestRecord]) -> list[RequestCount]:
-    """The requests by method, path template and op, the most frequent first."""
+    """Count requests by method, path template and op; the most frequent kinds come first."""
     counts = Counter((each.method, each.template or each.path, each.op) for each in records)
     return [RequestCount(*kind, count) for kind, count in counts.most_common()]
 
 
 @checked(config=STRICT)
 class Latency:
-    """Real seconds by which a request is delayed; with a ``seed`` they are the same in every run."""
+    """A delay in real seconds. With a ``seed``, every run has the same delays."""
 
     seconds: float = Field(ge=0, allow_inf_nan=False)
-    """The delay; of a uniform one the middle, of a lognormal one the median."""
+    """The delay. It is the middle of a uniform delay, and the median of a lognormal one."""
     distribution: Literal["constant", "uniform", "lognormal"] = "constant"
-    """How the delays of several requests differ."""
+    """How the delays of several requests vary."""
     spread: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    """Of a uniform delay the seconds to either side, of a lognormal one the sigma of its logarithm."""
+    """For a uniform delay, the seconds to either side; for a lognormal one, the sigma of its logarithm."""
     seed: int | None = None
-    """Where the random numbers begin; left out, they are others each time."""
+    """The seed of the random numbers; by default they differ in every run."""
 
     def __post_init__(self) -> None:
-        """Refuse what does not go together."""
+        """Check that the fields fit together."""
         if self.distribution == "lognormal" and not self.seconds:
-            raise ValueError("a lognormal latency wants a median above zero")
+            raise ValueError("seconds is the median of a lognormal latency and must be above zero")
         if self.distribution == "constant" and self.spread:
-            raise ValueError("spread goes with a uniform or a lognormal latency, and this one is constant")
+            raise ValueError(
+                "spread is allowed only with a uniform or lognormal distribution, and this one is constant"
+            )
         self._random = random.Random(self.seed)  # noqa: S311 - delays are no secrets
 
     def draw(self) -> float:
-        """The next delay."""
+        """Return the next delay."""
         if self.distribution == "uniform":
             return max(0.0, self._random.uniform(self.seconds - self.spread, self.seconds + self.spread))
         if self.distribution == "lognormal":
@@ -154,19 +155,19 @@ class Latency:
 
 @checked(config=STRICT)
 class RateLimit:
-    """How many matching requests pass in any stretch of real ``seconds``; a fault meets those beyond."""
+    """A limit on matching requests in any period of real ``seconds``. The fault applies to requests above it."""
 
     requests: int = Field(ge=1)
-    """How many requests, from 1 on."""
+    """How many requests the period allows, at least 1."""
     seconds: float = Field(gt=0, allow_inf_nan=False)
-    """The length of the stretch."""
+    """The length of the period."""
 
     def __post_init__(self) -> None:
-        """Nothing has passed yet."""
+        """Start with an empty period."""
         self._passed: deque[float] = deque()
 
     def passes(self, now: float) -> bool:
-        """Whether a request at this moment may pass; if so it counts."""
+        """Return whether a request at this time is within the limit, and count it if so."""
         while self._passed and self._passed[0] <= now - self.seconds:
             self._passed.popleft()
         if len(self._passed) >= self.requests:
@@ -175,78 +176,82 @@ class RateLimit:
         return True
 
     def retry_after(self, now: float) -> int:
-        """Whole seconds until one passes again."""
+        """Whole seconds until another request is allowed."""
         return max(1, math.ceil(self._passed[0] + self.seconds - now)) if self._passed else 1
 
 
 @checked(config=STRICT)
 class Fault:
-    """What the next ``times`` matching requests meet.
+    """A fault for the next ``times`` matching requests.
 
-    ``op``, ``method`` and ``path`` say which requests; what is left out matches all. A fault that says nothing else
-    answers 500. One with a ``delay`` alone lets the request go on to the next fault and to its own answer.
+    ``op``, ``method`` and ``path`` select requests; a filter that is left out matches all. A fault without other fields
+    responds with 500. A fault with only a ``delay`` delays the request, and later faults still apply.
 
     Raises:
-        ValueError: A field has a value that it cannot have, or no request could ever meet it; the message says which.
+        ValueError: A field has a bad value, or no request can ever match; the message names the field.
     """
 
     status: int | None = Field(default=None, ge=200, le=599)
-    """The status to answer with, in the place of MAAS's answer."""
+    """The status to respond with, instead of MAAS's response."""
     body: str = ""
-    """The body of that answer; the content type is guessed from it unless ``headers`` has one."""
+    """The body of that response. The content type is guessed from it unless ``headers`` has one."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """The headers of that answer, but for those that say how long its body is."""
+    """The headers of that response, except those for the length of the body."""
     op: str | None = None
-    """Only requests of this operation, such as ``deploy``."""
+    """Match only requests of this operation, such as ``deploy``."""
     method: Method | None = None
-    """Only requests of this method, such as ``POST``."""
+    """Match only requests with this method, such as ``POST``."""
     path: str = ""
-    """Only requests whose path begins so, with or without ``/MAAS/api/2.0/``."""
+    """Match only requests whose path starts with this, with or without ``/MAAS/api/2.0/``."""
     drop: bool | DropPoint = False
-    """Close the connection: ``before`` the request is acted on (which is what ``true`` means), ``after`` it, in the
-    midst of the answer's ``headers``, or of its ``body``."""
+    """Close the connection: ``before`` the request is carried out (also ``true``), ``after`` it, or within the
+    ``headers`` or the ``body`` of the response."""
     acts: bool = False
-    """Carry the request out first, as when a proxy gives up on a MAAS that goes on."""
+    """Whether MAAS carries out the request first, as when a proxy times out and MAAS continues."""
     times: int | None = Field(default=1, ge=1)
-    """How many requests meet it; null is for ever."""
+    """How many requests the fault applies to; null means all."""
     answer: KnownAnswer | None = None
-    """An answer by its name, which has its own status, body and headers; what is given beside takes their place."""
+    """A typical response by name, with its status, body and headers. Fields that are also given replace them."""
     delay: Latency | None = None
-    """Wait before acting."""
+    """Wait before the request is carried out."""
     spoil: Literal["truncated", "malformed"] | None = None
-    """Send MAAS's own answer with half its body, or with a body that is no JSON."""
+    """Send half of the body of MAAS's response, or a body that is not JSON."""
     limit: RateLimit | None = None
-    """Meet only what goes beyond this rate: 429, unless another answer is given."""
+    """Apply the fault only to requests above this rate, by default with a 429."""
 
     @field_validator("headers")
     @classmethod
-    def _can_be_sent(cls, headers: Mapping[str, str]) -> Mapping[str, str]:
+    def _check_headers(cls, headers: Mapping[str, str]) -> Mapping[str, str]:
         for name, value in headers.items():
             if name.lower() in FRAMING:
-                raise ValueError(f"{name} follows from the body; drop and spoil cut bodies off")
+                raise ValueError(
+                    f"{name} cannot be set, because the body determines it; use drop or spoil to cut a body off"
+                )
             if not HEADER_NAME.fullmatch(name) or not HEADER_VALUE.fullmatch(value):
-                raise ValueError(f"no HTTP header can be {name!r} with {value!r}")
+                raise ValueError(f"HTTP does not allow the header {name!r} with the value {value!r}")
         return headers
 
     @field_validator("op")
     @classmethod
-    def _is_one_of_maas(cls, op: str | None) -> str | None:
+    def _check_op(cls, op: str | None) -> str | None:
         return op if op is None else check_op(op)
 
     @field_validator("method", mode="before")
     @classmethod
-    def _is_written_large(cls, method: object) -> object:
+    def _convert_to_upper_case(cls, method: object) -> object:
         return method.upper() if isinstance(method, str) else method
 
     @field_validator("path")
     @classmethod
-    def _is_inside_the_api(cls, path: str) -> str:
-        return inside(path)
+    def _convert_to_relative_path(cls, path: str) -> str:
+        return relative_path(path)
 
     def __post_init__(self) -> None:
-        """Fill in the named answer, and the status of a fault that says nothing else; refuse what cannot be sent."""
+        """Fill in the named response and the default status, and reject combinations that cannot be sent."""
         if self.drop == "before" and self.acts:
-            raise ValueError("acts does not go with a connection that is dropped before the request is acted on")
+            raise ValueError(
+                "acts cannot be combined with a connection that is closed before the request is carried out"
+            )
         if self.answer is None and self.limit is not None and self.status is None:
             self.answer = "rate limit"
         if self.answer is not None:
@@ -257,28 +262,28 @@ class Fault:
         if self.status is None and not (self.drop or self.delay or self.spoil):
             self.status = 500
         if self.body and self.status in BODILESS:
-            raise ValueError(f"an answer of {self.status} has no body")
+            raise ValueError(f"a response with status {self.status} has no body; leave body out")
         if self.drop is True:
             self.drop = "after" if self.acts else "before"
 
     @property
     def only_delays(self) -> bool:
-        """Whether the request goes on to the next fault after its delay."""
+        """Whether the fault only delays, so that later faults apply as well."""
         return self.status is None and not self.drop and not self.spoil
 
     @property
     def carried_out(self) -> bool:
-        """Whether the request is acted on."""
+        """Whether the request is carried out."""
         return self.acts or (self.status is None and self.drop != "before") or self.drop == "after"
 
     def matches(self, method: str, path: str, op: str | None) -> bool:
-        """Whether this request is meant."""
-        return self.op in (None, op) and self.method in (None, method) and inside(path).startswith(self.path)
+        """Whether the fault applies to this request."""
+        return self.op in (None, op) and self.method in (None, method) and relative_path(path).startswith(self.path)
 
 
 @checked(frozen=True)
 class Hold:
-    """How long requests are held: real seconds ``before`` they act and ``after``, before they are answered."""
+    """How long requests are held: real seconds ``before`` they are carried out, and ``after``, before the response."""
 
     before: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     after: float = Field(default=0.0, ge=0, allow_inf_nan=False)
@@ -288,18 +293,18 @@ class Faults(list[Fault]):
     """The faults of a region, in the order they were added."""
 
     def meet(self, method: str, path: str, op: str | None, now: float) -> tuple[float, Fault | None]:
-        """The real seconds by which a request is delayed, and the fault that takes or spoils its answer."""
+        """Return the delay of a request in real seconds, and the fault that replaces or changes its response."""
         delay = 0.0
         for fault in tuple(self):
             if not fault.matches(method, path, op) or (fault.limit is not None and fault.limit.passes(now)):
                 continue
             delay += fault.delay.draw() if fault.delay else 0.0
-            self._spend(fault)
+            self._count_down(fault)
             if not fault.only_delays:
                 return delay, fault
         return delay, None
 
-    def _spend(self, fault: Fault) -> None:
+    def _count_down(self, fault: Fault) -> None:
         if fault.times is not None:
             fault.times -= 1
             if fault.times < 1:

@@ -1,4 +1,4 @@
-"""Reading parameters as MAAS reads them, with its two ideas of what a boolean is."""
+"""Reading parameters as MAAS does, with its two kinds of booleans."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
@@ -6,7 +6,7 @@ from maas_simulator.model.refusals import invalid, not_simulated
 from maas_simulator.model.scripts import COMMISSIONING_SCRIPTS, DEFAULT_TEST, TEST_SCRIPTS, WIPE_DISKS
 
 Form = Mapping[str, Sequence[str]]
-"""The parameters of a request: every key with all of its values."""
+"""The parameters of a request: all values of every key."""
 
 DEFAULT_IMAGE = "ubuntu/noble"
 IMAGES = ("centos/centos70", "custom/custom-noble", "ubuntu/jammy", "ubuntu/noble")
@@ -20,24 +20,24 @@ _NO = frozenset({"false", "f", "no", "n", "off", "0", ""})
 
 
 def last(form: Form, name: str) -> str:
-    """The value of a parameter, the last if it was repeated, and nothing if it was left out."""
+    """Return the last value of a parameter, or an empty string."""
     values = form.get(name) or [""]
     return values[-1]
 
 
 def each(form: Form, name: str) -> list[str]:
-    """All values of a parameter; each may be a list with commas."""
+    """Return all values of a parameter; each may be a comma-separated list."""
     return [part.strip() for value in form.get(name, ()) for part in value.split(",") if part.strip()]
 
 
-def ticked(form: Form, name: str) -> bool:
-    """A boolean of release, commission and test: anything but ``false`` and nothing is true, also ``0`` and ``no``."""
+def loose_boolean(form: Form, name: str) -> bool:
+    """Read a boolean of release, commission or test: all values except empty and ``false`` are true, even ``0``."""
     value = last(form, name).lower()
     return value not in ("", "false")
 
 
-def flag(form: Form, name: str) -> bool:
-    """A boolean of deploy and allocate, which accepts ``0``, ``1``, ``yes``, ``no`` and the like, and nothing else."""
+def strict_boolean(form: Form, name: str) -> bool:
+    """Read a boolean of deploy or allocate, which accepts only ``0``, ``1``, ``yes``, ``no`` and the like."""
     value = last(form, name).strip().lower()
     if value not in _YES | _NO:
         raise invalid(name, "Value should be 'true' or 'false'")
@@ -45,19 +45,19 @@ def flag(form: Form, name: str) -> bool:
 
 
 def check_bridges(form: Form) -> None:
-    """The parameters of bridges are passed to the machine; here they are checked and no more."""
-    flag(form, "bridge_all")
-    flag(form, "bridge_stp")
+    """Check the parameters of bridges. MAAS only passes them to the machine."""
+    strict_boolean(form, "bridge_all")
+    strict_boolean(form, "bridge_stp")
     wrong = {
         "bridge_type": last(form, "bridge_type") not in ("", "standard", "ovs"),
         "bridge_fd": not (last(form, "bridge_fd") or "0").isdecimal(),
     }
     for name in (name for name, is_wrong in wrong.items() if is_wrong):
-        raise not_simulated(f"the refusal of the {name} {last(form, name)!r}")
+        raise not_simulated(f"MAAS's error for the {name} {last(form, name)!r}")
 
 
 def image(form: Form, known: Sequence[str] = IMAGES) -> str:
-    """The image that ``distro_series`` asks for, as ``osystem/series``; 400 with the whole choice for any other."""
+    """Return the image for ``distro_series``, as ``osystem/series``; 400 with all choices if it does not exist."""
     asked = last(form, "distro_series")
     by_series = {name.partition("/")[2]: name for name in known}
     found = asked if asked in known else _SHORT.get(asked) or by_series.get(asked)
@@ -69,7 +69,7 @@ def image(form: Form, known: Sequence[str] = IMAGES) -> str:
 
 
 def kernel(form: Form, chosen: str, architecture: str) -> str | None:
-    """The kernel to boot: the image's own unless ``hwe_kernel`` names another that the image has."""
+    """Return the kernel to boot: the one in ``hwe_kernel`` if the image has it, or the image's default."""
     known = KERNELS.get(chosen, ())
     asked = last(form, "hwe_kernel")
     if asked and asked not in known:
@@ -78,7 +78,7 @@ def kernel(form: Form, chosen: str, architecture: str) -> str | None:
 
 
 def tests(form: Form) -> list[str]:
-    """The tests that ``testing_scripts`` asks for: the default if left out, none for ``none``."""
+    """Return the tests for ``testing_scripts``: the default test if it is left out, none for ``none``."""
     asked = each(form, "testing_scripts")
     if asked == ["none"]:
         return []
@@ -87,14 +87,14 @@ def tests(form: Form) -> list[str]:
 
 
 def release_scripts(form: Form, known: Collection[str]) -> list[str]:
-    """The release scripts that ``scripts`` asks for, beside the built-in one that erases; 400 for any other."""
+    """Return the release scripts for ``scripts``, which may include the built-in erase; 400 for unknown ones."""
     asked = each(form, "scripts")
     _choice("scripts", asked, {*known, WIPE_DISKS})
     return asked
 
 
 def check_commissioning_scripts(form: Form) -> None:
-    """Only built-in scripts exist here, and they always run: MAAS knows ``none`` for tests only."""
+    """Check the script names. Only built-in scripts exist here, and they always run; ``none`` is for tests only."""
     _choice("commissioning_scripts", each(form, "commissioning_scripts"), COMMISSIONING_SCRIPTS)
 
 

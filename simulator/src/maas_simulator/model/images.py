@@ -1,6 +1,6 @@
-"""The region's images, and importing them: new versions appear, and are completed file by file.
+"""The region's images and their import, which adds new versions and completes them file by file.
 
-No import was recorded from a MAAS: how long it takes, its order, and what a stopped one leaves behind are made up.
+No import was recorded from MAAS. The duration, the order and the remains of a stopped import are assumptions.
 """
 
 from collections.abc import Sequence
@@ -13,23 +13,23 @@ from maas_simulator.model.forms import IMAGES, KERNELS
 from maas_simulator.model.schedule import Schedule
 
 FILES: Final = {"boot-initrd": 60_000_000, "boot-kernel": 15_000_000, "squashfs": 420_000_000}
-"""What an Ubuntu image consists of, in bytes."""
+"""The files of an Ubuntu image with their sizes in bytes."""
 OLD_VERSION: Final = "20260401"
 MIRROR: Final = ("ubuntu/jammy", "ubuntu/noble")
-"""What the mirror has new versions of."""
+"""The images that have new versions on the mirror."""
 FETCHING: Final = 15.0
-"""Seconds until MAAS knows what is new."""
+"""Seconds until MAAS knows the new versions."""
 RATE: Final = 15_000_000.0
-"""Bytes a second."""
+"""Download rate in bytes per second."""
 ARCHITECTURES: Final = {"ubuntu/noble": ("amd64", "arm64")}
-"""Those of an image that is not for amd64 alone."""
+"""The architectures of images that do not exist for amd64 only."""
 TITLES: Final = {"centos/centos70": "CentOS 7", "custom/custom-noble": "Custom Noble"}
-"""What images are called that are not Ubuntu."""
+"""The titles of images other than Ubuntu."""
 
 
 @dataclass
 class ImageFile:
-    """A file of a version."""
+    """A file of an image version."""
 
     size: int
     complete: bool = True
@@ -37,7 +37,7 @@ class ImageFile:
 
 @dataclass
 class ImageResource:
-    """An image with its versions; of Ubuntu there is one for every architecture and kernel.
+    """An image with its versions. Ubuntu has one for each architecture and kernel.
 
     ``last_deployed`` is in epoch seconds.
     """
@@ -51,45 +51,45 @@ class ImageResource:
 
     @property
     def title(self) -> str | None:
-        """What it is called; Ubuntu is called by its name alone."""
+        """The title; None for Ubuntu, which only has its name."""
         return None if self.name.startswith("ubuntu/") else TITLES.get(self.name, self.name.rpartition("/")[2])
 
     @property
     def uploaded(self) -> bool:
-        """Whether it is somebody's own."""
+        """Whether a user uploaded the image."""
         return self.name.startswith("custom/")
 
 
 class Images:
-    """What the region has, by the names of the images (``osystem/series``), and whether it is importing."""
+    """The region's images by name (``osystem/series``), and the state of the import."""
 
     def __init__(self, schedule: Schedule, names: Sequence[str] = IMAGES) -> None:
         self.importing = False
         self._schedule = schedule
         self._run = 0
         self.names = list(names)
-        """What can be deployed."""
+        """The images that can be deployed."""
         self.resources = _resources(names)
 
-    def begin(self) -> None:
-        """Import; one that is under way is broken off, as MAAS 3.7 does it."""
+    def start(self) -> None:
+        """Start an import. MAAS 3.7 aborts a running import first."""
         self.importing = True
         self._run += 1
         self._schedule.after(FETCHING, partial(self._fetch, self._run))
 
     def deployed(self, name: str, architecture: str) -> None:
-        """Take note that an image runs on a machine now."""
+        """Record that an image was deployed on a machine now."""
         for each in self.resources:
             if (each.name, each.architecture) == (name, architecture.partition("/")[0]):
                 each.last_deployed = self._schedule.now
 
     def stop(self) -> None:
-        """Break off. What is incomplete stays."""
+        """Stop the import. Incomplete files stay."""
         self.importing = False
         self._run += 1
 
     def _fetch(self, run: int) -> None:
-        """Today's versions appear, and their files come one after the other."""
+        """Add today's versions and complete their files one after the other."""
         if run != self._run:
             return
         version = datetime.fromtimestamp(self._schedule.now, UTC).strftime("%Y%m%d")
@@ -110,7 +110,7 @@ class Images:
             file.complete = True
 
     def _end(self, run: int) -> None:
-        """Only the newest version of each is kept."""
+        """End the import, and keep only the newest version of each image."""
         if run == self._run:
             self.importing = False
             for resource in self.resources:
@@ -119,7 +119,7 @@ class Images:
 
 
 def _resources(names: Sequence[str]) -> list[ImageResource]:
-    """In the order in which MAAS lists them, what was uploaded last; Ubuntu was there first, and has the first ids."""
+    """Build the images in MAAS's list order, uploaded ones last. Ubuntu was imported first and has the lowest ids."""
     kinds = [
         (name, architecture, kernel)
         for name in sorted(names, key=lambda name: (not name.startswith("ubuntu/"), name))

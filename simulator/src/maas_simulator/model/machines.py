@@ -1,4 +1,4 @@
-"""A simulated machine: its hardware, its BMC and power, its owner and its status."""
+"""A simulated machine: hardware, power, owner and status."""
 
 import hashlib
 from collections.abc import Iterable
@@ -12,9 +12,9 @@ from maas_simulator.model.statuses import AT_REST, HELD, Status
 
 GIGABYTE = 10**9
 MANUAL = "manual"
-"""The power type of machines that MAAS can neither switch on or off, nor ask."""
-MENTIONED = 20
-"""How many machines a message names."""
+"""The power type of machines that MAAS can neither switch nor query."""
+MAX_LISTED = 20
+"""How many machines a message lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Disk:
 
 @dataclass
 class Rack:
-    """A rack controller; while it is not ``connected``, nobody can switch its machines on or off."""
+    """A rack controller. Unless it is ``connected``, MAAS cannot switch its machines on or off."""
 
     system_id: str
     hostname: str
@@ -37,7 +37,7 @@ class Rack:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to go wrong: the stage at which the next operation that has it fails or hangs."""
+    """A planned failure: the next operation with this stage fails or hangs there."""
 
     stage: str
     hangs: bool = False
@@ -46,10 +46,10 @@ class Plan:
 
 @dataclass(slots=True)
 class SimulatedMachine:
-    """One machine. ``memory`` is in MiB; ``number`` is unique and gives it its addresses and object ids.
+    """One machine. ``memory`` is in MiB; ``number`` is unique and determines its addresses and object ids.
 
-    A machine that was never commissioned has hardware, but shows none of it (``known`` is false). ``pod`` is the VM
-    host that it is a virtual machine of; one that was ``composed`` for an allocation is deleted when it is released.
+    A machine that was never commissioned hides its hardware (``known`` is false). ``pod`` is the VM host of a virtual
+    machine. A machine that was ``composed`` for an allocation is deleted on release.
     """
 
     system_id: str
@@ -61,18 +61,18 @@ class SimulatedMachine:
     memory: int = 16384
     disks: tuple[Disk, ...] = (Disk("sda", 480 * GIGABYTE),)
     fabrics: tuple[int, ...] = ()
-    """Those of its NICs beyond the first."""
+    """The fabrics of its NICs after the first."""
     tag_names: tuple[str, ...] = ()
     zone: str = "default"
     pool: str = "default"
     description: str = ""
     power_type: str = "ipmi"
     power_state: str = "off"
-    """What MAAS has stored, and shows."""
+    """The state that MAAS has stored and shows."""
     bmc_state: str | None = None
-    """What the BMC says, where that is something else."""
+    """The state that the BMC reports, if it differs."""
     power_cycles: int = 0
-    """How often it was switched off and on again because it was to be switched on."""
+    """How often a power-on switched the machine off and on again."""
     owner: str | None = None
     agent_name: str = ""
     locked: bool = False
@@ -85,15 +85,15 @@ class SimulatedMachine:
     distro_series: str = ""
     hwe_kernel: str | None = None
     addressed: bool = False
-    """Whether it has an address of its own: from the start of a deployment until it is given back."""
+    """Whether it has its own address: from the start of a deployment until its release."""
     macs: tuple[str, ...] = ()
-    """The MAC addresses of a machine that somebody made; those of all others follow from ``number``."""
+    """The MAC addresses of a machine created through the API; those of others are derived from ``number``."""
     laid_out: bool = True
-    """Whether its disks are laid out: a commissioning begins by undoing that."""
+    """Whether its disks have a storage layout. Commissioning first removes it."""
     linked: bool = True
-    """Whether its NICs are linked to subnets: a commissioning begins by undoing that, too."""
+    """Whether its NICs are linked to subnets. Commissioning first removes the links."""
     enable_ssh: bool = False
-    """Whether the scripts that run leave it switched on."""
+    """Whether it stays on after commissioning or testing."""
     ephemeral_deploy: bool = False
     enable_hw_sync: bool = False
     enable_kernel_crash_dump: bool = False
@@ -102,15 +102,15 @@ class SimulatedMachine:
     status_action: str | None = ""
     previous_status: Status = Status.NEW
     subnet: Subnet = BOOT_SUBNET
-    """Where it boots from, and has its addresses."""
+    """The subnet from which it boots and gets its addresses."""
     place: int = 0
-    """Its number among the machines of the subnet; 0 is that of the machine itself."""
+    """Its number among the machines of the subnet; 0 means ``number``."""
     bmc_down: BmcFailure | None = None
-    """How its BMC fails, if it does."""
+    """The failure of its BMC, or None."""
     plans: list[Plan] = field(default_factory=list)
     current: dict[SetType, int] = field(default_factory=dict)
     sets: list[ScriptSet] = field(default_factory=list)
-    """Its runs, the oldest first."""
+    """Its script sets, oldest first."""
 
     @property
     def status_name(self) -> str:
@@ -119,18 +119,18 @@ class SimulatedMachine:
 
     @property
     def is_on(self) -> bool:
-        """Whether it is on as far as MAAS can know, and so has to be switched off."""
+        """Whether MAAS believes that the machine is on and has to be switched off."""
         believed = self.power_state if self.power_state in ("on", "off") else self.real_power
         return believed == "on" and self.power_type != MANUAL
 
     @property
     def real_power(self) -> str:
-        """What its BMC says if it is asked, and answers."""
+        """The state that the BMC reports to a query."""
         return self.bmc_state or self.power_state
 
     @property
     def power_failure(self) -> BmcFailure | None:
-        """Why it can be neither switched on nor off, whatever its rack controller can do."""
+        """Why the machine cannot be switched on or off, apart from its rack controller; None if it can."""
         return self.bmc_down if self.power_type else UNCONFIGURED
 
     @property
@@ -140,17 +140,17 @@ class SimulatedMachine:
 
     @property
     def installed(self) -> bool:
-        """Whether an operating system is on it or on its way."""
+        """Whether an operating system is installed or being installed."""
         return bool(self.osystem)
 
     @property
     def ip_address(self) -> str:
-        """The address of its own, or else the one it was discovered with."""
+        """Its own address, or else the one it was discovered with."""
         return self.subnet.assigned(self.place or self.number) if self.addressed else self.discovered_address
 
     @property
     def discovered_address(self) -> str:
-        """The address that it had when it was commissioned."""
+        """Its address during commissioning."""
         return self.subnet.discovered(self.place or self.number)
 
     @property
@@ -160,28 +160,28 @@ class SimulatedMachine:
 
     @property
     def mac_addresses(self) -> tuple[str, ...]:
-        """The MAC addresses of its NICs, that of the one it boots from first."""
+        """The MAC addresses of its NICs; the boot NIC is the first."""
         third, fourth, fifth = self.number.to_bytes(3, "big")
         own = f"52:54:{third:02x}:{0xAA ^ fourth:02x}:{fifth:02x}"
         return self.macs or tuple(f"{own}:{index:02x}" for index in range(1, 2 + len(self.fabrics)))
 
     @property
     def pace(self) -> float:
-        """How slow this machine is: a fixed factor between 0.9 and 1.1 for the length of every stage."""
+        """A fixed factor between 0.9 and 1.1 for the length of every stage on this machine."""
         digest = hashlib.sha256(self.system_id.encode()).digest()
         return 0.9 + 0.2 * digest[0] / 255
 
     @property
     def mounted(self) -> bool:
-        """Whether its file systems are shown: nobody has one of a machine that is on its way to something else."""
+        """Whether its file systems are shown. MAAS hides them during most transitions."""
         return self.status in AT_REST | HELD or (self.status is not Status.RELEASING and self.previous_status in HELD)
 
     def switch(self, state: str) -> None:
-        """Be ``on`` or ``off``, and let MAAS know."""
+        """Switch the machine ``on`` or ``off``, with MAAS's knowledge."""
         self.power_state, self.bmc_state = state, None
 
     def plan_for(self, stages: frozenset[str]) -> Plan | None:
-        """Take the first plan that concerns one of these stages; plans for other operations stay."""
+        """Remove and return the first plan for one of these stages. Plans for other operations stay."""
         for plan in self.plans:
             if plan.stage in stages:
                 self.plans.remove(plan)
@@ -189,7 +189,7 @@ class SimulatedMachine:
         return None
 
     def clear_installation(self) -> None:
-        """Forget the operating system, as a release does."""
+        """Remove the operating system, as a release does."""
         self.osystem = self.distro_series = ""
         self.hwe_kernel = None
         self.ephemeral_deploy = False
@@ -200,7 +200,7 @@ class SimulatedMachine:
 
 
 class Machines(dict[str, SimulatedMachine]):
-    """The machines of a region by system id, and by hostname."""
+    """The machines of a region by system id, with a lookup by hostname."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -215,20 +215,20 @@ class Machines(dict[str, SimulatedMachine]):
         super().__delitem__(system_id)
 
     def rename(self, machine: SimulatedMachine, hostname: str) -> None:
-        """Give a machine another hostname, by which it is found from now on."""
+        """Change a machine's hostname."""
         del self._hostnames[machine.hostname]
         machine.hostname = hostname
         self._hostnames[hostname] = machine
 
     def called(self, hostnames: Iterable[str]) -> list[SimulatedMachine]:
-        """The machines with these hostnames; for the others, none."""
+        """Return the machines with these hostnames; unknown hostnames are skipped."""
         return [self._hostnames[name] for name in dict.fromkeys(hostnames) if name in self._hostnames]
 
     def named(self, name: str) -> SimulatedMachine:
-        """The machine with this hostname or system id; ``KeyError`` if there is none."""
+        """Return the machine with this hostname or system id; ``KeyError`` if there is none."""
         found = self._hostnames.get(name) or self.get(name)
         if found is None:
-            known = ", ".join(islice(self._hostnames, MENTIONED))
-            more = f" and {len(self) - MENTIONED} more" if len(self) > MENTIONED else ""
-            raise KeyError(f"no machine is called {name!r}; there are {known}{more}")
+            known = ", ".join(islice(self._hostnames, MAX_LISTED))
+            more = f" and {len(self) - MAX_LISTED} more" if len(self) > MAX_LISTED else ""
+            raise KeyError(f"there is no machine {name!r}; the machines are: {known}{more}")
         return found

@@ -1,4 +1,4 @@
-"""The region's network: its fabrics with their VLANs, and the three subnets that hang on them."""
+"""The region's network: fabrics, VLANs and the three subnets."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from maas_simulator.model.scripts import JSON
 
 API: Final = "/MAAS/api/2.0"
 RACK: Final = "bwdhs4"
-"""The system id of the rack controller of the subnet that machines boot from."""
+"""The system id of the rack controller of the boot subnet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vlan:
-    """A VLAN. MAAS makes a fabric with an untagged one for every NIC that it cannot place."""
+    """A VLAN. MAAS creates a fabric with an untagged VLAN for every NIC on an unknown network."""
 
     id: int
     fabric_id: int
@@ -25,7 +25,7 @@ class Vlan:
     primary_rack: str | None = None
 
     def as_json(self) -> JSON:
-        """The VLAN as it is shown by itself, and inside of interfaces and subnets."""
+        """The VLAN as it is shown alone, and inside interfaces and subnets."""
         return {
             "vid": self.vid,
             "mtu": 1500,
@@ -45,9 +45,9 @@ class Vlan:
 
 @dataclass(frozen=True, slots=True)
 class Subnet:
-    """A subnet: ``network`` are the first three bytes of its first address, ``prefix`` is 24 at the most.
+    """A subnet. ``network`` has the first three bytes of its first address; ``prefix`` is 24 at most.
 
-    Of every 256 addresses, 100 are handed out to what is discovered, and 55 to what is deployed.
+    Of every 256 addresses, 100 are for discovered machines and 55 for deployed ones.
     """
 
     id: int
@@ -59,36 +59,36 @@ class Subnet:
 
     @property
     def cidr(self) -> str:
-        """``10.10.0.0/24``."""
+        """The CIDR, such as ``10.10.0.0/24``."""
         return f"{self.network}.0/{self.prefix}"
 
     @property
     def size(self) -> int:
-        """How many addresses it has beside those of the network itself and of all its hosts together."""
+        """The number of host addresses."""
         return 256 * self.blocks - 2
 
     @property
     def blocks(self) -> int:
-        """How many times 256 addresses it has."""
+        """The number of blocks of 256 addresses."""
         return 1 << (24 - self.prefix)
 
     @property
     def room(self) -> int:
-        """How many machines have addresses in it."""
+        """The number of machines that the subnet has addresses for."""
         return 54 * self.blocks
 
     @property
     def reserved(self) -> frozenset[int]:
-        """The numbers of the addresses that are not for machines: the first nine, what is handed out, the gateway."""
+        """The numbers of addresses that machines do not get: the first nine, the dynamic range and the gateway."""
         gateway = {self.size} if self.gateway else set()
         return frozenset({*range(1, 10), *range(100 * self.blocks, 200 * self.blocks), *gateway})
 
     def discovered(self, number: int) -> str:
-        """The address that a machine is discovered with, by its number in the subnet, from 1 on."""
+        """The dynamic address of a discovered machine, by its number in the subnet, from 1."""
         return self.address(100 * self.blocks + number)
 
     def assigned(self, number: int) -> str:
-        """The address that it has of its own while it is deployed."""
+        """The machine's own address while it is deployed."""
         return self.address(200 * self.blocks + number)
 
     def address(self, number: int) -> str:
@@ -96,7 +96,7 @@ class Subnet:
         return str(_first(self.network) + number)
 
     def as_json(self) -> JSON:
-        """The subnet as it is shown by itself, and inside of interfaces."""
+        """The subnet as it is shown alone, and inside interfaces."""
         return {
             "name": self.name,
             "description": "",
@@ -125,7 +125,7 @@ BOOT_VLAN: Final = Vlan(5001, 0, "fabric-0", primary_rack=RACK)
 BMC_VLAN: Final = Vlan(5002, 1, "bmc-fabric")
 STORAGE_VLAN: Final = Vlan(5003, 0, "fabric-0", "storage", 100)
 BOOT_SUBNET: Final = Subnet(1, "pxe", "10.10.0", BOOT_VLAN, "10.10.0.254")
-"""The subnet that machines boot from and have addresses in, unless their world says another."""
+"""The subnet from which machines boot and get their addresses, unless the world defines others."""
 SUBNETS: Final = (
     BOOT_SUBNET,
     Subnet(2, "bmc", "10.20.0", BMC_VLAN),
@@ -134,11 +134,11 @@ SUBNETS: Final = (
 
 
 def lone_vlan(fabric_id: int) -> Vlan:
-    """The VLAN of a fabric that was made for one NIC; such fabrics count from 2, as the first two are given."""
+    """The VLAN of a fabric that MAAS created for one NIC. Their ids start at 2, after the two given fabrics."""
     return Vlan(5002 + fabric_id, fabric_id, f"fabric-{fabric_id}")
 
 
 def vlans(subnets: Iterable[Subnet], fabric_ids: Iterable[int]) -> list[Vlan]:
-    """The VLANs of subnets and those of these fabrics, by the names of fabric and VLAN, as MAAS sorts them."""
+    """The VLANs of these subnets and fabrics, sorted by fabric and VLAN name as in MAAS."""
     every = {subnet.vlan for subnet in subnets} | {lone_vlan(fabric_id) for fabric_id in fabric_ids}
     return sorted(every, key=lambda vlan: (vlan.fabric, vlan.name))

@@ -1,4 +1,4 @@
-"""What a region shows that is not so: fields of machines and events with other values, and events that are missing."""
+"""Values that a region shows instead of the real ones, in machines and events, and events that it hides."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,35 +11,35 @@ from maas_simulator.model.faults import STRICT
 from maas_simulator.model.scripts import JSON
 
 Shown = Mapping[str, JsonValue]
-"""Fields with the values that they are to show, null and fields that MAAS does not have among them."""
+"""Fields with the values to show, including null and fields that MAAS does not have."""
 
 
 @checked(config=STRICT)
 class OddEvents:
-    """Events that are shown with other values, or not at all; a filter that is left out matches all.
+    """Events to show with other values, or to hide. A filter that is left out matches all.
 
     Raises:
-        ValueError: The level is none of MAAS's.
+        ValueError: MAAS has no such level.
     """
 
     machine: str | None = None
-    """Only those of this machine: its hostname or system id."""
+    """Match only events of this machine: its hostname or system id."""
     level: str | None = None
-    """Only those of exactly this level, such as ``DEBUG``."""
+    """Match only events of exactly this level, such as ``DEBUG``."""
     type: str | None = None
-    """Only those of this type, such as ``Node changed status``."""
+    """Match only events of this type, such as ``Node changed status``."""
     id: int | None = None
-    """Only the one with this id."""
+    """Match only the event with this id."""
     show: Shown | None = None
-    """The values that they show instead of their own; null leaves the events out."""
+    """The values to show instead of the real ones; null hides the events."""
 
     def __post_init__(self) -> None:
-        """Refuse a level that no event has."""
+        """Check the level."""
         if self.level is not None and self.level not in LEVELS:
-            raise ValueError(f"level: expected one of {', '.join(LEVELS)}, but it is {self.level!r}")
+            raise ValueError(f"there is no level {self.level!r}; the levels are: {', '.join(LEVELS)}")
 
     def matches(self, event: Event) -> bool:
-        """Whether this event is meant."""
+        """Whether the filters match this event."""
         wanted = {"level": self.level, "type": self.type, "id": self.id}
         meant = self.machine in (None, event.system_id, event.hostname)
         return meant and all(value in (None, getattr(event, name)) for name, value in wanted.items())
@@ -47,24 +47,24 @@ class OddEvents:
 
 @checked(config=STRICT)
 class OddMachine:
-    """A machine that is shown with other values than it has, in lists, reads and answers alike."""
+    """A machine to show with other values, in lists, reads and responses to operations."""
 
     machine: str
     """Its hostname or system id."""
     show: Shown = Field(min_length=1)
-    """The values that it shows instead of its own."""
+    """The values to show instead of the real ones."""
 
 
 @dataclass
 class Oddities:
-    """Everything that a region shows otherwise than it is."""
+    """All values that a region shows instead of the real ones."""
 
     events: list[OddEvents] = field(default_factory=list)
     machines: dict[str, Shown] = field(default_factory=dict)
     """By system id."""
 
     def hides(self, event: Event) -> bool:
-        """Whether no query finds this event."""
+        """Whether queries omit this event."""
         return any(odd.show is None and odd.matches(event) for odd in self.events)
 
     def event_json(self, event: Event) -> JSON:
@@ -76,6 +76,6 @@ class Oddities:
         return shown
 
     def clear(self) -> None:
-        """Show everything as it is."""
+        """Show the real values again."""
         self.events.clear()
         self.machines.clear()

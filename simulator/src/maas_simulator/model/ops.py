@@ -1,4 +1,4 @@
-"""The operations that MAAS has, by name: what faults and holds can be for."""
+"""The names of MAAS's operations, for faults and holds."""
 
 from collections.abc import Collection
 from difflib import get_close_matches
@@ -20,18 +20,18 @@ _NAMES = """
     update_nodes update_token_name whoami
 """
 OPS: Final = frozenset(_NAMES.split())
-"""The ``op`` of every endpoint, also of those that are not simulated: written once more because the endpoints are above
-what checks a fault; a test holds the two together."""
+"""The ``op`` of every endpoint, including those that are not simulated. The list repeats the endpoints' own names,
+because this module may not import them; a test compares the two."""
 READS: Final = frozenset({"events", "machines"})
-"""What the reads are called where requests are held."""
+"""The names of read requests, for holds."""
 CLOSE: Final = 3
 """How many names a message suggests."""
 
 
-def check_op(op: str, beside: Collection[str] = ()) -> str:
-    """The same name; ``ValueError``, with those that are most like it, if no operation is called so."""
-    known = OPS.union(beside)
+def check_op(op: str, extra: Collection[str] = ()) -> str:
+    """Return the name if it is an operation or in ``extra``; else raise ``ValueError`` with the closest names."""
+    known = OPS.union(extra)
     if op not in known:
         close = ", ".join(get_close_matches(op, sorted(known), CLOSE, cutoff=0))
-        raise ValueError(f"MAAS has no operation {op!r}; the names most like it are: {close}")
+        raise ValueError(f"MAAS has no operation {op!r}; the closest names are: {close}")
     return op

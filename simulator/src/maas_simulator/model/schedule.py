@@ -1,4 +1,4 @@
-"""Simulated time: a heap of callbacks that are played when somebody looks, never by a task of their own."""
+"""Simulated time: a heap of callbacks that run when the region is accessed, never in a background task."""
 
 import heapq
 import math
@@ -16,11 +16,11 @@ class _Step:
 
 
 class Schedule:
-    """The clock of a region and what is due on it.
+    """The clock of a region and its scheduled steps.
 
-    ``clock`` gives real seconds; a simulated second is ``1 / speed`` of them, and at a speed of 0 time passes only by
-    ``advance``. ``moment`` is the simulated time being lived through: the due time of the step that is played, else
-    the time of the last ``play``.
+    ``clock`` returns real seconds. A simulated second is ``1 / speed`` real seconds; at speed 0, time passes only by
+    ``advance``. ``moment`` is the current simulated time: the due time of the running step, or else the time of the
+    last ``play``.
     """
 
     def __init__(self, clock: Callable[[], float], speed: float, epoch: float | None = None) -> None:
@@ -35,12 +35,12 @@ class Schedule:
 
     @property
     def now(self) -> float:
-        """The simulated time being lived through, in epoch seconds."""
+        """The current simulated time, in epoch seconds."""
         return self.epoch + self.moment
 
     @property
     def speed(self) -> float:
-        """Simulated seconds in a real second; to set it lets everything happen that was due at the old one."""
+        """Simulated seconds per real second. Setting it first runs the steps that are due at the old speed."""
         return self._speed
 
     @speed.setter
@@ -50,16 +50,16 @@ class Schedule:
         self._simulated, self._real, self._speed = self._until(), self.clock(), speed
 
     def advance(self, seconds: float) -> None:
-        """Let simulated seconds pass now, and everything happen that is due in them."""
-        self._simulated += _checked("a stretch of time", seconds)
+        """Let simulated seconds pass at once, and run the steps that become due."""
+        self._simulated += _checked("the length of time", seconds)
         self.play()
 
     def after(self, seconds: float, act: Callable[[], None]) -> None:
-        """Have something done in this many simulated seconds."""
+        """Schedule a callback after this many simulated seconds."""
         heapq.heappush(self._steps, _Step(self.moment + seconds, next(self._numbers), act))
 
     def play(self) -> None:
-        """Do everything that is due, in order, each at its own moment."""
+        """Run all due steps in order, each at its own time."""
         until = max(self.moment, self._until())
         while self._steps and self._steps[0].due <= until:
             step = heapq.heappop(self._steps)
@@ -73,5 +73,5 @@ class Schedule:
 
 def _checked(what: str, value: float) -> float:
     if not 0 <= value < math.inf:
-        raise ValueError(f"{what} has to be a number from 0 on, and finite; it was {value}")
+        raise ValueError(f"{what} must be a finite number, 0 or more; it was {value}")
     return value

@@ -1,4 +1,4 @@
-"""Script sets and their results: what a commissioning, a test, an installation or an erase records."""
+"""Script sets and their results, of commissioning, testing, installation and release."""
 
 import base64
 import time
@@ -13,7 +13,7 @@ JSON = dict[str, object]
 
 
 class SetType(IntEnum):
-    """What a script set belongs to; the number is its ``type``."""
+    """The kind of a script set; the number is its ``type``."""
 
     COMMISSIONING = 0
     INSTALLATION = 1
@@ -38,7 +38,7 @@ COMMISSIONING_SCRIPTS = {
     "maas-serial-ports": 2.0,
     "maas-support-info": 7.0,
 }
-"""The thirteen built-in commissioning scripts in the order they run, and what each takes in simulated seconds."""
+"""The thirteen built-in commissioning scripts in running order, with their lengths in simulated seconds."""
 
 BMC_SCRIPT = "30-maas-01-bmc-config"
 BMC_PARAMETERS: JSON = {
@@ -56,7 +56,7 @@ BMC_PARAMETERS: JSON = {
         "argument_format": "--ipmi-privilege-level={input}",
     },
 }
-"""The only built-in commissioning script with parameters."""
+"""The parameters of the only built-in commissioning script that has some."""
 
 WITH_DEPENDENCIES = frozenset({"20-maas-01-install-lldpd", BMC_SCRIPT})
 """Scripts that install packages first, and so pass through *Installing dependencies*."""
@@ -80,14 +80,14 @@ TEST_SCRIPTS = {
     "gateway-connectivity": 15.0,
     "rack-controller-connectivity": 15.0,
 }
-"""The built-in tests and what each takes in simulated seconds (each disk, for the tests of disks)."""
+"""The built-in tests with their lengths in simulated seconds (per disk, for disk tests)."""
 
 DISK_TESTS = ("smartctl-", "badblocks", "fio")
 DESTRUCTIVE_TESTS = frozenset({"badblocks-destructive", "fio"})
 DEFAULT_TEST = "smartctl-validate"
-INSTALL_LOG = "/tmp/install.log"  # noqa: S108 - the name of a script result in MAAS, no file of ours
+INSTALL_LOG = "/tmp/install.log"  # noqa: S108 - the name of a script result in MAAS, not a file
 WIPE_DISKS = "wipe-disks"
-"""The built-in release script: the erase."""
+"""The built-in release script, which erases the disks."""
 _AS_SHIPPED = (
     "20-maas-01-install-lldpd",
     "20-maas-02-dhcp-unconfigured-ifaces",
@@ -104,12 +104,12 @@ _AS_SHIPPED = (
     "maas-capture-lldpd",
 )
 SCRIPT_IDS = {name: number for number, name in enumerate((*_AS_SHIPPED, *TEST_SCRIPTS, WIPE_DISKS), 1)}
-"""Scripts are numbered in the order in which MAAS ships them."""
+"""Script ids, in the order in which MAAS ships the scripts."""
 
 
 @dataclass(slots=True)
 class ScriptResult:
-    """One script of a set. Times are epoch seconds, ``estimate`` is in simulated seconds (None: *Unknown*)."""
+    """One script of a set. Times are in epoch seconds, ``estimate`` in simulated seconds (None: *Unknown*)."""
 
     id: int
     name: str
@@ -125,11 +125,11 @@ class ScriptResult:
 
     @property
     def label(self) -> str:
-        """How events call it: ``smartctl-validate on sda``."""
+        """The name in events: ``smartctl-validate on sda``."""
         return f"{self.name} on {self.disk}" if self.disk else self.name
 
     def skip(self, moment: float) -> None:
-        """It was asked not to run: over as soon as it is made."""
+        """Mark the script as skipped at the user's request."""
         self.status, self.exit_status = ScriptStatus.SKIPPED, 0
         self.started = self.ended = moment
 
@@ -161,8 +161,8 @@ class ScriptResult:
         return shown
 
 
-class LongOver(Sequence[ScriptResult]):
-    """The results of a run that is long over. They are made when somebody looks; how they ended is known without."""
+class FinishedResults(Sequence[ScriptResult]):
+    """The results of a finished run, created on access. Their common status is known without creating them."""
 
     __slots__ = ()
     ended_as: ClassVar[ScriptStatus]
@@ -170,7 +170,7 @@ class LongOver(Sequence[ScriptResult]):
 
 @dataclass(slots=True)
 class ScriptSet:
-    """All the scripts of one run; its id is the run's identity (``current_*_result_id``)."""
+    """All scripts of one run; its id identifies the run (``current_*_result_id``)."""
 
     id: int
     system_id: str
@@ -179,11 +179,11 @@ class ScriptSet:
 
     @property
     def status(self) -> ScriptStatus:
-        """Running before Pending before Failed before Aborted before Passed, whatever comes first."""
+        """The most relevant status: Running, else Pending, Failed, Aborted or Passed, in this order."""
         return _first_of(_statuses(self.results))
 
     def abort(self, status: ScriptStatus = ScriptStatus.ABORTED) -> None:
-        """Give everything that has not ended this status."""
+        """Set the status of all unfinished scripts."""
         for result in self.results:
             if result.status in UNFINISHED:
                 result.status = status
@@ -210,12 +210,12 @@ class ScriptSet:
 
 
 def overall(results: Sequence[ScriptResult]) -> ScriptStatus:
-    """What a machine's ``commissioning_status`` and ``testing_status`` say: aborted scripts do not count."""
+    """Return the value of ``commissioning_status`` and ``testing_status``, which ignore aborted scripts."""
     return _first_of(_statuses(results) - {ScriptStatus.ABORTED})
 
 
 def _statuses(results: Sequence[ScriptResult]) -> set[ScriptStatus]:
-    return {results.ended_as} if isinstance(results, LongOver) else {result.status for result in results}
+    return {results.ended_as} if isinstance(results, FinishedResults) else {result.status for result in results}
 
 
 def _first_of(present: set[ScriptStatus]) -> ScriptStatus:
@@ -226,12 +226,12 @@ def _first_of(present: set[ScriptStatus]) -> ScriptStatus:
 
 
 def http_date(moment: float | None) -> str | None:
-    """``Sun, 22 Nov 2026 08:53:29 +0000``, or None."""
+    """Format a time as ``Sun, 22 Nov 2026 08:53:29 +0000``."""
     return None if moment is None else time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime(moment))
 
 
 def duration(seconds: float | None) -> str:
-    """``0:04:05``, or nothing for None."""
+    """Format a duration as ``0:04:05``, or as an empty string for None."""
     if seconds is None:
         return ""
     whole = int(seconds)

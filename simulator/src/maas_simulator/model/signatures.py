@@ -1,4 +1,4 @@
-"""What an HMAC-SHA1 signature is made over; with PLAINTEXT, as MAAS's own client signs, nothing is."""
+"""HMAC-SHA1 signatures of requests. With PLAINTEXT, which MAAS's own client uses, nothing is hashed."""
 
 import base64
 import hashlib
@@ -15,7 +15,7 @@ from oauthlib.oauth1.rfc5849.signature import (
 
 @dataclass(frozen=True)
 class Signed:
-    """The parts of a request that count. ``form`` is an urlencoded body; any other body counts as none."""
+    """The signed parts of a request. ``form`` is a urlencoded body; other bodies are not signed."""
 
     method: str = "GET"
     url: str = ""
@@ -23,7 +23,7 @@ class Signed:
 
 
 def base_string(request: Signed, authorization: str) -> str:
-    """The text that is signed (RFC 5849, section 3.4.1)."""
+    """Return the signature base string (RFC 5849, section 3.4.1)."""
     query = request.url.partition("?")[2]
     parameters = collect_parameters(query, request.form or None, {"Authorization": authorization})
     normalized = normalize_parameters(parameters)  # type: ignore[arg-type] # its stubs want a dict, RFC 5849 a list
@@ -31,6 +31,6 @@ def base_string(request: Signed, authorization: str) -> str:
 
 
 def hmac_sha1(text: str, secret: str) -> str:
-    """The signature of a text with a token's secret; the consumer's is empty in MAAS."""
+    """Sign a text with a token's secret; MAAS's consumer secret is empty."""
     digest = hmac.new(f"&{secret}".encode(), text.encode(), hashlib.sha1).digest()
     return base64.b64encode(digest).decode()

@@ -1,10 +1,10 @@
-"""The statuses of machines and scripts, numbered and spelled as MAAS 3.7 does."""
+"""The statuses of machines and scripts, with MAAS 3.7's numbers and spelling."""
 
 from enum import IntEnum
 
 
 class Status(IntEnum):
-    """A machine's status; the number is what ``status`` holds in the JSON."""
+    """A machine's status; the number is the value of ``status`` in JSON."""
 
     NEW = 0
     COMMISSIONING = 1
@@ -32,7 +32,7 @@ class Status(IntEnum):
 
     @property
     def display(self) -> str:
-        """The text of ``status_name``: irregular for three of the failures."""
+        """The text of ``status_name``; three failures are irregular."""
         return _IRREGULAR.get(self) or self.name.replace("_", " ").capitalize()
 
 
@@ -51,7 +51,7 @@ FAILURE_OF = {
     Status.EXITING_RESCUE_MODE: Status.FAILED_EXITING_RESCUE_MODE,
     Status.TESTING: Status.FAILED_TESTING,
 }
-"""Each status in progress and the status it fails into."""
+"""The failure status of each status in progress."""
 
 DEPLOYABLE = frozenset({Status.READY, Status.ALLOCATED})
 COMMISSIONABLE = frozenset({Status.NEW, Status.FAILED_COMMISSIONING, Status.READY, Status.BROKEN})
@@ -96,7 +96,7 @@ AT_REST = frozenset(
         Status.BROKEN,
     }
 )
-"""Statuses in which a machine is nobody's, or only MAAS's own."""
+"""Statuses in which no user owns a machine, or only MAAS uses it."""
 
 HELD = frozenset(
     {
@@ -109,23 +109,23 @@ HELD = frozenset(
         Status.FAILED_DISK_ERASING,
     }
 )
-"""Statuses in which a machine is somebody's, disks and all."""
+"""Statuses in which a user owns a machine with its disks."""
 
 BREAKABLE = frozenset(Status) - {Status.BROKEN}
 
 TESTED_INTO_ITSELF = frozenset({Status.RESERVED, Status.ALLOCATED, Status.DEPLOYED, Status.RESCUE_MODE})
-"""Statuses a passed test goes back to; from all others it leads to *Ready* (or to *New*, see ``after_tests``)."""
+"""Statuses that a passed test restores. From all others it leads to *Ready* (or to *New*, see ``after_tests``)."""
 
 
 def after_tests(before: Status) -> Status:
-    """Where passed tests lead, by the status they were started in (MAAS 3.7, ``op=test``)."""
+    """Return the status after passed tests, by the status before them (MAAS 3.7, ``op=test``)."""
     if before is Status.FAILED_COMMISSIONING:
         return Status.NEW
     return before if before in TESTED_INTO_ITSELF else Status.READY
 
 
 class ScriptStatus(IntEnum):
-    """The status of one script's result, of a script set, or of all of a machine's scripts of one type."""
+    """The status of a script result, of a script set, or of all of a machine's scripts of one type."""
 
     UNKNOWN = -1
     PENDING = 0

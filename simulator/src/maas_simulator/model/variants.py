@@ -1,4 +1,4 @@
-"""How regions of one version of MAAS were seen to differ."""
+"""Differences between regions of one version of MAAS."""
 
 from typing import Literal
 
@@ -9,9 +9,9 @@ from maas_simulator.model.faults import STRICT
 
 @checked(frozen=True, config=STRICT)
 class Variant:
-    """Which of two ways a region goes where two regions of MAAS 3.7.3 went different ways; left out, the second's."""
+    """The behaviour where two recorded regions of MAAS 3.7.3 differ; by default that of the second."""
 
     local_boot_events: bool = False
-    """Whether a machine that boots from its own disk writes PXE events; a deployment has them twice then."""
+    """Whether a boot from the local disk adds PXE events. A deployment then has two pairs of them."""
     rescue_boot: Literal["commissioning", "rescue mode"] = "rescue mode"
     """The purpose in the PXE event of a machine that enters rescue mode."""

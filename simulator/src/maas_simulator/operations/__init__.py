@@ -1,1 +1,1 @@
-"""What simulated machines do: the operations of MAAS, at once and over time."""
+"""The operations of MAAS on simulated machines, instant ones and long ones."""

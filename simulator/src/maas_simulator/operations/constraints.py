@@ -1,4 +1,4 @@
-"""What ``allocate`` selects machines by: every constraint is a test, and labelled ones tell what they have found."""
+"""The constraints of ``allocate``. Each is a test; labelled ones also return the matching disks and NICs."""
 
 from collections.abc import Callable, Mapping
 
@@ -6,7 +6,7 @@ from maas_simulator.model.forms import Form, each
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.networks import vlans
 from maas_simulator.model.refusals import invalid, not_simulated
-from maas_simulator.operations.labelled import LINK_SPEED, Labelled, interfaces, storage
+from maas_simulator.operations.labelled_constraints import LINK_SPEED, Labelled, interfaces, storage
 from maas_simulator.state import RegionState
 
 ARCHITECTURES = ("amd64/generic", "arm64/generic")
@@ -19,7 +19,7 @@ Test = Callable[[SimulatedMachine], bool]
 
 
 class Constraints:
-    """The constraints of a request. Refused at once if they are malformed, or name what does not exist."""
+    """The constraints of a request. Creating them raises a ``Refusal`` for malformed or unknown values."""
 
     def __init__(self, region: RegionState, form: Form) -> None:
         self.given = {name: each(form, name) for name in form if name not in NOT_CONSTRAINTS}
@@ -27,17 +27,17 @@ class Constraints:
         self._tests = [_test(region, name, values) for name, values in self.given.items() if name not in LABELLED]
 
     def meets(self, machine: SimulatedMachine) -> bool:
-        """Whether a machine meets all of them."""
+        """Whether a machine meets all constraints."""
         found = all(labelled(machine) is not None for labelled in self._labelled.values())
         return found and all(test(machine) for test in self._tests)
 
     def found(self, machine: SimulatedMachine) -> dict[str, object]:
-        """What ``constraints_by_type`` says: the ids of the disks and NICs that each label stands for."""
+        """The value of ``constraints_by_type``: the ids of the disks and NICs for each label."""
         return {name: labelled(machine) for name, labelled in self._labelled.items()}
 
     @property
     def text(self) -> str:
-        """How the refusal names them."""
+        """The constraints as MAAS's error shows them."""
         pairs = list(self.given.items())
         resolved = " ".join(f"{name}={','.join(_resolved(name, values))}" for name, values in pairs)
         return f'{pairs} (resolved to "{resolved}")'
@@ -122,12 +122,12 @@ def _pod(region: RegionState, values: list[str]) -> Test:
 def _link_speed(region: RegionState, values: list[str]) -> Test:
     del region
     if not values[-1].isdecimal():
-        raise not_simulated("the refusal of a link speed that is no number")
+        raise not_simulated("MAAS's error for a link speed that is not a number")
     return lambda machine: machine.known and int(values[-1]) <= LINK_SPEED
 
 
 def _fabrics(region: RegionState, values: list[str]) -> Test:
-    """By name or id. MAAS may want one of several or all of them: nobody has seen which."""
+    """Match fabrics by name or id. Several are not simulated, because MAAS's handling of them was not recorded."""
     fabrics = {fabric for machine in region.machines.values() for fabric in machine.fabrics}
     known = {(vlan.fabric, vlan.fabric_id) for vlan in vlans(region.subnets, fabrics)}
     wanted = {number for name, number in known for value in values if value in (name, str(number))}
@@ -137,7 +137,7 @@ def _fabrics(region: RegionState, values: list[str]) -> Test:
 
 
 def _subnets(region: RegionState, values: list[str]) -> Test:
-    """By id, name or ``cidr:``; a machine has addresses in one subnet."""
+    """Match subnets by id, name or ``cidr:``. A machine has addresses in one subnet."""
     forms = {each.id: (str(each.id), each.name, f"name:{each.name}", f"cidr:{each.cidr}") for each in region.subnets}
     wanted = [number for number, known in forms.items() for value in values if value in known]
     if len(values) != 1 or not wanted:
@@ -165,14 +165,14 @@ _CONSTRAINTS: dict[str, Callable[[RegionState, list[str]], Test]] = {
 
 
 def check_tags(region: RegionState, field: str, values: list[str]) -> None:
-    """400 for a tag that does not exist, which MAAS quotes."""
+    """Raise a 400 for an unknown tag, with quotes as in MAAS."""
     unknown = [value for value in values if value not in region.tags]
     if unknown:
         raise invalid(field, f"No such tag(s): {', '.join(repr(value) for value in unknown)}.")
 
 
 def check_names(region: RegionState, field: str, values: list[str]) -> None:
-    """400 for a zone or pool that does not exist, which MAAS does not quote."""
+    """Raise a 400 for an unknown zone or pool, without quotes as in MAAS."""
     known = region.zones if field.endswith("zone") else region.pools
     unknown = [value for value in values if value not in known]
     if unknown:

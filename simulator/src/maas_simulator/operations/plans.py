@@ -1,4 +1,4 @@
-"""What is planned to go wrong with machines and racks: one list of it, and clearing it."""
+"""Planned failures of machines and rack controllers."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -7,17 +7,17 @@ from maas_simulator.model.machines import Plan, Rack, SimulatedMachine
 from maas_simulator.model.power import PowerErrors
 from maas_simulator.model.scripts import COMMISSIONING_SCRIPTS, TEST_SCRIPTS, ScriptSet, SetType
 from maas_simulator.model.statuses import Status
-from maas_simulator.operations.commissioning import commission_stages, test_stages
-from maas_simulator.operations.deploying import TO_DISK, TO_MEMORY
-from maas_simulator.operations.releasing import ENTER_RESCUE, ERASE, EXIT_RESCUE, RELEASE
+from maas_simulator.operations.commissioning_stages import commission_stages, test_stages
+from maas_simulator.operations.deployment_stages import TO_DISK, TO_MEMORY
+from maas_simulator.operations.release_stages import ENTER_RESCUE, ERASE, EXIT_RESCUE, RELEASE
 
 
 @dataclass(frozen=True)
 class Planned:
-    """One thing that is to go wrong: what :meth:`SimulatedRegion.plan` and its like were told. Exactly one is set.
+    """A planned failure, as given to :meth:`SimulatedRegion.plan` and similar methods. Exactly one kind is set.
 
-    ``machine`` is the hostname; only ``rack_down``, a rack's system id, goes without. ``reason`` belongs to ``fail`` or
-    ``bmc_down``, ``errors`` to ``bmc_down``.
+    ``machine`` is the hostname; it is None for ``rack_down``, which has the system id of a rack controller. ``reason``
+    belongs to ``fail`` or ``bmc_down``, and ``errors`` to ``bmc_down``.
     """
 
     machine: str | None = None
@@ -30,7 +30,7 @@ class Planned:
 
 
 def planned(machines: Iterable[SimulatedMachine], racks: Mapping[str, Rack]) -> Iterator[Planned]:
-    """Everything that is planned and has not happened yet."""
+    """Return the planned failures that have not happened yet."""
     for rack in racks.values():
         if not rack.connected:
             yield Planned(rack_down=rack.system_id)
@@ -43,10 +43,10 @@ def planned(machines: Iterable[SimulatedMachine], racks: Mapping[str, Rack]) -> 
 
 
 def check_stage(stage: str, custom: Iterable[str] = ()) -> None:
-    """Raise ``ValueError`` with the whole choice unless some operation has this stage or script."""
+    """Raise ``ValueError`` with all valid names if no operation has this stage or script."""
     known = PLANNABLE.union(custom)
     if stage not in known:
-        raise ValueError(f"no operation has a stage {stage!r}; there are: {', '.join(sorted(known))}")
+        raise ValueError(f"no operation has a stage {stage!r}; the stages and scripts are: {', '.join(sorted(known))}")
 
 
 def _planned(machine: SimulatedMachine, plan: Plan) -> Planned:
@@ -55,7 +55,7 @@ def _planned(machine: SimulatedMachine, plan: Plan) -> Planned:
 
 
 def _stage_names() -> frozenset[str]:
-    """Every stage and script that can be planned to fail or hang."""
+    """The names of all stages and scripts that a plan can name."""
     nothing = ScriptSet(0, "", SetType.TESTING, [])
     fixed = (TO_DISK, TO_MEMORY, ERASE, RELEASE, ENTER_RESCUE, EXIT_RESCUE, test_stages(nothing, Status.READY))
     runs = (*fixed, commission_stages(nothing, None))

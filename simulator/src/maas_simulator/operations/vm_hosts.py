@@ -1,4 +1,4 @@
-"""VM hosts: machines that were deployed to be one, and the virtual machines that allocations compose on them."""
+"""VM hosts, and the virtual machines that allocations compose on them."""
 
 from typing import Final
 
@@ -9,14 +9,14 @@ from maas_simulator.operations.constraints import Constraints
 from maas_simulator.state import RegionState
 
 COMPOSED_BY: Final = frozenset({"cpu_count", "mem", "arch", "pod"})
-"""Constraints that a virtual machine is made to meet. What MAAS makes of the others nobody has seen."""
+"""The constraints that a composed machine can meet. MAAS's handling of others was not recorded."""
 CPU_COUNT, MEMORY = 1, 2048
-"""What a virtual machine has unless more is asked for; the memory in MiB."""
+"""The default size of a virtual machine; memory is in MiB."""
 DISK: Final = Disk("sda", 8 * GIGABYTE, ())
 
 
 def compose(region: RegionState, constraints: Constraints) -> SimulatedMachine | None:
-    """A new virtual machine that meets the constraints, where there is a VM host for it. MAAS does so up to 3.7."""
+    """Compose a virtual machine that meets the constraints, if there is a VM host for it. MAAS does so up to 3.7."""
     names = constraints.given.get("pod")
     hosts = [host for host in _hosts(region) if names is None or host.hostname in names]
     arches = constraints.given.get("arch", [])
@@ -43,14 +43,14 @@ def compose(region: RegionState, constraints: Constraints) -> SimulatedMachine |
     return machine
 
 
-def check_hosts_nothing(machine: SimulatedMachine) -> None:
-    """A VM host is not released, unless it is by force."""
+def check_not_vm_host(machine: SimulatedMachine) -> None:
+    """Reject releasing a VM host without force."""
     if machine.is_vm_host:
         raise Refusal(400, f"The following VM hosts must be removed first: {machine.hostname}")
 
 
 def remove(region: RegionState, host: SimulatedMachine) -> None:
-    """Delete a VM host by force: its virtual machines go with it."""
+    """Delete a VM host by force, with its virtual machines."""
     host.is_vm_host = False
     for machine in [machine for machine in region.machines.values() if machine.pod == host.hostname]:
         region.remove(machine)

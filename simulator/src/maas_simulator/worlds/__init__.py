@@ -1,1 +1,1 @@
-"""How a simulated region comes about: from a file, ready made, or as many machines as wanted."""
+"""Builds regions: from a world file, ready-made, or with any number of machines."""

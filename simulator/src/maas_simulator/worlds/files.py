@@ -1,4 +1,4 @@
-"""Reading a world from a file: YAML, or Python that makes the region itself."""
+"""Reads world files: YAML, or Python that builds the region itself."""
 
 import runpy
 import traceback
@@ -23,40 +23,40 @@ T = TypeVar("T")
 
 
 class WorldFileError(ValueError):
-    """A file that is no world; the message has a line for each thing that is wrong, with the place in the file."""
+    """An invalid world file. The message has a line for each error, with its place in the file."""
 
 
 def read_world(path: Path, *, speed: float | None = None) -> SimulatedRegion:
-    """The region of a file: ``.py`` with a function ``region()`` that returns it, or else YAML.
+    """Build the region of a world file: ``.py`` with a function ``region()`` that returns it, or YAML.
 
     Args:
         path: The file.
-        speed: Simulated seconds in a real second, in the place of what the file says.
+        speed: Simulated seconds per real second, instead of the file's speed.
 
     Raises:
-        WorldFileError: It is no world.
-        OSError: It cannot be read.
+        WorldFileError: The file is invalid.
+        OSError: The file cannot be read.
     """
-    region = _run(path) if path.suffix == PYTHON else _used(path, World.region)
+    region = _run(path) if path.suffix == PYTHON else _use_world(path, World.region)
     if speed is not None:
         region.set_speed(speed)
     return region
 
 
 def fill_region(region: SimulatedRegion, path: Path) -> None:
-    """Put what a file in YAML says into a region that has no machines: all of it but the speed.
+    """Put the content of a YAML world file, except its speed, into a region without machines.
 
     Raises:
-        WorldFileError: It is no world, or it is Python, which makes a region of its own.
-        OSError: It cannot be read.
+        WorldFileError: The file is invalid, or it is Python, which builds its own region.
+        OSError: The file cannot be read.
     """
     if path.suffix == PYTHON:
-        raise WorldFileError(f"{path}: Python makes a region of its own; a world in YAML is needed here")
-    _used(path, lambda world: world.fill(region))
+        raise WorldFileError(f"{path}: a Python file builds its own region; a YAML world file is needed here")
+    _use_world(path, lambda world: world.fill(region))
 
 
 def _run(path: Path) -> SimulatedRegion:
-    path.read_bytes()  # a file that is not there is no error of the world
+    path.read_bytes()  # Raise OSError here, so that it is not reported as an error in the world.
     try:
         make = runpy.run_path(str(path)).get("region")
         region = make() if callable(make) else None
@@ -65,13 +65,15 @@ def _run(path: Path) -> SimulatedRegion:
         where = f", line {lines[-1]}" if lines else ""
         raise WorldFileError(f"{path}{where}: {type(error).__name__}: {error}") from error
     if not isinstance(region, SimulatedRegion):
-        raise WorldFileError(f"{path}: it needs a function region() that returns a maas_simulator.SimulatedRegion")
+        raise WorldFileError(
+            f"{path}: the file must define a function region() that returns a maas_simulator.SimulatedRegion"
+        )
     return region
 
 
-def _used(path: Path, use: Callable[[World], T]) -> T:
-    """What comes of using the world in a file; what is wrong with it gets its line."""
-    value, node = _parsed(path)
+def _use_world(path: Path, use: Callable[[World], T]) -> T:
+    """Parse a world file and pass the world to ``use``; errors get the number of their line."""
+    value, node = _parse(path)
     kind = TypeAdapter(World)
 
     def line(place: Place) -> str:
@@ -83,12 +85,12 @@ def _used(path: Path, use: Callable[[World], T]) -> T:
         places = [details["loc"] for details in error.errors()]
         words = [line(place) + each for place, each in zip(places, explain(error, kind), strict=True)]
     except WorldError as error:
-        words = [f"{line(error.place)}{_written(error.place)}: {error}"]
+        words = [f"{line(error.place)}{_format_place(error.place)}: {error}"]
     raise WorldFileError("\n".join(words))
 
 
-def _parsed(path: Path) -> "tuple[object, Node | None]":
-    """What a file says, and the same as nodes, which know their lines."""
+def _parse(path: Path) -> "tuple[object, Node | None]":
+    """Parse a file into its value, and into nodes, which have line numbers."""
     import yaml  # noqa: PLC0415 - only worlds in files need it
 
     try:
@@ -96,51 +98,53 @@ def _parsed(path: Path) -> "tuple[object, Node | None]":
         node = cast("Node | None", loader.get_single_node())
         if node is None:
             return None, None
-        _check_keys(node)  # before keys are merged, of which some may be the same
+        _check_keys(node)  # before keys are merged, which may repeat a key
         return loader.construct_document(node), node
     except UnicodeDecodeError as error:
-        words = f"it has to be in UTF-8, and byte {error.start + 1} is not ({error.reason})"
+        words = f"the file must be UTF-8, and byte {error.start + 1} is not ({error.reason})"
         raise WorldFileError(f"{path}: {words}") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise WorldFileError(f"{path}{where}: {error.problem or error.context}") from None
-    except (yaml.YAMLError, ValueError) as error:  # the latter for a date that there is not
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that does not exist
         raise WorldFileError(f"{path}: {error}") from None
 
 
 def _check_keys(node: "Node") -> None:
-    """Refuse a key that stands twice in one place: YAML's reader would take the latter and forget the former."""
+    """Reject duplicate keys; YAML's reader would silently use the last one."""
     from yaml import MarkedYAMLError  # noqa: PLC0415 - as above
 
-    for mapping in (each for each in _within(node, set()) if each.id == "mapping"):
+    for mapping in (each for each in _walk(node, set()) if each.id == "mapping"):
         seen: set[tuple[str, str]] = set()
         for key in (key for key, _ in mapping.value if key.id == "scalar"):
             if (key.tag, key.value) in seen:
-                raise MarkedYAMLError(problem=f"the key {key.value} is there already", problem_mark=key.start_mark)
+                raise MarkedYAMLError(
+                    problem=f"duplicate key {key.value}; remove one of them", problem_mark=key.start_mark
+                )
             seen.add((key.tag, key.value))
 
 
-def _within(node: "Node", seen: set[int]) -> "Iterator[Node]":
-    """A node and all that is in it, each once, however often it is named by an alias."""
+def _walk(node: "Node", seen: set[int]) -> "Iterator[Node]":
+    """Yield a node and all nodes below it, each once even if aliases repeat it."""
     if id(node) in seen:
         return
     seen.add(id(node))
     yield node
     values = () if node.id == "scalar" else node.value if node.id == "sequence" else (each for _, each in node.value)
     for each in values:
-        yield from _within(each, seen)
+        yield from _walk(each, seen)
 
 
-def _written(place: Place) -> str:
+def _format_place(place: Place) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
 
 
 def _line(node: "Node | None", place: Place) -> int:
-    """The line of a place, or of what is nearest to it and is there."""
+    """The line of a place, or of its nearest existing parent."""
     found = 1
     for part in place:
-        inside = {} if node is None else _inside(node)
+        inside = {} if node is None else _children(node)
         if str(part) not in inside:
             break
         key, node = inside[str(part)]
@@ -148,8 +152,8 @@ def _line(node: "Node | None", place: Place) -> int:
     return found
 
 
-def _inside(node: "Node") -> "dict[str, tuple[Node, Node]]":
-    """What stands in a node, by its key or index, each with the node whose line is its own."""
+def _children(node: "Node") -> "dict[str, tuple[Node, Node]]":
+    """The children of a node by key or index, each with the node that has its line number."""
     if node.id == "sequence":
         return {str(index): (each, each) for index, each in enumerate(node.value)}
     return {key.value: (key, value) for key, value in node.value if key.id == "scalar"} if node.id == "mapping" else {}

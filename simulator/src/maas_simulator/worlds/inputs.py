@@ -1,4 +1,4 @@
-"""What people write for a simulator, checked: models that refuse what they do not know, and errors that name places."""
+"""Base models for what users write (world files, control requests), and error messages with the place of each error."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -14,50 +14,50 @@ Schema = Mapping[str, Any]
 """A JSON Schema."""
 
 UNKNOWN: Final = ("extra_forbidden", "unexpected_keyword_argument")
-"""What pydantic calls a key that a model, or a dataclass, does not have."""
+"""Pydantic's error types for an unknown key, in a model and in a dataclass."""
 OBJECTS: Final = ("dataclass_type", "dict_type", "model_type")
-"""What it calls something else where such an object should be."""
+"""Pydantic's error types for a value that should be an object."""
 
 
 class Input(BaseModel):
-    """An object somebody wrote: a key that it does not have is an error."""
+    """An object from a world file or a control request. Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, frozen=True)
 
 
 class PlanInput(Input):
-    """What is to go wrong: exactly one of ``fail``, ``hang``, ``bmc_down`` and ``rack_down``."""
+    """A planned failure: exactly one of ``fail``, ``hang``, ``bmc_down`` and ``rack_down``."""
 
     machine: str | None = None
-    """Its hostname or system id; needed but for ``rack_down``."""
+    """The machine's hostname or system id. Needed except with ``rack_down``."""
     fail: str | None = None
-    """The stage or script at which the machine's next operation that has it fails."""
+    """The stage or script at which the machine's next matching operation fails."""
     hang: str | None = None
-    """The stage or script that the machine's next operation that has it never gets past."""
+    """The stage or script at which the machine's next matching operation hangs."""
     reason: str | None = None
-    """With ``fail`` or ``bmc_down``: the reason that is reported, instead of MAAS's own words."""
+    """With ``fail`` or ``bmc_down``: the reason that is reported instead of MAAS's own message."""
     bmc_down: bool = False
-    """The machine's BMC answers no more, until the plans are cleared."""
+    """Whether the machine's BMC stops answering, until the plans are removed."""
     errors: PowerErrors = "driver"
-    """With ``bmc_down``: whose words MAAS gives. The agent's are ``ExitError: exit status 1`` for a request, and
+    """With ``bmc_down``: whose error MAAS reports. The agent's is ``ExitError: exit status 1`` for a request, and
     ``Activity task failed`` for a deployment."""
     rack_down: str | None = None
-    """The system id of a rack controller that is disconnected until the plans are cleared."""
+    """The system id of a rack controller that is disconnected until the plans are removed."""
 
     @model_validator(mode="after")
-    def _one_thing(self) -> Self:
+    def _check_exactly_one(self) -> Self:
         if sum(map(bool, (self.fail, self.hang, self.bmc_down, self.rack_down))) != 1:
-            raise ValueError("exactly one of fail, hang, bmc_down and rack_down is needed")
+            raise ValueError("a plan needs exactly one of fail, hang, bmc_down and rack_down")
         if (self.machine is None) != (self.rack_down is not None):
-            raise ValueError("machine is needed with fail, hang and bmc_down, and does not go with rack_down")
+            raise ValueError("machine is needed with fail, hang and bmc_down, and is not allowed with rack_down")
         if self.reason and not (self.fail or self.bmc_down):
-            raise ValueError("reason goes with fail and bmc_down only")
+            raise ValueError("reason is allowed only with fail and bmc_down")
         if self.errors != "driver" and not self.bmc_down:
-            raise ValueError("errors goes with bmc_down only")
+            raise ValueError("errors is allowed only with bmc_down")
         return self
 
     def carry_out(self, region: SimulatedRegion) -> None:
-        """Tell the region."""
+        """Apply the plan to a region."""
         if self.rack_down is not None:
             region.rack_down(self.rack_down)
         elif self.bmc_down:
@@ -67,17 +67,17 @@ class PlanInput(Input):
 
 
 def explain(error: ValidationError, kind: TypeAdapter[Any]) -> list[str]:
-    """A line for each thing that was wrong: its place, what is wrong with it, and what is allowed there."""
+    """Return a line for each error, with its place, the problem and the allowed values."""
     schema = kind.json_schema()
-    return [_line(details["loc"], _words(details), details["type"], schema) for details in error.errors()]
+    return [_line(details["loc"], _message(details), details["type"], schema) for details in error.errors()]
 
 
-def _words(details: ErrorDetails) -> str:
-    """What is wrong, and with what: a name may be no name, or be one that YAML takes for a number or a date."""
+def _message(details: ErrorDetails) -> str:
+    """The error message, with the value where YAML may have parsed a name as a number or a date."""
     if details["type"] == "string_pattern_mismatch":
         return f"{details['msg']}; it was {details['input']!r}"
     if details["type"] == "string_type" and isinstance(details["input"], (int, float, date)):
-        return f"{details['msg']}; it was {details['input']}, so write it in quotes"
+        return f"{details['msg']}; it was {details['input']}, so put it in quotes"
     return details["msg"]
 
 
@@ -86,18 +86,18 @@ def _line(place: Sequence[int | str], message: str, kind: str, schema: Schema) -
     for part in place:
         if kind in UNKNOWN and part == place[-1]:
             keys = dict.fromkeys(key for each in known for key in each.get("properties", {}))
-            message = f"there is no such key; there are: {', '.join(keys)}"
-        elif not (known := [found for each in known for found in _inside(each, part, schema)]):
-            break  # what follows names an alternative of a union, which nobody wrote
+            message = f"unknown key; the keys are: {', '.join(keys)}"
+        elif not (known := [found for each in known for found in _children(each, part, schema)]):
+            break  # The remaining parts name an alternative of a union, which the user did not write.
         path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
     if kind in OBJECTS:
-        message = "this should be names with values"
+        message = "expected an object with keys and values"
     message = message.removeprefix("Value error, ")
     return f"{path}: {message}" if path else message
 
 
 def _objects(schema: Schema, whole: Schema) -> list[Schema]:
-    """A schema with its reference followed, or each of its alternatives."""
+    """The schema with its reference resolved, or each of its alternatives."""
     if "$ref" in schema:
         return _objects(whole["$defs"][schema["$ref"].rpartition("/")[2]], whole)
     if "anyOf" in schema:
@@ -105,8 +105,8 @@ def _objects(schema: Schema, whole: Schema) -> list[Schema]:
     return [schema]
 
 
-def _inside(schema: Schema, part: int | str, whole: Schema) -> list[Schema]:
-    """What may be at an index or a key of a value; nothing if it has none."""
+def _children(schema: Schema, part: int | str, whole: Schema) -> list[Schema]:
+    """The schemas of the value at an index or key; empty if there is none."""
     more = schema.get("additionalProperties") or next(iter(schema.get("patternProperties", {}).values()), None)
     inner = schema.get("items") if isinstance(part, int) else schema.get("properties", {}).get(part, more)
     return [] if inner is None else _objects(inner, whole)

@@ -1,4 +1,4 @@
-"""Ready-made regions: the twelve machines of the demonstration, in most of the statuses there are."""
+"""Ready-made regions: the demonstration with twelve machines, and generated regions of any size."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from maas_simulator.model.machines import GIGABYTE, Disk, SimulatedMachine
 from maas_simulator.model.networks import BOOT_SUBNET, RACK
 from maas_simulator.model.statuses import Status
 from maas_simulator.region import SimulatedRegion
-from maas_simulator.worlds.pasts import give_a_past
+from maas_simulator.worlds.history import add_history
 from maas_simulator.worlds.world import MachinesOfWorld, SubnetOfWorld, UserOfWorld, World
 
 DEMO_USERS = (User("admin", is_superuser=True), User("bob"))
@@ -20,29 +20,30 @@ BIG = Disk("sdb", 4000 * GIGABYTE, ("rotary", "sata"))
 
 
 FULL = 10_000
-"""Machines that are put into one generated subnet."""
+"""How many machines a generated subnet gets."""
 
 
 def demo_region(*, speed: float = 60.0, clock: Callable[[], float] = time.monotonic) -> SimulatedRegion:
-    """Twelve machines, ``node01`` to ``node12``, and the users ``admin`` (a superuser) and ``bob``."""
+    """Build a region with the machines ``node01`` to ``node12``, the superuser ``admin`` and the user ``bob``."""
     region = SimulatedRegion(DEMO_USERS, speed=speed, clock=clock)
     add_demo_machines(region)
     return region
 
 
 def add_demo_machines(region: SimulatedRegion) -> None:
-    """Add the twelve machines of the demonstration, with their past."""
+    """Add the twelve machines of the demonstration with their history."""
     for machine in _machines():
         region.machines[machine.system_id] = machine
-        give_a_past(region, machine)
+        add_history(region, machine)
 
 
 def generated_region(
     count: int, *, speed: float = 60.0, clock: Callable[[], float] = time.monotonic
 ) -> SimulatedRegion:
-    """As many *Ready* machines as wanted, ``node0001`` and so on, of the user ``admin``: for measuring.
+    """Build a region for benchmarks, with *Ready* machines ``node0001`` and so on, and the user ``admin``.
 
-    They are spread over zones, resource pools, tags and, if there are many, over subnets with a rack controller each.
+    The machines are spread over zones, resource pools and tags, and large numbers also over subnets with one rack
+    controller each.
     """
     subnets = [
         SubnetOfWorld(name=f"pxe-{number + 1}", cidr=IPv4Network(f"10.{64 + number}.0.0/16"), rack=f"rack{number + 1}")

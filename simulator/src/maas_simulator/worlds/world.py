@@ -1,4 +1,4 @@
-"""What a world consists of, as people write it, and the region that is made of it."""
+"""The models of a world file, and the region built from them."""
 
 import random
 import re
@@ -21,16 +21,16 @@ from maas_simulator.model.scripts import COMMISSIONING_SCRIPTS, TEST_SCRIPTS, WI
 from maas_simulator.model.statuses import Status
 from maas_simulator.model.variants import Variant
 from maas_simulator.region import SimulatedRegion
+from maas_simulator.worlds.history import add_history
 from maas_simulator.worlds.inputs import Input, PlanInput
-from maas_simulator.worlds.pasts import give_a_past
 
 Place = tuple[int | str, ...]
-"""Where something stands: ``("machines", 2, "zone")``."""
+"""A place in a world file: ``("machines", 2, "zone")``."""
 StatusName = Literal["New", "Ready", "Allocated", "Deployed", "Failed deployment", "Broken"]
-"""The statuses that a machine can begin in."""
+"""The statuses that a machine can start in."""
 
 Name = Annotated[str, Field(pattern=r"^\w([ \w-]*\w)?$")]
-"""What MAAS accepts as the name of a zone or a resource pool."""
+"""The zone and resource pool names that MAAS accepts."""
 TagName = Annotated[str, Field(pattern=r"^[\w.-]+$")]
 SystemIdOfWorld = Annotated[str, Field(pattern=r"^[a-z0-9]{1,41}$")]
 Cores = Annotated[int, Field(ge=1)]
@@ -43,11 +43,11 @@ Shares = Annotated[
     dict[StatusName, Annotated[int, Field(ge=1)]],
     BeforeValidator(lambda value: {value: 1} if isinstance(value, str) else value),
 ]
-"""Statuses with how many of them there are for each other."""
+"""Statuses with their relative shares."""
 
 OWNED: Final = frozenset({"Allocated", "Deployed", "Failed deployment"})
 LOCKABLE: Final = frozenset({"Deployed", "Failed deployment"})
-"""MAAS 3.7 locks what is deployed or being deployed, of which the latter may fail."""
+"""MAAS 3.7 locks deployed and deploying machines; a deployment may then fail."""
 HOSTNAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
 WIDEST, NARROWEST = 8, 24
 BUILT_IN: Final = frozenset({WIPE_DISKS, *COMMISSIONING_SCRIPTS, *TEST_SCRIPTS})
@@ -55,7 +55,7 @@ T = TypeVar("T")
 
 
 class WorldError(ValueError):
-    """A world that cannot be: ``place`` is where it says something that does not fit the rest."""
+    """A world whose parts do not fit together; ``place`` is the place of the bad value."""
 
     def __init__(self, place: Place, message: str) -> None:
         super().__init__(message)
@@ -63,37 +63,39 @@ class WorldError(ValueError):
 
 
 class UserOfWorld(Input):
-    """Somebody who may use the region."""
+    """A user of the region."""
 
     name: str = Field(pattern=r"^[\w.@+-]+$")
     """The username."""
     superuser: bool = False
-    """Whether they may do everything. One user at least has to be; the first whose key is printed."""
+    """Whether the user may do everything. At least one user must be a superuser; the first one's API key is printed."""
 
 
 class SubnetOfWorld(Input):
-    """A subnet that machines boot from and have their addresses in, on a fabric of its own."""
+    """A subnet in its own fabric, from which machines boot and get their addresses."""
 
     name: str = Field(min_length=1)
-    """What machines and filters call it."""
+    """The name that machines and filters refer to."""
     cidr: IPv4Network
-    """Such as ``10.1.0.0/16``; from /8 to /24. A /24 has room for 54 machines, a /16 for 13,824."""
+    """The network, such as ``10.1.0.0/16``, from /8 to /24. A /24 has room for 54 machines, a /16 for 13,824."""
     gateway: IPv4Address | None = None
-    """Left out, it is the last address."""
+    """By default the last address."""
     rack: str = RACK
-    """The rack controller that switches its machines on and off."""
+    """The system id of the rack controller that switches the machines on and off."""
 
     @model_validator(mode="after")
-    def _has_a_size_that_is_simulated(self) -> Self:
+    def _check_network(self) -> Self:
         if not WIDEST <= self.cidr.prefixlen <= NARROWEST:
-            raise ValueError(f"cidr wants a prefix from /{WIDEST} to /{NARROWEST}; it was /{self.cidr.prefixlen}")
+            raise ValueError(
+                f"the prefix of cidr must be from /{WIDEST} to /{NARROWEST}; it was /{self.cidr.prefixlen}"
+            )
         ends = (self.cidr.network_address, self.cidr.broadcast_address)
         if self.gateway is not None and (self.gateway not in self.cidr or self.gateway in ends):
-            raise ValueError(f"gateway wants an address of a host in {self.cidr}; it was {self.gateway}")
+            raise ValueError(f"gateway must be a host address in {self.cidr}; it was {self.gateway}")
         return self
 
-    def made(self, number: int) -> Subnet:
-        """The subnet; ``number`` counts from 1."""
+    def build(self, number: int) -> Subnet:
+        """Build the subnet; ``number`` counts from 1."""
         network = str(self.cidr.network_address).rpartition(".")[0]
         gateway = self.gateway or self.cidr.broadcast_address - 1
         vlan = Vlan(5000 + number, number - 1, f"fabric-{number - 1}", primary_rack=self.rack)
@@ -104,144 +106,146 @@ class DiskOfWorld(Input):
     """A physical disk."""
 
     name: str = Field(default="sda", pattern=r"^[\w-]+$")
-    """Its device."""
+    """The device name."""
     size: float = Field(default=480, gt=0)
     """In GB."""
     tags: tuple[str, ...] = ("ssd",)
-    """The disk's own, which no machine is found by."""
+    """The disk's tags. They are not tags of the machine."""
 
 
 class MachinesOfWorld(Input):
-    """One machine, or ``count`` of them. Where a list is written for one value, its values are dealt out evenly."""
+    """One machine, or ``count`` of them. The values of a list are distributed evenly over the machines."""
 
     hostname: str
-    """With a ``count``, ``{}`` stands for the number, as in Python's formats: ``node{:05}``."""
+    """The hostname. With ``count``, ``{}`` is replaced by the number, as in Python formats: ``node{:05}``."""
     count: int = Field(default=1, ge=1, le=1_000_000)
-    """How many."""
+    """How many machines."""
     system_id: SystemIdOfWorld | None = None
-    """Of a single machine; left out, one is made."""
+    """The system id of a single machine; by default a generated one."""
     status: Shares = Field(default={"Ready": 1}, min_length=1)
     """A status, or several with their shares: ``{Ready: 8, Deployed: 2}``."""
     owner: str | None = None
-    """Of machines in a status that has an owner; left out, the first superuser."""
+    """The owner of the machines whose status has an owner; by default the first superuser."""
     zone: str | list[str] = "default"
     """The availability zone."""
     pool: str | list[str] = "default"
     """The resource pool."""
     subnet: str | list[str] | None = None
-    """Left out, all subnets."""
+    """By default all subnets."""
     tags: list[str] | list[list[str]] = Field(default_factory=list)
-    """Tags that all of them have; or lists of tags, of which each has one."""
+    """Tags that all machines have; or lists of tags, one of which each machine has."""
     architecture: Architecture | list[Architecture] = "amd64/generic"
-    """Such as ``arm64/generic``."""
+    """The architecture, such as ``arm64/generic``."""
     cpu_count: Cores | list[Cores] = 8
     """Processor cores."""
     memory: Mebibytes | list[Mebibytes] = 16384
     """In MiB."""
     disks: list[DiskOfWorld] = Field(default_factory=lambda: [DiskOfWorld()])
-    """Left out, one of 480 GB."""
+    """By default one disk of 480 GB."""
     power_type: str = Field(default="ipmi", pattern=r"^[a-z0-9_-]*$")
-    """``manual`` is a machine that MAAS cannot switch, an empty one of which it does not know how."""
+    """The power type. MAAS cannot switch a ``manual`` machine. An empty power type is unconfigured."""
     locked: bool = False
-    """Whether it is protected from nearly everything: only of ``Deployed`` and ``Failed deployment``."""
+    """Whether the machine is locked. Only for ``Deployed`` and ``Failed deployment``."""
     description: str = ""
-    """What its people say about it."""
+    """The machine's description in MAAS."""
 
     @model_validator(mode="after")
-    def _has_a_name_for_each(self) -> Self:
+    def _check_hostnames(self) -> Self:
         try:
             first, second, last = (self.hostname.format(number) for number in (1, 2, self.count))
         except (IndexError, KeyError, ValueError):
-            raise ValueError(f"hostname is no format with one number: {self.hostname!r}") from None
+            raise ValueError(
+                f"hostname is not a format for one number: {self.hostname!r}; write {{}} where the number belongs"
+            ) from None
         if self.count > 1 and first == second:
-            raise ValueError("hostname needs a {} for the number, because of the count")
+            raise ValueError("hostname needs a {} for the number, because count is more than 1")
         for hostname in (first, last):
             if HOSTNAME.fullmatch(hostname) is None:
-                raise ValueError(f"hostname wants up to 63 letters, digits and hyphens inside; it was {hostname!r}")
+                raise ValueError(f"hostname must have up to 63 letters, digits and inner hyphens; it was {hostname!r}")
         if self.count > 1 and self.system_id is not None:
-            raise ValueError("system_id goes with a single machine only")
+            raise ValueError("system_id is allowed only for a single machine; remove it or set count to 1")
         return self
 
     @model_validator(mode="after")
-    def _can_be(self) -> Self:
+    def _check_statuses(self) -> Self:
         if self.locked and not LOCKABLE.issuperset(self.status):
-            raise ValueError(f"locked goes with {' and '.join(sorted(LOCKABLE))} only")
+            raise ValueError(f"locked is allowed only with the status {' and '.join(sorted(LOCKABLE))}")
         if self.owner is not None and OWNED.isdisjoint(self.status):
-            raise ValueError(f"owner goes with {', '.join(sorted(OWNED))} only")
-        if (twice := _repeated(disk.name for disk in self.disks)) is not None:
-            raise ValueError(f"disks has two of the name {self.disks[twice].name}")
+            raise ValueError(f"owner is allowed only with the status {', '.join(sorted(OWNED))}")
+        if (duplicate := _find_duplicate(disk.name for disk in self.disks)) is not None:
+            raise ValueError(f"two disks have the name {self.disks[duplicate].name}; disk names must be unique")
         return self
 
 
 class SettingsOfWorld(Input):
-    """Settings of MAAS that change what it does."""
+    """MAAS settings that change its behaviour."""
 
     enable_disk_erasing_on_release: bool = False
-    """Whether every release erases the disks, also one that does not ask for it."""
+    """Whether every release erases the disks, even when the request does not ask for it."""
 
 
 class World(Input):
-    """A region before its first second."""
+    """The initial state of a region."""
 
     speed: float = Field(default=60.0, ge=0, allow_inf_nan=False)
-    """Simulated seconds in a real second; at 0 time passes only when the control is told so."""
+    """Simulated seconds per real second. At 0, time passes only on requests to the control API."""
     users: list[UserOfWorld] = Field(
         default_factory=lambda: [UserOfWorld(name="admin", superuser=True), UserOfWorld(name="bob")]
     )
-    """Left out, the superuser admin, and bob."""
+    """By default the superuser ``admin``, and ``bob``."""
     zones: dict[Name, str | None] | None = None
-    """Beside ``default``; left out, those of the demonstration."""
+    """Zones with their descriptions, in addition to ``default``. By default those of the demonstration."""
     pools: dict[Name, str | None] | None = None
-    """Beside ``default``; left out, those of the demonstration."""
+    """Resource pools with their descriptions, in addition to ``default``. By default those of the demonstration."""
     tags: dict[TagName, str | None] | None = None
-    """With their comments; left out, those of the demonstration."""
+    """Tags with their comments. By default those of the demonstration."""
     racks: dict[SystemIdOfWorld, str] = Field(default_factory=lambda: {RACK: "rack01"}, min_length=1)
-    """The rack controllers: each system id with its hostname."""
+    """The rack controllers: hostnames by system id."""
     subnets: list[SubnetOfWorld] = Field(default_factory=list)
-    """Left out, that of the demonstration, which has room for 54 machines."""
+    """By default the subnet of the demonstration, which has room for 54 machines."""
     images: list[ImageName] = Field(default_factory=lambda: list(IMAGES), min_length=1)
-    """What can be deployed, as ``osystem/series``."""
+    """The images that can be deployed, as ``osystem/series``."""
     settings: SettingsOfWorld = Field(default_factory=SettingsOfWorld)
-    """Left out, those of a new MAAS."""
+    """By default the settings of a new MAAS."""
     variant: Variant = Field(default_factory=Variant)
-    """Which way the region goes where regions of MAAS 3.7.3 were seen to differ."""
+    """The region's behaviour where regions of MAAS 3.7.3 differ."""
     release_scripts: dict[ScriptName, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=dict)
-    """Scripts that a release can run, and what each takes in simulated seconds; MAAS itself only has the erase."""
+    """Custom release scripts, with their lengths in simulated seconds. MAAS itself only has the erase."""
     machines: list[MachinesOfWorld] = Field(default_factory=list)
-    """One by one, or many at once."""
+    """The machines, singly or in groups."""
     plans: list[PlanInput] = Field(default_factory=list)
-    """What is to go wrong, as the control takes it."""
+    """Planned failures, as in the control API."""
     faults: list[Fault] = Field(default_factory=list)
-    """What requests are to meet, as the control takes it."""
+    """Faults that requests meet, as in the control API."""
 
     def region(self, *, speed: float | None = None, clock: Callable[[], float] = time.monotonic) -> SimulatedRegion:
-        """The region; ``WorldError`` if the parts do not fit together."""
+        """Build the region; ``WorldError`` if the parts do not fit together."""
         region = SimulatedRegion(self._users(), speed=self.speed if speed is None else speed, clock=clock)
         self.fill(region)
         return region
 
     def fill(self, region: SimulatedRegion) -> None:
-        """Put everything, users as well, into a region that has no machines; ``WorldError`` as above."""
+        """Put everything, including the users, into a region without machines; ``WorldError`` as above."""
         region.users.clear()
         region.users.update((user.username, user) for user in self._users())
-        self._furnish(region)
-        for machine in self._made(region):
+        self._configure(region)
+        for machine in self._build_machines(region):
             region.machines[machine.system_id] = machine
-            give_a_past(region, machine)
+            add_history(region, machine)
         for index, plan in enumerate(self.plans):
             try:
                 plan.carry_out(region)
             except (KeyError, ValueError) as error:
                 raise WorldError(("plans", index), str(error.args[0])) from None
-        region.faults.extend(deepcopy(self.faults))  # a fault counts down
+        region.faults.extend(deepcopy(self.faults))  # A fault counts down its uses.
 
     def _users(self) -> list[User]:
         if not any(user.superuser for user in self.users):
-            raise WorldError(("users",), "one of them has to be a superuser, whose API key is printed")
-        _check_different(("users",), "name", [user.name for user in self.users])
+            raise WorldError(("users",), "at least one user must be a superuser; its API key is printed")
+        _check_unique(("users",), "name", [user.name for user in self.users])
         return [User(user.name, user.superuser) for user in self.users]
 
-    def _furnish(self, region: SimulatedRegion) -> None:
+    def _configure(self, region: SimulatedRegion) -> None:
         if self.zones is not None:
             region.zones = {"default": "", **_described(self.zones)}
         if self.pools is not None:
@@ -249,29 +253,36 @@ class World(Input):
         if self.tags is not None:
             region.tags = _described(self.tags)
         if (script := next((name for name in self.release_scripts if name in BUILT_IN), None)) is not None:
-            raise WorldError(("release_scripts", script), "MAAS has one of this name already")
+            raise WorldError(
+                ("release_scripts", script), "MAAS has a script with this name already; choose another name"
+            )
         region.release_scripts = dict(self.release_scripts)
         region.settings.update(self.settings)
         region.variant = self.variant
         region.racks = {system_id: Rack(system_id, hostname) for system_id, hostname in self.racks.items()}
-        if (twice := _repeated(self.images)) is not None:
-            raise WorldError(("images", twice), f"{self.images[twice]} is there already")
+        if (duplicate := _find_duplicate(self.images)) is not None:
+            raise WorldError(
+                ("images", duplicate), f"the image {self.images[duplicate]} is listed twice; remove one of them"
+            )
         region.images = Images(region.schedule, self.images)
         self._check_subnets(region)
         if self.subnets:
-            region.subnets = tuple(subnet.made(number) for number, subnet in enumerate(self.subnets, 1))
+            region.subnets = tuple(subnet.build(number) for number, subnet in enumerate(self.subnets, 1))
         else:
-            _check(("racks",), "rack controller of the subnet that every region has", RACK, region.racks)
+            _check(("racks",), "rack controller of the default subnet", RACK, region.racks)
 
     def _check_subnets(self, region: SimulatedRegion) -> None:
-        _check_different(("subnets",), "name", [subnet.name for subnet in self.subnets])
+        _check_unique(("subnets",), "name", [subnet.name for subnet in self.subnets])
         for index, subnet in enumerate(self.subnets):
             _check(("subnets", index, "rack"), "rack controller", subnet.rack, region.racks)
             for before in self.subnets[:index]:
                 if subnet.cidr.overlaps(before.cidr):
-                    raise WorldError(("subnets", index, "cidr"), f"it overlaps with {before.name} ({before.cidr})")
+                    raise WorldError(
+                        ("subnets", index, "cidr"),
+                        f"it overlaps with subnet {before.name} ({before.cidr}); choose another network",
+                    )
 
-    def _made(self, region: SimulatedRegion) -> Iterator[SimulatedMachine]:
+    def _build_machines(self, region: SimulatedRegion) -> Iterator[SimulatedMachine]:
         subnets = {subnet.name: subnet for subnet in (region.subnets if self.subnets else (BOOT_SUBNET,))}
         places: Counter[str] = Counter()
         number = 0
@@ -285,25 +296,28 @@ class World(Input):
                 machine.place = places[machine.subnet.name]
                 if machine.place > machine.subnet.room:
                     subnet = machine.subnet
-                    raise WorldError(place, f"subnet {subnet.name} ({subnet.cidr}) has room for {subnet.room} machines")
+                    raise WorldError(
+                        place,
+                        f"subnet {subnet.name} ({subnet.cidr}) has room for {subnet.room} machines; add a subnet",
+                    )
                 yield machine
 
 
 def _group(
     group: MachinesOfWorld, before: int, subnets: Mapping[str, Subnet], superuser: str
 ) -> Iterator[SimulatedMachine]:
-    """The machines of a group; ``before`` is how many there are already."""
+    """Build the machines of a group; ``before`` is the number of machines in earlier groups."""
     disks = tuple(Disk(disk.name, int(disk.size * GIGABYTE), disk.tags) for disk in group.disks)
     tags = [tuple(each) for each in group.tags if not isinstance(each, str)]
     dealt = zip(
-        _deal("status", _shares(group.status), group.count),
-        _deal("zone", _listed(group.zone), group.count),
-        _deal("pool", _listed(group.pool), group.count),
-        _deal("subnet", _listed(group.subnet or list(subnets)), group.count),
-        _deal("tags", tags or [tuple(str(each) for each in group.tags)], group.count),
-        _deal("architecture", _listed(group.architecture), group.count),
-        _deal("cpu_count", _listed(group.cpu_count), group.count),
-        _deal("memory", _listed(group.memory), group.count),
+        _distribute("status", _shares(group.status), group.count),
+        _distribute("zone", _as_list(group.zone), group.count),
+        _distribute("pool", _as_list(group.pool), group.count),
+        _distribute("subnet", _as_list(group.subnet or list(subnets)), group.count),
+        _distribute("tags", tags or [tuple(str(each) for each in group.tags)], group.count),
+        _distribute("architecture", _as_list(group.architecture), group.count),
+        _distribute("cpu_count", _as_list(group.cpu_count), group.count),
+        _distribute("memory", _as_list(group.memory), group.count),
         strict=True,
     )
     for index, (status, zone, pool, subnet, tag_names, architecture, cpu_count, memory) in enumerate(dealt, 1):
@@ -331,15 +345,15 @@ def _group(
         )
 
 
-def _deal(what: str, options: Sequence[T], count: int) -> Sequence[T]:
-    """Every option equally often, in an order of its own for each field, the same in every run."""
+def _distribute(what: str, options: Sequence[T], count: int) -> Sequence[T]:
+    """Distribute the options evenly, in an order that differs between fields and is the same in every run."""
     cards = [options[index % len(options)] for index in range(count)]
     if len(options) > 1:
         random.Random(what).shuffle(cards)  # noqa: S311 - a world is no secret
     return cards
 
 
-def _listed(value: T | list[T]) -> list[T]:
+def _as_list(value: T | list[T]) -> list[T]:
     return value if isinstance(value, list) else [value]
 
 
@@ -351,8 +365,8 @@ def _described(names: Mapping[str, str | None]) -> dict[str, str]:
     return {name: description or "" for name, description in names.items()}
 
 
-def _repeated(values: Iterable[str]) -> int | None:
-    """The index of the first value that was there before."""
+def _find_duplicate(values: Iterable[str]) -> int | None:
+    """The index of the first duplicate, or None."""
     seen: set[str] = set()
     for index, value in enumerate(values):
         if value in seen:
@@ -361,17 +375,17 @@ def _repeated(values: Iterable[str]) -> int | None:
     return None
 
 
-def _check_different(place: Place, key: str, values: Sequence[str]) -> None:
-    if (twice := _repeated(values)) is not None:
-        raise WorldError((*place, twice, key), f"there is one called {values[twice]} already")
+def _check_unique(place: Place, key: str, values: Sequence[str]) -> None:
+    if (duplicate := _find_duplicate(values)) is not None:
+        raise WorldError((*place, duplicate, key), f"the name {values[duplicate]} is taken; names must be unique")
 
 
 def _check_names(place: Place, group: MachinesOfWorld, region: SimulatedRegion, subnets: Mapping[str, Subnet]) -> None:
-    for zone in _listed(group.zone):
+    for zone in _as_list(group.zone):
         _check((*place, "zone"), "zone", zone, region.zones)
-    for pool in _listed(group.pool):
+    for pool in _as_list(group.pool):
         _check((*place, "pool"), "resource pool", pool, region.pools)
-    for subnet in _listed(group.subnet or []):
+    for subnet in _as_list(group.subnet or []):
         _check((*place, "subnet"), "subnet", str(subnet), subnets)
     for tag in (tag for each in group.tags for tag in ([each] if isinstance(each, str) else each)):
         _check((*place, "tags"), "tag", tag, region.tags)
@@ -381,11 +395,15 @@ def _check_names(place: Place, group: MachinesOfWorld, region: SimulatedRegion, 
 
 def _check(place: Place, kind: str, name: str, known: Mapping[str, object]) -> None:
     if name not in known:
-        raise WorldError(place, f"there is no {kind} {name!r}; there are: {', '.join(known)}")
+        raise WorldError(place, f"there is no {kind} {name!r}; known: {', '.join(known)}")
 
 
 def _check_new(place: Place, machine: SimulatedMachine, region: SimulatedRegion) -> None:
     if machine.system_id in region.machines:
-        raise WorldError((*place, "system_id"), f"there are two machines {machine.system_id}")
+        raise WorldError(
+            (*place, "system_id"), f"two machines have the system id {machine.system_id}; system ids must be unique"
+        )
     if region.machines.called([machine.hostname]):
-        raise WorldError((*place, "hostname"), f"there are two machines {machine.hostname}")
+        raise WorldError(
+            (*place, "hostname"), f"two machines have the hostname {machine.hostname}; hostnames must be unique"
+        )

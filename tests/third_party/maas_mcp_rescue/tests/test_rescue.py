@@ -1,4 +1,4 @@
-"""The plugin does what it promises."""
+"""Tests of the rescue mode plugin."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ def test_a_ready_machine_can_be_reached_in_rescue_mode(maas_region: MaasRegion) 
     assert "Loading ephemeral" in maas_region.messages
 
 
-def test_a_machine_that_is_being_deployed_is_left_alone(maas_region: MaasRegion) -> None:
+def test_a_machine_that_is_being_deployed_is_not_touched(maas_region: MaasRegion) -> None:
     maas_region.deploy("node01", "bob")
     with pytest.raises(OperationRefusedError, match="Deploying"):
         maas_region.call(RescueMode, "node01")
@@ -30,14 +30,14 @@ def test_a_machine_that_does_not_boot_is_a_failure(maas_region: MaasRegion) -> N
         maas_region.call(RescueMode, "node01")
 
 
-def test_a_client_finds_it_and_gets_what_its_schema_promises(maas_region: MaasRegion) -> None:
-    answer = maas_region.call_tool("rescue_boot_machine", system_id="7xneda")
-    assert answer.structured_content
-    assert answer.structured_content["state"] == "succeeded"
-    assert answer.structured_content["result"]["system_id"] == "7xneda"
+def test_a_client_gets_the_structured_result(maas_region: MaasRegion) -> None:
+    result = maas_region.call_tool("rescue_boot_machine", system_id="7xneda")
+    assert result.structured_content
+    assert result.structured_content["state"] == "succeeded"
+    assert result.structured_content["result"]["system_id"] == "7xneda"
 
 
-def test_it_works_from_the_command_line(maas_region: MaasRegion) -> None:
+def test_the_operation_works_from_the_command_line(maas_region: MaasRegion) -> None:
     command = [sys.executable, "-m", "maas_mcp", "call", "rescue_boot_machine", "system_id=7xneda"]
     subprocess.run(command, env=maas_region.environment, check=True, timeout=60)
     assert maas_region.machine("node01").status_name == "Rescue mode"

@@ -1,4 +1,4 @@
-"""What MAAS and networks do to whoever believes their answers, and authors to themselves: one test for each trap."""
+"""Traps of MAAS, networks and plugin code, with one test for each."""
 
 from datetime import timedelta
 from typing import ClassVar
@@ -44,7 +44,7 @@ class Status(BaseModel):
 
 
 class Deploy(Operation[Which, Status]):
-    """Deploy a machine; aborted if the call is told to."""
+    """Deploy a machine, and abort on cancel if the call requests it."""
 
     name = "rescue_deploy"
     lifecycle = Lifecycle(
@@ -66,7 +66,7 @@ class Deploy(Operation[Which, Status]):
 
 
 class GiveBack(Deploy):
-    """Release a machine, with its disks erased if that is asked for."""
+    """Release a machine, and erase its disks if requested."""
 
     name = "rescue_give_back"
     lifecycle = Lifecycle(
@@ -84,41 +84,41 @@ def posts(region: MaasRegion) -> list[RequestRecord]:
     return [each for each in region.requests if each.method == "POST"]
 
 
-def test_a_request_that_blocks_for_minutes_is_waited_for(maas_region: MaasRegion) -> None:
+def test_a_request_may_block_for_minutes(maas_region: MaasRegion) -> None:
     maas_region.hold(op="rescue_mode", after=300)
     assert maas_region.call(RescueMode, "node01").ip_addresses
     assert len(posts(maas_region)) == 1
     assert any("so far" in message for message in maas_region.messages)
 
 
-def test_a_200_is_no_success(maas_region: MaasRegion) -> None:
+def test_a_200_is_not_yet_a_success(maas_region: MaasRegion) -> None:
     maas_region.plan("node01", fail="Deploying", reason="IPMI: connection timeout")
     with pytest.raises(OperationFailedError, match="IPMI: connection timeout"):
         maas_region.call(Deploy, "node01")
     assert posts(maas_region)[0].status == 200
 
 
-def test_a_bmc_that_fails_at_once_makes_maas_take_the_request_back(maas_region: MaasRegion) -> None:
+def test_maas_withdraws_the_request_if_the_bmc_fails_at_once(maas_region: MaasRegion) -> None:
     maas_region.plan("node01", fail="Entering rescue mode")
-    with pytest.raises(OperationRevertedError, match="took the request back; it is still Ready") as failure:
+    with pytest.raises(OperationRevertedError, match="reverted the request; it is still Ready") as failure:
         maas_region.call(RescueMode, "node01")
     assert failure.value.maas_says == "500: Failed to complete power action: IPMI: connection timeout"
     assert maas_region.machine("node01").status_name == "Ready"
 
 
-def test_an_order_whose_answer_is_lost_was_still_given(maas_region: MaasRegion) -> None:
+def test_a_request_whose_response_is_lost_took_effect(maas_region: MaasRegion) -> None:
     maas_region.faults.append(Fault(op="deploy", drop="after"))
     assert maas_region.call(Deploy, "node01").status_name == "Deployed"
     assert len(posts(maas_region)) == 1
 
 
-def test_a_proxy_gives_up_and_maas_goes_on(maas_region: MaasRegion) -> None:
+def test_a_proxy_times_out_and_maas_continues(maas_region: MaasRegion) -> None:
     maas_region.faults.append(Fault(op="deploy", answer="gateway timeout", acts=True))
     assert maas_region.call(Deploy, "node01").status_name == "Deployed"
     assert len(posts(maas_region)) == 1
 
 
-def test_an_order_that_never_arrived_is_not_given_again(maas_region: MaasRegion) -> None:
+def test_a_request_that_never_arrived_is_not_repeated(maas_region: MaasRegion) -> None:
     maas_region.faults.append(Fault(op="deploy", drop="before"))
     with pytest.raises(MaasUnavailableError):
         maas_region.call(Deploy, "node01")
@@ -133,14 +133,14 @@ def test_a_409_in_plain_text_is_final(maas_region: MaasRegion) -> None:
     assert not conflict.value.retryable
 
 
-def test_a_409_in_html_passes(maas_region: MaasRegion) -> None:
+def test_a_409_in_html_is_temporary(maas_region: MaasRegion) -> None:
     maas_region.faults.append(Fault(op="deploy", answer="database conflict"))
     with pytest.raises(MaasUnavailableError) as conflict:
         maas_region.call(Deploy, "node01")
     assert conflict.value.retryable
 
 
-def test_a_rack_controller_that_is_gone_is_a_503(maas_region: MaasRegion) -> None:
+def test_a_missing_rack_controller_is_a_503(maas_region: MaasRegion) -> None:
     maas_region.rack_down()
     with pytest.raises(MaasMcpError):
         maas_region.call(GiveBack, "node07", erase=False)
@@ -148,28 +148,28 @@ def test_a_rack_controller_that_is_gone_is_a_503(maas_region: MaasRegion) -> Non
     assert maas_region.machine("node07").status_name == "Deployed"
 
 
-def test_no_is_sent_as_false(maas_region: MaasRegion) -> None:
+def test_a_boolean_is_sent_as_false(maas_region: MaasRegion) -> None:
     maas_region.call(GiveBack, "node07", erase=False)
     assert posts(maas_region)[0].form == {"erase": ["false"]}
 
 
-def test_zero_would_have_erased_the_disks(maas_region: MaasRegion) -> None:
+def test_zero_would_erase_the_disks(maas_region: MaasRegion) -> None:
     maas_region.release("node07", "admin", erase="0")
     assert maas_region.machine("node07").status_name == "Disk erasing"
 
 
-def test_an_erase_is_a_release_that_begins_elsewhere(maas_region: MaasRegion) -> None:
+def test_a_release_with_erase_has_another_first_status(maas_region: MaasRegion) -> None:
     assert maas_region.call(GiveBack, "node07", erase=True).status_name == "Ready"
     assert "From 'Disk erasing' to 'Releasing'" in [event.description for event in maas_region.log.events]
 
 
 @pytest.mark.maas_world("erasing.yaml")
-def test_maas_may_erase_the_disks_unasked(maas_region: MaasRegion) -> None:
+def test_maas_may_erase_the_disks_without_a_request(maas_region: MaasRegion) -> None:
     assert maas_region.call(GiveBack, "database", erase=False).status_name == "Ready"
     assert "From 'Deployed' to 'Disk erasing'" in [event.description for event in maas_region.log.events]
 
 
-def test_parameters_arrive_as_a_form(maas_region: MaasRegion) -> None:
+def test_parameters_are_sent_as_a_form(maas_region: MaasRegion) -> None:
     maas_region.call(GiveBack, "node07", erase=True)
     (post,) = posts(maas_region)
     assert (post.op, post.form) == ("release", {"erase": ["true"]})
@@ -183,26 +183,26 @@ def test_the_second_pxe_boot_does_not_lower_the_progress(maas_region: MaasRegion
     assert [event.type for event in maas_region.log.events].count("Performing PXE boot") == 2
 
 
-def test_somebody_aborts_it(maas_region: MaasRegion) -> None:
+def test_another_user_aborts_the_operation(maas_region: MaasRegion) -> None:
     maas_region.after(60, maas_region.abort, "node01", "admin")
     with pytest.raises(OperationRevertedError, match="admin"):
         maas_region.call(Deploy, "node01", username="bob")
 
 
-def test_somebody_takes_the_machine_over(maas_region: MaasRegion) -> None:
+def test_another_user_takes_over_the_machine(maas_region: MaasRegion) -> None:
     maas_region.after(60, maas_region.change_owner, "node01", "bob")
     maas_region.after(61, maas_region.deploy, "node01", "bob")
     with pytest.raises(OperationRevertedError):
         maas_region.call(Deploy, "node01")
 
 
-def test_somebody_deletes_the_machine(maas_region: MaasRegion) -> None:
+def test_another_user_deletes_the_machine(maas_region: MaasRegion) -> None:
     maas_region.after(60, maas_region.delete, "node01")
     with pytest.raises(MachineGoneError):
         maas_region.call(RescueMode, "node01")
 
 
-def test_the_reason_of_an_earlier_failure_stays_and_is_not_repeated(maas_region: MaasRegion) -> None:
+def test_the_reason_of_an_earlier_failure_is_not_reported_again(maas_region: MaasRegion) -> None:
     maas_region.plan("node01", fail="Installing OS", reason="the disk is full")
     with pytest.raises(OperationFailedError, match="the disk is full"):
         maas_region.call(Deploy, "node01")
@@ -219,29 +219,29 @@ def test_the_region_restarts(maas_region: MaasRegion) -> None:
     assert maas_region.call(Deploy, "node01").status_name == "Deployed"
 
 
-def test_the_region_stays_away(maas_region: MaasRegion) -> None:
+def test_the_region_stays_unreachable(maas_region: MaasRegion) -> None:
     maas_region.after(60, maas_region.faults.append, Fault(answer="bad gateway", times=None))
     with pytest.raises(MaasUnavailableError):
         maas_region.call(Deploy, "node01")
 
 
-def test_a_machine_hangs_for_ever(maas_region: MaasRegion) -> None:
+def test_a_machine_hangs_forever(maas_region: MaasRegion) -> None:
     maas_region.plan("node07", hang="Erasing")
     with pytest.raises(OperationTimedOutError):
         maas_region.call(GiveBack, "node07", erase=True)
 
 
-def test_a_locked_machine_is_refused_before_maas_does_it_without_a_word(maas_region: MaasRegion) -> None:
+def test_a_locked_machine_is_refused_with_a_reason_that_maas_does_not_give(maas_region: MaasRegion) -> None:
     with pytest.raises(OperationRefusedError, match="locked"):
         maas_region.call(GiveBack, "node08")
 
 
-def test_who_is_no_administrator_gets_an_empty_403(maas_region: MaasRegion) -> None:
+def test_a_user_without_administrator_rights_gets_an_empty_403(maas_region: MaasRegion) -> None:
     with pytest.raises(MaasPermissionError):
         maas_region.call(RescueMode, "node01", username="bob")
 
 
-def test_a_call_is_cancelled_and_the_machine_goes_on(maas_region: MaasRegion) -> None:
+def test_a_cancelled_call_leaves_the_machine_running(maas_region: MaasRegion) -> None:
     maas_region.after(60, maas_region.cancel)
     with pytest.raises(OperationCancelledError):
         maas_region.call(Deploy, "node01")
@@ -249,35 +249,35 @@ def test_a_call_is_cancelled_and_the_machine_goes_on(maas_region: MaasRegion) ->
     assert maas_region.machine("node01").status_name == "Deployed"
 
 
-def test_a_call_is_cancelled_and_the_machine_with_it(maas_region: MaasRegion) -> None:
+def test_a_cancelled_call_aborts_the_machine(maas_region: MaasRegion) -> None:
     maas_region.after(60, maas_region.cancel)
     with pytest.raises(OperationCancelledError):
         maas_region.call(Deploy, "node01", on_cancel=CancelPolicy.ABORT)
     assert maas_region.machine("node01").status_name == "Allocated"
 
 
-def test_a_deadline_is_no_number() -> None:
+def test_a_deadline_is_not_a_number() -> None:
     with pytest.raises(
         TypeError, match=r"Slow\.deadline: expected a positive timedelta, .* Write `deadline = timedelta"
     ):
 
         class Slow(Deploy):
-            deadline = 30  # type: ignore[assignment] # the trap
+            deadline = 30  # type: ignore[assignment] # the mistake
 
 
-def test_a_status_is_no_string() -> None:
+def test_a_status_is_not_a_string() -> None:
     with pytest.raises(TypeError, match=r"'Rescue mode' is in it\. Write `S\.RESCUE_MODE`"):
         Lifecycle(start_from={S.READY}, pending={S.DEPLOYING}, success={"Rescue mode"})  # type: ignore[arg-type]
 
 
-def test_a_policy_is_no_string() -> None:
+def test_a_policy_is_not_a_string() -> None:
     with pytest.raises(TypeError, match=r"Eager\.on_cancel: .* Write `on_cancel = CancelPolicy\.ABORT`"):
 
         class Eager(Deploy):
-            on_cancel = "abort"  # type: ignore[assignment] # the trap
+            on_cancel = "abort"  # type: ignore[assignment] # the mistake
 
 
-def test_what_cannot_be_aborted_is_not_aborted_on_cancel() -> None:
+def test_an_operation_without_abort_cannot_abort_on_cancel() -> None:
     with pytest.raises(TypeError, match="expected a method `abort`"):
 
         class Eager(RescueMode):
@@ -293,7 +293,7 @@ def test_a_strategy_is_an_instance() -> None:
     with pytest.raises(TypeError, match=r"Counted\.polling: .* Write `HalfWay\(\)`"):
 
         class Counted(Deploy):
-            polling = HalfWay  # type: ignore[assignment] # the trap
+            polling = HalfWay  # type: ignore[assignment] # the mistake
 
 
 def test_a_strategy_is_not_awaited() -> None:
@@ -307,7 +307,7 @@ def test_a_strategy_is_not_awaited() -> None:
             polling = Async()
 
 
-def test_a_strategy_that_fails_costs_no_deployment(maas_region: MaasRegion) -> None:
+def test_a_failing_strategy_does_not_stop_a_deployment(maas_region: MaasRegion) -> None:
     class Counted(Deploy):
         polling = HalfWay()
 
@@ -315,7 +315,7 @@ def test_a_strategy_that_fails_costs_no_deployment(maas_region: MaasRegion) -> N
     assert "Deploying" in maas_region.messages
 
 
-def test_a_tool_says_what_it_does() -> None:
+def test_a_tool_needs_a_docstring() -> None:
     with pytest.raises(TypeError, match="Silent: expected a docstring"):
 
         class Silent(Operation[Which, Status]):
@@ -325,17 +325,17 @@ def test_a_tool_says_what_it_does() -> None:
 
 
 @pytest.mark.parametrize("answer", [None, {"status_name": "Deployed"}, Which(system_id="x")], ids=str)
-def test_a_result_is_of_the_class_that_is_declared(maas_region: MaasRegion, answer: object) -> None:
+def test_a_result_must_have_the_declared_class(maas_region: MaasRegion, answer: object) -> None:
     class Wrong(Deploy):
         async def result(self, ctx: OperationContext) -> Status:  # noqa: ARG002 - the trap
-            return answer  # type: ignore[return-value] # the trap
+            return answer  # type: ignore[return-value] # the mistake
 
     with pytest.raises(MaasMcpError, match=r"The result of rescue_deploy is not Status, .* Return `Status\(…\)`"):
         maas_region.call(Wrong, "node01")
     assert maas_region.machine("node01").status_name == "Deployed"
 
 
-def test_what_fails_once_maas_is_done_says_that_maas_is_done(maas_region: MaasRegion) -> None:
+def test_the_error_of_a_failing_result_says_that_maas_has_finished(maas_region: MaasRegion) -> None:
     class Broken(Deploy):
         async def result(self, ctx: OperationContext) -> Status:
             raise KeyError(ctx.system_id)

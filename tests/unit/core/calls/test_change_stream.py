@@ -1,4 +1,4 @@
-"""Observers are shown what happens to operations, and no operation feels them."""
+"""Observers receive operation changes, and never delay an operation."""
 
 import logging
 import threading
@@ -13,10 +13,10 @@ import pytest
 from maas_mcp.api import ChangeKind, OperationChange
 from maas_mcp.calls.chain import run_call
 from maas_mcp.calls.change_stream import BACKLOG, ChangeStream, Observer
-from maas_mcp.calls.host import Host, running
+from maas_mcp.calls.host import Host, open_host
 from maas_mcp.errors import MaasMcpError, OperationRevertedError
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.progress import ProgressReporter, nobody
+from maas_mcp.operations.progress import ProgressReporter, discard_progress
 from maas_mcp.testing import MaasRegion
 from maas_mcp.testing.host import connector, settings_for
 from tests.unit.core.operations.declared import Deploy
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Notes:
-    """An observer that a test can wait for: it is called in a thread, for which a virtual clock does not wait."""
+    """An observer that a test can wait for. It is called in a thread, and a virtual clock does not wait for threads."""
 
     def __init__(self) -> None:
         self._shown: Queue[OperationChange] = Queue()
@@ -47,17 +47,17 @@ class Notes:
 async def observed(region: MaasRegion, *observers: Observer) -> AsyncIterator[Host]:
     async with region.host() as test:
         settings, connect = settings_for(region, "admin"), connector(region)
-        async with running(settings, {}, observers=observers, connect=connect, now=test.now) as host:
+        async with open_host(settings, {}, observers=observers, connect=connect, now=test.now) as host:
             yield host
 
 
 async def deploy(host: Host, region: MaasRegion, **options: Any) -> None:
     given = {"system_id": region.machine("node01").system_id, **options}
     connection = host.connections.connect()
-    await run_call(host, Deploy(), given, connection=connection, sender=lambda _token: nobody)
+    await run_call(host, Deploy(), given, connection=connection, sender=lambda _token: discard_progress)
 
 
-async def test_a_deployment_is_shown_from_its_start_to_its_end() -> None:
+async def test_an_observer_receives_a_deployment_from_start_to_end() -> None:
     notes = Notes()
     with MaasRegion() as region:
         async with observed(region, Observer("notes", notes.show)) as host:
@@ -74,7 +74,7 @@ async def test_a_deployment_is_shown_from_its_start_to_its_end() -> None:
         assert len({each.operation_id for each in (first, *moved, last)}) == 1
 
 
-async def test_one_that_another_user_ends_is_shown_with_why() -> None:
+async def test_an_observer_receives_the_reason_if_another_user_ends_an_operation() -> None:
     notes = Notes()
     with MaasRegion() as region:
         region.after(60, region.abort, "node01", "bob")
@@ -87,7 +87,7 @@ async def test_one_that_another_user_ends_is_shown_with_why() -> None:
     assert "bob ended it" in last.message
 
 
-async def test_what_two_calls_follow_is_shown_once() -> None:
+async def test_an_operation_that_two_calls_follow_is_reported_once() -> None:
     notes = Notes()
     with MaasRegion() as region:
         async with observed(region, Observer("notes", notes.show)) as host:
@@ -98,7 +98,7 @@ async def test_what_two_calls_follow_is_shown_once() -> None:
 
                 async def follow() -> None:
                     await tenant.engine.resume(
-                        Deploy(), request.handle, ProgressReporter(nobody), CancellationToken(), wait=None
+                        Deploy(), request.handle, ProgressReporter(discard_progress), CancellationToken(), wait=None
                     )
 
                 async with anyio.create_task_group() as tasks:
@@ -110,7 +110,7 @@ async def test_what_two_calls_follow_is_shown_once() -> None:
     assert len(shown) == len(set(shown))
 
 
-async def test_one_that_fails_is_dropped_with_a_line_in_the_log_and_the_others_go_on(
+async def test_a_failing_observer_is_dropped_with_a_log_line_and_the_others_continue(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     calls: list[OperationChange] = []
@@ -126,10 +126,10 @@ async def test_one_that_fails_is_dropped_with_a_line_in_the_log_and_the_others_g
             assert (await notes.until_ended())[-1].state == "succeeded"
 
     assert len(calls) == 1
-    assert "the bad one is not shown operations any longer: it raised SystemExit" in caplog.text
+    assert "the bad one no longer receives operation changes: it raised SystemExit" in caplog.text
 
 
-async def test_one_that_is_far_behind_is_dropped_and_felt_by_nobody(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_slow_observer_is_dropped_and_delays_no_operation(caplog: pytest.LogCaptureFixture) -> None:
     release = threading.Event()
 
     def wait(_change: OperationChange) -> None:
@@ -141,7 +141,7 @@ async def test_one_that_is_far_behind_is_dropped_and_felt_by_nobody(caplog: pyte
             for number in range(BACKLOG + 2):
                 stream.publish(change(number))
             assert not stream.observed
-            assert f"the slow one is not shown operations any longer: it is {BACKLOG} changes behind" in caplog.text
+            assert f"the slow one no longer receives operation changes: it is {BACKLOG} changes behind" in caplog.text
             tasks.cancel_scope.cancel()
     finally:
         release.set()
@@ -160,7 +160,7 @@ def change(number: int) -> OperationChange:
     )
 
 
-async def test_a_request_that_maas_refuses_is_an_end_as_well() -> None:
+async def test_an_observer_receives_the_end_of_a_refused_request() -> None:
     notes = Notes()
     with MaasRegion() as region:
         async with observed(region, Observer("notes", notes.show)) as host:

@@ -1,11 +1,11 @@
-"""The host: one tenant for each user of MAAS, and the region's places shared by all."""
+"""The host: one tenant for each user of MAAS, and one request limit for all of them."""
 
 from collections.abc import AsyncIterator
 
 import anyio
 import pytest
 
-from maas_mcp.calls.host import IDLE_LIMIT, MOST_TENANTS, Host, running
+from maas_mcp.calls.host import IDLE_LIMIT, MAX_TENANTS, Host, open_host
 from maas_mcp.calls.principal import Principal, Scope
 from maas_mcp.errors import SettingsError
 from maas_mcp.maas.address import ApiKey
@@ -30,18 +30,18 @@ def region() -> MaasRegion:
 @pytest.fixture
 async def host(region: MaasRegion) -> AsyncIterator[Host]:
     with region:
-        async with running(settings_for(region, "admin"), {}, connect=connector(region)) as host:
+        async with open_host(settings_for(region, "admin"), {}, connect=connector(region)) as host:
             yield host
 
 
-async def test_calls_of_one_key_share_a_tenant_and_those_of_another_have_their_own(host: Host) -> None:
+async def test_calls_with_the_same_api_key_share_a_tenant(host: Host) -> None:
     async with host.tenant() as own, host.tenant() as same, host.tenant(caller(1)) as other:
         assert own is same
         assert own is not other
         assert own.sealer is not other.sealer
 
 
-async def test_one_that_nobody_calls_for_long_is_closed(host: Host) -> None:
+async def test_an_idle_tenant_is_closed(host: Host) -> None:
     async with host.tenant(caller(1)) as first:
         pass
     await anyio.sleep(IDLE_LIMIT)
@@ -51,7 +51,7 @@ async def test_one_that_nobody_calls_for_long_is_closed(host: Host) -> None:
         assert again is not first
 
 
-async def test_one_that_is_in_use_is_not(host: Host) -> None:
+async def test_a_tenant_in_use_is_not_closed(host: Host) -> None:
     async with host.tenant(caller(1)) as first:
         await anyio.sleep(IDLE_LIMIT * 2)
         async with host.tenant(caller(2)):
@@ -60,12 +60,12 @@ async def test_one_that_is_in_use_is_not(host: Host) -> None:
             assert again is first
 
 
-async def test_of_too_many_the_least_recently_used_one_is_closed(host: Host) -> None:
+async def test_the_least_recently_used_tenant_is_closed_if_there_are_too_many(host: Host) -> None:
     async with host.tenant(caller(0)) as oldest:
         pass
     async with host.tenant(caller(1)) as second:
         pass
-    for number in range(2, MOST_TENANTS + 1):
+    for number in range(2, MAX_TENANTS + 1):
         async with host.tenant(caller(number)):
             pass
     async with host.tenant(caller(1)) as again:
@@ -74,7 +74,7 @@ async def test_of_too_many_the_least_recently_used_one_is_closed(host: Host) -> 
         assert once_more is not oldest
 
 
-async def test_one_whose_request_maas_holds_is_kept(host: Host, region: MaasRegion) -> None:
+async def test_a_tenant_with_an_unanswered_request_is_kept(host: Host, region: MaasRegion) -> None:
     region.hold(op="lock", before=IDLE_LIMIT * 3)
     node = region.machine("node01").system_id
     async with host.tenant(caller(1)) as first:
@@ -82,7 +82,7 @@ async def test_one_whose_request_maas_holds_is_kept(host: Host, region: MaasRegi
         async def unchecked(_maas: object) -> None:
             pass
 
-        first.requests.give(
+        first.requests.submit(
             Handle("maas_lock", node, 0, 0, ()),
             lambda maas: maas.post_op(f"machines/{node}/", "lock"),
             first.maas,
@@ -94,7 +94,7 @@ async def test_one_whose_request_maas_holds_is_kept(host: Host, region: MaasRegi
         assert again is first
 
 
-async def test_all_users_together_send_the_region_four_requests_at_a_time(host: Host, region: MaasRegion) -> None:
+async def test_all_users_share_the_limit_of_concurrent_requests(host: Host, region: MaasRegion) -> None:
     region.hold(op="whoami", before=10)
     async with anyio.create_task_group() as tasks:
 
@@ -105,11 +105,14 @@ async def test_all_users_together_send_the_region_four_requests_at_a_time(host: 
 
         for username in ("admin", "bob", "admin", "bob", "admin", "bob"):
             tasks.start_soon(ask, username)
-    slots = MAX_REQUESTS - 1  # one is for the query of events
+    slots = MAX_REQUESTS - 1  # one slot is reserved for event queries
     assert anyio.current_time() == pytest.approx(10 * 6 / slots, abs=1)
 
 
-async def test_without_a_key_the_call_says_what_is_missing() -> None:
-    async with running(Settings.model_construct(maas_url=None, maas_api_key=None), {}) as host, host.tenant() as tenant:
+async def test_a_call_without_settings_names_the_missing_ones() -> None:
+    async with (
+        open_host(Settings.model_construct(maas_url=None, maas_api_key=None), {}) as host,
+        host.tenant() as tenant,
+    ):
         with pytest.raises(SettingsError, match="MAAS_URL and MAAS_API_KEY are not set"):
             _ = tenant.maas

@@ -1,4 +1,4 @@
-"""Next steps: resolved against the tools that are served."""
+"""Next steps are resolved to the tools that are served."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,14 +7,14 @@ import pytest
 from pydantic import BaseModel
 
 from maas_mcp.api import NextStep, OperationFailedError, Tool, ToolContext
-from maas_mcp.calls.next_steps import MOST_STEPS, resolved
+from maas_mcp.calls.next_steps import MAX_STEPS, resolve_steps
 from maas_mcp.calls.reports import report_failure
 from maas_mcp.operations.next_steps import FIND_OPERATION, read_machine, unlock
 from maas_mcp.plugins.registry import AnyTool
 
 
 class Which(BaseModel):
-    """Which machine."""
+    """A machine."""
 
     system_id: str
 
@@ -30,7 +30,7 @@ class Opened(Tool[Which, Which]):
 
 
 class Plain(Tool[Which, Which]):
-    """Do something that MAAS has no name for."""
+    """Do something that MAAS has no operation for."""
 
     name = "acme_polish"
 
@@ -42,7 +42,7 @@ SERVED: Mapping[str, AnyTool] = {tool.name: tool() for tool in (Opened, Plain)}
 
 
 def test_a_step_gets_the_name_of_the_tool_that_offers_it_and_keeps_its_arguments() -> None:
-    (step,) = resolved([unlock("4y3h7n")], SERVED)
+    (step,) = resolve_steps([unlock("4y3h7n")], SERVED)
 
     assert step == NextStep("acme_open", {"system_id": "4y3h7n"}, why=unlock("4y3h7n").why)
 
@@ -51,18 +51,18 @@ def test_a_step_gets_the_name_of_the_tool_that_offers_it_and_keeps_its_arguments
 def test_a_step_whose_tool_is_not_served_is_left_out(step: NextStep) -> None:
     polish = NextStep("acme_polish", why="Polish it")
 
-    assert resolved([step, polish], SERVED) == [polish]
+    assert resolve_steps([step, polish], SERVED) == [polish]
 
 
-def test_no_more_than_a_few_steps_are_shown() -> None:
+def test_the_number_of_next_steps_is_limited() -> None:
     steps = [unlock(f"abc{number:03}") for number in range(200)]
 
-    shown = resolved(steps, SERVED)
+    shown = resolve_steps(steps, SERVED)
 
-    assert [each.arguments for each in shown] == [each.arguments for each in steps[:MOST_STEPS]]
+    assert [each.arguments for each in shown] == [each.arguments for each in steps[:MAX_STEPS]]
 
 
-def test_a_report_has_the_steps_that_can_be_taken() -> None:
+def test_a_report_has_the_steps_whose_tools_are_served() -> None:
     steps = [unlock("4y3h7n"), FIND_OPERATION]
     error = OperationFailedError("node01 is Failed deployment.", next_steps=steps)
 
@@ -70,5 +70,5 @@ def test_a_report_has_the_steps_that_can_be_taken() -> None:
 
     assert reported["error"]["hint"] is None
     assert reported["error"]["next_steps"] == [
-        {"tool": "acme_open", "arguments": {"system_id": "4y3h7n"}, "why": "If it may be changed, unlock it"}
+        {"tool": "acme_open", "arguments": {"system_id": "4y3h7n"}, "why": "If the user allows it, unlock it"}
     ]

@@ -1,4 +1,4 @@
-"""Long-running operations, as tools may use them: ``ctx.operations``."""
+"""``ctx.operations``: long-running operations for tools."""
 
 from collections.abc import AsyncIterator
 
@@ -29,13 +29,13 @@ def plugins() -> None:
 
 
 class Which(BaseModel):
-    """Which machine."""
+    """A machine."""
 
     system_id: SystemId
 
 
 class Reported(BaseModel):
-    """What came of it."""
+    """The collected messages."""
 
     texts: list[str]
 
@@ -52,7 +52,7 @@ class Redeploy(Tool[Which, Reported]):
 
 
 class StartAndCancel(Tool[Which, Reported]):
-    """Start a deployment, wait for it a while, and abort it."""
+    """Start a deployment, wait a minute for it, and abort it."""
 
     name = "acme_start_and_cancel"
 
@@ -65,7 +65,7 @@ class StartAndCancel(Tool[Which, Reported]):
 
 
 class Misuse(Tool[Which, Reported]):
-    """Call what is not there, or is no operation."""
+    """Call unknown tools, and tools that are not operations."""
 
     name = "acme_misuse"
 
@@ -87,7 +87,7 @@ class Nothing(BaseModel):
 
 
 class Listing(Tool[Nothing, OperationList]):
-    """List what is under way."""
+    """List running operations."""
 
     name = "acme_list"
     read_only = True
@@ -112,37 +112,37 @@ async def test_a_tool_runs_operations_to_their_end_with_its_own_progress(host: H
     assert values == sorted(set(values))
 
 
-async def test_a_tool_starts_waits_asks_and_cancels(host: Host) -> None:
+async def test_a_tool_starts_waits_for_gets_and_cancels_an_operation(host: Host) -> None:
     reported = await host.call(StartAndCancel, "node01")
 
     assert reported.texts == ["working", "working", "working", "reverted"]
     assert host.region.machine("node01").status_name == "Allocated"
 
 
-async def test_the_failure_of_an_operation_is_the_tools_own(host: Host) -> None:
+async def test_a_failed_operation_fails_the_tool(host: Host) -> None:
     host.region.plan("node01", fail="Installing OS")
 
     with pytest.raises(OperationFailedError):
         await host.call(Redeploy, "node01")
 
 
-async def test_one_that_was_under_way_already_is_not_taken_for_a_new_one(host: Host) -> None:
+async def test_running_an_operation_that_is_already_running_is_refused(host: Host) -> None:
     host.region.deploy("node01", "admin")
 
-    with pytest.raises(OperationRefusedError, match="not started, because it is under way"):
+    with pytest.raises(OperationRefusedError, match="not started, because it is already running"):
         await host.call(Redeploy, "node01")
 
 
-async def test_what_is_not_there_and_what_does_not_fit_is_refused_before_anything_is_sent(host: Host) -> None:
+async def test_unknown_tools_and_arguments_are_refused_before_anything_is_sent(host: Host) -> None:
     reported = await host.call(Misuse, "node01")
 
     assert reported.texts[0] == "There is no tool 'maas_nothing'."
-    assert reported.texts[1].startswith("maas_get_machine is no long-running operation.")
+    assert reported.texts[1].startswith("maas_get_machine is not a long-running operation.")
     assert "`nonsense` is not an argument" in reported.texts[2]
     assert [each for each in host.region.requests if each.method == "POST"] == []
 
 
-async def test_a_cancel_of_the_tool_stops_what_it_runs(host: Host) -> None:
+async def test_cancelling_a_tool_stops_its_operation(host: Host) -> None:
     async with anyio.create_task_group() as tasks:
 
         async def call() -> None:
@@ -177,6 +177,6 @@ async def test_listing_fifty_operations_costs_six_requests_at_most() -> None:
 
 
 async def test_an_operation_cannot_start_others(host: Host) -> None:
-    with pytest.raises(PluginError, match=r"`ctx.operations.run` is not offered here"):
+    with pytest.raises(PluginError, match=r"`ctx.operations.run` is not available here"):
         await NOT_OFFERED.run("maas_deploy_machine")
     assert [each for each in host.region.requests if each.method == "POST"] == []

@@ -1,4 +1,4 @@
-"""The command line before anything is started: help, wrong usage, settings, exit codes."""
+"""The command line without a server: help, wrong usage, settings and exit codes."""
 
 import importlib
 import json
@@ -30,7 +30,7 @@ def command_of(name: str) -> click.Command:
     return command
 
 
-def test_help_names_every_command_and_what_the_exit_codes_mean() -> None:
+def test_help_lists_every_command_and_exit_code() -> None:
     result = invoke("--help")
     assert result.exit_code == 0
     for name in COMMANDS:
@@ -39,7 +39,7 @@ def test_help_names_every_command_and_what_the_exit_codes_mean() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_each_command_explains_itself_in_the_words_of_the_list(name: str) -> None:
+def test_each_command_has_the_same_first_line_in_both_help_texts(name: str) -> None:
     overview = " ".join(invoke("--help").output.split())
     first_line = str(command_of(name).help).partition("\n")[0]
     assert f"{name} {first_line}" in overview
@@ -47,7 +47,7 @@ def test_each_command_explains_itself_in_the_words_of_the_list(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_each_option_says_what_it_is_and_what_holds_without_it(name: str) -> None:
+def test_each_option_has_a_help_text_with_its_default(name: str) -> None:
     for option in command_of(name).params:
         if isinstance(option, click.Option):
             assert option.help, option.name
@@ -56,18 +56,18 @@ def test_each_option_says_what_it_is_and_what_holds_without_it(name: str) -> Non
                 assert reported or option.name == "real", option.name
 
 
-def test_an_unknown_command_is_answered_with_the_nearest_one() -> None:
+def test_an_unknown_command_suggests_the_nearest_one() -> None:
     result = invoke("simulat")
     assert result.exit_code == 2
     assert "No such command 'simulat'. Did you mean simulate?" in result.output
 
 
-def test_a_command_unlike_any_is_answered_with_all_of_them() -> None:
+def test_a_command_that_resembles_none_lists_all_commands() -> None:
     assert "The commands are: call, demo, doctor, plugins, serve, simulate." in invoke("xyzzy").output
 
 
 @pytest.mark.parametrize("command", [("serve",), ("call",), ("call", "maas_list_machines"), ("demo", "--real", "abc")])
-def test_missing_settings_are_wrong_usage_with_advice(command: tuple[str, ...]) -> None:
+def test_missing_settings_are_wrong_usage_with_a_hint(command: tuple[str, ...]) -> None:
     result = invoke(*command)
     assert result.exit_code == 2
     assert "MAAS_URL and MAAS_API_KEY are not set." in result.output
@@ -76,28 +76,28 @@ def test_missing_settings_are_wrong_usage_with_advice(command: tuple[str, ...]) 
 
 
 @pytest.mark.parametrize("command", ["serve", "call", "doctor"])
-def test_a_malformed_key_is_never_repeated(command: str) -> None:
+def test_a_malformed_key_is_never_shown(command: str) -> None:
     result = invoke(command, MAAS_URL="http://localhost:5240/MAAS", MAAS_API_KEY=f"consumer:{SECRET}")
     assert result.exit_code == (1 if command == "doctor" else 2)
     assert "consumer:token:secret" in result.output
     assert SECRET not in result.output
 
 
-def test_a_setting_that_cannot_be_used_is_named() -> None:
+def test_an_invalid_setting_is_named() -> None:
     result = invoke("plugins", MAAS_MCP_LOG_LEVEL="loud")
     assert result.exit_code == 2
     assert "MAAS_MCP_LOG_LEVEL" in result.output
 
 
 @pytest.mark.parametrize("variable", ["MAAS_CA_BUNDLE", "MAAS_MCP_STATE_DIR", "MAAS_MCP_CONFIG"])
-def test_a_path_in_the_home_of_nobody_is_a_setting_that_cannot_be_used(variable: str) -> None:
+def test_a_path_in_the_home_of_an_unknown_user_is_an_invalid_setting(variable: str) -> None:
     result = invoke("serve", **{variable: "~nosuchuser/x"})
     assert result.exit_code == 2
     assert result.stderr.startswith(f"Error: {variable}")
-    assert "there is no user nosuchuser" in result.stderr
+    assert "this machine has no user nosuchuser" in result.stderr
 
 
-def test_an_error_of_maas_is_shown_with_its_words_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_shows_what_maas_said_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise MaasUnavailableError("MAAS is not available.", maas_says="No rack controllers", hint="Start one.")
 
@@ -112,10 +112,10 @@ def test_an_error_of_maas_is_shown_with_its_words_and_what_to_do(monkeypatch: py
     [
         (KeyboardInterrupt(), 130, "Interrupted."),
         (click.Abort(), 130, "Interrupted."),
-        (Interrupted(signal.SIGTERM, "MAAS goes on."), 143, "MAAS goes on."),
+        (Interrupted(signal.SIGTERM, "MAAS continues."), 143, "MAAS continues."),
     ],
 )
-def test_an_interruption_has_the_exit_code_of_shells_and_no_traceback(
+def test_an_interruption_exits_as_shells_expect_and_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, message: str
 ) -> None:
     def fail() -> None:
@@ -140,14 +140,14 @@ def test_an_interruption_has_the_exit_code_of_shells_and_no_traceback(
         (("simulate", "--fail", "node05=Reboot"), "Rebooting"),
     ],
 )
-def test_wrong_usage_is_said_before_anything_is_started(args: tuple[str, ...], message: str) -> None:
+def test_wrong_usage_is_reported_before_anything_starts(args: tuple[str, ...], message: str) -> None:
     result = invoke(*args)
     assert result.exit_code == 2
     assert message in result.stderr
     assert result.stdout == ""
 
 
-def test_a_world_that_cannot_be_is_said_with_its_place(tmp_path: Path) -> None:
+def test_an_error_in_a_world_file_is_reported_with_its_line(tmp_path: Path) -> None:
     (file := tmp_path / "world.yaml").write_text("machines:\n  - hostname: a\n    status: Rusty\n")
     result = invoke("simulate", "--world", str(file))
     assert result.exit_code == 1
@@ -162,13 +162,13 @@ def test_the_plugins_and_their_tools_are_listed() -> None:
     assert "maas_release_machine" in result.stdout
 
 
-def test_the_plugins_are_listed_for_programs() -> None:
+def test_the_plugins_are_listed_as_json() -> None:
     records = {record["name"]: record for record in json.loads(invoke("plugins", "--json").stdout)}
     assert records["inventory"]["state"] == "loaded"
     assert {"maas_get_machine", "maas_list_machines"} <= set(records["inventory"]["tools"])
 
 
-def test_a_blocked_plugin_is_listed_as_such_and_a_misspelt_one_is_mentioned() -> None:
+def test_a_blocked_plugin_is_listed_as_blocked_and_a_misspelt_name_is_reported() -> None:
     result = invoke("plugins", "--strict", MAAS_MCP_PLUGINS_BLOCK="deploy,invntory")
     assert result.exit_code == 0
     assert "blocked" in result.stdout
@@ -177,7 +177,7 @@ def test_a_blocked_plugin_is_listed_as_such_and_a_misspelt_one_is_mentioned() ->
 
 
 def install_broken_plugin(folder: Path, code: str = "raise RuntimeError('it is broken')") -> None:
-    """A distribution with a plugin that cannot be imported."""
+    """Install a distribution with a plugin that cannot be imported."""
     (folder / "broken_plugin.py").write_text(code + "\n")
     info = folder / "acme_broken-1.0.dist-info"
     info.mkdir()
@@ -188,7 +188,7 @@ def install_broken_plugin(folder: Path, code: str = "raise RuntimeError('it is b
 
 
 @pytest.mark.parametrize(("options", "code"), [((), 0), (("--strict",), 1)])
-def test_a_plugin_that_cannot_be_used_is_told_once_and_fails_only_if_asked(
+def test_a_broken_plugin_is_reported_once_and_fails_the_command_only_with_strict(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], code: int
 ) -> None:
     install_broken_plugin(tmp_path)
@@ -200,7 +200,7 @@ def test_a_plugin_that_cannot_be_used_is_told_once_and_fails_only_if_asked(
     assert "maas_deploy_machine" in result.stdout
 
 
-def test_the_doctor_names_a_plugin_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctor_names_a_broken_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install_broken_plugin(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     result = invoke("doctor")
@@ -210,7 +210,7 @@ def test_the_doctor_names_a_plugin_that_cannot_be_used(tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize("command", [("plugins", "--json"), ("doctor",)])
-def test_what_a_plugin_prints_is_not_part_of_the_answer(
+def test_the_output_of_a_plugin_goes_to_stderr(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
     install_broken_plugin(tmp_path, "print('hello', flush=True)\nraise RuntimeError('it is broken')")
@@ -227,10 +227,12 @@ def test_what_a_plugin_prints_is_not_part_of_the_answer(
     ("variable", "value", "what"),
     [
         ("MAAS_MCP_POLLING", "foo", "✗ Polling: MAAS_MCP_POLLING is 'foo', but no polling strategy of that name"),
-        ("MAAS_MCP_STATE_DIR", f"{__file__}/nope", "✗ Operation ids: The secret for operation ids cannot be kept in"),
+        ("MAAS_MCP_STATE_DIR", f"{__file__}/nope", "✗ Operation ids: The secret for operation ids cannot be stored in"),
     ],
 )
-def test_the_doctor_finds_what_would_fail_only_when_something_is_started(variable: str, value: str, what: str) -> None:
+def test_the_doctor_finds_settings_that_would_fail_only_at_the_first_operation(
+    variable: str, value: str, what: str
+) -> None:
     result = invoke("doctor", **{variable: value})
     assert what in result.stdout
     assert result.stdout.endswith("2 checks failed.\n")
@@ -243,7 +245,7 @@ def test_the_doctor_finds_what_would_fail_only_when_something_is_started(variabl
         ({"MAAS_API_KEY": f'"{SECRET}'}, "✗ Settings: MAAS_API_KEY is not a MAAS API key: expected"),
         (
             {"MAAS_API_KEY": "${input:key}"},
-            "✗ Settings: MAAS_API_KEY: it holds the variable key, which nothing filled in",
+            "✗ Settings: MAAS_API_KEY: it contains the variable key, which was not replaced",
         ),
         ({"MAAS_API_KEY": "", "MAAS_TOKEN": SECRET}, "MAAS_TOKEN is not a setting: did you mean MAAS_API_KEY?"),
         (
@@ -252,48 +254,49 @@ def test_the_doctor_finds_what_would_fail_only_when_something_is_started(variabl
         ),
     ],
 )
-def test_the_doctor_names_what_is_wrong_in_the_environment(variables: dict[str, str], reported: str) -> None:
+def test_the_doctor_names_the_wrong_variable(variables: dict[str, str], reported: str) -> None:
     result = invoke("doctor", **{"MAAS_URL": "https://127.0.0.1:1", "MAAS_API_KEY": "a:b:c", **variables})
     assert reported in result.stdout
     assert SECRET not in result.output
 
 
-def test_the_doctor_leaves_no_secret_behind(tmp_path: Path) -> None:
+def test_the_doctor_creates_no_secret(tmp_path: Path) -> None:
     result = invoke("doctor", MAAS_MCP_STATE_DIR=str(tmp_path / "state"))
-    assert f"✓ Operation ids: sealed with the secret in {tmp_path / 'state' / 'secret'}" in result.stdout
+    assert f"✓ Operation ids: signed with the secret in {tmp_path / 'state' / 'secret'}" in result.stdout
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("secret", "reported"),
     [
-        ("a" * 16, "✓ Operation ids: sealed with MAAS_MCP_SECRET\n"),
+        ("a" * 16, "✓ Operation ids: signed with MAAS_MCP_SECRET\n"),
         (
             f"{'b' * 16} {'a' * 16}",
-            "✓ Operation ids: sealed with the first of 2 secrets in MAAS_MCP_SECRET; all of them open ids\n",
+            "✓ Operation ids: signed with the first of 2 secrets in MAAS_MCP_SECRET, verified with all of them\n",
         ),
         (
             f"{'b' * 16},{'a' * 16}",
-            "! Operation ids: sealed with MAAS_MCP_SECRET, which is one secret with a comma in it\n  If these are",
+            "! Operation ids: signed with MAAS_MCP_SECRET, which is one secret that contains a comma\n  If these are",
         ),
         (f"{'b' * 16} short", "✗ Settings: MAAS_MCP_SECRET: the second secret is too short: expected at least 16"),
     ],
 )
-def test_the_doctor_counts_the_secrets_and_shows_none(secret: str, reported: str) -> None:
+def test_the_doctor_counts_the_secrets_without_showing_them(secret: str, reported: str) -> None:
     result = invoke("doctor", MAAS_MCP_SECRET=secret)
     assert reported in result.stdout
     assert "aaaa" not in result.output
     assert "bbbb" not in result.output
 
 
-def test_the_doctor_knows_the_file_of_a_previous_secret(tmp_path: Path) -> None:
+def test_the_doctor_finds_the_file_of_a_previous_secret(tmp_path: Path) -> None:
     for name in ("secret", "secret.previous"):
         (tmp_path / name).write_bytes(os.urandom(32))
         (tmp_path / name).chmod(0o600)
     result = invoke("doctor", MAAS_MCP_STATE_DIR=str(tmp_path))
     path = tmp_path / "secret"
     assert (
-        f"✓ Operation ids: sealed with the secret in {path}; that in {path}.previous opens ids, too\n" in result.stdout
+        f"✓ Operation ids: signed with the secret in {path}, verified also with the one in {path}.previous\n"
+        in result.stdout
     )
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C ends what runs in order."""
+"""Ctrl-C stops async code cleanly."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ async def interrupted_by(number: int) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_cancels_what_runs_and_lets_it_clean_up(number: signal.Signals) -> None:
+def test_a_signal_cancels_the_code_and_lets_it_clean_up(number: signal.Signals) -> None:
     cleaned_up = []
 
     async def main() -> None:
@@ -32,7 +32,7 @@ def test_a_signal_cancels_what_runs_and_lets_it_clean_up(number: signal.Signals)
     assert cleaned_up == [number]
 
 
-def test_what_ends_by_itself_gives_its_result() -> None:
+def test_without_a_signal_the_result_is_returned() -> None:
     async def main() -> int:
         await anyio.lowlevel.checkpoint()
         return 7
@@ -40,7 +40,7 @@ def test_what_ends_by_itself_gives_its_result() -> None:
     assert run(main) == 7
 
 
-def test_an_error_comes_out_as_it_is() -> None:
+def test_an_error_is_raised_unchanged() -> None:
     async def main() -> None:
         await anyio.lowlevel.checkpoint()
         raise LookupError("it is not there")
@@ -49,7 +49,7 @@ def test_an_error_comes_out_as_it_is() -> None:
         run(main)
 
 
-def test_an_error_while_cleaning_up_after_a_signal_is_an_interruption() -> None:
+def test_an_error_during_clean_up_after_a_signal_is_an_interruption() -> None:
     async def main() -> None:
         try:
             await interrupted_by(signal.SIGINT)
@@ -60,7 +60,7 @@ def test_an_error_while_cleaning_up_after_a_signal_is_an_interruption() -> None:
         run(main)
 
 
-def test_a_second_signal_ends_the_cleaning_up_and_is_no_traceback() -> None:
+def test_a_second_signal_stops_the_clean_up_without_a_traceback() -> None:
     cleaned_up = []
 
     async def main() -> None:

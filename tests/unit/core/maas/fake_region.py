@@ -1,4 +1,4 @@
-"""A region of a few lines on a real socket, for tests of the transport."""
+"""A minimal region on a real socket, for tests of the transport."""
 
 import socket
 import ssl
@@ -34,7 +34,7 @@ Reply = Callable[[Received, ByteStream], Coroutine[None, None, None]]
 
 @dataclass
 class FakeRegion:
-    """A region of a few lines, which remembers what it was asked."""
+    """A minimal region that records its requests."""
 
     port: int
     scheme: str = "http"
@@ -59,9 +59,9 @@ def http(status: int = 200, body: str = "{}", kind: str = "application/json; cha
     return "\r\n".join((*head, "", "")).encode() + content
 
 
-def answering(*answers: bytes) -> Reply:
-    """Each answer once, then the last one for ever."""
-    left = list(answers)
+def respond_with(*responses: bytes) -> Reply:
+    """Send each response once, and then repeat the last one."""
+    left = list(responses)
 
     async def reply(_: Received, stream: ByteStream) -> None:
         await stream.send(left.pop(0) if len(left) > 1 else left[0])
@@ -69,11 +69,11 @@ def answering(*answers: bytes) -> Reply:
     return reply
 
 
-async def hanging_up(_: Received, stream: ByteStream) -> None:
+async def close_connection(_: Received, stream: ByteStream) -> None:
     await stream.aclose()
 
 
-async def silent(_: Received, _stream: ByteStream) -> None:
+async def send_nothing(_: Received, _stream: ByteStream) -> None:
     await anyio.sleep_forever()
 
 
@@ -94,7 +94,7 @@ async def serving_fake(reply: Reply, tls: ssl.SSLContext | None = None) -> Async
 
     async def serve() -> None:
         async with listener:
-            # A client that does not trust the certificate ends the handshake: that is its good right.
+            # A client that does not trust the certificate ends the handshake, which is not an error here.
             server = TLSListener(listener, tls, standard_compatible=False) if tls else listener
             await server.serve(connection)
 
@@ -118,8 +118,8 @@ async def receive(stream: BufferedByteReceiveStream) -> Received:
     return Received(method, target, headers, body.decode())
 
 
-def all_reported(error: BaseException) -> str:
-    """All that a log, a crash report or a debugger's summary might show of an error and of what caused it."""
+def collect_reported_text(error: BaseException) -> str:
+    """Return the text of an error and its causes that a log, a crash report or a debugger may show."""
     reported = "".join(traceback.format_exception(error))
     below: BaseException | None = error
     while below is not None:

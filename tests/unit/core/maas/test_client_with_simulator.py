@@ -1,4 +1,4 @@
-"""The client and a simulated region, over HTTP."""
+"""The client with a simulated region over HTTP."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
-    """The region runs on the real clock, in a thread."""
+    """Use the real clock, because the region runs in a thread."""
     return str(request.param)
 
 
@@ -52,12 +52,12 @@ async def test_machines_are_listed_filtered_and_read_one_by_one() -> None:
         assert caught.value.fields == {"colour": ["No such constraint."]}
 
 
-async def test_a_deploy_starts_once_and_its_events_follow_the_cursor() -> None:
+async def test_a_deployment_starts_once_and_its_events_are_read_from_the_last_id() -> None:
     async with connected(demo_region()) as client:
         ready = (await client.machines(status="ready"))[0].system_id
         cursor = await client.newest_event_id()
-        answer = await client.post_op(f"machines/{ready}/", "deploy", distro_series="noble")
-        assert answer["status"] == MachineStatus.DEPLOYING
+        response = await client.post_op(f"machines/{ready}/", "deploy", distro_series="noble")
+        assert response["status"] == MachineStatus.DEPLOYING
         with pytest.raises(MaasConflictError, match="Can't deploy a machine that is in the 'Deploying' state"):
             await client.post_op(f"machines/{ready}/", "deploy")
         events = await client.events(after=cursor, ids=[ready])

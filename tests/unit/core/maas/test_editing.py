@@ -1,4 +1,4 @@
-"""Making, editing and deleting what MAAS keeps, on a simulated region in the same process."""
+"""Creating, editing and deleting MAAS objects on an in-process simulated region."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -26,26 +26,26 @@ async def maas(region: SimulatedRegion) -> AsyncIterator[MaasClient]:
     await maas.aclose()
 
 
-async def test_a_machine_is_edited_and_answered_as_it_is_then(maas: MaasClient) -> None:
-    answer = await maas.put(NODE01, description="spare", zone="az2")
+async def test_editing_a_machine_returns_the_changed_machine(maas: MaasClient) -> None:
+    response = await maas.put(NODE01, description="spare", zone="az2")
 
-    assert (answer["description"], answer["zone"]["name"]) == ("spare", "az2")
+    assert (response["description"], response["zone"]["name"]) == ("spare", "az2")
     assert (await maas.machine("7xneda")).description == "spare"
 
 
-async def test_a_tag_is_made(maas: MaasClient) -> None:
+async def test_a_tag_is_created(maas: MaasClient) -> None:
     assert (await maas.post("tags/", name="spare", comment="not in use"))["name"] == "spare"
     assert "spare" in [tag["name"] for tag in await maas.get("tags/")]
 
 
-async def test_a_machine_is_deleted_without_an_answer(maas: MaasClient) -> None:
+async def test_deleting_a_machine_returns_nothing(maas: MaasClient) -> None:
     await maas.delete(NODE01)
 
     with pytest.raises(MaasNotFoundError):
         await maas.machine("7xneda")
 
 
-async def test_changes_are_forms_in_which_a_boolean_is_true_or_false_and_none_is_left_out(
+async def test_a_change_is_a_form_with_booleans_as_true_or_false_and_without_none(
     maas: MaasClient, region: SimulatedRegion
 ) -> None:
     await maas.put(NODE01, description="spare", force=False, pool=None)
@@ -56,7 +56,7 @@ async def test_changes_are_forms_in_which_a_boolean_is_true_or_false_and_none_is
     assert (post.method, post.op, post.form) == ("POST", None, {"name": ["spare"], "kept": ["true"]})
 
 
-async def test_what_a_deletion_is_told_travels_in_the_query(maas: MaasClient, region: SimulatedRegion) -> None:
+async def test_options_of_a_deletion_are_sent_in_the_query(maas: MaasClient, region: SimulatedRegion) -> None:
     await maas.delete(NODE01, force=True, comment=None)
 
     assert (region.requests[0].method, region.requests[0].query) == ("DELETE", {"force": ["true"]})
@@ -73,7 +73,7 @@ async def test_what_a_deletion_is_told_travels_in_the_query(maas: MaasClient, re
     ],
     ids=["put", "post", "delete"],
 )
-async def test_a_change_whose_answer_is_lost_is_not_sent_again(
+async def test_a_change_whose_response_is_lost_is_not_sent_again(
     maas: MaasClient, region: SimulatedRegion, change: Callable[[MaasClient], Awaitable[object]], *, acts: bool
 ) -> None:
     region.faults.append(Fault(status=504, body="<html>", acts=acts))
@@ -85,12 +85,12 @@ async def test_a_change_whose_answer_is_lost_is_not_sent_again(
     assert len(region.requests) == 1
 
 
-async def test_a_wrong_value_is_refused_by_its_field(maas: MaasClient) -> None:
+async def test_an_error_about_a_wrong_value_names_its_field(maas: MaasClient) -> None:
     with pytest.raises(MaasBadRequestError) as refusal:
         await maas.put(NODE01, pool="nopool")
     assert set(refusal.value.fields) == {"pool"}
 
 
-async def test_what_takes_an_administrator_is_refused_to_others(region: SimulatedRegion) -> None:
+async def test_other_users_may_not_make_an_administrators_changes(region: SimulatedRegion) -> None:
     with pytest.raises(MaasPermissionError):
         await client_of(region, "bob").post("tags/", name="spare")

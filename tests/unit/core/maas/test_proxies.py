@@ -1,4 +1,4 @@
-"""The proxy that the environment names for a region: which it is, when there is none, and what cannot be used."""
+"""The choice of a region's proxy from the environment, NO_PROXY, and unusable proxies."""
 
 import logging
 import os
@@ -16,9 +16,9 @@ from maas_mcp.errors import MaasUnavailableError, SettingsError
 from maas_mcp.maas.address import RegionAccess
 from maas_mcp.maas.connection import connect
 from maas_mcp.maas.exchange import HttpTransport
-from maas_mcp.proxies import region_proxy, through_proxy
+from maas_mcp.proxies import region_proxy, with_proxy
 from maas_mcp.settings import Settings
-from tests.unit.core.maas.fake_region import KEY, Received, all_reported, answering, http, serving_fake
+from tests.unit.core.maas.fake_region import KEY, Received, collect_reported_text, http, respond_with, serving_fake
 
 pytestmark = pytest.mark.anyio
 
@@ -28,13 +28,13 @@ REGION = "https://maas.example.com:5443/MAAS/api/2.0/"
 
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
-    """Sockets need the real clock; nothing here waits on it."""
+    """Use the real clock, which sockets need. No test waits on it."""
     return str(request.param)
 
 
 @contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """The variables, and no other one about proxies."""
+    """Set these variables and unset all other proxy variables."""
     others = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     with mock.patch.dict(os.environ, {**others, **variables}, clear=True):
         yield
@@ -64,7 +64,7 @@ def _no_proxies_of_this_machine() -> Iterator[None]:
         ({"FTP_PROXY": "gopher://x", "TRAVIS_APT_PROXY": "x://"}, REGION, None),
     ],
 )
-def test_the_proxy_is_that_of_the_regions_scheme(variables: dict[str, str], url: str, chosen: str | None) -> None:
+def test_the_urls_scheme_selects_the_proxy(variables: dict[str, str], url: str, chosen: str | None) -> None:
     with environment(variables):
         proxy = region_proxy(url)
     assert (proxy and str(proxy)) == chosen
@@ -132,7 +132,7 @@ def test_no_proxy_exempts_the_region(entries: str, url: str) -> None:
         ("maas.example.com,2", "https://[fd00::2]/MAAS/api/2.0/"),
     ],
 )
-def test_no_proxy_exempts_nothing_else(entries: str, url: str) -> None:
+def test_no_proxy_exempts_no_other_region(entries: str, url: str) -> None:
     with environment({"ALL_PROXY": PROXY, "NO_PROXY": entries}):
         proxy = region_proxy(url)
     assert proxy
@@ -143,16 +143,14 @@ def test_no_proxy_exempts_nothing_else(entries: str, url: str) -> None:
     "entry",
     ["10.0.0.0/99", "maas/8", "maas:port", "maas:123456", ":80", "[fd00::2", "::1/129", "a(b)", "<local>!", "//"],
 )
-def test_an_entry_that_is_not_understood_is_ignored_with_a_warning(
-    entry: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_invalid_no_proxy_entry_is_ignored_with_a_warning(entry: str, caplog: pytest.LogCaptureFixture) -> None:
     with environment({"ALL_PROXY": PROXY, "NO_PROXY": f"localhost,{entry},10.0.0.0/8"}):
         proxy = region_proxy(REGION)
         connect(
-            through_proxy(Settings(maas_url="http://maas", maas_api_key="a:b:c", maas_allow_http=True).require_region())
+            with_proxy(Settings(maas_url="http://maas", maas_api_key="a:b:c", maas_allow_http=True).require_region())
         )
     assert proxy
-    assert proxy.warnings == (f"NO_PROXY entry {entry!r} is not understood, so it is ignored.",)
+    assert proxy.warnings == (f"NO_PROXY entry {entry!r} is invalid and ignored.",)
     assert [(each.levelno, each.message) for each in caplog.records] == [(logging.WARNING, proxy.warnings[0])]
 
 
@@ -160,7 +158,7 @@ def test_a_password_in_no_proxy_is_not_shown() -> None:
     with environment({"ALL_PROXY": PROXY, "NO_PROXY": "http://u:hunter2@maas:x"}):
         proxy = region_proxy(REGION)
     assert proxy
-    assert proxy.warnings == ("NO_PROXY entry 'maas:x' is not understood, so it is ignored.",)
+    assert proxy.warnings == ("NO_PROXY entry 'maas:x' is invalid and ignored.",)
 
 
 @pytest.mark.parametrize(
@@ -175,26 +173,26 @@ def test_a_password_in_no_proxy_is_not_shown() -> None:
         ("foo://u:hunter2@x", "names the proxy foo://x, which cannot be used: foo:// is not supported"),
         ("http://u:hunter2@x:99999", "names the proxy http://x:99999, which cannot be used: it is not a URL"),
         ("u:hunter2@x:99999", "names the proxy http://x:99999, which cannot be used: it is not a URL"),
-        ("http://u:hunter2#@x:1", "names the proxy http://x:1, which cannot be used: it is not a URL; characters such"),
-        ("http://u:hunter2/@x:1", "names the proxy http://x:1, which cannot be used: it is not a URL; characters such"),
+        ("http://u:hunter2#@x:1", "names the proxy http://x:1, which cannot be used: it is not a URL; write"),
+        ("http://u:hunter2/@x:1", "names the proxy http://x:1, which cannot be used: it is not a URL; write"),
         ("http://x:1:u:hunter2", "ALL_PROXY names a proxy, which cannot be used: it is not a URL"),
         ("u:hunter2", "ALL_PROXY names a proxy, which cannot be used: it is not a URL"),
-        ("http://u:hunter2@", "ALL_PROXY names a proxy, which cannot be used: it names no host"),
+        ("http://u:hunter2@", "ALL_PROXY names a proxy, which cannot be used: it has no valid host name"),
         ("http://[u:hunter2]", "ALL_PROXY names a proxy, which cannot be used: it is not a URL"),
         ("http://u:hunter2@xn--:1", "names the proxy http://xn--:1, which cannot be used: it is not a URL"),
-        ("http://{hunter2}:1", "ALL_PROXY names a proxy, which cannot be used: it names no host"),
+        ("http://{hunter2}:1", "ALL_PROXY names a proxy, which cannot be used: it has no valid host name"),
     ],
 )
 def test_a_proxy_that_cannot_be_used_is_named_without_its_password(proxy: str, reported: str) -> None:
     with environment({"ALL_PROXY": proxy}), pytest.raises(SettingsError) as caught:
-        connect(through_proxy(Settings(maas_url="https://maas.example.com", maas_api_key="a:b:c").require_region()))
+        connect(with_proxy(Settings(maas_url="https://maas.example.com", maas_api_key="a:b:c").require_region()))
     assert reported in caught.value.message
     assert "NO_PROXY=maas.example.com" in str(caught.value.hint)
-    assert "hunter2" not in all_reported(caught.value)
+    assert "hunter2" not in collect_reported_text(caught.value)
     assert "hunter2" not in str(caught.value.hint)
 
 
-def test_a_socks_proxy_can_be_used_where_the_package_for_it_is_there() -> None:
+def test_a_socks_proxy_works_if_its_package_is_installed() -> None:
     with environment({"ALL_PROXY": "socks5://u:p@x:1"}), mock.patch("maas_mcp.proxies.find_spec"):
         proxy = region_proxy(REGION)
     assert (proxy and proxy.url) == "socks5://u:p@x:1"
@@ -212,7 +210,7 @@ def test_a_socks_proxy_can_be_used_where_the_package_for_it_is_there() -> None:
         ("http://u@x:1", "http://u@x:1"),
     ],
 )
-def test_any_password_is_given_to_the_proxy_and_shown_nowhere(written: str, read: str) -> None:
+def test_any_password_is_sent_to_the_proxy_and_never_shown(written: str, read: str) -> None:
     with environment({"ALL_PROXY": written}):
         proxy = region_proxy(REGION)
         assert proxy
@@ -234,7 +232,7 @@ VALUES = WORDS | PIECES
 @given(VALUES, VALUES, VALUES, VALUES)
 @example("http://u:p@x:1", "", "", "[::1]:80,10.0.0.0/8")
 @example("", "", "socks://127.0.0.1:1080/", "host:port")
-def test_whatever_the_environment_holds_is_used_or_named(http_: str, https: str, all_: str, no: str) -> None:
+def test_any_proxy_variable_is_used_or_named_in_an_error(http_: str, https: str, all_: str, no: str) -> None:
     given = {"HTTP_PROXY": http_, "HTTPS_PROXY": https, "ALL_PROXY": all_, "NO_PROXY": no}
     with environment(given):
         for url in ("http://maas.example.com/MAAS/api/2.0/", "http://10.0.0.2/MAAS/api/2.0/", "http://[fd00::2]/"):
@@ -247,7 +245,7 @@ def test_whatever_the_environment_holds_is_used_or_named(http_: str, https: str,
 
 
 @given(VALUES, VALUES, VALUES, VALUES)
-def test_whatever_is_no_proxy_of_the_region_is_never_an_error(http_: str, https: str, all_: str, no: str) -> None:
+def test_an_unused_proxy_variable_is_never_an_error(http_: str, https: str, all_: str, no: str) -> None:
     exempt = {"HTTP_PROXY": http_, "HTTPS_PROXY": https, "ALL_PROXY": all_, "NO_PROXY": f"{no},*"}
     with environment(exempt):
         assert region_proxy("http://maas.example.com/MAAS/api/2.0/") is None
@@ -262,7 +260,7 @@ def test_whatever_is_no_proxy_of_the_region_is_never_an_error(http_: str, https:
 @given(
     st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8), st.sampled_from(["", "http://", "x://"])
 )
-def test_a_password_is_never_shown_whatever_it_is_made_of(password: str, scheme: str) -> None:
+def test_a_password_of_any_characters_is_never_shown(password: str, scheme: str) -> None:
     with environment({"ALL_PROXY": f"{scheme}user:{password}@proxy:3128"}):
         try:
             reported = repr(region_proxy(REGION)) + str(region_proxy(REGION))
@@ -271,14 +269,14 @@ def test_a_password_is_never_shown_whatever_it_is_made_of(password: str, scheme:
     assert password not in reported
 
 
-async def test_proxies_of_the_environment_are_not_asked_for_this_very_machine() -> None:
+async def test_a_region_on_this_machine_needs_no_proxy() -> None:
     with environment({"HTTP_PROXY": "http://localhost:9", "ALL_PROXY": "http://localhost:9"}):
-        async with serving_fake(answering(http())) as region:
+        async with serving_fake(respond_with(http())) as region:
             assert await region.transport().request("GET", "machines/") == {}
 
 
-async def test_the_proxy_is_asked_with_its_password_and_the_region_is_not_looked_up() -> None:
-    async with serving_fake(answering(http(200, '"vm"'))) as proxy:
+async def test_the_proxy_gets_the_password_and_resolves_the_regions_name() -> None:
+    async with serving_fake(respond_with(http(200, '"vm"'))) as proxy:
         with environment({"HTTP_PROXY": f"http://user:p%40ss@127.0.0.1:{proxy.port}"}):
             transport = HttpTransport(
                 RegionAccess(
@@ -295,19 +293,19 @@ async def test_the_proxy_is_asked_with_its_password_and_the_region_is_not_looked
 async def failure(variables: Mapping[str, str]) -> MaasUnavailableError:
     with environment(variables):
         client = connect(
-            through_proxy(Settings(maas_url="https://maas.example.com", maas_api_key="a:b:c").require_region())
+            with_proxy(Settings(maas_url="https://maas.example.com", maas_api_key="a:b:c").require_region())
         )
     with pytest.raises(MaasUnavailableError) as caught:
         await client.once().version()
     await client.aclose()
     assert not caught.value.sent
-    assert "hunter2" not in all_reported(caught.value)
+    assert "hunter2" not in collect_reported_text(caught.value)
     assert "MAAS_URL" not in str(caught.value.hint)
     assert "NO_PROXY=maas.example.com" in str(caught.value.hint)
     return caught.value
 
 
-async def test_a_proxy_that_does_not_answer_is_told_from_a_region_that_does_not() -> None:
+async def test_an_error_distinguishes_an_unreachable_proxy_from_an_unreachable_region() -> None:
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
         port = listener.extra(SocketAttribute.local_port)
     error = await failure({"HTTPS_PROXY": f"http://u:hunter2@127.0.0.1:{port}"})
@@ -317,11 +315,11 @@ async def test_a_proxy_that_does_not_answer_is_told_from_a_region_that_does_not(
     )
 
 
-async def test_a_proxy_that_refuses_says_why() -> None:
+async def test_an_error_quotes_the_proxys_refusal() -> None:
     async def refuse(_: Received, stream: ByteStream) -> None:
         await stream.send(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
 
     async with serving_fake(refuse) as proxy:
         error = await failure({"HTTPS_PROXY": f"http://u:hunter2@127.0.0.1:{proxy.port}"})
-    assert "(HTTPS_PROXY) says '407 Proxy Authentication Required'" in error.message
+    assert "(HTTPS_PROXY) reported '407 Proxy Authentication Required'" in error.message
     assert "Check the proxy and its password" in str(error.hint)

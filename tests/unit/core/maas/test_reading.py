@@ -1,4 +1,4 @@
-"""Odd JSON from MAAS: it hides nothing else, it is named, and it never makes a dangerous thing look safe."""
+"""Invalid JSON from MAAS: it is named, hides no other entry, and never makes a dangerous action look safe."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from maas_mcp.errors import MaasProtocolError
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.models import NO_STATUS, UNKNOWN_OWNER, Event, Machine, ScriptResult, ScriptSet, User
+from maas_mcp.maas.models import UNKNOWN_OWNER, UNREADABLE_STATUS, Event, Machine, ScriptResult, ScriptSet, User
 from maas_mcp.maas.reading import JSON, MaasModel
 from maas_mcp.maas.statuses import MachineStatus
 from tests.odd import json_values
@@ -29,7 +29,7 @@ NEEDED: list[tuple[type[MaasModel], dict[str, JSON], set[str]]] = [
 ]
 
 
-def test_only_what_nothing_can_be_done_without_has_to_be_readable() -> None:
+def test_a_machine_requires_only_its_id_and_status() -> None:
     needed = [
         (model, {name for name, field in model.model_fields.items() if field.is_required()}) for model, _, _ in NEEDED
     ]
@@ -37,7 +37,7 @@ def test_only_what_nothing_can_be_done_without_has_to_be_readable() -> None:
 
 
 @given(st.sampled_from(NEEDED), st.data())
-def test_any_json_in_any_other_field_is_read_and_can_be_shown(
+def test_any_json_in_an_optional_field_can_be_read_and_shown(
     case: tuple[type[MaasModel], dict[str, JSON], set[str]], data: st.DataObject
 ) -> None:
     model, good, needed = case
@@ -50,16 +50,16 @@ def test_any_json_in_any_other_field_is_read_and_can_be_shown(
 
 @given(st.dictionaries(st.sampled_from(sorted(Machine.model_fields)), json_values), st.integers(0, 2))
 def test_any_json_in_one_machine_never_hides_the_others(odd: dict[str, JSON], place: int) -> None:
-    answer: list[JSON] = [MACHINE, OTHER]
-    answer.insert(place, {"system_id": "odd", "hostname": "node09", "status": 4, **odd})
-    found = Machine.list_from_response(answer)
+    response: list[JSON] = [MACHINE, OTHER]
+    response.insert(place, {"system_id": "odd", "hostname": "node09", "status": 4, **odd})
+    found = Machine.list_from_response(response)
     assert [each for each in found if each.hostname in ("node02", "node03")][:2]
     assert found.total == 3
     assert {"7xneda", "fyc3ff"} <= {each.system_id for each in found}
 
 
 @given(st.lists(json_values, max_size=4))
-def test_whatever_stands_in_a_list_beside_a_machine_does_not_hide_it(others: list[JSON]) -> None:
+def test_other_entries_of_a_list_never_hide_a_machine(others: list[JSON]) -> None:
     found = Machine.list_from_response([*others, MACHINE])
     assert found[-1].hostname == "node02"
     assert found.total == len(others) + 1
@@ -92,32 +92,32 @@ def test_whatever_stands_in_a_list_beside_a_machine_does_not_hide_it(others: lis
         ("current_testing_result_id", True, None),
     ],
 )
-def test_an_odd_value_is_read_as_far_as_it_can_be(field: str, value: JSON, read: Any) -> None:
+def test_the_readable_parts_of_an_invalid_value_are_kept(field: str, value: JSON, read: Any) -> None:
     assert getattr(Machine.from_response({**MACHINE, field: value}), field) == read
 
 
-def test_a_status_that_this_release_does_not_know_has_a_name_all_the_same() -> None:
+def test_an_unknown_status_has_a_display_name() -> None:
     machine = Machine.from_response({**MACHINE, "status": 99, "status_name": None})
     assert (machine.status, machine.status_name) == (99, "status 99")
 
 
 @pytest.mark.parametrize("value", [None, "", [], {}, "perhaps", 2, -1, 10**400])
-def test_a_guard_that_cannot_be_read_guards(value: JSON) -> None:
+def test_an_unreadable_guard_counts_as_set(value: JSON) -> None:
     machine = Machine.from_response({**MACHINE, "locked": value, "ephemeral_deploy": value})
     assert machine.locked
-    assert machine.why_locked == "counts as locked, because MAAS's `locked` cannot be read"
+    assert machine.why_locked == "is treated as locked, because MAAS's `locked` is unreadable"
     assert machine.ephemeral_deploy
     assert machine.unreadable == ("locked", "ephemeral_deploy")
 
 
 @pytest.mark.parametrize("value", [True, 1, "true"])
-def test_a_guard_that_can_be_read_is_what_maas_says(value: JSON) -> None:
+def test_a_readable_guard_has_maas_value(value: JSON) -> None:
     machine = Machine.from_response({**MACHINE, "locked": value, "ephemeral_deploy": False})
     assert (machine.locked, machine.ephemeral_deploy, machine.unreadable) == (True, False, ())
     assert machine.why_locked == "is locked"
 
 
-def test_what_maas_leaves_empty_is_not_taken_for_unreadable() -> None:
+def test_an_empty_field_does_not_count_as_unreadable() -> None:
     usual = dict.fromkeys(["owner", "zone", "pod", "description", "osystem", "error_description", "hwe_kernel"])
     assert Machine.from_response({**MACHINE, **usual}).unreadable == ()
 
@@ -141,68 +141,68 @@ def test_a_machine_without_a_readable_id_may_be_any(system_id: JSON) -> None:
     assert found.may_hide("zzzzzz")
 
 
-def test_what_is_wrong_is_named_by_its_fields_and_never_by_their_content() -> None:
+def test_an_error_names_the_invalid_fields_without_their_values() -> None:
     with pytest.raises(MaasProtocolError) as caught:
         Machine.from_response({"system_id": "7xneda", "hostname": {"hunter2": 1}, "status": "hunter2"})
     assert "status (" in caught.value.message
     assert "hunter2" not in f"{caught.value.message} {caught.value.hint}"
-    assert caught.value.hint == "Check this machine in the MAAS UI. The others can still be read."
+    assert caught.value.hint == "Check this machine in the MAAS UI. Other machines are not affected."
     assert caught.value.__context__ is None
 
 
-def test_what_is_no_machine_at_all_leads_to_the_address_of_the_region() -> None:
+def test_json_without_a_machine_hints_at_the_regions_url() -> None:
     with pytest.raises(MaasProtocolError) as caught:
         Machine.from_response({"message": "Not here"})
-    assert caught.value.hint == "Is MAAS_URL a MAAS region of version 3.3 or newer?"
+    assert caught.value.hint == "Check that MAAS_URL is a MAAS region of version 3.3 or newer."
 
 
-def test_a_script_whose_status_is_odd_is_shown_and_hides_no_other() -> None:
+def test_a_script_with_an_invalid_status_is_shown_with_the_others() -> None:
     scripts = ScriptSet.from_response({"id": 4, "status": [], "results": [SCRIPT, {**SCRIPT, "status": None}, None]})
     assert [(each.name, each.status) for each in scripts.results] == [
         ("smartctl-validate", 2),
-        ("smartctl-validate", NO_STATUS),
+        ("smartctl-validate", UNREADABLE_STATUS),
     ]
     assert scripts.unreadable == ("status", "results")
 
 
 @pytest.mark.parametrize("start", ["soon", None, "", {}, float("nan"), 10**400])
-def test_a_start_that_is_no_time_is_unknown(start: JSON) -> None:
+def test_an_invalid_start_time_is_unknown(start: JSON) -> None:
     assert ScriptResult.from_response({**SCRIPT, "starttime": start}).starttime is None
 
 
-async def test_an_odd_event_among_others_hides_none_of_them() -> None:
+async def test_an_invalid_event_does_not_hide_the_others() -> None:
     page = [{**EVENT, "id": 9, "level": None, "type": 5}, None, {**EVENT, "id": None}, EVENT]
     events = await MaasClient(Script({"events": page})).events()
     assert [(event.id, event.type) for event in events] == [(7, "Deploying"), (9, "")]
 
 
-async def test_a_page_of_events_is_as_full_as_maas_sent_it() -> None:
+async def test_invalid_events_count_towards_a_full_page() -> None:
     client = MaasClient(Script({"events": [EVENT, {**EVENT, "id": "x"}]}))
     assert (await client.event_listing(after=None, ids=(), level="DEBUG", limit=2)).total == 2
 
 
 @pytest.mark.parametrize("number", [2**63, -1, True, None])
-async def test_a_number_that_no_event_can_have_does_not_hide_all_that_come_later(number: JSON) -> None:
+async def test_an_impossible_event_id_does_not_hide_later_events(number: JSON) -> None:
     assert await MaasClient(Script({"events": [{**EVENT, "id": number}, EVENT]})).newest_event_id() == 7
 
 
-async def test_following_never_starts_at_the_first_event_because_the_newest_cannot_be_read() -> None:
-    with pytest.raises(MaasProtocolError, match="None of MAAS's newest 1 events has an id that can be read"):
+async def test_following_does_not_start_at_the_first_event_if_the_newest_is_unreadable() -> None:
+    with pytest.raises(MaasProtocolError, match="None of MAAS's newest 1 events has a readable id"):
         await MaasClient(Script({"events": [None]})).newest_event_id()
 
 
-async def test_a_plugin_gets_the_list_that_it_always_got_and_may_ask_what_is_missing() -> None:
+async def test_a_list_of_machines_names_the_missing_ones() -> None:
     client = MaasClient(Script([MACHINE, {**OTHER, "status": None}]))
     assert [each.hostname for each in await client.machines()] == ["node02"]
     assert [each.identity for each in (await client.machine_listing()).left_out] == ["fyc3ff"]
 
 
-async def test_a_user_of_whom_it_is_unknown_whether_he_is_an_administrator_is_none() -> None:
+async def test_a_user_with_an_unreadable_role_is_not_an_administrator() -> None:
     assert not (await MaasClient(Script({"username": "kim", "is_superuser": None})).whoami()).is_superuser
 
 
 @given(st.builds(dict, created=json_values, description=json_values, type=json_values))
-def test_nothing_that_is_made_of_an_odd_event_fails(odd: dict[str, JSON]) -> None:
+def test_the_properties_of_an_invalid_event_never_raise(odd: dict[str, JSON]) -> None:
     event = Event.from_response({**EVENT, **odd})
     assert event.at is None or event.at > 0
     assert event.text is not None
@@ -212,7 +212,7 @@ def test_nothing_that_is_made_of_an_odd_event_fails(odd: dict[str, JSON]) -> Non
 
 @pytest.mark.parametrize("kind", ["storage", "interface", [], {}, None, 7])
 @pytest.mark.parametrize("value", [{"name": "sda"}, {"name": 7}, {"name": ""}, "sda", None, []])
-def test_a_script_runs_on_nothing_rather_than_on_what_cannot_be_read(kind: Any, value: Any) -> None:
+def test_a_script_with_unreadable_parameters_has_no_target(kind: Any, value: Any) -> None:
     script = ScriptResult.model_validate(
         {
             "id": 1,
@@ -227,7 +227,7 @@ def test_a_script_runs_on_nothing_rather_than_on_what_cannot_be_read(kind: Any, 
 
 
 @pytest.mark.parametrize("parameters", [None, [], "x", {"p": None}, {"p": []}, 3])
-def test_parameters_of_another_form_hide_no_script(parameters: Any) -> None:
+def test_a_script_with_unknown_parameters_is_shown(parameters: Any) -> None:
     script = ScriptResult.model_validate(
         {"id": 1, "name": "x", "status": 2, "status_name": "", "parameters": parameters}
     )

@@ -1,4 +1,4 @@
-"""Each answer that MAAS, or what stands in front of it, was seen to give; and the error that it becomes."""
+"""Recorded responses of MAAS and of proxies in front of it, and the error for each."""
 
 import json
 import traceback
@@ -21,7 +21,7 @@ from maas_mcp.errors import (
     MaasUnavailableError,
 )
 from maas_mcp.maas import responses
-from maas_mcp.maas.responses import LONGEST_WAIT, Request, Response, read
+from maas_mcp.maas.responses import MAX_RETRY_AFTER, Request, Response, read_response
 
 TEXT = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
@@ -31,21 +31,21 @@ READ = Request("GET", "machines/7xneda/")
 NGINX_502 = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>nginx/1.22.1</body>\r\n</html>\r\n"
 
 
-def response(status: int, kind: str = "", body: str | bytes = "", **headers: str) -> Response:
+def response(status: int, content_type: str = "", body: str | bytes = "", **headers: str) -> Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     content = body.encode() if isinstance(body, str) else body
-    return Response(status, named | ({"content-type": kind} if kind else {}), content)
+    return Response(status, named | ({"content-type": content_type} if content_type else {}), content)
 
 
-def failure(request: Request, given_answer: Response) -> MaasError:
+def failure(sent: Request, given: Response) -> MaasError:
     with pytest.raises(MaasError) as caught:
-        read(request, given_answer)
+        read_response(sent, given)
     assert caught.value.__context__ is None
     return caught.value
 
 
 @pytest.mark.parametrize(
-    ("request", "status", "kind", "body", "error", "said"),
+    ("sent", "status", "content_type", "body", "error", "said"),
     [
         (DEPLOY, 409, TEXT, "Can't deploy a machine that is in the 'Deploying' state", MaasConflictError, True),
         (DEPLOY, 409, TEXT, "No machine with system ID ywtymp available.", MaasConflictError, True),
@@ -66,7 +66,7 @@ def failure(request: Request, given_answer: Response) -> MaasError:
         (READ, 404, "text/plain", "No Machine matches the given query.", MaasNotFoundError, True),
         (READ, 404, TEXT, "Unknown API endpoint: /MAAS/api/2.0/nonesuch/.", MaasProtocolError, True),
         (READ, 404, HTML, "<html>404 Not Found</html>", MaasProtocolError, False),
-        (READ, 404, TEXT, "404 page not found", MaasProtocolError, True),  # Traefik, and every server in Go
+        (READ, 404, TEXT, "404 page not found", MaasProtocolError, True),  # Traefik and Go servers
         (READ, 404, TEXT, "default backend - 404", MaasProtocolError, True),  # Kubernetes
         (READ, 405, HTML, "", MaasError, False),
         (READ, 429, TEXT, "slow down", MaasUnavailableError, True),
@@ -83,10 +83,10 @@ def failure(request: Request, given_answer: Response) -> MaasError:
         (READ, 200, JSON_KIND, "[" * 100_000, MaasProtocolError, False),
     ],
 )
-def test_an_answer_becomes_its_error_with_maas_words_and_never_a_page(  # noqa: PLR0917 - a row of the table
-    request: Request, status: int, kind: str, body: str, error: type[MaasError], said: bool
+def test_a_response_becomes_an_error_with_maas_message_but_never_an_html_page(  # noqa: PLR0917 - a row of the table
+    sent: Request, status: int, content_type: str, body: str, error: type[MaasError], said: bool
 ) -> None:
-    raised = failure(request, response(status, kind, body))
+    raised = failure(sent, response(status, content_type, body))
     assert type(raised) is error
     assert raised.maas_says == (body if said else None)
     assert not said or error is MaasProtocolError or body in raised.message
@@ -94,12 +94,12 @@ def test_an_answer_becomes_its_error_with_maas_words_and_never_a_page(  # noqa: 
 
 
 @pytest.mark.parametrize(("what", "hinted"), [("Machine", True), ("Node", True), ("Tag", False), ("Interface", False)])
-def test_a_machine_that_is_not_found_may_have_been_called_by_its_hostname(what: str, *, hinted: bool) -> None:
+def test_an_unknown_machine_gets_a_hint_about_hostnames(what: str, *, hinted: bool) -> None:
     hint = failure(READ, response(404, TEXT, f"No {what} matches the given query.")).hint
-    assert ("not its hostname; list the machines" in str(hint)) is hinted
+    assert ("not its hostname. To find it, list the machines" in str(hint)) is hinted
 
 
-def test_a_refused_form_is_told_field_by_field() -> None:
+def test_an_error_about_a_form_lists_its_fields() -> None:
     body = '{"cpu_count": ["Invalid CPU count: number required."], "__all__": ["Either one or the other."], "mem": "x"}'
     raised = failure(Request("POST", "machines/", "allocate"), response(400, JSON_KIND, body))
     assert isinstance(raised, MaasBadRequestError)
@@ -121,17 +121,19 @@ def test_a_refused_form_is_told_field_by_field() -> None:
         ("Node must be configured to use a network", "linked to a subnet"),
     ],
 )
-@pytest.mark.parametrize("kind", [JSON_KIND, TEXT])
-def test_a_deployment_without_a_network_is_told_what_to_do(words: str, hinted: str, kind: str) -> None:
-    raised = failure(DEPLOY, response(400, kind, json.dumps({"network": [words]}) if kind == JSON_KIND else words))
+@pytest.mark.parametrize("content_type", [JSON_KIND, TEXT])
+def test_a_deployment_without_a_network_gets_a_hint(words: str, hinted: str, content_type: str) -> None:
+    raised = failure(
+        DEPLOY, response(400, content_type, json.dumps({"network": [words]}) if content_type == JSON_KIND else words)
+    )
 
     assert words in raised.message
     assert hinted in str(raised.hint)
-    assert failure(DEPLOY, response(400, kind, '{"network": ["No."]}')).hint is None
+    assert failure(DEPLOY, response(400, content_type, '{"network": ["No."]}')).hint is None
 
 
-def test_of_a_form_that_is_refused_without_end_only_the_beginning_is_told() -> None:
-    fields = {f"{number}{'x' * 1000}": ["no" * 2000] * 100 for number in range(1000)}
+def test_a_very_long_error_about_a_form_is_shortened() -> None:
+    fields = {f"{number}{'x' * 1000}": ["no" * 2000] * 20 for number in range(100)}
     raised = failure(DEPLOY, response(400, JSON_KIND, json.dumps(fields)))
 
     assert isinstance(raised, MaasBadRequestError)
@@ -141,15 +143,15 @@ def test_of_a_form_that_is_refused_without_end_only_the_beginning_is_told() -> N
 
 
 @pytest.mark.parametrize("body", [rb'{"name": "half \ud83d"}', b'{"name": "half \xed\xa0\xbd"}'])
-def test_half_a_character_in_an_answer_becomes_a_whole_one(body: bytes) -> None:
-    reported = read(READ, response(200, JSON_KIND, body))
+def test_an_unpaired_surrogate_in_a_response_is_replaced(body: bytes) -> None:
+    reported = read_response(READ, response(200, JSON_KIND, body))
 
     assert isinstance(reported, dict)
     assert str(reported["name"]).rstrip("\ufffd") == "half "
     assert failure(DEPLOY, response(400, JSON_KIND, body)).message.encode()
 
 
-def test_a_wrong_api_key_is_told_without_what_maas_says_about_it() -> None:
+def test_the_error_for_a_wrong_api_key_does_not_quote_maas() -> None:
     raised = failure(READ, response(401, HTML, "Authorization Error: 'Invalid signature. Expected …: &KEY2'"))
     assert isinstance(raised, MaasAuthError)
     assert raised.maas_says is None
@@ -159,34 +161,34 @@ def test_a_wrong_api_key_is_told_without_what_maas_says_about_it() -> None:
     assert "maas apikey" in raised.hint
 
 
-def test_a_clock_that_is_behind_is_named_as_the_reason_of_a_401() -> None:
+def test_the_error_for_a_401_names_a_clock_that_is_behind() -> None:
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=900), usegmt=True)
     hint = failure(READ, response(401, HTML, date=date)).hint
     assert hint is not None
     assert "clock" in hint
 
 
-def test_a_clock_that_is_ahead_is_not_blamed_because_maas_accepts_it() -> None:
+def test_the_error_for_a_401_does_not_mention_a_clock_that_is_ahead() -> None:
     date = format_datetime(datetime.now(UTC) - timedelta(seconds=3600), usegmt=True)
     assert "clock" not in str(failure(READ, response(401, HTML, date=date)).hint)
 
 
 @pytest.mark.parametrize("path", ["machines/", "nodes/"])
-def test_the_anonymous_handlers_answer_means_that_no_key_arrived(path: str) -> None:
+def test_a_response_of_the_anonymous_handler_is_an_auth_error(path: str) -> None:
     unrecognised = response(400, TEXT, "Unrecognised signature: method=GET op=None")
     assert isinstance(failure(Request("GET", path), unrecognised), MaasAuthError)
 
 
 @pytest.mark.parametrize(
-    ("request", "body"),
+    ("sent", "body"),
     [
         (Request("GET", "events/"), "Unrecognised signature: method=GET op=None"),
         (Request("POST", "machines/", "nonesuch"), "Unrecognised signature: method=POST op=nonesuch"),
         (Request("GET", "machines/", "deploy"), "Unrecognised signature: method=GET op=deploy"),
     ],
 )
-def test_an_unknown_operation_is_a_bad_request(request: Request, body: str) -> None:
-    assert isinstance(failure(request, response(400, TEXT, body)), MaasBadRequestError)
+def test_an_unknown_operation_is_a_bad_request(sent: Request, body: str) -> None:
+    assert isinstance(failure(sent, response(400, TEXT, body)), MaasBadRequestError)
 
 
 def test_retry_after_is_read_in_seconds_and_as_a_date() -> None:
@@ -201,9 +203,9 @@ def test_retry_after_is_read_in_seconds_and_as_a_date() -> None:
 
 
 @pytest.mark.parametrize("value", ["3600", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
-def test_a_retry_after_of_more_than_a_minute_is_taken_for_one_minute(value: str) -> None:
+def test_a_retry_after_above_a_minute_counts_as_a_minute(value: str) -> None:
     raised = failure(READ, response(503, HTML, "maintenance", retry_after=value))
-    assert getattr(raised, "retry_after", None) == LONGEST_WAIT == 60
+    assert getattr(raised, "retry_after", None) == MAX_RETRY_AFTER == 60
 
 
 @pytest.mark.parametrize("header", ["retry_after", "date"])
@@ -211,7 +213,7 @@ def test_a_retry_after_of_more_than_a_minute_is_taken_for_one_minute(value: str)
     "value",
     ["Mon, 1 Jan 99999999999999999999 00:00:00 GMT", "Mon, 01 Jan 0001 00:00:00 +2359", "Mon, 1 Jan 2026 99999999 GMT"],
 )
-def test_a_date_that_is_none_is_taken_for_no_date(header: str, value: str) -> None:
+def test_an_invalid_date_header_is_ignored(header: str, value: str) -> None:
     for status in (401, 503):
         raised = failure(READ, response(status, TEXT, "", **{header: value}))
         assert getattr(raised, "retry_after", 0.0) in {None, 0.0}
@@ -219,25 +221,25 @@ def test_a_date_that_is_none_is_taken_for_no_date(header: str, value: str) -> No
 
 
 @given(st.text())
-def test_any_other_retry_after_counts_as_none_or_as_seconds_up_to_a_minute(value: str) -> None:
+def test_any_retry_after_is_ignored_or_at_most_a_minute(value: str) -> None:
     raised = failure(DEPLOY, response(409, HTML, "Conflict", retry_after=value))
     assert isinstance(raised, MaasUnavailableError)
-    assert raised.retry_after is None or 0 <= raised.retry_after <= LONGEST_WAIT
+    assert raised.retry_after is None or 0 <= raised.retry_after <= MAX_RETRY_AFTER
 
 
-def test_a_refusal_that_is_nested_too_deep_is_a_refusal_all_the_same() -> None:
+def test_a_deeply_nested_400_is_a_bad_request() -> None:
     raised = failure(DEPLOY, response(400, JSON_KIND, "[" * 100_000))
     assert isinstance(raised, MaasBadRequestError)
     assert raised.fields == {}
 
 
-def test_what_goes_wrong_in_reading_an_answer_is_told_as_its_fault_and_not_as_ours(
+def test_a_bug_in_reading_a_response_becomes_a_protocol_error(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setitem(responses._ERRORS, 503, lambda *_: 1 / 0)
+    monkeypatch.setitem(responses._ERROR_FACTORIES, 503, lambda *_: 1 / 0)
     raised = failure(READ, response(503, TEXT, "hunter2"))
     assert isinstance(raised, MaasProtocolError)
-    assert raised.message == "MAAS answered GET machines/7xneda/ with something that cannot be read (503)."
+    assert raised.message == "MAAS's response to GET machines/7xneda/ cannot be read (503)."
     assert "ZeroDivisionError" in caplog.text
     assert "hunter2" not in caplog.text
 
@@ -254,14 +256,14 @@ def test_what_goes_wrong_in_reading_an_answer_is_told_as_its_fault_and_not_as_ou
     ],
 )
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_tells_where_to_and_no_more(location: str, shown: str, status: int) -> None:
+def test_the_error_for_a_redirect_shows_only_its_host(location: str, shown: str, status: int) -> None:
     raised = failure(DEPLOY, response(status, HTML, "<html>Moved</html>", location=location))
     assert isinstance(raised, MaasProtocolError)
     assert f"to {shown}." in raised.message
     assert "hunter2" not in f"{raised.message}{raised.hint}"
 
 
-def test_maas_words_are_clipped() -> None:
+def test_long_messages_of_maas_are_shortened() -> None:
     raised = failure(DEPLOY, response(500, TEXT, "x" * 100_000))
     assert raised.maas_says is not None
     assert len(raised.maas_says) == 2000
@@ -269,22 +271,24 @@ def test_maas_words_are_clipped() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 409, 500, 503])
-@pytest.mark.parametrize("kind", [TEXT, JSON_KIND])
-def test_user_data_that_maas_repeats_is_hidden(status: int, kind: str) -> None:
+@pytest.mark.parametrize("content_type", [TEXT, JSON_KIND])
+def test_user_data_repeated_by_maas_is_removed(status: int, content_type: str) -> None:
     user_data = "#cloud-config\npassword: 'hunter2'\n"
-    request = Request("POST", "machines/7xneda/", "deploy", secrets=(user_data,))
+    sent = Request("POST", "machines/7xneda/", "deploy", secrets=(user_data,))
     body = (
-        json.dumps({"user_data": [f"{user_data!r} is wrong", user_data]}) if kind == JSON_KIND else f"Bad: {user_data}"
+        json.dumps({"user_data": [f"{user_data!r} is wrong", user_data]})
+        if content_type == JSON_KIND
+        else f"Bad: {user_data}"
     )
-    raised = failure(request, response(status, kind, body))
+    raised = failure(sent, response(status, content_type, body))
     reported = (
-        f"{raised.message} {raised.hint} {raised.maas_says} {raised.args} {getattr(raised, 'fields', '')} {request!r}"
+        f"{raised.message} {raised.hint} {raised.maas_says} {raised.args} {getattr(raised, 'fields', '')} {sent!r}"
     )
     assert "hunter2" not in reported
 
 
 @pytest.mark.parametrize(
-    ("request", "kind", "body", "value"),
+    ("sent", "content_type", "body", "value"),
     [
         (READ, "application/json", '"vm"', "vm"),
         (READ, JSON_KIND, "false", False),
@@ -301,12 +305,12 @@ def test_user_data_that_maas_repeats_is_hidden(status: int, kind: str) -> None:
         (Request("POST", "boot-resources/", "import"), TEXT, "[" * 100_000, "[" * 100_000),
     ],
 )
-def test_what_maas_did_is_read(request: Request, kind: str, body: str, value: object) -> None:
-    assert read(request, response(200, kind, body)) == value
+def test_a_successful_response_is_parsed(sent: Request, content_type: str, body: str, value: object) -> None:
+    assert read_response(sent, response(200, content_type, body)) == value
 
 
 @given(st.integers(100, 599), st.sampled_from([TEXT, HTML, JSON_KIND, "application/bson", ""]), st.binary(max_size=200))
-def test_whatever_is_answered_is_json_or_a_maas_error(status: int, kind: str, body: bytes) -> None:
-    for request in (READ, DEPLOY):
+def test_any_response_is_json_or_a_maas_error(status: int, content_type: str, body: bytes) -> None:
+    for sent in (READ, DEPLOY):
         with suppress(MaasError):
-            read(request, response(status, kind, body))
+            read_response(sent, response(status, content_type, body))

@@ -1,4 +1,4 @@
-"""The statuses, as MAAS 3.3 to 3.8 number and name them."""
+"""The statuses with the numbers and names of MAAS 3.3 to 3.8."""
 
 import pytest
 
@@ -32,7 +32,7 @@ MAAS = [
 
 
 @pytest.mark.parametrize(("number", "display", "filter_value"), MAAS)
-def test_a_status_has_mass_number_and_both_of_its_names(number: int, display: str, filter_value: str) -> None:
+def test_a_status_has_maas_number_and_both_its_names(number: int, display: str, filter_value: str) -> None:
     status = MachineStatus(number)
 
     assert status.display == display
@@ -40,7 +40,7 @@ def test_a_status_has_mass_number_and_both_of_its_names(number: int, display: st
     assert MachineStatus.from_display(display) is status
 
 
-def test_there_are_no_others() -> None:
+def test_all_statuses_are_in_the_table() -> None:
     assert {status.value for status in MachineStatus} == {number for number, _, _ in MAAS}
 
 

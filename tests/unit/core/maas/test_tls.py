@@ -1,4 +1,4 @@
-"""TLS with a real server: what is trusted, and what a person is told to do about anything else."""
+"""TLS with a real server: trusted certificates, and the hints for all others."""
 
 import socket
 import ssl
@@ -24,9 +24,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from maas_mcp.errors import MaasTlsError, SettingsError
 from maas_mcp.maas.address import RegionAccess
 from maas_mcp.maas.connection import connect
-from maas_mcp.maas.tls import certificate_names, tls_context, tls_failure
+from maas_mcp.maas.tls import read_certificate_names, tls_context, tls_error
 from maas_mcp.settings import Settings
-from tests.unit.core.maas.fake_region import KEY, FakeRegion, answering, http, serving_fake
+from tests.unit.core.maas.fake_region import KEY, FakeRegion, http, respond_with, serving_fake
 
 pytestmark = pytest.mark.anyio
 
@@ -48,13 +48,13 @@ PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
-    """Sockets need the real clock; nothing here waits on it."""
+    """Use the real clock, which sockets need. No test waits on it."""
     return str(request.param)
 
 
 @dataclass
 class Certificate:
-    """A certificate with its key, which can sign others."""
+    """A certificate with its key, for signing others."""
 
     certificate: x509.Certificate
     key: PrivateKey
@@ -65,7 +65,7 @@ class Certificate:
         return self.certificate.public_bytes(Encoding.PEM)
 
     def chain(self) -> Iterator[bytes]:
-        """This certificate and those above it, without the root."""
+        """Yield this certificate and its issuers, without the root."""
         yield self.pem
         if self.issuer and self.issuer.issuer:
             yield from self.issuer.chain()
@@ -86,7 +86,7 @@ def issue(
     path_length: int | None = None,
     called: str = "the CA",
 ) -> Certificate:
-    """A certificate; without an issuer it signs itself."""
+    """Issue a certificate. Without an issuer it is self-signed."""
     key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, called if ca else "the region")])
     above = issuer.key if issuer else key
@@ -123,7 +123,7 @@ def general_name(name: str) -> x509.GeneralName:
 
 
 def server(certificate: Certificate, folder: Path, ciphers: str = "DEFAULT") -> ssl.SSLContext:
-    """What presents the certificate."""
+    """Create a server's context with the certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_ciphers(ciphers)
     key = certificate.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -133,21 +133,21 @@ def server(certificate: Certificate, folder: Path, ciphers: str = "DEFAULT") -> 
 
 
 async def refusal(context: ssl.SSLContext, bundle: Path) -> MaasTlsError:
-    """What is told of a server that does not finish the handshake, and says why: anyio's would not."""
+    """Return the error for a server that sends a TLS alert, which an anyio server would not send."""
 
     def refuse() -> None:
         connection, _ = listener.accept()
         with context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False) as stream:
             with suppress(ssl.SSLError):
                 stream.do_handshake()
-            while socket.socket.recv(stream, 65_536):  # or the system would reset the connection, and drop the reason
+            while socket.socket.recv(stream, 65_536):  # otherwise the system resets the connection and drops the alert
                 pass
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(anyio.to_thread.run_sync, refuse)
             transport = FakeRegion(listener.getsockname()[1], "https").transport(ca_bundle=bundle)
-            with anyio.fail_after(10), pytest.raises(MaasTlsError, match="does not speak TLS as expected") as caught:
+            with anyio.fail_after(10), pytest.raises(MaasTlsError, match="failed") as caught:
                 await transport.request("GET", "machines/")
             await transport.aclose()
     assert not caught.value.retryable
@@ -156,8 +156,8 @@ async def refusal(context: ssl.SSLContext, bundle: Path) -> MaasTlsError:
 
 
 async def failure(context: ssl.SSLContext, bundle: Path | None = None) -> MaasTlsError:
-    """What is told of a server that presents something."""
-    async with serving_fake(answering(http()), context) as region:
+    """Return the error for a server with the given context."""
+    async with serving_fake(respond_with(http()), context) as region:
         with anyio.fail_after(10), pytest.raises(MaasTlsError) as caught:
             await region.transport(ca_bundle=bundle).request("GET", "machines/")
     error = caught.value
@@ -176,7 +176,7 @@ def ca() -> Certificate:
 
 @pytest.fixture
 def strict(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Contexts as Python 3.13 and newer make them."""
+    """Create contexts as Python 3.13 and newer do."""
     create = ssl.create_default_context
 
     def created(*args: Any, **kwargs: Any) -> ssl.SSLContext:
@@ -188,27 +188,27 @@ def strict(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("strict")
-async def test_a_private_authority_is_trusted_through_the_bundle(ca: Certificate, tmp_path: Path) -> None:
+async def test_a_private_ca_is_trusted_through_the_bundle(ca: Certificate, tmp_path: Path) -> None:
     context = server(issue("localhost", issuer=ca), tmp_path)
-    async with serving_fake(answering(http(200, '"vm"')), context) as region:
+    async with serving_fake(respond_with(http(200, '"vm"')), context) as region:
         assert await region.transport(ca_bundle=ca.bundle(tmp_path)).request("GET", "maas/") == "vm"
 
 
-async def test_a_certificate_that_the_bundle_names_needs_no_root(ca: Certificate, tmp_path: Path) -> None:
+async def test_a_certificate_in_the_bundle_needs_no_root(ca: Certificate, tmp_path: Path) -> None:
     middle = issue(ca=True, issuer=ca)
     for trusted, shown in ((middle, issue("localhost", issuer=middle)), *[(issue("localhost"),) * 2]):
-        async with serving_fake(answering(http(200, '"vm"')), server(shown, tmp_path)) as region:
+        async with serving_fake(respond_with(http(200, '"vm"')), server(shown, tmp_path)) as region:
             transport = region.transport(ca_bundle=trusted.bundle(tmp_path))
             assert await transport.request("GET", "maas/") == "vm"
 
 
-async def test_an_unknown_authority_takes_a_bundle(ca: Certificate, tmp_path: Path) -> None:
+async def test_an_unknown_ca_needs_a_bundle(ca: Certificate, tmp_path: Path) -> None:
     error = await failure(server(issue("localhost", issuer=ca), tmp_path))
     assert "is not trusted: unable to get local issuer certificate." in error.message
     assert str(error.hint).startswith("Set MAAS_CA_BUNDLE to the PEM file of the CA that signed it")
 
 
-async def test_a_certificate_that_signed_itself_takes_a_bundle(tmp_path: Path) -> None:
+async def test_a_self_signed_certificate_needs_a_bundle(tmp_path: Path) -> None:
     error = await failure(server(issue("localhost"), tmp_path))
     assert "is not trusted: self-signed certificate." in error.message
     assert "Set MAAS_CA_BUNDLE to the PEM file of the CA that signed it, or of the certificate itself" in str(
@@ -216,26 +216,26 @@ async def test_a_certificate_that_signed_itself_takes_a_bundle(tmp_path: Path) -
     )
 
 
-async def test_a_bundle_without_the_authority_is_named(ca: Certificate, tmp_path: Path) -> None:
-    bundle = issue(ca=True).bundle(tmp_path)  # by the same name, but another key
+async def test_a_bundle_without_the_ca_is_named(ca: Certificate, tmp_path: Path) -> None:
+    bundle = issue(ca=True).bundle(tmp_path)  # the same name with another key
     error = await failure(server(issue("localhost", issuer=ca), tmp_path), bundle)
-    assert str(error.hint).startswith(f"The CA that signed it is not in the file that MAAS_CA_BUNDLE names, {bundle}.")
+    assert str(error.hint).startswith(f"The CA that signed it is not in {bundle}, the file of MAAS_CA_BUNDLE.")
 
 
 @pytest.mark.parametrize(
     ("valid", "reported", "hint"),
     [
-        ((NOW - 2 * DAY, NOW - DAY), "certificate has expired", "Renew the certificate on the region"),
+        ((NOW - 2 * DAY, NOW - DAY), "certificate has expired", "Renew the region's certificate"),
         ((NOW + DAY, NOW + 2 * DAY), "certificate is not yet valid", "Check the clock of this machine"),
     ],
 )
-async def test_a_certificate_out_of_its_time_is_no_matter_of_trust(
+async def test_an_expired_or_future_certificate_gets_a_hint_about_clocks(
     ca: Certificate, tmp_path: Path, valid: tuple[datetime, datetime], reported: str, hint: str
 ) -> None:
     error = await failure(server(issue("localhost", issuer=ca, valid=valid), tmp_path), ca.bundle(tmp_path))
     assert reported in error.message
     assert str(error.hint).startswith(hint)
-    assert f"it says {datetime.now(UTC):%Y-%m-%d}" in str(error.hint)
+    assert f"which shows {datetime.now(UTC):%Y-%m-%d}" in str(error.hint)
     assert "MAAS_CA_BUNDLE" not in str(error.hint)
 
 
@@ -244,32 +244,32 @@ async def test_a_certificate_out_of_its_time_is_no_matter_of_trust(
     [
         (("maas.example.com", "10.0.0.2"), "It is for maas.example.com, 10.0.0.2."),
         (tuple(f"{each}.example.com" for each in "abcdefg"), "d.example.com, e.example.com and others."),
-        ((), "It has no subject alternative names: it is for no host."),
+        ((), "It has no subject alternative names, so it fits no host."),
     ],
 )
-async def test_a_certificate_for_another_host_is_told_with_its_hosts(
+async def test_the_error_for_another_hosts_certificate_lists_its_hosts(
     ca: Certificate, tmp_path: Path, names: tuple[str, ...], reported: str
 ) -> None:
     error = await failure(server(issue(*names, issuer=ca), tmp_path), ca.bundle(tmp_path))
     assert "Hostname mismatch, certificate is not valid for 'localhost'. " in error.message
     assert error.message.endswith(reported)
-    assert str(error.hint).startswith("Set MAAS_URL to a name that the certificate is for")
-    assert "with localhost among its subject alternative names" in str(error.hint)
+    assert str(error.hint).startswith("Set MAAS_URL to a host name in the certificate")
+    assert "has localhost as a subject alternative name" in str(error.hint)
 
 
-async def test_a_certificate_for_a_name_is_not_one_for_the_address(ca: Certificate, tmp_path: Path) -> None:
+async def test_a_certificate_for_a_host_name_does_not_cover_its_address(ca: Certificate, tmp_path: Path) -> None:
     context = server(issue("localhost", issuer=ca), tmp_path)
-    async with serving_fake(answering(http()), context) as region:
+    async with serving_fake(respond_with(http()), context) as region:
         transport = FakeRegion(region.port, "https", host="127.0.0.1").transport(ca_bundle=ca.bundle(tmp_path))
         with pytest.raises(MaasTlsError, match=r"IP address mismatch.* It is for localhost\.") as caught:
             await transport.request("GET", "machines/")
         await transport.aclose()
-    assert "Set MAAS_URL to a name" in str(caught.value.hint)
+    assert "Set MAAS_URL to a host name" in str(caught.value.hint)
 
 
 @pytest.mark.usefixtures("strict")
 @pytest.mark.parametrize("without", [x509.KeyUsage, x509.SubjectKeyIdentifier])
-async def test_a_ca_that_python_3_13_no_longer_accepts_is_to_be_made_anew(
+async def test_a_ca_that_python_3_13_rejects_must_be_reissued(
     tmp_path: Path, without: type[x509.ExtensionType]
 ) -> None:
     ca = issue(ca=True, without=without)
@@ -279,7 +279,7 @@ async def test_a_ca_that_python_3_13_no_longer_accepts_is_to_be_made_anew(
 
 
 @pytest.mark.usefixtures("strict")
-async def test_a_certificate_without_an_authority_key_identifier_is_to_be_made_anew(
+async def test_a_certificate_without_an_authority_key_identifier_must_be_reissued(
     ca: Certificate, tmp_path: Path
 ) -> None:
     shown = issue("localhost", issuer=ca, without=x509.AuthorityKeyIdentifier)
@@ -288,32 +288,32 @@ async def test_a_certificate_without_an_authority_key_identifier_is_to_be_made_a
     assert "RFC 5280" in str(error.hint)
 
 
-async def test_a_certificate_that_is_none_of_a_ca_signs_no_other(ca: Certificate, tmp_path: Path) -> None:
+async def test_a_certificate_signed_by_a_non_ca_is_rejected(ca: Certificate, tmp_path: Path) -> None:
     shown = issue("localhost", issuer=issue("elsewhere", issuer=ca))
     error = await failure(server(shown, tmp_path), ca.bundle(tmp_path))
     assert "is not a CA certificate" in str(error.hint)
 
 
-async def test_a_ca_that_may_have_none_below_it_has_none(tmp_path: Path) -> None:
+async def test_a_ca_with_path_length_zero_has_no_intermediate_ca(tmp_path: Path) -> None:
     root = issue(ca=True, path_length=0)
     shown = issue("localhost", issuer=issue(ca=True, issuer=root, called="another CA"))
     error = await failure(server(shown, tmp_path), root.bundle(tmp_path))
-    assert "limited in its names or in the length of the chain" in str(error.hint)
+    assert "its allowed names or its chain length are limited" in str(error.hint)
 
 
-async def test_a_certificate_for_clients_is_none_for_a_server(ca: Certificate, tmp_path: Path) -> None:
+async def test_a_client_certificate_is_rejected_for_a_server(ca: Certificate, tmp_path: Path) -> None:
     shown = issue("localhost", issuer=ca, purpose=ExtendedKeyUsageOID.CLIENT_AUTH)
     error = await failure(server(shown, tmp_path), ca.bundle(tmp_path))
     assert "serverAuth" in str(error.hint)
 
 
-async def test_a_short_key_is_to_be_replaced(ca: Certificate, tmp_path: Path) -> None:
+async def test_a_short_key_must_be_replaced(ca: Certificate, tmp_path: Path) -> None:
     shown = issue("localhost", issuer=ca, key=rsa.generate_private_key(65_537, 1024))
     error = await failure(server(shown, tmp_path, "DEFAULT@SECLEVEL=0"), ca.bundle(tmp_path))
-    assert "RSA key of 2048 bits or more" in str(error.hint)
+    assert "RSA key of at least 2048 bits" in str(error.hint)
 
 
-async def test_a_revoked_certificate_is_to_be_replaced(
+async def test_a_revoked_certificate_must_be_replaced(
     ca: Certificate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown = issue("localhost", issuer=ca)
@@ -343,50 +343,48 @@ async def test_https_to_a_port_that_speaks_http_is_explained() -> None:
     port = listener.extra(SocketAttribute.local_port)
     async with listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, plain)
-        with pytest.raises(MaasTlsError, match="does not speak TLS as expected") as caught:
+        with pytest.raises(MaasTlsError, match="failed") as caught:
             await FakeRegion(port, "https").transport().request("GET", "machines/")
         tasks.cancel_scope.cancel()
-    assert str(caught.value.hint).startswith("That port seems to serve plain http. Set MAAS_URL to the port of https")
+    assert str(caught.value.hint).startswith("That port seems to serve plain http. Set MAAS_URL to the https port")
 
 
 async def test_http_to_a_port_that_speaks_https_is_explained() -> None:
     page = "<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>"
-    async with serving_fake(answering(http(400, page, "text/html"))) as region:
-        with pytest.raises(MaasTlsError, match=f"localhost:{region.port} speaks https on that port") as caught:
+    async with serving_fake(respond_with(http(400, page, "text/html"))) as region:
+        with pytest.raises(MaasTlsError, match=f"localhost:{region.port} serves https on that port") as caught:
             await region.transport().request("POST", "machines/")
     assert not caught.value.sent
     assert "https://" in str(caught.value.hint)
 
 
-async def test_a_server_of_old_protocols_is_told_from_an_untrusted_one(ca: Certificate, tmp_path: Path) -> None:
+async def test_a_server_with_old_protocols_differs_from_an_untrusted_one(ca: Certificate, tmp_path: Path) -> None:
     context = server(issue("localhost", issuer=ca), tmp_path, "ALL@SECLEVEL=0")
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
     error = await refusal(context, ca.bundle(tmp_path))
-    assert "1.2 or 1.3 is needed" in str(error.hint)
+    assert "1.2 or 1.3 is required" in str(error.hint)
 
 
-async def test_a_server_that_refuses_the_handshake_is_told_from_an_untrusted_one(
-    ca: Certificate, tmp_path: Path
-) -> None:
+async def test_a_refused_handshake_differs_from_an_untrusted_certificate(ca: Certificate, tmp_path: Path) -> None:
     shown = issue("localhost", issuer=ca, key=rsa.generate_private_key(65_537, 2048))
     context = server(shown, tmp_path, "AES128-GCM-SHA256")  # Python offers no cipher without forward secrecy
     context.maximum_version = ssl.TLSVersion.TLSv1_2
-    assert "no cipher in common" in str((await refusal(context, ca.bundle(tmp_path))).hint)
+    assert "no common cipher" in str((await refusal(context, ca.bundle(tmp_path))).hint)
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-async def test_a_server_that_wants_a_client_certificate_is_told_as_such(
+async def test_a_server_that_requires_a_client_certificate_gets_a_hint(
     ca: Certificate, tmp_path: Path, version: ssl.TLSVersion
 ) -> None:
     context = server(issue("localhost", issuer=ca), tmp_path)
     context.minimum_version = context.maximum_version = version
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(ca.bundle(tmp_path))
-    assert "asks for a client certificate" in str((await refusal(context, ca.bundle(tmp_path))).hint)
+    assert "requires a client certificate" in str((await refusal(context, ca.bundle(tmp_path))).hint)
 
 
-async def test_a_server_that_does_not_know_the_name_is_told_as_such(ca: Certificate, tmp_path: Path) -> None:
+async def test_a_server_that_does_not_know_the_host_name_gets_a_hint(ca: Certificate, tmp_path: Path) -> None:
     context = server(issue("localhost", issuer=ca), tmp_path)
     context.sni_callback = lambda *_: ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
     assert "does not know the host name localhost" in str((await refusal(context, ca.bundle(tmp_path))).hint)
@@ -394,10 +392,10 @@ async def test_a_server_that_does_not_know_the_name_is_told_as_such(ca: Certific
 
 @pytest.mark.parametrize("code", range(110))
 @pytest.mark.parametrize("bundle", [None, Path("ca.pem")])
-def test_every_verification_error_has_a_hint_without_gaps(code: int, bundle: Path | None) -> None:
+def test_every_verification_error_has_a_complete_hint(code: int, bundle: Path | None) -> None:
     error = ssl.SSLCertVerificationError(1, "x")
     error.verify_code, error.verify_message = code, "it is so."
-    reported = tls_failure(error, RegionAccess("https://maas/MAAS/api/2.0/", KEY, bundle), "maas:443", None)
+    reported = tls_error(error, RegionAccess("https://maas/MAAS/api/2.0/", KEY, bundle), "maas:443", None)
     assert reported.message == "The certificate of MAAS at maas:443 is not trusted: it is so."
     assert reported.hint
     assert "{" not in reported.hint
@@ -405,19 +403,19 @@ def test_every_verification_error_has_a_hint_without_gaps(code: int, bundle: Pat
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
-async def test_a_bundle_of_any_editor_is_read_with_its_first_certificate(
+async def test_a_bundle_from_any_editor_is_read_with_its_first_certificate(
     ca: Certificate, tmp_path: Path, encoding: str
 ) -> None:
     (bundle := tmp_path / "ca.pem").write_bytes((ca.pem + issue(ca=True).pem).decode().encode(encoding))
     context = server(issue("localhost", issuer=ca), tmp_path)
-    async with serving_fake(answering(http(200, '"vm"')), context) as region:
+    async with serving_fake(respond_with(http(200, '"vm"')), context) as region:
         assert await region.transport(ca_bundle=bundle).request("GET", "maas/") == "vm"
 
 
-async def test_a_bundle_may_hold_comments_in_any_encoding(ca: Certificate, tmp_path: Path) -> None:
+async def test_a_bundle_may_contain_comments_in_any_encoding(ca: Certificate, tmp_path: Path) -> None:
     (bundle := tmp_path / "ca.pem").write_bytes(b"# caf\xe9\r\n" + ca.pem.replace(b"\n", b"\r\n") + b"# \xff\0\n")
     context = server(issue("localhost", issuer=ca), tmp_path)
-    async with serving_fake(answering(http(200, '"vm"')), context) as region:
+    async with serving_fake(respond_with(http(200, '"vm"')), context) as region:
         assert await region.transport(ca_bundle=bundle).request("GET", "maas/") == "vm"
 
 
@@ -431,11 +429,11 @@ DAMAGED = b"-----BEGIN CERTIFICATE-----\nhunter2\n-----END CERTIFICATE-----\n"
         (None, "cannot be read: No such file"),
         (b"hello", "is not a PEM file with certificates"),
         (b"", "is not a PEM file with certificates"),
-        (DAMAGED, "holds a certificate that is damaged"),
+        (DAMAGED, "contains a damaged certificate"),
         (DAMAGED.replace(b"hunter2", "é".encode()), "is not a PEM file with certificates"),
-        (PEM_KEY, "holds a private key and no certificate"),
+        (PEM_KEY, "contains a private key and no certificate"),
         (issue(ca=True).certificate.public_bytes(Encoding.DER), "is in DER format, not PEM"),
-        (b"a" * (10 * 1024**2 + 1), "cannot be read: it has more than 10 MiB"),
+        (b"a" * (10 * 1024**2 + 1), "cannot be read: it is larger than 10 MiB"),
     ],
 )
 def test_a_ca_bundle_that_cannot_be_used_is_a_settings_error(
@@ -451,15 +449,16 @@ def test_a_ca_bundle_that_cannot_be_used_is_a_settings_error(
     assert "hunter2" not in f"{caught.value}{caught.value.hint}"
 
 
-def test_a_directory_of_certificates_is_no_bundle(tmp_path: Path) -> None:
+def test_a_directory_of_certificates_is_not_a_bundle(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot be read: it is a directory, not a file"):
         connect(Settings(maas_url="https://maas", maas_api_key="a:b:c", maas_ca_bundle=tmp_path).require_region())
 
 
 @pytest.mark.parametrize(
-    ("content", "reported"), [(None, "No such file or directory"), (b"hello", "there is no certificate in PEM format")]
+    ("content", "reported"),
+    [(None, "No such file or directory"), (b"hello", "it contains no certificate in PEM format")],
 )
-def test_system_certificates_that_cannot_be_read_are_a_settings_error(
+def test_unreadable_system_certificates_are_a_settings_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None, reported: str
 ) -> None:
     bundle = tmp_path / "all.pem"
@@ -471,16 +470,16 @@ def test_system_certificates_that_cannot_be_read_are_a_settings_error(
     assert str(bundle) in caught.value.message
 
 
-async def test_the_authorities_of_the_environment_are_trusted(
+async def test_the_cas_of_the_environment_are_trusted(
     ca: Certificate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(ca.bundle(tmp_path)))
-    async with serving_fake(answering(http(200, '"vm"')), server(issue("localhost", issuer=ca), tmp_path)) as region:
+    async with serving_fake(respond_with(http(200, '"vm"')), server(issue("localhost", issuer=ca), tmp_path)) as region:
         assert await region.transport().request("GET", "maas/") == "vm"
 
 
-@pytest.mark.usefixtures("no_named_authorities")
-def test_a_system_without_authorities_gets_those_of_mozilla(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("unset_ca_variables")
+def test_a_system_without_cas_gets_mozillas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ssl.SSLContext, "get_ca_certs", lambda *_: [])
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: system_paths(tmp_path))
     asked: list[Any] = []
@@ -502,19 +501,19 @@ REGION = RegionAccess("https://localhost/MAAS/api/2.0/", KEY, None)
 
 
 @pytest.fixture
-def no_named_authorities(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An environment that leaves the choice of authorities to the system."""
+def unset_ca_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unset the variables that select CAs."""
     for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         monkeypatch.delenv(variable, raising=False)
 
 
 def system_paths(folder: Path) -> ssl.DefaultVerifyPaths:
-    """Where OpenSSL looks on a system that has its authorities in a folder, and no file with all of them."""
+    """Return OpenSSL's paths on a system with a directory of CAs and no single file."""
     return ssl.DefaultVerifyPaths("", str(folder), "SSL_CERT_FILE", "/nowhere", "SSL_CERT_DIR", str(folder))
 
 
-@pytest.mark.usefixtures("no_named_authorities")
-def test_a_system_with_a_folder_of_authorities_gets_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("unset_ca_variables")
+def test_a_system_with_a_directory_of_cas_gets_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "5ed36f99.0").write_text("found by its name, when a certificate is verified")
     monkeypatch.setattr(ssl.SSLContext, "get_ca_certs", lambda *_: [])
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: system_paths(tmp_path))
@@ -523,47 +522,47 @@ def test_a_system_with_a_folder_of_authorities_gets_no_others(tmp_path: Path, mo
     assert tls_context(REGION).verify_mode is ssl.CERT_REQUIRED
 
 
-@pytest.mark.usefixtures("no_named_authorities")
+@pytest.mark.usefixtures("unset_ca_variables")
 class TestWhereTheSystemItselfVerifies:
-    """macOS and Windows, by truststore; here it stands on OpenSSL, but httpx and anyio have the same context."""
+    """macOS and Windows with truststore, which uses OpenSSL here. httpx and anyio get the same context."""
 
     @pytest.fixture(autouse=True)
     def platform(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("maas_mcp.maas.tls._SYSTEM_VERIFIES", True)
 
-    async def test_its_authorities_are_trusted(
+    async def test_the_systems_cas_are_trusted(
         self, ca: Certificate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         context = server(issue("localhost", issuer=ca), tmp_path)
-        async with serving_fake(answering(http(200, '"vm"')), context) as region:
+        async with serving_fake(respond_with(http(200, '"vm"')), context) as region:
             transport = region.transport()
             monkeypatch.setenv("SSL_CERT_FILE", str(ca.bundle(tmp_path)))  # truststore reads it at each handshake
             assert await transport.request("GET", "maas/") == "vm"
 
-    async def test_an_unknown_authority_takes_a_bundle(self, ca: Certificate, tmp_path: Path) -> None:
+    async def test_an_unknown_ca_needs_a_bundle(self, ca: Certificate, tmp_path: Path) -> None:
         error = await failure(server(issue("localhost", issuer=ca), tmp_path))
         assert "is not trusted: unable to get local issuer certificate." in error.message
         assert str(error.hint).startswith("Set MAAS_CA_BUNDLE to the PEM file of the CA that signed it")
 
-    def test_a_bundle_goes_first(self, ca: Certificate, tmp_path: Path) -> None:
+    def test_a_bundle_takes_precedence(self, ca: Certificate, tmp_path: Path) -> None:
         region = RegionAccess(REGION.api_url, KEY, ca.bundle(tmp_path))
         assert not isinstance(tls_context(region), truststore.SSLContext)
 
     @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
-    def test_so_do_the_authorities_of_the_environment(
+    def test_the_cas_of_the_environment_take_precedence(
         self, ca: Certificate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
     ) -> None:
         bundle = ca.bundle(tmp_path)
         monkeypatch.setenv(variable, str(bundle if variable == "SSL_CERT_FILE" else tmp_path))
         assert not isinstance(tls_context(REGION), truststore.SSLContext)
 
-    async def test_names_that_the_system_does_not_give_are_unknown_and_not_missing(
+    async def test_certificate_names_hidden_by_the_system_are_unknown_and_not_missing(
         self, ca: Certificate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(ssl.SSLObject, "getpeercert", lambda *_: {})  # OpenSSL has not verified it
-        async with serving_fake(answering(http()), server(issue("other", issuer=ca), tmp_path)) as fake:
+        async with serving_fake(respond_with(http()), server(issue("other", issuer=ca), tmp_path)) as fake:
             region = RegionAccess(f"https://localhost:{fake.port}/MAAS/api/2.0/", KEY, ca.bundle(tmp_path))
-            assert await certificate_names(region, "localhost", fake.port) is None
+            assert await read_certificate_names(region, "localhost", fake.port) is None
 
 
 @pytest.mark.parametrize(
@@ -572,10 +571,10 @@ class TestWhereTheSystemItselfVerifies:
         (-67843, "Set MAAS_CA_BUNDLE"),
         (0x800B0109, "Set MAAS_CA_BUNDLE"),
         (0x800B010A, "Set MAAS_CA_BUNDLE"),
-        (-67818, "Renew the certificate"),
-        (0x800B0101, "Renew the certificate"),
-        (-67602, "Set MAAS_URL to a name"),
-        (0x800B010F, "Set MAAS_URL to a name"),
+        (-67818, "Renew the region's certificate"),
+        (0x800B0101, "Renew the region's certificate"),
+        (-67602, "Set MAAS_URL to a host name"),
+        (0x800B010F, "Set MAAS_URL to a host name"),
         (-67820, "The CA has revoked"),
         (0x80092010, "The CA has revoked"),
         (0x800B010C, "The CA has revoked"),
@@ -585,10 +584,10 @@ class TestWhereTheSystemItselfVerifies:
 def test_the_errors_of_macos_and_windows_have_the_same_hints_as_those_of_openssl(code: int, hint: str) -> None:
     error = ssl.SSLCertVerificationError("x")
     error.verify_code, error.verify_message = code, "it is so."
-    assert str(tls_failure(error, REGION, "localhost:443", None).hint).startswith(hint)
+    assert str(tls_error(error, REGION, "localhost:443", None).hint).startswith(hint)
 
 
-def test_a_verification_error_without_a_code_is_told_as_well() -> None:
-    reported = tls_failure(ssl.SSLCertVerificationError("Peer sent no certificates"), REGION, "localhost:443", None)
+def test_a_verification_error_without_a_code_gets_a_message() -> None:
+    reported = tls_error(ssl.SSLCertVerificationError("Peer sent no certificates"), REGION, "localhost:443", None)
     assert reported.message == "The certificate of MAAS at localhost:443 is not trusted: Peer sent no certificates."
     assert reported.hint

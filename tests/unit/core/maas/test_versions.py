@@ -1,4 +1,4 @@
-"""What is refused by the region's version before it is sent."""
+"""Parameters that are rejected before sending because of the region's version."""
 
 import json
 from collections.abc import AsyncIterator
@@ -7,7 +7,7 @@ import pytest
 
 from maas_mcp.errors import InvalidArgumentsError
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.versions import PARAMETERS, check_parameters, release_of
+from maas_mcp.maas.versions import PARAMETERS, check_parameters, parse_release
 from maas_simulator import Fault, SimulatedRegion, demo_region
 from tests.house import client_of
 
@@ -26,7 +26,7 @@ async def maas(region: SimulatedRegion) -> AsyncIterator[MaasClient]:
     await client.aclose()
 
 
-def become(region: SimulatedRegion, version: str) -> None:
+def set_version(region: SimulatedRegion, version: str) -> None:
     body = json.dumps({"capabilities": [], "version": version, "subversion": ""})
     region.faults.append(Fault(path="version/", status=200, body=body))
 
@@ -35,8 +35,8 @@ def become(region: SimulatedRegion, version: str) -> None:
     ("text", "release"),
     [("3.7.3", (3, 7)), ("3.8.0a1", (3, 8)), ("3.10.0~rc1", (3, 10)), ("4.0", (4, 0)), ("snapshot", None), ("", None)],
 )
-def test_a_version_is_read_as_far_as_it_matters(text: str, release: tuple[int, int] | None) -> None:
-    assert release_of(text) == release
+def test_only_major_and_minor_of_a_version_are_read(text: str, release: tuple[int, int] | None) -> None:
+    assert parse_release(text) == release
 
 
 @pytest.mark.parametrize(
@@ -49,12 +49,12 @@ def test_a_version_is_read_as_far_as_it_matters(text: str, release: tuple[int, i
         ("3.4.10", "release", "scripts"),
     ],
 )
-async def test_what_a_version_does_not_take_is_refused_by_name(
+async def test_an_unsupported_parameter_is_rejected_by_name(
     region: SimulatedRegion, maas: MaasClient, version: str, op: str, parameter: str
 ) -> None:
-    become(region, version)
+    set_version(region, version)
 
-    with pytest.raises(InvalidArgumentsError, match=f"is MAAS {version}, whose {op} does not take `{parameter}`"):
+    with pytest.raises(InvalidArgumentsError, match=f"runs MAAS {version}, whose {op} does not accept `{parameter}`"):
         await check_parameters(maas, op, ["comment", parameter])
 
 
@@ -69,22 +69,22 @@ async def test_what_a_version_does_not_take_is_refused_by_name(
         ("unreadable", "deploy", "install_rackd"),
     ],
 )
-async def test_what_a_version_takes_passes_and_an_unreadable_version_takes_all(
+async def test_a_supported_parameter_passes_and_an_unreadable_version_allows_all(
     region: SimulatedRegion, maas: MaasClient, version: str, op: str, parameter: str
 ) -> None:
-    become(region, version)
+    set_version(region, version)
 
     await check_parameters(maas, op, [parameter])
 
 
-async def test_a_refusal_says_since_or_until_when(region: SimulatedRegion, maas: MaasClient) -> None:
-    become(region, "3.3.11")
+async def test_the_error_names_the_versions_with_the_parameter(region: SimulatedRegion, maas: MaasClient) -> None:
+    set_version(region, "3.3.11")
 
-    with pytest.raises(InvalidArgumentsError, match=r"`enable_kernel_crash_dump` \(MAAS since 3\.6 only\)"):
+    with pytest.raises(InvalidArgumentsError, match=r"`enable_kernel_crash_dump` \(only in MAAS since 3\.6\)"):
         await check_parameters(maas, "deploy", ["enable_kernel_crash_dump"])
 
 
-async def test_the_version_is_asked_for_once_and_only_if_it_matters(region: SimulatedRegion, maas: MaasClient) -> None:
+async def test_the_version_is_read_once_and_only_if_needed(region: SimulatedRegion, maas: MaasClient) -> None:
     await check_parameters(maas, "deploy", ["distro_series", "comment"])
     assert region.requests == []
 
@@ -93,5 +93,5 @@ async def test_the_version_is_asked_for_once_and_only_if_it_matters(region: Simu
     assert len(region.requests) == 1
 
 
-def test_no_parameter_is_known_to_no_release() -> None:
+def test_every_parameter_has_a_release() -> None:
     assert all(known.since is None or known.until is None or known.since < known.until for known in PARAMETERS.values())

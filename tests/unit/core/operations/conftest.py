@@ -18,13 +18,13 @@ OF_PLUGINS = [
     "test_resuming.py",
     "test_script_polling.py",
 ]
-"""What follows the operations that the plugins declare, too."""
+"""The plugins whose operations are also available."""
 
 collect_ignore = OF_PLUGINS if find_spec("maas_deploy") is None or find_spec("maas_commission") is None else []
 
 
 @pytest.fixture
 async def house() -> AsyncIterator[House]:
-    """Deploys, unless a test says otherwise."""
+    """A region with an engine that deploys, unless a test changes it."""
     async with opened(Deploy) as house:
         yield house

@@ -1,4 +1,4 @@
-"""Operations of the core's tests' own: what its engines follow here is there without any plugin."""
+"""Operations declared for the core's tests, which need no plugin."""
 
 from typing import ClassVar
 
@@ -19,8 +19,8 @@ from maas_mcp.api import MachineStatus as S
 BOOT = [Phase("Performing PXE boot", 0.1), Phase("Loading ephemeral", 0.2)]
 
 
-class Asked(BaseModel):
-    """As much of MAAS's forms as tests fill in."""
+class Arguments(BaseModel):
+    """The form parameters of MAAS that tests use."""
 
     system_id: SystemId
     distro_series: str | None = None
@@ -29,8 +29,8 @@ class Asked(BaseModel):
     agent_name: str | None = None
 
 
-class Got(BaseModel):
-    """As much of a machine as tests look at."""
+class MachineResult(BaseModel):
+    """The fields of a machine that tests check."""
 
     system_id: SystemId
     hostname: str
@@ -41,24 +41,24 @@ class Got(BaseModel):
     testing_status_name: str
 
 
-class _Posted(Operation[Asked, Got]):
-    """Posts one operation of MAAS's, and answers with the machine."""
+class _Posted(Operation[Arguments, MachineResult]):
+    """Posts one MAAS operation, and returns the machine."""
 
     op: ClassVar[str]
 
-    async def start(self, ctx: OperationContext, args: Asked) -> None:
+    async def start(self, ctx: OperationContext, args: Arguments) -> None:
         form = args.model_dump(exclude={"system_id"}, exclude_defaults=True)
         await ctx.maas.post_op(f"machines/{args.system_id}/", self.op, **form)
 
     async def abort(self, ctx: OperationContext) -> None:
         await ctx.maas.post_op(f"machines/{ctx.system_id}/", "abort")
 
-    async def result(self, ctx: OperationContext) -> Got:
-        return Got.model_validate(ctx.machine, from_attributes=True)
+    async def result(self, ctx: OperationContext) -> MachineResult:
+        return MachineResult.model_validate(ctx.machine, from_attributes=True)
 
 
 class Deploy(_Posted):
-    """Deploy a machine: from events, and without script sets."""
+    """Deploy a machine, with progress from events."""
 
     name = "maas_deploy_machine"
     op = "deploy"
@@ -83,7 +83,7 @@ class Deploy(_Posted):
 
 
 class Release(_Posted):
-    """Release a machine: over in a second."""
+    """Release a machine, within a second."""
 
     name = "maas_release_machine"
     op = "release"
@@ -97,7 +97,7 @@ class Release(_Posted):
 
 
 class Commission(_Posted):
-    """Commission a machine: through two statuses, and back to where it may have begun."""
+    """Commission a machine, through two pending statuses, possibly back to the initial status."""
 
     name = "maas_commission_machine"
     op = "commission"
@@ -115,7 +115,7 @@ class Commission(_Posted):
 
 
 class RunTests(_Posted):
-    """Test a machine: it ends where it began."""
+    """Test a machine, which returns to its initial status."""
 
     name = "maas_test_machine"
     op = "test"

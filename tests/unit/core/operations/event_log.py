@@ -1,4 +1,4 @@
-"""A region that is nothing but an event log and some machines: for what a simulated one never does to a watcher."""
+"""A minimal region, with an event log and machines, for events that the simulator never produces."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -14,26 +14,26 @@ from maas_mcp.maas.statuses import MachineStatus
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request: what for, of which machines (none: all), after which event, when."""
+class SentRequest:
+    """A request: its kind, machines (empty for all), event id, and time."""
 
-    what: str
+    kind: str
     ids: tuple[str, ...]
     after: int | None
     time: float
     size: int
-    """Bytes of the URL's query."""
+    """Size of the URL's query in bytes."""
 
 
 @dataclass
 class EventLog:
-    """Speaks to a client as a region would. ``trouble`` may raise, or wait, for any request."""
+    """Responds like a region. ``trouble`` may raise, or wait, for any request."""
 
     status: dict[str, MachineStatus] = field(default_factory=dict)
     sets: dict[tuple[str, str], int] = field(default_factory=dict)
     """The ids of script sets, by machine and alias."""
-    asked: list[Asked] = field(default_factory=list)
-    trouble: Callable[[Asked], Any] | None = None
+    requests: list[SentRequest] = field(default_factory=list)
+    trouble: Callable[[SentRequest], Any] | None = None
     events: dict[int, dict[str, Any]] = field(default_factory=dict)
     visible_at: dict[int, float] = field(default_factory=dict)
     latency: float = 0.0
@@ -47,8 +47,8 @@ class EventLog:
     def newest(self) -> int:
         return max((event["id"] for event in self._visible()), default=0)
 
-    def say(self, node: str, kind: str = "Loading ephemeral", description: str = "", *, number: int = 0) -> int:
-        """Write an event now; with a number, it is not the next one."""
+    def write_event(self, node: str, kind: str = "Loading ephemeral", description: str = "", *, number: int = 0) -> int:
+        """Write an event now, by default with the next id."""
         number = number or self._last + 1
         self._last = number
         self.events[number] = {
@@ -61,15 +61,15 @@ class EventLog:
         return number
 
     def change(self, node: str, status: MachineStatus) -> None:
-        """Change a machine's status, with the event that says so."""
+        """Change a machine's status, and write the event for it."""
         before, self.status[node] = self.status[node], status
-        self.say(node, "Node changed status", f"From '{before.display}' to '{status.display}'")
+        self.write_event(node, "Node changed status", f"From '{before.display}' to '{status.display}'")
 
-    def count(self, what: str | None = None) -> int:
-        return len([each for each in self.asked if what in (None, each.what)])
+    def count(self, kind: str | None = None) -> int:
+        return len([each for each in self.requests if kind in (None, each.kind)])
 
     def counts(self) -> Counter[str]:
-        return Counter(each.what for each in self.asked)
+        return Counter(each.kind for each in self.requests)
 
     async def request(
         self,
@@ -84,21 +84,23 @@ class EventLog:
         ids = tuple(value for key, value in query if key == "id")
         after = int(one["after"]) if "after" in one else None
         size = sum(len(key) + len(value) + 2 for key, value in query)
-        what = "newest" if path == "events/" and after is None else path.partition("/")[0]
-        asked = Asked(what, ids, after, anyio.current_time(), size)
-        if what == "nodes":
-            asked = Asked(path.rpartition("results/")[2].strip("/"), (path.split("/")[1],), None, asked.time, size)
-        self.asked.append(asked)
+        kind = "newest" if path == "events/" and after is None else path.partition("/")[0]
+        request = SentRequest(kind, ids, after, anyio.current_time(), size)
+        if kind == "nodes":
+            request = SentRequest(
+                path.rpartition("results/")[2].strip("/"), (path.split("/")[1],), None, request.time, size
+            )
+        self.requests.append(request)
         await anyio.sleep(self.latency)
         if self.trouble is not None:
-            waiting = self.trouble(asked)
+            waiting = self.trouble(request)
             if waiting is not None:
                 await waiting
-        if what == "machines":
+        if kind == "machines":
             return [self._machine(each) for each in ids if each in self.status]
         if path == "events/":
             return {"events": self._page(ids, after, int(one["limit"]))}
-        return self._script_set(asked)
+        return self._script_set(request)
 
     def once(self) -> "EventLog":
         return self
@@ -107,7 +109,7 @@ class EventLog:
         return nullcontext(self)
 
     async def aclose(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""
 
     def _visible(self, after: int = 0) -> Iterable[dict[str, Any]]:
         now = anyio.current_time()
@@ -124,16 +126,16 @@ class EventLog:
         status = self.status[node]
         return {"system_id": node, "hostname": node, "status": int(status), "status_name": status.display}
 
-    def _script_set(self, asked: Asked) -> JSON:
-        from maas_mcp.errors import MaasBadRequestError  # noqa: PLC0415 - beside what it imitates
+    def _script_set(self, request: SentRequest) -> JSON:
+        from maas_mcp.errors import MaasBadRequestError  # noqa: PLC0415 - next to the response that it imitates
 
-        number = self.sets.get((asked.ids[0], asked.what))
+        number = self.sets.get((request.ids[0], request.kind))
         if number is None:
-            words = f"No {asked.what.replace('-', ' ')} script set exists for this node."
+            words = f"No {request.kind.replace('-', ' ')} script set exists for this node."
             raise MaasBadRequestError(words, maas_says=words)
         return {"id": number, "status": 1, "status_name": "Running", "results": []}
 
 
 def names(number: int) -> list[str]:
-    """System ids, of six characters as MAAS makes them."""
+    """Return system ids of six characters, as MAAS makes them."""
     return [f"m{each:05}" for each in range(number)]

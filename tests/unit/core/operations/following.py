@@ -1,4 +1,4 @@
-"""Followers for tests: they note what a watcher tells them, and when."""
+"""Followers for tests, which record the observations of a watcher and their times."""
 
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,7 +18,7 @@ EVENTS = Needs()
 
 @dataclass
 class Reported:
-    """What one follower was told."""
+    """The observations of one follower."""
 
     observations: list[tuple[float, Observation]] = field(default_factory=list)
     error: MaasError | None = None
@@ -42,7 +42,7 @@ class Reported:
 
 @dataclass
 class Scene:
-    """A log, a watcher on it, and room for followers."""
+    """A log, its watcher, and a task group for followers."""
 
     log: EventLog
     watcher: Watcher
@@ -55,7 +55,7 @@ class Scene:
         cursor: int | None = None,
         pending: Collection[MachineStatus] = AT_WORK,
     ) -> Reported:
-        """Follow from now on, or from a cursor."""
+        """Follow from now or from a cursor."""
         reported = Reported()
         self.tasks.start_soon(
             self._follow, reported, node, self.log.newest if cursor is None else cursor, needs, pending
@@ -63,7 +63,7 @@ class Scene:
         return reported
 
     def at(self, time: float, act: Callable[[], object]) -> None:
-        """Let something happen at a time of the virtual clock."""
+        """Call a function at a time of the virtual clock."""
 
         async def later() -> None:
             await anyio.sleep_until(time)
@@ -86,7 +86,7 @@ class Scene:
 
 @asynccontextmanager
 async def scene(log: EventLog | None = None) -> AsyncIterator[Scene]:
-    """Begins at time 0; ticks are at even seconds."""
+    """A scene that starts at time 0, with ticks at even seconds."""
     log = log or EventLog()
     watcher = Watcher(log.client, jitter=lambda: 0.0)
     async with AsyncExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Aborting a batch: no further order is sent, and what MAAS has taken or takes later is aborted."""
+"""Aborts of a batch: no further request is sent, and runs are aborted, even those that start later."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ from maas_mcp.operations.batches.batch import new_name
 from maas_mcp.operations.cancellation import CancellationToken, CancelReason
 from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.progress import ProgressReporter, nobody
+from maas_mcp.operations.progress import ProgressReporter, discard_progress
 from maas_mcp.operations.running.status import OperationStatus
 from maas_simulator import Fault
-from maas_simulator.operations import starting
+from maas_simulator.operations import timed_operations
 from tests.house import TIMING, House
 
 pytestmark = pytest.mark.anyio
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 DEMO = ("node01", "node02", "node03", "node04", "node05")
 """The machines that are Ready."""
 HELD = 40
-"""Seconds that MAAS holds an order, where it does."""
+"""Seconds for which MAAS holds a start request."""
 
 
 def five(house: House) -> dict[str, Any]:
@@ -46,7 +46,7 @@ async def start(
     return await house.batches.run(
         DeployMany(),
         args,
-        ProgressReporter(nobody),
+        ProgressReporter(discard_progress),
         house.token,
         name=new_name(DeployMany(), args),
         wait=wait,
@@ -55,7 +55,7 @@ async def start(
 
 
 async def ask(house: House, handle: Handle) -> OperationStatus[Any]:
-    return await house.batches.resume(DeployMany(), handle, ProgressReporter(nobody), CancellationToken())
+    return await house.batches.resume(DeployMany(), handle, ProgressReporter(discard_progress), CancellationToken())
 
 
 async def abort(house: House, handle: Handle) -> None:
@@ -64,7 +64,7 @@ async def abort(house: House, handle: Handle) -> None:
 
 class TestById:
     @pytest.mark.parametrize("by_count", [False, True])
-    async def test_orders_that_were_not_sent_never_are_and_what_maas_holds_is_aborted_when_it_begins(
+    async def test_unsent_requests_are_withdrawn_and_held_requests_are_aborted_when_they_start(
         self, house: House, *, by_count: bool
     ) -> None:
         house.region.hold(op="deploy", before=HELD)
@@ -76,7 +76,7 @@ class TestById:
         assert house.requests("deploy", "POST") == 2
         assert states(house) == ["Allocated"] * 2 + ["Ready"] * 3
 
-    async def test_what_cannot_be_stopped_yet_is_told_as_such(self, house: House) -> None:
+    async def test_a_machine_that_cannot_be_aborted_yet_is_reported_as_such(self, house: House) -> None:
         house.region.hold(op="deploy", before=HELD)
         started = await start(house, **five(house))
         await abort(house, started.handle)
@@ -85,10 +85,10 @@ class TestById:
 
         assert anyio.current_time() < 2 + TIMING.batch_abort_settled + 5
         assert reported.message.startswith("2 of 5 being aborted, 3 of 5 failed; ")
-        assert "was aborted before this machine's turn came: nothing was begun" in reported.message
-        assert "MAAS has not answered the request of " in reported.message
+        assert "was aborted before this machine's request was sent: nothing was started" in reported.message
+        assert "and MAAS has not answered" in reported.message
 
-    async def test_and_once_it_is_stopped_the_batch_has_been_ended_from_outside(self, house: House) -> None:
+    async def test_an_aborted_batch_is_reported_as_ended(self, house: House) -> None:
         house.region.hold(op="deploy", before=HELD)
         started = await start(house, **five(house))
         await abort(house, started.handle)
@@ -110,7 +110,7 @@ class TestById:
         assert 40 <= anyio.current_time() - asked < 45
         assert states(house) == ["Allocated"] * 5
 
-    async def test_a_call_does_not_wait_for_all_aborts_of_a_slow_region_and_they_go_on(self, house: House) -> None:
+    async def test_a_call_does_not_wait_for_all_aborts_of_a_slow_region_and_they_continue(self, house: House) -> None:
         started = await start(house, **five(house))
         await anyio.sleep(60)
         house.region.hold(op="abort", before=45)
@@ -123,7 +123,7 @@ class TestById:
 
         assert states(house) == ["Allocated"] * 5
 
-    async def test_one_that_is_quickly_done_is_answered_at_once(self, house: House) -> None:
+    async def test_a_quick_abort_returns_at_once(self, house: House) -> None:
         started = await start(house, **five(house))
         await anyio.sleep(60)
         asked = anyio.current_time()
@@ -132,7 +132,7 @@ class TestById:
 
         assert anyio.current_time() - asked < 1
 
-    async def test_an_abort_that_a_proxy_took_is_ordered_again(self, house: House) -> None:
+    async def test_an_abort_that_a_proxy_swallowed_is_requested_again(self, house: House) -> None:
         started = await start(house, **five(house))
         await anyio.sleep(60)
         house.region.faults.append(Fault(status=504, body="<html>504</html>", op="abort", times=3))
@@ -141,7 +141,7 @@ class TestById:
 
         assert states(house) == ["Allocated"] * 5
 
-    async def test_a_region_that_restarts_is_waited_for_also_after_the_call(self, house: House) -> None:
+    async def test_an_abort_waits_for_a_restarting_region_even_after_the_call(self, house: House) -> None:
         started = await start(house, **five(house))
         await anyio.sleep(60)
         house.region.faults.append(Fault(status=503, times=1_000_000))
@@ -153,7 +153,7 @@ class TestById:
 
         assert states(house) == ["Allocated"] * 5
 
-    async def test_but_not_for_ever(self, house: House) -> None:
+    async def test_an_abort_does_not_wait_forever_for_the_region(self, house: House) -> None:
         started = await start(house, **five(house))
         await anyio.sleep(60)
         house.region.faults.append(Fault(status=503, times=1_000_000))
@@ -176,7 +176,7 @@ class TestById:
 
         assert house.requests("abort", "POST") == 5
 
-    async def test_the_others_are_aborted_where_maas_refuses_one(self, house: House) -> None:
+    async def test_a_refused_abort_of_one_machine_does_not_stop_the_others(self, house: House) -> None:
         started = await start(house, **five(house))
         await anyio.sleep(60)
         house.region.faults.append(Fault(op="abort", status=403, body=""))
@@ -186,7 +186,7 @@ class TestById:
 
         assert states(house) == ["Allocated"] * 4 + ["Deploying"]
 
-    async def test_what_somebody_began_on_a_machine_of_the_batch_since_is_left_alone(self, house: House) -> None:
+    async def test_a_run_that_another_user_started_on_a_machine_of_the_batch_is_left_alone(self, house: House) -> None:
         started = await start(house, **five(house))
         await anyio.sleep(60)
         house.region.abort("node01", "admin")
@@ -200,8 +200,8 @@ class TestById:
         assert states(house) == ["Allocated"] * 4 + ["Deploying"]
 
 
-class TestBesideACall:
-    async def test_a_call_that_follows_it_leaves_all_to_the_abort_that_ends_it(self, house: House) -> None:
+class TestDuringACall:
+    async def test_a_call_that_follows_the_batch_leaves_the_cleanup_to_the_abort(self, house: House) -> None:
         house.region.hold(op="deploy", before=200)
 
         async def cancelled() -> None:
@@ -219,9 +219,7 @@ class TestBesideACall:
 
 
 class TestByCancelling:
-    async def test_machines_that_have_begun_are_aborted_too_although_their_part_of_the_call_is_over(
-        self, house: House
-    ) -> None:
+    async def test_started_machines_are_aborted_although_their_part_of_the_call_has_ended(self, house: House) -> None:
         house.region.hold(op="deploy", before=1)
         house.after(1.5, house.token.cancel)
 
@@ -232,7 +230,7 @@ class TestByCancelling:
         assert states(house) == ["Allocated"] * 4 + ["Ready"]
         assert house.requests("deploy", "POST") == 4
 
-    async def test_what_maas_holds_is_aborted_when_it_begins_long_after_the_call(self, house: House) -> None:
+    async def test_a_request_that_maas_holds_is_aborted_when_it_starts_long_after_the_call(self, house: House) -> None:
         house.region.hold(op="deploy", before=200)
         house.after(20, house.token.cancel)
 
@@ -244,7 +242,7 @@ class TestByCancelling:
         assert house.requests("deploy", "POST") == 2
         assert states(house) == ["Allocated"] * 2 + ["Ready"] * 3
 
-    async def test_aborts_that_take_longer_than_the_call_waits_go_on_in_the_server(self, house: House) -> None:
+    async def test_aborts_that_take_longer_than_the_call_continue_in_the_server(self, house: House) -> None:
         house.region.hold(op="abort", before=20)
         house.after(60, house.token.cancel)
 
@@ -255,15 +253,13 @@ class TestByCancelling:
 
         assert states(house) == ["Allocated"] * 5
 
-    async def test_what_somebody_else_began_on_a_machine_that_waits_for_its_turn_is_left_alone(
-        self, house: House
-    ) -> None:
+    async def test_another_users_run_on_a_machine_that_waits_for_its_turn_is_left_alone(self, house: House) -> None:
         house.region.hold(op="deploy", before=HELD)
 
         def bob_comes() -> None:
             ordered = " ".join(each.path for each in house.region.requests if each.op == "deploy")
             waiting = next(each for each in five(house)["system_ids"] if each not in ordered)
-            house.region._from_outside(starting.commission, waiting, "bob")
+            house.region._from_outside(timed_operations.commission, waiting, "bob")
 
         house.after(10, bob_comes)
         house.after(20, house.token.cancel)
@@ -273,7 +269,7 @@ class TestByCancelling:
 
         assert states(house).count("Commissioning") == 1
 
-    async def test_a_cancel_that_only_stops_the_following_aborts_nothing(self, house: House) -> None:
+    async def test_a_cancellation_without_abort_aborts_nothing(self, house: House) -> None:
         house.region.hold(op="deploy", before=HELD)
         house.after(20, house.token.cancel)
 

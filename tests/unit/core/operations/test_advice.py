@@ -1,4 +1,4 @@
-"""What is advised about a machine depends on whose it is."""
+"""Advice on a machine depends on its owner."""
 
 from collections.abc import Callable
 
@@ -25,7 +25,7 @@ def said(advice: Advice) -> str:
 
 @given(status=st.sampled_from(MachineStatus), caller=st.sampled_from(["admin", None]))
 @pytest.mark.parametrize("advise", [after_end, before_start])
-def test_nothing_is_advised_about_a_machine_of_somebody_else_but_to_ask_them(
+def test_the_only_advice_on_another_users_machine_is_to_ask_the_owner(
     advise: Callable[[Machine, str | None], Advice], status: MachineStatus, caller: str | None
 ) -> None:
     advice = said(advise(machine(status, "bob"), caller))
@@ -35,19 +35,17 @@ def test_nothing_is_advised_about_a_machine_of_somebody_else_but_to_ask_them(
 
 
 @given(status=st.sampled_from(MachineStatus), owner=st.sampled_from(["admin", None]))
-def test_after_an_operation_nothing_is_advised_that_ends_what_runs_on_the_machine(
-    status: MachineStatus, owner: str | None
-) -> None:
+def test_advice_after_an_operation_never_destroys_a_workload(status: MachineStatus, owner: str | None) -> None:
     advice = after_end(machine(status, owner), "admin")
 
     assert status is not MachineStatus.DEPLOYED or advice == Advice()
-    assert "what runs on it is lost" not in said(advice)
+    assert "destroys its workload" not in said(advice)
 
 
-def test_before_a_start_the_owner_is_told_what_is_in_its_way_and_what_that_costs() -> None:
+def test_advice_before_a_start_says_what_to_do_first_and_what_it_destroys() -> None:
     advice = before_start(machine(MachineStatus.DEPLOYED, "admin"), "admin")
 
-    assert advice == Advice("Release it first; what runs on it is lost then.")
+    assert advice == Advice("Release it first; this destroys its workload.")
 
 
 @pytest.mark.parametrize(
@@ -58,7 +56,7 @@ def test_before_a_start_the_owner_is_told_what_is_in_its_way_and_what_that_costs
         (MachineStatus.RESCUE_MODE, "machine exit-rescue-mode"),
     ],
 )
-def test_a_call_that_may_help_is_advised_with_its_arguments(status: MachineStatus, tool: str) -> None:
+def test_a_suggested_call_has_its_arguments(status: MachineStatus, tool: str) -> None:
     (step,) = after_end(machine(status, "admin"), "admin").next_steps
 
     assert (step.tool, step.arguments) == (tool, {"system_id": "abc123"})

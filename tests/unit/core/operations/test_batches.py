@@ -1,4 +1,4 @@
-"""Batches: whose order is whose, what a deadline counts from, and what stays true after the call has left."""
+"""Batches: repeated calls, deadlines, and the state after the call has ended."""
 
 from datetime import timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from maas_mcp.operations.batches.labels import LARGEST
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import OperationContext
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.progress import ProgressReporter, nobody
+from maas_mcp.operations.progress import ProgressReporter, discard_progress
 from maas_mcp.operations.running.status import OperationStatus
 from tests.house import TIMING, House, client_of, engine_of
 
@@ -40,7 +40,7 @@ async def start(
 ) -> OperationStatus[Any]:
     args = DeployMachines.model_validate(arguments)
     name = new_name(batch(), args)
-    return await house.batches.run(batch(), args, ProgressReporter(nobody), house.token, name=name, wait=wait)
+    return await house.batches.run(batch(), args, ProgressReporter(discard_progress), house.token, name=name, wait=wait)
 
 
 async def run_to_the_end(house: House, count: int) -> None:
@@ -55,8 +55,8 @@ async def ask(
     wait: float | None = 0.0,
     batches: BatchEngine | None = None,
 ) -> OperationStatus[Any]:
-    """Ask for a batch, of the process that has started it or of another one."""
-    progress = ProgressReporter(nobody)
+    """Resume a batch, in its own process or in another one."""
+    progress = ProgressReporter(discard_progress)
     return await (batches or house.batches).resume(batch(), handle, progress, CancellationToken(), wait=wait)
 
 
@@ -70,8 +70,8 @@ def another(house: House) -> BatchEngine:
     return engine_of(client_of(house.region), house.tasks, now=house.now)[1]
 
 
-class TestWhoseOrder:
-    async def test_the_same_batch_again_answers_with_the_one_whose_orders_maas_holds(self, house: House) -> None:
+class TestRepeatedCalls:
+    async def test_repeating_a_batch_returns_the_one_whose_requests_maas_holds(self, house: House) -> None:
         house.region.hold(op="deploy", before=30)
         machines = ids(house, *DEMO[:3])
 
@@ -83,11 +83,11 @@ class TestWhoseOrder:
         assert succeeded(await ask(house, again.handle, wait=None)) == 3
         assert house.posts == 3
 
-    async def test_and_so_it_does_once_maas_has_begun_on_some_of_them(self, house: House) -> None:
+    async def test_repeating_a_batch_returns_the_one_that_has_started_on_some_machines(self, house: House) -> None:
         house.region.hold(op="deploy", before=30)
         machines = ids(house, *DEMO[:3])
         first = await start(house, system_ids=machines)
-        await anyio.sleep(40)  # two are deploying, the third order is held
+        await anyio.sleep(40)  # two are deploying, and the third request is held
 
         again = await start(house, system_ids=machines)
 
@@ -95,7 +95,7 @@ class TestWhoseOrder:
         assert again.message == "3 of 3 working"
         assert house.posts == 3
 
-    async def test_machines_of_two_batches_are_not_taken_for_one(self, house: House) -> None:
+    async def test_machines_of_two_batches_are_not_mistaken_for_one_batch(self, house: House) -> None:
         house.region.hold(op="deploy", before=30)
         first, second, third = ids(house, *DEMO[:3])
         await start(house, system_ids=[first])
@@ -106,7 +106,7 @@ class TestWhoseOrder:
         assert succeeded(reported) == 1
         assert house.posts == 3
 
-    async def test_the_id_in_a_list_says_of_a_batch_at_its_orders_what_its_own_id_says(self, house: House) -> None:
+    async def test_a_batch_with_open_requests_has_the_same_status_by_its_listed_id(self, house: House) -> None:
         house.region.hold(op="deploy", before=120)
         house.tasks.start_soon(run_to_the_end, house, 5)
         await anyio.sleep(20)
@@ -118,7 +118,7 @@ class TestWhoseOrder:
         assert reported.message == "5 of 5 working"
         assert succeeded(await ask(house, listed, wait=None)) == 5
 
-    async def test_nothing_is_missed_of_a_batch_that_is_choosing_its_machines(self, house: House) -> None:
+    async def test_a_batch_that_is_choosing_its_machines_is_not_reported_as_failed(self, house: House) -> None:
         house.region.hold(op="allocate", before=50)
         house.tasks.start_soon(run_to_the_end, house, 3)
         await anyio.sleep(70)
@@ -126,21 +126,21 @@ class TestWhoseOrder:
         (listed,) = await house.batches_under_way(DeployMany())
         reported = await ask(house, listed, wait=10)
 
-        assert reported.message == "Its machines are being chosen"
+        assert reported.message == "Choosing the machines"
         assert anyio.current_time() == 80
         assert succeeded(await ask(house, listed, wait=None)) == 3
 
-    async def test_a_machine_whose_order_waits_for_its_turn_is_told_as_such(self, house: House) -> None:
+    async def test_a_machine_whose_request_waits_for_its_turn_is_reported_as_such(self, house: House) -> None:
         house.region.hold(op="deploy", before=30)
         await start(house, system_ids=ids(house, *DEMO[:2]))
         house.options = {"wait": 0.0}
 
         reported = await house.run("node03")
 
-        assert reported.message == "Not sent yet: MAAS is sent 2 requests at a time (Ready)"
+        assert reported.message == "Waiting to be sent: MAAS receives at most 2 requests at a time (Ready)"
         assert not reported.confirmed
 
-    async def test_one_call_gets_its_turn_between_the_orders_of_a_long_batch(self, house: House) -> None:
+    async def test_another_call_gets_its_turn_between_the_requests_of_a_long_batch(self, house: House) -> None:
         house.region.hold(op="deploy", before=30)
         await start(house, system_ids=ids(house, *DEMO[:4]))
         house.options = {"wait": 0.0}
@@ -153,7 +153,7 @@ class TestWhoseOrder:
 
 
 class TestRefused:
-    async def test_what_maas_refuses_after_the_call_has_left_is_given_back(self, house: House) -> None:
+    async def test_a_machine_that_maas_refuses_after_the_call_is_released(self, house: House) -> None:
         house.region.hold(op="deploy", before=30)
 
         reported = await start(house, count=2, distro_series="nosuch")
@@ -172,7 +172,7 @@ class TestRefused:
 
 
 class TestFaulty:
-    async def test_a_machine_whose_result_cannot_be_read_is_deployed_all_the_same(
+    async def test_a_machine_with_an_unreadable_result_counts_as_deployed(
         self, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         async def result(self: Deploy, ctx: OperationContext) -> DeployedMachine:
@@ -190,13 +190,13 @@ class TestFaulty:
         (unread,) = [each for each in reported.result.machines if each.machine is None]
         assert unread.message == (
             "MAAS has finished maas_deploy_machine (Deployed), but the plugin could not read the result: "
-            "it failed with KeyError."
+            "it raised KeyError."
         )
         assert unread.hint
         assert "Do not start it again" in unread.hint
         assert house.requests("abort", "POST") == 0
 
-    async def test_a_plugins_fault_on_one_machine_aborts_no_other(
+    async def test_a_plugin_fault_on_one_machine_does_not_stop_the_others(
         self, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         async def start_one(self: Deploy, ctx: OperationContext, args: DeployMachine) -> None:
@@ -211,19 +211,17 @@ class TestFaulty:
 
         assert isinstance(reported.result, DeployedMachines)
         (failed,) = [each.message for each in reported.result.machines if each.state == "failed"]
-        assert failed == "maas_deploy_machine failed inside its plugin (KeyError), which is a fault of the plugin."
+        assert failed == "maas_deploy_machine failed inside its plugin (KeyError), which is a bug in the plugin."
         assert house.requests("abort", "POST") == 0
 
-    async def test_a_batch_that_cannot_make_its_result_has_ended(
-        self, house: House, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    async def test_a_batch_whose_result_fails_has_ended(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(DeployMany, "result", lambda *_: None)
 
         reported = await start(house, wait=None, system_ids=ids(house, *DEMO[:2]))
 
         assert (reported.state, reported.result) == ("succeeded", None)
         assert reported.problem
-        assert "The result of maas_deploy_machines is not DeployedMachines" in reported.problem.message
+        assert "The result of maas_deploy_machines is not the declared DeployedMachines" in reported.problem.message
         assert (await ask(house, reported.handle)).state == "succeeded"
 
 
@@ -235,7 +233,7 @@ class Brief(Deploy):
 
 
 class BriefBatch(DeployMany):
-    """A batch of them, which may take an hour."""
+    """A batch of such deploys, which may take an hour."""
 
     name = "maas_deploy_all_briefly"
     each = Brief
@@ -250,7 +248,7 @@ class ShortBatch(BriefBatch):
 
 
 class TestDeadlines:
-    async def test_that_of_a_machine_counts_from_its_own_order(self, house: House) -> None:
+    async def test_the_deadline_of_a_machine_counts_from_its_own_request(self, house: House) -> None:
         house.region.hold(op="deploy", before=240)
 
         reported = await start(house, BriefBatch, wait=None, system_ids=ids(house, *DEMO))
@@ -258,7 +256,7 @@ class TestDeadlines:
         assert succeeded(reported) == 5
         assert anyio.current_time() > Brief.deadline.total_seconds()
 
-    async def test_and_so_it_does_for_who_asks(self, house: House) -> None:
+    async def test_the_deadline_of_a_machine_counts_from_its_own_request_in_a_later_call(self, house: House) -> None:
         house.region.hold(op="deploy", before=240)
         started = await start(house, BriefBatch, system_ids=ids(house, *DEMO))
 
@@ -274,31 +272,31 @@ class TestDeadlines:
 
         assert succeeded(reported) == 5
 
-    async def test_what_has_not_ended_by_that_of_the_batch_has_timed_out_and_no_order_is_sent_any_more(
+    async def test_after_the_deadline_of_the_batch_working_machines_time_out_and_no_request_is_sent(
         self, house: House
     ) -> None:
         house.region.hold(op="deploy", before=160)
 
-        with pytest.raises(OperationTimedOutError, match="was not over in time on all 5") as failure:
+        with pytest.raises(OperationTimedOutError, match="did not finish in time on all 5") as failure:
             await start(house, ShortBatch, wait=None, count=5)
 
-        assert "was not over after 5 min 00 s; last seen: Not sent yet" in (failure.value.maas_says or "")
+        assert "did not finish within 5 min 00 s; last seen: Waiting to be sent" in (failure.value.maas_says or "")
         await anyio.sleep(600)
         assert house.requests("deploy", "POST") == 4
-        assert states(house).count("Ready") == 1, "what was not begun on is given back"
+        assert states(house).count("Ready") == 1, "the machine that was not started is released"
 
-    async def test_who_asks_is_told_the_same(self, house: House) -> None:
+    async def test_a_later_call_reports_the_same_timeout(self, house: House) -> None:
         house.region.hold(op="deploy", before=160)
         started = await start(house, ShortBatch, system_ids=ids(house, *DEMO))
         await anyio.sleep(310)
 
         for _ in range(2):
-            with pytest.raises(OperationTimedOutError, match="was not over in time on all 5"):
+            with pytest.raises(OperationTimedOutError, match="did not finish in time on all 5"):
                 await ask(house, started.handle, batch=ShortBatch)
         await anyio.sleep(300)
         assert house.requests("deploy", "POST") == 4
 
-    async def test_what_has_ended_before_it_was_asked_for_has_not_timed_out(self, house: House) -> None:
+    async def test_a_machine_that_ended_before_the_call_has_not_timed_out(self, house: House) -> None:
         started = await start(house, BriefBatch, system_ids=ids(house, *DEMO[:2]))
         await anyio.sleep(2 * BriefBatch.deadline.total_seconds())
 
@@ -307,13 +305,13 @@ class TestDeadlines:
 
 class TestLabels:
     @pytest.mark.parametrize("size", [str(LARGEST + 1), "3000000", "9" * 4500], ids=["1001", "millions", "digits"])
-    async def test_a_comment_that_claims_an_absurd_size_is_nobodys_batch(self, house: House, size: str) -> None:
+    async def test_a_comment_with_an_absurd_size_is_ignored(self, house: House, size: str) -> None:
         comment = f"see [{DeployMany.name} b{size}x0000000000]"
         await house.maas.post_op("machines/", "allocate", comment=comment)
 
         assert await house.batches_under_way(DeployMany()) == []
 
-    async def test_and_no_batch_gets_such_a_name(self) -> None:
+    async def test_no_batch_has_an_absurd_size_in_its_name(self) -> None:
         args = DeployMachines.model_construct(count=LARGEST + 1)
 
         with pytest.raises(InvalidArgumentsError, match="too many for one batch"):

@@ -1,4 +1,4 @@
-"""How a tool is stopped."""
+"""Cancellation of a running tool."""
 
 import anyio
 import pytest
@@ -9,7 +9,7 @@ from maas_mcp.operations.cancellation import CancellationToken, CancelReason
 pytestmark = pytest.mark.anyio
 
 
-async def test_cancelling_the_token_ends_what_waits_under_its_guard() -> None:
+async def test_cancelling_the_token_ends_a_wait_inside_its_guard() -> None:
     token = CancellationToken()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_cancel_after, token, 5)
@@ -25,7 +25,7 @@ async def _cancel_after(token: CancellationToken, seconds: float) -> None:
     token.cancel()
 
 
-async def test_a_sleep_of_a_plugin_ends_when_the_token_does() -> None:
+async def test_a_sleep_of_a_plugin_ends_when_the_token_is_cancelled() -> None:
     token = CancellationToken()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_cancel_after, token, 5)
@@ -33,7 +33,7 @@ async def test_a_sleep_of_a_plugin_ends_when_the_token_does() -> None:
             await token.sleep(3600)
 
 
-async def test_a_cancelled_request_leaves_the_token_cancelled_and_passes_on() -> None:
+async def test_a_cancelled_request_marks_the_token_and_propagates() -> None:
     token = CancellationToken()
     with anyio.move_on_after(1) as request, token.guard():
         await anyio.sleep(3600)
@@ -44,7 +44,7 @@ async def test_a_cancelled_request_leaves_the_token_cancelled_and_passes_on() ->
         token.raise_if_cancelled()
 
 
-async def test_a_token_cancelled_before_the_guard_lets_nothing_run() -> None:
+async def test_a_token_cancelled_before_the_guard_runs_nothing() -> None:
     token = CancellationToken()
     token.cancel()
     with pytest.raises(OperationCancelledError), token.guard():
@@ -70,7 +70,7 @@ async def test_an_untouched_token_changes_nothing() -> None:
 
 @pytest.mark.parametrize("first", CancelReason)
 @pytest.mark.parametrize("second", CancelReason)
-async def test_the_first_reason_stays(first: CancelReason, second: CancelReason) -> None:
+async def test_the_first_reason_is_kept(first: CancelReason, second: CancelReason) -> None:
     token = CancellationToken()
     assert token.reason is None
     token.announce(first)

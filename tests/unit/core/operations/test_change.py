@@ -1,4 +1,4 @@
-"""Changing a machine in one call: looking, posting once, and reading back."""
+"""Changes of a machine within one call: check, send once, and read back."""
 
 from typing import Any
 
@@ -46,47 +46,47 @@ async def lock(house: House, **options: Any) -> Machine:
     )
 
 
-async def test_the_machine_is_answered_as_it_is_afterwards(house: House) -> None:
+async def test_the_changed_machine_is_returned(house: House) -> None:
     assert (await lock(house, comment="keep")).locked
     assert house.posted == [("lock", {"comment": ["keep"]})]
 
 
-async def test_a_lost_answer_is_looked_up_and_never_posted_again(house: House) -> None:
+async def test_after_a_lost_response_the_machine_is_read_and_the_request_is_not_repeated(house: House) -> None:
     house.region.faults.append(Fault(op="lock", status=504, body="<html>", acts=True))
 
     assert (await lock(house)).locked
     assert house.posts == 1
 
 
-async def test_a_lost_request_is_told_after_looking_for_a_while(house: House) -> None:
+async def test_a_lost_request_is_reported_after_some_reads(house: House) -> None:
     house.region.faults.append(Fault(op="lock", status=504, body="<html>"))
 
     with pytest.raises(MaasUnavailableError, match="504"):
         await lock(house, within=120.0)
 
     assert house.posts == 1
-    assert house.requests() < 10, "a proxy's answer is waited for less long than one of MAAS"
+    assert house.requests() < 10, "after a proxy's response the wait is shorter"
 
 
-async def test_a_fault_of_maas_is_told_in_its_words_after_one_look(house: House) -> None:
+async def test_an_error_of_maas_is_reported_in_its_words_after_one_read(house: House) -> None:
     house.region.faults.append(Fault(op="lock", status=500, body="Failed to complete power action: IPMI"))
 
     with pytest.raises(MaasError, match="Failed to complete power action: IPMI"):
         await lock(house)
 
-    assert house.requests() == 2, "one look before and one after"
+    assert house.requests() == 2, "one read before and one after"
 
 
-async def test_a_refusal_is_told_after_one_look(house: House) -> None:
+async def test_a_refusal_is_reported_after_one_read(house: House) -> None:
     house.region.faults.append(Fault(op="lock", status=409, body="Can't lock, node is not deployed or deploying"))
 
     with pytest.raises(MaasConflictError, match="not deployed or deploying"):
         await lock(house)
 
-    assert house.requests() == 2, "one look before and one after"
+    assert house.requests() == 2, "one read before and one after"
 
 
-async def test_a_machine_that_is_as_wanted_is_left_alone(house: House) -> None:
+async def test_nothing_is_sent_if_the_machine_already_shows_the_change(house: House) -> None:
     house.region.machine("node07").locked = True
     before = await machine_of(house)
 
@@ -94,7 +94,7 @@ async def test_a_machine_that_is_as_wanted_is_left_alone(house: House) -> None:
     assert house.posts == 0
 
 
-async def test_a_request_that_somebody_else_was_faster_with_has_not_failed(house: House) -> None:
+async def test_a_change_that_another_user_made_first_is_a_success(house: House) -> None:
     before = await machine_of(house)
     house.region.machine("node07").locked = True
 
@@ -105,7 +105,7 @@ async def test_a_request_that_somebody_else_was_faster_with_has_not_failed(house
     assert house.posts == 1
 
 
-async def test_a_machine_that_is_as_wanted_is_not_refused_for_its_status_or_a_lock(house: House) -> None:
+async def test_a_machine_that_is_already_as_requested_is_not_refused_for_its_status_or_lock(house: House) -> None:
     system_id = house.region.machine("node08").system_id
 
     machine = await require_status(
@@ -115,14 +115,14 @@ async def test_a_machine_that_is_as_wanted_is_not_refused_for_its_status_or_a_lo
     assert machine.hostname == "node08"
 
 
-async def test_null_says_that_maas_did_nothing(house: House) -> None:
+async def test_a_null_response_is_reported_as_a_failure(house: House) -> None:
     house.region.faults.append(Fault(op="lock", status=200, body="null", headers={"Content-Type": "application/json"}))
 
-    with pytest.raises(OperationFailedError, match="MAAS did nothing"):
+    with pytest.raises(OperationFailedError, match=r"MAAS cannot do .* It did nothing"):
         await lock(house)
 
 
-async def test_what_does_not_show_in_time_is_not_called_done(house: House) -> None:
+async def test_a_change_that_does_not_show_in_time_is_a_failure(house: House) -> None:
     house.region.faults.append(Fault(op="lock", status=200, body="{}"))
 
     with pytest.raises(OperationTimedOutError, match="30 s later it is still Deployed for admin, power on"):
@@ -137,7 +137,7 @@ async def test_waiting_ends_when_the_call_is_cancelled(house: House) -> None:
         await lock(house, within=60.0)
 
 
-async def test_nothing_is_posted_for_a_call_that_was_cancelled(house: House) -> None:
+async def test_nothing_is_sent_for_a_cancelled_call(house: House) -> None:
     house.token = CancellationToken()
     house.token.cancel()
 
@@ -147,7 +147,7 @@ async def test_nothing_is_posted_for_a_call_that_was_cancelled(house: House) -> 
     assert house.posts == 0
 
 
-async def test_a_wrong_status_is_refused_with_those_that_are_right_and_the_next_step(house: House) -> None:
+async def test_a_wrong_status_is_refused_with_the_allowed_ones_and_a_next_step(house: House) -> None:
     system_id = house.region.machine("node11").system_id
 
     with pytest.raises(OperationRefusedError, match="to be locked it has to be one of: Deployed, Deploying") as refusal:
@@ -159,20 +159,20 @@ async def test_a_wrong_status_is_refused_with_those_that_are_right_and_the_next_
     assert "Release it" in (refusal.value.hint or "")
 
 
-async def test_a_locked_machine_is_refused_everywhere(house: House) -> None:
+async def test_a_locked_machine_is_always_refused(house: House) -> None:
     with pytest.raises(OperationRefusedError, match="is locked, so it cannot be aborted") as refusal:
         await require_status(context(house), house.region.machine("node08").system_id, to="be aborted")
 
     assert refusal.value.next_steps == (unlock(house.region.machine("node08").system_id),)
 
 
-async def test_a_machine_that_does_not_exist_is_named(house: House) -> None:
+async def test_a_machine_that_does_not_exist_is_named_in_the_error(house: House) -> None:
     with pytest.raises(MaasNotFoundError, match="zzzzzz"):
         await require_status(context(house), "zzzzzz", to="be aborted")
 
 
 class TestAfterWaiting:
-    """MAAS is sent two changes at a time, and may hold each for minutes."""
+    """At most two change requests are sent at a time, and MAAS may hold each for minutes."""
 
     @pytest.fixture
     async def busy(self, house: House) -> House:
@@ -182,18 +182,18 @@ class TestAfterWaiting:
         await house.run("node02")
         return house
 
-    async def test_a_machine_that_somebody_else_has_taken_is_left_alone(self, busy: House) -> None:
+    async def test_nothing_is_sent_if_another_user_took_the_machine(self, busy: House) -> None:
         busy.after(10, lambda: busy.region.change_owner("node07", "bob"))
 
-        with pytest.raises(OperationRefusedError, match="was Deployed for admin before, and is Allocated for bob now"):
+        with pytest.raises(OperationRefusedError, match="was Deployed for admin and is now Allocated for bob"):
             await lock(busy)
 
         assert [op for op, _ in busy.posted] == ["deploy", "deploy"]
 
-    async def test_one_that_is_as_it_was_is_changed(self, busy: House) -> None:
+    async def test_an_unchanged_machine_is_changed_after_the_wait(self, busy: House) -> None:
         assert (await lock(busy)).locked
 
-    async def test_one_that_somebody_else_has_changed_in_this_way_is_as_wanted(self, busy: House) -> None:
+    async def test_a_change_that_another_user_made_during_the_wait_is_a_success(self, busy: House) -> None:
         def others_lock_it() -> None:
             busy.region.machine("node07").locked = True
 
@@ -202,12 +202,12 @@ class TestAfterWaiting:
         assert (await lock(busy)).locked
         assert [op for op, _ in busy.posted] == ["deploy", "deploy"]
 
-    async def test_an_abort_waits_for_nothing(self, busy: House) -> None:
+    async def test_an_abort_does_not_wait(self, busy: House) -> None:
         house, began = busy, anyio.current_time()
         machine = house.region.machine("node06")
         house.region.set_status(machine, Status.TESTING)
 
-        with pytest.raises(OperationTimedOutError):  # this test's machine obeys nobody
+        with pytest.raises(OperationTimedOutError):  # no abort works on this test's machine
             await change_machine(
                 context(house), await machine_of(house, "node06"), "abort", lambda now: now.hostname == "other"
             )

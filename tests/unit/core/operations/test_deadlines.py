@@ -1,4 +1,4 @@
-"""Deadlines: nothing is judged by what was seen before, and whoever asks is told the same."""
+"""Deadlines: a last poll decides, and every later call reports the same."""
 
 from datetime import timedelta
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 
 from maas_mcp.errors import MachineGoneError, OperationFailedError, OperationTimedOutError
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.progress import ProgressReporter, nobody
+from maas_mcp.operations.progress import ProgressReporter, discard_progress
 from maas_mcp.operations.running.status import OperationStatus
 from maas_simulator import Fault
 from tests.house import TIMING, House
@@ -20,7 +20,7 @@ MINUTE = 60.0
 
 
 class Impatient(Deploy):
-    """A deploy with two minutes; MAAS takes ten."""
+    """A deploy with a deadline of two minutes; MAAS takes ten."""
 
     name = "maas_deploy_impatiently"
     deadline = timedelta(minutes=2)
@@ -33,19 +33,21 @@ async def start(house: House, operation: type[Deploy] = Impatient) -> None:
 
 async def ask(house: House, wait: float | None) -> OperationStatus[Any]:
     assert house.handle
-    progress = ProgressReporter(nobody)
+    progress = ProgressReporter(discard_progress)
     return await house.engine.resume(Impatient(), house.handle, progress, CancellationToken(), wait=wait)
 
 
-async def test_it_ends_the_following_and_leaves_maas_at_work(house: House) -> None:
-    with pytest.raises(OperationTimedOutError, match="not over after 2 min 00 s; last seen: Loading ephemeral"):
+async def test_the_deadline_ends_the_call_and_leaves_maas_working(house: House) -> None:
+    with pytest.raises(OperationTimedOutError, match="did not finish within 2 min 00 s; last seen: Loading ephemeral"):
         await house.run("node01", Impatient)
 
     assert house.region.machine("node01").status_name == "Deploying"
 
 
 @pytest.mark.parametrize("wait", [0.0, 50.0, None])
-async def test_once_it_is_over_all_are_told_so_at_once_until_there_is_an_end(house: House, wait: float | None) -> None:
+async def test_after_the_deadline_every_call_reports_it_at_once_until_the_run_ends(
+    house: House, wait: float | None
+) -> None:
     await start(house)
     await anyio.sleep(3 * MINUTE)
     asked = anyio.current_time()
@@ -57,9 +59,9 @@ async def test_once_it_is_over_all_are_told_so_at_once_until_there_is_an_end(hou
     assert getattr((await ask(house, wait)).result, "status_name", None) == "Deployed"
 
 
-async def test_an_answer_to_the_order_that_comes_after_it_does_not_hide_the_success(house: House) -> None:
+async def test_an_answer_to_the_start_request_after_the_deadline_does_not_hide_the_success(house: House) -> None:
     class Hasty(Deploy):
-        """A deploy whose time is up before MAAS has answered the order; it has carried it out by then."""
+        """A deploy whose deadline passes before MAAS answers, although MAAS has carried it out."""
 
         name = "maas_deploy_hastily"
         deadline = timedelta(minutes=14)
@@ -70,27 +72,27 @@ async def test_an_answer_to_the_order_that_comes_after_it_does_not_hide_the_succ
 
 
 async def in_silence(house: House) -> None:
-    """Follow it, with a MAAS that answers nothing from a minute on until just before the deadline's look."""
+    """Follow it through an outage from the first minute to just before the last poll."""
     house.after(MINUTE, lambda: house.region.faults.append(Fault(path="events/", method="GET", status=503, times=None)))
     house.after(2 * MINUTE - 0.5, house.region.faults.clear)
     await house.run("node01", Impatient)
 
 
-async def test_a_failure_that_nobody_saw_is_told_as_one(house: House) -> None:
+async def test_a_failure_between_polls_is_reported_at_the_deadline(house: House) -> None:
     house.region.plan("node01", fail="Performing PXE boot")
 
     with pytest.raises(OperationFailedError):
         await in_silence(house)
 
 
-async def test_a_machine_that_went_unseen_is_told_to_be_gone(house: House) -> None:
+async def test_a_machine_deleted_between_polls_is_reported_as_gone(house: House) -> None:
     house.after(2 * MINUTE - 1, lambda: house.region.delete("node01"))
 
     with pytest.raises(MachineGoneError):
         await in_silence(house)
 
 
-async def test_where_maas_does_not_answer_it_is_what_was_seen_last(house: House) -> None:
+async def test_without_an_answer_at_the_deadline_the_last_known_state_is_reported(house: House) -> None:
     house.after(MINUTE, lambda: house.region.faults.append(Fault(status=503, times=None)))
 
     with pytest.raises(OperationTimedOutError, match=r"last seen: MAAS unreachable .*; last seen: Deploying"):
@@ -99,7 +101,7 @@ async def test_where_maas_does_not_answer_it_is_what_was_seen_last(house: House)
     assert anyio.current_time() == 2 * MINUTE
 
 
-async def test_a_maas_that_hangs_is_not_looked_at_for_long(house: House) -> None:
+async def test_a_hanging_region_does_not_delay_the_end_for_long(house: House) -> None:
     house.after(119, lambda: house.region.hold(op="query", before=600))
 
     with pytest.raises(OperationTimedOutError):

@@ -1,4 +1,4 @@
-"""A declaration that could not work is refused where it is written, with what to write instead."""
+"""Invalid declarations are rejected at their definition, with a fix."""
 
 import functools
 import threading
@@ -52,7 +52,7 @@ class Nothing(BaseModel):
 
 
 class Seen(NamedTuple):
-    """One look."""
+    """One observation."""
 
     running: bool
 
@@ -71,7 +71,7 @@ class Rescue(Operation[Which, Nothing]):
 
 
 class Many(BatchOperation[Which, Nothing]):
-    """Rescue many."""
+    """Rescue many machines."""
 
     name = "acme_rescue_many"
     each = Rescue
@@ -117,7 +117,7 @@ class Read(Tool[Nothing, Nothing]):
 
 
 class Counting(PollingStrategy):
-    """A whole strategy."""
+    """A valid strategy."""
 
     def measure(self, evidence: Evidence, observation: Observation) -> Milestone:
         raise NotImplementedError
@@ -128,12 +128,12 @@ def refused(match: str) -> AbstractContextManager[Any]:
 
 
 def define(base: type, **attributes: Any) -> Any:
-    """A subclass with these attributes, which an author would have written out."""
+    """Define a subclass with these attributes, as a plugin author would."""
     return type("Odd", (base,), {"__doc__": "Odd.", "__module__": __name__, **attributes})
 
 
 async def awaited(*_: Any) -> Any:
-    """In place of any method."""
+    """A replacement for any method."""
 
 
 async def generating(*_: Any) -> Any:
@@ -141,12 +141,12 @@ async def generating(*_: Any) -> Any:
 
 
 def plain(*_: Any) -> Any:
-    """In place of any method."""
+    """A replacement for any method."""
 
 
 class TestDocstring:
     class Mixin:
-        """Adds a helper, and is no tool."""
+        """A mixin that is no tool."""
 
     class Plain(ABC):
         """Describes an interface."""
@@ -163,16 +163,16 @@ class TestDocstring:
 
     @pytest.mark.parametrize("base", [None, Mixin, Plain, Interface, Shared, dict, threading.local])
     @pytest.mark.parametrize("text", [None, "", " \n ", 5], ids=repr)
-    def test_that_of_another_base_is_no_description(self, base: type | None, text: object) -> None:
+    def test_the_docstring_of_another_base_is_no_description(self, base: type | None, text: object) -> None:
         bases = (Tool[Nothing, Nothing], base) if base else (Tool[Nothing, Nothing],)
         body = {"name": "acme_bare", "run": Read.run, "__doc__": text, "__module__": __name__}
         with refused("Bare: expected a docstring, but there is none"):
             types.new_class("Bare", bases, {}, lambda space: space.update(body))
 
-    def test_that_of_a_tool_which_is_extended_is_one(self) -> None:
+    def test_the_docstring_of_an_extended_tool_is_inherited(self) -> None:
         assert define(Read, __doc__=None).description() == "Read."
 
-    def test_that_of_a_mixin_which_comes_first_is_not_taken_for_it(self) -> None:
+    def test_the_docstring_of_a_mixin_is_ignored(self) -> None:
         class Mixed(TestDocstring.Mixin, Read):
             name = "acme_mixed"
 
@@ -225,17 +225,17 @@ class TestDocstring:
         (Rescue, "polling", [Phase("Deploying", 0.1)], r"but it is an object of type list\. Write `EventPolling"),
     ],
 )
-def test_an_attribute_of_another_kind_is_refused_when_it_is_written(
+def test_an_attribute_of_the_wrong_type_is_rejected_at_the_definition(
     base: type, attribute: str, value: object, said: str
 ) -> None:
     with refused(said):
         define(base, **{attribute: value})
 
 
-def test_a_base_for_others_may_be_incomplete() -> None:
+def test_an_abstract_base_may_be_incomplete() -> None:
     class Base(Rescue):
         name = ""
-        deadline = None  # type: ignore[assignment] # each sets its own
+        deadline = None  # type: ignore[assignment] # subclasses set their own
 
     class Whole(Base):
         """Whole."""
@@ -277,45 +277,47 @@ PLAIN = [
 class TestMethods:
     @pytest.mark.parametrize(("base", "name"), ASYNC)
     @pytest.mark.parametrize("given", [plain, generating, functools.partial(plain)])
-    def test_one_that_is_awaited_has_to_be_async(self, base: type, name: str, given: Callable[..., Any]) -> None:
+    def test_an_awaited_method_must_be_async(self, base: type, name: str, given: Callable[..., Any]) -> None:
         with refused(rf"Odd\.{name}: expected an async function, .* Write `async def {name}\(self"):
             define(base, **{name: given})
 
     @pytest.mark.parametrize(("base", "name"), PLAIN)
     @pytest.mark.parametrize("given", [awaited, generating])
-    def test_one_that_nobody_awaits_must_not_be_async(self, base: type, name: str, given: Callable[..., Any]) -> None:
+    def test_a_method_that_is_not_awaited_must_not_be_async(
+        self, base: type, name: str, given: Callable[..., Any]
+    ) -> None:
         with refused(rf"Odd\.{name}: expected a plain function, but it is an async one.* Write `def {name}\(self"):
             define(base, **{name: given})
 
     @pytest.mark.parametrize(("base", "name"), [*ASYNC, *PLAIN])
-    def test_one_that_is_no_method_is_refused(self, base: type, name: str) -> None:
+    def test_an_attribute_in_place_of_a_method_is_rejected(self, base: type, name: str) -> None:
         with refused(rf"Odd\.{name}: expected a"):
             define(base, **{name: 5})
 
     @pytest.mark.parametrize(
         ("base", "name"), [(Read, "run"), (Rescue, "result"), (Many, "members"), (Import, "observe")]
     )
-    def test_one_has_to_take_what_the_host_gives(self, base: type, name: str) -> None:
+    def test_a_method_must_accept_the_arguments_of_the_server(self, base: type, name: str) -> None:
         async def short(self: object) -> None:
             """Too few parameters."""
 
         with refused(rf"Odd\.{name}: expected it to take \(self, ctx.*\), but it takes \(self\)\. Write `"):
             define(base, **{name: short})
 
-    def test_one_may_take_more_or_by_other_names_or_be_static(self) -> None:
+    def test_a_method_may_accept_more_rename_parameters_or_be_static(self) -> None:
         async def more(_self: object, _context: object, _given: object, verbose: object = None) -> None:
-            """More than it has to."""
+            """More parameters than required."""
 
         async def static(ctx: object, args: object) -> None:
             """Without an instance."""
 
         async def any_(*args: object, **options: object) -> None:
-            """Whatever comes."""
+            """Accepts any arguments."""
 
         for method in (more, staticmethod(static), any_, functools.wraps(more)(any_)):
             assert define(Rescue, start=method)
 
-    def test_a_property_stays_one(self) -> None:
+    def test_a_property_must_stay_a_property(self) -> None:
         with refused(r"Odd\.can_abort: expected a property, but it is a method, .* Write `@property` above"):
             define(Rescue, can_abort=lambda _self: True)
         assert define(Rescue, can_abort=False)
@@ -323,12 +325,12 @@ class TestMethods:
 
 
 class TestStrategy:
-    def test_an_async_method_is_refused(self) -> None:
+    def test_an_async_measure_is_rejected(self) -> None:
         strategy = define(Counting, measure=awaited)()
         with refused(r"Odd\.measure: expected a plain function, but it is an async one"):
             define(Rescue, polling=strategy)
 
-    def test_one_that_measures_by_the_evidence_alone_is_refused(self) -> None:
+    def test_a_measure_with_too_few_parameters_is_rejected(self) -> None:
         strategy = define(StatusPolling, measure=lambda _self, _evidence: (None, ""))()
         with refused(r"Odd\.measure: expected it to take \(self, evidence, observation\)"):
             define(Rescue, polling=strategy)
@@ -339,13 +341,13 @@ class TestStrategy:
             None,
             Needs,
             {"events": True},
-            Needs(events="yes"),  # type: ignore[arg-type] # what it is about
+            Needs(events="yes"),  # type: ignore[arg-type] # under test
             Needs(script_sets={ScriptSetName.TESTING}),  # type: ignore[arg-type] # likewise
             Needs(script_sets=frozenset({"testing"})),  # type: ignore[arg-type] # likewise
         ],
         ids=repr,
     )
-    def test_needs_of_another_kind_are_refused(self, needs: object) -> None:
+    def test_needs_of_the_wrong_type_are_rejected(self, needs: object) -> None:
         with refused(r"Odd\.needs: expected a .* but it is .* Write `"):
             define(Rescue, polling=define(Counting, needs=needs)())
 
@@ -361,22 +363,22 @@ class TestPhases:
             "Deploying",
             Phase("Deploying", 0.1),
             None,
-            [Phase("Deploying", "0.1")],  # type: ignore[arg-type] # what it is about
+            [Phase("Deploying", "0.1")],  # type: ignore[arg-type] # under test
             [Phase(0.1, "Deploying")],  # type: ignore[arg-type] # likewise
             [Phase("Deploying", True)],
             [Phase("Deploying", 0.1, message=5)],  # type: ignore[arg-type] # likewise
         ],
         ids=repr,
     )
-    def test_what_is_no_phase_is_refused(self, strategy: Callable[[Any], PollingStrategy], phases: object) -> None:
+    def test_anything_but_phases_is_rejected(self, strategy: Callable[[Any], PollingStrategy], phases: object) -> None:
         with refused(r'expected .* Phase, but .* Write `\[Phase\("Installing OS", 0\.4\), …\]`'):
             strategy(phases)
 
-    def test_phases_that_can_be_had_only_once_are_kept(self) -> None:
+    def test_phases_from_an_iterator_are_kept(self) -> None:
         def phases() -> Iterator[Phase]:
             yield Phase("Deploying", 0.1)
 
-        assert EventPolling(phases()).phases == (Phase("Deploying", 0.1),)  # type: ignore[arg-type] # an author may
+        assert EventPolling(phases()).phases == (Phase("Deploying", 0.1),)  # type: ignore[arg-type] # authors may pass this
         assert ScriptPolling(phases(), {ScriptSetName.TESTING}).phases  # type: ignore[arg-type] # likewise
 
 
@@ -399,7 +401,7 @@ class TestLifecycle:
             (None, "{S.READY}"),
         ],
     )
-    def test_what_is_no_status_is_refused_with_the_right_one(self, part: str, given: object, right: str) -> None:
+    def test_anything_but_a_status_is_rejected_with_a_suggestion(self, part: str, given: object, right: str) -> None:
         parts: dict[str, Any] = {"start_from": {S.READY}, "pending": {S.DEPLOYING}, "success": {S.DEPLOYED}}
         with pytest.raises(TypeError) as refusal:
             Lifecycle(**{**parts, part: given})
@@ -407,16 +409,16 @@ class TestLifecycle:
         assert f"{right}`, with `from maas_mcp.api import MachineStatus as S`" in str(refusal.value)
 
     @pytest.mark.parametrize("status", S)
-    def test_every_status_is_known_by_each_of_its_names(self, status: S) -> None:
+    def test_every_status_is_suggested_for_each_of_its_names(self, status: S) -> None:
         for name in (status.name, status.display, status.filter_value):
             with refused(rf"Write `S\.{status.name}`"):
                 Lifecycle(start_from={name}, pending={S.DEPLOYING}, success={S.READY})  # type: ignore[arg-type]
 
     @given(st.one_of(st.text(), st.integers(), st.none(), st.floats(), st.binary()))
-    def test_nothing_but_a_status_is_taken_for_one(self, given: object) -> None:
+    def test_only_a_status_is_accepted_as_a_status(self, given: object) -> None:
         with refused("expected a set of MachineStatus"):
             Lifecycle(start_from=[given], pending={S.DEPLOYING}, success={S.READY})  # type: ignore[list-item]
 
-    def test_a_verdict_that_is_none_is_refused(self) -> None:
+    def test_anything_but_a_verdict_is_rejected(self) -> None:
         with refused(r"Lifecycle: `gone`: expected a Verdict, but it is 'SUCCEEDED'"):
             Lifecycle(start_from={S.READY}, pending={S.DEPLOYING}, success={S.DEPLOYED}, gone="SUCCEEDED")  # type: ignore[arg-type]

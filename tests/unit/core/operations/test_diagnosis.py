@@ -1,4 +1,4 @@
-"""Why an operation did not succeed: by the run's own events, in MAAS's words, and with advice that harms nobody."""
+"""The reasons of failures: from the run's own events, in MAAS's words, with advice that harms no other user."""
 
 from typing import Any, Literal
 
@@ -23,7 +23,7 @@ from maas_mcp.operations.declaring.operation import CancelPolicy, Operation
 from maas_mcp.operations.declaring.tool import ToolContext
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.next_steps import query_power_state
-from maas_mcp.operations.progress import ProgressReporter, nobody
+from maas_mcp.operations.progress import ProgressReporter, discard_progress
 from maas_simulator import Fault
 from maas_simulator.model.statuses import Status
 from tests.house import House, client_of, resumed
@@ -36,22 +36,22 @@ PAGE = {"Content-Type": "text/html"}
 
 
 def take_over(house: House) -> None:
-    """Admin releases it and bob deploys it, all between two polls."""
+    """Admin releases the machine and bob deploys it, between two polls."""
     house.region.take_over("node01", "bob", released_by="admin")
 
 
 class TestTakenOver:
-    async def test_the_one_who_took_the_machine_is_named_and_the_one_who_released_it(self, house: House) -> None:
+    async def test_the_users_who_released_and_took_the_machine_are_named(self, house: House) -> None:
         house.after(60, lambda: take_over(house))
 
         with pytest.raises(OperationRevertedError) as ended:
             await house.run("node01")
 
         assert "is Deploying for bob now: admin ended it (User releasing node - (admin))" in ended.value.message
-        assert "bob started another run since" in ended.value.message
-        assert ended.value.hint == "The machine is bob's. Ask bob before you do anything to it."
+        assert "bob has since started another run" in ended.value.message
+        assert ended.value.hint == "The machine belongs to bob. Ask bob before you change it."
 
-    async def test_it_is_noticed_at_once(self, house: House) -> None:
+    async def test_a_takeover_is_noticed_at_once(self, house: House) -> None:
         house.after(60, lambda: take_over(house))
 
         with pytest.raises(OperationRevertedError):
@@ -59,7 +59,7 @@ class TestTakenOver:
 
         assert anyio.current_time() < 60 + 5
 
-    async def test_nothing_of_the_other_run_is_shown_as_ours_while_the_machine_cannot_be_read(
+    async def test_another_users_run_is_not_shown_as_the_callers_while_the_machine_is_unreadable(
         self, house: House
     ) -> None:
         def unreadable() -> None:
@@ -75,7 +75,7 @@ class TestTakenOver:
         assert house.region.machine("node01").status_message not in {"Deploying", "Performing PXE boot"}
         assert not [each for each in house.messages if "Loading ephemeral" in each or "Configuring storage" in each]
 
-    async def test_who_asks_late_is_not_advised_to_release_what_the_other_runs(self, house: House) -> None:
+    async def test_a_late_call_does_not_advise_to_release_another_users_machine(self, house: House) -> None:
         house.options["wait"] = 0.0
         await house.run("node01")
         house.after(60, lambda: take_over(house))
@@ -88,9 +88,7 @@ class TestTakenOver:
         assert "is Deployed for bob now" in ended.value.message
         assert "elease" not in (ended.value.hint or "")
 
-    async def test_a_failure_stays_the_reason_though_somebody_else_has_deployed_the_machine_since(
-        self, house: House
-    ) -> None:
+    async def test_a_failure_stays_the_reason_after_another_user_has_deployed_the_machine(self, house: House) -> None:
         house.region.plan("node01", fail="Installing OS")
         house.options["wait"] = 0.0
         await house.run("node01")
@@ -104,7 +102,7 @@ class TestTakenOver:
             await resumed(house)
 
         assert "node01 (7xneda) was Failed deployment: Installation failed" in failure.value.message
-        assert "Since then it has become Deployed for bob." in failure.value.message
+        assert "It is now Deployed for bob." in failure.value.message
         assert "elease" not in (failure.value.hint or "")
 
 
@@ -119,7 +117,7 @@ BMC: dict[str, tuple[Literal["driver", "agent"] | None, str]] = {
 
 
 def unpowered(house: House, name: str, failure: str) -> str:
-    """Let a machine's power be out of reach; what MAAS will say."""
+    """Break the power control of a machine. Returns MAAS's message."""
     errors, words = BMC[failure]
     if errors is None:
         house.region.rack_down()
@@ -129,9 +127,9 @@ def unpowered(house: House, name: str, failure: str) -> str:
 
 
 @pytest.mark.parametrize("failure", BMC)
-class TestTakenBack:
+class TestReverted:
     async def ended(self, house: House, name: str, operation: type[Operation[Any, Any]]) -> OperationRevertedError:
-        """How it ends for who waits, and then for another process that is asked about it later."""
+        """Return the error of a waiting call, after checking that another process reports the same later."""
         lifecycle, machine = operation.lifecycle, await house.maas.machine(house.region.machine(name).system_id)
         cursor, runs = await house.maas.newest_event_id(), lifecycle.runs(machine)
         with pytest.raises(OperationRevertedError) as ended:
@@ -141,17 +139,17 @@ class TestTakenBack:
         house.handle = Handle(operation.name, machine.system_id, int(house.now()), cursor, runs)
         with pytest.raises(OperationRevertedError) as later:
             await resumed(house, operation=operation)
-        assert "took the request back" in later.value.message
+        assert "reverted the request" in later.value.message
         if "rack controller" not in (ended.value.maas_says or ""):
             assert (later.value.hint, later.value.next_steps) == (ended.value.hint, ended.value.next_steps)
         for error in (ended.value, later.value):
             assert "ended it" not in error.message
             assert "User " not in error.message
-            assert "Then request it again" in (error.hint or "")
+            assert "then try again" in (error.hint or "")
             assert "elease" not in (error.hint or "")
         return ended.value
 
-    async def test_a_release_is_reported_with_maas_words_and_the_machine_as_it_still_is(
+    async def test_a_reverted_release_is_reported_with_maas_words_and_the_current_status(
         self, house: House, failure: str
     ) -> None:
         words = unpowered(house, "node07", failure)
@@ -159,43 +157,43 @@ class TestTakenBack:
         ended = await self.ended(house, "node07", Release)
 
         assert ended.message.startswith(
-            "node07 (ywtymp): MAAS could not switch it off and took the request back; it is still Deployed for admin. "
+            "node07 (ywtymp): MAAS could not power it off and reverted the request; it is still Deployed for admin. "
         )
         assert words in ended.message
         assert words.removeprefix("MAAS answered ") in (ended.maas_says or "")
         assert house.posts == 1
 
-    async def test_so_is_the_way_into_rescue_mode(self, house: House, failure: str) -> None:
+    async def test_a_reverted_entry_into_rescue_mode_is_reported(self, house: House, failure: str) -> None:
         words = unpowered(house, "node07", failure)
 
         ended = await self.ended(house, "node07", EnterRescueMode)
 
-        assert "could not switch it on and took the request back; it is still Deployed for admin" in ended.message
+        assert "could not power it on and reverted the request; it is still Deployed for admin" in ended.message
         assert words in ended.message
 
-    async def test_and_the_way_out_of_it(self, house: House, failure: str) -> None:
+    async def test_a_reverted_exit_from_rescue_mode_is_reported(self, house: House, failure: str) -> None:
         house.region.set_status(house.region.machine("node07"), Status.RESCUE_MODE)
         words = unpowered(house, "node07", failure)
 
         ended = await self.ended(house, "node07", ExitRescueMode)
 
-        assert "could not switch it off and took the request back; it is still Rescue mode for admin" in ended.message
+        assert "could not power it off and reverted the request; it is still Rescue mode for admin" in ended.message
         assert words in ended.message
 
     @pytest.mark.parametrize("operation", [Commission, RunTests])
-    async def test_and_so_are_commissioning_and_testing_whose_end_the_log_tells(
+    async def test_reverted_commissioning_and_testing_are_reported_from_the_log(
         self, house: House, failure: str, operation: type[Operation[Any, Any]]
     ) -> None:
         words = unpowered(house, "node01", failure)
 
         ended = await self.ended(house, "node01", operation)
 
-        assert "could not switch it on and took the request back; it is still Ready for admin" in ended.message
+        assert "could not power it on and reverted the request; it is still Ready for admin" in ended.message
         assert words in ended.message
 
 
 class TestHalfWay:
-    async def test_an_erase_whose_conflict_comes_after_it_began_is_followed_to_its_failure(self, house: House) -> None:
+    async def test_an_erase_with_a_conflict_after_its_start_is_followed_to_its_failure(self, house: House) -> None:
         house.region.bmc_down("node07", errors="agent")
 
         with pytest.raises(OperationFailedError) as failure:
@@ -206,7 +204,7 @@ class TestHalfWay:
         assert "half erased" in (failure.value.hint or "")
         assert house.posts == 1
 
-    async def test_a_conflict_of_another_kind_is_a_refusal_as_before(self, house: House) -> None:
+    async def test_any_other_conflict_is_a_refusal(self, house: House) -> None:
         house.region.faults.append(
             Fault(op="release", status=409, headers=TEXT, body="Invalid transition: Deployed -> Testing.")
         )
@@ -222,7 +220,7 @@ class TestHalfWay:
         with pytest.raises(MaasError, match="Error determining BMC task queue") as failure:
             await house.run("node01")
 
-        assert failure.value.hint == "Nothing shows that it began: node01 (7xneda) is Ready."
+        assert failure.value.hint == "MAAS does not show that it started: node01 (7xneda) is Ready."
 
         assert anyio.current_time() < 10
         assert any("MAAS answered 500: Error determining BMC task queue" in each for each in house.messages)
@@ -235,18 +233,18 @@ class TestHalfWay:
 
         assert anyio.current_time() < 10
 
-    async def test_a_generic_reason_is_completed_by_what_else_maas_says(self, house: House) -> None:
+    async def test_a_generic_reason_is_completed_with_maas_other_messages(self, house: House) -> None:
         house.region.bmc_down("node01", errors="agent")
 
         with pytest.raises(OperationFailedError) as failure:
             await house.run("node01")
 
         assert failure.value.message.endswith(
-            "is Failed deployment: Activity task failed. MAAS says no more than that where it cannot control the "
-            "machine's power (3.7)."
+            "is Failed deployment: Activity task failed. MAAS 3.7 gives no other reason when it cannot control the "
+            "machine's power."
         )
 
-    async def test_an_erase_that_is_aborted_names_the_one_who_did_it_and_no_missing_reason(self, house: House) -> None:
+    async def test_an_aborted_erase_names_the_user_who_aborted_it(self, house: House) -> None:
         house.after(60, lambda: house.region.abort("node07", "admin", "stop"))
 
         with pytest.raises(OperationFailedError) as failure:
@@ -258,27 +256,27 @@ class TestHalfWay:
 
 
 class TestRefusedStarts:
-    async def test_a_machine_that_somebody_else_uses_is_named_as_theirs(self, house: House) -> None:
+    async def test_another_users_machine_is_refused_with_its_owner(self, house: House) -> None:
         house.region.deploy("node01", "bob")
         await anyio.sleep(3600)
 
         with pytest.raises(OperationRefusedError, match="is Deployed for bob") as refusal:
             await house.run("node01")
 
-        assert refusal.value.hint == "The machine is bob's. Ask bob before you do anything to it."
+        assert refusal.value.hint == "The machine belongs to bob. Ask bob before you change it."
         assert refusal.value.next_steps == ()
         assert house.posts == 0
 
-    async def test_a_tool_that_changes_it_at_once_says_so_as_well(self, house: House) -> None:
+    async def test_an_immediate_change_names_the_owner_as_well(self, house: House) -> None:
         house.region.deploy("node01", "bob")
-        ctx = ToolContext(house.maas, ProgressReporter(nobody), house.token)
+        ctx = ToolContext(house.maas, ProgressReporter(discard_progress), house.token)
 
         with pytest.raises(OperationRefusedError) as refusal:
             await require_status(ctx, house.region.machine("node01").system_id, {Status.READY}, to="be painted")  # type: ignore[arg-type] # the same numbers
 
         assert "Ask bob" in (refusal.value.hint or "")
 
-    async def test_who_owns_it_is_told_what_is_in_the_way(self, house: House) -> None:
+    async def test_the_owner_gets_the_reason_of_the_refusal(self, house: House) -> None:
         with pytest.raises(OperationRefusedError) as refusal:
             await house.run("node07")
 
@@ -313,9 +311,7 @@ class TestFailedScripts:
             "is Failed commissioning: 20-maas-03-machine-resources failed (exit status 1)."
         )
 
-    async def test_the_reason_of_an_older_failure_is_never_the_headline_even_if_maas_says_nothing(
-        self, house: House
-    ) -> None:
+    async def test_the_reason_of_an_older_failure_is_not_reported_even_if_maas_gives_none(self, house: House) -> None:
         house.region.machine("node01").error_description = "Installation failed (refer to the installation log)."
         house.region.plan("node01", fail="20-maas-03-machine-resources")
         for name in SCRIPT_SETS.values():
@@ -326,7 +322,7 @@ class TestFailedScripts:
 
         assert "Installation failed" not in failure.value.message
 
-    async def test_the_step_that_failed_says_more_than_that_the_installation_failed(self, house: House) -> None:
+    async def test_the_failed_step_replaces_the_generic_installation_failure(self, house: House) -> None:
         house.region.plan("node01", fail="Configuring OS")
 
         with pytest.raises(OperationFailedError) as failure:
@@ -347,7 +343,7 @@ class TestAnswers:
             (301, PAGE, "<html>moved</html>"),
         ],
     )
-    async def test_what_a_proxy_turned_away_never_reached_maas_and_ends_the_call(
+    async def test_a_request_that_a_proxy_rejected_ends_the_call(
         self, house: House, status: int, headers: dict[str, str], body: str
     ) -> None:
         house.region.faults.append(Fault(op="deploy", status=status, headers=headers, body=body))
@@ -360,7 +356,7 @@ class TestAnswers:
         assert not [each for each in house.messages if "did not answer" in each]
 
     @pytest.mark.parametrize("status", [403, 404])
-    async def test_a_page_in_the_place_of_an_answer_ends_the_call_once_the_machine_was_read(
+    async def test_an_html_page_instead_of_an_answer_ends_the_call_after_a_read_of_the_machine(
         self, house: House, status: int
     ) -> None:
         house.region.faults.append(Fault(op="deploy", status=status, headers=PAGE, body="<html>nginx</html>"))
@@ -369,10 +365,10 @@ class TestAnswers:
             await house.run("node01")
 
         assert anyio.current_time() < 10
-        assert (failure.value.hint or "").startswith("Nothing shows that it began: node01 (7xneda) is Ready. ")
+        assert (failure.value.hint or "").startswith("MAAS does not show that it started: node01 (7xneda) is Ready. ")
         assert house.posts == 1
 
-    async def test_the_words_of_a_500_are_reported_at_once_and_settled_within_seconds(self, house: House) -> None:
+    async def test_the_message_of_a_500_is_reported_at_once_and_resolved_within_seconds(self, house: House) -> None:
         words = "Error determining BMC task queue for machine 7xneda"
         house.region.faults.append(Fault(op="deploy", status=500, headers=TEXT, body=words))
 
@@ -380,10 +376,10 @@ class TestAnswers:
             await house.run("node01")
 
         assert anyio.current_time() < 10
-        assert any(each.startswith(f"MAAS answered 500: {words}; whether it began") for each in house.messages)
+        assert any(each.startswith(f"MAAS answered 500: {words}; it is not known yet") for each in house.messages)
         assert house.posts == 1
 
-    async def test_a_500_after_which_maas_goes_on_is_followed_to_its_end(self, house: House) -> None:
+    async def test_a_run_that_continues_after_a_500_is_followed_to_its_end(self, house: House) -> None:
         house.region.faults.append(Fault(op="deploy", status=500, headers=TEXT, body="RPC failed", acts=True))
 
         assert (await house.run("node01")).status_name == "Deployed"
@@ -412,23 +408,23 @@ class TestAnswers:
         assert anyio.current_time() < 10
 
 
-async def test_a_request_that_maas_takes_back_without_a_word_has_no_known_cause(house: House) -> None:
+async def test_a_request_that_maas_reverts_without_a_message_has_no_known_cause(house: House) -> None:
     house.region.faults.append(Fault(op="release", status=504, headers=PAGE, body="<html>timeout</html>", acts=True))
     house.region.bmc_down("node07")
 
-    with pytest.raises(OperationRevertedError, match="usually it could not switch the machine off"):
+    with pytest.raises(OperationRevertedError, match="usually means that it could not power the machine off"):
         await house.run("node07", Release)
 
 
-class TestAskedAgain:
-    """The process that has heard MAAS's answer goes on saying it."""
+class TestLaterCalls:
+    """The process that received MAAS's answer reports it to later calls."""
 
     async def resume(self, house: House, operation: type[Operation[Any, Any]]) -> Any:
         assert house.handle
-        progress = ProgressReporter(nobody)
+        progress = ProgressReporter(discard_progress)
         return await house.engine.resume(operation(), house.handle, progress, CancellationToken(), wait=60.0)
 
-    async def test_the_words_of_a_request_that_was_taken_back(self, house: House) -> None:
+    async def test_a_later_call_gets_the_message_of_a_reverted_request(self, house: House) -> None:
         house.region.bmc_down("node07", errors="agent")
         machine = await house.maas.machine(house.region.machine("node07").system_id)
         with pytest.raises(OperationRevertedError) as first:
@@ -442,7 +438,7 @@ class TestAskedAgain:
 
         assert second.value.message == first.value.message
 
-    async def test_the_words_of_one_that_came_to_nothing(self, house: House) -> None:
+    async def test_a_later_call_gets_the_message_of_a_request_without_effect(self, house: House) -> None:
         house.region.rack_down()
         house.options["wait"] = 0.0
         await house.run("node01")
@@ -450,15 +446,15 @@ class TestAskedAgain:
         for _ in range(2):
             with pytest.raises(MaasError, match="Error determining BMC task queue") as failure:
                 await self.resume(house, house.operation)
-            assert (failure.value.hint or "").count("Nothing shows that it began") == 1
+            assert (failure.value.hint or "").count("MAAS does not show that it started") == 1
         assert anyio.current_time() < 15
 
 
-async def test_a_request_that_is_taken_back_to_a_failed_status_is_no_failed_script(house: House) -> None:
+async def test_a_request_reverted_to_a_failed_status_is_no_failed_script(house: House) -> None:
     house.region.set_status(house.region.machine("node01"), Status.FAILED_COMMISSIONING)
     house.region.bmc_down("node01")
 
-    with pytest.raises(OperationRevertedError, match="could not switch it on and took the request back") as ended:
+    with pytest.raises(OperationRevertedError, match="could not power it on and reverted the request") as ended:
         await house.run("node01", Commission)
 
     assert "script" not in (ended.value.hint or "")
@@ -466,7 +462,7 @@ async def test_a_request_that_is_taken_back_to_a_failed_status_is_no_failed_scri
     assert "power settings" in (ended.value.hint or "")
 
 
-async def test_a_rack_controller_that_is_away_is_what_has_to_be_checked(house: House) -> None:
+async def test_without_a_rack_controller_the_advice_is_to_check_it(house: House) -> None:
     house.region.rack_down()
 
     with pytest.raises(OperationRevertedError) as ended:
@@ -477,17 +473,17 @@ async def test_a_rack_controller_that_is_away_is_what_has_to_be_checked(house: H
     assert ended.value.next_steps == ()
 
 
-async def test_a_request_that_is_taken_back_says_that_the_machine_has_changed_hands(house: House) -> None:
+async def test_a_reverted_request_reports_a_change_of_owner(house: House) -> None:
     house.region.bmc_down("node09")
 
     with pytest.raises(OperationRevertedError) as ended:
         await house.run("node09", EnterRescueMode, take_over=True)
 
-    assert "it is still Deployed for admin. It belonged to bob before." in ended.value.message
+    assert "it is still Deployed for admin. Its previous owner was bob." in ended.value.message
 
 
 @pytest.mark.parametrize("status", [403, 404, 408, 499])
-async def test_a_proxy_that_gave_up_waiting_says_nothing_of_what_maas_does(house: House, status: int) -> None:
+async def test_a_timeout_of_a_proxy_leaves_the_start_uncertain(house: House, status: int) -> None:
     house.region.faults.append(Fault(op="deploy", status=status, headers=PAGE, body="<html>timeout</html>", acts=True))
 
     assert (await house.run("node01")).status_name == "Deployed"
@@ -503,18 +499,18 @@ class TestAfterWaiting:
         await house.run("node01")
         await house.run("node02")
 
-    async def test_it_is_not_sent_for_a_machine_that_somebody_else_has_taken(self, house: House) -> None:
+    async def test_no_request_is_sent_for_a_machine_that_another_user_has_taken(self, house: House) -> None:
         await self.wait_for_a_turn(house)
         house.after(10, lambda: house.region.change_owner("node03", "bob"))
         house.options["wait"] = None
 
-        with pytest.raises(OperationRefusedError, match="was Ready before, and is Allocated for bob now"):
+        with pytest.raises(OperationRefusedError, match="was Ready and is now Allocated for bob"):
             await house.run("node03")
 
         assert house.posts == 2
         assert house.region.machine("node03").owner == "bob"
 
-    async def test_nor_for_one_that_was_something_else_meanwhile(self, house: House) -> None:
+    async def test_no_request_is_sent_for_a_machine_that_has_changed_meanwhile(self, house: House) -> None:
         house.region.hold(op="deploy", before=800)
         house.options["wait"] = 0.0
         await house.run("node01")
@@ -523,24 +519,24 @@ class TestAfterWaiting:
         house.after(700, lambda: house.region.release("node03", "bob"))
         house.options["wait"] = None
 
-        with pytest.raises(OperationRefusedError, match="is Ready as before, but was something else meanwhile"):
+        with pytest.raises(OperationRefusedError, match="is Ready again, but its status changed in between"):
             await house.run("node03")
 
         assert house.posts == 2
 
-    async def test_what_waits_has_not_begun_whatever_maas_shows(self, house: House) -> None:
+    async def test_a_waiting_request_has_not_started_whatever_maas_shows(self, house: House) -> None:
         await self.wait_for_a_turn(house)
         await house.run("node03", RunTests)
         await client_of(house.region).post_op(f"machines/{house.region.machine('node03').system_id}/", "test")
         assert house.handle
-        progress = ProgressReporter(nobody)
+        progress = ProgressReporter(discard_progress)
 
         reported = await house.engine.resume(RunTests(), house.handle, progress, CancellationToken())
 
-        assert reported.message == "Not sent yet: MAAS is sent 2 requests at a time"
+        assert reported.message == "Waiting to be sent: MAAS receives at most 2 requests at a time"
         assert not reported.confirmed
 
-    async def test_what_is_cancelled_while_it_is_checked_was_never_sent(self, house: House) -> None:
+    async def test_a_request_cancelled_during_its_check_is_not_sent(self, house: House) -> None:
         await self.wait_for_a_turn(house)
         house.after(50, lambda: house.region.hold(op="machines", before=50))
         house.after(70, house.token.cancel)
@@ -551,7 +547,7 @@ class TestAfterWaiting:
 
         assert [op for op, _ in house.posted] == ["deploy", "deploy"]
 
-    async def test_it_is_sent_for_one_that_is_as_it_was(self, house: House) -> None:
+    async def test_the_request_is_sent_for_an_unchanged_machine(self, house: House) -> None:
         await self.wait_for_a_turn(house)
         house.options["wait"] = None
 
@@ -569,17 +565,17 @@ class TestAfterWaiting:
         assert house.posts == 2
 
 
-class TestAnothersMachine:
-    """An administrator may change the machines of others; whose it was is said."""
+class TestAnotherUsersMachine:
+    """An administrator may change another user's machine; the owner is reported."""
 
-    async def test_its_owner_is_named_before_and_after(self, house: House) -> None:
+    async def test_the_owner_is_named_in_progress_and_in_the_warning(self, house: House) -> None:
         house.options["wait"] = 0.0
 
         outcome = await house.run("node09", Release)
 
         assert outcome.warnings == ("node09 (ergrgd) belonged to bob when this was requested.",)
 
-    async def test_nothing_is_said_of_ones_own(self, house: House) -> None:
+    async def test_no_owner_is_named_for_the_callers_own_machine(self, house: House) -> None:
         await house.run("node09", Release)
         assert house.messages[0] == "node09 (ergrgd) belongs to bob"
 

@@ -1,4 +1,4 @@
-"""What the engine does for an operation, on a simulated region and a virtual clock."""
+"""The engine, on a simulated region and a virtual clock."""
 
 import anyio
 import pytest
@@ -72,7 +72,7 @@ async def test_a_commissioning_starts_and_ends_in_ready(house: House) -> None:
     assert any(message.startswith("Running smartctl-validate") for message in house.messages)
 
 
-async def test_a_failed_deploy_says_why_in_maas_own_words(house: House) -> None:
+async def test_a_failed_deploy_has_its_reason_in_maas_own_words(house: House) -> None:
     house.region.plan("node01", fail="Installing OS", reason="no space left on device")
 
     with pytest.raises(OperationFailedError) as failure:
@@ -83,7 +83,7 @@ async def test_a_failed_deploy_says_why_in_maas_own_words(house: House) -> None:
     assert failure.value.maas_says
     assert "ERROR: Marking node failed - no space left on device" in failure.value.maas_says
     assert "/tmp/install.log (Failed):" in failure.value.maas_says
-    assert failure.value.hint == "Release it before anything else: MAAS refuses deploy and commission here."
+    assert failure.value.hint == "Release it first: MAAS refuses deploy and commission in this status."
     assert all(each.value < 1.0 for each in house.reported)
 
 
@@ -117,7 +117,7 @@ async def test_a_stale_reason_of_an_earlier_failure_is_not_repeated_by_a_later_a
 
 
 class TestEndedFromOutside:
-    async def test_an_abort_by_someone_else_names_them(self, house: House) -> None:
+    async def test_an_abort_by_another_user_names_that_user(self, house: House) -> None:
         house.after(60, lambda: house.region.abort("node01", "admin"))
 
         with pytest.raises(OperationRevertedError) as ended:
@@ -128,14 +128,14 @@ class TestEndedFromOutside:
         assert "User aborting deployment" in ended.value.message
         assert "(admin)" in ended.value.message
 
-    async def test_a_machine_that_was_released_and_deployed_by_another_is_not_our_success(self, house: House) -> None:
+    async def test_a_machine_released_and_deployed_by_another_user_is_no_success(self, house: House) -> None:
         house.after(60, lambda: house.region.release("node01", "admin"))
         house.after(90, lambda: house.region.deploy("node01", "bob"))
 
         with pytest.raises(OperationRevertedError):
             await house.run("node01")
 
-    async def test_even_if_nobody_looked_in_between(self, house: House) -> None:
+    async def test_a_later_run_of_another_user_is_no_success_without_a_poll_in_between(self, house: House) -> None:
         def blind_for_long() -> None:
             house.region.faults.append(Fault(status=503, times=20))
             house.region.release("node01", "admin")
@@ -143,10 +143,12 @@ class TestEndedFromOutside:
         house.after(60, blind_for_long)
         house.after(90, lambda: house.region.deploy("node01", "bob"))
 
-        with pytest.raises(OperationRevertedError, match=r"admin ended it .*, and bob started another run since"):
+        with pytest.raises(OperationRevertedError, match=r"admin ended it .*, and bob has since started another run"):
             await house.run("node01")
 
-    async def test_what_has_succeeded_unseen_is_no_abort_though_the_machine_has_moved_on(self, house: House) -> None:
+    async def test_a_success_between_two_polls_is_no_abort_although_the_machine_has_moved_on(
+        self, house: House
+    ) -> None:
         async def wait_for_one() -> None:
             while house.region.machine("node01").status_name != "Ready":  # noqa: ASYNC110 - no region says so
                 await anyio.sleep(0.1)
@@ -159,7 +161,7 @@ class TestEndedFromOutside:
 
         assert result.status_name in {"Ready", "Deploying"}
 
-    async def test_a_test_that_only_reads_have_shown_ends_with_its_result(self, house: House) -> None:
+    async def test_a_test_shown_only_by_reads_ends_with_its_result(self, house: House) -> None:
         house.poll_with(StatusPolling())
 
         assert (await house.run("node01", RunTests)).status_name == "Ready"
@@ -178,7 +180,7 @@ class TestRefusing:
 
         assert house.posts == 0
 
-    async def test_the_loser_of_a_race_gets_the_conflict_in_maas_words(self, house: House) -> None:
+    async def test_the_slower_of_two_users_gets_the_conflict_in_maas_words(self, house: House) -> None:
         lost: list[MaasConflictError | OperationRefusedError] = []
 
         async def deploy() -> None:
@@ -191,7 +193,7 @@ class TestRefusing:
             for _ in range(2):
                 tasks.start_soon(deploy)
 
-        assert len(lost) <= 1, "who comes late enough to see it deploying is given its handle"
+        assert len(lost) <= 1, "a caller that already sees it deploying gets its handle"
         assert house.posts <= 2
         assert house.region.machine("node01").status_name == "Deployed"
 
@@ -205,14 +207,17 @@ class TestRefusing:
 
 class TestStartingOnce:
     @pytest.mark.parametrize("polling", [None, StatusPolling()], ids=["events", "status"])
-    async def test_a_lost_request_does_not_adopt_what_somebody_else_began(
+    async def test_a_lost_request_does_not_adopt_another_users_run(
         self, house: House, polling: PollingStrategy | None
     ) -> None:
         house.poll_with(polling)
         house.region.faults.append(Fault(op="deploy", method="POST", status=502, body="<html>502</html>"))
         house.after(5, lambda: house.region.deploy("node01", "bob"))
 
-        with pytest.raises(OperationRevertedError, match=r"node01 .* is Deploying for bob, because bob started that"):
+        with pytest.raises(
+            OperationRevertedError,
+            match=r"because bob started another operation first\. node01 .* is Deploying for bob",
+        ):
             await house.run("node01")
 
         assert house.posts == 1
@@ -226,12 +231,12 @@ class TestOutages:
         result = await house.run("node01")
 
         assert result.status_name == "Deployed"
-        assert any(message.startswith("No usable answer from MAAS for ") for message in house.messages)
+        assert any(message.startswith("No usable response from MAAS for ") for message in house.messages)
         assert not any("unreachable" in message for message in house.messages)
 
 
 class TestEndingEarly:
-    async def test_cancelling_the_token_stops_at_once_and_asks_nothing_more(self, house: House) -> None:
+    async def test_cancelling_the_token_stops_at_once_and_sends_no_more_requests(self, house: House) -> None:
         house.after(100, house.token.cancel)
         with pytest.raises(OperationCancelledError):
             await house.run("node01")
@@ -241,7 +246,7 @@ class TestEndingEarly:
         assert len(house.region.requests) == asked
         assert house.region.machine("node01").status_name == "Deployed"
 
-    async def test_cancelling_one_leaves_the_others_being_followed(self, house: House) -> None:
+    async def test_cancelling_one_call_does_not_stop_the_others(self, house: House) -> None:
         async def doomed() -> None:
             with anyio.move_on_after(100):
                 await house.run("node02")

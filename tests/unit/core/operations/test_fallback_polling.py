@@ -1,4 +1,4 @@
-"""A polling strategy that fails costs an operation its milestones, and nothing else."""
+"""A failing polling strategy costs an operation only its milestones."""
 
 import logging
 import math
@@ -18,14 +18,14 @@ pytestmark = pytest.mark.anyio
 
 
 class Odd(PollingStrategy):
-    """Answers well a few times, and then with something else."""
+    """Returns valid milestones a few times, then something else."""
 
     def __init__(self, then: object, after: int = 1) -> None:
         self.asked = 0
         self._then = then
         self._after = after
 
-    def measure(self, evidence: Evidence, observation: Observation) -> Any:  # noqa: ARG002 - it sees nothing
+    def measure(self, evidence: Evidence, observation: Observation) -> Any:  # noqa: ARG002 - it ignores what was observed
         self.asked += 1
         if self.asked <= self._after:
             return Milestone(0.5, "Half way")
@@ -50,7 +50,7 @@ class OddRelease(Release):
         0.5,
         (0.5, "Half way"),
         Milestone,
-        Milestone("0.5", "Half way"),  # type: ignore[arg-type] # as all that follow
+        Milestone("0.5", "Half way"),  # type: ignore[arg-type] # invalid on purpose, as all below
         Milestone(0.5, None),  # type: ignore[arg-type]
         Milestone(0.5, 7),  # type: ignore[arg-type]
         Milestone({}, "Half way"),  # type: ignore[arg-type]
@@ -75,7 +75,7 @@ async def test_a_strategy_that_fails_is_replaced_for_this_operation_and_logged_o
     assert strategy.asked == 2
 
 
-async def test_one_that_fails_from_the_first_on_leaves_the_status(
+async def test_a_strategy_that_fails_at_once_leaves_the_status_as_progress(
     house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     strategy = Odd(ValueError("boom"), after=0)
@@ -83,16 +83,14 @@ async def test_one_that_fails_from_the_first_on_leaves_the_status(
 
     for asked, name in enumerate(("node01", "node02"), 1):
         assert (await house.run(name)).status_name == "Deployed"
-        assert strategy.asked == asked, "another operation has it again"
+        assert strategy.asked == asked, "another operation uses the strategy again"
 
     assert "Deploying" in house.messages
     assert caplog.text.count("Odd failed") == 2
 
 
 @pytest.mark.parametrize("fraction", [math.nan, math.inf, -1, 5, True, 10**400])
-async def test_a_number_that_is_no_fraction_is_ignored(
-    house: House, monkeypatch: pytest.MonkeyPatch, fraction: float
-) -> None:
+async def test_an_invalid_fraction_is_ignored(house: House, monkeypatch: pytest.MonkeyPatch, fraction: float) -> None:
     monkeypatch.setattr(OddRelease, "polling", Odd(Milestone(fraction, "On its way")))
 
     result = await house.run("node07", OddRelease)
@@ -103,12 +101,14 @@ async def test_a_number_that_is_no_fraction_is_ignored(
     assert all(0.0 <= value <= 1.0 for value in values)
 
 
-def test_a_strategy_that_would_judge_is_refused_when_it_is_written() -> None:
-    with pytest.raises(TypeError, match=r"Judge\.assess: the lifecycle judges .* Override `measure`"):
+def test_a_strategy_that_overrides_assess_is_rejected_at_its_definition() -> None:
+    with pytest.raises(TypeError, match=r"Judge\.assess: expected no such method, .* Override `measure`"):
         type("Judge", (StatusPolling,), {"assess": lambda *_: None})
 
 
-async def test_nor_does_one_judge_that_is_changed_later(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_strategy_patched_later_does_not_decide_the_verdict(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     strategy = Odd(Milestone(0.5, "Half way"), after=99)
     monkeypatch.setattr(strategy, "assess", lambda *_: "Deployed")
     monkeypatch.setattr(Deploy, "polling", strategy)
@@ -118,5 +118,5 @@ async def test_nor_does_one_judge_that_is_changed_later(house: House, monkeypatc
         await house.run("node01")
 
 
-async def test_what_the_strategy_needs_is_seen_all_the_same() -> None:
+async def test_the_fallback_keeps_the_needs_of_the_strategy() -> None:
     assert FallbackPolling(Deploy.polling, "a").needs == Deploy.polling.needs

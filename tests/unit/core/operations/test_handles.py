@@ -1,4 +1,4 @@
-"""Operation ids: short, sealed, and refused without a reason if they are not ours."""
+"""Operation ids: short, signed, and rejected without a reason if they are invalid."""
 
 import pytest
 from hypothesis import given
@@ -29,22 +29,22 @@ HANDLES = st.builds(
 
 
 @given(HANDLES)
-def test_a_handle_comes_back_as_it_was(handle: Handle) -> None:
+def test_a_handle_survives_a_round_trip(handle: Handle) -> None:
     assert sealer().open(sealer().seal(handle)) == handle
 
 
-def test_a_handle_takes_some_dozens_of_characters() -> None:
+def test_a_handle_is_short() -> None:
     assert len(sealer().seal(HANDLE)) < 70
 
 
 @given(st.text(max_size=300))
-def test_any_other_text_is_refused(text: str) -> None:
+def test_any_other_text_is_rejected(text: str) -> None:
     with pytest.raises(UnknownOperationError):
         sealer().open(text)
 
 
 @given(st.integers(0, 100), st.characters(codec="ascii"))
-def test_a_handle_with_one_character_changed_is_refused(position: int, character: str) -> None:
+def test_a_handle_with_one_changed_character_is_rejected(position: int, character: str) -> None:
     text = sealer().seal(HANDLE)
     position %= len(text)
     changed = text[:position] + character + text[position + 1 :]
@@ -55,7 +55,7 @@ def test_a_handle_with_one_character_changed_is_refused(position: int, character
         sealer().open(changed)
 
 
-def test_forged_foreign_expired_and_truncated_handles_are_refused_with_the_same_words() -> None:
+def test_forged_foreign_expired_and_truncated_handles_are_rejected_with_the_same_message() -> None:
     text = sealer().seal(HANDLE)
     refused = [
         (sealer(secret=b"another secret, of the same size"), text),
@@ -77,7 +77,7 @@ def test_forged_foreign_expired_and_truncated_handles_are_refused_with_the_same_
 OLD, NEW = b"the secret that is being dropped", b"the secret that takes its place."
 
 
-def test_the_first_secret_seals_and_all_of_them_open() -> None:
+def test_the_first_secret_signs_and_all_secrets_verify() -> None:
     old, both, new = (Sealer(secrets, "kim", lambda: NOW) for secrets in ([OLD], [NEW, OLD], [NEW]))
 
     assert both.seal(HANDLE) == new.seal(HANDLE)

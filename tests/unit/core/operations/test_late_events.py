@@ -1,4 +1,4 @@
-"""Events that MAAS writes late, and with the date of when they happened, neither lower progress nor end anything."""
+"""Events that MAAS writes late, with their original date, neither lower progress nor end an operation."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def milestones(house: House) -> list[str]:
 
 @pytest.mark.parametrize("local_boot_events", [True, False])
 @pytest.mark.parametrize("delay", [60.0, 200.0, 600.0])
-async def test_a_deploy_goes_on_as_ever_whenever_cloud_init_is_heard(
+async def test_late_cloud_init_events_do_not_affect_a_deployment(
     house: House, delay: float, local_boot_events: bool
 ) -> None:
     house.region.debug_delay = delay
@@ -37,13 +37,13 @@ async def test_a_deploy_goes_on_as_ever_whenever_cloud_init_is_heard(
         "Image Deployed",
         "Deployed",
     ]
-    # The image comes right before the end: by the watcher's jitter, one poll may see both.
+    # The image is deployed right before the end. Depending on the watcher's jitter, one poll may see both.
     assert milestones(house) in (expected, [each for each in expected if each != "Image Deployed"])
     values = [each.value for each in house.reported if each.value is not None]
     assert values == sorted(values)
 
 
-async def test_the_words_of_a_deploy_that_come_during_the_next_operations_are_not_theirs(house: House) -> None:
+async def test_late_events_of_a_deployment_are_not_attributed_to_the_next_operations(house: House) -> None:
     house.region.debug_delay = 800.0
     await house.run("node02")
     newest = house.region.log.next_id
@@ -52,6 +52,6 @@ async def test_the_words_of_a_deploy_that_come_during_the_next_operations_are_no
     commissioned = await house.run("node02", Commission)
 
     late = {event.type for event in house.region.log.events if event.id >= newest and "cloudinit" in event.description}
-    assert late == {"Node commissioning"}, "what was said in the deploy is written while the machine is commissioned"
+    assert late == {"Node commissioning"}, "events of the deployment are written during the commissioning"
     assert (released.status_name, commissioned.status_name) == ("Ready", "Ready")
     assert house.reported[-1].value == 1.0

@@ -1,4 +1,4 @@
-"""What is followed goes on where MAAS answers oddly: what cannot be read is neither gone nor news."""
+"""Odd answers of MAAS do not end an operation: an unreadable machine is neither gone nor changed."""
 
 from typing import Any
 
@@ -38,9 +38,7 @@ def verdict(baseline: Machine, *seen: Machine, operation: type[Operation[Any, An
 
 
 @pytest.mark.parametrize("value", [None, "odd", {}, 0.5])
-async def test_a_deployment_is_followed_to_its_end_whatever_its_machine_shows_beside_id_and_status(
-    house: House, value: JSON
-) -> None:
+async def test_a_deployment_is_followed_to_its_end_with_odd_values_in_other_fields(house: House, value: JSON) -> None:
     system_id = house.region.machine("node01").system_id
     with spoilt(with_odd_machine(system_id, **dict.fromkeys(OPTIONAL, value))):
         result = await house.run("node01")
@@ -52,7 +50,7 @@ async def test_a_deployment_is_followed_to_its_end_whatever_its_machine_shows_be
 @given(fields=st.dictionaries(st.sampled_from(OPTIONAL), json_values))
 def test_no_odd_field_starts_or_ends_a_run(fields: dict[str, JSON]) -> None:
     odd = Machine.from_response({**MACHINE, "current_installation_result_id": 5, "status": S.DEPLOYING, **fields})
-    if odd.current_installation_result_id in (None, 5):  # another number is another run
+    if odd.current_installation_result_id in (None, 5):  # another number means another run
         assert verdict(machine(S.READY, 3), machine(S.DEPLOYING, 5), odd) is Verdict.PENDING
     odd = Machine.from_response({**MACHINE, "status": S.READY, "current_installation_result_id": 3, **fields})
     if odd.current_installation_result_id in (None, 3):
@@ -60,7 +58,7 @@ def test_no_odd_field_starts_or_ends_a_run(fields: dict[str, JSON]) -> None:
 
 
 @pytest.mark.parametrize("run", [None, "five", {}, True])
-def test_a_run_whose_number_cannot_be_read_is_no_other_run(run: JSON) -> None:
+def test_an_unreadable_run_number_is_not_a_new_run(run: JSON) -> None:
     assert verdict(machine(S.READY, 3), machine(S.DEPLOYING, 5), machine(S.DEPLOYING, run)) is Verdict.PENDING
     assert verdict(machine(S.READY, 3), machine(S.DEPLOYING, run), machine(S.DEPLOYED, 5)) is Verdict.SUCCEEDED
     assert (
@@ -69,7 +67,7 @@ def test_a_run_whose_number_cannot_be_read_is_no_other_run(run: JSON) -> None:
     )
 
 
-def test_an_old_run_that_could_not_be_read_before_is_no_sign_that_the_operation_began() -> None:
+def test_an_old_run_that_was_unreadable_before_is_no_sign_of_a_start() -> None:
     assert verdict(machine(S.READY, "three"), machine(S.READY, 3)) is Verdict.PENDING
 
 
@@ -83,10 +81,10 @@ async def test_a_machine_that_cannot_be_read_for_a_while_is_not_gone(house: Hous
     with spoilt(for_a_while):
         result = await house.run("node01")
     assert result.system_id == system_id
-    assert any("No usable answer from MAAS" in message for message in house.messages)
+    assert any("No usable response from MAAS" in message for message in house.messages)
 
 
-async def test_no_machine_of_a_list_is_gone_while_one_entry_of_it_cannot_be_read(house: House) -> None:
+async def test_no_machine_is_gone_while_one_entry_of_the_list_is_unreadable(house: House) -> None:
     system_id = house.region.machine("node01").system_id
     nameless = with_odd_machine(system_id, system_id=None)
 
@@ -98,7 +96,7 @@ async def test_no_machine_of_a_list_is_gone_while_one_entry_of_it_cannot_be_read
     assert result.system_id == system_id
 
 
-async def test_odd_events_among_others_hide_no_progress(house: House) -> None:
+async def test_odd_events_do_not_hide_progress(house: House) -> None:
     def with_odd_events(path: str, answer: JSON) -> JSON:
         if path == "events/":
             odd: list[JSON] = [None, {"id": None}, {"node": 5}, "event", {"id": 2**70, "node": None}]
@@ -111,16 +109,16 @@ async def test_odd_events_among_others_hide_no_progress(house: House) -> None:
     assert any("Installing OS" in message for message in house.messages)
 
 
-async def test_an_operation_on_a_machine_whose_lock_cannot_be_read_is_refused_for_that_reason(house: House) -> None:
+async def test_an_operation_on_a_machine_with_an_unreadable_lock_is_refused_for_that_reason(house: House) -> None:
     system_id = house.region.machine("node01").system_id
     with (
         spoilt(with_odd_machine(system_id, locked=None)),
-        pytest.raises(OperationRefusedError, match="counts as locked, because MAAS's `locked` cannot be read"),
+        pytest.raises(OperationRefusedError, match="is treated as locked, because MAAS's `locked` is unreadable"),
     ):
         await house.run("node01")
     assert house.posts == 0
 
 
-def test_an_event_of_an_unreadable_kind_is_nothing_that_somebody_did() -> None:
+def test_an_event_with_an_unreadable_type_is_no_user_action() -> None:
     event = Event.from_response({"id": 7, "node": None, "type": None, "level": None, "username": None})
     assert (event.node, event.type, event.username, event.status_change) == ("", "", "unknown", None)

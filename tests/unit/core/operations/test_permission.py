@@ -1,4 +1,4 @@
-"""Whose a machine is, and why MAAS does not allow a change: its 403 says nothing itself."""
+"""Ownership of machines, and explanations of a 403, for which MAAS gives no reason."""
 
 from collections.abc import AsyncIterator, Callable
 
@@ -29,7 +29,7 @@ async def bob(region: MaasRegion) -> AsyncIterator[MaasClient]:
 async def refusal_of(
     region: MaasRegion, maas: MaasClient, name: str, op: str, *, before: Callable[[], object] = lambda: None
 ) -> MaasPermissionError:
-    """Why MAAS refuses ``op``, if something happens between the read and the request."""
+    """Return the explained refusal of ``op``, after something happened between the read and the request."""
     machine = await maas.machine(region.machine(name).system_id)
     before()
     with pytest.raises(MaasPermissionError) as refusal:
@@ -40,16 +40,16 @@ async def refusal_of(
 
 @pytest.mark.parametrize("op", ["commission", "test", "rescue_mode", "exit_rescue_mode", "mark_fixed"])
 @pytest.mark.parametrize("name", ["node01", "node09"])
-async def test_a_plain_user_is_told_what_takes_an_administrator(
+async def test_a_plain_user_gets_a_hint_that_only_administrators_may(
     region: MaasRegion, bob: MaasClient, name: str, op: str
 ) -> None:
     hint = (await refusal_of(region, bob, name, op)).hint
 
-    assert hint == f"MAAS allows {op} to administrators only, and bob is not one. Ask an administrator to do it."
+    assert hint == f"Only administrators may request {op}, and bob is not one. Ask an administrator to do it."
 
 
 @pytest.mark.parametrize("op", ["deploy", "release", "abort", "power_off", "unlock"])
-async def test_a_machine_that_was_given_to_somebody_else_meanwhile_is_told(
+async def test_a_machine_that_changed_its_owner_meanwhile_is_reported(
     region: MaasRegion, bob: MaasClient, op: str
 ) -> None:
     def be_faster() -> None:
@@ -60,7 +60,7 @@ async def test_a_machine_that_was_given_to_somebody_else_meanwhile_is_told(
     assert "belongs to another user" in str(refusal.hint)
 
 
-async def test_a_machine_that_can_be_seen_but_is_another_users_is_told_by_the_owner(
+async def test_a_visible_machine_of_another_user_is_reported_with_its_owner(
     region: MaasRegion, bob: MaasClient
 ) -> None:
     region.machine("node01").owner = "bob"
@@ -76,40 +76,40 @@ async def test_a_machine_that_can_be_seen_but_is_another_users_is_told_by_the_ow
 
 
 @pytest.mark.parametrize("username", ["admin", "bob"])
-async def test_a_machine_that_was_locked_meanwhile_is_told(region: MaasRegion, username: str) -> None:
+async def test_a_machine_that_was_locked_meanwhile_is_reported(region: MaasRegion, username: str) -> None:
     def lock() -> None:
         region.machine("node09").locked = True
 
     async with region.host(username) as host:
         refusal = await refusal_of(region, host.tenant.maas, "node09", "release", before=lock)
 
-    assert "is locked, on purpose" in str(refusal.hint)
+    assert "is locked, which protects it from changes" in str(refusal.hint)
     assert refusal.next_steps == (unlock(region.machine("node09").system_id),)
 
 
 @pytest.mark.parametrize(
-    ("name", "whose"), [("node09", "node09 is bob's."), ("node01", "node01 is nobody's: allocate it first.")]
+    ("name", "whose"), [("node09", "node09 belongs to bob."), ("node01", "node01 has no owner. Allocate it first.")]
 )
-async def test_an_administrator_is_told_what_only_the_owner_may(region: MaasRegion, name: str, whose: str) -> None:
+async def test_an_administrator_gets_a_hint_that_only_the_owner_may(region: MaasRegion, name: str, whose: str) -> None:
     async with region.host() as host:
         refusal = await refusal_of(region, host.tenant.maas, name, "mark_broken")
 
     assert refusal.next_steps == ()
-    assert refusal.hint == f"Only a machine's owner may request mark_broken, not even an administrator, and {whose}"
+    assert refusal.hint == f"Only a machine's owner may request mark_broken, not even an administrator. {whose}"
 
 
-async def test_where_nothing_shows_why_nothing_is_made_up(region: MaasRegion) -> None:
+async def test_no_reason_is_invented_for_an_unexplained_refusal(region: MaasRegion) -> None:
     region.faults.append(Fault(op="deploy", status=403))
     async with region.host() as host:
         hint = (await refusal_of(region, host.tenant.maas, "node01", "deploy")).hint or ""
 
     assert hint.startswith(
-        "MAAS gives no reason: node01 (7xneda) is nobody's and not locked, and admin is an administrator."
+        "MAAS gives no reason: node01 (7xneda) has no owner and is not locked, and admin is an administrator."
     )
     assert "pool default" in hint
 
 
-async def test_a_reason_of_maas_stands_for_itself(bob: MaasClient) -> None:
+async def test_a_reason_that_maas_gives_is_not_replaced(bob: MaasClient) -> None:
     machine = await bob.machine("7xneda")
     with pytest.raises(MaasPermissionError, match="can deploy VM hosts") as refusal:
         await bob.post_op("machines/7xneda/", "deploy", install_kvm=True)
@@ -119,15 +119,15 @@ async def test_a_reason_of_maas_stands_for_itself(bob: MaasClient) -> None:
     assert refusal.value.hint is None
 
 
-async def test_a_maas_that_cannot_be_asked_leaves_the_guesses(region: MaasRegion, bob: MaasClient) -> None:
+async def test_the_general_hint_stays_if_maas_does_not_respond(region: MaasRegion, bob: MaasClient) -> None:
     region.faults.append(Fault(op="whoami", status=500, times=None))
 
     refusal = await refusal_of(region, bob, "node01", "commission")
 
-    assert "may be locked or belong to someone else" in str(refusal.hint)
+    assert "may be locked or belong to another user" in str(refusal.hint)
 
 
-async def test_a_machine_that_may_not_be_seen_is_another_users(region: MaasRegion, bob: MaasClient) -> None:
+async def test_a_hidden_machine_is_reported_as_another_users(region: MaasRegion, bob: MaasClient) -> None:
     with pytest.raises(MaasPermissionError) as refusal:
         await bob.machine(region.machine("node07").system_id)
 
@@ -136,7 +136,7 @@ async def test_a_machine_that_may_not_be_seen_is_another_users(region: MaasRegio
     )
 
 
-async def test_what_is_of_no_machine_is_not_called_locked(bob: MaasClient) -> None:
+async def test_a_refusal_without_a_machine_is_not_explained_by_a_lock(bob: MaasClient) -> None:
     with pytest.raises(MaasPermissionError) as refusal:
         await bob.post("tags/", name="spare")
 
@@ -144,13 +144,13 @@ async def test_what_is_of_no_machine_is_not_called_locked(bob: MaasClient) -> No
 
 
 @pytest.mark.parametrize(("name", "owner"), [("node01", None), ("node07", None), ("node09", "bob")])
-async def test_only_somebody_else_is_another_owner(region: MaasRegion, name: str, owner: str | None) -> None:
+async def test_another_owner_is_only_a_different_user(region: MaasRegion, name: str, owner: str | None) -> None:
     async with region.host() as host:
         maas = host.tenant.maas
         assert await another_owner(maas, await maas.machine(region.machine(name).system_id)) == owner
 
 
-async def test_another_users_machine_is_taken_only_if_that_is_confirmed(region: MaasRegion) -> None:
+async def test_another_users_machine_is_taken_only_after_confirmation(region: MaasRegion) -> None:
     async with region.host() as host:
         maas = host.tenant.maas
         machine = await maas.machine(region.machine("node09").system_id)
@@ -159,10 +159,8 @@ async def test_another_users_machine_is_taken_only_if_that_is_confirmed(region: 
             await check_take_over(maas, machine, confirmed=False, effect="It becomes yours")
 
 
-async def test_what_only_administrators_may_is_refused_to_a_plain_user_of_the_simulator(
-    region: MaasRegion, bob: MaasClient
-) -> None:
-    """The table and the region agree: neither is made up."""
+async def test_the_simulator_refuses_admin_operations_to_a_plain_user(region: MaasRegion, bob: MaasClient) -> None:
+    """Check that the table of permissions matches the simulator."""
     machine = region.machine("node01")
     machine.owner, machine.status = "bob", Status.DEPLOYED
     for op in sorted(ADMIN_ONLY - {"PUT", "DELETE"}):

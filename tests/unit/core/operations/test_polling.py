@@ -1,4 +1,4 @@
-"""What single observations are assessed as."""
+"""Assessments of single observations."""
 
 from typing import Any
 
@@ -41,11 +41,11 @@ def assess(*observations: Observation, operation: type[Operation[Any, Any]] = De
 STARTED = Observation(machine(S.DEPLOYING), events=(change(101, S.ALLOCATED, S.DEPLOYING),))
 
 
-def test_a_success_without_anything_on_the_way_is_none() -> None:
+def test_a_success_status_without_a_pending_status_is_no_success() -> None:
     assert assess(Observation(machine(S.DEPLOYED))).verdict is Verdict.PENDING
 
 
-def test_an_event_of_the_way_is_evidence_even_if_every_read_missed_it() -> None:
+def test_a_pending_status_in_an_event_is_evidence_even_if_every_read_missed_it() -> None:
     seen = Observation(machine(S.DEPLOYED), events=(change(101, S.ALLOCATED, S.DEPLOYING),))
 
     assert assess(seen).verdict is Verdict.SUCCEEDED
@@ -58,7 +58,7 @@ def test_a_read_from_before_the_run_began_is_not_its_end() -> None:
     assert assess(waiting, started).verdict is Verdict.PENDING
 
 
-def test_an_event_from_before_the_start_is_no_evidence() -> None:
+def test_an_event_before_the_start_is_no_evidence() -> None:
     seen = Observation(machine(S.DEPLOYED), events=(change(100, S.ALLOCATED, S.DEPLOYING),))
 
     assert assess(seen).verdict is Verdict.PENDING
@@ -73,13 +73,13 @@ def test_a_second_start_is_another_run_even_without_a_new_script_set() -> None:
     assert assess(STARTED, again).verdict is Verdict.REVERTED
 
 
-def test_the_same_event_twice_is_no_second_start() -> None:
+def test_a_duplicate_event_is_no_second_start() -> None:
     again = Observation(machine(S.DEPLOYED), events=STARTED.events)
 
     assert assess(STARTED, again).verdict is Verdict.SUCCEEDED
 
 
-def test_an_unknown_status_is_told_and_followed_on() -> None:
+def test_an_unknown_status_is_reported_and_following_continues() -> None:
     unknown = assess(STARTED, Observation(machine(77)))
 
     assert unknown.verdict is Verdict.UNKNOWN
@@ -88,7 +88,7 @@ def test_an_unknown_status_is_told_and_followed_on() -> None:
     assert assess(STARTED, Observation(machine(77)), Observation(machine(S.DEPLOYED))).verdict is Verdict.SUCCEEDED
 
 
-def test_a_machine_is_gone_when_it_was_missed_twice_in_a_row() -> None:
+def test_a_machine_is_gone_after_two_reads_in_a_row_without_it() -> None:
     missing, there = Observation(absent=True), Observation(machine(S.DEPLOYING))
 
     assert assess(STARTED, missing).verdict is Verdict.PENDING
@@ -104,7 +104,7 @@ def test_a_machine_is_gone_when_it_was_missed_twice_in_a_row() -> None:
         ("vmhost-1", Verdict.GONE, Verdict.GONE),
     ],
 )
-def test_only_a_virtual_machine_may_succeed_by_being_deleted_and_only_where_that_is_declared(
+def test_a_deletion_is_a_success_only_for_a_virtual_machine_and_only_if_declared(
     pod: str | None, gone: Verdict, verdict: Verdict
 ) -> None:
     lifecycle = Lifecycle(start_from={S.DEPLOYED}, pending={S.RELEASING}, success={S.READY}, gone=gone)
@@ -113,7 +113,7 @@ def test_only_a_virtual_machine_may_succeed_by_being_deleted_and_only_where_that
     assert StatusPolling().assess(lifecycle, evidence, Observation(absent=True)).verdict is verdict
 
 
-def test_an_outage_is_told_with_what_was_last_seen_and_lowers_nothing() -> None:
+def test_an_outage_is_reported_with_the_last_state_and_does_not_lower_progress() -> None:
     installing = Observation(events=(event(102, "Installing OS", level="INFO"),))
     outage = assess(STARTED, installing, Observation(unreachable_for=40.0))
 
@@ -121,7 +121,7 @@ def test_an_outage_is_told_with_what_was_last_seen_and_lowers_nothing() -> None:
     assert outage.fraction == assess(STARTED, installing).fraction
 
 
-def test_a_status_that_a_passed_and_an_aborted_test_share_is_no_success_after_an_abort() -> None:
+def test_an_aborted_test_is_no_success_although_it_ends_in_the_same_status() -> None:
     lifecycle = Lifecycle(start_from={S.READY}, pending={S.TESTING}, success={S.READY})
     evidence = Evidence(Baseline(READY, 100, (None,)))
     seen = Observation(machine(S.READY), events=(change(101, S.READY, S.TESTING), event(102, "Aborted testing")))
@@ -134,7 +134,7 @@ REVERTING = "(admin) - Aborting COMMISSIONING and reverting to READY. Unable to 
 
 
 @pytest.mark.parametrize("words", ["Power state could not be queried: connection timeout", "", "Aborting the query"])
-def test_a_power_query_that_fails_takes_nothing_back(words: str) -> None:
+def test_a_failed_power_query_reverts_nothing(words: str) -> None:
     seen = Observation(
         machine(S.READY),
         events=(
@@ -148,7 +148,7 @@ def test_a_power_query_that_fails_takes_nothing_back(words: str) -> None:
 
 
 @pytest.mark.parametrize("number", [102, 104])
-def test_an_order_that_maas_takes_back_is_no_success_whichever_event_comes_first(number: int) -> None:
+def test_a_start_that_maas_reverts_is_no_success_in_either_order_of_events(number: int) -> None:
     seen = Observation(
         machine(S.READY),
         events=(
@@ -163,7 +163,7 @@ def test_an_order_that_maas_takes_back_is_no_success_whichever_event_comes_first
     assert assessment.evidence.reverted
 
 
-def test_nothing_takes_back_a_deployment_that_is_deployed() -> None:
+def test_a_completed_deployment_cannot_be_reverted() -> None:
     seen = Observation(
         machine(S.DEPLOYED),
         events=(
@@ -185,14 +185,14 @@ TAKEN = (
 )
 
 
-def test_a_machine_that_is_taken_as_soon_as_it_is_free_was_released() -> None:
+def test_a_release_succeeds_even_if_the_machine_is_allocated_at_once() -> None:
     seen = assess(Observation(machine(S.DEPLOYING), events=RELEASED + TAKEN), operation=Release)
 
     assert seen.verdict is Verdict.SUCCEEDED
     assert seen.message == "Ready; since then node01 has become Deploying"
 
 
-def test_an_end_that_only_an_event_tells_of_waits_for_a_read_that_is_not_from_before() -> None:
+def test_an_end_shown_by_an_event_needs_a_later_read() -> None:
     before = Observation(machine(S.RELEASING), events=RELEASED[:1])
     reported = Observation(events=RELEASED[1:])
 
@@ -200,7 +200,7 @@ def test_an_end_that_only_an_event_tells_of_waits_for_a_read_that_is_not_from_be
     assert assess(before, reported, Observation(machine(S.READY)), operation=Release).verdict is Verdict.SUCCEEDED
 
 
-def test_what_comes_after_the_end_changes_nothing() -> None:
+def test_events_after_the_end_change_nothing() -> None:
     failed = (
         *STARTED.events,
         event(102, "Marking node failed", "Installation failed", "ERROR"),
@@ -223,14 +223,14 @@ def test_what_comes_after_the_end_changes_nothing() -> None:
     assert seen.evidence.user_actions == ()
 
 
-def test_a_status_that_is_not_known_is_no_end() -> None:
+def test_an_unknown_status_is_no_end() -> None:
     strange = event(102, "Node changed status", "From 'Deploying' to 'Polishing'")
 
     assert assess(STARTED, Observation(machine(77), events=(strange,))).verdict is Verdict.UNKNOWN
 
 
 @pytest.mark.parametrize("read_before", [True, False])
-def test_the_status_from_before_is_not_shown_once_it_has_begun(*, read_before: bool) -> None:
+def test_the_previous_status_is_not_shown_after_the_start(*, read_before: bool) -> None:
     lifecycle = Lifecycle(start_from={S.READY}, pending={S.ENTERING_RESCUE_MODE}, success={S.RESCUE_MODE})
     polling, evidence = EventPolling([Phase("Performing PXE boot", 0.2)]), Evidence(Baseline(READY, 100, ()))
     if read_before:
@@ -241,11 +241,11 @@ def test_the_status_from_before_is_not_shown_once_it_has_begun(*, read_before: b
     assert polling.assess(lifecycle, evidence, started).message == "Entering rescue mode"
 
 
-def test_milestones_out_of_order_are_refused_with_what_to_do() -> None:
+def test_phases_out_of_order_are_rejected_with_a_fix() -> None:
     with pytest.raises(ValueError, match="in the order in which they happen"):
         EventPolling([Phase("Rebooting", 0.8), Phase("Installing OS", 0.4)])
 
 
-def test_a_status_that_is_both_on_the_way_and_an_end_is_refused() -> None:
-    with pytest.raises(ValueError, match="both pending and an end"):
+def test_a_status_that_is_both_pending_and_an_end_is_rejected() -> None:
+    with pytest.raises(ValueError, match="no status of pending in success or failure"):
         Lifecycle(start_from={S.READY}, pending={S.TESTING}, success={S.TESTING})

@@ -1,4 +1,4 @@
-"""What clients hear of an operation's progress."""
+"""Progress messages as clients receive them."""
 
 import anyio
 import anyio.lowlevel
@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maas_mcp.operations.progress import Progress, ProgressReporter, readable
+from maas_mcp.operations.progress import Progress, ProgressReporter, format_duration
 
 pytestmark = pytest.mark.anyio
 
 
 class Client:
-    """Keeps what it is sent, with the time."""
+    """Records the messages it receives, with the time."""
 
     def __init__(self) -> None:
         self.received: list[Progress] = []
@@ -31,7 +31,7 @@ class Client:
         return [progress.value for progress in self.received]
 
 
-async def test_the_first_and_the_last_report_always_go() -> None:
+async def test_the_first_and_the_last_report_are_always_sent() -> None:
     client = Client()
     progress = ProgressReporter(client)
     async with progress.reporting():
@@ -44,7 +44,7 @@ async def test_the_first_and_the_last_report_always_go() -> None:
     assert client.received[-1] == Progress(1.0, 1.0, "Deployed")
 
 
-async def test_in_a_burst_the_latest_wins_and_messages_keep_apart() -> None:
+async def test_in_a_burst_only_the_latest_report_is_sent_at_a_minimum_gap() -> None:
     client = Client()
     progress = ProgressReporter(client)
     async with progress.reporting():
@@ -58,7 +58,7 @@ async def test_in_a_burst_the_latest_wins_and_messages_keep_apart() -> None:
     assert client.messages[-1] == "99"
 
 
-async def test_silence_is_broken_by_a_heartbeat_that_moves_the_value_a_little() -> None:
+async def test_a_heartbeat_repeats_the_message_and_raises_the_value_a_little() -> None:
     client = Client()
     progress = ProgressReporter(client)
     async with progress.reporting():
@@ -119,7 +119,7 @@ async def test_a_failure_of_the_operation_still_sends_its_last_report() -> None:
     assert client.messages == ["Deploying", "Failed deployment"]
 
 
-async def test_a_client_that_does_not_read_holds_nothing_up() -> None:
+async def test_a_client_that_does_not_read_delays_nothing() -> None:
     async def never(_progress: Progress) -> None:
         await anyio.sleep_forever()
 
@@ -133,7 +133,7 @@ async def test_a_client_that_does_not_read_holds_nothing_up() -> None:
     assert anyio.current_time() - started <= 4.5
 
 
-async def test_a_message_on_its_way_is_not_torn_by_the_end() -> None:
+async def test_a_message_being_sent_is_completed_at_the_end() -> None:
     arrived = []
 
     async def slow(progress: Progress) -> None:
@@ -150,7 +150,7 @@ async def test_a_message_on_its_way_is_not_torn_by_the_end() -> None:
     assert arrived == ["Deploying", "Deployed"]
 
 
-async def test_a_client_that_breaks_harms_nothing() -> None:
+async def test_a_failing_client_affects_nothing() -> None:
     async def broken(_progress: Progress) -> None:
         raise ConnectionResetError
 
@@ -160,7 +160,7 @@ async def test_a_client_that_breaks_harms_nothing() -> None:
         await anyio.sleep(1)
 
 
-async def test_where_nothing_can_be_measured_the_elapsed_time_is_told_without_a_total() -> None:
+async def test_without_a_fraction_the_elapsed_time_is_sent_without_a_total() -> None:
     client = Client()
     progress = ProgressReporter(client)
     async with progress.reporting():
@@ -174,7 +174,7 @@ async def test_where_nothing_can_be_measured_the_elapsed_time_is_told_without_a_
 
 
 @given(st.lists(st.none() | st.floats(), min_size=1, max_size=20))
-async def test_whatever_is_reported_values_increase_and_stay_finite(fractions: list[float | None]) -> None:
+async def test_sent_values_always_increase_and_are_finite(fractions: list[float | None]) -> None:
     client = Client()
     progress = ProgressReporter(client)
     async with progress.reporting():
@@ -191,4 +191,4 @@ async def test_whatever_is_reported_values_increase_and_stay_finite(fractions: l
     ("seconds", "text"), [(0.4, "0 s"), (59.4, "59 s"), (61, "1 min 01 s"), (3600, "1 h 00 min"), (5400, "1 h 30 min")]
 )
 def test_durations_read_well(seconds: float, text: str) -> None:
-    assert readable(seconds) == text
+    assert format_duration(seconds) == text

@@ -1,4 +1,4 @@
-"""What holds for every order in which MAAS's events and reads may arrive."""
+"""Properties that hold for every order in which MAAS's events and reads may arrive."""
 
 from dataclasses import dataclass
 from random import Random
@@ -32,7 +32,8 @@ Seen = tuple[type[Operation[Any, Any]], Baseline, list[Observation]]
 
 
 def interleaved(recorded: tuple[str, type[Operation[Any, Any]]], random: Random) -> Seen:
-    """A recorded operation as another poller might have seen it: events late, twice, out of order, reads missed."""
+    """A recorded operation as another poller may have observed it: events late, twice or out of order, and reads
+    missed."""
     name, operation = recorded
     timeline = Timeline(name, operation.lifecycle)
     events = timeline.events + random.choices(timeline.events, k=5)
@@ -49,7 +50,7 @@ def interleaved(recorded: tuple[str, type[Operation[Any, Any]]], random: Random)
 
 
 @given(st.builds(interleaved, st.sampled_from(TIMELINES), st.integers(0, 2**32).map(Random)))
-def test_progress_is_monotone_and_the_end_is_the_recorded_one(
+def test_progress_never_decreases_and_the_verdict_is_the_recorded_one(
     seen: Seen,
 ) -> None:
     operation, baseline, observations = seen
@@ -81,7 +82,7 @@ MACHINE = Timeline("deploy-ok", Deploy.lifecycle).baseline.machine
 
 @st.composite
 def machines(draw: st.DrawFn) -> Machine:
-    """A machine in any status, a number that nobody knows among them."""
+    """A machine in any status, including unknown ones."""
     status: int = draw(STATUSES | st.integers(23, 40))
     run = draw(st.sampled_from([None, 7, 8, 9]))
     name = MachineStatus(status).display if status in set(MachineStatus) else "Something new"
@@ -117,7 +118,7 @@ def observations(draw: st.DrawFn) -> Observation:
 
 
 @given(st.lists(observations(), max_size=30))
-def test_there_is_no_success_without_evidence_of_a_run(seen: list[Observation]) -> None:
+def test_success_requires_evidence_of_a_run(seen: list[Observation]) -> None:
     baseline = Baseline(MACHINE, 20, Deploy.lifecycle.runs(MACHINE))
     evidence = Evidence(baseline)
     pending_was_seen = end_was_seen = False
@@ -145,7 +146,7 @@ def test_there_is_no_success_without_evidence_of_a_run(seen: list[Observation]) 
 
 
 @given(st.lists(machines(), min_size=1, max_size=10))
-def test_another_run_after_ours_never_reads_as_our_success(reads: list[Machine]) -> None:
+def test_a_later_run_never_counts_as_success_of_this_one(reads: list[Machine]) -> None:
     ours = MACHINE.model_copy(update={"status": MachineStatus.DEPLOYING, "current_installation_result_id": 7})
     theirs = MACHINE.model_copy(update={"status": MachineStatus.DEPLOYED, "current_installation_result_id": 99})
     evidence = Evidence(Baseline(MACHINE, 20, Deploy.lifecycle.runs(MACHINE)))
@@ -160,7 +161,7 @@ def test_another_run_after_ours_never_reads_as_our_success(reads: list[Machine])
 
 @dataclass(frozen=True)
 class Life:
-    """What happened to a machine from the start of an operation on, and what its run came to."""
+    """The history of a machine since the start of an operation, and the verdict on its run."""
 
     operation: type[Operation[Any, Any]]
     start: MachineStatus
@@ -168,18 +169,18 @@ class Life:
     end: Verdict
 
     def read(self, number: int) -> Machine:
-        """The machine after so many events."""
+        """Return the machine after ``number`` events."""
         changes = [change[1] for event in self.events[:number] if (change := event.status_change)]
         status = next((status for status in reversed(changes) if status is not None), self.start)
         return MACHINE.model_copy(update={"status": status, "status_name": status.display})
 
 
 OPERATIONS: list[type[Operation[Any, Any]]] = [Deploy, Release, Commission, RunTests, EnterRescueMode, ExitRescueMode]
-TAKEN_BACK = (
+REVERTED = (
     "Failed to query node's BMC",
     "(admin) - Aborting TESTING and reverting to READY. Unable to power control it.",
 )
-UNDOING = [("Aborted testing", ""), TAKEN_BACK]
+UNDOING = [("Aborted testing", ""), REVERTED]
 NOISE = [*UNDOING, ("Failed to query node's BMC", "Power state could not be queried"), ("User releasing node", "(bob)")]
 
 
@@ -188,7 +189,7 @@ LEVELS = {"Failed to query node's BMC": "WARNING"}
 
 @st.composite
 def lives(draw: st.DrawFn) -> Life:
-    """A run, and what others do with the machine afterwards."""
+    """A run, and what other users do with the machine afterwards."""
     operation = draw(st.sampled_from(OPERATIONS))
     lifecycle = operation.lifecycle
     on_the_way = st.sampled_from(sorted(lifecycle.pending))
@@ -213,7 +214,7 @@ def lives(draw: st.DrawFn) -> Life:
     verdict = lifecycle.verdict(ended)
     if verdict is Verdict.SUCCEEDED and undone and lifecycle.hides_an_undoing:
         verdict = Verdict.REVERTED
-    if undone == TAKEN_BACK and ended is start:  # which may be where an earlier run has failed
+    if undone == REVERTED and ended is start:  # possibly the failure status of an earlier run
         verdict = Verdict.REVERTED
     events = [
         Event(id=101 + number, node=MACHINE.system_id, level=LEVELS.get(kind, "DEBUG"), type=kind, description=words)
@@ -223,7 +224,7 @@ def lives(draw: st.DrawFn) -> Life:
 
 
 @given(lives(), st.integers(0, 2**32).map(Random))
-def test_what_a_run_has_come_to_never_changes_whatever_becomes_of_the_machine(life: Life, random: Random) -> None:
+def test_a_final_verdict_never_changes_whatever_happens_to_the_machine(life: Life, random: Random) -> None:
     lifecycle = life.operation.lifecycle
     evidence = Evidence(Baseline(life.read(0), 100, lifecycle.runs(life.read(0))))
     seen, verdicts = 0, []

@@ -1,4 +1,4 @@
-"""What real MAAS traffic is assessed as."""
+"""Assessments of recorded MAAS traffic."""
 
 from dataclasses import replace
 
@@ -31,7 +31,7 @@ def test_a_recorded_operation_ends_with_the_right_verdict(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_progress_never_decreases_and_is_whole_at_success_only(name: str) -> None:
+def test_progress_never_decreases_and_is_1_only_on_success(name: str) -> None:
     reported = assessments(name)
     fractions = [each.fraction for each in reported]
 
@@ -42,14 +42,14 @@ def test_progress_never_decreases_and_is_whole_at_success_only(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_milestone_is_told_that_the_run_did_not_reach(name: str) -> None:
+def test_no_milestone_is_reported_that_the_run_did_not_reach(name: str) -> None:
     reported = "\n".join(each.message for each in assessments(name))
 
     assert milestones_not_reached(named(name), reported) == []
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nor_is_one_told_where_the_machine_is_read_late(name: str) -> None:
+def test_no_unreached_milestone_is_reported_if_the_machine_is_read_late(name: str) -> None:
     operation = operation_of(named(name))
     timeline = Timeline(name, operation.lifecycle)
     one_by_one = [Observation(events=(event,)) for event in timeline.events]
@@ -60,13 +60,13 @@ def test_nor_is_one_told_where_the_machine_is_read_late(name: str) -> None:
 
 
 def leaves_reads(name: str) -> bool:
-    """Whether reads alone show it. A release of a second shows no status on the way: only its events do."""
+    """Whether reads alone show the run. A release of a second shows a pending status only in its events."""
     recording = named(name)
     return recording.took_effect and operation_of(recording) is not Release
 
 
 @pytest.mark.parametrize("name", [name for name in ENDS if leaves_reads(name)])
-def test_without_events_the_machine_alone_leads_to_the_same_verdict(name: str) -> None:
+def test_reads_alone_lead_to_the_same_verdict(name: str) -> None:
     operation = operation_of(named(name))
     timeline = Timeline(name, operation.lifecycle)
     reads = [each for each in timeline.observations if each.machine or each.absent]
@@ -76,7 +76,7 @@ def test_without_events_the_machine_alone_leads_to_the_same_verdict(name: str) -
     assert last.verdict is ENDS[name].verdict
 
 
-def test_deploy_tells_the_milestones_that_maas_tells() -> None:
+def test_a_deployment_reports_the_milestones_of_maas() -> None:
     messages = [each.message for each in assessments("deploy-ok")]
 
     assert list(dict.fromkeys(messages)) == [
@@ -108,14 +108,14 @@ def test_a_second_pxe_boot_does_not_lower_progress() -> None:
     assert reached[first] < reached[second]
 
 
-def test_a_deploy_that_was_aborted_names_who_did_it() -> None:
+def test_an_aborted_deployment_names_the_user_who_aborted_it() -> None:
     last = assessments("deploy-aborted-by-someone")[-1]
 
     assert last.evidence.user_actions[-1].text == "User aborting deployment - (admin) - changed my mind"
     assert last.message == "Allocated"
 
 
-def test_a_stale_error_description_does_not_make_a_deploy_fail() -> None:
+def test_an_old_error_description_does_not_fail_a_deployment() -> None:
     timeline = Timeline("deploy-ok", Deploy.lifecycle)
     stale = [
         replace(each, machine=each.machine.model_copy(update={"error_description": "BMC unreachable"}))

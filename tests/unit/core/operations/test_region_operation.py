@@ -1,4 +1,4 @@
-"""What the region does by itself is started once, and followed to its end."""
+"""Region operations are started once and followed to their end."""
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -29,13 +29,13 @@ from maas_mcp.operations.running.status import OperationStatus
 from maas_simulator import Fault, SimulatedRegion, demo_region
 from maas_simulator.model.faults import Latency
 from tests.house import client_of, engine_of
-from tests.unit.core.operations.fetching import Fetch, Nothing, Sight, Versions
+from tests.unit.core.operations.fetching import Fetch, ImageState, NoArguments, Versions
 
 pytestmark = pytest.mark.anyio
 
 
 class FetchForGood(Fetch):
-    """One that cannot be stopped."""
+    """An import that cannot be aborted."""
 
     name = "maas_fetch_for_good"
     abort = RegionOperation.abort
@@ -43,7 +43,7 @@ class FetchForGood(Fetch):
 
 @dataclass
 class Site:
-    """A region, its engine, and what was told."""
+    """A region, its engine, and the reported progress."""
 
     region: SimulatedRegion
     maas: MaasClient
@@ -53,13 +53,13 @@ class Site:
     reported: list[Progress] = field(default_factory=list)
 
     def process(self) -> Engine:
-        """A process that has seen nothing so far."""
+        """Another process."""
         return engine_of(self.maas, self.tasks)[0]
 
     async def run(
         self, handle: Handle | None = None, *, engine: Engine | None = None, **options: Any
     ) -> OperationStatus[Versions]:
-        """Start or pick up, in a process of its own if none is given."""
+        """Start or resume; in a new process by default."""
 
         async def send(progress: Progress) -> None:
             self.reported.append(progress)
@@ -69,7 +69,7 @@ class Site:
         async with progress.reporting():
             if handle is not None:
                 return await engine.resume(self.operation, handle, progress, self.token, **options)
-            return await engine.run(self.operation, Nothing(), progress, self.token, **options)
+            return await engine.run(self.operation, NoArguments(), progress, self.token, **options)
 
     def after(self, seconds: float, act: Callable[[], object]) -> None:
         async def later() -> None:
@@ -83,9 +83,9 @@ class Site:
         return [each.op for each in self.region.requests if each.method == "POST"]
 
     def begin(self) -> None:
-        """The region begins by itself."""
+        """The region starts an import itself."""
         self.region.play()
-        self.region.images.begin()
+        self.region.images.start()
 
     @property
     def importing(self) -> bool:
@@ -103,7 +103,7 @@ async def site() -> AsyncIterator[Site]:
     await maas.aclose()
 
 
-async def test_it_is_started_once_and_followed_to_its_result(site: Site) -> None:
+async def test_an_import_is_started_once_and_followed_to_its_result(site: Site) -> None:
     outcome = await site.run()
 
     assert outcome.result is not None
@@ -117,20 +117,20 @@ async def test_it_is_started_once_and_followed_to_its_result(site: Site) -> None
     assert outcome.handle.system_id == "region"
 
 
-async def test_a_look_that_is_empty_is_a_look(site: Site) -> None:
-    class Bare(Sight):
-        """Counts as false."""
+async def test_an_empty_observation_counts(site: Site) -> None:
+    class Bare(ImageState):
+        """An observation that counts as false."""
 
         def __len__(self) -> int:
             return 0
 
     class FetchBarely(Fetch):
-        """Import images, and see next to nothing of it."""
+        """Import images, with empty observations."""
 
         name = "maas_fetch_barely"
         interval = timedelta(seconds=60)
 
-        async def observe(self, ctx: ToolContext, earlier: Sight | None) -> Sight:
+        async def observe(self, ctx: ToolContext, earlier: ImageState | None) -> ImageState:
             seen = await super().observe(ctx, earlier)
             return Bare(seen.running, seen.complete)
 
@@ -139,24 +139,24 @@ async def test_a_look_that_is_empty_is_a_look(site: Site) -> None:
     handle = Handle(FetchBarely.name, "region", 0, 0, ())
     before = len(site.region.requests)
     assert not (await site.run(handle, wait=120)).ended
-    assert len(site.region.requests) - before < 10, "two looks, a minute apart"
+    assert len(site.region.requests) - before < 10, "two polls, a minute apart"
 
 
-async def test_a_fraction_that_falls_is_not_told(site: Site) -> None:
+async def test_a_falling_fraction_is_not_reported(site: Site) -> None:
     outcome = await site.run(wait=100)
 
     assert outcome.result is None
-    assert outcome.fraction == 0.99, "all was complete, then half: it had begun at the most that may be told"
+    assert outcome.fraction == 0.99, "all was complete, then half: it started at the highest fraction"
 
 
-async def test_what_maas_accepts_and_nobody_sees_run_had_nothing_to_do_if_all_is_there(site: Site) -> None:
+async def test_an_accepted_import_that_is_never_seen_running_succeeds_if_all_images_are_complete(site: Site) -> None:
     site.region.faults.append(Fault(op="import", status=200, body="Import of boot resources started"))
 
     assert (await site.run()).message == "Over"
     assert 60 <= anyio.current_time() <= 75
 
 
-async def test_one_that_is_over_in_a_second_is_seen(site: Site) -> None:
+async def test_an_import_of_one_second_is_seen(site: Site) -> None:
     site.region.faults.append(Fault(op="import", status=200, body="Import of boot resources started"))
     site.after(3.1, lambda: setattr(site.region.images, "importing", True))
     site.after(4.1, lambda: setattr(site.region.images, "importing", False))
@@ -165,7 +165,7 @@ async def test_one_that_is_over_in_a_second_is_seen(site: Site) -> None:
     assert anyio.current_time() < 15
 
 
-async def test_two_who_call_at_once_start_one(site: Site) -> None:
+async def test_two_concurrent_calls_start_one_import(site: Site) -> None:
     site.region.faults.append(Fault(delay=Latency(0.2), method="GET", path="boot-resources", times=None))
     engine, outcomes = site.process(), []
 
@@ -182,7 +182,7 @@ async def test_two_who_call_at_once_start_one(site: Site) -> None:
     assert all(outcome.result is None for outcome in outcomes)
 
 
-async def test_one_that_was_stopped_by_its_id_says_so_ever_after(site: Site) -> None:
+async def test_an_import_stopped_by_its_id_stays_reported_as_stopped(site: Site) -> None:
     engine = site.process()
     started = await site.run(engine=engine, wait=4)
     await engine.abort(Fetch(), started.handle, site.token)
@@ -193,17 +193,17 @@ async def test_one_that_was_stopped_by_its_id_says_so_ever_after(site: Site) -> 
             await site.run(started.handle, engine=engine, wait=0)
 
 
-async def test_an_id_from_before_any_that_may_run_stops_nothing(site: Site) -> None:
+async def test_an_id_older_than_the_deadline_stops_nothing(site: Site) -> None:
     started = await site.run(wait=0)
     await anyio.sleep(Fetch.deadline.total_seconds() + 1)
     site.begin()
 
-    with pytest.raises(OperationRefusedError, match="is another one"):
+    with pytest.raises(OperationRefusedError, match="Another maas_fetch is running, and was not aborted"):
         await site.process().abort(Fetch(), started.handle, site.token)
     assert site.importing
 
 
-async def test_a_whole_run_between_two_looks_shows_by_what_has_changed(site: Site) -> None:
+async def test_an_import_between_two_polls_is_recognized_by_its_changes(site: Site) -> None:
     site.region.faults.append(Fault(op="is_importing", status=200, body="false", times=10_000))
 
     assert (await site.run(wait=0)).result is None
@@ -219,11 +219,11 @@ async def test_a_whole_run_between_two_looks_shows_by_what_has_changed(site: Sit
     ("fault", "words"),
     [
         ({"status": 503}, "MAAS unreachable for "),
-        ({"status": 500}, "No usable answer from MAAS for "),
-        ({"status": 200, "body": "<html>proxy</html>"}, "No usable answer from MAAS for "),
+        ({"status": 500}, "No usable response from MAAS for "),
+        ({"status": 200, "body": "<html>proxy</html>"}, "No usable response from MAAS for "),
     ],
 )
-async def test_an_outage_is_told_and_survived(site: Site, fault: dict[str, Any], words: str) -> None:
+async def test_an_outage_is_reported_and_survived(site: Site, fault: dict[str, Any], words: str) -> None:
     site.after(60, lambda: site.region.faults.append(Fault(path="boot-resources", times=10, **fault)))
 
     assert (await site.run()).result is not None
@@ -231,7 +231,7 @@ async def test_an_outage_is_told_and_survived(site: Site, fault: dict[str, Any],
     assert any("; last seen: Fetching" in each.message for each in site.reported)
 
 
-async def test_what_cannot_be_stopped_refuses_the_wish_before_anything_is_sent(site: Site) -> None:
+async def test_an_operation_that_cannot_be_aborted_is_refused_before_a_request(site: Site) -> None:
     site.operation = FetchForGood()
 
     with pytest.raises(InvalidArgumentsError, match="cannot be aborted"):
@@ -240,14 +240,14 @@ async def test_what_cannot_be_stopped_refuses_the_wish_before_anything_is_sent(s
     assert site.region.requests == []
 
 
-async def test_one_that_is_broken_off_by_somebody_has_failed(site: Site) -> None:
+async def test_an_import_stopped_by_another_user_has_failed(site: Site) -> None:
     site.after(60, site.region.images.stop)
 
-    with pytest.raises(OperationFailedError, match="it was broken off"):
+    with pytest.raises(OperationFailedError, match="it was stopped"):
         await site.run()
 
 
-async def test_another_process_picks_it_up(site: Site) -> None:
+async def test_another_process_picks_up_an_import(site: Site) -> None:
     started = await site.run(wait=30)
     asked = await site.run(started.handle)
     ended = await site.run(started.handle, wait=None)
@@ -258,7 +258,7 @@ async def test_another_process_picks_it_up(site: Site) -> None:
     assert site.posts == ["import"]
 
 
-async def test_another_process_that_comes_late_says_what_it_has_not_seen(site: Site) -> None:
+async def test_another_process_after_the_end_reports_that_it_did_not_see_the_run(site: Site) -> None:
     started = await site.run(wait=0)
     await anyio.sleep(3600)
 
@@ -268,18 +268,18 @@ async def test_another_process_that_comes_late_says_what_it_has_not_seen(site: S
     assert ended.message == "Over, unseen"
 
 
-async def test_another_process_that_comes_too_early_does_not_call_it_over(site: Site) -> None:
+async def test_another_process_before_the_start_does_not_report_an_end(site: Site) -> None:
     site.region.faults.append(Fault(op="import", status=200, body="x"))
     started = await site.run(wait=0)
 
     asked = await site.run(started.handle)
-    assert (asked.result, asked.message) == (None, "Nothing shows yet that it began")
+    assert (asked.result, asked.message) == (None, "MAAS does not show yet that it started")
     await anyio.sleep(61)
 
     assert (await site.run(started.handle)).message == "Over, unseen"
 
 
-async def test_somebody_who_may_not_start_it_is_told_so(site: Site) -> None:
+async def test_a_user_without_permission_is_refused(site: Site) -> None:
     site.maas = client_of(site.region, "bob")
 
     with pytest.raises(MaasPermissionError):
@@ -288,22 +288,22 @@ async def test_somebody_who_may_not_start_it_is_told_so(site: Site) -> None:
     assert not site.importing
 
 
-async def test_the_deadline_ends_the_following(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_deadline_ends_the_call(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(site.region.images, "stop", lambda: None)
     monkeypatch.setattr("maas_simulator.model.images.RATE", 1000.0)
     monkeypatch.setattr(Fetch, "deadline", timedelta(minutes=10))
 
-    with pytest.raises(OperationTimedOutError, match=r"not over after 10 min 00 s; last seen: Fetching"):
+    with pytest.raises(OperationTimedOutError, match=r"did not finish within 10 min 00 s; last seen: Fetching"):
         await site.run()
 
 
-async def test_what_is_under_way_costs_one_read_to_know(site: Site) -> None:
+async def test_finding_a_running_import_takes_one_read(site: Site) -> None:
     engine = site.process()
-    assert await engine.region_under_way([Fetch()]) == []
+    assert await engine.find_running_on_region([Fetch()]) == []
     assert len(site.region.requests) == 1
     await site.run(wait=0)
 
-    (handle,) = await engine.region_under_way([Fetch()])
+    (handle,) = await engine.find_running_on_region([Fetch()])
     await engine.abort(Fetch(), handle, site.token)
     with pytest.raises(OperationRefusedError):
         await engine.abort(Fetch(), handle, site.token)

@@ -1,4 +1,4 @@
-"""What a plugin gives as a result is what it declares, or the client is told that it is not."""
+"""Results of plugins: the declared model, or an error for the client."""
 
 import logging
 import math
@@ -11,9 +11,9 @@ from pydantic import BaseModel, Field, SecretStr, computed_field
 from maas_mcp.errors import MaasPermissionError, MaasUnavailableError, OperationFailedError, PluginError
 from maas_mcp.operations.declaring.tool import Tool, ToolContext
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.running.results import Reading, structured, summary_of
+from maas_mcp.operations.running.results import ResultReader, structured, summary_of
 from maas_mcp.operations.running.status import OperationStatus
-from tests.unit.core.operations.declared import Deploy, Got
+from tests.unit.core.operations.declared import Deploy, MachineResult
 
 
 class Nothing(BaseModel):
@@ -21,7 +21,7 @@ class Nothing(BaseModel):
 
 
 class Disk(BaseModel):
-    """A part."""
+    """A nested model."""
 
     size: float
 
@@ -38,12 +38,12 @@ class Found(BaseModel):
 
     @computed_field
     def count(self) -> int:
-        """How many disks."""
+        """The number of disks."""
         return len(self.disks)
 
 
 class More(Found):
-    """A result with a field that no client was told of."""
+    """A result with an undeclared field."""
 
     secret: str = "hidden"
 
@@ -57,7 +57,7 @@ class Find(Tool[Nothing, Found]):
         raise NotImplementedError
 
 
-def test_a_result_goes_out_as_its_schema_says() -> None:
+def test_a_result_matches_its_schema() -> None:
     content = structured(Find(), Found(name="a", disks=[Disk(size=1)], price=Decimal("0.1"), token=SecretStr("x")))
     assert content == {
         "name": "a",
@@ -70,12 +70,12 @@ def test_a_result_goes_out_as_its_schema_says() -> None:
     }
 
 
-def test_what_only_a_subclass_has_stays_here() -> None:
+def test_fields_of_a_subclass_are_not_sent() -> None:
     assert structured(Find(), More(name="a")) == structured(Find(), Found(name="a"))
 
 
 def hollow(model: type[BaseModel]) -> BaseModel:
-    """One without its fields, which pydantic lets be made."""
+    """A model without its fields, which pydantic allows."""
     return model.model_construct()
 
 
@@ -98,22 +98,22 @@ def changed(**fields: Any) -> Found:
         (hollow(Found), "it has no `name`."),
         (changed(disks=[hollow(Disk)]), "it has no `disks.0.size`."),
         (changed(by_name={"sda": hollow(Disk)}), "it has no `by_name.sda.size`."),
-        (changed(name=5), "it does not fit that model."),
-        (changed(disks=[{"size": 1}]), "it does not fit that model."),
-        (changed(disks=None), "it does not fit that model."),
+        (changed(name=5), "it does not match that model."),
+        (changed(disks=[{"size": 1}]), "it does not match that model."),
+        (changed(disks=None), "it does not match that model."),
         (changed(disks=[Disk(size=math.nan)]), "`disks.0.size` is NaN or infinite. JSON has no such numbers"),
         (changed(by_name={"sda": Disk(size=-math.inf)}), "`by_name.sda.size` is NaN or infinite."),
     ],
 )
-def test_another_result_than_the_declared_one_is_refused_and_named(result: object, said: str) -> None:
+def test_a_result_that_does_not_match_the_declaration_is_refused_with_the_reason(result: object, said: str) -> None:
     with pytest.raises(PluginError) as refusal:
         structured(Find(), result)
-    assert refusal.value.message.startswith("The result of acme_find is not Found, as the plugin declares it: ")
+    assert refusal.value.message.startswith("The result of acme_find is not the declared Found: ")
     assert said in refusal.value.message
     assert refusal.value.hint
 
 
-def test_a_serializer_that_fails_is_the_plugins_fault() -> None:
+def test_a_failing_serializer_is_a_fault_of_the_plugin() -> None:
     class Torn(Found):
         @computed_field
         def half(self) -> int:
@@ -128,12 +128,12 @@ def test_a_serializer_that_fails_is_the_plugins_fault() -> None:
         async def run(self, ctx: ToolContext, args: Nothing) -> Torn:
             raise NotImplementedError
 
-    with pytest.raises(PluginError, match="it does not fit that model"):
+    with pytest.raises(PluginError, match="it does not match that model"):
         structured(FindTorn(), Torn(name="a"))
 
 
 @pytest.mark.parametrize("summary", [lambda *_: None, lambda *_: 1 // 0, lambda *_: exec("raise SystemExit")])
-def test_a_summary_that_cannot_be_had_costs_no_result(
+def test_a_failing_summary_does_not_lose_the_result(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, summary: Any
 ) -> None:
     monkeypatch.setattr(Find, "summary", summary)
@@ -144,10 +144,10 @@ def test_a_summary_that_cannot_be_had_costs_no_result(
 HANDLE = Handle("maas_deploy_machine", "abc", 0, 0, ())
 
 
-def read(result: object) -> OperationStatus[Got]:
-    """How an operation has ended of which this is the result; an error is raised while it is read."""
-    reading: Reading[Any] = Reading(Deploy(), "Deployed")
-    with reading.watched():
+def read(result: object) -> OperationStatus[MachineResult]:
+    """Return the status of an ended operation with this result; an error is raised while it is read."""
+    reading: ResultReader[Any] = ResultReader(Deploy(), "Deployed")
+    with reading.guarded():
         if isinstance(result, BaseException):
             raise result
         reading.result = result
@@ -159,15 +159,15 @@ def read(result: object) -> OperationStatus[Got]:
     [
         (None, "it is nothing"),
         ({"hostname": "node01"}, "it is an object of type dict"),
-        (KeyError("x"), "it failed with KeyError."),
-        (KeyboardInterrupt(), "it failed with KeyboardInterrupt."),
-        (SystemExit(3), "it failed with SystemExit."),
-        (BaseException(), "it failed with BaseException."),
+        (KeyError("x"), "it raised KeyError."),
+        (KeyboardInterrupt(), "it raised KeyboardInterrupt."),
+        (SystemExit(3), "it raised SystemExit."),
+        (BaseException(), "it raised BaseException."),
     ],
     ids=repr,
 )
 @pytest.mark.anyio
-async def test_an_operation_whose_result_cannot_be_read_has_ended(
+async def test_an_operation_with_an_unreadable_result_has_ended(
     caplog: pytest.LogCaptureFixture, result: object, why: str
 ) -> None:
     status = read(result)
@@ -177,7 +177,7 @@ async def test_an_operation_whose_result_cannot_be_read_has_ended(
         "MAAS has finished maas_deploy_machine (Deployed), but the plugin could not read the result: "
     )
     assert why in status.problem.message
-    assert status.problem.hint == "Do not start it again. The server's log has the details."
+    assert status.problem.hint == "Do not start it again. See the server's log for details."
     assert [entry.levelno for entry in caplog.records] == [logging.ERROR]
 
 
@@ -187,13 +187,13 @@ async def test_an_operation_whose_result_cannot_be_read_has_ended(
     ids=str,
 )
 @pytest.mark.anyio
-async def test_what_maas_says_of_the_result_and_the_plugins_own_verdict_pass(error: Exception) -> None:
+async def test_errors_of_maas_and_verdicts_of_the_plugin_are_raised_unchanged(error: Exception) -> None:
     with pytest.raises(type(error)) as passed:
         read(error)
     assert passed.value is error
 
 
 @pytest.mark.parametrize("given", [{"result": Found(name="a")}, {"state": "succeeded"}], ids=["early", "nothing"])
-def test_no_outcome_says_one_thing_and_holds_another(given: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="expected a result or a problem once it has ended, and neither before"):
+def test_a_status_cannot_contradict_itself(given: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="expected a result or a problem if it has ended"):
         OperationStatus(HANDLE, None, "", **given)

@@ -1,4 +1,4 @@
-"""Operations that are left, and picked up again by what MAAS says of them."""
+"""Operations that a call leaves, and that are picked up again from MAAS."""
 
 from typing import Any
 
@@ -30,12 +30,12 @@ pytestmark = pytest.mark.anyio
 
 
 def not_maas(status: int, words: str = "", path: str = "machines/", **more: Any) -> Fault:
-    """One answer of a proxy to a read."""
+    """An answer of a proxy to a read."""
     return Fault(status=status, body=words, method="GET", path=path, headers={"Content-Type": "text/plain"}, **more)
 
 
 async def start(house: House, **arguments: Any) -> Handle:
-    """Start a deploy of node01 and leave it."""
+    """Start a deploy of node01 without a wait."""
     house.options = {"wait": 0.0}
     outcome = await house.run("node01", **arguments)
     assert outcome.result is None
@@ -43,7 +43,7 @@ async def start(house: House, **arguments: Any) -> Handle:
     return house.handle
 
 
-async def test_a_wait_of_zero_starts_it_and_answers_at_once(house: House) -> None:
+async def test_a_wait_of_zero_starts_the_operation_and_returns_at_once(house: House) -> None:
     began = anyio.current_time()
     await start(house)
 
@@ -52,7 +52,7 @@ async def test_a_wait_of_zero_starts_it_and_answers_at_once(house: House) -> Non
     assert house.region.machine("node01").status_name == "Deploying"
 
 
-async def test_a_wait_of_ninety_seconds_follows_for_as_long(house: House) -> None:
+async def test_a_wait_of_ninety_seconds_follows_for_ninety_seconds(house: House) -> None:
     house.options = {"wait": 90.0}
     outcome = await house.run("node01")
 
@@ -62,7 +62,7 @@ async def test_a_wait_of_ninety_seconds_follows_for_as_long(house: House) -> Non
     assert outcome.fraction == 0.2
 
 
-async def test_another_process_tells_how_far_it_is(house: House) -> None:
+async def test_another_process_reports_the_progress(house: House) -> None:
     await start(house)
     await anyio.sleep(300)
 
@@ -74,7 +74,7 @@ async def test_another_process_tells_how_far_it_is(house: House) -> None:
     assert house.posts == 1
 
 
-async def test_another_process_follows_it_to_its_result(house: House) -> None:
+async def test_another_process_follows_a_run_to_its_result(house: House) -> None:
     await start(house, distro_series="jammy")
     await anyio.sleep(120)
 
@@ -83,11 +83,11 @@ async def test_another_process_follows_it_to_its_result(house: House) -> None:
     assert getattr(outcome.result, "distro_series", None) == "jammy"
     values = [each.value for each in house.reported]
     assert values == sorted(set(values))
-    assert values[0] >= 0.1, "what happened before is not shown as new"
+    assert values[0] >= 0.1, "earlier progress is not shown as new"
     assert values[-1] == 1.0
 
 
-async def test_a_success_stays_one_whatever_was_done_to_the_machine_since(house: House) -> None:
+async def test_a_success_stays_a_success_after_later_changes_to_the_machine(house: House) -> None:
     await house.run("node01")
     house.region.say(house.region.machine("node01"), "WARNING", "Failed to query node's BMC", "connection timeout")
     assert (await resumed(house)).result is not None
@@ -102,7 +102,7 @@ async def test_a_success_stays_one_whatever_was_done_to_the_machine_since(house:
     assert getattr(outcome.result, "status_name", None) == "Deploying"
 
 
-async def test_the_reason_of_a_failure_is_still_there(house: House) -> None:
+async def test_the_reason_of_a_failure_is_still_available_later(house: House) -> None:
     house.region.plan("node01", fail="Installing OS", reason="no space left on device")
     await start(house)
     await anyio.sleep(3600)
@@ -114,7 +114,7 @@ async def test_the_reason_of_a_failure_is_still_there(house: House) -> None:
 
 
 class TestWhyAListedOneFailed:
-    """What was listed is known by its events only: whoever started it knew the script sets before, and nobody else."""
+    """A listed operation is known by its events only: its earlier script sets are unknown."""
 
     async def listed(self, house: House, **arguments: Any) -> None:
         house.region.plan("node01", fail="smartctl-validate")
@@ -126,7 +126,7 @@ class TestWhyAListedOneFailed:
         assert house.handle.runs == ()
         await anyio.sleep(3600)
 
-    async def test_the_failing_script_is_shown(self, house: House) -> None:
+    async def test_the_failed_script_is_shown(self, house: House) -> None:
         await self.listed(house)
 
         with pytest.raises(OperationFailedError) as failure:
@@ -134,7 +134,7 @@ class TestWhyAListedOneFailed:
 
         assert "smartctl-validate on sda (Failed):\nsmartctl-validate on node01" in (failure.value.maas_says or "")
 
-    async def test_one_that_failed_in_an_earlier_run_is_not(self, house: House) -> None:
+    async def test_a_script_that_failed_in_an_earlier_run_is_not_shown(self, house: House) -> None:
         await self.listed(house)
         house.region.clear_plans()
         house.region.plan("node01", fail="20-maas-03-machine-resources")
@@ -153,18 +153,18 @@ class TestWhyAListedOneFailed:
         assert "smartctl" not in says
 
 
-async def test_a_later_run_of_someone_else_is_not_taken_for_ours(house: House) -> None:
+async def test_a_later_run_of_another_user_is_not_mistaken_for_the_callers(house: House) -> None:
     await start(house)
     house.after(60, lambda: house.region.release("node01", "admin"))
     house.after(120, lambda: house.region.deploy("node01", "bob"))
     await anyio.sleep(3600)
 
-    with pytest.raises(OperationRevertedError, match=r"admin ended it .*, and bob started another run since"):
+    with pytest.raises(OperationRevertedError, match=r"admin ended it .*, and bob has since started another run"):
         await resumed(house)
 
 
 async def released(house: House) -> None:
-    """A virtual machine of a VM host being erased, whose absence would be a success."""
+    """Erase a virtual machine of a VM host, whose absence would be a success."""
     house.region.machine("node07").pod = "kvm01"
     house.options = {"wait": 0.0}
     await house.run("node07", Release, quick_erase=True)
@@ -172,7 +172,7 @@ async def released(house: House) -> None:
 
 
 @pytest.mark.parametrize("wait", [0.0, 20.0])
-async def test_one_answer_that_it_is_not_there_is_no_end_if_maas_lists_it(house: House, wait: float) -> None:
+async def test_a_single_404_is_no_end_if_maas_lists_the_machine(house: House, wait: float) -> None:
     await released(house)
     house.region.faults.append(not_maas(404, "No Machine matches the given query."))
 
@@ -182,18 +182,18 @@ async def test_one_answer_that_it_is_not_there_is_no_end_if_maas_lists_it(house:
     assert outcome.message == "Performing PXE boot"
 
 
-async def test_a_machine_that_maas_lists_and_does_not_show_is_not_gone_either(house: House) -> None:
+async def test_a_machine_that_maas_lists_but_does_not_return_is_not_gone(house: House) -> None:
     await released(house)
     path = f"machines/{house.region.machine('node07').system_id}/"
     house.region.faults.append(not_maas(404, "No Machine matches the given query.", path, times=None))
 
-    with pytest.raises(MaasProtocolError, match="but does not show it"):
+    with pytest.raises(MaasProtocolError, match="but does not return it"):
         await resumed(house, operation=Release)
     outcome = await resumed(house, 30.0, Release)
-    assert outcome.message.startswith("No usable answer from MAAS for 3")
+    assert outcome.message.startswith("No usable response from MAAS for 3")
 
 
-async def test_a_proxys_404_is_an_outage_and_never_an_end(house: House) -> None:
+async def test_a_404_of_a_proxy_is_an_outage_and_no_end(house: House) -> None:
     await released(house)
     house.region.faults.append(not_maas(404, "404 page not found", times=2))
 
@@ -205,7 +205,7 @@ async def test_a_proxys_404_is_an_outage_and_never_an_end(house: House) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
-async def test_a_refusal_that_comes_once_ends_no_waiting(house: House, status: int) -> None:
+async def test_a_single_refusal_does_not_end_the_call(house: House, status: int) -> None:
     await start(house)
     house.region.faults.append(not_maas(status, path="events/"))
 
@@ -215,7 +215,7 @@ async def test_a_refusal_that_comes_once_ends_no_waiting(house: House, status: i
     assert not [each for each in house.messages if "unreachable" in each]
 
 
-async def test_one_that_is_repeated_does(house: House) -> None:
+async def test_a_repeated_refusal_ends_the_call(house: House) -> None:
     await start(house)
     house.region.faults.append(not_maas(401, path="events/", times=2))
 
@@ -226,7 +226,7 @@ async def test_one_that_is_repeated_does(house: House) -> None:
 
 
 class DeployAndRead(Deploy):
-    """Deploy a machine, and read more of it."""
+    """Deploy a machine; the result takes another read."""
 
     name = "maas_deploy_and_read"
 
@@ -235,26 +235,26 @@ class DeployAndRead(Deploy):
         return await super().result(ctx)
 
 
-async def test_a_success_is_not_lost_to_a_refusal_that_comes_once_while_its_result_is_read(house: House) -> None:
+async def test_a_single_refusal_while_the_result_is_read_does_not_lose_the_success(house: House) -> None:
     house.region.faults.append(not_maas(403, path="zones/"))
 
     assert (await house.run("node01", DeployAndRead)).status_name == "Deployed"
     assert not house.region.faults
 
 
-async def test_what_is_already_under_way_for_the_same_user_is_answered_with_its_handle(house: House) -> None:
+async def test_a_call_for_a_run_in_progress_of_the_same_user_returns_its_handle(house: House) -> None:
     house.region.deploy("node01", "admin")
     await anyio.sleep(100)
 
     outcome = await house.run("node01")
 
     assert isinstance(outcome, OperationStatus)
-    assert "is Deploying for admin already: not started a second time" in outcome.message
+    assert "is already Deploying for admin: not started again" in outcome.message
     assert house.posts == 0
     assert getattr((await resumed(house, wait=None)).result, "status_name", None) == "Deployed"
 
 
-async def test_everything_under_way_is_found_in_maas(house: House) -> None:
+async def test_all_runs_in_progress_are_found_in_maas(house: House) -> None:
     house.region.deploy("node01", "admin")
     house.region.deploy("node02", "bob")
     house.options = {"wait": 0.0}
@@ -268,7 +268,7 @@ async def test_everything_under_way_is_found_in_maas(house: House) -> None:
 
 
 class TestAborting:
-    async def test_a_request_that_the_client_cancels_aborts_too(self, house: House) -> None:
+    async def test_a_cancellation_by_the_client_aborts(self, house: House) -> None:
         house.options = {"on_cancel": CancelPolicy.ABORT}
         house.after(99, lambda: house.token.announce(CancelReason.CLIENT))
         with anyio.move_on_after(100):
@@ -276,7 +276,7 @@ class TestAborting:
 
         assert house.region.machine("node01").status_name == "Allocated"
 
-    async def test_a_cancellation_that_nobody_asked_for_aborts_nothing(self, house: House) -> None:
+    async def test_a_cancellation_without_a_request_aborts_nothing(self, house: House) -> None:
         house.options = {"on_cancel": CancelPolicy.ABORT}
         with anyio.move_on_after(100):
             await house.run("node01")
@@ -291,7 +291,7 @@ class TestAborting:
 
         assert house.region.machine("node01").status_name == "Deploying"
 
-    async def test_an_abort_that_maas_does_not_confirm_holds_nothing_up_for_long(self, house: House) -> None:
+    async def test_an_abort_that_maas_does_not_confirm_does_not_delay_the_call_for_long(self, house: House) -> None:
         house.options = {"on_cancel": CancelPolicy.ABORT}
         house.region.hold(op="abort", before=300)
         house.after(99, lambda: house.token.announce(CancelReason.CLIENT))
@@ -300,7 +300,7 @@ class TestAborting:
 
         assert anyio.current_time() < 111
 
-    async def test_it_is_no_longer_waited_for_once_the_connection_is_lost(self, house: House) -> None:
+    async def test_a_lost_connection_ends_the_wait_for_an_abort(self, house: House) -> None:
         house.options = {"on_cancel": CancelPolicy.ABORT}
         house.region.hold(op="abort", before=300)
         house.after(100, house.token.cancel)
@@ -310,7 +310,7 @@ class TestAborting:
 
         assert anyio.current_time() < 104
 
-    async def test_what_cannot_be_aborted_says_so_before_it_starts(self, house: House) -> None:
+    async def test_an_operation_that_cannot_be_aborted_is_refused_before_its_start(self, house: House) -> None:
         house.options = {"on_cancel": CancelPolicy.ABORT}
         with pytest.raises(InvalidArgumentsError, match="cannot be aborted"):
             await house.run("node01", EnterRescueMode)
@@ -326,11 +326,11 @@ class TestAborting:
         with pytest.raises(OperationRevertedError, match="User aborting deployment"):
             await resumed(house)
 
-    async def test_what_is_over_is_not_aborted(self, house: House) -> None:
+    async def test_an_operation_that_has_ended_is_not_aborted(self, house: House) -> None:
         handle = await start(house)
         await anyio.sleep(3600)
 
-        with pytest.raises(OperationRefusedError, match="nothing that maas_deploy_machine could abort"):
+        with pytest.raises(OperationRefusedError, match="maas_deploy_machine has nothing to abort"):
             await house.engine.abort(Deploy(), handle, CancellationToken())
 
         assert house.posts == 1

@@ -1,4 +1,4 @@
-"""How far a run of scripts is."""
+"""Progress of commissioning and testing scripts."""
 
 from dataclasses import replace
 from typing import Any
@@ -12,7 +12,7 @@ from maas_commission.testing import RunTests
 from maas_mcp.maas.models import Event, ScriptResult, ScriptSet, ScriptSetName, ScriptStatus
 from maas_mcp.operations.declaring.operation import Operation
 from maas_mcp.operations.judging.evidence import Baseline, Evidence, Observation
-from maas_mcp.operations.judging.scripts import ScriptPolling, done, seconds
+from maas_mcp.operations.judging.scripts import ScriptPolling, completed_fraction, parse_duration
 from maas_mcp.operations.judging.strategies import MachineAssessment, Phase
 from tests.unit.core.operations.timelines import Timeline, replay
 
@@ -20,7 +20,7 @@ COMMISSIONING, TESTING = ScriptSetName.COMMISSIONING, ScriptSetName.TESTING
 POLLING = ScriptPolling([Phase("Loading ephemeral", 0.2)], {COMMISSIONING, TESTING}, share=0.8)
 BASELINE = Timeline("commission-ok", Commission.lifecycle).baseline
 OLD_TESTING = 7
-"""The testing set of the run before."""
+"""The testing set of the previous run."""
 P = ScriptStatus
 
 
@@ -41,35 +41,35 @@ def assessed(
     return POLLING.assess(Commission.lifecycle, evidence or Evidence(BASELINE), observation)
 
 
-def test_scripts_weigh_what_maas_estimates_them_to_take() -> None:
+def test_scripts_are_weighted_by_the_estimates_of_maas() -> None:
     half = assessed({COMMISSIONING: scripts(result("a", P.PASSED, "0:09:00"), result("b", P.PENDING, "0:01:00"))})
 
     assert half.fraction == pytest.approx(0.2 + 0.8 * 0.9)
 
 
-def test_scripts_without_an_estimate_weigh_as_much_as_the_others_do_on_average() -> None:
-    assert done([result("a", P.PASSED), result("b", P.PENDING)]) == 0.5
-    assert done([result("a", P.PASSED, "0:00:10"), result("b", P.PENDING), result("c", P.PENDING, "0:00:30")]) == (
-        pytest.approx(10 / 60)
-    )
+def test_scripts_without_an_estimate_have_the_average_weight_of_the_others() -> None:
+    assert completed_fraction([result("a", P.PASSED), result("b", P.PENDING)]) == 0.5
+    assert completed_fraction(
+        [result("a", P.PASSED, "0:00:10"), result("b", P.PENDING), result("c", P.PENDING, "0:00:30")]
+    ) == (pytest.approx(10 / 60))
 
 
-def test_scripts_that_take_no_time_weigh_a_second() -> None:
-    assert done([result("a", P.PASSED, "0:00:00"), result("b", P.PENDING, "0:00:00")]) == 0.5
+def test_scripts_that_take_no_time_have_the_weight_of_a_second() -> None:
+    assert completed_fraction([result("a", P.PASSED, "0:00:00"), result("b", P.PENDING, "0:00:00")]) == 0.5
 
 
 @pytest.mark.parametrize(
     "status", [P.PASSED, P.FAILED, P.TIMED_OUT, P.ABORTED, P.DEGRADED, P.SKIPPED, P.FAILED_INSTALLING_DEPENDENCIES]
 )
-def test_a_script_that_has_ended_somehow_is_done(status: ScriptStatus) -> None:
-    assert done([result("a", status), result("b", P.PENDING)]) == 0.5
+def test_a_script_that_ended_with_any_result_is_complete(status: ScriptStatus) -> None:
+    assert completed_fraction([result("a", status), result("b", P.PENDING)]) == 0.5
 
 
 @pytest.mark.parametrize("status", [P.RUNNING, P.INSTALLING_DEPENDENCIES, P.APPLYING_NETWORK_CONFIGURATION])
 def test_a_running_script_counts_by_its_runtime_or_for_half(status: ScriptStatus) -> None:
-    assert done([result("a", status, "0:01:00")]) == 0.5
-    assert done([result("a", status, "0:01:00", runtime="0:00:15")]) == 0.25
-    assert done([result("a", status, "0:01:00", runtime="9:00:00")]) == 0.95
+    assert completed_fraction([result("a", status, "0:01:00")]) == 0.5
+    assert completed_fraction([result("a", status, "0:01:00", runtime="0:00:15")]) == 0.25
+    assert completed_fraction([result("a", status, "0:01:00", runtime="9:00:00")]) == 0.95
 
 
 @pytest.mark.parametrize(
@@ -85,11 +85,11 @@ def test_a_running_script_counts_by_its_runtime_or_for_half(status: ScriptStatus
         ("1:2:3", None),
     ],
 )
-def test_a_duration_is_read_as_maas_writes_it(text: str, expected: float | None) -> None:
-    assert seconds(text) == expected
+def test_durations_are_parsed_in_the_format_of_maas(text: str, expected: float | None) -> None:
+    assert parse_duration(text) == expected
 
 
-def test_what_runs_is_named_with_its_place_among_all_scripts_of_both_sets() -> None:
+def test_the_running_script_is_named_with_its_position_among_both_sets() -> None:
     sets = {
         COMMISSIONING: scripts(result("20-lldpd", P.PASSED), result("40-hints", P.RUNNING), result("c", P.PENDING)),
         TESTING: scripts(result("smartctl-validate", P.PENDING), number=32),
@@ -98,26 +98,26 @@ def test_what_runs_is_named_with_its_place_among_all_scripts_of_both_sets() -> N
     assert assessed(sets).message == "Running 40-hints (2 of 4)"
 
 
-def test_scripts_that_run_at_once_are_counted_and_failures_are_told() -> None:
+def test_concurrent_scripts_are_counted_and_failures_are_reported() -> None:
     sets = {COMMISSIONING: scripts(result("a", P.FAILED), result("b", P.RUNNING), result("c", P.RUNNING))}
 
     assert assessed(sets).message == "Running b and 1 more (1 of 3 have ended), 1 failed"
 
 
-def test_between_two_scripts_it_is_told_how_many_have_ended() -> None:
+def test_between_two_scripts_the_number_of_ended_ones_is_reported() -> None:
     assert assessed({TESTING: scripts(result("a", P.PASSED), result("b", P.PENDING))}).message == (
         "1 of 2 scripts have ended"
     )
 
 
-def test_before_the_first_script_the_boot_is_told() -> None:
+def test_before_the_first_script_the_boot_phase_is_reported() -> None:
     event = Event(id=BASELINE.cursor + 1, node="fyc3ff", level="INFO", type="Loading ephemeral")
     booting = assessed({COMMISSIONING: scripts(result("a", P.PENDING))}, events=(event,))
 
     assert (booting.fraction, booting.message) == (0.2, "Loading ephemeral")
 
 
-def test_the_scripts_of_an_earlier_run_say_nothing_of_this_one() -> None:
+def test_the_scripts_of_an_earlier_run_are_ignored() -> None:
     sets = {
         COMMISSIONING: scripts(result("a", P.PASSED), result("b", P.PENDING)),
         TESTING: scripts(result("old", P.PASSED), number=OLD_TESTING),
@@ -132,7 +132,7 @@ def test_a_run_of_another_kind_of_scripts_is_not_counted() -> None:
     assert assessed(sets).fraction == 0.0
 
 
-def test_scripts_that_start_anew_do_not_lower_progress() -> None:
+def test_restarted_scripts_do_not_lower_progress() -> None:
     before = assessed({COMMISSIONING: scripts(result("a", P.PASSED), result("b", P.RUNNING))})
     after = assessed({COMMISSIONING: scripts(result("a", P.RUNNING), result("b", P.PENDING))}, before.evidence)
 
@@ -140,7 +140,7 @@ def test_scripts_that_start_anew_do_not_lower_progress() -> None:
     assert after.message == "Running a (1 of 2)"
 
 
-def test_between_two_reads_of_the_scripts_the_last_one_stands() -> None:
+def test_the_last_read_of_the_scripts_counts_until_the_next_one() -> None:
     before = assessed({COMMISSIONING: scripts(result("a", P.PASSED), result("b", P.RUNNING))})
     after = assessed({}, before.evidence)
 
@@ -148,12 +148,12 @@ def test_between_two_reads_of_the_scripts_the_last_one_stands() -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, -1.0, 1.1, 0.9])
-def test_phases_and_scripts_share_one_whole(share: float) -> None:
+def test_phases_and_scripts_may_not_overlap(share: float) -> None:
     with pytest.raises(ValueError, match="the rest belongs to the scripts"):
         ScriptPolling([Phase("Loading ephemeral", 0.2)], {TESTING}, share=share)
 
 
-def test_it_wants_script_sets() -> None:
+def test_script_polling_requires_script_sets() -> None:
     with pytest.raises(ValueError, match="expected script sets"):
         ScriptPolling([], set())
 
@@ -171,7 +171,7 @@ RESULTS = st.builds(
 
 
 @given(st.lists(st.lists(RESULTS, min_size=1, max_size=5), max_size=8))
-def test_progress_is_a_fraction_that_never_decreases_whatever_the_scripts_do(reads: list[list[ScriptResult]]) -> None:
+def test_progress_never_decreases_whatever_the_scripts_do(reads: list[list[ScriptResult]]) -> None:
     evidence, last = Evidence(BASELINE), 0.0
     for read in reads:
         assessment = assessed({COMMISSIONING: scripts(*read)}, evidence)
@@ -215,7 +215,7 @@ REPORTED: list[tuple[str, type[Operation[Any, Any]], list[str]]] = [
 
 
 @pytest.mark.parametrize(("name", "operation", "reported"), REPORTED)
-def test_recorded_runs_tell_which_script_runs(
+def test_recorded_runs_report_the_running_script(
     name: str, operation: type[Operation[Any, Any]], reported: list[str]
 ) -> None:
     timeline = Timeline(name, operation.lifecycle)
@@ -225,7 +225,7 @@ def test_recorded_runs_tell_which_script_runs(
     assert [each for each, before in zip(messages, ["", *messages], strict=False) if each != before] == reported
 
 
-def test_a_run_that_is_picked_up_later_is_as_far_as_it_is() -> None:
+def test_a_resumed_run_shows_its_actual_progress() -> None:
     timeline = Timeline("commission-ok", Commission.lifecycle)
     latest = timeline.observations[8]
     seen = Observation(latest.machine, events=tuple(timeline.events), script_sets=latest.script_sets)
@@ -238,7 +238,7 @@ def test_a_run_that_is_picked_up_later_is_as_far_as_it_is() -> None:
 
 
 class TestAdopted:
-    """A run that somebody else started: which script sets were there before it is not known."""
+    """A run that another user started: its earlier script sets are unknown."""
 
     began = Event(
         id=BASELINE.cursor + 1,
@@ -260,7 +260,7 @@ class TestAdopted:
 
         assert (seen.fraction, seen.message) == (0.0, "Commissioning")
 
-    def test_nor_once_this_run_has_begun_with_its_own(self) -> None:
+    def test_the_results_of_an_earlier_run_are_not_counted_with_those_of_this_run(self) -> None:
         earlier = replaced(result("x", P.PASSED), starttime=self.began_at - 500)
         own = replaced(result("a", P.PASSED), starttime=self.began_at + 60.5)
         sets = {COMMISSIONING: scripts(own, result("b", P.PENDING)), TESTING: scripts(earlier, number=OLD_TESTING)}
@@ -269,7 +269,7 @@ class TestAdopted:
 
         assert seen.message == "1 of 2 scripts have ended"
 
-    def test_where_no_event_says_when_it_began_a_set_that_is_over_is_not_counted(self) -> None:
+    def test_a_completed_set_is_not_counted_if_no_event_shows_the_start(self) -> None:
         sets = {COMMISSIONING: scripts(result("a", P.PENDING)), TESTING: scripts(result("x", P.PASSED), number=7)}
 
         assert assessed(sets, self.adopted).fraction == 0.0

@@ -1,4 +1,4 @@
-"""What many calls read at the same moment goes out as one request, and each gets an answer of its own."""
+"""Simultaneous reads share a request, and every caller gets its own result."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ import pytest
 from maas_mcp.errors import MaasError, MaasNotFoundError, MaasProtocolError, MaasUnavailableError
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import Machine
-from maas_mcp.operations.watching.grouping import MACHINES, URL_BYTES
+from maas_mcp.operations.watching.grouping import MAX_MACHINES, URL_BYTES
 from maas_mcp.operations.watching.shared_reads import REQUESTS, SharedReads
 from maas_simulator import Fault, Latency, SimulatedRegion, generated_region
 from tests.house import TIMING, client_of
@@ -24,14 +24,14 @@ OUTAGE = Fault(path="machines/", answer="gateway timeout", times=None)
 
 @dataclass
 class Readers:
-    """Calls that read, each at its time, and what each was answered."""
+    """Calls that read at given times, with their results."""
 
     region: SimulatedRegion
     reads: SharedReads = field(default_factory=lambda: SharedReads(TIMING))
     got: dict[str, Any] = field(default_factory=dict)
-    """Answers and errors, by system id or name of the call."""
+    """Responses and errors, by system id or name of the call."""
     times: dict[str, float] = field(default_factory=dict)
-    """When each was answered."""
+    """The time of each response."""
 
     def __post_init__(self) -> None:
         self.maas = client_of(self.region)
@@ -59,7 +59,7 @@ class Readers:
 
     @property
     def sent(self) -> list[tuple[float, list[str]]]:
-        """When machines were asked for, and which: one by its path, or several by their ids."""
+        """The time and machines of each request: one by its path, or several by their ids."""
         return [
             (each.time, each.query.get("id", []) or [each.path.split("/")[-2]])
             for each in self.region.requests
@@ -78,19 +78,19 @@ def names(number: int) -> list[str]:
     return [f"m{each + 1:05}" for each in range(number)]
 
 
-def asked(readers: Readers) -> list[int]:
-    """How many machines each request was for."""
+def machines_per_request(readers: Readers) -> list[int]:
+    """Return the number of machines in each request."""
     return [len(ids) for _, ids in readers.sent]
 
 
 class TestTogether:
-    async def test_machines_read_at_the_same_moment_go_out_as_one_request(self, readers: Readers) -> None:
+    async def test_simultaneous_reads_share_one_request(self, readers: Readers) -> None:
         await readers.together(*names(5))
 
         assert [sorted(ids) for _, ids in readers.sent] == [names(5)]
         assert {name: machine.system_id for name, machine in readers.got.items()} == {each: each for each in names(5)}
 
-    async def test_a_lone_read_is_sent_at_once_and_names_the_machine_in_its_path(self, readers: Readers) -> None:
+    async def test_a_single_read_is_sent_at_once_with_the_machine_in_its_path(self, readers: Readers) -> None:
         await readers.machine("m00001")
 
         assert anyio.current_time() == 0
@@ -99,42 +99,42 @@ class TestTogether:
     async def test_the_same_machine_is_read_once_for_all(self, readers: Readers) -> None:
         await readers.together("m00001", "m00001", "m00001")
 
-        assert asked(readers) == [1]
+        assert machines_per_request(readers) == [1]
 
-    async def test_calls_that_come_soon_after_a_read_go_out_as_one(self, readers: Readers) -> None:
+    async def test_reads_soon_after_another_read_share_one_request(self, readers: Readers) -> None:
         async with anyio.create_task_group() as tasks:
             for number, each in enumerate(names(5)):
                 tasks.start_soon(lambda each, after: readers.machine(each, after=after), each, number * WINDOW / 5)
 
-        assert asked(readers) == [1, 4]
+        assert machines_per_request(readers) == [1, 4]
         assert all(time <= WINDOW for time in readers.times.values())
 
-    async def test_calls_farther_apart_wait_for_nothing(self, readers: Readers) -> None:
+    async def test_reads_further_apart_are_not_delayed(self, readers: Readers) -> None:
         for each in names(3):
             await anyio.sleep(WINDOW)
             began = anyio.current_time()
             await readers.machine(each)
             assert anyio.current_time() == began
 
-        assert asked(readers) == [1, 1, 1]
+        assert machines_per_request(readers) == [1, 1, 1]
 
-    async def test_many_machines_fill_several_requests_that_each_fit_into_a_url(self, readers: Readers) -> None:
+    async def test_many_machines_are_split_into_requests_that_fit_into_a_url(self, readers: Readers) -> None:
         await readers.together(*names(120))
 
-        assert sorted(asked(readers)) == [120 - 2 * MACHINES, MACHINES, MACHINES]
-        assert MACHINES * len("&id=" + "x" * 41) <= URL_BYTES
+        assert sorted(machines_per_request(readers)) == [120 - 2 * MAX_MACHINES, MAX_MACHINES, MAX_MACHINES]
+        assert MAX_MACHINES * len("&id=" + "x" * 41) <= URL_BYTES
         assert {machine.system_id for machine in readers.got.values()} == set(names(120))
 
-    async def test_while_maas_is_slow_more_calls_go_out_together(self, readers: Readers) -> None:
+    async def test_more_reads_share_a_request_while_maas_is_slow(self, readers: Readers) -> None:
         readers.region.hold(op="machines", before=2.0)
         async with anyio.create_task_group() as tasks:
             for number, each in enumerate(names(20)):
                 tasks.start_soon(lambda each, after: readers.machine(each, after=after), each, number * 0.1)
 
-        assert asked(readers)[:REQUESTS] == [1] * REQUESTS
+        assert machines_per_request(readers)[:REQUESTS] == [1] * REQUESTS
         assert len(readers.sent) == REQUESTS + 1
 
-    async def test_reads_that_are_retried_for_long_hold_up_none_that_is_not(self, readers: Readers) -> None:
+    async def test_reads_with_long_retries_do_not_delay_reads_without(self, readers: Readers) -> None:
         readers.region.faults.append(Fault(path="machines/", status=503, headers={"Retry-After": "20"}, times=None))
         once = readers.maas.once()
         async with anyio.create_task_group() as tasks:
@@ -144,17 +144,17 @@ class TestTogether:
             await anyio.sleep(2.0)
             assert list(readers.times.items()) == [("m00009", 1.0)]
 
-    async def test_clients_that_retry_otherwise_do_not_share(self, readers: Readers) -> None:
+    async def test_clients_with_different_retries_do_not_share(self, readers: Readers) -> None:
         once = readers.maas.once()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(readers.machine, "m00001")
             tasks.start_soon(lambda: readers.machine("m00002", maas=once))
 
-        assert asked(readers) == [1, 1]
+        assert machines_per_request(readers) == [1, 1]
 
 
 class TestFresh:
-    async def test_a_machine_is_never_shown_as_it_was_before_it_was_asked_for(self, readers: Readers) -> None:
+    async def test_a_read_never_returns_a_state_from_before_its_call(self, readers: Readers) -> None:
         readers.region.hold(op="machines", after=1.0)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(lambda: readers.machine("m00001", name="first"))
@@ -165,7 +165,7 @@ class TestFresh:
         assert readers.got["first"].owner is None
         assert readers.got["second"].owner == "admin"
 
-    async def test_one_read_of_the_newest_event_serves_all_who_asked_before_it_was_sent(self, readers: Readers) -> None:
+    async def test_one_read_of_the_newest_event_serves_all_earlier_callers(self, readers: Readers) -> None:
         async with anyio.create_task_group() as tasks:
             for each in names(10):
                 tasks.start_soon(readers.newest, each)
@@ -173,9 +173,7 @@ class TestFresh:
         assert len(readers.region.requests) == 1
         assert set(readers.got.values()) == {readers.region.log.next_id - 1}
 
-    async def test_whoever_asks_while_the_newest_event_is_read_gets_it_from_the_next_read(
-        self, readers: Readers
-    ) -> None:
+    async def test_a_call_during_a_read_of_the_newest_event_gets_the_next_one(self, readers: Readers) -> None:
         readers.region.hold(op="events", after=1.0)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(readers.newest, "first")
@@ -188,7 +186,7 @@ class TestFresh:
         assert readers.got["first"] < readers.got["second"]
         assert len(readers.region.requests) == 2
 
-    async def test_a_log_without_events_ends_at_0_for_all(self, readers: Readers) -> None:
+    async def test_an_empty_event_log_returns_0_to_all_callers(self, readers: Readers) -> None:
         readers.region.log.events.clear()
         await readers.newest("first")
 
@@ -196,7 +194,7 @@ class TestFresh:
 
 
 class TestFailures:
-    async def test_an_unknown_machine_has_its_own_error_and_fails_no_other(self, readers: Readers) -> None:
+    async def test_an_unknown_machine_gets_its_own_error_and_does_not_affect_others(self, readers: Readers) -> None:
         await readers.together("m00001", "nosuch", "m00002")
 
         error = readers.got.pop("nosuch")
@@ -205,28 +203,28 @@ class TestFailures:
         assert [ids for _, ids in readers.sent][1:] == [["nosuch"]]
         assert {machine.system_id for machine in readers.got.values()} == {"m00001", "m00002"}
 
-    async def test_a_machine_that_cannot_be_read_fails_no_other(self, readers: Readers) -> None:
+    async def test_an_unreadable_machine_does_not_affect_others(self, readers: Readers) -> None:
         with spoilt(with_odd_machine("m00002", status=None)):
             await readers.together("m00001", "m00002", "m00003")
 
         assert isinstance(readers.got.pop("m00002"), MaasProtocolError)
         assert {machine.system_id for machine in readers.got.values()} == {"m00001", "m00003"}
 
-    async def test_what_no_system_id_can_be_is_not_sent(self, readers: Readers) -> None:
+    async def test_an_invalid_system_id_is_not_sent(self, readers: Readers) -> None:
         await readers.together("m00001", "../users", "x" * 42)
 
         assert [ids for _, ids in readers.sent] == [["m00001"]]
         assert isinstance(readers.got["../users"], MaasNotFoundError)
         assert isinstance(readers.got["x" * 42], MaasNotFoundError)
 
-    async def test_where_maas_cannot_list_the_machines_each_is_read_alone(self, readers: Readers) -> None:
+    async def test_machines_are_read_one_by_one_if_maas_cannot_list_them(self, readers: Readers) -> None:
         readers.region.faults.append(Fault(path="machines/", status=500, body="TypeError: of one of them"))
         await readers.together(*names(3))
 
-        assert asked(readers) == [3, 1, 1, 1]
+        assert machines_per_request(readers) == [3, 1, 1, 1]
         assert all(isinstance(each, Machine) for each in readers.got.values())
 
-    async def test_an_outage_reaches_every_caller_as_an_error_of_its_own(self, readers: Readers) -> None:
+    async def test_every_caller_gets_its_own_error_in_an_outage(self, readers: Readers) -> None:
         readers.region.faults.append(OUTAGE)
         once = readers.maas.once()
         async with anyio.create_task_group() as tasks:
@@ -237,13 +235,13 @@ class TestFailures:
         assert [type(error) for error in errors] == [MaasUnavailableError] * 3
         assert len({id(error) for error in errors}) == 3
         assert len({(error.message, error.hint, error.status, error.retry_after) for error in errors}) == 1
-        assert asked(readers) == [3]
+        assert machines_per_request(readers) == [3]
 
-    async def test_a_short_outage_is_retried_for_all_together(self, readers: Readers) -> None:
+    async def test_a_short_outage_is_retried_once_for_all_callers(self, readers: Readers) -> None:
         readers.region.faults.append(Fault(path="machines/", answer="gateway timeout", times=2))
         await readers.together(*names(3))
 
-        assert asked(readers) == [3, 3, 3]
+        assert machines_per_request(readers) == [3, 3, 3]
         assert all(isinstance(each, Machine) for each in readers.got.values())
 
     async def test_after_an_outage_reads_are_shared_again(self, readers: Readers) -> None:
@@ -253,16 +251,16 @@ class TestFailures:
         readers.region.requests.clear()
         await readers.together(*names(3))
 
-        assert asked(readers) == [3]
+        assert machines_per_request(readers) == [3]
 
 
 class TestCancelled:
     @pytest.mark.parametrize("during", ["the wait", "the request"])
     @pytest.mark.parametrize("which", [0, 1, 2])
-    async def test_a_caller_that_leaves_takes_no_other_caller_s_read_with_it(
+    async def test_a_cancelled_caller_does_not_cancel_the_reads_of_others(
         self, readers: Readers, which: int, during: str
     ) -> None:
-        """Whichever of them sends the request."""
+        """It does not matter which caller sends the request."""
         leaves_after = 0.5 if during == "the request" else WINDOW / 2
         if during == "the request":
             readers.region.faults.append(Fault(path="machines/", delay=Latency(seconds=1.0), times=None))
@@ -284,7 +282,7 @@ class TestCancelled:
         assert {each for each in names(3) if each in readers.got} == set(names(3)) - {names(3)[which]}
         assert len(readers.sent) <= 3
 
-    async def test_when_the_caller_that_reads_the_newest_event_leaves_another_one_reads_it(
+    async def test_another_caller_reads_the_newest_event_if_the_sending_one_is_cancelled(
         self, readers: Readers
     ) -> None:
         readers.region.hold(op="events", before=1.0)
@@ -306,7 +304,7 @@ class TestCancelled:
         assert readers.got == dict.fromkeys(["second", "third", "fourth"], readers.region.log.next_id - 1)
         assert len(readers.region.requests) == 2
 
-    async def test_those_whose_sender_leaves_still_go_out_as_one(self, readers: Readers) -> None:
+    async def test_reads_still_share_a_request_after_their_sender_is_cancelled(self, readers: Readers) -> None:
         await readers.machine("m00009")
         sending = anyio.CancelScope()
 
@@ -322,9 +320,11 @@ class TestCancelled:
             await anyio.wait_all_tasks_blocked()
             sending.cancel()
 
-        assert asked(readers) == [1, 4]
+        assert machines_per_request(readers) == [1, 4]
 
-    async def test_when_all_have_left_nothing_is_sent_and_the_next_read_is_not_held_up(self, readers: Readers) -> None:
+    async def test_nothing_is_sent_after_all_callers_are_cancelled_and_the_next_read_is_not_delayed(
+        self, readers: Readers
+    ) -> None:
         await readers.machine("m00009")
         with anyio.move_on_after(WINDOW / 2):
             await readers.together(*names(3))

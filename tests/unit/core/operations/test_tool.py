@@ -1,4 +1,4 @@
-"""What a declaration finds out about itself."""
+"""Arguments and results that a declaration finds by its type parameters."""
 
 from typing import Generic, TypeVar
 
@@ -24,18 +24,18 @@ KindT = TypeVar("KindT")
 
 
 class Turned(Tool[ArgsT, ResultT], Generic[ResultT, KindT, ArgsT]):
-    """Type parameters of its own, in an order of its own."""
+    """Its own type parameters, in another order."""
 
     async def run(self, ctx: ToolContext, args: ArgsT) -> ResultT:
         raise NotImplementedError
 
 
 class HalfOpen(Turned[ResultT, str, Question]):
-    """One of the models is settled here, the other one later."""
+    """One of the models is set here, the other one in a subclass."""
 
 
-class TestItsModels:
-    def test_they_are_found_through_generic_bases_that_several_tools_share(self) -> None:
+class TestModels:
+    def test_models_are_found_through_shared_generic_bases(self) -> None:
         class Ask(HalfOpen[Answer]):
             """Ask."""
 
@@ -49,7 +49,7 @@ class TestItsModels:
         assert (Ask.arguments, Ask.returns) == (Question, Answer)
         assert (Count.arguments, Count.returns) == (Question, OtherAnswer)
 
-    def test_they_are_those_of_the_tool_that_another_one_extends(self) -> None:
+    def test_models_are_inherited_from_an_extended_tool(self) -> None:
         class Ask(Tool[Question, Answer]):
             """Ask."""
 
@@ -65,10 +65,10 @@ class TestItsModels:
 
         assert (AskAgain.arguments, AskAgain.returns) == (Question, Answer)
 
-    def test_a_tool_that_leaves_one_open_is_told_how_to_name_them(self) -> None:
+    def test_a_tool_without_both_models_is_rejected_with_a_fix(self) -> None:
         with pytest.raises(TypeError, match=r"Ask: expected pydantic models .* but there are none"):
 
-            class Ask(HalfOpen):  # type: ignore[type-arg] # what it is about
+            class Ask(HalfOpen):  # type: ignore[type-arg] # under test
                 """Ask."""
 
                 name = "maas_ask"

@@ -1,4 +1,4 @@
-"""Reading the event log on: none lost, none twice, none of strangers, and what to do when it is no longer the same."""
+"""The event feed: no event is lost, duplicated or wrongly assigned, and a reset log is noticed."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,17 +14,17 @@ from maas_mcp.errors import MaasUnavailableError
 from maas_mcp.maas.statuses import MachineStatus as S
 from maas_mcp.operations.watching import event_feed as feed
 from maas_mcp.operations.watching.cadence import Cadence
-from tests.unit.core.operations.event_log import Asked, EventLog, names
+from tests.unit.core.operations.event_log import EventLog, SentRequest, names
 from tests.unit.core.operations.following import Reported, Scene, scene
 
 OVERLAP = Cadence().overlap
 OURS = ("a", "b")
-STRANGER = "z"
+OTHER_MACHINE = "z"
 
 
 @dataclass(frozen=True)
 class Written:
-    """An event: ``node`` has it written ``gap`` seconds after the one before, and it is to be seen ``delay`` later."""
+    """An event of ``node``, written ``gap`` seconds after the previous one and visible ``delay`` seconds later."""
 
     node: str
     gap: float
@@ -33,7 +33,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Story:
-    """Events in the order in which they are numbered, a late follower, an outage, and how the feed is cut."""
+    """Events in the order of their ids, with a late follower, an outage and limits of the feed."""
 
     events: list[Written]
     joins_at: float
@@ -42,20 +42,20 @@ class Story:
     limit: int
 
     async def reported(self) -> tuple[EventLog, dict[str, Reported], int]:
-        """Live through it."""
-        log = EventLog(dict.fromkeys((*OURS, STRANGER), S.DEPLOYING))
+        """Play the story."""
+        log = EventLog(dict.fromkeys((*OURS, OTHER_MACHINE), S.DEPLOYING))
         begins, ends = self.outage
         joined_after = 0
 
-        def trouble(asked: Asked) -> None:
-            if begins <= asked.time < ends:
+        def trouble(request: SentRequest) -> None:
+            if begins <= request.time < ends:
                 raise MaasUnavailableError("503")
 
         log.trouble = trouble
         written = 0.0
         for number, event in enumerate(self.events, 1):
             written += event.gap
-            log.say(event.node, number=number)
+            log.write_event(event.node, number=number)
             log.visible_at[number] = written + event.delay
         async with scene(log) as s:
             reported = {node: s.follow(node, cursor=0) for node in OURS}
@@ -70,7 +70,10 @@ stories = st.builds(
     Story,
     st.lists(
         st.builds(
-            Written, st.sampled_from((*OURS, STRANGER)), st.sampled_from([0, 0.1, 1, 7]), st.floats(0, OVERLAP - 0.1)
+            Written,
+            st.sampled_from((*OURS, OTHER_MACHINE)),
+            st.sampled_from([0, 0.1, 1, 7]),
+            st.floats(0, OVERLAP - 0.1),
         ),
         max_size=30,
     ),
@@ -82,9 +85,9 @@ stories = st.builds(
 
 
 @given(stories)
-def test_whatever_the_order_of_commits_no_event_is_lost_and_none_is_told_twice(story: Story) -> None:
+def test_no_event_is_lost_or_reported_twice_in_any_order_of_commits(story: Story) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(feed, "FEW", story.few)
+        patch.setattr(feed, "MAX_BY_ID", story.few)
         patch.setattr(feed, "EVENTS_LIMIT", story.limit)
         clock = trio.testing.MockClock(autojump_threshold=0)
         log, reported, joined_after = trio.run(story.reported, clock=clock)
@@ -95,82 +98,82 @@ def test_whatever_the_order_of_commits_no_event_is_lost_and_none_is_told_twice(s
     assert all(len(each.events) == len(set(each.events)) for each in reported.values())
 
 
-async def busy(s: Scene, followed: int, ours: int, strangers: int, seconds: float) -> list[Reported]:
-    """So many events an interval, of some followed machines and of others."""
+async def busy(s: Scene, followed: int, ours: int, other_machines: int, seconds: float) -> list[Reported]:
+    """Write events of followed and other machines in every interval."""
     nodes = names(followed)
     s.log.status.update(dict.fromkeys(nodes, S.DEPLOYING))
-    s.log.say(nodes[0])
+    s.log.write_event(nodes[0])
     reported = [s.follow(node) for node in nodes]
     for _ in range(int(seconds / 2)):
         await anyio.sleep(2)
         for number in range(ours):
-            s.log.say(nodes[number % followed])
-        for _ in range(strangers):
-            s.log.say(STRANGER)
+            s.log.write_event(nodes[number % followed])
+        for _ in range(other_machines):
+            s.log.write_event(OTHER_MACHINE)
     return reported
 
 
-def requests(log: EventLog) -> list[Asked]:
-    return [each for each in log.asked if each.what == "events"]
+def requests(log: EventLog) -> list[SentRequest]:
+    return [each for each in log.requests if each.kind == "events"]
 
 
 @pytest.mark.anyio
-class TestWhoIsAskedFor:
-    async def test_few_are_asked_for_by_name(self) -> None:
+class TestRequestedMachines:
+    async def test_few_machines_are_requested_by_id(self) -> None:
         async with scene() as s:
-            await busy(s, followed=50, ours=5, strangers=300, seconds=20)
+            await busy(s, followed=50, ours=5, other_machines=300, seconds=20)
         assert {len(each.ids) for each in requests(s.log)} == {50}
 
-    async def test_many_are_asked_for_with_everything_in_one_short_request(self) -> None:
+    async def test_many_machines_share_one_short_request_for_all_events(self) -> None:
         async with scene() as s:
-            reported = await busy(s, followed=1000, ours=80, strangers=20, seconds=24)
+            reported = await busy(s, followed=1000, ours=80, other_machines=20, seconds=24)
         first, *others = [each for each in requests(s.log) if each.time > 5]
         assert {each.ids for each in others} == {()}
         assert {late.time - early.time for early, late in pairwise([first, *others])} == {2}
         assert sum(len(each.events) for each in reported) >= 80 * 10
 
-    async def test_no_request_is_longer_than_a_proxy_takes(self) -> None:
+    async def test_no_request_is_longer_than_a_proxy_accepts(self) -> None:
         async with scene() as s:
-            await busy(s, followed=1000, ours=5, strangers=300, seconds=10)
-        assert max(each.size for each in s.log.asked) < 6_100
+            await busy(s, followed=1000, ours=5, other_machines=300, seconds=10)
+        assert max(each.size for each in s.log.requests) < 6_100
 
-    async def test_where_most_is_of_strangers_the_followed_are_asked_for_by_name_again(self) -> None:
+    async def test_machines_are_requested_by_id_if_most_events_are_of_other_machines(self) -> None:
         async with scene() as s:
-            reported = await busy(s, followed=100, ours=10, strangers=300, seconds=80)
+            reported = await busy(s, followed=100, ours=10, other_machines=300, seconds=80)
         wide = [each.time for each in requests(s.log) if not each.ids]
         assert len(wide) <= 2
         assert sum(len(each.events) for each in reported) >= 10 * 38
 
-    async def test_and_later_it_is_seen_whether_they_still_are_so_many(self) -> None:
+    async def test_all_events_are_requested_again_later(self) -> None:
         async with scene() as s:
-            await busy(s, followed=100, ours=10, strangers=300, seconds=20)
-            await busy(s, followed=100, ours=10, strangers=3, seconds=400)
+            await busy(s, followed=100, ours=10, other_machines=300, seconds=20)
+            await busy(s, followed=100, ours=10, other_machines=3, seconds=400)
         times = [each.time for each in requests(s.log) if not each.ids]
         assert not [time for time in times if 10 < time < 300]
         assert len([time for time in times if time > 310]) > 30
 
-    async def test_a_backlog_of_strangers_is_left_behind_after_one_look(self) -> None:
+    async def test_a_backlog_of_other_machines_is_abandoned_after_one_request(self) -> None:
         async with scene() as s:
-            reported = await busy(s, followed=60, ours=1, strangers=0, seconds=10)
+            reported = await busy(s, followed=60, ours=1, other_machines=0, seconds=10)
             s.log.trouble = lambda _asked: anyio.sleep(60)
             await anyio.sleep(3)
             for _ in range(20_000):
-                s.log.say(STRANGER)
-            number = s.log.say("m00007")
+                s.log.write_event(OTHER_MACHINE)
+            number = s.log.write_event("m00007")
             s.log.trouble = None
-            s.log.asked.clear()
+            s.log.requests.clear()
             await anyio.sleep(100)
         assert reported[7].events[-1] == number
         assert len([each for each in requests(s.log) if not each.ids]) <= 2
 
-    async def test_a_follower_that_begins_far_back_catches_up_by_itself(self) -> None:
+    async def test_a_follower_that_starts_far_back_catches_up_in_its_own_requests(self) -> None:
         async with scene() as s:
             s.log.status["old"] = S.DEPLOYING
-            number = s.log.say("old")
+            number = s.log.write_event("old")
             for _ in range(5_000):
-                s.log.say(STRANGER)
-            await busy(s, followed=60, ours=10, strangers=0, seconds=30)
-            s.log.asked.clear()
+                s.log.write_event(OTHER_MACHINE)
+            await busy(s, followed=60, ours=10, other_machines=0, seconds=30)
+            s.log.requests.clear()
             reported = s.follow("old", cursor=0)
             await anyio.sleep(3)
         assert reported.events == [number]
@@ -178,19 +181,19 @@ class TestWhoIsAskedFor:
 
 
 @pytest.mark.anyio
-class TestAnotherLog:
-    async def test_a_log_that_began_anew_is_noticed_at_once_and_followed(self) -> None:
+class TestResetLog:
+    async def test_a_reset_log_is_noticed_at_once_and_followed(self) -> None:
         log = EventLog(dict.fromkeys(OURS, S.DEPLOYING))
         async with scene(log) as s:
             for _ in range(100):
-                log.say("a")
+                log.write_event("a")
             reported = s.follow("a")
-            log.say("a")
+            log.write_event("a")
             await anyio.sleep(20.5)
             log.events.clear()
-            log.say("a", number=7)
+            log.write_event("a", number=7)
             await anyio.sleep(10)
-            number = log.say("a")
+            number = log.write_event("a")
             await anyio.sleep(9)
         assert [read for read in reported.reads if 20 < read <= 24]
         assert reported.events == [101, number]
@@ -198,35 +201,35 @@ class TestAnotherLog:
     async def test_a_cursor_beyond_the_newest_event_is_noticed_within_a_minute_or_so(self) -> None:
         log = EventLog({"a": S.DEPLOYING})
         async with scene(log) as s:
-            log.say("a")
+            log.write_event("a")
             reported = s.follow("a", cursor=50_000)
             await anyio.sleep(75)
-            number = log.say("a")
+            number = log.write_event("a")
             await anyio.sleep(20)
         assert reported.events == [number]
         assert [read for read in reported.reads if 55 < read < 75]
         assert log.count("newest") <= 2
 
-    async def test_a_quiet_log_is_not_taken_for_another_one(self) -> None:
+    async def test_a_quiet_log_is_not_mistaken_for_a_reset(self) -> None:
         log = EventLog({"a": S.DEPLOYING})
         async with scene(log) as s:
             reported = s.follow("a")
-            log.say("a")
+            log.write_event("a")
             await anyio.sleep(600)
         assert log.count("newest") == 0
         assert reported.events == [1]
 
-    async def test_events_that_were_deleted_with_their_machine_are_no_other_log(self) -> None:
+    async def test_events_deleted_with_their_machine_are_not_mistaken_for_a_reset(self) -> None:
         log = EventLog(dict.fromkeys(OURS, S.DEPLOYING))
         async with scene(log) as s:
             reported = {node: s.follow(node) for node in OURS}
-            log.say("b")
-            log.say("a")
+            log.write_event("b")
+            log.write_event("a")
             await anyio.sleep(20.5)
             del log.status["a"]
             del log.events[2]
-            log.say(STRANGER, number=3)
-            log.say("b", number=4)
+            log.write_event(OTHER_MACHINE, number=3)
+            log.write_event("b", number=4)
             await anyio.sleep(20)
         assert reported["b"].events == [1, 4]
         assert next(time for time, seen in reported["a"].observations if seen.absent) <= 24

@@ -1,4 +1,4 @@
-"""Recorded operations of MAAS 3.7.3 regions, as the observations that a poller would have made."""
+"""Recorded operations of MAAS 3.7.3 regions, as the observations of a poller."""
 
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -28,11 +28,12 @@ class Timeline:
 
 @cache
 def _recorded(name: str) -> tuple[Machine, int, tuple[Observation, ...]]:
-    """The machine and the newest event before it, and what was seen then: all of it frozen, and read once."""
+    """Return the machine and the newest event before the start, and the observations since. Frozen, and read only
+    once."""
     recording = named(name)
     _, *frames = recording.frames
     seen = [_observation(frame) for frame in frames]
-    # What does not change was recorded once, and seen with every look: also that the machine is not there.
+    # An unchanged state was recorded once, although every poll observed it. This includes a missing machine.
     observations = tuple(each for one in seen for each in ((one, one) if one.absent else (one,)))
     return Machine.model_validate(recording.machines[0]), recording.cursor, observations
 
@@ -54,7 +55,7 @@ def _observation(frame: Frame) -> Observation:
 def replay(
     strategy: PollingStrategy, lifecycle: Lifecycle, baseline: Baseline, observations: Sequence[Observation]
 ) -> Iterator[MachineAssessment]:
-    """Assess the observations in turn, up to the end of the operation."""
+    """Assess the observations in order, up to the end of the operation."""
     evidence = Evidence(baseline)
     for observation in observations:
         assessment = strategy.assess(lifecycle, evidence, observation)

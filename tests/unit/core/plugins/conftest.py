@@ -1,4 +1,4 @@
-"""Real distributions, as small as they get, on a folder of ``sys.path``."""
+"""Minimal real distributions in a directory on ``sys.path``."""
 
 import importlib
 import re
@@ -43,7 +43,7 @@ def operation(called):
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder that packages are installed in; what was imported from it is forgotten."""
+    """A directory for packages. Modules imported from it are removed afterwards."""
     folder = tmp_path / "site"
     folder.mkdir()
     monkeypatch.syspath_prepend(folder)
@@ -56,13 +56,13 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def group(tmp_path: Path) -> str:
-    """An entry point group in which nothing else is installed."""
+    """An empty entry point group."""
     return f"maas_mcp.{re.sub(r'[^a-z0-9]', '_', tmp_path.name.lower())}"
 
 
 @pytest.fixture
 def install(site: Path, group: str) -> Callable[..., str]:
-    """Install a distribution with one plugin; answers the name of its module."""
+    """Install a distribution with one plugin, and return the name of its module."""
 
     def install(
         plugin: str,

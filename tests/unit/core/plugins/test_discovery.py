@@ -1,11 +1,8 @@
-"""Plugins are found without being imported, and no file but their own metadata says which code is."""
+"""Discovery of plugins without imports and without stevedore's cache."""
 
-import json
-import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from importlib.metadata import Distribution, DistributionFinder
 from pathlib import Path
 
@@ -16,10 +13,8 @@ from maas_mcp.plugins.registry import load_registry
 
 Install = Callable[..., str]
 
-TOOL = "@hookimpl\ndef maas_mcp_tools():\n    return [tool('maas_ping')]\n"
 
-
-def test_finding_imports_nothing(install: Install, group: str) -> None:
+def test_discovery_imports_nothing(install: Install, group: str) -> None:
     module = install("rescue", "raise AssertionError('imported')")
     assert [found.name for found in find(group)] == ["rescue"]
     assert module not in sys.modules
@@ -35,13 +30,13 @@ def test_plugins_are_listed_by_name_with_distribution_and_version(install: Insta
     ]
 
 
-def test_two_distributions_with_a_plugin_of_one_name_are_both_found(install: Install, group: str) -> None:
+def test_two_distributions_with_the_same_plugin_name_are_both_found(install: Install, group: str) -> None:
     install("rescue", "", distribution="acme-two")
     install("rescue", "", distribution="acme-one")
     assert [found.distribution for found in find(group)] == ["acme-one", "acme-two"]
 
 
-def test_a_distribution_that_is_on_the_path_twice_counts_once(
+def test_a_distribution_on_the_path_twice_is_listed_once(
     install: Install, group: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install("rescue", "")
@@ -51,11 +46,11 @@ def test_a_distribution_that_is_on_the_path_twice_counts_once(
     assert found.distribution == "acme-rescue"
 
 
-def test_where_nothing_is_installed_nothing_is_found() -> None:
+def test_an_empty_group_has_no_plugins() -> None:
     assert find("maas_mcp.nobody.has.this.group") == []
 
 
-def test_what_an_uninstall_left_behind_is_listed_without_a_distribution(
+def test_the_remains_of_an_uninstall_are_listed_without_a_distribution(
     install: Install, group: str, site: Path
 ) -> None:
     install("rescue", "")
@@ -70,7 +65,7 @@ def test_an_entry_point_may_name_an_object_inside_a_module(install: Install, gro
     assert load(found) is sys.modules[module].plugin
 
 
-def test_loading_raises_what_the_plugin_raises(install: Install, group: str) -> None:
+def test_loading_raises_the_plugins_exception(install: Install, group: str) -> None:
     install("rescue", "raise SystemExit(3)")
     (found,) = find(group)
     with pytest.raises(SystemExit):
@@ -78,13 +73,13 @@ def test_loading_raises_what_the_plugin_raises(install: Install, group: str) -> 
 
 
 class Counting(DistributionFinder):
-    """Is asked for distributions whenever someone scans the path."""
+    """Counts the scans of the path for distributions."""
 
     def __init__(self) -> None:
         self.scans = 0
 
     def find_spec(self, *_: object) -> None:
-        """Offers no modules."""
+        """Find no modules."""
 
     def find_distributions(self, context: DistributionFinder.Context | None = None) -> Iterable[Distribution]:
         self.scans += context is None or context.name is None
@@ -100,62 +95,3 @@ def test_the_path_is_scanned_once_for_any_number_of_plugins(
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, finder])
     assert len(load_registry(group=group).tools) == 3
     assert finder.scans == 1
-
-
-# stevedore does not use its cache where the interpreter is below /tmp, as it may be when these tests run.
-ANYWHERE_BUT_TMP = "import sys; sys.executable = '/opt/python/bin/python'\n"
-STEVEDORE = """
-from stevedore.named import NamedExtensionManager
-print([extension.plugin.__name__ for extension in NamedExtensionManager({group!r}, ['rescue'])])
-"""
-OURS = """
-from maas_mcp.plugins.registry import load_registry
-print(sorted(load_registry(group={group!r}).tools), 'evil' in sys.modules)
-"""
-
-
-def run(code: str, home: Path, group: str) -> str:
-    """What ``code`` prints in a process whose caches are below ``home``."""
-    environment = {
-        **os.environ,
-        "HOME": str(home),
-        "XDG_CACHE_HOME": str(home / "cache"),
-        "LOCALAPPDATA": str(home / "cache"),
-        "PYTHONPATH": os.pathsep.join(sys.path),
-        "PYTHONDONTWRITEBYTECODE": "1",  # a new __pycache__ would be another path to stevedore
-    }
-    program = [sys.executable, "-c", ANYWHERE_BUT_TMP + code.format(group=group)]
-    answer = subprocess.run(program, env=environment, check=True, capture_output=True, text=True, timeout=60)
-    return answer.stdout.strip()
-
-
-def caches(home: Path) -> Iterator[Path]:
-    """The files of stevedore's cache."""
-    return (path for path in home.rglob("*") if path.is_file() and "ntry" in path.parent.name)
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    folder = tmp_path / "home"
-    folder.mkdir()
-    return folder
-
-
-def test_a_poisoned_cache_does_not_decide_what_is_imported(
-    install: Install, group: str, site: Path, home: Path
-) -> None:
-    install("rescue", TOOL)
-    (site / "evil.py").write_text("")
-    run(STEVEDORE, home, group)
-    for cache in caches(home):
-        data = json.loads(cache.read_text())
-        data["groups"][group] = [["rescue", "evil", group]]
-        cache.write_text(json.dumps(data))
-    assert run(STEVEDORE, home, group) == "['evil']", "the cache is one that stevedore by itself would believe"
-    assert run(OURS, home, group) == "['maas_ping'] False"
-
-
-def test_no_cache_is_written(install: Install, group: str, home: Path) -> None:
-    install("rescue", TOOL)
-    assert run(OURS, home, group) == "['maas_ping'] False"
-    assert not list(caches(home))

@@ -1,4 +1,4 @@
-"""One setting chooses the polling strategy for every operation, from those that are installed."""
+"""The setting that selects an installed polling strategy for all operations."""
 
 import sys
 from collections.abc import Callable
@@ -27,46 +27,46 @@ calm = Calm()
 """
 
 
-def test_without_a_name_each_operation_keeps_its_own() -> None:
+def test_each_operation_keeps_its_own_strategy_by_default() -> None:
     assert chosen_strategy(Settings.load().polling) is None
 
 
-def test_the_core_offers_the_strategy_that_reads_nothing_but_the_status(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_core_has_a_strategy_that_reads_only_the_status(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAAS_MCP_POLLING", "status")
     assert isinstance(chosen_strategy(Settings.load().polling), StatusPolling)
 
 
 @pytest.mark.parametrize("value", ["{module}:Calm", "{module}:calm"], ids=["a class", "an instance"])
-def test_an_installed_package_offers_a_strategy_by_its_entry_point(install: Install, group: str, value: str) -> None:
+def test_an_installed_package_provides_a_strategy_by_its_entry_point(install: Install, group: str, value: str) -> None:
     install("calm", CALM, value=value)
     strategy = chosen_strategy("calm", group)
     assert isinstance(strategy, PollingStrategy)
     assert not strategy.needs.events
 
 
-def test_only_the_chosen_one_is_imported(install: Install, group: str) -> None:
+def test_only_the_chosen_strategy_is_imported(install: Install, group: str) -> None:
     install("calm", CALM, value="{module}:Calm")
     other = install("other", "raise AssertionError('imported')", value="{module}:Other")
     assert chosen_strategy("calm", group)
     assert other not in sys.modules
 
 
-def test_an_unknown_name_is_refused_with_those_that_are_installed(install: Install, group: str) -> None:
+def test_the_error_for_an_unknown_name_lists_the_installed_strategies(install: Install, group: str) -> None:
     install("calm", CALM, value="{module}:Calm")
     install("brisk", CALM, value="{module}:Calm")
-    with pytest.raises(SettingsError, match=r"MAAS_MCP_POLLING is 'calme', .* there are: brisk, calm\."):
+    with pytest.raises(SettingsError, match=r"MAAS_MCP_POLLING is 'calme', .* Installed: brisk, calm\."):
         chosen_strategy("calme", group)
 
 
-def test_where_none_is_installed_it_says_so(group: str) -> None:
-    with pytest.raises(SettingsError, match=r"there are: none\."):
+def test_the_error_for_an_unknown_name_says_that_none_is_installed(group: str) -> None:
+    with pytest.raises(SettingsError, match=r"Installed: none\."):
         chosen_strategy("calm", group)
 
 
-def test_a_name_that_two_distributions_offer_is_refused_with_both(install: Install, group: str) -> None:
+def test_the_error_for_a_duplicate_name_lists_both_distributions(install: Install, group: str) -> None:
     install("calm", CALM, value="{module}:Calm", distribution="acme-one")
     install("calm", CALM, value="{module}:Calm", distribution="acme-two")
-    with pytest.raises(SettingsError, match="more than one distribution offers it: acme-one, acme-two"):
+    with pytest.raises(SettingsError, match="more than one distribution provides it: acme-one, acme-two"):
         chosen_strategy("calm", group)
 
 
@@ -80,7 +80,7 @@ def test_a_name_that_two_distributions_offer_is_refused_with_both(install: Insta
     ],
     ids=["raises", "exits", "lacks it", "is abstract"],
 )
-def test_one_that_cannot_be_loaded_says_why_and_whose_it_is(
+def test_the_error_for_a_failed_import_names_reason_and_distribution(
     install: Install, group: str, code: str, reason: str
 ) -> None:
     install("calm", code.partition("calm = ")[0], value="{module}:Calm")
@@ -95,7 +95,7 @@ def test_the_projects_own_strategy_keeps_its_name(
     install("calm", CALM, value="{module}:Calm", distribution="maas-mcp-core")
     assert chosen_strategy("calm", group)
     assert rival not in sys.modules
-    assert "'calm' of maas-mcp-core 1.0 is used, and not the strategy of that name from aaa-rival" in caplog.text
+    assert "'calm' of maas-mcp-core 1.0 instead of the strategy of that name from aaa-rival" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -106,29 +106,33 @@ def test_the_projects_own_strategy_keeps_its_name(
         (CALM.replace("needs = Needs(events=False)", "needs = property(lambda self: 1 // 0)"), "division"),
     ],
 )
-def test_one_that_could_not_be_followed_with_is_refused(install: Install, group: str, code: str, said: str) -> None:
+def test_an_unusable_strategy_is_rejected(install: Install, group: str, code: str, said: str) -> None:
     install("calm", code, value="{module}:Calm")
     with pytest.raises(SettingsError, match=rf"'calm' of acme-calm 1\.0 cannot be used: .*{said}") as refusal:
         chosen_strategy("calm", group)
     assert "Correct the entry point calm = " in str(refusal.value.hint)
 
 
-def test_an_interrupt_that_nobody_sent_is_the_strategys_fault(install: Install, group: str) -> None:
+def test_a_keyboard_interrupt_raised_by_a_strategy_is_its_error(install: Install, group: str) -> None:
     install("calm", "raise KeyboardInterrupt", value="{module}:Calm")
     with pytest.raises(SettingsError, match="cannot be loaded: KeyboardInterrupt"):
         chosen_strategy("calm", group)
 
 
-def test_ctrl_c_stops_it_and_names_the_strategy(install: Install, group: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_ctrl_c_stops_the_import_and_names_the_strategy(
+    install: Install, group: str, caplog: pytest.LogCaptureFixture
+) -> None:
     install("calm", "import signal\nsignal.raise_signal(signal.SIGINT)", value="{module}:Calm")
     with pytest.raises(KeyboardInterrupt):
         chosen_strategy("calm", group)
     assert "(polling strategy 'calm' of acme-calm 1.0)" in caplog.text
 
 
-def test_something_else_than_a_strategy_is_refused(install: Install, group: str) -> None:
+def test_an_object_that_is_not_a_strategy_is_rejected(install: Install, group: str) -> None:
     install("calm", "Calm = 'quickly'", value="{module}:Calm")
-    with pytest.raises(SettingsError, match=r"is not one: expected a subclass of PollingStrategy, .* got str\."):
+    with pytest.raises(
+        SettingsError, match=r"is invalid: expected a subclass or an instance of PollingStrategy, got str\."
+    ):
         chosen_strategy("calm", group)
 
 

@@ -1,4 +1,4 @@
-"""Input schemas in the subset that all large clients take, whatever a plugin's fields are."""
+"""Conversion of any plugin's input schemas to the subset that all large clients accept."""
 
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import AnyUrl, BaseModel, Field, SecretStr, WithJsonSchema, create_model
 
-from maas_mcp.plugins.portability import portable
+from maas_mcp.plugins.portability import to_portable
 from maas_mcp.plugins.schemas import exact_schema, input_schema
 from tests.schema_subset import outside
 
@@ -142,16 +142,16 @@ def test_types_within_types_stay_in_the_subset(kinds: list[Any], data: st.DataOb
     assert outside(input_schema(model(kind))) == []
 
 
-def test_a_number_that_may_be_decimal_has_no_pattern_that_engines_refuse() -> None:
+def test_a_decimal_has_no_pattern_with_lookaround() -> None:
     schema = input_schema(model(Decimal))
 
     assert outside(schema) == []
     assert "pattern" not in str(schema)
     looks_around = {"type": "object", "properties": {"a": {"type": "string", "pattern": "^(?!no)"}}}
-    assert portable(looks_around)["properties"]["a"] == {"type": "string"}
+    assert to_portable(looks_around)["properties"]["a"] == {"type": "string"}
 
 
-def test_a_rule_without_a_place_in_the_subset_is_added_to_what_the_author_wrote() -> None:
+def test_a_rule_outside_the_subset_is_added_to_the_description() -> None:
     shown = input_schema(model(date | None, default=None, description="When it ends."))["properties"]["field"]
 
     assert shown == {"type": "string", "description": "When it ends. Format: ISO 8601 date."}
@@ -168,22 +168,22 @@ def test_a_rule_without_a_place_in_the_subset_is_added_to_what_the_author_wrote(
         (int | str, 5, 5),
     ],
 )
-def test_a_default_is_published_in_the_form_that_is_published(kind: Any, default: Any, shown: Any) -> None:
+def test_a_default_has_the_published_form(kind: Any, default: Any, shown: Any) -> None:
     schema = input_schema(model(kind, default=default))["properties"]["field"]
 
     assert schema["default"] == shown
     jsonschema.validate(shown, schema)
 
 
-def test_a_default_that_is_no_published_value_is_left_out() -> None:
+def test_a_default_outside_the_published_values_is_left_out() -> None:
     assert "default" not in input_schema(model(Colour, default=Colour.NONE))["properties"]["field"]
 
 
 @pytest.mark.parametrize("name", ["two words", "$type", "x" * 65, "größe"])
-def test_a_name_that_a_client_would_refuse_all_tools_for_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="Clients refuse an argument named"):
+def test_an_argument_name_that_clients_reject_is_rejected(name: str) -> None:
+    with pytest.raises(ValueError, match="Clients reject an argument named"):
         input_schema(model(int, alias=name))
 
 
-def test_the_exact_schema_keeps_what_null_means() -> None:
+def test_the_exact_schema_keeps_nullable() -> None:
     assert exact_schema(model(int | None))["properties"]["field"] == {"type": "integer", "nullable": True}

@@ -1,4 +1,4 @@
-"""A plugin that cannot be used loses only itself, and says why; the others never notice."""
+"""The registry reports why a plugin cannot be used, and loads all others."""
 
 import logging
 import queue
@@ -22,7 +22,7 @@ Install = Callable[..., str]
 
 
 def tools(*names: str) -> str:
-    """A hook that offers tools of these names."""
+    """Return the code of a hook with tools of these names."""
     return f"@hookimpl\ndef maas_mcp_tools():\n    return [{', '.join(f'tool({name!r})' for name in names)}]\n"
 
 
@@ -33,13 +33,13 @@ def record_of(registry: Registry, name: str) -> PluginRecord:
 
 @pytest.fixture
 def good(install: Install) -> None:
-    """Another plugin, which is to survive whatever happens."""
+    """Install another plugin, which must always be loaded."""
     install("good", tools("maas_good"))
 
 
 @pytest.fixture
-def failure(install: Install, group: str, good: None) -> Callable[..., str]:  # noqa: ARG001 - installs the neighbour
-    """The error of a plugin with this code, after a look whether its neighbour is well."""
+def failure(install: Install, group: str, good: None) -> Callable[..., str]:  # noqa: ARG001 - installs the other plugin
+    """Return the error of a plugin with this code, and check that the other plugin is loaded."""
 
     def failure(code: str, plugin: str = "broken", **options: object) -> str:
         install(plugin, code, **options)
@@ -60,15 +60,15 @@ Failure = Callable[..., str]
 
 
 def cited(error: str) -> str:
-    """The line of code that the error points to."""
+    """Return the line of code that the error names."""
     path, _, line = error.rpartition("(")[2].rstrip(")").rpartition(":")
     return Path(path).read_text().splitlines()[int(line) - 1].strip()
 
 
-# What is loaded
+# Loading
 
 
-def test_tools_and_operations_are_offered_as_instances_by_name(install: Install, group: str) -> None:
+def test_tools_and_operations_are_registered_as_instances_by_name(install: Install, group: str) -> None:
     install("rescue", tools("rescue_status", "maas_ping"))
     install("deploy", "@hookimpl\ndef maas_mcp_operations():\n    return (operation('maas_deploy'),)\n")
     registry = load_registry(group=group)
@@ -89,7 +89,7 @@ def test_a_server_without_plugins_has_no_tools(group: str) -> None:
     assert (dict(registry.tools), registry.records) == ({}, ())
 
 
-def test_a_plugin_may_offer_nothing_at_the_moment(install: Install, group: str) -> None:
+def test_a_plugin_may_have_no_tools(install: Install, group: str) -> None:
     install("rescue", tools())
     assert record_of(load_registry(group=group), "rescue").state is PluginState.LOADED
 
@@ -103,7 +103,7 @@ def test_a_plugin_may_be_an_object_with_hooks(install: Install, group: str) -> N
 
 
 @pytest.mark.usefixtures("good")
-def test_a_plugin_object_that_cannot_be_hashed_or_compared_harms_nobody(install: Install, group: str) -> None:
+def test_a_plugin_object_need_not_be_hashable_or_comparable(install: Install, group: str) -> None:
     code = (
         "class Pack:\n    __hash__ = None\n    def __eq__(self, other):\n        return self is other\n"
         "    @hookimpl\n    def maas_mcp_tools(self):\n        return [tool('maas_ping')]\npack = Pack()"
@@ -143,7 +143,7 @@ def test_a_plugin_that_is_allowed_and_blocked_is_blocked(group: str) -> None:
 
 
 @pytest.mark.usefixtures("good")
-def test_a_misspelt_name_in_a_list_is_warned_of(group: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_misspelt_name_in_a_list_logs_a_warning(group: str, caplog: pytest.LogCaptureFixture) -> None:
     load_registry(group=group, block=["goood"])
     assert "block names the plugin 'goood', which is not installed. Did you mean 'good'?" in caplog.messages
 
@@ -154,8 +154,8 @@ def test_a_misspelt_name_in_a_list_is_warned_of(group: str, caplog: pytest.LogCa
 @pytest.mark.parametrize("requirement", ["maas-mcp-core>=1,<2", "maas_mcp.core==0.0.9", "maas-mcp-core<0.1"])
 def test_a_plugin_for_another_host_is_not_imported(failure: Failure, requirement: str) -> None:
     error = failure("raise AssertionError('imported')", requires=["rich", requirement])
-    assert error.startswith("acme-broken 1.0 was made for maas-mcp-core ")
-    assert "Expected a release for maas-mcp-core 0." in error
+    assert error.startswith("acme-broken 1.0 requires maas-mcp-core ")
+    assert "Expected a release for the running maas-mcp-core 0." in error
     assert "Install another release" in error
 
 
@@ -169,14 +169,12 @@ def test_a_plugin_for_another_host_is_not_imported(failure: Failure, requirement
         "this is not a requirement",
     ],
 )
-def test_a_requirement_that_does_not_concern_this_host_does_not_matter(
-    install: Install, group: str, requirement: str
-) -> None:
+def test_an_unrelated_requirement_is_ignored(install: Install, group: str, requirement: str) -> None:
     install("rescue", tools("maas_ping"), requires=[requirement])
     assert list(load_registry(group=group).tools) == ["maas_ping"]
 
 
-def test_a_prerelease_of_the_host_takes_the_plugins_of_its_release_line(
+def test_a_prerelease_of_the_host_accepts_plugins_for_its_release(
     install: Install, group: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install("rescue", tools("maas_ping"))
@@ -185,7 +183,7 @@ def test_a_prerelease_of_the_host_takes_the_plugins_of_its_release_line(
 
 
 @pytest.mark.usefixtures("good")
-def test_two_plugins_of_one_name_both_fail_and_neither_is_imported(
+def test_two_plugins_with_the_same_name_both_fail_unimported(
     install: Install,
     group: str,
 ) -> None:
@@ -200,7 +198,7 @@ def test_two_plugins_of_one_name_both_fail_and_neither_is_imported(
 
 
 @pytest.mark.parametrize("spelling", ["maas-mcp-deploy", "maas_mcp_deploy", "MAAS_MCP-Deploy"])
-def test_who_takes_the_name_of_the_projects_own_plugin_loses_it(install: Install, group: str, spelling: str) -> None:
+def test_a_plugin_with_the_name_of_the_projects_own_fails(install: Install, group: str, spelling: str) -> None:
     rival = install("deploy", tools("maas_evil"), distribution="aaa-rival")
     install("deploy", tools("maas_deploy"), distribution=spelling)
     registry = load_registry(group=group)
@@ -209,8 +207,8 @@ def test_who_takes_the_name_of_the_projects_own_plugin_loses_it(install: Install
     states = {record.distribution: record for record in registry.records}
     assert states[spelling].state is PluginState.LOADED
     assert states["aaa-rival"].error == (
-        f"'deploy' of aaa-rival 1.0 takes the name of the plugin 'deploy' of {spelling} 1.0, which maas-mcp itself "
-        "offers. Expected a name of its own. Uninstall aaa-rival, or ask its author for another name."
+        f"'deploy' of aaa-rival 1.0 has the same name as 'deploy' of {spelling} 1.0, a plugin of maas-mcp "
+        "itself. Expected a unique name. Uninstall aaa-rival, or ask its author to rename the plugin."
     )
 
 
@@ -221,10 +219,10 @@ def test_two_rivals_of_the_projects_own_plugin_are_both_named(install: Install, 
     assert [record.state for record in registry.records] == [PluginState.FAILED, PluginState.LOADED, PluginState.FAILED]
     for record in registry.records:
         if record.state is PluginState.FAILED:
-            assert str(record.error).startswith(f"'deploy' of {record.distribution} 1.0 takes the name")
+            assert str(record.error).startswith(f"'deploy' of {record.distribution} 1.0 has the same name")
 
 
-def test_a_name_that_only_resembles_the_projects_own_wins_nothing(install: Install, group: str) -> None:
+def test_a_distribution_with_a_similar_name_is_not_the_projects_own(install: Install, group: str) -> None:
     for distribution in ("maas-mcp-deployer", "acme-maas-mcp-deploy"):
         install("deploy", tools("maas_deploy"), distribution=distribution)
     assert not load_registry(group=group).tools
@@ -233,44 +231,44 @@ def test_a_name_that_only_resembles_the_projects_own_wins_nothing(install: Insta
 # The import
 
 
-def test_a_plugin_that_raises_at_import_says_where(failure: Failure) -> None:
+def test_the_error_of_a_failed_import_names_the_line(failure: Failure) -> None:
     error = failure("def deeper():\n    raise RuntimeError('no\\nlicence')\ndeeper()")
     assert error.startswith("RuntimeError: no licence (")
     assert cited(error) == r"raise RuntimeError('no\nlicence')"
 
 
-def test_a_plugin_that_exits_at_import_loses_only_itself(failure: Failure) -> None:
+def test_a_plugin_that_exits_at_import_affects_no_other(failure: Failure) -> None:
     assert failure("import sys\nsys.exit(3)").startswith("SystemExit: 3 (")
     assert failure("class Skipped(BaseException): pass\nraise Skipped('why')", "two").startswith("Skipped: why (")
     assert failure("import asyncio\nraise asyncio.CancelledError", "three").startswith("CancelledError (")
 
 
-def test_a_plugin_that_asserts_at_import_loses_only_itself(failure: Failure) -> None:
+def test_a_plugin_that_asserts_at_import_affects_no_other(failure: Failure) -> None:
     assert failure("assert False").startswith("AssertionError (")
 
 
-def test_a_plugin_whose_dependency_is_missing_names_it(failure: Failure) -> None:
+def test_the_error_of_a_missing_dependency_names_it(failure: Failure) -> None:
     assert "ModuleNotFoundError: No module named 'acme_is_not_installed' (" in failure("import acme_is_not_installed")
 
 
-def test_a_plugin_that_is_not_python_says_where(failure: Failure) -> None:
+def test_a_syntax_error_names_its_line(failure: Failure) -> None:
     error = failure("def (:")
     assert error.startswith("SyntaxError: invalid syntax (")
     assert cited(error) == "def (:"
 
 
 @pytest.mark.parametrize("value", ["acme_no_such_module", "{module}:missing", "not a module!"])
-def test_an_entry_point_that_leads_nowhere_loses_only_itself(failure: Failure, value: str) -> None:
+def test_a_broken_entry_point_affects_no_other_plugin(failure: Failure, value: str) -> None:
     assert "Error: " in failure("", value=value)
 
 
-def test_an_exception_that_cannot_be_printed_loses_only_itself(failure: Failure) -> None:
+def test_an_unprintable_exception_affects_no_other_plugin(failure: Failure) -> None:
     assert failure("class Mute(Exception):\n    def __str__(self):\n        return 1 / 0\nraise Mute").startswith(
         "Mute ("
     )
 
 
-def test_a_very_long_error_is_cut(failure: Failure) -> None:
+def test_a_very_long_error_is_shortened(failure: Failure) -> None:
     assert len(failure("raise RuntimeError('x' * 10_000)")) < 1000
 
 
@@ -286,7 +284,7 @@ def test_a_very_long_error_is_cut(failure: Failure) -> None:
     ],
     ids=["imported", "asked", "made"],
 )
-def test_an_interrupt_that_nobody_sent_loses_only_its_own_plugin(failure: Failure, code: str) -> None:
+def test_a_keyboard_interrupt_raised_by_a_plugin_affects_no_other(failure: Failure, code: str) -> None:
     assert failure(code).startswith("KeyboardInterrupt (")
 
 
@@ -320,7 +318,7 @@ def test_ctrl_c_stops_everything_and_names_the_plugin(
     assert said.endswith("(plugin 'rescue' of acme-rescue 1.0)")
 
 
-def test_a_signal_that_is_ignored_stays_so(install: Install, group: str) -> None:
+def test_an_ignored_sigint_stays_ignored(install: Install, group: str) -> None:
     install("rescue", CTRL_C + tools("maas_ping"))
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -329,7 +327,7 @@ def test_a_signal_that_is_ignored_stays_so(install: Install, group: str) -> None
         signal.signal(signal.SIGINT, before)
 
 
-def test_plugins_can_be_loaded_by_another_thread_than_the_main_one(install: Install, group: str) -> None:
+def test_plugins_can_be_loaded_outside_the_main_thread(install: Install, group: str) -> None:
     install("rescue", tools("maas_ping"))
     with ThreadPoolExecutor(1) as pool:
         assert list(pool.submit(load_registry, group=group).result().tools) == ["maas_ping"]
@@ -342,7 +340,7 @@ def test_plugins_can_be_loaded_by_another_thread_than_the_main_one(install: Inst
         ("@hookimpl\ndef maas_mcp_tools():\n    {wait}\n    return [tool('maas_ping')]\n", "asking"),
     ],
 )
-def test_what_takes_long_is_named_meanwhile(
+def test_a_slow_import_is_logged_while_it_runs(
     install: Install, group: str, monkeypatch: pytest.MonkeyPatch, code: str, doing: str
 ) -> None:
     named: queue.Queue[str] = queue.Queue()
@@ -366,7 +364,7 @@ def test_what_takes_long_is_named_meanwhile(
     assert f"Still {doing} {module} " in " ".join(named.get() for _ in range(named.qsize()))
 
 
-def test_nothing_is_said_of_what_is_quick(install: Install, group: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_fast_import_is_not_logged(install: Install, group: str, caplog: pytest.LogCaptureFixture) -> None:
     install("rescue", tools("maas_ping"))
     load_registry(group=group)
     assert caplog.messages == []
@@ -385,7 +383,7 @@ def test_the_traceback_is_in_the_log_at_debug_level(failure: Failure, caplog: py
     assert (traced.levelno, bool(traced.exc_info)) == (logging.DEBUG, True)
 
 
-# Its hooks
+# Hooks
 
 
 def test_a_misspelt_hook_is_rejected_with_the_right_spelling(failure: Failure) -> None:
@@ -396,19 +394,19 @@ def test_a_misspelt_hook_is_rejected_with_the_right_spelling(failure: Failure) -
     )
 
 
-def test_a_hook_with_an_argument_that_the_host_does_not_give_is_rejected(failure: Failure) -> None:
+def test_a_hook_with_an_unknown_argument_is_rejected(failure: Failure) -> None:
     error = failure("@hookimpl\ndef maas_mcp_tools(config):\n    return []\n")
     assert "{'config'}" in error
     assert "Expected the arguments of maas_mcp.hookspecs." in error
 
 
-def test_a_hook_without_its_marker_is_named(failure: Failure) -> None:
+def test_an_unmarked_hook_is_named(failure: Failure) -> None:
     error = failure("def maas_mcp_tools():\n    return []\n")
     assert error.startswith("maas_mcp_tools in ")
     assert "Write `@hookimpl`" in error
 
 
-def test_one_unmarked_hook_beside_a_marked_one_is_named(failure: Failure) -> None:
+def test_an_unmarked_hook_next_to_a_marked_one_is_named(failure: Failure) -> None:
     error = failure(tools("maas_ping") + "def maas_mcp_operations():\n    return []\n")
     assert error.startswith("maas_mcp_operations in ")
 
@@ -426,29 +424,29 @@ def test_a_plugin_may_only_observe(install: Install, group: str) -> None:
     assert not registry.tools
     ((name, show),) = registry.observers.items()
     assert name.startswith("'watch' of ")
-    show("a change")  # type: ignore[arg-type] # it is passed on as it is
+    show("a change")  # type: ignore[arg-type] # passed on unchanged
 
 
 def test_an_observer_that_is_a_coroutine_function_is_rejected(failure: Failure) -> None:
     error = failure("@hookimpl\nasync def maas_mcp_operation_changed(change):\n    pass\n")
-    assert error.startswith("maas_mcp_operation_changed() is a coroutine function. Expected a plain one.")
+    assert error.startswith("maas_mcp_operation_changed() is a coroutine function. Expected a plain function.")
 
 
-def test_a_hook_that_wraps_is_rejected(failure: Failure) -> None:
+def test_a_hook_wrapper_is_rejected(failure: Failure) -> None:
     error = failure("@hookimpl(wrapper=True)\ndef maas_mcp_tools():\n    return (yield)\n")
-    assert error.startswith("It wraps a hook.")
+    assert error.startswith("It has a hook wrapper.")
 
 
-# What its hooks return
+# Return values of hooks
 
 
-def test_a_hook_that_raises_loses_only_its_own_plugin(failure: Failure) -> None:
+def test_a_hook_that_raises_affects_no_other_plugin(failure: Failure) -> None:
     error = failure("@hookimpl\ndef maas_mcp_tools():\n    raise KeyError('x')\n")
     assert error.startswith("KeyError: 'x' (")
     assert cited(error) == "raise KeyError('x')"
 
 
-def test_a_hook_that_exits_loses_only_its_own_plugin(failure: Failure) -> None:
+def test_a_hook_that_exits_affects_no_other_plugin(failure: Failure) -> None:
     assert failure("@hookimpl\ndef maas_mcp_tools():\n    raise SystemExit\n").startswith("SystemExit (")
     code = "@hookimpl\ndef maas_mcp_tools():\n    raise BaseException('odd')\n"
     assert failure(code, "odd").startswith("BaseException: odd (")
@@ -464,7 +462,7 @@ def test_a_hook_that_exits_loses_only_its_own_plugin(failure: Failure) -> None:
         ("return {tool('maas_ping')}", "an object of type set"),
     ],
 )
-def test_a_hook_has_to_return_a_list(failure: Failure, body: str, what: str) -> None:
+def test_a_hook_must_return_a_list(failure: Failure, body: str, what: str) -> None:
     error = failure(f"@hookimpl\ndef maas_mcp_tools():\n    {body}\n")
     assert error == (
         f"maas_mcp_tools() returned {what}. Expected a list of Tool classes. "
@@ -472,34 +470,34 @@ def test_a_hook_has_to_return_a_list(failure: Failure, body: str, what: str) -> 
     )
 
 
-def test_a_hook_has_to_be_a_plain_function(failure: Failure) -> None:
+def test_a_hook_must_be_a_plain_function(failure: Failure) -> None:
     error = failure("@hookimpl\nasync def maas_mcp_tools():\n    return []\n")
     assert error.startswith("maas_mcp_tools() returned an object of type coroutine. Expected a list")
 
 
-def test_an_instance_in_place_of_a_class_is_rejected(failure: Failure) -> None:
+def test_an_instance_instead_of_a_class_is_rejected(failure: Failure) -> None:
     error = failure("@hookimpl\ndef maas_mcp_tools():\n    return [tool('maas_ping')()]\n")
     assert error == (
         "maas_mcp_tools() returned an object of type Read in its list. Expected Tool classes. Return Read, not Read()."
     )
 
 
-def test_something_else_in_place_of_a_class_is_rejected(failure: Failure) -> None:
+def test_an_object_instead_of_a_class_is_rejected(failure: Failure) -> None:
     error = failure("@hookimpl\ndef maas_mcp_tools():\n    return [None]\n")
     assert error == "maas_mcp_tools() returned nothing in its list. Expected Tool classes. Return your class."
 
 
-def test_a_class_that_is_no_tool_is_rejected(failure: Failure) -> None:
+def test_a_class_that_is_not_a_tool_is_rejected(failure: Failure) -> None:
     error = failure("@hookimpl\ndef maas_mcp_tools():\n    return [Nothing]\n")
     assert error.endswith("Expected subclasses of Tool. Write `class Nothing(Tool[…, …])`.")
 
 
-def test_an_operation_among_the_tools_is_sent_to_its_own_hook(failure: Failure) -> None:
+def test_the_error_for_an_operation_among_the_tools_names_its_hook(failure: Failure) -> None:
     error = failure("@hookimpl\ndef maas_mcp_tools():\n    return [operation('maas_deploy')]\n")
     assert error.endswith("Expected subclasses of Tool. Return it from maas_mcp_operations().")
 
 
-def test_a_tool_among_the_operations_is_sent_to_its_own_hook(failure: Failure) -> None:
+def test_the_error_for_a_tool_among_the_operations_names_its_hook(failure: Failure) -> None:
     error = failure("@hookimpl\ndef maas_mcp_operations():\n    return [tool('maas_ping')]\n")
     assert error.endswith("Expected subclasses of Operation. Return it from maas_mcp_tools().")
 
@@ -509,7 +507,7 @@ def test_a_tool_without_its_method_is_rejected(failure: Failure) -> None:
         "class Half(Tool[Nothing, Nothing]):\n    name = 'maas_half'\n"
         "@hookimpl\ndef maas_mcp_tools():\n    return [Half]\n"
     )
-    assert error.endswith("the class Half, which is abstract. Expected a whole one. Define run.")
+    assert error.endswith("the class Half, which is abstract. Expected a concrete class. Define run.")
 
 
 @pytest.mark.parametrize("body", ["pass", "name = ''", "name = None"])
@@ -530,18 +528,18 @@ def test_a_tool_without_a_name_is_rejected(failure: Failure, body: str, hook: st
         assert "Bare.name: expected a string, but it is None. Write `name = " in error
     else:
         assert error == (
-            f"{hook}() returned the class Bare, which has no name. Expected the name that clients call it by. "
-            'Write `name = "acme_do_something"` in it.'
+            f"{hook}() returned the class Bare, which has no name. Expected the tool's name. "
+            'Write `name = "acme_do_something"` in the class.'
         )
 
 
-def test_an_operation_of_no_kind_is_rejected(failure: Failure) -> None:
+def test_a_direct_subclass_of_long_running_is_rejected(failure: Failure) -> None:
     error = failure(
         "from maas_mcp.api import LongRunning\nclass Bare(LongRunning[Nothing, Nothing]):\n    'Bare.'\n"
         "    name = 'maas_bare'\n@hookimpl\ndef maas_mcp_operations():\n    return [Bare]\n"
     )
     assert error.endswith(
-        "Expected a subclass of Operation or BatchOperation or RegionOperation. Subclass the one that fits."
+        "Expected a subclass of Operation or BatchOperation or RegionOperation. Subclass one of them."
     )
 
 
@@ -563,7 +561,7 @@ LIFECYCLE = "Lifecycle(start_from={MachineStatus.READY}, pending={MachineStatus.
         ("async def system_id(self, args): pass", "Odd.system_id: expected a plain function, but it is an async one"),
     ],
 )
-def test_what_would_fail_only_once_maas_was_asked_fails_now(failure: Failure, line: str, said: str) -> None:
+def test_an_invalid_declaration_fails_when_the_plugin_is_loaded(failure: Failure, line: str, said: str) -> None:
     error = failure(
         "from maas_mcp.api import PollingStrategy\n"
         "class Counting(PollingStrategy):\n    async def measure(self, evidence, observation): pass\n"
@@ -573,7 +571,7 @@ def test_what_would_fail_only_once_maas_was_asked_fails_now(failure: Failure, li
     assert cited(error)
 
 
-def test_a_tool_that_cannot_be_made_loses_only_its_own_plugin(failure: Failure) -> None:
+def test_a_tool_that_cannot_be_instantiated_affects_no_other_plugin(failure: Failure) -> None:
     error = failure(
         "class Picky(tool('maas_picky')):\n    def __init__(self):\n        raise OSError('no disk')\n"
         "@hookimpl\ndef maas_mcp_tools():\n    return [Picky]\n"
@@ -581,14 +579,14 @@ def test_a_tool_that_cannot_be_made_loses_only_its_own_plugin(failure: Failure) 
     assert error.startswith("OSError: no disk (")
 
 
-# The names of its tools
+# Tool names
 
 
 @pytest.mark.parametrize("name", ["ping", "Maas_ping", "maas-ping", "maas_p\u00efng", "maas_" + "x" * 60, "acme_ping"])
 def test_a_tool_whose_name_breaks_the_rules_is_rejected(failure: Failure, name: str) -> None:
     error = failure(tools(name), plugin="my-pack")
     assert error.startswith(f"A tool is named {name!r}. ")
-    assert "beginning with maas_ or my_pack_." in error
+    assert "starting with maas_ or my_pack_." in error
 
 
 def test_a_tool_may_be_named_after_its_plugin(install: Install, group: str) -> None:
@@ -596,16 +594,16 @@ def test_a_tool_may_be_named_after_its_plugin(install: Install, group: str) -> N
     assert len(load_registry(group=group).tools) == 2
 
 
-def test_one_name_twice_in_one_plugin_is_rejected(failure: Failure) -> None:
+def test_a_duplicate_tool_name_in_a_plugin_is_rejected(failure: Failure) -> None:
     assert failure(tools("maas_ping", "maas_ping")).startswith("2 of its tools are named maas_ping.")
 
 
-def test_a_tool_that_another_plugin_offers_fails_the_later_plugin_as_a_whole(failure: Failure) -> None:
+def test_a_plugin_with_another_plugins_tool_name_fails(failure: Failure) -> None:
     error = failure(tools("maas_unique", "maas_good"), plugin="later")
-    assert "'later' of acme-later 1.0 offers the tool maas_good, which 'good' of acme-good 1.0 offers too." in error
+    assert "'later' of acme-later 1.0 has a tool named maas_good, and 'good' of acme-good 1.0 has one too." in error
 
 
-def test_no_plugin_takes_a_tool_from_the_projects_own(install: Install, group: str) -> None:
+def test_no_plugin_replaces_a_tool_of_the_project(install: Install, group: str) -> None:
     install("aardvark", tools("maas_deploy"), distribution="maas-mcp-aardvark")
     install("deploy", tools("maas_deploy"), distribution="maas-mcp-deploy")
     registry = load_registry(group=group)
@@ -613,11 +611,11 @@ def test_no_plugin_takes_a_tool_from_the_projects_own(install: Install, group: s
 
 
 @pytest.mark.parametrize("name", sorted(tool.name for tool in OPERATION_TOOLS))
-def test_no_plugin_takes_a_tool_from_the_server_itself(failure: Failure, name: str) -> None:
-    assert "which the server itself offers too" in failure(tools(name))
+def test_no_plugin_replaces_a_tool_of_the_server(failure: Failure, name: str) -> None:
+    assert "and the server itself has one too" in failure(tools(name))
 
 
-# What clients could not be shown
+# Tools that cannot be published
 
 UNSHOWABLE = """
 from collections.abc import Callable
@@ -647,21 +645,21 @@ def maas_mcp_tools():
 @pytest.mark.parametrize(
     ("declared", "said"),
     [
-        ("Called, Nothing", "cannot be shown to a client"),
+        ("Called, Nothing", "cannot be published to clients"),
         ("Node, Nothing", "Node contains itself"),
         ("Nothing, Node", "Node contains itself"),
         ("Names, Nothing", "a RootModel"),
         ("Nothing, Nothing, title=5", "`title`. Expected a str"),
         ("Nothing, Nothing, offers=['machine lock']", "`offers`. Expected a str"),
         ("Nothing, Nothing, read_only='yes'", "`read_only`. Expected a bool"),
-        ("Nothing, Nothing, title='half \\ud83d'", "cannot be shown to a client"),
+        ("Nothing, Nothing, title='half \\ud83d'", "cannot be published to clients"),
     ],
 )
-def test_a_tool_that_cannot_be_shown_is_not_loaded(failure: Failure, declared: str, said: str) -> None:
+def test_a_tool_that_cannot_be_published_is_not_loaded(failure: Failure, declared: str, said: str) -> None:
     assert said in failure(UNSHOWABLE.format(declared))
 
 
-def test_an_operation_leaves_the_arguments_of_every_operation_alone(failure: Failure) -> None:
+def test_an_operation_must_not_define_the_hosts_arguments(failure: Failure) -> None:
     code = """
 class Which(BaseModel):
     system_id: SystemId
@@ -682,17 +680,17 @@ def maas_mcp_operations():
     return [Broken]
 """
     error = failure("from pydantic import Field\n" + code)
-    assert "has an argument on_cancel or wait_seconds, which every operation has already" in error
+    assert "has an argument on_cancel or wait_seconds, which the host adds to every operation" in error
 
 
-def test_the_arguments_of_every_operation_are_known_to_the_host() -> None:
+def test_the_hosts_arguments_match_the_call_options() -> None:
     assert tuple(input_schema(CallOptions)["properties"]) == CALL_OPTIONS
 
 
 # Strict
 
 
-def test_strict_names_every_plugin_that_cannot_be_used(install: Install, group: str) -> None:
+def test_a_strict_registry_names_every_unusable_plugin(install: Install, group: str) -> None:
     install("one", "raise RuntimeError('first')")
     install("two", "raise RuntimeError('second')")
     with pytest.raises(PluginError, match=r"one of acme-one: RuntimeError: first .* two of acme-two: .*second"):
@@ -700,6 +698,6 @@ def test_strict_names_every_plugin_that_cannot_be_used(install: Install, group: 
 
 
 @pytest.mark.usefixtures("good")
-def test_strict_is_content_with_blocked_plugins(install: Install, group: str) -> None:
+def test_a_strict_registry_accepts_blocked_plugins(install: Install, group: str) -> None:
     install("one", "raise RuntimeError('first')")
     assert list(load_registry(group=group, block=["one"], strict=True).tools) == ["maas_good"]

@@ -1,4 +1,4 @@
-"""Tools whose arguments are of every kind."""
+"""Tools with arguments of every type."""
 
 from datetime import timedelta
 from enum import IntEnum
@@ -17,11 +17,11 @@ class Inner(BaseModel):
 
 
 class Args(BaseModel):
-    """Arguments of every kind."""
+    """Arguments of several types."""
 
     system_id: SystemId
     password: SecretStr | None = None
-    count: int = Field(default=1, ge=1, le=3, description="How many.")
+    count: int = Field(default=1, ge=1, le=3, description="Number of parts.")
     parts: list[Inner] = []
 
 
@@ -73,7 +73,7 @@ class Colour(IntEnum):
 
 
 class Kinds(BaseModel):
-    """A field of each kind that is easily taken for another."""
+    """Fields of types that are easily mistaken for others."""
 
     from_: str = Field("", alias="from")
     number: int = 0
@@ -115,7 +115,7 @@ class Circle(BaseModel):
 
 
 class Forms(BaseModel):
-    """A field of each kind that clients send in several forms; all are optional."""
+    """Optional fields of types that clients send in several forms."""
 
     flag: bool = False
     number: int | None = None
@@ -145,7 +145,7 @@ class Fill(Tool[Forms, Result]):
 
 
 class Needs(BaseModel):
-    """Fields that have to be given."""
+    """Required fields."""
 
     number: int
     text: str

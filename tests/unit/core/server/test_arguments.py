@@ -1,4 +1,4 @@
-"""Arguments in: in which forms they are taken, and what is refused with which words."""
+"""Arguments of tool calls: accepted forms, and messages about invalid ones."""
 
 import json
 from datetime import timedelta
@@ -39,28 +39,28 @@ def test_arguments_become_the_model() -> None:
     assert options == CallOptions()
 
 
-def test_none_at_all_are_arguments_too() -> None:
+def test_missing_arguments_are_validated() -> None:
     with pytest.raises(InvalidArgumentsError, match="`system_id`: field required"):
         parse_arguments(Count(), None)
 
 
 @pytest.mark.parametrize(
-    ("given_", "said"),
+    ("given_", "message"),
     [
-        ({"system_id": "../../users"}, "`system_id`: a system id is MAAS's short name for a machine, such as 4y3h7n"),
-        ({"system_id": "node07.maas"}, "not its hostname; list the machines to find it."),
+        ({"system_id": "../../users"}, "`system_id`: a system id is MAAS's short id of a machine, such as 4y3h7n"),
+        ({"system_id": "node07.maas"}, "not its hostname. To find it, list the machines"),
         ({"system_id": "4y3h7n", "count": 9}, "`count`: input should be less than or equal to 3."),
         ({"system_id": "4y3h7n", "cuont": 1}, "`cuont` is not an argument of this tool; did you mean `count`?"),
         ({"system_id": "4y3h7n", "parts": [{"size": "big"}]}, "`parts.0.size`: input should be a valid integer"),
-        ({"system_id": "4y3h7n", "_meta": {}}, "`_meta` is not an argument of this tool: a progress token belongs in"),
+        ({"system_id": "4y3h7n", "_meta": {}}, "`_meta` is not an argument of this tool: send a progress token in"),
     ],
 )
-def test_what_does_not_fit_is_named_with_what_would(given_: dict[str, Any], said: str) -> None:
+def test_an_invalid_argument_is_named_with_the_expected_value(given_: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidArgumentsError) as refusal:
         parse_arguments(Count(), given_)
 
     assert refusal.value.message.startswith("maas_count was not called. ")
-    assert said in refusal.value.message
+    assert message in refusal.value.message
     assert refusal.value.hint == "Arguments: system_id (required), password, count, parts."
 
 
@@ -76,7 +76,7 @@ def test_what_does_not_fit_is_named_with_what_would(given_: dict[str, Any], said
         ({"policy": "abort"}, "policy", CancelPolicy.ABORT),
     ],
 )
-def test_arguments_are_taken_as_the_schema_says(given_: dict[str, Any], field: str, value: object) -> None:
+def test_arguments_are_accepted_in_the_form_of_the_schema(given_: dict[str, Any], field: str, value: object) -> None:
     jsonschema.validate(given_, mcp_tool(Sort()).input_schema)
     assert getattr(parse_arguments(Sort(), given_)[0], field) == value
 
@@ -94,7 +94,7 @@ def test_arguments_are_taken_as_the_schema_says(given_: dict[str, Any], field: s
         {"policy": True},
     ],
 )
-def test_nothing_is_made_into_something_else(given_: dict[str, Any]) -> None:
+def test_no_value_is_converted_to_another_type(given_: dict[str, Any]) -> None:
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(given_, mcp_tool(Sort()).input_schema)
     with pytest.raises(InvalidArgumentsError, match="maas_sort was not called"):
@@ -107,26 +107,26 @@ def test_a_wait_is_a_number(wait: object) -> None:
         parse_arguments(Grow(), {"system_id": "4y3h7n", "wait_seconds": wait})
 
 
-def test_an_error_stays_short_whatever_was_given() -> None:
+def test_an_error_is_short_for_any_arguments() -> None:
     for given_ in ({"x" * 1_000_000: 1}, {f"name{number}": 1 for number in range(20_000)}):
         with pytest.raises(InvalidArgumentsError) as refusal:
             parse_arguments(Grow(), {"system_id": "4y3h7n", **given_})
         assert len(refusal.value.message) < 2000
 
-    assert refusal.value.message.endswith("And 19990 more.")
+    assert refusal.value.message.endswith("And 19990 more problems.")
 
 
-def test_what_was_given_is_never_repeated() -> None:
+def test_an_error_never_repeats_a_value() -> None:
     with pytest.raises(InvalidArgumentsError) as refusal:
         parse_arguments(Count(), {"system_id": "S3CRET!", "password": ["S3CRET!"], "count": "S3CRET!"})
 
     assert "S3CRET!" not in f"{refusal.value} {refusal.value.hint}"
     assert refusal.value.__cause__ is None
-    assert refusal.value.__context__ is None, "pydantic's error holds what was given"
+    assert refusal.value.__context__ is None, "pydantic's error contains the values"
 
 
 @pytest.mark.parametrize("token", ["abc", "5", 0, 17])
-def test_a_token_among_the_arguments_of_a_long_running_tool_is_found(token: str | int) -> None:
+def test_a_progress_token_among_the_arguments_is_used(token: str | int) -> None:
     _, options = parse_arguments(Grow(), {"system_id": "4y3h7n", "_meta": {"progressToken": token, "other": 1}}, EARLY)
 
     assert options.token == token
@@ -134,14 +134,14 @@ def test_a_token_among_the_arguments_of_a_long_running_tool_is_found(token: str 
 
 
 @pytest.mark.parametrize("meta", [{}, None, "", {"progressToken": None}, {"progressToken": ""}, "{}"])
-def test_a_meta_without_a_token_is_fine(meta: object) -> None:
+def test_meta_without_a_progress_token_is_accepted(meta: object) -> None:
     assert parse_arguments(Grow(), {"system_id": "4y3h7n", "_meta": meta}, EARLY)[1].token is None
 
 
-def test_a_token_among_the_arguments_of_a_newer_client_is_refused_with_where_it_belongs() -> None:
+def test_a_progress_token_among_the_arguments_of_a_newer_client_is_refused_with_a_hint() -> None:
     given_ = {"system_id": "4y3h7n", "_meta": {"progressToken": "made-up"}}
 
-    with pytest.raises(InvalidArgumentsError, match="a progress token belongs in the request's own `_meta`") as refusal:
+    with pytest.raises(InvalidArgumentsError, match="send a progress token in the request's own `_meta`") as refusal:
         parse_arguments(Grow(), given_)
 
     assert "_meta" not in str(refusal.value.hint)
@@ -149,7 +149,7 @@ def test_a_token_among_the_arguments_of_a_newer_client_is_refused_with_where_it_
     assert "_meta" in mcp_tool(Grow(), EARLY).input_schema["properties"]
 
 
-def test_what_is_said_of_the_call_itself_is_no_argument_of_the_tool() -> None:
+def test_call_options_are_not_passed_to_the_tool() -> None:
     given_ = {"system_id": "4y3h7n", "wait_seconds": 5, "on_cancel": "detach"}
     model, options = parse_arguments(Shrink(), given_)
 
@@ -157,14 +157,14 @@ def test_what_is_said_of_the_call_itself_is_no_argument_of_the_tool() -> None:
     assert (options.wait_seconds, options.on_cancel) == (5.0, CancelPolicy.DETACH)
 
 
-def test_what_is_said_of_the_call_itself_may_be_misspelt_as_well() -> None:
+def test_a_misspelt_call_option_gets_a_suggestion() -> None:
     with pytest.raises(InvalidArgumentsError, match="did you mean `wait_seconds`") as refusal:
         parse_arguments(Shrink(), {"system_id": "4y3h7n", "wait_second": 5})
 
     assert refusal.value.hint == ("Arguments: system_id (required), password, count, parts, wait_seconds, on_cancel.")
 
 
-def test_aborting_is_offered_only_where_maas_can() -> None:
+def test_on_cancel_is_offered_only_if_maas_can_abort() -> None:
     with pytest.raises(InvalidArgumentsError, match="`on_cancel` is not an argument of this tool") as refusal:
         parse_arguments(Grow(), {"system_id": "4y3h7n", "on_cancel": "abort"})
 
@@ -174,7 +174,7 @@ def test_aborting_is_offered_only_where_maas_can() -> None:
 
 
 @pytest.mark.parametrize("meta", [{"progressToken": True}, {"progressToken": 1.5}, {"progressToken": []}, "x", 3, []])
-def test_a_token_of_another_kind_is_refused(meta: object) -> None:
+def test_a_progress_token_of_another_type_is_refused(meta: object) -> None:
     with pytest.raises(InvalidArgumentsError, match="`_meta"):
         parse_arguments(Grow(), {"system_id": "4y3h7n", "_meta": meta}, EARLY)
 
@@ -198,7 +198,7 @@ def test_any_json_is_either_accepted_or_refused_with_a_message(arguments: dict[s
 
 
 def read(**arguments: Any) -> BaseModel:
-    """What becomes of these arguments."""
+    """Parse these arguments."""
     return parse_arguments(Fill(), arguments)[0]
 
 
@@ -221,7 +221,7 @@ def test_arguments_without_values_change_nothing(names: set[str], nothing: objec
     assert read(**dict.fromkeys(names - given_.keys(), nothing), **given_) == read(**given_)
 
 
-def test_no_value_means_left_out_in_a_nested_object_too() -> None:
+def test_a_nested_property_without_a_value_is_left_out() -> None:
     assert read(inner={"size": None}) == read(inner={"size": ""}) == Forms(inner=Inner())
     assert read(parts=[{"size": None}, {"size": 1}]) == Forms(parts=[Inner(), Inner(size=1)])
     assert read(shape={"kind": "square", "side": ""}) == Forms(shape=Square(kind="square"))
@@ -229,13 +229,13 @@ def test_no_value_means_left_out_in_a_nested_object_too() -> None:
 
 
 @pytest.mark.parametrize("nothing", [None, ""], ids=["null", "empty"])
-def test_no_value_means_left_out_in_what_is_said_of_the_call(nothing: object) -> None:
+def test_a_call_option_without_a_value_is_left_out(nothing: object) -> None:
     options = {"wait_seconds": nothing, "on_cancel": nothing}
 
     assert parse_arguments(Shrink(), {"system_id": "4y3h7n", **options})[1] == CallOptions()
 
 
-def test_a_required_argument_without_a_value_is_an_error_unless_that_is_a_value() -> None:
+def test_a_required_argument_without_a_value_is_an_error_unless_null_is_allowed() -> None:
     everything = {"number": 1, "text": "", "names": ["a"], "perhaps": None}
     model, _ = parse_arguments(Need(), everything)
 
@@ -303,12 +303,12 @@ def test_items_without_a_value_are_left_out_and_an_empty_list_is_a_value(
         ({"pair": ["1", "2"]}, {"pair": (1, "2")}),
     ],
 )
-def test_json_text_is_what_it_says_where_text_has_no_meaning(given_: dict[str, Any], meant: dict[str, Any]) -> None:
+def test_a_json_string_is_parsed_if_the_schema_allows_no_string(given_: dict[str, Any], meant: dict[str, Any]) -> None:
     assert read(**given_) == Forms.model_validate(meant)
 
 
 @pytest.mark.parametrize(
-    ("given_", "said"),
+    ("given_", "message"),
     [
         ({"number": True}, "`number`: input should be a valid integer"),
         ({"number": "true"}, "`number`: input should be a valid integer"),
@@ -325,19 +325,19 @@ def test_json_text_is_what_it_says_where_text_has_no_meaning(given_: dict[str, A
         ({"names": "[" * 100_000}, "`names`: expected an array, such as"),
         ({"text": 5}, "`text`: input should be a valid string"),
         ({"text": ["a"]}, "`text`: input should be a valid string"),
-        ({"sizes": ["a"]}, "`sizes`: expected an array of objects, each with a `name`, which is text, and a `value`."),
+        ({"sizes": ["a"]}, "`sizes`: expected an array of objects, each with a `name`, which is a string, and a `"),
         ({"sizes": [{"name": "a"}]}, "`sizes`: expected an array of objects"),
         ({"sizes": [{"name": 1, "value": 1}]}, "`sizes`: expected an array of objects"),
-        ({"sizes": [{"name": "a", "value": 1}] * 2}, "`sizes`: expected each `name` once."),
+        ({"sizes": [{"name": "a", "value": 1}] * 2}, "`sizes`: expected each `name` only once."),
         ({"sizes": {"a": None}}, "`sizes.a`: input should be a valid integer"),
     ],
 )
-def test_all_else_stays_what_it_is_and_is_refused(given_: dict[str, Any], said: str) -> None:
-    assert problem(**given_).startswith(said)
+def test_other_forms_are_refused(given_: dict[str, Any], message: str) -> None:
+    assert problem(**given_).startswith(message)
 
 
 @given(JSON_VALUES | st.sampled_from(["false", "0", "no", "off", "true", " true ", "True", "on", "1", "yes"]))
-def test_a_switch_is_on_only_by_what_says_true_in_json(value: Any) -> None:
+def test_a_boolean_is_true_only_for_json_true(value: Any) -> None:
     try:
         on = bool(read(flag=value).flag)  # type: ignore[attr-defined] # it is Forms
     except InvalidArgumentsError:

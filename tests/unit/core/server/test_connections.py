@@ -1,4 +1,4 @@
-"""Two clients of one server: each cancels its own calls, whatever ids it gives them."""
+"""Two clients of one server: each cancels only its own calls, even with equal request ids."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,7 +25,7 @@ Message = types.JSONRPCRequest | types.JSONRPCNotification
 
 @dataclass
 class Client:
-    """One connection, by its raw messages."""
+    """One connection with its raw messages."""
 
     sending: MemoryObjectSendStream[SessionMessage | Exception]
     received: MemoryObjectReceiveStream[SessionMessage]
@@ -93,7 +93,7 @@ async def site() -> AsyncIterator[Site]:
 
 
 async def both_deploy(site: Site) -> None:
-    """With equal request ids, and the same wish for the case that they are cancelled."""
+    """Start a deployment from each client, with equal request ids and ``on_cancel=abort``."""
     for client, name in ((site.one, "node01"), (site.other, "node02")):
         system_id = site.region.machine(name).system_id
         await client.call(7, "maas_deploy_machine", system_id=system_id, on_cancel="abort")
@@ -101,7 +101,7 @@ async def both_deploy(site: Site) -> None:
     assert site.deploying("node01") == site.deploying("node02") == "Deploying"
 
 
-async def test_a_client_that_cancels_its_request_aborts_its_own_operation_only(site: Site) -> None:
+async def test_cancelling_a_request_aborts_only_the_clients_own_operation(site: Site) -> None:
     await both_deploy(site)
 
     await site.one.send("notifications/cancelled", {"requestId": 7})
@@ -113,7 +113,7 @@ async def test_a_client_that_cancels_its_request_aborts_its_own_operation_only(s
     assert site.other.answers[7]["structuredContent"]["state"] == "succeeded"
 
 
-async def test_a_client_that_is_lost_aborts_nothing_and_takes_no_other_with_it(site: Site) -> None:
+async def test_a_lost_client_aborts_nothing_and_affects_no_other_client(site: Site) -> None:
     await both_deploy(site)
 
     await site.one.sending.aclose()
@@ -126,7 +126,7 @@ async def test_a_client_that_is_lost_aborts_nothing_and_takes_no_other_with_it(s
     assert site.deploying("node02") == "Allocated"
 
 
-async def test_the_cancel_tool_ends_the_calls_of_every_connection_that_follow_the_operation(site: Site) -> None:
+async def test_the_cancel_tool_ends_the_following_calls_of_every_connection(site: Site) -> None:
     system_id = site.region.machine("node01").system_id
     await site.one.call(1, "maas_deploy_machine", system_id=system_id, wait_seconds=0)
     await anyio.sleep(5)

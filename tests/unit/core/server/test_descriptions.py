@@ -1,4 +1,4 @@
-"""What descriptions and hints promise: every name in them is one that a client can use."""
+"""Descriptions and hints contain only names that a client can use."""
 
 import ast
 import re
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from maas_mcp.calls.next_steps import resolved
+from maas_mcp.calls.next_steps import resolve_steps
 from maas_mcp.maas.models import Machine
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.next_steps import (
@@ -42,13 +42,13 @@ MAAS_TERMS: Final[Mapping[str, frozenset[str]]] = {
     "scripts, and a parameter of one": frozenset(
         {"fio", "badblocks-destructive", "smartctl-short_storage", '["none"]'}
     ),
-    "what a released machine is called that is no longer there": frozenset({"Deleted"}),
+    "status of a released machine that was deleted": frozenset({"Deleted"}),
 }
-"""What stands in backticks and is no name of ours: what MAAS takes or shows, as examples of a value."""
+"""Allowed terms in backticks that are not names of ours: examples of values that MAAS accepts or shows."""
 NO_TOOLS: Final = {"maas_says", "maas_error", "maas_region", "maas_world", *Settings.model_fields}
-"""A field and a code of errors, the fixtures of the pytest plugin, and settings: they are named as tools are."""
+"""Names that only look like tools: a field and a code of errors, fixtures of the pytest plugin, and settings."""
 PACKAGES: Final = re.compile(r"maas_(mcp|deploy|commission|inventory|simulator)\b|maas_mcp_\w+")
-"""What can be imported, and hooks."""
+"""Importable names and hooks."""
 
 SUGGESTED: Final = (exit_rescue_mode, mark_fixed, override_failed_testing, query_power_state, unlock)
 """The steps on a machine."""
@@ -58,7 +58,7 @@ _NAMED: Final = re.compile(r"\bmaas_[a-z]\w*", re.ASCII)
 
 
 def inside(schema: Any) -> Iterator[Mapping[str, Any]]:
-    """A schema, and all that are in it."""
+    """A schema and all nested schemas."""
     if isinstance(schema, dict):
         yield schema
     for each in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
@@ -70,13 +70,13 @@ def parts(name: str) -> list[Mapping[str, Any]]:
 
 
 def descriptions(name: str) -> list[str]:
-    """Everything that a model reads of a tool."""
+    """All texts of a tool that a model reads."""
     reported = [each["description"] for each in parts(name) if isinstance(each.get("description"), str)]
     return [TOOLS[name].description or "", TOOLS[name].title or "", *reported]
 
 
 def values() -> set[str]:
-    """Names of tools, of arguments, of fields of results, values that are listed, and statuses."""
+    """Names of tools, arguments and result fields, enum values, and statuses."""
     every = [part for name in TOOLS for part in parts(name)]
     fields = {name for part in every if isinstance(part.get("properties"), dict) for name in part["properties"]}
     listed = {value for part in every for value in [*part.get("enum", ()), part.get("const")]}
@@ -85,7 +85,7 @@ def values() -> set[str]:
 
 
 def reported(path: Path) -> Iterator[tuple[str, int]]:
-    """The texts of a module that are no docstrings, each with its line."""
+    """The strings of a module that are not docstrings, each with its line."""
     tree = ast.parse(path.read_text())
     documented = {
         id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
@@ -102,20 +102,20 @@ def sources() -> list[Path]:
 
 
 @pytest.mark.parametrize("tool", sorted(TOOLS))
-def test_every_name_in_a_description_is_one_that_can_be_used(tool: str) -> None:
+def test_every_name_in_a_description_exists(tool: str) -> None:
     known = values() | {term for terms in MAAS_TERMS.values() for term in terms}
     texts = descriptions(tool)
     assert {name for text in texts for name in _QUOTED.findall(text)} <= known
     assert {name for text in texts for name in _NAMED.findall(text)} <= set(TOOLS)
 
 
-def test_every_tool_that_the_instructions_name_is_there() -> None:
+def test_every_tool_in_the_instructions_exists() -> None:
     instructions = instructions_for(SERVED)
     assert set(_NAMED.findall(instructions)) == {"maas_list_machines", "maas_wait_operation"}
     assert set(_QUOTED.findall(instructions)) <= values()
 
 
-def test_a_part_of_the_instructions_is_left_out_where_its_tool_is_not_served() -> None:
+def test_instructions_leave_out_parts_about_tools_that_are_not_served() -> None:
     assert instructions_for({}) == " ".join(text for text, tool in INSTRUCTIONS if tool is None)
     assert "{" not in instructions_for({})
 
@@ -126,7 +126,7 @@ def test_the_core_names_no_tool_of_a_plugin() -> None:
     named = {
         f"{name} in {path.relative_to(ROOT)}:{node.lineno}"
         for path in core.rglob("*.py")
-        if path.parent != core / "cli"  # its examples and its demonstration are calls of the project's own plugins
+        if path.parent != core / "cli"  # its examples and its demo call tools of the project's own plugins
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
         for name in _NAMED.findall(node.value)
@@ -138,12 +138,12 @@ def test_the_core_names_no_tool_of_a_plugin() -> None:
 def test_every_step_that_the_host_suggests_is_a_call_of_one_of_our_tools() -> None:
     on_machine = [read_machine("4y3h7n", "Read it"), *(make("4y3h7n") for make in SUGGESTED)]
     for suggested in (FIND_OPERATION, LIST_MACHINES, *on_machine):
-        (step,) = resolved([suggested], SERVED)
+        (step,) = resolve_steps([suggested], SERVED)
         arguments = SERVED[step.tool].arguments.model_validate(step.arguments)
         assert arguments.model_dump(exclude_unset=True) == step.arguments
 
 
-def test_every_tool_that_a_hint_or_a_message_names_is_there() -> None:
+def test_every_tool_in_a_hint_or_message_exists() -> None:
     named = {
         f"{name} in {path.relative_to(ROOT)}:{line}"
         for path in sources()
@@ -154,7 +154,7 @@ def test_every_tool_that_a_hint_or_a_message_names_is_there() -> None:
     assert named == set()
 
 
-def test_every_tool_that_the_documentation_names_is_there() -> None:
+def test_every_tool_in_the_documentation_exists() -> None:
     pages = [ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("plugins/*/README.md")]
     named = {
         f"{name} in {page.relative_to(ROOT)}"
@@ -165,12 +165,12 @@ def test_every_tool_that_the_documentation_names_is_there() -> None:
     assert named == set()
 
 
-def test_what_is_allowed_as_a_term_of_maas_is_used() -> None:
+def test_every_allowed_maas_term_is_used() -> None:
     quoted = {name for tool in TOOLS for text in descriptions(tool) for name in _QUOTED.findall(text)}
     assert {term for terms in MAAS_TERMS.values() for term in terms} <= quoted
 
 
-def test_what_a_machine_is_chosen_by_the_list_can_be_filtered_by() -> None:
+def test_the_list_has_the_filters_of_the_tools_that_choose_machines() -> None:
     listed = set(TOOLS["maas_list_machines"].input_schema["properties"])
     chosen = {
         name
@@ -180,7 +180,7 @@ def test_what_a_machine_is_chosen_by_the_list_can_be_filtered_by() -> None:
     assert {"zone", "pool", "tags", "agent_name"} <= chosen & listed
 
 
-def test_every_argument_that_is_said_to_be_listed_by_is_a_filter_of_the_list() -> None:
+def test_every_argument_described_as_a_list_label_is_a_filter_of_the_list() -> None:
     listed = set(TOOLS["maas_list_machines"].input_schema["properties"])
     promised = {
         name
@@ -193,14 +193,14 @@ def test_every_argument_that_is_said_to_be_listed_by_is_a_filter_of_the_list() -
 
 
 @pytest.mark.parametrize("tool", ["maas_allocate_machine", "maas_deploy_machines"])
-def test_a_filter_has_the_same_type_wherever_a_machine_is_chosen_by_it(tool: str) -> None:
+def test_a_filter_has_the_same_type_in_every_tool(tool: str) -> None:
     here, listed = (TOOLS[name].input_schema["properties"] for name in (tool, "maas_list_machines"))
     shared = (here.keys() & listed.keys()) - {"limit"}
     assert {name: here[name]["type"] for name in shared} == {name: listed[name]["type"] for name in shared}
 
 
 @pytest.mark.parametrize("status", MachineStatus)
-def test_whatever_the_list_shows_as_a_status_it_takes_as_one(status: MachineStatus) -> None:
+def test_the_list_accepts_every_status_that_it_shows(status: MachineStatus) -> None:
     model = next(
         type(tool).arguments
         for tool in served_tools(load_registry(allow=("inventory",), strict=True)).values()

@@ -1,4 +1,4 @@
-"""Lines from the client: each is parsed once, and is either a message or answered."""
+"""Lines from the client: each one is parsed once, and is a message or gets an error response."""
 
 import json
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ async def listed(lines: list[str]) -> AsyncIterator[str]:
 
 
 async def read(*lines: str) -> tuple[list[types.JSONRPCMessage], list[Any]]:
-    """The messages among the lines, and the answers to what is none."""
+    """The messages in the lines, and the responses to invalid lines."""
     answers: list[Any] = []
 
     async def answer(line: str) -> None:
@@ -69,7 +69,7 @@ async def test_a_line_is_parsed_once(line: str, monkeypatch: pytest.MonkeyPatch)
     assert parsed == [line]
 
 
-async def test_the_messages_keep_their_order_and_blank_lines_are_none() -> None:
+async def test_messages_keep_their_sequence_and_blank_lines_are_skipped() -> None:
     messages, answers = await read(REQUEST % "first", "\n", " \r\n", CANCELLED, REQUEST % "last")
 
     assert [type(each).__name__ for each in messages] == ["JSONRPCRequest", "JSONRPCNotification", "JSONRPCRequest"]
@@ -87,7 +87,7 @@ async def test_the_messages_keep_their_order_and_blank_lines_are_none() -> None:
         (r"\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
     ],
 )
-async def test_half_an_emoji_is_replaced_and_all_else_stays(written: str, meant: str) -> None:
+async def test_a_lone_surrogate_is_replaced_and_everything_else_stays(written: str, meant: str) -> None:
     (message,), answers = await read(REQUEST % written)
 
     assert isinstance(message, types.JSONRPCRequest)
@@ -122,7 +122,7 @@ ENVELOPES = st.fixed_dictionaries({"jsonrpc": st.just("2.0")}, optional=MEMBERS)
 
 
 @given(ENVELOPES)
-async def test_a_message_is_what_the_sdk_would_read_in_the_line(envelope: dict[str, Any]) -> None:
+async def test_a_line_is_parsed_as_the_sdk_parses_it(envelope: dict[str, Any]) -> None:
     line = json.dumps(envelope) + "\n"
     messages, _ = await read(line)
 

@@ -1,7 +1,4 @@
-"""The host's own tools, through MCP, on a region in the same process."""
-
-import subprocess
-import sys
+"""The host's own tools, through MCP, with a region in the same process."""
 
 import pytest
 
@@ -12,7 +9,7 @@ from maas_mcp.testing import MaasRegion
 from maas_simulator import Fault
 
 
-def test_a_list_that_is_cut_says_so(maas_region: MaasRegion) -> None:
+def test_a_limited_list_of_operations_says_that_there_are_more(maas_region: MaasRegion) -> None:
     for name in ("node01", "node02"):
         maas_region.deploy(name, "admin")
 
@@ -24,7 +21,7 @@ def test_a_list_that_is_cut_says_so(maas_region: MaasRegion) -> None:
     assert "There are more than these 1" in answer.content[0].model_dump()["text"]
 
 
-def test_a_source_that_cannot_be_read_hides_nothing_that_the_others_show(maas_region: MaasRegion) -> None:
+def test_a_failed_request_does_not_hide_other_operations(maas_region: MaasRegion) -> None:
     maas_region.deploy("node01", "admin")
     maas_region.faults.append(Fault(path="boot-resources/", op="is_importing", status=500, body="database is locked"))
 
@@ -40,7 +37,7 @@ def test_a_source_that_cannot_be_read_hides_nothing_that_the_others_show(maas_re
 
 
 @pytest.mark.parametrize("error", [KeyError("boom"), SystemExit(3), KeyboardInterrupt()], ids=repr)
-def test_a_plugin_that_fails_hides_nothing_that_the_others_show(
+def test_a_failing_plugin_does_not_hide_other_operations(
     maas_region: MaasRegion, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     async def fail(*_: object) -> bool:
@@ -58,7 +55,7 @@ def test_a_plugin_that_fails_hides_nothing_that_the_others_show(
     assert unreadable.startswith("maas_import_images: maas_import_images failed inside its plugin")
 
 
-def test_if_nothing_can_be_read_the_list_is_an_error(maas_region: MaasRegion) -> None:
+def test_the_list_is_an_error_if_all_requests_fail(maas_region: MaasRegion) -> None:
     maas_region.faults.append(Fault(status=500, body="database is locked", times=None))
 
     answer = maas_region.call_tool("maas_list_operations")
@@ -67,7 +64,7 @@ def test_if_nothing_can_be_read_the_list_is_an_error(maas_region: MaasRegion) ->
     assert "database is locked" in answer.content[0].model_dump()["text"]
 
 
-def test_a_batch_is_listed_with_an_id_of_its_own_and_its_machines_as_parts_of_it(maas_region: MaasRegion) -> None:
+def test_a_batch_is_listed_with_its_own_id_and_with_its_machines(maas_region: MaasRegion) -> None:
     started = maas_region.call_tool("maas_deploy_machines", count=3, wait_seconds=0)
     assert started.structured_content
 
@@ -84,13 +81,7 @@ def test_a_batch_is_listed_with_an_id_of_its_own_and_its_machines_as_parts_of_it
     assert again.structured_content["result"]["succeeded"] == 3
 
 
-def test_who_only_lists_plugins_does_not_import_the_sdk() -> None:
-    names = "maas_mcp.plugins.registry, maas_mcp.plugins.schemas, maas_mcp.server.operation_tools"
-    code = f"import sys, {names}; print([name for name in sys.modules if name.split('.')[0] in ('mcp', 'mcp_types')])"
-    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
-
-
-def test_the_words_of_maas_are_in_a_summary_once() -> None:
+def test_maass_words_are_in_a_summary_only_once() -> None:
     says = "the disk is on fire"
     error = ErrorReport(
         code="operation_failed",

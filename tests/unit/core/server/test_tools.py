@@ -1,4 +1,4 @@
-"""What clients are shown of tools, and results and errors out."""
+"""Tools, results and errors in the form that clients receive."""
 
 import json
 from collections.abc import Iterator
@@ -25,8 +25,7 @@ from maas_mcp.operations.declaring.tool import Tool
 from maas_mcp.operations.running.results import structured
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.server.app import served_tools
-from maas_mcp.server.tools import ERROR_META, RESULT_LIMIT, failure, mcp_tool, sendable
-from maas_mcp.server.tools import shown as shown_to_client
+from maas_mcp.server.tools import ERROR_META, RESULT_LIMIT, ensure_sendable, failure, mcp_tool, success
 from tests.own_plugins import OWN_PLUGINS
 from tests.schema_subset import outside
 from tests.unit.core.server.declared import Aliased, Count, Result, Sort
@@ -38,15 +37,15 @@ SERVED = served_tools(load_registry(allow=OWN_PLUGINS, strict=True))
 def test_the_public_schema_of_a_tool_changes_by_decision_only(name: str, snapshot: SnapshotAssertion) -> None:
     tool = mcp_tool(SERVED[name])
 
-    shown = tool.model_dump(by_alias=True, mode="json", exclude_none=True)
-    assert shown == snapshot(name=name, extension_class=JSONSnapshotExtension)
+    published = tool.model_dump(by_alias=True, mode="json", exclude_none=True)
+    assert published == snapshot(name=name, extension_class=JSONSnapshotExtension)
 
 
 @pytest.mark.parametrize("tool", SERVED.values(), ids=SERVED)
 def test_every_schema_is_valid_flat_and_without_titles(tool: Any) -> None:
-    shown = mcp_tool(tool)
+    published = mcp_tool(tool)
 
-    for schema in (shown.input_schema, shown.output_schema):
+    for schema in (published.input_schema, published.output_schema):
         assert schema is not None
         jsonschema.Draft202012Validator.check_schema(schema)
         assert schema["type"] == "object"
@@ -58,7 +57,7 @@ def test_every_schema_is_valid_flat_and_without_titles(tool: Any) -> None:
 
 @pytest.mark.parametrize("meta", [True, False], ids=["2024-11-05", "newer"])
 @pytest.mark.parametrize("tool", SERVED.values(), ids=SERVED)
-def test_every_input_schema_is_in_the_subset_that_all_large_clients_take(tool: Any, *, meta: bool) -> None:
+def test_every_input_schema_is_in_the_subset_that_all_large_clients_accept(tool: Any, *, meta: bool) -> None:
     schema = mcp_tool(tool, ClientFeatures(meta_argument=meta)).input_schema
 
     assert outside(schema) == []
@@ -67,7 +66,7 @@ def test_every_input_schema_is_in_the_subset_that_all_large_clients_take(tool: A
 
 @pytest.mark.parametrize("name", ["maas_commission_machine", "maas_test_machine"])
 @pytest.mark.parametrize("parameters", [[{"name": "ntp_url", "value": "x"}], {"ntp_url": "x"}, '{"ntp_url": "x"}'])
-def test_parameters_of_scripts_are_taken_as_pairs_and_as_an_object(name: str, parameters: object) -> None:
+def test_script_parameters_are_accepted_as_pairs_and_as_an_object(name: str, parameters: object) -> None:
     arguments, _ = parse_arguments(SERVED[name], {"system_id": "4y3h7n", "parameters": parameters})
 
     assert arguments.model_dump()["parameters"] == {"ntp_url": "x"}
@@ -75,14 +74,14 @@ def test_parameters_of_scripts_are_taken_as_pairs_and_as_an_object(name: str, pa
 
 @pytest.mark.parametrize("name", ["erase", "quick_erase", "secure_erase", "force"])
 @pytest.mark.parametrize("value", ["", "false", " false ", "null", None, False])
-def test_nothing_but_true_erases_a_disk(name: str, value: object) -> None:
+def test_only_true_erases_a_disk(name: str, value: object) -> None:
     arguments, _ = parse_arguments(SERVED["maas_release_machine"], {"system_id": "4y3h7n", name: value})
 
     assert arguments.model_dump()[name] is False
 
 
 @pytest.mark.parametrize("tool", SERVED.values(), ids=SERVED)
-def test_a_tool_takes_no_value_for_every_optional_argument(tool: Any) -> None:
+def test_every_optional_argument_accepts_null_and_an_empty_string(tool: Any) -> None:
     required = {"system_id": "4y3h7n", "operation_id": "x"}
     schema = mcp_tool(tool).input_schema
     needed = {name: required[name] for name in schema.get("required", ())}
@@ -102,7 +101,7 @@ def nodes(value: Any) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("tool", SERVED.values(), ids=SERVED)
-def test_every_output_schema_has_one_type_a_node(tool: Any) -> None:
+def test_every_output_schema_has_one_type_per_node(tool: Any) -> None:
     schema = mcp_tool(tool).output_schema
 
     assert schema
@@ -110,19 +109,19 @@ def test_every_output_schema_has_one_type_a_node(tool: Any) -> None:
 
 
 def test_a_nested_model_is_filled_in() -> None:
-    shown = mcp_tool(Count())
+    published = mcp_tool(Count())
 
-    assert shown.input_schema["properties"]["parts"]["items"]["properties"]["size"] == {"type": "integer"}
-    assert shown.output_schema
-    part = shown.output_schema["properties"]["parts"]["items"]["properties"]["size"]
+    assert published.input_schema["properties"]["parts"]["items"]["properties"]["size"] == {"type": "integer"}
+    assert published.output_schema
+    part = published.output_schema["properties"]["parts"]["items"]["properties"]["size"]
     assert part == {"anyOf": [{"type": "integer"}, {"type": "null"}]}
 
 
 def succeeded(tool: Tool[Any, Any], result: BaseModel) -> types.CallToolResult:
-    return shown_to_client(tool, CallResult(result=result, content=structured(tool, result)))
+    return success(tool, CallResult(result=result, content=structured(tool, result)))
 
 
-def test_a_result_has_the_names_that_its_schema_promises() -> None:
+def test_a_result_has_the_field_names_of_its_schema() -> None:
     result = succeeded(Sort(), Aliased(to_="there"))
 
     assert result.structured_content == {"to": "there"}
@@ -136,12 +135,12 @@ def test_a_result_is_structured_and_has_a_line_for_people() -> None:
     assert result.content[0].model_dump()["text"] == "system_id: 4y3h7n"
 
 
-def test_an_error_says_what_was_wrong_in_mass_words_and_what_to_do() -> None:
+def test_an_error_has_maass_words_and_the_hint() -> None:
     error = MaasConflictError("MAAS refused to deploy.", hint="Release it first.", maas_says="Can't deploy")
     result = failure(error)
 
     assert result.is_error
-    assert result.structured_content is None, "it would have to fit the output schema"
+    assert result.structured_content is None, "structured content would have to fit the output schema"
     assert (
         result.content[0].model_dump()["text"] == "MAAS refused to deploy.\nMAAS says: Can't deploy\nRelease it first."
     )
@@ -187,7 +186,7 @@ def test_a_bad_request_shows_each_field() -> None:
     assert "distro_series: no such series" in result.content[0].model_dump()["text"]
 
 
-def test_the_words_of_maas_are_shown_once() -> None:
+def test_maass_words_are_shown_only_once() -> None:
     reported = "distro_series: no such series. network: no subnet."
     fields = {"distro_series": ["no such series."], "network": ["no subnet."]}
     result = failure(MaasBadRequestError(f"MAAS refused to deploy: {reported}", fields=fields, maas_says=reported))
@@ -220,22 +219,22 @@ def text(size: int) -> types.CallToolResult:
 )
 def test_a_result_that_is_too_large_is_an_error_with_its_size(result: types.CallToolResult) -> None:
     with pytest.raises(ResultTooLargeError) as refusal:
-        sendable("maas_big", result)
+        ensure_sendable("maas_big", result)
 
     assert refusal.value.message == (
-        "maas_big was carried out, but its result of 10.0 MB was not sent: the limit is 10 MB."
+        "maas_big was completed, but its result of 10.0 MB was not sent: the limit is 10 MB."
     )
     assert refusal.value.hint
     assert refusal.value.hint.startswith("Request less at once, with a filter or a limit")
 
 
-def test_a_result_within_the_limit_goes_out() -> None:
+def test_a_result_within_the_limit_is_sent() -> None:
     result = text(RESULT_LIMIT - 1000)
 
-    assert sendable("maas_big", result) is result
+    assert ensure_sendable("maas_big", result) is result
 
 
-def test_an_error_goes_out_however_much_a_plugin_says() -> None:
+def test_an_error_is_sent_even_if_a_plugins_text_is_huge() -> None:
     error = MaasBadRequestError(
         "x" * RESULT_LIMIT,
         fields={"y" * RESULT_LIMIT: ["z" * RESULT_LIMIT] * 9},
@@ -243,13 +242,13 @@ def test_an_error_goes_out_however_much_a_plugin_says() -> None:
         maas_says="m" * RESULT_LIMIT,
     )
 
-    result = sendable("maas_big", failure(error))
+    result = ensure_sendable("maas_big", failure(error))
 
     assert result.is_error
     assert "xxx" in result.content[0].model_dump()["text"]
 
 
-def test_an_error_of_ordinary_size_is_told_whole() -> None:
+def test_an_error_of_ordinary_size_is_not_cut() -> None:
     error = MaasMcpError("x" * 5000, hint="h" * 5000, maas_says="m" * 5000)
 
     reported = failure(error).meta

@@ -45,14 +45,16 @@ def test_the_plugin_is_found_with_its_tools() -> None:
 
 
 @pytest.mark.parametrize("operation", [Commission, RunTests])
-async def test_only_the_start_reads_the_machine_by_itself(house: House, operation: type[Operation[Any, Any]]) -> None:
-    """The result takes it as it was last read."""
+async def test_an_operation_reads_the_single_machine_only_at_its_start(
+    house: House, operation: type[Operation[Any, Any]]
+) -> None:
+    """The result uses the machine from the last poll."""
     await house.run("node01", operation)
 
     assert house.machine_reads == 1
 
 
-async def test_a_new_machine_becomes_ready_and_tells_what_it_is(house: House) -> None:
+async def test_a_new_machine_becomes_ready_with_its_hardware_data(house: House) -> None:
     result = await house.run("node10")
 
     assert result.status_name == "Ready"
@@ -61,20 +63,20 @@ async def test_a_new_machine_becomes_ready_and_tells_what_it_is(house: House) ->
     assert house.reported[-1].value == 1.0
 
 
-async def test_a_bmc_that_fails_is_reported_in_maas_words_and_nobody_is_blamed(house: House) -> None:
+async def test_a_bmc_failure_is_reported_in_maass_words_and_blames_no_user(house: House) -> None:
     house.region.plan("node01", fail="Commissioning")
     with pytest.raises(OperationRevertedError) as failure:
         await house.run("node01")
 
     assert failure.value.message == (
-        "node01 (7xneda): MAAS could not switch it on and took the request back; it is still Ready for admin. "
-        "It belonged to nobody before. MAAS answered 500: Failed to complete power action: IPMI: connection timeout."
+        "node01 (7xneda): MAAS could not power it on and reverted the request; it is still Ready for admin. "
+        "It had no owner before. MAAS answered 500: Failed to complete power action: IPMI: connection timeout."
     )
     assert "credentials" in (failure.value.hint or "")
     assert "ended it" not in failure.value.message
 
 
-async def test_another_process_that_is_asked_about_it_later_gives_the_same_reason(house: House) -> None:
+async def test_another_process_reports_the_same_reason_later(house: House) -> None:
     house.region.plan("node01", fail="Commissioning")
     machine = house.region.machine("node01")
     cursor = await house.maas.newest_event_id()
@@ -90,7 +92,7 @@ async def test_another_process_that_is_asked_about_it_later_gives_the_same_reaso
     assert "reverting to READY" in (later.value.maas_says or "")
 
 
-async def test_what_is_not_asked_for_is_not_sent(house: House) -> None:
+async def test_unset_parameters_are_not_sent(house: House) -> None:
     await house.run("node01", skip_bmc_config=True, enable_ssh=False, testing_scripts=["none"])
 
     assert house.posted == [("commission", {"skip_bmc_config": ["true"], "testing_scripts": ["none"]})], (
@@ -98,7 +100,7 @@ async def test_what_is_not_asked_for_is_not_sent(house: House) -> None:
     )
 
 
-async def test_everything_that_was_asked_for_is_sent(house: House) -> None:
+async def test_every_given_parameter_is_sent(house: House) -> None:
     await house.run(
         "node01",
         commissioning_scripts=["maas-lshw", "maas-serial-ports"],
@@ -128,12 +130,12 @@ async def test_everything_that_was_asked_for_is_sent(house: House) -> None:
 
 
 @pytest.mark.parametrize("name", ["op", "enable_ssh", "skip_storage", "testing_scripts"])
-def test_a_parameter_of_a_script_cannot_replace_one_of_maas(name: str) -> None:
-    with pytest.raises(ValidationError, match=f"{name} is no script's parameter"):
+def test_a_script_parameter_cannot_replace_a_form_field(name: str) -> None:
+    with pytest.raises(ValidationError, match=f"{name}: expected parameters of scripts"):
         CommissionMachine.model_validate({"system_id": "4y3h7n", "parameters": {name: "0"}})
 
 
-async def test_each_script_is_told_while_it_runs(house: House) -> None:
+async def test_each_script_is_reported_while_it_runs(house: House) -> None:
     await house.run("node10")
 
     reported = [message for message in dict.fromkeys(house.messages) if "so far" not in message]
@@ -155,25 +157,25 @@ async def test_progress_rises_evenly_once_scripts_run(house: House) -> None:
     values = [progress.value for progress in house.reported]
     steps = [after - before for before, after in pairwise(values)]
     assert all(step > 0 for step in steps)
-    assert max(steps) < 0.25, "no leap from the boot to the end"
+    assert max(steps) < 0.25, "no jump from the boot to the end"
 
 
 @pytest.mark.parametrize("name", ["node06", "node07", "node11"])
-async def test_what_is_in_use_is_not_commissioned(house: House, name: str) -> None:
-    with pytest.raises(OperationRefusedError, match="maas_commission_machine starts from"):
+async def test_a_machine_in_use_is_not_commissioned(house: House, name: str) -> None:
+    with pytest.raises(OperationRefusedError, match="maas_commission_machine starts only from"):
         await house.run(name)
 
     assert house.posts == 0
 
 
-async def test_what_failed_testing_is_not_commissioned_though_maas_documents_it(house: House) -> None:
+async def test_a_machine_with_failed_tests_is_not_commissioned_although_maas_documents_it(house: House) -> None:
     house.region.machine("node01").status = Status.FAILED_TESTING
 
     with pytest.raises(OperationRefusedError, match="is Failed testing"):
         await house.run("node01")
 
 
-async def test_a_script_that_fails_is_named_with_its_last_words(house: House) -> None:
+async def test_a_failed_script_is_reported_with_its_last_output(house: House) -> None:
     house.region.plan("node10", fail="40-maas-01-machine-config-hints", reason="no LLDP neighbour")
 
     with pytest.raises(OperationFailedError, match=r"node10 .* is Failed commissioning") as failure:
@@ -184,7 +186,7 @@ async def test_a_script_that_fails_is_named_with_its_last_words(house: House) ->
     assert any(", 1 failed" in message for message in house.messages)
 
 
-async def test_a_test_that_fails_afterwards_fails_the_commissioning(house: House) -> None:
+async def test_a_failed_test_after_commissioning_fails_the_commissioning(house: House) -> None:
     house.region.plan("node10", fail="smartctl-validate", reason="3 reallocated sectors")
 
     with pytest.raises(OperationFailedError, match="is Failed testing") as failure:
@@ -194,7 +196,7 @@ async def test_a_test_that_fails_afterwards_fails_the_commissioning(house: House
 
 
 @pytest.mark.parametrize(("seconds", "ends_as"), [(60, "New"), (270, "Ready")])
-async def test_an_aborted_commissioning_is_no_success_even_where_it_ends_ready(
+async def test_an_aborted_commissioning_is_not_a_success_even_if_it_ends_ready(
     house: House, seconds: float, ends_as: str
 ) -> None:
     house.after(seconds, lambda: house.region.abort("node01", "bob", "not now"))
@@ -219,19 +221,19 @@ async def test_a_cancelled_call_can_abort_it(house: House) -> None:
     ("arguments", "field"),
     [({"testing_scripts": ["nosuch"]}, "testing_scripts"), ({"commissioning_scripts": ["none"]}, "commissioning_scr")],
 )
-async def test_a_script_that_maas_does_not_know_is_told(house: House, arguments: Any, field: str) -> None:
+async def test_an_unknown_script_is_refused_by_maas(house: House, arguments: Any, field: str) -> None:
     with pytest.raises(MaasBadRequestError, match=f"{field}.*is not one of the available choices"):
         await house.run("node01", **arguments)
 
 
-async def test_who_is_no_administrator_is_told_so(house: House) -> None:
+async def test_commissioning_without_an_administrator_is_refused_with_a_hint(house: House) -> None:
     house.region.users["admin"] = replace(house.region.users["admin"], is_superuser=False)
 
     with pytest.raises(MaasPermissionError) as refusal:
         await house.run("node01")
 
     assert refusal.value.hint == (
-        "MAAS allows commission to administrators only, and admin is not one. Ask an administrator to do it."
+        "Only administrators may request commission, and admin is not one. Ask an administrator to do it."
     )
 
 
@@ -240,7 +242,7 @@ def test_the_description_says_what_is_replaced() -> None:
     assert Commission.destructive
 
 
-async def test_another_users_machine_is_not_taken_by_commissioning_it_unnoticed(house: House) -> None:
+async def test_commissioning_another_users_machine_needs_take_over(house: House) -> None:
     machine = house.region.machine("node12")
     machine.owner = "bob"
 
@@ -252,31 +254,31 @@ async def test_another_users_machine_is_not_taken_by_commissioning_it_unnoticed(
 
     await house.run("node12", take_over=True)
 
-    assert house.posted == [("commission", {})], "MAAS knows no such parameter"
+    assert house.posted == [("commission", {})], "MAAS has no such parameter"
     assert machine.owner is None
 
 
-async def test_a_test_that_is_under_way_is_no_commissioning(house: House) -> None:
+async def test_a_running_test_is_not_followed_as_a_commissioning(house: House) -> None:
     await house.maas.post_op(f"machines/{house.region.machine('node06').system_id}/", "test")
 
     with pytest.raises(
-        OperationRefusedError, match="Testing for admin already, but maas_commission_machine has not started that"
+        OperationRefusedError, match="already Testing for admin, but maas_commission_machine did not start that"
     ):
         await house.run("node06")
 
     assert house.posts == 1
 
 
-async def test_but_the_tests_of_a_commissioning_are(house: House) -> None:
+async def test_the_tests_of_a_commissioning_are_followed_as_that_commissioning(house: House) -> None:
     await house.maas.post_op(f"machines/{house.region.machine('node01').system_id}/", "commission")
-    while house.region.machine("node01").status_name != "Testing":  # noqa: ASYNC110 - no region says so
+    while house.region.machine("node01").status_name != "Testing":  # noqa: ASYNC110 - the region has no event for it
         await anyio.sleep(1)
 
-    assert "not started a second time" in (await house.run("node01")).message
+    assert "not started again" in (await house.run("node01")).message
 
 
 class TestTestedInstead:
-    """Of a commissioning whose request was lost, a test that the same user starts meanwhile shows nothing."""
+    """A test by the same user is no evidence for a commissioning whose request was lost."""
 
     @pytest.fixture
     async def lost(self, house: House) -> House:
@@ -291,14 +293,14 @@ class TestTestedInstead:
         house.tasks.start_soon(test)
         return house
 
-    async def test_it_is_not_taken_for_it(self, lost: House) -> None:
+    async def test_the_test_is_not_followed_as_the_commissioning(self, lost: House) -> None:
         with pytest.raises(MaasUnavailableError) as failure:
             await lost.run("node01")
 
-        assert "Nothing shows that it began" in (failure.value.hint or "")
+        assert "MAAS does not show that it started" in (failure.value.hint or "")
         assert [op for op, _ in lost.posted] == ["commission", "test"]
 
-    async def test_nor_is_it_aborted(self, lost: House) -> None:
+    async def test_the_test_is_not_aborted_by_a_cancelled_commissioning(self, lost: House) -> None:
         lost.options["on_cancel"] = CancelPolicy.ABORT
         lost.after(20, lost.token.cancel)
 
@@ -308,18 +310,18 @@ class TestTestedInstead:
         assert [op for op, _ in lost.posted] == ["commission", "test"]
         assert lost.region.machine("node01").status is Status.TESTING
 
-    async def test_nor_by_its_id(self, lost: House) -> None:
+    async def test_the_test_is_not_aborted_by_the_id_of_the_commissioning(self, lost: House) -> None:
         lost.options["wait"] = 0.0
         await lost.run("node01")
         await anyio.sleep(10)
         assert lost.handle
 
-        with pytest.raises(OperationRefusedError, match="but not by this operation"):
+        with pytest.raises(OperationRefusedError, match="because of another run, not the one to abort"):
             await lost.engine.abort(Commission(), lost.handle, CancellationToken())
 
         assert lost.region.machine("node01").status is Status.TESTING
 
-    async def test_what_runs_is_listed_as_a_test(self, house: House) -> None:
+    async def test_the_running_test_is_listed_as_a_test(self, house: House) -> None:
         await house.run("node01")
         await house.maas.post_op(f"machines/{house.region.machine('node01').system_id}/", "test")
 

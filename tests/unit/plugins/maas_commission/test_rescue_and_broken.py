@@ -26,7 +26,9 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.parametrize(
     ("name", "back"), [("node01", "Ready"), ("node07", "Deployed"), ("node10", "New"), ("node11", "Failed deployment")]
 )
-async def test_a_machine_enters_rescue_mode_and_returns_to_where_it_was(house: House, name: str, back: str) -> None:
+async def test_a_machine_enters_rescue_mode_and_returns_to_its_earlier_status(
+    house: House, name: str, back: str
+) -> None:
     inside = await house.run(name, EnterRescueMode)
     assert house.reported[-1].value == 1.0
     house.reported.clear()
@@ -39,7 +41,7 @@ async def test_a_machine_enters_rescue_mode_and_returns_to_where_it_was(house: H
     assert house.reported[-1].value == 1.0
 
 
-async def test_the_way_into_rescue_mode_is_told(house: House) -> None:
+async def test_entering_rescue_mode_reports_progress(house: House) -> None:
     await house.run("node01", EnterRescueMode)
 
     reported = [message for message in dict.fromkeys(house.messages) if "so far" not in message]
@@ -52,7 +54,7 @@ async def test_the_way_into_rescue_mode_is_told(house: House) -> None:
     ]
 
 
-async def test_a_machine_that_does_not_come_up_is_told(house: House) -> None:
+async def test_a_machine_that_does_not_boot_into_rescue_mode_is_reported(house: House) -> None:
     house.region.plan("node01", fail="Loading ephemeral")
 
     with pytest.raises(OperationFailedError, match=r"Failed to enter rescue mode: .*timed out after 30 minutes"):
@@ -68,7 +70,7 @@ async def test_a_machine_that_does_not_come_up_is_told(house: House) -> None:
         (ExitRescueMode, Status.BROKEN),
     ],
 )
-async def test_a_machine_that_is_where_rescue_mode_leads_to_needs_nothing(
+async def test_a_machine_already_in_the_target_status_needs_no_request(
     house: House, operation: type[Operation[Any, Any]], status: Status
 ) -> None:
     house.region.machine("node01").status = status
@@ -80,7 +82,7 @@ async def test_a_machine_that_is_where_rescue_mode_leads_to_needs_nothing(
     assert house.posts == 0
 
 
-async def test_an_operation_that_needed_nothing_is_not_taken_for_one_that_never_began(house: House) -> None:
+async def test_a_resumed_operation_that_sent_nothing_has_succeeded(house: House) -> None:
     await house.run("node01", ExitRescueMode)
     assert house.handle is not None
     house.region.deploy("node01", "admin")
@@ -95,12 +97,12 @@ async def test_an_operation_that_needed_nothing_is_not_taken_for_one_that_never_
 @pytest.mark.parametrize(
     ("operation", "status"), [(ExitRescueMode, Status.COMMISSIONING), (EnterRescueMode, Status.EXITING_RESCUE_MODE)]
 )
-async def test_a_machine_at_something_else_is_refused(
+async def test_a_machine_with_another_running_operation_is_refused(
     house: House, operation: type[Operation[Any, Any]], status: Status
 ) -> None:
     house.region.machine("node01").status = status
 
-    with pytest.raises(OperationRefusedError, match=f"is {status.display}; .* starts from"):
+    with pytest.raises(OperationRefusedError, match=f"is {status.display}; .* starts only from"):
         await house.run("node01", operation)
 
     assert house.posts == 0
@@ -110,7 +112,7 @@ async def test_a_machine_at_something_else_is_refused(
     ("operation", "status"),
     [(EnterRescueMode, Status.ENTERING_RESCUE_MODE), (ExitRescueMode, Status.EXITING_RESCUE_MODE)],
 )
-async def test_what_the_machine_is_at_is_not_requested_a_second_time(
+async def test_a_running_rescue_operation_is_not_requested_again(
     house: House, operation: type[Operation[Any, Any]], status: Status
 ) -> None:
     machine = house.region.machine("node01")
@@ -118,11 +120,11 @@ async def test_what_the_machine_is_at_is_not_requested_a_second_time(
 
     outcome = await house.run("node01", operation)
 
-    assert "not started a second time" in outcome.message
+    assert "not started again" in outcome.message
     assert house.posts == 0
 
 
-def test_neither_can_be_aborted() -> None:
+def test_rescue_operations_cannot_be_aborted() -> None:
     assert not EnterRescueMode().can_abort
     assert not ExitRescueMode().can_abort
 
@@ -135,9 +137,11 @@ async def test_the_owner_marks_a_machine_broken_and_it_is_released(house: House)
 
 
 @pytest.mark.parametrize(
-    ("name", "whose"), [("node09", "node09 is bob's."), ("node01", "node01 is nobody's: allocate it first.")]
+    ("name", "whose"), [("node09", "node09 belongs to bob."), ("node01", "node01 has no owner. Allocate it first.")]
 )
-async def test_an_administrator_who_is_not_the_owner_is_told_why(house: House, name: str, whose: str) -> None:
+async def test_marking_broken_is_refused_for_an_administrator_who_is_not_the_owner(
+    house: House, name: str, whose: str
+) -> None:
     with pytest.raises(MaasPermissionError) as refusal:
         await house.call(MarkBroken, name)
 
@@ -145,7 +149,7 @@ async def test_an_administrator_who_is_not_the_owner_is_told_why(house: House, n
     assert "not even an administrator" in (refusal.value.hint or "")
 
 
-async def test_what_is_broken_is_not_marked_again_and_keeps_its_reason(house: House) -> None:
+async def test_a_broken_machine_is_not_marked_again_and_keeps_its_reason(house: House) -> None:
     house.region.machine("node12").error_description = "bad DIMM"
 
     result = await house.call(MarkBroken, "node12", comment="bad disk")
@@ -163,7 +167,7 @@ async def test_a_repaired_machine_is_ready_again(house: House) -> None:
 
 
 @pytest.mark.parametrize("name", ["node01", "node07", "node08"])
-async def test_what_is_in_use_or_ready_for_it_is_not_marked_fixed(house: House, name: str) -> None:
+async def test_marking_a_ready_or_deployed_machine_fixed_sends_nothing(house: House, name: str) -> None:
     result = await house.call(MarkFixed, name)
 
     assert not result.sent
@@ -172,7 +176,7 @@ async def test_what_is_in_use_or_ready_for_it_is_not_marked_fixed(house: House, 
 
 
 @pytest.mark.parametrize("status", [Status.FAILED_TESTING, Status.NEW, Status.ALLOCATED, Status.DEPLOYING])
-async def test_what_was_never_broken_and_is_not_usable_is_not_called_fixed(house: House, status: Status) -> None:
+async def test_marking_a_machine_fixed_that_is_not_broken_is_refused(house: House, status: Status) -> None:
     house.region.machine("node01").status = status
 
     with pytest.raises(OperationRefusedError, match="it has to be one of: Broken"):
@@ -194,19 +198,21 @@ async def test_a_call_that_loses_a_race_to_mark_a_machine_has_not_failed(
 
 
 @pytest.mark.parametrize("tool", [MarkFixed, OverrideFailedTesting])
-async def test_a_plain_user_is_told_that_it_takes_an_administrator(tool: type[Tool[Any, Any]]) -> None:
+async def test_a_user_without_administrator_rights_is_refused_with_a_hint(tool: type[Tool[Any, Any]]) -> None:
     with MaasRegion() as region:
         region.machine("node12").status = Status.BROKEN if tool is MarkFixed else Status.FAILED_TESTING
         async with region.host("bob") as host:
             with pytest.raises(MaasPermissionError) as refusal:
                 await host.call(tool, "node12")
 
-    assert "to administrators only, and bob is not one" in (refusal.value.hint or "")
+    assert "Only administrators may request " in (refusal.value.hint or "")
     assert "locked" not in (refusal.value.hint or "")
 
 
-async def test_another_users_machine_is_not_taken_over_unnoticed(house: House) -> None:
-    with pytest.raises(OperationRefusedError, match=r"node09 \(\w+\) belongs to bob.*stays yours after") as refusal:
+async def test_rescuing_another_users_machine_needs_take_over(house: House) -> None:
+    with pytest.raises(
+        OperationRefusedError, match=r"node09 \(\w+\) belongs to bob.*makes you its owner, also after"
+    ) as refusal:
         await house.run("node09", EnterRescueMode)
 
     assert refusal.value.hint == "Ask bob first. To take it over anyway, call again with take_over: true."
@@ -214,7 +220,7 @@ async def test_another_users_machine_is_not_taken_over_unnoticed(house: House) -
     assert house.region.machine("node09").owner == "bob"
 
 
-async def test_whose_a_machine_was_is_told_by_maas_events_in_every_process(house: House) -> None:
+async def test_the_owner_before_rescue_mode_is_read_from_maass_events(house: House) -> None:
     house.region.deploy("node01", "bob")
     await anyio.sleep(3600)
     inside = await house.run("node01", EnterRescueMode, take_over=True)
@@ -225,17 +231,15 @@ async def test_whose_a_machine_was_is_told_by_maas_events_in_every_process(house
 
     assert (inside.owner, inside.taken_from) == ("admin", "bob")
     assert again.result == inside
-    assert (
-        EnterRescueMode().summary(inside).endswith("It belonged to bob before rescue mode, and belongs to admin now.")
-    )
+    assert EnterRescueMode().summary(inside).endswith("It belonged to bob before rescue mode and now belongs to admin.")
     assert (outside.owner, outside.taken_from) == ("admin", "bob")
     assert ExitRescueMode().summary(outside) == (
-        "node01 is Deployed, power on. It belonged to bob before rescue mode, and belongs to admin now."
+        "node01 is Deployed, power on. It belonged to bob before rescue mode and now belongs to admin."
     )
 
 
 @pytest.mark.parametrize("name", ["node01", "node07"])
-async def test_the_callers_machine_and_a_free_one_are_taken_from_nobody(house: House, name: str) -> None:
+async def test_the_callers_machine_and_a_free_machine_have_no_earlier_owner(house: House, name: str) -> None:
     inside = await house.run(name, EnterRescueMode)
     outside = await house.run(name, ExitRescueMode)
 
@@ -243,15 +247,15 @@ async def test_the_callers_machine_and_a_free_one_are_taken_from_nobody(house: H
     assert "belong" not in EnterRescueMode().summary(inside) + ExitRescueMode().summary(outside)
 
 
-def test_it_is_told_that_rescue_mode_changes_whose_a_machine_is() -> None:
+def test_the_descriptions_say_that_rescue_mode_changes_the_owner() -> None:
     assert "makes you the owner" in EnterRescueMode.description()
-    assert "not given back" in ExitRescueMode.description()
+    assert "keeps its new owner" in " ".join(ExitRescueMode.description().split())
 
 
 async def _silent(_progress: Progress) -> None: ...
 
 
-def test_what_interrupts_is_marked() -> None:
+def test_interrupting_tools_are_marked_destructive() -> None:
     assert MarkBroken.destructive
     assert EnterRescueMode.destructive
     assert not MarkFixed.destructive

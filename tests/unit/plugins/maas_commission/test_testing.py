@@ -1,4 +1,4 @@
-"""Testing machines, and overruling their tests."""
+"""Testing machines, and overriding failed tests."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from tests.house import House, client_of
 pytestmark = pytest.mark.anyio
 
 
-async def test_tests_are_run_and_their_outcomes_answered(house: House) -> None:
+async def test_a_test_run_returns_the_result_of_each_test(house: House) -> None:
     result = await house.run("node05", RunTests, testing_scripts=["smartctl-validate", "ntp"], enable_ssh=True)
 
     assert house.posted == [("test", {"testing_scripts": ["smartctl-validate,ntp"], "enable_ssh": ["true"]})]
@@ -42,7 +42,7 @@ async def test_parameters_of_tests_are_sent_by_their_names(house: House) -> None
 
 
 @pytest.mark.parametrize("nothing", [{}, {"testing_scripts": []}, {"parameters": {}}])
-async def test_what_is_not_asked_for_is_not_sent(house: House, nothing: dict[str, Any]) -> None:
+async def test_unset_parameters_are_not_sent(house: House, nothing: dict[str, Any]) -> None:
     await house.run("node01", RunTests, enable_ssh=False, **nothing)
 
     assert house.posted == [("test", {})], "to MAAS any value is true"
@@ -62,21 +62,21 @@ async def test_what_is_not_asked_for_is_not_sent(house: House, nothing: dict[str
         (Status.FAILED_TESTING, "Ready"),
     ],
 )
-async def test_where_it_ends_depends_on_where_it_began(house: House, status: Status, ends: str) -> None:
+async def test_the_status_after_a_test_depends_on_the_status_before(house: House, status: Status, ends: str) -> None:
     machine = house.region.machine("node01")
     machine.status, machine.owner = status, "admin"
 
     assert (await house.run("node01", RunTests, testing_scripts=["ntp"])).status_name == ends
 
 
-async def test_an_aborted_test_is_no_success_though_the_machine_is_ready(house: House) -> None:
+async def test_an_aborted_test_is_not_a_success_although_the_machine_is_ready(house: House) -> None:
     house.after(60, lambda: house.region.abort("node01", "bob"))
 
     with pytest.raises(OperationRevertedError, match=r"is Ready now: .*User aborting node testing - \(bob\)"):
         await house.run("node01", RunTests, testing_scripts=["memtester"])
 
 
-async def test_a_test_that_fails_is_named_with_its_last_words(house: House) -> None:
+async def test_a_failed_test_is_reported_with_its_last_output(house: House) -> None:
     house.region.plan("node01", fail="ntp", reason="no answer")
 
     with pytest.raises(OperationFailedError, match="is Failed testing") as failure:
@@ -94,12 +94,14 @@ async def test_a_test_that_fails_is_named_with_its_last_words(house: House) -> N
         ("node01", ["nosuch"], "nosuch is not one of the available choices"),
     ],
 )
-async def test_maas_says_why_it_does_not_test(house: House, name: str, scripts: list[str], words: str) -> None:
+async def test_maass_reason_for_refusing_a_test_is_reported(
+    house: House, name: str, scripts: list[str], words: str
+) -> None:
     with pytest.raises(MaasBadRequestError, match=words):
         await house.run(name, RunTests, testing_scripts=scripts)
 
 
-async def test_what_is_under_way_is_not_tested(house: House) -> None:
+async def test_a_machine_with_a_running_operation_is_not_tested(house: House) -> None:
     house.region.deploy("node01", "bob")
 
     with pytest.raises(OperationRefusedError, match="is Deploying"):
@@ -108,13 +110,13 @@ async def test_what_is_under_way_is_not_tested(house: House) -> None:
     assert house.posts == 0
 
 
-def test_the_description_says_what_becomes_of_a_deployed_machine() -> None:
+def test_the_description_says_that_a_deployed_machine_is_rebooted() -> None:
     assert "A Deployed machine is rebooted out of its operating system" in RunTests.description()
     assert RunTests.destructive
 
 
 @pytest.mark.parametrize(("name", "ends"), [("node01", "Ready"), ("node07", "Deployed")])
-async def test_a_failed_test_is_overruled(house: House, name: str, ends: str) -> None:
+async def test_a_failed_test_is_overridden(house: House, name: str, ends: str) -> None:
     house.region.machine(name).status = Status.FAILED_TESTING
 
     result: Any = await house.call(OverrideFailedTesting, name, comment="the disk is known")
@@ -124,7 +126,7 @@ async def test_a_failed_test_is_overruled(house: House, name: str, ends: str) ->
 
 
 @pytest.mark.parametrize("name", ["node01", "node07", "node08"])
-async def test_what_is_in_use_or_ready_for_it_has_nothing_to_be_overruled(house: House, name: str) -> None:
+async def test_overriding_tests_of_a_ready_or_deployed_machine_sends_nothing(house: House, name: str) -> None:
     result: Any = await house.call(OverrideFailedTesting, name)
 
     assert not result.sent
@@ -133,66 +135,66 @@ async def test_what_is_in_use_or_ready_for_it_has_nothing_to_be_overruled(house:
 
 
 @pytest.mark.parametrize("name", ["node06", "node10", "node11", "node12"])
-async def test_what_has_not_failed_its_tests_is_not_overruled(house: House, name: str) -> None:
+async def test_overriding_tests_without_failed_tests_is_refused(house: House, name: str) -> None:
     with pytest.raises(OperationRefusedError, match="it has to be one of: Failed testing"):
         await house.call(OverrideFailedTesting, name)
 
     assert house.posts == 0
 
 
-async def test_other_tests_than_those_that_run_are_refused_with_what_runs(house: House) -> None:
+async def test_other_tests_are_refused_with_the_names_of_the_running_tests(house: House) -> None:
     await house.maas.post_op(f"machines/{house.region.machine('node01').system_id}/", "test")
 
-    with pytest.raises(OperationRefusedError, match="but it runs smartctl-validate, and not memtester"):
+    with pytest.raises(OperationRefusedError, match="but it runs smartctl-validate, not memtester"):
         await house.run("node01", RunTests, testing_scripts=["memtester"])
 
     assert house.posts == 1
 
 
-async def test_the_same_tests_again_are_the_same_request(house: House) -> None:
+async def test_the_same_tests_are_the_same_request(house: House) -> None:
     house.options["wait"] = 0.0
     await house.run("node01", RunTests, testing_scripts=["memtester"])
 
     outcome = await house.run("node01", RunTests, testing_scripts=["memtester"])
 
-    assert "not started a second time" in outcome.message
+    assert "not started again" in outcome.message
     assert house.posts == 1
 
 
-async def test_a_test_that_cannot_be_started_after_a_failed_one_has_not_failed_again(house: House) -> None:
+async def test_a_test_that_could_not_start_is_not_reported_as_failed_testing(house: House) -> None:
     house.region.set_status(house.region.machine("node01"), Status.FAILED_TESTING)
     house.region.bmc_down("node01")
 
-    with pytest.raises(OperationRevertedError, match="could not switch it on and took the request back") as ended:
+    with pytest.raises(OperationRevertedError, match="could not power it on and reverted the request") as ended:
         await house.run("node01", RunTests)
 
     assert [step.tool for step in ended.value.next_steps] == ["machine query-power-state"]
     assert "power settings" in (ended.value.hint or "")
 
 
-async def a_commissioning_that_tests(house: House) -> None:
+async def commission_until_testing(house: House) -> None:
     await client_of(house.region).post_op(f"machines/{house.region.machine('node01').system_id}/", "commission")
-    while house.region.machine("node01").status is not Status.TESTING:  # noqa: ASYNC110 - no region says so
+    while house.region.machine("node01").status is not Status.TESTING:  # noqa: ASYNC110 - the region has no event for it
         await anyio.sleep(1)
 
 
-async def test_the_tests_of_a_commissioning_are_no_test_that_was_asked_for(house: House) -> None:
-    await a_commissioning_that_tests(house)
+async def test_the_tests_of_a_commissioning_are_not_followed_as_a_test(house: House) -> None:
+    await commission_until_testing(house)
 
-    with pytest.raises(OperationRefusedError, match="but maas_test_machine has not started that"):
+    with pytest.raises(OperationRefusedError, match="but maas_test_machine did not start that"):
         await house.run("node01", RunTests)
 
     assert [op for op, _ in house.posted] == ["commission"]
 
 
-async def test_nor_are_they_aborted_for_a_test_whose_request_was_lost(house: House) -> None:
+async def test_the_tests_of_a_commissioning_are_not_aborted_for_a_lost_test_request(house: House) -> None:
     house.region.faults.append(Fault(op="test", method="POST", drop="before"))
     house.options["wait"] = 0.0
     await house.run("node01", RunTests)
-    await a_commissioning_that_tests(house)
+    await commission_until_testing(house)
     assert house.handle
 
-    with pytest.raises(OperationRefusedError, match="but not by this operation"):
+    with pytest.raises(OperationRefusedError, match="because of another run, not the one to abort"):
         await house.engine.abort(RunTests(), house.handle, CancellationToken())
 
     assert house.region.machine("node01").status is Status.TESTING

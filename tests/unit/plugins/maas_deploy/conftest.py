@@ -1,4 +1,4 @@
-"""A region and an engine that deploys."""
+"""A region, and an engine whose default operation is a deployment."""
 
 from collections.abc import AsyncIterator
 
@@ -10,6 +10,6 @@ from tests.house import House, opened
 
 @pytest.fixture
 async def house() -> AsyncIterator[House]:
-    """Deploys, unless a test says otherwise."""
+    """Runs deployments by default."""
     async with opened(Deploy) as house:
         yield house

@@ -1,4 +1,4 @@
-"""Allocating for a batch: nothing twice, nothing in vain, for as long as it takes."""
+"""Allocating for a batch: never twice, and no machine stays allocated needlessly."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -17,10 +17,10 @@ from maas_mcp.errors import (
 )
 from maas_mcp.operations.batches.batch import new_name
 from maas_mcp.operations.batches.group import BatchEngine
-from maas_mcp.operations.cancellation import PARTING, CancellationToken, CancelReason
+from maas_mcp.operations.cancellation import DISCONNECT_CLEANUP, CancellationToken, CancelReason
 from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.progress import ProgressReporter, nobody
+from maas_mcp.operations.progress import ProgressReporter, discard_progress
 from maas_mcp.operations.running.status import OperationStatus
 from maas_simulator import Fault
 from tests.house import TIMING, House, opened
@@ -45,7 +45,7 @@ async def deploy(
     return await engine(house).run(
         DeployMany(),
         args,
-        ProgressReporter(nobody),
+        ProgressReporter(discard_progress),
         house.token,
         name=new_name(DeployMany(), args),
         wait=wait,
@@ -68,11 +68,11 @@ def succeeded(outcome: OperationStatus[Any]) -> int:
 
 
 def gateway_timeout(op: str = "", path: str = "", times: int = 1, *, acts: bool = False) -> Fault:
-    """What a proxy says that has given up on MAAS, whether MAAS goes on or has never heard of it."""
+    """A proxy's timeout response. With ``acts``, MAAS received the request."""
     return Fault(status=504, body="<html>504</html>", op=op or None, path=path, times=times, acts=acts)
 
 
-async def test_a_machine_whose_allocation_was_not_answered_is_found_by_the_batchs_name(house: House) -> None:
+async def test_a_machine_whose_allocation_was_not_answered_is_found_by_the_batch_name(house: House) -> None:
     house.region.faults.append(gateway_timeout("allocate", acts=True))
     before = with_status(house, "Allocated")
 
@@ -83,7 +83,7 @@ async def test_a_machine_whose_allocation_was_not_answered_is_found_by_the_batch
     assert with_status(house, "Allocated") == before
 
 
-async def test_an_allocation_that_never_arrives_is_given_up_after_a_minute_and_the_others_are_given_back(
+async def test_a_lost_allocation_ends_the_batch_after_a_minute_and_releases_its_machines(
     house: House,
 ) -> None:
     ready = with_status(house, "Ready")
@@ -98,7 +98,7 @@ async def test_an_allocation_that_never_arrives_is_given_up_after_a_minute_and_t
     assert with_status(house, "Ready") == ready
 
 
-async def test_what_cannot_be_given_back_at_once_is_given_back_once_maas_answers_again(house: House) -> None:
+async def test_a_failed_release_of_batch_machines_is_retried_until_maas_answers(house: House) -> None:
     ready = with_status(house, "Ready")
     house.region.faults.append(gateway_timeout("release", times=3))
 
@@ -109,18 +109,18 @@ async def test_what_cannot_be_given_back_at_once_is_given_back_once_maas_answers
     assert house.requests("release", "POST") == 4
 
 
-async def test_an_error_names_what_could_not_be_given_back_at_all(house: House) -> None:
+async def test_an_error_names_the_batch_whose_machines_could_not_be_released(house: House) -> None:
     house.region.faults.append(gateway_timeout("release", times=1000))
 
     with pytest.raises(OperationRefusedError) as failure:
         await deploy(house, count=12)
 
-    assert "left allocated for nothing" in (failure.value.hint or "")
+    assert "may still be allocated" in (failure.value.hint or "")
     name = next(each.form["agent_name"][0] for each in house.region.requests if each.op == "allocate")
     assert name in (failure.value.hint or "")
 
 
-async def test_a_key_that_is_refused_is_not_tried_for_a_minute(house: House) -> None:
+async def test_a_rejected_api_key_ends_the_call_at_once(house: House) -> None:
     house.after(20, lambda: house.region.faults.append(Fault(status=401, body="Forbidden", times=1000)))
 
     with pytest.raises(MaasAuthError):
@@ -129,12 +129,12 @@ async def test_a_key_that_is_refused_is_not_tried_for_a_minute(house: House) -> 
     assert anyio.current_time() < 40
 
 
-async def test_what_was_not_begun_on_at_a_cancel_is_given_back_and_orders_on_their_way_are_waited_for(
+async def test_a_cancelled_batch_releases_unstarted_machines_and_waits_for_sent_requests(
     house: House,
 ) -> None:
     ready = with_status(house, "Ready")
     house.region.hold(op="deploy", before=20)
-    house.after(15, house.token.cancel)  # two orders are on their way by then, and three are not given
+    house.after(15, house.token.cancel)  # two requests have been sent by then, three have not
 
     with pytest.raises(OperationCancelledError):
         await deploy(house, count=5)
@@ -144,7 +144,7 @@ async def test_what_was_not_begun_on_at_a_cancel_is_given_back_and_orders_on_the
     assert house.requests("deploy", "POST") == 2
 
 
-async def test_a_cancel_that_aborts_leaves_allocated_what_was_begun_as_for_a_single_machine(house: House) -> None:
+async def test_a_cancelled_batch_with_abort_leaves_started_machines_allocated(house: House) -> None:
     ready = with_status(house, "Ready")
     house.after(100, house.token.cancel)
 
@@ -154,7 +154,7 @@ async def test_a_cancel_that_aborts_leaves_allocated_what_was_begun_as_for_a_sin
     assert len(with_status(house, "Allocated") & ready) == 2
 
 
-async def test_an_allocation_under_way_at_a_cancel_is_waited_for_and_given_back(house: House) -> None:
+async def test_a_running_allocation_is_waited_for_and_released_after_a_cancel(house: House) -> None:
     ready = with_status(house, "Ready")
     house.region.hold(op="allocate", before=5)
     house.after(12, house.token.cancel)
@@ -164,10 +164,10 @@ async def test_an_allocation_under_way_at_a_cancel_is_waited_for_and_given_back(
 
     assert with_status(house, "Ready") == ready
     allocated = [each for each in house.region.log.events if each.type == "User acquiring node"]
-    assert len(allocated) >= 3, "the one that was under way was allocated in the end"
+    assert len(allocated) >= 3, "the running allocation completed"
 
 
-async def test_a_lost_connection_leaves_a_second_for_giving_back(house: House) -> None:
+async def test_a_lost_connection_leaves_a_second_to_release_machines(house: House) -> None:
     house.region.hold(op="allocate", before=5)
     house.region.hold(op="release", before=60)
 
@@ -178,10 +178,10 @@ async def test_a_lost_connection_leaves_a_second_for_giving_back(house: House) -
     with pytest.raises(OperationCancelledError):
         await deploy(house, count=3)
 
-    assert anyio.current_time() <= 12 + PARTING + 0.1
+    assert anyio.current_time() <= 12 + DISCONNECT_CLEANUP + 0.1
 
 
-async def test_a_connection_that_is_lost_while_something_is_undone_shortens_that(house: House) -> None:
+async def test_a_lost_connection_shortens_a_running_cleanup(house: House) -> None:
     token = CancellationToken()
     house.after(10, lambda: token.announce(CancelReason.CONNECTION_LOST))
 
@@ -189,10 +189,10 @@ async def test_a_connection_that_is_lost_while_something_is_undone_shortens_that
         await anyio.sleep(3600)
 
     assert scope.cancelled_caught
-    assert anyio.current_time() == pytest.approx(10 + PARTING)
+    assert anyio.current_time() == pytest.approx(10 + DISCONNECT_CLEANUP)
 
 
-async def test_a_machine_that_is_allocated_already_is_refused_before_anything_is_sent(house: House) -> None:
+async def test_an_allocated_machine_is_refused_before_anything_is_sent(house: House) -> None:
     await house.maas.post_op("machines/", "allocate", name="node02")
     posts = house.posts
 
@@ -202,7 +202,7 @@ async def test_a_machine_that_is_allocated_already_is_refused_before_anything_is
     assert house.posts == posts
 
 
-async def test_a_machine_that_maas_refuses_to_deploy_is_given_back(house: House) -> None:
+async def test_a_machine_that_maas_refuses_to_deploy_is_released(house: House) -> None:
     ready = with_status(house, "Ready")
     house.region.faults.append(Fault(op="deploy", status=400, body='{"distro_series": ["not known"]}'))
 
@@ -212,7 +212,7 @@ async def test_a_machine_that_maas_refuses_to_deploy_is_given_back(house: House)
     assert len(with_status(house, "Ready") & ready) == len(ready) - 1
 
 
-async def test_a_machine_that_is_deployed_for_another_call_is_told_as_such(house: House) -> None:
+async def test_a_machine_that_another_call_deploys_is_reported(house: House) -> None:
     house.region.deploy("node02", "admin")
 
     outcome = await deploy(house, system_ids=ids(house, "node01", "node02"))
@@ -220,11 +220,11 @@ async def test_a_machine_that_is_deployed_for_another_call_is_told_as_such(house
     assert outcome.state == "partly_succeeded"
     assert isinstance(outcome.result, DeployedMachines)
     reported = outcome.result.machines[1]
-    assert "not started a second time" in reported.message
-    assert reported.hint == "Wait until it has ended, or abort it first."
+    assert "not started again" in reported.message
+    assert reported.hint == "Wait until it ends, or abort it first."
 
 
-async def test_a_batch_of_the_same_machines_is_found_by_the_comments_in_maass_log(house: House) -> None:
+async def test_a_running_batch_of_the_same_machines_is_found_by_the_comments_in_maass_log(house: House) -> None:
     machines = ids(house, "node01", "node02", "node03")
     first = await deploy(house, system_ids=machines, comment="for the demo", wait=0)
     again = await deploy(house, system_ids=machines, wait=0)
@@ -234,7 +234,7 @@ async def test_a_batch_of_the_same_machines_is_found_by_the_comments_in_maass_lo
     assert succeeded(await deploy(house, system_ids=machines)) == 3
 
 
-async def test_two_batches_are_not_taken_for_one(house: House) -> None:
+async def test_machines_of_two_batches_are_not_followed_as_one_batch(house: House) -> None:
     await deploy(house, system_ids=ids(house, "node01"), wait=0)
     await deploy(house, system_ids=ids(house, "node02"), wait=0)
 
@@ -242,7 +242,7 @@ async def test_two_batches_are_not_taken_for_one(house: House) -> None:
         await deploy(house, system_ids=ids(house, "node01", "node02"), wait=0)
 
 
-async def test_a_batch_that_nobody_went_on_with_is_found_and_can_be_given_back(house: House) -> None:
+async def test_an_unfinished_batch_is_found_and_can_be_released(house: House) -> None:
     ready = with_status(house, "Ready")
     name = new_name(DeployMany(), DeployMachines(count=2))
     comment = DeployMany().label(name, "for the demo")
@@ -252,7 +252,7 @@ async def test_a_batch_that_nobody_went_on_with_is_found_and_can_be_given_back(h
     batches = engine(house)
     (found,) = await house.batches_under_way(DeployMany(), process=batches)
     assert (found.operation, found.system_id) == (DeployMany.name, name)
-    reported = await batches.resume(DeployMany(), found, ProgressReporter(nobody), house.token)
+    reported = await batches.resume(DeployMany(), found, ProgressReporter(discard_progress), house.token)
     assert (reported.result, reported.message) == (None, "2 of 2 working")
     await batches.abort(DeployMany(), found, house.token)
 
@@ -260,15 +260,15 @@ async def test_a_batch_that_nobody_went_on_with_is_found_and_can_be_given_back(h
     assert await house.batches_under_way(DeployMany(), process=batches) == []
 
 
-async def test_an_outage_is_no_verdict_on_a_member(house: House) -> None:
+async def test_an_outage_does_not_fail_a_machine_of_a_batch(house: House) -> None:
     started = await deploy(house, system_ids=ids(house, "node01", "node02"), wait=0)
     house.region.faults.append(gateway_timeout(path="events/", times=10))  # the members can still be listed
 
     with pytest.raises(MaasUnavailableError):
-        await engine(house).resume(DeployMany(), started.handle, ProgressReporter(nobody), house.token)
+        await engine(house).resume(DeployMany(), started.handle, ProgressReporter(discard_progress), house.token)
 
 
-async def test_where_a_batch_stands_says_why_one_has_failed(house: House) -> None:
+async def test_the_state_of_a_batch_has_the_reason_of_a_failed_machine(house: House) -> None:
     house.region.faults.append(Fault(op="deploy", status=403, body=""))
     reported = await deploy(house, system_ids=ids(house, "node01", "node02"), wait=0)
 
@@ -276,7 +276,7 @@ async def test_where_a_batch_stands_says_why_one_has_failed(house: House) -> Non
     assert "403" in reported.message
 
 
-async def test_aborting_goes_on_with_the_others_where_maas_refuses_one(house: House) -> None:
+async def test_an_abort_continues_with_the_others_if_maas_refuses_one(house: House) -> None:
     started = await deploy(house, system_ids=ids(house, "node01", "node02"), wait=0)
     house.region.faults.append(Fault(op="abort", status=403, body=""))
     handle: Handle = started.handle

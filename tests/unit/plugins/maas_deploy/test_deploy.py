@@ -44,10 +44,10 @@ def test_the_plugin_is_found_with_its_tools() -> None:
 
 
 @pytest.mark.parametrize(("operation", "name"), [(Deploy, "node01"), (Release, "node02")])
-async def test_only_the_start_reads_the_machine_by_itself(
+async def test_an_operation_reads_the_single_machine_only_at_its_start(
     house: House, operation: type[Operation[Any, Any]], name: str
 ) -> None:
-    """The result takes it as it was last read."""
+    """The result uses the machine from the last poll."""
     if operation is Release:
         house.region.change_owner(name, "admin")
     await house.run(name, operation)
@@ -55,13 +55,13 @@ async def test_only_the_start_reads_the_machine_by_itself(
     assert house.machine_reads == 1
 
 
-async def test_only_what_was_asked_for_is_sent(house: House) -> None:
+async def test_only_given_parameters_are_sent(house: House) -> None:
     await house.run("node01", distro_series="jammy", ephemeral_deploy=False)
 
     assert house.posted == [("deploy", {"distro_series": ["jammy"]})]
 
 
-async def test_everything_that_was_asked_for_is_sent(house: House) -> None:
+async def test_every_given_parameter_is_sent(house: House) -> None:
     await house.run(
         "node01",
         distro_series="ubuntu/noble",
@@ -103,20 +103,20 @@ async def test_everything_that_was_asked_for_is_sent(house: House) -> None:
     ]
 
 
-async def test_a_machine_is_found_by_the_label_it_was_deployed_with(house: House) -> None:
+async def test_a_machine_is_found_by_its_agent_name(house: House) -> None:
     await house.run("node01", agent_name="batch-7")
 
     assert [machine.hostname for machine in await house.maas.machines(agent_name="batch-7")] == ["node01"]
 
 
-async def test_a_parameter_that_the_region_no_longer_takes_is_refused_before_anything_is_sent(house: House) -> None:
-    with pytest.raises(InvalidArgumentsError, match=r"MAAS 3\.7\.3, whose deploy does not take `install_rackd`"):
+async def test_a_parameter_that_the_region_no_longer_supports_is_refused(house: House) -> None:
+    with pytest.raises(InvalidArgumentsError, match=r"MAAS 3\.7\.3, whose deploy does not accept `install_rackd`"):
         await house.run("node01", install_rackd=True)
 
     assert house.posts == 0
 
 
-async def test_a_parameter_that_the_region_does_not_take_yet_is_refused_too(house: House) -> None:
+async def test_a_parameter_that_the_region_does_not_support_yet_is_refused(house: House) -> None:
     body = json.dumps({"capabilities": [], "version": "3.5.13", "subversion": ""})
     house.region.faults.append(Fault(path="version/", status=200, body=body))
 
@@ -126,7 +126,7 @@ async def test_a_parameter_that_the_region_does_not_take_yet_is_refused_too(hous
     assert house.posts == 0
 
 
-async def test_a_vm_host_is_asked_for_where_maas_makes_one(house: House) -> None:
+async def test_vm_host_parameters_are_sent_if_the_region_supports_them(house: House) -> None:
     house.region.faults.append(Fault(op="deploy", status=403, body="Only administratros can deploy VM hosts"))
 
     with pytest.raises(MaasPermissionError, match="Only administratros"):
@@ -146,12 +146,12 @@ def test_secrets_are_not_shown_by_the_arguments() -> None:
 @pytest.mark.parametrize(
     ("name", "hint", "tools"),
     [
-        ("node07", "Release it first; what runs on it is lost then.", []),
-        ("node11", "Release it before anything else: MAAS refuses deploy and commission here.", []),
+        ("node07", "Release it first; this destroys its workload.", []),
+        ("node11", "Release it first: MAAS refuses deploy and commission in this status.", []),
         ("node12", None, ["machine mark-fixed"]),
     ],
 )
-async def test_another_status_is_refused_with_the_next_step(
+async def test_a_machine_with_an_unsuitable_status_is_refused_with_a_next_step(
     house: House, name: str, hint: str | None, tools: list[str]
 ) -> None:
     with pytest.raises(OperationRefusedError) as refusal:
@@ -162,7 +162,7 @@ async def test_another_status_is_refused_with_the_next_step(
     assert house.posts == 0
 
 
-async def test_what_maas_finds_wrong_with_the_parameters_is_told(house: House) -> None:
+async def test_maass_error_about_a_parameter_is_reported(house: House) -> None:
     with pytest.raises(MaasBadRequestError, match="'nosuch' is not a valid distro_series"):
         await house.run("node01", distro_series="nosuch")
 
@@ -174,89 +174,85 @@ async def test_a_failure_ends_with_the_log_of_the_installation(house: House) -> 
         await house.run("node01")
 
 
-async def test_the_summary_says_where_the_machine_is(house: House) -> None:
+async def test_the_summary_shows_the_image_and_address(house: House) -> None:
     result = await house.run("node01", distro_series="noble")
 
     assert Deploy().summary(result).startswith("node01 is deployed with ubuntu/noble at 10.")
 
 
-async def test_the_summary_of_a_machine_that_was_released_since_does_not_say_where_it_is(house: House) -> None:
+async def test_the_summary_of_a_late_result_shows_the_current_status(house: House) -> None:
     result = await house.run("node01")
     moved_on = result.model_copy(update={"status_name": "Ready"})
 
-    assert Deploy().summary(moved_on) == "node01 was deployed, and is Ready now."
+    assert Deploy().summary(moved_on) == "node01 was deployed and is now Ready."
 
 
 class TestAlreadyDeploying:
     @pytest.mark.parametrize("image", ["jammy", "ubuntu/jammy", "22.04", "ubuntu/22.04", "custom/noble", "custom/mine"])
-    async def test_with_another_image_it_is_refused_and_says_which_one_it_is_getting(
-        self, house: House, image: str
-    ) -> None:
+    async def test_another_image_is_refused_with_the_image_being_deployed(self, house: House, image: str) -> None:
         house.region.deploy("node01", "admin", distro_series="noble")
 
         with pytest.raises(OperationRefusedError) as refusal:
             await house.run("node01", distro_series=image)
 
         assert refusal.value.message == (
-            f"node01 is Deploying for admin already, but it is being deployed with ubuntu/noble, not with {image}. "
+            f"node01 is already Deploying for admin, but it is being deployed with ubuntu/noble, not with {image}. "
             "Nothing was sent to MAAS."
         )
         assert house.posts == 0
 
     @pytest.mark.parametrize("image", [None, "noble", "ubuntu/noble", "24.04"])
-    async def test_with_the_same_image_by_any_of_its_names_it_is_the_same_request(
-        self, house: House, image: str | None
-    ) -> None:
+    async def test_any_name_of_the_same_image_is_the_same_request(self, house: House, image: str | None) -> None:
         house.region.deploy("node01", "admin", distro_series="noble")
 
         outcome = await house.run("node01", distro_series=image)
 
-        assert "not started a second time" in outcome.message
+        assert "not started again" in outcome.message
 
-    async def test_to_memory_it_is_another_request_than_to_disk(self, house: House) -> None:
+    async def test_an_ephemeral_deployment_is_a_different_request(self, house: House) -> None:
         house.region.deploy("node01", "admin")
 
         with pytest.raises(OperationRefusedError, match="to its disks, not to memory"):
             await house.run("node01", ephemeral_deploy=True)
 
-    async def test_other_user_data_is_another_request_though_maas_does_not_show_it(self, house: House) -> None:
+    async def test_other_user_data_is_a_different_request(self, house: House) -> None:
         house.options["wait"] = 0.0
         await house.run("node01", user_data="#cloud-config\nhostname: one\n", comment="first")
 
-        with pytest.raises(OperationRefusedError, match="with another value of user_data") as refusal:
+        with pytest.raises(OperationRefusedError, match="with a different user_data") as refusal:
             await house.run("node01", user_data="#cloud-config\nhostname: two\n", comment="second")
 
         assert "hostname" not in str(vars(refusal.value))
         assert house.posts == 1
 
-    async def test_another_process_says_what_it_cannot_compare(self, house: House) -> None:
+    async def test_another_process_lists_the_parameters_that_it_cannot_compare(self, house: House) -> None:
         house.region.deploy("node01", "admin", distro_series="noble")
 
         outcome = await house.run("node01", user_data="#cloud-config\n", distro_series="noble", install_kvm=True)
 
-        assert "not started a second time" in outcome.message
+        assert "not started again" in outcome.message
         assert outcome.message.endswith(
             "MAAS does not show whether it was started with the same install_kvm and user_data"
         )
 
-    async def test_the_same_request_with_another_comment_is_the_same(self, house: House) -> None:
+    async def test_another_comment_is_the_same_request(self, house: House) -> None:
         house.options["wait"] = 0.0
         await house.run("node01", comment="first")
 
         outcome = await house.run("node01", comment="second")
 
-        assert "not started a second time" in outcome.message
+        assert "not started again" in outcome.message
 
-    async def test_another_request_is_refused_while_maas_has_not_answered_the_first(self, house: House) -> None:
+    async def test_a_different_request_is_refused_while_the_first_is_unanswered(self, house: House) -> None:
         house.region.hold(op="deploy", before=100)
         house.options["wait"] = 0.0
         await house.run("node01", distro_series="noble")
 
-        with pytest.raises(OperationRefusedError, match="with another value of distro_series"):
+        with pytest.raises(OperationRefusedError, match="with a different distro_series"):
             await house.run("node01", distro_series="jammy")
 
 
-async def test_a_read_that_fails_before_the_request_leaves_nothing_open(house: House) -> None:
+async def test_a_read_that_fails_before_the_request_leaves_nothing_uncertain(house: House) -> None:
     house.region.faults.append(Fault(path="version/", status=503, times=None))
 
     with pytest.raises(MaasUnavailableError):
@@ -264,10 +260,10 @@ async def test_a_read_that_fails_before_the_request_leaves_nothing_open(house: H
 
     assert house.posts == 0
     assert anyio.current_time() < 30
-    assert not [each for each in house.messages if "whether it began" in each]
+    assert not [each for each in house.messages if "it is not known yet" in each]
 
 
-async def test_a_request_that_was_refused_says_nothing_of_what_runs(house: House) -> None:
+async def test_a_refused_request_is_not_compared_with_the_running_operation(house: House) -> None:
     house.region.hold(op="deploy", before=60)
     house.options["wait"] = 0.0
     await house.run("node01")

@@ -1,4 +1,4 @@
-"""Many deploys told as one."""
+"""Deploying several machines as one batch."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -15,7 +15,7 @@ from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.running.status import OperationStatus
 from maas_simulator import Fault
-from maas_simulator.operations.starting import commission
+from maas_simulator.operations.timed_operations import commission
 from tests.house import TIMING, House, opened
 
 pytestmark = pytest.mark.anyio
@@ -52,7 +52,7 @@ def ended(outcome: OperationStatus[Any]) -> DeployedMachines:
     return outcome.result
 
 
-async def test_named_machines_are_deployed_with_one_progress_over_all(house: House) -> None:
+async def test_named_machines_are_deployed_with_one_combined_progress(house: House) -> None:
     outcome = await run(house, system_ids=ids(house, "node01", "node02", "node03"), distro_series="jammy")
 
     assert ended(outcome).succeeded == 3
@@ -65,21 +65,21 @@ async def test_named_machines_are_deployed_with_one_progress_over_all(house: Hou
     assert house.posts == 3
 
 
-async def test_as_many_machines_as_fit_are_allocated_and_deployed(house: House) -> None:
+async def test_the_requested_number_of_machines_is_allocated_and_deployed(house: House) -> None:
     outcome = await run(house, count=2, mem=32000)
 
     assert ended(outcome).succeeded == 2
     assert house.requests("allocate", "POST") == 2
     names = {each.form["agent_name"][0] for each in house.region.requests if each.method == "POST"}
-    assert len(names) == 1, "the batch's name stands in MAAS, at each of its machines"
+    assert len(names) == 1, "MAAS has the batch's name at each machine"
 
 
-async def test_if_there_are_not_enough_none_stays_allocated(house: House) -> None:
+async def test_no_machine_stays_allocated_if_too_few_match(house: House) -> None:
     with pytest.raises(OperationRefusedError) as refusal:
         await run(house, count=12)
 
     assert refusal.value.message == (
-        "12 machines were requested, but only 5 that fit were free. Nothing was started. "
+        "12 machines were requested, but only 5 matching machines were free. Nothing was started. "
         "The allocated machines are released."
     )
     assert refusal.value.hint == "Request 5 or fewer, or relax the constraints."
@@ -89,7 +89,7 @@ async def test_if_there_are_not_enough_none_stays_allocated(house: House) -> Non
     assert {house.region.machine(name).status_name for name in ready} == {"Ready"}
 
 
-async def test_a_failure_of_one_is_told_as_such_and_stops_no_other(house: House) -> None:
+async def test_a_failed_machine_is_reported_and_does_not_stop_the_others(house: House) -> None:
     house.region.plan("node02", fail="Installing OS", reason="the disk is on fire")
     outcome = await run(house, system_ids=ids(house, "node01", "node02", "node07"))
 
@@ -101,7 +101,7 @@ async def test_a_failure_of_one_is_told_as_such_and_stops_no_other(house: House)
     assert DeployMany().summary(ended(outcome)).startswith("1 of 3 machines are deployed.\n")
 
 
-async def test_maass_own_words_are_told_of_one_that_it_refuses(house: House) -> None:
+async def test_a_refused_machine_is_reported_with_maass_own_words(house: House) -> None:
     house.region.faults.append(Fault(op="deploy", status=409, body="The rack is on fire."))
 
     outcome = await run(house, system_ids=ids(house, "node01", "node02"))
@@ -109,7 +109,7 @@ async def test_maass_own_words_are_told_of_one_that_it_refuses(house: House) -> 
     assert [each.maas_says for each in ended(outcome).machines if each.machine is None] == ["The rack is on fire."]
 
 
-async def test_if_all_fail_it_is_an_error_with_every_reason(house: House) -> None:
+async def test_a_batch_whose_machines_all_fail_is_an_error_with_every_reason(house: House) -> None:
     for name in ("node01", "node02"):
         house.region.plan(name, fail="Installing OS", reason=f"{name} is on fire")
 
@@ -120,7 +120,7 @@ async def test_if_all_fail_it_is_an_error_with_every_reason(house: House) -> Non
     assert "node02 is on fire" in (failure.value.maas_says or "")
 
 
-async def test_another_process_finds_the_members_in_maas(house: House) -> None:
+async def test_another_process_finds_the_machines_of_a_batch_in_maas(house: House) -> None:
     started = await run(house, system_ids=ids(house, "node01", "node02"), wait=0.0)
     assert started.result is None
     await anyio.sleep(100)
@@ -135,7 +135,7 @@ async def test_another_process_finds_the_members_in_maas(house: House) -> None:
     assert house.posts == 2
 
 
-async def test_a_member_that_was_released_meanwhile_is_told(house: House) -> None:
+async def test_a_machine_that_was_released_meanwhile_is_reported(house: House) -> None:
     started = await run(house, system_ids=ids(house, "node01", "node02"), wait=0.0)
     await anyio.sleep(3600)
     house.region.release("node02", "admin")
@@ -144,10 +144,10 @@ async def test_a_member_that_was_released_meanwhile_is_told(house: House) -> Non
     last = await run(house, started.handle)
 
     assert last.state == "partly_succeeded"
-    assert "does not belong to this batch" in ended(last).machines[1].message
+    assert "no longer part of this batch" in ended(last).machines[1].message
 
 
-async def test_cancelling_stops_following_all_and_leaves_maas_at_work(house: House) -> None:
+async def test_cancelling_stops_following_and_maas_continues(house: House) -> None:
     house.after(100, house.token.cancel)
 
     with pytest.raises(OperationCancelledError):
@@ -166,35 +166,35 @@ async def test_cancelling_stops_following_all_and_leaves_maas_at_work(house: Hou
         {"count": 0},
     ],
 )
-def test_there_is_one_way_to_choose(arguments: dict[str, Any]) -> None:
+def test_machines_are_chosen_either_by_ids_or_by_count(arguments: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         DeployMachines.model_validate(arguments)
 
 
-async def test_a_call_that_does_not_wait_answers_although_maas_holds_the_orders(house: House) -> None:
+async def test_a_call_that_does_not_wait_returns_although_maas_delays_the_requests(house: House) -> None:
     house.region.hold(op="deploy", before=100)
     names = ("node01", "node02", "node03", "node04")
 
     started = await run(house, wait=0.0, system_ids=ids(house, *names))
 
     assert started.message == "4 of 4 working"
-    assert anyio.current_time() <= 2 * TIMING.at_once, "two at a time"
+    assert anyio.current_time() <= 2 * TIMING.refusal_window, "two at a time"
     assert ended(await run(house, started.handle)).succeeded == 4
     assert house.requests("deploy", "POST") == 4
 
 
-async def test_who_waits_for_a_batch_waits_through_an_outage(house: House) -> None:
+async def test_waiting_for_a_batch_continues_through_an_outage(house: House) -> None:
     started = await run(house, wait=60.0, system_ids=ids(house, "node01", "node02"))
     house.region.faults.append(Fault(status=503, times=1_000_000))
 
     silent = await run(house, started.handle, wait=40.0)
     house.after(30, house.region.faults.clear)
 
-    assert silent.message == "MAAS unreachable for 40 s; nothing was seen of it here so far"
+    assert silent.message == "MAAS unreachable for 40 s; this server has not read its state yet"
     assert ended(await run(house, started.handle)).succeeded == 2
 
 
-async def test_a_refusal_that_comes_late_is_that_members(house: House) -> None:
+async def test_a_late_refusal_is_reported_for_its_machine(house: House) -> None:
     house.region.hold(op="deploy", before=30)
     house.after(10, lambda: house.region._from_outside(commission, "node02", "bob"))
     started = await run(house, wait=0.0, system_ids=ids(house, "node01", "node02"))

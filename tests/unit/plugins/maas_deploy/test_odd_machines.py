@@ -1,4 +1,4 @@
-"""Machines that MAAS shows oddly: nothing dangerous is done because of that, and no machine of a batch is lost."""
+"""Machines with unreadable fields: no tool acts dangerously on them, and a batch keeps them."""
 
 from typing import Any
 
@@ -17,10 +17,10 @@ from maas_mcp.api import (
     Tool,
 )
 from maas_mcp.maas.reading import JSON
-from maas_mcp.operations.batches.allocation import give_back
+from maas_mcp.operations.batches.allocation import release_unused
 from maas_mcp.operations.batches.batch import new_name
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.progress import nobody
+from maas_mcp.operations.progress import discard_progress
 from tests.house import TIMING, House
 from tests.odd import spoilt, with_odd_machine
 
@@ -35,21 +35,21 @@ DEPLOYED = "node07"
 async def test_a_machine_whose_lock_cannot_be_read_is_left_alone(
     house: House, tool: type[Tool[Any, Any]], value: JSON
 ) -> None:
-    house.region.set_power(DEPLOYED, real="off" if tool is PowerOn else "on")  # else there is nothing to do
+    house.region.set_power(DEPLOYED, real="off" if tool is PowerOn else "on")  # otherwise no request is needed
     odd = with_odd_machine(house.region.machine(DEPLOYED).system_id, locked=value)
-    with spoilt(odd), pytest.raises(OperationRefusedError, match="counts as locked, because MAAS's `locked` cannot be"):
+    with spoilt(odd), pytest.raises(OperationRefusedError, match="is treated as locked, because MAAS's `locked` is"):
         await house.call(tool, DEPLOYED)
     assert house.posts == 0
 
 
 async def test_a_machine_whose_lock_cannot_be_read_is_not_released(house: House) -> None:
     odd = with_odd_machine(house.region.machine(DEPLOYED).system_id, locked=None)
-    with spoilt(odd), pytest.raises(OperationRefusedError, match="counts as locked"):
+    with spoilt(odd), pytest.raises(OperationRefusedError, match="is treated as locked"):
         await house.run(DEPLOYED, Release)
     assert house.posts == 0
 
 
-async def test_what_maas_says_of_unlocking_is_told_although_the_lock_cannot_be_read(house: House) -> None:
+async def test_unlocking_reports_maass_error_if_the_lock_cannot_be_read(house: House) -> None:
     odd = with_odd_machine(house.region.machine(DEPLOYED).system_id, locked=None)
     with spoilt(odd), pytest.raises(MaasConflictError, match="not locked"):
         await house.call(Unlock, DEPLOYED)
@@ -57,7 +57,7 @@ async def test_what_maas_says_of_unlocking_is_told_although_the_lock_cannot_be_r
 
 @pytest.mark.parametrize("value", UNREADABLE)
 @pytest.mark.parametrize("tool", [PowerOn, PowerCycle])
-async def test_a_deployed_machine_is_not_switched_on_if_that_might_deploy_it_anew(
+async def test_a_deployed_machine_is_not_powered_on_if_that_might_redeploy_it(
     house: House, tool: type[Tool[Any, Any]], value: JSON
 ) -> None:
     house.region.set_power(DEPLOYED, real="off" if tool is PowerOn else "on")
@@ -65,35 +65,35 @@ async def test_a_deployed_machine_is_not_switched_on_if_that_might_deploy_it_ane
     with spoilt(odd), pytest.raises(OperationRefusedError, match="`ephemeral_deploy` cannot be read") as refused:
         await house.call(tool, DEPLOYED)
     assert house.posts == 0
-    assert "elease" not in str(refused.value.hint), "it may be deployed to its disks, and what runs on it would be lost"
+    assert "elease" not in str(refused.value.hint), "it may be deployed to its disks, and a release would lose its data"
 
 
 async def started(house: House, *names: str) -> Handle:
-    """A batch on these machines that nobody waits for."""
+    """Start a batch on these machines without waiting."""
     args = DeployMachines(system_ids=[house.region.machine(name).system_id for name in names])
-    progress = ProgressReporter(nobody)
+    progress = ProgressReporter(discard_progress)
     outcome = await house.batches.run(
         DeployMany(), args, progress, house.token, name=new_name(DeployMany(), args), wait=0.0
     )
     return outcome.handle
 
 
-async def test_a_machine_of_a_batch_that_cannot_be_read_is_not_lost_to_it(house: House) -> None:
+async def test_an_unreadable_machine_stays_in_its_batch(house: House) -> None:
     handle = await started(house, "node01", "node02")
-    await house.batches.resume(DeployMany(), handle, ProgressReporter(nobody), house.token, wait=30.0)
+    await house.batches.resume(DeployMany(), handle, ProgressReporter(discard_progress), house.token, wait=30.0)
     with (
         spoilt(with_odd_machine(house.region.machine("node01").system_id, status=None)),
         pytest.raises(MaasProtocolError, match=r"status \("),
     ):
-        await house.batches.resume(DeployMany(), handle, ProgressReporter(nobody), house.token, wait=0.0)
-    ended = await house.batches.resume(DeployMany(), handle, ProgressReporter(nobody), house.token, wait=None)
+        await house.batches.resume(DeployMany(), handle, ProgressReporter(discard_progress), house.token, wait=0.0)
+    ended = await house.batches.resume(DeployMany(), handle, ProgressReporter(discard_progress), house.token, wait=None)
     assert ended.result
     assert ended.result.succeeded == 2
 
 
-async def test_a_machine_of_a_batch_that_cannot_be_read_is_told_to_who_aborts_it(house: House) -> None:
+async def test_an_abort_of_a_batch_reports_an_unreadable_machine(house: House) -> None:
     handle = await started(house, "node01", "node02")
-    await house.batches.resume(DeployMany(), handle, ProgressReporter(nobody), house.token, wait=30.0)
+    await house.batches.resume(DeployMany(), handle, ProgressReporter(discard_progress), house.token, wait=30.0)
     with (
         spoilt(with_odd_machine(house.region.machine("node01").system_id, status=None)),
         pytest.raises(MaasProtocolError, match=r"\(node01\): `status` cannot be read, so .* was not aborted"),
@@ -103,16 +103,16 @@ async def test_a_machine_of_a_batch_that_cannot_be_read_is_told_to_who_aborts_it
     assert house.region.machine("node01").status_name == "Deploying"
 
 
-async def test_machines_are_not_said_to_be_given_back_while_one_of_them_cannot_be_read(house: House) -> None:
+async def test_machines_do_not_count_as_released_while_one_is_unreadable(house: House) -> None:
     for name in ("node01", "node02"):
         await house.maas.post_op("machines/", "allocate", name=name, agent_name="b2xtest")
     with spoilt(with_odd_machine(house.region.machine("node01").system_id, status=None)):
-        assert not await give_back(house.maas, "b2xtest", CancellationToken(), TIMING)
+        assert not await release_unused(house.maas, "b2xtest", CancellationToken(), TIMING)
     assert house.region.machine("node02").status_name == "Ready"
 
 
 @pytest.mark.parametrize("owner", [{"username": "bob"}, 7, ["bob"]])
-async def test_a_machine_whose_owner_cannot_be_read_counts_as_somebody_elses(house: House, owner: JSON) -> None:
+async def test_a_machine_whose_owner_cannot_be_read_counts_as_another_users(house: House, owner: JSON) -> None:
     odd = with_odd_machine(house.region.machine(DEPLOYED).system_id, owner=owner)
     with spoilt(odd), pytest.raises(OperationRefusedError) as refused:
         await house.run(DEPLOYED)

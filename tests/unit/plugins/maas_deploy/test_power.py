@@ -1,4 +1,4 @@
-"""Switching machines on and off."""
+"""Powering machines on and off."""
 
 from contextlib import nullcontext
 from typing import Any
@@ -26,12 +26,12 @@ pytestmark = pytest.mark.anyio
 
 
 def nothing_happens(op: str) -> Fault:
-    """MAAS accepts the order, and the machine does not obey."""
+    """MAAS accepts the request, but the machine does not change."""
     return Fault(op=op, status=200, body="{}")
 
 
 def bmc_answers(state: str) -> Fault:
-    """What the BMC says, whatever MAAS has on record."""
+    """The BMC's answer, independent of the power state in MAAS."""
     return Fault(
         op="query_power_state", status=200, body=f'{{"state": "{state}"}}', headers={"Content-Type": "application/json"}
     )
@@ -41,7 +41,7 @@ def set_power(house: House, state: str, name: str = "node07") -> None:
     house.region.machine(name).power_state = state
 
 
-async def test_a_machine_is_switched_off_and_on(house: House) -> None:
+async def test_a_machine_is_powered_off_and_on(house: House) -> None:
     off = await house.call(PowerOff, "node07", comment="maintenance", stop_mode="soft")
     on = await house.call(PowerOn, "node07")
 
@@ -49,13 +49,13 @@ async def test_a_machine_is_switched_off_and_on(house: House) -> None:
     assert (off.power_state, on.power_state) == ("off", "on")
 
 
-async def test_hard_is_how_it_is_switched_off_unless_told_otherwise(house: House) -> None:
+async def test_a_power_off_is_hard_by_default(house: House) -> None:
     await house.call(PowerOff, "node07")
 
     assert house.posted == [("power_off", {"stop_mode": ["hard"]})]
 
 
-async def test_it_is_waited_for_until_maas_shows_the_power_off(house: House) -> None:
+async def test_a_power_off_waits_until_maas_shows_the_machine_as_off(house: House) -> None:
     house.region.faults.append(nothing_happens("power_off"))
     house.after(40, lambda: set_power(house, "off"))
     start = anyio.current_time()
@@ -65,7 +65,7 @@ async def test_it_is_waited_for_until_maas_shows_the_power_off(house: House) -> 
     assert "Waiting for power_off of node07: power on" in house.messages
 
 
-async def test_after_two_minutes_it_is_told_that_nothing_happened(house: House) -> None:
+async def test_a_power_off_without_effect_fails_after_two_minutes(house: House) -> None:
     house.region.faults.append(nothing_happens("power_off"))
 
     with pytest.raises(OperationTimedOutError, match="2 min 00 s later it is still Deployed for admin, power on"):
@@ -80,7 +80,7 @@ async def test_waiting_for_power_can_be_cancelled(house: House) -> None:
         await house.call(PowerOff, "node07")
 
 
-async def test_a_power_cycle_goes_on_only_when_the_machine_is_off(house: House) -> None:
+async def test_a_power_cycle_powers_on_only_when_the_machine_is_off(house: House) -> None:
     house.region.faults.append(nothing_happens("power_off"))
     house.after(30, lambda: set_power(house, "off"))
 
@@ -91,7 +91,7 @@ async def test_a_power_cycle_goes_on_only_when_the_machine_is_off(house: House) 
     assert on.time - off.time >= 30
 
 
-async def test_a_machine_that_stays_on_is_not_switched_on_again(house: House) -> None:
+async def test_a_power_cycle_of_a_machine_that_stays_on_sends_no_power_on(house: House) -> None:
     house.region.faults.append(nothing_happens("power_off"))
 
     with pytest.raises(OperationTimedOutError):
@@ -100,7 +100,7 @@ async def test_a_machine_that_stays_on_is_not_switched_on_again(house: House) ->
     assert [op for op, _ in house.posted] == ["power_off"]
 
 
-async def test_nothing_is_sent_for_a_machine_that_is_on(house: House) -> None:
+async def test_powering_on_a_machine_that_is_on_sends_nothing(house: House) -> None:
     result = await house.call(PowerOn, "node07")
 
     assert (result.power_state, result.sent) == ("on", False)
@@ -109,7 +109,7 @@ async def test_nothing_is_sent_for_a_machine_that_is_on(house: House) -> None:
 
 
 @pytest.mark.parametrize("record", ["off", "unknown", "error"])
-async def test_a_machine_that_is_on_is_not_power_cycled_because_maas_has_it_otherwise_on_record(
+async def test_powering_on_never_cycles_a_machine_that_maas_wrongly_records_as_off(
     house: House, record: PowerState
 ) -> None:
     house.region.set_power("node07", stored=record, real="on")
@@ -122,7 +122,7 @@ async def test_a_machine_that_is_on_is_not_power_cycled_because_maas_has_it_othe
 
 
 @pytest.mark.parametrize("record", ["on", "unknown", "error"])
-async def test_a_machine_whose_bmc_says_that_it_is_off_is_switched_on(house: House, record: PowerState) -> None:
+async def test_a_machine_is_powered_on_if_its_bmc_reports_off(house: House, record: PowerState) -> None:
     house.region.set_power("node07", stored=record, real="off")
 
     result = await house.call(PowerOn, "node07")
@@ -134,7 +134,7 @@ async def test_a_machine_whose_bmc_says_that_it_is_off_is_switched_on(house: Hou
 
 @pytest.mark.parametrize("record", ["on", "off", "unknown", "error"])
 @pytest.mark.parametrize("answer", ["unknown", "error", "fell over"])
-async def test_a_machine_of_which_the_bmc_does_not_say_that_it_is_off_is_not_switched_on(
+async def test_a_machine_is_not_powered_on_if_its_bmc_reports_neither_on_nor_off(
     house: House, record: str, answer: str
 ) -> None:
     set_power(house, record)
@@ -151,27 +151,27 @@ async def test_a_machine_of_which_the_bmc_does_not_say_that_it_is_off_is_not_swi
 
 
 @pytest.mark.parametrize("status", [500, 503, 504])
-async def test_a_machine_whose_bmc_cannot_be_asked_is_not_switched_on(house: House, status: int) -> None:
+async def test_a_machine_is_not_powered_on_if_its_bmc_cannot_be_queried(house: House, status: int) -> None:
     words = "Failed to complete power action: IPMI: connection timeout"
     set_power(house, "off")
     house.region.faults.append(Fault(op="query_power_state", status=status, body=words, times=None))
 
-    with pytest.raises(OperationRefusedError, match=f"could not ask its BMC: .*{words}") as refusal:
+    with pytest.raises(OperationRefusedError, match=f"could not query its BMC: .*{words}") as refusal:
         await house.call(PowerOn, "node07")
 
     assert refusal.value.maas_says == words
     assert house.posts == 0
-    assert house.requests("query_power_state") == 1, "a BMC takes up to a minute, so it is asked once"
+    assert house.requests("query_power_state") == 1, "a query takes up to a minute, so it is not repeated"
 
 
-async def test_a_key_that_is_refused_is_no_fault_of_the_bmc(house: House) -> None:
+async def test_a_rejected_api_key_is_not_reported_as_a_bmc_failure(house: House) -> None:
     house.region.faults.append(Fault(op="query_power_state", status=401))
 
     with pytest.raises(MaasAuthError):
         await house.call(PowerOn, "node07")
 
 
-async def test_a_machine_that_is_allocated_while_its_bmc_is_asked_is_not_deployed(house: House) -> None:
+async def test_a_machine_that_is_allocated_during_the_bmc_query_is_not_deployed(house: House) -> None:
     set_power(house, "off")
     house.region.hold(op="query_power_state", before=20.0)
     house.after(10, lambda: setattr(house.region.machine("node07"), "status", Status.ALLOCATED))
@@ -182,7 +182,7 @@ async def test_a_machine_that_is_allocated_while_its_bmc_is_asked_is_not_deploye
     assert house.posts == 0
 
 
-async def test_nothing_is_sent_for_a_machine_that_is_off(house: House) -> None:
+async def test_powering_off_a_machine_that_is_off_sends_nothing(house: House) -> None:
     set_power(house, "off")
 
     result = await house.call(PowerOff, "node07")
@@ -193,7 +193,7 @@ async def test_nothing_is_sent_for_a_machine_that_is_off(house: House) -> None:
 
 
 @pytest.mark.parametrize("answer", ["on", "unknown", "error"])
-async def test_a_machine_is_switched_off_unless_its_bmc_says_that_it_is_off(house: House, answer: PowerState) -> None:
+async def test_a_machine_is_powered_off_unless_its_bmc_reports_off(house: House, answer: PowerState) -> None:
     house.region.set_power("node07", stored="off", real=answer)
 
     result = await house.call(PowerOff, "node07")
@@ -202,36 +202,36 @@ async def test_a_machine_is_switched_off_unless_its_bmc_says_that_it_is_off(hous
     assert house.posted == [("power_off", {"stop_mode": ["hard"]})]
 
 
-async def test_a_locked_machine_that_is_off_already_needs_no_unlocking(house: House) -> None:
+async def test_powering_off_a_locked_machine_that_is_off_sends_nothing(house: House) -> None:
     set_power(house, "off", "node08")
 
     assert not (await house.call(PowerOff, "node08")).sent
     assert house.posts == 0
 
 
-async def test_power_cycling_a_machine_that_is_off_only_switches_it_on(house: House) -> None:
+async def test_a_power_cycle_of_a_machine_that_is_off_only_powers_it_on(house: House) -> None:
     set_power(house, "off")
 
     result = await house.call(PowerCycle, "node07")
 
     assert (result.power_state, result.was_off) == ("on", True)
-    assert PowerCycle().summary(result) == "node07 was off already, and was only switched on: Deployed, power on."
+    assert PowerCycle().summary(result) == "node07 was already off and was only powered on: Deployed, power on."
     assert house.posted == [("power_on", {})]
 
 
-async def test_a_power_cycle_of_a_machine_that_is_off_by_the_record_only_is_a_whole_one(house: House) -> None:
+async def test_a_power_cycle_powers_off_a_machine_that_maas_wrongly_records_as_off(house: House) -> None:
     house.region.set_power("node07", stored="off", real="on")
 
     result = await house.call(PowerCycle, "node07")
 
-    assert PowerCycle().summary(result) == "node07 was switched off and on again: Deployed, power on."
+    assert PowerCycle().summary(result) == "node07 was powered off and on again: Deployed, power on."
     assert [op for op, _ in house.posted] == ["power_off", "power_on"]
 
 
-async def test_a_machine_that_is_still_shutting_down_is_not_cut_by_switching_it_on(house: House) -> None:
+async def test_a_soft_power_cycle_does_not_power_on_a_machine_that_is_still_shutting_down(house: House) -> None:
     house.region.faults += [bmc_answers("on"), bmc_answers("on")]
 
-    with pytest.raises(OperationFailedError, match=r"its BMC answers `on`\. It was not switched on again"):
+    with pytest.raises(OperationFailedError, match=r"its BMC answers `on`\. It was not powered on again"):
         await house.call(PowerCycle, "node07", stop_mode="soft")
 
     assert [op for op, _ in house.posted] == ["power_off"]
@@ -241,7 +241,7 @@ async def test_a_machine_that_is_still_shutting_down_is_not_cut_by_switching_it_
     ("down", "words"), [("bmc", "Check the machine's BMC"), ("rack", "rack controller is running")]
 )
 @pytest.mark.parametrize("tool", [PowerOff, QueryPowerState])
-async def test_a_failing_bmc_is_named_as_what_to_check(
+async def test_an_error_of_the_bmc_or_rack_controller_says_to_check_it(
     house: House, tool: type[Tool[Any, Any]], down: str, words: str
 ) -> None:
     if down == "bmc":
@@ -258,9 +258,7 @@ async def test_a_failing_bmc_is_named_as_what_to_check(
 
 
 @pytest.mark.parametrize("answer", [bmc_answers("unknown"), Fault(op="query_power_state", status=500, body="no BMC")])
-async def test_a_power_cycle_does_not_leave_a_machine_off_because_its_bmc_is_silent(
-    house: House, answer: Fault
-) -> None:
+async def test_a_hard_power_cycle_powers_the_machine_on_even_if_its_bmc_is_silent(house: House, answer: Fault) -> None:
     house.region.faults.append(answer)
 
     assert (await house.call(PowerCycle, "node07")).power_state == "on"
@@ -274,7 +272,7 @@ async def test_a_power_cycle_does_not_leave_a_machine_off_because_its_bmc_is_sil
         (PowerOn, Status.DEPLOYED, True),
     ],
 )
-async def test_nobody_is_advised_to_destroy_what_another_user_has(
+async def test_a_refusal_for_another_users_machine_only_says_to_ask_the_owner(
     house: House, tool: type[Tool[Any, Any]], status: Status, ephemeral: bool
 ) -> None:
     machine = house.region.machine("node01")
@@ -288,7 +286,7 @@ async def test_nobody_is_advised_to_destroy_what_another_user_has(
 
 
 @pytest.mark.parametrize("tool", [PowerOn, PowerCycle])
-async def test_switching_on_never_deploys_an_allocated_machine(house: House, tool: type[Tool[Any, Any]]) -> None:
+async def test_powering_on_never_deploys_an_allocated_machine(house: House, tool: type[Tool[Any, Any]]) -> None:
     with pytest.raises(OperationRefusedError, match="would deploy the region's default image") as refusal:
         await house.call(tool, "node06")
 
@@ -297,7 +295,7 @@ async def test_switching_on_never_deploys_an_allocated_machine(house: House, too
 
 
 @pytest.mark.parametrize("tool", [PowerOn, PowerCycle])
-async def test_switching_on_never_deploys_what_runs_in_memory_anew(house: House, tool: type[Tool[Any, Any]]) -> None:
+async def test_powering_on_never_redeploys_an_ephemeral_machine(house: House, tool: type[Tool[Any, Any]]) -> None:
     house.region.machine("node07").ephemeral_deploy = True
     set_power(house, "off")
 
@@ -309,8 +307,8 @@ async def test_switching_on_never_deploys_what_runs_in_memory_anew(house: House,
 
 
 @pytest.mark.parametrize("tool", [PowerOn, PowerCycle])
-async def test_what_is_nobodys_is_not_switched_on(house: House, tool: type[Tool[Any, Any]]) -> None:
-    with pytest.raises(OperationRefusedError, match="is Ready and nobody's") as refusal:
+async def test_a_machine_without_an_owner_is_not_powered_on(house: House, tool: type[Tool[Any, Any]]) -> None:
+    with pytest.raises(OperationRefusedError, match="is Ready and has no owner") as refusal:
         await house.call(tool, "node01")
 
     assert [step.tool for step in refusal.value.next_steps] == ["maas_deploy_machine", "machine rescue-mode"]
@@ -318,10 +316,10 @@ async def test_what_is_nobodys_is_not_switched_on(house: House, tool: type[Tool[
 
 
 @pytest.mark.parametrize("tool", [PowerOff, PowerCycle])
-async def test_the_power_is_not_cut_under_a_deployment(house: House, tool: type[Tool[Any, Any]]) -> None:
+async def test_a_machine_is_not_powered_off_during_a_deployment(house: House, tool: type[Tool[Any, Any]]) -> None:
     house.region.deploy("node01", "admin")
 
-    with pytest.raises(OperationRefusedError, match="it would hang there") as refusal:
+    with pytest.raises(OperationRefusedError, match="without power it would stay so") as refusal:
         await house.call(tool, "node01")
 
     assert [step.tool for step in refusal.value.next_steps] == ["maas_abort_machine"]
@@ -338,14 +336,14 @@ async def test_a_locked_machine_is_left_alone(house: House, tool: type[Tool[Any,
     assert house.posts == 0
 
 
-async def test_null_says_that_maas_cannot_switch_it_off(house: House) -> None:
+async def test_a_null_response_means_that_maas_cannot_power_off_the_machine(house: House) -> None:
     house.region.machine("node07").power_type = "manual"
 
     with pytest.raises(OperationFailedError, match=r"cannot do power_off with node07 .*\(power type: manual\)"):
         await house.call(PowerOff, "node07")
 
 
-async def test_what_is_switched_on_by_hand_is_not_waited_for(house: House) -> None:
+async def test_a_machine_with_manual_power_is_not_powered_on(house: House) -> None:
     house.region.machine("node07").power_type = "manual"
 
     with pytest.raises(OperationRefusedError, match="its power type is manual"):
@@ -353,7 +351,7 @@ async def test_what_is_switched_on_by_hand_is_not_waited_for(house: House) -> No
 
 
 @pytest.mark.parametrize("tool", [PowerOff, QueryPowerState])
-async def test_a_bmc_that_fails_is_told_in_mass_words(house: House, tool: type[Tool[Any, Any]]) -> None:
+async def test_a_bmc_failure_is_reported_in_maass_words(house: House, tool: type[Tool[Any, Any]]) -> None:
     body = "Failed to complete power action: IPMI: connection timeout"
     op = "power_off" if tool is PowerOff else "query_power_state"
     house.region.faults.append(Fault(op=op, status=500, body=body))
@@ -362,7 +360,7 @@ async def test_a_bmc_that_fails_is_told_in_mass_words(house: House, tool: type[T
         await house.call(tool, "node07")
 
 
-async def test_a_rack_that_is_down_is_told_in_mass_words(house: House) -> None:
+async def test_a_missing_rack_controller_is_reported_in_maass_words(house: House) -> None:
     body = "Unable to connect to any rack controller bwdhs4; no connections available."
     house.region.faults.append(Fault(op="power_off", status=503, body=body, headers={"Retry-After": "10"}))
 
@@ -373,7 +371,7 @@ async def test_a_rack_that_is_down_is_told_in_mass_words(house: House) -> None:
     assert house.posts == 1
 
 
-async def test_the_bmc_is_asked_and_not_mass_record(house: House) -> None:
+async def test_querying_the_power_state_queries_the_bmc(house: House) -> None:
     result = await house.call(QueryPowerState, "node07")
 
     assert result.power_state == "on"
@@ -381,7 +379,7 @@ async def test_the_bmc_is_asked_and_not_mass_record(house: House) -> None:
     assert house.posts == 0
 
 
-async def test_a_power_cycle_of_a_machine_that_is_on_by_the_record_only_says_that_it_was_off(house: House) -> None:
+async def test_a_power_cycle_reports_was_off_if_maas_wrongly_records_the_machine_as_on(house: House) -> None:
     house.region.set_power("node07", stored="on", real="off")
 
     result = await house.call(PowerCycle, "node07")
@@ -391,7 +389,7 @@ async def test_a_power_cycle_of_a_machine_that_is_on_by_the_record_only_says_tha
 
 
 class TestAfterWaiting:
-    """MAAS is sent two changes at a time, and may hold each for minutes."""
+    """MAAS receives two changes at a time, and may take minutes for each."""
 
     @pytest.fixture
     async def busy(self, house: House) -> House:
@@ -402,7 +400,7 @@ class TestAfterWaiting:
         assert house.posts == 2
         return house
 
-    async def test_the_bmc_is_asked_again_before_a_machine_is_switched_on(self, busy: House) -> None:
+    async def test_the_bmc_is_queried_again_before_the_power_on(self, busy: House) -> None:
         set_power(busy, "off")
         busy.after(10, lambda: set_power(busy, "on"))
 
@@ -412,27 +410,27 @@ class TestAfterWaiting:
         assert busy.posts == 2
         assert busy.region.machine("node07").power_cycles == 0
 
-    async def test_it_is_switched_on_if_it_is_still_off(self, busy: House) -> None:
+    async def test_the_machine_is_powered_on_if_it_is_still_off(self, busy: House) -> None:
         set_power(busy, "off")
 
         assert (await busy.call(PowerOn, "node07")).sent
-        assert "Not sent yet: MAAS is sent 2 requests at a time" in busy.messages
+        assert "Waiting to be sent: MAAS receives at most 2 requests at a time" in busy.messages
 
     @pytest.mark.parametrize("tool", [PowerOff, PowerCycle])
-    async def test_a_machine_that_somebody_deploys_meanwhile_is_not_cut(
+    async def test_a_machine_that_is_being_deployed_meanwhile_is_not_powered_off(
         self, busy: House, tool: type[Tool[Any, Any]]
     ) -> None:
         machine = busy.region.machine("node07")
         busy.after(10, lambda: busy.region.set_status(machine, Status.DEPLOYING))
 
-        with pytest.raises(OperationRefusedError, match="is Deploying: without power it would hang"):
+        with pytest.raises(OperationRefusedError, match="is Deploying: without power it would stay so"):
             await busy.call(tool, "node07")
 
         assert busy.posts == 2
 
 
-class TestSomebodyElse:
-    """Asking a BMC, or waiting for a turn, takes long enough for somebody else to take the machine."""
+class TestAnotherUser:
+    """Another user may take the machine during the BMC query or while the request waits."""
 
     @pytest.fixture
     async def busy(self, house: House) -> House:
@@ -443,7 +441,7 @@ class TestSomebodyElse:
         return house
 
     @pytest.mark.parametrize("tool", [PowerOn, PowerOff, PowerCycle])
-    async def test_a_machine_that_is_anothers_after_a_wait_is_left_alone(
+    async def test_a_machine_that_another_user_took_during_the_wait_is_left_alone(
         self, busy: House, tool: type[Tool[Any, Any]]
     ) -> None:
         set_power(busy, "off" if tool is PowerOn else "on")
@@ -453,13 +451,13 @@ class TestSomebodyElse:
 
         busy.after(10, theirs)
 
-        with pytest.raises(OperationRefusedError, match="was Deployed for admin before, and is Deployed for bob now"):
+        with pytest.raises(OperationRefusedError, match="was Deployed for admin and is now Deployed for bob"):
             await busy.call(tool, "node07")
 
         assert busy.posts == 2
 
     @pytest.mark.parametrize("tool", [PowerOff, PowerCycle])
-    async def test_nor_is_one_that_is_deployed_while_its_bmc_is_asked(
+    async def test_a_machine_that_another_user_took_during_the_bmc_query_is_left_alone(
         self, house: House, tool: type[Tool[Any, Any]]
     ) -> None:
         house.region.set_power("node07", stored="off", real="on")
@@ -470,12 +468,12 @@ class TestSomebodyElse:
 
         house.after(10, theirs)
 
-        with pytest.raises(OperationRefusedError, match="was Deployed for admin before, and is Deployed for bob now"):
+        with pytest.raises(OperationRefusedError, match="was Deployed for admin and is now Deployed for bob"):
             await house.call(tool, "node07")
 
         assert house.posts == 0
 
-    async def test_a_machine_that_is_switched_on_after_its_bmc_was_asked_is_not_cycled(self, house: House) -> None:
+    async def test_a_machine_that_is_powered_on_after_the_bmc_query_is_not_cycled(self, house: House) -> None:
         set_power(house, "off")
         house.region.hold(op="query_power_state", after=10)
         house.after(0.5, lambda: set_power(house, "on"))
@@ -484,26 +482,24 @@ class TestSomebodyElse:
 
         assert house.region.machine("node07").power_cycles == 0
 
-    async def test_a_machine_that_was_off_is_not_switched_on_after_a_wait_if_its_bmc_is_silent(
-        self, busy: House
-    ) -> None:
+    async def test_a_power_cycle_after_a_wait_does_not_power_on_if_the_bmc_is_silent(self, busy: House) -> None:
         set_power(busy, "off")
         silent = Fault(op="query_power_state", status=500, body="no BMC", times=None)
         busy.after(10, lambda: busy.region.faults.append(silent))
 
-        with pytest.raises(OperationRefusedError, match="MAAS could not ask its BMC"):
+        with pytest.raises(OperationRefusedError, match="MAAS could not query its BMC"):
             await busy.call(PowerCycle, "node07")
 
         assert busy.posts == 2
 
 
-def test_what_interrupts_is_marked() -> None:
+def test_interrupting_tools_are_marked_destructive() -> None:
     assert (PowerOff.destructive, PowerCycle.destructive, PowerOn.destructive) == (True, True, False)
     assert QueryPowerState.read_only
 
 
 @pytest.mark.parametrize(("stop_mode", "posts"), [("soft", ["power_off"]), ("hard", ["power_off", "power_on"])])
-async def test_a_soft_power_cycle_goes_on_only_if_the_bmc_confirms_that_it_is_off(
+async def test_a_soft_power_cycle_powers_on_only_if_the_bmc_confirms_off(
     house: House, stop_mode: str, posts: list[str]
 ) -> None:
     silent = Fault(op="query_power_state", status=500, body="ExitError: exit status 1")

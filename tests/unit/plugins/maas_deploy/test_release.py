@@ -14,7 +14,7 @@ from maas_mcp.errors import MaasConflictError, MachineGoneError, OperationCancel
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.operations.handles import Sealer
-from maas_mcp.operations.progress import ProgressReporter, nobody
+from maas_mcp.operations.progress import ProgressReporter, discard_progress
 from maas_mcp.testing import MaasRegion
 from maas_simulator import Fault
 from tests.house import House
@@ -28,7 +28,7 @@ def text_of(answer: CallToolResult) -> str:
     return content.text
 
 
-async def test_a_release_never_mentions_erasing(house: House) -> None:
+async def test_a_release_without_erase_sends_no_erase_parameter(house: House) -> None:
     result = await house.run("node07", Release, comment="done", erase=False, force=False)
 
     assert house.posted == [("release", {"comment": ["done"]})], "to MAAS every value of erase is true"
@@ -69,7 +69,7 @@ async def test_an_erase_is_followed_through_all_its_statuses(house: House) -> No
     assert house.reported[-1].value == 1.0
 
 
-async def test_a_failed_erase_is_told(house: House) -> None:
+async def test_a_failed_erase_is_reported(house: House) -> None:
     house.region.plan("node07", fail="Erasing")
 
     with pytest.raises(OperationFailedError, match="Failed disk erasing: Failed to erase disks"):
@@ -77,7 +77,7 @@ async def test_a_failed_erase_is_told(house: House) -> None:
 
 
 @pytest.mark.parametrize("name", ["node01", "node10"])
-async def test_a_machine_that_is_free_already_needs_no_release(house: House, name: str) -> None:
+async def test_releasing_a_free_machine_sends_nothing(house: House, name: str) -> None:
     result = await house.run(name, Release, comment="again")
 
     status = house.region.machine(name).status_name
@@ -86,7 +86,7 @@ async def test_a_machine_that_is_free_already_needs_no_release(house: House, nam
     assert house.posts == 0
 
 
-def test_a_client_is_told_that_nothing_was_sent_and_may_ask_again(maas_region: MaasRegion) -> None:
+def test_an_operation_that_sent_nothing_says_so_and_can_be_read_again(maas_region: MaasRegion) -> None:
     answer = maas_region.call_tool("maas_release_machine", system_id="7xneda")
     assert answer.structured_content is not None
     again = maas_region.call_tool("maas_get_operation", operation_id=answer.structured_content["operation_id"])
@@ -101,28 +101,28 @@ def test_a_client_is_told_that_nothing_was_sent_and_may_ask_again(maas_region: M
 @pytest.mark.parametrize(
     "asked", [{"erase": True}, {"quick_erase": True}, {"secure_erase": True}, {"scripts": ["wipe-disks"]}]
 )
-async def test_a_free_machine_is_not_called_erased(house: House, asked: dict[str, Any]) -> None:
-    with pytest.raises(OperationRefusedError, match=r"is Ready; .* starts from"):
+async def test_erasing_a_free_machine_is_refused(house: House, asked: dict[str, Any]) -> None:
+    with pytest.raises(OperationRefusedError, match=r"is Ready; .* starts only from"):
         await house.run("node01", Release, **asked)
 
     assert house.posts == 0, "MAAS would answer 200 for a Ready machine and do nothing"
 
 
-async def test_a_ready_machine_that_maas_has_kept_for_somebody_is_not_called_free(house: House) -> None:
+async def test_a_ready_machine_with_an_owner_does_not_count_as_free(house: House) -> None:
     house.region.machine("node01").owner = "bob"
 
     with pytest.raises(OperationRefusedError, match="is Ready for bob"):
         await house.run("node01", Release)
 
 
-async def test_a_release_that_is_under_way_is_not_requested_a_second_time(house: House) -> None:
+async def test_a_running_release_is_not_requested_again(house: House) -> None:
     house.region.release("node07", "admin")
 
-    assert "not started a second time" in (await house.run("node07", Release)).message
+    assert "not started again" in (await house.run("node07", Release)).message
     assert house.posts == 0
 
 
-async def test_release_scripts_are_named_with_commas_and_followed(house: House) -> None:
+async def test_release_scripts_are_sent_with_commas_and_followed(house: House) -> None:
     house.region.release_scripts = {"wipe-bmc": 20.0, "notify": 5.0}
 
     result = await house.run("node07", Release, scripts=["wipe-bmc", "notify"])
@@ -144,7 +144,7 @@ async def test_a_release_script_that_does_not_exist_is_refused_by_maas(house: Ho
         await house.run("node07", Release, scripts=["notify"])
 
 
-async def test_a_release_script_that_fails_is_told(house: House) -> None:
+async def test_a_failed_release_script_is_reported(house: House) -> None:
     house.region.release_scripts = {"wipe-bmc": 20.0}
     house.region.plan("node07", fail="wipe-bmc", reason="the BMC keeps its users")
 
@@ -156,23 +156,21 @@ async def test_release_scripts_are_refused_for_a_region_that_has_none(house: Hou
     body = json.dumps({"capabilities": [], "version": "3.4.10", "subversion": ""})
     house.region.faults.append(Fault(path="version/", status=200, body=body))
 
-    with pytest.raises(InvalidArgumentsError, match=r"`scripts` \(MAAS since 3\.5 only\)"):
+    with pytest.raises(InvalidArgumentsError, match=r"`scripts` \(only in MAAS since 3\.5\)"):
         await house.run("node07", Release, scripts=["wipe-bmc"])
 
     assert house.posts == 0
 
 
 def make_virtual(house: House, name: str, *, composed: bool = True) -> str:
-    """Let a machine be one of a VM host."""
+    """Make a machine a virtual machine of a VM host."""
     machine = house.region.machine(name)
     machine.pod, machine.composed = "vmhost-1", composed
     return machine.system_id
 
 
 @pytest.mark.parametrize("name", ["node06", "node07"])
-async def test_a_machine_that_maas_had_composed_is_deleted_by_its_release_which_is_success(
-    house: House, name: str
-) -> None:
+async def test_the_release_of_a_composed_machine_succeeds_when_maas_deletes_it(house: House, name: str) -> None:
     system_id = make_virtual(house, name)
 
     result = await house.run(name, Release)
@@ -180,12 +178,12 @@ async def test_a_machine_that_maas_had_composed_is_deleted_by_its_release_which_
     assert (result.system_id, result.status_name) == (system_id, "Deleted")
     assert house.reported[-1].value == 1.0
     assert house.reported[-1].message == f"{name} is no longer in MAAS"
-    said = Release().summary(result)
-    assert "released and no longer in MAAS" in said
-    assert "If someone else deleted it meanwhile, it looks the same" in said
+    summary = Release().summary(result)
+    assert "released and no longer in MAAS" in summary
+    assert "Another user may also have deleted it" in summary
 
 
-async def test_a_virtual_machine_that_was_made_by_hand_is_ready_after_its_release(house: House) -> None:
+async def test_a_virtual_machine_that_maas_did_not_compose_is_ready_after_its_release(house: House) -> None:
     make_virtual(house, "node07", composed=False)
 
     result = await house.run("node07", Release)
@@ -193,7 +191,7 @@ async def test_a_virtual_machine_that_was_made_by_hand_is_ready_after_its_releas
     assert (result.hostname, result.status_name) == ("node07", "Ready")
 
 
-async def test_a_release_that_is_asked_for_again_has_succeeded_though_the_machine_is_no_more(house: House) -> None:
+async def test_a_resumed_release_succeeds_if_the_composed_machine_is_deleted(house: House) -> None:
     system_id = make_virtual(house, "node07")
     house.options["wait"] = 0.0
     await house.run("node07", Release)
@@ -202,20 +200,20 @@ async def test_a_release_that_is_asked_for_again_has_succeeded_though_the_machin
     sealer = Sealer([b"0123456789abcdef0123456789abcdef"], "kim", anyio.current_time)
 
     handle = sealer.open(sealer.seal(house.handle))
-    outcome = await house.engine.resume(Release(), handle, ProgressReporter(nobody), CancellationToken())
+    outcome = await house.engine.resume(Release(), handle, ProgressReporter(discard_progress), CancellationToken())
 
     assert outcome.result is not None
     assert (outcome.result.system_id, outcome.result.status_name) == (system_id, "Deleted")
 
 
-async def test_a_machine_of_metal_that_someone_deletes_during_its_release_is_gone(house: House) -> None:
+async def test_a_physical_machine_that_is_deleted_during_its_release_is_gone(house: House) -> None:
     house.after(5, lambda: house.region.delete("node07"))
 
     with pytest.raises(MachineGoneError, match=r"node07 .* was deleted from MAAS"):
         await house.run("node07", Release)
 
 
-async def test_a_virtual_machine_that_someone_deletes_during_a_deploy_is_gone(house: House) -> None:
+async def test_a_virtual_machine_that_is_deleted_during_a_deployment_is_gone(house: House) -> None:
     make_virtual(house, "node02")
     house.after(60, lambda: house.region.delete("node02"))
 
@@ -223,20 +221,20 @@ async def test_a_virtual_machine_that_someone_deletes_during_a_deploy_is_gone(ho
         await house.run("node02", Deploy)
 
 
-def test_the_description_says_what_is_destroyed() -> None:
-    assert "With erase the data on its disks is destroyed" in Release.description()
+def test_the_description_says_that_an_erase_destroys_data() -> None:
+    assert "With an erase option, it destroys the data on the disks" in Release.description()
     assert Release.destructive
 
 
-async def test_the_summary_of_a_machine_that_was_taken_since_does_not_call_it_free(house: House) -> None:
+async def test_the_summary_of_a_late_result_shows_the_current_status(house: House) -> None:
     result = await house.run("node07", Release)
     taken = result.model_copy(update={"status_name": "Deploying"})
 
-    assert Release().summary(taken) == f"node07 ({result.system_id}) was released, and is Deploying now."
+    assert Release().summary(taken) == f"node07 ({result.system_id}) was released and is now Deploying."
 
 
 class TestAborting:
-    async def test_an_erase_ends_with_its_disks_half_erased(self, house: House) -> None:
+    async def test_an_aborted_erase_leaves_half_erased_disks(self, house: House) -> None:
         house.options = {"wait": 0.0}
         outcome = await house.run("node07", Release, erase=True)
         await anyio.sleep(30)
@@ -245,11 +243,13 @@ class TestAborting:
 
         assert house.region.machine("node07").status_name == "Failed disk erasing"
         with pytest.raises(OperationFailedError, match="Failed disk erasing") as failure:
-            await house.engine.resume(Release(), outcome.handle, ProgressReporter(nobody), CancellationToken())
+            await house.engine.resume(
+                Release(), outcome.handle, ProgressReporter(discard_progress), CancellationToken()
+            )
         assert "User aborting disk erase - (admin)" in failure.value.message
         assert "half erased" in (failure.value.hint or "")
 
-    async def test_a_cancelled_call_aborts_the_erase_if_that_was_asked_for(self, house: House) -> None:
+    async def test_a_cancelled_call_aborts_the_erase_if_on_cancel_is_abort(self, house: House) -> None:
         house.options = {"on_cancel": CancelPolicy.ABORT}
         house.after(30, house.token.cancel)
 
@@ -258,7 +258,7 @@ class TestAborting:
 
         assert house.region.machine("node07").status_name == "Failed disk erasing"
 
-    async def test_a_release_itself_goes_on_and_says_why(self, house: House) -> None:
+    async def test_a_release_without_erase_cannot_be_aborted(self, house: House) -> None:
         house.region.machine("node07").power_state = "on"
         house.options = {"wait": 0.0}
         outcome = await house.run("node07", Release)
@@ -267,13 +267,11 @@ class TestAborting:
         with pytest.raises(MaasConflictError, match="in state Releasing") as refusal:
             await house.engine.abort(Release(), outcome.handle, CancellationToken())
 
-        assert "Only the erasing of disks can be aborted" in (refusal.value.hint or "")
+        assert "Only a disk erase can be aborted" in (refusal.value.hint or "")
 
 
 @pytest.mark.parametrize("erase", ["erase", "quick_erase", "secure_erase"])
-async def test_a_release_that_erases_nothing_is_no_answer_to_who_wants_the_disks_erased(
-    house: House, erase: str
-) -> None:
+async def test_an_erase_is_refused_while_a_release_without_erase_is_running(house: House, erase: str) -> None:
     house.region.release("node07", "admin")
     assert house.region.machine("node07").status_name == "Releasing"
 
@@ -283,21 +281,19 @@ async def test_a_release_that_erases_nothing_is_no_answer_to_who_wants_the_disks
     assert house.posts == 0
 
 
-async def test_an_erase_under_way_is_the_one_that_is_asked_for(house: House) -> None:
+async def test_a_running_erase_is_followed_by_another_erase_request(house: House) -> None:
     house.region.release("node07", "admin", erase="true")
 
     outcome = await house.run("node07", Release, erase=True)
 
-    assert "is Disk erasing for admin already: not started a second time" in outcome.message
+    assert "is already Disk erasing for admin: not started again" in outcome.message
 
 
 @pytest.mark.parametrize("asked", [{"secure_erase": True}, {"quick_erase": True}, {"scripts": ["wipe-disks"]}])
-async def test_another_process_takes_no_erase_for_one_that_was_asked_for_in_another_way(
-    house: House, asked: dict[str, Any]
-) -> None:
+async def test_another_kind_of_erase_is_refused_while_an_erase_is_running(house: House, asked: dict[str, Any]) -> None:
     house.region.release("node07", "admin", erase="true")
 
-    with pytest.raises(OperationRefusedError, match="MAAS does not show in which way"):
+    with pytest.raises(OperationRefusedError, match="MAAS does not show how it erases its disks"):
         await house.run("node07", Release, **asked)
 
     assert house.posts == 0

@@ -35,7 +35,7 @@ async def test_an_aborted_deployment_leaves_the_machine_allocated(house: House) 
     assert house.posted == [("abort", {"comment": ["wrong image"]})]
     assert (result.aborted, result.was_for, result.status_name) == ("Deploying", "bob", "Allocated")
     assert Abort().summary(result) == (
-        "Deploying of bob on node01 was aborted; it is Allocated now for bob, power off."
+        "Deploying of bob on node01 was aborted; it is now Allocated for bob, power off."
     )
 
 
@@ -53,25 +53,25 @@ async def test_an_aborted_erase_leaves_the_disks_half_erased(house: House) -> No
     assert (await house.call(Abort, "node07")).status_name == "Failed disk erasing"
 
 
-async def test_a_deployment_that_ends_while_its_abort_is_lost_was_not_aborted(house: House) -> None:
+async def test_a_deployment_that_ends_although_the_abort_was_lost_is_not_reported_as_aborted(house: House) -> None:
     house.region.deploy("node01", "admin")
     house.region.faults.append(Fault(op="abort", status=504, body="<html>504</html>"))
     house.after(5, lambda: house.region.set_status(house.region.machine("node01"), Status.DEPLOYED))
 
-    with pytest.raises(OperationFailedError, match="was not aborted: it was Deploying, and is Deployed now for admin"):
+    with pytest.raises(OperationFailedError, match="was not aborted: it was Deploying and is now Deployed for admin"):
         await house.call(Abort, "node01")
 
 
-async def test_a_test_that_passes_while_its_abort_is_lost_was_not_aborted(house: House) -> None:
+async def test_a_test_that_passes_although_the_abort_was_lost_is_not_reported_as_aborted(house: House) -> None:
     await house.maas.post_op("machines/7xneda/", "test")
     house.region.faults.append(Fault(op="abort", status=504, body="<html>504</html>"))
     house.after(5, lambda: house.region.set_status(house.region.machine("node01"), Status.READY))
 
-    with pytest.raises(OperationFailedError, match="was not aborted: it was Testing, and is Ready now"):
+    with pytest.raises(OperationFailedError, match="was not aborted: it was Testing and is now Ready"):
         await house.call(Abort, "node01")
 
 
-async def test_a_test_whose_abort_was_answered_by_nobody_was_aborted_if_maas_says_so(house: House) -> None:
+async def test_an_unanswered_abort_has_succeeded_if_maass_events_show_it(house: House) -> None:
     await house.maas.post_op("machines/7xneda/", "test")
     house.region.faults.append(Fault(op="abort", status=504, acts=True))
 
@@ -79,7 +79,7 @@ async def test_a_test_whose_abort_was_answered_by_nobody_was_aborted_if_maas_say
 
 
 @pytest.mark.parametrize("name", ["node01", "node07", "node10"])
-async def test_what_does_nothing_cannot_be_aborted(house: House, name: str) -> None:
+async def test_a_machine_without_a_running_operation_cannot_be_aborted(house: House, name: str) -> None:
     with pytest.raises(
         OperationRefusedError, match="it has to be one of: Commissioning, Deploying, Disk erasing, Testing"
     ):
@@ -107,7 +107,7 @@ async def test_a_locked_deployment_has_to_be_unlocked_before_it_is_aborted(house
     assert (await house.call(Abort, "node01")).status_name == "Allocated"
 
 
-async def test_a_power_off_that_fails_leaves_what_was_to_be_aborted(house: House) -> None:
+async def test_an_abort_whose_power_off_fails_is_reported(house: House) -> None:
     house.region.deploy("node01", "admin")
     house.region.faults.append(Fault(op="abort", status=500, body="Failed to complete power action: IPMI: timeout"))
 
@@ -115,7 +115,7 @@ async def test_a_power_off_that_fails_leaves_what_was_to_be_aborted(house: House
         await house.call(Abort, "node01")
 
 
-async def test_locking_and_unlocking_twice_changes_nothing_more_and_says_so(house: House) -> None:
+async def test_locking_or_unlocking_twice_sends_nothing_the_second_time(house: House) -> None:
     locked = [await house.call(Lock, "node07", comment="production"), await house.call(Lock, "node07")]
     unlocked = [await house.call(Unlock, "node07"), await house.call(Unlock, "node07")]
 
@@ -154,7 +154,7 @@ async def test_a_deployment_that_was_aborted_is_not_aborted_again(house: House) 
 
     assert (result.aborted, result.sent) == ("Deploying", False)
     assert Abort().summary(result) == (
-        "Deploying on node01 was already aborted (User aborting deployment - (bob) - wrong image); it is Allocated now "
+        "Deploying on node01 was already aborted (User aborting deployment - (bob) - wrong image); it is now Allocated "
         "for admin. Nothing was sent to MAAS."
     )
     assert house.posts == 0
@@ -174,7 +174,7 @@ async def test_aborting_twice_aborts_once(house: House, name: str, op: str, abor
     assert [op for op, _ in house.posted] == [op, "abort"]
 
 
-async def test_what_has_ended_by_itself_after_an_earlier_abort_was_not_aborted(house: House) -> None:
+async def test_an_old_abort_is_not_reported_for_a_later_test_that_ended_by_itself(house: House) -> None:
     await house.maas.post_op("machines/7xneda/", "test")
     await house.call(Abort, "node01")
     await house.maas.post_op("machines/7xneda/", "test")
@@ -184,7 +184,7 @@ async def test_what_has_ended_by_itself_after_an_earlier_abort_was_not_aborted(h
         await house.call(Abort, "node01")
 
 
-async def test_an_abort_that_loses_a_race_to_another_says_where_the_machine_is(house: House) -> None:
+async def test_an_abort_that_loses_a_race_to_another_abort_reports_the_status(house: House) -> None:
     house.region.deploy("node01", "admin")
     house.region.hold(op="abort", before=10.0)
     house.after(5, lambda: house.region.abort("node01", "bob"))
@@ -192,16 +192,16 @@ async def test_an_abort_that_loses_a_race_to_another_says_where_the_machine_is(h
     assert (await house.call(Abort, "node01")).status_name == "Allocated"
 
 
-async def test_a_deployment_that_ends_just_before_its_abort_was_not_aborted(house: House) -> None:
+async def test_a_deployment_that_ends_just_before_its_abort_is_not_reported_as_aborted(house: House) -> None:
     house.region.deploy("node01", "admin")
     house.region.hold(op="abort", before=10.0)
     house.after(5, lambda: house.region.set_status(house.region.machine("node01"), Status.DEPLOYED))
 
-    with pytest.raises(OperationFailedError, match="was not aborted: it was Deploying, and is Deployed now for admin"):
+    with pytest.raises(OperationFailedError, match="was not aborted: it was Deploying and is now Deployed for admin"):
         await house.call(Abort, "node01")
 
 
-async def test_only_what_is_deployed_is_locked(house: House) -> None:
+async def test_only_a_deployed_machine_can_be_locked(house: House) -> None:
     with pytest.raises(OperationRefusedError, match="it has to be one of: Deployed, Deploying"):
         await house.call(Lock, "node01")
 
@@ -215,7 +215,7 @@ async def test_a_locked_machine_is_not_released(house: House) -> None:
     assert house.posts == 0
 
 
-async def test_a_machine_is_allocated_by_what_it_has_to_be(house: House) -> None:
+async def test_a_machine_is_allocated_by_constraints(house: House) -> None:
     result = await house.call(
         Allocate, cpu_count=4, mem=20000, tags=["ssd"], not_tags=["gpu"], not_in_zone=["az1"], pool="compute"
     )
@@ -264,14 +264,14 @@ async def test_a_machine_that_is_allocated_to_the_caller_is_not_allocated_again(
 
 
 @pytest.mark.parametrize("also", [{"tags": ["ssd"]}, {"agent_name": "batch-7"}, {"cpu_count": 1}])
-async def test_only_maas_can_tell_whether_an_allocated_machine_has_what_else_is_asked_for(
+async def test_an_allocated_machine_is_not_returned_if_other_constraints_are_given(
     house: House, also: dict[str, Any]
 ) -> None:
     with pytest.raises(MaasConflictError):
         await house.call(Allocate, system_id="x7twrr", **also)
 
 
-async def test_a_machine_that_is_allocated_to_another_user_is_not_taken_for_the_callers(house: House) -> None:
+async def test_a_machine_that_is_allocated_to_another_user_is_refused(house: House) -> None:
     house.region.machine("node06").owner = "bob"
 
     with pytest.raises(MaasConflictError, match="No machine with system ID x7twrr available"):
@@ -281,11 +281,11 @@ async def test_a_machine_that_is_allocated_to_another_user_is_not_taken_for_the_
 async def test_an_allocation_that_loses_a_race_to_another_call_of_the_same_user_has_not_failed(house: House) -> None:
     house.region.hold(op="allocate", before=10.0)
 
-    def be_faster() -> None:
+    def allocate_first() -> None:
         machine = house.region.machine("node01")
         machine.status, machine.owner = Status.ALLOCATED, "admin"
 
-    house.after(5, be_faster)
+    house.after(5, allocate_first)
 
     result = await house.call(Allocate, name="node01")
 
@@ -299,7 +299,7 @@ async def test_a_list_repeats_its_key(house: House) -> None:
     assert [machine.hostname for machine in await house.maas.machines(agent_name="batch-7")] == ["node02"]
 
 
-async def test_a_dry_run_only_tells(house: House) -> None:
+async def test_a_dry_run_allocates_nothing(house: House) -> None:
     result = await house.call(Allocate, tags=["gpu"], dry_run=True)
 
     assert (result.hostname, result.status_name, result.owner) == ("node02", "Ready", None)
@@ -321,7 +321,7 @@ CONSTRAINTS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", CONSTRAINTS)
-async def test_every_constraint_is_sent_as_maas_takes_it(house: House, name: str) -> None:
+async def test_every_constraint_is_sent_in_maass_form(house: House, name: str) -> None:
     house.region.faults.append(Fault(op="allocate", status=409, body="No machine available."))
     value = CONSTRAINTS[name]
 
@@ -346,17 +346,17 @@ async def test_maas_says_why_no_machine_fits(
         await house.call(Allocate, **constraint)
 
 
-async def test_a_lost_answer_is_not_taken_for_a_failure(house: House) -> None:
+async def test_a_lost_response_says_that_a_machine_may_be_allocated(house: House) -> None:
     house.region.faults.append(Fault(op="allocate", status=504, body="<html>", acts=True))
 
     with pytest.raises(MaasUnavailableError) as failure:
         await house.call(Allocate, tags=["gpu"])
 
-    assert "may be allocated to you all the same" in (failure.value.hint or "")
+    assert "MAAS may have allocated a machine anyway" in (failure.value.hint or "")
     assert house.posts == 1
 
 
-async def test_what_is_allocated_is_told_though_nothing_can_be_read_any_more(house: House) -> None:
+async def test_an_allocation_is_reported_even_if_no_machine_can_be_read(house: House) -> None:
     house.region.faults.append(Fault(method="GET", path="machines/", status=503, times=None))
 
     assert (await house.call(Allocate, tags=["gpu"])).hostname == "node02"
@@ -365,12 +365,12 @@ async def test_what_is_allocated_is_told_though_nothing_can_be_read_any_more(hou
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ("", "a machine may be allocated, and which one is not said"),
-        ("[]", "a machine may be allocated, and which one is not said"),
+        ("", "an unknown machine may be allocated"),
+        ("[]", "an unknown machine may be allocated"),
         ('{"system_id": "fyc3ff"}', "fyc3ff was allocated"),
     ],
 )
-async def test_an_answer_that_is_no_machine_says_which_one_may_be_allocated(
+async def test_an_unreadable_response_names_the_machine_that_may_be_allocated(
     house: House, body: str, words: str
 ) -> None:
     house.region.faults.append(Fault(op="allocate", status=200, body=body, acts=True))
@@ -391,5 +391,5 @@ async def test_a_dry_run_that_fails_has_allocated_nothing(house: House) -> None:
     assert "allocated" not in (failure.value.hint or "")
 
 
-def test_it_is_told_that_a_virtual_machine_may_be_made() -> None:
-    assert "compose a new virtual machine" in Allocate.description()
+def test_the_description_says_that_a_virtual_machine_may_be_composed() -> None:
+    assert "compose a virtual machine" in Allocate.description()

@@ -1,4 +1,4 @@
-"""User data that cloud-init would ignore is warned of: MAAS deploys all the same, and nothing says why nothing ran."""
+"""Warnings about user data that cloud-init would ignore. MAAS deploys anyway and reports no error."""
 
 import gzip
 import json
@@ -35,22 +35,25 @@ READ = [
     "#ps1_sysnative\nGet-Date\n",
 ]
 IGNORED = [
-    ("packages: [nginx]\n", "has no format that cloud-init knows"),
-    ("# cloud-config\npackages: [nginx]\n", "has no format that cloud-init knows"),
-    ("#cloudconfig\npackages: [nginx]\n", "has no format that cloud-init knows"),
-    ("---\n#cloud-config\n", "has no format that cloud-init knows"),
-    ("// comment\n", "has no format that cloud-init knows"),
-    ('{"packages": ["nginx"]}', "has no format that cloud-init knows"),
-    ("apt-get update", "has no format that cloud-init knows"),
-    (" \n", "has no format that cloud-init knows"),
-    ("cloud-init.yaml", "has no format that cloud-init knows"),
-    (f"\n\n{CONFIG}", "has blank lines or spaces at its start"),
-    (f"  {CONFIG}", "has blank lines or spaces at its start"),
+    ("packages: [nginx]\n", "has an unknown format"),
+    ("# cloud-config\npackages: [nginx]\n", "has an unknown format"),
+    ("#cloudconfig\npackages: [nginx]\n", "has an unknown format"),
+    ("---\n#cloud-config\n", "has an unknown format"),
+    ("// comment\n", "has an unknown format"),
+    ('{"packages": ["nginx"]}', "has an unknown format"),
+    ("apt-get update", "has an unknown format"),
+    (" \n", "has an unknown format"),
+    ("cloud-init.yaml", "has an unknown format"),
+    (f"\n\n{CONFIG}", "starts with blank lines or spaces"),
+    (f"  {CONFIG}", "starts with blank lines or spaces"),
     (f"\ufeff{CONFIG}", "starts with a byte order mark"),
-    ("#Cloud-Config\npackages: [nginx]\n", "has upper case at its start"),
-    ("#!/bin/sh\r\ntrue\r\n", "is a script with Windows line ends"),
-    ("#cloud-boothook\r\n#!/bin/sh\r\n", "is a script with Windows line ends"),
-    ("## template: jinja\npackages: [nginx]\n", "is a template, and the text after its first line has no format"),
+    ("#Cloud-Config\npackages: [nginx]\n", "starts with upper case"),
+    ("#!/bin/sh\r\ntrue\r\n", "is a script with Windows line endings"),
+    ("#cloud-boothook\r\n#!/bin/sh\r\n", "is a script with Windows line endings"),
+    (
+        "## template: jinja\npackages: [nginx]\n",
+        "is a template, and the text after its first line has an unknown format",
+    ),
     ("## template: jinja\n#!/bin/sh\r\ntrue\r\n", "is a template, and the text after its first line is a script with"),
 ]
 
@@ -60,19 +63,19 @@ def base64(data: bytes) -> str:
 
 
 def wrapped(text: str) -> list[str]:
-    """The same in the ways in which it may be sent."""
+    """The text in all encodings in which a client may send it."""
     data = text.encode()
     lines = "\n".join(base64(data)[start : start + 76] for start in range(0, len(base64(data)), 76))
     return [text, base64(data), lines, base64(gzip.compress(data))]
 
 
 @pytest.mark.parametrize("text", READ)
-def test_what_cloud_init_reads_is_not_warned_of_however_it_is_sent(text: str) -> None:
+def test_readable_user_data_gives_no_warning_in_any_encoding(text: str) -> None:
     assert [warning(SecretStr(each)) for each in wrapped(text)] == [None] * 4
 
 
 @pytest.mark.parametrize(("text", "reported"), IGNORED)
-def test_what_cloud_init_ignores_is_warned_of_however_it_is_sent(text: str, reported: str) -> None:
+def test_ignored_user_data_gives_a_warning_in_every_encoding(text: str, reported: str) -> None:
     for each in wrapped(text):
         assert (warning(SecretStr(each)) or "").startswith(f"`user_data` {reported}")
 
@@ -80,24 +83,24 @@ def test_what_cloud_init_ignores_is_warned_of_however_it_is_sent(text: str, repo
 @pytest.mark.parametrize(
     "data",
     [CONFIG.encode("utf-16"), b"\x00\x01", gzip.compress(b"nothing", mtime=0), b"\x1f\x8bgzip"],
-    ids=["utf-16", "binary", "gzip of no known form", "no gzip"],
+    ids=["utf-16", "binary", "gzip of unknown format", "invalid gzip"],
 )
-def test_binary_data_of_no_known_form_is_warned_of(data: bytes) -> None:
+def test_binary_user_data_of_unknown_format_gives_a_warning(data: bytes) -> None:
     assert warning(SecretStr(base64(data)))
 
 
 @pytest.mark.parametrize("none", [None, SecretStr("")])
-def test_no_user_data_is_nothing_to_warn_of(none: SecretStr | None) -> None:
+def test_missing_user_data_gives_no_warning(none: SecretStr | None) -> None:
     assert warning(none) is None
 
 
-def test_a_gigabyte_of_nothing_is_not_unpacked() -> None:
+def test_large_compressed_user_data_is_not_fully_decompressed() -> None:
     bomb = base64(gzip.compress(b"#cloud-config\n" + bytes(50_000_000)))
     assert warning(SecretStr(bomb)) is None
 
 
 @given(st.text() | st.binary().map(base64) | st.binary().map(gzip.compress).map(base64))
-def test_whatever_the_user_data_is_a_warning_repeats_nothing_of_it(given_: str) -> None:
+def test_a_warning_never_contains_user_data(given_: str) -> None:
     reported = warning(SecretStr(given_))
     fixed = {warning(SecretStr(text)) for text, _ in IGNORED} | {None}
     assert reported in fixed | {
@@ -109,7 +112,7 @@ def test_whatever_the_user_data_is_a_warning_repeats_nothing_of_it(given_: str) 
 @pytest.mark.parametrize(
     ("tool", "which"), [("maas_deploy_machine", "system_id"), ("maas_deploy_machines", "system_ids")]
 )
-def test_the_answer_of_a_deployment_has_the_warning_and_none_of_the_user_data(
+def test_the_result_of_a_deployment_has_the_warning_but_no_user_data(
     maas_region: MaasRegion, tool: str, which: str, wait: dict[str, Any]
 ) -> None:
     system_id = maas_region.machine("node01").system_id
@@ -119,14 +122,14 @@ def test_the_answer_of_a_deployment_has_the_warning_and_none_of_the_user_data(
     assert not answer.is_error
     assert answer.structured_content
     (reported,) = answer.structured_content["warnings"]
-    assert reported.startswith("`user_data` has no format that cloud-init knows, so cloud-init ignores it.")
+    assert reported.startswith("`user_data` has an unknown format, so cloud-init ignores it.")
     (text,) = [each.text for each in answer.content if isinstance(each, TextContent)]
     assert text.splitlines()[-1] == f"Warning: {reported}"
     assert "hunter2" not in json.dumps(answer.model_dump(mode="json"))
     assert "hunter2" not in str(maas_region.messages)
 
 
-def test_a_deployment_without_anything_odd_has_no_warning(maas_region: MaasRegion) -> None:
+def test_a_deployment_with_valid_user_data_has_no_warning(maas_region: MaasRegion) -> None:
     system_id = maas_region.machine("node01").system_id
     answer = maas_region.call_tool("maas_deploy_machine", system_id=system_id, user_data=CONFIG)
 

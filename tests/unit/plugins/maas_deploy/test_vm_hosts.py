@@ -1,4 +1,4 @@
-"""A machine becomes a VM host, has a virtual machine composed on it, and is released again."""
+"""VM hosts: deploying one, composing a virtual machine on it, and releasing both."""
 
 import pytest
 
@@ -13,7 +13,7 @@ TOO_MUCH_FOR_METAL = {"cpu_count": 128, "mem": 4096}
 
 
 @pytest.mark.parametrize("how", ["install_kvm", "register_vmhost"])
-async def test_an_allocation_that_no_machine_meets_is_composed_on_a_vm_host(house: House, how: str) -> None:
+async def test_maas_composes_a_virtual_machine_if_no_machine_matches(house: House, how: str) -> None:
     with pytest.raises(MaasConflictError):
         await house.call(Allocate, **TOO_MUCH_FOR_METAL)
     await house.run("node01", None, **{how: True})
@@ -24,7 +24,7 @@ async def test_an_allocation_that_no_machine_meets_is_composed_on_a_vm_host(hous
     assert (await house.maas.machine(composed.system_id)).pod == "node01"
 
 
-async def test_what_was_composed_can_be_deployed_and_is_deleted_by_its_release(house: House) -> None:
+async def test_a_composed_machine_can_be_deployed_and_is_deleted_by_its_release(house: House) -> None:
     await house.run("node01", install_kvm=True)
     composed = await house.call(Allocate, pod="node01")
 
@@ -42,7 +42,7 @@ async def test_a_dry_run_composes_nothing(house: House) -> None:
         await house.call(Allocate, **TOO_MUCH_FOR_METAL, dry_run=True)
 
 
-async def test_a_vm_host_is_released_by_force_only(house: House) -> None:
+async def test_a_vm_host_is_released_only_with_force(house: House) -> None:
     await house.run("node01", install_kvm=True)
     composed = await house.call(Allocate, pod="node01")
 

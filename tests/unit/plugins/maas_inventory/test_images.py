@@ -1,4 +1,4 @@
-"""Images are listed, and imported with MAAS's own progress."""
+"""Listing images, and importing them with progress."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -13,19 +13,19 @@ from hypothesis import strategies as st
 from maas_inventory.images import (
     BootResource,
     ImageFile,
+    ImageFilter,
     Images,
     ImageVersion,
     ImportImages,
     ImportProgress,
     ListImages,
     NoArguments,
-    WhichImages,
 )
 from maas_mcp.api import CancellationToken, MaasClient, MaasPermissionError, ProgressReporter, ToolContext, Verdict
 from maas_mcp.errors import OperationFailedError
 from maas_mcp.maas.reading import JSON
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.progress import Progress, nobody
+from maas_mcp.operations.progress import Progress, discard_progress
 from maas_mcp.operations.running.status import OperationStatus
 from maas_simulator import SimulatedRegion, demo_region
 from tests.house import client_of, engine_of
@@ -38,7 +38,7 @@ DAY = 86_400
 
 @dataclass
 class Site:
-    """A region with four images, two of which have news at the mirror."""
+    """A region with four images, two of which have new versions at the mirror."""
 
     region: SimulatedRegion
     maas: MaasClient
@@ -58,8 +58,8 @@ class Site:
             return await engine.run(ImportImages(), NoArguments(), progress, self.token, **options)
 
     async def list(self, **arguments: Any) -> Images:
-        ctx = ToolContext(self.maas, ProgressReporter(nobody), self.token)
-        return await ListImages().run(ctx, WhichImages.model_validate(arguments))
+        ctx = ToolContext(self.maas, ProgressReporter(discard_progress), self.token)
+        return await ListImages().run(ctx, ImageFilter.model_validate(arguments))
 
 
 @pytest.fixture
@@ -85,27 +85,27 @@ async def test_images_are_listed_with_their_newest_version(site: Site) -> None:
     assert ListImages().summary(listed).startswith("8 images\ncentos/centos70 amd64/generic: 20260401\n")
 
 
-async def test_the_uploaded_ones_can_be_had_alone(site: Site) -> None:
+async def test_images_are_filtered_by_type(site: Site) -> None:
     assert [each.name for each in (await site.list(type="uploaded")).images] == ["custom-noble"]
 
 
-async def test_an_import_is_followed_by_the_bytes_that_are_there(site: Site) -> None:
+async def test_the_progress_of_an_import_follows_the_downloaded_bytes(site: Site) -> None:
     outcome = await site.run()
 
     assert outcome.result is not None
     new = {each.name for each in outcome.result.images if each.version != "20260401"}
     assert new == {"ubuntu/jammy", "ubuntu/noble"}
     assert all(each.complete for each in outcome.result.images)
-    assert outcome.message == "The import is over: 6 new versions"
+    assert outcome.message == "The import has ended: 6 new versions"
     values = [each.value for each in site.reported]
     assert values == sorted(set(values))
     assert values[0] == 0.0
     assert values[-1] == 1.0
-    assert len({round(value, 1) for value in values}) >= 4, "it is told along the way"
+    assert len({round(value, 1) for value in values}) >= 4, "progress is reported along the way"
     assert any(each.message.startswith("Importing images: 4 of 6 complete; now ubuntu/noble") for each in site.reported)
 
 
-async def test_while_it_is_listed_a_new_version_shows_as_incomplete(site: Site) -> None:
+async def test_a_new_version_is_listed_as_incomplete_during_an_import(site: Site) -> None:
     await site.run(wait=30)
 
     noble = next(each for each in (await site.list()).images if each.name == "ubuntu/noble")
@@ -113,52 +113,52 @@ async def test_while_it_is_listed_a_new_version_shows_as_incomplete(site: Site) 
     assert not noble.complete
 
 
-async def test_an_import_that_brings_nothing_new_succeeds_because_it_was_seen(site: Site) -> None:
+async def test_an_import_without_new_versions_succeeds(site: Site) -> None:
     await site.run()
 
-    assert (await site.run()).message == "The import is over: nothing was new"
+    assert (await site.run()).message == "The import has ended: nothing new"
 
 
 async def test_an_import_costs_few_requests(site: Site) -> None:
     await site.run()
 
     seconds = anyio.current_time()
-    looks = seconds / 10
-    on_their_way = 6
-    assert len(site.region.requests) <= looks * (6 + on_their_way)
+    polls = seconds / 10
+    incomplete = 6
+    assert len(site.region.requests) <= polls * (6 + incomplete)
     assert len([each for each in site.region.requests if each.method == "POST"]) == 1
 
 
-async def test_a_stopped_import_names_what_is_not_complete(site: Site) -> None:
+async def test_a_stopped_import_names_the_incomplete_images(site: Site) -> None:
     started = await site.run(wait=60)
     site.region.images.stop()
 
     await anyio.sleep(10)
-    with pytest.raises(OperationFailedError, match=r"not complete: ubuntu/jammy amd64/hwe-22\.04, ubuntu/noble"):
+    with pytest.raises(OperationFailedError, match=r"incomplete: ubuntu/jammy amd64/hwe-22\.04, ubuntu/noble"):
         await site.run(started.handle)
 
 
-async def test_what_another_process_did_not_see_it_does_not_claim(site: Site) -> None:
+async def test_another_process_says_that_it_did_not_observe_the_end(site: Site) -> None:
     started = await site.run(wait=0)
     await anyio.sleep(3600)
 
     ended = await site.run(started.handle)
 
-    assert ended.message == "No import runs any longer, and all images are complete; how it went was not seen"
+    assert ended.message == "No import is running, and all images are complete; the end of the import was not observed"
     assert ended.result is not None
 
 
-async def test_it_takes_an_administrator(site: Site) -> None:
+async def test_an_import_requires_an_administrator(site: Site) -> None:
     site.maas = client_of(site.region, "bob")
 
-    with pytest.raises(MaasPermissionError, match="does not let this user import") as refused:
+    with pytest.raises(MaasPermissionError, match="does not allow this user to import") as refused:
         await site.run()
 
     assert "administrator" in (refused.value.hint or "")
 
 
 def poll(*, running: bool, **versions: float) -> ImportProgress:
-    """An image with these versions, each with the percentage that is there."""
+    """An image with these versions, each with its downloaded percentage."""
     sets = {
         name.removeprefix("v"): ImageVersion(
             complete=percent == 100, files={"squashfs": ImageFile(size=1000, complete=percent == 100, progress=percent)}
@@ -188,7 +188,7 @@ BEFORE = poll(running=False, v1=100)
         (None, None, poll(running=False, v1=100, v2=50), Verdict.FAILED, None),
     ],
 )
-def test_success_takes_evidence(
+def test_an_import_succeeds_only_with_evidence(
     before: ImportProgress | None,
     earlier: ImportProgress | None,
     seen: ImportProgress,
@@ -200,7 +200,7 @@ def test_success_takes_evidence(
     assert (assessment.verdict, assessment.fraction) == (verdict, fraction)
 
 
-async def test_an_odd_image_is_named_and_hides_no_other(site: Site) -> None:
+async def test_an_unreadable_image_is_named_and_hides_no_other(site: Site) -> None:
     good = await site.list()
 
     def spoil(path: str, answer: JSON) -> JSON:
@@ -228,7 +228,7 @@ async def test_an_odd_image_is_named_and_hides_no_other(site: Site) -> None:
     st.dictionaries(st.sampled_from(["complete", "files"]), json_values),
     st.dictionaries(st.sampled_from(["size", "complete", "progress"]), json_values),
 )
-def test_whatever_an_image_holds_it_is_read_and_an_import_can_be_judged_by_it(
+def test_an_import_can_be_assessed_whatever_an_image_holds(
     odd: dict[str, JSON], version: dict[str, JSON], file: dict[str, JSON]
 ) -> None:
     sets = {"20260401": {"complete": True, "files": {"boot-kernel": file}, **version}}
@@ -240,13 +240,13 @@ def test_whatever_an_image_holds_it_is_read_and_an_import_can_be_judged_by_it(
 
 
 @pytest.mark.parametrize("value", [None, "", [], {}, "perhaps"])
-def test_an_image_is_not_taken_for_complete_if_that_cannot_be_read(value: JSON) -> None:
+def test_an_image_with_an_unreadable_complete_field_is_incomplete(value: JSON) -> None:
     image = BootResource.from_response({"id": 1, "sets": {"20260401": {"complete": value}}})
     assert not image.complete
-    assert image.not_read == ("sets",)
+    assert image.unreadable_fields == ("sets",)
 
 
-async def test_an_import_is_not_over_because_it_cannot_be_read_whether_it_runs(site: Site) -> None:
+async def test_an_unreadable_poll_does_not_end_an_import(site: Site) -> None:
     def spoil(path: str, answer: JSON) -> JSON:
         return None if path == "boot-resources/" and answer is True and anyio.current_time() < 60 else answer
 

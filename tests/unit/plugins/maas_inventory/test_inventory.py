@@ -1,4 +1,4 @@
-"""What the inventory plugin shows of machines."""
+"""Listing machines and reading one."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -63,25 +63,25 @@ async def test_all_machines_are_listed_by_hostname(ctx: ToolContext) -> None:
     assert page.total == 12
 
 
-async def test_a_machine_in_a_list_takes_little_room(ctx: ToolContext) -> None:
+async def test_a_machine_in_a_list_is_short(ctx: ToolContext) -> None:
     page = await call(ListMachines, ctx)
 
     assert len(page.model_dump_json()) / 12 < 450, "MAAS itself takes 19,000 bytes"
 
 
-async def test_a_status_is_asked_for_by_the_name_that_maas_takes(ctx: ToolContext, region: SimulatedRegion) -> None:
+async def test_a_status_filter_is_sent_in_maass_form(ctx: ToolContext, region: SimulatedRegion) -> None:
     page = await call(ListMachines, ctx, status=["failed_deployment", "broken"])
 
     assert [row.hostname for row in page.machines] == ["node11", "node12"]
     assert region.requests[-1].query["status"] == ["failed_deployment", "broken"]
 
 
-def test_a_status_that_maas_never_sends_is_refused_with_those_it_does() -> None:
+def test_an_unknown_status_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValidationError, match="expected one of new, commissioning, failed_commissioning"):
         MachineFilter.model_validate({"status": ["Deployed", "perhaps"]})
 
 
-async def test_a_short_page_tells_how_many_there_are(ctx: ToolContext) -> None:
+async def test_a_limited_list_shows_the_total(ctx: ToolContext) -> None:
     page = await call(ListMachines, ctx, limit=3)
 
     assert len(page.machines) == 3
@@ -89,7 +89,7 @@ async def test_a_short_page_tells_how_many_there_are(ctx: ToolContext) -> None:
     assert ListMachines().summary(page).startswith("3 of 12 machines\n")
 
 
-async def test_a_machine_is_shown_with_what_it_runs(ctx: ToolContext, region: SimulatedRegion) -> None:
+async def test_a_machine_is_shown_with_its_operating_system(ctx: ToolContext, region: SimulatedRegion) -> None:
     machine = await call(GetMachine, ctx, system_id=region.machine("node07").system_id)
 
     assert (machine.hostname, machine.status_name, machine.distro_series) == ("node07", "Deployed", "noble")
@@ -103,7 +103,7 @@ async def test_a_machine_that_does_not_exist_is_named(ctx: ToolContext) -> None:
 
 
 @pytest.mark.parametrize("status", MachineStatus)
-def test_a_status_is_taken_as_it_is_shown_and_as_maas_takes_it_in_any_case(status: MachineStatus) -> None:
+def test_a_status_is_accepted_in_any_form_and_case(status: MachineStatus) -> None:
     written = [status.display, status.display.upper(), status.filter_value, status.name, f" {status.display.lower()} "]
     assert MachineFilter.model_validate({"status": written}).status == [status.filter_value] * len(written)
 
@@ -119,7 +119,7 @@ async def test_a_machine_is_found_by_its_hostname_or_fqdn_in_any_case(
     assert len(region.requests) == 1
 
 
-async def test_a_machine_that_maas_writes_in_upper_case_is_found_by_lower_case(
+async def test_a_machine_with_upper_case_in_maas_is_found_by_lower_case(
     ctx: ToolContext, region: SimulatedRegion
 ) -> None:
     region.machines.rename(region.machine("node01"), "Node01")
@@ -129,14 +129,14 @@ async def test_a_machine_that_maas_writes_in_upper_case_is_found_by_lower_case(
     assert page.hint is None
 
 
-async def test_a_domain_that_is_not_the_machines_own_is_no_match(ctx: ToolContext) -> None:
+async def test_another_domain_does_not_match(ctx: ToolContext) -> None:
     page = await call(ListMachines, ctx, hostname=["node01.example.com"])
 
     assert page.machines == []
     assert page.hint.startswith("No machine has the hostname node01.example.com.")
 
 
-async def test_a_hostname_that_no_machine_has_is_named_beside_those_that_were_found(ctx: ToolContext) -> None:
+async def test_an_unknown_hostname_is_reported_with_the_machines_that_were_found(ctx: ToolContext) -> None:
     page = await call(ListMachines, ctx, hostname=["node02", "nod03"])
 
     assert [row.hostname for row in page.machines] == ["node02"]
@@ -144,26 +144,24 @@ async def test_a_hostname_that_no_machine_has_is_named_beside_those_that_were_fo
     assert ListMachines().summary(page).splitlines()[-1] == page.hint
 
 
-async def test_a_list_that_finds_nothing_says_what_was_asked_and_what_may_be_the_matter(ctx: ToolContext) -> None:
+async def test_an_empty_list_repeats_the_filters_and_suggests_a_cause(ctx: ToolContext) -> None:
     page = await call(ListMachines, ctx, status=["Releasing failed"], owner="Admin", zone="default")
 
     assert (page.machines, page.total) == ([], 0)
     assert page.hint == (
-        "No machine matches status=failed_releasing; owner=Admin; zone=default. All of these filters must match at "
-        "once: try fewer. `owner` must be spelled exactly as in MAAS."
+        "No machine matches status=failed_releasing; owner=Admin; zone=default. All filters must match: try fewer. "
+        "`owner` must be spelled exactly as in MAAS."
     )
     assert ListMachines().summary(page) == f"0 of 0 machines\n{page.hint}"
 
 
-async def test_a_name_is_looked_for_among_what_matches_the_other_filters(ctx: ToolContext) -> None:
+async def test_a_hostname_is_searched_among_the_matches_of_the_other_filters(ctx: ToolContext) -> None:
     page = await call(ListMachines, ctx, hostname=["node07"], status=["ready"])
 
     assert page.hint.startswith("No machine among those that match status=ready has the hostname node07.")
 
 
-async def test_machines_are_listed_by_the_label_that_they_were_allocated_with(
-    ctx: ToolContext, region: SimulatedRegion
-) -> None:
+async def test_machines_are_listed_by_their_agent_name(ctx: ToolContext, region: SimulatedRegion) -> None:
     await ctx.maas.post_op("machines/", "allocate", name="node02", agent_name="nightly")
     page = await call(ListMachines, ctx, agent_name="nightly")
 
@@ -174,7 +172,7 @@ async def test_machines_are_listed_by_the_label_that_they_were_allocated_with(
     assert region.requests[-1].query["agent_name"] == ["Nightly"]
 
 
-async def test_an_odd_field_of_one_machine_is_named_and_hides_no_machine(
+async def test_an_unreadable_field_of_one_machine_is_named_and_hides_no_machine(
     ctx: ToolContext, region: SimulatedRegion
 ) -> None:
     odd = region.machine("node03").system_id
@@ -202,7 +200,7 @@ async def test_a_machine_that_cannot_be_read_is_left_out_and_named(ctx: ToolCont
     assert (asked_for.machines, asked_for.hint, asked_for.unreadable) == ([], None, reported)
 
 
-async def test_the_same_trouble_of_all_machines_is_one_sentence(ctx: ToolContext) -> None:
+async def test_the_same_unreadable_field_of_all_machines_is_one_sentence(ctx: ToolContext) -> None:
     def spoil(path: str, answer: JSON) -> JSON:
         for machine in answer if path == "machines/" else []:
             machine["memory"] = None
@@ -226,6 +224,6 @@ def test_no_json_in_one_machine_hides_another_from_a_list(odd: dict[str, JSON]) 
 
 
 def listed(odd: dict[str, JSON]) -> MachinePage:
-    """The twelve machines as a client is shown them, the third one with odd fields."""
+    """List the twelve machines, the third one with unreadable fields."""
     with MaasRegion() as region, spoilt(with_odd_machine(region.machine("node03").system_id, **odd)):
         return region.call(ListMachines)

@@ -1,1 +1,1 @@
-"""Groups of machines, each of which the engine runs by itself."""
+"""Batches: one operation on many machines, each run by the engine."""

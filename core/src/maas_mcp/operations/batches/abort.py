@@ -1,6 +1,6 @@
-"""Aborting a batch: what was not sent never goes out, what MAAS has is aborted, also where it begins only later.
+"""The abort of a batch: unsent requests are withdrawn, and runs are aborted, even those that MAAS starts later.
 
-It goes on in the server when the call that asked for it waits no longer: MAAS may hold an order for minutes.
+MAAS may hold a start request for minutes, so the abort continues in the server after its call has ended.
 """
 
 import logging
@@ -16,11 +16,11 @@ from maas_mcp.maas.models import SystemId
 from maas_mcp.maas.reading import LeftOut
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.batches.allocation import release_idle
-from maas_mcp.operations.batches.members import of_batch
+from maas_mcp.operations.batches.members import member_handle
 from maas_mcp.operations.batches.requests import BatchRequests
 from maas_mcp.operations.cancellation import CancellationToken, is_cancellation
 from maas_mcp.operations.declaring.operation import Operation
-from maas_mcp.operations.declaring.tool import fault_of
+from maas_mcp.operations.declaring.tool import plugin_error
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.running.engine import Engine
 from maas_mcp.operations.running.start_requests import RequestState, StartRequest, StartRequests
@@ -28,19 +28,19 @@ from maas_mcp.operations.running.start_requests import RequestState, StartReques
 logger = logging.getLogger(__name__)
 
 ABORTS_AT_ONCE: Final = 3
-"""Aborts that MAAS is sent at the same time: it powers a machine off before it answers."""
+"""Concurrent abort requests: MAAS powers the machine off before it answers."""
 
 
-class Stopping:
+class BatchAbort:
     """A batch being aborted.
 
     Args:
-        each: What was requested for each machine.
-        handle: The batch's.
+        each: The operation on each machine.
+        handle: The batch.
         engine: Aborts the members.
         maas: The region.
-        requests: Those that the process has made for its batches.
-        of_all: All that it has made.
+        requests: The start requests of the process for its batches.
+        of_all: All start requests of the process.
     """
 
     def __init__(
@@ -58,27 +58,27 @@ class Stopping:
         self._requests, self._of_all = requests, of_all
         self._timing = of_all.timing
         self.settled = anyio.Event()
-        """Nothing is left, or nothing but waiting for what MAAS holds."""
+        """Set when everything is aborted, or only requests that MAAS holds are left."""
         self.failures: dict[SystemId, MaasMcpError] = {}
-        """Why a machine could not be aborted so far; of no machine: why MAAS could not be asked."""
+        """The reason why a machine is not aborted yet; under ``""``, why MAAS cannot be reached."""
         self._unreadable: dict[SystemId, LeftOut] = {}
-        """What MAAS lists in a way that cannot be read."""
+        """Listed machines that cannot be read."""
         self._started: set[SystemId] = set()
-        """Machines that stay as they are: what was begun on them has ended, or is aborted."""
+        """Machines that are not released: their run has ended or is being aborted."""
         self._tried: set[SystemId] = set()
         self._at_work = 0
-        """How much of it MAAS has not answered."""
+        """The number of requests without an answer."""
         self._news = anyio.Event()
         self._limiter = anyio.CapacityLimiter(ABORTS_AT_ONCE)
 
     async def run(self) -> None:
-        """Abort all of it, and give back what was not begun on. Does not raise."""
+        """Abort the batch, and release the machines that were not started. Does not raise."""
         try:
             await self.withdraw()
             async with anyio.create_task_group() as tasks:
                 late = await self._poll_until_over(tasks)
             if late:
-                await self._give_back(())
+                await self._release_unstarted(())
         except Exception:
             logger.exception("%s could not be aborted", self._name)
         finally:
@@ -87,13 +87,15 @@ class Stopping:
             logger.warning("%s: %s could not be aborted: %s", self._name, system_id or "machines", error)
 
     async def withdraw(self) -> None:
-        """Make sure that no further request is sent."""
-        reason = OperationRevertedError("The batch was aborted before this machine's turn came: nothing was begun.")
-        for request in self._requests.of(self._name):
+        """Withdraw all requests that were not sent."""
+        reason = OperationRevertedError(
+            "The batch was aborted before this machine's request was sent: nothing was started."
+        )
+        for request in self._requests.for_batch(self._name):
             await request.withdraw(reason)
 
     async def _poll_until_over(self, tasks: TaskGroup) -> set[SystemId]:
-        """Abort what a look shows; answers on which machines more was expected after the first one."""
+        """Poll and abort until the batch is over. Returns the machines that had not started at the first poll."""
         began = answered = anyio.current_time()
         timing = self._timing
         awaited: set[SystemId] | None = None
@@ -105,11 +107,11 @@ class Stopping:
                 if await self._poll(tasks, ids):
                     answered = anyio.current_time()
                     if awaited is None:
-                        self._start(tasks, self._give_back, expected)
+                        self._start(tasks, self._release_unstarted, expected)
                     awaited = (awaited or set()) | expected
             now = anyio.current_time()
-            patient = now < (began if awaited is not None and not expected else answered) + timing.batch_abort_silence
-            if not (self._at_work or (expected and patient) or (self._may_pass and patient)):
+            waits_on = now < (began if awaited is not None and not expected else answered) + timing.batch_abort_silence
+            if not (self._at_work or (expected and waits_on) or (self._may_pass and waits_on)):
                 return awaited or set()
             if not self._at_work and now >= began + timing.batch_abort_settled:
                 self.settled.set()
@@ -118,22 +120,22 @@ class Stopping:
 
     @property
     def _may_pass(self) -> bool:
-        """Whether trying again may help."""
+        """Whether another try may succeed."""
         return any(isinstance(each, MaasError) and each.may_pass for each in self.failures.values())
 
     def _expected(self) -> set[SystemId]:
-        """Machines on which MAAS may begin yet."""
-        open_requests = [each for each in self._requests.of(self._name) if each.may_yet_begin]
+        """Machines on which MAAS may still start the operation."""
+        open_requests = [each for each in self._requests.for_batch(self._name) if each.may_still_start]
         latest = [each for each in open_requests if self._is_latest(each)]
         return {each.handle.system_id for each in latest} - self._started
 
     def _is_latest(self, request: StartRequest) -> bool:
-        """Whether the same was not requested again of its machine."""
+        """Whether the operation was not requested again on the machine."""
         latest = self._of_all.latest(request.handle.operation, request.handle.system_id)
         return latest is None or latest is request
 
     async def _poll(self, tasks: TaskGroup, ids: Collection[SystemId] | None) -> bool:
-        """Start aborting what is under way on these machines, or on any of the batch; whether MAAS has answered."""
+        """Start aborts on these machines, or on all of the batch. Returns whether MAAS answered."""
         try:
             found = await self._maas.machine_listing(agent_name=self._name, id=None if ids is None else sorted(ids))
         except MaasError as error:
@@ -143,7 +145,7 @@ class Stopping:
             self.failures.pop(system_id, None)
         self._unreadable = {str(each.identity or ""): each for each in found.left_out}
         for system_id, each in self._unreadable.items():
-            self.failures[system_id] = MaasProtocolError(f"{each}, so what it is doing is unknown: it was not aborted.")
+            self.failures[system_id] = MaasProtocolError(f"{each}, so its state is unknown and it was not aborted.")
         for machine in found:
             if machine.status is not MachineStatus.ALLOCATED:
                 self._started.add(machine.system_id)
@@ -153,12 +155,12 @@ class Stopping:
         return True
 
     async def _abort(self, system_id: SystemId) -> None:
-        request = self._requests.on(self._name, system_id)
-        own = request.handle if request else of_batch(self._each.name, system_id, self._handle)
+        request = self._requests.for_machine(self._name, system_id)
+        own_handle = request.handle if request else member_handle(self._each.name, system_id, self._handle)
         try:
             async with self._limiter:
-                await self._engine.abort(self._each, own, CancellationToken())
-        except OperationRefusedError as error:  # it is over, or somebody else's by now
+                await self._engine.abort(self._each, own_handle, CancellationToken())
+        except OperationRefusedError as error:  # it has ended, or another user has it
             logger.info("%s: %s", self._name, error)
         except MaasMcpError as error:
             self.failures[system_id] = error
@@ -168,14 +170,14 @@ class Stopping:
             if is_cancellation(error):
                 raise
             logger.exception("%s could not be aborted on %s", self._each.name, system_id)
-            self.failures[system_id] = fault_of(self._each.name, error)
+            self.failures[system_id] = plugin_error(self._each.name, error)
         else:
             self.failures.pop(system_id, None)
 
-    async def _give_back(self, expected: Collection[SystemId]) -> None:
-        requests = self._requests.of(self._name)
+    async def _release_unstarted(self, expected: Collection[SystemId]) -> None:
+        requests = self._requests.for_batch(self._name)
         accepted = {each.handle.system_id for each in requests if each.state is RequestState.ACCEPTED}
-        with anyio.move_on_after(self._timing.giving_back):
+        with anyio.move_on_after(self._timing.release_limit):
             await release_idle(self._maas, self._name, self._timing, keep=self._started | accepted | set(expected))
 
     def _start(self, tasks: TaskGroup, act: Any, arg: Any) -> None:

@@ -1,7 +1,7 @@
-"""Allocating machines for a batch: each order given once, all or none, and nothing allocated that is forgotten.
+"""Allocation of machines for a batch: all or none, each request sent once, unused machines released.
 
-MAAS 3.7 keeps the agent name that an allocation was given, and lists machines by it. So what a batch has allocated is
-known even where the answer that told it was lost.
+MAAS 3.7 stores the agent name of an allocation and lists machines by it. So the batch finds its machines even if the
+answer to an allocation was lost.
 """
 
 import logging
@@ -23,53 +23,56 @@ logger = logging.getLogger(__name__)
 
 
 async def allocate(ctx: ToolContext, agent_name: str, count: int, form: Mapping[str, FormValue]) -> Sequence[SystemId]:
-    """Allocate ``count`` machines, one after the other; ``form`` is what else MAAS's ``allocate`` takes.
+    """Allocate ``count`` machines, one after the other; ``form`` has further fields of MAAS's ``allocate``.
+
+    After an error the earlier machines stay allocated; the batch releases them.
 
     Raises:
-        OperationRefusedError: MAAS has no more that fit. Those before stay allocated, for the batch to release.
-        MaasError: MAAS refused one, or nothing shows that it was allocated. Those before it stay allocated.
+        OperationRefusedError: MAAS has no more matching machines.
+        MaasError: MAAS refused one, or does not show that it was allocated.
     """
     ids: list[SystemId] = []
     for number in range(1, count + 1):
         ctx.progress.report(0.0, f"Allocating machine {number} of {count}")
         try:
-            ids.append(await _one_more(ctx, agent_name, ids, form))
+            ids.append(await _allocate_one(ctx, agent_name, ids, form))
         except MaasConflictError as error:
-            raise _too_few(len(ids), count, error) from None
+            raise _too_few_machines(len(ids), count, error) from None
     return ids
 
 
-def _too_few(free: int, count: int, error: MaasConflictError) -> OperationRefusedError:
+def _too_few_machines(free: int, count: int, error: MaasConflictError) -> OperationRefusedError:
     released = " The allocated machines are released." if free else ""
     return OperationRefusedError(
-        f"{count} machines were requested, but only {free} that fit {'was' if free == 1 else 'were'} free. "
+        f"{count} machines were requested, but only {free} matching {'machine was' if free == 1 else 'machines were'} "
+        f"free. "
         f"Nothing was started.{released}",
         hint=f"Request {free} or fewer, or relax the constraints." if free else "Relax the constraints.",
         maas_says=error.maas_says,
     )
 
 
-async def _one_more(
+async def _allocate_one(
     ctx: ToolContext, agent_name: str, known: Collection[SystemId], form: Mapping[str, FormValue]
 ) -> SystemId:
     answer: JSON = None
 
-    async def order() -> None:
+    async def send() -> None:
         nonlocal answer
         answer = await ctx.maas.post_op("machines/", "allocate", agent_name=agent_name, **form)
 
-    ambiguous_error = await _post_once(ctx.cancellation, order)
+    ambiguous_error = await _post_once(ctx.cancellation, send)
     if isinstance(answer, dict) and isinstance(answer.get("system_id"), str):
         return str(answer["system_id"])
     ambiguous_error = ambiguous_error or MaasProtocolError(
-        "MAAS answered an allocation with something else than a machine."
+        "MAAS answered an allocation request with something other than a machine."
     )
     ctx.progress.report(0.0, f"{answer_of(ambiguous_error)}; checking whether a machine was allocated anyway")
-    return await _found(ctx, agent_name, known, ambiguous_error)
+    return await _find_allocated(ctx, agent_name, known, ambiguous_error)
 
 
 async def _post_once(cancellation: CancellationToken, post: Callable[[], Awaitable[None]]) -> MaasError | None:
-    """Post once. Returns the failure that leaves it open whether MAAS took it; never posts again."""
+    """Post once, without retries. Returns the error if it is uncertain whether MAAS accepted the request."""
     cancellation.raise_if_cancelled()
     try:
         await post()
@@ -80,10 +83,10 @@ async def _post_once(cancellation: CancellationToken, post: Callable[[], Awaitab
     return None
 
 
-async def _found(
+async def _find_allocated(
     ctx: ToolContext, agent_name: str, known: Collection[SystemId], ambiguous_error: MaasError
 ) -> SystemId:
-    """The machine that MAAS has allocated although it did not say so."""
+    """Find the machine that MAAS allocated although its answer was lost."""
     began = answered = anyio.current_time()
     while True:
         try:
@@ -101,7 +104,7 @@ async def _found(
         await anyio.sleep(ctx.timing.outage_pause)
 
 
-async def give_back(
+async def release_unused(
     maas: MaasClient,
     agent_name: str,
     cancellation: CancellationToken,
@@ -111,24 +114,23 @@ async def give_back(
     started: Collection[SystemId] = (),
     uncertain: bool = False,
 ) -> bool:
-    """Release what was allocated for a batch in vain; answers whether that could be done.
+    """Release the machines that a batch allocated but does not use. Returns whether that succeeded.
 
-    A cancellation does not stop it, and MAAS may be at an order whose answer nobody waited for: so it is looked for a
-    while whether that takes effect.
+    A cancellation does not stop it. MAAS may still be handling a request, so the machines are polled for a while.
 
     Args:
         maas: The region.
-        agent_name: The batch's name.
-        cancellation: Of the operation.
-        timing: For how long it is tried.
+        agent_name: The name of the batch.
+        cancellation: The token of the operation.
+        timing: The time limits.
         keep: Machines that stay allocated.
-        started: Machines that were ordered to begin; they are released if that has not shown by then.
-        uncertain: Whether MAAS may yet allocate one more.
+        started: Machines with a start request. They are released if MAAS shows no start in time.
+        uncertain: Whether MAAS may still allocate another machine.
     """
-    with cancellation.undoing(timing.giving_back):
+    with cancellation.undoing(timing.release_limit):
         if await release_idle(maas, agent_name, timing, keep=keep, started=started, uncertain=uncertain):
             return True
-    logger.warning("machines with the agent name %s may be left allocated for nothing", agent_name)
+    logger.warning("unused machines with the agent name %s may still be allocated", agent_name)
     return False
 
 
@@ -142,14 +144,14 @@ async def release_idle(
     started: Collection[SystemId] = (),
     uncertain: bool = False,
 ) -> bool:
-    """The same for as long as it takes, where that is bounded already; ``ids``: of these machines only."""
+    """Release the unused machines, or those of ``ids``, until none is left. The caller limits the time."""
     settled = anyio.current_time() + timing.allocation_uncertain
     while True:
         over = anyio.current_time() >= settled
         try:
-            left = await _release(maas, agent_name, ids, keep, () if over else started)
+            left = await _release_once(maas, agent_name, ids, keep, () if over else started)
         except MaasError as error:
-            logger.info("what was allocated for %s could not be given back so far: %s", agent_name, error)
+            logger.info("the unused machines of %s could not be released yet: %s", agent_name, error)
             if isinstance(error, MaasAuthError) or (over and not error.may_pass):
                 return False
         else:
@@ -158,14 +160,14 @@ async def release_idle(
         await anyio.sleep(timing.abort_again)
 
 
-async def _release(
+async def _release_once(
     maas: MaasClient,
     agent_name: str,
     ids: Collection[SystemId] | None,
     keep: Collection[SystemId],
     started: Collection[SystemId],
 ) -> bool:
-    """Release the batch's machines on which nothing has begun; answers whether there are some where it may yet."""
+    """Release the batch's unstarted machines. Returns whether some are left that may still start."""
 
     async def poll(maas: MaasClient) -> tuple[Listing[Machine], set[SystemId]]:
         machines = await maas.machine_listing(agent_name=agent_name, id=None if ids is None else sorted(ids))
@@ -173,13 +175,13 @@ async def _release(
 
     machines, idle = await poll(maas)
     if idle - set(started):
-        async with maas.turn("release") as mine:  # the turn may have taken minutes: one of them may be deployed by now
-            machines, idle = await poll(mine)
-            if vain := sorted(idle - set(started)):
-                await mine.post_op(
-                    "machines/", "release", machines=vain, comment=f"not needed by the batch {agent_name}"
+        async with maas.turn("release") as client:  # the turn may take minutes, so one may be deployed by now
+            machines, idle = await poll(client)
+            if unused := sorted(idle - set(started)):
+                await client.post_op(
+                    "machines/", "release", machines=unused, comment=f"not needed by the batch {agent_name}"
                 )
     for each in machines.left_out:
         if each.identity not in keep:
-            raise MaasProtocolError(f"{each}, so it may be left allocated for the batch {agent_name}.")
+            raise MaasProtocolError(f"{each}, so it may still be allocated for the batch {agent_name}.")
     return bool(idle & set(started))

@@ -1,4 +1,4 @@
-"""A batch as a plugin declares it: one operation on many machines, and which machines these are."""
+"""The base class of batch operations, which run one operation on many machines."""
 
 import inspect
 import secrets
@@ -18,7 +18,7 @@ from maas_mcp.operations.declaring.operation import LongRunning, Operation
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, ToolContext
 
 NAME_BYTES: Final = 5
-"""Randomness in a batch's name: 40 bits keep one user's batches apart."""
+"""Random bytes in a batch's name: 40 bits keep one user's batches apart."""
 
 
 MemberState = Literal["working", "succeeded", "failed"]
@@ -26,30 +26,30 @@ MemberState = Literal["working", "succeeded", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One machine of a batch, and what became of it."""
+    """One machine of a batch, and its state."""
 
     system_id: SystemId
-    """Empty for one that is no longer known."""
+    """Empty if the machine is no longer known."""
     state: MemberState
     message: str
     fraction: float | None = None
     result: BaseModel | None = None
-    """The result on this machine; set once the operation has succeeded, unless its plugin could not read it."""
+    """The result on this machine. Set if the operation succeeded and its plugin could read the result."""
     error: MaasMcpError | None = None
-    """Why it has failed, or why there is no result although it has succeeded."""
+    """The reason of a failure, or of a missing result after a success."""
 
 
 class BatchOperation(LongRunning[ArgsT, ResultT]):
     """An operation on many machines at once. A machine that fails does not stop the others."""
 
     each: ClassVar[type[Operation[Any, Any]]]
-    """What is done to each machine; its arguments need a field ``agent_name``."""
+    """The operation on each machine. Its arguments need a field ``agent_name``."""
     starts_at_once: ClassVar[int] = 2
-    """How many machines are started at the same time: no more changes than that are sent to MAAS at once."""
+    """How many machines are started at the same time. It limits the concurrent changes in MAAS."""
 
     @property
     def can_abort(self) -> bool:
-        """Whether it is possible for each machine."""
+        """Whether the operation on each machine can be aborted."""
         return self.each().can_abort
 
     @classmethod
@@ -62,12 +62,12 @@ class BatchOperation(LongRunning[ArgsT, ResultT]):
         if not isinstance(each, type) or not issubclass(each, Operation) or inspect.isabstract(each) or not each.name:
             raise TypeError(
                 f"{cls.__qualname__}.each: expected an Operation class with a name, but it is {each!r}. "
-                "Write `each = YourOperation`: what is done to each machine."
+                "Write `each = YourOperation`, the operation to run on each machine."
             )
         if "agent_name" not in each.arguments.model_fields:
             raise TypeError(
                 f"{cls.__qualname__}.each: expected a field `agent_name` in {each.arguments.__name__}, but there is "
-                "none. Add `agent_name: str`, and send it to MAAS in `start`: the batch is found again by it."
+                "none. Add `agent_name: str`, and send it to MAAS in `start`: the batch finds its machines by it."
             )
         super()._check()
         at_once: object = cls.starts_at_once
@@ -79,57 +79,58 @@ class BatchOperation(LongRunning[ArgsT, ResultT]):
 
     @abstractmethod
     def size(self, args: ArgsT) -> int:
-        """How many machines it is to be."""
+        """Return the number of machines."""
 
     @abstractmethod
     async def members(self, ctx: ToolContext, args: ArgsT, agent_name: str) -> Sequence[BaseModel]:
-        """Choose the machines: the arguments of :attr:`each`, one set a machine, each with ``agent_name``.
+        """Choose the machines. Returns the arguments of :attr:`each` for each machine, each with ``agent_name``.
 
-        MAAS 3.7 takes an agent name only where it allocates the machine: one that is *Allocated* already, and not by
-        :meth:`allocate`, cannot become a member. A comment that holds :meth:`label` makes it possible to find the batch
-        again without its id.
+        MAAS 3.7 sets an agent name only when it allocates a machine. So a machine that is already *Allocated*, other
+        than by :meth:`allocate`, cannot become a member. Put :meth:`label` into the comment of each request, so that
+        the batch can be found without its id.
 
         Raises:
-            MaasMcpError: There are not enough of them. What was allocated with ``agent_name`` is given back.
+            MaasMcpError: There are not enough machines. Those allocated with ``agent_name`` are released.
         """
 
     def label(self, agent_name: str, comment: str | None = None) -> str:
-        """The comment for what is ordered for the batch: MAAS writes it into the log of each machine."""
+        """Return the comment for the batch's requests. MAAS logs it for each machine."""
         return Label(self.name, agent_name).comment(comment)
 
     async def allocate(self, ctx: ToolContext, args: ArgsT, agent_name: str, **form: FormValue) -> Sequence[SystemId]:
-        """Allocate as many machines as :meth:`size` says, for :meth:`members`: all of them, or none.
+        """Allocate :meth:`size` machines for :meth:`members`: all of them or none.
 
-        Those on which nothing is begun in the end are given back: after a failure, and after a cancellation.
+        Machines that are not started are released, also after a failure or a cancellation.
 
         Args:
             ctx: The services.
-            args: Of the batch.
-            agent_name: The batch's name.
-            form: Constraints and whatever else MAAS's ``allocate`` takes.
+            args: The arguments of the batch.
+            agent_name: The name of the batch.
+            form: Constraints and other fields of MAAS's ``allocate``.
 
         Raises:
-            MaasError: One cannot be had.
+            OperationRefusedError: There are not enough matching machines.
+            MaasError: MAAS refused an allocation.
         """
         return await allocate(ctx, agent_name, self.size(args), form)
 
     @abstractmethod
     def result(self, members: Sequence[Member]) -> ResultT:
-        """What to answer once every member has ended, and one of them at least has succeeded."""
+        """Return the result after all members have ended and at least one has succeeded."""
 
 
 def new_name(batch: BatchOperation[ArgsT, Any], args: ArgsT) -> str:
-    """A name for a batch, which says how many machines it has.
+    """Return a name for a batch, which contains its number of machines.
 
     Raises:
-        InvalidArgumentsError: They are too many.
+        InvalidArgumentsError: There are too many machines.
     """
     size = batch.size(args)
     if size > LARGEST:
-        raise InvalidArgumentsError(f"{size} machines are too many for one batch: {LARGEST} are the most.")
+        raise InvalidArgumentsError(f"{size} machines are too many for one batch. Request {LARGEST} or fewer.")
     return f"b{size}x{secrets.token_hex(NAME_BYTES)}"
 
 
 def size_of(name: str) -> int:
-    """How many machines a batch of this name had."""
+    """Return the number of machines in a batch's name."""
     return int(name[1:].partition("x")[0])

@@ -1,7 +1,7 @@
-"""Which batch a machine was ordered for, by the comments in MAAS's log: for whoever does not have the batch's id.
+"""Labels that name a batch in MAAS's log, so that a batch is found without its id.
 
-MAAS 3.7 lists machines by their agent name, which is the batch's name, but shows it nowhere. A comment it shows: behind
-the user's name, in the event of what the user ordered.
+MAAS 3.7 lists machines by their agent name, which is the batch's name, but does not show it. It does show comments,
+after the user's name in the event of each request.
 """
 
 import re
@@ -16,29 +16,29 @@ from maas_mcp.operations.watching.event_feed import EVENTS_LIMIT
 from maas_mcp.operations.watching.grouping import chunks
 
 LARGEST: Final = 1000
-"""Machines in a batch. Anybody may write a label into a comment: it must not make this process count to a million."""
-TOGETHER: Final = 10
-"""Machines whose events are read together: a deployment writes some 60, and MAAS gives 1,000."""
+"""The most machines in a batch. Any user can write a label, so its number is limited as well."""
+MACHINES_PER_READ: Final = 10
+"""Machines whose events are read together: a deployment logs some 60, and MAAS returns 1,000."""
 _LABEL: Final = re.compile(r"\[(\w{1,64}) (b([1-9]\d{0,3})x[0-9a-f]{10})\]$", re.ASCII)
 
 
 class Label(NamedTuple):
-    """A batch."""
+    """The label of a batch."""
 
     operation: str
     name: str
-    """Its agent name."""
+    """The agent name of its machines."""
 
-    def comment(self, own: str | None = None) -> str:
-        """The comment that names it, behind the user's own."""
-        return f"{own or ''} [{self.operation} {self.name}]".lstrip()
+    def comment(self, user_comment: str | None = None) -> str:
+        """Return a comment with the label after the user's own comment."""
+        return f"{user_comment or ''} [{self.operation} {self.name}]".lstrip()
 
 
 def batches_on(machines: Iterable[Machine], events: Mapping[SystemId, Sequence[Event]]) -> dict[Label, list[Machine]]:
-    """The batches that were the last to request something of these machines, each with its machines among them.
+    """The batches that made the last request on these machines, each with its machines.
 
-    A machine belongs to its batch while it waits for its start (*Allocated*), and once that has begun: an allocation
-    that was followed by something else, or a start that was undone, does not count.
+    A machine belongs to its batch while it waits for its start (*Allocated*) and after its start. It does not after a
+    reverted start, or if another request followed the allocation.
     """
     found: dict[Label, list[Machine]] = {}
     for machine in machines:
@@ -50,18 +50,18 @@ def batches_on(machines: Iterable[Machine], events: Mapping[SystemId, Sequence[E
 
 
 async def first_event_of(maas: MaasClient, label: Label) -> int | None:
-    """The id of the first event that names a batch, as far as MAAS still has them."""
+    """Return the id of the first event that names a batch, if MAAS still has one."""
     members = await maas.machines(agent_name=label.name)
     events = [
         event
-        for chunk in chunks([each.system_id for each in members], TOGETHER)
+        for chunk in chunks([each.system_id for each in members], MACHINES_PER_READ)
         for event in await maas.events(ids=chunk, limit=EVENTS_LIMIT)
     ]
     return min((each.id for each in events if label_of(each) == label), default=None)
 
 
-async def ordered_for(maas: MaasClient, ids: Sequence[SystemId]) -> tuple[Label, int] | None:
-    """The one batch that all these machines were ordered for last, and the id of the first event that tells of it."""
+async def latest_batch_of(maas: MaasClient, ids: Sequence[SystemId]) -> tuple[Label, int] | None:
+    """Return the one batch that all these machines were last requested for, and the id of its first event."""
     found: set[Label] = set()
     first: list[int] = []
     for system_id in ids:
@@ -76,7 +76,7 @@ async def ordered_for(maas: MaasClient, ids: Sequence[SystemId]) -> tuple[Label,
 
 
 def label_of(event: Event) -> Label | None:
-    """The batch that a user's request names in its comment."""
+    """Return the batch in the comment of a user's request."""
     match = _LABEL.search(event.description) if event.type.startswith("User ") else None
     if match is None or int(match[3]) > LARGEST:
         return None

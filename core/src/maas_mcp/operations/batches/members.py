@@ -1,4 +1,4 @@
-"""The members of a batch: followed together, with one progress over all, and told as one."""
+"""The members of a batch: followed together, with one progress and one report."""
 
 import logging
 from collections import Counter
@@ -21,55 +21,56 @@ from maas_mcp.errors import (
 from maas_mcp.maas.models import SystemId
 from maas_mcp.operations.batches.batch import BatchOperation, Member, MemberState
 from maas_mcp.operations.cancellation import is_cancellation
-from maas_mcp.operations.declaring.tool import ResultT, fault_of
+from maas_mcp.operations.declaring.tool import ResultT, plugin_error
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.judging.advice import still_at_work
 from maas_mcp.operations.next_steps import FIND_OPERATION
-from maas_mcp.operations.progress import PartialProgress, ProgressReporter, readable
-from maas_mcp.operations.running.results import Reading
+from maas_mcp.operations.progress import PartialProgress, ProgressReporter, format_duration
+from maas_mcp.operations.running.results import ResultReader
 from maas_mcp.operations.running.status import OperationStatus
 
 logger = logging.getLogger(__name__)
 
-LOST: Final = (
-    "It does not belong to this batch: MAAS did not begin it for this batch, or it was released, deleted or taken by "
-    "someone else since."
+NOT_IN_BATCH: Final = (
+    "The machine is no longer part of this batch: MAAS never started it for the batch, or it was released, deleted "
+    "or taken by another user since."
 )
-BEFORE_ALL: Final = 0.99
-"""The most that the members' progress may come to: the whole is told with the result."""
+NOT_SHOWN: Final = "MAAS may still hold its start request and does not show it yet."
+MOST_BEFORE_END: Final = 0.99
+"""The highest progress before the result."""
 
 Follow = Callable[[ProgressReporter], Awaitable[OperationStatus[Any]]]
-"""Follows one member, telling its progress; starts it first, where it has not been started."""
+"""Starts one member if necessary, and follows it."""
 
 
-async def together(name: str, following: Mapping[SystemId, Follow], progress: ProgressReporter) -> list[Member]:
-    """Follow all members, with one progress over all. One that fails, by a plugin's fault as well, stops no other."""
+async def follow_all(name: str, followers: Mapping[SystemId, Follow], progress: ProgressReporter) -> list[Member]:
+    """Follow all members with one progress. A failed member, or a fault of its plugin, does not stop the others."""
     members: dict[SystemId, Member] = {}
-    fractions = dict.fromkeys(following, 0.0)
+    fractions = dict.fromkeys(followers, 0.0)
 
     def report(system_id: SystemId, fraction: float | None, message: str) -> None:
         fractions[system_id] = max(fractions[system_id], fraction or 0.0)
         done = sum(member.state != "working" for member in members.values())
         share = sum(fractions.values()) / len(fractions)
-        progress.report(min(share, BEFORE_ALL), f"{done} of {len(fractions)} done; {system_id}: {message}")
+        progress.report(min(share, MOST_BEFORE_END), f"{done} of {len(fractions)} done; {system_id}: {message}")
 
     async def follow(system_id: SystemId, one: Follow) -> None:
-        member = await _followed(name, system_id, one, PartialProgress(partial(report, system_id)))
+        member = await _follow_one(name, system_id, one, PartialProgress(partial(report, system_id)))
         if member is not None:
             members[system_id] = member
             if member.state != "working":
                 report(system_id, 1.0, member.message)
 
     async with anyio.create_task_group() as tasks:
-        for system_id, one in following.items():
+        for system_id, one in followers.items():
             tasks.start_soon(follow, system_id, one)
-    if len(members) < len(following):
+    if len(members) < len(followers):
         raise OperationCancelledError
-    return [members[system_id] for system_id in following]
+    return [members[system_id] for system_id in followers]
 
 
-async def _followed(name: str, system_id: SystemId, one: Follow, progress: ProgressReporter) -> Member | None:
-    """What became of one member; none if the batch was cancelled: one cancellation from each would be a group."""
+async def _follow_one(name: str, system_id: SystemId, one: Follow, progress: ProgressReporter) -> Member | None:
+    """Follow one member. Returns ``None`` after a cancellation, since many cancellations would form a group."""
     try:
         status = await one(progress)
     except OperationCancelledError:
@@ -80,24 +81,24 @@ async def _followed(name: str, system_id: SystemId, one: Follow, progress: Progr
         if is_cancellation(error):
             raise
         logger.exception("%s failed on %s", name, system_id)
-        return failed(system_id, fault_of(name, error))
+        return failed(system_id, plugin_error(name, error))
     state: MemberState = "succeeded" if status.ended else "working"
     message = status.problem.message if status.problem else status.message
     return Member(system_id, state, message, status.fraction, status.result, status.problem)
 
 
 def failed(system_id: SystemId, error: MaasMcpError) -> Member:
-    """A member that has not succeeded, and why."""
+    """Return a failed member with its error."""
     return Member(system_id, "failed", error.message, error=error)
 
 
-def checked(members: Sequence[Member], requested: Collection[SystemId]) -> list[Member]:
-    """The members; one that was at it already belongs to whatever began that, and not to this batch."""
+def fail_members_started_elsewhere(members: Sequence[Member], requested: Collection[SystemId]) -> list[Member]:
+    """Return the members. One that was already running is not part of this batch, so it counts as failed."""
     return [
         failed(
             member.system_id,
             OperationRefusedError(
-                f"{member.message}.", hint="Wait until it has ended, or abort it first.", next_steps=[FIND_OPERATION]
+                f"{member.message}.", hint="Wait until it ends, or abort it first.", next_steps=[FIND_OPERATION]
             ),
         )
         if member.state == "working" and member.system_id not in requested
@@ -106,13 +107,14 @@ def checked(members: Sequence[Member], requested: Collection[SystemId]) -> list[
     ]
 
 
-def timed_out(batch: BatchOperation[Any, Any], member: Member) -> Member:
-    """What a member is once the batch's own deadline has passed."""
+def time_out(batch: BatchOperation[Any, Any], member: Member) -> Member:
+    """Return the member as failed if it is still working after the deadline of the batch."""
     if member.state != "working":
         return member
     advice = still_at_work(member.system_id)
+    limit = format_duration(batch.deadline.total_seconds())
     error = OperationTimedOutError(
-        f"{batch.name} was not over after {readable(batch.deadline.total_seconds())}; last seen: {member.message}.",
+        f"{batch.name} did not finish within {limit}; last seen: {member.message}.",
         hint=advice.hint,
         next_steps=advice.next_steps,
     )
@@ -125,41 +127,41 @@ def report_batch(
     members: Sequence[Member],
     progress: ProgressReporter,
     *,
-    stopping: bool = False,
+    is_aborting: bool = False,
     confirmed: bool = True,
 ) -> OperationStatus[ResultT]:
-    """What the members come to.
+    """Report the status of a batch from its members.
 
     Args:
-        batch: What runs.
+        batch: The operation.
         handle: The batch.
         members: Its machines.
-        progress: Reports the success.
-        stopping: Whether what is at work is to be aborted.
-        confirmed: Whether MAAS is known to have accepted the request for one of them.
+        progress: Receives the success.
+        is_aborting: Whether the working members are being aborted.
+        confirmed: Whether MAAS is known to have accepted a start request of the batch.
 
     Raises:
-        MaasMcpError: None has succeeded.
+        MaasMcpError: All members have failed.
     """
-    count = Counter("being aborted" if stopping and each.state == "working" else each.state for each in members)
+    count = Counter("being aborted" if is_aborting and each.state == "working" else each.state for each in members)
     message = ", ".join(f"{number} of {len(members)} {state}" for state, number in sorted(count.items()))
     working = [member for member in members if member.state == "working"]
     if working:
         message += _example([each for each in members if each.state == "failed"])
-        message += _example(working) if stopping else ""
+        message += _example(working) if is_aborting else ""
         done = [1.0 if member.state != "working" else member.fraction or 0.0 for member in members]
-        return OperationStatus(handle, min(sum(done) / len(members), BEFORE_ALL), message, confirmed=confirmed)
+        return OperationStatus(handle, min(sum(done) / len(members), MOST_BEFORE_END), message, confirmed=confirmed)
     if not count["succeeded"]:
         raise _failure(batch, members)
-    reading = Reading(batch, message)
-    with reading.watched():
+    reading = ResultReader(batch, message)
+    with reading.guarded():
         reading.result = batch.result(members)
     progress.report(1.0, message)
     return reading.status(handle, state="partly_succeeded" if count["failed"] else "succeeded")
 
 
 def _example(members: Sequence[Member]) -> str:
-    """What one of them says, and how many others there are."""
+    """Quote the message of the first member, and count the others."""
     if not members:
         return ""
     others = f" (and {len(members) - 1} more)" if members[1:] else ""
@@ -167,7 +169,7 @@ def _example(members: Sequence[Member]) -> str:
 
 
 def _failure(batch: BatchOperation[Any, Any], members: Sequence[Member]) -> MaasMcpError:
-    """Why nothing has succeeded: the one reason that all have, or all reasons."""
+    """Return the error that all members share, or one error with all reasons."""
     errors = {(type(member.error), member.message): member.error for member in members}
     common = next(iter(errors.values()))
     if common is not None and len(errors) == 1:
@@ -175,7 +177,7 @@ def _failure(batch: BatchOperation[Any, Any], members: Sequence[Member]) -> Maas
     reasons = [f"{member.system_id}: {member.message}" for member in members]
     hints = dict.fromkeys(member.error.hint for member in members if member.error and member.error.hint)
     steps = dict.fromkeys(step for member in members if member.error for step in member.error.next_steps)
-    kind, what = _kind({type(member.error) for member in members})
+    kind, what = _common_error({type(member.error) for member in members})
     return kind(
         f"{batch.name} {what} on all {len(members)} machines.",
         hint=" ".join(hints) or None,
@@ -184,14 +186,14 @@ def _failure(batch: BatchOperation[Any, Any], members: Sequence[Member]) -> Maas
     )
 
 
-def _kind(kinds: set[type[Any]]) -> tuple[type[OperationError], str]:
+def _common_error(kinds: set[type[Any]]) -> tuple[type[OperationError], str]:
     if kinds == {OperationRevertedError}:
-        return OperationRevertedError, "was aborted, or ended from outside,"
+        return OperationRevertedError, "was aborted or ended by someone else"
     if kinds == {OperationTimedOutError}:
-        return OperationTimedOutError, "was not over in time"
+        return OperationTimedOutError, "did not finish in time"
     return OperationFailedError, "failed"
 
 
-def of_batch(each: str, system_id: SystemId, handle: Handle) -> Handle:
-    """The handle of one member of the batch that ``handle`` names; ``each`` is what is done to it."""
+def member_handle(each: str, system_id: SystemId, handle: Handle) -> Handle:
+    """Return the handle of one member of the batch; ``each`` is its operation."""
     return replace(handle, operation=each, system_id=system_id)

@@ -1,1 +1,1 @@
-"""What authors of plugins subclass or call: tools, operations and changes."""
+"""Base classes and functions for plugin authors: tools, operations and changes."""

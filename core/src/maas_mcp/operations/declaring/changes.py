@@ -1,4 +1,4 @@
-"""Changes that MAAS makes while it answers: look first, post once, and believe only what is read back."""
+"""Changes that MAAS completes within one request: check first, send once, then verify by a read."""
 
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
@@ -21,7 +21,7 @@ from maas_mcp.operations.declaring.permission import explain_refusal
 from maas_mcp.operations.declaring.tool import ToolContext
 from maas_mcp.operations.judging.advice import about_lock, before_start
 from maas_mcp.operations.next_steps import read_machine
-from maas_mcp.operations.progress import readable
+from maas_mcp.operations.progress import format_duration
 from maas_mcp.operations.rechecks import check_same
 from maas_mcp.operations.wording import WAITING, named, state_of
 
@@ -34,34 +34,34 @@ async def require_status(
     to: str,
     unless: Callable[[Machine], bool] | None = None,
 ) -> Machine:
-    """Read a machine that is about to be changed.
+    """Read a machine and check that it can be changed.
 
     Args:
         ctx: The tool's services.
         system_id: The machine.
-        statuses: Where the change is possible; ``None`` for everywhere.
-        to: What is wanted, for the refusal: ``be aborted``.
-        unless: Whether the machine already is as wanted. Then there is nothing to refuse.
+        statuses: The statuses in which the change is possible; ``None`` for all.
+        to: The change, for the error message: ``be aborted``.
+        unless: Whether the machine already is as requested. Then it is returned without further checks.
 
     Raises:
-        OperationRefusedError: The machine is locked, or has another status; it says what to do.
+        OperationRefusedError: The machine is locked or has another status. The hint says what to do.
     """
     machine = await ctx.maas.machine(system_id)
     if unless is not None and unless(machine):
         return machine
-    who = f"{machine.hostname} ({machine.system_id})"
+    name = named(machine)
     if machine.locked:
         advice = about_lock(machine, await _caller(ctx, machine))
         raise OperationRefusedError(
-            f"{who} {machine.why_locked}, so it cannot {to}. Nothing was sent to MAAS.",
+            f"{name} {machine.why_locked}, so it cannot {to}. Nothing was sent to MAAS.",
             hint=advice.hint,
             next_steps=advice.next_steps,
         )
     if statuses is not None and machine.status not in statuses:
-        wanted = ", ".join(status.display for status in sorted(statuses))
+        allowed = ", ".join(status.display for status in sorted(statuses))
         advice = before_start(machine, await _caller(ctx, machine))
         raise OperationRefusedError(
-            f"{who} is {machine.status_name}; to {to} it has to be one of: {wanted}. Nothing was sent to MAAS.",
+            f"{name} is {machine.status_name}; to {to} it has to be one of: {allowed}. Nothing was sent to MAAS.",
             hint=advice.hint,
             next_steps=advice.next_steps,
         )
@@ -69,7 +69,7 @@ async def require_status(
 
 
 async def _caller(ctx: ToolContext, machine: Machine) -> str | None:
-    """The caller's name, where advice depends on it: a machine without an owner is nobody else's."""
+    """Return the caller's name if the advice depends on it; ``None`` if the machine has no owner."""
     try:
         return None if machine.owner is None else (await ctx.maas.whoami()).username
     except MaasError:
@@ -86,31 +86,31 @@ async def change_machine(
     check: Callable[[ToolContext], Awaitable[Machine]] | None = None,
     **form: FormValue,
 ) -> Machine:
-    """Post an operation once, and read the machine until it shows. Where ``machine`` shows it already, nothing is sent.
+    """Send an operation once, then read the machine until it shows the change.
 
-    A request may wait for minutes until MAAS takes it: then the machine is read again before it is sent. The machine
-    may change between its last read and the request, too. MAAS then refuses the request, and the machine is read again.
-    If it is as wanted by then, somebody else was faster, and that is no error.
+    Nothing is sent if ``machine`` already shows the change. A request may wait for minutes before it is sent; the
+    machine is then read again first. The machine may still change before MAAS receives the request, and MAAS refuses it
+    then. If another user has made the same change by then, the call succeeds.
 
     Args:
         ctx: The tool's services.
         machine: The machine as it was just read.
         op: MAAS's name of the operation.
-        changed: Whether a read shows the change.
-        within: Seconds that it may take; by default what ``ctx.timing`` says.
-        check: Checks and returns the machine again after a wait; by default it is only read. In any case its status,
-            its owner and its lock have to be as before.
+        changed: Whether a machine, as read, shows the change.
+        within: Seconds for the change to show; by default those of ``ctx.timing``.
+        check: Reads, checks and returns the machine after a wait; by default it is only read. In any case its status,
+            owner and lock must not have changed.
         form: The operation's parameters.
 
     Returns:
-        The machine as it is then; ``machine`` itself, or what ``check`` returned, if nothing was sent.
+        The machine after the change. If nothing was sent, ``machine`` or the machine that ``check`` returned.
 
     Raises:
-        OperationRefusedError: It has changed while the request waited; nothing was sent.
-        OperationFailedError: MAAS cannot do it with this machine: it answered ``null``.
-        OperationTimedOutError: MAAS accepted it, but nothing shows it.
-        MaasPermissionError: MAAS does not allow it; the hint says why.
-        MaasError: MAAS refused it, or failed. Where it may have acted all the same, that was looked up.
+        OperationRefusedError: The machine changed while the request waited. Nothing was sent.
+        OperationFailedError: MAAS responded with ``null``: it cannot do this with the machine.
+        OperationTimedOutError: MAAS accepted the request, but the machine does not show the change.
+        MaasPermissionError: MAAS does not allow it. The hint says why.
+        MaasError: MAAS refused the request or failed. If MAAS may have acted anyway, the machine was read to find out.
     """
     ctx.cancellation.raise_if_cancelled()
     if changed(machine):
@@ -131,8 +131,8 @@ async def change_machine(
             answer, ambiguous_error = None, error
     if ambiguous_error is None and answer is None:
         raise OperationFailedError(
-            f"MAAS did nothing: it cannot do {op} with {named(machine)} (power type: {machine.power_type or 'none'}).",
-            hint="Do it at the machine itself, or configure its power in MAAS.",
+            f"MAAS cannot do {op} with {named(machine)} (power type: {machine.power_type or 'none'}). It did nothing.",
+            hint="Do it at the machine itself, or configure its power parameters in MAAS.",
         )
     if ambiguous_error is not None and not ambiguous_error.may_have_acted:
         return await _after_refusal(ctx, machine, changed, ambiguous_error)
@@ -155,42 +155,44 @@ async def _read_back(
     within: float,
     ambiguous_error: MaasError | None,
 ) -> Machine:
-    """The machine, once it shows the change. After an error of MAAS's own it shows at once, or never.
+    """Read the machine until it shows the change.
+
+    After an error of MAAS itself, the change shows in the first read or never.
 
     Raises:
-        OperationTimedOutError: It does not show.
-        MaasError: ``ambiguous_error``, which leaves open whether MAAS has acted, and nothing shows that it has.
+        OperationTimedOutError: The change does not show.
+        MaasError: ``ambiguous_error``: MAAS may have acted, but nothing shows it.
     """
-    patience = within if ambiguous_error is None else 0.0 if _is_over(ambiguous_error) else ctx.timing.settling
-    until = anyio.current_time() + patience
+    limit = within if ambiguous_error is None else 0.0 if _is_maas_done(ambiguous_error) else ctx.timing.settling
+    until = anyio.current_time() + limit
     while not changed(now := await ctx.maas.machine(machine.system_id)):
         if anyio.current_time() >= until:
             shown = f"{state_of(now)}, power {now.power_state}"
             if ambiguous_error is not None:
-                hint = f"Nothing shows that it took effect: {named(now)} is {shown}. {ambiguous_error.hint or ''}"
+                hint = f"The request seems to have had no effect: {named(now)} is {shown}. {ambiguous_error.hint or ''}"
                 ambiguous_error.hint = hint.strip()
                 raise ambiguous_error
             raise OperationTimedOutError(
-                f"MAAS accepted {op} for {named(now)}, but {readable(patience)} later it is still {shown}.",
-                next_steps=[read_machine(now.system_id, "Read the machine again before trying anything else")],
+                f"MAAS accepted {op} for {named(now)}, but {format_duration(limit)} later it is still {shown}.",
+                next_steps=[read_machine(now.system_id, "Read the machine again before you try anything else")],
             )
         ctx.progress.report(None, f"Waiting for {op} of {machine.hostname}: power {now.power_state}")
         await ctx.cancellation.sleep(ctx.timing.between_reads)
     return now
 
 
-def _is_over(ambiguous_error: MaasError) -> bool:
-    """Whether MAAS itself has answered: what it did shows at once."""
+def _is_maas_done(ambiguous_error: MaasError) -> bool:
+    """Whether MAAS itself responded, so that any effect of the request shows in the next read."""
     return ambiguous_error.answered and not isinstance(ambiguous_error, MaasProtocolError)
 
 
 async def _after_refusal(
     ctx: ToolContext, machine: Machine, changed: Callable[[Machine], bool], error: MaasError
 ) -> Machine:
-    """The machine, if it has become as wanted since it was read.
+    """Return the machine if it meanwhile shows the change.
 
     Raises:
-        MaasError: ``error``, for it has not; a 403 says why.
+        MaasError: ``error``, because it does not. A 403 says why.
     """
     if isinstance(error, MaasPermissionError):
         await explain_refusal(ctx.maas, machine, error)

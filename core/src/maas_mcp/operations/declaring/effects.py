@@ -1,4 +1,4 @@
-"""What a call of a tool would change, as far as its declaration says."""
+"""The effects of a tool call, as its declaration states them."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,11 @@ from maas_mcp.maas.models import SystemId
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What a call would change."""
+    """The effects of a tool call, known before it runs."""
 
     machines: tuple[SystemId, ...] = ()
-    """The machines that its arguments name."""
+    """The machines named in the call's arguments."""
     changes: bool = True
-    """Whether it changes anything in MAAS."""
+    """Whether the call changes anything in MAAS."""
     destroys: bool = False
-    """Whether it may destroy data or interrupt what runs on a machine."""
+    """Whether the call may destroy data or interrupt workloads on a machine."""

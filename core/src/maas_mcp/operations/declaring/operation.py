@@ -1,4 +1,4 @@
-"""A long-running operation: data plus two small functions; the engine does the rest."""
+"""Long-running operations on one machine, and the base of all long-running operations."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -17,60 +17,61 @@ from maas_mcp.operations.judging.strategies import PollingStrategy, StatusPollin
 
 @dataclass(frozen=True, slots=True)
 class OperationContext(ToolContext):
-    """A tool's services, and the machine."""
+    """A tool's services and the machine."""
 
     machine: Machine
-    """The machine as last read: before the start for ``start``, after the end for ``result``."""
+    """The machine as last read: before the start in ``start``, after the end in ``result``."""
 
     @property
     def system_id(self) -> SystemId:
-        """Which machine it is."""
+        """The machine's system id."""
         return self.machine.system_id
 
 
 @dataclass(frozen=True, slots=True)
 class GoneContext(ToolContext):
-    """A tool's services, and all that is known of a machine that is no longer in MAAS."""
+    """A tool's services and the system id of a machine that was deleted from MAAS."""
 
     system_id: SystemId
-    """Which machine it was."""
+    """The deleted machine's system id."""
 
 
 class CancelPolicy(StrEnum):
-    """What a cancelled call does to what MAAS has begun."""
+    """The effect of a cancelled call on the operation that MAAS is running."""
 
     DETACH = "detach"
-    """MAAS goes on; the operation can still be asked for by its id."""
+    """MAAS continues. Clients can still follow the operation by its id."""
     ABORT = "abort"
-    """MAAS is ordered to abort it. A lost connection never does that."""
+    """MAAS is asked to abort the operation. A lost connection never aborts."""
 
 
 class LongRunning(Declaration[ArgsT, ResultT]):
-    """What takes minutes: started once, followed to its end, asked for again by its id.
+    """Common base of operations that take minutes: started once, followed to the end, found again by id.
 
-    Subclass ``Operation`` for one machine, ``BatchOperation`` for many, ``RegionOperation`` for none, not this.
+    Subclass ``Operation`` (one machine), ``BatchOperation`` (many machines) or ``RegionOperation`` (no machine)
+    instead.
     """
 
     deadline: ClassVar[timedelta] = timedelta(minutes=90)
-    """How long the whole operation may take. What MAAS does is not ended by it, only the following."""
+    """The time limit for following the operation. MAAS itself continues after it."""
     on_cancel: ClassVar[CancelPolicy] = CancelPolicy.DETACH
-    """What a cancelled call does, unless the call says otherwise."""
+    """The default effect of a cancelled call. The caller can override it per call."""
 
     @property
     def can_abort(self) -> bool:
-        """Whether MAAS can be ordered to abort it."""
+        """Whether MAAS can abort the operation."""
         return self._is_abortable()
 
     @classmethod
     def _is_abortable(cls) -> bool:
-        """Whether its class says how MAAS aborts it."""
+        """Whether the class implements ``abort``."""
         return False
 
-    def warnings(self, args: ArgsT) -> Sequence[str]:  # noqa: ARG002 - for those that override it
-        """Warnings about arguments that MAAS accepts but that probably do not do what is meant.
+    def warnings(self, args: ArgsT) -> Sequence[str]:  # noqa: ARG002 - for subclasses
+        """Return warnings about arguments that MAAS accepts but that probably do not do what the user wants.
 
-        Each is a sentence or two without secrets. Only the call that starts the operation returns them: later calls
-        with its id do not know its arguments. Refuse arguments that cannot work at all in a validator.
+        Each warning is one or two sentences without secrets. Only the call that starts the operation returns them,
+        because later calls have only its id. Reject invalid arguments in a validator instead.
         """
         return ()
 
@@ -88,30 +89,30 @@ class LongRunning(Declaration[ArgsT, ResultT]):
         if policy is CancelPolicy.ABORT and not cls._is_abortable():
             raise TypeError(
                 f"{cls.__qualname__}.on_cancel: expected a method `abort` for CancelPolicy.ABORT, but there is none. "
-                "Write `async def abort(self, ctx)`, or leave `on_cancel` out."
+                "Write `async def abort(self, ctx)`, or omit `on_cancel`."
             )
 
 
-def policy_of(operation: LongRunning[Any, Any], asked_for: CancelPolicy | None) -> CancelPolicy:
-    """What a cancelled call shall do.
+def resolve_cancel_policy(operation: LongRunning[Any, Any], asked_for: CancelPolicy | None) -> CancelPolicy:
+    """Return the effect of a cancelled call.
 
     Raises:
-        InvalidArgumentsError: MAAS cannot do that.
+        InvalidArgumentsError: The caller requested an abort, but MAAS cannot abort this operation.
     """
     policy = asked_for or operation.on_cancel
     if policy is CancelPolicy.ABORT and not operation.can_abort:
         raise InvalidArgumentsError(
-            f"{operation.name} cannot be aborted: MAAS offers no way back from it.",
-            hint="Leave on_cancel out, or say `detach`: then cancelling only stops the following.",
+            f"{operation.name} cannot be aborted, because MAAS offers no abort for it.",
+            hint="Omit on_cancel or pass `detach`: cancelling then only stops following the operation.",
         )
     return policy
 
 
 def check_duration(cls: type, name: str) -> None:
-    """Make sure that a class's attribute is a time that may pass.
+    """Check that a class attribute is a positive duration.
 
     Raises:
-        TypeError: It is not.
+        TypeError: It is not a positive ``timedelta``.
     """
     value: object = getattr(cls, name)
     if not isinstance(value, timedelta) or value <= timedelta(0):
@@ -122,18 +123,18 @@ def check_duration(cls: type, name: str) -> None:
 
 
 class Operation(LongRunning[ArgsT, ResultT]):
-    """Something that MAAS does to a machine over minutes: started once, followed to its end.
+    """An operation that MAAS runs on one machine for minutes: started once, followed to the end.
 
-    The arguments need a field ``system_id``; where the machine is named otherwise, override :meth:`system_id`.
+    The arguments need a field ``system_id``. If the field has another name, override :meth:`system_id`.
     """
 
     lifecycle: ClassVar[Lifecycle]
-    """The statuses that it begins in, passes through and ends in."""
+    """The statuses in which the operation starts, runs and ends."""
     polling: ClassVar[PollingStrategy] = StatusPolling()
-    """How far it is; without milestones, the status and the elapsed time are told."""
+    """The polling strategy that measures progress. The default shows the status and the elapsed time."""
     compared: ClassVar[frozenset[str]] = frozenset()
-    """The arguments that :meth:`differs` compares with what MAAS shows. Of the others a caller is told that they are
-    unknown, if another process started the operation."""
+    """The arguments that :meth:`differs` compares with MAAS. If another process started the operation, the caller is
+    informed that all other arguments are unknown."""
 
     @classmethod
     def _is_abortable(cls) -> bool:
@@ -150,61 +151,62 @@ class Operation(LongRunning[ArgsT, ResultT]):
         if not isinstance(getattr(cls, "lifecycle", None), Lifecycle):
             raise TypeError(
                 f"{cls.__qualname__}: expected a class attribute `lifecycle = Lifecycle(start_from=…, pending=…, "
-                "success=…, failure=…)`, but there is none. Use `Tool` for what is done when MAAS answers."
+                "success=…, failure=…)`, but there is none. Use `Tool` for a change that ends with MAAS's response."
             )
         check_strategy(f"{cls.__qualname__}.polling", cls.polling)
         if cls.lifecycle.gone is Verdict.SUCCEEDED and cls.result_if_gone is Operation.result_if_gone:
             raise TypeError(
-                f"{cls.__qualname__}: expected a method `result_if_gone`, but there is none. With `gone=SUCCEEDED` it "
-                "may end without a machine to read: write what to answer then."
+                f"{cls.__qualname__}: expected a method `result_if_gone`, but there is none. With `gone=SUCCEEDED` the "
+                "operation may end after the machine is deleted: write the result to return then."
             )
 
     def system_id(self, args: ArgsT) -> SystemId:
-        """Which machine is meant."""
+        """Return the system id of the machine in the arguments."""
         system_id: SystemId = getattr(args, "system_id")  # noqa: B009 - mypy does not know the field of ArgsT
         return system_id
 
     async def differs(self, ctx: OperationContext, args: ArgsT) -> str | None:  # noqa: ARG002 - for subclasses
-        """How the operation that is already under way differs from ``args``; ``None`` if it does not.
+        """Describe how the running operation differs from ``args``; return ``None`` if it does not.
 
-        Asked when the machine, ``ctx.machine``, is in a pending status for the caller. A difference refuses the call:
-        a caller who asks for one image must not get the other one that is being installed. The answer completes the
-        sentence "node04 is Deploying for admin already, but …". Override it if MAAS shows what is being done, and
-        name the arguments in :attr:`compared`.
+        Called if the machine, ``ctx.machine``, is already in a pending status for the caller. A difference refuses the
+        call: a caller who requests one image must not get another one that is being installed. The returned text
+        completes the sentence "node04 is Deploying for admin already, but …". Override it if MAAS shows the parameters
+        of the running operation, and list the arguments in :attr:`compared`.
         """
         return None
 
-    def is_reached(self, args: ArgsT, machine: Machine) -> bool:  # noqa: ARG002 - what overrides it needs them
-        """Whether the machine is already as requested: then nothing is sent, and its result is returned.
+    def is_reached(self, args: ArgsT, machine: Machine) -> bool:  # noqa: ARG002 - for subclasses
+        """Whether the machine already is in the requested state. Then nothing is sent and the result is returned.
 
-        Override it where a second request would be refused by MAAS, or would do harm. By default it never is: a machine
-        that is *Deployed* may be wanted with another system.
+        Override it if MAAS would reject a second request or the request would do harm. The default is ``False``: the
+        caller may want a *Deployed* machine with another operating system.
         """
         return False
 
     @abstractmethod
     async def start(self, ctx: OperationContext, args: ArgsT) -> None:
-        """Post what starts the operation: one call, which is never repeated.
+        """Send the request that starts the operation: one call, never repeated.
 
         Raises:
-            MaasError: MAAS refused it, or did not answer. In the latter case the engine looks whether it took effect.
+            MaasError: MAAS rejected the request or did not respond. Without a response, the engine checks in MAAS
+                whether the operation started.
         """
 
     @abstractmethod
     async def result(self, ctx: OperationContext) -> ResultT:
-        """What to answer once the operation has succeeded, from ``ctx.machine`` and reads.
+        """Return the result of an operation that succeeded, from ``ctx.machine`` and further reads.
 
-        It may be asked for by the operation's id in another process, days later. So the arguments are not known.
+        The arguments are not available: another process may request the result by the operation's id, days later.
         """
 
     def result_if_gone(self, ctx: GoneContext) -> ResultT:
-        """What to answer where it has succeeded by MAAS's deleting the machine, as ``Lifecycle.gone`` allows."""
+        """Return the result if the operation succeeded by deleting the machine, as ``Lifecycle.gone`` allows."""
         raise NotImplementedError
 
     async def abort(self, ctx: OperationContext) -> None:
-        """Order MAAS to undo what was begun. Leave it out where MAAS has no way back.
+        """Request MAAS to abort the operation. Omit this method if MAAS cannot.
 
         Raises:
-            MaasError: MAAS refused to, or did not answer.
+            MaasError: MAAS rejected the request or did not respond.
         """
         raise NotImplementedError

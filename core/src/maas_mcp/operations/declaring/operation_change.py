@@ -1,4 +1,4 @@
-"""What observers are shown of an operation: that it has started, moved on, or ended."""
+"""Notifications for observers: an operation started, progressed or ended."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,31 +8,31 @@ from maas_mcp.operations.declaring.operations import State
 
 
 class ChangeKind(StrEnum):
-    """What has happened to an operation."""
+    """The kind of a change."""
 
     STARTED = "started"
-    """MAAS is sent the request to start it."""
+    """The start request is about to be sent to MAAS."""
     MOVED = "moved"
-    """Its fraction or its message has changed."""
+    """The fraction or the message changed."""
     ENDED = "ended"
-    """It has succeeded, failed, or ended otherwise."""
+    """The operation succeeded, failed, or ended in another way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationChange:
-    """One change of an operation that this process follows."""
+    """A change of an operation that this process follows."""
 
     kind: ChangeKind
     operation: str
-    """The tool that starts it."""
+    """The name of the tool that starts the operation."""
     operation_id: str
-    """As clients get it."""
+    """The operation's id, as clients receive it."""
     system_id: SystemId | None
-    """The machine; ``None`` for what the region does by itself."""
+    """The machine; ``None`` for an operation of the region."""
     state: State
-    """``working``, or how it has ended."""
+    """``working``, or the final state."""
     fraction: float | None
-    """From 0.0 to 1.0, ``None`` where it cannot be told."""
+    """The progress from 0.0 to 1.0; ``None`` if unknown."""
     message: str
     username: str | None
-    """Whose API key is used; ``None`` as long as MAAS was not asked."""
+    """The user of the server's API key; ``None`` until MAAS has reported it."""

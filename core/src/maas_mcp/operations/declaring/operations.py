@@ -1,4 +1,4 @@
-"""What a tool may do with long-running operations, and the reports that it gets of them."""
+"""Access to long-running operations for tools, and the reports that it returns."""
 
 from typing import Any, Final, Literal, NoReturn, Protocol, cast
 
@@ -15,77 +15,77 @@ class ErrorReport(BaseModel):
     code: str
     message: str
     hint: str | None
-    next_steps: list[NextStep] = Field(default=[], description="Calls that help, the best one first.")
+    next_steps: list[NextStep] = Field(default=[], description="Calls that help, best one first.")
     maas_says: str | None
 
 
 class OperationReport(BaseModel):
-    """Where an operation stands."""
+    """The current state of an operation."""
 
-    operation_id: str = Field(description="Ask for it again with maas_get_operation or maas_wait_operation.")
+    operation_id: str = Field(description="Pass it to maas_get_operation or maas_wait_operation.")
     state: State
-    progress: float | None = Field(description="From 0.0 to 1.0, where it can be told.")
+    progress: float | None = Field(description="From 0.0 to 1.0; null if unknown.")
     message: str
-    result: dict[str, Any] | None = Field(description="Of the tool that started it; there once it has succeeded.")
+    result: dict[str, Any] | None = Field(description="The tool's result, once it has succeeded.")
     error: ErrorReport | None = Field(
-        default=None, description="Set if it ended without success, or if its result cannot be read."
+        default=None, description="Set if it did not succeed, or if its result cannot be read."
     )
 
 
 class ListedOperation(OperationReport):
-    """One of many."""
+    """One operation of a list."""
 
     operation: str = Field(description="The tool that starts it.")
-    hostname: str | None = Field(description="The machine's; null for a batch and for the region.")
-    part_of: str | None = Field(description="The operation_id of the batch that it belongs to.")
+    hostname: str | None = Field(description="The machine; null for a batch or the region.")
+    part_of: str | None = Field(description="operation_id of its batch.")
 
 
 class OperationList(BaseModel):
-    """What is under way."""
+    """The operations that are running."""
 
     operations: list[ListedOperation]
-    more: bool = Field(description="Whether there are more than these.")
-    unreadable: list[str] = Field(description="Reads that failed, with the reason: operations may be missing here.")
+    more: bool = Field(description="Whether the list is cut off.")
+    unreadable: list[str] = Field(description="Failed reads and why; operations may be missing.")
 
 
 class Operations(Protocol):
-    """Long-running operations, as a tool may start and follow them: ``ctx.operations``.
+    """Long-running operations that a tool starts and follows, as ``ctx.operations``.
 
-    Each call passes the same checks as a client's own. Every method raises a :class:`~maas_mcp.errors.MaasMcpError`.
+    Each call passes the same checks as a client's call. Every method raises a :class:`~maas_mcp.errors.MaasMcpError`.
     """
 
     async def run(self, name: str, /, **arguments: Any) -> BaseModel:
-        """Call a tool, or start an operation and follow it to its end, with progress; returns its result."""
+        """Call a tool, or start an operation and follow it to its end with progress; return the result."""
         ...
 
     async def start(self, name: str, /, **arguments: Any) -> OperationReport:
-        """Start an operation, and return at once; its ``operation_id`` follows it."""
+        """Start an operation and return at once. Use the ``operation_id`` of the report to follow it."""
         ...
 
     async def get(self, operation_id: str) -> OperationReport:
-        """Where an operation stands, by what MAAS says now."""
+        """Read the current state of an operation from MAAS."""
         ...
 
     async def wait(self, operation_id: str, seconds: float) -> OperationReport:
-        """Follow an operation, with progress, to its end or for so many seconds."""
+        """Follow an operation with progress until it ends, for at most ``seconds``."""
         ...
 
     async def cancel(self, operation_id: str, *, abort: bool = False) -> OperationReport:
-        """Stop every call of this process that follows an operation; with ``abort``, make MAAS abort it, too."""
+        """Stop all calls of this process that follow an operation. With ``abort``, also abort it in MAAS."""
         ...
 
     async def list(self, limit: int = 50) -> OperationList:
-        """What is under way on the machines of this user, whichever program started it."""
+        """List operations that are running on the user's machines, whichever program started them."""
         ...
 
 
 class _NotOffered:
     def __getattr__(self, name: str) -> NoReturn:
         raise PluginError(
-            f"`ctx.operations.{name}` is not offered here: an operation cannot start or follow others.",
-            hint="Write a Tool whose `run` does it.",
+            f"`ctx.operations.{name}` is not available here: an operation cannot start or follow other operations.",
+            hint="Write a Tool and call it from `run`.",
         )
 
 
 NOT_OFFERED: Final = cast("Operations", _NotOffered())
-"""Stands in the place of ``ctx.operations`` where there is none."""
+"""Placeholder for ``ctx.operations`` in operations, which cannot use it."""

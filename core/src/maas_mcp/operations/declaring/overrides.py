@@ -1,4 +1,4 @@
-"""Methods that a plugin's class overrides: each has to be called, and awaited or not, as the host's own is."""
+"""Checks of the methods that a plugin class overrides: their kind and parameters must match the base class."""
 
 import inspect
 from collections.abc import Callable
@@ -8,15 +8,15 @@ _HOST: Final = f"{__name__.partition('.')[0]}."
 
 
 def is_of_host(cls: type) -> bool:
-    """Whether a class is one of the host's own."""
+    """Whether a class is defined in maas-mcp itself."""
     return cls.__module__.startswith(_HOST)
 
 
 def check_overrides(cls: type) -> None:
-    """Make sure that the host can call each of its methods that a plugin's class overrides.
+    """Check that the server can call each method that a plugin class overrides.
 
     Raises:
-        TypeError: One is async and has to be plain, or the other way round, or it does not take what the host gives.
+        TypeError: A method is async instead of plain or the reverse, or it does not accept the server's arguments.
     """
     owners: dict[str, type] = {}
     for base in reversed(cls.__mro__[1:]):
@@ -36,7 +36,7 @@ def check_overrides(cls: type) -> None:
 def _check_property(where: str, name: str, given: object) -> None:
     if inspect.isroutine(given) or inspect.iscoroutinefunction(getattr(given, "fget", None)):
         raise TypeError(
-            f"{where}: expected a property, but it is a method, which nobody calls. "
+            f"{where}: expected a property, but it is a method, which is never called. "
             f"Write `@property` above `def {name}(self)`."
         )
 
@@ -49,12 +49,13 @@ def _check_method(where: str, given: object, own: Callable[..., Any]) -> None:
     is_async = inspect.iscoroutinefunction(given)
     if inspect.iscoroutinefunction(own) and not is_async:
         raise TypeError(
-            f"{where}: expected an async function, but it is a plain one, which would block the server and could not "
-            f"be cancelled. Write `{_shown(own)}`."
+            f"{where}: expected an async function, but it is a plain one, which blocks the server and cannot be "
+            f"cancelled. Write `{_shown(own)}`."
         )
     if not inspect.iscoroutinefunction(own) and (is_async or inspect.isasyncgenfunction(given)):
         raise TypeError(
-            f"{where}: expected a plain function, but it is an async one, which nobody awaits. Write `{_shown(own)}`."
+            f"{where}: expected a plain function, but it is an async one, which is never awaited. "
+            f"Write `{_shown(own)}`."
         )
 
 
@@ -62,11 +63,11 @@ def _check_parameters(cls: type, owner: type, name: str) -> None:
     given, own = getattr(cls, name), getattr(owner, name)
     wanted = _positional(own)
     if not inspect.isfunction(inspect.getattr_static(cls, name)) and inspect.isfunction(own):
-        wanted = wanted[1:]  # a static method, say: nobody gives it an instance
+        wanted = wanted[1:]  # a static method, for example, receives no instance
     try:
         signature = inspect.signature(given)
     except (TypeError, ValueError):
-        return  # of something that is written in C, say: nothing is known of it
+        return  # for example a function written in C: its signature is unknown
     try:
         signature.bind(*wanted)
     except TypeError:

@@ -1,4 +1,4 @@
-"""Whose a machine is, as against the caller, and why MAAS does not allow the caller to change it."""
+"""Ownership of machines, and why MAAS does not allow the caller to change one."""
 
 from maas_mcp.errors import MaasError, MaasPermissionError, OperationRefusedError
 from maas_mcp.maas.client import MaasClient
@@ -10,10 +10,10 @@ from maas_mcp.operations.wording import named
 
 
 async def another_owner(maas: MaasClient, machine: Machine) -> str | None:
-    """The machine's owner, if that is a user other than the caller.
+    """Return the machine's owner if it is another user than the caller.
 
     Raises:
-        MaasError: MAAS cannot be asked who the caller is.
+        MaasError: MAAS did not report who the caller is.
     """
     if machine.owner is None or machine.owner == (await maas.whoami()).username:
         return None
@@ -21,7 +21,7 @@ async def another_owner(maas: MaasClient, machine: Machine) -> str | None:
 
 
 async def check_take_over(maas: MaasClient, machine: Machine, *, confirmed: bool, effect: str) -> None:
-    """Make sure that nobody loses a machine unnoticed, before a request that changes its owner.
+    """Require confirmation before a request takes a machine from another user.
 
     Args:
         maas: The region.
@@ -30,8 +30,8 @@ async def check_take_over(maas: MaasClient, machine: Machine, *, confirmed: bool
         effect: How the request changes the owner: ``Rescue mode would make it yours``.
 
     Raises:
-        OperationRefusedError: It is somebody else's, and that was not confirmed.
-        MaasError: MAAS cannot be asked who the caller is.
+        OperationRefusedError: The machine belongs to another user, and ``confirmed`` is false.
+        MaasError: MAAS did not report who the caller is.
     """
     owner = None if confirmed else await another_owner(maas, machine)
     if owner is not None:
@@ -42,43 +42,42 @@ async def check_take_over(maas: MaasClient, machine: Machine, *, confirmed: bool
 
 
 async def explain_refusal(maas: MaasClient, machine: Machine, error: MaasPermissionError) -> None:
-    """Put into ``error`` why MAAS refused a change of ``machine``, as far as its state and the caller show it.
+    """Add to ``error`` why MAAS refused to change ``machine``, as far as the machine and the caller show it.
 
-    The machine is read again, because it may have been locked or allocated since it was last read. If MAAS gave a
-    reason, or cannot be asked, the hint stays as it is.
+    The machine is read again, because another user may have locked or allocated it since the last read. The hint stays
+    unchanged if MAAS gave a reason or does not respond.
     """
     if error.maas_says:
         return
     try:
         user = await maas.whoami()
-        advice = _why(user, await maas.machine(machine.system_id), error.op)
+        advice = _explain(user, await maas.machine(machine.system_id), error.op)
         error.hint, error.next_steps = advice.hint, advice.next_steps
-    except MaasPermissionError as unseen:  # by now it is somebody else's, and so not to be seen
-        error.hint = unseen.hint
+    except MaasPermissionError as hidden:  # the machine now belongs to another user and is hidden
+        error.hint = hidden.hint
     except MaasError:
         return
 
 
-def _why(user: User, machine: Machine, op: str | None) -> Advice:
-    who = named(machine)
-    owner = f"{machine.owner}'s" if machine.owner else "nobody's"
-    mine = machine.owner == user.username
-    if op in OWNER_ONLY and not mine:
-        allocate = "" if machine.owner else ": allocate it first"
+def _explain(user: User, machine: Machine, op: str | None) -> Advice:
+    name = named(machine)
+    owner = f"belongs to {machine.owner}" if machine.owner else "has no owner"
+    owns = machine.owner == user.username
+    if op in OWNER_ONLY and not owns:
+        allocate = "" if machine.owner else ". Allocate it first"
         return Advice(
-            f"Only a machine's owner may request {op}, not even an administrator, and {machine.hostname} is "
-            f"{owner}{allocate}."
+            f"Only a machine's owner may request {op}, not even an administrator. {machine.hostname} {owner}{allocate}."
         )
     if op in ADMIN_ONLY and not user.is_superuser:
         return Advice(
-            f"MAAS allows {op} to administrators only, and {user.username} is not one. Ask an administrator to do it."
+            f"Only administrators may request {op}, and {user.username} is not one. Ask an administrator to do it."
         )
-    if machine.owner and not mine and not user.is_superuser:
-        return Advice(f"{who} belongs to {machine.owner}. Only {machine.owner} and administrators may change it.")
+    if machine.owner and not owns and not user.is_superuser:
+        return Advice(f"{name} belongs to {machine.owner}. Only {machine.owner} and administrators may change it.")
     if machine.locked and op not in ALLOWED_WHEN_LOCKED:
-        return Advice(f"{who} is locked, on purpose.", (unlock(machine.system_id),))
+        return Advice(f"{name} is locked, which protects it from changes.", (unlock(machine.system_id),))
     kind = "an administrator" if user.is_superuser else "not an administrator"
     return Advice(
-        f"MAAS gives no reason: {who} is {owner} and not locked, and {user.username} is {kind}. Where permissions are "
-        f"given by resource pool, {user.username} may lack one in the pool {machine.pool or 'of the machine'}."
+        f"MAAS gives no reason: {name} {owner} and is not locked, and {user.username} is {kind}. If permissions depend "
+        f"on the resource pool, {user.username} may lack one for the pool {machine.pool or 'of the machine'}."
     )

@@ -1,4 +1,4 @@
-"""What the region does by itself over minutes, without a machine, such as importing images: the declaration."""
+"""Long-running operations of the region itself, such as importing images."""
 
 from abc import abstractmethod
 from datetime import timedelta
@@ -10,11 +10,11 @@ from maas_mcp.operations.judging.assessment import Assessment
 
 
 class RegionObservation(Protocol):
-    """What a look has to tell at the least."""
+    """The minimum that an observation of the region contains."""
 
     @property
     def running(self) -> bool:
-        """Whether the region is at it."""
+        """Whether the region is running the operation."""
         ...
 
 
@@ -22,14 +22,14 @@ ObservationT = TypeVar("ObservationT", bound=RegionObservation)
 
 
 class RegionOperation(LongRunning[ArgsT, ResultT], Generic[ArgsT, ResultT, ObservationT]):
-    """Something that the region itself does over minutes, without a machine; one of its kind at a time.
+    """An operation that the region runs for minutes, without a machine. Only one of each kind runs at a time.
 
-    ``ObservationT`` is what one poll saw, with an attribute ``running``. Only ``start`` sees the arguments: they are
-    not known any longer where the operation is picked up by its id.
+    ``ObservationT`` is the result of one poll and has an attribute ``running``. Only ``start`` receives the arguments,
+    because they are unknown when the operation is resumed by its id.
     """
 
     interval: ClassVar[timedelta] = timedelta(seconds=10)
-    """Between two looks, once it has begun."""
+    """The time between two polls while the operation runs."""
 
     @classmethod
     def _is_abortable(cls) -> bool:
@@ -42,47 +42,48 @@ class RegionOperation(LongRunning[ArgsT, ResultT], Generic[ArgsT, ResultT, Obser
 
     @abstractmethod
     async def is_running(self, ctx: ToolContext) -> bool:
-        """Whether the region is at it, whoever started it: one read."""
+        """Whether the region is running the operation, no matter who started it. Make one read."""
 
     @abstractmethod
     async def start(self, ctx: ToolContext, args: ArgsT) -> None:
-        """Post what starts it: one call, which is never repeated.
+        """Send the request that starts the operation: one call, never repeated.
 
         Raises:
-            MaasError: MAAS refused it, or did not answer. In the latter case it is looked whether it took effect.
+            MaasError: MAAS rejected the request or did not respond. Without a response, the engine checks in MAAS
+                whether the operation started.
         """
 
     @abstractmethod
     async def observe(self, ctx: ToolContext, earlier: ObservationT | None) -> ObservationT:
-        """Look how far it is, by reads only.
+        """Observe the state of the operation. Make only reads.
 
         Args:
             ctx: The services.
-            earlier: The look before this one, so that what cannot have changed is not read again.
+            earlier: The previous observation, so that unchangeable facts need not be read again.
         """
 
     @abstractmethod
     def assess(self, before: ObservationT | None, earlier: ObservationT | None, seen: ObservationT) -> Assessment:
-        """What a look comes to: the verdict, how far it is, and what to call that. Pure: no reads, no clock.
+        """Assess an observation: return the verdict, the fraction and a message. Pure: no reads, no clock.
 
-        Success takes evidence that it ran: ``earlier`` was running, or what is there differs from ``before``.
+        Success requires evidence that the operation ran: ``earlier`` was running, or ``seen`` differs from ``before``.
 
         Args:
-            before: What was there before the start. ``None`` if that is not known, since it was picked up by its id:
-                then it is either running, or was before, or was started so long ago that it has run; say which.
-            earlier: The latest look at which it was running, if there was one; ``before``, where it is known to have
-                run without having been looked at meanwhile.
-            seen: The look.
+            before: The observation before the start. ``None`` if unknown, because the operation was resumed by its id.
+                It is then running, was running before, or started so long ago that it has ended; decide which.
+            earlier: The latest observation that was running. It is ``before`` if the operation is known to have run
+                between two polls, and ``None`` if it was never seen running.
+            seen: The observation to assess.
         """
 
     @abstractmethod
     async def result(self, ctx: ToolContext) -> ResultT:
-        """What to answer once it has succeeded."""
+        """Return the result of an operation that succeeded."""
 
     async def abort(self, ctx: ToolContext) -> None:
-        """Order MAAS to stop it. Leave it out where MAAS cannot.
+        """Request MAAS to stop the operation. Omit this method if MAAS cannot.
 
         Raises:
-            MaasError: MAAS refused to, or did not answer.
+            MaasError: MAAS rejected the request or did not respond.
         """
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""What a polling strategy has to be: checked where it is declared, or chosen, and not when a machine is deployed."""
+"""Checks of polling strategies when they are declared or selected, before any machine is deployed."""
 
 from maas_mcp.maas.models import ScriptSetName
 from maas_mcp.operations.declaring.overrides import check_overrides
@@ -7,14 +7,14 @@ from maas_mcp.operations.judging.strategies import PollingStrategy
 
 
 def check_strategy(where: str, strategy: object) -> None:
-    """Make sure that operations can be followed with a strategy.
+    """Check that an object can be used as a polling strategy.
 
     Args:
-        where: What is wrong if it cannot be used, as an author knows it: ``Rescue.polling``.
-        strategy: What was given.
+        where: The place to name in the error message, as a plugin author knows it: ``Rescue.polling``.
+        strategy: The object to check.
 
     Raises:
-        TypeError: It is not an instance of a strategy, or not a whole one.
+        TypeError: The object is not an instance of a strategy, or it is incomplete.
     """
     if isinstance(strategy, type):
         made = f"{strategy.__name__}()" if issubclass(strategy, PollingStrategy) else "YourStrategy()"
@@ -22,7 +22,7 @@ def check_strategy(where: str, strategy: object) -> None:
     if not isinstance(strategy, PollingStrategy):
         raise TypeError(
             f"{where}: expected an instance of a PollingStrategy, but it is an object of type "
-            f"{type(strategy).__name__}. Write `EventPolling([…])`, or leave it out."
+            f"{type(strategy).__name__}. Write `EventPolling([…])`, or omit it."
         )
     check_overrides(type(strategy))
     _check_needs(type(strategy).__name__, strategy.needs)

@@ -1,4 +1,4 @@
-"""What a plugin declares: a tool, its arguments and its result."""
+"""Tool declarations: a tool, its arguments and its result."""
 
 import inspect
 import typing
@@ -25,47 +25,47 @@ ResultT = TypeVar("ResultT", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """The services that the host gives to a running tool."""
+    """Services that the server passes to a running tool."""
 
     maas: MaasClient
-    """The region, with the API key of whoever runs the server."""
+    """The client for the MAAS region. It uses the server's API key."""
     progress: ProgressReporter
-    """``report(fraction, message)`` says how far the tool is."""
+    """Progress: ``report(fraction, message)`` sends it to the client."""
     cancellation: CancellationToken
-    """``raise_if_cancelled()`` and ``await sleep(seconds)`` stop when the client does."""
+    """Cancellation: ``raise_if_cancelled()`` and ``await sleep(seconds)`` raise once the call is cancelled."""
     operations: Operations = field(default=NOT_OFFERED, kw_only=True, repr=False)
-    """``run``, ``start``, ``wait``, ``get``, ``cancel`` and ``list``: long-running operations, for a ``Tool``."""
+    """Long-running operations: ``run``, ``start``, ``wait``, ``get``, ``cancel`` and ``list``. Available to a ``Tool``
+    only."""
     timing: Timing = field(default=Timing(), kw_only=True, repr=False)
-    """How long the host's own functions wait for what."""
+    """Time limits of the server's own functions, such as ``change_machine``."""
 
 
 class Declaration(ABC, Generic[ArgsT, ResultT]):
-    """What tools and operations have in common. Subclass :class:`Tool` or ``Operation``, not this.
+    """Common base of tools and operations. Subclass :class:`Tool` or ``Operation`` instead.
 
-    The class's docstring is the tool's description for the model; ``ArgsT`` and ``ResultT`` become its input and
-    output schema. A class without a ``name`` is a base for others and no tool itself.
+    The class docstring is the tool description that the model reads. ``ArgsT`` and ``ResultT`` define the input and
+    output schemas. A class without a ``name`` is an abstract base and is not registered as a tool.
     """
 
     name: ClassVar[str]
-    """``maas_verb_noun``, or ``<plugin>_…``: what a client calls."""
+    """The tool's name, as clients call it: ``maas_verb_noun`` or ``<plugin>_verb_noun``."""
     title: ClassVar[str] = ""
-    """What people are shown; made from the name if it is empty."""
+    """The title shown to people. If empty, it is derived from the name."""
     read_only: ClassVar[bool] = False
-    """Whether it leaves MAAS as it is."""
+    """Whether the tool only reads from MAAS."""
     destructive: ClassVar[bool] = False
-    """Whether it may destroy data or interrupt what runs on a machine."""
+    """Whether the tool may destroy data or interrupt workloads on a machine."""
     idempotent: ClassVar[bool] = False
-    """Whether a second call with the same arguments changes nothing more."""
+    """Whether a second call with the same arguments has no further effect."""
 
     offers: ClassVar[str] = ""
-    """Which request of MAAS it makes, as MAAS's command line names it: ``machine unlock``. By this name the next steps
-    of errors find it, whatever it is called. They call a tool that offers something of one machine with its
-    ``system_id``."""
+    """The MAAS command that the tool provides, as named by the MAAS CLI: ``machine unlock``. Errors suggest tools by
+    this command, so the tool may have any name. A suggested call passes the machine's ``system_id``."""
 
     arguments: ClassVar[type[BaseModel]]
-    """``ArgsT``; found by itself."""
+    """The model bound to ``ArgsT``; set automatically."""
     returns: ClassVar[type[BaseModel]]
-    """``ResultT``; found by itself."""
+    """The model bound to ``ResultT``; set automatically."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -83,28 +83,28 @@ class Declaration(ABC, Generic[ArgsT, ResultT]):
 
     @classmethod
     def _check(cls) -> None:
-        """Make sure that the class can be used as it is: this runs when it is defined.
+        """Validate the class when it is defined.
 
         Raises:
-            TypeError: With what was wrong, what was expected, and what to write.
+            TypeError: The declaration is invalid. The message states the problem, the expected value and the fix.
         """
         if not cls.description():
             raise TypeError(
-                f"{cls.__qualname__}: expected a docstring, but there is none. The model chooses the tool by it: "
-                "write what it does, how long it takes, and what it destroys."
+                f"{cls.__qualname__}: expected a docstring, but there is none. The model reads it to choose a tool: "
+                "write what the tool does, how long it takes, and what it destroys."
             )
         if not hasattr(cls, "arguments"):
             raise TypeError(
-                f"{cls.__qualname__}: expected pydantic models for its arguments and its result, but there are none. "
+                f"{cls.__qualname__}: expected pydantic models for arguments and result, but there are none. "
                 f"Write `class {cls.__name__}(Operation[Arguments, Result])` or `(Tool[Arguments, Result])`."
             )
         check_overrides(cls)
 
     @classmethod
     def description(cls) -> str:
-        """What the model is told: the docstring, without its indentation, of the class or of a tool that it extends.
+        """Return the tool description for the model: the class docstring, or the one inherited from another tool.
 
-        The one of any other base describes something else: the host's own classes, ``abc.ABC``, ``Generic``, a mixin.
+        Docstrings of other bases, such as ``abc.ABC``, a mixin or this package's classes, are ignored.
         """
         tools = [
             each
@@ -115,21 +115,22 @@ class Declaration(ABC, Generic[ArgsT, ResultT]):
         return next((cleaned for text in texts if (cleaned := inspect.cleandoc(text).strip())), "")
 
     def effects(self, args: ArgsT) -> Effects:
-        """What a call would change: by default, the machines that the arguments name, and what the flags say.
+        """Return what a call would change.
 
-        Override it where a call changes machines that its arguments do not name.
+        By default this uses the flags above and the machines named by ``system_id`` or ``system_ids``. Override it if a
+        call changes other machines.
         """
         machines = tuple(_machines(args))
         return Effects(machines, changes=not self.read_only, destroys=self.destructive)
 
     def summary(self, result: ResultT) -> str:
-        """The result in one line for people. Override it where the bare fields do not read well."""
+        """Summarize the result in one line for people. Override it if a list of the fields does not read well."""
         shown = {key: value for key, value in result.model_dump(mode="json").items() if value not in (None, "", [])}
         return ", ".join(f"{key}: {value}" for key, value in shown.items())
 
 
 def _machines(args: BaseModel) -> Iterator[SystemId]:
-    """The machines that the arguments name: by fields that are called ``system_id`` or ``system_ids``."""
+    """Yield the machines in the fields ``system_id`` and ``system_ids``."""
     for name in ("system_id", "system_ids"):
         value: object = getattr(args, name, None)
         values = value if isinstance(value, list | tuple) else [value]
@@ -137,15 +138,15 @@ def _machines(args: BaseModel) -> Iterator[SystemId]:
 
 
 def _models(cls: type) -> tuple[type[BaseModel], type[BaseModel]] | None:
-    """What ``ArgsT`` and ``ResultT`` stand for in ``cls``; ``None`` as long as one of them is open."""
-    found = _stands_for(cls, {})
+    """Return the models bound to ``ArgsT`` and ``ResultT``; ``None`` if either is still a type variable."""
+    found = _type_arguments(cls, {})
     if found and all(isinstance(model, type) and issubclass(model, BaseModel) for model in found):
         return found[0], found[1]
     return None
 
 
-def _stands_for(cls: type, known: Mapping[Any, Any]) -> tuple[Any, ...]:
-    """The type arguments of :class:`Declaration` in ``cls``, by way of its bases, which may have some of their own."""
+def _type_arguments(cls: type, known: Mapping[Any, Any]) -> tuple[Any, ...]:
+    """Resolve the type arguments of :class:`Declaration` through the bases of ``cls``, which may be generic too."""
     for base in cls.__dict__.get("__orig_bases__", cls.__bases__):
         origin = typing.get_origin(base) or base
         given = tuple(known.get(argument, argument) for argument in typing.get_args(base))
@@ -153,25 +154,26 @@ def _stands_for(cls: type, known: Mapping[Any, Any]) -> tuple[Any, ...]:
             return given
         if issubclass(origin, Declaration):
             parameters = getattr(origin, "__parameters__", ())
-            return _stands_for(origin, dict(zip(parameters, given, strict=False)))  # none given: all stay open
+            # A base without arguments leaves all parameters unbound, so the lengths may differ.
+            return _type_arguments(origin, dict(zip(parameters, given, strict=False)))
     return ()
 
 
 class Tool(Declaration[ArgsT, ResultT]):
-    """A tool that answers by itself: a read, or a change that MAAS makes at once."""
+    """A tool whose call returns directly: a read, or a change that MAAS completes within one request."""
 
     @abstractmethod
     async def run(self, ctx: ToolContext, args: ArgsT) -> ResultT:
-        """Do it.
+        """Run the tool.
 
         Raises:
-            MaasMcpError: With a message for the model; anything else is reported as a fault of the plugin.
+            MaasMcpError: The message goes to the model. Any other exception is reported as a plugin error.
         """
 
 
-def fault_of(name: str, error: BaseException) -> PluginError:
-    """What to tell of a tool in which something failed that no plugin should let out."""
+def plugin_error(name: str, error: BaseException) -> PluginError:
+    """Return the error to report when a plugin raised an unexpected exception."""
     return PluginError(
-        f"{name} failed inside its plugin ({type(error).__name__}), which is a fault of the plugin.",
-        hint="The server's log has the details. What was already asked of MAAS may have taken effect.",
+        f"{name} failed inside its plugin ({type(error).__name__}), which is a bug in the plugin.",
+        hint="See the server's log for details. Requests already sent to MAAS may have taken effect.",
     )

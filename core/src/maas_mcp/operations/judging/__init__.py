@@ -1,1 +1,1 @@
-"""Judging, without I/O or a clock: what was seen of an operation goes in, what it has come to comes out."""
+"""Pure logic that turns observations of an operation into a verdict, a fraction and a message."""

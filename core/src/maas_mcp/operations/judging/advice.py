@@ -1,4 +1,4 @@
-"""What to do with a machine, by its status and by whose it is. Pure."""
+"""Advice on what to do with a machine, based on its status and owner. Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,41 +18,41 @@ from maas_mcp.operations.next_steps import (
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What to do next, for people and as calls."""
+    """The next action, as text for people and as calls."""
 
     hint: str | None = None
-    """Sentences that name no tool."""
+    """Sentences that do not name a tool."""
     next_steps: tuple[NextStep, ...] = ()
 
 
-_RELEASE_FIRST: Final = "Release it first; what runs on it is lost then."
+_RELEASE_FIRST: Final = "Release it first; this destroys its workload."
 _BY_STATUS: Final = {
     MachineStatus.NEW: "Commission it first.",
-    MachineStatus.FAILED_DEPLOYMENT: "Release it before anything else: MAAS refuses deploy and commission here.",
+    MachineStatus.FAILED_DEPLOYMENT: "Release it first: MAAS refuses deploy and commission in this status.",
     MachineStatus.FAILED_RELEASING: "Check its BMC and its power settings in MAAS, then release it again.",
     MachineStatus.FAILED_ENTERING_RESCUE_MODE: "Check its BMC and its console, then enter or exit rescue mode again.",
     MachineStatus.FAILED_EXITING_RESCUE_MODE: "Check its BMC and its console, then exit rescue mode again.",
-    MachineStatus.FAILED_DISK_ERASING: "Its disks may be half erased. Release it again, with erase to start over.",
-    MachineStatus.FAILED_COMMISSIONING: "Fix what the script reports, then commission it again.",
+    MachineStatus.FAILED_DISK_ERASING: "Its disks may be half erased. Release it again, with erase to erase them.",
+    MachineStatus.FAILED_COMMISSIONING: "Fix the problem that the script reports, then commission it again.",
     MachineStatus.FAILED_TESTING: "Fix the hardware and test it again.",
-    MachineStatus.ALLOCATED: "It is still allocated to its owner: deploy it again, or release it.",
-    MachineStatus.READY: "Nothing runs on it: it can be deployed or commissioned again.",
+    MachineStatus.ALLOCATED: "It is still allocated to its owner: deploy it again or release it.",
+    MachineStatus.READY: "It has no workload: it can be deployed or commissioned again.",
 }
-"""What can be done with a machine where it has ended up (MAAS 3.3 to 3.8)."""
+"""The hint for each status (MAAS 3.3 to 3.8)."""
 _STEPS: Final[dict[MachineStatus, Callable[[SystemId], NextStep]]] = {
     MachineStatus.BROKEN: mark_fixed,
     MachineStatus.FAILED_TESTING: override_failed_testing,
     MachineStatus.RESCUE_MODE: exit_rescue_mode,
 }
-"""The call that does it, where it destroys nothing."""
+"""The suggested call for a status, if it destroys nothing."""
 
 
 def before_start(machine: Machine, caller: str | None) -> Advice:
-    """What has to be done before the caller's request is possible, where there is one thing to do.
+    """Advise what to do before the caller's request is possible.
 
     Args:
         machine: The machine, as it is now.
-        caller: Who asks; ``None`` if that is unknown, and then every owner is somebody else.
+        caller: The caller's user name. If it is ``None``, every owner counts as another user.
     """
     if machine.status is MachineStatus.DEPLOYED and machine.owner in (None, caller):
         return Advice(_RELEASE_FIRST)
@@ -60,27 +60,27 @@ def before_start(machine: Machine, caller: str | None) -> Advice:
 
 
 def about_lock(machine: Machine, caller: str | None) -> Advice:
-    """What to know before a locked machine is unlocked; whose it is, if it is not the caller's."""
-    owner = f" It is {machine.owner}'s." if machine.owner not in (None, caller) else ""
-    return Advice(f"Locked machines are protected on purpose.{owner}", (unlock(machine.system_id),))
+    """Advise on a locked machine; name its owner if that is another user."""
+    owner = f" It belongs to {machine.owner}." if machine.owner not in (None, caller) else ""
+    return Advice(f"A lock protects a machine from changes.{owner}", (unlock(machine.system_id),))
 
 
 def still_at_work(system_id: SystemId) -> Advice:
-    """What to do about a machine on which an operation was not over in time."""
-    return Advice("MAAS may still be at work on the machine.", (read_machine(system_id, "Read the machine"),))
+    """Advise on a machine whose operation did not end in time."""
+    return Advice("MAAS may still be working on the machine.", (read_machine(system_id, "Read the machine"),))
 
 
 def after_end(machine: Machine, caller: str | None) -> Advice:
-    """What to do with a machine after an operation, where there is one thing to do.
+    """Advise what to do with a machine after an operation.
 
-    Nothing that destroys what runs on the machine, and nothing at all about a machine of somebody else.
+    The advice never destroys workloads, and never changes a machine of another user.
 
     Args:
         machine: The machine, as it is now.
-        caller: Who asks; ``None`` if that is unknown, and then every owner is somebody else.
+        caller: The caller's user name. If it is ``None``, every owner counts as another user.
     """
     if machine.owner not in (None, caller):
-        return Advice(f"The machine is {machine.owner}'s. Ask {machine.owner} before you do anything to it.")
+        return Advice(f"The machine belongs to {machine.owner}. Ask {machine.owner} before you change it.")
     if not isinstance(machine.status, MachineStatus):
         return Advice()
     step = _STEPS.get(machine.status)

@@ -1,4 +1,4 @@
-"""What was seen of an operation comes to: a verdict, and how far it is."""
+"""The assessment of an operation: its verdict and its progress."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,35 +6,35 @@ from typing import Final
 from maas_mcp.operations.judging.lifecycle import Verdict
 
 BEFORE_SUCCESS: Final = 0.99
-"""The most that a milestone may claim: 1.0 is success, and only the machine's status says that."""
+"""The highest fraction of a milestone. Only success is 1.0, and the machine's status decides that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Milestone:
-    """How far an operation is, and what to call that."""
+    """The progress of an operation and its description."""
 
     fraction: float | None
-    """From 0.0 to 1.0, ``None`` where it cannot be told."""
+    """From 0.0 to 1.0; ``None`` if unknown."""
     text: str
 
 
 UNMEASURED: Final = Milestone(0.0, "")
-"""Before anything was seen."""
+"""The milestone before the first observation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What was seen comes to: the verdict, how far it is, and what to say."""
+    """The verdict on an operation, its progress and the message to show."""
 
     verdict: Verdict
     milestone: Milestone
 
     @property
     def fraction(self) -> float | None:
-        """From 0.0 to 1.0, ``None`` where it cannot be told."""
+        """From 0.0 to 1.0; ``None`` if unknown."""
         return self.milestone.fraction
 
     @property
     def message(self) -> str:
-        """What to say."""
+        """The message to show."""
         return self.milestone.text

@@ -1,4 +1,4 @@
-"""The statuses that an author names in a lifecycle, or a message with the name of the right one."""
+"""Validation of the statuses in a lifecycle, with errors that suggest the right name."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -9,35 +9,35 @@ _IMPORT = "with `from maas_mcp.api import MachineStatus as S`"
 
 
 def declared_statuses(name: str, given: object) -> frozenset[MachineStatus]:
-    """What ``given`` names, for the part of a lifecycle that is called ``name``.
+    """Return ``given`` as a set of statuses, for the part ``name`` of a lifecycle.
 
     Raises:
-        TypeError: It is no collection of statuses. A bare string would be one of letters, and a string or a number is
-            never equal to, or never shown as, what MAAS answers.
+        TypeError: ``given`` is not a collection of ``MachineStatus``. Strings and plain numbers are rejected, because
+            they would never equal a status that MAAS reports, or not display as one.
     """
     where = f"Lifecycle: `{name}`: expected a set of MachineStatus"
     if isinstance(given, str | int) or not isinstance(given, Iterable):
-        raise TypeError(f"{where}, but it is {given!r}. Write `{name}={{{_meant(given)}}}`, {_IMPORT}.")
+        raise TypeError(f"{where}, but it is {given!r}. Write `{name}={{{_suggest_member(given)}}}`, {_IMPORT}.")
     statuses = list(given)
     for each in statuses:
         if not isinstance(each, MachineStatus):
-            raise TypeError(f"{where}, but {each!r} is in it. Write `{_meant(each)}`, {_IMPORT}.")
+            raise TypeError(f"{where}, but {each!r} is in it. Write `{_suggest_member(each)}`, {_IMPORT}.")
     return frozenset(statuses)
 
 
-def _meant(given: object) -> str:
-    """The member that an author has most likely meant."""
+def _suggest_member(given: object) -> str:
+    """Return the status that the author probably means."""
     if isinstance(given, MachineStatus):
         return f"S.{given.name}"
     if isinstance(given, int) and given in list(MachineStatus):
         return f"S.{MachineStatus(given).name}"
     if isinstance(given, str):
-        spelt = {_plain(word): status.name for status in MachineStatus for word in (status.name, status.display)}
-        close = get_close_matches(_plain(given), spelt, n=1)
+        spelt = {_normalize(word): status.name for status in MachineStatus for word in (status.name, status.display)}
+        close = get_close_matches(_normalize(given), spelt, n=1)
         if close:
             return f"S.{spelt[close[0]]}"
     return "S.READY"
 
 
-def _plain(name: str) -> str:
+def _normalize(name: str) -> str:
     return name.strip().replace("_", " ").replace("-", " ").lower()

@@ -1,4 +1,4 @@
-"""Everything that was seen of a run, and the verdict by it."""
+"""The evidence about a run: everything observed of it, and the verdict that follows."""
 
 import math
 from collections.abc import Mapping
@@ -9,90 +9,92 @@ from maas_mcp.maas.models import Event, Machine, ScriptSet, ScriptSetName
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.judging.assessment import UNMEASURED, Milestone
 from maas_mcp.operations.judging.lifecycle import Lifecycle, Verdict
-from maas_mcp.operations.judging.timeline import UNTOLD, RunTimeline
+from maas_mcp.operations.judging.timeline import EMPTY_TIMELINE, RunTimeline
 
 ABSENCES_TO_BE_GONE: Final = 2
-"""A machine is gone when two reads in a row do not show it: one may have raced a change of owner or pool."""
+"""A machine counts as deleted after two reads in a row without it. A single read may race a change of owner or pool."""
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What was true before the operation was started, or what is still known of it."""
+    """The state before the operation started, as far as it is known."""
 
     machine: Machine
     cursor: int
-    """The newest event's id: what comes after it is news."""
+    """The id of the newest event. Only later events count."""
     runs: tuple[int | None, ...]
-    """The script sets of the runs before this one, as :meth:`Lifecycle.runs` gives them; empty where they are not
-    known, as for a run that someone else started: then only events and statuses tell that it began."""
+    """The script sets of earlier runs, as :meth:`Lifecycle.runs` returns them. Empty if unknown, as for a run that
+    another user started; then only events and statuses show that the run began."""
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a strategy wants to see beside the machine itself."""
+    """The data that a strategy needs in addition to the machine."""
 
     events: bool = True
-    """Without events the machine is read at every tick, which costs MAAS a hundred times as much."""
+    """Whether to read events. Without them the machine is read at every poll, which costs MAAS a hundred times as
+    much."""
     script_sets: frozenset[ScriptSetName] = frozenset()
-    """Script sets of the latest runs; MAAS reads every output for them, so they are asked for every 10 s or so."""
+    """Script sets of the latest runs. They are read about every 10 s, because MAAS loads the output of every script for
+    them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What one poll saw of one machine."""
+    """The result of one poll of one machine."""
 
     machine: Machine | None = None
     """The machine, if it was read."""
     absent: bool = False
-    """Whether it was asked for and not there."""
+    """Whether the machine was requested and MAAS did not return it."""
     events: tuple[Event, ...] = ()
     """New events, oldest first."""
     unreachable_for: float | None = None
-    """Seconds since MAAS was last read, or ``None`` while it is."""
+    """Seconds since the last successful read, or ``None`` outside an outage."""
     script_sets: Mapping[ScriptSetName, ScriptSet] = field(default_factory=dict)
-    """Those that were read, of those that :class:`Needs` names; a set that MAAS does not have is missing."""
+    """The script sets that were read, of those in :class:`Needs`. Sets that do not exist in MAAS are missing."""
     answering: bool = False
-    """Whether it answers meanwhile, if only with errors such as a 500."""
+    """Whether MAAS responds during the outage, if only with errors such as a 500."""
 
 
-NOTHING: Final = Observation()
-"""A poll that saw nothing."""
+EMPTY_OBSERVATION: Final = Observation()
+"""The result of a poll without news."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything that was seen since the start, as far as it matters."""
+    """Everything relevant that was observed since the start."""
 
     baseline: Baseline
     machine: Machine | None = None
-    """The latest read since the start; none from before the run began, or from before it ended."""
-    timeline: RunTimeline = UNTOLD
-    """What the events tell."""
+    """The latest read. ``None`` until the machine was read after the run began, and again after it ended."""
+    timeline: RunTimeline = EMPTY_TIMELINE
+    """The events of the run."""
     started: bool = False
-    """Whether a pending status or a new run was seen."""
+    """Whether a pending status or a new script set was seen."""
     runs: tuple[int | None, ...] = ()
-    """The script sets of this run, as far as they differ from the baseline's."""
+    """The script sets of this run, as far as they differ from the baseline."""
     superseded: bool = False
-    """Whether another run than ours was seen."""
+    """Whether a later run was seen on the machine."""
     absences: int = 0
     status_name: str = ""
-    """The status that was last told of, by an event or by a read."""
+    """The latest status, from an event or a read."""
     milestone: Milestone = UNMEASURED
-    """The latest one, as the strategy has measured it; its fraction never decreases."""
+    """The latest milestone that the strategy measured. Its fraction never decreases."""
 
     @property
     def gone(self) -> bool:
-        """Whether the machine is no longer there."""
+        """Whether the machine was deleted."""
         return self.absences >= ABSENCES_TO_BE_GONE
 
     @property
     def aborted(self) -> bool:
-        """Whether someone aborted it."""
+        """Whether a user aborted the run."""
         return self.timeline.aborted
 
     @property
     def reverted(self) -> bool:
-        """Whether MAAS undid the start, since it could not switch the machine on."""
+        """Whether MAAS reverted the start because it could not power on the machine."""
         return self.timeline.reverted
 
     @property
@@ -102,17 +104,17 @@ class Evidence:
 
     @property
     def user_actions(self) -> tuple[Event, ...]:
-        """What users did while it ran, oldest first: who aborted or released the machine stands here."""
+        """User actions during the run, oldest first, such as an abort or a release."""
         return self.timeline.user_actions
 
     @property
     def moved_on(self) -> bool:
-        """Whether the machine is no longer as this run has left it: what it shows is another run's."""
+        """Whether the machine has changed since this run ended, so that its state is another run's."""
         end = self.timeline.end
         return self.superseded or (end is not None and self.machine is not None and self.machine.status != end)
 
     def with_(self, lifecycle: Lifecycle, observation: Observation) -> "Evidence":
-        """This and what ``observation`` adds."""
+        """Return the evidence with ``observation`` added."""
         news = [event for event in observation.events if event.id > self.baseline.cursor]
         timeline = self.timeline.with_(lifecycle.pending, lifecycle.begins_in, news)
         began = timeline.began is not None and not self.started
@@ -120,16 +122,16 @@ class Evidence:
         evidence = replace(
             self,
             timeline=timeline,
-            machine=None if began or ended else self.machine,  # as it was before says nothing of what came then
+            machine=None if began or ended else self.machine,  # an earlier read does not show the new state
             started=self.started or timeline.began is not None,
-            superseded=self.superseded or timeline.again,
+            superseded=self.superseded or timeline.restarted,
             status_name=self.status_name if timeline is self.timeline else timeline.status_name or self.status_name,
             absences=self.absences + 1 if observation.absent else self.absences,
         )
-        return _after_read(evidence, lifecycle, observation.machine) if observation.machine else evidence
+        return _with_machine(evidence, lifecycle, observation.machine) if observation.machine else evidence
 
 
-def _after_read(evidence: Evidence, lifecycle: Lifecycle, machine: Machine) -> Evidence:
+def _with_machine(evidence: Evidence, lifecycle: Lifecycle, machine: Machine) -> Evidence:
     runs, superseded = evidence.runs, False
     if now := lifecycle.runs(machine):
         before = evidence.baseline.runs or now
@@ -146,13 +148,13 @@ def _after_read(evidence: Evidence, lifecycle: Lifecycle, machine: Machine) -> E
         status_name=machine.status_name,
         runs=runs,
         started=evidence.started
-        or (not evidence.timeline.others and lifecycle.shows_start(machine, evidence.baseline.runs, runs)),
+        or (not evidence.timeline.preceded and lifecycle.shows_start(machine, evidence.baseline.runs, runs)),
         superseded=evidence.superseded or superseded,
     )
 
 
-def of_this_run(evidence: Evidence, observation: Observation) -> Observation:
-    """What was seen of this run: what comes after its end is another's, such as the next user's deployment."""
+def limit_to_run(evidence: Evidence, observation: Observation) -> Observation:
+    """Limit an observation to this run: anything after the run's end belongs to another one."""
     ended = evidence.timeline.ended
     last = math.inf if ended is None else ended.id
     events = tuple(event for event in observation.events if evidence.baseline.cursor < event.id <= last)
@@ -160,10 +162,10 @@ def of_this_run(evidence: Evidence, observation: Observation) -> Observation:
 
 
 def judge(lifecycle: Lifecycle, evidence: Evidence) -> Verdict:
-    """The verdict: by the event that tells of the run's end, else by the latest read, and never before a read.
+    """Return the verdict: by the event of the run's end, otherwise by the latest read. Before a read it is pending.
 
-    A machine may move on before it is read: a free one is taken by whoever waits for one. So a run has ended as its
-    own event says, whatever came later; where that event is missing, the read is all there is.
+    The machine may change again before it is read, for example when another user allocates it at once. So the event of
+    the end decides, whatever happened later. Only without that event does the read decide.
     """
     if evidence.gone:
         return lifecycle.verdict_if_gone(on_vm_host=evidence.baseline.machine.pod is not None)
@@ -176,7 +178,7 @@ def judge(lifecycle: Lifecycle, evidence: Evidence) -> Verdict:
     if evidence.superseded and end is None:
         return Verdict.REVERTED
     verdict = lifecycle.verdict(status)
-    if evidence.reverted and status is evidence.baseline.machine.status:  # which may be one of an earlier failure
+    if evidence.reverted and status is evidence.baseline.machine.status:  # possibly a failure status of an earlier run
         return Verdict.REVERTED
     undone = lifecycle.hides_an_undoing and (evidence.aborted or evidence.reverted)
     return Verdict.REVERTED if undone and verdict is Verdict.SUCCEEDED else verdict

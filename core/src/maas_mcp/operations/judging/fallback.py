@@ -1,4 +1,4 @@
-"""A plugin's polling strategy, with the machine's status to fall back on where it fails."""
+"""A wrapper around a plugin's polling strategy that falls back to the machine's status."""
 
 import logging
 
@@ -10,13 +10,14 @@ logger = logging.getLogger(__name__)
 
 
 class FallbackPolling(PollingStrategy):
-    """Measures by a strategy until that fails once, and by the machine's status from then on.
+    """Uses a strategy until it fails once, and the machine's status from then on.
 
-    A strategy only says how far an operation is. What MAAS has begun is followed to its end without it.
+    A strategy only measures progress. A failing strategy must not stop the following of an operation that MAAS is
+    running.
 
     Args:
-        strategy: The plugin's.
-        operation: What it is called in the log.
+        strategy: The plugin's strategy.
+        operation: The operation's name for the log.
     """
 
     def __init__(self, strategy: PollingStrategy, operation: str) -> None:
@@ -25,12 +26,12 @@ class FallbackPolling(PollingStrategy):
         self._operation = operation
 
     def measure(self, evidence: Evidence, observation: Observation) -> Milestone:
-        """What the strategy says, or what the status does."""
+        """Return the strategy's milestone or, after a failure, the machine's status."""
         try:
-            return _whole(self._strategy.measure(evidence, observation))
-        except BaseException:  # it is no coroutine: nothing cancels it
+            return _validated(self._strategy.measure(evidence, observation))
+        except BaseException:  # not a coroutine, so this is never a cancellation
             logger.exception(
-                "%s: %s failed, so its progress comes from the machine's status only",
+                "%s: %s failed; progress now comes from the machine's status only",
                 self._operation,
                 type(self._strategy).__name__,
             )
@@ -38,12 +39,12 @@ class FallbackPolling(PollingStrategy):
         return self._strategy.measure(evidence, observation)
 
 
-def _whole(measured: object) -> Milestone:
-    """What was measured, if it is that.
+def _validated(measured: object) -> Milestone:
+    """Check the milestone that a strategy returned.
 
     Raises:
-        TypeError: A part of it is not what it has to be.
-        OverflowError: The fraction is too large for a number of Python's.
+        TypeError: It is not a ``Milestone``, or one of its fields has the wrong type.
+        OverflowError: The fraction is too large for a float.
     """
     match measured:
         case Milestone(None, str()):
@@ -51,6 +52,6 @@ def _whole(measured: object) -> Milestone:
         case Milestone(int() | float() as fraction, str(text)):
             return Milestone(float(fraction), text)
     raise TypeError(
-        "expected a Milestone of a fraction, which is a number or None, and a text. "
+        "expected a Milestone with a fraction (a number or None) and a text. "
         "Return it from `measure`: `return Milestone(0.5, 'Booting')`."
     )

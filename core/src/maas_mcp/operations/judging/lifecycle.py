@@ -1,4 +1,4 @@
-"""The statuses that an operation begins in, passes through and ends in, and what each of them means."""
+"""Lifecycles: the statuses in which an operation starts, runs and ends, and their meaning."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -11,40 +11,41 @@ from maas_mcp.operations.judging.timeline import TESTED_BY_COMMISSIONING, arrive
 
 
 class Verdict(Enum):
-    """What an operation has come to."""
+    """The verdict on an operation."""
 
     PENDING = auto()
-    """Under way, or not seen to have begun."""
+    """Running, or not seen to have started."""
     SUCCEEDED = auto()
     FAILED = auto()
     REVERTED = auto()
-    """Ended from outside: aborted, released, or taken over by another run."""
+    """Ended by someone else: aborted, released, or replaced by another run."""
     GONE = auto()
-    """The machine is no longer there."""
+    """The machine was deleted."""
     UNKNOWN = auto()
-    """The machine has a status that this release does not know; whoever follows it goes on."""
+    """The machine has a status that this release does not know. Following continues."""
 
     @property
     def final(self) -> bool:
-        """Whether nothing more is to be expected."""
+        """Whether the verdict is final."""
         return self not in {Verdict.PENDING, Verdict.UNKNOWN}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lifecycle:
-    """The statuses that an operation begins in, passes through and ends in.
+    """The statuses in which an operation starts, runs and ends.
 
     Args:
-        start_from: Where MAAS accepts the operation.
-        pending: What the machine shows while the operation runs; the first one it passes need not be the only one.
-        begins_in: Those of ``pending`` that the operation enters first, if another operation enters the rest directly:
-            a commissioning begins in *Commissioning*, and goes on to *Testing*, in which a mere test begins. By
-            default all of them.
-        success: Where it has succeeded. A status may be in ``start_from`` as well: commissioning starts and ends in
-            *Ready*, so success counts only after a pending status, or a new script set, was seen.
-        failure: Where it has failed.
-        gone: What it means when a virtual machine of a VM host is deleted meanwhile: ``Verdict.SUCCEEDED`` where MAAS
-            itself does that, as when one is released that it had composed. Any other machine is ``GONE`` then.
+        start_from: The statuses in which MAAS accepts the operation.
+        pending: The statuses while the operation runs. The machine may pass through several.
+        begins_in: The subset of ``pending`` in which the operation can start. Set it if another operation starts
+            directly in one of the others: commissioning starts in *Commissioning* and continues in *Testing*, but a
+            test starts in *Testing*. The default is all of ``pending``.
+        success: The statuses after success. They may overlap ``start_from``: commissioning starts and ends in *Ready*.
+            So success counts only after a pending status or a new script set was seen.
+        failure: The statuses after failure.
+        gone: The verdict if a virtual machine of a VM host is deleted during the operation. Use ``Verdict.SUCCEEDED``
+            if MAAS deletes it itself, as it does when it releases a machine that it composed. Any other deleted machine
+            is ``GONE``.
     """
 
     start_from: frozenset[MachineStatus]
@@ -75,24 +76,25 @@ class Lifecycle:
         if not isinstance(gone, Verdict):
             raise TypeError(
                 f"Lifecycle: `gone`: expected a Verdict, but it is {gone!r}. "
-                "Write `gone=Verdict.SUCCEEDED`, or leave it out."
+                "Write `gone=Verdict.SUCCEEDED`, or omit it."
             )
         object.__setattr__(self, "gone", gone)
         overlap = self.pending & (self.success | self.failure)
         if overlap or not (self.start_from and self.pending and self.success):
             raise ValueError(
-                "Lifecycle: expected at least one status each in start_from, pending and success, and none that is "
-                f"both pending and an end; got {self!r}. Move the statuses in which MAAS is still at work to pending."
+                "Lifecycle: expected at least one status each in start_from, pending and success, and no status of "
+                f"pending in success or failure; got {self!r}. List statuses in which MAAS is still working in pending "
+                "only."
             )
 
         if not self.begins_in or not self.begins_in <= self.pending:
             raise ValueError(
-                f"Lifecycle: expected some of the statuses of `pending` in `begins_in`; got {self!r}. "
-                "Leave `begins_in` out, unless another operation passes through the same statuses."
+                f"Lifecycle: expected a non-empty subset of `pending` in `begins_in`; got {self!r}. "
+                "Omit `begins_in`, unless another operation passes through the same statuses."
             )
 
     def verdict(self, status: MachineStatus) -> Verdict:
-        """What a status means once the operation has started."""
+        """Return the meaning of a status after the operation has started."""
         if status in self.pending:
             return Verdict.PENDING
         if status in self.success:
@@ -100,15 +102,15 @@ class Lifecycle:
         return Verdict.FAILED if status in self.failure else Verdict.REVERTED
 
     def verdict_if_gone(self, *, on_vm_host: bool) -> Verdict:
-        """What the machine's deletion means."""
+        """Return the meaning of the machine's deletion."""
         return self.gone if on_vm_host else Verdict.GONE
 
     def is_entered_by(self, event: Event) -> bool:
-        """Whether ``event`` takes the machine into a status of ``begins_in`` from outside: the start of a run."""
+        """Whether ``event`` starts a run: it moves the machine from a non-pending status into one of ``begins_in``."""
         return enters(self.pending, event, self.begins_in)
 
     def may_be_at(self, machine: Machine, events: Iterable[Event]) -> bool:
-        """Whether what ``machine`` is at may be this operation, by the newest ``events``, oldest first."""
+        """Whether ``machine`` may be running this operation, judged by the newest ``events``, oldest first."""
         if machine.status not in self.pending:
             return False
         arrived = [event for event in events if arrives(self.pending, event)]
@@ -120,13 +122,13 @@ class Lifecycle:
 
     @property
     def hides_an_undoing(self) -> bool:
-        """Whether a run that was undone may end where one that succeeded does: a test ends where it began."""
+        """Whether a reverted run can end in the same status as a successful one, as a test can."""
         return bool(self.start_from & self.success)
 
     def runs(self, machine: Machine) -> tuple[int | None, ...]:
-        """The identity of the machine's latest run: its script sets, in the order of MAAS's status numbers.
+        """Return the script set ids that identify the machine's latest run, ordered by MAAS's status numbers.
 
-        Empty where the operation has none, and where MAAS's answer about one of them cannot be read.
+        Empty if the operation has no script sets, or if MAAS's response about one of them is invalid.
         """
         statuses = self._with_runs
         if not {RUN_FIELDS[status] for status in statuses}.isdisjoint(machine.unreadable):
@@ -138,14 +140,14 @@ class Lifecycle:
         return [status for status in sorted(self.pending) if status in RUN_FIELDS]
 
     def shows_start(self, machine: Machine, before: Sequence[int | None], runs: Sequence[int | None]) -> bool:
-        """Whether a read shows that the operation has begun: its status, or a script set that is new.
+        """Whether a read shows that the operation has started, by its status or a new script set.
 
         Args:
             machine: The machine as it was read.
-            before: The script sets of the runs before, or none where they are not known.
-            runs: The script sets that are new, as :meth:`runs` orders them.
+            before: The script sets of the earlier runs; empty if unknown.
+            runs: The new script sets, ordered as in :meth:`runs`.
         """
         if machine.status in (self.begins_in if before else self.pending):
             return True
-        pairs = zip(self._with_runs, runs, strict=False)  # there may be none that can be read
+        pairs = zip(self._with_runs, runs, strict=False)  # empty if they could not be read
         return any(run is not None and status in self.begins_in for status, run in pairs)

@@ -1,4 +1,4 @@
-"""Progress of commissioning and testing: the boot by its events, then one script after the other."""
+"""Progress of commissioning and testing: boot events first, then the scripts one by one."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -19,25 +19,25 @@ RUNNING: Final = frozenset(
         ScriptStatus.APPLYING_NETWORK_CONFIGURATION,
     }
 )
-LEAST_WEIGHT: Final = 1.0
-"""Seconds. MAAS estimates by what a script took before, and many take less than the second it counts in."""
-UNTIMED: Final = 0.5
-"""How much of a running script counts as done where MAAS does not say how long it has been running (3.7 does not)."""
-ALMOST: Final = 0.95
-"""The most that a running script may count for, however far beyond its estimate it is."""
+MIN_WEIGHT: Final = 1.0
+"""Minimum weight of a script in seconds. MAAS estimates from earlier runtimes in whole seconds, often zero."""
+UNTIMED_SHARE: Final = 0.5
+"""The completed share of a running script if MAAS does not report its runtime (3.7 does not)."""
+MAX_RUNNING_SHARE: Final = 0.95
+"""The maximum completed share of a running script, even if it exceeds its estimate."""
 
 _DURATION: Final = re.compile(r"(?:(\d+) days?, )?(\d+):(\d\d):(\d\d)")
 
 
 class ScriptPolling(PollingStrategy):
-    """Progress from MAAS's script sets, after the events of the boot that comes before the scripts.
+    """Progress from the boot events, then from MAAS's script sets.
 
-    Each script weighs what MAAS estimates it to take; where MAAS has no estimate, as much as the others do on average.
+    Each script is weighted by MAAS's estimate of its runtime, or by the average of the others if MAAS has none.
 
     Args:
         phases: The milestones before the first script, with fractions up to ``1 - share``.
-        script_sets: The script sets that the operation runs, all of them together.
-        share: The part of the progress that the scripts take.
+        script_sets: All script sets that the operation runs.
+        share: The fraction of the total progress that the scripts take.
     """
 
     def __init__(self, phases: Sequence[Phase], script_sets: Collection[ScriptSetName], *, share: float = 0.7) -> None:
@@ -47,7 +47,7 @@ class ScriptPolling(PollingStrategy):
         if not 0 < share <= 1 or not script_sets or any(phase.fraction > boot for phase in self.phases):
             fractions = [phase.fraction for phase in self.phases]
             raise ValueError(
-                f"ScriptPolling: expected script sets, a share of up to 1.0 for them, and phases up to what is left "
+                f"ScriptPolling: expected script sets, a share above 0.0 and up to 1.0, and phases up to 1 - share "
                 f"({boot:g}); got {sorted(map(str, script_sets))}, {share:g} and {fractions}. "
                 "Lower the phases' fractions: the rest belongs to the scripts."
             )
@@ -55,7 +55,7 @@ class ScriptPolling(PollingStrategy):
         self.needs = Needs(script_sets=frozenset(script_sets))
 
     def measure(self, evidence: Evidence, observation: Observation) -> Milestone:
-        """The furthest phase, or how much of the scripts is done once one of them has begun."""
+        """Return the furthest boot phase or, once a script has started, the progress of the scripts."""
         boot = self._boot.measure(evidence, observation)
         results = list(
             chain.from_iterable(
@@ -66,14 +66,17 @@ class ScriptPolling(PollingStrategy):
         )
         if all(result.status == PENDING for result in results):
             return boot
-        return Milestone(max(boot.fraction or 0.0, 1 - self.share + self.share * done(results)), _told(results))
+        return Milestone(
+            max(boot.fraction or 0.0, 1 - self.share + self.share * completed_fraction(results)), _message(results)
+        )
 
 
 def _is_of_this_run(evidence: Evidence, scripts: ScriptSet) -> bool:
-    """Whether a script set is this run's. MAAS keeps sets for ever, and a run need not have one of every kind.
+    """Whether a script set belongs to this run. MAAS keeps sets forever, and a run need not have one of every kind.
 
-    Of a run that somebody else started, its earlier sets are not known: then a set in which a script began before the
-    run did is an earlier one's. Where no event says when it began, a set counts as long as something in it is left.
+    The earlier sets are unknown if another user started the run. Then a set belongs to an earlier run if one of its
+    scripts started before the run. If no event shows when the run started, a set counts while it has unfinished
+    scripts.
     """
     baseline, began = evidence.baseline, evidence.timeline.began
     if scripts.id in baseline.runs:
@@ -81,35 +84,35 @@ def _is_of_this_run(evidence: Evidence, scripts: ScriptSet) -> bool:
     if baseline.runs:
         return True
     if began is None or began.at is None:
-        return any(_is_left(each) for each in scripts.results)
+        return any(_is_unfinished(each) for each in scripts.results)
     return all(each.starttime is None or each.starttime >= began.at for each in scripts.results)
 
 
-def _is_left(result: ScriptResult) -> bool:
+def _is_unfinished(result: ScriptResult) -> bool:
     return result.status == PENDING or result.status in RUNNING
 
 
-def done(results: Sequence[ScriptResult]) -> float:
-    """How much of some scripts is done, from 0.0 to 1.0."""
-    estimates = [seconds(result.estimated_runtime) for result in results]
-    known = [max(estimate, LEAST_WEIGHT) for estimate in estimates if estimate is not None]
-    usual = fmean(known) if known else LEAST_WEIGHT
-    weights = [usual if estimate is None else max(estimate, LEAST_WEIGHT) for estimate in estimates]
-    parts = [weight * _part(result, weight) for result, weight in zip(results, weights, strict=True)]
+def completed_fraction(results: Sequence[ScriptResult]) -> float:
+    """Return the completed fraction of the scripts, from 0.0 to 1.0."""
+    estimates = [parse_duration(result.estimated_runtime) for result in results]
+    known = [max(estimate, MIN_WEIGHT) for estimate in estimates if estimate is not None]
+    usual = fmean(known) if known else MIN_WEIGHT
+    weights = [usual if estimate is None else max(estimate, MIN_WEIGHT) for estimate in estimates]
+    parts = [weight * _completed_share(result, weight) for result, weight in zip(results, weights, strict=True)]
     return sum(parts) / sum(weights)
 
 
-def _part(result: ScriptResult, weight: float) -> float:
+def _completed_share(result: ScriptResult, weight: float) -> float:
     if result.status == PENDING:
         return 0.0
     if result.status not in RUNNING:
         return 1.0
-    ran = seconds(result.runtime)
-    return UNTIMED if ran is None else min(ran / weight, ALMOST)
+    ran = parse_duration(result.runtime)
+    return UNTIMED_SHARE if ran is None else min(ran / weight, MAX_RUNNING_SHARE)
 
 
-def seconds(duration: str) -> float | None:
-    """The seconds of ``H:MM:SS`` or ``D days, H:MM:SS``; ``None`` for ``Unknown`` and the like."""
+def parse_duration(duration: str) -> float | None:
+    """Parse ``H:MM:SS`` or ``D days, H:MM:SS`` into seconds; return ``None`` for ``Unknown`` and the like."""
     match = _DURATION.fullmatch(duration)
     if match is None:
         return None
@@ -117,14 +120,14 @@ def seconds(duration: str) -> float | None:
     return float(((days * 24 + hours) * 60 + minutes) * 60 + rest)
 
 
-def _told(results: Sequence[ScriptResult]) -> str:
+def _message(results: Sequence[ScriptResult]) -> str:
     ended = sum(result.status != PENDING and result.status not in RUNNING for result in results)
     failed = sum(result.failed for result in results)
     running = [result.name for result in results if result.status in RUNNING]
     if not running:
-        told = f"{ended} of {len(results)} scripts have ended"
+        message = f"{ended} of {len(results)} scripts have ended"
     elif len(running) == 1:
-        told = f"Running {running[0]} ({ended + 1} of {len(results)})"
+        message = f"Running {running[0]} ({ended + 1} of {len(results)})"
     else:
-        told = f"Running {running[0]} and {len(running) - 1} more ({ended} of {len(results)} have ended)"
-    return told + (f", {failed} failed" if failed else "")
+        message = f"Running {running[0]} and {len(running) - 1} more ({ended} of {len(results)} have ended)"
+    return message + (f", {failed} failed" if failed else "")

@@ -1,8 +1,8 @@
-"""How what a poll saw becomes a verdict, a fraction and a message: pure, with no clock and no I/O.
+"""Polling strategies: they measure progress. Pure, with no clock and no I/O.
 
-An ``Observation`` goes in with the ``Evidence`` so far, an ``Assessment`` comes out. The verdict is the lifecycle's,
-the same for every strategy; a strategy adds how far the operation is. So both can be replayed from recorded traffic,
-and tested for every order of events.
+An ``Observation`` and the ``Evidence`` so far result in an ``Assessment``. The lifecycle decides the verdict in the
+same way for every strategy, and a strategy only adds the progress. So both can be replayed from recorded traffic, and
+tested for every order of events.
 """
 
 import math
@@ -13,41 +13,41 @@ from typing import Any, final
 
 from maas_mcp.maas.models import Event, Machine
 from maas_mcp.operations.judging.assessment import BEFORE_SUCCESS, Assessment, Milestone
-from maas_mcp.operations.judging.evidence import Evidence, Needs, Observation, judge, of_this_run
+from maas_mcp.operations.judging.evidence import Evidence, Needs, Observation, judge, limit_to_run
 from maas_mcp.operations.judging.lifecycle import Lifecycle, Verdict
-from maas_mcp.operations.progress import silence
+from maas_mcp.operations.progress import describe_outage
 
 
 @dataclass(frozen=True, slots=True)
 class MachineAssessment(Assessment):
-    """What the evidence comes to, and the evidence."""
+    """An assessment of a machine, with its evidence."""
 
     evidence: Evidence
 
 
 class PollingStrategy(ABC):
-    """How an operation is observed. Subclass it and override :meth:`measure` to tell progress in another way.
+    """The way an operation's progress is measured. Subclass it and override :meth:`measure` for another way.
 
-    What an operation has come to is judged by its lifecycle alone.
+    The lifecycle alone decides the verdict.
     """
 
     needs: Needs = Needs()
-    """What observations have to hold."""
+    """The data that observations must contain."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "assess" in vars(cls):
             raise TypeError(
-                f"{cls.__qualname__}.assess: the lifecycle judges what an operation has come to, and no strategy. "
-                "Override `measure`, which says how far it is."
+                f"{cls.__qualname__}.assess: expected no such method, because the lifecycle alone decides the verdict. "
+                "Override `measure`, which measures the progress."
             )
 
     @final
     def assess(self, lifecycle: Lifecycle, evidence: Evidence, observation: Observation) -> MachineAssessment:
-        """What is known after ``observation``. The fraction never decreases, and is 1.0 at success only."""
+        """Assess the operation after ``observation``. The fraction never decreases, and is 1.0 only on success."""
         known = evidence.with_(lifecycle, observation)
         verdict = judge(lifecycle, known)
-        measured = self.measure(known, of_this_run(known, observation))
+        measured = self.measure(known, limit_to_run(known, observation))
         fraction, before = measured.fraction, known.milestone.fraction or 0.0
         if fraction is not None:
             fraction = min(max(fraction if math.isfinite(fraction) else before, before), BEFORE_SUCCESS)
@@ -57,12 +57,12 @@ class PollingStrategy(ABC):
 
     @abstractmethod
     def measure(self, evidence: Evidence, observation: Observation) -> Milestone:
-        """How far the operation is, from 0.0 to below 1.0, and what to call it.
+        """Measure the progress of the operation, from 0.0 to below 1.0, and describe it.
 
         Args:
-            evidence: All that is known, ``observation`` included. ``evidence.milestone`` is what this method last
-                answered.
-            observation: What is new of this run: events until its end, and script sets until then.
+            evidence: Everything known, including ``observation``. ``evidence.milestone`` is the previous return value
+                of this method.
+            observation: The news of this run: events and script sets until its end.
 
         Returns:
             The milestone to show. A fraction lower than the last one is ignored.
@@ -73,16 +73,16 @@ def _message(verdict: Verdict, evidence: Evidence, observation: Observation) -> 
     machine = evidence.machine or evidence.baseline.machine
     milestone = evidence.milestone.text or evidence.status_name or machine.status_name
     if observation.unreachable_for is not None:
-        told = silence(observation.unreachable_for, answering=observation.answering)
-        return f"{told}; last seen: {milestone}"
+        outage = describe_outage(observation.unreachable_for, answering=observation.answering)
+        return f"{outage}; last seen: {milestone}"
     if verdict is Verdict.UNKNOWN:
         return f"{machine.status_name} (status {machine.status}, which this version of maas-mcp does not know)"
     if evidence.gone:
         return f"{machine.hostname} is no longer in MAAS"
-    return _ending(machine, evidence) if verdict.final else milestone
+    return _end_message(machine, evidence) if verdict.final else milestone
 
 
-def _ending(machine: Machine, evidence: Evidence) -> str:
+def _end_message(machine: Machine, evidence: Evidence) -> str:
     end = evidence.timeline.end
     if end is None or end == machine.status:
         return machine.status_name
@@ -92,13 +92,13 @@ def _ending(machine: Machine, evidence: Evidence) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A milestone of an operation: an event that MAAS writes, and how far the operation is then.
+    """A milestone of an operation: an event that MAAS writes, and the progress at that point.
 
     Args:
         event: The event's type, as MAAS shows it: ``Loading ephemeral``.
-        fraction: How far the operation is once the event is there, from 0.0 to 1.0.
-        description: The event's description, where the type alone is not enough: a machine asks for PXE more than once.
-        message: What to show, where it is not the event's type.
+        fraction: The progress once the event exists, from 0.0 to 1.0.
+        description: The event's description, if the type alone is ambiguous: a machine sends several PXE requests.
+        message: The message to show instead of the event's type.
     """
 
     event: str
@@ -107,14 +107,14 @@ class Phase:
     message: str | None = None
 
     def matches(self, event: Event) -> bool:
-        """Whether ``event`` is this milestone."""
+        """Whether ``event`` is the event of this phase."""
         return event.type == self.event and self.description in (None, event.description)
 
 
 class EventPolling(PollingStrategy):
-    """Progress from MAAS's own events: each phase is reached when its event is there.
+    """Progress from MAAS's events: each phase is reached when its event exists.
 
-    A phase below the one already reached changes nothing: the second PXE boot of a deploy comes after the install.
+    A phase below the one already reached is ignored: the second PXE boot of a deployment comes after the installation.
     """
 
     def __init__(self, phases: Sequence[Phase]) -> None:
@@ -123,12 +123,12 @@ class EventPolling(PollingStrategy):
         if fractions != sorted(fractions) or not all(0 <= fraction <= 1 for fraction in fractions):
             raise ValueError(
                 f"EventPolling: expected phases in the order in which they happen, with fractions from 0.0 to 1.0; "
-                f"got {fractions}. Sort the phases by the order in which MAAS writes their events."
+                f"got {fractions}. Sort the phases in the order in which MAAS writes their events."
             )
         self.phases = phases
 
     def measure(self, evidence: Evidence, observation: Observation) -> Milestone:
-        """The furthest phase whose event was seen."""
+        """Return the furthest phase whose event was seen."""
         furthest = replace(evidence.milestone, fraction=evidence.milestone.fraction or 0.0)
         for event in observation.events:
             for phase in self.phases:
@@ -148,16 +148,18 @@ def _checked_phases(phases: object) -> tuple[Phase, ...]:
         numeric = isinstance(phase.fraction, int | float) and not isinstance(phase.fraction, bool)
         texts = (phase.event, phase.description or "", phase.message or "")
         if not numeric or not all(isinstance(text, str) for text in texts):
-            raise TypeError(f"expected an event's type and a number in a Phase, but it is {phase!r}. {advice}")
+            raise TypeError(
+                f"expected an event type and a numeric fraction in each Phase, but one is {phase!r}. {advice}"
+            )
     return found
 
 
 class StatusPolling(PollingStrategy):
-    """No milestones: the machine's status is all that is told, and time passes."""
+    """Progress without milestones: the machine's status and the elapsed time."""
 
     needs = Needs(events=False)
 
     def measure(self, evidence: Evidence, observation: Observation) -> Milestone:
-        """No fraction; the status is the milestone."""
+        """Return the machine's status without a fraction."""
         machine = observation.machine or evidence.machine
         return Milestone(None, machine.status_name if machine else evidence.milestone.text)

@@ -1,1 +1,1 @@
-"""Running operations: start once, follow, resume, abort, and say why one did not succeed."""
+"""Run operations: start each once, follow, resume and abort it, and explain failures."""

@@ -1,7 +1,7 @@
-"""The engine: starts an operation once, follows it, and ends with its result or with the reason why there is none.
+"""The engine: starts an operation once, follows it, and returns its result or raises the reason of its failure.
 
-``prepare`` → ``start`` → ``follow``, or ``resume`` by a handle; ``run`` is the first three. What a machine and the
-region do differently is their subject's.
+``run`` is ``prepare`` → ``start`` → ``follow``; ``resume`` picks up a run by its handle. The differences between a
+machine and the region are in their subjects.
 """
 
 import logging
@@ -18,27 +18,27 @@ from maas_mcp.errors import MaasError, MaasMcpError, OperationCancelledError, Op
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.cancellation import CancellationToken, CancelReason
-from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning, Operation, policy_of
+from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning, Operation, resolve_cancel_policy
 from maas_mcp.operations.declaring.operation_change import ChangeKind
 from maas_mcp.operations.declaring.region_operation import RegionOperation
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, ToolContext
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.judging.lifecycle import Verdict
 from maas_mcp.operations.judging.strategies import PollingStrategy
-from maas_mcp.operations.outages import check_outage, until_of
+from maas_mcp.operations.outages import check_outage, deadline_after
 from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.running import region
-from maas_mcp.operations.running.adoption import Adoption, Found, requested_already
-from maas_mcp.operations.running.last_seen import LastSeen, Unseen
+from maas_mcp.operations.running.adoption import Adoption, Found, answer_repeated_request
+from maas_mcp.operations.running.last_seen import LastSeen, NoAnswerInTimeError
 from maas_mcp.operations.running.machine import MachineSubject
 from maas_mcp.operations.running.ownership import Caller
 from maas_mcp.operations.running.region import RegionSubject
-from maas_mcp.operations.running.results import Reading
+from maas_mcp.operations.running.results import ResultReader
 from maas_mcp.operations.running.run import Prepared, Run
-from maas_mcp.operations.running.run_change import Publish, unpublished
+from maas_mcp.operations.running.run_change import Publish, discard_change
 from maas_mcp.operations.running.start_requests import RequestState, StartRequest, StartRequests
 from maas_mcp.operations.running.status import OperationStatus
-from maas_mcp.operations.running.subject import Shared, Subject, UnderWayError
+from maas_mcp.operations.running.subject import AlreadyRunningError, Shared, Subject
 from maas_mcp.operations.running.survey import Survey, survey
 from maas_mcp.operations.watching.shared_reads import SharedReads
 from maas_mcp.operations.watching.watcher import Watcher
@@ -47,15 +47,15 @@ logger = logging.getLogger(__name__)
 
 
 class Engine:
-    """Runs operations on machines and of the region.
+    """Runs operations on machines and on the region.
 
     Args:
         maas: The region.
-        watcher: Watches the machines; its ``run()`` has to be running.
-        requests: Holds the requests to start; the same for all engines of a process.
-        polling: The strategy for every operation on a machine, instead of its own.
-        publish: Takes each change of a run.
-        now: Seconds since 1970, which all processes share; other times are of anyio's clock.
+        watcher: Watches the machines. Its ``run()`` must be running.
+        requests: The start requests, shared by all engines of a process.
+        polling: Replaces the polling strategy of every machine operation.
+        publish: Receives each change of a run.
+        now: Seconds since 1970, for times that processes share. Other times are on anyio's clock.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Engine:
         requests: StartRequests,
         *,
         polling: PollingStrategy | None = None,
-        publish: Publish = unpublished,
+        publish: Publish = discard_change,
         now: Callable[[], float] = time.time,
     ) -> None:
         reads = SharedReads(requests.timing)
@@ -94,26 +94,26 @@ class Engine:
         wait: float | None = None,
         on_cancel: CancelPolicy | None = None,
     ) -> OperationStatus[ResultT]:
-        """Start ``operation``, and follow it to its end or until ``wait`` seconds after the call.
+        """Start ``operation``, and follow it to its end or for ``wait`` seconds.
 
-        A machine that is already at it for this very user is not started again: its handle is the answer. Where MAAS
-        holds the request to start for longer than the call waits, the request is held on without it.
+        If this user's run of it is already in progress, it is not started again; the status has that run's handle.
+        If MAAS takes longer to answer the start request than the call waits, the server keeps the request open.
 
         Args:
-            operation: What to do.
-            args: With what.
-            progress: Reports how far it is.
-            cancellation: Stops the following, and with ``CancelPolicy.ABORT`` what MAAS does, too. A lost connection
+            operation: The operation.
+            args: Its arguments.
+            progress: Receives the progress.
+            cancellation: Stops following, and with ``CancelPolicy.ABORT`` aborts the run in MAAS. A lost connection
                 never aborts.
-            wait: Seconds to follow it; ``None``: to its end.
-            on_cancel: Instead of the operation's own policy.
+            wait: Seconds to follow it; ``None`` to follow it to its end.
+            on_cancel: Replaces the operation's own policy.
 
         Raises:
-            OperationRefusedError: It cannot be started now; nothing was sent that changes MAAS.
-            OperationError: It did not succeed; the message says why.
-            MaasError: MAAS refused to start it, or cannot be asked any longer.
+            OperationRefusedError: It cannot start now. Nothing was changed in MAAS.
+            OperationError: It did not succeed. The message gives the reason.
+            MaasError: MAAS refused to start it, or can no longer be reached.
         """
-        policy, until = policy_of(operation, on_cancel), until_of(wait)
+        policy, until = resolve_cancel_policy(operation, on_cancel), deadline_after(wait)
         with cancellation.guard():
             prepared = await self.prepare(operation, args, progress, cancellation)
             run = prepared if isinstance(prepared, OperationStatus) else self.start(prepared)
@@ -135,40 +135,40 @@ class Engine:
         progress: ProgressReporter,
         cancellation: CancellationToken,
     ) -> Prepared[ArgsT, ResultT] | OperationStatus[ResultT]:
-        """Check whether ``operation`` can be started. Nothing is sent that changes MAAS.
+        """Check whether ``operation`` can start. Nothing is changed in MAAS.
 
         Returns:
-            The operation, whose handle can be stored before it is started; or a status, where it is under way already,
-            or the machine is already as requested.
+            The prepared operation, whose handle can be stored before the start. A status if the operation is already
+            running, or the machine needs no change.
 
         Raises:
-            OperationRefusedError: It cannot be started now.
-            MaasError: MAAS cannot be asked.
+            OperationRefusedError: It cannot start now.
+            MaasError: MAAS cannot be reached.
         """
         ctx = ToolContext(self._shared.maas, progress, cancellation, timing=self._shared.timing)
-        if self._shared.publish is not unpublished:
-            await self._shared.caller.name_if_known()  # once: observers are shown who started it
-        subject = await _kind(operation).prepare(self._shared, operation, args, ctx)
+        if self._shared.publish is not discard_change:
+            await self._shared.caller.name_if_known()  # read once: observers receive the name of the user
+        subject = await _subject_class(operation).prepare(self._shared, operation, args, ctx)
         return subject if isinstance(subject, OperationStatus) else Prepared(subject, args)
 
     def start(
         self, prepared: Prepared[ArgsT, ResultT], maas: MaasClient | None = None
     ) -> Run[ArgsT, ResultT] | OperationStatus[ResultT]:
-        """Request what was prepared, when one of the turns of ``maas`` has come; :meth:`follow` it.
+        """Submit the start request of a prepared operation; then :meth:`follow` the run.
 
         Returns:
-            The run; or a status, where this process has requested the same already.
+            The run; a status if this process has already sent the same request.
 
         Raises:
-            OperationRefusedError: It has requested it with other arguments.
+            OperationRefusedError: This process has sent the request with other arguments.
             OperationCancelledError: The call was cancelled before anything was sent.
         """
         subject, args = prepared.subject, prepared.args
         subject.ctx.cancellation.raise_if_cancelled()
-        held = self._shared.requests.under_way(subject.operation.name, subject.handle.system_id)
+        held = self._shared.requests.pending(subject.operation.name, subject.handle.system_id)
         if held is not None:
-            return requested_already(held, args, subject.state)
-        request = self._shared.requests.give(
+            return answer_repeated_request(held, args, subject.state)
+        request = self._shared.requests.submit(
             subject.handle,
             lambda maas: subject.send(maas, args),
             maas or self._shared.maas,
@@ -180,20 +180,20 @@ class Engine:
         return run
 
     async def follow(self, run: Run[Any, ResultT], until: float = math.inf) -> OperationStatus[ResultT]:
-        """Wait for MAAS's answer to the request of a run, then follow the run to its end, or until then.
+        """Wait for MAAS's answer to the start request, then follow the run to its end or until ``until``.
 
         Args:
-            run: What :meth:`start` gave.
-            until: When to answer, in anyio's clock.
+            run: The run that :meth:`start` returned.
+            until: When to return, on anyio's clock.
 
         Raises:
-            OperationError: It did not succeed; the message says why.
-            MaasError: MAAS refused to start it, or cannot be asked any longer.
+            OperationError: It did not succeed. The message gives the reason.
+            MaasError: MAAS refused to start it, or can no longer be reached.
         """
-        with _end_published(run):
+        with _publishing_failure(run):
             try:
                 answered = await run.wait_for_answer(until)
-            except UnderWayError as other:
+            except AlreadyRunningError as other:
                 return other.status
             status = await self._watch(run, until) if answered else run.working()
         return replace(status, warnings=run.subject.warnings)
@@ -207,30 +207,30 @@ class Engine:
         *,
         wait: float | None = 0.0,
     ) -> OperationStatus[ResultT]:
-        """Pick up what ``handle`` names, by what MAAS shows of it; follow it to its end or for ``wait`` seconds.
+        """Pick up the run of ``handle`` from MAAS, and follow it to its end or for ``wait`` seconds.
 
-        An outage is waited for as long. What this process still knows of its request is reported as well.
+        An outage is waited out for as long. The status includes the state of the start request, if this process has it.
 
         Raises:
-            OperationError: It did not succeed, or its deadline is over; the message says why.
-            MaasError: MAAS cannot be asked: at once where there is no time to wait, else after too long an outage.
+            OperationError: It did not succeed, or its deadline has passed. The message gives the reason.
+            MaasError: MAAS cannot be reached: at once without a wait, otherwise after too long an outage.
         """
-        until, request = until_of(wait), self._shared.requests.of(handle)
+        until, request = deadline_after(wait), self._shared.requests.find(handle)
         with cancellation.guard():
-            if not await _is_sent(request, progress, until):
-                return OperationStatus(handle, None, request.standing(), confirmed=False)
+            if not await _wait_until_sent(request, progress, until):
+                return OperationStatus(handle, None, request.describe(), confirmed=False)
             asked = anyio.current_time()
             ctx = ToolContext(self._shared.maas, progress, cancellation, timing=self._shared.timing)
             try:
-                subject = await _kind(operation).pick_up(self._shared, operation, request, ctx, until)
-            except Unseen as unseen:
-                return unseen.status
+                subject = await _subject_class(operation).pick_up(self._shared, operation, request, ctx, until)
+            except NoAnswerInTimeError as no_answer:
+                return no_answer.status
             if isinstance(subject, OperationStatus):
                 return subject
             run = Run(subject, request)
-            with _end_published(run):
+            with _publishing_failure(run):
                 run.check_start()
-                await self._take_in(run)
+                await self._record(run)
                 if subject.latest.verdict.final:
                     return await self._end(run)
                 if run.expires <= anyio.current_time():
@@ -241,29 +241,31 @@ class Engine:
                 return await self._watch(run, until)
 
     async def abort(self, operation: LongRunning[Any, Any], handle: Handle, cancellation: CancellationToken) -> None:
-        """Request that MAAS abort what ``handle`` names; a request that was not sent yet is taken back instead.
+        """Abort the run of ``handle``. A start request that was not sent yet is withdrawn instead.
 
         Raises:
-            OperationRefusedError: MAAS has no way back from it, it is over, or what runs is not what was started.
-            MaasError: MAAS refused to, or did not answer.
+            OperationRefusedError: MAAS cannot abort it, it has ended, or another run is in progress.
+            MaasError: MAAS refused the abort or did not answer.
         """
-        request = self._shared.requests.of(handle)
+        request = self._shared.requests.find(handle)
         if request.state is RequestState.WAITING:
             await request.withdraw()
         else:
-            await _kind(operation).abort(self._shared, operation, handle, cancellation)
+            await _subject_class(operation).abort(self._shared, operation, handle, cancellation)
 
-    async def survey(self, operations: Sequence[Operation[Any, Any]], beside: Collection[MachineStatus] = ()) -> Survey:
-        """Read this user's machines on which one of these operations may be under way, and those ``beside`` these."""
-        return await survey(self._shared.maas, self._shared.caller, operations, beside)
+    async def survey(
+        self, operations: Sequence[Operation[Any, Any]], extra_statuses: Collection[MachineStatus] = ()
+    ) -> Survey:
+        """Read the user's machines on which one of these operations may run, or in one of the ``extra_statuses``."""
+        return await survey(self._shared.maas, self._shared.caller, operations, extra_statuses)
 
-    def under_way(self, seen: Survey, operations: Sequence[Operation[Any, Any]], limit: int) -> list[Found]:
-        """What a survey shows to be under way, ``limit`` at the most."""
-        return self._shared.adoption.under_way(seen, operations, limit)
+    def find_running(self, seen: Survey, operations: Sequence[Operation[Any, Any]], limit: int) -> list[Found]:
+        """The runs that a survey shows, at most ``limit``."""
+        return self._shared.adoption.find_running(seen, operations, limit)
 
-    async def region_under_way(self, operations: Sequence[RegionOperation[Any, Any, Any]]) -> list[Handle]:
-        """Handles for what the region is doing, started by any user: one read for each operation."""
-        return await region.under_way(self._shared, operations)
+    async def find_running_on_region(self, operations: Sequence[RegionOperation[Any, Any, Any]]) -> list[Handle]:
+        """Handles of the operations that the region is running, started by any user. Takes one read for each."""
+        return await region.find_running(self._shared, operations)
 
     async def _watch(self, run: Run[Any, ResultT], until: float) -> OperationStatus[ResultT]:
         subject = run.subject
@@ -271,19 +273,19 @@ class Engine:
             if run.request.ambiguous_error is not None:
                 run.report()
             while not subject.latest.verdict.final:
-                # A MAAS that is silent says nothing of a start either: what counts is until when it has answered.
+                # During an outage MAAS cannot show a start, so only its last answer counts.
                 run.check_start()
                 if subject.latest.verdict.final:
                     break
                 if anyio.current_time() >= until:
                     return run.working()
                 await subject.poll(run.request, until)
-                scope.deadline = run.expires  # infinite until the request had its turn
+                scope.deadline = run.expires  # infinite until the request was sent
                 if not subject.latest.verdict.final:
                     run.report()
                 if subject.silent_for is not None:
                     check_outage(subject.silent_for, self._shared.timing.outage_limit, subject.latest.message)
-                await self._take_in(run)
+                await self._record(run)
         if not subject.latest.verdict.final:
             await subject.last_poll()
         run.request.check_refusal(subject.name)
@@ -291,11 +293,11 @@ class Engine:
             raise run.timed_out()
         return await self._end(run)
 
-    async def _take_in(self, run: Run[Any, Any]) -> None:
-        """Remember what was seen, and make sure that it is of this run."""
+    async def _record(self, run: Run[Any, Any]) -> None:
+        """Remember the assessment, and make sure that it is of this run."""
         if run.subject.silent_for is None:
             self._shared.last_seen.remember(run.subject.handle, run.subject.latest)
-        await run.subject.check_ours(run.request)
+        await run.subject.check_started_by_caller(run.request)
 
     async def _end(self, run: Run[Any, ResultT]) -> OperationStatus[ResultT]:
         subject, progress = run.subject, run.subject.ctx.progress
@@ -305,15 +307,15 @@ class Engine:
         if subject.latest.verdict is not Verdict.SUCCEEDED:
             progress.report(subject.latest.fraction, message)
             raise await subject.explain(run.request)
-        reading = Reading(subject.operation, message)
-        with reading.watched():
+        reading = ResultReader(subject.operation, message)
+        with reading.guarded():
             reading.result = await subject.result()
         progress.report(1.0, message)
         run.publish(ChangeKind.ENDED, 1.0, message)
         return reading.status(subject.handle)
 
     async def _abort_started(self, run: Run[Any, Any], cancellation: CancellationToken) -> None:
-        """Abort, for a call that was cancelled: within some seconds, and with nothing said to the client."""
+        """Abort the run of a cancelled call within some seconds, without messages to the client."""
         limit, name = self._shared.timing.abort_limit, run.subject.name
         with cancellation.undoing(limit) as scope:
             try:
@@ -321,11 +323,11 @@ class Engine:
             except MaasError as error:
                 logger.warning("%s was cancelled, but could not be aborted: %s", name, error)
         if scope.cancelled_caught:
-            logger.warning("%s was cancelled, but within %.0f s it did not show to be aborted", name, limit)
+            logger.warning("%s was cancelled, but MAAS did not show within %.0f s that it was aborted", name, limit)
 
 
-def _kind(operation: LongRunning[Any, ResultT]) -> type[Subject[Any, ResultT]]:
-    """What an operation of this kind runs on."""
+def _subject_class(operation: LongRunning[Any, ResultT]) -> type[Subject[Any, ResultT]]:
+    """The subject class for this kind of operation."""
     match operation:
         case Operation():
             return MachineSubject
@@ -335,22 +337,22 @@ def _kind(operation: LongRunning[Any, ResultT]) -> type[Subject[Any, ResultT]]:
 
 
 @contextmanager
-def _end_published(run: Run[Any, Any]) -> Iterator[None]:
-    """Publish that a run has ended without success, where that is what the block raises."""
+def _publishing_failure(run: Run[Any, Any]) -> Iterator[None]:
+    """Publish the end of a run if the block raises the error of a run without success."""
     try:
         yield
     except OperationCancelledError:
         raise
     except MaasMcpError as error:
-        # MAAS's own refusal of the request ends it as well; an outage ends the following only.
+        # A refusal by MAAS ends the run as well. An outage ends only the following.
         if isinstance(error, OperationError) or run.request.refusal is error:
             run.publish(ChangeKind.ENDED, run.subject.latest.fraction, error.message, error)
         raise
 
 
-async def _is_sent(request: StartRequest, progress: ProgressReporter, until: float) -> bool:
-    """Wait until then for a request that waits for its turn: what MAAS shows before is not by it."""
+async def _wait_until_sent(request: StartRequest, progress: ProgressReporter, until: float) -> bool:
+    """Wait until the request is sent: before that, MAAS cannot show its run. Returns whether it was sent."""
     if request.state is RequestState.WAITING:
-        progress.report(0.0, request.standing())
-        await request.has_turn(until)
+        progress.report(0.0, request.describe())
+        await request.wait_for_turn(until)
     return request.state is not RequestState.WAITING

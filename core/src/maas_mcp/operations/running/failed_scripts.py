@@ -1,4 +1,4 @@
-"""The scripts that failed in a run: which, on what, how, and the ends of what they printed."""
+"""The failed scripts of a run: their names, targets and exit statuses, and the ends of their output."""
 
 import logging
 from collections import defaultdict
@@ -16,14 +16,14 @@ from maas_mcp.operations.wording import listed
 logger = logging.getLogger(__name__)
 
 TAIL_LINES: Final = 12
-"""How much of a failing script's output is shown: its last lines, where the reason stands."""
-INSTALL_LOG: Final = "/tmp/install.log"  # noqa: S108 - MAAS's name for the log of an installation, and no file here
+"""How many of the last lines of a failed script's output are shown."""
+INSTALL_LOG: Final = "/tmp/install.log"  # noqa: S108 - MAAS's name for an installation log, not a local file
 
 
 async def failed_scripts(maas: MaasClient, lifecycle: Lifecycle, evidence: Evidence) -> list[ScriptResult]:
-    """The failed scripts of this run, with their output; an alias may still name the set of an earlier one.
+    """Read the failed scripts of this run, with their output.
 
-    What cannot be read is left out: the verdict stands without it.
+    A script set's alias may still mean the set of an earlier run. Unreadable sets are left out.
     """
     machine = evidence.machine or evidence.baseline.machine
     failed: list[ScriptResult] = []
@@ -41,16 +41,16 @@ async def failed_scripts(maas: MaasClient, lifecycle: Lifecycle, evidence: Evide
         failed += [
             script
             for script in scripts.results
-            if script.failed and (is_since(evidence.timeline.began, script) if run is None else scripts.id == run)
+            if script.failed and (is_run_after(evidence.timeline.began, script) if run is None else scripts.id == run)
         ]
     return failed
 
 
-def in_short(failed: Sequence[ScriptResult]) -> str:
-    """What failed, in a sentence; empty if no script did.
+def summarize(failed: Sequence[ScriptResult]) -> str:
+    """Summarize the failed scripts in a sentence; empty if no script failed.
 
-    Such as ``smartctl-validate failed on nvme0n1 and sda (exit status 1).``
-    The log of an installation is no script: the events say more about one.
+    For example: ``smartctl-validate failed on nvme0n1 and sda (exit status 1).``
+    The installation log is not a script; the events explain more than it does.
     """
     groups: defaultdict[tuple[str, str], list[ScriptResult]] = defaultdict(list)
     for script in failed:
@@ -65,21 +65,21 @@ def in_short(failed: Sequence[ScriptResult]) -> str:
     return "; ".join(phrases) + "." if phrases else ""
 
 
-def tails(failed: Sequence[ScriptResult]) -> list[str]:
-    """The last lines of each failed script's output, below its name."""
+def output_tails(failed: Sequence[ScriptResult]) -> list[str]:
+    """Return the last lines of each failed script's output, below its name."""
     return [f"{script.label} ({script.status_name}):\n{_tail(script.output)}" for script in failed]
 
 
-def is_since(began: Event | None, script: ScriptResult) -> bool:
-    """Whether a script was run after that event. Of a run whose script sets are not known, nothing else tells.
+def is_run_after(began: Event | None, script: ScriptResult) -> bool:
+    """Whether the script ran after that event, for a run whose script sets are unknown.
 
-    Both times are of the region's clock: it writes the changes of status, and when a script reports (MAAS 3.7).
+    Both times are on the region's clock (MAAS 3.7).
     """
     return began is not None and began.at is not None and script.starttime is not None and script.starttime >= began.at
 
 
 def _how(script: ScriptResult) -> str:
-    """How it failed, as a verb with its detail in brackets."""
+    """Describe the failure as a verb, with details in brackets."""
     if script.status == ScriptStatus.FAILED:
         return "failed" if script.exit_status is None else f"failed (exit status {script.exit_status})"
     if script.status == ScriptStatus.TIMED_OUT:

@@ -1,4 +1,4 @@
-"""What was seen last of each operation, to be shown while MAAS is silent."""
+"""The last known state of each operation, shown during an outage."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -8,8 +8,8 @@ import anyio
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.judging.assessment import Assessment
-from maas_mcp.operations.outages import ReadT, answers, check_outage, wait_out_outage
-from maas_mcp.operations.progress import ProgressReporter, silence
+from maas_mcp.operations.outages import ReadT, check_outage, is_answering, wait_out_outage
+from maas_mcp.operations.progress import ProgressReporter, describe_outage
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.timing import Timing
 
@@ -17,8 +17,8 @@ REMEMBERED: Final = 256
 """How many operations are remembered."""
 
 
-class Unseen(Exception):  # noqa: N818 - it is no fault, and never leaves the engine
-    """MAAS has not answered in the time that the caller has; ``status`` is all that can be reported."""
+class NoAnswerInTimeError(Exception):
+    """MAAS did not answer within the caller's time; ``status`` has the last known state."""
 
     def __init__(self, status: OperationStatus[Any]) -> None:
         super().__init__(status.message)
@@ -26,11 +26,11 @@ class Unseen(Exception):  # noqa: N818 - it is no fault, and never leaves the en
 
 
 class LastSeen:
-    """Remembers the latest assessments.
+    """Remembers the latest assessment of each operation.
 
     Args:
         maas: The region.
-        timing: When MAAS is asked again, and for how long.
+        timing: The pauses between reads, and the limit of an outage.
     """
 
     def __init__(self, maas: MaasClient, timing: Timing) -> None:
@@ -40,26 +40,26 @@ class LastSeen:
         self._seen: dict[Handle, Assessment] = {}
 
     def remember(self, handle: Handle, seen: Assessment) -> None:
-        """Keep what was seen."""
+        """Remember the assessment."""
         self._seen.pop(handle, None)
         self._seen[handle] = seen
         if len(self._seen) > REMEMBERED:
             del self._seen[next(iter(self._seen))]
 
     def forget(self, handle: Handle) -> None:
-        """Keep nothing of it: something else begins that has the same handle."""
+        """Forget the assessment: a new run has the same handle."""
         self._seen.pop(handle, None)
 
     def end_of(self, handle: Handle) -> Assessment | None:
-        """How it has ended, if that was seen."""
+        """The final assessment, if it is known."""
         seen = self._seen.get(handle)
         return seen if seen is not None and seen.verdict.final else None
 
     def status(self, handle: Handle, silent: float, *, answering: bool) -> OperationStatus[Any]:
-        """All that can be reported after so many seconds in which nothing could be read."""
+        """The status after so many seconds without a successful read."""
         last = self._seen.get(handle)
-        seen = f"last seen: {last.message}" if last else "nothing was seen of it here so far"
-        said = silence(silent, answering=answering)
+        seen = f"last seen: {last.message}" if last else "this server has not read its state yet"
+        said = describe_outage(silent, answering=answering)
         return OperationStatus(handle, last.fraction if last else None, f"{said}; {seen}")
 
     async def read(
@@ -69,11 +69,11 @@ class LastSeen:
         until: float,
         read: Callable[[MaasClient], Awaitable[ReadT]],
     ) -> ReadT:
-        """Read what MAAS knows of an operation that is picked up: through an outage, if there is time for that.
+        """Read a run that is picked up. Waits out an outage if there is time.
 
         Raises:
-            Unseen: MAAS has not answered by then.
-            MaasError: It cannot be asked: at once where there is no time, else after too long an outage.
+            NoAnswerInTimeError: MAAS did not answer by ``until``.
+            MaasError: MAAS cannot be reached: at once without a wait, otherwise after too long an outage.
         """
         asked = anyio.current_time()
         if until <= asked:
@@ -87,5 +87,5 @@ class LastSeen:
         try:
             return await wait_out_outage(lambda: read(self._once), report, self._timing, until=until)
         except TimeoutError as late:
-            answering = answers(late.__cause__)
-            raise Unseen(self.status(handle, anyio.current_time() - asked, answering=answering)) from None
+            answering = is_answering(late.__cause__)
+            raise NoAnswerInTimeError(self.status(handle, anyio.current_time() - asked, answering=answering)) from None

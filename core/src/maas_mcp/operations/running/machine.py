@@ -1,4 +1,4 @@
-"""A machine on which an operation runs: read and judged by its status, its events and its scripts."""
+"""A machine on which an operation runs, judged by its status, events and script results."""
 
 import logging
 import re
@@ -21,7 +21,7 @@ from maas_mcp.errors import (
     OperationRefusedError,
 )
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.limits import LONGEST_POST
+from maas_mcp.maas.limits import CHANGE_TIMEOUT
 from maas_mcp.maas.models import Machine
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.cancellation import CancellationToken
@@ -32,7 +32,7 @@ from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.judging.advice import Advice, after_end, still_at_work
 from maas_mcp.operations.judging.evidence import (
     ABSENCES_TO_BE_GONE,
-    NOTHING,
+    EMPTY_OBSERVATION,
     Baseline,
     Evidence,
     Needs,
@@ -42,11 +42,11 @@ from maas_mcp.operations.judging.fallback import FallbackPolling
 from maas_mcp.operations.judging.lifecycle import Verdict
 from maas_mcp.operations.judging.strategies import MachineAssessment
 from maas_mcp.operations.next_steps import FIND_OPERATION, read_machine
-from maas_mcp.operations.progress import ProgressReporter, nobody, readable
+from maas_mcp.operations.progress import ProgressReporter, discard_progress, format_duration
 from maas_mcp.operations.rechecks import check_untouched
-from maas_mcp.operations.running.diagnosis import explain, gone, refused, started_by_another
-from maas_mcp.operations.running.results import Reading
-from maas_mcp.operations.running.snapshot import all_since, read_snapshot
+from maas_mcp.operations.running.diagnosis import explain, gone_error, refused_error, started_by_another_error
+from maas_mcp.operations.running.results import ResultReader
+from maas_mcp.operations.running.snapshot import read_since, read_snapshot
 from maas_mcp.operations.running.start_requests import RequestState, StartRequest
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.running.subject import Shared, Subject
@@ -56,14 +56,14 @@ from maas_mcp.operations.wording import named, state_of
 logger = logging.getLogger(__name__)
 
 EVENTS_ONLY: Final = Needs()
-"""An abort reads the events and the machine."""
+"""An abort needs only the events and the machine."""
 _INVALID_TRANSITION: Final = re.compile(r"Invalid transition: (?P<status>.+?) -> ")
 
 
 class MachineSubject(Subject[ArgsT, ResultT]):
     """A machine, followed by the watcher."""
 
-    held_elsewhere: ClassVar[float] = LONGEST_POST
+    hold_elsewhere: ClassVar[float] = CHANGE_TIMEOUT
     operation: Operation[ArgsT, ResultT]
     ctx: OperationContext
     latest: MachineAssessment
@@ -83,7 +83,11 @@ class MachineSubject(Subject[ArgsT, ResultT]):
         self._read_at = read_at
         self._news: Subscription | None = None
         super().__init__(
-            shared, operation, ctx, handle, self._polling.assess(operation.lifecycle, Evidence(baseline), NOTHING)
+            shared,
+            operation,
+            ctx,
+            handle,
+            self._polling.assess(operation.lifecycle, Evidence(baseline), EMPTY_OBSERVATION),
         )
 
     @classmethod
@@ -93,19 +97,19 @@ class MachineSubject(Subject[ArgsT, ResultT]):
     ) -> Self | OperationStatus[ResultT]:
         read_at = anyio.current_time()
         machine = await shared.reads.machine(shared.maas, operation.system_id(args))
-        on_it = _on(ctx, machine)
+        machine_ctx = _machine_context(ctx, machine)
         if operation.is_reached(args, machine):
             handle = replace(shared.adoption.handle(operation, machine, 0, ()), reached=True)
-            return await _reached(operation, on_it, handle, "was already")
+            return await _already_reached(operation, machine_ctx, handle, "was already")
         if machine.status in operation.lifecycle.pending and await shared.caller.owns(machine):
-            return await shared.adoption.already(operation, args, on_it)
+            return await shared.adoption.adopt(operation, args, machine_ctx)
         if machine.locked or machine.status not in operation.lifecycle.start_from:
-            raise refused(operation, machine, await shared.caller.name_if_known())
-        # The cursor comes last: what happened before it must not read as this run's.
+            raise refused_error(operation, machine, await shared.caller.name_if_known())
+        # The cursor is read last, so that earlier events do not count as part of this run.
         cursor = await shared.reads.newest_event_id(shared.maas)
         baseline = Baseline(machine, cursor, operation.lifecycle.runs(machine))
         handle = shared.adoption.handle(operation, machine, cursor, baseline.runs)
-        subject = cls(shared, operation, on_it, handle, baseline, read_at=read_at)
+        subject = cls(shared, operation, machine_ctx, handle, baseline, read_at=read_at)
         await subject._name_owner()
         return subject
 
@@ -123,18 +127,19 @@ class MachineSubject(Subject[ArgsT, ResultT]):
         needs = (shared.polling or operation.polling).needs
 
         async def poll(maas: MaasClient) -> tuple[Machine, Observation]:
-            await shared.caller.introduce(maas)
+            await shared.caller.read_name(maas)
             return await read_snapshot(shared, maas, needs, handle)
 
         try:
             machine, observation = await shared.last_seen.read(handle, ctx.progress, until, poll)
         except MaasNotFoundError:
             return _ended_without_machine(operation, ctx, handle)
-        on_it = _on(ctx, machine)
+        machine_ctx = _machine_context(ctx, machine)
         if handle.reached:
-            return await _reached(operation, on_it, handle, "needed no change, and is now")
-        subject = cls(shared, operation, on_it, handle, Baseline(machine, handle.cursor, handle.runs), read_at=asked)
-        subject._take_in(observation)
+            return await _already_reached(operation, machine_ctx, handle, "needed no change, and is now")
+        baseline = Baseline(machine, handle.cursor, handle.runs)
+        subject = cls(shared, operation, machine_ctx, handle, baseline, read_at=asked)
+        subject._record(observation)
         return subject
 
     @classmethod
@@ -144,29 +149,29 @@ class MachineSubject(Subject[ArgsT, ResultT]):
     ) -> None:
         machine, observation = await read_snapshot(shared, shared.maas, EVENTS_ONLY, handle)
         at_work = machine.status in operation.lifecycle.pending
-        held = shared.requests.under_way(operation.name, handle.system_id)
+        held = shared.requests.pending(operation.name, handle.system_id)
         if held and operation.can_abort and not at_work:
             raise OperationRefusedError(
-                f"{held.standing()}. {machine.hostname} is {machine.status_name}: there is nothing to abort so far.",
-                hint="Ask for the operation again, and abort it once it has begun.",
+                f"{held.describe()}. {machine.hostname} is {machine.status_name}: there is nothing to abort yet.",
+                hint="Check the operation again, and abort it once it has started.",
             )
         if not operation.can_abort or not at_work:
             advice = after_end(machine, await shared.caller.name_if_known())
             raise OperationRefusedError(
-                f"{named(machine)} is {state_of(machine)}: there is nothing that {operation.name} could abort.",
+                f"{named(machine)} is {state_of(machine)}: {operation.name} has nothing to abort.",
                 hint=advice.hint,
                 next_steps=advice.next_steps,
             )
         evidence = Evidence(Baseline(machine, handle.cursor, handle.runs)).with_(operation.lifecycle, observation)
-        ours = evidence.started and await shared.caller.started(operation.lifecycle, evidence)
-        if evidence.superseded or not ours:
+        by_caller = evidence.started and await shared.caller.started(operation.lifecycle, evidence)
+        if evidence.superseded or not by_caller:
             raise OperationRefusedError(
-                f"{named(machine)} is {state_of(machine)}, but not by this operation: another run was started since. "
-                "It was not aborted.",
+                f"{named(machine)} is {state_of(machine)} because of another run, not the one to abort. "
+                "Nothing was aborted.",
                 next_steps=[FIND_OPERATION],
             )
-        services = ToolContext(shared.maas, ProgressReporter(nobody), cancellation, timing=shared.timing)
-        await operation.abort(_on(services, machine))
+        services = ToolContext(shared.maas, ProgressReporter(discard_progress), cancellation, timing=shared.timing)
+        await operation.abort(_machine_context(services, machine))
 
     @property
     @override
@@ -185,7 +190,7 @@ class MachineSubject(Subject[ArgsT, ResultT]):
 
     @property
     @override
-    def still_at_work(self) -> Advice:
+    def timeout_advice(self) -> Advice:
         return still_at_work(self.handle.system_id)
 
     @property
@@ -195,25 +200,25 @@ class MachineSubject(Subject[ArgsT, ResultT]):
 
     @property
     @override
-    def asked_at(self) -> float:
+    def read_at(self) -> float:
         return self._read_at if self._news is None else self._news.answered_at
 
     @override
-    def message(self, standing: str) -> str:
-        return self.latest.message if self.started else f"{standing} ({self.latest.message})"
+    def message(self, request_state: str) -> str:
+        return self.latest.message if self.started else f"{request_state} ({self.latest.message})"
 
     @override
     async def check(self, maas: MaasClient) -> None:
-        """Read the machine again, if its first read is too old by now: somebody may have taken it meanwhile."""
+        """Read the machine again if the first read is old: another user may have taken it since."""
         if anyio.current_time() > self._read_at + self.shared.timing.stale:
             await check_untouched(maas, self._baseline.machine, self._baseline.cursor)
 
     @override
     async def send(self, maas: MaasClient, args: ArgsT) -> None:
-        """Send the request, and notice a refusal that comes after MAAS has begun.
+        """Send the request, and recognize a refusal that arrives after MAAS has started.
 
-        MAAS 3.7.3 answers a release with erase whose BMC fails by a 409, ``Invalid transition: Disk erasing ->
-        Deployed.``: by then the machine has entered *Disk erasing*.
+        MAAS 3.7.3: when the BMC fails during a release with erase, the answer is a 409, ``Invalid transition: Disk
+        erasing -> Deployed.``. By then the machine has entered *Disk erasing*.
         """
         try:
             await self.operation.start(replace(self.ctx, maas=maas), args)
@@ -237,53 +242,54 @@ class MachineSubject(Subject[ArgsT, ResultT]):
 
     @override
     async def poll(self, request: StartRequest, until: float) -> None:
-        """Wait for the watcher's news; for a few seconds only, as long as the request may change what they mean."""
+        """Wait for news from the watcher; only some seconds while the request is open, as its answer matters, too."""
         if self._news is None:
-            raise RuntimeError("a machine is looked at while it is watched")
+            raise RuntimeError("poll() was called outside `with watched()`: enter it first")
         timing = self.shared.timing
         pause = timing.outage_pause
         if request.ambiguous_error is not None:
             pause = min(pause, timing.grace_after(request.ambiguous_error) / 2)
-        settled = self.started and not request.under_way
+        settled = self.started and not request.is_pending
         with anyio.CancelScope(deadline=until if settled else min(until, anyio.current_time() + pause)):
-            self._take_in(await self._news.next())
+            self._record(await self._news.next())
 
     @override
-    def judge_unseen(self, request: StartRequest) -> None:
+    def judge_missing_start(self, request: StartRequest) -> None:
         ambiguous_error, machine = request.ambiguous_error, self.latest.evidence.machine or self.ctx.machine
         if ambiguous_error is None:
-            asked_for = "accepted" if request.state is RequestState.ACCEPTED else "was asked for"
+            accepted = request.state is RequestState.ACCEPTED
+            requested = f"MAAS accepted {self.name}" if accepted else f"{self.name} was requested"
             raise OperationFailedError(
-                f"MAAS {asked_for} {self.name}, but {readable(request.age)} later nothing shows that it began: "
-                f"neither a status on the way nor a new run; the machine is {machine.status_name}.",
+                f"{requested}, but {format_duration(request.age)} later MAAS does not show that it "
+                f"started: the machine is {machine.status_name} and has no new run.",
                 hint="Check the region's log.",
                 next_steps=[read_machine(machine.system_id, "Read the machine before you start it again")],
             )
-        answer = copy(ambiguous_error)  # the next call that asks gets it, too
+        answer = copy(ambiguous_error)  # the next call raises the same error
         shown = f"{named(machine)} is {state_of(machine)}"
-        answer.hint = f"Nothing shows that it began: {shown}. {ambiguous_error.hint or ''}".strip()
+        answer.hint = f"MAAS does not show that it started: {shown}. {ambiguous_error.hint or ''}".strip()
         raise answer
 
     @override
-    async def check_ours(self, request: StartRequest) -> None:
+    async def check_started_by_caller(self, request: StartRequest) -> None:
         lifecycle, evidence = self.operation.lifecycle, self.latest.evidence
         if evidence.machine is None or not evidence.started or request.state is RequestState.ACCEPTED:
             return
         if not await self.read(lambda: self.shared.caller.started(lifecycle, evidence)):
-            raise started_by_another(evidence, self.name, await self.shared.caller.name_if_known())
+            raise started_by_another_error(evidence, self.name, await self.shared.caller.name_if_known())
 
     @override
     async def confirm_end(self) -> None:
-        """Read the events between the latest look at them and the read of the machine.
+        """Read the events between the last event poll and the read of the machine.
 
-        An undone run may end where a success does, and a machine that moves on at once reads as if it had been aborted.
+        A reverted run can end in the same status as a success. A machine that moves on at once looks aborted.
         """
         verdict, evidence = self.latest.verdict, self.latest.evidence
         hidden = self.operation.can_abort and self.operation.lifecycle.hides_an_undoing
-        untold = verdict in {Verdict.REVERTED, Verdict.FAILED} and evidence.timeline.end is None
-        if untold or (verdict is Verdict.SUCCEEDED and hidden):
-            seen = await self.read(lambda: all_since(self.shared.once, self._polling.needs, self.handle))
-            self._take_in(replace(seen, machine=evidence.machine))
+        end_unknown = verdict in {Verdict.REVERTED, Verdict.FAILED} and evidence.timeline.end is None
+        if end_unknown or (verdict is Verdict.SUCCEEDED and hidden):
+            seen = await self.read(lambda: read_since(self.shared.once, self._polling.needs, self.handle))
+            self._record(replace(seen, machine=evidence.machine))
 
     @override
     async def last_poll(self) -> None:
@@ -291,31 +297,30 @@ class MachineSubject(Subject[ArgsT, ResultT]):
             try:
                 _, observation = await read_snapshot(self.shared, self.shared.once, self._polling.needs, self.handle)
             except MaasNotFoundError:
-                self._take_in(NOTHING, replace(self.latest.evidence, absences=ABSENCES_TO_BE_GONE))
+                self._record(EMPTY_OBSERVATION, replace(self.latest.evidence, absences=ABSENCES_TO_BE_GONE))
             except MaasError as error:
-                logger.info("no last look at %s: %s", self.name, error)
+                logger.info("the last poll of %s failed: %s", self.name, error)
             else:
-                self._take_in(observation)
+                self._record(observation)
 
     @override
     async def explain(self, request: StartRequest) -> OperationError:
         caller = await self.shared.caller.name_if_known()
         lifecycle = self.operation.lifecycle
-        return await explain(self.shared.maas, lifecycle, self.latest, caller=caller, answer=request.ambiguous_error)
+        return await explain(self.shared.maas, lifecycle, self.latest, caller=caller, error=request.ambiguous_error)
 
     @override
     async def result(self) -> ResultT:
         machine = self.latest.evidence.machine
         if self.latest.evidence.gone or machine is None:
-            return self.operation.result_if_gone(_gone(self.ctx, self.handle))
+            return self.operation.result_if_gone(_gone_context(self.ctx, self.handle))
         ctx = replace(self.ctx, maas=self.shared.once, machine=machine)
         return await self.read(lambda: self.operation.result(ctx))
 
     async def abort_started(self, request: StartRequest) -> None:
-        """Request the abort until a look shows that the run is over.
+        """Request the abort until a poll shows that the run is over.
 
-        MAAS may still hold the request to start, and a proxy may take the abort for it; a second abort is harmless
-        (409).
+        MAAS may still hold the start request, and a proxy the abort. A second abort is harmless (409).
         """
         while True:
             if await self._is_over(request):
@@ -323,7 +328,7 @@ class MachineSubject(Subject[ArgsT, ResultT]):
             await anyio.sleep(self.shared.timing.abort_again)
 
     async def _is_over(self, request: StartRequest) -> bool:
-        """Look, and abort what is under way and ours; whether there is nothing left to be aborted."""
+        """Poll once and abort the caller's run. Returns whether nothing is left to abort."""
         lifecycle = self.operation.lifecycle
         accepted = request.state is RequestState.ACCEPTED
         try:
@@ -337,20 +342,20 @@ class MachineSubject(Subject[ArgsT, ResultT]):
             if evidence.superseded or not (accepted or await self.shared.caller.started(lifecycle, evidence)):
                 return True
             await self.operation.abort(replace(self.ctx, machine=machine))
-        except MaasConflictError as error:  # it has changed its status since the look
+        except MaasConflictError as error:  # its status has changed since the poll
             logger.info("MAAS did not abort %s: %s", self.name, error)
         except MaasError as error:
             if not error.may_pass:
                 raise
-            logger.info("MAAS did not abort %s, or did not answer: %s", self.name, error)
+            logger.info("MAAS did not abort %s or did not answer: %s", self.name, error)
         return False
 
-    def _take_in(self, observation: Observation, evidence: Evidence | None = None) -> None:
+    def _record(self, observation: Observation, evidence: Evidence | None = None) -> None:
         self.latest = self._polling.assess(self.operation.lifecycle, evidence or self.latest.evidence, observation)
         self.silent_for = observation.unreachable_for
 
     async def _name_owner(self) -> None:
-        """Report whose the machine is, if it is another user's; a warning says so afterwards."""
+        """Report the owner if it is another user, and warn about it in the status."""
         machine = self._baseline.machine
         owner = await self.shared.caller.other_owner(machine)
         if owner is not None:
@@ -358,26 +363,26 @@ class MachineSubject(Subject[ArgsT, ResultT]):
             self.warnings = (f"{named(machine)} belonged to {owner} when this was requested.",)
 
     @property
-    def _measured(self) -> float | None:
+    def _measured_fraction(self) -> float | None:
         return self.latest.evidence.milestone.fraction or None
 
 
-def _on(ctx: ToolContext, machine: Machine) -> OperationContext:
+def _machine_context(ctx: ToolContext, machine: Machine) -> OperationContext:
     return OperationContext(ctx.maas, ctx.progress, ctx.cancellation, machine, timing=ctx.timing)
 
 
-def _gone(ctx: ToolContext, handle: Handle) -> GoneContext:
+def _gone_context(ctx: ToolContext, handle: Handle) -> GoneContext:
     return GoneContext(ctx.maas, ctx.progress, ctx.cancellation, handle.system_id)
 
 
-async def _reached(
+async def _already_reached(
     operation: Operation[Any, ResultT], ctx: OperationContext, handle: Handle, how: str
 ) -> OperationStatus[ResultT]:
-    """The status for a machine that is, or was, as requested already."""
+    """The status for a machine that needs, or needed, no change."""
     message = f"{ctx.machine.hostname} {how} {state_of(ctx.machine)}; nothing was sent to MAAS"
     ctx.progress.report(1.0, message)
-    reading = Reading(operation, message)
-    with reading.watched():
+    reading = ResultReader(operation, message)
+    with reading.guarded():
         reading.result = await operation.result(ctx)
     return reading.status(handle)
 
@@ -385,14 +390,14 @@ async def _reached(
 def _ended_without_machine(
     operation: Operation[Any, ResultT], ctx: ToolContext, handle: Handle
 ) -> OperationStatus[ResultT]:
-    """How an operation has ended whose machine is not there any longer.
+    """The status of an operation whose machine is no longer in MAAS.
 
     Raises:
-        MachineGoneError: It has not succeeded by that.
+        MachineGoneError: The operation has not succeeded.
     """
     if operation.lifecycle.verdict_if_gone(on_vm_host=handle.on_vm_host) is not Verdict.SUCCEEDED:
-        raise gone(handle.system_id)
-    reading = Reading(operation, f"{handle.system_id} is no longer in MAAS")
-    with reading.watched():
-        reading.result = operation.result_if_gone(_gone(ctx, handle))
+        raise gone_error(handle.system_id)
+    reading = ResultReader(operation, f"{handle.system_id} is no longer in MAAS")
+    with reading.guarded():
+        reading.result = operation.result_if_gone(_gone_context(ctx, handle))
     return reading.status(handle)

@@ -1,4 +1,4 @@
-"""Whose a machine and a run are: what the user of the API key owns, and what that user has started."""
+"""Ownership: the machines and runs that belong to the user of the API key."""
 
 from maas_mcp.errors import MaasError
 from maas_mcp.maas.client import MaasClient
@@ -9,11 +9,11 @@ from maas_mcp.operations.watching.shared_reads import SharedReads
 
 
 class Caller:
-    """The user whose API key is used; asked for once.
+    """The user of the API key, read once.
 
     Args:
         maas: The region.
-        reads: What concurrent calls read together.
+        reads: The reads that concurrent calls share.
     """
 
     def __init__(self, maas: MaasClient, reads: SharedReads) -> None:
@@ -23,59 +23,59 @@ class Caller:
 
     @property
     def known_name(self) -> str | None:
-        """The username, if MAAS was asked for it already."""
+        """The username, if it was already read."""
         return self._username
 
     async def name(self) -> str:
-        """The username.
+        """Return the username.
 
         Raises:
-            MaasError: MAAS cannot be asked.
+            MaasError: MAAS cannot be reached.
         """
-        return await self.introduce(self._maas)
+        return await self.read_name(self._maas)
 
     async def name_if_known(self) -> str | None:
-        """The username, or ``None`` if MAAS does not answer: advice can do without."""
+        """Return the username, or ``None`` if MAAS does not answer. Advice works without it."""
         try:
             return await self.name()
         except MaasError:
             return None
 
-    async def introduce(self, maas: MaasClient) -> str:
-        """The same, asked for through a client that may retry otherwise, so that nothing is left to ask later.
+    async def read_name(self, maas: MaasClient) -> str:
+        """Read the username through a client with other retries, so that later calls need no request.
 
         Raises:
-            MaasError: MAAS cannot be asked.
+            MaasError: MAAS cannot be reached.
         """
         if self._username is None:
             self._username = (await self._reads.whoami(maas)).username
         return self._username
 
     async def owns(self, machine: Machine) -> bool:
-        """Whether the machine is the caller's."""
+        """Whether the caller owns the machine."""
         return machine.owner == await self.name()
 
     async def other_owner(self, machine: Machine) -> str | None:
-        """Whose the machine is, if it is somebody else's as far as MAAS says who the caller is."""
+        """The machine's owner if it is another user. An unknown caller counts as another user."""
         if machine.owner is None or machine.owner == await self.name_if_known():
             return None
         return machine.owner
 
     async def started(self, lifecycle: Lifecycle, evidence: Evidence) -> bool:
-        """Whether the run that was seen is the caller's, as far as MAAS says whose it is.
+        """Whether the caller started the observed run; true if MAAS does not record who did.
 
         Raises:
-            MaasError: MAAS cannot be asked who the caller is.
+            MaasError: The caller's name cannot be read.
         """
-        starter = _starter(lifecycle, evidence)
+        starter = _started_by(lifecycle, evidence)
         return starter is None or starter == await self.name()
 
 
-def _starter(lifecycle: Lifecycle, evidence: Evidence) -> str | None:
-    """Who started the run.
+def _started_by(lifecycle: Lifecycle, evidence: Evidence) -> str | None:
+    """The user who started the run, if known.
 
-    MAAS 3.7 writes ``User starting …``, with the name, just before the machine enters the status. Where that event is
-    missing, it is the user who has become the owner of a machine that is at it.
+    MAAS 3.7 logs ``User starting …`` with the name just before the machine enters the status. Without that event, it is
+    the new owner of a machine in a pending status.
     """
     if evidence.timeline.started_by is not None:
         return evidence.timeline.started_by

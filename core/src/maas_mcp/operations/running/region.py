@@ -1,6 +1,6 @@
-"""The region as what an operation runs on: it does one thing of a kind at a time, and is read at an interval.
+"""The region, on which an operation runs: one of each kind at a time, polled at an interval.
 
-MAAS writes no events of it, so the watcher has nothing to watch.
+MAAS writes no events about it, so the watcher is not used.
 """
 
 import math
@@ -23,17 +23,17 @@ from maas_mcp.operations.judging.assessment import BEFORE_SUCCESS, Assessment, M
 from maas_mcp.operations.judging.lifecycle import Verdict
 from maas_mcp.operations.next_steps import FIND_OPERATION
 from maas_mcp.operations.outages import check_outage, wait_out_outage
-from maas_mcp.operations.progress import ProgressReporter, nobody, readable, silence
+from maas_mcp.operations.progress import ProgressReporter, describe_outage, discard_progress, format_duration
 from maas_mcp.operations.running.start_requests import RequestState, StartRequest
 from maas_mcp.operations.running.status import OperationStatus
-from maas_mcp.operations.running.subject import Shared, Subject, UnderWayError
+from maas_mcp.operations.running.subject import AlreadyRunningError, Shared, Subject
 
 REGION: Final[SystemId] = "region"
-"""Stands in a handle where others have a machine."""
+"""The system id in the handles of region operations."""
 
 
 class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, ObservationT]):
-    """The region, looked at again and again."""
+    """The region, polled at an interval."""
 
     operation: RegionOperation[ArgsT, ResultT, ObservationT]
 
@@ -49,14 +49,14 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, Observation
         fraction = None if before is None else operation.assess(before, None, before).fraction
         super().__init__(shared, operation, ctx, handle, Assessment(Verdict.PENDING, Milestone(fraction, "")))
         self._before = before
-        """What was there before it was requested; ``None`` where it was picked up."""
-        self._sight = before
-        """The latest look."""
-        self._running: ObservationT | None = None
-        """The latest look at which it was running; the one from before, where it was over before a look was whole."""
+        """The observation before the request; ``None`` if the run was picked up."""
+        self._last_observation = before
+        """The latest observation."""
+        self._running_observation: ObservationT | None = None
+        """The latest observation of the running operation; ``_before`` if it ended before a full poll."""
         self._began = anyio.current_time()
         self._polled_at = -math.inf
-        """When it was last looked at as a whole."""
+        """When the last full poll was."""
 
     @classmethod
     @override
@@ -68,7 +68,7 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, Observation
         ctx: ToolContext,
     ) -> Self | OperationStatus[ResultT]:
         if await operation.is_running(ctx):
-            return _already(shared, operation)
+            return _already_running(shared, operation)
         before = await operation.observe(ctx, None)
         return cls(shared, operation, ctx, new_handle(shared, operation), before)
 
@@ -84,7 +84,7 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, Observation
     ) -> Self | OperationStatus[ResultT]:
         subject = cls(shared, operation, ctx, request.handle, None)
         request.check_refusal(operation.name)
-        if end := shared.last_seen.end_of(request.handle):  # the region may be at the next one of the kind
+        if end := shared.last_seen.end_of(request.handle):  # the region may run the next one of this kind by now
             subject.latest = end
         else:
             await shared.last_seen.read(
@@ -101,15 +101,16 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, Observation
         handle: Handle,
         cancellation: CancellationToken,
     ) -> None:
-        ctx = ToolContext(shared.maas, ProgressReporter(nobody), cancellation, timing=shared.timing)
+        ctx = ToolContext(shared.maas, ProgressReporter(discard_progress), cancellation, timing=shared.timing)
         if not operation.can_abort or not await operation.is_running(ctx):
-            held = shared.requests.under_way(operation.name, handle.system_id)
-            so_far = f"{held.standing()}. So far there" if held and operation.can_abort else "There"
-            raise OperationRefusedError(f"{so_far} is nothing that {operation.name} could abort.")
+            held = shared.requests.pending(operation.name, handle.system_id)
+            if held and operation.can_abort:
+                raise OperationRefusedError(f"{held.describe()}. There is nothing to abort yet.")
+            raise OperationRefusedError(f"{operation.name} has nothing to abort.")
         late = shared.now() > handle.started + operation.deadline.total_seconds()
         if late or shared.last_seen.end_of(handle):
             raise OperationRefusedError(
-                f"What this id names is over. The {operation.name} that is under way is another one, and goes on.",
+                f"This operation has ended. Another {operation.name} is running, and was not aborted.",
                 next_steps=[FIND_OPERATION],
             )
         await _stop(shared, operation, handle, ctx)
@@ -131,29 +132,29 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, Observation
 
     @property
     @override
-    def still_at_work(self) -> Advice:
-        return Advice("MAAS may still be at it. Ask for it again later.")
+    def timeout_advice(self) -> Advice:
+        return Advice("MAAS may still be working on it. Check it again later.")
 
     @property
     @override
     def started(self) -> bool:
-        return self._running is not None
+        return self._running_observation is not None
 
     @property
     @override
-    def asked_at(self) -> float:
+    def read_at(self) -> float:
         return self._polled_at
 
     @override
-    def message(self, standing: str) -> str:
-        return self.latest.message or standing
+    def message(self, request_state: str) -> str:
+        return self.latest.message or request_state
 
     @override
     async def check(self, maas: MaasClient) -> None:
-        """Ask once more: the look before the request takes many reads."""
+        """Check again whether it is running: the first observation took many reads."""
         if await self.operation.is_running(replace(self.ctx, maas=maas)):
-            raise UnderWayError(_already(self.shared, self.operation))
-        self.shared.last_seen.forget(self.handle)  # another one of the same second
+            raise AlreadyRunningError(_already_running(self.shared, self.operation))
+        self.shared.last_seen.forget(self.handle)  # an earlier run may have started in the same second
 
     @override
     async def send(self, maas: MaasClient, args: ArgsT) -> None:
@@ -162,14 +163,14 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, Observation
 
     @override
     async def poll(self, request: StartRequest, until: float) -> None:
-        """Look once the interval has passed. During an outage what was seen last stands."""
-        await anyio.sleep(min(self._rest, until - anyio.current_time()))
+        """Poll after the interval. During an outage the last known state is kept."""
+        await anyio.sleep(min(self._poll_delay, until - anyio.current_time()))
         seen = self.latest
 
         def report(silent: float, answering: bool) -> None:
             self.silent_for = silent
-            last_seen = seen.message or request.standing()
-            message = f"{silence(silent, answering=answering)}; last seen: {last_seen}"
+            last_seen = seen.message or request.describe()
+            message = f"{describe_outage(silent, answering=answering)}; last seen: {last_seen}"
             self.latest = Assessment(Verdict.PENDING, Milestone(seen.fraction, message))
             self.ctx.progress.report(self.latest.fraction, message)
             check_outage(silent, self.shared.timing.outage_limit, message)
@@ -183,47 +184,49 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, Observation
         self.silent_for = None
 
     async def _observe(self, maas: MaasClient, request: StartRequest, seen: Assessment | None = None) -> None:
-        """Look once.
+        """Poll once.
 
         Raises:
-            OperationError: MAAS refused to start it.
-            MaasError: MAAS cannot be asked.
+            OperationError: MAAS refused to start the operation.
+            MaasError: MAAS cannot be reached.
         """
         ctx, overdue = replace(self.ctx, maas=maas), request.is_overdue(anyio.current_time())
         request.check_refusal(self.name)
-        if self._unseen and not overdue and not await self._is_worth_a_poll(ctx):
+        if self._is_unconfirmed and not overdue and not await self._needs_full_poll(ctx):
             self.latest = seen or self.latest
             return
-        sight = self._sight = await self.operation.observe(ctx, self._sight)
+        observation = self._last_observation = await self.operation.observe(ctx, self._last_observation)
         self._polled_at = anyio.current_time()
-        if self._before is None and self._running is None and not (sight.running or overdue):
-            self.latest = UNSEEN
+        if self._before is None and self._running_observation is None and not (observation.running or overdue):
+            self.latest = NOT_STARTED
             return
-        assessment = self.operation.assess(self._before, self._running, sight)
-        self.latest = replace(assessment, milestone=Milestone(self._increased(assessment.fraction), assessment.message))
-        if sight.running:
-            self._running = sight
+        assessment = self.operation.assess(self._before, self._running_observation, observation)
+        self.latest = replace(
+            assessment, milestone=Milestone(self._never_lower(assessment.fraction), assessment.message)
+        )
+        if observation.running:
+            self._running_observation = observation
 
-    async def _is_worth_a_poll(self, ctx: ToolContext) -> bool:
-        """Whether it runs, by one request, or was not looked at as a whole for long: that takes many."""
+    async def _needs_full_poll(self, ctx: ToolContext) -> bool:
+        """Whether it is running, by one request, or a full poll is due, which takes many."""
         if await self.operation.is_running(ctx):
-            self._running = self._before
+            self._running_observation = self._before
             return True
         return anyio.current_time() >= self._polled_at + self.operation.interval.total_seconds()
 
     @override
-    def judge_unseen(self, request: StartRequest) -> None:
-        """Take it that it ran between two looks, if what there was to do is done."""
-        if self._before is None or self._sight is None:
+    def judge_missing_start(self, request: StartRequest) -> None:
+        """Treat it as run between two polls if its work is done."""
+        if self._before is None or self._last_observation is None:
             return
-        assessment = self.operation.assess(self._before, self._before, self._sight)
+        assessment = self.operation.assess(self._before, self._before, self._last_observation)
         if request.ambiguous_error is not None:
             raise request.ambiguous_error
         if assessment.verdict is not Verdict.SUCCEEDED:
             raise OperationFailedError(
-                f"MAAS accepted {self.name}, but {readable(self.shared.timing.start_grace)} later nothing shows "
-                "that it ran: it was not seen at it, and nothing has changed.",
-                hint="It may have found nothing to do, and ended between two looks. The region's log tells.",
+                f"MAAS accepted {self.name}, but {format_duration(self.shared.timing.start_grace)} later MAAS does not "
+                "show that it ran: no poll saw it running, and nothing has changed.",
+                hint="It may have found nothing to do and ended between two polls. Check the region's log.",
             )
         self.latest = assessment
 
@@ -231,8 +234,8 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, Observation
     async def explain(self, request: StartRequest) -> OperationError:
         message = f"{self.name}: {self.latest.message}."
         if self.latest.verdict is Verdict.REVERTED:
-            return OperationRevertedError(message, hint="It can be started again; what has come by then stays.")
-        return OperationFailedError(message, hint="The region's log says why. It can be repeated.")
+            return OperationRevertedError(message, hint="It can be started again. Its results so far are kept.")
+        return OperationFailedError(message, hint="Check the region's log for the reason, then start it again.")
 
     @override
     async def result(self) -> ResultT:
@@ -241,7 +244,7 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, Observation
 
     @override
     async def abort_started(self, request: StartRequest) -> None:
-        """Stop it, once it runs: MAAS may still hold the request to start."""
+        """Abort it as soon as it runs: MAAS may not have handled the start request yet."""
         ctx = replace(self.ctx, maas=self.shared.once)
         while True:
             if request.state is RequestState.ACCEPTED or await self.operation.is_running(ctx):
@@ -249,47 +252,47 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, Observation
             await anyio.sleep(self.shared.timing.abort_again)
 
     @property
-    def _unseen(self) -> bool:
-        """Whether it was requested here, and nothing has shown it so far."""
-        return self._before is not None and self._running is None
+    def _is_unconfirmed(self) -> bool:
+        """Whether this call requested it and MAAS does not show it yet."""
+        return self._before is not None and self._running_observation is None
 
     @property
-    def _rest(self) -> float:
-        """Seconds until the next look."""
-        if self._running is not None:
+    def _poll_delay(self) -> float:
+        """Seconds until the next poll."""
+        if self._running_observation is not None:
             return self.operation.interval.total_seconds()
         timing = self.shared.timing
-        closely = self._unseen and anyio.current_time() < self._began + timing.region_at_first
-        return timing.region_closely if closely else timing.region_soon
+        closely = self._is_unconfirmed and anyio.current_time() < self._began + timing.region_fast_phase
+        return timing.region_fast_interval if closely else timing.region_start_interval
 
-    def _increased(self, fraction: float | None) -> float | None:
+    def _never_lower(self, fraction: float | None) -> float | None:
         before = self.latest.fraction
         if fraction is None or not math.isfinite(fraction):
             return before
         return max(before or 0.0, min(fraction, BEFORE_SUCCESS))
 
     @property
-    def _measured(self) -> float | None:
+    def _measured_fraction(self) -> float | None:
         return self.latest.fraction
 
 
-UNSEEN: Final = Assessment(Verdict.PENDING, Milestone(None, ""))
-"""Nothing shows that it began."""
+NOT_STARTED: Final = Assessment(Verdict.PENDING, Milestone(None, ""))
+"""MAAS does not show that it started."""
 
 
-async def under_way(shared: Shared, operations: Sequence[RegionOperation[Any, Any, Any]]) -> list[Handle]:
-    """Handles for what the region is doing, started by any user: one read for each operation."""
-    ctx = ToolContext(shared.maas, ProgressReporter(nobody), CancellationToken())
+async def find_running(shared: Shared, operations: Sequence[RegionOperation[Any, Any, Any]]) -> list[Handle]:
+    """Handles of the operations that the region is running, started by any user. Takes one read for each."""
+    ctx = ToolContext(shared.maas, ProgressReporter(discard_progress), CancellationToken())
     return [new_handle(shared, each) for each in operations if await each.is_running(ctx)]
 
 
 def new_handle(shared: Shared, operation: RegionOperation[Any, Any, Any]) -> Handle:
-    """A handle for a run that begins now, or is found now."""
+    """A handle for a run that starts now or is found now."""
     return Handle(operation.name, REGION, int(shared.now()), 0, ())
 
 
-def _already(shared: Shared, operation: RegionOperation[Any, ResultT, Any]) -> OperationStatus[ResultT]:
-    message = f"{operation.name} is under way already: not started a second time"
+def _already_running(shared: Shared, operation: RegionOperation[Any, ResultT, Any]) -> OperationStatus[ResultT]:
+    message = f"{operation.name} is already running: not started again"
     return OperationStatus(new_handle(shared, operation), None, message)
 
 

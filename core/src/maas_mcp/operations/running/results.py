@@ -1,4 +1,4 @@
-"""Results that plugins give: checked against what their class declares, before a client is sent any."""
+"""Results of plugins, checked against the declared model before a client receives them."""
 
 import json
 import logging
@@ -20,10 +20,10 @@ logger = logging.getLogger(__name__)
 
 
 def structured(tool: Declaration[Any, Any], result: object) -> dict[str, Any]:
-    """The result as JSON, with the fields that ``tool.returns`` has; those that only a subclass has are left out.
+    """Return the result as JSON with the fields of ``tool.returns``. Fields of a subclass are left out.
 
     Raises:
-        PluginError: It is of another class, lacks a field, or holds what its model or JSON does not have.
+        PluginError: The result has another class, lacks a field, or has a value that the model or JSON forbids.
     """
     expected = tool.returns
     if not isinstance(result, expected):
@@ -34,9 +34,13 @@ def structured(tool: Declaration[Any, Any], result: object) -> dict[str, Any]:
         )
     except Exception as error:  # a plugin's own serializers raise what they like
         said = " ".join(str(error).removeprefix("Pydantic serializer warnings:").split())
-        raise _unusable(tool, f"it does not fit that model. {said}", "Give each field a value of its type.") from error
+        raise _unusable(
+            tool, f"it does not match that model. {said}", "Give each field a value of its type."
+        ) from error
     for name in _missing(result):
-        raise _unusable(tool, f"it has no `{name}`", "Make it by calling the class: `model_construct` checks nothing.")
+        raise _unusable(
+            tool, f"it has no `{name}`", "Create it by calling the class: `model_construct` does not validate."
+        )
     try:
         json.dumps(content, allow_nan=False)
     except ValueError as error:
@@ -46,22 +50,22 @@ def structured(tool: Declaration[Any, Any], result: object) -> dict[str, Any]:
 
 
 def summary_of(tool: Declaration[Any, ResultT], result: ResultT) -> str:
-    """The result in one line for people; that of all tools where the plugin's own cannot be had."""
+    """Return the result in one line for people; the default line if the plugin's own fails."""
     try:
         text: object = tool.summary(result)
         if isinstance(text, str):
             return text
         logger.error("%s.summary returned %s; expected a string", type(tool).__qualname__, kind_of(text))
-    except BaseException:  # it is no coroutine: nothing cancels it
+    except BaseException:  # not a coroutine, so this is no cancellation
         logger.exception("%s.summary failed", type(tool).__qualname__)
     return Declaration.summary(tool, result)
 
 
-class Reading(Generic[ResultT]):
-    """The result of an operation that MAAS has finished, as its plugin reads it.
+class ResultReader(Generic[ResultT]):
+    """Lets a plugin read the result of an operation that MAAS has finished.
 
-    ``with reading.watched(): reading.result = …``, then :meth:`status`. A plugin that fails does not undo what MAAS
-    has done: the operation has ended, and only its result is missing.
+    ``with reading.guarded(): reading.result = …``, then :meth:`status`. If the plugin fails, the operation has still
+    ended; only its result is missing.
     """
 
     def __init__(self, operation: LongRunning[Any, ResultT], message: str) -> None:
@@ -71,12 +75,12 @@ class Reading(Generic[ResultT]):
         self._problem: ResultUnreadableError | None = None
 
     @contextmanager
-    def watched(self) -> Iterator[None]:
+    def guarded(self) -> Iterator[None]:
         """Run the plugin's code that sets :attr:`result`.
 
         Raises:
-            MaasError: MAAS cannot be asked for it.
-            OperationError: The plugin says that the operation has not succeeded, or it was cancelled.
+            MaasError: MAAS cannot be reached.
+            OperationError: The plugin reports that the operation did not succeed, or the call was cancelled.
         """
         try:
             yield
@@ -92,31 +96,31 @@ class Reading(Generic[ResultT]):
     def status(
         self, handle: Handle, *, state: Literal["succeeded", "partly_succeeded"] = "succeeded"
     ) -> OperationStatus[ResultT]:
-        """How the operation has ended."""
+        """Return the status of the ended operation."""
         result = None if self._problem else self.result
         return OperationStatus(handle, 1.0, self._message, result, state=state, problem=self._problem)
 
 
 def _unreadable(operation: LongRunning[Any, Any], message: str, error: BaseException) -> ResultUnreadableError:
-    why = error.message if isinstance(error, PluginError) else f"it failed with {type(error).__name__}."
+    why = error.message if isinstance(error, PluginError) else f"it raised {type(error).__name__}."
     unreadable = ResultUnreadableError(
         f"MAAS has finished {operation.name} ({message}), but the plugin could not read the result: {why}",
-        hint="Do not start it again. The server's log has the details.",
+        hint="Do not start it again. See the server's log for details.",
     )
     unreadable.__cause__ = error
     return unreadable
 
 
 def _unusable(tool: Declaration[Any, Any], what: str, advice: str) -> PluginError:
-    """Why a result is not sent: it was of no use to a client that reads it by the tool's output schema."""
+    """The error for a result that does not match the tool's output schema."""
     return PluginError(
-        f"The result of {tool.name} is not {tool.returns.__name__}, as the plugin declares it: {what}. {advice}",
-        hint="This is a fault of the plugin. What was already asked of MAAS may have taken effect.",
+        f"The result of {tool.name} is not the declared {tool.returns.__name__}: {what}. {advice}",
+        hint="This is a fault of the plugin. Requests that were already sent to MAAS may have taken effect.",
     )
 
 
 def kind_of(value: object) -> str:
-    """What a plugin gave, in words: never with the value, which may be a secret or a megabyte."""
+    """Name the type of a plugin's value. The value itself may be secret or large."""
     if value is None:
         return "nothing"
     if isinstance(value, type):
@@ -125,7 +129,7 @@ def kind_of(value: object) -> str:
 
 
 def _missing(value: object, where: str = "") -> Iterator[str]:
-    """The fields that a model does not have, and those that the models in it do not."""
+    """Yield the fields that are missing in a model and in its nested models."""
     if isinstance(value, BaseModel):
         yield from (f"{where}{name}" for name in type(value).model_fields if name not in value.__dict__)
     for key, part in _parts(value):
@@ -134,7 +138,7 @@ def _missing(value: object, where: str = "") -> Iterator[str]:
 
 
 def _infinite(content: object, where: str = "") -> Iterator[str]:
-    """The numbers that JSON does not have."""
+    """Yield the paths of numbers that JSON cannot represent."""
     for key, part in _parts(content):
         if isinstance(part, float) and not math.isfinite(part):
             yield f"{where}{key}"

@@ -1,4 +1,4 @@
-"""What the engine publishes of its runs."""
+"""Changes of a run, as the engine publishes them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ class RunChange:
     message: str
     username: str | None
     error: MaasMcpError | None = None
-    """Why it has ended without success."""
+    """The reason if the run ended without success."""
 
 
 Publish = Callable[[RunChange], None]
-"""Takes a change; returns at once, and does not raise."""
+"""Receives a change. Returns at once and does not raise."""
 
 
-def unpublished(_change: RunChange) -> None:
-    """Publishes nothing."""
+def discard_change(_change: RunChange) -> None:
+    """Publish nothing."""

@@ -1,4 +1,4 @@
-"""What MAAS knows of a run that nobody here has watched: everything since its cursor, read at once."""
+"""A snapshot of a run that this process has not watched: the machine and all events since the cursor."""
 
 from dataclasses import replace
 from typing import Final
@@ -13,22 +13,22 @@ from maas_mcp.operations.judging.evidence import Needs, Observation
 from maas_mcp.operations.running.subject import Shared
 from maas_mcp.operations.watching.watcher import EVENTS_LIMIT
 
-TRIES: Final = 2
-"""How often all is read where MAAS answers so slowly that its answers may not fit together."""
+ATTEMPTS: Final = 2
+"""How often everything is read when MAAS answers so slowly that the reads may not match."""
 
 
 async def read_snapshot(shared: Shared, maas: MaasClient, needs: Needs, handle: Handle) -> tuple[Machine, Observation]:
-    """The machine, and everything that MAAS still knows of a run, in one observation.
+    """Read the machine and everything that MAAS still has about a run, as one observation.
 
     Args:
-        shared: What all runs of the engine share; snapshots taken at the same time share the reads of their machines.
-        maas: The region, read as patiently as the caller wants.
-        needs: What the run is judged by.
+        shared: The services of the engine. Concurrent snapshots share the reads of their machines.
+        maas: The region, through a client with the caller's retries.
+        needs: The data by which the run is judged.
         handle: The run.
 
     Raises:
-        MaasNotFoundError: The machine is gone: neither a read of it nor, a moment later, a list shows it.
-        MaasError: MAAS cannot be asked.
+        MaasNotFoundError: The machine is gone: neither a read nor, a moment later, the list shows it.
+        MaasError: MAAS cannot be reached.
     """
     try:
         return await _read_snapshot(shared, maas, needs, handle)
@@ -39,22 +39,22 @@ async def read_snapshot(shared: Shared, maas: MaasClient, needs: Needs, handle: 
     try:
         return await _read_snapshot(shared, maas, needs, handle)
     except MaasNotFoundError as error:
-        raise MaasProtocolError(f"MAAS lists {handle.system_id}, but does not show it ({error}).") from error
+        raise MaasProtocolError(f"MAAS lists {handle.system_id}, but does not return it ({error}).") from error
 
 
 async def _read_snapshot(shared: Shared, maas: MaasClient, needs: Needs, handle: Handle) -> tuple[Machine, Observation]:
-    # The machine comes last: if it were read before the run began, and the events after, that would read as an end.
-    for _ in range(TRIES):
+    # The machine is read last. A machine from before the start with events from after it would look like an end.
+    for _ in range(ATTEMPTS):
         began = anyio.current_time()
-        observation = await all_since(maas, needs, handle)
+        observation = await read_since(maas, needs, handle)
         machine = await shared.reads.machine(maas, handle.system_id)
         if anyio.current_time() < began + shared.timing.stale:
-            break  # else the machine may be another one's by now, and the events too old to tell
+            break  # otherwise the events may be too old for this state of the machine
     return machine, replace(observation, machine=machine)
 
 
-async def all_since(maas: MaasClient, needs: Needs, handle: Handle) -> Observation:
-    """Everything but the machine. A script set that MAAS does not have is left out."""
+async def read_since(maas: MaasClient, needs: Needs, handle: Handle) -> Observation:
+    """Read everything but the machine. Script sets that MAAS does not have are left out."""
     events: list[Event] = []
     cursor, more = handle.cursor, True
     while more:

@@ -1,8 +1,8 @@
-"""Requests to start something: each waits for its turn, is sent once, and is held until MAAS answers, beyond its call.
+"""Start requests: each waits for its turn, is sent once, and stays open until MAAS answers.
 
-MAAS speaks to a machine's BMC before it answers, which may take minutes. A call that does not wait for so long leaves
-its request to the server, which goes on holding it: closing the connection would not stop MAAS, and its late answer may
-be a refusal. Of a request that this process did not make, as after a restart, only its age is known.
+MAAS talks to a machine's BMC before it answers, which can take minutes. If the call ends earlier, the server keeps the
+request open: closing the connection would not stop MAAS, and its late answer may be a refusal. After a restart, only
+the age of an earlier request is known.
 """
 
 import logging
@@ -30,44 +30,44 @@ from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import SystemId
 from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.progress import readable
+from maas_mcp.operations.progress import format_duration
 from maas_mcp.operations.timing import Timing
 from maas_mcp.operations.wording import WAITING, answer_of
 
 logger = logging.getLogger(__name__)
 
 KEPT: Final = 256
-"""How many requests are remembered once MAAS has answered."""
+"""How many answered requests are remembered."""
 
 Send = Callable[[MaasClient], Awaitable[None]]
-"""Sends the request, or checks before it, with a client whose turn it is."""
+"""Sends the request, or runs the check before it, through a client that has its turn."""
 
 
 class RequestState(Enum):
-    """Where a request to start something stands."""
+    """The state of a start request."""
 
     WAITING = auto()
-    """It waits for its turn; MAAS has not seen it."""
+    """It waits for its turn. MAAS has not received it."""
     SENT = auto()
-    """It was sent, and MAAS has not answered."""
+    """It was sent. MAAS has not answered."""
     ACCEPTED = auto()
-    """MAAS has answered that it does it."""
+    """MAAS accepted it."""
     UNCERTAIN = auto()
-    """The answer was lost, or says nothing of whether MAAS does it."""
+    """The answer was lost, or does not say whether MAAS accepted it."""
     REFUSED = auto()
     """MAAS refused it, it failed, or it was never sent."""
     ELSEWHERE = auto()
-    """Another process sent it, or it is so old that this one has forgotten it: only its age is known."""
+    """Another process sent it, or this process has forgotten it. Only its age is known."""
 
 
 class StartRequest:
-    """One request. Times are of anyio's clock.
+    """One start request. Times are on anyio's clock.
 
     Args:
         handle: The operation that it starts.
-        timing: How long a start may take to show.
-        args: The arguments, as the caller gave them.
-        state: ``ELSEWHERE`` for a request that this process did not make.
+        timing: How long MAAS may take to show a start.
+        args: The caller's arguments.
+        state: ``ELSEWHERE`` for a request of another process.
         sent_at: When it was sent.
     """
 
@@ -84,123 +84,124 @@ class StartRequest:
         self.args = args
         self.state = state
         self.sent_at = sent_at
-        """When it was sent; until then it can be taken back."""
+        """When it was sent. Until then it can be withdrawn."""
         self.answered_at = sent_at
-        """When MAAS answered, or its answer was lost."""
+        """When MAAS answered, or when the answer was lost."""
         self.failure: BaseException | None = None
         self._timing = timing
-        self._withdrawn: Exception = OperationRevertedError("It was withdrawn before it was sent to MAAS.")
+        self._withdrawn: Exception = OperationRevertedError("The request was withdrawn before it was sent to MAAS.")
         self._scope = anyio.CancelScope()
         self._turn = anyio.Event()
         self._over = anyio.Event()
 
     @property
-    def under_way(self) -> bool:
-        """Whether MAAS may yet answer."""
+    def is_pending(self) -> bool:
+        """Whether MAAS has yet to answer."""
         return self.state in {RequestState.WAITING, RequestState.SENT}
 
     @property
     def ambiguous_error(self) -> MaasError | None:
-        """The failure that leaves it open whether MAAS does what was requested."""
+        """The error after which it is uncertain whether MAAS carries out the request."""
         return self.failure if self.state is RequestState.UNCERTAIN and isinstance(self.failure, MaasError) else None
 
     @property
     def refusal(self) -> BaseException | None:
-        """Why it came to nothing."""
+        """The reason why nothing was started."""
         return self.failure if self.state is RequestState.REFUSED else None
 
     @property
-    def may_yet_begin(self) -> bool:
-        """Whether MAAS may yet show that it began, or has not shown it for long."""
-        return self.refusal is None and (self.under_way or not self.is_overdue(anyio.current_time()))
+    def may_still_start(self) -> bool:
+        """Whether MAAS may still start it."""
+        return self.refusal is None and (self.is_pending or not self.is_overdue(anyio.current_time()))
 
-    def is_overdue(self, asked: float) -> bool:
-        """Whether what MAAS showed when it was asked should have shown that it began.
+    def is_overdue(self, read_at: float) -> bool:
+        """Whether a read of MAAS at that time should have shown the start.
 
-        While the request is under way nothing is overdue: the time counts from MAAS's answer, or from the loss of it.
+        The time counts from MAAS's answer, or from the loss of it.
         """
-        if self.under_way:
+        if self.is_pending:
             return False
         grace = (
             self._timing.start_grace if self.ambiguous_error is None else self._timing.grace_after(self.ambiguous_error)
         )
-        return asked >= self.answered_at + grace
+        return read_at >= self.answered_at + grace
 
     @property
     def age(self) -> float:
         """Seconds since it was sent."""
         return anyio.current_time() - self.sent_at
 
-    def standing(self) -> str:
-        """What is known of it, as long as MAAS shows nothing that it began."""
+    def describe(self) -> str:
+        """The state of the request in words, for the time before MAAS shows a start."""
         match self.state:
             case RequestState.WAITING:
                 return WAITING
             case RequestState.SENT:
-                return f"Not confirmed yet: MAAS has not answered the request of {readable(self.age)} ago"
+                age = format_duration(self.age)
+                return f"Not confirmed yet: the request was sent {age} ago, and MAAS has not answered"
             case RequestState.ACCEPTED:
-                return "MAAS has accepted the request"
+                return "MAAS accepted the request"
             case RequestState.UNCERTAIN if self.ambiguous_error is not None:
-                return f"{answer_of(self.ambiguous_error)}; whether it began is not known yet"
+                return f"{answer_of(self.ambiguous_error)}; it is not known yet whether it started"
             case RequestState.REFUSED:
                 return "MAAS did not start it"
-        return "Nothing shows yet that it began"
+        return "MAAS does not show yet that it started"
 
     def check_refusal(self, what: str) -> None:
-        """Report a refusal that came when nobody waited for it any longer.
+        """Raise a refusal that arrived after the call had ended.
 
         Raises:
-            OperationError: MAAS refused to start ``what``, or it could not be asked.
+            OperationError: MAAS refused to start ``what``, or could not be reached.
         """
         if self.refusal is not None:
             raise _refused(what, self.refusal)
 
-    async def has_turn(self, until: float) -> bool:
-        """Wait until then for it to be sent; whether it has been, or is over."""
+    async def wait_for_turn(self, until: float) -> bool:
+        """Wait until the request is sent or has failed. Returns whether that happened in time."""
         with anyio.CancelScope(deadline=until):
             await self._turn.wait()
         return self._turn.is_set()
 
-    async def answered(self, until: float = math.inf) -> bool:
-        """Wait for MAAS's answer until then; whether it is there.
+    async def wait_for_answer(self, until: float = math.inf) -> bool:
+        """Wait for MAAS's answer. Returns whether it arrived in time.
 
         Raises:
-            Exception: MAAS refused it, or the plugin that was to start it failed.
+            Exception: MAAS refused the request, or the plugin failed to send it.
         """
-        await self.over(until)
+        await self.wait_until_answered(until)
         if self.refusal is not None:
             raise self.refusal
-        return not self.under_way
+        return not self.is_pending
 
-    async def over(self, until: float = math.inf) -> None:
-        """Wait until then for MAAS's answer, or for the loss of it."""
+    async def wait_until_answered(self, until: float = math.inf) -> None:
+        """Wait for MAAS's answer or the loss of it. Raises nothing."""
         with anyio.CancelScope(deadline=until):
             await self._over.wait()
 
     async def withdraw(self, reason: OperationError | None = None) -> None:
-        """Make sure that it is never sent, if it was not; ``reason`` is the error for those who ask for it."""
+        """Withdraw the request if it was not sent. ``reason`` is the error that its callers get."""
         if self.state is RequestState.WAITING:
             self._withdrawn = reason or self._withdrawn
             await self.close()
 
     async def close(self) -> None:
-        """Take it back, or close its connection: MAAS may go on with it all the same."""
+        """Withdraw the request or close its connection. MAAS may continue with a request that was sent."""
         self._scope.cancel()
-        with anyio.move_on_after(self._timing.withdrawing, shield=True):
+        with anyio.move_on_after(self._timing.withdraw_limit, shield=True):
             await self._over.wait()
 
     async def carry_out(self, send: Send, check: Send, maas: MaasClient) -> None:
-        """Send it when it is its turn, and wait for the answer; whatever that is, it is kept here."""
+        """Send the request when its turn comes, wait for the answer, and record it."""
         try:
             with self._scope:
-                async with maas.turn() as mine:
+                async with maas.turn() as client:
 
                     async def before_sending() -> None:
                         if self.state is RequestState.WAITING:
-                            await check(mine)
+                            await check(client)
                             self._mark_sent()
 
-                    await send(mine.before_change(before_sending))
+                    await send(client.before_change(before_sending))
                     self._mark_sent()
         except BaseException as error:
             if is_cancellation(error):
@@ -210,7 +211,7 @@ class StartRequest:
                 logger.exception("%s could not be started", self.handle.operation)
         else:
             if self._scope.cancelled_caught:
-                closed = MaasUnavailableError("The request was closed before MAAS had answered it.")
+                closed = MaasUnavailableError("The connection was closed before MAAS answered the request.")
                 self.failure = closed if self.state is RequestState.SENT else self._withdrawn
         finally:
             self.answered_at = anyio.current_time()
@@ -230,12 +231,12 @@ class StartRequest:
 
 
 class StartRequests:
-    """The requests of a process.
+    """The start requests of a process.
 
     Args:
-        tasks: Where requests are held; it ends with the server, and they with it.
+        tasks: The task group in which requests wait. It ends with the server.
         now: Seconds since 1970.
-        timing: How long is waited for what, by all that share these.
+        timing: The timeouts of everything that shares these requests.
     """
 
     def __init__(self, tasks: TaskGroup, *, now: Callable[[], float] = time.time, timing: Timing | None = None) -> None:
@@ -243,61 +244,61 @@ class StartRequests:
         self._tasks = tasks
         self._now = now
         self._all: list[StartRequest] = []
-        self._on: defaultdict[tuple[str, SystemId], list[StartRequest]] = defaultdict(list)
-        """The same by operation and machine."""
+        self._by_target: defaultdict[tuple[str, SystemId], list[StartRequest]] = defaultdict(list)
+        """The requests by operation and machine."""
 
-    def give(
+    def submit(
         self, handle: Handle, send: Send, maas: MaasClient, *, check: Send, args: BaseModel | None = None
     ) -> StartRequest:
-        """Request what ``handle`` names.
+        """Submit the start request for ``handle``.
 
         Args:
             handle: The operation.
-            send: Called once, when one of the turns of ``maas`` has come.
-            maas: The region; a request that waits for a turn of it surely was not sent.
-            check: Called just before the request, after all that ``send`` reads; may raise to prevent it.
-            args: The arguments, as the caller gave them.
+            send: Called once, when the request has its turn.
+            maas: The region, whose turns limit concurrent requests.
+            check: Called just before the request, after all reads of ``send``. It may raise to prevent the request.
+            args: The caller's arguments.
         """
         request = StartRequest(handle, self.timing, args)
         self._all.append(request)
-        self._on[handle.operation, handle.system_id].append(request)
+        self._by_target[handle.operation, handle.system_id].append(request)
         self._tasks.start_soon(request.carry_out, send, check, maas)
-        over = [each for each in self._all if not each.under_way]
+        over = [each for each in self._all if not each.is_pending]
         for forgotten in over[:-KEPT]:
             self._forget(forgotten)
         return request
 
-    def of(self, handle: Handle) -> StartRequest:
-        """The request for what ``handle`` names; where this process remembers none, one that is ``ELSEWHERE``."""
-        for request in reversed(self._on.get((handle.operation, handle.system_id), ())):
+    def find(self, handle: Handle) -> StartRequest:
+        """The request for ``handle``; its state is ``ELSEWHERE`` if this process remembers none."""
+        for request in reversed(self._by_target.get((handle.operation, handle.system_id), ())):
             if (request.handle.started, request.handle.cursor) == (handle.started, handle.cursor):
                 return request
         sent_at = anyio.current_time() - (self._now() - handle.started)
         return StartRequest(handle, self.timing, state=RequestState.ELSEWHERE, sent_at=sent_at)
 
-    def under_way(self, operation: str, system_id: SystemId) -> StartRequest | None:
-        """The request for an operation on a machine that MAAS has not answered."""
-        on = self._on.get((operation, system_id), ())
-        return next((each for each in on if each.under_way), None)
+    def pending(self, operation: str, system_id: SystemId) -> StartRequest | None:
+        """The unanswered request for an operation on a machine."""
+        on = self._by_target.get((operation, system_id), ())
+        return next((each for each in on if each.is_pending), None)
 
-    def all_under_way(self) -> list[StartRequest]:
-        """Those that MAAS has not answered."""
-        return [each for each in self._all if each.under_way]
+    def all_pending(self) -> list[StartRequest]:
+        """All unanswered requests."""
+        return [each for each in self._all if each.is_pending]
 
     def latest(self, operation: str, system_id: SystemId) -> StartRequest | None:
-        """The last request for an operation on a machine, as far as it is remembered."""
-        return next(reversed(self._on.get((operation, system_id), ())), None)
+        """The last request for an operation on a machine, if it is remembered."""
+        return next(reversed(self._by_target.get((operation, system_id), ())), None)
 
     def _forget(self, request: StartRequest) -> None:
         self._all.remove(request)
         key = request.handle.operation, request.handle.system_id
-        self._on[key].remove(request)
-        if not self._on[key]:
-            del self._on[key]
+        self._by_target[key].remove(request)
+        if not self._by_target[key]:
+            del self._by_target[key]
 
 
 def _refused(what: str, refusal: BaseException) -> OperationError:
-    """A refusal that came when nobody waited for it any longer."""
+    """The error for a refusal that arrived after the call had ended."""
     if isinstance(refusal, OperationError):
         return refusal
     if isinstance(refusal, MaasMcpError):
@@ -308,6 +309,6 @@ def _refused(what: str, refusal: BaseException) -> OperationError:
             next_steps=refusal.next_steps,
         )
     return OperationFailedError(
-        f"{what} could not be started: it failed inside its plugin ({type(refusal).__name__}).",
-        hint="The server's log has the details. What was already asked of MAAS may have taken effect.",
+        f"{what} could not be started: its plugin failed with {type(refusal).__name__}.",
+        hint="See the server's log. Requests that were already sent to MAAS may have taken effect.",
     )

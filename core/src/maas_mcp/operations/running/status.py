@@ -1,4 +1,4 @@
-"""What the engine answers of an operation that has not failed."""
+"""The status of an operation that is running or has succeeded."""
 
 from dataclasses import dataclass
 from typing import Generic, Literal
@@ -8,39 +8,39 @@ from maas_mcp.operations.declaring.tool import ResultT
 from maas_mcp.operations.handles import Handle
 
 OperationState = Literal["working", "succeeded", "partly_succeeded"]
-"""Whether it goes on, or how it has ended: on some machines of a batch only, or as a whole."""
+"""``partly_succeeded`` is a batch that succeeded on some of its machines."""
 
 
 @dataclass(frozen=True, slots=True)
 class OperationStatus(Generic[ResultT]):
-    """An operation that has succeeded, or that goes on: :attr:`state` alone says which.
+    """The status of an operation that is running or has succeeded, according to :attr:`state`.
 
     Raises:
-        ValueError: It has a result, or the reason why there is none, exactly if it has not ended.
+        ValueError: An ended operation has neither a result nor a problem, or a running one has either.
     """
 
     handle: Handle
     fraction: float | None
-    """From 0.0 to 1.0, ``None`` where it cannot be told."""
+    """From 0.0 to 1.0; ``None`` if unknown."""
     message: str
     result: ResultT | None = None
-    """There once it has ended, unless :attr:`problem` is."""
+    """Set once the operation has ended, unless :attr:`problem` is set."""
     state: OperationState = "working"
     problem: ResultUnreadableError | None = None
-    """Why there is no result although it has ended."""
+    """The reason why an ended operation has no result."""
     confirmed: bool = True
-    """Whether MAAS is known to have accepted the request to start it."""
+    """Whether MAAS is known to have accepted the start request."""
     warnings: tuple[str, ...] = ()
-    """What the caller should know of its start, each in a sentence; only the call that starts it has them."""
+    """Warnings about the start, one sentence each. Only the call that starts the operation returns them."""
 
     def __post_init__(self) -> None:
         if self.ended is (self.result is None and self.problem is None):
             raise ValueError(
-                f"{self.handle.operation}: expected a result or a problem once it has ended, and neither before; "
-                f"it is {self.state}"
+                f"{self.handle.operation} is {self.state}: expected a result or a problem if it has ended, "
+                "and neither if it is working"
             )
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more is to be expected."""
+        """Whether the operation has ended."""
         return self.state != "working"

@@ -1,4 +1,4 @@
-"""What an operation runs on: a machine, or the region. The engine runs both alike, through this."""
+"""The subject of an operation: a machine or the region. The engine handles both through this interface."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
@@ -17,7 +17,7 @@ from maas_mcp.operations.judging.assessment import Assessment
 from maas_mcp.operations.judging.strategies import PollingStrategy
 from maas_mcp.operations.next_steps import FIND_OPERATION
 from maas_mcp.operations.outages import ReadT, check_outage, wait_out_outage
-from maas_mcp.operations.progress import silence
+from maas_mcp.operations.progress import describe_outage
 from maas_mcp.operations.running.adoption import Adoption
 from maas_mcp.operations.running.last_seen import LastSeen
 from maas_mcp.operations.running.ownership import Caller
@@ -31,33 +31,33 @@ from maas_mcp.operations.watching.watcher import Watcher
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What all runs of an engine share."""
+    """The services that all runs of an engine share."""
 
     maas: MaasClient
     once: MaasClient
-    """The same, each read tried once."""
+    """The same region, without retries."""
     reads: SharedReads
-    """What concurrent calls read together."""
+    """The reads that concurrent calls share."""
     watcher: Watcher
     requests: StartRequests
     caller: Caller
     adoption: Adoption
     last_seen: LastSeen
     polling: PollingStrategy | None
-    """The strategy for every operation on a machine, instead of its own."""
+    """Replaces the polling strategy of every machine operation."""
     now: Callable[[], float]
     """Seconds since 1970."""
     publish: Publish
-    """Takes each change of a run."""
+    """Receives each change of a run."""
 
     @property
     def timing(self) -> Timing:
-        """How long is waited for what."""
+        """The timeouts."""
         return self.requests.timing
 
 
-class UnderWayError(OperationRefusedError):
-    """Somebody else has started it before the request was sent; ``status`` says so."""
+class AlreadyRunningError(OperationRefusedError):
+    """Another user started the operation before the request was sent; ``status`` describes it."""
 
     def __init__(self, status: OperationStatus[Any]) -> None:
         super().__init__(f"{status.message}.", next_steps=[FIND_OPERATION])
@@ -65,18 +65,18 @@ class UnderWayError(OperationRefusedError):
 
 
 class Subject(ABC, Generic[ArgsT, ResultT]):
-    """One run's machine or region, and what was seen of the run so far. Times are of anyio's clock.
+    """The machine or region of one run, and the latest assessment of the run. Times are on anyio's clock.
 
     Args:
-        shared: What all runs of the engine share.
-        operation: What runs.
-        ctx: The services for it.
+        shared: The services that all runs share.
+        operation: The operation.
+        ctx: The services for the operation.
         handle: The run.
-        seen: What is known before anything was seen.
+        seen: The assessment before the first poll.
     """
 
-    held_elsewhere: ClassVar[float] = 0.0
-    """Seconds for which another process may hold the request to start, where this one knows nothing of it."""
+    hold_elsewhere: ClassVar[float] = 0.0
+    """Seconds for which another process may keep a start request open without this process knowing it."""
 
     def __init__(
         self,
@@ -90,11 +90,11 @@ class Subject(ABC, Generic[ArgsT, ResultT]):
         self.ctx = ctx
         self.handle = handle
         self.latest = seen
-        """What was seen comes to."""
+        """The latest assessment."""
         self.silent_for: float | None = None
-        """Seconds since MAAS was last read, or ``None`` while it is."""
+        """Seconds since the last successful read during an outage; ``None`` without an outage."""
         self.warnings: tuple[str, ...] = ()
-        """What the caller should know of the start, each in a sentence."""
+        """Warnings about the start, one sentence each."""
         self.operation = operation
 
     @classmethod
@@ -102,11 +102,11 @@ class Subject(ABC, Generic[ArgsT, ResultT]):
     async def prepare(
         cls, shared: Shared, operation: Any, args: Any, ctx: ToolContext
     ) -> Self | OperationStatus[ResultT]:
-        """Read what has to be known before a start; a status, where nothing has to be started.
+        """Read the state before a start. Returns a status if nothing needs to start.
 
         Raises:
-            OperationRefusedError: It cannot be started now.
-            MaasError: MAAS cannot be asked.
+            OperationRefusedError: It cannot start now.
+            MaasError: MAAS cannot be reached.
         """
 
     @classmethod
@@ -114,141 +114,141 @@ class Subject(ABC, Generic[ArgsT, ResultT]):
     async def pick_up(
         cls, shared: Shared, operation: Any, request: StartRequest, ctx: ToolContext, until: float
     ) -> Self | OperationStatus[ResultT]:
-        """Read everything that MAAS knows of a run, by its handle; a status, where there is nothing to follow.
+        """Read everything that MAAS has about a run. Returns a status if there is nothing to follow.
 
         Raises:
-            Unseen: MAAS has not answered by ``until``.
+            NoAnswerInTimeError: MAAS did not answer by ``until``.
             OperationError: The run has ended without success.
-            MaasError: MAAS cannot be asked.
+            MaasError: MAAS cannot be reached.
         """
 
     @classmethod
     @abstractmethod
     async def abort(cls, shared: Shared, operation: Any, handle: Handle, cancellation: CancellationToken) -> None:
-        """Request that MAAS abort the run that a handle names.
+        """Abort the run of a handle.
 
         Raises:
-            OperationRefusedError: MAAS has no way back from it, it is over, or another run has begun since.
-            MaasError: MAAS refused to, or did not answer.
+            OperationRefusedError: MAAS cannot abort it, it has ended, or another run has started since.
+            MaasError: MAAS refused the abort or did not answer.
         """
 
     @property
     @abstractmethod
     def name(self) -> str:
-        """What the run is called in messages."""
+        """The name of the run in messages."""
 
     @property
     @abstractmethod
     def state(self) -> str:
-        """What MAAS showed of it before the start, in a phrase."""
+        """A phrase for the state before the start."""
 
     @property
     @abstractmethod
     def starting(self) -> str:
-        """What is reported while MAAS is at the request."""
+        """The progress message while MAAS handles the start request."""
 
     @property
     @abstractmethod
-    def still_at_work(self) -> Advice:
-        """What to do once the deadline has passed."""
+    def timeout_advice(self) -> Advice:
+        """Advice for a run that has passed its deadline."""
 
     @property
     @abstractmethod
     def started(self) -> bool:
-        """Whether MAAS has shown that it began."""
+        """Whether MAAS has shown that the run started."""
 
     @property
     @abstractmethod
-    def asked_at(self) -> float:
-        """When MAAS was asked for what is known, at the latest."""
+    def read_at(self) -> float:
+        """When MAAS was last read."""
 
     @abstractmethod
-    def message(self, standing: str) -> str:
-        """What to show; ``standing`` is what is known of the request to start."""
+    def message(self, request_state: str) -> str:
+        """The progress message; ``request_state`` describes the start request."""
 
     @abstractmethod
     async def check(self, maas: MaasClient) -> None:
-        """Check just before the request that what was read before it still holds.
+        """Check just before the request that the earlier reads are still true.
 
         Raises:
-            OperationRefusedError: It does not.
-            UnderWayError: Somebody else has started it meanwhile.
+            OperationRefusedError: The subject has changed.
+            AlreadyRunningError: Another user has started the operation since.
         """
 
     @abstractmethod
     async def send(self, maas: MaasClient, args: ArgsT) -> None:
-        """Send the request to start.
+        """Send the start request.
 
         Raises:
-            MaasError: MAAS refused it, or did not answer.
+            MaasError: MAAS refused the request or did not answer.
         """
 
     def watched(self) -> AbstractContextManager[object]:
-        """Open while it is followed."""
+        """A context that is open while the run is followed."""
         return nullcontext()
 
     @abstractmethod
     async def poll(self, request: StartRequest, until: float) -> None:
-        """Wait for news, until then at the longest, and take it in.
+        """Wait for news, at most until ``until``, and update :attr:`latest`.
 
         Raises:
-            OperationError: MAAS refused to start it.
-            MaasError: MAAS cannot be asked any longer.
+            OperationError: MAAS refused to start the operation.
+            MaasError: MAAS can no longer be reached.
         """
 
     @abstractmethod
-    def judge_unseen(self, request: StartRequest) -> None:
-        """Decide what nothing comes to: MAAS should have shown by now that it began.
+    def judge_missing_start(self, request: StartRequest) -> None:
+        """Judge a run that MAAS should have shown by now.
 
         Raises:
-            OperationError: It has not begun, and will not.
-            MaasError: So does the answer to the request say.
+            OperationError: The run will not start.
+            MaasError: The answer to the start request was an error, and MAAS shows no start.
         """
 
-    async def check_ours(self, request: StartRequest) -> None:
-        """Make sure that what began is this run, as long as MAAS has not said so.
+    async def check_started_by_caller(self, request: StartRequest) -> None:
+        """Make sure that the run is the caller's, unless MAAS has accepted the start request.
 
         Raises:
-            OperationRevertedError: It is somebody else's.
+            OperationRevertedError: Another user started it.
         """
 
     async def confirm_end(self) -> None:
-        """Read what may yet tell of another end than what was seen."""
+        """Read everything that may still change the verdict."""
 
     async def last_poll(self) -> None:
-        """Read once more at the deadline: what was seen before may be long past."""
+        """Poll once more at the deadline: the last poll may be old."""
 
     @abstractmethod
     async def explain(self, request: StartRequest) -> Exception:
-        """Why it has not succeeded."""
+        """Return the error for a run that did not succeed."""
 
     @abstractmethod
     async def result(self) -> ResultT:
-        """The result, once it has succeeded.
+        """Read the result of a successful run.
 
         Raises:
-            MaasError: MAAS cannot be asked for it.
+            MaasError: MAAS cannot be reached.
         """
 
     @abstractmethod
     async def abort_started(self, request: StartRequest) -> None:
-        """Make MAAS abort what a cancelled call has begun, and nothing else.
+        """Abort only the run that a cancelled call has started.
 
         Raises:
-            MaasError: MAAS refuses to, or to be asked.
+            MaasError: MAAS refused the abort or cannot be reached.
         """
 
     async def read(self, read: Callable[[], Awaitable[ReadT]]) -> ReadT:
-        """What MAAS answers to a read, once it does: an operation that has succeeded is not lost to an outage."""
+        """Read through an outage, so that an outage does not lose the result of a successful operation."""
 
         def report(silent: float, answering: bool) -> None:
-            known = f"{self.latest.message}; {silence(silent, answering=answering)} while its result is read"
-            self.ctx.progress.report(self._measured, known)
+            known = f"{self.latest.message}; {describe_outage(silent, answering=answering)} while its result is read"
+            self.ctx.progress.report(self._measured_fraction, known)
             check_outage(silent, self.shared.timing.outage_limit, known)
 
         return await wait_out_outage(read, report, self.shared.timing)
 
     @property
     @abstractmethod
-    def _measured(self) -> float | None:
-        """The fraction that was last measured, without the 1.0 of success."""
+    def _measured_fraction(self) -> float | None:
+        """The last measured fraction, before success sets it to 1.0."""

@@ -1,4 +1,4 @@
-"""What the caller's machines are at: read for all of them at once, in a handful of requests."""
+"""A survey of the caller's machines in progress, read together in a few requests."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -14,45 +14,48 @@ from maas_mcp.operations.watching.event_feed import EVENTS_LIMIT
 from maas_mcp.operations.watching.grouping import chunks
 
 PAGES: Final = 3
-"""Requests for events: fifty deployments write some 3,000, and MAAS gives 1,000 at a time."""
+"""Pages of events to read: fifty deployments log some 3,000, and MAAS returns 1,000 at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """The caller's machines that MAAS is at work on."""
+    """The caller's machines on which MAAS is working."""
 
     machines: tuple[Machine, ...]
     """By hostname."""
     events: dict[SystemId, list[Event]]
-    """The newest events of each, oldest first, from before MAAS began; as far as :data:`PAGES` go."""
+    """The events of each machine since MAAS started, oldest first, within the limit of :data:`PAGES`."""
 
     @property
     def newest(self) -> int:
-        """The highest id of an event that was read; 0 where there is none."""
+        """The highest event id; 0 without events."""
         return max((each[-1].id for each in self.events.values() if each), default=0)
 
 
 async def survey(
-    maas: MaasClient, caller: Caller, operations: Sequence[Operation[Any, Any]], beside: Collection[MachineStatus] = ()
+    maas: MaasClient,
+    caller: Caller,
+    operations: Sequence[Operation[Any, Any]],
+    extra_statuses: Collection[MachineStatus] = (),
 ) -> Survey:
-    """Read the machines in the statuses in which these operations are under way, and ``beside`` these.
+    """Read the caller's machines in a pending status of these operations, or in one of the ``extra_statuses``.
 
     Raises:
-        MaasError: MAAS cannot be asked.
+        MaasError: MAAS cannot be reached.
     """
     pending = frozenset(status for operation in operations for status in operation.lifecycle.pending)
-    wanted = sorted(status.filter_value for status in pending.union(beside))
+    wanted = sorted(status.filter_value for status in pending.union(extra_statuses))
     if not wanted:
         return Survey((), {})
     found = await maas.machines(status=wanted, owner=await caller.name())
-    mine = sorted(found, key=lambda machine: machine.hostname)
-    return Survey(tuple(mine), await _events(maas, [each.system_id for each in mine], pending))
+    machines = sorted(found, key=lambda machine: machine.hostname)
+    return Survey(tuple(machines), await _events(maas, [each.system_id for each in machines], pending))
 
 
 async def _events(
     maas: MaasClient, ids: Sequence[SystemId], pending: Collection[MachineStatus]
 ) -> dict[SystemId, list[Event]]:
-    """Read back from the newest, until the change of status is there by which MAAS began on each machine."""
+    """Read backwards from the newest event to the status change that started each machine's run."""
     found: dict[SystemId, list[Event]] = {system_id: [] for system_id in ids}
     for chunk in chunks(ids):
         left, before = set(chunk), None
@@ -61,14 +64,14 @@ async def _events(
             for event in reversed(page):
                 if event.node in left:
                     found[event.node].append(event)
-            left = {each for each in left if not any(_begins(pending, event) for event in found[each])}
+            left = {each for each in left if not any(_is_start(pending, event) for event in found[each])}
             if not left or len(page) < EVENTS_LIMIT:
                 break
             before = page[0].id
     return {system_id: list(reversed(events)) for system_id, events in found.items()}
 
 
-def _begins(pending: Collection[MachineStatus], event: Event) -> bool:
-    """Whether the machine was allocated with it, or MAAS began to work on it, whatever it is at."""
+def _is_start(pending: Collection[MachineStatus], event: Event) -> bool:
+    """Whether the event allocated the machine, or started a run on it."""
     change = event.status_change
     return event.type == ACQUIRING or (change is not None and change[1] in pending and change[0] not in pending)

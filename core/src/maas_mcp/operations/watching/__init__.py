@@ -1,1 +1,1 @@
-"""Looking at MAAS once for all that is followed: events, and the machines that they name."""
+"""Polling of MAAS, shared by all followed operations: events, and the machines that they name."""

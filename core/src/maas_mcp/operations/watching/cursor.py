@@ -1,4 +1,4 @@
-"""How far MAAS's event log was read, where to read on, and how to notice that the log is no longer the same."""
+"""The cursor: the position in MAAS's event log, and detection of a log that was reset."""
 
 import math
 from collections import deque
@@ -8,21 +8,20 @@ from typing import Final
 from maas_mcp.maas.models import Event, SystemId
 
 OVERLAP_IDS: Final = 500
-"""The most that is asked for again: half of what MAAS gives in one answer, so that there is room for news."""
+"""Maximum ids to read again: half of MAAS's page size, so that there is room for news."""
 
 
 class Cursor:
-    """The place in the event log. Times are seconds of any one clock.
+    """The position in the event log. Times are seconds of any one clock.
 
-    MAAS numbers an event when it is written and shows it when its transaction ends, so that a lower id may appear
-    after a higher one. What is younger than the overlap is therefore asked for again each time; whoever takes it has
-    to leave out what it has.
+    MAAS numbers an event when it writes it, and shows it when its transaction ends. So a lower id may appear after a
+    higher one. Events younger than the overlap are therefore read again each time, and the reader removes duplicates.
 
-    The newest event that was seen is always asked for again. An answer without it says that it was deleted, or that
-    the log began anew, as after a restore of the database; it costs MAAS nothing more.
+    The newest event seen is always read again, at no extra cost for MAAS. A response without it shows that the event
+    was deleted or that the log was reset, for example when the database was restored.
 
     Args:
-        overlap: Seconds that an event may appear after one with a higher id.
+        overlap: Maximum seconds by which an event may appear after one with a higher id.
         now: The time.
     """
 
@@ -31,12 +30,12 @@ class Cursor:
         self._marks: deque[tuple[float, int]] = deque()
         self._confirmed_at = now
         self.newest = 0
-        """The highest id that was seen."""
+        """The highest id seen."""
         self.anchor: Event | None = None
-        """The newest event of the last answer that had any."""
+        """The newest event of the last response that had any."""
 
     def floor(self, now: float) -> int:
-        """The id beyond which to ask: everything up to it has appeared."""
+        """Return the id after which to read: all events up to it have appeared."""
         settled = 0
         for seen_at, newest in self._marks:
             if seen_at <= now - self._overlap:
@@ -44,7 +43,7 @@ class Cursor:
         return max(0, min(max(settled, self.newest - OVERLAP_IDS), self.newest - 1))
 
     def advance(self, events: Iterable[Event], now: float) -> None:
-        """Take an answer: ``now`` is when it was there."""
+        """Record the events of a response that was received at ``now``."""
         latest = max(events, key=lambda event: event.id, default=None)
         if latest is None:
             return
@@ -56,13 +55,13 @@ class Cursor:
         while len(self._marks) > 1 and self._marks[1][0] <= now - self._overlap:
             self._marks.popleft()
 
-    def missing(self, ids: Iterable[int], asked_for: frozenset[SystemId] | None, after: int) -> bool:
-        """Whether an answer should have held the newest event and does not.
+    def is_anchor_missing(self, ids: Iterable[int], asked_for: frozenset[SystemId] | None, after: int) -> bool:
+        """Whether a response should have contained the newest event and does not.
 
         Args:
-            ids: The events of the answer.
-            asked_for: The machines that were asked for; ``None``: all.
-            after: The id beyond which was asked.
+            ids: The ids of the events in the response.
+            asked_for: The requested machines; ``None`` for all.
+            after: The id after which events were requested.
         """
         anchor = self.anchor
         if anchor is None or anchor.id <= after:
@@ -70,16 +69,16 @@ class Cursor:
         return (asked_for is None or anchor.node in asked_for) and anchor.id not in set(ids)
 
     def unconfirmed_for(self, now: float) -> float:
-        """Seconds since an answer held any event at all: a log that began anew below the cursor looks like silence."""
+        """Return the seconds since any event was received. A log reset below the cursor looks the same as no news."""
         return now - self._confirmed_at
 
     def confirm(self, now: float) -> None:
-        """The log is the one that was read, only that the newest event is no longer in it."""
+        """Record that the log was not reset, although it no longer contains the newest event."""
         self._confirmed_at = now
         self.anchor = None
 
     def restart(self, newest: int, now: float) -> None:
-        """The log began anew; ``newest`` is its newest id now."""
+        """Restart after a reset of the log; ``newest`` is its newest id now."""
         self.confirm(now)
         self._marks.clear()
         self._marks.append((-math.inf, newest))

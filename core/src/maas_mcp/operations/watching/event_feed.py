@@ -1,4 +1,4 @@
-"""The events of all followed machines, in one request: MAAS answers it with one SQL query however many they are."""
+"""The event feed: one request for the events of all followed machines, which costs MAAS one SQL query."""
 
 import math
 from collections import defaultdict
@@ -9,7 +9,7 @@ from typing import Final
 import anyio
 
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.limits import MOST_EVENTS
+from maas_mcp.maas.limits import MAX_EVENTS
 from maas_mcp.maas.models import Event, SystemId
 from maas_mcp.maas.reading import Listing
 from maas_mcp.operations.watching.cadence import Cadence
@@ -17,54 +17,55 @@ from maas_mcp.operations.watching.cursor import Cursor
 from maas_mcp.operations.watching.grouping import chunks
 from maas_mcp.operations.watching.subscription import Subscription
 
-EVENTS_LIMIT: Final = MOST_EVENTS
-"""The most events that MAAS gives in one answer; with ``after`` these are the oldest ones, so a full answer has more
-behind it."""
-FEW: Final = 50
-"""Up to so many machines are asked for by name; beyond, their ids would take more than the others' events do."""
-MANY_STRANGERS: Final = 200
-"""So many events of machines that nobody follows, and more than there are of the others, are too many to be sent."""
-NARROW_AGAIN: Final = 150
-"""Intervals after which to see whether the region is still busy with others: five minutes, as configured."""
-FAR: Final = 1000
-"""A follower that many ids behind the others catches up in a request of its own."""
+EVENTS_LIMIT: Final = MAX_EVENTS
+"""MAAS's maximum number of events in a response. With ``after`` it returns the oldest ones, so more follow a full
+response."""
+MAX_BY_ID: Final = 50
+"""Maximum machines to request by id. With more, their ids take more bytes than the events of all other machines."""
+MANY_UNFOLLOWED: Final = 200
+"""If a response has at least this many events of machines that are not followed, and they are the majority, machines
+are requested by id again."""
+NARROW_INTERVALS: Final = 150
+"""Intervals until events of all machines are requested again: five minutes by default."""
+FAR_BEHIND: Final = 1000
+"""A subscription this many ids behind the others is read in a separate request."""
 
 
 @dataclass
-class _Poll:
-    """What one tick's requests brought."""
+class _PollResult:
+    """The result of one tick's requests."""
 
     by_name: dict[SystemId, list[Subscription]]
     latest: list[Event] = field(default_factory=list)
     ids: set[int] = field(default_factory=set)
-    strangers: int = 0
+    unfollowed: int = 0
     news: bool = False
     latency: float = 0.0
 
     def take(self, events: Sequence[Event]) -> None:
-        """Give every follower what is new of its machine."""
-        ours: defaultdict[SystemId, list[Event]] = defaultdict(list)
+        """Pass each subscription the new events of its machine."""
+        by_machine: defaultdict[SystemId, list[Event]] = defaultdict(list)
         for event in events:
-            ours[event.node].append(event)
-        for node, group in ours.items():
+            by_machine[event.node].append(event)
+        for node, group in by_machine.items():
             for subscription in self.by_name.get(node, ()):
                 self.news = subscription.add_events(group) or self.news
-            self.strangers += 0 if node in self.by_name else len(group)
+            self.unfollowed += 0 if node in self.by_name else len(group)
         self.ids.update(event.id for event in events)
         self.latest += events[-1:]
 
     @property
-    def crowded(self) -> bool:
-        """Whether most of what came is of machines that nobody follows."""
-        return self.strangers >= MANY_STRANGERS and self.strangers * 2 > len(self.ids)
+    def is_crowded(self) -> bool:
+        """Whether most events received are of machines that are not followed."""
+        return self.unfollowed >= MANY_UNFOLLOWED and self.unfollowed * 2 > len(self.ids)
 
 
 class EventFeed:
-    """Reads the event log on, for all followers together.
+    """Reads new events for all subscriptions together.
 
     Args:
         maas: The region.
-        cadence: How long events may be under way, and how often silence is checked.
+        cadence: How late events may appear, and how often a log without news is checked.
     """
 
     def __init__(self, maas: MaasClient, cadence: Cadence) -> None:
@@ -73,29 +74,29 @@ class EventFeed:
         self._cursor = Cursor(cadence.overlap, now=0.0)
         self._narrow_until = -math.inf
         self.latency = 0.0
-        """Seconds that the slowest answer of the last read took."""
+        """Seconds of the slowest response of the last read."""
 
     def begin(self) -> None:
-        """Someone follows again after a while in which nobody did: nothing is known of the log any longer."""
+        """Start with an unknown log, after a time without subscriptions."""
         self._cursor = Cursor(self._cadence.overlap, anyio.current_time())
 
     async def read(self, subscriptions: Sequence[Subscription]) -> bool:
-        """Give each subscription the events that it does not have; answers whether there were any.
+        """Pass each subscription its new events; return whether there were any.
 
-        What was given stays given if a later request fails; what was not is asked for again the next time.
+        If a later request fails, events already passed on are kept, and the others are requested again the next time.
 
         Raises:
-            MaasError: MAAS did not answer, or refused to.
+            MaasError: MAAS did not respond, or refused the request.
         """
         self.latency = 0.0
         if not subscriptions:
             return False
         began = anyio.current_time()
-        poll = _Poll(_by_name(subscriptions))
+        poll = _PollResult(_by_name(subscriptions))
         start = self._cursor.floor(began)
-        near = [each for each in subscriptions if each.floor >= start - FAR]
-        far = [each for each in subscriptions if each.floor < start - FAR]
-        wide = len(near) > FEW and self._cursor.newest > 0 and began >= self._narrow_until
+        near = [each for each in subscriptions if each.floor >= start - FAR_BEHIND]
+        far = [each for each in subscriptions if each.floor < start - FAR_BEHIND]
+        wide = len(near) > MAX_BY_ID and self._cursor.newest > 0 and began >= self._narrow_until
         if not (wide and await self._read_wide(near, poll)):
             wide = False
             await self._read_narrow(near, poll)
@@ -107,21 +108,25 @@ class EventFeed:
             each.read_up_to(floor, again=not wide)
         return poll.news
 
-    async def _read_wide(self, near: Sequence[Subscription], poll: _Poll) -> bool:
-        """Ask for the events of all machines there are; false if most are not ours and there are more to come."""
+    async def _read_wide(self, near: Sequence[Subscription], poll: _PollResult) -> bool:
+        """Read the events of all machines.
+
+        Returns:
+            False if most events are of machines that are not followed, and more remain.
+        """
         after = min(each.floor for each in near)
         while True:
             events = await self._page(after, (), poll)
-            if poll.crowded:
-                self._narrow_until = anyio.current_time() + NARROW_AGAIN * self._cadence.interval
+            if poll.is_crowded:
+                self._narrow_until = anyio.current_time() + NARROW_INTERVALS * self._cadence.interval
             if not events or events.total < EVENTS_LIMIT:
                 return True
-            if poll.crowded:
+            if poll.is_crowded:
                 return False
             after = events[-1].id
 
-    async def _read_narrow(self, subscriptions: Sequence[Subscription], poll: _Poll) -> None:
-        """Ask for the events of these machines, by name."""
+    async def _read_narrow(self, subscriptions: Sequence[Subscription], poll: _PollResult) -> None:
+        """Read the events of these machines, by id."""
         if not subscriptions:
             return
         start = min(each.floor for each in subscriptions)
@@ -132,9 +137,9 @@ class EventFeed:
                 more = bool(events) and events.total >= EVENTS_LIMIT
                 after = events[-1].id if events else after
         for each in subscriptions:
-            each.expect_in(poll.ids, start)
+            each.check_newest(poll.ids, start)
 
-    async def _page(self, after: int, ids: Sequence[SystemId], poll: _Poll) -> Listing[Event]:
+    async def _page(self, after: int, ids: Sequence[SystemId], poll: _PollResult) -> Listing[Event]:
         began = anyio.current_time()
         events = await self._maas.event_listing(after=after, ids=ids, level="DEBUG", limit=EVENTS_LIMIT)
         poll.latency = max(poll.latency, anyio.current_time() - began)
@@ -142,15 +147,15 @@ class EventFeed:
         return events
 
     async def _check(
-        self, subscriptions: Sequence[Subscription], near: Sequence[Subscription], poll: _Poll, *, wide: bool
+        self, subscriptions: Sequence[Subscription], near: Sequence[Subscription], poll: _PollResult, *, wide: bool
     ) -> None:
-        """Notice an event log that is no longer the one that was read."""
+        """Detect a reset of the event log."""
         now, cursor = anyio.current_time(), self._cursor
         asked_for = None if wide else frozenset(each.system_id for each in subscriptions)
         after = min((each.floor for each in near), default=cursor.newest)
-        doubtful = cursor.missing(poll.ids, asked_for, after)
-        lost = cursor.anchor.node if doubtful and cursor.anchor else None
-        if doubtful or (not poll.latest and cursor.unconfirmed_for(now) >= self._cadence.reconcile):
+        is_missing = cursor.is_anchor_missing(poll.ids, asked_for, after)
+        lost = cursor.anchor.node if is_missing and cursor.anchor else None
+        if is_missing or (not poll.latest and cursor.unconfirmed_for(now) >= self._cadence.reconcile):
             newest = await self._maas.newest_event_id()
             cursor.confirm(now)
             if newest < max(cursor.newest, *(each.floor for each in subscriptions)):

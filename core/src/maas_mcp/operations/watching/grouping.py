@@ -1,4 +1,4 @@
-"""Which machines are read together: requests that hold few enough ids for a URL, and few enough machines for MAAS."""
+"""Grouping of machine reads into requests, limited by the length of a URL and the load on MAAS."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,28 +8,28 @@ from maas_mcp.maas.models import SystemId
 from maas_mcp.operations.watching.subscription import Subscription
 
 URL_BYTES: Final = 5_800
-"""The most that the ids of a request may take: MAAS's nginx refuses a URL of 8 kB, and the rest of it needs room."""
-MACHINES: Final = 50
-"""The most machines in one request. MAAS 3.7: 7 SQL queries and 19 kB each; a list of 13 took half a second."""
-URGENT_MACHINES: Final = 10
-"""How far a request that someone waits for is filled with machines that can wait."""
-EARLY: Final = 0.5
-"""How much of the time until its reconciling a machine may be read early, if that saves a request."""
+"""Maximum bytes of the ids in a request: MAAS's nginx refuses a URL of 8 kB, and the rest of it needs space."""
+MAX_MACHINES: Final = 50
+"""Maximum machines in a request. MAAS 3.7 takes 7 SQL queries and 19 kB for each; a list of 13 took half a second."""
+URGENT_SIZE: Final = 10
+"""Size up to which an urgent request is filled with machines that can wait."""
+EARLY_SHARE: Final = 0.5
+"""A reconciling read may come early by this part of its interval, if that saves a request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """What to read in one tick: requests, each of them some ids."""
+    """The requests to make in one tick, as machine ids."""
 
     urgent: tuple[tuple[SystemId, ...], ...]
-    """Someone waits for these: an operation may have ended."""
-    unhurried: tuple[tuple[SystemId, ...], ...]
-    """Nothing says that anything has happened to these."""
+    """Urgent reads: an operation may have ended."""
+    routine: tuple[tuple[SystemId, ...], ...]
+    """Routine reads: nothing shows that anything has happened."""
 
 
 @dataclass(slots=True)
-class _Wish:
-    """Everything that the followers of one machine want of the next read."""
+class _MachineNeeds:
+    """The combined needs of all subscriptions of one machine."""
 
     urgent: bool
     polled: bool
@@ -38,7 +38,7 @@ class _Wish:
 
 
 def chunks(ids: Iterable[SystemId], most: int | None = None) -> Iterator[tuple[SystemId, ...]]:
-    """``ids`` in parts that fit into a URL as ``id=…&id=…``, with at most ``most`` in each."""
+    """Split ``ids`` into chunks of at most ``most`` that fit into a URL as ``id=…&id=…``."""
     chunk: list[SystemId] = []
     size = 0
     for system_id in ids:
@@ -52,52 +52,52 @@ def chunks(ids: Iterable[SystemId], most: int | None = None) -> Iterator[tuple[S
         yield tuple(chunk)
 
 
-def plan(
-    subscriptions: Iterable[Subscription], now: float, reconcile: float, *, calm: bool, most: int = MACHINES
+def plan_reads(
+    subscriptions: Iterable[Subscription], now: float, reconcile: float, *, routine: bool, most: int = MAX_MACHINES
 ) -> Groups:
-    """What to read now.
+    """Plan the reads of one tick.
 
-    Machines that are due at the same time do not come together in one tick: of those that are only reconciled one
-    request is made at a time, so that they spread over the ticks that follow.
+    Only one request is made at a time for machines that are merely reconciled. So machines that are due together spread
+    over the following ticks.
 
     Args:
-        subscriptions: Who follows what.
+        subscriptions: The subscriptions.
         now: The time, in the clock of the subscriptions.
         reconcile: Seconds between two reads without news.
-        calm: Whether reads that nobody waits for may be made now.
-        most: Machines in one request.
+        routine: Whether reads that can wait may be made now.
+        most: Maximum machines in a request.
     """
-    wishes = _wishes(subscriptions)
-    alone = [(wish.due, each) for each, wish in wishes.items() if wish.alone and (wish.urgent or wish.due <= now)]
-    wishes = {each: wish for each, wish in wishes.items() if not wish.alone}
-    urgent = list(chunks((each for each, wish in wishes.items() if wish.urgent), most))
-    if not calm:
+    needs = _needs_by_machine(subscriptions)
+    alone = [(need.due, each) for each, need in needs.items() if need.alone and (need.urgent or need.due <= now)]
+    needs = {each: need for each, need in needs.items() if not need.alone}
+    urgent = list(chunks((each for each, need in needs.items() if need.urgent), most))
+    if not routine:
         return Groups(tuple(urgent), ())
-    polled = list(chunks((each for each, wish in wishes.items() if wish.polled and not wish.urgent), most))
-    soonest = sorted((wish.due, each) for each, wish in wishes.items() if not (wish.urgent or wish.polled))
-    waiting = [(due, each) for due, each in soonest if due <= now + reconcile * EARLY]
+    polled = list(chunks((each for each, need in needs.items() if need.polled and not need.urgent), most))
+    soonest = sorted((need.due, each) for each, need in needs.items() if not (need.urgent or need.polled))
+    waiting = [(due, each) for due, each in soonest if due <= now + reconcile * EARLY_SHARE]
     if urgent:
-        urgent[-1], waiting = _filled(urgent[-1], min(most, URGENT_MACHINES), waiting)
+        urgent[-1], waiting = _fill(urgent[-1], min(most, URGENT_SIZE), waiting)
     if polled:
-        polled[-1], waiting = _filled(polled[-1], most, waiting)
+        polled[-1], waiting = _fill(polled[-1], most, waiting)
     if waiting and waiting[0][0] <= now:
         polled += list(chunks((each for _, each in waiting), most))[:1]
     polled += [(each,) for _, each in sorted(alone)[:1]]
     return Groups(tuple(urgent), tuple(polled))
 
 
-def _wishes(subscriptions: Iterable[Subscription]) -> dict[SystemId, _Wish]:
-    wishes: dict[SystemId, _Wish] = {}
+def _needs_by_machine(subscriptions: Iterable[Subscription]) -> dict[SystemId, _MachineNeeds]:
+    needs: dict[SystemId, _MachineNeeds] = {}
     for each in subscriptions:
-        wish = wishes.setdefault(each.system_id, _Wish(urgent=False, polled=False, alone=False, due=each.due))
-        wish.urgent = wish.urgent or each.urgent
-        wish.polled = wish.polled or not each.needs.events
-        wish.alone = wish.alone or each.alone
-        wish.due = min(wish.due, each.due)
-    return wishes
+        need = needs.setdefault(each.system_id, _MachineNeeds(urgent=False, polled=False, alone=False, due=each.due))
+        need.urgent = need.urgent or each.urgent
+        need.polled = need.polled or not each.needs.events
+        need.alone = need.alone or each.alone
+        need.due = min(need.due, each.due)
+    return needs
 
 
-def _filled(
+def _fill(
     group: tuple[SystemId, ...], size: int, waiting: Sequence[tuple[float, SystemId]]
 ) -> tuple[tuple[SystemId, ...], list[tuple[float, SystemId]]]:
     room = max(0, size - len(group))

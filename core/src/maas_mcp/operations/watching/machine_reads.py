@@ -1,4 +1,4 @@
-"""The watcher's reads of machines and script sets: they take the time that MAAS takes, and hold up no events."""
+"""The watcher's reads of machines and script sets, which run concurrently and do not delay events."""
 
 import logging
 import math
@@ -11,28 +11,28 @@ from anyio.abc import TaskGroup
 from maas_mcp.errors import MaasAuthError, MaasError, MaasNotFoundError
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import ScriptSetName, SystemId
-from maas_mcp.operations.outages import answers
+from maas_mcp.operations.outages import is_answering
 from maas_mcp.operations.watching.cadence import Cadence
-from maas_mcp.operations.watching.grouping import MACHINES, plan
+from maas_mcp.operations.watching.grouping import MAX_MACHINES, plan_reads
 from maas_mcp.operations.watching.subscription import Subscription
 
 logger = logging.getLogger(__name__)
 
 REQUESTS: Final = 2
-"""Reads at once: half of what the client sends at once, so that one that is slow does not hold up an urgent one."""
+"""Maximum concurrent reads: half of the client's limit, so that slow reads do not delay an urgent one."""
 SCRIPTS_SHARE: Final = 0.5
-"""How much of an interval the reading of script sets may take: each is a request of its own."""
+"""Maximum part of an interval for reading script sets: each one is a separate request."""
 
 
-class Reads:
-    """Reads what is due, beside the ticks of the watcher; nothing is read twice at the same time for one follower.
+class MachineReads:
+    """Reads due machines and script sets concurrently with the ticks. A subscription has at most one read at a time.
 
     Args:
-        maas: The region, each read tried once.
-        cadence: How often.
-        answered: Told when MAAS has answered.
-        changed: Told when a read shows something new.
-        failed: Told what MAAS answered instead.
+        maas: The region; its reads are not retried.
+        cadence: The intervals.
+        answered: Called when MAAS has responded.
+        changed: Called when a read shows a change.
+        failed: Called with the error when a read fails.
     """
 
     def __init__(
@@ -51,45 +51,45 @@ class Reads:
         self._failed = failed
         self._limiter = anyio.CapacityLimiter(REQUESTS)
         self._waiting: set[Subscription] = set()
-        self._calm_at = 0.0
-        self._together = MACHINES
-        self._at_sets = False
+        self._routine_at = 0.0
+        self._batch_size = MAX_MACHINES
+        self._reading_sets = False
 
     def is_waiting(self, subscription: Subscription) -> bool:
-        """Whether a read of its machine is under way."""
+        """Whether a read of the subscription's machine is in progress."""
         return subscription in self._waiting
 
-    def begin(self, followed: Sequence[Subscription], tasks: TaskGroup) -> None:
-        """Begin what is due and not under way."""
+    def start_due(self, followed: Sequence[Subscription], tasks: TaskGroup) -> None:
+        """Start the reads that are due and not in progress."""
         now = anyio.current_time()
         free = [each for each in followed if not self.is_waiting(each)]
-        groups = plan(free, now, self._cadence.reconcile, calm=now >= self._calm_at, most=self._together)
+        groups = plan_reads(free, now, self._cadence.reconcile, routine=now >= self._routine_at, most=self._batch_size)
         for ids in groups.urgent:
-            tasks.start_soon(self._machines, ids, self._taken(free, ids))
-        if groups.unhurried:
-            self._calm_at = math.inf
-            tasks.start_soon(self._unhurried, [(ids, self._taken(free, ids)) for ids in groups.unhurried])
-        if not self._at_sets:
-            tasks.start_soon(self._script_sets, followed)
+            tasks.start_soon(self._read_machines, ids, self._reserve(free, ids))
+        if groups.routine:
+            self._routine_at = math.inf
+            tasks.start_soon(self._read_routine, [(ids, self._reserve(free, ids)) for ids in groups.routine])
+        if not self._reading_sets:
+            tasks.start_soon(self._read_script_sets, followed)
 
-    def _taken(self, free: Sequence[Subscription], ids: Sequence[SystemId]) -> list[Subscription]:
+    def _reserve(self, free: Sequence[Subscription], ids: Sequence[SystemId]) -> list[Subscription]:
         wanted = frozenset(ids)
         taken = [each for each in free if each.system_id in wanted]
         self._waiting.update(taken)
         return taken
 
-    async def _unhurried(self, groups: Sequence[tuple[Sequence[SystemId], Sequence[Subscription]]]) -> None:
-        """Read what nobody waits for, and then leave MAAS in peace for a while."""
+    async def _read_routine(self, groups: Sequence[tuple[Sequence[SystemId], Sequence[Subscription]]]) -> None:
+        """Read machines that can wait, then pause to limit the load on MAAS."""
         began = anyio.current_time()
         try:
             async with anyio.create_task_group() as tasks:
                 for ids, subscriptions in groups:
-                    tasks.start_soon(self._machines, ids, subscriptions)
+                    tasks.start_soon(self._read_machines, ids, subscriptions)
         finally:
             now = anyio.current_time()
-            self._calm_at = now + self._cadence.rest * (now - began)
+            self._routine_at = now + self._cadence.read_pause * (now - began)
 
-    async def _machines(self, ids: Sequence[SystemId], subscriptions: Sequence[Subscription]) -> None:
+    async def _read_machines(self, ids: Sequence[SystemId], subscriptions: Sequence[Subscription]) -> None:
         """Read machines in one request."""
         try:
             async with self._limiter:
@@ -97,50 +97,50 @@ class Reads:
                 found = await self._maas.machine_listing(id=ids)
         except MaasError as error:
             if len(ids) > 1:
-                # Too many for a proxy's patience, or one among them cannot be shown: in parts the others come through.
-                self._together = min(self._together, len(ids) // 2)
+                # A proxy may time out, or MAAS may fail for one of them. Smaller requests let the others succeed.
+                self._batch_size = min(self._batch_size, len(ids) // 2)
             for subscription in subscriptions:
                 subscription.alone = len(ids) == 1
-                subscription.add_outage(answering=answers(error))
+                subscription.note_outage(answering=is_answering(error))
             self._failed(error)
             return
         finally:
             self._waiting.difference_update(subscriptions)
         self._answered()
-        if len(ids) == self._together:
-            self._together = min(MACHINES, self._together * 2)
+        if len(ids) == self._batch_size:
+            self._batch_size = min(MAX_MACHINES, self._batch_size * 2)
         current = [subscription for subscription in subscriptions if subscription.changed_at <= began]
         machines = {machine.system_id: machine for machine in found}
-        # A machine that MAAS lists in a way that cannot be read is not gone: it is read again, as after an outage.
+        # A machine whose entry is invalid was not deleted: it is read again, as after an outage.
         unreadable = {
             each for each in subscriptions if each.system_id not in machines and found.may_hide(each.system_id)
         }
         news = [each.add_machine(machines.get(each.system_id)) for each in current if each not in unreadable]
         for subscription in subscriptions:
             if subscription in unreadable:
-                subscription.add_outage(answering=True)
+                subscription.note_outage(answering=True)
             else:
-                subscription.answered(began)
+                subscription.note_answered(began)
         if any(news):
             self._changed()
 
-    async def _script_sets(self, followed: Sequence[Subscription]) -> None:
-        """Begin to read the script sets that are due, for a while: those that waited longest come first."""
+    async def _read_script_sets(self, followed: Sequence[Subscription]) -> None:
+        """Read the script sets that are due, the longest waiting first, until the time share is used up."""
         began = anyio.current_time()
         due = [(each, names) for each in followed if (names := each.sets_to_read(began))]
-        self._at_sets = True
+        self._reading_sets = True
         try:
             for subscription, names in sorted(due, key=lambda pair: pair[0].sets_due):
                 if anyio.current_time() > began + self._cadence.interval * SCRIPTS_SHARE:
                     return
-                subscription.sets_were_asked()
+                subscription.schedule_sets()
                 for name in names:
-                    await self._script_set(subscription, name)
+                    await self._read_script_set(subscription, name)
         finally:
-            self._at_sets = False
+            self._reading_sets = False
 
-    async def _script_set(self, subscription: Subscription, name: ScriptSetName) -> None:
-        """Read one script set. It is an extra: without it the operation is followed all the same."""
+    async def _read_script_set(self, subscription: Subscription, name: ScriptSetName) -> None:
+        """Read one script set. The operation is followed even if this fails."""
         try:
             async with self._limiter:
                 scripts = await self._maas.script_set(subscription.system_id, name)

@@ -1,4 +1,4 @@
-"""Reads that calls share: what many ask MAAS for at the same moment goes out as one request."""
+"""Shared reads: simultaneous reads of several calls are combined into one request."""
 
 import logging
 import math
@@ -11,18 +11,18 @@ from typing import Final, Generic, TypeVar
 import anyio
 
 from maas_mcp.errors import MaasAuthError, MaasError, MaasUnavailableError
-from maas_mcp.maas.client import MaasClient, checked_id
+from maas_mcp.maas.client import MaasClient, validate_system_id
 from maas_mcp.maas.limits import MAX_REQUESTS
 from maas_mcp.maas.models import Machine, SystemId, User
 from maas_mcp.operations.timing import Timing
-from maas_mcp.operations.watching.grouping import MACHINES
+from maas_mcp.operations.watching.grouping import MAX_MACHINES
 
 logger = logging.getLogger(__name__)
 
 REQUESTS: Final = MAX_REQUESTS - 1
-"""Requests for machines at once: one more would wait in the client. Here, what comes meanwhile can still join it."""
+"""Maximum concurrent requests for machines. One more would wait in the client; here, later reads can still join it."""
 REGION: Final = ""
-"""Stands for the region, where a read is not of one machine."""
+"""The key for reads of the region."""
 
 KeyT = TypeVar("KeyT", bound=str)
 AnswerT = TypeVar("AnswerT")
@@ -32,37 +32,37 @@ class SharedReads:
     """Reads machines, the newest event id and the user of the API key, for all calls of a process.
 
     A read is sent at once, unless another one was sent less than ``Timing.sharing`` seconds ago. Then it waits for the
-    rest of that time, and goes out together with all that are asked for meanwhile. Each caller gets an answer to a
-    request that was sent after that: an event id read after a machine is newer than what the machine showed.
+    rest of that time, and all reads requested meanwhile are combined with it. Each caller gets the response to a
+    request that was sent after its own call. So an event id read after a machine is newer than the machine's state.
 
-    One of the callers sends the request. If that caller is cancelled, another one of them sends it again.
+    One of the callers sends the request. If that caller is cancelled, another one sends it again.
 
     Args:
-        timing: Within which time reads are sent together.
+        timing: The time within which reads are combined.
     """
 
     def __init__(self, timing: Timing) -> None:
-        self._machines = _Gathering(_machines, timing.sharing, most=MACHINES, at_once=REQUESTS)
-        self._newest = _Gathering(_newest_event_id, timing.sharing, most=1, at_once=1)
-        self._user = _Gathering(_whoami, timing.sharing, most=1, at_once=1)
+        self._machines = _Combiner(_machines, timing.sharing, most=MAX_MACHINES, at_once=REQUESTS)
+        self._newest = _Combiner(_newest_event_id, timing.sharing, most=1, at_once=1)
+        self._user = _Combiner(_whoami, timing.sharing, most=1, at_once=1)
 
     async def machine(self, maas: MaasClient, system_id: SystemId) -> Machine:
-        """One machine, as it is now.
+        """Read one machine.
 
         Args:
-            maas: The region. Only reads through the same client go out together: others may retry otherwise.
+            maas: The region. Only reads through the same client are combined, because clients differ in their retries.
             system_id: The machine.
 
         Raises:
             MaasNotFoundError: There is no such machine, or the user may not see it.
             MaasError: As :meth:`MaasClient.machine`.
         """
-        found = await self._machines.get(maas, checked_id(system_id))
-        # MAAS leaves unknown ids out of a list. Read alone, the machine has an error of its own.
+        found = await self._machines.get(maas, validate_system_id(system_id))
+        # MAAS omits unknown ids from a list. A single read returns the right error.
         return found.get(system_id) or await maas.machine(system_id)
 
     async def newest_event_id(self, maas: MaasClient) -> int:
-        """The id of the newest event that the user may see, or 0 where there is none.
+        """Read the id of the newest event that the user may see; 0 if there is none.
 
         Raises:
             MaasError: As :meth:`MaasClient.newest_event_id`.
@@ -70,7 +70,7 @@ class SharedReads:
         return (await self._newest.get(maas, REGION))[REGION]
 
     async def whoami(self, maas: MaasClient) -> User:
-        """The user whose API key is used.
+        """Read the user of the API key.
 
         Raises:
             MaasError: As :meth:`MaasClient.whoami`.
@@ -80,23 +80,23 @@ class SharedReads:
 
 @dataclass(eq=False)
 class _Request(Generic[KeyT, AnswerT]):
-    """A request that more callers may join until it is sent."""
+    """A request that further callers may join until it is sent."""
 
     keys: dict[KeyT, None] = field(default_factory=dict)
     answers: Mapping[KeyT, AnswerT] | None = None
     error: MaasError | None = None
-    over: anyio.Event = field(default_factory=anyio.Event)
-    """It was answered, or the caller that was to send it has left."""
+    finished: anyio.Event = field(default_factory=anyio.Event)
+    """Set when the response arrived, or when the sending caller was cancelled."""
 
 
-class _Gathering(Generic[KeyT, AnswerT]):
-    """Makes one request of what many callers ask for. Times are seconds of anyio's clock.
+class _Combiner(Generic[KeyT, AnswerT]):
+    """Combines reads of several callers into one request. Times are seconds of anyio's clock.
 
     Args:
-        send: Asks MAAS for some keys.
-        window: Seconds between two requests.
-        most: Keys in one request.
-        at_once: Requests at the same time, through the same client.
+        send: Reads some keys from MAAS.
+        window: Minimum seconds between two requests.
+        most: Maximum keys in one request.
+        at_once: Maximum concurrent requests through the same client.
     """
 
     def __init__(
@@ -111,28 +111,28 @@ class _Gathering(Generic[KeyT, AnswerT]):
         self._window = window
         self._most = most
         self._slots = defaultdict[MaasClient, anyio.CapacityLimiter](lambda: anyio.CapacityLimiter(at_once))
-        """Of each client, because one that retries for long must not hold up one that does not."""
+        """One per client, because a client with long retries must not delay the others."""
         self._open: dict[MaasClient, _Request[KeyT, AnswerT]] = {}
-        """The request to join, for each client through which one is to be sent."""
+        """For each client, the unsent request that callers can join."""
         self._sent_at = -math.inf
 
     async def get(self, maas: MaasClient, key: KeyT) -> Mapping[KeyT, AnswerT]:
-        """What MAAS answers to a request for ``key`` and others.
+        """Return the response to a request for ``key``, possibly combined with other keys.
 
         Raises:
-            MaasError: MAAS did not answer the request, or refused to.
+            MaasError: MAAS did not respond, or refused the request.
         """
         while (request := self._open.get(maas)) and (key in request.keys or len(request.keys) < self._most):
             request.keys[key] = None
-            await request.over.wait()
+            await request.finished.wait()
             if request.error is not None:
-                raise copy(request.error)  # each caller may add to its own
+                raise copy(request.error)  # each caller may modify its error
             if request.answers is not None:
                 return request.answers
         request = self._open[maas] = _Request({key: None})
-        return await self._carry_out(maas, request)
+        return await self._send_request(maas, request)
 
-    async def _carry_out(self, maas: MaasClient, request: _Request[KeyT, AnswerT]) -> Mapping[KeyT, AnswerT]:
+    async def _send_request(self, maas: MaasClient, request: _Request[KeyT, AnswerT]) -> Mapping[KeyT, AnswerT]:
         try:
             await anyio.sleep_until(self._sent_at + self._window)
             async with self._slots[maas]:
@@ -145,16 +145,16 @@ class _Gathering(Generic[KeyT, AnswerT]):
             raise
         finally:
             self._close(maas, request)
-            request.over.set()
+            request.finished.set()
 
     def _close(self, maas: MaasClient, request: _Request[KeyT, AnswerT]) -> None:
-        """Let nobody join any longer: its answer may be older than what is asked for from now on."""
+        """Prevent further callers from joining: they need a response to a later request."""
         if self._open.get(maas) is request:
             del self._open[maas]
 
 
 async def _machines(maas: MaasClient, ids: Collection[SystemId]) -> Mapping[SystemId, Machine]:
-    """Those machines that can be read together. The ids fit into a URL: they are few, and none is long."""
+    """Read machines together. The ids fit into a URL, because they are few and short."""
     if len(ids) == 1:
         return {system_id: await maas.machine(system_id) for system_id in ids}
     try:
@@ -162,8 +162,8 @@ async def _machines(maas: MaasClient, ids: Collection[SystemId]) -> Mapping[Syst
     except (MaasUnavailableError, MaasAuthError):
         raise
     except MaasError as error:
-        # MAAS may not be able to show one of them, and answer 500 for all: each is read alone.
-        logger.info("MAAS does not list %d machines together: %s", len(ids), error)
+        # MAAS may fail for one of them and return a 500 for all, so each is read alone.
+        logger.info("MAAS could not list %d machines in one request: %s", len(ids), error)
         return {}
     return {machine.system_id: machine for machine in found}
 

@@ -1,4 +1,4 @@
-"""One machine being followed: what is to be asked about it, and what was seen of it and not yet taken."""
+"""A subscription: one followed machine, with the reads that are due and the news not yet consumed."""
 
 import math
 from collections.abc import Collection, Container, Iterable
@@ -10,24 +10,24 @@ from maas_mcp.errors import MaasError
 from maas_mcp.maas.models import SCRIPT_SETS, Event, Machine, ScriptSet, ScriptSetName, SystemId
 from maas_mcp.maas.statuses import AT_WORK, MachineStatus
 from maas_mcp.operations.judging.evidence import Needs, Observation
-from maas_mcp.operations.judging.timeline import leaves, tells_of_an_end
+from maas_mcp.operations.judging.timeline import is_end_event, leaves
 from maas_mcp.operations.watching.cadence import Cadence
 
 KEPT_IDS: Final = 500
-"""How many ids back a machine's newest event is still asked for again: its absence tells of the machine's deletion."""
+"""How many ids back a machine's newest event is still read again. Its absence shows that the machine was deleted."""
 ABSENCES_READ_AT_ONCE: Final = 2
-"""A machine that was not there is looked for again at once, and then no more often than any other."""
+"""Number of absences after which a missing machine is no longer read again at once."""
 
 
 class Subscription:
-    """One machine being followed, for one operation.
+    """One machine followed for one operation.
 
     Args:
         system_id: The machine.
-        cursor: The event after which its news begin.
-        needs: What is to be seen of it.
-        cadence: How often.
-        pending: The statuses of the operation: once the machine leaves them, it is read at once.
+        cursor: The id of the last event before its news.
+        needs: The data to read.
+        cadence: The intervals.
+        pending: The operation's pending statuses. When the machine leaves them, it is read at once.
     """
 
     def __init__(
@@ -43,30 +43,30 @@ class Subscription:
         self._pending = pending
         self.needs = needs
         self.floor = cursor
-        """All events up to this one were seen, or are not its news."""
+        """All events up to this id were seen or are no news."""
         self.urgent = False
-        """Whether an event says that the machine has come to an end, or it was not there: it is read at once."""
+        """Whether to read the machine at once: an event shows an end, or the machine was missing."""
         self.due = now if not needs.events else now + cadence.reconcile
-        """When the machine is to be read again even so."""
+        """When to read the machine without news."""
         self.alone = False
-        """Whether it could not even be read by itself: it must not keep others from being read."""
+        """Whether a read of this machine alone failed. It is then never combined with others."""
         self.status: MachineStatus | int | None = None
-        """What the machine was last known to be in."""
+        """The machine's last known status."""
         self._cadence = cadence
         self.answered_at = now
-        """Until when everything that was asked about this machine was answered."""
+        """The time up to which MAAS has answered all reads for this machine."""
         self._seen: set[int] = set()
         self._newest = 0
-        """The highest id among its events; 0 before the first."""
+        """The highest id of its events; 0 before the first."""
         self.changed_at = -math.inf
-        """When an event last told of a new status: a read that was asked for before may not show it."""
+        """When an event last changed the status. Reads requested earlier may not show it."""
         self._absences = 0
         self._ending = False
-        """Whether an event says that something has ended, and the next read has to show it."""
+        """Whether an event shows an end that the machine's status may not show yet."""
         self._known: Machine | None = None
         self._sets: dict[ScriptSetName, ScriptSet] = {}
         self.sets_due = now
-        """When the script sets have their turn."""
+        """When to read the script sets."""
         self._sets_read: set[ScriptSetName] = set()
         self._fresh = True
         self._machine: Machine | None = None
@@ -79,10 +79,10 @@ class Subscription:
         self._news = anyio.Event()
 
     async def next(self) -> Observation:
-        """Wait for news, and take all there is in one observation.
+        """Wait for news, and return all of it in one observation.
 
         Raises:
-            MaasError: The region refuses to be asked, as after the API key was revoked.
+            MaasError: The region permanently refuses requests, for example after the API key was revoked.
         """
         await self._news.wait()
         self._news = anyio.Event()
@@ -101,7 +101,7 @@ class Subscription:
         return observation
 
     def add_events(self, events: Iterable[Event]) -> bool:
-        """Take those of the machine's events that are new; answers whether there were any."""
+        """Add the machine's new events; return whether there were any."""
         news = sorted(
             (event for event in events if event.id > self.floor and event.id not in self._seen),
             key=lambda event: event.id,
@@ -113,18 +113,19 @@ class Subscription:
         self._events += news
         changes = [change[1] for event in news if (change := event.status_change)]
         if changes:
-            self._changed_to(changes[-1])
+            self._note_status(changes[-1])
         if any(leaves(self._pending, event) for event in news):
-            self.urgent = True  # whatever came after it: what the machine shows by now may be another run's
-        elif any(tells_of_an_end(event) for event in news) and not changes:
-            self._read_for_an_end()
-        self._tell()
+            self.urgent = True  # even if events followed: the machine may already show another run
+        elif any(is_end_event(event) for event in news) and not changes:
+            self._read_for_end()
+        self._notify()
         return True
 
     def read_up_to(self, floor: int, *, again: bool = False) -> None:
-        """All events up to ``floor`` have appeared. A machine of which the first look told nothing is read now.
+        """Record that all events up to ``floor`` have appeared.
 
-        ``again``: the machine's newest event is to be asked for once more each time, unless it lies far back.
+        The machine is read now if the first poll did not show its status. ``again`` requests its newest event again
+        each time, unless that is too far back.
         """
         if again and floor - KEPT_IDS < self._newest <= floor:
             floor = self._newest - 1
@@ -133,24 +134,24 @@ class Subscription:
         self.urgent = self.urgent or (self._fresh and self.status is None)
         self._fresh = False
 
-    def expect_in(self, ids: Container[int], after: int) -> None:
-        """Take note of all that the log has beyond ``after``. MAAS deletes the events of a machine together with it."""
+    def check_newest(self, ids: Container[int], after: int) -> None:
+        """Check a complete list of ids after ``after``. MAAS deletes a machine's events together with the machine."""
         if self._newest > after and self._newest not in ids:
             self._newest = 0
             self.urgent = True
 
     def restart(self, floor: int) -> None:
-        """The event log began anew: its ids up to ``floor`` are no news, and the machine is to be read."""
+        """Restart after a reset of the event log: ignore ids up to ``floor`` and read the machine."""
         self.floor, self._newest = floor, 0
         self._seen.clear()
         self.read_soon()
 
     def read_soon(self) -> None:
-        """The machine is to be read again, after those that are waiting: it may be one that cannot be read."""
+        """Make the machine due, behind those already waiting: it may be one that cannot be read."""
         self.due = anyio.current_time()
 
     def add_machine(self, machine: Machine | None) -> bool:
-        """Take a fresh read; ``None`` says that the machine was not there. Answers whether anything has changed."""
+        """Record a read; ``None`` if the machine was missing. Return whether anything changed."""
         now = anyio.current_time()
         changed = machine != self._known or (machine is None and not self._absences)
         self._machine, self._absent, self._known = machine, machine is None, machine
@@ -160,14 +161,14 @@ class Subscription:
         self.due = now + again if self.needs.events else now
         self.alone = self._ending = False
         if machine is not None:
-            self._set_status(machine.status)
-        self._tell()
+            self._enter_status(machine.status)
+        self._notify()
         return changed
 
     def sets_to_read(self, now: float) -> list[ScriptSetName]:
-        """The script sets to read now: that of the present status, and each other once in every status.
+        """Return the script sets to read now: that of the current status, and each other one once per status.
 
-        So the one that a run has passed is seen as it ended, and the one that is still to come with all that is in it.
+        So a completed set is seen in its final state, and a later one with all of its scripts.
         """
         statuses = {status: name for status, name in SCRIPT_SETS.items() if name in self.needs.script_sets}
         if self.sets_due > now or self.status not in statuses:
@@ -176,55 +177,55 @@ class Subscription:
         return [name for name in sorted(statuses.values()) if name == present or name not in self._sets_read]
 
     def add_script_set(self, name: ScriptSetName, scripts: ScriptSet | None) -> None:
-        """Take a fresh read; ``None`` says that there is none. Observations hold all sets as they are known."""
+        """Record a read; ``None`` if there is no such set. Observations contain all known sets."""
         self._sets_read.add(name)
         if scripts is None:
             return
         self._sets[name] = scripts
         self._script_sets = dict(self._sets)
-        self._tell()
+        self._notify()
 
-    def sets_were_asked(self) -> None:
-        """The script sets have their turn again after a while, whether they could be read or not."""
+    def schedule_sets(self) -> None:
+        """Schedule the next read of the script sets, whether or not this one succeeds."""
         self.sets_due = anyio.current_time() + self._cadence.scripts
 
-    def add_outage(self, *, answering: bool = False) -> None:
-        """This machine could not be read, though MAAS may be ``answering``; once it can be, it is read again."""
+    def note_outage(self, *, answering: bool = False) -> None:
+        """Record a failed read, with ``answering`` if MAAS responds with errors. The next read is due at once."""
         self._answering = answering
         self._unreachable_for = anyio.current_time() - self.answered_at
         self.read_soon()
         self._news.set()
 
-    def answered(self, asked: float) -> None:
-        """MAAS has answered everything that was asked about this machine until then."""
+    def note_answered(self, asked: float) -> None:
+        """Record that MAAS answered all reads for this machine that were requested up to ``asked``."""
         self.answered_at = max(self.answered_at, asked)
 
     def fail(self, error: MaasError) -> None:
-        """Nothing more will be seen."""
+        """End the subscription with an error."""
         self._error = error
         self._news.set()
 
-    def _changed_to(self, status: MachineStatus | None) -> None:
-        """An event told of a new status; ``None`` is one that this release does not know."""
+    def _note_status(self, status: MachineStatus | None) -> None:
+        """Record a new status from an event; ``None`` is one that this release does not know."""
         self.changed_at, self._machine = anyio.current_time(), None
         if status in AT_WORK:
-            self._set_status(status)
+            self._enter_status(status)
             self.due = min(self.due, anyio.current_time() + self._cadence.settle)
         else:
             self.status = status
             self.urgent = True
 
-    def _read_for_an_end(self) -> None:
-        """Something has ended, and no event says in which status; the machine may not show it in the first read."""
+    def _read_for_end(self) -> None:
+        """Read the machine after an end without a status event; the first read may not show the new status."""
         self.changed_at, self._machine = anyio.current_time(), None
         self.urgent = self._ending = True
 
-    def _set_status(self, status: MachineStatus | int) -> None:
+    def _enter_status(self, status: MachineStatus | int) -> None:
         if status != self.status:
             self._sets_read.clear()
             self.sets_due = -math.inf
         self.status = status
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         self._unreachable_for = None
         self._news.set()

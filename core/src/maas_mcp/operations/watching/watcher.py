@@ -1,7 +1,8 @@
-"""The watcher: one shared look at MAAS per tick for everything that is followed.
+"""The watcher: one shared poll per tick for everything that is followed.
 
-MAAS answers an events request with one database query however many machines it names; a read of one machine costs
-about a hundred. So machines are read only when an event says that something has ended, and now and then to reconcile.
+MAAS answers a request for events with one database query, however many machines it names; a read of one machine costs
+about a hundred. So machines are read only when an event shows that an operation has ended, and occasionally to
+reconcile.
 """
 
 import logging
@@ -18,10 +19,10 @@ from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import SystemId
 from maas_mcp.maas.statuses import AT_WORK, MachineStatus
 from maas_mcp.operations.judging.evidence import Needs
-from maas_mcp.operations.outages import answers
+from maas_mcp.operations.outages import is_answering
 from maas_mcp.operations.watching.cadence import Cadence, Pace
 from maas_mcp.operations.watching.event_feed import EVENTS_LIMIT, EventFeed
-from maas_mcp.operations.watching.machine_reads import Reads
+from maas_mcp.operations.watching.machine_reads import MachineReads
 from maas_mcp.operations.watching.subscription import Subscription
 
 __all__ = ["EVENTS_LIMIT", "Subscription", "Watcher"]
@@ -30,17 +31,17 @@ logger = logging.getLogger(__name__)
 
 ALL: Final = Needs()
 REFUSALS: Final = 2
-"""So many refusals of every question, with no answer in between, end all following: one may be a proxy's."""
+"""Consecutive refusals after which all following ends. A single one may come from a proxy."""
 
 
 class Watcher:
-    """Watches the followed machines while :meth:`run` runs; asks nothing of MAAS while there are none.
+    """Watches the followed machines while :meth:`run` is running. Sends no requests while there are none.
 
     Args:
         maas: The region.
         interval: Seconds between two ticks while there is news.
-        cadence: All intervals, instead of those that go with ``interval``.
-        jitter: A number from 0 to 1, asked for once: where in an interval this process has its ticks.
+        cadence: All intervals; replaces the defaults for ``interval``.
+        jitter: Called once; returns a number from 0 to 1, the offset of this process's ticks within an interval.
     """
 
     def __init__(
@@ -51,14 +52,16 @@ class Watcher:
         cadence: Cadence | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        once = maas.once()  # what fails is told, and asked for again at the next tick
+        once = maas.once()  # no retries: a failure is reported, and the next tick polls again
         self._cadence = cadence or Cadence(interval=interval)
         self._pace = Pace(self._cadence, jitter())
         self._feed = EventFeed(once, self._cadence)
-        self._reads = Reads(once, self._cadence, answered=self._answered, changed=self._hurry, failed=self._failed)
+        self._reads = MachineReads(
+            once, self._cadence, answered=self._answered, changed=self._poll_soon, failed=self._failed
+        )
         self._subscriptions: dict[Subscription, None] = {}
         self._followed = anyio.Event()
-        self._stirred = anyio.Event()
+        self._activity = anyio.Event()
         self._watching: anyio.CancelScope | None = None
         self._refusals = 0
 
@@ -66,25 +69,18 @@ class Watcher:
     def follow(
         self, system_id: SystemId, cursor: int, needs: Needs = ALL, pending: Collection[MachineStatus] = AT_WORK
     ) -> Iterator[Subscription]:
-        """Follow a machine from the event ``cursor`` on. When nobody follows any longer, a poll under way is closed.
-
-        Args:
-            system_id: The machine.
-            cursor: The event after which its news begin.
-            needs: What is to be seen of it.
-            pending: The statuses of the operation: once the machine leaves them, it is read at once.
-        """
+        """Follow a machine from the event ``cursor`` on. Without subscriptions, a poll in progress is cancelled."""
         subscription = Subscription(system_id, cursor, needs, self._cadence, pending)
         self._subscriptions[subscription] = None
         self._followed.set()
-        self._hurry()
+        self._poll_soon()
         try:
             yield subscription
         finally:
-            self._leave(subscription)
+            self._unfollow(subscription)
 
-    def _leave(self, subscription: Subscription) -> None:
-        if subscription not in self._subscriptions:  # it failed, and has left already
+    def _unfollow(self, subscription: Subscription) -> None:
+        if subscription not in self._subscriptions:  # it failed and was removed already
             return
         del self._subscriptions[subscription]
         if not self._subscriptions:
@@ -93,7 +89,7 @@ class Watcher:
                 self._watching.cancel()
 
     async def run(self) -> None:
-        """Watch until cancelled. A fault in here is an outage to who follows; it ends neither them nor the server."""
+        """Watch until cancelled. An unexpected error is reported as an outage, and watching restarts."""
         while True:
             await self._followed.wait()
             self._feed.begin()
@@ -101,8 +97,8 @@ class Watcher:
                 try:
                     await self._watch()
                 except Exception:
-                    logger.exception("watching failed; it begins anew")
-                    self._tell_outage(tuple(self._subscriptions))
+                    logger.exception("The watcher failed with an unexpected error, and restarts")
+                    self._report_outage(tuple(self._subscriptions))
                     await anyio.sleep(self._cadence.interval)
 
     async def _watch(self) -> None:
@@ -110,70 +106,69 @@ class Watcher:
             while self._subscriptions:
                 began = anyio.current_time()
                 await self._tick(tuple(self._subscriptions), tasks)
-                await self._rest(began)
+                await self._wait_for_tick(began)
 
-    async def _rest(self, began: float) -> None:
-        """Wait for the next tick; it comes sooner if something stirs."""
+    async def _wait_for_tick(self, began: float) -> None:
+        """Wait for the next tick, which comes sooner after activity."""
         due = self._pace.due(began, anyio.current_time())
         while anyio.current_time() < due:
-            self._stirred = anyio.Event()
+            self._activity = anyio.Event()
             with anyio.CancelScope(deadline=due):
-                await self._stirred.wait()
+                await self._activity.wait()
                 due = min(due, self._pace.due(began, anyio.current_time()))
 
     async def _tick(self, followed: Sequence[Subscription], tasks: TaskGroup) -> None:
-        """Ask for the events, and begin to read what is due. Whoever it could not be asked for hears of an outage."""
+        """Read the events and start the reads that are due. On failure, report an outage to all subscriptions."""
         began = anyio.current_time()
         if self._pace.must_wait(began):
-            self._tell_outage(followed)
+            self._report_outage(followed)
             return
         try:
             news = await self._feed.read([each for each in followed if each.needs.events])
         except MaasError as error:
             self._failed(error)
-            self._tell_outage(followed, error)
+            self._report_outage(followed, error)
             return
         self._answered()
-        self._pace.answered(self._feed.latency)
+        self._pace.note_latency(self._feed.latency)
         if news:
-            self._pace.news(anyio.current_time())
-        self._reads.begin(followed, tasks)
+            self._pace.note_news(anyio.current_time())
+        self._reads.start_due(followed, tasks)
         for subscription in followed:
             if not self._reads.is_waiting(subscription):
-                subscription.answered(began)
+                subscription.note_answered(began)
 
-    def _hurry(self) -> None:
-        """Something happened, or someone has just begun to follow."""
-        self._pace.news(anyio.current_time())
-        self._stirred.set()
+    def _poll_soon(self) -> None:
+        """Poll soon: something happened, or following has just started."""
+        self._pace.note_news(anyio.current_time())
+        self._activity.set()
 
     @staticmethod
-    def _tell_outage(followed: Sequence[Subscription], error: MaasError | None = None) -> None:
+    def _report_outage(followed: Sequence[Subscription], error: MaasError | None = None) -> None:
         for subscription in followed:
-            subscription.add_outage(answering=answers(error))
+            subscription.note_outage(answering=is_answering(error))
 
     def _answered(self) -> None:
-        """MAAS is there, and knows us."""
+        """Record that MAAS responds and accepts the API key."""
         self._refusals = 0
-        self._pace.relieved()
+        self._pace.clear_retry_after()
 
     def _failed(self, error: MaasError) -> None:
-        """Take it as an outage, whatever it is: a 403 or a 404 to what all of us ask for is not MAAS's.
+        """Treat any error as an outage: a 403 or 404 for requests that all users may make does not come from MAAS.
 
-        Only a key that is not accepted, or a certificate that is not trusted, ends all following, when said again:
-        waiting mends neither.
+        Only a rejected API key or an untrusted certificate ends all following, if it occurs again. Both are permanent.
         """
-        logger.info("MAAS did not answer: %s", error)
+        logger.info("A poll of MAAS failed: %s", error)
         if isinstance(error, MaasAuthError | MaasTlsError):
             self._refusals += 1
-            self._pace.news(anyio.current_time())
+            self._pace.note_news(anyio.current_time())
             if self._refusals >= REFUSALS:
                 self._end_all(error)
         retry_after = error.retry_after if isinstance(error, MaasUnavailableError) else None
-        self._pace.refused(anyio.current_time(), retry_after)
+        self._pace.note_retry_after(anyio.current_time(), retry_after)
 
     def _end_all(self, error: MaasError) -> None:
         for subscription in tuple(self._subscriptions):
             subscription.fail(error)
-            self._leave(subscription)
+            self._unfollow(subscription)
         self._refusals = 0

@@ -16,7 +16,7 @@ from maas_mcp.access.keys import KeyFile
 from maas_mcp.access.tokens import TokenFile
 from maas_mcp.calls.change_stream import Observer
 from maas_mcp.calls.connections import Connections
-from maas_mcp.calls.host import Host, running
+from maas_mcp.calls.host import Host, open_host
 from maas_mcp.calls.principal import required_scope
 from maas_mcp.errors import MaasMcpError
 from maas_mcp.operations.timing import Timing
@@ -79,7 +79,7 @@ def http_app(
     async def noted(
         settings: Settings, tools: Mapping[str, AnyTool], connections: Connections, observers: Sequence[Observer]
     ) -> AsyncIterator[Host]:
-        async with running(settings, tools, connections, observers, timing=timing) as host:
+        async with open_host(settings, tools, connections, observers, timing=timing) as host:
             readiness.host = host
             try:
                 yield host

@@ -18,7 +18,7 @@ LONGEST_TOKEN: Final = 8192
 
 
 class Authenticator:
-    """Tells who sends a request.
+    """Finds out who sends a request.
 
     Args:
         tokens: The tokens that are accepted.

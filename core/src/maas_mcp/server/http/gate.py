@@ -196,7 +196,7 @@ class _Replay:
             return {"type": "http.request", "body": body, "more_body": False}
         message = await self._receive()
         if message["type"] == "http.disconnect" and self._on_disconnect is not None:
-            self._on_disconnect.lost()
+            self._on_disconnect.announce_lost()
         return message
 
 
@@ -243,4 +243,4 @@ def _announce_cancellation(body: bytes, connection: Connection) -> None:
         params = message.get("params")
         request_id = cancelled_request_id_from_params(params if isinstance(params, dict) else None)
         if request_id is not None:
-            connection.cancelled_by_client(coerce_request_id(request_id))
+            connection.announce_client_cancel(coerce_request_id(request_id))

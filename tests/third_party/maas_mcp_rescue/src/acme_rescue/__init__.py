@@ -1,1 +1,1 @@
-"""Rescue mode for machines of MAAS."""
+"""Rescue mode for MAAS machines."""

@@ -1,10 +1,10 @@
-"""Tell progress by the boot alone."""
+"""A polling strategy that reports progress only by the boot."""
 
 from maas_mcp.api import Evidence, Milestone, Observation, PollingStrategy
 
 
 class HalfWayOnceItBoots(PollingStrategy):
-    """Half-way as soon as the machine asks for its boot files."""
+    """Reports 50 % when the machine requests its boot files."""
 
     def measure(self, evidence: Evidence, observation: Observation) -> Milestone:
         if any(event.type == "Performing PXE boot" for event in observation.events):

@@ -1,4 +1,4 @@
-"""What the operations that take time do at once: checking, the user's events, the new status, and starting the run."""
+"""Operations that take time: the checks and changes within the request, and the start of the run."""
 
 from collections.abc import Callable
 
@@ -6,13 +6,13 @@ from maas_simulator.model.forms import (
     Form,
     check_bridges,
     check_commissioning_scripts,
-    flag,
     image,
     kernel,
     last,
+    loose_boolean,
     release_scripts,
+    strict_boolean,
     tests,
-    ticked,
 )
 from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.power import NO_TASK_QUEUE
@@ -39,10 +39,10 @@ from maas_simulator.model.statuses import (
     TESTABLE,
     Status,
 )
-from maas_simulator.operations import running, taking_back, vm_hosts
-from maas_simulator.operations.commissioning import commission_stages, test_stages
-from maas_simulator.operations.deploying import HARDWARE_SYNC, TO_DISK, TO_MEMORY, TO_VM_HOST
-from maas_simulator.operations.releasing import (
+from maas_simulator.operations import reversion, runner, vm_hosts
+from maas_simulator.operations.commissioning_stages import commission_stages, test_stages
+from maas_simulator.operations.deployment_stages import HARDWARE_SYNC, TO_DISK, TO_MEMORY, TO_VM_HOST
+from maas_simulator.operations.release_stages import (
     ENTER_RESCUE,
     ERASE,
     EXIT_RESCUE,
@@ -50,14 +50,14 @@ from maas_simulator.operations.releasing import (
     RELEASE_SWITCHED_OFF,
     script_stages,
 )
-from maas_simulator.operations.taking_back import abort_scripts
+from maas_simulator.operations.reversion import abort_scripts
 from maas_simulator.state import RegionState
 
-TALKS_ON = 2
-"""How many stages a machine that is being deployed still enters while it is released (seen in MAAS 3.7.3)."""
+STAGES_DURING_RELEASE = 2
+"""How many more stages a deploying machine starts while it is released (recorded in MAAS 3.7.3)."""
 
 Operate = Callable[[RegionState, SimulatedMachine, str, Form], None]
-"""An operation on a machine by a user (their name): it has acted when it returns, or raises a ``Refusal``."""
+"""An operation on a machine by a user, given by name. It is carried out on return, or raises a ``Refusal``."""
 
 _ABORTS = {
     Status.DEPLOYING: ("User aborting deployment", "Aborted deployment"),
@@ -68,23 +68,23 @@ _ABORTS = {
 
 
 def acquire(region: RegionState, machine: SimulatedMachine, username: str, comment: str = "") -> None:
-    """Make a *Ready* machine the user's own: *Allocated*."""
+    """Make the user the owner of a *Ready* machine: *Allocated*."""
     region.said_by(machine, username, "User acquiring node", comment)
     machine.owner = username
     region.set_status(machine, Status.ALLOCATED)
 
 
 def deploy(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
-    """Deploy, acquiring the machine first if it is *Ready*.
+    """Deploy, and acquire the machine first if it is *Ready*.
 
-    MAAS 3.7: a BMC that fails is only noticed after the answer, a rack controller that is away before anything is done.
+    MAAS 3.7 notices a failing BMC only after the response, but checks for a disconnected rack controller first.
     """
     if machine.status not in DEPLOYABLE:
         raise conflict(f"Can't deploy a machine that is in the '{machine.status_name}' state")
     chosen = image(form, region.images.names)
     boots = kernel(form, chosen, machine.architecture)
-    in_memory, syncs = flag(form, "ephemeral_deploy"), flag(form, "enable_hw_sync")
-    hosts = _hosts(region, username, form, in_memory=in_memory)
+    in_memory, syncs = strict_boolean(form, "ephemeral_deploy"), strict_boolean(form, "enable_hw_sync")
+    hosts = _check_vm_host_request(region, username, form, in_memory=in_memory)
     _check_configured(machine, in_memory=in_memory)
     if machine.status is Status.READY and machine.owner not in (None, username):
         raise conflict("Can't allocate a machine belonging to another user.")
@@ -95,7 +95,7 @@ def deploy(region: RegionState, machine: SimulatedMachine, username: str, form: 
         machine.agent_name = last(form, "agent_name")
     machine.osystem, _, machine.distro_series = chosen.partition("/")
     machine.hwe_kernel, machine.ephemeral_deploy, machine.enable_hw_sync = boots, in_memory, syncs
-    machine.enable_kernel_crash_dump = ticked(form, "enable_kernel_crash_dump")
+    machine.enable_kernel_crash_dump = loose_boolean(form, "enable_kernel_crash_dump")
     machine.netboot, machine.status_action, machine.addressed = True, "", True
     region.said_by(machine, username, "User starting deployment", last(form, "comment"))
     if not in_memory:
@@ -103,11 +103,11 @@ def deploy(region: RegionState, machine: SimulatedMachine, username: str, form: 
     region.set_status(machine, Status.DEPLOYING)
     region.say(machine, "INFO", "Deploying")
     stages = TO_MEMORY if in_memory else TO_VM_HOST if hosts else TO_DISK
-    running.begin(region, machine, (*stages, HARDWARE_SYNC) if syncs else stages)
+    runner.start(region, machine, (*stages, HARDWARE_SYNC) if syncs else stages)
 
 
 def commission(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
-    """Commission and test; the machine is the caller's while that lasts."""
+    """Commission and test. Meanwhile the machine belongs to the caller."""
     if machine.status not in COMMISSIONABLE or machine.locked:
         raise invalid("__all__", "Commission is not available because of the current state of the node.")
     wanted = tests(form)
@@ -118,16 +118,16 @@ def commission(region: RegionState, machine: SimulatedMachine, username: str, fo
     scripts = region.new_set(machine, SetType.COMMISSIONING, _new_commissioning(region, machine, form))
     testing = _new_tests(region, machine, wanted) if wanted else None
     machine.owner, machine.status_action = username, ""
-    # MAAS 3.7 forgets the layout of disks and NICs at once; what the scripts find brings it back.
-    machine.linked = machine.linked and ticked(form, "skip_networking")
-    machine.laid_out = machine.laid_out and ticked(form, "skip_storage")
-    machine.enable_ssh = ticked(form, "enable_ssh")
+    # MAAS 3.7 removes the layout of disks and NICs at once; the scripts' findings restore it.
+    machine.linked = machine.linked and loose_boolean(form, "skip_networking")
+    machine.laid_out = machine.laid_out and loose_boolean(form, "skip_storage")
+    machine.enable_ssh = loose_boolean(form, "enable_ssh")
     region.set_status(machine, Status.COMMISSIONING)
-    taking_back.begin(region, machine, commission_stages(scripts, testing), before, warns=username)
+    reversion.start_or_revert(region, machine, commission_stages(scripts, testing), before, warns=username)
 
 
 def test(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
-    """Run tests alone; a deployed machine is taken out of its system for it."""
+    """Run tests only. A deployed machine is booted out of its system for them."""
     if machine.status not in TESTABLE or machine.locked:
         raise invalid("__all__", "Test is not available because of the current state of the node.")
     wanted = tests(form)
@@ -138,23 +138,23 @@ def test(region: RegionState, machine: SimulatedMachine, username: str, form: Fo
     before, machine.previous_status = machine.status, machine.status
     region.said_by(machine, username, "User starting node testing")
     region.say(machine, "INFO", "Testing")
-    machine.owner, machine.enable_ssh = machine.owner or username, ticked(form, "enable_ssh")
+    machine.owner, machine.enable_ssh = machine.owner or username, loose_boolean(form, "enable_ssh")
     testing = _new_tests(region, machine, wanted)
     region.set_status(machine, Status.TESTING)
-    taking_back.begin(region, machine, test_stages(testing, before), before, warns=username)
+    reversion.start_or_revert(region, machine, test_stages(testing, before), before, warns=username)
 
 
 def release(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
-    """Release, erasing first if asked or set; *Ready* and *Releasing* machines are left as they are."""
+    """Release, and erase first if the request or a setting asks for it. Ignores *Ready* and *Releasing* machines."""
     if machine.status in (Status.READY, Status.RELEASING):
         return
     if machine.status not in RELEASABLE:
         raise conflict(f"Machine cannot be released in its current state ('{machine.status_name}').")
     scripts = release_scripts(form, region.release_scripts)
-    if ticked(form, "force"):
+    if loose_boolean(form, "force"):
         vm_hosts.remove(region, machine)
-    vm_hosts.check_hosts_nothing(machine)
-    if _erases(region, form):
+    vm_hosts.check_not_vm_host(machine)
+    if _count_erase_reasons(region, form):
         scripts = [*(name for name in scripts if name != WIPE_DISKS), WIPE_DISKS]
     if scripts:
         _release_by_scripts(region, machine, username, form, scripts)
@@ -164,19 +164,19 @@ def release(region: RegionState, machine: SimulatedMachine, username: str, form:
     region.set_status(machine, Status.RELEASING)
     region.say(machine, "INFO", "Releasing")
     if (run := region.run_of(machine)) is not None and switches_off:
-        run.last_words(TALKS_ON)
+        run.run_late_stages(STAGES_DURING_RELEASE)
     machine.clear_installation()
     machine.status_action = ""
     if switches_off:
-        taking_back.begin(region, machine, RELEASE, before)
+        reversion.start_or_revert(region, machine, RELEASE, before)
     else:
-        running.begin(region, machine, RELEASE_SWITCHED_OFF)
+        runner.start(region, machine, RELEASE_SWITCHED_OFF)
 
 
 def abort(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
-    """Stop what the machine is doing and switch it off; until it is off it goes on, and says so.
+    """Abort the operation and switch the machine off. Until it is off, the machine continues and adds events.
 
-    MAAS 3.7: where that fails, a deployment goes on without a time limit.
+    MAAS 3.7: if switching off fails, a deployment continues without a time limit.
     """
     if machine.status not in _ABORTS:
         state = f"node {machine.system_id} is in state {machine.status_name}."
@@ -190,7 +190,7 @@ def abort(region: RegionState, machine: SimulatedMachine, username: str, form: F
     region.said_by(machine, username, by_user, last(form, "comment"))
     region.say(machine, "INFO", aborted)
     if run is not None:
-        run.last_words()
+        run.run_late_stages()
     region.end_run(machine)
     abort_scripts(region, machine)
     machine.switch("off")
@@ -198,7 +198,7 @@ def abort(region: RegionState, machine: SimulatedMachine, username: str, form: F
 
 
 def rescue_mode(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
-    """Boot into rescue mode. MAAS 3.7: the machine is then the user's, whoever had it; a ``comment`` is told nobody."""
+    """Boot into rescue mode. MAAS 3.7 makes the user the owner, and ignores a ``comment``."""
     del form
     before = machine.status
     if before not in RESCUABLE:
@@ -208,46 +208,48 @@ def rescue_mode(region: RegionState, machine: SimulatedMachine, username: str, f
     machine.owner = username
     region.set_status(machine, Status.ENTERING_RESCUE_MODE)
     region.say(machine, "INFO", "Entering rescue mode")
-    taking_back.begin(region, machine, ENTER_RESCUE, before)
+    reversion.start_or_revert(region, machine, ENTER_RESCUE, before)
 
 
 def exit_rescue_mode(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
-    """Leave rescue mode for the status before it."""
+    """Leave rescue mode for the previous status."""
     if machine.status not in RESCUE_LEAVABLE:
         raise conflict(f"Invalid transition: {machine.status_name} -> Exiting rescue mode.")
     before, restarts = machine.status, machine.previous_status is Status.DEPLOYED
     region.said_by(machine, username, "User stopping rescue mode", last(form, "comment"))
     region.set_status(machine, Status.EXITING_RESCUE_MODE)
     if machine.is_on or restarts:
-        taking_back.begin(region, machine, EXIT_RESCUE, before)
+        reversion.start_or_revert(region, machine, EXIT_RESCUE, before)
     else:
-        running.begin(region, machine, EXIT_RESCUE)
+        runner.start(region, machine, EXIT_RESCUE)
 
 
 def _check_configured(machine: SimulatedMachine, *, in_memory: bool) -> None:
-    """Refuse to deploy without a network, or to disks that are not laid out."""
+    """Reject a deployment without a network or without a storage layout."""
     if not machine.known:
         raise invalid("network", "Node must be configured to use a network")
     if not machine.linked:
-        # As a commissioning leaves it that could not switch the machine on.
+        # the state after a commissioning that could not switch the machine on
         raise invalid("network", "Node has no address family in common with the server")
     if not machine.disks and not in_memory:
         raise not_simulated("deploying a machine that has no disks")
     if not machine.laid_out and not in_memory:
-        raise invalid("storage", "The disks are not laid out (MAAS refuses it; these words are the simulator's).")
-
-
-def _hosts(region: RegionState, username: str, form: Form, *, in_memory: bool) -> bool:
-    """Whether it is to be a VM host. Parameters that are only passed to the machine are checked and no more."""
-    check_bridges(form)
-    flag(form, "vcenter_registration")
-    if flag(form, "install_rackd"):
-        raise Refusal(
-            400, "install_rackd is no longer taken (MAAS 3.6 and newer refuse it; these words are the simulator's)."
+        raise invalid(
+            "storage", "The machine has no storage layout (MAAS rejects this; the wording is the simulator's)."
         )
-    hosts = flag(form, "install_kvm") or flag(form, "register_vmhost")
+
+
+def _check_vm_host_request(region: RegionState, username: str, form: Form, *, in_memory: bool) -> bool:
+    """Whether the machine becomes a VM host. Parameters that MAAS only passes to the machine are just checked."""
+    check_bridges(form)
+    strict_boolean(form, "vcenter_registration")
+    if strict_boolean(form, "install_rackd"):
+        raise Refusal(
+            400, "install_rackd is no longer supported (MAAS 3.6 and newer reject it; the wording is the simulator's)."
+        )
+    hosts = strict_boolean(form, "install_kvm") or strict_boolean(form, "register_vmhost")
     if hosts and not region.users[username].is_superuser:
-        raise Refusal(403, "Only administratros can deploy VM hosts")  # MAAS 3.7 spells it like this
+        raise Refusal(403, "Only administratros can deploy VM hosts")  # MAAS 3.7's own spelling
     if hosts and in_memory:
         raise Refusal(400, "A machine can not be a VM host if it is deployed to memory.")
     return hosts
@@ -258,7 +260,7 @@ def _new_commissioning(region: RegionState, machine: SimulatedMachine, form: For
     for result in results:
         if result.name == BMC_SCRIPT:
             result.parameters = BMC_PARAMETERS
-            if ticked(form, "skip_bmc_config"):
+            if loose_boolean(form, "skip_bmc_config"):
                 result.skip(region.now())
     return results
 
@@ -279,12 +281,12 @@ def _new_tests(region: RegionState, machine: SimulatedMachine, names: list[str])
 def _release_by_scripts(
     region: RegionState, machine: SimulatedMachine, username: str, form: Form, names: list[str]
 ) -> None:
-    """An erase alone is *Disk erasing*, any other choice of scripts *Releasing*. MAAS 3.7 writes no INFO event here.
+    """Release with scripts: *Disk erasing* for an erase alone, *Releasing* otherwise. MAAS 3.7 adds no INFO event.
 
-    An erase that is asked for where every release erases counts as two scripts.
+    A requested erase counts as two scripts if the setting erases on every release.
     """
     before, machine.previous_status = machine.status, machine.status
-    erases = names == [WIPE_DISKS] and _erases(region, form) <= 1
+    erases = names == [WIPE_DISKS] and _count_erase_reasons(region, form) <= 1
     asked = "User erasing disk" if erases else "User releasing node"
     region.said_by(machine, username, asked, last(form, "comment"))
     results = [region.new_result(machine, name) for name in names]
@@ -294,17 +296,17 @@ def _release_by_scripts(
     scripts = region.new_set(machine, SetType.RELEASE, results)
     region.set_status(machine, Status.DISK_ERASING if erases else Status.RELEASING)
     stages = ERASE if erases else script_stages(scripts, region.release_scripts)
-    taking_back.begin(region, machine, stages, before)
+    reversion.start_or_revert(region, machine, stages, before)
 
 
-def _erases(region: RegionState, form: Form) -> int:
-    """How many reasons there are to erase the disks: the request, and the setting."""
-    asked = any(ticked(form, name) for name in ("erase", "secure_erase", "quick_erase"))
+def _count_erase_reasons(region: RegionState, form: Form) -> int:
+    """Count the reasons to erase the disks: the request and the setting."""
+    asked = any(loose_boolean(form, name) for name in ("erase", "secure_erase", "quick_erase"))
     return asked + bool(region.settings["enable_disk_erasing_on_release"])
 
 
 def _wipe_flag(form: Form, name: str) -> JSON:
-    return {"type": "boolean", "value": ticked(form, name), "argument_format": f"--{name.replace('_', '-')}"}
+    return {"type": "boolean", "value": loose_boolean(form, name), "argument_format": f"--{name.replace('_', '-')}"}
 
 
 def _abort_into(region: RegionState, machine: SimulatedMachine) -> None:

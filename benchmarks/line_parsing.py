@@ -1,10 +1,9 @@
-"""What reading a client's line costs: maas-mcp beside the SDK's own reader, in turns, in one run.
+"""Measures the cost of parsing a client's line: maas-mcp and the SDK's own reader, alternately.
 
-    python benchmarks/reading.py [ROUNDS]
+    python benchmarks/line_parsing.py [ROUNDS]
 
-Prints the medians in microseconds of CPU time a line, and their ratio. ``text`` is a call with a long string, such as
-user data; ``items`` is one with many small objects. maas-mcp checks each line as well, and answers one that is no
-message.
+Prints the median CPU time for each line in microseconds, and the ratio. ``text`` is a call with a long string, such as
+user data; ``items`` is a call with many small objects. maas-mcp also validates each line, and rejects invalid messages.
 """
 
 import json
@@ -20,33 +19,33 @@ from mcp.shared.message import SessionMessage
 from maas_mcp.server.incoming import Messages
 
 SIZES = {"1 kB": (1_000, 500), "100 kB": (100_000, 20)}
-"""Bytes of a line, and lines in a round."""
+"""The bytes of a line, and the number of lines in a round."""
 
 
 def call(**arguments: object) -> str:
-    """The line of a call."""
+    """Return the line of a call."""
     params = {"name": "maas_deploy_machine", "_meta": {"progressToken": 7}, "arguments": arguments}
     return json.dumps({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params}) + "\n"
 
 
 def text(size: int) -> str:
-    """A call of about ``size`` bytes, with one long string."""
+    """Return a call of about ``size`` bytes, with one long string."""
     return call(system_id="4y3h7n", user_data="I2Nsb3VkLWNvbmZpZwo" * (size // 19))
 
 
 def items(size: int) -> str:
-    """A call of about ``size`` bytes, with many objects."""
+    """Return a call of about ``size`` bytes, with many objects."""
     return call(machines=[{"system_id": "4y3h7n", "tags": ["rack", str(number)]} for number in range(size // 54)])
 
 
 async def repeated(line: str, times: int) -> AsyncIterator[str]:
-    """The lines of a round."""
+    """Yield the lines of a round."""
     for _ in range(times):
         yield line
 
 
 async def ours(lines: AsyncIterator[str]) -> None:
-    """Read as maas-mcp does."""
+    """Parse the lines as maas-mcp does."""
 
     async def answer(refusal: str) -> None:
         raise AssertionError(refusal)
@@ -56,14 +55,14 @@ async def ours(lines: AsyncIterator[str]) -> None:
 
 
 async def sdk(lines: AsyncIterator[str]) -> None:
-    """Read as ``mcp.server.stdio`` does, without its streams between tasks."""
+    """Parse the lines as ``mcp.server.stdio`` does, without its memory streams."""
     async for line in lines:
         SessionMessage(types.jsonrpc_message_adapter.validate_json(line, by_name=False))
 
 
 async def main(rounds: int) -> None:
-    """Measure in turns, so that both meet the same machine."""
-    print(f"{'µs a line':16}{'maas-mcp':>10}{'SDK':>10}{'ratio':>8}")
+    """Measure both alternately, so that the load of the machine affects both."""
+    print(f"{'µs per line':16}{'maas-mcp':>10}{'SDK':>10}{'ratio':>8}")
     for label, (size, times) in SIZES.items():
         for make in (text, items):
             line, took = make(size), {ours: list[float](), sdk: list[float]()}

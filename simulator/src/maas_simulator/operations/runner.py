@@ -1,4 +1,4 @@
-"""Runs as time passes: starting them, taking them from stage to stage, and giving up what is silent for too long."""
+"""Runs operations over time: starts them, moves them from stage to stage, and times out silent machines."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -9,16 +9,16 @@ from maas_simulator.operations.time_limits import time_limit
 from maas_simulator.state import RegionState
 
 
-def begin(region: RegionState, machine: SimulatedMachine, stages: Sequence[Stage]) -> Run:
-    """Start a run through these stages; it replaces the one that the machine is in."""
+def start(region: RegionState, machine: SimulatedMachine, stages: Sequence[Stage]) -> Run:
+    """Start a run with these stages. It replaces the machine's current run."""
     run = Run(region, machine, stages)
     region.runs[machine.system_id] = run
     _step(region, run)
     return run
 
 
-def silence(region: RegionState, machine: SimulatedMachine) -> None:
-    """Let a machine not be heard of any more; what it was doing is over once MAAS has waited long enough."""
+def stop_reporting(region: RegionState, machine: SimulatedMachine) -> None:
+    """Make a machine stop reporting. MAAS ends its operation after the time limit."""
     run = region.run_of(machine)
     if run is not None and not run.silent:
         run.silent = True

@@ -1,4 +1,4 @@
-"""What MAAS makes of a request that it has begun, when the machine can then be switched neither on nor off."""
+"""Starting operations that need power, and reverting them as MAAS does when the power cannot be switched."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -11,15 +11,15 @@ from maas_simulator.model.refusals import Refusal, conflict
 from maas_simulator.model.runs import Run, Stage
 from maas_simulator.model.scripts import SetType
 from maas_simulator.model.statuses import FAILURE_OF, Status
-from maas_simulator.operations import running
+from maas_simulator.operations import runner
 from maas_simulator.state import RegionState
 
 BMC_FAILED: Final = 500
-"""The status of an answer for a BMC that fails."""
-FAILS_AFTER: Final = 1.0
-"""Simulated seconds until a machine has failed that MAAS does not let go back."""
+"""The status of a response for a failing BMC."""
+FAILURE_DELAY: Final = 1.0
+"""Simulated seconds until a machine fails that MAAS cannot revert."""
 
-WAYS_BACK: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType(
+REVERTIBLE: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType(
     {
         Status.RELEASING: frozenset(
             {
@@ -39,19 +39,19 @@ WAYS_BACK: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType(
         ),
     }
 )
-"""Which status before MAAS 3.7 lets a machine go back to. From *Commissioning* and *Testing* it is any."""
+"""The statuses to which MAAS 3.7 can revert, by current status. *Commissioning* and *Testing* revert to any status."""
 
 
-def begin(
+def start_or_revert(
     region: RegionState, machine: SimulatedMachine, stages: Sequence[Stage], before: Status, *, warns: str = ""
 ) -> None:
-    """Begin stages that need power; where it cannot be had, take them back and refuse the request.
+    """Start stages that need power. If the power cannot be switched, revert the operation and reject the request.
 
-    The machine goes back to the status ``before``, and has the owner that the request gave it. The answer alone says
-    why, unless ``warns`` has the name of the user for a WARNING event.
+    The machine returns to the status ``before``, but keeps the owner from the request. The response gives the reason.
+    With ``warns``, the name of the user, a WARNING event gives it as well.
 
-    Seen in MAAS 3.7.3 for *Deployed*, *Ready* and *Rescue mode*. Where a way back is none in MAAS, the request is a 409
-    that says so, and the machine fails a moment later: seen for *Disk erasing*, taken to be the same for the others.
+    MAAS 3.7.3, seen for *Deployed*, *Ready* and *Rescue mode*. If MAAS cannot revert to ``before``, the request is a
+    409, and the machine fails a moment later. This was seen for *Disk erasing* and is assumed for the other statuses.
 
     Raises:
         Refusal: The request cannot be carried out.
@@ -59,7 +59,7 @@ def begin(
     power = machine.power_state, machine.bmc_state
     failure = region.power_failure(machine)
     if failure is None:
-        failure = _planned_failure(running.begin(region, machine, stages))
+        failure = _planned_failure(runner.start(region, machine, stages))
     if failure is None:
         return
     region.end_run(machine)
@@ -70,15 +70,15 @@ def begin(
         text = f"Aborting {doing.display.upper()} and reverting to {before.display.upper()}."
         reason = "Unable to power control the node. Please check power credentials."
         region.say(machine, "WARNING", "Failed to query node's BMC", f"({warns}) - {text} {reason}")
-    if before not in WAYS_BACK.get(doing, frozenset(Status)):
-        region.schedule.after(FAILS_AFTER, partial(_fail, region, machine, doing))
+    if before not in REVERTIBLE.get(doing, frozenset(Status)):
+        region.schedule.after(FAILURE_DELAY, partial(_fail, region, machine, doing))
         raise conflict(f"Invalid transition: {doing.display} -> {before.display}.")
     region.set_status(machine, before)
     raise failure
 
 
 def abort_scripts(region: RegionState, machine: SimulatedMachine) -> None:
-    """Let everything end that runs on a machine or was going to."""
+    """Abort all unfinished scripts of a machine."""
     for kind in (SetType.COMMISSIONING, SetType.TESTING, SetType.INSTALLATION):
         scripts = region.current_set(machine, kind)
         if scripts is not None:
@@ -91,7 +91,7 @@ def _fail(region: RegionState, machine: SimulatedMachine, doing: Status) -> None
 
 
 def _planned_failure(run: Run) -> Refusal | None:
-    """A BMC that was planned to fail once: the stage before the machine is on fails, and the request with it."""
+    """The response for a planned BMC failure. It fails the stage before power-on, and the request with it."""
     plan, stage = run.plan, run.stage
     if plan is None or plan.hangs or stage is None or stage.powers_off or plan.stage != stage.name:
         return None

@@ -1,4 +1,4 @@
-"""What whole calls cost MAAS: starts, following and results of many operations, on a virtual clock."""
+"""Shared reads: calls that start or resume operations together cost MAAS few reads."""
 
 import anyio
 import pytest
@@ -9,24 +9,21 @@ from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.running.engine import Engine
 from maas_mcp.operations.running.run import Prepared
-from maas_simulator import RequestRecord, SimulatedRegion, generated_region
+from maas_simulator import RequestRecord, SimulatedRegion
 from tests.house import TIMING, House, client_of, engine_of
-from tests.unit.core.operations.declared import Asked, Deploy, Got
+from tests.unit.core.operations.declared import Arguments, Deploy, MachineResult
 
 pytestmark = pytest.mark.anyio
 
-MACHINES = 100
-DEPLOYMENT = 630.0
-"""Seconds that the simulator's deployment takes at its own pace."""
 MACHINE_PATHS = "/MAAS/api/2.0/machines/"
-FEW = ["node01", "node02", "node03", "node04"]
+HOSTS = ["node01", "node02", "node03", "node04"]
 
 
 def reporter() -> ProgressReporter:
-    async def nobody(_progress: Progress) -> None:
-        """Hears the progress."""
+    async def discard_progress(_progress: Progress) -> None:
+        """Discard the progress."""
 
-    return ProgressReporter(nobody)
+    return ProgressReporter(discard_progress)
 
 
 def reads(region: SimulatedRegion) -> list[RequestRecord]:
@@ -34,71 +31,40 @@ def reads(region: SimulatedRegion) -> list[RequestRecord]:
 
 
 def ids_in(read: RequestRecord) -> list[str]:
-    """The machines that were read: those in the query, or the one in the path."""
+    """Return the machines that were read: those in the query, or the one in the path."""
     return read.query.get("id") or [read.path.split("/")[-2]]
 
 
-async def deploy_all(region: SimulatedRegion) -> float:
-    """Deploy all machines, started together; the machine-minutes that it took."""
-    maas, began, minutes = client_of(region), anyio.current_time(), list[float]()
-
-    async def deploy(system_id: str) -> None:
-        operation: Operation[Asked, Got] = Deploy()
-        status = await engine.run(operation, Asked(system_id=system_id), reporter(), CancellationToken())
-        assert status.result is not None
-        assert status.result.status_name == "Deployed"
-        minutes.append((anyio.current_time() - began) / 60)
-
-    async with anyio.create_task_group() as server:
-        engine, _ = engine_of(maas, server)
-        async with anyio.create_task_group() as calls:
-            for system_id in region.machines:
-                calls.start_soon(deploy, system_id)
-        server.cancel_scope.cancel()
-    await maas.aclose()
-    return sum(minutes)
-
-
-@pytest.mark.parametrize(("lasting", "most"), [(30.0, 1.0), (DEPLOYMENT, 0.45)], ids=["short", "long"])
-async def test_a_hundred_deployments_started_together_cost_few_reads_in_all(lasting: float, most: float) -> None:
-    region = generated_region(MACHINES, speed=DEPLOYMENT / lasting, clock=anyio.current_time)
-
-    minutes = await deploy_all(region)
-
-    assert minutes == pytest.approx(MACHINES * lasting / 60, rel=0.1)
-    assert len(reads(region)) / minutes <= most
-
-
-async def test_starts_of_one_moment_read_their_machines_and_the_newest_event_once(house: House) -> None:
+async def test_simultaneous_starts_share_reads_of_machines_and_the_newest_event(house: House) -> None:
     async with anyio.create_task_group() as calls:
-        for name in FEW:
+        for name in HOSTS:
             calls.start_soon(prepare, house, name)
 
     assert [each.template for each in reads(house.region)] == ["machines/", "events/"]
 
 
-async def test_starts_on_the_caller_s_own_machines_ask_once_who_the_caller_is(house: House) -> None:
-    for name in FEW:
+async def test_starts_on_own_machines_read_the_user_once(house: House) -> None:
+    for name in HOSTS:
         house.region.change_owner(name, "admin")
     async with anyio.create_task_group() as calls:
-        for name in FEW:
+        for name in HOSTS:
             calls.start_soon(prepare, house, name)
 
     assert [each.template for each in reads(house.region)] == ["machines/", "events/", "users/"]
 
 
-async def test_a_start_takes_no_event_for_its_own_that_came_before_its_machine_was_read(house: House) -> None:
-    """Another start's read of the newest event, sent before that, does not do."""
+async def test_a_start_ignores_events_from_before_its_machine_was_read(house: House) -> None:
+    """It cannot use another start's read of the newest event, which was sent earlier."""
     house.region.hold(op="machines", after=0.5)
     house.region.hold(op="events", after=0.5)
-    prepared: list[Prepared[Asked, Got]] = []
+    prepared: list[Prepared[Arguments, MachineResult]] = []
 
     async def start(name: str) -> None:
         prepared.append(await prepare(house, name))
 
     async with anyio.create_task_group() as calls:
         calls.start_soon(start, "node01")
-        await anyio.sleep(0.6)  # the first one's read of the newest event is under way
+        await anyio.sleep(0.6)  # the first one's read of the newest event is in progress
         calls.start_soon(start, "node02")
         house.region.deploy("node05", "admin")
         newest = house.region.log.next_id - 1
@@ -107,10 +73,10 @@ async def test_a_start_takes_no_event_for_its_own_that_came_before_its_machine_w
     assert first.cursor < newest <= second.cursor
 
 
-async def test_a_start_that_waited_for_its_turn_reads_its_machine_again_by_itself(house: House) -> None:
+async def test_a_start_that_waited_for_a_slot_reads_its_machine_again(house: House) -> None:
     house.region.hold(op="deploy", before=TIMING.stale + 1)
     async with anyio.create_task_group() as calls:
-        for name in FEW:
+        for name in HOSTS:
             calls.start_soon(house.run, name)
         await anyio.sleep(3 * TIMING.stale)
 
@@ -119,12 +85,12 @@ async def test_a_start_that_waited_for_its_turn_reads_its_machine_again_by_itsel
         assert len({each.path for each in singles}) == 2
 
 
-async def test_operations_picked_up_at_one_moment_read_their_machines_together_after_their_events(
+async def test_operations_resumed_together_share_reads_of_machines(
     house: House,
 ) -> None:
     handles: list[Handle] = []
     house.options = {"wait": 0.0}
-    for name in FEW:
+    for name in HOSTS:
         await house.run(name)
         assert house.handle
         handles.append(house.handle)
@@ -144,14 +110,14 @@ async def test_operations_picked_up_at_one_moment_read_their_machines_together_a
     machines = {at: ids_in(each) for at, each in enumerate(reads(house.region)) if each.path.startswith(MACHINE_PATHS)}
     assert (
         len(machines) <= 2
-    )  # MAAS is asked for one machine's events at a time: the first is through before the others
+    )  # events are requested for one machine at a time: the first response arrives before the others
     assert sorted(each for ids in machines.values() for each in ids) == sorted(events)
     assert all(events[each] < at for at, ids in machines.items() for each in ids)
 
 
-async def prepare(house: House, name: str) -> Prepared[Asked, Got]:
-    operation: Operation[Asked, Got] = Deploy()
-    args = Asked(system_id=house.region.machine(name).system_id)
+async def prepare(house: House, name: str) -> Prepared[Arguments, MachineResult]:
+    operation: Operation[Arguments, MachineResult] = Deploy()
+    args = Arguments(system_id=house.region.machine(name).system_id)
     prepared = await house.engine.prepare(operation, args, reporter(), CancellationToken())
     assert isinstance(prepared, Prepared)
     return prepared

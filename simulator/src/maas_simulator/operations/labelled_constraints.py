@@ -1,4 +1,4 @@
-"""The labelled constraints of ``allocate``: which disks and NICs of a machine a label stands for."""
+"""The labelled constraints of ``allocate``: the disks and NICs of a machine that match each label."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -13,10 +13,10 @@ from maas_simulator.model.refusals import invalid, not_simulated
 Found = dict[str, list[int]]
 """Ids by label."""
 Labelled = Callable[[SimulatedMachine], Found | None]
-"""What a machine has for every label, or None if it does not have it."""
+"""Finds the ids for each label on a machine, or returns None if a label has no match."""
 
 LINK_SPEED: Final = 10000
-"""Of every NIC there is, in Mbit/s."""
+"""The link speed of every NIC, in Mbit/s."""
 
 _DISK: Final = r"(?:(\w+):)?(\d+(?:\.\d+)?)(?:\(([^()]*)\))?"
 _DISKS: Final = re.compile(rf"{_DISK}(?:,{_DISK})*")
@@ -33,7 +33,7 @@ class _WantedDisk:
 
 
 def storage(text: str) -> Labelled:
-    """``root:50(ssd),data:100``: a disk of its own for each, of so many GB at least and with these tags."""
+    """Parse ``root:50(ssd),data:100``: a separate disk per label, with a minimum size in GB and with these tags."""
     if _DISKS.fullmatch(text) is None:
         raise invalid("storage", f'Malformed storage constraint, "{text}".')
     wanted = [
@@ -54,7 +54,7 @@ def storage(text: str) -> Labelled:
 
 
 def interfaces(text: str) -> Labelled:
-    """``lan:fabric=fabric-0,vid=0;wan:name=eno2``: for each label, every NIC of which all that is true."""
+    """Parse ``lan:fabric=fabric-0,vid=0;wan:name=eno2``: all NICs that meet the conditions of each label."""
     wanted: dict[str, dict[str, str]] = {}
     for part in filter(None, text.split(";")):
         label, _, pairs = part.partition(":")
@@ -74,7 +74,7 @@ def interfaces(text: str) -> Labelled:
 def _pair(text: str) -> tuple[str, str]:
     key, _, value = text.partition("=")
     if not value:
-        raise not_simulated("the refusal of a malformed interfaces constraint")
+        raise not_simulated("MAAS's error for a malformed interfaces constraint")
     if key not in _KEYS or (key == "link_speed" and not value.isdecimal()):
         raise not_simulated(f"allocating by the {key} of an interface")
     return key, value
@@ -88,7 +88,7 @@ _KEYS: Final = frozenset({"name", "fabric", "vid", "subnet", "subnet_cidr", "lin
 
 
 def _nics(machine: SimulatedMachine) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """The ids and properties of the NICs that MAAS knows; only the first has addresses."""
+    """The ids and properties of the NICs that MAAS knows. Only the first has addresses."""
     vlans = [machine.subnet.vlan, *(lone_vlan(fabric) for fabric in machine.fabrics)] if machine.known else []
     for index, vlan in enumerate(vlans):
         linked = index == 0 and machine.linked

@@ -1,4 +1,4 @@
-"""Starting the members of a batch: each through the engine, and a few at a time."""
+"""The starter of a batch: starts the members through the engine, a few at a time."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import SystemId
 from maas_mcp.operations.batches.members import Follow
-from maas_mcp.operations.batches.requests import Requested
+from maas_mcp.operations.batches.requests import RequestedBatch
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import Operation
 from maas_mcp.operations.handles import Handle
@@ -19,22 +19,22 @@ from maas_mcp.operations.running.status import OperationStatus
 
 
 @dataclass(frozen=True, slots=True)
-class Starting:
-    """The start of a batch."""
+class MemberStarter:
+    """Starts the members of a batch."""
 
     engine: Engine
     each: Operation[Any, Any]
-    """What is done to each machine."""
+    """The operation on each machine."""
     turns: MaasClient
-    """The region, whose turns the requests wait for."""
-    requested: Requested
-    """Gets each request."""
+    """The region, whose turns limit concurrent start requests."""
+    requested: RequestedBatch
+    """Receives each start request."""
     cancellation: CancellationToken
     handles: dict[SystemId, Handle] = field(default_factory=dict)
-    """What is followed on each machine, also where that was under way before."""
+    """The run on each machine, including runs that were already in progress."""
 
     def follow(self, args: BaseModel, until: float) -> Follow:
-        """Starts one member, and follows it to its end or until then."""
+        """Return a function that starts one member and follows it to its end or until ``until``."""
         system_id = self.each.system_id(args)
 
         async def run(progress: ProgressReporter) -> OperationStatus[Any]:
@@ -47,7 +47,7 @@ class Starting:
             try:
                 status = await self.engine.follow(run, until)
             except anyio.get_cancelled_exc_class():
-                # To abort what was sent, MAAS's answer has to be heard: that is the whole batch's to do.
+                # A sent request is not closed here: the batch needs MAAS's answer to abort it.
                 await run.request.withdraw()
                 raise
             self.handles[system_id] = status.handle

@@ -1,25 +1,25 @@
-"""What the operations do that are over when they are answered: allocating, locking, power, and marking."""
+"""Operations that complete within the request: allocating, locking, power, and marking."""
 
-from maas_simulator.model.forms import Form, check_bridges, flag, last
+from maas_simulator.model.forms import Form, check_bridges, last, strict_boolean
 from maas_simulator.model.machines import MANUAL, SimulatedMachine
 from maas_simulator.model.refusals import Refusal, conflict, not_simulated
 from maas_simulator.model.runs import Stage
 from maas_simulator.model.scripts import SetType
 from maas_simulator.model.statuses import BREAKABLE, FAILURE_OF, RELEASABLE, Status
-from maas_simulator.operations import running
+from maas_simulator.operations import runner
 from maas_simulator.operations.constraints import Constraints
-from maas_simulator.operations.releasing import LOCAL_BOOT
-from maas_simulator.operations.starting import acquire, deploy
-from maas_simulator.operations.taking_back import BMC_FAILED
+from maas_simulator.operations.release_stages import LOCAL_BOOT
+from maas_simulator.operations.reversion import BMC_FAILED
+from maas_simulator.operations.timed_operations import acquire, deploy
 from maas_simulator.operations.vm_hosts import compose
 from maas_simulator.state import RegionState
 
 IPMI = "ipmi"
-"""The power type whose driver does not leave a machine alone that is on and is to be switched on."""
+"""The power type whose driver power-cycles a machine that is already on."""
 
 
 def lock(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
-    """Protect a deployed or deploying machine: nearly everything is a 403 from now on."""
+    """Lock a deployed or deploying machine. Most requests for it are a 403 from now on."""
     if machine.locked:
         raise conflict("Machine is already locked")
     if machine.status not in (Status.DEPLOYED, Status.DEPLOYING):
@@ -29,7 +29,7 @@ def lock(region: RegionState, machine: SimulatedMachine, username: str, form: Fo
 
 
 def unlock(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
-    """End the protection."""
+    """Unlock the machine."""
     if not machine.locked:
         raise conflict("Machine is not locked")
     region.said_by(machine, username, "User unlocking node", last(form, "comment"))
@@ -37,9 +37,9 @@ def unlock(region: RegionState, machine: SimulatedMachine, username: str, form: 
 
 
 def mark_broken(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
-    """Take a machine out of use, releasing it first if it is in use.
+    """Take a machine out of use, and release it first if it is in use.
 
-    That it has to be switched off for that, and cannot be, is told when it is done.
+    If the machine cannot be switched off, MAAS reports this after marking it.
     """
     if machine.status not in BREAKABLE:
         raise conflict(f"Invalid transition: {machine.status_name} -> Broken.")
@@ -60,7 +60,7 @@ def mark_broken(region: RegionState, machine: SimulatedMachine, username: str, f
 
 
 def mark_fixed(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
-    """Put a broken machine back into use; one that was deployed is *Deployed* again (MAAS 3.7)."""
+    """Return a broken machine to use. A machine that was deployed is *Deployed* again (MAAS 3.7)."""
     if machine.status is not Status.BROKEN:
         raise conflict("Can't mark a non-broken node as 'Ready'.")
     region.said_by(machine, username, "User marking node fixed", last(form, "comment"))
@@ -72,7 +72,7 @@ def mark_fixed(region: RegionState, machine: SimulatedMachine, username: str, fo
 
 
 def override_failed_testing(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
-    """Believe the machine and not its tests."""
+    """Ignore the failed tests."""
     if machine.status is not Status.FAILED_TESTING:
         raise conflict("Unable to override node status. Node is not in 'Failed testing' status.")
     region.said_by(machine, username, "User overrode 'Failed testing' status", last(form, "comment"))
@@ -82,9 +82,9 @@ def override_failed_testing(region: RegionState, machine: SimulatedMachine, user
 
 
 def power_on(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
-    """Switch on. MAAS 3.7: on an *Allocated* machine this is a deploy, on an ephemeral one it would redeploy.
+    """Switch on. MAAS 3.7 deploys an *Allocated* machine, and redeploys an ephemeral one.
 
-    IPMI's driver switches a machine that is on off and on again.
+    IPMI's driver power-cycles a machine that is already on.
     """
     del form
     if machine.owner is None:
@@ -98,19 +98,19 @@ def power_on(region: RegionState, machine: SimulatedMachine, username: str, form
         raise not_simulated("power_on of a machine that MAAS cannot switch on")
     run = region.run_of(machine)
     if run is not None and run.silent and machine.real_power == "off":
-        raise not_simulated("power_on of a machine that was switched off in the midst of an operation")
+        raise not_simulated("power_on of a machine that was switched off during an operation")
     region.check_power(machine)
     cycles = machine.real_power == "on" and machine.power_type == IPMI
     machine.power_cycles += cycles
     if run is None and (cycles or machine.real_power == "off"):
-        running.begin(region, machine, LOCAL_BOOT)
+        runner.start(region, machine, LOCAL_BOOT)
     machine.switch("on")
 
 
 def power_off(region: RegionState, machine: SimulatedMachine, username: str, form: Form) -> None:
-    """Switch off; ``stop_mode`` may be anything.
+    """Switch off; ``stop_mode`` may have any value.
 
-    What only waits for it is over then. What the machine itself was doing does not go on, and MAAS is not told.
+    This completes a stage that waits for power-off. Any other operation stops, and MAAS does not notice.
     """
     del username, form
     if machine.power_type == MANUAL:
@@ -121,21 +121,21 @@ def power_off(region: RegionState, machine: SimulatedMachine, username: str, for
     run = region.run_of(machine)
     stage = None if run is None else run.stage
     if stage is not None and stage.powers_off:
-        running.begin(region, machine, (Stage(stage.name, 0, ends=stage.ends),))
+        runner.start(region, machine, (Stage(stage.name, 0, on_end=stage.on_end),))
     elif was_on:
-        goes_off(region, machine)
+        stop_unpowered_operation(region, machine)
 
 
-def goes_off(region: RegionState, machine: SimulatedMachine) -> None:
-    """What a machine was doing does not go on while it is off, and MAAS is not told."""
+def stop_unpowered_operation(region: RegionState, machine: SimulatedMachine) -> None:
+    """Stop the machine's operation after a power-off that MAAS does not relate to it."""
     if machine.status in FAILURE_OF:
-        running.silence(region, machine)
+        runner.stop_reporting(region, machine)
     else:
         region.end_run(machine)
 
 
 def query_power_state(region: RegionState, machine: SimulatedMachine) -> str:
-    """Ask the BMC. If no rack controller can, the state is unknown from then on."""
+    """Query the BMC. If it or the rack controller is down, the stored state becomes ``error`` or ``unknown``."""
     if machine.power_type == MANUAL:
         return "unknown"
     failure = region.power_failure(machine)
@@ -148,14 +148,14 @@ def query_power_state(region: RegionState, machine: SimulatedMachine) -> str:
 
 
 def allocate(region: RegionState, username: str, form: Form) -> tuple[SimulatedMachine, dict[str, object]]:
-    """The smallest free machine that meets all constraints, now the user's, and what of it their labels stand for.
+    """Acquire the smallest free machine that meets all constraints; returns it with the ids for each label.
 
-    MAAS 3.7 adds the number of its CPUs to that of its MiB to tell which is the smallest. If there is none, one is
-    composed on a VM host. ``dry_run`` only looks.
+    MAAS 3.7 adds the number of CPUs and of MiB to find the smallest machine. If there is none, it composes one on a VM
+    host. ``dry_run`` changes nothing.
     """
     constraints = Constraints(region, form)
     check_bridges(form)
-    dry = flag(form, "dry_run")
+    dry = strict_boolean(form, "dry_run")
     free = (machine for machine in region.machines.values() if _is_free(machine, username))
     fitting = filter(constraints.meets, free)
     machine = min(fitting, key=lambda machine: machine.cpu_count + machine.memory, default=None)

@@ -1,4 +1,4 @@
-"""Requests that MAAS takes back because the machine can be switched neither on nor off, as seen in MAAS 3.7.3."""
+"""Operations that MAAS reverts because the machine cannot be switched on or off, as recorded from MAAS 3.7.3."""
 
 from typing import Any
 
@@ -19,11 +19,11 @@ FAILURES: dict[str, tuple[dict[str, Any] | None, int, str]] = {
     "words of its own": ({"reason": "no route to host"}, 500, "no route to host"),
     "no rack controller": (None, 503, RACK),
 }
-"""How power cannot be had: what the BMC is told, and the status and the body of the answer."""
+"""Power failures: the BMC's setting, and the status and body of the response."""
 
 
 def fail(region: SimulatedRegion, name: str, failure: str) -> tuple[int, str]:
-    """Let a machine's power be out of reach; the status and body with which MAAS answers."""
+    """Make a machine's power fail; returns the status and body of MAAS's response."""
     bmc, status, body = FAILURES[failure]
     if bmc is None:
         region.rack_down()
@@ -38,7 +38,7 @@ def in_rescue_mode(admin: Any, clock: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-def test_a_release_is_taken_back_and_only_its_answer_says_why(
+def test_a_release_is_reverted_and_only_its_response_gives_the_reason(
     admin: Any, region: SimulatedRegion, failure: str
 ) -> None:
     before = admin.read("node07")
@@ -77,7 +77,7 @@ RESCUE = {
 
 @pytest.mark.parametrize("failure", FAILURES)
 @pytest.mark.parametrize("op", RESCUE)
-def test_so_is_what_enters_and_leaves_rescue_mode(
+def test_entering_and_leaving_rescue_mode_are_reverted(
     admin: Any, region: SimulatedRegion, clock: Any, failure: str, op: str
 ) -> None:
     if op == "exit_rescue_mode":
@@ -98,7 +98,7 @@ def test_so_is_what_enters_and_leaves_rescue_mode(
     assert admin.op("node02", op).status_code == 200
 
 
-def test_a_deployed_machine_that_was_switched_off_in_rescue_mode_needs_its_bmc_to_leave_it(
+def test_a_deployed_machine_switched_off_in_rescue_mode_needs_its_bmc_to_leave_it(
     admin: Any, region: SimulatedRegion, clock: Any
 ) -> None:
     in_rescue_mode(admin, clock, "node07")
@@ -109,7 +109,7 @@ def test_a_deployed_machine_that_was_switched_off_in_rescue_mode_needs_its_bmc_t
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-def test_an_erase_cannot_be_taken_back_and_has_failed_a_moment_later(
+def test_an_erase_cannot_be_reverted_and_fails_a_moment_later(
     admin: Any, region: SimulatedRegion, clock: Any, failure: str
 ) -> None:
     fail(region, "node07", failure)
@@ -146,7 +146,7 @@ TAKEN = {
 
 
 @pytest.mark.parametrize(("request_", "status"), [(op, status) for op, taken in TAKEN.items() for status in taken])
-def test_no_machine_stays_under_way_without_its_bmc(
+def test_no_operation_stays_in_progress_without_a_bmc(
     admin: Any, region: SimulatedRegion, clock: Any, request_: str, status: Status
 ) -> None:
     op, _, erase = request_.partition("&")
@@ -168,7 +168,7 @@ def test_no_machine_stays_under_way_without_its_bmc(
         assert after.status in FAILURE_OF.values()
 
 
-def test_who_acts_at_once_on_a_failing_erase_is_not_overtaken_by_its_failure(
+def test_the_failure_of_an_erase_does_not_undo_a_later_operation(
     admin: Any, region: SimulatedRegion, clock: Any
 ) -> None:
     region.bmc_down("node07")
@@ -181,7 +181,7 @@ def test_who_acts_at_once_on_a_failing_erase_is_not_overtaken_by_its_failure(
 
 
 @pytest.mark.parametrize("op", ["commission", "test"])
-def test_what_runs_scripts_warns_and_keeps_its_owner_and_an_old_error(
+def test_reverted_commissioning_and_testing_warn_and_keep_owner_and_old_error(
     admin: Any, region: SimulatedRegion, op: str
 ) -> None:
     region.machine("node02").error_description = "an old reason"
@@ -202,7 +202,7 @@ def test_what_runs_scripts_warns_and_keeps_its_owner_and_an_old_error(
     assert machine["error_description"] == "an old reason"
 
 
-def test_a_machine_whose_tests_cannot_start_is_as_on_as_it_was(admin: Any, region: SimulatedRegion) -> None:
+def test_a_machine_whose_tests_cannot_start_keeps_its_power_state(admin: Any, region: SimulatedRegion) -> None:
     region.bmc_down("node07")
     assert admin.op("node07", "test").status_code == 500
     machine = admin.read("node07")
@@ -210,7 +210,7 @@ def test_a_machine_whose_tests_cannot_start_is_as_on_as_it_was(admin: Any, regio
 
 
 @pytest.mark.parametrize(("op", "stage"), [("commission", "Commissioning"), ("rescue_mode", "Entering rescue mode")])
-def test_a_bmc_that_is_planned_to_fail_once_is_like_one_that_is_down(
+def test_a_planned_bmc_failure_is_like_a_bmc_that_is_down(
     admin: Any, region: SimulatedRegion, op: str, stage: str
 ) -> None:
     region.plan("node02", fail=stage, reason=AGENT)
@@ -222,7 +222,7 @@ def test_a_bmc_that_is_planned_to_fail_once_is_like_one_that_is_down(
 
 
 @pytest.mark.parametrize("skipped", [False, True])
-def test_a_commissioning_that_fails_so_leaves_no_network_unless_it_was_to_skip_it(
+def test_a_reverted_commissioning_removes_the_network_unless_it_skips_it(
     admin: Any, region: SimulatedRegion, skipped: bool
 ) -> None:
     region.bmc_down("node02")
@@ -241,7 +241,7 @@ def test_a_commissioning_that_fails_so_leaves_no_network_unless_it_was_to_skip_i
 
 
 @pytest.mark.parametrize(("name", "op"), [("node02", "deploy"), ("node08", "deploy"), ("node08", "power_on")])
-def test_without_a_rack_no_deployment_begins(admin: Any, region: SimulatedRegion, name: str, op: str) -> None:
+def test_no_deployment_starts_without_a_rack(admin: Any, region: SimulatedRegion, name: str, op: str) -> None:
     if name == "node08":
         region.change_owner(name, "admin")
     before = admin.read(name)
@@ -260,7 +260,7 @@ def test_without_a_rack_no_deployment_begins(admin: Any, region: SimulatedRegion
 
 
 @pytest.mark.parametrize(("errors", "reason"), [("driver", DRIVER), ("agent", "Activity task failed")])
-def test_a_deployment_is_answered_and_then_fails_for_a_reason_that_may_say_little(
+def test_a_deployment_without_a_bmc_is_accepted_and_then_fails(
     admin: Any, region: SimulatedRegion, clock: Any, errors: Any, reason: str
 ) -> None:
     region.bmc_down("node02", errors=errors)

@@ -1,4 +1,4 @@
-"""What stages are made of: the actions that most operations share, from writing an event to ending a script."""
+"""The actions of stages: adding events, changing statuses, and starting and finishing scripts."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,27 +7,27 @@ from itertools import pairwise
 from maas_simulator.model.machines import MANUAL
 from maas_simulator.model.runs import Action, Run
 from maas_simulator.model.scripts import ScriptResult, SetType
-from maas_simulator.model.statuses import FAILURE_OF, ScriptStatus, Status
+from maas_simulator.model.statuses import FAILURE_OF, ScriptStatus
 
 CURTIN_FAILURE = "Installation failed (refer to the installation log for more information)."
 DEPLOY_TIMEOUT = "time-out during deployment"
 
 
 @dataclass(frozen=True)
-class Say:
-    """An action that writes one event of the system's own."""
+class AddEvent:
+    """An action that adds one system event."""
 
     level: str
     type: str
     description: str = ""
 
     def __call__(self, run: "Run") -> None:
-        """Write it."""
+        """Add the event."""
         run.say(self.level, self.type, self.description)
 
 
-def power(state: str) -> Action:
-    """Switch the machine ``on`` or ``off``; since MAAS 3.6 no event tells of it."""
+def set_power(state: str) -> Action:
+    """Switch the machine ``on`` or ``off``; MAAS 3.6 and newer add no event."""
 
     def act(run: Run) -> None:
         if run.machine.power_type != MANUAL:
@@ -36,30 +36,30 @@ def power(state: str) -> Action:
     return act
 
 
-def boots_by_network(run: Run, purpose: str) -> None:
-    """The events of a machine that asks what to boot, and is told something for this purpose."""
+def add_pxe_events(run: Run, purpose: str) -> None:
+    """Add the events of a network boot for this purpose."""
     run.say("DEBUG", "PXE Request", purpose)
     run.say("INFO", "Performing PXE boot")
 
 
-def boots_from_disk(run: Run) -> None:
-    """A machine that asks what to boot, and is sent to its own disk: not every MAAS writes that down."""
+def add_local_boot_events(run: Run) -> None:
+    """Add the events of a boot from the local disk; some regions add none."""
     if run.region.variant.local_boot_events:
-        boots_by_network(run, "local boot")
+        add_pxe_events(run, "local boot")
 
 
-def cloud_init(*words: str) -> Action:
-    """Let cloud-init speak, which MAAS hears late."""
+def add_cloud_init_events(*words: str) -> Action:
+    """Queue cloud-init events, which MAAS adds late."""
 
     def act(run: Run) -> None:
         for each in words:
-            run.region.hear(run.machine, each)
+            run.region.queue_cloud_init_event(run.machine, each)
 
     return act
 
 
-def doing(text: str) -> Action:
-    """Set ``status_action``, where curtin's present step is shown."""
+def set_status_action(text: str) -> Action:
+    """Set ``status_action``, which shows curtin's current step."""
 
     def act(run: Run) -> None:
         run.machine.status_action = text
@@ -67,24 +67,15 @@ def doing(text: str) -> Action:
     return act
 
 
-def status(new: Status) -> Action:
-    """Change the machine's status."""
-
-    def act(run: Run) -> None:
-        run.region.set_status(run.machine, new)
-
-    return act
-
-
 def mark_failed(run: Run, reason: str) -> None:
-    """The system gives up: an ERROR event, ``error_description``, and the failed twin of the status."""
+    """Fail the operation: an ERROR event, ``error_description``, and the failed status."""
     run.say("ERROR", "Marking node failed", reason)
     run.machine.error_description = reason
     run.region.set_status(run.machine, FAILURE_OF[run.machine.status])
 
 
-def gives_up(default: str) -> Callable[[Run, str | None], None]:
-    """Fail for a planned reason, or for MAAS's usual one at this stage."""
+def fail_with(default: str) -> Callable[[Run, str | None], None]:
+    """Fail with the planned reason, or with MAAS's default message for this stage."""
 
     def fail(run: Run, reason: str | None) -> None:
         for kind in (SetType.COMMISSIONING, SetType.TESTING):
@@ -99,8 +90,8 @@ def gives_up(default: str) -> Callable[[Run, str | None], None]:
     return fail
 
 
-def finish(run: Run, result: ScriptResult, ended_as: ScriptStatus) -> None:
-    """Let a script end now, with the event that MAAS writes: one for *Passed*, another for *Failed*."""
+def finish_script(run: Run, result: ScriptResult, ended_as: ScriptStatus) -> None:
+    """End a script now, with MAAS's event: one for *Passed*, another for *Failed*."""
     before = result.status.display
     result.status = ended_as
     result.ended = run.region.now()
@@ -111,15 +102,15 @@ def finish(run: Run, result: ScriptResult, ended_as: ScriptStatus) -> None:
         run.say("INFO", "Script", f"{result.label} {ended_as.display.lower()}")
 
 
-def starts(run: Run, result: ScriptResult, before: ScriptStatus) -> None:
-    """Let a script start now; ``before`` is the status that its event says it had."""
+def start_script(run: Run, result: ScriptResult, before: ScriptStatus) -> None:
+    """Start a script now; ``before`` is the previous status in its event."""
     result.started = run.region.now()
-    goes_through(run, result, (before, ScriptStatus.RUNNING))
+    change_script_status(run, result, (before, ScriptStatus.RUNNING))
 
 
-def goes_through(run: Run, result: ScriptResult, through: Sequence[ScriptStatus]) -> None:
-    """Let a script pass through these statuses, with an event for each change."""
-    run.heard = run.region.now()
+def change_script_status(run: Run, result: ScriptResult, through: Sequence[ScriptStatus]) -> None:
+    """Change a script's status step by step, with an event for each change."""
+    run.last_report = run.region.now()
     for before, after in pairwise(through):
         result.status = after
         run.say("DEBUG", "Script result", f"{result.label} changed status from '{before.display}' to '{after.display}'")

@@ -1,6 +1,6 @@
-"""What makes two answers the same: status, headers, the words of every refusal, and the JSON down to its values.
+"""Compares two responses: status, headers, error messages, and all of the JSON.
 
-Keys, types, nullness and lengths always count, and so does every value unless its key is incidental.
+Keys, types, nulls and lengths always count. Values count unless their key is incidental.
 """
 
 import re
@@ -14,7 +14,7 @@ HEADERS = (
     *("content-type", "allow", "retry-after", "www-authenticate", "location", "vary"),
     *("content-encoding", "etag", "last-modified", "set-cookie", "transfer-encoding"),
 )
-"""The headers that mean something to a client; those in the second line MAAS never sent."""
+"""The headers that matter to a client. MAAS never sent those in the second line."""
 
 _CURSOR = re.compile(r"\b(after|before)=\d+")
 _URI_ID = re.compile(r"/\d+\b")
@@ -22,7 +22,7 @@ _SIGNED_NOW = re.compile(r"(oauth_(?:nonce|timestamp)%3D)[0-9a-z]+")
 
 
 def differences(recorded: Answer, simulated: Answer, incidental: Mapping[str, str]) -> list[str]:
-    """Where the answers differ, as sentences; of ``incidental`` keys only the types count."""
+    """Describe the differences between two responses. Only the types of ``incidental`` keys count."""
     return [
         *_status(recorded, simulated),
         *_headers(recorded, simulated),
@@ -44,7 +44,7 @@ def _headers(recorded: Answer, simulated: Answer) -> Iterator[str]:
 
 
 def _text(recorded: Answer, simulated: Answer) -> Iterator[str]:
-    """The words of a refusal; what scripts print is their own."""
+    """Compare error messages. Script output may differ."""
     if recorded.text is None or recorded.status < HTTPStatus.BAD_REQUEST:
         return
     wanted, said = (_SIGNED_NOW.sub(r"\1…", each.text or "") for each in (recorded, simulated))
@@ -81,12 +81,12 @@ def _list(recorded: list[Any], simulated: list[Any], path: str, incidental: Mapp
     if len(recorded) != len(simulated):
         yield f"{path} has {len(simulated)} elements and not {len(recorded)}"
     for number, (one, other) in enumerate(zip(recorded, simulated, strict=False)):
-        # The path of an element ends in its list's name: what is incidental of a list is so of its elements.
+        # The path of an element ends in its list's name, so that an incidental list has incidental elements.
         yield from _json(one, other, f"{path}[{number}]" if isinstance(one, dict | list) else path, incidental)
 
 
 def _sorted(elements: list[Any], path: str) -> list[Any]:
-    """MAAS lists some things as its database happens to give them; those are compared in an order of their own."""
+    """Sort the lists whose order in MAAS is arbitrary."""
     if path.endswith(".tag_names"):
         return sorted(elements)
     if elements and isinstance(elements[0], dict) and "last_ping" in elements[0]:
@@ -97,7 +97,7 @@ def _sorted(elements: list[Any], path: str) -> list[Any]:
 def _events(
     recorded: dict[str, Any], simulated: dict[str, Any], path: str, incidental: Mapping[str, str]
 ) -> Iterator[str]:
-    """The same milestones in the same order; what cloud-init tells in between comes when it likes."""
+    """Compare the milestones in their order. The events of cloud-init in between have no fixed order."""
     yield from _object({**recorded, "events": []}, {**simulated, "events": []}, path, incidental)
     pairs = zip(_milestones(recorded["events"]), _milestones(simulated["events"]), strict=False)
     for number, (one, other) in enumerate(pairs):
@@ -111,7 +111,7 @@ def _milestones(events: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """Cursors and ids inside addresses are the region's own."""
+    """Remove cursors and ids from addresses, which differ between regions."""
     return _URI_ID.sub("/N", _CURSOR.sub(r"\1=N", value)) if isinstance(value, str) and value[:6] == "/MAAS/" else value
 
 

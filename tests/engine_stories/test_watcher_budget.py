@@ -1,7 +1,7 @@
-"""What following costs MAAS: promised to whoever runs the region, and measured on a virtual clock.
+"""The cost of following for MAAS, measured on a virtual clock against a promised limit.
 
-A promise is in requests per followed machine and minute, final reads included; news reach the follower within two
-seconds of their existence.
+The limit is in requests per followed machine and minute, including final reads. News reach the follower within two
+seconds.
 """
 
 from dataclasses import dataclass, field
@@ -23,14 +23,14 @@ TEN_MINUTES = 600
 
 @dataclass
 class Bill:
-    """Machines that are deployed and followed, and what it came to."""
+    """Deploys and follows machines, and counts the cost."""
 
     region: Region
     began: float = field(default_factory=anyio.current_time)
     minutes: float = 0.0
-    """Machine-minutes that were followed."""
+    """Machine-minutes followed."""
     waits: list[float] = field(default_factory=list)
-    """Seconds from an event's existence until it was told."""
+    """Seconds from an event's creation until it was reported."""
 
     @property
     def rate(self) -> float:
@@ -41,7 +41,7 @@ class Bill:
         return sorted(self.waits)[int(len(self.waits) * 0.95)]
 
     async def deploy(self, maas: MaasClient, *, over: float) -> None:
-        """Deploy all machines, one after the other over so many seconds, and follow each to its end."""
+        """Deploy all machines, spread over ``over`` seconds, and follow each to its end."""
         watcher, machines = Watcher(maas), list(self.region.machines.values())
         async with anyio.create_task_group() as watching:
             watching.start_soon(watcher.run)
@@ -74,7 +74,7 @@ class Bill:
 @pytest.mark.parametrize("over", [0, 60], ids=["at once", "within a minute"])
 async def test_a_hundred_deployments_cost_less_than_half_a_request_per_machine_and_minute(over: float) -> None:
     bill = Bill(generated_region(100, speed=1.0, clock=anyio.current_time))
-    bill.region.debug_delay = 0.0  # an event's date is when it was written
+    bill.region.debug_delay = 0.0  # so that an event's date is the time it was written
     maas = client_of(bill.region)
     await bill.deploy(maas, over=over)
     await maas.aclose()
@@ -84,7 +84,7 @@ async def test_a_hundred_deployments_cost_less_than_half_a_request_per_machine_a
     assert bill.p95 <= 2.0
 
 
-async def test_one_machine_in_a_long_stage_costs_eight_requests_a_minute_at_the_most() -> None:
+async def test_one_machine_in_a_long_stage_costs_at_most_eight_requests_a_minute() -> None:
     region = generated_region(1, speed=1.0, clock=anyio.current_time)
     region.plan("node0001", hang="Installing OS")
     maas, cursor = client_of(region), region.log.next_id - 1

@@ -1,4 +1,4 @@
-"""What brought a machine where it is when a world begins: its runs and their results, its last event."""
+"""The history of a machine when a world starts: script sets with results, and the last event."""
 
 from functools import cache
 from typing import Final, overload
@@ -10,28 +10,28 @@ from maas_simulator.model.scripts import (
     DEFAULT_TEST,
     INSTALL_LOG,
     TEST_SCRIPTS,
-    LongOver,
+    FinishedResults,
     ScriptResult,
     SetType,
 )
 from maas_simulator.model.statuses import ScriptStatus, Status
-from maas_simulator.operations.lifecycles import CURTIN_FAILURE
+from maas_simulator.operations.stage_actions import CURTIN_FAILURE
 from maas_simulator.state import RegionState
 
 AGO: Final = 3600.0
-"""Simulated seconds since the runs of the past."""
+"""How many simulated seconds ago the past runs started."""
 INSTALLING: Final = 360.0
-"""Simulated seconds that an installation took."""
+"""How many simulated seconds an installation took."""
 
 Scripts = tuple[tuple[str, str | None], ...]
-"""Scripts by name, each with the disk that it was for, if it was for one."""
+"""Scripts by name, each with its disk, or None."""
 
 COMMISSIONED: Final[Scripts] = tuple((name, None) for name in COMMISSIONING_SCRIPTS)
 INSTALLED: Final[Scripts] = ((INSTALL_LOG, None),)
 
 
-class Passed(LongOver):
-    """Results of scripts that have passed long ago, made when somebody looks: ten thousand machines have many."""
+class PassedResults(FinishedResults):
+    """Results of passed scripts, created on access, because ten thousand machines have many."""
 
     __slots__ = ("_first", "_machine", "_scripts", "_started")
     ended_as = ScriptStatus.PASSED
@@ -53,9 +53,13 @@ class Passed(LongOver):
 
     def __getitem__(self, index: int | slice) -> ScriptResult | list[ScriptResult]:
         numbers = range(len(self._scripts))[index]
-        return self._made(numbers) if isinstance(numbers, int) else [self._made(number) for number in numbers]
+        return (
+            self._build_result(numbers)
+            if isinstance(numbers, int)
+            else [self._build_result(number) for number in numbers]
+        )
 
-    def _made(self, number: int) -> ScriptResult:
+    def _build_result(self, number: int) -> ScriptResult:
         name, disk = self._scripts[number]
         usual = COMMISSIONING_SCRIPTS.get(name) or TEST_SCRIPTS.get(name)
         estimate = usual * self._machine.pace if usual else None
@@ -73,12 +77,12 @@ class Passed(LongOver):
         )
 
 
-def give_a_past(region: RegionState, machine: SimulatedMachine) -> None:
-    """Give a machine the runs and events that brought it to its status."""
+def add_history(region: RegionState, machine: SimulatedMachine) -> None:
+    """Add the script sets and the event that explain a machine's status."""
     if not machine.known:
         return
-    _ran(region, machine, SetType.COMMISSIONING, COMMISSIONED)
-    _ran(region, machine, SetType.TESTING, _tests(machine.disks))
+    _add_results(region, machine, SetType.COMMISSIONING, COMMISSIONED)
+    _add_results(region, machine, SetType.TESTING, _list_tests(machine.disks))
     region.say(machine, "INFO", "Ready")
     match machine.status:
         case Status.DEPLOYED:
@@ -90,13 +94,13 @@ def give_a_past(region: RegionState, machine: SimulatedMachine) -> None:
 
 
 @cache
-def _tests(disks: tuple[Disk, ...]) -> Scripts:
+def _list_tests(disks: tuple[Disk, ...]) -> Scripts:
     return tuple((DEFAULT_TEST, disk.name) for disk in disks)
 
 
-def _ran(region: RegionState, machine: SimulatedMachine, kind: SetType, scripts: Scripts) -> None:
+def _add_results(region: RegionState, machine: SimulatedMachine, kind: SetType, scripts: Scripts) -> None:
     first = region.number_results(len(scripts))
-    region.new_set(machine, kind, Passed(machine, scripts, first, region.now() - AGO))
+    region.new_set(machine, kind, PassedResults(machine, scripts, first, region.now() - AGO))
 
 
 def _install(machine: SimulatedMachine) -> None:
@@ -108,13 +112,13 @@ def _install(machine: SimulatedMachine) -> None:
 def _deployed(region: RegionState, machine: SimulatedMachine) -> None:
     _install(machine)
     machine.netboot = False
-    _ran(region, machine, SetType.INSTALLATION, INSTALLED)
+    _add_results(region, machine, SetType.INSTALLATION, INSTALLED)
     region.say(machine, "INFO", "Deployed")
 
 
 def _failed(region: RegionState, machine: SimulatedMachine) -> None:
     _install(machine)
-    result = Passed(machine, INSTALLED, region.number_results(1), region.now() - AGO)[0]
+    result = PassedResults(machine, INSTALLED, region.number_results(1), region.now() - AGO)[0]
     result.status, result.exit_status = ScriptStatus.FAILED, 1
     result.output = "E: Unable to locate package linux-generic\ncurtin: Installation failed with exception\n"
     region.new_set(machine, SetType.INSTALLATION, [result])

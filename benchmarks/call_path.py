@@ -1,9 +1,9 @@
-"""The way of a call through the house: which modules it enters, from the parsed arguments to the request to MAAS.
+"""Prints the modules that a tool call enters, from its parsed arguments to the request to MAAS.
 
-    python benchmarks/way.py [TOOL]
+    python benchmarks/call_path.py [TOOL]
 
-A module is entered when a coroutine of it is called from another module: the way is what awaits, and not the values
-that are made and read on it. Runs in one process, on the simulator and a virtual clock.
+A call enters a module when a coroutine of the module is called from another module. Plain function calls do not count.
+Runs in one process, on the simulator and a virtual clock.
 """
 
 import inspect
@@ -19,29 +19,29 @@ from trio.testing import MockClock
 
 from maas_mcp.calls.chain import run_call
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.operations.progress import nobody
+from maas_mcp.operations.progress import discard_progress
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.testing import MaasRegion
 
 PACKAGES = ("maas_mcp.", "maas_deploy.", "maas_commission.", "maas_inventory.")
-ASIDE = ("maas_mcp.maas.", "maas_mcp.testing", "maas_mcp.operations.cancellation", "maas_mcp.operations.watching")
-"""The client and the watcher, which goes on beside it."""
-CHANGE = MaasClient._change.__code__  # noqa: SLF001 - every change passes it
-"""Sends a change to MAAS: the end of the way."""
+EXCLUDED = ("maas_mcp.maas.", "maas_mcp.testing", "maas_mcp.operations.cancellation", "maas_mcp.operations.watching")
+"""Modules that are not part of the path: the client, and the watcher, which runs in its own task."""
+CHANGE = MaasClient._change.__code__  # noqa: SLF001 - every change goes through it
+"""The code that sends a change to MAAS, which ends the path."""
 
 
-class Way:
-    """The modules that were entered, in order, until the first change was sent."""
+class CallPath:
+    """Records the modules that a call enters, in order, until it sends the first change."""
 
     def __init__(self) -> None:
-        self.moves: list[tuple[str, str]] = []
+        self.entries: list[tuple[str, str]] = []
         self.open = False
         self._seen: set[int] = set()
         self._frames: list[FrameType] = []
-        """Kept, so that no other frame gets the number of one that was seen."""
+        """Keeps the frames alive, so that no new frame reuses the id of a recorded one."""
 
-    def note(self, frame: FrameType, event: str, _argument: object) -> None:
-        """Take in a call; a coroutine that goes on is none."""
+    def record(self, frame: FrameType, event: str, _argument: object) -> None:
+        """Record a call. A coroutine that resumes is ignored."""
         if not self.open or event != "call" or id(frame) in self._seen:
             return
         if frame.f_code is CHANGE:
@@ -57,12 +57,12 @@ class Way:
             caller = caller.f_back
         before = _module(caller) if caller is not None else None
         if before != module:
-            self.moves.append((before or "", module))
+            self.entries.append((before or "", module))
 
     @contextmanager
-    def noted(self) -> Iterator[None]:
-        """Note what is called in the block."""
-        sys.setprofile(self.note)
+    def recording(self) -> Iterator[None]:
+        """Record the calls in the block."""
+        sys.setprofile(self.record)
         try:
             yield
         finally:
@@ -71,31 +71,33 @@ class Way:
 
 def _module(frame: FrameType) -> str | None:
     name = str(frame.f_globals.get("__name__"))
-    return name if name.startswith(PACKAGES) and not name.startswith(ASIDE) else None
+    return name if name.startswith(PACKAGES) and not name.startswith(EXCLUDED) else None
 
 
-async def follow(tool: str, way: Way) -> None:
-    """Call a tool until MAAS is sent its request."""
+async def trace(tool: str, path: CallPath) -> None:
+    """Call a tool until it sends a change to MAAS."""
     called = load_registry().tools[tool]
     with MaasRegion() as region:
         async with region.host() as host:
             given = {"system_id": region.machine("node01").system_id} if "machine" in tool else {}
             connection = host.host.connections.connect()
-            with way.noted():
-                way.open = True
+            with path.recording():
+                path.open = True
                 with anyio.move_on_after(30):
-                    await run_call(host.host, called, given, connection=connection, sender=lambda _token: nobody)
+                    await run_call(
+                        host.host, called, given, connection=connection, sender=lambda _token: discard_progress
+                    )
 
 
 def main() -> None:
-    """Print the way."""
+    """Print the path."""
     tool = sys.argv[1] if len(sys.argv) > 1 else "maas_deploy_machine"
-    way = Way()
-    trio.run(follow, tool, way, clock=MockClock(autojump_threshold=0))
-    for before, after in way.moves:
+    path = CallPath()
+    trio.run(trace, tool, path, clock=MockClock(autojump_threshold=0))
+    for before, after in path.entries:
         print(f"{before or '-':48} -> {after}")
-    entered = Counter(after for _, after in way.moves)
-    print(f"\n{tool}: {len(way.moves)} moves, {len(entered)} modules")
+    entered = Counter(after for _, after in path.entries)
+    print(f"\n{tool}: {len(path.entries)} moves, {len(entered)} modules")
     for module, times in entered.most_common():
         if times > 1:
             print(f"  {module}: entered {times} times")

@@ -1,0 +1,206 @@
+"""The stages of commissioning and testing: booting, then one stage for every script."""
+
+from collections.abc import Callable, Iterator
+
+from maas_simulator.model.machines import SimulatedMachine
+from maas_simulator.model.runs import Action, Run, Stage
+from maas_simulator.model.scripts import (
+    COMMISSIONING_SCRIPTS,
+    TEST_SCRIPTS,
+    WITH_DEPENDENCIES,
+    ScriptResult,
+    ScriptSet,
+)
+from maas_simulator.model.statuses import ScriptStatus, Status, after_tests
+from maas_simulator.model.variants import Variant
+from maas_simulator.operations.stage_actions import (
+    AddEvent,
+    add_cloud_init_events,
+    add_pxe_events,
+    change_script_status,
+    fail_with,
+    finish_script,
+    set_power,
+    start_script,
+)
+
+PENDING, INSTALLING, RUNNING, PASSED, FAILED = (
+    ScriptStatus.PENDING,
+    ScriptStatus.INSTALLING_DEPENDENCIES,
+    ScriptStatus.RUNNING,
+    ScriptStatus.PASSED,
+    ScriptStatus.FAILED,
+)
+
+
+KVM_TAG = "kvm-capable"
+LAYOUT_SCRIPT = "50-maas-01-commissioning"
+"""The script that reports the hardware. After it passes, MAAS lays out disks and NICs."""
+
+EPHEMERAL_BOOTS = add_cloud_init_events(
+    "searching for local datasources", "searching for network datasources", "running modules for config"
+)
+"""The cloud-init events of the ephemeral environment (recorded in MAAS 3.7.3 for commissioning and deploying)."""
+
+# MAAS's own words:
+NO_REPORT = "Node has not been heard from for the last 30 minutes"  # codespell:ignore heard
+
+DEPENDENCY_SECONDS = 4
+"""Simulated seconds to install a script's packages."""
+
+PAUSE = Stage("", 1)
+"""The moment between two scripts, in which their set is *Pending* again."""
+
+
+def boot_stages(
+    first: str, operation: str, purpose: Callable[[Variant], str] = lambda _: "commissioning"
+) -> tuple[Stage, ...]:
+    """The stages of booting the ephemeral environment. MAAS gives its purpose as ``commissioning`` in most cases."""
+    on_failure = fail_with(f"Node operation '{operation}' timed out after 30 minutes.")
+    return (
+        Stage(first, 10, (set_power("on"),), on_failure=on_failure),
+        Stage(
+            "Performing PXE boot",
+            40,
+            (lambda run: add_pxe_events(run, purpose(run.region.variant)),),
+            on_failure=on_failure,
+        ),
+        Stage("Loading ephemeral", 50, (AddEvent("INFO", "Loading ephemeral"),), on_failure=on_failure),
+    )
+
+
+def commission_stages(commissioning: ScriptSet, testing: ScriptSet | None) -> tuple[Stage, ...]:
+    """The stages of commissioning: about four minutes, and twenty seconds per tested disk."""
+    stages = [
+        *boot_stages("Commissioning", "Commissioning"),
+        Stage(
+            "Gathering information",
+            5,
+            (EPHEMERAL_BOOTS, AddEvent("INFO", "Gathering information")),
+            on_failure=fail_with(NO_REPORT),
+        ),
+        *(stage for result in commissioning.results if result.status is PENDING for stage in _script_stages(result)),
+        Stage("Commissioned", 0, on_end=(_end_commissioning(commissioning, testing),)),
+    ]
+    if testing is not None:
+        stages.append(PAUSE)
+        stages += _test_run(testing, Status.READY)
+    return tuple(stages)
+
+
+def test_stages(testing: ScriptSet, before: Status) -> tuple[Stage, ...]:
+    """The stages of testing alone; ``before`` is the status before the tests."""
+    return (*boot_stages("Testing", "Testing"), *_test_run(testing, after_tests(before)))
+
+
+def _script_stages(result: ScriptResult) -> Iterator[Stage]:
+    before = PENDING
+    if result.name in WITH_DEPENDENCIES:
+        yield Stage("", DEPENDENCY_SECONDS, (lambda run: change_script_status(run, result, (PENDING, INSTALLING)),))
+        before = INSTALLING
+    yield Stage(
+        result.name,
+        COMMISSIONING_SCRIPTS[result.name],
+        (lambda run: start_script(run, result, before),),
+        (pass_script(result),),
+        on_failure=fail_script(result),
+        fatal=False,
+    )
+    yield PAUSE
+
+
+def _test_run(testing: ScriptSet, leads_to: Status) -> Iterator[Stage]:
+    for result in testing.results:
+        yield _test_stage(result)
+        yield PAUSE
+    yield Stage("Tested", 0, on_end=(_end_testing(testing, leads_to),))
+
+
+def _test_stage(result: ScriptResult) -> Stage:
+    """The stage of a test. MAAS 3.7 adds no event for its change from *Pending* to *Installing dependencies*."""
+    return Stage(
+        result.label,
+        TEST_SCRIPTS[result.name],
+        (AddEvent("INFO", "Running test", result.label), lambda run: start_script(run, result, INSTALLING)),
+        (pass_script(result),),
+        on_failure=fail_script(result),
+        fatal=False,
+        alias=result.name,
+        may_run_late=True,
+    )
+
+
+def pass_script(result: ScriptResult) -> Action:
+    """End a script with exit status 0."""
+
+    def act(run: Run) -> None:
+        if result.name == LAYOUT_SCRIPT:
+            _store_hardware(run.machine)
+        result.output += f"{result.name}: no problems found on {run.machine.hostname}\n"
+        finish_script(run, result, PASSED)
+
+    return act
+
+
+def _store_hardware(machine: SimulatedMachine) -> None:
+    """Store the reported hardware. MAAS adds automatic tags: here ``kvm-capable`` for amd64."""
+    machine.known = machine.linked = machine.laid_out = True
+    if machine.architecture.startswith("amd64") and KVM_TAG not in machine.tag_names:
+        machine.tag_names = (KVM_TAG, *machine.tag_names)
+
+
+def fail_script(result: ScriptResult) -> Callable[[Run, str | None], None]:
+    """End a script with exit status 1. The last line of its output is the planned reason."""
+
+    def fail(run: Run, reason: str | None) -> None:
+        result.output += f"{result.name} on {run.machine.hostname}\nERROR: {reason or 'check failed'}\n"
+        finish_script(run, result, FAILED)
+
+    return fail
+
+
+def _end_commissioning(commissioning: ScriptSet, testing: ScriptSet | None) -> Action:
+    def act(run: Run) -> None:
+        if commissioning.status is not PASSED:
+            if testing is not None:
+                testing.abort()
+            run.say("INFO", "Failed commissioning")
+            run.region.set_status(run.machine, Status.FAILED_COMMISSIONING)
+            run.region.give_back(run.machine)
+            run.machine.switch("on")
+            run.end_with(Stage("", 5, on_end=(set_power("off"),)))
+            return
+        if testing is None:
+            _end_with_status(run, Status.READY)
+        else:
+            run.region.set_status(run.machine, Status.TESTING)
+            run.machine.previous_status = Status.READY
+
+    return act
+
+
+def _end_testing(testing: ScriptSet, leads_to: Status) -> Action:
+    def act(run: Run) -> None:
+        if testing.status is PASSED:
+            _end_with_status(run, leads_to)
+            return
+        run.say("INFO", "Failed testing")
+        run.region.set_status(run.machine, Status.FAILED_TESTING)
+        _switch_after_scripts(run.machine)
+
+    return act
+
+
+def _end_with_status(run: Run, status: Status) -> None:
+    """Change the status. Only *Ready* has its own INFO event, which comes before the change."""
+    if status is Status.READY:
+        run.say("INFO", "Ready")
+    run.region.set_status(run.machine, status)
+    if status in (Status.READY, Status.NEW):
+        run.region.give_back(run.machine)
+    _switch_after_scripts(run.machine)
+
+
+def _switch_after_scripts(machine: SimulatedMachine) -> None:
+    """Switch the machine off, unless ``enable_ssh`` keeps it on for the user."""
+    machine.switch("on" if machine.enable_ssh else "off")

@@ -1,0 +1,220 @@
+"""The stages of a deployment, to disk with curtin or to memory."""
+
+from dataclasses import replace
+
+from maas_simulator.model.power import BMC_FAILURE
+from maas_simulator.model.runs import Action, Run, Stage
+from maas_simulator.model.scripts import SetType
+from maas_simulator.model.statuses import ScriptStatus, Status
+from maas_simulator.operations.commissioning_stages import EPHEMERAL_BOOTS, PAUSE
+from maas_simulator.operations.stage_actions import (
+    CURTIN_FAILURE,
+    DEPLOY_TIMEOUT,
+    AddEvent,
+    add_cloud_init_events,
+    add_local_boot_events,
+    add_pxe_events,
+    fail_with,
+    finish_script,
+    mark_failed,
+    set_power,
+    set_status_action,
+    start_script,
+)
+
+PENDING, RUNNING, PASSED, FAILED = (
+    ScriptStatus.PENDING,
+    ScriptStatus.RUNNING,
+    ScriptStatus.PASSED,
+    ScriptStatus.FAILED,
+)
+
+
+def curtin_step(step: str, description: str, *details: str) -> tuple[Action, ...]:
+    """The actions of a curtin step: its DEBUG event, ``status_action``, and its lines in the installation log."""
+
+    def log(run: Run) -> None:
+        scripts = run.region.current_set(run.machine, SetType.INSTALLATION)
+        if scripts is not None:
+            lines = (f"start: cmd-install/{step}: {description}", *details)
+            scripts.results[0].output += "".join(f"{line}\n" for line in lines)
+
+    return (
+        AddEvent("DEBUG", "Node installation", f"'curtin' {description}"),
+        set_status_action(f"cmd-install/{step}"),
+        log,
+    )
+
+
+def start_install_log(run: Run) -> None:
+    """Start the installation log, which is the installation's only script result."""
+    scripts = run.region.current_set(run.machine, SetType.INSTALLATION)
+    if scripts is not None:
+        start_script(run, scripts.results[0], PENDING)
+
+
+def finish_install_log(run: Run) -> None:
+    """Finish the installation log."""
+    scripts = run.region.current_set(run.machine, SetType.INSTALLATION)
+    if scripts is not None:
+        scripts.results[0].output += "curtin: Installation finished.\n"
+        finish_script(run, scripts.results[0], PASSED)
+
+
+def disable_netboot(run: Run) -> None:
+    """Let the machine boot from its disk from now on. Curtin requests this in its last step."""
+    run.machine.netboot = False
+
+
+def fail_curtin(run: Run, reason: str | None) -> None:
+    """Fail curtin. A planned reason ends the log and replaces MAAS's general message."""
+    run.say("ERROR", "Node installation failure", "'curtin' curtin command install")
+    scripts = run.region.current_set(run.machine, SetType.INSTALLATION)
+    if scripts is not None:
+        result = scripts.results[0]
+        result.output += (
+            f"{reason or 'E: Unable to locate package linux-generic'}\n"
+            "Unexpected error while running command.\nExit code: 100\ncurtin: Installation failed with exception\n"
+        )
+        finish_script(run, result, FAILED)
+    mark_failed(run, reason or CURTIN_FAILURE)
+    run.say("DEBUG", "Node status event", "'cloudinit' running modules for final")
+    run.machine.status_action = "mark_failed"
+
+
+def fail_late_commands(run: Run, reason: str | None) -> None:
+    """Fail curtin at its last step, which the event names. Failures in earlier steps were recorded without names."""
+    run.say("ERROR", "Node installation failure", "'curtin' executing late commands")
+    fail_curtin(run, reason)
+
+
+def finish_deployment(run: Run) -> None:
+    """Mark the machine as deployed when the installed system reports in."""
+    machine = run.machine
+    image = f"{machine.osystem}/{machine.distro_series}/{machine.architecture}"
+    run.region.image_deployed(machine)
+    run.say("INFO", "Image Deployed", f"deployed {image}")
+    run.region.set_status(machine, Status.DEPLOYED)
+    run.say("INFO", "Deployed")
+    add_cloud_init_events("searching for local datasources", "running modules for final")(run)
+
+
+def fail_by_timeout(run: Run, reason: str | None) -> None:
+    """Fail a deployment whose machine stopped reporting."""
+    fail_with(DEPLOY_TIMEOUT)(run, reason)
+    run.machine.status_action = "mark_failed"
+
+
+def fail_cloud_init(run: Run, reason: str | None) -> None:
+    """Fail the setup of the ephemeral environment, before curtin starts."""
+    run.say("ERROR", "Node installation failure", "'cloudinit' running modules for config")
+    fail_by_timeout(run, reason or CURTIN_FAILURE)
+
+
+def become_vm_host(run: Run) -> None:
+    """Make the machine a VM host."""
+    run.machine.is_vm_host = True
+
+
+BOOT = (
+    Stage("Deploying", 20, on_failure=fail_with(BMC_FAILURE)),
+    Stage("Power on", 40, (set_power("on"),), on_failure=fail_by_timeout),
+    Stage(
+        "Performing PXE boot",
+        20,
+        (lambda run: add_pxe_events(run, "installation"),),
+        on_failure=fail_by_timeout,
+    ),
+    Stage("Loading ephemeral", 85, (AddEvent("INFO", "Loading ephemeral"),), on_failure=fail_by_timeout),
+    Stage("cloud-init", 5, on_end=(EPHEMERAL_BOOTS,), on_failure=fail_cloud_init),
+)
+
+TO_DISK = (
+    *BOOT,
+    Stage(
+        "Preparing",
+        10,
+        (
+            AddEvent("DEBUG", "Node installation", "'curtin' curtin command install"),
+            start_install_log,
+            *curtin_step("stage-early", "preparing for installation"),
+            set_status_action(""),
+        ),
+        on_failure=fail_curtin,
+    ),
+    Stage(
+        "Configuring storage",
+        30,
+        (
+            AddEvent("INFO", "Configuring storage"),
+            *curtin_step(
+                "stage-partitioning",
+                "configuring storage",
+                "wiping superblock on /dev/sda",
+                "creating gpt partition table and ext4 filesystem on /dev/sda",
+            ),
+        ),
+        on_failure=fail_curtin,
+        may_run_late=True,
+    ),
+    Stage(
+        "Installing OS",
+        240,
+        (
+            AddEvent("INFO", "Installing OS"),
+            *curtin_step(
+                "stage-extract",
+                "writing install sources to disk",
+                "acquiring and extracting image from cp:///media/root-ro",
+            ),
+        ),
+        on_failure=fail_curtin,
+        may_run_late=True,
+    ),
+    Stage(
+        "Configuring OS",
+        60,
+        (
+            AddEvent("INFO", "Configuring OS"),
+            *curtin_step(
+                "stage-curthooks",
+                "configuring installed system",
+                "Running command ['chroot', '/target', 'apt-get', 'install', 'linux-generic']",
+            ),
+        ),
+        on_failure=fail_curtin,
+        may_run_late=True,
+    ),
+    Stage(
+        "Late commands",
+        10,
+        (AddEvent("DEBUG", "Node installation", "'curtin' executing late commands"),),
+        (disable_netboot,),
+        on_failure=fail_late_commands,
+        may_run_late=True,
+    ),
+    PAUSE,
+    Stage(
+        "Rebooting",
+        90,
+        (finish_install_log, AddEvent("INFO", "Rebooting"), set_status_action("")),
+        on_failure=fail_by_timeout,
+    ),
+    Stage(
+        "Local boot",
+        20,
+        (add_local_boot_events,),
+        (finish_deployment,),
+        on_failure=fail_by_timeout,
+    ),
+)
+"""A deployment to disk, about ten and a half simulated minutes. It ends with a boot from the disk."""
+
+HARDWARE_SYNC = Stage("", 15 * 60, on_end=(AddEvent("INFO", "Node Interface hardware sync state change"),))
+"""The first report of the ``enable_hw_sync`` agent. Its details and later reports were not recorded."""
+
+TO_VM_HOST = (*TO_DISK[:-1], replace(TO_DISK[-1], on_end=(*TO_DISK[-1].on_end, become_vm_host)))
+"""A deployment of a VM host."""
+
+TO_MEMORY = (*BOOT, Stage("Starting", 30, on_end=(finish_deployment,), on_failure=fail_by_timeout))
+"""An ephemeral deployment: no storage, no installation, no script set."""

@@ -1,0 +1,31 @@
+"""Importing a module imports nothing heavy that its users do not need: each in a fresh interpreter."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+def imported_by(code: str) -> set[str]:
+    """The modules that a fresh interpreter has imported after ``code``."""
+    program = f"{code}\nimport sys; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60)
+    return set(ran.stdout.split())
+
+
+@pytest.mark.parametrize("module", ["maas_mcp.maas.client", "maas_mcp.api", "maas_mcp.settings"])
+def test_importing_the_client_imports_nothing_heavy(module: str) -> None:
+    heavy = {"httpx", "requests", "requests_oauthlib", "oauthlib", "mcp", "platformdirs"}
+    assert not heavy & imported_by(f"import {module}")
+
+
+def test_listing_plugins_does_not_import_the_sdk() -> None:
+    names = "maas_mcp.plugins.registry, maas_mcp.plugins.schemas, maas_mcp.server.operation_tools"
+    packages = {name.partition(".")[0] for name in imported_by(f"import {names}")}
+    assert not {"mcp", "mcp_types"} & packages
+
+
+def test_the_pytest_plugin_costs_nothing_until_its_fixture_is_used() -> None:
+    """pytest imports the plugin in every run wherever the core is installed."""
+    added = imported_by("import pytest, maas_mcp.pytest_plugin") - imported_by("import pytest")
+    assert added == {"maas_mcp", "maas_mcp.pytest_plugin"}
