@@ -35,7 +35,7 @@ INSTRUCTIONS: Final[tuple[tuple[str, str | None], ...]] = (
         None,
     ),
     ("commission, test, release, erase, power on or off, reboot, lock, rescue, repair and abort them,", None),
-    ("and list or import OS images, as far as the tools are listed.", None),
+    ("and list or import OS images.", None),
     ("Tools identify a machine by its system_id; find it with {tool}.", LIST_MACHINES.tool),
     ("Deploying, commissioning, testing, releasing, rescue mode and image imports take minutes to hours:", None),
     ("one call starts the operation, reports progress and returns when it has ended.", None),

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 
 from maas_simulator.region import SimulatedRegion
+from maas_simulator.worlds.checks import Place, WorldError
 from maas_simulator.worlds.inputs import explain
-from maas_simulator.worlds.world import Place, World, WorldError
+from maas_simulator.worlds.world import World
 
 if TYPE_CHECKING:
     from yaml import MappingNode, ScalarNode, SequenceNode

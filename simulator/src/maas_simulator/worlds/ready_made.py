@@ -66,6 +66,7 @@ def generated_region(
 
 
 def _machines() -> list[SimulatedMachine]:
+    # Long because it is data: an entry for each machine.
     kvm = "kvm-capable"
     return [
         SimulatedMachine("7xneda", "node01", 1, Status.READY, tag_names=(kvm,)),

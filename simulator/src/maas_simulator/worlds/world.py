@@ -4,7 +4,7 @@ import random
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Final, Literal, Self, TypeVar
@@ -21,11 +21,10 @@ from maas_simulator.model.scripts import COMMISSIONING_SCRIPTS, TEST_SCRIPTS, WI
 from maas_simulator.model.statuses import Status
 from maas_simulator.model.variants import Variant
 from maas_simulator.region import SimulatedRegion
+from maas_simulator.worlds.checks import Place, WorldError, check_known, check_new, check_unique, find_duplicate
 from maas_simulator.worlds.history import add_history
 from maas_simulator.worlds.inputs import Input, PlanInput
 
-Place = tuple[int | str, ...]
-"""A place in a world file: ``("machines", 2, "zone")``."""
 StatusName = Literal["New", "Ready", "Allocated", "Deployed", "Failed deployment", "Broken"]
 """The statuses that a machine can start in."""
 
@@ -52,14 +51,6 @@ HOSTNAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECAS
 WIDEST, NARROWEST = 8, 24
 BUILT_IN: Final = frozenset({WIPE_DISKS, *COMMISSIONING_SCRIPTS, *TEST_SCRIPTS})
 T = TypeVar("T")
-
-
-class WorldError(ValueError):
-    """A world whose parts do not fit together; ``place`` is the place of the bad value."""
-
-    def __init__(self, place: Place, message: str) -> None:
-        super().__init__(message)
-        self.place = place
 
 
 class UserOfWorld(Input):
@@ -172,7 +163,7 @@ class MachinesOfWorld(Input):
             raise ValueError(f"locked is allowed only with the status {' and '.join(sorted(LOCKABLE))}")
         if self.owner is not None and OWNED.isdisjoint(self.status):
             raise ValueError(f"owner is allowed only with the status {', '.join(sorted(OWNED))}")
-        if (duplicate := _find_duplicate(disk.name for disk in self.disks)) is not None:
+        if (duplicate := find_duplicate(disk.name for disk in self.disks)) is not None:
             raise ValueError(f"two disks have the name {self.disks[duplicate].name}; disk names must be unique")
         return self
 
@@ -242,7 +233,7 @@ class World(Input):
     def _users(self) -> list[User]:
         if not any(user.superuser for user in self.users):
             raise WorldError(("users",), "at least one user must be a superuser; its API key is printed")
-        _check_unique(("users",), "name", [user.name for user in self.users])
+        check_unique(("users",), "name", [user.name for user in self.users])
         return [User(user.name, user.superuser) for user in self.users]
 
     def _configure(self, region: SimulatedRegion) -> None:
@@ -260,7 +251,7 @@ class World(Input):
         region.settings.update(self.settings)
         region.variant = self.variant
         region.racks = {system_id: Rack(system_id, hostname) for system_id, hostname in self.racks.items()}
-        if (duplicate := _find_duplicate(self.images)) is not None:
+        if (duplicate := find_duplicate(self.images)) is not None:
             raise WorldError(
                 ("images", duplicate), f"the image {self.images[duplicate]} is listed twice; remove one of them"
             )
@@ -269,12 +260,12 @@ class World(Input):
         if self.subnets:
             region.subnets = tuple(subnet.build(number) for number, subnet in enumerate(self.subnets, 1))
         else:
-            _check(("racks",), "rack controller of the default subnet", RACK, region.racks)
+            check_known(("racks",), "rack controller of the default subnet", RACK, region.racks)
 
     def _check_subnets(self, region: SimulatedRegion) -> None:
-        _check_unique(("subnets",), "name", [subnet.name for subnet in self.subnets])
+        check_unique(("subnets",), "name", [subnet.name for subnet in self.subnets])
         for index, subnet in enumerate(self.subnets):
-            _check(("subnets", index, "rack"), "rack controller", subnet.rack, region.racks)
+            check_known(("subnets", index, "rack"), "rack controller", subnet.rack, region.racks)
             for before in self.subnets[:index]:
                 if subnet.cidr.overlaps(before.cidr):
                     raise WorldError(
@@ -291,7 +282,7 @@ class World(Input):
             _check_names(place, group, region, subnets)
             for machine in _group(group, number, subnets, next(user.name for user in self.users if user.superuser)):
                 number += 1
-                _check_new(place, machine, region)
+                check_new(place, machine, region)
                 places[machine.subnet.name] += 1
                 machine.place = places[machine.subnet.name]
                 if machine.place > machine.subnet.room:
@@ -365,45 +356,14 @@ def _described(names: Mapping[str, str | None]) -> dict[str, str]:
     return {name: description or "" for name, description in names.items()}
 
 
-def _find_duplicate(values: Iterable[str]) -> int | None:
-    """The index of the first duplicate, or None."""
-    seen: set[str] = set()
-    for index, value in enumerate(values):
-        if value in seen:
-            return index
-        seen.add(value)
-    return None
-
-
-def _check_unique(place: Place, key: str, values: Sequence[str]) -> None:
-    if (duplicate := _find_duplicate(values)) is not None:
-        raise WorldError((*place, duplicate, key), f"the name {values[duplicate]} is taken; names must be unique")
-
-
 def _check_names(place: Place, group: MachinesOfWorld, region: SimulatedRegion, subnets: Mapping[str, Subnet]) -> None:
     for zone in _as_list(group.zone):
-        _check((*place, "zone"), "zone", zone, region.zones)
+        check_known((*place, "zone"), "zone", zone, region.zones)
     for pool in _as_list(group.pool):
-        _check((*place, "pool"), "resource pool", pool, region.pools)
+        check_known((*place, "pool"), "resource pool", pool, region.pools)
     for subnet in _as_list(group.subnet or []):
-        _check((*place, "subnet"), "subnet", str(subnet), subnets)
+        check_known((*place, "subnet"), "subnet", str(subnet), subnets)
     for tag in (tag for each in group.tags for tag in ([each] if isinstance(each, str) else each)):
-        _check((*place, "tags"), "tag", tag, region.tags)
+        check_known((*place, "tags"), "tag", tag, region.tags)
     if group.owner is not None:
-        _check((*place, "owner"), "user", group.owner, region.users)
-
-
-def _check(place: Place, kind: str, name: str, known: Mapping[str, object]) -> None:
-    if name not in known:
-        raise WorldError(place, f"there is no {kind} {name!r}; known: {', '.join(known)}")
-
-
-def _check_new(place: Place, machine: SimulatedMachine, region: SimulatedRegion) -> None:
-    if machine.system_id in region.machines:
-        raise WorldError(
-            (*place, "system_id"), f"two machines have the system id {machine.system_id}; system ids must be unique"
-        )
-    if region.machines.called([machine.hostname]):
-        raise WorldError(
-            (*place, "hostname"), f"two machines have the hostname {machine.hostname}; hostnames must be unique"
-        )
+        check_known((*place, "owner"), "user", group.owner, region.users)

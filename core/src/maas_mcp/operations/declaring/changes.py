@@ -1,6 +1,6 @@
 """Changes that MAAS completes within one request: check first, send once, then verify by a read."""
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 
 import anyio
@@ -14,7 +14,7 @@ from maas_mcp.errors import (
     OperationRefusedError,
     OperationTimedOutError,
 )
-from maas_mcp.maas.client import FormValue
+from maas_mcp.maas.client import FormValue, MaasClient
 from maas_mcp.maas.models import Machine, SystemId
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.declaring.permission import explain_refusal
@@ -118,22 +118,12 @@ async def change_machine(
     read_at = anyio.current_time()
     async with ctx.maas.turn(op, lambda: ctx.progress.report(None, WAITING)) as maas:
         if anyio.current_time() > read_at + ctx.timing.stale:
-            before, machine = (
-                machine,
-                await (check(replace(ctx, maas=maas)) if check else maas.machine(machine.system_id)),
-            )
+            own = replace(ctx, maas=maas)
+            before, machine = machine, await (check(own) if check else maas.machine(machine.system_id))
             if changed(machine):
                 return machine
             check_same(before, machine)
-        try:
-            answer, ambiguous_error = await maas.post_op(f"machines/{machine.system_id}/", op, **form), None
-        except MaasError as error:
-            answer, ambiguous_error = None, error
-    if ambiguous_error is None and answer is None:
-        raise OperationFailedError(
-            f"MAAS cannot do {op} with {named(machine)} (power type: {machine.power_type or 'none'}). It did nothing.",
-            hint="Do it at the machine itself, or configure its power parameters in MAAS.",
-        )
+        ambiguous_error = await _post_once(maas, machine, op, form)
     if ambiguous_error is not None and not ambiguous_error.may_have_acted:
         return await _after_refusal(ctx, machine, changed, ambiguous_error)
     return await _read_back(
@@ -144,6 +134,24 @@ async def change_machine(
         within=ctx.timing.settling if within is None else within,
         ambiguous_error=ambiguous_error,
     )
+
+
+async def _post_once(maas: MaasClient, machine: Machine, op: str, form: Mapping[str, FormValue]) -> MaasError | None:
+    """Send the request. Returns the error that MAAS answered, if it did.
+
+    Raises:
+        OperationFailedError: MAAS responded with ``null``: it cannot do this with the machine.
+    """
+    try:
+        answer = await maas.post_op(f"machines/{machine.system_id}/", op, **form)
+    except MaasError as error:
+        return error
+    if answer is None:
+        raise OperationFailedError(
+            f"MAAS cannot do {op} with {named(machine)} (power type: {machine.power_type or 'none'}). It did nothing.",
+            hint="Do it at the machine itself, or configure its power parameters in MAAS.",
+        )
+    return None
 
 
 async def _read_back(

@@ -83,17 +83,9 @@ async def explain(
     machine = evidence.machine or evidence.baseline.machine
     if assessment.verdict is Verdict.GONE:
         return gone_error(named(machine))
-    advice = after_end(machine, caller)
     if assessment.verdict is Verdict.REVERTED:
-        if _is_reverted(evidence):
-            message = _reverted(evidence, machine, error)
-            if machine.owner in (None, caller) and not evidence.moved_on:
-                advice = _check_power(machine, error)
-        else:
-            message = f"{named(machine)} is {state_of(machine)} now: {_who_ended_it(evidence, machine)}."
-        return OperationRevertedError(
-            message, hint=advice.hint, maas_says=_maas_output(evidence, error), next_steps=advice.next_steps
-        )
+        return _reverted_error(evidence, machine, caller, error)
+    advice = after_end(machine, caller)
     failed = await failed_scripts(maas, lifecycle, evidence)
     if evidence.aborted:
         reason = f"{_who_ended_it(evidence, machine)}."
@@ -109,6 +101,21 @@ async def explain(
         hint=advice.hint,
         maas_says=_maas_output(evidence, error, *output_tails(failed)),
         next_steps=advice.next_steps,
+    )
+
+
+def _reverted_error(
+    evidence: Evidence, machine: Machine, caller: str | None, error: MaasError | None
+) -> OperationRevertedError:
+    advice = after_end(machine, caller)
+    if _is_reverted(evidence):
+        message = _reverted(evidence, machine, error)
+        if machine.owner in (None, caller) and not evidence.moved_on:
+            advice = _check_power(machine, error)
+    else:
+        message = f"{named(machine)} is {state_of(machine)} now: {_who_ended_it(evidence, machine)}."
+    return OperationRevertedError(
+        message, hint=advice.hint, maas_says=_maas_output(evidence, error), next_steps=advice.next_steps
     )
 
 

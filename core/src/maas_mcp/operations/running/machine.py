@@ -25,7 +25,7 @@ from maas_mcp.maas.limits import CHANGE_TIMEOUT
 from maas_mcp.maas.models import Machine
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.declaring.operation import GoneContext, Operation, OperationContext
+from maas_mcp.operations.declaring.operation import Operation, OperationContext
 from maas_mcp.operations.declaring.permission import explain_refusal
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, ToolContext
 from maas_mcp.operations.handles import Handle
@@ -44,8 +44,8 @@ from maas_mcp.operations.judging.strategies import MachineAssessment
 from maas_mcp.operations.next_steps import FIND_OPERATION, read_machine
 from maas_mcp.operations.progress import ProgressReporter, discard_progress, format_duration
 from maas_mcp.operations.rechecks import check_untouched
-from maas_mcp.operations.running.diagnosis import explain, gone_error, refused_error, started_by_another_error
-from maas_mcp.operations.running.results import ResultReader
+from maas_mcp.operations.running.diagnosis import explain, refused_error, started_by_another_error
+from maas_mcp.operations.running.immediate_ends import already_reached, ended_without_machine, gone_context
 from maas_mcp.operations.running.snapshot import read_since, read_snapshot
 from maas_mcp.operations.running.start_requests import RequestState, StartRequest
 from maas_mcp.operations.running.status import OperationStatus
@@ -100,7 +100,7 @@ class MachineSubject(Subject[ArgsT, ResultT]):
         machine_ctx = _machine_context(ctx, machine)
         if operation.is_reached(args, machine):
             handle = replace(shared.adoption.handle(operation, machine, 0, ()), reached=True)
-            return await _already_reached(operation, machine_ctx, handle, "was already")
+            return await already_reached(operation, machine_ctx, handle, "was already")
         if machine.status in operation.lifecycle.pending and await shared.caller.owns(machine):
             return await shared.adoption.adopt(operation, args, machine_ctx)
         if machine.locked or machine.status not in operation.lifecycle.start_from:
@@ -133,10 +133,10 @@ class MachineSubject(Subject[ArgsT, ResultT]):
         try:
             machine, observation = await shared.last_seen.read(handle, ctx.progress, until, poll)
         except MaasNotFoundError:
-            return _ended_without_machine(operation, ctx, handle)
+            return ended_without_machine(operation, ctx, handle)
         machine_ctx = _machine_context(ctx, machine)
         if handle.reached:
-            return await _already_reached(operation, machine_ctx, handle, "needed no change, and is now")
+            return await already_reached(operation, machine_ctx, handle, "needed no change, and is now")
         baseline = Baseline(machine, handle.cursor, handle.runs)
         subject = cls(shared, operation, machine_ctx, handle, baseline, read_at=asked)
         subject._record(observation)
@@ -313,7 +313,7 @@ class MachineSubject(Subject[ArgsT, ResultT]):
     async def result(self) -> ResultT:
         machine = self.latest.evidence.machine
         if self.latest.evidence.gone or machine is None:
-            return self.operation.result_if_gone(_gone_context(self.ctx, self.handle))
+            return self.operation.result_if_gone(gone_context(self.ctx, self.handle))
         ctx = replace(self.ctx, maas=self.shared.once, machine=machine)
         return await self.read(lambda: self.operation.result(ctx))
 
@@ -369,35 +369,3 @@ class MachineSubject(Subject[ArgsT, ResultT]):
 
 def _machine_context(ctx: ToolContext, machine: Machine) -> OperationContext:
     return OperationContext(ctx.maas, ctx.progress, ctx.cancellation, machine, timing=ctx.timing)
-
-
-def _gone_context(ctx: ToolContext, handle: Handle) -> GoneContext:
-    return GoneContext(ctx.maas, ctx.progress, ctx.cancellation, handle.system_id)
-
-
-async def _already_reached(
-    operation: Operation[Any, ResultT], ctx: OperationContext, handle: Handle, how: str
-) -> OperationStatus[ResultT]:
-    """The status for a machine that needs, or needed, no change."""
-    message = f"{ctx.machine.hostname} {how} {state_of(ctx.machine)}; nothing was sent to MAAS"
-    ctx.progress.report(1.0, message)
-    reading = ResultReader(operation, message)
-    with reading.guarded():
-        reading.result = await operation.result(ctx)
-    return reading.status(handle)
-
-
-def _ended_without_machine(
-    operation: Operation[Any, ResultT], ctx: ToolContext, handle: Handle
-) -> OperationStatus[ResultT]:
-    """The status of an operation whose machine is no longer in MAAS.
-
-    Raises:
-        MachineGoneError: The operation has not succeeded.
-    """
-    if operation.lifecycle.verdict_if_gone(on_vm_host=handle.on_vm_host) is not Verdict.SUCCEEDED:
-        raise gone_error(handle.system_id)
-    reading = ResultReader(operation, f"{handle.system_id} is no longer in MAAS")
-    with reading.guarded():
-        reading.result = operation.result_if_gone(_gone_context(ctx, handle))
-    return reading.status(handle)

@@ -38,6 +38,7 @@ class Subscription:
         cadence: Cadence,
         pending: Collection[MachineStatus] = AT_WORK,
     ) -> None:
+        # Long because each attribute is described here.
         now = anyio.current_time()
         self.system_id = system_id
         self._pending = pending
