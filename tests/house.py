@@ -19,6 +19,7 @@ from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.judging.strategies import PollingStrategy
 from maas_mcp.operations.progress import Progress, ProgressReporter
 from maas_mcp.operations.running.engine import Engine
+from maas_mcp.operations.running.run_change import Publish, discard_change
 from maas_mcp.operations.running.start_requests import StartRequests
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.timing import Timing
@@ -42,11 +43,12 @@ def engine_of(
     *,
     now: Callable[[], float] = anyio.current_time,
     polling: PollingStrategy | None = None,
+    publish: Publish = discard_change,
 ) -> tuple[Engine, BatchEngine]:
     """Create the engines of a new process."""
     watcher, requests = Watcher(maas), StartRequests(tasks, now=now, timing=TIMING)
     tasks.start_soon(watcher.run)
-    engine = Engine(maas, watcher, requests, polling=polling, now=now)
+    engine = Engine(maas, watcher, requests, polling=polling, publish=publish, now=now)
     return engine, BatchEngine(engine, maas, requests, tasks, now=now)
 
 

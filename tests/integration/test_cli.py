@@ -379,18 +379,20 @@ AFTER_REGION = ("Version", "API key", "Events", "Machines")
 
 def test_the_doctor_finds_a_host_where_nothing_listens(region: SimulatedRegion) -> None:
     url = f"http://127.0.0.1:{closed_port()}/MAAS"
-    check_diagnosis(region, "Region: MAAS at 127.0.0.1:", "Is MAAS_URL right", AFTER_REGION, MAAS_URL=url)
+    check_diagnosis(
+        region, "Region: MAAS at 127.0.0.1:", "Check MAAS_URL, and whether MAAS is running", AFTER_REGION, MAAS_URL=url
+    )
 
 
 def test_the_doctor_finds_a_wrong_path(region: SimulatedRegion, url: str) -> None:
     wrong = url.replace("/MAAS", "/elsewhere")
-    check_diagnosis(region, "Region: There is no GET version/", "Check MAAS_URL", AFTER_REGION, MAAS_URL=wrong)
+    check_diagnosis(region, "Region: MAAS_URL has no GET version/", "Check MAAS_URL", AFTER_REGION, MAAS_URL=wrong)
 
 
 def test_the_doctor_finds_a_wrong_key(region: SimulatedRegion, url: str) -> None:
     key = ":".join([*region.api_key.split(":")[:2], "WrongWrongWrongWrong"])
     settings = {"MAAS_URL": url, "MAAS_API_KEY": key}
-    check_diagnosis(region, "API key: MAAS does not accept", "maas apikey", ("Events", "Machines"), **settings)
+    check_diagnosis(region, "API key: MAAS rejected the API key", "maas apikey", ("Events", "Machines"), **settings)
 
 
 def test_the_doctor_distinguishes_a_trusted_certificate_from_an_untrusted_one(
@@ -423,7 +425,7 @@ def test_the_doctor_continues_after_a_failed_check(region: SimulatedRegion, url:
     region.faults.append(Fault(status=500, body="it hurts", path="machines/", times=9))
     done = run_command("doctor", **settings_of(region, url))
     assert done.returncode == 1
-    assert "✗ Machines: MAAS answered 500" in done.stdout
+    assert "✗ Machines: MAAS returned 500" in done.stdout
     assert "✓ Events: readable" in done.stdout
 
 
@@ -443,7 +445,7 @@ def test_a_terminal_without_unicode_shows_other_signs(region: SimulatedRegion, u
     done = run_command("doctor", PYTHONIOENCODING="latin-1", **settings)
     assert done.returncode == 1
     assert "+ Version: MAAS 3.7.3" in done.stdout
-    assert "x API key: MAAS does not accept" in done.stdout
+    assert "x API key: MAAS rejected the API key" in done.stdout
 
 
 @pytest.mark.parametrize("locale", [{"LC_ALL": "C"}, {"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "latin-1"}])

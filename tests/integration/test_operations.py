@@ -346,6 +346,6 @@ def test_a_secret_can_be_changed_while_operations_run(region: SimulatedRegion, u
         known = content(server.call("maas_get_operation", operation_id=ids[1]))
         listed = content(server.call("maas_list_operations"))
 
-    assert "Only servers that share MAAS_MCP_SECRET accept each other's ids." in rejected["content"][0]["text"]
+    assert "each other's ids only if they share MAAS_MCP_SECRET." in rejected["content"][0]["text"]
     assert known["state"] == "working"
     assert len(listed["operations"]) == 2

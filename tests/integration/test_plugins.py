@@ -157,7 +157,7 @@ class Call(Tool[Called, Nothing]):
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
-        (TAKING_OVER, "the tool maas_get_operation, and the server itself has one too"),
+        (TAKING_OVER, "a tool named maas_get_operation, and the server itself has one too"),
         (WITHOUT_SCHEMA, "acme_call has arguments or a result that cannot be published to clients"),
         ("raise BaseException('odd')", "BaseException: odd"),
     ],
@@ -307,7 +307,7 @@ def test_a_plugin_with_the_name_of_a_built_in_plugin_does_not_replace_it(
         log = server.log()
     assert "maas_deploy_machine" in names
     assert "acme_shout" not in names
-    assert "'deploy' of deploy-plugin 1.0 takes the name of the plugin 'deploy' of maas-mcp-deploy" in log
+    assert "'deploy' of deploy-plugin 1.0 has the same name as 'deploy' of maas-mcp-deploy" in log
 
 
 WITHOUT_RESULT = """

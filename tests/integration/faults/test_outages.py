@@ -198,7 +198,7 @@ def test_a_revoked_key_ends_the_operations_at_once_and_shows_no_secret(state: st
         tally.add(Row(job.tool, "401", double_starts=int(count_starts(region, job, machine) > 1)))
         assert count_starts(region, job, machine) == 1
     assert {each["code"] for each in errors} == {"unauthorized"}
-    assert all("MAAS does not accept the API key (401)." in each["message"] for each in errors)
+    assert all("MAAS rejected the API key (401)." in each["message"] for each in errors)
     assert attempts < 6, "a rejected key is not retried"
     assert secret not in log
     assert secret not in str(server.received)

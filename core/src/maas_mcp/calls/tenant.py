@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from functools import cached_property
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from anyio.abc import TaskGroup
 from pydantic import BaseModel
@@ -12,22 +12,22 @@ from maas_mcp.calls.reports import end_state
 from maas_mcp.maas.address import RegionAccess
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.operations.batches.batch import BatchOperation, new_name
-from maas_mcp.operations.batches.group import BatchEngine
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import LongRunning, Operation
 from maas_mcp.operations.declaring.operation_change import ChangeKind, OperationChange
-from maas_mcp.operations.handles import Handle, Sealer
+from maas_mcp.operations.handles import REGION, Handle, Sealer
 from maas_mcp.operations.progress import ProgressReporter
-from maas_mcp.operations.running.engine import Engine
-from maas_mcp.operations.running.region import REGION
 from maas_mcp.operations.running.run_change import RunChange, discard_change
 from maas_mcp.operations.running.start_requests import StartRequests
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.timing import Timing
-from maas_mcp.operations.watching.watcher import Watcher
 from maas_mcp.plugins.polling_choice import chosen_strategy
 from maas_mcp.secret import load_secrets
 from maas_mcp.settings import Settings
+
+if TYPE_CHECKING:
+    from maas_mcp.operations.batches.group import BatchEngine
+    from maas_mcp.operations.running.engine import Engine
 
 
 class AnyEngine(Protocol):
@@ -121,12 +121,16 @@ class Tenant:
         return StartRequests(self._tasks, now=self._now, timing=self.timing)
 
     @cached_property
-    def engine(self) -> Engine:
+    def engine(self) -> "Engine":
         """The engine, with its running watcher.
 
         Raises:
             SettingsError: The polling strategy in the settings does not exist.
         """
+        # Listing tools does without the engine: its imports take a twentieth of the start-up.
+        from maas_mcp.operations.running.engine import Engine  # noqa: PLC0415 - see above
+        from maas_mcp.operations.watching.watcher import Watcher  # noqa: PLC0415 - see above
+
         polling = chosen_strategy(self._settings.polling)
         watcher = Watcher(self.maas, interval=self._settings.poll_interval)
         self._tasks.start_soon(watcher.run)
@@ -134,8 +138,10 @@ class Tenant:
         return Engine(self.maas, watcher, self.requests, polling=polling, publish=publish, now=self._now)
 
     @cached_property
-    def batches(self) -> BatchEngine:
+    def batches(self) -> "BatchEngine":
         """Runs batches through the engine."""
+        from maas_mcp.operations.batches.group import BatchEngine  # noqa: PLC0415 - as for the engine
+
         return BatchEngine(self.engine, self.maas, self.requests, self._tasks, now=self._now)
 
     def engine_for(self, operation: LongRunning[Any, Any]) -> AnyEngine:

@@ -21,6 +21,8 @@ from typing import Final
 from maas_mcp.errors import UnknownOperationError
 from maas_mcp.maas.models import SystemId
 
+REGION: Final[SystemId] = "region"
+"""The system id in the handles of region operations."""
 LIFETIME: Final = 7 * 24 * 3600.0
 """Seconds after the start for which a handle is valid. MAAS eventually deletes old events."""
 SEAL_BYTES: Final = 16

@@ -1,11 +1,11 @@
 """Discovery of installed plugins without importing them, and the import of single plugins, with stevedore."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from typing import Final, NoReturn
 
-from packaging.utils import canonicalize_name
 from stevedore.named import NamedExtensionManager
 
 from maas_mcp.hookspecs import PLUGIN_GROUP
@@ -32,10 +32,15 @@ class FoundPlugin:
     @property
     def first_party(self) -> bool:
         """Whether the plugin is part of this project."""
-        return canonicalize_name(self.distribution) in FIRST_PARTY
+        return normalized_name(self.distribution) in FIRST_PARTY
 
     def __str__(self) -> str:
         return f"{self.name!r} of {self.distribution} {self.version}"
+
+
+def normalized_name(name: str) -> str:
+    """The name of a distribution in its normal form (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def find(group: str = PLUGIN_GROUP) -> list[FoundPlugin]:

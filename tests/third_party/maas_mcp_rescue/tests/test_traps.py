@@ -330,7 +330,9 @@ def test_a_result_must_have_the_declared_class(maas_region: MaasRegion, answer: 
         async def result(self, ctx: OperationContext) -> Status:  # noqa: ARG002 - the trap
             return answer  # type: ignore[return-value] # the mistake
 
-    with pytest.raises(MaasMcpError, match=r"The result of rescue_deploy is not Status, .* Return `Status\(…\)`"):
+    with pytest.raises(
+        MaasMcpError, match=r"The result of rescue_deploy is not the declared Status: .* Return `Status\(…\)`"
+    ):
         maas_region.call(Wrong, "node01")
     assert maas_region.machine("node01").status_name == "Deployed"
 

@@ -20,11 +20,14 @@ from maas_mcp.errors import (
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import CancelPolicy
+from maas_mcp.operations.declaring.operation_change import ChangeKind
 from maas_mcp.operations.declaring.region_operation import RegionOperation
 from maas_mcp.operations.declaring.tool import ToolContext
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.progress import Progress, ProgressReporter
+from maas_mcp.operations.progress import Progress, ProgressReporter, discard_progress
 from maas_mcp.operations.running.engine import Engine
+from maas_mcp.operations.running.run import Prepared, Run
+from maas_mcp.operations.running.run_change import RunChange
 from maas_mcp.operations.running.status import OperationStatus
 from maas_simulator import Fault, SimulatedRegion, demo_region
 from maas_simulator.model.faults import Latency
@@ -115,6 +118,23 @@ async def test_an_import_is_started_once_and_followed_to_its_result(site: Site) 
     assert values[0] == 0.0
     assert values[-1] == 1.0
     assert outcome.handle.system_id == "region"
+
+
+async def test_observers_see_the_end_of_a_request_that_another_users_import_overtook(site: Site) -> None:
+    changes: list[RunChange] = []
+    engine, _ = engine_of(site.maas, site.tasks, publish=changes.append)
+    reporter = ProgressReporter(discard_progress)
+    prepared = await engine.prepare(Fetch(), NoArguments(), reporter, site.token)
+    assert isinstance(prepared, Prepared)
+    site.begin()
+
+    run = engine.start(prepared)
+    assert isinstance(run, Run)
+    status = await engine.follow(run)
+
+    assert status.state == "working"
+    assert [each.kind for each in changes] == [ChangeKind.STARTED, ChangeKind.ENDED]
+    assert site.posts == []
 
 
 async def test_an_empty_observation_counts(site: Site) -> None:

@@ -9,8 +9,9 @@ import pytest
 
 from maas_mcp.errors import MaasError, MaasNotFoundError, MaasProtocolError, MaasUnavailableError
 from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.machine_ids import URL_BYTES
 from maas_mcp.maas.models import Machine
-from maas_mcp.operations.watching.grouping import MAX_MACHINES, URL_BYTES
+from maas_mcp.operations.watching.grouping import MAX_MACHINES
 from maas_mcp.operations.watching.shared_reads import REQUESTS, SharedReads
 from maas_simulator import Fault, Latency, SimulatedRegion, generated_region
 from tests.house import TIMING, client_of

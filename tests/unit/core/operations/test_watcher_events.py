@@ -88,7 +88,7 @@ stories = st.builds(
 def test_no_event_is_lost_or_reported_twice_in_any_order_of_commits(story: Story) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(feed, "MAX_BY_ID", story.few)
-        patch.setattr(feed, "EVENTS_LIMIT", story.limit)
+        patch.setattr(feed, "MAX_EVENTS", story.limit)
         clock = trio.testing.MockClock(autojump_threshold=0)
         log, reported, joined_after = trio.run(story.reported, clock=clock)
 

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.limits import MAX_EVENTS
+from maas_mcp.maas.machine_ids import chunks
 from maas_mcp.maas.models import Event, Machine, SystemId
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.judging.timeline import ACQUIRING
-from maas_mcp.operations.watching.event_feed import EVENTS_LIMIT
-from maas_mcp.operations.watching.grouping import chunks
 
 LARGEST: Final = 1000
 """The most machines in a batch. Any user can write a label, so its number is limited as well."""
@@ -55,7 +55,7 @@ async def first_event_of(maas: MaasClient, label: Label) -> int | None:
     events = [
         event
         for chunk in chunks([each.system_id for each in members], MACHINES_PER_READ)
-        for event in await maas.events(ids=chunk, limit=EVENTS_LIMIT)
+        for event in await maas.events(ids=chunk, limit=MAX_EVENTS)
     ]
     return min((each.id for each in events if label_of(each) == label), default=None)
 
@@ -65,7 +65,7 @@ async def latest_batch_of(maas: MaasClient, ids: Sequence[SystemId]) -> tuple[La
     found: set[Label] = set()
     first: list[int] = []
     for system_id in ids:
-        labels = [(label_of(each), each.id) for each in await maas.events(ids=[system_id], limit=EVENTS_LIMIT)]
+        labels = [(label_of(each), each.id) for each in await maas.events(ids=[system_id], limit=MAX_EVENTS)]
         known = [(label, number) for label, number in labels if label]
         if not known:
             return None

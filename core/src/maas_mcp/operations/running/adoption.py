@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from maas_mcp.errors import OperationRefusedError
 from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.limits import MAX_EVENTS
 from maas_mcp.maas.models import Event, Machine
 from maas_mcp.operations.declaring.operation import Operation, OperationContext
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT
@@ -20,7 +21,6 @@ from maas_mcp.operations.running.ownership import Caller
 from maas_mcp.operations.running.start_requests import StartRequest, StartRequests
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.running.survey import Survey
-from maas_mcp.operations.watching.event_feed import EVENTS_LIMIT
 from maas_mcp.operations.wording import listed, state_of
 
 _LABEL_ARGUMENTS: Final = frozenset({"agent_name", "comment", "take_over"})
@@ -57,7 +57,7 @@ class Adoption:
         self._now = now
 
     async def _newest_events(self, machine: Machine) -> list[Event]:
-        return await self._maas.events(ids=[machine.system_id], limit=EVENTS_LIMIT)
+        return await self._maas.events(ids=[machine.system_id], limit=MAX_EVENTS)
 
     def find_running(self, seen: Survey, operations: Sequence[Operation[Any, Any]], limit: int) -> list[Found]:
         """Runs on the user's machines, by hostname, at most ``limit``.

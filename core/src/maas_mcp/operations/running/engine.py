@@ -194,6 +194,7 @@ class Engine:
             try:
                 answered = await run.wait_for_answer(until)
             except AlreadyRunningError as other:
+                run.publish(ChangeKind.ENDED, run.subject.latest.fraction, other.message, other)
                 return other.status
             status = await self._watch(run, until) if answered else run.working()
         return replace(status, warnings=run.subject.warnings)

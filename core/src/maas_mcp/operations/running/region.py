@@ -13,11 +13,10 @@ from typing_extensions import override
 
 from maas_mcp.errors import OperationError, OperationFailedError, OperationRefusedError, OperationRevertedError
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.models import SystemId
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.region_operation import ObservationT, RegionOperation
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, ToolContext
-from maas_mcp.operations.handles import Handle
+from maas_mcp.operations.handles import REGION, Handle
 from maas_mcp.operations.judging.advice import Advice
 from maas_mcp.operations.judging.assessment import BEFORE_SUCCESS, Assessment, Milestone
 from maas_mcp.operations.judging.lifecycle import Verdict
@@ -27,9 +26,6 @@ from maas_mcp.operations.progress import ProgressReporter, describe_outage, disc
 from maas_mcp.operations.running.start_requests import RequestState, StartRequest
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.running.subject import AlreadyRunningError, Shared, Subject
-
-REGION: Final[SystemId] = "region"
-"""The system id in the handles of region operations."""
 
 
 class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, ObservationT]):

@@ -7,11 +7,11 @@ import anyio
 
 from maas_mcp.errors import MaasNotFoundError, MaasProtocolError
 from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.limits import MAX_EVENTS
 from maas_mcp.maas.models import Event, Machine
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.judging.evidence import Needs, Observation
 from maas_mcp.operations.running.subject import Shared
-from maas_mcp.operations.watching.watcher import EVENTS_LIMIT
 
 ATTEMPTS: Final = 2
 """How often everything is read when MAAS answers so slowly that the reads may not match."""
@@ -58,9 +58,9 @@ async def read_since(maas: MaasClient, needs: Needs, handle: Handle) -> Observat
     events: list[Event] = []
     cursor, more = handle.cursor, True
     while more:
-        page = await maas.event_listing(after=cursor, ids=[handle.system_id], level="DEBUG", limit=EVENTS_LIMIT)
+        page = await maas.event_listing(after=cursor, ids=[handle.system_id], level="DEBUG", limit=MAX_EVENTS)
         events += page
-        cursor, more = (page[-1].id if page else cursor), bool(page) and page.total == EVENTS_LIMIT
+        cursor, more = (page[-1].id if page else cursor), bool(page) and page.total == MAX_EVENTS
     sets = {name: await maas.script_set(handle.system_id, name) for name in needs.script_sets}
     known = {name: scripts for name, scripts in sets.items() if scripts is not None}
     return Observation(events=tuple(events), script_sets=known)

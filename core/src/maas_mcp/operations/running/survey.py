@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.limits import MAX_EVENTS
+from maas_mcp.maas.machine_ids import chunks
 from maas_mcp.maas.models import Event, Machine, SystemId
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.declaring.operation import Operation
 from maas_mcp.operations.judging.timeline import ACQUIRING
 from maas_mcp.operations.running.ownership import Caller
-from maas_mcp.operations.watching.event_feed import EVENTS_LIMIT
-from maas_mcp.operations.watching.grouping import chunks
 
 PAGES: Final = 3
 """Pages of events to read: fifty deployments log some 3,000, and MAAS returns 1,000 at a time."""
@@ -60,12 +60,12 @@ async def _events(
     for chunk in chunks(ids):
         left, before = set(chunk), None
         for _ in range(PAGES):
-            page = await maas.events(before=before, ids=sorted(left), limit=EVENTS_LIMIT)
+            page = await maas.events(before=before, ids=sorted(left), limit=MAX_EVENTS)
             for event in reversed(page):
                 if event.node in left:
                     found[event.node].append(event)
             left = {each for each in left if not any(_is_start(pending, event) for event in found[each])}
-            if not left or len(page) < EVENTS_LIMIT:
+            if not left or len(page) < MAX_EVENTS:
                 break
             before = page[0].id
     return {system_id: list(reversed(events)) for system_id, events in found.items()}

@@ -10,14 +10,13 @@ import anyio
 
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.limits import MAX_EVENTS
+from maas_mcp.maas.machine_ids import chunks
 from maas_mcp.maas.models import Event, SystemId
 from maas_mcp.maas.reading import Listing
 from maas_mcp.operations.watching.cadence import Cadence
 from maas_mcp.operations.watching.cursor import Cursor
-from maas_mcp.operations.watching.grouping import chunks
 from maas_mcp.operations.watching.subscription import Subscription
 
-EVENTS_LIMIT: Final = MAX_EVENTS
 """MAAS's maximum number of events in a response. With ``after`` it returns the oldest ones, so more follow a full
 response."""
 MAX_BY_ID: Final = 50
@@ -119,7 +118,7 @@ class EventFeed:
             events = await self._page(after, (), poll)
             if poll.is_crowded:
                 self._narrow_until = anyio.current_time() + NARROW_INTERVALS * self._cadence.interval
-            if not events or events.total < EVENTS_LIMIT:
+            if not events or events.total < MAX_EVENTS:
                 return True
             if poll.is_crowded:
                 return False
@@ -134,14 +133,14 @@ class EventFeed:
             after, more = start, True
             while more:
                 events = await self._page(after, ids, poll)
-                more = bool(events) and events.total >= EVENTS_LIMIT
+                more = bool(events) and events.total >= MAX_EVENTS
                 after = events[-1].id if events else after
         for each in subscriptions:
             each.check_newest(poll.ids, start)
 
     async def _page(self, after: int, ids: Sequence[SystemId], poll: _PollResult) -> Listing[Event]:
         began = anyio.current_time()
-        events = await self._maas.event_listing(after=after, ids=ids, level="DEBUG", limit=EVENTS_LIMIT)
+        events = await self._maas.event_listing(after=after, ids=ids, level="DEBUG", limit=MAX_EVENTS)
         poll.latency = max(poll.latency, anyio.current_time() - began)
         poll.take(events)
         return events

@@ -1,14 +1,13 @@
 """Grouping of machine reads into requests, limited by the length of a URL and the load on MAAS."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from maas_mcp.maas.machine_ids import chunks
 from maas_mcp.maas.models import SystemId
 from maas_mcp.operations.watching.subscription import Subscription
 
-URL_BYTES: Final = 5_800
-"""Maximum bytes of the ids in a request: MAAS's nginx refuses a URL of 8 kB, and the rest of it needs space."""
 MAX_MACHINES: Final = 50
 """Maximum machines in a request. MAAS 3.7 takes 7 SQL queries and 19 kB for each; a list of 13 took half a second."""
 URGENT_SIZE: Final = 10
@@ -35,21 +34,6 @@ class _MachineNeeds:
     polled: bool
     alone: bool
     due: float
-
-
-def chunks(ids: Iterable[SystemId], most: int | None = None) -> Iterator[tuple[SystemId, ...]]:
-    """Split ``ids`` into chunks of at most ``most`` that fit into a URL as ``id=…&id=…``."""
-    chunk: list[SystemId] = []
-    size = 0
-    for system_id in ids:
-        length = len("&id=") + len(system_id)
-        if chunk and (size + length > URL_BYTES or len(chunk) == most):
-            yield tuple(chunk)
-            chunk, size = [], 0
-        chunk.append(system_id)
-        size += length
-    if chunk:
-        yield tuple(chunk)
 
 
 def plan_reads(

@@ -21,11 +21,11 @@ from maas_mcp.maas.statuses import AT_WORK, MachineStatus
 from maas_mcp.operations.judging.evidence import Needs
 from maas_mcp.operations.outages import is_answering
 from maas_mcp.operations.watching.cadence import Cadence, Pace
-from maas_mcp.operations.watching.event_feed import EVENTS_LIMIT, EventFeed
+from maas_mcp.operations.watching.event_feed import EventFeed
 from maas_mcp.operations.watching.machine_reads import MachineReads
 from maas_mcp.operations.watching.subscription import Subscription
 
-__all__ = ["EVENTS_LIMIT", "Subscription", "Watcher"]
+__all__ = ["Subscription", "Watcher"]
 
 logger = logging.getLogger(__name__)
 
