@@ -55,8 +55,16 @@ def command_contexts() -> Iterator[click.Context]:
     group: Any = main
     program = group.make_context("maas-mcp", [], resilient_parsing=True)
     yield program
-    for name in group.list_commands(program):
-        yield group.get_command(program, name).make_context(name, [], parent=program, resilient_parsing=True)
+    yield from _contexts_below(group, program)
+
+
+def _contexts_below(group: Any, parent: click.Context) -> Iterator[click.Context]:
+    for name in group.list_commands(parent):
+        command = group.get_command(parent, name)
+        context = command.make_context(name, [], parent=parent, resilient_parsing=True)
+        yield context
+        if isinstance(command, click.Group):
+            yield from _contexts_below(command, context)
 
 
 def simulator_command() -> str:
@@ -155,8 +163,11 @@ def _setting_value(schema: Schema) -> str:
     schema = next((each for each in schema.get("anyOf", ()) if each.get("type") != "null"), schema)
     if "enum" in schema:
         return ", ".join(f"`{each}`" for each in schema["enum"])
-    if schema.get("type") == "number":
-        return f"a number from {schema['minimum']:g} to {schema['maximum']:g}"
+    if schema.get("type") in {"number", "integer"}:
+        least, most = schema.get("minimum", schema.get("exclusiveMinimum")), schema["maximum"]
+        above = "above" if "minimum" not in schema else "from"
+        kind = "a number" if schema["type"] == "number" else "a whole number"
+        return f"{kind} {above} {least:.10g} to {most:.10g}"
     if schema.get("items", {}).get("format") == "password":
         return "texts, separated by spaces"
     return {"array": "names, separated by commas", "boolean": "`true` or `false`"}.get(schema["type"], "text")
@@ -166,7 +177,7 @@ def _setting_default(schema: Schema) -> str:
     default = schema.get("default")
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"
-    return f"`{default:g}`" if isinstance(default, float) else f"`{default}`" if default else "none"
+    return f"`{default:.10g}`" if isinstance(default, float | int) else f"`{default}`" if default else "none"
 
 
 def _command(context: click.Context) -> Iterator[str]:

@@ -4,6 +4,7 @@ import inspect
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -99,16 +100,21 @@ def test_every_setting_is_documented_by_its_variable(objects: dict[str, set[str]
     assert objects["std:envvar"] == {CONFIG_VARIABLE, *map(variable_name, Settings.model_fields)}
 
 
+def command_contexts(command: click.Command, context: click.Context) -> Iterator[click.Context]:
+    """Yield contexts of a command and of all commands below it."""
+    yield context
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below
+            yield from command_contexts(below, below.make_context(name, [], parent=context, resilient_parsing=True))
+
+
 def test_every_command_and_option_is_documented(objects: dict[str, set[str]]) -> None:
-    group = main.make_context("maas-mcp", [], resilient_parsing=True)
-    assert isinstance(main, click.Group)
     found = set()
-    for title in [None, *main.list_commands(group)]:
-        command = main.get_command(group, title) if title else main
-        assert command
-        context = command.make_context(title, [], parent=group, resilient_parsing=True) if title else group
+    for context in command_contexts(main, main.make_context("maas-mcp", [], resilient_parsing=True)):
         program = context.command_path.replace(" ", "-")
-        options = [each for each in command.get_params(context) if isinstance(each, click.Option)]
+        options = [each for each in context.command.get_params(context) if isinstance(each, click.Option)]
         found |= {f"{program}.{name}" for each in options for name in (*each.opts, *each.secondary_opts)}
     simulator_context = simulator_main.make_context("maas-simulator", [], resilient_parsing=True)
     options = [each for each in simulator_main.get_params(simulator_context) if isinstance(each, click.Option)]

@@ -34,7 +34,7 @@ class _LazyGroup(click.Group):
             "demo": "Demonstrate maas-mcp on a simulated MAAS region.",
             "doctor": "Check that maas-mcp is ready to use.",
             "plugins": "List the installed plugins and their tools.",
-            "serve": "Serve MCP over stdin and stdout, or over HTTP.",
+            "serve": "Serve MCP over stdin and stdout for one client, or over HTTP for many clients.",
             "simulate": "Run a simulated MAAS region.",
             "token": "Make, list and revoke the tokens of HTTP clients.",
         }

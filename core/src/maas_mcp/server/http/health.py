@@ -1,0 +1,77 @@
+"""The pages for operators: whether the process answers, and whether MAAS does."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Final
+
+import anyio
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from maas_mcp.calls.change_stream import Observer
+from maas_mcp.calls.connections import Connections
+from maas_mcp.calls.host import Host, open_host
+from maas_mcp.errors import MaasMcpError
+from maas_mcp.operations.timing import Timing
+from maas_mcp.plugins.registry import AnyTool
+from maas_mcp.settings import Settings
+
+READY_FOR: Final = 5.0
+"""Seconds for which an answer of MAAS counts. The probes of many proxies must not become load on MAAS."""
+
+
+class Health:
+    """Serves ``/healthz`` and ``/readyz``.
+
+    Args:
+        timing: The time limits of operations.
+    """
+
+    def __init__(self, timing: Timing | None = None) -> None:
+        self._timing = timing
+        self._host: Host | None = None
+        self._checked_at = float("-inf")
+        self._problem: str | None = None
+        self._checking = anyio.Lock()
+
+    @property
+    def routes(self) -> list[Route]:
+        """The two pages."""
+        return [Route("/healthz", self._healthz), Route("/readyz", self._readyz)]
+
+    @asynccontextmanager
+    async def open_host(
+        self, settings: Settings, tools: Mapping[str, AnyTool], connections: Connections, observers: Sequence[Observer]
+    ) -> AsyncIterator[Host]:
+        """Open the host for the lifetime of the server, and ask MAAS through it."""
+        async with open_host(settings, tools, connections, observers, timing=self._timing) as host:
+            self._host = host
+            try:
+                yield host
+            finally:
+                self._host = None
+
+    async def _healthz(self, _request: Request) -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    async def _readyz(self, _request: Request) -> JSONResponse:
+        problem = await self._find_problem()
+        if problem is None:
+            return JSONResponse({"status": "ok"})
+        return JSONResponse({"status": "unavailable", "problem": problem}, HTTPStatus.SERVICE_UNAVAILABLE)
+
+    async def _find_problem(self) -> str | None:
+        if self._host is None:
+            return "The server is starting or stopping."
+        async with self._checking:
+            if anyio.current_time() >= self._checked_at + READY_FOR:
+                try:
+                    async with self._host.tenant() as tenant:
+                        await tenant.maas.once().version()
+                    self._problem = None
+                except MaasMcpError as error:
+                    self._problem = error.message
+                self._checked_at = anyio.current_time()
+        return self._problem
