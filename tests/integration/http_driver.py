@@ -51,7 +51,7 @@ class HttpDriver(Driver):
         else:
             self._exchange(message)
 
-    def post(self, message: Message, **headers: str) -> tuple[HTTPConnection, Any]:
+    def post(self, message: Message, path: str = "/mcp", /, **headers: str) -> tuple[HTTPConnection, Any]:
         """Send a message by a connection of its own, and return the head of the response."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)
         given = {"Content-Type": "application/json", "Accept": ACCEPT, **self.headers}
@@ -63,7 +63,7 @@ class HttpDriver(Driver):
             given["Mcp-Method"] = message["method"]
             if name := message.get("params", {}).get("name"):
                 given["Mcp-Name"] = name
-        connection.request("POST", "/mcp", json.dumps({"jsonrpc": "2.0", **message}), {**given, **headers})
+        connection.request("POST", path, json.dumps({"jsonrpc": "2.0", **message}), {**given, **headers})
         if "id" in message:
             self._open[message["id"]] = connection
         return connection, connection.getresponse()

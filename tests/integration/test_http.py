@@ -167,7 +167,8 @@ class TestPagesForOperators:
             status, page = server.get("/readyz")
 
             assert status == 503
-            assert f"127.0.0.1:{port}" in page["problem"]
+            assert page == {"status": "unavailable", "problem": "MAAS cannot be used."}
+            assert f"127.0.0.1:{port}" in server.log()
 
 
 class TestRefusals:

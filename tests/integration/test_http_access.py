@@ -102,6 +102,18 @@ def test_without_a_token_that_is_accepted_there_is_a_challenge_and_nothing_else(
         assert status_of(bob, message)[0] == 401
 
 
+@pytest.mark.parametrize("path", ["/mcp%0A", "/mcp/", "//mcp", "/MCP", "/mcp;x", "/%6dcp", "/"])
+def test_no_other_form_of_the_path_avoids_the_check(team: Team, path: str) -> None:
+    team.token("new", "bob")
+    with team.serving(team.token("new", "admin")) as admin:
+        nobody = team.client(admin, None)
+        connection, response = nobody.post(call("maas_list_machines"), path)
+
+        assert response.status in {401, 404}
+        assert b"result" not in response.read()
+        connection.close()
+
+
 def test_a_scope_that_is_missing_is_named_before_anything_is_sent(team: Team) -> None:
     reader, operator = team.token("new", "bob"), team.token("new", "admin", "--scopes", "maas:operate")
     machine = team.region.machine("node01")

@@ -51,10 +51,11 @@ def http_app(
     )
     return Gate(
         app,
-        MCP_PATH,
         connections,
-        BodyLimits(size=settings.http_body_limit),
-        Usage(_principal_limits(settings)),
+        path=MCP_PATH,
+        open_paths=[route.path for route in health.routes],
+        limits=BodyLimits(size=settings.http_body_limit),
+        usage=Usage(_principal_limits(settings)),
         authenticator=_authenticator(settings),
         scopes={name: required_scope(tool) for name, tool in served_tools(registry).items()},
     )

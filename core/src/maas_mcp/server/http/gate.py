@@ -4,7 +4,7 @@ The SDK cancels a handler in the same way for every reason. So the gate announce
 client's own cancellation may make MAAS abort an operation, a lost connection never does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import MappingProxyType
@@ -54,11 +54,12 @@ class BodyLimits:
 
 
 class Gate:
-    """ASGI middleware for the path of MCP.
+    """ASGI middleware. Nothing passes without it but the pages for operators.
 
     Args:
         app: The SDK's application.
-        path: Where MCP is served; other paths pass unchanged.
+        path: Where MCP is served. Other paths are refused.
+        open_paths: The paths that need no authentication.
         connections: The server's connections.
         limits: For the body of a request.
         usage: Limits what each principal uses.
@@ -69,16 +70,18 @@ class Gate:
     def __init__(
         self,
         app: ASGIApp,
-        path: str,
         connections: Connections,
+        *,
+        path: str,
+        open_paths: Collection[str],
         limits: BodyLimits,
         usage: Usage,
-        *,
         authenticator: Authenticator | None = None,
         scopes: Mapping[str, Scope] = MappingProxyType({}),
     ) -> None:
         self._app = app
         self._path = path
+        self._open_paths = open_paths
         self._connections = connections
         self._limits = limits
         self._usage = usage
@@ -89,11 +92,12 @@ class Gate:
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
-        if scope["type"] != "http" or scope["path"] != self._path:
+        if scope["type"] == "lifespan" or scope.get("path") in self._open_paths:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
         try:
+            self._check_path(scope)
             _check_headers(headers)
             principal = LOCAL if self._authenticator is None else await self._authenticator.principal(headers)
             with self._usage.request(principal.name):
@@ -103,6 +107,11 @@ class Gate:
                 await self._pass_on(_Request(scope, headers, body, principal), receive, send)
         except Refusal as refusal:
             await refusal.response(scope, receive, send)
+
+    def _check_path(self, scope: AsgiScope) -> None:
+        # The router behind the gate is more lenient: it takes "/mcp\n" for "/mcp".
+        if scope["path"] != self._path:
+            raise Refusal(404, "There is nothing at this path.", f"MCP is served at {self._path}.")
 
     async def _pass_on(self, request: "_Request", receive: Receive, send: Send) -> None:
         name, session_id = request.principal.name, request.session_id

@@ -1,5 +1,6 @@
 """The pages for operators: whether the process answers, and whether MAAS does."""
 
+import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -17,6 +18,8 @@ from maas_mcp.errors import MaasMcpError
 from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 READY_FOR: Final = 5.0
 """Seconds for which an answer of MAAS counts. The probes of many proxies must not become load on MAAS."""
@@ -60,6 +63,7 @@ class Health:
         problem = await self._find_problem()
         if problem is None:
             return JSONResponse({"status": "ok"})
+        # The page is for everybody who can reach it, so it names no address. The log does.
         return JSONResponse({"status": "unavailable", "problem": problem}, HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def _find_problem(self) -> str | None:
@@ -72,6 +76,7 @@ class Health:
                         await tenant.maas.once().version()
                     self._problem = None
                 except MaasMcpError as error:
-                    self._problem = error.message
+                    logger.warning("MAAS cannot be used: %s", error.message)
+                    self._problem = "MAAS cannot be used."
                 self._checked_at = anyio.current_time()
         return self._problem
