@@ -1,7 +1,7 @@
 """Allocation of machines for a batch: all or none, each request sent once, unused machines released.
 
-MAAS 3.7 stores the agent name of an allocation and lists machines by it. So the batch finds its machines even if the
-answer to an allocation was lost.
+MAAS 3.7 stores the agent name of an allocation and lists machines by it. The batch therefore finds its machines even
+if the response to an allocation was lost.
 """
 
 import logging

@@ -235,7 +235,7 @@ class BatchEngine:
         *,
         wait: float | None = 0.0,
     ) -> OperationStatus[ResultT]:
-        """Pick up a batch.
+        """Resume a batch.
 
         Its members are the machines with its name in MAAS, and those of this process's requests that MAAS has not
         accepted yet.
@@ -300,7 +300,7 @@ class BatchEngine:
         cancellation: CancellationToken,
         until: float,
     ) -> dict[SystemId, Follow]:
-        """The functions that follow the members of a batch that is picked up."""
+        """The functions that follow the members of a batch that is resumed."""
         each, name = batch.each(), handle.system_id
         known = {machine.system_id: machine for machine in found}
 
@@ -327,7 +327,7 @@ class BatchEngine:
     def _member_handle(
         self, batch: BatchOperation[Any, Any], system_id: SystemId, machine: Machine | None, handle: Handle
     ) -> Handle:
-        """Return the handle of one member of a batch that is picked up."""
+        """Return the handle of one member of a batch that is resumed."""
         if request := self._requests.for_machine(handle.system_id, system_id):
             return request.handle
         member = member_handle(batch.each.name, system_id, handle)

@@ -47,7 +47,7 @@ class MemberStarter:
             try:
                 status = await self.engine.follow(run, until)
             except anyio.get_cancelled_exc_class():
-                # A sent request is not closed here: the batch needs MAAS's answer to abort it.
+                # A sent request is not closed here: the batch needs MAAS's response to abort it.
                 await run.request.withdraw()
                 raise
             self.handles[system_id] = status.handle
