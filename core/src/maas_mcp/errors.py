@@ -21,7 +21,7 @@
         ├── OperationRefusedError  it was never started: the machine's state does not allow it
         ├── UnknownOperationError  the caller has no operation with this id
         ├── OperationFailedError   MAAS reports that it failed
-        ├── OperationRevertedError someone aborted it, or released or took over the machine
+        ├── OperationRevertedError a user aborted or replaced it, or MAAS reverted it
         ├── MachineGoneError       the machine was deleted
         ├── OperationTimedOutError the deadline passed; MAAS may continue
         └── OperationCancelledError following was cancelled; MAAS may continue
@@ -372,7 +372,7 @@ class OperationFailedError(OperationError):
 
 
 class OperationRevertedError(OperationError):
-    """Someone else ended the operation: aborted it, released the machine, or started another run on it."""
+    """The operation was undone: a user aborted it, released the machine or started another run, or MAAS reverted it."""
 
     code = "operation_reverted"
 

@@ -196,8 +196,8 @@ class BatchEngine:
     async def abort(self, batch: BatchOperation[Any, Any], handle: Handle, cancellation: CancellationToken) -> None:
         """Abort a batch: withdraw its unsent requests, then abort its runs.
 
-        Allocated machines that were not started are released. MAAS may start a run later, from a request that it holds.
-        That run is aborted as soon as it shows, even after this call.
+        Allocated machines that were not started are released. MAAS may start a run later, from a request that it has
+        not answered yet. The server aborts that run as soon as MAAS shows it, even after this call.
 
         Raises:
             MaasError: MAAS refused an abort or did not answer. The other machines were tried as well.
@@ -272,11 +272,11 @@ class BatchEngine:
         cancellation: CancellationToken,
         until: float,
     ) -> list[Member]:
-        """Follow the members that are known now, to their ends or for as long as ``until`` says.
+        """Follow the members that are known now, to their ends or until ``until``.
 
         Raises:
             NoAnswerInTimeError: MAAS does not answer.
-            MaasError: There is an outage, which says nothing about any member.
+            MaasError: MAAS cannot be reached. The state of the members is unknown.
         """
         name, limit = handle.system_id, self._expires(batch, handle)
         found = await self._last_seen.read(handle, progress, until, lambda maas: maas.machine_listing(agent_name=name))
