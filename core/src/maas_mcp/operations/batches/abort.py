@@ -58,7 +58,7 @@ class BatchAbort:
         self._requests, self._of_all = requests, of_all
         self._timing = of_all.timing
         self.settled = anyio.Event()
-        """Set when everything is aborted, or only requests that MAAS holds are left."""
+        """Set when everything is aborted, or when only requests that MAAS has not answered are left."""
         self.failures: dict[SystemId, MaasMcpError] = {}
         """The reason why a machine is not aborted yet; under ``""``, why MAAS cannot be reached."""
         self._unreadable: dict[SystemId, LeftOut] = {}

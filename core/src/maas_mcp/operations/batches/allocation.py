@@ -86,7 +86,7 @@ async def _post_once(cancellation: CancellationToken, post: Callable[[], Awaitab
 async def _find_allocated(
     ctx: ToolContext, agent_name: str, known: Collection[SystemId], ambiguous_error: MaasError
 ) -> SystemId:
-    """Find the machine that MAAS allocated although its answer was lost."""
+    """Find the machine that MAAS allocated although its response was lost."""
     began = answered = anyio.current_time()
     while True:
         try:

@@ -288,7 +288,7 @@ class BatchEngine:
         return await self._apply_deadline(batch, handle, members, limit)
 
     def _may_be_held_elsewhere(self, handle: Handle) -> bool:
-        """Whether MAAS may hold start requests of another process, whose machines it does not show yet."""
+        """Whether another process may have unanswered start requests, whose machines MAAS does not show yet."""
         held_until = handle.started + CHANGE_TIMEOUT + self._timing.start_grace
         return not self._requests.for_batch(handle.system_id) and self._now() < held_until
 

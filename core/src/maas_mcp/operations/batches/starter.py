@@ -26,7 +26,7 @@ class MemberStarter:
     each: Operation[Any, Any]
     """The operation on each machine."""
     turns: MaasClient
-    """The region, whose turns limit concurrent start requests."""
+    """The region. Its turns limit concurrent start requests."""
     requested: RequestedBatch
     """Receives each start request."""
     cancellation: CancellationToken
