@@ -133,7 +133,7 @@ class ResultUnreadableError(PluginError):
 
 
 class ServerError(MaasMcpError):
-    """An MCP server that a command started exited or broke the protocol."""
+    """An MCP server did not start, exited, or broke the protocol."""
 
     code = "server"
 
