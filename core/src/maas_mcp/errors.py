@@ -4,7 +4,7 @@
     ├── SettingsError              the configuration cannot be used
     ├── PluginError                a plugin cannot be used
     │   └── ResultUnreadableError  MAAS has finished an operation, but its plugin could not read the result
-    ├── ServerError                an MCP server started by a command exited or broke the protocol
+    ├── ServerError                an MCP server did not start, exited, or broke the protocol
     ├── InsufficientScopeError     the caller's token lacks the scope that a tool needs
     ├── InvalidArgumentsError      the arguments of a tool call do not match its schema
     ├── ResultTooLargeError        the result of a tool call is too large to send
