@@ -1,4 +1,4 @@
-"""Sections of the reference generated from the simulator: its control interface and the world file."""
+"""Sections of the reference generated from the simulator: its control API and the world file."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -24,13 +24,13 @@ KINDS: Final = {
 
 
 def control() -> str:
-    """Return every command of the control interface with its fields."""
+    """Return every command of the control API with its fields."""
     known: set[str] = set()
     return "\n\n".join(part for command in COMMANDS for part in _command(command, known))
 
 
 def world() -> str:
-    """Return every key of a world file, except the objects that the control interface documents."""
+    """Return every key of a world file, except the objects that the control API documents."""
     schema, known = TypeAdapter(World).json_schema(), {"Fault", "Latency", "PlanInput", "RateLimit"}
     return "\n\n".join([_fields(schema), *_parts(schema, known)])
 

@@ -4,7 +4,7 @@
     ├── SettingsError              the configuration cannot be used
     ├── PluginError                a plugin cannot be used
     │   └── ResultUnreadableError  MAAS has finished an operation, but its plugin could not read the result
-    ├── ServerError                an MCP server started by a command exited or broke the protocol
+    ├── ServerError                an MCP server did not start, exited, or broke the protocol
     ├── InsufficientScopeError     the caller's token lacks the scope that a tool needs
     ├── InvalidArgumentsError      the arguments of a tool call do not match its schema
     ├── ResultTooLargeError        the result of a tool call is too large to send
@@ -21,7 +21,7 @@
         ├── OperationRefusedError  it was never started: the machine's state does not allow it
         ├── UnknownOperationError  the caller has no operation with this id
         ├── OperationFailedError   MAAS reports that it failed
-        ├── OperationRevertedError someone aborted it, or released or took over the machine
+        ├── OperationRevertedError a user aborted or replaced it, or MAAS reverted it
         ├── MachineGoneError       the machine was deleted
         ├── OperationTimedOutError the deadline passed; MAAS may continue
         └── OperationCancelledError following was cancelled; MAAS may continue
@@ -133,7 +133,7 @@ class ResultUnreadableError(PluginError):
 
 
 class ServerError(MaasMcpError):
-    """An MCP server that a command started exited or broke the protocol."""
+    """An MCP server did not start, exited, or broke the protocol."""
 
     code = "server"
 
@@ -187,27 +187,27 @@ class MaasError(MaasMcpError):
 
     code = "maas_error"
     may_pass: ClassVar[bool] = True
-    """Whether the error may pass with time, so that following continues: a 500, a proxy's page, no response. A rejected
-    key and an untrusted certificate are permanent."""
+    """Whether the error may be temporary, so that following continues: a 500, a proxy's page, no response. A rejected
+    API key and an untrusted certificate are permanent."""
     status: int | None = None
     """The HTTP status of the response, or ``None`` without a response."""
     acted: bool = False
-    """Whether MAAS has done at least part of the request although it returned an error."""
+    """Whether MAAS has carried out at least part of the request although it returned an error."""
 
     @property
     def may_have_acted(self) -> bool:
         """Whether MAAS may have acted on the request despite the error: check before sending it again.
 
-        It has not if MAAS refused, or if a proxy returned a 4xx without forwarding the request. After a 500, a proxy's
-        page or a lost response it is uncertain.
+        MAAS has not acted if it refused, or if a proxy returned a 4xx without forwarding the request. After a 500, a
+        proxy's page or a lost response this is uncertain.
         """
         return self.acted or (self.may_pass and not self.turned_away)
 
     @property
     def turned_away(self) -> bool:
-        """Whether the response was a redirect or a 4xx, so that nothing happened.
+        """Whether the response was a redirect or a 4xx, which shows that MAAS did nothing.
 
-        Three 4xx do not count, because MAAS may act nevertheless: :data:`_AMBIGUOUS_STATUSES`.
+        Three 4xx are exceptions, because MAAS may have acted: :data:`_AMBIGUOUS_STATUSES`.
         """
         refused = self.status is not None and 300 <= self.status < 500  # noqa: PLR2004 - every 3xx and 4xx
         return refused and self.status not in _AMBIGUOUS_STATUSES
@@ -372,7 +372,7 @@ class OperationFailedError(OperationError):
 
 
 class OperationRevertedError(OperationError):
-    """Someone else ended the operation: aborted it, released the machine, or started another run on it."""
+    """The operation was undone: a user aborted it, released the machine or started another run, or MAAS reverted it."""
 
     code = "operation_reverted"
 

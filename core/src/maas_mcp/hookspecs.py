@@ -1,4 +1,4 @@
-"""The hooks that a plugin may implement: two return classes and are called once at start-up, one observes changes.
+"""The hooks that a plugin may implement: two return classes at start-up, and the third receives changes of operations.
 
 The ``v1`` in the entry point group ``maas_mcp.plugins.v1`` is the version of these hooks. An incompatible change gets a
 new group.
@@ -31,8 +31,8 @@ def maas_mcp_operations() -> Sequence[type[LongRunning]]:  # type: ignore[type-a
 def maas_mcp_operation_changed(change: OperationChange) -> None:
     """Receive each change of an operation that this process follows: started, progressed, or ended.
 
-    The hook runs in a thread, one change at a time, and delays nothing. The host stops calling it, and logs that, if it
-    raises or falls 1000 changes behind.
+    The host calls the hook in a thread, with one change at a time, so the hook delays no operation. If it raises or
+    falls 1000 changes behind, the host logs this and stops calling it.
     """
 
 

@@ -1,4 +1,4 @@
-"""Files with secrets, that only their owner may read: read with their mode checked, and replaced as a whole."""
+"""Files with secrets: checks that only the owner can access them, and replaces them atomically."""
 
 import os
 import secrets
@@ -15,15 +15,15 @@ OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 def read_private_toml(path: Path, content: str) -> dict[str, Any]:
-    """The tables of a TOML file.
+    """Read a TOML file that only its owner may access.
 
     Args:
         path: The file.
-        content: What it holds, such as "the tokens of HTTP clients", for the messages.
+        content: A phrase for its content in messages, such as "the tokens of HTTP clients".
 
     Raises:
-        SettingsError: It cannot be read, others may read or change it, or it is not TOML. The message holds nothing of
-            its content.
+        SettingsError: It cannot be read, others can read or change it, or it is not TOML. The message contains nothing
+            from the file.
     """
     try:
         with path.open("rb") as file:
@@ -43,7 +43,7 @@ def read_private_toml(path: Path, content: str) -> dict[str, Any]:
 
 
 def replace_private(path: Path, text: str) -> None:
-    """Write a file as a whole, readable by its owner only.
+    """Replace a file atomically. Only its owner can read the new one.
 
     Raises:
         SettingsError: It cannot be written.

@@ -20,8 +20,8 @@ GROUP_AND_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 def load_secrets(settings: Settings) -> tuple[bytes, ...]:
     """Return the secrets of operation ids: the first signs, all of them verify.
 
-    They come from ``MAAS_MCP_SECRET``. Otherwise they come from the file ``secret`` in the state directory, which is
-    created if it is missing, and from ``secret.previous`` next to it, if that exists.
+    They come from ``MAAS_MCP_SECRET``. If it is not set, they come from the file ``secret`` in the state directory, and
+    from ``secret.previous`` next to it if that exists. A missing ``secret`` is created.
 
     Raises:
         SettingsError: A file cannot be read or created, or other users can read it.

@@ -1,4 +1,4 @@
-"""Setting values as shells, files and clients pass them: with quotes around them, or placeholders nobody replaced."""
+"""Cleans setting values from shells, files and clients: removes quotes, and detects placeholders."""
 
 import re
 from collections.abc import Iterable

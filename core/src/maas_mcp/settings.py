@@ -154,8 +154,8 @@ class Settings(BaseSettings):
     )
     http_tokens: Annotated[Path | None, BeforeValidator(_expand_user)] = Field(
         default=None,
-        description="File with the tokens of HTTP clients, made by `maas-mcp token new`. Without it, a client needs no "
-        "token, and only loopback addresses are served.",
+        description="File with the tokens of HTTP clients. `maas-mcp token new` creates it. Without it, clients need "
+        "no token, and the server accepts only loopback addresses.",
     )
     http_keys: Annotated[Path | None, BeforeValidator(_expand_user)] = Field(
         default=None,
@@ -168,32 +168,36 @@ class Settings(BaseSettings):
         default=None, description="PEM file with the private key for HTTPS."
     )
     http_tls_by_proxy: bool = Field(
-        default=False, description="A proxy in front of this server does TLS: serve plain HTTP on any address."
+        default=False,
+        description="Allow plain HTTP on any address, because a proxy in front of this server terminates TLS.",
     )
     http_hosts: Names = Field(
         default=(),
-        description="Values of the HTTP header Host to accept as well, such as maas-mcp.example.com, for a server "
-        "behind a proxy. Loopback names are always accepted.",
+        description="Values of the HTTP header Host to accept in addition to loopback names, as clients send them: "
+        "maas-mcp.example.com:8443.",
     )
     http_origins: Names = Field(
         default=(),
-        description="Values of the HTTP header Origin to accept, such as https://app.example.com; none: no "
-        "web page may call this server.",
+        description="Values of the HTTP header Origin to accept, such as https://app.example.com. Empty: web pages "
+        "cannot call this server.",
     )
     http_body_limit: int = Field(
-        default=4_194_304, ge=1024, le=1_073_741_824, description="Bytes that the body of an HTTP request may have."
+        default=4_194_304, ge=1024, le=1_073_741_824, description="Maximum size of an HTTP request body, in bytes."
     )
     http_rate: float = Field(
-        default=20.0, gt=0, le=10_000, description="HTTP requests a second that one principal may send in the long run."
+        default=20.0, gt=0, le=10_000, description="Maximum HTTP requests per second of one principal, on average."
     )
     http_requests: int = Field(
-        default=100, ge=1, le=100_000, description="HTTP requests of one principal that may run at the same time."
+        default=100, ge=1, le=100_000, description="Maximum concurrent HTTP requests of one principal."
     )
     http_principal_sessions: int = Field(
-        default=100, ge=1, le=100_000, description="Sessions that one principal may have open over HTTP."
+        default=100, ge=1, le=100_000, description="Maximum open HTTP sessions of one principal."
     )
     http_sessions: int = Field(
-        default=1000, ge=1, le=100_000, description="Sessions of clients before 2026-07-28 that may be open over HTTP."
+        default=1000,
+        ge=1,
+        le=100_000,
+        description="Maximum open HTTP sessions. Only protocol revisions before 2026-07-28 have sessions.",
     )
     http_session_idle: float = Field(
         default=1800.0, ge=10, le=86_400, description="Seconds without a request after which an HTTP session is closed."

@@ -1,1 +1,1 @@
-"""Who may call over HTTP: tokens, and the MAAS API key of each principal."""
+"""Access over HTTP: tokens, and the MAAS API key of each principal."""

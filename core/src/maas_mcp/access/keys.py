@@ -1,4 +1,4 @@
-"""The MAAS API key of each principal: calls have the rights of that MAAS user, and appear as theirs in MAAS."""
+"""The MAAS API key of each principal, whose permissions and username MAAS applies to the principal's calls."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ CONTENT: Final = "the MAAS API keys of principals"
 
 
 class KeyFile:
-    """The file that maps principals to API keys; changes are noticed while the server runs.
+    """The file with the API key of each principal. A running server applies changes at once.
 
     Args:
         path: A TOML file: ``"NAME" = "consumer:token:secret"`` for each principal.
@@ -24,7 +24,7 @@ class KeyFile:
         self._file = WatchedFile(path, self._read)
 
     def key_of(self, name: str) -> ApiKey | None:
-        """The key of a principal, if there is one.
+        """Return the API key of a principal, or ``None`` if it has none.
 
         Raises:
             SettingsError: The file cannot be used.

@@ -1,4 +1,4 @@
-"""Static tokens: made here, kept as hashes in a file, and shown once to the person who gets one."""
+"""Static tokens: generated here, stored as hashes in a file, and shown only once."""
 
 import hashlib
 import re
@@ -15,9 +15,9 @@ from maas_mcp.errors import SettingsError
 from maas_mcp.private_files import read_private_toml, replace_private
 
 PREFIX: Final = "maas-mcp_"
-"""What every token begins with, so that scanners find one that was published."""
+"""The prefix of every token, by which secret scanners find published tokens."""
 TOKEN_BYTES: Final = 32
-"""Randomness in a token: a plain hash of so much cannot be turned back."""
+"""Random bytes in a token: enough that a plain hash of it cannot be reversed."""
 CONTENT: Final = "the tokens of HTTP clients"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
@@ -25,18 +25,18 @@ _HASH: Final = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class StoredToken:
-    """A token, without what it is itself."""
+    """The stored data of a token, with its hash instead of the token itself."""
 
     name: str
-    """Whose it is."""
+    """The principal that owns it."""
     sha256: str
     scopes: frozenset[Scope]
     created: str
-    """When, as ISO 8601."""
+    """The time of creation, in ISO 8601 format."""
 
 
 class TokenFile:
-    """The file of tokens; changes are noticed while the server runs.
+    """The file with the tokens. A running server applies changes at once.
 
     Args:
         path: A TOML file with a table for each name: ``sha256``, ``scopes``, ``created``.
@@ -47,7 +47,7 @@ class TokenFile:
         self._file = WatchedFile(path, lambda: {each.sha256: each for each in self.tokens().values()})
 
     def find(self, token: str) -> StoredToken | None:
-        """The entry of a token that a client sent.
+        """Return the stored data of a token that a client sent, or ``None`` if it is unknown.
 
         Raises:
             SettingsError: The file cannot be used.
@@ -55,7 +55,7 @@ class TokenFile:
         return self._file.content().get(_hashed(token))
 
     def tokens(self) -> Mapping[str, StoredToken]:
-        """All tokens, by name.
+        """Return all tokens, by name.
 
         Raises:
             SettingsError: The file cannot be used.
@@ -63,10 +63,10 @@ class TokenFile:
         return {name: self._stored(name, entry) for name, entry in read_private_toml(self._path, CONTENT).items()}
 
     def add(self, name: str, scopes: Iterable[Scope]) -> str:
-        """Make a token for ``name``; the token itself is returned and kept nowhere.
+        """Create a token for ``name`` and return it. Only its hash is stored.
 
         Raises:
-            SettingsError: The name cannot be used or has a token already, or the file cannot be used.
+            SettingsError: The name is invalid or already has a token, or the file cannot be used.
         """
         if not _NAME.fullmatch(name):
             raise SettingsError(f"{name!r} cannot be the name of a token: expected letters, digits and any of . _ @ -")
@@ -85,7 +85,7 @@ class TokenFile:
         """Revoke the token of ``name``.
 
         Raises:
-            SettingsError: There is none, or the file cannot be used.
+            SettingsError: The name has no token, or the file cannot be used.
         """
         known = dict(self.tokens())
         if known.pop(name, None) is None:

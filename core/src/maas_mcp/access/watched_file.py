@@ -1,4 +1,4 @@
-"""A file whose content is read again only after it has changed."""
+"""A file that is read again only after it has changed."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +10,11 @@ ContentT = TypeVar("ContentT")
 
 
 class WatchedFile(Generic[ContentT]):
-    """The content of a file, as of now.
+    """The current content of a file.
 
     Args:
         path: The file.
-        read: Reads it.
+        read: Reads and parses the file.
     """
 
     def __init__(self, path: Path, read: Callable[[], ContentT]) -> None:
@@ -24,10 +24,10 @@ class WatchedFile(Generic[ContentT]):
         self._content: ContentT | None = None
 
     def content(self) -> ContentT:
-        """The content.
+        """Return the current content.
 
         Raises:
-            SettingsError: The file is missing or cannot be used; old content never stands in for it.
+            SettingsError: The file is missing or cannot be used. Old content is never returned instead.
         """
         try:
             stat = self._path.stat()

@@ -34,7 +34,7 @@ class Connection:
     """The running calls of one client.
 
     Args:
-        principal: Whose calls they are.
+        principal: The caller.
     """
 
     def __init__(self, principal: Principal = LOCAL) -> None:
@@ -64,7 +64,7 @@ class Connection:
                 call.token.announce(CancelReason.CLIENT)
 
     def announce_lost(self) -> None:
-        """Announce that the client is gone. The following cancellations abort nothing, because no user requested it."""
+        """Announce that the connection is lost. Cancellations for this reason never abort an operation in MAAS."""
         for call in self._running:
             call.token.announce(CancelReason.CONNECTION_LOST)
 

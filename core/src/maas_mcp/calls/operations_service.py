@@ -1,4 +1,4 @@
-"""Starts, gets, waits for, cancels and lists long-running operations for a call, by their sealed ids."""
+"""Starts, gets, waits for, cancels and lists long-running operations for a call, by their signed ids."""
 
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -59,7 +59,7 @@ class OperationsService:
         call, operation = self._call, self._call.tool
         if not isinstance(operation, LongRunning):
             raise TypeError(f"{operation.name} is not a long-running operation")
-        # Both may fail, so they come before the start. An operation without an id could not be followed again.
+        # Both may fail, so they run before the start. An operation without an id could not be followed again.
         sealer = self._tenant.sealer
         warnings = tuple(operation.warnings(call.arguments))
         subject = subject_of(operation, call.arguments)

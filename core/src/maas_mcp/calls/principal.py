@@ -1,4 +1,4 @@
-"""Who calls: a name, the scopes granted, and the MAAS API key whose rights the calls have."""
+"""The caller of a request: its name, its scopes, and the MAAS API key that its calls use."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -9,38 +9,38 @@ from maas_mcp.plugins.registry import AnyTool
 
 
 class Scope(StrEnum):
-    """What a principal may do. Each scope includes those before it."""
+    """A permission of a principal. Each scope includes the ones before it."""
 
     READ = "maas:read"
     """Call tools that change nothing."""
     OPERATE = "maas:operate"
     """Call tools that change machines and destroy nothing."""
     DESTROY = "maas:destroy"
-    """Call tools that may destroy data, or interrupt what runs on a machine."""
+    """Call tools that may destroy data or interrupt workloads on a machine."""
 
     def includes(self, other: "Scope") -> bool:
-        """Whether this scope allows whatever ``other`` allows."""
+        """Whether this scope allows everything that ``other`` allows."""
         order = list(Scope)
         return order.index(self) >= order.index(other)
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A caller that was authenticated, or the local user."""
+    """An authenticated caller, or the local user."""
 
     name: str
     """Unique among the callers of a server; empty for the local user."""
     scopes: frozenset[Scope]
     api_key: ApiKey | None = field(default=None, repr=False)
-    """``None`` for the key of the settings."""
+    """``None`` to use the API key from the settings."""
 
     def may(self, scope: Scope) -> bool:
-        """Whether one of the granted scopes allows it."""
+        """Whether one of the principal's scopes includes ``scope``."""
         return any(each.includes(scope) for each in self.scopes)
 
 
 LOCAL: Final = Principal("", frozenset(Scope))
-"""The user who started the server: over stdio nobody else can call it."""
+"""The local user: the only caller over stdio, and every caller over HTTP without tokens."""
 
 
 def required_scope(tool: AnyTool) -> Scope:

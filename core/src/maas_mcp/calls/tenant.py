@@ -60,7 +60,7 @@ class Tenant:
     """The region for one user's tools. Nothing is imported, opened or requested before a tool call.
 
     Args:
-        settings: The settings for polling and for sealing ids.
+        settings: The settings for polling and for signing ids.
         region: Returns the region's address and the user's API key.
         tasks: The task group of the watcher and of requests that outlive their calls.
         open_client: Opens the MAAS client.
@@ -105,7 +105,7 @@ class Tenant:
 
     @cached_property
     def sealer(self) -> Sealer:
-        """Seals operation ids for this principal and MAAS user.
+        """Signs and verifies operation ids for this principal and MAAS user.
 
         Raises:
             SettingsError: There is no secret, and none can be created.

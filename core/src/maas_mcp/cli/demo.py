@@ -34,7 +34,7 @@ SPEED = 60.0
 def command(*, speed: float | None, svg: Path | None, real: str | None, yes: bool) -> None:
     """Demonstrate maas-mcp on a simulated MAAS region.
 
-    Starts a simulated region and the real MCP server, and calls its tools as an assistant does: lists the machines,
+    Starts a simulated region and the real MCP server, and calls its tools as an assistant does. It lists the machines,
     deploys two at once, cancels a third deployment halfway, and lets a fourth fail. Needs no MAAS region, and contacts
     none even if MAAS_URL is set. Exits with 1 if a result is unexpected.
     """

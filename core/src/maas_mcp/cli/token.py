@@ -11,9 +11,9 @@ from maas_mcp.settings import Settings
 
 @click.group("token", epilog=EXIT_CODES)
 def command() -> None:
-    """Make, list and revoke the tokens of HTTP clients.
+    """Create, list and revoke the tokens of HTTP clients.
 
-    They are kept as hashes in the file that MAAS_MCP_HTTP_TOKENS names. A running server notices each change.
+    The file that MAAS_MCP_HTTP_TOKENS names stores their hashes. A running server applies each change at once.
     """
 
 
@@ -24,10 +24,10 @@ def command() -> None:
     default=Scope.READ.value,
     show_default=True,
     metavar="SCOPE,...",
-    help="What the client may do: maas:read, maas:operate (includes read) or maas:destroy (includes both).",
+    help="Scopes of the token: maas:read, maas:operate (includes read) or maas:destroy (includes both).",
 )
 def new(name: str, scopes: str) -> None:
-    """Make a token for NAME, and print it once."""
+    """Create a token for NAME, and print it once."""
     token = _file().add(name, [_scope(each.strip()) for each in scopes.split(",")])
     click.echo(token)
     print_text("This is the only time that the token is shown.", err=True)

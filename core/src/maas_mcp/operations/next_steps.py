@@ -11,32 +11,32 @@ LIST_MACHINES: Final = NextStep("machines read", why="List the machines")
 
 
 def read_machine(system_id: SystemId, why: str) -> NextStep:
-    """Suggest to read the machine."""
+    """Suggest reading the machine."""
     return _on_machine("read", system_id, why)
 
 
 def unlock(system_id: SystemId) -> NextStep:
-    """Suggest to unlock the machine. A user locked it on purpose."""
+    """Suggest unlocking the machine. A user locked it on purpose."""
     return _on_machine("unlock", system_id, "If the user allows it, unlock it")
 
 
 def query_power_state(system_id: SystemId) -> NextStep:
-    """Suggest to query the machine's BMC."""
+    """Suggest querying the machine's BMC."""
     return _on_machine("query-power-state", system_id, "Query its BMC for the power state")
 
 
 def mark_fixed(system_id: SystemId) -> NextStep:
-    """Suggest to mark a Broken machine fixed."""
+    """Suggest marking a Broken machine fixed."""
     return _on_machine("mark-fixed", system_id, "When it is repaired, mark it fixed")
 
 
 def exit_rescue_mode(system_id: SystemId) -> NextStep:
-    """Suggest to exit rescue mode."""
+    """Suggest exiting rescue mode."""
     return _on_machine("exit-rescue-mode", system_id, "Exit rescue mode first")
 
 
 def override_failed_testing(system_id: SystemId) -> NextStep:
-    """Suggest to override a machine's failed tests."""
+    """Suggest overriding a machine's failed tests."""
     return _on_machine("override-failed-testing", system_id, "Or override the tests, if they are known to be wrong")
 
 

@@ -126,7 +126,7 @@ class PartialProgress(ProgressReporter):
     """Progress of a part of an operation, passed on to the whole.
 
     Args:
-        passed: Called with each fraction and message.
+        forward: Called with each fraction and message.
     """
 
     def __init__(self, forward: Callable[[float | None, str], None]) -> None:

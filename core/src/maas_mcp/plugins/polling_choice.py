@@ -1,4 +1,4 @@
-"""The polling strategy from the configuration, which replaces each operation's own, loaded with stevedore's driver."""
+"""The polling strategy from the settings, which replaces each operation's own, loaded with stevedore's driver."""
 
 import logging
 from importlib.metadata import EntryPoint
@@ -81,7 +81,7 @@ def _strategy(found: FoundPlugin) -> PollingStrategy:
 class _Driver(DriverManager):  # type: ignore[type-arg] # stevedore 5.5 is not generic at run time
     """Loads exactly the given entry point, without stevedore's cache.
 
-    A process that can write to that file in the user's cache directory could make the server import any code.
+    A process that can write to the cache, a file of the user, could make the server import any code.
     """
 
     def __init__(self, entry_point: EntryPoint) -> None:

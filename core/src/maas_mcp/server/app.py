@@ -49,7 +49,7 @@ EARLY_REVISION: Final = "2024-11-05"
 """The protocol revision of clients that may send ``_meta`` among the arguments."""
 
 CONNECTION: Final = "maas_mcp.connection"
-"""The key of an ASGI scope under which an HTTP request has its :class:`Connection`."""
+"""The key in the ASGI scope of an HTTP request that holds its :class:`Connection`."""
 LIST_TTL: Final = 60_000
 """Milliseconds for which a client may keep the list of tools. A change of the list is announced as well."""
 
@@ -66,7 +66,7 @@ def build(
 
     Args:
         registry: The tools and observers of the plugins.
-        settings: The settings of the host.
+        settings: The settings.
         connections: The clients' connections and their running calls.
         open_host: Opens the host for the lifetime of the server.
     """
@@ -147,7 +147,7 @@ async def respond(tool: AnyTool, given: dict[str, Any] | None, ctx: Context) -> 
 
 
 def client_connection(ctx: Context) -> Connection:
-    """The connection of a request. Over stdio the request carries it, over HTTP its ASGI scope does.
+    """The connection of a request. Over stdio the request contains it, over HTTP its ASGI scope does.
 
     In tests, client and server may share the process without a transport. Then no request is cancelled by its id.
     """

@@ -58,7 +58,7 @@ class BatchAbort:
         self._requests, self._of_all = requests, of_all
         self._timing = of_all.timing
         self.settled = anyio.Event()
-        """Set when everything is aborted, or only requests that MAAS holds are left."""
+        """Set when everything is aborted, or when only requests that MAAS has not answered are left."""
         self.failures: dict[SystemId, MaasMcpError] = {}
         """The reason why a machine is not aborted yet; under ``""``, why MAAS cannot be reached."""
         self._unreadable: dict[SystemId, LeftOut] = {}
@@ -66,8 +66,8 @@ class BatchAbort:
         self._started: set[SystemId] = set()
         """Machines that are not released: their run has ended or is being aborted."""
         self._tried: set[SystemId] = set()
-        self._at_work = 0
-        """The number of requests without an answer."""
+        self._running = 0
+        """The number of aborts and releases that are running."""
         self._news = anyio.Event()
         self._limiter = anyio.CapacityLimiter(ABORTS_AT_ONCE)
 
@@ -111,9 +111,9 @@ class BatchAbort:
                     awaited = (awaited or set()) | expected
             now = anyio.current_time()
             waits_on = now < (began if awaited is not None and not expected else answered) + timing.batch_abort_silence
-            if not (self._at_work or (expected and waits_on) or (self._may_pass and waits_on)):
+            if not (self._running or (expected and waits_on) or (self._may_pass and waits_on)):
                 return awaited or set()
-            if not self._at_work and now >= began + timing.batch_abort_settled:
+            if not self._running and now >= began + timing.batch_abort_settled:
                 self.settled.set()
             with anyio.move_on_after(timing.batch_abort_again):
                 await self._news.wait()
@@ -185,8 +185,8 @@ class BatchAbort:
             try:
                 await act(arg)
             finally:
-                self._at_work -= 1
+                self._running -= 1
                 self._news.set()
 
-        self._at_work += 1
+        self._running += 1
         tasks.start_soon(counted)

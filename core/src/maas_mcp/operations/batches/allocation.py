@@ -1,7 +1,7 @@
 """Allocation of machines for a batch: all or none, each request sent once, unused machines released.
 
-MAAS 3.7 stores the agent name of an allocation and lists machines by it. So the batch finds its machines even if the
-answer to an allocation was lost.
+MAAS 3.7 stores the agent name of an allocation and lists machines by it. The batch therefore finds its machines even
+if the response to an allocation was lost.
 """
 
 import logging
@@ -86,7 +86,7 @@ async def _post_once(cancellation: CancellationToken, post: Callable[[], Awaitab
 async def _find_allocated(
     ctx: ToolContext, agent_name: str, known: Collection[SystemId], ambiguous_error: MaasError
 ) -> SystemId:
-    """Find the machine that MAAS allocated although its answer was lost."""
+    """Find the machine that MAAS allocated although its response was lost."""
     began = answered = anyio.current_time()
     while True:
         try:

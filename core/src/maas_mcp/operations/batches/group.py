@@ -196,8 +196,8 @@ class BatchEngine:
     async def abort(self, batch: BatchOperation[Any, Any], handle: Handle, cancellation: CancellationToken) -> None:
         """Abort a batch: withdraw its unsent requests, then abort its runs.
 
-        Allocated machines that were not started are released. MAAS may start a run later, from a request that it holds.
-        That run is aborted as soon as it shows, even after this call.
+        Allocated machines that were not started are released. MAAS may start a run later, from a request that it has
+        not answered yet. The server aborts that run as soon as MAAS shows it, even after this call.
 
         Raises:
             MaasError: MAAS refused an abort or did not answer. The other machines were tried as well.
@@ -235,7 +235,7 @@ class BatchEngine:
         *,
         wait: float | None = 0.0,
     ) -> OperationStatus[ResultT]:
-        """Pick up a batch.
+        """Resume a batch.
 
         Its members are the machines with its name in MAAS, and those of this process's requests that MAAS has not
         accepted yet.
@@ -272,11 +272,11 @@ class BatchEngine:
         cancellation: CancellationToken,
         until: float,
     ) -> list[Member]:
-        """Follow the members that are known now, to their ends or for as long as ``until`` says.
+        """Follow the members that are known now, to their ends or until ``until``.
 
         Raises:
             NoAnswerInTimeError: MAAS does not answer.
-            MaasError: There is an outage, which says nothing about any member.
+            MaasError: MAAS cannot be reached. The state of the members is unknown.
         """
         name, limit = handle.system_id, self._expires(batch, handle)
         found = await self._last_seen.read(handle, progress, until, lambda maas: maas.machine_listing(agent_name=name))
@@ -288,7 +288,7 @@ class BatchEngine:
         return await self._apply_deadline(batch, handle, members, limit)
 
     def _may_be_held_elsewhere(self, handle: Handle) -> bool:
-        """Whether MAAS may hold start requests of another process, whose machines it does not show yet."""
+        """Whether another process may have unanswered start requests, whose machines MAAS does not show yet."""
         held_until = handle.started + CHANGE_TIMEOUT + self._timing.start_grace
         return not self._requests.for_batch(handle.system_id) and self._now() < held_until
 
@@ -300,7 +300,7 @@ class BatchEngine:
         cancellation: CancellationToken,
         until: float,
     ) -> dict[SystemId, Follow]:
-        """The functions that follow the members of a batch that is picked up."""
+        """The functions that follow the members of a batch that is resumed."""
         each, name = batch.each(), handle.system_id
         known = {machine.system_id: machine for machine in found}
 
@@ -327,7 +327,7 @@ class BatchEngine:
     def _member_handle(
         self, batch: BatchOperation[Any, Any], system_id: SystemId, machine: Machine | None, handle: Handle
     ) -> Handle:
-        """Return the handle of one member of a batch that is picked up."""
+        """Return the handle of one member of a batch that is resumed."""
         if request := self._requests.for_machine(handle.system_id, system_id):
             return request.handle
         member = member_handle(batch.each.name, system_id, handle)

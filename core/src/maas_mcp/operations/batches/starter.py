@@ -26,7 +26,7 @@ class MemberStarter:
     each: Operation[Any, Any]
     """The operation on each machine."""
     turns: MaasClient
-    """The region, whose turns limit concurrent start requests."""
+    """The region. Its turns limit concurrent start requests."""
     requested: RequestedBatch
     """Receives each start request."""
     cancellation: CancellationToken
@@ -47,7 +47,7 @@ class MemberStarter:
             try:
                 status = await self.engine.follow(run, until)
             except anyio.get_cancelled_exc_class():
-                # A sent request is not closed here: the batch needs MAAS's answer to abort it.
+                # A sent request is not closed here: the batch needs MAAS's response to abort it.
                 await run.request.withdraw()
                 raise
             self.handles[system_id] = status.handle

@@ -89,8 +89,8 @@ async def change_machine(
     """Send an operation once, then read the machine until it shows the change.
 
     Nothing is sent if ``machine`` already shows the change. A request may wait for minutes before it is sent; the
-    machine is then read again first. The machine may still change before MAAS receives the request, and MAAS refuses it
-    then. If another user has made the same change by then, the call succeeds.
+    machine is then read again first. The machine may still change before MAAS receives the request; MAAS then refuses
+    the request. If another user has made the same change meanwhile, the call succeeds.
 
     Args:
         ctx: The tool's services.
@@ -137,7 +137,7 @@ async def change_machine(
 
 
 async def _post_once(maas: MaasClient, machine: Machine, op: str, form: Mapping[str, FormValue]) -> MaasError | None:
-    """Send the request. Returns the error that MAAS answered, if it did.
+    """Send the request. Return the error if MAAS or a proxy responded with one, or ``None``.
 
     Raises:
         OperationFailedError: MAAS responded with ``null``: it cannot do this with the machine.
@@ -197,7 +197,7 @@ def _is_maas_done(ambiguous_error: MaasError) -> bool:
 async def _after_refusal(
     ctx: ToolContext, machine: Machine, changed: Callable[[Machine], bool], error: MaasError
 ) -> Machine:
-    """Return the machine if it meanwhile shows the change.
+    """Return the machine if it shows the change by now.
 
     Raises:
         MaasError: ``error``, because it does not. A 403 says why.

@@ -133,8 +133,8 @@ class Operation(LongRunning[ArgsT, ResultT]):
     polling: ClassVar[PollingStrategy] = StatusPolling()
     """The polling strategy that measures progress. The default shows the status and the elapsed time."""
     compared: ClassVar[frozenset[str]] = frozenset()
-    """The arguments that :meth:`differs` compares with MAAS. If another process started the operation, the caller is
-    informed that all other arguments are unknown."""
+    """The arguments that :meth:`differs` compares with MAAS. If another process started the operation, the message
+    says that MAAS does not show the other arguments."""
 
     @classmethod
     def _is_abortable(cls) -> bool:
@@ -170,7 +170,7 @@ class Operation(LongRunning[ArgsT, ResultT]):
 
         Called if the machine, ``ctx.machine``, is already in a pending status for the caller. A difference refuses the
         call: a caller who requests one image must not get another one that is being installed. The returned text
-        completes the sentence "node04 is Deploying for admin already, but …". Override it if MAAS shows the parameters
+        completes the sentence "node04 is already Deploying for admin, but …". Override it if MAAS shows the parameters
         of the running operation, and list the arguments in :attr:`compared`.
         """
         return None
@@ -204,7 +204,7 @@ class Operation(LongRunning[ArgsT, ResultT]):
         raise NotImplementedError
 
     async def abort(self, ctx: OperationContext) -> None:
-        """Request MAAS to abort the operation. Omit this method if MAAS cannot.
+        """Ask MAAS to abort the operation. Omit this method if MAAS cannot.
 
         Raises:
             MaasError: MAAS rejected the request or did not respond.

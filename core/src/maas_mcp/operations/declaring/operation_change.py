@@ -35,4 +35,4 @@ class OperationChange:
     """The progress from 0.0 to 1.0; ``None`` if unknown."""
     message: str
     username: str | None
-    """The user of the server's API key; ``None`` until MAAS has reported it."""
+    """The MAAS user whose API key the call uses; ``None`` until MAAS has reported the name."""

@@ -59,7 +59,7 @@ class RegionOperation(LongRunning[ArgsT, ResultT], Generic[ArgsT, ResultT, Obser
 
         Args:
             ctx: The services.
-            earlier: The previous observation, so that unchangeable facts need not be read again.
+            earlier: The previous observation, so that facts that cannot change need not be read again.
         """
 
     @abstractmethod
@@ -81,7 +81,7 @@ class RegionOperation(LongRunning[ArgsT, ResultT], Generic[ArgsT, ResultT, Obser
         """Return the result of an operation that succeeded."""
 
     async def abort(self, ctx: ToolContext) -> None:
-        """Request MAAS to stop the operation. Omit this method if MAAS cannot.
+        """Ask MAAS to abort the operation. Omit this method if MAAS cannot.
 
         Raises:
             MaasError: MAAS rejected the request or did not respond.

@@ -28,7 +28,7 @@ class ToolContext:
     """Services that the server passes to a running tool."""
 
     maas: MaasClient
-    """The client for the MAAS region. It uses the server's API key."""
+    """The client for the MAAS region. It uses the API key of the caller."""
     progress: ProgressReporter
     """Progress: ``report(fraction, message)`` sends it to the client."""
     cancellation: CancellationToken

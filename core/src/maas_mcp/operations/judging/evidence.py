@@ -35,7 +35,7 @@ class Needs:
     """Whether to read events. Without them the machine is read at every poll, which costs MAAS a hundred times as
     much."""
     script_sets: frozenset[ScriptSetName] = frozenset()
-    """Script sets of the latest runs. They are read about every 10 s, because MAAS loads the output of every script for
+    """Script sets of the latest runs. They are read every 12 s only, because MAAS loads the output of every script for
     them."""
 
 
@@ -94,7 +94,7 @@ class Evidence:
 
     @property
     def reverted(self) -> bool:
-        """Whether MAAS reverted the start because it could not power on the machine."""
+        """Whether MAAS reverted the start because it could not control the machine's power."""
         return self.timeline.reverted
 
     @property
@@ -164,8 +164,8 @@ def limit_to_run(evidence: Evidence, observation: Observation) -> Observation:
 def judge(lifecycle: Lifecycle, evidence: Evidence) -> Verdict:
     """Return the verdict: by the event of the run's end, otherwise by the latest read. Before a read it is pending.
 
-    The machine may change again before it is read, for example when another user allocates it at once. So the event of
-    the end decides, whatever happened later. Only without that event does the read decide.
+    The machine may change again before it is read, for example when another user allocates it at once. Therefore the
+    event of the end decides, whatever happened later. The read decides only if there is no such event.
     """
     if evidence.gone:
         return lifecycle.verdict_if_gone(on_vm_host=evidence.baseline.machine.pod is not None)

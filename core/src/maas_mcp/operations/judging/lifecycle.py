@@ -18,7 +18,7 @@ class Verdict(Enum):
     SUCCEEDED = auto()
     FAILED = auto()
     REVERTED = auto()
-    """Ended by someone else: aborted, released, or replaced by another run."""
+    """Ended in another way: aborted, released or replaced by another run, or reverted by MAAS."""
     GONE = auto()
     """The machine was deleted."""
     UNKNOWN = auto()
@@ -38,8 +38,8 @@ class Lifecycle:
         start_from: The statuses in which MAAS accepts the operation.
         pending: The statuses while the operation runs. The machine may pass through several.
         begins_in: The subset of ``pending`` in which the operation can start. Set it if another operation starts
-            directly in one of the others: commissioning starts in *Commissioning* and continues in *Testing*, but a
-            test starts in *Testing*. The default is all of ``pending``.
+            directly in one of the others. For example, commissioning starts in *Commissioning* and continues in
+            *Testing*, but a test starts in *Testing*. The default is all of ``pending``.
         success: The statuses after success. They may overlap ``start_from``: commissioning starts and ends in *Ready*.
             So success counts only after a pending status or a new script set was seen.
         failure: The statuses after failure.

@@ -98,7 +98,7 @@ class RunTimeline:
 
     @property
     def reverted(self) -> bool:
-        """Whether MAAS reverted the start because it could not power on the machine."""
+        """Whether MAAS reverted the start because it could not control the machine's power."""
         return any(reverts(event) for event in self._of_this_run)
 
     @property
@@ -106,7 +106,7 @@ class RunTimeline:
         """Whether the machine went back to the status before the run, without a user's action.
 
         MAAS 3.7.3 reverts a release, and entering or exiting rescue mode, like this if it cannot control the power. It
-        writes no event that says so.
+        writes no event about this.
         """
         began = self.began.status_change if self.began else None
         return began is not None and self.end == began[0] and not self.user_actions and not self.aborted

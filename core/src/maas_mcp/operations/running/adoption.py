@@ -78,7 +78,7 @@ class Adoption:
         return found[:limit]
 
     def _operation_on(self, seen: Survey, machine: Machine, operations: Sequence[Operation[Any, Any]]) -> Found | None:
-        """The operation that the machine is in; the one that started first if several fit.
+        """The operation that is running on the machine; the one that started first if several fit.
 
         Commissioning passes through *Testing*, so a status may fit two operations.
         """

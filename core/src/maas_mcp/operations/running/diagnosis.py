@@ -195,7 +195,7 @@ def _since_then(evidence: Evidence, machine: Machine) -> str:
 
 
 def _reason(evidence: Evidence, machine: Machine, error: MaasError | None) -> str:
-    """The reason of a failure: MAAS's mark on the machine, the failed step, or its answer to the start request.
+    """The reason of a failure: MAAS's mark on the machine, the failed step, or MAAS's response to the start request.
 
     MAAS 3.5 and newer keep the ``error_description`` of earlier runs, so only a changed one counts.
     """

@@ -1,7 +1,7 @@
-"""The engine: starts an operation once, follows it, and returns its result or raises the reason of its failure.
+"""The engine: starts an operation once, follows it, and returns its result or raises an error with the reason.
 
-``run`` is ``prepare`` → ``start`` → ``follow``; ``resume`` picks up a run by its handle. The differences between a
-machine and the region are in their subjects.
+``run`` is ``prepare`` → ``start`` → ``follow``; ``resume`` follows an earlier run by its handle. The differences
+between a machine and the region are in their subjects.
 """
 
 import logging
@@ -147,7 +147,7 @@ class Engine:
         """
         ctx = ToolContext(self._shared.maas, progress, cancellation, timing=self._shared.timing)
         if self._shared.publish is not discard_change:
-            await self._shared.caller.name_if_known()  # read once: observers receive the name of the user
+            await self._shared.caller.name_if_known()  # read once, for the observers
         subject = await _subject_class(operation).prepare(self._shared, operation, args, ctx)
         return subject if isinstance(subject, OperationStatus) else Prepared(subject, args)
 
@@ -180,7 +180,7 @@ class Engine:
         return run
 
     async def follow(self, run: Run[Any, ResultT], until: float = math.inf) -> OperationStatus[ResultT]:
-        """Wait for MAAS's answer to the start request, then follow the run to its end or until ``until``.
+        """Wait for MAAS's response to the start request, then follow the run to its end or until ``until``.
 
         Args:
             run: The run that :meth:`start` returned.
@@ -208,9 +208,10 @@ class Engine:
         *,
         wait: float | None = 0.0,
     ) -> OperationStatus[ResultT]:
-        """Pick up the run of ``handle`` from MAAS, and follow it to its end or for ``wait`` seconds.
+        """Read the run of ``handle`` from MAAS, and follow it to its end or for ``wait`` seconds.
 
-        An outage is waited out for as long. The status includes the state of the start request, if this process has it.
+        During an outage the call waits for the same time. The status includes the state of the start request, if this
+        process has it.
 
         Raises:
             OperationError: It did not succeed, or its deadline has passed. The message gives the reason.
@@ -274,7 +275,7 @@ class Engine:
             if run.request.ambiguous_error is not None:
                 run.report()
             while not subject.latest.verdict.final:
-                # During an outage MAAS cannot show a start, so only its last answer counts.
+                # During an outage MAAS cannot show a start, so only its last response counts.
                 run.check_start()
                 if subject.latest.verdict.final:
                     break

@@ -14,7 +14,7 @@ from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.timing import Timing
 
 REMEMBERED: Final = 256
-"""How many operations are remembered."""
+"""Maximum remembered operations."""
 
 
 class NoAnswerInTimeError(Exception):
@@ -69,7 +69,7 @@ class LastSeen:
         until: float,
         read: Callable[[MaasClient], Awaitable[ReadT]],
     ) -> ReadT:
-        """Read a run that is picked up. Waits out an outage if there is time.
+        """Read a run that is resumed. Waits out an outage if there is time.
 
         Raises:
             NoAnswerInTimeError: MAAS did not answer by ``until``.

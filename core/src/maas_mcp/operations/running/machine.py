@@ -148,14 +148,14 @@ class MachineSubject(Subject[ArgsT, ResultT]):
         cls, shared: Shared, operation: Operation[Any, Any], handle: Handle, cancellation: CancellationToken
     ) -> None:
         machine, observation = await read_snapshot(shared, shared.maas, EVENTS_ONLY, handle)
-        at_work = machine.status in operation.lifecycle.pending
+        is_pending = machine.status in operation.lifecycle.pending
         held = shared.requests.pending(operation.name, handle.system_id)
-        if held and operation.can_abort and not at_work:
+        if held and operation.can_abort and not is_pending:
             raise OperationRefusedError(
                 f"{held.describe()}. {machine.hostname} is {machine.status_name}: there is nothing to abort yet.",
                 hint="Check the operation again, and abort it once it has started.",
             )
-        if not operation.can_abort or not at_work:
+        if not operation.can_abort or not is_pending:
             advice = after_end(machine, await shared.caller.name_if_known())
             raise OperationRefusedError(
                 f"{named(machine)} is {state_of(machine)}: {operation.name} has nothing to abort.",
@@ -209,7 +209,7 @@ class MachineSubject(Subject[ArgsT, ResultT]):
 
     @override
     async def check(self, maas: MaasClient) -> None:
-        """Read the machine again if the first read is old: another user may have taken it since."""
+        """Read the machine again if the first read is old: another user may have taken the machine since."""
         if anyio.current_time() > self._read_at + self.shared.timing.stale:
             await check_untouched(maas, self._baseline.machine, self._baseline.cursor)
 
@@ -217,8 +217,8 @@ class MachineSubject(Subject[ArgsT, ResultT]):
     async def send(self, maas: MaasClient, args: ArgsT) -> None:
         """Send the request, and recognize a refusal that arrives after MAAS has started.
 
-        MAAS 3.7.3: when the BMC fails during a release with erase, the answer is a 409, ``Invalid transition: Disk
-        erasing -> Deployed.``. By then the machine has entered *Disk erasing*.
+        If the BMC fails during a release with erase, MAAS 3.7.3 responds with a 409, ``Invalid transition: Disk erasing
+        -> Deployed.``. By then the machine has entered *Disk erasing*.
         """
         try:
             await self.operation.start(replace(self.ctx, maas=maas), args)
@@ -242,7 +242,7 @@ class MachineSubject(Subject[ArgsT, ResultT]):
 
     @override
     async def poll(self, request: StartRequest, until: float) -> None:
-        """Wait for news from the watcher; only some seconds while the request is open, as its answer matters, too."""
+        """Wait for news from the watcher, but only some seconds while the start request has no response."""
         if self._news is None:
             raise RuntimeError("poll() was called outside `with watched()`: enter it first")
         timing = self.shared.timing
@@ -320,7 +320,8 @@ class MachineSubject(Subject[ArgsT, ResultT]):
     async def abort_started(self, request: StartRequest) -> None:
         """Request the abort until a poll shows that the run is over.
 
-        MAAS may still hold the start request, and a proxy the abort. A second abort is harmless (409).
+        MAAS may not have handled the start request yet, and a proxy may not have forwarded the abort. A second abort is
+        harmless (409).
         """
         while True:
             if await self._is_over(request):

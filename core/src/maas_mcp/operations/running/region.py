@@ -45,14 +45,14 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, Observation
         fraction = None if before is None else operation.assess(before, None, before).fraction
         super().__init__(shared, operation, ctx, handle, Assessment(Verdict.PENDING, Milestone(fraction, "")))
         self._before = before
-        """The observation before the request; ``None`` if the run was picked up."""
+        """The observation before the request; ``None`` if the run was resumed."""
         self._last_observation = before
         """The latest observation."""
         self._running_observation: ObservationT | None = None
         """The latest observation of the running operation; ``_before`` if it ended before a full poll."""
         self._began = anyio.current_time()
         self._polled_at = -math.inf
-        """When the last full poll was."""
+        """The time of the last full poll."""
 
     @classmethod
     @override
@@ -147,7 +147,7 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, Observation
 
     @override
     async def check(self, maas: MaasClient) -> None:
-        """Check again whether it is running: the first observation took many reads."""
+        """Check again whether the operation is running: the first observation took many reads."""
         if await self.operation.is_running(replace(self.ctx, maas=maas)):
             raise AlreadyRunningError(_already_running(self.shared, self.operation))
         self.shared.last_seen.forget(self.handle)  # an earlier run may have started in the same second
@@ -180,7 +180,7 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, Observation
         self.silent_for = None
 
     async def _observe(self, maas: MaasClient, request: StartRequest, seen: Assessment | None = None) -> None:
-        """Poll once.
+        """Poll once, and update :attr:`latest`.
 
         Raises:
             OperationError: MAAS refused to start the operation.
@@ -204,7 +204,7 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, Observation
             self._running_observation = observation
 
     async def _needs_full_poll(self, ctx: ToolContext) -> bool:
-        """Whether it is running, by one request, or a full poll is due, which takes many."""
+        """Whether it is running, which takes one request, or a full poll, which takes many, is due."""
         if await self.operation.is_running(ctx):
             self._running_observation = self._before
             return True
@@ -212,7 +212,7 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, Observation
 
     @override
     def judge_missing_start(self, request: StartRequest) -> None:
-        """Treat it as run between two polls if its work is done."""
+        """Treat the operation as one that ran between two polls, if its work is done."""
         if self._before is None or self._last_observation is None:
             return
         assessment = self.operation.assess(self._before, self._before, self._last_observation)
@@ -240,7 +240,7 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, Observation
 
     @override
     async def abort_started(self, request: StartRequest) -> None:
-        """Abort it as soon as it runs: MAAS may not have handled the start request yet."""
+        """Abort the operation as soon as it runs: MAAS may not have handled the start request yet."""
         ctx = replace(self.ctx, maas=self.shared.once)
         while True:
             if request.state is RequestState.ACCEPTED or await self.operation.is_running(ctx):
@@ -249,7 +249,7 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, Observation
 
     @property
     def _is_unconfirmed(self) -> bool:
-        """Whether this call requested it and MAAS does not show it yet."""
+        """Whether this call requested the operation and MAAS does not show it yet."""
         return self._before is not None and self._running_observation is None
 
     @property

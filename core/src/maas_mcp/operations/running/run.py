@@ -17,7 +17,7 @@ from maas_mcp.operations.running.subject import Subject
 
 @dataclass(slots=True)
 class Run(Generic[ArgsT, ResultT]):
-    """One run, in the call that started it or in a call that picked it up."""
+    """One run, in the call that started it or in a call that resumed it."""
 
     subject: Subject[ArgsT, ResultT]
     request: StartRequest
@@ -68,7 +68,7 @@ class Run(Generic[ArgsT, ResultT]):
 
         Raises:
             OperationError: It will not start. MAAS may show the run of another user who came first.
-            MaasError: The answer to the start request was an error, and MAAS shows no start.
+            MaasError: The response to the start request was an error, and MAAS shows no start.
         """
         self.request.check_refusal(self.subject.name)
         held = self.subject.hold_elsewhere if self.request.state is RequestState.ELSEWHERE else 0.0
@@ -76,7 +76,7 @@ class Run(Generic[ArgsT, ResultT]):
             self.subject.judge_missing_start(self.request)
 
     async def wait_for_answer(self, until: float) -> bool:
-        """Wait for MAAS's answer to the start request. Returns whether it arrived in time.
+        """Wait for MAAS's response to the start request. Returns whether it arrived in time.
 
         MAAS talks to the BMC before it answers, so the wait is reported to the client.
 
@@ -95,7 +95,7 @@ class Run(Generic[ArgsT, ResultT]):
 
 @dataclass(frozen=True, slots=True)
 class Prepared(Generic[ArgsT, ResultT]):
-    """An operation that was checked but not requested yet. Its :attr:`Subject.handle` can be stored first."""
+    """A checked operation whose start request was not sent yet. Its :attr:`Subject.handle` can be stored first."""
 
     subject: Subject[ArgsT, ResultT]
     args: ArgsT

@@ -14,7 +14,7 @@ from maas_mcp.operations.judging.evidence import Needs, Observation
 from maas_mcp.operations.running.subject import Shared
 
 ATTEMPTS: Final = 2
-"""How often everything is read when MAAS answers so slowly that the reads may not match."""
+"""Maximum attempts. A snapshot is read again if MAAS responds so slowly that its reads may not match."""
 
 
 async def read_snapshot(shared: Shared, maas: MaasClient, needs: Needs, handle: Handle) -> tuple[Machine, Observation]:
@@ -54,7 +54,7 @@ async def _read_snapshot(shared: Shared, maas: MaasClient, needs: Needs, handle:
 
 
 async def read_since(maas: MaasClient, needs: Needs, handle: Handle) -> Observation:
-    """Read everything but the machine. Script sets that MAAS does not have are left out."""
+    """Read the events and script sets of a run. Script sets that MAAS does not have are left out."""
     events: list[Event] = []
     cursor, more = handle.cursor, True
     while more:

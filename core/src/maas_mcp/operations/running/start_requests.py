@@ -1,7 +1,7 @@
 """Start requests: each waits for its turn, is sent once, and stays open until MAAS answers.
 
 MAAS talks to a machine's BMC before it answers, which can take minutes. If the call ends earlier, the server keeps the
-request open: closing the connection would not stop MAAS, and its late answer may be a refusal. After a restart, only
+request open: closing the connection would not stop MAAS, and its late response may be a refusal. After a restart, only
 the age of an earlier request is known.
 """
 
@@ -37,7 +37,7 @@ from maas_mcp.operations.wording import WAITING, answer_of
 logger = logging.getLogger(__name__)
 
 KEPT: Final = 256
-"""How many answered requests are remembered."""
+"""Maximum remembered requests that MAAS has answered."""
 
 Send = Callable[[MaasClient], Awaitable[None]]
 """Sends the request, or runs the check before it, through a client that has its turn."""
@@ -53,7 +53,7 @@ class RequestState(Enum):
     ACCEPTED = auto()
     """MAAS accepted it."""
     UNCERTAIN = auto()
-    """The answer was lost, or does not say whether MAAS accepted it."""
+    """The response was lost, or does not show whether MAAS accepted it."""
     REFUSED = auto()
     """MAAS refused it, it failed, or it was never sent."""
     ELSEWHERE = auto()
@@ -86,7 +86,7 @@ class StartRequest:
         self.sent_at = sent_at
         """When it was sent. Until then it can be withdrawn."""
         self.answered_at = sent_at
-        """When MAAS answered, or when the answer was lost."""
+        """When MAAS answered, or when the response was lost."""
         self.failure: BaseException | None = None
         self._timing = timing
         self._withdrawn: Exception = OperationRevertedError("The request was withdrawn before it was sent to MAAS.")
@@ -101,7 +101,7 @@ class StartRequest:
 
     @property
     def ambiguous_error(self) -> MaasError | None:
-        """The error after which it is uncertain whether MAAS carries out the request."""
+        """The error that leaves uncertain whether MAAS carries out the request; ``None`` without one."""
         return self.failure if self.state is RequestState.UNCERTAIN and isinstance(self.failure, MaasError) else None
 
     @property
@@ -117,7 +117,7 @@ class StartRequest:
     def is_overdue(self, read_at: float) -> bool:
         """Whether a read of MAAS at that time should have shown the start.
 
-        The time counts from MAAS's answer, or from the loss of it.
+        The time counts from MAAS's response, or from the loss of it.
         """
         if self.is_pending:
             return False
@@ -163,7 +163,7 @@ class StartRequest:
         return self._turn.is_set()
 
     async def wait_for_answer(self, until: float = math.inf) -> bool:
-        """Wait for MAAS's answer. Returns whether it arrived in time.
+        """Wait for MAAS's response. Returns whether it arrived in time.
 
         Raises:
             Exception: MAAS refused the request, or the plugin failed to send it.
@@ -174,7 +174,7 @@ class StartRequest:
         return not self.is_pending
 
     async def wait_until_answered(self, until: float = math.inf) -> None:
-        """Wait for MAAS's answer or the loss of it. Raises nothing."""
+        """Wait for MAAS's response or the loss of it. Raises nothing."""
         with anyio.CancelScope(deadline=until):
             await self._over.wait()
 
@@ -191,7 +191,7 @@ class StartRequest:
             await self._over.wait()
 
     async def carry_out(self, send: Send, check: Send, maas: MaasClient) -> None:
-        """Send the request when its turn comes, wait for the answer, and record it."""
+        """Send the request when its turn comes, wait for the response, and record it."""
         try:
             with self._scope:
                 async with maas.turn() as client:
@@ -255,7 +255,7 @@ class StartRequests:
         Args:
             handle: The operation.
             send: Called once, when the request has its turn.
-            maas: The region, whose turns limit concurrent requests.
+            maas: The region. Its turns limit concurrent requests.
             check: Called just before the request, after all reads of ``send``. It may raise to prevent the request.
             args: The caller's arguments.
         """

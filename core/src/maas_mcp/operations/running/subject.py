@@ -114,7 +114,7 @@ class Subject(ABC, Generic[ArgsT, ResultT]):
     async def pick_up(
         cls, shared: Shared, operation: Any, request: StartRequest, ctx: ToolContext, until: float
     ) -> Self | OperationStatus[ResultT]:
-        """Read everything that MAAS has about a run. Returns a status if there is nothing to follow.
+        """Resume a run: read everything that MAAS has about it. Returns a status if there is nothing to follow.
 
         Raises:
             NoAnswerInTimeError: MAAS did not answer by ``until``.
@@ -160,7 +160,7 @@ class Subject(ABC, Generic[ArgsT, ResultT]):
     @property
     @abstractmethod
     def read_at(self) -> float:
-        """When MAAS was last read."""
+        """The time of the last read from MAAS."""
 
     @abstractmethod
     def message(self, request_state: str) -> str:
@@ -202,7 +202,7 @@ class Subject(ABC, Generic[ArgsT, ResultT]):
 
         Raises:
             OperationError: The run will not start.
-            MaasError: The answer to the start request was an error, and MAAS shows no start.
+            MaasError: The response to the start request was an error, and MAAS shows no start.
         """
 
     async def check_started_by_caller(self, request: StartRequest) -> None:
@@ -216,7 +216,7 @@ class Subject(ABC, Generic[ArgsT, ResultT]):
         """Read everything that may still change the verdict."""
 
     async def last_poll(self) -> None:
-        """Poll once more at the deadline: the last poll may be old."""
+        """Poll once more at the deadline, because the previous poll may be old."""
 
     @abstractmethod
     async def explain(self, request: StartRequest) -> Exception:

@@ -22,8 +22,8 @@ response."""
 MAX_BY_ID: Final = 50
 """Maximum machines to request by id. With more, their ids take more bytes than the events of all other machines."""
 MANY_UNFOLLOWED: Final = 200
-"""If a response has at least this many events of machines that are not followed, and they are the majority, machines
-are requested by id again."""
+"""Machines are requested by id again if a response has at least this many events of machines that are not followed,
+and these are the majority."""
 NARROW_INTERVALS: Final = 150
 """Intervals until events of all machines are requested again: five minutes by default."""
 FAR_BEHIND: Final = 1000

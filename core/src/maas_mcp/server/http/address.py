@@ -15,18 +15,18 @@ LOOPBACK_HOSTS: Final = ("127.0.0.1:*", "localhost:*", "[::1]:*")
 
 @dataclass(frozen=True, slots=True)
 class HttpAddress:
-    """Where to listen."""
+    """An address to listen on."""
 
     host: str
     port: int
-    """0 takes a free one."""
+    """0 selects a free port."""
 
     @classmethod
     def parse(cls, text: str) -> "HttpAddress":
-        """Read ``HOST:PORT`` or ``[IPV6]:PORT``.
+        """Parse ``HOST:PORT`` or ``[IPV6]:PORT``.
 
         Raises:
-            SettingsError: It is not an address of this form.
+            SettingsError: The text is not an address of this form.
         """
         match = _FORM.fullmatch(text.strip())
         if match is None or int(match["port"]) > LARGEST_PORT:
@@ -40,7 +40,7 @@ class HttpAddress:
         """Refuse to serve other hosts without authentication, or without TLS.
 
         Raises:
-            SettingsError: The settings do not fit the address, or do not fit each other.
+            SettingsError: The settings do not allow the address, or contradict each other.
         """
         if (settings.http_tokens is None) is not (settings.http_keys is None):
             raise SettingsError(

@@ -1,4 +1,4 @@
-"""The ASGI application: MCP behind the gate, and the pages for operators."""
+"""The ASGI application: MCP behind the gate, and the health endpoints."""
 
 from collections.abc import Sequence
 from typing import Final

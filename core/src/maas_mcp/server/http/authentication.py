@@ -1,4 +1,4 @@
-"""Authentication of an HTTP request: by its bearer token, to a principal with a MAAS API key."""
+"""Authenticates HTTP requests: maps a bearer token to a principal with a MAAS API key."""
 
 import logging
 from typing import Final
@@ -14,14 +14,14 @@ from maas_mcp.server.http.refusals import Refusal
 logger = logging.getLogger(__name__)
 
 LONGEST_TOKEN: Final = 8192
-"""Characters of a token. One that is longer is not read."""
+"""Maximum characters of a token. A longer one is refused unread."""
 
 
 class Authenticator:
-    """Finds out who sends a request.
+    """Authenticates requests by their bearer tokens.
 
     Args:
-        tokens: The tokens that are accepted.
+        tokens: The accepted tokens.
         keys: The MAAS API keys of their owners.
     """
 
@@ -30,11 +30,11 @@ class Authenticator:
         self._keys = keys
 
     async def principal(self, headers: Headers) -> Principal:
-        """The principal of a request.
+        """Return the principal of a request.
 
         Raises:
-            Refusal: 401 without a token that is accepted, 403 where its owner has no MAAS API key, 503 where a file
-                cannot be used. None of them says more about a token than that it was not accepted.
+            Refusal: 401 without an accepted token, 403 if its owner has no MAAS API key, 503 if a file cannot be used.
+                A refusal does not reveal why a token is not accepted.
         """
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
@@ -47,7 +47,7 @@ class Authenticator:
                 )
             api_key = self._keys.key_of(stored.name)
         except SettingsError as error:
-            logger.error("HTTP requests are refused: %s %s", error.message, error.hint or "")  # noqa: TRY400 - it says all
+            logger.error("HTTP requests are refused: %s %s", error.message, error.hint or "")  # noqa: TRY400 - no traceback needed
             raise Refusal(
                 503, "The server cannot check who is calling.", "Its log says why. Try again later."
             ) from None
@@ -59,7 +59,7 @@ class Authenticator:
 
 
 def missing_scope(scope: Scope) -> Refusal:
-    """The refusal of a request whose token grants too little (RFC 6750, section 3.1)."""
+    """Return the refusal of a request whose token lacks a scope (RFC 6750, section 3.1)."""
     return _challenge(
         f"This call needs the scope {scope}, which your token does not grant.",
         "Ask the operator of this server for a token with that scope.",

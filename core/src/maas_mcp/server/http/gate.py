@@ -1,7 +1,7 @@
-"""The gate: reads each HTTP request to MCP first, within limits, and assigns it to a connection.
+"""The gate in front of MCP: authenticates and limits each HTTP request, and assigns it to a connection.
 
-The SDK cancels a handler in the same way for every reason. So the gate announces the reason before the SDK acts: a
-client's own cancellation may make MAAS abort an operation, a lost connection never does.
+The SDK cancels a handler in the same way for every reason. The gate therefore announces the reason before the SDK acts.
+A client's own cancellation may make MAAS abort an operation; a lost connection never does.
 """
 
 from collections.abc import Collection, Mapping
@@ -40,31 +40,32 @@ SINGLE_HEADERS: Final = (
     MCP_SESSION_ID_HEADER,
     "origin",
 )
-"""Headers that decide something. A proxy and this server might each believe a different one of two."""
+"""Headers that may be sent only once. If there were two, a proxy and this server might each use a different one."""
 CANCELLED: Final = b"notifications/cancelled"
 
 
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
-    """How large a request may be, and how slowly it may arrive."""
+    """The limits for the body of a request."""
 
     size: int = 4 * 1024 * 1024
-    """Bytes."""
+    """Maximum bytes."""
     seconds: float = 30.0
+    """Maximum seconds until the body has arrived."""
 
 
 class Gate:
-    """ASGI middleware. Nothing passes without it but the pages for operators.
+    """ASGI middleware that checks every request, except those to the health endpoints.
 
     Args:
         app: The SDK's application.
-        path: Where MCP is served. Other paths are refused.
+        path: The path of MCP. Requests to other paths are refused.
         open_paths: The paths that need no authentication.
         connections: The server's connections.
-        limits: For the body of a request.
-        usage: Limits what each principal uses.
-        authenticator: Says who calls; ``None`` where everybody is the local user.
-        scopes: What each tool needs, by name.
+        limits: The limits for request bodies.
+        usage: Counts and limits the requests and sessions of each principal.
+        authenticator: Authenticates requests; ``None`` if every caller is the local user.
+        scopes: The scope that each tool needs, by the name of the tool.
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class Gate:
         self._authenticator = authenticator
         self._scopes = scopes
         self._sessions: WeakValueDictionary[tuple[str, str], Connection] = WeakValueDictionary()
-        """By the principal's name and the session id, for as long as a call of the session runs."""
+        """The connection of each session with a running call, by the principal's name and the session id."""
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -135,7 +136,7 @@ class Gate:
                     self._usage.session_closed(name, session_id)
             await send(message)
 
-        # A session outlives the stream of one of its requests. Since 2026-07-28 the stream is all there is.
+        # A session outlives the streams of its requests. Since 2026-07-28 there are no sessions, only streams.
         on_disconnect = None if request.is_legacy else connection
         await self._app(passed, _Replay(request.body, receive, on_disconnect), note)
 
@@ -144,14 +145,14 @@ class Gate:
             return self._connections.connect(principal)
         key = (principal.name, session_id)
         connection = self._sessions.get(key)
-        # A token may have got other scopes since, and a principal another API key.
+        # The token's scopes or the principal's API key may have changed since.
         if connection is None or connection.principal != principal:
             connection = self._connections.connect(principal)
         self._sessions[key] = connection
         return connection
 
     def _needed_scope(self, body: bytes) -> Scope:
-        """What a request needs; one that is no call of a known tool changes nothing."""
+        """The scope that a request needs. A request that calls no known tool changes nothing."""
         if self._authenticator is None:
             return Scope.READ
         try:
@@ -167,7 +168,7 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """An authenticated request, read whole."""
+    """An authenticated request with its complete body."""
 
     scope: AsgiScope
     headers: Headers
@@ -176,13 +177,13 @@ class _Request:
 
     @property
     def is_legacy(self) -> bool:
-        """Whether it is of a revision before 2026-07-28; the SDK decides by this header, too."""
+        """Whether its protocol revision is before 2026-07-28. The SDK decides by the same header."""
         revision = self.headers.get(MCP_PROTOCOL_VERSION_HEADER)
         return revision is None or revision in HANDSHAKE_PROTOCOL_VERSIONS
 
     @property
     def session_id(self) -> str | None:
-        """The session that it belongs to."""
+        """The id of its session, if any."""
         return self.headers.get(MCP_SESSION_ID_HEADER) if self.is_legacy else None
 
     @property
@@ -192,7 +193,7 @@ class _Request:
 
 
 class _Replay:
-    """``receive`` of a request whose body was read already."""
+    """A ``receive`` for a request whose body was already read."""
 
     def __init__(self, body: bytes, receive: Receive, on_disconnect: Connection | None) -> None:
         self._body: bytes | None = body
@@ -210,14 +211,14 @@ class _Replay:
 
 
 def _check_headers(headers: Headers) -> None:
-    """Raise a :class:`Refusal` for a header that decides something and was sent twice."""
+    """Raise a :class:`Refusal` if one of the :data:`SINGLE_HEADERS` was sent more than once."""
     for name in SINGLE_HEADERS:
         if len(headers.getlist(name)) > 1:
             raise Refusal(400, f"The header {name} was sent more than once.", "Send it once.")
 
 
 async def _read_body(receive: Receive, headers: Headers, limits: BodyLimits) -> bytes:
-    """The whole body.
+    """Read the complete body.
 
     Raises:
         Refusal: It is too large, or does not arrive in time.
@@ -243,7 +244,7 @@ async def _read_body(receive: Receive, headers: Headers, limits: BodyLimits) -> 
 
 
 def _announce_cancellation(body: bytes, connection: Connection) -> None:
-    """Announce that the client itself cancels a call, if this is what the body says; the SDK reads the body next."""
+    """Announce the client's cancellation of a call, if the body contains one, before the SDK handles it."""
     try:
         message = from_json(body)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The pages for operators: whether the process answers, and whether MAAS does."""
+"""The health endpoints: ``/healthz`` for the process, and ``/readyz`` for MAAS."""
 
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -22,7 +22,7 @@ from maas_mcp.settings import Settings
 logger = logging.getLogger(__name__)
 
 READY_FOR: Final = 5.0
-"""Seconds for which an answer of MAAS counts. The probes of many proxies must not become load on MAAS."""
+"""Seconds for which the result of a check is reused, so that frequent probes put no load on MAAS."""
 
 
 class Health:
@@ -41,14 +41,14 @@ class Health:
 
     @property
     def routes(self) -> list[Route]:
-        """The two pages."""
+        """The two routes."""
         return [Route("/healthz", self._healthz), Route("/readyz", self._readyz)]
 
     @asynccontextmanager
     async def open_host(
         self, settings: Settings, tools: Mapping[str, AnyTool], connections: Connections, observers: Sequence[Observer]
     ) -> AsyncIterator[Host]:
-        """Open the host for the lifetime of the server, and ask MAAS through it."""
+        """Open the host for the lifetime of the server. The checks use it."""
         async with open_host(settings, tools, connections, observers, timing=self._timing) as host:
             self._host = host
             try:
@@ -63,7 +63,7 @@ class Health:
         problem = await self._find_problem()
         if problem is None:
             return JSONResponse({"status": "ok"})
-        # The page is for everybody who can reach it, so it names no address. The log does.
+        # Anyone may read this response, so only the log names an address.
         return JSONResponse({"status": "unavailable", "problem": problem}, HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def _find_problem(self) -> str | None:

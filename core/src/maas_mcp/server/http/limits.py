@@ -1,6 +1,6 @@
-"""Limits of each principal over HTTP: how many requests in a second, how many at once, and how many sessions.
+"""Limits of each principal over HTTP: requests per second, concurrent requests, and sessions.
 
-A client that loops, or opens one session after the other, must not take the server away from the others.
+A client that sends requests or opens sessions in a loop must not block the other clients.
 """
 
 import math
@@ -15,12 +15,12 @@ from maas_mcp.server.http.refusals import Refusal
 
 @dataclass(frozen=True, slots=True)
 class PrincipalLimits:
-    """What one principal may use."""
+    """The limits of one principal."""
 
     rate: float
-    """Requests a second, in the long run; ten seconds' worth may come at once."""
+    """Requests per second, on average."""
     requests: int
-    """Requests whose responses have not ended: each follows an operation, or waits for notifications."""
+    """Concurrent requests, including those that follow an operation or wait for notifications."""
     sessions: int
     """Open sessions."""
     idle: float
@@ -28,27 +28,27 @@ class PrincipalLimits:
 
 
 BURST = 10.0
-"""Seconds of the rate that may be used at once, after a pause."""
+"""After a pause, a principal may send the requests of this many seconds at once."""
 
 
 @dataclass(eq=False, slots=True)
 class _Usage:
-    """What one principal uses now."""
+    """The current usage of one principal."""
 
     left: float
-    """Requests that may come at once."""
+    """Requests that the principal may send at once."""
     at: float
-    """When ``left`` was right, in anyio's clock."""
+    """When ``left`` was computed, on anyio's clock."""
     running: int = 0
     sessions: dict[str, float] = field(default_factory=dict)
     """When each session was last used, by its id."""
 
 
 class Usage:
-    """What all principals use, within the limits of each.
+    """The usage of all principals, checked against their limits.
 
     Args:
-        limits: Of each principal.
+        limits: The limits of each principal.
     """
 
     def __init__(self, limits: PrincipalLimits) -> None:
@@ -57,10 +57,10 @@ class Usage:
 
     @contextmanager
     def request(self, name: str) -> Iterator[None]:
-        """A request of the principal called ``name``, for as long as its response runs.
+        """Count a request of the principal ``name`` until its response ends.
 
         Raises:
-            Refusal: 429, with the seconds to wait where waiting helps.
+            Refusal: 429 if the principal exceeds a limit, with the seconds to wait if it is the rate.
         """
         usage, limits = self._usage(name), self._limits
         if usage.left < 1:
@@ -83,10 +83,10 @@ class Usage:
             usage.running -= 1
 
     def check_new_session(self, name: str) -> None:
-        """Make sure that the principal may open one more session.
+        """Check that the principal may open one more session.
 
         Raises:
-            Refusal: 429: it has too many.
+            Refusal: 429 if it has too many.
         """
         usage, now = self._usage(name), anyio.current_time()
         usage.sessions = {each: at for each, at in usage.sessions.items() if now - at < self._limits.idle}
@@ -96,11 +96,11 @@ class Usage:
             )
 
     def session_used(self, name: str, session_id: str) -> None:
-        """The principal has opened this session, or used it."""
+        """Record that the principal opened or used this session."""
         self._usage(name).sessions[session_id] = anyio.current_time()
 
     def session_closed(self, name: str, session_id: str) -> None:
-        """The session does not exist any longer."""
+        """Record that the session was closed."""
         self._usage(name).sessions.pop(session_id, None)
 
     def _usage(self, name: str) -> _Usage:

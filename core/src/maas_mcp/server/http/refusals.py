@@ -8,13 +8,13 @@ from starlette.responses import Response
 
 
 class Refusal(Exception):  # noqa: N818 - it becomes a response
-    """A request that is not passed on.
+    """Raised to refuse an HTTP request.
 
     Args:
         status: The HTTP status.
         problem: What was wrong, as a sentence.
         advice: What to do, as a sentence.
-        headers: More headers of the response.
+        headers: Additional headers of the response.
     """
 
     def __init__(self, status: int, problem: str, advice: str, headers: Mapping[str, str] | None = None) -> None:
@@ -24,7 +24,7 @@ class Refusal(Exception):  # noqa: N818 - it becomes a response
 
     @property
     def response(self) -> Response:
-        """The response, with ``null`` for the id: the request was not read."""
+        """The response. Its JSON-RPC id is ``null``, because the id of the request may be unknown."""
         error = {"code": types.INVALID_REQUEST, "message": str(self)}
         body = json.dumps({"jsonrpc": "2.0", "id": None, "error": error})
         return Response(body, self.status, self.headers, media_type="application/json")

@@ -1,7 +1,7 @@
-"""The HTTP runner: uvicorn on one address, and one clean way out.
+"""The HTTP runner: uvicorn on one address, with a clean shutdown.
 
-The SDK's own runner waits for running calls for ever. Here SIGTERM or SIGINT ends the calls, so that each client gets a
-response, and closes what is still open after :data:`GRACE` seconds.
+The SDK's own runner waits for running calls forever. Here SIGTERM or SIGINT ends the calls, so that each client gets a
+response. Connections that are still open after :data:`GRACE` seconds are closed.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from maas_mcp.server.http.app import MCP_PATH, http_app
 from maas_mcp.settings import Settings
 
 GRACE: Final = 5
-"""Seconds for responses to be sent and streams to be closed at the end."""
+"""Seconds at shutdown for sending responses and closing streams."""
 
 
 def serve(
@@ -40,9 +40,9 @@ def serve(
     Args:
         registry: The plugins' tools.
         settings: The settings.
-        address: Where to listen.
+        address: The address to listen on.
         announce: Called with the URL of MCP as soon as requests are accepted.
-        timing: How long operations wait for what.
+        timing: The time limits of operations.
 
     Raises:
         SettingsError: Other hosts can reach the address, and there is no authentication or no TLS.
@@ -57,7 +57,7 @@ def serve(
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn without its own handling of signals, which would raise them again at the end."""
+    """Uvicorn without its own signal handlers, which would raise the signals again at the end."""
 
     def __init__(self, config: uvicorn.Config, on_start: Callable[[], None]) -> None:
         super().__init__(config)
@@ -86,7 +86,7 @@ async def _serve(
         http="h11",
         ws="none",
         lifespan="on",
-        log_config=None,  # logging is the command's
+        log_config=None,  # the command configures logging
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE,
@@ -97,7 +97,7 @@ async def _serve(
 
     def stop() -> None:
         connections.shut_down()
-        server.force_exit = server.should_exit  # the second signal waits for nobody
+        server.force_exit = server.should_exit  # a second signal stops at once
         server.should_exit = True
 
     if os.name == "posix":
