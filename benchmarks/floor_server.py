@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import bare_server
+import bare_server  # type: ignore[import-not-found] # a script in the same folder
 import mcp_types as types
 import pluggy
 import pydantic_settings

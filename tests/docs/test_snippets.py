@@ -85,7 +85,7 @@ def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     ids=lambda page: str(page.relative_to(ROOT)),
 )
 def test_the_snippets_of_a_page_work(
-    page: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    page: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     if RESCUE.name in page.read_text(encoding="utf-8"):
         installed = str(request.getfixturevalue("rescue"))
@@ -93,9 +93,9 @@ def test_the_snippets_of_a_page_work(
         monkeypatch.syspath_prepend(installed)
     if CURL in page.read_text(encoding="utf-8") and shutil.which("curl") is None:
         pytest.skip("this page needs curl")
+    monkeypatch.chdir(tmp_path)
     for world in (each.text for each in snippets(page) if each.language == "yaml"):
-        monkeypatch.chdir(folder := request.getfixturevalue("tmp_path"))
-        (folder / world.split()[1]).write_text(world, encoding="utf-8")
+        (tmp_path / world.split()[1]).write_text(world, encoding="utf-8")
     shell: Shell = request.getfixturevalue("shell")
     namespace: dict[str, Any] = {"__name__": "snippet"}
     for snippet in snippets(page):

@@ -119,9 +119,7 @@ class TestCancelling:
         eventually(lambda: "abort" in posts(region), "the abort")
         assert machine.status_name == "Allocated"
 
-    def test_a_closed_stream_aborts_nothing_whatever_the_call_says(
-        self, server: HttpDriver, region: SimulatedRegion
-    ) -> None:
+    def test_a_closed_stream_never_aborts_an_operation(self, server: HttpDriver, region: SimulatedRegion) -> None:
         machine = region.machine("node01")
         call = server.start_call("maas_deploy_machine", 1, system_id=machine.system_id, on_cancel="abort")
         server.wait_for_progress("Deploying")
@@ -195,7 +193,7 @@ class TestRefusals:
         assert self.refused(modern, {"id": 9, "method": "tools/list"}, **{name: value})[0] == status
 
     @pytest.mark.parametrize("header", ["Mcp-Protocol-Version", "Mcp-Session-Id", "Mcp-Name", "Authorization"])
-    def test_a_header_that_decides_something_may_come_only_once(self, modern: HttpDriver, header: str) -> None:
+    def test_a_duplicate_security_header_is_refused(self, modern: HttpDriver, header: str) -> None:
         body = b'{"jsonrpc": "2.0", "id": 9, "method": "tools/list", "params": {}}'
         head = f"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:{modern.port}\r\nContent-Type: application/json\r\n"
         head += f"Content-Length: {len(body)}\r\n{header}: a\r\n{header}: b\r\nConnection: close\r\n\r\n"
@@ -211,9 +209,9 @@ class TestRefusals:
         [
             ("8000", "expected HOST:PORT"),
             ("127.0.0.1:99999", "expected HOST:PORT"),
-            ("0.0.0.0:8000", "can be reached from other hosts"),
-            ("[::]:8000", "can be reached from other hosts"),
-            ("maas-mcp.example.com:8000", "can be reached from other hosts"),
+            ("0.0.0.0:8000", "is reachable from other hosts"),
+            ("[::]:8000", "is reachable from other hosts"),
+            ("maas-mcp.example.com:8000", "is reachable from other hosts"),
         ],
     )
     def test_an_address_that_is_none_or_not_safe_is_refused(
@@ -267,7 +265,7 @@ class TestLimits:
 
             assert refused is not None
             assert refused[0] == "1"
-            assert "more than 1 requests a second" in refused[1]
+            assert "the limit of 1 requests per second" in refused[1]
 
     @pytest.mark.parametrize("revision", ["2025-11-25"])
     def test_sessions_are_limited_and_a_closed_one_makes_room(

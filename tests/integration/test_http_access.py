@@ -163,7 +163,7 @@ def test_a_principal_without_a_maas_key_is_refused_by_name(team: Team) -> None:
         status, _, text = status_of(team.client(server, token), call("maas_list_machines"))
 
     assert status == 403
-    assert "no MAAS API key for carol" in text
+    assert "carol has no MAAS API key" in text
 
 
 def test_a_token_file_that_others_can_read_stops_the_service_and_the_log_says_why(team: Team) -> None:
@@ -194,6 +194,6 @@ def refused(region: SimulatedRegion, url: str, address: str, **variables: str) -
 
 
 def test_other_hosts_are_served_only_with_authentication_and_tls(team: Team, region: SimulatedRegion, url: str) -> None:
-    assert "without authentication" in refused(region, url, "0.0.0.0:0")
-    assert "without TLS" in refused(region, url, "0.0.0.0:0", **team.variables)
+    assert "Without tokens" in refused(region, url, "0.0.0.0:0")
+    assert "Without TLS" in refused(region, url, "0.0.0.0:0", **team.variables)
     assert "belong together" in refused(region, url, "127.0.0.1:0", MAAS_MCP_HTTP_TOKENS=str(team.tokens))

@@ -150,7 +150,7 @@ class InsufficientScopeError(MaasMcpError):
 
     def __init__(self, tool: str, scope: str) -> None:
         super().__init__(
-            f"{tool} needs the scope {scope}, which your token lacks.",
+            f"{tool} requires the scope {scope}, which your token lacks.",
             hint="Ask the operator of this server for a token with that scope.",
         )
         self.scope = scope

@@ -69,11 +69,13 @@ class TokenFile:
             SettingsError: The name is invalid or already has a token, or the file cannot be used.
         """
         if not _NAME.fullmatch(name):
-            raise SettingsError(f"{name!r} cannot be the name of a token: expected letters, digits and any of . _ @ -")
+            raise SettingsError(
+                f"{name!r} is not a valid name for a token: expected letters, digits and any of . _ @ -"
+            )
         known = dict(self.tokens()) if self._path.exists() else {}
         if name in known:
             raise SettingsError(
-                f"{name} has a token already.", hint=f"Revoke it first: `maas-mcp token revoke {name}`."
+                f"{name} already has a token.", hint=f"Revoke it first: `maas-mcp token revoke {name}`."
             )
         token = PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
         created = datetime.now(UTC).isoformat(timespec="seconds")

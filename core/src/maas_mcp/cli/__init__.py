@@ -36,7 +36,7 @@ class _LazyGroup(click.Group):
             "plugins": "List the installed plugins and their tools.",
             "serve": "Serve MCP over stdin and stdout for one client, or over HTTP for many clients.",
             "simulate": "Run a simulated MAAS region.",
-            "token": "Make, list and revoke the tokens of HTTP clients.",
+            "token": "Create, list and revoke the tokens of HTTP clients.",
         }
     )
 

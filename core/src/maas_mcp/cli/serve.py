@@ -25,7 +25,7 @@ from maas_mcp.settings import Settings
     "--http",
     "address",
     metavar="HOST:PORT",
-    help="Serve many clients over Streamable HTTP at this address, at the path /mcp. The default is stdin and stdout.",
+    help="Serve many clients over HTTP at this address and the path /mcp. By default, serve one over stdin.",
 )
 def command(*, strict_plugins: bool, address: str | None) -> None:
     """Serve MCP over stdin and stdout for one client, or over HTTP for many clients.

@@ -30,7 +30,7 @@ def new(name: str, scopes: str) -> None:
     """Create a token for NAME, and print it once."""
     token = _file().add(name, [_scope(each.strip()) for each in scopes.split(",")])
     click.echo(token)
-    print_text("This is the only time that the token is shown.", err=True)
+    print_text("Store the token now. It is not shown again.", err=True)
 
 
 @command.command("list")

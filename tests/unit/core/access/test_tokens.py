@@ -36,7 +36,7 @@ def test_a_token_is_found_by_what_the_client_sends_and_the_file_does_not_hold_it
 
 
 @pytest.mark.parametrize("given", ["", "alice", "maas-mcp_", "\ud800", "x" * 100])
-def test_nothing_else_is_a_token(path: Path, given: str) -> None:
+def test_an_unknown_token_is_not_found(path: Path, given: str) -> None:
     tokens = TokenFile(path)
     tokens.add("alice", [Scope.READ])
 
@@ -62,7 +62,7 @@ def test_a_name_has_one_token(path: Path) -> None:
     tokens = TokenFile(path)
     tokens.add("alice", [Scope.READ])
 
-    with pytest.raises(SettingsError, match="alice has a token already"):
+    with pytest.raises(SettingsError, match="alice already has a token"):
         tokens.add("alice", [Scope.READ])
     with pytest.raises(SettingsError, match="bob has no token"):
         tokens.remove("bob")
@@ -70,7 +70,7 @@ def test_a_name_has_one_token(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "a b", 'a"]', "-a", "a\n", "x" * 65, "é"])
 def test_a_name_that_would_not_be_the_same_everywhere_is_refused(path: Path, name: str) -> None:
-    with pytest.raises(SettingsError, match="cannot be the name of a token"):
+    with pytest.raises(SettingsError, match="is not a valid name for a token"):
         TokenFile(path).add(name, [Scope.READ])
 
     assert not path.exists()
@@ -108,7 +108,7 @@ def test_a_file_that_others_can_read_or_change_is_refused(path: Path, mode: int)
     assert f"chmod 600 {path}" in (caught.value.hint or "")
 
 
-def test_a_file_that_is_gone_accepts_nobody(path: Path) -> None:
+def test_a_missing_token_file_accepts_no_token(path: Path) -> None:
     tokens = TokenFile(path)
     token = tokens.add("alice", [Scope.READ])
     path.unlink()

@@ -35,7 +35,7 @@ NOT_IN_BATCH: Final = (
     "The machine is no longer part of this batch: MAAS never started it for the batch, or it was released, deleted "
     "or taken by another user since."
 )
-NOT_SHOWN: Final = "MAAS may still hold its start request and does not show it yet."
+NOT_SHOWN: Final = "MAAS may not have handled its start request yet."
 MOST_BEFORE_END: Final = 0.99
 """The highest progress before the result."""
 

@@ -45,7 +45,7 @@ class HttpAddress:
         if (settings.http_tokens is None) is not (settings.http_keys is None):
             raise SettingsError(
                 "MAAS_MCP_HTTP_TOKENS and MAAS_MCP_HTTP_KEYS belong together, and only one of them is set.",
-                hint="The first says who may call, the second with which MAAS API key.",
+                hint="The first file has the tokens, the second the MAAS API key of each principal.",
             )
         if (settings.http_tls_cert is None) is not (settings.http_tls_key is None):
             raise SettingsError("MAAS_MCP_HTTP_TLS_CERT and MAAS_MCP_HTTP_TLS_KEY belong together: set both or none.")
@@ -53,13 +53,12 @@ class HttpAddress:
             return
         if settings.http_tokens is None:
             raise SettingsError(
-                f"{self.host} can be reached from other hosts, and without authentication each of them would have the "
-                "rights of MAAS_API_KEY.",
+                f"{self.host} is reachable from other hosts. Without tokens, any of them could use MAAS_API_KEY.",
                 hint="Set MAAS_MCP_HTTP_TOKENS and MAAS_MCP_HTTP_KEYS, or serve on 127.0.0.1.",
             )
         if settings.http_tls_cert is None and not settings.http_tls_by_proxy:
             raise SettingsError(
-                f"{self.host} can be reached from other hosts, and without TLS the tokens cross the network readable.",
+                f"{self.host} is reachable from other hosts. Without TLS, tokens would be sent unencrypted.",
                 hint="Set MAAS_MCP_HTTP_TLS_CERT and MAAS_MCP_HTTP_TLS_KEY, or set MAAS_MCP_HTTP_TLS_BY_PROXY if a "
-                "proxy in front of this server does TLS.",
+                "proxy in front of this server terminates TLS.",
             )

@@ -38,7 +38,7 @@ class Authenticator:
         """
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
-            raise _challenge("This server needs a bearer token.", "Send the header Authorization: Bearer TOKEN.")
+            raise _challenge("This server requires a bearer token.", "Send the header Authorization: Bearer TOKEN.")
         try:
             stored = self._tokens.find(token.strip()) if len(token) <= LONGEST_TOKEN else None
             if stored is None:
@@ -49,11 +49,11 @@ class Authenticator:
         except SettingsError as error:
             logger.error("HTTP requests are refused: %s %s", error.message, error.hint or "")  # noqa: TRY400 - no traceback needed
             raise Refusal(
-                503, "The server cannot check who is calling.", "Its log says why. Try again later."
+                503, "The server cannot authenticate requests.", "Its log has the reason. Try again later."
             ) from None
         if api_key is None:
             raise Refusal(
-                403, f"There is no MAAS API key for {stored.name}.", "The operator of this server can add one."
+                403, f"{stored.name} has no MAAS API key on this server.", "The operator of this server can add one."
             )
         return Principal(stored.name, stored.scopes, api_key)
 
@@ -61,7 +61,7 @@ class Authenticator:
 def missing_scope(scope: Scope) -> Refusal:
     """Return the refusal of a request whose token lacks a scope (RFC 6750, section 3.1)."""
     return _challenge(
-        f"This call needs the scope {scope}, which your token does not grant.",
+        f"This call requires the scope {scope}, which your token lacks.",
         "Ask the operator of this server for a token with that scope.",
         error="insufficient_scope",
         scope=scope,

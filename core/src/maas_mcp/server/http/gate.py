@@ -112,7 +112,7 @@ class Gate:
     def _check_path(self, scope: AsgiScope) -> None:
         # The router behind the gate is more lenient: it takes "/mcp\n" for "/mcp".
         if scope["path"] != self._path:
-            raise Refusal(404, "There is nothing at this path.", f"MCP is served at {self._path}.")
+            raise Refusal(404, "This path does not exist.", f"MCP is served at {self._path}.")
 
     async def _pass_on(self, request: "_Request", receive: Receive, send: Send) -> None:
         name, session_id = request.principal.name, request.session_id

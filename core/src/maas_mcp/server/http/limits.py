@@ -67,13 +67,15 @@ class Usage:
             wait = math.ceil((1 - usage.left) / limits.rate)
             raise Refusal(
                 429,
-                f"You send more than {limits.rate:g} requests a second.",
+                f"You exceeded the limit of {limits.rate:g} requests per second.",
                 f"Wait {wait} s.",
                 {"Retry-After": str(wait)},
             )
         if usage.running >= limits.requests:
             raise Refusal(
-                429, f"{limits.requests} of your requests are running already.", "Cancel one, or wait for its response."
+                429,
+                f"You already have {limits.requests} running requests, which is the limit.",
+                "Cancel one, or wait for its response.",
             )
         usage.left -= 1
         usage.running += 1
@@ -92,7 +94,9 @@ class Usage:
         usage.sessions = {each: at for each, at in usage.sessions.items() if now - at < self._limits.idle}
         if len(usage.sessions) >= self._limits.sessions:
             raise Refusal(
-                429, f"You have {self._limits.sessions} open sessions already.", "Close one with a DELETE request."
+                429,
+                f"You already have {self._limits.sessions} open sessions, which is the limit.",
+                "Close one with a DELETE request.",
             )
 
     def session_used(self, name: str, session_id: str) -> None:

@@ -105,7 +105,7 @@ async def _serve(
             asyncio.get_running_loop().add_signal_handler(number, stop)
     await server.serve([listener])
     if not server.started:
-        raise ServerError("The HTTP server did not start.", hint="The messages above say why.")
+        raise ServerError("The HTTP server did not start.", hint="See the log messages above.")
 
 
 def _listener(address: HttpAddress) -> socket.socket:

@@ -21,7 +21,7 @@ def refusal(usage: Usage, name: str) -> Refusal | None:
         return caught
 
 
-async def test_who_sends_too_fast_is_refused_until_the_time_that_is_named() -> None:
+async def test_a_principal_over_its_rate_is_refused_until_retry_after() -> None:
     usage = Usage(LIMITS)
     for _ in range(int(LIMITS.rate * BURST)):
         assert refusal(usage, "alice") is None
@@ -36,7 +36,7 @@ async def test_who_sends_too_fast_is_refused_until_the_time_that_is_named() -> N
     assert refusal(usage, "alice") is None
 
 
-async def test_in_the_long_run_the_rate_is_what_gets_through() -> None:
+async def test_the_average_rate_is_limited() -> None:
     usage = Usage(LIMITS)
     passed = 0
     for _ in range(1000):
@@ -46,14 +46,14 @@ async def test_in_the_long_run_the_rate_is_what_gets_through() -> None:
     assert passed == pytest.approx(LIMITS.rate * (100 + BURST), abs=2)
 
 
-async def test_only_so_many_requests_run_at_once() -> None:
+async def test_concurrent_requests_are_limited() -> None:
     usage = Usage(LIMITS)
     with ExitStack() as running:
         for _ in range(LIMITS.requests):
             running.enter_context(usage.request("alice"))
         refused = refusal(usage, "alice")
         assert refused is not None
-        assert "3 of your requests are running already" in str(refused)
+        assert "You already have 3 running requests" in str(refused)
         assert refusal(usage, "bob") is None
     assert refusal(usage, "alice") is None
 
