@@ -10,8 +10,23 @@ from typing import Any, Final
 from maas_mcp.errors import SettingsError
 from maas_mcp.text_files import decode_text
 
-OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
-"""The bits of a file's mode that give others than its owner any access."""
+_GROUP_AND_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+"""The permission bits of everybody except the owner."""
+
+
+def read_with_exposure(path: Path, most: int = -1) -> tuple[bytes, str | None]:
+    """Read a file, at most ``most`` bytes of it, and check who may access it.
+
+    Returns:
+        The content; and the file's mode, such as ``0644``, if others than the owner can read or change it.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        content, mode = file.read(most), stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+    exposed = os.name == "posix" and mode & _GROUP_AND_OTHERS
+    return content, f"{mode:04o}" if exposed else None
 
 
 def read_private_toml(path: Path, content: str) -> dict[str, Any]:
@@ -26,13 +41,12 @@ def read_private_toml(path: Path, content: str) -> dict[str, Any]:
             from the file.
     """
     try:
-        with path.open("rb") as file:
-            mode, data = stat.S_IMODE(os.fstat(file.fileno()).st_mode), file.read()
+        data, mode = read_with_exposure(path)
     except OSError as error:
         raise SettingsError(f"{path}, which holds {content}, cannot be read: {error.strerror}.") from None
-    if os.name == "posix" and mode & OTHERS:
+    if mode is not None:
         raise SettingsError(
-            f"{path} holds {content}, and others can read or change it (mode {mode:04o}).",
+            f"{path} holds {content}, and others can read or change it (mode {mode}).",
             hint=f"Run `chmod 600 {path}`.",
         )
     try:

@@ -2,19 +2,17 @@
 
 import os
 import secrets
-import stat
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final
 
 from maas_mcp.errors import SettingsError
+from maas_mcp.private_files import read_with_exposure
 from maas_mcp.settings import Settings
 
 SECRET_BYTES: Final = 32
 MAX_FILE_BYTES: Final = 4096
 """The largest accepted file in bytes. A larger file is probably not a secret."""
-GROUP_AND_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
-"""The mode bits that give access to users other than the owner."""
 
 
 def load_secrets(settings: Settings) -> tuple[bytes, ...]:
@@ -81,8 +79,7 @@ def _read(path: Path) -> bytes:
         SettingsError: The file cannot be read, or other users could read or guess the secret and forge ids.
     """
     try:
-        with path.open("rb") as file:
-            secret, mode = file.read(MAX_FILE_BYTES + 1), stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+        secret, mode = read_with_exposure(path, MAX_FILE_BYTES + 1)
     except OSError as error:
         raise _storage_error(path, error.strerror) from None
     if len(secret) < SECRET_BYTES:
@@ -96,9 +93,9 @@ def _read(path: Path) -> bytes:
             " file.",
             hint="Move the file away, or set MAAS_MCP_STATE_DIR to another directory.",
         )
-    if os.name == "posix" and mode & GROUP_AND_OTHERS:
+    if mode is not None:
         raise SettingsError(
-            f"Other users can read or change the secret for operation ids in {path} (mode {mode:04o}).",
+            f"Other users can read or change the secret for operation ids in {path} (mode {mode}).",
             hint="Delete the file, and a new one is created. If nobody else has read it, `chmod 600` is enough.",
         )
     return secret

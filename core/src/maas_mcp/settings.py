@@ -254,6 +254,21 @@ class Settings(BaseSettings):
         # Raised outside the except block: the caught error contains the API key.
         raise SettingsError("\n".join(problems))
 
+    def http_access(self) -> tuple[Path, Path] | None:
+        """Return the files with the tokens and the MAAS API keys of HTTP clients; ``None`` for no authentication.
+
+        Raises:
+            SettingsError: Only one of them is set.
+        """
+        if self.http_tokens is None and self.http_keys is None:
+            return None
+        if self.http_tokens is None or self.http_keys is None:
+            raise SettingsError(
+                "MAAS_MCP_HTTP_TOKENS and MAAS_MCP_HTTP_KEYS belong together, and only one of them is set.",
+                hint="The first file has the tokens, the second the MAAS API key of each principal.",
+            )
+        return self.http_tokens, self.http_keys
+
     def require_region(self) -> RegionAccess:
         """Return the address, key and CA bundle of the region.
 

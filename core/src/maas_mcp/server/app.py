@@ -85,6 +85,7 @@ def build(
             raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name[:64]}")
         return await respond(tool, params.arguments, ctx)
 
+    @cache  # the SDK asks for it at each call over HTTP
     def input_schema(name: str) -> Schema | None:
         return published_arguments(tools[name], ClientFeatures()) if name in tools else None
 

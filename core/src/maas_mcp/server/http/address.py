@@ -42,16 +42,12 @@ class HttpAddress:
         Raises:
             SettingsError: The settings do not allow the address, or contradict each other.
         """
-        if (settings.http_tokens is None) is not (settings.http_keys is None):
-            raise SettingsError(
-                "MAAS_MCP_HTTP_TOKENS and MAAS_MCP_HTTP_KEYS belong together, and only one of them is set.",
-                hint="The first file has the tokens, the second the MAAS API key of each principal.",
-            )
+        authenticates = settings.http_access() is not None
         if (settings.http_tls_cert is None) is not (settings.http_tls_key is None):
             raise SettingsError("MAAS_MCP_HTTP_TLS_CERT and MAAS_MCP_HTTP_TLS_KEY belong together: set both or none.")
         if is_loopback(self.host):
             return
-        if settings.http_tokens is None:
+        if not authenticates:
             raise SettingsError(
                 f"{self.host} is reachable from other hosts. Without tokens, any of them could use MAAS_API_KEY.",
                 hint="Set MAAS_MCP_HTTP_TOKENS and MAAS_MCP_HTTP_KEYS, or serve on 127.0.0.1.",

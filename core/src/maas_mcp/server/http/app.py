@@ -71,6 +71,8 @@ def _principal_limits(settings: Settings) -> PrincipalLimits:
 
 
 def _authenticator(settings: Settings) -> Authenticator | None:
-    if settings.http_tokens is None or settings.http_keys is None:
+    access = settings.http_access()
+    if access is None:
         return None
-    return Authenticator(TokenFile(settings.http_tokens), KeyFile(settings.http_keys))
+    tokens, keys = access
+    return Authenticator(TokenFile(tokens), KeyFile(keys))
