@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     Field,
     SecretStr,
@@ -18,7 +17,6 @@ from pydantic import (
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -26,74 +24,13 @@ from pydantic_settings import (
 
 from maas_mcp.errors import SettingsError
 from maas_mcp.maas.address import KEY_HINT, ApiKey, RegionAccess, api_url
-from maas_mcp.setting_values import describe_placeholder, guess_variable, split_list, unwrap
+from maas_mcp.setting_types import Names, Secrets, UserPath, expand_user, upper
+from maas_mcp.setting_values import describe_placeholder, guess_variable, unwrap
 from maas_mcp.text_files import read_text
 
 CONFIG_VARIABLE: Final = "MAAS_MCP_CONFIG"
 """The environment variable with the path of the TOML file. If it is set but empty, no file is read."""
 _DEMO_HINT: Final = "`maas-mcp demo` uses a simulated region and needs neither."
-MIN_SECRET_LENGTH: Final = 16
-_ORDINALS: Final = ("first", "second", "third", "fourth", "fifth")
-
-
-def _split_list(value: object) -> object:
-    return split_list(value) if isinstance(value, str) else value
-
-
-def _upper(value: object) -> object:
-    return value.strip().upper() if isinstance(value, str) else value
-
-
-def _split_secrets(value: object) -> object:
-    """Split a text with several secrets at whitespace. If all words are short, the text is one passphrase."""
-    if isinstance(value, list):
-        return [unwrap(each) if isinstance(each, str) else each for each in value]
-    if not isinstance(value, str):
-        return value
-    words = [word for each in value.split() if (word := unwrap(each))]
-    return words if any(len(word) >= MIN_SECRET_LENGTH for word in words) else [value]
-
-
-def _check_strength(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-    for number, secret in enumerate(secrets):
-        if problem := _weakness(secret.get_secret_value()):
-            which = f"the {_ORDINALS[number]} secret" if number < len(_ORDINALS) else f"secret number {number + 1}"
-            raise ValueError(f"{which if len(secrets) > 1 else 'the secret'} is {problem}")
-    return secrets
-
-
-def _weakness(secret: str) -> str | None:
-    if unfilled := describe_placeholder(secret, secret=True, anywhere=False):
-        return f"a placeholder: {unfilled}"
-    if len(secret) < MIN_SECRET_LENGTH:
-        return f"too short: expected at least {MIN_SECRET_LENGTH} characters, because a shorter one is easy to guess"
-    return None if is_utf8(secret) else "not UTF-8 text"
-
-
-def is_utf8(value: str) -> bool:
-    """Whether a value from the environment or the command line is UTF-8. Python turns other bytes into surrogates."""
-    return not any("\ud800" <= character <= "\udfff" for character in value)
-
-
-def expand_user(path: str) -> Path:
-    """Replace ``~`` or ``~user`` at the start of a path by the home directory.
-
-    Raises:
-        ValueError: The user or the home directory is unknown.
-    """
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:
-        user = Path(path).parts[0].removeprefix("~")
-    raise ValueError(f"this machine has no user {user}" if user else "your home directory is unknown")
-
-
-def _expand_user(value: object) -> object:
-    return expand_user(value) if isinstance(value, str) else value
-
-
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_list)]
-"""A list of names, separated by commas in the environment."""
 
 
 class Settings(BaseSettings):
@@ -117,7 +54,7 @@ class Settings(BaseSettings):
     maas_api_key: SecretStr | None = Field(
         default=None, validation_alias="MAAS_API_KEY", description="API key of a MAAS user: consumer:token:secret."
     )
-    maas_ca_bundle: Annotated[Path | None, BeforeValidator(_expand_user)] = Field(
+    maas_ca_bundle: UserPath = Field(
         default=None,
         validation_alias="MAAS_CA_BUNDLE",
         description="PEM file with the CA certificates to trust instead of the system's.",
@@ -135,15 +72,13 @@ class Settings(BaseSettings):
         description="Name of the polling strategy for all operations, such as status, which reads no events. "
         "Empty: each operation uses its own.",
     )
-    secret: Annotated[
-        tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_secrets), AfterValidator(_check_strength)
-    ] = Field(
+    secret: Secrets = Field(
         default=(),
         description="Secret that signs operation ids, at least 16 characters. Servers with the same secret accept "
         "each other's ids. Of several secrets, the first signs and all of them verify. By default a secret is "
         "generated and stored in the state directory.",
     )
-    state_dir: Annotated[Path | None, BeforeValidator(_expand_user)] = Field(
+    state_dir: UserPath = Field(
         default=None, description="Directory of the generated secret. By default the user's state directory."
     )
     outage_limit: float = Field(
@@ -152,21 +87,17 @@ class Settings(BaseSettings):
         le=86_400,
         description="Seconds that the region may be unreachable before following an operation ends with an error.",
     )
-    http_tokens: Annotated[Path | None, BeforeValidator(_expand_user)] = Field(
+    http_tokens: UserPath = Field(
         default=None,
         description="File with the tokens of HTTP clients. `maas-mcp token new` creates it. Without it, clients need "
         "no token, and the server accepts only loopback addresses.",
     )
-    http_keys: Annotated[Path | None, BeforeValidator(_expand_user)] = Field(
+    http_keys: UserPath = Field(
         default=None,
         description='TOML file with the MAAS API key of each name that has a token: "NAME" = "consumer:token:secret".',
     )
-    http_tls_cert: Annotated[Path | None, BeforeValidator(_expand_user)] = Field(
-        default=None, description="PEM file with the certificate chain for HTTPS."
-    )
-    http_tls_key: Annotated[Path | None, BeforeValidator(_expand_user)] = Field(
-        default=None, description="PEM file with the private key for HTTPS."
-    )
+    http_tls_cert: UserPath = Field(default=None, description="PEM file with the certificate chain for HTTPS.")
+    http_tls_key: UserPath = Field(default=None, description="PEM file with the private key for HTTPS.")
     http_tls_by_proxy: bool = Field(
         default=False,
         description="Allow plain HTTP on any address, because a proxy in front of this server terminates TLS.",
@@ -202,7 +133,7 @@ class Settings(BaseSettings):
     http_session_idle: float = Field(
         default=1800.0, ge=10, le=86_400, description="Seconds without a request after which an HTTP session is closed."
     )
-    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)] = Field(
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(upper)] = Field(
         default="WARNING", description="Lowest level of messages logged to standard error."
     )
     strict_plugins: bool = Field(default=False, description="Exit if a plugin cannot be used, instead of skipping it.")

@@ -12,7 +12,7 @@ from mcp_types import Tool
 
 from maas_mcp.cli.common import MIN_COLUMNS
 from maas_mcp.plugins.portability import PAIR
-from maas_mcp.settings import expand_user, is_utf8
+from maas_mcp.setting_types import expand_user, is_utf8
 from maas_mcp.text_files import read_text
 
 Schema = Mapping[str, Any]

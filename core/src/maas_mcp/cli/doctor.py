@@ -21,7 +21,8 @@ from maas_mcp.maas.versions import parse_release
 from maas_mcp.plugins.polling_choice import chosen_strategy
 from maas_mcp.plugins.registry import PluginState
 from maas_mcp.secret import check_secret_files, previous_file, secret_file
-from maas_mcp.settings import MIN_SECRET_LENGTH, Settings, config_file, find_misnamed_variables
+from maas_mcp.setting_types import MIN_SECRET_LENGTH
+from maas_mcp.settings import Settings, config_file, find_misnamed_variables
 
 if TYPE_CHECKING:
     from maas_mcp.maas.address import Proxy
