@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, WithJsonSchema
 from pydantic_core import ErrorDetails
 
 from maas_mcp.calls.client_values import read_properties
@@ -46,15 +46,11 @@ class Meta(BaseModel):
 class CallOptions(BaseModel):
     """The arguments of every long-running tool, in addition to its own. :data:`CALL_OPTIONS` has their names."""
 
-    wait_seconds: float | None = Field(
-        default=None,
-        ge=0,
-        le=86_400,
-        description="Wait at most this many seconds, then return an operation_id. 0 only starts the operation.",
+    # The bounds are not published: each operation would repeat them, and no model has reason to exceed them.
+    wait_seconds: Annotated[float, Field(ge=0, le=86_400), WithJsonSchema({"type": "number"})] | None = Field(
+        default=None, description="Then return an operation_id; with 0 at once."
     )
-    on_cancel: CancelPolicy | None = Field(
-        default=None, description="If this call is cancelled: `detach` lets MAAS continue, `abort` aborts it in MAAS."
-    )
+    on_cancel: CancelPolicy | None = Field(default=None, description="With `detach`, MAAS continues.")
     meta: Meta | None = Field(
         default=None, alias="_meta", description="For clients that cannot set the request's own _meta."
     )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import Field
+from pydantic import BaseModel
 
 from maas_mcp.calls.next_steps import resolve_steps
 from maas_mcp.errors import (
@@ -18,17 +18,22 @@ from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.declaring.operations import ErrorReport, OperationReport, State
 from maas_mcp.operations.handles import Sealer
 from maas_mcp.operations.running.results import structured, summary_of
-from maas_mcp.operations.running.status import OperationStatus
+from maas_mcp.operations.running.status import OperationState, OperationStatus
 from maas_mcp.plugins.registry import AnyTool
 
 
-class StartReport(OperationReport):
-    """The result of a call that starts an operation."""
+class StartReport(BaseModel):
+    """The result of a call that starts an operation. A failure is an error, not a report."""
 
-    warnings: list[str] = Field(
-        default=[],
-        description="Things to check, such as arguments that will probably not work, or another user's machine.",
-    )
+    operation_id: str
+    state: OperationState
+    progress: float | None
+    """From 0.0 to 1.0; ``None`` if unknown."""
+    message: str
+    result: dict[str, Any] | None
+    """The tool's result, once it has succeeded."""
+    warnings: list[str]
+    """Things to check, such as arguments that will probably not work, or another user's machine."""
 
 
 def report(

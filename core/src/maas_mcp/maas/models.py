@@ -8,7 +8,7 @@ from enum import IntEnum, StrEnum
 from types import MappingProxyType
 from typing import Annotated, Any, Final
 
-from pydantic import Field, GetCoreSchemaHandler, StringConstraints, field_validator
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, StringConstraints, field_validator
 from pydantic_core.core_schema import CoreSchema, custom_error_schema
 
 from maas_mcp.maas.reading import JSON, MaasModel
@@ -21,14 +21,17 @@ SYSTEM_ID_RULE: Final = (
 """The message for an invalid system id. Callers usually passed a hostname."""
 
 
-class _SystemIdMessage:
-    """Replaces pydantic's message about the pattern."""
+class _SystemIdRule:
+    """Replaces pydantic's message about the pattern, and does not publish the pattern, which most hostnames match."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return custom_error_schema(handler(source), custom_error_type="system_id", custom_error_message=SYSTEM_ID_RULE)
 
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string"}
 
-SystemId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,41}$"), _SystemIdMessage()]
+
+SystemId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,41}$"), _SystemIdRule()]
 """MAAS's short id of a machine, such as ``4y3h7n``. It never changes, while a hostname may."""
 
 UNKNOWN_OWNER: Final = "an unknown user"

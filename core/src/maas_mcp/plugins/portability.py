@@ -179,7 +179,8 @@ def _describe_rules(schema: Schema) -> Iterator[str]:
 
 def _convert_default(schema: Schema, published: Schema) -> Schema:
     default = schema.get("default")
-    if default is None or default not in published.get("enum", [default]):
+    # A boolean that is left out is false to every model, so `false` is not worth its place.
+    if default is None or default is False or default not in published.get("enum", [default]):
         return {}
     if isinstance(default, dict) and published.get("type") == "array":
         default = [dict(zip(PAIR, entry, strict=True)) for entry in default.items()]

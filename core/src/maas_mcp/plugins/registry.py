@@ -68,7 +68,7 @@ class Registry:
     """The tools and observers of the plugins, and the state of each plugin."""
 
     tools: Mapping[str, AnyTool]
-    """Tools and operations by name, sorted."""
+    """Tools and operations by name: by plugin, the project's own first, and then sorted by name."""
     records: tuple[PluginRecord, ...]
     """All installed plugins, sorted by name."""
     observers: Mapping[str, Observe] = field(default_factory=dict)
@@ -103,7 +103,7 @@ def load_registry(
     records = tuple(outcomes.get(found) or _record(found, PluginState.BLOCKED) for found in installed)
     if strict:
         _raise_for_failures(records)
-    return Registry(MappingProxyType(dict(sorted(tools.items()))), records, MappingProxyType(observers))
+    return Registry(MappingProxyType(tools), records, MappingProxyType(observers))
 
 
 def _load_each(
@@ -141,7 +141,7 @@ def _load_one(
     check_names(found, [tool.name for tool in tools], owners)
     for tool in tools:
         check_publishable(tool)
-    return {tool.name: tool for tool in tools}, find_observer(manager)
+    return {tool.name: tool for tool in sorted(tools, key=lambda tool: tool.name)}, find_observer(manager)
 
 
 def _record_failure(found: FoundPlugin, error: BaseException) -> PluginRecord:

@@ -1,13 +1,16 @@
 """JSON Schemas of tools, generated from pydantic models: flat, and short to save space in a model's context window."""
 
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from maas_mcp.plugins.portability import Schema, to_portable
+
+PUBLISHED_DEPTH: Final = 2
+"""Levels of objects whose fields the schema of a result names."""
 
 
 class _Short(GenerateJsonSchema):
@@ -55,6 +58,40 @@ def input_schema(model: type[BaseModel]) -> Schema:
 def output_schema(model: type[BaseModel]) -> Schema:
     """Return the schema of a tool's structured content. All fields are present, ``null`` if MAAS has no value."""
     return _inline_references(model.model_json_schema(mode="serialization", schema_generator=_Short))
+
+
+@cache
+def result_schema(model: type[BaseModel]) -> Schema:
+    """Return the published schema of a tool's structured content: the names and types of its fields.
+
+    Clients validate structured content with it, and no model reads it. So it is short: the fields of the result and of
+    the objects in them, but not those of the objects inside these. The reference pages have the rest.
+    """
+    return _names_and_types(output_schema(model), PUBLISHED_DEPTH)
+
+
+def _names_and_types(schema: Schema, depth: int) -> Schema:
+    """Reduce a flat schema. Each value that is valid for the schema is valid for the reduced one."""
+    choices = schema.get("anyOf") or schema.get("oneOf")
+    if choices:
+        published = [_names_and_types(each, depth) for each in choices if each != {"type": "null"}]
+        if len(published) == len(choices):
+            return {"anyOf": published}
+        return nullable(published[0]) if len(published) == 1 else {"anyOf": [*published, {"type": "null"}]}
+    kept: Schema = {key: schema[key] for key in ("type", "enum", "const") if key in schema}
+    if depth > 0 and (properties := schema.get("properties")):
+        kept["properties"] = {name: _names_and_types(each, depth - 1) for name, each in properties.items()}
+    items = {} if "prefixItems" in schema else schema.get("items")
+    if isinstance(items, dict) and "properties" in (rows := _names_and_types(items, depth)):
+        kept["items"] = rows
+    return kept
+
+
+def nullable(schema: Schema) -> Schema:
+    """Return the schema of the same values and ``null``."""
+    if isinstance(schema.get("type"), str) and not schema.keys() & {"enum", "const"}:
+        return {**schema, "type": [schema["type"], "null"]}
+    return {"anyOf": [schema, {"type": "null"}]} if schema else {}
 
 
 def _inline_references(schema: Schema) -> Schema:

@@ -46,7 +46,7 @@ LONG_RUNNING: Final = (Operation, BatchOperation, RegionOperation)
 BASE_CLASS_NAMES: Final[Mapping[type[AnyTool], str]] = MappingProxyType({LongRunning: "Operation", Tool: "Tool"})
 """The base class that messages recommend to authors."""
 PUBLISHED_ATTRIBUTES: Final[Mapping[str, type]] = MappingProxyType(
-    {"title": str, "offers": str, "read_only": bool, "destructive": bool, "idempotent": bool}
+    {"title": str, "offers": str, "read_only": bool, "destructive": bool, "idempotent": bool, "list_position": int}
 )
 """The class attributes of a tool that the host reads, with their types."""
 CALL_OPTIONS: Final = ("wait_seconds", "on_cancel", "_meta")

@@ -121,9 +121,9 @@ def plugin_observers(registry: Registry) -> list[Observer]:
 
 
 def served_tools(registry: Registry) -> dict[str, AnyTool]:
-    """The plugins' tools and the host's own tools, by name."""
-    own = {tool.name: tool() for tool in OPERATION_TOOLS}
-    return dict(sorted({**registry.tools, **own}.items()))
+    """The plugins' tools and the host's own tools, by name, in the order in which clients see them."""
+    tools: list[AnyTool] = [*(tool() for tool in OPERATION_TOOLS), *registry.tools.values()]
+    return {tool.name: tool for tool in sorted(tools, key=lambda tool: tool.list_position)}
 
 
 async def respond(tool: AnyTool, given: dict[str, Any] | None, ctx: Context) -> types.CallToolResult:

@@ -9,7 +9,7 @@ from maas_mcp.operations.declaring.operations import OperationList, OperationRep
 from maas_mcp.operations.declaring.tool import Tool, ToolContext
 
 MAX_WAIT: Final = 3600.0
-OPERATION_ID: Final = "The complete ID from the starting call or maas_list_operations."
+OPERATION_ID: Final = "Complete, as the starting call returned it."
 
 
 class OperationId(BaseModel):
@@ -19,12 +19,10 @@ class OperationId(BaseModel):
 
 
 class GetOperation(Tool[OperationId, OperationReport]):
-    """Get (check, show) the current state of a long-running operation, with its result or error if it has ended.
-
-    Returns at once. Also works for operations that were started before the server was restarted.
-    """
+    """Get (check, show) an operation's current state, with its result or error if it has ended. Returns at once."""
 
     name = "maas_get_operation"
+    list_position = 41
     title = "Get an operation"
     read_only = True
 
@@ -41,16 +39,17 @@ class WaitArguments(BaseModel):
     """An operation, and a time limit."""
 
     operation_id: str = Field(description=OPERATION_ID)
-    wait_seconds: float = Field(default=50.0, ge=0, le=MAX_WAIT, description="Maximum time to wait.")
+    wait_seconds: float = Field(default=50.0, ge=0, le=MAX_WAIT)
 
 
 class WaitForOperation(Tool[WaitArguments, OperationReport]):
-    """Wait for (follow, watch) a long-running operation, with progress, until it ends or `wait_seconds` have passed.
+    """Wait for (follow, watch) an operation, with progress, until it ends or `wait_seconds` have passed.
 
     Cancelling this call only stops waiting: MAAS continues.
     """
 
     name = "maas_wait_operation"
+    list_position = 42
     title = "Wait for an operation"
     read_only = True
 
@@ -67,17 +66,18 @@ class CancelArguments(BaseModel):
     """An operation, and whether to abort it."""
 
     operation_id: str = Field(description=OPERATION_ID)
-    abort: bool = Field(default=False, description="Also abort it in MAAS. An abort undoes nothing.")
+    abort: bool = Field(default=False, description="Abort it in MAAS, which undoes nothing.")
 
 
 class CancelOperation(Tool[CancelArguments, OperationReport]):
-    """Cancel an operation: stop the calls that follow it, and with `abort` also abort (stop) it in MAAS.
+    """Cancel an operation: end the calls that follow it, and with `abort` also abort (stop) it in MAAS.
 
-    Without `abort`, MAAS continues and the operation can still be followed. An abort powers the machine off:
-    a deployment ends as Allocated, a commissioning as New, an erase with half-erased disks.
+    Without `abort`, MAAS continues. An abort powers the machine off: a deployment ends as Allocated, commissioning as
+    New, an erase with half-erased disks.
     """
 
     name = "maas_cancel_operation"
+    list_position = 43
     title = "Cancel an operation"
     destructive = True
     idempotent = True
@@ -94,17 +94,17 @@ class CancelOperation(Tool[CancelArguments, OperationReport]):
 class ListArguments(BaseModel):
     """A limit."""
 
-    limit: int = Field(default=MAX_LISTED, ge=1, le=MAX_LISTED, description="Maximum number of operations.")
+    limit: int = Field(default=MAX_LISTED, ge=1, le=MAX_LISTED)
 
 
 class ListOperations(Tool[ListArguments, OperationList]):
-    """List (find) the operations that are running on your machines, including those started by other programs.
+    """List (find) the operations that are running on your machines, whichever program started them.
 
-    Each has an operation_id, to wait for it or cancel it. A batch has its own operation_id, and so does each of its
-    machines.
+    Each has an operation_id, to wait for it or cancel it; a batch and each of its machines, too.
     """
 
     name = "maas_list_operations"
+    list_position = 40
     title = "List operations"
     read_only = True
 

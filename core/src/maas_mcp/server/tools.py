@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import mcp_types as types
 from pydantic_core import PydanticSerializationError, to_json
@@ -14,10 +14,17 @@ from maas_mcp.errors import MaasBadRequestError, MaasMcpError, NextStep, ResultT
 from maas_mcp.maas.text import replace_surrogates
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.running.results import summary_of
+from maas_mcp.operations.running.status import OperationState
 from maas_mcp.plugins.portability import Schema
 from maas_mcp.plugins.registry import AnyTool
-from maas_mcp.plugins.schemas import output_schema
+from maas_mcp.plugins.schemas import nullable, result_schema
 
+PUBLISHED_REPORT: Final[Schema] = {
+    "operation_id": {"type": "string"},
+    "state": {"type": "string", "enum": list(get_args(OperationState))},
+}
+"""The fields of a :class:`StartReport` that each operation publishes next to its ``result``. maas_get_operation
+publishes the others."""
 TEXT_LENGTH: Final = 20_000
 """Maximum characters of an error's text, which fills a model's context window."""
 RESULT_LIMIT: Final = 10_000_000
@@ -35,24 +42,31 @@ def mcp_tool(tool: AnyTool, client: ClientFeatures = ClientFeatures()) -> types.
         description=tool.description(),
         input_schema=published_arguments(tool, client),
         output_schema=_output_schema(tool),
-        annotations=types.ToolAnnotations(
-            read_only_hint=tool.read_only,
-            destructive_hint=tool.destructive,
-            idempotent_hint=tool.idempotent,
-            open_world_hint=False,
-        ),
+        annotations=_annotations(tool),
+    )
+
+
+def _annotations(tool: AnyTool) -> types.ToolAnnotations:
+    """The hints of the tool. Two of them mean nothing for a tool that only reads."""
+    if tool.read_only:
+        return types.ToolAnnotations(read_only_hint=True, open_world_hint=False)
+    return types.ToolAnnotations(
+        read_only_hint=False,
+        destructive_hint=tool.destructive,
+        idempotent_hint=tool.idempotent or None,  # false if left out
+        open_world_hint=False,
     )
 
 
 def _output_schema(tool: AnyTool) -> Schema:
-    schema = output_schema(tool.returns)
+    schema = result_schema(tool.returns)
     if not isinstance(tool, LongRunning):
         return schema
-    report = output_schema(StartReport)
-    properties = {name: field for name, field in report["properties"].items() if name != "error"}
-    result = {**properties["result"], "anyOf": [schema, {"type": "null"}]}
-    required = [name for name in report["required"] if name in properties]
-    return {**report, "properties": {**properties, "result": result}, "required": required}
+    return {
+        "type": "object",
+        "properties": {**PUBLISHED_REPORT, "result": nullable(schema)},
+        "required": list(PUBLISHED_REPORT),
+    }
 
 
 def success(tool: AnyTool, answer: CallResult) -> types.CallToolResult:
@@ -78,7 +92,7 @@ def _operation_success(operation: LongRunning[Any, Any], answer: CallResult) -> 
     )
     return types.CallToolResult(
         content=[types.TextContent(text=status_lines(operation, status, answer.operation_id, answer.warnings))],
-        structured_content=report.model_dump(mode="json", exclude={"error"}),
+        structured_content=report.model_dump(mode="json"),
     )
 
 

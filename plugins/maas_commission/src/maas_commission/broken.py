@@ -20,9 +20,8 @@ class BrokenMachine(ChangedMachine):
 class MarkBroken(Tool[MachineWithComment, BrokenMachine]):
     """Mark a machine Broken (faulty, out of use), with `comment` as the reason.
 
-    A machine in use is powered off and released: everything that runs on it is lost. Only its owner may do this, not
-    even an administrator: allocate a Ready machine first. If the machine is already Broken, nothing is sent and the
-    earlier reason stays.
+    A machine in use is powered off and released: everything that runs on it is lost. Only its owner may do this:
+    allocate a Ready machine first.
     """
 
     name = "maas_mark_broken"
@@ -42,10 +41,7 @@ class MarkBroken(Tool[MachineWithComment, BrokenMachine]):
 
 
 class MarkFixed(Tool[MachineWithComment, ChangedMachine]):
-    """Mark a repaired Broken machine fixed: it becomes Ready, or Deployed if it was Deployed before.
-
-    Requires an administrator. If the machine is already Ready or Deployed, nothing is sent.
-    """
+    """Mark a repaired Broken machine fixed: it becomes Ready, or Deployed if it was. Administrators only."""
 
     name = "maas_mark_fixed"
     offers = "machine mark-fixed"

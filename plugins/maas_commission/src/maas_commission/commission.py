@@ -24,15 +24,15 @@ class CommissionMachine(RunScripts):
 
     testing_scripts: list[str] | None = Field(
         default=None,
-        description='Tests to run afterwards, by name or tag; `["none"]` for no tests. Default: MAAS\'s own choice.',
+        description='Afterwards, by name or tag; `["none"]` for none. Default: MAAS\'s choice.',
     )
     commissioning_scripts: list[str] | None = Field(
         default=None,
-        description="Custom scripts to run, by name or tag. Default: all. Built-in scripts always run.",
+        description="Custom ones, by name or tag. Default: all.",
     )
-    skip_bmc_config: bool = Field(default=False, description="Keep the BMC's settings.")
-    skip_networking: bool = Field(default=False, description="Keep the machine's network configuration.")
-    skip_storage: bool = Field(default=False, description="Keep the machine's storage configuration.")
+    skip_bmc_config: bool = False
+    skip_networking: bool = False
+    skip_storage: bool = False
     take_over: bool = Field(default=False, description=TAKE_OVER)
 
 
@@ -53,13 +53,13 @@ class CommissionedMachine(BaseModel):
 class Commission(Operation[CommissionMachine, CommissionedMachine]):
     """Commission (inventory, inspect) a machine: boot it, collect its hardware data, test it, and wait until Ready.
 
-    Takes some 5 to 15 minutes. Replaces the machine's network and storage configuration, unless skipped. Only
-    destructive tests write to the disks. The machine must be New, Ready, Failed commissioning or Broken. Requires an
-    administrator. An abort makes the machine New, even if it was Ready. You own the machine until commissioning ends;
-    then it has no owner. Another user's machine is refused unless `take_over` is true.
+    Takes 5 to 15 minutes. Replaces the network and storage configuration, unless skipped. Only destructive tests write
+    to the disks. It must be New, Ready, Failed commissioning or Broken. Administrators only. An abort makes it
+    New. Afterwards it has no owner. Another user's machine requires `take_over`.
     """
 
     name = "maas_commission_machine"
+    list_position = 50
     title = "Commission a machine"
     destructive = True
     lifecycle = Lifecycle(

@@ -6,8 +6,8 @@ from pydantic import BaseModel, Field
 
 from maas_mcp.api import Machine, SystemId
 
-SYSTEM_ID = "The machine's `system_id`, not its hostname."
-TAKE_OVER = "Confirm that you may take the machine from its current owner."
+SYSTEM_ID = "Not the hostname."
+TAKE_OVER = "Confirm that you may take it from its owner."
 
 
 class MachineArguments(BaseModel):
@@ -19,7 +19,7 @@ class MachineArguments(BaseModel):
 class MachineWithComment(MachineArguments):
     """A machine and a comment."""
 
-    comment: str | None = Field(default=None, description="Reason, for MAAS's event log.")
+    comment: str | None = None
 
 
 class MachineState(BaseModel):

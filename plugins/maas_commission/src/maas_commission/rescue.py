@@ -51,11 +51,10 @@ class InRescueMode(BaseModel):
 
 
 class EnterRescueMode(Operation[EnterRescue, InRescueMode]):
-    """Enter rescue mode: boot a machine into an ephemeral Ubuntu with SSH, to repair it. Takes some 5 minutes.
+    """Enter rescue mode: boot a machine into an ephemeral Ubuntu with SSH, to repair it. Takes 5 minutes.
 
-    Interrupts everything that runs on it; the disks stay unchanged. Cannot be aborted. Exit with
-    maas_exit_rescue_mode. Requires an administrator. MAAS makes you the owner: you still own a machine in use after
-    rescue mode. Another user's machine is refused unless `take_over` is true.
+    Interrupts everything that runs on it; the disks stay unchanged. Cannot be aborted. Administrators only. MAAS makes
+    you the owner. Another user's machine requires `take_over`.
     """
 
     name = "maas_enter_rescue_mode"
@@ -113,10 +112,9 @@ class OutOfRescueMode(MachineState):
 
 
 class ExitRescueMode(Operation[MachineArguments, OutOfRescueMode]):
-    """Exit (leave, end) rescue mode: power the machine off, and power a Deployed one on again. Takes up to 5 minutes.
+    """Exit (leave, end) rescue mode: power the machine off, and a Deployed one on again. Takes up to 5 minutes.
 
-    The machine returns to its status before rescue mode. A machine in use that was taken from another user keeps its
-    new owner. Requires an administrator.
+    The machine returns to its earlier status; one in use keeps its new owner. Administrators only.
     """
 
     name = "maas_exit_rescue_mode"

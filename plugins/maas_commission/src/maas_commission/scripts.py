@@ -28,13 +28,13 @@ class RunScripts(BaseModel):
 
     system_id: SystemId = Field(description=SYSTEM_ID)
     testing_scripts: list[str] | None = Field(
-        default=None, description="Tests to run, by name or tag. Default: smartctl-validate on every disk."
+        default=None, description="By name or tag. Default: smartctl-validate on every disk."
     )
     parameters: Annotated[dict[str, str], AfterValidator(_check_parameters)] | None = Field(
         default=None,
-        description="Script parameters: NAME for all scripts, SCRIPT_NAME for one, such as `smartctl-short_storage`.",
+        description="Of scripts: NAME for all, SCRIPT_NAME for one.",
     )
-    enable_ssh: bool = Field(default=False, description="Keep the machine on with SSH afterwards.")
+    enable_ssh: bool = Field(default=False, description="Keep it on, with SSH.")
 
     def form(self) -> dict[str, FormValue]:
         """The form to post, without unset fields: MAAS reads every value of a boolean as true."""

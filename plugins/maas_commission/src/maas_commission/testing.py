@@ -45,12 +45,12 @@ class TestedMachine(BaseModel):
 class RunTests(Operation[RunScripts, TestedMachine]):
     """Test a machine: boot it into MAAS's test environment, run hardware tests, and wait until they have passed.
 
-    Takes 5 minutes to days. A Deployed machine is rebooted out of its operating system and powered off afterwards.
-    `fio` and `badblocks-destructive` destroy the data on the disks. The machine ends as Ready, or in its earlier status
-    if it was in use. No other operation may be running on it. Requires an administrator.
+    Takes 5 minutes to days. A Deployed machine is rebooted out of its system and powered off afterwards. `fio` and
+    `badblocks-destructive` destroy the data on the disks. Administrators only.
     """
 
     name = "maas_test_machine"
+    list_position = 51
     title = "Test a machine"
     destructive = True
     lifecycle = Lifecycle(
@@ -103,10 +103,9 @@ class RunTests(Operation[RunScripts, TestedMachine]):
 
 
 class OverrideFailedTesting(Tool[MachineWithComment, ChangedMachine]):
-    """Override (ignore) failed tests: a Failed testing machine becomes Ready, or Deployed if it was Deployed before.
+    """Override (ignore) failed tests: a Failed testing machine becomes Ready, or Deployed if it was.
 
-    Use it only if the test is known to be wrong. Requires an administrator. If the machine is already Ready or
-    Deployed, nothing is sent.
+    Use it only if the test is known to be wrong. Administrators only.
     """
 
     name = "maas_override_failed_testing"

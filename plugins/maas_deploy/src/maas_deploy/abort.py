@@ -30,12 +30,12 @@ class AbortedMachine(MachineState):
 class Abort(Tool[MachineArguments, AbortedMachine]):
     """Abort (stop) a machine's deployment, commissioning, test or disk erasing, and power it off.
 
-    Takes seconds to minutes. A deployment ends as Allocated with unusable disks. Commissioning ends as New, even if the
-    machine was Ready. A test returns to the earlier status. An erase ends as Failed disk erasing with half-erased
-    disks. The abort affects every user. Other operations cannot be aborted. If already aborted, nothing is sent.
+    Takes up to minutes. A deployment ends as Allocated with unusable disks, commissioning as New, an erase as Failed
+    disk erasing with half-erased disks. The abort affects every user. Nothing else can be aborted.
     """
 
     name = "maas_abort_machine"
+    list_position = 53
     title = "Abort a machine's operation"
     destructive = True
 

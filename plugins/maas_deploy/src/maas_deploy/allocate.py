@@ -4,7 +4,6 @@ from typing import Any, Final
 
 from pydantic import BaseModel, Field, ValidationError
 
-from maas_deploy.machines import COMMENT
 from maas_mcp.api import (
     MaasConflictError,
     MaasError,
@@ -33,7 +32,7 @@ class AllocateMachine(BaseModel):
     arch: str | None = Field(default=None, description="`amd64` or `amd64/generic`.")
     cpu_count: int | None = Field(default=None, ge=1, description="Minimum.")
     mem: int | None = Field(default=None, ge=1, description="Minimum, in MB.")
-    tags: list[str] | None = Field(default=None, description="The machine must have all of them.")
+    tags: list[str] | None = Field(default=None, description="All of them.")
     not_tags: list[str] | None = None
     zone: str | None = None
     not_in_zone: list[str] | None = None
@@ -45,9 +44,9 @@ class AllocateMachine(BaseModel):
     interfaces: str | None = Field(default=None, description="`LABEL:KEY=VALUE,…;…`, such as `lan:space=dmz`.")
     link_speed: int | None = Field(default=None, ge=1, description="Minimum, in Mbit/s.")
     pod: str | None = Field(default=None, description="VM host.")
-    agent_name: str | None = Field(default=None, description="A label that machines can be listed by.")
-    comment: str | None = Field(default=None, description=COMMENT)
-    dry_run: bool = Field(default=False, description="Only show the machine that would be allocated.")
+    agent_name: str | None = Field(default=None, description="Label to be listed by.")
+    comment: str | None = None
+    dry_run: bool = Field(default=False, description="Only show the machine.")
 
 
 class AllocatedMachine(BaseModel):
@@ -69,14 +68,14 @@ class AllocatedMachine(BaseModel):
 
 
 class Allocate(Tool[AllocateMachine, AllocatedMachine]):
-    """Allocate (acquire, reserve) a Ready machine for you: the smallest one that meets all constraints.
+    """Allocate (acquire, reserve) the smallest Ready machine that meets all constraints. Installs nothing.
 
-    Allocating installs nothing. maas_deploy_machine allocates a known machine by itself. A named machine that you
-    already own is returned unchanged. Up to MAAS 3.7, MAAS may compose a virtual machine if no machine matches.
-    Release machines that you do not use.
+    maas_deploy_machine allocates a known machine by itself. Up to MAAS 3.7, MAAS may compose a virtual machine if none
+    matches. Release machines that you do not use.
     """
 
     name = "maas_allocate_machine"
+    list_position = 52
     title = "Allocate a machine"
 
     async def run(self, ctx: ToolContext, args: AllocateMachine) -> AllocatedMachine:

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, Field, SecretStr
 
-from maas_deploy.machines import COMMENT, SYSTEM_ID
+from maas_deploy.machines import SYSTEM_ID
 from maas_deploy.user_data import warning
 from maas_mcp.api import EventPolling, Lifecycle, Operation, OperationContext, Phase, SystemId, check_parameters
 from maas_mcp.api import MachineStatus as S
@@ -23,24 +23,24 @@ class DeployMachine(BaseModel):
     system_id: SystemId = Field(description=SYSTEM_ID)
     distro_series: str | None = Field(
         default=None,
-        description="Image: `jammy`, `ubuntu/noble` or `custom/NAME`. Default: the region's default image.",
+        description="Image: `jammy`, `ubuntu/noble`, `custom/NAME`. Default: the region's.",
     )
-    hwe_kernel: str | None = Field(default=None, description="Kernel, such as `ga-22.04` or `hwe-22.04`.")
-    user_data: SecretStr | None = Field(default=None, description="cloud-init user data, plain or base64.")
-    ephemeral_deploy: bool = Field(default=False, description="Run from memory and leave the disks unchanged.")
-    agent_name: str | None = Field(default=None, description="A label that machines can be listed by.")
-    comment: str | None = Field(default=None, description=COMMENT)
-    license_key: SecretStr | None = Field(default=None, description="For images that require one, such as Windows.")
-    bridge_all: bool = Field(default=False, description="Create a bridge on every interface.")
+    hwe_kernel: str | None = Field(default=None, description="Kernel: `ga-22.04`, `hwe-22.04`.")
+    user_data: SecretStr | None = Field(default=None, description="For cloud-init, plain or base64.")
+    ephemeral_deploy: bool = Field(default=False, description="Run from memory, not from disk.")
+    agent_name: str | None = Field(default=None, description="Label to be listed by.")
+    comment: str | None = None
+    license_key: SecretStr | None = None
+    bridge_all: bool = False
     bridge_type: Literal["standard", "ovs"] | None = None
-    bridge_stp: bool = Field(default=False, description="Enable spanning tree on the bridges.")
-    bridge_fd: int | None = Field(default=None, ge=0, description="Forward delay of the bridges, in seconds.")
-    install_kvm: bool = Field(default=False, description="Make it a KVM host. Administrators; before MAAS 3.8.")
-    register_vmhost: bool = Field(default=False, description="Make it an LXD host. Administrators; before MAAS 3.8.")
-    install_rackd: bool = Field(default=False, description="Make it a rack controller. Before MAAS 3.6.")
-    enable_hw_sync: bool = Field(default=False, description="Keep its hardware data up to date. Linux only.")
-    vcenter_registration: bool | None = Field(default=None, description="Register in vCenter. ESXi; administrators.")
-    enable_kernel_crash_dump: bool | None = Field(default=None, description="Enable kdump. MAAS 3.6 and newer.")
+    bridge_stp: bool = False
+    bridge_fd: int | None = Field(default=None, ge=0, description="Forward delay, in seconds.")
+    install_kvm: bool = False
+    register_vmhost: bool = Field(default=False, description="Make it an LXD host.")
+    install_rackd: bool = False
+    enable_hw_sync: bool = Field(default=False, description="Keep hardware data up to date.")
+    vcenter_registration: bool | None = None
+    enable_kernel_crash_dump: bool | None = None
 
 
 class DeployedMachine(BaseModel):
@@ -58,12 +58,12 @@ class DeployedMachine(BaseModel):
 class Deploy(Operation[DeployMachine, DeployedMachine]):
     """Deploy (install, provision) an operating system on a machine, and wait until it is Deployed.
 
-    Takes some 5 to 30 minutes. Overwrites the disks, unless `ephemeral_deploy` is true. The machine must be Ready (it
-    is then allocated to you first) or Allocated. If the call is cancelled, MAAS continues, unless
-    `on_cancel` is `abort`.
+    Takes 5 to 30 minutes. Overwrites the disks, unless `ephemeral_deploy` is true. The machine must be Ready (it is
+    then allocated to you first) or Allocated.
     """
 
     name = "maas_deploy_machine"
+    list_position = 20
     title = "Deploy a machine"
     destructive = True
     lifecycle = Lifecycle(

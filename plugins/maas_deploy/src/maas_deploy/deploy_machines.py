@@ -7,7 +7,6 @@ from typing import Self
 from pydantic import BaseModel, Field, SecretStr, model_validator
 
 from maas_deploy.deploy import Deploy, DeployedMachine, DeployMachine
-from maas_deploy.machines import COMMENT
 from maas_deploy.user_data import warning
 from maas_mcp.api import BatchOperation, MachineStatus, Member, NextStep, OperationRefusedError, SystemId, ToolContext
 
@@ -17,22 +16,22 @@ CONSTRAINTS = {"arch", "cpu_count", "mem", "tags", "not_tags", "zone", "pool"}
 class DeployMachines(BaseModel):
     """The machines, and the image to install on each."""
 
-    system_ids: list[SystemId] | None = Field(
-        default=None, min_length=1, max_length=200, description="Machines to deploy."
+    system_ids: list[SystemId] | None = Field(default=None, min_length=1, max_length=200)
+    count: int | None = Field(
+        default=None, ge=1, le=200, description="Ready machines to allocate, as `arch` to `pool` say."
     )
-    count: int | None = Field(default=None, ge=1, le=200, description="Number of Ready machines to allocate.")
-    arch: str | None = Field(default=None, description="Constraint: `amd64` or `amd64/generic`.")
-    cpu_count: int | None = Field(default=None, ge=1, description="Constraint: minimum.")
-    mem: int | None = Field(default=None, ge=1, description="Constraint: minimum, in MB.")
-    tags: list[str] | None = Field(default=None, description="Constraint: all of them.")
-    not_tags: list[str] | None = Field(default=None, description="Constraint: none of them.")
-    zone: str | None = Field(default=None, description="Constraint.")
-    pool: str | None = Field(default=None, description="Constraint.")
-    distro_series: str | None = Field(default=None, description="Image: `jammy`, `ubuntu/noble` or `custom/NAME`.")
-    hwe_kernel: str | None = Field(default=None, description="Kernel, such as `hwe-22.04`.")
-    user_data: SecretStr | None = Field(default=None, description="cloud-init user data, plain or base64.")
-    ephemeral_deploy: bool = Field(default=False, description="Run from memory and leave the disks unchanged.")
-    comment: str | None = Field(default=None, description=COMMENT)
+    arch: str | None = Field(default=None, description="`amd64` or `amd64/generic`.")
+    cpu_count: int | None = Field(default=None, ge=1, description="Minimum.")
+    mem: int | None = Field(default=None, ge=1, description="Minimum, in MB.")
+    tags: list[str] | None = Field(default=None, description="All of them.")
+    not_tags: list[str] | None = None
+    zone: str | None = None
+    pool: str | None = None
+    distro_series: str | None = Field(default=None, description="Image, such as `ubuntu/noble`.")
+    hwe_kernel: str | None = Field(default=None, description="Kernel: `hwe-22.04`.")
+    user_data: SecretStr | None = Field(default=None, description="For cloud-init, plain or base64.")
+    ephemeral_deploy: bool = Field(default=False, description="Run from memory, not from disk.")
+    comment: str | None = None
 
     @model_validator(mode="after")
     def _check_selection(self) -> Self:
@@ -67,12 +66,12 @@ class DeployedMachines(BaseModel):
 class DeployMany(BatchOperation[DeployMachines, DeployedMachines]):
     """Deploy (install, provision) several machines at once, and wait until each one is deployed or has failed.
 
-    Takes some 5 to 30 minutes. Overwrites the disks, unless `ephemeral_deploy` is true. Pass `system_ids`, or `count`
-    with constraints. With `count`, allocation is all-or-nothing; calling again deploys additional machines. A failed
-    machine does not stop the others.
+    Takes 5 to 30 minutes. Overwrites the disks, unless `ephemeral_deploy` is true. Pass `system_ids`, or `count`: then
+    all are allocated or none, and calling again deploys additional machines.
     """
 
     name = "maas_deploy_machines"
+    list_position = 21
     title = "Deploy several machines"
     destructive = True
     deadline = timedelta(hours=4)

@@ -6,10 +6,7 @@ from maas_mcp.api import MachineStatus as S
 
 
 class Lock(Tool[MachineArguments, MachineState]):
-    """Lock (protect) a Deployed or Deploying machine, so that MAAS refuses to release, power off or abort it.
-
-    To abort the deployment of a locked machine, unlock the machine first.
-    """
+    """Lock (protect) a Deployed or Deploying machine: MAAS then refuses to release, power off or abort it."""
 
     name = "maas_lock_machine"
     title = "Lock a machine"

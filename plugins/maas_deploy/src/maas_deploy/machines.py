@@ -6,15 +6,14 @@ from pydantic import BaseModel, Field
 
 from maas_mcp.api import Machine, SystemId
 
-SYSTEM_ID = "The machine's `system_id`, not its hostname."
-COMMENT = "Reason, for MAAS's event log."
+SYSTEM_ID = "Not the hostname."
 
 
 class MachineArguments(BaseModel):
     """A machine and a comment."""
 
     system_id: SystemId = Field(description=SYSTEM_ID)
-    comment: str | None = Field(default=None, description=COMMENT)
+    comment: str | None = None
 
 
 class MachineState(BaseModel):

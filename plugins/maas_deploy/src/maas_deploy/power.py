@@ -44,19 +44,19 @@ class PowerOffMachine(MachineArguments):
     """The parameters of MAAS's ``power_off``."""
 
     stop_mode: Literal["hard", "soft"] = Field(
-        default="hard", description="`soft` asks the operating system to shut down; only some power types support it."
+        default="hard", description="`soft` asks the OS to shut down; few power types can."
     )
 
 
 class PowerOn(Tool[MachineArguments, MachineState]):
     """Power on (switch on, start) a machine, and wait up to 3 minutes until MAAS shows it as on.
 
-    The machine must have an owner. The BMC is queried first: if it answers `on`, nothing is sent. If its answer is
-    neither `on` nor `off`, the call is refused, because MAAS would power-cycle a machine that is on. Also refused for
-    Allocated machines and ephemeral deployments, because MAAS would deploy them.
+    The machine must have an owner. Refused for Allocated machines and ephemeral deployments, because MAAS would deploy
+    them, and if the BMC's answer is unclear.
     """
 
     name = "maas_power_on"
+    list_position = 30
     title = "Power on a machine"
     idempotent = True
 
@@ -82,11 +82,12 @@ class PowerOn(Tool[MachineArguments, MachineState]):
 class PowerOff(Tool[PowerOffMachine, MachineState]):
     """Power off (shut down, stop) a machine, and wait up to 3 minutes until MAAS shows it as off.
 
-    Interrupts everything that runs on it. If MAAS shows it as off and its BMC confirms it, nothing is sent. Refused
-    during commissioning, testing, deploying and disk erasing: abort that operation instead.
+    Interrupts everything that runs on it. Refused during commissioning, testing, deploying and disk erasing: abort that
+    instead.
     """
 
     name = "maas_power_off"
+    list_position = 31
     title = "Power off a machine"
     destructive = True
     idempotent = True
@@ -113,14 +114,14 @@ class CycledMachine(MachineState):
 
 
 class PowerCycle(Tool[PowerOffMachine, CycledMachine]):
-    """Power-cycle (restart, reboot, reset) a machine: power it off, wait until it is off, and power it on again.
+    """Power-cycle (restart, reboot, reset) a machine: power it off and on again. Takes up to 6 minutes.
 
-    Takes up to 6 minutes. Interrupts everything that runs on it. A machine that is off is only powered on. Refused
-    where maas_power_off is refused, and for Allocated machines, ephemeral deployments and machines without an owner. If
-    the call is cancelled in between, the machine stays off.
+    Interrupts everything that runs on it. Refused where maas_power_off is refused, and for Allocated machines,
+    ephemeral deployments and machines without an owner. If cancelled in between, the machine stays off.
     """
 
     name = "maas_power_cycle"
+    list_position = 32
     title = "Power-cycle a machine"
     destructive = True
 
@@ -179,12 +180,13 @@ class PowerState(BaseModel):
 
 
 class QueryPowerState(Tool[QueryMachine, PowerState]):
-    """Query a machine's BMC (IPMI, Redfish) for its actual power state: on or off.
+    """Query a machine's BMC (IPMI, Redfish) for its actual power state. Takes up to a minute.
 
-    Takes up to a minute. The `power_state` in other results is MAAS's record, which may be old.
+    The `power_state` in other results is MAAS's record, which may be old.
     """
 
     name = "maas_query_power_state"
+    list_position = 33
     offers = "machine query-power-state"
     title = "Query a machine's power state"
     read_only = True

@@ -28,11 +28,11 @@ DELETED: Final = "Deleted"
 class ReleaseMachine(MachineArguments):
     """The parameters of ``release`` in MAAS 3.3 to 3.8."""
 
-    erase: bool = Field(default=False, description="Overwrite all disks first: hours for a large disk.")
-    quick_erase: bool = Field(default=False, description="Only wipe both ends of each disk; implies `erase`.")
+    erase: bool = Field(default=False, description="Overwrite all disks: hours for a large one.")
+    quick_erase: bool = Field(default=False, description="Only wipe both ends; implies `erase`.")
     secure_erase: bool = Field(default=False, description="Use the drives' own secure erase; implies `erase`.")
-    force: bool = Field(default=False, description="Release a VM host too, and destroy its virtual machines.")
-    scripts: list[str] | None = Field(default=None, description="Release scripts to run first. MAAS 3.5 and newer.")
+    force: bool = Field(default=False, description="Release a VM host too, and destroy its VMs.")
+    scripts: list[str] | None = Field(default=None, description="Release scripts to run first.")
 
 
 class ReleasedMachine(BaseModel):
@@ -49,13 +49,13 @@ class ReleasedMachine(BaseModel):
 class Release(Operation[ReleaseMachine, ReleasedMachine]):
     """Release (return, free, wipe) a machine: power it off and end everything that runs on it. Takes seconds.
 
-    With an erase option, it destroys the data on the disks, which takes minutes to many hours. Otherwise the disks stay
-    unchanged, unless the region erases on every release. An erase can be aborted, which leaves half-erased disks and
-    the status Failed disk erasing; a release cannot. MAAS deletes a virtual machine that it composed for its user,
-    which is a success. If the machine is already free, nothing is sent. A free machine cannot be erased.
+    An erase option destroys the data on the disks, in minutes to many hours. Otherwise they stay unchanged, unless the
+    region always erases. Aborting an erase leaves half-erased disks; a release cannot be aborted. MAAS deletes a
+    virtual machine that it composed. A free machine cannot be erased.
     """
 
     name = "maas_release_machine"
+    list_position = 22
     title = "Release a machine"
     destructive = True
     idempotent = True

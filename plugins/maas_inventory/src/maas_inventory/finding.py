@@ -34,17 +34,15 @@ StatusFilter = Annotated[str, AfterValidator(_check_status), WithJsonSchema({"ty
 class MachineFilter(BaseModel):
     """The filters. Without a filter, all machines match."""
 
-    status: list[StatusFilter] | None = Field(default=None, description="Any of these statuses.")
-    hostname: list[str] | None = Field(default=None, description="Any of these hostnames or FQDNs, in any case.")
-    owner: str | None = Field(default=None, description="User who owns the machine: the exact user name.")
-    agent_name: str | None = Field(
-        default=None, description="Exact `agent_name` of the allocation or deployment; a release removes it."
-    )
-    zone: str | None = Field(default=None, description="Availability zone.")
-    pool: str | None = Field(default=None, description="Resource pool.")
-    tags: list[str] | None = Field(default=None, description="All of these tags.")
+    status: list[StatusFilter] | None = None
+    hostname: list[str] | None = Field(default=None, description="Names or FQDNs.")
+    owner: str | None = None
+    agent_name: str | None = None
+    zone: str | None = None
+    pool: str | None = None
+    tags: list[str] | None = Field(default=None, description="All of them.")
     power_state: Literal["on", "off", "unknown", "error"] | None = None
-    limit: int = Field(default=50, ge=1, le=500, description="Maximum number of machines, sorted by hostname.")
+    limit: int = Field(default=50, ge=1, le=500)
 
 
 async def find(ctx: ToolContext, args: MachineFilter) -> tuple[Listing[Machine], str | None]:

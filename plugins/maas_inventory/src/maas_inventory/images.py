@@ -204,11 +204,9 @@ class ImportProgress:
 
 
 class ImportImages(RegionOperation[NoArguments, Images, ImportProgress]):
-    """Import (download, sync, update) the images selected in MAAS from their mirror, and wait until they are complete.
+    """Import (download, sync, update) the images selected in MAAS from their mirror, and wait until complete.
 
-    Takes seconds if nothing is new, up to an hour otherwise. Requires an administrator. A running import is not
-    restarted, because MAAS would abort it. If another user stops it before anything is downloaded, the result is the
-    same as for an import without new images.
+    Takes seconds if nothing is new, up to an hour otherwise. Administrators only.
     """
 
     name = "maas_import_images"

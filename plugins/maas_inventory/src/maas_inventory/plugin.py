@@ -48,6 +48,7 @@ class ListMachines(Tool[MachineFilter, MachinePage]):
     """List (find, search, count) machines with their system_id, status, owner, size, zone, pool, tags and addresses."""
 
     name = "maas_list_machines"
+    list_position = 10
     offers = "machines read"
     title = "List machines"
     read_only = True
@@ -102,7 +103,7 @@ def _fields(names: Iterable[str]) -> str:
 class MachineId(BaseModel):
     """A machine."""
 
-    system_id: SystemId = Field(description="The machine's `system_id`, not its hostname.")
+    system_id: SystemId = Field(description="Not the hostname.")
 
 
 class MachineDetails(MachineRow):
@@ -130,6 +131,7 @@ class GetMachine(Tool[MachineId, MachineDetails]):
     """Show (read, inspect) one machine: status, owner, hardware, operating system, addresses and latest event."""
 
     name = "maas_get_machine"
+    list_position = 11
     offers = "machine read"
     title = "Show a machine"
     read_only = True

@@ -163,7 +163,7 @@ def test_a_rule_outside_the_subset_is_added_to_the_description() -> None:
         (dict[str, int], {"a": 1}, [{"name": "a", "value": 1}]),
         (dict[str, int], {}, []),
         (list[int], [1], [1]),
-        (bool, False, False),
+        (bool, True, True),
         (Colour, Colour.RED, "red"),
         (int | str, 5, 5),
     ],
@@ -173,6 +173,10 @@ def test_a_default_has_the_published_form(kind: Any, default: Any, shown: Any) -
 
     assert schema["default"] == shown
     jsonschema.validate(shown, schema)
+
+
+def test_the_default_false_is_left_out() -> None:
+    assert input_schema(model(bool, default=False))["properties"]["field"] == {"type": "boolean"}
 
 
 def test_a_default_outside_the_published_values_is_left_out() -> None:

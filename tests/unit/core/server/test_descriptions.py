@@ -22,6 +22,7 @@ from maas_mcp.operations.next_steps import (
     unlock,
 )
 from maas_mcp.plugins.registry import HOST_TOOLS, load_registry
+from maas_mcp.plugins.schemas import output_schema
 from maas_mcp.server.app import INSTRUCTIONS, instructions_for, served_tools
 from maas_mcp.server.tools import mcp_tool
 from maas_mcp.settings import Settings
@@ -39,9 +40,7 @@ MAAS_TERMS: Final[Mapping[str, frozenset[str]]] = {
     "MAAS's syntax of constraints": frozenset(
         {"cidr:10.0.0.0/24", "space:NAME", "LABEL:GB(TAG,…),…", "root:50(ssd)", "LABEL:KEY=VALUE,…;…", "lan:space=dmz"}
     ),
-    "scripts, and a parameter of one": frozenset(
-        {"fio", "badblocks-destructive", "smartctl-short_storage", '["none"]'}
-    ),
+    "scripts": frozenset({"fio", "badblocks-destructive", '["none"]'}),
     "status of a released machine that was deleted": frozenset({"Deleted"}),
 }
 """Allowed terms in backticks that are not names of ours: examples of values that MAAS accepts or shows."""
@@ -66,7 +65,7 @@ def inside(schema: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def parts(name: str) -> list[Mapping[str, Any]]:
-    return [*inside(TOOLS[name].input_schema), *inside(TOOLS[name].output_schema)]
+    return [*inside(TOOLS[name].input_schema), *inside(output_schema(SERVED[name].returns))]
 
 
 def descriptions(name: str) -> list[str]:

@@ -238,7 +238,7 @@ async def test_commissioning_without_an_administrator_is_refused_with_a_hint(hou
 
 
 def test_the_description_says_what_is_replaced() -> None:
-    assert "Replaces the machine's network and storage configuration" in Commission.description()
+    assert "Replaces the network and storage configuration" in Commission.description()
     assert Commission.destructive
 
 

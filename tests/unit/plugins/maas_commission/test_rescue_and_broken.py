@@ -248,7 +248,7 @@ async def test_the_callers_machine_and_a_free_machine_have_no_earlier_owner(hous
 
 
 def test_the_descriptions_say_that_rescue_mode_changes_the_owner() -> None:
-    assert "makes you the owner" in EnterRescueMode.description()
+    assert "makes you the owner" in " ".join(EnterRescueMode.description().split())
     assert "keeps its new owner" in " ".join(ExitRescueMode.description().split())
 
 

@@ -111,7 +111,7 @@ async def test_a_machine_with_a_running_operation_is_not_tested(house: House) ->
 
 
 def test_the_description_says_that_a_deployed_machine_is_rebooted() -> None:
-    assert "A Deployed machine is rebooted out of its operating system" in RunTests.description()
+    assert "A Deployed machine is rebooted out of its system" in RunTests.description()
     assert RunTests.destructive
 
 

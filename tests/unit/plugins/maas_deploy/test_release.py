@@ -222,7 +222,7 @@ async def test_a_virtual_machine_that_is_deleted_during_a_deployment_is_gone(hou
 
 
 def test_the_description_says_that_an_erase_destroys_data() -> None:
-    assert "With an erase option, it destroys the data on the disks" in Release.description()
+    assert "An erase option destroys the data on the disks" in Release.description()
     assert Release.destructive
 
 

@@ -58,6 +58,10 @@ class Declaration(ABC, Generic[ArgsT, ResultT]):
     idempotent: ClassVar[bool] = False
     """Whether a second call with the same arguments has no further effect."""
 
+    list_position: ClassVar[int] = 100
+    """The tool's place in the list of tools: lower numbers come first. Some clients show a model only the first 40
+    tools. Tools with the same number are listed by plugin, the host's own plugins first, and then by name."""
+
     offers: ClassVar[str] = ""
     """The MAAS command that the tool provides, as named by the MAAS CLI: ``machine unlock``. Errors suggest tools by
     this command, so the tool may have any name. A suggested call passes the machine's ``system_id``."""

@@ -1,0 +1,97 @@
+"""The list of tools stays short: clients load all of it, and models read its names, descriptions and arguments."""
+
+import json
+from typing import Any, Final
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mcp_types import ListToolsResult
+
+from maas_mcp.plugins.registry import load_registry
+from maas_mcp.plugins.schemas import output_schema, result_schema
+from maas_mcp.server.app import served_tools
+from maas_mcp.server.tools import mcp_tool
+from tests.own_plugins import OWN_PLUGINS
+
+for plugin in ("maas_commission", "maas_deploy", "maas_inventory"):
+    pytest.importorskip(plugin)
+
+SERVED: Final = served_tools(load_registry(allow=OWN_PLUGINS, strict=True))
+SENT_LIMIT: Final = 32_000
+"""Bytes of the result of ``tools/list``."""
+READ_LIMIT: Final = 18_000
+"""Bytes of what a model reads of it, as JSON."""
+
+
+def size(value: Any) -> int:
+    return len(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode())
+
+
+def test_the_list_of_all_tools_is_small() -> None:
+    result = ListToolsResult(tools=[mcp_tool(tool) for tool in SERVED.values()])
+    sent = json.loads(result.model_dump_json(by_alias=True, exclude_none=True))
+    read = [{key: tool[key] for key in ("name", "description", "inputSchema")} for tool in sent["tools"]]
+
+    assert len(sent["tools"]) == 26
+    assert size(sent) <= SENT_LIMIT
+    assert size(read) <= READ_LIMIT
+
+
+def test_the_most_used_tools_come_first() -> None:
+    first = list(SERVED)[:5]
+
+    assert first == [
+        "maas_list_machines",
+        "maas_get_machine",
+        "maas_deploy_machine",
+        "maas_deploy_machines",
+        "maas_release_machine",
+    ]
+
+
+def values(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """Values that are valid for a schema of a result."""
+    if "anyOf" in schema:
+        return st.one_of([values(each) for each in schema["anyOf"]])
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"])
+    match schema.get("type"):
+        case "object" if "properties" in schema:
+            fields = {name: values(each) for name, each in schema["properties"].items()}
+            needed = {name: fields[name] for name in schema.get("required", ())}
+            return st.fixed_dictionaries(needed, optional={name: fields[name] for name in fields.keys() - needed})
+        case "object":
+            return st.dictionaries(st.text(max_size=3), st.integers() | st.text(max_size=3), max_size=2)
+        case "array":
+            return st.lists(values(schema["items"]), max_size=2)
+        case kind:
+            kinds: dict[Any, st.SearchStrategy[Any]] = {
+                "string": st.text(max_size=5),
+                "integer": st.integers(),
+                "number": st.floats(allow_nan=False, allow_infinity=False),
+                "boolean": st.booleans(),
+                "null": st.none(),
+            }
+            return kinds[kind]
+
+
+@pytest.mark.parametrize("tool", SERVED.values(), ids=SERVED)
+@given(data=st.data())
+def test_each_result_is_valid_for_the_published_schema(tool: Any, data: st.DataObject) -> None:
+    result = data.draw(values(output_schema(tool.returns)))
+
+    jsonschema.validate(result, output_schema(tool.returns))
+    jsonschema.validate(result, result_schema(tool.returns))
+
+
+@pytest.mark.parametrize("tool", SERVED.values(), ids=SERVED)
+def test_the_published_schema_of_a_result_refuses_a_field_of_another_type(tool: Any) -> None:
+    schema = result_schema(tool.returns)
+    simple = [name for name, each in schema["properties"].items() if each.get("type") in ("array", "integer", "string")]
+
+    assert simple
+    for name in simple:
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({name: {"an": "object"}}, schema)
