@@ -32,7 +32,7 @@ MAX_BYTES: Final = 16 * 1024 * 1024
 ARGUMENT: Final = "maas-mcp.argument."
 """The prefix of the keys in the frontmatter's ``metadata`` that declare an argument of the skill's prompt."""
 FRONTMATTER: Final = re.compile(r"---\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
-NAMED_TOOLS: Final = re.compile(r'"tool":\s*"(\w+)"|\b(maas_[a-z0-9_]+)\b')
+CALLED_TOOL: Final = re.compile(r'"tool":\s*"(\w+)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,8 @@ class Skill:
 
     @cached_property
     def tools(self) -> frozenset[str]:
-        """The tools that ``SKILL.md`` names: in a call, or as a word that begins with ``maas_``."""
-        return frozenset(one or other for one, other in NAMED_TOOLS.findall(self.text))
+        """The tools that ``SKILL.md`` calls, in JSON such as ``{"tool": "maas_get_machine", "arguments": {}}``."""
+        return frozenset(CALLED_TOOL.findall(self.text))
 
 
 @dataclass(frozen=True, slots=True)

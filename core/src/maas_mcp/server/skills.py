@@ -11,6 +11,7 @@ from urllib.parse import quote
 import mcp_types as types
 from mcp.server import Server, ServerRequestContext
 from mcp.server.caching import CacheHint
+from mcp.server.context import CallNext, HandlerResult
 from mcp.shared.exceptions import MCPError
 
 from maas_mcp.calls.host import Host
@@ -39,7 +40,7 @@ class DirectoryParams(types.PaginatedRequestParams):
 
 
 class SkillCatalogue:
-    """The skills that a server serves: those that name only served tools. Their files are read at the first use.
+    """The skills that a server serves: those that call only served tools. Their files are read at the first use.
 
     :meth:`resources` and :meth:`read` show them as static resources.
 
@@ -60,7 +61,7 @@ class SkillCatalogue:
             logger.error("The skill %s of the plugin %s cannot be used: %s", each.path, each.plugin, each.error)
         for skill in skills:
             if missing := sorted(skill.tools - self._tools):
-                logger.warning("The skill %s is left out: it names %s, not served.", skill.name, ", ".join(missing))
+                logger.warning("The skill %s is left out: no plugin has %s.", skill.name, ", ".join(missing))
         return [skill for skill in skills if skill.tools <= self._tools]
 
     @cached_property
@@ -117,7 +118,17 @@ def add_skills(server: Server[Host], catalogue: SkillCatalogue) -> None:
         resources = [each.model_dump(mode="json", by_alias=True, exclude_none=True) for each in shown]
         return {"resources": resources} | ({"nextCursor": following} if following else {})
 
-    server.extensions[EXTENSION] = {"directoryRead": True}
+    settings = {"directoryRead": True}
+
+    async def advertise(ctx: Context, call_next: CallNext) -> HandlerResult:
+        result = await call_next(ctx)
+        if ctx.method == "initialize" and isinstance(result, dict):
+            # The SDK drops `extensions` for clients before 2026-07-28, which then do not ask for skills.
+            result["capabilities"].setdefault("extensions", {})[EXTENSION] = settings
+        return result
+
+    server.extensions[EXTENSION] = settings
+    server.middleware.append(advertise)
     server.add_request_handler("skills/list", types.PaginatedRequestParams, list_skills)
     server.add_request_handler("skills/get", SkillParams, get_skill)
     server.add_request_handler("resources/directory/read", DirectoryParams, read_directory)
