@@ -45,6 +45,13 @@ from maas_mcp.operations.declaring.operations import (
     Operations,
 )
 from maas_mcp.operations.declaring.permission import another_owner, check_take_over
+from maas_mcp.operations.declaring.prompt import (
+    Prompt,
+    PromptContext,
+    PromptImage,
+    PromptMessage,
+    PromptResource,
+)
 from maas_mcp.operations.declaring.region_operation import RegionOperation
 from maas_mcp.operations.declaring.tool import Tool, ToolContext
 from maas_mcp.operations.judging.assessment import Assessment, Milestone
@@ -110,6 +117,11 @@ __all__ = [
     "Phase",
     "PollingStrategy",
     "ProgressReporter",
+    "Prompt",
+    "PromptContext",
+    "PromptImage",
+    "PromptMessage",
+    "PromptResource",
     "RegionOperation",
     "ScriptPolling",
     "ScriptResult",

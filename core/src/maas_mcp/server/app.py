@@ -26,6 +26,8 @@ from maas_mcp.operations.progress import Progress, ProgressSend
 from maas_mcp.plugins.portability import Schema
 from maas_mcp.plugins.registry import AnyTool, Registry
 from maas_mcp.server.operation_tools import OPERATION_TOOLS
+from maas_mcp.server.prompts import PromptCatalogue, add_prompts
+from maas_mcp.server.skills import SkillCatalogue, add_resources, add_skills
 from maas_mcp.server.tools import ensure_sendable, failure, mcp_tool, success
 from maas_mcp.settings import Settings
 
@@ -94,7 +96,7 @@ def build(
         async with open_host(settings, tools, connections, plugin_observers(registry)) as host:
             yield host
 
-    return Server(
+    server = Server(
         "maas-mcp",
         version=__version__,
         title="Canonical MAAS",
@@ -107,6 +109,13 @@ def build(
         # Without it, the SDK lists all tools before each call over HTTP.
         get_tool_input_schema=input_schema,
     )
+    if registry.skills or registry.prompts:
+        skills = SkillCatalogue(registry.skills, tools)
+        add_prompts(server, PromptCatalogue(registry.prompts, skills), client_connection)
+        if registry.skills:
+            add_skills(server, skills)
+            add_resources(server, skills)
+    return server
 
 
 def instructions_for(tools: Mapping[str, AnyTool]) -> str:
