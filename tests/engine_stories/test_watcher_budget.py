@@ -5,6 +5,7 @@ seconds.
 """
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import anyio
 import pytest
@@ -99,3 +100,30 @@ async def test_one_machine_in_a_long_stage_costs_at_most_eight_requests_a_minute
             assert len(region.requests) - before <= 8 * TEN_MINUTES / 60
         tasks.cancel_scope.cancel()
     await maas.aclose()
+
+
+async def test_replicas_that_start_to_follow_at_once_poll_at_different_times() -> None:
+    region = generated_region(1, speed=1.0, clock=anyio.current_time)
+    region.plan("node0001", hang="Installing OS")
+    maas, cursor = client_of(region), region.log.next_id - 1
+    region.deploy("node0001", "admin")
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(_follow, maas, cursor)
+        await anyio.sleep(TEN_MINUTES)
+        tasks.cancel_scope.cancel()
+    polls = sorted(each.time for each in region.requests if each.path.endswith("/events/"))
+    await maas.aclose()
+
+    together = [first for first, second in pairwise(polls) if second - first < 1e-6]
+    assert len(polls) > 3 * TEN_MINUTES / 10
+    assert len(set(together)) <= 1, "only the first polls, which do not wait, coincide"
+
+
+async def _follow(maas: MaasClient, cursor: int) -> None:
+    """Follow the machine from a watcher of its own, as a replica does."""
+    watcher = Watcher(maas)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watcher.run)
+        with watcher.follow("m00001", cursor):
+            await anyio.sleep_forever()

@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import subprocess
 import tempfile
 import threading
@@ -38,7 +39,7 @@ class HttpDriver(Driver):
     """The id of the session, for clients before 2026-07-28."""
     headers: dict[str, str] = field(default_factory=dict)
     """Headers of each request."""
-    _open: dict[int | str, HTTPConnection] = field(default_factory=dict)
+    _open: dict[int | str, socket.socket] = field(default_factory=dict)
     """The connections whose responses have not ended, by the ids of their requests."""
 
     def __post_init__(self) -> None:
@@ -65,7 +66,7 @@ class HttpDriver(Driver):
                 given["Mcp-Name"] = name
         connection.request("POST", path, json.dumps({"jsonrpc": "2.0", **message}), {**given, **headers})
         if "id" in message:
-            self._open[message["id"]] = connection
+            self._open[message["id"]] = connection.sock
         return connection, connection.getresponse()
 
     def _exchange(self, message: Message) -> None:
@@ -80,6 +81,8 @@ class HttpDriver(Driver):
                         self._note(json.loads(line.removeprefix(b"data: ")))
             elif body := response.read():
                 self._note(json.loads(body))
+            if message.get("id") in self._open and self.response(message["id"]) is None:
+                self._note({"id": message["id"], "error": {"message": "the stream ended without a response"}})
         except (OSError, HTTPException, ValueError, AttributeError) as error:
             # http.client raises these where close_stream() takes the connection away while it is read.
             if message.get("id") in self._open:
@@ -96,9 +99,8 @@ class HttpDriver(Driver):
 
     def close_stream(self, request_id: int) -> None:
         """Close the response stream of a request, as a client does that no longer wants it or is gone."""
-        connection = self._open.pop(request_id)
-        with suppress(OSError, AttributeError):
-            connection.sock.shutdown(2)
+        with suppress(OSError):
+            self._open.pop(request_id).shutdown(socket.SHUT_RDWR)
 
     def cancel(self, request_id: int) -> int:
         """Cancel a request as its revision says; answers with how many messages had come when the server knew it."""

@@ -116,8 +116,8 @@ class TestCancelling:
 
         server.cancel(call)
 
-        eventually(lambda: "abort" in posts(region), "the abort")
-        assert machine.status_name == "Allocated"
+        eventually(lambda: machine.status_name == "Allocated", "the abort")
+        assert posts(region) == ["deploy", "abort"]
 
     def test_a_closed_stream_never_aborts_an_operation(self, server: HttpDriver, region: SimulatedRegion) -> None:
         machine = region.machine("node01")

@@ -133,6 +133,11 @@ class Settings(BaseSettings):
     http_session_idle: float = Field(
         default=1800.0, ge=10, le=86_400, description="Seconds without a request after which an HTTP session is closed."
     )
+    http_stateless: bool = Field(
+        default=False,
+        description="Serve protocol revisions before 2026-07-28 without sessions, so that each request may reach "
+        "another replica. Such a client can then cancel a call only by closing its response stream.",
+    )
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(upper)] = Field(
         default="WARNING", description="Lowest level of messages logged to standard error."
     )

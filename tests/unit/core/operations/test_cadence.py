@@ -120,3 +120,20 @@ def test_a_scaled_cadence_keeps_its_proportions() -> None:
     usual = Pace(CADENCE, 0.0)
     usual.note_news(0.0)
     assert gaps(ticks(scaled, 30)) == [round(gap / 10, 6) for gap in gaps(ticks(usual, 300))]
+
+
+@given(first=st.floats(0, 1), second=st.floats(0, 1), silence=st.floats(0, 1e4), latency=st.floats(0, 100))
+def test_two_replicas_keep_the_distance_of_their_grids_however_wide_their_intervals(
+    first: float, second: float, silence: float, latency: float
+) -> None:
+    step = CADENCE.interval / 2
+    distance = abs(first - second) * CADENCE.interval % step
+    paces = [Pace(CADENCE, jitter) for jitter in (first, second)]
+    for pace in paces:
+        pace.note_news(-silence)
+        pace.note_latency(latency)
+    one, other = (ticks(pace, 60)[1:] for pace in paces)
+
+    nearest = min(abs(early - late) for early in one for late in other)
+
+    assert nearest >= min(distance, step - distance) - 1e-6

@@ -44,6 +44,7 @@ def http_app(
         max_request_body_size=settings.http_body_limit,
         session_idle_timeout=settings.http_session_idle,
         max_sessions=settings.http_sessions,
+        stateless_http=settings.http_stateless,
         transport_security=TransportSecuritySettings(
             allowed_hosts=list(hosts), allowed_origins=list(settings.http_origins)
         ),
@@ -57,6 +58,7 @@ def http_app(
         limits=BodyLimits(size=settings.http_body_limit),
         usage=Usage(_principal_limits(settings)),
         authenticator=_authenticator(settings),
+        stateless=settings.http_stateless,
         scopes={name: required_scope(tool) for name, tool in served_tools(registry).items()},
     )
 

@@ -66,6 +66,7 @@ class Gate:
         usage: Counts and limits the requests and sessions of each principal.
         authenticator: Authenticates requests; ``None`` if every caller is the local user.
         scopes: The scope that each tool needs, by the name of the tool.
+        stateless: Whether there are no sessions. A session id that a client sends is then ignored.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Gate:
         usage: Usage,
         authenticator: Authenticator | None = None,
         scopes: Mapping[str, Scope] = MappingProxyType({}),
+        stateless: bool = False,
     ) -> None:
         self._app = app
         self._path = path
@@ -88,6 +90,7 @@ class Gate:
         self._usage = usage
         self._authenticator = authenticator
         self._scopes = scopes
+        self._stateless = stateless
         self._sessions: WeakValueDictionary[tuple[str, str], Connection] = WeakValueDictionary()
         """The connection of each session with a running call, by the principal's name and the session id."""
 
@@ -115,7 +118,7 @@ class Gate:
             raise Refusal(404, "This path does not exist.", f"MCP is served at {self._path}.")
 
     async def _pass_on(self, request: "_Request", receive: Receive, send: Send) -> None:
-        name, session_id = request.principal.name, request.session_id
+        name, session_id = request.principal.name, None if self._stateless else request.session_id
         if session_id is not None:
             self._usage.session_used(name, session_id)
         elif request.is_legacy:
@@ -136,8 +139,8 @@ class Gate:
                     self._usage.session_closed(name, session_id)
             await send(message)
 
-        # A session outlives the streams of its requests. Since 2026-07-28 there are no sessions, only streams.
-        on_disconnect = None if request.is_legacy else connection
+        # A session outlives the streams of its requests. Without a session, a call ends with its stream.
+        on_disconnect = connection if session_id is None else None
         await self._app(passed, _Replay(request.body, receive, on_disconnect), note)
 
     def _connection(self, session_id: str | None, principal: Principal) -> Connection:
