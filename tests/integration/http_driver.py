@@ -62,7 +62,8 @@ class HttpDriver(Driver):
             given["Mcp-Protocol-Version"] = self.revision
         if self.revision == MODERN:
             given["Mcp-Method"] = message["method"]
-            if name := message.get("params", {}).get("name"):
+            params = message.get("params", {})
+            if name := params.get("name") or params.get("uri"):
                 given["Mcp-Name"] = name
         connection.request("POST", path, json.dumps({"jsonrpc": "2.0", **message}), {**given, **headers})
         if "id" in message:

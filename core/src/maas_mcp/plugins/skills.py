@@ -217,7 +217,7 @@ def _read_frontmatter(file: SkillFile) -> dict[str, Any]:
             "YAML, and a line `---`. Write them."
         )
     metadata = frontmatter.get("metadata", {})
-    nested = metadata.items() if isinstance(metadata, dict) else [("metadata", metadata)]
+    nested = metadata.items() if isinstance(metadata, dict) else [("metadata", None)]
     top = [(key, value) for key, value in frontmatter.items() if key != "metadata"]
     for key, value in (*top, *nested):
         if not isinstance(key, str) or not isinstance(value, str):

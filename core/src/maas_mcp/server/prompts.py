@@ -61,7 +61,7 @@ class PromptCatalogue:
             raise _invalid(f"Unknown prompt: {name[:64]}. Pass a name that prompts/list lists.")
         _check_names(self._describe(prompt), given)
         if isinstance(prompt, Skill):
-            return [_message(_filled(prompt, given))]
+            return [_message(_filled(prompt, given)), *map(_embedded, self._skills.other_files(prompt))]
         return [_message(each) for each in await _run(prompt, ctx, given)]
 
     @cached_property
@@ -160,6 +160,10 @@ async def _run(prompt: AnyPrompt, ctx: PromptContext, given: Mapping[str, str]) 
             raise
         logger.exception("%s failed", prompt.name)
         raise plugin_error(prompt.name, error) from error
+
+
+def _embedded(content: types.TextResourceContents | types.BlobResourceContents) -> types.PromptMessage:
+    return types.PromptMessage(role="user", content=types.EmbeddedResource(resource=content))
 
 
 def _message(message: PromptMessage) -> types.PromptMessage:

@@ -84,9 +84,13 @@ class SkillCatalogue:
             blob = base64.b64encode(file.content).decode()
             return types.BlobResourceContents(uri=uri, mime_type=resource.mime_type, blob=blob)
 
+    def other_files(self, skill: Skill) -> Sequence[types.TextResourceContents | types.BlobResourceContents]:
+        """The contents of a skill's files but ``SKILL.md``."""
+        return [content for file in skill.files[1:] if (content := self.read(_uri(skill, file)))]
+
     def children(self, uri: str) -> Sequence[types.Resource] | None:
         """The files and folders directly in a folder; ``None`` if no skill has it."""
-        folder = f"{uri.rstrip('/')}/"
+        folder = f"{uri}/"
         below = {each: each.removeprefix(folder).split("/") for each in self._files if each.startswith(folder)}
         folders = dict.fromkeys(parts[0] for parts in below.values() if len(parts) > 1)
         found = [self._files[each][0] for each, parts in below.items() if len(parts) == 1]
