@@ -61,7 +61,8 @@ class HttpDriver(Driver):
             given["Mcp-Protocol-Version"] = self.revision
         if self.revision == MODERN:
             given["Mcp-Method"] = message["method"]
-            if name := message.get("params", {}).get("name"):
+            params = message.get("params", {})
+            if name := params.get("name") or params.get("taskId"):
                 given["Mcp-Name"] = name
         connection.request("POST", path, json.dumps({"jsonrpc": "2.0", **message}), {**given, **headers})
         if "id" in message:
@@ -129,7 +130,14 @@ class HttpDriver(Driver):
 
 @contextmanager
 def serving_http(
-    url: str, api_key: str, revision: str = MODERN, headers: dict[str, str] | None = None, /, **variables: str
+    url: str,
+    api_key: str,
+    revision: str = MODERN,
+    headers: dict[str, str] | None = None,
+    /,
+    *,
+    capabilities: Any = None,
+    **variables: str,
 ) -> Iterator[HttpDriver]:
     """A ``maas-mcp serve --http`` for the region at ``url``, with a client that has shaken hands."""
     began = time.monotonic()
@@ -141,7 +149,9 @@ def serving_http(
             stderr=errors,
             env=environment(url, api_key, **variables),
         )
-        driver = HttpDriver(process, revision, Path(errors.name), headers=headers or {})
+        driver = HttpDriver(
+            process, revision, Path(errors.name), headers=headers or {}, capabilities=capabilities or {}
+        )
         try:
             served = eventually(lambda: re.search(r"http://127\.0\.0\.1:(\d+)/mcp", driver.log()), "the server's start")
             driver.port = int(served[1])

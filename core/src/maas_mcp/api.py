@@ -4,6 +4,7 @@ These names keep their meaning as long as the entry point group is called ``maas
 """
 
 from maas_mcp.errors import (
+    CannotAskError,
     InvalidArgumentsError,
     MaasAuthError,
     MaasBadRequestError,
@@ -17,6 +18,7 @@ from maas_mcp.errors import (
     MaasUnavailableError,
     MachineGoneError,
     NextStep,
+    NotAnsweredError,
     OperationCancelledError,
     OperationError,
     OperationFailedError,
@@ -45,6 +47,14 @@ from maas_mcp.operations.declaring.operations import (
     Operations,
 )
 from maas_mcp.operations.declaring.permission import another_owner, check_take_over
+from maas_mcp.operations.declaring.questions import (
+    ClientFolder,
+    ClientFolders,
+    FolderRequest,
+    ModelPrompt,
+    ModelReply,
+    Question,
+)
 from maas_mcp.operations.declaring.region_operation import RegionOperation
 from maas_mcp.operations.declaring.tool import Tool, ToolContext
 from maas_mcp.operations.judging.assessment import Assessment, Milestone
@@ -61,12 +71,16 @@ __all__ = [
     "BatchOperation",
     "CancelPolicy",
     "CancellationToken",
+    "CannotAskError",
     "ChangeKind",
+    "ClientFolder",
+    "ClientFolders",
     "Effects",
     "ErrorReport",
     "Event",
     "EventPolling",
     "Evidence",
+    "FolderRequest",
     "FormValue",
     "GoneContext",
     "InvalidArgumentsError",
@@ -92,8 +106,11 @@ __all__ = [
     "MachineStatus",
     "Member",
     "Milestone",
+    "ModelPrompt",
+    "ModelReply",
     "Needs",
     "NextStep",
+    "NotAnsweredError",
     "Observation",
     "Operation",
     "OperationCancelledError",
@@ -110,6 +127,7 @@ __all__ = [
     "Phase",
     "PollingStrategy",
     "ProgressReporter",
+    "Question",
     "RegionOperation",
     "ScriptPolling",
     "ScriptResult",

@@ -19,6 +19,7 @@ from maas_mcp.errors import (
     OperationCancelledError,
     OperationError,
     OperationRefusedError,
+    PluginError,
     UnknownOperationError,
 )
 from maas_mcp.maas.models import SystemId
@@ -28,9 +29,9 @@ from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.declaring.operation import LongRunning, Operation
 from maas_mcp.operations.declaring.operations import ListedOperation, OperationList, OperationReport
 from maas_mcp.operations.declaring.region_operation import RegionOperation
-from maas_mcp.operations.declaring.tool import plugin_error
+from maas_mcp.operations.declaring.tool import ToolContext, plugin_error
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.running.results import structured
+from maas_mcp.operations.running.results import kind_of, structured
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.plugins.registry import AnyTool
 
@@ -61,23 +62,63 @@ class OperationsService:
             raise TypeError(f"{operation.name} is not a long-running operation")
         # Both may fail, so they run before the start. An operation without an id could not be followed again.
         sealer = self._tenant.sealer
-        warnings = tuple(operation.warnings(call.arguments))
-        subject = subject_of(operation, call.arguments)
+        arguments = await self._complete(operation)
+        warnings = tuple(operation.warnings(arguments))
+        subject = subject_of(operation, arguments)
         options: dict[str, Any] = {"wait": call.options.wait_seconds, "on_cancel": call.options.on_cancel}
         if isinstance(operation, BatchOperation):
             options["name"] = subject
         engine = self._tenant.engine_for(operation)
         with call.running.following(operation.name, subject):
-            status = await engine.run(operation, call.arguments, call.progress, call.cancellation, **options)
-        operation_id = sealer.seal(status.handle)
-        suggest_get_operation(status, operation_id)
-        return CallResult(
-            result=status.result,
-            content=None if status.result is None else structured(operation, status.result),
-            status=status,
-            operation_id=operation_id,
-            warnings=(*warnings, *status.warnings),
-        )
+            status = await engine.run(operation, arguments, call.progress, call.cancellation, **options)
+        return _call_result(operation, status, sealer.seal(status.handle), warnings)
+
+    async def _complete(self, operation: LongRunning[Any, Any]) -> BaseModel:
+        """The arguments, completed by the user's answers. From then on, nothing can be asked."""
+        call = self._call
+
+        async def refuse() -> None:
+            raise PluginError(
+                f"{operation.name} changes something in MAAS before it starts, which is a bug in the plugin. "
+                "`complete` may only read."
+            )
+
+        maas = call.tenant.maas.before_change(refuse)
+        ctx = ToolContext(maas, call.progress, call.cancellation, timing=call.tenant.timing, client=call.user)
+        arguments: object = await operation.complete(ctx, call.arguments)
+        if not isinstance(arguments, operation.arguments):
+            raise PluginError(
+                f"{operation.name}.complete returned {kind_of(arguments)}, which is a bug in the plugin. "
+                f"Expected the arguments. Return `args` or a copy: `args.model_copy(update=…)`."
+            )
+        call.user.note_change()
+        return arguments
+
+    async def follow(self, operation_id: str, seconds: float | None) -> CallResult:
+        """Follow an operation to its end or for this many seconds. Returns what the call that started it would return.
+
+        Raises:
+            UnknownOperationError: The caller has no such operation.
+            OperationError: It did not succeed.
+            MaasError: MAAS cannot be reached.
+        """
+        operation, handle = self._open(operation_id)
+        engine, call = self._tenant.engine_for(operation), self._call
+        status = await engine.resume(operation, handle, call.progress, call.cancellation, wait=seconds)
+        return _call_result(operation, status, operation_id)
+
+    def started(self, operation_id: str) -> int:
+        """The start of an operation, in seconds since 1970 (UTC).
+
+        Raises:
+            UnknownOperationError: The caller has no such operation.
+        """
+        return self._open(operation_id)[1].started
+
+    def is_start_failure(self, operation_id: str, error: MaasMcpError) -> bool:
+        """Whether ``error`` is the response to the start request, so that the operation has ended."""
+        request = self._tenant.requests.find(self._open(operation_id)[1])
+        return error is request.ambiguous_error or error is request.refusal
 
     async def run(self, name: str, /, **arguments: Any) -> BaseModel:
         """Call a tool, or start an operation and follow it to its end. Returns its result."""
@@ -223,6 +264,22 @@ class OperationsService:
                 f"There is no tool {name[:64]!r}.", hint="Check that its plugin is installed and allowed."
             )
         return tool
+
+
+def _call_result(
+    operation: LongRunning[Any, Any],
+    status: OperationStatus[Any],
+    operation_id: str,
+    warnings: tuple[str, ...] = (),
+) -> CallResult:
+    suggest_get_operation(status, operation_id)
+    return CallResult(
+        result=status.result,
+        content=None if status.result is None else structured(operation, status.result),
+        status=status,
+        operation_id=operation_id,
+        warnings=(*warnings, *status.warnings),
+    )
 
 
 @dataclass(slots=True)

@@ -6,26 +6,30 @@ from functools import cache
 from typing import Any, Final
 
 import mcp_types as types
-from mcp.server import Server, ServerRequestContext
+from mcp.server import Server
 from mcp.server.caching import CacheHint
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.dispatcher import coerce_request_id
 from mcp.shared.exceptions import MCPError
 
 from maas_mcp import __version__
-from maas_mcp.calls.arguments import ClientFeatures, ProgressToken, published_arguments
+from maas_mcp.calls.arguments import ClientFeatures, published_arguments
 from maas_mcp.calls.chain import run_call
 from maas_mcp.calls.change_stream import Observer
-from maas_mcp.calls.connections import Connection, Connections
+from maas_mcp.calls.connections import Connections
 from maas_mcp.calls.host import Host, open_host
 from maas_mcp.calls.next_steps import resolve_steps, tool_for
 from maas_mcp.errors import MaasMcpError
-from maas_mcp.maas.text import replace_surrogates
+from maas_mcp.operations.declaring.questions import AnswersNeededError
 from maas_mcp.operations.next_steps import LIST_MACHINES
-from maas_mcp.operations.progress import Progress, ProgressSend
 from maas_mcp.plugins.portability import Schema
 from maas_mcp.plugins.registry import AnyTool, Registry
+from maas_mcp.server.asking import asker_for, questions_result
 from maas_mcp.server.operation_tools import OPERATION_TOOLS
+from maas_mcp.server.request_context import Context, client_connection, client_features, progress_sender
+from maas_mcp.server.request_state import SealedRequestState
+from maas_mcp.server.task_notifications import TaskListener
+from maas_mcp.server.tasks import new_task, serve_tasks, starts_task
 from maas_mcp.server.tools import ensure_sendable, failure, mcp_tool, success
 from maas_mcp.settings import Settings
 
@@ -45,15 +49,11 @@ INSTRUCTIONS: Final[tuple[tuple[str, str | None], ...]] = (
 )
 """Parts of the text for the model, each with the tool that it names, if any. A part without its tool is left out."""
 
-EARLY_REVISION: Final = "2024-11-05"
-"""The protocol revision of clients that may send ``_meta`` among the arguments."""
-
-CONNECTION: Final = "maas_mcp.connection"
-"""The key in the ASGI scope of an HTTP request that holds its :class:`Connection`."""
 LIST_TTL: Final = 60_000
 """Milliseconds for which a client may keep the list of tools. A change of the list is announced as well."""
 
-Context = ServerRequestContext[Host, object]
+Response = types.CallToolResult | types.InputRequiredResult | dict[str, Any]
+"""A tool's result, questions for the user, or a task."""
 OpenHost = Callable[
     [Settings, Mapping[str, AnyTool], Connections, Sequence[Observer]], AbstractAsyncContextManager[Host]
 ]
@@ -79,11 +79,11 @@ def build(
     async def list_tools(ctx: Context, _params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         return listing(client_features(ctx))
 
-    async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+    async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> Response:
         tool = tools.get(params.name)
         if tool is None:
             raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name[:64]}")
-        return await respond(tool, params.arguments, ctx)
+        return await respond(tool, params, ctx)
 
     @cache  # the SDK asks for it at each call over HTTP
     def input_schema(name: str) -> Schema | None:
@@ -94,19 +94,23 @@ def build(
         async with open_host(settings, tools, connections, plugin_observers(registry)) as host:
             yield host
 
-    return Server(
+    server = Server(
         "maas-mcp",
         version=__version__,
         title="Canonical MAAS",
         instructions=instructions_for(tools),
         lifespan=lifespan,
         on_list_tools=list_tools,
-        on_call_tool=call_tool,
-        on_subscriptions_listen=ListenHandler(InMemorySubscriptionBus()),
+        on_subscriptions_listen=TaskListener(ListenHandler(InMemorySubscriptionBus())),
         cache_hints={"tools/list": CacheHint(ttl_ms=LIST_TTL)},
         # Without it, the SDK lists all tools before each call over HTTP.
         get_tool_input_schema=input_schema,
     )
+    # As an argument, the SDK's types would not allow a task as the result.
+    server.add_request_handler("tools/call", types.CallToolRequestParams, call_tool)
+    serve_tasks(server)
+    server.middleware.append(SealedRequestState(settings, server.name))
+    return server
 
 
 def instructions_for(tools: Mapping[str, AnyTool]) -> str:
@@ -126,55 +130,28 @@ def served_tools(registry: Registry) -> dict[str, AnyTool]:
     return dict(sorted({**registry.tools, **own}.items()))
 
 
-async def respond(tool: AnyTool, given: dict[str, Any] | None, ctx: Context) -> types.CallToolResult:
+async def respond(tool: AnyTool, params: types.CallToolRequestParams, ctx: Context) -> Response:
     """Call a tool with the client's arguments. Every failure becomes a result that a model can read."""
-    host, request_id = ctx.lifespan_context, ctx.request_id
+    host, request_id, given = ctx.lifespan_context, ctx.request_id, params.arguments
     connection = client_connection(ctx)
+    as_task = starts_task(ctx, tool, given)
     try:
         answer = await run_call(
             host,
             tool,
-            given,
+            {**(given or {}), "wait_seconds": 0} if as_task else given,
             connection=connection,
-            sender=lambda token: _sender(ctx, token),
+            sender=lambda token: progress_sender(ctx, token),
             request_id=None if request_id is None else coerce_request_id(request_id),
             client=client_features(ctx),
+            user=asker_for(ctx, params),
         )
         if answer.status is not None and answer.status.problem is not None:
             raise answer.status.problem
+        if as_task and (task := new_task(ctx, answer, given)):
+            return task
         return ensure_sendable(tool.name, success(tool, answer))
+    except AnswersNeededError as needed:
+        return questions_result(needed, params)
     except MaasMcpError as error:
         return ensure_sendable(tool.name, failure(error, resolve_steps(error.next_steps, host.tools)))
-
-
-def client_connection(ctx: Context) -> Connection:
-    """The connection of a request. Over stdio the request contains it, over HTTP its ASGI scope does.
-
-    In tests, client and server may share the process without a transport. Then no request is cancelled by its id.
-    """
-    scope = getattr(ctx.request, "scope", {})
-    connection: Connection | None = ctx.request if isinstance(ctx.request, Connection) else scope.get(CONNECTION)
-    return connection or ctx.lifespan_context.connections.connect()
-
-
-def client_features(ctx: Context) -> ClientFeatures:
-    """The features of the request's client."""
-    return ClientFeatures(meta_argument=ctx.protocol_version == EARLY_REVISION)
-
-
-def _sender(ctx: Context, argument_token: ProgressToken | None) -> ProgressSend:
-    """A function that sends progress for the request's token, or else for the token among the arguments."""
-    request_meta = (ctx.params or {}).get("_meta") or {}
-    if argument_token is None or "progressToken" in request_meta:
-
-        async def send(progress: Progress) -> None:
-            await ctx.session.report_progress(progress.value, progress.total, replace_surrogates(progress.message))
-
-    else:
-
-        async def send(progress: Progress) -> None:
-            await ctx.session.send_progress_notification(
-                argument_token, progress.value, progress.total, replace_surrogates(progress.message)
-            )
-
-    return send

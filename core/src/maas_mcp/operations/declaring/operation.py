@@ -75,6 +75,17 @@ class LongRunning(Declaration[ArgsT, ResultT]):
         """
         return ()
 
+    async def complete(self, ctx: ToolContext, args: ArgsT) -> ArgsT:  # noqa: ARG002 - for subclasses
+        """Return the arguments to start with, completed by the user's answers to ``ctx.ask``.
+
+        Called before anything is checked or sent. It may read from MAAS and must not change anything, because a client
+        since 2026-07-28 repeats it for each answer.
+
+        Raises:
+            NotAnsweredError: The user declined, or did not answer in time. The operation does not start.
+        """
+        return args
+
     @classmethod
     def _check(cls) -> None:
         super()._check()

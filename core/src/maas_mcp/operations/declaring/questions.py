@@ -1,0 +1,114 @@
+"""Requests of a tool to its client, as data: a question for the user, a prompt for the client's model, its folders."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from maas_mcp.errors import CannotAskError, MaasMcpError
+
+AnswerT = TypeVar("AnswerT", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Question(Generic[AnswerT]):
+    """A question for the user, who answers in a form.
+
+    Clients show only flat forms: fields of strings, numbers, booleans, choices, and lists of choices.
+    """
+
+    text: str
+    """Everything that the user needs to know for the answer."""
+    answer: type[AnswerT]
+    """The form: one field for each value. The fields' descriptions and defaults are shown."""
+
+
+class ModelReply(BaseModel):
+    """The reply of the client's model."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPrompt:
+    """A prompt for the client's own model. The answer is a :class:`ModelReply`. MCP has deprecated this."""
+
+    text: str
+    max_tokens: int = 1000
+
+    @property
+    def answer(self) -> type[ModelReply]:
+        """The model of the answer."""
+        return ModelReply
+
+
+class ClientFolder(BaseModel):
+    """A folder of the client."""
+
+    uri: str
+    name: str | None = None
+
+
+class ClientFolders(BaseModel):
+    """The folders that the client works on."""
+
+    folders: list[ClientFolder]
+
+
+@dataclass(frozen=True, slots=True)
+class FolderRequest:
+    """A request for the folders that the client works on, its roots. MCP has deprecated this."""
+
+    @property
+    def answer(self) -> type[ClientFolders]:
+        """The model of the answer."""
+        return ClientFolders
+
+
+ClientRequest = Question[Any] | ModelPrompt | FolderRequest
+
+
+class AnswersNeededError(MaasMcpError):
+    """A call needs answers, and the client gets the questions as the call's result. It then calls again with them.
+
+    Args:
+        requests: The questions, by their keys.
+    """
+
+    code = "answers_needed"
+
+    def __init__(self, requests: Mapping[str, ClientRequest]) -> None:
+        super().__init__("The call needs answers before it can continue.")
+        self.requests = dict(requests)
+
+
+class Asker(Protocol):
+    """Asks the client of a call."""
+
+    def can_ask(self, kind: type[Any] = Question) -> bool:
+        """Whether the client answers requests of this kind."""
+        ...
+
+    async def ask(self, requests: Mapping[str, ClientRequest]) -> Mapping[str, BaseModel]:
+        """Ask, and return the answers by the same keys.
+
+        Raises:
+            CannotAskError: The client cannot answer one of them.
+            NotAnsweredError: The user declined, or did not answer in time.
+            AnswersNeededError: The client answers by calling again.
+        """
+        ...
+
+
+class _Nobody:
+    """The asker of a call whose client cannot be asked."""
+
+    def can_ask(self, kind: type[Any] = Question) -> bool:  # noqa: ARG002 - as in the protocol
+        return False
+
+    async def ask(self, requests: Mapping[str, ClientRequest]) -> Mapping[str, BaseModel]:  # noqa: ARG002 - as above
+        raise CannotAskError
+
+
+NOBODY: Final[Asker] = _Nobody()
