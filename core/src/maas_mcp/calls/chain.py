@@ -1,8 +1,7 @@
 """Runs every call, from MCP or from another tool, through the same steps, such as policy and audit."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -12,13 +11,12 @@ from maas_mcp.calls.call import CallResult, ToolCall
 from maas_mcp.calls.confirmation import confirm_erasing
 from maas_mcp.calls.connections import Connection
 from maas_mcp.calls.host import Host
-from maas_mcp.calls.operations_service import OperationsService
+from maas_mcp.calls.operations_service import OperationsService, plugin_errors
 from maas_mcp.calls.principal import required_scope
-from maas_mcp.errors import InsufficientScopeError, MaasMcpError
-from maas_mcp.operations.cancellation import is_cancellation
+from maas_mcp.errors import InsufficientScopeError
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.declaring.questions import NOBODY, Asker
-from maas_mcp.operations.declaring.tool import Tool, ToolContext, plugin_error
+from maas_mcp.operations.declaring.tool import ToolContext
 from maas_mcp.operations.progress import PartialProgress, ProgressReporter, ProgressSend
 from maas_mcp.operations.running.results import structured
 from maas_mcp.plugins.registry import AnyTool
@@ -61,12 +59,12 @@ async def run_call(
     Raises:
         MaasMcpError: The arguments are invalid, or the call was refused or failed. A tool raises no other error.
     """
-    with plugin_errors(tool):
+    with plugin_errors(tool.name):
         arguments, options = parse_arguments(tool, given, client)
         progress = ProgressReporter(sender(options.token))
         # A BaseException must not reach the reporter's task group, because it would end the group.
         async with host.tenant(connection.principal) as tenant, progress.reporting():
-            with plugin_errors(tool), connection.running(request_id) as running:
+            with plugin_errors(tool.name), connection.running(request_id) as running:
                 call = ToolCall(
                     tool=tool,
                     arguments=arguments,
@@ -85,7 +83,7 @@ async def run_call(
 
 async def call_within(outer: ToolCall, tool: AnyTool, given: Mapping[str, Any]) -> CallResult:
     """Call a tool from another tool: through the same steps, with the outer call's progress and cancellation."""
-    with plugin_errors(tool):
+    with plugin_errors(tool.name):
         arguments, options = parse_arguments(tool, given, outer.client)
         # The inner call's share of the outer call is unknown, so only its messages are passed on, not its fractions.
         progress = PartialProgress(lambda _fraction, message: outer.progress.report(None, message))
@@ -146,19 +144,3 @@ async def _run(call: ToolCall, operations: OperationsService) -> CallResult:
     )
     result = await call.tool.run(ctx, call.arguments)
     return CallResult(result=result, content=structured(call.tool, result))
-
-
-@contextmanager
-def plugin_errors(tool: Tool[Any, Any] | LongRunning[Any, Any]) -> Iterator[None]:
-    """Convert a plugin's unexpected exceptions, so that they do not end other calls.
-
-    Raises:
-        PluginError: The plugin raised something other than a cancellation or a ``MaasMcpError``.
-    """
-    try:
-        yield
-    except BaseException as error:
-        if is_cancellation(error) or isinstance(error, MaasMcpError):
-            raise
-        logger.exception("%s failed", tool.name)
-        raise plugin_error(tool.name, error) from error

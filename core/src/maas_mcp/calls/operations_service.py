@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -28,6 +28,7 @@ from maas_mcp.operations.batches.batch import BatchOperation
 from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.declaring.operation import LongRunning, Operation
 from maas_mcp.operations.declaring.operations import ListedOperation, OperationList, OperationReport
+from maas_mcp.operations.declaring.questions import Asker
 from maas_mcp.operations.declaring.region_operation import RegionOperation
 from maas_mcp.operations.declaring.tool import ToolContext, plugin_error
 from maas_mcp.operations.handles import Handle
@@ -62,7 +63,7 @@ class OperationsService:
             raise TypeError(f"{operation.name} is not a long-running operation")
         # Both may fail, so they run before the start. An operation without an id could not be followed again.
         sealer = self._tenant.sealer
-        arguments = await self._complete(operation)
+        arguments = await self._complete(operation, call.user)
         warnings = tuple(operation.warnings(arguments))
         subject = subject_of(operation, arguments)
         options: dict[str, Any] = {"wait": call.options.wait_seconds, "on_cancel": call.options.on_cancel}
@@ -73,7 +74,37 @@ class OperationsService:
             status = await engine.run(operation, arguments, call.progress, call.cancellation, **options)
         return _call_result(operation, status, sealer.seal(status.handle), warnings)
 
-    async def _complete(self, operation: LongRunning[Any, Any]) -> BaseModel:
+    async def start_when_answered(self) -> CallResult:
+        """Prepare the call's operation, and start it later, when the user has answered its questions."""
+        call, operation, engine = self._call, self._call.tool, self._tenant.engine
+        if not isinstance(operation, LongRunning):
+            raise TypeError(f"{operation.name} is not a long-running operation")
+        prepared = await engine.prepare(operation, call.arguments, call.progress, call.cancellation)
+        if isinstance(prepared, OperationStatus):
+            return _call_result(operation, prepared, self._tenant.sealer.seal(prepared.handle))
+        handle, principal = prepared.subject.handle, call.principal.name
+        operation_id = self._tenant.sealer.seal(handle)
+        waiting = call.host.waiting.add(principal, operation_id, call.user, handle.started)
+
+        async def start() -> None:
+            try:
+                with plugin_errors(operation.name):
+                    arguments = await self._complete(operation, waiting)
+                    if subject_of(operation, arguments) != handle.system_id:
+                        raise PluginError(f"{operation.name}.complete chose another machine, which is not possible.")
+                    run = engine.start(replace(prepared, args=arguments))
+                    if not isinstance(run, OperationStatus):
+                        await run.request.wait_for_answer()
+            except MaasMcpError as error:
+                waiting.end(error)
+            else:
+                call.host.waiting.remove(principal, operation_id)
+
+        call.host.run_later(call.principal, start)
+        status: OperationStatus[Any] = OperationStatus(handle, None, "Waiting for an answer", confirmed=False)
+        return _call_result(operation, status, operation_id)
+
+    async def _complete(self, operation: LongRunning[Any, Any], asker: Asker) -> BaseModel:
         """The arguments, completed by the user's answers. From then on, nothing can be asked."""
         call = self._call
 
@@ -84,7 +115,7 @@ class OperationsService:
             )
 
         maas = call.tenant.maas.before_change(refuse)
-        ctx = ToolContext(maas, call.progress, call.cancellation, timing=call.tenant.timing, client=call.user)
+        ctx = ToolContext(maas, call.progress, call.cancellation, timing=call.tenant.timing, client=asker)
         arguments: object = await operation.complete(ctx, call.arguments)
         if not isinstance(arguments, operation.arguments):
             raise PluginError(
@@ -264,6 +295,25 @@ class OperationsService:
                 f"There is no tool {name[:64]!r}.", hint="Check that its plugin is installed and allowed."
             )
         return tool
+
+
+@contextmanager
+def plugin_errors(name: str) -> Iterator[None]:
+    """Convert a plugin's unexpected exceptions, so that they do not end other calls.
+
+    Args:
+        name: The name of the tool.
+
+    Raises:
+        PluginError: The plugin raised something other than a cancellation or a ``MaasMcpError``.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if is_cancellation(error) or isinstance(error, MaasMcpError):
+            raise
+        logger.exception("%s failed", name)
+        raise plugin_error(name, error) from error
 
 
 def _call_result(

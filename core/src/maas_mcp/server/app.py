@@ -19,6 +19,7 @@ from maas_mcp.calls.change_stream import Observer
 from maas_mcp.calls.connections import Connections
 from maas_mcp.calls.host import Host, open_host
 from maas_mcp.calls.next_steps import resolve_steps, tool_for
+from maas_mcp.calls.operations_service import OperationsService
 from maas_mcp.errors import MaasMcpError
 from maas_mcp.operations.declaring.questions import AnswersNeededError
 from maas_mcp.operations.next_steps import LIST_MACHINES
@@ -29,7 +30,7 @@ from maas_mcp.server.operation_tools import OPERATION_TOOLS
 from maas_mcp.server.request_context import Context, client_connection, client_features, progress_sender
 from maas_mcp.server.request_state import SealedRequestState
 from maas_mcp.server.task_notifications import TaskListener
-from maas_mcp.server.tasks import new_task, serve_tasks, starts_task
+from maas_mcp.server.tasks import check_callable, new_task, serve_tasks, starts_after_answer, starts_task
 from maas_mcp.server.tools import ensure_sendable, failure, mcp_tool, success
 from maas_mcp.settings import Settings
 
@@ -134,7 +135,9 @@ async def respond(tool: AnyTool, params: types.CallToolRequestParams, ctx: Conte
     """Call a tool with the client's arguments. Every failure becomes a result that a model can read."""
     host, request_id, given = ctx.lifespan_context, ctx.request_id, params.arguments
     connection = client_connection(ctx)
-    as_task = starts_task(ctx, tool, given)
+    check_callable(ctx, tool)
+    as_task, asker = starts_task(ctx, tool, given), asker_for(ctx, params)
+    in_task = as_task and starts_after_answer(tool, asker)
     try:
         answer = await run_call(
             host,
@@ -144,7 +147,8 @@ async def respond(tool: AnyTool, params: types.CallToolRequestParams, ctx: Conte
             sender=lambda token: progress_sender(ctx, token),
             request_id=None if request_id is None else coerce_request_id(request_id),
             client=client_features(ctx),
-            user=asker_for(ctx, params),
+            user=asker,
+            run=OperationsService.start_when_answered if in_task else None,
         )
         if answer.status is not None and answer.status.problem is not None:
             raise answer.status.problem

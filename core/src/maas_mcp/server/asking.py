@@ -44,7 +44,7 @@ def asker_for(ctx: Context, params: types.InputResponseRequestParams, limit: flo
 def questions_result(needed: AnswersNeededError, params: types.InputResponseRequestParams) -> types.InputRequiredResult:
     """The result that asks a client, with the answers so far for its next call."""
     return types.InputRequiredResult(
-        input_requests={key: _request(each) for key, each in needed.requests.items()},
+        input_requests={key: mcp_request(each) for key, each in needed.requests.items()},
         request_state=json.dumps(_answers_so_far(params)),
     )
 
@@ -61,7 +61,7 @@ class _RoundTrips:
 
     async def ask(self, requests: Mapping[str, ClientRequest]) -> Mapping[str, BaseModel]:
         _check_all(self, requests)
-        answers = {key: _answer(each, self._given[key]) for key, each in requests.items() if key in self._given}
+        answers = {key: read_answer(each, self._given[key]) for key, each in requests.items() if key in self._given}
         missing = {key: each for key, each in requests.items() if answers.get(key) is None}
         if missing:
             raise AnswersNeededError(missing)
@@ -88,14 +88,14 @@ class _OpenRequest:
                 given = await self._send(request)
             except (MCPError, ValidationError) as error:
                 raise NotAnsweredError("The client did not pass on an answer, so nothing was sent to MAAS.") from error
-            answer = _answer(request, given)
+            answer = read_answer(request, given)
             if answer is None:
                 raise NotAnsweredError("The answer does not fit the question, so nothing was sent to MAAS.")
             return answer
         raise NotAnsweredError(f"There was no answer within {self._limit:g} s, so nothing was sent to MAAS.")
 
     async def _send(self, request: ClientRequest) -> dict[str, Any]:
-        sent = _request(request)
+        sent = mcp_request(request)
         results: dict[type[Any], type[types.Result]] = {
             types.ElicitRequest: types.ElicitResult,
             types.CreateMessageRequest: types.CreateMessageResult,
@@ -140,7 +140,7 @@ def _answers_so_far(params: types.InputResponseRequestParams) -> dict[str, Any]:
     return {**earlier, **now}
 
 
-def _request(request: ClientRequest) -> types.InputRequest:
+def mcp_request(request: ClientRequest) -> types.InputRequest:
     """The request in MCP's form."""
     match request:
         case ModelPrompt():
@@ -177,7 +177,7 @@ def form_schema(model: type[BaseModel]) -> dict[str, Any]:
     return {"type": "object", "properties": fields, "required": list(schema.get("required", []))}
 
 
-def _answer(request: ClientRequest, given: Mapping[str, Any]) -> BaseModel | None:
+def read_answer(request: ClientRequest, given: object) -> BaseModel | None:
     """The answer; ``None`` if it does not fit the request.
 
     Raises:

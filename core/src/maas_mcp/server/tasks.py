@@ -21,6 +21,7 @@ from maas_mcp.calls.chain import Run, run_call
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.next_steps import resolve_steps
 from maas_mcp.calls.operations_service import OperationsService
+from maas_mcp.calls.waiting import WaitingOperation
 from maas_mcp.errors import (
     InvalidArgumentsError,
     MaasMcpError,
@@ -32,11 +33,14 @@ from maas_mcp.errors import (
     UnknownOperationError,
 )
 from maas_mcp.maas.text import replace_surrogates
+from maas_mcp.operations.batches.batch import BatchOperation
 from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning
+from maas_mcp.operations.declaring.questions import Asker
 from maas_mcp.operations.handles import LIFETIME
 from maas_mcp.operations.progress import ProgressSend, discard_progress
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.plugins.registry import AnyTool
+from maas_mcp.server.asking import mcp_request, read_answer
 from maas_mcp.server.operation_tools import CancelOperation, GetOperation
 from maas_mcp.server.request_context import Context, client_connection, client_features, declares_extension, is_modern
 from maas_mcp.server.tools import ensure_sendable, failure, success
@@ -147,6 +151,22 @@ def new_task(ctx: Context, answer: CallResult, given: Mapping[str, Any] | None) 
     return {"resultType": "task", **task.to_wire()}
 
 
+def starts_after_answer(tool: AnyTool, asker: Asker) -> bool:
+    """Whether the task of a call exists before the user is asked. Otherwise the question comes first."""
+    in_task = isinstance(tool, LongRunning) and not isinstance(tool, BatchOperation) and tool.asks_in_task
+    return in_task and asker.can_ask()
+
+
+def check_callable(ctx: Context, tool: AnyTool) -> None:
+    """Check that the client can call a tool that runs only as a task.
+
+    Raises:
+        MCPError: It cannot.
+    """
+    if isinstance(tool, LongRunning) and tool.only_as_task and not declares_extension(ctx, EXTENSION):
+        raise _missing_capability()
+
+
 async def read_task(
     ctx: Context, task_id: str, *, seconds: float | None = 0.0, send: ProgressSend = discard_progress
 ) -> Task:
@@ -162,12 +182,19 @@ async def read_task(
         MCPError: The caller has no such task, or it cannot be read.
     """
     reading = _Reading(TaskId.parse(task_id).operation_id, seconds)
+    status: TaskStatus
+    details: dict[str, Any]
     try:
+        if waiting := _waiting(ctx, reading.operation_id):
+            return _waiting_task(ctx, task_id, waiting)
         answer = await _pass_on(ctx, GetOperation(), {"operation_id": reading.operation_id}, reading.follow, send)
     except MaasMcpError as error:
         if isinstance(error, UnknownOperationError | OperationCancelledError) or not reading.started:
             raise _refusal(error) from None
-        status, message, details = _unsuccessful(error, reading, ctx.lifespan_context)
+        if reading.unreachable:
+            status, message, details = "working", error.message, {}
+        else:
+            status, message, details = _unsuccessful(error, ctx.lifespan_context)
     else:
         status, message, details = _successful(answer, ctx.lifespan_context)
     return Task(
@@ -176,6 +203,34 @@ async def read_task(
         message=message,
         started=reading.started,
         poll_interval=ctx.lifespan_context.settings.poll_interval,
+        details=details,
+    )
+
+
+def _waiting(ctx: Context, operation_id: str) -> WaitingOperation | None:
+    """The operation, if it waits for answers in this process or did not start."""
+    return ctx.lifespan_context.waiting.find(client_connection(ctx).principal.name, operation_id)
+
+
+def _waiting_task(ctx: Context, task_id: str, waiting: WaitingOperation) -> Task:
+    host = ctx.lifespan_context
+    status: TaskStatus = "working"
+    message = "Starting"
+    details: dict[str, Any] = {}
+    if waiting.error is not None:
+        status, message, details = _unsuccessful(waiting.error, host)
+    elif waiting.pending:
+        requests = {key: mcp_request(each) for key, each in waiting.pending.items()}
+        status, message = "input_required", "Waiting for an answer"
+        details["inputRequests"] = {
+            key: each.model_dump(mode="json", by_alias=True, exclude_none=True) for key, each in requests.items()
+        }
+    return Task(
+        task_id=task_id,
+        status=status,
+        message=message,
+        started=waiting.started,
+        poll_interval=host.settings.poll_interval,
         details=details,
     )
 
@@ -218,19 +273,17 @@ def _successful(answer: CallResult, host: Host) -> tuple[TaskStatus, str, dict[s
     return "completed", status.message, {"result": _wire(success(operation, answer), operation.name)}
 
 
-def _unsuccessful(error: MaasMcpError, reading: _Reading, host: Host) -> tuple[TaskStatus, str, dict[str, Any]]:
+def _unsuccessful(error: MaasMcpError, host: Host) -> tuple[TaskStatus, str, dict[str, Any]]:
     """The state of a task whose reading raised an error.
 
     The SEP keeps ``failed`` for faults of the server. A failed operation is the result of a completed task.
     """
-    if reading.unreachable:
-        return "working", error.message, {}
-    steps = resolve_steps(error.next_steps, host.tools)
     if isinstance(error, OperationRevertedError):
         return "cancelled", "\n".join([error.message, *([error.hint] if error.hint else [])]), {}
     if isinstance(error, PluginError):
         return "failed", error.message, {"error": {"code": types.INTERNAL_ERROR, "message": error.message}}
-    return "completed", error.message, {"result": _wire(failure(error, steps), reading.operation_id)}
+    result = failure(error, resolve_steps(error.next_steps, host.tools))
+    return "completed", error.message, {"result": _wire(result, "tasks/get")}
 
 
 def _message(status: OperationStatus[Any]) -> str:
@@ -248,9 +301,14 @@ async def _get(ctx: Context, params: TaskParams) -> dict[str, Any]:
 
 
 async def _update(ctx: Context, params: UpdateTaskParams) -> dict[str, Any]:
-    """Take a client's answers. No operation asks anything after its start, so that there is nothing to answer."""
+    """Take a client's answers. Those to requests that the task does not make are ignored, as the SEP says."""
     check_task_request(ctx, params.task_id)
-    await read_task(ctx, params.task_id)
+    waiting = _waiting(ctx, TaskId.parse(params.task_id).operation_id)
+    if waiting is None:
+        await read_task(ctx, params.task_id)  # refuses an unknown id
+        return {}
+    for key, given in params.input_responses.items():
+        waiting.answer(key, lambda request, given=given: read_answer(request, given))  # type: ignore[misc] # as above
     return {}
 
 
@@ -264,6 +322,10 @@ async def _cancel(ctx: Context, params: TaskParams) -> dict[str, Any]:
     operation = ctx.lifespan_context.operations.get(task_id.operation_id.partition(".")[0])
     if operation is None:
         raise unknown_task()
+    waiting = _waiting(ctx, task_id.operation_id)
+    if waiting is not None and (waiting.pending or waiting.error):
+        waiting.end(OperationRevertedError("It was cancelled before anything was sent to MAAS."))
+        return {}
     aborts = (task_id.on_cancel or operation.on_cancel) is CancelPolicy.ABORT
     try:
         await _pass_on(ctx, CancelOperation(), {"operation_id": task_id.operation_id, "abort": aborts})
@@ -317,11 +379,15 @@ def check_declared(ctx: Context) -> None:
     if not is_modern(ctx):
         raise MCPError(code=types.METHOD_NOT_FOUND, message="Tasks need the protocol revision 2026-07-28.")
     if not declares_extension(ctx, EXTENSION):
-        raise MCPError(
-            code=types.MISSING_REQUIRED_CLIENT_CAPABILITY,
-            message=f"This request needs the client capability {EXTENSION}, which the request does not declare.",
-            data={"requiredCapabilities": {"extensions": {EXTENSION: {}}}},
-        )
+        raise _missing_capability()
+
+
+def _missing_capability() -> MCPError:
+    return MCPError(
+        code=types.MISSING_REQUIRED_CLIENT_CAPABILITY,
+        message=f"This request needs the client capability {EXTENSION}, which the request does not declare.",
+        data={"requiredCapabilities": {"extensions": {EXTENSION: {}}}},
+    )
 
 
 def unknown_task() -> MCPError:

@@ -57,6 +57,12 @@ class LongRunning(Declaration[ArgsT, ResultT]):
     on_cancel: ClassVar[CancelPolicy] = CancelPolicy.DETACH
     """The default effect of a cancelled call. The caller can override it per call."""
 
+    asks_in_task: ClassVar[bool] = False
+    """Whether a client with tasks gets a task before :meth:`complete` asks, so that the user may answer later. Other
+    clients are asked first. Batches always ask first."""
+    only_as_task: ClassVar[bool] = False
+    """Whether only clients with tasks can call it."""
+
     @property
     def can_abort(self) -> bool:
         """Whether MAAS can abort the operation."""
