@@ -36,6 +36,7 @@ from maas_mcp.maas.versions import check_parameters
 from maas_mcp.operations.batches.batch import BatchOperation, Member
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.changes import change_machine, require_status
+from maas_mcp.operations.declaring.content import Audio, Content, File, Image
 from maas_mcp.operations.declaring.effects import Effects
 from maas_mcp.operations.declaring.operation import CancelPolicy, GoneContext, LongRunning, Operation, OperationContext
 from maas_mcp.operations.declaring.operation_change import ChangeKind, OperationChange
@@ -67,6 +68,7 @@ from maas_mcp.operations.rechecks import check_same
 
 __all__ = [
     "Assessment",
+    "Audio",
     "Baseline",
     "BatchOperation",
     "CancelPolicy",
@@ -75,14 +77,17 @@ __all__ = [
     "ChangeKind",
     "ClientFolder",
     "ClientFolders",
+    "Content",
     "Effects",
     "ErrorReport",
     "Event",
     "EventPolling",
     "Evidence",
+    "File",
     "FolderRequest",
     "FormValue",
     "GoneContext",
+    "Image",
     "InvalidArgumentsError",
     "LeftOut",
     "Lifecycle",

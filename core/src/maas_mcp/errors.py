@@ -159,15 +159,20 @@ class InsufficientScopeError(MaasMcpError):
 
 
 class CannotAskError(MaasMcpError):
-    """A tool has a question, but the client cannot ask the user."""
+    """A tool has a question, but the client cannot ask the user.
+
+    Args:
+        capabilities: The client capabilities of MCP that the question needs.
+    """
 
     code = "cannot_ask"
 
-    def __init__(self) -> None:
+    def __init__(self, capabilities: Sequence[str] = ("elicitation",)) -> None:
         super().__init__(
-            "This call needs an answer, but your client cannot be asked.",
-            hint="Use a client that supports elicitation, or pass all arguments.",
+            "This call needs an answer from you, but your client cannot ask you.",
+            hint=f"Use a client with the capability {' and '.join(capabilities)}.",
         )
+        self.capabilities = tuple(capabilities)
 
 
 class NotAnsweredError(MaasMcpError):

@@ -43,6 +43,10 @@ class EarlyAsker:
             )
         return await self._asker.ask(requests)
 
+    async def log(self, text: str, level: str) -> None:
+        """Send a log message to the client."""
+        await self._asker.log(text, level)
+
     def noting_changes(self, maas: MaasClient) -> MaasClient:
         """The client of MAAS for the call, which ends the time for questions with its first change."""
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 import anyio
 from pydantic import BaseModel
 
-from maas_mcp.errors import CannotAskError, MaasMcpError, NotAnsweredError, OperationRefusedError
-from maas_mcp.operations.declaring.questions import Asker, ClientRequest, Question
+from maas_mcp.errors import MaasMcpError, NotAnsweredError, OperationRefusedError
+from maas_mcp.operations.declaring.questions import Asker, ClientRequest, Question, cannot_ask
 
 ANSWER_LIMIT: Final = 3600.0
 """Seconds until a question is not answered any more. No answer means no."""
@@ -54,7 +54,7 @@ class WaitingOperation:
             NotAnsweredError: The user declined, or did not answer in time.
         """
         if not all(self.can_ask(type(each)) for each in requests.values()):
-            raise CannotAskError
+            raise cannot_ask(self, requests)
         for name, request in requests.items():
             self._add(name, request)
         with anyio.move_on_after(ANSWER_LIMIT):
@@ -67,6 +67,9 @@ class WaitingOperation:
         if self.error is not None:
             raise self.error
         return {name: self._answers[name] for name in requests}
+
+    async def log(self, text: str, level: str) -> None:
+        """Do nothing, because the call that requested the operation has ended."""
 
     def _add(self, name: str, request: ClientRequest) -> None:
         """Add a request under a key of its own: a client answers each key only once."""
@@ -119,6 +122,9 @@ class WaitingOperations:
             raise OperationRefusedError(
                 f"{MAX_WAITING} operations wait for your answers already. Answer or cancel one of them first."
             )
+        before = self.find(principal, operation_id)
+        if before is not None and before.error is None:
+            raise OperationRefusedError("This operation waits for your answer already. Answer or cancel it first.")
         waiting = self._by_id[principal, operation_id] = WaitingOperation(client, started)
         ended = [key for key, each in self._by_id.items() if each.error is not None]
         for key in ended[: max(0, len(ended) - MAX_ENDED)]:

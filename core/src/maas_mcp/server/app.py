@@ -20,14 +20,15 @@ from maas_mcp.calls.connections import Connections
 from maas_mcp.calls.host import Host, open_host
 from maas_mcp.calls.next_steps import resolve_steps, tool_for
 from maas_mcp.calls.operations_service import OperationsService
-from maas_mcp.errors import MaasMcpError
+from maas_mcp.errors import CannotAskError, MaasMcpError
 from maas_mcp.operations.declaring.questions import AnswersNeededError
 from maas_mcp.operations.next_steps import LIST_MACHINES
 from maas_mcp.plugins.portability import Schema
 from maas_mcp.plugins.registry import AnyTool, Registry
-from maas_mcp.server.asking import asker_for, questions_result
+from maas_mcp.server.asking import asker_for, missing_capability, questions_result
+from maas_mcp.server.client_log import ClientLog
 from maas_mcp.server.operation_tools import OPERATION_TOOLS
-from maas_mcp.server.request_context import Context, client_connection, client_features, progress_sender
+from maas_mcp.server.request_context import Context, client_connection, client_features, is_modern, progress_sender
 from maas_mcp.server.request_state import SealedRequestState
 from maas_mcp.server.task_notifications import TaskListener
 from maas_mcp.server.tasks import check_callable, new_task, serve_tasks, starts_after_answer, starts_task
@@ -71,7 +72,7 @@ def build(
         connections: The clients' connections and their running calls.
         open_host: Opens the host for the lifetime of the server.
     """
-    tools = served_tools(registry)
+    tools, log = served_tools(registry), ClientLog()
 
     @cache
     def listing(client: ClientFeatures) -> types.ListToolsResult:
@@ -84,7 +85,7 @@ def build(
         tool = tools.get(params.name)
         if tool is None:
             raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name[:64]}")
-        return await respond(tool, params, ctx)
+        return await respond(tool, params, ctx, log)
 
     @cache  # the SDK asks for it at each call over HTTP
     def input_schema(name: str) -> Schema | None:
@@ -110,6 +111,7 @@ def build(
     # As an argument, the SDK's types would not allow a task as the result.
     server.add_request_handler("tools/call", types.CallToolRequestParams, call_tool)
     serve_tasks(server)
+    log.serve(server)
     server.middleware.append(SealedRequestState(settings, server.name))
     return server
 
@@ -131,12 +133,12 @@ def served_tools(registry: Registry) -> dict[str, AnyTool]:
     return dict(sorted({**registry.tools, **own}.items()))
 
 
-async def respond(tool: AnyTool, params: types.CallToolRequestParams, ctx: Context) -> Response:
+async def respond(tool: AnyTool, params: types.CallToolRequestParams, ctx: Context, log: ClientLog) -> Response:
     """Call a tool with the client's arguments. Every failure becomes a result that a model can read."""
     host, request_id, given = ctx.lifespan_context, ctx.request_id, params.arguments
     connection = client_connection(ctx)
     check_callable(ctx, tool)
-    as_task, asker = starts_task(ctx, tool, given), asker_for(ctx, params)
+    as_task, asker = starts_task(ctx, tool, given), asker_for(ctx, params, log)
     in_task = as_task and starts_after_answer(tool, asker)
     try:
         answer = await run_call(
@@ -157,5 +159,9 @@ async def respond(tool: AnyTool, params: types.CallToolRequestParams, ctx: Conte
         return ensure_sendable(tool.name, success(tool, answer))
     except AnswersNeededError as needed:
         return questions_result(needed, params)
+    except CannotAskError as error:
+        if is_modern(ctx):
+            raise missing_capability(error) from None
+        return failure(error)
     except MaasMcpError as error:
         return ensure_sendable(tool.name, failure(error, resolve_steps(error.next_steps, host.tools)))

@@ -25,8 +25,10 @@ from maas_mcp.operations.declaring.questions import (
     ModelPrompt,
     ModelReply,
     Question,
+    cannot_ask,
 )
 from maas_mcp.plugins.schemas import exact_schema
+from maas_mcp.server.client_log import ClientLog
 from maas_mcp.server.request_context import Context, is_modern, request_meta
 
 ANSWER_LIMIT: Final = 300.0
@@ -34,11 +36,13 @@ ANSWER_LIMIT: Final = 300.0
 FLAT_TYPES: Final = frozenset({"string", "number", "integer", "boolean"})
 
 
-def asker_for(ctx: Context, params: types.InputResponseRequestParams, limit: float = ANSWER_LIMIT) -> Asker:
+def asker_for(
+    ctx: Context, params: types.InputResponseRequestParams, log: ClientLog, limit: float = ANSWER_LIMIT
+) -> Asker:
     """The asker for a client's request."""
     if is_modern(ctx):
         return _RoundTrips(_capabilities(request_meta(ctx).get(types.CLIENT_CAPABILITIES_META_KEY)), params)
-    return _OpenRequest(ctx, limit)
+    return _OpenRequest(ctx, log, limit)
 
 
 def questions_result(needed: AnswersNeededError, params: types.InputResponseRequestParams) -> types.InputRequiredResult:
@@ -46,6 +50,15 @@ def questions_result(needed: AnswersNeededError, params: types.InputResponseRequ
     return types.InputRequiredResult(
         input_requests={key: mcp_request(each) for key, each in needed.requests.items()},
         request_state=json.dumps(_answers_so_far(params)),
+    )
+
+
+def missing_capability(error: CannotAskError) -> MCPError:
+    """The protocol error of a new client's call that needs another capability of the client."""
+    return MCPError(
+        code=types.MISSING_REQUIRED_CLIENT_CAPABILITY,
+        message=f"{error.message} {error.hint}",
+        data={"requiredCapabilities": {name: {} for name in error.capabilities}},
     )
 
 
@@ -67,12 +80,16 @@ class _RoundTrips:
             raise AnswersNeededError(missing)
         return {key: each for key, each in answers.items() if each is not None}
 
+    async def log(self, text: str, level: str) -> None:
+        pass  # MCP has deprecated log messages
+
 
 class _OpenRequest:
     """Sends requests to the client while the call waits."""
 
-    def __init__(self, ctx: Context, limit: float) -> None:
+    def __init__(self, ctx: Context, log: ClientLog, limit: float) -> None:
         self._ctx = ctx
+        self._log = log
         self._limit = limit
 
     def can_ask(self, kind: type[Any] = Question) -> bool:
@@ -81,6 +98,9 @@ class _OpenRequest:
     async def ask(self, requests: Mapping[str, ClientRequest]) -> Mapping[str, BaseModel]:
         _check_all(self, requests)
         return {key: await self._answered(each) for key, each in requests.items()}
+
+    async def log(self, text: str, level: str) -> None:
+        await self._log.send(self._ctx, text, level)
 
     async def _answered(self, request: ClientRequest) -> BaseModel:
         with anyio.move_on_after(self._limit):
@@ -108,7 +128,7 @@ class _OpenRequest:
 
 def _check_all(asker: Asker, requests: Mapping[str, ClientRequest]) -> None:
     if not all(asker.can_ask(type(each)) for each in requests.values()):
-        raise CannotAskError
+        raise cannot_ask(asker, requests)
 
 
 def _can_answer(capabilities: types.ClientCapabilities | None, kind: type[Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
@@ -67,6 +68,10 @@ class FolderRequest:
 
 
 ClientRequest = Question[Any] | ModelPrompt | FolderRequest
+CAPABILITIES: Final[Mapping[type[Any], str]] = MappingProxyType(
+    {Question: "elicitation", ModelPrompt: "sampling", FolderRequest: "roots"}
+)
+"""MCP's name of the client capability that each kind of request needs."""
 
 
 class AnswersNeededError(MaasMcpError):
@@ -100,6 +105,16 @@ class Asker(Protocol):
         """
         ...
 
+    async def log(self, text: str, level: str) -> None:
+        """Send a log message."""
+        ...
+
+
+def cannot_ask(asker: Asker, requests: Mapping[str, ClientRequest]) -> CannotAskError:
+    """The error for requests that the client does not answer."""
+    refused = {type(each) for each in requests.values() if not asker.can_ask(type(each))}
+    return CannotAskError(sorted(CAPABILITIES[each] for each in refused))
+
 
 class _Nobody:
     """The asker of a call whose client cannot be asked."""
@@ -107,8 +122,11 @@ class _Nobody:
     def can_ask(self, kind: type[Any] = Question) -> bool:  # noqa: ARG002 - as in the protocol
         return False
 
-    async def ask(self, requests: Mapping[str, ClientRequest]) -> Mapping[str, BaseModel]:  # noqa: ARG002 - as above
-        raise CannotAskError
+    async def ask(self, requests: Mapping[str, ClientRequest]) -> Mapping[str, BaseModel]:
+        raise cannot_ask(self, requests)
+
+    async def log(self, text: str, level: str) -> None:
+        pass
 
 
 NOBODY: Final[Asker] = _Nobody()

@@ -3,7 +3,7 @@
 import inspect
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -13,6 +13,7 @@ from maas_mcp.errors import PluginError
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import SystemId
 from maas_mcp.operations.cancellation import CancellationToken
+from maas_mcp.operations.declaring.content import Content
 from maas_mcp.operations.declaring.effects import Effects
 from maas_mcp.operations.declaring.operations import NOT_OFFERED, Operations
 from maas_mcp.operations.declaring.overrides import check_overrides
@@ -69,6 +70,15 @@ class ToolContext:
     async def ask_each(self, requests: Mapping[str, ClientRequest]) -> Mapping[str, BaseModel]:
         """Make several requests to the client at once, by key, and return their answers. As :meth:`ask` otherwise."""
         return await self.client.ask(requests)
+
+    async def log(self, text: str, level: str = "info") -> None:
+        """Send a log message to a client before 2026-07-28. MCP has deprecated this: later clients receive nothing.
+
+        Args:
+            text: The message.
+            level: ``debug``, ``info``, ``notice``, ``warning``, ``error``, ``critical``, ``alert`` or ``emergency``.
+        """
+        await self.client.log(text, level)
 
 
 class Declaration(ABC, Generic[ArgsT, ResultT]):
@@ -200,6 +210,14 @@ class Tool(Declaration[ArgsT, ResultT]):
         Raises:
             MaasMcpError: The message goes to the model. Any other exception is reported as a plugin error.
         """
+
+    def content(self, result: ResultT) -> Sequence[Content]:
+        """Return what models and people see of the result. Override it for images, audio or files.
+
+        A field that only this method needs, such as the bytes of an image, is left out of the structured result with
+        ``Field(exclude=True)``.
+        """
+        return [self.summary(result)]
 
 
 def plugin_error(name: str, error: BaseException) -> PluginError:
