@@ -48,6 +48,13 @@ from maas_mcp.operations.declaring.operations import (
     Operations,
 )
 from maas_mcp.operations.declaring.permission import another_owner, check_take_over
+from maas_mcp.operations.declaring.prompt import (
+    Prompt,
+    PromptContext,
+    PromptImage,
+    PromptMessage,
+    PromptResource,
+)
 from maas_mcp.operations.declaring.questions import (
     ClientFolder,
     ClientFolders,
@@ -132,6 +139,11 @@ __all__ = [
     "Phase",
     "PollingStrategy",
     "ProgressReporter",
+    "Prompt",
+    "PromptContext",
+    "PromptImage",
+    "PromptMessage",
+    "PromptResource",
     "Question",
     "RegionOperation",
     "ScriptPolling",

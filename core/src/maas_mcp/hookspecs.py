@@ -1,4 +1,4 @@
-"""The hooks that a plugin may implement: two return classes at start-up, and the third receives changes of operations.
+"""The hooks that a plugin may implement: four return declarations at start-up, and one receives changes of operations.
 
 The ``v1`` in the entry point group ``maas_mcp.plugins.v1`` is the version of these hooks. An incompatible change gets a
 new group.
@@ -11,6 +11,7 @@ import pluggy
 
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.declaring.operation_change import OperationChange
+from maas_mcp.operations.declaring.prompt import Prompt
 from maas_mcp.operations.declaring.tool import Tool
 
 PROJECT: Final = "maas_mcp"
@@ -39,3 +40,17 @@ def maas_mcp_operation_changed(change: OperationChange) -> None:
 @hookspec
 def maas_mcp_tools() -> Sequence[type[Tool]]:  # type: ignore[type-arg,empty-body] # any arguments and result
     """Return the classes of the plugin's tools."""
+
+
+@hookspec
+def maas_mcp_skills() -> Sequence[str]:  # type: ignore[empty-body]
+    """Return the names of Python packages whose folder ``skills`` has the plugin's skills.
+
+    Each folder in it is a skill with a file ``SKILL.md``. The files are read when a client first asks for skills or
+    prompts. A broken skill is left out, and the log says why.
+    """
+
+
+@hookspec
+def maas_mcp_prompts() -> Sequence[type[Prompt]]:  # type: ignore[type-arg,empty-body] # any arguments
+    """Return the classes of the plugin's prompts. A skill is a prompt without this hook."""

@@ -4,7 +4,7 @@ import logging
 import re
 import traceback
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -14,6 +14,8 @@ from maas_mcp.hookspecs import PLUGIN_GROUP
 from maas_mcp.operations.declaring.operation_change import OperationChange
 from maas_mcp.plugins.discovery import FoundPlugin, find, load
 from maas_mcp.plugins.import_watch import ImportWatch, UserInterrupt
+from maas_mcp.plugins.prompts import AnyPrompt, check_prompt_names, declared_prompts
+from maas_mcp.plugins.skills import declared_packages, read_skills
 from maas_mcp.plugins.validation import (
     AnyTool,
     check_before_import,
@@ -61,6 +63,10 @@ class PluginRecord:
     """The reason in one line, if the plugin failed."""
     tools: tuple[str, ...] = ()
     """The sorted names of its tools and operations; empty if it is not loaded."""
+    skills: tuple[str, ...] = ()
+    """The sorted names of its valid skills; empty if the skills were not read."""
+    broken_skills: tuple[str, ...] = ()
+    """For each invalid skill its path and the reason, in one line; empty if the skills were not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,20 @@ class Registry:
     """All installed plugins, sorted by name."""
     observers: Mapping[str, Observe] = field(default_factory=dict)
     """The functions that receive the changes of operations, by plugin; a plugin may have none."""
+    prompts: Mapping[str, AnyPrompt] = field(default_factory=dict)
+    """The prompts that plugins declare in code, by name, sorted."""
+    skills: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The packages with skills of each plugin that has some, by the plugin's name, the project's own first."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Contributions:
+    """The declarations of one plugin."""
+
+    tools: Mapping[str, AnyTool]
+    observer: Observe | None
+    prompts: Mapping[str, AnyPrompt]
+    skills: tuple[str, ...]
 
 
 def load_registry(
@@ -80,6 +100,7 @@ def load_registry(
     allow: Collection[str] = (),
     block: Collection[str] = (),
     strict: bool = False,
+    check_skills: bool = False,
     group: str = PLUGIN_GROUP,
 ) -> Registry:
     """Find, import and validate the allowed plugins, and collect their tools.
@@ -87,11 +108,12 @@ def load_registry(
     Args:
         allow: The names of the plugins to use; empty for all.
         block: The names of plugins never to import. It takes precedence over ``allow``.
-        strict: Whether to raise if a plugin cannot be used.
+        strict: Whether to raise if a plugin or a skill cannot be used.
+        check_skills: Whether to read the skills now, for the records. Otherwise they are read when they are used.
         group: The entry point group to search.
 
     Raises:
-        PluginError: With ``strict``, plugins cannot be used. The message names each with its reason.
+        PluginError: With ``strict``, plugins or skills cannot be used. The message names each with its reason.
         UserInterrupt: The user pressed Ctrl-C.
     """
     installed = find(group)
@@ -99,49 +121,86 @@ def load_registry(
     _warn_of_unknown_names("block", block, installed)
     wanted = [found for found in installed if found.name not in block and (not allow or found.name in allow)]
     with ImportWatch() as watch:
-        tools, observers, outcomes = _load_each(wanted, watch)
+        loaded, outcomes = _load_each(wanted, watch)
     records = tuple(outcomes.get(found) or _record(found, PluginState.BLOCKED) for found in installed)
+    skills = {found.name: each.skills for found, each in loaded.items() if each.skills}
+    if strict or check_skills:
+        records = _with_skills(records, skills)
     if strict:
         _raise_for_failures(records)
-    return Registry(MappingProxyType(dict(sorted(tools.items()))), records, MappingProxyType(observers))
+    tools = {name: tool for each in loaded.values() for name, tool in each.tools.items()}
+    prompts = {name: prompt for each in loaded.values() for name, prompt in each.prompts.items()}
+    return Registry(
+        MappingProxyType(dict(sorted(tools.items()))),
+        records,
+        MappingProxyType({str(found): each.observer for found, each in loaded.items() if each.observer is not None}),
+        MappingProxyType(dict(sorted(prompts.items()))),
+        MappingProxyType(skills),
+    )
 
 
 def _load_each(
     wanted: Sequence[FoundPlugin], watch: ImportWatch
-) -> tuple[dict[str, AnyTool], dict[str, Observe], dict[FoundPlugin, PluginRecord]]:
-    tools: dict[str, AnyTool] = {}
-    observers: dict[str, Observe] = {}
+) -> tuple[dict[FoundPlugin, _Contributions], dict[FoundPlugin, PluginRecord]]:
+    loaded: dict[FoundPlugin, _Contributions] = {}
     owners = dict.fromkeys(HOST_TOOLS, "the server itself")
+    prompt_owners: dict[str, str] = {}
     records: dict[FoundPlugin, PluginRecord] = {}
     for found in sorted(wanted, key=lambda found: not found.first_party):  # so that they get their tools' names first
         try:
-            offered, observer = _load_one(found, wanted, owners, watch)
+            offered = _load_one(found, wanted, owners, prompt_owners, watch)
         except UserInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - no plugin's failure may affect the others
             records[found] = _record_failure(found, error)
         else:
-            tools.update(offered)
-            if observer is not None:
-                observers[str(found)] = observer
-            owners.update(dict.fromkeys(offered, str(found)))
-            records[found] = _record(found, PluginState.LOADED, tools=tuple(sorted(offered)))
-    return tools, observers, records
+            loaded[found] = offered
+            owners.update(dict.fromkeys(offered.tools, str(found)))
+            prompt_owners.update(dict.fromkeys(offered.prompts, str(found)))
+            records[found] = _record(found, PluginState.LOADED, tools=tuple(sorted(offered.tools)))
+    return loaded, records
 
 
 def _load_one(
-    found: FoundPlugin, wanted: Iterable[FoundPlugin], owners: Mapping[str, str], watch: ImportWatch
-) -> tuple[dict[str, AnyTool], Observe | None]:
+    found: FoundPlugin,
+    wanted: Iterable[FoundPlugin],
+    owners: Mapping[str, str],
+    prompt_owners: Mapping[str, str],
+    watch: ImportWatch,
+) -> _Contributions:
     check_before_import(found, wanted)
     with watch.step(f"importing {found.entry_point.value} (plugin {found})"):
         plugin = load(found)
     with watch.step(f"asking {found.entry_point.value} for its tools (plugin {found})"):
         manager = register(found, plugin)
         tools = [tool() for tool in declared_classes(manager)]
+        prompts = list(declared_prompts(manager))
+        packages = declared_packages(manager)
     check_names(found, [tool.name for tool in tools], owners)
     for tool in tools:
         check_publishable(tool)
-    return {tool.name: tool for tool in tools}, find_observer(manager)
+    check_prompt_names(found, [prompt.name for prompt in prompts], prompt_owners)
+    return _Contributions(
+        {tool.name: tool for tool in tools},
+        find_observer(manager),
+        {prompt.name: prompt for prompt in prompts},
+        packages,
+    )
+
+
+def _with_skills(records: Iterable[PluginRecord], packages: Mapping[str, Sequence[str]]) -> tuple[PluginRecord, ...]:
+    """The records with the plugins' skills, which are read."""
+    skills, broken = read_skills(packages)
+    return tuple(
+        replace(
+            record,
+            skills=tuple(each.name for each in skills if each.plugin == record.name),
+            broken_skills=tuple(f"{each.path}: {each.error}" for each in broken if each.plugin == record.name),
+        )
+        if record.state is PluginState.LOADED
+        else record
+        for record in records
+    )
 
 
 def _record_failure(found: FoundPlugin, error: BaseException) -> PluginRecord:
@@ -196,8 +255,12 @@ def _raise_for_failures(records: Iterable[PluginRecord]) -> None:
         for record in records
         if record.state is PluginState.FAILED
     ]
-    if reasons:
+    broken = [f"skill {each}" for record in records for each in record.broken_skills]
+    if reasons or broken:
+        counts = " and ".join(
+            f"{len(each)} {what}" for each, what in ((reasons, "of the installed plugins"), (broken, "skills")) if each
+        )
         raise PluginError(
-            f"{len(reasons)} of the installed plugins cannot be used. {' | '.join(reasons)}",
+            f"{counts} cannot be used. {' | '.join([*reasons, *broken])}",
             hint="Fix, block or uninstall each of them, or turn off the strict check of plugins.",
         )

@@ -40,7 +40,9 @@ HOOKS: Final[Mapping[str, type[AnyTool]]] = MappingProxyType(
 """The required base class of the classes that each hook returns."""
 OBSERVER: Final = "maas_mcp_operation_changed"
 """The hook that receives the changes of operations."""
-ALL_HOOKS: Final = (*HOOKS, OBSERVER)
+PROMPTS: Final = "maas_mcp_prompts"
+SKILLS: Final = "maas_mcp_skills"
+ALL_HOOKS: Final = (*HOOKS, PROMPTS, SKILLS, OBSERVER)
 LONG_RUNNING: Final = (Operation, BatchOperation, RegionOperation)
 """The kinds of operations that the host can run."""
 BASE_CLASS_NAMES: Final[Mapping[type[AnyTool], str]] = MappingProxyType({LongRunning: "Operation", Tool: "Tool"})
@@ -161,25 +163,36 @@ def declared_classes(manager: pluggy.PluginManager) -> Iterator[type[AnyTool]]:
     Raises:
         PluginError: A hook returned something else. Exceptions of the plugin's own code are not caught.
     """
-    for name in HOOKS:
-        hook: pluggy.HookCaller = getattr(manager.hook, name)
-        results = hook()
-        if len(results) < len(hook.get_hookimpls()):  # pluggy leaves out results that are None
-            results = [*results, None]
-        for result in results:
-            yield from _check_classes(name, result)
+    for name, base in HOOKS.items():
+        for item in call_hook(manager, name, f"{BASE_CLASS_NAMES[base]} classes", "[YourClass]"):
+            yield _check_class(name, item)
 
 
-def _check_classes(hook: str, result: object) -> Iterator[type[AnyTool]]:
-    if inspect.iscoroutine(result):
-        result.close()  # otherwise Python warns that it was never awaited
-    if not isinstance(result, Sequence) or isinstance(result, (str, bytes)):
-        raise PluginError(
-            f"{hook}() returned {kind_of(result)}. Expected a list of {BASE_CLASS_NAMES[HOOKS[hook]]} classes. "
-            f"Write `def {hook}(): return [YourClass]`."
-        )
-    for item in result:
-        yield _check_class(hook, item)
+def call_hook(manager: pluggy.PluginManager, name: str, expected: str, example: str) -> Iterator[object]:
+    """Call a hook of the manager's one plugin, and yield the items of the list that it returns.
+
+    Args:
+        manager: The plugin's manager.
+        name: The hook.
+        expected: The items, for the message.
+        example: A list of them, for the message.
+
+    Raises:
+        PluginError: The hook returned no list. Exceptions of the plugin's own code are not caught.
+    """
+    hook: pluggy.HookCaller = getattr(manager.hook, name)
+    results = hook()
+    if len(results) < len(hook.get_hookimpls()):  # pluggy leaves out results that are None
+        results = [*results, None]
+    for result in results:
+        if inspect.iscoroutine(result):
+            result.close()  # otherwise Python warns that it was never awaited
+        if not isinstance(result, Sequence) or isinstance(result, (str, bytes)):
+            raise PluginError(
+                f"{name}() returned {kind_of(result)}. Expected a list of {expected}. "
+                f"Write `def {name}(): return {example}`."
+            )
+        yield from result
 
 
 def _check_class(hook: str, item: object) -> type[AnyTool]:
@@ -285,7 +298,7 @@ def one_of(names: Iterable[str]) -> str:
     return " or ".join(names)
 
 
-def did_you_mean(name: str, known: Iterable[str] = HOOKS) -> str:
+def did_you_mean(name: str, known: Iterable[str] = ALL_HOOKS) -> str:
     """Return a sentence that suggests the closest of ``known``, or an empty string."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean {close[0]!r}?" if close else ""

@@ -28,8 +28,10 @@ from maas_mcp.plugins.registry import AnyTool, Registry
 from maas_mcp.server.asking import asker_for, missing_capability, questions_result
 from maas_mcp.server.client_log import ClientLog
 from maas_mcp.server.operation_tools import OPERATION_TOOLS
+from maas_mcp.server.prompts import PromptCatalogue, add_prompts
 from maas_mcp.server.request_context import Context, client_connection, client_features, is_modern, progress_sender
 from maas_mcp.server.request_state import SealedRequestState
+from maas_mcp.server.skills import SkillCatalogue, add_resources, add_skills
 from maas_mcp.server.task_notifications import TaskListener
 from maas_mcp.server.tasks import check_callable, new_task, serve_tasks, starts_after_answer, starts_task
 from maas_mcp.server.tools import ensure_sendable, failure, mcp_tool, success
@@ -113,6 +115,12 @@ def build(
     serve_tasks(server)
     log.serve(server)
     server.middleware.append(SealedRequestState(settings, server.name))
+    if registry.skills or registry.prompts:
+        skills = SkillCatalogue(registry.skills, tools)
+        add_prompts(server, PromptCatalogue(registry.prompts, skills), client_connection)
+        if registry.skills:
+            add_skills(server, skills)
+            add_resources(server, skills)
     return server
 
 

@@ -389,8 +389,8 @@ def test_the_traceback_is_in_the_log_at_debug_level(failure: Failure, caplog: py
 def test_a_misspelt_hook_is_rejected_with_the_right_spelling(failure: Failure) -> None:
     error = failure("@hookimpl\ndef maas_mcp_operation():\n    return []\n")
     assert error == (
-        "There is no hook 'maas_mcp_operation'. Expected maas_mcp_operations or maas_mcp_tools or "
-        "maas_mcp_operation_changed. Did you mean 'maas_mcp_operations'?"
+        "There is no hook 'maas_mcp_operation'. Expected maas_mcp_operations or maas_mcp_tools or maas_mcp_prompts or "
+        "maas_mcp_skills or maas_mcp_operation_changed. Did you mean 'maas_mcp_operations'?"
     )
 
 
@@ -412,8 +412,8 @@ def test_an_unmarked_hook_next_to_a_marked_one_is_named(failure: Failure) -> Non
 
 
 def test_a_plugin_without_any_hook_is_rejected(failure: Failure) -> None:
-    expected = "Expected maas_mcp_operations or maas_mcp_tools or maas_mcp_operation_changed."
-    assert f"implements no hook. {expected}" in failure("")
+    error = failure("")
+    assert "implements no hook. Expected maas_mcp_operations or maas_mcp_tools or " in error
 
 
 def test_a_plugin_may_only_observe(install: Install, group: str) -> None:
