@@ -117,7 +117,7 @@ def build(
     server.middleware.append(SealedRequestState(settings, server.name))
     if registry.skills or registry.prompts:
         skills = SkillCatalogue(registry.skills, tools)
-        add_prompts(server, PromptCatalogue(registry.prompts, skills), client_connection)
+        add_prompts(server, PromptCatalogue(registry.prompts, skills), client_connection, log)
         if registry.skills:
             add_skills(server, skills)
             add_resources(server, skills)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, cast
 
 from pydantic import BaseModel
 
@@ -130,3 +130,52 @@ class _Nobody:
 
 
 NOBODY: Final[Asker] = _Nobody()
+
+
+class AsksClient:
+    """The methods of a context that can ask its client."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:  # a slot of each context
+
+        @property
+        def client(self) -> Asker:
+            """The client."""
+
+    def can_ask(self, kind: type[Any] = Question) -> bool:
+        """Whether the client can answer: a :class:`Question`, or another kind of request to the client."""
+        return self.client.can_ask(kind)
+
+    async def ask(self, text: str, answer: type[AnswerT], *, key: str = "answer") -> AnswerT:
+        """Ask the user a question, and return the answer.
+
+        Ask before the first change in MAAS. For clients since 2026-07-28, the call ends with the question and runs
+        again from its start with the answer, so that everything before the question must be repeatable. Questions that
+        follow each other need different keys.
+
+        Args:
+            text: The question.
+            answer: The form: a flat model.
+            key: The name of the question, unique in the call.
+
+        Raises:
+            CannotAskError: The client cannot ask the user. Check :meth:`can_ask` first if an answer is optional.
+            NotAnsweredError: The user declined, or did not answer in time.
+            PluginError: The call has already changed something in MAAS.
+        """
+        answers = await self.client.ask({key: Question(text, answer)})
+        return cast(AnswerT, answers[key])
+
+    async def ask_each(self, requests: Mapping[str, ClientRequest]) -> Mapping[str, BaseModel]:
+        """Make several requests to the client at once, by key, and return their answers. As :meth:`ask` otherwise."""
+        return await self.client.ask(requests)
+
+    async def log(self, text: str, level: str = "info") -> None:
+        """Send a log message to a client before 2026-07-28. MCP has deprecated this: later clients receive nothing.
+
+        Args:
+            text: The message.
+            level: ``debug``, ``info``, ``notice``, ``warning``, ``error``, ``critical``, ``alert`` or ``emergency``.
+        """
+        await self.client.log(text, level)

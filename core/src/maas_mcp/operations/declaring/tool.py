@@ -17,7 +17,7 @@ from maas_mcp.operations.declaring.content import Content
 from maas_mcp.operations.declaring.effects import Effects
 from maas_mcp.operations.declaring.operations import NOT_OFFERED, Operations
 from maas_mcp.operations.declaring.overrides import check_overrides
-from maas_mcp.operations.declaring.questions import NOBODY, AnswerT, Asker, ClientRequest, Question
+from maas_mcp.operations.declaring.questions import NOBODY, Asker, AsksClient
 from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.timing import Timing
 
@@ -26,7 +26,7 @@ ResultT = TypeVar("ResultT", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
-class ToolContext:
+class ToolContext(AsksClient):
     """Services that the server passes to a running tool."""
 
     maas: MaasClient
@@ -41,44 +41,7 @@ class ToolContext:
     timing: Timing = field(default=Timing(), kw_only=True, repr=False)
     """Time limits of the server's own functions, such as ``change_machine``."""
     client: Asker = field(default=NOBODY, kw_only=True, repr=False)
-    """The client, for :meth:`ask`, :meth:`ask_each` and :meth:`can_ask`."""
-
-    def can_ask(self, kind: type[Any] = Question) -> bool:
-        """Whether the client can answer: a :class:`Question`, or another kind of request to the client."""
-        return self.client.can_ask(kind)
-
-    async def ask(self, text: str, answer: type[AnswerT], *, key: str = "answer") -> AnswerT:
-        """Ask the user a question, and return the answer.
-
-        Ask before the first change in MAAS. For clients since 2026-07-28, the call ends with the question and runs
-        again from its start with the answer, so that everything before the question must be repeatable. Questions that
-        follow each other need different keys.
-
-        Args:
-            text: The question.
-            answer: The form: a flat model.
-            key: The name of the question, unique in the call.
-
-        Raises:
-            CannotAskError: The client cannot ask the user. Check :meth:`can_ask` first if an answer is optional.
-            NotAnsweredError: The user declined, or did not answer in time.
-            PluginError: The call has already changed something in MAAS.
-        """
-        answers = await self.client.ask({key: Question(text, answer)})
-        return typing.cast(AnswerT, answers[key])
-
-    async def ask_each(self, requests: Mapping[str, ClientRequest]) -> Mapping[str, BaseModel]:
-        """Make several requests to the client at once, by key, and return their answers. As :meth:`ask` otherwise."""
-        return await self.client.ask(requests)
-
-    async def log(self, text: str, level: str = "info") -> None:
-        """Send a log message to a client before 2026-07-28. MCP has deprecated this: later clients receive nothing.
-
-        Args:
-            text: The message.
-            level: ``debug``, ``info``, ``notice``, ``warning``, ``error``, ``critical``, ``alert`` or ``emergency``.
-        """
-        await self.client.log(text, level)
+    """The client, for ``ask``, ``ask_each`` and ``can_ask``."""
 
 
 class Declaration(ABC, Generic[ArgsT, ResultT]):
@@ -103,6 +66,9 @@ class Declaration(ABC, Generic[ArgsT, ResultT]):
     """The MAAS command that the tool provides, as named by the MAAS CLI: ``machine unlock``. Errors suggest tools by
     this command, so the tool may have any name. A suggested call passes the machine's ``system_id``."""
 
+    published_schema: ClassVar[Mapping[str, Any] | None] = None
+    """The input schema to publish word for word. By default it is generated from ``ArgsT`` in the subset of JSON Schema
+    that all large clients accept; some clients reject a whole request for a keyword outside of it."""
     arguments: ClassVar[type[BaseModel]]
     """The model bound to ``ArgsT``; set automatically."""
     returns: ClassVar[type[BaseModel]]

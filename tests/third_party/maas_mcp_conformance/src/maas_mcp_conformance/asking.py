@@ -3,9 +3,18 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, JsonValue
 
-from maas_mcp.api import ClientFolders, FolderRequest, ModelPrompt, ModelReply, NotAnsweredError, Question, Tool, ToolContext
+from maas_mcp.api import (
+    ClientFolders,
+    FolderRequest,
+    ModelPrompt,
+    ModelReply,
+    NotAnsweredError,
+    Question,
+    Tool,
+    ToolContext,
+)
 from maas_mcp_conformance.tools import Nothing, Text, TextTool
 
 
@@ -196,7 +205,7 @@ class ElicitationDefaults(TextTool):
         return Text(text=f"Elicitation completed: {await _asked(ctx, 'Please check your details', Defaults)}")
 
 
-def _titled(*titles: str) -> list[dict[str, str]]:
+def _titled(*titles: str) -> list[JsonValue]:
     return [{"const": f"value{number}", "title": title} for number, title in enumerate(titles, 1)]
 
 
@@ -204,15 +213,13 @@ class Enums(BaseModel):
     """One choice of each kind."""
 
     untitledSingle: Literal["option1", "option2", "option3"]
-    titledSingle: str = Field(
-        json_schema_extra={"oneOf": [*_titled("First Option", "Second Option", "Third Option")]}
-    )
+    titledSingle: str = Field(json_schema_extra={"oneOf": _titled("First Option", "Second Option", "Third Option")})
     legacyEnum: Literal["opt1", "opt2", "opt3"] = Field(
         json_schema_extra={"enumNames": ["Option One", "Option Two", "Option Three"]}
     )
     untitledMulti: list[Literal["option1", "option2", "option3"]]
     titledMulti: list[str] = Field(
-        json_schema_extra={"items": {"anyOf": [*_titled("First Choice", "Second Choice", "Third Choice")]}}
+        json_schema_extra={"items": {"anyOf": _titled("First Choice", "Second Choice", "Third Choice")}}
     )
 
 

@@ -1,6 +1,7 @@
 """Long-running tools: each commissions a machine of the region, which therefore sets the pace."""
 
 import os
+from typing import Generic, TypeVar
 from zlib import crc32
 
 from pydantic import BaseModel
@@ -8,6 +9,9 @@ from pydantic import BaseModel
 from maas_mcp.api import CancelPolicy, Lifecycle, Operation, OperationContext, Question, SystemId, ToolContext
 from maas_mcp.api import MachineStatus as S
 from maas_mcp_conformance.asking import Name
+from maas_mcp_conformance.tools import Nothing
+
+JobT = TypeVar("JobT", bound=BaseModel)
 
 MACHINES = "MAAS_MCP_CONFORMANCE_MACHINES"
 """The variable with the system ids of the machines that these tools may commission."""
@@ -25,27 +29,24 @@ def machine_for(job: str) -> SystemId:
     return machines[crc32(job.encode()) % len(machines)]
 
 
-class NoArguments(BaseModel):
-    """No arguments."""
-
-
 class Done(BaseModel):
     """The end of a job."""
 
     text: str
 
 
-class Job(Operation[NoArguments, Done]):
+class Job(Operation[JobT, Done], Generic[JobT]):
     """Commission a machine."""
 
     lifecycle = COMMISSIONING
     on_cancel = CancelPolicy.ABORT
 
-    def system_id(self, args: NoArguments) -> SystemId:
-        """The job's own machine."""
-        return machine_for(self.name)
+    def system_id(self, args: JobT) -> SystemId:
+        """The machine for the label, the file or the tool."""
+        labels = args.model_dump(include={"label", "filename"}).values()
+        return machine_for("".join(labels) or self.name)
 
-    async def start(self, ctx: OperationContext, args: NoArguments) -> None:
+    async def start(self, ctx: OperationContext, args: JobT) -> None:
         """Commission it."""
         await ctx.maas.post_op(f"machines/{ctx.system_id}/", "commission", testing_scripts="none")
 
@@ -62,25 +63,20 @@ class Job(Operation[NoArguments, Done]):
         return result.text
 
 
-class SlowArguments(NoArguments):
+class SlowArguments(BaseModel):
     """A duration, which the region does not heed, and a label."""
 
     seconds: float
     label: str = ""
 
 
-class SlowCompute(Job):
+class SlowCompute(Job[SlowArguments]):
     """Compute something slowly."""
 
     name = "slow_compute"
-    arguments = SlowArguments
-
-    def system_id(self, args: NoArguments) -> SystemId:
-        """The machine for this label."""
-        return machine_for(args.label if isinstance(args, SlowArguments) else "")
 
 
-class FailingJob(Job):
+class FailingJob(Job[Nothing]):
     """Fail."""
 
     name = "failing_job"
@@ -93,7 +89,7 @@ class FailingJob(Job):
     )
 
 
-class ProtocolErrorJob(Job):
+class ProtocolErrorJob(Job[Nothing]):
     """Fail inside the plugin."""
 
     name = "protocol_error_job"
@@ -103,7 +99,7 @@ class ProtocolErrorJob(Job):
         raise RuntimeError("this job intentionally fails inside its plugin")
 
 
-class DeleteArguments(NoArguments):
+class DeleteArguments(BaseModel):
     """A file's name."""
 
     filename: str
@@ -115,55 +111,48 @@ class Confirmation(BaseModel):
     confirm: bool
 
 
-class ConfirmDelete(Job):
+class ConfirmDelete(Job[DeleteArguments]):
     """Delete something, after a confirmation."""
 
     name = "confirm_delete"
-    arguments = DeleteArguments
     asks_in_task = True
 
-    def system_id(self, args: NoArguments) -> SystemId:
-        """The machine for this file."""
-        return machine_for(args.filename if isinstance(args, DeleteArguments) else "")
-
-    async def complete(self, ctx: ToolContext, args: NoArguments) -> NoArguments:
+    async def complete(self, ctx: ToolContext, args: DeleteArguments) -> DeleteArguments:
         """Ask."""
-        await ctx.ask("Delete it?", Confirmation, key="confirm")
+        await ctx.ask(f"Delete {args.filename}?", Confirmation, key="confirm")
         return args
 
 
-class MultiInput(Job):
+class MultiInput(Job[Nothing]):
     """Ask two questions at once."""
 
     name = "multi_input"
     asks_in_task = True
 
-    async def complete(self, ctx: ToolContext, args: NoArguments) -> NoArguments:
+    async def complete(self, ctx: ToolContext, args: Nothing) -> Nothing:
         """Ask."""
         await ctx.ask_each({"first": Question("First name?", Name), "second": Question("Second name?", Name)})
         return args
 
 
-class NamedArguments(NoArguments):
+class NamedArguments(BaseModel):
     """The user's name."""
 
     user_name: str | None = None
 
 
-class ToolWithTask(Job):
+class ToolWithTask(Job[NamedArguments]):
     """Greet the user after a while."""
 
     name = "test_tool_with_task"
-    arguments = NamedArguments
     only_as_task = True
 
-    async def complete(self, ctx: ToolContext, args: NoArguments) -> NoArguments:
+    async def complete(self, ctx: ToolContext, args: NamedArguments) -> NamedArguments:
         """Ask for the name."""
         answer = await ctx.ask("What is your name?", Name, key="user_name")
         return args.model_copy(update={"user_name": answer.name})
 
-    async def start(self, ctx: OperationContext, args: NoArguments) -> None:
+    async def start(self, ctx: OperationContext, args: NamedArguments) -> None:
         """Write the name to the machine, where the result finds it."""
-        name = args.user_name if isinstance(args, NamedArguments) else ""
-        await ctx.maas.put(f"machines/{ctx.system_id}/", description=f"Hello, {name}!")
+        await ctx.maas.put(f"machines/{ctx.system_id}/", description=f"Hello, {args.user_name}!")
         await super().start(ctx, args)

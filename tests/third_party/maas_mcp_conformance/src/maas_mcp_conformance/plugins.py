@@ -7,7 +7,7 @@ from maas_mcp.api import Operation, Prompt, Tool, hookimpl
 from maas_mcp_conformance.asking import ASKING_TOOLS
 from maas_mcp_conformance.jobs import ConfirmDelete, FailingJob, MultiInput, ProtocolErrorJob, SlowCompute, ToolWithTask
 from maas_mcp_conformance.prompts import PROMPTS
-from maas_mcp_conformance.tools import SHORT_TOOLS, Greet
+from maas_mcp_conformance.tools import SHORT_TOOLS, Greet, JsonSchemaTool
 
 
 class Fixtures:
@@ -47,3 +47,4 @@ failing = Fixtures(operations=[FailingJob])
 protocol = Fixtures(operations=[ProtocolErrorJob])
 confirm = Fixtures(operations=[ConfirmDelete])
 multi = Fixtures(operations=[MultiInput])
+json_schema = Fixtures(tools=[JsonSchemaTool])

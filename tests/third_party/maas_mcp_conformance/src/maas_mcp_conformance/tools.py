@@ -1,6 +1,7 @@
 """Short tools: each kind of content, progress, log messages and an error."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import anyio
 from pydantic import BaseModel, Field
@@ -165,7 +166,70 @@ class Greet(Tool[GreetArguments, Text]):
         return result.text
 
 
+class HeaderArguments(BaseModel):
+    """An argument that clients repeat in a header."""
+
+    region: str = Field(json_schema_extra={"x-mcp-header": "Region"})
+
+
+class CustomHeader(Tool[HeaderArguments, Text]):
+    """Return an argument that clients repeat in a header."""
+
+    name = "test_custom_header"
+    read_only = True
+
+    async def run(self, ctx: ToolContext, args: HeaderArguments) -> Text:
+        """Return it."""
+        return Text(text=args.region)
+
+
+ADDRESS = {
+    "$anchor": "addressDef",
+    "type": "object",
+    "properties": {"street": {"type": "string"}, "city": {"type": "string"}},
+}
+
+
+class SchemaArguments(BaseModel):
+    """A person."""
+
+    name: str | None = None
+    address: dict[str, str] | None = None
+    contactMethod: str | None = None
+    phone: str | None = None
+    email: str | None = None
+
+
+class JsonSchemaTool(Tool[SchemaArguments, Text]):
+    """Publish keywords of JSON Schema 2020-12."""
+
+    name = "json_schema_2020_12_tool"
+    read_only = True
+    published_schema: ClassVar[Mapping[str, Any]] = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "$defs": {"address": ADDRESS},
+        "properties": {
+            "name": {"type": "string"},
+            "address": {"$ref": "#/$defs/address"},
+            "contactMethod": {"type": "string", "enum": ["phone", "email"]},
+            "phone": {"type": "string"},
+            "email": {"type": "string"},
+        },
+        "allOf": [{"anyOf": [{"required": ["phone"]}, {"required": ["email"]}]}],
+        "if": {"properties": {"contactMethod": {"const": "phone"}}, "required": ["contactMethod"]},
+        "then": {"required": ["phone"]},
+        "else": {"required": ["email"]},
+        "additionalProperties": False,
+    }
+
+    async def run(self, ctx: ToolContext, args: SchemaArguments) -> Text:
+        """Return the name."""
+        return Text(text=args.name or "")
+
+
 SHORT_TOOLS = (
+    CustomHeader,
     SimpleText,
     ImageContent,
     AudioContent,
