@@ -137,13 +137,14 @@ def serving_http(
     /,
     *,
     capabilities: Any = None,
+    address: str = "127.0.0.1:0",
     **variables: str,
 ) -> Iterator[HttpDriver]:
     """A ``maas-mcp serve --http`` for the region at ``url``, with a client that has shaken hands."""
     began = time.monotonic()
     with tempfile.NamedTemporaryFile(prefix="maas-mcp-stderr-") as errors:
         process = subprocess.Popen(
-            command("serve", "--http", "127.0.0.1:0"),
+            command("serve", "--http", address),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,
