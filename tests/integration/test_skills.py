@@ -2,14 +2,15 @@
 
 import base64
 import hashlib
+import itertools
 import json
 import subprocess
 from collections.abc import Iterator
 
 import pytest
 
-from maas_simulator import SimulatedRegion
-from tests.integration.driver import MODERN, Driver, Message, command, environment, serving_stdio
+from maas_simulator import SimulatedRegion, demo_region, serving
+from tests.integration.driver import ERAS, MODERN, Driver, Message, command, environment, serving_stdio
 from tests.integration.http_driver import serving_http
 
 EXTENSION = "io.modelcontextprotocol/skills"
@@ -34,10 +35,19 @@ NOT_SERVED = [
 ]
 
 
-@pytest.fixture(params=[serving_stdio, serving_http], ids=["stdio", "http"])
-def server(request: pytest.FixtureRequest, region: SimulatedRegion, url: str, revision: str) -> Iterator[Driver]:
-    """A server over each transport, with a client of each revision."""
-    with request.param(url, region.api_key, revision, MAAS_MCP_PLUGINS_ALLOW="commission,deploy,inventory") as driver:
+@pytest.fixture(
+    scope="module",
+    params=itertools.product((serving_stdio, serving_http), ERAS),
+    ids=lambda param: f"{param[0].__name__}-{param[1]}",
+)
+def server(request: pytest.FixtureRequest) -> Iterator[Driver]:
+    """A server over each transport, with a client of each revision. The tests only read, so they share it."""
+    serving_mcp, revision = request.param
+    region = demo_region()
+    with (
+        serving(region) as url,
+        serving_mcp(url, region.api_key, revision, MAAS_MCP_PLUGINS_ALLOW="commission,deploy,inventory") as driver,
+    ):
         yield driver
 
 

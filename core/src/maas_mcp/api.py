@@ -36,7 +36,7 @@ from maas_mcp.maas.versions import check_parameters
 from maas_mcp.operations.batches.batch import BatchOperation, Member
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.changes import change_machine, require_status
-from maas_mcp.operations.declaring.content import Audio, Content, File, Image
+from maas_mcp.operations.declaring.content import Audio, File, Image, Part
 from maas_mcp.operations.declaring.effects import Effects
 from maas_mcp.operations.declaring.operation import CancelPolicy, GoneContext, LongRunning, Operation, OperationContext
 from maas_mcp.operations.declaring.operation_change import ChangeKind, OperationChange
@@ -84,7 +84,6 @@ __all__ = [
     "ChangeKind",
     "ClientFolder",
     "ClientFolders",
-    "Content",
     "Effects",
     "ErrorReport",
     "Event",
@@ -136,6 +135,7 @@ __all__ = [
     "OperationRevertedError",
     "OperationTimedOutError",
     "Operations",
+    "Part",
     "Phase",
     "PollingStrategy",
     "ProgressReporter",

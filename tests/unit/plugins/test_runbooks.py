@@ -226,7 +226,7 @@ def test_the_stage_of_a_failed_deployment_is_found_by_the_runbook(
     [
         ("Commissioning", "New", "could not power it on and reverted the request"),
         ("Performing PXE boot", "Failed commissioning", "timed out after 30 minutes"),
-        ("Gathering information", "Failed commissioning", "has not been heard from"),
+        ("Gathering information", "Failed commissioning", "for the last 30 minutes"),
         ("50-maas-01-commissioning", "Failed commissioning", "exit status"),
         ("smartctl-validate", "Failed testing", "on sda"),
     ],

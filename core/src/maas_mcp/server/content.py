@@ -5,12 +5,12 @@ import base64
 import mcp_types as types
 
 from maas_mcp.maas.text import replace_surrogates
-from maas_mcp.operations.declaring.content import Audio, Content, File, Image
+from maas_mcp.operations.declaring.content import Audio, File, Image, Part
 
 
-def content_block(content: Content) -> types.ContentBlock:
+def content_block(part: Part) -> types.ContentBlock:
     """The content block."""
-    match content:
+    match part:
         case Image(data, mime_type):
             return types.ImageContent(data=_base64(data), mime_type=mime_type)
         case Audio(data, mime_type):
@@ -23,7 +23,7 @@ def content_block(content: Content) -> types.ContentBlock:
                 resource=types.BlobResourceContents(uri=uri, mime_type=mime_type, blob=_base64(data))
             )
         case _:
-            return types.TextContent(text=str(content))
+            return types.TextContent(text=str(part))
 
 
 def _base64(data: bytes) -> str:

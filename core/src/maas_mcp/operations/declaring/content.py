@@ -1,4 +1,4 @@
-"""Content of a tool's result that models and people see: text, images, audio and files."""
+"""Part of a tool's result that models and people see: text, images, audio and files."""
 
 from dataclasses import dataclass, field
 
@@ -31,5 +31,5 @@ class File:
     """Such as ``text/plain``."""
 
 
-Content = str | Image | Audio | File
+Part = str | Image | Audio | File
 """One part of a result."""

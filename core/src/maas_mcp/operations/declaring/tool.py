@@ -13,7 +13,7 @@ from maas_mcp.errors import PluginError
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import SystemId
 from maas_mcp.operations.cancellation import CancellationToken
-from maas_mcp.operations.declaring.content import Content
+from maas_mcp.operations.declaring.content import Part
 from maas_mcp.operations.declaring.effects import Effects
 from maas_mcp.operations.declaring.operations import NOT_OFFERED, Operations
 from maas_mcp.operations.declaring.overrides import check_overrides
@@ -177,7 +177,7 @@ class Tool(Declaration[ArgsT, ResultT]):
             MaasMcpError: The message goes to the model. Any other exception is reported as a plugin error.
         """
 
-    def content(self, result: ResultT) -> Sequence[Content]:
+    def content(self, result: ResultT) -> Sequence[Part]:
         """Return what models and people see of the result. Override it for images, audio or files.
 
         A field that only this method needs, such as the bytes of an image, is left out of the structured result with

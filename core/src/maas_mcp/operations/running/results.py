@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from maas_mcp.errors import MaasError, OperationError, PluginError, ResultUnreadableError
 from maas_mcp.operations.cancellation import is_cancellation
-from maas_mcp.operations.declaring.content import Content
+from maas_mcp.operations.declaring.content import Part
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.declaring.tool import Declaration, ResultT, Tool
 from maas_mcp.operations.handles import Handle
@@ -62,11 +62,11 @@ def summary_of(tool: Declaration[Any, ResultT], result: ResultT) -> str:
     return Declaration.summary(tool, result)
 
 
-def content_of(tool: Tool[Any, ResultT], result: ResultT) -> Sequence[Content]:
+def content_of(tool: Tool[Any, ResultT], result: ResultT) -> Sequence[Part]:
     """Return what models and people see of a result; the summary if the plugin's own content fails."""
     try:
         parts: object = tool.content(result)
-        if isinstance(parts, list | tuple) and parts and all(isinstance(each, Content) for each in parts):
+        if isinstance(parts, list | tuple) and parts and all(isinstance(each, Part) for each in parts):
             return parts
         logger.error("%s.content returned no list of content", type(tool).__qualname__)
     except BaseException:  # not a coroutine, so this is no cancellation

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import anyio
 from pydantic import BaseModel, Field
 
-from maas_mcp.api import Audio, Content, File, Image, MaasMcpError, Tool, ToolContext
+from maas_mcp.api import Audio, File, Image, MaasMcpError, Part, Tool, ToolContext
 from maas_mcp_conformance.samples import PNG, WAV
 
 PAUSE = 0.05
@@ -52,7 +52,7 @@ class ImageContent(TextTool):
         """Return its description."""
         return Text(text="A red pixel.")
 
-    def content(self, result: Text) -> Sequence[Content]:
+    def content(self, result: Text) -> Sequence[Part]:
         """The image."""
         return [Image(PNG, "image/png")]
 
@@ -66,7 +66,7 @@ class AudioContent(TextTool):
         """Return its description."""
         return Text(text="Silence.")
 
-    def content(self, result: Text) -> Sequence[Content]:
+    def content(self, result: Text) -> Sequence[Part]:
         """The recording."""
         return [Audio(WAV, "audio/wav")]
 
@@ -80,7 +80,7 @@ class EmbeddedResource(TextTool):
         """Return its text."""
         return Text(text="This is an embedded resource content.")
 
-    def content(self, result: Text) -> Sequence[Content]:
+    def content(self, result: Text) -> Sequence[Part]:
         """The file."""
         return [File("test://embedded-resource", result.text, "text/plain")]
 
@@ -94,7 +94,7 @@ class MixedContent(TextTool):
         """Return the text."""
         return Text(text="Multiple content types test:")
 
-    def content(self, result: Text) -> Sequence[Content]:
+    def content(self, result: Text) -> Sequence[Part]:
         """All three."""
         return [
             result.text,
