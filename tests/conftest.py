@@ -13,9 +13,11 @@ import trio.testing
 collect_ignore = [
     "third_party/maas_mcp_rescue",
     *([] if find_spec("mcp_strict_check") else ["clients"]),
+    *([] if "MAAS_MCP_CONFORMANCE_CACHE" in os.environ else ["conformance"]),
 ]
-"""Tests that pytest does not collect here: those of a third-party plugin, which ``test_rescue_pack.py`` runs, and those
-of clients' schema converters, which need their own environment (``tox -e clients``)."""
+"""Tests that pytest does not collect here: those of a third-party plugin, which ``test_rescue_pack.py`` runs, those of
+clients' schema converters, and the MCP conformance suite. The last two need environments of their own
+(``tox -e clients``, ``tox -e conformance``)."""
 
 # Examples have no deadline, because a busy machine is slow. Tests assert times where they matter. tox runs the thorough
 # profile with `--hypothesis-profile thorough`.

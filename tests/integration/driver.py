@@ -98,6 +98,8 @@ class Driver:
 
     The delays that tests inject last a minute or longer.
     """
+    capabilities: Message = field(default_factory=dict)
+    """The client's capabilities, in ``initialize`` or in each request."""
     received: list[Message] = field(default_factory=list)
     """All messages of the server, in order. None is ever removed."""
     _received_more: threading.Condition = field(default_factory=threading.Condition)
@@ -138,7 +140,7 @@ class Driver:
         if self.revision == MODERN:
             meta["io.modelcontextprotocol/protocolVersion"] = MODERN
             meta["io.modelcontextprotocol/clientInfo"] = {"name": "driver", "version": "1"}
-            meta["io.modelcontextprotocol/clientCapabilities"] = {}
+            meta["io.modelcontextprotocol/clientCapabilities"] = self.capabilities
         full = {**(params or {}), **({"_meta": meta} if meta else {})}
         self.send({"id": request_id, "method": method, "params": full})
         return request_id
@@ -180,6 +182,18 @@ class Driver:
                 assert remaining > 0, f"not received within {timeout} s; received {self.received[-5:]}"
                 self._received_more.wait(remaining)
 
+    def wait_for(self, method: str, wanted: Callable[[Message], bool] = bool, timeout: float = TIMEOUT) -> Message:
+        """Wait for a message of the server whose method is ``method`` and whose parameters are ``wanted``."""
+        at = self._find(lambda each: each.get("method") == method and wanted(each["params"]), timeout)
+        return self.received[at]
+
+    def error(self, method: str, params: Message | None = None) -> Message:
+        """Send a request and wait for its error."""
+        response = self.wait(self.start_request(method, params))
+        assert "error" in response, response
+        error: Message = response["error"]
+        return error
+
     def request(self, method: str, params: Message | None = None) -> Message:
         """Send a request and wait for its result."""
         response = self.wait(self.start_request(method, params))
@@ -217,7 +231,7 @@ class Driver:
             "initialize",
             {
                 "protocolVersion": self.revision,
-                "capabilities": {},
+                "capabilities": self.capabilities,
                 "clientInfo": {"name": "driver", "version": "1"},
             },
         )
@@ -263,6 +277,7 @@ def serving_stdio(
     *,
     handshake: bool = True,
     module: str = "",
+    capabilities: Any = None,
     **variables: str,
 ) -> Iterator[Driver]:
     """Run ``maas-mcp serve`` or another module for the region at ``url``, with a connected client."""
@@ -275,7 +290,7 @@ def serving_stdio(
             stderr=errors,
             env=environment(url, api_key, **variables),
         )
-        driver = Driver(process, revision, Path(errors.name))
+        driver = Driver(process, revision, Path(errors.name), capabilities=capabilities or {})
         try:
             if handshake:
                 driver.handshake()

@@ -63,7 +63,7 @@ class HttpDriver(Driver):
         if self.revision == MODERN:
             given["Mcp-Method"] = message["method"]
             params = message.get("params", {})
-            if name := params.get("name") or params.get("uri"):
+            if name := params.get("name") or params.get("uri") or params.get("taskId"):
                 given["Mcp-Name"] = name
         connection.request("POST", path, json.dumps({"jsonrpc": "2.0", **message}), {**given, **headers})
         if "id" in message:
@@ -132,19 +132,29 @@ class HttpDriver(Driver):
 
 @contextmanager
 def serving_http(
-    url: str, api_key: str, revision: str = MODERN, headers: dict[str, str] | None = None, /, **variables: str
+    url: str,
+    api_key: str,
+    revision: str = MODERN,
+    headers: dict[str, str] | None = None,
+    /,
+    *,
+    capabilities: Any = None,
+    address: str = "127.0.0.1:0",
+    **variables: str,
 ) -> Iterator[HttpDriver]:
     """A ``maas-mcp serve --http`` for the region at ``url``, with a client that has shaken hands."""
     began = time.monotonic()
     with tempfile.NamedTemporaryFile(prefix="maas-mcp-stderr-") as errors:
         process = subprocess.Popen(
-            command("serve", "--http", "127.0.0.1:0"),
+            command("serve", "--http", address),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,
             env=environment(url, api_key, **variables),
         )
-        driver = HttpDriver(process, revision, Path(errors.name), headers=headers or {})
+        driver = HttpDriver(
+            process, revision, Path(errors.name), headers=headers or {}, capabilities=capabilities or {}
+        )
         try:
             served = eventually(lambda: re.search(r"http://127\.0\.0\.1:(\d+)/mcp", driver.log()), "the server's start")
             driver.port = int(served[1])

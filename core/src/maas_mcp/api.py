@@ -4,6 +4,7 @@ These names keep their meaning as long as the entry point group is called ``maas
 """
 
 from maas_mcp.errors import (
+    CannotAskError,
     InvalidArgumentsError,
     MaasAuthError,
     MaasBadRequestError,
@@ -17,6 +18,7 @@ from maas_mcp.errors import (
     MaasUnavailableError,
     MachineGoneError,
     NextStep,
+    NotAnsweredError,
     OperationCancelledError,
     OperationError,
     OperationFailedError,
@@ -34,6 +36,7 @@ from maas_mcp.maas.versions import check_parameters
 from maas_mcp.operations.batches.batch import BatchOperation, Member
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.changes import change_machine, require_status
+from maas_mcp.operations.declaring.content import Audio, File, Image, Part
 from maas_mcp.operations.declaring.effects import Effects
 from maas_mcp.operations.declaring.operation import CancelPolicy, GoneContext, LongRunning, Operation, OperationContext
 from maas_mcp.operations.declaring.operation_change import ChangeKind, OperationChange
@@ -52,6 +55,14 @@ from maas_mcp.operations.declaring.prompt import (
     PromptMessage,
     PromptResource,
 )
+from maas_mcp.operations.declaring.questions import (
+    ClientFolder,
+    ClientFolders,
+    FolderRequest,
+    ModelPrompt,
+    ModelReply,
+    Question,
+)
 from maas_mcp.operations.declaring.region_operation import RegionOperation
 from maas_mcp.operations.declaring.tool import Tool, ToolContext
 from maas_mcp.operations.judging.assessment import Assessment, Milestone
@@ -64,18 +75,25 @@ from maas_mcp.operations.rechecks import check_same
 
 __all__ = [
     "Assessment",
+    "Audio",
     "Baseline",
     "BatchOperation",
     "CancelPolicy",
     "CancellationToken",
+    "CannotAskError",
     "ChangeKind",
+    "ClientFolder",
+    "ClientFolders",
     "Effects",
     "ErrorReport",
     "Event",
     "EventPolling",
     "Evidence",
+    "File",
+    "FolderRequest",
     "FormValue",
     "GoneContext",
+    "Image",
     "InvalidArgumentsError",
     "LeftOut",
     "Lifecycle",
@@ -99,8 +117,11 @@ __all__ = [
     "MachineStatus",
     "Member",
     "Milestone",
+    "ModelPrompt",
+    "ModelReply",
     "Needs",
     "NextStep",
+    "NotAnsweredError",
     "Observation",
     "Operation",
     "OperationCancelledError",
@@ -114,6 +135,7 @@ __all__ = [
     "OperationRevertedError",
     "OperationTimedOutError",
     "Operations",
+    "Part",
     "Phase",
     "PollingStrategy",
     "ProgressReporter",
@@ -122,6 +144,7 @@ __all__ = [
     "PromptImage",
     "PromptMessage",
     "PromptResource",
+    "Question",
     "RegionOperation",
     "ScriptPolling",
     "ScriptResult",

@@ -7,6 +7,8 @@
     ├── ServerError                an MCP server did not start, exited, or broke the protocol
     ├── InsufficientScopeError     the caller's token lacks the scope that a tool needs
     ├── InvalidArgumentsError      the arguments of a tool call do not match its schema
+    ├── CannotAskError             the client cannot ask the user
+    ├── NotAnsweredError           the user declined, or did not answer in time
     ├── ResultTooLargeError        the result of a tool call is too large to send
     ├── MaasError                  a request to the region failed
     │   ├── MaasAuthError          401: MAAS rejected the API key
@@ -154,6 +156,29 @@ class InsufficientScopeError(MaasMcpError):
             hint="Ask the operator of this server for a token with that scope.",
         )
         self.scope = scope
+
+
+class CannotAskError(MaasMcpError):
+    """A tool has a question, but the client cannot ask the user.
+
+    Args:
+        capabilities: The client capabilities of MCP that the question needs.
+    """
+
+    code = "cannot_ask"
+
+    def __init__(self, capabilities: Sequence[str] = ("elicitation",)) -> None:
+        super().__init__(
+            "This call needs an answer from you, but your client cannot ask you.",
+            hint=f"Use a client with the capability {' and '.join(capabilities)}.",
+        )
+        self.capabilities = tuple(capabilities)
+
+
+class NotAnsweredError(MaasMcpError):
+    """The user declined, or did not answer in time. Nothing was sent to MAAS."""
+
+    code = "not_answered"
 
 
 class InvalidArgumentsError(MaasMcpError):

@@ -63,6 +63,8 @@ class CallOptions(BaseModel):
 
 def published_arguments(tool: AnyTool, client: ClientFeatures) -> Schema:
     """The input schema of the tool for a client with these features."""
+    if tool.published_schema is not None:
+        return dict(tool.published_schema)
     schema, options = exact_schema(tool.arguments), exact_schema(CallOptions)["properties"]
     own = {name: options[name] for name in _option_names(tool, client)}
     return to_portable({**schema, "properties": {**schema["properties"], **own}})

@@ -1,17 +1,19 @@
 """A tool call, which passes through every step, and its result."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
 
 from maas_mcp.calls.arguments import CallOptions, ClientFeatures
+from maas_mcp.calls.asking import EarlyAsker
 from maas_mcp.calls.connections import RunningCall
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.principal import Principal
 from maas_mcp.calls.tenant import Tenant
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.effects import Effects
+from maas_mcp.operations.declaring.questions import NOBODY
 from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.plugins.registry import AnyTool
@@ -32,6 +34,8 @@ class ToolCall:
     client: ClientFeatures
     progress: ProgressReporter
     running: RunningCall
+    user: EarlyAsker = field(default_factory=lambda: EarlyAsker(NOBODY, ""))
+    """Asks the client, and by it the user."""
 
     @property
     def cancellation(self) -> CancellationToken:

@@ -1,21 +1,22 @@
 """Runs every call, from MCP or from another tool, through the same steps, such as policy and audit."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 from maas_mcp.calls.arguments import ClientFeatures, ProgressToken, parse_arguments
+from maas_mcp.calls.asking import EarlyAsker
 from maas_mcp.calls.call import CallResult, ToolCall
+from maas_mcp.calls.confirmation import confirm_erasing
 from maas_mcp.calls.connections import Connection
 from maas_mcp.calls.host import Host
-from maas_mcp.calls.operations_service import OperationsService
+from maas_mcp.calls.operations_service import OperationsService, plugin_errors
 from maas_mcp.calls.principal import required_scope
-from maas_mcp.errors import InsufficientScopeError, MaasMcpError
-from maas_mcp.operations.cancellation import is_cancellation
+from maas_mcp.errors import InsufficientScopeError
 from maas_mcp.operations.declaring.operation import LongRunning
-from maas_mcp.operations.declaring.tool import Tool, ToolContext, plugin_error
+from maas_mcp.operations.declaring.questions import NOBODY, Asker
+from maas_mcp.operations.declaring.tool import ToolContext
 from maas_mcp.operations.progress import PartialProgress, ProgressReporter, ProgressSend
 from maas_mcp.operations.running.results import structured
 from maas_mcp.plugins.registry import AnyTool
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 Next = Callable[[ToolCall], Awaitable[CallResult]]
 Step = Callable[[ToolCall, Next], Awaitable[CallResult]]
 """Passes a call to the next step, or refuses it with a ``MaasMcpError``."""
+Run = Callable[[OperationsService], Awaitable[CallResult]]
+"""Runs after the last step, with the operations of the calling user."""
 
 
 async def run_call(
@@ -36,6 +39,8 @@ async def run_call(
     sender: Callable[[ProgressToken | None], ProgressSend],
     request_id: str | int | None = None,
     client: ClientFeatures = ClientFeatures(),  # noqa: B008 - it is frozen
+    run: Run | None = None,
+    user: Asker = NOBODY,
 ) -> CallResult:
     """Call a tool.
 
@@ -47,16 +52,19 @@ async def run_call(
         sender: Returns a function that sends progress, for the token among the arguments.
         request_id: The id by which the client can cancel the call.
         client: The client's features.
+        run: Runs after the last step instead of the tool, for a request that reads or changes the same as the tool but
+            needs another form of the result.
+        user: Asks the client.
 
     Raises:
         MaasMcpError: The arguments are invalid, or the call was refused or failed. A tool raises no other error.
     """
-    with plugin_errors(tool):
+    with plugin_errors(tool.name):
         arguments, options = parse_arguments(tool, given, client)
         progress = ProgressReporter(sender(options.token))
         # A BaseException must not reach the reporter's task group, because it would end the group.
         async with host.tenant(connection.principal) as tenant, progress.reporting():
-            with plugin_errors(tool), connection.running(request_id) as running:
+            with plugin_errors(tool.name), connection.running(request_id) as running:
                 call = ToolCall(
                     tool=tool,
                     arguments=arguments,
@@ -68,13 +76,14 @@ async def run_call(
                     client=client,
                     progress=progress,
                     running=running,
+                    user=EarlyAsker(user, tool.name),
                 )
-                return await run_steps(call)
+                return await run_steps(call, run=run)
 
 
 async def call_within(outer: ToolCall, tool: AnyTool, given: Mapping[str, Any]) -> CallResult:
     """Call a tool from another tool: through the same steps, with the outer call's progress and cancellation."""
-    with plugin_errors(tool):
+    with plugin_errors(tool.name):
         arguments, options = parse_arguments(tool, given, outer.client)
         # The inner call's share of the outer call is unknown, so only its messages are passed on, not its fractions.
         progress = PartialProgress(lambda _fraction, message: outer.progress.report(None, message))
@@ -89,12 +98,13 @@ async def call_within(outer: ToolCall, tool: AnyTool, given: Mapping[str, Any]) 
         return await run_steps(inner)
 
 
-async def run_steps(call: ToolCall, steps: tuple[Step, ...] | None = None) -> CallResult:
+async def run_steps(call: ToolCall, steps: tuple[Step, ...] | None = None, run: Run | None = None) -> CallResult:
     """Pass a call through the remaining steps, and then run it."""
     first, *rest = STEPS if steps is None else steps or (None,)
     if first is None:
-        return await _run(call)
-    return await first(call, lambda passed: run_steps(passed, tuple(rest)))
+        operations = OperationsService(call, call_within)
+        return await (run(operations) if run else _run(call, operations))
+    return await first(call, lambda passed: run_steps(passed, tuple(rest), run))
 
 
 async def _audit(call: ToolCall, following: Next) -> CallResult:
@@ -110,33 +120,27 @@ async def _check_policy(call: ToolCall, following: Next) -> CallResult:
     return await following(call)
 
 
-STEPS: Final[tuple[Step, ...]] = (_audit, _check_policy)
+async def _confirm(call: ToolCall, following: Next) -> CallResult:
+    """Ask the user before disks are erased. A call of another tool asks for its own disks."""
+    await confirm_erasing(call)
+    return await following(call)
+
+
+STEPS: Final[tuple[Step, ...]] = (_audit, _check_policy, _confirm)
 """From the outermost step to the last one before the tool."""
 
 
-async def _run(call: ToolCall) -> CallResult:
+async def _run(call: ToolCall, operations: OperationsService) -> CallResult:
     """Run the tool, or start the operation and follow it."""
-    operations = OperationsService(call, call_within)
     if isinstance(call.tool, LongRunning):
         return await operations.start_and_follow()
     ctx = ToolContext(
-        call.tenant.maas, call.progress, call.cancellation, operations=operations, timing=call.tenant.timing
+        call.user.noting_changes(call.tenant.maas),
+        call.progress,
+        call.cancellation,
+        operations=operations,
+        timing=call.tenant.timing,
+        client=call.user,
     )
     result = await call.tool.run(ctx, call.arguments)
     return CallResult(result=result, content=structured(call.tool, result))
-
-
-@contextmanager
-def plugin_errors(tool: Tool[Any, Any] | LongRunning[Any, Any]) -> Iterator[None]:
-    """Convert a plugin's unexpected exceptions, so that they do not end other calls.
-
-    Raises:
-        PluginError: The plugin raised something other than a cancellation or a ``MaasMcpError``.
-    """
-    try:
-        yield
-    except BaseException as error:
-        if is_cancellation(error) or isinstance(error, MaasMcpError):
-            raise
-        logger.exception("%s failed", tool.name)
-        raise plugin_error(tool.name, error) from error

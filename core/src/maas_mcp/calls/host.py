@@ -1,7 +1,7 @@
 """The host: the shared state of a process, and a pool of tenants, one for each user of MAAS."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -13,6 +13,7 @@ from maas_mcp.calls.change_stream import ChangeStream, Observer
 from maas_mcp.calls.connections import Connections
 from maas_mcp.calls.principal import LOCAL, Principal
 from maas_mcp.calls.tenant import Tenant
+from maas_mcp.calls.waiting import WaitingOperations
 from maas_mcp.maas.address import ApiKey, RegionAccess
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.connection import connect
@@ -78,6 +79,7 @@ class Host:
         """The long-running tools."""
         self.serve(tools)
         self.connections = connections or Connections()
+        self.waiting = WaitingOperations()
         self._tasks = tasks
         self._connect = connect
         self._now = now
@@ -107,6 +109,15 @@ class Host:
         finally:
             pooled.calls -= 1
             pooled.used_at = anyio.current_time()
+
+    def run_later(self, principal: Principal, run: Callable[[], Awaitable[None]]) -> None:
+        """Run something after the call that requested it, while the principal's tenant is kept open."""
+
+        async def running() -> None:
+            async with self.tenant(principal):
+                await run()
+
+        self._tasks.start_soon(running)
 
     async def _run_tenant(self, principal: Principal, *, task_status: TaskStatus[_PooledTenant]) -> None:
         """Run a tenant until it is closed."""

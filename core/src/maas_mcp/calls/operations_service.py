@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -19,6 +19,7 @@ from maas_mcp.errors import (
     OperationCancelledError,
     OperationError,
     OperationRefusedError,
+    PluginError,
     UnknownOperationError,
 )
 from maas_mcp.maas.models import SystemId
@@ -27,10 +28,11 @@ from maas_mcp.operations.batches.batch import BatchOperation
 from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.declaring.operation import LongRunning, Operation
 from maas_mcp.operations.declaring.operations import ListedOperation, OperationList, OperationReport
+from maas_mcp.operations.declaring.questions import Asker
 from maas_mcp.operations.declaring.region_operation import RegionOperation
-from maas_mcp.operations.declaring.tool import plugin_error
+from maas_mcp.operations.declaring.tool import ToolContext, plugin_error
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.running.results import structured
+from maas_mcp.operations.running.results import kind_of, structured
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.plugins.registry import AnyTool
 
@@ -61,23 +63,93 @@ class OperationsService:
             raise TypeError(f"{operation.name} is not a long-running operation")
         # Both may fail, so they run before the start. An operation without an id could not be followed again.
         sealer = self._tenant.sealer
-        warnings = tuple(operation.warnings(call.arguments))
-        subject = subject_of(operation, call.arguments)
+        arguments = await self._complete(operation, call.user)
+        warnings = tuple(operation.warnings(arguments))
+        subject = subject_of(operation, arguments)
         options: dict[str, Any] = {"wait": call.options.wait_seconds, "on_cancel": call.options.on_cancel}
         if isinstance(operation, BatchOperation):
             options["name"] = subject
         engine = self._tenant.engine_for(operation)
         with call.running.following(operation.name, subject):
-            status = await engine.run(operation, call.arguments, call.progress, call.cancellation, **options)
-        operation_id = sealer.seal(status.handle)
-        suggest_get_operation(status, operation_id)
-        return CallResult(
-            result=status.result,
-            content=None if status.result is None else structured(operation, status.result),
-            status=status,
-            operation_id=operation_id,
-            warnings=(*warnings, *status.warnings),
-        )
+            status = await engine.run(operation, arguments, call.progress, call.cancellation, **options)
+        return _call_result(operation, status, sealer.seal(status.handle), warnings)
+
+    async def start_when_answered(self) -> CallResult:
+        """Prepare the call's operation, and start it later, when the user has answered its questions."""
+        call, operation, engine = self._call, self._call.tool, self._tenant.engine
+        if not isinstance(operation, LongRunning):
+            raise TypeError(f"{operation.name} is not a long-running operation")
+        prepared = await engine.prepare(operation, call.arguments, call.progress, call.cancellation)
+        if isinstance(prepared, OperationStatus):
+            return _call_result(operation, prepared, self._tenant.sealer.seal(prepared.handle))
+        handle, principal = prepared.subject.handle, call.principal.name
+        operation_id = self._tenant.sealer.seal(handle)
+        waiting = call.host.waiting.add(principal, operation_id, call.user, handle.started)
+
+        async def start() -> None:
+            try:
+                with plugin_errors(operation.name):
+                    arguments = await self._complete(operation, waiting)
+                    if subject_of(operation, arguments) != handle.system_id:
+                        raise PluginError(f"{operation.name}.complete chose another machine, which is not possible.")
+                    run = engine.start(replace(prepared, args=arguments))
+                    if not isinstance(run, OperationStatus):
+                        await run.request.wait_for_answer()
+            except MaasMcpError as error:
+                waiting.end(error)
+            else:
+                call.host.waiting.remove(principal, operation_id)
+
+        call.host.run_later(call.principal, start)
+        status: OperationStatus[Any] = OperationStatus(handle, None, "Waiting for an answer", confirmed=False)
+        return _call_result(operation, status, operation_id)
+
+    async def _complete(self, operation: LongRunning[Any, Any], asker: Asker) -> BaseModel:
+        """The arguments, completed by the user's answers. From then on, nothing can be asked."""
+        call = self._call
+
+        async def refuse() -> None:
+            raise PluginError(
+                f"{operation.name} changes something in MAAS before it starts, which is a bug in the plugin. "
+                "`complete` may only read."
+            )
+
+        maas = call.tenant.maas.before_change(refuse)
+        ctx = ToolContext(maas, call.progress, call.cancellation, timing=call.tenant.timing, client=asker)
+        arguments: object = await operation.complete(ctx, call.arguments)
+        if not isinstance(arguments, operation.arguments):
+            raise PluginError(
+                f"{operation.name}.complete returned {kind_of(arguments)}, which is a bug in the plugin. "
+                f"Expected the arguments. Return `args` or a copy: `args.model_copy(update=…)`."
+            )
+        call.user.note_change()
+        return arguments
+
+    async def follow(self, operation_id: str, seconds: float | None) -> CallResult:
+        """Follow an operation to its end or for this many seconds. Returns what the call that started it would return.
+
+        Raises:
+            UnknownOperationError: The caller has no such operation.
+            OperationError: It did not succeed.
+            MaasError: MAAS cannot be reached.
+        """
+        operation, handle = self._open(operation_id)
+        engine, call = self._tenant.engine_for(operation), self._call
+        status = await engine.resume(operation, handle, call.progress, call.cancellation, wait=seconds)
+        return _call_result(operation, status, operation_id)
+
+    def started(self, operation_id: str) -> int:
+        """The start of an operation, in seconds since 1970 (UTC).
+
+        Raises:
+            UnknownOperationError: The caller has no such operation.
+        """
+        return self._open(operation_id)[1].started
+
+    def is_start_failure(self, operation_id: str, error: MaasMcpError) -> bool:
+        """Whether ``error`` is the response to the start request, so that the operation has ended."""
+        request = self._tenant.requests.find(self._open(operation_id)[1])
+        return error is request.ambiguous_error or error is request.refusal
 
     async def run(self, name: str, /, **arguments: Any) -> BaseModel:
         """Call a tool, or start an operation and follow it to its end. Returns its result."""
@@ -223,6 +295,41 @@ class OperationsService:
                 f"There is no tool {name[:64]!r}.", hint="Check that its plugin is installed and allowed."
             )
         return tool
+
+
+@contextmanager
+def plugin_errors(name: str) -> Iterator[None]:
+    """Convert a plugin's unexpected exceptions, so that they do not end other calls.
+
+    Args:
+        name: The name of the tool.
+
+    Raises:
+        PluginError: The plugin raised something other than a cancellation or a ``MaasMcpError``.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if is_cancellation(error) or isinstance(error, MaasMcpError):
+            raise
+        logger.exception("%s failed", name)
+        raise plugin_error(name, error) from error
+
+
+def _call_result(
+    operation: LongRunning[Any, Any],
+    status: OperationStatus[Any],
+    operation_id: str,
+    warnings: tuple[str, ...] = (),
+) -> CallResult:
+    suggest_get_operation(status, operation_id)
+    return CallResult(
+        result=status.result,
+        content=None if status.result is None else structured(operation, status.result),
+        status=status,
+        operation_id=operation_id,
+        warnings=(*warnings, *status.warnings),
+    )
 
 
 @dataclass(slots=True)

@@ -98,9 +98,19 @@ class MaasClient:
         return client
 
     def before_change(self, check: Callable[[], Awaitable[None]]) -> "MaasClient":
-        """Return a client that awaits ``check`` just before it sends a change. ``check`` may raise to prevent it."""
+        """Return a client that awaits ``check`` just before it sends a change. ``check`` may raise to prevent it.
+
+        A check of this client runs first.
+        """
+        earlier = self._before_change
+
+        async def checks() -> None:
+            if earlier is not None:
+                await earlier()
+            await check()
+
         client = self._with_transport(self._transport)
-        client._before_change = check  # noqa: SLF001 - its own
+        client._before_change = checks  # noqa: SLF001 - its own
         return client
 
     async def _change(

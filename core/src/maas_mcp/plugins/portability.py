@@ -14,6 +14,8 @@ Schema = dict[str, Any]
 
 PAIR: Final = ("name", "value")
 """The keys of one entry of a mapping, which is published as an array of these pairs."""
+HEADER: Final = "x-mcp-header"
+"""MCP's keyword for an argument that clients repeat in an HTTP header, by which proxies may route a call."""
 _ARGUMENT_NAME: Final = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 """The argument names that Anthropic's API accepts. It rejects a whole request with any other name."""
 _LOOKAROUND: Final = re.compile(r"\(\?<?[=!]")
@@ -105,7 +107,8 @@ def _convert(schema: Schema) -> Schema:
         published = [{"type": kind} for kind in _ANY_TYPES]
     node: Schema = published[0] if len(published) == 1 else {"anyOf": published}
     text = " ".join(each["description"] for each in (schema, node) if each.get("description"))
-    return {**node, **({"description": text} if text else {}), **_convert_default(schema, node)}
+    header = {HEADER: schema[HEADER]} if HEADER in schema else {}
+    return {**node, **({"description": text} if text else {}), **_convert_default(schema, node), **header}
 
 
 def _convert_typed(schema: Schema) -> Schema:

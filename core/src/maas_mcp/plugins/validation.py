@@ -243,9 +243,10 @@ def check_names(found: FoundPlugin, names: Iterable[str], owners: Mapping[str, s
     Raises:
         PluginError: At least one name is invalid. A plugin with only some of its tools would confuse users.
     """
-    prefixes = ("maas_", found.name.replace("-", "_") + "_")
+    own = found.name.replace("-", "_")
+    prefixes = ("maas_", f"{own}_")
     for name, times in Counter(names).items():
-        if not isinstance(name, str) or not TOOL_NAME.fullmatch(name) or not name.startswith(prefixes):
+        if not isinstance(name, str) or not TOOL_NAME.fullmatch(name) or not (name.startswith(prefixes) or name == own):
             raise PluginError(
                 f"A tool is named {name!r}. Expected at most 64 letters, digits and underscores, starting with "
                 f"{one_of(prefixes)}. Change the class's `name`."

@@ -6,28 +6,34 @@ from functools import cache
 from typing import Any, Final
 
 import mcp_types as types
-from mcp.server import Server, ServerRequestContext
+from mcp.server import Server
 from mcp.server.caching import CacheHint
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.dispatcher import coerce_request_id
 from mcp.shared.exceptions import MCPError
 
 from maas_mcp import __version__
-from maas_mcp.calls.arguments import ClientFeatures, ProgressToken, published_arguments
+from maas_mcp.calls.arguments import ClientFeatures, published_arguments
 from maas_mcp.calls.chain import run_call
 from maas_mcp.calls.change_stream import Observer
-from maas_mcp.calls.connections import Connection, Connections
+from maas_mcp.calls.connections import Connections
 from maas_mcp.calls.host import Host, open_host
 from maas_mcp.calls.next_steps import resolve_steps, tool_for
-from maas_mcp.errors import MaasMcpError
-from maas_mcp.maas.text import replace_surrogates
+from maas_mcp.calls.operations_service import OperationsService
+from maas_mcp.errors import CannotAskError, MaasMcpError
+from maas_mcp.operations.declaring.questions import AnswersNeededError
 from maas_mcp.operations.next_steps import LIST_MACHINES
-from maas_mcp.operations.progress import Progress, ProgressSend
 from maas_mcp.plugins.portability import Schema
 from maas_mcp.plugins.registry import AnyTool, Registry
+from maas_mcp.server.asking import asker_for, missing_capability, questions_result
+from maas_mcp.server.client_log import ClientLog
 from maas_mcp.server.operation_tools import OPERATION_TOOLS
 from maas_mcp.server.prompts import PromptCatalogue, add_prompts
+from maas_mcp.server.request_context import Context, client_connection, client_features, is_modern, progress_sender
+from maas_mcp.server.request_state import SealedRequestState
 from maas_mcp.server.skills import SkillCatalogue, add_resources, add_skills
+from maas_mcp.server.task_notifications import TaskListener
+from maas_mcp.server.tasks import check_callable, new_task, serve_tasks, starts_after_answer, starts_task
 from maas_mcp.server.tools import ensure_sendable, failure, mcp_tool, success
 from maas_mcp.settings import Settings
 
@@ -47,15 +53,11 @@ INSTRUCTIONS: Final[tuple[tuple[str, str | None], ...]] = (
 )
 """Parts of the text for the model, each with the tool that it names, if any. A part without its tool is left out."""
 
-EARLY_REVISION: Final = "2024-11-05"
-"""The protocol revision of clients that may send ``_meta`` among the arguments."""
-
-CONNECTION: Final = "maas_mcp.connection"
-"""The key in the ASGI scope of an HTTP request that holds its :class:`Connection`."""
 LIST_TTL: Final = 60_000
 """Milliseconds for which a client may keep the list of tools. A change of the list is announced as well."""
 
-Context = ServerRequestContext[Host, object]
+Response = types.CallToolResult | types.InputRequiredResult | dict[str, Any]
+"""A tool's result, questions for the user, or a task."""
 OpenHost = Callable[
     [Settings, Mapping[str, AnyTool], Connections, Sequence[Observer]], AbstractAsyncContextManager[Host]
 ]
@@ -72,7 +74,7 @@ def build(
         connections: The clients' connections and their running calls.
         open_host: Opens the host for the lifetime of the server.
     """
-    tools = served_tools(registry)
+    tools, log = served_tools(registry), ClientLog()
 
     @cache
     def listing(client: ClientFeatures) -> types.ListToolsResult:
@@ -81,11 +83,11 @@ def build(
     async def list_tools(ctx: Context, _params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         return listing(client_features(ctx))
 
-    async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+    async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> Response:
         tool = tools.get(params.name)
         if tool is None:
             raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name[:64]}")
-        return await respond(tool, params.arguments, ctx)
+        return await respond(tool, params, ctx, log)
 
     @cache  # the SDK asks for it at each call over HTTP
     def input_schema(name: str) -> Schema | None:
@@ -103,15 +105,19 @@ def build(
         instructions=instructions_for(tools),
         lifespan=lifespan,
         on_list_tools=list_tools,
-        on_call_tool=call_tool,
-        on_subscriptions_listen=ListenHandler(InMemorySubscriptionBus()),
+        on_subscriptions_listen=TaskListener(ListenHandler(InMemorySubscriptionBus())),
         cache_hints={"tools/list": CacheHint(ttl_ms=LIST_TTL)},
         # Without it, the SDK lists all tools before each call over HTTP.
         get_tool_input_schema=input_schema,
     )
+    # As an argument, the SDK's types would not allow a task as the result.
+    server.add_request_handler("tools/call", types.CallToolRequestParams, call_tool)
+    serve_tasks(server)
+    log.serve(server)
+    server.middleware.append(SealedRequestState(settings, server.name))
     if registry.skills or registry.prompts:
         skills = SkillCatalogue(registry.skills, tools)
-        add_prompts(server, PromptCatalogue(registry.prompts, skills), client_connection)
+        add_prompts(server, PromptCatalogue(registry.prompts, skills), client_connection, log)
         if registry.skills:
             add_skills(server, skills)
             add_resources(server, skills)
@@ -135,55 +141,35 @@ def served_tools(registry: Registry) -> dict[str, AnyTool]:
     return {tool.name: tool for tool in sorted(tools, key=lambda tool: tool.list_position)}
 
 
-async def respond(tool: AnyTool, given: dict[str, Any] | None, ctx: Context) -> types.CallToolResult:
+async def respond(tool: AnyTool, params: types.CallToolRequestParams, ctx: Context, log: ClientLog) -> Response:
     """Call a tool with the client's arguments. Every failure becomes a result that a model can read."""
-    host, request_id = ctx.lifespan_context, ctx.request_id
+    host, request_id, given = ctx.lifespan_context, ctx.request_id, params.arguments
     connection = client_connection(ctx)
+    check_callable(ctx, tool)
+    as_task, asker = starts_task(ctx, tool, given), asker_for(ctx, params, log)
+    in_task = as_task and starts_after_answer(tool, asker)
     try:
         answer = await run_call(
             host,
             tool,
-            given,
+            {**(given or {}), "wait_seconds": 0} if as_task else given,
             connection=connection,
-            sender=lambda token: _sender(ctx, token),
+            sender=lambda token: progress_sender(ctx, token),
             request_id=None if request_id is None else coerce_request_id(request_id),
             client=client_features(ctx),
+            user=asker,
+            run=OperationsService.start_when_answered if in_task else None,
         )
         if answer.status is not None and answer.status.problem is not None:
             raise answer.status.problem
+        if as_task and (task := new_task(ctx, answer, given)):
+            return task
         return ensure_sendable(tool.name, success(tool, answer))
+    except AnswersNeededError as needed:
+        return questions_result(needed, params)
+    except CannotAskError as error:
+        if is_modern(ctx):
+            raise missing_capability(error) from None
+        return failure(error)
     except MaasMcpError as error:
         return ensure_sendable(tool.name, failure(error, resolve_steps(error.next_steps, host.tools)))
-
-
-def client_connection(ctx: Context) -> Connection:
-    """The connection of a request. Over stdio the request contains it, over HTTP its ASGI scope does.
-
-    In tests, client and server may share the process without a transport. Then no request is cancelled by its id.
-    """
-    scope = getattr(ctx.request, "scope", {})
-    connection: Connection | None = ctx.request if isinstance(ctx.request, Connection) else scope.get(CONNECTION)
-    return connection or ctx.lifespan_context.connections.connect()
-
-
-def client_features(ctx: Context) -> ClientFeatures:
-    """The features of the request's client."""
-    return ClientFeatures(meta_argument=ctx.protocol_version == EARLY_REVISION)
-
-
-def _sender(ctx: Context, argument_token: ProgressToken | None) -> ProgressSend:
-    """A function that sends progress for the request's token, or else for the token among the arguments."""
-    request_meta = (ctx.params or {}).get("_meta") or {}
-    if argument_token is None or "progressToken" in request_meta:
-
-        async def send(progress: Progress) -> None:
-            await ctx.session.report_progress(progress.value, progress.total, replace_surrogates(progress.message))
-
-    else:
-
-        async def send(progress: Progress) -> None:
-            await ctx.session.send_progress_notification(
-                argument_token, progress.value, progress.total, replace_surrogates(progress.message)
-            )
-
-    return send

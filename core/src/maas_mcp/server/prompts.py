@@ -8,26 +8,30 @@ from functools import cached_property
 from typing import Any, Final
 
 import mcp_types as types
-from mcp.server import Server, ServerRequestContext
+from mcp.server import Server
 from mcp.server.caching import CacheHint
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
+from maas_mcp.calls.asking import EarlyAsker
 from maas_mcp.calls.connections import Connection
 from maas_mcp.calls.host import Host
 from maas_mcp.errors import MaasMcpError
 from maas_mcp.maas.text import replace_surrogates
 from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.declaring.prompt import PromptContext, PromptImage, PromptMessage, PromptResource
+from maas_mcp.operations.declaring.questions import AnswersNeededError
 from maas_mcp.operations.declaring.tool import plugin_error
 from maas_mcp.plugins.prompts import AnyPrompt
 from maas_mcp.plugins.schemas import input_schema
 from maas_mcp.plugins.skills import Skill
+from maas_mcp.server.asking import asker_for, questions_result
+from maas_mcp.server.client_log import ClientLog
 from maas_mcp.server.paging import page
+from maas_mcp.server.request_context import Context
 from maas_mcp.server.skills import SkillCatalogue
 
 CACHE: Final = CacheHint(ttl_ms=60_000)
-Context = ServerRequestContext[Host, object]
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +98,10 @@ class PromptCatalogue:
 
 
 def add_prompts(
-    server: Server[Host], catalogue: PromptCatalogue, connection_of: Callable[[Context], Connection]
+    server: Server[Host],
+    catalogue: PromptCatalogue,
+    connection_of: Callable[[Context], Connection],
+    log: ClientLog,
 ) -> None:
     """Handle the requests for prompts.
 
@@ -102,17 +109,23 @@ def add_prompts(
         server: The server.
         catalogue: The prompts.
         connection_of: Returns the connection of a request, with the principal.
+        log: Sends log messages to clients.
     """
 
     async def list_prompts(_ctx: Context, params: types.PaginatedRequestParams) -> types.ListPromptsResult:
         prompts, following = page(catalogue.listed, params.cursor)
         return types.ListPromptsResult(prompts=prompts, next_cursor=following)
 
-    async def get_prompt(ctx: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
+    async def get_prompt(
+        ctx: Context, params: types.GetPromptRequestParams
+    ) -> types.GetPromptResult | types.InputRequiredResult:
         async with ctx.lifespan_context.tenant(connection_of(ctx).principal) as tenant:
-            context = PromptContext(lambda: tenant.maas)
+            asker = EarlyAsker(asker_for(ctx, params, log), params.name[:64])
+            context = PromptContext(lambda: asker.noting_changes(tenant.maas), client=asker)
             try:
                 messages = await catalogue.messages(params.name, context, params.arguments or {})
+            except AnswersNeededError as needed:
+                return questions_result(needed, params)
             except MaasMcpError as error:
                 text = f"{error.message} {error.hint or ''}".strip()
                 raise MCPError(code=types.INTERNAL_ERROR, message=replace_surrogates(text)) from error

@@ -13,11 +13,12 @@ from maas_mcp.calls.reports import StartReport, cut, status_lines
 from maas_mcp.errors import MaasBadRequestError, MaasMcpError, NextStep, ResultTooLargeError
 from maas_mcp.maas.text import replace_surrogates
 from maas_mcp.operations.declaring.operation import LongRunning
-from maas_mcp.operations.running.results import summary_of
+from maas_mcp.operations.running.results import content_of
 from maas_mcp.operations.running.status import OperationState
 from maas_mcp.plugins.portability import Schema
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.plugins.schemas import nullable, result_schema
+from maas_mcp.server.content import content_block
 
 PUBLISHED_REPORT: Final[Schema] = {
     "operation_id": {"type": "string"},
@@ -73,8 +74,8 @@ def success(tool: AnyTool, answer: CallResult) -> types.CallToolResult:
     """The MCP result of a call: structured content for programs, and a short text for people."""
     if isinstance(tool, LongRunning):
         return _operation_success(tool, answer)
-    text = summary_of(tool, answer.result)
-    return types.CallToolResult(content=[types.TextContent(text=text)], structured_content=answer.content)
+    content = [content_block(each) for each in content_of(tool, answer.result)]
+    return types.CallToolResult(content=content, structured_content=answer.content)
 
 
 def _operation_success(operation: LongRunning[Any, Any], answer: CallResult) -> types.CallToolResult:

@@ -1,5 +1,6 @@
 """Release a machine: return it to MAAS, and optionally erase its disks first."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -7,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from maas_deploy.machines import MachineArguments
 from maas_mcp.api import (
+    Effects,
     EventPolling,
     GoneContext,
     Lifecycle,
@@ -81,6 +83,10 @@ class Release(Operation[ReleaseMachine, ReleasedMachine]):
     )
     compared = frozenset({"erase", "quick_erase", "secure_erase", "scripts"})
     deadline = timedelta(hours=24)  # MAAS has no limit for a disk erase
+
+    def effects(self, args: ReleaseMachine) -> Effects:
+        """An erase option destroys the data on the disks."""
+        return replace(super().effects(args), erases=args.erase or args.quick_erase or args.secure_erase)
 
     async def differs(self, ctx: OperationContext, args: ReleaseMachine) -> str | None:
         """Refuse to follow a release that may not erase as requested."""

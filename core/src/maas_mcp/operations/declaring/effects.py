@@ -15,3 +15,5 @@ class Effects:
     """Whether the call changes anything in MAAS."""
     destroys: bool = False
     """Whether the call may destroy data or interrupt workloads on a machine."""
+    erases: bool = False
+    """Whether the call erases disks. Where the client can be asked, the user confirms it first."""

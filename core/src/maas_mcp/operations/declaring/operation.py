@@ -57,6 +57,12 @@ class LongRunning(Declaration[ArgsT, ResultT]):
     on_cancel: ClassVar[CancelPolicy] = CancelPolicy.DETACH
     """The default effect of a cancelled call. The caller can override it per call."""
 
+    asks_in_task: ClassVar[bool] = False
+    """Whether a client with tasks gets a task before :meth:`complete` asks, so that the user may answer later. Other
+    clients are asked first. Batches always ask first."""
+    only_as_task: ClassVar[bool] = False
+    """Whether only clients with tasks can call it."""
+
     @property
     def can_abort(self) -> bool:
         """Whether MAAS can abort the operation."""
@@ -74,6 +80,17 @@ class LongRunning(Declaration[ArgsT, ResultT]):
         because later calls have only its id. Reject invalid arguments in a validator instead.
         """
         return ()
+
+    async def complete(self, ctx: ToolContext, args: ArgsT) -> ArgsT:  # noqa: ARG002 - for subclasses
+        """Return the arguments to start with, completed by the user's answers to ``ctx.ask``.
+
+        Called before anything is checked or sent. It may read from MAAS and must not change anything, because a client
+        since 2026-07-28 repeats it for each answer.
+
+        Raises:
+            NotAnsweredError: The user declined, or did not answer in time. The operation does not start.
+        """
+        return args
 
     @classmethod
     def _check(cls) -> None:

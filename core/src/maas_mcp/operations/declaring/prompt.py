@@ -10,14 +10,17 @@ from typing import Any, ClassVar, Generic
 from pydantic import BaseModel
 
 from maas_mcp.maas.client import MaasClient
+from maas_mcp.operations.declaring.questions import NOBODY, Asker, AsksClient
 from maas_mcp.operations.declaring.tool import ArgsT
 
 
 @dataclass(frozen=True, slots=True)
-class PromptContext:
+class PromptContext(AsksClient):
     """Services that the server passes to a prompt."""
 
     open_maas: Callable[[], MaasClient] = field(repr=False)
+    client: Asker = field(default=NOBODY, kw_only=True, repr=False)
+    """The client, for ``ask``, ``ask_each`` and ``can_ask``."""
 
     @property
     def maas(self) -> MaasClient:

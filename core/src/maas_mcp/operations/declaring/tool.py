@@ -3,7 +3,7 @@
 import inspect
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -13,9 +13,11 @@ from maas_mcp.errors import PluginError
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import SystemId
 from maas_mcp.operations.cancellation import CancellationToken
+from maas_mcp.operations.declaring.content import Part
 from maas_mcp.operations.declaring.effects import Effects
 from maas_mcp.operations.declaring.operations import NOT_OFFERED, Operations
 from maas_mcp.operations.declaring.overrides import check_overrides
+from maas_mcp.operations.declaring.questions import NOBODY, Asker, AsksClient
 from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.timing import Timing
 
@@ -24,7 +26,7 @@ ResultT = TypeVar("ResultT", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
-class ToolContext:
+class ToolContext(AsksClient):
     """Services that the server passes to a running tool."""
 
     maas: MaasClient
@@ -38,6 +40,8 @@ class ToolContext:
     only."""
     timing: Timing = field(default=Timing(), kw_only=True, repr=False)
     """Time limits of the server's own functions, such as ``change_machine``."""
+    client: Asker = field(default=NOBODY, kw_only=True, repr=False)
+    """The client, for ``ask``, ``ask_each`` and ``can_ask``."""
 
 
 class Declaration(ABC, Generic[ArgsT, ResultT]):
@@ -66,6 +70,9 @@ class Declaration(ABC, Generic[ArgsT, ResultT]):
     """The MAAS command that the tool provides, as named by the MAAS CLI: ``machine unlock``. Errors suggest tools by
     this command, so the tool may have any name. A suggested call passes the machine's ``system_id``."""
 
+    published_schema: ClassVar[Mapping[str, Any] | None] = None
+    """The input schema to publish word for word. By default it is generated from ``ArgsT`` in the subset of JSON Schema
+    that all large clients accept; some clients reject a whole request for a keyword outside of it."""
     arguments: ClassVar[type[BaseModel]]
     """The model bound to ``ArgsT``; set automatically."""
     returns: ClassVar[type[BaseModel]]
@@ -173,6 +180,14 @@ class Tool(Declaration[ArgsT, ResultT]):
         Raises:
             MaasMcpError: The message goes to the model. Any other exception is reported as a plugin error.
         """
+
+    def content(self, result: ResultT) -> Sequence[Part]:
+        """Return what models and people see of the result. Override it for images, audio or files.
+
+        A field that only this method needs, such as the bytes of an image, is left out of the structured result with
+        ``Field(exclude=True)``.
+        """
+        return [self.summary(result)]
 
 
 def plugin_error(name: str, error: BaseException) -> PluginError:

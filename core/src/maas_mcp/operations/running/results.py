@@ -3,7 +3,7 @@
 import json
 import logging
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, Literal
 
@@ -11,8 +11,9 @@ from pydantic import BaseModel
 
 from maas_mcp.errors import MaasError, OperationError, PluginError, ResultUnreadableError
 from maas_mcp.operations.cancellation import is_cancellation
+from maas_mcp.operations.declaring.content import Part
 from maas_mcp.operations.declaring.operation import LongRunning
-from maas_mcp.operations.declaring.tool import Declaration, ResultT
+from maas_mcp.operations.declaring.tool import Declaration, ResultT, Tool
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.running.status import OperationStatus
 
@@ -59,6 +60,18 @@ def summary_of(tool: Declaration[Any, ResultT], result: ResultT) -> str:
     except BaseException:  # not a coroutine, so this is no cancellation
         logger.exception("%s.summary failed", type(tool).__qualname__)
     return Declaration.summary(tool, result)
+
+
+def content_of(tool: Tool[Any, ResultT], result: ResultT) -> Sequence[Part]:
+    """Return what models and people see of a result; the summary if the plugin's own content fails."""
+    try:
+        parts: object = tool.content(result)
+        if isinstance(parts, list | tuple) and parts and all(isinstance(each, Part) for each in parts):
+            return parts
+        logger.error("%s.content returned no list of content", type(tool).__qualname__)
+    except BaseException:  # not a coroutine, so this is no cancellation
+        logger.exception("%s.content failed", type(tool).__qualname__)
+    return [summary_of(tool, result)]
 
 
 class ResultReader(Generic[ResultT]):

@@ -1,0 +1,60 @@
+"""Asks the client of a call, but only before the call changes something in MAAS."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from maas_mcp.errors import PluginError
+from maas_mcp.maas.client import MaasClient
+from maas_mcp.operations.declaring.questions import Asker, ClientRequest, Question
+
+
+class EarlyAsker:
+    """Passes requests on to the client until the call sends its first change.
+
+    A client since 2026-07-28 answers by calling again, and a repeated change would have two effects.
+
+    Args:
+        asker: Asks the client.
+        tool: The name of the tool, for messages.
+    """
+
+    def __init__(self, asker: Asker, tool: str) -> None:
+        self._asker = asker
+        self._tool = tool
+        self._changed = False
+
+    def can_ask(self, kind: type[Any] = Question) -> bool:
+        """Whether the client answers requests of this kind."""
+        return self._asker.can_ask(kind)
+
+    async def ask(self, requests: Mapping[str, ClientRequest]) -> Mapping[str, BaseModel]:
+        """Ask the client.
+
+        Raises:
+            PluginError: The call has already changed something.
+        """
+        if self._changed:
+            raise PluginError(
+                f"{self._tool} asks its client after it has changed something in MAAS, which is a bug in the plugin. "
+                "Expected all questions before the first change.",
+                hint="The change in MAAS has taken effect. Check its result before you call again.",
+            )
+        return await self._asker.ask(requests)
+
+    async def log(self, text: str, level: str) -> None:
+        """Send a log message to the client."""
+        await self._asker.log(text, level)
+
+    def noting_changes(self, maas: MaasClient) -> MaasClient:
+        """The client of MAAS for the call, which ends the time for questions with its first change."""
+
+        async def note() -> None:
+            self.note_change()
+
+        return maas.before_change(note)
+
+    def note_change(self) -> None:
+        """End the time for questions."""
+        self._changed = True

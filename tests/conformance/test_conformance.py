@@ -1,0 +1,86 @@
+"""The official conformance suite passes against ``maas-mcp serve --http``, without expected failures."""
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from maas_simulator import generated_region, serving
+from tests.conformance.suite import Suite, npm
+from tests.integration.http_driver import serving_http
+
+logger = logging.getLogger(__name__)
+
+PACK = Path(__file__).parents[1] / "third_party/maas_mcp_conformance"
+CACHE = "MAAS_MCP_CONFORMANCE_CACHE"
+"""The variable with the folder that keeps the installed suite. Without it, pytest does not collect these tests."""
+MACHINES = 97
+"""Enough for each job of the suite to have a machine of its own."""
+SPEED = 250.0
+"""Simulated seconds per second: a commissioning takes about two seconds, which is the suite's slow job."""
+
+pytestmark = pytest.mark.skipif(npm() is None, reason="npm, which installs the suite and Node.js, is not installed")
+
+
+@pytest.fixture(scope="session")
+def suite() -> Suite:
+    suite = Suite(Path(os.environ[CACHE]))
+    suite.install()
+    return suite
+
+
+@pytest.fixture(scope="session")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which pip has installed the fixtures of the suite, built as any plugin."""
+    folder = tmp_path_factory.mktemp("pack")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
+    subprocess.run([*pip, "install", "--quiet", "--no-deps", "--target", folder, PACK], check=True, timeout=120)
+    return folder
+
+
+@pytest.fixture
+def url(pack: Path) -> Iterator[str]:
+    """The URL of a server with the fixtures."""
+    region = generated_region(MACHINES, speed=SPEED)
+    port = free_port()
+    variables = {
+        "PYTHONPATH": str(pack),
+        "MAAS_MCP_CONFORMANCE_MACHINES": " ".join(region.machines),
+        # The suite is one caller that sends everything at once, also from a page of the server's own origin.
+        "MAAS_MCP_HTTP_RATE": "10000",
+        "MAAS_MCP_HTTP_ORIGINS": f"http://127.0.0.1:{port}",
+    }
+    with serving(region) as maas, serving_http(maas, region.api_key, address=f"127.0.0.1:{port}", **variables):
+        yield f"http://127.0.0.1:{port}/mcp"
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize(
+    ("arguments", "scenarios"),
+    [
+        (["--requirements", "2026-07-28"], 37),
+        (["--requirements", "2025-11-25"], 30),
+        (["--suite", "all", "--spec-version", "2026-07-28"], 41),
+        (["--suite", "all", "--spec-version", "2025-11-25"], 33),
+        (["--suite", "all"], 64),  # with the extensions: tasks and skills
+    ],
+    ids=" ".join,
+)
+def test_every_scenario_passes(suite: Suite, url: str, tmp_path: Path, arguments: list[str], scenarios: int) -> None:
+    outcome = suite.run(url, tmp_path, arguments)
+
+    assert not outcome.failing, outcome.output
+    assert len(outcome.scenarios) >= scenarios, outcome.output
+    assert outcome.code == 0, outcome.output
+    logger.info("%s: %d scenarios, %d checks", " ".join(arguments), len(outcome.scenarios), outcome.checks)

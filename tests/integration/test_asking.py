@@ -1,0 +1,186 @@
+"""The user is asked before disks are erased, over stdio and HTTP, by clients of both eras that can ask."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maas_simulator import SimulatedRegion, serving
+from tests.integration.driver import MODERN, Driver, Message, serving_stdio
+from tests.integration.http_driver import serving_http
+
+CAPABILITIES: Message = {"elicitation": {}}
+INVALID_PARAMS = -32602
+LEGACY = "2025-11-25"
+
+Serve = Callable[..., AbstractContextManager[Driver]]
+
+
+@pytest.fixture(params=["stdio", "http"])
+def serve(request: pytest.FixtureRequest, region: SimulatedRegion, tmp_path: Path) -> Iterator[Serve]:
+    """Starts a server of this transport. All of them share a secret, as replicas do."""
+    region.deploy("node01", "admin")
+    with serving(region) as url:
+
+        def start(
+            capabilities: Message = CAPABILITIES, revision: str = MODERN, **options: Any
+        ) -> AbstractContextManager[Driver]:
+            options = {"MAAS_MCP_STATE_DIR": str(tmp_path / "state"), "capabilities": capabilities, **options}
+            run = serving_http if request.param == "http" else serving_stdio
+            return run(url, region.api_key, revision, **options)
+
+        yield start
+
+
+def posts(region: SimulatedRegion) -> list[str | None]:
+    return [each.op for each in region.requests if each.method == "POST"]
+
+
+def release(region: SimulatedRegion, **arguments: Any) -> Message:
+    """The parameters of a release with an erase option."""
+    arguments = {"system_id": region.machine("node01").system_id, "quick_erase": True, **arguments}
+    return {"name": "maas_release_machine", "arguments": arguments}
+
+
+def only(requests: Message) -> tuple[str, Message]:
+    ((key, request),) = requests.items()
+    return key, request
+
+
+def accept(**content: Any) -> Message:
+    return {"action": "accept", "content": content}
+
+
+def answer(server: Driver, reply: Message) -> Message:
+    """Answer the server's next question, and return it."""
+    question = server.wait_for("elicitation/create")
+    server.send({"id": question["id"], "result": reply})
+    params: Message = question["params"]
+    return params
+
+
+def check_question(region: SimulatedRegion, params: Message) -> None:
+    text = params["message"]
+    assert "node01" in text
+    assert region.machine("node01").system_id in text
+    assert "owned by admin" in text
+    assert "sda" in text
+    assert params["requestedSchema"]["properties"]["erase"]["type"] == "boolean"
+    assert params["requestedSchema"]["required"] == ["erase"]
+
+
+def test_an_early_client_is_asked_in_the_open_call(serve: Serve, region: SimulatedRegion) -> None:
+    with serve(revision=LEGACY) as server:
+        call = server.start_request("tools/call", release(region))
+        check_question(region, answer(server, accept(erase=True)))
+
+        result = server.wait(call)["result"]
+
+    assert not result.get("isError"), result
+    assert posts(region) == ["release"]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [{"action": "decline"}, {"action": "cancel"}, accept(erase=False), accept(), accept(erase="perhaps")],
+    ids=["decline", "cancel", "no", "empty", "invalid"],
+)
+def test_any_other_answer_than_yes_sends_nothing(serve: Serve, region: SimulatedRegion, reply: Message) -> None:
+    with serve(revision=LEGACY) as server:
+        call = server.start_request("tools/call", release(region))
+        answer(server, reply)
+        early = server.wait(call)["result"]
+    with serve() as server:
+        asked = server.request("tools/call", release(region))
+        key, _ = only(asked["inputRequests"])
+        state = {"inputResponses": {key: reply}, "requestState": asked["requestState"]}
+        modern = server.request("tools/call", {**release(region), **state})
+
+    assert early["_meta"]["io.github.maas-mcp/error"]["code"] == "not_answered"
+    if reply["action"] == "accept" and reply["content"].get("erase") is not False:
+        assert modern["resultType"] == "input_required"  # the form is shown again
+    else:
+        assert modern["_meta"]["io.github.maas-mcp/error"]["code"] == "not_answered"
+    assert posts(region) == []
+
+
+def test_a_new_client_gets_the_question_as_the_result_and_any_replica_takes_the_answer(
+    serve: Serve, region: SimulatedRegion
+) -> None:
+    with serve() as first:
+        asked = first.request("tools/call", release(region))
+    assert asked["resultType"] == "input_required"
+    key, question = only(asked["inputRequests"])
+    assert question["method"] == "elicitation/create"
+    check_question(region, question["params"])
+    assert posts(region) == []
+
+    with serve() as second:
+        state = {"inputResponses": {key: accept(erase=True)}, "requestState": asked["requestState"]}
+        result = second.request("tools/call", {**release(region), **state})
+
+    assert result["structuredContent"]["state"] == "succeeded", result
+    assert posts(region) == ["release"]
+
+
+def test_a_client_with_tasks_is_asked_before_the_task_exists(serve: Serve, region: SimulatedRegion) -> None:
+    with serve({**CAPABILITIES, "extensions": {"io.modelcontextprotocol/tasks": {}}}) as server:
+        asked = server.request("tools/call", release(region))
+        assert "taskId" not in asked
+        key, _ = only(asked["inputRequests"])
+        state = {"inputResponses": {key: accept(erase=True)}, "requestState": asked["requestState"]}
+        task = server.request("tools/call", {**release(region), **state})
+
+    assert task["resultType"] == "task"
+    assert not {"requestState", "inputRequests"} & task.keys()
+    assert posts(region) == ["release"]
+
+
+def test_an_answer_about_another_owner_does_not_count(serve: Serve, region: SimulatedRegion) -> None:
+    with serve() as server:
+        asked = server.request("tools/call", release(region))
+        key, _ = only(asked["inputRequests"])
+        with region.lock:
+            region.machine("node01").owner = "bob"
+        state = {"inputResponses": {key: accept(erase=True)}, "requestState": asked["requestState"]}
+        again = server.request("tools/call", {**release(region), **state})
+
+    assert again["resultType"] == "input_required"
+    assert "owned by bob" in only(again["inputRequests"])[1]["params"]["message"]
+    assert posts(region) == []
+
+
+@pytest.mark.parametrize("how", ["altered", "other arguments", "made up"])
+def test_a_state_that_the_server_did_not_seal_for_this_call_is_rejected(
+    serve: Serve, region: SimulatedRegion, how: str
+) -> None:
+    with serve() as server:
+        asked = server.request("tools/call", release(region))
+        key, _ = only(asked["inputRequests"])
+        state = {"altered": asked["requestState"] + "A", "made up": "{}"}.get(how, asked["requestState"])
+        params = release(region, **({"force": True} if how == "other arguments" else {}))
+        error = server.error(
+            "tools/call", {**params, "requestState": state, "inputResponses": {key: accept(erase=True)}}
+        )
+
+    assert error["code"] == INVALID_PARAMS
+    assert posts(region) == []
+
+
+@pytest.mark.parametrize("revision", ["2024-11-05", LEGACY, MODERN])
+def test_nothing_changes_for_clients_that_cannot_ask(serve: Serve, region: SimulatedRegion, revision: str) -> None:
+    with serve({}, revision=revision) as server:
+        result = server.request("tools/call", release(region))
+
+    assert not result.get("isError"), result
+    assert posts(region) == ["release"]
+
+
+def test_a_release_without_an_erase_option_asks_nothing(serve: Serve, region: SimulatedRegion) -> None:
+    with serve() as server:
+        result = server.request("tools/call", release(region, quick_erase=False))
+
+    assert result["structuredContent"]["state"] == "succeeded", result
+    assert posts(region) == ["release"]

@@ -1,0 +1,1 @@
+"""The fixtures of the MCP conformance suite as plugins of maas-mcp."""
