@@ -1,5 +1,6 @@
 """A tool call, which passes through every step, and its result."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,8 @@ class ToolCall:
     client: ClientFeatures
     progress: ProgressReporter
     running: RunningCall
+    answer_by: float = math.inf
+    """When the call answers at the latest, on anyio's clock."""
 
     @property
     def cancellation(self) -> CancellationToken:

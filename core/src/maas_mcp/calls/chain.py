@@ -1,6 +1,7 @@
 """Runs every call, from MCP or from another tool, through the same steps, such as policy and audit."""
 
 import logging
+import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -36,6 +37,7 @@ async def run_call(
     sender: Callable[[ProgressToken | None], ProgressSend],
     request_id: str | int | None = None,
     client: ClientFeatures = ClientFeatures(),  # noqa: B008 - it is frozen
+    answer_by: Callable[[ProgressToken | None], float] = lambda _token: math.inf,
 ) -> CallResult:
     """Call a tool.
 
@@ -47,6 +49,7 @@ async def run_call(
         sender: Returns a function that sends progress, for the token among the arguments.
         request_id: The id by which the client can cancel the call.
         client: The client's features.
+        answer_by: Returns the time at which the call answers at the latest, for the token among the arguments.
 
     Raises:
         MaasMcpError: The arguments are invalid, or the call was refused or failed. A tool raises no other error.
@@ -54,6 +57,7 @@ async def run_call(
     with plugin_errors(tool):
         arguments, options = parse_arguments(tool, given, client)
         progress = ProgressReporter(sender(options.token))
+        answer = answer_by(options.token)
         # A BaseException must not reach the reporter's task group, because it would end the group.
         async with host.tenant(connection.principal) as tenant, progress.reporting():
             with plugin_errors(tool), connection.running(request_id) as running:
@@ -68,6 +72,7 @@ async def run_call(
                     client=client,
                     progress=progress,
                     running=running,
+                    answer_by=answer,
                 )
                 return await run_steps(call)
 

@@ -13,6 +13,7 @@ from mcp.shared.dispatcher import coerce_request_id
 from mcp.shared.exceptions import MCPError
 
 from maas_mcp import __version__
+from maas_mcp.calls.answer_time import answer_time
 from maas_mcp.calls.arguments import ClientFeatures, ProgressToken, published_arguments
 from maas_mcp.calls.chain import run_call
 from maas_mcp.calls.change_stream import Observer
@@ -139,6 +140,7 @@ async def respond(tool: AnyTool, given: dict[str, Any] | None, ctx: Context) -> 
             sender=lambda token: _sender(ctx, token),
             request_id=None if request_id is None else coerce_request_id(request_id),
             client=client_features(ctx),
+            answer_by=lambda token: answer_time(host.settings.answer_within, has_token=_has_token(ctx, token)),
         )
         if answer.status is not None and answer.status.problem is not None:
             raise answer.status.problem
@@ -160,6 +162,11 @@ def client_connection(ctx: Context) -> Connection:
 def client_features(ctx: Context) -> ClientFeatures:
     """The features of the request's client."""
     return ClientFeatures(meta_argument=ctx.protocol_version == EARLY_REVISION)
+
+
+def _has_token(ctx: Context, argument_token: ProgressToken | None) -> bool:
+    """Whether the request has a progress token, in its ``_meta`` or among the arguments."""
+    return argument_token is not None or "progressToken" in ((ctx.params or {}).get("_meta") or {})
 
 
 def _sender(ctx: Context, argument_token: ProgressToken | None) -> ProgressSend:
