@@ -16,7 +16,7 @@ from maas_mcp.plugins.portability import PAIR
 from maas_mcp.plugins.registry import AnyTool, load_registry
 from maas_mcp.plugins.schemas import output_schema
 from maas_mcp.plugins.validation import CALL_OPTIONS
-from maas_mcp.server.app import served_tools
+from maas_mcp.server.contributions import served_tools
 from maas_mcp.server.tools import mcp_tool
 from maas_mcp.settings import Settings, variable_name
 from maas_simulator.cli import main as simulator_main

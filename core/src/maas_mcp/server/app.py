@@ -2,19 +2,18 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import cache
 from typing import Any, Final
 
 import mcp_types as types
-from mcp.server import Server, ServerRequestContext
+from mcp.server import InitializationOptions, NotificationOptions, Server, ServerRequestContext
 from mcp.server.caching import CacheHint
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
+from mcp.server.subscriptions import ListenHandler
 from mcp.shared.dispatcher import coerce_request_id
 from mcp.shared.exceptions import MCPError
 
 from maas_mcp import __version__
 from maas_mcp.calls.answer_time import answer_time
-from maas_mcp.calls.arguments import ClientFeatures, ProgressToken, published_arguments
+from maas_mcp.calls.arguments import ClientFeatures, ProgressToken
 from maas_mcp.calls.chain import run_call
 from maas_mcp.calls.change_stream import Observer
 from maas_mcp.calls.connections import Connection, Connections
@@ -24,10 +23,9 @@ from maas_mcp.errors import MaasMcpError
 from maas_mcp.maas.text import replace_surrogates
 from maas_mcp.operations.next_steps import LIST_MACHINES
 from maas_mcp.operations.progress import Progress, ProgressSend
-from maas_mcp.plugins.portability import Schema
 from maas_mcp.plugins.registry import AnyTool, Registry
-from maas_mcp.server.operation_tools import OPERATION_TOOLS
-from maas_mcp.server.tools import ensure_sendable, failure, mcp_tool, success
+from maas_mcp.server.contributions import Contributions
+from maas_mcp.server.tools import ensure_sendable, failure, success
 from maas_mcp.settings import Settings
 
 INSTRUCTIONS: Final[tuple[tuple[str, str | None], ...]] = (
@@ -60,8 +58,27 @@ OpenHost = Callable[
 ]
 
 
+class _Server(Server[Host]):
+    """Announces changes of its lists to clients before 2026-07-28 as well."""
+
+    def create_initialization_options(
+        self,
+        notification_options: NotificationOptions | None = None,
+        experimental_capabilities: dict[str, dict[str, Any]] | None = None,
+        extensions: dict[str, dict[str, Any]] | None = None,
+    ) -> InitializationOptions:
+        every = NotificationOptions(prompts_changed=True, resources_changed=True, tools_changed=True)
+        return super().create_initialization_options(
+            notification_options or every, experimental_capabilities, extensions
+        )
+
+
 def build(
-    registry: Registry, settings: Settings, connections: Connections, open_host: OpenHost = open_host
+    registry: Registry,
+    settings: Settings,
+    connections: Connections,
+    open_host: OpenHost = open_host,
+    contributions: Contributions | None = None,
 ) -> Server[Host]:
     """Build the server for the tools of ``registry`` and the host's own tools.
 
@@ -70,43 +87,38 @@ def build(
         settings: The settings.
         connections: The clients' connections and their running calls.
         open_host: Opens the host for the lifetime of the server.
+        contributions: The tools of ``registry``, if the caller may replace them while the server runs.
     """
-    tools = served_tools(registry)
-
-    @cache
-    def listing(client: ClientFeatures) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=[mcp_tool(tool, client) for tool in tools.values()])
+    served = contributions or Contributions(registry)
 
     async def list_tools(ctx: Context, _params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        return listing(client_features(ctx))
+        served.remember(ctx)
+        return served.listing(client_features(ctx))
 
     async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
-        tool = tools.get(params.name)
+        tool = served.tools.get(params.name)
         if tool is None:
             raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name[:64]}")
         return await respond(tool, params.arguments, ctx)
 
-    @cache  # the SDK asks for it at each call over HTTP
-    def input_schema(name: str) -> Schema | None:
-        return published_arguments(tools[name], ClientFeatures()) if name in tools else None
-
     @asynccontextmanager
     async def lifespan(_server: Server[Host]) -> AsyncIterator[Host]:
-        async with open_host(settings, tools, connections, plugin_observers(registry)) as host:
-            yield host
+        async with open_host(settings, served.tools, connections, plugin_observers(registry)) as host:
+            with served.served_by(host):
+                yield host
 
-    return Server(
+    return _Server(
         "maas-mcp",
         version=__version__,
         title="Canonical MAAS",
-        instructions=instructions_for(tools),
+        instructions=instructions_for(served.tools),
         lifespan=lifespan,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
-        on_subscriptions_listen=ListenHandler(InMemorySubscriptionBus()),
+        on_subscriptions_listen=ListenHandler(served.bus),
         cache_hints={"tools/list": CacheHint(ttl_ms=LIST_TTL)},
         # Without it, the SDK lists all tools before each call over HTTP.
-        get_tool_input_schema=input_schema,
+        get_tool_input_schema=served.input_schema,
     )
 
 
@@ -119,12 +131,6 @@ def instructions_for(tools: Mapping[str, AnyTool]) -> str:
 def plugin_observers(registry: Registry) -> list[Observer]:
     """The plugins' observers of operation changes."""
     return [Observer(f"The plugin {name}", show) for name, show in registry.observers.items()]
-
-
-def served_tools(registry: Registry) -> dict[str, AnyTool]:
-    """The plugins' tools and the host's own tools, by name, in the order in which clients see them."""
-    tools: list[AnyTool] = [*(tool() for tool in OPERATION_TOOLS), *registry.tools.values()]
-    return {tool.name: tool for tool in sorted(tools, key=lambda tool: tool.list_position)}
 
 
 async def respond(tool: AnyTool, given: dict[str, Any] | None, ctx: Context) -> types.CallToolResult:
