@@ -1,4 +1,4 @@
-"""SIGHUP reloads the lists of plugins while the server runs, and clients of every revision hear of it."""
+"""SIGHUP reloads the lists of plugins while the server runs, and announces it to clients of every revision."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def config(tmp_path: Path) -> Path:
     ids="-".join,
 )
 def client(request: pytest.FixtureRequest, url: str, region: SimulatedRegion, config: Path) -> Iterator[Driver]:
-    """A client that has asked to hear of changes of the tool list, as its revision and transport provide."""
+    """A client that receives changes of the tool list, as its revision and transport provide."""
     transport, revision = request.param
     serving = serving_http if transport == "http" else serving_stdio
     with serving(url, region.api_key, revision, MAAS_MCP_CONFIG=str(config)) as driver:
@@ -102,11 +102,11 @@ def test_a_changed_configuration_is_served_and_announced(client: Driver, config:
 
 def test_an_invalid_configuration_changes_nothing(client: Driver, config: Path) -> None:
     before = names(client)
-    config.write_text('plugins_alow = ["inventory"]\n')
+    config.write_text('plugins_allows = ["inventory"]\n')
     hang_up(client)
 
     eventually(lambda: "Nothing was reloaded" in client.log(), "the message in the log")
-    assert "plugins_alow" in client.log()
+    assert "plugins_allows" in client.log()
     assert "Traceback" not in client.log()
     assert names(client) == before
     assert announced(client) == []

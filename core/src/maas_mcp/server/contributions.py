@@ -37,7 +37,7 @@ SEND_LIMIT: Final = 5.0
 
 
 class Contributions:
-    """The tools that the server serves at the moment, and the clients that want to know when they change.
+    """The tools that the server serves at the moment, and the clients to which changes are announced.
 
     Args:
         registry: The plugins' tools.
@@ -109,7 +109,7 @@ class Contributions:
             await self.announce(ToolsListChanged())
 
     async def announce(self, change: ServerEvent) -> None:
-        """Tell all clients that a list has changed: the list of tools, prompts or resources."""
+        """Announce to all clients that a list has changed: the list of tools, prompts or resources."""
         await self.bus.publish(change)
         async with anyio.create_task_group() as tasks:
             for connection in list(self._connections):
