@@ -87,7 +87,9 @@ def test_any_optional_argument_that_is_null_or_an_empty_string_counts_as_left_ou
     tool: Any, data: st.DataObject
 ) -> None:
     schema = mcp_tool(tool).input_schema
-    given_ = {name: {"system_id": "4y3h7n", "operation_id": "x"}[name] for name in schema.get("required", ())}
+    given_: dict[str, Any] = {
+        name: {"system_id": "4y3h7n", "operation_id": "x"}[name] for name in schema.get("required", ())
+    }
     if tool.name == "maas_deploy_machines":
         given_["count"] = 2
     optional = sorted(schema["properties"].keys() - given_)
