@@ -87,6 +87,13 @@ class Settings(BaseSettings):
         le=86_400,
         description="Seconds that the region may be unreachable before following an operation ends with an error.",
     )
+    answer_within: float | None = Field(
+        default=None,
+        ge=0,
+        le=86_400,
+        description="Seconds within which a call that follows an operation answers with its operation_id, for clients "
+        "that give up earlier than the operation ends. 0: no limit. By default 50 for calls without a progress token.",
+    )
     http_tokens: UserPath = Field(
         default=None,
         description="File with the tokens of HTTP clients. `maas-mcp token new` creates it. Without it, clients need "

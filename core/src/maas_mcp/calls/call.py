@@ -1,5 +1,6 @@
 """A tool call, which passes through every step, and its result."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +37,8 @@ class ToolCall:
     running: RunningCall
     user: EarlyAsker = field(default_factory=lambda: EarlyAsker(NOBODY, ""))
     """Asks the client, and by it the user."""
+    answer_by: float = math.inf
+    """When the call answers at the latest, on anyio's clock."""
 
     @property
     def cancellation(self) -> CancellationToken:

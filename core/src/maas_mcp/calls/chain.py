@@ -1,6 +1,7 @@
 """Runs every call, from MCP or from another tool, through the same steps, such as policy and audit."""
 
 import logging
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -41,6 +42,7 @@ async def run_call(
     client: ClientFeatures = ClientFeatures(),  # noqa: B008 - it is frozen
     run: Run | None = None,
     user: Asker = NOBODY,
+    answer_by: Callable[[ProgressToken | None], float] = lambda _token: math.inf,
 ) -> CallResult:
     """Call a tool.
 
@@ -55,6 +57,7 @@ async def run_call(
         run: Runs after the last step instead of the tool, for a request that reads or changes the same as the tool but
             needs another form of the result.
         user: Asks the client.
+        answer_by: Returns the time at which the call answers at the latest, for the token among the arguments.
 
     Raises:
         MaasMcpError: The arguments are invalid, or the call was refused or failed. A tool raises no other error.
@@ -62,6 +65,7 @@ async def run_call(
     with plugin_errors(tool.name):
         arguments, options = parse_arguments(tool, given, client)
         progress = ProgressReporter(sender(options.token))
+        answer = answer_by(options.token)
         # A BaseException must not reach the reporter's task group, because it would end the group.
         async with host.tenant(connection.principal) as tenant, progress.reporting():
             with plugin_errors(tool.name), connection.running(request_id) as running:
@@ -77,6 +81,7 @@ async def run_call(
                     progress=progress,
                     running=running,
                     user=EarlyAsker(user, tool.name),
+                    answer_by=answer,
                 )
                 return await run_steps(call, run=run)
 

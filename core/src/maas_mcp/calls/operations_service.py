@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from maas_mcp.calls.answer_time import shorter_wait
 from maas_mcp.calls.call import CallResult, ToolCall
 from maas_mcp.calls.reports import report, report_failure, suggest_get_operation
 from maas_mcp.calls.tenant import subject_of
@@ -66,7 +67,11 @@ class OperationsService:
         arguments = await self._complete(operation, call.user)
         warnings = tuple(operation.warnings(arguments))
         subject = subject_of(operation, arguments)
-        options: dict[str, Any] = {"wait": call.options.wait_seconds, "on_cancel": call.options.on_cancel}
+        options: dict[str, Any] = {
+            "wait": shorter_wait(call.options.wait_seconds, call.answer_by),
+            "on_cancel": call.options.on_cancel,
+            "start_by": call.answer_by,
+        }
         if isinstance(operation, BatchOperation):
             options["name"] = subject
         engine = self._tenant.engine_for(operation)
@@ -181,7 +186,7 @@ class OperationsService:
         """Follow an operation, with progress, to its end or for this many seconds."""
         operation, handle = self._open(operation_id)
         with self._call.running.following(operation.name, handle.system_id):
-            return await self._follow(operation_id, seconds)
+            return await self._follow(operation_id, shorter_wait(seconds, self._call.answer_by))
 
     async def cancel(self, operation_id: str, *, abort: bool = False) -> OperationReport:
         """Stop the calls that follow an operation; with ``abort``, also abort it in MAAS."""
@@ -261,7 +266,7 @@ class OperationsService:
             part_of=None if batch is None else sealer.seal(batch),
         )
 
-    async def _follow(self, operation_id: str, wait: float) -> OperationReport:
+    async def _follow(self, operation_id: str, wait: float | None) -> OperationReport:
         """The state of an operation at its end or after ``wait`` seconds."""
         operation, handle = self._open(operation_id)
         engine, call = self._tenant.engine_for(operation), self._call

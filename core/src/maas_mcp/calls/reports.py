@@ -22,7 +22,7 @@ from maas_mcp.operations.running.status import OperationState, OperationStatus
 from maas_mcp.plugins.registry import AnyTool
 
 
-class StartReport(BaseModel):
+class StartReport(BaseModel, defer_build=True):
     """The result of a call that starts an operation. A failure is an error, not a report."""
 
     operation_id: str

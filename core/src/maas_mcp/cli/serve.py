@@ -32,6 +32,9 @@ def command(*, strict_plugins: bool, address: str | None) -> None:
 
     Needs MAAS_URL and MAAS_API_KEY. Logs go to stderr. Stops at end of input, SIGTERM or SIGINT. Operations already
     started in MAAS continue.
+
+    SIGHUP reloads the lists of plugins, plugins_allow and plugins_block, from the TOML file. An invalid configuration
+    is logged, and nothing changes.
     """
     settings = Settings.load()
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -59,7 +62,7 @@ def _serve_stdio(settings: Settings, *, strict: bool) -> None:
         registry = _load_plugins(settings, strict=strict)
         from maas_mcp.server.stdio import serve  # noqa: PLC0415 - the MCP SDK takes most of the start-up time
 
-    serve(registry, settings, wire)
+    serve(registry, settings, wire, load=lambda: _load_plugins(Settings.load(), strict=strict))
 
 
 def _serve_http(settings: Settings, text: str, *, strict: bool) -> None:
@@ -71,7 +74,13 @@ def _serve_http(settings: Settings, text: str, *, strict: bool) -> None:
         registry = _load_plugins(settings, strict=strict)
         from maas_mcp.server.http.runner import serve  # noqa: PLC0415 - the MCP SDK takes most of the start-up time
 
-    serve(registry, settings, address, lambda url: print_text(f"Serving MCP at {url}", err=True))
+    serve(
+        registry,
+        settings,
+        address,
+        lambda url: print_text(f"Serving MCP at {url}", err=True),
+        load=lambda: _load_plugins(Settings.load(), strict=strict),
+    )
 
 
 def _load_plugins(settings: Settings, *, strict: bool) -> Registry:

@@ -21,7 +21,7 @@ SYSTEM_ID_RULE: Final = (
 """The message for an invalid system id. Callers usually passed a hostname."""
 
 
-class _SystemIdRule:
+class SystemIdRule:
     """Replaces pydantic's message about the pattern, and does not publish the pattern, which most hostnames match."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -31,7 +31,7 @@ class _SystemIdRule:
         return {"type": "string"}
 
 
-SystemId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,41}$"), _SystemIdRule()]
+SystemId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,41}$"), SystemIdRule()]
 """MAAS's short id of a machine, such as ``4y3h7n``. It never changes, while a hostname may."""
 
 UNKNOWN_OWNER: Final = "an unknown user"

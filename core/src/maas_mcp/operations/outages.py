@@ -1,7 +1,8 @@
 """Waiting: deadlines of calls, and retries while MAAS does not respond."""
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import anyio
@@ -56,6 +57,23 @@ async def wait_out_outage(
         if now >= until:
             raise TimeoutError from last_error
         await anyio.sleep(min(pause, until - now))
+
+
+@contextmanager
+def giving_up(name: str, until: float) -> Iterator[None]:
+    """Limit the time of the reads before an operation starts.
+
+    Raises:
+        MaasUnavailableError: The block did not end by ``until``, on anyio's clock. Nothing was sent.
+    """
+    with anyio.CancelScope(deadline=until) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise MaasUnavailableError(
+            f"{name} was not started: MAAS did not answer the reads before the start in time. Nothing was sent.",
+            hint="MAAS may be overloaded. Try again later.",
+            sent=False,
+        )
 
 
 def is_answering(error: BaseException | None) -> bool:

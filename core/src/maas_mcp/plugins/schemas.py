@@ -1,16 +1,14 @@
 """JSON Schemas of tools, generated from pydantic models: flat, and short to save space in a model's context window."""
 
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from maas_mcp.plugins.portability import Schema, to_portable
-
-PUBLISHED_DEPTH: Final = 2
-"""Levels of objects whose fields the schema of a result names."""
+from maas_mcp.plugins.result_schemas import PUBLISHED_DEPTH, NotPlainError, nullable, plain_schema
 
 
 class _Short(GenerateJsonSchema):
@@ -67,7 +65,10 @@ def result_schema(model: type[BaseModel]) -> Schema:
     Clients validate structured content with it, and no model reads it. So it is short: the fields of the result and of
     the objects in them, but not those of the objects inside these. The reference pages have the rest.
     """
-    return _names_and_types(output_schema(model), PUBLISHED_DEPTH)
+    try:
+        return plain_schema(model)
+    except NotPlainError:
+        return _names_and_types(output_schema(model), PUBLISHED_DEPTH)
 
 
 def _names_and_types(schema: Schema, depth: int) -> Schema:
@@ -85,13 +86,6 @@ def _names_and_types(schema: Schema, depth: int) -> Schema:
     if isinstance(items, dict) and "properties" in (rows := _names_and_types(items, depth)):
         kept["items"] = rows
     return kept
-
-
-def nullable(schema: Schema) -> Schema:
-    """Return the schema of the same values and ``null``."""
-    if isinstance(schema.get("type"), str) and not schema.keys() & {"enum", "const"}:
-        return {**schema, "type": [schema["type"], "null"]}
-    return {"anyOf": [schema, {"type": "null"}]} if schema else {}
 
 
 def _inline_references(schema: Schema) -> Schema:

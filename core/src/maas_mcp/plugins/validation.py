@@ -27,7 +27,7 @@ from maas_mcp.plugins.discovery import FoundPlugin, normalized_name
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
-from maas_mcp.plugins.schemas import input_schema, output_schema
+from maas_mcp.plugins.schemas import input_schema, result_schema
 
 AnyTool = Tool[Any, Any] | LongRunning[Any, Any]
 
@@ -280,7 +280,7 @@ def check_publishable(tool: AnyTool) -> None:
             )
     try:
         arguments = input_schema(tool.arguments)
-        to_json((arguments, output_schema(tool.returns), tool.title, tool.description()))
+        to_json((arguments, result_schema(tool.returns), tool.title, tool.description()))
     except Exception as error:
         raise PluginError(
             f"{tool.name} has arguments or a result that cannot be published to clients: {error} Expected fields with "

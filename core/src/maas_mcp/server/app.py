@@ -1,40 +1,31 @@
-"""The MCP server: lists the registry's tools and calls them."""
+"""The MCP server: answers the requests of clients from the contributions of the plugins."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import cache
 from typing import Any, Final
 
 import mcp_types as types
-from mcp.server import Server
+from mcp.server import InitializationOptions, NotificationOptions, Server
 from mcp.server.caching import CacheHint
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
-from mcp.shared.dispatcher import coerce_request_id
+from mcp.server.subscriptions import ListenHandler
 from mcp.shared.exceptions import MCPError
 
 from maas_mcp import __version__
-from maas_mcp.calls.arguments import ClientFeatures, published_arguments
-from maas_mcp.calls.chain import run_call
 from maas_mcp.calls.change_stream import Observer
 from maas_mcp.calls.connections import Connections
 from maas_mcp.calls.host import Host, open_host
-from maas_mcp.calls.next_steps import resolve_steps, tool_for
-from maas_mcp.calls.operations_service import OperationsService
-from maas_mcp.errors import CannotAskError, MaasMcpError
-from maas_mcp.operations.declaring.questions import AnswersNeededError
+from maas_mcp.calls.next_steps import tool_for
 from maas_mcp.operations.next_steps import LIST_MACHINES
-from maas_mcp.plugins.portability import Schema
 from maas_mcp.plugins.registry import AnyTool, Registry
-from maas_mcp.server.asking import asker_for, missing_capability, questions_result
+from maas_mcp.server.calling import Response, respond
 from maas_mcp.server.client_log import ClientLog
-from maas_mcp.server.operation_tools import OPERATION_TOOLS
-from maas_mcp.server.prompts import PromptCatalogue, add_prompts
-from maas_mcp.server.request_context import Context, client_connection, client_features, is_modern, progress_sender
+from maas_mcp.server.contributions import Contributions
+from maas_mcp.server.prompts import add_prompts
+from maas_mcp.server.request_context import Context, client_connection, client_features
 from maas_mcp.server.request_state import SealedRequestState
-from maas_mcp.server.skills import SkillCatalogue, add_resources, add_skills
+from maas_mcp.server.skills import add_resources, add_skills
 from maas_mcp.server.task_notifications import TaskListener
-from maas_mcp.server.tasks import check_callable, new_task, serve_tasks, starts_after_answer, starts_task
-from maas_mcp.server.tools import ensure_sendable, failure, mcp_tool, success
+from maas_mcp.server.tasks import serve_tasks
 from maas_mcp.settings import Settings
 
 INSTRUCTIONS: Final[tuple[tuple[str, str | None], ...]] = (
@@ -56,71 +47,80 @@ INSTRUCTIONS: Final[tuple[tuple[str, str | None], ...]] = (
 LIST_TTL: Final = 60_000
 """Milliseconds for which a client may keep the list of tools. A change of the list is announced as well."""
 
-Response = types.CallToolResult | types.InputRequiredResult | dict[str, Any]
-"""A tool's result, questions for the user, or a task."""
 OpenHost = Callable[
     [Settings, Mapping[str, AnyTool], Connections, Sequence[Observer]], AbstractAsyncContextManager[Host]
 ]
 
 
+class _Server(Server[Host]):
+    """Announces changes of its lists to clients before 2026-07-28 as well."""
+
+    def create_initialization_options(
+        self,
+        notification_options: NotificationOptions | None = None,
+        experimental_capabilities: dict[str, dict[str, Any]] | None = None,
+        extensions: dict[str, dict[str, Any]] | None = None,
+    ) -> InitializationOptions:
+        every = NotificationOptions(prompts_changed=True, resources_changed=True, tools_changed=True)
+        return super().create_initialization_options(
+            notification_options or every, experimental_capabilities, extensions
+        )
+
+
 def build(
-    registry: Registry, settings: Settings, connections: Connections, open_host: OpenHost = open_host
+    registry: Registry,
+    settings: Settings,
+    connections: Connections,
+    open_host: OpenHost = open_host,
+    contributions: Contributions | None = None,
 ) -> Server[Host]:
-    """Build the server for the tools of ``registry`` and the host's own tools.
+    """Build the server for the contributions of ``registry`` and the host's own tools.
 
     Args:
-        registry: The tools and observers of the plugins.
+        registry: The contributions and observers of the plugins.
         settings: The settings.
         connections: The clients' connections and their running calls.
         open_host: Opens the host for the lifetime of the server.
+        contributions: The contributions of ``registry``, if the caller may replace them while the server runs.
     """
-    tools, log = served_tools(registry), ClientLog()
-
-    @cache
-    def listing(client: ClientFeatures) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=[mcp_tool(tool, client) for tool in tools.values()])
+    served, log = contributions or Contributions(registry), ClientLog()
 
     async def list_tools(ctx: Context, _params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        return listing(client_features(ctx))
+        served.remember(ctx)
+        return served.listing(client_features(ctx))
 
     async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> Response:
-        tool = tools.get(params.name)
+        tool = served.tools.get(params.name)
         if tool is None:
             raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name[:64]}")
         return await respond(tool, params, ctx, log)
 
-    @cache  # the SDK asks for it at each call over HTTP
-    def input_schema(name: str) -> Schema | None:
-        return published_arguments(tools[name], ClientFeatures()) if name in tools else None
-
     @asynccontextmanager
     async def lifespan(_server: Server[Host]) -> AsyncIterator[Host]:
-        async with open_host(settings, tools, connections, plugin_observers(registry)) as host:
-            yield host
+        async with open_host(settings, served.tools, connections, plugin_observers(registry)) as host:
+            with served.served_by(host):
+                yield host
 
-    server = Server(
+    server = _Server(
         "maas-mcp",
         version=__version__,
         title="Canonical MAAS",
-        instructions=instructions_for(tools),
+        instructions=instructions_for(served.tools),
         lifespan=lifespan,
         on_list_tools=list_tools,
-        on_subscriptions_listen=TaskListener(ListenHandler(InMemorySubscriptionBus())),
+        on_subscriptions_listen=TaskListener(ListenHandler(served.bus)),
         cache_hints={"tools/list": CacheHint(ttl_ms=LIST_TTL)},
         # Without it, the SDK lists all tools before each call over HTTP.
-        get_tool_input_schema=input_schema,
+        get_tool_input_schema=served.input_schema,
     )
     # As an argument, the SDK's types would not allow a task as the result.
     server.add_request_handler("tools/call", types.CallToolRequestParams, call_tool)
     serve_tasks(server)
     log.serve(server)
     server.middleware.append(SealedRequestState(settings, server.name))
-    if registry.skills or registry.prompts:
-        skills = SkillCatalogue(registry.skills, tools)
-        add_prompts(server, PromptCatalogue(registry.prompts, skills), client_connection, log)
-        if registry.skills:
-            add_skills(server, skills)
-            add_resources(server, skills)
+    add_prompts(server, lambda: served.prompts, client_connection, log)
+    add_skills(server, lambda: served.skills)
+    add_resources(server, lambda: served.skills)
     return server
 
 
@@ -133,43 +133,3 @@ def instructions_for(tools: Mapping[str, AnyTool]) -> str:
 def plugin_observers(registry: Registry) -> list[Observer]:
     """The plugins' observers of operation changes."""
     return [Observer(f"The plugin {name}", show) for name, show in registry.observers.items()]
-
-
-def served_tools(registry: Registry) -> dict[str, AnyTool]:
-    """The plugins' tools and the host's own tools, by name, in the order in which clients see them."""
-    tools: list[AnyTool] = [*(tool() for tool in OPERATION_TOOLS), *registry.tools.values()]
-    return {tool.name: tool for tool in sorted(tools, key=lambda tool: tool.list_position)}
-
-
-async def respond(tool: AnyTool, params: types.CallToolRequestParams, ctx: Context, log: ClientLog) -> Response:
-    """Call a tool with the client's arguments. Every failure becomes a result that a model can read."""
-    host, request_id, given = ctx.lifespan_context, ctx.request_id, params.arguments
-    connection = client_connection(ctx)
-    check_callable(ctx, tool)
-    as_task, asker = starts_task(ctx, tool, given), asker_for(ctx, params, log)
-    in_task = as_task and starts_after_answer(tool, asker)
-    try:
-        answer = await run_call(
-            host,
-            tool,
-            {**(given or {}), "wait_seconds": 0} if as_task else given,
-            connection=connection,
-            sender=lambda token: progress_sender(ctx, token),
-            request_id=None if request_id is None else coerce_request_id(request_id),
-            client=client_features(ctx),
-            user=asker,
-            run=OperationsService.start_when_answered if in_task else None,
-        )
-        if answer.status is not None and answer.status.problem is not None:
-            raise answer.status.problem
-        if as_task and (task := new_task(ctx, answer, given)):
-            return task
-        return ensure_sendable(tool.name, success(tool, answer))
-    except AnswersNeededError as needed:
-        return questions_result(needed, params)
-    except CannotAskError as error:
-        if is_modern(ctx):
-            raise missing_capability(error) from None
-        return failure(error)
-    except MaasMcpError as error:
-        return ensure_sendable(tool.name, failure(error, resolve_steps(error.next_steps, host.tools)))

@@ -99,7 +99,7 @@ class PromptCatalogue:
 
 def add_prompts(
     server: Server[Host],
-    catalogue: PromptCatalogue,
+    catalogue: Callable[[], PromptCatalogue],
     connection_of: Callable[[Context], Connection],
     log: ClientLog,
 ) -> None:
@@ -107,13 +107,13 @@ def add_prompts(
 
     Args:
         server: The server.
-        catalogue: The prompts.
+        catalogue: Returns the current prompts.
         connection_of: Returns the connection of a request, with the principal.
         log: Sends log messages to clients.
     """
 
     async def list_prompts(_ctx: Context, params: types.PaginatedRequestParams) -> types.ListPromptsResult:
-        prompts, following = page(catalogue.listed, params.cursor)
+        prompts, following = page(catalogue().listed, params.cursor)
         return types.ListPromptsResult(prompts=prompts, next_cursor=following)
 
     async def get_prompt(
@@ -123,7 +123,7 @@ def add_prompts(
             asker = EarlyAsker(asker_for(ctx, params, log), params.name[:64])
             context = PromptContext(lambda: asker.noting_changes(tenant.maas), client=asker)
             try:
-                messages = await catalogue.messages(params.name, context, params.arguments or {})
+                messages = await catalogue().messages(params.name, context, params.arguments or {})
             except AnswersNeededError as needed:
                 return questions_result(needed, params)
             except MaasMcpError as error:

@@ -57,6 +57,11 @@ def request_meta(ctx: Context) -> Mapping[str, Any]:
     return (ctx.params or {}).get("_meta") or {}
 
 
+def has_token(ctx: Context, argument_token: ProgressToken | None) -> bool:
+    """Whether the request has a progress token, in its ``_meta`` or among the arguments."""
+    return argument_token is not None or "progressToken" in request_meta(ctx)
+
+
 def progress_sender(ctx: Context, argument_token: ProgressToken | None) -> ProgressSend:
     """A function that sends progress for the request's token, or else for the token among the arguments."""
     if argument_token is None or "progressToken" in request_meta(ctx):

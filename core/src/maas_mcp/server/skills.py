@@ -3,7 +3,7 @@
 import base64
 import logging
 import mimetypes
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final, NoReturn
 from urllib.parse import quote
@@ -103,19 +103,19 @@ class SkillCatalogue:
         return {_uri(skill, file): (_resource(skill, file), file) for skill in self.skills for file in skill.files}
 
 
-def add_skills(server: Server[Host], catalogue: SkillCatalogue) -> None:
+def add_skills(server: Server[Host], catalogue: Callable[[], SkillCatalogue]) -> None:
     """Advertise the extension, in both eras, and handle its requests."""
 
     async def list_skills(_ctx: Context, params: types.PaginatedRequestParams) -> dict[str, Any]:
-        entries, following = page(catalogue.entries, params.cursor)
+        entries, following = page(catalogue().entries, params.cursor)
         return {"skills": entries} | ({"nextCursor": following} if following else {})
 
     async def get_skill(_ctx: Context, params: SkillParams) -> dict[str, Any]:
-        entry = next((each for each in catalogue.entries if each["uri"] == params.uri), None)
+        entry = next((each for each in catalogue().entries if each["uri"] == params.uri), None)
         return {"skill": entry} if entry is not None else _refuse(params.uri, "skill", "skills/list")
 
     async def read_directory(_ctx: Context, params: DirectoryParams) -> dict[str, Any]:
-        children = catalogue.children(params.uri)
+        children = catalogue().children(params.uri)
         if children is None:
             _refuse(params.uri, "folder of a skill", "skills/list")
         shown, following = page(children, params.cursor)
@@ -139,18 +139,18 @@ def add_skills(server: Server[Host], catalogue: SkillCatalogue) -> None:
     server.cache_hints |= dict.fromkeys(("skills/list", "skills/get", "resources/directory/read"), CACHE)
 
 
-def add_resources(server: Server[Host], catalogue: SkillCatalogue) -> None:
+def add_resources(server: Server[Host], catalogue: Callable[[], SkillCatalogue]) -> None:
     """Serve the skills' files through ``resources/list`` and ``resources/read``."""
 
     async def list_resources(_ctx: Context, params: types.PaginatedRequestParams) -> types.ListResourcesResult:
-        resources, following = page(catalogue.resources(), params.cursor)
+        resources, following = page(catalogue().resources(), params.cursor)
         return types.ListResourcesResult(resources=resources, next_cursor=following)
 
     async def list_templates(_ctx: Context, _: types.PaginatedRequestParams) -> types.ListResourceTemplatesResult:
         return types.ListResourceTemplatesResult(resource_templates=[])
 
     async def read_resource(_ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-        content = catalogue.read(params.uri)
+        content = catalogue().read(params.uri)
         if content is None:
             _refuse(params.uri, "resource", "resources/list")
         return types.ReadResourceResult(contents=[content])

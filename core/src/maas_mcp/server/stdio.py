@@ -17,14 +17,17 @@ from io import StringIO
 from typing import Final, TextIO
 
 import anyio
+from mcp.server import Server
 from mcp.server.stdio import stdio_server
 
 from maas_mcp.calls.connections import Connections
-from maas_mcp.calls.host import open_host
+from maas_mcp.calls.host import Host, open_host
 from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.registry import Registry
 from maas_mcp.server.app import build
+from maas_mcp.server.contributions import Contributions
 from maas_mcp.server.incoming import Incoming, Messages, error_line
+from maas_mcp.server.reloading import reloading
 from maas_mcp.server.wire import Wire
 from maas_mcp.settings import Settings
 
@@ -39,15 +42,36 @@ FLUSH_TIMEOUT: Final = 0.5
 stdin."""
 
 
-def serve(registry: Registry, settings: Settings, wire: Wire, timing: Timing | None = None) -> None:
-    """Serve until the end of input, SIGTERM or SIGINT. Operations already started in MAAS continue."""
+def serve(
+    registry: Registry,
+    settings: Settings,
+    wire: Wire,
+    timing: Timing | None = None,
+    *,
+    load: Callable[[], Registry] | None = None,
+) -> None:
+    """Serve until the end of input, SIGTERM or SIGINT. Operations already started in MAAS continue.
+
+    Args:
+        registry: The plugins' tools.
+        settings: The settings.
+        wire: The client's end.
+        timing: The time limits of operations.
+        load: Reads the configuration and loads the plugins, at SIGHUP.
+    """
+    contributions = Contributions(registry)
+
+    async def run() -> None:
+        async with reloading(contributions, load):
+            connections = Connections()
+            server = build(registry, settings, connections, partial(open_host, timing=timing), contributions)
+            await _serve(server, connections, wire)
+
     with wire.restored():
-        anyio.run(_serve, registry, settings, wire, timing)
+        anyio.run(run)
 
 
-async def _serve(registry: Registry, settings: Settings, wire: Wire, timing: Timing | None) -> None:
-    connections = Connections()
-    server = build(registry, settings, connections, partial(open_host, timing=timing))
+async def _serve(server: Server[Host], connections: Connections, wire: Wire) -> None:
     stdout = await _open_output(wire.writing)
 
     async def answer(line: str) -> None:

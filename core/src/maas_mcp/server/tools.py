@@ -17,7 +17,8 @@ from maas_mcp.operations.running.results import content_of
 from maas_mcp.operations.running.status import OperationState
 from maas_mcp.plugins.portability import Schema
 from maas_mcp.plugins.registry import AnyTool
-from maas_mcp.plugins.schemas import nullable, result_schema
+from maas_mcp.plugins.result_schemas import nullable
+from maas_mcp.plugins.schemas import result_schema
 from maas_mcp.server.content import content_block
 
 PUBLISHED_REPORT: Final[Schema] = {

@@ -36,7 +36,7 @@ class CommissionMachine(RunScripts):
     take_over: bool = Field(default=False, description=TAKE_OVER)
 
 
-class CommissionedMachine(BaseModel):
+class CommissionedMachine(BaseModel, defer_build=True):
     """A commissioned machine."""
 
     system_id: SystemId

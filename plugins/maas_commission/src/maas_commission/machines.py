@@ -22,7 +22,7 @@ class MachineWithComment(MachineArguments):
     comment: str | None = None
 
 
-class MachineState(BaseModel):
+class MachineState(BaseModel, defer_build=True):
     """A machine after the change."""
 
     system_id: SystemId

@@ -39,7 +39,7 @@ class EnterRescue(MachineArguments):
     take_over: bool = Field(default=False, description=TAKE_OVER)
 
 
-class InRescueMode(BaseModel):
+class InRescueMode(BaseModel, defer_build=True):
     """A machine in rescue mode."""
 
     system_id: SystemId

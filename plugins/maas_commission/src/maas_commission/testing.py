@@ -22,7 +22,7 @@ from maas_mcp.api import (
 from maas_mcp.api import MachineStatus as S
 
 
-class ScriptOutcome(BaseModel):
+class ScriptOutcome(BaseModel, defer_build=True):
     """The result of one test."""
 
     name: str
@@ -32,7 +32,7 @@ class ScriptOutcome(BaseModel):
     runtime: str
 
 
-class TestedMachine(BaseModel):
+class TestedMachine(BaseModel, defer_build=True):
     """A machine whose tests have passed."""
 
     system_id: SystemId

@@ -49,7 +49,7 @@ class AllocateMachine(BaseModel):
     dry_run: bool = Field(default=False, description="Only show the machine.")
 
 
-class AllocatedMachine(BaseModel):
+class AllocatedMachine(BaseModel, defer_build=True):
     """The machine that meets the constraints."""
 
     system_id: SystemId

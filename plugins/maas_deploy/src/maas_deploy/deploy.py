@@ -43,7 +43,7 @@ class DeployMachine(BaseModel):
     enable_kernel_crash_dump: bool | None = None
 
 
-class DeployedMachine(BaseModel):
+class DeployedMachine(BaseModel, defer_build=True):
     """A deployed machine."""
 
     system_id: SystemId

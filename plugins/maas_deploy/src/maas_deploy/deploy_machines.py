@@ -44,7 +44,7 @@ class DeployMachines(BaseModel):
         return self
 
 
-class DeployedMember(BaseModel):
+class DeployedMember(BaseModel, defer_build=True):
     """The result for one machine."""
 
     system_id: SystemId | None = Field(description="Null if the machine no longer belongs to the batch.")
@@ -55,7 +55,7 @@ class DeployedMember(BaseModel):
     machine: DeployedMachine | None
 
 
-class DeployedMachines(BaseModel):
+class DeployedMachines(BaseModel, defer_build=True):
     """The results for all machines."""
 
     succeeded: int

@@ -16,7 +16,7 @@ class MachineArguments(BaseModel):
     comment: str | None = None
 
 
-class MachineState(BaseModel):
+class MachineState(BaseModel, defer_build=True):
     """A machine after the change."""
 
     system_id: SystemId

@@ -172,7 +172,7 @@ class QueryMachine(BaseModel):
     system_id: SystemId = Field(description=SYSTEM_ID)
 
 
-class PowerState(BaseModel):
+class PowerState(BaseModel, defer_build=True):
     """The power state that a BMC reports."""
 
     system_id: SystemId

@@ -37,7 +37,7 @@ class ReleaseMachine(MachineArguments):
     scripts: list[str] | None = Field(default=None, description="Release scripts to run first.")
 
 
-class ReleasedMachine(BaseModel):
+class ReleasedMachine(BaseModel, defer_build=True):
     """A released machine."""
 
     system_id: SystemId

@@ -80,7 +80,7 @@ class BootResource(MaasModel):
         return self.latest is not None and self.sets[self.latest].complete
 
 
-class Image(BaseModel):
+class Image(BaseModel, defer_build=True):
     """An image."""
 
     name: str
@@ -90,7 +90,7 @@ class Image(BaseModel):
     complete: bool = Field(description="Whether the newest version is complete and can be deployed.")
 
 
-class Images(BaseModel):
+class Images(BaseModel, defer_build=True):
     """Images, by name and architecture."""
 
     images: list[Image]

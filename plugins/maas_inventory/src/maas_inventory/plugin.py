@@ -14,7 +14,7 @@ MAX_NAMED: Final = 10
 """Machines that one message about unreadable fields names."""
 
 
-class MachineRow(BaseModel):
+class MachineRow(BaseModel, defer_build=True):
     """A machine in a list."""
 
     system_id: SystemId
@@ -32,7 +32,7 @@ class MachineRow(BaseModel):
     ip_addresses: list[str]
 
 
-class MachinePage(BaseModel):
+class MachinePage(BaseModel, defer_build=True):
     """The machines that match."""
 
     machines: list[MachineRow]

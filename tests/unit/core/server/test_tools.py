@@ -6,6 +6,8 @@ from typing import Any
 import jsonschema
 import mcp_types as types
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
@@ -23,7 +25,7 @@ from maas_mcp.errors import (
 from maas_mcp.operations.declaring.tool import Tool
 from maas_mcp.operations.running.results import structured
 from maas_mcp.plugins.registry import load_registry
-from maas_mcp.server.app import served_tools
+from maas_mcp.server.contributions import served_tools
 from maas_mcp.server.tools import ERROR_META, RESULT_LIMIT, ensure_sendable, failure, mcp_tool, success
 from tests.own_plugins import OWN_PLUGINS
 from tests.schema_subset import outside
@@ -80,15 +82,20 @@ def test_only_true_erases_a_disk(name: str, value: object) -> None:
 
 
 @pytest.mark.parametrize("tool", SERVED.values(), ids=SERVED)
-def test_every_optional_argument_accepts_null_and_an_empty_string(tool: Any) -> None:
-    required = {"system_id": "4y3h7n", "operation_id": "x"}
+@given(data=st.data())
+def test_any_optional_argument_that_is_null_or_an_empty_string_counts_as_left_out(
+    tool: Any, data: st.DataObject
+) -> None:
     schema = mcp_tool(tool).input_schema
-    needed = {name: required[name] for name in schema.get("required", ())}
-    choice = {"count": 2} if tool.name == "maas_deploy_machines" else {}
+    given_: dict[str, Any] = {
+        name: {"system_id": "4y3h7n", "operation_id": "x"}[name] for name in schema.get("required", ())
+    }
+    if tool.name == "maas_deploy_machines":
+        given_["count"] = 2
+    optional = sorted(schema["properties"].keys() - given_)
+    blank = data.draw(st.dictionaries(st.sampled_from(optional), st.sampled_from([None, ""]))) if optional else {}
 
-    plain = parse_arguments(tool, {**needed, **choice})
-    for nothing in (None, ""):
-        assert parse_arguments(tool, {**dict.fromkeys(schema["properties"], nothing), **needed, **choice}) == plain
+    assert parse_arguments(tool, {**given_, **blank}) == parse_arguments(tool, given_)
 
 
 def test_a_nested_model_is_filled_in() -> None:

@@ -4,6 +4,7 @@ MAAS stores the members of a batch by their ``agent_name``. So a handle stays sh
 members. Machines that were allocated but not started are released.
 """
 
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -45,7 +46,7 @@ from maas_mcp.operations.cancellation import CancellationToken, CancelReason
 from maas_mcp.operations.declaring.operation import CancelPolicy, resolve_cancel_policy
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, ToolContext
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.outages import deadline_after, seconds_until
+from maas_mcp.operations.outages import deadline_after, giving_up, seconds_until
 from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.running.engine import Engine
 from maas_mcp.operations.running.last_seen import LastSeen, NoAnswerInTimeError
@@ -102,6 +103,7 @@ class BatchEngine:
         name: str,
         wait: float | None = None,
         on_cancel: CancelPolicy | None = None,
+        start_by: float = math.inf,
     ) -> OperationStatus[ResultT]:
         """Start a batch called ``name``, and follow all members to their end or for ``wait`` seconds.
 
@@ -111,7 +113,9 @@ class BatchEngine:
         policy, until = resolve_cancel_policy(batch, on_cancel), deadline_after(wait)
         each = batch.each()
         with cancellation.guard():
-            handle = Handle(batch.name, name, int(self._now()), await self._maas.newest_event_id(), ())
+            with giving_up(batch.name, start_by):
+                newest = await self._maas.newest_event_id()
+            handle = Handle(batch.name, name, int(self._now()), newest, ())
             requested = self._requests.register(handle)
             turns = self._maas.limited(batch.starts_at_once)
             starter = MemberStarter(self._engine, each, turns, requested, cancellation)

@@ -9,7 +9,7 @@ from maas_mcp.errors import NextStep, PluginError
 State = Literal["working", "succeeded", "partly_succeeded", "failed", "reverted", "gone", "timed_out"]
 
 
-class ErrorReport(BaseModel):
+class ErrorReport(BaseModel, defer_build=True):
     """Why an operation has no result."""
 
     code: str
@@ -19,7 +19,7 @@ class ErrorReport(BaseModel):
     maas_says: str | None
 
 
-class OperationReport(BaseModel):
+class OperationReport(BaseModel, defer_build=True):
     """The current state of an operation."""
 
     operation_id: str = Field(description="Pass it to maas_get_operation or maas_wait_operation.")
@@ -40,7 +40,7 @@ class ListedOperation(OperationReport):
     part_of: str | None = Field(description="operation_id of its batch.")
 
 
-class OperationList(BaseModel):
+class OperationList(BaseModel, defer_build=True):
     """The operations that are running."""
 
     operations: list[ListedOperation]

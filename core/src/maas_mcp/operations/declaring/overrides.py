@@ -19,9 +19,10 @@ def check_overrides(cls: type) -> None:
         TypeError: A method is async instead of plain or the reverse, or it does not accept the server's arguments.
     """
     owners: dict[str, type] = {}
+    defined = {name for base in cls.__mro__ if not is_of_host(base) for name in vars(base)}
     for base in reversed(cls.__mro__[1:]):
         if is_of_host(base):
-            owners |= {name: base for name in vars(base) if not name.startswith("_")}
+            owners |= {name: base for name in vars(base) if not name.startswith("_") and name in defined}
     for name, owner in owners.items():
         given, own = inspect.getattr_static(cls, name), inspect.getattr_static(owner, name)
         if given is own:
@@ -61,6 +62,8 @@ def _check_method(where: str, given: object, own: Callable[..., Any]) -> None:
 
 def _check_parameters(cls: type, owner: type, name: str) -> None:
     given, own = getattr(cls, name), getattr(owner, name)
+    if _same_parameters(given, own):
+        return
     wanted = _positional(own)
     if not inspect.isfunction(inspect.getattr_static(cls, name)) and inspect.isfunction(own):
         wanted = wanted[1:]  # a static method, for example, receives no instance
@@ -75,6 +78,18 @@ def _check_parameters(cls: type, owner: type, name: str) -> None:
             f"{cls.__qualname__}.{name}: expected it to take ({', '.join(_positional(own))}), but it takes "
             f"({', '.join(signature.parameters)}). Write `{_shown(own)}`."
         ) from None
+
+
+def _same_parameters(given: object, own: object) -> bool:
+    """Whether both are functions with the same positional parameters and no others. ``inspect.signature`` is slow."""
+    if not (inspect.isfunction(given) and inspect.isfunction(own)) or hasattr(given, "__wrapped__"):
+        return False
+    a, b = given.__code__, own.__code__
+    return (
+        a.co_varnames[: a.co_argcount] == b.co_varnames[: b.co_argcount]
+        and a.co_kwonlyargcount == b.co_kwonlyargcount == 0
+        and a.co_posonlyargcount == b.co_posonlyargcount == 0
+    )
 
 
 def _positional(function: Callable[..., Any]) -> list[str]:

@@ -25,7 +25,7 @@ from maas_mcp.operations.declaring.tool import ArgsT, ResultT, ToolContext
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.judging.lifecycle import Verdict
 from maas_mcp.operations.judging.strategies import PollingStrategy
-from maas_mcp.operations.outages import check_outage, deadline_after
+from maas_mcp.operations.outages import check_outage, deadline_after, giving_up
 from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.running import region
 from maas_mcp.operations.running.adoption import Adoption, Found, answer_repeated_request
@@ -93,6 +93,7 @@ class Engine:
         *,
         wait: float | None = None,
         on_cancel: CancelPolicy | None = None,
+        start_by: float = math.inf,
     ) -> OperationStatus[ResultT]:
         """Start ``operation``, and follow it to its end or for ``wait`` seconds.
 
@@ -107,6 +108,7 @@ class Engine:
                 never aborts.
             wait: Seconds to follow it; ``None`` to follow it to its end.
             on_cancel: Replaces the operation's own policy.
+            start_by: When to give up if MAAS has not answered the reads before the start, on anyio's clock.
 
         Raises:
             OperationRefusedError: It cannot start now. Nothing was changed in MAAS.
@@ -115,7 +117,8 @@ class Engine:
         """
         policy, until = resolve_cancel_policy(operation, on_cancel), deadline_after(wait)
         with cancellation.guard():
-            prepared = await self.prepare(operation, args, progress, cancellation)
+            with giving_up(operation.name, start_by):
+                prepared = await self.prepare(operation, args, progress, cancellation)
             run = prepared if isinstance(prepared, OperationStatus) else self.start(prepared)
             if isinstance(run, OperationStatus):
                 return run

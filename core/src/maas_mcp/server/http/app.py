@@ -9,10 +9,10 @@ from starlette.types import ASGIApp
 from maas_mcp.access.keys import KeyFile
 from maas_mcp.access.tokens import TokenFile
 from maas_mcp.calls.connections import Connections
-from maas_mcp.calls.principal import required_scope
 from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.registry import Registry
-from maas_mcp.server.app import build, served_tools
+from maas_mcp.server.app import build
+from maas_mcp.server.contributions import Contributions
 from maas_mcp.server.http.authentication import Authenticator
 from maas_mcp.server.http.gate import BodyLimits, Gate
 from maas_mcp.server.http.health import Health
@@ -28,6 +28,8 @@ def http_app(
     connections: Connections,
     hosts: Sequence[str],
     timing: Timing | None = None,
+    *,
+    contributions: Contributions | None = None,
 ) -> ASGIApp:
     """Build the application.
 
@@ -37,9 +39,11 @@ def http_app(
         connections: The clients' connections. The runner ends their calls when it stops.
         hosts: The accepted values of the header ``Host``, such as ``127.0.0.1:*``.
         timing: The time limits of operations.
+        contributions: The tools of ``registry``, if the caller may replace them while the server runs.
     """
+    contributions = contributions or Contributions(registry)
     health = Health(timing)
-    app = build(registry, settings, connections, health.open_host).streamable_http_app(
+    app = build(registry, settings, connections, health.open_host, contributions).streamable_http_app(
         streamable_http_path=MCP_PATH,
         max_request_body_size=settings.http_body_limit,
         session_idle_timeout=settings.http_session_idle,
@@ -59,7 +63,7 @@ def http_app(
         usage=Usage(_principal_limits(settings)),
         authenticator=_authenticator(settings),
         stateless=settings.http_stateless,
-        scopes={name: required_scope(tool) for name, tool in served_tools(registry).items()},
+        scopes=contributions.scopes,
     )
 
 

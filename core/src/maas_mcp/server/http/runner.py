@@ -20,8 +20,10 @@ from maas_mcp.calls.connections import Connections
 from maas_mcp.errors import ServerError
 from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.registry import Registry
+from maas_mcp.server.contributions import Contributions
 from maas_mcp.server.http.address import LOOPBACK_HOSTS, HttpAddress
 from maas_mcp.server.http.app import MCP_PATH, http_app
+from maas_mcp.server.reloading import reloading
 from maas_mcp.settings import Settings
 
 GRACE: Final = 5
@@ -34,6 +36,8 @@ def serve(
     address: HttpAddress,
     announce: Callable[[str], None],
     timing: Timing | None = None,
+    *,
+    load: Callable[[], Registry] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT arrives. Operations already started in MAAS continue.
 
@@ -43,6 +47,7 @@ def serve(
         address: The address to listen on.
         announce: Called with the URL of MCP as soon as requests are accepted.
         timing: The time limits of operations.
+        load: Reads the configuration and loads the plugins, at SIGHUP.
 
     Raises:
         SettingsError: Other hosts can reach the address, and there is no authentication or no TLS.
@@ -51,9 +56,15 @@ def serve(
     address.check_safe(settings)
     connections = Connections()
     hosts = (*LOOPBACK_HOSTS, *settings.http_hosts)
-    app = http_app(registry, settings, connections, hosts, timing)
+    contributions = Contributions(registry)
+    app = http_app(registry, settings, connections, hosts, timing, contributions=contributions)
+
+    async def run(listener: socket.socket) -> None:
+        async with reloading(contributions, load):
+            await _serve(app, listener, connections, settings, lambda: announce(_url(listener, settings)))
+
     with contextlib.closing(_listener(address)) as listener:
-        anyio.run(_serve, app, listener, connections, settings, lambda: announce(_url(listener, settings)))
+        anyio.run(run, listener)
 
 
 class _Server(uvicorn.Server):

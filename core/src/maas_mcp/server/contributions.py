@@ -1,0 +1,161 @@
+"""What the plugins contribute at the moment; a reload replaces it and announces each change to clients."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
+
+import anyio
+import mcp_types as types
+from mcp.server import ServerRequestContext
+from mcp.server.subscriptions import (
+    InMemorySubscriptionBus,
+    PromptsListChanged,
+    ResourcesListChanged,
+    ServerEvent,
+    ToolsListChanged,
+)
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+
+from maas_mcp.calls.arguments import ClientFeatures, published_arguments
+from maas_mcp.calls.host import Host
+from maas_mcp.calls.principal import Scope, required_scope
+from maas_mcp.errors import MaasMcpError
+from maas_mcp.plugins.portability import Schema
+from maas_mcp.plugins.registry import AnyTool, Registry
+from maas_mcp.server.operation_tools import OPERATION_TOOLS
+from maas_mcp.server.prompts import PromptCatalogue
+from maas_mcp.server.skills import SkillCatalogue
+from maas_mcp.server.tools import mcp_tool
+
+if TYPE_CHECKING:
+    from mcp.server.connection import Connection
+
+logger = logging.getLogger(__name__)
+
+SEND_LIMIT: Final = 5.0
+"""Seconds for one client to receive an announcement. A client that does not read misses it."""
+
+
+class Contributions:
+    """The tools, prompts and skills that the server serves, and the clients to which their changes are announced.
+
+    Args:
+        registry: The plugins' contributions.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self.bus = InMemorySubscriptionBus()
+        """Receives each change, for ``subscriptions/listen``."""
+        self.scopes: dict[str, Scope] = {}
+        """The scope that each tool needs, by name. It is changed in place."""
+        self.tools: Mapping[str, AnyTool] = {}
+        """The tools by name, in the order in which clients see them."""
+        self.skills: SkillCatalogue
+        """The skills."""
+        self.prompts: PromptCatalogue
+        """The prompts, including the skills."""
+        self._hosts: list[Host] = []
+        self._listings: dict[ClientFeatures, types.ListToolsResult] = {}
+        self._input_schemas: dict[str, Schema] = {}
+        self._connections: WeakSet[Connection] = WeakSet()
+        """The sessions of clients before 2026-07-28 that have listed something."""
+        self._set(registry)
+
+    def listing(self, client: ClientFeatures) -> types.ListToolsResult:
+        """The list of tools for a client with these features, built once."""
+        if client not in self._listings:
+            tools = [mcp_tool(tool, client) for tool in self.tools.values()]
+            self._listings[client] = types.ListToolsResult(tools=tools)
+        return self._listings[client]
+
+    def input_schema(self, name: str) -> Schema | None:
+        """The input schema of a tool, built once: the SDK asks for it at each call over HTTP."""
+        if name not in self._input_schemas and name in self.tools:
+            self._input_schemas[name] = published_arguments(self.tools[name], ClientFeatures())
+        return self._input_schemas.get(name)
+
+    @contextmanager
+    def served_by(self, host: Host) -> Iterator[None]:
+        """Pass each change to ``host`` during the block."""
+        self._hosts.append(host)
+        try:
+            yield
+        finally:
+            self._hosts.remove(host)
+
+    def remember(self, ctx: ServerRequestContext[Any, Any]) -> None:
+        """Remember the client of a request that lists something, to announce changes to it.
+
+        Newer clients open ``subscriptions/listen`` instead.
+        """
+        if ctx.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS:
+            # The session is made for one request. Only its connection lives as long as the client.
+            self._connections.add(ctx.session._connection)  # noqa: SLF001 - the SDK offers no other way
+
+    async def reload(self, load: Callable[[], Registry]) -> None:
+        """Serve the tools of a newly loaded registry, and announce the change if there is one.
+
+        Running calls go on with the tools that they have. If the new configuration is invalid, the old one stays.
+
+        Args:
+            load: Reads the configuration and loads the plugins.
+        """
+        try:
+            registry = load()
+        except MaasMcpError as error:
+            logger.error("Nothing was reloaded: %s", " ".join(filter(None, [error.message, error.hint])))  # noqa: TRY400 - the message explains it
+            return
+        before = self._lists()
+        self._set(registry)
+        logger.warning("The configuration was reloaded: %d tools", len(self.tools))
+        for change, listed in self._lists().items():
+            if listed != before[change]:
+                await self.announce(change())
+
+    def _lists(self) -> dict[Callable[[], ServerEvent], object]:
+        """What each kind of list has, by the event that announces a change of it."""
+        return {
+            ToolsListChanged: self.listing(ClientFeatures()),
+            PromptsListChanged: self.prompts.listed,
+            ResourcesListChanged: self.skills.resources(),
+        }
+
+    async def announce(self, change: ServerEvent) -> None:
+        """Announce to all clients that a list has changed: the list of tools, prompts or resources."""
+        await self.bus.publish(change)
+        async with anyio.create_task_group() as tasks:
+            for connection in list(self._connections):
+                tasks.start_soon(_send, connection, change)
+
+    def _set(self, registry: Registry) -> None:
+        self.tools = served_tools(registry)
+        self.scopes.clear()
+        self.scopes.update({name: required_scope(tool) for name, tool in self.tools.items()})
+        self.skills = SkillCatalogue(registry.skills, self.tools)
+        self.prompts = PromptCatalogue(registry.prompts, self.skills)
+        self._listings.clear()
+        self._input_schemas.clear()
+        for host in self._hosts:
+            host.serve(self.tools)
+
+
+def served_tools(registry: Registry) -> dict[str, AnyTool]:
+    """The plugins' tools and the host's own tools, by name, in the order in which clients see them."""
+    tools: list[AnyTool] = [*(tool() for tool in OPERATION_TOOLS), *registry.tools.values()]
+    return {tool.name: tool for tool in sorted(tools, key=lambda tool: tool.list_position)}
+
+
+async def _send(connection: "Connection", change: ServerEvent) -> None:
+    with anyio.move_on_after(SEND_LIMIT):
+        try:
+            match change:
+                case ToolsListChanged():
+                    await connection.send_tool_list_changed()
+                case PromptsListChanged():
+                    await connection.send_prompt_list_changed()
+                case ResourcesListChanged():
+                    await connection.send_resource_list_changed()
+        except Exception:
+            logger.debug("a client did not receive an announcement", exc_info=True)

@@ -1,0 +1,34 @@
+"""Reloads the configuration at SIGHUP, as daemons do."""
+
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import anyio
+
+from maas_mcp.plugins.registry import Registry
+from maas_mcp.server.contributions import Contributions
+
+
+@asynccontextmanager
+async def reloading(contributions: Contributions, load: Callable[[], Registry] | None) -> AsyncIterator[None]:
+    """Reload at each SIGHUP during the block. Windows has no such signal, so nothing is reloaded there.
+
+    Args:
+        contributions: The tools to replace.
+        load: Reads the configuration and loads the plugins; ``None`` to ignore the signal's meaning.
+    """
+    if load is None or os.name != "posix":
+        yield
+        return
+    with anyio.open_signal_receiver(signal.SIGHUP) as hangups:
+
+        async def reload() -> None:
+            async for _ in hangups:
+                await contributions.reload(load)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(reload)
+            yield
+            tasks.cancel_scope.cancel()

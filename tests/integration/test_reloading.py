@@ -1,0 +1,134 @@
+"""SIGHUP reloads the lists of plugins while the server runs, and announces it to clients of every revision."""
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+import pytest
+
+from maas_simulator import SimulatedRegion
+from tests.integration.driver import MODERN, TIMEOUT, Driver, Message, advance_to, eventually, serving_stdio
+from tests.integration.http_driver import HttpDriver, serving_http
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGHUP")
+
+LEGACY = "2025-11-25"
+CHANGED = "notifications/tools/list_changed"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_text('plugins_allow = ["inventory", "deploy"]\n')
+    return path
+
+
+@pytest.fixture(
+    params=[("stdio", LEGACY), ("stdio", MODERN), ("http", LEGACY), ("http", MODERN)],
+    ids="-".join,
+)
+def client(request: pytest.FixtureRequest, url: str, region: SimulatedRegion, config: Path) -> Iterator[Driver]:
+    """A client that receives changes of the tool list, as its revision and transport provide."""
+    transport, revision = request.param
+    serving = serving_http if transport == "http" else serving_stdio
+    with serving(url, region.api_key, revision, MAAS_MCP_CONFIG=str(config)) as driver:
+        listen(driver)
+        yield driver
+
+
+def listen(driver: Driver) -> None:
+    if driver.revision == MODERN:
+        driver.start_request("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
+        acknowledged = "notifications/subscriptions/acknowledged"
+        eventually(lambda: any(each.get("method") == acknowledged for each in list(driver.received)), "the stream")
+        return
+    names(driver)
+    if isinstance(driver, HttpDriver):
+        threading.Thread(target=read_standalone_stream, args=(driver,), daemon=True).start()
+
+
+def read_standalone_stream(driver: HttpDriver) -> None:
+    """Read the stream of a session, which has the messages that belong to no request."""
+    connection = HTTPConnection("127.0.0.1", driver.port, timeout=TIMEOUT)
+    headers = {
+        "Accept": "text/event-stream",
+        "Mcp-Session-Id": driver.session or "",
+        "Mcp-Protocol-Version": driver.revision,
+    }
+    with closing(connection), suppress(OSError, HTTPException):  # the stream ends when the test kills the server
+        connection.request("GET", "/mcp", headers=headers)
+        with connection.getresponse() as response:
+            driver._note({"opened": response.status})
+            for line in response:
+                if line.startswith(b"data: {"):
+                    driver._note(json.loads(line.removeprefix(b"data: ")))
+
+
+def names(driver: Driver) -> list[str]:
+    return [tool["name"] for tool in driver.request("tools/list")["tools"]]
+
+
+def announced(driver: Driver) -> list[Message]:
+    return [each for each in list(driver.received) if each.get("method") == CHANGED]
+
+
+def hang_up(driver: Driver) -> None:
+    if isinstance(driver, HttpDriver) and driver.revision != MODERN:
+        eventually(lambda: {"opened": 200} in driver.received, "the stream of the session")
+    driver.process.send_signal(signal.SIGHUP)
+
+
+def test_a_changed_configuration_is_served_and_announced(client: Driver, config: Path) -> None:
+    assert "maas_deploy_machine" in names(client)
+    config.write_text('plugins_allow = ["inventory"]\n')
+    hang_up(client)
+
+    eventually(lambda: announced(client), "the announcement")
+    assert "maas_deploy_machine" not in names(client)
+    assert "maas_list_machines" in names(client)
+    gone = client.wait(client.start_call("maas_deploy_machine", system_id="4y3h7n"))
+    assert gone["error"]["message"] == "Unknown tool: maas_deploy_machine"
+
+    config.write_text("")
+    hang_up(client)
+    eventually(lambda: len(announced(client)) == 2, "the second announcement")
+    assert {"maas_deploy_machine", "maas_commission_machine"} <= set(names(client))
+
+
+def test_an_invalid_configuration_changes_nothing(client: Driver, config: Path) -> None:
+    before = names(client)
+    config.write_text('plugins_allows = ["inventory"]\n')
+    hang_up(client)
+
+    eventually(lambda: "Nothing was reloaded" in client.log(), "the message in the log")
+    assert "plugins_allows" in client.log()
+    assert "Traceback" not in client.log()
+    assert names(client) == before
+    assert announced(client) == []
+
+
+def test_a_running_call_goes_on(client: Driver, region: SimulatedRegion, config: Path) -> None:
+    region.set_speed(0)
+    machine = region.machine("node01")
+    call = client.start_call("maas_deploy_machine", "token", system_id=machine.system_id)
+    advance_to(region, "node01", "Installing OS")
+    config.write_text('plugins_allow = ["inventory"]\n')
+    hang_up(client)
+    eventually(lambda: announced(client), "the announcement")
+    region.set_speed(600)
+
+    result = client.wait(call)["result"]
+    assert result["structuredContent"]["state"] == "succeeded"
+
+
+def test_the_change_of_lists_is_advertised_before_it_happens(url: str, region: SimulatedRegion) -> None:
+    with serving_stdio(url, region.api_key, LEGACY, handshake=False) as driver:
+        info = {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+        capabilities = driver.request("initialize", info)["capabilities"]
+
+    assert capabilities["tools"] == {"listChanged": True}
