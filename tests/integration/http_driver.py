@@ -129,13 +129,19 @@ class HttpDriver(Driver):
 
 @contextmanager
 def serving_http(
-    url: str, api_key: str, revision: str = MODERN, headers: dict[str, str] | None = None, /, **variables: str
+    url: str,
+    api_key: str,
+    revision: str = MODERN,
+    headers: dict[str, str] | None = None,
+    program: list[str] | None = None,
+    /,
+    **variables: str,
 ) -> Iterator[HttpDriver]:
     """A ``maas-mcp serve --http`` for the region at ``url``, with a client that has shaken hands."""
     began = time.monotonic()
     with tempfile.NamedTemporaryFile(prefix="maas-mcp-stderr-") as errors:
         process = subprocess.Popen(
-            command("serve", "--http", "127.0.0.1:0"),
+            [*(program or command()), "serve", "--http", "127.0.0.1:0"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,
@@ -143,7 +149,12 @@ def serving_http(
         )
         driver = HttpDriver(process, revision, Path(errors.name), headers=headers or {})
         try:
-            served = eventually(lambda: re.search(r"http://127\.0\.0\.1:(\d+)/mcp", driver.log()), "the server's start")
+
+            def find_address() -> re.Match[str] | None:
+                assert process.poll() is None, driver.log()
+                return re.search(r"http://127\.0\.0\.1:(\d+)/mcp", driver.log())
+
+            served = eventually(find_address, "the server's start")
             driver.port = int(served[1])
             driver.handshake()
             driver.prompt = max(PROMPT, PROMPT_STARTS * (time.monotonic() - began))

@@ -24,7 +24,7 @@ from pydantic_settings import (
 
 from maas_mcp.errors import SettingsError
 from maas_mcp.maas.address import KEY_HINT, ApiKey, RegionAccess, api_url
-from maas_mcp.setting_types import Names, Secrets, UserPath, expand_user, upper
+from maas_mcp.setting_types import Names, Secrets, UserPath, expand_user, lower, upper
 from maas_mcp.setting_values import describe_placeholder, guess_variable, unwrap
 from maas_mcp.text_files import read_text
 
@@ -132,6 +132,14 @@ class Settings(BaseSettings):
     )
     http_session_idle: float = Field(
         default=1800.0, ge=10, le=86_400, description="Seconds without a request after which an HTTP session is closed."
+    )
+    http_metrics: Annotated[Literal["token", "open", "off"] | None, BeforeValidator(lower)] = Field(
+        default=None,
+        description="Who may read /metrics: token, the owner of any token, or everyone where no tokens are set; open, "
+        "everyone; off, nobody. By default token if the extra maas-mcp-core[metrics] is installed.",
+    )
+    log_format: Annotated[Literal["text", "json"], BeforeValidator(lower)] = Field(
+        default="text", description="Format of the log: text, or json for one JSON object in each line."
     )
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(upper)] = Field(
         default="WARNING", description="Lowest level of messages logged to standard error."

@@ -12,6 +12,7 @@ from maas_mcp.calls.connections import Connection
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.operations_service import OperationsService
 from maas_mcp.calls.principal import required_scope
+from maas_mcp.calls.telemetry import observing
 from maas_mcp.errors import InsufficientScopeError, MaasMcpError
 from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.declaring.operation import LongRunning
@@ -51,7 +52,8 @@ async def run_call(
     Raises:
         MaasMcpError: The arguments are invalid, or the call was refused or failed. A tool raises no other error.
     """
-    with plugin_errors(tool):
+    called = observing(host.instruments, tool.name, connection.principal.name, request_id)
+    with called as observed, plugin_errors(tool):
         arguments, options = parse_arguments(tool, given, client)
         progress = ProgressReporter(sender(options.token))
         # A BaseException must not reach the reporter's task group, because it would end the group.
@@ -69,7 +71,9 @@ async def run_call(
                     progress=progress,
                     running=running,
                 )
-                return await run_steps(call)
+                result = await run_steps(call)
+                observed.note(result.status)
+                return result
 
 
 async def call_within(outer: ToolCall, tool: AnyTool, given: Mapping[str, Any]) -> CallResult:

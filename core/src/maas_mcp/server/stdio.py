@@ -12,7 +12,6 @@ import signal
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from functools import partial
 from io import StringIO
 from typing import Final, TextIO
 
@@ -20,11 +19,11 @@ import anyio
 from mcp.server.stdio import stdio_server
 
 from maas_mcp.calls.connections import Connections
-from maas_mcp.calls.host import open_host
 from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.registry import Registry
 from maas_mcp.server.app import build
 from maas_mcp.server.incoming import Incoming, Messages, error_line
+from maas_mcp.server.telemetry import instruments_for, observed_host
 from maas_mcp.server.wire import Wire
 from maas_mcp.settings import Settings
 
@@ -47,7 +46,7 @@ def serve(registry: Registry, settings: Settings, wire: Wire, timing: Timing | N
 
 async def _serve(registry: Registry, settings: Settings, wire: Wire, timing: Timing | None) -> None:
     connections = Connections()
-    server = build(registry, settings, connections, partial(open_host, timing=timing))
+    server = build(registry, settings, connections, observed_host(instruments_for(settings), timing))
     stdout = await _open_output(wire.writing)
 
     async def answer(line: str) -> None:

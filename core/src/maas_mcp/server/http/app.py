@@ -17,6 +17,8 @@ from maas_mcp.server.http.authentication import Authenticator
 from maas_mcp.server.http.gate import BodyLimits, Gate
 from maas_mcp.server.http.health import Health
 from maas_mcp.server.http.limits import PrincipalLimits, Usage
+from maas_mcp.server.http.metrics_endpoint import MetricsEndpoint, MetricsSources, open_metrics
+from maas_mcp.server.telemetry import instruments_for, observed_host
 from maas_mcp.settings import Settings
 
 MCP_PATH: Final = "/mcp"
@@ -38,7 +40,11 @@ def http_app(
         hosts: The accepted values of the header ``Host``, such as ``127.0.0.1:*``.
         timing: The time limits of operations.
     """
-    health = Health(timing)
+    usage = Usage(_principal_limits(settings))
+    authenticator = _authenticator(settings)
+    metrics = open_metrics(settings, MetricsSources(connections, usage.open_sessions, lambda: registry.records))
+    instruments = [*instruments_for(settings), *([metrics] if metrics else [])]
+    health = Health(observed_host(instruments, timing))
     app = build(registry, settings, connections, health.open_host).streamable_http_app(
         streamable_http_path=MCP_PATH,
         max_request_body_size=settings.http_body_limit,
@@ -49,15 +55,26 @@ def http_app(
         ),
         custom_starlette_routes=health.routes,
     )
-    return Gate(
+    open_paths = [route.path for route in health.routes]
+    gate = Gate(
         app,
         connections,
         path=MCP_PATH,
-        open_paths=[route.path for route in health.routes],
+        open_paths=open_paths,
         limits=BodyLimits(size=settings.http_body_limit),
-        usage=Usage(_principal_limits(settings)),
-        authenticator=_authenticator(settings),
+        usage=usage,
+        authenticator=authenticator,
         scopes={name: required_scope(tool) for name, tool in served_tools(registry).items()},
+    )
+    if metrics is None:
+        return gate
+    is_open = settings.http_metrics == "open"
+    return MetricsEndpoint(
+        gate,
+        metrics,
+        authenticator=None if is_open else authenticator,
+        hosts=() if is_open else hosts,
+        uncounted=open_paths,
     )
 
 
