@@ -122,7 +122,7 @@ def test_requests_to_maas_are_counted_by_endpoint_without_ids(server: HttpDriver
     assert scrape.total("region_requests_total", **read, status="200") >= 1
     assert scrape.total("region_requests_total", method="POST", endpoint="machines/{id}/?op=deploy") == 1
     assert scrape.total("region_request_duration_seconds_count") == scrape.total("region_requests_total")
-    assert scrape.total("region_requests_total") == region.requests.total
+    assert scrape.total("region_requests_total") >= region.requests.total  # a poll may be cancelled
     assert machine not in scrape.text
     assert "zzzzzz" not in scrape.text
 

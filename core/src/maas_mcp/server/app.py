@@ -8,6 +8,7 @@ from typing import Any, Final
 import mcp_types as types
 from mcp.server import Server, ServerRequestContext
 from mcp.server.caching import CacheHint
+from mcp.server.context import ServerMiddleware
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.dispatcher import coerce_request_id
 from mcp.shared.exceptions import MCPError
@@ -60,7 +61,11 @@ OpenHost = Callable[
 
 
 def build(
-    registry: Registry, settings: Settings, connections: Connections, open_host: OpenHost = open_host
+    registry: Registry,
+    settings: Settings,
+    connections: Connections,
+    open_host: OpenHost = open_host,
+    middleware: Sequence[ServerMiddleware[Host]] = (),
 ) -> Server[Host]:
     """Build the server for the tools of ``registry`` and the host's own tools.
 
@@ -69,6 +74,7 @@ def build(
         settings: The settings.
         connections: The clients' connections and their running calls.
         open_host: Opens the host for the lifetime of the server.
+        middleware: Observes the messages of clients, within the SDK's own spans.
     """
     tools = served_tools(registry)
 
@@ -94,7 +100,7 @@ def build(
         async with open_host(settings, tools, connections, plugin_observers(registry)) as host:
             yield host
 
-    return Server(
+    server = Server(
         "maas-mcp",
         version=__version__,
         title="Canonical MAAS",
@@ -107,6 +113,8 @@ def build(
         # Without it, the SDK lists all tools before each call over HTTP.
         get_tool_input_schema=input_schema,
     )
+    server.middleware += middleware
+    return server
 
 
 def instructions_for(tools: Mapping[str, AnyTool]) -> str:

@@ -23,7 +23,7 @@ from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.registry import Registry
 from maas_mcp.server.app import build
 from maas_mcp.server.incoming import Incoming, Messages, error_line
-from maas_mcp.server.telemetry import instruments_for, observed_host
+from maas_mcp.server.telemetry import telemetry_for
 from maas_mcp.server.wire import Wire
 from maas_mcp.settings import Settings
 
@@ -46,7 +46,8 @@ def serve(registry: Registry, settings: Settings, wire: Wire, timing: Timing | N
 
 async def _serve(registry: Registry, settings: Settings, wire: Wire, timing: Timing | None) -> None:
     connections = Connections()
-    server = build(registry, settings, connections, observed_host(instruments_for(settings), timing))
+    telemetry = telemetry_for(settings)
+    server = build(registry, settings, connections, telemetry.open_host(timing), telemetry.middleware)
     stdout = await _open_output(wire.writing)
 
     async def answer(line: str) -> None:

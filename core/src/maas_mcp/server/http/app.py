@@ -18,7 +18,7 @@ from maas_mcp.server.http.gate import BodyLimits, Gate
 from maas_mcp.server.http.health import Health
 from maas_mcp.server.http.limits import PrincipalLimits, Usage
 from maas_mcp.server.http.metrics_endpoint import MetricsEndpoint, MetricsSources, open_metrics
-from maas_mcp.server.telemetry import instruments_for, observed_host
+from maas_mcp.server.telemetry import telemetry_for
 from maas_mcp.settings import Settings
 
 MCP_PATH: Final = "/mcp"
@@ -43,9 +43,9 @@ def http_app(
     usage = Usage(_principal_limits(settings))
     authenticator = _authenticator(settings)
     metrics = open_metrics(settings, MetricsSources(connections, usage.open_sessions, lambda: registry.records))
-    instruments = [*instruments_for(settings), *([metrics] if metrics else [])]
-    health = Health(observed_host(instruments, timing))
-    app = build(registry, settings, connections, health.open_host).streamable_http_app(
+    telemetry = telemetry_for(settings, [metrics] if metrics else [])
+    health = Health(telemetry.open_host(timing))
+    app = build(registry, settings, connections, health.open_host, telemetry.middleware).streamable_http_app(
         streamable_http_path=MCP_PATH,
         max_request_body_size=settings.http_body_limit,
         session_idle_timeout=settings.http_session_idle,
