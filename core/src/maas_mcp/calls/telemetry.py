@@ -70,15 +70,16 @@ class Instrument:
         """Observe a poll of the watcher, which may have failed."""
 
 
-@contextmanager
 def observing(
     instruments: Sequence[Instrument], tool: str, principal: str, request_id: str | int | None
-) -> Iterator[ObservedCall]:
+) -> AbstractContextManager[ObservedCall]:
     """Show the call in the block to the instruments."""
     call = ObservedCall(tool, principal, request_id)
-    if not instruments:
-        yield call
-        return
+    return _observing(instruments, call) if instruments else nullcontext(call)
+
+
+@contextmanager
+def _observing(instruments: Sequence[Instrument], call: ObservedCall) -> Iterator[ObservedCall]:
     with _all(each.call(call) for each in instruments):
         try:
             yield call
@@ -90,11 +91,9 @@ def observing(
             raise
 
 
-@contextmanager
-def following(instruments: Sequence[Instrument], part: Following) -> Iterator[None]:
+def following(instruments: Sequence[Instrument], part: Following) -> AbstractContextManager[None]:
     """Show the part of a call in the block to the instruments."""
-    with _all(each.following(part) for each in instruments):
-        yield
+    return _all(each.following(part) for each in instruments) if instruments else nullcontext()
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The ASGI application: MCP behind the gate, and the health endpoints."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.types import ASGIApp
@@ -20,6 +20,9 @@ from maas_mcp.server.http.limits import PrincipalLimits, Usage
 from maas_mcp.server.http.metrics_endpoint import MetricsEndpoint, MetricsSources, open_metrics
 from maas_mcp.server.telemetry import telemetry_for
 from maas_mcp.settings import Settings
+
+if TYPE_CHECKING:
+    from maas_mcp.server.http.metrics import Metrics
 
 MCP_PATH: Final = "/mcp"
 
@@ -68,9 +71,21 @@ def http_app(
     )
     if metrics is None:
         return gate
+    return _with_metrics(gate, metrics, settings, authenticator=authenticator, hosts=hosts, open_paths=open_paths)
+
+
+def _with_metrics(
+    app: ASGIApp,
+    metrics: "Metrics",
+    settings: Settings,
+    *,
+    authenticator: Authenticator | None,
+    hosts: Sequence[str],
+    open_paths: Sequence[str],
+) -> ASGIApp:
     is_open = settings.http_metrics == "open"
     return MetricsEndpoint(
-        gate,
+        app,
         metrics,
         authenticator=None if is_open else authenticator,
         hosts=() if is_open else hosts,
