@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from maas_mcp.errors import MaasError, MaasMcpError
 from maas_mcp.maas.models import SystemId
@@ -12,9 +12,9 @@ from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.declaring.operation_change import OperationChange
 from maas_mcp.operations.running.status import OperationStatus
 
-OK = "ok"
-CANCELLED = "cancelled"
-UNEXPECTED = "unexpected"
+OK: Final = "ok"
+CANCELLED: Final = "cancelled"
+UNEXPECTED: Final = "unexpected"
 """The outcome of a call that ended with an error of the server itself."""
 
 

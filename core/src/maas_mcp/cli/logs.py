@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 TEXT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _HIDDEN: Final = "***"
 _SECRETS: Final = re.compile(
-    r"""(?P<start> \bBearer\s+ | \bmaas-mcp_ | \boauth_(?:token|signature|consumer_key)="? )[\w%.~+/=&-]+
+    r"""(?P<start> \bBearer\s+ | \bmaas-mcp_ ) [\w%.~+/=-]{16,}
+      | (?P<oauth> \boauth_(?:token|signature|consumer_key)=\\?"? ) [\w%.~+/=-]+
       | \b\w{18}:\w{18}:\w{32}\b  # an API key of MAAS""",
-    re.VERBOSE | re.IGNORECASE,
+    re.VERBOSE,
 )
 
 
@@ -54,7 +55,7 @@ class _Redacted(logging.Formatter):
     def _redact(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, _HIDDEN)
-        return _SECRETS.sub(lambda found: f"{found['start'] or ''}{_HIDDEN}", text)
+        return _SECRETS.sub(lambda found: f"{found['start'] or found['oauth'] or ''}{_HIDDEN}", text)
 
 
 def _json_formatter() -> _Redacted:
