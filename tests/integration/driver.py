@@ -136,7 +136,7 @@ class Driver:
     def start_request(self, method: str, params: Message | None = None, *, token: str | int | None = None) -> int:
         """Send a request and return its id."""
         request_id = next(self._ids)
-        meta: Message = {} if token is None else {"progressToken": token}
+        meta: Message = {**(params or {}).get("_meta", {}), **({} if token is None else {"progressToken": token})}
         if self.revision == MODERN:
             meta["io.modelcontextprotocol/protocolVersion"] = MODERN
             meta["io.modelcontextprotocol/clientInfo"] = {"name": "driver", "version": "1"}
@@ -278,13 +278,14 @@ def serving_stdio(
     handshake: bool = True,
     module: str = "",
     capabilities: Any = None,
+    program: list[str] | None = None,
     **variables: str,
 ) -> Iterator[Driver]:
     """Run ``maas-mcp serve`` or another module for the region at ``url``, with a connected client."""
     began = time.monotonic()
     with tempfile.NamedTemporaryFile(prefix="maas-mcp-stderr-") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", module] if module else command("serve"),
+            [sys.executable, "-m", module] if module else [*(program or command()), "serve"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -136,6 +136,7 @@ def serving_http(
     api_key: str,
     revision: str = MODERN,
     headers: dict[str, str] | None = None,
+    program: list[str] | None = None,
     /,
     *,
     capabilities: Any = None,
@@ -146,7 +147,7 @@ def serving_http(
     began = time.monotonic()
     with tempfile.NamedTemporaryFile(prefix="maas-mcp-stderr-") as errors:
         process = subprocess.Popen(
-            command("serve", "--http", address),
+            [*(program or command()), "serve", "--http", address],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,
@@ -156,7 +157,12 @@ def serving_http(
             process, revision, Path(errors.name), headers=headers or {}, capabilities=capabilities or {}
         )
         try:
-            served = eventually(lambda: re.search(r"http://127\.0\.0\.1:(\d+)/mcp", driver.log()), "the server's start")
+
+            def find_address() -> re.Match[str] | None:
+                assert process.poll() is None, driver.log()
+                return re.search(r"http://127\.0\.0\.1:(\d+)/mcp", driver.log())
+
+            served = eventually(find_address, "the server's start")
             driver.port = int(served[1])
             driver.handshake()
             driver.prompt = max(PROMPT, PROMPT_STARTS * (time.monotonic() - began))

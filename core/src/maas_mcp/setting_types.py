@@ -22,6 +22,11 @@ def upper(value: object) -> object:
     return value.strip().upper() if isinstance(value, str) else value
 
 
+def lower(value: object) -> object:
+    """Convert a text to lower case."""
+    return value.strip().lower() if isinstance(value, str) else value
+
+
 def _split_secrets(value: object) -> object:
     """Split a text with several secrets at whitespace. If all words are short, the text is one passphrase."""
     if isinstance(value, list):

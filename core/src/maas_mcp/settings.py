@@ -24,7 +24,7 @@ from pydantic_settings import (
 
 from maas_mcp.errors import SettingsError
 from maas_mcp.maas.address import KEY_HINT, ApiKey, RegionAccess, api_url
-from maas_mcp.setting_types import Names, Secrets, UserPath, expand_user, upper
+from maas_mcp.setting_types import Names, Secrets, UserPath, expand_user, lower, upper
 from maas_mcp.setting_values import describe_placeholder, guess_variable, unwrap
 from maas_mcp.text_files import read_text
 
@@ -144,6 +144,14 @@ class Settings(BaseSettings):
         default=False,
         description="Serve protocol revisions before 2026-07-28 without sessions, so that each request may reach "
         "another replica. Such a client can then cancel a call only by closing its response stream.",
+    )
+    http_metrics: Annotated[Literal["token", "open", "off"] | None, BeforeValidator(lower)] = Field(
+        default=None,
+        description="Who may read /metrics: token, the owner of any token, or everyone where no tokens are set; open, "
+        "everyone; off, nobody. By default token if the extra maas-mcp-core[metrics] is installed.",
+    )
+    log_format: Annotated[Literal["text", "json"], BeforeValidator(lower)] = Field(
+        default="text", description="Format of the log: text, or json for one JSON object in each line."
     )
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(upper)] = Field(
         default="WARNING", description="Lowest level of messages logged to standard error."

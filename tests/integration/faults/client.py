@@ -22,7 +22,7 @@ def serving_through(
     """Run ``maas-mcp serve`` or another module, with its region behind the proxy."""
     url = proxy.url.replace("127.0.0.1", host)
     with serving_stdio(
-        url, region.api_key, handshake=True, module=module, MAAS_MCP_STATE_DIR=state, **environment
+        url, region.api_key, handshake=True, module=module, program=None, MAAS_MCP_STATE_DIR=state, **environment
     ) as server:
         yield server
 

@@ -14,6 +14,7 @@ from maas_mcp.calls.connections import Connection
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.operations_service import OperationsService, plugin_errors
 from maas_mcp.calls.principal import required_scope
+from maas_mcp.calls.telemetry import observing
 from maas_mcp.errors import InsufficientScopeError
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.declaring.questions import NOBODY, Asker
@@ -62,7 +63,8 @@ async def run_call(
     Raises:
         MaasMcpError: The arguments are invalid, or the call was refused or failed. A tool raises no other error.
     """
-    with plugin_errors(tool.name):
+    called = observing(host.instruments, tool.name, connection.principal.name, request_id)
+    with called as observed, plugin_errors(tool.name):
         arguments, options = parse_arguments(tool, given, client)
         progress = ProgressReporter(sender(options.token))
         answer = answer_by(options.token)
@@ -83,7 +85,9 @@ async def run_call(
                     user=EarlyAsker(user, tool.name),
                     answer_by=answer,
                 )
-                return await run_steps(call, run=run)
+                result = await run_steps(call, run=run)
+                observed.note(result.status)
+                return result
 
 
 async def call_within(outer: ToolCall, tool: AnyTool, given: Mapping[str, Any]) -> CallResult:

@@ -35,9 +35,16 @@ class ChangeStream:
     Args:
         observers: Each one is called in its own thread.
         tasks: The task group that calls them. Pending changes are lost when it ends.
+        immediate: The server's own observers, which are called at once in the task of the call. They do not raise.
     """
 
-    def __init__(self, observers: Sequence[Observer], tasks: TaskGroup) -> None:
+    def __init__(
+        self,
+        observers: Sequence[Observer],
+        tasks: TaskGroup,
+        immediate: Sequence[Callable[[OperationChange], None]] = (),
+    ) -> None:
+        self._immediate = tuple(immediate)
         self._backlogs: dict[str, MemoryObjectSendStream[OperationChange]] = {}
         self._latest: dict[str, OperationChange] = {}
         for observer in observers:
@@ -48,7 +55,7 @@ class ChangeStream:
     @property
     def observed(self) -> bool:
         """Whether there is an observer."""
-        return bool(self._backlogs)
+        return bool(self._backlogs or self._immediate)
 
     def publish(self, change: OperationChange) -> None:
         """Send a change to the observers, unless it was already sent. Returns at once."""
@@ -59,6 +66,8 @@ class ChangeStream:
         if before == change or (before is not None and before.kind is ChangeKind.ENDED):
             self._latest[change.operation_id] = before
             return
+        for show in self._immediate:
+            show(change)
         for name, backlog in list(self._backlogs.items()):
             try:
                 backlog.send_nowait(change)

@@ -52,6 +52,10 @@ class Connection:
         finally:
             self._running.discard(call)
 
+    def running_calls(self) -> list[RunningCall]:
+        """The running calls of this client."""
+        return list(self._running)
+
     def cancel(self) -> None:
         """Cancel all calls, as the client would."""
         for call in self._running:
@@ -91,6 +95,10 @@ class Connections:
         connection = Connection(principal)
         self._connections.add(connection)
         return connection
+
+    def running_calls(self) -> list[RunningCall]:
+        """All running calls."""
+        return [call for connection in list(self._connections) for call in connection.running_calls()]
 
     def stop_following(self, principal: Principal, operation: str, system_id: SystemId) -> None:
         """End the principal's calls that follow this operation. The operation continues in MAAS."""

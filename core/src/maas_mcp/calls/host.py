@@ -12,6 +12,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from maas_mcp.calls.change_stream import ChangeStream, Observer
 from maas_mcp.calls.connections import Connections
 from maas_mcp.calls.principal import LOCAL, Principal
+from maas_mcp.calls.telemetry import Instrument
 from maas_mcp.calls.tenant import Tenant
 from maas_mcp.calls.waiting import WaitingOperations
 from maas_mcp.maas.address import ApiKey, RegionAccess
@@ -59,6 +60,7 @@ class Host:
         connect: Opens a MAAS client.
         now: Returns the Unix time, which all processes share.
         timing: The time limits of operations.
+        instruments: Observe calls, operations and polls. The requests of a client are observed by ``connect``.
     """
 
     def __init__(
@@ -72,8 +74,10 @@ class Host:
         connect: Connect = connect,
         now: Callable[[], float] = time.time,
         timing: Timing | None = None,
+        instruments: Sequence[Instrument] = (),
     ) -> None:
         self.settings = settings
+        self.instruments = tuple(instruments)
         self.tools: Mapping[str, AnyTool] = {}
         self.operations: Mapping[str, LongRunning[Any, Any]] = {}
         """The long-running tools."""
@@ -85,7 +89,7 @@ class Host:
         self._now = now
         self._timing = replace(timing or Timing(), outage_limit=settings.outage_limit)
         self._slots = RequestSlots()
-        self._changes = ChangeStream(observers, tasks)
+        self._changes = ChangeStream(observers, tasks, [each.operation_changed for each in instruments])
         self._pool: dict[tuple[str, ApiKey | None], _PooledTenant] = {}
         """By the principal's name and API key, least recently used first."""
         self._opening = anyio.Lock()
@@ -136,6 +140,7 @@ class Host:
                 now=self._now,
                 timing=self._timing,
                 principal=principal.name,
+                polled=[each.polled for each in self.instruments],
             )
             pooled = _PooledTenant(tenant)
             task_status.started(pooled)
@@ -166,6 +171,7 @@ async def open_host(
     connect: Connect = connect,
     now: Callable[[], float] = time.time,
     timing: Timing | None = None,
+    instruments: Sequence[Instrument] = (),
 ) -> AsyncIterator[Host]:
     """A host that runs during the block. Operations that are running at its end continue in MAAS."""
     async with anyio.create_task_group() as tasks:
@@ -179,6 +185,7 @@ async def open_host(
                 connect=connect,
                 now=now,
                 timing=timing,
+                instruments=instruments,
             )
         finally:
             tasks.cancel_scope.cancel()

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from maas_mcp.calls.answer_time import shorter_wait
 from maas_mcp.calls.call import CallResult, ToolCall
 from maas_mcp.calls.reports import report, report_failure, suggest_get_operation
+from maas_mcp.calls.telemetry import Following, following
 from maas_mcp.calls.tenant import subject_of
 from maas_mcp.errors import (
     InvalidArgumentsError,
@@ -75,7 +76,8 @@ class OperationsService:
         if isinstance(operation, BatchOperation):
             options["name"] = subject
         engine = self._tenant.engine_for(operation)
-        with call.running.following(operation.name, subject):
+        part = Following(operation.name, subject)
+        with call.running.following(operation.name, subject), following(call.host.instruments, part):
             status = await engine.run(operation, arguments, call.progress, call.cancellation, **options)
         return _call_result(operation, status, sealer.seal(status.handle), warnings)
 
@@ -270,8 +272,10 @@ class OperationsService:
         """The state of an operation at its end or after ``wait`` seconds."""
         operation, handle = self._open(operation_id)
         engine, call = self._tenant.engine_for(operation), self._call
+        part = Following(operation.name, handle.system_id, operation_id)
         try:
-            status = await engine.resume(operation, handle, call.progress, call.cancellation, wait=wait)
+            with following(call.host.instruments, part):
+                status = await engine.resume(operation, handle, call.progress, call.cancellation, wait=wait)
         except OperationCancelledError:
             raise
         except OperationError as error:

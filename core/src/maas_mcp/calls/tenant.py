@@ -1,6 +1,7 @@
 """A tenant: one user of MAAS, with a client, an engine and a sealer, each created when a call first needs it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel
 
 from maas_mcp.calls.change_stream import ChangeStream
 from maas_mcp.calls.reports import end_state
+from maas_mcp.errors import MaasError
 from maas_mcp.maas.address import RegionAccess
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.operations.batches.batch import BatchOperation, new_name
@@ -68,6 +70,7 @@ class Tenant:
         now: Returns the Unix time, which all processes share.
         timing: The time limits of operations.
         principal: The name of the principal. Only this principal can use the operation ids.
+        polled: Called after each poll of the watcher, with its error if it failed.
     """
 
     def __init__(
@@ -81,9 +84,11 @@ class Tenant:
         now: Callable[[], float],
         timing: Timing,
         principal: str = "",
+        polled: Sequence[Callable[[MaasError | None], None]] = (),
     ) -> None:
         self.timing = timing
         self._principal = principal
+        self._polled = polled
         self._settings = settings
         self._region = region
         self._tasks = tasks
@@ -132,8 +137,9 @@ class Tenant:
         from maas_mcp.operations.watching.watcher import Watcher  # noqa: PLC0415 - see above
 
         polling = chosen_strategy(self._settings.polling)
-        watcher = Watcher(self.maas, interval=self._settings.poll_interval)
-        self._tasks.start_soon(watcher.run)
+        watcher = Watcher(self.maas, interval=self._settings.poll_interval, polled=self._polled)
+        # In a context of its own: the watcher does not belong to the call that happens to come first.
+        Context().run(self._tasks.start_soon, watcher.run)
         publish = self._publish if self._changes.observed else discard_change
         return Engine(self.maas, watcher, self.requests, polling=polling, publish=publish, now=self._now)
 
@@ -160,6 +166,7 @@ class Tenant:
                 kind=change.kind,
                 operation=handle.operation,
                 operation_id=self.sealer.seal(handle),
+                started=handle.started,
                 system_id=None if handle.system_id == REGION else handle.system_id,
                 state=ended_as if ended else "working",
                 fraction=change.fraction,

@@ -2,14 +2,18 @@
 
 import logging
 import sys
+from typing import Any
 
 import click
 
 from maas_mcp.cli.common import paused_garbage_collection, print_text
+from maas_mcp.cli.logs import configure_logging, log_always
 from maas_mcp.plugins.polling_choice import chosen_strategy
 from maas_mcp.plugins.registry import Registry, load_registry
 from maas_mcp.server.wire import take_wire
 from maas_mcp.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 
 @click.command(
@@ -27,7 +31,12 @@ from maas_mcp.settings import Settings
     metavar="HOST:PORT",
     help="Serve many clients over HTTP at this address and the path /mcp. By default, serve one over stdin.",
 )
-def command(*, strict_plugins: bool, address: str | None) -> None:
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    help="Format of the log. By default MAAS_MCP_LOG_FORMAT, or text.",
+)
+def command(*, strict_plugins: bool, address: str | None, log_format: str | None) -> None:
     """Serve MCP over stdin and stdout for one client, or over HTTP for many clients.
 
     Needs MAAS_URL and MAAS_API_KEY. Logs go to stderr. Stops at end of input, SIGTERM or SIGINT. Operations already
@@ -36,8 +45,9 @@ def command(*, strict_plugins: bool, address: str | None) -> None:
     SIGHUP reloads the lists of plugins, plugins_allow and plugins_block, from the TOML file. An invalid configuration
     is logged, and nothing changes.
     """
-    settings = Settings.load()
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    given: dict[str, Any] = {} if log_format is None else {"log_format": log_format}
+    settings = Settings.load(**given)
+    configure_logging(settings)
     settings.require_region()
     if address is None:
         _serve_stdio(settings, strict=strict_plugins)
@@ -78,9 +88,16 @@ def _serve_http(settings: Settings, text: str, *, strict: bool) -> None:
         registry,
         settings,
         address,
-        lambda url: print_text(f"Serving MCP at {url}", err=True),
+        lambda url: _announce(settings, f"Serving MCP at {url}"),
         load=lambda: _load_plugins(Settings.load(), strict=strict),
     )
+
+
+def _announce(settings: Settings, text: str) -> None:
+    if settings.log_format == "json":
+        log_always(logger, text)
+    else:
+        print_text(text, err=True)
 
 
 def _load_plugins(settings: Settings, *, strict: bool) -> Registry:

@@ -2,8 +2,8 @@
 
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from copy import copy
 from dataclasses import replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -22,6 +22,7 @@ from maas_mcp.errors import (
 )
 from maas_mcp.maas.address import Proxy, RegionAccess, proxy_error
 from maas_mcp.maas.limits import CHANGE_TIMEOUT, CONNECT_TIMEOUT, READ_TIMEOUT
+from maas_mcp.maas.observer import Exchange, ObserveExchange, endpoint_of
 from maas_mcp.maas.reading import JSON
 from maas_mcp.maas.request_slots import RequestSlots
 from maas_mcp.maas.responses import Request, Response, read_response
@@ -49,6 +50,7 @@ class HttpTransport:
         slots: The region's request slots, if several clients share them.
         backoff: How often and when to retry reads.
         wire: The transport of a test, instead of the network.
+        observers: Observe each HTTP request, also those of a retry. The wait for a slot is not a part of it.
 
     Raises:
         SettingsError: The CA bundle or the environment's proxy cannot be used.
@@ -61,7 +63,9 @@ class HttpTransport:
         slots: RequestSlots | None = None,
         backoff: Backoff | None = None,
         wire: httpx.AsyncBaseTransport | None = None,
+        observers: Sequence[ObserveExchange] = (),
     ) -> None:
+        self._observers = tuple(observers)
         self._region = region
         self._root = region.api_url
         self._secret = region.api_key.secret
@@ -141,7 +145,7 @@ class HttpTransport:
     async def _attempt(self, request: Request, url: str, body: str | None) -> JSON:
         try:
             async with self._slot(request):
-                response = await self._exchange(request.method, url, body)
+                response = await self._exchange(request, url, body)
         except (httpx.HTTPError, ssl.SSLError) as error:  # on asyncio, httpx does not wrap an SSLError
             failure = await self._explain_failure(error, request)
         else:
@@ -166,12 +170,24 @@ class HttpTransport:
             names = await read_certificate_names(self._region, host, port)
         return tls_error(cause, self._region, where, names)
 
-    async def _exchange(self, method: str, url: str, body: str | None) -> Response:
+    async def _exchange(self, request: Request, url: str, body: str | None) -> Response:
+        if not self._observers:
+            return await self._send(request.method, url, body, {})
+        exchange = Exchange(request.method, url, endpoint_of(request.path, request.op))
+        with ExitStack() as observing:
+            for observe in self._observers:
+                observing.enter_context(observe(exchange))
+            response = await self._send(request.method, url, body, exchange.headers)
+            exchange.status = response.status
+        return response
+
+    async def _send(self, method: str, url: str, body: str | None, headers: Mapping[str, str]) -> Response:
+        form = {} if body is None else {"Content-Type": "application/x-www-form-urlencoded"}
         request = self._http.build_request(
             method,
             url,
             content=body,
-            headers=None if body is None else {"Content-Type": "application/x-www-form-urlencoded"},
+            headers={**headers, **form},
             timeout=httpx.Timeout(
                 READ_TIMEOUT,
                 connect=CONNECT_TIMEOUT,

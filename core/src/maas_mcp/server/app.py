@@ -7,6 +7,7 @@ from typing import Any, Final
 import mcp_types as types
 from mcp.server import InitializationOptions, NotificationOptions, Server
 from mcp.server.caching import CacheHint
+from mcp.server.context import ServerMiddleware
 from mcp.server.subscriptions import ListenHandler
 from mcp.shared.exceptions import MCPError
 
@@ -73,6 +74,8 @@ def build(
     connections: Connections,
     open_host: OpenHost = open_host,
     contributions: Contributions | None = None,
+    *,
+    middleware: Sequence[ServerMiddleware[Host]] = (),
 ) -> Server[Host]:
     """Build the server for the contributions of ``registry`` and the host's own tools.
 
@@ -82,6 +85,7 @@ def build(
         connections: The clients' connections and their running calls.
         open_host: Opens the host for the lifetime of the server.
         contributions: The contributions of ``registry``, if the caller may replace them while the server runs.
+        middleware: Observes the messages of clients, within the SDK's own spans.
     """
     served, log = contributions or Contributions(registry), ClientLog()
 
@@ -121,6 +125,7 @@ def build(
     add_prompts(server, lambda: served.prompts, client_connection, log)
     add_skills(server, lambda: served.skills)
     add_resources(server, lambda: served.skills)
+    server.middleware += middleware
     return server
 
 

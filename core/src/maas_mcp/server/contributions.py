@@ -1,7 +1,7 @@
 """What the plugins contribute at the moment; a reload replaces it and announces each change to clients."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
@@ -23,7 +23,7 @@ from maas_mcp.calls.host import Host
 from maas_mcp.calls.principal import Scope, required_scope
 from maas_mcp.errors import MaasMcpError
 from maas_mcp.plugins.portability import Schema
-from maas_mcp.plugins.registry import AnyTool, Registry
+from maas_mcp.plugins.registry import AnyTool, PluginRecord, Registry
 from maas_mcp.server.operation_tools import OPERATION_TOOLS
 from maas_mcp.server.prompts import PromptCatalogue
 from maas_mcp.server.skills import SkillCatalogue
@@ -56,6 +56,8 @@ class Contributions:
         """The skills."""
         self.prompts: PromptCatalogue
         """The prompts, including the skills."""
+        self.records: Sequence[PluginRecord]
+        """The state of each plugin."""
         self._hosts: list[Host] = []
         self._listings: dict[ClientFeatures, types.ListToolsResult] = {}
         self._input_schemas: dict[str, Schema] = {}
@@ -130,7 +132,7 @@ class Contributions:
                 tasks.start_soon(_send, connection, change)
 
     def _set(self, registry: Registry) -> None:
-        self.tools = served_tools(registry)
+        self.tools, self.records = served_tools(registry), registry.records
         self.scopes.clear()
         self.scopes.update({name: required_scope(tool) for name, tool in self.tools.items()})
         self.skills = SkillCatalogue(registry.skills, self.tools)

@@ -12,7 +12,6 @@ import signal
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from functools import partial
 from io import StringIO
 from typing import Final, TextIO
 
@@ -21,13 +20,14 @@ from mcp.server import Server
 from mcp.server.stdio import stdio_server
 
 from maas_mcp.calls.connections import Connections
-from maas_mcp.calls.host import Host, open_host
+from maas_mcp.calls.host import Host
 from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.registry import Registry
 from maas_mcp.server.app import build
 from maas_mcp.server.contributions import Contributions
 from maas_mcp.server.incoming import Incoming, Messages, error_line
 from maas_mcp.server.reloading import reloading
+from maas_mcp.server.telemetry import telemetry_for
 from maas_mcp.server.wire import Wire
 from maas_mcp.settings import Settings
 
@@ -64,7 +64,15 @@ def serve(
     async def run() -> None:
         async with reloading(contributions, load):
             connections = Connections()
-            server = build(registry, settings, connections, partial(open_host, timing=timing), contributions)
+            telemetry = telemetry_for(settings)
+            server = build(
+                registry,
+                settings,
+                connections,
+                telemetry.open_host(timing),
+                contributions,
+                middleware=telemetry.middleware,
+            )
             await _serve(server, connections, wire)
 
     with wire.restored():

@@ -149,6 +149,7 @@ async def test_a_slow_observer_is_dropped_and_delays_no_operation(caplog: pytest
 
 def change(number: int) -> OperationChange:
     return OperationChange(
+        started=0,
         kind=ChangeKind.MOVED,
         operation="maas_deploy_machine",
         operation_id="x",

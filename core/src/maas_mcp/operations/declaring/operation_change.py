@@ -27,6 +27,8 @@ class OperationChange:
     """The name of the tool that starts the operation."""
     operation_id: str
     """The operation's id, as clients receive it."""
+    started: int
+    """The time of the start, in whole seconds since 1970 (UTC)."""
     system_id: SystemId | None
     """The machine; ``None`` for an operation of the region."""
     state: State

@@ -42,6 +42,7 @@ class Watcher:
         interval: Seconds between two ticks while there is news.
         cadence: All intervals; replaces the defaults for ``interval``.
         jitter: Called once; returns a number from 0 to 1, the offset of this process's ticks within an interval.
+        polled: Called after each poll, with its error if it failed.
     """
 
     def __init__(
@@ -51,7 +52,9 @@ class Watcher:
         interval: float = 2.0,
         cadence: Cadence | None = None,
         jitter: Callable[[], float] = random.random,
+        polled: Sequence[Callable[[MaasError | None], None]] = (),
     ) -> None:
+        self._polled = polled
         once = maas.once()  # no retries: a failure is reported, and the next tick polls again
         self._cadence = cadence or Cadence(interval=interval)
         self._pace = Pace(self._cadence, jitter())
@@ -126,9 +129,11 @@ class Watcher:
         try:
             news = await self._feed.read([each for each in followed if each.needs.events])
         except MaasError as error:
+            self._note_poll(error)
             self._failed(error)
             self._report_outage(followed, error)
             return
+        self._note_poll()
         self._answered()
         self._pace.note_latency(self._feed.latency)
         if news:
@@ -137,6 +142,10 @@ class Watcher:
         for subscription in followed:
             if not self._reads.is_waiting(subscription):
                 subscription.note_answered(began)
+
+    def _note_poll(self, error: MaasError | None = None) -> None:
+        for polled in self._polled:
+            polled(error)
 
     def _poll_soon(self) -> None:
         """Poll soon: something happened, or following has just started."""

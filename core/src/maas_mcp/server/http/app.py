@@ -1,7 +1,7 @@
 """The ASGI application: MCP behind the gate, and the health endpoints."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.types import ASGIApp
@@ -17,7 +17,12 @@ from maas_mcp.server.http.authentication import Authenticator
 from maas_mcp.server.http.gate import BodyLimits, Gate
 from maas_mcp.server.http.health import Health
 from maas_mcp.server.http.limits import PrincipalLimits, Usage
+from maas_mcp.server.http.metrics_endpoint import MetricsEndpoint, MetricsSources, open_metrics
+from maas_mcp.server.telemetry import telemetry_for
 from maas_mcp.settings import Settings
+
+if TYPE_CHECKING:
+    from maas_mcp.server.http.metrics import Metrics
 
 MCP_PATH: Final = "/mcp"
 
@@ -42,8 +47,14 @@ def http_app(
         contributions: The tools of ``registry``, if the caller may replace them while the server runs.
     """
     contributions = contributions or Contributions(registry)
-    health = Health(timing)
-    app = build(registry, settings, connections, health.open_host, contributions).streamable_http_app(
+    usage = Usage(_principal_limits(settings))
+    authenticator = _authenticator(settings)
+    metrics = open_metrics(settings, MetricsSources(connections, usage.open_sessions, lambda: contributions.records))
+    telemetry = telemetry_for(settings, [metrics] if metrics else [])
+    health = Health(telemetry.open_host(timing))
+    app = build(
+        registry, settings, connections, health.open_host, contributions, telemetry.middleware
+    ).streamable_http_app(
         streamable_http_path=MCP_PATH,
         max_request_body_size=settings.http_body_limit,
         session_idle_timeout=settings.http_session_idle,
@@ -54,16 +65,39 @@ def http_app(
         ),
         custom_starlette_routes=health.routes,
     )
-    return Gate(
+    open_paths = [route.path for route in health.routes]
+    gate = Gate(
         app,
         connections,
         path=MCP_PATH,
-        open_paths=[route.path for route in health.routes],
+        open_paths=open_paths,
         limits=BodyLimits(size=settings.http_body_limit),
-        usage=Usage(_principal_limits(settings)),
-        authenticator=_authenticator(settings),
+        usage=usage,
+        authenticator=authenticator,
         stateless=settings.http_stateless,
         scopes=contributions.scopes,
+    )
+    if metrics is None:
+        return gate
+    return _with_metrics(gate, metrics, settings, authenticator=authenticator, hosts=hosts, open_paths=open_paths)
+
+
+def _with_metrics(
+    app: ASGIApp,
+    metrics: "Metrics",
+    settings: Settings,
+    *,
+    authenticator: Authenticator | None,
+    hosts: Sequence[str],
+    open_paths: Sequence[str],
+) -> ASGIApp:
+    is_open = settings.http_metrics == "open"
+    return MetricsEndpoint(
+        app,
+        metrics,
+        authenticator=None if is_open else authenticator,
+        hosts=() if is_open else hosts,
+        uncounted=open_paths,
     )
 
 

@@ -13,10 +13,10 @@ from starlette.routing import Route
 
 from maas_mcp.calls.change_stream import Observer
 from maas_mcp.calls.connections import Connections
-from maas_mcp.calls.host import Host, open_host
+from maas_mcp.calls.host import Host
 from maas_mcp.errors import MaasMcpError
-from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.registry import AnyTool
+from maas_mcp.server.app import OpenHost
 from maas_mcp.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -29,11 +29,11 @@ class Health:
     """Serves ``/healthz`` and ``/readyz``.
 
     Args:
-        timing: The time limits of operations.
+        open_host: Opens the host.
     """
 
-    def __init__(self, timing: Timing | None = None) -> None:
-        self._timing = timing
+    def __init__(self, open_host: OpenHost) -> None:
+        self._open_host = open_host
         self._host: Host | None = None
         self._checked_at = float("-inf")
         self._problem: str | None = None
@@ -49,7 +49,7 @@ class Health:
         self, settings: Settings, tools: Mapping[str, AnyTool], connections: Connections, observers: Sequence[Observer]
     ) -> AsyncIterator[Host]:
         """Open the host for the lifetime of the server. The checks use it."""
-        async with open_host(settings, tools, connections, observers, timing=self._timing) as host:
+        async with self._open_host(settings, tools, connections, observers) as host:
             self._host = host
             try:
                 yield host

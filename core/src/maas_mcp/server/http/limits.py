@@ -99,6 +99,11 @@ class Usage:
                 "Close one with a DELETE request.",
             )
 
+    def open_sessions(self) -> int:
+        """The open sessions of all principals."""
+        now = anyio.current_time()
+        return sum(now - at < self._limits.idle for usage in self._by_name.values() for at in usage.sessions.values())
+
     def session_used(self, name: str, session_id: str) -> None:
         """Record that the principal opened or used this session."""
         self._usage(name).sessions[session_id] = anyio.current_time()
