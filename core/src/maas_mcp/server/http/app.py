@@ -53,7 +53,7 @@ def http_app(
     telemetry = telemetry_for(settings, [metrics] if metrics else [])
     health = Health(telemetry.open_host(timing))
     app = build(
-        registry, settings, connections, health.open_host, contributions, telemetry.middleware
+        registry, settings, connections, health.open_host, contributions, middleware=telemetry.middleware
     ).streamable_http_app(
         streamable_http_path=MCP_PATH,
         max_request_body_size=settings.http_body_limit,
