@@ -26,6 +26,11 @@ hypothesis.settings.register_profile("quick", deadline=None, max_examples=25)
 hypothesis.settings.load_profile("quick")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the size of the fuzz tests."""
+    parser.addoption("--fuzz", type=int, default=500, help="Messages for each transport and era in the fuzz tests.")
+
+
 def pytest_collection_finish() -> None:
     """Exclude the imported modules from garbage collection, which takes a tenth of the time otherwise."""
     gc.collect()

@@ -132,26 +132,6 @@ class TestCancelling:
         assert machine.status_name == "Deploying"
 
 
-class TestStopping:
-    @pytest.mark.parametrize("how", ["SIGTERM", "SIGINT"])
-    def test_a_running_call_gets_a_response_and_the_operation_continues(
-        self, still_region: SimulatedRegion, revision: str, how: str
-    ) -> None:
-        with serving(still_region) as url, serving_http(url, still_region.api_key, revision) as server:
-            machine = still_region.machine("node01")
-            call = server.start_call("maas_deploy_machine", 1, system_id=machine.system_id, on_cancel="abort")
-            server.wait_for_progress("Deploying")
-
-            code, _ = server.stop(how)
-
-            assert code == 0
-            result = server.wait(call)["result"]
-            assert result["isError"] is True
-            assert "continues in MAAS" in result["content"][0]["text"]
-            assert posts(still_region) == ["deploy"]
-            assert "Traceback" not in server.log()
-
-
 class TestPagesForOperators:
     def test_it_is_alive_and_ready(self, modern: HttpDriver) -> None:
         assert modern.get("/healthz") == (200, {"status": "ok"})

@@ -162,7 +162,7 @@ class TestOlderRevisions:
             assert client.session is not None
             assert client.request("tools/list")["tools"]
 
-            # The other replica does not know the session. 404 tells the client to open a new one.
+            # The other replica does not know the session. 404 makes the client open a new one.
             replicas.balancer.sticks_to = 0
             connection, response = client.post({"id": 90, "method": "tools/list", "params": {}})
             assert (response.status, b"Session not found" in response.read()) == (404, True)

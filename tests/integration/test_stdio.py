@@ -2,7 +2,7 @@
 
 import pytest
 
-from maas_simulator import SimulatedRegion, serving
+from maas_simulator import SimulatedRegion
 from tests.integration.conftest import SPEED
 from tests.integration.driver import (
     MODERN,
@@ -190,20 +190,6 @@ class TestCancelling:
 
         assert server.progress()[-1]["progressToken"] == "second"
         assert server.response(first) is server.response(second) is None
-
-
-@pytest.mark.parametrize("how", ["EOF", "SIGTERM", "SIGINT"])
-def test_stopping_the_server_leaves_maas_deploying(still_region: SimulatedRegion, revision: str, how: str) -> None:
-    with serving(still_region) as url, serving_stdio(url, still_region.api_key, revision) as server:
-        server.start_call("maas_deploy_machine", 1, system_id=still_region.machine("node01").system_id)
-        server.wait_for_progress("Deploying")
-
-        code, seconds = server.stop(how)
-
-        assert code == 0
-        assert seconds < server.prompt
-        assert "Traceback" not in server.log()
-    assert still_region.machine("node01").status_name == "Deploying"
 
 
 @pytest.mark.parametrize("how", ["EOF", "SIGTERM", "SIGINT"])

@@ -99,25 +99,6 @@ def test_a_server_whose_stdin_is_a_file_stops_at_its_end_and_aborts_nothing(
         assert "abort" not in posts(still_region)
 
 
-def test_on_cancel_aborts_after_a_cancellation_but_not_after_a_lost_connection(still_region: SimulatedRegion) -> None:
-    with serving(still_region) as url, serving_stdio(url, still_region.api_key) as server:
-        calls = {}
-        for name in ("node01", "node02"):
-            system_id = still_region.machine(name).system_id
-            calls[name] = server.start_call("maas_deploy_machine", name, system_id=system_id, on_cancel="abort")
-        eventually(lambda: {"node01", "node02"} <= {each["progressToken"] for each in server.progress()}, "both")
-        eventually(lambda: still_region.machine("node01").status_name == "Deploying", "the first deployment")
-        eventually(lambda: still_region.machine("node02").status_name == "Deploying", "the second deployment")
-
-        server.cancel(calls["node01"])
-        eventually(lambda: "abort" in posts(still_region), "the abort")
-        assert server.stop("EOF")[0] == 0
-
-    assert posts(still_region).count("abort") == 1
-    assert still_region.machine("node01").status_name == "Allocated"
-    assert still_region.machine("node02").status_name == "Deploying"
-
-
 @pytest.mark.parametrize(("closed", "code"), [("1>&-", 2), ("2>&-", 0), ("1>&- 2>&-", 2)])
 def test_a_closed_standard_stream_is_not_replaced_by_another_file(
     region: SimulatedRegion, url: str, closed: str, code: int

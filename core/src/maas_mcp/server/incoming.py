@@ -91,7 +91,9 @@ def _parse_message(line: str) -> types.JSONRPCMessage | _InvalidLine:
     """The message in a line, or the reason why the line is invalid."""
     try:
         value = _parse_json(line)
-    except ValueError:
+    except ValueError as error:
+        if "recursion limit" in str(error):
+            return _InvalidLine("its values are nested too deeply", _find_id(line), types.PARSE_ERROR)
         return _InvalidLine("it is not JSON", code=types.PARSE_ERROR)
     try:
         message = types.jsonrpc_message_adapter.validate_python(value, by_name=False)
@@ -114,17 +116,29 @@ def _parse_json(line: str) -> Any:
     return from_json(whole)
 
 
+def _find_id(line: str) -> str | int | None:
+    """The id of a message that is nested too deeply, so that its client does not wait for a response."""
+    try:
+        value = json.loads(line)  # takes five times as many levels as the fast parser
+    except (ValueError, RecursionError):
+        return None
+    return _valid_id(value) if isinstance(value, dict) else None
+
+
+def _valid_id(message: dict[str, Any]) -> str | int | None:
+    found = message.get("id")
+    return found if isinstance(found, str | int) and not isinstance(found, bool) else None
+
+
 def _explain_invalid_message(value: Any) -> _InvalidLine:
     if isinstance(value, list):
         return _InvalidLine("it is a JSON-RPC batch, which is not supported; send one message per line")
     problem = "it is not a JSON-RPC 2.0 message"
     if not isinstance(value, dict):
         return _InvalidLine(problem)
-    found = value.get("id")
-    known = isinstance(found, str | int) and not isinstance(found, bool)
     is_response = "method" not in value and bool(value.keys() & {"result", "error"})
     is_notification = "id" not in value and isinstance(value.get("method"), str)
-    return _InvalidLine(problem, found if known else None, may_be_request=not is_response and not is_notification)
+    return _InvalidLine(problem, _valid_id(value), may_be_request=not is_response and not is_notification)
 
 
 class Incoming:

@@ -104,12 +104,18 @@ class _PipedInput:
 
     def __init__(self, lines: asyncio.StreamReader, pipe: asyncio.ReadTransport, answer: Reply) -> None:
         self._lines = lines
+        self._pipe = pipe
         self._answer = answer
-        self.close = pipe.close
+        self._closed = False
+
+    def close(self) -> None:
+        """Stop reading. Lines that have arrived and were not read are dropped: they must not start anything."""
+        self._closed = True
+        self._pipe.close()
 
     async def __aiter__(self) -> AsyncIterator[str]:
         skipped = 0
-        while True:
+        while not self._closed:
             try:
                 line = await self._lines.readuntil()
             except asyncio.LimitOverrunError as overrun:

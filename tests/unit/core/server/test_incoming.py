@@ -106,6 +106,15 @@ async def test_a_line_of_any_depth_is_a_message_or_answered(depth: int) -> None:
     assert bool(answers) is (depth > 195)
 
 
+async def test_a_request_that_is_nested_too_deeply_is_answered_with_its_id() -> None:
+    line = (REQUEST % "deep").replace('"deep"', "[" * 300 + "]" * 300)
+
+    _, (answer,) = await read(line)
+
+    assert answer["id"] == 7
+    assert answer["error"]["message"] == "The request could not be read: its values are nested too deeply."
+
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
     lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(max_size=5), values, max_size=3),
