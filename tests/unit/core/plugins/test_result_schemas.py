@@ -36,8 +36,8 @@ class Doubled(BaseModel):
         return 2
 
 
-class Base64(BaseModel):
-    model_config = ConfigDict(ser_json_bytes="base64")
+class ByValue(BaseModel):
+    model_config = ConfigDict(use_enum_values=True)
 
     size: int
 
@@ -47,7 +47,7 @@ PLAIN: list[Any] = [
     *(set[str], dict[str, Any], Mapping[str, int], Literal["a", "b"], Annotated[int, Field(ge=1)]),
 ]
 ODD: list[Any] = [
-    *(datetime, Colour, Doubled, Base64, tuple[int, str], int | str, RootModel[int]),
+    *(datetime, Colour, Doubled, ByValue, tuple[int, str], int | str, RootModel[int]),
     *(Annotated[int, PlainSerializer(str)], Literal[1, 2]),
 ]
 
