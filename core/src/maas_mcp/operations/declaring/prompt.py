@@ -57,6 +57,8 @@ PromptMessage = str | PromptImage | PromptResource
 class Prompt(ABC, Generic[ArgsT]):
     """A prompt that plugins declare in code. A prompt that is only a text is better written as a skill.
 
+    A prompt only reads from MAAS: every caller may get it, even one who may change nothing.
+
     The class docstring is the description that users read. The model ``ArgsT`` defines the arguments. Clients
     send each argument as a string, so a field needs a type that pydantic reads from a string, such as ``int``.
     """
