@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
+from urllib.parse import parse_qs
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -74,6 +75,8 @@ class Issuer:
     fault: Fault | None = None
     requests: list[str] = field(default_factory=list)
     """The paths of all requests."""
+    token_requests: list[dict[str, str]] = field(default_factory=list)
+    """The parameters of all requests for tokens."""
     openid_only: bool = False
     """Whether it has only OpenID Connect's metadata, as Keycloak before version 23."""
     released: threading.Event = field(default_factory=threading.Event)
@@ -126,6 +129,15 @@ class _Handler(BaseHTTPRequestHandler):
             case _:
                 self._answer()
 
+    def do_POST(self) -> None:
+        """Issue a token to a client with credentials (RFC 6749, section 4.4), for a resource (RFC 8707)."""
+        form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        given = {name: values[0] for name, values in form.items()}
+        self.issuer.token_requests.append(given)
+        token = self.issuer.token(scope=given.get("scope", ""), aud=given["resource"])
+        answer = {"access_token": token, "token_type": "Bearer", "expires_in": 300, "scope": given.get("scope", "")}
+        self._send(200, json.dumps(answer).encode())
+
     def _answer(self) -> None:
         issuer, path = self.issuer, self.path
         issuer_path = issuer.url.split("/", 3)[3]
@@ -137,7 +149,15 @@ class _Handler(BaseHTTPRequestHandler):
         ):
             name = "https://other.example.com" if issuer.fault == "other issuer" else issuer.url
             keys = "http://keys.example.com/keys" if issuer.fault == "unsafe keys" else f"{issuer.url}/keys"
-            self._send(200, json.dumps({"issuer": name, "jwks_uri": keys}).encode())
+            metadata = {
+                "issuer": name,
+                "jwks_uri": keys,
+                "authorization_endpoint": f"{issuer.url}/authorize",
+                "token_endpoint": f"{issuer.url}/token",
+                "response_types_supported": ["code"],
+                "grant_types_supported": ["client_credentials"],
+            }
+            self._send(200, json.dumps(metadata).encode())
         else:
             self._send(404, b"")
 

@@ -129,13 +129,19 @@ class HttpDriver(Driver):
 
 @contextmanager
 def serving_http(
-    url: str, api_key: str, revision: str = MODERN, headers: dict[str, str] | None = None, /, **variables: str
+    url: str,
+    api_key: str,
+    revision: str = MODERN,
+    headers: dict[str, str] | None = None,
+    port: int = 0,
+    /,
+    **variables: str,
 ) -> Iterator[HttpDriver]:
     """A ``maas-mcp serve --http`` for the region at ``url``, with a client that has shaken hands."""
     began = time.monotonic()
     with tempfile.NamedTemporaryFile(prefix="maas-mcp-stderr-") as errors:
         process = subprocess.Popen(
-            command("serve", "--http", "127.0.0.1:0"),
+            command("serve", "--http", f"127.0.0.1:{port}"),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,

@@ -1,12 +1,20 @@
 """OAuth over HTTP: access tokens of an issuer on loopback, as well as static tokens."""
 
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
+import httpx2
 import pytest
+from mcp import Client
+from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.auth import OAuthToken
+from mcp_types import CallToolResult
 
 from maas_simulator import SimulatedRegion
 from tests.integration.driver import MODERN, Message, eventually
@@ -220,6 +228,52 @@ def test_static_tokens_and_access_tokens_work_side_by_side(lab: Lab, tmp_path: P
         assert not static.call("maas_deploy_machine", system_id=first.system_id).get("isError")
         assert not oauth.call("maas_deploy_machine", system_id=second.system_id).get("isError")
     assert (first.owner, second.owner) == ("bob", "admin")
+
+
+class Memory:
+    """The storage of a client that keeps its tokens until it ends."""
+
+    def __init__(self) -> None:
+        self.tokens: OAuthToken | None = None
+
+    async def get_tokens(self) -> OAuthToken | None:
+        return self.tokens
+
+    async def set_tokens(self, tokens: OAuthToken) -> None:
+        self.tokens = tokens
+
+    async def get_client_info(self) -> None:
+        return None
+
+    async def set_client_info(self, client_info: object) -> None:
+        """The client is known in advance."""
+
+
+def test_the_sdks_client_finds_the_issuer_and_requests_the_scope_that_a_call_needs(lab: Lab) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    url, issuer, machine = f"http://127.0.0.1:{port}/mcp", lab.issuer, lab.region.machine("node01")
+    headers = {"Authorization": f"Bearer {issuer.token(aud=url)}"}
+    provider = ClientCredentialsOAuthProvider(url, Memory(), "client", "secret", issuer=issuer.url)
+
+    async def use() -> tuple[CallToolResult, CallToolResult]:
+        async with (
+            httpx2.AsyncClient(auth=provider, timeout=60) as http,
+            Client(streamable_http_client(url, http_client=http)) as client,
+        ):
+            listed = await client.call_tool("maas_list_machines", {})
+            return listed, await client.call_tool("maas_deploy_machine", {"system_id": machine.system_id})
+
+    variables = {**lab.variables, "MAAS_MCP_HTTP_URL": url}
+    with serving_http(lab.url, "", MODERN, headers, port, **variables):
+        listed, deployed = anyio.run(use)
+
+    assert not listed.is_error, listed
+    assert not deployed.is_error, deployed
+    assert [each["resource"] for each in issuer.token_requests] == [url, url]
+    first, second = (each["scope"].split() for each in issuer.token_requests)
+    assert first == ["maas:read"]
+    assert "maas:destroy" in second
 
 
 def test_a_public_url_below_another_path_has_its_metadata_there(lab: Lab) -> None:

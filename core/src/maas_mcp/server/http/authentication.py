@@ -15,7 +15,7 @@ from maas_mcp.access.configuration import HttpAccess
 from maas_mcp.access.issuer import read_keys
 from maas_mcp.access.issuer_keys import TIMES, IssuerKeys, KeysUnavailableError
 from maas_mcp.access.keys import KeyFile, PrincipalKeys
-from maas_mcp.access.tokens import TokenFile
+from maas_mcp.access.tokens import PREFIX, TokenFile
 from maas_mcp.access.trusted_proxy import KEY_HEADER, SECRET_HEADER, key_principal
 from maas_mcp.calls.principal import Principal, Scope
 from maas_mcp.errors import SettingsError
@@ -93,7 +93,8 @@ class Authenticator:
             raise self.challenges.no_token()
         found = None
         if len(token) <= LONGEST_TOKEN:
-            found = self._stored(token) or await self._issued(token)
+            static = self._access.oauth is None or token.startswith(PREFIX)
+            found = self._stored(token) if static else await self._issued(token)
         if found is None:
             raise self.challenges.invalid_token()
         return found

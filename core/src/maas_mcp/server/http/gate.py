@@ -229,10 +229,13 @@ class _Replay:
 
 
 def _check_headers(headers: Headers) -> None:
-    """Raise a :class:`Refusal` if one of the :data:`SINGLE_HEADERS` was sent more than once."""
+    """Raise a :class:`Refusal` if a proxy and this server could read the headers in different ways."""
     for name in SINGLE_HEADERS:
         if len(headers.getlist(name)) > 1:
             raise Refusal(400, f"The header {name} was sent more than once.", "Send it once.")
+    if "transfer-encoding" in headers and "content-length" in headers:
+        # RFC 9112, section 6.1: a proxy that uses the other one sees another end of the request.
+        raise Refusal(400, "The request has both Transfer-Encoding and Content-Length.", "Send one of them.")
 
 
 async def _read_body(receive: Receive, headers: Headers, limits: BodyLimits) -> bytes:
