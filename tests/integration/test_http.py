@@ -201,7 +201,9 @@ class TestRefusals:
     ) -> None:
         assert self.refused(modern, {"id": 9, "method": "tools/list"}, **{name: value})[0] == status
 
-    @pytest.mark.parametrize("header", ["Mcp-Protocol-Version", "Mcp-Session-Id", "Mcp-Name", "Authorization"])
+    @pytest.mark.parametrize(
+        "header", ["Mcp-Protocol-Version", "Mcp-Session-Id", "Mcp-Name", "Authorization", "X-MAAS-API-Key"]
+    )
     def test_a_duplicate_security_header_is_refused(self, modern: HttpDriver, header: str) -> None:
         body = b'{"jsonrpc": "2.0", "id": 9, "method": "tools/list", "params": {}}'
         head = f"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:{modern.port}\r\nContent-Type: application/json\r\n"

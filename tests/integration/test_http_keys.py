@@ -12,6 +12,7 @@ import pytest
 from maas_simulator import SimulatedRegion
 from tests.integration.driver import TIMEOUT, command, environment
 from tests.integration.http_driver import HttpDriver, serving_http
+from tests.integration.terminal import terminal_lines
 from tests.integration.test_http_access import call, status_of
 from tests.issuer import issuing
 
@@ -103,6 +104,17 @@ def test_the_key_is_checked_with_maas_before_it_is_stored_and_never_shown(
     assert not office.vault.exists()
     assert office.run("login", "bob", given="a:b:c", MAAS_URL="").returncode == 2
     assert "Missing argument 'NAME'" in office.run("login").stderr
+
+
+def test_on_a_terminal_it_asks_for_the_url_and_hides_the_key(office: Office, region: SimulatedRegion) -> None:
+    key = region.api_key_of("bob")
+    answers = {"URL of the MAAS region: ": office.url, "MAAS API key of bob: ": key}
+
+    shown = terminal_lines(("login", "bob"), environment("", "", **office.variables), 200, answers=answers)
+
+    assert shown[0] == f"URL of the MAAS region: {office.url}"
+    assert shown[-1].startswith("Stored the MAAS API key of bob: bob at ")
+    assert not [part for part in key.split(":") if part in "\n".join(shown)]
 
 
 def test_the_list_shows_names_and_maas_users_and_no_key(office: Office, region: SimulatedRegion) -> None:

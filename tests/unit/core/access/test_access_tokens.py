@@ -91,6 +91,22 @@ async def test_one_of_several_audiences_is_enough(issuer: Issuer, tokens: Access
     assert await tokens.verify(issuer.token(aud=["account", issuer.audience])) is not None
 
 
+async def test_a_token_as_keycloak_makes_it_is_accepted(issuer: Issuer, tokens: AccessTokens) -> None:
+    """It has the type of any JSON Web Token, several audiences, and claims that mean nothing here."""
+    own: dict[str, Any] = {
+        "typ": "Bearer",
+        "azp": "maas-mcp-clients",
+        "realm_access": {"roles": ["maas-operator"]},
+        "acr": "1",
+    }
+    token = issuer.token(header={"typ": "JWT"}, aud=[issuer.audience, "account"], jti="onrtac:7", **own)
+
+    caller = await tokens.verify(token)
+
+    assert caller is not None
+    assert caller.scopes == {Scope.DESTROY}
+
+
 class TestForgeries:
     @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "", "HS256", "ES256K", "RS1", "dir"])
     async def test_a_token_without_a_signature_is_not_accepted(
