@@ -144,11 +144,33 @@ def test_a_subject_of_an_issuer_has_the_key_that_was_stored_for_the_issuer(
             "MAAS_MCP_HTTP_URL": issuer.audience,
             "MAAS_MCP_HTTP_PRINCIPAL_CLAIM": "email",
         }
-        with office.serving(issuer.token(email="alice@example.com")) as alice:
+        with office.serving(issuer.token(email="alice@example.com", email_verified=True)) as alice:
             assert not alice.call("maas_deploy_machine", system_id=machine.system_id).get("isError")
-            mallory = other(alice, Authorization=f"Bearer {issuer.token(email='mallory@example.com')}")
+            mallory = other(
+                alice, Authorization=f"Bearer {issuer.token(email='mallory@example.com', email_verified=True)}"
+            )
             assert status_of(mallory, call("maas_list_machines"))[0] == 403
     assert machine.owner == "bob"
+
+
+def test_the_doctor_checks_tokens_keys_and_issuers(office: Office, region: SimulatedRegion) -> None:
+    office.run("token", "new", "bob")
+    office.run("login", "bob", given=region.api_key_of("bob"))
+    with issuing() as issuer:
+        office.variables |= {"MAAS_MCP_HTTP_ISSUERS": issuer.url, "MAAS_MCP_HTTP_URL": issuer.audience}
+
+        healthy = office.run("doctor")
+        issuer.fault = "other issuer"
+        broken = office.run("doctor")
+
+    assert healthy.returncode == 0, healthy.stdout
+    for line in ("HTTP tokens: 1 in", "MAAS API keys: 1 in the vault", "Issuer: http", "Region: reachable"):
+        assert f"\n✓ {line}" in f"\n{healthy.stdout}"
+    assert "- API key: not checked: each principal has its own" in healthy.stdout
+    assert broken.returncode == 1
+    assert "is the metadata of another issuer" in broken.stdout
+    office.variables["MAAS_MCP_HTTP_URL"] = ""
+    assert "needs MAAS_MCP_HTTP_URL" in office.run("doctor").stdout
 
 
 class TestTrustedProxy:

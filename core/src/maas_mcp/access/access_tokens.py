@@ -84,6 +84,8 @@ class AccessTokens:
         )
         if "cnf" in claims:  # RFC 8705 and RFC 9449: the client would have to prove that it has a key
             raise _RejectedError("it is bound to a key of its client, which cannot be checked here (cnf)")
+        if self._claim == "email" and claims.get("email_verified") is not True:
+            raise _RejectedError("its email address is not verified, so it may belong to somebody else")
         return issuer, claims
 
 

@@ -34,6 +34,14 @@ class KeyFile:
         """
         return self._file.content().get(owner)
 
+    def owners(self) -> frozenset[KeyOwner]:
+        """Return all principals that have a key.
+
+        Raises:
+            SettingsError: The file cannot be used.
+        """
+        return frozenset(self._file.content())
+
     def _read(self) -> Iterator[tuple[KeyOwner, ApiKey]]:
         for name, value in read_private_toml(self._path, CONTENT).items():
             # A key that contains "://" is the identifier of an issuer, with a table of its subjects.

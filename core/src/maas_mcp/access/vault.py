@@ -113,9 +113,13 @@ class Vault:
                 region.
         """
         path = self._path(owner)
-        if not path.exists():
-            return None
         self._check_folder()
+        try:
+            path.stat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise SettingsError(f"{path} cannot be read: {error.strerror}.") from None
         entry, key = self._open(path)
         if entry.owner != owner:
             raise SettingsError(f"{path} is not the entry of {owner}: it was copied from {entry.owner}.")

@@ -11,7 +11,7 @@ from maas_mcp.access.issuer import ReadLimits, read_keys
 from maas_mcp.access.issuer_keys import IssuerKeys
 from tests.issuer import Issuer, issuing
 
-LIMITS = ReadLimits(seconds=1.0, size=100_000)
+LIMITS = ReadLimits(seconds=30.0, size=100_000)
 
 
 class Clock:

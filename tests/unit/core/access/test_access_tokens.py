@@ -193,12 +193,21 @@ def by_email(issuer: Issuer, keys: IssuerKeys) -> AccessTokens:
 async def test_another_claim_finds_the_key_and_the_subject_remains_the_principal(
     issuer: Issuer, by_email: AccessTokens
 ) -> None:
-    caller = await by_email.verify(issuer.token(email="alice@example.com"))
+    caller = await by_email.verify(issuer.token(email="alice@example.com", email_verified=True))
 
     assert caller is not None
     assert caller.name == f"{issuer.url} f81d4fae"
     assert caller.owner == KeyOwner("alice@example.com", issuer.url)
     assert await by_email.verify(issuer.token()) is None, "the claim is missing"
+
+
+@pytest.mark.parametrize("verified", [None, False, "true", 1])
+async def test_an_email_address_that_is_not_verified_finds_no_key(
+    issuer: Issuer, by_email: AccessTokens, verified: object
+) -> None:
+    changes: dict[str, Any] = {"email": "alice@example.com", "email_verified": verified}
+
+    assert await by_email.verify(issuer.token(**changes)) is None
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,26 @@ def test_a_vault_that_others_can_change_is_refused(vault: Vault, folder: Path, m
         vault.key_of(ALICE, REGION)
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_vault_that_cannot_be_read_is_reported(vault: Vault, folder: Path) -> None:
+    folder.chmod(0o000)
+    try:
+        with pytest.raises(SettingsError, match="cannot be read"):
+            vault.key_of(ALICE, REGION)
+    finally:
+        folder.chmod(0o700)
+
+
+def test_a_file_in_place_of_the_vault_is_reported(tmp_path: Path, key: bytes) -> None:
+    file = tmp_path / "vault"
+    file.touch(mode=0o600)
+
+    with pytest.raises(SettingsError, match="cannot be read"):
+        Vault(file, [key]).key_of(ALICE, REGION)
+    with pytest.raises(SettingsError, match="cannot be written"):
+        Vault(file, [key]).store(ALICE, KEY, region=REGION, username="alice")
+
+
 def test_an_entry_that_others_can_read_is_refused(vault: Vault, folder: Path) -> None:
     next(folder.iterdir()).chmod(0o644)
 
