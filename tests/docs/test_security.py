@@ -60,9 +60,12 @@ def test_every_protection_that_is_tested_is_listed(file: str) -> None:
 
 
 def test_the_scopes_of_the_example_for_keycloak_are_those_of_the_server() -> None:
-    (shown,) = (each for each in snippets(ROOT / "docs/how-to/oauth-with-keycloak.md") if each.language == "json")
-    scopes = json.loads(shown.text)["clientScopes"]
-    assert [each["name"] for each in scopes] == list(Scope)
-    audiences = {each["protocolMappers"][0]["config"]["included.custom.audience"] for each in scopes}
-    assert audiences == {"https://maas-mcp.example.com/mcp"}
-    assert all(each["attributes"]["include.in.token.scope"] == "true" for each in scopes)
+    shown = snippets(ROOT / "docs/how-to/oauth-with-keycloak.md")
+    (loop,) = (each.text for each in shown if "kcadm.sh" in each.text)
+    listed = re.search(r"for scope in (.+); do", loop)
+    assert listed
+    assert listed[1].split() == list(Scope)
+    (template,) = (json.loads(each.text) for each in shown if each.language == "json")
+    assert template["attributes"]["include.in.token.scope"] == "true"
+    url = template["protocolMappers"][0]["config"]["included.custom.audience"]
+    assert any(f"export MAAS_MCP_HTTP_URL={url}" in each.text for each in shown)

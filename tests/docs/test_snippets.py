@@ -34,7 +34,7 @@ NOT_RUN_COUNTS = {
     "docs/how-to/connect.md": 3,
     "docs/how-to/find-out-why.md": 1,
     "docs/how-to/keep-maas-keys.md": 3,
-    "docs/how-to/oauth-with-keycloak.md": 2,
+    "docs/how-to/oauth-with-keycloak.md": 3,
     "docs/how-to/test-your-plugin.md": 1,
     "docs/how-to/try-without-hardware.md": 1,
     "docs/how-to/write-a-plugin.md": 3,
