@@ -110,6 +110,8 @@ class IssuerKeys:
             self._fetched_at = self._now()
         except IssuerError as error:
             logger.warning("OAuth keys are not up to date: %s", error)
+        except Exception as error:  # noqa: BLE001 - a fault while reading keys must not end the server
+            logger.error("OAuth keys cannot be read: %r", error)  # noqa: TRY400 - no traceback needed
         finally:
             self._running = None
             running.set()

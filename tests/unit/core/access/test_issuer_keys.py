@@ -1,9 +1,12 @@
 """The keys of an issuer: fetched rarely, shared, and used for a while when the issuer does not answer."""
 
+import base64
 from dataclasses import replace
 
 import anyio
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from maas_mcp.access.issuer import IssuerError, ReadLimits, read_keys
 from maas_mcp.access.issuer_keys import TIMES, IssuerKeys, KeysUnavailableError
@@ -12,6 +15,8 @@ from tests.issuer import Fault, Issuer, jwk, new_key
 from tests.unit.core.access.conftest import LIMITS, Clock
 
 pytestmark = pytest.mark.anyio
+
+GOOD = jwk(new_key("ES512"), kid="good")
 
 
 async def settle(keys: IssuerKeys) -> None:
@@ -130,6 +135,16 @@ async def test_a_request_that_is_cancelled_does_not_cancel_the_fetch_for_others(
     assert issuer.key_requests == 1
 
 
+async def test_a_fault_while_reading_keys_does_not_end_the_server() -> None:
+    async def fetch() -> KeySet:
+        raise RuntimeError("unforeseen")
+
+    async with anyio.create_task_group() as tasks:
+        keys = IssuerKeys(fetch, tasks)
+        with pytest.raises(KeysUnavailableError):
+            await keys.find("first", "ES256")
+
+
 @pytest.mark.parametrize(
     ("fault", "problem"),
     [
@@ -196,6 +211,20 @@ class TestKeySets:
 
     def test_two_keys_with_the_same_id_are_ambiguous(self) -> None:
         assert KeySet({"keys": [jwk(new_key(), kid="a"), jwk(new_key(), kid="a")]}).find("a", "ES256") is None
+
+    @given(
+        st.dictionaries(
+            st.sampled_from(["kty", "kid", "crv", "x", "y", "n", "e", "alg", "use", "key_ops"]),
+            st.sampled_from(["RSA", "EC", "OKP", "P-256", "Ed25519", "AQAB", "sig", "ES256", "RS256", "", "é", "=" * 5])
+            | st.text(max_size=8)
+            | st.integers()
+            | st.none()
+            | st.lists(st.text(max_size=3), max_size=2)
+            | st.binary(min_size=32, max_size=32).map(lambda raw: base64.urlsafe_b64encode(raw).decode()),
+        )
+    )
+    def test_no_key_of_an_issuer_makes_a_key_set_fail(self, odd: dict[str, object]) -> None:
+        assert KeySet({"keys": [odd, GOOD]}).find("good", "ES512") is not None
 
     @pytest.mark.parametrize("document", [None, [], {}, {"keys": {}}, {"keys": []}, {"keys": [{"kty": "EC"}] * 101}])
     def test_a_document_that_is_no_key_set_is_refused(self, document: object) -> None:
