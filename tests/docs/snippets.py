@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import string
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -91,7 +92,10 @@ def matches(shown: tuple[str, ...], output: str) -> bool:
 
 
 class Shell:
-    """Runs the commands of one page: ``maas-mcp``, ``maas-simulator``, ``curl``, ``export`` and ``echo $?``."""
+    """Runs the commands of one page: ``maas-mcp``, ``maas-simulator``, ``curl``, ``export`` and ``echo $?``.
+
+    ``<<<`` gives a command a text on standard input, in which variables are replaced.
+    """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = {**os.environ, **environment}
@@ -123,6 +127,10 @@ class Shell:
 
     def _run(self, line: str) -> str:
         program, *arguments = shlex.split(line)
+        given = None
+        if "<<<" in arguments:
+            *arguments, _, text = arguments
+            given = string.Template(text).substitute(self._environment)
         if program == "export":
             values = dict(argument.split("=", 1) for argument in arguments)
             self._environment |= {name: self._with_real_addresses(value) for name, value in values.items()}
@@ -133,7 +141,7 @@ class Shell:
         done = subprocess.run(
             [*PROGRAMS[program], *map(self._with_real_addresses, arguments)],
             env=self._environment,
-            stdin=subprocess.DEVNULL,
+            input=given or "",
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -9,25 +9,42 @@ import struct
 import subprocess
 import termios
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from tests.integration.driver import TIMEOUT, command
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-def terminal_lines(args: tuple[str, ...], environment: Mapping[str, str], columns: int, lines: int = 24) -> list[str]:
+def terminal_lines(
+    args: tuple[str, ...],
+    environment: Mapping[str, str],
+    columns: int,
+    lines: int = 24,
+    answers: Mapping[str, str] = MappingProxyType({}),
+) -> list[str]:
     """Run ``maas-mcp`` on a terminal of this size, and return the final state of each line.
 
-    The terminal would break a longer line inside a word.
+    The terminal would break a longer line inside a word. ``answers`` has the text to type at each prompt.
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     known = {key: value for key, value in environment.items() if key not in {"COLUMNS", "LINES"}}
-    with subprocess.Popen(command(*args), stdin=theirs, stdout=theirs, stderr=theirs, env=known) as process:
+    with subprocess.Popen(
+        command(*args),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=known,
+        start_new_session=True,  # or a hidden prompt would appear on the terminal of the tests
+    ) as process:
         os.close(theirs)
         written = b""
+        waiting = {prompt.encode(): text for prompt, text in answers.items()}
         while chunk := _read(ours):
             written += chunk
+            for prompt in [each for each in waiting if written.endswith(each)]:
+                os.write(ours, f"{waiting.pop(prompt)}\n".encode())
         process.wait(TIMEOUT)
     os.close(ours)
     text = _ESCAPES.sub("", written.decode())

@@ -3,6 +3,7 @@
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -148,6 +149,14 @@ class TestPagesForOperators:
             assert page == {"status": "unavailable", "problem": "MAAS cannot be used."}
             assert f"127.0.0.1:{port}" in server.log()
 
+    def test_it_is_no_longer_ready_once_maas_does_not_answer(self, region: SimulatedRegion) -> None:
+        with ExitStack() as maas:
+            url = maas.enter_context(serving(region))
+            with serving_http(url, region.api_key) as server:
+                assert server.get("/readyz")[0] == 200
+                maas.close()
+                assert eventually(lambda: server.get("/readyz")[0] == 503, "the end of readiness")
+
 
 class TestRefusals:
     def refused(self, server: HttpDriver, message: Message, **headers: str) -> tuple[int, str]:
@@ -172,7 +181,9 @@ class TestRefusals:
     ) -> None:
         assert self.refused(modern, {"id": 9, "method": "tools/list"}, **{name: value})[0] == status
 
-    @pytest.mark.parametrize("header", ["Mcp-Protocol-Version", "Mcp-Session-Id", "Mcp-Name", "Authorization"])
+    @pytest.mark.parametrize(
+        "header", ["Mcp-Protocol-Version", "Mcp-Session-Id", "Mcp-Name", "Authorization", "X-MAAS-API-Key"]
+    )
     def test_a_duplicate_security_header_is_refused(self, modern: HttpDriver, header: str) -> None:
         body = b'{"jsonrpc": "2.0", "id": 9, "method": "tools/list", "params": {}}'
         head = f"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:{modern.port}\r\nContent-Type: application/json\r\n"
@@ -183,6 +194,22 @@ class TestRefusals:
 
         assert response.startswith("HTTP/1.1 400")
         assert f"The header {header.lower()} was sent more than once." in response
+
+    def test_a_request_whose_end_a_proxy_may_see_elsewhere_is_refused(self, modern: HttpDriver) -> None:
+        head = f"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:{modern.port}\r\nContent-Type: application/json\r\n"
+        hidden = b"0\r\n\r\nPOST /mcp HTTP/1.1\r\nHost: a\r\n\r\n"
+        lengths = (
+            f"Content-Length: {len(hidden)}\r\nTransfer-Encoding: chunked\r\n",
+            f"Content-Length: {len(hidden)}\r\nContent-Length: 5\r\n",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+            f"Transfer-Encoding: identity\r\nContent-Length: {len(hidden)}\r\n",
+            f"Content-Length: +{len(hidden)}\r\n",
+        )
+        for each in lengths:
+            with socket.create_connection(("127.0.0.1", modern.port), timeout=TIMEOUT) as client:
+                client.sendall(f"{head}{each}Connection: close\r\n\r\n".encode() + hidden)
+                status = client.makefile("rb").read().split(maxsplit=2)[1]
+            assert status in {b"400", b"501"}, each
 
     @pytest.mark.parametrize(
         ("address", "problem"),

@@ -158,7 +158,9 @@ def refused(region: SimulatedRegion, url: str, address: str, **variables: str) -
 def test_other_hosts_are_served_only_with_authentication_and_tls(team: Team, region: SimulatedRegion, url: str) -> None:
     assert "Without tokens" in refused(region, url, "0.0.0.0:0")
     assert "Without TLS" in refused(region, url, "0.0.0.0:0", **team.variables)
-    assert "belong together" in refused(region, url, "127.0.0.1:0", MAAS_MCP_HTTP_TOKENS=str(team.tokens))
+    tokens, keys = team.variables["MAAS_MCP_HTTP_TOKENS"], team.variables["MAAS_MCP_HTTP_KEYS"]
+    assert "need the MAAS API key of each" in refused(region, url, "127.0.0.1:0", MAAS_MCP_HTTP_TOKENS=tokens)
+    assert "how they authenticate" in refused(region, url, "127.0.0.1:0", MAAS_MCP_HTTP_KEYS=keys)
 
 
 WHO = """

@@ -29,16 +29,15 @@ def read_with_exposure(path: Path, most: int = -1) -> tuple[bytes, str | None]:
     return content, f"{mode:04o}" if exposed else None
 
 
-def read_private_toml(path: Path, content: str) -> dict[str, Any]:
-    """Read a TOML file that only its owner may access.
+def read_private(path: Path, content: str) -> bytes:
+    """Read a file that only its owner may access.
 
     Args:
         path: The file.
         content: A phrase for its content in messages, such as "the tokens of HTTP clients".
 
     Raises:
-        SettingsError: It cannot be read, others can read or change it, or it is not TOML. The message contains nothing
-            from the file.
+        SettingsError: It cannot be read, or others can read or change it.
     """
     try:
         data, mode = read_with_exposure(path)
@@ -49,6 +48,16 @@ def read_private_toml(path: Path, content: str) -> dict[str, Any]:
             f"{path} holds {content}, and others can read or change it (mode {mode}).",
             hint=f"Run `chmod 600 {path}`.",
         )
+    return data
+
+
+def read_private_toml(path: Path, content: str) -> dict[str, Any]:
+    """Read a TOML file that only its owner may access.
+
+    Raises:
+        SettingsError: As for :func:`read_private`, or it is not TOML. The message contains nothing from the file.
+    """
+    data = read_private(path, content)
     try:
         return tomllib.loads(decode_text(data))
     except (ValueError, tomllib.TOMLDecodeError):

@@ -2,6 +2,7 @@
 
 import os
 import tomllib
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -96,12 +97,57 @@ class Settings(BaseSettings):
     )
     http_tokens: UserPath = Field(
         default=None,
-        description="File with the tokens of HTTP clients. `maas-mcp token new` creates it. Without it, clients need "
-        "no token, and the server accepts only loopback addresses.",
+        description="File with the tokens of HTTP clients. `maas-mcp token new` creates it. Without tokens, issuers "
+        "and a trusted proxy, clients need no token, and the server accepts only loopback addresses.",
+    )
+    http_issuers: Names = Field(
+        default=(),
+        description="URLs of the OAuth 2.1 issuers whose access tokens are accepted, exactly as in the tokens' claim "
+        "iss, such as https://sso.example.com/realms/lab.",
+    )
+    http_url: str | None = Field(
+        default=None,
+        description="Public URL of MCP, such as https://maas-mcp.example.com/mcp. OAuth clients request tokens for it.",
+    )
+    http_audiences: Names = Field(
+        default=(),
+        description="Accepted values of the claim aud of access tokens. Empty: only the URL in MAAS_MCP_HTTP_URL.",
+    )
+    http_principal_claim: str = Field(
+        default="sub",
+        min_length=1,
+        description="Claim of access tokens by which the MAAS API key of a principal is found. Users must not be able "
+        "to change its value.",
+    )
+    http_issuer_ca_bundle: UserPath = Field(
+        default=None, description="PEM file with the CA certificates to trust for issuers, instead of the system's."
     )
     http_keys: UserPath = Field(
         default=None,
-        description='TOML file with the MAAS API key of each name that has a token: "NAME" = "consumer:token:secret".',
+        description='TOML file with the MAAS API key of each principal: "NAME" = "consumer:token:secret" for the owner '
+        "of a token, and a table for each issuer.",
+    )
+    http_proxy_networks: Names = Field(
+        default=(),
+        description="Addresses and networks of the proxies whose header X-MAAS-API-Key is accepted, such as 10.0.0.5 "
+        "or 10.0.0.0/24. Empty: any address, if MAAS_MCP_HTTP_PROXY_SECRET is set.",
+    )
+    http_proxy_secret: Secrets = Field(
+        default=(),
+        description="Secret that a proxy sends in the header X-MAAS-Proxy-Secret to have its header X-MAAS-API-Key "
+        "accepted. Of several secrets, each is accepted.",
+    )
+    vault: UserPath = Field(
+        default=None,
+        description="Directory of the encrypted MAAS API keys of principals. `maas-mcp login` fills it.",
+    )
+    vault_key: Secrets = Field(
+        default=(),
+        description="Key of the vault: 32 random bytes in Base64, from `openssl rand -base64 32`. Of several keys, the "
+        "first encrypts and each decrypts.",
+    )
+    vault_key_file: UserPath = Field(
+        default=None, description="File with the key of the vault, instead of MAAS_MCP_VAULT_KEY."
     )
     http_tls_cert: UserPath = Field(default=None, description="PEM file with the certificate chain for HTTPS.")
     http_tls_key: UserPath = Field(default=None, description="PEM file with the private key for HTTPS.")
@@ -168,7 +214,8 @@ class Settings(BaseSettings):
             return value
         bare = unwrap(value)
         # A secret may contain any characters, so only a whole secret can be recognized as a placeholder.
-        anywhere, secret = info.field_name != "secret", info.field_name in {"secret", "maas_api_key"}
+        secrets = {"secret", "vault_key", "http_proxy_secret"}
+        anywhere, secret = info.field_name not in secrets, info.field_name in {*secrets, "maas_api_key"}
         if problem := describe_placeholder(bare, secret=secret or "@" in bare, anywhere=anywhere):
             raise ValueError(problem)
         return bare
@@ -205,31 +252,19 @@ class Settings(BaseSettings):
         # Raised outside the except block: the caught error contains the API key.
         raise SettingsError("\n".join(problems))
 
-    def http_access(self) -> tuple[Path, Path] | None:
-        """Return the files with the tokens and the MAAS API keys of HTTP clients; ``None`` for no authentication.
-
-        Raises:
-            SettingsError: Only one of them is set.
-        """
-        if self.http_tokens is None and self.http_keys is None:
-            return None
-        if self.http_tokens is None or self.http_keys is None:
-            raise SettingsError(
-                "MAAS_MCP_HTTP_TOKENS and MAAS_MCP_HTTP_KEYS belong together, and only one of them is set.",
-                hint="The first file has the tokens, the second the MAAS API key of each principal.",
-            )
-        return self.http_tokens, self.http_keys
-
-    def require_region(self) -> RegionAccess:
+    def require_region(self, api_key: ApiKey | None = None) -> RegionAccess:
         """Return the address, key and CA bundle of the region.
+
+        Args:
+            api_key: The key to use instead of ``MAAS_API_KEY``, which then need not be set.
 
         Raises:
             SettingsError: The address or the key is missing or invalid.
         """
-        if self.maas_url is None or self.maas_api_key is None:
+        if self.maas_url is None or (self.maas_api_key is None and api_key is None):
             missing = [
                 variable
-                for variable, value in (("MAAS_URL", self.maas_url), ("MAAS_API_KEY", self.maas_api_key))
+                for variable, value in (("MAAS_URL", self.maas_url), ("MAAS_API_KEY", self.maas_api_key or api_key))
                 if value is None
             ]
             raise SettingsError(
@@ -237,10 +272,25 @@ class Settings(BaseSettings):
                 hint=f"{_typo_hints(missing)}Set MAAS_URL to the URL of the region, such as"
                 f" https://maas.example.com:5443/MAAS, and MAAS_API_KEY to an API key. {KEY_HINT} {_DEMO_HINT}",
             )
+        region = self.anonymous_region()
+        if api_key is None and self.maas_api_key is not None:
+            api_key = ApiKey.parse(self.maas_api_key.get_secret_value())
+        return replace(region, api_key=api_key)
+
+    def anonymous_region(self) -> RegionAccess:
+        """Return the address and CA bundle of the region, without a key.
+
+        Raises:
+            SettingsError: The address is missing or invalid.
+        """
+        if self.maas_url is None:
+            raise SettingsError(
+                "MAAS_URL is not set.",
+                hint=f"{_typo_hints(['MAAS_URL'])}Set it to the URL of the region, such as"
+                " https://maas.example.com:5443/MAAS.",
+            )
         return RegionAccess(
-            api_url=api_url(self.maas_url, allow_http=self.maas_allow_http),
-            api_key=ApiKey.parse(self.maas_api_key.get_secret_value()),
-            ca_bundle=self.maas_ca_bundle,
+            api_url=api_url(self.maas_url, allow_http=self.maas_allow_http), ca_bundle=self.maas_ca_bundle
         )
 
 

@@ -1,1 +1,1 @@
-"""Access over HTTP: tokens, and the MAAS API key of each principal."""
+"""Access over HTTP: static tokens, access tokens of OAuth issuers, and the MAAS API key of each principal."""

@@ -11,7 +11,7 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from maas_mcp.calls.change_stream import ChangeStream, Observer
 from maas_mcp.calls.connections import Connections
-from maas_mcp.calls.principal import LOCAL, Principal
+from maas_mcp.calls.principal import ANONYMOUS, LOCAL, Principal
 from maas_mcp.calls.telemetry import Instrument
 from maas_mcp.calls.tenant import Tenant
 from maas_mcp.calls.waiting import WaitingOperations
@@ -127,8 +127,9 @@ class Host:
         """Run a tenant until it is closed."""
 
         def region() -> RegionAccess:
-            access = self.settings.require_region()
-            return access if principal.api_key is None else replace(access, api_key=principal.api_key)
+            if principal == ANONYMOUS:
+                return self.settings.anonymous_region()
+            return self.settings.require_region(principal.api_key)
 
         async with anyio.create_task_group() as tasks:
             tenant = Tenant(

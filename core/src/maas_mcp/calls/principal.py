@@ -29,7 +29,11 @@ class Principal:
     """An authenticated caller, or the local user."""
 
     name: str
-    """Unique among the callers of a server; empty for the local user."""
+    """Unique among the callers of a server; empty for the local user.
+
+    The name of a static token; issuer and subject of an OAuth token; or a digest of the MAAS API key that a trusted
+    proxy sent. No name of one kind has the form of another kind.
+    """
     scopes: frozenset[Scope]
     api_key: ApiKey | None = field(default=None, repr=False)
     """``None`` to use the API key from the settings."""
@@ -41,6 +45,9 @@ class Principal:
 
 LOCAL: Final = Principal("", frozenset(Scope))
 """The local user: the only caller over stdio, and every caller over HTTP without tokens."""
+
+ANONYMOUS: Final = Principal("(anonymous)", frozenset())
+"""The server itself, which asks MAAS without credentials whether it is available."""
 
 
 def required_scope(tool: AnyTool) -> Scope:

@@ -115,8 +115,7 @@ class Tenant:
         Raises:
             SettingsError: There is no secret, and none can be created.
         """
-        region = self._region()
-        key = f"{region.api_url} {region.api_key.consumer} {region.api_key.token}"
+        key = self._region().identity
         principal = f"{key} {self._principal}" if self._principal else key
         return Sealer(load_secrets(self._settings), principal, self._now)
 

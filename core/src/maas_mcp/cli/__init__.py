@@ -1,4 +1,4 @@
-"""The command line: ``maas-mcp serve | demo | call | plugins | doctor | simulate | token``."""
+"""The command line: ``maas-mcp serve | demo | call | doctor | login | logout | plugins | simulate | token``."""
 
 import sys
 from difflib import get_close_matches
@@ -33,6 +33,8 @@ class _LazyGroup(click.Group):
             "call": "Call one of the server's tools and show its progress.",
             "demo": "Demonstrate maas-mcp on a simulated MAAS region.",
             "doctor": "Check that maas-mcp is ready to use.",
+            "login": "Store the MAAS API key of an HTTP principal in the vault.",
+            "logout": "Remove the MAAS API key of an HTTP principal from the vault.",
             "plugins": "List the installed plugins with their tools and skills.",
             "serve": "Serve MCP over stdin and stdout for one client, or over HTTP for many clients.",
             "simulate": "Run a simulated MAAS region.",

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import anyio
 import click
 
+from maas_mcp.cli.access_checks import check_access
 from maas_mcp.cli.findings import Finding, Mark, Report
 from maas_mcp.cli.interrupt import run
 from maas_mcp.cli.plugins import load_installed
@@ -66,7 +67,7 @@ def run_checks(report: Report) -> None:
         report.error("Settings", error)
         report.skip(*REGION_CHECKS, *OPERATION_CHECKS, "Plugins")
         return
-    region = check_settings(report, settings)
+    region = check_settings(report, settings, keys_of_principals=check_access(report, settings))
     if region is None:
         report.skip(*REGION_CHECKS)
     else:
@@ -75,19 +76,25 @@ def run_checks(report: Report) -> None:
     check_plugins(report)
 
 
-def check_settings(report: Report, settings: Settings) -> RegionAccess | None:
-    """Check the settings. Returns the access to the region if they are complete."""
+def check_settings(report: Report, settings: Settings, *, keys_of_principals: bool) -> RegionAccess | None:
+    """Check the settings. Returns the access to the region if they are complete.
+
+    Args:
+        report: The report.
+        settings: The settings.
+        keys_of_principals: Whether each principal has a MAAS API key of its own, so that the settings need none.
+    """
+    anonymous = keys_of_principals and settings.maas_api_key is None
     try:
-        region = settings.require_region()
+        region = settings.anonymous_region() if anonymous else settings.require_region()
         file = config_file()
     except SettingsError as error:
         report.error("Settings", error)
         return None
     source = f"; settings from {file}" if file else ""
     bundle = f"; CA certificates from {region.ca_bundle}" if region.ca_bundle else ""
-    report.add(
-        Finding(Mark.PASSED, "Settings", f"{region.api_url} with an API key in the right format{bundle}{source}")
-    )
+    key = "without an API key" if anonymous else "with an API key in the right format"
+    report.add(Finding(Mark.PASSED, "Settings", f"{region.api_url} {key}{bundle}{source}"))
     if region.api_url.startswith("http://") and not is_loopback(urlsplit(region.api_url).hostname or ""):
         detail = "MAAS_URL uses http:// to another host, so anyone on the network can read the API key"
         report.add(Finding(Mark.WARNING, "Encryption", detail, "Use https:// if the region supports it."))
@@ -112,18 +119,23 @@ async def check_region(report: Report, region: RegionAccess) -> None:
         report.add(judge_proxy(transport.proxy))
     maas = MaasClient(transport)
     try:
-        await _check_api(report, maas, tls=region.api_url.startswith("https://"))
+        await _check_api(report, maas, region)
     finally:
         await maas.aclose()
 
 
-async def _check_api(report: Report, maas: MaasClient, *, tls: bool) -> None:
+async def _check_api(report: Report, maas: MaasClient, region: RegionAccess) -> None:
+    tls = region.api_url.startswith("https://")
     version = await _request(report, "Region", maas.version)
     if version is None:
         report.skip(*REGION_CHECKS[1:])
         return
     report.add(Finding(Mark.PASSED, "Region", f"reachable{', and its certificate is trusted' if tls else ''}"))
     report.add(judge_version(version))
+    if region.api_key is None:
+        report.add(Finding(Mark.SKIPPED, "API key", "not checked: each principal has its own"))
+        report.skip("Events", "Machines")
+        return
     user = await _request(report, "API key", maas.whoami)
     if user is None:
         report.skip("Events", "Machines")

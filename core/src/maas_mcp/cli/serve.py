@@ -39,8 +39,8 @@ logger = logging.getLogger(__name__)
 def command(*, strict_plugins: bool, address: str | None, log_format: str | None) -> None:
     """Serve MCP over stdin and stdout for one client, or over HTTP for many clients.
 
-    Needs MAAS_URL and MAAS_API_KEY. Logs go to stderr. Stops at end of input, SIGTERM or SIGINT. Operations already
-    started in MAAS continue.
+    Needs MAAS_URL and MAAS_API_KEY. With authentication, HTTP needs only MAAS_URL, because each principal has a key of
+    its own. Logs go to stderr. Stops at end of input, SIGTERM or SIGINT. Operations already started in MAAS continue.
 
     SIGHUP reloads the lists of plugins, plugins_allow and plugins_block, from the TOML file. An invalid configuration
     is logged, and nothing changes.
@@ -48,8 +48,8 @@ def command(*, strict_plugins: bool, address: str | None, log_format: str | None
     given: dict[str, Any] = {} if log_format is None else {"log_format": log_format}
     settings = Settings.load(**given)
     configure_logging(settings)
-    settings.require_region()
     if address is None:
+        settings.require_region()
         _serve_stdio(settings, strict=strict_plugins)
     else:
         _serve_http(settings, address, strict=strict_plugins)
@@ -76,9 +76,14 @@ def _serve_stdio(settings: Settings, *, strict: bool) -> None:
 
 
 def _serve_http(settings: Settings, text: str, *, strict: bool) -> None:
-    from maas_mcp.server.http.address import HttpAddress  # noqa: PLC0415 - only HTTP needs it
+    from maas_mcp.access.configuration import HttpAccess  # noqa: PLC0415 - only HTTP needs it
+    from maas_mcp.server.http.address import HttpAddress  # noqa: PLC0415 - as above
 
     address = HttpAddress.parse(text)
+    if HttpAccess.from_settings(settings) is None:
+        settings.require_region()
+    else:
+        settings.anonymous_region()
     address.check_safe(settings)
     with paused_garbage_collection():
         registry = _load_plugins(settings, strict=strict)

@@ -70,10 +70,17 @@ class RegionAccess:
 
     api_url: str
     """The API's URL with a trailing slash, such as ``https://maas.example.com:5443/MAAS/api/2.0/``."""
-    api_key: ApiKey
+    api_key: ApiKey | None = None
+    """``None`` for requests without credentials."""
     ca_bundle: Path | None = None
     """The only certificates to trust; ``None`` for the system's."""
     proxy: Proxy | None = None
+
+    @property
+    def identity(self) -> str:
+        """The region and the API key without its secret. Operation ids are bound to it."""
+        key = self.api_key
+        return self.api_url if key is None else f"{self.api_url} {key.consumer} {key.token}"
 
 
 def api_url(text: str, *, allow_http: bool = False) -> str:

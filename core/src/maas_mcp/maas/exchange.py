@@ -68,7 +68,7 @@ class HttpTransport:
         self._observers = tuple(observers)
         self._region = region
         self._root = region.api_url
-        self._secret = region.api_key.secret
+        self._secrets = () if region.api_key is None else (region.api_key.secret,)
         self._backoff = backoff or Backoff()
         self._slots = slots or RequestSlots()
         self.proxy = None if wire else region.proxy
@@ -96,7 +96,7 @@ class HttpTransport:
         """
         path = _api_path(path)
         secrets = [value for key, value in form or () if key.startswith(_SECRET_FIELDS)]
-        request = Request(method, path, dict(query).get("op"), (self._secret, *secrets))
+        request = Request(method, path, dict(query).get("op"), (*self._secrets, *secrets))
         url = self._root + path + (f"?{urlencode(query)}" if query else "")
         body = None if form is None else urlencode(form)
 
@@ -215,7 +215,7 @@ def _create_client(
     if proxy and not _is_url(proxy.url):
         raise proxy_error(proxy.variable, proxy.shown, "it is not a URL", urlsplit(region.api_url).hostname or "")
     return httpx.AsyncClient(
-        auth=MaasAuth(region.api_key),
+        auth=None if region.api_key is None else MaasAuth(region.api_key),
         verify=tls_context(region),
         headers={"User-Agent": f"maas-mcp/{__version__}", "Accept": "application/json"},
         # The request slots limit the connections; httpx's own pool does not have to.

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from maas_mcp.access.callers import KeyOwner
 from maas_mcp.access.keys import KeyFile
 from maas_mcp.access.tokens import TokenFile
 from maas_mcp.calls.principal import Principal, Scope
@@ -121,16 +122,16 @@ class TestKeys:
     def test_each_principal_has_the_key_of_its_name(self, tmp_path: Path) -> None:
         keys = KeyFile(private(tmp_path / "keys.toml", 'alice = "a:b:c"\n"bob@example.com" = "d:e:f"\n'))
 
-        assert keys.key_of("alice") == ApiKey("a", "b", "c")
-        assert keys.key_of("bob@example.com") == ApiKey("d", "e", "f")
-        assert keys.key_of("carol") is None
+        assert keys.key_of(KeyOwner("alice")) == ApiKey("a", "b", "c")
+        assert keys.key_of(KeyOwner("bob@example.com")) == ApiKey("d", "e", "f")
+        assert keys.key_of(KeyOwner("carol")) is None
 
     @pytest.mark.parametrize("value", ['"no-key-at-all"', "1", '["a:b:c"]', '"a:b"'])
     def test_an_entry_that_is_no_key_is_named_and_not_shown(self, tmp_path: Path, value: str) -> None:
         keys = KeyFile(private(tmp_path / "keys.toml", f"alice = {value}\n"))
 
         with pytest.raises(SettingsError, match="the entry of alice is not a MAAS API key") as caught:
-            keys.key_of("bob")
+            keys.key_of(KeyOwner("bob"))
         assert "no-key-at-all" not in str(caught.value)
 
 

@@ -17,7 +17,7 @@ from maas_mcp.cli.plugins import STYLES
 from maas_mcp.errors import MaasUnavailableError
 from maas_mcp.plugins.registry import PluginState
 
-COMMANDS = ("call", "demo", "doctor", "plugins", "serve", "simulate", "token")
+COMMANDS = ("call", "demo", "doctor", "login", "logout", "plugins", "serve", "simulate", "token")
 SECRET = "SecretSecretSecretSecretSecret42"
 
 
@@ -63,7 +63,10 @@ def test_an_unknown_command_suggests_the_nearest_one() -> None:
 
 
 def test_a_command_that_resembles_none_lists_all_commands() -> None:
-    assert "The commands are: call, demo, doctor, plugins, serve, simulate, token." in invoke("xyzzy").output
+    assert (
+        "The commands are: call, demo, doctor, login, logout, plugins, serve, simulate, token."
+        in invoke("xyzzy").output
+    )
 
 
 @pytest.mark.parametrize("command", [("serve",), ("call",), ("call", "maas_list_machines"), ("demo", "--real", "abc")])

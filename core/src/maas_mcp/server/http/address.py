@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from maas_mcp.access.configuration import HttpAccess
 from maas_mcp.errors import SettingsError
 from maas_mcp.maas.address import is_loopback
 from maas_mcp.settings import Settings
@@ -42,7 +43,7 @@ class HttpAddress:
         Raises:
             SettingsError: The settings do not allow the address, or contradict each other.
         """
-        authenticates = settings.http_access() is not None
+        authenticates = HttpAccess.from_settings(settings) is not None
         if (settings.http_tls_cert is None) is not (settings.http_tls_key is None):
             raise SettingsError("MAAS_MCP_HTTP_TLS_CERT and MAAS_MCP_HTTP_TLS_KEY belong together: set both or none.")
         if is_loopback(self.host):
@@ -50,7 +51,8 @@ class HttpAddress:
         if not authenticates:
             raise SettingsError(
                 f"{self.host} is reachable from other hosts. Without tokens, any of them could use MAAS_API_KEY.",
-                hint="Set MAAS_MCP_HTTP_TOKENS and MAAS_MCP_HTTP_KEYS, or serve on 127.0.0.1.",
+                hint="Set MAAS_MCP_HTTP_TOKENS or MAAS_MCP_HTTP_ISSUERS, and MAAS_MCP_HTTP_KEYS or MAAS_MCP_VAULT. "
+                "Or serve on 127.0.0.1.",
             )
         if settings.http_tls_cert is None and not settings.http_tls_by_proxy:
             raise SettingsError(

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Final
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.types import ASGIApp
 
-from maas_mcp.access.keys import KeyFile
-from maas_mcp.access.tokens import TokenFile
+from maas_mcp.access.configuration import HttpAccess
 from maas_mcp.calls.connections import Connections
 from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.registry import Registry
 from maas_mcp.server.app import build
 from maas_mcp.server.contributions import Contributions
 from maas_mcp.server.http.authentication import Authenticator
+from maas_mcp.server.http.challenges import metadata_routes
 from maas_mcp.server.http.gate import BodyLimits, Gate
 from maas_mcp.server.http.health import Health
 from maas_mcp.server.http.limits import PrincipalLimits, Usage
@@ -48,10 +48,14 @@ def http_app(
     """
     contributions = contributions or Contributions(registry)
     usage = Usage(_principal_limits(settings))
-    authenticator = _authenticator(settings)
+    access = HttpAccess.from_settings(settings)
+    authenticator = None if access is None else Authenticator(access, settings.anonymous_region().api_url)
     metrics = open_metrics(settings, MetricsSources(connections, usage.open_sessions, lambda: contributions.records))
     telemetry = telemetry_for(settings, [metrics] if metrics else [])
     health = Health(telemetry.open_host(timing))
+    open_routes = health.routes
+    if access is not None and access.oauth is not None:
+        open_routes += metadata_routes(access.oauth, MCP_PATH)
     app = build(
         registry, settings, connections, health.open_host, contributions, middleware=telemetry.middleware
     ).streamable_http_app(
@@ -63,9 +67,9 @@ def http_app(
         transport_security=TransportSecuritySettings(
             allowed_hosts=list(hosts), allowed_origins=list(settings.http_origins)
         ),
-        custom_starlette_routes=health.routes,
+        custom_starlette_routes=open_routes,
     )
-    open_paths = [route.path for route in health.routes]
+    open_paths = [route.path for route in open_routes]
     gate = Gate(
         app,
         connections,
@@ -108,11 +112,3 @@ def _principal_limits(settings: Settings) -> PrincipalLimits:
         sessions=settings.http_principal_sessions,
         idle=settings.http_session_idle,
     )
-
-
-def _authenticator(settings: Settings) -> Authenticator | None:
-    access = settings.http_access()
-    if access is None:
-        return None
-    tokens, keys = access
-    return Authenticator(TokenFile(tokens), KeyFile(keys))

@@ -5,6 +5,7 @@ A client's own cancellation may make MAAS abort an operation; a lost connection 
 """
 
 from collections.abc import Collection, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import MappingProxyType
@@ -24,9 +25,10 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as AsgiScope
 
+from maas_mcp.access.trusted_proxy import KEY_HEADER, SECRET_HEADER
 from maas_mcp.calls.connections import Connection, Connections
 from maas_mcp.calls.principal import LOCAL, Principal, Scope
-from maas_mcp.server.http.authentication import Authenticator, missing_scope
+from maas_mcp.server.http.authentication import CREDENTIALS, Authenticator, untrusted_key
 from maas_mcp.server.http.limits import Usage
 from maas_mcp.server.http.refusals import Refusal
 from maas_mcp.server.request_context import CONNECTION
@@ -39,6 +41,8 @@ SINGLE_HEADERS: Final = (
     MCP_PROTOCOL_VERSION_HEADER,
     MCP_SESSION_ID_HEADER,
     "origin",
+    KEY_HEADER,
+    SECRET_HEADER,
 )
 """Headers that may be sent only once. If there were two, a proxy and this server might each use a different one."""
 CANCELLED: Final = b"notifications/cancelled"
@@ -96,18 +100,23 @@ class Gate:
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
-        if scope["type"] == "lifespan" or scope.get("path") in self._open_paths:
+        if scope["type"] == "lifespan":
+            async with nullcontext() if self._authenticator is None else self._authenticator.running():
+                await self._app(scope, receive, send)
+            return
+        if scope.get("path") in self._open_paths:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
         try:
             self._check_path(scope)
             _check_headers(headers)
-            principal = LOCAL if self._authenticator is None else await self._authenticator.principal(headers)
+            principal = await self._principal(scope, headers)
             with self._usage.request(principal.name):
                 body = await _read_body(receive, headers, self._limits) if scope["method"] == "POST" else b""
-                if not principal.may(needed := self._needed_scope(body)):
-                    raise missing_scope(needed)
+                needed = self._needed_scope(body)
+                if self._authenticator is not None and not principal.may(needed):
+                    raise self._authenticator.challenges.missing_scope(needed)
                 await self._pass_on(_Request(scope, headers, body, principal), receive, send)
         except Refusal as refusal:
             await refusal.response(scope, receive, send)
@@ -116,6 +125,14 @@ class Gate:
         # The router behind the gate is more lenient: it takes "/mcp\n" for "/mcp".
         if scope["path"] != self._path:
             raise Refusal(404, "This path does not exist.", f"MCP is served at {self._path}.")
+
+    async def _principal(self, scope: AsgiScope, headers: Headers) -> Principal:
+        if self._authenticator is None:
+            if KEY_HEADER in headers:
+                raise untrusted_key()  # ignoring it would use MAAS_API_KEY, with another user's permissions
+            return LOCAL
+        client = scope.get("client")
+        return await self._authenticator.principal(headers, client[0] if client else None)
 
     async def _pass_on(self, request: "_Request", receive: Receive, send: Send) -> None:
         name, session_id = request.principal.name, None if self._stateless else request.session_id
@@ -126,7 +143,8 @@ class Gate:
         connection = self._connection(session_id, request.principal)
         if session_id is not None and CANCELLED in request.body:
             _announce_cancellation(request.body, connection)
-        passed = {**request.scope, CONNECTION: connection}
+        kept = [(name, value) for name, value in request.scope["headers"] if name not in CREDENTIALS]
+        passed = {**request.scope, "headers": kept, CONNECTION: connection}
         if self._authenticator is not None:  # the SDK binds a session to the user who opened it
             passed["user"] = AuthenticatedUser(AccessToken(token="", client_id=name, scopes=[]))
 
@@ -214,10 +232,13 @@ class _Replay:
 
 
 def _check_headers(headers: Headers) -> None:
-    """Raise a :class:`Refusal` if one of the :data:`SINGLE_HEADERS` was sent more than once."""
+    """Raise a :class:`Refusal` if a proxy and this server could read the headers in different ways."""
     for name in SINGLE_HEADERS:
         if len(headers.getlist(name)) > 1:
             raise Refusal(400, f"The header {name} was sent more than once.", "Send it once.")
+    if "transfer-encoding" in headers and "content-length" in headers:
+        # RFC 9112, section 6.1: a proxy that uses the other one sees another end of the request.
+        raise Refusal(400, "The request has both Transfer-Encoding and Content-Length.", "Send one of them.")
 
 
 async def _read_body(receive: Receive, headers: Headers, limits: BodyLimits) -> bytes:

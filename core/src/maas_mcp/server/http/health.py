@@ -14,6 +14,7 @@ from starlette.routing import Route
 from maas_mcp.calls.change_stream import Observer
 from maas_mcp.calls.connections import Connections
 from maas_mcp.calls.host import Host
+from maas_mcp.calls.principal import ANONYMOUS
 from maas_mcp.errors import MaasMcpError
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.server.app import OpenHost
@@ -72,8 +73,8 @@ class Health:
         async with self._checking:
             if anyio.current_time() >= self._checked_at + READY_FOR:
                 try:
-                    async with self._host.tenant() as tenant:
-                        await tenant.maas.once().version()
+                    async with self._host.tenant(ANONYMOUS) as tenant:
+                        await tenant.maas.once().get("version/")  # version() would return the one it knows
                     self._problem = None
                 except MaasMcpError as error:
                     logger.warning("MAAS cannot be used: %s", error.message)

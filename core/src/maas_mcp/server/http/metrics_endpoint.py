@@ -6,7 +6,6 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Send
@@ -16,7 +15,7 @@ from maas_mcp.calls.connections import Connections
 from maas_mcp.calls.principal import Scope
 from maas_mcp.errors import SettingsError
 from maas_mcp.plugins.registry import PluginRecord
-from maas_mcp.server.http.authentication import Authenticator, missing_scope
+from maas_mcp.server.http.authentication import Authenticator
 from maas_mcp.server.http.refusals import Refusal
 from maas_mcp.settings import Settings
 
@@ -85,7 +84,7 @@ class MetricsEndpoint:
     async def _response(self, request: Request) -> Response:
         try:
             if self._authenticator is not None:
-                await self._check_token(self._authenticator, request.headers)
+                await self._authenticator.check_scope(request.headers, Scope.READ)
             elif refusal := await self._hosts.validate_request(request):
                 return refusal
         except Refusal as refused:
@@ -93,12 +92,6 @@ class MetricsEndpoint:
         if request.method not in {"GET", "HEAD"}:
             return Refusal(405, "The metrics can only be read.", "Use GET.", {"Allow": "GET, HEAD"}).response
         return Response(self._metrics.text(), headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"})
-
-    @staticmethod
-    async def _check_token(authenticator: Authenticator, headers: Headers) -> None:
-        principal = await authenticator.principal(headers)
-        if not principal.may(Scope.READ):
-            raise missing_scope(Scope.READ)
 
 
 def open_metrics(settings: Settings, sources: MetricsSources) -> "Metrics | None":

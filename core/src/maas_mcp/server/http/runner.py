@@ -99,6 +99,7 @@ async def _serve(
         lifespan="on",
         log_config=None,  # the command configures logging
         access_log=False,
+        proxy_headers=False,  # a client could choose its address with X-Forwarded-For, and pose as a trusted proxy
         server_header=False,
         timeout_graceful_shutdown=GRACE,
         ssl_certfile=settings.http_tls_cert,
