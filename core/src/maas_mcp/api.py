@@ -23,6 +23,7 @@ from maas_mcp.errors import (
     OperationRefusedError,
     OperationRevertedError,
     OperationTimedOutError,
+    ResourceNotFoundError,
     UnknownOperationError,
 )
 from maas_mcp.hookspecs import hookimpl
@@ -34,6 +35,7 @@ from maas_mcp.maas.versions import check_parameters
 from maas_mcp.operations.batches.batch import BatchOperation, Member
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.changes import change_machine, require_status
+from maas_mcp.operations.declaring.completion import Choice, Completion
 from maas_mcp.operations.declaring.effects import Effects
 from maas_mcp.operations.declaring.operation import CancelPolicy, GoneContext, LongRunning, Operation, OperationContext
 from maas_mcp.operations.declaring.operation_change import ChangeKind, OperationChange
@@ -45,7 +47,9 @@ from maas_mcp.operations.declaring.operations import (
     Operations,
 )
 from maas_mcp.operations.declaring.permission import another_owner, check_take_over
+from maas_mcp.operations.declaring.plugin_services import LifespanContext
 from maas_mcp.operations.declaring.region_operation import RegionOperation
+from maas_mcp.operations.declaring.resource import Content, Resource
 from maas_mcp.operations.declaring.tool import Tool, ToolContext
 from maas_mcp.operations.judging.assessment import Assessment, Milestone
 from maas_mcp.operations.judging.evidence import Baseline, Evidence, Needs, Observation
@@ -62,6 +66,9 @@ __all__ = [
     "CancelPolicy",
     "CancellationToken",
     "ChangeKind",
+    "Choice",
+    "Completion",
+    "Content",
     "Effects",
     "ErrorReport",
     "Event",
@@ -72,6 +79,7 @@ __all__ = [
     "InvalidArgumentsError",
     "LeftOut",
     "Lifecycle",
+    "LifespanContext",
     "ListedOperation",
     "Listing",
     "LongRunning",
@@ -111,6 +119,8 @@ __all__ = [
     "PollingStrategy",
     "ProgressReporter",
     "RegionOperation",
+    "Resource",
+    "ResourceNotFoundError",
     "ScriptPolling",
     "ScriptResult",
     "ScriptSet",

@@ -8,6 +8,7 @@
     ├── InsufficientScopeError     the caller's token lacks the scope that a tool needs
     ├── InvalidArgumentsError      the arguments of a tool call do not match its schema
     ├── ResultTooLargeError        the result of a tool call is too large to send
+    ├── ResourceNotFoundError      there is no resource with this URI
     ├── MaasError                  a request to the region failed
     │   ├── MaasAuthError          401: MAAS rejected the API key
     │   ├── MaasPermissionError    403: not allowed, or the machine is locked
@@ -154,6 +155,12 @@ class InsufficientScopeError(MaasMcpError):
             hint="Ask the operator of this server for a token with that scope.",
         )
         self.scope = scope
+
+
+class ResourceNotFoundError(MaasMcpError):
+    """There is no resource with this URI, or the caller may not see it."""
+
+    code = "resource_not_found"
 
 
 class InvalidArgumentsError(MaasMcpError):

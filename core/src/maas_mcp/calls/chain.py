@@ -9,6 +9,7 @@ from typing import Any, Final
 from maas_mcp.calls.arguments import ClientFeatures, ProgressToken, parse_arguments
 from maas_mcp.calls.call import CallResult, ToolCall
 from maas_mcp.calls.connections import Connection
+from maas_mcp.calls.contributed import DeclaredTool
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.operations_service import OperationsService
 from maas_mcp.calls.principal import required_scope
@@ -116,11 +117,17 @@ STEPS: Final[tuple[Step, ...]] = (_audit, _check_policy)
 
 async def _run(call: ToolCall) -> CallResult:
     """Run the tool, or start the operation and follow it."""
+    plugin = await call.tenant.plugins.open(call.tool.declared if isinstance(call.tool, DeclaredTool) else call.tool)
     operations = OperationsService(call, call_within)
     if isinstance(call.tool, LongRunning):
         return await operations.start_and_follow()
     ctx = ToolContext(
-        call.tenant.maas, call.progress, call.cancellation, operations=operations, timing=call.tenant.timing
+        call.tenant.maas,
+        call.progress,
+        call.cancellation,
+        operations=operations,
+        timing=call.tenant.timing,
+        plugin=plugin,
     )
     result = await call.tool.run(ctx, call.arguments)
     return CallResult(result=result, content=structured(call.tool, result))

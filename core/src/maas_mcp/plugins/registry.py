@@ -6,12 +6,16 @@ import traceback
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
+
+from pydantic import BaseModel
 
 from maas_mcp.errors import PluginError
 from maas_mcp.hookspecs import PLUGIN_GROUP
 from maas_mcp.operations.declaring.operation_change import OperationChange
+from maas_mcp.plugins.contributions import Contributions, check_unique, collect
 from maas_mcp.plugins.discovery import FoundPlugin, find, load
 from maas_mcp.plugins.import_watch import ImportWatch, UserInterrupt
 from maas_mcp.plugins.validation import (
@@ -19,9 +23,7 @@ from maas_mcp.plugins.validation import (
     check_before_import,
     check_names,
     check_publishable,
-    declared_classes,
     did_you_mean,
-    find_observer,
     register,
 )
 
@@ -61,11 +63,13 @@ class PluginRecord:
     """The reason in one line, if the plugin failed."""
     tools: tuple[str, ...] = ()
     """The sorted names of its tools and operations; empty if it is not loaded."""
+    resources: tuple[str, ...] = ()
+    """The URIs and templates of its resources, in its order; empty if it is not loaded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """The tools and observers of the plugins, and the state of each plugin."""
+    """The contributions of the plugins, and the state of each plugin."""
 
     tools: Mapping[str, AnyTool]
     """Tools and operations by name, sorted."""
@@ -73,6 +77,8 @@ class Registry:
     """All installed plugins, sorted by name."""
     observers: Mapping[str, Observe] = field(default_factory=dict)
     """The functions that receive the changes of operations, by plugin; a plugin may have none."""
+    plugins: tuple[Contributions, ...] = ()
+    """The contributions of each loaded plugin, this project's own plugins first."""
 
 
 def load_registry(
@@ -81,6 +87,7 @@ def load_registry(
     block: Collection[str] = (),
     strict: bool = False,
     group: str = PLUGIN_GROUP,
+    tables: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> Registry:
     """Find, import and validate the allowed plugins, and collect their tools.
 
@@ -89,6 +96,7 @@ def load_registry(
         block: The names of plugins never to import. It takes precedence over ``allow``.
         strict: Whether to raise if a plugin cannot be used.
         group: The entry point group to search.
+        tables: The settings of plugins from the TOML file, by the plugin's name.
 
     Raises:
         PluginError: With ``strict``, plugins cannot be used. The message names each with its reason.
@@ -97,51 +105,64 @@ def load_registry(
     installed = find(group)
     _warn_of_unknown_names("allow", allow, installed)
     _warn_of_unknown_names("block", block, installed)
+    _warn_of_unknown_names("[plugins]", tables, installed)
     wanted = [found for found in installed if found.name not in block and (not allow or found.name in allow)]
     with ImportWatch() as watch:
-        tools, observers, outcomes = _load_each(wanted, watch)
+        plugins, outcomes = _load_each(wanted, watch, tables)
     records = tuple(outcomes.get(found) or _record(found, PluginState.BLOCKED) for found in installed)
     if strict:
         _raise_for_failures(records)
-    return Registry(MappingProxyType(dict(sorted(tools.items()))), records, MappingProxyType(observers))
+    tools = {tool.name: tool for each in plugins for tool in each.tools}
+    observers = {each.plugin: each.observer for each in plugins if each.observer is not None}
+    return Registry(MappingProxyType(dict(sorted(tools.items()))), records, MappingProxyType(observers), tuple(plugins))
 
 
 def _load_each(
-    wanted: Sequence[FoundPlugin], watch: ImportWatch
-) -> tuple[dict[str, AnyTool], dict[str, Observe], dict[FoundPlugin, PluginRecord]]:
-    tools: dict[str, AnyTool] = {}
-    observers: dict[str, Observe] = {}
-    owners = dict.fromkeys(HOST_TOOLS, "the server itself")
+    wanted: Sequence[FoundPlugin], watch: ImportWatch, tables: Mapping[str, Mapping[str, Any]]
+) -> tuple[list[Contributions], dict[FoundPlugin, PluginRecord]]:
+    loaded: list[Contributions] = []
+    owners = dict.fromkeys((f"a tool named {name}" for name in HOST_TOOLS), "the server itself")
     records: dict[FoundPlugin, PluginRecord] = {}
     for found in sorted(wanted, key=lambda found: not found.first_party):  # so that they get their tools' names first
         try:
-            offered, observer = _load_one(found, wanted, owners, watch)
+            plugin = _load_one(found, wanted, owners, watch, tables.get(found.name, {}))
         except UserInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - no plugin's failure may affect the others
             records[found] = _record_failure(found, error)
         else:
-            tools.update(offered)
-            if observer is not None:
-                observers[str(found)] = observer
-            owners.update(dict.fromkeys(offered, str(found)))
-            records[found] = _record(found, PluginState.LOADED, tools=tuple(sorted(offered)))
-    return tools, observers, records
+            loaded.append(plugin)
+            owners.update(dict.fromkeys(plugin.names, plugin.plugin))
+            records[found] = _record(found, PluginState.LOADED, plugin=plugin)
+    return loaded, records
 
 
 def _load_one(
-    found: FoundPlugin, wanted: Iterable[FoundPlugin], owners: Mapping[str, str], watch: ImportWatch
-) -> tuple[dict[str, AnyTool], Observe | None]:
+    found: FoundPlugin,
+    wanted: Iterable[FoundPlugin],
+    owners: Mapping[str, str],
+    watch: ImportWatch,
+    table: Mapping[str, Any],
+) -> Contributions:
     check_before_import(found, wanted)
     with watch.step(f"importing {found.entry_point.value} (plugin {found})"):
         plugin = load(found)
     with watch.step(f"asking {found.entry_point.value} for its tools (plugin {found})"):
         manager = register(found, plugin)
-        tools = [tool() for tool in declared_classes(manager)]
-    check_names(found, [tool.name for tool in tools], owners)
-    for tool in tools:
+        offered = collect(str(found), manager, partial(_read_settings, found.name, table))
+    check_names(found, [tool.name for tool in offered.tools])
+    check_unique(offered, owners)
+    for tool in offered.tools:
         check_publishable(tool)
-    return {tool.name: tool for tool in tools}, find_observer(manager)
+    if table and offered.settings is None:
+        logger.warning("The plugin %s has no settings, so [plugins.%s] has no effect.", found, found.name)
+    return offered
+
+
+def _read_settings(name: str, table: Mapping[str, Any], model: type[BaseModel]) -> BaseModel:
+    from maas_mcp.plugins.plugin_settings import read_plugin_settings  # noqa: PLC0415 - few plugins have settings
+
+    return read_plugin_settings(name, model, table)
 
 
 def _record_failure(found: FoundPlugin, error: BaseException) -> PluginRecord:
@@ -152,9 +173,11 @@ def _record_failure(found: FoundPlugin, error: BaseException) -> PluginRecord:
 
 
 def _record(
-    found: FoundPlugin, state: PluginState, *, error: str | None = None, tools: tuple[str, ...] = ()
+    found: FoundPlugin, state: PluginState, *, error: str | None = None, plugin: Contributions | None = None
 ) -> PluginRecord:
-    return PluginRecord(found.name, found.distribution, found.version, state, error, tools)
+    tools = () if plugin is None else tuple(sorted(tool.name for tool in plugin.tools))
+    resources = () if plugin is None else tuple(resource.uri for resource in plugin.resources)
+    return PluginRecord(found.name, found.distribution, found.version, state, error, tools, resources)
 
 
 def _describe_error(found: FoundPlugin, error: BaseException) -> str:

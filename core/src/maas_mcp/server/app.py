@@ -6,9 +6,9 @@ from functools import cache
 from typing import Any, Final
 
 import mcp_types as types
-from mcp.server import Server, ServerRequestContext
-from mcp.server.caching import CacheHint
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
+from mcp.server import Server
+from mcp.server.caching import CacheableMethod, CacheHint
+from mcp.server.subscriptions import InMemorySubscriptionBus
 from mcp.shared.dispatcher import coerce_request_id
 from mcp.shared.exceptions import MCPError
 
@@ -16,7 +16,7 @@ from maas_mcp import __version__
 from maas_mcp.calls.arguments import ClientFeatures, ProgressToken, published_arguments
 from maas_mcp.calls.chain import run_call
 from maas_mcp.calls.change_stream import Observer
-from maas_mcp.calls.connections import Connection, Connections
+from maas_mcp.calls.connections import Connections
 from maas_mcp.calls.host import Host, open_host
 from maas_mcp.calls.next_steps import resolve_steps, tool_for
 from maas_mcp.errors import MaasMcpError
@@ -25,7 +25,12 @@ from maas_mcp.operations.next_steps import LIST_MACHINES
 from maas_mcp.operations.progress import Progress, ProgressSend
 from maas_mcp.plugins.portability import Schema
 from maas_mcp.plugins.registry import AnyTool, Registry
+from maas_mcp.server.client_requests import Context, client_connection, client_features
+from maas_mcp.server.completions import CompletionHandler
+from maas_mcp.server.listening import Listening
 from maas_mcp.server.operation_tools import OPERATION_TOOLS
+from maas_mcp.server.own_resources import served_resources
+from maas_mcp.server.resources import ResourceHandlers
 from maas_mcp.server.tools import ensure_sendable, failure, mcp_tool, success
 from maas_mcp.settings import Settings
 
@@ -45,15 +50,10 @@ INSTRUCTIONS: Final[tuple[tuple[str, str | None], ...]] = (
 )
 """Parts of the text for the model, each with the tool that it names, if any. A part without its tool is left out."""
 
-EARLY_REVISION: Final = "2024-11-05"
-"""The protocol revision of clients that may send ``_meta`` among the arguments."""
-
-CONNECTION: Final = "maas_mcp.connection"
-"""The key in the ASGI scope of an HTTP request that holds its :class:`Connection`."""
 LIST_TTL: Final = 60_000
-"""Milliseconds for which a client may keep the list of tools. A change of the list is announced as well."""
+"""Milliseconds for which a client may keep a list. A change of the list is announced as well."""
+CACHED_LISTS: Final[tuple[CacheableMethod, ...]] = ("tools/list", "resources/list", "resources/templates/list")
 
-Context = ServerRequestContext[Host, object]
 OpenHost = Callable[
     [Settings, Mapping[str, AnyTool], Connections, Sequence[Observer]], AbstractAsyncContextManager[Host]
 ]
@@ -71,6 +71,8 @@ def build(
         open_host: Opens the host for the lifetime of the server.
     """
     tools = served_tools(registry)
+    resources = served_resources(registry)
+    handlers = ResourceHandlers(resources)
 
     @cache
     def listing(client: ClientFeatures) -> types.ListToolsResult:
@@ -92,6 +94,8 @@ def build(
     @asynccontextmanager
     async def lifespan(_server: Server[Host]) -> AsyncIterator[Host]:
         async with open_host(settings, tools, connections, plugin_observers(registry)) as host:
+            host.plugins.use(registry.plugins)
+            host.updates.serve(resources)
             yield host
 
     return Server(
@@ -102,8 +106,14 @@ def build(
         lifespan=lifespan,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
-        on_subscriptions_listen=ListenHandler(InMemorySubscriptionBus()),
-        cache_hints={"tools/list": CacheHint(ttl_ms=LIST_TTL)},
+        on_list_resources=handlers.list_resources,
+        on_list_resource_templates=handlers.list_templates,
+        on_read_resource=handlers.read,
+        on_subscribe_resource=handlers.subscribe,
+        on_unsubscribe_resource=handlers.unsubscribe,
+        on_completion=CompletionHandler(registry, resources),
+        on_subscriptions_listen=Listening(InMemorySubscriptionBus()),
+        cache_hints=dict.fromkeys(CACHED_LISTS, CacheHint(ttl_ms=LIST_TTL)),
         # Without it, the SDK lists all tools before each call over HTTP.
         get_tool_input_schema=input_schema,
     )
@@ -145,21 +155,6 @@ async def respond(tool: AnyTool, given: dict[str, Any] | None, ctx: Context) -> 
         return ensure_sendable(tool.name, success(tool, answer))
     except MaasMcpError as error:
         return ensure_sendable(tool.name, failure(error, resolve_steps(error.next_steps, host.tools)))
-
-
-def client_connection(ctx: Context) -> Connection:
-    """The connection of a request. Over stdio the request contains it, over HTTP its ASGI scope does.
-
-    In tests, client and server may share the process without a transport. Then no request is cancelled by its id.
-    """
-    scope = getattr(ctx.request, "scope", {})
-    connection: Connection | None = ctx.request if isinstance(ctx.request, Connection) else scope.get(CONNECTION)
-    return connection or ctx.lifespan_context.connections.connect()
-
-
-def client_features(ctx: Context) -> ClientFeatures:
-    """The features of the request's client."""
-    return ClientFeatures(meta_argument=ctx.protocol_version == EARLY_REVISION)
 
 
 def _sender(ctx: Context, argument_token: ProgressToken | None) -> ProgressSend:
