@@ -46,6 +46,8 @@ def test_an_installed_plugin_is_found_and_loaded(environment: dict[str, str]) ->
         "state": "loaded",
         "error": None,
         "tools": ["rescue_boot_machine"],
+        "resources": [],
+        "settings": [],
         "module": "acme_rescue.plugin",
         "description": "Boot a machine into rescue mode and wait until it can be reached.",
     }

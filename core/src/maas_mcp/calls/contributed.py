@@ -74,8 +74,11 @@ class ReadResource(DeclaredTool[Nothing, ResourceContent]):
         """
         try:
             given = _validated(self._resource, self._variables)
+        except ValidationError:
+            raise unknown_resource(self._uri) from None
+        try:
             return self._content(await self._resource.read(ctx, **given))
-        except (MaasNotFoundError, UnknownOperationError, ValidationError):
+        except (MaasNotFoundError, UnknownOperationError):
             raise unknown_resource(self._uri) from None
 
     def _content(self, read: object) -> ResourceContent:

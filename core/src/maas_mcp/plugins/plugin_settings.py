@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, InitSettingsSource, SettingsConfigDict
 
 from maas_mcp.errors import PluginError
+from maas_mcp.plugins.discovery import variable_of
 from maas_mcp.setting_values import describe_placeholder, split_list, unwrap
 from maas_mcp.settings import CONFIG_VARIABLE, Settings, config_file, variable_name
 
@@ -29,7 +30,7 @@ def read_plugin_settings(name: str, model: type[BaseModel], table: Mapping[str, 
         PluginError: A setting is invalid. The message names the variable or key and the expected form, but never
             contains a value.
     """
-    prefix = variable_prefix(name)
+    prefix = variable_of(name, "")
     _check_variables(prefix, model)
     loaded = _settings_class(prefix, model, {key: _clean(value) for key, value in table.items()})
     try:
@@ -40,11 +41,6 @@ def read_plugin_settings(name: str, model: type[BaseModel], table: Mapping[str, 
         problems = [f"{error}."]
     # Raised outside the except block: the caught error contains the values, and one may be secret.
     raise PluginError(" ".join(problems))
-
-
-def variable_prefix(name: str) -> str:
-    """Return the prefix of the variables of the plugin called ``name``."""
-    return f"MAAS_MCP_{name.upper().replace('-', '_')}_"
 
 
 def _settings_class(prefix: str, model: type[BaseModel], table: Mapping[str, Any]) -> type[BaseModel]:

@@ -16,7 +16,7 @@ from maas_mcp.errors import PluginError
 from maas_mcp.hookspecs import PLUGIN_GROUP
 from maas_mcp.operations.declaring.operation_change import OperationChange
 from maas_mcp.plugins.contributions import Contributions, check_unique, collect
-from maas_mcp.plugins.discovery import FoundPlugin, find, load
+from maas_mcp.plugins.discovery import FoundPlugin, find, load, variable_of
 from maas_mcp.plugins.import_watch import ImportWatch, UserInterrupt
 from maas_mcp.plugins.validation import (
     AnyTool,
@@ -65,6 +65,8 @@ class PluginRecord:
     """The sorted names of its tools and operations; empty if it is not loaded."""
     resources: tuple[str, ...] = ()
     """The URIs and templates of its resources, in its order; empty if it is not loaded."""
+    settings: tuple[str, ...] = ()
+    """The environment variables of its settings; empty if it is not loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +179,9 @@ def _record(
 ) -> PluginRecord:
     tools = () if plugin is None else tuple(sorted(tool.name for tool in plugin.tools))
     resources = () if plugin is None else tuple(resource.uri for resource in plugin.resources)
-    return PluginRecord(found.name, found.distribution, found.version, state, error, tools, resources)
+    fields = () if plugin is None or plugin.settings is None else type(plugin.settings).model_fields
+    variables = tuple(variable_of(found.name, field) for field in fields)
+    return PluginRecord(found.name, found.distribution, found.version, state, error, tools, resources, variables)
 
 
 def _describe_error(found: FoundPlugin, error: BaseException) -> str:
