@@ -115,7 +115,8 @@ def _settings_model(manager: pluggy.PluginManager) -> type[BaseModel] | None:
 
 def _lifespan(manager: pluggy.PluginManager, hook: str) -> Callable[[Any], AbstractAsyncContextManager[object]] | None:
     for function in call_hook(manager, hook):
-        if not callable(function) or inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        unmarked = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+        if not callable(function) or unmarked or isinstance(function, AbstractAsyncContextManager):
             raise PluginError(
                 f"{hook}() returned {kind_of(function)}. Expected a function that returns an async context manager. "
                 "Write `@asynccontextmanager`, from contextlib, above it, and return the function without calling it."

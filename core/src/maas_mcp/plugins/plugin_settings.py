@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, EnvSettingsSource, InitSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from maas_mcp.errors import PluginError
 from maas_mcp.plugins.discovery import variable_of
@@ -32,34 +32,30 @@ def read_plugin_settings(name: str, model: type[BaseModel], table: Mapping[str, 
     """
     prefix = variable_of(name, "")
     _check_variables(prefix, model)
-    loaded = _settings_class(prefix, model, {key: _clean(value) for key, value in table.items()})
+    unknown = [key for key in table if key not in model.model_fields]
+    if unknown:
+        raise PluginError(
+            f"{unknown[0]} in [plugins.{name}] of {config_file()} is not a setting. "
+            f"Expected {', '.join(model.model_fields)}."
+        )
     try:
-        return loaded()
+        variables = _Environment(_source_class(prefix, model))()
+        return model.model_validate({key: _clean(value) for key, value in {**table, **variables}.items()}, by_name=True)
     except ValidationError as error:
-        problems = [_describe_problem(name, prefix, model, detail) for detail in error.errors()]
+        problems = [_describe_problem(name, prefix, detail) for detail in error.errors()]
     except ValueError as error:  # a list or object that is not JSON
         problems = [f"{error}."]
     # Raised outside the except block: the caught error contains the values, and one may be secret.
     raise PluginError(" ".join(problems))
 
 
-def _settings_class(prefix: str, model: type[BaseModel], table: Mapping[str, Any]) -> type[BaseModel]:
-    """Return a subclass of the plugin's model that reads both sources."""
-
-    def sources(_cls: type[BaseSettings], /, settings_cls: type[BaseSettings], **_others: object) -> tuple[Any, ...]:
-        return _Environment(settings_cls), InitSettingsSource(settings_cls, dict(table))
-
-    config = SettingsConfigDict(
-        env_prefix=prefix, env_ignore_empty=True, extra="forbid", hide_input_in_errors=True, populate_by_name=True
-    )
-    body = {
-        "__module__": model.__module__,
-        "__doc__": model.__doc__,
-        "model_config": config,
-        "settings_customise_sources": classmethod(sources),
-    }
+def _source_class(prefix: str, model: type[BaseModel]) -> type[BaseSettings]:
+    """Return a subclass of the plugin's model whose fields are read from the environment."""
+    body = {"model_config": SettingsConfigDict(env_prefix=prefix, env_ignore_empty=True, populate_by_name=True)}
     # typing has no class with a variable as its base.
-    return cast("type[BaseModel]", new_class(model.__name__, (model, BaseSettings), {}, lambda own: own.update(body)))
+    return cast(
+        "type[BaseSettings]", new_class(model.__name__, (model, BaseSettings), {}, lambda own: own.update(body))
+    )
 
 
 class _Environment(EnvSettingsSource):
@@ -91,14 +87,12 @@ def _check_variables(prefix: str, model: type[BaseModel]) -> None:
         )
 
 
-def _describe_problem(name: str, prefix: str, model: type[BaseModel], detail: ErrorDetails) -> str:
+def _describe_problem(name: str, prefix: str, detail: ErrorDetails) -> str:
     key = str(detail["loc"][0]) if detail["loc"] else ""
     variable = next((each for each in os.environ if each.upper() == f"{prefix}{key}".upper()), None)
     if detail["type"] == "missing":
         return f"{prefix}{key.upper()} is not set. Set it, or {key} in [plugins.{name}] of the configuration file."
     origin = variable or f"{key} in [plugins.{name}] of {config_file()}"
-    if detail["type"] == "extra_forbidden":
-        return f"{origin} is not a setting. Expected {', '.join(model.model_fields)}."
     given = os.environ.get(variable or "", "")
     message = describe_placeholder(unwrap(given), secret=True, anywhere=False) or detail["msg"]
     message = message.removeprefix("Value error, ")

@@ -35,6 +35,8 @@ class SessionSubscriptions:
         self._pending: dict[str, None] = {}
         self._news = anyio.Event()
         self._scope = anyio.CancelScope()
+        self.ended = False
+        """Whether notifications are no longer sent."""
 
     def add(self, uri: str) -> None:
         """Subscribe to a resource.
@@ -62,19 +64,23 @@ class SessionSubscriptions:
 
     async def run(self, updates: ResourceUpdates, principal: str) -> None:
         """Send the notifications until the session ends or its client no longer reads."""
-        with self._scope, updates.subscribed(principal, self.note):
-            while True:
-                await self._news.wait()
-                self._news = anyio.Event()
-                while self._pending:
-                    uri = next(iter(self._pending))
-                    del self._pending[uri]
-                    try:
-                        with anyio.fail_after(SEND_LIMIT):
-                            await self._session.send_resource_updated(uri)
-                    except (TimeoutError, anyio.BrokenResourceError, anyio.ClosedResourceError):
-                        logger.info("A session no longer reads, so its resource subscriptions have ended")
-                        return
+        try:
+            with self._scope, updates.subscribed(principal, self.note):
+                while True:
+                    await self._news.wait()
+                    self._news = anyio.Event()
+                    await self._send_pending()
+        except (TimeoutError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            logger.info("A session no longer reads, so its resource subscriptions have ended")
+        finally:
+            self.ended = True
+
+    async def _send_pending(self) -> None:
+        while self._pending:
+            uri = next(iter(self._pending))
+            del self._pending[uri]
+            with anyio.fail_after(SEND_LIMIT):
+                await self._session.send_resource_updated(uri)
 
     def end(self) -> None:
         """End all subscriptions, because the session has ended."""
@@ -86,7 +92,7 @@ def subscriptions_of(ctx: Context) -> SessionSubscriptions:
     # The SDK keeps a session's state and cleanup on its connection, which it does not expose to handlers otherwise.
     session = ctx.session._connection  # noqa: SLF001 - see above
     found: SessionSubscriptions | None = session.state.get(STATE_KEY)
-    if found is None:
+    if found is None or found.ended:
         found = session.state[STATE_KEY] = SessionSubscriptions(ctx.session)
         session.exit_stack.callback(found.end)
         host = ctx.lifespan_context
