@@ -110,7 +110,7 @@ class Host:
             variables: The values of the template's variables.
 
         Returns:
-            The content as a client receives it: text, JSON for a model, or bytes.
+            Text, JSON text of a model, or bytes, as a client receives them.
 
         Raises:
             ResourceNotFoundError: There is no such resource.

@@ -116,7 +116,7 @@ class MaasRegion(SimulatedRegion):
             variables: The values of the template's variables.
 
         Returns:
-            The content as a client receives it: text, JSON for a model, or bytes.
+            Text, JSON text of a model, or bytes, as a client receives them.
 
         Raises:
             ResourceNotFoundError: There is no such resource.

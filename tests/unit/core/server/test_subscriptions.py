@@ -50,6 +50,7 @@ class Session:
             if isinstance(message, types.JSONRPCNotification):
                 self.notified.append((message.params or {})["uri"])
             else:
+                assert isinstance(message, types.JSONRPCResponse | types.JSONRPCError)
                 return message.error if isinstance(message, types.JSONRPCError) else message.result
 
     async def next_notified(self) -> str:
