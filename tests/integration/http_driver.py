@@ -62,7 +62,7 @@ class HttpDriver(Driver):
         if self.revision == MODERN:
             given["Mcp-Method"] = message["method"]
             params = message.get("params", {})
-            if name := params.get("name", params.get("uri")):
+            if name := params.get("name") or params.get("uri"):
                 given["Mcp-Name"] = name
         connection.request("POST", path, json.dumps({"jsonrpc": "2.0", **message}), {**given, **headers})
         if "id" in message:

@@ -15,11 +15,17 @@ SCRIPT = """
 import json
 from dataclasses import asdict
 from maas_mcp.plugins.registry import load_registry
+from maas_mcp.plugins.skills import read_skills
 
 registry = load_registry(allow=["rescue"], strict=True)
+skills, _ = read_skills(registry.skills)
 operation = registry.tools["rescue_boot_machine"]
 record = next(record for record in registry.records if record.name == "rescue")
-print(json.dumps(asdict(record) | {"module": type(operation).__module__, "description": operation.description()}))
+print(json.dumps(asdict(record) | {
+    "module": type(operation).__module__,
+    "description": operation.description(),
+    "called": [sorted(skill.tools) for skill in skills],
+}))
 """
 
 
@@ -48,6 +54,9 @@ def test_an_installed_plugin_is_found_and_loaded(environment: dict[str, str]) ->
         "tools": ["rescue_boot_machine"],
         "resources": [],
         "settings": [],
+        "skills": ["reach-a-dead-machine"],
+        "broken_skills": [],
+        "called": [["rescue_boot_machine"]],
         "module": "acme_rescue.plugin",
         "description": "Boot a machine into rescue mode and wait until it can be reached.",
     }

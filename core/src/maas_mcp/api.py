@@ -48,6 +48,13 @@ from maas_mcp.operations.declaring.operations import (
 )
 from maas_mcp.operations.declaring.permission import another_owner, check_take_over
 from maas_mcp.operations.declaring.plugin_services import LifespanContext
+from maas_mcp.operations.declaring.prompt import (
+    Prompt,
+    PromptContext,
+    PromptImage,
+    PromptMessage,
+    PromptResource,
+)
 from maas_mcp.operations.declaring.region_operation import RegionOperation
 from maas_mcp.operations.declaring.resource import Content, Resource
 from maas_mcp.operations.declaring.tool import Tool, ToolContext
@@ -118,6 +125,11 @@ __all__ = [
     "Phase",
     "PollingStrategy",
     "ProgressReporter",
+    "Prompt",
+    "PromptContext",
+    "PromptImage",
+    "PromptMessage",
+    "PromptResource",
     "RegionOperation",
     "Resource",
     "ResourceNotFoundError",

@@ -15,6 +15,7 @@ from maas_mcp.operations.declaring.completion import Completion
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.declaring.operation_change import OperationChange
 from maas_mcp.operations.declaring.plugin_services import LifespanContext
+from maas_mcp.operations.declaring.prompt import Prompt
 from maas_mcp.operations.declaring.resource import Resource
 from maas_mcp.operations.declaring.tool import Tool
 
@@ -83,3 +84,17 @@ def maas_mcp_lifespan() -> Callable[[LifespanContext], AbstractAsyncContextManag
     nothing for some time, or the server stops. The value that it yields is ``ctx.state``. If entering it fails, that
     call fails, and the next one tries again.
     """
+
+
+@hookspec
+def maas_mcp_skills() -> Sequence[str]:  # type: ignore[empty-body]
+    """Return the names of Python packages whose folder ``skills`` has the plugin's skills.
+
+    Each folder in it is a skill with a file ``SKILL.md``. The files are read when a client first asks for skills or
+    prompts. A broken skill is left out, and the log says why.
+    """
+
+
+@hookspec
+def maas_mcp_prompts() -> Sequence[type[Prompt]]:  # type: ignore[type-arg,empty-body] # any arguments
+    """Return the classes of the plugin's prompts. A skill is a prompt without this hook."""

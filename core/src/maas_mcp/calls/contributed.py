@@ -98,7 +98,8 @@ class ReadResource(DeclaredTool[Nothing, ResourceContent]):
 def unknown_resource(uri: str) -> ResourceNotFoundError:
     """The error for a URI without a resource."""
     return ResourceNotFoundError(
-        f"There is no resource {uri[:200]}.", hint="List the resources and templates, and check the ids in the URI."
+        f"There is no resource {uri[:200]}.",
+        hint="Pass one that is listed, or one that matches a listed template, and check the ids in it.",
     )
 
 

@@ -33,7 +33,7 @@ class _LazyGroup(click.Group):
             "call": "Call one of the server's tools and show its progress.",
             "demo": "Demonstrate maas-mcp on a simulated MAAS region.",
             "doctor": "Check that maas-mcp is ready to use.",
-            "plugins": "List the installed plugins and their tools.",
+            "plugins": "List the installed plugins with their tools and skills.",
             "serve": "Serve MCP over stdin and stdout for one client, or over HTTP for many clients.",
             "simulate": "Run a simulated MAAS region.",
             "token": "Create, list and revoke the tokens of HTTP clients.",

@@ -20,9 +20,9 @@ STYLES: Final = {PluginState.LOADED: "green", PluginState.FAILED: "red", PluginS
 
 @click.command("plugins", epilog=EXIT_CODES)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON. By default a table.")
-@click.option("--strict", is_flag=True, help="Exit with 1 if a plugin cannot be loaded. By default with 0.")
+@click.option("--strict", is_flag=True, help="Exit with 1 if a plugin or a skill cannot be used. By default with 0.")
 def command(*, as_json: bool, strict: bool) -> None:
-    """List the installed plugins and their tools.
+    """List the installed plugins with their tools and skills.
 
     Loads every plugin with the server's settings, and shows which are loaded, failed or blocked. Needs no MAAS region.
     """
@@ -35,7 +35,7 @@ def command(*, as_json: bool, strict: bool) -> None:
         else:
             hint = "`pip install maas-mcp` installs the plugins deploy, commission and inventory."
             click.echo(f"No plugin is installed. {hint}", file=stdout)
-    if strict and any(record.state is PluginState.FAILED for record in records):
+    if strict and any(record.state is PluginState.FAILED or record.broken_skills for record in records):
         sys.exit(EXIT_FAILURE)
 
 
@@ -47,7 +47,12 @@ def load_installed() -> tuple[PluginRecord, ...]:
     handler.addFilter(lambda record: record.levelno < logging.ERROR)
     logger.addHandler(handler)
     try:
-        return load_registry(allow=settings.plugins_allow, block=settings.plugins_block, tables=plugin_tables()).records
+        return load_registry(
+            allow=settings.plugins_allow,
+            block=settings.plugins_block,
+            check_skills=True,
+            tables=plugin_tables(),
+        ).records
     finally:
         logger.removeHandler(handler)
 
@@ -58,10 +63,11 @@ def _print(records: tuple[PluginRecord, ...], stdout: TextIO) -> None:
     from rich.table import Table  # noqa: PLC0415 - likewise
     from rich.text import Text  # noqa: PLC0415 - likewise
 
-    table = Table("Plugin", "Distribution", "State", "Tools", box=None, pad_edge=False)
+    table = Table("Plugin", "Distribution", "State", "Tools and skills", box=None, pad_edge=False)
     for record in records:
         state = Text(record.state, style=STYLES[record.state])
-        what = Text(record.error, style="red") if record.error else Text("\n".join(record.tools))
+        what = Text(record.error, style="red") if record.error else Text("\n".join(_contents(record)))
+        what.append("".join(f"\n{each}" for each in record.broken_skills), style="red")
         table.add_row(Text(record.name), Text(f"{record.distribution} {record.version}"), state, what)
     console = Console(file=stdout, highlight=False)
     if not console.is_terminal:
@@ -72,4 +78,11 @@ def _print(records: tuple[PluginRecord, ...], stdout: TextIO) -> None:
         return
     for record in records:
         print_text(f"{record.name}: {record.state}, {record.distribution} {record.version}", indent="  ", to=stdout)
-        print_text(f"  {record.error or ', '.join(record.tools)}", to=stdout)
+        print_text(f"  {record.error or ', '.join(_contents(record))}", to=stdout)
+        for each in record.broken_skills:
+            print_text(f"  {each}", to=stdout)
+
+
+def _contents(record: PluginRecord) -> list[str]:
+    """The plugin's tools and skills."""
+    return [*record.tools, *(f"skill {name}" for name in record.skills)]

@@ -1,4 +1,4 @@
-"""The contributions of one plugin: its tools, resources, completions, settings, lifespans and observer."""
+"""The contributions of one plugin: tools, resources, completions, prompts, skills, settings, lifespans, observer."""
 
 import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -15,14 +15,17 @@ from maas_mcp.operations.declaring.operation_change import OperationChange
 from maas_mcp.operations.declaring.plugin_services import LifespanContext
 from maas_mcp.operations.declaring.resource import Resource
 from maas_mcp.operations.running.results import kind_of
+from maas_mcp.plugins.discovery import FoundPlugin
+from maas_mcp.plugins.prompts import AnyPrompt, declared_prompts
+from maas_mcp.plugins.skills import declared_packages
 from maas_mcp.plugins.validation import (
     LIFESPAN,
     PROCESS_LIFESPAN,
     SETTINGS,
     AnyTool,
-    call_hook,
     declared_classes,
     find_observer,
+    hook_results,
 )
 
 ProcessLifespan = Callable[[Any], AbstractAsyncContextManager[object]]
@@ -33,11 +36,16 @@ PrincipalLifespan = Callable[[LifespanContext], AbstractAsyncContextManager[obje
 class Contributions:
     """The contributions of a loaded plugin."""
 
+    name: str
+    """The plugin's name."""
     plugin: str
     """The plugin with its distribution, for messages."""
     tools: tuple[AnyTool, ...] = ()
     resources: tuple[Resource, ...] = ()
     completions: tuple[Completion, ...] = ()
+    prompts: tuple[AnyPrompt, ...] = ()
+    skills: tuple[str, ...] = ()
+    """The names of its packages with skills."""
     settings: BaseModel | None = None
     """The validated settings; ``None`` if the plugin declares none."""
     process_lifespan: ProcessLifespan | None = None
@@ -47,25 +55,26 @@ class Contributions:
     @property
     def classes(self) -> Iterator[type]:
         """The classes of everything that the plugin declares."""
-        for declared in (*self.tools, *self.resources, *self.completions):
+        for declared in (*self.tools, *self.resources, *self.completions, *self.prompts):
             yield type(declared)
 
     @property
     def names(self) -> Iterator[str]:
         """The names that only one plugin may use: of tools, URIs, and completed arguments."""
         yield from (f"a tool named {tool.name}" for tool in self.tools)
+        yield from (f"a prompt named {prompt.name}" for prompt in self.prompts)
         yield from (f"a resource {resource.uri}" for resource in self.resources)
         for completion in self.completions:
             yield from (f"a completion of {argument}" for argument in completion.arguments)
 
 
 def collect(
-    plugin: str, manager: pluggy.PluginManager, read_settings: Callable[[type[BaseModel]], BaseModel]
+    found: FoundPlugin, manager: pluggy.PluginManager, read_settings: Callable[[type[BaseModel]], BaseModel]
 ) -> Contributions:
     """Call the hooks of the manager's one plugin, except the observer.
 
     Args:
-        plugin: The plugin with its distribution.
+        found: The plugin.
         manager: The plugin's manager.
         read_settings: Reads the settings for the plugin's model.
 
@@ -74,10 +83,13 @@ def collect(
     """
     model = _settings_model(manager)
     return Contributions(
-        plugin=plugin,
+        name=found.name,
+        plugin=str(found),
         tools=tuple(tool() for tool in declared_classes(manager)),
         resources=tuple(resource() for resource in declared_classes(manager, ["maas_mcp_resources"])),
         completions=tuple(each() for each in declared_classes(manager, ["maas_mcp_completions"])),
+        prompts=tuple(declared_prompts(manager)),
+        skills=declared_packages(manager),
         settings=None if model is None else read_settings(model),
         process_lifespan=_lifespan(manager, PROCESS_LIFESPAN),
         lifespan=_lifespan(manager, LIFESPAN),
@@ -103,7 +115,7 @@ def check_unique(contributions: Contributions, owners: Mapping[str, str]) -> Non
 
 
 def _settings_model(manager: pluggy.PluginManager) -> type[BaseModel] | None:
-    for model in call_hook(manager, SETTINGS):
+    for model in hook_results(manager, SETTINGS):
         if not isinstance(model, type) or not issubclass(model, BaseModel):
             raise PluginError(
                 f"{SETTINGS}() returned {kind_of(model)}. Expected a pydantic model. "
@@ -114,7 +126,7 @@ def _settings_model(manager: pluggy.PluginManager) -> type[BaseModel] | None:
 
 
 def _lifespan(manager: pluggy.PluginManager, hook: str) -> Callable[[Any], AbstractAsyncContextManager[object]] | None:
-    for function in call_hook(manager, hook):
+    for function in hook_results(manager, hook):
         unmarked = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
         if not callable(function) or unmarked or isinstance(function, AbstractAsyncContextManager):
             raise PluginError(

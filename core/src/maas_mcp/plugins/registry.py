@@ -4,7 +4,7 @@ import logging
 import re
 import traceback
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
 from types import MappingProxyType
@@ -18,6 +18,8 @@ from maas_mcp.operations.declaring.operation_change import OperationChange
 from maas_mcp.plugins.contributions import Contributions, check_unique, collect
 from maas_mcp.plugins.discovery import FoundPlugin, find, load, variable_of
 from maas_mcp.plugins.import_watch import ImportWatch, UserInterrupt
+from maas_mcp.plugins.prompts import AnyPrompt, check_prompt_names
+from maas_mcp.plugins.skills import read_skills
 from maas_mcp.plugins.validation import (
     AnyTool,
     check_before_import,
@@ -67,6 +69,10 @@ class PluginRecord:
     """The URIs and templates of its resources, in its order; empty if it is not loaded."""
     settings: tuple[str, ...] = ()
     """The environment variables of its settings; empty if it is not loaded."""
+    skills: tuple[str, ...] = ()
+    """The sorted names of its valid skills; empty if the skills were not read."""
+    broken_skills: tuple[str, ...] = ()
+    """For each invalid skill its path and the reason, in one line; empty if the skills were not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,10 @@ class Registry:
     """All installed plugins, sorted by name."""
     observers: Mapping[str, Observe] = field(default_factory=dict)
     """The functions that receive the changes of operations, by plugin; a plugin may have none."""
+    prompts: Mapping[str, AnyPrompt] = field(default_factory=dict)
+    """The prompts that plugins declare in code, by name, sorted."""
+    skills: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The packages with skills of each plugin that has some, by the plugin's name, the project's own first."""
     plugins: tuple[Contributions, ...] = ()
     """The contributions of each loaded plugin, this project's own plugins first."""
 
@@ -88,6 +98,7 @@ def load_registry(
     allow: Collection[str] = (),
     block: Collection[str] = (),
     strict: bool = False,
+    check_skills: bool = False,
     group: str = PLUGIN_GROUP,
     tables: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> Registry:
@@ -96,12 +107,13 @@ def load_registry(
     Args:
         allow: The names of the plugins to use; empty for all.
         block: The names of plugins never to import. It takes precedence over ``allow``.
-        strict: Whether to raise if a plugin cannot be used.
+        strict: Whether to raise if a plugin or a skill cannot be used.
+        check_skills: Whether to read the skills now, for the records. Otherwise they are read when they are used.
         group: The entry point group to search.
         tables: The settings of plugins from the TOML file, by the plugin's name.
 
     Raises:
-        PluginError: With ``strict``, plugins cannot be used. The message names each with its reason.
+        PluginError: With ``strict``, plugins or skills cannot be used. The message names each with its reason.
         UserInterrupt: The user pressed Ctrl-C.
     """
     installed = find(group)
@@ -112,11 +124,21 @@ def load_registry(
     with ImportWatch() as watch:
         plugins, outcomes = _load_each(wanted, watch, tables)
     records = tuple(outcomes.get(found) or _record(found, PluginState.BLOCKED) for found in installed)
+    skills = {each.name: each.skills for each in plugins if each.skills}
+    if strict or check_skills:
+        records = _with_skills(records, skills)
     if strict:
         _raise_for_failures(records)
     tools = {tool.name: tool for each in plugins for tool in each.tools}
-    observers = {each.plugin: each.observer for each in plugins if each.observer is not None}
-    return Registry(MappingProxyType(dict(sorted(tools.items()))), records, MappingProxyType(observers), tuple(plugins))
+    prompts = {prompt.name: prompt for each in plugins for prompt in each.prompts}
+    return Registry(
+        MappingProxyType(dict(sorted(tools.items()))),
+        records,
+        MappingProxyType({each.plugin: each.observer for each in plugins if each.observer is not None}),
+        MappingProxyType(dict(sorted(prompts.items()))),
+        MappingProxyType(skills),
+        tuple(plugins),
+    )
 
 
 def _load_each(
@@ -151,8 +173,9 @@ def _load_one(
         plugin = load(found)
     with watch.step(f"asking {found.entry_point.value} for its tools (plugin {found})"):
         manager = register(found, plugin)
-        offered = collect(str(found), manager, partial(_read_settings, found.name, table))
+        offered = collect(found, manager, partial(_read_settings, found.name, table))
     check_names(found, [tool.name for tool in offered.tools])
+    check_prompt_names([prompt.name for prompt in offered.prompts])
     check_unique(offered, owners)
     for tool in offered.tools:
         check_publishable(tool)
@@ -165,6 +188,21 @@ def _read_settings(name: str, table: Mapping[str, Any], model: type[BaseModel]) 
     from maas_mcp.plugins.plugin_settings import read_plugin_settings  # noqa: PLC0415 - few plugins have settings
 
     return read_plugin_settings(name, model, table)
+
+
+def _with_skills(records: Iterable[PluginRecord], packages: Mapping[str, Sequence[str]]) -> tuple[PluginRecord, ...]:
+    """The records with the plugins' skills, which are read."""
+    skills, broken = read_skills(packages)
+    return tuple(
+        replace(
+            record,
+            skills=tuple(each.name for each in skills if each.plugin == record.name),
+            broken_skills=tuple(f"{each.path}: {each.error}" for each in broken if each.plugin == record.name),
+        )
+        if record.state is PluginState.LOADED
+        else record
+        for record in records
+    )
 
 
 def _record_failure(found: FoundPlugin, error: BaseException) -> PluginRecord:
@@ -181,7 +219,9 @@ def _record(
     resources = () if plugin is None else tuple(resource.uri for resource in plugin.resources)
     fields = () if plugin is None or plugin.settings is None else type(plugin.settings).model_fields
     variables = tuple(variable_of(found.name, field) for field in fields)
-    return PluginRecord(found.name, found.distribution, found.version, state, error, tools, resources, variables)
+    return PluginRecord(
+        found.name, found.distribution, found.version, state, error, tools, resources=resources, settings=variables
+    )
 
 
 def _describe_error(found: FoundPlugin, error: BaseException) -> str:
@@ -223,8 +263,12 @@ def _raise_for_failures(records: Iterable[PluginRecord]) -> None:
         for record in records
         if record.state is PluginState.FAILED
     ]
-    if reasons:
+    broken = [f"skill {each}" for record in records for each in record.broken_skills]
+    if reasons or broken:
+        counts = " and ".join(
+            f"{len(each)} {what}" for each, what in ((reasons, "of the installed plugins"), (broken, "skills")) if each
+        )
         raise PluginError(
-            f"{len(reasons)} of the installed plugins cannot be used. {' | '.join(reasons)}",
+            f"{counts} cannot be used. {' | '.join([*reasons, *broken])}",
             hint="Fix, block or uninstall each of them, or turn off the strict check of plugins.",
         )

@@ -51,7 +51,9 @@ OBSERVER: Final = "maas_mcp_operation_changed"
 SETTINGS: Final = "maas_mcp_settings"
 PROCESS_LIFESPAN: Final = "maas_mcp_process_lifespan"
 LIFESPAN: Final = "maas_mcp_lifespan"
-ALL_HOOKS: Final = (*HOOKS, SETTINGS, PROCESS_LIFESPAN, LIFESPAN, OBSERVER)
+PROMPTS: Final = "maas_mcp_prompts"
+SKILLS: Final = "maas_mcp_skills"
+ALL_HOOKS: Final = (*HOOKS, PROMPTS, SKILLS, SETTINGS, PROCESS_LIFESPAN, LIFESPAN, OBSERVER)
 LONG_RUNNING: Final = (Operation, BatchOperation, RegionOperation)
 """The kinds of operations that the host can run."""
 BASE_CLASS_NAMES: Final[Mapping[type, str]] = MappingProxyType(
@@ -175,11 +177,11 @@ def declared_classes(manager: pluggy.PluginManager, hooks: Iterable[str] = TOOL_
         PluginError: A hook returned something else. Exceptions of the plugin's own code are not caught.
     """
     for name in hooks:
-        for result in call_hook(manager, name):
-            yield from _check_classes(name, result)
+        for item in call_hook(manager, name, f"{BASE_CLASS_NAMES[HOOKS[name]]} classes", "[YourClass]"):
+            yield _check_class(name, item)
 
 
-def call_hook(manager: pluggy.PluginManager, name: str) -> list[object]:
+def hook_results(manager: pluggy.PluginManager, name: str) -> list[object]:
     """Call a hook of the manager's one plugin: one result for each implementation."""
     hook: pluggy.HookCaller = getattr(manager.hook, name)
     results = hook()
@@ -188,16 +190,27 @@ def call_hook(manager: pluggy.PluginManager, name: str) -> list[object]:
     return list(results)
 
 
-def _check_classes(hook: str, result: object) -> Iterator[type[Any]]:
-    if inspect.iscoroutine(result):
-        result.close()  # otherwise Python warns that it was never awaited
-    if not isinstance(result, Sequence) or isinstance(result, (str, bytes)):
-        raise PluginError(
-            f"{hook}() returned {kind_of(result)}. Expected a list of {BASE_CLASS_NAMES[HOOKS[hook]]} classes. "
-            f"Write `def {hook}(): return [YourClass]`."
-        )
-    for item in result:
-        yield _check_class(hook, item)
+def call_hook(manager: pluggy.PluginManager, name: str, expected: str, example: str) -> Iterator[object]:
+    """Call a hook of the manager's one plugin, and yield the items of the list that it returns.
+
+    Args:
+        manager: The plugin's manager.
+        name: The hook.
+        expected: The items, for the message.
+        example: A list of them, for the message.
+
+    Raises:
+        PluginError: The hook returned no list. Exceptions of the plugin's own code are not caught.
+    """
+    for result in hook_results(manager, name):
+        if inspect.iscoroutine(result):
+            result.close()  # otherwise Python warns that it was never awaited
+        if not isinstance(result, Sequence) or isinstance(result, (str, bytes)):
+            raise PluginError(
+                f"{name}() returned {kind_of(result)}. Expected a list of {expected}. "
+                f"Write `def {name}(): return {example}`."
+            )
+        yield from result
 
 
 def _check_class(hook: str, item: object) -> type[Any]:
@@ -301,7 +314,7 @@ def one_of(names: Iterable[str]) -> str:
     return " or ".join(names)
 
 
-def did_you_mean(name: str, known: Iterable[str] = HOOKS) -> str:
+def did_you_mean(name: str, known: Iterable[str] = ALL_HOOKS) -> str:
     """Return a sentence that suggests the closest of ``known``, or an empty string."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean {close[0]!r}?" if close else ""

@@ -30,7 +30,9 @@ from maas_mcp.server.completions import CompletionHandler
 from maas_mcp.server.listening import Listening
 from maas_mcp.server.operation_tools import OPERATION_TOOLS
 from maas_mcp.server.own_resources import served_resources
+from maas_mcp.server.prompts import PromptCatalogue, add_prompts
 from maas_mcp.server.resources import ResourceHandlers
+from maas_mcp.server.skills import SkillCatalogue, add_skills
 from maas_mcp.server.tools import ensure_sendable, failure, mcp_tool, success
 from maas_mcp.settings import Settings
 
@@ -72,7 +74,8 @@ def build(
     """
     tools = served_tools(registry)
     resources = served_resources(registry)
-    handlers = ResourceHandlers(resources)
+    skills = SkillCatalogue(registry.skills, tools)
+    handlers = ResourceHandlers(resources, skills)
 
     @cache
     def listing(client: ClientFeatures) -> types.ListToolsResult:
@@ -98,7 +101,7 @@ def build(
             host.updates.serve(resources)
             yield host
 
-    return Server(
+    server = Server(
         "maas-mcp",
         version=__version__,
         title="Canonical MAAS",
@@ -117,6 +120,11 @@ def build(
         # Without it, the SDK lists all tools before each call over HTTP.
         get_tool_input_schema=input_schema,
     )
+    if registry.skills or registry.prompts:
+        add_prompts(server, PromptCatalogue(registry.prompts, skills), client_connection)
+        if registry.skills:
+            add_skills(server, skills)
+    return server
 
 
 def instructions_for(tools: Mapping[str, AnyTool]) -> str:

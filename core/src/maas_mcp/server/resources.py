@@ -17,9 +17,13 @@ from maas_mcp.maas.text import replace_surrogates
 from maas_mcp.operations.declaring.resource import Resource
 from maas_mcp.operations.progress import Progress
 from maas_mcp.server.client_requests import Context, client_connection
+from maas_mcp.server.paging import page
 from maas_mcp.server.session_subscriptions import subscriptions_of
+from maas_mcp.server.skills import SkillCatalogue
 from maas_mcp.server.tools import RESULT_LIMIT, error_details
 
+FILE_TTL: Final = 60_000
+"""Milliseconds for which a client may keep a skill's file."""
 LEGACY_NOT_FOUND: Final = -32002
 """The error code for an unknown resource before 2026-07-28, which uses -32602 (SEP-2164)."""
 
@@ -29,22 +33,27 @@ class ResourceHandlers:
 
     Args:
         resources: The served resources and templates.
+        skills: The skills, whose files are resources too.
     """
 
-    def __init__(self, resources: Sequence[Resource]) -> None:
+    def __init__(self, resources: Sequence[Resource], skills: SkillCatalogue) -> None:
         self._resources = resources
-        self._list = types.ListResourcesResult(
-            resources=[_resource(each) for each in resources if not each.template.variables]
-        )
+        self._skills = skills
+        self._own = [_resource(each) for each in resources if not each.template.variables]
         self._templates = types.ListResourceTemplatesResult(
             resource_templates=[_template(each) for each in resources if each.template.variables]
         )
 
     async def list_resources(
-        self, _ctx: Context, _params: types.PaginatedRequestParams | None
+        self, _ctx: Context, params: types.PaginatedRequestParams | None
     ) -> types.ListResourcesResult:
-        """Handle ``resources/list``."""
-        return self._list
+        """Handle ``resources/list``.
+
+        Raises:
+            MCPError: The cursor is unknown.
+        """
+        shown, following = page([*self._own, *self._skills.resources()], params and params.cursor)
+        return types.ListResourcesResult(resources=shown, next_cursor=following)
 
     async def list_templates(
         self, _ctx: Context, _params: types.PaginatedRequestParams | None
@@ -58,6 +67,8 @@ class ResourceHandlers:
         Raises:
             MCPError: There is no such resource, or it could not be read.
         """
+        if (file := self._skills.read(params.uri)) is not None:
+            return types.ReadResourceResult(contents=[file], ttl_ms=FILE_TTL)
         host, request_id = ctx.lifespan_context, ctx.request_id
 
         async def send(progress: Progress) -> None:
@@ -83,7 +94,8 @@ class ResourceHandlers:
             MCPError: There is no such resource, or the session has too many subscriptions.
         """
         try:
-            find_resource(self._resources, params.uri)
+            if self._skills.read(params.uri) is None:
+                find_resource(self._resources, params.uri)
         except ResourceNotFoundError as error:
             raise _wire_error(ctx, params.uri, error) from None
         subscriptions_of(ctx).add(params.uri)

@@ -1,4 +1,4 @@
-"""The plugin's hooks: its tools and operations."""
+"""The plugin's hooks: its tools, operations and skills."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,3 +23,9 @@ def maas_mcp_operations() -> Sequence[type[LongRunning[Any, Any]]]:
 def maas_mcp_tools() -> Sequence[type[Tool[Any, Any]]]:
     """The short tools."""
     return [Abort, Allocate, Lock, PowerCycle, PowerOff, PowerOn, QueryPowerState, Unlock]
+
+
+@hookimpl
+def maas_mcp_skills() -> Sequence[str]:
+    """The package with the runbooks."""
+    return ["maas_deploy"]

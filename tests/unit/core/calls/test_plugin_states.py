@@ -123,6 +123,7 @@ class Recorded:
 
     def contributions(self) -> Contributions:
         return Contributions(
+            name="hello",
             plugin="'hello' of acme-hello 1.0",
             tools=(Greet(), Rescue()),
             settings=Settings(),
@@ -195,7 +196,7 @@ async def test_a_failing_lifespan_harms_only_the_calls_of_its_plugin_and_is_trie
 ) -> None:
     recorded.fails = failure
     async with opened(region) as host:
-        host.plugins.use([recorded.contributions(), Contributions(plugin="plain", tools=(Plain(),))])
+        host.plugins.use([recorded.contributions(), Contributions(name="plain", plugin="plain", tools=(Plain(),))])
 
         with pytest.raises(PluginError, match=r"'hello' of acme-hello 1.0 could not be prepared") as raised:
             await say(host, Greet())

@@ -411,8 +411,8 @@ def test_an_unmarked_hook_next_to_a_marked_one_is_named(failure: Failure) -> Non
 
 
 def test_a_plugin_without_any_hook_is_rejected(failure: Failure) -> None:
-    expected = f"Expected {' or '.join(ALL_HOOKS)}."
-    assert f"implements no hook. {expected}" in failure("")
+    error = failure("")
+    assert "implements no hook. Expected maas_mcp_operations or maas_mcp_tools or " in error
 
 
 def test_a_plugin_may_only_observe(install: Install, group: str) -> None:

@@ -43,3 +43,8 @@ class RescueMode(Operation[EnterRescueMode, InRescueMode]):
 @hookimpl
 def maas_mcp_operations() -> list[type[RescueMode]]:
     return [RescueMode]
+
+
+@hookimpl
+def maas_mcp_skills() -> list[str]:
+    return ["acme_rescue"]
