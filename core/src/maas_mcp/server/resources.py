@@ -52,7 +52,7 @@ class ResourceHandlers:
         Raises:
             MCPError: The cursor is unknown.
         """
-        shown, following = page([*self._own, *self._skills.resources()], params and params.cursor)
+        shown, following = page([*self._own, *self._skills.resources()], None if params is None else params.cursor)
         return types.ListResourcesResult(resources=shown, next_cursor=following)
 
     async def list_templates(
