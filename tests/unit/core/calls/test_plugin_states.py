@@ -234,3 +234,30 @@ async def test_an_operation_has_the_settings_and_the_state_of_its_plugin(recorde
             host.serve({Rescue.name: Rescue()})
             host.plugins.use([recorded.contributions()])
             assert await say(host, Rescue()) == "Hello, admin"
+
+
+async def test_a_lifespan_that_fails_while_it_is_open_is_entered_again_by_the_next_call(region: MaasRegion) -> None:
+    breaks = anyio.Event()
+    entered: list[str] = []
+
+    @asynccontextmanager
+    async def connected(ctx: LifespanContext[Settings]) -> AsyncIterator[str]:  # noqa: ARG001 - nothing of it is needed
+        async def keep_connected() -> None:
+            await breaks.wait()
+            if len(entered) == 1:
+                raise ConnectionError
+
+        entered.append(f"connection {len(entered) + 1}")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(keep_connected)
+            yield entered[-1]
+
+    async with opened(region) as host:
+        host.plugins.use(
+            [Contributions(name="hello", plugin="hello", tools=(Greet(),), settings=Settings(), lifespan=connected)]
+        )
+        assert await say(host, Greet()) == "Hello, connection 1"
+        breaks.set()
+        await anyio.sleep(1)
+
+        assert await say(host, Greet()) == "Hello, connection 2"
