@@ -75,7 +75,7 @@ class Skill:
 
     @cached_property
     def tools(self) -> frozenset[str]:
-        """The tools that ``SKILL.md`` calls, in JSON such as ``{"tool": "maas_get_machine", "arguments": {}}``."""
+        """The tools that ``SKILL.md`` calls, in JSON such as ``{"tool": "maas_list_operations", "arguments": {}}``."""
         return frozenset(CALLED_TOOL.findall(self.text))
 
 

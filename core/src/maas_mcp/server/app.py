@@ -25,13 +25,13 @@ from maas_mcp.operations.next_steps import LIST_MACHINES
 from maas_mcp.operations.progress import Progress, ProgressSend
 from maas_mcp.plugins.portability import Schema
 from maas_mcp.plugins.registry import AnyTool, Registry
-from maas_mcp.server.client_requests import Context, client_connection, client_features
 from maas_mcp.server.completions import CompletionHandler
 from maas_mcp.server.listening import Listening
 from maas_mcp.server.operation_tools import OPERATION_TOOLS
 from maas_mcp.server.own_resources import served_resources
 from maas_mcp.server.prompts import PromptCatalogue, add_prompts
-from maas_mcp.server.resources import ResourceHandlers
+from maas_mcp.server.request_context import Context, client_connection, client_features
+from maas_mcp.server.resources import ResourceHandlers, add_resources
 from maas_mcp.server.skills import SkillCatalogue, add_skills
 from maas_mcp.server.tools import ensure_sendable, failure, mcp_tool, success
 from maas_mcp.settings import Settings
@@ -75,7 +75,6 @@ def build(
     tools = served_tools(registry)
     resources = served_resources(registry)
     skills = SkillCatalogue(registry.skills, tools)
-    handlers = ResourceHandlers(resources, skills)
 
     @cache
     def listing(client: ClientFeatures) -> types.ListToolsResult:
@@ -109,17 +108,13 @@ def build(
         lifespan=lifespan,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
-        on_list_resources=handlers.list_resources,
-        on_list_resource_templates=handlers.list_templates,
-        on_read_resource=handlers.read,
-        on_subscribe_resource=handlers.subscribe,
-        on_unsubscribe_resource=handlers.unsubscribe,
-        on_completion=CompletionHandler(registry, resources),
         on_subscriptions_listen=Listening(InMemorySubscriptionBus()),
+        on_completion=CompletionHandler(registry, resources),
         cache_hints=dict.fromkeys(CACHED_LISTS, CacheHint(ttl_ms=LIST_TTL)),
         # Without it, the SDK lists all tools before each call over HTTP.
         get_tool_input_schema=input_schema,
     )
+    add_resources(server, ResourceHandlers(resources, skills))
     if registry.skills or registry.prompts:
         add_prompts(server, PromptCatalogue(registry.prompts, skills), client_connection)
         if registry.skills:

@@ -13,7 +13,7 @@ from maas_mcp.operations.declaring.completion import Choice, Completion
 from maas_mcp.operations.declaring.resource import Resource
 from maas_mcp.operations.progress import discard_progress
 from maas_mcp.plugins.registry import Registry
-from maas_mcp.server.client_requests import Context, client_connection
+from maas_mcp.server.request_context import Context, client_connection
 
 logger = logging.getLogger(__name__)
 

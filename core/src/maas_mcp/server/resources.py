@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import mcp_types as types
+from mcp.server import Server
 from mcp.shared.dispatcher import coerce_request_id
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
@@ -11,13 +12,14 @@ from pydantic_core import to_json
 
 from maas_mcp.calls.chain import run_call
 from maas_mcp.calls.contributed import ResourceContent, find_resource
+from maas_mcp.calls.host import Host
 from maas_mcp.calls.next_steps import resolve_steps
 from maas_mcp.errors import MaasMcpError, ResourceNotFoundError, ResultTooLargeError
 from maas_mcp.maas.text import replace_surrogates
 from maas_mcp.operations.declaring.resource import Resource
 from maas_mcp.operations.progress import Progress
-from maas_mcp.server.client_requests import Context, client_connection
 from maas_mcp.server.paging import page
+from maas_mcp.server.request_context import Context, client_connection
 from maas_mcp.server.session_subscriptions import subscriptions_of
 from maas_mcp.server.skills import SkillCatalogue
 from maas_mcp.server.tools import RESULT_LIMIT, error_details
@@ -44,19 +46,17 @@ class ResourceHandlers:
             resource_templates=[_template(each) for each in resources if each.template.variables]
         )
 
-    async def list_resources(
-        self, _ctx: Context, params: types.PaginatedRequestParams | None
-    ) -> types.ListResourcesResult:
+    async def list_resources(self, _ctx: Context, params: types.PaginatedRequestParams) -> types.ListResourcesResult:
         """Handle ``resources/list``.
 
         Raises:
             MCPError: The cursor is unknown.
         """
-        shown, following = page([*self._own, *self._skills.resources()], None if params is None else params.cursor)
+        shown, following = page([*self._own, *self._skills.resources()], params.cursor)
         return types.ListResourcesResult(resources=shown, next_cursor=following)
 
     async def list_templates(
-        self, _ctx: Context, _params: types.PaginatedRequestParams | None
+        self, _ctx: Context, _params: types.PaginatedRequestParams
     ) -> types.ListResourceTemplatesResult:
         """Handle ``resources/templates/list``."""
         return self._templates
@@ -105,6 +105,15 @@ class ResourceHandlers:
         """Handle ``resources/unsubscribe``. A URI without a subscription is no error."""
         subscriptions_of(ctx).remove(params.uri)
         return types.EmptyResult()
+
+
+def add_resources(server: Server[Host], handlers: ResourceHandlers) -> None:
+    """Handle the requests for resources."""
+    server.add_request_handler("resources/list", types.PaginatedRequestParams, handlers.list_resources)
+    server.add_request_handler("resources/templates/list", types.PaginatedRequestParams, handlers.list_templates)
+    server.add_request_handler("resources/read", types.ReadResourceRequestParams, handlers.read)
+    server.add_request_handler("resources/subscribe", types.SubscribeRequestParams, handlers.subscribe)
+    server.add_request_handler("resources/unsubscribe", types.UnsubscribeRequestParams, handlers.unsubscribe)
 
 
 def _title(resource: Resource) -> str:

@@ -9,7 +9,7 @@ from mcp.server.session import ServerSession
 from mcp.shared.exceptions import MCPError
 
 from maas_mcp.calls.resource_updates import ResourceUpdates
-from maas_mcp.server.client_requests import Context, client_connection
+from maas_mcp.server.request_context import Context, client_connection
 
 logger = logging.getLogger(__name__)
 

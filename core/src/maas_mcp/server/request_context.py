@@ -1,4 +1,4 @@
-"""What a request says about its client: its connection, its principal and its features."""
+"""A client's request, as the SDK passes it on: its connection and its features."""
 
 from typing import Final
 
