@@ -10,6 +10,7 @@ import pytest
 from maas_simulator import SimulatedRegion
 from tests.integration.driver import MODERN, TIMEOUT, Message, command, environment
 from tests.integration.http_driver import HttpDriver, serving_http
+from tests.integration.test_plugins import install_plugin
 
 
 def posts(region: SimulatedRegion) -> list[str | None]:
@@ -197,3 +198,29 @@ def test_other_hosts_are_served_only_with_authentication_and_tls(team: Team, reg
     assert "Without tokens" in refused(region, url, "0.0.0.0:0")
     assert "Without TLS" in refused(region, url, "0.0.0.0:0", **team.variables)
     assert "belong together" in refused(region, url, "127.0.0.1:0", MAAS_MCP_HTTP_TOKENS=str(team.tokens))
+
+
+WHO = """
+from maas_mcp.api import Prompt
+
+class Who(Prompt[Nothing]):
+    "Name the caller."
+    name = "acme-who"
+
+    async def messages(self, ctx, args):
+        return [(await ctx.maas.get_op("users/", "whoami"))["username"]]
+
+@hookimpl
+def maas_mcp_prompts():
+    return [Who]
+"""
+
+
+def test_a_prompt_reads_maas_with_the_key_of_its_caller(team: Team, tmp_path: Path) -> None:
+    team.variables["PYTHONPATH"] = install_plugin(tmp_path, WHO)
+    tokens = {name: team.token("new", name, "--scopes", "maas:read") for name in ("admin", "bob")}
+
+    with team.serving(tokens["admin"]) as server:
+        for name, token in tokens.items():
+            got = team.client(server, token).request("prompts/get", {"name": "acme-who"})
+            assert [message["content"]["text"] for message in got["messages"]] == [name]

@@ -24,6 +24,10 @@ from maas_mcp.api import (
     OperationContext,
     PollingStrategy,
     ProgressReporter,
+    Prompt,
+    PromptContext,
+    PromptImage,
+    PromptMessage,
     Resource,
     ScriptSet,
     ScriptSetName,
@@ -140,6 +144,29 @@ class Blocking(Tool[Which, Where]):
 
     def run(self, ctx: ToolContext, args: Which) -> Where:  # type: ignore[override] # not async
         raise NotImplementedError
+
+
+class Ask(Prompt[Which]):
+    """A prompt's arguments have the model that the class declares."""
+
+    name = "maas_ask"
+
+    async def messages(self, ctx: PromptContext, args: Which) -> Sequence[PromptMessage]:
+        assert_type(ctx.maas, MaasClient)
+        return [PromptImage(b"", "image/png"), args.system_id]
+
+
+class Numbered(Prompt[Which]):
+    name = "maas_numbered"
+
+    async def messages(self, ctx: PromptContext, args: Which) -> Sequence[int]:  # type: ignore[override] # no messages
+        return [len(args.system_id), ctx is None]
+
+
+@hookimpl
+def maas_mcp_prompts() -> list[type[Ask]]:
+    """A narrower return type is accepted as well."""
+    return [Ask]
 
 
 @hookimpl

@@ -207,7 +207,7 @@ def _read_frontmatter(file: SkillFile) -> dict[str, Any]:
     try:
         match = FRONTMATTER.match(file.content.decode())
         frontmatter = yaml.safe_load(match[1]) if match else None
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise PluginError(
             f"{MAIN_FILE} cannot be read ({' '.join(str(error).split())}). Expected UTF-8 and valid YAML. Fix the file."
         ) from error

@@ -5,13 +5,12 @@ import typing
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic
 
 from pydantic import BaseModel
 
 from maas_mcp.maas.client import MaasClient
-
-PromptArgsT = TypeVar("PromptArgsT", bound=BaseModel)
+from maas_mcp.operations.declaring.tool import ArgsT
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +51,12 @@ PromptMessage = str | PromptImage | PromptResource
 """One message of a prompt, in the user's name."""
 
 
-class Prompt(ABC, Generic[PromptArgsT]):
+class Prompt(ABC, Generic[ArgsT]):
     """A prompt that plugins declare in code. A prompt that is only a text is better written as a skill.
 
-    The class docstring is the description that users read. The model ``PromptArgsT`` defines the arguments. Clients
+    A prompt only reads from MAAS: every caller may get it, even one who may change nothing.
+
+    The class docstring is the description that users read. The model ``ArgsT`` defines the arguments. Clients
     send each argument as a string, so a field needs a type that pydantic reads from a string, such as ``int``.
     """
 
@@ -64,7 +65,7 @@ class Prompt(ABC, Generic[PromptArgsT]):
     title: ClassVar[str] = ""
     """The title shown to people. If empty, it is derived from the name."""
     arguments: ClassVar[type[BaseModel]]
-    """The model bound to ``PromptArgsT``; set automatically."""
+    """The model bound to ``ArgsT``; set automatically."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -98,7 +99,7 @@ class Prompt(ABC, Generic[PromptArgsT]):
         return inspect.cleandoc(cls.__dict__.get("__doc__") or "").strip()
 
     @abstractmethod
-    async def messages(self, ctx: PromptContext, args: PromptArgsT) -> Sequence[PromptMessage]:
+    async def messages(self, ctx: PromptContext, args: ArgsT) -> Sequence[PromptMessage]:
         """Return the messages, in the order in which the model reads them.
 
         Raises:
