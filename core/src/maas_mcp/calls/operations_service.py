@@ -227,6 +227,7 @@ class OperationsService:
         operations = list(self._call.host.operations.values())
         for of_region in (each for each in operations if isinstance(each, RegionOperation)):
             with listing.recording_errors(of_region.name):
+                await self._tenant.plugins.open(of_region)
                 handles = await self._tenant.engine.find_running_on_region([of_region])
                 listing.add(OperationStatus(each, None, "Running") for each in handles)
         of_machines = [each for each in operations if isinstance(each, Operation)]
@@ -271,6 +272,7 @@ class OperationsService:
     async def _follow(self, operation_id: str, wait: float | None) -> OperationReport:
         """The state of an operation at its end or after ``wait`` seconds."""
         operation, handle = self._open(operation_id)
+        await self._tenant.plugins.open(operation)
         engine, call = self._tenant.engine_for(operation), self._call
         part = Following(operation.name, handle.system_id, operation_id)
         try:

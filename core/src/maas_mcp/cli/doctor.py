@@ -253,8 +253,12 @@ def check_secret(report: Report, settings: Settings) -> None:
 
 def check_plugins(report: Report) -> None:
     """Check whether every installed plugin can be loaded."""
-    with redirect_stdout_to_stderr():
-        records = load_installed()
+    try:
+        with redirect_stdout_to_stderr():
+            records = load_installed()
+    except SettingsError as error:  # the settings of plugins, which no other check reads
+        report.error("Plugins", error)
+        return
     for record in records:
         check = f"Plugin {record.name}"
         if record.state is PluginState.FAILED:

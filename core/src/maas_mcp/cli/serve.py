@@ -11,7 +11,7 @@ from maas_mcp.cli.logs import configure_logging, log_always
 from maas_mcp.plugins.polling_choice import chosen_strategy
 from maas_mcp.plugins.registry import Registry, load_registry
 from maas_mcp.server.wire import take_wire
-from maas_mcp.settings import Settings
+from maas_mcp.settings import Settings, plugin_tables
 
 logger = logging.getLogger(__name__)
 
@@ -110,6 +110,7 @@ def _load_plugins(settings: Settings, *, strict: bool) -> Registry:
         allow=settings.plugins_allow,
         block=settings.plugins_block,
         strict=strict or settings.strict_plugins,
+        tables=plugin_tables(),
     )
     chosen_strategy(settings.polling)  # fail at start-up, not at the first operation
     return registry

@@ -6,9 +6,8 @@ from typing import Any, Final
 
 import mcp_types as types
 from mcp.server import InitializationOptions, NotificationOptions, Server
-from mcp.server.caching import CacheHint
+from mcp.server.caching import CacheableMethod, CacheHint
 from mcp.server.context import ServerMiddleware
-from mcp.server.subscriptions import ListenHandler
 from mcp.shared.exceptions import MCPError
 
 from maas_mcp import __version__
@@ -21,10 +20,12 @@ from maas_mcp.plugins.registry import AnyTool, Registry
 from maas_mcp.server.calling import Response, respond
 from maas_mcp.server.client_log import ClientLog
 from maas_mcp.server.contributions import Contributions
+from maas_mcp.server.listening import Listening
 from maas_mcp.server.prompts import add_prompts
 from maas_mcp.server.request_context import Context, client_connection, client_features
 from maas_mcp.server.request_state import SealedRequestState
-from maas_mcp.server.skills import add_resources, add_skills
+from maas_mcp.server.resources import add_resources
+from maas_mcp.server.skills import add_skills
 from maas_mcp.server.task_notifications import TaskListener
 from maas_mcp.server.tasks import serve_tasks
 from maas_mcp.settings import Settings
@@ -46,7 +47,8 @@ INSTRUCTIONS: Final[tuple[tuple[str, str | None], ...]] = (
 """Parts of the text for the model, each with the tool that it names, if any. A part without its tool is left out."""
 
 LIST_TTL: Final = 60_000
-"""Milliseconds for which a client may keep the list of tools. A change of the list is announced as well."""
+"""Milliseconds for which a client may keep a list. A change of the list is announced as well."""
+CACHED_LISTS: Final[tuple[CacheableMethod, ...]] = ("tools/list", "resources/list", "resources/templates/list")
 
 OpenHost = Callable[
     [Settings, Mapping[str, AnyTool], Connections, Sequence[Observer]], AbstractAsyncContextManager[Host]
@@ -99,6 +101,9 @@ def build(
             raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name[:64]}")
         return await respond(tool, params, ctx, log)
 
+    async def complete(ctx: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
+        return await served.completions(ctx, params)
+
     @asynccontextmanager
     async def lifespan(_server: Server[Host]) -> AsyncIterator[Host]:
         async with open_host(settings, served.tools, connections, plugin_observers(registry)) as host:
@@ -112,8 +117,9 @@ def build(
         instructions=instructions_for(served.tools),
         lifespan=lifespan,
         on_list_tools=list_tools,
-        on_subscriptions_listen=TaskListener(ListenHandler(served.bus)),
-        cache_hints={"tools/list": CacheHint(ttl_ms=LIST_TTL)},
+        on_subscriptions_listen=TaskListener(Listening(served.bus)),
+        on_completion=complete,
+        cache_hints=dict.fromkeys(CACHED_LISTS, CacheHint(ttl_ms=LIST_TTL)),
         # Without it, the SDK lists all tools before each call over HTTP.
         get_tool_input_schema=served.input_schema,
     )
@@ -124,7 +130,7 @@ def build(
     server.middleware.append(SealedRequestState(settings, server.name))
     add_prompts(server, lambda: served.prompts, client_connection, log)
     add_skills(server, lambda: served.skills)
-    add_resources(server, lambda: served.skills)
+    add_resources(server, lambda: served.resources)
     server.middleware += middleware
     return server
 

@@ -24,8 +24,11 @@ from maas_mcp.calls.principal import Scope, required_scope
 from maas_mcp.errors import MaasMcpError
 from maas_mcp.plugins.portability import Schema
 from maas_mcp.plugins.registry import AnyTool, PluginRecord, Registry
+from maas_mcp.server.completions import CompletionHandler
 from maas_mcp.server.operation_tools import OPERATION_TOOLS
+from maas_mcp.server.own_resources import served_resources
 from maas_mcp.server.prompts import PromptCatalogue
+from maas_mcp.server.resources import ResourceHandlers
 from maas_mcp.server.skills import SkillCatalogue
 from maas_mcp.server.tools import mcp_tool
 
@@ -58,6 +61,11 @@ class Contributions:
         """The prompts, including the skills."""
         self.records: Sequence[PluginRecord]
         """The state of each plugin."""
+        self.resources: ResourceHandlers
+        """The resources, including the skills' files."""
+        self.completions: CompletionHandler
+        """Completes the arguments of resource templates and prompts."""
+        self._registry = registry
         self._hosts: list[Host] = []
         self._listings: dict[ClientFeatures, types.ListToolsResult] = {}
         self._input_schemas: dict[str, Schema] = {}
@@ -82,6 +90,7 @@ class Contributions:
     def served_by(self, host: Host) -> Iterator[None]:
         """Pass each change to ``host`` during the block."""
         self._hosts.append(host)
+        self._pass_on(host)
         try:
             yield
         finally:
@@ -121,7 +130,7 @@ class Contributions:
         return {
             ToolsListChanged: self.listing(ClientFeatures()),
             PromptsListChanged: self.prompts.listed,
-            ResourcesListChanged: self.skills.resources(),
+            ResourcesListChanged: self.resources.listed(),
         }
 
     async def announce(self, change: ServerEvent) -> None:
@@ -132,15 +141,24 @@ class Contributions:
                 tasks.start_soon(_send, connection, change)
 
     def _set(self, registry: Registry) -> None:
+        self._registry = registry
         self.tools, self.records = served_tools(registry), registry.records
         self.scopes.clear()
         self.scopes.update({name: required_scope(tool) for name, tool in self.tools.items()})
         self.skills = SkillCatalogue(registry.skills, self.tools)
         self.prompts = PromptCatalogue(registry.prompts, self.skills)
+        resources = served_resources(registry)
+        self.resources = ResourceHandlers(resources, self.skills)
+        self.completions = CompletionHandler(registry, resources)
         self._listings.clear()
         self._input_schemas.clear()
         for host in self._hosts:
-            host.serve(self.tools)
+            self._pass_on(host)
+
+    def _pass_on(self, host: Host) -> None:
+        host.serve(self.tools)
+        host.plugins.use(self._registry.plugins)
+        host.updates.serve(self.resources.declared)
 
 
 def served_tools(registry: Registry) -> dict[str, AnyTool]:

@@ -1,10 +1,11 @@
 """The doctor's findings about a region."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from maas_mcp.cli.doctor import judge_proxy, judge_user, judge_version
+from maas_mcp.cli.doctor import check_plugins, judge_proxy, judge_user, judge_version
 from maas_mcp.cli.findings import Finding, Mark, Report
 from maas_mcp.maas.address import Proxy
 
@@ -65,3 +66,15 @@ def test_the_conclusion_reflects_the_worst_finding(
         report.add(Finding(mark, "Region", "reachable"))
     assert report.conclude() == code
     assert capsys.readouterr().out.endswith(f"\n\n{conclusion}\n")
+
+
+def test_unusable_settings_of_plugins_are_a_failed_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('plugins = "notes"\n')
+    monkeypatch.setenv("MAAS_MCP_CONFIG", str(file))
+    report = Report()
+    check_plugins(report)
+    assert report.failed == 1
+    assert "plugins in" in capsys.readouterr().out

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from maas_mcp.errors import InvalidArgumentsError
 from maas_mcp.maas.models import Machine, SystemId
+from maas_mcp.operations.declaring.plugin_services import SettingsT, StateT
 from maas_mcp.operations.declaring.strategy_checks import check_strategy
 from maas_mcp.operations.declaring.tool import ArgsT, Declaration, ResultT, ToolContext
 from maas_mcp.operations.judging.lifecycle import Lifecycle, Verdict
@@ -16,7 +17,7 @@ from maas_mcp.operations.judging.strategies import PollingStrategy, StatusPollin
 
 
 @dataclass(frozen=True, slots=True)
-class OperationContext(ToolContext):
+class OperationContext(ToolContext[SettingsT, StateT]):
     """A tool's services and the machine."""
 
     machine: Machine
@@ -29,7 +30,7 @@ class OperationContext(ToolContext):
 
 
 @dataclass(frozen=True, slots=True)
-class GoneContext(ToolContext):
+class GoneContext(ToolContext[SettingsT, StateT]):
     """A tool's services and the system id of a machine that was deleted from MAAS."""
 
     system_id: SystemId
