@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from maas_mcp.errors import MaasMcpError
+from maas_mcp.server.http.app import MCP_PATH
 from maas_mcp.server.tools import ERROR_META, failure
 from maas_mcp.settings import CONFIG_VARIABLE, Settings, variable_name
 from maas_mcp.testing import MaasRegion
@@ -21,8 +22,9 @@ from tests.docs.snippets import ROOT, Shell, Snippet, pages, snippets
 
 RESCUE = ROOT / "tests/third_party/maas_mcp_rescue"
 
-LANGUAGES = {"console", "json", "python", "sh", "text", "toml", "yaml"}
-"""``text`` is not code. ``sh`` is never run: it installs something, or needs a client."""
+LANGUAGES = {"console", "dockerfile", "ini", "json", "nginx", "python", "sh", "text", "toml", "yaml"}
+"""``text`` is not code. ``sh`` is never run: it installs something, or needs a client. ``test_deployment.py`` checks
+``dockerfile``, ``ini`` and ``nginx``."""
 
 CURL = "\n$ curl "
 
@@ -30,6 +32,7 @@ NOT_RUN_COUNTS = {
     "CONTRIBUTING.md": 1,
     "README.md": 3,
     "docs/how-to/serve-over-http.md": 4,
+    "docs/how-to/run-for-a-team.md": 2,
     "docs/how-to/change-the-secret.md": 1,
     "docs/how-to/connect.md": 4,
     "docs/how-to/find-out-why.md": 1,
@@ -153,17 +156,25 @@ def test_a_client_configuration_uses_existing_settings(snippet: Snippet) -> None
 def servers(value: Any) -> Iterator[dict[str, Any]]:
     """Yield the objects in a JSON value that configure a server."""
     if isinstance(value, dict):
-        if "command" in value:
+        if value.get("command", "npx") != "npx":  # a bridge to HTTP has no settings
             yield value
         for each in value.values():
             yield from servers(each)
 
 
-def test_both_desktop_clients_have_a_configuration() -> None:
+def test_every_client_with_a_file_has_a_configuration() -> None:
     shown = Counter(
         snippet.page for snippet in ALL if snippet.language == "json" for _ in servers(json.loads(snippet.text))
     )
-    assert shown == {"README.md": 2, "docs/how-to/connect.md": 2}
+    assert shown == {"README.md": 2, "docs/how-to/connect.md": 4}
+
+
+@pytest.mark.parametrize("snippet", [each for each in snippets_in("json") if "https://maas-mcp" in each.values[0].text])
+def test_a_client_over_http_sends_a_token_to_the_path_of_mcp(snippet: Snippet) -> None:
+    assert f"https://maas-mcp.example.com:8443{MCP_PATH}" in re.findall(r'"(https://[^"]+)"', snippet.text)
+    json.loads(snippet.text)
+    assert "Authorization" in snippet.text
+    assert "Bearer " in snippet.text
 
 
 @pytest.mark.parametrize("snippet", snippets_in("toml"))

@@ -128,11 +128,12 @@ class Fuzz:
         arguments = {name: self.value() for name in schema if self._random.random() < 0.4}
         if self._random.random() < 0.3:
             arguments[self._random.choice(("_meta", "extra", "system_idd"))] = self.value()
-        if "wait_seconds" in schema:
-            arguments["wait_seconds"] = 0  # an operation that does start must not keep its call open
         params: Message = {"name": tool["name"], "arguments": arguments}
         if self._random.random() < 0.1:
             params[self._random.choice(("name", "arguments", "_meta", "task"))] = self.value()
+        if "wait_seconds" in schema and isinstance(params["arguments"] or {}, dict):
+            # An operation that does start must not keep its call open.
+            params["arguments"] = {**(params["arguments"] or {}), "wait_seconds": 0}
         return self._well_formed("tools/call", params)
 
     def _request(self) -> Fuzzed:
