@@ -1,11 +1,11 @@
 """A host without MCP that runs tools and operations on a simulated region in the same process."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any, cast
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from maas_mcp.calls import host as calls
 from maas_mcp.calls.chain import run_call
@@ -19,6 +19,7 @@ from maas_mcp.operations.declaring.tool import ArgsT, ResultT, Tool
 from maas_mcp.operations.progress import Progress
 from maas_mcp.plugins.registry import AnyTool, load_registry
 from maas_mcp.settings import Settings
+from maas_mcp.testing.answers import Answers
 from maas_mcp.testing.wire import InProcessWire
 from maas_simulator import SimulatedRegion, create_app
 
@@ -60,6 +61,8 @@ class Host:
         self.settings = settings
         self.now = now
         self.progress: list[Progress] = []
+        self.answers = Answers(None)
+        """The client's answers in the latest call."""
         self._connection = host.connections.connect()
 
     async def call(
@@ -69,6 +72,7 @@ class Host:
         /,
         *,
         on_cancel: CancelPolicy | None = None,
+        answers: Mapping[str, BaseModel] | None = None,
         **arguments: Any,
     ) -> ResultT:
         """Call a tool, or start an operation and follow it to its end.
@@ -77,6 +81,7 @@ class Host:
             tool: The tool's or operation's class.
             machine: A hostname or system id, for the argument ``system_id``.
             on_cancel: A cancel policy that replaces the operation's own.
+            answers: The user's answers, by key; ``None`` for a client that cannot ask.
             arguments: The arguments as a client passes them.
 
         Raises:
@@ -89,8 +94,14 @@ class Host:
         called: AnyTool = tool()
         self.host.serve({**_installed(), called.name: called})
         self._connection, self.progress = self.host.connections.connect(), []
+        self.answers = Answers(answers)
         outcome = await run_call(
-            self.host, called, given, connection=self._connection, sender=lambda _token: self._record
+            self.host,
+            called,
+            given,
+            connection=self._connection,
+            sender=lambda _token: self._record,
+            user=self.answers,
         )
         if outcome.status is not None and outcome.status.problem is not None:
             raise outcome.status.problem
