@@ -19,7 +19,10 @@ nitpick_ignore_regex = [
     # Other projects' types. Their inventories are online, and a build must work offline.
     (r"py:.*", r"(abc|anyio|collections|contextlib|datetime|enum|mcp_types|pathlib|pydantic|typing)\..*"),
     # Internal names in docstrings, which plugins do not use.
-    (r"py:.*", r"(.*\.)?(ArgsT|ItemT|ResultT|ObservationT|RunTimeline|reporting|MINIMUM_GAP)"),
+    (
+        r"py:.*",
+        r"(.*\.)?(ArgsT|ItemT|ProcessT|ResultT|ObservationT|SettingsT|StateT|RunTimeline|reporting|MINIMUM_GAP)",
+    ),
     # Sphinx parses this type as the name of a class.
     (r"py:class", r"bool \| ~typing\.Literal.*"),
 ]

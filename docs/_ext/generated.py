@@ -15,6 +15,7 @@ from maas_mcp.cli import main
 from maas_mcp.plugins.portability import PAIR
 from maas_mcp.plugins.registry import AnyTool, load_registry
 from maas_mcp.plugins.schemas import output_schema
+from maas_mcp.plugins.skills import read_skills
 from maas_mcp.plugins.validation import CALL_OPTIONS
 from maas_mcp.server.app import served_tools
 from maas_mcp.server.tools import mcp_tool
@@ -106,6 +107,18 @@ def _served() -> list[tuple[AnyTool, str]]:
     return [(tool, owners.get(name, "")) for name, tool in served_tools(registry).items()]
 
 
+def runbooks() -> str:
+    """Return a table of the runbooks of the project's plugins."""
+    skills, _ = read_skills(load_registry(allow=OWN_PLUGINS, strict=True).skills)
+    return _table(
+        ("Runbook", "Job", "Arguments"),
+        (
+            (f"`{skill.name}`", skill.description, ", ".join(f"`{name}`" for name in skill.arguments) or "none")
+            for skill in skills
+        ),
+    )
+
+
 def error_table() -> str:
     """Return a table of all errors, in the order of the tree."""
     return _table(
@@ -135,6 +148,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
         "error-table": error_table,
         "error-tree": error_tree,
         "operations": operations,
+        "runbooks": runbooks,
         "settings": settings,
         "simulator-command": simulator_command,
         "tools": tools,

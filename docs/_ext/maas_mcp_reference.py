@@ -25,6 +25,7 @@ PUBLIC: Final = (api, testing)
 SERVICES: Final = (
     api.CancellationToken,
     api.GoneContext,
+    api.LifespanContext,
     api.MaasClient,
     api.OperationContext,
     api.ProgressReporter,

@@ -36,6 +36,7 @@ from maas_simulator.worlds.world import (
 )
 from tests.docs.snippets import ROOT, pages
 from tests.own_plugins import OWN_PLUGINS
+from tests.runbooks import runbooks
 
 pytest.importorskip("sphinx", reason="the documentation needs requirements-dev.txt")
 pytest.importorskip("myst_parser", reason="the documentation needs requirements-dev.txt")
@@ -133,6 +134,13 @@ def test_every_tool_is_documented(objects: dict[str, set[str]], built: Path) -> 
         shown = page.partition(f'id="mcptool-{name}"')[2].partition("<section")[0]
         for field in [*tool.arguments.model_fields, *tool.returns.model_fields]:
             assert f">{field}<" in shown, f"{name}: {field}"
+
+
+def test_every_runbook_is_documented_with_its_arguments(built: Path) -> None:
+    page = (built / "how-to/follow-a-runbook.html").read_text()
+    rows = page.partition("<tbody>")[2].partition("</tbody>")[0].split("<tr")[1:]
+    shown = [re.findall(r'<span class="pre">([\w-]+)</span>', row) for row in rows]
+    assert shown == [[skill.name, *skill.arguments] for skill in runbooks().values()]
 
 
 def test_every_control_command_of_the_simulator_is_documented_with_its_fields(built: Path) -> None:

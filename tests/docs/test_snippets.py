@@ -33,6 +33,7 @@ NOT_RUN_COUNTS = {
     "docs/how-to/change-the-secret.md": 1,
     "docs/how-to/connect.md": 3,
     "docs/how-to/find-out-why.md": 1,
+    "docs/how-to/follow-a-runbook.md": 1,
     "docs/how-to/test-your-plugin.md": 1,
     "docs/how-to/try-without-hardware.md": 1,
     "docs/how-to/write-a-plugin.md": 3,

@@ -110,6 +110,32 @@ class HttpDriver(Driver):
         self.request("tools/list")
         return len(self.received)
 
+    @contextmanager
+    def standing_stream(self) -> Iterator[None]:
+        """Receive the session's notifications during the block, by a GET as of revisions before 2026-07-28."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)
+        headers = {"Mcp-Session-Id": self.session or "", "Mcp-Protocol-Version": self.revision, **self.headers}
+        connection.request("GET", "/mcp", headers={**headers, "Accept": "text/event-stream"})
+        response = connection.getresponse()
+        assert response.status == HTTPStatus.OK
+
+        def listen() -> None:
+            with suppress(OSError, HTTPException, ValueError, AttributeError):  # raised when the block ends
+                for line in response:
+                    if line.startswith(b"data: {"):
+                        self._note(json.loads(line.removeprefix(b"data: ")))
+
+        thread = threading.Thread(target=listen, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            with suppress(OSError, AttributeError):
+                connection.sock.shutdown(2)
+            thread.join(TIMEOUT)
+            response.close()
+            connection.close()
+
     def close_session(self) -> None:
         """End the session, as a client before 2026-07-28 does when it leaves."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)

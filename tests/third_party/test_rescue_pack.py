@@ -52,6 +52,8 @@ def test_an_installed_plugin_is_found_and_loaded(environment: dict[str, str]) ->
         "state": "loaded",
         "error": None,
         "tools": ["rescue_boot_machine"],
+        "resources": [],
+        "settings": [],
         "skills": ["reach-a-dead-machine"],
         "broken_skills": [],
         "called": [["rescue_boot_machine"]],

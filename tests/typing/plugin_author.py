@@ -1,6 +1,7 @@
 """The types that a plugin author's editor must infer. This file is only type-checked."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, assert_type
 
@@ -13,6 +14,7 @@ from maas_mcp.api import (
     EventPolling,
     Evidence,
     Lifecycle,
+    LifespanContext,
     MaasClient,
     Machine,
     MachineStatus,
@@ -22,6 +24,7 @@ from maas_mcp.api import (
     OperationContext,
     PollingStrategy,
     ProgressReporter,
+    Resource,
     ScriptSet,
     ScriptSetName,
     SystemId,
@@ -160,3 +163,31 @@ def check_test_types(maas_region: MaasRegion) -> None:
     assert_type(maas_region.call(Move, "node01", on_cancel=CancelPolicy.ABORT), Where)
     assert_type(maas_region.progress, list[Progress])
     assert_type(maas_region.requests[-1], RequestRecord)
+
+
+class RackSettings(BaseModel):
+    site: str
+
+
+@asynccontextmanager
+async def open_state(ctx: LifespanContext[RackSettings, int]) -> AsyncIterator[float]:
+    """A lifespan. The types of the settings and of the process's state are inferred."""
+    assert_type(ctx.settings, RackSettings)
+    assert_type(ctx.process, int)
+    yield ctx.process / 2
+
+
+class Rack(Resource):
+    """A resource. Its variables are parameters, and the types of settings and state are inferred."""
+
+    uri = "acme://racks/{rack}"
+    name = "rack"
+
+    async def read(self, ctx: ToolContext[RackSettings, float], rack: str) -> Where:
+        assert_type(ctx.settings.site, str)
+        assert_type(ctx.state, float)
+        return Where(addresses=[rack])
+
+
+def use_the_fixture_for_resources(maas_region: MaasRegion) -> None:
+    assert_type(maas_region.read(Rack, rack="a1"), str | bytes)

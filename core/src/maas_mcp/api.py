@@ -25,6 +25,7 @@ from maas_mcp.errors import (
     OperationRefusedError,
     OperationRevertedError,
     OperationTimedOutError,
+    ResourceNotFoundError,
     UnknownOperationError,
 )
 from maas_mcp.hookspecs import hookimpl
@@ -36,6 +37,7 @@ from maas_mcp.maas.versions import check_parameters
 from maas_mcp.operations.batches.batch import BatchOperation, Member
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.changes import change_machine, require_status
+from maas_mcp.operations.declaring.completion import Choice, Completion
 from maas_mcp.operations.declaring.content import Audio, File, Image, Part
 from maas_mcp.operations.declaring.effects import Effects
 from maas_mcp.operations.declaring.operation import CancelPolicy, GoneContext, LongRunning, Operation, OperationContext
@@ -48,6 +50,7 @@ from maas_mcp.operations.declaring.operations import (
     Operations,
 )
 from maas_mcp.operations.declaring.permission import another_owner, check_take_over
+from maas_mcp.operations.declaring.plugin_services import LifespanContext
 from maas_mcp.operations.declaring.prompt import (
     Prompt,
     PromptContext,
@@ -64,6 +67,7 @@ from maas_mcp.operations.declaring.questions import (
     Question,
 )
 from maas_mcp.operations.declaring.region_operation import RegionOperation
+from maas_mcp.operations.declaring.resource import Content, Resource
 from maas_mcp.operations.declaring.tool import Tool, ToolContext
 from maas_mcp.operations.judging.assessment import Assessment, Milestone
 from maas_mcp.operations.judging.evidence import Baseline, Evidence, Needs, Observation
@@ -82,8 +86,11 @@ __all__ = [
     "CancellationToken",
     "CannotAskError",
     "ChangeKind",
+    "Choice",
     "ClientFolder",
     "ClientFolders",
+    "Completion",
+    "Content",
     "Effects",
     "ErrorReport",
     "Event",
@@ -97,6 +104,7 @@ __all__ = [
     "InvalidArgumentsError",
     "LeftOut",
     "Lifecycle",
+    "LifespanContext",
     "ListedOperation",
     "Listing",
     "LongRunning",
@@ -146,6 +154,8 @@ __all__ = [
     "PromptResource",
     "Question",
     "RegionOperation",
+    "Resource",
+    "ResourceNotFoundError",
     "ScriptPolling",
     "ScriptResult",
     "ScriptSet",

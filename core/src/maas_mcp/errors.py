@@ -10,6 +10,7 @@
     ├── CannotAskError             the client cannot ask the user
     ├── NotAnsweredError           the user declined, or did not answer in time
     ├── ResultTooLargeError        the result of a tool call is too large to send
+    ├── ResourceNotFoundError      there is no resource with this URI
     ├── MaasError                  a request to the region failed
     │   ├── MaasAuthError          401: MAAS rejected the API key
     │   ├── MaasPermissionError    403: not allowed, or the machine is locked
@@ -179,6 +180,12 @@ class NotAnsweredError(MaasMcpError):
     """The user declined, or did not answer in time. Nothing was sent to MAAS."""
 
     code = "not_answered"
+
+
+class ResourceNotFoundError(MaasMcpError):
+    """There is no resource with this URI, or the caller may not see it."""
+
+    code = "resource_not_found"
 
 
 class InvalidArgumentsError(MaasMcpError):

@@ -1,17 +1,22 @@
-"""The hooks that a plugin may implement: four return declarations at start-up, and one receives changes of operations.
+"""The hooks that a plugin may implement: most return declarations at start-up; one receives changes of operations.
 
 The ``v1`` in the entry point group ``maas_mcp.plugins.v1`` is the version of these hooks. An incompatible change gets a
 new group.
 """
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final
 
 import pluggy
+from pydantic import BaseModel
 
+from maas_mcp.operations.declaring.completion import Completion
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.declaring.operation_change import OperationChange
+from maas_mcp.operations.declaring.plugin_services import LifespanContext
 from maas_mcp.operations.declaring.prompt import Prompt
+from maas_mcp.operations.declaring.resource import Resource
 from maas_mcp.operations.declaring.tool import Tool
 
 PROJECT: Final = "maas_mcp"
@@ -40,6 +45,45 @@ def maas_mcp_operation_changed(change: OperationChange) -> None:
 @hookspec
 def maas_mcp_tools() -> Sequence[type[Tool]]:  # type: ignore[type-arg,empty-body] # any arguments and result
     """Return the classes of the plugin's tools."""
+
+
+@hookspec
+def maas_mcp_resources() -> Sequence[type[Resource]]:  # type: ignore[empty-body] # a specification has no body
+    """Return the classes of the plugin's resources and resource templates."""
+
+
+@hookspec
+def maas_mcp_completions() -> Sequence[type[Completion]]:  # type: ignore[empty-body] # as above
+    """Return the classes that complete the arguments of prompts and resource templates."""
+
+
+@hookspec
+def maas_mcp_settings() -> type[BaseModel]:  # type: ignore[empty-body] # as above
+    """Return the pydantic model of the plugin's settings.
+
+    The host reads them at start-up: from the variables ``MAAS_MCP_<PLUGIN>_<FIELD>``, and from the table
+    ``[plugins.<plugin>]`` of the TOML file. The variables take precedence. A plugin with invalid settings is not
+    loaded.
+    """
+
+
+@hookspec
+def maas_mcp_process_lifespan() -> Callable[[Any], AbstractAsyncContextManager[Any]]:  # type: ignore[empty-body] # as above
+    """Return a function that takes the plugin's settings (``None`` without any) and returns an async context manager.
+
+    The host enters it when a call first needs the plugin, and leaves it when the server stops. All callers share the
+    value that it yields. If entering it fails, that call fails, and the next one tries again.
+    """
+
+
+@hookspec
+def maas_mcp_lifespan() -> Callable[[LifespanContext], AbstractAsyncContextManager[Any]]:  # type: ignore[empty-body] # as above
+    """Return a function that takes a ``LifespanContext`` and returns an async context manager.
+
+    The host enters it once for each caller, when a call first needs the plugin, and leaves it when the caller has sent
+    nothing for some time, or the server stops. The value that it yields is ``ctx.state``. If entering it fails, that
+    call fails, and the next one tries again.
+    """
 
 
 @hookspec

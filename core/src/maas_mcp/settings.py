@@ -30,6 +30,8 @@ from maas_mcp.text_files import read_text
 
 CONFIG_VARIABLE: Final = "MAAS_MCP_CONFIG"
 """The environment variable with the path of the TOML file. If it is set but empty, no file is read."""
+PLUGIN_TABLES: Final = "plugins"
+"""The key of the TOML file with a table for each plugin."""
 _DEMO_HINT: Final = "`maas-mcp demo` uses a simulated region and needs neither."
 
 
@@ -232,10 +234,28 @@ class _Environment(EnvSettingsSource):
 
 
 class _TextualToml(TomlConfigSettingsSource):
-    """A TOML file, with or without a byte order mark."""
+    """A TOML file, with or without a byte order mark. The settings of plugins are left out."""
 
     def _read_file(self, file_path: Any) -> dict[str, Any]:
-        return tomllib.loads(read_text(file_path))
+        found = tomllib.loads(read_text(file_path))
+        found.pop(PLUGIN_TABLES, None)
+        return found
+
+
+def plugin_tables() -> dict[str, dict[str, Any]]:
+    """Return the settings of plugins in the TOML file, by the plugin's name: ``[plugins.NAME]``. Load the others first.
+
+    Raises:
+        SettingsError: ``plugins`` is not a table of tables.
+    """
+    path = config_file()
+    tables = {} if path is None else tomllib.loads(read_text(path)).get(PLUGIN_TABLES, {})
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        raise SettingsError(
+            f"{PLUGIN_TABLES} in {path} is not a table of tables.",
+            hint="Write the settings of a plugin below its own heading, such as [plugins.rescue].",
+        )
+    return tables
 
 
 def variable_name(name: str) -> str:

@@ -10,6 +10,7 @@ from maas_mcp.calls.asking import EarlyAsker
 from maas_mcp.calls.call import CallResult, ToolCall
 from maas_mcp.calls.confirmation import confirm_erasing
 from maas_mcp.calls.connections import Connection
+from maas_mcp.calls.contributed import DeclaredTool
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.operations_service import OperationsService, plugin_errors
 from maas_mcp.calls.principal import required_scope
@@ -132,6 +133,7 @@ STEPS: Final[tuple[Step, ...]] = (_audit, _check_policy, _confirm)
 
 async def _run(call: ToolCall, operations: OperationsService) -> CallResult:
     """Run the tool, or start the operation and follow it."""
+    plugin = await call.tenant.plugins.open(call.tool.declared if isinstance(call.tool, DeclaredTool) else call.tool)
     if isinstance(call.tool, LongRunning):
         return await operations.start_and_follow()
     ctx = ToolContext(
@@ -141,6 +143,7 @@ async def _run(call: ToolCall, operations: OperationsService) -> CallResult:
         operations=operations,
         timing=call.tenant.timing,
         client=call.user,
+        plugin=plugin,
     )
     result = await call.tool.run(ctx, call.arguments)
     return CallResult(result=result, content=structured(call.tool, result))

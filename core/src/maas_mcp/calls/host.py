@@ -11,7 +11,9 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from maas_mcp.calls.change_stream import ChangeStream, Observer
 from maas_mcp.calls.connections import Connections
+from maas_mcp.calls.plugin_states import ProcessPlugins
 from maas_mcp.calls.principal import LOCAL, Principal
+from maas_mcp.calls.resource_updates import ResourceUpdates
 from maas_mcp.calls.tenant import Tenant
 from maas_mcp.calls.waiting import WaitingOperations
 from maas_mcp.maas.address import ApiKey, RegionAccess
@@ -54,6 +56,7 @@ class Host:
         settings: The settings.
         tools: The served tools, by name.
         tasks: The task group of the tenants.
+        plugin_tasks: The task group of the plugins' process lifespans, which outlive the tenants.
         connections: The clients' connections and their running calls.
         observers: The observers of operation changes.
         connect: Opens a MAAS client.
@@ -67,6 +70,7 @@ class Host:
         tools: Mapping[str, AnyTool],
         tasks: TaskGroup,
         *,
+        plugin_tasks: TaskGroup | None = None,
         connections: Connections | None = None,
         observers: Sequence[Observer] = (),
         connect: Connect = connect,
@@ -80,7 +84,13 @@ class Host:
         self.serve(tools)
         self.connections = connections or Connections()
         self.waiting = WaitingOperations()
-        self._tasks = tasks
+        """The operations that wait for answers."""
+        self.tasks = tasks
+        """The task group for work that ends with the host."""
+        self.plugins = ProcessPlugins(plugin_tasks or tasks)
+        """The loaded plugins, with their states for the process."""
+        self.updates = ResourceUpdates()
+        """Announces updated resources."""
         self._connect = connect
         self._now = now
         self._timing = replace(timing or Timing(), outage_limit=settings.outage_limit)
@@ -100,7 +110,7 @@ class Host:
         """The tenant of a principal, kept open during the block."""
         key = (principal.name, principal.api_key)
         async with self._opening:
-            pooled = self._pool.pop(key, None) or await self._tasks.start(self._run_tenant, principal)
+            pooled = self._pool.pop(key, None) or await self.tasks.start(self._run_tenant, principal)
             self._pool[key] = pooled
             pooled.calls += 1
             self._close_idle()
@@ -117,7 +127,7 @@ class Host:
             async with self.tenant(principal):
                 await run()
 
-        self._tasks.start_soon(running)
+        self.tasks.start_soon(running)
 
     async def _run_tenant(self, principal: Principal, *, task_status: TaskStatus[_PooledTenant]) -> None:
         """Run a tenant until it is closed."""
@@ -126,25 +136,35 @@ class Host:
             access = self.settings.require_region()
             return access if principal.api_key is None else replace(access, api_key=principal.api_key)
 
-        async with anyio.create_task_group() as tasks:
-            tenant = Tenant(
-                self.settings,
-                region,
-                tasks,
-                open_client=lambda access: self._connect(access, self._slots),
-                changes=self._changes,
-                now=self._now,
-                timing=self._timing,
-                principal=principal.name,
-            )
-            pooled = _PooledTenant(tenant)
-            task_status.started(pooled)
-            try:
-                await pooled.closing.wait()
-            finally:
-                tasks.cancel_scope.cancel()
-                with anyio.CancelScope(shield=True):
+        tenant: Tenant | None = None
+        try:
+            async with anyio.create_task_group() as tasks:
+                tenant = self._new_tenant(region, tasks, principal.name)
+                pooled = _PooledTenant(tenant)
+                task_status.started(pooled)
+                try:
+                    await pooled.closing.wait()
+                finally:
+                    tenant.plugins.close()
+                    tasks.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                if tenant is not None:
                     await tenant.aclose()
+
+    def _new_tenant(self, region: Callable[[], RegionAccess], tasks: TaskGroup, principal: str) -> Tenant:
+        return Tenant(
+            self.settings,
+            region,
+            tasks,
+            open_client=lambda access: self._connect(access, self._slots),
+            changes=self._changes,
+            updates=self.updates,
+            plugins=self.plugins,
+            now=self._now,
+            timing=self._timing,
+            principal=principal,
+        )
 
     def _close_idle(self) -> None:
         """Close tenants that were idle for too long, and the least recently used ones if there are too many."""
@@ -168,17 +188,25 @@ async def open_host(
     timing: Timing | None = None,
 ) -> AsyncIterator[Host]:
     """A host that runs during the block. Operations that are running at its end continue in MAAS."""
-    async with anyio.create_task_group() as tasks:
+    async with anyio.create_task_group() as plugin_tasks:
+        host: Host | None = None
         try:
-            yield Host(
-                settings,
-                tools,
-                tasks,
-                connections=connections,
-                observers=observers,
-                connect=connect,
-                now=now,
-                timing=timing,
-            )
+            async with anyio.create_task_group() as tasks:
+                host = Host(
+                    settings,
+                    tools,
+                    tasks,
+                    plugin_tasks=plugin_tasks,
+                    connections=connections,
+                    observers=observers,
+                    connect=connect,
+                    now=now,
+                    timing=timing,
+                )
+                try:
+                    yield host
+                finally:
+                    tasks.cancel_scope.cancel()
         finally:
-            tasks.cancel_scope.cancel()
+            if host is not None:
+                host.plugins.close()

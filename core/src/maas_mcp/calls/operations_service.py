@@ -63,7 +63,7 @@ class OperationsService:
             raise TypeError(f"{operation.name} is not a long-running operation")
         # Both may fail, so they run before the start. An operation without an id could not be followed again.
         sealer = self._tenant.sealer
-        arguments = await self._complete(operation, call.user)
+        arguments = await self._fill_in(operation, call.user)
         warnings = tuple(operation.warnings(arguments))
         subject = subject_of(operation, arguments)
         options: dict[str, Any] = {"wait": call.options.wait_seconds, "on_cancel": call.options.on_cancel}
@@ -79,6 +79,7 @@ class OperationsService:
         call, operation, engine = self._call, self._call.tool, self._tenant.engine
         if not isinstance(operation, LongRunning):
             raise TypeError(f"{operation.name} is not a long-running operation")
+        await self._tenant.plugins.open(operation)
         prepared = await engine.prepare(operation, call.arguments, call.progress, call.cancellation)
         if isinstance(prepared, OperationStatus):
             return _call_result(operation, prepared, self._tenant.sealer.seal(prepared.handle))
@@ -89,9 +90,9 @@ class OperationsService:
         async def start() -> None:
             try:
                 with plugin_errors(operation.name):
-                    arguments = await self._complete(operation, waiting)
+                    arguments = await self._fill_in(operation, waiting)
                     if subject_of(operation, arguments) != handle.system_id:
-                        raise PluginError(f"{operation.name}.complete chose another machine, which is not possible.")
+                        raise PluginError(f"{operation.name}.fill_in chose another machine, which is not possible.")
                     run = engine.start(replace(prepared, args=arguments))
                     if not isinstance(run, OperationStatus):
                         await run.request.wait_for_answer()
@@ -104,22 +105,28 @@ class OperationsService:
         status: OperationStatus[Any] = OperationStatus(handle, None, "Waiting for an answer", confirmed=False)
         return _call_result(operation, status, operation_id)
 
-    async def _complete(self, operation: LongRunning[Any, Any], asker: Asker) -> BaseModel:
-        """The arguments, completed by the user's answers. From then on, nothing can be asked."""
+    async def _fill_in(self, operation: LongRunning[Any, Any], asker: Asker) -> BaseModel:
+        """The arguments, filled in with the user's answers. From then on, nothing can be asked."""
         call = self._call
 
         async def refuse() -> None:
             raise PluginError(
                 f"{operation.name} changes something in MAAS before it starts, which is a bug in the plugin. "
-                "`complete` may only read."
+                "`fill_in` may only read."
             )
 
-        maas = call.tenant.maas.before_change(refuse)
-        ctx = ToolContext(maas, call.progress, call.cancellation, timing=call.tenant.timing, client=asker)
-        arguments: object = await operation.complete(ctx, call.arguments)
+        ctx: ToolContext[Any, Any] = ToolContext(
+            call.tenant.maas.before_change(refuse),
+            call.progress,
+            call.cancellation,
+            timing=call.tenant.timing,
+            client=asker,
+            plugin=await self._tenant.plugins.open(operation),
+        )
+        arguments: object = await operation.fill_in(ctx, call.arguments)
         if not isinstance(arguments, operation.arguments):
             raise PluginError(
-                f"{operation.name}.complete returned {kind_of(arguments)}, which is a bug in the plugin. "
+                f"{operation.name}.fill_in returned {kind_of(arguments)}, which is a bug in the plugin. "
                 f"Expected the arguments. Return `args` or a copy: `args.model_copy(update=…)`."
             )
         call.user.note_change()
@@ -134,6 +141,7 @@ class OperationsService:
             MaasError: MAAS cannot be reached.
         """
         operation, handle = self._open(operation_id)
+        await self._tenant.plugins.open(operation)
         engine, call = self._tenant.engine_for(operation), self._call
         status = await engine.resume(operation, handle, call.progress, call.cancellation, wait=seconds)
         return _call_result(operation, status, operation_id)
@@ -220,6 +228,7 @@ class OperationsService:
         operations = list(self._call.host.operations.values())
         for of_region in (each for each in operations if isinstance(each, RegionOperation)):
             with listing.recording_errors(of_region.name):
+                await self._tenant.plugins.open(of_region)
                 handles = await self._tenant.engine.find_running_on_region([of_region])
                 listing.add(OperationStatus(each, None, "Running") for each in handles)
         of_machines = [each for each in operations if isinstance(each, Operation)]
@@ -264,6 +273,7 @@ class OperationsService:
     async def _follow(self, operation_id: str, wait: float) -> OperationReport:
         """The state of an operation at its end or after ``wait`` seconds."""
         operation, handle = self._open(operation_id)
+        await self._tenant.plugins.open(operation)
         engine, call = self._tenant.engine_for(operation), self._call
         try:
             status = await engine.resume(operation, handle, call.progress, call.cancellation, wait=wait)

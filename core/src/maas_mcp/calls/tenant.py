@@ -8,7 +8,10 @@ from anyio.abc import TaskGroup
 from pydantic import BaseModel
 
 from maas_mcp.calls.change_stream import ChangeStream
+from maas_mcp.calls.completing import ChoiceCache
+from maas_mcp.calls.plugin_states import PluginStates, ProcessPlugins
 from maas_mcp.calls.reports import end_state
+from maas_mcp.calls.resource_updates import ResourceUpdates
 from maas_mcp.maas.address import RegionAccess
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.operations.batches.batch import BatchOperation, new_name
@@ -17,7 +20,7 @@ from maas_mcp.operations.declaring.operation import LongRunning, Operation
 from maas_mcp.operations.declaring.operation_change import ChangeKind, OperationChange
 from maas_mcp.operations.handles import REGION, Handle, Sealer
 from maas_mcp.operations.progress import ProgressReporter
-from maas_mcp.operations.running.run_change import RunChange, discard_change
+from maas_mcp.operations.running.run_change import RunChange
 from maas_mcp.operations.running.start_requests import StartRequests
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.timing import Timing
@@ -65,6 +68,8 @@ class Tenant:
         tasks: The task group of the watcher and of requests that outlive their calls.
         open_client: Opens the MAAS client.
         changes: Receives each change of an operation.
+        updates: Receives each updated resource.
+        plugins: The loaded plugins.
         now: Returns the Unix time, which all processes share.
         timing: The time limits of operations.
         principal: The name of the principal. Only this principal can use the operation ids.
@@ -78,6 +83,8 @@ class Tenant:
         *,
         open_client: Callable[[RegionAccess], MaasClient],
         changes: ChangeStream,
+        updates: ResourceUpdates,
+        plugins: ProcessPlugins,
         now: Callable[[], float],
         timing: Timing,
         principal: str = "",
@@ -89,6 +96,11 @@ class Tenant:
         self._tasks = tasks
         self._open_client = open_client
         self._changes = changes
+        self._updates = updates
+        self.plugins = PluginStates(plugins, tasks, lambda: self.maas, lambda uri: updates.announce(principal, uri))
+        """The settings and states of the plugins, for this user."""
+        self.choices = ChoiceCache()
+        """The possible values of arguments, for this user."""
         self._now = now
 
     @cached_property
@@ -132,10 +144,22 @@ class Tenant:
         from maas_mcp.operations.watching.watcher import Watcher  # noqa: PLC0415 - see above
 
         polling = chosen_strategy(self._settings.polling)
-        watcher = Watcher(self.maas, interval=self._settings.poll_interval)
+        watcher = Watcher(
+            self.maas,
+            interval=self._settings.poll_interval,
+            on_news=lambda system_id: self._updates.changed(self._principal, system_id=system_id),
+        )
         self._tasks.start_soon(watcher.run)
-        publish = self._publish if self._changes.observed else discard_change
-        return Engine(self.maas, watcher, self.requests, polling=polling, publish=publish, now=self._now)
+        return Engine(
+            self.maas,
+            watcher,
+            self.requests,
+            polling=polling,
+            publish=self._publish,
+            observed=self._changes.observed,
+            services=self.plugins.services,
+            now=self._now,
+        )
 
     @cached_property
     def batches(self) -> "BatchEngine":
@@ -153,20 +177,26 @@ class Tenant:
                 return self.engine
 
     def _publish(self, change: RunChange) -> None:
+        if not self._changes.observed and not self._updates.wanted(self._principal):
+            return
         handle, ended = change.handle, change.kind is ChangeKind.ENDED
         ended_as = end_state(change.error) if change.error is not None else "succeeded"
+        operation_id = self.sealer.seal(handle)
+        system_id = None if handle.system_id == REGION else handle.system_id
         self._changes.publish(
             OperationChange(
                 kind=change.kind,
                 operation=handle.operation,
-                operation_id=self.sealer.seal(handle),
-                system_id=None if handle.system_id == REGION else handle.system_id,
+                operation_id=operation_id,
+                system_id=system_id,
                 state=ended_as if ended else "working",
                 fraction=change.fraction,
                 message=change.message,
                 username=change.username,
             )
         )
+        of_machine = {} if system_id is None else {"system_id": system_id}
+        self._updates.changed(self._principal, operation_id=operation_id, **of_machine)
 
     @property
     def has_open_requests(self) -> bool:

@@ -11,7 +11,7 @@ import click
 from maas_mcp.cli.common import EXIT_CODES, EXIT_FAILURE, print_text
 from maas_mcp.cli.stdout import reserve_stdout
 from maas_mcp.plugins.registry import PluginRecord, PluginState, load_registry
-from maas_mcp.settings import Settings
+from maas_mcp.settings import Settings, plugin_tables
 
 UNLIMITED_COLUMNS: Final = 10_000
 """Columns for output that is not a terminal: programs need unwrapped lines."""
@@ -47,7 +47,12 @@ def load_installed() -> tuple[PluginRecord, ...]:
     handler.addFilter(lambda record: record.levelno < logging.ERROR)
     logger.addHandler(handler)
     try:
-        return load_registry(allow=settings.plugins_allow, block=settings.plugins_block, check_skills=True).records
+        return load_registry(
+            allow=settings.plugins_allow,
+            block=settings.plugins_block,
+            check_skills=True,
+            tables=plugin_tables(),
+        ).records
     finally:
         logger.removeHandler(handler)
 

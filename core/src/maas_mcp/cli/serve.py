@@ -9,7 +9,7 @@ from maas_mcp.cli.common import paused_garbage_collection, print_text
 from maas_mcp.plugins.polling_choice import chosen_strategy
 from maas_mcp.plugins.registry import Registry, load_registry
 from maas_mcp.server.wire import take_wire
-from maas_mcp.settings import Settings
+from maas_mcp.settings import Settings, plugin_tables
 
 
 @click.command(
@@ -79,6 +79,7 @@ def _load_plugins(settings: Settings, *, strict: bool) -> Registry:
         allow=settings.plugins_allow,
         block=settings.plugins_block,
         strict=strict or settings.strict_plugins,
+        tables=plugin_tables(),
     )
     chosen_strategy(settings.polling)  # fail at start-up, not at the first operation
     return registry

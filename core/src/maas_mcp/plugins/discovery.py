@@ -38,6 +38,11 @@ class FoundPlugin:
         return f"{self.name!r} of {self.distribution} {self.version}"
 
 
+def variable_of(plugin: str, field: str) -> str:
+    """The environment variable of a plugin's setting: ``MAAS_MCP_RESCUE_TIMEOUT``."""
+    return f"MAAS_MCP_{plugin.upper().replace('-', '_')}_{field.upper()}"
+
+
 def normalized_name(name: str) -> str:
     """The name of a distribution in its normal form (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()

@@ -3,14 +3,13 @@
 import inspect
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import pluggy
 
 from maas_mcp.errors import PluginError
 from maas_mcp.operations.declaring.prompt import Prompt
-from maas_mcp.plugins.discovery import FoundPlugin
 from maas_mcp.plugins.validation import PROMPTS, call_hook
 
 AnyPrompt = Prompt[Any]
@@ -33,13 +32,11 @@ def declared_prompts(manager: pluggy.PluginManager) -> Iterator[AnyPrompt]:
         yield item()
 
 
-def check_prompt_names(found: FoundPlugin, names: Iterable[str], owners: Mapping[str, str]) -> None:
-    """Reject a plugin if a prompt's name is malformed, duplicate, or already in ``owners``.
+def check_prompt_names(names: Iterable[str]) -> None:
+    """Reject a plugin if a prompt's name is malformed or duplicate.
 
     Args:
-        found: The plugin.
         names: The names of its prompts.
-        owners: The plugins of the prompts so far, by the prompt's name.
 
     Raises:
         PluginError: At least one name is invalid.
@@ -52,8 +49,3 @@ def check_prompt_names(found: FoundPlugin, names: Iterable[str], owners: Mapping
             )
         if times > 1:
             raise PluginError(f"{times} of its prompts are named {name}. Expected unique names. Rename all but one.")
-        if name in owners:
-            raise PluginError(
-                f"{found} has a prompt named {name}, and {owners[name]} has one too. Expected unique names. "
-                "Block one of the plugins, or ask its author to rename the prompt."
-            )

@@ -6,24 +6,26 @@ import traceback
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
+
+from pydantic import BaseModel
 
 from maas_mcp.errors import PluginError
 from maas_mcp.hookspecs import PLUGIN_GROUP
 from maas_mcp.operations.declaring.operation_change import OperationChange
-from maas_mcp.plugins.discovery import FoundPlugin, find, load
+from maas_mcp.plugins.contributions import Contributions, check_unique, collect
+from maas_mcp.plugins.discovery import FoundPlugin, find, load, variable_of
 from maas_mcp.plugins.import_watch import ImportWatch, UserInterrupt
-from maas_mcp.plugins.prompts import AnyPrompt, check_prompt_names, declared_prompts
-from maas_mcp.plugins.skills import declared_packages, read_skills
+from maas_mcp.plugins.prompts import AnyPrompt, check_prompt_names
+from maas_mcp.plugins.skills import read_skills
 from maas_mcp.plugins.validation import (
     AnyTool,
     check_before_import,
     check_names,
     check_publishable,
-    declared_classes,
     did_you_mean,
-    find_observer,
     register,
 )
 
@@ -63,6 +65,10 @@ class PluginRecord:
     """The reason in one line, if the plugin failed."""
     tools: tuple[str, ...] = ()
     """The sorted names of its tools and operations; empty if it is not loaded."""
+    resources: tuple[str, ...] = ()
+    """The URIs and templates of its resources, in its order; empty if it is not loaded."""
+    settings: tuple[str, ...] = ()
+    """The environment variables of its settings; empty if it is not loaded."""
     skills: tuple[str, ...] = ()
     """The sorted names of its valid skills; empty if the skills were not read."""
     broken_skills: tuple[str, ...] = ()
@@ -71,7 +77,7 @@ class PluginRecord:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """The tools and observers of the plugins, and the state of each plugin."""
+    """The contributions of the plugins, and the state of each plugin."""
 
     tools: Mapping[str, AnyTool]
     """Tools and operations by name, sorted."""
@@ -83,16 +89,8 @@ class Registry:
     """The prompts that plugins declare in code, by name, sorted."""
     skills: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The packages with skills of each plugin that has some, by the plugin's name, the project's own first."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Contributions:
-    """The declarations of one plugin."""
-
-    tools: Mapping[str, AnyTool]
-    observer: Observe | None
-    prompts: Mapping[str, AnyPrompt]
-    skills: tuple[str, ...]
+    plugins: tuple[Contributions, ...] = ()
+    """The contributions of each loaded plugin, this project's own plugins first."""
 
 
 def load_registry(
@@ -102,6 +100,7 @@ def load_registry(
     strict: bool = False,
     check_skills: bool = False,
     group: str = PLUGIN_GROUP,
+    tables: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> Registry:
     """Find, import and validate the allowed plugins, and collect their tools.
 
@@ -111,6 +110,7 @@ def load_registry(
         strict: Whether to raise if a plugin or a skill cannot be used.
         check_skills: Whether to read the skills now, for the records. Otherwise they are read when they are used.
         group: The entry point group to search.
+        tables: The settings of plugins from the TOML file, by the plugin's name.
 
     Raises:
         PluginError: With ``strict``, plugins or skills cannot be used. The message names each with its reason.
@@ -119,45 +119,45 @@ def load_registry(
     installed = find(group)
     _warn_of_unknown_names("allow", allow, installed)
     _warn_of_unknown_names("block", block, installed)
+    _warn_of_unknown_names("[plugins]", tables, installed)
     wanted = [found for found in installed if found.name not in block and (not allow or found.name in allow)]
     with ImportWatch() as watch:
-        loaded, outcomes = _load_each(wanted, watch)
+        plugins, outcomes = _load_each(wanted, watch, tables)
     records = tuple(outcomes.get(found) or _record(found, PluginState.BLOCKED) for found in installed)
-    skills = {found.name: each.skills for found, each in loaded.items() if each.skills}
+    skills = {each.name: each.skills for each in plugins if each.skills}
     if strict or check_skills:
         records = _with_skills(records, skills)
     if strict:
         _raise_for_failures(records)
-    tools = {name: tool for each in loaded.values() for name, tool in each.tools.items()}
-    prompts = {name: prompt for each in loaded.values() for name, prompt in each.prompts.items()}
+    tools = {tool.name: tool for each in plugins for tool in each.tools}
+    prompts = {prompt.name: prompt for each in plugins for prompt in each.prompts}
     return Registry(
         MappingProxyType(dict(sorted(tools.items()))),
         records,
-        MappingProxyType({str(found): each.observer for found, each in loaded.items() if each.observer is not None}),
+        MappingProxyType({each.plugin: each.observer for each in plugins if each.observer is not None}),
         MappingProxyType(dict(sorted(prompts.items()))),
         MappingProxyType(skills),
+        tuple(plugins),
     )
 
 
 def _load_each(
-    wanted: Sequence[FoundPlugin], watch: ImportWatch
-) -> tuple[dict[FoundPlugin, _Contributions], dict[FoundPlugin, PluginRecord]]:
-    loaded: dict[FoundPlugin, _Contributions] = {}
-    owners = dict.fromkeys(HOST_TOOLS, "the server itself")
-    prompt_owners: dict[str, str] = {}
+    wanted: Sequence[FoundPlugin], watch: ImportWatch, tables: Mapping[str, Mapping[str, Any]]
+) -> tuple[list[Contributions], dict[FoundPlugin, PluginRecord]]:
+    loaded: list[Contributions] = []
+    owners = dict.fromkeys((f"a tool named {name}" for name in HOST_TOOLS), "the server itself")
     records: dict[FoundPlugin, PluginRecord] = {}
     for found in sorted(wanted, key=lambda found: not found.first_party):  # so that they get their tools' names first
         try:
-            offered = _load_one(found, wanted, owners, prompt_owners, watch)
+            plugin = _load_one(found, wanted, owners, watch, tables.get(found.name, {}))
         except UserInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - no plugin's failure may affect the others
             records[found] = _record_failure(found, error)
         else:
-            loaded[found] = offered
-            owners.update(dict.fromkeys(offered.tools, str(found)))
-            prompt_owners.update(dict.fromkeys(offered.prompts, str(found)))
-            records[found] = _record(found, PluginState.LOADED, tools=tuple(sorted(offered.tools)))
+            loaded.append(plugin)
+            owners.update(dict.fromkeys(plugin.names, plugin.plugin))
+            records[found] = _record(found, PluginState.LOADED, plugin=plugin)
     return loaded, records
 
 
@@ -165,27 +165,29 @@ def _load_one(
     found: FoundPlugin,
     wanted: Iterable[FoundPlugin],
     owners: Mapping[str, str],
-    prompt_owners: Mapping[str, str],
     watch: ImportWatch,
-) -> _Contributions:
+    table: Mapping[str, Any],
+) -> Contributions:
     check_before_import(found, wanted)
     with watch.step(f"importing {found.entry_point.value} (plugin {found})"):
         plugin = load(found)
     with watch.step(f"asking {found.entry_point.value} for its tools (plugin {found})"):
         manager = register(found, plugin)
-        tools = [tool() for tool in declared_classes(manager)]
-        prompts = list(declared_prompts(manager))
-        packages = declared_packages(manager)
-    check_names(found, [tool.name for tool in tools], owners)
-    for tool in tools:
+        offered = collect(found, manager, partial(_read_settings, found.name, table))
+    check_names(found, [tool.name for tool in offered.tools])
+    check_prompt_names([prompt.name for prompt in offered.prompts])
+    check_unique(offered, owners)
+    for tool in offered.tools:
         check_publishable(tool)
-    check_prompt_names(found, [prompt.name for prompt in prompts], prompt_owners)
-    return _Contributions(
-        {tool.name: tool for tool in tools},
-        find_observer(manager),
-        {prompt.name: prompt for prompt in prompts},
-        packages,
-    )
+    if table and offered.settings is None:
+        logger.warning("The plugin %s has no settings, so [plugins.%s] has no effect.", found, found.name)
+    return offered
+
+
+def _read_settings(name: str, table: Mapping[str, Any], model: type[BaseModel]) -> BaseModel:
+    from maas_mcp.plugins.plugin_settings import read_plugin_settings  # noqa: PLC0415 - few plugins have settings
+
+    return read_plugin_settings(name, model, table)
 
 
 def _with_skills(records: Iterable[PluginRecord], packages: Mapping[str, Sequence[str]]) -> tuple[PluginRecord, ...]:
@@ -211,9 +213,15 @@ def _record_failure(found: FoundPlugin, error: BaseException) -> PluginRecord:
 
 
 def _record(
-    found: FoundPlugin, state: PluginState, *, error: str | None = None, tools: tuple[str, ...] = ()
+    found: FoundPlugin, state: PluginState, *, error: str | None = None, plugin: Contributions | None = None
 ) -> PluginRecord:
-    return PluginRecord(found.name, found.distribution, found.version, state, error, tools)
+    tools = () if plugin is None else tuple(sorted(tool.name for tool in plugin.tools))
+    resources = () if plugin is None else tuple(resource.uri for resource in plugin.resources)
+    fields = () if plugin is None or plugin.settings is None else type(plugin.settings).model_fields
+    variables = tuple(variable_of(found.name, field) for field in fields)
+    return PluginRecord(
+        found.name, found.distribution, found.version, state, error, tools, resources=resources, settings=variables
+    )
 
 
 def _describe_error(found: FoundPlugin, error: BaseException) -> str:

@@ -18,9 +18,11 @@ from maas_mcp import __version__, hookspecs
 from maas_mcp.errors import PluginError
 from maas_mcp.hookspecs import PROJECT
 from maas_mcp.operations.batches.batch import BatchOperation
+from maas_mcp.operations.declaring.completion import Completion
 from maas_mcp.operations.declaring.operation import LongRunning, Operation
 from maas_mcp.operations.declaring.operation_change import OperationChange
 from maas_mcp.operations.declaring.region_operation import RegionOperation
+from maas_mcp.operations.declaring.resource import Resource
 from maas_mcp.operations.declaring.tool import Tool
 from maas_mcp.operations.running.results import kind_of
 from maas_mcp.plugins.discovery import FoundPlugin, normalized_name
@@ -34,18 +36,29 @@ AnyTool = Tool[Any, Any] | LongRunning[Any, Any]
 CORE: Final = "maas-mcp-core"
 TOOL_NAME: Final = re.compile(r"[a-zA-Z0-9_]{1,64}")
 """The tool names that all MCP clients and model APIs accept."""
-HOOKS: Final[Mapping[str, type[AnyTool]]] = MappingProxyType(
-    {"maas_mcp_operations": LongRunning, "maas_mcp_tools": Tool}
+TOOL_HOOKS: Final = ("maas_mcp_operations", "maas_mcp_tools")
+HOOKS: Final[Mapping[str, type]] = MappingProxyType(
+    {
+        "maas_mcp_operations": LongRunning,
+        "maas_mcp_tools": Tool,
+        "maas_mcp_resources": Resource,
+        "maas_mcp_completions": Completion,
+    }
 )
 """The required base class of the classes that each hook returns."""
 OBSERVER: Final = "maas_mcp_operation_changed"
 """The hook that receives the changes of operations."""
+SETTINGS: Final = "maas_mcp_settings"
+PROCESS_LIFESPAN: Final = "maas_mcp_process_lifespan"
+LIFESPAN: Final = "maas_mcp_lifespan"
 PROMPTS: Final = "maas_mcp_prompts"
 SKILLS: Final = "maas_mcp_skills"
-ALL_HOOKS: Final = (*HOOKS, PROMPTS, SKILLS, OBSERVER)
+ALL_HOOKS: Final = (*HOOKS, PROMPTS, SKILLS, SETTINGS, PROCESS_LIFESPAN, LIFESPAN, OBSERVER)
 LONG_RUNNING: Final = (Operation, BatchOperation, RegionOperation)
 """The kinds of operations that the host can run."""
-BASE_CLASS_NAMES: Final[Mapping[type[AnyTool], str]] = MappingProxyType({LongRunning: "Operation", Tool: "Tool"})
+BASE_CLASS_NAMES: Final[Mapping[type, str]] = MappingProxyType(
+    {LongRunning: "Operation", Tool: "Tool", Resource: "Resource", Completion: "Completion"}
+)
 """The base class that messages recommend to authors."""
 PUBLISHED_ATTRIBUTES: Final[Mapping[str, type]] = MappingProxyType(
     {"title": str, "offers": str, "read_only": bool, "destructive": bool, "idempotent": bool}
@@ -157,15 +170,24 @@ def find_observer(manager: pluggy.PluginManager) -> Callable[[OperationChange], 
     return show
 
 
-def declared_classes(manager: pluggy.PluginManager) -> Iterator[type[AnyTool]]:
-    """Call the hooks of the manager's one plugin, and yield the classes they return.
+def declared_classes(manager: pluggy.PluginManager, hooks: Iterable[str] = TOOL_HOOKS) -> Iterator[type[Any]]:
+    """Call hooks of the manager's one plugin, and yield the classes they return: by default its tools.
 
     Raises:
         PluginError: A hook returned something else. Exceptions of the plugin's own code are not caught.
     """
-    for name, base in HOOKS.items():
-        for item in call_hook(manager, name, f"{BASE_CLASS_NAMES[base]} classes", "[YourClass]"):
+    for name in hooks:
+        for item in call_hook(manager, name, f"{BASE_CLASS_NAMES[HOOKS[name]]} classes", "[YourClass]"):
             yield _check_class(name, item)
+
+
+def hook_results(manager: pluggy.PluginManager, name: str) -> list[object]:
+    """Call a hook of the manager's one plugin: one result for each implementation."""
+    hook: pluggy.HookCaller = getattr(manager.hook, name)
+    results = hook()
+    if len(results) < len(hook.get_hookimpls()):  # pluggy leaves out results that are None
+        results = [*results, None]
+    return list(results)
 
 
 def call_hook(manager: pluggy.PluginManager, name: str, expected: str, example: str) -> Iterator[object]:
@@ -180,11 +202,7 @@ def call_hook(manager: pluggy.PluginManager, name: str, expected: str, example: 
     Raises:
         PluginError: The hook returned no list. Exceptions of the plugin's own code are not caught.
     """
-    hook: pluggy.HookCaller = getattr(manager.hook, name)
-    results = hook()
-    if len(results) < len(hook.get_hookimpls()):  # pluggy leaves out results that are None
-        results = [*results, None]
-    for result in results:
+    for result in hook_results(manager, name):
         if inspect.iscoroutine(result):
             result.close()  # otherwise Python warns that it was never awaited
         if not isinstance(result, Sequence) or isinstance(result, (str, bytes)):
@@ -195,7 +213,7 @@ def call_hook(manager: pluggy.PluginManager, name: str, expected: str, example: 
         yield from result
 
 
-def _check_class(hook: str, item: object) -> type[AnyTool]:
+def _check_class(hook: str, item: object) -> type[Any]:
     expected = HOOKS[hook]
     if not isinstance(item, type):
         name = type(item).__name__
@@ -208,13 +226,13 @@ def _check_class(hook: str, item: object) -> type[AnyTool]:
         fix = (
             f"Return it from {right}()."
             if right
-            else f"Write `class {item.__name__}({BASE_CLASS_NAMES[expected]}[…, …])`."
+            else f"Write `class {item.__name__}({BASE_CLASS_NAMES[expected]}{'[…, …]' if hook in TOOL_HOOKS else ''})`."
         )
         raise PluginError(
             f"{hook}() returned {kind_of(item)}. Expected subclasses of {BASE_CLASS_NAMES[expected]}. {fix}"
         )
     if inspect.isabstract(item):
-        missing = ", ".join(sorted(item.__abstractmethods__))
+        missing = ", ".join(sorted(getattr(item, "__abstractmethods__", ())))
         raise PluginError(
             f"{hook}() returned {kind_of(item)}, which is abstract. Expected a concrete class. Define {missing}."
         )
@@ -224,21 +242,25 @@ def _check_class(hook: str, item: object) -> type[AnyTool]:
             f"{hook}() returned {kind_of(item)}, a direct subclass of LongRunning. Expected a subclass of {kinds}. "
             "Subclass one of them."
         )
-    if not getattr(item, "name", ""):
+    if hook in TOOL_HOOKS and not getattr(item, "name", ""):
         raise PluginError(
             f"{hook}() returned {kind_of(item)}, which has no name. Expected the tool's name. "
             'Write `name = "acme_do_something"` in the class.'
         )
+    if expected is Resource and not hasattr(item, "template"):
+        raise PluginError(
+            f"{hook}() returned {kind_of(item)}, which has no URI. Expected the resource's URI or template. "
+            'Write `uri = "acme://racks/{rack}"` in the class.'
+        )
     return item
 
 
-def check_names(found: FoundPlugin, names: Iterable[str], owners: Mapping[str, str]) -> None:
-    """Reject a plugin if a tool's name is malformed, duplicate, or already in ``owners``.
+def check_names(found: FoundPlugin, names: Iterable[str]) -> None:
+    """Reject a plugin if a tool's name is malformed or duplicate.
 
     Args:
         found: The plugin.
         names: The names of its tools.
-        owners: The plugins of the tools so far, by the tool's name.
 
     Raises:
         PluginError: At least one name is invalid. A plugin with only some of its tools would confuse users.
@@ -253,11 +275,6 @@ def check_names(found: FoundPlugin, names: Iterable[str], owners: Mapping[str, s
             )
         if times > 1:
             raise PluginError(f"{times} of its tools are named {name}. Expected unique names. Rename all but one.")
-        if name in owners:
-            raise PluginError(
-                f"{found} has a tool named {name}, and {owners[name]} has one too. Expected unique names. "
-                "Block one of the plugins, or ask its author to rename the tool."
-            )
 
 
 def check_publishable(tool: AnyTool) -> None:

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import mcp_types as types
 from mcp.server import Server
-from mcp.server.caching import CacheHint
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
+from mcp.server.caching import CacheableMethod, CacheHint
+from mcp.server.subscriptions import InMemorySubscriptionBus
 from mcp.shared.dispatcher import coerce_request_id
 from mcp.shared.exceptions import MCPError
 
@@ -27,11 +27,15 @@ from maas_mcp.plugins.portability import Schema
 from maas_mcp.plugins.registry import AnyTool, Registry
 from maas_mcp.server.asking import asker_for, missing_capability, questions_result
 from maas_mcp.server.client_log import ClientLog
+from maas_mcp.server.client_requests import Context, client_connection, client_features, is_modern, progress_sender
+from maas_mcp.server.completions import CompletionHandler
+from maas_mcp.server.listening import Listening
 from maas_mcp.server.operation_tools import OPERATION_TOOLS
+from maas_mcp.server.own_resources import served_resources
 from maas_mcp.server.prompts import PromptCatalogue, add_prompts
-from maas_mcp.server.request_context import Context, client_connection, client_features, is_modern, progress_sender
 from maas_mcp.server.request_state import SealedRequestState
-from maas_mcp.server.skills import SkillCatalogue, add_resources, add_skills
+from maas_mcp.server.resources import ResourceHandlers
+from maas_mcp.server.skills import SkillCatalogue, add_skills
 from maas_mcp.server.task_notifications import TaskListener
 from maas_mcp.server.tasks import check_callable, new_task, serve_tasks, starts_after_answer, starts_task
 from maas_mcp.server.tools import ensure_sendable, failure, mcp_tool, success
@@ -54,7 +58,8 @@ INSTRUCTIONS: Final[tuple[tuple[str, str | None], ...]] = (
 """Parts of the text for the model, each with the tool that it names, if any. A part without its tool is left out."""
 
 LIST_TTL: Final = 60_000
-"""Milliseconds for which a client may keep the list of tools. A change of the list is announced as well."""
+"""Milliseconds for which a client may keep a list. A change of the list is announced as well."""
+CACHED_LISTS: Final[tuple[CacheableMethod, ...]] = ("tools/list", "resources/list", "resources/templates/list")
 
 Response = types.CallToolResult | types.InputRequiredResult | dict[str, Any]
 """A tool's result, questions for the user, or a task."""
@@ -75,6 +80,9 @@ def build(
         open_host: Opens the host for the lifetime of the server.
     """
     tools, log = served_tools(registry), ClientLog()
+    resources = served_resources(registry)
+    skills = SkillCatalogue(registry.skills, tools)
+    handlers = ResourceHandlers(resources, skills)
 
     @cache
     def listing(client: ClientFeatures) -> types.ListToolsResult:
@@ -96,6 +104,8 @@ def build(
     @asynccontextmanager
     async def lifespan(_server: Server[Host]) -> AsyncIterator[Host]:
         async with open_host(settings, tools, connections, plugin_observers(registry)) as host:
+            host.plugins.use(registry.plugins)
+            host.updates.serve(resources)
             yield host
 
     server = Server(
@@ -105,8 +115,14 @@ def build(
         instructions=instructions_for(tools),
         lifespan=lifespan,
         on_list_tools=list_tools,
-        on_subscriptions_listen=TaskListener(ListenHandler(InMemorySubscriptionBus())),
-        cache_hints={"tools/list": CacheHint(ttl_ms=LIST_TTL)},
+        on_list_resources=handlers.list_resources,
+        on_list_resource_templates=handlers.list_templates,
+        on_read_resource=handlers.read,
+        on_subscribe_resource=handlers.subscribe,
+        on_unsubscribe_resource=handlers.unsubscribe,
+        on_completion=CompletionHandler(registry, resources),
+        on_subscriptions_listen=TaskListener(Listening(InMemorySubscriptionBus())),
+        cache_hints=dict.fromkeys(CACHED_LISTS, CacheHint(ttl_ms=LIST_TTL)),
         # Without it, the SDK lists all tools before each call over HTTP.
         get_tool_input_schema=input_schema,
     )
@@ -116,11 +132,9 @@ def build(
     log.serve(server)
     server.middleware.append(SealedRequestState(settings, server.name))
     if registry.skills or registry.prompts:
-        skills = SkillCatalogue(registry.skills, tools)
         add_prompts(server, PromptCatalogue(registry.prompts, skills), client_connection, log)
         if registry.skills:
             add_skills(server, skills)
-            add_resources(server, skills)
     return server
 
 

@@ -29,7 +29,7 @@ from maas_mcp.operations.declaring.questions import (
 )
 from maas_mcp.plugins.schemas import exact_schema
 from maas_mcp.server.client_log import ClientLog
-from maas_mcp.server.request_context import Context, is_modern, request_meta
+from maas_mcp.server.client_requests import Context, is_modern, request_meta
 
 ANSWER_LIMIT: Final = 300.0
 """Seconds for an answer to a client's open call. No answer means no."""

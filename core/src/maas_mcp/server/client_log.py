@@ -8,7 +8,7 @@ from mcp.server import Server
 
 from maas_mcp.calls.host import Host
 from maas_mcp.maas.text import replace_surrogates
-from maas_mcp.server.request_context import Context, client_connection, is_modern
+from maas_mcp.server.client_requests import Context, client_connection, is_modern
 
 LEVELS: Final[tuple[str, ...]] = get_args(types.LoggingLevel)
 MAX_SESSIONS: Final = 10_000

@@ -27,8 +27,8 @@ from maas_mcp.plugins.schemas import input_schema
 from maas_mcp.plugins.skills import Skill
 from maas_mcp.server.asking import asker_for, questions_result
 from maas_mcp.server.client_log import ClientLog
+from maas_mcp.server.client_requests import Context
 from maas_mcp.server.paging import page
-from maas_mcp.server.request_context import Context
 from maas_mcp.server.skills import SkillCatalogue
 
 CACHE: Final = CacheHint(ttl_ms=60_000)

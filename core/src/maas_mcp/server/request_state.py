@@ -8,7 +8,7 @@ from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, Server
 from mcp_types.methods import is_input_required
 
 from maas_mcp.secret import load_secrets
-from maas_mcp.server.request_context import client_connection
+from maas_mcp.server.client_requests import client_connection
 from maas_mcp.settings import Settings
 
 PURPOSE: Final = b"maas-mcp: state of a request with questions"

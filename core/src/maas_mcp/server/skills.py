@@ -42,7 +42,7 @@ class DirectoryParams(types.PaginatedRequestParams):
 class SkillCatalogue:
     """The skills that a server serves: those that call only served tools. Their files are read at the first use.
 
-    :meth:`resources` and :meth:`read` show them as static resources.
+    :meth:`resources` and :meth:`read` provide them for ``resources/list`` and ``resources/read``.
 
     Args:
         packages: The packages with skills of each plugin, by the plugin's name.
@@ -70,11 +70,11 @@ class SkillCatalogue:
         return [_entry(skill) for skill in self.skills]
 
     def resources(self) -> Sequence[types.Resource]:
-        """Each file of each skill, for ``resources/list``."""
+        """Each file of each skill."""
         return [resource for resource, _ in self._files.values()]
 
     def read(self, uri: str) -> types.TextResourceContents | types.BlobResourceContents | None:
-        """The content of a file, for ``resources/read``; ``None`` if no skill has it."""
+        """The content of a file; ``None`` if no skill has it."""
         if uri not in self._files:
             return None
         resource, file = self._files[uri]
@@ -137,28 +137,6 @@ def add_skills(server: Server[Host], catalogue: SkillCatalogue) -> None:
     server.add_request_handler("skills/get", SkillParams, get_skill)
     server.add_request_handler("resources/directory/read", DirectoryParams, read_directory)
     server.cache_hints |= dict.fromkeys(("skills/list", "skills/get", "resources/directory/read"), CACHE)
-
-
-def add_resources(server: Server[Host], catalogue: SkillCatalogue) -> None:
-    """Serve the skills' files through ``resources/list`` and ``resources/read``."""
-
-    async def list_resources(_ctx: Context, params: types.PaginatedRequestParams) -> types.ListResourcesResult:
-        resources, following = page(catalogue.resources(), params.cursor)
-        return types.ListResourcesResult(resources=resources, next_cursor=following)
-
-    async def list_templates(_ctx: Context, _: types.PaginatedRequestParams) -> types.ListResourceTemplatesResult:
-        return types.ListResourceTemplatesResult(resource_templates=[])
-
-    async def read_resource(_ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-        content = catalogue.read(params.uri)
-        if content is None:
-            _refuse(params.uri, "resource", "resources/list")
-        return types.ReadResourceResult(contents=[content])
-
-    server.add_request_handler("resources/list", types.PaginatedRequestParams, list_resources)
-    server.add_request_handler("resources/templates/list", types.PaginatedRequestParams, list_templates)
-    server.add_request_handler("resources/read", types.ReadResourceRequestParams, read_resource)
-    server.cache_hints |= dict.fromkeys(("resources/list", "resources/templates/list", "resources/read"), CACHE)
 
 
 def _refuse(uri: str, what: str, method: str) -> NoReturn:

@@ -14,7 +14,7 @@ from mcp.shared.exceptions import MCPError
 
 from maas_mcp.errors import UnknownOperationError
 from maas_mcp.operations.progress import Progress
-from maas_mcp.server.request_context import Context, client_connection
+from maas_mcp.server.client_requests import Context, client_connection
 from maas_mcp.server.tasks import Task, TaskId, check_declared, read_task
 
 logger = logging.getLogger(__name__)

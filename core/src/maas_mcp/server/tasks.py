@@ -41,8 +41,8 @@ from maas_mcp.operations.progress import ProgressSend, discard_progress
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.server.asking import mcp_request, read_answer
+from maas_mcp.server.client_requests import Context, client_connection, client_features, declares_extension, is_modern
 from maas_mcp.server.operation_tools import CancelOperation, GetOperation
-from maas_mcp.server.request_context import Context, client_connection, client_features, declares_extension, is_modern
 from maas_mcp.server.tools import ensure_sendable, failure, success
 
 EXTENSION: Final = "io.modelcontextprotocol/tasks"

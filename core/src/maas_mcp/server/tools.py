@@ -96,6 +96,15 @@ def failure(error: MaasMcpError, next_steps: Sequence[NextStep] = ()) -> types.C
     if error.hint:
         lines.append(error.hint)
     lines += [step.sentence for step in next_steps]
+    return types.CallToolResult(
+        content=[types.TextContent(text=cut("\n".join(lines), TEXT_LENGTH))],
+        is_error=True,
+        _meta={ERROR_META: error_details(error, next_steps)},
+    )
+
+
+def error_details(error: MaasMcpError, next_steps: Sequence[NextStep]) -> dict[str, Any]:
+    """The error as data."""
     details: dict[str, Any] = {
         "code": error.code,
         "message": cut(error.message, TEXT_LENGTH),
@@ -109,11 +118,7 @@ def failure(error: MaasMcpError, next_steps: Sequence[NextStep] = ()) -> types.C
             cut(name, TEXT_LENGTH): [cut(each, TEXT_LENGTH) for each in messages]
             for name, messages in error.fields.items()
         }
-    return types.CallToolResult(
-        content=[types.TextContent(text=cut("\n".join(lines), TEXT_LENGTH))],
-        is_error=True,
-        _meta={ERROR_META: details},
-    )
+    return details
 
 
 def _maas_messages(error: MaasMcpError) -> Iterator[str]:

@@ -1,5 +1,7 @@
 """A host without MCP that runs tools and operations on a simulated region in the same process."""
 
+import os
+from base64 import b64decode
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
@@ -8,16 +10,20 @@ from typing import Any, cast
 from pydantic import BaseModel, SecretStr
 
 from maas_mcp.calls import host as calls
+from maas_mcp.calls.call import CallResult
 from maas_mcp.calls.chain import run_call
+from maas_mcp.calls.contributed import Choices, ListChoices, ResourceContent, find_resource
 from maas_mcp.calls.tenant import Tenant
 from maas_mcp.maas.address import RegionAccess
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.exchange import HttpTransport
 from maas_mcp.maas.request_slots import RequestSlots
+from maas_mcp.operations.declaring.completion import Choice, Completion
 from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning
+from maas_mcp.operations.declaring.resource import Resource
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, Tool
 from maas_mcp.operations.progress import Progress
-from maas_mcp.plugins.registry import AnyTool, load_registry
+from maas_mcp.plugins.registry import AnyTool, Registry, load_registry
 from maas_mcp.settings import Settings
 from maas_mcp.testing.answers import Answers
 from maas_mcp.testing.wire import InProcessWire
@@ -92,10 +98,58 @@ class Host:
         if on_cancel is not None:
             given["on_cancel"] = str(on_cancel)
         called: AnyTool = tool()
-        self.host.serve({**_installed(), called.name: called})
+        outcome = await self._run(called, given, answers)
+        if outcome.status is not None and outcome.status.problem is not None:
+            raise outcome.status.problem
+        if outcome.result is None:
+            message = outcome.status.message if outcome.status else ""
+            raise RuntimeError(f"{tool.name} was not started, because it is already running: {message}")
+        return cast(ResultT, outcome.result)
+
+    async def read(self, resource: type[Resource], machine: str = "", /, **variables: str) -> str | bytes:
+        """Read a resource.
+
+        Args:
+            resource: The resource's class.
+            machine: A hostname or system id, for the variable ``system_id``.
+            variables: The values of the template's variables.
+
+        Returns:
+            Text, JSON text of a model, or bytes, as a client receives them.
+
+        Raises:
+            ResourceNotFoundError: There is no such resource.
+            MaasMcpError: It could not be read.
+        """
+        if machine:
+            variables["system_id"] = self.region.machine(machine).system_id
+        read = find_resource([resource()], resource.template.expand(variables))
+        content = (await self._run(read, {})).result
+        if not isinstance(content, ResourceContent):
+            raise TypeError(f"{resource.__qualname__} has no content")
+        return b64decode(content.blob) if content.blob is not None else content.text or ""
+
+    async def complete(self, completion: type[Completion], typed: str = "") -> list[str]:
+        """Complete an argument. Returns the values that begin with ``typed``, or have a name that does.
+
+        Raises:
+            MaasMcpError: The values could not be read.
+        """
+        choices = (await self._run(ListChoices(completion()), {})).result
+        if not isinstance(choices, Choices):
+            raise TypeError(f"{completion.__qualname__} has no choices")
+        return [value for value, names in choices.values if Choice(value, tuple(names)).matches(typed)]
+
+    async def _run(
+        self, called: AnyTool, given: Mapping[str, Any], answers: Mapping[str, BaseModel] | None = None
+    ) -> CallResult:
+        """Run a tool with the settings and states of the installed plugins."""
+        installed = _installed(frozenset((name, value) for name, value in os.environ.items() if "MAAS" in name))
+        self.host.serve({**installed.tools, called.name: called})
+        self.host.plugins.use(installed.plugins)
         self._connection, self.progress = self.host.connections.connect(), []
         self.answers = Answers(answers)
-        outcome = await run_call(
+        return await run_call(
             self.host,
             called,
             given,
@@ -103,12 +157,6 @@ class Host:
             sender=lambda _token: self._record,
             user=self.answers,
         )
-        if outcome.status is not None and outcome.status.problem is not None:
-            raise outcome.status.problem
-        if outcome.result is None:
-            message = outcome.status.message if outcome.status else ""
-            raise RuntimeError(f"{tool.name} was not started, because it is already running: {message}")
-        return cast(ResultT, outcome.result)
 
     def cancel(self) -> None:
         """Cancel the latest call, as a client does."""
@@ -119,9 +167,12 @@ class Host:
 
 
 @cache
-def _installed() -> dict[str, AnyTool]:
-    """Return the installed tools, which the tested tool may call through ``ctx.operations``."""
-    return dict(load_registry().tools)
+def _installed(_environment: frozenset[tuple[str, str]]) -> Registry:
+    """Return the installed plugins, with their settings from this environment.
+
+    The tested tool may call their tools through ``ctx.operations``.
+    """
+    return load_registry()
 
 
 @asynccontextmanager

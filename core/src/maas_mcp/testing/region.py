@@ -16,8 +16,10 @@ from outcome import Outcome, acapture
 from pydantic import BaseModel
 from trio.testing import MockClock
 
+from maas_mcp.operations.declaring.completion import Completion
 from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning
 from maas_mcp.operations.declaring.questions import ClientRequest
+from maas_mcp.operations.declaring.resource import Resource
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, Tool
 from maas_mcp.operations.progress import Progress
 from maas_mcp.testing.clock import Clock, event_loop_clock
@@ -108,6 +110,34 @@ class MaasRegion(SimulatedRegion):
                 self.progress, self.asked = host.progress, host.answers.asked
 
         return self._run(run, username)
+
+    def read(
+        self, resource: type[Resource], machine: str = "", /, *, username: str = "admin", **variables: str
+    ) -> str | bytes:
+        """Read a resource, without MCP.
+
+        Args:
+            resource: The resource's class.
+            machine: A hostname or system id, for the variable ``system_id``.
+            username: The user whose API key is used.
+            variables: The values of the template's variables.
+
+        Returns:
+            Text, JSON text of a model, or bytes, as a client receives them.
+
+        Raises:
+            ResourceNotFoundError: There is no such resource.
+            MaasMcpError: It could not be read.
+        """
+        return self._run(lambda host: host.read(resource, machine, **variables), username)
+
+    def complete(self, completion: type[Completion], typed: str = "", /, *, username: str = "admin") -> list[str]:
+        """Complete an argument, without MCP. Returns the values that begin with ``typed``, or have a name that does.
+
+        Raises:
+            MaasMcpError: The values could not be read.
+        """
+        return self._run(lambda host: host.complete(completion, typed), username)
 
     def call_tool(self, name: str, /, **arguments: Any) -> CallToolResult:
         """Call a tool by its name through MCP, on the complete server with all installed plugins.

@@ -6,9 +6,10 @@ from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
+from maas_inventory.completions import COMPLETIONS
 from maas_inventory.finding import MachineFilter, find
 from maas_inventory.images import ImportImages, ListImages
-from maas_mcp.api import LeftOut, LongRunning, Machine, SystemId, Tool, ToolContext, hookimpl
+from maas_mcp.api import Completion, LeftOut, LongRunning, Machine, Resource, SystemId, Tool, ToolContext, hookimpl
 
 MAX_NAMED: Final = 10
 """Machines that one message about unreadable fields names."""
@@ -147,6 +148,19 @@ class GetMachine(Tool[MachineId, MachineDetails]):
         return "\n".join(filter(None, [state, unreadable]))
 
 
+class MachineResource(Resource):
+    """One machine: status, owner, hardware, operating system, addresses and latest event."""
+
+    uri = "maas://machines/{system_id}"
+    name = "machine"
+    title = "Machine"
+    mime_type = "application/json"
+
+    async def read(self, ctx: ToolContext, system_id: SystemId) -> MachineDetails:
+        """Send one ``GET machines/{system_id}/``."""
+        return MachineDetails.model_validate(await ctx.maas.machine(system_id), from_attributes=True)
+
+
 @hookimpl
 def maas_mcp_operations() -> Sequence[type[LongRunning[Any, Any]]]:
     """The long-running operations."""
@@ -157,3 +171,15 @@ def maas_mcp_operations() -> Sequence[type[LongRunning[Any, Any]]]:
 def maas_mcp_tools() -> Sequence[type[Tool[Any, Any]]]:
     """The short tools."""
     return [ListMachines, GetMachine, ListImages]
+
+
+@hookimpl
+def maas_mcp_resources() -> Sequence[type[Resource]]:
+    """The resources."""
+    return [MachineResource]
+
+
+@hookimpl
+def maas_mcp_completions() -> Sequence[type[Completion]]:
+    """The completions."""
+    return COMPLETIONS

@@ -77,7 +77,7 @@ class Deploy(Operation[Which, Done]):
         failure={MachineStatus.FAILED_DEPLOYMENT},
     )
 
-    async def complete(self, ctx: ToolContext, args: Which) -> Which:
+    async def fill_in(self, ctx: ToolContext, args: Which) -> Which:
         if args.image is not None:
             return args
         answer = await ctx.ask("Which image?", Image, key="image")
@@ -91,11 +91,11 @@ class Deploy(Operation[Which, Done]):
 
 
 class ChangeEarly(Deploy):
-    """Change something while the arguments are completed."""
+    """Change something while the arguments are filled in."""
 
     name = "own_change_early"
 
-    async def complete(self, ctx: ToolContext, args: Which) -> Which:
+    async def fill_in(self, ctx: ToolContext, args: Which) -> Which:
         await ctx.maas.post_op(f"machines/{args.system_id}/", "lock")
         return args
 

@@ -14,6 +14,8 @@ from maas_mcp.errors import MaasUnavailableError
 from maas_mcp.maas.statuses import MachineStatus as S
 from maas_mcp.operations.watching import event_feed as feed
 from maas_mcp.operations.watching.cadence import Cadence
+from maas_mcp.operations.watching.watcher import Watcher
+from maas_mcp.testing import MaasRegion
 from tests.unit.core.operations.event_log import EventLog, SentRequest, names
 from tests.unit.core.operations.following import Reported, Scene, scene
 
@@ -234,3 +236,22 @@ class TestResetLog:
         assert reported["b"].events == [1, 4]
         assert next(time for time, seen in reported["a"].observations if seen.absent) <= 24
         assert log.count("newest") == 1
+
+
+@pytest.mark.anyio
+async def test_each_new_event_of_a_followed_machine_is_announced_and_no_other() -> None:
+    announced: list[str] = []
+    with MaasRegion() as region:
+        async with region.host() as host, anyio.create_task_group() as tasks:
+            watcher = Watcher(host.tenant.maas, on_news=announced.append)
+            tasks.start_soon(watcher.run)
+            with watcher.follow("7xneda", await host.tenant.maas.newest_event_id()):
+                for name in ("node01", "node02"):
+                    region.deploy(name, "admin")
+                await anyio.sleep(60)
+            first = len(announced)
+            await anyio.sleep(600)
+            tasks.cancel_scope.cancel()
+
+    assert set(announced) == {"7xneda"}
+    assert len(announced) == first

@@ -15,7 +15,7 @@ from maas_mcp.errors import PluginError
 from maas_mcp.plugins import import_watch
 from maas_mcp.plugins.registry import PluginRecord, PluginState, Registry, load_registry
 from maas_mcp.plugins.schemas import input_schema
-from maas_mcp.plugins.validation import CALL_OPTIONS
+from maas_mcp.plugins.validation import ALL_HOOKS, CALL_OPTIONS
 from maas_mcp.server.operation_tools import OPERATION_TOOLS
 
 Install = Callable[..., str]
@@ -389,8 +389,7 @@ def test_the_traceback_is_in_the_log_at_debug_level(failure: Failure, caplog: py
 def test_a_misspelt_hook_is_rejected_with_the_right_spelling(failure: Failure) -> None:
     error = failure("@hookimpl\ndef maas_mcp_operation():\n    return []\n")
     assert error == (
-        "There is no hook 'maas_mcp_operation'. Expected maas_mcp_operations or maas_mcp_tools or maas_mcp_prompts or "
-        "maas_mcp_skills or maas_mcp_operation_changed. Did you mean 'maas_mcp_operations'?"
+        f"There is no hook 'maas_mcp_operation'. Expected {' or '.join(ALL_HOOKS)}. Did you mean 'maas_mcp_operations'?"
     )
 
 

@@ -43,7 +43,7 @@ from maas_mcp.operations.batches.search import BatchSearch, RunningBatches
 from maas_mcp.operations.batches.starter import MemberStarter
 from maas_mcp.operations.cancellation import CancellationToken, CancelReason
 from maas_mcp.operations.declaring.operation import CancelPolicy, resolve_cancel_policy
-from maas_mcp.operations.declaring.tool import ArgsT, ResultT, ToolContext
+from maas_mcp.operations.declaring.tool import ArgsT, ResultT
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.outages import deadline_after, seconds_until
 from maas_mcp.operations.progress import ProgressReporter
@@ -117,7 +117,7 @@ class BatchEngine:
             starter = MemberStarter(self._engine, each, turns, requested, cancellation)
             progress.report(0.0, "Choosing the machines")
             async with self._cleaned_up(batch, handle, policy, cancellation):
-                ctx = ToolContext(self._maas, progress, cancellation, timing=self._timing)
+                ctx = self._engine.context(batch, progress, cancellation)
                 chosen = await batch.members(ctx, args, name)
                 self._running[name] = True
                 limit = self._expires(batch, handle)

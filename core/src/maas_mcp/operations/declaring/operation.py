@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from maas_mcp.errors import InvalidArgumentsError
 from maas_mcp.maas.models import Machine, SystemId
+from maas_mcp.operations.declaring.plugin_services import SettingsT, StateT
 from maas_mcp.operations.declaring.strategy_checks import check_strategy
 from maas_mcp.operations.declaring.tool import ArgsT, Declaration, ResultT, ToolContext
 from maas_mcp.operations.judging.lifecycle import Lifecycle, Verdict
@@ -16,7 +17,7 @@ from maas_mcp.operations.judging.strategies import PollingStrategy, StatusPollin
 
 
 @dataclass(frozen=True, slots=True)
-class OperationContext(ToolContext):
+class OperationContext(ToolContext[SettingsT, StateT]):
     """A tool's services and the machine."""
 
     machine: Machine
@@ -29,7 +30,7 @@ class OperationContext(ToolContext):
 
 
 @dataclass(frozen=True, slots=True)
-class GoneContext(ToolContext):
+class GoneContext(ToolContext[SettingsT, StateT]):
     """A tool's services and the system id of a machine that was deleted from MAAS."""
 
     system_id: SystemId
@@ -58,7 +59,7 @@ class LongRunning(Declaration[ArgsT, ResultT]):
     """The default effect of a cancelled call. The caller can override it per call."""
 
     asks_in_task: ClassVar[bool] = False
-    """Whether a client with tasks gets a task before :meth:`complete` asks, so that the user may answer later. Other
+    """Whether a client with tasks gets a task before :meth:`fill_in` asks, so that the user may answer later. Other
     clients are asked first. Batches always ask first."""
     only_as_task: ClassVar[bool] = False
     """Whether only clients with tasks can call it."""
@@ -81,8 +82,8 @@ class LongRunning(Declaration[ArgsT, ResultT]):
         """
         return ()
 
-    async def complete(self, ctx: ToolContext, args: ArgsT) -> ArgsT:  # noqa: ARG002 - for subclasses
-        """Return the arguments to start with, completed by the user's answers to ``ctx.ask``.
+    async def fill_in(self, ctx: ToolContext, args: ArgsT) -> ArgsT:  # noqa: ARG002 - for subclasses
+        """Return the arguments to start with, filled in with the user's answers to ``ctx.ask``.
 
         Called before anything is checked or sent. It may read from MAAS and must not change anything, because a client
         since 2026-07-28 repeats it for each answer.

@@ -20,6 +20,7 @@ from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.cancellation import CancellationToken, CancelReason
 from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning, Operation, resolve_cancel_policy
 from maas_mcp.operations.declaring.operation_change import ChangeKind
+from maas_mcp.operations.declaring.plugin_services import NO_SERVICES
 from maas_mcp.operations.declaring.region_operation import RegionOperation
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, ToolContext
 from maas_mcp.operations.handles import Handle
@@ -38,7 +39,7 @@ from maas_mcp.operations.running.run import Prepared, Run
 from maas_mcp.operations.running.run_change import Publish, discard_change
 from maas_mcp.operations.running.start_requests import RequestState, StartRequest, StartRequests
 from maas_mcp.operations.running.status import OperationStatus
-from maas_mcp.operations.running.subject import AlreadyRunningError, Shared, Subject
+from maas_mcp.operations.running.subject import AlreadyRunningError, ServicesOf, Shared, Subject
 from maas_mcp.operations.running.survey import Survey, survey
 from maas_mcp.operations.watching.shared_reads import SharedReads
 from maas_mcp.operations.watching.watcher import Watcher
@@ -55,6 +56,8 @@ class Engine:
         requests: The start requests, shared by all engines of a process.
         polling: Replaces the polling strategy of every machine operation.
         publish: Receives each change of a run.
+        observed: Whether changes name the MAAS user, which takes one read; by default if there is a ``publish``.
+        services: Returns the settings and the state of an operation's plugin.
         now: Seconds since 1970, for times that processes share. Other times are on anyio's clock.
     """
 
@@ -66,6 +69,8 @@ class Engine:
         *,
         polling: PollingStrategy | None = None,
         publish: Publish = discard_change,
+        observed: bool | None = None,
+        services: ServicesOf = lambda _operation: NO_SERVICES,
         now: Callable[[], float] = time.time,
     ) -> None:
         reads = SharedReads(requests.timing)
@@ -82,7 +87,15 @@ class Engine:
             polling,
             now,
             publish,
+            services,
         )
+        self._observed = publish is not discard_change if observed is None else observed
+
+    def context(
+        self, operation: LongRunning[Any, Any], progress: ProgressReporter, cancellation: CancellationToken
+    ) -> ToolContext:
+        """Return the services for an operation's code."""
+        return self._shared.context(operation, progress, cancellation)
 
     async def run(
         self,
@@ -145,8 +158,8 @@ class Engine:
             OperationRefusedError: It cannot start now.
             MaasError: MAAS cannot be reached.
         """
-        ctx = ToolContext(self._shared.maas, progress, cancellation, timing=self._shared.timing)
-        if self._shared.publish is not discard_change:
+        ctx = self.context(operation, progress, cancellation)
+        if self._observed:
             await self._shared.caller.name_if_known()  # read once, for the observers
         subject = await _subject_class(operation).prepare(self._shared, operation, args, ctx)
         return subject if isinstance(subject, OperationStatus) else Prepared(subject, args)
@@ -222,7 +235,7 @@ class Engine:
             if not await _wait_until_sent(request, progress, until):
                 return OperationStatus(handle, None, request.describe(), confirmed=False)
             asked = anyio.current_time()
-            ctx = ToolContext(self._shared.maas, progress, cancellation, timing=self._shared.timing)
+            ctx = self.context(operation, progress, cancellation)
             try:
                 subject = await _subject_class(operation).pick_up(self._shared, operation, request, ctx, until)
             except NoAnswerInTimeError as no_answer:

@@ -14,7 +14,7 @@ from maas_mcp.operations.wording import state_of
 
 def gone_context(ctx: ToolContext, handle: Handle) -> GoneContext:
     """The context of an operation whose machine is no longer in MAAS."""
-    return GoneContext(ctx.maas, ctx.progress, ctx.cancellation, handle.system_id)
+    return GoneContext(ctx.maas, ctx.progress, ctx.cancellation, handle.system_id, timing=ctx.timing, plugin=ctx.plugin)
 
 
 async def already_reached(

@@ -170,7 +170,7 @@ class MachineSubject(Subject[ArgsT, ResultT]):
                 "Nothing was aborted.",
                 next_steps=[FIND_OPERATION],
             )
-        services = ToolContext(shared.maas, ProgressReporter(discard_progress), cancellation, timing=shared.timing)
+        services = shared.context(operation, ProgressReporter(discard_progress), cancellation)
         await operation.abort(_machine_context(services, machine))
 
     @property
@@ -369,4 +369,4 @@ class MachineSubject(Subject[ArgsT, ResultT]):
 
 
 def _machine_context(ctx: ToolContext, machine: Machine) -> OperationContext:
-    return OperationContext(ctx.maas, ctx.progress, ctx.cancellation, machine, timing=ctx.timing)
+    return OperationContext(ctx.maas, ctx.progress, ctx.cancellation, machine, timing=ctx.timing, plugin=ctx.plugin)

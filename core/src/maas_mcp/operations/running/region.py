@@ -97,7 +97,7 @@ class RegionSubject(Subject[ArgsT, ResultT], Generic[ArgsT, ResultT, Observation
         handle: Handle,
         cancellation: CancellationToken,
     ) -> None:
-        ctx = ToolContext(shared.maas, ProgressReporter(discard_progress), cancellation, timing=shared.timing)
+        ctx = shared.context(operation, ProgressReporter(discard_progress), cancellation)
         if not operation.can_abort or not await operation.is_running(ctx):
             held = shared.requests.pending(operation.name, handle.system_id)
             if held and operation.can_abort:
@@ -278,8 +278,11 @@ NOT_STARTED: Final = Assessment(Verdict.PENDING, Milestone(None, ""))
 
 async def find_running(shared: Shared, operations: Sequence[RegionOperation[Any, Any, Any]]) -> list[Handle]:
     """Handles of the operations that the region is running, started by any user. Takes one read for each."""
-    ctx = ToolContext(shared.maas, ProgressReporter(discard_progress), CancellationToken())
-    return [new_handle(shared, each) for each in operations if await each.is_running(ctx)]
+
+    def ctx(operation: RegionOperation[Any, Any, Any]) -> ToolContext:
+        return shared.context(operation, ProgressReporter(discard_progress), CancellationToken())
+
+    return [new_handle(shared, each) for each in operations if await each.is_running(ctx(each))]
 
 
 def new_handle(shared: Shared, operation: RegionOperation[Any, Any, Any]) -> Handle:

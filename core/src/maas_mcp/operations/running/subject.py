@@ -10,6 +10,7 @@ from maas_mcp.errors import OperationRefusedError
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import LongRunning
+from maas_mcp.operations.declaring.plugin_services import PluginServices
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, ToolContext
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.judging.advice import Advice
@@ -17,7 +18,7 @@ from maas_mcp.operations.judging.assessment import Assessment
 from maas_mcp.operations.judging.strategies import PollingStrategy
 from maas_mcp.operations.next_steps import FIND_OPERATION
 from maas_mcp.operations.outages import ReadT, check_outage, wait_out_outage
-from maas_mcp.operations.progress import describe_outage
+from maas_mcp.operations.progress import ProgressReporter, describe_outage
 from maas_mcp.operations.running.adoption import Adoption
 from maas_mcp.operations.running.last_seen import LastSeen
 from maas_mcp.operations.running.ownership import Caller
@@ -27,6 +28,8 @@ from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.timing import Timing
 from maas_mcp.operations.watching.shared_reads import SharedReads
 from maas_mcp.operations.watching.watcher import Watcher
+
+ServicesOf = Callable[[LongRunning[Any, Any]], PluginServices]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +52,20 @@ class Shared:
     """Seconds since 1970."""
     publish: Publish
     """Receives each change of a run."""
+    services: ServicesOf
+    """Returns the settings and the state of an operation's plugin."""
 
     @property
     def timing(self) -> Timing:
         """The timeouts."""
         return self.requests.timing
+
+    def context(
+        self, operation: LongRunning[Any, Any], progress: ProgressReporter, cancellation: CancellationToken
+    ) -> ToolContext:
+        """Return the services for an operation's code."""
+        plugin = self.services(operation)
+        return ToolContext(self.maas, progress, cancellation, timing=self.timing, plugin=plugin)
 
 
 class AlreadyRunningError(OperationRefusedError):

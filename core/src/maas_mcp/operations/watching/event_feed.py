@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -41,17 +41,21 @@ class _PollResult:
     news: bool = False
     latency: float = 0.0
 
-    def take(self, events: Sequence[Event]) -> None:
-        """Pass each subscription the new events of its machine."""
+    def take(self, events: Sequence[Event]) -> set[SystemId]:
+        """Pass each subscription the new events of its machine. Return the machines with news."""
+        changed: set[SystemId] = set()
         by_machine: defaultdict[SystemId, list[Event]] = defaultdict(list)
         for event in events:
             by_machine[event.node].append(event)
         for node, group in by_machine.items():
             for subscription in self.by_name.get(node, ()):
-                self.news = subscription.add_events(group) or self.news
+                if subscription.add_events(group):
+                    self.news = True
+                    changed.add(node)
             self.unfollowed += 0 if node in self.by_name else len(group)
         self.ids.update(event.id for event in events)
         self.latest += events[-1:]
+        return changed
 
     @property
     def is_crowded(self) -> bool:
@@ -65,11 +69,15 @@ class EventFeed:
     Args:
         maas: The region.
         cadence: How late events may appear, and how often a log without news is checked.
+        on_news: Called with each machine that has new events.
     """
 
-    def __init__(self, maas: MaasClient, cadence: Cadence) -> None:
+    def __init__(
+        self, maas: MaasClient, cadence: Cadence, on_news: Callable[[SystemId], None] = lambda _system_id: None
+    ) -> None:
         self._maas = maas
         self._cadence = cadence
+        self._on_news = on_news
         self._cursor = Cursor(cadence.overlap, now=0.0)
         self._narrow_until = -math.inf
         self.latency = 0.0
@@ -142,7 +150,8 @@ class EventFeed:
         began = anyio.current_time()
         events = await self._maas.event_listing(after=after, ids=ids, level="DEBUG", limit=MAX_EVENTS)
         poll.latency = max(poll.latency, anyio.current_time() - began)
-        poll.take(events)
+        for system_id in poll.take(events):
+            self._on_news(system_id)
         return events
 
     async def _check(

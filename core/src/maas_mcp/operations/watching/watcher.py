@@ -41,6 +41,7 @@ class Watcher:
         maas: The region.
         interval: Seconds between two ticks while there is news.
         cadence: All intervals; replaces the defaults for ``interval``.
+        on_news: Called with each followed machine that has news. Returns at once.
         jitter: Called once; returns a number from 0 to 1, the offset of this process's ticks within an interval.
     """
 
@@ -51,11 +52,12 @@ class Watcher:
         interval: float = 2.0,
         cadence: Cadence | None = None,
         jitter: Callable[[], float] = random.random,
+        on_news: Callable[[SystemId], None] = lambda _system_id: None,
     ) -> None:
         once = maas.once()  # no retries: a failure is reported, and the next tick polls again
         self._cadence = cadence or Cadence(interval=interval)
         self._pace = Pace(self._cadence, jitter())
-        self._feed = EventFeed(once, self._cadence)
+        self._feed = EventFeed(once, self._cadence, on_news)
         self._reads = MachineReads(
             once, self._cadence, answered=self._answered, changed=self._poll_soon, failed=self._failed
         )

@@ -26,10 +26,10 @@ from starlette.types import Scope as AsgiScope
 
 from maas_mcp.calls.connections import Connection, Connections
 from maas_mcp.calls.principal import LOCAL, Principal, Scope
+from maas_mcp.server.client_requests import CONNECTION
 from maas_mcp.server.http.authentication import Authenticator, missing_scope
 from maas_mcp.server.http.limits import Usage
 from maas_mcp.server.http.refusals import Refusal
-from maas_mcp.server.request_context import CONNECTION
 
 SINGLE_HEADERS: Final = (
     "authorization",

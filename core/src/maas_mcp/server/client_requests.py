@@ -1,4 +1,4 @@
-"""A client's request, as the SDK passes it on: its connection, its features, its capabilities and its progress."""
+"""What a request says about its client: its connection, its principal, features and capabilities, and its progress."""
 
 from collections.abc import Mapping
 from typing import Any, Final

@@ -1,0 +1,156 @@
+"""Serves resources over MCP: lists and reads them, and keeps the subscriptions of sessions before 2026-07-28."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import mcp_types as types
+from mcp.shared.dispatcher import coerce_request_id
+from mcp.shared.exceptions import MCPError
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic_core import to_json
+
+from maas_mcp.calls.chain import run_call
+from maas_mcp.calls.contributed import ResourceContent, find_resource
+from maas_mcp.calls.next_steps import resolve_steps
+from maas_mcp.errors import MaasMcpError, ResourceNotFoundError, ResultTooLargeError
+from maas_mcp.maas.text import replace_surrogates
+from maas_mcp.operations.declaring.resource import Resource
+from maas_mcp.operations.progress import Progress
+from maas_mcp.server.client_requests import Context, client_connection
+from maas_mcp.server.paging import page
+from maas_mcp.server.session_subscriptions import subscriptions_of
+from maas_mcp.server.skills import SkillCatalogue
+from maas_mcp.server.tools import RESULT_LIMIT, error_details
+
+FILE_TTL: Final = 60_000
+"""Milliseconds for which a client may keep a skill's file."""
+LEGACY_NOT_FOUND: Final = -32002
+"""The error code for an unknown resource before 2026-07-28, which uses -32602 (SEP-2164)."""
+
+
+class ResourceHandlers:
+    """The handlers of the resource methods.
+
+    Args:
+        resources: The served resources and templates.
+        skills: The skills, whose files are resources too.
+    """
+
+    def __init__(self, resources: Sequence[Resource], skills: SkillCatalogue) -> None:
+        self._resources = resources
+        self._skills = skills
+        self._own = [_resource(each) for each in resources if not each.template.variables]
+        self._templates = types.ListResourceTemplatesResult(
+            resource_templates=[_template(each) for each in resources if each.template.variables]
+        )
+
+    async def list_resources(
+        self, _ctx: Context, params: types.PaginatedRequestParams | None
+    ) -> types.ListResourcesResult:
+        """Handle ``resources/list``.
+
+        Raises:
+            MCPError: The cursor is unknown.
+        """
+        shown, following = page([*self._own, *self._skills.resources()], None if params is None else params.cursor)
+        return types.ListResourcesResult(resources=shown, next_cursor=following)
+
+    async def list_templates(
+        self, _ctx: Context, _params: types.PaginatedRequestParams | None
+    ) -> types.ListResourceTemplatesResult:
+        """Handle ``resources/templates/list``."""
+        return self._templates
+
+    async def read(self, ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        """Handle ``resources/read``. A read passes the same steps as a tool call.
+
+        Raises:
+            MCPError: There is no such resource, or it could not be read.
+        """
+        if (file := self._skills.read(params.uri)) is not None:
+            return types.ReadResourceResult(contents=[file], ttl_ms=FILE_TTL)
+        host, request_id = ctx.lifespan_context, ctx.request_id
+
+        async def send(progress: Progress) -> None:
+            await ctx.session.report_progress(progress.value, progress.total, replace_surrogates(progress.message))
+
+        try:
+            answer = await run_call(
+                host,
+                find_resource(self._resources, params.uri),
+                {},
+                connection=client_connection(ctx),
+                sender=lambda _token: send,
+                request_id=None if request_id is None else coerce_request_id(request_id),
+            )
+            return types.ReadResourceResult(contents=[_contents(params.uri, answer.result)])
+        except MaasMcpError as error:
+            raise _wire_error(ctx, params.uri, error) from None
+
+    async def subscribe(self, ctx: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
+        """Handle ``resources/subscribe``, of revisions before 2026-07-28.
+
+        Raises:
+            MCPError: There is no such resource, or the session has too many subscriptions.
+        """
+        try:
+            if self._skills.read(params.uri) is None:
+                find_resource(self._resources, params.uri)
+        except ResourceNotFoundError as error:
+            raise _wire_error(ctx, params.uri, error) from None
+        subscriptions_of(ctx).add(params.uri)
+        return types.EmptyResult()
+
+    async def unsubscribe(self, ctx: Context, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
+        """Handle ``resources/unsubscribe``. A URI without a subscription is no error."""
+        subscriptions_of(ctx).remove(params.uri)
+        return types.EmptyResult()
+
+
+def _title(resource: Resource) -> str:
+    return resource.title or resource.name.replace("_", " ").capitalize()
+
+
+def _resource(resource: Resource) -> types.Resource:
+    return types.Resource(
+        uri=resource.uri,
+        name=resource.name,
+        title=_title(resource),
+        description=resource.description(),
+        mime_type=resource.mime_type or None,
+    )
+
+
+def _template(resource: Resource) -> types.ResourceTemplate:
+    return types.ResourceTemplate(
+        uri_template=resource.uri,
+        name=resource.name,
+        title=_title(resource),
+        description=resource.description(),
+        mime_type=resource.mime_type or None,
+    )
+
+
+def _contents(uri: str, content: object) -> types.TextResourceContents | types.BlobResourceContents:
+    """The content as MCP sends it.
+
+    Raises:
+        ResultTooLargeError: It is too large.
+    """
+    if not isinstance(content, ResourceContent):
+        raise TypeError("a resource has no content")
+    size = len(content.blob or "") or len(to_json(replace_surrogates(content.text or "")))
+    if size > RESULT_LIMIT:
+        raise ResultTooLargeError(uri[:200], size, RESULT_LIMIT)
+    if content.blob is not None:
+        return types.BlobResourceContents(uri=uri, mime_type=content.mime_type, blob=content.blob)
+    return types.TextResourceContents(uri=uri, mime_type=content.mime_type, text=replace_surrogates(content.text or ""))
+
+
+def _wire_error(ctx: Context, uri: str, error: MaasMcpError) -> MCPError:
+    text = " ".join(filter(None, [error.message, error.hint]))
+    if isinstance(error, ResourceNotFoundError):
+        code = types.INVALID_PARAMS if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS else LEGACY_NOT_FOUND
+        return MCPError(code=code, message=text, data={"uri": uri})
+    details = error_details(error, resolve_steps(error.next_steps, ctx.lifespan_context.tools))
+    return MCPError(code=types.INTERNAL_ERROR, message=text, data=details)

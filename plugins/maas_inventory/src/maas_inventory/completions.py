@@ -1,0 +1,72 @@
+"""Complete system ids by hostname, images, zones, pools and tags."""
+
+from collections.abc import Sequence
+
+from maas_inventory.images import list_images
+from maas_mcp.api import Choice, Completion, MaasModel, ToolContext
+
+
+class Named(MaasModel):
+    """A zone, pool or tag."""
+
+    name: str
+
+
+async def read_names(ctx: ToolContext, path: str) -> list[str]:
+    """Read the names of a list of MAAS, sorted."""
+    return sorted(each.name for each in Named.list_from_response(await ctx.maas.get(path)))
+
+
+class SystemIds(Completion):
+    """System ids, found by hostname or FQDN too."""
+
+    arguments = ("system_id",)
+
+    async def choices(self, ctx: ToolContext) -> Sequence[Choice | str]:
+        """Send one ``GET machines/``, which has no paging."""
+        machines = sorted(await ctx.maas.machines(), key=lambda machine: machine.hostname)
+        return [Choice(each.system_id, tuple(filter(None, (each.hostname, each.fqdn)))) for each in machines]
+
+
+class Images(Completion):
+    """Names of images, found by their release too: ``noble`` for ``ubuntu/noble``."""
+
+    arguments = ("distro_series", "image")
+
+    async def choices(self, ctx: ToolContext) -> Sequence[Choice | str]:
+        """Send one ``GET boot-resources/``."""
+        names = sorted({each.name for each in await list_images(ctx, None)})
+        return [Choice(name, (name.rpartition("/")[2],)) for name in names]
+
+
+class Zones(Completion):
+    """Names of availability zones."""
+
+    arguments = ("zone",)
+
+    async def choices(self, ctx: ToolContext) -> Sequence[Choice | str]:
+        """Send one ``GET zones/``."""
+        return await read_names(ctx, "zones/")
+
+
+class Pools(Completion):
+    """Names of resource pools."""
+
+    arguments = ("pool",)
+
+    async def choices(self, ctx: ToolContext) -> Sequence[Choice | str]:
+        """Send one ``GET resourcepools/``."""
+        return await read_names(ctx, "resourcepools/")
+
+
+class Tags(Completion):
+    """Names of tags."""
+
+    arguments = ("tag", "tags")
+
+    async def choices(self, ctx: ToolContext) -> Sequence[Choice | str]:
+        """Send one ``GET tags/``."""
+        return await read_names(ctx, "tags/")
+
+
+COMPLETIONS = (SystemIds, Images, Zones, Pools, Tags)
