@@ -88,6 +88,7 @@ class Host:
         self.serve(tools)
         self.connections = connections or Connections()
         self.waiting = WaitingOperations()
+        """The operations that wait for answers."""
         self.tasks = tasks
         """The task group for work that ends with the host."""
         self.plugins = ProcessPlugins(plugin_tasks or tasks)

@@ -65,7 +65,7 @@ class OperationsService:
             raise TypeError(f"{operation.name} is not a long-running operation")
         # Both may fail, so they run before the start. An operation without an id could not be followed again.
         sealer = self._tenant.sealer
-        arguments = await self._complete(operation, call.user)
+        arguments = await self._fill_in(operation, call.user)
         warnings = tuple(operation.warnings(arguments))
         subject = subject_of(operation, arguments)
         options: dict[str, Any] = {
@@ -86,6 +86,7 @@ class OperationsService:
         call, operation, engine = self._call, self._call.tool, self._tenant.engine
         if not isinstance(operation, LongRunning):
             raise TypeError(f"{operation.name} is not a long-running operation")
+        await self._tenant.plugins.open(operation)
         prepared = await engine.prepare(operation, call.arguments, call.progress, call.cancellation)
         if isinstance(prepared, OperationStatus):
             return _call_result(operation, prepared, self._tenant.sealer.seal(prepared.handle))
@@ -96,9 +97,9 @@ class OperationsService:
         async def start() -> None:
             try:
                 with plugin_errors(operation.name):
-                    arguments = await self._complete(operation, waiting)
+                    arguments = await self._fill_in(operation, waiting)
                     if subject_of(operation, arguments) != handle.system_id:
-                        raise PluginError(f"{operation.name}.complete chose another machine, which is not possible.")
+                        raise PluginError(f"{operation.name}.fill_in chose another machine, which is not possible.")
                     run = engine.start(replace(prepared, args=arguments))
                     if not isinstance(run, OperationStatus):
                         await run.request.wait_for_answer()
@@ -111,22 +112,28 @@ class OperationsService:
         status: OperationStatus[Any] = OperationStatus(handle, None, "Waiting for an answer", confirmed=False)
         return _call_result(operation, status, operation_id)
 
-    async def _complete(self, operation: LongRunning[Any, Any], asker: Asker) -> BaseModel:
-        """The arguments, completed by the user's answers. From then on, nothing can be asked."""
+    async def _fill_in(self, operation: LongRunning[Any, Any], asker: Asker) -> BaseModel:
+        """The arguments, filled in with the user's answers. From then on, nothing can be asked."""
         call = self._call
 
         async def refuse() -> None:
             raise PluginError(
                 f"{operation.name} changes something in MAAS before it starts, which is a bug in the plugin. "
-                "`complete` may only read."
+                "`fill_in` may only read."
             )
 
-        maas = call.tenant.maas.before_change(refuse)
-        ctx = ToolContext(maas, call.progress, call.cancellation, timing=call.tenant.timing, client=asker)
-        arguments: object = await operation.complete(ctx, call.arguments)
+        ctx: ToolContext[Any, Any] = ToolContext(
+            call.tenant.maas.before_change(refuse),
+            call.progress,
+            call.cancellation,
+            timing=call.tenant.timing,
+            client=asker,
+            plugin=await self._tenant.plugins.open(operation),
+        )
+        arguments: object = await operation.fill_in(ctx, call.arguments)
         if not isinstance(arguments, operation.arguments):
             raise PluginError(
-                f"{operation.name}.complete returned {kind_of(arguments)}, which is a bug in the plugin. "
+                f"{operation.name}.fill_in returned {kind_of(arguments)}, which is a bug in the plugin. "
                 f"Expected the arguments. Return `args` or a copy: `args.model_copy(update=…)`."
             )
         call.user.note_change()
@@ -141,6 +148,7 @@ class OperationsService:
             MaasError: MAAS cannot be reached.
         """
         operation, handle = self._open(operation_id)
+        await self._tenant.plugins.open(operation)
         engine, call = self._tenant.engine_for(operation), self._call
         status = await engine.resume(operation, handle, call.progress, call.cancellation, wait=seconds)
         return _call_result(operation, status, operation_id)

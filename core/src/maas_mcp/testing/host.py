@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any, cast
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from maas_mcp.calls import host as calls
 from maas_mcp.calls.call import CallResult
@@ -25,6 +25,7 @@ from maas_mcp.operations.declaring.tool import ArgsT, ResultT, Tool
 from maas_mcp.operations.progress import Progress
 from maas_mcp.plugins.registry import AnyTool, Registry, load_registry
 from maas_mcp.settings import Settings
+from maas_mcp.testing.answers import Answers
 from maas_mcp.testing.wire import InProcessWire
 from maas_simulator import SimulatedRegion, create_app
 
@@ -67,6 +68,8 @@ class Host:
         self.settings = settings
         self.now = now
         self.progress: list[Progress] = []
+        self.answers = Answers(None)
+        """The client's answers in the latest call."""
         self._connection = host.connections.connect()
 
     async def call(
@@ -76,6 +79,7 @@ class Host:
         /,
         *,
         on_cancel: CancelPolicy | None = None,
+        answers: Mapping[str, BaseModel] | None = None,
         **arguments: Any,
     ) -> ResultT:
         """Call a tool, or start an operation and follow it to its end.
@@ -84,6 +88,7 @@ class Host:
             tool: The tool's or operation's class.
             machine: A hostname or system id, for the argument ``system_id``.
             on_cancel: A cancel policy that replaces the operation's own.
+            answers: The user's answers, by key; ``None`` for a client that cannot ask.
             arguments: The arguments as a client passes them.
 
         Raises:
@@ -94,7 +99,7 @@ class Host:
         if on_cancel is not None:
             given["on_cancel"] = str(on_cancel)
         called: AnyTool = tool()
-        outcome = await self._run(called, given)
+        outcome = await self._run(called, given, answers)
         if outcome.status is not None and outcome.status.problem is not None:
             raise outcome.status.problem
         if outcome.result is None:
@@ -136,13 +141,23 @@ class Host:
             raise TypeError(f"{completion.__qualname__} has no choices")
         return [value for value, names in choices.values if Choice(value, tuple(names)).matches(typed)]
 
-    async def _run(self, called: AnyTool, given: Mapping[str, Any]) -> CallResult:
+    async def _run(
+        self, called: AnyTool, given: Mapping[str, Any], answers: Mapping[str, BaseModel] | None = None
+    ) -> CallResult:
         """Run a tool with the settings and states of the installed plugins."""
         installed = _installed(frozenset((name, value) for name, value in os.environ.items() if "MAAS" in name))
         self.host.serve({**installed.tools, called.name: called})
         self.host.plugins.use(installed.plugins)
         self._connection, self.progress = self.host.connections.connect(), []
-        return await run_call(self.host, called, given, connection=self._connection, sender=lambda _token: self._record)
+        self.answers = Answers(answers)
+        return await run_call(
+            self.host,
+            called,
+            given,
+            connection=self._connection,
+            sender=lambda _token: self._record,
+            user=self.answers,
+        )
 
     def cancel(self) -> None:
         """Cancel the latest call, as a client does."""

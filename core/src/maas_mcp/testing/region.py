@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -13,10 +13,12 @@ import anyio.abc
 import trio
 from mcp_types import CallToolResult
 from outcome import Outcome, acapture
+from pydantic import BaseModel
 from trio.testing import MockClock
 
 from maas_mcp.operations.declaring.completion import Completion
 from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning
+from maas_mcp.operations.declaring.questions import ClientRequest
 from maas_mcp.operations.declaring.resource import Resource
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, Tool
 from maas_mcp.operations.progress import Progress
@@ -50,6 +52,8 @@ class MaasRegion(SimulatedRegion):
     def __init__(self, world: str | Path | None = None) -> None:
         self.progress: list[Progress] = []
         """The progress of the latest call, oldest first."""
+        self.asked: dict[str, ClientRequest] = {}
+        """The questions of the latest call, by key."""
         self._time = Clock()
         self._due: list[float] = []
         self._host: Host | None = None
@@ -80,6 +84,7 @@ class MaasRegion(SimulatedRegion):
         *,
         username: str = "admin",
         on_cancel: CancelPolicy | None = None,
+        answers: Mapping[str, BaseModel] | None = None,
         **arguments: Any,
     ) -> ResultT:
         """Call a tool, or start an operation and follow it to its end, without MCP.
@@ -89,6 +94,8 @@ class MaasRegion(SimulatedRegion):
             machine: A hostname or system id, for the argument ``system_id``.
             username: The user whose API key is used.
             on_cancel: A cancel policy that replaces the operation's own.
+            answers: The user's answers to ``ctx.ask``, by key. The user declines all other questions. ``None`` for a
+                client that cannot ask. The questions are then in :attr:`asked`.
             arguments: The arguments as a client passes them.
 
         Raises:
@@ -98,9 +105,9 @@ class MaasRegion(SimulatedRegion):
 
         async def run(host: Host) -> ResultT:
             try:
-                return await host.call(tool, machine, on_cancel=on_cancel, **arguments)
+                return await host.call(tool, machine, on_cancel=on_cancel, answers=answers, **arguments)
             finally:
-                self.progress = host.progress
+                self.progress, self.asked = host.progress, host.answers.asked
 
         return self._run(run, username)
 

@@ -59,7 +59,7 @@ class LongRunning(Declaration[ArgsT, ResultT]):
     """The default effect of a cancelled call. The caller can override it per call."""
 
     asks_in_task: ClassVar[bool] = False
-    """Whether a client with tasks gets a task before :meth:`complete` asks, so that the user may answer later. Other
+    """Whether a client with tasks gets a task before :meth:`fill_in` asks, so that the user may answer later. Other
     clients are asked first. Batches always ask first."""
     only_as_task: ClassVar[bool] = False
     """Whether only clients with tasks can call it."""
@@ -82,8 +82,8 @@ class LongRunning(Declaration[ArgsT, ResultT]):
         """
         return ()
 
-    async def complete(self, ctx: ToolContext, args: ArgsT) -> ArgsT:  # noqa: ARG002 - for subclasses
-        """Return the arguments to start with, completed by the user's answers to ``ctx.ask``.
+    async def fill_in(self, ctx: ToolContext, args: ArgsT) -> ArgsT:  # noqa: ARG002 - for subclasses
+        """Return the arguments to start with, filled in with the user's answers to ``ctx.ask``.
 
         Called before anything is checked or sent. It may read from MAAS and must not change anything, because a client
         since 2026-07-28 repeats it for each answer.

@@ -150,9 +150,9 @@ class AsksClient:
     async def ask(self, text: str, answer: type[AnswerT], *, key: str = "answer") -> AnswerT:
         """Ask the user a question, and return the answer.
 
-        Ask before the first change in MAAS. For clients since 2026-07-28, the call ends with the question and runs
-        again from its start with the answer, so that everything before the question must be repeatable. Questions that
-        follow each other need different keys.
+        Ask before the first change in MAAS: after it, a question ends the call as a fault of the plugin. For clients
+        since 2026-07-28, the call ends with the question and runs again from its start with the answer, so that
+        everything before the question must be repeatable. Questions that follow each other need different keys.
 
         Args:
             text: The question.
@@ -162,7 +162,6 @@ class AsksClient:
         Raises:
             CannotAskError: The client cannot ask the user. Check :meth:`can_ask` first if an answer is optional.
             NotAnsweredError: The user declined, or did not answer in time.
-            PluginError: The call has already changed something in MAAS.
         """
         answers = await self.client.ask({key: Question(text, answer)})
         return cast(AnswerT, answers[key])

@@ -117,7 +117,7 @@ class ConfirmDelete(Job[DeleteArguments]):
     name = "confirm_delete"
     asks_in_task = True
 
-    async def complete(self, ctx: ToolContext, args: DeleteArguments) -> DeleteArguments:
+    async def fill_in(self, ctx: ToolContext, args: DeleteArguments) -> DeleteArguments:
         """Ask."""
         await ctx.ask(f"Delete {args.filename}?", Confirmation, key="confirm")
         return args
@@ -129,7 +129,7 @@ class MultiInput(Job[Nothing]):
     name = "multi_input"
     asks_in_task = True
 
-    async def complete(self, ctx: ToolContext, args: Nothing) -> Nothing:
+    async def fill_in(self, ctx: ToolContext, args: Nothing) -> Nothing:
         """Ask."""
         await ctx.ask_each({"first": Question("First name?", Name), "second": Question("Second name?", Name)})
         return args
@@ -147,7 +147,7 @@ class ToolWithTask(Job[NamedArguments]):
     name = "test_tool_with_task"
     only_as_task = True
 
-    async def complete(self, ctx: ToolContext, args: NamedArguments) -> NamedArguments:
+    async def fill_in(self, ctx: ToolContext, args: NamedArguments) -> NamedArguments:
         """Ask for the name."""
         answer = await ctx.ask("What is your name?", Name, key="user_name")
         return args.model_copy(update={"user_name": answer.name})
