@@ -129,7 +129,7 @@ def load_registry(
         records = _with_skills(records, skills)
     if strict:
         _raise_for_failures(records)
-    tools = {tool.name: tool for each in plugins for tool in each.tools}
+    tools = {tool.name: tool for each in plugins for tool in sorted(each.tools, key=lambda tool: tool.name)}
     prompts = {prompt.name: prompt for each in plugins for prompt in each.prompts}
     return Registry(
         MappingProxyType(tools),

@@ -18,8 +18,8 @@ from maas_mcp.calls.next_steps import tool_for
 from maas_mcp.operations.next_steps import LIST_MACHINES
 from maas_mcp.plugins.registry import AnyTool, Registry
 from maas_mcp.server.calling import Response, respond
+from maas_mcp.server.catalogue import Catalogue
 from maas_mcp.server.client_log import ClientLog
-from maas_mcp.server.contributions import Contributions
 from maas_mcp.server.listening import Listening
 from maas_mcp.server.prompts import add_prompts
 from maas_mcp.server.request_context import Context, client_connection, client_features
@@ -75,7 +75,7 @@ def build(
     settings: Settings,
     connections: Connections,
     open_host: OpenHost = open_host,
-    contributions: Contributions | None = None,
+    catalogue: Catalogue | None = None,
     *,
     middleware: Sequence[ServerMiddleware[Host]] = (),
 ) -> Server[Host]:
@@ -86,10 +86,10 @@ def build(
         settings: The settings.
         connections: The clients' connections and their running calls.
         open_host: Opens the host for the lifetime of the server.
-        contributions: The contributions of ``registry``, if the caller may replace them while the server runs.
+        catalogue: What the server serves, if the caller may reload it.
         middleware: Observes the messages of clients, within the SDK's own spans.
     """
-    served, log = contributions or Contributions(registry), ClientLog()
+    served, log = catalogue or Catalogue(registry), ClientLog()
 
     async def list_tools(ctx: Context, _params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         served.remember(ctx)

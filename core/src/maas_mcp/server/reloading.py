@@ -8,15 +8,15 @@ from contextlib import asynccontextmanager
 import anyio
 
 from maas_mcp.plugins.registry import Registry
-from maas_mcp.server.contributions import Contributions
+from maas_mcp.server.catalogue import Catalogue
 
 
 @asynccontextmanager
-async def reloading(contributions: Contributions, load: Callable[[], Registry] | None) -> AsyncIterator[None]:
+async def reloading(catalogue: Catalogue, load: Callable[[], Registry] | None) -> AsyncIterator[None]:
     """Reload at each SIGHUP during the block. Windows has no such signal, so nothing is reloaded there.
 
     Args:
-        contributions: The tools to replace.
+        catalogue: What the server serves.
         load: Reads the configuration and loads the plugins; ``None`` to ignore the signal's meaning.
     """
     if load is None or os.name != "posix":
@@ -26,7 +26,7 @@ async def reloading(contributions: Contributions, load: Callable[[], Registry] |
 
         async def reload() -> None:
             async for _ in hangups:
-                await contributions.reload(load)
+                await catalogue.reload(load)
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(reload)

@@ -24,7 +24,7 @@ from maas_mcp.calls.host import Host
 from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.registry import Registry
 from maas_mcp.server.app import build
-from maas_mcp.server.contributions import Contributions
+from maas_mcp.server.catalogue import Catalogue
 from maas_mcp.server.incoming import Incoming, Messages, error_line
 from maas_mcp.server.reloading import reloading
 from maas_mcp.server.telemetry import telemetry_for
@@ -59,10 +59,10 @@ def serve(
         timing: The time limits of operations.
         load: Reads the configuration and loads the plugins, at SIGHUP.
     """
-    contributions = Contributions(registry)
+    catalogue = Catalogue(registry)
 
     async def run() -> None:
-        async with reloading(contributions, load):
+        async with reloading(catalogue, load):
             connections = Connections()
             telemetry = telemetry_for(settings)
             server = build(
@@ -70,7 +70,7 @@ def serve(
                 settings,
                 connections,
                 telemetry.open_host(timing),
-                contributions,
+                catalogue,
                 middleware=telemetry.middleware,
             )
             await _serve(server, connections, wire)

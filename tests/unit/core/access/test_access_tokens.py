@@ -82,10 +82,12 @@ async def test_a_token_with_a_wrong_claim_is_not_accepted_and_the_log_says_why(
     assert token not in record.getMessage()
 
 
-@pytest.mark.parametrize("changes", [{"exp": int(time.time()) - 5}, {"nbf": int(time.time()) + 5}])
+@pytest.mark.parametrize(("claim", "seconds"), [("exp", -5), ("nbf", 5)])
 async def test_clocks_may_differ_by_a_few_seconds(
-    issuer: Issuer, tokens: AccessTokens, changes: dict[str, Any]
+    issuer: Issuer, tokens: AccessTokens, claim: str, seconds: int
 ) -> None:
+    changes: dict[str, Any] = {claim: int(time.time()) + seconds}
+
     assert await tokens.verify(issuer.token(**changes)) is not None
 
 

@@ -24,7 +24,7 @@ from maas_mcp.operations.next_steps import (
 from maas_mcp.plugins.registry import HOST_TOOLS, load_registry
 from maas_mcp.plugins.schemas import output_schema
 from maas_mcp.server.app import INSTRUCTIONS, instructions_for
-from maas_mcp.server.contributions import served_tools
+from maas_mcp.server.catalogue import served_tools
 from maas_mcp.server.tools import mcp_tool
 from maas_mcp.settings import Settings
 

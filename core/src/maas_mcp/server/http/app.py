@@ -11,7 +11,7 @@ from maas_mcp.calls.connections import Connections
 from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.registry import Registry
 from maas_mcp.server.app import build
-from maas_mcp.server.contributions import Contributions
+from maas_mcp.server.catalogue import Catalogue
 from maas_mcp.server.http.authentication import Authenticator
 from maas_mcp.server.http.challenges import metadata_routes
 from maas_mcp.server.http.gate import BodyLimits, Gate
@@ -34,7 +34,7 @@ def http_app(
     hosts: Sequence[str],
     timing: Timing | None = None,
     *,
-    contributions: Contributions | None = None,
+    catalogue: Catalogue | None = None,
 ) -> ASGIApp:
     """Build the application.
 
@@ -44,20 +44,20 @@ def http_app(
         connections: The clients' connections. The runner ends their calls when it stops.
         hosts: The accepted values of the header ``Host``, such as ``127.0.0.1:*``.
         timing: The time limits of operations.
-        contributions: The tools of ``registry``, if the caller may replace them while the server runs.
+        catalogue: What the server serves, if the caller may reload it.
     """
-    contributions = contributions or Contributions(registry)
+    catalogue = catalogue or Catalogue(registry)
     usage = Usage(_principal_limits(settings))
     access = HttpAccess.from_settings(settings)
     authenticator = None if access is None else Authenticator(access, settings.anonymous_region().api_url)
-    metrics = open_metrics(settings, MetricsSources(connections, usage.open_sessions, lambda: contributions.records))
+    metrics = open_metrics(settings, MetricsSources(connections, usage.open_sessions, lambda: catalogue.records))
     telemetry = telemetry_for(settings, [metrics] if metrics else [])
     health = Health(telemetry.open_host(timing))
     open_routes = health.routes
     if access is not None and access.oauth is not None:
         open_routes += metadata_routes(access.oauth, MCP_PATH)
     app = build(
-        registry, settings, connections, health.open_host, contributions, middleware=telemetry.middleware
+        registry, settings, connections, health.open_host, catalogue, middleware=telemetry.middleware
     ).streamable_http_app(
         streamable_http_path=MCP_PATH,
         max_request_body_size=settings.http_body_limit,
@@ -79,7 +79,7 @@ def http_app(
         usage=usage,
         authenticator=authenticator,
         stateless=settings.http_stateless,
-        scopes=contributions.scopes,
+        scopes=catalogue.scopes,
     )
     if metrics is None:
         return gate

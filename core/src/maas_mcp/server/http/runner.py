@@ -20,7 +20,7 @@ from maas_mcp.calls.connections import Connections
 from maas_mcp.errors import ServerError
 from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.registry import Registry
-from maas_mcp.server.contributions import Contributions
+from maas_mcp.server.catalogue import Catalogue
 from maas_mcp.server.http.address import LOOPBACK_HOSTS, HttpAddress
 from maas_mcp.server.http.app import MCP_PATH, http_app
 from maas_mcp.server.reloading import reloading
@@ -56,11 +56,11 @@ def serve(
     address.check_safe(settings)
     connections = Connections()
     hosts = (*LOOPBACK_HOSTS, *settings.http_hosts)
-    contributions = Contributions(registry)
-    app = http_app(registry, settings, connections, hosts, timing, contributions=contributions)
+    catalogue = Catalogue(registry)
+    app = http_app(registry, settings, connections, hosts, timing, catalogue=catalogue)
 
     async def run(listener: socket.socket) -> None:
-        async with reloading(contributions, load):
+        async with reloading(catalogue, load):
             await _serve(app, listener, connections, settings, lambda: announce(_url(listener, settings)))
 
     with contextlib.closing(_listener(address)) as listener:

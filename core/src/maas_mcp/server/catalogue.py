@@ -41,7 +41,7 @@ SEND_LIMIT: Final = 5.0
 """Seconds for one client to receive an announcement. A client that does not read misses it."""
 
 
-class Contributions:
+class Catalogue:
     """The tools, prompts and skills that the server serves, and the clients to which their changes are announced.
 
     Args:
