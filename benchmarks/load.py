@@ -1,4 +1,4 @@
-"""Measures maas-mcp over HTTP under load, beside the SDK's own server in the same run.
+"""Measures maas-mcp over HTTP under load, and the same for the SDK's own server in the same run.
 
     python benchmarks/load.py [--sessions 200] [--principals 50] [--operations 500] [--seconds 30] [--dropped 10000]
 
