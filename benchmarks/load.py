@@ -5,9 +5,9 @@
 
 Each principal has a token, and follows its share of the deployments over streams of its own. Each session calls a
 trivial tool every few seconds. The same sessions and calls, without deployments, go to the SDK's server. Prints the
-median and the 95th percentile of a call, the slowest session's median, and how the server's memory grows while sessions are
-opened and dropped: half of them by DELETE, the others by not using them for ten seconds. On a busy machine compare the
-processor time of a call, which contains the server's other work: following the deployments.
+median and the 95th percentile of a call, the slowest session's median, and how the server's memory grows while sessions
+are opened and dropped: half of them by DELETE, the others by not using them for ten seconds. On a busy machine compare
+the processor time of a call, which contains the server's other work: following the deployments.
 """
 
 import argparse
@@ -32,6 +32,8 @@ from maas_simulator import SimulatedRegion, generated_region, serving
 
 IDLE = 10
 """Seconds after which the server drops an unused session."""
+SETTLING = 20.0
+"""Seconds after the start of all deployments, in which each machine is read for the first time."""
 AT_ONCE = 20
 """Sessions that are opened at the same time."""
 LIMITS = {
@@ -111,6 +113,7 @@ async def under_load(server: HttpServer, region: SimulatedRegion, tokens: Sequen
         with anyio.fail_after(300):
             await _all_deploying(region)
         print(f"{len(machines)} deployments are followed by {len(tokens)} principals")
+        await anyio.sleep(SETTLING)
         await load.run(server, tokens)
         print(f"maas-mcp uses {server.resident() / 1e6:.0f} MB")
         tasks.cancel_scope.cancel()
