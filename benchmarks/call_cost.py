@@ -1,4 +1,4 @@
-"""Measures a trivial call and a progress message over stdio and HTTP, next to the SDK's own servers.
+"""Measures a trivial call and a progress message over stdio and HTTP, and the same for the SDK's own servers.
 
     python benchmarks/call_cost.py [CALLS]
 

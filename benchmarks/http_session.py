@@ -1,4 +1,4 @@
-"""A small asynchronous MCP client over HTTP that costs little next to the servers that it measures."""
+"""A small asynchronous MCP client over HTTP that costs little compared with the servers that it measures."""
 
 import itertools
 import json

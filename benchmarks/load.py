@@ -1,12 +1,13 @@
-"""Measures maas-mcp over HTTP under load, next to the SDK's own server in the same run.
+"""Measures maas-mcp over HTTP under load, and the same for the SDK's own server in the same run.
 
-    python benchmarks/load.py [--sessions 200] [--principals 50] [--operations 500] [--seconds 30] [--dropped 10000]
+    python benchmarks/load.py [--sessions 200] [--principals 50] [--operations 500] [--seconds 30] [--pause 2]
+        [--dropped 10000]
 
 Each principal has a token, and follows its share of the deployments over streams of its own. Each session calls a
-trivial tool once a second. The same sessions and calls, without deployments, go to the SDK's server. Prints the median
-and the 95th percentile of a call, the slowest session's median, and how the server's memory grows while sessions are
-opened and dropped: half of them by DELETE, the others by not using them for ten seconds. On a busy machine compare the
-processor time of a call, which contains the server's other work: following the deployments.
+trivial tool every few seconds. The same sessions and calls, without deployments, go to the SDK's server. Prints the
+median and the 95th percentile of a call, the slowest session's median, and how the server's memory grows while sessions
+are opened and dropped: half of them by DELETE, the others by not using them for ten seconds. On a busy machine compare
+the processor time of a call, which contains the server's other work: following the deployments.
 """
 
 import argparse
@@ -31,6 +32,8 @@ from maas_simulator import SimulatedRegion, generated_region, serving
 
 IDLE = 10
 """Seconds after which the server drops an unused session."""
+SETTLING = 20.0
+"""Seconds after the start of all deployments, in which each machine is read for the first time."""
 AT_ONCE = 20
 """Sessions that are opened at the same time."""
 LIMITS = {
@@ -46,12 +49,14 @@ class Load:
 
     sessions: int
     seconds: float
+    pause: float
+    """Seconds between the starts of a session's calls."""
     waits: list[list[float]] = field(default_factory=list)
     processor: float = 0.0
     """Processor seconds of the server during the calls."""
 
     async def run(self, server: HttpServer, tokens: Sequence[str]) -> None:
-        """Open the sessions and let each call the trivial tool once a second."""
+        """Open the sessions and let each call the trivial tool at its pace."""
         self.waits = [[] for _ in range(self.sessions)]
         sessions = [HttpSession(server.port, tokens[number % len(tokens)]) for number in range(self.sessions)]
         for session in sessions:
@@ -65,12 +70,12 @@ class Load:
             await session.close()
 
     async def _call(self, session: HttpSession, number: int, end: float) -> None:
-        await anyio.sleep(number / self.sessions)
+        await anyio.sleep(self.pause * number / self.sessions)
         while time.monotonic() < end:
             began = time.monotonic()
             await session.call("bench_nothing", text="hello")
             self.waits[number].append(time.monotonic() - began)
-            await anyio.sleep(max(0.0, 1.0 - (time.monotonic() - began)))
+            await anyio.sleep(max(0.0, self.pause - (time.monotonic() - began)))
 
     def report(self, name: str) -> float:
         """Print a row. Returns the 95th percentile in seconds."""
@@ -108,6 +113,7 @@ async def under_load(server: HttpServer, region: SimulatedRegion, tokens: Sequen
         with anyio.fail_after(300):
             await _all_deploying(region)
         print(f"{len(machines)} deployments are followed by {len(tokens)} principals")
+        await anyio.sleep(SETTLING)
         await load.run(server, tokens)
         print(f"maas-mcp uses {server.resident() / 1e6:.0f} MB")
         tasks.cancel_scope.cancel()
@@ -155,12 +161,13 @@ def main() -> None:
         ("principals", 50),
         ("operations", 500),
         ("seconds", 30),
+        ("pause", 2),
         ("dropped", 10000),
     ):
         parser.add_argument(f"--{name}", type=int, default=default)
     options = parser.parse_args()
     region = generated_region(options.operations, speed=1.0)
-    ours, reference = Load(options.sessions, options.seconds), Load(options.sessions, options.seconds)
+    ours, reference = (Load(options.sessions, options.seconds, options.pause) for _ in range(2))
     with tempfile.TemporaryDirectory() as folder, serving(region) as url:
         tokens, files = create_tokens(Path(folder), region, options.principals)
         with our_http_server(MAAS_URL=url, **files, **LIMITS) as server:
