@@ -11,6 +11,7 @@ import pytest
 from maas_simulator import Fault, SimulatedRegion, serving
 from tests.integration.driver import MODERN, TIMEOUT, Driver, Message, advance_to, eventually, serving_stdio
 from tests.integration.http_driver import HttpDriver, serving_http
+from tests.integration.test_http_access import Team
 
 TASKS = "io.modelcontextprotocol/tasks"
 CAPABILITIES: Message = {"extensions": {TASKS: {}}}
@@ -321,3 +322,34 @@ def test_the_routing_header_must_name_the_task(serve: Serve, region: SimulatedRe
         connection.close()
 
     assert (response.status, body["error"]["code"]) == (400, HEADER_MISMATCH)
+
+
+def test_another_principals_task_is_unknown_and_not_in_a_stream(region: SimulatedRegion, tmp_path: Path) -> None:
+    with serving(region) as url:
+        team = Team(region, url, tmp_path)
+        tokens = [team.token("new", name, "--scopes", "maas:destroy") for name in ("admin", "bob")]
+        with team.serving(tokens[0]) as admin:
+            admin.capabilities = CAPABILITIES
+            task = deploy(admin, region)
+            bob = team.client(admin, tokens[1])
+            bob.capabilities = CAPABILITIES
+            for method in ("tasks/get", "tasks/cancel", "tasks/update"):
+                error = bob.error(method, {"taskId": task["taskId"], "inputResponses": {}})
+                assert error["code"] == INVALID_PARAMS
+            _, acknowledged = listen(bob, {"taskIds": [task["taskId"]]})
+
+            assert acknowledged == {"taskIds": []}
+            assert get(admin, task)["status"] == "working"
+    assert posts(region) == ["deploy"]
+
+
+@pytest.mark.parametrize("serve", ["http"], indirect=True)
+def test_any_replica_serves_a_task(serve: Serve, region: SimulatedRegion) -> None:
+    with serve() as first, serve() as second:
+        task = deploy(first, region)
+        assert get(second, task)["status"] == "working"
+        listen(second, {"taskIds": [task["taskId"]]})
+        region.set_speed(SPEED)
+        last = second.wait_for("notifications/tasks", lambda seen: seen["status"] != "working")["params"]
+        assert last["status"] == "completed"
+        assert get(first, task)["result"] == last["result"]

@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
+from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp_types.methods import is_input_required
 
 from maas_mcp.secret import load_secrets
@@ -44,9 +45,6 @@ class SealedRequestState:
 
     @cached_property
     def _boundary(self) -> ServerMiddleware[Any]:
-        # Its imports take 10 ms, and only questions need it.
-        from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity  # noqa: PLC0415 - see above
-
         secrets = dict.fromkeys(load_secrets(self._settings))  # the SDK rejects a secret that is given twice
         keys = [hmac.digest(secret, PURPOSE, "sha256") for secret in secrets]
         security = RequestStateSecurity(keys=keys, bind_principal=lambda ctx: client_connection(ctx).principal.name)

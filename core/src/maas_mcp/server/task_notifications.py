@@ -15,7 +15,8 @@ from mcp.shared.exceptions import MCPError
 from maas_mcp.errors import UnknownOperationError
 from maas_mcp.operations.progress import Progress
 from maas_mcp.server.request_context import Context, client_connection
-from maas_mcp.server.tasks import Task, TaskId, check_declared, read_task
+from maas_mcp.server.task_wire import Task, TaskId
+from maas_mcp.server.tasks import check_declared, read_task
 
 logger = logging.getLogger(__name__)
 

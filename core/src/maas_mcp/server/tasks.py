@@ -5,16 +5,14 @@ restart and any replica with the same secret serves them.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, Final, Literal, Self
+from dataclasses import dataclass
+from typing import Any
 
 import mcp_types as types
 from mcp.server import Server
 from mcp.shared.dispatcher import coerce_request_id
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import decode_header_value
-from pydantic import Field
 
 from maas_mcp.calls.call import CallResult
 from maas_mcp.calls.chain import Run, run_call
@@ -36,84 +34,14 @@ from maas_mcp.maas.text import replace_surrogates
 from maas_mcp.operations.batches.batch import BatchOperation
 from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning
 from maas_mcp.operations.declaring.questions import Asker
-from maas_mcp.operations.handles import LIFETIME
 from maas_mcp.operations.progress import ProgressSend, discard_progress
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.server.asking import mcp_request, read_answer
 from maas_mcp.server.operation_tools import CancelOperation, GetOperation
 from maas_mcp.server.request_context import Context, client_connection, client_features, declares_extension, is_modern
+from maas_mcp.server.task_wire import EXTENSION, Task, TaskId, TaskParams, TaskStatus, UpdateTaskParams, unknown_task
 from maas_mcp.server.tools import ensure_sendable, failure, success
-
-EXTENSION: Final = "io.modelcontextprotocol/tasks"
-TTL: Final = round(LIFETIME * 1000)
-"""Milliseconds after its start for which a task can be read."""
-POLICY_MARK: Final = "!"
-"""Separates the operation id and the ``on_cancel`` of the call in a task id."""
-
-TaskStatus = Literal["working", "input_required", "completed", "failed", "cancelled"]
-
-
-class TaskParams(types.RequestParams):
-    """The parameters of ``tasks/get`` and ``tasks/cancel``."""
-
-    task_id: str = Field(alias="taskId")
-
-
-class UpdateTaskParams(TaskParams):
-    """The parameters of ``tasks/update``."""
-
-    input_responses: dict[str, Any] = Field(alias="inputResponses")
-
-
-@dataclass(frozen=True, slots=True)
-class TaskId:
-    """A task's id: the operation's id, and the call's ``on_cancel`` unless it is the operation's own policy.
-
-    The policy needs no signature: the caller may abort the operation with ``maas_cancel_operation`` anyway.
-    """
-
-    operation_id: str
-    on_cancel: CancelPolicy | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Parse a task id. Invalid ids are rejected when the operation is read."""
-        operation_id, mark, policy = text.partition(POLICY_MARK)
-        if mark and policy not in set(CancelPolicy):
-            raise unknown_task()
-        return cls(operation_id, CancelPolicy(policy) if mark else None)
-
-    def __str__(self) -> str:
-        return self.operation_id + (f"{POLICY_MARK}{self.on_cancel}" if self.on_cancel else "")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """The state of a task, as clients receive it."""
-
-    task_id: str
-    status: TaskStatus
-    message: str
-    started: int
-    """The operation's start, in seconds since 1970 (UTC)."""
-    poll_interval: float
-    """Seconds between two polls of the client."""
-    details: Mapping[str, Any] = field(default_factory=dict)
-    """``result``, ``error`` or ``inputRequests``, according to the status."""
-
-    def to_wire(self) -> dict[str, Any]:
-        """The task as JSON, with the time of this reading."""
-        return {
-            "taskId": self.task_id,
-            "status": self.status,
-            "statusMessage": replace_surrogates(self.message),
-            "createdAt": datetime.fromtimestamp(self.started, UTC).isoformat(),
-            "lastUpdatedAt": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "ttlMs": TTL,
-            "pollIntervalMs": max(1, round(self.poll_interval * 1000)),
-            **self.details,
-        }
 
 
 def serve_tasks(server: Server[Host]) -> None:
@@ -387,14 +315,6 @@ def _missing_capability() -> MCPError:
         code=types.MISSING_REQUIRED_CLIENT_CAPABILITY,
         message=f"This request needs the client capability {EXTENSION}, which the request does not declare.",
         data={"requiredCapabilities": {"extensions": {EXTENSION: {}}}},
-    )
-
-
-def unknown_task() -> MCPError:
-    """The error for an id that is forged, damaged, expired or another user's. It does not reveal which."""
-    return MCPError(
-        code=types.INVALID_PARAMS,
-        message="There is no such task: it has expired, or belongs to another server or user.",
     )
 
 

@@ -121,7 +121,7 @@ def test_a_declined_question_sends_nothing(maas_region: MaasRegion) -> None:
     assert posts(maas_region) == []
 
 
-def test_a_call_of_a_client_that_cannot_ask_is_refused(maas_region: MaasRegion) -> None:
+def test_a_client_that_cannot_be_asked_gets_an_error_with_the_missing_capability(maas_region: MaasRegion) -> None:
     with pytest.raises(CannotAskError) as refused:
         maas_region.call(AskFirst, "node01")
 
