@@ -11,7 +11,7 @@ import pytest
 from maas_simulator import Fault, SimulatedRegion, serving
 from tests.integration.driver import MODERN, TIMEOUT, Driver, Message, advance_to, eventually, serving_stdio
 from tests.integration.http_driver import HttpDriver, serving_http
-from tests.integration.test_http_access import Team
+from tests.integration.team import Team
 
 TASKS = "io.modelcontextprotocol/tasks"
 CAPABILITIES: Message = {"extensions": {TASKS: {}}}
