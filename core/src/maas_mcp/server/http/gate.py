@@ -31,7 +31,9 @@ from maas_mcp.calls.principal import LOCAL, Principal, Scope
 from maas_mcp.server.http.authentication import CREDENTIALS, Authenticator, untrusted_key
 from maas_mcp.server.http.limits import Usage
 from maas_mcp.server.http.refusals import Refusal
+from maas_mcp.server.operation_tools import CancelOperation
 from maas_mcp.server.request_context import CONNECTION
+from maas_mcp.server.task_wire import operation_name
 
 SINGLE_HEADERS: Final = (
     "authorization",
@@ -173,7 +175,10 @@ class Gate:
         return connection
 
     def _needed_scope(self, body: bytes) -> Scope:
-        """The scope that a request needs. A request that calls no known tool changes nothing."""
+        """The scope that a request needs. A request that names no known tool changes nothing.
+
+        The operation in a task id is not proved yet: whoever forges it is refused when the id is opened.
+        """
         if self._authenticator is None:
             return Scope.READ
         try:
@@ -181,10 +186,18 @@ class Gate:
         except ValueError:
             return Scope.READ
         params = message.get("params") if isinstance(message, dict) else None
-        name = params.get("name") if isinstance(params, dict) else None
-        if not isinstance(name, str) or message.get("method") != "tools/call":
+        if not isinstance(params, dict):
             return Scope.READ
-        return self._scopes.get(name, Scope.READ)
+        match message.get("method"), params.get("name"), params.get("taskId"):
+            case "tools/call", str(tool), _:
+                pass
+            case "tasks/cancel", _, _:
+                tool = CancelOperation.name
+            case "tasks/update", _, str(task_id):
+                tool = operation_name(task_id)
+            case _:
+                return Scope.READ
+        return self._scopes.get(tool, Scope.READ)
 
 
 @dataclass(frozen=True, slots=True)
