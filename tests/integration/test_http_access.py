@@ -155,6 +155,15 @@ def refused(region: SimulatedRegion, url: str, address: str, **variables: str) -
     return done.stderr
 
 
+def test_a_file_of_keys_that_others_can_read_prevents_the_start(team: Team, region: SimulatedRegion, url: str) -> None:
+    team.token("new", "admin")
+    team.keys.chmod(0o644)
+
+    text = refused(region, url, "127.0.0.1:0", MAAS_MCP_HTTP_TOKENS=str(team.tokens), MAAS_MCP_HTTP_KEYS=str(team.keys))
+
+    assert f"Run `chmod 600 {team.keys}`" in text
+
+
 def test_other_hosts_are_served_only_with_authentication_and_tls(team: Team, region: SimulatedRegion, url: str) -> None:
     assert "Without tokens" in refused(region, url, "0.0.0.0:0")
     assert "Without TLS" in refused(region, url, "0.0.0.0:0", **team.variables)

@@ -106,6 +106,14 @@ def test_the_key_is_checked_with_maas_before_it_is_stored_and_never_shown(
     assert "Missing argument 'NAME'" in office.run("login").stderr
 
 
+def test_a_name_that_no_token_can_have_gets_no_key(office: Office, region: SimulatedRegion) -> None:
+    done = office.run("login", "two words", given=region.api_key_of("admin"))
+
+    assert done.returncode == 2
+    assert "'two words' is not a valid name for a token" in done.stderr
+    assert not office.vault.exists()
+
+
 def test_on_a_terminal_it_asks_for_the_url_and_hides_the_key(office: Office, region: SimulatedRegion) -> None:
     key = region.api_key_of("bob")
     answers = {"URL of the MAAS region: ": office.url, "MAAS API key of bob: ": key}

@@ -13,6 +13,7 @@ from maas_mcp.api import (
     Event,
     EventPolling,
     Evidence,
+    Image,
     Lifecycle,
     LifespanContext,
     MaasClient,
@@ -22,12 +23,11 @@ from maas_mcp.api import (
     Observation,
     Operation,
     OperationContext,
+    Part,
     PollingStrategy,
     ProgressReporter,
     Prompt,
     PromptContext,
-    PromptImage,
-    PromptMessage,
     Resource,
     ScriptSet,
     ScriptSetName,
@@ -151,9 +151,9 @@ class Ask(Prompt[Which]):
 
     name = "maas_ask"
 
-    async def messages(self, ctx: PromptContext, args: Which) -> Sequence[PromptMessage]:
+    async def messages(self, ctx: PromptContext, args: Which) -> Sequence[Part]:
         assert_type(ctx.maas, MaasClient)
-        return [PromptImage(b"", "image/png"), args.system_id]
+        return [Image(b"", "image/png"), args.system_id]
 
 
 class Numbered(Prompt[Which]):

@@ -51,13 +51,7 @@ from maas_mcp.operations.declaring.operations import (
 )
 from maas_mcp.operations.declaring.permission import another_owner, check_take_over
 from maas_mcp.operations.declaring.plugin_services import LifespanContext
-from maas_mcp.operations.declaring.prompt import (
-    Prompt,
-    PromptContext,
-    PromptImage,
-    PromptMessage,
-    PromptResource,
-)
+from maas_mcp.operations.declaring.prompt import Prompt, PromptContext
 from maas_mcp.operations.declaring.questions import (
     ClientFolder,
     ClientFolders,
@@ -149,9 +143,6 @@ __all__ = [
     "ProgressReporter",
     "Prompt",
     "PromptContext",
-    "PromptImage",
-    "PromptMessage",
-    "PromptResource",
     "Question",
     "RegionOperation",
     "Resource",

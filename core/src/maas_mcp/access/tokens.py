@@ -35,6 +35,19 @@ class StoredToken:
     """The time of creation, in ISO 8601 format."""
 
 
+def check_name(name: str) -> None:
+    """Check the name of a static token.
+
+    Raises:
+        SettingsError: No token can have this name.
+    """
+    if not _NAME.fullmatch(name):
+        raise SettingsError(
+            f"{name!r} is not a valid name for a token: expected up to 64 letters, digits and any of . _ @ -, and a "
+            "letter or digit first.",
+        )
+
+
 class TokenFile:
     """The file with the tokens. A running server applies changes at once.
 
@@ -68,10 +81,7 @@ class TokenFile:
         Raises:
             SettingsError: The name is invalid or already has a token, or the file cannot be used.
         """
-        if not _NAME.fullmatch(name):
-            raise SettingsError(
-                f"{name!r} is not a valid name for a token: expected letters, digits and any of . _ @ -"
-            )
+        check_name(name)
         known = dict(self.tokens()) if self._path.exists() else {}
         if name in known:
             raise SettingsError(

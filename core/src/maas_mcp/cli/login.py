@@ -6,7 +6,7 @@ from functools import partial
 import click
 
 from maas_mcp.cli.common import EXIT_CODES, print_text
-from maas_mcp.errors import SettingsError
+from maas_mcp.errors import MaasAuthError, SettingsError
 from maas_mcp.maas.address import KEY_HINT, ApiKey, RegionAccess
 from maas_mcp.settings import Settings
 
@@ -29,6 +29,7 @@ def command(*, name: str | None, issuer: str | None, listing: bool) -> None:
     be set. A running server uses the key at once.
     """
     from maas_mcp.access.callers import KeyOwner  # noqa: PLC0415 - cryptography takes long, and --help does not need it
+    from maas_mcp.access.tokens import check_name  # noqa: PLC0415 - as above
     from maas_mcp.cli.vault import required_vault  # noqa: PLC0415 - as above
 
     settings = Settings.load()
@@ -41,6 +42,8 @@ def command(*, name: str | None, issuer: str | None, listing: bool) -> None:
         raise click.UsageError("Missing argument 'NAME'.")
     if settings.maas_url is None and sys.stdin.isatty():
         settings = Settings.load(maas_url=click.prompt("URL of the MAAS region", err=True))
+    if issuer is None:
+        check_name(name)
     region = settings.anonymous_region()  # fail before the user types the key
     key = _read_key(name)
     username = _username(settings.require_region(key))
@@ -74,6 +77,8 @@ def _username(region: RegionAccess) -> str:
         maas = connect(region)
         try:
             return (await maas.once().whoami()).username
+        except MaasAuthError as error:
+            raise MaasAuthError(error.message, hint=f"Nothing was stored. {KEY_HINT}") from None
         finally:
             await maas.aclose()
 

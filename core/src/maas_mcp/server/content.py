@@ -1,4 +1,4 @@
-"""Converts the content of results to MCP's content blocks."""
+"""Converts parts of results and prompts to MCP's content blocks."""
 
 import base64
 
@@ -9,7 +9,7 @@ from maas_mcp.operations.declaring.content import Audio, File, Image, Part
 
 
 def content_block(part: Part) -> types.ContentBlock:
-    """The content block."""
+    """The content block of a part."""
     match part:
         case Image(data, mime_type):
             return types.ImageContent(data=_base64(data), mime_type=mime_type)
@@ -23,7 +23,7 @@ def content_block(part: Part) -> types.ContentBlock:
                 resource=types.BlobResourceContents(uri=uri, mime_type=mime_type, blob=_base64(data))
             )
         case _:
-            return types.TextContent(text=str(part))
+            return types.TextContent(text=replace_surrogates(str(part)))
 
 
 def _base64(data: bytes) -> str:

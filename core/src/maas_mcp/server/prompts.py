@@ -1,11 +1,10 @@
 """Serves prompts: the plugins' skills, for clients without that extension, and the prompts declared in code."""
 
-import base64
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 import mcp_types as types
 from mcp.server import Server
@@ -19,7 +18,8 @@ from maas_mcp.calls.host import Host
 from maas_mcp.errors import MaasMcpError
 from maas_mcp.maas.text import replace_surrogates
 from maas_mcp.operations.cancellation import is_cancellation
-from maas_mcp.operations.declaring.prompt import PromptContext, PromptImage, PromptMessage, PromptResource
+from maas_mcp.operations.declaring.content import Part
+from maas_mcp.operations.declaring.prompt import PromptContext
 from maas_mcp.operations.declaring.questions import AnswersNeededError
 from maas_mcp.operations.declaring.tool import plugin_error
 from maas_mcp.plugins.prompts import AnyPrompt
@@ -27,11 +27,15 @@ from maas_mcp.plugins.schemas import input_schema
 from maas_mcp.plugins.skills import Skill
 from maas_mcp.server.asking import asker_for, questions_result
 from maas_mcp.server.client_log import ClientLog
+from maas_mcp.server.content import content_block
 from maas_mcp.server.paging import page
 from maas_mcp.server.request_context import Context
 from maas_mcp.server.skills import SkillCatalogue
 
 CACHE: Final = CacheHint(ttl_ms=60_000)
+
+ContextOf = Callable[[AnyPrompt], Awaitable[PromptContext]]
+"""Returns the services for a prompt."""
 
 logger = logging.getLogger(__name__)
 
@@ -53,12 +57,14 @@ class PromptCatalogue:
         """All prompts, sorted by name."""
         return [self._describe(each) for _, each in sorted(self._by_name.items())]
 
-    async def messages(self, name: str, ctx: PromptContext, given: Mapping[str, str]) -> Sequence[types.PromptMessage]:
+    async def messages(
+        self, name: str, context_of: ContextOf, given: Mapping[str, str]
+    ) -> Sequence[types.PromptMessage]:
         """The messages of a prompt.
 
         Raises:
             MCPError: The prompt is unknown, or an argument is invalid.
-            MaasMcpError: The prompt failed.
+            MaasMcpError: The prompt or a lifespan of its plugin failed.
         """
         prompt = self._by_name.get(name)
         if prompt is None:
@@ -66,7 +72,7 @@ class PromptCatalogue:
         _check_names(self._describe(prompt), given)
         if isinstance(prompt, Skill):
             return [_message(_filled(prompt, given)), *map(_embedded, self._skills.other_files(prompt))]
-        return [_message(each) for each in await _run(prompt, ctx, given)]
+        return [_message(each) for each in await _run(prompt, context_of, given)]
 
     @cached_property
     def _by_name(self) -> Mapping[str, AnyPrompt | Skill]:
@@ -121,9 +127,13 @@ def add_prompts(
     ) -> types.GetPromptResult | types.InputRequiredResult:
         async with ctx.lifespan_context.tenant(connection_of(ctx).principal) as tenant:
             asker = EarlyAsker(asker_for(ctx, params, log), params.name[:64])
-            context = PromptContext(lambda: asker.noting_changes(tenant.maas), client=asker)
+
+            async def context_of(prompt: AnyPrompt) -> PromptContext:
+                plugin = await tenant.plugins.open(prompt)
+                return PromptContext(lambda: asker.noting_changes(tenant.maas), client=asker, plugin=plugin)
+
             try:
-                messages = await catalogue().messages(params.name, context, params.arguments or {})
+                messages = await catalogue().messages(params.name, context_of, params.arguments or {})
             except AnswersNeededError as needed:
                 return questions_result(needed, params)
             except MaasMcpError as error:
@@ -159,13 +169,14 @@ def _filled(skill: Skill, given: Mapping[str, str]) -> str:
     )
 
 
-async def _run(prompt: AnyPrompt, ctx: PromptContext, given: Mapping[str, str]) -> Sequence[PromptMessage]:
+async def _run(prompt: AnyPrompt, context_of: ContextOf, given: Mapping[str, str]) -> Sequence[Part]:
     try:
         args = prompt.arguments.model_validate_strings(dict(given))
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False, include_input=False)
         problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in details)
         raise _invalid(f"The arguments of {prompt.name} are not as expected: {problems[:600]}.") from error
+    ctx = await context_of(prompt)
     try:
         return await prompt.messages(ctx, args)
     except BaseException as error:
@@ -179,22 +190,8 @@ def _embedded(content: types.TextResourceContents | types.BlobResourceContents) 
     return types.PromptMessage(role="user", content=types.EmbeddedResource(resource=content))
 
 
-def _message(message: PromptMessage) -> types.PromptMessage:
-    return types.PromptMessage(role="user", content=_content(message))
-
-
-def _content(message: PromptMessage) -> Any:
-    match message:
-        case PromptImage(data, mime_type):
-            return types.ImageContent(data=base64.b64encode(data).decode(), mime_type=mime_type)
-        case PromptResource(uri, str() as text, mime_type):
-            contents = types.TextResourceContents(uri=uri, mime_type=mime_type, text=replace_surrogates(text))
-            return types.EmbeddedResource(resource=contents)
-        case PromptResource(uri, bytes() as data, mime_type):
-            blob = base64.b64encode(data).decode()
-            return types.EmbeddedResource(resource=types.BlobResourceContents(uri=uri, mime_type=mime_type, blob=blob))
-        case _:
-            return types.TextContent(text=replace_surrogates(str(message)))
+def _message(part: Part) -> types.PromptMessage:
+    return types.PromptMessage(role="user", content=content_block(part))
 
 
 def _title(name: str) -> str:

@@ -12,8 +12,9 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 from pydantic import BaseModel, Field
 
-from maas_mcp.api import OperationRefusedError, Prompt, PromptContext, PromptImage, PromptMessage, PromptResource
+from maas_mcp.api import File, Image, LifespanContext, OperationRefusedError, Part, Prompt, PromptContext
 from maas_mcp.calls import host as calls
+from maas_mcp.plugins.contributions import Contributions
 from maas_mcp.plugins.registry import Registry
 from maas_mcp.server.app import build
 from maas_mcp.testing import MaasRegion
@@ -37,11 +38,11 @@ class Illustrated(Prompt[Nothing]):
     name = "illustrated"
     title = "A rack"
 
-    async def messages(self, _ctx: PromptContext, _args: Nothing) -> Sequence[PromptMessage]:
+    async def messages(self, _ctx: PromptContext, _args: Nothing) -> Sequence[Part]:
         return [
-            PromptImage(PIXEL, "image/png"),
-            PromptResource("test://text", "Text \ud800.", "text/plain"),
-            PromptResource("test://data", PIXEL, "image/png"),
+            Image(PIXEL, "image/png"),
+            File("test://text", "Text \ud800.", "text/plain"),
+            File("test://data", PIXEL, "image/png"),
             "Describe \ud800 it.",
         ]
 
@@ -51,9 +52,29 @@ class Explain(Prompt[Which]):
 
     name = "explain_status"
 
-    async def messages(self, ctx: PromptContext, args: Which) -> Sequence[PromptMessage]:
+    async def messages(self, ctx: PromptContext, args: Which) -> Sequence[Part]:
         machine = await ctx.maas.machine(args.system_id)
         return [f"In {args.lines + 1} lines: {machine.hostname} is {machine.status_name}."]
+
+
+class Style(BaseModel):
+    """The settings of the plugin."""
+
+    greeting: str = "Good morning"
+
+
+@asynccontextmanager
+async def open_name(ctx: LifespanContext[Style, None]) -> AsyncIterator[str]:
+    yield (await ctx.maas.whoami()).username
+
+
+class Greet(Prompt[Nothing]):
+    """Greet the caller."""
+
+    name = "greet"
+
+    async def messages(self, ctx: PromptContext[Style, str], _args: Nothing) -> Sequence[Part]:
+        return [f"{ctx.settings.greeting}, {ctx.state}"]
 
 
 class Refusing(Prompt[Nothing]):
@@ -61,7 +82,7 @@ class Refusing(Prompt[Nothing]):
 
     name = "refusing"
 
-    async def messages(self, _ctx: PromptContext, _args: Nothing) -> Sequence[PromptMessage]:
+    async def messages(self, _ctx: PromptContext, _args: Nothing) -> Sequence[Part]:
         raise OperationRefusedError("The rack is locked.", hint="Unlock it.")
 
 
@@ -70,11 +91,11 @@ class Failing(Prompt[Nothing]):
 
     name = "failing"
 
-    async def messages(self, _ctx: PromptContext, _args: Nothing) -> Sequence[PromptMessage]:
+    async def messages(self, _ctx: PromptContext, _args: Nothing) -> Sequence[Part]:
         raise KeyError("secret")
 
 
-DECLARED = (Illustrated, Explain, Refusing, Failing)
+DECLARED = (Illustrated, Explain, Greet, Refusing, Failing)
 
 Era = Literal["legacy", "2026-07-28"]
 
@@ -94,7 +115,11 @@ async def connected(host: Host, era: Any) -> AsyncIterator[Client]:
         yield host.host
 
     prompts: Mapping[str, Any] = {prompt.name: prompt() for prompt in DECLARED}
-    registry = Registry(MappingProxyType({}), (), prompts=prompts)
+    plugin = Contributions(
+        name="test", plugin="test", prompts=tuple(prompts.values()), settings=Style(), lifespan=open_name
+    )
+    registry = Registry(MappingProxyType({}), (), plugins=(plugin,), prompts=prompts)
+    host.host.plugins.use([plugin])
     async with Client(build(registry, host.settings, host.host.connections, running), mode=era) as client:
         yield client
 
@@ -124,7 +149,7 @@ def test_prompts_are_listed_with_their_arguments(maas_region: MaasRegion, era: s
 
     listed = {prompt.name: prompt for prompt in maas_region._run(run, "admin").prompts}
 
-    assert list(listed) == ["explain_status", "failing", "illustrated", "refusing"]
+    assert list(listed) == ["explain_status", "failing", "greet", "illustrated", "refusing"]
     explain = listed["explain_status"]
     assert (explain.title, explain.description) == ("Explain status", "Explain a machine's status.")
     assert [(each.name, each.required) for each in explain.arguments or []] == [("system_id", True), ("lines", False)]
@@ -153,6 +178,13 @@ def test_a_prompt_reads_maas_and_takes_its_arguments_as_strings(maas_region: Maa
 
     assert isinstance(message.content, types.TextContent)
     assert message.content.text == "In 5 lines: node07 is Deployed."
+
+
+def test_a_prompt_has_its_plugins_settings_and_state(maas_region: MaasRegion, era: str) -> None:
+    (message,) = get(maas_region, era, "greet").messages
+
+    assert isinstance(message.content, types.TextContent)
+    assert message.content.text == "Good morning, admin"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Part of a tool's result that models and people see: text, images, audio and files."""
+"""The parts of results and prompts that models and people see: text, images, audio and files."""
 
 from dataclasses import dataclass, field
 
@@ -32,4 +32,4 @@ class File:
 
 
 Part = str | Image | Audio | File
-"""One part of a result."""
+"""One part of a result, or one message of a prompt."""

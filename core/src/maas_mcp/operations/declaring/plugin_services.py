@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, Generic
+from typing import TYPE_CHECKING, Any, Final, Generic
 
 from typing_extensions import TypeVar
 
@@ -66,6 +66,30 @@ class PluginServices:
 
 NO_SERVICES: Final = PluginServices()
 """The services for code that belongs to no plugin."""
+
+
+class UsesPlugin(Generic[SettingsT, StateT]):
+    """The attributes of a context that provides the plugin's settings and state."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:  # a slot of each context
+
+        @property
+        def plugin(self) -> PluginServices:
+            """The settings and the state."""
+
+    @property
+    def settings(self) -> SettingsT:
+        """The plugin's own settings: an instance of the model that ``maas_mcp_settings`` returns."""
+        settings: SettingsT = self.plugin.require_settings()
+        return settings
+
+    @property
+    def state(self) -> StateT:
+        """The value that the plugin's lifespan yields for the caller; without one, the value for the process."""
+        state: StateT = self.plugin.require_state()
+        return state
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,17 +10,21 @@ from typing import Any, ClassVar, Generic
 from pydantic import BaseModel
 
 from maas_mcp.maas.client import MaasClient
+from maas_mcp.operations.declaring.content import Part
+from maas_mcp.operations.declaring.plugin_services import NO_SERVICES, PluginServices, SettingsT, StateT, UsesPlugin
 from maas_mcp.operations.declaring.questions import NOBODY, Asker, AsksClient
 from maas_mcp.operations.declaring.tool import ArgsT
 
 
 @dataclass(frozen=True, slots=True)
-class PromptContext(AsksClient):
+class PromptContext(AsksClient, UsesPlugin[SettingsT, StateT]):
     """Services that the server passes to a prompt."""
 
     open_maas: Callable[[], MaasClient] = field(repr=False)
     client: Asker = field(default=NOBODY, kw_only=True, repr=False)
     """The client, for ``ask``, ``ask_each`` and ``can_ask``."""
+    plugin: PluginServices = field(default=NO_SERVICES, kw_only=True, repr=False)
+    """The settings and the state of the plugin."""
 
     @property
     def maas(self) -> MaasClient:
@@ -30,28 +34,6 @@ class PromptContext(AsksClient):
             SettingsError: The URL or the API key is missing or malformed.
         """
         return self.open_maas()
-
-
-@dataclass(frozen=True, slots=True)
-class PromptImage:
-    """An image in a prompt."""
-
-    data: bytes = field(repr=False)
-    mime_type: str
-    """Such as ``image/png``."""
-
-
-@dataclass(frozen=True, slots=True)
-class PromptResource:
-    """The content of a resource in a prompt."""
-
-    uri: str
-    content: str | bytes = field(repr=False)
-    mime_type: str
-
-
-PromptMessage = str | PromptImage | PromptResource
-"""One message of a prompt, in the user's name."""
 
 
 class Prompt(ABC, Generic[ArgsT]):
@@ -102,8 +84,8 @@ class Prompt(ABC, Generic[ArgsT]):
         return inspect.cleandoc(cls.__dict__.get("__doc__") or "").strip()
 
     @abstractmethod
-    async def messages(self, ctx: PromptContext, args: ArgsT) -> Sequence[PromptMessage]:
-        """Return the messages, in the order in which the model reads them.
+    async def messages(self, ctx: PromptContext, args: ArgsT) -> Sequence[Part]:
+        """Return the messages, each in the user's name, in the order in which the model reads them.
 
         Raises:
             MaasMcpError: The message goes to the client. Any other exception is reported as a plugin error.

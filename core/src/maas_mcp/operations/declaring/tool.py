@@ -17,7 +17,7 @@ from maas_mcp.operations.declaring.content import Part
 from maas_mcp.operations.declaring.effects import Effects
 from maas_mcp.operations.declaring.operations import NOT_OFFERED, Operations
 from maas_mcp.operations.declaring.overrides import check_overrides
-from maas_mcp.operations.declaring.plugin_services import NO_SERVICES, PluginServices, SettingsT, StateT
+from maas_mcp.operations.declaring.plugin_services import NO_SERVICES, PluginServices, SettingsT, StateT, UsesPlugin
 from maas_mcp.operations.declaring.questions import NOBODY, Asker, AsksClient
 from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.timing import Timing
@@ -27,7 +27,7 @@ ResultT = TypeVar("ResultT", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
-class ToolContext(AsksClient, Generic[SettingsT, StateT]):
+class ToolContext(AsksClient, UsesPlugin[SettingsT, StateT]):
     """Services that the server passes to a running tool.
 
     A plugin with settings or a lifespan annotates ``ctx: ToolContext[ItsSettings, ItsState]``, so that type checkers
@@ -49,18 +49,6 @@ class ToolContext(AsksClient, Generic[SettingsT, StateT]):
     """The client, for ``ask``, ``ask_each`` and ``can_ask``."""
     plugin: PluginServices = field(default=NO_SERVICES, kw_only=True, repr=False)
     """The settings and the state of the plugin."""
-
-    @property
-    def settings(self) -> SettingsT:
-        """The plugin's own settings: an instance of the model that ``maas_mcp_settings`` returns."""
-        settings: SettingsT = self.plugin.require_settings()
-        return settings
-
-    @property
-    def state(self) -> StateT:
-        """The value that the plugin's lifespan yields for the caller; without one, the value for the process."""
-        state: StateT = self.plugin.require_state()
-        return state
 
     def resource_updated(self, uri: str) -> None:
         """Announce that a resource has changed to the caller's own clients that have subscribed to it."""

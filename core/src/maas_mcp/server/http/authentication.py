@@ -37,12 +37,20 @@ class Authenticator:
     Args:
         access: Who may call.
         region: The URL of the region's API.
+
+    Raises:
+        SettingsError: The file of tokens or of keys cannot be used.
     """
 
     def __init__(self, access: HttpAccess, region: str) -> None:
         self._access = access
         self._tokens = None if access.tokens is None else TokenFile(access.tokens)
-        self._keys = PrincipalKeys(None if access.keys is None else KeyFile(access.keys), access.vault, region)
+        keys = None if access.keys is None else KeyFile(access.keys)
+        self._keys = PrincipalKeys(keys, access.vault, region)
+        if access.tokens is not None and access.tokens.exists():  # the first token creates it
+            TokenFile(access.tokens).tokens()
+        if keys is not None:
+            keys.owners()
         self._oauth: AccessTokens | None = None
         self.challenges = Challenges(access.oauth)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel
 
-from maas_mcp.api import Prompt, PromptContext, PromptImage, PromptMessage, PromptResource
+from maas_mcp.api import File, Image, Part, Prompt, PromptContext
 from maas_mcp_conformance.samples import PNG
 from maas_mcp_conformance.tools import Nothing
 
@@ -14,7 +14,7 @@ class SimplePrompt(Prompt[Nothing]):
 
     name = "test_simple_prompt"
 
-    async def messages(self, ctx: PromptContext, args: Nothing) -> Sequence[PromptMessage]:
+    async def messages(self, ctx: PromptContext, args: Nothing) -> Sequence[Part]:
         """One text."""
         return ["This is a simple prompt for testing."]
 
@@ -31,7 +31,7 @@ class PromptWithArguments(Prompt[TwoArguments]):
 
     name = "test_prompt_with_arguments"
 
-    async def messages(self, ctx: PromptContext, args: TwoArguments) -> Sequence[PromptMessage]:
+    async def messages(self, ctx: PromptContext, args: TwoArguments) -> Sequence[Part]:
         """A text with both."""
         return [f"Prompt with arguments: arg1='{args.arg1}', arg2='{args.arg2}'"]
 
@@ -47,10 +47,10 @@ class PromptWithResource(Prompt[ResourceArguments]):
 
     name = "test_prompt_with_embedded_resource"
 
-    async def messages(self, ctx: PromptContext, args: ResourceArguments) -> Sequence[PromptMessage]:
+    async def messages(self, ctx: PromptContext, args: ResourceArguments) -> Sequence[Part]:
         """The file and a text."""
         return [
-            PromptResource(args.resourceUri, "Embedded resource content for testing.", "text/plain"),
+            File(args.resourceUri, "Embedded resource content for testing.", "text/plain"),
             "Please process the embedded resource above.",
         ]
 
@@ -60,9 +60,9 @@ class PromptWithImage(Prompt[Nothing]):
 
     name = "test_prompt_with_image"
 
-    async def messages(self, ctx: PromptContext, args: Nothing) -> Sequence[PromptMessage]:
+    async def messages(self, ctx: PromptContext, args: Nothing) -> Sequence[Part]:
         """The image and a text."""
-        return [PromptImage(PNG, "image/png"), "Please analyze the image above."]
+        return [Image(PNG, "image/png"), "Please analyze the image above."]
 
 
 class Background(BaseModel):
@@ -76,7 +76,7 @@ class AskingPrompt(Prompt[Nothing]):
 
     name = "test_input_required_result_prompt"
 
-    async def messages(self, ctx: PromptContext, args: Nothing) -> Sequence[PromptMessage]:
+    async def messages(self, ctx: PromptContext, args: Nothing) -> Sequence[Part]:
         """The answer."""
         answer = await ctx.ask("What context should the prompt use?", Background, key="user_context")
         return [f"Use this context: {answer.context}"]

@@ -45,6 +45,7 @@ def maas_mcp_operations() -> list[type[RescueMode]]:
     return [RescueMode]
 
 
+# The runbooks in skills/
 @hookimpl
 def maas_mcp_skills() -> list[str]:
     return ["acme_rescue"]
