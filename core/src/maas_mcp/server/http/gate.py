@@ -175,7 +175,7 @@ class Gate:
     def _needed_scope(self, body: bytes) -> Scope:
         """The scope that a request needs. A request that names no known tool changes nothing.
 
-        The operation in a task id is not proved yet: whoever forges it is refused when the id is opened.
+        The operation in a task id is not proved yet. A forged id is refused when it is opened.
         """
         if self._authenticator is None:
             return Scope.READ
