@@ -9,13 +9,13 @@ import pytest
 
 from maas_simulator import SimulatedRegion, serving
 from tests.integration.driver import MODERN, Driver, Message, advance_to, eventually, serving_stdio
-from tests.integration.http_driver import serving_http
+from tests.integration.http_driver import HttpDriver, serving_http
 from tests.integration.team import Team
 from tests.integration.test_asking import accept, only, posts, release
 from tests.integration.test_http_access import call, status_of
 
 LEGACY = "2025-11-25"
-INVALID_PARAMS, NOT_FOUND, LEGACY_NOT_FOUND = -32602, -32601, -32002
+INVALID_PARAMS, NOT_FOUND, LEGACY_NOT_FOUND, HEADER_MISMATCH = -32602, -32601, -32002, -32020
 TASKS: Message = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
 HUGE = "x" * 1_000_000
 TEXTS = (
@@ -68,7 +68,7 @@ def requests(prompt: str) -> Iterator[tuple[str, Message]]:
         yield "completion/complete", completing(MACHINE, "system_id", odd)
 
 
-@pytest.fixture(params=[("stdio", MODERN), ("stdio", LEGACY), ("http", LEGACY)], ids="-".join)
+@pytest.fixture(params=[("stdio", MODERN), ("stdio", LEGACY), ("http", LEGACY), ("http", MODERN)], ids="-".join)
 def odd_server(request: pytest.FixtureRequest, url: str, region: SimulatedRegion) -> Iterator[Driver]:
     transport, revision = request.param
     running = serving_http if transport == "http" else serving_stdio
@@ -80,14 +80,20 @@ def test_no_odd_request_gets_anything_but_an_error_that_explains_itself(
     odd_server: Driver, region: SimulatedRegion
 ) -> None:
     prompt = odd_server.request("prompts/list")["prompts"][0]["name"]
+    in_header = isinstance(odd_server, HttpDriver) and odd_server.revision == MODERN
     for method, params in requests(prompt):
         shown = f"{method} {str(params)[:200]}"
+        if in_header and HUGE in str(params):
+            continue  # no HTTP server reads such a header
         response = odd_server.wait(odd_server.start_request(method, params))
         if "result" in response:
             assert response["result"].get("isError") is True or method == "completion/complete", shown
             continue
         error = response["error"]
-        assert error["code"] in {INVALID_PARAMS, NOT_FOUND, LEGACY_NOT_FOUND}, (shown, str(error)[:500])
+        assert error["code"] in {INVALID_PARAMS, NOT_FOUND, LEGACY_NOT_FOUND, HEADER_MISMATCH}, (
+            shown,
+            str(error)[:500],
+        )
         assert error["message"], shown
         assert len(error["message"]) < 2000, shown
     assert "Traceback" not in odd_server.log()
