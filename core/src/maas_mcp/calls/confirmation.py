@@ -18,7 +18,7 @@ MAX_NAMED: Final = 20
 class Consent(BaseModel):
     """The user's consent."""
 
-    erase: bool = Field(description="Erase the disks. Their data cannot be recovered.")
+    erase: bool = Field(strict=True, description="Erase the disks. Their data cannot be recovered.")
 
 
 async def confirm_erasing(call: ToolCall) -> None:

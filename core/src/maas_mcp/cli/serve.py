@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import signal
 import sys
 from typing import Any, Final
 
@@ -51,6 +52,7 @@ def command(*, strict_plugins: bool, address: str | None, log_format: str | None
     SIGHUP reloads the lists of plugins, plugins_allow and plugins_block, from the TOML file. An invalid configuration
     is logged, and nothing changes.
     """
+    _hold_hangups()
     given: dict[str, Any] = {} if log_format is None else {"log_format": log_format}
     settings = Settings.load(**given)
     configure_logging(settings)
@@ -60,6 +62,12 @@ def command(*, strict_plugins: bool, address: str | None, log_format: str | None
         _serve_stdio(settings, strict=strict_plugins)
     else:
         _serve_http(settings, address, strict=strict_plugins)
+
+
+def _hold_hangups() -> None:
+    """Hold back SIGHUP, which would end the process, until the server can reload. It is then delivered."""
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 
 
 def _serve_stdio(settings: Settings, *, strict: bool) -> None:

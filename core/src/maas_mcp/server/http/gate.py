@@ -138,9 +138,7 @@ class Gate:
 
     async def _pass_on(self, request: "_Request", receive: Receive, send: Send) -> None:
         name, session_id = request.principal.name, None if self._stateless else request.session_id
-        if session_id is not None:
-            self._usage.session_used(name, session_id)
-        elif request.is_legacy:
+        if session_id is None and request.is_legacy:
             self._usage.check_new_session(name)  # only a request that opens a session has no id
         connection = self._connection(session_id, request.principal)
         if session_id is not None and CANCELLED in request.body:
@@ -152,11 +150,11 @@ class Gate:
 
         async def note(message: Message) -> None:
             if message["type"] == "http.response.start":
-                opened = Headers(raw=message["headers"]).get(MCP_SESSION_ID_HEADER)
-                if session_id is None and opened is not None:
-                    self._usage.session_used(name, opened)
-                elif session_id is not None and (request.is_end or message["status"] == HTTPStatus.NOT_FOUND):
-                    self._usage.session_closed(name, session_id)
+                used = session_id or Headers(raw=message["headers"]).get(MCP_SESSION_ID_HEADER)
+                if used is not None and (request.is_end or message["status"] == HTTPStatus.NOT_FOUND):
+                    self._usage.session_closed(name, used)
+                elif used is not None and message["status"] < HTTPStatus.BAD_REQUEST:  # else it may be made up
+                    self._usage.session_used(name, used)
             await send(message)
 
         # A session outlives the streams of its requests. Without a session, a call ends with its stream.
