@@ -17,7 +17,6 @@ from maas_mcp.errors import (
     MaasTlsError,
     MaasUnavailableError,
     MachineGoneError,
-    NextStep,
     NotAnsweredError,
     OperationCancelledError,
     OperationError,
@@ -34,6 +33,7 @@ from maas_mcp.maas.models import Event, Machine, ScriptResult, ScriptSet, Script
 from maas_mcp.maas.reading import LeftOut, Listing, MaasModel
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.maas.versions import check_parameters
+from maas_mcp.next_step import NextStep
 from maas_mcp.operations.batches.batch import BatchOperation, Member
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.changes import change_machine, require_status
