@@ -1,4 +1,4 @@
-"""What the plugins contribute at the moment; a reload replaces it and announces each change to clients."""
+"""The catalogue: everything that the loaded plugins contribute. A reload replaces it and announces each change."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -11,7 +11,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic_core import to_json
 
 from maas_mcp.calls.chain import run_call
-from maas_mcp.calls.contributed import ResourceContent, find_resource
+from maas_mcp.calls.contributed import SentContent, find_resource
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.next_steps import resolve_steps
 from maas_mcp.errors import MaasMcpError, ResourceNotFoundError, ResultTooLargeError
@@ -169,7 +169,7 @@ def _contents(uri: str, content: object) -> types.TextResourceContents | types.B
     Raises:
         ResultTooLargeError: It is too large.
     """
-    if not isinstance(content, ResourceContent):
+    if not isinstance(content, SentContent):
         raise TypeError("a resource has no content")
     size = len(content.blob or "") or len(to_json(replace_surrogates(content.text or "")))
     if size > RESULT_LIMIT:
