@@ -126,7 +126,7 @@ class Catalogue:
                 await self.announce(change())
 
     def _lists(self) -> dict[Callable[[], ServerEvent], object]:
-        """What each kind of list has, by the event that announces a change of it."""
+        """The content of each list, by the event that announces a change of it."""
         return {
             ToolsListChanged: self.listing(ClientFeatures()),
             PromptsListChanged: self.prompts.listed,

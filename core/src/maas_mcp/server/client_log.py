@@ -43,6 +43,6 @@ class ClientLog:
 
 
 def _session(ctx: Context) -> object:
-    """What identifies a session: over HTTP its id, and otherwise the connection."""
+    """The key of a session: over HTTP its id, and otherwise the connection."""
     headers = getattr(ctx.request, "headers", None)
     return client_connection(ctx) if headers is None else headers.get("mcp-session-id")
