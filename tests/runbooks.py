@@ -13,6 +13,15 @@ from maas_mcp.plugins.skills import Skill, read_skills
 from tests.own_plugins import OWN_PLUGINS
 
 BLOCK: Final = re.compile(r"^```json\n(.*?)\n```$", re.DOTALL | re.MULTILINE)
+RUNBOOKS: Final = [
+    "bring-in-new-machines",
+    "deploy-a-group",
+    "find-out-why-it-failed",
+    "re-image-a-rack",
+    "replace-a-disk",
+    "take-out-of-service",
+]
+"""The names of all runbooks, sorted."""
 PLACEHOLDER: Final = re.compile(r"<(\w+)>")
 
 

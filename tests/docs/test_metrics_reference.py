@@ -11,8 +11,7 @@ from maas_mcp.calls.telemetry import ObservedCall
 from maas_mcp.maas.observer import Exchange
 from maas_mcp.operations.declaring.operation_change import ChangeKind, OperationChange
 from maas_mcp.plugins.registry import PluginRecord, PluginState
-from maas_mcp.server.http.metrics import Metrics
-from maas_mcp.server.http.metrics_endpoint import MetricsSources
+from maas_mcp.server.http.metrics import Metrics, MetricsSources
 from tests.docs.snippets import ROOT, pages, snippets
 
 REFERENCE = (ROOT / "docs/reference/metrics.md").read_text(encoding="utf-8")

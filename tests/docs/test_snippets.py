@@ -166,17 +166,12 @@ def test_every_client_with_a_file_has_a_configuration() -> None:
     shown = Counter(
         snippet.page for snippet in ALL if snippet.language == "json" for _ in servers(json.loads(snippet.text))
     )
-    assert shown == {"README.md": 2, "docs/how-to/connect.md": 4}
+    assert shown == {"README.md": 2, "docs/how-to/connect.md": 5}
 
 
-HTTP_CLIENTS = [
-    each
-    for each in snippets_in("json")
-    if "https://maas-mcp" in each.values[0].text and "protocolMapper" not in each.values[0].text
-]
-
-
-@pytest.mark.parametrize("snippet", HTTP_CLIENTS)
+@pytest.mark.parametrize(
+    "snippet", [each for each in snippets_in("json") if each.values[0].page == "docs/how-to/serve-over-http.md"]
+)
 def test_a_client_over_http_sends_a_token_to_the_path_of_mcp(snippet: Snippet) -> None:
     assert f"https://maas-mcp.example.com:8443{MCP_PATH}" in re.findall(r'"(https://[^"]+)"', snippet.text)
     json.loads(snippet.text)

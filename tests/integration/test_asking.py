@@ -1,21 +1,18 @@
 """The user is asked before disks are erased, over stdio and HTTP, by clients of both eras that can ask."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from maas_simulator import SimulatedRegion, serving
-from tests.integration.driver import MODERN, Driver, Message, serving_stdio
-from tests.integration.http_driver import serving_http
+from tests.integration.driver import MODERN, Driver, Message
+from tests.integration.transports import Serve, starter
 
 CAPABILITIES: Message = {"elicitation": {}}
 INVALID_PARAMS = -32602
 LEGACY = "2025-11-25"
-
-Serve = Callable[..., AbstractContextManager[Driver]]
 
 
 @pytest.fixture(params=["stdio", "http"])
@@ -23,15 +20,7 @@ def serve(request: pytest.FixtureRequest, region: SimulatedRegion, tmp_path: Pat
     """Starts a server of this transport. All of them share a secret, as replicas do."""
     region.deploy("node01", "admin")
     with serving(region) as url:
-
-        def start(
-            capabilities: Message = CAPABILITIES, revision: str = MODERN, **options: Any
-        ) -> AbstractContextManager[Driver]:
-            options = {"MAAS_MCP_STATE_DIR": str(tmp_path / "state"), "capabilities": capabilities, **options}
-            run = serving_http if request.param == "http" else serving_stdio
-            return run(url, region.api_key, revision, **options)
-
-        yield start
+        yield starter(request.param, region, url, tmp_path, CAPABILITIES)
 
 
 def posts(region: SimulatedRegion) -> list[str | None]:

@@ -12,19 +12,12 @@ import pytest
 from maas_simulator import SimulatedRegion, demo_region, serving
 from tests.integration.driver import ERAS, MODERN, Driver, Message, command, environment, serving_stdio
 from tests.integration.http_driver import serving_http
+from tests.runbooks import RUNBOOKS
 
 EXTENSION = "io.modelcontextprotocol/skills"
 INVALID_PARAMS = -32602
 UNKNOWN_RESOURCE = -32002
 """The code before 2026-07-28."""
-RUNBOOKS = [
-    "bring-in-new-machines",
-    "deploy-a-group",
-    "find-out-why-it-failed",
-    "re-image-a-rack",
-    "replace-a-disk",
-    "take-out-of-service",
-]
 NOT_SERVED = [
     ("skills/get", "skill://nothing/SKILL.md"),
     ("skills/get", "skill://bring-in-new-machines/references/statuses.md"),

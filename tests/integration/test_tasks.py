@@ -1,24 +1,22 @@
 """Tasks over stdio and HTTP: a client starts an operation, and polls it, cancels it or is notified of it."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from maas_simulator import Fault, SimulatedRegion, serving
-from tests.integration.driver import MODERN, TIMEOUT, Driver, Message, advance_to, eventually, serving_stdio
-from tests.integration.http_driver import HttpDriver, serving_http
+from tests.integration.driver import TIMEOUT, Driver, Message, advance_to, eventually
+from tests.integration.http_driver import HttpDriver
 from tests.integration.team import Team
+from tests.integration.transports import Serve, starter
 
 TASKS = "io.modelcontextprotocol/tasks"
 CAPABILITIES: Message = {"extensions": {TASKS: {}}}
 INVALID_PARAMS, HEADER_MISMATCH, MISSING_CAPABILITY, NOT_FOUND = -32602, -32020, -32021, -32601
 SPEED = 400.0
-
-Serve = Callable[..., AbstractContextManager[Driver]]
 
 
 @pytest.fixture
@@ -31,15 +29,7 @@ def region(still_region: SimulatedRegion) -> SimulatedRegion:
 def serve(request: pytest.FixtureRequest, region: SimulatedRegion, tmp_path: Path) -> Iterator[Serve]:
     """Starts a server of this transport. All of them share a secret, as replicas do."""
     with serving(region) as url:
-
-        def start(
-            capabilities: Message = CAPABILITIES, revision: str = MODERN, **options: Any
-        ) -> AbstractContextManager[Driver]:
-            options = {"MAAS_MCP_STATE_DIR": str(tmp_path / "state"), "capabilities": capabilities, **options}
-            run = serving_http if request.param == "http" else serving_stdio
-            return run(url, region.api_key, revision, **options)
-
-        yield start
+        yield starter(request.param, region, url, tmp_path, CAPABILITIES)
 
 
 @pytest.fixture

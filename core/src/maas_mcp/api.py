@@ -17,7 +17,6 @@ from maas_mcp.errors import (
     MaasTlsError,
     MaasUnavailableError,
     MachineGoneError,
-    NextStep,
     NotAnsweredError,
     OperationCancelledError,
     OperationError,
@@ -34,6 +33,7 @@ from maas_mcp.maas.models import Event, Machine, ScriptResult, ScriptSet, Script
 from maas_mcp.maas.reading import LeftOut, Listing, MaasModel
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.maas.versions import check_parameters
+from maas_mcp.next_step import NextStep
 from maas_mcp.operations.batches.batch import BatchOperation, Member
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.changes import change_machine, require_status
@@ -61,7 +61,7 @@ from maas_mcp.operations.declaring.questions import (
     Question,
 )
 from maas_mcp.operations.declaring.region_operation import RegionOperation
-from maas_mcp.operations.declaring.resource import Content, Resource
+from maas_mcp.operations.declaring.resource import Resource, ResourceContent
 from maas_mcp.operations.declaring.tool import Tool, ToolContext
 from maas_mcp.operations.judging.assessment import Assessment, Milestone
 from maas_mcp.operations.judging.evidence import Baseline, Evidence, Needs, Observation
@@ -84,7 +84,6 @@ __all__ = [
     "ClientFolder",
     "ClientFolders",
     "Completion",
-    "Content",
     "Effects",
     "ErrorReport",
     "Event",
@@ -146,6 +145,7 @@ __all__ = [
     "Question",
     "RegionOperation",
     "Resource",
+    "ResourceContent",
     "ResourceNotFoundError",
     "ScriptPolling",
     "ScriptResult",

@@ -33,58 +33,17 @@ Each error has ``code``, ``message``, ``hint``, ``next_steps``, ``retryable`` an
 credential: MAAS may print the token's secret in the body of a 401, so that body is never read.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import ClassVar, Final
+
+from maas_mcp.next_step import NextStep
 
 _FILTER_STATUSES: Final = frozenset({403, 404})
 """A firewall or proxy may replace MAAS's response with one of these after MAAS has acted."""
 _AMBIGUOUS_STATUSES: Final = frozenset({408, 409, 499})
 """MAAS returns a 409 when a change failed half-way (MAAS 3.7, release with erase). A 408 or 499 means that a proxy gave
 up while MAAS may continue."""
-
-_MAX_SHOWN_LENGTH: Final = 200
-"""The most characters of a step's arguments to include in its sentence."""
-
-
-@dataclass(frozen=True, slots=True)
-class NextStep:
-    """A tool call that helps after an error. Users see it as a sentence, programs get it as data.
-
-    The server leaves out steps whose tool it does not serve.
-
-    Raises:
-        TypeError: An argument has a type that JSON does not have.
-    """
-
-    tool: str
-    """A tool's name, or the MAAS operation that a tool ``offers``, such as ``machine unlock``. Clients always get the
-    tool's name."""
-    arguments: Mapping[str, object] = field(default_factory=dict, hash=False)
-    """The call's arguments, as JSON. The caller chooses required arguments that are missing."""
-    why: str = field(kw_only=True)
-    """The purpose of the call, without a full stop: ``Read the machine to see how far it is``."""
-
-    def __post_init__(self) -> None:
-        try:
-            json.dumps(dict(self.arguments), allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise TypeError(f"NextStep.arguments: expected JSON values, but: {error}.") from error
-
-    @property
-    def sentence(self) -> str:
-        """The step as a sentence."""
-        given = ", ".join(
-            f"{name}: {value if isinstance(value, str) else json.dumps(value)}"
-            for name, value in self.arguments.items()
-        )
-        return (
-            f"{self.why}: {self.tool} ({given})."
-            if 0 < len(given) <= _MAX_SHOWN_LENGTH
-            else f"{self.why}: {self.tool}."
-        )
 
 
 class MaasMcpError(Exception):

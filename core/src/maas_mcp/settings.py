@@ -191,7 +191,8 @@ class Settings(BaseSettings):
     http_stateless: bool = Field(
         default=False,
         description="Serve protocol revisions before 2026-07-28 without sessions, so that each request may reach "
-        "another replica. Such a client can then cancel a call only by closing its response stream.",
+        "another replica. Such a client can then cancel a call only by closing its response stream, and it receives no "
+        "questions and no announcements of changes.",
     )
     http_metrics: Annotated[Literal["token", "open", "off"] | None, BeforeValidator(lower)] = Field(
         default=None,

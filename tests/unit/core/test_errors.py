@@ -12,8 +12,8 @@ from maas_mcp.errors import (
     MaasProtocolError,
     MaasTlsError,
     MaasUnavailableError,
-    NextStep,
 )
+from maas_mcp.next_step import NextStep
 
 
 @pytest.mark.parametrize(

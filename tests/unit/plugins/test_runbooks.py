@@ -13,7 +13,7 @@ from maas_mcp.plugins.skills import Skill
 from maas_mcp.server.catalogue import served_tools
 from maas_mcp.testing import MaasRegion
 from tests.own_plugins import OWN_PLUGINS
-from tests.runbooks import PLACEHOLDER, calls_of, runbooks
+from tests.runbooks import PLACEHOLDER, RUNBOOKS, calls_of, runbooks
 
 SERVED: Final = served_tools(load_registry(allow=OWN_PLUGINS, strict=True))
 VALUES: Final[Mapping[str, Any]] = {
@@ -36,14 +36,7 @@ each_runbook = pytest.mark.parametrize("skill", runbooks().values(), ids=runbook
 
 
 def test_there_is_a_runbook_for_each_job() -> None:
-    assert sorted(runbooks()) == [
-        "bring-in-new-machines",
-        "deploy-a-group",
-        "find-out-why-it-failed",
-        "re-image-a-rack",
-        "replace-a-disk",
-        "take-out-of-service",
-    ]
+    assert sorted(runbooks()) == RUNBOOKS
 
 
 @each_runbook

@@ -52,7 +52,7 @@ class OAuthSettings:
 
 @dataclass(frozen=True, slots=True)
 class HttpAccess:
-    """Who may call over HTTP, and where the MAAS API keys come from."""
+    """The accepted callers over HTTP, and the sources of their MAAS API keys."""
 
     tokens: Path | None
     """The file of static tokens."""

@@ -48,7 +48,7 @@ class EarlyAsker:
         await self._asker.log(text, level)
 
     def noting_changes(self, maas: MaasClient) -> MaasClient:
-        """The client of MAAS for the call, which ends the time for questions with its first change."""
+        """The MAAS client for the call. After its first change, nothing can be asked."""
 
         async def note() -> None:
             self.note_change()
@@ -56,5 +56,5 @@ class EarlyAsker:
         return maas.before_change(note)
 
     def note_change(self) -> None:
-        """End the time for questions."""
+        """Allow no more questions."""
         self._changed = True

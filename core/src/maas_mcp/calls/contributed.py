@@ -35,8 +35,8 @@ class Nothing(BaseModel):
     """No arguments: they are known before the call."""
 
 
-class ResourceContent(BaseModel):
-    """The content of a resource."""
+class SentContent(BaseModel):
+    """The content of a resource, as it is sent."""
 
     mime_type: str
     text: str | None = None
@@ -44,7 +44,7 @@ class ResourceContent(BaseModel):
     """Binary content in base64."""
 
 
-class ReadResource(DeclaredTool[Nothing, ResourceContent]):
+class ReadResource(DeclaredTool[Nothing, SentContent]):
     """Read a resource.
 
     Args:
@@ -66,7 +66,7 @@ class ReadResource(DeclaredTool[Nothing, ResourceContent]):
         machine = self._variables.get("system_id")
         return Effects(() if machine is None else (machine,), changes=False, destroys=False)
 
-    async def run(self, ctx: ToolContext, args: Nothing) -> ResourceContent:  # noqa: ARG002 - there are none
+    async def run(self, ctx: ToolContext, args: Nothing) -> SentContent:  # noqa: ARG002 - there are none
         """Read the resource.
 
         Raises:
@@ -81,14 +81,14 @@ class ReadResource(DeclaredTool[Nothing, ResourceContent]):
         except (MaasNotFoundError, UnknownOperationError):
             raise unknown_resource(self._uri) from None
 
-    def _content(self, read: object) -> ResourceContent:
+    def _content(self, read: object) -> SentContent:
         declared = self._resource.mime_type
         if isinstance(read, BaseModel):
-            return ResourceContent(mime_type=declared or "application/json", text=read.model_dump_json())
+            return SentContent(mime_type=declared or "application/json", text=read.model_dump_json())
         if isinstance(read, str):
-            return ResourceContent(mime_type=declared or DEFAULT_TYPES[str], text=read)
+            return SentContent(mime_type=declared or DEFAULT_TYPES[str], text=read)
         if isinstance(read, bytes):
-            return ResourceContent(mime_type=declared or DEFAULT_TYPES[bytes], blob=b64encode(read).decode())
+            return SentContent(mime_type=declared or DEFAULT_TYPES[bytes], blob=b64encode(read).decode())
         raise PluginError(
             f"{type(self._resource).__qualname__}.read returned {kind_of(read)}. Expected text, bytes or a pydantic "
             "model. This is a fault of the plugin."

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Final
 
-from maas_mcp.errors import NextStep
+from maas_mcp.next_step import NextStep
 from maas_mcp.plugins.registry import AnyTool
 
 MAX_STEPS: Final = 5

@@ -19,7 +19,6 @@ from maas_mcp.errors import (
     InvalidArgumentsError,
     MaasError,
     MaasMcpError,
-    NextStep,
     OperationCancelledError,
     OperationError,
     OperationRefusedError,
@@ -28,6 +27,7 @@ from maas_mcp.errors import (
 )
 from maas_mcp.maas.models import SystemId
 from maas_mcp.maas.statuses import MachineStatus
+from maas_mcp.next_step import NextStep
 from maas_mcp.operations.batches.batch import BatchOperation
 from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.declaring.operation import LongRunning, Operation

@@ -9,11 +9,11 @@ from maas_mcp.calls.next_steps import resolve_steps
 from maas_mcp.errors import (
     MaasMcpError,
     MachineGoneError,
-    NextStep,
     OperationError,
     OperationRevertedError,
     OperationTimedOutError,
 )
+from maas_mcp.next_step import NextStep
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.declaring.operations import ErrorReport, OperationReport, State
 from maas_mcp.operations.handles import Sealer

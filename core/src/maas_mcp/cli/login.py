@@ -52,7 +52,7 @@ def command(*, name: str | None, issuer: str | None, listing: bool) -> None:
 
 
 def _read_key(name: str) -> ApiKey:
-    """Read the key without showing it. It is never an argument, which other users of the machine could see."""
+    """Read the key without showing it. Other users of the machine could see an argument."""
     if sys.stdin.isatty():
         text: str = click.prompt(f"MAAS API key of {name}", hide_input=True, err=True)
     else:

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from maas_mcp.errors import NextStep
 from maas_mcp.maas.models import SystemId
+from maas_mcp.next_step import NextStep
 
 FIND_OPERATION: Final = NextStep("maas_list_operations", why="Find its operation_id")
 """For a running operation."""

@@ -1,4 +1,4 @@
-"""What the plugins contribute at the moment; a reload replaces it and announces each change to clients."""
+"""The catalogue: everything that the loaded plugins contribute. A reload replaces it and announces each change."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -133,7 +133,7 @@ class Catalogue:
                 await self.announce(change())
 
     def _lists(self) -> dict[Callable[[], ServerEvent], object]:
-        """What each kind of list has, by the event that announces a change of it."""
+        """The content of each list, by the event that announces a change of it."""
         return {
             ToolsListChanged: self.listing(ClientFeatures()),
             PromptsListChanged: self.prompts.listed,

@@ -43,7 +43,7 @@ class ClientLog:
 
 
 def _session(ctx: Context) -> object:
-    """What identifies a session: over HTTP its principal and its id, and otherwise the connection.
+    """The key of a session: over HTTP its principal and its id, and otherwise the connection.
 
     Without sessions, a client may send any id or none, so that the id alone could be another principal's.
     """

@@ -1,7 +1,7 @@
 """Serves resources over MCP: lists and reads them, and keeps the subscriptions of sessions before 2026-07-28."""
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import mcp_types as types
 from mcp.server import Server
@@ -11,7 +11,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic_core import to_json
 
 from maas_mcp.calls.chain import run_call
-from maas_mcp.calls.contributed import ResourceContent, find_resource
+from maas_mcp.calls.contributed import SentContent, find_resource
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.next_steps import resolve_steps
 from maas_mcp.errors import MaasMcpError, ResourceNotFoundError, ResultTooLargeError
@@ -147,23 +147,20 @@ def _title(resource: Resource) -> str:
 
 
 def _resource(resource: Resource) -> types.Resource:
-    return types.Resource(
-        uri=resource.uri,
-        name=resource.name,
-        title=_title(resource),
-        description=resource.description(),
-        mime_type=resource.mime_type or None,
-    )
+    return types.Resource(uri=resource.uri, **_described(resource))
 
 
 def _template(resource: Resource) -> types.ResourceTemplate:
-    return types.ResourceTemplate(
-        uri_template=resource.uri,
-        name=resource.name,
-        title=_title(resource),
-        description=resource.description(),
-        mime_type=resource.mime_type or None,
-    )
+    return types.ResourceTemplate(uri_template=resource.uri, **_described(resource))
+
+
+def _described(resource: Resource) -> dict[str, Any]:
+    return {
+        "name": resource.name,
+        "title": _title(resource),
+        "description": resource.description(),
+        "mime_type": resource.mime_type or None,
+    }
 
 
 def _contents(uri: str, content: object) -> types.TextResourceContents | types.BlobResourceContents:
@@ -172,7 +169,7 @@ def _contents(uri: str, content: object) -> types.TextResourceContents | types.B
     Raises:
         ResultTooLargeError: It is too large.
     """
-    if not isinstance(content, ResourceContent):
+    if not isinstance(content, SentContent):
         raise TypeError("a resource has no content")
     size = len(content.blob or "") or len(to_json(replace_surrogates(content.text or "")))
     if size > RESULT_LIMIT:

@@ -10,8 +10,9 @@ from pydantic_core import PydanticSerializationError, to_json
 from maas_mcp.calls.arguments import ClientFeatures, published_arguments
 from maas_mcp.calls.call import CallResult
 from maas_mcp.calls.reports import StartReport, cut, status_lines
-from maas_mcp.errors import MaasBadRequestError, MaasMcpError, NextStep, ResultTooLargeError
+from maas_mcp.errors import MaasBadRequestError, MaasMcpError, ResultTooLargeError
 from maas_mcp.maas.text import replace_surrogates
+from maas_mcp.next_step import NextStep
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.running.results import content_of
 from maas_mcp.operations.running.status import OperationState

@@ -12,7 +12,7 @@ from pydantic import BaseModel, SecretStr
 from maas_mcp.calls import host as calls
 from maas_mcp.calls.call import CallResult
 from maas_mcp.calls.chain import run_call
-from maas_mcp.calls.contributed import Choices, ListChoices, ResourceContent, find_resource
+from maas_mcp.calls.contributed import Choices, ListChoices, SentContent, find_resource
 from maas_mcp.calls.tenant import Tenant
 from maas_mcp.maas.address import RegionAccess
 from maas_mcp.maas.client import MaasClient
@@ -126,7 +126,7 @@ class Host:
             variables["system_id"] = self.region.machine(machine).system_id
         read = find_resource([resource()], resource.template.expand(variables))
         content = (await self._run(read, {})).result
-        if not isinstance(content, ResourceContent):
+        if not isinstance(content, SentContent):
             raise TypeError(f"{resource.__qualname__} has no content")
         return b64decode(content.blob) if content.blob is not None else content.text or ""
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from maas_mcp.errors import NextStep
+from maas_mcp.next_step import NextStep
 from maas_mcp.operations.declaring.operations import ErrorReport, OperationReport
 from maas_mcp.server.operation_tools import GetOperation
 from maas_mcp.testing import MaasRegion

@@ -18,10 +18,10 @@ from maas_mcp.errors import (
     MaasBadRequestError,
     MaasConflictError,
     MaasMcpError,
-    NextStep,
     OperationRefusedError,
     ResultTooLargeError,
 )
+from maas_mcp.next_step import NextStep
 from maas_mcp.operations.declaring.tool import Tool
 from maas_mcp.operations.running.results import structured
 from maas_mcp.plugins.registry import load_registry

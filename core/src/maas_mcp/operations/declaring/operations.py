@@ -4,7 +4,8 @@ from typing import Any, Final, Literal, NoReturn, Protocol, cast
 
 from pydantic import BaseModel, Field
 
-from maas_mcp.errors import NextStep, PluginError
+from maas_mcp.errors import PluginError
+from maas_mcp.next_step import NextStep
 
 State = Literal["working", "succeeded", "partly_succeeded", "failed", "reverted", "gone", "timed_out"]
 

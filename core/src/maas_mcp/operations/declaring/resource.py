@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from maas_mcp.operations.declaring.tool import ToolContext
 from maas_mcp.operations.declaring.uri_template import UriTemplate
 
-Content = str | bytes | BaseModel
+ResourceContent = str | bytes | BaseModel
 """The content of a resource. A model is sent as JSON."""
 
 
@@ -42,7 +42,7 @@ class Resource(ABC):
             _check(cls)
 
     @abstractmethod
-    async def read(self, ctx: ToolContext, *args: Any, **variables: Any) -> Content:
+    async def read(self, ctx: ToolContext, *args: Any, **variables: Any) -> ResourceContent:
         """Return the content.
 
         Args:

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from maas_mcp.errors import NextStep
 from maas_mcp.maas.models import Machine, SystemId
 from maas_mcp.maas.statuses import MachineStatus
+from maas_mcp.next_step import NextStep
 from maas_mcp.operations.next_steps import (
     exit_rescue_mode,
     mark_fixed,

@@ -17,7 +17,7 @@ from maas_mcp.server.http.challenges import metadata_routes
 from maas_mcp.server.http.gate import BodyLimits, Gate
 from maas_mcp.server.http.health import Health
 from maas_mcp.server.http.limits import PrincipalLimits, Usage
-from maas_mcp.server.http.metrics_endpoint import MetricsEndpoint, MetricsSources, open_metrics
+from maas_mcp.server.http.metrics_endpoint import MetricsEndpoint, open_metrics
 from maas_mcp.server.telemetry import telemetry_for
 from maas_mcp.settings import Settings
 
@@ -50,7 +50,7 @@ def http_app(
     usage = Usage(_principal_limits(settings))
     access = HttpAccess.from_settings(settings)
     authenticator = None if access is None else Authenticator(access, settings.anonymous_region().api_url)
-    metrics = open_metrics(settings, MetricsSources(connections, usage.open_sessions, lambda: catalogue.records))
+    metrics = open_metrics(settings, connections, usage.open_sessions, lambda: catalogue.records)
     telemetry = telemetry_for(settings, [metrics] if metrics else [])
     health = Health(telemetry.open_host(timing))
     open_routes = health.routes

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 LONGEST_TOKEN: Final = 8192
 """Maximum characters of a token. A longer one is refused unread."""
 CREDENTIALS: Final = frozenset({b"authorization", KEY_HEADER.encode(), SECRET_HEADER.encode()})
-"""The headers that nothing behind the authentication gets to see."""
+"""The headers that are removed after the authentication."""
 
 
 class Authenticator:

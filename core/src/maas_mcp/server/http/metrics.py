@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
@@ -10,12 +11,13 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from maas_mcp import __version__
+from maas_mcp.calls.connections import Connections
 from maas_mcp.calls.telemetry import CANCELLED, Instrument, ObservedCall
 from maas_mcp.errors import MaasError
 from maas_mcp.maas.observer import Exchange
 from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.declaring.operation_change import ChangeKind, OperationChange
-from maas_mcp.server.http.metrics_endpoint import MetricsSources
+from maas_mcp.plugins.registry import PluginRecord
 
 NAMESPACE: Final = "maas_mcp"
 CALL_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 3600.0)
@@ -26,6 +28,15 @@ REQUEST_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0
 """Seconds. MAAS may answer a change only after minutes."""
 NO_RESPONSE: Final = "none"
 """The status of a request to MAAS without a response."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsSources:
+    """The state of the server that a scrape reads."""
+
+    connections: Connections
+    open_sessions: Callable[[], int]
+    plugins: Callable[[], Sequence[PluginRecord]]
 
 
 class Metrics(Instrument):

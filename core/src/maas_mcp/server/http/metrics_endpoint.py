@@ -1,7 +1,6 @@
 """The endpoint ``/metrics``: who may read it, and the count of refused requests."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -25,15 +24,6 @@ if TYPE_CHECKING:
 METRICS_PATH: Final = "/metrics"
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 """Prometheus's text format, which every collector of metrics reads."""
-
-
-@dataclass(frozen=True, slots=True)
-class MetricsSources:
-    """The state of the server that a scrape reads."""
-
-    connections: Connections
-    open_sessions: Callable[[], int]
-    plugins: Callable[[], Sequence[PluginRecord]]
 
 
 class MetricsEndpoint:
@@ -94,8 +84,19 @@ class MetricsEndpoint:
         return Response(self._metrics.text(), headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"})
 
 
-def open_metrics(settings: Settings, sources: MetricsSources) -> "Metrics | None":
+def open_metrics(
+    settings: Settings,
+    connections: Connections,
+    open_sessions: Callable[[], int],
+    plugins: Callable[[], Sequence[PluginRecord]],
+) -> "Metrics | None":
     """Return the metrics of a server; ``None`` if the settings turn them off, or the extra is missing and unasked for.
+
+    Args:
+        settings: The settings.
+        connections: The clients' connections.
+        open_sessions: Returns the number of open sessions.
+        plugins: Returns the states of the plugins.
 
     Raises:
         SettingsError: The settings ask for metrics, and the package is not installed.
@@ -103,7 +104,7 @@ def open_metrics(settings: Settings, sources: MetricsSources) -> "Metrics | None
     if settings.http_metrics == "off":
         return None
     try:
-        from maas_mcp.server.http.metrics import Metrics  # noqa: PLC0415 - an extra, and not imported unless used
+        from maas_mcp.server.http.metrics import Metrics, MetricsSources  # noqa: PLC0415 - an extra, and not imported unless used
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "prometheus_client":
             raise
@@ -111,7 +112,7 @@ def open_metrics(settings: Settings, sources: MetricsSources) -> "Metrics | None
             return None
         missing = "prometheus-client"
     else:
-        return Metrics(sources)
+        return Metrics(MetricsSources(connections, open_sessions, plugins))
     raise SettingsError(
         f"MAAS_MCP_HTTP_METRICS is {settings.http_metrics}, but {missing} is not installed.",
         hint="Install it with `pip install 'maas-mcp-core[metrics]'`, or unset the variable.",
