@@ -166,7 +166,7 @@ def test_every_client_with_a_file_has_a_configuration() -> None:
     shown = Counter(
         snippet.page for snippet in ALL if snippet.language == "json" for _ in servers(json.loads(snippet.text))
     )
-    assert shown == {"README.md": 2, "docs/how-to/connect.md": 5}
+    assert shown == {"README.md": 2, "docs/how-to/connect.md": 4}
 
 
 @pytest.mark.parametrize(
