@@ -38,9 +38,9 @@ from maas_simulator import generated_region
 
 IDLE = 10
 """Seconds after which the server drops an unused session."""
-STARTS = 25.0
+STARTS = 10.0
 """Deployments that are started in a second."""
-SETTLING = 20.0
+SETTLING = 40.0
 """Seconds after the last start, in which each machine is read for the first time."""
 AT_ONCE = 20
 """Sessions that are opened at the same time."""

@@ -17,9 +17,13 @@ from maas_mcp.settings import Settings, plugin_tables
 
 logger = logging.getLogger(__name__)
 
-COLLECTION: Final = (20_000, 10, 10)
-"""Thresholds of the garbage collector, for ``gc.set_threshold``. With Python's own, calls under way outlive the first
-generations, and a server with hundreds of them stops every few seconds, for half a second, to search its whole memory.
+COLLECTION: Final = (1000, 20, 100)
+"""Thresholds of the garbage collector, for ``gc.set_threshold``.
+
+Each response over HTTP leaves a hundred objects in reference cycles, in the SDK's streams. They die young, so the first
+generations find them within milliseconds. Python's own thresholds also let a server with hundreds of calls search all
+of its memory every few seconds, because calls under way survive the first generations. Each search stops it for half a
+second.
 """
 
 

@@ -83,9 +83,10 @@ class ProgressReporter:
             except Exception as error:  # noqa: BLE001 - re-raised below, outside the task group, which would wrap it
                 failure = error
             finally:
-                self._tasks = None
-            async with self._sending:  # do not cut off a message that is being sent: it may be the last
-                tasks.cancel_scope.cancel()
+                sending, self._tasks = self._tasks is None, None
+            if sending:
+                async with self._sending:  # do not cut off a message that is being sent: it may be the last
+                    tasks.cancel_scope.cancel()
         if self._updated.is_set():
             await self._send_latest(repeated=False)
         if failure is not None:
