@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from maas_simulator import SimulatedRegion
-from tests.clients.npm import NpmPackages, run_client
+from tests.clients.npm import NpmPackages
+from tests.clients.programs import run_client
 from tests.integration.collector import Collector, collecting
 from tests.integration.driver import MODERN, command, environment
 from tests.integration.http_driver import serving_http
