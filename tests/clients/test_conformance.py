@@ -1,5 +1,6 @@
 """The official conformance suite passes against ``maas-mcp serve --http``, without expected failures."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from maas_simulator import generated_region, serving
 from tests.clients.conformance_suite import run
@@ -22,10 +24,13 @@ SPEED = 250.0
 
 @pytest.fixture(scope="session")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder in which pip has installed the fixtures of the suite, built as any plugin."""
-    folder = tmp_path_factory.mktemp("pack")
+    """The folder in which pip has installed the fixtures of the suite. All workers of pytest-xdist share it."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "pack"
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
-    subprocess.run([*pip, "install", "--quiet", "--no-deps", "--target", folder, PACK], check=True, timeout=120)
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            subprocess.run([*pip, "install", "--quiet", "--no-deps", "--target", folder, PACK], check=True, timeout=120)
     return folder
 
 
