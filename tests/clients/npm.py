@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,8 +13,6 @@ FOLDER: Final = Path(__file__).parent / "node"
 """Our scripts, and the manifest with the exact version of each package."""
 INSTALL_LIMIT: Final = 900.0
 """Seconds for the installation."""
-RUN_LIMIT: Final = 240.0
-"""Seconds for a client to do everything."""
 
 
 class NpmMissingError(Exception):
@@ -70,10 +67,3 @@ def _install(folder: Path) -> NpmPackages:
     if done.returncode:
         raise NpmMissingError(f"npm cannot install the packages: {done.stderr.strip()[-500:]}")
     return packages
-
-
-def run_client(words: list[str], variables: Mapping[str, str]) -> str:
-    """Run a client with these environment variables, and return what it prints."""
-    done = subprocess.run(words, env=variables, capture_output=True, text=True, timeout=RUN_LIMIT, check=False)
-    assert done.returncode == 0, (done.stdout[-2000:], done.stderr[-4000:])
-    return done.stdout

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from maas_simulator import SimulatedRegion
-from tests.clients.npm import NpmPackages, run_client
+from tests.clients.npm import NpmPackages
+from tests.clients.programs import run_client
 from tests.integration.collector import Collector, collecting
 from tests.integration.driver import MODERN, command, environment
 from tests.integration.http_driver import serving_http
@@ -29,10 +31,10 @@ def collector() -> Iterator[Collector]:
 
 
 @pytest.fixture
-def variables(url: str, region: SimulatedRegion, collector: Collector) -> dict[str, str]:
-    """A server's environment."""
+def variables(url: str, region: SimulatedRegion, collector: Collector, tmp_path: Path) -> dict[str, str]:
+    """The environment of a server and of the Inspector, which writes files to the home folder."""
     traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
-    return environment(url, region.api_key, **traced)
+    return environment(url, region.api_key, HOME=str(tmp_path), **traced)
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from maas_simulator import SimulatedRegion
-from tests.clients.npm import FOLDER, NpmPackages, run_client
+from tests.clients.npm import FOLDER, NpmPackages
+from tests.clients.programs import run_client
 from tests.integration.driver import command, environment, eventually
 
 SDKS = (("v1", "legacy"), ("v2", "legacy"), ("v2", "modern"))

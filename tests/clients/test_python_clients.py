@@ -1,14 +1,16 @@
 """Real Python clients deploy a machine on the simulator over both transports: those of the SDK and of FastMCP."""
 
 import asyncio
+import json
+import sys
+from pathlib import Path
 from typing import Literal
 
-import fastmcp
 import pytest
-from fastmcp.client.transports import StdioTransport
 from mcp import Client, StdioServerParameters
 
 from maas_simulator import SimulatedRegion
+from tests.clients.programs import run_client
 from tests.integration.driver import command, environment, eventually
 
 ERAS: tuple[Literal["auto", "legacy"], ...] = ("auto", "legacy")
@@ -60,27 +62,18 @@ def test_the_python_sdk_deploys_with_progress_and_cancels(
 
 @pytest.mark.parametrize("era", ERAS)
 def test_fastmcps_client_deploys_with_progress(
-    server: StdioServerParameters | str, region: SimulatedRegion, era: Literal["auto", "legacy"]
+    server: StdioServerParameters | str, url: str, region: SimulatedRegion, era: Literal["auto", "legacy"]
 ) -> None:
     region.set_speed(400.0)  # nothing is cancelled
-    reported: list[float] = []
     machine = region.machine("node01")
+    target = server if isinstance(server, str) else server.command
+    words = [sys.executable, str(Path(__file__).with_name("fastmcp_client.py")), era, target, machine.system_id]
 
-    async def note(progress: float, total: float | None, _message: str | None) -> None:
-        reported.append(progress / (total or 1.0))
+    seen = json.loads(run_client(words, environment(url, region.api_key)))
 
-    async def drive() -> None:
-        target = server if isinstance(server, str) else StdioTransport(server.command, server.args, server.env)
-        async with fastmcp.Client(target, mode=era) as client:
-            assert "maas_deploy_machine" in {each.name for each in await client.list_tools()}
-            given = {"system_id": machine.system_id}
-            done = await client.call_tool("maas_deploy_machine", given, progress_handler=note)
-            assert done.structured_content is not None
-            assert done.structured_content["state"] == "succeeded"
-
-    asyncio.run(drive())
-
-    check_progress(reported)
+    assert "maas_deploy_machine" in seen["tools"]
+    assert seen["result"]["state"] == "succeeded"
+    check_progress(seen["progress"])
     assert machine.status_name == "Deployed"
 
 
