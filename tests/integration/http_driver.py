@@ -15,6 +15,8 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
+from mcp.shared.inbound import encode_header_value
+
 from tests.integration.driver import (
     MODERN,
     PROMPT,
@@ -63,8 +65,9 @@ class HttpDriver(Driver):
         if self.revision == MODERN:
             given["Mcp-Method"] = message["method"]
             params = message.get("params", {})
-            if name := params.get("name") or params.get("uri") or params.get("taskId"):
-                given["Mcp-Name"] = name
+            name = params.get("name") or params.get("uri") or params.get("taskId")
+            if name and isinstance(name, str):
+                given["Mcp-Name"] = encode_header_value(name)
         connection.request("POST", path, json.dumps({"jsonrpc": "2.0", **message}), {**given, **headers})
         if "id" in message:
             self._open[message["id"]] = connection.sock

@@ -73,8 +73,16 @@ def test_an_early_client_is_asked_in_the_open_call(serve: Serve, region: Simulat
 
 @pytest.mark.parametrize(
     "reply",
-    [{"action": "decline"}, {"action": "cancel"}, accept(erase=False), accept(), accept(erase="perhaps")],
-    ids=["decline", "cancel", "no", "empty", "invalid"],
+    [
+        {"action": "decline"},
+        {"action": "cancel"},
+        accept(erase=False),
+        accept(),
+        accept(erase="perhaps"),
+        accept(erase="yes"),
+        accept(erase=1),
+    ],
+    ids=["decline", "cancel", "no", "empty", "invalid", "text", "number"],
 )
 def test_any_other_answer_than_yes_sends_nothing(serve: Serve, region: SimulatedRegion, reply: Message) -> None:
     with serve(revision=LEGACY) as server:

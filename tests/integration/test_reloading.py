@@ -4,8 +4,8 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pytest
 from maas_simulator import SimulatedRegion
 from tests.integration.driver import MODERN, TIMEOUT, Driver, Message, advance_to, eventually, serving_stdio
 from tests.integration.http_driver import HttpDriver, serving_http
+from tests.integration.test_plugins import install_plugin
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGHUP")
 
@@ -98,6 +99,49 @@ def test_a_changed_configuration_is_served_and_announced(client: Driver, config:
     hang_up(client)
     eventually(lambda: len(announced(client)) == 2, "the second announcement")
     assert {"maas_deploy_machine", "maas_commission_machine"} <= set(names(client))
+
+
+def instructions(driver: Driver) -> str:
+    """The server's instructions for a client that connects now."""
+    if driver.revision == MODERN:
+        return str(driver.request("server/discover")["instructions"])
+    info = {"protocolVersion": driver.revision, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+    if isinstance(driver, HttpDriver):
+        driver = HttpDriver(driver.process, driver.revision, driver.errors, port=driver.port)
+    return str(driver.request("initialize", info)["instructions"])
+
+
+def test_the_instructions_name_only_tools_that_are_still_there(client: Driver, config: Path) -> None:
+    assert "maas_list_machines" in instructions(client)
+    config.write_text('plugins_allow = ["deploy"]\n')
+    hang_up(client)
+    eventually(lambda: announced(client), "the announcement")
+
+    if isinstance(client, HttpDriver) or client.revision == MODERN:  # else the only client has its instructions
+        assert "maas_list_machines" not in instructions(client)
+
+
+HANGING_UP = """
+import os, pathlib, signal
+pathlib.Path(os.environ["MAAS_MCP_CONFIG"]).write_text('plugins_allow = ["inventory"]')
+os.kill(os.getpid(), signal.SIGHUP)
+"""
+
+
+@pytest.mark.parametrize("serving", [serving_stdio, serving_http], ids=["stdio", "http"])
+def test_a_signal_during_the_start_is_held_back_and_then_reloads(
+    serving: Callable[..., AbstractContextManager[Driver]],
+    url: str,
+    region: SimulatedRegion,
+    config: Path,
+    tmp_path: Path,
+) -> None:
+    config.write_text("")
+    path = install_plugin(tmp_path, HANGING_UP)
+    with serving(url, region.api_key, MODERN, MAAS_MCP_CONFIG=str(config), PYTHONPATH=path) as driver:
+        eventually(lambda: "was reloaded" in driver.log(), "the reload")
+
+        assert "maas_deploy_machine" not in names(driver)
 
 
 def test_an_invalid_configuration_changes_nothing(client: Driver, config: Path) -> None:

@@ -14,7 +14,7 @@ from maas_mcp.calls.connections import Connection
 from maas_mcp.calls.contributed import DeclaredTool
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.operations_service import OperationsService, plugin_errors
-from maas_mcp.calls.principal import required_scope
+from maas_mcp.calls.principal import Principal, required_scope
 from maas_mcp.calls.telemetry import observing
 from maas_mcp.errors import InsufficientScopeError
 from maas_mcp.operations.declaring.operation import LongRunning
@@ -117,6 +117,17 @@ async def run_steps(call: ToolCall, steps: tuple[Step, ...] | None = None, run: 
     return await first(call, lambda passed: run_steps(passed, tuple(rest), run))
 
 
+def check_scope(principal: Principal, tool: AnyTool) -> None:
+    """Check that a principal has the scope of a tool.
+
+    Raises:
+        InsufficientScopeError: It lacks the scope.
+    """
+    needed = required_scope(tool)
+    if not principal.may(needed):
+        raise InsufficientScopeError(tool.name, needed)
+
+
 async def _audit(call: ToolCall, following: Next) -> CallResult:
     """Record the call. Not implemented yet."""
     return await following(call)
@@ -124,9 +135,7 @@ async def _audit(call: ToolCall, following: Next) -> CallResult:
 
 async def _check_policy(call: ToolCall, following: Next) -> CallResult:
     """Refuse a call whose scope the principal lacks."""
-    needed = required_scope(call.tool)
-    if not call.principal.may(needed):
-        raise InsufficientScopeError(call.tool.name, needed)
+    check_scope(call.principal, call.tool)
     return await following(call)
 
 

@@ -18,7 +18,7 @@ MAX_NAMED: Final = 20
 class Consent(BaseModel):
     """The user's consent."""
 
-    erase: bool = Field(description="Erase the disks. Their data cannot be recovered.")
+    erase: bool = Field(strict=True, description="Erase the disks. Their data cannot be recovered.")
 
 
 async def confirm_erasing(call: ToolCall) -> None:
@@ -49,7 +49,7 @@ async def _question(maas: MaasClient, system_ids: tuple[SystemId, ...]) -> str:
     ]
     if more := len(system_ids) - len(lines):
         lines.append(f"and {more} more machines")
-    return "\n".join(["Erase all disks of:", *(f"- {line}" for line in lines)])
+    return "\n".join(["May the disks of these machines be erased?", *(f"- {line}" for line in lines)])
 
 
 async def _line(maas: MaasClient, machine: Machine) -> str:

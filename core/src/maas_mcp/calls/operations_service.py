@@ -9,7 +9,9 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from maas_mcp.calls.answer_time import shorter_wait
+from maas_mcp.calls.asking import EarlyAsker
 from maas_mcp.calls.call import CallResult, ToolCall
+from maas_mcp.calls.confirmation import confirm_erasing
 from maas_mcp.calls.reports import report, report_failure, suggest_get_operation
 from maas_mcp.calls.telemetry import Following, following
 from maas_mcp.calls.tenant import subject_of
@@ -136,6 +138,10 @@ class OperationsService:
                 f"{operation.name}.fill_in returned {kind_of(arguments)}, which is a bug in the plugin. "
                 f"Expected the arguments. Return `args` or a copy: `args.model_copy(update=…)`."
             )
+        effects = operation.effects(arguments)
+        if effects != call.effects:  # only the effects of the given arguments were confirmed
+            asking = EarlyAsker(asker, operation.name)
+            await confirm_erasing(replace(call, arguments=arguments, effects=effects, user=asking))
         call.user.note_change()
         return arguments
 

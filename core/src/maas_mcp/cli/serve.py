@@ -1,6 +1,7 @@
 """``maas-mcp serve``: the MCP server on stdin and stdout, or over HTTP."""
 
 import logging
+import signal
 import sys
 from typing import Any
 
@@ -45,6 +46,7 @@ def command(*, strict_plugins: bool, address: str | None, log_format: str | None
     SIGHUP reloads the lists of plugins, plugins_allow and plugins_block, from the TOML file. An invalid configuration
     is logged, and nothing changes.
     """
+    _hold_hangups()
     given: dict[str, Any] = {} if log_format is None else {"log_format": log_format}
     settings = Settings.load(**given)
     configure_logging(settings)
@@ -53,6 +55,12 @@ def command(*, strict_plugins: bool, address: str | None, log_format: str | None
         _serve_stdio(settings, strict=strict_plugins)
     else:
         _serve_http(settings, address, strict=strict_plugins)
+
+
+def _hold_hangups() -> None:
+    """Hold back SIGHUP, which would end the process, until the server can reload. It is then delivered."""
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 
 
 def _serve_stdio(settings: Settings, *, strict: bool) -> None:

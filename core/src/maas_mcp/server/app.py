@@ -41,7 +41,7 @@ INSTRUCTIONS: Final[tuple[tuple[str, str | None], ...]] = (
     ("Deploying, commissioning, testing, releasing, rescue mode and image imports take minutes to hours:", None),
     ("one call starts the operation, reports progress and returns when it has ended.", None),
     ("With wait_seconds it returns earlier, with an operation_id for {tool}.", "maas_wait_operation"),
-    ("If the same operation is already running, a call follows it and does not start it again.", None),
+    ("If the same operation is already running, a call starts nothing and returns its operation_id.", None),
     ("Cancelling a call only stops following: MAAS continues, unless on_cancel is `abort`.", None),
 )
 """Parts of the text for the model, each with the tool that it names, if any. A part without its tool is left out."""
@@ -132,6 +132,11 @@ def build(
     add_skills(server, lambda: served.skills)
     add_resources(server, lambda: served.resources)
     server.middleware += middleware
+
+    def update_instructions() -> None:
+        server.instructions = instructions_for(served.tools)
+
+    served.when_reloaded(update_instructions)
     return server
 
 

@@ -67,6 +67,7 @@ class Catalogue:
         """Completes the arguments of resource templates and prompts."""
         self._registry = registry
         self._hosts: list[Host] = []
+        self._observers: list[Callable[[], None]] = []
         self._listings: dict[ClientFeatures, types.ListToolsResult] = {}
         self._input_schemas: dict[str, Schema] = {}
         self._connections: WeakSet[Connection] = WeakSet()
@@ -96,6 +97,10 @@ class Catalogue:
         finally:
             self._hosts.remove(host)
 
+    def when_reloaded(self, observe: Callable[[], None]) -> None:
+        """Call ``observe`` after each reload, before it is announced."""
+        self._observers.append(observe)
+
     def remember(self, ctx: ServerRequestContext[Any, Any]) -> None:
         """Remember the client of a request that lists something, to announce changes to it.
 
@@ -120,6 +125,8 @@ class Catalogue:
             return
         before = self._lists()
         self._set(registry)
+        for observe in self._observers:
+            observe()
         logger.warning("The configuration was reloaded: %d tools", len(self.tools))
         for change, listed in self._lists().items():
             if listed != before[change]:

@@ -43,6 +43,9 @@ class ClientLog:
 
 
 def _session(ctx: Context) -> object:
-    """The key of a session: over HTTP its id, and otherwise the connection."""
-    headers = getattr(ctx.request, "headers", None)
-    return client_connection(ctx) if headers is None else headers.get("mcp-session-id")
+    """The key of a session: over HTTP its principal and its id, and otherwise the connection.
+
+    Without sessions, a client may send any id or none, so that the id alone could be another principal's.
+    """
+    headers, connection = getattr(ctx.request, "headers", None), client_connection(ctx)
+    return connection if headers is None else (connection.principal.name, headers.get("mcp-session-id"))

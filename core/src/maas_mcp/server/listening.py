@@ -10,6 +10,7 @@ from mcp.shared.exceptions import MCPError
 
 from maas_mcp.calls.resource_updates import ResourceUpdates
 from maas_mcp.server.request_context import Context, client_connection
+from maas_mcp.server.session_subscriptions import check_uris
 
 MAX_STREAMS: Final = 1024
 """Maximum open streams of all clients."""
@@ -29,7 +30,12 @@ class Listening:
     async def __call__(
         self, ctx: Context, params: types.SubscriptionsListenRequestParams
     ) -> types.SubscriptionsListenResult:
-        """Serve one stream until the client ends it."""
+        """Serve one stream until the client ends it.
+
+        Raises:
+            MCPError: Too many streams are open, or the stream would have too many or too long URIs.
+        """
+        check_uris(params.notifications.resource_subscriptions or ())
         if self._open >= MAX_STREAMS:
             raise MCPError(types.INTERNAL_ERROR, f"{MAX_STREAMS} streams are open. Try again later.")
         bus = _PrincipalBus(self._shared, ctx.lifespan_context.updates, client_connection(ctx).principal.name)

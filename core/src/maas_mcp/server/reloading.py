@@ -23,6 +23,7 @@ async def reloading(catalogue: Catalogue, load: Callable[[], Registry] | None) -
         yield
         return
     with anyio.open_signal_receiver(signal.SIGHUP) as hangups:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # the command holds it back while it starts
 
         async def reload() -> None:
             async for _ in hangups:

@@ -1,6 +1,7 @@
 """The subscriptions of a session: ``resources/subscribe`` of the revisions before 2026-07-28."""
 
 import logging
+from collections.abc import Sequence
 from typing import Final
 
 import anyio
@@ -15,6 +16,8 @@ logger = logging.getLogger(__name__)
 
 MAX_SUBSCRIPTIONS: Final = 1000
 """Maximum subscriptions of a session."""
+MAX_URI: Final = 2048
+"""Maximum characters of a subscribed URI. The server keeps it as long as the subscription."""
 SEND_LIMIT: Final = 30.0
 """Seconds for the client to take one notification. After that, its subscriptions end."""
 STATE_KEY: Final = "maas_mcp.subscriptions"
@@ -42,8 +45,9 @@ class SessionSubscriptions:
         """Subscribe to a resource.
 
         Raises:
-            MCPError: The session has too many subscriptions.
+            MCPError: The session has too many subscriptions, or the URI is too long.
         """
+        check_uris([uri])
         if len(self._uris) >= MAX_SUBSCRIPTIONS and uri not in self._uris:
             raise MCPError(
                 code=types.INVALID_PARAMS,
@@ -85,6 +89,26 @@ class SessionSubscriptions:
     def end(self) -> None:
         """End all subscriptions, because the session has ended."""
         self._scope.cancel()
+
+
+def check_uris(uris: Sequence[str]) -> None:
+    """Check the URIs of subscriptions.
+
+    Raises:
+        MCPError: There are too many, or one is too long.
+    """
+    if len(uris) > MAX_SUBSCRIPTIONS:
+        raise MCPError(
+            code=types.INVALID_PARAMS,
+            message=f"Expected at most {MAX_SUBSCRIPTIONS} subscriptions, but there are {len(uris)}. "
+            "Open several streams.",
+        )
+    longest = max(map(len, uris), default=0)
+    if longest > MAX_URI:
+        raise MCPError(
+            code=types.INVALID_PARAMS,
+            message=f"Expected URIs of at most {MAX_URI} characters, but one has {longest}.",
+        )
 
 
 def subscriptions_of(ctx: Context) -> SessionSubscriptions:

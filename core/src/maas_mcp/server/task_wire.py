@@ -84,6 +84,11 @@ class Task:
         }
 
 
+def operation_name(task_id: str) -> str:
+    """The name of the operation at the beginning of a task id. It is proved only when the id is opened."""
+    return task_id.partition(".")[0]
+
+
 def unknown_task() -> MCPError:
     """The error for an id that is forged, damaged, expired or another user's. It does not reveal which."""
     return MCPError(

@@ -15,12 +15,13 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import decode_header_value
 
 from maas_mcp.calls.call import CallResult
-from maas_mcp.calls.chain import Run, run_call
+from maas_mcp.calls.chain import Run, check_scope, run_call
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.next_steps import resolve_steps
 from maas_mcp.calls.operations_service import OperationsService
 from maas_mcp.calls.waiting import WaitingOperation
 from maas_mcp.errors import (
+    InsufficientScopeError,
     InvalidArgumentsError,
     MaasMcpError,
     MaasUnavailableError,
@@ -40,7 +41,16 @@ from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.server.asking import mcp_request, read_answer
 from maas_mcp.server.operation_tools import CancelOperation, GetOperation
 from maas_mcp.server.request_context import Context, client_connection, client_features, declares_extension, is_modern
-from maas_mcp.server.task_wire import EXTENSION, Task, TaskId, TaskParams, TaskStatus, UpdateTaskParams, unknown_task
+from maas_mcp.server.task_wire import (
+    EXTENSION,
+    Task,
+    TaskId,
+    TaskParams,
+    TaskStatus,
+    UpdateTaskParams,
+    operation_name,
+    unknown_task,
+)
 from maas_mcp.server.tools import ensure_sendable, failure, success
 
 
@@ -235,6 +245,7 @@ async def _update(ctx: Context, params: UpdateTaskParams) -> dict[str, Any]:
     if waiting is None:
         await read_task(ctx, params.task_id)  # refuses an unknown id
         return {}
+    _check_scope(ctx, _operation_of(ctx, params.task_id))
     for key, given in params.input_responses.items():
         waiting.answer(key, lambda request, given=given: read_answer(request, given))  # type: ignore[misc] # as above
     return {}
@@ -246,22 +257,44 @@ async def _cancel(ctx: Context, params: TaskParams) -> dict[str, Any]:
     With ``detach``, the operation continues in MAAS, and the task shows this. The SEP leaves that to the server.
     """
     check_task_request(ctx, params.task_id)
-    task_id = TaskId.parse(params.task_id)
-    operation = ctx.lifespan_context.operations.get(task_id.operation_id.partition(".")[0])
-    if operation is None:
-        raise unknown_task()
+    task_id, operation, cancel = TaskId.parse(params.task_id), _operation_of(ctx, params.task_id), CancelOperation()
+    _check_scope(ctx, cancel)
     waiting = _waiting(ctx, task_id.operation_id)
     if waiting is not None and (waiting.pending or waiting.error):
         waiting.end(OperationRevertedError("It was cancelled before anything was sent to MAAS."))
         return {}
     aborts = (task_id.on_cancel or operation.on_cancel) is CancelPolicy.ABORT
     try:
-        await _pass_on(ctx, CancelOperation(), {"operation_id": task_id.operation_id, "abort": aborts})
+        await _pass_on(ctx, cancel, {"operation_id": task_id.operation_id, "abort": aborts})
     except OperationRefusedError:
         pass  # it has ended, or cannot be aborted now; the task shows which
     except MaasMcpError as error:
         raise _refusal(error) from None
     return {}
+
+
+def _operation_of(ctx: Context, task_id: str) -> LongRunning[Any, Any]:
+    """The operation that a task id names. The id may be forged.
+
+    Raises:
+        MCPError: There is no such operation.
+    """
+    operation = ctx.lifespan_context.operations.get(operation_name(task_id))
+    if operation is None:
+        raise unknown_task()
+    return operation
+
+
+def _check_scope(ctx: Context, tool: AnyTool) -> None:
+    """Check that the caller may call a tool. An operation that waits for answers is changed outside the chain.
+
+    Raises:
+        MCPError: The caller lacks the scope.
+    """
+    try:
+        check_scope(client_connection(ctx).principal, tool)
+    except InsufficientScopeError as error:
+        raise _refusal(error) from None
 
 
 async def _pass_on(

@@ -85,8 +85,9 @@ class Release(Operation[ReleaseMachine, ReleasedMachine]):
     deadline = timedelta(hours=24)  # MAAS has no limit for a disk erase
 
     def effects(self, args: ReleaseMachine) -> Effects:
-        """An erase option destroys the data on the disks."""
-        return replace(super().effects(args), erases=args.erase or args.quick_erase or args.secure_erase)
+        """An erase option destroys the data on the disks, and so may a script: MAAS's own ``wipe-disks`` does."""
+        erases = args.erase or args.quick_erase or args.secure_erase or bool(args.scripts)
+        return replace(super().effects(args), erases=erases)
 
     async def differs(self, ctx: OperationContext, args: ReleaseMachine) -> str | None:
         """Refuse to follow a release that may not erase as requested."""

@@ -1,12 +1,13 @@
 """Tools and operations ask the user before they change anything."""
 
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
 from maas_mcp.api import (
     CannotAskError,
+    Effects,
     Lifecycle,
     MachineStatus,
     NotAnsweredError,
@@ -100,6 +101,29 @@ class ChangeEarly(Deploy):
         return args
 
 
+class EraseLate(Deploy):
+    """Decide to erase while the arguments are filled in."""
+
+    name = "own_erase_late"
+
+    def effects(self, args: Which) -> Effects:
+        return Effects((args.system_id,), destroys=True, erases=args.image == "erase")
+
+    async def fill_in(self, ctx: ToolContext, args: Which) -> Which:  # noqa: ARG002 - asks nothing
+        return args.model_copy(update={"image": "erase"})
+
+
+class ReleaseWithin(Tool[Which, Done]):
+    """Erase a machine by another tool: started, or run to its end."""
+
+    name = "own_release_within"
+
+    async def run(self, ctx: ToolContext, args: Which) -> Done:
+        call = ctx.operations.start if args.image == "start" else ctx.operations.run
+        await call("maas_release_machine", system_id=args.system_id, quick_erase=True)
+        return Done(text="erased")
+
+
 def posts(region: MaasRegion) -> list[str | None]:
     return [each.op for each in region.requests if each.method == "POST"]
 
@@ -158,15 +182,48 @@ def test_an_operation_cannot_change_anything_while_it_asks(maas_region: MaasRegi
     assert posts(maas_region) == []
 
 
-@pytest.mark.parametrize("option", ["erase", "quick_erase", "secure_erase"])
-def test_each_erase_option_is_confirmed_by_a_question_about_the_disks(maas_region: MaasRegion, option: str) -> None:
+@pytest.mark.parametrize("how", ["start", "run"])
+def test_an_erase_by_another_tool_is_confirmed_as_well(maas_region: MaasRegion, how: str) -> None:
+    maas_region.deploy("node02", "bob")
+    maas_region.advance(3600)
+
+    with pytest.raises(NotAnsweredError):
+        maas_region.call(ReleaseWithin, "node02", answers={}, image=how)
+
+    assert "node02" in question_of(maas_region)
+    assert posts(maas_region) == []
+
+
+def test_an_erase_that_is_filled_in_is_confirmed_as_well(maas_region: MaasRegion) -> None:
+    with pytest.raises(NotAnsweredError):
+        maas_region.call(EraseLate, "node01", answers={}, image="jammy")
+
+    assert "node01" in question_of(maas_region)
+    assert posts(maas_region) == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"erase": True},
+        {"quick_erase": True, "erase": False},
+        {"secure_erase": True},
+        {"erase": True, "quick_erase": None, "scripts": []},
+        {"scripts": ["wipe-disks"]},
+        {"scripts": ["a-tag-of-wipe-disks"]},
+    ],
+    ids=str,
+)
+def test_each_way_to_erase_is_confirmed_by_a_question_about_the_disks(
+    maas_region: MaasRegion, options: dict[str, Any]
+) -> None:
     from maas_deploy.release import Release  # noqa: PLC0415 - a plugin, which may be missing
 
     maas_region.deploy("node02", "bob")
     maas_region.advance(3600)
 
     with pytest.raises(NotAnsweredError):
-        maas_region.call(Release, "node02", answers={}, **cast(Any, {option: True}))
+        maas_region.call(Release, "node02", answers={}, **options)
 
     text = question_of(maas_region)
     assert "node02" in text

@@ -16,4 +16,4 @@ class Effects:
     destroys: bool = False
     """Whether the call may destroy data or interrupt workloads on a machine."""
     erases: bool = False
-    """Whether the call erases disks. Where the client can be asked, the user confirms it first."""
+    """Whether the call erases disks, or may do so. Where the client can be asked, the user confirms it first."""

@@ -31,7 +31,9 @@ from maas_mcp.calls.principal import LOCAL, Principal, Scope
 from maas_mcp.server.http.authentication import CREDENTIALS, Authenticator, untrusted_key
 from maas_mcp.server.http.limits import Usage
 from maas_mcp.server.http.refusals import Refusal
+from maas_mcp.server.operation_tools import CancelOperation
 from maas_mcp.server.request_context import CONNECTION
+from maas_mcp.server.task_wire import operation_name
 
 SINGLE_HEADERS: Final = (
     "authorization",
@@ -136,9 +138,7 @@ class Gate:
 
     async def _pass_on(self, request: "_Request", receive: Receive, send: Send) -> None:
         name, session_id = request.principal.name, None if self._stateless else request.session_id
-        if session_id is not None:
-            self._usage.session_used(name, session_id)
-        elif request.is_legacy:
+        if session_id is None and request.is_legacy:
             self._usage.check_new_session(name)  # only a request that opens a session has no id
         connection = self._connection(session_id, request.principal)
         if session_id is not None and CANCELLED in request.body:
@@ -150,11 +150,11 @@ class Gate:
 
         async def note(message: Message) -> None:
             if message["type"] == "http.response.start":
-                opened = Headers(raw=message["headers"]).get(MCP_SESSION_ID_HEADER)
-                if session_id is None and opened is not None:
-                    self._usage.session_used(name, opened)
-                elif session_id is not None and (request.is_end or message["status"] == HTTPStatus.NOT_FOUND):
-                    self._usage.session_closed(name, session_id)
+                used = session_id or Headers(raw=message["headers"]).get(MCP_SESSION_ID_HEADER)
+                if used is not None and (request.is_end or message["status"] == HTTPStatus.NOT_FOUND):
+                    self._usage.session_closed(name, used)
+                elif used is not None and message["status"] < HTTPStatus.BAD_REQUEST:  # else it may be made up
+                    self._usage.session_used(name, used)
             await send(message)
 
         # A session outlives the streams of its requests. Without a session, a call ends with its stream.
@@ -173,7 +173,10 @@ class Gate:
         return connection
 
     def _needed_scope(self, body: bytes) -> Scope:
-        """The scope that a request needs. A request that calls no known tool changes nothing."""
+        """The scope that a request needs. A request that names no known tool changes nothing.
+
+        The operation in a task id is not proved yet. A forged id is refused when it is opened.
+        """
         if self._authenticator is None:
             return Scope.READ
         try:
@@ -181,10 +184,18 @@ class Gate:
         except ValueError:
             return Scope.READ
         params = message.get("params") if isinstance(message, dict) else None
-        name = params.get("name") if isinstance(params, dict) else None
-        if not isinstance(name, str) or message.get("method") != "tools/call":
+        if not isinstance(params, dict):
             return Scope.READ
-        return self._scopes.get(name, Scope.READ)
+        match message.get("method"), params.get("name"), params.get("taskId"):
+            case "tools/call", str(tool), _:
+                pass
+            case "tasks/cancel", _, _:
+                tool = CancelOperation.name
+            case "tasks/update", _, str(task_id):
+                tool = operation_name(task_id)
+            case _:
+                return Scope.READ
+        return self._scopes.get(tool, Scope.READ)
 
 
 @dataclass(frozen=True, slots=True)

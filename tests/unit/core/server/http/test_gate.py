@@ -21,10 +21,11 @@ class Behind:
 
     def __init__(self) -> None:
         self.scopes: list[Scope] = []
+        self.status = 200
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         self.scopes.append(scope)
-        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.start", "status": self.status, "headers": []})
         await send({"type": "http.response.body", "body": b"{}"})
 
 
@@ -34,8 +35,12 @@ def behind() -> Behind:
 
 
 @pytest.fixture
-def gate(behind: Behind) -> Gate:
-    usage = Usage(PrincipalLimits(rate=100, requests=10, sessions=10, idle=100))
+def usage() -> Usage:
+    return Usage(PrincipalLimits(rate=100, requests=10, sessions=10, idle=100))
+
+
+@pytest.fixture
+def gate(behind: Behind, usage: Usage) -> Gate:
     limits = BodyLimits(size=1000, seconds=30)
     return Gate(behind, Connections(), path="/mcp", open_paths=["/healthz"], limits=limits, usage=usage)
 
@@ -107,3 +112,17 @@ async def test_a_maas_api_key_without_authentication_is_refused(gate: Gate, behi
 
     assert (status, behind.scopes) == (403, [])
     assert "a trusted proxy only" in text
+
+
+@pytest.mark.parametrize("status", [400, 404, 421])
+async def test_a_made_up_session_id_is_not_counted_as_a_session(
+    gate: Gate, behind: Behind, usage: Usage, status: int
+) -> None:
+    behind.status = status
+    for number in range(20):
+        assert (await answered(gate, parts(b"{}"), mcp_session_id=f"made-up-{number}"))[0] == status
+
+    assert usage.open_sessions() == 0
+    behind.status = 200
+    await answered(gate, parts(b"{}"), mcp_session_id="real")
+    assert usage.open_sessions() == 1
