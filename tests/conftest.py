@@ -13,11 +13,9 @@ import trio.testing
 collect_ignore = [
     "third_party/maas_mcp_rescue",
     *([] if find_spec("mcp_strict_check") else ["clients"]),
-    *([] if "MAAS_MCP_CONFORMANCE_CACHE" in os.environ else ["conformance"]),
 ]
-"""Tests that pytest does not collect here: those of a third-party plugin, which ``test_rescue_pack.py`` runs, those of
-clients' schema converters, and the MCP conformance suite. The last two need environments of their own
-(``tox -e clients``, ``tox -e conformance``)."""
+"""Tests that pytest does not collect here: those of a third-party plugin, which ``test_rescue_pack.py`` runs, and those
+of real clients with the MCP conformance suite, which need an environment of their own (``tox -e clients``)."""
 
 # Examples have no deadline, because a busy machine is slow. Tests assert times where they matter. tox runs the thorough
 # profile with `--hypothesis-profile thorough`.

@@ -1,35 +1,28 @@
-"""The Python SDK's own client deploys a machine on the simulator over both transports."""
+"""Real Python clients deploy a machine on the simulator over both transports: those of the SDK and of FastMCP."""
 
 import asyncio
-from collections.abc import Iterator
+import json
+import sys
+from pathlib import Path
 from typing import Literal
 
 import pytest
 from mcp import Client, StdioServerParameters
 
-from maas_simulator import SimulatedRegion, demo_region, serving
-from tests.integration.driver import MODERN, command, environment, eventually
-from tests.integration.http_driver import serving_http
+from maas_simulator import SimulatedRegion
+from tests.clients.programs import run_client
+from tests.integration.driver import command, environment, eventually
 
 ERAS: tuple[Literal["auto", "legacy"], ...] = ("auto", "legacy")
 
 
-@pytest.fixture
-def region() -> SimulatedRegion:
-    """Twelve machines. A deployment takes ten seconds, so that a client can cancel it."""
-    return demo_region(speed=60.0)
-
-
 @pytest.fixture(params=["stdio", "http"])
-def server(request: pytest.FixtureRequest, region: SimulatedRegion) -> Iterator[StdioServerParameters | str]:
+def server(request: pytest.FixtureRequest, url: str, region: SimulatedRegion) -> StdioServerParameters | str:
     """How to start a server, or the URL of one that runs."""
-    with serving(region) as url:
-        if request.param == "stdio":
-            variables = environment(url, region.api_key)
-            yield StdioServerParameters(command=command()[0], args=["serve"], env=variables)
-            return
-        with serving_http(url, region.api_key, MODERN) as running:
-            yield f"http://127.0.0.1:{running.port}/mcp"
+    if request.param == "stdio":
+        return StdioServerParameters(command=command()[0], args=["serve"], env=environment(url, region.api_key))
+    running: str = request.getfixturevalue("http_server")
+    return running
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -60,8 +53,31 @@ def test_the_python_sdk_deploys_with_progress_and_cancels(
 
     asyncio.run(drive())
 
-    assert len(reported) > 2
+    check_progress(reported)
     if isinstance(server, str) and era == "auto":  # closing the stream looks like a lost connection
         eventually(lambda: region.machine("node02").status_name == "Deployed", "the end of the deployment")
     else:
         eventually(lambda: region.machine("node02").status_name == "Allocated", "the abort")
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_fastmcps_client_deploys_with_progress(
+    server: StdioServerParameters | str, url: str, region: SimulatedRegion, era: Literal["auto", "legacy"]
+) -> None:
+    region.set_speed(400.0)  # nothing is cancelled
+    machine = region.machine("node01")
+    target = server if isinstance(server, str) else server.command
+    words = [sys.executable, str(Path(__file__).with_name("fastmcp_client.py")), era, target, machine.system_id]
+
+    seen = json.loads(run_client(words, environment(url, region.api_key)))
+
+    assert "maas_deploy_machine" in seen["tools"]
+    assert seen["result"]["state"] == "succeeded"
+    check_progress(seen["progress"])
+    assert machine.status_name == "Deployed"
+
+
+def check_progress(reported: list[float]) -> None:
+    """Check the progress of a deployment. A callback may run after the response, in tasks of its own."""
+    assert len(reported) > 2
+    assert all(0.0 <= each <= 1.0 for each in reported)

@@ -3,7 +3,8 @@
 //   node deploy.mjs MODULES SDK ERA SERVER FIRST SECOND
 //
 // MODULES: the folder node_modules. SDK: v1 or v2. ERA: legacy or modern. SERVER: a URL or a command. FIRST, SECOND:
-// system ids. Prints one JSON object: the tools, the progress and the result of the first call, and how the second ended.
+// system ids. Prints one JSON object: the tools, the first call's progress on the wire and as the SDK reported it, its
+// result, and how the second ended.
 import { pathToFileURL } from "node:url";
 
 const [modules, sdk, era, server, first, second] = process.argv.slice(2);
@@ -29,16 +30,24 @@ const transport = server.startsWith("http")
   : new StdioClientTransport({ command: server, args: ["serve"], env: process.env, stderr: "inherit" });
 await client.connect(transport);
 
+const sent = [];
+const receive = transport.onmessage;
+transport.onmessage = (message, extra) => {
+  if (message.method === "notifications/progress") sent.push(message.params.progress);
+  receive(message, extra);
+};
+
 const { tools } = await client.listTools();
-const progress = [];
 const call = (name, args, options) =>
   sdk === "v1"
     ? client.callTool({ name, arguments: args }, undefined, options)
     : client.callTool({ name, arguments: args }, options);
+const reported = [];
 const deployed = await call("maas_deploy_machine", { system_id: first }, {
   timeout: 120_000,
-  onprogress: (each) => progress.push(each),
+  onprogress: ({ progress }) => reported.push(progress),
 });
+const progress = { sent: [...sent], reported: [...reported] };
 
 const stop = new AbortController();
 let cancelled;
