@@ -23,6 +23,8 @@ class HttpSession:
     def __init__(self, port: int, token: str = "") -> None:
         self._port = port
         self._token = token
+        self.progress = 0
+        """Progress messages that have arrived."""
         self._id = ""
         self._ids = itertools.count(1)
         self._stream: ByteStream | None = None
@@ -60,12 +62,20 @@ class HttpSession:
         return [json.loads(line) for line in data]
 
     async def _exchange(self, method: bytes, body: bytes) -> bytes:
+        fresh = self._stream is None
         if self._stream is None:
             self._stream = await anyio.connect_tcp("127.0.0.1", self._port)
             self._reader = BufferedByteReceiveStream(self._stream)
         assert self._reader is not None
-        await self._stream.send(self._head(method, len(body)) + body)
-        head = (await self._reader.receive_until(b"\r\n\r\n", HEAD_LIMIT)).decode("latin-1").lower()
+        try:
+            await self._stream.send(self._head(method, len(body)) + body)
+            head = (await self._reader.receive_until(b"\r\n\r\n", HEAD_LIMIT)).decode("latin-1").lower()
+        except (anyio.IncompleteRead, anyio.BrokenResourceError):
+            if fresh:
+                raise
+            await self._stream.aclose()
+            self._stream = None  # uvicorn closes a connection that was not used for five seconds
+            return await self._exchange(method, body)
         status = int(head.split(" ", 2)[1])
         headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:])
         self._id = headers.get("mcp-session-id", self._id)
@@ -95,6 +105,7 @@ class HttpSession:
         parts = []
         while size := int(await self._reader.receive_until(b"\r\n", HEAD_LIMIT), 16):
             parts.append(await self._reader.receive_exactly(size))
+            self.progress += parts[-1].count(b'"notifications/progress"')
             await self._reader.receive_exactly(2)
         await self._reader.receive_exactly(2)
         return b"".join(parts)

@@ -1,22 +1,27 @@
 """Measures maas-mcp over HTTP under load, and the same for the SDK's own server in the same run.
 
-    python benchmarks/load.py [--sessions 200] [--principals 50] [--operations 500] [--seconds 30] [--pause 2]
-        [--dropped 10000]
+    python benchmarks/load.py [--sessions 200] [--principals 50] [--operations 500] [--seconds 30] [--pause 4]
+        [--speed 1] [--dropped 10000]
 
 Each principal has a token, and follows its share of the deployments over streams of its own. Each session calls a
-trivial tool every few seconds. The same sessions and calls, without deployments, go to the SDK's server. Prints the
-median and the 95th percentile of a call, the slowest session's median, and how the server's memory grows while sessions
-are opened and dropped: half of them by DELETE, the others by not using them for ten seconds. On a busy machine compare
-the processor time of a call, which contains the server's other work: following the deployments.
+trivial tool every few seconds. The SDK's server gets the same sessions and calls, and as many open calls, which send as
+many progress messages a second as those of maas-mcp. It has no tokens, and follows nothing.
+
+Prints the median and the 95th percentile of a call, the slowest session's median, the progress messages a second, and
+how the server's memory grows while sessions are opened and dropped: half of them by DELETE, the others by not using
+them for ten seconds. On a busy machine compare the processor time of a call, which contains the server's other work:
+following the deployments, and sending their progress.
 """
 
 import argparse
+import gc
 import statistics
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import anyio
 from http_session import HttpSession  # type: ignore[import-not-found] # a script in the same folder
@@ -24,16 +29,19 @@ from mcp_servers import (  # type: ignore[import-not-found] # a script in the sa
     HttpServer,
     our_http_server,
     reference_http_server,
+    simulated_region,
 )
 
 from maas_mcp.access.tokens import TokenFile
 from maas_mcp.calls.principal import Scope
-from maas_simulator import SimulatedRegion, generated_region, serving
+from maas_simulator import generated_region
 
 IDLE = 10
 """Seconds after which the server drops an unused session."""
+STARTS = 25.0
+"""Deployments that are started in a second."""
 SETTLING = 20.0
-"""Seconds after the start of all deployments, in which each machine is read for the first time."""
+"""Seconds after the last start, in which each machine is read for the first time."""
 AT_ONCE = 20
 """Sessions that are opened at the same time."""
 LIMITS = {
@@ -54,20 +62,32 @@ class Load:
     waits: list[list[float]] = field(default_factory=list)
     processor: float = 0.0
     """Processor seconds of the server during the calls."""
+    progress: float = 0.0
+    """Progress messages a second during the calls."""
+    memory: int = 0
+    """The server's memory at the end, in bytes."""
 
-    async def run(self, server: HttpServer, tokens: Sequence[str]) -> None:
+    async def run(self, server: HttpServer, tokens: Sequence[str], followers: Sequence[HttpSession]) -> None:
         """Open the sessions and let each call the trivial tool at its pace."""
         self.waits = [[] for _ in range(self.sessions)]
         sessions = [HttpSession(server.port, tokens[number % len(tokens)]) for number in range(self.sessions)]
-        for session in sessions:
-            await session.open()
-        before, end = server.processor_seconds(), time.monotonic() + self.seconds
+        async with anyio.create_task_group() as tasks:
+            for number, session in enumerate(sessions):  # at the pace of the calls, so that no connection idles long
+                tasks.start_soon(self._open, session, number)
+        before, progress = server.processor_seconds(), _progress(followers)
+        began = time.monotonic()
         async with anyio.create_task_group() as tasks:
             for number, session in enumerate(sessions):
-                tasks.start_soon(self._call, session, number, end)
+                tasks.start_soon(self._call, session, number, began + self.seconds)
         self.processor = server.processor_seconds() - before
+        self.progress = (_progress(followers) - progress) / (time.monotonic() - began)
+        self.memory = server.resident()
         for session in sessions:
             await session.close()
+
+    async def _open(self, session: HttpSession, number: int) -> None:
+        await anyio.sleep(self.pause * number / self.sessions)
+        await session.open()
 
     async def _call(self, session: HttpSession, number: int, end: float) -> None:
         await anyio.sleep(self.pause * number / self.sessions)
@@ -85,43 +105,35 @@ class Load:
         print(
             f"{name:<12}{len(every):>8}{statistics.median(every) * 1000:>10.1f}{p95 * 1000:>10.1f}"
             f"{max(medians) * 1000:>16.1f}{min(map(len, self.waits)):>14}{self.processor / len(every) * 1000:>12.1f}"
+            f"{self.progress:>12.1f}{self.memory / 1e6:>10.0f}"
         )
         return p95
 
 
-async def follow(port: int, token: str, machines: Sequence[str], followed: list[str]) -> None:
-    """Deploy machines and follow each over a connection of its own until the scope is cancelled."""
+def _progress(followers: Sequence[HttpSession]) -> int:
+    return sum(each.progress for each in followers)
 
-    async def deploy(system_id: str) -> None:
-        session = HttpSession(port, token)
+
+async def under_load(server: HttpServer, calls: Sequence[dict[str, Any]], tokens: Sequence[str], load: Load) -> None:
+    """Run the load while calls are open that report progress: each is a tool with its arguments."""
+    followers: list[HttpSession] = []
+
+    async def follow(number: int, call: dict[str, Any]) -> None:
+        session = HttpSession(server.port, tokens[number % len(tokens)])
         await session.open()
-        followed.append(system_id)
-        await session.call("maas_deploy_machine", system_id, system_id=system_id)
+        followers.append(session)
+        await session.call(token=str(number), **call)
+        raise RuntimeError(f"{call} has ended too early")
 
     async with anyio.create_task_group() as tasks:
-        for machine in machines:
-            tasks.start_soon(deploy, machine)
-
-
-async def under_load(server: HttpServer, region: SimulatedRegion, tokens: Sequence[str], load: Load) -> None:
-    """Run the load while the machines are deployed and followed."""
-    machines = list(region.machines)
-    followed: list[str] = []
-    async with anyio.create_task_group() as tasks:
-        for number, token in enumerate(tokens):
-            tasks.start_soon(follow, server.port, token, machines[number :: len(tokens)], followed)
-        with anyio.fail_after(300):
-            await _all_deploying(region)
-        print(f"{len(machines)} deployments are followed by {len(tokens)} principals")
+        for number, call in enumerate(calls):
+            tasks.start_soon(follow, number, call)
+            await anyio.sleep(1 / STARTS)
         await anyio.sleep(SETTLING)
-        await load.run(server, tokens)
-        print(f"maas-mcp uses {server.resident() / 1e6:.0f} MB")
+        if not all(each.progress for each in followers):
+            raise RuntimeError("some calls report no progress")
+        await load.run(server, tokens, followers)
         tasks.cancel_scope.cancel()
-
-
-async def _all_deploying(region: SimulatedRegion) -> None:
-    while any(each.status_name != "Deploying" for each in region.machines.values()):  # noqa: ASYNC110 - it is a thread
-        await anyio.sleep(0.5)
 
 
 async def drop_sessions(server: HttpServer, tokens: Sequence[str], count: int) -> None:
@@ -142,15 +154,20 @@ async def _open_and_drop(port: int, token: str, end_session: bool) -> None:
     await session.close(end_session=end_session)
 
 
-def create_tokens(folder: Path, region: SimulatedRegion, count: int) -> tuple[list[str], dict[str, str]]:
+def create_tokens(folder: Path, api_key: str, count: int) -> tuple[list[str], dict[str, str]]:
     """Create the principals. Returns their tokens, and the settings with their files."""
     names = [f"user{number}" for number in range(count)]
     tokens, keys = folder / "tokens.toml", folder / "keys.toml"
     keys.touch(mode=0o600)
-    keys.write_text("".join(f'{name} = "{region.api_key}"\n' for name in names), encoding="utf-8")
+    keys.write_text("".join(f'{name} = "{api_key}"\n' for name in names), encoding="utf-8")
     file = TokenFile(tokens)
     made = [file.add(name, [Scope.DESTROY]) for name in names]
     return made, {"MAAS_MCP_HTTP_TOKENS": str(tokens), "MAAS_MCP_HTTP_KEYS": str(keys)}
+
+
+def deployments(count: int) -> list[dict[str, Any]]:
+    """Deploy each machine of a simulated region of this size."""
+    return [{"tool": "maas_deploy_machine", "system_id": system_id} for system_id in generated_region(count).machines]
 
 
 def main() -> None:
@@ -161,20 +178,29 @@ def main() -> None:
         ("principals", 50),
         ("operations", 500),
         ("seconds", 30),
-        ("pause", 2),
+        ("pause", 4),
         ("dropped", 10000),
     ):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--speed", type=float, default=1.0)
     options = parser.parse_args()
-    region = generated_region(options.operations, speed=1.0)
+    gc.disable()  # or the client's collections would delay its measurements
     ours, reference = (Load(options.sessions, options.seconds, options.pause) for _ in range(2))
-    with tempfile.TemporaryDirectory() as folder, serving(region) as url:
-        tokens, files = create_tokens(Path(folder), region, options.principals)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        simulated_region(options.operations, options.speed) as (url, api_key),
+    ):
+        tokens, files = create_tokens(Path(folder), api_key, options.principals)
         with our_http_server(MAAS_URL=url, **files, **LIMITS) as server:
-            anyio.run(under_load, server, region, tokens, ours)
+            anyio.run(under_load, server, deployments(options.operations), tokens, ours)
+        every = options.operations / ours.progress
         with reference_http_server() as server:
-            anyio.run(reference.run, server, [""])
-        print(f"{'':<12}{'calls':>8}{'p50 ms':>10}{'p95 ms':>10}{'worst p50 ms':>16}{'fewest calls':>14}{'CPU ms':>12}")
+            calls = [{"tool": "bench_follow", "every": every}] * options.operations
+            anyio.run(under_load, server, calls, [""], reference)
+        print(
+            f"{'':<12}{'calls':>8}{'p50 ms':>10}{'p95 ms':>10}{'worst p50 ms':>16}{'fewest calls':>14}{'CPU ms':>12}"
+            f"{'progress /s':>12}{'MB':>10}"
+        )
         ratio = ours.report("maas-mcp") / reference.report("SDK")
         print(f"the 95th percentile is {ratio:.1f} times the SDK's")
         if options.dropped:

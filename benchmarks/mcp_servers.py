@@ -16,6 +16,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 OURS = [str(Path(sysconfig.get_path("scripts")) / "maas-mcp"), "serve"]
 REFERENCE = [sys.executable, str(HERE / "reference_server.py")]
+SIMULATOR = [str(Path(sysconfig.get_path("scripts")) / "maas-simulator")]
 PAGE = os.sysconf("SC_PAGE_SIZE")
 START_LIMIT = 60.0
 
@@ -92,5 +93,19 @@ def reference_http_server() -> Iterator[HttpServer]:
                         raise
                     time.sleep(0.05)
             yield HttpServer(process, port)
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def simulated_region(machines: int, speed: float) -> Iterator[tuple[str, str]]:
+    """Run a simulated region in a process of its own. Yields its URL and API key."""
+    command = [*SIMULATOR, "--machines", str(machines), "--speed", str(speed)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            lines = [process.stdout.readline().strip().partition("=") for _ in range(2)]
+            values = {name: value for name, _, value in lines}
+            yield values["MAAS_URL"], values["MAAS_API_KEY"]
         finally:
             process.terminate()

@@ -1,10 +1,12 @@
-"""The SDK's own server with two trivial tools, the reference for the cost of calls and of progress.
+"""The SDK's own server with three trivial tools, the reference for the cost of calls and of progress.
 
     python benchmarks/reference_server.py [--http PORT]
 
 Serves stdin and stdout with the SDK's default transport, or its HTTP application with the SDK's defaults.
 """
 
+import itertools
+import random
 import sys
 
 import anyio
@@ -16,6 +18,7 @@ from mcp.server.stdio import stdio_server
 TOOLS = [
     types.Tool(name="bench_nothing", input_schema={"type": "object", "properties": {"text": {"type": "string"}}}),
     types.Tool(name="bench_progress", input_schema={"type": "object", "properties": {"count": {"type": "integer"}}}),
+    types.Tool(name="bench_follow", input_schema={"type": "object", "properties": {"every": {"type": "number"}}}),
 ]
 
 
@@ -25,8 +28,10 @@ async def list_tools(_ctx: ServerRequestContext, _params: types.PaginatedRequest
 
 
 async def call_tool(ctx: ServerRequestContext, params: types.CallToolRequestParams) -> types.CallToolResult:
-    """Report progress as often as the call wants, and return its text."""
+    """Report progress as often as the call wants, and return its text. ``bench_follow`` never returns."""
     given = params.arguments or {}
+    if params.name == "bench_follow":
+        await follow(ctx, float(given["every"]))
     count = int(given.get("count", 0))
     for number in range(count):
         await ctx.session.report_progress((number + 1) / count, 1.0, f"step {number}")
@@ -35,6 +40,14 @@ async def call_tool(ctx: ServerRequestContext, params: types.CallToolRequestPara
 
 
 SERVER = Server("reference", on_list_tools=list_tools, on_call_tool=call_tool)
+
+
+async def follow(ctx: ServerRequestContext, every: float) -> None:
+    """Report progress every so many seconds."""
+    await anyio.sleep(random.uniform(0, every))
+    for number in itertools.count():
+        await ctx.session.report_progress(float(number), None, f"Installing OS: step {number} of the installation")
+        await anyio.sleep(every)
 
 
 async def serve_stdio() -> None:

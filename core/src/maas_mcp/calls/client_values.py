@@ -85,8 +85,10 @@ def _is_blank(item: Any, schema: Schema) -> bool:
 
 def _parsed(value: Any, schema: Schema) -> Any:
     """Parse a JSON string, if the schema allows the parsed value and no string."""
+    if not isinstance(value, str):
+        return value
     kinds = {each.get("type", "string") for each in choices(schema)}
-    if not isinstance(value, str) or not kinds or "string" in kinds:
+    if not kinds or "string" in kinds:
         return value
     try:
         found = json.loads(value, parse_constant=_no_number)

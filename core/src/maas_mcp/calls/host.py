@@ -102,7 +102,7 @@ class Host:
         self._changes = ChangeStream(observers, tasks, [each.operation_changed for each in instruments])
         self._pool: dict[tuple[str, ApiKey | None], _PooledTenant] = {}
         """By the principal's name and API key, least recently used first."""
-        self._opening = anyio.Lock()
+        self._opening = anyio.Lock(fast_acquire=True)
 
     def serve(self, tools: Mapping[str, AnyTool]) -> None:
         """Serve these tools from now on."""

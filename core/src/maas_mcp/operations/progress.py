@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import anyio
+from anyio.abc import TaskGroup
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,9 @@ class ProgressReporter:
         self._send = send
         self._report: tuple[float | None, str] | None = None
         self._updated = anyio.Event()
-        self._sending = anyio.Lock()
+        self._sending = anyio.Lock(fast_acquire=True)
+        self._tasks: TaskGroup | None = None
+        """Where sending starts with the first report. Most calls end without one."""
         self._has_fraction: bool | None = None
         self._last: float | None = None
         self._started = 0.0
@@ -64,6 +67,7 @@ class ProgressReporter:
         """
         self._report = (fraction, message)
         self._updated.set()
+        self._start_sending()
 
     @asynccontextmanager
     async def reporting(self) -> AsyncIterator[None]:
@@ -71,17 +75,26 @@ class ProgressReporter:
         self._started = anyio.current_time()
         failure: Exception | None = None
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._send_loop)
+            self._tasks = tasks
+            if self._updated.is_set():
+                self._start_sending()
             try:
                 yield
             except Exception as error:  # noqa: BLE001 - re-raised below, outside the task group, which would wrap it
                 failure = error
+            finally:
+                self._tasks = None
             async with self._sending:  # do not cut off a message that is being sent: it may be the last
                 tasks.cancel_scope.cancel()
         if self._updated.is_set():
             await self._send_latest(repeated=False)
         if failure is not None:
             raise failure
+
+    def _start_sending(self) -> None:
+        if self._tasks is not None:
+            self._tasks.start_soon(self._send_loop)
+            self._tasks = None
 
     async def _send_loop(self) -> None:
         while True:

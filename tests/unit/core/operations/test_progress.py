@@ -44,6 +44,34 @@ async def test_the_first_and_the_last_report_are_always_sent() -> None:
     assert client.received[-1] == Progress(1.0, 1.0, "Deployed")
 
 
+async def test_a_report_before_the_sending_starts_is_sent_at_once() -> None:
+    client = Client()
+    progress = ProgressReporter(client)
+    progress.report(0.0, "Waiting")
+    async with progress.reporting():
+        await anyio.sleep(0.01)
+        assert client.messages == ["Waiting"]
+
+
+async def test_a_call_without_a_report_starts_no_task() -> None:
+    progress = ProgressReporter(Client())
+    before = len(anyio.get_running_tasks())
+    async with progress.reporting():
+        assert len(anyio.get_running_tasks()) == before
+        progress.report(0.0, "Starting")
+        assert len(anyio.get_running_tasks()) == before + 1
+
+
+async def test_a_report_after_the_end_sends_nothing() -> None:
+    client = Client()
+    progress = ProgressReporter(client)
+    async with progress.reporting():
+        progress.report(1.0, "Deployed")
+    progress.report(1.0, "Late")
+
+    assert client.messages == ["Deployed"]
+
+
 async def test_in_a_burst_only_the_latest_report_is_sent_at_a_minimum_gap() -> None:
     client = Client()
     progress = ProgressReporter(client)
