@@ -97,7 +97,8 @@ def test_the_key_is_checked_with_maas_before_it_is_stored_and_never_shown(
     }
 
     assert all(done.returncode in {1, 2} for done in refusals.values())
-    assert "API key" in refusals[wrong].stderr
+    assert "MAAS rejected the API key" in refusals[wrong].stderr
+    assert "MAAS_API_KEY" not in refusals[wrong].stderr
     for given, done in refusals.items():
         assert "Traceback" not in done.stderr
         assert not given or given not in done.stdout + done.stderr

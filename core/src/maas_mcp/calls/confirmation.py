@@ -49,7 +49,7 @@ async def _question(maas: MaasClient, system_ids: tuple[SystemId, ...]) -> str:
     ]
     if more := len(system_ids) - len(lines):
         lines.append(f"and {more} more machines")
-    return "\n".join(["Erase all disks of:", *(f"- {line}" for line in lines)])
+    return "\n".join(["May the disks of these machines be erased?", *(f"- {line}" for line in lines)])
 
 
 async def _line(maas: MaasClient, machine: Machine) -> str:

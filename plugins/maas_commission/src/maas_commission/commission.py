@@ -1,5 +1,6 @@
 """Commission a machine: MAAS boots it, collects its hardware inventory and tests it."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from pydantic import BaseModel, Field
@@ -7,6 +8,7 @@ from pydantic import BaseModel, Field
 from maas_commission.machines import TAKE_OVER
 from maas_commission.scripts import RunScripts
 from maas_mcp.api import (
+    Effects,
     Lifecycle,
     Operation,
     OperationContext,
@@ -88,6 +90,10 @@ class Commission(Operation[CommissionMachine, CommissionedMachine]):
             f"{result.testing_status_name}. {result.cpu_count} CPUs, {result.memory} MB of memory, "
             f"{result.storage / 1000:.0f} GB of storage, {result.architecture}."
         )
+
+    def effects(self, args: CommissionMachine) -> Effects:
+        """A test may overwrite the disks."""
+        return replace(super().effects(args), erases=args.may_erase)
 
     async def start(self, ctx: OperationContext, args: CommissionMachine) -> None:
         """Post ``op=commission``. The caller owns the machine until it ends; then it has no owner (MAAS 3.7)."""

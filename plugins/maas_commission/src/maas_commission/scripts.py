@@ -16,6 +16,20 @@ FORM_FIELDS: Final = frozenset(
 """Form fields that are not script parameters. A script parameter with such a name would replace the form field."""
 
 
+HARMLESS_TESTS: Final = frozenset(
+    {
+        *("smartctl-validate", "smartctl-short", "smartctl-long", "smartctl-conveyance", "badblocks"),
+        *("memtester", "stress-ng-cpu-short", "stress-ng-cpu-long", "stress-ng-memory-short", "stress-ng-memory-long"),
+        *("ntp", "7z", "internet-connectivity", "gateway-connectivity", "rack-controller-connectivity"),
+        *("commissioning", "none"),
+    }
+)
+"""MAAS's own tests that write nothing to disks, the tag of its default tests, and the word for no tests.
+
+``fio`` and ``badblocks-destructive`` overwrite the disks. A tag may select them, and a custom test may do the same.
+"""
+
+
 def _check_parameters(parameters: dict[str, str]) -> dict[str, str]:
     taken = sorted(FORM_FIELDS & parameters.keys())
     if taken:
@@ -35,6 +49,11 @@ class RunScripts(BaseModel):
         description="Of scripts: NAME for all, SCRIPT_NAME for one.",
     )
     enable_ssh: bool = Field(default=False, description="Keep it on, with SSH.")
+
+    @property
+    def may_erase(self) -> bool:
+        """Whether a requested test may overwrite the disks."""
+        return not HARMLESS_TESTS.issuperset(self.testing_scripts or ())
 
     def form(self) -> dict[str, FormValue]:
         """The form to post, without unset fields: MAAS reads every value of a boolean as true."""

@@ -1,5 +1,6 @@
 """Test a machine's hardware, and override failed tests."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from pydantic import BaseModel, Field
@@ -7,6 +8,7 @@ from pydantic import BaseModel, Field
 from maas_commission.machines import ChangedMachine, MachineState, MachineWithComment
 from maas_commission.scripts import RunScripts
 from maas_mcp.api import (
+    Effects,
     Lifecycle,
     Operation,
     OperationContext,
@@ -70,6 +72,10 @@ class RunTests(Operation[RunScripts, TestedMachine]):
     )
     compared = frozenset({"testing_scripts"})
     deadline = timedelta(days=7)  # several of MAAS's own tests have no limit
+
+    def effects(self, args: RunScripts) -> Effects:
+        """A test may overwrite the disks."""
+        return replace(super().effects(args), erases=args.may_erase)
 
     async def differs(self, ctx: OperationContext, args: RunScripts) -> str | None:
         """Compare the requested tests with the running ones. MAAS shows names, but not the requested tags."""

@@ -113,6 +113,17 @@ class EraseLate(Deploy):
         return args.model_copy(update={"image": "erase"})
 
 
+class ReleaseWithin(Tool[Which, Done]):
+    """Erase a machine by another tool: started, or run to its end."""
+
+    name = "own_release_within"
+
+    async def run(self, ctx: ToolContext, args: Which) -> Done:
+        call = ctx.operations.start if args.image == "start" else ctx.operations.run
+        await call("maas_release_machine", system_id=args.system_id, quick_erase=True)
+        return Done(text="erased")
+
+
 def posts(region: MaasRegion) -> list[str | None]:
     return [each.op for each in region.requests if each.method == "POST"]
 
@@ -168,6 +179,18 @@ def test_an_operation_cannot_change_anything_while_it_asks(maas_region: MaasRegi
     with pytest.raises(PluginError, match="changes something in MAAS before it starts"):
         maas_region.call(ChangeEarly, "node01", answers={})
 
+    assert posts(maas_region) == []
+
+
+@pytest.mark.parametrize("how", ["start", "run"])
+def test_an_erase_by_another_tool_is_confirmed_as_well(maas_region: MaasRegion, how: str) -> None:
+    maas_region.deploy("node02", "bob")
+    maas_region.advance(3600)
+
+    with pytest.raises(NotAnsweredError):
+        maas_region.call(ReleaseWithin, "node02", answers={}, image=how)
+
+    assert "node02" in question_of(maas_region)
     assert posts(maas_region) == []
 
 

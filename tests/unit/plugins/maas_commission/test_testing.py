@@ -5,6 +5,8 @@ from typing import Any
 import anyio
 import pytest
 
+from maas_commission.commission import Commission, CommissionMachine
+from maas_commission.scripts import HARMLESS_TESTS, RunScripts
 from maas_commission.testing import OverrideFailedTesting, RunTests
 from maas_mcp.api import (
     CancellationToken,
@@ -14,6 +16,7 @@ from maas_mcp.api import (
     OperationRevertedError,
 )
 from maas_simulator import Fault, Status
+from maas_simulator.model.scripts import DESTRUCTIVE_TESTS, TEST_SCRIPTS
 from tests.house import House, client_of
 
 pytestmark = pytest.mark.anyio
@@ -198,3 +201,19 @@ async def test_the_tests_of_a_commissioning_are_not_aborted_for_a_lost_test_requ
         await house.engine.abort(RunTests(), house.handle, CancellationToken())
 
     assert house.region.machine("node01").status is Status.TESTING
+
+
+@pytest.mark.parametrize("tests", [None, [], ["none"], ["commissioning"], ["smartctl-short", "ntp"]])
+def test_a_test_that_writes_nothing_is_no_erase(tests: list[str] | None) -> None:
+    assert not RunTests().effects(RunScripts(system_id="7xneda", testing_scripts=tests)).erases
+    assert not Commission().effects(CommissionMachine(system_id="7xneda", testing_scripts=tests)).erases
+
+
+@pytest.mark.parametrize("tests", [["fio"], ["ntp", "badblocks-destructive"], ["storage"], ["a-custom-test"], ["Fio"]])
+def test_a_test_that_may_overwrite_the_disks_counts_as_an_erase(tests: list[str]) -> None:
+    assert RunTests().effects(RunScripts(system_id="7xneda", testing_scripts=tests)).erases
+    assert Commission().effects(CommissionMachine(system_id="7xneda", testing_scripts=tests)).erases
+
+
+def test_every_test_of_maas_is_known_to_be_harmless_or_not() -> None:
+    assert HARMLESS_TESTS - {"commissioning", "none"} == TEST_SCRIPTS.keys() - DESTRUCTIVE_TESTS
