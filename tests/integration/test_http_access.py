@@ -1,6 +1,8 @@
 """Who may call over HTTP, and with whose rights: tokens, scopes, and a MAAS API key for each principal."""
 
+import json
 import subprocess
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -87,6 +89,33 @@ def test_a_scope_that_is_missing_is_named_before_anything_is_sent(team: Team) ->
         )
         assert (status, challenge) == (403, 'Bearer error="insufficient_scope", scope="maas:destroy"')
         assert not bob.call("maas_list_machines").get("isError")
+    assert posts(team.region) == []
+
+
+@pytest.mark.parametrize("how", ["utf-16", "utf-32", "deep", "half an emoji", "NaN", "twice"])
+def test_a_body_that_parsers_read_differently_does_not_avoid_the_scope(team: Team, how: str) -> None:
+    reader = team.token("new", "bob")
+    message = {"jsonrpc": "2.0", **call("maas_power_on", system_id=team.region.machine("node01").system_id)}
+    odd = {"deep": "[" * 300 + "]" * 300, "half an emoji": '"\\ud83d"', "NaN": "NaN"}
+    text = json.dumps({**message, "odd": None}).replace('"odd": null', f'"odd": {odd.get(how, "1")}')
+    if how == "twice":
+        text = text.replace('"method": "tools/call"', '"method": "tools/list", "method": "tools/call"')
+    with team.serving(reader) as bob:
+        connection = HTTPConnection("127.0.0.1", bob.port, timeout=TIMEOUT)
+        headers = {
+            "Content-Type": "application/json",
+            "Accept": "application/json, text/event-stream",
+            "Mcp-Protocol-Version": MODERN,
+            "Mcp-Method": "tools/call",
+            "Mcp-Name": "maas_power_on",
+        }
+        body = text.encode(how if how.startswith("utf") else "utf-8")
+        connection.request("POST", "/mcp", body, {**bob.headers, **headers})
+        response = connection.getresponse()
+        found = response.status, response.getheader("WWW-Authenticate")
+        connection.close()
+
+    assert found == (403, 'Bearer error="insufficient_scope", scope="maas:operate"')
     assert posts(team.region) == []
 
 

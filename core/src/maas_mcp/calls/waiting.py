@@ -17,8 +17,8 @@ ANSWER_LIMIT: Final = 3600.0
 """Seconds until a question is not answered any more. No answer means no."""
 MAX_WAITING: Final = 32
 """Operations of one principal that wait at the same time."""
-MAX_ENDED: Final = 256
-"""Operations whose start failed, and for which the reason is kept."""
+MAX_ENDED: Final = 32
+"""Operations of one principal whose start failed, and for which the reason is kept."""
 
 
 class WaitingOperation:
@@ -126,7 +126,7 @@ class WaitingOperations:
         if before is not None and before.error is None:
             raise OperationRefusedError("This operation waits for your answer already. Answer or cancel it first.")
         waiting = self._by_id[principal, operation_id] = WaitingOperation(client, started)
-        ended = [key for key, each in self._by_id.items() if each.error is not None]
+        ended = [key for key, each in self._by_id.items() if key[0] == principal and each.error is not None]
         for key in ended[: max(0, len(ended) - MAX_ENDED)]:
             del self._by_id[key]
         return waiting

@@ -4,7 +4,7 @@ import anyio
 import pytest
 from pydantic import BaseModel
 
-from maas_mcp.calls.waiting import ANSWER_LIMIT, MAX_WAITING, WaitingOperation, WaitingOperations
+from maas_mcp.calls.waiting import ANSWER_LIMIT, MAX_ENDED, MAX_WAITING, WaitingOperation, WaitingOperations
 from maas_mcp.errors import NotAnsweredError, OperationRefusedError, OperationRevertedError
 from maas_mcp.operations.declaring.questions import ClientRequest, Question
 from maas_mcp.testing.answers import Answers
@@ -100,3 +100,14 @@ async def test_a_principal_sees_only_its_own_operations_and_has_a_bounded_number
     operations.add("ada", "another", Answers({}), 0)
     with pytest.raises(OperationRefusedError, match="waits for your answer already"):
         operations.add("bob", "id0", Answers({}), 0)
+
+
+def test_failed_starts_of_one_principal_do_not_displace_those_of_another() -> None:
+    operations = WaitingOperations()
+    operations.add("alice", "hers", Answers({}), 0).end(NotAnsweredError("The user declined."))
+    for number in range(MAX_ENDED + 2):
+        operations.add("bob", str(number), Answers({}), 0).end(NotAnsweredError("The user declined."))
+
+    assert operations.find("alice", "hers") is not None
+    assert operations.find("bob", "0") is None
+    assert operations.find("bob", str(MAX_ENDED)) is not None
