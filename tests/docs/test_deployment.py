@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from maas_mcp.cli import main
 from maas_mcp.cli.serve import command as serve
 from maas_mcp.server.http.address import HttpAddress
 from maas_mcp.server.http.app import MCP_PATH
@@ -33,7 +34,8 @@ def unit() -> ConfigParser:
 def check_arguments(words: list[str]) -> None:
     """Check that the command line is one of ``maas-mcp serve``, whose address is valid."""
     assert words[0] == "serve"
-    parsed = serve.make_context("serve", words[1:]).params
+    program = main.make_context("maas-mcp", [], resilient_parsing=True)
+    parsed = serve.make_context("serve", words[1:], parent=program).params
     HttpAddress.parse(parsed["address"])
 
 

@@ -45,7 +45,6 @@ def maas_mcp_operations() -> list[type[RescueMode]]:
     return [RescueMode]
 
 
-# The runbooks in skills/
-@hookimpl
+@hookimpl  # the runbooks in skills/
 def maas_mcp_skills() -> list[str]:
     return ["acme_rescue"]
