@@ -10,6 +10,7 @@ import pytest
 from maas_simulator import SimulatedRegion
 from tests.integration.driver import MODERN, TIMEOUT, Message, command, environment
 from tests.integration.http_driver import HttpDriver
+from tests.integration.principals import STATE
 from tests.integration.team import Team
 from tests.integration.test_plugins import install_plugin
 
@@ -201,24 +202,8 @@ def test_other_hosts_are_served_only_with_authentication_and_tls(team: Team, reg
     assert "how they authenticate" in refused(region, url, "127.0.0.1:0", MAAS_MCP_HTTP_KEYS=keys)
 
 
-WHO = """
-from maas_mcp.api import Prompt
-
-class Who(Prompt[Nothing]):
-    "Name the caller."
-    name = "acme-who"
-
-    async def messages(self, ctx, args):
-        return [(await ctx.maas.get_op("users/", "whoami"))["username"]]
-
-@hookimpl
-def maas_mcp_prompts():
-    return [Who]
-"""
-
-
 def test_a_prompt_reads_maas_with_the_key_of_its_caller(team: Team, tmp_path: Path) -> None:
-    team.variables["PYTHONPATH"] = install_plugin(tmp_path, WHO)
+    team.variables["PYTHONPATH"] = install_plugin(tmp_path, STATE)
     tokens = {name: team.token("new", name, "--scopes", "maas:read") for name in ("admin", "bob")}
 
     with team.serving(tokens["admin"]) as server:
