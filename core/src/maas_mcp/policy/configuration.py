@@ -46,7 +46,7 @@ MODES: Final[Mapping[str, Mode]] = MappingProxyType(
 
 
 class Protection(PolicyTable):
-    """The machines that no tool changes, whoever calls it. A machine is protected if any of these applies."""
+    """The machines that no tool changes for any caller. A machine is protected if one of these applies."""
 
     tags: tuple[str, ...] = Field(default=("protected",), description="Tags of protected machines.")
     pools: tuple[str, ...] = Field(default=(), description="Resource pools of protected machines.")
