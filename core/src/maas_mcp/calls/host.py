@@ -9,6 +9,7 @@ from typing import Any, Final
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
+from maas_mcp.calls.active_policy import ActivePolicy
 from maas_mcp.calls.change_stream import ChangeStream, Observer
 from maas_mcp.calls.connections import Connections
 from maas_mcp.calls.plugin_states import ProcessPlugins
@@ -81,6 +82,8 @@ class Host:
         instruments: Sequence[Instrument] = (),
     ) -> None:
         self.settings = settings
+        self.policy = ActivePolicy(settings)
+        """The policy that judges every call."""
         self.instruments = tuple(instruments)
         self.tools: Mapping[str, AnyTool] = {}
         self.operations: Mapping[str, LongRunning[Any, Any]] = {}
@@ -96,7 +99,8 @@ class Host:
         self.updates = ResourceUpdates()
         """Announces updated resources."""
         self._connect = connect
-        self._now = now
+        self.now = now
+        """Returns the Unix time."""
         self._timing = replace(timing or Timing(), outage_limit=settings.outage_limit)
         self._slots = RequestSlots()
         self._changes = ChangeStream(observers, tasks, [each.operation_changed for each in instruments])
@@ -166,7 +170,8 @@ class Host:
             changes=self._changes,
             updates=self.updates,
             plugins=self.plugins,
-            now=self._now,
+            now=self.now,
+            policy=self.policy,
             timing=self._timing,
             principal=principal,
             polled=[each.polled for each in self.instruments],
@@ -218,3 +223,4 @@ async def open_host(
         finally:
             if host is not None:
                 host.plugins.close()
+                host.policy.close()
