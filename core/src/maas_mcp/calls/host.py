@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
@@ -16,7 +16,6 @@ from maas_mcp.calls.plugin_states import ProcessPlugins
 from maas_mcp.calls.principal import ANONYMOUS, LOCAL, Principal
 from maas_mcp.calls.resource_updates import ResourceUpdates
 from maas_mcp.calls.telemetry import Instrument
-from maas_mcp.calls.tenant import Tenant
 from maas_mcp.calls.waiting import WaitingOperations
 from maas_mcp.maas.address import ApiKey, RegionAccess
 from maas_mcp.maas.client import MaasClient
@@ -26,6 +25,9 @@ from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.settings import Settings
+
+if TYPE_CHECKING:
+    from maas_mcp.calls.tenant import Tenant
 
 MAX_TENANTS: Final = 64
 """Maximum idle tenants. The least recently used one is closed first."""
@@ -39,7 +41,7 @@ Connect = Callable[[RegionAccess, RequestSlots], MaasClient]
 class _PooledTenant:
     """A tenant in the pool."""
 
-    tenant: Tenant
+    tenant: "Tenant"
     calls: int = 0
     """Running calls that use it."""
     used_at: float = 0.0
@@ -114,7 +116,7 @@ class Host:
         self.operations = {name: tool for name, tool in tools.items() if isinstance(tool, LongRunning)}
 
     @asynccontextmanager
-    async def tenant(self, principal: Principal = LOCAL) -> AsyncIterator[Tenant]:
+    async def tenant(self, principal: Principal = LOCAL) -> AsyncIterator["Tenant"]:
         """The tenant of a principal, kept open during the block."""
         key = (principal.name, principal.api_key)
         async with self._opening:
@@ -161,7 +163,9 @@ class Host:
                 if tenant is not None:
                     await tenant.aclose()
 
-    def _new_tenant(self, region: Callable[[], RegionAccess], tasks: TaskGroup, principal: str) -> Tenant:
+    def _new_tenant(self, region: Callable[[], RegionAccess], tasks: TaskGroup, principal: str) -> "Tenant":
+        from maas_mcp.calls.tenant import Tenant  # noqa: PLC0415 - the first call needs it, and not the list of tools
+
         return Tenant(
             self.settings,
             region,
