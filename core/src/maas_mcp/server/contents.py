@@ -1,4 +1,4 @@
-"""What the server serves as well as tools: skills, prompts, resources and completions."""
+"""The skills, prompts, resources and completions that the server serves."""
 
 from collections.abc import Collection, Sequence
 
@@ -11,7 +11,7 @@ from maas_mcp.server.skills import SkillCatalogue
 
 
 class Contents:
-    """The contributions of the plugins as well as their tools.
+    """The contributions of the plugins other than their tools.
 
     Args:
         registry: The plugins' contributions.
