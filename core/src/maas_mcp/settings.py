@@ -14,6 +14,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_settings import (
     BaseSettings,
@@ -25,6 +26,7 @@ from pydantic_settings import (
 
 from maas_mcp.errors import SettingsError
 from maas_mcp.maas.address import KEY_HINT, ApiKey, RegionAccess, api_url
+from maas_mcp.policy.configuration import STANDARD, Policy
 from maas_mcp.setting_types import Names, Secrets, UserPath, expand_user, lower, upper
 from maas_mcp.setting_values import describe_placeholder, guess_variable, unwrap
 from maas_mcp.text_files import read_text
@@ -96,6 +98,15 @@ class Settings(BaseSettings):
         le=86_400,
         description="Seconds within which a call that follows an operation answers with its operation_id, for clients "
         "that give up earlier than the operation ends. 0: no limit. By default 50 for calls without a progress token.",
+    )
+    mode: Annotated[str, BeforeValidator(lower)] = Field(
+        default=STANDARD,
+        description="Mode of the policy: read-only serves no tool that changes MAAS; standard confirms calls that "
+        "destroy something; unattended asks nothing and requires a plan for them. [policy.modes] can add modes.",
+    )
+    policy: Policy = Field(
+        default=Policy(),
+        description="Rules of the policy: the table [policy] of the configuration file, or JSON in the environment.",
     )
     http_tokens: UserPath = Field(
         default=None,
@@ -222,6 +233,12 @@ class Settings(BaseSettings):
         if problem := describe_placeholder(bare, secret=secret or "@" in bare, anywhere=anywhere):
             raise ValueError(problem)
         return bare
+
+    @model_validator(mode="after")
+    def _check_mode(self) -> Self:
+        if self.mode not in self.policy.mode_names:
+            raise ValueError(f"mode {self.mode} is unknown; expected one of: {', '.join(self.policy.mode_names)}")
+        return self
 
     @classmethod
     def settings_customise_sources(  # noqa: D102 - pydantic-settings' own hook

@@ -12,6 +12,7 @@ from maas_mcp.calls.answer_time import shorter_wait
 from maas_mcp.calls.asking import EarlyAsker
 from maas_mcp.calls.call import CallResult, ToolCall
 from maas_mcp.calls.confirmation import confirm_erasing
+from maas_mcp.calls.guard import check_policy
 from maas_mcp.calls.reports import report, report_failure, suggest_get_operation
 from maas_mcp.calls.telemetry import Following, following
 from maas_mcp.calls.tenant import subject_of
@@ -139,7 +140,8 @@ class OperationsService:
         effects = operation.effects(arguments)
         if effects != call.effects:  # only the effects of the given arguments were confirmed
             asking = EarlyAsker(asker, operation.name)
-            await confirm_erasing(replace(call, arguments=arguments, effects=effects, user=asking))
+            changed = replace(call, arguments=arguments, effects=effects, user=asking)
+            await confirm_erasing(await check_policy(changed))
         call.user.note_change()
         return arguments
 

@@ -1,4 +1,4 @@
-"""What the server serves besides tools: skills, prompts, resources and completions."""
+"""The skills, prompts, resources and completions that the server serves, in addition to its tools."""
 
 from collections.abc import Collection, Sequence
 
@@ -11,7 +11,7 @@ from maas_mcp.server.skills import SkillCatalogue
 
 
 class Contents:
-    """The contributions of the plugins besides their tools.
+    """The contributions of the plugins, without their tools.
 
     Args:
         registry: The plugins' contributions.

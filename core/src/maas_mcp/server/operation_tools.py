@@ -4,6 +4,7 @@ from typing import Final
 
 from pydantic import BaseModel, Field
 
+from maas_mcp.operations.declaring.effects import Effects
 from maas_mcp.operations.declaring.operations import MAX_LISTED, OperationList, OperationReport
 from maas_mcp.operations.declaring.tool import Tool, ToolContext
 
@@ -22,6 +23,7 @@ class GetOperation(Tool[OperationId, OperationReport]):
 
     name = "maas_get_operation"
     list_position = 41
+    toolset = "operations"
     title = "Get an operation"
     read_only = True
 
@@ -49,6 +51,7 @@ class WaitForOperation(Tool[WaitArguments, OperationReport]):
 
     name = "maas_wait_operation"
     list_position = 42
+    toolset = "operations"
     title = "Wait for an operation"
     read_only = True
 
@@ -77,9 +80,15 @@ class CancelOperation(Tool[CancelArguments, OperationReport]):
 
     name = "maas_cancel_operation"
     list_position = 43
+    toolset = "operations"
     title = "Cancel an operation"
     destructive = True
     idempotent = True
+
+    def effects(self, args: CancelArguments) -> Effects:
+        """An abort changes the operation's machines. Otherwise only the server's own calls end."""
+        operations = (args.operation_id,) if args.abort else ()
+        return Effects(changes=args.abort, destroys=args.abort, operations=operations)
 
     async def run(self, ctx: ToolContext, args: CancelArguments) -> OperationReport:
         """Stop the calls that follow the operation, then abort it."""
@@ -104,6 +113,7 @@ class ListOperations(Tool[ListArguments, OperationList]):
 
     name = "maas_list_operations"
     list_position = 40
+    toolset = "operations"
     title = "List operations"
     read_only = True
 

@@ -15,7 +15,8 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import decode_header_value
 
 from maas_mcp.calls.call import CallResult
-from maas_mcp.calls.chain import Run, check_scope, run_call
+from maas_mcp.calls.chain import Run, run_call
+from maas_mcp.calls.guard import check_scope
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.next_steps import resolve_steps
 from maas_mcp.calls.operations_service import OperationsService
