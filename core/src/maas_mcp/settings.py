@@ -25,7 +25,7 @@ from pydantic_settings import (
 
 from maas_mcp.errors import SettingsError
 from maas_mcp.maas.address import KEY_HINT, ApiKey, RegionAccess, api_url
-from maas_mcp.setting_types import Names, Secrets, UserPath, expand_user, lower, upper
+from maas_mcp.setting_types import AuditTarget, Names, Secrets, UserPath, expand_user, lower, upper
 from maas_mcp.setting_values import describe_placeholder, guess_variable, unwrap
 from maas_mcp.text_files import read_text
 
@@ -82,7 +82,18 @@ class Settings(BaseSettings):
         "generated and stored in the state directory.",
     )
     state_dir: UserPath = Field(
-        default=None, description="Directory of the generated secret. By default the user's state directory."
+        default=None,
+        description="Directory of the generated secret and of the audit. By default the user's state directory.",
+    )
+    audit: AuditTarget = Field(
+        default=None,
+        description="File that records each call that changes something, or off. A change that cannot be recorded is "
+        "refused. By default audit.jsonl in the state directory.",
+    )
+    audit_fsync: bool = Field(
+        default=False,
+        description="Write each line of the audit to the disk before the call continues, so that a power failure loses "
+        "none.",
     )
     outage_limit: float = Field(
         default=300.0,

@@ -9,9 +9,10 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,8 +38,28 @@ _FLAGS: Final = os.O_CREAT | sum(getattr(os, name, 0) for name in ("O_NOFOLLOW",
 
 
 def head_file(path: Path) -> Path:
-    """Return the path of the head file beside an audit file."""
+    """Return the path of the head file of an audit file."""
     return path.with_name(path.name + HEAD_SUFFIX)
+
+
+def check_audit_file(path: Path) -> None:
+    """Check that an audit can be written, without creating or changing a file.
+
+    Raises:
+        AuditUnavailableError: It cannot.
+    """
+    for each in (path, head_file(path)):
+        try:
+            _check(each, each.lstat())
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise _unavailable(path, f"cannot be written: {error.strerror}", _hint(error)) from None
+        if not os.access(each, os.R_OK | os.W_OK):
+            raise _denied(path)
+    folder = next(each for each in path.absolute().parents if each.exists())
+    if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+        raise _denied(path)
 
 
 class AuditFile:
@@ -47,17 +68,19 @@ class AuditFile:
     Args:
         path: The file. It is created with its directory, for its owner only.
         fsync: Whether each line is on the disk before the call continues.
+        now: Returns seconds since 1970.
     """
 
-    def __init__(self, path: Path, *, fsync: bool = False) -> None:
+    def __init__(self, path: Path, *, fsync: bool = False, now: Callable[[], float] = time.time) -> None:
         self.path = path
+        self._now = now
         self._fsync = fsync
         self._files = _Files(path)
         self._mutex = threading.Lock()
         """Held by the thread that appends. The lock of the file only separates processes."""
 
     async def write(self, fields: Mapping[str, Any]) -> None:
-        """Append a line with these fields.
+        """Append a line with the time and these fields.
 
         A line is written at once, which takes microseconds. While another process or thread appends, a worker thread
         waits for it.
@@ -104,7 +127,8 @@ class AuditFile:
         if not self._files.lock_head():
             return False
         try:
-            self._files.append(fields, fsync=self._fsync)
+            written = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            self._files.append({"time": written, **fields}, fsync=self._fsync)
         finally:
             self._files.unlock_head()
         return True
@@ -327,9 +351,14 @@ def _no_file(path: Path, kind: str) -> AuditUnavailableError:
 
 def _unavailable(path: Path, problem: str, hint: str) -> AuditUnavailableError:
     return AuditUnavailableError(
-        f"Nothing was changed, because the audit in {path} {problem}. Calls that change something must be recorded.",
+        f"The audit in {path} {problem}. A call that changes something must be recorded, so nothing was sent to MAAS.",
         hint=f"{hint} Reads still work.",
     )
+
+
+def _denied(path: Path) -> AuditUnavailableError:
+    error = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    return _unavailable(path, f"cannot be written: {error.strerror}", _hint(error))
 
 
 def _hint(error: OSError) -> str:

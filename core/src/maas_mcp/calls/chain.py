@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from maas_mcp.calls.arguments import ClientFeatures, ProgressToken, parse_arguments
 from maas_mcp.calls.asking import EarlyAsker
+from maas_mcp.calls.audit import admit_call, audit_call
 from maas_mcp.calls.call import CallResult, ToolCall
 from maas_mcp.calls.confirmation import confirm_erasing
 from maas_mcp.calls.connections import Connection
@@ -128,11 +129,6 @@ def check_scope(principal: Principal, tool: AnyTool) -> None:
         raise InsufficientScopeError(tool.name, needed)
 
 
-async def _audit(call: ToolCall, following: Next) -> CallResult:
-    """Record the call. Not implemented yet."""
-    return await following(call)
-
-
 async def _check_policy(call: ToolCall, following: Next) -> CallResult:
     """Refuse a call whose scope the principal lacks."""
     check_scope(call.principal, call.tool)
@@ -145,8 +141,9 @@ async def _confirm(call: ToolCall, following: Next) -> CallResult:
     return await following(call)
 
 
-STEPS: Final[tuple[Step, ...]] = (_audit, _check_policy, _confirm)
-"""From the outermost step to the last one before the tool."""
+STEPS: Final[tuple[Step, ...]] = (audit_call, _check_policy, _confirm, admit_call)
+"""From the outermost step to the last one before the tool. The audit records the outcome of all others, and admits a
+call that none of them has refused."""
 
 
 async def _run(call: ToolCall, operations: OperationsService) -> CallResult:

@@ -111,7 +111,7 @@ def test_a_full_disk_leaves_no_part_of_a_line(path: Path, room: int) -> None:
     with file_size_limit(len(before) + room), pytest.raises(AuditUnavailableError) as caught:
         file.append(fields(2))
     assert path.read_bytes() == before
-    assert f"Nothing was changed, because the audit in {path} cannot be written: " in caught.value.message
+    assert f"The audit in {path} cannot be written: " in caught.value.message
     assert caught.value.hint is not None
     file.append(fields(2))  # there is space again
     assert (check(path).fault, check(path).lines) == (None, 2)

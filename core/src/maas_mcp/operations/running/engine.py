@@ -91,6 +91,11 @@ class Engine:
         )
         self._observed = publish is not discard_change if observed is None else observed
 
+    @property
+    def known_username(self) -> str | None:
+        """The user of the API key, if the name was already read."""
+        return self._shared.caller.known_name
+
     def context(
         self, operation: LongRunning[Any, Any], progress: ProgressReporter, cancellation: CancellationToken
     ) -> ToolContext:
