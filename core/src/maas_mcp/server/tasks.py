@@ -260,9 +260,9 @@ async def _cancel(ctx: Context, params: TaskParams) -> dict[str, Any]:
     """
     check_task_request(ctx, params.task_id)
     task_id, operation, cancel = TaskId.parse(params.task_id), _operation_of(ctx, params.task_id), CancelOperation()
-    _check_scope(ctx, cancel)
     waiting = _waiting(ctx, task_id.operation_id)
     if waiting is not None and (waiting.pending or waiting.error):
+        _check_scope(ctx, cancel)
         waiting.end(OperationRevertedError("It was cancelled before anything was sent to MAAS."))
         return {}
     aborts = (task_id.on_cancel or operation.on_cancel) is CancelPolicy.ABORT
