@@ -71,11 +71,6 @@ def suggest_get_operation(status: OperationStatus[Any], operation_id: str) -> No
         status.problem.next_steps = (NextStep("maas_get_operation", {"operation_id": operation_id}, why=why),)
 
 
-def cut(text: str, length: int) -> str:
-    """The text, or its first ``length`` characters and an ellipsis."""
-    return text if len(text) <= length else f"{text[:length]}…"
-
-
 def _error_report(error: MaasMcpError, tools: Mapping[str, AnyTool]) -> ErrorReport:
     return ErrorReport(
         code=error.code,

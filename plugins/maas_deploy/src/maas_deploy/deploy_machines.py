@@ -8,7 +8,16 @@ from pydantic import BaseModel, Field, SecretStr, model_validator
 
 from maas_deploy.deploy import Deploy, DeployedMachine, DeployMachine
 from maas_deploy.user_data import warning
-from maas_mcp.api import BatchOperation, MachineStatus, Member, NextStep, OperationRefusedError, SystemId, ToolContext
+from maas_mcp.api import (
+    BatchOperation,
+    MachineOutput,
+    MachineStatus,
+    Member,
+    NextStep,
+    OperationRefusedError,
+    SystemId,
+    ToolContext,
+)
 
 CONSTRAINTS = {"arch", "cpu_count", "mem", "tags", "not_tags", "zone", "pool"}
 
@@ -51,7 +60,7 @@ class DeployedMember(BaseModel, defer_build=True):
     state: str = Field(description="`succeeded` or `failed`.")
     message: str
     hint: str | None
-    maas_says: str | None = Field(description="MAAS's own error message.")
+    maas_says: MachineOutput | None = Field(description="MAAS's own error message.")
     machine: DeployedMachine | None
 
 
