@@ -23,8 +23,8 @@ MAX_LINE: Final = 300
 MAX_OUTPUT: Final = 20_000
 """Characters of a script's output in a result's field, and of a block. A model's context window holds only a few."""
 
-_PLAIN: Final = re.compile(r"(?=.{1,63}$)[A-Za-z0-9]+(?:[._/-][A-Za-z0-9]+){0,5}")
-"""A name that needs no quotation marks: no longer than a hostname, and too short for a sentence."""
+_PLAIN: Final = re.compile(r"(?=.{1,63}$)[A-Za-z0-9]+(?:[./-][A-Za-z0-9]+){0,5}")
+"""A name that needs no quotation marks: no longer than a hostname, too short for a sentence, and not that of a tool."""
 _INVISIBLE: Final = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"  # control characters and terminal escapes, but for tabs and line feeds
     "|\r(?!\n)"  # lets a terminal overwrite the line

@@ -22,7 +22,7 @@ from maas_mcp.server.paging import page
 from maas_mcp.server.request_context import Context, client_connection
 from maas_mcp.server.session_subscriptions import subscriptions_of
 from maas_mcp.server.skills import SkillCatalogue
-from maas_mcp.server.tools import RESULT_LIMIT, error_details
+from maas_mcp.server.tools import RESULT_LIMIT, UNTRUSTED_META, error_details
 
 FILE_TTL: Final = 60_000
 """Milliseconds for which a client may keep a skill's file."""
@@ -176,7 +176,12 @@ def _contents(uri: str, content: object) -> types.TextResourceContents | types.B
         raise ResultTooLargeError(uri[:200], size, RESULT_LIMIT)
     if content.blob is not None:
         return types.BlobResourceContents(uri=uri, mime_type=content.mime_type, blob=content.blob)
-    return types.TextResourceContents(uri=uri, mime_type=content.mime_type, text=make_visible(content.text or ""))
+    return types.TextResourceContents(
+        uri=uri,
+        mime_type=content.mime_type,
+        text=make_visible(content.text or ""),
+        _meta={UNTRUSTED_META: list(content.machine_fields)} if content.machine_fields else None,
+    )
 
 
 def _wire_error(ctx: Context, uri: str, error: MaasMcpError) -> MCPError:
