@@ -32,7 +32,7 @@ from maas_mcp.errors import (
     PluginError,
     UnknownOperationError,
 )
-from maas_mcp.maas.text import replace_surrogates
+from maas_mcp.machine_text import make_visible
 from maas_mcp.operations.batches.batch import BatchOperation
 from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning
 from maas_mcp.operations.declaring.questions import Asker
@@ -357,4 +357,4 @@ def _refusal(error: MaasMcpError) -> MCPError:
     if isinstance(error, UnknownOperationError | InvalidArgumentsError):
         return unknown_task()
     hint = f" {error.hint}" if error.hint else ""
-    return MCPError(code=types.INTERNAL_ERROR, message=replace_surrogates(f"{error.message}{hint}"))
+    return MCPError(code=types.INTERNAL_ERROR, message=make_visible(f"{error.message}{hint}"))
