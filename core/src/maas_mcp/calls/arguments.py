@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field, ValidationError, WithJsonSchema
 from pydantic_core import ErrorDetails
 
 from maas_mcp.calls.client_values import read_properties
-from maas_mcp.calls.reports import cut
 from maas_mcp.errors import InvalidArgumentsError
+from maas_mcp.machine_text import cut
 from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning
 from maas_mcp.plugins.portability import Schema, to_portable
 from maas_mcp.plugins.registry import AnyTool

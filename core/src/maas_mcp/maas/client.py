@@ -28,6 +28,10 @@ _SYSTEM_ID: Final = re.compile(r"[a-z0-9]{1,41}")
 _NO_SCRIPT_SET: Final = re.compile(r"No current .*script set")
 
 
+ALLOCATE: Final = ("machines/", "allocate")
+"""The path and operation by which MAAS chooses and allocates a machine."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChangeRequest:
     """A request that changes something in MAAS, just before it is sent."""
@@ -69,6 +73,18 @@ class Transport(Protocol):
         ...
 
 
+class Guard(Protocol):
+    """Decides on the changes of a client."""
+
+    async def check(self, maas: "MaasClient", request: ChangeRequest) -> None:
+        """Raise a ``MaasMcpError`` to prevent a request. ``maas`` is the client that sends it, without the guard."""
+        ...
+
+    async def constrain(self, maas: "MaasClient", form: Mapping[str, FormValue]) -> Mapping[str, FormValue]:
+        """Return the form of an allocation, perhaps with more constraints."""
+        ...
+
+
 class MaasClient:
     """A client for a region's MAAS API 2.0.
 
@@ -81,6 +97,7 @@ class MaasClient:
         self._transport = transport
         self._checks: tuple[BeforeChange, ...] = ()
         self._last_checks: tuple[BeforeChange, ...] = ()
+        self._guard: Guard | None = None
         self._limiter: AbstractAsyncContextManager[object] = nullcontext()
         self._versions: list[str] = []
         """The region's version once it was read, shared by all clients derived from this one."""
@@ -131,6 +148,12 @@ class MaasClient:
             client._checks = (*self._checks, check)  # noqa: SLF001 - its own
         return client
 
+    def guarded(self, guard: "Guard | None") -> "MaasClient":
+        """Return a client whose changes pass a guard, or none."""
+        client = self._with_transport(self._transport)
+        client._guard = guard  # noqa: SLF001 - its own
+        return client
+
     async def _change(
         self,
         method: str,
@@ -140,8 +163,10 @@ class MaasClient:
         query: Sequence[tuple[str, str]] = (),
         form: Sequence[tuple[str, str]] | None = None,
     ) -> JSON:
-        if self._checks or self._last_checks:
+        if self._checks or self._last_checks or self._guard:
             change = ChangeRequest(method, path, op, (*query, *(form or ())))
+            if self._guard is not None:
+                await self._guard.check(self.guarded(None), change)
             for check in (*self._checks, *self._last_checks):
                 await check(change)
         query = query if op is None else [("op", op), *query]
@@ -165,6 +190,8 @@ class MaasClient:
         Raises:
             MaasUnavailableError: If ``sent`` is true, MAAS may have acted: check before sending it again.
         """
+        if self._guard is not None and (path, op) == ALLOCATE:
+            form = dict(await self._guard.constrain(self.guarded(None), form))
         return await self._change("POST", path, op, form=list(_form_pairs(form)))
 
     async def post(self, path: str, /, **form: FormValue) -> JSON:
