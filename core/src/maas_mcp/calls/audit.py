@@ -8,8 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-import anyio
-
 from maas_mcp.calls.audit_log import AuditLog
 from maas_mcp.calls.audited_call import CURRENT, AuditedCall, new_id, recordable_arguments
 from maas_mcp.calls.call import CallResult, ToolCall
@@ -124,9 +122,8 @@ def _failure(error: BaseException) -> Mapping[str, str]:
 
 
 async def _finish(record: AuditedCall, writing: Awaitable[None]) -> None:
-    """Write the last line of a call, even if the call is cancelled. A failure does not hide the call's own result."""
+    """Write the last line of a call. A failure does not hide the call's own result."""
     try:
-        with anyio.CancelScope(shield=True):
-            await writing
+        await writing
     except AuditUnavailableError as error:
         logger.error("The outcome of call %s is missing in the audit: %s", record.id, error.message)  # noqa: TRY400
