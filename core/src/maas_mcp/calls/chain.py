@@ -14,6 +14,7 @@ from maas_mcp.calls.connections import Connection
 from maas_mcp.calls.contributed import DeclaredTool
 from maas_mcp.calls.guard import check_policy
 from maas_mcp.calls.host import Host
+from maas_mcp.calls.limiting import count_machines
 from maas_mcp.calls.operations_service import OperationsService, plugin_errors
 from maas_mcp.calls.telemetry import observing
 from maas_mcp.operations.declaring.operation import LongRunning
@@ -132,7 +133,7 @@ async def _confirm(call: ToolCall, following: Next) -> CallResult:
     return await following(call)
 
 
-STEPS: Final[tuple[Step, ...]] = (_audit, _check_policy, _confirm)
+STEPS: Final[tuple[Step, ...]] = (_audit, _check_policy, _confirm, count_machines)
 """From the outermost step to the last one before the tool."""
 
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -27,12 +27,13 @@ from maas_mcp.errors import (
     PluginError,
     UnknownOperationError,
 )
+from maas_mcp.maas.client import ChangeRequest
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.next_step import NextStep
 from maas_mcp.operations.batches.batch import BatchOperation
 from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.declaring.operation import LongRunning, Operation
-from maas_mcp.operations.declaring.operations import ListedOperation, OperationList, OperationReport
+from maas_mcp.operations.declaring.operations import MAX_LISTED, ListedOperation, OperationList, OperationReport
 from maas_mcp.operations.declaring.questions import Asker
 from maas_mcp.operations.declaring.region_operation import RegionOperation
 from maas_mcp.operations.declaring.tool import ToolContext, plugin_error
@@ -43,8 +44,6 @@ from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.plugins.registry import AnyTool
 
 logger = logging.getLogger(__name__)
-
-MAX_LISTED: Final = 50
 
 CallWithin = Callable[[ToolCall, AnyTool, Mapping[str, Any]], Awaitable[CallResult]]
 
@@ -135,7 +134,7 @@ class OperationsService:
         """The arguments, filled in with the user's answers. From then on, nothing can be asked."""
         call = self._call
 
-        async def refuse() -> None:
+        async def refuse(_change: ChangeRequest) -> None:
             raise PluginError(
                 f"{operation.name} changes something in MAAS before it starts, which is a bug in the plugin. "
                 "`fill_in` may only read."

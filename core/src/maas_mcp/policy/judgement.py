@@ -1,17 +1,27 @@
 """Judges a call by the site's policy: every rule that applies, and the one that decides."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import IntEnum
+from typing import Final
 
 from maas_mcp.maas.models import Machine
 from maas_mcp.operations.declaring.effects import Effects
 from maas_mcp.policy.configuration import Policy
+from maas_mcp.policy.limits import Usage, exceeded
 from maas_mcp.policy.protection import protecting_rule
 from maas_mcp.policy.tiers import Tier, tier_of
 
-MAX_NAMED = 5
+MAX_NAMED: Final = 5
 """Machines that one sentence names."""
+
+
+LIMIT_HINTS: Final = {
+    "per_call": "Name fewer machines.",
+    "per_hour": "Wait, or ask the operator of this server to raise the limit.",
+    "at_once": "Wait until the running operations have ended.",
+}
 
 
 class Verdict(IntEnum):
@@ -36,6 +46,12 @@ class JudgedCall:
     tiers: frozenset[Tier]
     """The tiers that the principal's scopes allow."""
     mode: str
+    now: datetime
+    """The time, with its time zone."""
+    kinds: tuple[str, ...] = ()
+    """The limits that count the call."""
+    usage: Mapping[str, Usage] = field(default_factory=dict)
+    """The usage of each limit that counts earlier calls."""
 
     @property
     def tier(self) -> Tier:
@@ -61,7 +77,8 @@ def judge(policy: Policy, call: JudgedCall) -> list[Finding]:
     """Every rule's response to a call, in the order in which they decide."""
     if not call.effects.changes:
         return [Finding("tier.read", Verdict.ALLOW, f"{call.tool} changes nothing in MAAS.")]
-    return [*_scope(call), *_protected(policy, call), _mode(policy, call)]
+    findings = [*_scope(call), *_protected(policy, call), *_frozen(policy, call), *_limited(policy, call)]
+    return [*findings, _mode(policy, call)]
 
 
 def deciding(findings: Sequence[Finding]) -> Finding:
@@ -92,6 +109,31 @@ def _protected(policy: Policy, call: JudgedCall) -> Iterator[Finding]:
             "No tool changes a protected machine. The operator of this server decides which machines are protected.",
             tuple(each.system_id for each in machines),
         )
+
+
+def _frozen(policy: Policy, call: JudgedCall) -> Iterator[Finding]:
+    for number, window in enumerate(policy.freeze):
+        end = window.ends(call.now)
+        if end is not None and call.tier in window.tiers:
+            reason = f": {window.reason}" if window.reason else ""
+            yield Finding(
+                f"freeze.{number}",
+                Verdict.REFUSE,
+                f"Until {end:%Y-%m-%d %H:%M %Z}, this server makes no call that can {call.tier}{reason}.",
+                "Call again after that time.",
+            )
+
+
+def _limited(policy: Policy, call: JudgedCall) -> Iterator[Finding]:
+    for kind in call.kinds:
+        usage = call.usage.get(kind, Usage())
+        for part, reason in exceeded(policy.limit(kind), usage, call.effects.machines, call.effects.allocates):
+            yield Finding(
+                f"limits.{kind}.{part}",
+                Verdict.REFUSE,
+                f"{call.tool} would reach {reason}.",
+                LIMIT_HINTS[part],
+            )
 
 
 def _mode(policy: Policy, call: JudgedCall) -> Finding:

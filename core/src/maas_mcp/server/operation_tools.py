@@ -4,9 +4,8 @@ from typing import Final
 
 from pydantic import BaseModel, Field
 
-from maas_mcp.calls.operations_service import MAX_LISTED
 from maas_mcp.operations.declaring.effects import Effects
-from maas_mcp.operations.declaring.operations import OperationList, OperationReport
+from maas_mcp.operations.declaring.operations import MAX_LISTED, OperationList, OperationReport
 from maas_mcp.operations.declaring.tool import Tool, ToolContext
 
 MAX_WAIT: Final = 3600.0
