@@ -4,9 +4,11 @@ from typing import Final
 
 from pydantic import BaseModel, Field
 
-from maas_mcp.calls.operations_service import MAX_LISTED
-from maas_mcp.operations.declaring.operations import OperationList, OperationReport
+from maas_mcp.errors import MaasMcpError
+from maas_mcp.operations.declaring.effects import Effects
+from maas_mcp.operations.declaring.operations import MAX_LISTED, ErrorReport, OperationList, OperationReport
 from maas_mcp.operations.declaring.tool import Tool, ToolContext
+from maas_mcp.operations.wording import maas_words
 
 MAX_WAIT: Final = 3600.0
 OPERATION_ID: Final = "Complete, as the starting call returned it."
@@ -23,6 +25,7 @@ class GetOperation(Tool[OperationId, OperationReport]):
 
     name = "maas_get_operation"
     list_position = 41
+    toolset = "operations"
     title = "Get an operation"
     read_only = True
 
@@ -50,6 +53,7 @@ class WaitForOperation(Tool[WaitArguments, OperationReport]):
 
     name = "maas_wait_operation"
     list_position = 42
+    toolset = "operations"
     title = "Wait for an operation"
     read_only = True
 
@@ -78,9 +82,15 @@ class CancelOperation(Tool[CancelArguments, OperationReport]):
 
     name = "maas_cancel_operation"
     list_position = 43
+    toolset = "operations"
     title = "Cancel an operation"
     destructive = True
     idempotent = True
+
+    def effects(self, args: CancelArguments) -> Effects:
+        """An abort changes the operation's machines. Otherwise only the server's own calls end."""
+        operations = (args.operation_id,) if args.abort else ()
+        return Effects(changes=args.abort, destroys=args.abort, operations=operations)
 
     async def run(self, ctx: ToolContext, args: CancelArguments) -> OperationReport:
         """Stop the calls that follow the operation, then abort it."""
@@ -105,6 +115,7 @@ class ListOperations(Tool[ListArguments, OperationList]):
 
     name = "maas_list_operations"
     list_position = 40
+    toolset = "operations"
     title = "List operations"
     read_only = True
 
@@ -124,11 +135,16 @@ class ListOperations(Tool[ListArguments, OperationList]):
         return "\n".join(lines) or "No operation is running."
 
 
+def _maas_words(error: ErrorReport) -> str | None:
+    """MAAS's own words, unless the message quotes them."""
+    return maas_words(MaasMcpError(error.message, maas_says=error.maas_says))
+
+
 def _summary(result: OperationReport) -> str:
     how_far = "" if result.progress is None else f" ({result.progress:.0%})"
     lines = [f"{result.state}: {result.message}{how_far}"]
     if result.error is not None:
-        lines += [part for part in (result.error.maas_says, result.error.hint) if part and part not in lines[0]]
+        lines += filter(None, [_maas_words(result.error), result.error.hint])
         lines += [step.sentence for step in result.error.next_steps]
     return "\n".join(lines)
 

@@ -11,6 +11,7 @@ from maas_mcp.api import (
     Lifecycle,
     MaasClient,
     Machine,
+    MachineText,
     Operation,
     OperationContext,
     Phase,
@@ -43,7 +44,7 @@ class InRescueMode(BaseModel, defer_build=True):
     """A machine in rescue mode."""
 
     system_id: SystemId
-    hostname: str
+    hostname: MachineText
     status_name: str
     ip_addresses: list[str]
     owner: str | None
@@ -58,6 +59,7 @@ class EnterRescueMode(Operation[EnterRescue, InRescueMode]):
     """
 
     name = "maas_enter_rescue_mode"
+    toolset = "lifecycle"
     offers = "machine rescue-mode"
     title = "Enter rescue mode"
     destructive = True
@@ -118,6 +120,7 @@ class ExitRescueMode(Operation[MachineArguments, OutOfRescueMode]):
     """
 
     name = "maas_exit_rescue_mode"
+    toolset = "lifecycle"
     offers = "machine exit-rescue-mode"
     title = "Exit rescue mode"
     destructive = True

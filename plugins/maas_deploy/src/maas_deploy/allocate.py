@@ -5,11 +5,13 @@ from typing import Any, Final
 from pydantic import BaseModel, Field, ValidationError
 
 from maas_mcp.api import (
+    Effects,
     MaasConflictError,
     MaasError,
     MaasProtocolError,
     Machine,
     MachineStatus,
+    MachineText,
     NextStep,
     SystemId,
     Tool,
@@ -53,16 +55,16 @@ class AllocatedMachine(BaseModel, defer_build=True):
     """The machine that meets the constraints."""
 
     system_id: SystemId
-    hostname: str
+    hostname: MachineText
     status_name: str = Field(description="`Allocated`, or `Ready` after a dry run.")
     owner: str | None
-    architecture: str | None
+    architecture: MachineText | None
     cpu_count: int
     memory: int = Field(description="Megabytes.")
     storage: float = Field(description="Megabytes of 1,000,000 bytes.")
-    zone: str | None
-    pool: str | None
-    tag_names: list[str]
+    zone: MachineText | None
+    pool: MachineText | None
+    tag_names: list[MachineText]
     power_state: str
     was_yours: bool = Field(description="Whether you owned it before this call.")
 
@@ -75,8 +77,14 @@ class Allocate(Tool[AllocateMachine, AllocatedMachine]):
     """
 
     name = "maas_allocate_machine"
+    toolset = "lifecycle"
     list_position = 52
     title = "Allocate a machine"
+
+    def effects(self, args: AllocateMachine) -> Effects:
+        """MAAS chooses the machine, unless it is named. A dry run allocates none."""
+        named = () if args.system_id is None else (args.system_id,)
+        return Effects(named, changes=not args.dry_run, allocates=0 if named else 1)
 
     async def run(self, ctx: ToolContext, args: AllocateMachine) -> AllocatedMachine:
         """Post ``machines/?op=allocate``. The response is the machine after the allocation (MAAS 3.7.3, recorded).
