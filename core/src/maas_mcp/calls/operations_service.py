@@ -26,6 +26,7 @@ from maas_mcp.errors import (
     PluginError,
     UnknownOperationError,
 )
+from maas_mcp.maas.client import ChangeRequest
 from maas_mcp.maas.models import SystemId
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.next_step import NextStep
@@ -119,7 +120,7 @@ class OperationsService:
         """The arguments, filled in with the user's answers. From then on, nothing can be asked."""
         call = self._call
 
-        async def refuse() -> None:
+        async def refuse(_change: ChangeRequest) -> None:
             raise PluginError(
                 f"{operation.name} changes something in MAAS before it starts, which is a bug in the plugin. "
                 "`fill_in` may only read."

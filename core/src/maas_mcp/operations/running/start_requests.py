@@ -26,7 +26,7 @@ from maas_mcp.errors import (
     OperationRefusedError,
     OperationRevertedError,
 )
-from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.client import ChangeRequest, MaasClient
 from maas_mcp.maas.models import SystemId
 from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.handles import Handle
@@ -196,7 +196,7 @@ class StartRequest:
             with self._scope:
                 async with maas.turn() as client:
 
-                    async def before_sending() -> None:
+                    async def before_sending(_change: ChangeRequest) -> None:
                         if self.state is RequestState.WAITING:
                             await check(client)
                             self._mark_sent()
