@@ -83,6 +83,7 @@ async def judge_call(call: ToolCall) -> Judgement:
         username=username,
         tiers=frozenset(Tier(each.tier) for each in call.principal.scopes),
         mode=settings.mode,
+        limit=call.tool.limit,
     )
     return Judgement(judged, judge(settings.policy, judged))
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Final
 
 from maas_mcp.maas.models import Machine
 from maas_mcp.operations.declaring.effects import Effects
@@ -10,6 +11,8 @@ from maas_mcp.policy.configuration import Policy
 from maas_mcp.policy.protection import protecting_rule
 from maas_mcp.policy.tiers import Tier, tier_of
 
+SECOND_PERSON: Final = "second_person"
+"""The rule that another person must apply a plan."""
 MAX_NAMED = 5
 """Machines that one sentence names."""
 
@@ -36,6 +39,13 @@ class JudgedCall:
     tiers: frozenset[Tier]
     """The tiers that the principal's scopes allow."""
     mode: str
+    limit: str = ""
+    """The limit of the policy that counts the call; empty for none of its own."""
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of the call, by which the policy names it: the narrowest first."""
+        return tuple(filter(None, ["erase" if self.effects.erases else "", self.limit, str(self.tier)]))
 
     @property
     def tier(self) -> Tier:
@@ -61,7 +71,12 @@ def judge(policy: Policy, call: JudgedCall) -> list[Finding]:
     """Every rule's response to a call, in the order in which they decide."""
     if not call.effects.changes:
         return [Finding("tier.read", Verdict.ALLOW, f"{call.tool} changes nothing in MAAS.")]
-    return [*_scope(call), *_protected(policy, call), _mode(policy, call)]
+    return [*_scope(call), *_protected(policy, call), *_second_person(policy, call), _mode(policy, call)]
+
+
+def needs_second_person(findings: Sequence[Finding]) -> bool:
+    """Whether another person than the one who made the plan must apply it."""
+    return any(each.rule == SECOND_PERSON for each in findings)
 
 
 def deciding(findings: Sequence[Finding]) -> Finding:
@@ -91,6 +106,15 @@ def _protected(policy: Policy, call: JudgedCall) -> Iterator[Finding]:
             f"{_names(machines)} {'is' if len(machines) == 1 else 'are'} protected: {reason}.",
             "No tool changes a protected machine. The operator of this server decides which machines are protected.",
             tuple(each.system_id for each in machines),
+        )
+
+
+def _second_person(policy: Policy, call: JudgedCall) -> Iterator[Finding]:
+    if kind := next((each for each in call.kinds if each in policy.second_person), None):
+        yield Finding(
+            SECOND_PERSON,
+            Verdict.PLAN,
+            f"{call.tool} needs a second person ({kind}): one makes the plan, and another one applies it.",
         )
 
 

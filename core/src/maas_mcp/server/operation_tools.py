@@ -10,7 +10,7 @@ from maas_mcp.operations.declaring.operations import OperationList, OperationRep
 from maas_mcp.operations.declaring.tool import Tool, ToolContext
 
 MAX_WAIT: Final = 3600.0
-OPERATION_ID: Final = "Complete, as the starting call returned it."
+OPERATION_ID: Final = "Complete, as returned."
 
 
 class OperationId(BaseModel):

@@ -36,6 +36,15 @@ def client_features(ctx: Context) -> ClientFeatures:
     return ClientFeatures(meta_argument=ctx.protocol_version == EARLY_REVISION)
 
 
+def client_name(ctx: Context) -> str:
+    """The name that the request's client sends. Any client may send any name."""
+    if is_modern(ctx):
+        info = request_meta(ctx).get(types.CLIENT_INFO_META_KEY)
+        return str(info.get("name", "")) if isinstance(info, Mapping) else ""
+    params = ctx.session.client_params
+    return "" if params is None else params.client_info.name
+
+
 def is_modern(ctx: Context) -> bool:
     """Whether the request's protocol revision is 2026-07-28 or newer."""
     return ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
