@@ -111,7 +111,7 @@ def fills_in(tool: AnyTool) -> bool:
 
 def may_ask(call: ToolCall) -> bool:
     """Whether the client's answer counts as the user's."""
-    return call.user.can_ask() and call.host.settings.policy.trusts_prompts_of(call.client_name)
+    return call.user.can_ask() and call.host.policy.rules.trusts_prompts_of(call.client.name)
 
 
 async def maker_of(call: ToolCall) -> Maker:

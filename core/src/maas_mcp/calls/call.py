@@ -46,8 +46,6 @@ class ToolCall:
     """Asks the client, and by it the user."""
     answer_by: float = math.inf
     """When the call answers at the latest, on anyio's clock."""
-    client_name: str = ""
-    """The name that the client sends."""
     judgement: "Judgement | None" = None
     """The policy's judgement; ``None`` before it."""
     rehearsal: "Rehearsal | None" = None

@@ -9,11 +9,13 @@ from typing import Any, Final
 from maas_mcp.calls.approval import approve
 from maas_mcp.calls.arguments import ClientFeatures, ProgressToken, parse_arguments
 from maas_mcp.calls.asking import EarlyAsker
+from maas_mcp.calls.audit import admit_call, audit_call
 from maas_mcp.calls.call import CallResult, ToolCall
 from maas_mcp.calls.connections import Connection
 from maas_mcp.calls.contributed import DeclaredTool
 from maas_mcp.calls.guard import check_policy
 from maas_mcp.calls.host import Host
+from maas_mcp.calls.limiting import count_machines
 from maas_mcp.calls.operations_service import OperationsService, plugin_errors
 from maas_mcp.calls.planning import plan_call
 from maas_mcp.calls.telemetry import observing
@@ -46,7 +48,6 @@ async def run_call(
     run: Run | None = None,
     user: Asker = NOBODY,
     answer_by: Callable[[ProgressToken | None], float] = lambda _token: math.inf,
-    client_name: str = "",
 ) -> CallResult:
     """Call a tool.
 
@@ -62,7 +63,6 @@ async def run_call(
             needs another form of the result.
         user: Asks the client.
         answer_by: Returns the time at which the call answers at the latest, for the token among the arguments.
-        client_name: The name that the client sends.
 
     Raises:
         MaasMcpError: The arguments are invalid, or the call was refused or failed. A tool raises no other error.
@@ -88,7 +88,6 @@ async def run_call(
                     running=running,
                     user=EarlyAsker(user, tool.name),
                     answer_by=answer,
-                    client_name=client_name,
                 )
                 result = await run_steps(call, run=run)
                 observed.note(result.status)
@@ -126,11 +125,6 @@ async def run_steps(call: ToolCall, steps: tuple[Step, ...] | None = None, run: 
     return await first(call, lambda passed: run_steps(passed, tuple(rest), run))
 
 
-async def _audit(call: ToolCall, following: Next) -> CallResult:
-    """Record the call. Not implemented yet."""
-    return await following(call)
-
-
 async def _check_policy(call: ToolCall, following: Next) -> CallResult:
     """Refuse a call that the site's policy does not allow."""
     return await following(await check_policy(call))
@@ -146,8 +140,9 @@ async def _approve(call: ToolCall, following: Next) -> CallResult:
     return await following(await approve(call))
 
 
-STEPS: Final[tuple[Step, ...]] = (_audit, _check_policy, _plan, _approve)
-"""From the outermost step to the last one before the tool."""
+STEPS: Final[tuple[Step, ...]] = (audit_call, _check_policy, _plan, _approve, count_machines, admit_call)
+"""From the outermost step to the last one before the tool. The audit records the outcome of all others, and admits a
+call that none of them has refused."""
 
 
 async def _run(call: ToolCall, operations: OperationsService) -> CallResult:

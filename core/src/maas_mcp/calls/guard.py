@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from maas_mcp.calls.call import ToolCall
+from maas_mcp.calls.limiting import read_usage
 from maas_mcp.calls.principal import Principal, Scope
 from maas_mcp.errors import InsufficientScopeError, MaasProtocolError, RefusedByPolicyError, UnknownOperationError
 from maas_mcp.maas.client import FormValue
@@ -14,6 +16,7 @@ from maas_mcp.operations.declaring.operation import Operation
 from maas_mcp.operations.outages import giving_up
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.policy.judgement import Finding, JudgedCall, Verdict, deciding, judge
+from maas_mcp.policy.limits import limits_of
 from maas_mcp.policy.tiers import Tier, lowest_tier
 
 
@@ -45,6 +48,8 @@ async def check_policy(call: ToolCall) -> ToolCall:
     decision = judgement.decision
     if decision.verdict is Verdict.REFUSE:
         raise RefusedByPolicyError(decision.rule, f"{decision.reason} Nothing was sent to MAAS.", hint=decision.hint)
+    if call.effects.changes:
+        call.tenant.request_guard.note_judged(judgement.call.machines)
     return replace(call, judgement=judgement)
 
 
@@ -69,7 +74,7 @@ async def judge_call(call: ToolCall) -> Judgement:
     Raises:
         MaasError: The machines cannot be read.
     """
-    settings, effects = call.host.settings, call.effects
+    policy, effects = call.host.policy, call.effects
     machines: Sequence[Machine] = ()
     username: str | None = None
     if effects.changes:
@@ -82,10 +87,12 @@ async def judge_call(call: ToolCall) -> Judgement:
         machines=machines,
         username=username,
         tiers=frozenset(Tier(each.tier) for each in call.principal.scopes),
-        mode=settings.mode,
-        limit=call.tool.limit,
+        mode=policy.mode_name,
+        now=datetime.fromtimestamp(call.host.now(), UTC),
+        kinds=limits_of(call.tool.limit, erases=effects.erases),
+        usage=await read_usage(call) if effects.changes else {},
     )
-    return Judgement(judged, judge(settings.policy, judged))
+    return Judgement(judged, judge(policy.rules, judged))
 
 
 async def _read_machines(call: ToolCall, effects: Effects) -> Sequence[Machine]:

@@ -30,6 +30,10 @@ _SYSTEM_ID: Final = re.compile(r"[a-z0-9]{1,41}")
 _NO_SCRIPT_SET: Final = re.compile(r"No current .*script set")
 
 
+ALLOCATE: Final = ("machines/", "allocate")
+"""The path and operation by which MAAS chooses and allocates a machine."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChangeRequest:
     """A request that changes something in MAAS, just before it is sent."""
@@ -42,6 +46,11 @@ class ChangeRequest:
     """The named operation, such as ``deploy``; ``None`` for an edit, a new object or a deletion."""
     parameters: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Names and values as MAAS receives them. A name may repeat, and values may be secret."""
+
+    @property
+    def is_dry_run(self) -> bool:
+        """Whether it only asks which machine MAAS would allocate."""
+        return (self.path, self.op) == ALLOCATE and ("dry_run", "true") in self.parameters
 
 
 class RehearsedError(MaasMcpError):
@@ -80,6 +89,18 @@ class Transport(Protocol):
         ...
 
 
+class Guard(Protocol):
+    """Decides on the changes of a client."""
+
+    async def check(self, maas: "MaasClient", request: ChangeRequest) -> None:
+        """Raise a ``MaasMcpError`` to prevent a request. ``maas`` is the client that sends it, without the guard."""
+        ...
+
+    async def constrain(self, maas: "MaasClient", form: Mapping[str, FormValue]) -> Mapping[str, FormValue]:
+        """Return the form of an allocation, perhaps with more constraints."""
+        ...
+
+
 class MaasClient:
     """A client for a region's MAAS API 2.0.
 
@@ -93,6 +114,7 @@ class MaasClient:
         self._checks: tuple[BeforeChange, ...] = ()
         self._last_checks: tuple[BeforeChange, ...] = ()
         self._record: Record | None = None
+        self._guard: Guard | None = None
         self._limiter: AbstractAsyncContextManager[object] = nullcontext()
         self._versions: list[str] = []
         """The region's version once it was read, shared by all clients derived from this one."""
@@ -155,6 +177,12 @@ class MaasClient:
         client._record = record  # noqa: SLF001 - its own
         return client
 
+    def guarded(self, guard: "Guard | None") -> "MaasClient":
+        """Return a client whose changes pass a guard, or none."""
+        client = self._with_transport(self._transport)
+        client._guard = guard  # noqa: SLF001 - its own
+        return client
+
     async def _change(
         self,
         method: str,
@@ -165,9 +193,11 @@ class MaasClient:
         form: Sequence[tuple[str, str]] | None = None,
     ) -> JSON:
         change = ChangeRequest(method, path, op, (*query, *(form or ())))
+        if self._guard is not None:
+            await self._guard.check(self.guarded(None), change)
         for check in self._checks:
             await check(change)
-        if self._record is not None:
+        if self._record is not None and not change.is_dry_run:
             self._record(change)
             raise RehearsedError
         for check in self._last_checks:
@@ -193,6 +223,8 @@ class MaasClient:
         Raises:
             MaasUnavailableError: If ``sent`` is true, MAAS may have acted: check before sending it again.
         """
+        if self._guard is not None and (path, op) == ALLOCATE:
+            form = dict(await self._guard.constrain(self.guarded(None), form))
         return await self._change("POST", path, op, form=list(_form_pairs(form)))
 
     async def post(self, path: str, /, **form: FormValue) -> JSON:

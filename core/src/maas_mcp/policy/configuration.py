@@ -5,9 +5,12 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from maas_mcp.setting_types import lower
+from maas_mcp.policy.freezing import Freeze
+from maas_mcp.policy.limits import LIMITS, Limit
+from maas_mcp.policy.table import PolicyTable
+from maas_mcp.setting_types import UserPath, lower
 
 Response = Annotated[Literal["allow", "confirm", "plan", "refuse"], BeforeValidator(lower)]
 """The response to a call, from the widest to the narrowest.
@@ -19,12 +22,6 @@ plan. ``refuse`` refuses it.
 READ_ONLY: Final = "read-only"
 STANDARD: Final = "standard"
 UNATTENDED: Final = "unattended"
-
-
-class PolicyTable(BaseModel):
-    """The base of the policy's tables: unknown keys are errors, because a misspelt rule would protect nothing."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Mode(PolicyTable):
@@ -56,6 +53,9 @@ class Protection(PolicyTable):
     other_owners: bool = Field(default=False, description="Whether machines of other MAAS users are protected.")
 
 
+NO_LIMIT: Final = Limit()
+
+
 class Policy(PolicyTable):
     """The table ``[policy]``."""
 
@@ -75,6 +75,20 @@ class Policy(PolicyTable):
     untrusted_clients: tuple[str, ...] = Field(
         default=(), description="Clients whose answers do not count, by the name that they send, such as `agent-*`."
     )
+    freeze: tuple[Freeze, ...] = Field(default=(), description="Times in which MAAS is not changed.")
+    limits: Mapping[str, Limit] = Field(
+        default_factory=dict,
+        description="Limits on the machines of each kind of change: deploy, release, erase, power, or the limit of "
+        "another tool. A limit replaces the built-in one of the same name.",
+    )
+    usage_file: UserPath = Field(
+        default=None,
+        description="SQLite file in which processes count the machines together. By default each process counts alone.",
+    )
+
+    def limit(self, kind: str) -> Limit:
+        """Return the limit of a kind of change: the site's, or else the built-in one."""
+        return self.limits.get(kind) or LIMITS.get(kind) or NO_LIMIT
 
     def trusts_prompts_of(self, client: str) -> bool:
         """Whether the answers of a client count as the user's. ``client`` is the name that it sends."""

@@ -1,6 +1,6 @@
 """Serves resources over MCP: lists and reads them, and keeps the subscriptions of sessions before 2026-07-28."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import mcp_types as types
@@ -15,14 +15,16 @@ from maas_mcp.calls.contributed import SentContent, find_resource
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.next_steps import resolve_steps
 from maas_mcp.errors import MaasMcpError, ResourceNotFoundError, ResultTooLargeError
-from maas_mcp.maas.text import replace_surrogates
+from maas_mcp.machine_text import make_visible
 from maas_mcp.operations.declaring.resource import Resource
 from maas_mcp.operations.progress import Progress
+from maas_mcp.server.catalogue import Catalogue
+from maas_mcp.server.client_log import ClientLog
 from maas_mcp.server.paging import page
 from maas_mcp.server.request_context import Context, client_connection
 from maas_mcp.server.session_subscriptions import subscriptions_of
 from maas_mcp.server.skills import SkillCatalogue
-from maas_mcp.server.tools import RESULT_LIMIT, error_details
+from maas_mcp.server.tools import RESULT_LIMIT, UNTRUSTED_META, error_details
 
 FILE_TTL: Final = 60_000
 """Milliseconds for which a client may keep a skill's file."""
@@ -77,7 +79,7 @@ class ResourceHandlers:
         host, request_id = ctx.lifespan_context, ctx.request_id
 
         async def send(progress: Progress) -> None:
-            await ctx.session.report_progress(progress.value, progress.total, replace_surrogates(progress.message))
+            await ctx.session.report_progress(progress.value, progress.total, make_visible(progress.message))
 
         try:
             answer = await run_call(
@@ -112,28 +114,23 @@ class ResourceHandlers:
         return types.EmptyResult()
 
 
-def add_resources(server: Server[Host], handlers: Callable[[], ResourceHandlers]) -> None:
-    """Handle the requests for resources.
-
-    Args:
-        server: The server.
-        handlers: Returns the handlers for the current resources.
-    """
+def add_handlers(server: Server[Host], served: Catalogue, _log: ClientLog) -> None:
+    """Handle the requests for resources."""
 
     async def list_resources(ctx: Context, params: types.PaginatedRequestParams) -> types.ListResourcesResult:
-        return await handlers().list_resources(ctx, params)
+        return await served.contents.resources.list_resources(ctx, params)
 
     async def list_templates(ctx: Context, params: types.PaginatedRequestParams) -> types.ListResourceTemplatesResult:
-        return await handlers().list_templates(ctx, params)
+        return await served.contents.resources.list_templates(ctx, params)
 
     async def read(ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-        return await handlers().read(ctx, params)
+        return await served.contents.resources.read(ctx, params)
 
     async def subscribe(ctx: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
-        return await handlers().subscribe(ctx, params)
+        return await served.contents.resources.subscribe(ctx, params)
 
     async def unsubscribe(ctx: Context, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
-        return await handlers().unsubscribe(ctx, params)
+        return await served.contents.resources.unsubscribe(ctx, params)
 
     server.add_request_handler("resources/list", types.PaginatedRequestParams, list_resources)
     server.add_request_handler("resources/templates/list", types.PaginatedRequestParams, list_templates)
@@ -171,12 +168,17 @@ def _contents(uri: str, content: object) -> types.TextResourceContents | types.B
     """
     if not isinstance(content, SentContent):
         raise TypeError("a resource has no content")
-    size = len(content.blob or "") or len(to_json(replace_surrogates(content.text or "")))
+    size = len(content.blob or "") or len(to_json(make_visible(content.text or "")))
     if size > RESULT_LIMIT:
         raise ResultTooLargeError(uri[:200], size, RESULT_LIMIT)
     if content.blob is not None:
         return types.BlobResourceContents(uri=uri, mime_type=content.mime_type, blob=content.blob)
-    return types.TextResourceContents(uri=uri, mime_type=content.mime_type, text=replace_surrogates(content.text or ""))
+    return types.TextResourceContents(
+        uri=uri,
+        mime_type=content.mime_type,
+        text=make_visible(content.text or ""),
+        _meta={UNTRUSTED_META: list(content.machine_fields)} if content.machine_fields else None,
+    )
 
 
 def _wire_error(ctx: Context, uri: str, error: MaasMcpError) -> MCPError:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from maas_mcp.calls.arguments import ClientFeatures
 from maas_mcp.calls.call import CallResult
 from maas_mcp.calls.chain import run_call
 from maas_mcp.calls.plan import Plan
@@ -49,7 +50,7 @@ class Caller:
             connection=host.connections.connect(self.principal),
             sender=lambda _token: discard_progress,
             user=self.answers,
-            client_name=self.client_name,
+            client=ClientFeatures(name=self.client_name),
         )
 
     async def plan(self, name: str, /, **arguments: Any) -> Plan:
@@ -68,7 +69,7 @@ async def caller(region: MaasRegion, mode: str = "standard", **policy: Any) -> A
     """A host with the project's own tools and a policy, and its local user, who cannot be asked."""
     async with region.host() as host:
         host.host.serve({**own_tools(), **host.host.tools})
-        host.host.settings = host.host.settings.model_copy(update={"mode": mode, "policy": Policy(**policy)})
+        host.host.policy.use(host.host.settings.model_copy(update={"mode": mode, "policy": Policy(**policy)}))
         yield Caller(host)
 
 

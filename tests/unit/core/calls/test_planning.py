@@ -210,7 +210,7 @@ async def test_a_plan_does_not_widen_a_policy_that_has_changed() -> None:
     async with caller(region) as user:
         plan = await user.plan(RELEASE, system_id=node)
         host = user.host.host
-        host.settings = host.settings.model_copy(update={"mode": "read-only"})
+        host.policy.use(host.settings.model_copy(update={"mode": "read-only"}))
         with pytest.raises(RefusedByPolicyError):
             await user.call(RELEASE, system_id=node, plan_id=plan.plan_id)
 
@@ -308,8 +308,8 @@ async def test_a_plan_from_before_the_rule_does_not_do_without_the_second_person
         ada, bob = replace(user, principal=ADA), replace(user, principal=BOB)
         plan = await ada.plan(RELEASE, system_id=node)
         host = user.host.host
-        policy = host.settings.policy.model_copy(update={"second_person": ("release",)})
-        host.settings = host.settings.model_copy(update={"policy": policy})
+        policy = host.policy.rules.model_copy(update={"second_person": ("release",)})
+        host.policy.use(host.settings.model_copy(update={"policy": policy}))
         with pytest.raises(PlanRefusedError, match="before it needed a second person"):
             await ada.call(RELEASE, system_id=node, plan_id=plan.plan_id)
         with pytest.raises(PlanRefusedError, match="no plan with this id"):

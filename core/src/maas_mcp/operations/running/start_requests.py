@@ -154,7 +154,7 @@ class StartRequest:
             OperationError: MAAS refused to start ``what``, or could not be reached.
         """
         if self.refusal is not None:
-            raise _refused(what, self.refusal)
+            raise refused(what, self.refusal)
 
     async def wait_for_turn(self, until: float) -> bool:
         """Wait until the request is sent or has failed. Returns whether that happened in time."""
@@ -297,7 +297,7 @@ class StartRequests:
             del self._by_target[key]
 
 
-def _refused(what: str, refusal: BaseException) -> OperationError:
+def refused(what: str, refusal: BaseException) -> OperationError:
     """The error for a refusal that arrived after the call had ended."""
     if isinstance(refusal, OperationError):
         return refusal
