@@ -34,7 +34,8 @@ _FAULTS: Final = (MaasError, AnswersNeededError, OperationCancelledError)
 
 async def audit_call(call: ToolCall, following: Next) -> CallResult:
     """Record the outcome of a call that may change something. A refused call gets one line."""
-    if call.host.audit is None or not call.effects.changes:
+    rehearsed = call.rehearsal is not None  # as a part of a planned call
+    if call.host.audit is None or not call.effects.changes or rehearsed:
         return await following(call)
     record = _record(call, call.host.audit)
     token = CURRENT.set(record)
@@ -61,7 +62,7 @@ async def admit_call(call: ToolCall, following: Next) -> CallResult:
         AuditUnavailableError: It cannot be recorded. Nothing was sent to MAAS.
     """
     record = CURRENT.get()
-    if record is not None and call.effects.changes:
+    if record is not None and call.effects.changes and call.rehearsal is None:
         await record.admit()
     return await following(call)
 
@@ -74,7 +75,11 @@ def _record(call: ToolCall, log: AuditLog) -> AuditedCall:
         "client": call.client.name,
         "tool": call.tool.name,
     }
-    request = {"parent": None if outer is None else outer.id, "plan": None, "arguments": _arguments(call)}
+    request = {
+        "parent": None if outer is None else outer.id,
+        "plan": call.options.plan_id,
+        "arguments": _arguments(call),
+    }
     return AuditedCall(log, new_id(), caller, request)
 
 
@@ -86,11 +91,13 @@ def _arguments(call: ToolCall) -> dict[str, Any]:
         )
     except ValueError:  # a value that has no JSON, such as bytes
         given = dict.fromkeys(type(call.arguments).model_fields, HIDDEN)
-    options = call.options.model_dump(mode="json", exclude_none=True, exclude={"meta"})
+    options = call.options.model_dump(mode="json", exclude_none=True, exclude={"meta", "plan_id"})
     return recordable_arguments({**given, **options})
 
 
 def _outcome(result: CallResult) -> Mapping[str, Any]:
+    if result.plan is not None:
+        return {"outcome": "planned", "plan_id": result.plan.plan_id}
     status, operation = result.status, {"operation_id": result.operation_id} if result.operation_id else {}
     if status is not None and status.problem is not None:
         return {"outcome": "failed", "code": status.problem.code, **operation}

@@ -36,7 +36,7 @@ async def count_machines(call: ToolCall, following: Callable[[ToolCall], Awaitab
         RefusedByPolicyError: The call would exceed a limit. Nothing was sent to MAAS.
     """
     limits = counting_limits(call)
-    if not limits or not call.effects.changes:
+    if not limits or not call.effects.changes or call.rehearsal is not None:
         return await following(call)
     counted = await _count(call, limits)
     store = call.host.policy.usage
