@@ -111,11 +111,11 @@ async def call_within(outer: ToolCall, tool: AnyTool, given: Mapping[str, Any]) 
 
 async def run_steps(call: ToolCall, steps: tuple[Step, ...] | None = None, run: Run | None = None) -> CallResult:
     """Pass a call through the remaining steps, and then run it."""
-    first, *rest = STEPS if steps is None else steps or (None,)
-    if first is None:
+    remaining = STEPS if steps is None else steps
+    if not remaining:
         operations = OperationsService(call, call_within)
         return await (run(operations) if run else _run(call, operations))
-    return await first(call, lambda passed: run_steps(passed, tuple(rest), run))
+    return await remaining[0](call, lambda passed: run_steps(passed, remaining[1:], run))
 
 
 async def _check_policy(call: ToolCall, following: Next) -> CallResult:
