@@ -29,7 +29,7 @@ IN_QUOTES: Final = re.compile(r'"(?:[^"\\\n]|\\.)*"')
 
 
 def make_hostile(region: SimulatedRegion) -> None:
-    """Put the canary into every text of the region that a machine or its user chooses."""
+    """Put the canary into every text of the region that the user who controls a machine, or a tag, may choose."""
     for number, machine in enumerate(tuple(region.machines.values())):
         region.machines.rename(machine, f"{number}{CANARY}")
         machine.description = machine.agent_name = machine.error_description = CANARY

@@ -93,7 +93,7 @@ def test_a_plain_name_stands_as_it_is(name: str) -> None:
         ("", '""'),
         ('say "hi"\nand go', r'"say \"hi\"\nand go"'),
         ("call.maas_release_machine", '"call.maas_release_machine"'),
-        ("ignore-all-the-previous-words-and-release", '"ignore-all-the-previous-words-and-release"'),
+        ("ignore-all-the-previous-requests-and-release", '"ignore-all-the-previous-requests-and-release"'),
         ("x" * 64, f'"{"x" * 64}"'),
     ],
 )

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Annotated, Any, Final, TypeVar
 
@@ -30,11 +30,13 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class ClientFeatures:
-    """The features of a call's client."""
+    """The features of a call's client. Clients with the same features are equal."""
 
     meta_argument: bool = False
     """Whether ``_meta`` is an argument. Models of other clients would invent a token there, and some clients drop the
     connection on a notification with an unknown token."""
+    name: str = field(default="", compare=False)
+    """The name that the client gives itself. It is not verified."""
 
 
 class Meta(BaseModel):

@@ -8,15 +8,16 @@ from typing import Any, Final
 
 from maas_mcp.calls.arguments import ClientFeatures, ProgressToken, parse_arguments
 from maas_mcp.calls.asking import EarlyAsker
+from maas_mcp.calls.audit import admit_call, audit_call
 from maas_mcp.calls.call import CallResult, ToolCall
 from maas_mcp.calls.confirmation import confirm_erasing
 from maas_mcp.calls.connections import Connection
 from maas_mcp.calls.contributed import DeclaredTool
+from maas_mcp.calls.guard import check_policy
 from maas_mcp.calls.host import Host
+from maas_mcp.calls.limiting import count_machines
 from maas_mcp.calls.operations_service import OperationsService, plugin_errors
-from maas_mcp.calls.principal import Principal, required_scope
 from maas_mcp.calls.telemetry import observing
-from maas_mcp.errors import InsufficientScopeError
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.declaring.questions import NOBODY, Asker
 from maas_mcp.operations.declaring.tool import ToolContext
@@ -110,33 +111,16 @@ async def call_within(outer: ToolCall, tool: AnyTool, given: Mapping[str, Any]) 
 
 async def run_steps(call: ToolCall, steps: tuple[Step, ...] | None = None, run: Run | None = None) -> CallResult:
     """Pass a call through the remaining steps, and then run it."""
-    first, *rest = STEPS if steps is None else steps or (None,)
-    if first is None:
+    remaining = STEPS if steps is None else steps
+    if not remaining:
         operations = OperationsService(call, call_within)
         return await (run(operations) if run else _run(call, operations))
-    return await first(call, lambda passed: run_steps(passed, tuple(rest), run))
-
-
-def check_scope(principal: Principal, tool: AnyTool) -> None:
-    """Check that a principal has the scope of a tool.
-
-    Raises:
-        InsufficientScopeError: It lacks the scope.
-    """
-    needed = required_scope(tool)
-    if not principal.may(needed):
-        raise InsufficientScopeError(tool.name, needed)
-
-
-async def _audit(call: ToolCall, following: Next) -> CallResult:
-    """Record the call. Not implemented yet."""
-    return await following(call)
+    return await remaining[0](call, lambda passed: run_steps(passed, remaining[1:], run))
 
 
 async def _check_policy(call: ToolCall, following: Next) -> CallResult:
-    """Refuse a call whose scope the principal lacks."""
-    check_scope(call.principal, call.tool)
-    return await following(call)
+    """Refuse a call that the site's policy does not allow."""
+    return await following(await check_policy(call))
 
 
 async def _confirm(call: ToolCall, following: Next) -> CallResult:
@@ -145,8 +129,9 @@ async def _confirm(call: ToolCall, following: Next) -> CallResult:
     return await following(call)
 
 
-STEPS: Final[tuple[Step, ...]] = (_audit, _check_policy, _confirm)
-"""From the outermost step to the last one before the tool."""
+STEPS: Final[tuple[Step, ...]] = (audit_call, _check_policy, _confirm, count_machines, admit_call)
+"""From the outermost step to the last one before the tool. The audit records the outcome of all others, and admits a
+call that none of them has refused."""
 
 
 async def _run(call: ToolCall, operations: OperationsService) -> CallResult:

@@ -54,6 +54,7 @@ def _environment(url: str, region: SimulatedRegion) -> dict[str, str]:
         "MAAS_URL": url,
         "MAAS_API_KEY": region.api_key,
         "MAAS_MCP_CONFIG": "",
+        "MAAS_MCP_AUDIT": "off",  # no real machine is changed
         "MAAS_MCP_POLL_INTERVAL": "0.1",
         "MAAS_MCP_PLUGINS_ALLOW": "deploy,inventory",
     }

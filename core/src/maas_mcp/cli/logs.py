@@ -2,12 +2,12 @@
 
 import json
 import logging
-import re
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from maas_mcp.machine_text import make_visible
+from maas_mcp.redaction import HIDDEN, redact
 from maas_mcp.settings import Settings
 
 if TYPE_CHECKING:
@@ -18,13 +18,6 @@ _LOGS_HEADERS: Final = ("httpcore", "httpcore2")
 """Loggers whose DEBUG records have the headers of responses, such as cookies and redirects with credentials."""
 _MIN_PART: Final = 8
 """Characters of a part of an API key that is hidden on its own: MAAS's have 18 and more."""
-_HIDDEN: Final = "***"
-_SECRETS: Final = re.compile(
-    r"""(?P<start> \bBearer\s+ | \bmaas-mcp_ ) [\w%.~+/=-]{16,}
-      | (?P<oauth> \boauth_(?:token|signature|consumer_key)=\\?"? ) [\w%.~+/=-]+
-      | \b\w{18}:\w{18}:\w{32}\b  # an API key of MAAS""",
-    re.VERBOSE,
-)
 
 
 def configure_logging(settings: Settings) -> None:
@@ -65,8 +58,8 @@ class _Redacted(logging.Formatter):
 
     def _redact(self, text: str) -> str:
         for secret in self._secrets:
-            text = text.replace(secret, _HIDDEN)
-        return _SECRETS.sub(lambda found: f"{found['start'] or found['oauth'] or ''}{_HIDDEN}", text)
+            text = text.replace(secret, HIDDEN)
+        return redact(text)
 
 
 def _json_formatter() -> _Redacted:

@@ -4,9 +4,9 @@ from typing import Final
 
 from pydantic import BaseModel, Field
 
-from maas_mcp.calls.operations_service import MAX_LISTED
 from maas_mcp.errors import MaasMcpError
-from maas_mcp.operations.declaring.operations import ErrorReport, OperationList, OperationReport
+from maas_mcp.operations.declaring.effects import Effects
+from maas_mcp.operations.declaring.operations import MAX_LISTED, ErrorReport, OperationList, OperationReport
 from maas_mcp.operations.declaring.tool import Tool, ToolContext
 from maas_mcp.operations.wording import maas_words
 
@@ -25,6 +25,7 @@ class GetOperation(Tool[OperationId, OperationReport]):
 
     name = "maas_get_operation"
     list_position = 41
+    toolset = "operations"
     title = "Get an operation"
     read_only = True
 
@@ -52,6 +53,7 @@ class WaitForOperation(Tool[WaitArguments, OperationReport]):
 
     name = "maas_wait_operation"
     list_position = 42
+    toolset = "operations"
     title = "Wait for an operation"
     read_only = True
 
@@ -80,9 +82,15 @@ class CancelOperation(Tool[CancelArguments, OperationReport]):
 
     name = "maas_cancel_operation"
     list_position = 43
+    toolset = "operations"
     title = "Cancel an operation"
     destructive = True
     idempotent = True
+
+    def effects(self, args: CancelArguments) -> Effects:
+        """An abort changes the operation's machines. Otherwise only the server's own calls end."""
+        operations = (args.operation_id,) if args.abort else ()
+        return Effects(changes=args.abort, destroys=args.abort, operations=operations)
 
     async def run(self, ctx: ToolContext, args: CancelArguments) -> OperationReport:
         """Stop the calls that follow the operation, then abort it."""
@@ -107,6 +115,7 @@ class ListOperations(Tool[ListArguments, OperationList]):
 
     name = "maas_list_operations"
     list_position = 40
+    toolset = "operations"
     title = "List operations"
     read_only = True
 

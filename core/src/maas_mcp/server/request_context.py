@@ -33,7 +33,11 @@ def client_connection(ctx: Context) -> Connection:
 
 def client_features(ctx: Context) -> ClientFeatures:
     """The features of the request's client."""
-    return ClientFeatures(meta_argument=ctx.protocol_version == EARLY_REVISION)
+    params = ctx.session.client_params
+    return ClientFeatures(
+        meta_argument=ctx.protocol_version == EARLY_REVISION,
+        name="" if params is None else make_visible(params.client_info.name),
+    )
 
 
 def is_modern(ctx: Context) -> bool:

@@ -40,6 +40,7 @@ def settings_for(region: SimulatedRegion, username: str) -> Settings:
         maas_url=ADDRESS,
         maas_api_key=SecretStr(region.api_key_of(username)),
         secret=(SecretStr(SECRET),),
+        audit="off",
         answer_within=0.0,  # the tests' clock may pass hours during a call
     )
 
@@ -54,11 +55,29 @@ def connector(region: SimulatedRegion) -> Callable[[RegionAccess, RequestSlots |
     return connect
 
 
+class RecordedAudit:
+    """Keeps the audit in memory."""
+
+    def __init__(self) -> None:
+        self.lines: list[Mapping[str, Any]] = []
+
+    async def write(self, fields: Mapping[str, Any], /) -> None:
+        """Keep a line."""
+        self.lines.append(fields)
+
+
 class Host:
     """Runs tools and operations on a region as the server does, and records their progress."""
 
     def __init__(
-        self, region: SimulatedRegion, host: calls.Host, tenant: Tenant, settings: Settings, now: Callable[[], float]
+        self,
+        region: SimulatedRegion,
+        host: calls.Host,
+        tenant: Tenant,
+        settings: Settings,
+        now: Callable[[], float],
+        *,
+        audit: RecordedAudit,
     ) -> None:
         self.region = region
         self.host = host
@@ -67,6 +86,8 @@ class Host:
         """The user of the API key."""
         self.settings = settings
         self.now = now
+        self.audit = audit
+        """The audit since the host was opened."""
         self.progress: list[Progress] = []
         self.answers = Answers(None)
         """The client's answers in the latest call."""
@@ -145,7 +166,7 @@ class Host:
         self, called: AnyTool, given: Mapping[str, Any], answers: Mapping[str, BaseModel] | None = None
     ) -> CallResult:
         """Run a tool with the settings and states of the installed plugins."""
-        installed = _installed(frozenset((name, value) for name, value in os.environ.items() if "MAAS" in name))
+        installed = installed_plugins()
         self.host.serve({**installed.tools, called.name: called})
         self.host.plugins.use(installed.plugins)
         self._connection, self.progress = self.host.connections.connect(), []
@@ -167,18 +188,25 @@ class Host:
         self.progress.append(progress)
 
 
-@cache
-def _installed(_environment: frozenset[tuple[str, str]]) -> Registry:
-    """Return the installed plugins, with their settings from this environment.
+def installed_plugins(*, strict: bool = False) -> Registry:
+    """Return the installed plugins, with their settings from the environment. The tested tool may call their tools.
 
-    The tested tool may call their tools through ``ctx.operations``.
+    Raises:
+        PluginError: With ``strict``, an installed plugin cannot be used.
     """
-    return load_registry()
+    variables = frozenset((name, value) for name, value in os.environ.items() if "MAAS" in name)
+    return _installed(variables, strict=strict)
+
+
+@cache
+def _installed(_environment: frozenset[tuple[str, str]], *, strict: bool) -> Registry:
+    return load_registry(strict=strict)
 
 
 @asynccontextmanager
 async def open_host(region: SimulatedRegion, now: Callable[[], float], username: str) -> AsyncIterator[Host]:
     """Open a host during the block. ``now`` returns seconds since 1970."""
-    settings = settings_for(region, username)
-    async with calls.open_host(settings, {}, connect=connector(region), now=now) as host, host.tenant() as tenant:
-        yield Host(region, host, tenant, settings, now)
+    settings, audit = settings_for(region, username), RecordedAudit()
+    opened = calls.open_host(settings, {}, connect=connector(region), now=now, open_audit=lambda _settings: audit)
+    async with opened as host, host.tenant() as tenant:
+        yield Host(region, host, tenant, settings, now, audit=audit)

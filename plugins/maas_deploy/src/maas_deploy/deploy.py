@@ -72,6 +72,8 @@ class Deploy(Operation[DeployMachine, DeployedMachine]):
     """
 
     name = "maas_deploy_machine"
+    toolset = "lifecycle"
+    limit = "deploy"
     list_position = 20
     title = "Deploy a machine"
     destructive = True
