@@ -38,7 +38,16 @@ def load_secrets(settings: Settings) -> tuple[bytes, ...]:
 
 def secret_file(settings: Settings) -> Path:
     """Return the path of the generated secret."""
-    return (settings.state_dir or _default_state_dir()) / "secret"
+    return state_directory(settings) / "secret"
+
+
+def state_directory(settings: Settings) -> Path:
+    """Return the directory of what this program stores."""
+    if settings.state_dir is not None:
+        return settings.state_dir
+    from platformdirs import user_state_path  # noqa: PLC0415 - 30 ms, and only needed here
+
+    return user_state_path("maas-mcp")
 
 
 def previous_file(path: Path) -> Path:
@@ -113,9 +122,3 @@ def _create(path: Path) -> None:
         pass
     finally:
         mine.unlink()
-
-
-def _default_state_dir() -> Path:
-    from platformdirs import user_state_path  # noqa: PLC0415 - 30 ms, and only needed here
-
-    return user_state_path("maas-mcp")

@@ -6,6 +6,7 @@ from typing import Any, Final
 from pydantic import BaseModel, Field
 
 from maas_mcp.calls.call import ToolCall
+from maas_mcp.calls.tenant import Tenant
 from maas_mcp.errors import MaasMcpError, NotAnsweredError
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import Machine, SystemId
@@ -32,7 +33,7 @@ async def confirm_erasing(call: ToolCall) -> None:
     """
     if not (call.effects.erases and call.user.can_ask()):
         return
-    text = await _question(call.tenant.maas, call.effects.machines)
+    text = await _question(call.tenant, call.effects.machines)
     key = f"erase-{sha256(text.encode()).hexdigest()[:12]}"
     answers = await call.user.ask({key: Question(text, Consent)})
     consent = answers[key]
@@ -40,7 +41,8 @@ async def confirm_erasing(call: ToolCall) -> None:
         raise NotAnsweredError("The user does not want the disks to be erased. Nothing was sent to MAAS.")
 
 
-async def _question(maas: MaasClient, system_ids: tuple[SystemId, ...]) -> str:
+async def _question(tenant: Tenant, system_ids: tuple[SystemId, ...]) -> str:
+    maas, where = tenant.maas, f" in the region {tenant.region}" if tenant.region else ""
     machines = await maas.machines(id=list(system_ids)) if system_ids else []
     found = {machine.system_id: machine for machine in machines}
     lines = [
@@ -49,7 +51,7 @@ async def _question(maas: MaasClient, system_ids: tuple[SystemId, ...]) -> str:
     ]
     if more := len(system_ids) - len(lines):
         lines.append(f"and {more} more machines")
-    return "\n".join(["May the disks of these machines be erased?", *(f"- {line}" for line in lines)])
+    return "\n".join([f"May the disks of these machines{where} be erased?", *(f"- {line}" for line in lines)])
 
 
 async def _line(maas: MaasClient, machine: Machine) -> str:

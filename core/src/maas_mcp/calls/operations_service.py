@@ -12,6 +12,7 @@ from maas_mcp.calls.answer_time import shorter_wait
 from maas_mcp.calls.asking import EarlyAsker
 from maas_mcp.calls.call import CallResult, ToolCall
 from maas_mcp.calls.confirmation import confirm_erasing
+from maas_mcp.calls.next_steps import in_region
 from maas_mcp.calls.reports import report, report_failure, suggest_get_operation
 from maas_mcp.calls.telemetry import Following, following
 from maas_mcp.calls.tenant import subject_of
@@ -110,7 +111,7 @@ class OperationsService:
             else:
                 call.host.waiting.remove(principal, operation_id)
 
-        call.host.run_later(call.principal, start)
+        call.host.run_later(call.principal, self._tenant.region, start)
         status: OperationStatus[Any] = OperationStatus(handle, None, "Waiting for an answer", confirmed=False)
         return _call_result(operation, status, operation_id)
 
@@ -207,16 +208,15 @@ class OperationsService:
     async def cancel(self, operation_id: str, *, abort: bool = False) -> OperationReport:
         """Stop the calls that follow an operation; with ``abort``, also abort it in MAAS."""
         operation, handle = self._open(operation_id)
-        connections = self._call.host.connections
         try:
             before = await self._follow(operation_id, 0.0)
         except MaasError as error:
-            connections.stop_following(self._call.principal, operation.name, handle.system_id)
+            self._stop_following(operation, handle)
             error.hint = f"Nothing was aborted, but the calls that followed it have ended. {error.hint or ''}".strip()
             raise
         if before.state != "working":  # a newer operation of the machine must not be stopped
             return before
-        connections.stop_following(self._call.principal, operation.name, handle.system_id)
+        self._stop_following(operation, handle)
         refusal: OperationRefusedError | None = None
         if abort:
             try:
@@ -227,6 +227,10 @@ class OperationsService:
         if refusal is not None and after.state == "working":
             raise refusal
         return after
+
+    def _stop_following(self, operation: LongRunning[Any, Any], handle: Handle) -> None:
+        call = self._call
+        call.host.connections.stop_following(call.principal, operation.name, handle.system_id, self._tenant.region)
 
     async def list(self, limit: int = MAX_LISTED) -> OperationList:
         """List the running operations: first those of the region and batches, then those of machines by hostname.
@@ -295,6 +299,7 @@ class OperationsService:
         except OperationCancelledError:
             raise
         except OperationError as error:
+            error.next_steps = in_region(error.next_steps, self._tenant.region)
             return report_failure(error, operation_id, call.host.tools)
         return self._report(operation, status)
 

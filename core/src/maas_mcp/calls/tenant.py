@@ -66,7 +66,7 @@ class Tenant:
 
     Args:
         settings: The settings for polling and for signing ids.
-        region: Returns the region's address and the user's API key.
+        access: Returns the region's address and the user's API key.
         tasks: The task group of the watcher and of requests that outlive their calls.
         open_client: Opens the MAAS client.
         changes: Receives each change of an operation.
@@ -75,13 +75,14 @@ class Tenant:
         now: Returns the Unix time, which all processes share.
         timing: The time limits of operations.
         principal: The name of the principal. Only this principal can use the operation ids.
+        region: The name of the region, if the principal has several.
         polled: Called after each poll of the watcher, with its error if it failed.
     """
 
     def __init__(
         self,
         settings: Settings,
-        region: Callable[[], RegionAccess],
+        access: Callable[[], RegionAccess],
         tasks: TaskGroup,
         *,
         open_client: Callable[[RegionAccess], MaasClient],
@@ -91,13 +92,16 @@ class Tenant:
         now: Callable[[], float],
         timing: Timing,
         principal: str = "",
+        region: str = "",
         polled: Sequence[Callable[[MaasError | None], None]] = (),
     ) -> None:
         self.timing = timing
+        self.region = region
+        """The name of the region, by which calls choose it; empty without a choice."""
         self._principal = principal
         self._polled = polled
         self._settings = settings
-        self._region = region
+        self._access = access
         self._tasks = tasks
         self._open_client = open_client
         self._changes = changes
@@ -118,7 +122,7 @@ class Tenant:
         # The import takes 20 ms. Only the first request pays it.
         from maas_mcp.proxies import with_proxy  # noqa: PLC0415 - see above
 
-        return self._open_client(with_proxy(self._region()))
+        return self._open_client(with_proxy(self._access()))
 
     @cached_property
     def sealer(self) -> Sealer:
@@ -127,7 +131,7 @@ class Tenant:
         Raises:
             SettingsError: There is no secret, and none can be created.
         """
-        key = self._region().identity
+        key = self._access().identity
         principal = f"{key} {self._principal}" if self._principal else key
         return Sealer(load_secrets(self._settings), principal, self._now)
 

@@ -46,9 +46,10 @@ class Catalogue:
 
     Args:
         registry: The plugins' contributions.
+        regions: The regions from which calls choose, if there are several.
     """
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, regions: Sequence[str] = ()) -> None:
         self.bus = InMemorySubscriptionBus()
         """Receives each change, for ``subscriptions/listen``."""
         self.scopes: dict[str, Scope] = {}
@@ -66,6 +67,7 @@ class Catalogue:
         self.completions: CompletionHandler
         """Completes the arguments of resource templates and prompts."""
         self._registry = registry
+        self._regions = tuple(regions)
         self._hosts: list[Host] = []
         self._observers: list[Callable[[], None]] = []
         self._listings: dict[ClientFeatures, types.ListToolsResult] = {}
@@ -77,14 +79,14 @@ class Catalogue:
     def listing(self, client: ClientFeatures) -> types.ListToolsResult:
         """The list of tools for a client with these features, built once."""
         if client not in self._listings:
-            tools = [mcp_tool(tool, client) for tool in self.tools.values()]
+            tools = [mcp_tool(tool, client, self._regions) for tool in self.tools.values()]
             self._listings[client] = types.ListToolsResult(tools=tools)
         return self._listings[client]
 
     def input_schema(self, name: str) -> Schema | None:
         """The input schema of a tool, built once: the SDK asks for it at each call over HTTP."""
         if name not in self._input_schemas and name in self.tools:
-            self._input_schemas[name] = published_arguments(self.tools[name], ClientFeatures())
+            self._input_schemas[name] = published_arguments(self.tools[name], ClientFeatures(), self._regions)
         return self._input_schemas.get(name)
 
     @contextmanager

@@ -23,7 +23,8 @@ class OperationSettings(BaseModel, defer_build=True):
         "generated and stored in the state directory.",
     )
     state_dir: UserPath = Field(
-        default=None, description="Directory of the generated secret. By default the user's state directory."
+        default=None,
+        description="Directory of the generated secret and of logins. By default the user's state directory.",
     )
     outage_limit: float = Field(
         default=300.0,
