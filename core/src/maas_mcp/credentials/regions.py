@@ -59,7 +59,7 @@ class LocalRegions:
     def names(self) -> tuple[str, ...]:
         """The names by which calls choose a region; empty without a choice.
 
-        No error is raised here: whoever needs a region gets it.
+        No error is raised here: a call that needs a region gets it.
         """
         try:
             found = self.all

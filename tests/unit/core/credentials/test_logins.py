@@ -1,5 +1,6 @@
 """Stored logins: private, replaced as a whole, and in the keyring where there is one."""
 
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from maas_mcp.credentials import os_keyring
 from maas_mcp.credentials.logins import login_name, logins_file, read_logins, remove_login, store_login
 from maas_mcp.errors import SettingsError
 from maas_mcp.maas.address import ApiKey, RegionAccess
@@ -166,3 +168,18 @@ def test_a_login_is_named_after_its_host_unless_it_is_given_a_name() -> None:
     assert login_name("lab", API) == "lab"
     with pytest.raises(SettingsError, match="without spaces"):
         login_name("a b", API)
+
+
+def test_the_package_keyring_has_the_expected_interface(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "keyring")
+    keyring = pytest.importorskip("keyring")
+    backend = importlib.import_module("keyring.backend")
+    fake = Keyring()
+    methods = {name: getattr(fake, name) for name in ("set_password", "get_password", "delete_password")}
+    kept = {name: lambda _self, *given, method=method: method(*given) for name, method in methods.items()}
+    keyring.set_keyring(type("Kept", (backend.KeyringBackend,), {"priority": 5, **kept})())
+
+    assert os_keyring.store("lab", "a:b:c")
+    assert os_keyring.load("lab") == "a:b:c"
+    os_keyring.remove("lab")
+    assert fake.passwords == {}
