@@ -6,6 +6,7 @@
     │   └── ResultUnreadableError  MAAS has finished an operation, but its plugin could not read the result
     ├── ServerError                an MCP server did not start, exited, or broke the protocol
     ├── InsufficientScopeError     the caller's token lacks the scope that a tool needs
+    ├── RefusedByPolicyError       the site's policy refuses the call
     ├── InvalidArgumentsError      the arguments of a tool call do not match its schema
     ├── CannotAskError             the client cannot ask the user
     ├── NotAnsweredError           the user declined, or did not answer in time
@@ -116,6 +117,22 @@ class InsufficientScopeError(MaasMcpError):
             hint="Ask the operator of this server for a token with that scope.",
         )
         self.scope = scope
+
+
+class RefusedByPolicyError(MaasMcpError):
+    """The site's policy refuses a call. Nothing was sent to MAAS.
+
+    Args:
+        rule: The rule that decided, by its place in the configuration: ``protect.tags``.
+        message: What the rule refuses, and why.
+        hint: What to do next.
+    """
+
+    code = "refused_by_policy"
+
+    def __init__(self, rule: str, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.rule = rule
 
 
 class CannotAskError(MaasMcpError):

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
@@ -18,6 +18,9 @@ from maas_mcp.operations.declaring.questions import NOBODY
 from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.plugins.registry import AnyTool
+
+if TYPE_CHECKING:
+    from maas_mcp.calls.guard import Judgement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,8 @@ class ToolCall:
     """Asks the client, and by it the user."""
     answer_by: float = math.inf
     """When the call answers at the latest, on anyio's clock."""
+    judgement: "Judgement | None" = None
+    """The policy's judgement; ``None`` before it."""
 
     @property
     def cancellation(self) -> CancellationToken:

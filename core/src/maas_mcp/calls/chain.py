@@ -15,13 +15,15 @@ from maas_mcp.calls.call import CallResult, ToolCall
 from maas_mcp.calls.confirmation import confirm_erasing
 from maas_mcp.calls.connections import Connection
 from maas_mcp.calls.contributed import DeclaredTool, ReadResource
+from maas_mcp.calls.guard import check_policy
 from maas_mcp.calls.host import Host
+from maas_mcp.calls.limiting import count_machines
 from maas_mcp.calls.next_steps import in_region
 from maas_mcp.calls.operations_service import OperationsService, plugin_errors
-from maas_mcp.calls.principal import Principal, required_scope
+from maas_mcp.calls.principal import Principal
 from maas_mcp.calls.telemetry import observing
 from maas_mcp.calls.tenant import Tenant
-from maas_mcp.errors import InsufficientScopeError, MaasMcpError
+from maas_mcp.errors import MaasMcpError
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.declaring.questions import NOBODY, Asker
 from maas_mcp.operations.declaring.tool import ToolContext
@@ -144,26 +146,14 @@ async def run_steps(call: ToolCall, steps: tuple[Step, ...] | None = None, run: 
     return await first(call, lambda passed: run_steps(passed, tuple(rest), run))
 
 
-def check_scope(principal: Principal, tool: AnyTool) -> None:
-    """Check that a principal has the scope of a tool.
-
-    Raises:
-        InsufficientScopeError: It lacks the scope.
-    """
-    needed = required_scope(tool)
-    if not principal.may(needed):
-        raise InsufficientScopeError(tool.name, needed)
-
-
 async def _audit(call: ToolCall, following: Next) -> CallResult:
     """Record the call. Not implemented yet."""
     return await following(call)
 
 
 async def _check_policy(call: ToolCall, following: Next) -> CallResult:
-    """Refuse a call whose scope the principal lacks."""
-    check_scope(call.principal, call.tool)
-    return await following(call)
+    """Refuse a call that the site's policy does not allow."""
+    return await following(await check_policy(call))
 
 
 async def _confirm(call: ToolCall, following: Next) -> CallResult:
@@ -172,7 +162,7 @@ async def _confirm(call: ToolCall, following: Next) -> CallResult:
     return await following(call)
 
 
-STEPS: Final[tuple[Step, ...]] = (_audit, _check_policy, _confirm)
+STEPS: Final[tuple[Step, ...]] = (_audit, _check_policy, _confirm, count_machines)
 """From the outermost step to the last one before the tool."""
 
 

@@ -4,18 +4,18 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
+from maas_mcp.calls.active_policy import ActivePolicy
 from maas_mcp.calls.change_stream import ChangeStream, Observer
 from maas_mcp.calls.connections import Connections
 from maas_mcp.calls.plugin_states import ProcessPlugins
 from maas_mcp.calls.principal import ANONYMOUS, LOCAL, Principal
 from maas_mcp.calls.resource_updates import ResourceUpdates
 from maas_mcp.calls.telemetry import Instrument
-from maas_mcp.calls.tenant import Tenant
 from maas_mcp.calls.waiting import WaitingOperations
 from maas_mcp.credentials.regions import LocalRegions
 from maas_mcp.errors import UnknownOperationError
@@ -27,6 +27,9 @@ from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.settings import Settings
+
+if TYPE_CHECKING:
+    from maas_mcp.calls.tenant import Tenant
 
 MAX_TENANTS: Final = 64
 """Maximum idle tenants. The least recently used one is closed first."""
@@ -40,7 +43,7 @@ Connect = Callable[[RegionAccess, RequestSlots], MaasClient]
 class _PooledTenant:
     """A tenant in the pool."""
 
-    tenant: Tenant
+    tenant: "Tenant"
     calls: int = 0
     """Running calls that use it."""
     used_at: float = 0.0
@@ -85,6 +88,8 @@ class Host:
         regions: LocalRegions | None = None,
     ) -> None:
         self.settings = settings
+        self.policy = ActivePolicy(settings)
+        """The policy that judges every call."""
         self.instruments = tuple(instruments)
         self.tools: Mapping[str, AnyTool] = {}
         self.operations: Mapping[str, LongRunning[Any, Any]] = {}
@@ -101,7 +106,8 @@ class Host:
         """Announces updated resources."""
         self._regions = regions or LocalRegions(settings)
         self._connect = connect
-        self._now = now
+        self.now = now
+        """Returns the Unix time."""
         self._timing = replace(timing or Timing(), outage_limit=settings.outage_limit)
         self._slots = RequestSlots()
         self._changes = ChangeStream(observers, tasks, [each.operation_changed for each in instruments])
@@ -136,7 +142,7 @@ class Host:
         return None
 
     @asynccontextmanager
-    async def tenant(self, principal: Principal = LOCAL, region: str = "") -> AsyncIterator[Tenant]:
+    async def tenant(self, principal: Principal = LOCAL, region: str = "") -> AsyncIterator["Tenant"]:
         """The tenant of a principal, kept open during the block.
 
         Args:
@@ -191,7 +197,11 @@ class Host:
                 if tenant is not None:
                     await tenant.aclose()
 
-    def _new_tenant(self, access: Callable[[], RegionAccess], tasks: TaskGroup, principal: str, region: str) -> Tenant:
+    def _new_tenant(
+        self, access: Callable[[], RegionAccess], tasks: TaskGroup, principal: str, region: str
+    ) -> "Tenant":
+        from maas_mcp.calls.tenant import Tenant  # noqa: PLC0415 - the first call needs it, and not the list of tools
+
         return Tenant(
             self.settings,
             access,
@@ -200,7 +210,8 @@ class Host:
             changes=self._changes,
             updates=self.updates,
             plugins=self.plugins,
-            now=self._now,
+            now=self.now,
+            policy=self.policy,
             timing=self._timing,
             principal=principal,
             region=region,
@@ -255,3 +266,4 @@ async def open_host(
         finally:
             if host is not None:
                 host.plugins.close()
+                host.policy.close()

@@ -6,22 +6,32 @@ from typing import Final
 
 from maas_mcp.maas.address import ApiKey
 from maas_mcp.plugins.registry import AnyTool
+from maas_mcp.policy.tiers import Tier
 
 
 class Scope(StrEnum):
     """A permission of a principal. Each scope includes the ones before it."""
 
     READ = "maas:read"
-    """Call tools that change nothing."""
+    """Calls that change nothing."""
     OPERATE = "maas:operate"
-    """Call tools that change machines and destroy nothing."""
+    """Calls that change machines and lose nothing."""
     DESTROY = "maas:destroy"
-    """Call tools that may destroy data or interrupt workloads on a machine."""
+    """Calls that lose what runs or lies on a machine."""
+
+    @classmethod
+    def of(cls, tier: Tier) -> "Scope":
+        """The scope that calls of a tier need."""
+        return cls(f"maas:{tier}")
+
+    @property
+    def tier(self) -> Tier:
+        """The tier of the calls that this scope allows."""
+        return Tier(self.removeprefix("maas:"))
 
     def includes(self, other: "Scope") -> bool:
         """Whether this scope allows everything that ``other`` allows."""
-        order = list(Scope)
-        return order.index(self) >= order.index(other)
+        return self.tier.includes(other.tier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +61,5 @@ ANONYMOUS: Final = Principal("(anonymous)", frozenset())
 
 
 def required_scope(tool: AnyTool) -> Scope:
-    """The scope that a call of a tool needs."""
-    if tool.read_only:
-        return Scope.READ
-    return Scope.DESTROY if tool.destructive else Scope.OPERATE
+    """The scope without which no call of a tool is possible. The machines of a call may make it need a higher one."""
+    return Scope.READ if tool.read_only else Scope.OPERATE

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from anyio.abc import TaskGroup
 from pydantic import BaseModel
 
+from maas_mcp.calls.active_policy import ActivePolicy
 from maas_mcp.calls.change_stream import ChangeStream
 from maas_mcp.calls.completing import ChoiceCache
 from maas_mcp.calls.plugin_states import PluginStates, ProcessPlugins
 from maas_mcp.calls.reports import end_state
+from maas_mcp.calls.request_guard import RequestGuard
 from maas_mcp.calls.resource_updates import ResourceUpdates
 from maas_mcp.errors import MaasError
 from maas_mcp.maas.address import RegionAccess
@@ -74,6 +76,7 @@ class Tenant:
         plugins: The loaded plugins.
         now: Returns the Unix time, which all processes share.
         timing: The time limits of operations.
+        policy: The policy in effect.
         principal: The name of the principal. Only this principal can use the operation ids.
         region: The name of the region, if the principal has several.
         polled: Called after each poll of the watcher, with its error if it failed.
@@ -91,6 +94,7 @@ class Tenant:
         plugins: ProcessPlugins,
         now: Callable[[], float],
         timing: Timing,
+        policy: ActivePolicy,
         principal: str = "",
         region: str = "",
         polled: Sequence[Callable[[MaasError | None], None]] = (),
@@ -102,6 +106,7 @@ class Tenant:
         self._polled = polled
         self._settings = settings
         self._access = access
+        self._policy = policy
         self._tasks = tasks
         self._open_client = open_client
         self._changes = changes
@@ -122,7 +127,12 @@ class Tenant:
         # The import takes 20 ms. Only the first request pays it.
         from maas_mcp.proxies import with_proxy  # noqa: PLC0415 - see above
 
-        return self._open_client(with_proxy(self._access()))
+        return self._open_client(with_proxy(self._access())).guarded(self.request_guard)
+
+    @cached_property
+    def request_guard(self) -> RequestGuard:
+        """Checks each change just before it is sent."""
+        return RequestGuard(self._policy, self._username)
 
     @cached_property
     def sealer(self) -> Sealer:
@@ -185,6 +195,9 @@ class Tenant:
                 return self.batches
             case _:
                 return self.engine
+
+    async def _username(self) -> str:
+        return await self.engine.username()
 
     def _publish(self, change: RunChange) -> None:
         if not self._changes.observed and not self._updates.wanted(self._principal):

@@ -22,18 +22,17 @@ from maas_mcp.calls.arguments import ClientFeatures, published_arguments
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.principal import Scope, required_scope
 from maas_mcp.errors import MaasMcpError
+from maas_mcp.operations.declaring.resource import Resource
 from maas_mcp.plugins.portability import Schema
 from maas_mcp.plugins.registry import AnyTool, PluginRecord, Registry
-from maas_mcp.server.completions import CompletionHandler
 from maas_mcp.server.operation_tools import OPERATION_TOOLS
 from maas_mcp.server.own_resources import served_resources
-from maas_mcp.server.prompts import PromptCatalogue
-from maas_mcp.server.resources import ResourceHandlers
-from maas_mcp.server.skills import SkillCatalogue
 from maas_mcp.server.tools import mcp_tool
 
 if TYPE_CHECKING:
     from mcp.server.connection import Connection
+
+    from maas_mcp.server.contents import Contents
 
 logger = logging.getLogger(__name__)
 
@@ -56,18 +55,13 @@ class Catalogue:
         """The scope that each tool needs, by name. It is changed in place."""
         self.tools: Mapping[str, AnyTool] = {}
         """The tools by name, in the order in which clients see them."""
-        self.skills: SkillCatalogue
-        """The skills."""
-        self.prompts: PromptCatalogue
-        """The prompts, including the skills."""
         self.records: Sequence[PluginRecord]
         """The state of each plugin."""
-        self.resources: ResourceHandlers
-        """The resources, including the skills' files."""
-        self.completions: CompletionHandler
-        """Completes the arguments of resource templates and prompts."""
+        self.resources: Sequence[Resource] = ()
+        """The resources and templates, without the skills' files."""
         self._registry = registry
         self._regions = tuple(regions)
+        self._contents: Contents | None = None
         self._hosts: list[Host] = []
         self._observers: list[Callable[[], None]] = []
         self._listings: dict[ClientFeatures, types.ListToolsResult] = {}
@@ -75,6 +69,15 @@ class Catalogue:
         self._connections: WeakSet[Connection] = WeakSet()
         """The sessions of clients before 2026-07-28 that have listed something."""
         self._set(registry)
+
+    @property
+    def contents(self) -> "Contents":
+        """The skills, prompts, resources and completions, imported and built at the first use."""
+        if self._contents is None:
+            from maas_mcp.server.contents import Contents  # noqa: PLC0415 - not needed to list the tools
+
+            self._contents = Contents(self._registry, self.tools, self.resources)
+        return self._contents
 
     def listing(self, client: ClientFeatures) -> types.ListToolsResult:
         """The list of tools for a client with these features, built once."""
@@ -138,8 +141,8 @@ class Catalogue:
         """The content of each list, by the event that announces a change of it."""
         return {
             ToolsListChanged: self.listing(ClientFeatures()),
-            PromptsListChanged: self.prompts.listed,
-            ResourcesListChanged: self.resources.listed(),
+            PromptsListChanged: self.contents.prompts.listed,
+            ResourcesListChanged: self.contents.resources.listed(),
         }
 
     async def announce(self, change: ServerEvent) -> None:
@@ -154,11 +157,8 @@ class Catalogue:
         self.tools, self.records = served_tools(registry), registry.records
         self.scopes.clear()
         self.scopes.update({name: required_scope(tool) for name, tool in self.tools.items()})
-        self.skills = SkillCatalogue(registry.skills, self.tools)
-        self.prompts = PromptCatalogue(registry.prompts, self.skills)
-        resources = served_resources(registry)
-        self.resources = ResourceHandlers(resources, self.skills)
-        self.completions = CompletionHandler(registry, resources)
+        self.resources = served_resources(registry)
+        self._contents = None
         self._listings.clear()
         self._input_schemas.clear()
         for host in self._hosts:
@@ -167,7 +167,7 @@ class Catalogue:
     def _pass_on(self, host: Host) -> None:
         host.serve(self.tools)
         host.plugins.use(self._registry.plugins)
-        host.updates.serve(self.resources.declared)
+        host.updates.serve(self.resources)
 
 
 def served_tools(registry: Registry) -> dict[str, AnyTool]:

@@ -4,8 +4,8 @@ from typing import Final
 
 from pydantic import BaseModel, Field
 
-from maas_mcp.calls.operations_service import MAX_LISTED
-from maas_mcp.operations.declaring.operations import OperationList, OperationReport
+from maas_mcp.operations.declaring.effects import Effects
+from maas_mcp.operations.declaring.operations import MAX_LISTED, OperationList, OperationReport
 from maas_mcp.operations.declaring.tool import Tool, ToolContext
 
 MAX_WAIT: Final = 3600.0
@@ -23,6 +23,7 @@ class GetOperation(Tool[OperationId, OperationReport]):
 
     name = "maas_get_operation"
     list_position = 41
+    toolset = "operations"
     title = "Get an operation"
     read_only = True
 
@@ -50,6 +51,7 @@ class WaitForOperation(Tool[WaitArguments, OperationReport]):
 
     name = "maas_wait_operation"
     list_position = 42
+    toolset = "operations"
     title = "Wait for an operation"
     read_only = True
 
@@ -78,9 +80,15 @@ class CancelOperation(Tool[CancelArguments, OperationReport]):
 
     name = "maas_cancel_operation"
     list_position = 43
+    toolset = "operations"
     title = "Cancel an operation"
     destructive = True
     idempotent = True
+
+    def effects(self, args: CancelArguments) -> Effects:
+        """An abort changes the operation's machines. Otherwise only the server's own calls end."""
+        operations = (args.operation_id,) if args.abort else ()
+        return Effects(changes=args.abort, destroys=args.abort, operations=operations)
 
     async def run(self, ctx: ToolContext, args: CancelArguments) -> OperationReport:
         """Stop the calls that follow the operation, then abort it."""
@@ -105,6 +113,7 @@ class ListOperations(Tool[ListArguments, OperationList]):
 
     name = "maas_list_operations"
     list_position = 40
+    toolset = "operations"
     title = "List operations"
     read_only = True
 

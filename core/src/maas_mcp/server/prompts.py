@@ -13,7 +13,6 @@ from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
 from maas_mcp.calls.asking import EarlyAsker
-from maas_mcp.calls.connections import Connection
 from maas_mcp.calls.host import Host
 from maas_mcp.errors import MaasMcpError
 from maas_mcp.maas.text import replace_surrogates
@@ -26,10 +25,11 @@ from maas_mcp.plugins.prompts import AnyPrompt
 from maas_mcp.plugins.schemas import input_schema
 from maas_mcp.plugins.skills import Skill
 from maas_mcp.server.asking import asker_for, questions_result
+from maas_mcp.server.catalogue import Catalogue
 from maas_mcp.server.client_log import ClientLog
 from maas_mcp.server.content import content_block
 from maas_mcp.server.paging import page
-from maas_mcp.server.request_context import Context
+from maas_mcp.server.request_context import Context, client_connection
 from maas_mcp.server.skills import SkillCatalogue
 
 CACHE: Final = CacheHint(ttl_ms=60_000)
@@ -103,29 +103,17 @@ class PromptCatalogue:
         )
 
 
-def add_prompts(
-    server: Server[Host],
-    catalogue: Callable[[], PromptCatalogue],
-    connection_of: Callable[[Context], Connection],
-    log: ClientLog,
-) -> None:
-    """Handle the requests for prompts.
-
-    Args:
-        server: The server.
-        catalogue: Returns the current prompts.
-        connection_of: Returns the connection of a request, with the principal.
-        log: Sends log messages to clients.
-    """
+def add_handlers(server: Server[Host], served: Catalogue, log: ClientLog) -> None:
+    """Handle the requests for prompts."""
 
     async def list_prompts(_ctx: Context, params: types.PaginatedRequestParams) -> types.ListPromptsResult:
-        prompts, following = page(catalogue().listed, params.cursor)
+        prompts, following = page(served.contents.prompts.listed, params.cursor)
         return types.ListPromptsResult(prompts=prompts, next_cursor=following)
 
     async def get_prompt(
         ctx: Context, params: types.GetPromptRequestParams
     ) -> types.GetPromptResult | types.InputRequiredResult:
-        async with ctx.lifespan_context.tenant(connection_of(ctx).principal) as tenant:
+        async with ctx.lifespan_context.tenant(client_connection(ctx).principal) as tenant:
             asker = EarlyAsker(asker_for(ctx, params, log), params.name[:64])
 
             async def context_of(prompt: AnyPrompt) -> PromptContext:
@@ -133,7 +121,7 @@ def add_prompts(
                 return PromptContext(lambda: asker.noting_changes(tenant.maas), client=asker, plugin=plugin)
 
             try:
-                messages = await catalogue().messages(params.name, context_of, params.arguments or {})
+                messages = await served.contents.prompts.messages(params.name, context_of, params.arguments or {})
             except AnswersNeededError as needed:
                 return questions_result(needed, params)
             except MaasMcpError as error:

@@ -1,6 +1,6 @@
 """Serves resources over MCP: lists and reads them, and keeps the subscriptions of sessions before 2026-07-28."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import mcp_types as types
@@ -18,6 +18,8 @@ from maas_mcp.errors import MaasMcpError, ResourceNotFoundError, ResultTooLargeE
 from maas_mcp.maas.text import replace_surrogates
 from maas_mcp.operations.declaring.resource import Resource
 from maas_mcp.operations.progress import Progress
+from maas_mcp.server.catalogue import Catalogue
+from maas_mcp.server.client_log import ClientLog
 from maas_mcp.server.paging import page
 from maas_mcp.server.request_context import Context, client_connection
 from maas_mcp.server.session_subscriptions import subscriptions_of
@@ -112,28 +114,23 @@ class ResourceHandlers:
         return types.EmptyResult()
 
 
-def add_resources(server: Server[Host], handlers: Callable[[], ResourceHandlers]) -> None:
-    """Handle the requests for resources.
-
-    Args:
-        server: The server.
-        handlers: Returns the handlers for the current resources.
-    """
+def add_handlers(server: Server[Host], served: Catalogue, _log: ClientLog) -> None:
+    """Handle the requests for resources."""
 
     async def list_resources(ctx: Context, params: types.PaginatedRequestParams) -> types.ListResourcesResult:
-        return await handlers().list_resources(ctx, params)
+        return await served.contents.resources.list_resources(ctx, params)
 
     async def list_templates(ctx: Context, params: types.PaginatedRequestParams) -> types.ListResourceTemplatesResult:
-        return await handlers().list_templates(ctx, params)
+        return await served.contents.resources.list_templates(ctx, params)
 
     async def read(ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-        return await handlers().read(ctx, params)
+        return await served.contents.resources.read(ctx, params)
 
     async def subscribe(ctx: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
-        return await handlers().subscribe(ctx, params)
+        return await served.contents.resources.subscribe(ctx, params)
 
     async def unsubscribe(ctx: Context, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
-        return await handlers().unsubscribe(ctx, params)
+        return await served.contents.resources.unsubscribe(ctx, params)
 
     server.add_request_handler("resources/list", types.PaginatedRequestParams, list_resources)
     server.add_request_handler("resources/templates/list", types.PaginatedRequestParams, list_templates)

@@ -13,7 +13,6 @@ from maas_mcp.maas.text import replace_surrogates
 from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.operations.handles import LIFETIME
 
-EXTENSION: Final = "io.modelcontextprotocol/tasks"
 TTL: Final = round(LIFETIME * 1000)
 """Milliseconds after its start for which a task can be read."""
 POLICY_MARK: Final = "!"

@@ -15,7 +15,8 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import decode_header_value
 
 from maas_mcp.calls.call import CallResult
-from maas_mcp.calls.chain import Run, check_scope, run_call
+from maas_mcp.calls.chain import Run, run_call
+from maas_mcp.calls.guard import check_scope
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.next_steps import resolve_steps
 from maas_mcp.calls.operations_service import OperationsService
@@ -39,10 +40,12 @@ from maas_mcp.operations.progress import ProgressSend, discard_progress
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.server.asking import mcp_request, read_answer
+from maas_mcp.server.catalogue import Catalogue
+from maas_mcp.server.client_log import ClientLog
+from maas_mcp.server.extensions import TASKS
 from maas_mcp.server.operation_tools import CancelOperation, GetOperation
 from maas_mcp.server.request_context import Context, client_connection, client_features, declares_extension, is_modern
 from maas_mcp.server.task_wire import (
-    EXTENSION,
     Task,
     TaskId,
     TaskParams,
@@ -54,9 +57,8 @@ from maas_mcp.server.task_wire import (
 from maas_mcp.server.tools import ensure_sendable, failure, success
 
 
-def serve_tasks(server: Server[Host]) -> None:
-    """Add the extension and its methods to a server."""
-    server.extensions[EXTENSION] = {}
+def add_handlers(server: Server[Host], _served: Catalogue, _log: ClientLog) -> None:
+    """Handle the requests of the extension."""
     server.add_request_handler("tasks/get", TaskParams, _get)
     server.add_request_handler("tasks/update", UpdateTaskParams, _update)
     server.add_request_handler("tasks/cancel", TaskParams, _cancel)
@@ -68,7 +70,7 @@ def starts_task(ctx: Context, tool: AnyTool, given: Mapping[str, Any] | None) ->
     A call with ``wait_seconds`` is not: its caller wants an answer in that time.
     """
     waits = (given or {}).get("wait_seconds") is not None
-    return isinstance(tool, LongRunning) and not waits and declares_extension(ctx, EXTENSION)
+    return isinstance(tool, LongRunning) and not waits and declares_extension(ctx, TASKS)
 
 
 def new_task(ctx: Context, answer: CallResult, given: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -101,7 +103,7 @@ def check_callable(ctx: Context, tool: AnyTool) -> None:
     Raises:
         MCPError: It cannot.
     """
-    if isinstance(tool, LongRunning) and tool.only_as_task and not declares_extension(ctx, EXTENSION):
+    if isinstance(tool, LongRunning) and tool.only_as_task and not declares_extension(ctx, TASKS):
         raise _missing_capability()
 
 
@@ -339,15 +341,15 @@ def check_declared(ctx: Context) -> None:
     """
     if not is_modern(ctx):
         raise MCPError(code=types.METHOD_NOT_FOUND, message="Tasks need the protocol revision 2026-07-28.")
-    if not declares_extension(ctx, EXTENSION):
+    if not declares_extension(ctx, TASKS):
         raise _missing_capability()
 
 
 def _missing_capability() -> MCPError:
     return MCPError(
         code=types.MISSING_REQUIRED_CLIENT_CAPABILITY,
-        message=f"This request needs the client capability {EXTENSION}, which the request does not declare.",
-        data={"requiredCapabilities": {"extensions": {EXTENSION: {}}}},
+        message=f"This request needs the client capability {TASKS}, which the request does not declare.",
+        data={"requiredCapabilities": {"extensions": {TASKS: {}}}},
     )
 
 

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import mcp_types as types
 from pydantic_core import PydanticSerializationError, to_json
 
 from maas_mcp.calls.arguments import ClientFeatures, published_arguments
-from maas_mcp.calls.call import CallResult
 from maas_mcp.calls.reports import StartReport, cut, status_lines
 from maas_mcp.errors import MaasBadRequestError, MaasMcpError, ResultTooLargeError
 from maas_mcp.maas.text import replace_surrogates
@@ -21,6 +20,9 @@ from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.plugins.result_schemas import nullable
 from maas_mcp.plugins.schemas import result_schema
 from maas_mcp.server.content import content_block
+
+if TYPE_CHECKING:
+    from maas_mcp.calls.call import CallResult
 
 PUBLISHED_REPORT: Final[Schema] = {
     "operation_id": {"type": "string"},
@@ -82,7 +84,7 @@ def _output_schema(tool: AnyTool) -> Schema:
     }
 
 
-def success(tool: AnyTool, answer: CallResult) -> types.CallToolResult:
+def success(tool: AnyTool, answer: "CallResult") -> types.CallToolResult:
     """The MCP result of a call: structured content for programs, and a short text for people."""
     if isinstance(tool, LongRunning):
         return _operation_success(tool, answer)
@@ -90,7 +92,7 @@ def success(tool: AnyTool, answer: CallResult) -> types.CallToolResult:
     return types.CallToolResult(content=content, structured_content=answer.content)
 
 
-def _operation_success(operation: LongRunning[Any, Any], answer: CallResult) -> types.CallToolResult:
+def _operation_success(operation: LongRunning[Any, Any], answer: "CallResult") -> types.CallToolResult:
     """The report of an operation that has succeeded or is running."""
     status = answer.status
     if status is None:

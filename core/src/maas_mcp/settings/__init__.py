@@ -13,6 +13,7 @@ from maas_mcp.setting_values import describe_placeholder, unwrap
 from maas_mcp.settings.access import AccessSettings
 from maas_mcp.settings.http import HttpSettings
 from maas_mcp.settings.operations import OperationSettings
+from maas_mcp.settings.policy import PolicySettings
 from maas_mcp.settings.problems import describe_problem, misnamed_variables, variable_of
 from maas_mcp.settings.region import RegionSettings
 from maas_mcp.settings.sources import (
@@ -37,7 +38,7 @@ __all__ = [
 _DEMO_HINT: Final = "`maas-mcp demo` uses a simulated region and needs neither."
 
 
-class Settings(HttpSettings, AccessSettings, OperationSettings, RegionSettings, BaseSettings):
+class Settings(HttpSettings, AccessSettings, PolicySettings, OperationSettings, RegionSettings, BaseSettings):
     """The configuration of maas-mcp. Use :meth:`load`, whose errors explain how to fix a setting."""
 
     model_config = SettingsConfigDict(

@@ -35,11 +35,16 @@ def describe_problem(detail: ErrorDetails, fields: Mapping[str, FieldInfo], over
     """
     key = str(detail["loc"][0]) if detail["loc"] else ""
     name = next((name for name, field in fields.items() if key in {name, variable_of(name, field)}), None)
-    if detail["type"] == "extra_forbidden" or name is None:
+    inside = ".".join(str(each) for each in detail["loc"][1:])
+    if name is None or (detail["type"] == "extra_forbidden" and not inside):
         nearest = get_close_matches(key, fields, n=1)
         known = f"did you mean {nearest[0]}?" if nearest else f"expected {', '.join(fields)}."
         return f"{_origin(key, None, overrides)} is not a setting; {known}"
     message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "extra_forbidden":
+        message = f"{inside} is not a setting"
+    elif inside:
+        message = f"{inside}: {message[:1].lower()}{message[1:]}"
     return f"{_origin(name, variable_of(name, fields[name]), overrides)}: {message[:1].lower()}{message[1:]}."
 
 

@@ -145,7 +145,7 @@ class Host:
         self, called: AnyTool, given: Mapping[str, Any], answers: Mapping[str, BaseModel] | None = None
     ) -> CallResult:
         """Run a tool with the settings and states of the installed plugins."""
-        installed = _installed(frozenset((name, value) for name, value in os.environ.items() if "MAAS" in name))
+        installed = installed_plugins()
         self.host.serve({**installed.tools, called.name: called})
         self.host.plugins.use(installed.plugins)
         self._connection, self.progress = self.host.connections.connect(), []
@@ -167,13 +167,19 @@ class Host:
         self.progress.append(progress)
 
 
-@cache
-def _installed(_environment: frozenset[tuple[str, str]]) -> Registry:
-    """Return the installed plugins, with their settings from this environment.
+def installed_plugins(*, strict: bool = False) -> Registry:
+    """Return the installed plugins, with their settings from the environment. The tested tool may call their tools.
 
-    The tested tool may call their tools through ``ctx.operations``.
+    Raises:
+        PluginError: With ``strict``, an installed plugin cannot be used.
     """
-    return load_registry()
+    variables = frozenset((name, value) for name, value in os.environ.items() if "MAAS" in name)
+    return _installed(variables, strict=strict)
+
+
+@cache
+def _installed(_environment: frozenset[tuple[str, str]], *, strict: bool) -> Registry:
+    return load_registry(strict=strict)
 
 
 @asynccontextmanager

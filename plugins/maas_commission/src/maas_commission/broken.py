@@ -25,6 +25,7 @@ class MarkBroken(Tool[MachineWithComment, BrokenMachine]):
     """
 
     name = "maas_mark_broken"
+    toolset = "lifecycle"
     title = "Mark a machine broken"
     destructive = True
     idempotent = True
@@ -44,6 +45,7 @@ class MarkFixed(Tool[MachineWithComment, ChangedMachine]):
     """Mark a repaired Broken machine fixed: it becomes Ready, or Deployed if it was. Administrators only."""
 
     name = "maas_mark_fixed"
+    toolset = "lifecycle"
     offers = "machine mark-fixed"
     title = "Mark a machine fixed"
     idempotent = True

@@ -61,6 +61,7 @@ class Commission(Operation[CommissionMachine, CommissionedMachine]):
     """
 
     name = "maas_commission_machine"
+    toolset = "lifecycle"
     list_position = 50
     title = "Commission a machine"
     destructive = True

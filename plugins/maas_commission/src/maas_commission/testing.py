@@ -52,6 +52,7 @@ class RunTests(Operation[RunScripts, TestedMachine]):
     """
 
     name = "maas_test_machine"
+    toolset = "lifecycle"
     list_position = 51
     title = "Test a machine"
     destructive = True
@@ -115,6 +116,7 @@ class OverrideFailedTesting(Tool[MachineWithComment, ChangedMachine]):
     """
 
     name = "maas_override_failed_testing"
+    toolset = "lifecycle"
     offers = "machine override-failed-testing"
     title = "Override failed tests"
     idempotent = True

@@ -35,6 +35,7 @@ class Abort(Tool[MachineArguments, AbortedMachine]):
     """
 
     name = "maas_abort_machine"
+    toolset = "lifecycle"
     list_position = 53
     title = "Abort a machine's operation"
     destructive = True

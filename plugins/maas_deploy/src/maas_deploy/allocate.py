@@ -5,6 +5,7 @@ from typing import Any, Final
 from pydantic import BaseModel, Field, ValidationError
 
 from maas_mcp.api import (
+    Effects,
     MaasConflictError,
     MaasError,
     MaasProtocolError,
@@ -75,8 +76,14 @@ class Allocate(Tool[AllocateMachine, AllocatedMachine]):
     """
 
     name = "maas_allocate_machine"
+    toolset = "lifecycle"
     list_position = 52
     title = "Allocate a machine"
+
+    def effects(self, args: AllocateMachine) -> Effects:
+        """MAAS chooses the machine, unless it is named. A dry run allocates none."""
+        named = () if args.system_id is None else (args.system_id,)
+        return Effects(named, changes=not args.dry_run, allocates=0 if named else 1)
 
     async def run(self, ctx: ToolContext, args: AllocateMachine) -> AllocatedMachine:
         """Post ``machines/?op=allocate``. The response is the machine after the allocation (MAAS 3.7.3, recorded).

@@ -63,6 +63,8 @@ class Deploy(Operation[DeployMachine, DeployedMachine]):
     """
 
     name = "maas_deploy_machine"
+    toolset = "lifecycle"
+    limit = "deploy"
     list_position = 20
     title = "Deploy a machine"
     destructive = True

@@ -8,7 +8,16 @@ from pydantic import BaseModel, Field, SecretStr, model_validator
 
 from maas_deploy.deploy import Deploy, DeployedMachine, DeployMachine
 from maas_deploy.user_data import warning
-from maas_mcp.api import BatchOperation, MachineStatus, Member, NextStep, OperationRefusedError, SystemId, ToolContext
+from maas_mcp.api import (
+    BatchOperation,
+    Effects,
+    MachineStatus,
+    Member,
+    NextStep,
+    OperationRefusedError,
+    SystemId,
+    ToolContext,
+)
 
 CONSTRAINTS = {"arch", "cpu_count", "mem", "tags", "not_tags", "zone", "pool"}
 
@@ -71,6 +80,8 @@ class DeployMany(BatchOperation[DeployMachines, DeployedMachines]):
     """
 
     name = "maas_deploy_machines"
+    toolset = "lifecycle"
+    limit = "deploy"
     list_position = 21
     title = "Deploy several machines"
     destructive = True
@@ -80,6 +91,10 @@ class DeployMany(BatchOperation[DeployMachines, DeployedMachines]):
     def size(self, args: DeployMachines) -> int:
         """The number of machines."""
         return args.count if args.system_ids is None else len(args.system_ids)  # type: ignore[return-value] # the validator requires one of both
+
+    def effects(self, args: DeployMachines) -> Effects:
+        """With ``count``, MAAS chooses the machines."""
+        return Effects(tuple(args.system_ids or ()), destroys=True, allocates=args.count or 0)
 
     def warnings(self, args: DeployMachines) -> Sequence[str]:
         """Return the same warnings as for one machine."""

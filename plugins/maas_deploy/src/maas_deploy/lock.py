@@ -9,6 +9,7 @@ class Lock(Tool[MachineArguments, MachineState]):
     """Lock (protect) a Deployed or Deploying machine: MAAS then refuses to release, power off or abort it."""
 
     name = "maas_lock_machine"
+    toolset = "lifecycle"
     title = "Lock a machine"
     idempotent = True
 
@@ -29,6 +30,7 @@ class Unlock(Tool[MachineArguments, MachineState]):
     """Unlock a machine, so that it can be changed again. Confirm with the user first: it was locked on purpose."""
 
     name = "maas_unlock_machine"
+    toolset = "lifecycle"
     offers = "machine unlock"
     title = "Unlock a machine"
     idempotent = True

@@ -56,6 +56,8 @@ class PowerOn(Tool[MachineArguments, MachineState]):
     """
 
     name = "maas_power_on"
+    toolset = "power"
+    limit = "power"
     list_position = 30
     title = "Power on a machine"
     idempotent = True
@@ -87,6 +89,8 @@ class PowerOff(Tool[PowerOffMachine, MachineState]):
     """
 
     name = "maas_power_off"
+    toolset = "power"
+    limit = "power"
     list_position = 31
     title = "Power off a machine"
     destructive = True
@@ -121,6 +125,8 @@ class PowerCycle(Tool[PowerOffMachine, CycledMachine]):
     """
 
     name = "maas_power_cycle"
+    toolset = "power"
+    limit = "power"
     list_position = 32
     title = "Power-cycle a machine"
     destructive = True
@@ -186,6 +192,7 @@ class QueryPowerState(Tool[QueryMachine, PowerState]):
     """
 
     name = "maas_query_power_state"
+    toolset = "power"
     list_position = 33
     offers = "machine query-power-state"
     title = "Query a machine's power state"

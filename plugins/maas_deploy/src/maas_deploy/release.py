@@ -57,6 +57,8 @@ class Release(Operation[ReleaseMachine, ReleasedMachine]):
     """
 
     name = "maas_release_machine"
+    toolset = "lifecycle"
+    limit = "release"
     list_position = 22
     title = "Release a machine"
     destructive = True

@@ -162,6 +162,7 @@ class ListImages(Tool[ImageFilter, Images]):
     """List the OS images (Ubuntu, CentOS, Windows, custom) that MAAS can deploy, with their newest versions."""
 
     name = "maas_list_images"
+    toolset = "images"
     title = "List images"
     read_only = True
 
@@ -210,6 +211,8 @@ class ImportImages(RegionOperation[NoArguments, Images, ImportProgress]):
     """
 
     name = "maas_import_images"
+    toolset = "images"
+    admin_only = True
     title = "Import images"
     deadline = timedelta(hours=6)
     idempotent = True

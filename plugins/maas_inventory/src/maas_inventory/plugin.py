@@ -49,6 +49,7 @@ class ListMachines(Tool[MachineFilter, MachinePage]):
     """List (find, search, count) machines with their system_id, status, owner, size, zone, pool, tags and addresses."""
 
     name = "maas_list_machines"
+    toolset = "inventory"
     list_position = 10
     offers = "machines read"
     title = "List machines"
@@ -132,6 +133,7 @@ class GetMachine(Tool[MachineId, MachineDetails]):
     """Show (read, inspect) one machine: status, owner, hardware, operating system, addresses and latest event."""
 
     name = "maas_get_machine"
+    toolset = "inventory"
     list_position = 11
     offers = "machine read"
     title = "Show a machine"

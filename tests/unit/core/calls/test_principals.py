@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 
@@ -11,11 +12,12 @@ from maas_mcp.calls.host import Host, open_host
 from maas_mcp.calls.principal import Principal, Scope
 from maas_mcp.errors import InsufficientScopeError, OperationCancelledError, UnknownOperationError
 from maas_mcp.maas.address import ApiKey
+from maas_mcp.operations.declaring.effects import Effects
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import discard_progress
 from maas_mcp.testing import MaasRegion
 from maas_mcp.testing.host import connector, settings_for
-from tests.unit.core.operations.declared import Deploy
+from tests.unit.core.operations.declared import Arguments, Deploy
 
 pytestmark = pytest.mark.anyio
 
@@ -75,6 +77,9 @@ class Wipe(Deploy):
 
     name = "maas_wipe"
     destructive = True
+
+    def effects(self, args: Arguments) -> Effects:
+        return replace(super().effects(args), erases=True)
 
 
 @pytest.mark.parametrize(

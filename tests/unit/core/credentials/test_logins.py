@@ -54,11 +54,6 @@ def settings(home: Path) -> Settings:  # noqa: ARG001 - its state
     return Settings.load()
 
 
-@pytest.fixture(autouse=True)
-def no_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "keyring", None)
-
-
 def use(monkeypatch: pytest.MonkeyPatch, keyring: Keyring) -> Keyring:
     monkeypatch.setitem(sys.modules, "keyring", keyring)
     return keyring
@@ -171,13 +166,13 @@ def test_a_login_is_named_after_its_host_unless_it_is_given_a_name() -> None:
 
 
 def test_the_package_keyring_has_the_expected_interface(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "keyring")
-    keyring = pytest.importorskip("keyring")
+    pytest.importorskip("keyring")
     backend = importlib.import_module("keyring.backend")
     fake = Keyring()
     methods = {name: getattr(fake, name) for name in ("set_password", "get_password", "delete_password")}
     kept = {name: lambda _self, *given, method=method: method(*given) for name, method in methods.items()}
-    keyring.set_keyring(type("Kept", (backend.KeyringBackend,), {"priority": 5, **kept})())
+    in_memory = type("Kept", (backend.KeyringBackend,), {"priority": 5, **kept})()
+    monkeypatch.setattr("keyring.core._keyring_backend", in_memory)  # set_keyring would outlast the test
 
     assert os_keyring.store("lab", "a:b:c")
     assert os_keyring.load("lab") == "a:b:c"

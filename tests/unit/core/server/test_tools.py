@@ -202,7 +202,7 @@ def text(size: int) -> types.CallToolResult:
             _meta={"text": "x" * (RESULT_LIMIT // 3)},
         ),
         types.CallToolResult(content=[types.TextContent(text="ü" * (RESULT_LIMIT // 2))]),
-        types.CallToolResult(content=[types.TextContent(text="\ud83d" * (RESULT_LIMIT // 3 + 1))]),
+        types.CallToolResult(content=[types.TextContent(text="\ud83d" * 1000 + "x" * (RESULT_LIMIT - 3000))]),
         types.CallToolResult(content=[types.ImageContent(data="x" * RESULT_LIMIT, mime_type="image/png")]),
     ],
     ids=["text", "structured", "meta", "together", "bytes", "halves", "image"],

@@ -7,6 +7,9 @@ from pydantic import BaseModel, Field
 from maas_mcp.errors import PluginError
 from maas_mcp.next_step import NextStep
 
+MAX_LISTED: Final = 50
+"""Maximum operations in a list."""
+
 State = Literal["working", "succeeded", "partly_succeeded", "failed", "reverted", "gone", "timed_out"]
 
 
@@ -75,7 +78,7 @@ class Operations(Protocol):
         """Stop all calls of this process that follow an operation. With ``abort``, also abort it in MAAS."""
         ...
 
-    async def list(self, limit: int = 50) -> OperationList:
+    async def list(self, limit: int = MAX_LISTED) -> OperationList:
         """List operations that are running on the user's machines, whichever program started them."""
         ...
 

@@ -5,13 +5,14 @@ import typing
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel
 
 from maas_mcp.errors import PluginError
 from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.models import SystemId
+from maas_mcp.maas.models import SystemId, SystemIdRule
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.content import Part
 from maas_mcp.operations.declaring.effects import Effects
@@ -72,6 +73,14 @@ class Declaration(ABC, Generic[ArgsT, ResultT]):
     """Whether the tool may destroy data or interrupt workloads on a machine."""
     idempotent: ClassVar[bool] = False
     """Whether a second call with the same arguments has no further effect."""
+
+    toolset: ClassVar[str] = ""
+    """The toolset of the tool, such as ``power``. Sites serve tools by toolset. Empty: the name of the plugin."""
+    limit: ClassVar[str] = ""
+    """The limit of the site's policy that counts the machines of a call: ``deploy``, ``release``, ``power`` or another
+    name. A call that erases also counts for ``erase``. By default, the tool counts for no limit of its own."""
+    admin_only: ClassVar[bool] = False
+    """Whether MAAS allows the tool to administrators only."""
 
     list_position: ClassVar[int] = 100
     """The tool's place in the list of tools: lower numbers come first. Some clients show a model only the first 40
@@ -139,8 +148,8 @@ class Declaration(ABC, Generic[ArgsT, ResultT]):
     def effects(self, args: ArgsT) -> Effects:
         """Return what a call would change.
 
-        By default this uses the flags above and the machines named by ``system_id`` or ``system_ids``. Override it if a
-        call changes other machines.
+        By default this uses the flags above and the machines in fields that are typed ``SystemId``, or lists of it.
+        Override it if a call changes other machines. The site's policy protects machines by it.
         """
         machines = tuple(_machines(args))
         return Effects(machines, changes=not self.read_only, destroys=self.destructive)
@@ -152,11 +161,27 @@ class Declaration(ABC, Generic[ArgsT, ResultT]):
 
 
 def _machines(args: BaseModel) -> Iterator[SystemId]:
-    """Yield the machines in the fields ``system_id`` and ``system_ids``."""
-    for name in ("system_id", "system_ids"):
-        value: object = getattr(args, name, None)
-        values = value if isinstance(value, list | tuple) else [value]
+    """Yield the machines in the fields that are typed ``SystemId`` or lists of it."""
+    for name in _machine_fields(type(args)):
+        value: object = getattr(args, name)
+        values = value if isinstance(value, list | tuple | set | frozenset) else [value]
         yield from (each for each in values if isinstance(each, str))
+
+
+@cache
+def _machine_fields(model: type[BaseModel]) -> tuple[str, ...]:
+    return tuple(
+        name for name, field in model.model_fields.items() if _names_machines(field.annotation, tuple(field.metadata))
+    )
+
+
+def _names_machines(annotation: object, metadata: Sequence[object] = ()) -> bool:
+    """Whether a type is ``SystemId``, optional or not, or a list of it."""
+    if any(isinstance(each, SystemIdRule) for each in metadata):
+        return True
+    if typing.get_origin(annotation) is typing.Annotated:
+        return _names_machines(typing.get_args(annotation)[0], annotation.__metadata__)  # type: ignore[attr-defined] # of Annotated
+    return any(_names_machines(each) for each in typing.get_args(annotation))
 
 
 def _models(cls: type) -> tuple[type[BaseModel], type[BaseModel]] | None:

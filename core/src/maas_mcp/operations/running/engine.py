@@ -16,6 +16,7 @@ import anyio
 
 from maas_mcp.errors import MaasError, MaasMcpError, OperationCancelledError, OperationError
 from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.models import Machine, SystemId
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.cancellation import CancellationToken, CancelReason
 from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning, Operation, resolve_cancel_policy
@@ -90,6 +91,22 @@ class Engine:
             services,
         )
         self._observed = publish is not discard_change if observed is None else observed
+
+    async def machine(self, system_id: SystemId) -> Machine:
+        """Read a machine. Concurrent reads are combined into one request.
+
+        Raises:
+            MaasError: There is no such machine, or MAAS cannot be reached.
+        """
+        return await self._shared.reads.machine(self._shared.maas, system_id)
+
+    async def username(self) -> str:
+        """Return the name of the API key's user, which is read once.
+
+        Raises:
+            MaasError: MAAS cannot be reached.
+        """
+        return await self._shared.caller.name()
 
     def context(
         self, operation: LongRunning[Any, Any], progress: ProgressReporter, cancellation: CancellationToken

@@ -1,0 +1,135 @@
+"""Judges each call by the site's policy before it runs, with the machines as they are now."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from maas_mcp.calls.call import ToolCall
+from maas_mcp.calls.limiting import read_usage
+from maas_mcp.calls.principal import Principal, Scope
+from maas_mcp.errors import InsufficientScopeError, MaasProtocolError, RefusedByPolicyError, UnknownOperationError
+from maas_mcp.maas.client import FormValue
+from maas_mcp.maas.models import Machine, SystemId
+from maas_mcp.operations.batches.batch import BatchOperation
+from maas_mcp.operations.declaring.effects import Effects
+from maas_mcp.operations.declaring.operation import Operation
+from maas_mcp.operations.outages import giving_up
+from maas_mcp.plugins.registry import AnyTool
+from maas_mcp.policy.judgement import Finding, JudgedCall, Verdict, deciding, judge
+from maas_mcp.policy.limits import limits_of
+from maas_mcp.policy.tiers import Tier, lowest_tier
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The policy's judgement of a call."""
+
+    call: JudgedCall
+    findings: Sequence[Finding]
+
+    @property
+    def decision(self) -> Finding:
+        """The finding that decides."""
+        return deciding(self.findings)
+
+
+async def check_policy(call: ToolCall) -> ToolCall:
+    """Return the call with the judgement of the policy.
+
+    Raises:
+        InsufficientScopeError: The principal lacks the scope for the call's tier.
+        RefusedByPolicyError: The policy refuses the call. Nothing was sent to MAAS.
+        MaasError: The machines cannot be read.
+    """
+    _require(call.principal, call.tool, lowest_tier(call.effects))
+    with giving_up(call.tool.name, call.answer_by):
+        judgement = await judge_call(call)
+    _require(call.principal, call.tool, judgement.call.tier)
+    decision = judgement.decision
+    if decision.verdict is Verdict.REFUSE:
+        raise RefusedByPolicyError(decision.rule, f"{decision.reason} Nothing was sent to MAAS.", hint=decision.hint)
+    if call.effects.changes:
+        call.tenant.request_guard.note_judged(judgement.call.machines)
+    return replace(call, judgement=judgement)
+
+
+def check_scope(principal: Principal, tool: AnyTool) -> None:
+    """Check that a principal may make every call of a tool, whichever machines it names.
+
+    Raises:
+        InsufficientScopeError: It lacks the scope.
+    """
+    tier = Tier.READ if tool.read_only else Tier.DESTROY if tool.destructive else Tier.OPERATE
+    _require(principal, tool, tier)
+
+
+def _require(principal: Principal, tool: AnyTool, tier: Tier) -> None:
+    if not principal.may(Scope.of(tier)):
+        raise InsufficientScopeError(tool.name, Scope.of(tier))
+
+
+async def judge_call(call: ToolCall) -> Judgement:
+    """Judge a call by the policy. A call that changes nothing is judged without a request to MAAS.
+
+    Raises:
+        MaasError: The machines cannot be read.
+    """
+    policy, effects = call.host.policy, call.effects
+    machines: Sequence[Machine] = ()
+    username: str | None = None
+    if effects.changes:
+        machines = await _read_machines(call, effects)
+        if any(machine.owner is not None for machine in machines):
+            username = await call.tenant.engine.username()
+    judged = JudgedCall(
+        tool=call.tool.name,
+        effects=effects,
+        machines=machines,
+        username=username,
+        tiers=frozenset(Tier(each.tier) for each in call.principal.scopes),
+        mode=policy.mode_name,
+        now=datetime.fromtimestamp(call.host.now(), UTC),
+        kinds=limits_of(call.tool.limit, erases=effects.erases),
+        usage=await read_usage(call) if effects.changes else {},
+    )
+    return Judgement(judged, judge(policy.rules, judged))
+
+
+async def _read_machines(call: ToolCall, effects: Effects) -> Sequence[Machine]:
+    """Read the machines that a call changes. Of several machines, unknown ones are left to the tool.
+
+    Raises:
+        MaasProtocolError: A machine is unreadable, so that nothing shows whether it is protected.
+        MaasError: The only machine does not exist, or MAAS cannot be reached.
+    """
+    ids = dict.fromkeys(effects.machines)
+    machines: list[Machine] = []
+    for operation_id in effects.operations:
+        found = _subject(call, operation_id)
+        if found is None:
+            continue
+        operation, subject = found
+        if isinstance(operation, BatchOperation):
+            machines += await _list_machines(call, agent_name=subject)
+        elif isinstance(operation, Operation):
+            ids[subject] = None
+    if len(ids) == 1:
+        return [*machines, await call.tenant.engine.machine(next(iter(ids)))]
+    return [*machines, *(await _list_machines(call, id=list(ids)))] if ids else machines
+
+
+async def _list_machines(call: ToolCall, **filters: FormValue) -> Sequence[Machine]:
+    listing = await call.tenant.maas.machine_listing(**filters)
+    for each in listing.left_out:
+        raise MaasProtocolError(f"{each}, so the policy of this server cannot be checked. Nothing was sent to MAAS.")
+    return listing
+
+
+def _subject(call: ToolCall, operation_id: str) -> tuple[object, SystemId] | None:
+    """The operation and the subject of an id; ``None`` if the caller has no such operation, as the tool will report."""
+    try:
+        handle = call.tenant.sealer.open(operation_id)
+    except UnknownOperationError:
+        return None
+    operation = call.host.operations.get(handle.operation)
+    return None if operation is None else (operation, handle.system_id)

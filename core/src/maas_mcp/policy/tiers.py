@@ -1,0 +1,69 @@
+"""The tier of a call: whether it reads, changes, or destroys what runs or lies on a machine."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Final
+
+from maas_mcp.maas.models import Machine
+from maas_mcp.maas.statuses import MachineStatus as S
+from maas_mcp.operations.declaring.effects import Effects
+
+
+class Tier(StrEnum):
+    """What a call can do at most, from the least to the most."""
+
+    READ = "read"
+    """Nothing changes in MAAS."""
+    OPERATE = "operate"
+    """Machines change, and nothing is lost."""
+    DESTROY = "destroy"
+    """What runs or lies on a machine is lost."""
+
+    def includes(self, other: "Tier") -> bool:
+        """Whether this tier allows everything that ``other`` allows."""
+        order = list(Tier)
+        return order.index(self) >= order.index(other)
+
+
+EMPTY: Final = frozenset(
+    {
+        *(S.NEW, S.COMMISSIONING, S.FAILED_COMMISSIONING, S.MISSING, S.READY, S.RESERVED, S.ALLOCATED),
+        *(S.DEPLOYING, S.FAILED_DEPLOYMENT),
+    }
+)
+"""Statuses in which nobody's work runs or lies on a machine. A deployment that is running or has failed can be
+repeated."""
+EMPTY_WITHOUT_OWNER: Final = frozenset({S.TESTING, S.FAILED_TESTING, S.BROKEN, S.RETIRED})
+"""Statuses that a deployed machine may have, too: it keeps its owner in them."""
+
+
+def in_use(machine: Machine, username: str | None) -> bool:
+    """Whether something is lost if a machine is wiped or powered off, or another user's reservation is.
+
+    Args:
+        machine: The machine. An unknown status counts as in use.
+        username: The caller's MAAS user; ``None`` if unknown.
+    """
+    if machine.owner is not None and machine.owner != username:
+        return True
+    empty = machine.status in EMPTY or (machine.owner is None and machine.status in EMPTY_WITHOUT_OWNER)
+    return not empty
+
+
+def tier_of(effects: Effects, machines: Iterable[Machine], username: str | None) -> Tier:
+    """The tier of a call with these effects on machines as they are now.
+
+    A destructive call that names no machine, such as one that changes the region, destroys.
+    """
+    lowest = lowest_tier(effects)
+    if lowest is not Tier.OPERATE or not effects.destroys:
+        return lowest
+    names_none = not (effects.machines or effects.operations or effects.allocates)
+    return Tier.DESTROY if names_none or any(in_use(each, username) for each in machines) else Tier.OPERATE
+
+
+def lowest_tier(effects: Effects) -> Tier:
+    """The tier of a call with these effects if all its machines are idle."""
+    if not effects.changes:
+        return Tier.READ
+    return Tier.DESTROY if effects.erases or effects.destroys_idle else Tier.OPERATE
