@@ -45,12 +45,12 @@ def test_a_list_of_tools_imports_no_other_handler(region: SimulatedRegion, url: 
     assert not LAZY & modules
 
 
-def test_a_list_of_prompts_does_not_import_the_steps_of_a_call(region: SimulatedRegion, url: str) -> None:
+def test_a_list_of_prompts_imports_neither_calls_nor_tasks(region: SimulatedRegion, url: str) -> None:
     with serving_stdio(url, region.api_key, MODERN, program=[sys.executable, "-c", SHOWS_MODULES]) as server:
         assert server.request("prompts/list")["prompts"]
         modules = imported_by(server)
     assert "maas_mcp.server.prompts" in modules
-    assert not {"maas_mcp.server.calling", "maas_mcp.server.tasks", "maas_mcp.calls.tenant"} & modules
+    assert not {"maas_mcp.server.calling", "maas_mcp.server.tasks"} & modules
 
 
 def test_plain_stdio_imports_none_of_it_even_after_an_operation(region: SimulatedRegion, url: str) -> None:

@@ -5,6 +5,7 @@
     ├── PluginError                a plugin cannot be used
     │   └── ResultUnreadableError  MAAS has finished an operation, but its plugin could not read the result
     ├── ServerError                an MCP server did not start, exited, or broke the protocol
+    ├── AuditUnavailableError      the audit cannot be written, so nothing may be changed
     ├── InsufficientScopeError     the caller's token lacks the scope that a tool needs
     ├── RefusedByPolicyError       the site's policy refuses the call
     ├── InvalidArgumentsError      the arguments of a tool call do not match its schema
@@ -99,6 +100,13 @@ class ServerError(MaasMcpError):
     """An MCP server did not start, exited, or broke the protocol."""
 
     code = "server"
+
+
+class AuditUnavailableError(MaasMcpError):
+    """The audit cannot be written, so nothing may be changed. Nothing was sent to MAAS."""
+
+    code = "audit_unavailable"
+    retryable = True
 
 
 class InsufficientScopeError(MaasMcpError):

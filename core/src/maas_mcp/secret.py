@@ -42,12 +42,8 @@ def secret_file(settings: Settings) -> Path:
 
 
 def state_directory(settings: Settings) -> Path:
-    """Return the directory of what this program stores."""
-    if settings.state_dir is not None:
-        return settings.state_dir
-    from platformdirs import user_state_path  # noqa: PLC0415 - 30 ms, and only needed here
-
-    return user_state_path("maas-mcp")
+    """Return the directory of files that the server creates itself."""
+    return settings.state_dir or _default_state_dir()
 
 
 def previous_file(path: Path) -> Path:
@@ -122,3 +118,9 @@ def _create(path: Path) -> None:
         pass
     finally:
         mine.unlink()
+
+
+def _default_state_dir() -> Path:
+    from platformdirs import user_state_path  # noqa: PLC0415 - 30 ms, and only needed here
+
+    return user_state_path("maas-mcp")

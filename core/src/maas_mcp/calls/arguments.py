@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Annotated, Any, Final, TypeVar
 
@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field, ValidationError, WithJsonSchema
 from pydantic_core import ErrorDetails
 
 from maas_mcp.calls.client_values import read_properties
-from maas_mcp.calls.reports import cut
 from maas_mcp.errors import InvalidArgumentsError
+from maas_mcp.machine_text import cut
 from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning
 from maas_mcp.plugins.portability import Schema, to_portable
 from maas_mcp.plugins.registry import AnyTool
@@ -30,11 +30,13 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class ClientFeatures:
-    """The features of a call's client."""
+    """The features of a call's client. Clients with the same features are equal."""
 
     meta_argument: bool = False
     """Whether ``_meta`` is an argument. Models of other clients would invent a token there, and some clients drop the
     connection on a notification with an unknown token."""
+    name: str = field(default="", compare=False)
+    """The name that the client gives itself. It is not verified."""
 
 
 class Meta(BaseModel):

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from maas_mcp.calls.arguments import ClientFeatures, ProgressToken, parse_arguments
 from maas_mcp.calls.asking import EarlyAsker
+from maas_mcp.calls.audit import admit_call, audit_call
 from maas_mcp.calls.call import CallResult, ToolCall
 from maas_mcp.calls.confirmation import confirm_erasing
 from maas_mcp.calls.connections import Connection
@@ -146,11 +147,6 @@ async def run_steps(call: ToolCall, steps: tuple[Step, ...] | None = None, run: 
     return await first(call, lambda passed: run_steps(passed, tuple(rest), run))
 
 
-async def _audit(call: ToolCall, following: Next) -> CallResult:
-    """Record the call. Not implemented yet."""
-    return await following(call)
-
-
 async def _check_policy(call: ToolCall, following: Next) -> CallResult:
     """Refuse a call that the site's policy does not allow."""
     return await following(await check_policy(call))
@@ -162,8 +158,9 @@ async def _confirm(call: ToolCall, following: Next) -> CallResult:
     return await following(call)
 
 
-STEPS: Final[tuple[Step, ...]] = (_audit, _check_policy, _confirm, count_machines)
-"""From the outermost step to the last one before the tool."""
+STEPS: Final[tuple[Step, ...]] = (audit_call, _check_policy, _confirm, count_machines, admit_call)
+"""From the outermost step to the last one before the tool. The audit records the outcome of all others, and admits a
+call that none of them has refused."""
 
 
 async def _run(call: ToolCall, operations: OperationsService) -> CallResult:

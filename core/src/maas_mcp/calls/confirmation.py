@@ -10,6 +10,7 @@ from maas_mcp.calls.tenant import Tenant
 from maas_mcp.errors import MaasMcpError, NotAnsweredError
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import Machine, SystemId
+from maas_mcp.machine_text import quoted
 from maas_mcp.operations.declaring.questions import Question
 
 MAX_NAMED: Final = 20
@@ -73,5 +74,5 @@ async def _disks(maas: MaasClient, machine: Machine) -> str:
 def _disk(device: dict[str, Any]) -> str:
     size = device.get("size")
     shown = f" {size / 1e9:.0f} GB" if isinstance(size, int | float) else ""
-    serial = f", serial {device['serial']}" if device.get("serial") else ""
-    return f"{device.get('name', 'a disk')} ({device.get('model') or 'unknown model'}{shown}{serial})"
+    name, model, serial = (quoted(str(device[key])) if device.get(key) else "" for key in ("name", "model", "serial"))
+    return f"{name or 'a disk'} ({model or 'unknown model'}{shown}{f', serial {serial}' if serial else ''})"

@@ -10,6 +10,8 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
 from maas_mcp.calls.active_policy import ActivePolicy
+from maas_mcp.calls.audit_log import AuditLog, open_audit
+from maas_mcp.calls.audited_call import recording
 from maas_mcp.calls.change_stream import ChangeStream, Observer
 from maas_mcp.calls.connections import Connections
 from maas_mcp.calls.plugin_states import ProcessPlugins
@@ -37,6 +39,7 @@ IDLE_LIMIT: Final = 600.0
 """Seconds without a call until a tenant is closed."""
 
 Connect = Callable[[RegionAccess, RequestSlots], MaasClient]
+OpenAudit = Callable[[Settings], AuditLog | None]
 
 
 @dataclass(eq=False, slots=True)
@@ -68,6 +71,7 @@ class Host:
         connect: Opens a MAAS client.
         now: Returns the Unix time, which all processes share.
         timing: The time limits of operations.
+        open_audit: Opens the audit for the settings; ``None`` if calls are not recorded.
         instruments: Observe calls, operations and polls. The requests of a client are observed by ``connect``.
         regions: The regions of the local user, if the caller knows them; by default those of the settings.
     """
@@ -85,11 +89,14 @@ class Host:
         now: Callable[[], float] = time.time,
         timing: Timing | None = None,
         instruments: Sequence[Instrument] = (),
+        open_audit: OpenAudit = open_audit,
         regions: LocalRegions | None = None,
     ) -> None:
         self.settings = settings
         self.policy = ActivePolicy(settings)
         """The policy that judges every call."""
+        self.audit = open_audit(settings)
+        """Records each call that changes something, unless it is ``None``."""
         self.instruments = tuple(instruments)
         self.tools: Mapping[str, AnyTool] = {}
         self.operations: Mapping[str, LongRunning[Any, Any]] = {}
@@ -206,7 +213,7 @@ class Host:
             self.settings,
             access,
             tasks,
-            open_client=lambda access: self._connect(access, self._slots),
+            open_client=lambda access: self._open_client(access, principal),
             changes=self._changes,
             updates=self.updates,
             plugins=self.plugins,
@@ -217,6 +224,10 @@ class Host:
             region=region,
             polled=[each.polled for each in self.instruments],
         )
+
+    def _open_client(self, access: RegionAccess, principal: str) -> MaasClient:
+        client = self._connect(access, self._slots)
+        return client if self.audit is None else client.before_change(recording(self.audit, principal), last=True)
 
     def _close_idle(self) -> None:
         """Close tenants that were idle for too long, and the least recently used ones if there are too many."""
@@ -239,6 +250,7 @@ async def open_host(
     now: Callable[[], float] = time.time,
     timing: Timing | None = None,
     instruments: Sequence[Instrument] = (),
+    open_audit: OpenAudit = open_audit,
     regions: LocalRegions | None = None,
 ) -> AsyncIterator[Host]:
     """A host that runs during the block. Operations that are running at its end continue in MAAS."""
@@ -257,6 +269,7 @@ async def open_host(
                     now=now,
                     timing=timing,
                     instruments=instruments,
+                    open_audit=open_audit,
                     regions=regions,
                 )
                 try:

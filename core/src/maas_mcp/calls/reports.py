@@ -80,11 +80,6 @@ def add_operation_id(error: MaasMcpError, operation_id: str) -> None:
     error.next_steps = tuple(named if step == ABORT_OPERATION else step for step in error.next_steps)
 
 
-def cut(text: str, length: int) -> str:
-    """The text, or its first ``length`` characters and an ellipsis."""
-    return text if len(text) <= length else f"{text[:length]}…"
-
-
 def _error_report(error: MaasMcpError, tools: Mapping[str, AnyTool]) -> ErrorReport:
     return ErrorReport(
         code=error.code,

@@ -9,6 +9,7 @@ from anyio.abc import TaskGroup
 from pydantic import BaseModel
 
 from maas_mcp.calls.active_policy import ActivePolicy
+from maas_mcp.calls.audited_call import note_start
 from maas_mcp.calls.change_stream import ChangeStream
 from maas_mcp.calls.completing import ChoiceCache
 from maas_mcp.calls.plugin_states import PluginStates, ProcessPlugins
@@ -181,6 +182,11 @@ class Tenant:
             now=self._now,
         )
 
+    @property
+    def known_username(self) -> str | None:
+        """The user of MAAS, if the name was already read."""
+        return self.engine.known_username if "engine" in self.__dict__ else None
+
     @cached_property
     def batches(self) -> "BatchEngine":
         """Runs batches through the engine."""
@@ -200,6 +206,8 @@ class Tenant:
         return await self.engine.username()
 
     def _publish(self, change: RunChange) -> None:
+        if change.kind is ChangeKind.STARTED:
+            note_start(change.handle)
         if not self._changes.observed and not self._updates.wanted(self._principal):
             return
         handle, ended = change.handle, change.kind is ChangeKind.ENDED

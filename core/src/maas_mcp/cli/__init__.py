@@ -1,4 +1,4 @@
-"""The command line: ``maas-mcp serve | demo | call | doctor | login | logout | plugins | simulate | token``."""
+"""The command line: ``maas-mcp serve | demo | audit | call | doctor | login | logout | plugins | simulate | token``."""
 
 import sys
 from difflib import get_close_matches
@@ -30,11 +30,12 @@ class _LazyGroup(click.Group):
 
     COMMANDS: ClassVar = MappingProxyType(
         {
+            "audit": "Verify the record of the calls that change something.",
             "call": "Call one of the server's tools and show its progress.",
             "demo": "Demonstrate maas-mcp on a simulated MAAS region.",
             "doctor": "Check that maas-mcp is ready to use.",
             "login": "Log in to a MAAS region, or with NAME, store the MAAS API key of an HTTP principal.",
-            "logout": "Remove your login to a MAAS region, or with NAME, the MAAS API key of an HTTP principal from the vault.",
+            "logout": "Remove your login to a MAAS region, or with NAME, the MAAS API key of an HTTP principal.",
             "plugins": "List the installed plugins with their tools and skills.",
             "serve": "Serve MCP over stdin and stdout for one client, or over HTTP for many clients.",
             "simulate": "Run a simulated MAAS region.",

@@ -2,26 +2,19 @@
 
 import json
 import logging
-import re
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from maas_mcp.maas.address import RegionAccess
+from maas_mcp.redaction import HIDDEN, redact
 from maas_mcp.settings import Settings
 
 if TYPE_CHECKING:
     from pythonjsonlogger.core import LogData
 
 TEXT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-_HIDDEN: Final = "***"
-_SECRETS: Final = re.compile(
-    r"""(?P<start> \bBearer\s+ | \bmaas-mcp_ ) [\w%.~+/=-]{16,}
-      | (?P<oauth> \boauth_(?:token|signature|consumer_key)=\\?"? ) [\w%.~+/=-]+
-      | \b\w{18}:\w{18}:\w{32}\b  # an API key of MAAS""",
-    re.VERBOSE,
-)
 
 
 def configure_logging(settings: Settings, regions: Iterable[RegionAccess] = ()) -> None:
@@ -63,8 +56,8 @@ class _Redacted(logging.Formatter):
 
     def _redact(self, text: str) -> str:
         for secret in self._secrets:
-            text = text.replace(secret, _HIDDEN)
-        return _SECRETS.sub(lambda found: f"{found['start'] or found['oauth'] or ''}{_HIDDEN}", text)
+            text = text.replace(secret, HIDDEN)
+        return redact(text)
 
 
 def _json_formatter() -> _Redacted:

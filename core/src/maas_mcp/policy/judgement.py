@@ -8,6 +8,7 @@ from typing import Final
 
 from maas_mcp.maas.models import Machine
 from maas_mcp.operations.declaring.effects import Effects
+from maas_mcp.operations.wording import named
 from maas_mcp.policy.configuration import Policy
 from maas_mcp.policy.limits import Usage, exceeded
 from maas_mcp.policy.protection import protecting_rule
@@ -150,6 +151,6 @@ def _mode(policy: Policy, call: JudgedCall) -> Finding:
 
 
 def _names(machines: Sequence[Machine]) -> str:
-    shown = [f"{each.hostname} ({each.system_id})" for each in machines[:MAX_NAMED]]
+    shown = [named(each) for each in machines[:MAX_NAMED]]
     more = len(machines) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")

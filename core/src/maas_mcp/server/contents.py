@@ -1,4 +1,4 @@
-"""The skills, prompts, resources and completions that the server serves."""
+"""The skills, prompts, resources and completions that the server serves, in addition to its tools."""
 
 from collections.abc import Collection, Sequence
 
@@ -11,7 +11,7 @@ from maas_mcp.server.skills import SkillCatalogue
 
 
 class Contents:
-    """The contributions of the plugins other than their tools.
+    """The contributions of the plugins, without their tools.
 
     Args:
         registry: The plugins' contributions.

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from maas_mcp.calls.asking import EarlyAsker
 from maas_mcp.calls.host import Host
 from maas_mcp.errors import MaasMcpError
-from maas_mcp.maas.text import replace_surrogates
+from maas_mcp.machine_text import make_visible
 from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.declaring.content import Part
 from maas_mcp.operations.declaring.prompt import PromptContext
@@ -126,7 +126,7 @@ def add_handlers(server: Server[Host], served: Catalogue, log: ClientLog) -> Non
                 return questions_result(needed, params)
             except MaasMcpError as error:
                 text = f"{error.message} {error.hint or ''}".strip()
-                raise MCPError(code=types.INTERNAL_ERROR, message=replace_surrogates(text)) from error
+                raise MCPError(code=types.INTERNAL_ERROR, message=make_visible(text)) from error
         return types.GetPromptResult(messages=list(messages))
 
     server.add_request_handler("prompts/list", types.PaginatedRequestParams, list_prompts)

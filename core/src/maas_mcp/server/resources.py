@@ -15,7 +15,7 @@ from maas_mcp.calls.contributed import SentContent, find_resource
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.next_steps import resolve_steps
 from maas_mcp.errors import MaasMcpError, ResourceNotFoundError, ResultTooLargeError
-from maas_mcp.maas.text import replace_surrogates
+from maas_mcp.machine_text import make_visible
 from maas_mcp.operations.declaring.resource import Resource
 from maas_mcp.operations.progress import Progress
 from maas_mcp.server.catalogue import Catalogue
@@ -24,7 +24,7 @@ from maas_mcp.server.paging import page
 from maas_mcp.server.request_context import Context, client_connection
 from maas_mcp.server.session_subscriptions import subscriptions_of
 from maas_mcp.server.skills import SkillCatalogue
-from maas_mcp.server.tools import RESULT_LIMIT, error_details
+from maas_mcp.server.tools import RESULT_LIMIT, UNTRUSTED_META, error_details
 
 FILE_TTL: Final = 60_000
 """Milliseconds for which a client may keep a skill's file."""
@@ -79,7 +79,7 @@ class ResourceHandlers:
         host, request_id = ctx.lifespan_context, ctx.request_id
 
         async def send(progress: Progress) -> None:
-            await ctx.session.report_progress(progress.value, progress.total, replace_surrogates(progress.message))
+            await ctx.session.report_progress(progress.value, progress.total, make_visible(progress.message))
 
         try:
             answer = await run_call(
@@ -168,12 +168,17 @@ def _contents(uri: str, content: object) -> types.TextResourceContents | types.B
     """
     if not isinstance(content, SentContent):
         raise TypeError("a resource has no content")
-    size = len(content.blob or "") or len(to_json(replace_surrogates(content.text or "")))
+    size = len(content.blob or "") or len(to_json(make_visible(content.text or "")))
     if size > RESULT_LIMIT:
         raise ResultTooLargeError(uri[:200], size, RESULT_LIMIT)
     if content.blob is not None:
         return types.BlobResourceContents(uri=uri, mime_type=content.mime_type, blob=content.blob)
-    return types.TextResourceContents(uri=uri, mime_type=content.mime_type, text=replace_surrogates(content.text or ""))
+    return types.TextResourceContents(
+        uri=uri,
+        mime_type=content.mime_type,
+        text=make_visible(content.text or ""),
+        _meta={UNTRUSTED_META: list(content.machine_fields)} if content.machine_fields else None,
+    )
 
 
 def _wire_error(ctx: Context, uri: str, error: MaasMcpError) -> MCPError:

@@ -32,7 +32,7 @@ from maas_mcp.errors import (
     PluginError,
     UnknownOperationError,
 )
-from maas_mcp.maas.text import replace_surrogates
+from maas_mcp.machine_text import make_visible
 from maas_mcp.operations.batches.batch import BatchOperation
 from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning
 from maas_mcp.operations.declaring.questions import Asker
@@ -260,9 +260,9 @@ async def _cancel(ctx: Context, params: TaskParams) -> dict[str, Any]:
     """
     check_task_request(ctx, params.task_id)
     task_id, operation, cancel = TaskId.parse(params.task_id), _operation_of(ctx, params.task_id), CancelOperation()
-    _check_scope(ctx, cancel)
     waiting = _waiting(ctx, task_id.operation_id)
     if waiting is not None and (waiting.pending or waiting.error):
+        _check_scope(ctx, cancel)
         waiting.end(OperationRevertedError("It was cancelled before anything was sent to MAAS."))
         return {}
     aborts = (task_id.on_cancel or operation.on_cancel) is CancelPolicy.ABORT
@@ -357,4 +357,4 @@ def _refusal(error: MaasMcpError) -> MCPError:
     if isinstance(error, UnknownOperationError | InvalidArgumentsError):
         return unknown_task()
     hint = f" {error.hint}" if error.hint else ""
-    return MCPError(code=types.INTERNAL_ERROR, message=replace_surrogates(f"{error.message}{hint}"))
+    return MCPError(code=types.INTERNAL_ERROR, message=make_visible(f"{error.message}{hint}"))

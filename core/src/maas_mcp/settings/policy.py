@@ -1,4 +1,4 @@
-"""The settings of the policy: what callers may do."""
+"""The settings of the policy and the audit: what callers may do, and the record of what they did."""
 
 import json
 from typing import Annotated
@@ -7,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo, field_va
 from pydantic_settings import NoDecode
 
 from maas_mcp.policy.configuration import STANDARD, Policy
-from maas_mcp.setting_types import lower
+from maas_mcp.setting_types import AuditTarget, lower
 
 
 def _parse(value: object) -> object:
@@ -21,7 +21,7 @@ def _parse(value: object) -> object:
 
 
 class PolicySettings(BaseModel, defer_build=True):
-    """What callers may do."""
+    """What callers may do, and the record of what they did."""
 
     policy: Annotated[Policy, NoDecode, BeforeValidator(_parse)] = Field(
         default=Policy(),
@@ -31,6 +31,17 @@ class PolicySettings(BaseModel, defer_build=True):
         default=STANDARD,
         description="Mode of the policy: read-only serves no tool that changes MAAS; standard confirms calls that "
         "destroy something; unattended asks nothing and requires a plan for them. [policy.modes] can add modes.",
+    )
+
+    audit: AuditTarget = Field(
+        default=None,
+        description="File that records each call that changes something, or off. A change that cannot be recorded is "
+        "refused. By default audit.jsonl in the state directory.",
+    )
+    audit_fsync: bool = Field(
+        default=False,
+        description="Write each line of the audit to the disk before the call continues, so that a power failure loses "
+        "none.",
     )
 
     @field_validator("mode")

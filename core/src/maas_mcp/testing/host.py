@@ -40,6 +40,7 @@ def settings_for(region: SimulatedRegion, username: str) -> Settings:
         maas_url=ADDRESS,
         maas_api_key=SecretStr(region.api_key_of(username)),
         secret=(SecretStr(SECRET),),
+        audit="off",
         answer_within=0.0,  # the tests' clock may pass hours during a call
     )
 
@@ -54,11 +55,29 @@ def connector(region: SimulatedRegion) -> Callable[[RegionAccess, RequestSlots |
     return connect
 
 
+class RecordedAudit:
+    """Keeps the audit in memory."""
+
+    def __init__(self) -> None:
+        self.lines: list[Mapping[str, Any]] = []
+
+    async def write(self, fields: Mapping[str, Any], /) -> None:
+        """Keep a line."""
+        self.lines.append(fields)
+
+
 class Host:
     """Runs tools and operations on a region as the server does, and records their progress."""
 
     def __init__(
-        self, region: SimulatedRegion, host: calls.Host, tenant: Tenant, settings: Settings, now: Callable[[], float]
+        self,
+        region: SimulatedRegion,
+        host: calls.Host,
+        tenant: Tenant,
+        settings: Settings,
+        now: Callable[[], float],
+        *,
+        audit: RecordedAudit,
     ) -> None:
         self.region = region
         self.host = host
@@ -67,6 +86,8 @@ class Host:
         """The user of the API key."""
         self.settings = settings
         self.now = now
+        self.audit = audit
+        """The audit since the host was opened."""
         self.progress: list[Progress] = []
         self.answers = Answers(None)
         """The client's answers in the latest call."""
@@ -185,6 +206,7 @@ def _installed(_environment: frozenset[tuple[str, str]], *, strict: bool) -> Reg
 @asynccontextmanager
 async def open_host(region: SimulatedRegion, now: Callable[[], float], username: str) -> AsyncIterator[Host]:
     """Open a host during the block. ``now`` returns seconds since 1970."""
-    settings = settings_for(region, username)
-    async with calls.open_host(settings, {}, connect=connector(region), now=now) as host, host.tenant() as tenant:
-        yield Host(region, host, tenant, settings, now)
+    settings, audit = settings_for(region, username), RecordedAudit()
+    opened = calls.open_host(settings, {}, connect=connector(region), now=now, open_audit=lambda _settings: audit)
+    async with opened as host, host.tenant() as tenant:
+        yield Host(region, host, tenant, settings, now, audit=audit)

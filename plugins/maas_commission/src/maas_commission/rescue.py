@@ -11,6 +11,7 @@ from maas_mcp.api import (
     Lifecycle,
     MaasClient,
     Machine,
+    MachineText,
     Operation,
     OperationContext,
     Phase,
@@ -43,7 +44,7 @@ class InRescueMode(BaseModel, defer_build=True):
     """A machine in rescue mode."""
 
     system_id: SystemId
-    hostname: str
+    hostname: MachineText
     status_name: str
     ip_addresses: list[str]
     owner: str | None

@@ -5,7 +5,15 @@ from typing import Final
 from pydantic import Field
 
 from maas_deploy.machines import MachineArguments, MachineState
-from maas_mcp.api import Machine, NextStep, OperationFailedError, Tool, ToolContext, change_machine, require_status
+from maas_mcp.api import (
+    Machine,
+    NextStep,
+    OperationFailedError,
+    Tool,
+    ToolContext,
+    change_machine,
+    require_status,
+)
 from maas_mcp.api import MachineStatus as S
 
 STATUS_AFTER_ABORT: Final = {

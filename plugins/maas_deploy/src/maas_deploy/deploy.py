@@ -9,7 +9,16 @@ from pydantic import BaseModel, Field, SecretStr
 
 from maas_deploy.machines import SYSTEM_ID
 from maas_deploy.user_data import warning
-from maas_mcp.api import EventPolling, Lifecycle, Operation, OperationContext, Phase, SystemId, check_parameters
+from maas_mcp.api import (
+    EventPolling,
+    Lifecycle,
+    MachineText,
+    Operation,
+    OperationContext,
+    Phase,
+    SystemId,
+    check_parameters,
+)
 from maas_mcp.api import MachineStatus as S
 
 _VERSION: Final = re.compile(r"\d\d\.\d\d")
@@ -47,10 +56,10 @@ class DeployedMachine(BaseModel, defer_build=True):
     """A deployed machine."""
 
     system_id: SystemId
-    hostname: str
+    hostname: MachineText
     status_name: str = Field(description="`Deployed`: cloud-init has its user data; SSH may need a moment longer.")
-    osystem: str
-    distro_series: str
+    osystem: MachineText
+    distro_series: MachineText
     ip_addresses: list[str]
     power_state: str
 

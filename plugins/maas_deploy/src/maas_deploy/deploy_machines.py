@@ -11,6 +11,7 @@ from maas_deploy.user_data import warning
 from maas_mcp.api import (
     BatchOperation,
     Effects,
+    MachineOutput,
     MachineStatus,
     Member,
     NextStep,
@@ -60,7 +61,7 @@ class DeployedMember(BaseModel, defer_build=True):
     state: str = Field(description="`succeeded` or `failed`.")
     message: str
     hint: str | None
-    maas_says: str | None = Field(description="MAAS's own error message.")
+    maas_says: MachineOutput | None = Field(description="MAAS's own error message.")
     machine: DeployedMachine | None
 
 

@@ -87,7 +87,7 @@ class BatchOperation(LongRunning[ArgsT, ResultT]):
 
         MAAS 3.7 sets an agent name only when it allocates a machine. So a machine that is already *Allocated*, other
         than by :meth:`allocate`, cannot become a member. Put :meth:`label` into the comment of each request, so that
-        the batch can be found without its id.
+        the batch can be found without its id. It runs in the background, and may continue after the call has answered.
 
         Raises:
             MaasMcpError: There are not enough machines. Those allocated with ``agent_name`` are released.

@@ -115,7 +115,7 @@ class RequestedBatch:
             self.over.set()
 
     def end(self) -> None:
-        """Record that another process did not start the batch to its end, and that it was aborted here."""
+        """Record that a batch of another process was aborted here before it started on a machine."""
         self.failure = OperationRevertedError(f"{self.handle.operation} was aborted before it started on a machine.")
         self.chosen.set()
         self.over.set()

@@ -1,10 +1,11 @@
 """Access to long-running operations for tools, and the reports that it returns."""
 
-from typing import Any, Final, Literal, NoReturn, Protocol, cast
+from typing import Annotated, Any, Final, Literal, NoReturn, Protocol, cast
 
 from pydantic import BaseModel, Field
 
 from maas_mcp.errors import PluginError
+from maas_mcp.machine_text import CarriesMachineText, MachineOutput, MachineText
 from maas_mcp.next_step import NextStep
 
 MAX_LISTED: Final = 50
@@ -20,7 +21,7 @@ class ErrorReport(BaseModel, defer_build=True):
     message: str
     hint: str | None
     next_steps: list[NextStep] = Field(default=[], description="Calls that help, best one first.")
-    maas_says: str | None
+    maas_says: MachineOutput | None
 
 
 class OperationReport(BaseModel, defer_build=True):
@@ -30,7 +31,9 @@ class OperationReport(BaseModel, defer_build=True):
     state: State
     progress: float | None = Field(description="From 0.0 to 1.0; null if unknown.")
     message: str
-    result: dict[str, Any] | None = Field(description="The tool's result, once it has succeeded.")
+    result: Annotated[dict[str, Any], CarriesMachineText()] | None = Field(
+        description="The tool's result, once it has succeeded."
+    )
     error: ErrorReport | None = Field(
         default=None, description="Set if it did not succeed, or if its result cannot be read."
     )
@@ -40,7 +43,7 @@ class ListedOperation(OperationReport):
     """One operation of a list."""
 
     operation: str = Field(description="The tool that starts it.")
-    hostname: str | None = Field(description="The machine; null for a batch or the region.")
+    hostname: MachineText | None = Field(description="The machine; null for a batch or the region.")
     part_of: str | None = Field(description="operation_id of its batch.")
 
 

@@ -108,6 +108,11 @@ class Engine:
         """
         return await self._shared.caller.name()
 
+    @property
+    def known_username(self) -> str | None:
+        """The user of the API key, if the name was already read."""
+        return self._shared.caller.known_name
+
     def context(
         self, operation: LongRunning[Any, Any], progress: ProgressReporter, cancellation: CancellationToken
     ) -> ToolContext:
