@@ -11,7 +11,7 @@ from maas_mcp.settings import Settings
 @click.command("login", epilog=EXIT_CODES)
 @click.argument("name", required=False)
 @click.option("--url", metavar="URL", help="URL of the region. By default MAAS_URL, or a prompt.")
-@click.option("--username", metavar="USER", help="MAAS user whose password is read, instead of an API key.")
+@click.option("--username", metavar="USER", help="MAAS user whose password is read. By default, an API key is read.")
 @click.option(
     "--profile",
     metavar="PROFILE",
@@ -26,7 +26,7 @@ from maas_mcp.settings import Settings
 def command(
     *, name: str | None, url: str | None, username: str | None, profile: str | None, issuer: str | None, listing: bool
 ) -> None:
-    """Log in to a MAAS region, or with NAME, store the MAAS API key of an HTTP principal.
+    """Log in to a MAAS region, or store the API key of an HTTP principal.
 
     Reads the password or API key from a prompt or from standard input, and checks that MAAS accepts it. The API key is
     stored in the keyring of the operating system if maas-mcp-core[keyring] is installed, and otherwise in a file that

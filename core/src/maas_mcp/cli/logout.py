@@ -15,10 +15,10 @@ from maas_mcp.settings import Settings
     help="The OAuth issuer of NAME. By default, NAME is the name of a token of `maas-mcp token`.",
 )
 def command(*, name: str | None, profile: str | None, issuer: str | None) -> None:
-    """Remove your login to a MAAS region, or with NAME, the MAAS API key of an HTTP principal.
+    """Remove your login to a MAAS region, or the API key of a principal.
 
-    With NAME, removes the key from the vault. A running server refuses the principal at once, and uses your own login until it stops. MAAS still accepts the key:
-    delete it there as well.
+    With NAME, removes the key from the vault. A running server refuses the principal at once, and uses your own login
+    until it stops. MAAS still accepts the key: delete it there as well.
     """
     if name is None:
         if issuer is not None:
