@@ -25,8 +25,9 @@ hypothesis.settings.load_profile("quick")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the size of the fuzz tests."""
+    """Add the sizes of the fuzz tests and of the search for secrets."""
     parser.addoption("--fuzz", type=int, default=500, help="Messages for each transport and era in the fuzz tests.")
+    parser.addoption("--canary-lines", type=int, default=4_000, help="Log lines in which no secret may be, in total.")
 
 
 def pytest_collection_finish() -> None:

@@ -70,6 +70,8 @@ REGION_OPTION: Final = "region"
 """The argument that the host adds to every tool of a user with several regions."""
 OPERATION_ID: Final = "operation_id"
 """The argument of tools that use an existing operation. Its id belongs to a region, so they need no other choice."""
+PLAN_OPTIONS: Final = ("plan", "plan_id")
+"""The arguments that the host adds to every tool that may change something."""
 
 
 def check_before_import(found: FoundPlugin, wanted: Iterable[FoundPlugin]) -> None:
@@ -307,12 +309,22 @@ def check_publishable(tool: AnyTool) -> None:
             f"{tool.name} has arguments or a result that cannot be published to clients: {error} Expected fields with "
             "JSON types, in models that do not contain themselves. Change those fields."
         ) from error
-    added = {*CALL_OPTIONS, REGION_OPTION} if isinstance(tool, LongRunning) else {REGION_OPTION}
-    if taken := sorted(added & set(arguments["properties"])):
+    if taken := sorted({*added_options(tool), REGION_OPTION} & set(arguments["properties"])):
         raise PluginError(
-            f"{tool.name} has an argument {one_of(taken)}, which the host adds. Expected another "
-            f"name. Rename it in {tool.arguments.__name__}."
+            f"{tool.name} has an argument {one_of(taken)}, which the host adds to the tool. Expected another name. "
+            f"Rename it in {tool.arguments.__name__}."
         )
+    if not isinstance(tool, LongRunning) and not tool.read_only and "plan" in tool.returns.model_fields:
+        raise PluginError(
+            f"{tool.name} has a field `plan` in its result, in which the host returns the plan of a call. Expected "
+            f"another name. Rename it in {tool.returns.__name__}."
+        )
+
+
+def added_options(tool: AnyTool) -> tuple[str, ...]:
+    """The arguments that the host adds to a tool."""
+    options = CALL_OPTIONS if isinstance(tool, LongRunning) else ()
+    return options if tool.read_only else (*options, *PLAN_OPTIONS)
 
 
 def one_of(names: Iterable[str]) -> str:
