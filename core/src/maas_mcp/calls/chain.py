@@ -140,6 +140,7 @@ async def call_within(outer: ToolCall, tool: AnyTool, given: Mapping[str, Any]) 
             options=options,
             effects=tool.effects(arguments),
             progress=progress,
+            judgement=None,
         )
         return await run_steps(inner)
 

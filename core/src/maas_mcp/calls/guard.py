@@ -34,19 +34,19 @@ class Judgement:
 
 
 async def check_policy(call: ToolCall) -> ToolCall:
-    """Return the call with the judgement of the policy. A call that changes nothing needs none.
+    """Return the call with the judgement of the policy. A tool that only reads needs none.
 
     Raises:
         InsufficientScopeError: The principal lacks the scope for the call's tier.
         RefusedByPolicyError: The policy refuses the call. Nothing was sent to MAAS.
         MaasError: The machines cannot be read.
     """
-    _require(call.principal, call.tool, lowest_tier(call.effects))
-    if not call.effects.changes:
+    check_tier(call.principal, call.tool, lowest_tier(call.effects))
+    if call.tool.read_only and not call.effects.changes:
         return call
     with giving_up(call.tool.name, call.answer_by):
         judgement = await judge_call(call)
-    _require(call.principal, call.tool, judgement.call.tier)
+    check_tier(call.principal, call.tool, judgement.call.tier)
     decision = judgement.decision
     if decision.verdict is Verdict.REFUSE:
         raise RefusedByPolicyError(decision.rule, f"{decision.reason} Nothing was sent to MAAS.", hint=decision.hint)
@@ -54,17 +54,12 @@ async def check_policy(call: ToolCall) -> ToolCall:
     return replace(call, judgement=judgement)
 
 
-def check_scope(principal: Principal, tool: AnyTool) -> None:
-    """Check that a principal may make every call of a tool, whichever machines it names.
+def check_tier(principal: Principal, tool: AnyTool, tier: Tier) -> None:
+    """Check that a principal may make a call of this tier.
 
     Raises:
         InsufficientScopeError: It lacks the scope.
     """
-    tier = Tier.READ if tool.read_only else Tier.DESTROY if tool.destructive else Tier.OPERATE
-    _require(principal, tool, tier)
-
-
-def _require(principal: Principal, tool: AnyTool, tier: Tier) -> None:
     if not principal.may(Scope.of(tier)):
         raise InsufficientScopeError(tool.name, Scope.of(tier))
 

@@ -45,6 +45,7 @@ from maas_mcp.operations.next_steps import ABORT_OPERATION
 from maas_mcp.operations.running.results import kind_of, structured
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.plugins.registry import AnyTool
+from maas_mcp.policy.tiers import Tier
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +118,8 @@ class OperationsService:
             return _call_result(operation, prepared, self._tenant.sealer.seal(prepared.handle))
         handle, principal = prepared.subject.handle, call.principal.name
         operation_id = self._tenant.sealer.seal(handle)
-        waiting = call.host.waiting.add(principal, operation_id, call.user, handle.started)
+        tier = Tier.DESTROY if call.judgement is None else call.judgement.call.tier
+        waiting = call.host.waiting.add(principal, operation_id, call.user, handle.started, tier)
 
         async def start() -> None:
             try:

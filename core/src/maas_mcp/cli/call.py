@@ -15,6 +15,7 @@ from mcp.client import Client
 from mcp_types import CallToolResult, Tool
 
 from maas_mcp.cli import arguments
+from maas_mcp.cli.asking import TerminalAsker, can_ask
 from maas_mcp.cli.bars import Bars, Terminal
 from maas_mcp.cli.client import call_with_bar, list_tools, mcp_client, result_exit_code, result_text
 from maas_mcp.cli.common import EXIT_CODES, Interrupted, print_text
@@ -45,6 +46,9 @@ def command(*, tool: str | None, pairs: tuple[str, ...], listing: bool, as_json:
     The tool's schema decides how a value is parsed: true or false for a boolean, commas between the items of a list
     (or a JSON array), JSON for an object. KEY=@FILE reads the value from a file. Write KEY=@@… for a value that
     starts with @.
+
+    Before a call destroys something, it asks you on a terminal. Elsewhere, pass plan=true first: the call then only
+    shows what it would do, with a plan_id. The same call with plan_id=… instead carries it out.
 
     Ctrl-C cancels the call. An operation that MAAS has already started continues, unless you pass on_cancel=abort.
     """  # noqa: D301 - \b keeps click from wrapping the paragraph
@@ -77,7 +81,8 @@ class Call:
     async def run(self) -> int:
         """List tools or call one. Returns the exit code."""
         with Bars(Terminal(stderr=True)) as bars:
-            async with mcp_client(os.environ, bars.line) as client:
+            ask = TerminalAsker(bars.line, bars.pause) if can_ask() else None
+            async with mcp_client(os.environ, bars.line, ask) as client:
                 tools = await list_tools(client)
                 self.served = tools.keys()
                 chosen = arguments.find_tool(tools, self._name) if self._name is not None else None
