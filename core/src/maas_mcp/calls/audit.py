@@ -8,8 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-import anyio
-
 from maas_mcp.calls.audit_log import AuditLog
 from maas_mcp.calls.audited_call import CURRENT, AuditedCall, new_id, recordable_arguments
 from maas_mcp.calls.call import CallResult, ToolCall
@@ -36,7 +34,8 @@ _FAULTS: Final = (MaasError, AnswersNeededError, OperationCancelledError)
 
 async def audit_call(call: ToolCall, following: Next) -> CallResult:
     """Record the outcome of a call that may change something. A refused call gets one line."""
-    if call.host.audit is None or not call.effects.changes:
+    rehearsed = call.rehearsal is not None  # as a part of a planned call
+    if call.host.audit is None or not call.effects.changes or rehearsed:
         return await following(call)
     record = _record(call, call.host.audit)
     token = CURRENT.set(record)
@@ -63,7 +62,7 @@ async def admit_call(call: ToolCall, following: Next) -> CallResult:
         AuditUnavailableError: It cannot be recorded. Nothing was sent to MAAS.
     """
     record = CURRENT.get()
-    if record is not None and call.effects.changes:
+    if record is not None and call.effects.changes and call.rehearsal is None:
         await record.admit()
     return await following(call)
 
@@ -76,7 +75,11 @@ def _record(call: ToolCall, log: AuditLog) -> AuditedCall:
         "client": call.client.name,
         "tool": call.tool.name,
     }
-    request = {"parent": None if outer is None else outer.id, "plan": None, "arguments": _arguments(call)}
+    request = {
+        "parent": None if outer is None else outer.id,
+        "plan": call.options.plan_id,
+        "arguments": _arguments(call),
+    }
     return AuditedCall(log, new_id(), caller, request)
 
 
@@ -88,11 +91,13 @@ def _arguments(call: ToolCall) -> dict[str, Any]:
         )
     except ValueError:  # a value that has no JSON, such as bytes
         given = dict.fromkeys(type(call.arguments).model_fields, HIDDEN)
-    options = call.options.model_dump(mode="json", exclude_none=True, exclude={"meta"})
+    options = call.options.model_dump(mode="json", exclude_none=True, exclude={"meta", "plan_id"})
     return recordable_arguments({**given, **options})
 
 
 def _outcome(result: CallResult) -> Mapping[str, Any]:
+    if result.plan is not None:
+        return {"outcome": "planned", "plan_id": result.plan.plan_id}
     status, operation = result.status, {"operation_id": result.operation_id} if result.operation_id else {}
     if status is not None and status.problem is not None:
         return {"outcome": "failed", "code": status.problem.code, **operation}
@@ -124,9 +129,8 @@ def _failure(error: BaseException) -> Mapping[str, str]:
 
 
 async def _finish(record: AuditedCall, writing: Awaitable[None]) -> None:
-    """Write the last line of a call, even if the call is cancelled. A failure does not hide the call's own result."""
+    """Write the last line of a call. A failure does not hide the call's own result."""
     try:
-        with anyio.CancelScope(shield=True):
-            await writing
+        await writing
     except AuditUnavailableError as error:
         logger.error("The outcome of call %s is missing in the audit: %s", record.id, error.message)  # noqa: TRY400

@@ -14,6 +14,7 @@ from maas_mcp.calls.audit_log import AuditLog, open_audit
 from maas_mcp.calls.audited_call import recording
 from maas_mcp.calls.change_stream import ChangeStream, Observer
 from maas_mcp.calls.connections import Connections
+from maas_mcp.calls.plan_ids import AppliedPlans
 from maas_mcp.calls.plugin_states import ProcessPlugins
 from maas_mcp.calls.principal import ANONYMOUS, LOCAL, Principal
 from maas_mcp.calls.resource_updates import ResourceUpdates
@@ -101,6 +102,8 @@ class Host:
         self.connections = connections or Connections()
         self.waiting = WaitingOperations()
         """The operations that wait for answers."""
+        self.applied_plans = AppliedPlans()
+        """The plans that this process has carried out."""
         self.tasks = tasks
         """The task group for work that ends with the host."""
         self.plugins = ProcessPlugins(plugin_tasks or tasks)

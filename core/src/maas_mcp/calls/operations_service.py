@@ -9,11 +9,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from maas_mcp.calls.answer_time import shorter_wait
+from maas_mcp.calls.approval import approve_filled_in, fills_in
 from maas_mcp.calls.asking import EarlyAsker
 from maas_mcp.calls.call import CallResult, ToolCall
-from maas_mcp.calls.confirmation import confirm_erasing
 from maas_mcp.calls.guard import check_policy
 from maas_mcp.calls.operation_listing import OperationListing
+from maas_mcp.calls.rehearsal import Rehearsal
 from maas_mcp.calls.reports import add_operation_id, report, report_failure, suggest_get_operation
 from maas_mcp.calls.telemetry import Following, following
 from maas_mcp.calls.tenant import subject_of
@@ -24,10 +25,11 @@ from maas_mcp.errors import (
     OperationCancelledError,
     OperationError,
     OperationRefusedError,
+    PlanRefusedError,
     PluginError,
     UnknownOperationError,
 )
-from maas_mcp.maas.client import ChangeRequest
+from maas_mcp.maas.client import ChangeRequest, RehearsedError
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.next_step import NextStep
 from maas_mcp.operations.batches.batch import BatchOperation
@@ -68,9 +70,13 @@ class OperationsService:
             raise TypeError(f"{operation.name} is not a long-running operation")
         # Both may fail, so they run before the start. An operation without an id could not be followed again.
         sealer = self._tenant.sealer
-        arguments = await self._fill_in(operation, call.user)
+        arguments, nonce = await self._fill_in(operation, call.user)
+        if call.rehearsal is not None:
+            return await self._rehearse(operation, arguments, call.rehearsal)
         warnings = tuple(operation.warnings(arguments))
-        subject = subject_of(operation, arguments)
+        subject = subject_of(operation, arguments, nonce)
+        if isinstance(operation, BatchOperation) and nonce:
+            await self._check_unused(subject)
         options: dict[str, Any] = {
             "wait": shorter_wait(call.options.wait_seconds, call.answer_by),
             "on_cancel": call.options.on_cancel,
@@ -115,7 +121,7 @@ class OperationsService:
         async def start() -> None:
             try:
                 with plugin_errors(operation.name):
-                    arguments = await self._fill_in(operation, waiting)
+                    arguments, _ = await self._fill_in(operation, waiting)
                     if subject_of(operation, arguments) != handle.system_id:
                         raise PluginError(f"{operation.name}.fill_in chose another machine, which is not possible.")
                     run = engine.start(replace(prepared, args=arguments))
@@ -130,8 +136,39 @@ class OperationsService:
         status: OperationStatus[Any] = OperationStatus(handle, None, "Waiting for an answer", confirmed=False)
         return _call_result(operation, status, operation_id)
 
-    async def _fill_in(self, operation: LongRunning[Any, Any], asker: Asker) -> BaseModel:
-        """The arguments, filled in with the user's answers. From then on, nothing can be asked."""
+    async def _rehearse(
+        self, operation: LongRunning[Any, Any], arguments: BaseModel, rehearsal: Rehearsal
+    ) -> CallResult:
+        """Run the operation up to its start request. Returns only if a call would send nothing."""
+        call, tenant = self._call, self._tenant
+        rehearsal.warnings += operation.warnings(arguments)
+        maas = tenant.maas.rehearsing(rehearsal.record)
+        if isinstance(operation, BatchOperation):
+            name = subject_of(operation, arguments, rehearsal.nonce)
+            rehearsal.warnings += await tenant.batches.rehearse(
+                operation, arguments, call.progress, call.cancellation, maas, name=name
+            )
+            raise RehearsedError
+        found = await tenant.engine.rehearse(operation, arguments, call.progress, call.cancellation, maas)
+        if isinstance(found, OperationStatus):
+            return _call_result(operation, found, tenant.sealer.seal(found.handle))
+        rehearsal.warnings += found
+        raise RehearsedError
+
+    async def _check_unused(self, batch: str) -> None:
+        """Check that no process has started a planned batch, whose name is part of the plan.
+
+        Raises:
+            PlanRefusedError: One has.
+        """
+        if await self._tenant.maas.machines(agent_name=batch):
+            raise PlanRefusedError("The plan was carried out already.")
+
+    async def _fill_in(self, operation: LongRunning[Any, Any], asker: Asker) -> tuple[BaseModel, bytes]:
+        """The arguments, filled in with the user's answers, and the nonce of the plan that is carried out, if any.
+
+        From then on, nothing can be asked.
+        """
         call = self._call
 
         async def refuse(_change: ChangeRequest) -> None:
@@ -154,13 +191,20 @@ class OperationsService:
                 f"{operation.name}.fill_in returned {kind_of(arguments)}, which is a bug in the plugin. "
                 f"Expected the arguments. Return `args` or a copy: `args.model_copy(update=…)`."
             )
-        effects = operation.effects(arguments)
-        if effects != call.effects:  # only the effects of the given arguments were confirmed
-            asking = EarlyAsker(asker, operation.name)
-            changed = replace(call, arguments=arguments, effects=effects, user=asking)
-            await confirm_erasing(await check_policy(changed))
+        approval = call.approval
+        if fills_in(operation):
+            # Only the call with the given arguments was judged and approved.
+            asking, effects = EarlyAsker(asker, operation.name), operation.effects(arguments)
+            filled_in = replace(call, arguments=arguments, effects=effects, user=asking)
+            filled_in = filled_in if effects == call.effects else await check_policy(filled_in)
+            if call.rehearsal is not None:
+                call.rehearsal.filled_in = filled_in
+            else:
+                approval = (await approve_filled_in(filled_in, call.effects)).approval
+        if approval is not None:
+            await approval.use()
         call.user.note_change()
-        return arguments
+        return arguments, b"" if approval is None or approval.plan is None else approval.plan.nonce
 
     async def follow(self, operation_id: str, seconds: float | None) -> CallResult:
         """Follow an operation to its end or for this many seconds. Returns what the call that started it would return.
@@ -237,6 +281,13 @@ class OperationsService:
             raise
         left = before.error is not None and any(each.tool == ABORT_OPERATION.tool for each in before.error.next_steps)
         if before.state != "working" and not left:  # a newer operation of the machine must not be stopped
+            return before
+        if self._call.rehearsal is not None:
+            maas = self._tenant.maas.rehearsing(self._call.rehearsal.record)
+            if abort:
+                await self._tenant.engine_for(operation).rehearse_abort(
+                    operation, handle, self._call.cancellation, maas
+                )
             return before
         connections.stop_following(self._call.principal, operation.name, handle.system_id)
         refusal: OperationRefusedError | None = None

@@ -12,6 +12,7 @@ from maas_mcp.calls.active_policy import ActivePolicy
 from maas_mcp.calls.audited_call import note_start
 from maas_mcp.calls.change_stream import ChangeStream
 from maas_mcp.calls.completing import ChoiceCache
+from maas_mcp.calls.plan_ids import PlanSealer
 from maas_mcp.calls.plugin_states import PluginStates, ProcessPlugins
 from maas_mcp.calls.reports import end_state
 from maas_mcp.calls.request_guard import RequestGuard
@@ -61,6 +62,12 @@ class AnyEngine(Protocol):
 
     async def abort(self, operation: Any, handle: Handle, cancellation: CancellationToken, /) -> None:
         """Abort the operation in MAAS."""
+        ...
+
+    async def rehearse_abort(
+        self, operation: Any, handle: Handle, cancellation: CancellationToken, maas: MaasClient, /
+    ) -> None:
+        """Do everything up to the abort request, which ``maas`` records."""
         ...
 
 
@@ -138,9 +145,22 @@ class Tenant:
         Raises:
             SettingsError: There is no secret, and none can be created.
         """
+        return Sealer(load_secrets(self._settings), self.access, self._now)
+
+    @cached_property
+    def plans(self) -> PlanSealer:
+        """Signs and verifies the ids of plans in this region.
+
+        Raises:
+            SettingsError: There is no secret, and none can be created.
+        """
+        return PlanSealer(load_secrets(self._settings), self._region().api_url, self._now)
+
+    @property
+    def access(self) -> str:
+        """The principal and the MAAS user, by the API key without its secret."""
         key = self._region().identity
-        principal = f"{key} {self._principal}" if self._principal else key
-        return Sealer(load_secrets(self._settings), principal, self._now)
+        return f"{key} {self._principal}" if self._principal else key
 
     @cached_property
     def requests(self) -> StartRequests:
@@ -237,11 +257,14 @@ class Tenant:
             await self.maas.aclose()
 
 
-def subject_of(operation: LongRunning[Any, Any], arguments: BaseModel) -> str:
-    """The subject of a new operation in its handle: a machine's id, a new batch's name, or the region."""
+def subject_of(operation: LongRunning[Any, Any], arguments: BaseModel, nonce: bytes = b"") -> str:
+    """The subject of a new operation in its handle: a machine's id, a new batch's name, or the region.
+
+    ``nonce`` makes the name of a batch unique. By default it is random.
+    """
     match operation:
         case Operation():
             return operation.system_id(arguments)
         case BatchOperation():
-            return new_name(operation, arguments)
+            return new_name(operation, arguments, nonce)
     return REGION

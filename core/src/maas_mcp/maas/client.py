@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 import anyio
 
-from maas_mcp.errors import MaasBadRequestError, MaasNotFoundError, MaasProtocolError
+from maas_mcp.errors import MaasBadRequestError, MaasMcpError, MaasNotFoundError, MaasProtocolError
 from maas_mcp.maas.limits import MAX_EVENTS
 from maas_mcp.maas.models import SYSTEM_ID_RULE, Event, Machine, ScriptSet, ScriptSetName, SystemId, User
 from maas_mcp.maas.reading import JSON, ItemT, Listing, MaasModel
@@ -23,6 +23,8 @@ list repeats its key."""
 
 BeforeChange = Callable[["ChangeRequest"], Awaitable[None]]
 """Awaited just before a change is sent. It may raise to prevent the request."""
+
+Record = Callable[["ChangeRequest"], None]
 
 _SYSTEM_ID: Final = re.compile(r"[a-z0-9]{1,41}")
 _NO_SCRIPT_SET: Final = re.compile(r"No current .*script set")
@@ -44,6 +46,20 @@ class ChangeRequest:
     """The named operation, such as ``deploy``; ``None`` for an edit, a new object or a deletion."""
     parameters: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Names and values as MAAS receives them. A name may repeat, and values may be secret."""
+
+    @property
+    def is_dry_run(self) -> bool:
+        """Whether it only asks which machine MAAS would allocate."""
+        return (self.path, self.op) == ALLOCATE and ("dry_run", "true") in self.parameters
+
+
+class RehearsedError(MaasMcpError):
+    """A client that only rehearses has recorded a change and not sent it."""
+
+    code = "rehearsed"
+
+    def __init__(self) -> None:
+        super().__init__("The request was not sent to MAAS, because the call is only planned.")
 
 
 class Transport(Protocol):
@@ -97,6 +113,7 @@ class MaasClient:
         self._transport = transport
         self._checks: tuple[BeforeChange, ...] = ()
         self._last_checks: tuple[BeforeChange, ...] = ()
+        self._record: Record | None = None
         self._guard: Guard | None = None
         self._limiter: AbstractAsyncContextManager[object] = nullcontext()
         self._versions: list[str] = []
@@ -122,6 +139,9 @@ class MaasClient:
             op: The operation to send. An abort does not wait, because it may end what the others wait for.
             waiting: Called if there is a wait.
         """
+        if self._record is not None:
+            yield self
+            return
         async with self._limiter, self._transport.turn(op, waiting) as transport:
             mine = self._with_transport(transport)
             mine._limiter = nullcontext()  # noqa: SLF001 - its own
@@ -148,6 +168,15 @@ class MaasClient:
             client._checks = (*self._checks, check)  # noqa: SLF001 - its own
         return client
 
+    def rehearsing(self, record: Record) -> "MaasClient":
+        """Return a client that sends no change and waits for no turn. It passes each change to ``record``.
+
+        Each change then raises a :class:`RehearsedError`. Checks with ``last`` do not run.
+        """
+        client = self._with_transport(self._transport)
+        client._record = record  # noqa: SLF001 - its own
+        return client
+
     def guarded(self, guard: "Guard | None") -> "MaasClient":
         """Return a client whose changes pass a guard, or none."""
         client = self._with_transport(self._transport)
@@ -163,12 +192,16 @@ class MaasClient:
         query: Sequence[tuple[str, str]] = (),
         form: Sequence[tuple[str, str]] | None = None,
     ) -> JSON:
-        if self._checks or self._last_checks or self._guard:
-            change = ChangeRequest(method, path, op, (*query, *(form or ())))
-            if self._guard is not None:
-                await self._guard.check(self.guarded(None), change)
-            for check in (*self._checks, *self._last_checks):
-                await check(change)
+        change = ChangeRequest(method, path, op, (*query, *(form or ())))
+        if self._guard is not None:
+            await self._guard.check(self.guarded(None), change)
+        for check in self._checks:
+            await check(change)
+        if self._record is not None and not change.is_dry_run:
+            self._record(change)
+            raise RehearsedError
+        for check in self._last_checks:
+            await check(change)
         query = query if op is None else [("op", op), *query]
         return await self._transport.request(method, path, query=query, form=form)
 

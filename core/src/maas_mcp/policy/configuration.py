@@ -1,6 +1,7 @@
 """The site's policy, as it is written in the table ``[policy]`` of the configuration file."""
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Annotated, Final, Literal, Self
 
@@ -62,6 +63,18 @@ class Policy(PolicyTable):
         default_factory=dict, description="The response to each tier in a mode, which replaces that of a built-in mode."
     )
     protect: Protection = Protection()
+    second_person: tuple[str, ...] = Field(
+        default=(),
+        description="Kinds of calls whose plan another person must apply: `erase`, `destroy`, `operate`, or a tool's "
+        "limit such as `release`.",
+    )
+    trust_prompts: bool = Field(
+        default=True,
+        description="Whether a client's answer counts as the user's. If not, calls that need an answer need a plan.",
+    )
+    untrusted_clients: tuple[str, ...] = Field(
+        default=(), description="Clients whose answers do not count, by the name that they send, such as `agent-*`."
+    )
     freeze: tuple[Freeze, ...] = Field(default=(), description="Times in which MAAS is not changed.")
     limits: Mapping[str, Limit] = Field(
         default_factory=dict,
@@ -76,6 +89,11 @@ class Policy(PolicyTable):
     def limit(self, kind: str) -> Limit:
         """Return the limit of a kind of change: the site's, or else the built-in one."""
         return self.limits.get(kind) or LIMITS.get(kind) or NO_LIMIT
+
+    def trusts_prompts_of(self, client: str) -> bool:
+        """Whether the answers of a client count as the user's. ``client`` is the name that it sends."""
+        name = client.lower()
+        return self.trust_prompts and not any(fnmatchcase(name, each.lower()) for each in self.untrusted_clients)
 
     def mode(self, name: str) -> Mode:
         """Return the mode ``name``: the site's, or else the built-in one.

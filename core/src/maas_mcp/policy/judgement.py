@@ -15,6 +15,8 @@ from maas_mcp.policy.limits import Usage, exceeded
 from maas_mcp.policy.protection import protecting_rule
 from maas_mcp.policy.tiers import Tier, tier_of
 
+SECOND_PERSON: Final = "second_person"
+"""The rule that another person must apply a plan."""
 MAX_NAMED: Final = 5
 """Machines that one sentence names."""
 
@@ -80,7 +82,12 @@ def judge(policy: Policy, call: JudgedCall) -> list[Finding]:
     if not call.effects.changes:
         return [Finding("tier.read", Verdict.ALLOW, f"{call.tool} changes nothing in MAAS.")]
     findings = [*_scope(call), *_protected(policy, call), *_frozen(policy, call), *_limited(policy, call)]
-    return [*findings, _mode(policy, call)]
+    return [*findings, *_second_person(policy, call), _mode(policy, call)]
+
+
+def needs_second_person(findings: Sequence[Finding]) -> bool:
+    """Whether another person than the one who made the plan must apply it."""
+    return any(each.rule == SECOND_PERSON for each in findings)
 
 
 def deciding(findings: Sequence[Finding]) -> Finding:
@@ -110,6 +117,15 @@ def _protected(policy: Policy, call: JudgedCall) -> Iterator[Finding]:
             f"{_names(machines)} {'is' if len(machines) == 1 else 'are'} protected: {reason}.",
             "No tool changes a protected machine. The operator of this server decides which machines are protected.",
             tuple(each.system_id for each in machines),
+        )
+
+
+def _second_person(policy: Policy, call: JudgedCall) -> Iterator[Finding]:
+    if kind := next((each for each in (*call.kinds, str(call.tier)) if each in policy.second_person), None):
+        yield Finding(
+            SECOND_PERSON,
+            Verdict.PLAN,
+            f"{call.tool} needs a second person ({kind}): one makes the plan, and another one applies it.",
         )
 
 

@@ -37,6 +37,8 @@ INSTRUCTIONS: Final[tuple[tuple[str, str | None], ...]] = (
     ("With wait_seconds it returns earlier, with an operation_id for {tool}.", "maas_wait_operation"),
     ("If the same operation is already running, a call starts nothing and returns its operation_id.", None),
     ("Cancelling a call only stops following: MAAS continues, unless on_cancel is `abort`.", None),
+    ("With plan=true, a tool changes nothing and shows what it would do, with a plan_id for ten minutes.", None),
+    ("The same call with that plan_id, instead of plan, carries it out. Show the plan to the user first.", None),
 )
 """Parts of the text for the model, each with the tool that it names, if any. A part without its tool is left out."""
 

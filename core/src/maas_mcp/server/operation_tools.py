@@ -11,7 +11,7 @@ from maas_mcp.operations.declaring.tool import Tool, ToolContext
 from maas_mcp.operations.wording import maas_words
 
 MAX_WAIT: Final = 3600.0
-OPERATION_ID: Final = "Complete, as the starting call returned it."
+OPERATION_ID: Final = "Complete, as returned."
 
 
 class OperationId(BaseModel):

@@ -67,9 +67,9 @@ def add_handlers(server: Server[Host], _served: Catalogue, _log: ClientLog) -> N
 def starts_task(ctx: Context, tool: AnyTool, given: Mapping[str, Any] | None) -> bool:
     """Whether a call is answered with a task.
 
-    A call with ``wait_seconds`` is not: its caller wants an answer in that time.
+    A call with ``wait_seconds`` is not: its caller wants an answer in that time. A plan starts nothing.
     """
-    waits = (given or {}).get("wait_seconds") is not None
+    waits = bool({"wait_seconds", "plan"} & {name for name, value in (given or {}).items() if value is not None})
     return isinstance(tool, LongRunning) and not waits and declares_extension(ctx, TASKS)
 
 

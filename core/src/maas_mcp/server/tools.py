@@ -76,15 +76,15 @@ def _output_schema(tool: AnyTool) -> Schema:
     schema = result_schema(tool.returns)
     if not isinstance(tool, LongRunning):
         return schema
-    return {
-        "type": "object",
-        "properties": {**PUBLISHED_REPORT, "result": nullable(schema)},
-        "required": list(PUBLISHED_REPORT),
-    }
+    # No field is required, because a call with `plan` returns none of them.
+    return {"type": "object", "properties": {**PUBLISHED_REPORT, "result": nullable(schema)}}
 
 
 def success(tool: AnyTool, answer: "CallResult") -> types.CallToolResult:
     """The MCP result of a call: structured content for programs, and a short text for people."""
+    if answer.plan is not None:
+        text = types.TextContent(text=answer.plan.text())
+        return types.CallToolResult(content=[text], structured_content={"plan": answer.plan.model_dump(mode="json")})
     if isinstance(tool, LongRunning):
         return _operation_success(tool, answer)
     content = [content_block(each) for each in content_of(tool, answer.result)]

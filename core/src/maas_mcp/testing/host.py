@@ -5,7 +5,7 @@ from base64 import b64decode
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from pydantic import BaseModel, SecretStr
 
@@ -24,6 +24,7 @@ from maas_mcp.operations.declaring.resource import Resource
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, Tool
 from maas_mcp.operations.progress import Progress
 from maas_mcp.plugins.registry import AnyTool, Registry, load_registry
+from maas_mcp.policy.configuration import STANDARD, Mode, Policy
 from maas_mcp.settings import Settings
 from maas_mcp.testing.answers import Answers
 from maas_mcp.testing.wire import InProcessWire
@@ -34,12 +35,19 @@ ADDRESS = "http://127.0.0.1:5240/MAAS"
 """The URL of the region. It is never opened, because the region is in the same process."""
 
 
+UNCONFIRMED: Final = Policy(modes={STANDARD: Mode(destroy="allow")})
+"""The policy of calls without answers: a plugin's test needs no plan to destroy something."""
+CONFIRMED: Final = Policy()
+"""The policy of calls with answers: the user is asked before something is destroyed."""
+
+
 def settings_for(region: SimulatedRegion, username: str) -> Settings:
     """Return settings for the region that ignore the environment and configuration files."""
     return Settings.model_construct(
         maas_url=ADDRESS,
         maas_api_key=SecretStr(region.api_key_of(username)),
         secret=(SecretStr(SECRET),),
+        policy=UNCONFIRMED,
         audit="off",
         answer_within=0.0,  # the tests' clock may pass hours during a call
     )
@@ -109,7 +117,8 @@ class Host:
             tool: The tool's or operation's class.
             machine: A hostname or system id, for the argument ``system_id``.
             on_cancel: A cancel policy that replaces the operation's own.
-            answers: The user's answers, by key; ``None`` for a client that cannot ask.
+            answers: The user's answers, by key. The call is then confirmed as the standard mode requires. ``None`` for
+                a client that cannot ask; such a call needs no confirmation.
             arguments: The arguments as a client passes them.
 
         Raises:
@@ -169,6 +178,7 @@ class Host:
         installed = installed_plugins()
         self.host.serve({**installed.tools, called.name: called})
         self.host.plugins.use(installed.plugins)
+        self._use_policy(UNCONFIRMED if answers is None else CONFIRMED)
         self._connection, self.progress = self.host.connections.connect(), []
         self.answers = Answers(answers)
         return await run_call(
@@ -179,6 +189,11 @@ class Host:
             sender=lambda _token: self._record,
             user=self.answers,
         )
+
+    def _use_policy(self, policy: Policy) -> None:
+        """Use a policy, unless the test has set one."""
+        if self.host.policy.rules in (UNCONFIRMED, CONFIRMED):
+            self.host.policy.use(self.settings.model_copy(update={"policy": policy}))
 
     def cancel(self) -> None:
         """Cancel the latest call, as a client does."""

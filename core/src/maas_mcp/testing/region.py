@@ -96,8 +96,9 @@ class MaasRegion(SimulatedRegion):
             machine: A hostname or system id, for the argument ``system_id``.
             username: The user whose API key is used.
             on_cancel: A cancel policy that replaces the operation's own.
-            answers: The user's answers to ``ctx.ask``, by key. The user declines all other questions. ``None`` for a
-                client that cannot ask. The questions are then in :attr:`asked`.
+            answers: The user's answers to ``ctx.ask``, by key. The user declines all other questions, also whether the
+                call may destroy something. ``None`` for a client that cannot ask; such a call needs no confirmation.
+                The questions are then in :attr:`asked`.
             arguments: The arguments as a client passes them.
 
         Raises:

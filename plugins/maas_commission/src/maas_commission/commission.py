@@ -82,6 +82,7 @@ class Commission(Operation[CommissionMachine, CommissionedMachine]):
         ],
         {ScriptSetName.COMMISSIONING, ScriptSetName.TESTING},
     )
+    typical = timedelta(minutes=5)
     # MAAS gives up when a script is silent for `node_timeout` (30 minutes) or exceeds its own limit.
     deadline = timedelta(hours=24)
 

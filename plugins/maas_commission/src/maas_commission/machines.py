@@ -6,14 +6,13 @@ from pydantic import BaseModel, Field
 
 from maas_mcp.api import Machine, MachineText, SystemId
 
-SYSTEM_ID = "Not the hostname."
 TAKE_OVER = "Confirm that you may take it from its owner."
 
 
 class MachineArguments(BaseModel):
     """A machine."""
 
-    system_id: SystemId = Field(description=SYSTEM_ID)
+    system_id: SystemId
 
 
 class MachineWithComment(MachineArguments):

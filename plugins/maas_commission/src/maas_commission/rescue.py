@@ -78,6 +78,7 @@ class EnterRescueMode(Operation[EnterRescue, InRescueMode]):
             Phase("Rescue mode", 0.95),
         ]
     )
+    typical = timedelta(minutes=5)
 
     def is_reached(self, args: EnterRescue, machine: Machine) -> bool:  # noqa: ARG002 - Operation's signature
         """Whether the machine is in rescue mode."""
@@ -135,6 +136,7 @@ class ExitRescueMode(Operation[MachineArguments, OutOfRescueMode]):
         failure={S.FAILED_EXITING_RESCUE_MODE},
     )
     polling = EventPolling([Phase("User stopping rescue mode", 0.1), Phase("Exited rescue mode", 0.9)])
+    typical = timedelta(minutes=2)
     deadline = timedelta(minutes=30)  # MAAS gives up after 5 minutes without the expected power state
 
     def is_reached(self, args: MachineArguments, machine: Machine) -> bool:  # noqa: ARG002 - Operation's signature

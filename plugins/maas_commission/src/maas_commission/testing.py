@@ -76,6 +76,7 @@ class RunTests(Operation[RunScripts, TestedMachine]):
         {ScriptSetName.TESTING},
     )
     compared = frozenset({"testing_scripts"})
+    typical = timedelta(minutes=5)  # with the default tests
     deadline = timedelta(days=7)  # several of MAAS's own tests have no limit
 
     def effects(self, args: RunScripts) -> Effects:

@@ -38,7 +38,7 @@ class AbortedMachine(MachineState):
 class Abort(Tool[MachineArguments, AbortedMachine]):
     """Abort (stop) a machine's deployment, commissioning, test or disk erasing, and power it off.
 
-    Takes up to minutes. A deployment ends as Allocated with unusable disks, commissioning as New, an erase as Failed
+    A deployment ends as Allocated with unusable disks, commissioning as New, an erase as Failed
     disk erasing with half-erased disks. The abort affects every user. Nothing else can be aborted.
     """
 

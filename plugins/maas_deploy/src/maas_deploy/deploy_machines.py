@@ -38,7 +38,7 @@ class DeployMachines(BaseModel):
     zone: str | None = None
     pool: str | None = None
     distro_series: str | None = Field(default=None, description="Image, such as `ubuntu/noble`.")
-    hwe_kernel: str | None = Field(default=None, description="Kernel: `hwe-22.04`.")
+    hwe_kernel: str | None = Field(default=None, description="`hwe-22.04`.")
     user_data: SecretStr | None = Field(default=None, description="For cloud-init, plain or base64.")
     ephemeral_deploy: bool = Field(default=False, description="Run from memory, not from disk.")
     comment: str | None = None
@@ -86,6 +86,7 @@ class DeployMany(BatchOperation[DeployMachines, DeployedMachines]):
     list_position = 21
     title = "Deploy several machines"
     destructive = True
+    typical = timedelta(minutes=10)
     deadline = timedelta(hours=4)
     each = Deploy
 

@@ -6,13 +6,11 @@ from pydantic import BaseModel, Field
 
 from maas_mcp.api import Machine, MachineText, SystemId
 
-SYSTEM_ID = "Not the hostname."
-
 
 class MachineArguments(BaseModel):
     """A machine and a comment."""
 
-    system_id: SystemId = Field(description=SYSTEM_ID)
+    system_id: SystemId
     comment: str | None = None
 
 

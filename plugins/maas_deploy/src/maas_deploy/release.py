@@ -85,6 +85,7 @@ class Release(Operation[ReleaseMachine, ReleasedMachine]):
         ]
     )
     compared = frozenset({"erase", "quick_erase", "secure_erase", "scripts"})
+    typical = timedelta(minutes=1)
     deadline = timedelta(hours=24)  # MAAS has no limit for a disk erase
 
     def effects(self, args: ReleaseMachine) -> Effects:

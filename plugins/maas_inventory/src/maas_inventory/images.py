@@ -215,6 +215,7 @@ class ImportImages(RegionOperation[NoArguments, Images, ImportProgress]):
     toolset = "images"
     admin_only = True
     title = "Import images"
+    typical = timedelta(minutes=20)
     deadline = timedelta(hours=6)
     idempotent = True
 

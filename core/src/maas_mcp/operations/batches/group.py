@@ -20,7 +20,7 @@ from maas_mcp.errors import (
     MaasMcpError,
     OperationTimedOutError,
 )
-from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.client import MaasClient, RehearsedError
 from maas_mcp.maas.limits import CHANGE_TIMEOUT
 from maas_mcp.maas.models import Machine, SystemId
 from maas_mcp.maas.reading import Listing
@@ -147,6 +147,61 @@ class BatchEngine:
         members = await self._apply_deadline(batch, handle, members, limit)
         await self._release_unstarted(name, members, cancellation)
         return report_batch(batch, handle, members, progress, confirmed=self._requests.is_confirmed(name))
+
+    async def rehearse(
+        self,
+        batch: BatchOperation[ArgsT, Any],
+        args: ArgsT,
+        progress: ProgressReporter,
+        cancellation: CancellationToken,
+        maas: MaasClient,
+        *,
+        name: str,
+    ) -> Sequence[str]:
+        """Do everything that :meth:`run` does up to the first request for each machine, which ``maas`` records.
+
+        Returns:
+            Warnings: the machines that would not start, and why.
+
+        Raises:
+            MaasMcpError: There are not enough machines, or none of them would start.
+        """
+        ctx = replace(self._engine.context(batch, progress, cancellation), maas=maas)
+        try:
+            chosen = await batch.members(ctx, args, name)
+        except RehearsedError:
+            return ()  # MAAS chooses the machines
+        each, warnings, errors = batch.each(), list[str](), list[MaasMcpError]()
+        for one in chosen:
+            try:
+                found = await self._engine.rehearse(each, one, progress, cancellation, maas)
+            except MaasMcpError as error:
+                errors.append(error)
+                found = [error.message]
+            said = [f"{found.message}."] if isinstance(found, OperationStatus) else found
+            warnings += [f"{each.system_id(one)}: {text}" for text in said]
+        if errors and len(errors) == len(chosen):
+            raise errors[0]
+        return warnings
+
+    async def rehearse_abort(
+        self, batch: BatchOperation[Any, Any], handle: Handle, cancellation: CancellationToken, maas: MaasClient
+    ) -> None:
+        """Do everything that :meth:`abort` does up to the request for each machine, which ``maas`` records.
+
+        Raises:
+            OperationRefusedError: No machine has anything to abort.
+            MaasError: MAAS cannot be reached.
+        """
+        each = batch.each()
+        running = [
+            machine
+            for machine in await self._maas.machines(agent_name=handle.system_id)
+            if machine.status in each.lifecycle.pending
+        ]
+        for machine in running:
+            member = self._member_handle(batch, machine.system_id, machine, handle)
+            await self._engine.rehearse_abort(each, member, cancellation, maas)
 
     async def _release_unstarted(self, name: str, members: Sequence[Member], cancellation: CancellationToken) -> None:
         """Release the machines that were not started, and later those whose open request MAAS refuses."""
