@@ -147,7 +147,7 @@ async def _open(call: ToolCall, judgement: Judgement) -> SealedPlan:
     elif call.principal.name == "":
         raise PlanRefusedError(
             "This plan needs a second person to apply it, but all callers of this server are one user.",
-            hint="Serve maas-mcp over HTTP with authentication, so that persons can be told apart.",
+            hint="Serve maas-mcp over HTTP with authentication, so that persons can be distinguished.",
         )
     elif not plan.second_person:
         raise PlanRefusedError(*(["The plan was made before it needed a second person."] if mine else []))
