@@ -1,6 +1,7 @@
 """Secrets in texts and in named values: replaces them in logs, MAAS's messages and the audit."""
 
 import re
+from functools import lru_cache
 from typing import Final
 
 HIDDEN: Final = "***"
@@ -19,6 +20,7 @@ _SECRET_NAME: Final = re.compile(
 )
 
 
+@lru_cache(maxsize=1024)
 def is_secret_name(name: str) -> bool:
     """Whether the value of a field or argument with this name is secret, such as ``power_parameters_power_pass``.
 

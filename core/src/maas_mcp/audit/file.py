@@ -9,16 +9,26 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import anyio
 import anyio.to_thread
 
-from maas_mcp.audit.lines import HEAD_BYTES, START, Head, Line, decode_line, encode_line, is_whole, number_of
+from maas_mcp.audit.lines import (
+    HEAD_BYTES,
+    START,
+    Head,
+    Line,
+    decode_line,
+    encode_line,
+    format_time,
+    is_whole,
+    number_of,
+)
 from maas_mcp.audit.locking import try_lock, unlock
 from maas_mcp.errors import AuditUnavailableError
 
@@ -83,21 +93,21 @@ class AuditFile:
         """Append a line with the time and these fields.
 
         A line is written at once, which takes microseconds. While another process or thread appends, a worker thread
-        waits for it.
+        waits for it, even if the caller is cancelled: a cancelled call has an outcome, too.
 
         Raises:
             AuditUnavailableError: The line cannot be written. The file has no part of it.
         """
         if self._fsync or not self._append_at_once(fields):
-            await anyio.to_thread.run_sync(self.append, fields)
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(self.append, fields)
 
     def _append_at_once(self, fields: Mapping[str, Any]) -> bool:
         """Append a line, unless another process or thread appends. Returns whether it is written."""
         if not self._mutex.acquire(blocking=False):
             return False
         try:
-            with self._errors():
-                return self._append_if_unlocked(fields)
+            return self._append_if_unlocked(fields)
         finally:
             self._mutex.release()
 
@@ -110,11 +120,10 @@ class AuditFile:
         until = time.monotonic() + LOCK_LIMIT
         if self._mutex.acquire(timeout=LOCK_LIMIT):
             try:
-                with self._errors():
-                    while time.monotonic() < until:
-                        if self._append_if_unlocked(fields):
-                            return
-                        time.sleep(_LOCK_INTERVAL)
+                while time.monotonic() < until:
+                    if self._append_if_unlocked(fields):
+                        return
+                    time.sleep(_LOCK_INTERVAL)
             finally:
                 self._mutex.release()
         raise _unavailable(
@@ -124,26 +133,24 @@ class AuditFile:
         )
 
     def _append_if_unlocked(self, fields: Mapping[str, Any]) -> bool:
-        if not self._files.lock_head():
-            return False
-        try:
-            written = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            self._files.append({"time": written, **fields}, fsync=self._fsync)
-        finally:
-            self._files.unlock_head()
-        return True
+        """Append a line, unless another process appends. Returns whether it is written.
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """Explain errors of the block, after which the files are opened again."""
+        After an error, the files are opened again.
+        """
         try:
-            yield
+            if not self._files.lock_head():
+                return False
+            try:
+                self._files.append({"time": format_time(self._now()), **fields}, fsync=self._fsync)
+            finally:
+                self._files.unlock_head()
         except OSError as error:
             self._files.close()
             raise _unavailable(self.path, f"cannot be written: {error.strerror}", _hint(error)) from None
         except AuditUnavailableError:
             self._files.close()
             raise
+        return True
 
     def close(self) -> None:
         """Close the file. A later line opens it again."""
@@ -164,7 +171,8 @@ class _Files:
     """The open audit file and its head file."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self._head_path = path, head_file(path)
+        self._name, self._head_name = os.fspath(path), os.fspath(self._head_path)  # for each append, faster than a Path
         self._log: _Opened | None = None
         self._head: _Opened | None = None
         self._newest = Head()
@@ -173,17 +181,16 @@ class _Files:
 
     def lock_head(self) -> bool:
         """Lock the head file, unless another process has locked it. Returns whether it is locked."""
-        path = head_file(self._path)
         for _ in range(_MAX_REPLACED):
             if self._head is None:
                 self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                self._head = _open(path, os.O_RDWR)
+                self._head = _open(self._head_path, os.O_RDWR)
             if not try_lock(self._head.descriptor):
                 return False
-            if _inode(path) == self._head.inode:
+            if _inode(self._head_name) == self._head.inode:
                 return True
             self.close()  # it was removed or replaced, so that others lock another file
-        raise _unavailable(path, "is replaced all the time", "Stop the program that replaces it.")
+        raise _unavailable(self._head_path, "is replaced all the time", "Stop the program that replaces it.")
 
     def unlock_head(self) -> None:
         """Unlock the head file."""
@@ -217,7 +224,7 @@ class _Files:
         if self._head is None:
             raise TypeError("the head file is not locked")
         try:
-            found = self._path.lstat()
+            found = os.lstat(self._name)
         except FileNotFoundError:
             found = None
         if self._log is not None and (found is None or (found.st_dev, found.st_ino) != self._log.inode):
@@ -270,9 +277,9 @@ def _check(path: Path, found: os.stat_result) -> None:
         )
 
 
-def _inode(path: Path) -> tuple[int, int] | None:
+def _inode(name: str) -> tuple[int, int] | None:
     try:
-        found = path.lstat()
+        found = os.lstat(name)
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino

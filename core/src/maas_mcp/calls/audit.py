@@ -8,8 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-import anyio
-
 from maas_mcp.calls.audit_log import AuditLog
 from maas_mcp.calls.audited_call import CURRENT, AuditedCall, new_id, recordable_arguments
 from maas_mcp.calls.call import CallResult, ToolCall
@@ -21,6 +19,7 @@ from maas_mcp.errors import (
     MaasMcpError,
     NotAnsweredError,
     OperationCancelledError,
+    RefusedByPolicyError,
 )
 from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.declaring.questions import AnswersNeededError
@@ -109,7 +108,7 @@ def _outcome(result: CallResult) -> Mapping[str, Any]:
 def _recording(record: AuditedCall, error: BaseException, call: ToolCall) -> Awaitable[None]:
     """Return what writes the last line of a call that ended with an error."""
     if isinstance(error, MaasMcpError) and not isinstance(error, _FAULTS) and not record.is_open:
-        return record.refuse(error.code)
+        return record.refuse(_rule(error))
     outcome = dict(_failure(error))
     if record.operation is not None:
         with suppress(MaasMcpError):
@@ -117,10 +116,15 @@ def _recording(record: AuditedCall, error: BaseException, call: ToolCall) -> Awa
     return record.end(outcome)
 
 
+def _rule(error: MaasMcpError) -> str:
+    """The rule that an error names: one of the policy, or the code of the error."""
+    return error.rule if isinstance(error, RefusedByPolicyError) else error.code
+
+
 def _failure(error: BaseException) -> Mapping[str, str]:
     match error:
-        case InsufficientScopeError() | NotAnsweredError():  # also after the call was admitted
-            return {"outcome": "refused", "rule": error.code}
+        case InsufficientScopeError() | NotAnsweredError() | RefusedByPolicyError():  # also of an admitted call
+            return {"outcome": "refused", "rule": _rule(error)}
         case AnswersNeededError():
             return {"outcome": "asked"}
         case OperationCancelledError():
@@ -131,9 +135,8 @@ def _failure(error: BaseException) -> Mapping[str, str]:
 
 
 async def _finish(record: AuditedCall, writing: Awaitable[None]) -> None:
-    """Write the last line of a call, even if the call is cancelled. A failure does not hide the call's own result."""
+    """Write the last line of a call. A failure does not hide the call's own result."""
     try:
-        with anyio.CancelScope(shield=True):
-            await writing
+        await writing
     except AuditUnavailableError as error:
         logger.error("The outcome of call %s is missing in the audit: %s", record.id, error.message)  # noqa: TRY400

@@ -16,7 +16,7 @@ class AuditLog(Protocol):
     """Keeps the lines of the audit."""
 
     async def write(self, fields: Mapping[str, Any], /) -> None:
-        """Append a line.
+        """Append a line, even if the caller is cancelled.
 
         Raises:
             AuditUnavailableError: It cannot be written.

@@ -34,7 +34,7 @@ class Judgement:
 
 
 async def check_policy(call: ToolCall) -> ToolCall:
-    """Return the call with the judgement of the policy.
+    """Return the call with the judgement of the policy. A tool that only reads needs none.
 
     Raises:
         InsufficientScopeError: The principal lacks the scope for the call's tier.
@@ -42,14 +42,15 @@ async def check_policy(call: ToolCall) -> ToolCall:
         MaasError: The machines cannot be read.
     """
     check_tier(call.principal, call.tool, lowest_tier(call.effects))
+    if call.tool.read_only and not call.effects.changes:
+        return call
     with giving_up(call.tool.name, call.answer_by):
         judgement = await judge_call(call)
     check_tier(call.principal, call.tool, judgement.call.tier)
     decision = judgement.decision
     if decision.verdict is Verdict.REFUSE:
         raise RefusedByPolicyError(decision.rule, f"{decision.reason} Nothing was sent to MAAS.", hint=decision.hint)
-    if call.effects.changes:
-        call.tenant.request_guard.note_judged(judgement.call.machines)
+    call.tenant.request_guard.note_judged(judgement.call.machines)
     return replace(call, judgement=judgement)
 
 
@@ -81,7 +82,7 @@ async def judge_call(call: ToolCall) -> Judgement:
         effects=effects,
         machines=machines,
         username=username,
-        tiers=frozenset(Tier(each.tier) for each in call.principal.scopes),
+        tiers=frozenset(each.tier for each in call.principal.scopes),
         mode=policy.mode_name,
         now=datetime.fromtimestamp(call.host.now(), UTC),
         kinds=limits_of(call.tool.limit, erases=effects.erases),

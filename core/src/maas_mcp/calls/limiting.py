@@ -1,5 +1,6 @@
 """Counts the machines of a call for the policy's limits, just before it runs."""
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
@@ -16,8 +17,11 @@ from maas_mcp.errors import (
 )
 from maas_mcp.maas.statuses import AT_WORK
 from maas_mcp.operations.batches.batch import BatchOperation
+from maas_mcp.operations.handles import Handle
 from maas_mcp.policy.judgement import LIMIT_HINTS
 from maas_mcp.policy.limits import Counted, Exceeded, Limit, Usage, limits_of
+
+logger = logging.getLogger(__name__)
 
 SETTLED: Final = 60.0
 """Seconds after which MAAS shows a machine's change, or there is none."""
@@ -48,7 +52,7 @@ async def count_machines(call: ToolCall, following: Callable[[ToolCall], Awaitab
     if result.status is None or result.status.state != "working":
         await store.end(counted.kinds, counted.machines)
     elif call.effects.allocates and isinstance(call.tool, BatchOperation):
-        await _replace_chosen(call, limits, counted, result.status.handle.system_id)
+        await _replace_when_chosen(call, limits, counted, result.status.handle)
     return result
 
 
@@ -93,6 +97,23 @@ async def _end_idle(call: ToolCall, limits: Mapping[str, Limit]) -> None:
         if busy and len(busy) + len(effects.machines) + effects.allocates > limit.at_once:
             machines = await call.tenant.maas.machines(id=sorted(busy))
             await store.end([kind], [each.system_id for each in machines if each.status not in AT_WORK])
+
+
+async def _replace_when_chosen(call: ToolCall, limits: Mapping[str, Limit], counted: Counted, handle: Handle) -> None:
+    """Replace the unknown machines of a batch when all are chosen, which may be long after the call's answer."""
+    over = call.tenant.batches.start_over(handle)
+    if over is None:
+        await _replace_chosen(call, limits, counted, handle.system_id)
+        return
+
+    async def replace_later() -> None:
+        await over.wait()
+        try:
+            await _replace_chosen(call, limits, counted, handle.system_id)
+        except MaasError as error:
+            logger.warning("the machines of %s stay counted as unknown ones: %s", handle.system_id, error)
+
+    call.host.run_later(call.principal, call.tenant.region, replace_later)
 
 
 async def _replace_chosen(call: ToolCall, limits: Mapping[str, Limit], counted: Counted, agent_name: str) -> None:

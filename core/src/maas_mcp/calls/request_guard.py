@@ -5,7 +5,7 @@ machine itself, and a machine may become protected while a call waits. This chec
 """
 
 import re
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from typing import Final
 
 import anyio
@@ -40,8 +40,10 @@ class RequestGuard:
         self._username = username
         self._judged: dict[SystemId, float] = {}
 
-    def note_judged(self, machines: Iterable[Machine]) -> None:
+    def note_judged(self, machines: Collection[Machine]) -> None:
         """Note that the policy has just judged these machines."""
+        if not machines:
+            return
         now = anyio.current_time()
         self._judged = {each: at for each, at in self._judged.items() if at > now - FRESH}
         self._judged.update((each.system_id, now) for each in machines)

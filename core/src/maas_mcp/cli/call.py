@@ -20,6 +20,7 @@ from maas_mcp.cli.bars import Bars, Terminal
 from maas_mcp.cli.client import call_with_bar, list_tools, mcp_client, result_exit_code, result_text
 from maas_mcp.cli.common import EXIT_CODES, Interrupted, print_text
 from maas_mcp.cli.interrupt import run
+from maas_mcp.credentials.regions import find_regions
 from maas_mcp.machine_text import make_visible
 from maas_mcp.settings import Settings
 
@@ -51,7 +52,7 @@ def command(*, tool: str | None, pairs: tuple[str, ...], listing: bool, as_json:
 
     Ctrl-C cancels the call. An operation that MAAS has already started continues, unless you pass on_cancel=abort.
     """  # noqa: D301 - \b keeps click from wrapping the paragraph
-    Settings.load().require_region()  # fail before starting a server that would report the same error
+    find_regions(Settings.load())  # fail before starting a server that would report the same error
     call = Call(tool, pairs, listing=listing or tool is None, as_json=as_json)
     try:
         code = run(call.run, call.stop)

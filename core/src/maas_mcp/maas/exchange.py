@@ -68,7 +68,8 @@ class HttpTransport:
         self._observers = tuple(observers)
         self._region = region
         self._root = region.api_url
-        self._secrets = () if region.api_key is None else (region.api_key.secret,)
+        key = region.api_key
+        self._secrets = () if key is None else (key.consumer, key.token, key.secret)
         self._backoff = backoff or Backoff()
         self._slots = slots or RequestSlots()
         self.proxy = None if wire else region.proxy

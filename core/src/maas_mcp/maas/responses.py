@@ -3,14 +3,15 @@
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from itertools import islice
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 from maas_mcp.errors import (
     MaasAuthError,
@@ -36,6 +37,7 @@ of an operation. One request a minute is no load."""
 _MAX_NAME_LENGTH: Final = 64
 _MAX_FIELDS: Final = 20
 _MAX_MESSAGES: Final = 5
+_ENCODED_PIECE_LENGTH: Final = 24
 _MIN_PIECE_LENGTH: Final = 6  # shorter ones may occur in MAAS's messages by chance
 _ESCAPED_CHARACTERS: Final = re.compile(r"[^\w #:;,./@+=-]+")
 _MAX_TIMESTAMP_AGE: Final = 300
@@ -76,7 +78,7 @@ class Request:
     """The path below ``/MAAS/api/2.0/``."""
     op: str | None = None
     secrets: Sequence[str] = field(default=(), repr=False)
-    """Values to remove from MAAS's messages: user data, passwords and the key's secret."""
+    """Values to remove from MAAS's messages: user data, passwords and the parts of the API key."""
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}" + (f"?op={self.op}" if self.op else "")
@@ -349,11 +351,24 @@ def _fields(request: Request, response: Response) -> dict[str, list[str]]:
 
 
 def _remove_secrets(secrets: Sequence[str], text: str) -> str:
-    # MAAS may shorten, quote or escape a value that it repeats, so any piece of a secret counts.
-    pieces = (piece.strip() for secret in secrets for piece in _ESCAPED_CHARACTERS.split(secret))
-    if any(len(piece) >= _MIN_PIECE_LENGTH and piece in text for piece in pieces):
+    # MAAS may shorten, quote, escape, encode or decode a value that it repeats, so any piece of a secret counts.
+    texts = {text, unquote_plus(text)}
+    pieces = (piece.strip() for secret in secrets for form in _forms(secret) for piece in form)
+    if any(len(piece) >= _MIN_PIECE_LENGTH and any(piece in each for each in texts) for piece in pieces):
         return "[removed: it repeats a secret parameter]"
     return text
+
+
+def _forms(secret: str) -> Iterator[Sequence[str]]:
+    """Yield the pieces of a secret as it was sent, encoded in base64, and decoded from it."""
+    yield _ESCAPED_CHARACTERS.split(secret)
+    encoded = b64encode(secret.encode("utf-8", "replace")).decode()
+    yield encoded.rstrip("="), encoded[:_ENCODED_PIECE_LENGTH]
+    try:
+        decoded = b64decode("".join(secret.split()), validate=True)
+    except ValueError:
+        return
+    yield _ESCAPED_CHARACTERS.split(decoded.decode("utf-8", "replace"))
 
 
 def _join_text(start: str, words: str | None) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
+from functools import cached_property
 from typing import Final
 
 from maas_mcp.maas.models import Machine
@@ -36,7 +37,7 @@ class Verdict(IntEnum):
     REFUSE = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, for the cached property
 class JudgedCall:
     """A call, as far as the policy needs it."""
 
@@ -56,7 +57,7 @@ class JudgedCall:
     usage: Mapping[str, Usage] = field(default_factory=dict)
     """The usage of each limit that counts earlier calls."""
 
-    @property
+    @cached_property
     def tier(self) -> Tier:
         """The tier of the call."""
         return tier_of(self.effects, self.machines, self.username)

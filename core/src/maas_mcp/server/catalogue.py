@@ -45,9 +45,10 @@ class Catalogue:
 
     Args:
         registry: The plugins' contributions.
+        regions: The regions from which calls choose, if there are several.
     """
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, regions: Sequence[str] = ()) -> None:
         self.bus = InMemorySubscriptionBus()
         """Receives each change, for ``subscriptions/listen``."""
         self.scopes: dict[str, Scope] = {}
@@ -59,6 +60,7 @@ class Catalogue:
         self.resources: Sequence[Resource] = ()
         """The resources and templates, without the skills' files."""
         self._registry = registry
+        self._regions = tuple(regions)
         self._contents: Contents | None = None
         self._hosts: list[Host] = []
         self._observers: list[Callable[[], None]] = []
@@ -80,14 +82,14 @@ class Catalogue:
     def listing(self, client: ClientFeatures) -> types.ListToolsResult:
         """The list of tools for a client with these features, built once."""
         if client not in self._listings:
-            tools = [mcp_tool(tool, client) for tool in self.tools.values()]
+            tools = [mcp_tool(tool, client, self._regions) for tool in self.tools.values()]
             self._listings[client] = types.ListToolsResult(tools=tools)
         return self._listings[client]
 
     def input_schema(self, name: str) -> Schema | None:
         """The input schema of a tool, built once: the SDK asks for it at each call over HTTP."""
         if name not in self._input_schemas and name in self.tools:
-            self._input_schemas[name] = published_arguments(self.tools[name], ClientFeatures())
+            self._input_schemas[name] = published_arguments(self.tools[name], ClientFeatures(), self._regions)
         return self._input_schemas.get(name)
 
     @contextmanager

@@ -14,7 +14,7 @@ def fields(number: int) -> dict[str, Any]:
 
 def write(path: Path, count: int, start: int = 1) -> None:
     """Append lines, as a new process would."""
-    file = AuditFile(path)
+    file = AuditFile(path, now=lambda: 1_795_000_000.0)  # equal fields make equal lines
     for number in range(start, start + count):
         file.append(fields(number))
     file.close()
