@@ -15,7 +15,7 @@ from typing import Any
 from mcp_types import ListToolsResult
 
 from maas_mcp.plugins.registry import load_registry
-from maas_mcp.server.catalogue import served_tools
+from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.server.tools import mcp_tool
 
 PIECE = re.compile(r"\s?[^\W\d_]+|\d{1,3}|[^\w\s]+|_|\s+")

@@ -17,7 +17,7 @@ from maas_mcp.plugins.registry import AnyTool, load_registry
 from maas_mcp.plugins.schemas import output_schema
 from maas_mcp.plugins.skills import read_skills
 from maas_mcp.plugins.validation import CALL_OPTIONS
-from maas_mcp.server.catalogue import served_tools
+from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.server.tools import mcp_tool
 from maas_mcp.settings import Settings, variable_name
 from maas_simulator.cli import main as simulator_main

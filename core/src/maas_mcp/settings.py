@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     SecretStr,
@@ -27,6 +28,7 @@ from pydantic_settings import (
 from maas_mcp.errors import SettingsError
 from maas_mcp.maas.address import KEY_HINT, ApiKey, RegionAccess, api_url
 from maas_mcp.policy.configuration import STANDARD, Policy
+from maas_mcp.policy.selection import SiteSelection, check_patterns
 from maas_mcp.setting_types import Names, Secrets, UserPath, expand_user, lower, upper
 from maas_mcp.setting_values import describe_placeholder, guess_variable, unwrap
 from maas_mcp.text_files import read_text
@@ -35,6 +37,9 @@ CONFIG_VARIABLE: Final = "MAAS_MCP_CONFIG"
 """The environment variable with the path of the TOML file. If it is set but empty, no file is read."""
 PLUGIN_TABLES: Final = "plugins"
 """The key of the TOML file with a table for each plugin."""
+POLICY_SETTINGS: Final = ("mode", "policy", "toolsets", "tools_allow", "tools_block", "admin_tools")
+"""The settings that a reload replaces."""
+_Patterns = Annotated[Names, AfterValidator(check_patterns)]
 _DEMO_HINT: Final = "`maas-mcp demo` uses a simulated region and needs neither."
 
 
@@ -107,6 +112,24 @@ class Settings(BaseSettings):
     policy: Policy = Field(
         default=Policy(),
         description="Rules of the policy: the table [policy] of the configuration file, or JSON in the environment.",
+    )
+    toolsets: Names = Field(
+        default=(),
+        description="Serve only the tools of these toolsets, such as inventory or power. The toolset operations comes "
+        "with each long-running tool. Empty: all.",
+    )
+    tools_allow: _Patterns = Field(
+        default=(),
+        description="Serve only these tools, by name, by glob (*_machine) or by annotation (@read-only, "
+        "@destructive, @idempotent). Empty: all.",
+    )
+    tools_block: _Patterns = Field(
+        default=(), description="Never serve these tools, written as in MAAS_MCP_TOOLS_ALLOW, which it overrides."
+    )
+    admin_tools: Annotated[Literal["explain", "hide"], BeforeValidator(lower)] = Field(
+        default="explain",
+        description="Tools that MAAS allows to administrators only, for other MAAS users: explain serves them, and a "
+        "call fails with MAAS's reason; hide does not serve them.",
     )
     http_tokens: UserPath = Field(
         default=None,
@@ -239,6 +262,16 @@ class Settings(BaseSettings):
         if self.mode not in self.policy.mode_names:
             raise ValueError(f"mode {self.mode} is unknown; expected one of: {', '.join(self.policy.mode_names)}")
         return self
+
+    @property
+    def selection(self) -> SiteSelection:
+        """The tools that the site serves."""
+        read_only = self.policy.mode(self.mode).reads_only
+        return SiteSelection(self.mode, read_only, frozenset(self.toolsets), self.tools_allow, self.tools_block)
+
+    def with_policy_of(self, other: Self) -> Self:
+        """Return these settings with the policy of others."""
+        return self.model_copy(update={name: getattr(other, name) for name in POLICY_SETTINGS})
 
     @classmethod
     def settings_customise_sources(  # noqa: D102 - pydantic-settings' own hook

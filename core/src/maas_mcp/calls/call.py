@@ -11,6 +11,7 @@ from maas_mcp.calls.asking import EarlyAsker
 from maas_mcp.calls.connections import RunningCall
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.principal import Principal
+from maas_mcp.calls.served import Served
 from maas_mcp.calls.tenant import Tenant
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.effects import Effects
@@ -35,6 +36,8 @@ class ToolCall:
     host: Host
     tenant: Tenant
     """The calling user of MAAS."""
+    served: Served
+    """The tools that the request can use."""
     client: ClientFeatures
     progress: ProgressReporter
     running: RunningCall

@@ -15,6 +15,7 @@ from maas_mcp.calls.contributed import DeclaredTool
 from maas_mcp.calls.guard import check_policy
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.operations_service import OperationsService, plugin_errors
+from maas_mcp.calls.served import Served
 from maas_mcp.calls.telemetry import observing
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.declaring.questions import NOBODY, Asker
@@ -43,6 +44,7 @@ async def run_call(
     client: ClientFeatures = ClientFeatures(),  # noqa: B008 - it is frozen
     run: Run | None = None,
     user: Asker = NOBODY,
+    served: Served | None = None,
     answer_by: Callable[[ProgressToken | None], float] = lambda _token: math.inf,
 ) -> CallResult:
     """Call a tool.
@@ -58,6 +60,7 @@ async def run_call(
         run: Runs after the last step instead of the tool, for a request that reads or changes the same as the tool but
             needs another form of the result.
         user: Asks the client.
+        served: The tools that the request can use; ``None`` for those of the host.
         answer_by: Returns the time at which the call answers at the latest, for the token among the arguments.
 
     Raises:
@@ -79,6 +82,7 @@ async def run_call(
                     principal=connection.principal,
                     host=host,
                     tenant=tenant,
+                    served=served or host.served,
                     client=client,
                     progress=progress,
                     running=running,

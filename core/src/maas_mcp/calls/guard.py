@@ -38,13 +38,15 @@ async def check_policy(call: ToolCall) -> ToolCall:
         RefusedByPolicyError: The policy refuses the call. Nothing was sent to MAAS.
         MaasError: The machines cannot be read.
     """
+    if refusal := _unserved(call):
+        raise refused_by(refusal)
     _require(call.principal, call.tool, lowest_tier(call.effects))
     with giving_up(call.tool.name, call.answer_by):
         judgement = await judge_call(call)
     _require(call.principal, call.tool, judgement.call.tier)
     decision = judgement.decision
     if decision.verdict is Verdict.REFUSE:
-        raise RefusedByPolicyError(decision.rule, f"{decision.reason} Nothing was sent to MAAS.", hint=decision.hint)
+        raise refused_by(decision)
     return replace(call, judgement=judgement)
 
 
@@ -56,6 +58,15 @@ def check_scope(principal: Principal, tool: AnyTool) -> None:
     """
     tier = Tier.READ if tool.read_only else Tier.DESTROY if tool.destructive else Tier.OPERATE
     _require(principal, tool, tier)
+
+
+def _unserved(call: ToolCall) -> Finding | None:
+    return call.served.refusal(call.tool.name, changes=call.effects.changes)
+
+
+def refused_by(decision: Finding) -> RefusedByPolicyError:
+    """The error for a finding that refuses a call."""
+    return RefusedByPolicyError(decision.rule, f"{decision.reason} Nothing was sent to MAAS.", hint=decision.hint)
 
 
 def _require(principal: Principal, tool: AnyTool, tier: Tier) -> None:
@@ -83,6 +94,7 @@ async def judge_call(call: ToolCall) -> Judgement:
         username=username,
         tiers=frozenset(Tier(each.tier) for each in call.principal.scopes),
         mode=settings.mode,
+        unserved=_unserved(call),
     )
     return Judgement(judged, judge(settings.policy, judged))
 

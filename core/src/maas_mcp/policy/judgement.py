@@ -36,6 +36,8 @@ class JudgedCall:
     tiers: frozenset[Tier]
     """The tiers that the principal's scopes allow."""
     mode: str
+    unserved: "Finding | None" = None
+    """Why the tool cannot be called at all; ``None`` if it can."""
 
     @property
     def tier(self) -> Tier:
@@ -59,9 +61,10 @@ class Finding:
 
 def judge(policy: Policy, call: JudgedCall) -> list[Finding]:
     """Every rule's response to a call, in the order in which they decide."""
+    unserved = [] if call.unserved is None else [call.unserved]
     if not call.effects.changes:
-        return [Finding("tier.read", Verdict.ALLOW, f"{call.tool} changes nothing in MAAS.")]
-    return [*_scope(call), *_protected(policy, call), _mode(policy, call)]
+        return [*unserved, Finding("tier.read", Verdict.ALLOW, f"{call.tool} changes nothing in MAAS.")]
+    return [*unserved, *_scope(call), *_protected(policy, call), _mode(policy, call)]
 
 
 def deciding(findings: Sequence[Finding]) -> Finding:

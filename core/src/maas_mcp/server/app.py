@@ -14,12 +14,11 @@ from maas_mcp import __version__
 from maas_mcp.calls.change_stream import Observer
 from maas_mcp.calls.connections import Connections
 from maas_mcp.calls.host import Host, open_host
-from maas_mcp.calls.next_steps import tool_for
-from maas_mcp.operations.next_steps import LIST_MACHINES
 from maas_mcp.plugins.registry import AnyTool, Registry
 from maas_mcp.server.calling import Response, respond
 from maas_mcp.server.catalogue import Catalogue
 from maas_mcp.server.client_log import ClientLog
+from maas_mcp.server.instructions import InstructionsOfRequest
 from maas_mcp.server.listening import Listening
 from maas_mcp.server.prompts import add_prompts
 from maas_mcp.server.request_context import Context, client_connection, client_features
@@ -29,22 +28,6 @@ from maas_mcp.server.skills import add_skills
 from maas_mcp.server.task_notifications import TaskListener
 from maas_mcp.server.tasks import serve_tasks
 from maas_mcp.settings import Settings
-
-INSTRUCTIONS: Final[tuple[tuple[str, str | None], ...]] = (
-    (
-        "Manages machines (bare-metal servers and VMs) with Canonical MAAS: list, allocate, deploy (install an OS),",
-        None,
-    ),
-    ("commission, test, release, erase, power on or off, reboot, lock, rescue, repair and abort them,", None),
-    ("and list or import OS images.", None),
-    ("Tools identify a machine by its system_id; find it with {tool}.", LIST_MACHINES.tool),
-    ("Deploying, commissioning, testing, releasing, rescue mode and image imports take minutes to hours:", None),
-    ("one call starts the operation, reports progress and returns when it has ended.", None),
-    ("With wait_seconds it returns earlier, with an operation_id for {tool}.", "maas_wait_operation"),
-    ("If the same operation is already running, a call starts nothing and returns its operation_id.", None),
-    ("Cancelling a call only stops following: MAAS continues, unless on_cancel is `abort`.", None),
-)
-"""Parts of the text for the model, each with the tool that it names, if any. A part without its tool is left out."""
 
 LIST_TTL: Final = 60_000
 """Milliseconds for which a client may keep a list. A change of the list is announced as well."""
@@ -89,24 +72,24 @@ def build(
         catalogue: What the server serves, if the caller may reload it.
         middleware: Observes the messages of clients, within the SDK's own spans.
     """
-    served, log = catalogue or Catalogue(registry), ClientLog()
+    served, log = catalogue or Catalogue(registry, settings), ClientLog()
 
     async def list_tools(ctx: Context, _params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         served.remember(ctx)
-        return served.listing(client_features(ctx))
+        return (await served.view(ctx)).listing(client_features(ctx))
 
     async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> Response:
-        tool = served.tools.get(params.name)
+        tool = served.loaded.get(params.name)
         if tool is None:
             raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name[:64]}")
         return await respond(tool, params, ctx, log)
 
     async def complete(ctx: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
-        return await served.completions(ctx, params)
+        return await (await served.view(ctx)).completions(ctx, params)
 
     @asynccontextmanager
     async def lifespan(_server: Server[Host]) -> AsyncIterator[Host]:
-        async with open_host(settings, served.tools, connections, plugin_observers(registry)) as host:
+        async with open_host(settings, served.loaded, connections, plugin_observers(registry)) as host:
             with served.served_by(host):
                 yield host
 
@@ -114,7 +97,7 @@ def build(
         "maas-mcp",
         version=__version__,
         title="Canonical MAAS",
-        instructions=instructions_for(served.tools),
+        instructions=served.base.instructions,
         lifespan=lifespan,
         on_list_tools=list_tools,
         on_subscriptions_listen=TaskListener(Listening(served.bus)),
@@ -128,22 +111,17 @@ def build(
     serve_tasks(server)
     log.serve(server)
     server.middleware.append(SealedRequestState(settings, server.name))
-    add_prompts(server, lambda: served.prompts, client_connection, log)
-    add_skills(server, lambda: served.skills)
-    add_resources(server, lambda: served.resources)
+    add_prompts(server, served.view, client_connection, log)
+    add_skills(server, served.view)
+    add_resources(server, served.view)
+    server.middleware.append(InstructionsOfRequest(served.view))
     server.middleware += middleware
 
     def update_instructions() -> None:
-        server.instructions = instructions_for(served.tools)
+        server.instructions = served.base.instructions
 
     served.when_reloaded(update_instructions)
     return server
-
-
-def instructions_for(tools: Mapping[str, AnyTool]) -> str:
-    """The server's instructions for the model, for these tools."""
-    parts = [(sentence, wanted, wanted and tool_for(wanted, tools)) for sentence, wanted in INSTRUCTIONS]
-    return " ".join(sentence.format(tool=name) for sentence, wanted, name in parts if name or not wanted)
 
 
 def plugin_observers(registry: Registry) -> list[Observer]:

@@ -8,6 +8,7 @@ from mcp.shared.exceptions import MCPError
 
 from maas_mcp.calls.chain import run_call
 from maas_mcp.calls.contributed import Choices, ListChoices
+from maas_mcp.calls.served import Served
 from maas_mcp.errors import MaasMcpError
 from maas_mcp.operations.declaring.completion import Choice, Completion
 from maas_mcp.operations.declaring.resource import Resource
@@ -24,9 +25,11 @@ class CompletionHandler:
     Args:
         registry: The plugins' completions.
         resources: The served resources and templates.
+        served: The served tools.
     """
 
-    def __init__(self, registry: Registry, resources: Sequence[Resource]) -> None:
+    def __init__(self, registry: Registry, resources: Sequence[Resource], served: Served) -> None:
+        self._served = served
         self._completions: dict[str, Completion] = {
             name: each for plugin in registry.plugins for each in plugin.completions for name in each.arguments
         }
@@ -55,7 +58,12 @@ class CompletionHandler:
 
         async def read() -> list[Choice]:
             answer = await run_call(
-                host, ListChoices(completion), {}, connection=connection, sender=lambda _token: discard_progress
+                host,
+                ListChoices(completion),
+                {},
+                connection=connection,
+                sender=lambda _token: discard_progress,
+                served=self._served,
             )
             if not isinstance(answer.result, Choices):
                 raise TypeError(f"{type(completion).__qualname__} returned no choices")

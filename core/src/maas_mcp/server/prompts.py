@@ -4,7 +4,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import mcp_types as types
 from mcp.server import Server
@@ -31,6 +31,9 @@ from maas_mcp.server.content import content_block
 from maas_mcp.server.paging import page
 from maas_mcp.server.request_context import Context
 from maas_mcp.server.skills import SkillCatalogue
+
+if TYPE_CHECKING:
+    from maas_mcp.server.catalogue import ViewOf
 
 CACHE: Final = CacheHint(ttl_ms=60_000)
 
@@ -105,7 +108,7 @@ class PromptCatalogue:
 
 def add_prompts(
     server: Server[Host],
-    catalogue: Callable[[], PromptCatalogue],
+    view_of: "ViewOf",
     connection_of: Callable[[Context], Connection],
     log: ClientLog,
 ) -> None:
@@ -113,18 +116,19 @@ def add_prompts(
 
     Args:
         server: The server.
-        catalogue: Returns the current prompts.
+        view_of: Returns the view of a request.
         connection_of: Returns the connection of a request, with the principal.
         log: Sends log messages to clients.
     """
 
-    async def list_prompts(_ctx: Context, params: types.PaginatedRequestParams) -> types.ListPromptsResult:
-        prompts, following = page(catalogue().listed, params.cursor)
+    async def list_prompts(ctx: Context, params: types.PaginatedRequestParams) -> types.ListPromptsResult:
+        prompts, following = page((await view_of(ctx)).prompts.listed, params.cursor)
         return types.ListPromptsResult(prompts=prompts, next_cursor=following)
 
     async def get_prompt(
         ctx: Context, params: types.GetPromptRequestParams
     ) -> types.GetPromptResult | types.InputRequiredResult:
+        prompts = (await view_of(ctx)).prompts
         async with ctx.lifespan_context.tenant(connection_of(ctx).principal) as tenant:
             asker = EarlyAsker(asker_for(ctx, params, log), params.name[:64])
 
@@ -133,7 +137,7 @@ def add_prompts(
                 return PromptContext(lambda: asker.noting_changes(tenant.maas), client=asker, plugin=plugin)
 
             try:
-                messages = await catalogue().messages(params.name, context_of, params.arguments or {})
+                messages = await prompts.messages(params.name, context_of, params.arguments or {})
             except AnswersNeededError as needed:
                 return questions_result(needed, params)
             except MaasMcpError as error:

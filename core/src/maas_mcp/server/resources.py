@@ -1,7 +1,7 @@
 """Serves resources over MCP: lists and reads them, and keeps the subscriptions of sessions before 2026-07-28."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import mcp_types as types
 from mcp.server import Server
@@ -14,6 +14,7 @@ from maas_mcp.calls.chain import run_call
 from maas_mcp.calls.contributed import SentContent, find_resource
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.next_steps import resolve_steps
+from maas_mcp.calls.served import Served
 from maas_mcp.errors import MaasMcpError, ResourceNotFoundError, ResultTooLargeError
 from maas_mcp.maas.text import replace_surrogates
 from maas_mcp.operations.declaring.resource import Resource
@@ -23,6 +24,9 @@ from maas_mcp.server.request_context import Context, client_connection
 from maas_mcp.server.session_subscriptions import subscriptions_of
 from maas_mcp.server.skills import SkillCatalogue
 from maas_mcp.server.tools import RESULT_LIMIT, error_details
+
+if TYPE_CHECKING:
+    from maas_mcp.server.catalogue import ViewOf
 
 FILE_TTL: Final = 60_000
 """Milliseconds for which a client may keep a skill's file."""
@@ -36,9 +40,11 @@ class ResourceHandlers:
     Args:
         resources: The served resources and templates.
         skills: The skills, whose files are resources too.
+        served: The served tools.
     """
 
-    def __init__(self, resources: Sequence[Resource], skills: SkillCatalogue) -> None:
+    def __init__(self, resources: Sequence[Resource], skills: SkillCatalogue, served: Served) -> None:
+        self._served = served
         self.declared = resources
         """The served resources and templates, without the skills' files."""
         self._skills = skills
@@ -87,10 +93,11 @@ class ResourceHandlers:
                 connection=client_connection(ctx),
                 sender=lambda _token: send,
                 request_id=None if request_id is None else coerce_request_id(request_id),
+                served=self._served,
             )
             return types.ReadResourceResult(contents=[_contents(params.uri, answer.result)])
         except MaasMcpError as error:
-            raise _wire_error(ctx, params.uri, error) from None
+            raise self._wire_error(ctx, params.uri, error) from None
 
     async def subscribe(self, ctx: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
         """Handle ``resources/subscribe``, of revisions before 2026-07-28.
@@ -102,7 +109,7 @@ class ResourceHandlers:
             if self._skills.read(params.uri) is None:
                 find_resource(self.declared, params.uri)
         except ResourceNotFoundError as error:
-            raise _wire_error(ctx, params.uri, error) from None
+            raise self._wire_error(ctx, params.uri, error) from None
         subscriptions_of(ctx).add(params.uri)
         return types.EmptyResult()
 
@@ -111,29 +118,40 @@ class ResourceHandlers:
         subscriptions_of(ctx).remove(params.uri)
         return types.EmptyResult()
 
+    def _wire_error(self, ctx: Context, uri: str, error: MaasMcpError) -> MCPError:
+        text = " ".join(filter(None, [error.message, error.hint]))
+        if isinstance(error, ResourceNotFoundError):
+            code = types.INVALID_PARAMS if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS else LEGACY_NOT_FOUND
+            return MCPError(code=code, message=text, data={"uri": uri})
+        details = error_details(error, resolve_steps(error.next_steps, self._served.tools))
+        return MCPError(code=types.INTERNAL_ERROR, message=text, data=details)
 
-def add_resources(server: Server[Host], handlers: Callable[[], ResourceHandlers]) -> None:
+
+def add_resources(server: Server[Host], view_of: "ViewOf") -> None:
     """Handle the requests for resources.
 
     Args:
         server: The server.
-        handlers: Returns the handlers for the current resources.
+        view_of: Returns the view of a request.
     """
 
+    async def handlers(ctx: Context) -> ResourceHandlers:
+        return (await view_of(ctx)).resources
+
     async def list_resources(ctx: Context, params: types.PaginatedRequestParams) -> types.ListResourcesResult:
-        return await handlers().list_resources(ctx, params)
+        return await (await handlers(ctx)).list_resources(ctx, params)
 
     async def list_templates(ctx: Context, params: types.PaginatedRequestParams) -> types.ListResourceTemplatesResult:
-        return await handlers().list_templates(ctx, params)
+        return await (await handlers(ctx)).list_templates(ctx, params)
 
     async def read(ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-        return await handlers().read(ctx, params)
+        return await (await handlers(ctx)).read(ctx, params)
 
     async def subscribe(ctx: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
-        return await handlers().subscribe(ctx, params)
+        return await (await handlers(ctx)).subscribe(ctx, params)
 
     async def unsubscribe(ctx: Context, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
-        return await handlers().unsubscribe(ctx, params)
+        return await (await handlers(ctx)).unsubscribe(ctx, params)
 
     server.add_request_handler("resources/list", types.PaginatedRequestParams, list_resources)
     server.add_request_handler("resources/templates/list", types.PaginatedRequestParams, list_templates)
@@ -177,12 +195,3 @@ def _contents(uri: str, content: object) -> types.TextResourceContents | types.B
     if content.blob is not None:
         return types.BlobResourceContents(uri=uri, mime_type=content.mime_type, blob=content.blob)
     return types.TextResourceContents(uri=uri, mime_type=content.mime_type, text=replace_surrogates(content.text or ""))
-
-
-def _wire_error(ctx: Context, uri: str, error: MaasMcpError) -> MCPError:
-    text = " ".join(filter(None, [error.message, error.hint]))
-    if isinstance(error, ResourceNotFoundError):
-        code = types.INVALID_PARAMS if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS else LEGACY_NOT_FOUND
-        return MCPError(code=code, message=text, data={"uri": uri})
-    details = error_details(error, resolve_steps(error.next_steps, ctx.lifespan_context.tools))
-    return MCPError(code=types.INTERNAL_ERROR, message=text, data=details)

@@ -24,7 +24,7 @@ from maas_mcp.calls.host import Host
 from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.registry import Registry
 from maas_mcp.server.app import build
-from maas_mcp.server.catalogue import Catalogue
+from maas_mcp.server.catalogue import Catalogue, Configuration
 from maas_mcp.server.incoming import Incoming, Messages, error_line
 from maas_mcp.server.reloading import reloading
 from maas_mcp.server.telemetry import telemetry_for
@@ -48,7 +48,7 @@ def serve(
     wire: Wire,
     timing: Timing | None = None,
     *,
-    load: Callable[[], Registry] | None = None,
+    load: Callable[[], Configuration] | None = None,
 ) -> None:
     """Serve until the end of input, SIGTERM or SIGINT. Operations already started in MAAS continue.
 
@@ -59,7 +59,7 @@ def serve(
         timing: The time limits of operations.
         load: Reads the configuration and loads the plugins, at SIGHUP.
     """
-    catalogue = Catalogue(registry)
+    catalogue = Catalogue(registry, settings)
 
     async def run() -> None:
         async with reloading(catalogue, load):

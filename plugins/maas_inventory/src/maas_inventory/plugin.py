@@ -156,6 +156,7 @@ class MachineResource(Resource):
     """One machine: status, owner, hardware, operating system, addresses and latest event."""
 
     uri = "maas://machines/{system_id}"
+    tools = (GetMachine.name,)
     name = "machine"
     title = "Machine"
     mime_type = "application/json"

@@ -46,7 +46,7 @@ def http_app(
         timing: The time limits of operations.
         catalogue: What the server serves, if the caller may reload it.
     """
-    catalogue = catalogue or Catalogue(registry)
+    catalogue = catalogue or Catalogue(registry, settings)
     usage = Usage(_principal_limits(settings))
     access = HttpAccess.from_settings(settings)
     authenticator = None if access is None else Authenticator(access, settings.anonymous_region().api_url)
@@ -80,6 +80,7 @@ def http_app(
         authenticator=authenticator,
         stateless=settings.http_stateless,
         scopes=catalogue.scopes,
+        toolsets=lambda: catalogue.serving.toolsets,
     )
     if metrics is None:
         return gate

@@ -20,7 +20,7 @@ from maas_mcp.calls.connections import Connections
 from maas_mcp.errors import ServerError
 from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.registry import Registry
-from maas_mcp.server.catalogue import Catalogue
+from maas_mcp.server.catalogue import Catalogue, Configuration
 from maas_mcp.server.http.address import LOOPBACK_HOSTS, HttpAddress
 from maas_mcp.server.http.app import MCP_PATH, http_app
 from maas_mcp.server.reloading import reloading
@@ -37,7 +37,7 @@ def serve(
     announce: Callable[[str], None],
     timing: Timing | None = None,
     *,
-    load: Callable[[], Registry] | None = None,
+    load: Callable[[], Configuration] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT arrives. Operations already started in MAAS continue.
 
@@ -56,7 +56,7 @@ def serve(
     address.check_safe(settings)
     connections = Connections()
     hosts = (*LOOPBACK_HOSTS, *settings.http_hosts)
-    catalogue = Catalogue(registry)
+    catalogue = Catalogue(registry, settings)
     app = http_app(registry, settings, connections, hosts, timing, catalogue=catalogue)
 
     async def run(listener: socket.socket) -> None:

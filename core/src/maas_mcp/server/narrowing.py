@@ -1,0 +1,30 @@
+"""The selections of tools that belong to one request: its headers, and the permissions of its MAAS user."""
+
+from typing import Final
+
+from maas_mcp.calls.served import Served
+from maas_mcp.policy.selection import RequestSelection, Selection, UserSelection
+from maas_mcp.server.request_context import Context, client_connection
+
+SELECTION: Final = "maas_mcp.selection"
+"""The key in the ASGI scope of an HTTP request that holds its :class:`RequestSelection`."""
+
+
+async def selections_of(ctx: Context) -> tuple[Selection, ...]:
+    """The selections that narrow what a request can use. Each request of a session has its own headers."""
+    found: list[Selection] = []
+    request: RequestSelection | None = getattr(ctx.request, "scope", {}).get(SELECTION)
+    if request is not None and request != RequestSelection():
+        found.append(request)
+    host = ctx.lifespan_context
+    if host.settings.admin_tools == "hide" and any(tool.admin_only for tool in host.tools.values()):
+        async with host.tenant(client_connection(ctx).principal) as tenant:
+            user = await tenant.find_user()
+        if user is not None and not user.is_superuser:
+            found.append(UserSelection(user.username))
+    return tuple(found)
+
+
+async def served_to(ctx: Context) -> Served:
+    """The tools that a request can use."""
+    return ctx.lifespan_context.serving.select(*await selections_of(ctx))
