@@ -233,6 +233,6 @@ def test_tools_for_administrators_can_be_hidden_from_others(serve: Any, region: 
 
 
 def test_without_an_answer_from_maas_the_tools_for_administrators_are_listed(region: SimulatedRegion) -> None:
-    variables = {"MAAS_MCP_ADMIN_TOOLS": "hide", "MAAS_MCP_PLUGINS_ALLOW": OWN}
+    variables: Message = {"MAAS_MCP_ADMIN_TOOLS": "hide", "MAAS_MCP_PLUGINS_ALLOW": OWN}
     with serving_stdio("http://127.0.0.1:9/MAAS", region.api_key, **variables) as driver:
         assert "maas_commission_machine" in names(driver)

@@ -424,13 +424,15 @@ def config_file() -> Path | None:
 
 
 def _describe_problem(loc: tuple[int | str, ...], kind: str, message: str, overrides: dict[str, Any]) -> str:
-    key = str(loc[0]) if loc else ""
+    message = message.removeprefix("Value error, ")
+    if not loc:  # a problem of several settings, which the message names
+        return f"{message[:1].upper()}{message[1:]}."
+    key = str(loc[0])
     name = next((name for name in Settings.model_fields if key in {name, variable_name(name)}), None)
     if kind == "extra_forbidden" or name is None:
         nearest = get_close_matches(key, Settings.model_fields, n=1)
         known = f"did you mean {nearest[0]}?" if nearest else f"expected {', '.join(Settings.model_fields)}."
         return f"{_origin(key, None, overrides)} is not a setting; {known}"
-    message = message.removeprefix("Value error, ")
     return f"{_origin(name, variable_name(name), overrides)}: {message[:1].lower()}{message[1:]}."
 
 

@@ -408,3 +408,12 @@ def test_http_to_another_host_must_be_allowed(url: str) -> None:
     assert "MAAS_ALLOW_HTTP=true" in str(caught.value.hint)
     allowed = Settings(maas_url=url, maas_api_key=KEY, maas_allow_http=True)
     assert allowed.require_region().api_url.startswith("http://")
+
+
+def test_an_unknown_mode_is_an_error_that_names_the_modes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAAS_MCP_MODE", "readonly")
+
+    with pytest.raises(SettingsError) as caught:
+        Settings.load()
+
+    assert caught.value.message == "Mode readonly is unknown; expected one of: read-only, standard, unattended."

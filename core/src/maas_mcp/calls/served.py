@@ -65,6 +65,10 @@ class Serving:
         self.select = lru_cache(MAX_KEPT)(self._select)
         """Return the tools that remain after further selections."""
 
+    def names_in(self, toolset: str) -> list[str]:
+        """The names of all tools of a toolset."""
+        return [name for name, each in self._loaded.items() if each.toolset == toolset]
+
     def _select(self, *selections: Selection) -> Served:
         refused = refusals(self._loaded, [*self._site, *selections])
         request = next((each for each in selections if isinstance(each, RequestSelection)), RequestSelection())

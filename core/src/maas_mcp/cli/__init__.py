@@ -1,4 +1,4 @@
-"""The command line: ``maas-mcp serve | demo | call | doctor | login | logout | plugins | simulate | token``."""
+"""The command line: ``maas-mcp`` and its commands."""
 
 import sys
 from difflib import get_close_matches
@@ -36,6 +36,7 @@ class _LazyGroup(click.Group):
             "login": "Store the MAAS API key of an HTTP principal in the vault.",
             "logout": "Remove the MAAS API key of an HTTP principal from the vault.",
             "plugins": "List the installed plugins with their tools and skills.",
+            "policy": "Show the policy of the server, and explain its response to a call.",
             "serve": "Serve MCP over stdin and stdout for one client, or over HTTP for many clients.",
             "simulate": "Run a simulated MAAS region.",
             "token": "Create, list and revoke the tokens of HTTP clients.",

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from maas_mcp.calls.host import Host
+from maas_mcp.calls.principal import Principal
 from maas_mcp.calls.served import Served
 from maas_mcp.policy.selection import RequestSelection, Selection, UserSelection
 from maas_mcp.server.request_context import Context, client_connection
@@ -16,13 +18,16 @@ async def selections_of(ctx: Context) -> tuple[Selection, ...]:
     request: RequestSelection | None = getattr(ctx.request, "scope", {}).get(SELECTION)
     if request is not None and request != RequestSelection():
         found.append(request)
-    host = ctx.lifespan_context
-    if host.settings.admin_tools == "hide" and any(tool.admin_only for tool in host.tools.values()):
-        async with host.tenant(client_connection(ctx).principal) as tenant:
-            user = await tenant.find_user()
-        if user is not None and not user.is_superuser:
-            found.append(UserSelection(user.username))
-    return tuple(found)
+    return (*found, *await user_selections(ctx.lifespan_context, client_connection(ctx).principal))
+
+
+async def user_selections(host: Host, principal: Principal) -> tuple[Selection, ...]:
+    """The selection for the MAAS user of a principal, if the settings hide tools from users. It may ask MAAS."""
+    if host.settings.admin_tools != "hide" or not any(tool.admin_only for tool in host.tools.values()):
+        return ()
+    async with host.tenant(principal) as tenant:
+        user = await tenant.find_user()
+    return () if user is None or user.is_superuser else (UserSelection(user.username),)
 
 
 async def served_to(ctx: Context) -> Served:

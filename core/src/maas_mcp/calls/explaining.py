@@ -1,0 +1,42 @@
+"""Judges a call as the server would, without making it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from maas_mcp.calls.arguments import ClientFeatures, parse_arguments
+from maas_mcp.calls.call import ToolCall
+from maas_mcp.calls.connections import Connection
+from maas_mcp.calls.guard import Judgement, judge_call
+from maas_mcp.calls.host import Host
+from maas_mcp.calls.served import Served
+from maas_mcp.operations.progress import ProgressReporter, discard_progress
+from maas_mcp.plugins.registry import AnyTool
+
+
+async def explain_call(
+    host: Host, tool: AnyTool, given: Mapping[str, Any], *, connection: Connection, served: Served
+) -> Judgement:
+    """Judge a call by the policy and by the machines as they are. Nothing is changed.
+
+    Raises:
+        InvalidArgumentsError: The arguments are invalid.
+        MaasError: The machines cannot be read.
+    """
+    client = ClientFeatures()
+    arguments, options = parse_arguments(tool, given, client)
+    async with host.tenant(connection.principal) as tenant:
+        with connection.running(None) as running:
+            call = ToolCall(
+                tool=tool,
+                arguments=arguments,
+                options=options,
+                effects=tool.effects(arguments),
+                principal=connection.principal,
+                host=host,
+                tenant=tenant,
+                served=served,
+                client=client,
+                progress=ProgressReporter(discard_progress),
+                running=running,
+            )
+            return await judge_call(call)
