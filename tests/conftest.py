@@ -25,8 +25,9 @@ hypothesis.settings.load_profile("quick")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the size of the fuzz tests."""
+    """Add the sizes of the fuzz tests and of the search for secrets."""
     parser.addoption("--fuzz", type=int, default=500, help="Messages for each transport and era in the fuzz tests.")
+    parser.addoption("--canary-lines", type=int, default=4_000, help="Log lines in which no secret may be, in total.")
 
 
 def pytest_collection_finish() -> None:
@@ -43,9 +44,11 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_settings_of_this_machine() -> Iterator[None]:
+def _no_settings_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Use neither the settings of this machine nor the secret and the audit in its state directory."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         for variable in [name for name in os.environ if name.startswith("MAAS_")]:
             monkeypatch.delenv(variable)
         monkeypatch.setenv("MAAS_MCP_CONFIG", "")
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield

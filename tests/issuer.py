@@ -9,7 +9,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import cycle
 from typing import Any, Literal
 from urllib.parse import parse_qs
 
@@ -22,14 +24,20 @@ PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519Pri
 Fault = Literal["down", "silent", "endless", "huge", "not JSON", "no keys", "redirect", "other issuer", "unsafe keys"]
 
 
+@cache
+def _rsa_keys() -> Iterator[rsa.RSAPrivateKey]:
+    """Three keys in turn, because it takes a tenth of a second to generate one."""
+    return cycle([rsa.generate_private_key(65537, 2048) for _ in range(3)])
+
+
 def new_key(algorithm: str = "ES256") -> PrivateKey:
-    """Generate a key for an algorithm."""
+    """Return a key for an algorithm that differs from the one before."""
     if algorithm == "EdDSA":
         return ed25519.Ed25519PrivateKey.generate()
     if algorithm.startswith("ES"):
         curves = {"ES256": ec.SECP256R1(), "ES384": ec.SECP384R1(), "ES512": ec.SECP521R1()}
         return ec.generate_private_key(curves[algorithm])
-    return rsa.generate_private_key(65537, 2048)
+    return next(_rsa_keys())
 
 
 def jwk(key: PrivateKey, **parameters: object) -> dict[str, Any]:

@@ -23,6 +23,21 @@ RUNBOOKS: Final = [
 ]
 """The names of all runbooks, sorted."""
 PLACEHOLDER: Final = re.compile(r"<(\w+)>")
+VALUES: Final[Mapping[str, Any]] = {
+    "disk": "sda",
+    "distro_series": "noble",
+    "first_system_id": "7xneda",
+    "next_system_id": "7xneda",
+    "operation_id": "x" * 40,
+    "other_system_ids": ["fyc3ff", "ndn36c"],
+    "pool": "compute",
+    "reason": "BIOS update",
+    "system_id": "7xneda",
+    "system_ids": ["7xneda"],
+    "tags": ["ssd"],
+    "zone": "az1",
+}
+"""A value for each placeholder."""
 
 
 @dataclass(frozen=True)

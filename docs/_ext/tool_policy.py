@@ -115,7 +115,7 @@ def observe(index: int) -> Observed:
 async def _observe(row: Row) -> Observed:
     tools, region = served_tools(registry()), MaasRegion()
     async with region.host() as host:
-        host.host.settings = host.host.settings.model_copy(update=ALL_ALLOWED)
+        host.host.policy.use(host.host.settings.model_copy(update=ALL_ALLOWED))
         host.host.serve(tools)
         last = ""
         for step in row.before:

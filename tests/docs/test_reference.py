@@ -1,6 +1,7 @@
 """The reference documents everything that exists, and nothing else. Builds the documentation with Sphinx."""
 
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from types import ModuleType
 
 import click
 import pytest
+from filelock import FileLock
 from pydantic import TypeAdapter
 
 from maas_mcp import api, errors, hookspecs, testing
@@ -47,12 +49,17 @@ from tests.house import TIMING
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the documentation with warnings as errors and every reference checked."""
-    target = tmp_path_factory.mktemp("docs")
+    """Build the documentation with warnings as errors and every reference checked, once for all workers of xdist."""
+    folder = tmp_path_factory.getbasetemp()
+    target = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "docs"
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-n", "-q", "-E"]
     folders = ["-d", str(target / "doctrees"), str(ROOT / "docs"), str(target / "html")]
-    done = subprocess.run([*command, *folders], capture_output=True, text=True, timeout=900, check=False)
-    assert done.returncode == 0, done.stderr
+    succeeded = target / "succeeded"
+    with FileLock(f"{target}.lock"):
+        if not succeeded.exists():
+            done = subprocess.run([*command, *folders], capture_output=True, text=True, timeout=900, check=False)
+            assert done.returncode == 0, done.stderr
+            succeeded.touch()
     return target / "html"
 
 

@@ -36,6 +36,8 @@ class Collector:
     resource: dict[str, Any] = field(default_factory=dict)
     counts: dict[tuple[str, tuple[tuple[str, Any], ...]], int] = field(default_factory=dict)
     """The latest count of each histogram's series, by its name and sorted attributes."""
+    bodies: list[bytes] = field(default_factory=list)
+    """Everything received, as it was sent."""
 
     def take_spans(self, body: bytes) -> None:
         for each in ExportTraceServiceRequest.FromString(body).resource_spans:
@@ -79,6 +81,7 @@ def collecting() -> Iterator[Collector]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            collector.bodies.append(body)
             {"/v1/traces": collector.take_spans, "/v1/metrics": collector.take_metrics}[self.path](body)
             self.send_response(200)
             self.send_header("Content-Length", "0")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from maas_simulator import SimulatedRegion
+from tests.integration.server_process import ServerProcess, start_server
 
 Message = dict[str, Any]
 
@@ -26,8 +27,8 @@ TIMEOUT = 60.0
 """Seconds to wait for an expected event, on the busiest machine."""
 PROMPT = 10.0
 """Seconds within which something prompt must happen, on an idle machine."""
-PROMPT_STARTS = 10.0
-"""The same on a busy machine, as a multiple of the server's start-up time."""
+PROMPT_STARTS, PROMPT_FORKS = 10.0, 100.0
+"""The same on a busy machine, as a multiple of the start-up time of a server and of a forked server."""
 LONG_WAIT = 50
 """Seconds for a call to wait for the end: shorter than :data:`TIMEOUT`, so that the response says what is wrong."""
 
@@ -89,7 +90,7 @@ def check_requests_stop(region: SimulatedRegion, within: float = 2.0) -> None:
 class Driver:
     """A running server and a client that speaks a given protocol revision."""
 
-    process: subprocess.Popen[bytes]
+    process: ServerProcess
     revision: str
     errors: Path
     """The file that receives the server's stderr. An unread pipe would fill up and block the server."""
@@ -238,6 +239,11 @@ class Driver:
         assert result["protocolVersion"] == self.revision
         self.send({"method": "notifications/initialized"})
 
+    def note_start(self, seconds: float) -> None:
+        """Adapt :attr:`prompt` to the machine, by how long the server took to start."""
+        starts = PROMPT_STARTS if isinstance(self.process, subprocess.Popen) else PROMPT_FORKS
+        self.prompt = max(PROMPT, starts * seconds)
+
     def progress(self, token: str | int | None = None) -> list[Message]:
         """All progress notifications so far, or those with ``token``."""
         params = [each["params"] for each in list(self.received) if each.get("method") == "notifications/progress"]
@@ -284,18 +290,18 @@ def serving_stdio(
     """Run ``maas-mcp serve`` or another module for the region at ``url``, with a connected client."""
     began = time.monotonic()
     with tempfile.NamedTemporaryFile(prefix="maas-mcp-stderr-") as errors:
-        process = subprocess.Popen(
+        process = start_server(
             [sys.executable, "-m", module] if module else [*(program or command()), "serve"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            env=environment(url, api_key, **variables),
+            errors,
+            environment(url, api_key, **variables),
+            pipes=True,
+            fork=not (module or program),
         )
         driver = Driver(process, revision, Path(errors.name), capabilities=capabilities or {})
         try:
             if handshake:
                 driver.handshake()
-                driver.prompt = max(PROMPT, PROMPT_STARTS * (time.monotonic() - began))
+                driver.note_start(time.monotonic() - began)
             yield driver
         finally:
             process.kill()

@@ -3,7 +3,6 @@
 import json
 import re
 import socket
-import subprocess
 import tempfile
 import threading
 import time
@@ -19,8 +18,6 @@ from mcp.shared.inbound import encode_header_value
 
 from tests.integration.driver import (
     MODERN,
-    PROMPT,
-    PROMPT_STARTS,
     TIMEOUT,
     Driver,
     Message,
@@ -28,6 +25,7 @@ from tests.integration.driver import (
     environment,
     eventually,
 )
+from tests.integration.server_process import start_server
 
 ACCEPT = "application/json, text/event-stream"
 
@@ -175,12 +173,12 @@ def serving_http(
     """A ``maas-mcp serve --http`` for the region at ``url``, with a client that has shaken hands."""
     began = time.monotonic()
     with tempfile.NamedTemporaryFile(prefix="maas-mcp-stderr-") as errors:
-        process = subprocess.Popen(
+        process = start_server(
             [*(program or command()), "serve", "--http", address],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=errors,
-            env=environment(url, api_key, **variables),
+            errors,
+            environment(url, api_key, **variables),
+            pipes=False,
+            fork=program is None,
         )
         driver = HttpDriver(
             process, revision, Path(errors.name), headers=headers or {}, capabilities=capabilities or {}
@@ -194,7 +192,7 @@ def serving_http(
             served = eventually(find_address, "the server's start")
             driver.port = int(served[1])
             driver.handshake()
-            driver.prompt = max(PROMPT, PROMPT_STARTS * (time.monotonic() - began))
+            driver.note_start(time.monotonic() - began)
             yield driver
         finally:
             process.kill()

@@ -1,12 +1,14 @@
 """A server for several people, each with a token and a MAAS API key."""
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from click.testing import CliRunner
+
+from maas_mcp.cli import main
 from maas_simulator import SimulatedRegion
-from tests.integration.driver import MODERN, TIMEOUT, command, environment
+from tests.integration.driver import MODERN
 from tests.integration.http_driver import HttpDriver, serving_http
 
 
@@ -24,15 +26,8 @@ class Team:
 
     def token(self, *args: str) -> str:
         """Run ``maas-mcp token``."""
-        done = subprocess.run(
-            command("token", *args),
-            env=environment(self.url, "not:the:key", **self.variables),
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
+        done = CliRunner().invoke(main, ["token", *args], env=self.variables)
+        assert done.exit_code == 0, done.output
         return done.stdout.strip()
 
     @contextmanager

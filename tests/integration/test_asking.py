@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from maas_simulator import SimulatedRegion, serving
-from tests.integration.driver import MODERN, Driver, Message
+from tests.integration.driver import MODERN, Driver, Message, advance_to
 from tests.integration.transports import Serve, starter
 
 CAPABILITIES: Message = {"elicitation": {}}
@@ -19,6 +19,7 @@ LEGACY = "2025-11-25"
 def serve(request: pytest.FixtureRequest, region: SimulatedRegion, tmp_path: Path) -> Iterator[Serve]:
     """Starts a server of this transport. All of them share a secret, as replicas do."""
     region.deploy("node01", "admin")
+    advance_to(region, "node01", "Deployed")
     with serving(region) as url:
         yield starter(request.param, region, url, tmp_path, CAPABILITIES)
 

@@ -10,10 +10,11 @@ import os
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http.client import HTTPConnection, HTTPResponse
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import pytest
@@ -130,13 +131,21 @@ def test_http_survives_fuzzed_requests(
 class HttpCrowd:
     """Clients that post fuzzed messages over connections of their own, until none is left or one failed."""
 
-    def __init__(self, port: int, revision: str, session: str | None, messages: Iterator[Fuzzed]) -> None:
+    def __init__(
+        self,
+        port: int,
+        revision: str,
+        session: str | None,
+        messages: Iterator[Fuzzed],
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.failures: list[str] = []
         self.statuses: Counter[int] = Counter()
         self._port = port
         self._revision = revision
         self._session = session
         self._messages = messages
+        self._given = headers
         self._lock = threading.Lock()
 
     def run(self, number: int) -> None:
@@ -160,6 +169,7 @@ class HttpCrowd:
 
     def _headers(self, message: Fuzzed, chance: random.Random) -> dict[str, str]:
         headers = {"Content-Type": "application/json", "Accept": ACCEPT, "Mcp-Protocol-Version": self._revision}
+        headers |= self._given
         if self._session is not None:
             headers["Mcp-Session-Id"] = self._session
         if self._revision == MODERN and message.request_id:

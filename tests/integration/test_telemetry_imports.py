@@ -1,12 +1,13 @@
-"""Without metrics, traces and JSON logs, a server imports nothing of them."""
+"""A server imports nothing that no client has requested, and nothing of the metrics, traces and logs that are off."""
 
 import sys
 from functools import partial
 
 import pytest
 
+from maas_mcp.server.handlers import MODULES
 from maas_simulator import SimulatedRegion
-from tests.integration.driver import MODERN, serving_stdio
+from tests.integration.driver import ERAS, MODERN, Driver, serving_stdio
 from tests.integration.http_driver import serving_http
 
 SHOWS_MODULES = """
@@ -17,6 +18,39 @@ main()
 """
 TELEMETRY = ("prometheus_client", "opentelemetry.sdk", "opentelemetry.exporter", "pythonjsonlogger")
 OWN = ("maas_mcp.calls.log_context", "maas_mcp.server.tracing", "maas_mcp.server.otlp", "maas_mcp.server.http.metrics")
+
+
+CALLS = (
+    "maas_mcp.calls.chain",
+    "maas_mcp.calls.operations_service",
+    "maas_mcp.calls.tenant",
+    "maas_mcp.operations.running.engine",
+)
+LAZY = {*MODULES.values(), *CALLS, "maas_mcp.server.contents"}
+"""Modules that a list of tools does not need."""
+
+
+def imported_by(server: Driver) -> set[str]:
+    """The modules that a server has imported at its end."""
+    server.stop("EOF")
+    return set(server.log().rpartition("MODULES ")[2].split())
+
+
+@pytest.mark.parametrize("revision", ERAS)
+def test_a_list_of_tools_imports_no_other_handler(region: SimulatedRegion, url: str, revision: str) -> None:
+    with serving_stdio(url, region.api_key, revision, program=[sys.executable, "-c", SHOWS_MODULES]) as server:
+        assert server.request("tools/list")["tools"]
+        modules = imported_by(server)
+    assert "maas_mcp.server.tools" in modules
+    assert not LAZY & modules
+
+
+def test_a_list_of_prompts_imports_neither_calls_nor_tasks(region: SimulatedRegion, url: str) -> None:
+    with serving_stdio(url, region.api_key, MODERN, program=[sys.executable, "-c", SHOWS_MODULES]) as server:
+        assert server.request("prompts/list")["prompts"]
+        modules = imported_by(server)
+    assert "maas_mcp.server.prompts" in modules
+    assert not {"maas_mcp.server.calling", "maas_mcp.server.tasks"} & modules
 
 
 def test_plain_stdio_imports_none_of_it_even_after_an_operation(region: SimulatedRegion, url: str) -> None:

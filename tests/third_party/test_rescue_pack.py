@@ -29,12 +29,13 @@ print(json.dumps(asdict(record) | {
 """
 
 
-@pytest.fixture
-def installed(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install only the plugin in a directory, built as its author would publish it."""
+    folder = tmp_path_factory.mktemp("installed")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
-    subprocess.run([*pip, "install", "--quiet", "--no-deps", "--target", tmp_path, PACK], check=True, timeout=120)
-    return tmp_path
+    subprocess.run([*pip, "install", "--quiet", "--no-deps", "--target", folder, PACK], check=True, timeout=120)
+    return folder
 
 
 @pytest.fixture

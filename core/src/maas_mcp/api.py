@@ -33,6 +33,7 @@ from maas_mcp.maas.models import Event, Machine, ScriptResult, ScriptSet, Script
 from maas_mcp.maas.reading import LeftOut, Listing, MaasModel
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.maas.versions import check_parameters
+from maas_mcp.machine_text import CarriesMachineText, MachineOutput, MachineText, quoted, quoted_block
 from maas_mcp.next_step import NextStep
 from maas_mcp.operations.batches.batch import BatchOperation, Member
 from maas_mcp.operations.cancellation import CancellationToken
@@ -79,6 +80,7 @@ __all__ = [
     "CancelPolicy",
     "CancellationToken",
     "CannotAskError",
+    "CarriesMachineText",
     "ChangeKind",
     "Choice",
     "ClientFolder",
@@ -115,7 +117,9 @@ __all__ = [
     "MaasUnavailableError",
     "Machine",
     "MachineGoneError",
+    "MachineOutput",
     "MachineStatus",
+    "MachineText",
     "Member",
     "Milestone",
     "ModelPrompt",
@@ -165,5 +169,7 @@ __all__ = [
     "check_same",
     "check_take_over",
     "hookimpl",
+    "quoted",
+    "quoted_block",
     "require_status",
 ]

@@ -5,8 +5,11 @@
     ├── PluginError                a plugin cannot be used
     │   └── ResultUnreadableError  MAAS has finished an operation, but its plugin could not read the result
     ├── ServerError                an MCP server did not start, exited, or broke the protocol
+    ├── AuditUnavailableError      the audit cannot be written, so nothing may be changed
     ├── InsufficientScopeError     the caller's token lacks the scope that a tool needs
     ├── RefusedByPolicyError       the site's policy refuses the call
+    ├── PlanNeededError            the site's policy needs a plan, or an answer that the client cannot pass on
+    ├── PlanRefusedError           a plan is not carried out: something has changed since, or it is not the caller's
     ├── InvalidArgumentsError      the arguments of a tool call do not match its schema
     ├── CannotAskError             the client cannot ask the user
     ├── NotAnsweredError           the user declined, or did not answer in time
@@ -101,6 +104,13 @@ class ServerError(MaasMcpError):
     code = "server"
 
 
+class AuditUnavailableError(MaasMcpError):
+    """The audit cannot be written, so nothing may be changed. Nothing was sent to MAAS."""
+
+    code = "audit_unavailable"
+    retryable = True
+
+
 class InsufficientScopeError(MaasMcpError):
     """The caller's token lacks the scope that a tool needs. Nothing was sent to MAAS.
 
@@ -133,6 +143,33 @@ class RefusedByPolicyError(MaasMcpError):
     def __init__(self, rule: str, message: str, *, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.rule = rule
+
+
+class PlanNeededError(MaasMcpError):
+    """The site's policy needs a plan for a call, and the call has none. Nothing was sent to MAAS."""
+
+    code = "plan_needed"
+
+
+class PlanRefusedError(MaasMcpError):
+    """A plan is not carried out. Nothing was sent to MAAS.
+
+    A forged and a damaged id, and the id of another user's plan, all get the same message.
+
+    Args:
+        message: What has changed since the plan; by default, that there is no such plan.
+        hint: What to do next.
+    """
+
+    code = "plan_refused"
+
+    def __init__(
+        self,
+        message: str = "There is no plan with this id.",
+        *,
+        hint: str = "Make a new plan: call the tool with plan=true.",
+    ) -> None:
+        super().__init__(f"{message} Nothing was sent to MAAS.", hint=hint)
 
 
 class CannotAskError(MaasMcpError):

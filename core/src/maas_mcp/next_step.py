@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from maas_mcp.machine_text import quoted
+
 _MAX_SHOWN_LENGTH: Final = 200
 """The most characters of a step's arguments to include in its sentence."""
 
@@ -37,7 +39,7 @@ class NextStep:
     def sentence(self) -> str:
         """The step as a sentence."""
         given = ", ".join(
-            f"{name}: {value if isinstance(value, str) else json.dumps(value)}"
+            f"{name}: {quoted(value) if isinstance(value, str) else json.dumps(value)}"
             for name, value in self.arguments.items()
         )
         return (

@@ -3,7 +3,6 @@
 import os
 import secrets
 import stat
-import tomllib
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,6 +56,8 @@ def read_private_toml(path: Path, content: str) -> dict[str, Any]:
     Raises:
         SettingsError: As for :func:`read_private`, or it is not TOML. The message contains nothing from the file.
     """
+    import tomllib  # noqa: PLC0415 - 3 ms, and every start imports this module
+
     data = read_private(path, content)
     try:
         return tomllib.loads(decode_text(data))

@@ -38,7 +38,12 @@ def load_secrets(settings: Settings) -> tuple[bytes, ...]:
 
 def secret_file(settings: Settings) -> Path:
     """Return the path of the generated secret."""
-    return (settings.state_dir or _default_state_dir()) / "secret"
+    return state_directory(settings) / "secret"
+
+
+def state_directory(settings: Settings) -> Path:
+    """Return the directory of files that the server creates itself."""
+    return settings.state_dir or _default_state_dir()
 
 
 def previous_file(path: Path) -> Path:

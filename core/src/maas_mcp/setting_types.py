@@ -1,7 +1,7 @@
 """Types of settings: lists of names, paths and secrets, as users write them in the environment or a TOML file."""
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
@@ -75,11 +75,18 @@ def _expand_user(value: object) -> object:
     return expand_user(value) if isinstance(value, str) else value
 
 
+def _off_or_path(value: object) -> object:
+    return "off" if lower(value) == "off" else _expand_user(value)
+
+
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_list)]
 """A list of names, separated by commas in the environment."""
 
 UserPath = Annotated[Path | None, BeforeValidator(_expand_user)]
 """A path in which ``~`` is the home directory."""
+
+AuditTarget = Annotated[Path | Literal["off"] | None, BeforeValidator(_off_or_path)]
+"""The path of the audit, or ``off``."""
 
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_secrets), AfterValidator(_check_strength)]
 """Several secrets, separated by whitespace in the environment."""

@@ -410,10 +410,45 @@ def test_http_to_another_host_must_be_allowed(url: str) -> None:
     assert allowed.require_region().api_url.startswith("http://")
 
 
-def test_an_unknown_mode_is_an_error_that_names_the_modes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MAAS_MCP_MODE", "readonly")
+def test_the_policy_is_a_table_of_the_file(toml: Path) -> None:
+    toml.write_text('mode = "night"\n[policy.modes.night]\noperate = "refuse"\n[policy.limits.deploy]\nat_once = 3\n')
 
-    with pytest.raises(SettingsError) as caught:
+    settings = Settings.load()
+
+    assert settings.policy.mode(settings.mode).operate == "refuse"
+    assert settings.policy.limit("deploy").at_once == 3
+
+
+@pytest.mark.parametrize(
+    ("policy", "problem"),
+    [
+        ('{"protect": {"tagz": ["x"]}}', "MAAS_MCP_POLICY: protect.tagz is not a setting"),
+        ('{"protect":', "MAAS_MCP_POLICY: not valid JSON"),
+        (
+            '{"limits": {"deploy": {"per_hour": -1}}}',
+            "MAAS_MCP_POLICY: limits.deploy.per_hour: input should be greater",
+        ),
+        ('{"modes": {"read-only": {"operate": "allow"}}}', "MAAS_MCP_POLICY: modes.read-only allows changes"),
+        ('{"modes": {"x": {"operate": "maybe"}}}', "MAAS_MCP_POLICY: modes.x.operate: input should be 'allow'"),
+        ("[]", "MAAS_MCP_POLICY: input should be a valid dictionary"),
+    ],
+)
+def test_the_error_for_an_invalid_policy_names_the_rule(
+    policy: str, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAAS_MCP_POLICY", policy)
+
+    with pytest.raises(SettingsError) as error:
         Settings.load()
 
-    assert caught.value.message == "Mode readonly is unknown; expected one of: read-only, standard, unattended."
+    assert problem in error.value.message
+
+
+def test_an_unknown_mode_is_refused_with_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAAS_MCP_POLICY", '{"modes": {"night": {}}}')
+    monkeypatch.setenv("MAAS_MCP_MODE", "dusk")
+
+    with pytest.raises(
+        SettingsError, match=r"MAAS_MCP_MODE: dusk is not a mode.*read-only, standard, unattended, night"
+    ):
+        Settings.load()

@@ -2,21 +2,21 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Self, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError, WithJsonSchema
+from pydantic import BaseModel, Field, ValidationError, WithJsonSchema, model_validator
 from pydantic_core import ErrorDetails
 
 from maas_mcp.calls.client_values import read_properties
-from maas_mcp.calls.reports import cut
 from maas_mcp.errors import InvalidArgumentsError
+from maas_mcp.machine_text import cut
 from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning
 from maas_mcp.plugins.portability import Schema, to_portable
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.plugins.schemas import exact_schema
-from maas_mcp.plugins.validation import CALL_OPTIONS
+from maas_mcp.plugins.validation import added_options
 
 ProgressToken = str | int
 
@@ -30,11 +30,13 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class ClientFeatures:
-    """The features of a call's client."""
+    """The features of a call's client. Clients with the same features are equal."""
 
     meta_argument: bool = False
     """Whether ``_meta`` is an argument. Models of other clients would invent a token there, and some clients drop the
     connection on a notification with an unknown token."""
+    name: str = field(default="", compare=False)
+    """The name that the client gives itself. It is not verified."""
 
 
 class Meta(BaseModel):
@@ -44,16 +46,25 @@ class Meta(BaseModel):
 
 
 class CallOptions(BaseModel):
-    """The arguments of every long-running tool, in addition to its own. :data:`CALL_OPTIONS` has their names."""
+    """The arguments that the host adds to a tool's own."""
 
     # The bounds are not published: each operation would repeat them, and no model has reason to exceed them.
     wait_seconds: Annotated[float, Field(ge=0, le=86_400), WithJsonSchema({"type": "number"})] | None = Field(
-        default=None, description="Then return an operation_id; with 0 at once."
+        default=None, description="Then return an operation_id; 0: at once."
     )
-    on_cancel: CancelPolicy | None = Field(default=None, description="With `detach`, MAAS continues.")
+    on_cancel: CancelPolicy | None = None
+    # The server's instructions explain these two, because every changing tool has them.
+    plan: bool | None = None
+    plan_id: str | None = None
     meta: Meta | None = Field(
         default=None, alias="_meta", description="For clients that cannot set the request's own _meta."
     )
+
+    @model_validator(mode="after")
+    def _check_plan(self) -> Self:
+        if self.plan and self.plan_id is not None:
+            raise ValueError("pass either `plan`, to make a plan, or `plan_id`, to carry it out")
+        return self
 
     @property
     def token(self) -> ProgressToken | None:
@@ -105,12 +116,10 @@ def parse_arguments(
 
 def _option_names(tool: AnyTool, client: ClientFeatures) -> tuple[str, ...]:
     """The call options that this client may pass."""
-    if not isinstance(tool, LongRunning):
-        return ()
     refused = set() if client.meta_argument else {"_meta"}
-    if not tool.can_abort:
+    if isinstance(tool, LongRunning) and not tool.can_abort:
         refused.add("on_cancel")
-    return tuple(name for name in CALL_OPTIONS if name not in refused)
+    return tuple(name for name in added_options(tool) if name not in refused)
 
 
 def _validated(

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from maas_mcp.errors import PluginError
-from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.client import ChangeRequest, MaasClient
 from maas_mcp.operations.declaring.questions import Asker, ClientRequest, Question
 
 
@@ -50,7 +50,7 @@ class EarlyAsker:
     def noting_changes(self, maas: MaasClient) -> MaasClient:
         """The MAAS client for the call. After its first change, nothing can be asked."""
 
-        async def note() -> None:
+        async def note(_change: ChangeRequest) -> None:
             self.note_change()
 
         return maas.before_change(note)

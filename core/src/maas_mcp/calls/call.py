@@ -10,9 +10,11 @@ from maas_mcp.calls.arguments import CallOptions, ClientFeatures
 from maas_mcp.calls.asking import EarlyAsker
 from maas_mcp.calls.connections import RunningCall
 from maas_mcp.calls.host import Host
+from maas_mcp.calls.plan import Plan
 from maas_mcp.calls.principal import Principal
 from maas_mcp.calls.served import Served
 from maas_mcp.calls.tenant import Tenant
+from maas_mcp.maas.client import MaasClient
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.effects import Effects
 from maas_mcp.operations.declaring.questions import NOBODY
@@ -21,7 +23,9 @@ from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.plugins.registry import AnyTool
 
 if TYPE_CHECKING:
+    from maas_mcp.calls.approval import Approval
     from maas_mcp.calls.guard import Judgement
+    from maas_mcp.calls.rehearsal import Rehearsal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +51,23 @@ class ToolCall:
     """When the call answers at the latest, on anyio's clock."""
     judgement: "Judgement | None" = None
     """The policy's judgement; ``None`` before it."""
+    rehearsal: "Rehearsal | None" = None
+    """Records what the call would change, if it is only planned."""
+    approval: "Approval | None" = None
+    """The approval of this call, or of the call that makes it."""
 
     @property
     def cancellation(self) -> CancellationToken:
         """The call's cancellation token."""
         return self.running.token
+
+    @property
+    def maas(self) -> MaasClient:
+        """The client for MAAS: one that sends no change, if the call is only planned."""
+        maas = self.user.noting_changes(self.tenant.maas)
+        if self.rehearsal is not None:
+            return maas.rehearsing(self.rehearsal.record)
+        return maas if self.approval is None else maas.before_change(self.approval.use)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,3 +83,5 @@ class CallResult:
     operation_id: str = ""
     warnings: tuple[str, ...] = ()
     """Warnings about an operation's start, one sentence each."""
+    plan: Plan | None = None
+    """The plan, if the call was only planned."""

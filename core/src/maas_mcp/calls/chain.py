@@ -6,17 +6,21 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from maas_mcp.calls.approval import approve
 from maas_mcp.calls.arguments import ClientFeatures, ProgressToken, parse_arguments
 from maas_mcp.calls.asking import EarlyAsker
+from maas_mcp.calls.audit import admit_call, audit_call
 from maas_mcp.calls.call import CallResult, ToolCall
-from maas_mcp.calls.confirmation import confirm_erasing
 from maas_mcp.calls.connections import Connection
 from maas_mcp.calls.contributed import DeclaredTool
 from maas_mcp.calls.guard import check_policy
 from maas_mcp.calls.host import Host
+from maas_mcp.calls.limiting import count_machines
 from maas_mcp.calls.operations_service import OperationsService, plugin_errors
+from maas_mcp.calls.planning import plan_call
 from maas_mcp.calls.served import Served
 from maas_mcp.calls.telemetry import observing
+from maas_mcp.errors import PluginError
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.declaring.questions import NOBODY, Asker
 from maas_mcp.operations.declaring.tool import ToolContext
@@ -98,6 +102,11 @@ async def call_within(outer: ToolCall, tool: AnyTool, given: Mapping[str, Any]) 
     """Call a tool from another tool: through the same steps, with the outer call's progress and cancellation."""
     with plugin_errors(tool.name):
         arguments, options = parse_arguments(tool, given, outer.client)
+        if options.plan or options.plan_id is not None:
+            raise PluginError(
+                f"{outer.tool.name} passes a plan option to {tool.name}, which is a bug in the plugin. Expected none: "
+                "the plan of a call covers the calls that it makes."
+            )
         # The inner call's share of the outer call is unknown, so only its messages are passed on, not its fractions.
         progress = PartialProgress(lambda _fraction, message: outer.progress.report(None, message))
         inner = replace(
@@ -113,16 +122,11 @@ async def call_within(outer: ToolCall, tool: AnyTool, given: Mapping[str, Any]) 
 
 async def run_steps(call: ToolCall, steps: tuple[Step, ...] | None = None, run: Run | None = None) -> CallResult:
     """Pass a call through the remaining steps, and then run it."""
-    first, *rest = STEPS if steps is None else steps or (None,)
-    if first is None:
+    remaining = STEPS if steps is None else steps
+    if not remaining:
         operations = OperationsService(call, call_within)
-        return await (run(operations) if run else _run(call, operations))
-    return await first(call, lambda passed: run_steps(passed, tuple(rest), run))
-
-
-async def _audit(call: ToolCall, following: Next) -> CallResult:
-    """Record the call. Not implemented yet."""
-    return await following(call)
+        return await (run(operations) if run and call.rehearsal is None else _run(call, operations))
+    return await remaining[0](call, lambda passed: run_steps(passed, remaining[1:], run))
 
 
 async def _check_policy(call: ToolCall, following: Next) -> CallResult:
@@ -130,14 +134,19 @@ async def _check_policy(call: ToolCall, following: Next) -> CallResult:
     return await following(await check_policy(call))
 
 
-async def _confirm(call: ToolCall, following: Next) -> CallResult:
-    """Ask the user before disks are erased. A call of another tool asks for its own disks."""
-    await confirm_erasing(call)
-    return await following(call)
+async def _plan(call: ToolCall, following: Next) -> CallResult:
+    """Answer with a plan if the client requests one. A call that a planned call makes is rehearsed with it."""
+    return await (plan_call(call, following) if call.options.plan else following(call))
 
 
-STEPS: Final[tuple[Step, ...]] = (_audit, _check_policy, _confirm)
-"""From the outermost step to the last one before the tool."""
+async def _approve(call: ToolCall, following: Next) -> CallResult:
+    """Check the plan of a call, or ask the user, if the policy requires that."""
+    return await following(await approve(call))
+
+
+STEPS: Final[tuple[Step, ...]] = (audit_call, _check_policy, _plan, _approve, count_machines, admit_call)
+"""From the outermost step to the last one before the tool. The audit records the outcome of all others, and admits a
+call that none of them has refused."""
 
 
 async def _run(call: ToolCall, operations: OperationsService) -> CallResult:
@@ -146,7 +155,7 @@ async def _run(call: ToolCall, operations: OperationsService) -> CallResult:
     if isinstance(call.tool, LongRunning):
         return await operations.start_and_follow()
     ctx = ToolContext(
-        call.user.noting_changes(call.tenant.maas),
+        call.maas,
         call.progress,
         call.cancellation,
         operations=operations,

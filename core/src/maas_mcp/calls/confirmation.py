@@ -1,75 +1,88 @@
-"""Confirms with the user what a call erases, if its client can ask."""
+"""Asks the user before a call destroys something: with the machines, their owners, and what is lost."""
 
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
 from pydantic import BaseModel, Field
 
 from maas_mcp.calls.call import ToolCall
-from maas_mcp.errors import MaasMcpError, NotAnsweredError
-from maas_mcp.maas.client import MaasClient
-from maas_mcp.maas.models import Machine, SystemId
+from maas_mcp.calls.stakes import describe_machines
+from maas_mcp.errors import NotAnsweredError
+from maas_mcp.maas.models import Machine
+from maas_mcp.operations.declaring.effects import Effects
 from maas_mcp.operations.declaring.questions import Question
 
-MAX_NAMED: Final = 20
-"""Machines that a question describes. A longer question would not be read."""
+ERASED: Final = "All data on the disks is lost, and cannot be recovered."
 
 
 class Consent(BaseModel):
-    """The user's consent."""
+    """The user's consent to a call that destroys something."""
 
-    erase: bool = Field(strict=True, description="Erase the disks. Their data cannot be recovered.")
+    proceed: bool = Field(strict=True, description="Go on.")
 
 
-async def confirm_erasing(call: ToolCall) -> None:
-    """Ask the user about the disks that a call erases, if its client can ask.
+class ErasingConsent(BaseModel):
+    """The user's consent to erase disks, which no click can give."""
+
+    typed: str = Field(description="The text that the question names.")
+
+
+async def confirm(call: ToolCall) -> None:
+    """Ask the user about a call that changes machines.
 
     The key of the question contains what is at stake: an answer about other machines, owners or disks does not count.
 
     Raises:
         NotAnsweredError: The user did not agree.
-        MaasError: The machines cannot be read.
     """
-    if not (call.effects.erases and call.user.can_ask()):
-        return
-    text = await _question(call.tenant.maas, call.effects.machines)
-    key = f"erase-{sha256(text.encode()).hexdigest()[:12]}"
-    answers = await call.user.ask({key: Question(text, Consent)})
-    consent = answers[key]
-    if not (isinstance(consent, Consent) and consent.erase):
-        raise NotAnsweredError("The user does not want the disks to be erased. Nothing was sent to MAAS.")
+    machines = [] if call.judgement is None else list(call.judgement.call.machines)
+    expected = text_to_type(machines, call.effects)
+    text = await _question(call, machines, expected)
+    key = f"{'destroy' if expected is None else 'erase'}-{sha256(text.encode()).hexdigest()[:12]}"
+    form: type[BaseModel] = Consent if expected is None else ErasingConsent
+    answer = (await call.user.ask({key: Question(text, form)}))[key]
+    match answer:
+        case Consent(proceed=True) if expected is None:
+            return
+        case ErasingConsent(typed=typed) if typed.strip() == expected:
+            return
+        case ErasingConsent():
+            raise NotAnsweredError(f"The user did not type `{expected}`. Nothing was sent to MAAS.")
+    raise NotAnsweredError(f"The user does not want {call.tool.name} to go on. Nothing was sent to MAAS.")
 
 
-async def _question(maas: MaasClient, system_ids: tuple[SystemId, ...]) -> str:
-    machines = await maas.machines(id=list(system_ids)) if system_ids else []
-    found = {machine.system_id: machine for machine in machines}
-    lines = [
-        await _line(maas, found[each]) if each in found else f"{each}, which MAAS does not show"
-        for each in system_ids[:MAX_NAMED]
-    ]
-    if more := len(system_ids) - len(lines):
-        lines.append(f"and {more} more machines")
-    return "\n".join(["May the disks of these machines be erased?", *(f"- {line}" for line in lines)])
+def text_to_type(machines: list[Machine], effects: Effects) -> str | None:
+    """The text that the user types before disks are erased; ``None`` if nothing is erased.
+
+    One machine is named by its hostname. A list of hostnames would be copied, so several machines are counted.
+    """
+    if not effects.erases:
+        return None
+    number = max(len(machines), len(effects.machines))
+    return machines[0].hostname if number == len(machines) == 1 else f"erase {number} machines"
 
 
-async def _line(maas: MaasClient, machine: Machine) -> str:
-    owner = f"owned by {machine.owner}" if machine.owner else "without an owner"
-    return f"{machine.hostname} ({machine.system_id}), {machine.status_name}, {owner}: {await _disks(maas, machine)}"
+async def _question(call: ToolCall, machines: list[Machine], expected: str | None) -> str:
+    effects, maas = call.effects, call.tenant.maas
+    shown = await describe_machines(maas, machines, with_disks=effects.erases)
+    found = {each.system_id for each in machines}
+    lines = [f"- {each.line()}" for each in shown]
+    lines += [f"- {each}, which MAAS does not show" for each in effects.machines if each not in found]
+    if more := len(machines) - len(shown):
+        lines.append(f"- and {more} more machines")
+    if not lines:
+        lines.append("- the MAAS region itself" if effects.destroys else "- machines that MAAS chooses")
+    title = call.tool.title or call.tool.name
+    end = [] if expected is None else [f"To go on, type: {expected}"]
+    return "\n".join([f"{title} ({call.tool.name})?", *lines, loss(effects), *end])
 
 
-async def _disks(maas: MaasClient, machine: Machine) -> str:
-    """The machine's disks. The question is asked even if MAAS does not list them."""
-    try:
-        devices = await maas.get(f"nodes/{machine.system_id}/blockdevices/")
-    except MaasMcpError:
-        return f"its disks ({machine.storage / 1000:.0f} GB)"
-    disks = [each for each in devices if isinstance(each, dict)] if isinstance(devices, list) else []
-    named = [_disk(each) for each in disks if each.get("type") != "virtual"]
-    return ", ".join(named) or f"its disks ({machine.storage / 1000:.0f} GB)"
-
-
-def _disk(device: dict[str, Any]) -> str:
-    size = device.get("size")
-    shown = f" {size / 1e9:.0f} GB" if isinstance(size, int | float) else ""
-    serial = f", serial {device['serial']}" if device.get("serial") else ""
-    return f"{device.get('name', 'a disk')} ({device.get('model') or 'unknown model'}{shown}{serial})"
+def loss(effects: Effects) -> str:
+    """What a call may lose, as a sentence."""
+    if effects.erases:
+        return ERASED
+    if effects.destroys_idle:
+        return "What MAAS has about it is lost."
+    if effects.destroys:
+        return "Everything that runs on it is interrupted, and its data may be lost."
+    return "Nothing is lost."

@@ -52,6 +52,16 @@ class Connection:
         finally:
             self._running.discard(call)
 
+    @contextmanager
+    def outliving(self, token: CancellationToken, operation: str, system_id: SystemId) -> Iterator[None]:
+        """Register the rest of an answered call during the block: work on an operation that ``token`` stops."""
+        call = RunningCall(token=token, follows=(operation, system_id))
+        self._running.add(call)
+        try:
+            yield
+        finally:
+            self._running.discard(call)
+
     def running_calls(self) -> list[RunningCall]:
         """The running calls of this client."""
         return list(self._running)

@@ -14,6 +14,7 @@ from maas_mcp.operations.declaring.effects import Effects
 from maas_mcp.operations.declaring.resource import Resource
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, Tool, ToolContext
 from maas_mcp.operations.running.results import kind_of
+from maas_mcp.plugins.machine_fields import machine_fields
 
 DEFAULT_TYPES: Final = {str: "text/plain", bytes: "application/octet-stream"}
 
@@ -42,6 +43,8 @@ class SentContent(BaseModel):
     text: str | None = None
     blob: str | None = None
     """Binary content in base64."""
+    machine_fields: tuple[str, ...] = ()
+    """The fields with text from machines, as JSON pointers from the JSON in ``text``."""
 
 
 class ReadResource(DeclaredTool[Nothing, SentContent]):
@@ -84,7 +87,11 @@ class ReadResource(DeclaredTool[Nothing, SentContent]):
     def _content(self, read: object) -> SentContent:
         declared = self._resource.mime_type
         if isinstance(read, BaseModel):
-            return SentContent(mime_type=declared or "application/json", text=read.model_dump_json())
+            return SentContent(
+                mime_type=declared or "application/json",
+                text=read.model_dump_json(by_alias=True),
+                machine_fields=machine_fields(type(read)),
+            )
         if isinstance(read, str):
             return SentContent(mime_type=declared or DEFAULT_TYPES[str], text=read)
         if isinstance(read, bytes):

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from maas_mcp.calls.call import ToolCall
+from maas_mcp.calls.limiting import read_usage
 from maas_mcp.calls.principal import Principal, Scope
 from maas_mcp.errors import InsufficientScopeError, MaasProtocolError, RefusedByPolicyError, UnknownOperationError
 from maas_mcp.maas.client import FormValue
@@ -14,6 +16,7 @@ from maas_mcp.operations.declaring.operation import Operation
 from maas_mcp.operations.outages import giving_up
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.policy.judgement import Finding, JudgedCall, Verdict, deciding, judge
+from maas_mcp.policy.limits import limits_of
 from maas_mcp.policy.tiers import Tier, lowest_tier
 
 
@@ -31,7 +34,7 @@ class Judgement:
 
 
 async def check_policy(call: ToolCall) -> ToolCall:
-    """Return the call with the judgement of the policy.
+    """Return the call with the judgement of the policy. A call that changes nothing needs none.
 
     Raises:
         InsufficientScopeError: The principal lacks the scope for the call's tier.
@@ -41,12 +44,15 @@ async def check_policy(call: ToolCall) -> ToolCall:
     if refusal := _unserved(call):
         raise refused_by(refusal)
     _require(call.principal, call.tool, lowest_tier(call.effects))
+    if not call.effects.changes:
+        return call
     with giving_up(call.tool.name, call.answer_by):
         judgement = await judge_call(call)
     _require(call.principal, call.tool, judgement.call.tier)
     decision = judgement.decision
     if decision.verdict is Verdict.REFUSE:
         raise refused_by(decision)
+    call.tenant.request_guard.note_judged(judgement.call.machines)
     return replace(call, judgement=judgement)
 
 
@@ -80,7 +86,7 @@ async def judge_call(call: ToolCall) -> Judgement:
     Raises:
         MaasError: The machines cannot be read.
     """
-    settings, effects = call.host.settings, call.effects
+    policy, effects = call.host.policy, call.effects
     machines: Sequence[Machine] = ()
     username: str | None = None
     if effects.changes:
@@ -92,11 +98,14 @@ async def judge_call(call: ToolCall) -> Judgement:
         effects=effects,
         machines=machines,
         username=username,
-        tiers=frozenset(Tier(each.tier) for each in call.principal.scopes),
-        mode=settings.mode,
+        tiers=frozenset(each.tier for each in call.principal.scopes),
+        mode=policy.mode_name,
+        now=datetime.fromtimestamp(call.host.now(), UTC),
+        kinds=limits_of(call.tool.limit, erases=effects.erases),
+        usage=await read_usage(call) if effects.changes else {},
         unserved=_unserved(call),
     )
-    return Judgement(judged, judge(settings.policy, judged))
+    return Judgement(judged, judge(policy.rules, judged))
 
 
 async def _read_machines(call: ToolCall, effects: Effects) -> Sequence[Machine]:

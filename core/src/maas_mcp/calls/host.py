@@ -4,19 +4,22 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
+from maas_mcp.calls.active_policy import ActivePolicy
+from maas_mcp.calls.audit_log import AuditLog, open_audit
+from maas_mcp.calls.audited_call import recording
 from maas_mcp.calls.change_stream import ChangeStream, Observer
 from maas_mcp.calls.connections import Connections
+from maas_mcp.calls.plan_ids import AppliedPlans
 from maas_mcp.calls.plugin_states import ProcessPlugins
 from maas_mcp.calls.principal import ANONYMOUS, LOCAL, Principal
 from maas_mcp.calls.resource_updates import ResourceUpdates
 from maas_mcp.calls.served import Served, Serving
 from maas_mcp.calls.telemetry import Instrument
-from maas_mcp.calls.tenant import Tenant
 from maas_mcp.calls.waiting import WaitingOperations
 from maas_mcp.maas.address import ApiKey, RegionAccess
 from maas_mcp.maas.client import MaasClient
@@ -27,19 +30,23 @@ from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.settings import Settings
 
+if TYPE_CHECKING:
+    from maas_mcp.calls.tenant import Tenant
+
 MAX_TENANTS: Final = 64
 """Maximum idle tenants. The least recently used one is closed first."""
 IDLE_LIMIT: Final = 600.0
 """Seconds without a call until a tenant is closed."""
 
 Connect = Callable[[RegionAccess, RequestSlots], MaasClient]
+OpenAudit = Callable[[Settings], AuditLog | None]
 
 
 @dataclass(eq=False, slots=True)
 class _PooledTenant:
     """A tenant in the pool."""
 
-    tenant: Tenant
+    tenant: "Tenant"
     calls: int = 0
     """Running calls that use it."""
     used_at: float = 0.0
@@ -64,6 +71,7 @@ class Host:
         connect: Opens a MAAS client.
         now: Returns the Unix time, which all processes share.
         timing: The time limits of operations.
+        open_audit: Opens the audit for the settings; ``None`` if calls are not recorded.
         instruments: Observe calls, operations and polls. The requests of a client are observed by ``connect``.
     """
 
@@ -80,9 +88,13 @@ class Host:
         now: Callable[[], float] = time.time,
         timing: Timing | None = None,
         instruments: Sequence[Instrument] = (),
+        open_audit: OpenAudit = open_audit,
     ) -> None:
         self.settings = settings
-        """The settings. A reload replaces their policy."""
+        self.policy = ActivePolicy(settings)
+        """The policy that judges every call."""
+        self.audit = open_audit(settings)
+        """Records each call that changes something, unless it is ``None``."""
         self.instruments = tuple(instruments)
         self.tools: Mapping[str, AnyTool] = {}
         """All loaded tools, including those that are not served."""
@@ -94,6 +106,8 @@ class Host:
         self.connections = connections or Connections()
         self.waiting = WaitingOperations()
         """The operations that wait for answers."""
+        self.applied_plans = AppliedPlans()
+        """The plans that this process has carried out."""
         self.tasks = tasks
         """The task group for work that ends with the host."""
         self.plugins = ProcessPlugins(plugin_tasks or tasks)
@@ -101,7 +115,8 @@ class Host:
         self.updates = ResourceUpdates()
         """Announces updated resources."""
         self._connect = connect
-        self._now = now
+        self.now = now
+        """Returns the Unix time."""
         self._timing = replace(timing or Timing(), outage_limit=settings.outage_limit)
         self._slots = RequestSlots()
         self._changes = ChangeStream(observers, tasks, [each.operation_changed for each in instruments])
@@ -126,7 +141,7 @@ class Host:
         return self.serving.select()
 
     @asynccontextmanager
-    async def tenant(self, principal: Principal = LOCAL) -> AsyncIterator[Tenant]:
+    async def tenant(self, principal: Principal = LOCAL) -> AsyncIterator["Tenant"]:
         """The tenant of a principal, kept open during the block."""
         key = (principal.name, principal.api_key)
         async with self._opening:
@@ -173,20 +188,27 @@ class Host:
                 if tenant is not None:
                     await tenant.aclose()
 
-    def _new_tenant(self, region: Callable[[], RegionAccess], tasks: TaskGroup, principal: str) -> Tenant:
+    def _new_tenant(self, region: Callable[[], RegionAccess], tasks: TaskGroup, principal: str) -> "Tenant":
+        from maas_mcp.calls.tenant import Tenant  # noqa: PLC0415 - the first call needs it, and not the list of tools
+
         return Tenant(
             self.settings,
             region,
             tasks,
-            open_client=lambda access: self._connect(access, self._slots),
+            open_client=lambda access: self._open_client(access, principal),
             changes=self._changes,
             updates=self.updates,
             plugins=self.plugins,
-            now=self._now,
+            now=self.now,
+            policy=self.policy,
             timing=self._timing,
             principal=principal,
             polled=[each.polled for each in self.instruments],
         )
+
+    def _open_client(self, access: RegionAccess, principal: str) -> MaasClient:
+        client = self._connect(access, self._slots)
+        return client if self.audit is None else client.before_change(recording(self.audit, principal), last=True)
 
     def _close_idle(self) -> None:
         """Close tenants that were idle for too long, and the least recently used ones if there are too many."""
@@ -209,6 +231,7 @@ async def open_host(
     now: Callable[[], float] = time.time,
     timing: Timing | None = None,
     instruments: Sequence[Instrument] = (),
+    open_audit: OpenAudit = open_audit,
 ) -> AsyncIterator[Host]:
     """A host that runs during the block. Operations that are running at its end continue in MAAS."""
     async with anyio.create_task_group() as plugin_tasks:
@@ -226,6 +249,7 @@ async def open_host(
                     now=now,
                     timing=timing,
                     instruments=instruments,
+                    open_audit=open_audit,
                 )
                 try:
                     yield host
@@ -234,3 +258,4 @@ async def open_host(
         finally:
             if host is not None:
                 host.plugins.close()
+                host.policy.close()

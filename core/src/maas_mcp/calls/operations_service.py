@@ -3,17 +3,19 @@
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any
 
 from pydantic import BaseModel
 
 from maas_mcp.calls.answer_time import shorter_wait
+from maas_mcp.calls.approval import approve_filled_in, fills_in
 from maas_mcp.calls.asking import EarlyAsker
 from maas_mcp.calls.call import CallResult, ToolCall
-from maas_mcp.calls.confirmation import confirm_erasing
 from maas_mcp.calls.guard import check_policy
-from maas_mcp.calls.reports import report, report_failure, suggest_get_operation
+from maas_mcp.calls.operation_listing import OperationListing
+from maas_mcp.calls.rehearsal import Rehearsal
+from maas_mcp.calls.reports import add_operation_id, report, report_failure, suggest_get_operation
 from maas_mcp.calls.telemetry import Following, following
 from maas_mcp.calls.tenant import subject_of
 from maas_mcp.errors import (
@@ -23,27 +25,27 @@ from maas_mcp.errors import (
     OperationCancelledError,
     OperationError,
     OperationRefusedError,
+    PlanRefusedError,
     PluginError,
     UnknownOperationError,
 )
-from maas_mcp.maas.models import SystemId
+from maas_mcp.maas.client import ChangeRequest, RehearsedError
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.next_step import NextStep
 from maas_mcp.operations.batches.batch import BatchOperation
 from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.declaring.operation import LongRunning, Operation
-from maas_mcp.operations.declaring.operations import ListedOperation, OperationList, OperationReport
+from maas_mcp.operations.declaring.operations import MAX_LISTED, ListedOperation, OperationList, OperationReport
 from maas_mcp.operations.declaring.questions import Asker
 from maas_mcp.operations.declaring.region_operation import RegionOperation
 from maas_mcp.operations.declaring.tool import ToolContext, plugin_error
 from maas_mcp.operations.handles import Handle
+from maas_mcp.operations.next_steps import ABORT_OPERATION
 from maas_mcp.operations.running.results import kind_of, structured
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.plugins.registry import AnyTool
 
 logger = logging.getLogger(__name__)
-
-MAX_LISTED: Final = 50
 
 CallWithin = Callable[[ToolCall, AnyTool, Mapping[str, Any]], Awaitable[CallResult]]
 
@@ -68,9 +70,13 @@ class OperationsService:
             raise TypeError(f"{operation.name} is not a long-running operation")
         # Both may fail, so they run before the start. An operation without an id could not be followed again.
         sealer = self._tenant.sealer
-        arguments = await self._fill_in(operation, call.user)
+        arguments, nonce = await self._fill_in(operation, call.user)
+        if call.rehearsal is not None:
+            return await self._rehearse(operation, arguments, call.rehearsal)
         warnings = tuple(operation.warnings(arguments))
-        subject = subject_of(operation, arguments)
+        subject = subject_of(operation, arguments, nonce)
+        if isinstance(operation, BatchOperation) and nonce:
+            await self._check_unused(subject)
         options: dict[str, Any] = {
             "wait": shorter_wait(call.options.wait_seconds, call.answer_by),
             "on_cancel": call.options.on_cancel,
@@ -82,7 +88,22 @@ class OperationsService:
         part = Following(operation.name, subject)
         with call.running.following(operation.name, subject), following(call.host.instruments, part):
             status = await engine.run(operation, arguments, call.progress, call.cancellation, **options)
+        self._keep_starting(operation, status.handle)
         return _call_result(operation, status, sealer.seal(status.handle), warnings)
+
+    def _keep_starting(self, operation: LongRunning[Any, Any], handle: Handle) -> None:
+        """Let the start of a batch outlive the call. The cancel tool and a shutdown stop it like the call."""
+        call = self._call
+        over = self._tenant.batches.start_over(handle) if isinstance(operation, BatchOperation) else None
+        if over is None:
+            return
+
+        async def keep() -> None:
+            connection = call.host.connections.connect(call.principal)
+            with connection.outliving(call.cancellation, operation.name, handle.system_id):
+                await over.wait()
+
+        call.host.run_later(call.principal, keep)
 
     async def start_when_answered(self) -> CallResult:
         """Prepare the call's operation, and start it later, when the user has answered its questions."""
@@ -100,7 +121,7 @@ class OperationsService:
         async def start() -> None:
             try:
                 with plugin_errors(operation.name):
-                    arguments = await self._fill_in(operation, waiting)
+                    arguments, _ = await self._fill_in(operation, waiting)
                     if subject_of(operation, arguments) != handle.system_id:
                         raise PluginError(f"{operation.name}.fill_in chose another machine, which is not possible.")
                     run = engine.start(replace(prepared, args=arguments))
@@ -115,11 +136,42 @@ class OperationsService:
         status: OperationStatus[Any] = OperationStatus(handle, None, "Waiting for an answer", confirmed=False)
         return _call_result(operation, status, operation_id)
 
-    async def _fill_in(self, operation: LongRunning[Any, Any], asker: Asker) -> BaseModel:
-        """The arguments, filled in with the user's answers. From then on, nothing can be asked."""
+    async def _rehearse(
+        self, operation: LongRunning[Any, Any], arguments: BaseModel, rehearsal: Rehearsal
+    ) -> CallResult:
+        """Run the operation up to its start request. Returns only if a call would send nothing."""
+        call, tenant = self._call, self._tenant
+        rehearsal.warnings += operation.warnings(arguments)
+        maas = tenant.maas.rehearsing(rehearsal.record)
+        if isinstance(operation, BatchOperation):
+            name = subject_of(operation, arguments, rehearsal.nonce)
+            rehearsal.warnings += await tenant.batches.rehearse(
+                operation, arguments, call.progress, call.cancellation, maas, name=name
+            )
+            raise RehearsedError
+        found = await tenant.engine.rehearse(operation, arguments, call.progress, call.cancellation, maas)
+        if isinstance(found, OperationStatus):
+            return _call_result(operation, found, tenant.sealer.seal(found.handle))
+        rehearsal.warnings += found
+        raise RehearsedError
+
+    async def _check_unused(self, batch: str) -> None:
+        """Check that no process has started a planned batch, whose name is part of the plan.
+
+        Raises:
+            PlanRefusedError: One has.
+        """
+        if await self._tenant.maas.machines(agent_name=batch):
+            raise PlanRefusedError("The plan was carried out already.")
+
+    async def _fill_in(self, operation: LongRunning[Any, Any], asker: Asker) -> tuple[BaseModel, bytes]:
+        """The arguments, filled in with the user's answers, and the nonce of the plan that is carried out, if any.
+
+        From then on, nothing can be asked.
+        """
         call = self._call
 
-        async def refuse() -> None:
+        async def refuse(_change: ChangeRequest) -> None:
             raise PluginError(
                 f"{operation.name} changes something in MAAS before it starts, which is a bug in the plugin. "
                 "`fill_in` may only read."
@@ -139,13 +191,20 @@ class OperationsService:
                 f"{operation.name}.fill_in returned {kind_of(arguments)}, which is a bug in the plugin. "
                 f"Expected the arguments. Return `args` or a copy: `args.model_copy(update=…)`."
             )
-        effects = operation.effects(arguments)
-        if effects != call.effects:  # only the effects of the given arguments were confirmed
-            asking = EarlyAsker(asker, operation.name)
-            changed = replace(call, arguments=arguments, effects=effects, user=asking)
-            await confirm_erasing(await check_policy(changed))
+        approval = call.approval
+        if fills_in(operation):
+            # Only the call with the given arguments was judged and approved.
+            asking, effects = EarlyAsker(asker, operation.name), operation.effects(arguments)
+            filled_in = replace(call, arguments=arguments, effects=effects, user=asking)
+            filled_in = filled_in if effects == call.effects else await check_policy(filled_in)
+            if call.rehearsal is not None:
+                call.rehearsal.filled_in = filled_in
+            else:
+                approval = (await approve_filled_in(filled_in, call.effects)).approval
+        if approval is not None:
+            await approval.use()
         call.user.note_change()
-        return arguments
+        return arguments, b"" if approval is None or approval.plan is None else approval.plan.nonce
 
     async def follow(self, operation_id: str, seconds: float | None) -> CallResult:
         """Follow an operation to its end or for this many seconds. Returns what the call that started it would return.
@@ -158,7 +217,11 @@ class OperationsService:
         operation, handle = self._open(operation_id)
         await self._tenant.plugins.open(operation)
         engine, call = self._tenant.engine_for(operation), self._call
-        status = await engine.resume(operation, handle, call.progress, call.cancellation, wait=seconds)
+        try:
+            status = await engine.resume(operation, handle, call.progress, call.cancellation, wait=seconds)
+        except OperationError as error:
+            add_operation_id(error, operation_id)
+            raise
         return _call_result(operation, status, operation_id)
 
     def started(self, operation_id: str) -> int:
@@ -216,7 +279,15 @@ class OperationsService:
             connections.stop_following(self._call.principal, operation.name, handle.system_id)
             error.hint = f"Nothing was aborted, but the calls that followed it have ended. {error.hint or ''}".strip()
             raise
-        if before.state != "working":  # a newer operation of the machine must not be stopped
+        left = before.error is not None and any(each.tool == ABORT_OPERATION.tool for each in before.error.next_steps)
+        if before.state != "working" and not left:  # a newer operation of the machine must not be stopped
+            return before
+        if self._call.rehearsal is not None:
+            maas = self._tenant.maas.rehearsing(self._call.rehearsal.record)
+            if abort:
+                await self._tenant.engine_for(operation).rehearse_abort(
+                    operation, handle, self._call.cancellation, maas
+                )
             return before
         connections.stop_following(self._call.principal, operation.name, handle.system_id)
         refusal: OperationRefusedError | None = None
@@ -239,7 +310,7 @@ class OperationsService:
         Raises:
             MaasMcpError: All requests failed.
         """
-        listing = _Listing()
+        listing = OperationListing()
         operations = list(self._call.host.operations.values())
         for of_region in (each for each in operations if isinstance(each, RegionOperation)):
             with listing.recording_errors(of_region.name):
@@ -271,11 +342,11 @@ class OperationsService:
             unreadable=listing.unreadable,
         )
 
-    def _lacks_hostname(self, status: OperationStatus[Any], listing: "_Listing") -> bool:
+    def _lacks_hostname(self, status: OperationStatus[Any], listing: OperationListing) -> bool:
         on_machine = isinstance(self._call.host.operations[status.handle.operation], Operation)
         return on_machine and status.handle.system_id not in listing.hostnames
 
-    def _listed(self, status: OperationStatus[Any], listing: "_Listing") -> ListedOperation:
+    def _listed(self, status: OperationStatus[Any], listing: OperationListing) -> ListedOperation:
         sealer, handle = self._tenant.sealer, status.handle
         batch = listing.parts.get(handle.system_id)
         return ListedOperation(
@@ -357,39 +428,3 @@ def _call_result(
         operation_id=operation_id,
         warnings=(*warnings, *status.warnings),
     )
-
-
-@dataclass(slots=True)
-class _Listing:
-    """Running operations from several requests, some of which may have failed."""
-
-    statuses: list[OperationStatus[Any]] = field(default_factory=list)
-    any_read: bool = False
-    """Whether the machines could be read."""
-    hostnames: dict[SystemId, str] = field(default_factory=dict)
-    parts: dict[SystemId, Handle] = field(default_factory=dict)
-    """The batch of each machine that belongs to one."""
-    unreadable: list[str] = field(default_factory=list)
-    """The failed requests, with their errors."""
-    error: MaasMcpError | None = None
-    """The first error."""
-
-    def add(self, statuses: "Iterator[OperationStatus[Any]] | list[OperationStatus[Any]]") -> None:
-        """Add operations."""
-        self.statuses += statuses
-
-    @contextmanager
-    def recording_errors(self, what: str) -> Iterator[None]:
-        """Record an error of MAAS or a plugin in the block, and continue. ``what`` names the block in messages."""
-        try:
-            yield
-        except OperationCancelledError:
-            raise
-        except BaseException as error:
-            if is_cancellation(error):
-                raise
-            if not isinstance(error, MaasMcpError):
-                logger.exception("%s could not be read", what)
-            known = error if isinstance(error, MaasMcpError) else plugin_error(what, error)
-            self.unreadable.append(f"{what}: {known.message}")
-            self.error = self.error or known

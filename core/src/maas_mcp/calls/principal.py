@@ -22,16 +22,20 @@ class Scope(StrEnum):
     @classmethod
     def of(cls, tier: Tier) -> "Scope":
         """The scope that calls of a tier need."""
-        return cls(f"maas:{tier}")
+        return _SCOPES[tier]
 
     @property
     def tier(self) -> Tier:
         """The tier of the calls that this scope allows."""
-        return Tier(self.removeprefix("maas:"))
+        return _TIERS[self]
 
     def includes(self, other: "Scope") -> bool:
         """Whether this scope allows everything that ``other`` allows."""
         return self.tier.includes(other.tier)
+
+
+_SCOPES: Final = {Tier.READ: Scope.READ, Tier.OPERATE: Scope.OPERATE, Tier.DESTROY: Scope.DESTROY}
+_TIERS: Final = {scope: tier for tier, scope in _SCOPES.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Reports of operations for clients: state, result or error, and the call to continue."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -17,6 +18,7 @@ from maas_mcp.next_step import NextStep
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.declaring.operations import ErrorReport, OperationReport, State
 from maas_mcp.operations.handles import Sealer
+from maas_mcp.operations.next_steps import ABORT_OPERATION
 from maas_mcp.operations.running.results import structured, summary_of
 from maas_mcp.operations.running.status import OperationState, OperationStatus
 from maas_mcp.plugins.registry import AnyTool
@@ -54,6 +56,7 @@ def report(
 
 def report_failure(error: OperationError, operation_id: str, tools: Mapping[str, AnyTool]) -> OperationReport:
     """The report of an operation that has ended without success; ``tools`` are the served tools."""
+    add_operation_id(error, operation_id)
     return OperationReport(
         operation_id=operation_id,
         state=end_state(error),
@@ -71,9 +74,10 @@ def suggest_get_operation(status: OperationStatus[Any], operation_id: str) -> No
         status.problem.next_steps = (NextStep("maas_get_operation", {"operation_id": operation_id}, why=why),)
 
 
-def cut(text: str, length: int) -> str:
-    """The text, or its first ``length`` characters and an ellipsis."""
-    return text if len(text) <= length else f"{text[:length]}…"
+def add_operation_id(error: MaasMcpError, operation_id: str) -> None:
+    """Add the operation's id to the step that aborts it. The engine does not know the id."""
+    named = replace(ABORT_OPERATION, arguments={"operation_id": operation_id, **ABORT_OPERATION.arguments})
+    error.next_steps = tuple(named if step == ABORT_OPERATION else step for step in error.next_steps)
 
 
 def _error_report(error: MaasMcpError, tools: Mapping[str, AnyTool]) -> ErrorReport:

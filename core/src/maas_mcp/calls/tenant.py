@@ -10,10 +10,14 @@ import anyio
 from anyio.abc import TaskGroup
 from pydantic import BaseModel
 
+from maas_mcp.calls.active_policy import ActivePolicy
+from maas_mcp.calls.audited_call import note_start
 from maas_mcp.calls.change_stream import ChangeStream
 from maas_mcp.calls.completing import ChoiceCache
+from maas_mcp.calls.plan_ids import PlanSealer
 from maas_mcp.calls.plugin_states import PluginStates, ProcessPlugins
 from maas_mcp.calls.reports import end_state
+from maas_mcp.calls.request_guard import RequestGuard
 from maas_mcp.calls.resource_updates import ResourceUpdates
 from maas_mcp.errors import MaasError, MaasMcpError
 from maas_mcp.maas.address import RegionAccess
@@ -69,6 +73,12 @@ class AnyEngine(Protocol):
         """Abort the operation in MAAS."""
         ...
 
+    async def rehearse_abort(
+        self, operation: Any, handle: Handle, cancellation: CancellationToken, maas: MaasClient, /
+    ) -> None:
+        """Do everything up to the abort request, which ``maas`` records."""
+        ...
+
 
 class Tenant:
     """The region for one user's tools. Nothing is imported, opened or requested before a tool call.
@@ -83,6 +93,7 @@ class Tenant:
         plugins: The loaded plugins.
         now: Returns the Unix time, which all processes share.
         timing: The time limits of operations.
+        policy: The policy in effect.
         principal: The name of the principal. Only this principal can use the operation ids.
         polled: Called after each poll of the watcher, with its error if it failed.
     """
@@ -99,6 +110,7 @@ class Tenant:
         plugins: ProcessPlugins,
         now: Callable[[], float],
         timing: Timing,
+        policy: ActivePolicy,
         principal: str = "",
         polled: Sequence[Callable[[MaasError | None], None]] = (),
     ) -> None:
@@ -106,6 +118,7 @@ class Tenant:
         self._principal = principal
         self._polled = polled
         self._settings = settings
+        self._policy = policy
         self._region = region
         self._tasks = tasks
         self._open_client = open_client
@@ -129,7 +142,12 @@ class Tenant:
         # The import takes 20 ms. Only the first request pays it.
         from maas_mcp.proxies import with_proxy  # noqa: PLC0415 - see above
 
-        return self._open_client(with_proxy(self._region()))
+        return self._open_client(with_proxy(self._region())).guarded(self.request_guard)
+
+    @cached_property
+    def request_guard(self) -> RequestGuard:
+        """Checks each change just before it is sent."""
+        return RequestGuard(self._policy, self._username)
 
     @cached_property
     def sealer(self) -> Sealer:
@@ -138,9 +156,22 @@ class Tenant:
         Raises:
             SettingsError: There is no secret, and none can be created.
         """
+        return Sealer(load_secrets(self._settings), self.access, self._now)
+
+    @cached_property
+    def plans(self) -> PlanSealer:
+        """Signs and verifies the ids of plans in this region.
+
+        Raises:
+            SettingsError: There is no secret, and none can be created.
+        """
+        return PlanSealer(load_secrets(self._settings), self._region().api_url, self._now)
+
+    @property
+    def access(self) -> str:
+        """The principal and the MAAS user, by the API key without its secret."""
         key = self._region().identity
-        principal = f"{key} {self._principal}" if self._principal else key
-        return Sealer(load_secrets(self._settings), principal, self._now)
+        return f"{key} {self._principal}" if self._principal else key
 
     @cached_property
     def requests(self) -> StartRequests:
@@ -178,6 +209,11 @@ class Tenant:
             now=self._now,
         )
 
+    @property
+    def known_username(self) -> str | None:
+        """The user of MAAS, if the name was already read."""
+        return self.engine.known_username if "engine" in self.__dict__ else None
+
     @cached_property
     def batches(self) -> "BatchEngine":
         """Runs batches through the engine."""
@@ -204,7 +240,12 @@ class Tenant:
             case _:
                 return self.engine
 
+    async def _username(self) -> str:
+        return await self.engine.username()
+
     def _publish(self, change: RunChange) -> None:
+        if change.kind is ChangeKind.STARTED:
+            note_start(change.handle)
         if not self._changes.observed and not self._updates.wanted(self._principal):
             return
         handle, ended = change.handle, change.kind is ChangeKind.ENDED
@@ -238,11 +279,14 @@ class Tenant:
             await self.maas.aclose()
 
 
-def subject_of(operation: LongRunning[Any, Any], arguments: BaseModel) -> str:
-    """The subject of a new operation in its handle: a machine's id, a new batch's name, or the region."""
+def subject_of(operation: LongRunning[Any, Any], arguments: BaseModel, nonce: bytes = b"") -> str:
+    """The subject of a new operation in its handle: a machine's id, a new batch's name, or the region.
+
+    ``nonce`` makes the name of a batch unique. By default it is random.
+    """
     match operation:
         case Operation():
             return operation.system_id(arguments)
         case BatchOperation():
-            return new_name(operation, arguments)
+            return new_name(operation, arguments, nonce)
     return REGION

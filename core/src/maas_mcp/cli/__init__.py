@@ -30,6 +30,7 @@ class _LazyGroup(click.Group):
 
     COMMANDS: ClassVar = MappingProxyType(
         {
+            "audit": "Verify the record of the calls that change something.",
             "call": "Call one of the server's tools and show its progress.",
             "demo": "Demonstrate maas-mcp on a simulated MAAS region.",
             "doctor": "Check that maas-mcp is ready to use.",

@@ -11,6 +11,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Column
 from rich.text import Text
 
+from maas_mcp.machine_text import make_visible
+
 WIDE: Final = 80
 """Columns. From this width on, bars are longer and tables have all columns."""
 ECHO_WIDTH: Final = len("^C^C")
@@ -105,7 +107,7 @@ class Bar:
         self.messages += 1
         if self._ended:  # a message may be delivered after the call has returned
             return
-        self._message = message or ""
+        self._message = make_visible(message or "")
         self._measured = bool(total)
         if total:
             self.fraction = progress / total
@@ -125,7 +127,7 @@ class Bar:
         Args:
             message: The final message. By default the last progress message, which may arrive too late to be shown.
         """
-        self._message = message or self._message
+        self._message = make_visible(message) or self._message
         self.fraction = 1.0
         self._end("green", self._message)
         if self.messages:
@@ -162,7 +164,7 @@ class Bar:
             total=1.0,
             completed=self.fraction,
             measured=self._measured,
-            message=message,
+            message=make_visible(message),
             style=style,
             visible=self.messages > 0,
         )
@@ -199,7 +201,7 @@ class Bars:
 
     def line(self, text: str) -> None:
         """Print a line above the bars. Safe to call from any thread."""
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(make_visible(text), markup=False, highlight=False, soft_wrap=True)
 
     def __rich__(self) -> RenderableType:
         return self.progress.get_renderable()

@@ -19,6 +19,7 @@ from maas_mcp.cli.bars import Bars, Terminal
 from maas_mcp.cli.client import call_with_bar, list_tools, mcp_client, result_exit_code, result_text
 from maas_mcp.cli.common import EXIT_CODES, Interrupted, print_text
 from maas_mcp.cli.interrupt import run
+from maas_mcp.machine_text import make_visible
 from maas_mcp.settings import Settings
 
 _LINE_BREAK: Final = re.compile(r"(?<=\S)\n(?=\w)")
@@ -118,11 +119,13 @@ class Call:
         elif in_full:
             for tool in tools:
                 print_text(f"{tool.name}: {_LINE_BREAK.sub(' ', tool.description or '')}")
-                click.echo(f"\n{arguments.describe(tool)}")
+                click.echo(make_visible(f"\n{arguments.describe(tool)}"))
         else:
             formatter = click.HelpFormatter()
             formatter.write_dl([(tool.name, arguments.summary(tool)) for tool in tools])
-            click.echo(formatter.getvalue() + "\n`maas-mcp call --list TOOL` lists the arguments of a tool.")
+            click.echo(
+                make_visible(formatter.getvalue()) + "\n`maas-mcp call --list TOOL` lists the arguments of a tool."
+            )
 
 
 def interruption_message(tool: Tool | None, arguments: Mapping[str, Any], served: Collection[str]) -> str:
@@ -148,4 +151,4 @@ def interruption_message(tool: Tool | None, arguments: Mapping[str, Any], served
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    return make_visible(json.dumps(value, indent=2, ensure_ascii=False))

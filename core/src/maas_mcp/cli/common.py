@@ -15,6 +15,7 @@ from typing import Any, Final, TextIO
 import click
 
 from maas_mcp.errors import MaasMcpError, SettingsError
+from maas_mcp.machine_text import make_visible
 
 EXIT_FAILURE: Final = 1
 """The command failed."""
@@ -116,8 +117,10 @@ def exit_code(error: MaasMcpError) -> int:
 def show_error(error: MaasMcpError) -> None:
     """Write an error to stderr: what was wrong, what MAAS said, and what to do."""
     print_text(f"Error: {error.message}", err=True)
-    if error.maas_says and error.maas_says not in error.message:
-        print_text(f"MAAS says: {error.maas_says}", err=True)
+    from maas_mcp.operations.wording import maas_words  # noqa: PLC0415 - only errors need it
+
+    if words := maas_words(error):
+        print_text(words, err=True)
     if error.hint:
         print_text(error.hint, err=True)
 
@@ -125,7 +128,7 @@ def show_error(error: MaasMcpError) -> None:
 def print_text(
     text: str, *, err: bool = False, indent: str = "", mark: str | None = None, to: TextIO | None = None
 ) -> None:
-    """Print text, wrapped at word boundaries on a terminal and unwrapped elsewhere.
+    """Print text, wrapped at word boundaries on a terminal and unwrapped elsewhere. Terminal escapes show as text.
 
     Args:
         text: One or more lines.
@@ -134,7 +137,7 @@ def print_text(
         mark: The colour of the first character.
         to: The file to write to, instead of stdout or stderr.
     """
-    text = wrap_text(text, err=err, indent=indent, to=to)
+    text = wrap_text(make_visible(text), err=err, indent=indent, to=to)
     click.echo(click.style(text[:1], fg=mark) + text[1:] if mark else text, file=to, err=err)
 
 

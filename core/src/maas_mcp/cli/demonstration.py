@@ -17,6 +17,7 @@ from maas_mcp.cli.common import EXIT_FAILURE
 from maas_mcp.cli.deployment import Deployment, SummaryRow
 from maas_mcp.cli.screen import Screen
 from maas_mcp.errors import ServerError
+from maas_mcp.machine_text import make_visible
 from maas_simulator import SimulatedRegion, demo_region, serving
 
 FAILURE_REASON: Final = "No space left on /dev/sda2"
@@ -53,6 +54,7 @@ def _environment(url: str, region: SimulatedRegion) -> dict[str, str]:
         "MAAS_URL": url,
         "MAAS_API_KEY": region.api_key,
         "MAAS_MCP_CONFIG": "",
+        "MAAS_MCP_AUDIT": "off",  # no real machine is changed
         "MAAS_MCP_POLL_INTERVAL": "0.1",
         "MAAS_MCP_PLUGINS_ALLOW": "deploy,inventory",
     }
@@ -165,7 +167,7 @@ def _table(machines: Iterable[dict[str, Any]], width: int) -> Table:
             machine["zone"],
             machine["pool"],
         )
-        table.add_row(*cells[:shown])
+        table.add_row(*(Text(make_visible(cell)) for cell in cells[:shown]))
     return table
 
 

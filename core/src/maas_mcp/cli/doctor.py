@@ -10,12 +10,14 @@ from urllib.parse import urlsplit
 import anyio
 import click
 
+from maas_mcp.audit.file import check_audit_file
+from maas_mcp.calls.audit_log import audit_path
 from maas_mcp.cli.access_checks import check_access
 from maas_mcp.cli.findings import Finding, Mark, Report
 from maas_mcp.cli.interrupt import run
 from maas_mcp.cli.plugins import load_installed
 from maas_mcp.cli.stdout import redirect_stdout_to_stderr
-from maas_mcp.errors import MaasError, MaasUnavailableError, SettingsError
+from maas_mcp.errors import AuditUnavailableError, MaasError, MaasUnavailableError, SettingsError
 from maas_mcp.maas.address import RegionAccess, is_loopback
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.versions import parse_release
@@ -209,7 +211,7 @@ def judge_user(name: str, *, administrator: bool) -> Finding:
 
 
 def check_operations(report: Report, settings: Settings) -> None:
-    """Check the polling strategy, and the secret that signs operation ids."""
+    """Check the polling strategy, the secret that signs operation ids, and the audit."""
     try:
         with redirect_stdout_to_stderr():  # the strategy is plugin code, which may print
             chosen_strategy(settings.polling)
@@ -221,6 +223,7 @@ def check_operations(report: Report, settings: Settings) -> None:
         report.add(judge_secrets(settings))
     else:
         check_secret(report, settings)
+    check_audit(report, settings)
 
 
 def judge_secrets(settings: Settings) -> Finding:
@@ -249,6 +252,20 @@ def check_secret(report: Report, settings: Settings) -> None:
     previous = previous_file(path)
     older = f", verified also with the one in {previous}" if previous.exists() else ""
     report.add(Finding(Mark.PASSED, "Operation ids", f"signed with the secret in {path}{older}"))
+
+
+def check_audit(report: Report, settings: Settings) -> None:
+    """Check whether calls that change something can be recorded."""
+    path = audit_path(settings)
+    if path is None:
+        report.add(Finding(Mark.PASSED, "Audit", "off: calls that change something are not recorded"))
+        return
+    try:
+        check_audit_file(path)
+    except AuditUnavailableError as error:
+        report.error("Audit", error)
+    else:
+        report.add(Finding(Mark.PASSED, "Audit", f"calls that change something are recorded in {path}"))
 
 
 def check_plugins(report: Report) -> None:

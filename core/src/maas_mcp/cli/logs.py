@@ -2,35 +2,35 @@
 
 import json
 import logging
-import re
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from maas_mcp.machine_text import make_visible
+from maas_mcp.redaction import HIDDEN, redact
 from maas_mcp.settings import Settings
 
 if TYPE_CHECKING:
     from pythonjsonlogger.core import LogData
 
 TEXT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-_HIDDEN: Final = "***"
-_SECRETS: Final = re.compile(
-    r"""(?P<start> \bBearer\s+ | \bmaas-mcp_ ) [\w%.~+/=-]{16,}
-      | (?P<oauth> \boauth_(?:token|signature|consumer_key)=\\?"? ) [\w%.~+/=-]+
-      | \b\w{18}:\w{18}:\w{32}\b  # an API key of MAAS""",
-    re.VERBOSE,
-)
+_LOGS_HEADERS: Final = ("httpcore", "httpcore2")
+"""Loggers whose DEBUG records have the headers of responses, such as cookies and redirects with credentials."""
+_MIN_PART: Final = 8
+"""Characters of a part of an API key that is hidden on its own: MAAS's have 18 and more."""
 
 
 def configure_logging(settings: Settings) -> None:
     """Configure the root logger, to which all libraries log."""
     formatter = _Redacted(TEXT) if settings.log_format == "text" else _json_formatter()
     formatter.hide(settings.maas_api_key.get_secret_value() if settings.maas_api_key else "")
-    for secret in settings.secret:
+    for secret in (*settings.secret, *settings.vault_key, *settings.http_proxy_secret):
         formatter.hide(secret.get_secret_value())
     handler = logging.StreamHandler()
     handler.setFormatter(formatter)
     logging.basicConfig(level=settings.log_level, handlers=[handler])
+    for name in _LOGS_HEADERS:
+        logging.getLogger(name).setLevel(logging.INFO)
 
 
 def log_always(logger: logging.Logger, message: str) -> None:
@@ -44,18 +44,22 @@ class _Redacted(logging.Formatter):
     _secrets: tuple[str, ...] = ()
 
     def hide(self, secret: str) -> None:
-        """Hide this secret, and its last part if it is an API key."""
-        parts = (secret, secret.rpartition(":")[2])
+        """Hide this secret, and each of its parts if it is an API key."""
+        parts = (secret, *(part for part in secret.split(":") if len(part) >= _MIN_PART))
         self._secrets += tuple(dict.fromkeys(form for each in parts if each for form in (each, json.dumps(each)[1:-1])))
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record as text, without secrets."""
-        return self._redact(super().format(record))
+        """Return the record as text, without secrets and invisible characters."""
+        return self._redact(make_visible(super().format(record)))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name of the base class
+        """Return the message with its further lines indented, so that no text in it can pose as another record."""
+        return super().formatMessage(record).replace("\n", "\n    ")
 
     def _redact(self, text: str) -> str:
         for secret in self._secrets:
-            text = text.replace(secret, _HIDDEN)
-        return _SECRETS.sub(lambda found: f"{found['start'] or found['oauth'] or ''}{_HIDDEN}", text)
+            text = text.replace(secret, HIDDEN)
+        return redact(text)
 
 
 def _json_formatter() -> _Redacted:

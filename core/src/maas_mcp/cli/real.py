@@ -19,6 +19,7 @@ from maas_mcp.cli.client import (
 )
 from maas_mcp.cli.common import EXIT_FAILURE, Interrupted, print_text
 from maas_mcp.cli.interrupt import run
+from maas_mcp.machine_text import quoted
 from maas_mcp.settings import Settings
 
 
@@ -35,13 +36,14 @@ def deploy(system_id: str, *, confirmed: bool) -> int:
     if found.is_error or machine is None:
         print_text(f"Error: {result_text(found)}", err=True)
         return result_exit_code(found)
+    hostname = quoted(machine["hostname"])
     print_text(_warning(machine, region.api_url))
     if not confirmed and not _confirmed(machine["hostname"]):
         return EXIT_FAILURE
     try:
-        result = run(partial(_call, "maas_deploy_machine", system_id, machine["hostname"]))
+        result = run(partial(_call, "maas_deploy_machine", system_id, hostname))
     except Interrupted as interruption:
-        message = f"Interrupted: stopped following {machine['hostname']}. The operation continues in MAAS."
+        message = f"Interrupted: stopped following {hostname}. The operation continues in MAAS."
         raise Interrupted(interruption.number, message) from None
     print_text(f"Error: {result_text(result)}" if result.is_error else result_text(result), err=result.is_error)
     return result_exit_code(result)
@@ -59,21 +61,23 @@ async def _call(tool: str, system_id: str, label: str | None) -> CallToolResult:
 
 def _warning(machine: dict[str, Any], url: str) -> str:
     owner = f" for {machine['owner']}" if machine["owner"] else ""
-    system = f", with {machine['osystem']}/{machine['distro_series']}" if machine["osystem"] else ""
+    system = f", with {quoted(machine['osystem'])}/{quoted(machine['distro_series'])}" if machine["osystem"] else ""
+    architecture = quoted(machine["architecture"] or "unknown architecture")
     size = machine["storage"] / 1000
     return (
-        f"{machine['hostname']} ({machine['system_id']}) at {url}\n"
-        f"  {machine['status_name']}{owner}{system}; {machine['architecture']}, {machine['cpu_count']} CPUs, "
+        f"{quoted(machine['hostname'])} ({machine['system_id']}) at {url}\n"
+        f"  {machine['status_name']}{owner}{system}; {architecture}, {machine['cpu_count']} CPUs, "
         f"{machine['memory'] // 1024} GiB of memory, {size:.0f} GB of disks\n"
         "Deploying it installs the region's default operating system and overwrites all data on its disks."
     )
 
 
 def _confirmed(hostname: str) -> bool:
-    typed: str = click.prompt(f"Type {hostname} to confirm", default="", show_default=False, err=True)
+    shown = quoted(hostname)
+    typed: str = click.prompt(f"Type {shown} to confirm", default="", show_default=False, err=True)
     if typed.strip() == hostname:
         return True
     click.echo(
-        f"The hostname does not match. Nothing was sent to MAAS. To deploy, run again and type {hostname}.", err=True
+        f"The hostname does not match. Nothing was sent to MAAS. To deploy, run again and type {shown}.", err=True
     )
     return False

@@ -11,6 +11,7 @@ from rich.console import Console, RenderableType
 
 from maas_mcp.cli.bars import Bars, Terminal
 from maas_mcp.errors import MaasMcpError
+from maas_mcp.machine_text import make_visible
 
 PICTURE_WIDTH: Final = 100
 """Columns of the recorded image."""
@@ -43,7 +44,7 @@ class Screen:
 
     def line(self, text: str) -> None:
         """Print a line that is not recorded. Safe to call from any thread."""
-        self.console.print(text, markup=False, soft_wrap=True)
+        self.console.print(make_visible(text), markup=False, soft_wrap=True)
 
     @contextmanager
     def bars(self) -> Iterator[Bars]:

@@ -5,11 +5,12 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from copy import copy
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import anyio
 
-from maas_mcp.errors import MaasBadRequestError, MaasNotFoundError, MaasProtocolError
+from maas_mcp.errors import MaasBadRequestError, MaasMcpError, MaasNotFoundError, MaasProtocolError
 from maas_mcp.maas.limits import MAX_EVENTS
 from maas_mcp.maas.models import SYSTEM_ID_RULE, Event, Machine, ScriptSet, ScriptSetName, SystemId, User
 from maas_mcp.maas.reading import JSON, ItemT, Listing, MaasModel
@@ -20,8 +21,45 @@ FormValue = str | int | float | bool | Sequence[str] | None
 """The value of a query parameter or form field. ``None`` is left out, a boolean is sent as ``true`` or ``false``, and a
 list repeats its key."""
 
+BeforeChange = Callable[["ChangeRequest"], Awaitable[None]]
+"""Awaited just before a change is sent. It may raise to prevent the request."""
+
+Record = Callable[["ChangeRequest"], None]
+
 _SYSTEM_ID: Final = re.compile(r"[a-z0-9]{1,41}")
 _NO_SCRIPT_SET: Final = re.compile(r"No current .*script set")
+
+
+ALLOCATE: Final = ("machines/", "allocate")
+"""The path and operation by which MAAS chooses and allocates a machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRequest:
+    """A request that changes something in MAAS, just before it is sent."""
+
+    method: str
+    """``POST``, ``PUT`` or ``DELETE``."""
+    path: str
+    """The path below ``/MAAS/api/2.0/``, such as ``machines/4y3h7n/``."""
+    op: str | None
+    """The named operation, such as ``deploy``; ``None`` for an edit, a new object or a deletion."""
+    parameters: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Names and values as MAAS receives them. A name may repeat, and values may be secret."""
+
+    @property
+    def is_dry_run(self) -> bool:
+        """Whether it only asks which machine MAAS would allocate."""
+        return (self.path, self.op) == ALLOCATE and ("dry_run", "true") in self.parameters
+
+
+class RehearsedError(MaasMcpError):
+    """A client that only rehearses has recorded a change and not sent it."""
+
+    code = "rehearsed"
+
+    def __init__(self) -> None:
+        super().__init__("The request was not sent to MAAS, because the call is only planned.")
 
 
 class Transport(Protocol):
@@ -51,6 +89,18 @@ class Transport(Protocol):
         ...
 
 
+class Guard(Protocol):
+    """Decides on the changes of a client."""
+
+    async def check(self, maas: "MaasClient", request: ChangeRequest) -> None:
+        """Raise a ``MaasMcpError`` to prevent a request. ``maas`` is the client that sends it, without the guard."""
+        ...
+
+    async def constrain(self, maas: "MaasClient", form: Mapping[str, FormValue]) -> Mapping[str, FormValue]:
+        """Return the form of an allocation, perhaps with more constraints."""
+        ...
+
+
 class MaasClient:
     """A client for a region's MAAS API 2.0.
 
@@ -61,7 +111,10 @@ class MaasClient:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._before_change: Callable[[], Awaitable[None]] | None = None
+        self._checks: tuple[BeforeChange, ...] = ()
+        self._last_checks: tuple[BeforeChange, ...] = ()
+        self._record: Record | None = None
+        self._guard: Guard | None = None
         self._limiter: AbstractAsyncContextManager[object] = nullcontext()
         self._versions: list[str] = []
         """The region's version once it was read, shared by all clients derived from this one."""
@@ -86,6 +139,9 @@ class MaasClient:
             op: The operation to send. An abort does not wait, because it may end what the others wait for.
             waiting: Called if there is a wait.
         """
+        if self._record is not None:
+            yield self
+            return
         async with self._limiter, self._transport.turn(op, waiting) as transport:
             mine = self._with_transport(transport)
             mine._limiter = nullcontext()  # noqa: SLF001 - its own
@@ -97,32 +153,56 @@ class MaasClient:
         client._limiter = anyio.CapacityLimiter(turns)  # noqa: SLF001 - its own
         return client
 
-    def before_change(self, check: Callable[[], Awaitable[None]]) -> "MaasClient":
+    def before_change(self, check: BeforeChange, *, last: bool = False) -> "MaasClient":
         """Return a client that awaits ``check`` just before it sends a change. ``check`` may raise to prevent it.
 
-        A check of this client runs first.
+        Args:
+            check: Receives the request. The checks of this client run before it.
+            last: Run it after all others, also after those that are added to the returned client: only requests that
+                all of them allow reach it.
         """
-        earlier = self._before_change
-
-        async def checks() -> None:
-            if earlier is not None:
-                await earlier()
-            await check()
-
         client = self._with_transport(self._transport)
-        client._before_change = checks  # noqa: SLF001 - its own
+        if last:
+            client._last_checks = (*self._last_checks, check)  # noqa: SLF001 - its own
+        else:
+            client._checks = (*self._checks, check)  # noqa: SLF001 - its own
+        return client
+
+    def rehearsing(self, record: Record) -> "MaasClient":
+        """Return a client that sends no change and waits for no turn. It passes each change to ``record``.
+
+        Each change then raises a :class:`RehearsedError`. Checks with ``last`` do not run.
+        """
+        client = self._with_transport(self._transport)
+        client._record = record  # noqa: SLF001 - its own
+        return client
+
+    def guarded(self, guard: "Guard | None") -> "MaasClient":
+        """Return a client whose changes pass a guard, or none."""
+        client = self._with_transport(self._transport)
+        client._guard = guard  # noqa: SLF001 - its own
         return client
 
     async def _change(
         self,
         method: str,
         path: str,
+        op: str | None = None,
         *,
         query: Sequence[tuple[str, str]] = (),
         form: Sequence[tuple[str, str]] | None = None,
     ) -> JSON:
-        if self._before_change is not None:
-            await self._before_change()
+        change = ChangeRequest(method, path, op, (*query, *(form or ())))
+        if self._guard is not None:
+            await self._guard.check(self.guarded(None), change)
+        for check in self._checks:
+            await check(change)
+        if self._record is not None and not change.is_dry_run:
+            self._record(change)
+            raise RehearsedError
+        for check in self._last_checks:
+            await check(change)
+        query = query if op is None else [("op", op), *query]
         return await self._transport.request(method, path, query=query, form=form)
 
     async def get(self, path: str, /, **query: FormValue) -> JSON:
@@ -143,7 +223,9 @@ class MaasClient:
         Raises:
             MaasUnavailableError: If ``sent`` is true, MAAS may have acted: check before sending it again.
         """
-        return await self._change("POST", path, query=[("op", op)], form=list(_form_pairs(form)))
+        if self._guard is not None and (path, op) == ALLOCATE:
+            form = dict(await self._guard.constrain(self.guarded(None), form))
+        return await self._change("POST", path, op, form=list(_form_pairs(form)))
 
     async def post(self, path: str, /, **form: FormValue) -> JSON:
         """Create an object: ``POST path`` with a form, such as ``tags/`` with a ``name``. Returns the new object.

@@ -29,6 +29,7 @@ from maas_mcp.maas.responses import Request, Response, read_response
 from maas_mcp.maas.retry import Backoff, retry
 from maas_mcp.maas.signer import MaasAuth
 from maas_mcp.maas.tls import is_host_mismatch, read_certificate_names, tls_context, tls_error, wrong_scheme_error
+from maas_mcp.redaction import is_secret_name
 
 ABORT: Final = "abort"
 """This change waits for no slot, because it may end the operation that occupies the slots."""
@@ -36,7 +37,6 @@ EVENTS: Final = "events/"
 """This path has a slot of its own. One cheap query follows all operations, so slower requests must not delay it."""
 _IDLE_CONNECTION: Final = 30.0  # well under nginx's 75 s, so that a POST does not use a closing connection
 _HTTPS_PORT: Final = b"The plain HTTP request was sent to HTTPS port"  # from nginx, which serves MAAS
-_SECRET_FIELDS: Final = ("user_data", "power_parameters", "power_pass", "password", "license_key")
 
 
 class HttpTransport:
@@ -68,7 +68,8 @@ class HttpTransport:
         self._observers = tuple(observers)
         self._region = region
         self._root = region.api_url
-        self._secrets = () if region.api_key is None else (region.api_key.secret,)
+        key = region.api_key
+        self._secrets = () if key is None else (key.consumer, key.token, key.secret)
         self._backoff = backoff or Backoff()
         self._slots = slots or RequestSlots()
         self.proxy = None if wire else region.proxy
@@ -95,7 +96,7 @@ class HttpTransport:
             MaasError: The request failed, or MAAS could not be reached.
         """
         path = _api_path(path)
-        secrets = [value for key, value in form or () if key.startswith(_SECRET_FIELDS)]
+        secrets = [value for key, value in form or () if is_secret_name(key)]
         request = Request(method, path, dict(query).get("op"), (*self._secrets, *secrets))
         url = self._root + path + (f"?{urlencode(query)}" if query else "")
         body = None if form is None else urlencode(form)

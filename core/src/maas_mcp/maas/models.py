@@ -13,6 +13,7 @@ from pydantic_core.core_schema import CoreSchema, custom_error_schema
 
 from maas_mcp.maas.reading import JSON, MaasModel
 from maas_mcp.maas.statuses import RUN_FIELDS, MachineStatus
+from maas_mcp.machine_text import FromMachine
 
 SYSTEM_ID_RULE: Final = (
     "A system id is MAAS's short id of a machine, such as 4y3h7n, not its hostname. To find it, list the machines, "
@@ -33,6 +34,9 @@ class SystemIdRule:
 
 SystemId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,41}$"), SystemIdRule()]
 """MAAS's short id of a machine, such as ``4y3h7n``. It never changes, while a hostname may."""
+
+CompleteText = Annotated[str, FromMachine()]
+"""Text that a machine or its user controls, complete."""
 
 UNKNOWN_OWNER: Final = "an unknown user"
 """The owner of a machine whose owner is unreadable. MAAS user names contain no spaces."""
@@ -66,13 +70,13 @@ class Machine(MaasModel):
     if_unreadable = MappingProxyType({"locked": True, "ephemeral_deploy": True, "owner": UNKNOWN_OWNER})
 
     system_id: SystemId
-    hostname: str = Field(default_factory=_default_hostname)
+    hostname: CompleteText = Field(default_factory=_default_hostname)
     """The system id if the hostname is unreadable."""
-    fqdn: str = ""
+    fqdn: CompleteText = ""
     status: MachineStatus | int = Field(union_mode="left_to_right")
     """An ``int`` for a status that this release does not know."""
     status_name: str = Field(default_factory=_default_status_name)
-    status_message: str | None = None
+    status_message: CompleteText | None = None
     """The latest event of level INFO or above. It lags and may be stale, so never derive the outcome from it."""
     status_action: str | None = None
     power_state: str = "unknown"
@@ -82,28 +86,28 @@ class Machine(MaasModel):
     locked: bool = False
     """Also true if it is unreadable; :attr:`why_locked` has the reason."""
     netboot: bool = True
-    error_description: str = ""
+    error_description: CompleteText = ""
     """The reason why a run failed. MAAS keeps it through later successful runs (MAAS 3.5 and newer)."""
-    osystem: str = ""
-    distro_series: str = ""
-    hwe_kernel: str | None = None
+    osystem: CompleteText = ""
+    distro_series: CompleteText = ""
+    hwe_kernel: CompleteText | None = None
     ephemeral_deploy: bool = False
     """Also true if it is unreadable. MAAS deploys an ephemeral machine again when it is powered on."""
     enable_hw_sync: bool = False
-    architecture: str | None = None
+    architecture: CompleteText | None = None
     cpu_count: int = 0
     memory: int = 0
     """Megabytes."""
     storage: float = 0.0
     """Megabytes of 1,000,000 bytes."""
-    zone: str | None = None
-    pool: str | None = None
-    domain: str | None = None
-    pod: str | None = None
+    zone: CompleteText | None = None
+    pool: CompleteText | None = None
+    domain: CompleteText | None = None
+    pod: CompleteText | None = None
     """The VM host of a virtual machine (MAAS 3.3 to 3.7; missing in 3.8)."""
-    tag_names: list[str] = Field(default_factory=list)
+    tag_names: list[CompleteText] = Field(default_factory=list)
     ip_addresses: list[str] = Field(default_factory=list)
-    description: str = ""
+    description: CompleteText = ""
     current_commissioning_result_id: int | None = None
     current_testing_result_id: int | None = None
     current_installation_result_id: int | None = None
@@ -158,12 +162,12 @@ class Event(MaasModel):
     """MAAS's database has no larger ids. A larger one would hide every later event."""
     node: str = ""
     """The machine's system id; empty for an event without a machine."""
-    hostname: str = ""
+    hostname: CompleteText = ""
     level: str = ""
     """``DEBUG``, ``INFO``, ``WARNING``, ``ERROR``, ``CRITICAL`` or ``AUDIT``."""
     type: str = ""
     """The text that MAAS shows, such as ``Loading ephemeral``. The API does not have the internal name."""
-    description: str = ""
+    description: CompleteText = ""
     username: str = SYSTEM_USERNAME
     """The user who caused the event; ``unknown`` for the system's own."""
     created: str = ""
@@ -185,7 +189,7 @@ class Event(MaasModel):
 
     @property
     def text(self) -> str:
-        """Type and description in one line, in the format of a ``status_message``."""
+        """Type and description in one line, as in a ``status_message``, with the description quoted."""
         return f"{self.type} - {self.description}" if self.description else self.type
 
     @property
@@ -234,7 +238,7 @@ class ScriptResult(MaasModel):
     """One script of a script set."""
 
     id: int = 0
-    name: str = "unnamed script"
+    name: CompleteText = "unnamed script"
     status: ScriptStatus | int = Field(default=UNREADABLE_STATUS, union_mode="left_to_right")
     """An ``int`` for a status that this release does not know; -1 if it is unreadable."""
     status_name: str = "Unknown"
@@ -243,9 +247,9 @@ class ScriptResult(MaasModel):
     """The start time in seconds since 1970, by the region's clock."""
     runtime: str = ""
     estimated_runtime: str = ""
-    target: str | None = Field(default=None, validation_alias="parameters")
+    target: CompleteText | None = Field(default=None, validation_alias="parameters")
     """The disk or network interface of a script that runs once per device, such as ``nvme0n1``."""
-    output: str = ""
+    output: CompleteText = ""
     """The script's output, decoded; empty unless it was requested."""
 
     _numbers = field_validator("id", "status", "exit_status", mode="before")(_reject_boolean)

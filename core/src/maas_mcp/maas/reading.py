@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, PrivateAt
 from pydantic_core import ErrorDetails
 
 from maas_mcp.errors import MaasProtocolError
+from maas_mcp.machine_text import quoted
 
 JSON = Any
 """A parsed JSON value. Use a :class:`MaasModel` to get types."""
@@ -154,7 +155,8 @@ def _describe_left_out(model: type[MaasModel], number: int, item: JSON, error: V
     called = [str(each)[:_MAX_NAME_LENGTH] for each in (identity, name) if each is not None]
     if not called:
         return LeftOut(None, f"entry {number}", fields)
-    return LeftOut(identity, f"{called[0]} ({called[1]})" if called[1:] else called[0], fields)
+    named = [quoted(each) for each in called]
+    return LeftOut(identity, f"{named[0]} ({named[1]})" if named[1:] else named[0], fields)
 
 
 def _find_unreadable(model: type[MaasModel], error: ValidationError) -> dict[str, str]:

@@ -3,14 +3,15 @@
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from itertools import islice
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 from maas_mcp.errors import (
     MaasAuthError,
@@ -26,16 +27,17 @@ from maas_mcp.maas.address import KEY_HINT
 from maas_mcp.maas.models import SYSTEM_ID_RULE
 from maas_mcp.maas.reading import JSON
 from maas_mcp.maas.text import parse_json
+from maas_mcp.machine_text import MAX_TEXT, cut, make_visible, quoted
 
 logger = logging.getLogger(__name__)
 
 MAX_RETRY_AFTER: Final = 60.0
 """The longest accepted ``Retry-After`` in seconds. A longer one may be a proxy's guess and must not end the following
 of an operation. One request a minute is no load."""
-_MAX_TEXT_LENGTH: Final = 2000
 _MAX_NAME_LENGTH: Final = 64
 _MAX_FIELDS: Final = 20
 _MAX_MESSAGES: Final = 5
+_ENCODED_PIECE_LENGTH: Final = 24
 _MIN_PIECE_LENGTH: Final = 6  # shorter ones may occur in MAAS's messages by chance
 _ESCAPED_CHARACTERS: Final = re.compile(r"[^\w #:;,./@+=-]+")
 _MAX_TIMESTAMP_AGE: Final = 300
@@ -76,7 +78,7 @@ class Request:
     """The path below ``/MAAS/api/2.0/``."""
     op: str | None = None
     secrets: Sequence[str] = field(default=(), repr=False)
-    """Values to remove from MAAS's messages: user data, passwords and the key's secret."""
+    """Values to remove from MAAS's messages: user data, passwords and the parts of the API key."""
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}" + (f"?op={self.op}" if self.op else "")
@@ -102,7 +104,7 @@ class Response:
         """The body as text; empty if it is an HTML page, such as a proxy's, or not text."""
         text = self.body.decode("utf-8", "replace").strip()
         readable = self.content_type.startswith(("text/", "application/json")) or not self.content_type
-        return text if readable and not text.startswith("<") else ""
+        return make_visible(text) if readable and not text.startswith("<") else ""
 
     @property
     def retry_after(self) -> float | None:
@@ -148,7 +150,8 @@ def _read(request: Request, response: Response) -> JSON:
     try:
         return parse_json(response.body)
     except (ValueError, RecursionError):
-        problem = f"{response.content_type or 'no content type'}, {len(response.body)} bytes"
+        kind = quoted(response.content_type) if response.content_type else "no content type"
+        problem = f"{kind}, {len(response.body)} bytes"
     raise MaasProtocolError(
         f"MAAS's response to {request} is not JSON ({problem}).",
         hint=f"It may come from a proxy or a login page. {_URL_HINT}",
@@ -200,10 +203,10 @@ def _bad_request(request: Request, response: Response) -> MaasError:
             (f"{name}: " if name != "__all__" else "") + " ".join(messages) for name, messages in fields.items()
         )
         return MaasBadRequestError(
-            f"MAAS refused {request}: {_shorten(text)}",
+            f"MAAS refused {request}: {quoted(text)}",
             fields=fields,
             hint=_refusal_hint(text),
-            maas_says=_shorten(text),
+            maas_says=cut(text, MAX_TEXT),
         )
     if words is None and response.body:
         return MaasProtocolError(f"{request} was refused (400), but not by MAAS.", hint=_INTERMEDIARY_HINT)
@@ -260,7 +263,7 @@ def _not_found(request: Request, response: Response) -> MaasError:
         )
     if not _NOT_FOUND.fullmatch(words):
         return MaasProtocolError(
-            f"{request} returned a 404 that is not from MAAS: {words}",
+            f"{request} returned a 404 that is not from MAAS: {quoted(words)}",
             hint=f"A proxy may have lost its connection to the region. {_URL_HINT}",
             maas_says=words,
         )
@@ -310,7 +313,7 @@ def _redirect_target(location: str) -> str:
         host = port = None
     if not host:
         return "another path of the same host"
-    shown = f"[{host}]" if ":" in host else host
+    shown = f"[{host}]" if ":" in host else quoted(host)
     return f"{parts.scheme or 'https'}://{shown}" + ("" if port is None else f":{port}")
 
 
@@ -328,7 +331,7 @@ _ERROR_FACTORIES: Final[Mapping[int, Callable[[Request, Response], MaasError]]] 
 
 
 def _maas_text(request: Request, response: Response) -> str | None:
-    return _shorten(_remove_secrets(request.secrets, response.text)) or None
+    return cut(_remove_secrets(request.secrets, response.text), MAX_TEXT) or None
 
 
 def _fields(request: Request, response: Response) -> dict[str, list[str]]:
@@ -339,8 +342,8 @@ def _fields(request: Request, response: Response) -> dict[str, list[str]]:
     if not isinstance(fields, dict):
         return {}
     return {
-        _shorten(_remove_secrets(request.secrets, name), _MAX_NAME_LENGTH): [
-            _shorten(_remove_secrets(request.secrets, str(message)))
+        cut(_remove_secrets(request.secrets, name), _MAX_NAME_LENGTH): [
+            cut(_remove_secrets(request.secrets, str(message)), MAX_TEXT)
             for message in (messages if isinstance(messages, list) else [messages])[:_MAX_MESSAGES]
         ]
         for name, messages in islice(fields.items(), _MAX_FIELDS)
@@ -348,19 +351,28 @@ def _fields(request: Request, response: Response) -> dict[str, list[str]]:
 
 
 def _remove_secrets(secrets: Sequence[str], text: str) -> str:
-    # MAAS may shorten, quote or escape a value that it repeats, so any piece of a secret counts.
-    pieces = (piece.strip() for secret in secrets for piece in _ESCAPED_CHARACTERS.split(secret))
-    if any(len(piece) >= _MIN_PIECE_LENGTH and piece in text for piece in pieces):
+    # MAAS may shorten, quote, escape, encode or decode a value that it repeats, so any piece of a secret counts.
+    texts = {text, unquote_plus(text)}
+    pieces = (piece.strip() for secret in secrets for form in _forms(secret) for piece in form)
+    if any(len(piece) >= _MIN_PIECE_LENGTH and any(piece in each for each in texts) for piece in pieces):
         return "[removed: it repeats a secret parameter]"
     return text
 
 
-def _shorten(text: str, length: int = _MAX_TEXT_LENGTH) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
+def _forms(secret: str) -> Iterator[Sequence[str]]:
+    """Yield the pieces of a secret as it was sent, encoded in base64, and decoded from it."""
+    yield _ESCAPED_CHARACTERS.split(secret)
+    encoded = b64encode(secret.encode("utf-8", "replace")).decode()
+    yield encoded.rstrip("="), encoded[:_ENCODED_PIECE_LENGTH]
+    try:
+        decoded = b64decode("".join(secret.split()), validate=True)
+    except ValueError:
+        return
+    yield _ESCAPED_CHARACTERS.split(decoded.decode("utf-8", "replace"))
 
 
 def _join_text(start: str, words: str | None) -> str:
-    return f"{start}: {words}" if words else f"{start}."
+    return f"{start}: {quoted(words)}" if words else f"{start}."
 
 
 def _timestamp(value: str) -> float | None:

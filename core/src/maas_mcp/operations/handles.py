@@ -9,24 +9,20 @@ MAAS is the only database. The handle contains everything needed to judge a run 
 stored elsewhere. The signature binds the handle to its user. A handle is untrusted input until it is verified.
 """
 
-import base64
-import hmac
 import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Final
 
 from maas_mcp.errors import UnknownOperationError
 from maas_mcp.maas.models import SystemId
+from maas_mcp.operations.signing import Signer
 
 REGION: Final[SystemId] = "region"
 """The system id in the handles of region operations."""
 LIFETIME: Final = 7 * 24 * 3600.0
 """Seconds after the start for which a handle is valid. MAAS eventually deletes old events."""
-SEAL_BYTES: Final = 16
-"""The signature is 128 bits of HMAC-SHA256."""
 MAX_LENGTH: Final = 256
 """Maximum length in characters. Longer strings are rejected unread."""
 
@@ -67,8 +63,7 @@ class Sealer:
     """
 
     def __init__(self, secrets: Sequence[bytes], principal: str, now: Callable[[], float] = time.time) -> None:
-        self._secrets = secrets
-        self._principal = principal
+        self._signer = Signer(secrets, principal)
         self.now = now
 
     def seal(self, handle: Handle) -> str:
@@ -77,7 +72,7 @@ class Sealer:
         facts = "-".join("" if number is None else _base36(number) for number in numbers)
         text = f"{handle.operation}.{handle.system_id}.{facts}{'~' if handle.on_vm_host else ''}"
         text += "=" if handle.reached else ""
-        return f"{text}.{self._seal(text, self._secrets[0])}"
+        return f"{text}.{self._signer.sign(text)}"
 
     def open(self, text: str) -> Handle:
         """Verify and parse a serialized handle.
@@ -88,7 +83,7 @@ class Sealer:
         """
         body, _, seal = text[:MAX_LENGTH].rpartition(".")
         form = _FORMAT.fullmatch(body)
-        if form is None or not self._is_sealed(body, seal):
+        if form is None or self._signer.secret_of(body, seal) is None:
             raise UnknownOperationError
         started, cursor, *runs = form["facts"].split("-")
         handle = Handle(
@@ -103,13 +98,6 @@ class Sealer:
         if self.now() > handle.started + LIFETIME:
             raise UnknownOperationError
         return handle
-
-    def _is_sealed(self, text: str, seal: str) -> bool:
-        return any(hmac.compare_digest(self._seal(text, each).encode(), seal.encode()) for each in self._secrets)
-
-    def _seal(self, text: str, secret: bytes) -> str:
-        signed = hmac.digest(secret, f"{self._principal}\n{text}".encode(), sha256)
-        return base64.urlsafe_b64encode(signed[:SEAL_BYTES]).rstrip(b"=").decode()
 
 
 def _base36(number: int) -> str:

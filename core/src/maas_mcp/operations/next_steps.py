@@ -7,6 +7,8 @@ from maas_mcp.next_step import NextStep
 
 FIND_OPERATION: Final = NextStep("maas_list_operations", why="Find its operation_id")
 """For a running operation."""
+ABORT_OPERATION: Final = NextStep("maas_cancel_operation", {"abort": True}, why="Release the machines")
+"""For an operation that has left machines allocated. The host adds its ``operation_id``."""
 LIST_MACHINES: Final = NextStep("machines read", why="List the machines")
 
 

@@ -1,23 +1,37 @@
-"""Phrases that several messages share: responses of MAAS, machines and their owners, lists of names."""
+"""Phrases that several messages share: responses of MAAS, machines and their owners, lists of names.
+
+Texts from machines stand in them quoted.
+"""
 
 from collections.abc import Sequence
 from typing import Final
 
-from maas_mcp.errors import MaasError
+from maas_mcp.errors import MaasBadRequestError, MaasError, MaasMcpError
 from maas_mcp.maas.limits import MAX_CHANGES
 from maas_mcp.maas.models import Machine
+from maas_mcp.machine_text import MAX_QUOTED, quoted, quoted_block
 
 WAITING: Final = f"Waiting to be sent: MAAS receives at most {MAX_CHANGES} requests at a time"
 """The progress message of a request that waits for its turn."""
 
 
 def answer_of(error: MaasError) -> str:
-    """The response of MAAS or a proxy, such as ``MAAS answered 500: ExitError: exit status 1``, or the error."""
+    """The response of MAAS or a proxy, such as ``MAAS answered 500: "ExitError: exit status 1"``, or the error."""
     if error.status is None:
         return error.message.rstrip(".")
     if error.maas_says is None:
         return f"The response was {error.status}, without a message from MAAS"
-    return f"MAAS answered {error.status}: {error.maas_says.rstrip('.')}"
+    return f"MAAS answered {error.status}: {quoted(error.maas_says.rstrip('.'))}"
+
+
+def maas_words(error: MaasMcpError) -> str | None:
+    """MAAS's own words about an error as a block, or ``None`` if the error's message quotes them completely."""
+    said = error.maas_says or ""
+    if said and len(said) <= MAX_QUOTED and quoted(said) in error.message:
+        return None
+    fields = error.fields if isinstance(error, MaasBadRequestError) else {}
+    lines = [f"{name}: {each}" for name, messages in fields.items() for each in messages] or [said]
+    return quoted_block("MAAS says", "\n".join(lines)) if any(lines) else None
 
 
 def named(machine: Machine) -> str:
@@ -32,5 +46,5 @@ def state_of(machine: Machine) -> str:
 
 def listed(names: Sequence[str]) -> str:
     """The names as a phrase: ``sda``, ``sda and sdb``, ``sda, sdb and sdc``."""
-    *others, last = names
+    *others, last = map(quoted, names)
     return f"{', '.join(others)} and {last}" if others else last

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from maas_mcp.maas.models import SystemIdRule
+from maas_mcp.machine_text import FromMachine
 from maas_mcp.plugins.portability import Schema
 
 Models = tuple[type[BaseModel], ...]
@@ -25,6 +26,8 @@ _ARRAYS: Final = (list, tuple, set, frozenset, Sequence)
 _MAPPINGS: Final = (dict, Mapping)
 _PLAIN_CONFIG: Final = frozenset({"defer_build", "extra", "frozen", "populate_by_name", "strict", "title"})
 """Settings of a model that do not change the types of its fields in JSON."""
+_KEEPS_TYPE: Final = (SystemIdRule, FromMachine)
+"""Annotations that use a hook and leave the type in JSON unchanged."""
 _HOOKS: Final = ("__get_pydantic_core_schema__", "__get_pydantic_json_schema__")
 """The methods by which a class or an annotation changes its schema."""
 
@@ -74,7 +77,7 @@ def _field(field: FieldInfo, within: Models) -> Schema:
 
 
 def _annotated(annotation: Any, metadata: Iterable[Any], within: Models) -> Schema:
-    if any(not isinstance(each, SystemIdRule) and any(hasattr(each, hook) for hook in _HOOKS) for each in metadata):
+    if any(not isinstance(each, _KEEPS_TYPE) and any(hasattr(each, hook) for hook in _HOOKS) for each in metadata):
         raise NotPlainError
     return _type(annotation, within)
 

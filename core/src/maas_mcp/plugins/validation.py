@@ -66,6 +66,8 @@ PUBLISHED_ATTRIBUTES: Final[Mapping[str, type]] = MappingProxyType(
 """The class attributes of a tool that the host reads, with their types."""
 CALL_OPTIONS: Final = ("wait_seconds", "on_cancel", "_meta")
 """The arguments that the host adds to every long-running tool."""
+PLAN_OPTIONS: Final = ("plan", "plan_id")
+"""The arguments that the host adds to every tool that may change something."""
 
 
 def check_before_import(found: FoundPlugin, wanted: Iterable[FoundPlugin]) -> None:
@@ -303,11 +305,22 @@ def check_publishable(tool: AnyTool) -> None:
             f"{tool.name} has arguments or a result that cannot be published to clients: {error} Expected fields with "
             "JSON types, in models that do not contain themselves. Change those fields."
         ) from error
-    if isinstance(tool, LongRunning) and (taken := sorted(set(CALL_OPTIONS) & set(arguments["properties"]))):
+    if taken := sorted(set(added_options(tool)) & set(arguments["properties"])):
         raise PluginError(
-            f"{tool.name} has an argument {one_of(taken)}, which the host adds to every operation. Expected another "
-            f"name. Rename it in {tool.arguments.__name__}."
+            f"{tool.name} has an argument {one_of(taken)}, which the host adds to the tool. Expected another name. "
+            f"Rename it in {tool.arguments.__name__}."
         )
+    if not isinstance(tool, LongRunning) and not tool.read_only and "plan" in tool.returns.model_fields:
+        raise PluginError(
+            f"{tool.name} has a field `plan` in its result, in which the host returns the plan of a call. Expected "
+            f"another name. Rename it in {tool.returns.__name__}."
+        )
+
+
+def added_options(tool: AnyTool) -> tuple[str, ...]:
+    """The arguments that the host adds to a tool."""
+    options = CALL_OPTIONS if isinstance(tool, LongRunning) else ()
+    return options if tool.read_only else (*options, *PLAN_OPTIONS)
 
 
 def one_of(names: Iterable[str]) -> str:

@@ -1,12 +1,16 @@
 """The site's policy, as it is written in the table ``[policy]`` of the configuration file."""
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from maas_mcp.setting_types import lower
+from maas_mcp.policy.freezing import Freeze
+from maas_mcp.policy.limits import LIMITS, Limit
+from maas_mcp.policy.table import PolicyTable
+from maas_mcp.setting_types import UserPath, lower
 
 Response = Annotated[Literal["allow", "confirm", "plan", "refuse"], BeforeValidator(lower)]
 """The response to a call, from the widest to the narrowest.
@@ -18,12 +22,6 @@ plan. ``refuse`` refuses it.
 READ_ONLY: Final = "read-only"
 STANDARD: Final = "standard"
 UNATTENDED: Final = "unattended"
-
-
-class PolicyTable(BaseModel):
-    """The base of the policy's tables: unknown keys are errors, because a misspelt rule would protect nothing."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Mode(PolicyTable):
@@ -60,6 +58,9 @@ class Protection(PolicyTable):
     other_owners: bool = Field(default=False, description="Whether machines of other MAAS users are protected.")
 
 
+NO_LIMIT: Final = Limit()
+
+
 class Policy(PolicyTable):
     """The table ``[policy]``."""
 
@@ -67,6 +68,37 @@ class Policy(PolicyTable):
         default_factory=dict, description="The response to each tier in a mode, which replaces that of a built-in mode."
     )
     protect: Protection = Protection()
+    second_person: tuple[str, ...] = Field(
+        default=(),
+        description="Kinds of calls whose plan another person must apply: `erase`, `destroy`, `operate`, or a tool's "
+        "limit such as `release`.",
+    )
+    trust_prompts: bool = Field(
+        default=True,
+        description="Whether a client's answer counts as the user's. If not, calls that need an answer need a plan.",
+    )
+    untrusted_clients: tuple[str, ...] = Field(
+        default=(), description="Clients whose answers do not count, by the name that they send, such as `agent-*`."
+    )
+    freeze: tuple[Freeze, ...] = Field(default=(), description="Times in which MAAS is not changed.")
+    limits: Mapping[str, Limit] = Field(
+        default_factory=dict,
+        description="Limits on the machines of each kind of change: deploy, release, erase, power, or the limit of "
+        "another tool. A limit replaces the built-in one of the same name.",
+    )
+    usage_file: UserPath = Field(
+        default=None,
+        description="SQLite file in which processes count the machines together. By default each process counts alone.",
+    )
+
+    def limit(self, kind: str) -> Limit:
+        """Return the limit of a kind of change: the site's, or else the built-in one."""
+        return self.limits.get(kind) or LIMITS.get(kind) or NO_LIMIT
+
+    def trusts_prompts_of(self, client: str) -> bool:
+        """Whether the answers of a client count as the user's. ``client`` is the name that it sends."""
+        name = client.lower()
+        return self.trust_prompts and not any(fnmatchcase(name, each.lower()) for each in self.untrusted_clients)
 
     def mode(self, name: str) -> Mode:
         """Return the mode ``name``: the site's, or else the built-in one.

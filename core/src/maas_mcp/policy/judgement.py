@@ -1,17 +1,31 @@
 """Judges a call by the site's policy: every rule that applies, and the one that decides."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import IntEnum
+from functools import cached_property
+from typing import Final
 
 from maas_mcp.maas.models import Machine
 from maas_mcp.operations.declaring.effects import Effects
+from maas_mcp.operations.wording import named
 from maas_mcp.policy.configuration import Policy
+from maas_mcp.policy.limits import Usage, exceeded
 from maas_mcp.policy.protection import protecting_rule
 from maas_mcp.policy.tiers import Tier, tier_of
 
-MAX_NAMED = 5
+SECOND_PERSON: Final = "second_person"
+"""The rule that another person must apply a plan."""
+MAX_NAMED: Final = 5
 """Machines that one sentence names."""
+
+
+LIMIT_HINTS: Final = {
+    "per_call": "Name fewer machines.",
+    "per_hour": "Wait, or ask the operator of this server to raise the limit.",
+    "at_once": "Wait until the running operations have ended.",
+}
 
 
 class Verdict(IntEnum):
@@ -23,7 +37,7 @@ class Verdict(IntEnum):
     REFUSE = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, for the cached property
 class JudgedCall:
     """A call, as far as the policy needs it."""
 
@@ -36,10 +50,16 @@ class JudgedCall:
     tiers: frozenset[Tier]
     """The tiers that the principal's scopes allow."""
     mode: str
+    now: datetime
+    """The time, with its time zone."""
+    kinds: tuple[str, ...] = ()
+    """The limits that count the call."""
+    usage: Mapping[str, Usage] = field(default_factory=dict)
+    """The usage of each limit that counts earlier calls."""
     unserved: "Finding | None" = None
     """Why the tool cannot be called at all; ``None`` if it can."""
 
-    @property
+    @cached_property
     def tier(self) -> Tier:
         """The tier of the call."""
         return tier_of(self.effects, self.machines, self.username)
@@ -64,7 +84,13 @@ def judge(policy: Policy, call: JudgedCall) -> list[Finding]:
     unserved = [] if call.unserved is None else [call.unserved]
     if not call.effects.changes:
         return [*unserved, Finding("tier.read", Verdict.ALLOW, f"{call.tool} changes nothing in MAAS.")]
-    return [*unserved, *_scope(call), *_protected(policy, call), _mode(policy, call)]
+    findings = [*_scope(call), *_protected(policy, call), *_frozen(policy, call), *_limited(policy, call)]
+    return [*unserved, *findings, *_second_person(policy, call), _mode(policy, call)]
+
+
+def needs_second_person(findings: Sequence[Finding]) -> bool:
+    """Whether another person than the one who made the plan must apply it."""
+    return any(each.rule == SECOND_PERSON for each in findings)
 
 
 def deciding(findings: Sequence[Finding]) -> Finding:
@@ -97,6 +123,40 @@ def _protected(policy: Policy, call: JudgedCall) -> Iterator[Finding]:
         )
 
 
+def _second_person(policy: Policy, call: JudgedCall) -> Iterator[Finding]:
+    if kind := next((each for each in (*call.kinds, str(call.tier)) if each in policy.second_person), None):
+        yield Finding(
+            SECOND_PERSON,
+            Verdict.PLAN,
+            f"{call.tool} needs a second person ({kind}): one makes the plan, and another one applies it.",
+        )
+
+
+def _frozen(policy: Policy, call: JudgedCall) -> Iterator[Finding]:
+    for number, window in enumerate(policy.freeze):
+        end = window.ends(call.now)
+        if end is not None and call.tier in window.tiers:
+            reason = f": {window.reason}" if window.reason else ""
+            yield Finding(
+                f"freeze.{number}",
+                Verdict.REFUSE,
+                f"Until {end:%Y-%m-%d %H:%M %Z}, this server makes no call that can {call.tier}{reason}.",
+                "Call again after that time.",
+            )
+
+
+def _limited(policy: Policy, call: JudgedCall) -> Iterator[Finding]:
+    for kind in call.kinds:
+        usage = call.usage.get(kind, Usage())
+        for part, reason in exceeded(policy.limit(kind), usage, call.effects.machines, call.effects.allocates):
+            yield Finding(
+                f"limits.{kind}.{part}",
+                Verdict.REFUSE,
+                f"{call.tool} would reach {reason}.",
+                LIMIT_HINTS[part],
+            )
+
+
 def _mode(policy: Policy, call: JudgedCall) -> Finding:
     mode = policy.mode(call.mode)
     response = mode.destroy if call.tier is Tier.DESTROY else mode.operate
@@ -111,6 +171,6 @@ def _mode(policy: Policy, call: JudgedCall) -> Finding:
 
 
 def _names(machines: Sequence[Machine]) -> str:
-    shown = [f"{each.hostname} ({each.system_id})" for each in machines[:MAX_NAMED]]
+    shown = [named(each) for each in machines[:MAX_NAMED]]
     more = len(machines) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")

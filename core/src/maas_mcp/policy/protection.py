@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from maas_mcp.maas.models import Machine
+from maas_mcp.machine_text import quoted
 from maas_mcp.policy.configuration import Protection
 
 _READ_FIELDS = {"tags": "tag_names", "pools": "pool", "zones": "zone", "hostnames": "hostname", "other_owners": "owner"}
@@ -38,4 +39,4 @@ def _protecting(protect: Protection, machine: Machine, username: str | None) -> 
         if any(fnmatchcase(name, pattern.lower()) for name in names):
             yield "protect.hostnames", f"its hostname matches {pattern}"
     if protect.other_owners and machine.owner not in {None, username}:
-        yield "protect.other_owners", f"it belongs to {machine.owner}"
+        yield "protect.other_owners", f"it belongs to {quoted(machine.owner or '')}"

@@ -21,9 +21,10 @@ class Tier(StrEnum):
 
     def includes(self, other: "Tier") -> bool:
         """Whether this tier allows everything that ``other`` allows."""
-        order = list(Tier)
-        return order.index(self) >= order.index(other)
+        return _RANKS[self] >= _RANKS[other]
 
+
+_RANKS: Final = {tier: rank for rank, tier in enumerate(Tier)}
 
 EMPTY: Final = frozenset(
     {

@@ -2,31 +2,25 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Final
+from typing import Final
 
 import mcp_types as types
-from mcp.server import InitializationOptions, NotificationOptions, Server
+from mcp.server import Server
 from mcp.server.caching import CacheableMethod, CacheHint
 from mcp.server.context import ServerMiddleware
-from mcp.shared.exceptions import MCPError
 
 from maas_mcp import __version__
 from maas_mcp.calls.change_stream import Observer
 from maas_mcp.calls.connections import Connections
 from maas_mcp.calls.host import Host, open_host
 from maas_mcp.plugins.registry import AnyTool, Registry
-from maas_mcp.server.calling import Response, respond
 from maas_mcp.server.catalogue import Catalogue
 from maas_mcp.server.client_log import ClientLog
+from maas_mcp.server.extensions import advertise_extensions
+from maas_mcp.server.handlers import LazyServer
 from maas_mcp.server.instructions import InstructionsOfRequest
-from maas_mcp.server.listening import Listening
-from maas_mcp.server.prompts import add_prompts
-from maas_mcp.server.request_context import Context, client_connection, client_features
+from maas_mcp.server.request_context import Context, client_features
 from maas_mcp.server.request_state import SealedRequestState
-from maas_mcp.server.resources import add_resources
-from maas_mcp.server.skills import add_skills
-from maas_mcp.server.task_notifications import TaskListener
-from maas_mcp.server.tasks import serve_tasks
 from maas_mcp.settings import Settings
 
 LIST_TTL: Final = 60_000
@@ -36,21 +30,6 @@ CACHED_LISTS: Final[tuple[CacheableMethod, ...]] = ("tools/list", "resources/lis
 OpenHost = Callable[
     [Settings, Mapping[str, AnyTool], Connections, Sequence[Observer]], AbstractAsyncContextManager[Host]
 ]
-
-
-class _Server(Server[Host]):
-    """Announces changes of its lists to clients before 2026-07-28 as well."""
-
-    def create_initialization_options(
-        self,
-        notification_options: NotificationOptions | None = None,
-        experimental_capabilities: dict[str, dict[str, Any]] | None = None,
-        extensions: dict[str, dict[str, Any]] | None = None,
-    ) -> InitializationOptions:
-        every = NotificationOptions(prompts_changed=True, resources_changed=True, tools_changed=True)
-        return super().create_initialization_options(
-            notification_options or every, experimental_capabilities, extensions
-        )
 
 
 def build(
@@ -78,42 +57,27 @@ def build(
         served.remember(ctx)
         return (await served.view(ctx)).listing(client_features(ctx))
 
-    async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> Response:
-        tool = served.loaded.get(params.name)
-        if tool is None:
-            raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name[:64]}")
-        return await respond(tool, params, ctx, log)
-
-    async def complete(ctx: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
-        return await (await served.view(ctx)).completions(ctx, params)
-
     @asynccontextmanager
     async def lifespan(_server: Server[Host]) -> AsyncIterator[Host]:
         async with open_host(settings, served.loaded, connections, plugin_observers(registry)) as host:
             with served.served_by(host):
                 yield host
 
-    server = _Server(
+    server = LazyServer(
         "maas-mcp",
         version=__version__,
         title="Canonical MAAS",
         instructions=served.base.instructions,
         lifespan=lifespan,
         on_list_tools=list_tools,
-        on_subscriptions_listen=TaskListener(Listening(served.bus)),
-        on_completion=complete,
         cache_hints=dict.fromkeys(CACHED_LISTS, CacheHint(ttl_ms=LIST_TTL)),
         # Without it, the SDK lists all tools before each call over HTTP.
         get_tool_input_schema=served.input_schema,
     )
-    # As an argument, the SDK's types would not allow a task as the result.
-    server.add_request_handler("tools/call", types.CallToolRequestParams, call_tool)
-    serve_tasks(server)
+    server.import_later(served, log)
     log.serve(server)
     server.middleware.append(SealedRequestState(settings, server.name))
-    add_prompts(server, served.view, client_connection, log)
-    add_skills(server, served.view)
-    add_resources(server, served.view)
+    advertise_extensions(server)
     server.middleware.append(InstructionsOfRequest(served.view))
     server.middleware += middleware
 

@@ -3,16 +3,20 @@
 from typing import Any
 
 import mcp_types as types
+from mcp.server import Server
 from mcp.shared.dispatcher import coerce_request_id
+from mcp.shared.exceptions import MCPError
 
 from maas_mcp.calls.answer_time import answer_time
 from maas_mcp.calls.chain import run_call
+from maas_mcp.calls.host import Host
 from maas_mcp.calls.next_steps import resolve_steps
 from maas_mcp.calls.operations_service import OperationsService
 from maas_mcp.errors import CannotAskError, MaasMcpError
 from maas_mcp.operations.declaring.questions import AnswersNeededError
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.server.asking import asker_for, missing_capability, questions_result
+from maas_mcp.server.catalogue import Catalogue
 from maas_mcp.server.client_log import ClientLog
 from maas_mcp.server.narrowing import served_to
 from maas_mcp.server.request_context import (
@@ -28,6 +32,19 @@ from maas_mcp.server.tools import ensure_sendable, failure, success
 
 Response = types.CallToolResult | types.InputRequiredResult | dict[str, Any]
 """A tool's result, questions for the user, or a task."""
+
+
+def add_handlers(server: Server[Host], served: Catalogue, log: ClientLog) -> None:
+    """Handle ``tools/call``."""
+
+    async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> Response:
+        tool = served.loaded.get(params.name)
+        if tool is None:
+            raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name[:64]}")
+        return await respond(tool, params, ctx, log)
+
+    # As an argument of the server, the SDK's types would not allow a task as the result.
+    server.add_request_handler("tools/call", types.CallToolRequestParams, call_tool)
 
 
 async def respond(tool: AnyTool, params: types.CallToolRequestParams, ctx: Context, log: ClientLog) -> Response:

@@ -28,12 +28,13 @@ from maas_mcp.plugins.portability import Schema
 from maas_mcp.plugins.registry import AnyTool, PluginRecord, Registry
 from maas_mcp.server.loaded_tools import check_toolsets, served_tools, toolsets_of
 from maas_mcp.server.narrowing import selections_of
-from maas_mcp.server.skills import LoadedSkills
 from maas_mcp.server.view import View
 from maas_mcp.settings import Settings
 
 if TYPE_CHECKING:
     from mcp.server.connection import Connection
+
+    from maas_mcp.server.skills import LoadedSkills
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +85,7 @@ class Catalogue:
         """The selections of the loaded tools."""
         self._registry = registry
         self._settings = settings
+        self._skills: LoadedSkills | None = None
         self._hosts: list[Host] = []
         self._observers: list[Callable[[], None]] = []
         self._input_schemas: dict[str, Schema] = {}
@@ -166,9 +168,9 @@ class Catalogue:
         self._registry, self._settings = registry, settings
         self.loaded = served_tools(registry)
         self.serving = Serving(self.loaded, toolsets_of(registry), [settings.selection])
-        skills = LoadedSkills(registry.skills, self.loaded)
+        self._skills = None
         self._view_of = lru_cache(MAX_KEPT)(
-            lambda *selections: View(registry, skills, self.serving.select(*selections))
+            lambda *selections: View(registry, self.serving.select(*selections), self._loaded_skills)
         )
         self.base = self._view_of()
         self.scopes.clear()
@@ -177,11 +179,19 @@ class Catalogue:
         for host in self._hosts:
             self._pass_on(host)
 
+    def _loaded_skills(self) -> "LoadedSkills":
+        """The skills of all plugins, read once for all views."""
+        if self._skills is None:
+            from maas_mcp.server.skills import LoadedSkills  # noqa: PLC0415 - not needed to list the tools
+
+            self._skills = LoadedSkills(self._registry.skills, self.loaded)
+        return self._skills
+
     def _pass_on(self, host: Host) -> None:
-        host.settings = host.settings.with_policy_of(self._settings)
+        host.policy.use(self._settings)
         host.serve(self.loaded, self.serving)
         host.plugins.use(self._registry.plugins)
-        host.updates.serve(self.base.resources.declared)
+        host.updates.serve(self.base.resources)
 
 
 async def _send(connection: "Connection", change: ServerEvent) -> None:

@@ -7,7 +7,7 @@ import mcp_types as types
 from mcp.server import Server
 
 from maas_mcp.calls.host import Host
-from maas_mcp.maas.text import replace_surrogates
+from maas_mcp.machine_text import make_visible
 from maas_mcp.server.request_context import Context, client_connection, is_modern
 
 LEVELS: Final[tuple[str, ...]] = get_args(types.LoggingLevel)
@@ -36,9 +36,7 @@ class ClientLog:
         threshold = self._levels.get(_session(ctx), LEVELS[0])
         if is_modern(ctx) or level not in LEVELS or LEVELS.index(level) < LEVELS.index(threshold):
             return
-        params = types.LoggingMessageNotificationParams(
-            level=cast(types.LoggingLevel, level), data=replace_surrogates(text)
-        )
+        params = types.LoggingMessageNotificationParams(level=cast(types.LoggingLevel, level), data=make_visible(text))
         await ctx.session.send_notification(types.LoggingMessageNotification(params=params), ctx.request_id)
 
 

@@ -4,16 +4,20 @@ import logging
 from collections.abc import Sequence
 
 import mcp_types as types
+from mcp.server import Server
 from mcp.shared.exceptions import MCPError
 
 from maas_mcp.calls.chain import run_call
 from maas_mcp.calls.contributed import Choices, ListChoices
+from maas_mcp.calls.host import Host
 from maas_mcp.calls.served import Served
 from maas_mcp.errors import MaasMcpError
 from maas_mcp.operations.declaring.completion import Choice, Completion
 from maas_mcp.operations.declaring.resource import Resource
 from maas_mcp.operations.progress import discard_progress
 from maas_mcp.plugins.registry import Registry
+from maas_mcp.server.catalogue import Catalogue
+from maas_mcp.server.client_log import ClientLog
 from maas_mcp.server.request_context import Context, client_connection
 
 logger = logging.getLogger(__name__)
@@ -78,3 +82,12 @@ class CompletionHandler:
         return types.CompleteResult(
             completion=types.Completion(values=found.values, total=found.total, has_more=found.more)
         )
+
+
+def add_handlers(server: Server[Host], served: Catalogue, _log: ClientLog) -> None:
+    """Handle ``completion/complete``."""
+
+    async def complete(ctx: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
+        return await (await served.view(ctx)).contents.completions(ctx, params)
+
+    server.add_request_handler("completion/complete", types.CompleteRequestParams, complete)

@@ -4,7 +4,7 @@ import base64
 
 import mcp_types as types
 
-from maas_mcp.maas.text import replace_surrogates
+from maas_mcp.machine_text import make_visible
 from maas_mcp.operations.declaring.content import Audio, File, Image, Part
 
 
@@ -16,14 +16,14 @@ def content_block(part: Part) -> types.ContentBlock:
         case Audio(data, mime_type):
             return types.AudioContent(data=_base64(data), mime_type=mime_type)
         case File(uri, str() as text, mime_type):
-            contents = types.TextResourceContents(uri=uri, mime_type=mime_type, text=replace_surrogates(text))
+            contents = types.TextResourceContents(uri=uri, mime_type=mime_type, text=make_visible(text))
             return types.EmbeddedResource(resource=contents)
         case File(uri, bytes() as data, mime_type):
             return types.EmbeddedResource(
                 resource=types.BlobResourceContents(uri=uri, mime_type=mime_type, blob=_base64(data))
             )
         case _:
-            return types.TextContent(text=replace_surrogates(str(part)))
+            return types.TextContent(text=make_visible(str(part)))
 
 
 def _base64(data: bytes) -> str:

@@ -55,7 +55,7 @@ class InstructionsOfRequest:
 
 def instructions_for(tools: Mapping[str, AnyTool]) -> str:
     """The instructions for these tools."""
-    return " ".join([*_purpose(tools.values()), *_finding(tools), *_operations(tools)])
+    return " ".join([*_purpose(tools.values()), *_finding(tools), *_operations(tools), *_plans(tools.values())])
 
 
 def _purpose(tools: Iterable[AnyTool]) -> Iterator[str]:
@@ -89,3 +89,10 @@ def _operations(tools: Mapping[str, AnyTool]) -> Iterator[str]:
         yield f"With wait_seconds it returns earlier, with an operation_id for {WAIT}."
     yield "If the same operation is already running, a call starts nothing and returns its operation_id."
     yield "Cancelling a call only stops following: MAAS continues, unless on_cancel is `abort`."
+
+
+def _plans(tools: Iterable[AnyTool]) -> Iterator[str]:
+    if all(tool.read_only for tool in tools):
+        return
+    yield "With plan=true, a tool changes nothing and shows what it would do, with a plan_id for ten minutes."
+    yield "The same call with that plan_id, instead of plan, carries it out. Show the plan to the user first."

@@ -23,7 +23,7 @@ async def selections_of(ctx: Context) -> tuple[Selection, ...]:
 
 async def user_selections(host: Host, principal: Principal) -> tuple[Selection, ...]:
     """The selection for the MAAS user of a principal, if the settings hide tools from users. It may ask MAAS."""
-    if host.settings.admin_tools != "hide" or not any(tool.admin_only for tool in host.tools.values()):
+    if not host.policy.hides_admin_tools or not any(tool.admin_only for tool in host.tools.values()):
         return ()
     async with host.tenant(principal) as tenant:
         user = await tenant.find_user()

@@ -4,13 +4,14 @@ from typing import Final
 
 from pydantic import BaseModel, Field
 
-from maas_mcp.calls.operations_service import MAX_LISTED
+from maas_mcp.errors import MaasMcpError
 from maas_mcp.operations.declaring.effects import Effects
-from maas_mcp.operations.declaring.operations import OperationList, OperationReport
+from maas_mcp.operations.declaring.operations import MAX_LISTED, ErrorReport, OperationList, OperationReport
 from maas_mcp.operations.declaring.tool import Tool, ToolContext
+from maas_mcp.operations.wording import maas_words
 
 MAX_WAIT: Final = 3600.0
-OPERATION_ID: Final = "Complete, as the starting call returned it."
+OPERATION_ID: Final = "Complete, as returned."
 
 
 class OperationId(BaseModel):
@@ -134,11 +135,16 @@ class ListOperations(Tool[ListArguments, OperationList]):
         return "\n".join(lines) or "No operation is running."
 
 
+def _maas_words(error: ErrorReport) -> str | None:
+    """MAAS's own words, unless the message quotes them."""
+    return maas_words(MaasMcpError(error.message, maas_says=error.maas_says))
+
+
 def _summary(result: OperationReport) -> str:
     how_far = "" if result.progress is None else f" ({result.progress:.0%})"
     lines = [f"{result.state}: {result.message}{how_far}"]
     if result.error is not None:
-        lines += [part for part in (result.error.maas_says, result.error.hint) if part and part not in lines[0]]
+        lines += filter(None, [_maas_words(result.error), result.error.hint])
         lines += [step.sentence for step in result.error.next_steps]
     return "\n".join(lines)
 

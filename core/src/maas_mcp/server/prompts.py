@@ -4,7 +4,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import mcp_types as types
 from mcp.server import Server
@@ -13,10 +13,9 @@ from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
 from maas_mcp.calls.asking import EarlyAsker
-from maas_mcp.calls.connections import Connection
 from maas_mcp.calls.host import Host
 from maas_mcp.errors import MaasMcpError
-from maas_mcp.maas.text import replace_surrogates
+from maas_mcp.machine_text import make_visible
 from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.declaring.content import Part
 from maas_mcp.operations.declaring.prompt import PromptContext
@@ -26,14 +25,12 @@ from maas_mcp.plugins.prompts import AnyPrompt
 from maas_mcp.plugins.schemas import input_schema
 from maas_mcp.plugins.skills import Skill
 from maas_mcp.server.asking import asker_for, questions_result
+from maas_mcp.server.catalogue import Catalogue
 from maas_mcp.server.client_log import ClientLog
 from maas_mcp.server.content import content_block
 from maas_mcp.server.paging import page
-from maas_mcp.server.request_context import Context
+from maas_mcp.server.request_context import Context, client_connection
 from maas_mcp.server.skills import SkillCatalogue
-
-if TYPE_CHECKING:
-    from maas_mcp.server.catalogue import ViewOf
 
 CACHE: Final = CacheHint(ttl_ms=60_000)
 
@@ -106,30 +103,18 @@ class PromptCatalogue:
         )
 
 
-def add_prompts(
-    server: Server[Host],
-    view_of: "ViewOf",
-    connection_of: Callable[[Context], Connection],
-    log: ClientLog,
-) -> None:
-    """Handle the requests for prompts.
-
-    Args:
-        server: The server.
-        view_of: Returns the view of a request.
-        connection_of: Returns the connection of a request, with the principal.
-        log: Sends log messages to clients.
-    """
+def add_handlers(server: Server[Host], served: Catalogue, log: ClientLog) -> None:
+    """Handle the requests for prompts."""
 
     async def list_prompts(ctx: Context, params: types.PaginatedRequestParams) -> types.ListPromptsResult:
-        prompts, following = page((await view_of(ctx)).prompts.listed, params.cursor)
+        prompts, following = page((await served.view(ctx)).contents.prompts.listed, params.cursor)
         return types.ListPromptsResult(prompts=prompts, next_cursor=following)
 
     async def get_prompt(
         ctx: Context, params: types.GetPromptRequestParams
     ) -> types.GetPromptResult | types.InputRequiredResult:
-        prompts = (await view_of(ctx)).prompts
-        async with ctx.lifespan_context.tenant(connection_of(ctx).principal) as tenant:
+        prompts = (await served.view(ctx)).contents.prompts
+        async with ctx.lifespan_context.tenant(client_connection(ctx).principal) as tenant:
             asker = EarlyAsker(asker_for(ctx, params, log), params.name[:64])
 
             async def context_of(prompt: AnyPrompt) -> PromptContext:
@@ -142,7 +127,7 @@ def add_prompts(
                 return questions_result(needed, params)
             except MaasMcpError as error:
                 text = f"{error.message} {error.hint or ''}".strip()
-                raise MCPError(code=types.INTERNAL_ERROR, message=replace_surrogates(text)) from error
+                raise MCPError(code=types.INTERNAL_ERROR, message=make_visible(text)) from error
         return types.GetPromptResult(messages=list(messages))
 
     server.add_request_handler("prompts/list", types.PaginatedRequestParams, list_prompts)

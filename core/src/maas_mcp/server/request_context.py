@@ -10,7 +10,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from maas_mcp.calls.arguments import ClientFeatures, ProgressToken
 from maas_mcp.calls.connections import Connection
 from maas_mcp.calls.host import Host
-from maas_mcp.maas.text import replace_surrogates
+from maas_mcp.machine_text import make_visible
 from maas_mcp.operations.progress import Progress, ProgressSend
 
 EARLY_REVISION: Final = "2024-11-05"
@@ -33,7 +33,11 @@ def client_connection(ctx: Context) -> Connection:
 
 def client_features(ctx: Context) -> ClientFeatures:
     """The features of the request's client."""
-    return ClientFeatures(meta_argument=ctx.protocol_version == EARLY_REVISION)
+    params = ctx.session.client_params
+    return ClientFeatures(
+        meta_argument=ctx.protocol_version == EARLY_REVISION,
+        name="" if params is None else make_visible(params.client_info.name),
+    )
 
 
 def is_modern(ctx: Context) -> bool:
@@ -67,13 +71,13 @@ def progress_sender(ctx: Context, argument_token: ProgressToken | None) -> Progr
     if argument_token is None or "progressToken" in request_meta(ctx):
 
         async def send(progress: Progress) -> None:
-            await ctx.session.report_progress(progress.value, progress.total, replace_surrogates(progress.message))
+            await ctx.session.report_progress(progress.value, progress.total, make_visible(progress.message))
 
     else:
 
         async def send(progress: Progress) -> None:
             await ctx.session.send_progress_notification(
-                argument_token, progress.value, progress.total, replace_surrogates(progress.message)
+                argument_token, progress.value, progress.total, make_visible(progress.message)
             )
 
     return send

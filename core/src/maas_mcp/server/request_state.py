@@ -1,6 +1,5 @@
 """Seals the state that clients carry between two calls, so that any replica with the same secret continues them."""
 
-import hmac
 from functools import cached_property
 from typing import Any, Final
 
@@ -8,6 +7,7 @@ from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp_types.methods import is_input_required
 
+from maas_mcp.operations.signing import derive_keys
 from maas_mcp.secret import load_secrets
 from maas_mcp.server.request_context import client_connection
 from maas_mcp.settings import Settings
@@ -45,7 +45,6 @@ class SealedRequestState:
 
     @cached_property
     def _boundary(self) -> ServerMiddleware[Any]:
-        secrets = dict.fromkeys(load_secrets(self._settings))  # the SDK rejects a secret that is given twice
-        keys = [hmac.digest(secret, PURPOSE, "sha256") for secret in secrets]
+        keys = list(derive_keys(load_secrets(self._settings), PURPOSE))
         security = RequestStateSecurity(keys=keys, bind_principal=lambda ctx: client_connection(ctx).principal.name)
         return RequestStateBoundary(security, default_audience=self._server)

@@ -1,7 +1,7 @@
 """Serves resources over MCP: lists and reads them, and keeps the subscriptions of sessions before 2026-07-28."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import mcp_types as types
 from mcp.server import Server
@@ -16,17 +16,16 @@ from maas_mcp.calls.host import Host
 from maas_mcp.calls.next_steps import resolve_steps
 from maas_mcp.calls.served import Served
 from maas_mcp.errors import MaasMcpError, ResourceNotFoundError, ResultTooLargeError
-from maas_mcp.maas.text import replace_surrogates
+from maas_mcp.machine_text import make_visible
 from maas_mcp.operations.declaring.resource import Resource
 from maas_mcp.operations.progress import Progress
+from maas_mcp.server.catalogue import Catalogue
+from maas_mcp.server.client_log import ClientLog
 from maas_mcp.server.paging import page
 from maas_mcp.server.request_context import Context, client_connection
 from maas_mcp.server.session_subscriptions import subscriptions_of
 from maas_mcp.server.skills import SkillCatalogue
-from maas_mcp.server.tools import RESULT_LIMIT, error_details
-
-if TYPE_CHECKING:
-    from maas_mcp.server.catalogue import ViewOf
+from maas_mcp.server.tools import RESULT_LIMIT, UNTRUSTED_META, error_details
 
 FILE_TTL: Final = 60_000
 """Milliseconds for which a client may keep a skill's file."""
@@ -83,7 +82,7 @@ class ResourceHandlers:
         host, request_id = ctx.lifespan_context, ctx.request_id
 
         async def send(progress: Progress) -> None:
-            await ctx.session.report_progress(progress.value, progress.total, replace_surrogates(progress.message))
+            await ctx.session.report_progress(progress.value, progress.total, make_visible(progress.message))
 
         try:
             answer = await run_call(
@@ -127,31 +126,23 @@ class ResourceHandlers:
         return MCPError(code=types.INTERNAL_ERROR, message=text, data=details)
 
 
-def add_resources(server: Server[Host], view_of: "ViewOf") -> None:
-    """Handle the requests for resources.
-
-    Args:
-        server: The server.
-        view_of: Returns the view of a request.
-    """
-
-    async def handlers(ctx: Context) -> ResourceHandlers:
-        return (await view_of(ctx)).resources
+def add_handlers(server: Server[Host], served: Catalogue, _log: ClientLog) -> None:
+    """Handle the requests for resources."""
 
     async def list_resources(ctx: Context, params: types.PaginatedRequestParams) -> types.ListResourcesResult:
-        return await (await handlers(ctx)).list_resources(ctx, params)
+        return await (await served.view(ctx)).contents.resources.list_resources(ctx, params)
 
     async def list_templates(ctx: Context, params: types.PaginatedRequestParams) -> types.ListResourceTemplatesResult:
-        return await (await handlers(ctx)).list_templates(ctx, params)
+        return await (await served.view(ctx)).contents.resources.list_templates(ctx, params)
 
     async def read(ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-        return await (await handlers(ctx)).read(ctx, params)
+        return await (await served.view(ctx)).contents.resources.read(ctx, params)
 
     async def subscribe(ctx: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
-        return await (await handlers(ctx)).subscribe(ctx, params)
+        return await (await served.view(ctx)).contents.resources.subscribe(ctx, params)
 
     async def unsubscribe(ctx: Context, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
-        return await (await handlers(ctx)).unsubscribe(ctx, params)
+        return await (await served.view(ctx)).contents.resources.unsubscribe(ctx, params)
 
     server.add_request_handler("resources/list", types.PaginatedRequestParams, list_resources)
     server.add_request_handler("resources/templates/list", types.PaginatedRequestParams, list_templates)
@@ -189,9 +180,14 @@ def _contents(uri: str, content: object) -> types.TextResourceContents | types.B
     """
     if not isinstance(content, SentContent):
         raise TypeError("a resource has no content")
-    size = len(content.blob or "") or len(to_json(replace_surrogates(content.text or "")))
+    size = len(content.blob or "") or len(to_json(make_visible(content.text or "")))
     if size > RESULT_LIMIT:
         raise ResultTooLargeError(uri[:200], size, RESULT_LIMIT)
     if content.blob is not None:
         return types.BlobResourceContents(uri=uri, mime_type=content.mime_type, blob=content.blob)
-    return types.TextResourceContents(uri=uri, mime_type=content.mime_type, text=replace_surrogates(content.text or ""))
+    return types.TextResourceContents(
+        uri=uri,
+        mime_type=content.mime_type,
+        text=make_visible(content.text or ""),
+        _meta={UNTRUSTED_META: list(content.machine_fields)} if content.machine_fields else None,
+    )

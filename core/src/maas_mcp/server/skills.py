@@ -5,23 +5,20 @@ import logging
 import mimetypes
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import Any, Final, NoReturn
 from urllib.parse import quote
 
 import mcp_types as types
 from mcp.server import Server, ServerRequestContext
 from mcp.server.caching import CacheHint
-from mcp.server.context import CallNext, HandlerResult
 from mcp.shared.exceptions import MCPError
 
 from maas_mcp.calls.host import Host
 from maas_mcp.plugins.skills import MAIN_FILE, Skill, SkillFile, read_skills
+from maas_mcp.server.catalogue import Catalogue
+from maas_mcp.server.client_log import ClientLog
 from maas_mcp.server.paging import page
 
-if TYPE_CHECKING:
-    from maas_mcp.server.catalogue import ViewOf
-
-EXTENSION: Final = "io.modelcontextprotocol/skills"
 CACHE: Final = CacheHint(ttl_ms=60_000)
 DIRECTORY: Final = "inode/directory"
 """The type of a folder, as SEP-2640 says."""
@@ -124,37 +121,26 @@ class SkillCatalogue:
         return {_uri(skill, file): (_resource(skill, file), file) for skill in self.skills for file in skill.files}
 
 
-def add_skills(server: Server[Host], view_of: "ViewOf") -> None:
-    """Advertise the extension, in both eras, and handle its requests."""
+def add_handlers(server: Server[Host], served: Catalogue, _log: ClientLog) -> None:
+    """Handle the requests of the extension."""
 
     async def list_skills(ctx: Context, params: types.PaginatedRequestParams) -> dict[str, Any]:
-        entries, following = page((await view_of(ctx)).skills.entries, params.cursor)
+        entries, following = page((await served.view(ctx)).contents.skills.entries, params.cursor)
         return {"skills": entries} | ({"nextCursor": following} if following else {})
 
     async def get_skill(ctx: Context, params: SkillParams) -> dict[str, Any]:
-        entries = (await view_of(ctx)).skills.entries
+        entries = (await served.view(ctx)).contents.skills.entries
         entry = next((each for each in entries if each["uri"] == params.uri), None)
         return {"skill": entry} if entry is not None else _refuse(params.uri, "skill", "skills/list")
 
     async def read_directory(ctx: Context, params: DirectoryParams) -> dict[str, Any]:
-        children = (await view_of(ctx)).skills.children(params.uri)
+        children = (await served.view(ctx)).contents.skills.children(params.uri)
         if children is None:
             _refuse(params.uri, "folder of a skill", "skills/list")
         shown, following = page(children, params.cursor)
         resources = [each.model_dump(mode="json", by_alias=True, exclude_none=True) for each in shown]
         return {"resources": resources} | ({"nextCursor": following} if following else {})
 
-    settings = {"directoryRead": True}
-
-    async def advertise(ctx: Context, call_next: CallNext) -> HandlerResult:
-        result = await call_next(ctx)
-        if ctx.method == "initialize" and isinstance(result, dict):
-            # The SDK drops `extensions` for clients before 2026-07-28, which then do not ask for skills.
-            result["capabilities"].setdefault("extensions", {})[EXTENSION] = settings
-        return result
-
-    server.extensions[EXTENSION] = settings
-    server.middleware.append(advertise)
     server.add_request_handler("skills/list", types.PaginatedRequestParams, list_skills)
     server.add_request_handler("skills/get", SkillParams, get_skill)
     server.add_request_handler("resources/directory/read", DirectoryParams, read_directory)

@@ -8,12 +8,17 @@ from typing import Any, Final, Literal, cast
 import anyio
 import mcp_types as types
 from anyio.abc import TaskGroup
+from mcp.server import Server
 from mcp.server.session import ServerSession
 from mcp.server.subscriptions import SUBSCRIPTION_ID_META_KEY
 from mcp.shared.exceptions import MCPError
 
+from maas_mcp.calls.host import Host
 from maas_mcp.errors import UnknownOperationError
 from maas_mcp.operations.progress import Progress
+from maas_mcp.server.catalogue import Catalogue
+from maas_mcp.server.client_log import ClientLog
+from maas_mcp.server.listening import Listening
 from maas_mcp.server.request_context import Context, client_connection
 from maas_mcp.server.task_wire import Task, TaskId
 from maas_mcp.server.tasks import check_declared, read_task
@@ -27,6 +32,13 @@ RETRY: Final = 10.0
 FILTER: Final = "taskIds"
 
 Listen = Callable[[Context, types.SubscriptionsListenRequestParams], Awaitable[types.SubscriptionsListenResult]]
+
+
+def add_handlers(server: Server[Host], served: Catalogue, _log: ClientLog) -> None:
+    """Handle ``subscriptions/listen``."""
+    server.add_request_handler(
+        "subscriptions/listen", types.SubscriptionsListenRequestParams, TaskListener(Listening(served.bus))
+    )
 
 
 class TaskNotification(types.Notification[dict[str, Any], Literal["notifications/tasks"]]):

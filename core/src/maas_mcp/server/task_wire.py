@@ -9,11 +9,10 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 from pydantic import Field
 
-from maas_mcp.maas.text import replace_surrogates
+from maas_mcp.machine_text import make_visible
 from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.operations.handles import LIFETIME
 
-EXTENSION: Final = "io.modelcontextprotocol/tasks"
 TTL: Final = round(LIFETIME * 1000)
 """Milliseconds after its start for which a task can be read."""
 POLICY_MARK: Final = "!"
@@ -75,7 +74,7 @@ class Task:
         return {
             "taskId": self.task_id,
             "status": self.status,
-            "statusMessage": replace_surrogates(self.message),
+            "statusMessage": make_visible(self.message),
             "createdAt": datetime.fromtimestamp(self.started, UTC).isoformat(),
             "lastUpdatedAt": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "ttlMs": TTL,

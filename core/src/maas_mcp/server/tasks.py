@@ -33,7 +33,7 @@ from maas_mcp.errors import (
     PluginError,
     UnknownOperationError,
 )
-from maas_mcp.maas.text import replace_surrogates
+from maas_mcp.machine_text import make_visible
 from maas_mcp.operations.batches.batch import BatchOperation
 from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning
 from maas_mcp.operations.declaring.questions import Asker
@@ -41,11 +41,13 @@ from maas_mcp.operations.progress import ProgressSend, discard_progress
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.server.asking import mcp_request, read_answer
+from maas_mcp.server.catalogue import Catalogue
+from maas_mcp.server.client_log import ClientLog
+from maas_mcp.server.extensions import TASKS
 from maas_mcp.server.narrowing import served_to
 from maas_mcp.server.operation_tools import CancelOperation, GetOperation
 from maas_mcp.server.request_context import Context, client_connection, client_features, declares_extension, is_modern
 from maas_mcp.server.task_wire import (
-    EXTENSION,
     Task,
     TaskId,
     TaskParams,
@@ -57,9 +59,8 @@ from maas_mcp.server.task_wire import (
 from maas_mcp.server.tools import ensure_sendable, failure, success
 
 
-def serve_tasks(server: Server[Host]) -> None:
-    """Add the extension and its methods to a server."""
-    server.extensions[EXTENSION] = {}
+def add_handlers(server: Server[Host], _served: Catalogue, _log: ClientLog) -> None:
+    """Handle the requests of the extension."""
     server.add_request_handler("tasks/get", TaskParams, _get)
     server.add_request_handler("tasks/update", UpdateTaskParams, _update)
     server.add_request_handler("tasks/cancel", TaskParams, _cancel)
@@ -68,10 +69,10 @@ def serve_tasks(server: Server[Host]) -> None:
 def starts_task(ctx: Context, tool: AnyTool, given: Mapping[str, Any] | None) -> bool:
     """Whether a call is answered with a task.
 
-    A call with ``wait_seconds`` is not: its caller wants an answer in that time.
+    A call with ``wait_seconds`` is not: its caller wants an answer in that time. A plan starts nothing.
     """
-    waits = (given or {}).get("wait_seconds") is not None
-    return isinstance(tool, LongRunning) and not waits and declares_extension(ctx, EXTENSION)
+    waits = bool({"wait_seconds", "plan"} & {name for name, value in (given or {}).items() if value is not None})
+    return isinstance(tool, LongRunning) and not waits and declares_extension(ctx, TASKS)
 
 
 def new_task(ctx: Context, answer: CallResult, given: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -104,7 +105,7 @@ def check_callable(ctx: Context, tool: AnyTool) -> None:
     Raises:
         MCPError: It cannot.
     """
-    if isinstance(tool, LongRunning) and tool.only_as_task and not declares_extension(ctx, EXTENSION):
+    if isinstance(tool, LongRunning) and tool.only_as_task and not declares_extension(ctx, TASKS):
         raise _missing_capability()
 
 
@@ -283,9 +284,9 @@ async def _cancel(ctx: Context, params: TaskParams) -> dict[str, Any]:
     check_task_request(ctx, params.task_id)
     task_id, operation, cancel = TaskId.parse(params.task_id), _operation_of(ctx, params.task_id), CancelOperation()
     served = await _served_for(ctx, params.task_id, cancel.name)
-    _check_scope(ctx, cancel)
     waiting = _waiting(ctx, task_id.operation_id)
     if waiting is not None and (waiting.pending or waiting.error):
+        _check_scope(ctx, cancel)
         waiting.end(OperationRevertedError("It was cancelled before anything was sent to MAAS."))
         return {}
     aborts = (task_id.on_cancel or operation.on_cancel) is CancelPolicy.ABORT
@@ -367,15 +368,15 @@ def check_declared(ctx: Context) -> None:
     """
     if not is_modern(ctx):
         raise MCPError(code=types.METHOD_NOT_FOUND, message="Tasks need the protocol revision 2026-07-28.")
-    if not declares_extension(ctx, EXTENSION):
+    if not declares_extension(ctx, TASKS):
         raise _missing_capability()
 
 
 def _missing_capability() -> MCPError:
     return MCPError(
         code=types.MISSING_REQUIRED_CLIENT_CAPABILITY,
-        message=f"This request needs the client capability {EXTENSION}, which the request does not declare.",
-        data={"requiredCapabilities": {"extensions": {EXTENSION: {}}}},
+        message=f"This request needs the client capability {TASKS}, which the request does not declare.",
+        data={"requiredCapabilities": {"extensions": {TASKS: {}}}},
     )
 
 
@@ -383,4 +384,4 @@ def _refusal(error: MaasMcpError) -> MCPError:
     if isinstance(error, UnknownOperationError | InvalidArgumentsError):
         return unknown_task()
     hint = f" {error.hint}" if error.hint else ""
-    return MCPError(code=types.INTERNAL_ERROR, message=replace_surrogates(f"{error.message}{hint}"))
+    return MCPError(code=types.INTERNAL_ERROR, message=make_visible(f"{error.message}{hint}"))

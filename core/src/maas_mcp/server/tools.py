@@ -1,26 +1,30 @@
 """Converts tools to MCP tools, and their results and errors to MCP results."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import mcp_types as types
 from pydantic_core import PydanticSerializationError, to_json
 
 from maas_mcp.calls.arguments import ClientFeatures, published_arguments
-from maas_mcp.calls.call import CallResult
-from maas_mcp.calls.reports import StartReport, cut, status_lines
+from maas_mcp.calls.reports import StartReport, status_lines
 from maas_mcp.errors import MaasBadRequestError, MaasMcpError, ResultTooLargeError
-from maas_mcp.maas.text import replace_surrogates
+from maas_mcp.machine_text import cut, is_visible_json, make_json_visible
 from maas_mcp.next_step import NextStep
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.running.results import content_of
 from maas_mcp.operations.running.status import OperationState
+from maas_mcp.operations.wording import maas_words
+from maas_mcp.plugins.machine_fields import machine_fields
 from maas_mcp.plugins.portability import Schema
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.plugins.result_schemas import nullable
 from maas_mcp.plugins.schemas import result_schema
 from maas_mcp.server.content import content_block
+
+if TYPE_CHECKING:
+    from maas_mcp.calls.call import CallResult
 
 PUBLISHED_REPORT: Final[Schema] = {
     "operation_id": {"type": "string"},
@@ -35,6 +39,13 @@ RESULT_LIMIT: Final = 10_000_000
 ERROR_META: Final = "io.github.maas-mcp/error"
 """The key in a failed call's ``_meta`` for the error as data: code, message, hint, next_steps, retryable, maas_says,
 and fields if MAAS named any."""
+
+UNTRUSTED_META: Final = "io.github.maas-mcp/untrusted"
+"""The key in a result's ``_meta`` for the fields that carry text from machines, as JSON pointers from the result. A
+``*`` stands for each item or key."""
+_UNTRUSTED_IN_ERROR: Final = tuple(
+    f"/_meta/{ERROR_META.replace('/', '~1')}/{field}" for field in ("maas_says", "fields")
+)
 
 
 def mcp_tool(tool: AnyTool, client: ClientFeatures = ClientFeatures()) -> types.Tool:  # noqa: B008 - it is frozen
@@ -65,22 +76,22 @@ def _output_schema(tool: AnyTool) -> Schema:
     schema = result_schema(tool.returns)
     if not isinstance(tool, LongRunning):
         return schema
-    return {
-        "type": "object",
-        "properties": {**PUBLISHED_REPORT, "result": nullable(schema)},
-        "required": list(PUBLISHED_REPORT),
-    }
+    # No field is required, because a call with `plan` returns none of them.
+    return {"type": "object", "properties": {**PUBLISHED_REPORT, "result": nullable(schema)}}
 
 
-def success(tool: AnyTool, answer: CallResult) -> types.CallToolResult:
+def success(tool: AnyTool, answer: "CallResult") -> types.CallToolResult:
     """The MCP result of a call: structured content for programs, and a short text for people."""
+    if answer.plan is not None:
+        text = types.TextContent(text=answer.plan.text())
+        return types.CallToolResult(content=[text], structured_content={"plan": answer.plan.model_dump(mode="json")})
     if isinstance(tool, LongRunning):
         return _operation_success(tool, answer)
     content = [content_block(each) for each in content_of(tool, answer.result)]
-    return types.CallToolResult(content=content, structured_content=answer.content)
+    return types.CallToolResult(content=content, structured_content=answer.content, _meta=_untrusted(tool))
 
 
-def _operation_success(operation: LongRunning[Any, Any], answer: CallResult) -> types.CallToolResult:
+def _operation_success(operation: LongRunning[Any, Any], answer: "CallResult") -> types.CallToolResult:
     """The report of an operation that has succeeded or is running."""
     status = answer.status
     if status is None:
@@ -96,7 +107,14 @@ def _operation_success(operation: LongRunning[Any, Any], answer: CallResult) -> 
     return types.CallToolResult(
         content=[types.TextContent(text=status_lines(operation, status, answer.operation_id, answer.warnings))],
         structured_content=report.model_dump(mode="json"),
+        _meta=_untrusted(operation, "/result"),
     )
+
+
+def _untrusted(tool: AnyTool, below: str = "") -> dict[str, Any] | None:
+    """The ``_meta`` of a result that may carry text from machines, ``below`` its structured content."""
+    pointers = [f"/structuredContent{below}{each}" for each in machine_fields(tool.returns)]
+    return {UNTRUSTED_META: pointers} if pointers else None
 
 
 def failure(error: MaasMcpError, next_steps: Sequence[NextStep] = ()) -> types.CallToolResult:
@@ -108,14 +126,11 @@ def failure(error: MaasMcpError, next_steps: Sequence[NextStep] = ()) -> types.C
         error: The error.
         next_steps: The error's next steps, resolved to served tools.
     """
-    lines = [error.message, *_maas_messages(error)]
-    if error.hint:
-        lines.append(error.hint)
-    lines += [step.sentence for step in next_steps]
+    lines = [error.message, maas_words(error), error.hint, *(step.sentence for step in next_steps)]
     return types.CallToolResult(
-        content=[types.TextContent(text=cut("\n".join(lines), TEXT_LENGTH))],
+        content=[types.TextContent(text=cut("\n".join(filter(None, lines)), TEXT_LENGTH))],
         is_error=True,
-        _meta={ERROR_META: error_details(error, next_steps)},
+        _meta={ERROR_META: error_details(error, next_steps), UNTRUSTED_META: list(_UNTRUSTED_IN_ERROR)},
     )
 
 
@@ -137,27 +152,20 @@ def error_details(error: MaasMcpError, next_steps: Sequence[NextStep]) -> dict[s
     return details
 
 
-def _maas_messages(error: MaasMcpError) -> Iterator[str]:
-    """MAAS's own message, unless the error's message contains it."""
-    if error.maas_says and error.maas_says in error.message:
-        return
-    fields = error.fields if isinstance(error, MaasBadRequestError) else {}
-    for name, messages in fields.items():
-        yield from (f"{name}: {message}" for message in messages if message not in error.message)
-    if error.maas_says and not fields:
-        yield f"MAAS says: {error.maas_says}"
-
-
 def ensure_sendable(name: str, result: types.CallToolResult) -> types.CallToolResult:
-    """The result in a form that can be sent. The SDK cannot send a result with a lone surrogate.
+    """The result in a form that can be sent and read: without invisible characters and unpaired surrogates.
 
     Raises:
         ResultTooLargeError: The result has more than :data:`RESULT_LIMIT` bytes.
     """
     try:
-        size = len(to_json(result, by_alias=True, exclude_none=True))
-    except PydanticSerializationError:
-        return ensure_sendable(name, types.CallToolResult.model_validate(replace_surrogates(result.model_dump())))
-    if size > RESULT_LIMIT:
-        raise ResultTooLargeError(name, size, RESULT_LIMIT)
-    return result
+        sent = to_json(result, by_alias=True, exclude_none=True)
+    except PydanticSerializationError:  # an unpaired surrogate
+        return ensure_sendable(name, _visible(result))
+    if len(sent) > RESULT_LIMIT:
+        raise ResultTooLargeError(name, len(sent), RESULT_LIMIT)
+    return result if is_visible_json(sent.decode()) else _visible(result)
+
+
+def _visible(result: types.CallToolResult) -> types.CallToolResult:
+    return types.CallToolResult.model_validate(make_json_visible(result.model_dump()))

@@ -1,20 +1,21 @@
 """A view: the tools that a request can use, and the prompts, skills, resources and instructions that fit them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import mcp_types as types
 
 from maas_mcp.calls.arguments import ClientFeatures
 from maas_mcp.calls.served import Served
 from maas_mcp.plugins.registry import Registry
-from maas_mcp.server.completions import CompletionHandler
 from maas_mcp.server.instructions import instructions_for
 from maas_mcp.server.own_resources import served_resources
-from maas_mcp.server.prompts import PromptCatalogue
-from maas_mcp.server.resources import ResourceHandlers
-from maas_mcp.server.skills import LoadedSkills, SkillCatalogue
 from maas_mcp.server.tools import mcp_tool
+
+if TYPE_CHECKING:
+    from maas_mcp.server.contents import Contents
+    from maas_mcp.server.skills import LoadedSkills
 
 
 class View:
@@ -22,21 +23,24 @@ class View:
 
     Args:
         registry: The plugins' contributions.
-        skills: The skills of all plugins.
         served: The tools.
+        skills: Returns the skills of all plugins.
     """
 
-    def __init__(self, registry: Registry, skills: LoadedSkills, served: Served) -> None:
+    def __init__(self, registry: Registry, served: Served, skills: "Callable[[], LoadedSkills]") -> None:
         self.served = served
-        self.skills = SkillCatalogue(skills, served.tools)
-        prompts = {name: each for name, each in registry.prompts.items() if served.tools.keys() >= set(each.tools)}
-        self.prompts = PromptCatalogue(prompts, self.skills)
-        """The prompts, including the skills."""
-        resources = served_resources(registry, served.tools)
-        self.resources = ResourceHandlers(resources, self.skills, served)
-        """The resources, including the skills' files."""
-        self.completions = CompletionHandler(registry, resources, served)
+        self.resources = served_resources(registry, served.tools)
+        """The resources and templates, without the skills' files."""
+        self._registry = registry
+        self._skills = skills
         self._listings: dict[ClientFeatures, types.ListToolsResult] = {}
+
+    @cached_property
+    def contents(self) -> "Contents":
+        """The skills, prompts, resources and completions, imported and built at the first use."""
+        from maas_mcp.server.contents import Contents  # noqa: PLC0415 - not needed to list the tools
+
+        return Contents(self._registry, self._skills(), self.resources, self.served)
 
     def listing(self, client: ClientFeatures) -> types.ListToolsResult:
         """The list of tools for a client with these features, built once."""
@@ -53,4 +57,4 @@ class View:
     @property
     def lists(self) -> Sequence[object]:
         """The lists of tools, prompts and resources, in this order, to find out whether a reload changes them."""
-        return self.listing(ClientFeatures()), self.prompts.listed, self.resources.listed()
+        return self.listing(ClientFeatures()), self.contents.prompts.listed, self.contents.resources.listed()

@@ -5,7 +5,7 @@ from base64 import b64decode
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from pydantic import BaseModel, SecretStr
 
@@ -24,6 +24,7 @@ from maas_mcp.operations.declaring.resource import Resource
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, Tool
 from maas_mcp.operations.progress import Progress
 from maas_mcp.plugins.registry import AnyTool, Registry, load_registry
+from maas_mcp.policy.configuration import STANDARD, Mode, Policy
 from maas_mcp.settings import Settings
 from maas_mcp.testing.answers import Answers
 from maas_mcp.testing.wire import InProcessWire
@@ -34,12 +35,20 @@ ADDRESS = "http://127.0.0.1:5240/MAAS"
 """The URL of the region. It is never opened, because the region is in the same process."""
 
 
+UNCONFIRMED: Final = Policy(modes={STANDARD: Mode(destroy="allow")})
+"""The policy of calls without answers: a plugin's test needs no plan to destroy something."""
+CONFIRMED: Final = Policy()
+"""The policy of calls with answers: the user is asked before something is destroyed."""
+
+
 def settings_for(region: SimulatedRegion, username: str) -> Settings:
     """Return settings for the region that ignore the environment and configuration files."""
     return Settings.model_construct(
         maas_url=ADDRESS,
         maas_api_key=SecretStr(region.api_key_of(username)),
         secret=(SecretStr(SECRET),),
+        policy=UNCONFIRMED,
+        audit="off",
         answer_within=0.0,  # the tests' clock may pass hours during a call
     )
 
@@ -54,11 +63,29 @@ def connector(region: SimulatedRegion) -> Callable[[RegionAccess, RequestSlots |
     return connect
 
 
+class RecordedAudit:
+    """Keeps the audit in memory."""
+
+    def __init__(self) -> None:
+        self.lines: list[Mapping[str, Any]] = []
+
+    async def write(self, fields: Mapping[str, Any], /) -> None:
+        """Keep a line."""
+        self.lines.append(fields)
+
+
 class Host:
     """Runs tools and operations on a region as the server does, and records their progress."""
 
     def __init__(
-        self, region: SimulatedRegion, host: calls.Host, tenant: Tenant, settings: Settings, now: Callable[[], float]
+        self,
+        region: SimulatedRegion,
+        host: calls.Host,
+        tenant: Tenant,
+        settings: Settings,
+        now: Callable[[], float],
+        *,
+        audit: RecordedAudit,
     ) -> None:
         self.region = region
         self.host = host
@@ -67,6 +94,8 @@ class Host:
         """The user of the API key."""
         self.settings = settings
         self.now = now
+        self.audit = audit
+        """The audit since the host was opened."""
         self.progress: list[Progress] = []
         self.answers = Answers(None)
         """The client's answers in the latest call."""
@@ -88,7 +117,8 @@ class Host:
             tool: The tool's or operation's class.
             machine: A hostname or system id, for the argument ``system_id``.
             on_cancel: A cancel policy that replaces the operation's own.
-            answers: The user's answers, by key; ``None`` for a client that cannot ask.
+            answers: The user's answers, by key. The call is then confirmed as the standard mode requires. ``None`` for
+                a client that cannot ask; such a call needs no confirmation.
             arguments: The arguments as a client passes them.
 
         Raises:
@@ -145,9 +175,10 @@ class Host:
         self, called: AnyTool, given: Mapping[str, Any], answers: Mapping[str, BaseModel] | None = None
     ) -> CallResult:
         """Run a tool with the settings and states of the installed plugins."""
-        installed = _installed(frozenset((name, value) for name, value in os.environ.items() if "MAAS" in name))
+        installed = installed_plugins()
         self.host.serve({**installed.tools, called.name: called})
         self.host.plugins.use(installed.plugins)
+        self._use_policy(UNCONFIRMED if answers is None else CONFIRMED)
         self._connection, self.progress = self.host.connections.connect(), []
         self.answers = Answers(answers)
         return await run_call(
@@ -159,6 +190,11 @@ class Host:
             user=self.answers,
         )
 
+    def _use_policy(self, policy: Policy) -> None:
+        """Use a policy, unless the test has set one."""
+        if self.host.policy.rules in (UNCONFIRMED, CONFIRMED):
+            self.host.policy.use(self.settings.model_copy(update={"policy": policy}))
+
     def cancel(self) -> None:
         """Cancel the latest call, as a client does."""
         self._connection.cancel()
@@ -167,18 +203,25 @@ class Host:
         self.progress.append(progress)
 
 
-@cache
-def _installed(_environment: frozenset[tuple[str, str]]) -> Registry:
-    """Return the installed plugins, with their settings from this environment.
+def installed_plugins(*, strict: bool = False) -> Registry:
+    """Return the installed plugins, with their settings from the environment. The tested tool may call their tools.
 
-    The tested tool may call their tools through ``ctx.operations``.
+    Raises:
+        PluginError: With ``strict``, an installed plugin cannot be used.
     """
-    return load_registry()
+    variables = frozenset((name, value) for name, value in os.environ.items() if "MAAS" in name)
+    return _installed(variables, strict=strict)
+
+
+@cache
+def _installed(_environment: frozenset[tuple[str, str]], *, strict: bool) -> Registry:
+    return load_registry(strict=strict)
 
 
 @asynccontextmanager
 async def open_host(region: SimulatedRegion, now: Callable[[], float], username: str) -> AsyncIterator[Host]:
     """Open a host during the block. ``now`` returns seconds since 1970."""
-    settings = settings_for(region, username)
-    async with calls.open_host(settings, {}, connect=connector(region), now=now) as host, host.tenant() as tenant:
-        yield Host(region, host, tenant, settings, now)
+    settings, audit = settings_for(region, username), RecordedAudit()
+    opened = calls.open_host(settings, {}, connect=connector(region), now=now, open_audit=lambda _settings: audit)
+    async with opened as host, host.tenant() as tenant:
+        yield Host(region, host, tenant, settings, now, audit=audit)

@@ -54,6 +54,8 @@ class MaasRegion(SimulatedRegion):
         """The progress of the latest call, oldest first."""
         self.asked: dict[str, ClientRequest] = {}
         """The questions of the latest call, by key."""
+        self.audit: list[Mapping[str, Any]] = []
+        """The audit of the latest call: a line when it is admitted, and one with its outcome."""
         self._time = Clock()
         self._due: list[float] = []
         self._host: Host | None = None
@@ -94,8 +96,9 @@ class MaasRegion(SimulatedRegion):
             machine: A hostname or system id, for the argument ``system_id``.
             username: The user whose API key is used.
             on_cancel: A cancel policy that replaces the operation's own.
-            answers: The user's answers to ``ctx.ask``, by key. The user declines all other questions. ``None`` for a
-                client that cannot ask. The questions are then in :attr:`asked`.
+            answers: The user's answers to ``ctx.ask``, by key. The user declines all other questions, also whether the
+                call may destroy something. ``None`` for a client that cannot ask; such a call needs no confirmation.
+                The questions are then in :attr:`asked`.
             arguments: The arguments as a client passes them.
 
         Raises:
@@ -107,7 +110,7 @@ class MaasRegion(SimulatedRegion):
             try:
                 return await host.call(tool, machine, on_cancel=on_cancel, answers=answers, **arguments)
             finally:
-                self.progress, self.asked = host.progress, host.answers.asked
+                self.progress, self.asked, self.audit = host.progress, host.answers.asked, host.audit.lines
 
         return self._run(run, username)
 
@@ -147,7 +150,7 @@ class MaasRegion(SimulatedRegion):
         """
 
         async def run(host: Host) -> CallToolResult:
-            self.progress = []
+            self.progress, self.audit = [], host.audit.lines
             return await call_tool(host, name, arguments, self.progress)
 
         return self._run(run, "admin")
@@ -193,7 +196,7 @@ class MaasRegion(SimulatedRegion):
         """The environment for a process that uses the region over HTTP, such as ``maas-mcp serve``."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAAS_")}
         settings = {"MAAS_URL": self.url, "MAAS_API_KEY": self.api_key, "MAAS_MCP_POLL_INTERVAL": "0.05"}
-        return {**inherited, **settings, "MAAS_MCP_CONFIG": "", "MAAS_MCP_SECRET": SECRET}
+        return {**inherited, **settings, "MAAS_MCP_CONFIG": "", "MAAS_MCP_SECRET": SECRET, "MAAS_MCP_AUDIT": "off"}
 
     @asynccontextmanager
     async def host(self, username: str = "admin") -> AsyncIterator[Host]:

@@ -11,10 +11,10 @@ from maas_mcp.calls import host as calls
 from maas_mcp.calls.change_stream import Observer
 from maas_mcp.calls.connections import Connections
 from maas_mcp.operations.progress import Progress
-from maas_mcp.plugins.registry import AnyTool, load_registry
+from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.server.app import build
 from maas_mcp.settings import Settings
-from maas_mcp.testing.host import Host
+from maas_mcp.testing.host import Host, installed_plugins
 
 
 async def call_tool(host: Host, name: str, arguments: Mapping[str, Any], reported: list[Progress]) -> CallToolResult:
@@ -37,6 +37,6 @@ async def call_tool(host: Host, name: str, arguments: Mapping[str, Any], reporte
     async def note(progress: float, total: float | None, message: str | None) -> None:
         reported.append(Progress(progress, total, message or ""))
 
-    server = build(load_registry(strict=True), host.settings, host.host.connections, running)
+    server = build(installed_plugins(strict=True), host.settings, host.host.connections, running)
     async with Client(server) as client:
         return await client.call_tool(name, dict(arguments), progress_callback=note)

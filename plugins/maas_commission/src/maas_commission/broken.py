@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from maas_commission.machines import ChangedMachine, MachineWithComment
-from maas_mcp.api import Machine, Tool, ToolContext, change_machine, require_status
+from maas_mcp.api import Machine, MachineText, Tool, ToolContext, change_machine, require_status
 from maas_mcp.api import MachineStatus as S
 
 NOT_BROKEN = frozenset(S) - {S.BROKEN}
@@ -14,7 +14,7 @@ FIXED = frozenset({S.READY, S.DEPLOYED})
 class BrokenMachine(ChangedMachine):
     """A machine and the reason why it is Broken."""
 
-    error_description: str = Field(description="Reason in MAAS.")
+    error_description: MachineText = Field(description="Reason in MAAS.")
 
 
 class MarkBroken(Tool[MachineWithComment, BrokenMachine]):

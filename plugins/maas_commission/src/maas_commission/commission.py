@@ -10,6 +10,7 @@ from maas_commission.scripts import RunScripts
 from maas_mcp.api import (
     Effects,
     Lifecycle,
+    MachineText,
     Operation,
     OperationContext,
     Phase,
@@ -42,11 +43,11 @@ class CommissionedMachine(BaseModel, defer_build=True):
     """A commissioned machine."""
 
     system_id: SystemId
-    hostname: str
+    hostname: MachineText
     status_name: str
     commissioning_status_name: str
     testing_status_name: str
-    architecture: str
+    architecture: MachineText
     cpu_count: int
     memory: int = Field(description="Megabytes.")
     storage: float = Field(description="Megabytes of 1,000,000 bytes.")
@@ -82,6 +83,7 @@ class Commission(Operation[CommissionMachine, CommissionedMachine]):
         ],
         {ScriptSetName.COMMISSIONING, ScriptSetName.TESTING},
     )
+    typical = timedelta(minutes=5)
     # MAAS gives up when a script is silent for `node_timeout` (30 minutes) or exceeds its own limit.
     deadline = timedelta(hours=24)
 

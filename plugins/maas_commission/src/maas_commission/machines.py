@@ -4,16 +4,15 @@ from typing import Self
 
 from pydantic import BaseModel, Field
 
-from maas_mcp.api import Machine, SystemId
+from maas_mcp.api import Machine, MachineText, SystemId
 
-SYSTEM_ID = "Not the hostname."
 TAKE_OVER = "Confirm that you may take it from its owner."
 
 
 class MachineArguments(BaseModel):
     """A machine."""
 
-    system_id: SystemId = Field(description=SYSTEM_ID)
+    system_id: SystemId
 
 
 class MachineWithComment(MachineArguments):
@@ -26,7 +25,7 @@ class MachineState(BaseModel, defer_build=True):
     """A machine after the change."""
 
     system_id: SystemId
-    hostname: str
+    hostname: MachineText
     status_name: str
     owner: str | None
     power_state: str

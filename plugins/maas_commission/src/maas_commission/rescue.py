@@ -11,6 +11,7 @@ from maas_mcp.api import (
     Lifecycle,
     MaasClient,
     Machine,
+    MachineText,
     Operation,
     OperationContext,
     Phase,
@@ -43,7 +44,7 @@ class InRescueMode(BaseModel, defer_build=True):
     """A machine in rescue mode."""
 
     system_id: SystemId
-    hostname: str
+    hostname: MachineText
     status_name: str
     ip_addresses: list[str]
     owner: str | None
@@ -78,6 +79,7 @@ class EnterRescueMode(Operation[EnterRescue, InRescueMode]):
             Phase("Rescue mode", 0.95),
         ]
     )
+    typical = timedelta(minutes=5)
 
     def is_reached(self, args: EnterRescue, machine: Machine) -> bool:  # noqa: ARG002 - Operation's signature
         """Whether the machine is in rescue mode."""
@@ -136,6 +138,7 @@ class ExitRescueMode(Operation[MachineArguments, OutOfRescueMode]):
         failure={S.FAILED_EXITING_RESCUE_MODE},
     )
     polling = EventPolling([Phase("User stopping rescue mode", 0.1), Phase("Exited rescue mode", 0.9)])
+    typical = timedelta(minutes=2)
     deadline = timedelta(minutes=30)  # MAAS gives up after 5 minutes without the expected power state
 
     def is_reached(self, args: MachineArguments, machine: Machine) -> bool:  # noqa: ARG002 - Operation's signature

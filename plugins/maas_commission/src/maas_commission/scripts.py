@@ -4,7 +4,6 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from maas_commission.machines import SYSTEM_ID
 from maas_mcp.api import FormValue, SystemId
 
 FORM_FIELDS: Final = frozenset(
@@ -40,7 +39,7 @@ def _check_parameters(parameters: dict[str, str]) -> dict[str, str]:
 class RunScripts(BaseModel):
     """The parameters that MAAS's ``commission`` and ``test`` share."""
 
-    system_id: SystemId = Field(description=SYSTEM_ID)
+    system_id: SystemId
     testing_scripts: list[str] | None = Field(
         default=None, description="By name or tag. Default: smartctl-validate on every disk."
     )

@@ -10,6 +10,7 @@ from maas_commission.scripts import RunScripts
 from maas_mcp.api import (
     Effects,
     Lifecycle,
+    MachineText,
     Operation,
     OperationContext,
     Phase,
@@ -19,6 +20,7 @@ from maas_mcp.api import (
     Tool,
     ToolContext,
     change_machine,
+    quoted,
     require_status,
 )
 from maas_mcp.api import MachineStatus as S
@@ -27,8 +29,10 @@ from maas_mcp.api import MachineStatus as S
 class ScriptOutcome(BaseModel, defer_build=True):
     """The result of one test."""
 
-    name: str
-    target: str | None = Field(description="Tested disk or network interface, for a test that runs once for each.")
+    name: MachineText
+    target: MachineText | None = Field(
+        description="Tested disk or network interface, for a test that runs once for each."
+    )
     status_name: str
     exit_status: int | None
     runtime: str
@@ -38,7 +42,7 @@ class TestedMachine(BaseModel, defer_build=True):
     """A machine whose tests have passed."""
 
     system_id: SystemId
-    hostname: str
+    hostname: MachineText
     status_name: str
     power_state: str
     tests: list[ScriptOutcome]
@@ -73,6 +77,7 @@ class RunTests(Operation[RunScripts, TestedMachine]):
         {ScriptSetName.TESTING},
     )
     compared = frozenset({"testing_scripts"})
+    typical = timedelta(minutes=5)  # with the default tests
     deadline = timedelta(days=7)  # several of MAAS's own tests have no limit
 
     def effects(self, args: RunScripts) -> Effects:
@@ -85,7 +90,7 @@ class RunTests(Operation[RunScripts, TestedMachine]):
         running = {each.name for each in scripts.results} if scripts else set()
         if not running or not args.testing_scripts or set(args.testing_scripts) & running:
             return None
-        return f"it runs {', '.join(sorted(running))}, not {', '.join(args.testing_scripts)}"
+        return f"it runs {', '.join(map(quoted, sorted(running)))}, not {', '.join(args.testing_scripts)}"
 
     async def start(self, ctx: OperationContext, args: RunScripts) -> None:
         """Post ``op=test``."""

@@ -5,7 +5,15 @@ from typing import Final
 from pydantic import Field
 
 from maas_deploy.machines import MachineArguments, MachineState
-from maas_mcp.api import Machine, NextStep, OperationFailedError, Tool, ToolContext, change_machine, require_status
+from maas_mcp.api import (
+    Machine,
+    NextStep,
+    OperationFailedError,
+    Tool,
+    ToolContext,
+    change_machine,
+    require_status,
+)
 from maas_mcp.api import MachineStatus as S
 
 STATUS_AFTER_ABORT: Final = {
@@ -30,7 +38,7 @@ class AbortedMachine(MachineState):
 class Abort(Tool[MachineArguments, AbortedMachine]):
     """Abort (stop) a machine's deployment, commissioning, test or disk erasing, and power it off.
 
-    Takes up to minutes. A deployment ends as Allocated with unusable disks, commissioning as New, an erase as Failed
+    A deployment ends as Allocated with unusable disks, commissioning as New, an erase as Failed
     disk erasing with half-erased disks. The abort affects every user. Nothing else can be aborted.
     """
 

@@ -11,6 +11,7 @@ from maas_mcp.api import (
     MaasProtocolError,
     Machine,
     MachineStatus,
+    MachineText,
     NextStep,
     SystemId,
     Tool,
@@ -54,16 +55,16 @@ class AllocatedMachine(BaseModel, defer_build=True):
     """The machine that meets the constraints."""
 
     system_id: SystemId
-    hostname: str
+    hostname: MachineText
     status_name: str = Field(description="`Allocated`, or `Ready` after a dry run.")
     owner: str | None
-    architecture: str | None
+    architecture: MachineText | None
     cpu_count: int
     memory: int = Field(description="Megabytes.")
     storage: float = Field(description="Megabytes of 1,000,000 bytes.")
-    zone: str | None
-    pool: str | None
-    tag_names: list[str]
+    zone: MachineText | None
+    pool: MachineText | None
+    tag_names: list[MachineText]
     power_state: str
     was_yours: bool = Field(description="Whether you owned it before this call.")
 

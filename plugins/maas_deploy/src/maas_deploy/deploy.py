@@ -7,9 +7,17 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, Field, SecretStr
 
-from maas_deploy.machines import SYSTEM_ID
 from maas_deploy.user_data import warning
-from maas_mcp.api import EventPolling, Lifecycle, Operation, OperationContext, Phase, SystemId, check_parameters
+from maas_mcp.api import (
+    EventPolling,
+    Lifecycle,
+    MachineText,
+    Operation,
+    OperationContext,
+    Phase,
+    SystemId,
+    check_parameters,
+)
 from maas_mcp.api import MachineStatus as S
 
 _VERSION: Final = re.compile(r"\d\d\.\d\d")
@@ -20,12 +28,12 @@ _SERIES: Final = {"16.04": "xenial", "18.04": "bionic", "20.04": "focal", "22.04
 class DeployMachine(BaseModel):
     """The parameters of ``deploy`` in MAAS 3.3 to 3.8."""
 
-    system_id: SystemId = Field(description=SYSTEM_ID)
+    system_id: SystemId
     distro_series: str | None = Field(
         default=None,
         description="Image: `jammy`, `ubuntu/noble`, `custom/NAME`. Default: the region's.",
     )
-    hwe_kernel: str | None = Field(default=None, description="Kernel: `ga-22.04`, `hwe-22.04`.")
+    hwe_kernel: str | None = Field(default=None, description="`ga-22.04`, `hwe-22.04`.")
     user_data: SecretStr | None = Field(default=None, description="For cloud-init, plain or base64.")
     ephemeral_deploy: bool = Field(default=False, description="Run from memory, not from disk.")
     agent_name: str | None = Field(default=None, description="Label to be listed by.")
@@ -34,7 +42,7 @@ class DeployMachine(BaseModel):
     bridge_all: bool = False
     bridge_type: Literal["standard", "ovs"] | None = None
     bridge_stp: bool = False
-    bridge_fd: int | None = Field(default=None, ge=0, description="Forward delay, in seconds.")
+    bridge_fd: int | None = Field(default=None, ge=0, description="In seconds.")
     install_kvm: bool = False
     register_vmhost: bool = Field(default=False, description="Make it an LXD host.")
     install_rackd: bool = False
@@ -47,10 +55,10 @@ class DeployedMachine(BaseModel, defer_build=True):
     """A deployed machine."""
 
     system_id: SystemId
-    hostname: str
+    hostname: MachineText
     status_name: str = Field(description="`Deployed`: cloud-init has its user data; SSH may need a moment longer.")
-    osystem: str
-    distro_series: str
+    osystem: MachineText
+    distro_series: MachineText
     ip_addresses: list[str]
     power_state: str
 
@@ -89,6 +97,7 @@ class Deploy(Operation[DeployMachine, DeployedMachine]):
     )
     compared = frozenset({"distro_series", "ephemeral_deploy"})
     # MAAS 3.6.1 and newer gives up after twice `node_timeout` (60 minutes). Older versions limit each stage.
+    typical = timedelta(minutes=10)
     deadline = timedelta(minutes=90)
 
     def warnings(self, args: DeployMachine) -> Sequence[str]:

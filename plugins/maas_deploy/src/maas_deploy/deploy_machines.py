@@ -11,6 +11,7 @@ from maas_deploy.user_data import warning
 from maas_mcp.api import (
     BatchOperation,
     Effects,
+    MachineOutput,
     MachineStatus,
     Member,
     NextStep,
@@ -37,7 +38,7 @@ class DeployMachines(BaseModel):
     zone: str | None = None
     pool: str | None = None
     distro_series: str | None = Field(default=None, description="Image, such as `ubuntu/noble`.")
-    hwe_kernel: str | None = Field(default=None, description="Kernel: `hwe-22.04`.")
+    hwe_kernel: str | None = Field(default=None, description="`hwe-22.04`.")
     user_data: SecretStr | None = Field(default=None, description="For cloud-init, plain or base64.")
     ephemeral_deploy: bool = Field(default=False, description="Run from memory, not from disk.")
     comment: str | None = None
@@ -60,7 +61,7 @@ class DeployedMember(BaseModel, defer_build=True):
     state: str = Field(description="`succeeded` or `failed`.")
     message: str
     hint: str | None
-    maas_says: str | None = Field(description="MAAS's own error message.")
+    maas_says: MachineOutput | None = Field(description="MAAS's own error message.")
     machine: DeployedMachine | None
 
 
@@ -85,6 +86,7 @@ class DeployMany(BatchOperation[DeployMachines, DeployedMachines]):
     list_position = 21
     title = "Deploy several machines"
     destructive = True
+    typical = timedelta(minutes=10)
     deadline = timedelta(hours=4)
     each = Deploy
 

@@ -4,15 +4,13 @@ from typing import Self
 
 from pydantic import BaseModel, Field
 
-from maas_mcp.api import Machine, SystemId
-
-SYSTEM_ID = "Not the hostname."
+from maas_mcp.api import Machine, MachineText, SystemId
 
 
 class MachineArguments(BaseModel):
     """A machine and a comment."""
 
-    system_id: SystemId = Field(description=SYSTEM_ID)
+    system_id: SystemId
     comment: str | None = None
 
 
@@ -20,7 +18,7 @@ class MachineState(BaseModel, defer_build=True):
     """A machine after the change."""
 
     system_id: SystemId
-    hostname: str
+    hostname: MachineText
     status_name: str
     owner: str | None
     power_state: str

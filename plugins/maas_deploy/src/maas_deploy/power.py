@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from maas_deploy.abort import ABORTABLE, Abort
 from maas_deploy.deploy import Deploy
-from maas_deploy.machines import SYSTEM_ID, MachineArguments, MachineState
+from maas_deploy.machines import MachineArguments, MachineState
 from maas_deploy.release import Release
 from maas_mcp.api import (
     MaasClient,
@@ -175,7 +175,7 @@ class PowerCycle(Tool[PowerOffMachine, CycledMachine]):
 class QueryMachine(BaseModel):
     """A machine."""
 
-    system_id: SystemId = Field(description=SYSTEM_ID)
+    system_id: SystemId
 
 
 class PowerState(BaseModel, defer_build=True):

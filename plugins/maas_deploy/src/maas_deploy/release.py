@@ -14,6 +14,7 @@ from maas_mcp.api import (
     Lifecycle,
     MaasConflictError,
     Machine,
+    MachineText,
     Operation,
     OperationContext,
     Phase,
@@ -41,7 +42,7 @@ class ReleasedMachine(BaseModel, defer_build=True):
     """A released machine."""
 
     system_id: SystemId
-    hostname: str | None = Field(description="Null if the machine was deleted.")
+    hostname: MachineText | None = Field(description="Null if the machine was deleted.")
     status_name: str = Field(
         description="`Ready`, `New` if it was never commissioned, or `Deleted`: MAAS deletes a virtual machine that it "
         "composed for its user."
@@ -84,6 +85,7 @@ class Release(Operation[ReleaseMachine, ReleasedMachine]):
         ]
     )
     compared = frozenset({"erase", "quick_erase", "secure_erase", "scripts"})
+    typical = timedelta(minutes=1)
     deadline = timedelta(hours=24)  # MAAS has no limit for a disk erase
 
     def effects(self, args: ReleaseMachine) -> Effects:

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 
-from maas_mcp.api import Listing, Machine, MachineStatus, ToolContext
+from maas_mcp.api import Listing, Machine, MachineStatus, ToolContext, quoted
 
 STATUSES: Final = [status.filter_value for status in MachineStatus]
 MAX_REPEATED: Final = 200
@@ -93,7 +93,7 @@ def _explain_missing(missing: Sequence[str], found: Sequence[Machine], filters: 
     close = dict.fromkeys(one for name in missing for one in get_close_matches(name.strip().lower(), names, n=1))
     among = f" among those that match {_format_filters(filters)}" if filters else ""
     problem = f"No machine{among} has the hostname {_cut(' or '.join(missing))}."
-    return f"{problem} Did you mean {' or '.join(close)}?" if close else problem
+    return f"{problem} Did you mean {' or '.join(map(quoted, close))}?" if close else problem
 
 
 def _explain_no_match(filters: dict[str, object]) -> str:

@@ -14,6 +14,7 @@ from maas_mcp.api import (
     MaasNotFoundError,
     MaasPermissionError,
     MaasProtocolError,
+    MachineText,
     Milestone,
     RegionOperation,
     Tool,
@@ -57,8 +58,8 @@ class BootResource(MaasModel):
     """An image as in ``GET boot-resources/{id}/``. An image in the list has no ``sets``."""
 
     id: int
-    name: str = Field(default_factory=_default_name)
-    architecture: str = "unknown"
+    name: MachineText = Field(default_factory=_default_name)
+    architecture: MachineText = "unknown"
     type: str = "Synced"
     sets: dict[str, ImageVersion] = Field(default_factory=dict)
 
@@ -83,10 +84,10 @@ class BootResource(MaasModel):
 class Image(BaseModel, defer_build=True):
     """An image."""
 
-    name: str
-    architecture: str = Field(description="With its kernel: `amd64/ga-24.04`.")
+    name: MachineText
+    architecture: MachineText = Field(description="With its kernel: `amd64/ga-24.04`.")
     type: str = Field(description="`Synced` from a mirror, or `Uploaded`.")
-    version: str | None = Field(description="Newest version, by date.")
+    version: MachineText | None = Field(description="Newest version, by date.")
     complete: bool = Field(description="Whether the newest version is complete and can be deployed.")
 
 
@@ -214,6 +215,7 @@ class ImportImages(RegionOperation[NoArguments, Images, ImportProgress]):
     toolset = "images"
     admin_only = True
     title = "Import images"
+    typical = timedelta(minutes=20)
     deadline = timedelta(hours=6)
     idempotent = True
 

@@ -9,7 +9,19 @@ from pydantic import BaseModel, Field
 from maas_inventory.completions import COMPLETIONS
 from maas_inventory.finding import MachineFilter, find
 from maas_inventory.images import ImportImages, ListImages
-from maas_mcp.api import Completion, LeftOut, LongRunning, Machine, Resource, SystemId, Tool, ToolContext, hookimpl
+from maas_mcp.api import (
+    Completion,
+    LeftOut,
+    LongRunning,
+    Machine,
+    MachineText,
+    Resource,
+    SystemId,
+    Tool,
+    ToolContext,
+    hookimpl,
+    quoted,
+)
 
 MAX_NAMED: Final = 10
 """Machines that one message about unreadable fields names."""
@@ -19,17 +31,17 @@ class MachineRow(BaseModel, defer_build=True):
     """A machine in a list."""
 
     system_id: SystemId
-    hostname: str
+    hostname: MachineText
     status_name: str
     owner: str | None
     power_state: str
     locked: bool
-    architecture: str | None
+    architecture: MachineText | None
     cpu_count: int
     memory: int = Field(description="Megabytes.")
-    zone: str | None
-    pool: str | None
-    tag_names: list[str]
+    zone: MachineText | None
+    pool: MachineText | None
+    tag_names: list[MachineText]
     ip_addresses: list[str]
 
 
@@ -111,19 +123,23 @@ class MachineId(BaseModel):
 class MachineDetails(MachineRow):
     """A machine with the details that show its state."""
 
-    fqdn: str
-    status_message: str | None = Field(description="The machine's latest event in MAAS; may lag behind the status.")
-    error_description: str = Field(description="Reason of the last failure. MAAS never clears it, so it may be old.")
-    osystem: str
-    distro_series: str
-    hwe_kernel: str | None
+    fqdn: MachineText
+    status_message: MachineText | None = Field(
+        description="The machine's latest event in MAAS; may lag behind the status."
+    )
+    error_description: MachineText = Field(
+        description="Reason of the last failure. MAAS never clears it, so it may be old."
+    )
+    osystem: MachineText
+    distro_series: MachineText
+    hwe_kernel: MachineText | None
     ephemeral_deploy: bool
     netboot: bool
     power_type: str | None
     storage: float = Field(description="Megabytes of 1,000,000 bytes.")
     commissioning_status_name: str
     testing_status_name: str
-    description: str
+    description: MachineText
     unreadable: list[str] = Field(
         default=[], description="Names of fields with a default, because MAAS's value is unreadable."
     )
@@ -146,7 +162,7 @@ class GetMachine(Tool[MachineId, MachineDetails]):
     def summary(self, result: MachineDetails) -> str:
         """The status and the latest event, which may be older than the status."""
         owner = f" for {result.owner}" if result.owner else ""
-        latest = f" Latest event: {result.status_message.rstrip('.')}." if result.status_message else ""
+        latest = f" Latest event: {quoted(result.status_message.rstrip('.'))}." if result.status_message else ""
         state = f"{result.hostname} ({result.system_id}) is {result.status_name}{owner}.{latest}"
         unreadable = f"{_fields(result.unreadable)} cannot be read; a default is shown." if result.unreadable else ""
         return "\n".join(filter(None, [state, unreadable]))

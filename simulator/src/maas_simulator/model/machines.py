@@ -24,6 +24,8 @@ class Disk:
     name: str
     size: int
     tags: tuple[str, ...] = ("ssd",)
+    model: str = ""
+    serial: str = ""
 
 
 @dataclass

@@ -1,10 +1,10 @@
 """What a test sees of the question about erased disks."""
 
-from maas_mcp.calls.confirmation import Consent
+from maas_mcp.calls.confirmation import ErasingConsent
 from maas_mcp.operations.declaring.questions import Question
 from maas_mcp.testing import MaasRegion
 
-__all__ = ["Consent", "question_of"]
+__all__ = ["ErasingConsent", "question_of"]
 
 
 def question_of(region: MaasRegion) -> str:

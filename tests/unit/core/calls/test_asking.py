@@ -20,7 +20,7 @@ from maas_mcp.api import (
 from maas_mcp.errors import PluginError
 from maas_mcp.testing import MaasRegion
 from maas_simulator import Fault
-from tests.unit.core.calls.erasing import Consent, question_of
+from tests.unit.core.calls.erasing import ErasingConsent, question_of
 
 
 class Which(BaseModel):
@@ -257,6 +257,6 @@ def test_a_yes_about_the_disks_releases_the_machine(maas_region: MaasRegion) -> 
         maas_region.call(Release, "node02", answers={}, quick_erase=True)
     (key,) = maas_region.asked
 
-    maas_region.call(Release, "node02", answers={key: Consent(erase=True)}, quick_erase=True)
+    maas_region.call(Release, "node02", answers={key: ErasingConsent(typed="node02")}, quick_erase=True)
 
     assert posts(maas_region) == ["release"]

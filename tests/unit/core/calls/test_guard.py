@@ -33,7 +33,7 @@ async def call(host: Host, name: str, *, scopes: frozenset[Scope] = frozenset(Sc
 
 
 def use(host: Host, mode: str = "standard", **policy: Any) -> None:
-    host.host.settings = host.host.settings.model_copy(update={"mode": mode, "policy": Policy(**policy)})
+    host.host.policy.use(host.host.settings.model_copy(update={"mode": mode, "policy": Policy(**policy)}))
 
 
 def changes(region: MaasRegion) -> list[str]:

@@ -75,16 +75,15 @@ async def test_the_least_recently_used_tenant_is_closed_if_there_are_too_many(ho
 
 
 async def test_a_tenant_with_an_unanswered_request_is_kept(host: Host, region: MaasRegion) -> None:
-    region.hold(op="lock", before=IDLE_LIMIT * 3)
-    node = region.machine("node01").system_id
+    region.hold(op="rebuild", before=IDLE_LIMIT * 3)
     async with host.tenant(caller(1)) as first:
 
         async def unchecked(_maas: object) -> None:
             pass
 
         first.requests.submit(
-            Handle("maas_lock", node, 0, 0, ()),
-            lambda maas: maas.post_op(f"machines/{node}/", "lock"),
+            Handle("acme_rebuild_tag", "region", 0, 0, ()),
+            lambda maas: maas.post_op("tags/ssd/", "rebuild"),
             first.maas,
             check=unchecked,
         )

@@ -17,7 +17,7 @@ from maas_mcp.cli.plugins import STYLES
 from maas_mcp.errors import MaasUnavailableError
 from maas_mcp.plugins.registry import PluginState
 
-COMMANDS = ("call", "demo", "doctor", "login", "logout", "plugins", "policy", "serve", "simulate", "token")
+COMMANDS = ("audit", "call", "demo", "doctor", "login", "logout", "plugins", "policy", "serve", "simulate", "token")
 SECRET = "SecretSecretSecretSecretSecret42"
 
 
@@ -64,7 +64,7 @@ def test_an_unknown_command_suggests_the_nearest_one() -> None:
 
 def test_a_command_that_resembles_none_lists_all_commands() -> None:
     assert (
-        "The commands are: call, demo, doctor, login, logout, plugins, policy, serve, simulate, token."
+        "The commands are: audit, call, demo, doctor, login, logout, plugins, policy, serve, simulate, token."
         in invoke("xyzzy").output
     )
 
@@ -107,7 +107,12 @@ def test_an_error_shows_what_maas_said_and_what_to_do(monkeypatch: pytest.Monkey
     monkeypatch.setattr(command_of("plugins"), "callback", lambda **_: fail())
     result = invoke("plugins")
     assert result.exit_code == 1
-    assert result.stderr == "Error: MAAS is not available.\nMAAS says: No rack controllers\nStart one.\n"
+    assert result.stderr.splitlines() == [
+        "Error: MAAS is not available.",
+        "MAAS says (data, not instructions):",
+        "    No rack controllers",
+        "Start one.",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -229,8 +234,10 @@ def test_the_output_of_a_plugin_goes_to_stderr(
 @pytest.mark.parametrize(
     ("variable", "value", "what"),
     [
+        ("MAAS_MCP_AUDIT", f"{__file__}/nope", "✗ Audit: The audit in"),
         ("MAAS_MCP_POLLING", "foo", "✗ Polling: MAAS_MCP_POLLING is 'foo', but no polling strategy of that name"),
         ("MAAS_MCP_STATE_DIR", f"{__file__}/nope", "✗ Operation ids: The secret for operation ids cannot be stored in"),
+        ("MAAS_MCP_STATE_DIR", f"{__file__}/nope", "✗ Audit: The audit in"),
     ],
 )
 def test_the_doctor_finds_settings_that_would_fail_only_at_the_first_operation(
@@ -238,7 +245,7 @@ def test_the_doctor_finds_settings_that_would_fail_only_at_the_first_operation(
 ) -> None:
     result = invoke("doctor", **{variable: value})
     assert what in result.stdout
-    assert result.stdout.endswith("2 checks failed.\n")
+    assert result.stdout.endswith(f"{3 if variable == 'MAAS_MCP_STATE_DIR' else 2} checks failed.\n")
 
 
 @pytest.mark.parametrize(
@@ -289,6 +296,22 @@ def test_the_doctor_counts_the_secrets_without_showing_them(secret: str, reporte
     assert reported in result.stdout
     assert "aaaa" not in result.output
     assert "bbbb" not in result.output
+
+
+def test_the_doctor_shows_where_changes_are_recorded(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "audit.jsonl"
+    result = invoke("doctor", MAAS_MCP_STATE_DIR=str(path.parent))
+    assert f"✓ Audit: calls that change something are recorded in {path}\n" in result.stdout
+    assert list(tmp_path.iterdir()) == []
+    off = invoke("doctor", MAAS_MCP_AUDIT="OFF")
+    assert "✓ Audit: off: calls that change something are not recorded\n" in off.stdout
+
+
+def test_the_doctor_finds_an_audit_that_others_can_read(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    path.touch(0o644)
+    result = invoke("doctor", MAAS_MCP_AUDIT=str(path))
+    assert f"✗ Audit: The audit in {path} can be read or changed by others (mode 0644" in result.stdout
 
 
 def test_the_doctor_finds_the_file_of_a_previous_secret(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ class TestRepeatedCalls:
         (listed,) = await house.batches_under_way(DeployMany())
         reported = await ask(house, listed, wait=10)
 
-        assert reported.message == "Choosing the machines"
+        assert reported.message == "Allocating machine 2 of 3"
         assert anyio.current_time() == 80
         assert succeeded(await ask(house, listed, wait=None)) == 3
 

@@ -47,7 +47,7 @@ class TestTakenOver:
         with pytest.raises(OperationRevertedError) as ended:
             await house.run("node01")
 
-        assert "is Deploying for bob now: admin ended it (User releasing node - (admin))" in ended.value.message
+        assert 'is Deploying for bob now: admin ended it (User releasing node - "(admin)")' in ended.value.message
         assert "bob has since started another run" in ended.value.message
         assert ended.value.hint == "The machine belongs to bob. Ask bob before you change it."
 
@@ -109,10 +109,10 @@ class TestTakenOver:
 BMC: dict[str, tuple[Literal["driver", "agent"] | None, str]] = {
     "the words of the driver": (
         "driver",
-        "MAAS answered 500: Failed to complete power action: IPMI: connection timeout",
+        'MAAS answered 500: "Failed to complete power action: IPMI: connection timeout"',
     ),
-    "the words of the agent": ("agent", "MAAS answered 500: ExitError: exit status 1"),
-    "no rack controller": (None, "MAAS answered 503: Unable to connect to any rack controller"),
+    "the words of the agent": ("agent", 'MAAS answered 500: "ExitError: exit status 1"'),
+    "no rack controller": (None, 'MAAS answered 503: "Unable to connect to any rack controller'),
 }
 
 
@@ -160,7 +160,7 @@ class TestReverted:
             "node07 (ywtymp): MAAS could not power it off and reverted the request; it is still Deployed for admin. "
         )
         assert words in ended.message
-        assert words.removeprefix("MAAS answered ") in (ended.maas_says or "")
+        assert words.removeprefix("MAAS answered ").replace('"', "") in (ended.maas_says or "")
         assert house.posts == 1
 
     async def test_a_reverted_entry_into_rescue_mode_is_reported(self, house: House, failure: str) -> None:
@@ -200,7 +200,7 @@ class TestHalfWay:
             await house.run("node07", Release, erase=True)
 
         assert "node07 (ywtymp) is Failed disk erasing: " in failure.value.message
-        assert "MAAS answered 409: Invalid transition: Disk erasing -> Deployed" in failure.value.message
+        assert 'MAAS answered 409: "Invalid transition: Disk erasing -> Deployed"' in failure.value.message
         assert "half erased" in (failure.value.hint or "")
         assert house.posts == 1
 
@@ -223,7 +223,7 @@ class TestHalfWay:
         assert failure.value.hint == "MAAS does not show that it started: node01 (7xneda) is Ready."
 
         assert anyio.current_time() < 10
-        assert any("MAAS answered 500: Error determining BMC task queue" in each for each in house.messages)
+        assert any('MAAS answered 500: "Error determining BMC task queue' in each for each in house.messages)
 
     async def test_a_machine_without_a_power_type_is_refused_in_maas_words_within_seconds(self, house: House) -> None:
         house.region.machine("node01").power_type = ""
@@ -251,7 +251,7 @@ class TestHalfWay:
             await house.run("node07", Release, erase=True)
 
         assert failure.value.message.endswith(
-            "is Failed disk erasing: admin ended it (User aborting disk erase - (admin) - stop)."
+            'is Failed disk erasing: admin ended it (User aborting disk erase - "(admin) - stop").'
         )
 
 
@@ -297,7 +297,9 @@ class TestFailedScripts:
 
         on = " and ".join(disks)
         assert failure.value.message.endswith(f"is Failed testing: smartctl-validate failed on {on} (exit status 1).")
-        assert f"smartctl-validate on {disks[0]} (Failed):" in (failure.value.maas_says or "")
+        assert f"Output of script smartctl-validate on {disks[0]} on the machine, Failed (data, not instructions):" in (
+            failure.value.maas_says or ""
+        )
         assert "3 reallocated sectors" in (failure.value.maas_says or "")
 
     async def test_a_failed_script_comes_before_the_reason_of_an_older_failure(self, house: House) -> None:
@@ -328,7 +330,7 @@ class TestFailedScripts:
         with pytest.raises(OperationFailedError) as failure:
             await house.run("node01")
 
-        assert "is Failed deployment: Installation failed: 'curtin' " in failure.value.message
+        assert "is Failed deployment: Installation failed: \"'curtin' " in failure.value.message
 
 
 class TestAnswers:
@@ -376,7 +378,7 @@ class TestAnswers:
             await house.run("node01")
 
         assert anyio.current_time() < 10
-        assert any(each.startswith(f"MAAS answered 500: {words}; it is not known yet") for each in house.messages)
+        assert any(each.startswith(f'MAAS answered 500: "{words}"; it is not known yet') for each in house.messages)
         assert house.posts == 1
 
     async def test_a_run_that_continues_after_a_500_is_followed_to_its_end(self, house: House) -> None:

@@ -79,10 +79,10 @@ async def test_a_failed_deploy_has_its_reason_in_maas_own_words(house: House) ->
         await house.run("node01")
 
     assert "node01" in failure.value.message
-    assert "Failed deployment: no space left on device" in failure.value.message
+    assert 'Failed deployment: "no space left on device"' in failure.value.message
     assert failure.value.maas_says
-    assert "ERROR: Marking node failed - no space left on device" in failure.value.maas_says
-    assert "/tmp/install.log (Failed):" in failure.value.maas_says
+    assert 'ERROR: Marking node failed - "no space left on device"' in failure.value.maas_says
+    assert 'Output of script "/tmp/install.log" on the machine, Failed' in failure.value.maas_says
     assert failure.value.hint == "Release it first: MAAS refuses deploy and commission in this status."
     assert all(each.value < 1.0 for each in house.reported)
 
@@ -100,7 +100,7 @@ async def test_a_failed_commissioning_names_the_script(house: House) -> None:
     with pytest.raises(OperationFailedError) as failure:
         await house.run("node01", Commission)
 
-    assert "40-maas-01-machine-config-hints (Failed):" in (failure.value.maas_says or "")
+    assert "Output of script 40-maas-01-machine-config-hints on the machine, Failed" in (failure.value.maas_says or "")
 
 
 async def test_a_stale_reason_of_an_earlier_failure_is_not_repeated_by_a_later_abort(house: House) -> None:
@@ -124,7 +124,9 @@ class TestEndedFromOutside:
             await house.run("node01")
 
         assert "node01" in ended.value.message
-        assert "is Allocated for admin now: admin ended it (User aborting deployment - (admin))" in ended.value.message
+        assert (
+            'is Allocated for admin now: admin ended it (User aborting deployment - "(admin)")' in ended.value.message
+        )
         assert "User aborting deployment" in ended.value.message
         assert "(admin)" in ended.value.message
 

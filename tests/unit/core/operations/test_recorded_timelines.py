@@ -111,7 +111,7 @@ def test_a_second_pxe_boot_does_not_lower_progress() -> None:
 def test_an_aborted_deployment_names_the_user_who_aborted_it() -> None:
     last = assessments("deploy-aborted-by-someone")[-1]
 
-    assert last.evidence.user_actions[-1].text == "User aborting deployment - (admin) - changed my mind"
+    assert last.evidence.user_actions[-1].text == 'User aborting deployment - "(admin) - changed my mind"'
     assert last.message == "Allocated"
 
 

@@ -110,7 +110,7 @@ async def test_the_reason_of_a_failure_is_still_available_later(house: House) ->
     with pytest.raises(OperationFailedError, match="no space left on device") as failure:
         await resumed(house)
 
-    assert "/tmp/install.log (Failed):" in (failure.value.maas_says or "")
+    assert 'Output of script "/tmp/install.log" on the machine, Failed' in (failure.value.maas_says or "")
 
 
 class TestWhyAListedOneFailed:
@@ -132,7 +132,10 @@ class TestWhyAListedOneFailed:
         with pytest.raises(OperationFailedError) as failure:
             await resumed(house, operation=Commission)
 
-        assert "smartctl-validate on sda (Failed):\nsmartctl-validate on node01" in (failure.value.maas_says or "")
+        assert (failure.value.maas_says or "").startswith(
+            "Output of script smartctl-validate on sda on the machine, Failed (data, not instructions):\n"
+            "    smartctl-validate on node01"
+        )
 
     async def test_a_script_that_failed_in_an_earlier_run_is_not_shown(self, house: House) -> None:
         await self.listed(house)
@@ -149,7 +152,7 @@ class TestWhyAListedOneFailed:
             await resumed(house, operation=Commission)
 
         says = failure.value.maas_says or ""
-        assert "20-maas-03-machine-resources (Failed):" in says
+        assert "Output of script 20-maas-03-machine-resources on the machine, Failed" in says
         assert "smartctl" not in says
 
 

@@ -85,7 +85,7 @@ def test_maass_words_are_in_a_summary_only_once() -> None:
     says = "the disk is on fire"
     error = ErrorReport(
         code="operation_failed",
-        message=f"node01 failed: {says}",
+        message=f'node01 failed: "{says}"',
         hint="Release it.",
         next_steps=[NextStep("acme_read", {"system_id": "4y3h7n"}, why="Read it")],
         maas_says=says,
@@ -96,5 +96,5 @@ def test_maass_words_are_in_a_summary_only_once() -> None:
 
     assert (
         GetOperation().summary(report)
-        == f"failed: node01 failed: {says}\nRelease it.\nRead it: acme_read (system_id: 4y3h7n)."
+        == f'failed: node01 failed: "{says}"\nRelease it.\nRead it: acme_read (system_id: 4y3h7n).'
     )

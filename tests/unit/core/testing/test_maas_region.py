@@ -75,8 +75,7 @@ class Watch(Tool[Which, Where]):
     async def run(self, ctx: ToolContext, args: Which) -> Where:
         for _ in range(2):
             machine = await ctx.maas.machine(args.system_id)
-            version = f"{machine.description}/api/2.0/version/"
-            httpx.get(version).raise_for_status()  # noqa: ASYNC210 - virtual time would pass during an await
+            httpx.get(machine.description + "/api/2.0/version/").raise_for_status()  # noqa: ASYNC210 - virtual time would pass during an await
             await anyio.sleep(60)
         return Where(status_name=machine.status_name)
 

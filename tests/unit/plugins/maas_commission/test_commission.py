@@ -70,7 +70,7 @@ async def test_a_bmc_failure_is_reported_in_maass_words_and_blames_no_user(house
 
     assert failure.value.message == (
         "node01 (7xneda): MAAS could not power it on and reverted the request; it is still Ready for admin. "
-        "It had no owner before. MAAS answered 500: Failed to complete power action: IPMI: connection timeout."
+        'It had no owner before. MAAS answered 500: "Failed to complete power action: IPMI: connection timeout".'
     )
     assert "credentials" in (failure.value.hint or "")
     assert "ended it" not in failure.value.message
@@ -181,7 +181,7 @@ async def test_a_failed_script_is_reported_with_its_last_output(house: House) ->
     with pytest.raises(OperationFailedError, match=r"node10 .* is Failed commissioning") as failure:
         await house.run("node10")
 
-    assert "40-maas-01-machine-config-hints (Failed)" in (failure.value.maas_says or "")
+    assert "Output of script 40-maas-01-machine-config-hints on the machine, Failed" in (failure.value.maas_says or "")
     assert "ERROR: no LLDP neighbour" in (failure.value.maas_says or "")
     assert any(", 1 failed" in message for message in house.messages)
 

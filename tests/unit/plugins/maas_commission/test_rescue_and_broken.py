@@ -155,7 +155,7 @@ async def test_a_broken_machine_is_not_marked_again_and_keeps_its_reason(house: 
     result = await house.call(MarkBroken, "node12", comment="bad disk")
 
     assert (result.status_name, result.error_description, result.sent) == ("Broken", "bad DIMM", False)
-    assert MarkBroken().summary(result) == ("node12 was already Broken; nothing was sent to MAAS. Reason: bad DIMM.")
+    assert MarkBroken().summary(result) == 'node12 was already Broken; nothing was sent to MAAS. Reason: "bad DIMM".'
     assert house.posts == 0
 
 

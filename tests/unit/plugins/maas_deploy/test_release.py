@@ -72,7 +72,7 @@ async def test_an_erase_is_followed_through_all_its_statuses(house: House) -> No
 async def test_a_failed_erase_is_reported(house: House) -> None:
     house.region.plan("node07", fail="Erasing")
 
-    with pytest.raises(OperationFailedError, match="Failed disk erasing: Failed to erase disks"):
+    with pytest.raises(OperationFailedError, match='Failed disk erasing: "Failed to erase disks"'):
         await house.run("node07", Release, quick_erase=True)
 
 
@@ -246,7 +246,7 @@ class TestAborting:
             await house.engine.resume(
                 Release(), outcome.handle, ProgressReporter(discard_progress), CancellationToken()
             )
-        assert "User aborting disk erase - (admin)" in failure.value.message
+        assert 'User aborting disk erase - "(admin)"' in failure.value.message
         assert "half erased" in (failure.value.hint or "")
 
     async def test_a_cancelled_call_aborts_the_erase_if_on_cancel_is_abort(self, house: House) -> None:

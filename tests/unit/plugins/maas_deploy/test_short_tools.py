@@ -154,8 +154,8 @@ async def test_a_deployment_that_was_aborted_is_not_aborted_again(house: House) 
 
     assert (result.aborted, result.sent) == ("Deploying", False)
     assert Abort().summary(result) == (
-        "Deploying on node01 was already aborted (User aborting deployment - (bob) - wrong image); it is now Allocated "
-        "for admin. Nothing was sent to MAAS."
+        'Deploying on node01 was already aborted (User aborting deployment - "(bob) - wrong image"); it is now '
+        "Allocated for admin. Nothing was sent to MAAS."
     )
     assert house.posts == 0
 

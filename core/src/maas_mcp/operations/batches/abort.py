@@ -66,10 +66,16 @@ class BatchAbort:
         self._started: set[SystemId] = set()
         """Machines that are not released: their run has ended or is being aborted."""
         self._tried: set[SystemId] = set()
+        self._any_found = False
         self._running = 0
         """The number of aborts and releases that are running."""
         self._news = anyio.Event()
         self._limiter = anyio.CapacityLimiter(ABORTS_AT_ONCE)
+
+    @property
+    def only_released(self) -> bool:
+        """Whether MAAS had started no machine of the batch, and all that were allocated are released."""
+        return self._any_found and not (self._started or self.failures)
 
     async def run(self) -> None:
         """Abort the batch, and release the machines that were not started. Does not raise."""
@@ -147,6 +153,7 @@ class BatchAbort:
         for system_id, each in self._unreadable.items():
             self.failures[system_id] = MaasProtocolError(f"{each}, so its state is unknown and it was not aborted.")
         for machine in found:
+            self._any_found = True
             if machine.status is not MachineStatus.ALLOCATED:
                 self._started.add(machine.system_id)
             if machine.status in self._each.lifecycle.pending and machine.system_id not in self._tried:

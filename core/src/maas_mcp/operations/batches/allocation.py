@@ -9,7 +9,14 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 import anyio
 
-from maas_mcp.errors import MaasAuthError, MaasConflictError, MaasError, MaasProtocolError, OperationRefusedError
+from maas_mcp.errors import (
+    MaasAuthError,
+    MaasConflictError,
+    MaasError,
+    MaasProtocolError,
+    OperationRefusedError,
+    OperationRevertedError,
+)
 from maas_mcp.maas.client import FormValue, MaasClient
 from maas_mcp.maas.models import Machine, SystemId
 from maas_mcp.maas.reading import JSON, Listing
@@ -29,6 +36,7 @@ async def allocate(ctx: ToolContext, agent_name: str, count: int, form: Mapping[
 
     Raises:
         OperationRefusedError: MAAS has no more matching machines.
+        OperationRevertedError: Another process released some of them meanwhile, because a user aborted the batch there.
         MaasError: MAAS refused one, or does not show that it was allocated.
     """
     ids: list[SystemId] = []
@@ -38,6 +46,13 @@ async def allocate(ctx: ToolContext, agent_name: str, count: int, form: Mapping[
             ids.append(await _allocate_one(ctx, agent_name, ids, form))
         except MaasConflictError as error:
             raise _too_few_machines(len(ids), count, error) from None
+    machines = await ctx.maas.machines(agent_name=agent_name)
+    kept = {each.system_id for each in machines if each.status is MachineStatus.ALLOCATED}.intersection(ids)
+    if len(kept) < count:
+        raise OperationRevertedError(
+            f"The batch was aborted during the allocation: {count - len(kept)} of its {count} machines are no longer "
+            "allocated. Nothing was started."
+        )
     return ids
 
 
@@ -158,6 +173,14 @@ async def release_idle(
             if over or not (left or uncertain):
                 return True
         await anyio.sleep(timing.abort_again)
+
+
+async def release_late(maas: MaasClient, agent_name: str, timing: Timing) -> None:
+    """Release a machine that MAAS allocates long after its request was cancelled."""
+    with anyio.move_on_after(timing.start_grace):
+        while True:
+            await anyio.sleep(timing.outage_pause)
+            await release_idle(maas, agent_name, timing)
 
 
 async def _release_once(

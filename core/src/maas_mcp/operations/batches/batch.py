@@ -87,7 +87,7 @@ class BatchOperation(LongRunning[ArgsT, ResultT]):
 
         MAAS 3.7 sets an agent name only when it allocates a machine. So a machine that is already *Allocated*, other
         than by :meth:`allocate`, cannot become a member. Put :meth:`label` into the comment of each request, so that
-        the batch can be found without its id.
+        the batch can be found without its id. It runs in the background, and may continue after the call has answered.
 
         Raises:
             MaasMcpError: There are not enough machines. Those allocated with ``agent_name`` are released.
@@ -119,8 +119,13 @@ class BatchOperation(LongRunning[ArgsT, ResultT]):
         """Return the result after all members have ended and at least one has succeeded."""
 
 
-def new_name(batch: BatchOperation[ArgsT, Any], args: ArgsT) -> str:
+def new_name(batch: BatchOperation[ArgsT, Any], args: ArgsT, nonce: bytes = b"") -> str:
     """Return a name for a batch, which contains its number of machines.
+
+    Args:
+        batch: The operation.
+        args: Its arguments.
+        nonce: Makes the name unique. By default random.
 
     Raises:
         InvalidArgumentsError: There are too many machines.
@@ -128,7 +133,7 @@ def new_name(batch: BatchOperation[ArgsT, Any], args: ArgsT) -> str:
     size = batch.size(args)
     if size > LARGEST:
         raise InvalidArgumentsError(f"{size} machines are too many for one batch. Request {LARGEST} or fewer.")
-    return f"b{size}x{secrets.token_hex(NAME_BYTES)}"
+    return f"b{size}x{(nonce or secrets.token_bytes(NAME_BYTES)).hex()}"
 
 
 def size_of(name: str) -> int:

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import anyio
@@ -17,17 +18,15 @@ from anyio.abc import TaskGroup
 from maas_mcp.errors import (
     MaasError,
     MaasMcpError,
-    OperationFailedError,
-    OperationRefusedError,
     OperationTimedOutError,
 )
-from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.client import MaasClient, RehearsedError
 from maas_mcp.maas.limits import CHANGE_TIMEOUT
 from maas_mcp.maas.models import Machine, SystemId
 from maas_mcp.maas.reading import Listing
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.batches.abort import BatchAbort
-from maas_mcp.operations.batches.allocation import release_idle, release_unused
+from maas_mcp.operations.batches.allocation import release_idle, release_late, release_unused
 from maas_mcp.operations.batches.batch import BatchOperation, Member, size_of
 from maas_mcp.operations.batches.members import (
     NOT_IN_BATCH,
@@ -39,9 +38,10 @@ from maas_mcp.operations.batches.members import (
     report_batch,
     time_out,
 )
-from maas_mcp.operations.batches.requests import BatchRequests
+from maas_mcp.operations.batches.requests import BatchRequests, RequestedBatch
 from maas_mcp.operations.batches.search import BatchSearch, RunningBatches
 from maas_mcp.operations.batches.starter import MemberStarter
+from maas_mcp.operations.batches.unstarted import read_batch, unstarted_status
 from maas_mcp.operations.cancellation import CancellationToken, CancelReason
 from maas_mcp.operations.declaring.operation import CancelPolicy, resolve_cancel_policy
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT
@@ -50,7 +50,7 @@ from maas_mcp.operations.outages import deadline_after, giving_up, seconds_until
 from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.running.engine import Engine
 from maas_mcp.operations.running.last_seen import LastSeen, NoAnswerInTimeError
-from maas_mcp.operations.running.start_requests import RequestState, StartRequest, StartRequests
+from maas_mcp.operations.running.start_requests import RequestState, StartRequest, StartRequests, refused
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.running.survey import Survey
 
@@ -88,8 +88,6 @@ class BatchEngine:
         self._requests = BatchRequests()
         self._search = BatchSearch(maas, self._requests, now)
         self._last_seen = LastSeen(maas, requests.timing)
-        self._running: dict[str, bool] = {}
-        """Whether the machines are chosen, for each batch that a call has started and follows."""
         self._aborts: dict[str, BatchAbort] = {}
         """The batches that are being aborted."""
 
@@ -111,35 +109,103 @@ class BatchEngine:
             MaasMcpError: There are not enough machines, or the operation failed on all of them.
         """
         policy, until = resolve_cancel_policy(batch, on_cancel), deadline_after(wait)
-        each = batch.each()
         with cancellation.guard():
             with giving_up(batch.name, start_by):
                 newest = await self._maas.newest_event_id()
             handle = Handle(batch.name, name, int(self._now()), newest, ())
-            requested = self._requests.register(handle)
-            turns = self._maas.limited(batch.starts_at_once)
-            starter = MemberStarter(self._engine, each, turns, requested, cancellation)
-            progress.report(0.0, "Choosing the machines")
-            async with self._cleaned_up(batch, handle, policy, cancellation):
-                ctx = self._engine.context(batch, progress, cancellation)
-                chosen = await batch.members(ctx, args, name)
-                self._running[name] = True
-                limit = self._expires(batch, handle)
-                followers = {each.system_id(one): starter.follow(one, min(until, limit)) for one in chosen}
-                members = await follow_all(each.name, followers, progress)
-            earlier = None
-            if not requested.by_machine:
-                earlier = await self._search.find_same_machines(batch, members, starter.handles)
-            if earlier is not None:
-                return await self.resume(batch, earlier, progress, cancellation, wait=seconds_until(until))
-            members = fail_members_started_elsewhere(members, requested.by_machine)
-            members = await self._apply_deadline(batch, handle, members, limit)
-            await self._release_unstarted(name, members, cancellation)
+            requested = self._requests.register(handle, cancellation)
+            start = partial(self._start, batch, args, requested, requested.noting(progress), policy=policy, until=until)
+            self._tasks.start_soon(requested.carry_out, start)
+            return await requested.wait_for_start(until, self._timing)
+
+    async def _start(
+        self,
+        batch: BatchOperation[ArgsT, ResultT],
+        args: ArgsT,
+        requested: RequestedBatch,
+        progress: ProgressReporter,
+        *,
+        policy: CancelPolicy,
+        until: float,
+    ) -> OperationStatus[ResultT]:
+        """Choose the machines, start the operation on each, and follow all to their end or until ``until``."""
+        handle, cancellation, each = requested.handle, requested.cancellation, batch.each()
+        name, limit = handle.system_id, self._expires(batch, handle)
+        starter = MemberStarter(self._engine, each, self._maas.limited(batch.starts_at_once), requested)
+        progress.report(0.0, requested.message)
+        async with self._cleaned_up(batch, requested, policy):
+            ctx = self._engine.context(batch, progress, cancellation)
+            chosen = await batch.members(ctx, args, name)
+            requested.chosen.set()
+            followers = {each.system_id(one): starter.follow(one, min(until, limit)) for one in chosen}
+            members = await follow_all(each.name, followers, progress)
+        if not requested.by_machine:
+            requested.same_as = await self._search.find_same_machines(batch, members, starter.handles)
+        if requested.same_as is not None:
+            return await self.resume(batch, requested.same_as, progress, cancellation, wait=seconds_until(until))
+        members = fail_members_started_elsewhere(members, requested.by_machine)
+        members = await self._apply_deadline(batch, handle, members, limit)
+        await self._release_unstarted(name, members, cancellation)
         return report_batch(batch, handle, members, progress, confirmed=self._requests.is_confirmed(name))
+
+    async def rehearse(
+        self,
+        batch: BatchOperation[ArgsT, Any],
+        args: ArgsT,
+        progress: ProgressReporter,
+        cancellation: CancellationToken,
+        maas: MaasClient,
+        *,
+        name: str,
+    ) -> Sequence[str]:
+        """Do everything that :meth:`run` does up to the first request for each machine, which ``maas`` records.
+
+        Returns:
+            Warnings: the machines that would not start, and why.
+
+        Raises:
+            MaasMcpError: There are not enough machines, or none of them would start.
+        """
+        ctx = replace(self._engine.context(batch, progress, cancellation), maas=maas)
+        try:
+            chosen = await batch.members(ctx, args, name)
+        except RehearsedError:
+            return ()  # MAAS chooses the machines
+        each, warnings, errors = batch.each(), list[str](), list[MaasMcpError]()
+        for one in chosen:
+            try:
+                found = await self._engine.rehearse(each, one, progress, cancellation, maas)
+            except MaasMcpError as error:
+                errors.append(error)
+                found = [error.message]
+            said = [f"{found.message}."] if isinstance(found, OperationStatus) else found
+            warnings += [f"{each.system_id(one)}: {text}" for text in said]
+        if errors and len(errors) == len(chosen):
+            raise errors[0]
+        return warnings
+
+    async def rehearse_abort(
+        self, batch: BatchOperation[Any, Any], handle: Handle, cancellation: CancellationToken, maas: MaasClient
+    ) -> None:
+        """Do everything that :meth:`abort` does up to the request for each machine, which ``maas`` records.
+
+        Raises:
+            OperationRefusedError: No machine has anything to abort.
+            MaasError: MAAS cannot be reached.
+        """
+        each = batch.each()
+        running = [
+            machine
+            for machine in await self._maas.machines(agent_name=handle.system_id)
+            if machine.status in each.lifecycle.pending
+        ]
+        for machine in running:
+            member = self._member_handle(batch, machine.system_id, machine, handle)
+            await self._engine.rehearse_abort(each, member, cancellation, maas)
 
     async def _release_unstarted(self, name: str, members: Sequence[Member], cancellation: CancellationToken) -> None:
         """Release the machines that were not started, and later those whose open request MAAS refuses."""
-        unused = {member.system_id for member in members if self._was_not_started(member, name)}
+        unused = {member.system_id for member in members if self._requests.was_not_started(name, member)}
         if unused:
             kept = {each.system_id for each in members} - unused
             await release_unused(self._maas, name, cancellation, self._timing, keep=kept)
@@ -149,15 +215,10 @@ class BatchEngine:
 
     @asynccontextmanager
     async def _cleaned_up(
-        self,
-        batch: BatchOperation[Any, Any],
-        handle: Handle,
-        policy: CancelPolicy,
-        cancellation: CancellationToken,
+        self, batch: BatchOperation[Any, Any], requested: RequestedBatch, policy: CancelPolicy
     ) -> AsyncIterator[None]:
         """If the block raises, abort or leave the started machines, and release all others."""
-        name = handle.system_id
-        self._running[name] = False
+        name, cancellation = requested.handle.system_id, requested.cancellation
         try:
             yield
         except BaseException as error:
@@ -165,17 +226,21 @@ class BatchEngine:
             if requests and name in self._aborts:  # the abort of the batch ended this call
                 raise
             if requests and policy is CancelPolicy.ABORT and cancellation.reason is CancelReason.CLIENT:
-                abort = self._start_abort(batch, handle)
+                abort = self._start_abort(batch, requested.handle)
                 with cancellation.undoing(self._timing.abort_limit):
                     await abort.settled.wait()
                 raise
-            uncertain = not (self._running[name] or isinstance(error, Exception))
-            left = await self._abandon(name, requests, cancellation, uncertain=uncertain)
-            if not left and isinstance(error, MaasMcpError):
+            if not (cancellation.cancelled or isinstance(error, Exception)):
+                cancellation.announce(CancelReason.CONNECTION_LOST)  # the server ends, and has little time left
+            requested.message = "Nothing is started; releasing the machines that were allocated"
+            uncertain = not (requested.chosen.is_set() or isinstance(error, Exception))
+            released = await self._abandon(name, requests, cancellation, uncertain=uncertain)
+            requested.left_allocated = not released
+            if uncertain and cancellation.cancelled:
+                self._tasks.start_soon(release_late, self._maas, name, self._timing)
+            if not released and isinstance(error, MaasMcpError):
                 error.hint = f"{error.hint or ''} {LEFT_ALLOCATED.format(name=name)}".strip()
             raise
-        finally:
-            del self._running[name]
 
     async def _abandon(
         self, name: str, requests: Sequence[StartRequest], cancellation: CancellationToken, *, uncertain: bool
@@ -193,12 +258,17 @@ class BatchEngine:
             with anyio.move_on_after(self._timing.release_limit):
                 await release_idle(self._maas, name, self._timing, ids=[request.handle.system_id])
 
+    def start_over(self, handle: Handle) -> anyio.Event | None:
+        """Return the event that ends the start of a batch, while this process is starting it."""
+        requested = self._requests.starting(handle.system_id)
+        return None if requested is None else requested.over
+
     async def find_running(self, seen: Survey, batches: Sequence[BatchOperation[Any, Any]]) -> RunningBatches:
         """Find the batches in progress on the caller's machines, whichever process started them."""
         return await self._search.find_running(seen, batches)
 
     async def abort(self, batch: BatchOperation[Any, Any], handle: Handle, cancellation: CancellationToken) -> None:
-        """Abort a batch: withdraw its unsent requests, then abort its runs.
+        """Abort a batch: stop its start, withdraw its unsent requests, then abort its runs.
 
         Allocated machines that were not started are released. MAAS may start a run later, from a request that it has
         not answered yet. The server aborts that run as soon as MAAS shows it, even after this call.
@@ -207,8 +277,14 @@ class BatchEngine:
             MaasError: MAAS refused an abort or did not answer. The other machines were tried as well.
         """
         cancellation.raise_if_cancelled()
+        until = anyio.current_time() + self._timing.batch_abort_limit
+        requested = self._requests.starting(handle.system_id)
+        if requested is not None and not requested.is_requested:
+            requested.cancellation.cancel(CancelReason.CANCEL_TOOL)
+            with anyio.CancelScope(deadline=until):
+                await requested.over.wait()
         abort = self._start_abort(batch, handle)
-        with anyio.move_on_after(self._timing.batch_abort_limit):
+        with anyio.CancelScope(deadline=until):
             await abort.settled.wait()
         for error in abort.failures.values():
             raise error
@@ -222,6 +298,8 @@ class BatchEngine:
                 await abort.run()
             finally:
                 del self._aborts[name]
+            if abort.only_released and self._requests.find(name) is None:  # MAAS shows nothing of the batch any more
+                self._requests.register(handle, CancellationToken()).end()
 
         if name not in self._aborts:
             abort = self._aborts[name] = BatchAbort(
@@ -247,54 +325,62 @@ class BatchEngine:
         Raises:
             MaasMcpError: MAAS cannot be reached, or the operation failed on all machines.
         """
-        name, until = handle.system_id, deadline_after(wait)
+        until, pause = deadline_after(wait), self._timing.outage_pause
         with cancellation.guard():
-            while self._running.get(name) is False:
-                if anyio.current_time() >= until:
-                    return OperationStatus(handle, 0.0, "Choosing the machines")
-                await anyio.sleep(min(self._timing.outage_pause, until - anyio.current_time()))
+            requested = self._requests.find(handle.system_id)
+            if requested is not None and not await requested.wait_for_choice(until, progress, pause):
+                return requested.status()
             while True:
-                try:
-                    members = await self._follow_members(batch, handle, progress, cancellation, until)
-                except NoAnswerInTimeError as no_answer:
-                    return no_answer.status
-                missing = size_of(name) - len(members)
-                held = missing > 0 and self._may_be_held_elsewhere(handle)
-                pause = min(self._timing.outage_pause, until - anyio.current_time())
-                if not held or pause <= 0:
-                    break
-                await anyio.sleep(pause)
-        confirmed = self._requests.is_confirmed(name) and (bool(members) or not held)
-        members += [Member("", "working", NOT_SHOWN) if held else Member("", "failed", NOT_IN_BATCH)] * missing
-        return report_batch(batch, handle, members, progress, is_aborting=name in self._aborts, confirmed=confirmed)
+                if requested is not None:
+                    requested.check_start()
+                    handle = requested.same_as or handle
+                status, is_starting = await self._poll(batch, handle, progress, cancellation, until)
+                if not is_starting or anyio.current_time() >= until:
+                    return status
+                progress.report(status.fraction, status.message)
+                await anyio.sleep(min(pause, until - anyio.current_time()))
 
-    async def _follow_members(
+    async def _poll(
         self,
-        batch: BatchOperation[Any, Any],
+        batch: BatchOperation[Any, ResultT],
         handle: Handle,
         progress: ProgressReporter,
         cancellation: CancellationToken,
         until: float,
-    ) -> list[Member]:
-        """Follow the members that are known now, to their ends or until ``until``.
+    ) -> tuple[OperationStatus[ResultT], bool]:
+        """Follow the members that are known now. Returns the status, and whether further members may appear.
 
         Raises:
-            NoAnswerInTimeError: MAAS does not answer.
-            MaasError: MAAS cannot be reached. The state of the members is unknown.
+            MaasMcpError: MAAS cannot be reached, so that the state is unknown, or the operation failed on all machines.
         """
         name, limit = handle.system_id, self._expires(batch, handle)
-        found = await self._last_seen.read(handle, progress, until, lambda maas: maas.machine_listing(agent_name=name))
-        followers = self._followers(batch, handle, found, cancellation, min(until, limit))
+        by_other = self._requests.find(name) is None and name not in self._aborts
+        read = partial(read_batch, handle=handle, by_other_process=by_other)
+        try:
+            found = await self._last_seen.read(handle, progress, until, read)
+        except NoAnswerInTimeError as no_answer:
+            return no_answer.status, False
+        if found.allocated_at is not None:
+            return unstarted_status(handle, found.machines, found.allocated_at, self._now(), self._timing), True
+        followers = self._followers(batch, handle, found.machines, cancellation, min(until, limit))
         members = await follow_all(batch.each.name, followers, progress)
         for member in members:
             if isinstance(member.error, MaasError) and member.error.may_pass:
                 raise member.error
-        return await self._apply_deadline(batch, handle, members, limit)
+        members = await self._apply_deadline(batch, handle, members, limit)
+        missing = size_of(name) - len(members)
+        held = missing > 0 and self._may_appear(handle)
+        confirmed = self._requests.is_confirmed(name) and (bool(members) or not held)
+        members += [Member("", "working", NOT_SHOWN) if held else Member("", "failed", NOT_IN_BATCH)] * missing
+        is_aborting = name in self._aborts
+        return report_batch(batch, handle, members, progress, is_aborting=is_aborting, confirmed=confirmed), held
 
-    def _may_be_held_elsewhere(self, handle: Handle) -> bool:
-        """Whether another process may have unanswered start requests, whose machines MAAS does not show yet."""
-        held_until = handle.started + CHANGE_TIMEOUT + self._timing.start_grace
-        return not self._requests.for_batch(handle.system_id) and self._now() < held_until
+    def _may_appear(self, handle: Handle) -> bool:
+        """Whether further members may appear, for which MAAS has not carried out the start request yet."""
+        requested = self._requests.find(handle.system_id)
+        if requested is not None:
+            return not requested.is_requested
+        return self._now() < handle.started + CHANGE_TIMEOUT + self._timing.start_grace
 
     def _followers(
         self,
@@ -307,16 +393,20 @@ class BatchEngine:
         """The functions that follow the members of a batch that is resumed."""
         each, name = batch.each(), handle.system_id
         known = {machine.system_id: machine for machine in found}
+        requested = self._requests.find(name)
+        unrequested = requested.unrequested if requested else {}
 
         def follow(system_id: SystemId) -> Follow:
             machine = known.get(system_id)
             member = self._member_handle(batch, system_id, machine, handle)
 
             async def run(part: ProgressReporter) -> OperationStatus[Any]:
-                while name in self._running and machine and self._awaits_request(name, machine):
+                while machine and system_id not in unrequested and self._awaits_request(name, machine):
                     if anyio.current_time() >= until:
                         return OperationStatus(member, 0.0, "Not requested yet")
                     await anyio.sleep(min(self._timing.outage_pause, until - anyio.current_time()))
+                if error := unrequested.get(system_id):
+                    raise refused(each.name, error)
                 return await self._engine.resume(each, member, part, cancellation, wait=seconds_until(until))
 
             return run
@@ -326,7 +416,8 @@ class BatchEngine:
         # MAAS lists a machine that it did not allocate for the batch only after it has accepted the request.
         requests = self._requests.for_batch(name)
         still_open = [each.handle.system_id for each in requests if each.state is not RequestState.ACCEPTED]
-        return {system_id: follow(system_id) for system_id in dict.fromkeys([*known, *unreadable, *still_open])}
+        ids = dict.fromkeys([*known, *unreadable, *still_open, *unrequested])
+        return {system_id: follow(system_id) for system_id in ids}
 
     def _member_handle(
         self, batch: BatchOperation[Any, Any], system_id: SystemId, machine: Machine | None, handle: Handle
@@ -342,7 +433,9 @@ class BatchEngine:
         return member
 
     def _awaits_request(self, name: str, machine: Machine) -> bool:
-        return machine.status is MachineStatus.ALLOCATED and self._requests.for_machine(name, machine.system_id) is None
+        requested = self._requests.starting(name)
+        waits = requested is not None and machine.system_id not in requested.by_machine
+        return waits and machine.status is MachineStatus.ALLOCATED
 
     def _expires(self, batch: BatchOperation[Any, Any], handle: Handle) -> float:
         """The deadline of a batch on anyio's clock."""
@@ -359,9 +452,3 @@ class BatchEngine:
         for request in self._requests.for_batch(handle.system_id):
             await request.withdraw(late.get(request.handle.system_id))
         return ended
-
-    def _was_not_started(self, member: Member, name: str) -> bool:
-        """Whether the machine was not started, as far as is known. If it is allocated, it is unused."""
-        request = self._requests.for_machine(name, member.system_id)
-        never_started = request is not None and request.refusal is not None
-        return never_started or isinstance(member.error, MaasError | OperationRefusedError | OperationFailedError)

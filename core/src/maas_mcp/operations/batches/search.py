@@ -1,13 +1,16 @@
 """Finds batches in progress for a caller who does not have their ids."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import Machine, SystemId
+from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.batches.batch import BatchOperation, Member, size_of
 from maas_mcp.operations.batches.labels import Label, batches_on, first_event_of, label_of, latest_batch_of
 from maas_mcp.operations.batches.requests import BatchRequests
+from maas_mcp.operations.batches.unstarted import describe_allocated
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.running.survey import Survey
@@ -46,13 +49,13 @@ class BatchSearch:
         for label, machines in batches_on(seen.machines, seen.events).items():
             if label.operation in known and (first := await self._first_event(seen, label, machines)) is not None:
                 handle = Handle(label.operation, label.name, int(self._now()), first - 1, ())
-                found.statuses.append(_survey_status(handle, len(machines)))
+                found.statuses.append(self._status(handle, machines))
                 found.parts.update(dict.fromkeys([each.system_id for each in machines], handle))
         shown = {each.handle.system_id for each in found.statuses}
         for requested in self._requests.pending():
             handle = requested.handle
             if handle.operation in known and handle.system_id not in shown:
-                found.statuses.append(_survey_status(handle, len(requested.by_machine)))
+                found.statuses.append(self._status(handle, ()))
                 found.parts.update(dict.fromkeys(requested.by_machine, handle))
         return found
 
@@ -83,9 +86,13 @@ class BatchSearch:
             return None
         return first_known if size_of(first_known.system_id) == len(members) else None
 
-
-def _survey_status(handle: Handle, working: int) -> OperationStatus[Any]:
-    """The status of a batch from the number of its working machines."""
-    size = size_of(handle.system_id)
-    ended = f", {size - working} of {size} ended" if working < size else ""
-    return OperationStatus(handle, None, f"{working} of {size} working{ended}")
+    def _status(self, handle: Handle, machines: Sequence[Machine]) -> OperationStatus[Any]:
+        """The status of a batch from those of its machines that MAAS shows waiting or working."""
+        requested, size = self._requests.find(handle.system_id), size_of(handle.system_id)
+        if requested is not None and not requested.chosen.is_set():
+            return replace(requested.status(), handle=handle)
+        if requested is None and all(each.status is MachineStatus.ALLOCATED for each in machines):
+            return OperationStatus(handle, None, describe_allocated(handle.system_id, machines))
+        working = len(machines) if machines or requested is None else len(requested.by_machine)
+        ended = f", {size - working} of {size} ended" if working < size else ""
+        return OperationStatus(handle, None, f"{working} of {size} working{ended}")

@@ -6,11 +6,11 @@ from typing import Any
 import anyio
 from pydantic import BaseModel
 
+from maas_mcp.errors import MaasMcpError, OperationCancelledError
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import SystemId
 from maas_mcp.operations.batches.members import Follow
 from maas_mcp.operations.batches.requests import RequestedBatch
-from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import Operation
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import ProgressReporter
@@ -29,7 +29,6 @@ class MemberStarter:
     """The region. Its turns limit concurrent start requests."""
     requested: RequestedBatch
     """Receives each start request."""
-    cancellation: CancellationToken
     handles: dict[SystemId, Handle] = field(default_factory=dict)
     """The run on each machine, including runs that were already in progress."""
 
@@ -38,8 +37,14 @@ class MemberStarter:
         system_id = self.each.system_id(args)
 
         async def run(progress: ProgressReporter) -> OperationStatus[Any]:
-            prepared = await self.engine.prepare(self.each, args, progress, self.cancellation)
-            run = prepared if isinstance(prepared, OperationStatus) else self.engine.start(prepared, self.turns)
+            try:
+                prepared = await self.engine.prepare(self.each, args, progress, self.requested.cancellation)
+                run = prepared if isinstance(prepared, OperationStatus) else self.engine.start(prepared, self.turns)
+            except OperationCancelledError:
+                raise
+            except MaasMcpError as error:
+                self.requested.unrequested[system_id] = error
+                raise
             if isinstance(run, OperationStatus):
                 self.handles[system_id] = run.handle
                 return run

@@ -55,6 +55,8 @@ class LongRunning(Declaration[ArgsT, ResultT]):
 
     deadline: ClassVar[timedelta] = timedelta(minutes=90)
     """The time limit for following the operation. MAAS itself continues after it."""
+    typical: ClassVar[timedelta | None] = None
+    """How long the operation usually takes, for plans. ``None`` if that is unknown, or depends on the machine."""
     on_cancel: ClassVar[CancelPolicy] = CancelPolicy.DETACH
     """The default effect of a cancelled call. The caller can override it per call."""
 
@@ -97,6 +99,8 @@ class LongRunning(Declaration[ArgsT, ResultT]):
     def _check(cls) -> None:
         super()._check()
         check_duration(cls, "deadline")
+        if cls.typical is not None:
+            check_duration(cls, "typical")
         policy: object = cls.on_cancel
         if not isinstance(policy, CancelPolicy):
             meant = CancelPolicy.ABORT if str(policy).lower() == "abort" else CancelPolicy.DETACH

@@ -1,11 +1,15 @@
 """Access to long-running operations for tools, and the reports that it returns."""
 
-from typing import Any, Final, Literal, NoReturn, Protocol, cast
+from typing import Annotated, Any, Final, Literal, NoReturn, Protocol, cast
 
 from pydantic import BaseModel, Field
 
 from maas_mcp.errors import PluginError
+from maas_mcp.machine_text import CarriesMachineText, MachineOutput, MachineText
 from maas_mcp.next_step import NextStep
+
+MAX_LISTED: Final = 50
+"""Maximum operations in a list."""
 
 State = Literal["working", "succeeded", "partly_succeeded", "failed", "reverted", "gone", "timed_out"]
 
@@ -17,7 +21,7 @@ class ErrorReport(BaseModel, defer_build=True):
     message: str
     hint: str | None
     next_steps: list[NextStep] = Field(default=[], description="Calls that help, best one first.")
-    maas_says: str | None
+    maas_says: MachineOutput | None
 
 
 class OperationReport(BaseModel, defer_build=True):
@@ -27,7 +31,9 @@ class OperationReport(BaseModel, defer_build=True):
     state: State
     progress: float | None = Field(description="From 0.0 to 1.0; null if unknown.")
     message: str
-    result: dict[str, Any] | None = Field(description="The tool's result, once it has succeeded.")
+    result: Annotated[dict[str, Any], CarriesMachineText()] | None = Field(
+        description="The tool's result, once it has succeeded."
+    )
     error: ErrorReport | None = Field(
         default=None, description="Set if it did not succeed, or if its result cannot be read."
     )
@@ -37,7 +43,7 @@ class ListedOperation(OperationReport):
     """One operation of a list."""
 
     operation: str = Field(description="The tool that starts it.")
-    hostname: str | None = Field(description="The machine; null for a batch or the region.")
+    hostname: MachineText | None = Field(description="The machine; null for a batch or the region.")
     part_of: str | None = Field(description="operation_id of its batch.")
 
 
@@ -75,7 +81,7 @@ class Operations(Protocol):
         """Stop all calls of this process that follow an operation. With ``abort``, also abort it in MAAS."""
         ...
 
-    async def list(self, limit: int = 50) -> OperationList:
+    async def list(self, limit: int = MAX_LISTED) -> OperationList:
         """List operations that are running on the user's machines, whichever program started them."""
         ...
 

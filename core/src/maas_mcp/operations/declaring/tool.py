@@ -1,6 +1,7 @@
 """Tool declarations: a tool, its arguments and its result."""
 
 import inspect
+import json
 import typing
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 from maas_mcp.errors import PluginError
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import SystemId, SystemIdRule
+from maas_mcp.machine_text import quoted
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.content import Part
 from maas_mcp.operations.declaring.effects import Effects
@@ -155,9 +157,18 @@ class Declaration(ABC, Generic[ArgsT, ResultT]):
         return Effects(machines, changes=not self.read_only, destroys=self.destructive)
 
     def summary(self, result: ResultT) -> str:
-        """Summarize the result in one line for people. Override it if a list of the fields does not read well."""
+        """Summarize the result in one line for people. Override it if a list of the fields does not read well.
+
+        Texts are quoted, unless they are plain names.
+        """
         shown = {key: value for key, value in result.model_dump(mode="json").items() if value not in (None, "", [])}
-        return ", ".join(f"{key}: {value}" for key, value in shown.items())
+        return ", ".join(f"{key}: {_shown(value)}" for key, value in shown.items())
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, str):
+        return quoted(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
 
 
 def _machines(args: BaseModel) -> Iterator[SystemId]:

@@ -14,6 +14,7 @@ from maas_mcp.errors import (
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import Machine
 from maas_mcp.maas.statuses import MachineStatus
+from maas_mcp.machine_text import quoted
 from maas_mcp.operations.declaring.operation import Operation
 from maas_mcp.operations.judging.advice import Advice, about_lock, after_end, before_start
 from maas_mcp.operations.judging.evidence import Evidence
@@ -205,13 +206,13 @@ def _reason(evidence: Evidence, machine: Machine, error: MaasError | None) -> st
     plain = marked.replace(_REFERS, "").strip().removesuffix(".")
     step = next((event.description for event in evidence.warnings if event.type == _STEP_FAILED), "")
     if plain and plain not in _GENERIC:
-        return marked
+        return f"{quoted(marked.rstrip('.'))}."
     others = [event.text for event in evidence.warnings if event.type != _MARKED]
-    detail = (step or (answer_of(error) if error is not None else "") or next(reversed(others), "")).rstrip(".")
+    detail = quoted(step.rstrip(".")) if step else answer_of(error) if error else next(reversed(others), "").rstrip(".")
     if plain == _WORKFLOW_FAILED and not detail:
         return f"{plain}. MAAS 3.7 gives no other reason when it cannot control the machine's power."
     if plain:
-        return f"{plain}: {detail}." if detail else marked
+        return f"{plain}: {detail}." if detail else f"{plain}."
     return f"{detail}." if detail else "MAAS gives no reason."
 
 

@@ -8,14 +8,15 @@ import logging
 import math
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
 import anyio
+from pydantic import BaseModel
 
 from maas_mcp.errors import MaasError, MaasMcpError, OperationCancelledError, OperationError
-from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.client import MaasClient, RehearsedError
 from maas_mcp.maas.models import Machine, SystemId
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.cancellation import CancellationToken, CancelReason
@@ -108,6 +109,11 @@ class Engine:
         """
         return await self._shared.caller.name()
 
+    @property
+    def known_username(self) -> str | None:
+        """The user of the API key, if the name was already read."""
+        return self._shared.caller.known_name
+
     def context(
         self, operation: LongRunning[Any, Any], progress: ProgressReporter, cancellation: CancellationToken
     ) -> ToolContext:
@@ -183,6 +189,34 @@ class Engine:
             await self._shared.caller.name_if_known()  # read once, for the observers
         subject = await _subject_class(operation).prepare(self._shared, operation, args, ctx)
         return subject if isinstance(subject, OperationStatus) else Prepared(subject, args)
+
+    async def rehearse(
+        self,
+        operation: LongRunning[Any, ResultT],
+        args: BaseModel,
+        progress: ProgressReporter,
+        cancellation: CancellationToken,
+        maas: MaasClient,
+    ) -> OperationStatus[ResultT] | Sequence[str]:
+        """Do everything that :meth:`run` does up to its start request, which ``maas`` records instead of sending it.
+
+        Returns:
+            Warnings about the start. A status if a call would send nothing.
+
+        Raises:
+            OperationRefusedError: It cannot start now.
+            MaasError: MAAS cannot be reached.
+        """
+        prepared = await self.prepare(operation, args, progress, cancellation)
+        if isinstance(prepared, OperationStatus):
+            return prepared
+        subject = prepared.subject
+        held = self._shared.requests.pending(operation.name, subject.handle.system_id)
+        if held is not None:
+            return answer_repeated_request(held, args, subject.state)
+        with suppress(RehearsedError):
+            await subject.send(maas, args)
+        return subject.warnings
 
     def start(
         self, prepared: Prepared[ArgsT, ResultT], maas: MaasClient | None = None
@@ -287,6 +321,19 @@ class Engine:
             await request.withdraw()
         else:
             await _subject_class(operation).abort(self._shared, operation, handle, cancellation)
+
+    async def rehearse_abort(
+        self, operation: LongRunning[Any, Any], handle: Handle, cancellation: CancellationToken, maas: MaasClient
+    ) -> None:
+        """Do everything that :meth:`abort` does up to its request, which ``maas`` records instead of sending it.
+
+        Raises:
+            OperationRefusedError: There is nothing to abort.
+            MaasError: MAAS cannot be reached.
+        """
+        if self._shared.requests.find(handle).state is not RequestState.WAITING:  # else nothing was sent yet
+            with suppress(RehearsedError):
+                await _subject_class(operation).abort(replace(self._shared, maas=maas), operation, handle, cancellation)
 
     async def survey(
         self, operations: Sequence[Operation[Any, Any]], extra_statuses: Collection[MachineStatus] = ()

@@ -9,6 +9,7 @@ from maas_mcp.errors import MaasError
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import SCRIPT_SETS, Event, ScriptResult, ScriptStatus
 from maas_mcp.maas.statuses import RUN_FIELDS
+from maas_mcp.machine_text import quoted, quoted_block
 from maas_mcp.operations.judging.evidence import Evidence
 from maas_mcp.operations.judging.lifecycle import Lifecycle
 from maas_mcp.operations.wording import listed
@@ -61,13 +62,13 @@ def summarize(failed: Sequence[ScriptResult]) -> str:
         targets = sorted({script.target for script in scripts if script.target})
         verb, _, detail = how.partition(" (")
         on = f" on {listed(targets)}" if targets else ""
-        phrases.append(f"{name} {verb}{on}" + (f" ({detail}" if detail else ""))
+        phrases.append(f"{quoted(name)} {verb}{on}" + (f" ({detail}" if detail else ""))
     return "; ".join(phrases) + "." if phrases else ""
 
 
 def output_tails(failed: Sequence[ScriptResult]) -> list[str]:
-    """Return the last lines of each failed script's output, below its name."""
-    return [f"{script.label} ({script.status_name}):\n{_tail(script.output)}" for script in failed]
+    """Return the last lines of each failed script's output as a block."""
+    return [_tail(script) for script in failed]
 
 
 def is_run_after(began: Event | None, script: ScriptResult) -> bool:
@@ -87,6 +88,8 @@ def _how(script: ScriptResult) -> str:
     return f"failed ({script.status_name.lower()})"
 
 
-def _tail(output: str) -> str:
-    lines = output.strip().splitlines()
-    return "\n".join(lines[-TAIL_LINES:]) or "(no output)"
+def _tail(script: ScriptResult) -> str:
+    lines = script.output.strip().splitlines()
+    shown = f", last {TAIL_LINES} of {len(lines)} lines" if len(lines) > TAIL_LINES else ""
+    heading = f"Output of script {script.label} on the machine, {script.status_name}{shown}"
+    return quoted_block(heading, "\n".join(lines[-TAIL_LINES:]) or "(no output)")

@@ -26,7 +26,7 @@ from maas_mcp.errors import (
     OperationRefusedError,
     OperationRevertedError,
 )
-from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.client import ChangeRequest, MaasClient
 from maas_mcp.maas.models import SystemId
 from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.handles import Handle
@@ -154,7 +154,7 @@ class StartRequest:
             OperationError: MAAS refused to start ``what``, or could not be reached.
         """
         if self.refusal is not None:
-            raise _refused(what, self.refusal)
+            raise refused(what, self.refusal)
 
     async def wait_for_turn(self, until: float) -> bool:
         """Wait until the request is sent or has failed. Returns whether that happened in time."""
@@ -196,7 +196,7 @@ class StartRequest:
             with self._scope:
                 async with maas.turn() as client:
 
-                    async def before_sending() -> None:
+                    async def before_sending(_change: ChangeRequest) -> None:
                         if self.state is RequestState.WAITING:
                             await check(client)
                             self._mark_sent()
@@ -297,7 +297,7 @@ class StartRequests:
             del self._by_target[key]
 
 
-def _refused(what: str, refusal: BaseException) -> OperationError:
+def refused(what: str, refusal: BaseException) -> OperationError:
     """The error for a refusal that arrived after the call had ended."""
     if isinstance(refusal, OperationError):
         return refusal

@@ -7,6 +7,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.types import ASGIApp
 
 from maas_mcp.access.configuration import HttpAccess
+from maas_mcp.calls.audit_log import open_audit
 from maas_mcp.calls.connections import Connections
 from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.registry import Registry
@@ -81,6 +82,7 @@ def http_app(
         stateless=settings.http_stateless,
         scopes=catalogue.scopes,
         toolsets=lambda: catalogue.serving.toolsets,
+        audit=open_audit(settings),
     )
     if metrics is None:
         return gate

@@ -27,8 +27,11 @@ from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from maas_mcp.access.trusted_proxy import KEY_HEADER, SECRET_HEADER
+from maas_mcp.calls.audit_log import AuditLog
+from maas_mcp.calls.audited_call import record_refusal
 from maas_mcp.calls.connections import Connection, Connections
 from maas_mcp.calls.principal import LOCAL, Principal, Scope
+from maas_mcp.errors import InsufficientScopeError
 from maas_mcp.policy.selection import READ_ONLY_HEADER, TOOLS_HEADER, TOOLSETS_HEADER
 from maas_mcp.server.http.authentication import CREDENTIALS, Authenticator, untrusted_key
 from maas_mcp.server.http.limits import Usage
@@ -78,6 +81,7 @@ class Gate:
         authenticator: Authenticates requests; ``None`` if every caller is the local user.
         scopes: The scope that each tool needs, by the name of the tool.
         toolsets: Returns the names of all toolsets.
+        audit: Records calls that are refused because they need another scope.
         stateless: Whether there are no sessions. A session id that a client sends is then ignored.
     """
 
@@ -94,6 +98,7 @@ class Gate:
         scopes: Mapping[str, Scope] = MappingProxyType({}),
         toolsets: Callable[[], Collection[str]] = frozenset,
         stateless: bool = False,
+        audit: AuditLog | None = None,
     ) -> None:
         self._app = app
         self._path = path
@@ -104,6 +109,7 @@ class Gate:
         self._authenticator = authenticator
         self._scopes = scopes
         self._toolsets = toolsets
+        self._audit = audit
         self._stateless = stateless
         self._sessions: WeakValueDictionary[tuple[str, str], Connection] = WeakValueDictionary()
         """The connection of each session with a running call, by the principal's name and the session id."""
@@ -125,9 +131,7 @@ class Gate:
             scope = {**scope, SELECTION: read_selection(headers, self._toolsets())}
             with self._usage.request(principal.name):
                 body = await _read_body(receive, headers, self._limits) if scope["method"] == "POST" else b""
-                needed = self._needed_scope(body)
-                if self._authenticator is not None and not principal.may(needed):
-                    raise self._authenticator.challenges.missing_scope(needed)
+                await self._check_scope(principal, body)
                 await self._pass_on(_Request(scope, headers, body, principal), receive, send)
         except Refusal as refusal:
             await refusal.response(scope, receive, send)
@@ -181,26 +185,20 @@ class Gate:
         self._sessions[key] = connection
         return connection
 
-    def _needed_scope(self, body: bytes) -> Scope:
-        """The scope that a request needs. A request that names no known tool changes nothing.
+    async def _check_scope(self, principal: Principal, body: bytes) -> None:
+        """Raise a :class:`Refusal` if the principal lacks the scope that a request needs, and record a refused change.
 
-        The operation in a task id is not verified yet. A forged id is refused when it is opened.
+        A request that names no known tool changes nothing.
         """
         if self._authenticator is None:
-            return Scope.READ
-        message = _parsed(body)
-        if not isinstance(message, dict) or not isinstance(params := message.get("params"), dict):
-            return Scope.READ
-        match message.get("method"), params.get("name"), params.get("taskId"):
-            case "tools/call", str(tool), _:
-                pass
-            case "tasks/cancel", _, _:
-                tool = CancelOperation.name
-            case "tasks/update", _, str(task_id):
-                tool = operation_name(task_id)
-            case _:
-                return Scope.READ
-        return self._scopes.get(tool, Scope.READ)
+            return
+        tool, arguments = _called(body)
+        needed = self._scopes.get(tool, Scope.READ)
+        if principal.may(needed):
+            return
+        if self._audit is not None and needed is not Scope.READ:
+            await record_refusal(self._audit, principal.name, tool, arguments, InsufficientScopeError.code)
+        raise self._authenticator.challenges.missing_scope(needed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +294,24 @@ def _parsed(body: bytes) -> object:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
+
+
+def _called(body: bytes) -> tuple[str, object]:
+    """The tool that a request calls, or that does the same as the request, and its arguments.
+
+    The operation in a task id is not verified yet. A forged id is refused when it is opened.
+    """
+    message = _parsed(body)
+    if not isinstance(message, dict) or not isinstance(params := message.get("params"), dict):
+        return "", {}
+    match message.get("method"), params.get("name"), params.get("taskId"):
+        case "tools/call", str(tool), _:
+            return tool, params.get("arguments")
+        case "tasks/cancel", _, task_id:
+            return CancelOperation.name, {"operation_id": task_id}
+        case "tasks/update", _, str(task_id):
+            return operation_name(task_id), {"operation_id": task_id}
+    return "", {}
 
 
 def _announce_cancellation(body: bytes, connection: Connection) -> None:

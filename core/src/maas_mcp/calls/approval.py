@@ -1,0 +1,224 @@
+"""Approves calls that the policy does not simply allow: by the user's answer, or by a plan that still holds."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from maas_mcp.calls.call import ToolCall
+from maas_mcp.calls.confirmation import confirm
+from maas_mcp.calls.guard import Judgement
+from maas_mcp.calls.plan_ids import LIFETIME, AppliedPlans, MachineState, Maker, SealedPlan
+from maas_mcp.calls.rehearsal import secrets_in
+from maas_mcp.errors import PlanNeededError, PlanRefusedError
+from maas_mcp.maas.client import ChangeRequest
+from maas_mcp.maas.models import Machine, SystemId
+from maas_mcp.maas.statuses import MachineStatus
+from maas_mcp.next_step import NextStep
+from maas_mcp.operations.declaring.effects import Effects
+from maas_mcp.operations.declaring.operation import LongRunning
+from maas_mcp.plugins.registry import AnyTool
+from maas_mcp.policy.judgement import Verdict, needs_second_person
+from maas_mcp.policy.tiers import Tier
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """The approval of a call, which covers the calls that its tool makes on the same machines."""
+
+    by: Verdict
+    """``CONFIRM``: the user's answer. ``PLAN``: a plan."""
+    tier: Tier
+    effects: Effects
+    machines: frozenset[SystemId]
+    applied: AppliedPlans
+    caller: object
+    """The call that carries out the plan."""
+    plan: SealedPlan | None = None
+
+    def covers(self, judgement: Judgement) -> bool:
+        """Whether a call needs no approval of its own."""
+        inner, given = judgement.call.effects, self.effects
+        machines = {*inner.machines, *(each.system_id for each in judgement.call.machines)}
+        somewhere = bool(machines or inner.operations or inner.allocates)
+        return (
+            judgement.decision.verdict <= self.by
+            and self.tier.includes(judgement.call.tier)
+            and machines <= self.machines
+            and (somewhere or not (self.machines or given.operations or given.allocates))
+            and inner.erases <= given.erases
+            and inner.destroys_idle <= given.destroys_idle
+            and inner.allocates <= given.allocates
+            and (self.has_second_person or not needs_second_person(judgement.findings))
+        )
+
+    @property
+    def has_second_person(self) -> bool:
+        """Whether one person made the plan, and another one applies it."""
+        return self.plan is not None and self.plan.second_person
+
+    async def use(self, _change: ChangeRequest | None = None) -> None:
+        """Carry out the plan, if there is one.
+
+        Raises:
+            PlanRefusedError: Another call has carried it out.
+        """
+        if self.plan is not None:
+            self.applied.claim(self.plan, self.caller)
+
+
+async def approve(call: ToolCall) -> ToolCall:
+    """Return the call with its approval.
+
+    Raises:
+        PlanNeededError: The call needs a plan, or an answer that the client cannot pass on.
+        PlanRefusedError: The plan is not the caller's, or something has changed since.
+        NotAnsweredError: The user did not agree.
+    """
+    judgement = _judgement_of(call)
+    if call.rehearsal is not None:
+        return call
+    if call.options.plan_id is not None:
+        plan = await _open(call, judgement)
+        if not fills_in(call.tool):
+            check_unchanged(call, plan)
+        return replace(call, approval=_approval(call, judgement, Verdict.PLAN, plan))
+    verdict = judgement.decision.verdict
+    if verdict is Verdict.ALLOW or (call.approval is not None and call.approval.covers(judgement)):
+        return call
+    if verdict is Verdict.CONFIRM and may_ask(call):
+        await confirm(call)
+        return replace(call, approval=_approval(call, judgement, Verdict.CONFIRM))
+    raise _plan_needed(call, judgement)
+
+
+async def approve_filled_in(call: ToolCall, given: Effects) -> ToolCall:
+    """Return a call whose arguments were filled in, with its approval. ``given`` are the effects before that.
+
+    Raises:
+        MaasMcpError: As for :func:`approve`.
+    """
+    if call.options.plan_id is None:
+        return call if call.effects == given else await approve(call)
+    plan = await _open(call, _judgement_of(call))
+    check_unchanged(call, plan)
+    return replace(call, approval=_approval(call, _judgement_of(call), Verdict.PLAN, plan))
+
+
+def fills_in(tool: AnyTool) -> bool:
+    """Whether the tool fills in its arguments. A plan is compared with the arguments after that."""
+    return isinstance(tool, LongRunning) and type(tool).fill_in is not LongRunning.fill_in
+
+
+def may_ask(call: ToolCall) -> bool:
+    """Whether the client's answer counts as the user's."""
+    return call.user.can_ask() and call.host.policy.rules.trusts_prompts_of(call.client.name)
+
+
+async def maker_of(call: ToolCall) -> Maker:
+    """The user of a call. A principal with a MAAS API key of its own is the person that MAAS knows by this key.
+
+    Raises:
+        MaasError: MAAS cannot be reached.
+    """
+    principal = call.principal
+    person = f"name {principal.name}" if principal.api_key is None else f"user {await call.tenant.engine.username()}"
+    return Maker(call.tenant.access, person)
+
+
+async def _open(call: ToolCall, judgement: Judgement) -> SealedPlan:
+    """The plan of a call, if its user may carry it out.
+
+    Raises:
+        PlanRefusedError: The user may not.
+    """
+    plan = call.tenant.plans.open(call.options.plan_id or "")
+    mine = plan.is_of_user(await maker_of(call))
+    if not needs_second_person(judgement.findings):
+        if not mine:
+            raise PlanRefusedError
+    elif call.principal.name == "":
+        raise PlanRefusedError(
+            "This plan needs a second person to apply it, but all callers of this server are one user.",
+            hint="Serve maas-mcp over HTTP with authentication, so that persons can be told apart.",
+        )
+    elif not plan.second_person:
+        raise PlanRefusedError(*(["The plan was made before it needed a second person."] if mine else []))
+    elif mine:
+        raise PlanRefusedError(
+            "You made this plan, and it needs a second person.",
+            hint="Give the plan_id and the arguments to another person, who can apply it.",
+        )
+    if plan.is_expired:
+        raise PlanRefusedError(f"The plan has expired: plans are valid for {LIFETIME // 60} minutes.")
+    if plan.tool != call.tool.name:
+        raise PlanRefusedError(f"The plan is for {plan.tool}, not for {call.tool.name}.")
+    return plan
+
+
+def check_unchanged(call: ToolCall, plan: SealedPlan) -> None:
+    """Check that a call is the planned one.
+
+    Raises:
+        PlanRefusedError: The arguments or the machines have changed.
+    """
+    if not plan.has(call.arguments):
+        raise PlanRefusedError(
+            "The arguments are not those of the plan.", hint="Pass the same arguments, or make a new plan."
+        )
+    machines = {each.system_id: each for each in _judgement_of(call).call.machines}
+    changes = list(_changes({each.system_id: each for each in plan.states}, machines))
+    if changes:
+        raise PlanRefusedError(f"The plan no longer holds: {'; '.join(changes)}.")
+
+
+def _changes(before: dict[SystemId, MachineState], now: dict[SystemId, Machine]) -> Iterator[str]:
+    for system_id, state in before.items():
+        if system_id not in now:
+            yield f"{system_id} was {_status(state)}, and MAAS no longer shows it"
+        elif (current := MachineState.of(now[system_id])) != state:
+            was, is_now = _differing(state, current), _differing(current, state)
+            yield f"{now[system_id].hostname} was {was}, it is now {is_now}"
+    for system_id in now.keys() - before.keys():
+        yield f"{now[system_id].hostname} ({system_id}) was not part of it"
+
+
+def _differing(state: MachineState, other: MachineState) -> str:
+    """The parts of a state in which it differs from another one."""
+    owner = f"owned by {state.owner}" if state.owner else "without an owner"
+    parts = (
+        (state.status != other.status, _status(state)),
+        (state.owner != other.owner and (state.owner is not None or state.status == other.status), owner),
+        (state.locked != other.locked, "locked" if state.locked else "not locked"),
+        (state.pool != other.pool, f"in the pool {state.pool}"),
+        (state.zone != other.zone, f"in the zone {state.zone}"),
+    )
+    return ", ".join(text for differs, text in parts if differs)
+
+
+def _status(state: MachineState) -> str:
+    known = {int(each): each.display for each in MachineStatus}
+    return known.get(state.status, f"in status {state.status}")
+
+
+def _approval(call: ToolCall, judgement: Judgement, by: Verdict, plan: SealedPlan | None = None) -> Approval:
+    machines = {*call.effects.machines, *(each.system_id for each in judgement.call.machines)}
+    return Approval(
+        by, judgement.call.tier, call.effects, frozenset(machines), call.host.applied_plans, call.running, plan
+    )
+
+
+def _judgement_of(call: ToolCall) -> Judgement:
+    if call.judgement is None:
+        raise TypeError(f"{call.tool.name} was not judged")
+    return call.judgement
+
+
+def _plan_needed(call: ToolCall, judgement: Judgement) -> PlanNeededError:
+    arguments: dict[str, Any] = {**call.arguments.model_dump(mode="json", exclude_defaults=True), "plan": True}
+    step = NextStep(call.tool.name, arguments, why="Make the plan, which changes nothing")
+    return PlanNeededError(
+        f"{judgement.decision.reason} It needs a plan first. Nothing was sent to MAAS.",
+        hint="Call it with plan=true, and show the plan to the user. If the user agrees, call it with the same "
+        "arguments and the plan_id.",
+        next_steps=[] if any(secrets_in(call.arguments)) else [step],  # a step without them would be another call
+    )

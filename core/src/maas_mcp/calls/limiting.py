@@ -1,0 +1,125 @@
+"""Counts the machines of a call for the policy's limits, just before it runs."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from maas_mcp.calls.call import CallResult, ToolCall
+from maas_mcp.errors import (
+    InvalidArgumentsError,
+    MaasError,
+    MaasMcpError,
+    NotAnsweredError,
+    OperationCancelledError,
+    OperationRefusedError,
+    OperationTimedOutError,
+    RefusedByPolicyError,
+)
+from maas_mcp.maas.statuses import AT_WORK
+from maas_mcp.operations.batches.batch import BatchOperation
+from maas_mcp.operations.handles import Handle
+from maas_mcp.policy.judgement import LIMIT_HINTS
+from maas_mcp.policy.limits import Counted, Exceeded, Limit, Usage, limits_of
+
+logger = logging.getLogger(__name__)
+
+SETTLED: Final = 60.0
+"""Seconds after which MAAS shows a machine's change, or there is none."""
+NOTHING_SENT: Final = (OperationRefusedError, InvalidArgumentsError, NotAnsweredError, RefusedByPolicyError)
+MAY_CONTINUE: Final = (MaasError, OperationCancelledError, OperationTimedOutError)
+
+
+async def count_machines(call: ToolCall, following: Callable[[ToolCall], Awaitable[CallResult]]) -> CallResult:
+    """Count the call's machines, pass it on, and note its end.
+
+    Raises:
+        RefusedByPolicyError: The call would exceed a limit. Nothing was sent to MAAS.
+    """
+    limits = counting_limits(call)
+    if not limits or not call.effects.changes or call.rehearsal is not None:
+        return await following(call)
+    counted = await _count(call, limits)
+    store = call.host.policy.usage
+    try:
+        result = await following(call)
+    except NOTHING_SENT:
+        await store.forget(counted)
+        raise
+    except MaasMcpError as error:
+        if not isinstance(error, MAY_CONTINUE):
+            await store.end(counted.kinds, counted.machines)
+        raise
+    if result.status is None or result.status.state != "working":
+        await store.end(counted.kinds, counted.machines)
+    elif call.effects.allocates and isinstance(call.tool, BatchOperation):
+        await _replace_when_chosen(call, limits, counted, result.status.handle)
+    return result
+
+
+def counting_limits(call: ToolCall) -> Mapping[str, Limit]:
+    """The limits that count earlier calls as well as this one, by kind."""
+    rules = call.host.policy.rules
+    limits = {kind: rules.limit(kind) for kind in limits_of(call.tool.limit, erases=call.effects.erases)}
+    return {kind: limit for kind, limit in limits.items() if limit.counts}
+
+
+async def read_usage(call: ToolCall) -> Mapping[str, Usage]:
+    """The usage of the limits that count the call."""
+    limits = counting_limits(call)
+    if not limits:
+        return {}
+    await _end_idle(call, limits)
+    return await call.host.policy.usage.read(limits, call.host.now())
+
+
+async def _count(call: ToolCall, limits: Mapping[str, Limit]) -> Counted:
+    effects, now = call.effects, call.host.now()
+    counted = await call.host.policy.usage.count(limits, effects.machines, now, effects.allocates)
+    if isinstance(counted, Exceeded):
+        raise RefusedByPolicyError(
+            f"limits.{counted.kind}.{counted.part}",
+            f"{call.tool.name} would reach {counted.reason}. Nothing was sent to MAAS.",
+            hint=LIMIT_HINTS[counted.part],
+        )
+    return counted
+
+
+async def _end_idle(call: ToolCall, limits: Mapping[str, Limit]) -> None:
+    """Note the end of changes that a process has left running, if MAAS no longer works on their machines.
+
+    Only a call that would exceed a limit otherwise takes this request to MAAS.
+    """
+    store, effects = call.host.policy.usage, call.effects
+    for kind, limit in limits.items():
+        if limit.at_once is None:
+            continue
+        busy = await store.busy_since(kind, call.host.now() - SETTLED)
+        if busy and len(busy) + len(effects.machines) + effects.allocates > limit.at_once:
+            machines = await call.tenant.maas.machines(id=sorted(busy))
+            await store.end([kind], [each.system_id for each in machines if each.status not in AT_WORK])
+
+
+async def _replace_when_chosen(call: ToolCall, limits: Mapping[str, Limit], counted: Counted, handle: Handle) -> None:
+    """Replace the unknown machines of a batch when all are chosen, which may be long after the call's answer."""
+    over = call.tenant.batches.start_over(handle)
+    if over is None:
+        await _replace_chosen(call, limits, counted, handle.system_id)
+        return
+
+    async def replace_later() -> None:
+        await over.wait()
+        try:
+            await _replace_chosen(call, limits, counted, handle.system_id)
+        except MaasError as error:
+            logger.warning("the machines of %s stay counted as unknown ones: %s", handle.system_id, error)
+
+    call.host.run_later(call.principal, replace_later)
+
+
+async def _replace_chosen(call: ToolCall, limits: Mapping[str, Limit], counted: Counted, agent_name: str) -> None:
+    """Count the machines that MAAS chose for a batch, in the place of those that were still unknown."""
+    store = call.host.policy.usage
+    machines = await call.tenant.maas.machines(agent_name=agent_name)
+    await store.forget(counted)
+    unlimited = dict.fromkeys(limits, Limit())
+    await store.count(unlimited, [each.system_id for each in machines], call.host.now())

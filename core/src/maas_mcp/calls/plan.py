@@ -1,0 +1,90 @@
+"""The plan of a call: what it would request of which machines, and the id that carries it out."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from pydantic import BaseModel, Field
+
+from maas_mcp.maas.models import SystemId
+
+HIDDEN: Final = "***"
+"""Replaces a secret parameter."""
+
+
+class PlannedMachine(BaseModel, defer_build=True):
+    """A machine, as it was when the plan was made."""
+
+    system_id: SystemId
+    hostname: str
+    status_name: str
+    owner: str | None
+    locked: bool
+    pool: str | None
+    zone: str | None
+    disks: str | None = Field(description="Null if the call destroys nothing.")
+
+    def line(self) -> str:
+        """One line for people."""
+        where = ", ".join(filter(None, [self.pool and f"pool {self.pool}", self.zone and f"zone {self.zone}"]))
+        owner = f"owned by {self.owner}" if self.owner else "without an owner"
+        locked = ", locked" if self.locked else ""
+        disks = f": {self.disks}" if self.disks else ""
+        return f"{self.hostname} ({self.system_id}), {self.status_name}, {owner}, {where}{locked}{disks}"
+
+
+class PlannedRequest(BaseModel, defer_build=True):
+    """A request that would be sent to MAAS."""
+
+    method: str
+    path: str = Field(description="Below /MAAS/api/2.0/.")
+    op: str | None
+    parameters: dict[str, list[str]] = Field(description="Values by name. Secrets are `***`.")
+
+    def line(self) -> str:
+        """One line for people."""
+        op = "" if self.op is None else f"?op={self.op}"
+        shown = ", ".join(f"{name}={','.join(values)}" for name, values in self.parameters.items())
+        return f"{self.method} {self.path}{op}{f' with {shown}' if shown else ''}"
+
+
+class Plan(BaseModel, defer_build=True):
+    """What a call would do, and the id that carries it out."""
+
+    tool: str
+    plan_id: str | None = Field(description="Null if nothing would be sent to MAAS.")
+    valid_for: int = Field(description="Seconds.")
+    machines: list[PlannedMachine]
+    more_machines: int = Field(description="Machines that are not listed.")
+    requests: list[PlannedRequest] = Field(
+        description="The first request for each machine. Further ones depend on MAAS's answers."
+    )
+    cost: str = Field(description="How long it takes, and what is lost.")
+    policy: list[str] = Field(description="Response of each rule of the site's policy.")
+    warnings: list[str]
+
+    def text(self) -> str:
+        """The plan for people and models."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield f"Plan for {self.tool}. Nothing was changed."
+        yield from _section("Machines:", [each.line() for each in self.machines])
+        if self.more_machines:
+            yield f"- and {self.more_machines} more machines"
+        yield from _section("Requests to MAAS:", [each.line() for each in self.requests])
+        yield self.cost
+        yield from _section("Policy of this server:", self.policy)
+        yield from (f"Warning: {each}" for each in self.warnings)
+        if self.plan_id is None:
+            yield "Nothing would be sent to MAAS, so there is nothing to carry out."
+        else:
+            yield (
+                f"To carry it out within {self.valid_for // 60} minutes, call {self.tool} with the same arguments and "
+                f"plan_id={self.plan_id} instead of plan. It is refused if a machine has changed by then."
+            )
+
+
+def _section(title: str, lines: Sequence[str]) -> Iterator[str]:
+    if lines:
+        yield title
+        yield from (f"- {each}" for each in lines)

@@ -1,0 +1,96 @@
+"""Plans a call: it is rehearsed, and the answer is what it would do, with an id that carries it out."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any, Final
+
+from maas_mcp.calls.approval import maker_of
+from maas_mcp.calls.call import CallResult, ToolCall
+from maas_mcp.calls.confirmation import loss
+from maas_mcp.calls.guard import Judgement
+from maas_mcp.calls.plan import Plan
+from maas_mcp.calls.plan_ids import LIFETIME, new_nonce
+from maas_mcp.calls.rehearsal import Rehearsal, planned_request
+from maas_mcp.calls.stakes import describe_machines
+from maas_mcp.maas.client import RehearsedError
+from maas_mcp.operations.declaring.operation import LongRunning
+from maas_mcp.operations.running.results import summary_of
+from maas_mcp.policy.judgement import Verdict, needs_second_person
+
+RESPONSES: Final = {
+    Verdict.ALLOW: "allowed",
+    Verdict.CONFIRM: "the user is asked, or a plan is needed",
+    Verdict.PLAN: "a plan is needed",
+}
+
+
+async def plan_call(call: ToolCall, following: Callable[[ToolCall], Awaitable[CallResult]]) -> CallResult:
+    """Rehearse a call, and return its plan.
+
+    Raises:
+        MaasMcpError: The call itself would be refused, or fails before its first change.
+    """
+    rehearsal = Rehearsal(new_nonce())
+    result: CallResult | None = None
+    try:
+        result = await following(replace(call, rehearsal=rehearsal))
+    except RehearsedError:
+        pass
+    except Exception:
+        if not rehearsal.changes:  # else it comes from a tool that handles the end of its rehearsal as a failure
+            raise
+    final = rehearsal.filled_in or call
+    return CallResult(result=None, content=None, plan=await _plan_of(final, rehearsal, result))
+
+
+async def _plan_of(call: ToolCall, rehearsal: Rehearsal, result: CallResult | None) -> Plan:
+    judgement = call.judgement
+    if judgement is None:
+        raise TypeError(f"{call.tool.name} was not judged")
+    machines = list(judgement.call.machines)
+    shown = await describe_machines(call.tenant.maas, machines, with_disks=call.effects.destroys or call.effects.erases)
+    warnings = list(rehearsal.warnings)
+    if not rehearsal.changes and result is not None and (said := _said(call, result)):
+        warnings.append(said)
+    return Plan(
+        tool=call.tool.name,
+        plan_id=await _seal(call, judgement, rehearsal) if rehearsal.changes else None,
+        valid_for=LIFETIME,
+        machines=list(shown),
+        more_machines=len(machines) - len(shown),
+        requests=[planned_request(each, call.arguments) for each in rehearsal.changes],
+        cost=_cost(call),
+        policy=[f"{each.rule}: {each.reason} Response: {RESPONSES[each.verdict]}." for each in judgement.findings],
+        warnings=warnings,
+    )
+
+
+async def _seal(call: ToolCall, judgement: Judgement, rehearsal: Rehearsal) -> str:
+    return call.tenant.plans.seal(
+        call.tool.name,
+        call.arguments,
+        judgement.call.machines,
+        await maker_of(call),
+        rehearsal.nonce,
+        second_person=needs_second_person(judgement.findings),
+    )
+
+
+def _said(call: ToolCall, result: CallResult) -> str:
+    """The message of a call that would send nothing."""
+    if result.status is not None:
+        return f"{result.status.message}."
+    return "" if result.result is None else summary_of(call.tool, result.result)
+
+
+def _cost(call: ToolCall) -> str:
+    """How long the call takes, and what it may lose."""
+    tool: Any = call.tool
+    if call.effects.erases:
+        time = "Takes minutes to many hours, depending on the disks."
+    elif isinstance(tool, LongRunning) and tool.typical is not None:
+        minutes = max(1, round(tool.typical.total_seconds() / 60))
+        time = f"Takes about {minutes} {'minute' if minutes == 1 else 'minutes'}."
+    else:
+        time = "Takes seconds to minutes." if not isinstance(tool, LongRunning) else "Takes minutes or longer."
+    return f"{time} {loss(call.effects)}"

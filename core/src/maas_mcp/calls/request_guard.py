@@ -1,0 +1,127 @@
+"""Checks each change just before it is sent, so that no tool changes a protected machine that it does not name.
+
+The chain judges a call by the machines that its tool declares. A tool may declare them wrongly, MAAS may choose a
+machine itself, and a machine may become protected while a call waits. This check sees the requests themselves.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from typing import Final
+
+import anyio
+
+from maas_mcp.calls.active_policy import ActivePolicy
+from maas_mcp.errors import MaasNotFoundError, RefusedByPolicyError
+from maas_mcp.maas.client import ALLOCATE, ChangeRequest, FormValue, MaasClient
+from maas_mcp.maas.models import Machine, SystemId
+from maas_mcp.operations.wording import named
+from maas_mcp.policy.protection import protecting_rule
+
+FRESH: Final = 10.0
+"""Seconds after the judgement of a machine in which it is not read again."""
+_MACHINE: Final = re.compile(r"(?:machines|nodes|devices)/([a-z0-9]{1,41})/")
+_ID: Final = re.compile(r"[a-z0-9]{6}")
+_ID_PARAMETERS: Final = frozenset({"machines", "nodes", "system_id", "system_ids", "add", "remove"})
+"""Parameters with system ids, such as ``machines`` of ``machines/?op=release`` and ``remove`` of a tag."""
+_EXCLUDED: Final = {"tags": "not_tags", "pools": "not_in_pool", "zones": "not_in_zone"}
+_LISTED_AT: Final = {"tags": "tags/", "pools": "resourcepools/", "zones": "zones/"}
+
+
+class RequestGuard:
+    """The protection of one user's requests.
+
+    Args:
+        policy: The policy in effect.
+        username: Returns the name of the API key's user.
+    """
+
+    def __init__(self, policy: ActivePolicy, username: Callable[[], Awaitable[str]]) -> None:
+        self._policy = policy
+        self._username = username
+        self._judged: dict[SystemId, float] = {}
+
+    def note_judged(self, machines: Collection[Machine]) -> None:
+        """Note that the policy has just judged these machines."""
+        if not machines:
+            return
+        now = anyio.current_time()
+        self._judged = {each: at for each, at in self._judged.items() if at > now - FRESH}
+        self._judged.update((each.system_id, now) for each in machines)
+
+    async def check(self, maas: MaasClient, request: ChangeRequest) -> None:
+        """Refuse a change of a protected machine, and every change in a mode that allows none.
+
+        Raises:
+            RefusedByPolicyError: The policy does not allow the request.
+            MaasError: A machine cannot be read.
+        """
+        mode = self._policy.mode
+        if mode.operate == mode.destroy == "refuse":
+            raise RefusedByPolicyError(
+                f"modes.{self._policy.mode_name}",
+                f"This server runs in the mode {self._policy.mode_name}, which allows no change. "
+                "The request was not sent to MAAS.",
+            )
+        now = anyio.current_time()
+        for system_id in dict.fromkeys(_machines_of(request)):
+            if self._judged.get(system_id, -FRESH) > now - FRESH:
+                continue
+            try:
+                machine = await maas.machine(system_id)
+            except MaasNotFoundError:
+                continue  # not a machine, or not the caller's to change: MAAS refuses the request itself
+            await self._refuse_protected(machine)
+            self.note_judged([machine])
+
+    async def _refuse_protected(self, machine: Machine) -> None:
+        protection = self._policy.rules.protect
+        username = await self._username() if protection.other_owners and machine.owner is not None else None
+        if found := protecting_rule(protection, machine, username):
+            rule, reason = found
+            raise RefusedByPolicyError(
+                rule,
+                f"{named(machine)} is protected: {reason}. The request was not sent to MAAS.",
+                hint="No tool changes a protected machine.",
+            )
+
+    async def constrain(self, maas: MaasClient, form: Mapping[str, FormValue]) -> Mapping[str, FormValue]:
+        """Add constraints to an allocation, so that MAAS chooses no protected machine.
+
+        MAAS has constraints against tags, pools and zones, and refuses unknown names in them. It has none against
+        hostnames, so that a dry run shows which machine it would choose.
+
+        Raises:
+            RefusedByPolicyError: MAAS would choose a machine with a protected hostname.
+        """
+        protection, constrained = self._policy.rules.protect, dict(form)
+        for rule, constraint in _EXCLUDED.items():
+            names: Collection[str] = getattr(protection, rule)
+            if excluded := await _existing(maas, _LISTED_AT[rule], names):
+                constrained[constraint] = [*_names(form.get(constraint)), *excluded]
+        if protection.hostnames and not form.get("dry_run"):
+            answer = await maas.post_op(*ALLOCATE, **{**constrained, "dry_run": True})
+            await self._refuse_protected(Machine.model_validate(answer))
+        return constrained
+
+
+def _names(value: FormValue) -> list[str]:
+    """The names in a constraint: one, several, or none."""
+    return [] if value is None else [value] if isinstance(value, str) else list(value)  # type: ignore[arg-type] # no number
+
+
+async def _existing(maas: MaasClient, path: str, names: Collection[str]) -> list[str]:
+    """Those of the names that MAAS knows. Nothing is read if there are none."""
+    if not names:
+        return []
+    listed = await maas.get(path)
+    known = {each.get("name") for each in listed if isinstance(each, dict)} if isinstance(listed, list) else set()
+    return [name for name in names if name in known]
+
+
+def _machines_of(request: ChangeRequest) -> Iterator[SystemId]:
+    """The machines in a request's path and parameters."""
+    if found := _MACHINE.match(request.path):
+        yield found[1]
+    for name, value in request.parameters:
+        if name in _ID_PARAMETERS:
+            yield from (each for each in re.split(r"[,\s]+", value) if _ID.fullmatch(each))

@@ -1,0 +1,139 @@
+"""Counts the machines of changing calls for the policy's limits: in this process, or in a file that replicas share."""
+
+import sqlite3
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, TypeVar
+from uuid import uuid4
+
+import anyio
+import anyio.to_thread
+
+from maas_mcp.errors import RefusedByPolicyError
+from maas_mcp.policy.limits import HOUR, Counted, Exceeded, Limit, Usage, exceeded
+
+BUSY_TIMEOUT: Final = 10.0
+"""Seconds to wait for another process that counts."""
+_TABLE: Final = """
+CREATE TABLE IF NOT EXISTS usage (
+    kind TEXT NOT NULL, machine TEXT NOT NULL, at REAL NOT NULL, busy INTEGER NOT NULL, PRIMARY KEY (kind, machine)
+) WITHOUT ROWID
+"""
+_COUNT: Final = """
+INSERT INTO usage VALUES (?, ?, ?, 1) ON CONFLICT (kind, machine) DO UPDATE SET at = excluded.at, busy = 1
+"""
+
+ResultT = TypeVar("ResultT")
+
+
+class UsageStore:
+    """The machines of each kind of change in the last hour, and those on which one is running.
+
+    Every method raises a ``RefusedByPolicyError`` if the file cannot be used: uncounted changes are not made.
+
+    Args:
+        path: The file, or ``None`` for this process alone.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._lock = anyio.Lock()
+        with self._explaining():
+            self._database = sqlite3.connect(
+                path or ":memory:", timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
+            )
+            self._database.execute(_TABLE)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    async def read(self, kinds: Collection[str], now: float) -> Mapping[str, Usage]:
+        """Return the usage of these kinds of change."""
+        return await self._run(lambda: {kind: self._usage(kind, now) for kind in kinds})
+
+    async def busy_since(self, kind: str, before: float) -> frozenset[str]:
+        """Return the machines whose change is running and began before a time."""
+        query = "SELECT machine FROM usage WHERE kind = ? AND busy AND at < ?"
+        return await self._run(
+            lambda: frozenset(machine for (machine,) in self._database.execute(query, (kind, before)))
+        )
+
+    async def count(
+        self, limits: Mapping[str, Limit], machines: Iterable[str], now: float, more: int = 0
+    ) -> Counted | Exceeded:
+        """Count the machines of a call, unless it would exceed a limit. No other process counts in between.
+
+        Args:
+            limits: The limits that count the call, by kind.
+            machines: The machines.
+            now: The Unix time.
+            more: Machines that MAAS will choose. They are counted as well.
+        """
+        named = tuple(dict.fromkeys(machines))
+        return await self._run(lambda: self._count(limits, named, now, more))
+
+    async def end(self, kinds: Collection[str], machines: Collection[str]) -> None:
+        """Note that the changes of these machines have ended."""
+        pairs = [(kind, machine) for kind in kinds for machine in machines]
+        await self._run(
+            lambda: self._database.executemany("UPDATE usage SET busy = 0 WHERE kind = ? AND machine = ?", pairs)
+        )
+
+    async def forget(self, counted: Counted) -> None:
+        """Forget what a call has counted, because it sent nothing."""
+        await self._run(
+            lambda: self._database.executemany("DELETE FROM usage WHERE kind = ? AND machine = ?", counted.new)
+        )
+
+    def _count(
+        self, limits: Mapping[str, Limit], machines: tuple[str, ...], now: float, more: int
+    ) -> Counted | Exceeded:
+        with self._transaction():
+            self._database.execute("DELETE FROM usage WHERE at < ? AND busy = 0", (now - HOUR,))
+            new: list[tuple[str, str]] = []
+            for kind, limit in limits.items():
+                usage = self._usage(kind, now)
+                for part, reason in exceeded(limit, usage, machines, more):
+                    return Exceeded(kind, part, reason)
+                new += [(kind, each) for each in machines if each not in usage.last_hour | usage.busy]
+            chosen = tuple(f"chosen by MAAS for {uuid4()}" for _number in range(more))
+            new += [(kind, each) for kind in limits for each in chosen]
+            self._database.executemany(_COUNT, [(kind, each, now) for kind in limits for each in (*machines, *chosen)])
+            return Counted(tuple(limits), (*machines, *chosen), tuple(new))
+
+    def _usage(self, kind: str, now: float) -> Usage:
+        rows = self._database.execute("SELECT machine, at, busy FROM usage WHERE kind = ?", (kind,)).fetchall()
+        last_hour = frozenset(machine for machine, at, _busy in rows if at >= now - HOUR)
+        return Usage(last_hour, frozenset(machine for machine, _at, busy in rows if busy))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
+
+    async def _run(self, work: Callable[[], ResultT]) -> ResultT:
+        """Run the work: in memory at once, and in a thread for a file, which another process may have locked."""
+        async with self._lock:
+            with self._explaining():
+                return work() if self._path is None else await anyio.to_thread.run_sync(work)
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            problem = f"{self._path}, in which the machines of calls are counted, cannot be used: {error}"
+        else:
+            return
+        raise RefusedByPolicyError(
+            "usage_file",
+            f"{problem}. Nothing was sent to MAAS.",
+            hint="The operator of this server can correct usage_file in its policy.",
+        )

@@ -1,0 +1,85 @@
+"""Freeze windows: times in which MAAS is not changed."""
+
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from maas_mcp.policy.table import PolicyTable
+from maas_mcp.setting_types import lower
+
+DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+"""The days, in the order of :meth:`datetime.weekday`."""
+
+Day = Annotated[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], BeforeValidator(lower)]
+
+
+class Freeze(PolicyTable):
+    """A window in which calls are refused: from one date to another, or on days of each week."""
+
+    start: datetime | time = Field(description="When it begins: a date with time, or a time of day.")
+    end: datetime | time = Field(
+        description="When it ends: as `start`. A time of day before `start` is the next day's."
+    )
+    days: tuple[Day, ...] = Field(default=DAYS, description="Days on which a window with times of day begins.")
+    timezone: str = Field(default="UTC", description="Time zone of times without one, such as Europe/Vienna.")
+    tiers: tuple[Literal["operate", "destroy"], ...] = Field(
+        default=("operate", "destroy"), description="Tiers of the calls that are refused."
+    )
+    reason: str = Field(default="", description="Reason to show.")
+
+    @field_validator("timezone")
+    @classmethod
+    def _check_timezone(cls, name: str) -> str:
+        try:
+            _zone(name)
+        except (KeyError, OSError, ValueError):
+            raise ValueError(f"{name} is not a known time zone; expected a name such as Europe/Vienna") from None
+        return name
+
+    @model_validator(mode="after")
+    def _check_times(self) -> Self:
+        if isinstance(self.start, datetime) is not isinstance(self.end, datetime):
+            raise ValueError("start and end differ in kind; expected two dates with times, or two times of day")
+        if isinstance(self.start, datetime) and isinstance(self.end, datetime):
+            if self._aware(self.end) <= self._aware(self.start):
+                raise ValueError("end is not after start")
+        elif self.start == self.end:
+            raise ValueError("start and end are the same time of day; write 00:00 and 23:59:59 for a whole day")
+        return self
+
+    def covers(self, now: datetime) -> bool:
+        """Whether the window is open at a time with a time zone."""
+        return self.ends(now) is not None
+
+    def ends(self, now: datetime) -> datetime | None:
+        """When the window ends that is open at ``now``; ``None`` if none is."""
+        if isinstance(self.start, datetime) and isinstance(self.end, datetime):
+            end = self._aware(self.end)
+            return end if self._aware(self.start) <= now < end else None
+        local = now.astimezone(_zone(self.timezone))
+        for first in (local.date(), local.date() - timedelta(days=1)):
+            start, end = self._on(first)
+            if DAYS[first.weekday()] in self.days and start <= now < end:
+                return end
+        return None
+
+    def _on(self, day: date) -> tuple[datetime, datetime]:
+        """The window with times of day that begins on a day."""
+        assert isinstance(self.start, time) and isinstance(self.end, time)  # noqa: S101, PT018 - the validator's
+        last = day + timedelta(days=1) if self.end <= self.start else day
+        return datetime.combine(day, self.start, _zone(self.timezone)), datetime.combine(
+            last, self.end, _zone(self.timezone)
+        )
+
+    def _aware(self, moment: datetime) -> datetime:
+        return moment if moment.tzinfo is not None else moment.replace(tzinfo=_zone(self.timezone))
+
+
+def _zone(name: str) -> tzinfo:
+    """The time zone of this name. UTC needs no time zone database."""
+    if name == "UTC":
+        return UTC
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - most servers have no freeze windows
+
+    return ZoneInfo(name)

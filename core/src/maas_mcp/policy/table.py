@@ -1,0 +1,9 @@
+"""The base of the policy's tables."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class PolicyTable(BaseModel):
+    """A table of the policy. An unknown key is an error, because a misspelt rule would protect nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
