@@ -34,7 +34,7 @@ class Judgement:
 
 
 async def check_policy(call: ToolCall) -> ToolCall:
-    """Return the call with the judgement of the policy. A call that changes nothing needs none.
+    """Return the call with the judgement of the policy.
 
     Raises:
         InsufficientScopeError: The principal lacks the scope for the call's tier.
@@ -44,8 +44,6 @@ async def check_policy(call: ToolCall) -> ToolCall:
     if refusal := _unserved(call):
         raise refused_by(refusal)
     _require(call.principal, call.tool, lowest_tier(call.effects))
-    if not call.effects.changes:
-        return call
     with giving_up(call.tool.name, call.answer_by):
         judgement = await judge_call(call)
     _require(call.principal, call.tool, judgement.call.tier)

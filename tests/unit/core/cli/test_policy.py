@@ -82,7 +82,7 @@ def test_another_mode_and_another_scope_can_be_tried(region: MaasRegion, config:
     assert "expected one of: read-only, standard, unattended" in unknown.output
 
 
-def test_a_user_without_permission_is_told_so_if_the_tools_are_hidden(region: MaasRegion, config: Path) -> None:
+def test_a_user_without_permission_sees_why_if_the_tools_are_hidden(region: MaasRegion, config: Path) -> None:
     hidden = explain(region, config, "maas_commission_machine", "node01", settings='admin_tools = "hide"\n', user="bob")
 
     assert hidden.exit_code == 3
