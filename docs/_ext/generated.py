@@ -175,6 +175,8 @@ def _setting_value(schema: Schema) -> str:
     schema = next((each for each in schema.get("anyOf", ()) if each.get("type") != "null"), schema)
     if "enum" in schema:
         return ", ".join(f"`{each}`" for each in schema["enum"])
+    if "$ref" in schema:
+        return "a table, or JSON"
     if schema.get("type") in {"number", "integer"}:
         least, most = schema.get("minimum", schema.get("exclusiveMinimum")), schema["maximum"]
         above = "above" if "minimum" not in schema else "from"
@@ -189,6 +191,8 @@ def _setting_default(schema: Schema) -> str:
     default = schema.get("default")
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"
+    if isinstance(default, dict):
+        return "the defaults of its keys"
     return f"`{default:.10g}`" if isinstance(default, float | int) else f"`{default}`" if default else "none"
 
 
