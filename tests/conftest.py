@@ -45,7 +45,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Use neither the settings of this machine nor the secret and the audit in its state directory."""
+    """Use neither the settings of this machine nor the secret, the logins and the audit in its state directory."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         for variable in [name for name in os.environ if name.startswith("MAAS_")]:
             monkeypatch.delenv(variable)

@@ -16,7 +16,7 @@ from maas_mcp.plugins.portability import PAIR
 from maas_mcp.plugins.registry import AnyTool, load_registry
 from maas_mcp.plugins.schemas import output_schema
 from maas_mcp.plugins.skills import read_skills
-from maas_mcp.plugins.validation import CALL_OPTIONS
+from maas_mcp.plugins.validation import added_options
 from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.server.tools import mcp_tool
 from maas_mcp.settings import Settings, variable_name
@@ -173,10 +173,10 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def _setting_value(schema: Schema) -> str:
     schema = next((each for each in schema.get("anyOf", ()) if each.get("type") != "null"), schema)
-    if "enum" in schema:
-        return ", ".join(f"`{each}`" for each in schema["enum"])
     if "$ref" in schema:
         return "a table, or JSON"
+    if "enum" in schema:
+        return ", ".join(f"`{each}`" for each in schema["enum"])
     if schema.get("type") in {"number", "integer"}:
         least, most = schema.get("minimum", schema.get("exclusiveMinimum")), schema["maximum"]
         above = "above" if "minimum" not in schema else "from"
@@ -216,9 +216,11 @@ def _tool(tool: AnyTool, distribution: str) -> Iterator[str]:
     yield tool.description()
     yield f"{_hints(tool)} From {f'the plugin `{distribution}`' if distribution else 'the host'}."
     yield "**Arguments**"
-    yield _properties(shown.input_schema, hidden=set(CALL_OPTIONS) if isinstance(tool, LongRunning) else {""})
-    if isinstance(tool, LongRunning):
-        yield f"Also: `wait_seconds`{' and `on_cancel`.' if tool.can_abort else '. It cannot be aborted.'}"
+    yield _properties(shown.input_schema, hidden=set(added_options(tool)))
+    unusable = {"_meta", *(() if isinstance(tool, LongRunning) and tool.can_abort else ("on_cancel",))}
+    if options := [f"`{name}`" for name in added_options(tool) if name not in unusable]:
+        ends = " It cannot be aborted." if isinstance(tool, LongRunning) and not tool.can_abort else ""
+        yield f"Also: {', '.join(options)}.{ends}"
     yield "**Result**"
     yield _properties(output_schema(tool.returns))
     if isinstance(tool, Operation):

@@ -128,3 +128,36 @@ def test_a_plain_user_sees_their_own_and_unowned_machines(bob: Any, admin: Any) 
     assert not seen & {"node06", "node07", "node08", "node11"}
     admin.op("node07", "release")
     assert "node07" not in {event["hostname"] for event in bob.get("events/?op=query").json()["events"]}
+
+
+LOGIN = "http://maas/MAAS/accounts/authenticate/"
+
+
+def test_a_password_is_exchanged_for_the_api_key(admin: Any) -> None:
+    form = {"username": "admin", "password": "admin", "consumer": "maas-mcp@desk"}
+    answer = admin.send("POST", LOGIN, headers={}, data=form)
+    key = answer.json()
+    assert (answer.status_code, answer.headers["Content-Type"], key["name"]) == (
+        200,
+        "application/json",
+        form["consumer"],
+    )
+    assert ":".join(key[part] for part in ("consumer_key", "token_key", "token_secret")) == admin.key
+
+
+@pytest.mark.parametrize("form", [{"username": "admin", "password": "wrong"}, {"username": "nobody"}, {}])
+def test_a_wrong_password_is_forbidden_without_a_word(admin: Any, form: dict[str, str]) -> None:
+    answer = admin.send("POST", LOGIN, headers={}, data=form)
+    assert (answer.status_code, answer.text) == (403, "")
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "Vary" not in answer.headers
+
+
+def test_a_password_is_only_taken_by_post(admin: Any) -> None:
+    answer = admin.send("GET", LOGIN, headers={})
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+
+
+def test_a_user_of_a_world_may_have_a_password() -> None:
+    assert User("admin", password="S3cret").accepts("S3cret")
+    assert not User("admin", password="S3cret").accepts("admin")

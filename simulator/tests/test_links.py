@@ -107,7 +107,7 @@ def test_a_missing_item_is_a_404(admin: Any, path: str) -> None:
         ("DELETE", "nodes/7xneda/results/1/"),
         ("GET", "nodes/7xneda/blockdevices/10/partition/10"),
         ("POST", "machines/7xneda/?op=restore_default_configuration"),
-        ("POST", "http://maas/MAAS/accounts/authenticate/"),
+        ("POST", "http://maas/MAAS/accounts/login/"),
         ("GET", "http://maas/MAAS/a/v3/machines"),
         ("GET", "http://maas/MAAS/r/"),
     ],

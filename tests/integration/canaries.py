@@ -4,12 +4,11 @@ import base64
 import json
 import secrets
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from maas_mcp.settings import Settings
 from maas_simulator import SimulatedRegion
 
 MIN_ENCODED = 12
@@ -80,8 +79,3 @@ class Canaries:
                         leaks.append(f"{place} in {output}: {text[max(0, at - 300) : at + len(form) + 40]!r}")
                         break
         return leaks
-
-
-def audit_variables(folder: Path) -> Mapping[str, str]:
-    """The setting of the audit file, in versions that write one."""
-    return {"MAAS_MCP_AUDIT": str(folder / "audit.jsonl")} if "audit" in Settings.model_fields else {}

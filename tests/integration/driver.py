@@ -29,6 +29,8 @@ PROMPT = 10.0
 """Seconds within which something prompt must happen, on an idle machine."""
 PROMPT_STARTS, PROMPT_FORKS = 10.0, 100.0
 """The same on a busy machine, as a multiple of the start-up time of a server and of a forked server."""
+UNCONFIRMED = '{"modes": {"standard": {"destroy": "allow"}}}'
+"""The policy of servers for clients that neither plan nor answer: a call may destroy something without either."""
 LONG_WAIT = 50
 """Seconds for a call to wait for the end: shorter than :data:`TIMEOUT`, so that the response says what is wrong."""
 
@@ -272,7 +274,7 @@ def environment(url: str, api_key: str, **variables: str) -> dict[str, str]:
     """The environment of a server for the region at ``url``, without other MAAS variables of this process."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("MAAS_")}
     settings = {"MAAS_URL": url, "MAAS_API_KEY": api_key, "MAAS_MCP_CONFIG": "", "MAAS_MCP_POLL_INTERVAL": "0.05"}
-    return {**inherited, **settings, **variables}
+    return {**inherited, **settings, "MAAS_MCP_POLICY": UNCONFIRMED, **variables}
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The user is asked before disks are erased, over stdio and HTTP, by clients of both eras that can ask."""
+"""The user is asked before something is destroyed, over stdio and HTTP, by clients of both eras that can ask."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ def serve(request: pytest.FixtureRequest, region: SimulatedRegion, tmp_path: Pat
     region.deploy("node01", "admin")
     advance_to(region, "node01", "Deployed")
     with serving(region) as url:
-        yield starter(request.param, region, url, tmp_path, CAPABILITIES)
+        yield starter(request.param, region, url, tmp_path, CAPABILITIES, MAAS_MCP_POLICY="{}")
 
 
 def posts(region: SimulatedRegion) -> list[str | None]:
@@ -57,14 +57,14 @@ def check_question(region: SimulatedRegion, params: Message) -> None:
     assert region.machine("node01").system_id in text
     assert "owned by admin" in text
     assert "sda" in text
-    assert params["requestedSchema"]["properties"]["erase"]["type"] == "boolean"
-    assert params["requestedSchema"]["required"] == ["erase"]
+    assert params["requestedSchema"]["properties"]["typed"]["type"] == "string"
+    assert params["requestedSchema"]["required"] == ["typed"]
 
 
 def test_an_early_client_is_asked_in_the_open_call(serve: Serve, region: SimulatedRegion) -> None:
     with serve(revision=LEGACY) as server:
         call = server.start_request("tools/call", release(region))
-        check_question(region, answer(server, accept(erase=True)))
+        check_question(region, answer(server, accept(typed="node01")))
 
         result = server.wait(call)["result"]
 
@@ -77,15 +77,17 @@ def test_an_early_client_is_asked_in_the_open_call(serve: Serve, region: Simulat
     [
         {"action": "decline"},
         {"action": "cancel"},
-        accept(erase=False),
+        accept(typed="node02"),
+        accept(typed="yes"),
         accept(),
-        accept(erase="perhaps"),
-        accept(erase="yes"),
-        accept(erase=1),
+        accept(typed=True),
+        accept(proceed=True),
     ],
-    ids=["decline", "cancel", "no", "empty", "invalid", "text", "number"],
+    ids=["decline", "cancel", "another machine", "yes", "empty", "a click", "another form"],
 )
-def test_any_other_answer_than_yes_sends_nothing(serve: Serve, region: SimulatedRegion, reply: Message) -> None:
+def test_any_other_answer_than_the_hostname_sends_nothing(
+    serve: Serve, region: SimulatedRegion, reply: Message
+) -> None:
     with serve(revision=LEGACY) as server:
         call = server.start_request("tools/call", release(region))
         answer(server, reply)
@@ -97,7 +99,7 @@ def test_any_other_answer_than_yes_sends_nothing(serve: Serve, region: Simulated
         modern = server.request("tools/call", {**release(region), **state})
 
     assert early["_meta"]["io.github.maas-mcp/error"]["code"] == "not_answered"
-    if reply["action"] == "accept" and reply["content"].get("erase") is not False:
+    if reply["action"] == "accept" and not isinstance(reply["content"].get("typed"), str):
         assert modern["resultType"] == "input_required"  # the form is shown again
     else:
         assert modern["_meta"]["io.github.maas-mcp/error"]["code"] == "not_answered"
@@ -116,7 +118,7 @@ def test_a_new_client_gets_the_question_as_the_result_and_any_replica_takes_the_
     assert posts(region) == []
 
     with serve() as second:
-        state = {"inputResponses": {key: accept(erase=True)}, "requestState": asked["requestState"]}
+        state = {"inputResponses": {key: accept(typed="node01")}, "requestState": asked["requestState"]}
         result = second.request("tools/call", {**release(region), **state})
 
     assert result["structuredContent"]["state"] == "succeeded", result
@@ -128,7 +130,7 @@ def test_a_client_with_tasks_is_asked_before_the_task_exists(serve: Serve, regio
         asked = server.request("tools/call", release(region))
         assert "taskId" not in asked
         key, _ = only(asked["inputRequests"])
-        state = {"inputResponses": {key: accept(erase=True)}, "requestState": asked["requestState"]}
+        state = {"inputResponses": {key: accept(typed="node01")}, "requestState": asked["requestState"]}
         task = server.request("tools/call", {**release(region), **state})
 
     assert task["resultType"] == "task"
@@ -142,7 +144,7 @@ def test_an_answer_about_another_owner_does_not_count(serve: Serve, region: Simu
         key, _ = only(asked["inputRequests"])
         with region.lock:
             region.machine("node01").owner = "bob"
-        state = {"inputResponses": {key: accept(erase=True)}, "requestState": asked["requestState"]}
+        state = {"inputResponses": {key: accept(typed="node01")}, "requestState": asked["requestState"]}
         again = server.request("tools/call", {**release(region), **state})
 
     assert again["resultType"] == "input_required"
@@ -160,7 +162,7 @@ def test_a_state_that_the_server_did_not_seal_for_this_call_is_rejected(
         state = {"altered": asked["requestState"] + "A", "made up": "{}"}.get(how, asked["requestState"])
         params = release(region, **({"force": True} if how == "other arguments" else {}))
         error = server.error(
-            "tools/call", {**params, "requestState": state, "inputResponses": {key: accept(erase=True)}}
+            "tools/call", {**params, "requestState": state, "inputResponses": {key: accept(typed="node01")}}
         )
 
     assert error["code"] == INVALID_PARAMS
@@ -168,17 +170,53 @@ def test_a_state_that_the_server_did_not_seal_for_this_call_is_rejected(
 
 
 @pytest.mark.parametrize("revision", ["2024-11-05", LEGACY, MODERN])
-def test_nothing_changes_for_clients_that_cannot_ask(serve: Serve, region: SimulatedRegion, revision: str) -> None:
+def test_a_client_that_cannot_ask_makes_a_plan(serve: Serve, region: SimulatedRegion, revision: str) -> None:
+    planned = release(region, plan=True)
     with serve({}, revision=revision) as server:
-        result = server.request("tools/call", release(region))
+        refused = server.request("tools/call", release(region))
+        plan = server.request("tools/call", planned)["structuredContent"]["plan"]
+        assert posts(region) == []
+        result = server.request("tools/call", release(region, plan_id=plan["plan_id"]))
 
+    assert refused["_meta"]["io.github.maas-mcp/error"]["code"] == "plan_needed"
+    assert "plan=true" in refused["content"][0]["text"]
+    assert [each["op"] for each in plan["requests"]] == ["release"]
     assert not result.get("isError"), result
     assert posts(region) == ["release"]
 
 
-def test_a_release_without_an_erase_option_asks_nothing(serve: Serve, region: SimulatedRegion) -> None:
-    with serve() as server:
-        result = server.request("tools/call", release(region, quick_erase=False))
+def test_a_plan_of_one_server_is_carried_out_by_another(serve: Serve, region: SimulatedRegion) -> None:
+    with serve({}) as first:
+        plan = first.request("tools/call", release(region, plan=True))["structuredContent"]["plan"]
+    with serve({}) as second:
+        result = second.request("tools/call", release(region, plan_id=plan["plan_id"]))
 
     assert result["structuredContent"]["state"] == "succeeded", result
     assert posts(region) == ["release"]
+
+
+def test_a_release_without_an_erase_option_needs_no_typing(serve: Serve, region: SimulatedRegion) -> None:
+    with serve() as server:
+        asked = server.request("tools/call", release(region, quick_erase=False))
+        key, question = only(asked["inputRequests"])
+        state = {"inputResponses": {key: accept(proceed=True)}, "requestState": asked["requestState"]}
+        result = server.request("tools/call", {**release(region, quick_erase=False), **state})
+
+    assert "Everything that runs on it is interrupted" in question["params"]["message"]
+    assert result["structuredContent"]["state"] == "succeeded", result
+    assert posts(region) == ["release"]
+
+
+def test_the_answers_of_an_untrusted_client_do_not_count(
+    region: SimulatedRegion, tmp_path: Path, revision: str
+) -> None:
+    region.deploy("node01", "admin")
+    advance_to(region, "node01", "Deployed")
+    policy = '{"untrusted_clients": ["driv*"]}'
+    with serving(region) as url:
+        serve = starter("stdio", region, url, tmp_path, CAPABILITIES, MAAS_MCP_POLICY=policy)
+        with serve(revision=revision) as server:
+            refused = server.request("tools/call", release(region))
+
+    assert refused["_meta"]["io.github.maas-mcp/error"]["code"] == "plan_needed"
+    assert posts(region) == []

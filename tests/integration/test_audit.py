@@ -122,7 +122,7 @@ def test_a_refused_scope_is_recorded_for_its_principal(
 ) -> None:
     team = Team(region, url, tmp_path)
     team.variables["MAAS_MCP_AUDIT"] = str(path)
-    token = team.token("new", "bob", "--scopes", "maas:operate")
+    token = team.token("new", "bob", "--scopes", "maas:read")
     machine = region.machine("node01").system_id
     with team.serving(token) as bob:
         for _ in range(2):

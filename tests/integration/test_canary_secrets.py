@@ -21,7 +21,7 @@ from urllib.parse import quote
 import pytest
 
 from maas_simulator import Fault, SimulatedRegion, demo_region, serving
-from tests.integration.canaries import Canaries, audit_variables, forms
+from tests.integration.canaries import Canaries, forms
 from tests.integration.collector import Collector, collecting
 from tests.integration.driver import MODERN, Driver, Message, serving_stdio
 from tests.integration.fuzzing import Fuzz
@@ -32,6 +32,8 @@ from tests.issuer import Issuer, issuing
 
 SUBJECT: Final = "f81d4fae"
 TEXT: Final = {"Content-Type": "text/plain"}
+AT_ONCE: Final = 10
+"""Concurrent calls of each client."""
 READS: Final = ("maas_list_machines", "maas_list_images", "maas_list_operations", "maas_get_machine")
 
 
@@ -69,7 +71,7 @@ class Scene:
             "OTEL_BSP_SCHEDULE_DELAY": "200",
             "OTEL_METRIC_EXPORT_INTERVAL": "500",
             "ACME_TOKEN": add("variable of another program"),
-            **audit_variables(self.folder),
+            "MAAS_MCP_AUDIT": str(self.folder / "audit.jsonl"),
         }
 
     def faults(self) -> list[Callable[[], Fault]]:
@@ -104,7 +106,10 @@ class Scene:
             lambda: Fault(
                 status=200, body=json.dumps({"power_parameters": {"power_pass": word("BMC")}}), headers=cookie
             ),
-            *(lambda answer=answer: Fault(answer=answer) for answer in ("bad gateway", "rack down", "rate limit")),
+            *(
+                lambda answer=answer: Fault(answer=answer, headers={"Retry-After": "0"})
+                for answer in ("bad gateway", "rack down", "rate limit")
+            ),
             *(lambda drop=drop: Fault(drop=drop) for drop in ("before", "after", "headers", "body")),
             lambda: Fault(spoil="truncated"),
             lambda: Fault(spoil="malformed"),
@@ -131,10 +136,12 @@ class Scene:
         while (written := server.errors.read_bytes().count(b"\n")) < lines:
             fuzz(fuzzer)
             for client in clients:
-                for tool, arguments in itertools.islice(calls, 10):
-                    self.region.faults.append(self.chance.choice(faults)())
-                    client.wait(client.start_request("tools/call", {"name": tool, "arguments": arguments}))
-                    self.region.faults.clear()
+                given = list(itertools.islice(calls, AT_ONCE))
+                self.region.faults.extend(self.chance.choice(faults)() for _ in given)
+                sent = [client.start_request("tools/call", {"name": t, "arguments": args}) for t, args in given]
+                for request_id in sent:
+                    client.wait(request_id)
+                self.region.faults.clear()
             for client in clients:
                 self.canaries.wrote("messages", *(json.dumps(each).encode() for each in client.received))
                 client.received.clear()
@@ -144,9 +151,9 @@ class Scene:
         """Check everything that got out."""
         self.canaries.wrote("log", server.errors.read_bytes())
         self.canaries.wrote("telemetry", *self.collector.bodies)
-        for path in self.folder.glob("audit*"):
-            self.canaries.wrote("audit", path.read_bytes())
+        self.canaries.wrote("audit", (self.folder / "audit.jsonl").read_bytes())
         assert self.collector.spans
+        assert len(self.canaries.outputs["audit"][0]) > 1_000
         leaks = self.canaries.found()
         assert not leaks, "\n".join(leaks)
 

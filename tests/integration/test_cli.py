@@ -704,3 +704,33 @@ def test_the_package_can_be_run_as_a_module() -> None:
         [sys.executable, "-m", "maas_mcp", "--version"], capture_output=True, text=True, timeout=TIMEOUT, check=True
     )
     assert done.stdout.startswith("maas-mcp, version ")
+
+
+def test_a_call_on_a_terminal_asks_before_it_erases(region: SimulatedRegion, url: str) -> None:
+    region.deploy("node01", "admin")
+    advance_to(region, "node01", "Deployed")
+    args = ("call", "maas_release_machine", f"system_id={region.machine('node01').system_id}", "quick_erase=true")
+    settings = environment(**settings_of(region, url))
+
+    lines = terminal_lines(args, settings, columns=100, answers={"The text that the question names.: ": "node01"})
+
+    assert "All data on the disks is lost, and cannot be recovered." in lines
+    assert any("node01" in each and "is Ready" in each for each in lines), lines
+
+
+def test_a_call_without_a_terminal_is_planned_first(region: SimulatedRegion, url: str, tmp_path: Path) -> None:
+    region.deploy("node01", "admin")
+    advance_to(region, "node01", "Deployed")
+    args = ("call", "maas_release_machine", f"system_id={region.machine('node01').system_id}")
+    settings = {**settings_of(region, url), "MAAS_MCP_STATE_DIR": str(tmp_path)}
+
+    refused = run_command(*args, **settings)
+    planned = run_command(*args, "plan=true", **settings)
+    plan_id = next(each for each in planned.stdout.split() if each.startswith("plan_id="))
+    released = run_command(*args, plan_id, **settings)
+
+    assert refused.returncode == 1
+    assert "plan=true" in refused.stderr
+    assert "Requests to MAAS:" in planned.stdout
+    assert released.returncode == 0, released.stderr
+    assert region.machine("node01").status_name == "Ready"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from maas_simulator import SimulatedRegion
-from tests.integration.driver import MODERN, TIMEOUT, Message, command, environment
+from tests.integration.driver import MODERN, TIMEOUT, Message, advance_to, command, environment
 from tests.integration.http_driver import HttpDriver
 from tests.integration.principals import STATE
 from tests.integration.team import Team
@@ -82,13 +82,15 @@ def test_no_other_form_of_the_path_avoids_the_check(team: Team, path: str) -> No
 def test_a_scope_that_is_missing_is_named_before_anything_is_sent(team: Team) -> None:
     reader, operator = team.token("new", "bob"), team.token("new", "admin", "--scopes", "maas:operate")
     machine = team.region.machine("node01")
+    team.region.deploy("node01", "admin")
+    advance_to(team.region, "node01", "Deployed")
     with team.serving(reader) as bob:
         status, challenge, _ = status_of(bob, call("maas_power_on", system_id=machine.system_id))
         assert (status, challenge) == (403, 'Bearer error="insufficient_scope", scope="maas:operate"')
-        status, challenge, _ = status_of(
-            team.client(bob, operator), call("maas_release_machine", system_id=machine.system_id)
-        )
-        assert (status, challenge) == (403, 'Bearer error="insufficient_scope", scope="maas:destroy"')
+        admin = team.client(bob, operator)
+        refused = admin.call("maas_release_machine", system_id=machine.system_id)
+        assert refused["_meta"]["io.github.maas-mcp/error"]["code"] == "insufficient_scope"
+        assert "requires the scope maas:destroy" in refused["content"][0]["text"]
         assert not bob.call("maas_list_machines").get("isError")
     assert posts(team.region) == []
 

@@ -104,7 +104,7 @@ def test_the_key_is_checked_with_maas_before_it_is_stored_and_never_shown(
         assert not given or given not in done.stdout + done.stderr
     assert not office.vault.exists()
     assert office.run("login", "bob", given="a:b:c", MAAS_URL="").returncode == 2
-    assert "Missing argument 'NAME'" in office.run("login").stderr
+    assert "Missing argument 'NAME'" in office.run("login", "--issuer", "https://sso.example.com").stderr
 
 
 def test_a_name_that_no_token_can_have_gets_no_key(office: Office, region: SimulatedRegion) -> None:

@@ -147,7 +147,7 @@ def test_a_scope_that_is_missing_is_named_before_anything_is_sent(lab: Lab) -> N
         status, challenge, text = status_of(reader, call("maas_release_machine", system_id=machine.system_id))
 
         assert status == 403
-        assert challenge == (f'Bearer scope="maas:destroy", error="insufficient_scope", resource_metadata="{METADATA}"')
+        assert challenge == (f'Bearer scope="maas:operate", error="insufficient_scope", resource_metadata="{METADATA}"')
         assert not text.startswith("event:")
         assert not reader.call("maas_list_machines").get("isError")
         assert refused(reader, lab.issuer.token(scope="openid"))[0] == 403
@@ -274,7 +274,7 @@ def test_the_sdks_client_finds_the_issuer_and_requests_the_scope_that_a_call_nee
     assert [each["resource"] for each in issuer.token_requests] == [url, url]
     first, second = (each["scope"].split() for each in issuer.token_requests)
     assert first == ["maas:read"]
-    assert "maas:destroy" in second
+    assert "maas:operate" in second
 
 
 def test_a_public_url_below_another_path_has_its_metadata_there(lab: Lab) -> None:

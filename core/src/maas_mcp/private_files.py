@@ -28,24 +28,45 @@ def read_with_exposure(path: Path, most: int = -1) -> tuple[bytes, str | None]:
     return content, f"{mode:04o}" if exposed else None
 
 
-def read_private(path: Path, content: str) -> bytes:
+def read_private(path: Path, content: str, most: int = -1) -> bytes:
     """Read a file that only its owner may access.
 
     Args:
         path: The file.
         content: A phrase for its content in messages, such as "the tokens of HTTP clients".
+        most: The largest number of bytes to read; by default all.
 
     Raises:
         SettingsError: It cannot be read, or others can read or change it.
     """
     try:
-        data, mode = read_with_exposure(path)
+        data, mode = read_with_exposure(path, most)
     except OSError as error:
         raise SettingsError(f"{path}, which holds {content}, cannot be read: {error.strerror}.") from None
     if mode is not None:
         raise SettingsError(
             f"{path} holds {content}, and others can read or change it (mode {mode}).",
             hint=f"Run `chmod 600 {path}`.",
+        )
+    return data
+
+
+def read_own(path: Path, content: str, most: int = -1) -> bytes:
+    """Read a file that only the current user may access.
+
+    Args:
+        path: The file.
+        content: As for :func:`read_private`.
+        most: The largest number of bytes to read; by default all.
+
+    Raises:
+        SettingsError: As for :func:`read_private`, or another user owns the file.
+    """
+    data = read_private(path, content, most)
+    if os.name == "posix" and path.stat().st_uid != os.geteuid():
+        raise SettingsError(
+            f"{path} holds {content}, and belongs to another user, who can change it.",
+            hint=f"Run `chown $(id -u) {path}`, or copy the file.",
         )
     return data
 

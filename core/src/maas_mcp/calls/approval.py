@@ -74,9 +74,9 @@ async def approve(call: ToolCall) -> ToolCall:
         PlanRefusedError: The plan is not the caller's, or something has changed since.
         NotAnsweredError: The user did not agree.
     """
-    judgement = _judgement_of(call)
-    if call.rehearsal is not None:
+    if call.judgement is None or call.rehearsal is not None:
         return call
+    judgement = call.judgement
     if call.options.plan_id is not None:
         plan = await _open(call, judgement)
         if not fills_in(call.tool):

@@ -1,7 +1,7 @@
 """Arguments of a tool call: their published schema, and their validation."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Annotated, Any, Final, Self, TypeVar
@@ -16,7 +16,7 @@ from maas_mcp.operations.declaring.operation import CancelPolicy, LongRunning
 from maas_mcp.plugins.portability import Schema, to_portable
 from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.plugins.schemas import exact_schema
-from maas_mcp.plugins.validation import added_options
+from maas_mcp.plugins.validation import OPERATION_ID, REGION_OPTION, added_options, one_of
 
 ProgressToken = str | int
 
@@ -60,6 +60,9 @@ class CallOptions(BaseModel):
         default=None, alias="_meta", description="For clients that cannot set the request's own _meta."
     )
 
+    region: str | None = Field(default=None)
+    """The chosen region, for every tool. It is published only where there is a choice."""
+
     @model_validator(mode="after")
     def _check_plan(self) -> Self:
         if self.plan and self.plan_id is not None:
@@ -72,17 +75,38 @@ class CallOptions(BaseModel):
         return self.meta.progressToken if self.meta else None
 
 
-def published_arguments(tool: AnyTool, client: ClientFeatures) -> Schema:
-    """The input schema of the tool for a client with these features."""
+def published_arguments(tool: AnyTool, client: ClientFeatures, regions: Sequence[str] = ()) -> Schema:
+    """The input schema of the tool.
+
+    Args:
+        tool: The tool.
+        client: The client's features.
+        regions: The regions from which calls choose, if there are several.
+    """
     if tool.published_schema is not None:
-        return dict(tool.published_schema)
-    schema, options = exact_schema(tool.arguments), exact_schema(CallOptions)["properties"]
-    own = {name: options[name] for name in _option_names(tool, client)}
+        own = _published_region(regions) if takes_region(tool, regions) else {}
+        schema = dict(tool.published_schema)
+        return {**schema, "properties": {**schema["properties"], **own}} if own else schema
+    schema, options = exact_schema(tool.arguments), exact_schema(CallOptions)["properties"] | _published_region(regions)
+    own = {name: options[name] for name in _option_names(tool, client, regions)}
     return to_portable({**schema, "properties": {**schema["properties"], **own}})
 
 
+def takes_region(tool: AnyTool, regions: Sequence[str]) -> bool:
+    """Whether calls of the tool choose a region. An operation's id belongs to one, so nothing is left to choose."""
+    return bool(regions) and OPERATION_ID not in tool.arguments.model_fields
+
+
+def _published_region(regions: Sequence[str]) -> dict[str, Schema]:
+    default = f"MAAS region. Default: {regions[0]}." if regions else ""
+    return {REGION_OPTION: {"type": "string", "enum": list(regions), "description": default}}
+
+
 def parse_arguments(
-    tool: AnyTool, given: Mapping[str, Any] | None, client: ClientFeatures = ClientFeatures()
+    tool: AnyTool,
+    given: Mapping[str, Any] | None,
+    client: ClientFeatures = ClientFeatures(),
+    regions: Sequence[str] = (),
 ) -> tuple[BaseModel, CallOptions]:
     """Validate the arguments, and split off the call options.
 
@@ -93,17 +117,20 @@ def parse_arguments(
         tool: The called tool.
         given: The client's arguments.
         client: The client's features.
+        regions: The regions from which the call chooses, if there are several.
 
     Raises:
         InvalidArgumentsError: An argument is invalid. The message names each one with the expected form, but never
             contains a value.
     """
-    arguments, options = dict(given or {}), _option_names(tool, client)
+    arguments, options = dict(given or {}), _option_names(tool, client, regions)
     known = exact_schema(tool.arguments)["properties"]
     unknown = [name for name in arguments if name not in known and name not in options]
     problems = [_explain_unknown(name, [*known, *options]) for name in unknown[:MAX_PROBLEMS]]
     model = _validated(tool.arguments, arguments.keys() & known.keys(), arguments, problems)
     call = _validated(CallOptions, arguments.keys() & options, arguments, problems)
+    if call is not None and call.region is not None and call.region not in regions:
+        problems.append(f"`{REGION_OPTION}`: expected {one_of(regions)}.")
     if problems or model is None or call is None:
         left_out = len(problems) + len(unknown[MAX_PROBLEMS:]) - MAX_PROBLEMS
         more = f" And {left_out} more problems." if left_out > 0 else ""
@@ -114,12 +141,13 @@ def parse_arguments(
     return model, call
 
 
-def _option_names(tool: AnyTool, client: ClientFeatures) -> tuple[str, ...]:
+def _option_names(tool: AnyTool, client: ClientFeatures, regions: Sequence[str]) -> tuple[str, ...]:
     """The call options that this client may pass."""
+    region = (REGION_OPTION,) if takes_region(tool, regions) else ()
     refused = set() if client.meta_argument else {"_meta"}
     if isinstance(tool, LongRunning) and not tool.can_abort:
         refused.add("on_cancel")
-    return tuple(name for name in added_options(tool) if name not in refused)
+    return (*region, *(name for name in added_options(tool) if name not in refused))
 
 
 def _validated(

@@ -19,6 +19,7 @@ from maas_mcp.errors import (
     MaasMcpError,
     NotAnsweredError,
     OperationCancelledError,
+    RefusedByPolicyError,
 )
 from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.declaring.questions import AnswersNeededError
@@ -107,7 +108,7 @@ def _outcome(result: CallResult) -> Mapping[str, Any]:
 def _recording(record: AuditedCall, error: BaseException, call: ToolCall) -> Awaitable[None]:
     """Return what writes the last line of a call that ended with an error."""
     if isinstance(error, MaasMcpError) and not isinstance(error, _FAULTS) and not record.is_open:
-        return record.refuse(error.code)
+        return record.refuse(_rule(error))
     outcome = dict(_failure(error))
     if record.operation is not None:
         with suppress(MaasMcpError):
@@ -115,10 +116,15 @@ def _recording(record: AuditedCall, error: BaseException, call: ToolCall) -> Awa
     return record.end(outcome)
 
 
+def _rule(error: MaasMcpError) -> str:
+    """The rule that an error names: one of the policy, or the code of the error."""
+    return error.rule if isinstance(error, RefusedByPolicyError) else error.code
+
+
 def _failure(error: BaseException) -> Mapping[str, str]:
     match error:
-        case InsufficientScopeError() | NotAnsweredError():  # also after the call was admitted
-            return {"outcome": "refused", "rule": error.code}
+        case InsufficientScopeError() | NotAnsweredError() | RefusedByPolicyError():  # also of an admitted call
+            return {"outcome": "refused", "rule": _rule(error)}
         case AnswersNeededError():
             return {"outcome": "asked"}
         case OperationCancelledError():

@@ -2,9 +2,12 @@
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
+
+from pydantic import BaseModel
 
 from maas_mcp.calls.approval import approve
 from maas_mcp.calls.arguments import ClientFeatures, ProgressToken, parse_arguments
@@ -12,21 +15,25 @@ from maas_mcp.calls.asking import EarlyAsker
 from maas_mcp.calls.audit import admit_call, audit_call
 from maas_mcp.calls.call import CallResult, ToolCall
 from maas_mcp.calls.connections import Connection
-from maas_mcp.calls.contributed import DeclaredTool
+from maas_mcp.calls.contributed import DeclaredTool, ReadResource
 from maas_mcp.calls.guard import check_policy
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.limiting import count_machines
+from maas_mcp.calls.next_steps import in_region
 from maas_mcp.calls.operations_service import OperationsService, plugin_errors
 from maas_mcp.calls.planning import plan_call
+from maas_mcp.calls.principal import Principal
 from maas_mcp.calls.served import Served
 from maas_mcp.calls.telemetry import observing
-from maas_mcp.errors import PluginError
+from maas_mcp.calls.tenant import Tenant
+from maas_mcp.errors import MaasMcpError, PluginError
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.declaring.questions import NOBODY, Asker
 from maas_mcp.operations.declaring.tool import ToolContext
 from maas_mcp.operations.progress import PartialProgress, ProgressReporter, ProgressSend
 from maas_mcp.operations.running.results import structured
 from maas_mcp.plugins.registry import AnyTool
+from maas_mcp.plugins.validation import OPERATION_ID
 
 logger = logging.getLogger(__name__)
 
@@ -72,18 +79,21 @@ async def run_call(
     """
     called = observing(host.instruments, tool.name, connection.principal.name, request_id)
     with called as observed, plugin_errors(tool.name):
-        arguments, options = parse_arguments(tool, given, client)
+        principal = connection.principal
+        arguments, options = parse_arguments(tool, given, client, host.regions_of(principal))
+        region = options.region or await region_of_operation(host, principal, tool, arguments)
         progress = ProgressReporter(sender(options.token))
         answer = answer_by(options.token)
         # A BaseException must not reach the reporter's task group, because it would end the group.
-        async with host.tenant(connection.principal) as tenant, progress.reporting():
-            with plugin_errors(tool.name), connection.running(request_id) as running:
+        async with host.tenant(principal, region) as tenant, progress.reporting():
+            with _steps_in(tenant), plugin_errors(tool.name), connection.running(request_id) as running:
+                running.region = tenant.region
                 call = ToolCall(
                     tool=tool,
                     arguments=arguments,
                     options=options,
                     effects=tool.effects(arguments),
-                    principal=connection.principal,
+                    principal=principal,
                     host=host,
                     tenant=tenant,
                     served=served or host.served,
@@ -96,6 +106,24 @@ async def run_call(
                 result = await run_steps(call, run=run)
                 observed.note(result.status)
                 return result
+
+
+async def region_of_operation(host: Host, principal: Principal, tool: AnyTool, arguments: BaseModel) -> str:
+    """The region of the operation that a call names, or an empty string for the default."""
+    named = tool.operation_id if isinstance(tool, ReadResource) else getattr(arguments, OPERATION_ID, None)
+    if named is None or len(host.regions_of(principal)) < 2:  # noqa: PLR2004 - there is no choice
+        return ""
+    return await host.region_of(principal, named) or ""
+
+
+@contextmanager
+def _steps_in(tenant: Tenant) -> Iterator[None]:
+    """Let the next steps of an error choose the region of the call."""
+    try:
+        yield
+    except MaasMcpError as error:
+        error.next_steps = in_region(error.next_steps, tenant.region)
+        raise
 
 
 async def call_within(outer: ToolCall, tool: AnyTool, given: Mapping[str, Any]) -> CallResult:
@@ -116,6 +144,7 @@ async def call_within(outer: ToolCall, tool: AnyTool, given: Mapping[str, Any]) 
             options=options,
             effects=tool.effects(arguments),
             progress=progress,
+            judgement=None,
         )
         return await run_steps(inner)
 

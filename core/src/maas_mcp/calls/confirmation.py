@@ -74,7 +74,8 @@ async def _question(call: ToolCall, machines: list[Machine], expected: str | Non
         lines.append("- the MAAS region itself" if effects.destroys else "- machines that MAAS chooses")
     title = call.tool.title or call.tool.name
     end = [] if expected is None else [f"To go on, type: {expected}"]
-    return "\n".join([f"{title} ({call.tool.name})?", *lines, loss(effects), *end])
+    where = f" in the region {call.tenant.region}" if call.tenant.region else ""
+    return "\n".join([f"{title} ({call.tool.name}){where}?", *lines, loss(effects), *end])
 
 
 def loss(effects: Effects) -> str:

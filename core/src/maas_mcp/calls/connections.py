@@ -19,6 +19,8 @@ class RunningCall:
     token: CancellationToken = field(default_factory=CancellationToken)
     follows: tuple[str, SystemId] | None = None
     """The name and machine of the operation that the call follows, if any."""
+    region: str = ""
+    """The region that the call uses, if the principal has several."""
 
     @contextmanager
     def following(self, operation: str, system_id: SystemId) -> Iterator[None]:
@@ -53,9 +55,11 @@ class Connection:
             self._running.discard(call)
 
     @contextmanager
-    def outliving(self, token: CancellationToken, operation: str, system_id: SystemId) -> Iterator[None]:
+    def outliving(
+        self, token: CancellationToken, operation: str, system_id: SystemId, region: str = ""
+    ) -> Iterator[None]:
         """Register the rest of an answered call during the block: work on an operation that ``token`` stops."""
-        call = RunningCall(token=token, follows=(operation, system_id))
+        call = RunningCall(token=token, follows=(operation, system_id), region=region)
         self._running.add(call)
         try:
             yield
@@ -87,10 +91,10 @@ class Connection:
         for call in list(self._running):
             call.token.cancel(CancelReason.SHUTDOWN)
 
-    def stop_following(self, operation: str, system_id: SystemId) -> None:
+    def stop_following(self, operation: str, system_id: SystemId, region: str = "") -> None:
         """Do the same as :meth:`Connections.stop_following` for this connection's calls."""
         for call in self._running:
-            if call.follows == (operation, system_id):
+            if (call.follows, call.region) == ((operation, system_id), region):
                 call.token.cancel(CancelReason.CANCEL_TOOL)
 
 
@@ -110,11 +114,11 @@ class Connections:
         """All running calls."""
         return [call for connection in list(self._connections) for call in connection.running_calls()]
 
-    def stop_following(self, principal: Principal, operation: str, system_id: SystemId) -> None:
-        """End the principal's calls that follow this operation. The operation continues in MAAS."""
+    def stop_following(self, principal: Principal, operation: str, system_id: SystemId, region: str = "") -> None:
+        """End the principal's calls that follow this operation of a region. The operation continues in MAAS."""
         for connection in list(self._connections):
             if connection.principal.name == principal.name:
-                connection.stop_following(operation, system_id)
+                connection.stop_following(operation, system_id, region)
 
     def shut_down(self) -> None:
         """End all calls because the server stops. Their operations continue in MAAS."""

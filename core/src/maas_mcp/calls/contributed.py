@@ -64,6 +64,11 @@ class ReadResource(DeclaredTool[Nothing, SentContent]):
         self._uri = uri
         self._variables = variables
 
+    @property
+    def operation_id(self) -> str | None:
+        """The id of the operation in the URI, if the template has one."""
+        return self._variables.get("operation_id")
+
     def effects(self, args: Nothing) -> Effects:  # noqa: ARG002 - there are none
         """The machine in the URI, of which nothing changes."""
         machine = self._variables.get("system_id")

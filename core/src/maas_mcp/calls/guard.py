@@ -34,7 +34,7 @@ class Judgement:
 
 
 async def check_policy(call: ToolCall) -> ToolCall:
-    """Return the call with the judgement of the policy.
+    """Return the call with the judgement of the policy. A tool that only reads needs none.
 
     Raises:
         InsufficientScopeError: The principal lacks the scope for the call's tier.
@@ -43,10 +43,12 @@ async def check_policy(call: ToolCall) -> ToolCall:
     """
     if refusal := _unserved(call):
         raise refused_by(refusal)
-    _require(call.principal, call.tool, lowest_tier(call.effects))
+    check_tier(call.principal, call.tool, lowest_tier(call.effects))
+    if call.tool.read_only and not call.effects.changes:
+        return call
     with giving_up(call.tool.name, call.answer_by):
         judgement = await judge_call(call)
-    _require(call.principal, call.tool, judgement.call.tier)
+    check_tier(call.principal, call.tool, judgement.call.tier)
     decision = judgement.decision
     if decision.verdict is Verdict.REFUSE:
         raise refused_by(decision)
@@ -54,14 +56,14 @@ async def check_policy(call: ToolCall) -> ToolCall:
     return replace(call, judgement=judgement)
 
 
-def check_scope(principal: Principal, tool: AnyTool) -> None:
-    """Check that a principal may make every call of a tool, whichever machines it names.
+def check_tier(principal: Principal, tool: AnyTool, tier: Tier) -> None:
+    """Check that a principal may make a call of this tier.
 
     Raises:
         InsufficientScopeError: It lacks the scope.
     """
-    tier = Tier.READ if tool.read_only else Tier.DESTROY if tool.destructive else Tier.OPERATE
-    _require(principal, tool, tier)
+    if not principal.may(Scope.of(tier)):
+        raise InsufficientScopeError(tool.name, Scope.of(tier))
 
 
 def _unserved(call: ToolCall) -> Finding | None:
@@ -71,11 +73,6 @@ def _unserved(call: ToolCall) -> Finding | None:
 def refused_by(decision: Finding) -> RefusedByPolicyError:
     """The error for a finding that refuses a call."""
     return RefusedByPolicyError(decision.rule, f"{decision.reason} Nothing was sent to MAAS.", hint=decision.hint)
-
-
-def _require(principal: Principal, tool: AnyTool, tier: Tier) -> None:
-    if not principal.may(Scope.of(tier)):
-        raise InsufficientScopeError(tool.name, Scope.of(tier))
 
 
 async def judge_call(call: ToolCall) -> Judgement:

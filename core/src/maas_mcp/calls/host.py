@@ -21,6 +21,8 @@ from maas_mcp.calls.resource_updates import ResourceUpdates
 from maas_mcp.calls.served import Served, Serving
 from maas_mcp.calls.telemetry import Instrument
 from maas_mcp.calls.waiting import WaitingOperations
+from maas_mcp.credentials.regions import LocalRegions
+from maas_mcp.errors import UnknownOperationError
 from maas_mcp.maas.address import ApiKey, RegionAccess
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.connection import connect
@@ -73,6 +75,7 @@ class Host:
         timing: The time limits of operations.
         open_audit: Opens the audit for the settings; ``None`` if calls are not recorded.
         instruments: Observe calls, operations and polls. The requests of a client are observed by ``connect``.
+        regions: The regions of the local user, if the caller knows them; by default those of the settings.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class Host:
         timing: Timing | None = None,
         instruments: Sequence[Instrument] = (),
         open_audit: OpenAudit = open_audit,
+        regions: LocalRegions | None = None,
     ) -> None:
         self.settings = settings
         self.policy = ActivePolicy(settings)
@@ -114,14 +118,15 @@ class Host:
         """The loaded plugins, with their states for the process."""
         self.updates = ResourceUpdates()
         """Announces updated resources."""
+        self._regions = regions or LocalRegions(settings)
         self._connect = connect
         self.now = now
         """Returns the Unix time."""
         self._timing = replace(timing or Timing(), outage_limit=settings.outage_limit)
         self._slots = RequestSlots()
         self._changes = ChangeStream(observers, tasks, [each.operation_changed for each in instruments])
-        self._pool: dict[tuple[str, ApiKey | None], _PooledTenant] = {}
-        """By the principal's name and API key, least recently used first."""
+        self._pool: dict[tuple[str, ApiKey | None, str], _PooledTenant] = {}
+        """By the principal's name and API key and the region, least recently used first."""
         self._opening = anyio.Lock(fast_acquire=True)
 
     def serve(self, tools: Mapping[str, AnyTool], serving: Serving | None = None) -> None:
@@ -140,12 +145,39 @@ class Host:
         """The tools that a request can use, unless it narrows them."""
         return self.serving.select()
 
+    def regions_of(self, principal: Principal) -> tuple[str, ...]:
+        """The regions from which calls of a principal choose, the default one first; empty without a choice."""
+        return self._regions.names if principal == LOCAL else ()
+
+    async def region_of(self, principal: Principal, operation_id: str) -> str | None:
+        """The region of an operation; ``None`` if the principal has no such operation.
+
+        Each region has keys of its own, so an id is valid in one of them.
+
+        Raises:
+            SettingsError: The ids cannot be verified.
+        """
+        for name in self.regions_of(principal) or ("",):
+            async with self.tenant(principal, name) as tenant:
+                try:
+                    tenant.sealer.open(operation_id)
+                except UnknownOperationError:
+                    continue
+                return name
+        return None
+
     @asynccontextmanager
-    async def tenant(self, principal: Principal = LOCAL) -> AsyncIterator["Tenant"]:
-        """The tenant of a principal, kept open during the block."""
-        key = (principal.name, principal.api_key)
+    async def tenant(self, principal: Principal = LOCAL, region: str = "") -> AsyncIterator["Tenant"]:
+        """The tenant of a principal, kept open during the block.
+
+        Args:
+            principal: The principal.
+            region: One of :meth:`regions_of`; by default the first.
+        """
+        region = region or next(iter(self.regions_of(principal)), "")
+        key = (principal.name, principal.api_key, region)
         async with self._opening:
-            pooled = self._pool.pop(key, None) or await self.tasks.start(self._run_tenant, principal)
+            pooled = self._pool.pop(key, None) or await self.tasks.start(self._run_tenant, principal, region)
             self._pool[key] = pooled
             pooled.calls += 1
             self._close_idle()
@@ -155,27 +187,29 @@ class Host:
             pooled.calls -= 1
             pooled.used_at = anyio.current_time()
 
-    def run_later(self, principal: Principal, run: Callable[[], Awaitable[None]]) -> None:
-        """Run something after the call that requested it, while the principal's tenant is kept open."""
+    def run_later(self, principal: Principal, region: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Run something after the call that requested it, while the principal's tenant of the region is kept open."""
 
         async def running() -> None:
-            async with self.tenant(principal):
+            async with self.tenant(principal, region):
                 await run()
 
         self.tasks.start_soon(running)
 
-    async def _run_tenant(self, principal: Principal, *, task_status: TaskStatus[_PooledTenant]) -> None:
+    async def _run_tenant(self, principal: Principal, region: str, *, task_status: TaskStatus[_PooledTenant]) -> None:
         """Run a tenant until it is closed."""
 
-        def region() -> RegionAccess:
+        def access() -> RegionAccess:
             if principal == ANONYMOUS:
-                return self.settings.anonymous_region()
+                return self._regions.anonymous()
+            if principal.api_key is None:
+                return self._regions.access(region)
             return self.settings.require_region(principal.api_key)
 
         tenant: Tenant | None = None
         try:
             async with anyio.create_task_group() as tasks:
-                tenant = self._new_tenant(region, tasks, principal.name)
+                tenant = self._new_tenant(access, tasks, principal.name, region)
                 pooled = _PooledTenant(tenant)
                 task_status.started(pooled)
                 try:
@@ -188,12 +222,14 @@ class Host:
                 if tenant is not None:
                     await tenant.aclose()
 
-    def _new_tenant(self, region: Callable[[], RegionAccess], tasks: TaskGroup, principal: str) -> "Tenant":
+    def _new_tenant(
+        self, access: Callable[[], RegionAccess], tasks: TaskGroup, principal: str, region: str
+    ) -> "Tenant":
         from maas_mcp.calls.tenant import Tenant  # noqa: PLC0415 - the first call needs it, and not the list of tools
 
         return Tenant(
             self.settings,
-            region,
+            access,
             tasks,
             open_client=lambda access: self._open_client(access, principal),
             changes=self._changes,
@@ -203,6 +239,7 @@ class Host:
             policy=self.policy,
             timing=self._timing,
             principal=principal,
+            region=region,
             polled=[each.polled for each in self.instruments],
         )
 
@@ -232,6 +269,7 @@ async def open_host(
     timing: Timing | None = None,
     instruments: Sequence[Instrument] = (),
     open_audit: OpenAudit = open_audit,
+    regions: LocalRegions | None = None,
 ) -> AsyncIterator[Host]:
     """A host that runs during the block. Operations that are running at its end continue in MAAS."""
     async with anyio.create_task_group() as plugin_tasks:
@@ -250,6 +288,7 @@ async def open_host(
                     timing=timing,
                     instruments=instruments,
                     open_audit=open_audit,
+                    regions=regions,
                 )
                 try:
                     yield host

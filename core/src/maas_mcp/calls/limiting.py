@@ -113,7 +113,7 @@ async def _replace_when_chosen(call: ToolCall, limits: Mapping[str, Limit], coun
         except MaasError as error:
             logger.warning("the machines of %s stay counted as unknown ones: %s", handle.system_id, error)
 
-    call.host.run_later(call.principal, replace_later)
+    call.host.run_later(call.principal, call.tenant.region, replace_later)
 
 
 async def _replace_chosen(call: ToolCall, limits: Mapping[str, Limit], counted: Counted, agent_name: str) -> None:

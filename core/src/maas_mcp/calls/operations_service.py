@@ -13,6 +13,7 @@ from maas_mcp.calls.approval import approve_filled_in, fills_in
 from maas_mcp.calls.asking import EarlyAsker
 from maas_mcp.calls.call import CallResult, ToolCall
 from maas_mcp.calls.guard import check_policy
+from maas_mcp.calls.next_steps import in_region
 from maas_mcp.calls.operation_listing import OperationListing
 from maas_mcp.calls.rehearsal import Rehearsal
 from maas_mcp.calls.reports import add_operation_id, report, report_failure, suggest_get_operation
@@ -44,6 +45,7 @@ from maas_mcp.operations.next_steps import ABORT_OPERATION
 from maas_mcp.operations.running.results import kind_of, structured
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.plugins.registry import AnyTool
+from maas_mcp.policy.tiers import Tier
 
 logger = logging.getLogger(__name__)
 
@@ -99,11 +101,11 @@ class OperationsService:
             return
 
         async def keep() -> None:
-            connection = call.host.connections.connect(call.principal)
-            with connection.outliving(call.cancellation, operation.name, handle.system_id):
+            connection, region = call.host.connections.connect(call.principal), self._tenant.region
+            with connection.outliving(call.cancellation, operation.name, handle.system_id, region):
                 await over.wait()
 
-        call.host.run_later(call.principal, keep)
+        call.host.run_later(call.principal, self._tenant.region, keep)
 
     async def start_when_answered(self) -> CallResult:
         """Prepare the call's operation, and start it later, when the user has answered its questions."""
@@ -116,7 +118,8 @@ class OperationsService:
             return _call_result(operation, prepared, self._tenant.sealer.seal(prepared.handle))
         handle, principal = prepared.subject.handle, call.principal.name
         operation_id = self._tenant.sealer.seal(handle)
-        waiting = call.host.waiting.add(principal, operation_id, call.user, handle.started)
+        tier = Tier.DESTROY if call.judgement is None else call.judgement.call.tier
+        waiting = call.host.waiting.add(principal, operation_id, call.user, handle.started, tier)
 
         async def start() -> None:
             try:
@@ -132,7 +135,7 @@ class OperationsService:
             else:
                 call.host.waiting.remove(principal, operation_id)
 
-        call.host.run_later(call.principal, start)
+        call.host.run_later(call.principal, self._tenant.region, start)
         status: OperationStatus[Any] = OperationStatus(handle, None, "Waiting for an answer", confirmed=False)
         return _call_result(operation, status, operation_id)
 
@@ -272,11 +275,10 @@ class OperationsService:
     async def cancel(self, operation_id: str, *, abort: bool = False) -> OperationReport:
         """Stop the calls that follow an operation; with ``abort``, also abort it in MAAS."""
         operation, handle = self._open(operation_id)
-        connections = self._call.host.connections
         try:
             before = await self._follow(operation_id, 0.0)
         except MaasError as error:
-            connections.stop_following(self._call.principal, operation.name, handle.system_id)
+            self._stop_following(operation, handle)
             error.hint = f"Nothing was aborted, but the calls that followed it have ended. {error.hint or ''}".strip()
             raise
         left = before.error is not None and any(each.tool == ABORT_OPERATION.tool for each in before.error.next_steps)
@@ -289,7 +291,7 @@ class OperationsService:
                     operation, handle, self._call.cancellation, maas
                 )
             return before
-        connections.stop_following(self._call.principal, operation.name, handle.system_id)
+        self._stop_following(operation, handle)
         refusal: OperationRefusedError | None = None
         if abort:
             try:
@@ -300,6 +302,10 @@ class OperationsService:
         if refusal is not None and after.state == "working":
             raise refusal
         return after
+
+    def _stop_following(self, operation: LongRunning[Any, Any], handle: Handle) -> None:
+        call = self._call
+        call.host.connections.stop_following(call.principal, operation.name, handle.system_id, self._tenant.region)
 
     async def list(self, limit: int = MAX_LISTED) -> OperationList:
         """List the running operations: first those of the region and batches, then those of machines by hostname.
@@ -368,6 +374,7 @@ class OperationsService:
         except OperationCancelledError:
             raise
         except OperationError as error:
+            error.next_steps = in_region(error.next_steps, self._tenant.region)
             return report_failure(error, operation_id, call.served.tools)
         return self._report(operation, status)
 

@@ -85,7 +85,7 @@ class Tenant:
 
     Args:
         settings: The settings for polling and for signing ids.
-        region: Returns the region's address and the user's API key.
+        access: Returns the region's address and the user's API key.
         tasks: The task group of the watcher and of requests that outlive their calls.
         open_client: Opens the MAAS client.
         changes: Receives each change of an operation.
@@ -95,13 +95,14 @@ class Tenant:
         timing: The time limits of operations.
         policy: The policy in effect.
         principal: The name of the principal. Only this principal can use the operation ids.
+        region: The name of the region, if the principal has several.
         polled: Called after each poll of the watcher, with its error if it failed.
     """
 
     def __init__(
         self,
         settings: Settings,
-        region: Callable[[], RegionAccess],
+        access: Callable[[], RegionAccess],
         tasks: TaskGroup,
         *,
         open_client: Callable[[RegionAccess], MaasClient],
@@ -112,14 +113,17 @@ class Tenant:
         timing: Timing,
         policy: ActivePolicy,
         principal: str = "",
+        region: str = "",
         polled: Sequence[Callable[[MaasError | None], None]] = (),
     ) -> None:
         self.timing = timing
+        self.region = region
+        """The name of the region, by which calls choose it; empty without a choice."""
         self._principal = principal
         self._polled = polled
         self._settings = settings
+        self._access = access
         self._policy = policy
-        self._region = region
         self._tasks = tasks
         self._open_client = open_client
         self._changes = changes
@@ -142,7 +146,7 @@ class Tenant:
         # The import takes 20 ms. Only the first request pays it.
         from maas_mcp.proxies import with_proxy  # noqa: PLC0415 - see above
 
-        return self._open_client(with_proxy(self._region())).guarded(self.request_guard)
+        return self._open_client(with_proxy(self._access())).guarded(self.request_guard)
 
     @cached_property
     def request_guard(self) -> RequestGuard:
@@ -165,12 +169,12 @@ class Tenant:
         Raises:
             SettingsError: There is no secret, and none can be created.
         """
-        return PlanSealer(load_secrets(self._settings), self._region().api_url, self._now)
+        return PlanSealer(load_secrets(self._settings), self._access().api_url, self._now)
 
     @property
     def access(self) -> str:
         """The principal and the MAAS user, by the API key without its secret."""
-        key = self._region().identity
+        key = self._access().identity
         return f"{key} {self._principal}" if self._principal else key
 
     @cached_property

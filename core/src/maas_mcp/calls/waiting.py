@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from maas_mcp.errors import MaasMcpError, NotAnsweredError, OperationRefusedError
 from maas_mcp.operations.declaring.questions import Asker, ClientRequest, Question, cannot_ask
+from maas_mcp.policy.tiers import Tier
 
 ANSWER_LIMIT: Final = 3600.0
 """Seconds until a question is not answered any more. No answer means no."""
@@ -27,9 +28,11 @@ class WaitingOperation:
     Args:
         client: The client's abilities.
         started: The time in the operation's id, in seconds since 1970 (UTC).
+        tier: The tier of the call, whose scope an answer needs as well.
     """
 
-    def __init__(self, client: Asker, started: int) -> None:
+    def __init__(self, client: Asker, started: int, tier: Tier = Tier.DESTROY) -> None:
+        self.tier = tier
         self._client = client
         self.started = started
         self.pending: dict[str, ClientRequest] = {}
@@ -111,7 +114,9 @@ class WaitingOperations:
     def __init__(self) -> None:
         self._by_id: dict[tuple[str, str], WaitingOperation] = {}
 
-    def add(self, principal: str, operation_id: str, client: Asker, started: int) -> WaitingOperation:
+    def add(
+        self, principal: str, operation_id: str, client: Asker, started: int, tier: Tier = Tier.DESTROY
+    ) -> WaitingOperation:
         """Add an operation.
 
         Raises:
@@ -125,7 +130,7 @@ class WaitingOperations:
         before = self.find(principal, operation_id)
         if before is not None and before.error is None:
             raise OperationRefusedError("This operation waits for your answer already. Answer or cancel it first.")
-        waiting = self._by_id[principal, operation_id] = WaitingOperation(client, started)
+        waiting = self._by_id[principal, operation_id] = WaitingOperation(client, started, tier)
         ended = [key for key, each in self._by_id.items() if key[0] == principal and each.error is not None]
         for key in ended[: max(0, len(ended) - MAX_ENDED)]:
             del self._by_id[key]

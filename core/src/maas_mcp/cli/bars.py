@@ -199,6 +199,11 @@ class Bars:
         else:
             self.console.print(f"{label}  {text}", markup=False, highlight=False, soft_wrap=True)
 
+    def pause(self) -> None:
+        """Stop drawing until there is more progress, so that the user can type."""
+        if self.live:
+            self.progress.stop()
+
     def line(self, text: str) -> None:
         """Print a line above the bars. Safe to call from any thread."""
         self.console.print(make_visible(text), markup=False, highlight=False, soft_wrap=True)

@@ -15,10 +15,12 @@ from mcp.client import Client
 from mcp_types import CallToolResult, Tool
 
 from maas_mcp.cli import arguments
+from maas_mcp.cli.asking import TerminalAsker, can_ask
 from maas_mcp.cli.bars import Bars, Terminal
 from maas_mcp.cli.client import call_with_bar, list_tools, mcp_client, result_exit_code, result_text
 from maas_mcp.cli.common import EXIT_CODES, Interrupted, print_text
 from maas_mcp.cli.interrupt import run
+from maas_mcp.credentials.regions import find_regions
 from maas_mcp.machine_text import make_visible
 from maas_mcp.settings import Settings
 
@@ -45,9 +47,12 @@ def command(*, tool: str | None, pairs: tuple[str, ...], listing: bool, as_json:
     (or a JSON array), JSON for an object. KEY=@FILE reads the value from a file. Write KEY=@@… for a value that
     starts with @.
 
+    Before a call destroys something, it asks you on a terminal. Elsewhere, pass plan=true first: the call then only
+    shows what it would do, with a plan_id. The same call with plan_id=… instead carries it out.
+
     Ctrl-C cancels the call. An operation that MAAS has already started continues, unless you pass on_cancel=abort.
     """  # noqa: D301 - \b keeps click from wrapping the paragraph
-    Settings.load().require_region()  # fail before starting a server that would report the same error
+    find_regions(Settings.load())  # fail before starting a server that would report the same error
     call = Call(tool, pairs, listing=listing or tool is None, as_json=as_json)
     try:
         code = run(call.run, call.stop)
@@ -76,7 +81,8 @@ class Call:
     async def run(self) -> int:
         """List tools or call one. Returns the exit code."""
         with Bars(Terminal(stderr=True)) as bars:
-            async with mcp_client(os.environ, bars.line) as client:
+            ask = TerminalAsker(bars.line, bars.pause) if can_ask() else None
+            async with mcp_client(os.environ, bars.line, ask) as client:
                 tools = await list_tools(client)
                 self.served = tools.keys()
                 chosen = arguments.find_tool(tools, self._name) if self._name is not None else None

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, TextIO
 
 from mcp.client import Client
+from mcp.client.session import ElicitationFnT
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.exceptions import MCPError
@@ -28,12 +29,15 @@ STDERR_TIMEOUT: Final = 1.0
 
 
 @asynccontextmanager
-async def mcp_client(environment: Mapping[str, str], show: Callable[[str], None]) -> AsyncIterator[Client]:
+async def mcp_client(
+    environment: Mapping[str, str], show: Callable[[str], None], ask: ElicitationFnT | None = None
+) -> AsyncIterator[Client]:
     """Start a server and connect a client to it. Cancelling a call on the client cancels it on the server.
 
     Args:
         environment: The server's environment.
         show: Called from another thread with each line that the server writes to stderr.
+        ask: Asks the user what the server asks; ``None`` if nobody can answer.
 
     Raises:
         ServerError: The server did not start, or exited while it was in use.
@@ -44,7 +48,8 @@ async def mcp_client(environment: Mapping[str, str], show: Callable[[str], None]
         server = StdioServerParameters(command=sys.executable, args=list(SERVER), env=dict(environment))
         transport = stdio_client(server, errlog=stderr)
         try:
-            async with Client(transport, client_info=Implementation(name="maas-mcp", version=__version__)) as client:
+            info = Implementation(name="maas-mcp", version=__version__)
+            async with Client(transport, client_info=info, elicitation_callback=ask) as client:
                 try:
                     yield client
                 except Exception as error:  # noqa: BLE001 - raised again below, outside the SDK's task groups

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
@@ -25,6 +25,7 @@ from maas_mcp.cli.region_checks import (
     read_region_certificate,
 )
 from maas_mcp.cli.stdout import redirect_stdout_to_stderr
+from maas_mcp.credentials.regions import LocalRegion, find_regions, ignored_sources
 from maas_mcp.errors import AuditUnavailableError, MaasError, MaasUnavailableError, SettingsError
 from maas_mcp.maas.address import RegionAccess, is_loopback
 from maas_mcp.maas.client import MaasClient
@@ -79,22 +80,24 @@ def run_checks(report: Report) -> None:
         report.error("Settings", error)
         report.skip(*REGION_CHECKS, *OPERATION_CHECKS, "Plugins")
         return
-    region = check_settings(report, settings, keys_of_principals=check_access(report, settings))
+    regions = check_settings(report, settings, keys_of_principals=check_access(report, settings))
     if settings.http_tls_cert is not None:
         report.add(judge_server_certificate(settings.http_tls_cert))
-    user = None
-    if region is None:
+    users: list[User] = []
+    if not regions:
         report.skip(*REGION_CHECKS)
-    else:
-        user = run(partial(check_region, report, region))
+    for region in regions:
+        check_address(report, region)
+        if user := run(partial(check_region, report, region.access)):
+            users.append(user)
     check_operations(report, settings)
     registry = check_plugins(report)
     if registry is not None:
-        check_policy(report, settings, registry, user)
+        check_policy(report, settings, registry, users)
 
 
-def check_settings(report: Report, settings: Settings, *, keys_of_principals: bool) -> RegionAccess | None:
-    """Check the settings. Returns the access to the region if they are complete.
+def check_settings(report: Report, settings: Settings, *, keys_of_principals: bool) -> Sequence[LocalRegion]:
+    """Check the settings. Returns the regions if they are complete.
 
     Args:
         report: The report.
@@ -103,21 +106,34 @@ def check_settings(report: Report, settings: Settings, *, keys_of_principals: bo
     """
     anonymous = keys_of_principals and settings.maas_api_key is None
     try:
-        region = settings.anonymous_region() if anonymous else settings.require_region()
+        regions = (LocalRegion("", settings.anonymous_region(), ""),) if anonymous else find_regions(settings)
         file = config_file()
     except SettingsError as error:
         report.error("Settings", error)
-        return None
-    source = f"; settings from {file}" if file else ""
-    bundle = f"; CA certificates from {region.ca_bundle}" if region.ca_bundle else ""
+        return ()
+    where = regions[0].access.api_url if len(regions) == 1 else f"{len(regions)} regions"
     key = "without an API key" if anonymous else "with an API key in the right format"
-    report.add(Finding(Mark.PASSED, "Settings", f"{region.api_url} {key}{bundle}{source}"))
-    if region.api_url.startswith("http://") and not is_loopback(urlsplit(region.api_url).hostname or ""):
-        detail = "MAAS_URL uses http:// to another host, so anyone on the network can read the API key"
-        report.add(Finding(Mark.WARNING, "Encryption", detail, "Use https:// if the region supports it."))
+    bundles = dict.fromkeys(each.access.ca_bundle for each in regions if each.access.ca_bundle)
+    bundle = f"; CA certificates from {', '.join(map(str, bundles))}" if bundles else ""
+    report.add(Finding(Mark.PASSED, "Settings", f"{where} {key}{bundle}{f'; settings from {file}' if file else ''}"))
+    if ignored := [] if anonymous else ignored_sources(settings):
+        detail = f"{' and '.join(ignored)} is ignored, because an API key of higher precedence is set"
+        report.add(Finding(Mark.WARNING, "Credentials", detail, f"Unset it, or {regions[0].source}."))
     for name, meant in find_misnamed_variables().items():
         report.add(Finding(Mark.WARNING, "Settings", f"{name} is not a setting", f"Did you mean {meant}?"))
-    return region
+    return regions
+
+
+def check_address(report: Report, region: LocalRegion) -> None:
+    """Report where the API key of a region comes from, and whether it is sent unencrypted."""
+    url = region.access.api_url
+    if region.source:
+        detail = f"{region.name} is {url}, from {region.source}" if region.name else f"from {region.source}"
+        report.add(Finding(Mark.PASSED, "Credentials", detail))
+    if url.startswith("http://") and not is_loopback(urlsplit(url).hostname or ""):
+        named = f"The region {region.name}" if region.name else "MAAS_URL"
+        detail = f"{named} uses http:// to another host, so anyone on the network can read the API key"
+        report.add(Finding(Mark.WARNING, "Encryption", detail, "Use https:// if the region supports it."))
 
 
 async def check_region(report: Report, region: RegionAccess) -> User | None:

@@ -3,9 +3,11 @@
 import json
 import logging
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from maas_mcp.maas.address import RegionAccess
 from maas_mcp.machine_text import make_visible
 from maas_mcp.redaction import HIDDEN, redact
 from maas_mcp.settings import Settings
@@ -20,10 +22,17 @@ _MIN_PART: Final = 8
 """Characters of a part of an API key that is hidden on its own: MAAS's have 18 and more."""
 
 
-def configure_logging(settings: Settings) -> None:
-    """Configure the root logger, to which all libraries log."""
+def configure_logging(settings: Settings, regions: Iterable[RegionAccess] = ()) -> None:
+    """Configure the root logger, to which all libraries log.
+
+    Args:
+        settings: The settings.
+        regions: The regions, whose API keys are hidden.
+    """
     formatter = _Redacted(TEXT) if settings.log_format == "text" else _json_formatter()
     formatter.hide(settings.maas_api_key.get_secret_value() if settings.maas_api_key else "")
+    for key in (each.api_key for each in regions if each.api_key is not None):
+        formatter.hide(f"{key.consumer}:{key.token}:{key.secret}")
     for secret in (*settings.secret, *settings.vault_key, *settings.http_proxy_secret):
         formatter.hide(secret.get_secret_value())
     handler = logging.StreamHandler()

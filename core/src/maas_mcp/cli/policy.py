@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from maas_mcp.calls.principal import Principal, Scope
+from maas_mcp.calls.arguments import ClientFeatures
+from maas_mcp.calls.principal import LOCAL, Scope
 from maas_mcp.cli.common import EXIT_CODES, print_text
 from maas_mcp.cli.interrupt import run
 from maas_mcp.cli.stdout import reserve_stdout
+from maas_mcp.credentials.regions import LocalRegions
 from maas_mcp.errors import MaasMcpError
 from maas_mcp.plugins.registry import Registry, load_registry
 from maas_mcp.policy.judgement import Finding, Verdict
@@ -70,7 +72,8 @@ def explain(*, tool: str, pairs: tuple[str, ...], mode: str | None, scope: str) 
     with reserve_stdout() as stdout:
         settings, registry = _load(mode)
         tools = serving(settings, registry)
-        published = {name: mcp_tool(each) for name, each in tools.tools.items()}
+        regions = LocalRegions(settings).names
+        published = {name: mcp_tool(each, ClientFeatures(), regions) for name, each in tools.tools.items()}
         given = arguments.parse(arguments.find_tool(published, tool), pairs)
         question = _Question(tool, given, Scope(scope))
         judgement, served = run(partial(question.answer, settings, registry, tools))
@@ -116,17 +119,21 @@ class _Question:
         from maas_mcp.calls.host import open_host  # noqa: PLC0415 - with the server
         from maas_mcp.server.narrowing import user_selections  # noqa: PLC0415 - with the server
 
-        principal = Principal("", frozenset({self.scope}))
         async with open_host(settings, tools.tools) as host:
             host.serve(tools.tools, tools)
             host.plugins.use(registry.plugins)
-            served = tools.select(*await user_selections(host, principal))
-            connection = host.connections.connect(principal)
+            served = tools.select(*await user_selections(host, LOCAL))
+            connection = host.connections.connect(LOCAL)
+            scopes = frozenset({self.scope})
             tool = tools.tools[self.tool]
             try:
-                return await explain_call(host, tool, self.arguments, connection=connection, served=served), served
+                judgement = await explain_call(
+                    host, tool, self.arguments, connection=connection, scopes=scopes, served=served
+                )
             except MaasMcpError as error:
                 problem = error
+            else:
+                return judgement, served
         raise problem  # outside the host's task groups, which would wrap it
 
 

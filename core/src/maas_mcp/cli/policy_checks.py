@@ -1,6 +1,6 @@
 """The doctor's checks of the policy: the mode, the served tools, the protected machines, and the user's permissions."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from maas_mcp.cli.findings import Finding, Mark, Report
 from maas_mcp.cli.policy import serving
@@ -14,14 +14,14 @@ MAX_NAMED = 8
 """Tools that one finding names."""
 
 
-def check_policy(report: Report, settings: Settings, registry: Registry, user: User | None) -> None:
+def check_policy(report: Report, settings: Settings, registry: Registry, users: Sequence[User]) -> None:
     """Check the policy, and report it in a line for each part.
 
     Args:
         report: The report.
         settings: The settings.
         registry: The loaded plugins.
-        user: The user of the API key, if it is known.
+        users: The known users of the API keys, one for each region.
     """
     try:
         tools = serving(settings, registry)
@@ -31,8 +31,9 @@ def check_policy(report: Report, settings: Settings, registry: Registry, user: U
     served = tools.select().tools
     report.add(judge_mode(settings, len(served), len(tools.tools)))
     report.add(judge_protection(settings.policy))
-    if user is not None and not user.is_superuser and (finding := judge_permissions(settings, user, served.values())):
-        report.add(finding)
+    for user in users:
+        if not user.is_superuser and (finding := judge_permissions(settings, user, served.values())):
+            report.add(finding)
 
 
 def judge_mode(settings: Settings, served: int, loaded: int) -> Finding:

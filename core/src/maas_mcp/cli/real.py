@@ -19,6 +19,7 @@ from maas_mcp.cli.client import (
 )
 from maas_mcp.cli.common import EXIT_FAILURE, Interrupted, print_text
 from maas_mcp.cli.interrupt import run
+from maas_mcp.credentials.regions import find_regions
 from maas_mcp.machine_text import quoted
 from maas_mcp.settings import Settings
 
@@ -30,7 +31,7 @@ def deploy(system_id: str, *, confirmed: bool) -> int:
         system_id: The machine.
         confirmed: Whether the user has confirmed already, with ``--yes``.
     """
-    region = Settings.load().require_region()
+    region = find_regions(Settings.load())[0].access
     found = run(partial(_call, "maas_get_machine", system_id, None))
     machine = found.structured_content
     if found.is_error or machine is None:

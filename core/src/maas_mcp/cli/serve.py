@@ -10,6 +10,7 @@ import click
 
 from maas_mcp.cli.common import paused_garbage_collection, print_text
 from maas_mcp.cli.logs import configure_logging, log_always
+from maas_mcp.credentials.regions import LocalRegions, ignored_sources
 from maas_mcp.plugins.polling_choice import chosen_strategy
 from maas_mcp.plugins.registry import Registry, load_registry
 from maas_mcp.server.wire import take_wire
@@ -53,8 +54,9 @@ second.
 def command(*, strict_plugins: bool, address: str | None, log_format: str | None) -> None:
     """Serve MCP over stdin and stdout for one client, or over HTTP for many clients.
 
-    Needs MAAS_URL and MAAS_API_KEY. With authentication, HTTP needs only MAAS_URL, because each principal has a key of
-    its own. Logs go to stderr. Stops at end of input, SIGTERM or SIGINT. Operations already started in MAAS continue.
+    Needs a login of `maas-mcp login`, MAAS_MCP_PROFILES, or MAAS_URL and MAAS_API_KEY. With authentication, HTTP needs
+    only MAAS_URL, because each principal has a key of its own. Logs go to stderr. Stops at end of input, SIGTERM or
+    SIGINT. Operations already started in MAAS continue.
 
     SIGHUP reloads the lists of plugins, the mode, the policy and the selection of tools from the TOML file. An invalid
     configuration is logged, and nothing changes.
@@ -62,13 +64,28 @@ def command(*, strict_plugins: bool, address: str | None, log_format: str | None
     _hold_hangups()
     given: dict[str, Any] = {} if log_format is None else {"log_format": log_format}
     settings = Settings.load(**given)
-    configure_logging(settings)
+    regions = _find_regions(settings, http=address is not None)
+    configure_logging(settings, [] if regions is None else [each.access for each in regions.all])
     gc.set_threshold(*COLLECTION)
+    if regions is not None and (ignored := ignored_sources(settings)):
+        logger.warning("%s is ignored: the region comes from %s", " and ".join(ignored), regions.all[0].source)
     if address is None:
-        settings.require_region()
-        _serve_stdio(settings, strict=strict_plugins)
+        _serve_stdio(settings, regions, strict=strict_plugins)
     else:
-        _serve_http(settings, address, strict=strict_plugins)
+        _serve_http(settings, regions, address, strict=strict_plugins)
+
+
+def _find_regions(settings: Settings, *, http: bool) -> LocalRegions | None:
+    """Find the regions of the local user, or ``None`` if callers authenticate: each then has a key of its own."""
+    if http:
+        from maas_mcp.access.configuration import HttpAccess  # noqa: PLC0415 - only HTTP needs it
+
+        if HttpAccess.from_settings(settings) is not None:
+            settings.anonymous_region()
+            return None
+    regions = LocalRegions(settings)
+    regions.all  # noqa: B018 - fail at start-up, not at the first call
+    return regions
 
 
 def _hold_hangups() -> None:
@@ -77,7 +94,7 @@ def _hold_hangups() -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 
 
-def _serve_stdio(settings: Settings, *, strict: bool) -> None:
+def _serve_stdio(settings: Settings, regions: LocalRegions | None, *, strict: bool) -> None:
     closed = [name for name in ("stdin", "stdout") if getattr(sys, name) is None]
     if closed:
         raise click.UsageError(
@@ -94,18 +111,13 @@ def _serve_stdio(settings: Settings, *, strict: bool) -> None:
         registry = _load_plugins(settings, strict=strict)
         from maas_mcp.server.stdio import serve  # noqa: PLC0415 - the MCP SDK takes most of the start-up time
 
-    serve(registry, settings, wire, load=lambda: _load_configuration(strict=strict))
+    serve(registry, settings, wire, load=lambda: _load_configuration(strict=strict), regions=regions)
 
 
-def _serve_http(settings: Settings, text: str, *, strict: bool) -> None:
-    from maas_mcp.access.configuration import HttpAccess  # noqa: PLC0415 - only HTTP needs it
-    from maas_mcp.server.http.address import HttpAddress  # noqa: PLC0415 - as above
+def _serve_http(settings: Settings, regions: LocalRegions | None, text: str, *, strict: bool) -> None:
+    from maas_mcp.server.http.address import HttpAddress  # noqa: PLC0415 - only HTTP needs it
 
     address = HttpAddress.parse(text)
-    if HttpAccess.from_settings(settings) is None:
-        settings.require_region()
-    else:
-        settings.anonymous_region()
     address.check_safe(settings)
     with paused_garbage_collection():
         registry = _load_plugins(settings, strict=strict)
@@ -117,6 +129,7 @@ def _serve_http(settings: Settings, text: str, *, strict: bool) -> None:
         address,
         lambda url: _announce(settings, f"Serving MCP at {url}"),
         load=lambda: _load_configuration(strict=strict),
+        regions=regions,
     )
 
 

@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from maas_mcp.errors import SettingsError
 
-_API_PATH: Final = "api/2.0/"
+API_PATH: Final = "api/2.0/"
 KEY_HINT: Final = (
     "Get a key with `sudo maas apikey --username NAME` on the region, or in the MAAS UI under your user's preferences"
     " (API keys)."
@@ -25,23 +25,27 @@ class ApiKey:
     secret: str = field(repr=False)
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str, source: str = "MAAS_API_KEY") -> Self:
         """Parse a key.
+
+        Args:
+            text: The key.
+            source: Where it comes from, for the message.
 
         Raises:
             SettingsError: The key is not three parts of letters and digits. The message contains no part of it.
         """
         if "://" in text:
-            raise SettingsError("MAAS_API_KEY is not a MAAS API key: it is a URL.", hint=KEY_HINT)
+            raise SettingsError(f"{source} is not a MAAS API key: it is a URL.", hint=KEY_HINT)
         parts = text.strip().split(":")
         if len(parts) != 3 or not all(parts):  # noqa: PLR2004 - consumer, token and secret
             given = f"{sum(map(bool, parts))} non-empty part(s) of {len(parts)}"
             raise SettingsError(
-                f"MAAS_API_KEY is not a MAAS API key: expected consumer:token:secret, got {given}.", hint=KEY_HINT
+                f"{source} is not a MAAS API key: expected consumer:token:secret, got {given}.", hint=KEY_HINT
             )
         if not all(re.fullmatch(r"[A-Za-z0-9._~-]+", part) for part in parts):  # MAAS 3.7 generates letters and digits
             raise SettingsError(
-                "MAAS_API_KEY is not a MAAS API key: expected letters and digits in each of the three parts.",
+                f"{source} is not a MAAS API key: expected letters and digits in each of the three parts.",
                 hint=f"Check the value for quotes, spaces and other text copied with it. {KEY_HINT}",
             )
         return cls(*parts)
@@ -83,7 +87,7 @@ class RegionAccess:
         return self.api_url if key is None else f"{self.api_url} {key.consumer} {key.token}"
 
 
-def api_url(text: str, *, allow_http: bool = False) -> str:
+def api_url(text: str, *, allow_http: bool = False, source: str = "MAAS_URL") -> str:
     """Return the URL of a region's API 2.0.
 
     MAAS with TLS still serves ``http://…/MAAS/api/2.0/machines`` without a redirect (MAAS 3.7). An ``http`` URL would
@@ -92,21 +96,22 @@ def api_url(text: str, *, allow_http: bool = False) -> str:
     Args:
         text: The URL of MAAS, a page of its UI, its API, or only the host.
         allow_http: Whether to accept ``http`` for any host.
+        source: Where it comes from, for the message.
 
     Raises:
         SettingsError: ``text`` is not such a URL. The message contains no password.
     """
-    parts, port = _parse_url(text.strip())
+    parts, port = _parse_url(text.strip(), source)
     host = parts.hostname or ""
     if parts.scheme == "http" and not (allow_http or is_loopback(host)):
         raise SettingsError(
-            f"MAAS_URL uses http:// for {host}, which would send the API key unencrypted.",
+            f"{source} uses http:// for {host}, which would send the API key unencrypted.",
             hint="Use https:// (enable it with `sudo maas config-tls enable`), or set MAAS_ALLOW_HTTP=true if the"
             " network is trusted.",
         )
     shown = f"[{host}]" if ":" in host else host
     root = f"{parts.scheme}://{shown}" + ("" if port is None else f":{port}")
-    return "/".join([root, *_path_prefix(parts.path), "MAAS", _API_PATH])
+    return "/".join([root, *_path_prefix(parts.path), "MAAS", API_PATH])
 
 
 def is_loopback(host: str) -> bool:
@@ -122,10 +127,10 @@ def _path_prefix(path: str) -> list[str]:
     if "MAAS" in segments:
         return segments[: segments.index("MAAS")]
     whole = f"/{'/'.join(segments)}/"  # MAAS serves its API only below /MAAS, so a URL without it means the same
-    return [segment for segment in whole.partition(f"/{_API_PATH}")[0].split("/") if segment]
+    return [segment for segment in whole.partition(f"/{API_PATH}")[0].split("/") if segment]
 
 
-def _parse_url(text: str) -> tuple[SplitResult, int | None]:
+def _parse_url(text: str, source: str) -> tuple[SplitResult, int | None]:
     problem = "it is not a URL"
     try:
         parts = urlsplit(text)
@@ -136,7 +141,7 @@ def _parse_url(text: str) -> tuple[SplitResult, int | None]:
         problem = _url_problem(text, parts)
     if problem:
         raise SettingsError(
-            f"MAAS_URL cannot be used: {problem}.",
+            f"{source} cannot be used: {problem}.",
             hint="Set it to the URL of the region, such as https://maas.example.com:5443/MAAS or"
             " http://localhost:5240/MAAS.",
         )

@@ -26,6 +26,7 @@ from maas_mcp.calls.served import MAX_KEPT, Serving
 from maas_mcp.errors import MaasMcpError
 from maas_mcp.plugins.portability import Schema
 from maas_mcp.plugins.registry import AnyTool, PluginRecord, Registry
+from maas_mcp.policy.selection import Selection
 from maas_mcp.server.loaded_tools import check_toolsets, served_tools, toolsets_of
 from maas_mcp.server.narrowing import selections_of
 from maas_mcp.server.view import View
@@ -67,12 +68,13 @@ class Catalogue:
     Args:
         registry: The plugins' contributions.
         settings: The settings.
+        regions: The regions from which calls choose, if there are several.
 
     Raises:
         SettingsError: The settings name a toolset that does not exist.
     """
 
-    def __init__(self, registry: Registry, settings: Settings) -> None:
+    def __init__(self, registry: Registry, settings: Settings, regions: Sequence[str] = ()) -> None:
         self.bus = InMemorySubscriptionBus()
         """Receives each change, for ``subscriptions/listen``."""
         self.scopes: dict[str, Scope] = {}
@@ -85,6 +87,7 @@ class Catalogue:
         """The selections of the loaded tools."""
         self._registry = registry
         self._settings = settings
+        self._regions = tuple(regions)
         self._skills: LoadedSkills | None = None
         self._hosts: list[Host] = []
         self._observers: list[Callable[[], None]] = []
@@ -105,7 +108,7 @@ class Catalogue:
     def input_schema(self, name: str) -> Schema | None:
         """The input schema of a tool, built once: the SDK asks for it at each call over HTTP."""
         if name not in self._input_schemas and name in self.loaded:
-            self._input_schemas[name] = published_arguments(self.loaded[name], ClientFeatures())
+            self._input_schemas[name] = published_arguments(self.loaded[name], ClientFeatures(), self._regions)
         return self._input_schemas.get(name)
 
     @contextmanager
@@ -169,15 +172,17 @@ class Catalogue:
         self.loaded = served_tools(registry)
         self.serving = Serving(self.loaded, toolsets_of(registry), [settings.selection])
         self._skills = None
-        self._view_of = lru_cache(MAX_KEPT)(
-            lambda *selections: View(registry, self.serving.select(*selections), self._loaded_skills)
-        )
+        self._view_of = lru_cache(MAX_KEPT)(self._new_view)
         self.base = self._view_of()
         self.scopes.clear()
         self.scopes.update({name: required_scope(tool) for name, tool in self.base.served.tools.items()})
         self._input_schemas.clear()
         for host in self._hosts:
             self._pass_on(host)
+
+    def _new_view(self, *selections: Selection) -> View:
+        served = self.serving.select(*selections)
+        return View(self._registry, served, self._loaded_skills, regions=self._regions)
 
     def _loaded_skills(self) -> "LoadedSkills":
         """The skills of all plugins, read once for all views."""

@@ -25,9 +25,13 @@ async def user_selections(host: Host, principal: Principal) -> tuple[Selection, 
     """The selection for the MAAS user of a principal, if the settings hide tools from users. It may ask MAAS."""
     if not host.policy.hides_admin_tools or not any(tool.admin_only for tool in host.tools.values()):
         return ()
-    async with host.tenant(principal) as tenant:
-        user = await tenant.find_user()
-    return () if user is None or user.is_superuser else (UserSelection(user.username),)
+    user = None
+    for region in host.regions_of(principal) or ("",):
+        async with host.tenant(principal, region) as tenant:
+            user = await tenant.find_user()
+        if user is None or user.is_superuser:  # a call may choose this region
+            return ()
+    return () if user is None else (UserSelection(user.username),)
 
 
 async def served_to(ctx: Context) -> Served:

@@ -21,6 +21,7 @@ from mcp.server.stdio import stdio_server
 
 from maas_mcp.calls.connections import Connections
 from maas_mcp.calls.host import Host
+from maas_mcp.credentials.regions import LocalRegions
 from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.registry import Registry
 from maas_mcp.server.app import build
@@ -49,6 +50,7 @@ def serve(
     timing: Timing | None = None,
     *,
     load: Callable[[], Configuration] | None = None,
+    regions: LocalRegions | None = None,
 ) -> None:
     """Serve until the end of input, SIGTERM or SIGINT. Operations already started in MAAS continue.
 
@@ -58,8 +60,10 @@ def serve(
         wire: The client's end.
         timing: The time limits of operations.
         load: Reads the configuration and loads the plugins, at SIGHUP.
+        regions: The user's regions; by default those of the settings.
     """
-    catalogue = Catalogue(registry, settings)
+    regions = regions or LocalRegions(settings)
+    catalogue = Catalogue(registry, settings, regions.names)
 
     async def run() -> None:
         async with reloading(catalogue, load):
@@ -69,7 +73,7 @@ def serve(
                 registry,
                 settings,
                 connections,
-                telemetry.open_host(timing),
+                telemetry.open_host(timing, regions),
                 catalogue,
                 middleware=telemetry.middleware,
             )

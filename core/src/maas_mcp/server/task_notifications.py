@@ -14,7 +14,6 @@ from mcp.server.subscriptions import SUBSCRIPTION_ID_META_KEY
 from mcp.shared.exceptions import MCPError
 
 from maas_mcp.calls.host import Host
-from maas_mcp.errors import UnknownOperationError
 from maas_mcp.operations.progress import Progress
 from maas_mcp.server.catalogue import Catalogue
 from maas_mcp.server.client_log import ClientLog
@@ -127,12 +126,13 @@ def _task_ids(wanted: types.SubscriptionFilter) -> list[str] | None:
 async def _known(ctx: Context, task_ids: list[str]) -> list[str]:
     """The ids of the caller's own tasks. The others are left out of the acknowledgement, as the protocol says."""
     known = []
-    async with ctx.lifespan_context.tenant(client_connection(ctx).principal) as tenant:
-        for each in task_ids:
-            try:
-                tenant.sealer.open(TaskId.parse(each).operation_id)
-            except (UnknownOperationError, MCPError):
-                continue
+    host, principal = ctx.lifespan_context, client_connection(ctx).principal
+    for each in task_ids:
+        try:
+            operation_id = TaskId.parse(each).operation_id
+        except MCPError:
+            continue
+        if await host.region_of(principal, operation_id) is not None:
             known.append(each)
     return known
 

@@ -16,7 +16,7 @@ from mcp.shared.inbound import decode_header_value
 
 from maas_mcp.calls.call import CallResult
 from maas_mcp.calls.chain import Run, run_call
-from maas_mcp.calls.guard import check_scope, refused_by
+from maas_mcp.calls.guard import check_tier, refused_by
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.next_steps import resolve_steps
 from maas_mcp.calls.operations_service import OperationsService
@@ -270,7 +270,7 @@ async def _update(ctx: Context, params: UpdateTaskParams) -> dict[str, Any]:
     operation = _operation_of(ctx, params.task_id)
     if refusal := (await served_to(ctx)).refusal(operation.name, changes=True):
         raise _refusal(refused_by(refusal))
-    _check_scope(ctx, operation)
+    _check_scope(ctx, operation, waiting)
     for key, given in params.input_responses.items():
         waiting.answer(key, lambda request, given=given: read_answer(request, given))  # type: ignore[misc] # as above
     return {}
@@ -286,7 +286,7 @@ async def _cancel(ctx: Context, params: TaskParams) -> dict[str, Any]:
     served = await _served_for(ctx, params.task_id, cancel.name)
     waiting = _waiting(ctx, task_id.operation_id)
     if waiting is not None and (waiting.pending or waiting.error):
-        _check_scope(ctx, cancel)
+        _check_scope(ctx, cancel, waiting)
         waiting.end(OperationRevertedError("It was cancelled before anything was sent to MAAS."))
         return {}
     aborts = (task_id.on_cancel or operation.on_cancel) is CancelPolicy.ABORT
@@ -311,14 +311,14 @@ def _operation_of(ctx: Context, task_id: str) -> LongRunning[Any, Any]:
     return operation
 
 
-def _check_scope(ctx: Context, tool: AnyTool) -> None:
-    """Check that the caller may call a tool. An operation that waits for answers is changed outside the chain.
+def _check_scope(ctx: Context, tool: AnyTool, waiting: WaitingOperation) -> None:
+    """Check that the caller may start an operation that waits for answers, which changes outside the chain.
 
     Raises:
         MCPError: The caller lacks the scope.
     """
     try:
-        check_scope(client_connection(ctx).principal, tool)
+        check_tier(client_connection(ctx).principal, tool, waiting.tier)
     except InsufficientScopeError as error:
         raise _refusal(error) from None
 

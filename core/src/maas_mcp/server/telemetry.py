@@ -12,6 +12,7 @@ from mcp.server.context import ServerMiddleware
 
 from maas_mcp.calls.host import Host, open_host
 from maas_mcp.calls.telemetry import Instrument
+from maas_mcp.credentials.regions import LocalRegions
 from maas_mcp.maas.connection import connect
 from maas_mcp.operations.timing import Timing
 from maas_mcp.server.app import OpenHost
@@ -37,14 +38,15 @@ class Telemetry:
     middleware: tuple[ServerMiddleware[Any], ...] = ()
     """The middleware of the MCP server."""
 
-    def open_host(self, timing: Timing | None = None) -> OpenHost:
+    def open_host(self, timing: Timing | None = None, regions: LocalRegions | None = None) -> OpenHost:
         """Return a function that opens a host with the instruments.
 
         Args:
             timing: The time limits of operations.
+            regions: The regions of the local user; by default those of the settings.
         """
         observed = partial(connect, observers=[each.exchange for each in self.instruments])
-        return partial(open_host, timing=timing, instruments=self.instruments, connect=observed)
+        return partial(open_host, timing=timing, instruments=self.instruments, connect=observed, regions=regions)
 
 
 def telemetry_for(

@@ -48,13 +48,23 @@ _UNTRUSTED_IN_ERROR: Final = tuple(
 )
 
 
-def mcp_tool(tool: AnyTool, client: ClientFeatures = ClientFeatures()) -> types.Tool:  # noqa: B008 - it is frozen
-    """The tool as ``tools/list`` shows it to a client with these features."""
+def mcp_tool(
+    tool: AnyTool,
+    client: ClientFeatures = ClientFeatures(),  # noqa: B008 - it is frozen
+    regions: Sequence[str] = (),
+) -> types.Tool:
+    """The tool as ``tools/list`` shows it to a client with these features.
+
+    Args:
+        tool: The tool.
+        client: The client's features.
+        regions: The regions from which calls choose, if there are several.
+    """
     return types.Tool(
         name=tool.name,
         title=tool.title or tool.name.removeprefix("maas_").replace("_", " ").capitalize(),
         description=tool.description(),
-        input_schema=published_arguments(tool, client),
+        input_schema=published_arguments(tool, client, regions),
         output_schema=_output_schema(tool),
         annotations=_annotations(tool),
     )

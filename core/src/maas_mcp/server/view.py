@@ -25,14 +25,18 @@ class View:
         registry: The plugins' contributions.
         served: The tools.
         skills: Returns the skills of all plugins.
+        regions: The regions from which calls choose, if there are several.
     """
 
-    def __init__(self, registry: Registry, served: Served, skills: "Callable[[], LoadedSkills]") -> None:
+    def __init__(
+        self, registry: Registry, served: Served, skills: "Callable[[], LoadedSkills]", *, regions: Sequence[str] = ()
+    ) -> None:
         self.served = served
         self.resources = served_resources(registry, served.tools)
         """The resources and templates, without the skills' files."""
         self._registry = registry
         self._skills = skills
+        self._regions = regions
         self._listings: dict[ClientFeatures, types.ListToolsResult] = {}
 
     @cached_property
@@ -45,7 +49,7 @@ class View:
     def listing(self, client: ClientFeatures) -> types.ListToolsResult:
         """The list of tools for a client with these features, built once."""
         if client not in self._listings:
-            tools = [mcp_tool(tool, client) for tool in self.served.tools.values()]
+            tools = [mcp_tool(tool, client, self._regions) for tool in self.served.tools.values()]
             self._listings[client] = types.ListToolsResult(tools=tools)
         return self._listings[client]
 

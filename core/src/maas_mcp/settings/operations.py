@@ -24,7 +24,8 @@ class OperationSettings(BaseModel, defer_build=True):
     )
     state_dir: UserPath = Field(
         default=None,
-        description="Directory of the generated secret and of the audit. By default the user's state directory.",
+        description="Directory of the generated secret, of logins and of the audit. By default the user's state "
+        "directory.",
     )
     outage_limit: float = Field(
         default=300.0,

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, Field, SecretStr
 
-from maas_mcp.setting_types import UserPath
+from maas_mcp.setting_types import Names, UserPath
 
 
 class RegionSettings(BaseModel, defer_build=True):
@@ -17,6 +17,11 @@ class RegionSettings(BaseModel, defer_build=True):
     maas_api_key: SecretStr | None = Field(
         default=None, validation_alias="MAAS_API_KEY", description="API key of a MAAS user: consumer:token:secret."
     )
+    maas_api_key_file: UserPath = Field(
+        default=None,
+        validation_alias="MAAS_API_KEY_FILE",
+        description="File with the API key, instead of MAAS_API_KEY. Only you may have access to it.",
+    )
     maas_ca_bundle: UserPath = Field(
         default=None,
         validation_alias="MAAS_CA_BUNDLE",
@@ -26,4 +31,9 @@ class RegionSettings(BaseModel, defer_build=True):
         default=False,
         validation_alias="MAAS_ALLOW_HTTP",
         description="Allow http:// to a region on another host. The API key is then sent unencrypted.",
+    )
+    profiles: Names = Field(
+        default=(),
+        description="Names of logins of `maas-mcp login` or of profiles of the MAAS CLI, instead of MAAS_URL and an "
+        "API key. The tools offer the regions of all of them, and use the first by default.",
     )

@@ -23,7 +23,7 @@ from maas_mcp.operations.declaring.resource import Resource
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, Tool
 from maas_mcp.operations.progress import Progress
 from maas_mcp.testing.clock import Clock, event_loop_clock
-from maas_mcp.testing.host import SECRET, Host, open_host
+from maas_mcp.testing.host import SECRET, UNCONFIRMED, Host, open_host
 from maas_mcp.testing.whole_server import call_tool
 from maas_simulator import DEMO_USERS, SimulatedRegion, add_demo_machines, fill_region, serving
 
@@ -193,10 +193,15 @@ class MaasRegion(SimulatedRegion):
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment for a process that uses the region over HTTP, such as ``maas-mcp serve``."""
+        """The environment for a process that uses the region over HTTP, such as ``maas-mcp serve``.
+
+        Calls that destroy something need no confirmation.
+        """
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAAS_")}
         settings = {"MAAS_URL": self.url, "MAAS_API_KEY": self.api_key, "MAAS_MCP_POLL_INTERVAL": "0.05"}
-        return {**inherited, **settings, "MAAS_MCP_CONFIG": "", "MAAS_MCP_SECRET": SECRET, "MAAS_MCP_AUDIT": "off"}
+        policy = UNCONFIRMED.model_dump_json(exclude_unset=True)
+        own = {"MAAS_MCP_CONFIG": "", "MAAS_MCP_SECRET": SECRET, "MAAS_MCP_AUDIT": "off", "MAAS_MCP_POLICY": policy}
+        return {**inherited, **settings, **own}
 
     @asynccontextmanager
     async def host(self, username: str = "admin") -> AsyncIterator[Host]:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from maas_simulator.http import region_routes
+from maas_simulator.http import accounts, region_routes
 from maas_simulator.http.broken_responses import Dropped, apply_fault, replacement
 from maas_simulator.http.calls import Answer, Call, parse_form
 from maas_simulator.http.description import describe
@@ -124,7 +124,7 @@ class _RegionApp:
 
     def _handle(self, parsed: _ParsedRequest) -> Answer:
         endpoint = parsed.endpoint
-        if (answer := _answer_without_credentials(parsed)) is not None:
+        if (answer := _answer_without_credentials(parsed, self.region)) is not None:
             return answer
         if endpoint is None:
             raise no_such_endpoint(parsed.path)
@@ -152,9 +152,11 @@ class _RegionApp:
         return user
 
 
-def _answer_without_credentials(parsed: _ParsedRequest) -> Answer | None:
+def _answer_without_credentials(parsed: _ParsedRequest, region: RegionState) -> Answer | None:
     if parsed.path == "/MAAS/":
         raise Refusal(301, MOVED, "text/html", {"Location": "/MAAS/r/"}).without_vary()
+    if parsed.path == accounts.PATH:
+        return accounts.authenticate(region.users, parsed.request.method, parsed.form)
     for path, what in OUTSIDE_THE_API.items():
         if parsed.path.startswith(path):
             raise not_simulated(what)

@@ -20,7 +20,7 @@ class NotSimulated:
 
 
 OUTSIDE_THE_API: Final[Mapping[str, str]] = {
-    "/MAAS/accounts/": "logging in with a password",
+    "/MAAS/accounts/": "sessions of MAAS's web interface",
     "/MAAS/a/": "API v3",
     "/MAAS/metadata/": "the API for machines",
     "/MAAS/r/": "MAAS's web interface",

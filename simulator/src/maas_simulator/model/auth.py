@@ -30,6 +30,8 @@ class User:
 
     username: str
     is_superuser: bool = False
+    password: str = ""
+    """For logging in. If it is empty, the password is the username."""
 
     @property
     def api_key(self) -> str:
@@ -50,6 +52,10 @@ class User:
     def secret(self) -> str:
         """The token's secret. It protects nothing real."""
         return self._part("secret", 32)
+
+    def accepts(self, password: str) -> bool:
+        """Whether this is the user's password. It protects nothing real."""
+        return password == (self.password or self.username)
 
     def as_json(self) -> dict[str, object]:
         """The user as ``users/?op=whoami`` shows it."""

@@ -60,6 +60,8 @@ class UserOfWorld(Input):
     """The username."""
     superuser: bool = False
     """Whether the user may do everything. At least one user must be a superuser; the first one's API key is printed."""
+    password: str = ""
+    """The password for logging in. By default the username."""
 
 
 class SubnetOfWorld(Input):
@@ -234,7 +236,7 @@ class World(Input):
         if not any(user.superuser for user in self.users):
             raise WorldError(("users",), "at least one user must be a superuser; its API key is printed")
         check_unique(("users",), "name", [user.name for user in self.users])
-        return [User(user.name, user.superuser) for user in self.users]
+        return [User(user.name, user.superuser, user.password) for user in self.users]
 
     def _configure(self, region: SimulatedRegion) -> None:
         if self.zones is not None:

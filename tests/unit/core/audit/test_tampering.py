@@ -151,8 +151,9 @@ def test_without_a_head_file_a_changed_last_line_is_still_named(tmp_path: Path) 
     path = tmp_path / "audit.jsonl"
     write(path, 2)
     head_file(path).unlink()
-    content = path.read_bytes()
-    path.write_bytes(content[:-5] + b"0" + content[-4:])
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
     assert fault_line(path) == 2
 
 

@@ -1,5 +1,6 @@
 """The policy's limits hold for concurrent calls, and for processes that count in one file."""
 
+import math
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,15 @@ pytestmark = pytest.mark.anyio
 DESTROY_ALLOWED = {"standard": Mode(destroy="allow")}
 
 
-async def call(host: Host, name: str, **arguments: Any) -> CallResult:
+async def call(host: Host, name: str, *, within: float = math.inf, **arguments: Any) -> CallResult:
     connection = host.host.connections.connect()
     return await run_call(
-        host.host, host.host.tools[name], arguments, connection=connection, sender=lambda _token: discard_progress
+        host.host,
+        host.host.tools[name],
+        arguments,
+        connection=connection,
+        sender=lambda _token: discard_progress,
+        answer_by=lambda _token: anyio.current_time() + within,
     )
 
 
@@ -111,7 +117,7 @@ async def test_machines_of_an_allocation_that_failed_later_do_not_count() -> Non
     region.hold(op="allocate", before=20)
     async with region.host() as host:
         use(host, limits={"deploy": Limit(per_hour=6)})
-        await call(host, "maas_deploy_machines", count=6, wait_seconds=0)
+        await call(host, "maas_deploy_machines", count=6, within=5)
         await anyio.sleep(200)
 
         assert (await call(host, "maas_deploy_machines", count=2)).result is not None

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -135,10 +136,12 @@ def test_an_unusable_certificate_of_the_server_is_a_failed_check(tmp_path: Path)
     assert "no PEM certificate" in judge_server_certificate(tmp_path / "empty.pem").detail
 
 
-def policy_report(capsys: pytest.CaptureFixture[str], user: User | None = None, **settings: object) -> str:
+def policy_report(capsys: pytest.CaptureFixture[str], user: User | None = None, **settings: Any) -> str:
     for plugin in ("maas_commission", "maas_deploy", "maas_inventory"):
         pytest.importorskip(plugin)
-    check_policy(Report(), Settings.model_construct(**settings), load_registry(allow=OWN_PLUGINS), user)  # type: ignore[arg-type] # any settings
+    check_policy(
+        Report(), Settings.model_construct(**settings), load_registry(allow=OWN_PLUGINS), [user] if user else []
+    )
     return capsys.readouterr().out
 
 

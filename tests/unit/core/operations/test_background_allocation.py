@@ -1,5 +1,6 @@
 """The allocation of a batch continues after its call has answered, and leaves no machine allocated needlessly."""
 
+import math
 from typing import Any
 
 import anyio
@@ -61,6 +62,7 @@ async def start(
         house.token,
         name=new_name(DeployMany(), args),
         wait=wait,
+        start_by=math.inf if wait is None else anyio.current_time() + wait,
         on_cancel=CancelPolicy.ABORT if abort else None,
     )
 
@@ -93,6 +95,20 @@ def another(house: House, tasks: anyio.abc.TaskGroup | None = None) -> BatchEngi
 
 
 class TestAnswering:
+    async def test_a_call_that_may_take_its_time_waits_for_the_allocation(self, house: House) -> None:
+        args = DeployMachines(count=3)
+        answered = await house.batches.run(
+            DeployMany(),
+            args,
+            ProgressReporter(discard_progress),
+            house.token,
+            name=new_name(DeployMany(), args),
+            wait=0,
+        )
+
+        assert answered.state == "working"
+        assert "Allocating" not in answered.message
+
     async def test_a_call_answers_in_time_while_machines_are_allocated(self, house: House) -> None:
         answered = await start(house, wait=30.0)
 

@@ -15,7 +15,7 @@ from maas_mcp.errors import PluginError
 from maas_mcp.plugins import import_watch
 from maas_mcp.plugins.registry import PluginRecord, PluginState, Registry, load_registry
 from maas_mcp.plugins.schemas import input_schema
-from maas_mcp.plugins.validation import ALL_HOOKS, CALL_OPTIONS
+from maas_mcp.plugins.validation import ALL_HOOKS, CALL_OPTIONS, PLAN_OPTIONS, REGION_OPTION
 from maas_mcp.server.operation_tools import OPERATION_TOOLS
 
 Install = Callable[..., str]
@@ -679,11 +679,29 @@ def maas_mcp_operations():
     return [Broken]
 """
     error = failure("from pydantic import Field\n" + code)
-    assert "has an argument on_cancel or wait_seconds, which the host adds to every operation" in error
+    assert "has an argument on_cancel or wait_seconds, which the host adds to the tool" in error
+
+
+def test_a_tool_must_not_define_the_argument_that_chooses_a_region(failure: Failure) -> None:
+    code = """
+class Which(BaseModel):
+    region: str
+
+class Broken(Tool[Which, Nothing]):
+    "Break."
+    name = "broken_tool"
+    async def run(self, ctx, args):
+        return Nothing()
+
+@hookimpl
+def maas_mcp_tools():
+    return [Broken]
+"""
+    assert "broken_tool has an argument region, which the host adds" in failure(code)
 
 
 def test_the_hosts_arguments_match_the_call_options() -> None:
-    assert tuple(input_schema(CallOptions)["properties"]) == CALL_OPTIONS
+    assert {*input_schema(CallOptions)["properties"]} == {*CALL_OPTIONS, *PLAN_OPTIONS, REGION_OPTION}
 
 
 # Strict

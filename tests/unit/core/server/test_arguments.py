@@ -61,7 +61,7 @@ def test_an_invalid_argument_is_named_with_the_expected_value(given_: dict[str, 
 
     assert refusal.value.message.startswith("maas_count was not called. ")
     assert message in refusal.value.message
-    assert refusal.value.hint == "Arguments: system_id (required), password, count, parts."
+    assert refusal.value.hint == "Arguments: system_id (required), password, count, parts, plan, plan_id."
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,9 @@ def test_a_misspelt_call_option_gets_a_suggestion() -> None:
     with pytest.raises(InvalidArgumentsError, match="did you mean `wait_seconds`") as refusal:
         parse_arguments(Shrink(), {"system_id": "4y3h7n", "wait_second": 5})
 
-    assert refusal.value.hint == ("Arguments: system_id (required), password, count, parts, wait_seconds, on_cancel.")
+    assert refusal.value.hint == (
+        "Arguments: system_id (required), password, count, parts, wait_seconds, on_cancel, plan, plan_id."
+    )
 
 
 def test_on_cancel_is_offered_only_if_maas_can_abort() -> None:

@@ -12,10 +12,12 @@ from mcp.shared.message import SessionMessage
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.principal import Principal, Scope
 from maas_mcp.maas.address import ApiKey
+from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.operations.handles import Handle
 from maas_mcp.plugins.registry import AnyTool, load_registry
 from maas_mcp.server.app import build
 from maas_mcp.server.incoming import Incoming
+from maas_mcp.server.task_wire import TaskId
 from maas_mcp.settings import Settings
 from maas_mcp.testing import MaasRegion
 from maas_mcp.testing.answers import Answers
@@ -39,7 +41,8 @@ async def answer(region: MaasRegion, principal: Principal, method: str, *, waiti
             yield test.host
 
         async with test.host.tenant(principal) as tenant:
-            handle = Handle("maas_deploy_machine", "7xneda", int(tenant.sealer.now()), 1, ())
+            node = region.machine("node01").system_id
+            handle = Handle("maas_deploy_machine", node, int(tenant.sealer.now()), 1, ())
             operation_id = tenant.sealer.seal(handle)
         if waiting:
             test.host.waiting.add(principal.name, operation_id, Answers({}), handle.started)
@@ -50,7 +53,8 @@ async def answer(region: MaasRegion, principal: Principal, method: str, *, waiti
         with to_server, at_server, to_client, at_client:
             reading = Incoming(at_server, connections.connect(principal))
             tasks.start_soon(server.run, reading, to_client, server.create_initialization_options())
-            params = {"taskId": operation_id, "inputResponses": {}, "_meta": META}
+            task_id = str(TaskId(operation_id, CancelPolicy.ABORT))
+            params = {"taskId": task_id, "inputResponses": {}, "_meta": META}
             await to_server.send(
                 SessionMessage(types.JSONRPCRequest(jsonrpc="2.0", id=1, method=method, params=params))
             )
@@ -64,6 +68,8 @@ async def answer(region: MaasRegion, principal: Principal, method: str, *, waiti
 )
 async def test_a_principal_without_the_scope_changes_no_task(method: str, waiting: bool) -> None:
     with MaasRegion() as region:
+        region.deploy("node01", "admin")
+        region.advance(3600)
         key = ApiKey.parse(region.api_key)
         weak = await answer(region, Principal("bob", frozenset({Scope.OPERATE}), key), method, waiting=waiting)
         posts = [each for each in region.requests if each.method == "POST"]

@@ -116,7 +116,7 @@ class BatchEngine:
             requested = self._requests.register(handle, cancellation)
             start = partial(self._start, batch, args, requested, requested.noting(progress), policy=policy, until=until)
             self._tasks.start_soon(requested.carry_out, start)
-            return await requested.wait_for_start(until, self._timing)
+            return await requested.wait_for_start(until, start_by, self._timing)
 
     async def _start(
         self,

@@ -131,10 +131,16 @@ class RequestedBatch:
             failure.next_steps = (*failure.next_steps, ABORT_OPERATION)
         return failure
 
-    async def wait_for_start(self, until: float, timing: Timing) -> OperationStatus[Any]:
-        """Wait for the start, in the call that requested the batch. It continues if it takes longer than ``until``.
+    async def wait_for_start(self, until: float, answer_by: float, timing: Timing) -> OperationStatus[Any]:
+        """Wait for the start, in the call that requested the batch. It continues if it takes longer.
 
         A cancellation of the call stops the start.
+
+        Args:
+            until: When the call stops to follow the machines.
+            answer_by: When the call answers at the latest. Before that, it waits until the machines are chosen: a
+                program that ends after its call would end the allocation, too.
+            timing: The time limits.
 
         Raises:
             Exception: The start failed.
@@ -142,10 +148,10 @@ class RequestedBatch:
         window = timing.refusal_window
         until = max(until, anyio.current_time() + window)
         try:
-            with anyio.CancelScope(deadline=until):
+            with anyio.CancelScope(deadline=max(until, answer_by)):
                 await self.chosen.wait()
             if self.chosen.is_set():  # each member is followed until then, and after its request for the window
-                with anyio.CancelScope(deadline=until + 2 * window):
+                with anyio.CancelScope(deadline=max(until, anyio.current_time() + window) + 2 * window):
                     await self.over.wait()
         except anyio.get_cancelled_exc_class():
             self.cancellation.cancel(CancelReason.SHUTDOWN)  # an earlier reason prevails

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 from maas_mcp.access.configuration import HttpAccess
 from maas_mcp.calls.audit_log import open_audit
 from maas_mcp.calls.connections import Connections
+from maas_mcp.credentials.regions import LocalRegions
 from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.registry import Registry
 from maas_mcp.server.app import build
@@ -36,6 +37,7 @@ def http_app(
     timing: Timing | None = None,
     *,
     catalogue: Catalogue | None = None,
+    regions: LocalRegions | None = None,
 ) -> ASGIApp:
     """Build the application.
 
@@ -46,6 +48,7 @@ def http_app(
         hosts: The accepted values of the header ``Host``, such as ``127.0.0.1:*``.
         timing: The time limits of operations.
         catalogue: What the server serves, if the caller may reload it.
+        regions: The regions of the local user, as which unauthenticated clients act.
     """
     catalogue = catalogue or Catalogue(registry, settings)
     usage = Usage(_principal_limits(settings))
@@ -53,7 +56,7 @@ def http_app(
     authenticator = None if access is None else Authenticator(access, settings.anonymous_region().api_url)
     metrics = open_metrics(settings, connections, usage.open_sessions, lambda: catalogue.records)
     telemetry = telemetry_for(settings, [metrics] if metrics else [])
-    health = Health(telemetry.open_host(timing))
+    health = Health(telemetry.open_host(timing, regions))
     open_routes = health.routes
     if access is not None and access.oauth is not None:
         open_routes += metadata_routes(access.oauth, MCP_PATH)

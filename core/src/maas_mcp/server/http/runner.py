@@ -17,6 +17,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from maas_mcp.calls.connections import Connections
+from maas_mcp.credentials.regions import LocalRegions
 from maas_mcp.errors import ServerError
 from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.registry import Registry
@@ -38,6 +39,7 @@ def serve(
     timing: Timing | None = None,
     *,
     load: Callable[[], Configuration] | None = None,
+    regions: LocalRegions | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT arrives. Operations already started in MAAS continue.
 
@@ -48,6 +50,7 @@ def serve(
         announce: Called with the URL of MCP as soon as requests are accepted.
         timing: The time limits of operations.
         load: Reads the configuration and loads the plugins, at SIGHUP.
+        regions: The regions of the local user, as which unauthenticated clients act.
 
     Raises:
         SettingsError: Other hosts can reach the address, and there is no authentication or no TLS.
@@ -56,8 +59,8 @@ def serve(
     address.check_safe(settings)
     connections = Connections()
     hosts = (*LOOPBACK_HOSTS, *settings.http_hosts)
-    catalogue = Catalogue(registry, settings)
-    app = http_app(registry, settings, connections, hosts, timing, catalogue=catalogue)
+    catalogue = Catalogue(registry, settings, regions.names if regions else ())
+    app = http_app(registry, settings, connections, hosts, timing, catalogue=catalogue, regions=regions)
 
     async def run(listener: socket.socket) -> None:
         async with reloading(catalogue, load):

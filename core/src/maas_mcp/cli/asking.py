@@ -1,0 +1,76 @@
+"""Asks the user on the terminal what the server asks about a call, such as before it erases disks."""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+import anyio
+from mcp.client import ClientRequestContext
+from mcp_types import ElicitRequestFormParams, ElicitRequestParams, ElicitResult
+
+MAX_ANSWER: Final = 4096
+"""Bytes of one line that a terminal passes on."""
+YES: Final = frozenset({"y", "yes"})
+
+
+def can_ask() -> bool:
+    """Whether somebody can answer: questions and answers need a terminal."""
+    return sys.platform != "win32" and sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+class TerminalAsker:
+    """Answers the server's questions with what the user types.
+
+    Args:
+        show: Shows a line.
+        pause: Stops drawing bars, until there is more progress.
+    """
+
+    def __init__(self, show: Callable[[str], None], pause: Callable[[], None]) -> None:
+        self._show = show
+        self._pause = pause
+
+    async def __call__(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:  # noqa: ARG002
+        """Ask for each field of the server's form. An empty answer declines, and so does the end of the input."""
+        if not isinstance(params, ElicitRequestFormParams):
+            return ElicitResult(action="decline")
+        self._pause()
+        self._show(params.message)
+        content: dict[str, Any] = {}
+        for name, field in params.requested_schema.get("properties", {}).items():
+            typed = await self._read(_prompt(name, field))
+            if not typed:
+                return ElicitResult(action="decline")
+            content[name] = _value(typed, field)
+        return ElicitResult(action="accept", content=content)
+
+    async def _read(self, prompt: str) -> str:
+        import termios  # noqa: PLC0415 - missing on Windows
+
+        terminal = sys.stdin.fileno()
+        termios.tcflush(terminal, termios.TCIFLUSH)  # text that was typed before the question is no answer to it
+        print(prompt, end=" ", file=sys.stderr, flush=True)  # noqa: T201 - a prompt has no line break
+        await anyio.wait_readable(terminal)
+        return os.read(terminal, MAX_ANSWER).decode(errors="replace").strip()
+
+
+def _prompt(name: str, field: dict[str, Any]) -> str:
+    choices = f" ({', '.join(field['enum'])})" if "enum" in field else ""
+    kind = " [y/N]" if field.get("type") == "boolean" else ""
+    return f"{field.get('description') or name}{choices}{kind}:"
+
+
+def _value(typed: str, field: dict[str, Any]) -> Any:
+    """The typed value in the form of the field. The server checks it."""
+    match field.get("type"):
+        case "boolean":
+            return typed.lower() in YES
+        case "array":
+            return [each.strip() for each in typed.split(",")]
+        case "integer" | "number":
+            try:
+                return float(typed)
+            except ValueError:
+                return typed
+    return typed
