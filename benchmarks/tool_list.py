@@ -1,5 +1,7 @@
 """Prints the bytes and tokens of ``tools/list`` with all installed plugins, and of the part that a model reads.
 
+It also prints them for each mode and for each toolset alone.
+
     python benchmarks/tool_list.py
 
 Tokens are counted with the encoding o200k_base if the package ``bpe-openai`` is installed, which contains it. Otherwise
@@ -9,13 +11,16 @@ models' tokens differ by some tenths.
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from mcp_types import ListToolsResult
 
-from maas_mcp.plugins.registry import load_registry
-from maas_mcp.server.catalogue import served_tools
+from maas_mcp.calls.served import Serving
+from maas_mcp.plugins.registry import AnyTool, Registry, load_registry
+from maas_mcp.policy.configuration import MODES
+from maas_mcp.policy.selection import SiteSelection
+from maas_mcp.server.loaded_tools import served_tools, toolsets_of
 from maas_mcp.server.tools import mcp_tool
 
 PIECE = re.compile(r"\s?[^\W\d_]+|\d{1,3}|[^\w\s]+|_|\s+")
@@ -38,11 +43,28 @@ def compact(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
+def print_parts(registry: Registry, tokens: Callable[[str], int]) -> None:
+    """Print what a server sends in each mode, and with each toolset alone."""
+    tools, toolsets = served_tools(registry), toolsets_of(registry)
+    parts = {f"mode {mode}": SiteSelection(mode, read_only=MODES[mode].reads_only) for mode in MODES}
+    for name in sorted(set(toolsets.values())):
+        parts[f"toolset {name}"] = SiteSelection("standard", read_only=False, toolsets=frozenset({name}))
+    for label, selection in parts.items():
+        served = Serving(tools, toolsets, [selection]).select().tools.values()
+        text = compact(listed(served))
+        print(f"{label:20}{len(served):3} tools{len(text.encode()):8,} bytes{tokens(text):8,} tokens sent")
+
+
+def listed(tools: Iterable[AnyTool]) -> Any:
+    """The result of ``tools/list``, as it is sent."""
+    result = ListToolsResult(tools=[mcp_tool(tool) for tool in tools])
+    return json.loads(result.model_dump_json(by_alias=True, exclude_none=True))
+
+
 def main() -> None:
     """Print the figures, and the largest tools."""
-    tools = served_tools(load_registry()).values()
-    result = ListToolsResult(tools=[mcp_tool(tool) for tool in tools])
-    sent = json.loads(result.model_dump_json(by_alias=True, exclude_none=True))
+    registry = load_registry()
+    sent = listed(served_tools(registry).values())
     read = [{key: tool[key] for key in READ} for tool in sent["tools"]]
     rule, tokens = counter()
     print(f"{len(read)} tools; tokens {rule}")
@@ -50,6 +72,7 @@ def main() -> None:
         print(f"{label:16}{len(compact(value).encode()):8,} bytes{tokens(compact(value)):8,} tokens")
     for tool in sorted(read, key=lambda tool: -len(compact(tool)))[:5]:
         print(f"  {tool['name']:28}{len(compact(tool)):6,} bytes read")
+    print_parts(registry, tokens)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import click
-from docs._ext import simulator
+from docs._ext import simulator, tool_policy
 
 from maas_mcp import errors
 from maas_mcp.api import EventPolling, LongRunning, MachineStatus, Operation, ScriptPolling, Verdict
@@ -17,13 +17,10 @@ from maas_mcp.plugins.registry import AnyTool, load_registry
 from maas_mcp.plugins.schemas import output_schema
 from maas_mcp.plugins.skills import read_skills
 from maas_mcp.plugins.validation import added_options
-from maas_mcp.server.catalogue import served_tools
+from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.server.tools import mcp_tool
 from maas_mcp.settings import Settings, variable_name
 from maas_simulator.cli import main as simulator_main
-
-OWN_PLUGINS: Final = ("commission", "deploy", "inventory")
-"""The project's plugins. Other installed plugins are not documented."""
 
 Schema = Mapping[str, Any]
 
@@ -102,14 +99,14 @@ def operation_pages() -> Mapping[str, Callable[[], str]]:
 
 def _served() -> list[tuple[AnyTool, str]]:
     """Return every tool with its distribution, which is empty for the host's tools."""
-    registry = load_registry(allow=OWN_PLUGINS, strict=True)
+    registry = load_registry(allow=tool_policy.OWN_PLUGINS, strict=True)
     owners = {tool: record.distribution for record in registry.records for tool in record.tools}
     return [(tool, owners.get(name, "")) for name, tool in served_tools(registry).items()]
 
 
 def runbooks() -> str:
     """Return a table of the runbooks of the project's plugins."""
-    skills, _ = read_skills(load_registry(allow=OWN_PLUGINS, strict=True).skills)
+    skills, _ = read_skills(load_registry(allow=tool_policy.OWN_PLUGINS, strict=True).skills)
     return _table(
         ("Runbook", "Job", "Arguments"),
         (
@@ -151,6 +148,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
         "runbooks": runbooks,
         "settings": settings,
         "simulator-command": simulator_command,
+        "tool-policy": tool_policy.tool_policy,
         "tools": tools,
         "world": simulator.world,
         **operation_pages(),
@@ -176,7 +174,7 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def _setting_value(schema: Schema) -> str:
     schema = next((each for each in schema.get("anyOf", ()) if each.get("type") != "null"), schema)
     if "$ref" in schema:
-        return "a table"
+        return "a table, or JSON"
     if "enum" in schema:
         return ", ".join(f"`{each}`" for each in schema["enum"])
     if schema.get("type") in {"number", "integer"}:
@@ -193,6 +191,8 @@ def _setting_default(schema: Schema) -> str:
     default = schema.get("default")
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"
+    if isinstance(default, dict):
+        return "the defaults of its keys"
     return f"`{default:.10g}`" if isinstance(default, float | int) else f"`{default}`" if default else "none"
 
 

@@ -11,7 +11,7 @@ from mcp_strict_check import rules
 from maas_mcp.api import Tool, ToolContext
 from maas_mcp.calls.arguments import ClientFeatures
 from maas_mcp.plugins.registry import load_registry
-from maas_mcp.server.catalogue import served_tools
+from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.server.tools import mcp_tool
 from tests.own_plugins import OWN_PLUGINS
 from tests.unit.core.server.declared import Forms, Result

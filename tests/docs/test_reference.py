@@ -24,7 +24,7 @@ from maas_mcp.operations.watching.event_feed import MAX_BY_ID
 from maas_mcp.plugins.discovery import find
 from maas_mcp.plugins.polling_choice import POLLING_GROUP
 from maas_mcp.plugins.registry import load_registry
-from maas_mcp.server.catalogue import served_tools
+from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.settings import CONFIG_VARIABLE, Settings, variable_name
 from maas_simulator.cli import main as simulator_main
 from maas_simulator.control import COMMANDS

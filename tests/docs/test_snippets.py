@@ -186,7 +186,8 @@ def test_a_settings_file_can_be_loaded(snippet: Snippet, tmp_path: Path, monkeyp
     file = tmp_path / "config.toml"
     file.write_text(snippet.text)
     monkeypatch.setenv(CONFIG_VARIABLE, str(file))
-    assert Settings.load().maas_url == "https://maas.example.com:5443/MAAS"
+    shown = "https://maas.example.com:5443/MAAS" if "maas_url" in snippet.text else None  # else a part of a file
+    assert Settings.load().maas_url == shown
 
 
 def test_the_error_example_has_the_keys_of_a_real_error() -> None:

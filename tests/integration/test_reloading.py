@@ -156,6 +156,41 @@ def test_an_invalid_configuration_changes_nothing(client: Driver, config: Path) 
     assert announced(client) == []
 
 
+def test_a_new_policy_is_followed_and_its_lists_are_announced(
+    client: Driver, config: Path, region: SimulatedRegion
+) -> None:
+    node = region.machine("node01").system_id
+    config.write_text(config.read_text() + '[policy.protect]\nhostnames = ["node01"]\n')
+    hang_up(client)
+    eventually(lambda: "was reloaded" in client.log(), "the reload")
+    refused = client.call("maas_deploy_machine", system_id=node)
+    assert "its hostname matches node01" in refused["content"][0]["text"]
+    assert announced(client) == []
+
+    config.write_text('mode = "read-only"\n' + config.read_text())
+    hang_up(client)
+    eventually(lambda: announced(client), "the announcement")
+    assert "maas_deploy_machine" not in names(client)
+    assert "maas_list_machines" in names(client)
+    refused = client.call("maas_deploy_machine", system_id=node)
+    assert refused["_meta"]["io.github.maas-mcp/error"]["code"] == "refused_by_policy"
+    assert "runs in the mode read-only" in refused["content"][0]["text"]
+
+
+@pytest.mark.parametrize("line", ['mode = "readonly"', 'toolsets = ["powr"]', '[policy.protect]\ntagz = ["x"]'])
+def test_an_invalid_policy_keeps_the_old_one(url: str, region: SimulatedRegion, config: Path, line: str) -> None:
+    config.write_text('mode = "read-only"\n')
+    with serving_stdio(url, region.api_key, MODERN, MAAS_MCP_CONFIG=str(config)) as client:
+        before = names(client)
+        config.write_text(f"{line}\n")
+        client.process.send_signal(signal.SIGHUP)
+        eventually(lambda: "Nothing was reloaded" in client.log(), "the message in the log")
+
+        assert "Traceback" not in client.log()
+        assert names(client) == before
+        assert client.call("maas_deploy_machine", system_id=region.machine("node01").system_id)["isError"]
+
+
 def test_a_running_call_goes_on(client: Driver, region: SimulatedRegion, config: Path) -> None:
     region.set_speed(0)
     machine = region.machine("node01")

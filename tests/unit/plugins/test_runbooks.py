@@ -9,7 +9,7 @@ from maas_mcp.calls.arguments import parse_arguments
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.plugins.skills import Skill
-from maas_mcp.server.catalogue import served_tools
+from maas_mcp.server.loaded_tools import served_tools
 from tests.own_plugins import OWN_PLUGINS
 from tests.runbooks import PLACEHOLDER, RUNBOOKS, VALUES, calls_of, runbooks
 

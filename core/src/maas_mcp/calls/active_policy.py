@@ -28,6 +28,7 @@ class ActivePolicy:
         """Judge by these settings from now on. Another file starts with its own counts."""
         previous = None if self._usage is None else self.rules.usage_file
         self.rules, self.mode_name = settings.policy, settings.mode
+        self.hides_admin_tools = settings.admin_tools == "hide"
         if self._usage is not None and self.rules.usage_file != previous:
             self.close()
 

@@ -12,6 +12,7 @@ from maas_mcp.calls.connections import RunningCall
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.plan import Plan
 from maas_mcp.calls.principal import Principal
+from maas_mcp.calls.served import Served
 from maas_mcp.calls.tenant import Tenant
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.operations.cancellation import CancellationToken
@@ -39,6 +40,8 @@ class ToolCall:
     host: Host
     tenant: Tenant
     """The calling user of MAAS."""
+    served: Served
+    """The tools that the request can use."""
     client: ClientFeatures
     progress: ProgressReporter
     running: RunningCall

@@ -24,6 +24,7 @@ from maas_mcp.calls.operations_service import OperationsService, plugin_errors
 from maas_mcp.calls.planning import plan_call, rehearse
 from maas_mcp.calls.principal import Principal
 from maas_mcp.calls.rehearsal import Rehearsal
+from maas_mcp.calls.served import Served
 from maas_mcp.calls.telemetry import observing
 from maas_mcp.calls.tenant import Tenant
 from maas_mcp.errors import MaasMcpError, PluginError
@@ -55,6 +56,7 @@ async def run_call(
     client: ClientFeatures = ClientFeatures(),  # noqa: B008 - it is frozen
     run: Run | None = None,
     user: Asker = NOBODY,
+    served: Served | None = None,
     answer_by: Callable[[ProgressToken | None], float] = lambda _token: math.inf,
 ) -> CallResult:
     """Call a tool.
@@ -70,6 +72,7 @@ async def run_call(
         run: Runs after the last step instead of the tool, for a request that reads or changes the same as the tool but
             needs another form of the result.
         user: Asks the client.
+        served: The tools that the request can use; ``None`` for those of the host.
         answer_by: Returns the time at which the call answers at the latest, for the token among the arguments.
 
     Raises:
@@ -79,7 +82,7 @@ async def run_call(
     with called as observed, plugin_errors(tool.name):
         principal = connection.principal
         arguments, options = parse_arguments(tool, given, client, host.regions_of(principal))
-        region = options.region or await _region_of_operation(host, principal, tool, arguments)
+        region = options.region or await region_of_operation(host, principal, tool, arguments)
         progress = ProgressReporter(sender(options.token))
         answer = answer_by(options.token)
         # A BaseException must not reach the reporter's task group, because it would end the group.
@@ -94,6 +97,7 @@ async def run_call(
                     principal=principal,
                     host=host,
                     tenant=tenant,
+                    served=served or host.served,
                     client=client,
                     progress=progress,
                     running=running,
@@ -105,7 +109,7 @@ async def run_call(
                 return result
 
 
-async def _region_of_operation(host: Host, principal: Principal, tool: AnyTool, arguments: BaseModel) -> str:
+async def region_of_operation(host: Host, principal: Principal, tool: AnyTool, arguments: BaseModel) -> str:
     """The region of the operation that a call names, or an empty string for the default."""
     named = tool.operation_id if isinstance(tool, ReadResource) else getattr(arguments, OPERATION_ID, None)
     if named is None or len(host.regions_of(principal)) < 2:  # noqa: PLR2004 - there is no choice

@@ -41,6 +41,8 @@ async def check_policy(call: ToolCall) -> ToolCall:
         RefusedByPolicyError: The policy refuses the call. Nothing was sent to MAAS.
         MaasError: The machines cannot be read.
     """
+    if refusal := _unserved(call):
+        raise refused_by(refusal)
     check_tier(call.principal, call.tool, lowest_tier(call.effects))
     if call.tool.read_only and not call.effects.changes:
         return call
@@ -49,7 +51,7 @@ async def check_policy(call: ToolCall) -> ToolCall:
     check_tier(call.principal, call.tool, judgement.call.tier)
     decision = judgement.decision
     if decision.verdict is Verdict.REFUSE:
-        raise RefusedByPolicyError(decision.rule, f"{decision.reason} Nothing was sent to MAAS.", hint=decision.hint)
+        raise refused_by(decision)
     call.tenant.request_guard.note_judged(judgement.call.machines)
     return replace(call, judgement=judgement)
 
@@ -62,6 +64,15 @@ def check_tier(principal: Principal, tool: AnyTool, tier: Tier) -> None:
     """
     if not principal.may(Scope.of(tier)):
         raise InsufficientScopeError(tool.name, Scope.of(tier))
+
+
+def _unserved(call: ToolCall) -> Finding | None:
+    return call.served.refusal(call.tool.name, changes=call.effects.changes)
+
+
+def refused_by(decision: Finding) -> RefusedByPolicyError:
+    """The error for a finding that refuses a call."""
+    return RefusedByPolicyError(decision.rule, f"{decision.reason} Nothing was sent to MAAS.", hint=decision.hint)
 
 
 async def judge_call(call: ToolCall) -> Judgement:
@@ -87,6 +98,7 @@ async def judge_call(call: ToolCall) -> Judgement:
         now=datetime.fromtimestamp(call.host.now(), UTC),
         kinds=limits_of(call.tool.limit, erases=effects.erases),
         usage=await read_usage(call) if effects.changes else {},
+        unserved=_unserved(call),
     )
     return Judgement(judged, judge(policy.rules, judged))
 

@@ -18,6 +18,7 @@ from maas_mcp.calls.plan_ids import AppliedPlans
 from maas_mcp.calls.plugin_states import ProcessPlugins
 from maas_mcp.calls.principal import ANONYMOUS, LOCAL, Principal
 from maas_mcp.calls.resource_updates import ResourceUpdates
+from maas_mcp.calls.served import Served, Serving
 from maas_mcp.calls.telemetry import Instrument
 from maas_mcp.calls.waiting import WaitingOperations
 from maas_mcp.credentials.regions import LocalRegions
@@ -64,7 +65,7 @@ class Host:
 
     Args:
         settings: The settings.
-        tools: The served tools, by name.
+        tools: The loaded tools, by name.
         tasks: The task group of the tenants.
         plugin_tasks: The task group of the plugins' process lifespans, which outlive the tenants.
         connections: The clients' connections and their running calls.
@@ -100,6 +101,9 @@ class Host:
         """Records each call that changes something, unless it is ``None``."""
         self.instruments = tuple(instruments)
         self.tools: Mapping[str, AnyTool] = {}
+        """All loaded tools, including those that are not served."""
+        self.serving: Serving
+        """The selections of the tools."""
         self.operations: Mapping[str, LongRunning[Any, Any]] = {}
         """The long-running tools."""
         self.serve(tools)
@@ -125,10 +129,21 @@ class Host:
         """By the principal's name and API key and the region, least recently used first."""
         self._opening = anyio.Lock(fast_acquire=True)
 
-    def serve(self, tools: Mapping[str, AnyTool]) -> None:
-        """Serve these tools from now on."""
+    def serve(self, tools: Mapping[str, AnyTool], serving: Serving | None = None) -> None:
+        """Serve these tools from now on.
+
+        Args:
+            tools: All loaded tools. Operations of tools that are not served can still be followed.
+            serving: The selections of the tools; ``None`` to serve all.
+        """
         self.tools = tools
+        self.serving = serving or Serving(tools)
         self.operations = {name: tool for name, tool in tools.items() if isinstance(tool, LongRunning)}
+
+    @property
+    def served(self) -> Served:
+        """The tools that a request can use, unless it narrows them."""
+        return self.serving.select()
 
     def regions_of(self, principal: Principal) -> tuple[str, ...]:
         """The regions from which calls of a principal choose, the default one first; empty without a choice."""

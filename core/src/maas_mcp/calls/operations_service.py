@@ -375,11 +375,11 @@ class OperationsService:
             raise
         except OperationError as error:
             error.next_steps = in_region(error.next_steps, self._tenant.region)
-            return report_failure(error, operation_id, call.host.tools)
+            return report_failure(error, operation_id, call.served.tools)
         return self._report(operation, status)
 
     def _report(self, operation: LongRunning[Any, Any], status: OperationStatus[Any]) -> OperationReport:
-        return report(operation, status, self._tenant.sealer, self._call.host.tools)
+        return report(operation, status, self._tenant.sealer, self._call.served.tools)
 
     def _open(self, operation_id: str) -> tuple[LongRunning[Any, Any], Handle]:
         """The operation of an id.

@@ -1,10 +1,12 @@
 """A tenant: one user of MAAS, with a client, an engine and a sealer, each created when a call first needs it."""
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
+import anyio
 from anyio.abc import TaskGroup
 from pydantic import BaseModel
 
@@ -17,9 +19,10 @@ from maas_mcp.calls.plugin_states import PluginStates, ProcessPlugins
 from maas_mcp.calls.reports import end_state
 from maas_mcp.calls.request_guard import RequestGuard
 from maas_mcp.calls.resource_updates import ResourceUpdates
-from maas_mcp.errors import MaasError
+from maas_mcp.errors import MaasError, MaasMcpError
 from maas_mcp.maas.address import RegionAccess
 from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.models import User
 from maas_mcp.operations.batches.batch import BatchOperation, new_name
 from maas_mcp.operations.cancellation import CancellationToken
 from maas_mcp.operations.declaring.operation import LongRunning, Operation
@@ -37,6 +40,12 @@ from maas_mcp.settings import Settings
 if TYPE_CHECKING:
     from maas_mcp.operations.batches.group import BatchEngine
     from maas_mcp.operations.running.engine import Engine
+
+
+logger = logging.getLogger(__name__)
+
+USER_LIMIT: Final = 5.0
+"""Seconds to find the user in MAAS. Requests that list something wait for it."""
 
 
 class AnyEngine(Protocol):
@@ -124,6 +133,8 @@ class Tenant:
         self.choices = ChoiceCache()
         """The possible values of arguments, for this user."""
         self._now = now
+        self._user: User | None = None
+        self._finding_user = anyio.Lock()
 
     @cached_property
     def maas(self) -> MaasClient:
@@ -213,6 +224,17 @@ class Tenant:
         from maas_mcp.operations.batches.group import BatchEngine  # noqa: PLC0415 - as for the engine
 
         return BatchEngine(self.engine, self.maas, self.requests, self._tasks, now=self._now)
+
+    async def find_user(self) -> User | None:
+        """Find the user in MAAS, who is read once. ``None`` if MAAS cannot be asked now."""
+        async with self._finding_user:
+            if self._user is None:
+                with anyio.move_on_after(USER_LIMIT):
+                    try:
+                        self._user = await self.maas.whoami()
+                    except MaasMcpError as error:
+                        logger.info("The user in MAAS is unknown: %s", error.message)
+            return self._user
 
     def engine_for(self, operation: LongRunning[Any, Any]) -> AnyEngine:
         """The engine that runs operations of this kind."""

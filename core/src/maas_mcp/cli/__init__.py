@@ -1,4 +1,4 @@
-"""The command line: ``maas-mcp serve | demo | audit | call | doctor | login | logout | plugins | simulate | token``."""
+"""The command line: ``maas-mcp`` and its commands."""
 
 import sys
 from difflib import get_close_matches
@@ -37,6 +37,7 @@ class _LazyGroup(click.Group):
             "login": "Log in to a MAAS region, or store the API key of an HTTP principal.",
             "logout": "Remove your login to a MAAS region, or the API key of a principal.",
             "plugins": "List the installed plugins with their tools and skills.",
+            "policy": "Show the policy of the server, and explain its response to a call.",
             "serve": "Serve MCP over stdin and stdout for one client, or over HTTP for many clients.",
             "simulate": "Run a simulated MAAS region.",
             "token": "Create, list and revoke the tokens of HTTP clients.",

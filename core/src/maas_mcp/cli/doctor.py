@@ -16,14 +16,23 @@ from maas_mcp.cli.access_checks import check_access
 from maas_mcp.cli.findings import Finding, Mark, Report
 from maas_mcp.cli.interrupt import run
 from maas_mcp.cli.plugins import load_installed
+from maas_mcp.cli.policy_checks import check_policy
+from maas_mcp.cli.region_checks import (
+    Clock,
+    judge_clock,
+    judge_expiry,
+    judge_server_certificate,
+    read_region_certificate,
+)
 from maas_mcp.cli.stdout import redirect_stdout_to_stderr
 from maas_mcp.credentials.regions import LocalRegion, find_regions, ignored_sources
 from maas_mcp.errors import AuditUnavailableError, MaasError, MaasUnavailableError, SettingsError
 from maas_mcp.maas.address import RegionAccess, is_loopback
 from maas_mcp.maas.client import MaasClient
+from maas_mcp.maas.models import User
 from maas_mcp.maas.versions import parse_release
 from maas_mcp.plugins.polling_choice import chosen_strategy
-from maas_mcp.plugins.registry import PluginState
+from maas_mcp.plugins.registry import PluginState, Registry
 from maas_mcp.secret import check_secret_files, previous_file, secret_file
 from maas_mcp.setting_types import MIN_SECRET_LENGTH
 from maas_mcp.settings import Settings, config_file, find_misnamed_variables
@@ -51,8 +60,9 @@ OPERATION_CHECKS: Final = ("Polling", "Operation ids")
 def command() -> None:
     """Check that maas-mcp is ready to use.
 
-    Checks settings, connection, TLS certificate, MAAS version, API-key permissions, event access and plugins, and
-    suggests a fix for each problem. Changes nothing and never shows a secret. Exits with 1 if a check fails.
+    Checks settings, connection, TLS certificate, clock, MAAS version, API-key permissions, event access, plugins and
+    policy, and suggests a fix for each problem. Changes nothing and never shows a secret.
+    Exits with 1 if a check fails.
     """
     report = Report()
     run_checks(report)
@@ -71,13 +81,19 @@ def run_checks(report: Report) -> None:
         report.skip(*REGION_CHECKS, *OPERATION_CHECKS, "Plugins")
         return
     regions = check_settings(report, settings, keys_of_principals=check_access(report, settings))
+    if settings.http_tls_cert is not None:
+        report.add(judge_server_certificate(settings.http_tls_cert))
+    users: list[User] = []
     if not regions:
         report.skip(*REGION_CHECKS)
     for region in regions:
         check_address(report, region)
-        run(partial(check_region, report, region.access))
+        if user := run(partial(check_region, report, region.access)):
+            users.append(user)
     check_operations(report, settings)
-    check_plugins(report)
+    registry = check_plugins(report)
+    if registry is not None:
+        check_policy(report, settings, registry, users)
 
 
 def check_settings(report: Report, settings: Settings, *, keys_of_principals: bool) -> Sequence[LocalRegion]:
@@ -120,43 +136,48 @@ def check_address(report: Report, region: LocalRegion) -> None:
         report.add(Finding(Mark.WARNING, "Encryption", detail, "Use https:// if the region supports it."))
 
 
-async def check_region(report: Report, region: RegionAccess) -> None:
-    """Check the region, from its version to its machines."""
+async def check_region(report: Report, region: RegionAccess) -> User | None:
+    """Check the region, from its version to its machines. Returns the user of the API key, if MAAS accepts it."""
     from maas_mcp.maas.exchange import HttpTransport  # noqa: PLC0415 - a third of a second, which --help does not need
     from maas_mcp.maas.retry import Backoff  # noqa: PLC0415 - with the transport
     from maas_mcp.proxies import with_proxy  # noqa: PLC0415 - with the transport
 
+    clock = Clock()
     try:
-        transport = HttpTransport(with_proxy(region), backoff=Backoff(attempts=1))
+        transport = HttpTransport(with_proxy(region), backoff=Backoff(attempts=1), observers=[clock.observe])
     except SettingsError as error:
         report.error("Connection", error)
         report.skip(*REGION_CHECKS)
-        return
+        return None
     if transport.proxy:
         report.add(judge_proxy(transport.proxy))
     maas = MaasClient(transport)
     try:
-        await _check_api(report, maas, region)
+        return await _check_api(report, maas, region, clock)
     finally:
         await maas.aclose()
 
 
-async def _check_api(report: Report, maas: MaasClient, region: RegionAccess) -> None:
+async def _check_api(report: Report, maas: MaasClient, region: RegionAccess, clock: Clock) -> User | None:
     tls = region.api_url.startswith("https://")
     version = await _request(report, "Region", maas.version)
     if version is None:
         report.skip(*REGION_CHECKS[1:])
-        return
+        return None
     report.add(Finding(Mark.PASSED, "Region", f"reachable{', and its certificate is trusted' if tls else ''}"))
+    if tls and (expires := await read_region_certificate(region)):
+        report.add(judge_expiry("Certificate", expires, "Renew the certificate of the region."))
     report.add(judge_version(version))
+    if clock.skew is not None:
+        report.add(judge_clock(clock.skew))
     if region.api_key is None:
         report.add(Finding(Mark.SKIPPED, "API key", "not checked: each principal has its own"))
         report.skip("Events", "Machines")
-        return
+        return None
     user = await _request(report, "API key", maas.whoami)
     if user is None:
         report.skip("Events", "Machines")
-        return
+        return None
     report.add(judge_user(user.username, administrator=user.is_superuser))
     events = await _request(report, "Events", partial(maas.events, limit=1))
     if events is not None:
@@ -165,6 +186,7 @@ async def _check_api(report: Report, maas: MaasClient, region: RegionAccess) -> 
     system_id = events[0].node if events else UNKNOWN_MACHINE
     if await _request(report, "Machines", partial(maas.machines, id=[system_id])) is not None:
         report.add(Finding(Mark.PASSED, "Machines", "readable"))
+    return user
 
 
 async def _request(report: Report, check: str, send: Callable[[], Awaitable[T]]) -> T | None:
@@ -283,15 +305,15 @@ def check_audit(report: Report, settings: Settings) -> None:
         report.add(Finding(Mark.PASSED, "Audit", f"calls that change something are recorded in {path}"))
 
 
-def check_plugins(report: Report) -> None:
-    """Check whether every installed plugin can be loaded."""
+def check_plugins(report: Report) -> Registry | None:
+    """Check whether every installed plugin can be loaded. Returns those that were loaded."""
     try:
         with redirect_stdout_to_stderr():
-            records = load_installed()
+            registry = load_installed()
     except SettingsError as error:  # the settings of plugins, which no other check reads
         report.error("Plugins", error)
-        return
-    for record in records:
+        return None
+    for record in registry.records:
         check = f"Plugin {record.name}"
         if record.state is PluginState.FAILED:
             hint = f"Fix or uninstall {record.distribution}, or set MAAS_MCP_PLUGINS_BLOCK={record.name}."
@@ -300,6 +322,7 @@ def check_plugins(report: Report) -> None:
             report.add(Finding(Mark.SKIPPED, check, "blocked by a setting"))
         else:
             report.add(Finding(Mark.PASSED, check, ", ".join(record.tools) or "no tools"))
-    if not records:
+    if not registry.records:
         hint = "`pip install maas-mcp` installs the plugins deploy, commission and inventory."
         report.add(Finding(Mark.FAILED, "Plugins", "none installed, so the server has no tools for machines", hint))
+    return registry

@@ -10,7 +10,7 @@ import click
 
 from maas_mcp.cli.common import EXIT_CODES, EXIT_FAILURE, print_text
 from maas_mcp.cli.stdout import reserve_stdout
-from maas_mcp.plugins.registry import PluginRecord, PluginState, load_registry
+from maas_mcp.plugins.registry import PluginRecord, PluginState, Registry, load_registry
 from maas_mcp.settings import Settings, plugin_tables
 
 UNLIMITED_COLUMNS: Final = 10_000
@@ -27,7 +27,7 @@ def command(*, as_json: bool, strict: bool) -> None:
     Loads every plugin with the server's settings, and shows which are loaded, failed or blocked. Needs no MAAS region.
     """
     with reserve_stdout() as stdout:
-        records = load_installed()
+        records = load_installed().records
         if as_json:
             click.echo(json.dumps([asdict(record) for record in records], indent=2), file=stdout)
         elif records:
@@ -39,7 +39,7 @@ def command(*, as_json: bool, strict: bool) -> None:
         sys.exit(EXIT_FAILURE)
 
 
-def load_installed() -> tuple[PluginRecord, ...]:
+def load_installed() -> Registry:
     """Load the installed plugins. A failure is in the plugin's record, so it is not logged as well."""
     settings = Settings.load()
     logger = logging.getLogger("maas_mcp.plugins")
@@ -52,7 +52,7 @@ def load_installed() -> tuple[PluginRecord, ...]:
             block=settings.plugins_block,
             check_skills=True,
             tables=plugin_tables(),
-        ).records
+        )
     finally:
         logger.removeHandler(handler)
 

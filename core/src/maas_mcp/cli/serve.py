@@ -4,7 +4,7 @@ import gc
 import logging
 import signal
 import sys
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -15,6 +15,9 @@ from maas_mcp.plugins.polling_choice import chosen_strategy
 from maas_mcp.plugins.registry import Registry, load_registry
 from maas_mcp.server.wire import take_wire
 from maas_mcp.settings import Settings, plugin_tables
+
+if TYPE_CHECKING:
+    from maas_mcp.server.catalogue import Configuration
 
 logger = logging.getLogger(__name__)
 
@@ -55,8 +58,8 @@ def command(*, strict_plugins: bool, address: str | None, log_format: str | None
     only MAAS_URL, because each principal has a key of its own. Logs go to stderr. Stops at end of input, SIGTERM or
     SIGINT. Operations already started in MAAS continue.
 
-    SIGHUP reloads the lists of plugins, plugins_allow and plugins_block, from the TOML file. An invalid configuration
-    is logged, and nothing changes.
+    SIGHUP reloads the lists of plugins, the mode, the policy and the selection of tools from the TOML file. An invalid
+    configuration is logged, and nothing changes.
     """
     _hold_hangups()
     given: dict[str, Any] = {} if log_format is None else {"log_format": log_format}
@@ -108,7 +111,7 @@ def _serve_stdio(settings: Settings, regions: LocalRegions | None, *, strict: bo
         registry = _load_plugins(settings, strict=strict)
         from maas_mcp.server.stdio import serve  # noqa: PLC0415 - the MCP SDK takes most of the start-up time
 
-    serve(registry, settings, wire, load=lambda: _load_plugins(Settings.load(), strict=strict), regions=regions)
+    serve(registry, settings, wire, load=lambda: _load_configuration(strict=strict), regions=regions)
 
 
 def _serve_http(settings: Settings, regions: LocalRegions | None, text: str, *, strict: bool) -> None:
@@ -125,7 +128,7 @@ def _serve_http(settings: Settings, regions: LocalRegions | None, text: str, *, 
         settings,
         address,
         lambda url: _announce(settings, f"Serving MCP at {url}"),
-        load=lambda: _load_plugins(Settings.load(), strict=strict),
+        load=lambda: _load_configuration(strict=strict),
         regions=regions,
     )
 
@@ -135,6 +138,13 @@ def _announce(settings: Settings, text: str) -> None:
         log_always(logger, text)
     else:
         print_text(text, err=True)
+
+
+def _load_configuration(*, strict: bool) -> "Configuration":
+    from maas_mcp.server.catalogue import Configuration  # noqa: PLC0415 - imported by the server already
+
+    settings = Settings.load()
+    return Configuration(_load_plugins(settings, strict=strict), settings)
 
 
 def _load_plugins(settings: Settings, *, strict: bool) -> Registry:

@@ -179,7 +179,7 @@ class HttpTransport:
             for observe in self._observers:
                 observing.enter_context(observe(exchange))
             response = await self._send(request.method, url, body, exchange.headers)
-            exchange.status = response.status
+            exchange.status, exchange.date = response.status, response.headers.get("date")
         return response
 
     async def _send(self, method: str, url: str, body: str | None, headers: Mapping[str, str]) -> Response:

@@ -34,6 +34,8 @@ class Exchange:
     """Headers that an observer adds to the request."""
     status: int | None = None
     """The status of the response; ``None`` until it has arrived."""
+    date: str | None = None
+    """The response's header ``Date``."""
 
 
 ObserveExchange = Callable[[Exchange], AbstractContextManager[None]]

@@ -92,6 +92,12 @@ class Registry:
     plugins: tuple[Contributions, ...] = ()
     """The contributions of each loaded plugin, this project's own plugins first."""
 
+    @property
+    def toolsets(self) -> dict[str, str]:
+        """The toolset of each tool, by the tool's name: its own, or else the name of its plugin."""
+        owners = {tool.name: each.name for each in self.plugins for tool in each.tools}
+        return {name: tool.toolset or owners.get(name, "") for name, tool in self.tools.items()}
+
 
 def load_registry(
     *,

@@ -32,6 +32,11 @@ class Mode(PolicyTable):
         default="confirm", description="Response to calls that lose what runs or lies on a machine."
     )
 
+    @property
+    def reads_only(self) -> bool:
+        """Whether the mode refuses every change."""
+        return self.operate == self.destroy == "refuse"
+
 
 MODES: Final[Mapping[str, Mode]] = MappingProxyType(
     {

@@ -56,6 +56,8 @@ class JudgedCall:
     """The limits that count the call."""
     usage: Mapping[str, Usage] = field(default_factory=dict)
     """The usage of each limit that counts earlier calls."""
+    unserved: "Finding | None" = None
+    """Why the tool cannot be called at all; ``None`` if it can."""
 
     @cached_property
     def tier(self) -> Tier:
@@ -79,10 +81,11 @@ class Finding:
 
 def judge(policy: Policy, call: JudgedCall) -> list[Finding]:
     """Every rule's response to a call, in the order in which they decide."""
+    unserved = [] if call.unserved is None else [call.unserved]
     if not call.effects.changes:
-        return [Finding("tier.read", Verdict.ALLOW, f"{call.tool} changes nothing in MAAS.")]
+        return [*unserved, Finding("tier.read", Verdict.ALLOW, f"{call.tool} changes nothing in MAAS.")]
     findings = [*_scope(call), *_protected(policy, call), *_frozen(policy, call), *_limited(policy, call)]
-    return [*findings, *_second_person(policy, call), _mode(policy, call)]
+    return [*unserved, *findings, *_second_person(policy, call), _mode(policy, call)]
 
 
 def needs_second_person(findings: Sequence[Finding]) -> bool:

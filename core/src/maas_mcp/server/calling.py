@@ -18,6 +18,7 @@ from maas_mcp.plugins.registry import AnyTool
 from maas_mcp.server.asking import asker_for, missing_capability, questions_result
 from maas_mcp.server.catalogue import Catalogue
 from maas_mcp.server.client_log import ClientLog
+from maas_mcp.server.narrowing import served_to
 from maas_mcp.server.request_context import (
     Context,
     client_connection,
@@ -37,7 +38,7 @@ def add_handlers(server: Server[Host], served: Catalogue, log: ClientLog) -> Non
     """Handle ``tools/call``."""
 
     async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> Response:
-        tool = served.tools.get(params.name)
+        tool = served.loaded.get(params.name)
         if tool is None:
             raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name[:64]}")
         return await respond(tool, params, ctx, log)
@@ -51,6 +52,7 @@ async def respond(tool: AnyTool, params: types.CallToolRequestParams, ctx: Conte
     host, request_id, given = ctx.lifespan_context, ctx.request_id, params.arguments
     connection = client_connection(ctx)
     check_callable(ctx, tool)
+    served = await served_to(ctx)
     as_task, asker = starts_task(ctx, tool, given), asker_for(ctx, params, log)
     in_task = as_task and starts_after_answer(tool, asker)
     try:
@@ -63,6 +65,7 @@ async def respond(tool: AnyTool, params: types.CallToolRequestParams, ctx: Conte
             request_id=None if request_id is None else coerce_request_id(request_id),
             client=client_features(ctx),
             user=asker,
+            served=served,
             answer_by=lambda token: answer_time(host.settings.answer_within, has_token=has_token(ctx, token)),
             run=OperationsService.start_when_answered if in_task else None,
         )
@@ -78,4 +81,4 @@ async def respond(tool: AnyTool, params: types.CallToolRequestParams, ctx: Conte
             raise missing_capability(error) from None
         return failure(error)
     except MaasMcpError as error:
-        return ensure_sendable(tool.name, failure(error, resolve_steps(error.next_steps, host.tools)))
+        return ensure_sendable(tool.name, failure(error, resolve_steps(error.next_steps, served.tools)))

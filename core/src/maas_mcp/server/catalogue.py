@@ -1,13 +1,14 @@
-"""The catalogue: everything that the loaded plugins contribute. A reload replaces it and announces each change."""
+"""The catalogue: everything that the server serves. A reload replaces it and announces each change."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
 import anyio
-import mcp_types as types
 from mcp.server import ServerRequestContext
 from mcp.server.subscriptions import (
     InMemorySubscriptionBus,
@@ -21,75 +22,93 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from maas_mcp.calls.arguments import ClientFeatures, published_arguments
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.principal import Scope, required_scope
+from maas_mcp.calls.served import MAX_KEPT, Serving
 from maas_mcp.errors import MaasMcpError
-from maas_mcp.operations.declaring.resource import Resource
 from maas_mcp.plugins.portability import Schema
 from maas_mcp.plugins.registry import AnyTool, PluginRecord, Registry
-from maas_mcp.server.operation_tools import OPERATION_TOOLS
-from maas_mcp.server.own_resources import served_resources
-from maas_mcp.server.tools import mcp_tool
+from maas_mcp.policy.selection import Selection
+from maas_mcp.server.loaded_tools import check_toolsets, served_tools, toolsets_of
+from maas_mcp.server.narrowing import selections_of
+from maas_mcp.server.view import View
+from maas_mcp.settings import Settings
 
 if TYPE_CHECKING:
     from mcp.server.connection import Connection
 
-    from maas_mcp.server.contents import Contents
+    from maas_mcp.server.skills import LoadedSkills
 
 logger = logging.getLogger(__name__)
 
+LIST_CHANGES: Final[tuple[Callable[[], ServerEvent], ...]] = (
+    ToolsListChanged,
+    PromptsListChanged,
+    ResourcesListChanged,
+)
+"""The events that announce the change of a list, in the order of :attr:`View.lists`."""
 SEND_LIMIT: Final = 5.0
 """Seconds for one client to receive an announcement. A client that does not read misses it."""
 
 
+ViewOf = Callable[[ServerRequestContext[Any, Any]], Awaitable[View]]
+"""Returns the view of a request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Everything that a reload replaces."""
+
+    registry: Registry
+    settings: Settings
+    """Settings of which the policy is used."""
+
+
 class Catalogue:
-    """The tools, prompts and skills that the server serves, and the clients to which their changes are announced.
+    """Everything that the server serves, and the clients to which its changes are announced.
 
     Args:
         registry: The plugins' contributions.
+        settings: The settings.
         regions: The regions from which calls choose, if there are several.
+
+    Raises:
+        SettingsError: The settings name a toolset that does not exist.
     """
 
-    def __init__(self, registry: Registry, regions: Sequence[str] = ()) -> None:
+    def __init__(self, registry: Registry, settings: Settings, regions: Sequence[str] = ()) -> None:
         self.bus = InMemorySubscriptionBus()
         """Receives each change, for ``subscriptions/listen``."""
         self.scopes: dict[str, Scope] = {}
         """The scope that each tool needs, by name. It is changed in place."""
-        self.tools: Mapping[str, AnyTool] = {}
-        """The tools by name, in the order in which clients see them."""
-        self.records: Sequence[PluginRecord]
-        """The state of each plugin."""
-        self.resources: Sequence[Resource] = ()
-        """The resources and templates, without the skills' files."""
+        self.loaded: Mapping[str, AnyTool] = {}
+        """All loaded tools by name, in the order in which clients see them."""
+        self.base: View
+        """The view of a request that narrows nothing."""
+        self.serving: Serving
+        """The selections of the loaded tools."""
         self._registry = registry
+        self._settings = settings
         self._regions = tuple(regions)
-        self._contents: Contents | None = None
+        self._skills: LoadedSkills | None = None
         self._hosts: list[Host] = []
         self._observers: list[Callable[[], None]] = []
-        self._listings: dict[ClientFeatures, types.ListToolsResult] = {}
         self._input_schemas: dict[str, Schema] = {}
         self._connections: WeakSet[Connection] = WeakSet()
         """The sessions of clients before 2026-07-28 that have listed something."""
-        self._set(registry)
+        self._set(registry, settings)
 
     @property
-    def contents(self) -> "Contents":
-        """The skills, prompts, resources and completions, imported and built at the first use."""
-        if self._contents is None:
-            from maas_mcp.server.contents import Contents  # noqa: PLC0415 - not needed to list the tools
+    def records(self) -> Sequence[PluginRecord]:
+        """The state of each plugin."""
+        return self._registry.records
 
-            self._contents = Contents(self._registry, self.tools, self.resources)
-        return self._contents
-
-    def listing(self, client: ClientFeatures) -> types.ListToolsResult:
-        """The list of tools for a client with these features, built once."""
-        if client not in self._listings:
-            tools = [mcp_tool(tool, client, self._regions) for tool in self.tools.values()]
-            self._listings[client] = types.ListToolsResult(tools=tools)
-        return self._listings[client]
+    async def view(self, ctx: ServerRequestContext[Any, Any]) -> View:
+        """The view of a request."""
+        return self._view_of(*await selections_of(ctx))
 
     def input_schema(self, name: str) -> Schema | None:
         """The input schema of a tool, built once: the SDK asks for it at each call over HTTP."""
-        if name not in self._input_schemas and name in self.tools:
-            self._input_schemas[name] = published_arguments(self.tools[name], ClientFeatures(), self._regions)
+        if name not in self._input_schemas and name in self.loaded:
+            self._input_schemas[name] = published_arguments(self.loaded[name], ClientFeatures(), self._regions)
         return self._input_schemas.get(name)
 
     @contextmanager
@@ -115,35 +134,30 @@ class Catalogue:
             # The session is made for one request. Only its connection lives as long as the client.
             self._connections.add(ctx.session._connection)  # noqa: SLF001 - the SDK offers no other way
 
-    async def reload(self, load: Callable[[], Registry]) -> None:
-        """Serve the tools of a newly loaded registry, and announce the change if there is one.
+    async def reload(self, load: Callable[[], Configuration]) -> None:
+        """Serve the tools of a newly loaded registry by a newly read policy, and announce the changes of the lists.
 
         Running calls go on with the tools that they have. If the new configuration is invalid, the old one stays.
 
         Args:
             load: Reads the configuration and loads the plugins.
         """
+        before = self.base.lists
         try:
-            registry = load()
+            loaded = load()
+            self._set(loaded.registry, loaded.settings)
         except MaasMcpError as error:
             logger.error("Nothing was reloaded: %s", " ".join(filter(None, [error.message, error.hint])))  # noqa: TRY400 - the message explains it
             return
-        before = self._lists()
-        self._set(registry)
         for observe in self._observers:
             observe()
-        logger.warning("The configuration was reloaded: %d tools", len(self.tools))
-        for change, listed in self._lists().items():
-            if listed != before[change]:
+        logger.warning("The configuration was reloaded: %d tools, mode %s", *self._summary())
+        for change, old, new in zip(LIST_CHANGES, before, self.base.lists, strict=True):
+            if old != new:
                 await self.announce(change())
 
-    def _lists(self) -> dict[Callable[[], ServerEvent], object]:
-        """The content of each list, by the event that announces a change of it."""
-        return {
-            ToolsListChanged: self.listing(ClientFeatures()),
-            PromptsListChanged: self.contents.prompts.listed,
-            ResourcesListChanged: self.contents.resources.listed(),
-        }
+    def _summary(self) -> tuple[int, str]:
+        return len(self.base.served.tools), self._settings.mode
 
     async def announce(self, change: ServerEvent) -> None:
         """Announce to all clients that a list has changed: the list of tools, prompts or resources."""
@@ -152,28 +166,37 @@ class Catalogue:
             for connection in list(self._connections):
                 tasks.start_soon(_send, connection, change)
 
-    def _set(self, registry: Registry) -> None:
-        self._registry = registry
-        self.tools, self.records = served_tools(registry), registry.records
+    def _set(self, registry: Registry, settings: Settings) -> None:
+        check_toolsets(settings, registry)
+        self._registry, self._settings = registry, settings
+        self.loaded = served_tools(registry)
+        self.serving = Serving(self.loaded, toolsets_of(registry), [settings.selection])
+        self._skills = None
+        self._view_of = lru_cache(MAX_KEPT)(self._new_view)
+        self.base = self._view_of()
         self.scopes.clear()
-        self.scopes.update({name: required_scope(tool) for name, tool in self.tools.items()})
-        self.resources = served_resources(registry)
-        self._contents = None
-        self._listings.clear()
+        self.scopes.update({name: required_scope(tool) for name, tool in self.base.served.tools.items()})
         self._input_schemas.clear()
         for host in self._hosts:
             self._pass_on(host)
 
+    def _new_view(self, *selections: Selection) -> View:
+        served = self.serving.select(*selections)
+        return View(self._registry, served, self._loaded_skills, regions=self._regions)
+
+    def _loaded_skills(self) -> "LoadedSkills":
+        """The skills of all plugins, read once for all views."""
+        if self._skills is None:
+            from maas_mcp.server.skills import LoadedSkills  # noqa: PLC0415 - not needed to list the tools
+
+            self._skills = LoadedSkills(self._registry.skills, self.loaded)
+        return self._skills
+
     def _pass_on(self, host: Host) -> None:
-        host.serve(self.tools)
+        host.policy.use(self._settings)
+        host.serve(self.loaded, self.serving)
         host.plugins.use(self._registry.plugins)
-        host.updates.serve(self.resources)
-
-
-def served_tools(registry: Registry) -> dict[str, AnyTool]:
-    """The plugins' tools and the host's own tools, by name, in the order in which clients see them."""
-    tools: list[AnyTool] = [*(tool() for tool in OPERATION_TOOLS), *registry.tools.values()]
-    return {tool.name: tool for tool in sorted(tools, key=lambda tool: tool.list_position)}
+        host.updates.serve(self.base.resources)
 
 
 async def _send(connection: "Connection", change: ServerEvent) -> None:

@@ -10,6 +10,7 @@ from mcp.shared.exceptions import MCPError
 from maas_mcp.calls.chain import run_call
 from maas_mcp.calls.contributed import Choices, ListChoices
 from maas_mcp.calls.host import Host
+from maas_mcp.calls.served import Served
 from maas_mcp.errors import MaasMcpError
 from maas_mcp.operations.declaring.completion import Choice, Completion
 from maas_mcp.operations.declaring.resource import Resource
@@ -28,9 +29,11 @@ class CompletionHandler:
     Args:
         registry: The plugins' completions.
         resources: The served resources and templates.
+        served: The served tools.
     """
 
-    def __init__(self, registry: Registry, resources: Sequence[Resource]) -> None:
+    def __init__(self, registry: Registry, resources: Sequence[Resource], served: Served) -> None:
+        self._served = served
         self._completions: dict[str, Completion] = {
             name: each for plugin in registry.plugins for each in plugin.completions for name in each.arguments
         }
@@ -59,7 +62,12 @@ class CompletionHandler:
 
         async def read() -> list[Choice]:
             answer = await run_call(
-                host, ListChoices(completion), {}, connection=connection, sender=lambda _token: discard_progress
+                host,
+                ListChoices(completion),
+                {},
+                connection=connection,
+                sender=lambda _token: discard_progress,
+                served=self._served,
             )
             if not isinstance(answer.result, Choices):
                 raise TypeError(f"{type(completion).__qualname__} returned no choices")
@@ -80,6 +88,6 @@ def add_handlers(server: Server[Host], served: Catalogue, _log: ClientLog) -> No
     """Handle ``completion/complete``."""
 
     async def complete(ctx: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
-        return await served.contents.completions(ctx, params)
+        return await (await served.view(ctx)).contents.completions(ctx, params)
 
     server.add_request_handler("completion/complete", types.CompleteRequestParams, complete)

@@ -1,6 +1,6 @@
 """The host's own resources: an operation, and the list of plugins."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from pydantic import BaseModel, Field
 
@@ -8,6 +8,7 @@ from maas_mcp.operations.declaring.operations import OperationReport
 from maas_mcp.operations.declaring.resource import Resource
 from maas_mcp.operations.declaring.tool import ToolContext
 from maas_mcp.plugins.registry import PluginRecord, PluginState, Registry
+from maas_mcp.server.operation_tools import GetOperation
 
 
 class OperationResource(Resource):
@@ -15,6 +16,7 @@ class OperationResource(Resource):
 
     uri = "maas://operations/{operation_id}"
     name = "operation"
+    tools = (GetOperation.name,)
     title = "Operation"
     mime_type = "application/json"
 
@@ -48,8 +50,9 @@ class PluginsResource(Resource):
     title = "Plugins"
     mime_type = "application/json"
 
-    def __init__(self, records: Sequence[PluginRecord] = ()) -> None:
+    def __init__(self, records: Sequence[PluginRecord] = (), tools: Collection[str] = ()) -> None:
         self._records = records
+        self._tools = tools
 
     async def read(self, ctx: ToolContext) -> Plugins:  # noqa: ARG002 - they are known
         """List the plugins. The reason of a failure is left out, because it may name files of the server."""
@@ -60,7 +63,7 @@ class PluginsResource(Resource):
                     distribution=each.distribution,
                     version=each.version,
                     state=each.state,
-                    tools=list(each.tools),
+                    tools=[name for name in each.tools if name in self._tools],
                     resources=list(each.resources),
                 )
                 for each in self._records
@@ -68,7 +71,13 @@ class PluginsResource(Resource):
         )
 
 
-def served_resources(registry: Registry) -> list[Resource]:
-    """The host's own resources, and those of the plugins. If two match a URI, the first one is read."""
+def served_resources(registry: Registry, tools: Collection[str]) -> list[Resource]:
+    """The host's own resources, and those of the plugins. If two match a URI, the first one is read.
+
+    Args:
+        registry: The plugins' resources.
+        tools: The names of the served tools. Resources that need another tool are left out.
+    """
     contributed = [resource for plugin in registry.plugins for resource in plugin.resources]
-    return [OperationResource(), PluginsResource(registry.records), *contributed]
+    every = [OperationResource(), PluginsResource(registry.records, tools), *contributed]
+    return [each for each in every if all(name in tools for name in each.tools)]

@@ -106,13 +106,14 @@ class PromptCatalogue:
 def add_handlers(server: Server[Host], served: Catalogue, log: ClientLog) -> None:
     """Handle the requests for prompts."""
 
-    async def list_prompts(_ctx: Context, params: types.PaginatedRequestParams) -> types.ListPromptsResult:
-        prompts, following = page(served.contents.prompts.listed, params.cursor)
+    async def list_prompts(ctx: Context, params: types.PaginatedRequestParams) -> types.ListPromptsResult:
+        prompts, following = page((await served.view(ctx)).contents.prompts.listed, params.cursor)
         return types.ListPromptsResult(prompts=prompts, next_cursor=following)
 
     async def get_prompt(
         ctx: Context, params: types.GetPromptRequestParams
     ) -> types.GetPromptResult | types.InputRequiredResult:
+        prompts = (await served.view(ctx)).contents.prompts
         async with ctx.lifespan_context.tenant(client_connection(ctx).principal) as tenant:
             asker = EarlyAsker(asker_for(ctx, params, log), params.name[:64])
 
@@ -121,7 +122,7 @@ def add_handlers(server: Server[Host], served: Catalogue, log: ClientLog) -> Non
                 return PromptContext(lambda: asker.noting_changes(tenant.maas), client=asker, plugin=plugin)
 
             try:
-                messages = await served.contents.prompts.messages(params.name, context_of, params.arguments or {})
+                messages = await prompts.messages(params.name, context_of, params.arguments or {})
             except AnswersNeededError as needed:
                 return questions_result(needed, params)
             except MaasMcpError as error:

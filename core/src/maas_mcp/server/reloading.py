@@ -7,12 +7,11 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from maas_mcp.plugins.registry import Registry
-from maas_mcp.server.catalogue import Catalogue
+from maas_mcp.server.catalogue import Catalogue, Configuration
 
 
 @asynccontextmanager
-async def reloading(catalogue: Catalogue, load: Callable[[], Registry] | None) -> AsyncIterator[None]:
+async def reloading(catalogue: Catalogue, load: Callable[[], Configuration] | None) -> AsyncIterator[None]:
     """Reload at each SIGHUP during the block. Windows has no such signal, so nothing is reloaded there.
 
     Args:

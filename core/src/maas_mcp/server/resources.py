@@ -14,6 +14,7 @@ from maas_mcp.calls.chain import run_call
 from maas_mcp.calls.contributed import SentContent, find_resource
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.next_steps import resolve_steps
+from maas_mcp.calls.served import Served
 from maas_mcp.errors import MaasMcpError, ResourceNotFoundError, ResultTooLargeError
 from maas_mcp.machine_text import make_visible
 from maas_mcp.operations.declaring.resource import Resource
@@ -38,9 +39,11 @@ class ResourceHandlers:
     Args:
         resources: The served resources and templates.
         skills: The skills, whose files are resources too.
+        served: The served tools.
     """
 
-    def __init__(self, resources: Sequence[Resource], skills: SkillCatalogue) -> None:
+    def __init__(self, resources: Sequence[Resource], skills: SkillCatalogue, served: Served) -> None:
+        self._served = served
         self.declared = resources
         """The served resources and templates, without the skills' files."""
         self._skills = skills
@@ -89,10 +92,11 @@ class ResourceHandlers:
                 connection=client_connection(ctx),
                 sender=lambda _token: send,
                 request_id=None if request_id is None else coerce_request_id(request_id),
+                served=self._served,
             )
             return types.ReadResourceResult(contents=[_contents(params.uri, answer.result)])
         except MaasMcpError as error:
-            raise _wire_error(ctx, params.uri, error) from None
+            raise self._wire_error(ctx, params.uri, error) from None
 
     async def subscribe(self, ctx: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
         """Handle ``resources/subscribe``, of revisions before 2026-07-28.
@@ -104,7 +108,7 @@ class ResourceHandlers:
             if self._skills.read(params.uri) is None:
                 find_resource(self.declared, params.uri)
         except ResourceNotFoundError as error:
-            raise _wire_error(ctx, params.uri, error) from None
+            raise self._wire_error(ctx, params.uri, error) from None
         subscriptions_of(ctx).add(params.uri)
         return types.EmptyResult()
 
@@ -113,24 +117,32 @@ class ResourceHandlers:
         subscriptions_of(ctx).remove(params.uri)
         return types.EmptyResult()
 
+    def _wire_error(self, ctx: Context, uri: str, error: MaasMcpError) -> MCPError:
+        text = " ".join(filter(None, [error.message, error.hint]))
+        if isinstance(error, ResourceNotFoundError):
+            code = types.INVALID_PARAMS if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS else LEGACY_NOT_FOUND
+            return MCPError(code=code, message=text, data={"uri": uri})
+        details = error_details(error, resolve_steps(error.next_steps, self._served.tools))
+        return MCPError(code=types.INTERNAL_ERROR, message=text, data=details)
+
 
 def add_handlers(server: Server[Host], served: Catalogue, _log: ClientLog) -> None:
     """Handle the requests for resources."""
 
     async def list_resources(ctx: Context, params: types.PaginatedRequestParams) -> types.ListResourcesResult:
-        return await served.contents.resources.list_resources(ctx, params)
+        return await (await served.view(ctx)).contents.resources.list_resources(ctx, params)
 
     async def list_templates(ctx: Context, params: types.PaginatedRequestParams) -> types.ListResourceTemplatesResult:
-        return await served.contents.resources.list_templates(ctx, params)
+        return await (await served.view(ctx)).contents.resources.list_templates(ctx, params)
 
     async def read(ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-        return await served.contents.resources.read(ctx, params)
+        return await (await served.view(ctx)).contents.resources.read(ctx, params)
 
     async def subscribe(ctx: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
-        return await served.contents.resources.subscribe(ctx, params)
+        return await (await served.view(ctx)).contents.resources.subscribe(ctx, params)
 
     async def unsubscribe(ctx: Context, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
-        return await served.contents.resources.unsubscribe(ctx, params)
+        return await (await served.view(ctx)).contents.resources.unsubscribe(ctx, params)
 
     server.add_request_handler("resources/list", types.PaginatedRequestParams, list_resources)
     server.add_request_handler("resources/templates/list", types.PaginatedRequestParams, list_templates)
@@ -179,12 +191,3 @@ def _contents(uri: str, content: object) -> types.TextResourceContents | types.B
         text=make_visible(content.text or ""),
         _meta={UNTRUSTED_META: list(content.machine_fields)} if content.machine_fields else None,
     )
-
-
-def _wire_error(ctx: Context, uri: str, error: MaasMcpError) -> MCPError:
-    text = " ".join(filter(None, [error.message, error.hint]))
-    if isinstance(error, ResourceNotFoundError):
-        code = types.INVALID_PARAMS if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS else LEGACY_NOT_FOUND
-        return MCPError(code=code, message=text, data={"uri": uri})
-    details = error_details(error, resolve_steps(error.next_steps, ctx.lifespan_context.tools))
-    return MCPError(code=types.INTERNAL_ERROR, message=text, data=details)

@@ -39,14 +39,12 @@ class DirectoryParams(types.PaginatedRequestParams):
     uri: str
 
 
-class SkillCatalogue:
-    """The skills that a server serves: those that call only served tools. Their files are read at the first use.
-
-    :meth:`resources` and :meth:`read` provide them for ``resources/list`` and ``resources/read``.
+class LoadedSkills:
+    """The skills that call only tools of loaded plugins. Their files are read at the first use.
 
     Args:
         packages: The packages with skills of each plugin, by the plugin's name.
-        tools: The names of the served tools.
+        tools: The names of the loaded tools.
     """
 
     def __init__(self, packages: Mapping[str, Sequence[str]], tools: Collection[str]) -> None:
@@ -63,6 +61,26 @@ class SkillCatalogue:
             if missing := sorted(skill.tools - self._tools):
                 logger.warning("The skill %s is left out: no plugin has %s.", skill.name, ", ".join(missing))
         return [skill for skill in skills if skill.tools <= self._tools]
+
+
+class SkillCatalogue:
+    """The skills that a request can use: those that call only served tools.
+
+    :meth:`resources` and :meth:`read` provide them for ``resources/list`` and ``resources/read``.
+
+    Args:
+        loaded: The skills of the plugins.
+        tools: The names of the served tools.
+    """
+
+    def __init__(self, loaded: LoadedSkills, tools: Collection[str]) -> None:
+        self._loaded = loaded
+        self._tools = frozenset(tools)
+
+    @cached_property
+    def skills(self) -> Sequence[Skill]:
+        """The skills, sorted by name."""
+        return [skill for skill in self._loaded.skills if skill.tools <= self._tools]
 
     @cached_property
     def entries(self) -> Sequence[Mapping[str, Any]]:
@@ -106,16 +124,17 @@ class SkillCatalogue:
 def add_handlers(server: Server[Host], served: Catalogue, _log: ClientLog) -> None:
     """Handle the requests of the extension."""
 
-    async def list_skills(_ctx: Context, params: types.PaginatedRequestParams) -> dict[str, Any]:
-        entries, following = page(served.contents.skills.entries, params.cursor)
+    async def list_skills(ctx: Context, params: types.PaginatedRequestParams) -> dict[str, Any]:
+        entries, following = page((await served.view(ctx)).contents.skills.entries, params.cursor)
         return {"skills": entries} | ({"nextCursor": following} if following else {})
 
-    async def get_skill(_ctx: Context, params: SkillParams) -> dict[str, Any]:
-        entry = next((each for each in served.contents.skills.entries if each["uri"] == params.uri), None)
+    async def get_skill(ctx: Context, params: SkillParams) -> dict[str, Any]:
+        entries = (await served.view(ctx)).contents.skills.entries
+        entry = next((each for each in entries if each["uri"] == params.uri), None)
         return {"skill": entry} if entry is not None else _refuse(params.uri, "skill", "skills/list")
 
-    async def read_directory(_ctx: Context, params: DirectoryParams) -> dict[str, Any]:
-        children = served.contents.skills.children(params.uri)
+    async def read_directory(ctx: Context, params: DirectoryParams) -> dict[str, Any]:
+        children = (await served.view(ctx)).contents.skills.children(params.uri)
         if children is None:
             _refuse(params.uri, "folder of a skill", "skills/list")
         shown, following = page(children, params.cursor)

@@ -25,7 +25,7 @@ from maas_mcp.credentials.regions import LocalRegions
 from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.registry import Registry
 from maas_mcp.server.app import build
-from maas_mcp.server.catalogue import Catalogue
+from maas_mcp.server.catalogue import Catalogue, Configuration
 from maas_mcp.server.incoming import Incoming, Messages, error_line
 from maas_mcp.server.reloading import reloading
 from maas_mcp.server.telemetry import telemetry_for
@@ -49,7 +49,7 @@ def serve(
     wire: Wire,
     timing: Timing | None = None,
     *,
-    load: Callable[[], Registry] | None = None,
+    load: Callable[[], Configuration] | None = None,
     regions: LocalRegions | None = None,
 ) -> None:
     """Serve until the end of input, SIGTERM or SIGINT. Operations already started in MAAS continue.
@@ -63,7 +63,7 @@ def serve(
         regions: The user's regions; by default those of the settings.
     """
     regions = regions or LocalRegions(settings)
-    catalogue = Catalogue(registry, regions.names)
+    catalogue = Catalogue(registry, settings, regions.names)
 
     async def run() -> None:
         async with reloading(catalogue, load):

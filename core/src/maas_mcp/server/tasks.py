@@ -16,10 +16,11 @@ from mcp.shared.inbound import decode_header_value
 
 from maas_mcp.calls.call import CallResult
 from maas_mcp.calls.chain import Run, run_call
-from maas_mcp.calls.guard import check_tier
+from maas_mcp.calls.guard import check_tier, refused_by
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.next_steps import resolve_steps
 from maas_mcp.calls.operations_service import OperationsService
+from maas_mcp.calls.served import Served
 from maas_mcp.calls.waiting import WaitingOperation
 from maas_mcp.errors import (
     InsufficientScopeError,
@@ -43,6 +44,7 @@ from maas_mcp.server.asking import mcp_request, read_answer
 from maas_mcp.server.catalogue import Catalogue
 from maas_mcp.server.client_log import ClientLog
 from maas_mcp.server.extensions import TASKS
+from maas_mcp.server.narrowing import served_to
 from maas_mcp.server.operation_tools import CancelOperation, GetOperation
 from maas_mcp.server.request_context import Context, client_connection, client_features, declares_extension, is_modern
 from maas_mcp.server.task_wire import (
@@ -122,19 +124,21 @@ async def read_task(
         MCPError: The caller has no such task, or it cannot be read.
     """
     reading = _Reading(TaskId.parse(task_id).operation_id, seconds)
+    served = await _served_for(ctx, task_id, GetOperation.name)
     status: TaskStatus
     details: dict[str, Any]
     try:
         if waiting := _waiting(ctx, reading.operation_id):
-            return _waiting_task(ctx, task_id, waiting)
-        answer = await _pass_on(ctx, GetOperation(), {"operation_id": reading.operation_id}, reading.follow, send)
+            return _waiting_task(ctx, task_id, waiting, served)
+        arguments = {"operation_id": reading.operation_id}
+        answer = await _pass_on(ctx, GetOperation(), arguments, served=served, run=reading.follow, send=send)
     except MaasMcpError as error:
         if isinstance(error, UnknownOperationError | OperationCancelledError) or not reading.started:
             raise _refusal(error) from None
         if reading.unreachable:
             status, message, details = "working", error.message, {}
         else:
-            status, message, details = _unsuccessful(error, ctx.lifespan_context)
+            status, message, details = _unsuccessful(error, served)
     else:
         status, message, details = _successful(answer, ctx.lifespan_context)
     return Task(
@@ -152,13 +156,29 @@ def _waiting(ctx: Context, operation_id: str) -> WaitingOperation | None:
     return ctx.lifespan_context.waiting.find(client_connection(ctx).principal.name, operation_id)
 
 
-def _waiting_task(ctx: Context, task_id: str, waiting: WaitingOperation) -> Task:
-    host = ctx.lifespan_context
+async def _served_for(ctx: Context, task_id: str, tool: str) -> Served:
+    """The tools for a request about a task, which is passed on as a call of a tool for operations.
+
+    A client that can call the operation's own tool can also follow and cancel its tasks.
+
+    Raises:
+        MCPError: The request can use neither tool.
+    """
+    served, operation = await served_to(ctx), operation_name(task_id)
+    if operation in served.tools:
+        return served.including(tool)
+    if tool in served.tools:
+        return served
+    refusal = served.refused.get(operation) or served.refused.get(tool)
+    raise unknown_task() if refusal is None else _refusal(refused_by(refusal))
+
+
+def _waiting_task(ctx: Context, task_id: str, waiting: WaitingOperation, served: Served) -> Task:
     status: TaskStatus = "working"
     message = "Starting"
     details: dict[str, Any] = {}
     if waiting.error is not None:
-        status, message, details = _unsuccessful(waiting.error, host)
+        status, message, details = _unsuccessful(waiting.error, served)
     elif waiting.pending:
         requests = {key: mcp_request(each) for key, each in waiting.pending.items()}
         status, message = "input_required", "Waiting for an answer"
@@ -170,7 +190,7 @@ def _waiting_task(ctx: Context, task_id: str, waiting: WaitingOperation) -> Task
         status=status,
         message=message,
         started=waiting.started,
-        poll_interval=host.settings.poll_interval,
+        poll_interval=ctx.lifespan_context.settings.poll_interval,
         details=details,
     )
 
@@ -213,7 +233,7 @@ def _successful(answer: CallResult, host: Host) -> tuple[TaskStatus, str, dict[s
     return "completed", status.message, {"result": _wire(success(operation, answer), operation.name)}
 
 
-def _unsuccessful(error: MaasMcpError, host: Host) -> tuple[TaskStatus, str, dict[str, Any]]:
+def _unsuccessful(error: MaasMcpError, served: Served) -> tuple[TaskStatus, str, dict[str, Any]]:
     """The state of a task whose reading raised an error.
 
     The SEP keeps ``failed`` for faults of the server. A failed operation is the result of a completed task.
@@ -222,7 +242,7 @@ def _unsuccessful(error: MaasMcpError, host: Host) -> tuple[TaskStatus, str, dic
         return "cancelled", "\n".join([error.message, *([error.hint] if error.hint else [])]), {}
     if isinstance(error, PluginError):
         return "failed", error.message, {"error": {"code": types.INTERNAL_ERROR, "message": error.message}}
-    result = failure(error, resolve_steps(error.next_steps, host.tools))
+    result = failure(error, resolve_steps(error.next_steps, served.tools))
     return "completed", error.message, {"result": _wire(result, "tasks/get")}
 
 
@@ -247,7 +267,10 @@ async def _update(ctx: Context, params: UpdateTaskParams) -> dict[str, Any]:
     if waiting is None:
         await read_task(ctx, params.task_id)  # refuses an unknown id
         return {}
-    _check_scope(ctx, _operation_of(ctx, params.task_id), waiting)
+    operation = _operation_of(ctx, params.task_id)
+    if refusal := (await served_to(ctx)).refusal(operation.name, changes=True):
+        raise _refusal(refused_by(refusal))
+    _check_scope(ctx, operation, waiting)
     for key, given in params.input_responses.items():
         waiting.answer(key, lambda request, given=given: read_answer(request, given))  # type: ignore[misc] # as above
     return {}
@@ -260,6 +283,7 @@ async def _cancel(ctx: Context, params: TaskParams) -> dict[str, Any]:
     """
     check_task_request(ctx, params.task_id)
     task_id, operation, cancel = TaskId.parse(params.task_id), _operation_of(ctx, params.task_id), CancelOperation()
+    served = await _served_for(ctx, params.task_id, cancel.name)
     waiting = _waiting(ctx, task_id.operation_id)
     if waiting is not None and (waiting.pending or waiting.error):
         _check_scope(ctx, cancel, waiting)
@@ -267,7 +291,7 @@ async def _cancel(ctx: Context, params: TaskParams) -> dict[str, Any]:
         return {}
     aborts = (task_id.on_cancel or operation.on_cancel) is CancelPolicy.ABORT
     try:
-        await _pass_on(ctx, cancel, {"operation_id": task_id.operation_id, "abort": aborts})
+        await _pass_on(ctx, cancel, {"operation_id": task_id.operation_id, "abort": aborts}, served=served)
     except OperationRefusedError:
         pass  # it has ended, or cannot be aborted now; the task shows which
     except MaasMcpError as error:
@@ -303,6 +327,8 @@ async def _pass_on(
     ctx: Context,
     tool: AnyTool,
     arguments: Mapping[str, Any],
+    *,
+    served: Served,
     run: Run | None = None,
     send: ProgressSend = discard_progress,
 ) -> CallResult:
@@ -315,6 +341,7 @@ async def _pass_on(
         sender=lambda _token: send,
         request_id=None if ctx.request_id is None else coerce_request_id(ctx.request_id),
         client=client_features(ctx),
+        served=served,
         run=run,
     )
 

@@ -1,13 +1,16 @@
 """The settings of the policy and the audit: what callers may do, and the record of what they did."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
 from maas_mcp.policy.configuration import STANDARD, Policy
-from maas_mcp.setting_types import AuditTarget, lower
+from maas_mcp.policy.selection import SiteSelection, check_patterns
+from maas_mcp.setting_types import AuditTarget, Names, lower
+
+Patterns = Annotated[Names, AfterValidator(check_patterns)]
 
 
 def _parse(value: object) -> object:
@@ -33,6 +36,24 @@ class PolicySettings(BaseModel, defer_build=True):
         "destroy something; unattended asks nothing and requires a plan for them. [policy.modes] can add modes.",
     )
 
+    toolsets: Names = Field(
+        default=(),
+        description="Serve only the tools of these toolsets, such as inventory or power. The toolset operations comes "
+        "with each long-running tool. Empty: all.",
+    )
+    tools_allow: Patterns = Field(
+        default=(),
+        description="Serve only these tools, by name, by glob (*_machine) or by annotation (@read-only, "
+        "@destructive, @idempotent). Empty: all.",
+    )
+    tools_block: Patterns = Field(
+        default=(), description="Never serve these tools, written as in MAAS_MCP_TOOLS_ALLOW, which it overrides."
+    )
+    admin_tools: Annotated[Literal["explain", "hide"], BeforeValidator(lower)] = Field(
+        default="explain",
+        description="Tools that MAAS allows to administrators only, for other MAAS users: explain serves them, and a "
+        "call fails with MAAS's reason; hide does not serve them.",
+    )
     audit: AuditTarget = Field(
         default=None,
         description="File that records each call that changes something, or off. A change that cannot be recorded is "
@@ -51,3 +72,9 @@ class PolicySettings(BaseModel, defer_build=True):
         if mode not in policy.mode_names:
             raise ValueError(f"{mode} is not a mode; expected one of: {', '.join(policy.mode_names)}")
         return mode
+
+    @property
+    def selection(self) -> SiteSelection:
+        """The tools that the site serves."""
+        read_only = self.policy.mode(self.mode).reads_only
+        return SiteSelection(self.mode, read_only, frozenset(self.toolsets), self.tools_allow, self.tools_block)

@@ -45,6 +45,7 @@ class MarkFixed(Tool[MachineWithComment, ChangedMachine]):
     """Mark a repaired Broken machine fixed: it becomes Ready, or Deployed if it was. Administrators only."""
 
     name = "maas_mark_fixed"
+    admin_only = True
     toolset = "lifecycle"
     offers = "machine mark-fixed"
     title = "Mark a machine fixed"

@@ -62,6 +62,7 @@ class Commission(Operation[CommissionMachine, CommissionedMachine]):
     """
 
     name = "maas_commission_machine"
+    admin_only = True
     toolset = "lifecycle"
     list_position = 50
     title = "Commission a machine"

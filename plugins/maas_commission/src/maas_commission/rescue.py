@@ -59,6 +59,7 @@ class EnterRescueMode(Operation[EnterRescue, InRescueMode]):
     """
 
     name = "maas_enter_rescue_mode"
+    admin_only = True
     toolset = "lifecycle"
     offers = "machine rescue-mode"
     title = "Enter rescue mode"
@@ -121,6 +122,7 @@ class ExitRescueMode(Operation[MachineArguments, OutOfRescueMode]):
     """
 
     name = "maas_exit_rescue_mode"
+    admin_only = True
     toolset = "lifecycle"
     offers = "machine exit-rescue-mode"
     title = "Exit rescue mode"

@@ -56,6 +56,7 @@ class RunTests(Operation[RunScripts, TestedMachine]):
     """
 
     name = "maas_test_machine"
+    admin_only = True
     toolset = "lifecycle"
     list_position = 51
     title = "Test a machine"
@@ -121,6 +122,7 @@ class OverrideFailedTesting(Tool[MachineWithComment, ChangedMachine]):
     """
 
     name = "maas_override_failed_testing"
+    admin_only = True
     toolset = "lifecycle"
     offers = "machine override-failed-testing"
     title = "Override failed tests"

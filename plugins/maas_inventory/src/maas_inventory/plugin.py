@@ -172,6 +172,7 @@ class MachineResource(Resource):
     """One machine: status, owner, hardware, operating system, addresses and latest event."""
 
     uri = "maas://machines/{system_id}"
+    tools = (GetMachine.name,)
     name = "machine"
     title = "Machine"
     mime_type = "application/json"

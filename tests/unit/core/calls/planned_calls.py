@@ -16,7 +16,7 @@ from maas_mcp.calls.principal import LOCAL, Principal
 from maas_mcp.operations.progress import discard_progress
 from maas_mcp.plugins.registry import AnyTool, load_registry
 from maas_mcp.policy.configuration import Policy
-from maas_mcp.server.catalogue import served_tools
+from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.testing import MaasRegion
 from maas_mcp.testing.answers import Answers
 from maas_mcp.testing.host import Host

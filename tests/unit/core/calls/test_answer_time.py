@@ -11,7 +11,7 @@ from maas_mcp.calls.chain import run_call
 from maas_mcp.errors import MaasUnavailableError
 from maas_mcp.operations.progress import Progress
 from maas_mcp.plugins.registry import load_registry
-from maas_mcp.server.catalogue import served_tools
+from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.testing import MaasRegion
 from maas_mcp.testing.host import Host
 from maas_simulator import Fault, Latency

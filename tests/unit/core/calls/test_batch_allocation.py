@@ -16,7 +16,7 @@ from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.progress import Progress
 from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.registry import load_registry
-from maas_mcp.server.catalogue import served_tools
+from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.testing import MaasRegion
 from maas_mcp.testing.host import connector, settings_for
 from tests.own_plugins import OWN_PLUGINS

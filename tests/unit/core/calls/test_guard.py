@@ -12,7 +12,7 @@ from maas_mcp.errors import InsufficientScopeError, MaasMcpError, RefusedByPolic
 from maas_mcp.operations.progress import discard_progress
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.policy.configuration import Mode, Policy, Protection
-from maas_mcp.server.catalogue import served_tools
+from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.testing import MaasRegion
 from maas_mcp.testing.host import Host
 from tests.own_plugins import OWN_PLUGINS

@@ -17,7 +17,7 @@ from maas_mcp.plugins.registry import load_registry
 from maas_mcp.policy.configuration import Mode, Policy
 from maas_mcp.policy.freezing import Freeze
 from maas_mcp.policy.limits import Counted, Exceeded, Limit
-from maas_mcp.server.catalogue import served_tools
+from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.testing import MaasRegion
 from maas_mcp.testing.host import Host
 from maas_simulator import Status

@@ -21,7 +21,7 @@ from maas_mcp.operations.declaring.questions import ClientRequest, Question
 from maas_mcp.operations.progress import discard_progress
 from maas_mcp.plugins.registry import AnyTool, load_registry
 from maas_mcp.policy.configuration import MODES, Mode, Policy, Protection
-from maas_mcp.server.catalogue import served_tools
+from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.testing import MaasRegion
 from maas_mcp.testing.host import Host
 from maas_simulator import Status

@@ -17,7 +17,7 @@ from maas_mcp.cli.plugins import STYLES
 from maas_mcp.errors import MaasUnavailableError
 from maas_mcp.plugins.registry import PluginState
 
-COMMANDS = ("audit", "call", "demo", "doctor", "login", "logout", "plugins", "serve", "simulate", "token")
+COMMANDS = ("audit", "call", "demo", "doctor", "login", "logout", "plugins", "policy", "serve", "simulate", "token")
 SECRET = "SecretSecretSecretSecretSecret42"
 
 
@@ -64,7 +64,7 @@ def test_an_unknown_command_suggests_the_nearest_one() -> None:
 
 def test_a_command_that_resembles_none_lists_all_commands() -> None:
     assert (
-        "The commands are: audit, call, demo, doctor, login, logout, plugins, serve, simulate, token."
+        "The commands are: audit, call, demo, doctor, login, logout, plugins, policy, serve, simulate, token."
         in invoke("xyzzy").output
     )
 

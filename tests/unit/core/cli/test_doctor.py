@@ -1,13 +1,23 @@
 """The doctor's findings about a region."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from maas_mcp.cli.doctor import check_plugins, judge_proxy, judge_user, judge_version
 from maas_mcp.cli.findings import Finding, Mark, Report
+from maas_mcp.cli.policy_checks import check_policy, judge_protection
+from maas_mcp.cli.region_checks import Clock, judge_clock, judge_expiry, judge_server_certificate
 from maas_mcp.maas.address import Proxy
+from maas_mcp.maas.models import User
+from maas_mcp.maas.observer import Exchange
+from maas_mcp.plugins.registry import load_registry
+from maas_mcp.policy.configuration import Policy, Protection
+from maas_mcp.settings import Settings
+from tests.own_plugins import OWN_PLUGINS
 
 
 @pytest.mark.parametrize("version", ["3.3.11", "3.7.3", "3.8.0a1", "3.8.0~beta1"])
@@ -78,3 +88,82 @@ def test_unusable_settings_of_plugins_are_a_failed_check(
     check_plugins(report)
     assert report.failed == 1
     assert "plugins in" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("skew", "mark", "words"),
+    [
+        (0.4, Mark.PASSED, "agrees"),
+        (-59, Mark.PASSED, "agrees"),
+        (90, Mark.WARNING, "this host is 90 s behind the region"),
+        (-4000, Mark.WARNING, "this host is 4000 s ahead of the region"),
+        (310, Mark.FAILED, "MAAS rejects its signatures as too old"),
+    ],
+)
+def test_the_clocks_of_host_and_region_are_compared(skew: float, mark: Mark, words: str) -> None:
+    finding = judge_clock(skew)
+
+    assert finding.mark is mark
+    assert words in finding.detail
+    assert (finding.hint is None) is (mark is Mark.PASSED)
+
+
+@pytest.mark.parametrize("date", ["Sun, 06 Nov 1994 08:49:37 GMT", "nonsense", None])
+def test_the_skew_comes_from_the_header_date(date: str | None) -> None:
+    clock, exchange = Clock(), Exchange("GET", "https://maas/", "version/")
+    with clock.observe(exchange):
+        exchange.date = date
+
+    assert (clock.skew is not None and clock.skew < -1e8) is (date is not None and date != "nonsense")
+
+
+@pytest.mark.parametrize(
+    ("days", "mark", "words"),
+    [(400, Mark.PASSED, "valid until"), (12, Mark.WARNING, "in 12 days"), (-1, Mark.FAILED, "expired on")],
+)
+def test_a_certificate_that_expires_soon_is_a_warning(days: int, mark: Mark, words: str) -> None:
+    now = datetime(2026, 11, 29, tzinfo=UTC)
+    finding = judge_expiry("Certificate", now + timedelta(days=days), "Renew it.", now)
+
+    assert finding.mark is mark
+    assert words in finding.detail
+    assert (finding.hint == "Renew it.") is (mark is not Mark.PASSED)
+
+
+def test_an_unusable_certificate_of_the_server_is_a_failed_check(tmp_path: Path) -> None:
+    (tmp_path / "empty.pem").write_text("")
+    assert judge_server_certificate(tmp_path / "none.pem").mark is Mark.FAILED
+    assert "no PEM certificate" in judge_server_certificate(tmp_path / "empty.pem").detail
+
+
+def policy_report(capsys: pytest.CaptureFixture[str], user: User | None = None, **settings: Any) -> str:
+    for plugin in ("maas_commission", "maas_deploy", "maas_inventory"):
+        pytest.importorskip(plugin)
+    check_policy(
+        Report(), Settings.model_construct(**settings), load_registry(allow=OWN_PLUGINS), [user] if user else []
+    )
+    return capsys.readouterr().out
+
+
+def test_the_policy_is_explained_in_a_line_for_each_part(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = policy_report(capsys, mode="read-only")
+
+    assert "✓ Policy: mode read-only: operate refuse, destroy refuse; 7 of 26 tools served" in shown
+    assert "✓ Protection: machines with a tag of protected" in shown
+
+
+def test_a_policy_that_serves_nothing_is_a_failed_check(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "✗ Policy: mode standard" in policy_report(capsys, tools_block=("*",))
+    assert "✗ Policy: MAAS_MCP_TOOLSETS names the toolset" in policy_report(capsys, toolsets=("powr",))
+
+
+def test_the_tools_that_maas_refuses_to_a_plain_user_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    bob = User(username="bob")
+
+    assert "MAAS refuses to bob: maas_commission_machine, maas_test_machine" in policy_report(capsys, bob)
+    assert "hidden, because bob is not an administrator" in policy_report(capsys, bob, admin_tools="hide")
+    assert "Permissions" not in policy_report(capsys, User(username="admin", is_superuser=True))
+
+
+def test_without_protected_machines_the_doctor_warns() -> None:
+    assert judge_protection(Policy(protect=Protection(tags=()))).mark is Mark.WARNING

@@ -23,8 +23,8 @@ from maas_mcp.operations.next_steps import (
 )
 from maas_mcp.plugins.registry import HOST_TOOLS, load_registry
 from maas_mcp.plugins.schemas import output_schema
-from maas_mcp.server.app import INSTRUCTIONS, instructions_for
-from maas_mcp.server.catalogue import served_tools
+from maas_mcp.server.instructions import VERBS, instructions_for
+from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.server.tools import mcp_tool
 from maas_mcp.settings import Settings
 
@@ -115,9 +115,21 @@ def test_every_tool_in_the_instructions_exists() -> None:
     assert set(_QUOTED.findall(instructions)) <= values()
 
 
-def test_instructions_leave_out_parts_about_tools_that_are_not_served() -> None:
-    assert instructions_for({}) == " ".join(text for text, tool in INSTRUCTIONS if tool is None)
-    assert "{" not in instructions_for({})
+def test_the_instructions_name_each_change_that_a_served_tool_makes() -> None:
+    instructions = instructions_for(SERVED)
+    assert [verb for verb, _ in VERBS if verb not in instructions] == []
+
+    powering = instructions_for({name: tool for name, tool in SERVED.items() if name.startswith("maas_power")})
+    assert "list, power on or off and reboot them" in powering
+    assert "deploy" not in powering.lower()
+
+
+def test_the_instructions_of_a_server_that_only_reads_mention_no_change() -> None:
+    instructions = instructions_for({name: tool for name, tool in SERVED.items() if tool.read_only})
+    assert "Changes nothing" in instructions
+    assert "maas_list_machines" in instructions
+    assert "minutes to hours" not in instructions
+    assert [word for verb, word in VERBS if re.search(rf"\b{word}\b", instructions)] == []
 
 
 def test_the_core_names_no_tool_of_a_plugin() -> None:

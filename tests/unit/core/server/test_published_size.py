@@ -15,7 +15,7 @@ from mcp_types import ListToolsResult
 
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.plugins.schemas import output_schema, result_schema
-from maas_mcp.server.catalogue import served_tools
+from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.server.tools import mcp_tool
 from tests.own_plugins import OWN_PLUGINS
 

@@ -25,7 +25,7 @@ from maas_mcp.next_step import NextStep
 from maas_mcp.operations.declaring.tool import Tool
 from maas_mcp.operations.running.results import structured
 from maas_mcp.plugins.registry import load_registry
-from maas_mcp.server.catalogue import served_tools
+from maas_mcp.server.loaded_tools import served_tools
 from maas_mcp.server.tools import ERROR_META, RESULT_LIMIT, ensure_sendable, failure, mcp_tool, success
 from tests.own_plugins import OWN_PLUGINS
 from tests.schema_subset import outside

@@ -13,7 +13,7 @@ from maas_mcp.maas.client import MaasClient
 from maas_mcp.operations.declaring.content import Part
 from maas_mcp.operations.declaring.plugin_services import NO_SERVICES, PluginServices, SettingsT, StateT, UsesPlugin
 from maas_mcp.operations.declaring.questions import NOBODY, Asker, AsksClient
-from maas_mcp.operations.declaring.tool import ArgsT
+from maas_mcp.operations.declaring.tool import ArgsT, check_tool_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,8 @@ class Prompt(ABC, Generic[ArgsT]):
     """The prompt's name: letters, digits, hyphens and underscores, unique in the server."""
     title: ClassVar[str] = ""
     """The title shown to people. If empty, it is derived from the name."""
+    tools: ClassVar[tuple[str, ...]] = ()
+    """The names of tools that the prompt makes the model call. The prompt is served only where all of them are."""
     arguments: ClassVar[type[BaseModel]]
     """The model bound to ``ArgsT``; set automatically."""
 
@@ -77,6 +79,7 @@ class Prompt(ABC, Generic[ArgsT]):
                 f"{cls.__qualname__}: expected a pydantic model for the arguments, but there is none. "
                 f"Write `class {cls.__name__}(Prompt[Arguments])`."
             )
+        check_tool_names(cls, cls.tools)
 
     @classmethod
     def description(cls) -> str:

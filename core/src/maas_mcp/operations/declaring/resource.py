@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from maas_mcp.operations.declaring.tool import ToolContext
+from maas_mcp.operations.declaring.tool import ToolContext, check_tool_names
 from maas_mcp.operations.declaring.uri_template import UriTemplate
 
 ResourceContent = str | bytes | BaseModel
@@ -32,6 +32,8 @@ class Resource(ABC):
     mime_type: ClassVar[str] = ""
     """The type of the content, if all resources of the template have the same. By default it follows from the content:
     ``text/plain``, ``application/octet-stream``, or ``application/json`` for a model."""
+    tools: ClassVar[tuple[str, ...]] = ()
+    """The names of tools that show the same. The resource is served only where all of them are."""
     template: ClassVar[UriTemplate]
     """The parsed ``uri``; set automatically."""
 
@@ -98,6 +100,7 @@ def _check(cls: type[Resource]) -> None:
         raise TypeError(
             f"{cls.__qualname__}: expected a docstring, but there is none. Clients show it, and models read it."
         )
+    check_tool_names(cls, cls.tools)
     variables = cls.template.variables
     shown = f"async def read({', '.join(['self', 'ctx', *variables])})"
     if not inspect.iscoroutinefunction(cls.read):

@@ -237,6 +237,19 @@ class Tool(Declaration[ArgsT, ResultT]):
         return [self.summary(result)]
 
 
+def check_tool_names(cls: type, names: object) -> None:
+    """Check the tools that a resource or prompt needs.
+
+    Raises:
+        TypeError: They are not a tuple of names.
+    """
+    if not isinstance(names, tuple) or not all(isinstance(each, str) for each in names):
+        raise TypeError(
+            f"{cls.__qualname__}.tools: expected a tuple of names, but it is {names!r}. "
+            'Write `tools = ("acme_read_rack",)`.'
+        )
+
+
 def plugin_error(name: str, error: BaseException) -> PluginError:
     """Return the error to report when a plugin raised an unexpected exception."""
     return PluginError(

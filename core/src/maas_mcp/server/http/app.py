@@ -50,7 +50,7 @@ def http_app(
         catalogue: What the server serves, if the caller may reload it.
         regions: The regions of the local user, as which unauthenticated clients act.
     """
-    catalogue = catalogue or Catalogue(registry)
+    catalogue = catalogue or Catalogue(registry, settings)
     usage = Usage(_principal_limits(settings))
     access = HttpAccess.from_settings(settings)
     authenticator = None if access is None else Authenticator(access, settings.anonymous_region().api_url)
@@ -84,6 +84,7 @@ def http_app(
         authenticator=authenticator,
         stateless=settings.http_stateless,
         scopes=catalogue.scopes,
+        toolsets=lambda: catalogue.serving.toolsets,
         audit=open_audit(settings),
     )
     if metrics is None:

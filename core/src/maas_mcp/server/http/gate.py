@@ -5,7 +5,7 @@ A client's own cancellation may make MAAS abort an operation; a lost connection 
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -32,9 +32,12 @@ from maas_mcp.calls.audited_call import record_refusal
 from maas_mcp.calls.connections import Connection, Connections
 from maas_mcp.calls.principal import LOCAL, Principal, Scope
 from maas_mcp.errors import InsufficientScopeError
+from maas_mcp.policy.selection import READ_ONLY_HEADER, TOOLS_HEADER, TOOLSETS_HEADER
 from maas_mcp.server.http.authentication import CREDENTIALS, Authenticator, untrusted_key
 from maas_mcp.server.http.limits import Usage
+from maas_mcp.server.http.narrowing_headers import read_selection
 from maas_mcp.server.http.refusals import Refusal
+from maas_mcp.server.narrowing import SELECTION
 from maas_mcp.server.operation_tools import CancelOperation
 from maas_mcp.server.request_context import CONNECTION
 from maas_mcp.server.task_wire import operation_name
@@ -49,6 +52,7 @@ SINGLE_HEADERS: Final = (
     "origin",
     KEY_HEADER,
     SECRET_HEADER,
+    *(each.lower() for each in (TOOLSETS_HEADER, TOOLS_HEADER, READ_ONLY_HEADER)),
 )
 """Headers that may be sent only once. If there were two, a proxy and this server might each use a different one."""
 CANCELLED: Final = b"notifications/cancelled"
@@ -76,6 +80,7 @@ class Gate:
         usage: Counts and limits the requests and sessions of each principal.
         authenticator: Authenticates requests; ``None`` if every caller is the local user.
         scopes: The scope that each tool needs, by the name of the tool.
+        toolsets: Returns the names of all toolsets.
         audit: Records calls that are refused because they need another scope.
         stateless: Whether there are no sessions. A session id that a client sends is then ignored.
     """
@@ -91,6 +96,7 @@ class Gate:
         usage: Usage,
         authenticator: Authenticator | None = None,
         scopes: Mapping[str, Scope] = MappingProxyType({}),
+        toolsets: Callable[[], Collection[str]] = frozenset,
         stateless: bool = False,
         audit: AuditLog | None = None,
     ) -> None:
@@ -102,6 +108,7 @@ class Gate:
         self._usage = usage
         self._authenticator = authenticator
         self._scopes = scopes
+        self._toolsets = toolsets
         self._audit = audit
         self._stateless = stateless
         self._sessions: WeakValueDictionary[tuple[str, str], Connection] = WeakValueDictionary()
@@ -121,6 +128,7 @@ class Gate:
             self._check_path(scope)
             _check_headers(headers)
             principal = await self._principal(scope, headers)
+            scope = {**scope, SELECTION: read_selection(headers, self._toolsets())}
             with self._usage.request(principal.name):
                 body = await _read_body(receive, headers, self._limits) if scope["method"] == "POST" else b""
                 await self._check_scope(principal, body)

@@ -21,7 +21,7 @@ from maas_mcp.credentials.regions import LocalRegions
 from maas_mcp.errors import ServerError
 from maas_mcp.operations.timing import Timing
 from maas_mcp.plugins.registry import Registry
-from maas_mcp.server.catalogue import Catalogue
+from maas_mcp.server.catalogue import Catalogue, Configuration
 from maas_mcp.server.http.address import LOOPBACK_HOSTS, HttpAddress
 from maas_mcp.server.http.app import MCP_PATH, http_app
 from maas_mcp.server.reloading import reloading
@@ -38,7 +38,7 @@ def serve(
     announce: Callable[[str], None],
     timing: Timing | None = None,
     *,
-    load: Callable[[], Registry] | None = None,
+    load: Callable[[], Configuration] | None = None,
     regions: LocalRegions | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT arrives. Operations already started in MAAS continue.
@@ -59,7 +59,7 @@ def serve(
     address.check_safe(settings)
     connections = Connections()
     hosts = (*LOOPBACK_HOSTS, *settings.http_hosts)
-    catalogue = Catalogue(registry, regions.names if regions else ())
+    catalogue = Catalogue(registry, settings, regions.names if regions else ())
     app = http_app(registry, settings, connections, hosts, timing, catalogue=catalogue, regions=regions)
 
     async def run(listener: socket.socket) -> None:

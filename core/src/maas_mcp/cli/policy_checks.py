@@ -1,0 +1,80 @@
+"""The doctor's checks of the policy: the mode, the served tools, the protected machines, and the user's permissions."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from maas_mcp.cli.findings import Finding, Mark, Report
+from maas_mcp.cli.policy import serving
+from maas_mcp.errors import SettingsError
+from maas_mcp.maas.models import User
+from maas_mcp.plugins.registry import AnyTool, Registry
+from maas_mcp.policy.configuration import Policy
+from maas_mcp.settings import Settings
+
+MAX_NAMED = 8
+"""Tools that one finding names."""
+
+
+def check_policy(report: Report, settings: Settings, registry: Registry, users: Sequence[User]) -> None:
+    """Check the policy, and report it in a line for each part.
+
+    Args:
+        report: The report.
+        settings: The settings.
+        registry: The loaded plugins.
+        users: The known users of the API keys, one for each region.
+    """
+    try:
+        tools = serving(settings, registry)
+    except SettingsError as error:
+        report.error("Policy", error)
+        return
+    served = tools.select().tools
+    report.add(judge_mode(settings, len(served), len(tools.tools)))
+    report.add(judge_protection(settings.policy))
+    for user in users:
+        if not user.is_superuser and (finding := judge_permissions(settings, user, served.values())):
+            report.add(finding)
+
+
+def judge_mode(settings: Settings, served: int, loaded: int) -> Finding:
+    """Report the mode and the number of served tools."""
+    mode = settings.policy.mode(settings.mode)
+    detail = f"mode {settings.mode}: operate {mode.operate}, destroy {mode.destroy}; {served} of {loaded} tools served"
+    if served:
+        return Finding(Mark.PASSED, "Policy", detail)
+    hint = "`maas-mcp policy show` names the setting that leaves each tool out."
+    return Finding(Mark.FAILED, "Policy", detail, hint)
+
+
+def judge_protection(policy: Policy) -> Finding:
+    """Report which machines are protected."""
+    rules = list(_rules(policy))
+    if rules:
+        return Finding(Mark.PASSED, "Protection", f"machines {'; '.join(rules)}")
+    hint = "Set tags, pools, zones or hostnames in [policy.protect] if some machines must never change."
+    return Finding(Mark.WARNING, "Protection", "no machine is protected", hint)
+
+
+def _rules(policy: Policy) -> Iterator[str]:
+    protect = policy.protect
+    parts = {
+        "with a tag of": protect.tags,
+        "in a pool of": protect.pools,
+        "in a zone of": protect.zones,
+        "named": protect.hostnames,
+    }
+    yield from (f"{words} {', '.join(names)}" for words, names in parts.items() if names)
+    if protect.other_owners:
+        yield "of other MAAS users"
+
+
+def judge_permissions(settings: Settings, user: User, served: Iterable[AnyTool]) -> Finding | None:
+    """Report the served tools that MAAS refuses to a user who is not an administrator."""
+    names = [tool.name for tool in served if tool.admin_only]
+    if not names:
+        return None
+    shown = ", ".join(names[:MAX_NAMED]) + (f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else "")
+    if settings.admin_tools == "hide":
+        return Finding(Mark.PASSED, "Permissions", f"hidden, because {user.username} is not an administrator: {shown}")
+    hint = "Use an administrator's API key, or set MAAS_MCP_ADMIN_TOOLS=hide so that models do not try them."
+    return Finding(Mark.PASSED, "Permissions", f"MAAS refuses to {user.username}: {shown}", hint)
