@@ -15,11 +15,15 @@ from sphinx.util.typing import ExtensionMetadata, OptionSpec
 
 from maas_mcp import api, testing
 
+_ANNOTATED: Final = r"(~?typing\.)?Annotated\["
 ALIASES: Final = (
-    (re.compile(r"(~?typing\.)?Annotated\[str, .*?ascii_only=None\).*?\]"), "~maas_mcp.api.SystemId"),
+    (re.compile(rf"{_ANNOTATED}str, (?:(?!FromMachine).)*?ascii_only=None\).*?\]"), "~maas_mcp.api.SystemId"),
+    (re.compile(rf"{_ANNOTATED}str, ~?[a-z_.]*FromMachine\(limit=20000\)\]"), "~maas_mcp.api.MachineOutput"),
+    (re.compile(rf"{_ANNOTATED}str, ~?[a-z_.]*FromMachine\(limit=\w+\)\]"), "~maas_mcp.api.MachineText"),
+    (re.compile(rf"{_ANNOTATED}(dict\[.*?\]), ~?[a-z_.]*CarriesMachineText\(\)\]"), r"\2"),
     (re.compile(r"str \| int \| float \| bool \| ~?[a-z.]*Sequence\[str\] \| None"), "~maas_mcp.api.FormValue"),
 )
-"""Two aliases, and the expressions that Python shows for them."""
+"""Aliases, and the expressions that Python shows for them."""
 PUBLIC: Final = (api, testing)
 """The modules from which plugins import, and which are documented."""
 SERVICES: Final = (

@@ -66,6 +66,15 @@ class Approval:
             self.applied.claim(self.plan, self.caller)
 
 
+def needs_approval(call: ToolCall) -> bool:
+    """Whether a call needs the user's answer or a plan, and has neither."""
+    if call.rehearsal is not None or call.options.plan_id is not None:
+        return False
+    judgement = _judgement_of(call)
+    allowed = judgement.decision.verdict is Verdict.ALLOW
+    return not (allowed or (call.approval is not None and call.approval.covers(judgement)))
+
+
 async def approve(call: ToolCall) -> ToolCall:
     """Return the call with its approval.
 
@@ -82,10 +91,9 @@ async def approve(call: ToolCall) -> ToolCall:
         if not fills_in(call.tool):
             check_unchanged(call, plan)
         return replace(call, approval=_approval(call, judgement, Verdict.PLAN, plan))
-    verdict = judgement.decision.verdict
-    if verdict is Verdict.ALLOW or (call.approval is not None and call.approval.covers(judgement)):
+    if not needs_approval(call):
         return call
-    if verdict is Verdict.CONFIRM and may_ask(call):
+    if judgement.decision.verdict is Verdict.CONFIRM and may_ask(call):
         await confirm(call)
         return replace(call, approval=_approval(call, judgement, Verdict.CONFIRM))
     raise _plan_needed(call, judgement)
@@ -139,7 +147,7 @@ async def _open(call: ToolCall, judgement: Judgement) -> SealedPlan:
     elif call.principal.name == "":
         raise PlanRefusedError(
             "This plan needs a second person to apply it, but all callers of this server are one user.",
-            hint="Serve maas-mcp over HTTP with authentication, so that persons can be told apart.",
+            hint="Serve maas-mcp over HTTP with authentication, so that persons can be distinguished.",
         )
     elif not plan.second_person:
         raise PlanRefusedError(*(["The plan was made before it needed a second person."] if mine else []))

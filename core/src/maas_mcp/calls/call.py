@@ -64,9 +64,9 @@ class ToolCall:
     @property
     def maas(self) -> MaasClient:
         """The client for MAAS: one that sends no change, if the call is only planned."""
-        maas = self.user.noting_changes(self.tenant.maas)
         if self.rehearsal is not None:
-            return maas.rehearsing(self.rehearsal.record)
+            return self.tenant.maas.rehearsing(self.rehearsal.record)
+        maas = self.user.noting_changes(self.tenant.maas)
         return maas if self.approval is None else maas.before_change(self.approval.use)
 
 

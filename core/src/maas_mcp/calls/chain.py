@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from maas_mcp.calls.approval import approve
+from maas_mcp.calls.approval import approve, fills_in, needs_approval
 from maas_mcp.calls.arguments import ClientFeatures, ProgressToken, parse_arguments
 from maas_mcp.calls.asking import EarlyAsker
 from maas_mcp.calls.audit import admit_call, audit_call
@@ -21,8 +21,9 @@ from maas_mcp.calls.host import Host
 from maas_mcp.calls.limiting import count_machines
 from maas_mcp.calls.next_steps import in_region
 from maas_mcp.calls.operations_service import OperationsService, plugin_errors
-from maas_mcp.calls.planning import plan_call
+from maas_mcp.calls.planning import plan_call, rehearse
 from maas_mcp.calls.principal import Principal
+from maas_mcp.calls.rehearsal import Rehearsal
 from maas_mcp.calls.served import Served
 from maas_mcp.calls.telemetry import observing
 from maas_mcp.calls.tenant import Tenant
@@ -169,7 +170,14 @@ async def _plan(call: ToolCall, following: Next) -> CallResult:
 
 
 async def _approve(call: ToolCall, following: Next) -> CallResult:
-    """Check the plan of a call, or ask the user, if the policy requires that."""
+    """Check the plan of a call, or ask the user, if the policy requires that.
+
+    The call is rehearsed first: its tool may refuse it, or need to send nothing.
+    """
+    if needs_approval(call) and not fills_in(call.tool):
+        rehearsed = await rehearse(call, following, Rehearsal())
+        if rehearsed is not None:
+            return rehearsed
     return await following(await approve(call))
 
 

@@ -42,6 +42,7 @@ from maas_mcp.operations.declaring.region_operation import RegionOperation
 from maas_mcp.operations.declaring.tool import ToolContext, plugin_error
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.next_steps import ABORT_OPERATION
+from maas_mcp.operations.outages import giving_up
 from maas_mcp.operations.running.results import kind_of, structured
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.plugins.registry import AnyTool
@@ -145,14 +146,13 @@ class OperationsService:
         """Run the operation up to its start request. Returns only if a call would send nothing."""
         call, tenant = self._call, self._tenant
         rehearsal.warnings += operation.warnings(arguments)
-        maas = tenant.maas.rehearsing(rehearsal.record)
-        if isinstance(operation, BatchOperation):
-            name = subject_of(operation, arguments, rehearsal.nonce)
-            rehearsal.warnings += await tenant.batches.rehearse(
-                operation, arguments, call.progress, call.cancellation, maas, name=name
-            )
-            raise RehearsedError
-        found = await tenant.engine.rehearse(operation, arguments, call.progress, call.cancellation, maas)
+        services = (call.progress, call.cancellation, tenant.maas.rehearsing(rehearsal.record))
+        with giving_up(operation.name, call.answer_by):
+            if isinstance(operation, BatchOperation):
+                name = subject_of(operation, arguments, rehearsal.nonce)
+                rehearsal.warnings += await tenant.batches.rehearse(operation, arguments, *services, name=name)
+                raise RehearsedError
+            found = await tenant.engine.rehearse(operation, arguments, *services)
         if isinstance(found, OperationStatus):
             return _call_result(operation, found, tenant.sealer.seal(found.handle))
         rehearsal.warnings += found
@@ -206,7 +206,8 @@ class OperationsService:
                 approval = (await approve_filled_in(filled_in, call.effects)).approval
         if approval is not None:
             await approval.use()
-        call.user.note_change()
+        if call.rehearsal is None:
+            call.user.note_change()
         return arguments, b"" if approval is None or approval.plan is None else approval.plan.nonce
 
     async def follow(self, operation_id: str, seconds: float | None) -> CallResult:
@@ -285,12 +286,11 @@ class OperationsService:
         if before.state != "working" and not left:  # a newer operation of the machine must not be stopped
             return before
         if self._call.rehearsal is not None:
+            if not abort:
+                return before
             maas = self._tenant.maas.rehearsing(self._call.rehearsal.record)
-            if abort:
-                await self._tenant.engine_for(operation).rehearse_abort(
-                    operation, handle, self._call.cancellation, maas
-                )
-            return before
+            await self._tenant.engine_for(operation).rehearse_abort(operation, handle, self._call.cancellation, maas)
+            raise RehearsedError
         self._stop_following(operation, handle)
         refusal: OperationRefusedError | None = None
         if abort:

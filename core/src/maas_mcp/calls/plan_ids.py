@@ -64,7 +64,7 @@ class Maker:
     access: str
     """The principal, and the MAAS user by its API key. The plans of others are unknown to this user."""
     person: str
-    """The name by which persons are told apart, if another person must apply the plan."""
+    """The name that distinguishes persons, if another person must apply the plan."""
 
 
 @dataclass(frozen=True, slots=True)

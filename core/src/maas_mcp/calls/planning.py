@@ -9,13 +9,15 @@ from maas_mcp.calls.call import CallResult, ToolCall
 from maas_mcp.calls.confirmation import loss
 from maas_mcp.calls.guard import Judgement
 from maas_mcp.calls.plan import Plan
-from maas_mcp.calls.plan_ids import LIFETIME, new_nonce
+from maas_mcp.calls.plan_ids import LIFETIME
 from maas_mcp.calls.rehearsal import Rehearsal, planned_request
 from maas_mcp.calls.stakes import describe_machines
 from maas_mcp.maas.client import RehearsedError
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.running.results import summary_of
 from maas_mcp.policy.judgement import Verdict, needs_second_person
+
+Next = Callable[[ToolCall], Awaitable[CallResult]]
 
 RESPONSES: Final = {
     Verdict.ALLOW: "allowed",
@@ -24,23 +26,35 @@ RESPONSES: Final = {
 }
 
 
-async def plan_call(call: ToolCall, following: Callable[[ToolCall], Awaitable[CallResult]]) -> CallResult:
+async def plan_call(call: ToolCall, following: Next) -> CallResult:
     """Rehearse a call, and return its plan.
 
     Raises:
         MaasMcpError: The call itself would be refused, or fails before its first change.
     """
-    rehearsal = Rehearsal(new_nonce())
-    result: CallResult | None = None
+    rehearsal = Rehearsal()
+    result = await rehearse(call, following, rehearsal)
+    final = rehearsal.filled_in or call
+    return CallResult(result=None, content=None, plan=await _plan_of(final, rehearsal, result))
+
+
+async def rehearse(call: ToolCall, following: Next, rehearsal: Rehearsal) -> CallResult | None:
+    """Run a call up to its first change. Returns the result of a call that would change nothing.
+
+    Raises:
+        MaasMcpError: The call itself would be refused, or fails before its first change.
+    """
     try:
         result = await following(replace(call, rehearsal=rehearsal))
     except RehearsedError:
-        pass
+        return None
     except Exception:
-        if not rehearsal.changes:  # else it comes from a tool that handles the end of its rehearsal as a failure
+        if not rehearsal.changes:
             raise
-    final = rehearsal.filled_in or call
-    return CallResult(result=None, content=None, plan=await _plan_of(final, rehearsal, result))
+    else:
+        if not rehearsal.changes:
+            return result
+    return None  # the tool handles the end of its rehearsal as a failure
 
 
 async def _plan_of(call: ToolCall, rehearsal: Rehearsal, result: CallResult | None) -> Plan:
@@ -50,11 +64,11 @@ async def _plan_of(call: ToolCall, rehearsal: Rehearsal, result: CallResult | No
     machines = list(judgement.call.machines)
     shown = await describe_machines(call.tenant.maas, machines, with_disks=call.effects.destroys or call.effects.erases)
     warnings = list(rehearsal.warnings)
-    if not rehearsal.changes and result is not None and (said := _said(call, result)):
+    if result is not None and (said := _said(call, result)):
         warnings.append(said)
     return Plan(
         tool=call.tool.name,
-        plan_id=await _seal(call, judgement, rehearsal) if rehearsal.changes else None,
+        plan_id=await _seal(call, judgement, rehearsal) if result is None else None,
         valid_for=LIFETIME,
         machines=list(shown),
         more_machines=len(machines) - len(shown),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, SecretBytes, SecretStr
 
 from maas_mcp.calls.plan import HIDDEN, PlannedRequest
+from maas_mcp.calls.plan_ids import new_nonce
 from maas_mcp.maas.client import ChangeRequest
 from maas_mcp.redaction import is_secret_name
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 class Rehearsal:
     """The changes that a call would request."""
 
-    nonce: bytes
+    nonce: bytes = field(default_factory=new_nonce)
     """Makes the plan unique, and names its batch."""
     changes: list[ChangeRequest] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)

@@ -1,5 +1,6 @@
 """The user confirms what a call destroys, where the client can ask and the site trusts it."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +9,7 @@ from pydantic import BaseModel
 
 from maas_mcp.api import Effects, SystemId, Tool, ToolContext
 from maas_mcp.calls.confirmation import Consent, ErasingConsent
-from maas_mcp.errors import NotAnsweredError, PlanNeededError, PlanRefusedError
+from maas_mcp.errors import NotAnsweredError, OperationRefusedError, PlanNeededError, PlanRefusedError
 from maas_mcp.operations.declaring.questions import Question
 from maas_mcp.testing import MaasRegion
 from tests.unit.core.calls.planned_calls import Caller, caller, changes, deployed, system_id
@@ -154,5 +155,49 @@ async def test_the_approval_of_a_call_covers_no_other_machine_and_no_erasing(bey
             await user.call(Retire.name, **arguments, plan_id=plan.plan_id)
         with pytest.raises(PlanRefusedError, match="not those of the plan"):
             await user.call(Retire.name, system_id=node, other=node, plan_id=plan.plan_id)
+
+    assert len(changes(region)) == before
+
+
+async def test_a_call_that_its_tool_refuses_is_refused_before_anybody_is_asked() -> None:
+    region = MaasRegion()
+    node = deployed(region)
+    async with caller(region) as user:
+        with pytest.raises(OperationRefusedError, match=r"node01 .* is Deployed"):
+            await user.call("maas_deploy_machine", system_id=node)
+
+
+async def test_a_call_that_would_send_nothing_needs_no_confirmation() -> None:
+    region = MaasRegion()
+    node = deployed(region)
+    region.set_power("node01", stored="off", real="off")
+    async with caller(region) as user:
+        before = len(changes(region))
+        done = await user.call("maas_power_off", system_id=node)
+
+    assert done.content is not None
+    assert done.content["sent"] is False
+    assert len(changes(region)) == before
+
+
+class Careless(Retire):
+    """Release a machine, and ignore every error."""
+
+    name = "own_careless"
+
+    async def run(self, ctx: ToolContext, args: Which) -> Done:
+        with suppress(Exception):
+            await super().run(ctx, args)
+        return Done(text="released")
+
+
+async def test_a_tool_that_ignores_the_end_of_its_rehearsal_needs_a_confirmation_all_the_same() -> None:
+    region = MaasRegion()
+    node = deployed(region)
+    async with caller(region) as user:
+        user.host.host.serve({**user.host.host.tools, Careless.name: Careless()})
+        before = len(changes(region))
+        with pytest.raises(PlanNeededError):
+            await user.call(Careless.name, system_id=node)
 
     assert len(changes(region)) == before
