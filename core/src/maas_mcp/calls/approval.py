@@ -68,7 +68,8 @@ class Approval:
 
 def needs_approval(call: ToolCall) -> bool:
     """Whether a call needs the user's answer or a plan, and has neither."""
-    if call.rehearsal is not None or call.options.plan_id is not None:
+    only_reads = call.tool.read_only and not call.effects.changes  # such a call is not judged
+    if only_reads or call.rehearsal is not None or call.options.plan_id is not None:
         return False
     judgement = _judgement_of(call)
     allowed = judgement.decision.verdict is Verdict.ALLOW
