@@ -30,7 +30,7 @@ from maas_mcp.errors import (
     PluginError,
     UnknownOperationError,
 )
-from maas_mcp.maas.client import ChangeRequest, RehearsedError
+from maas_mcp.maas.change_request import ChangeRequest, RehearsedError
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.next_step import NextStep
 from maas_mcp.operations.batches.batch import BatchOperation

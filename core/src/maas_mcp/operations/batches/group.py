@@ -20,7 +20,8 @@ from maas_mcp.errors import (
     MaasMcpError,
     OperationTimedOutError,
 )
-from maas_mcp.maas.client import MaasClient, RehearsedError
+from maas_mcp.maas.change_request import RehearsedError
+from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.limits import CHANGE_TIMEOUT
 from maas_mcp.maas.models import Machine, SystemId
 from maas_mcp.maas.reading import Listing
