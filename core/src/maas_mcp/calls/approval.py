@@ -10,7 +10,7 @@ from maas_mcp.calls.guard import Judgement
 from maas_mcp.calls.plan_ids import LIFETIME, AppliedPlans, MachineState, Maker, SealedPlan
 from maas_mcp.calls.rehearsal import secrets_in
 from maas_mcp.errors import PlanNeededError, PlanRefusedError
-from maas_mcp.maas.client import ChangeRequest
+from maas_mcp.maas.change_request import ChangeRequest
 from maas_mcp.maas.models import Machine, SystemId
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.next_step import NextStep

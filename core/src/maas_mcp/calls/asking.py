@@ -6,7 +6,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from maas_mcp.errors import PluginError
-from maas_mcp.maas.client import ChangeRequest, MaasClient
+from maas_mcp.maas.change_request import ChangeRequest
+from maas_mcp.maas.client import MaasClient
 from maas_mcp.operations.declaring.questions import Asker, ClientRequest, Question
 
 

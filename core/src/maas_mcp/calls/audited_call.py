@@ -12,7 +12,7 @@ import anyio
 from maas_mcp.audit.recordable import recordable, recordable_parameters
 from maas_mcp.calls.audit_log import AuditLog
 from maas_mcp.errors import AuditUnavailableError
-from maas_mcp.maas.client import BeforeChange, ChangeRequest
+from maas_mcp.maas.change_request import BeforeChange, ChangeRequest
 from maas_mcp.operations.handles import Handle
 
 logger = logging.getLogger(__name__)

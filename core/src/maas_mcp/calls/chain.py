@@ -20,8 +20,10 @@ from maas_mcp.calls.guard import check_policy
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.limiting import count_machines
 from maas_mcp.calls.next_steps import in_region
-from maas_mcp.calls.operations_service import OperationsService, plugin_errors
+from maas_mcp.calls.operation_start import start_and_follow
+from maas_mcp.calls.operations_service import OperationsService
 from maas_mcp.calls.planning import plan_call, rehearse
+from maas_mcp.calls.plugin_errors import plugin_errors
 from maas_mcp.calls.principal import Principal
 from maas_mcp.calls.rehearsal import Rehearsal
 from maas_mcp.calls.served import Served
@@ -41,8 +43,8 @@ logger = logging.getLogger(__name__)
 Next = Callable[[ToolCall], Awaitable[CallResult]]
 Step = Callable[[ToolCall, Next], Awaitable[CallResult]]
 """Passes a call to the next step, or refuses it with a ``MaasMcpError``."""
-Run = Callable[[OperationsService], Awaitable[CallResult]]
-"""Runs after the last step, with the operations of the calling user."""
+Run = Callable[[ToolCall], Awaitable[CallResult]]
+"""Runs after the last step."""
 
 
 async def run_call(
@@ -154,8 +156,7 @@ async def run_steps(call: ToolCall, steps: tuple[Step, ...] | None = None, run: 
     """Pass a call through the remaining steps, and then run it."""
     remaining = STEPS if steps is None else steps
     if not remaining:
-        operations = OperationsService(call, call_within)
-        return await (run(operations) if run and call.rehearsal is None else _run(call, operations))
+        return await (run(call) if run and call.rehearsal is None else _run(call))
     return await remaining[0](call, lambda passed: run_steps(passed, remaining[1:], run))
 
 
@@ -186,16 +187,16 @@ STEPS: Final[tuple[Step, ...]] = (audit_call, _check_policy, _plan, _approve, co
 call that none of them has refused."""
 
 
-async def _run(call: ToolCall, operations: OperationsService) -> CallResult:
+async def _run(call: ToolCall) -> CallResult:
     """Run the tool, or start the operation and follow it."""
     plugin = await call.tenant.plugins.open(call.tool.declared if isinstance(call.tool, DeclaredTool) else call.tool)
     if isinstance(call.tool, LongRunning):
-        return await operations.start_and_follow()
+        return await start_and_follow(call)
     ctx = ToolContext(
         call.maas,
         call.progress,
         call.cancellation,
-        operations=operations,
+        operations=OperationsService(call, call_within),
         timing=call.tenant.timing,
         client=call.user,
         plugin=plugin,

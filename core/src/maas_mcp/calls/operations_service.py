@@ -1,24 +1,17 @@
-"""Starts, gets, waits for, cancels and lists long-running operations for a call, by their signed ids."""
+"""Calls other tools from a call, and gets, waits for, cancels and lists operations by their signed ids."""
 
-import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from pydantic import BaseModel
 
 from maas_mcp.calls.answer_time import shorter_wait
-from maas_mcp.calls.approval import approve_filled_in, fills_in
-from maas_mcp.calls.asking import EarlyAsker
 from maas_mcp.calls.call import CallResult, ToolCall
-from maas_mcp.calls.guard import check_policy
 from maas_mcp.calls.next_steps import in_region
 from maas_mcp.calls.operation_listing import OperationListing
-from maas_mcp.calls.rehearsal import Rehearsal
-from maas_mcp.calls.reports import add_operation_id, report, report_failure, suggest_get_operation
+from maas_mcp.calls.operation_start import operation_result
+from maas_mcp.calls.reports import add_operation_id, report, report_failure
 from maas_mcp.calls.telemetry import Following, following
-from maas_mcp.calls.tenant import subject_of
 from maas_mcp.errors import (
     InvalidArgumentsError,
     MaasError,
@@ -26,29 +19,19 @@ from maas_mcp.errors import (
     OperationCancelledError,
     OperationError,
     OperationRefusedError,
-    PlanRefusedError,
-    PluginError,
     UnknownOperationError,
 )
-from maas_mcp.maas.client import ChangeRequest, RehearsedError
+from maas_mcp.maas.change_request import RehearsedError
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.next_step import NextStep
 from maas_mcp.operations.batches.batch import BatchOperation
-from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.declaring.operation import LongRunning, Operation
 from maas_mcp.operations.declaring.operations import MAX_LISTED, ListedOperation, OperationList, OperationReport
-from maas_mcp.operations.declaring.questions import Asker
 from maas_mcp.operations.declaring.region_operation import RegionOperation
-from maas_mcp.operations.declaring.tool import ToolContext, plugin_error
 from maas_mcp.operations.handles import Handle
 from maas_mcp.operations.next_steps import ABORT_OPERATION
-from maas_mcp.operations.outages import giving_up
-from maas_mcp.operations.running.results import kind_of, structured
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.plugins.registry import AnyTool
-from maas_mcp.policy.tiers import Tier
-
-logger = logging.getLogger(__name__)
 
 CallWithin = Callable[[ToolCall, AnyTool, Mapping[str, Any]], Awaitable[CallResult]]
 
@@ -66,150 +49,6 @@ class OperationsService:
         self._tenant = call.tenant
         self._call_within = call_within
 
-    async def start_and_follow(self) -> CallResult:
-        """Start the call's operation, and follow it to its end or for ``wait_seconds``."""
-        call, operation = self._call, self._call.tool
-        if not isinstance(operation, LongRunning):
-            raise TypeError(f"{operation.name} is not a long-running operation")
-        # Both may fail, so they run before the start. An operation without an id could not be followed again.
-        sealer = self._tenant.sealer
-        arguments, nonce = await self._fill_in(operation, call.user)
-        if call.rehearsal is not None:
-            return await self._rehearse(operation, arguments, call.rehearsal)
-        warnings = tuple(operation.warnings(arguments))
-        subject = subject_of(operation, arguments, nonce)
-        if isinstance(operation, BatchOperation) and nonce:
-            await self._check_unused(subject)
-        options: dict[str, Any] = {
-            "wait": shorter_wait(call.options.wait_seconds, call.answer_by),
-            "on_cancel": call.options.on_cancel,
-            "start_by": call.answer_by,
-        }
-        if isinstance(operation, BatchOperation):
-            options["name"] = subject
-        engine = self._tenant.engine_for(operation)
-        part = Following(operation.name, subject)
-        with call.running.following(operation.name, subject), following(call.host.instruments, part):
-            status = await engine.run(operation, arguments, call.progress, call.cancellation, **options)
-        self._keep_starting(operation, status.handle)
-        return _call_result(operation, status, sealer.seal(status.handle), warnings)
-
-    def _keep_starting(self, operation: LongRunning[Any, Any], handle: Handle) -> None:
-        """Let the start of a batch outlive the call. The cancel tool and a shutdown stop it like the call."""
-        call = self._call
-        over = self._tenant.batches.start_over(handle) if isinstance(operation, BatchOperation) else None
-        if over is None:
-            return
-
-        async def keep() -> None:
-            connection, region = call.host.connections.connect(call.principal), self._tenant.region
-            with connection.outliving(call.cancellation, operation.name, handle.system_id, region):
-                await over.wait()
-
-        call.host.run_later(call.principal, self._tenant.region, keep)
-
-    async def start_when_answered(self) -> CallResult:
-        """Prepare the call's operation, and start it later, when the user has answered its questions."""
-        call, operation, engine = self._call, self._call.tool, self._tenant.engine
-        if not isinstance(operation, LongRunning):
-            raise TypeError(f"{operation.name} is not a long-running operation")
-        await self._tenant.plugins.open(operation)
-        prepared = await engine.prepare(operation, call.arguments, call.progress, call.cancellation)
-        if isinstance(prepared, OperationStatus):
-            return _call_result(operation, prepared, self._tenant.sealer.seal(prepared.handle))
-        handle, principal = prepared.subject.handle, call.principal.name
-        operation_id = self._tenant.sealer.seal(handle)
-        tier = Tier.DESTROY if call.judgement is None else call.judgement.call.tier
-        waiting = call.host.waiting.add(principal, operation_id, call.user, handle.started, tier)
-
-        async def start() -> None:
-            try:
-                with plugin_errors(operation.name):
-                    arguments, _ = await self._fill_in(operation, waiting)
-                    if subject_of(operation, arguments) != handle.system_id:
-                        raise PluginError(f"{operation.name}.fill_in chose another machine, which is not possible.")
-                    run = engine.start(replace(prepared, args=arguments))
-                    if not isinstance(run, OperationStatus):
-                        await run.request.wait_for_answer()
-            except MaasMcpError as error:
-                waiting.end(error)
-            else:
-                call.host.waiting.remove(principal, operation_id)
-
-        call.host.run_later(call.principal, self._tenant.region, start)
-        status: OperationStatus[Any] = OperationStatus(handle, None, "Waiting for an answer", confirmed=False)
-        return _call_result(operation, status, operation_id)
-
-    async def _rehearse(
-        self, operation: LongRunning[Any, Any], arguments: BaseModel, rehearsal: Rehearsal
-    ) -> CallResult:
-        """Run the operation up to its start request. Returns only if a call would send nothing."""
-        call, tenant = self._call, self._tenant
-        rehearsal.warnings += operation.warnings(arguments)
-        services = (call.progress, call.cancellation, tenant.maas.rehearsing(rehearsal.record))
-        with giving_up(operation.name, call.answer_by):
-            if isinstance(operation, BatchOperation):
-                name = subject_of(operation, arguments, rehearsal.nonce)
-                rehearsal.warnings += await tenant.batches.rehearse(operation, arguments, *services, name=name)
-                raise RehearsedError
-            found = await tenant.engine.rehearse(operation, arguments, *services)
-        if isinstance(found, OperationStatus):
-            return _call_result(operation, found, tenant.sealer.seal(found.handle))
-        rehearsal.warnings += found
-        raise RehearsedError
-
-    async def _check_unused(self, batch: str) -> None:
-        """Check that no process has started a planned batch, whose name is part of the plan.
-
-        Raises:
-            PlanRefusedError: One has.
-        """
-        if await self._tenant.maas.machines(agent_name=batch):
-            raise PlanRefusedError("The plan was carried out already.")
-
-    async def _fill_in(self, operation: LongRunning[Any, Any], asker: Asker) -> tuple[BaseModel, bytes]:
-        """The arguments, filled in with the user's answers, and the nonce of the plan that is carried out, if any.
-
-        From then on, nothing can be asked.
-        """
-        call = self._call
-
-        async def refuse(_change: ChangeRequest) -> None:
-            raise PluginError(
-                f"{operation.name} changes something in MAAS before it starts, which is a bug in the plugin. "
-                "`fill_in` may only read."
-            )
-
-        ctx: ToolContext[Any, Any] = ToolContext(
-            call.tenant.maas.before_change(refuse),
-            call.progress,
-            call.cancellation,
-            timing=call.tenant.timing,
-            client=asker,
-            plugin=await self._tenant.plugins.open(operation),
-        )
-        arguments: object = await operation.fill_in(ctx, call.arguments)
-        if not isinstance(arguments, operation.arguments):
-            raise PluginError(
-                f"{operation.name}.fill_in returned {kind_of(arguments)}, which is a bug in the plugin. "
-                f"Expected the arguments. Return `args` or a copy: `args.model_copy(update=…)`."
-            )
-        approval = call.approval
-        if fills_in(operation):
-            # Only the call with the given arguments was judged and approved.
-            asking, effects = EarlyAsker(asker, operation.name), operation.effects(arguments)
-            filled_in = replace(call, arguments=arguments, effects=effects, user=asking)
-            filled_in = filled_in if effects == call.effects else await check_policy(filled_in)
-            if call.rehearsal is not None:
-                call.rehearsal.filled_in = filled_in
-            else:
-                approval = (await approve_filled_in(filled_in, call.effects)).approval
-        if approval is not None:
-            await approval.use()
-        if call.rehearsal is None:
-            call.user.note_change()
-        return arguments, b"" if approval is None or approval.plan is None else approval.plan.nonce
-
     async def follow(self, operation_id: str, seconds: float | None) -> CallResult:
         """Follow an operation to its end or for this many seconds. Returns what the call that started it would return.
 
@@ -226,7 +65,7 @@ class OperationsService:
         except OperationError as error:
             add_operation_id(error, operation_id)
             raise
-        return _call_result(operation, status, operation_id)
+        return operation_result(operation, status, operation_id)
 
     def started(self, operation_id: str) -> int:
         """The start of an operation, in seconds since 1970 (UTC).
@@ -400,38 +239,3 @@ class OperationsService:
                 f"There is no tool {name[:64]!r}.", hint="Check that its plugin is installed and allowed."
             )
         return tool
-
-
-@contextmanager
-def plugin_errors(name: str) -> Iterator[None]:
-    """Convert a plugin's unexpected exceptions, so that they do not end other calls.
-
-    Args:
-        name: The name of the tool.
-
-    Raises:
-        PluginError: The plugin raised something other than a cancellation or a ``MaasMcpError``.
-    """
-    try:
-        yield
-    except BaseException as error:
-        if is_cancellation(error) or isinstance(error, MaasMcpError):
-            raise
-        logger.exception("%s failed", name)
-        raise plugin_error(name, error) from error
-
-
-def _call_result(
-    operation: LongRunning[Any, Any],
-    status: OperationStatus[Any],
-    operation_id: str,
-    warnings: tuple[str, ...] = (),
-) -> CallResult:
-    suggest_get_operation(status, operation_id)
-    return CallResult(
-        result=status.result,
-        content=None if status.result is None else structured(operation, status.result),
-        status=status,
-        operation_id=operation_id,
-        warnings=(*warnings, *status.warnings),
-    )

@@ -12,7 +12,7 @@ from maas_mcp.calls.plan import Plan
 from maas_mcp.calls.plan_ids import LIFETIME
 from maas_mcp.calls.rehearsal import Rehearsal, planned_request
 from maas_mcp.calls.stakes import describe_machines
-from maas_mcp.maas.client import RehearsedError
+from maas_mcp.maas.change_request import RehearsedError
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.running.results import summary_of
 from maas_mcp.policy.judgement import Verdict, needs_second_person

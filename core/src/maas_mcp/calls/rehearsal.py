@@ -8,7 +8,7 @@ from pydantic import BaseModel, SecretBytes, SecretStr
 
 from maas_mcp.calls.plan import HIDDEN, PlannedRequest
 from maas_mcp.calls.plan_ids import new_nonce
-from maas_mcp.maas.client import ChangeRequest
+from maas_mcp.maas.change_request import ChangeRequest
 from maas_mcp.redaction import is_secret_name
 
 if TYPE_CHECKING:

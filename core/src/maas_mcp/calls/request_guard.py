@@ -12,7 +12,8 @@ import anyio
 
 from maas_mcp.calls.active_policy import ActivePolicy
 from maas_mcp.errors import MaasNotFoundError, RefusedByPolicyError
-from maas_mcp.maas.client import ALLOCATE, ChangeRequest, FormValue, MaasClient
+from maas_mcp.maas.change_request import ALLOCATE, ChangeRequest
+from maas_mcp.maas.client import FormValue, MaasClient
 from maas_mcp.maas.models import Machine, SystemId
 from maas_mcp.operations.wording import named
 from maas_mcp.policy.protection import protecting_rule

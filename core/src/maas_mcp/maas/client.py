@@ -2,15 +2,15 @@
 
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from copy import copy
-from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import anyio
 
-from maas_mcp.errors import MaasBadRequestError, MaasMcpError, MaasNotFoundError, MaasProtocolError
+from maas_mcp.errors import MaasBadRequestError, MaasNotFoundError, MaasProtocolError
+from maas_mcp.maas.change_request import ALLOCATE, BeforeChange, ChangeRequest, Record, RehearsedError
 from maas_mcp.maas.limits import MAX_EVENTS
 from maas_mcp.maas.models import SYSTEM_ID_RULE, Event, Machine, ScriptSet, ScriptSetName, SystemId, User
 from maas_mcp.maas.reading import JSON, ItemT, Listing, MaasModel
@@ -21,45 +21,8 @@ FormValue = str | int | float | bool | Sequence[str] | None
 """The value of a query parameter or form field. ``None`` is left out, a boolean is sent as ``true`` or ``false``, and a
 list repeats its key."""
 
-BeforeChange = Callable[["ChangeRequest"], Awaitable[None]]
-"""Awaited just before a change is sent. It may raise to prevent the request."""
-
-Record = Callable[["ChangeRequest"], None]
-
 _SYSTEM_ID: Final = re.compile(r"[a-z0-9]{1,41}")
 _NO_SCRIPT_SET: Final = re.compile(r"No current .*script set")
-
-
-ALLOCATE: Final = ("machines/", "allocate")
-"""The path and operation by which MAAS chooses and allocates a machine."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeRequest:
-    """A request that changes something in MAAS, just before it is sent."""
-
-    method: str
-    """``POST``, ``PUT`` or ``DELETE``."""
-    path: str
-    """The path below ``/MAAS/api/2.0/``, such as ``machines/4y3h7n/``."""
-    op: str | None
-    """The named operation, such as ``deploy``; ``None`` for an edit, a new object or a deletion."""
-    parameters: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    """Names and values as MAAS receives them. A name may repeat, and values may be secret."""
-
-    @property
-    def is_dry_run(self) -> bool:
-        """Whether it only asks which machine MAAS would allocate."""
-        return (self.path, self.op) == ALLOCATE and ("dry_run", "true") in self.parameters
-
-
-class RehearsedError(MaasMcpError):
-    """A client that only rehearses has recorded a change and not sent it."""
-
-    code = "rehearsed"
-
-    def __init__(self) -> None:
-        super().__init__("The request was not sent to MAAS, because the call is only planned.")
 
 
 class Transport(Protocol):

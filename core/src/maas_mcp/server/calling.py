@@ -11,7 +11,7 @@ from maas_mcp.calls.answer_time import answer_time
 from maas_mcp.calls.chain import run_call
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.next_steps import resolve_steps
-from maas_mcp.calls.operations_service import OperationsService
+from maas_mcp.calls.operation_start import start_when_answered
 from maas_mcp.errors import CannotAskError, MaasMcpError
 from maas_mcp.operations.declaring.questions import AnswersNeededError
 from maas_mcp.plugins.registry import AnyTool
@@ -67,7 +67,7 @@ async def respond(tool: AnyTool, params: types.CallToolRequestParams, ctx: Conte
             user=asker,
             served=served,
             answer_by=lambda token: answer_time(host.settings.answer_within, has_token=has_token(ctx, token)),
-            run=OperationsService.start_when_answered if in_task else None,
+            run=start_when_answered if in_task else None,
         )
         if answer.status is not None and answer.status.problem is not None:
             raise answer.status.problem

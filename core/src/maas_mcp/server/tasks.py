@@ -14,8 +14,8 @@ from mcp.shared.dispatcher import coerce_request_id
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import decode_header_value
 
-from maas_mcp.calls.call import CallResult
-from maas_mcp.calls.chain import Run, run_call
+from maas_mcp.calls.call import CallResult, ToolCall
+from maas_mcp.calls.chain import Run, call_within, run_call
 from maas_mcp.calls.guard import check_tier, refused_by
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.next_steps import resolve_steps
@@ -206,12 +206,13 @@ class _Reading:
     unreachable: bool = False
     """Whether MAAS did not answer, so that the state is unknown."""
 
-    async def follow(self, operations: OperationsService) -> CallResult:
+    async def follow(self, call: ToolCall) -> CallResult:
         """Follow the operation.
 
         Raises:
             MaasMcpError: It did not succeed, or could not be read.
         """
+        operations = OperationsService(call, call_within)
         self.started = operations.started(self.operation_id)
         try:
             answer = await operations.follow(self.operation_id, self.seconds)

@@ -3,7 +3,8 @@
 import pytest
 
 from maas_mcp.errors import MaasPermissionError
-from maas_mcp.maas.client import ChangeRequest, MaasClient
+from maas_mcp.maas.change_request import ChangeRequest
+from maas_mcp.maas.client import MaasClient
 from tests.unit.core.maas.test_client import Script
 
 pytestmark = pytest.mark.anyio

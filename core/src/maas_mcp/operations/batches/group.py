@@ -15,30 +15,23 @@ from typing import Any, Final
 import anyio
 from anyio.abc import TaskGroup
 
-from maas_mcp.errors import (
-    MaasError,
-    MaasMcpError,
-    OperationTimedOutError,
-)
-from maas_mcp.maas.client import MaasClient, RehearsedError
+from maas_mcp.errors import MaasError, MaasMcpError
+from maas_mcp.maas.change_request import RehearsedError
+from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.limits import CHANGE_TIMEOUT
-from maas_mcp.maas.models import Machine, SystemId
-from maas_mcp.maas.reading import Listing
-from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.batches.abort import BatchAbort
 from maas_mcp.operations.batches.allocation import release_idle, release_late, release_unused
 from maas_mcp.operations.batches.batch import BatchOperation, Member, size_of
+from maas_mcp.operations.batches.deadline import apply_deadline, expires
 from maas_mcp.operations.batches.members import (
     NOT_IN_BATCH,
     NOT_SHOWN,
-    Follow,
     fail_members_started_elsewhere,
     follow_all,
-    member_handle,
     report_batch,
-    time_out,
 )
 from maas_mcp.operations.batches.requests import BatchRequests, RequestedBatch
+from maas_mcp.operations.batches.resumer import MemberResumer
 from maas_mcp.operations.batches.search import BatchSearch, RunningBatches
 from maas_mcp.operations.batches.starter import MemberStarter
 from maas_mcp.operations.batches.unstarted import read_batch, unstarted_status
@@ -50,7 +43,7 @@ from maas_mcp.operations.outages import deadline_after, giving_up, seconds_until
 from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.running.engine import Engine
 from maas_mcp.operations.running.last_seen import LastSeen, NoAnswerInTimeError
-from maas_mcp.operations.running.start_requests import RequestState, StartRequest, StartRequests, refused
+from maas_mcp.operations.running.start_requests import StartRequest, StartRequests
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.operations.running.survey import Survey
 
@@ -130,7 +123,7 @@ class BatchEngine:
     ) -> OperationStatus[ResultT]:
         """Choose the machines, start the operation on each, and follow all to their end or until ``until``."""
         handle, cancellation, each = requested.handle, requested.cancellation, batch.each()
-        name, limit = handle.system_id, self._expires(batch, handle)
+        name, limit = handle.system_id, expires(batch, handle, self._now)
         starter = MemberStarter(self._engine, each, self._maas.limited(batch.starts_at_once), requested)
         progress.report(0.0, requested.message)
         async with self._cleaned_up(batch, requested, policy):
@@ -144,7 +137,7 @@ class BatchEngine:
         if requested.same_as is not None:
             return await self.resume(batch, requested.same_as, progress, cancellation, wait=seconds_until(until))
         members = fail_members_started_elsewhere(members, requested.by_machine)
-        members = await self._apply_deadline(batch, handle, members, limit)
+        members = await apply_deadline(batch, members, limit, self._requests.for_batch(name))
         await self._release_unstarted(name, members, cancellation)
         return report_batch(batch, handle, members, progress, confirmed=self._requests.is_confirmed(name))
 
@@ -193,15 +186,15 @@ class BatchEngine:
             OperationRefusedError: No machine has anything to abort.
             MaasError: MAAS cannot be reached.
         """
-        each = batch.each()
+        resumer = self._resumer(batch, handle)
         running = [
             machine
             for machine in await self._maas.machines(agent_name=handle.system_id)
-            if machine.status in each.lifecycle.pending
+            if machine.status in resumer.each.lifecycle.pending
         ]
         for machine in running:
-            member = self._member_handle(batch, machine.system_id, machine, handle)
-            await self._engine.rehearse_abort(each, member, cancellation, maas)
+            member = resumer.handle_of(machine.system_id, machine)
+            await self._engine.rehearse_abort(resumer.each, member, cancellation, maas)
 
     async def _release_unstarted(self, name: str, members: Sequence[Member], cancellation: CancellationToken) -> None:
         """Release the machines that were not started, and later those whose open request MAAS refuses."""
@@ -353,7 +346,7 @@ class BatchEngine:
         Raises:
             MaasMcpError: MAAS cannot be reached, so that the state is unknown, or the operation failed on all machines.
         """
-        name, limit = handle.system_id, self._expires(batch, handle)
+        name, limit = handle.system_id, expires(batch, handle, self._now)
         by_other = self._requests.find(name) is None and name not in self._aborts
         read = partial(read_batch, handle=handle, by_other_process=by_other)
         try:
@@ -362,12 +355,12 @@ class BatchEngine:
             return no_answer.status, False
         if found.allocated_at is not None:
             return unstarted_status(handle, found.machines, found.allocated_at, self._now(), self._timing), True
-        followers = self._followers(batch, handle, found.machines, cancellation, min(until, limit))
+        followers = self._resumer(batch, handle).followers(found.machines, cancellation, min(until, limit))
         members = await follow_all(batch.each.name, followers, progress)
         for member in members:
             if isinstance(member.error, MaasError) and member.error.may_pass:
                 raise member.error
-        members = await self._apply_deadline(batch, handle, members, limit)
+        members = await apply_deadline(batch, members, limit, self._requests.for_batch(name))
         missing = size_of(name) - len(members)
         held = missing > 0 and self._may_appear(handle)
         confirmed = self._requests.is_confirmed(name) and (bool(members) or not held)
@@ -375,80 +368,14 @@ class BatchEngine:
         is_aborting = name in self._aborts
         return report_batch(batch, handle, members, progress, is_aborting=is_aborting, confirmed=confirmed), held
 
+    def _resumer(self, batch: BatchOperation[Any, Any], handle: Handle) -> MemberResumer:
+        return MemberResumer(
+            self._engine, batch, batch.each(), handle, requests=self._requests, pause=self._timing.outage_pause
+        )
+
     def _may_appear(self, handle: Handle) -> bool:
         """Whether further members may appear, for which MAAS has not carried out the start request yet."""
         requested = self._requests.find(handle.system_id)
         if requested is not None:
             return not requested.is_requested
         return self._now() < handle.started + CHANGE_TIMEOUT + self._timing.start_grace
-
-    def _followers(
-        self,
-        batch: BatchOperation[Any, Any],
-        handle: Handle,
-        found: Listing[Machine],
-        cancellation: CancellationToken,
-        until: float,
-    ) -> dict[SystemId, Follow]:
-        """The functions that follow the members of a batch that is resumed."""
-        each, name = batch.each(), handle.system_id
-        known = {machine.system_id: machine for machine in found}
-        requested = self._requests.find(name)
-        unrequested = requested.unrequested if requested else {}
-
-        def follow(system_id: SystemId) -> Follow:
-            machine = known.get(system_id)
-            member = self._member_handle(batch, system_id, machine, handle)
-
-            async def run(part: ProgressReporter) -> OperationStatus[Any]:
-                while machine and system_id not in unrequested and self._awaits_request(name, machine):
-                    if anyio.current_time() >= until:
-                        return OperationStatus(member, 0.0, "Not requested yet")
-                    await anyio.sleep(min(self._timing.outage_pause, until - anyio.current_time()))
-                if error := unrequested.get(system_id):
-                    raise refused(each.name, error)
-                return await self._engine.resume(each, member, part, cancellation, wait=seconds_until(until))
-
-            return run
-
-        # An unreadable machine is still a member: following it reports the problem.
-        unreadable = [str(each.identity) for each in found.left_out if each.identity is not None]
-        # MAAS lists a machine that it did not allocate for the batch only after it has accepted the request.
-        requests = self._requests.for_batch(name)
-        still_open = [each.handle.system_id for each in requests if each.state is not RequestState.ACCEPTED]
-        ids = dict.fromkeys([*known, *unreadable, *still_open, *unrequested])
-        return {system_id: follow(system_id) for system_id in ids}
-
-    def _member_handle(
-        self, batch: BatchOperation[Any, Any], system_id: SystemId, machine: Machine | None, handle: Handle
-    ) -> Handle:
-        """Return the handle of one member of a batch that is resumed."""
-        if request := self._requests.for_machine(handle.system_id, system_id):
-            return request.handle
-        member = member_handle(batch.each.name, system_id, handle)
-        if machine and machine.status in batch.each.lifecycle.pending:
-            # The time of its request is unknown, so the deadline of the batch applies.
-            later = int((batch.deadline - batch.each.deadline).total_seconds())
-            member = replace(member, started=member.started + later)
-        return member
-
-    def _awaits_request(self, name: str, machine: Machine) -> bool:
-        requested = self._requests.starting(name)
-        waits = requested is not None and machine.system_id not in requested.by_machine
-        return waits and machine.status is MachineStatus.ALLOCATED
-
-    def _expires(self, batch: BatchOperation[Any, Any], handle: Handle) -> float:
-        """The deadline of a batch on anyio's clock."""
-        return anyio.current_time() + handle.started + batch.deadline.total_seconds() - self._now()
-
-    async def _apply_deadline(
-        self, batch: BatchOperation[Any, Any], handle: Handle, members: list[Member], limit: float
-    ) -> list[Member]:
-        """After the deadline, time out the working members and withdraw their unsent requests."""
-        if anyio.current_time() < limit:
-            return members
-        ended = [time_out(batch, member) for member in members]
-        late = {each.system_id: each.error for each in ended if isinstance(each.error, OperationTimedOutError)}
-        for request in self._requests.for_batch(handle.system_id):
-            await request.withdraw(late.get(request.handle.system_id))
-        return ended

@@ -23,9 +23,8 @@ from maas_mcp.operations.batches.batch import BatchOperation, Member, MemberStat
 from maas_mcp.operations.cancellation import is_cancellation
 from maas_mcp.operations.declaring.tool import ResultT, plugin_error
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.judging.advice import still_at_work
 from maas_mcp.operations.next_steps import FIND_OPERATION
-from maas_mcp.operations.progress import PartialProgress, ProgressReporter, format_duration
+from maas_mcp.operations.progress import PartialProgress, ProgressReporter
 from maas_mcp.operations.running.results import ResultReader
 from maas_mcp.operations.running.status import OperationStatus
 
@@ -105,20 +104,6 @@ def fail_members_started_elsewhere(members: Sequence[Member], requested: Collect
         else member
         for member in members
     ]
-
-
-def time_out(batch: BatchOperation[Any, Any], member: Member) -> Member:
-    """Return the member as failed if it is still working after the deadline of the batch."""
-    if member.state != "working":
-        return member
-    advice = still_at_work(member.system_id)
-    limit = format_duration(batch.deadline.total_seconds())
-    error = OperationTimedOutError(
-        f"{batch.name} did not finish within {limit}; last seen: {member.message}.",
-        hint=advice.hint,
-        next_steps=advice.next_steps,
-    )
-    return failed(member.system_id, error)
 
 
 def report_batch(

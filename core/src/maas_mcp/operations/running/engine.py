@@ -7,16 +7,17 @@ between a machine and the region are in their subjects.
 import logging
 import math
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import anyio
 from pydantic import BaseModel
 
-from maas_mcp.errors import MaasError, MaasMcpError, OperationCancelledError, OperationError
-from maas_mcp.maas.client import MaasClient, RehearsedError
+from maas_mcp.errors import MaasError
+from maas_mcp.maas.change_request import RehearsedError
+from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import Machine, SystemId
 from maas_mcp.maas.statuses import MachineStatus
 from maas_mcp.operations.cancellation import CancellationToken, CancelReason
@@ -26,17 +27,16 @@ from maas_mcp.operations.declaring.plugin_services import NO_SERVICES
 from maas_mcp.operations.declaring.region_operation import RegionOperation
 from maas_mcp.operations.declaring.tool import ArgsT, ResultT, ToolContext
 from maas_mcp.operations.handles import Handle
-from maas_mcp.operations.judging.lifecycle import Verdict
 from maas_mcp.operations.judging.strategies import PollingStrategy
-from maas_mcp.operations.outages import check_outage, deadline_after, giving_up
+from maas_mcp.operations.outages import deadline_after, giving_up
 from maas_mcp.operations.progress import ProgressReporter
 from maas_mcp.operations.running import region
 from maas_mcp.operations.running.adoption import Adoption, Found, answer_repeated_request
+from maas_mcp.operations.running.following import publishing_failure, watch, watch_resumed
 from maas_mcp.operations.running.last_seen import LastSeen, NoAnswerInTimeError
 from maas_mcp.operations.running.machine import MachineSubject
 from maas_mcp.operations.running.ownership import Caller
 from maas_mcp.operations.running.region import RegionSubject
-from maas_mcp.operations.running.results import ResultReader
 from maas_mcp.operations.running.run import Prepared, Run
 from maas_mcp.operations.running.run_change import Publish, discard_change
 from maas_mcp.operations.running.start_requests import RequestState, StartRequest, StartRequests
@@ -257,13 +257,13 @@ class Engine:
             OperationError: It did not succeed. The message gives the reason.
             MaasError: MAAS refused to start it, or can no longer be reached.
         """
-        with _publishing_failure(run):
+        with publishing_failure(run):
             try:
                 answered = await run.wait_for_answer(until)
             except AlreadyRunningError as other:
                 run.publish(ChangeKind.ENDED, run.subject.latest.fraction, other.message, other)
                 return other.status
-            status = await self._watch(run, until) if answered else run.working()
+            status = await watch(run, until) if answered else run.working()
         return replace(status, warnings=run.subject.warnings)
 
     async def resume(
@@ -296,18 +296,7 @@ class Engine:
                 return no_answer.status
             if isinstance(subject, OperationStatus):
                 return subject
-            run = Run(subject, request)
-            with _publishing_failure(run):
-                run.check_start()
-                await self._record(run)
-                if subject.latest.verdict.final:
-                    return await self._end(run)
-                if run.expires <= anyio.current_time():
-                    raise run.timed_out()
-                if until <= asked:
-                    return run.working()
-                run.report()
-                return await self._watch(run, until)
+            return await watch_resumed(Run(subject, request), asked, until)
 
     async def abort(self, operation: LongRunning[Any, Any], handle: Handle, cancellation: CancellationToken) -> None:
         """Abort the run of ``handle``. A start request that was not sent yet is withdrawn instead.
@@ -349,53 +338,6 @@ class Engine:
         """Handles of the operations that the region is running, started by any user. Takes one read for each."""
         return await region.find_running(self._shared, operations)
 
-    async def _watch(self, run: Run[Any, ResultT], until: float) -> OperationStatus[ResultT]:
-        subject = run.subject
-        with anyio.CancelScope(deadline=run.expires) as scope, subject.watched():
-            if run.request.ambiguous_error is not None:
-                run.report()
-            while not subject.latest.verdict.final:
-                # During an outage MAAS cannot show a start, so only its last response counts.
-                run.check_start()
-                if subject.latest.verdict.final:
-                    break
-                if anyio.current_time() >= until:
-                    return run.working()
-                await subject.poll(run.request, until)
-                scope.deadline = run.expires  # infinite until the request was sent
-                if not subject.latest.verdict.final:
-                    run.report()
-                if subject.silent_for is not None:
-                    check_outage(subject.silent_for, self._shared.timing.outage_limit, subject.latest.message)
-                await self._record(run)
-        if not subject.latest.verdict.final:
-            await subject.last_poll()
-        run.request.check_refusal(subject.name)
-        if not subject.latest.verdict.final:
-            raise run.timed_out()
-        return await self._end(run)
-
-    async def _record(self, run: Run[Any, Any]) -> None:
-        """Remember the assessment, and make sure that it is of this run."""
-        if run.subject.silent_for is None:
-            self._shared.last_seen.remember(run.subject.handle, run.subject.latest)
-        await run.subject.check_started_by_caller(run.request)
-
-    async def _end(self, run: Run[Any, ResultT]) -> OperationStatus[ResultT]:
-        subject, progress = run.subject, run.subject.ctx.progress
-        await subject.confirm_end()
-        self._shared.last_seen.remember(subject.handle, subject.latest)
-        message = subject.latest.message
-        if subject.latest.verdict is not Verdict.SUCCEEDED:
-            progress.report(subject.latest.fraction, message)
-            raise await subject.explain(run.request)
-        reading = ResultReader(subject.operation, message)
-        with reading.guarded():
-            reading.result = await subject.result()
-        progress.report(1.0, message)
-        run.publish(ChangeKind.ENDED, 1.0, message)
-        return reading.status(subject.handle)
-
     async def _abort_started(self, run: Run[Any, Any], cancellation: CancellationToken) -> None:
         """Abort the run of a cancelled call within some seconds, without messages to the client."""
         limit, name = self._shared.timing.abort_limit, run.subject.name
@@ -416,20 +358,6 @@ def _subject_class(operation: LongRunning[Any, ResultT]) -> type[Subject[Any, Re
         case RegionOperation():
             return RegionSubject
     raise TypeError(f"{operation.name}: expected an Operation or a RegionOperation")
-
-
-@contextmanager
-def _publishing_failure(run: Run[Any, Any]) -> Iterator[None]:
-    """Publish the end of a run if the block raises the error of a run without success."""
-    try:
-        yield
-    except OperationCancelledError:
-        raise
-    except MaasMcpError as error:
-        # A refusal by MAAS ends the run as well. An outage ends only the following.
-        if isinstance(error, OperationError) or run.request.refusal is error:
-            run.publish(ChangeKind.ENDED, run.subject.latest.fraction, error.message, error)
-        raise
 
 
 async def _wait_until_sent(request: StartRequest, progress: ProgressReporter, until: float) -> bool:
