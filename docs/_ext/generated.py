@@ -184,7 +184,7 @@ def _setting_value(schema: Schema) -> str:
         return f"{kind} {above} {least:.10g} to {most:.10g}"
     if schema.get("items", {}).get("format") == "password":
         return "texts, separated by spaces"
-    return {"array": "names, separated by commas", "boolean": "`true` or `false`"}.get(schema.get("type"), "text")
+    return {"array": "names, separated by commas", "boolean": "`true` or `false`"}.get(schema.get("type", ""), "text")
 
 
 def _setting_default(schema: Schema) -> str:
