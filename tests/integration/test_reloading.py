@@ -37,9 +37,14 @@ def client(request: pytest.FixtureRequest, url: str, region: SimulatedRegion, co
     """A client that receives changes of the tool list, as its revision and transport provide."""
     transport, revision = request.param
     serving = serving_http if transport == "http" else serving_stdio
-    with serving(url, region.api_key, revision, MAAS_MCP_CONFIG=str(config)) as driver:
+    with serving(url, region.api_key, revision, **read_from(config)) as driver:
         listen(driver)
         yield driver
+
+
+def read_from(config: Path) -> Message:
+    """The variables of a server that reads its policy from a file."""
+    return {"MAAS_MCP_CONFIG": str(config), "MAAS_MCP_POLICY": ""}
 
 
 def listen(driver: Driver) -> None:
@@ -180,7 +185,7 @@ def test_a_new_policy_is_followed_and_its_lists_are_announced(
 @pytest.mark.parametrize("line", ['mode = "readonly"', 'toolsets = ["powr"]', '[policy.protect]\ntagz = ["x"]'])
 def test_an_invalid_policy_keeps_the_old_one(url: str, region: SimulatedRegion, config: Path, line: str) -> None:
     config.write_text('mode = "read-only"\n')
-    with serving_stdio(url, region.api_key, MODERN, MAAS_MCP_CONFIG=str(config)) as client:
+    with serving_stdio(url, region.api_key, MODERN, **read_from(config)) as client:
         before = names(client)
         config.write_text(f"{line}\n")
         client.process.send_signal(signal.SIGHUP)

@@ -68,9 +68,9 @@ class Approval:
 
 def needs_approval(call: ToolCall) -> bool:
     """Whether a call needs the user's answer or a plan, and has neither."""
-    if call.judgement is None or call.rehearsal is not None or call.options.plan_id is not None:
+    judgement = call.judgement  # a tool that only reads has none
+    if judgement is None or call.rehearsal is not None or call.options.plan_id is not None:
         return False
-    judgement = _judgement_of(call)
     allowed = judgement.decision.verdict is Verdict.ALLOW
     return not (allowed or (call.approval is not None and call.approval.covers(judgement)))
 

@@ -6,6 +6,7 @@ from typing import Final
 from pydantic import BaseModel, Field
 
 from maas_mcp.maas.models import SystemId
+from maas_mcp.machine_text import MachineText
 
 HIDDEN: Final = "***"
 """Replaces a secret parameter."""
@@ -15,12 +16,12 @@ class PlannedMachine(BaseModel, defer_build=True):
     """A machine, as it was when the plan was made."""
 
     system_id: SystemId
-    hostname: str
+    hostname: MachineText
     status_name: str
     owner: str | None
     locked: bool
-    pool: str | None
-    zone: str | None
+    pool: MachineText | None
+    zone: MachineText | None
     disks: str | None = Field(description="Null if the call destroys nothing.")
 
     def line(self) -> str:

@@ -171,7 +171,7 @@ class MaasClient:
     def rehearsing(self, record: Record) -> "MaasClient":
         """Return a client that sends no change and waits for no turn. It passes each change to ``record``.
 
-        Each change then raises a :class:`RehearsedError`. Checks with ``last`` do not run.
+        Each change then raises a ``RehearsedError``. Checks with ``last`` do not run.
         """
         client = self._with_transport(self._transport)
         client._record = record  # noqa: SLF001 - its own
