@@ -174,6 +174,17 @@ def test_a_refusal_and_its_advice_quote_the_machine(region: MaasRegion, tool: st
     check_result(call(region, tool, given))
 
 
+@pytest.mark.parametrize("tool", ["maas_release_machine", "maas_mark_broken"])
+def test_a_plan_quotes_the_machine_and_its_disks(region: MaasRegion, tool: str) -> None:
+    given, _ = SUCCESSES[tool]
+
+    result = call(region, tool, {**given, "plan": True})
+
+    assert not result.is_error, result.content
+    check_result(result)
+    assert "/structuredContent/plan/machines/*/hostname" in result.meta[UNTRUSTED_META]
+
+
 def test_an_unreadable_machine_is_named_in_quotation_marks(region: MaasRegion) -> None:
     region.distort(OddMachine(machine=READY, show={"status": None}))
     region.distort(OddMachine(machine=DEPLOYED, show={"tag_names": 7}))

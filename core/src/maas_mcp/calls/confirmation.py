@@ -61,10 +61,10 @@ def text_to_type(machines: list[Machine], effects: Effects) -> str | None:
     if not effects.erases:
         return None
     number = max(len(machines), len(effects.machines))
-    if number == len(machines) == 1:
-        name = machines[0].hostname
-        return name if name == quoted(name) else machines[0].system_id
-    return f"erase {number} machines"
+    if not number == len(machines) == 1:
+        return f"erase {number} machines"
+    (machine,) = machines
+    return machine.hostname if quoted(machine.hostname) == machine.hostname else machine.system_id
 
 
 async def _question(call: ToolCall, machines: list[Machine], expected: str | None) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 from pydantic import BaseModel, Field
 
 from maas_mcp.maas.models import SystemId
-from maas_mcp.machine_text import MachineText, quoted
+from maas_mcp.machine_text import MachineText
 
 HIDDEN: Final = "***"
 """Replaces a secret parameter."""
@@ -18,21 +18,23 @@ class PlannedMachine(BaseModel, defer_build=True):
     system_id: SystemId
     hostname: MachineText
     status_name: str
-    owner: MachineText | None
+    owner: str | None
     locked: bool
     pool: MachineText | None
     zone: MachineText | None
-    disks: MachineText | None = Field(description="Null if the call destroys nothing.")
+    disks: str | None = Field(description="Null if the call destroys nothing.")
 
     def line(self) -> str:
         """One line for people."""
-        places = {"pool": self.pool, "zone": self.zone}
-        where = ", ".join(f"{kind} {quoted(name)}" for kind, name in places.items() if name)
-        owner = f"owned by {quoted(self.owner)}" if self.owner else "without an owner"
-        locked = ", locked" if self.locked else ""
-        disks = f": {self.disks}" if self.disks else ""
-        name = f"{quoted(self.hostname)} ({self.system_id})"
-        return ", ".join(filter(None, [name, self.status_name, owner, where])) + f"{locked}{disks}"
+        parts = [
+            f"{self.hostname} ({self.system_id})",
+            self.status_name,
+            f"owned by {self.owner}" if self.owner else "without an owner",
+            self.pool and f"pool {self.pool}",
+            self.zone and f"zone {self.zone}",
+            "locked" if self.locked else None,
+        ]
+        return ", ".join(filter(None, parts)) + (f": {self.disks}" if self.disks else "")
 
 
 class PlannedRequest(BaseModel, defer_build=True):

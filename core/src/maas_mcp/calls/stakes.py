@@ -58,6 +58,5 @@ async def _disks(maas: MaasClient, machine: Machine) -> str:
 def _disk(device: dict[str, Any]) -> str:
     size = device.get("size")
     shown = f" {size / 1e9:.0f} GB" if isinstance(size, int | float) else ""
-    serial = f", serial {quoted(str(device['serial']))}" if device.get("serial") else ""
-    model = quoted(str(device["model"])) if device.get("model") else "unknown model"
-    return f"{quoted(str(device.get('name', 'a disk')))} ({model}{shown}{serial})"
+    name, model, serial = (quoted(str(device[key])) if device.get(key) else "" for key in ("name", "model", "serial"))
+    return f"{name or 'a disk'} ({model or 'unknown model'}{shown}{f', serial {serial}' if serial else ''})"

@@ -9,7 +9,6 @@ from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_json
 
 from maas_mcp.calls.arguments import ClientFeatures, published_arguments
-from maas_mcp.calls.plan import Plan
 from maas_mcp.calls.reports import StartReport, status_lines
 from maas_mcp.errors import MaasBadRequestError, MaasMcpError, ResultTooLargeError
 from maas_mcp.machine_text import cut, is_visible_json, make_json_visible
@@ -96,8 +95,11 @@ def success(tool: AnyTool, answer: "CallResult") -> types.CallToolResult:
     """The MCP result of a call: structured content for programs, and a short text for people."""
     if answer.plan is not None:
         text = types.TextContent(text=answer.plan.text())
-        planned = {"plan": answer.plan.model_dump(mode="json")}
-        return types.CallToolResult(content=[text], structured_content=planned, _meta=_untrusted(Plan, "/plan"))
+        return types.CallToolResult(
+            content=[text],
+            structured_content={"plan": answer.plan.model_dump(mode="json")},
+            _meta=_untrusted(type(answer.plan), "/plan"),
+        )
     if isinstance(tool, LongRunning):
         return _operation_success(tool, answer)
     content = [content_block(each) for each in content_of(tool, answer.result)]
