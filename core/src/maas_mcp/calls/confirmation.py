@@ -9,6 +9,7 @@ from maas_mcp.calls.call import ToolCall
 from maas_mcp.calls.stakes import describe_machines
 from maas_mcp.errors import NotAnsweredError
 from maas_mcp.maas.models import Machine
+from maas_mcp.machine_text import quoted
 from maas_mcp.operations.declaring.effects import Effects
 from maas_mcp.operations.declaring.questions import Question
 
@@ -54,12 +55,16 @@ async def confirm(call: ToolCall) -> None:
 def text_to_type(machines: list[Machine], effects: Effects) -> str | None:
     """The text that the user types before disks are erased; ``None`` if nothing is erased.
 
-    One machine is named by its hostname. A list of hostnames would be copied, so several machines are counted.
+    One machine is named by its hostname, or by its system id if the hostname is not a plain name. A list of hostnames
+    would be copied, so several machines are counted.
     """
     if not effects.erases:
         return None
     number = max(len(machines), len(effects.machines))
-    return machines[0].hostname if number == len(machines) == 1 else f"erase {number} machines"
+    if number == len(machines) == 1:
+        name = machines[0].hostname
+        return name if name == quoted(name) else machines[0].system_id
+    return f"erase {number} machines"
 
 
 async def _question(call: ToolCall, machines: list[Machine], expected: str | None) -> str:

@@ -6,6 +6,7 @@ from typing import Final
 from pydantic import BaseModel, Field
 
 from maas_mcp.maas.models import SystemId
+from maas_mcp.machine_text import MachineText, quoted
 
 HIDDEN: Final = "***"
 """Replaces a secret parameter."""
@@ -15,21 +16,23 @@ class PlannedMachine(BaseModel, defer_build=True):
     """A machine, as it was when the plan was made."""
 
     system_id: SystemId
-    hostname: str
+    hostname: MachineText
     status_name: str
-    owner: str | None
+    owner: MachineText | None
     locked: bool
-    pool: str | None
-    zone: str | None
-    disks: str | None = Field(description="Null if the call destroys nothing.")
+    pool: MachineText | None
+    zone: MachineText | None
+    disks: MachineText | None = Field(description="Null if the call destroys nothing.")
 
     def line(self) -> str:
         """One line for people."""
-        where = ", ".join(filter(None, [self.pool and f"pool {self.pool}", self.zone and f"zone {self.zone}"]))
-        owner = f"owned by {self.owner}" if self.owner else "without an owner"
+        places = {"pool": self.pool, "zone": self.zone}
+        where = ", ".join(f"{kind} {quoted(name)}" for kind, name in places.items() if name)
+        owner = f"owned by {quoted(self.owner)}" if self.owner else "without an owner"
         locked = ", locked" if self.locked else ""
         disks = f": {self.disks}" if self.disks else ""
-        return f"{self.hostname} ({self.system_id}), {self.status_name}, {owner}, {where}{locked}{disks}"
+        name = f"{quoted(self.hostname)} ({self.system_id})"
+        return ", ".join(filter(None, [name, self.status_name, owner, where])) + f"{locked}{disks}"
 
 
 class PlannedRequest(BaseModel, defer_build=True):

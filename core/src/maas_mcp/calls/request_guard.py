@@ -63,6 +63,8 @@ class RequestGuard:
                 f"This server runs in the mode {self._policy.mode_name}, which allows no change. "
                 "The request was not sent to MAAS.",
             )
+        if not self._policy.rules.protect.protects_any:
+            return
         now = anyio.current_time()
         for system_id in dict.fromkeys(_machines_of(request)):
             if self._judged.get(system_id, -FRESH) > now - FRESH:

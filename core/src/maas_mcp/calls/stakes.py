@@ -9,6 +9,7 @@ from maas_mcp.calls.plan import PlannedMachine
 from maas_mcp.errors import MaasMcpError
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.maas.models import Machine
+from maas_mcp.machine_text import quoted
 
 MAX_NAMED: Final = 20
 """Machines that a plan or a question describes. A longer question would not be read."""
@@ -57,5 +58,6 @@ async def _disks(maas: MaasClient, machine: Machine) -> str:
 def _disk(device: dict[str, Any]) -> str:
     size = device.get("size")
     shown = f" {size / 1e9:.0f} GB" if isinstance(size, int | float) else ""
-    serial = f", serial {device['serial']}" if device.get("serial") else ""
-    return f"{device.get('name', 'a disk')} ({device.get('model') or 'unknown model'}{shown}{serial})"
+    serial = f", serial {quoted(str(device['serial']))}" if device.get("serial") else ""
+    model = quoted(str(device["model"])) if device.get("model") else "unknown model"
+    return f"{quoted(str(device.get('name', 'a disk')))} ({model}{shown}{serial})"

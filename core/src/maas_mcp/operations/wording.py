@@ -46,5 +46,5 @@ def state_of(machine: Machine) -> str:
 
 def listed(names: Sequence[str]) -> str:
     """The names as a phrase: ``sda``, ``sda and sdb``, ``sda, sdb and sdc``."""
-    *others, last = map(quoted, names)
+    *others, last = names
     return f"{', '.join(others)} and {last}" if others else last

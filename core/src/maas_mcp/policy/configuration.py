@@ -57,6 +57,11 @@ class Protection(PolicyTable):
     hostnames: tuple[str, ...] = Field(default=(), description="Hostnames of protected machines, such as `db-*`.")
     other_owners: bool = Field(default=False, description="Whether machines of other MAAS users are protected.")
 
+    @property
+    def protects_any(self) -> bool:
+        """Whether there is a rule."""
+        return bool(self.tags or self.pools or self.zones or self.hostnames or self.other_owners)
+
 
 NO_LIMIT: Final = Limit()
 

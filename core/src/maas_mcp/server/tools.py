@@ -5,9 +5,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 import mcp_types as types
+from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_json
 
 from maas_mcp.calls.arguments import ClientFeatures, published_arguments
+from maas_mcp.calls.plan import Plan
 from maas_mcp.calls.reports import StartReport, status_lines
 from maas_mcp.errors import MaasBadRequestError, MaasMcpError, ResultTooLargeError
 from maas_mcp.machine_text import cut, is_visible_json, make_json_visible
@@ -94,11 +96,12 @@ def success(tool: AnyTool, answer: "CallResult") -> types.CallToolResult:
     """The MCP result of a call: structured content for programs, and a short text for people."""
     if answer.plan is not None:
         text = types.TextContent(text=answer.plan.text())
-        return types.CallToolResult(content=[text], structured_content={"plan": answer.plan.model_dump(mode="json")})
+        planned = {"plan": answer.plan.model_dump(mode="json")}
+        return types.CallToolResult(content=[text], structured_content=planned, _meta=_untrusted(Plan, "/plan"))
     if isinstance(tool, LongRunning):
         return _operation_success(tool, answer)
     content = [content_block(each) for each in content_of(tool, answer.result)]
-    return types.CallToolResult(content=content, structured_content=answer.content, _meta=_untrusted(tool))
+    return types.CallToolResult(content=content, structured_content=answer.content, _meta=_untrusted(tool.returns))
 
 
 def _operation_success(operation: LongRunning[Any, Any], answer: "CallResult") -> types.CallToolResult:
@@ -117,13 +120,13 @@ def _operation_success(operation: LongRunning[Any, Any], answer: "CallResult") -
     return types.CallToolResult(
         content=[types.TextContent(text=status_lines(operation, status, answer.operation_id, answer.warnings))],
         structured_content=report.model_dump(mode="json"),
-        _meta=_untrusted(operation, "/result"),
+        _meta=_untrusted(operation.returns, "/result"),
     )
 
 
-def _untrusted(tool: AnyTool, below: str = "") -> dict[str, Any] | None:
+def _untrusted(model: type[BaseModel], below: str = "") -> dict[str, Any] | None:
     """The ``_meta`` of a result that may carry text from machines, ``below`` its structured content."""
-    pointers = [f"/structuredContent{below}{each}" for each in machine_fields(tool.returns)]
+    pointers = [f"/structuredContent{below}{each}" for each in machine_fields(model)]
     return {UNTRUSTED_META: pointers} if pointers else None
 
 

@@ -62,7 +62,7 @@ async def start(
         house.token,
         name=new_name(DeployMany(), args),
         wait=wait,
-        start_by=math.inf if wait is None else anyio.current_time() + wait,
+        start_by=math.inf if wait is None else anyio.current_time() + max(wait, 2.0),
         on_cancel=CancelPolicy.ABORT if abort else None,
     )
 

@@ -61,7 +61,7 @@ def summarize(failed: Sequence[ScriptResult]) -> str:
     for (name, how), scripts in groups.items():
         targets = sorted({script.target for script in scripts if script.target})
         verb, _, detail = how.partition(" (")
-        on = f" on {listed(targets)}" if targets else ""
+        on = f" on {listed([quoted(each) for each in targets])}" if targets else ""
         phrases.append(f"{quoted(name)} {verb}{on}" + (f" ({detail}" if detail else ""))
     return "; ".join(phrases) + "." if phrases else ""
 
