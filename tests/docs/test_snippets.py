@@ -42,11 +42,12 @@ NOT_RUN_COUNTS = {
     "docs/how-to/observe.md": 3,
     "docs/how-to/keep-maas-keys.md": 3,
     "docs/how-to/oauth-with-keycloak.md": 3,
+    "docs/how-to/plan-and-apply.md": 1,
     "docs/how-to/test-your-plugin.md": 1,
     "docs/how-to/try-without-hardware.md": 1,
     "docs/how-to/write-a-plugin.md": 3,
     "docs/tutorial/assistant.md": 4,
-    "docs/tutorial/first-deployment.md": 2,
+    "docs/tutorial/first-deployment.md": 3,
     "simulator/README.md": 1,
 }
 """The number of snippets of a page that are not run. Before adding one, check that its reason is valid."""

@@ -29,7 +29,7 @@ PROMPT = 10.0
 """Seconds within which something prompt must happen, on an idle machine."""
 PROMPT_STARTS, PROMPT_FORKS = 10.0, 100.0
 """The same on a busy machine, as a multiple of the start-up time of a server and of a forked server."""
-UNCONFIRMED = '{"modes": {"standard": {"destroy": "allow"}}}'
+UNCONFIRMED = '{"modes": {"standard": {"destroy": "allow"}}, "limits": {"erase": {}}}'
 """The policy of servers for clients that neither plan nor answer: a call may destroy something without either."""
 LONG_WAIT = 50
 """Seconds for a call to wait for the end: shorter than :data:`TIMEOUT`, so that the response says what is wrong."""

@@ -129,6 +129,7 @@ def sharing_a_server(folder: Path, owners: tuple[str, str]) -> Iterator[House]:
     advance_to(region, "node03", "Deployed")
     with serving(region) as url, ExitStack() as stack:
         team = Team(region, url, folder)
+        team.variables["MAAS_MCP_POLICY"] = "{}"  # asks before it erases
         team.variables["PYTHONPATH"] = install_plugin(folder, STATE)
         names = ("alice", "bob")
         team.keys.write_text(

@@ -5,6 +5,7 @@ import fcntl
 import os
 import pty
 import re
+import select
 import struct
 import subprocess
 import termios
@@ -26,6 +27,9 @@ def terminal_lines(
     """Run ``maas-mcp`` on a terminal of this size, and return the final state of each line.
 
     The terminal would break a longer line inside a word. ``answers`` has the text to type at each prompt.
+
+    Raises:
+        TimeoutError: The program wrote nothing for a while and did not end, such as at a prompt without an answer.
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
@@ -41,10 +45,14 @@ def terminal_lines(
         os.close(theirs)
         written = b""
         waiting = {prompt.encode(): text for prompt, text in answers.items()}
-        while chunk := _read(ours):
-            written += chunk
-            for prompt in [each for each in waiting if written.endswith(each)]:
-                os.write(ours, f"{waiting.pop(prompt)}\n".encode())
+        try:
+            while chunk := _read(ours):
+                written += chunk
+                for prompt in [each for each in waiting if written.endswith(each)]:
+                    os.write(ours, f"{waiting.pop(prompt)}\n".encode())
+        except TimeoutError:
+            process.kill()
+            raise
         process.wait(TIMEOUT)
     os.close(ours)
     text = _ESCAPES.sub("", written.decode())
@@ -52,6 +60,8 @@ def terminal_lines(
 
 
 def _read(terminal: int) -> bytes:
+    if not select.select([terminal], [], [], TIMEOUT)[0]:
+        raise TimeoutError(f"the program wrote nothing for {TIMEOUT} s, and it did not end")
     try:
         return os.read(terminal, 65536)
     except OSError as error:

@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from maas_mcp.cli import main
 from maas_simulator import Fault, SimulatedRegion, serving
 from tests.integration.conftest import SPEED
-from tests.integration.driver import advance_to, check_requests_stop, command, eventually
+from tests.integration.driver import UNCONFIRMED, advance_to, check_requests_stop, command, eventually
 from tests.integration.terminal import terminal_lines
 
 TIMEOUT = 60.0
@@ -74,7 +74,7 @@ def environment(**settings: str) -> dict[str, str]:
 
 
 def settings_of(region: SimulatedRegion, url: str) -> dict[str, str]:
-    return {"MAAS_URL": url, "MAAS_API_KEY": region.api_key}
+    return {"MAAS_URL": url, "MAAS_API_KEY": region.api_key, "MAAS_MCP_POLICY": UNCONFIRMED}
 
 
 @contextmanager
@@ -150,7 +150,7 @@ def test_a_failed_deploy_exits_with_1_and_shows_the_reason_from_maas(region: Sim
     done = run_command("call", "maas_deploy_machine", f"system_id={machine.system_id}", **settings_of(region, url))
     assert done.returncode == 1
     assert done.stdout == ""
-    assert "Error: node05 (m86kwc) is Failed deployment: No space left on /dev/sda2" in done.stderr
+    assert 'Error: node05 (m86kwc) is Failed deployment: "No space left on /dev/sda2"' in done.stderr
 
 
 def test_a_call_that_returns_early_ends_its_bar_at_the_progress_of_the_operation(still_region: SimulatedRegion) -> None:
@@ -710,7 +710,7 @@ def test_a_call_on_a_terminal_asks_before_it_erases(region: SimulatedRegion, url
     region.deploy("node01", "admin")
     advance_to(region, "node01", "Deployed")
     args = ("call", "maas_release_machine", f"system_id={region.machine('node01').system_id}", "quick_erase=true")
-    settings = environment(**settings_of(region, url))
+    settings = environment(**settings_of(region, url) | {"MAAS_MCP_POLICY": "{}"})
 
     lines = terminal_lines(args, settings, columns=100, answers={"The text that the question names.: ": "node01"})
 
@@ -722,7 +722,7 @@ def test_a_call_without_a_terminal_is_planned_first(region: SimulatedRegion, url
     region.deploy("node01", "admin")
     advance_to(region, "node01", "Deployed")
     args = ("call", "maas_release_machine", f"system_id={region.machine('node01').system_id}")
-    settings = {**settings_of(region, url), "MAAS_MCP_STATE_DIR": str(tmp_path)}
+    settings = {**settings_of(region, url), "MAAS_MCP_POLICY": "{}", "MAAS_MCP_STATE_DIR": str(tmp_path)}
 
     refused = run_command(*args, **settings)
     planned = run_command(*args, "plan=true", **settings)

@@ -59,7 +59,7 @@ def test_a_failed_deploy_says_why(server: Driver, region: SimulatedRegion) -> No
     assert "node03" in text
     assert "Failed deployment" in text
     assert "the disk is on fire" in text
-    assert "/tmp/install.log (Failed):" in text
+    assert 'Output of script "/tmp/install.log" on the machine, Failed' in text
     assert "Release it" in text
 
 

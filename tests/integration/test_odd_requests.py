@@ -134,7 +134,7 @@ Serving = AbstractContextManager[Driver]
 
 
 def asking(region: SimulatedRegion, url: str, revision: str) -> Serving:
-    return serving_stdio(url, region.api_key, revision, capabilities={"elicitation": {}})
+    return serving_stdio(url, region.api_key, revision, capabilities={"elicitation": {}}, MAAS_MCP_POLICY="{}")
 
 
 def questions(server: Driver) -> list[Message]:
@@ -146,14 +146,14 @@ def test_an_answer_counts_once_and_not_after_its_call(deployed: SimulatedRegion,
         ended = server.start_request("tools/call", release(deployed))
         question = server.wait_for("elicitation/create")
         server.cancel(ended)
-        server.send({"id": question["id"], "result": accept(erase=True)})
+        server.send({"id": question["id"], "result": accept(typed="node01")})
         assert server.request("tools/list")["tools"]
         assert posts(deployed) == []
 
         again = server.start_request("tools/call", release(deployed))
         asked = eventually(lambda: questions(server)[1:], "the second question")[0]
         for _ in range(3):
-            server.send({"id": asked["id"], "result": accept(erase=True)})
+            server.send({"id": asked["id"], "result": accept(typed="node01")})
         assert not server.wait(again)["result"].get("isError")
     assert posts(deployed) == ["release"]
 
@@ -162,13 +162,13 @@ def test_a_replayed_answer_does_not_erase_again(deployed: SimulatedRegion, url: 
     with asking(deployed, url, MODERN) as server:
         asked = server.request("tools/call", release(deployed))
         key, _ = only(asked["inputRequests"])
-        answered = {"inputResponses": {key: accept(erase=True)}, "requestState": asked["requestState"]}
+        answered = {"inputResponses": {key: accept(typed="node01")}, "requestState": asked["requestState"]}
         first = server.request("tools/call", {**release(deployed), **answered})
         assert first["structuredContent"]["state"] == "succeeded"
 
         replayed = server.request("tools/call", {**release(deployed), **answered})
 
-        assert replayed["resultType"] == "input_required"  # the machine is another one by now: Ready, with no owner
+        assert replayed["isError"]  # by now the machine is Ready, and has no owner: it cannot be erased
     assert posts(deployed) == ["release"]
 
 

@@ -368,7 +368,7 @@ def test_an_operation_ends_even_if_its_plugin_cannot_read_the_result(
         (step,) = answer["_meta"][ERROR_META]["next_steps"]
         operation_id = step["arguments"]["operation_id"]
         assert step["tool"] == "maas_get_operation"
-        assert text.endswith(f"maas_get_operation (operation_id: {operation_id}).")
+        assert text.endswith(f'maas_get_operation (operation_id: "{operation_id}").')
 
         for tool in ("maas_get_operation", "maas_wait_operation"):
             reported = server.call(tool, operation_id=operation_id)

@@ -45,7 +45,8 @@ def test_a_call_an_operation_and_its_requests_are_a_tree_below_the_clients_span(
     (called,) = [each for each in collector.spans if each.name == "tools/call maas_deploy_machine"]
     assert (called.trace, called.parent) == (TRACE, PARENT)
     assert called.attributes["gen_ai.tool.name"] == "maas_deploy_machine"
-    (operation,) = collector.children(called)
+    judged, operation = collector.children(called)
+    assert judged.name == "GET machines/{id}/"  # the policy judges the machine as it is
     assert operation.name == "operation maas_deploy_machine"
     assert operation.attributes["maas_mcp.operation.state"] == "succeeded"
     assert operation.attributes["maas_mcp.operation.id"].startswith(f"maas_deploy_machine.{machine}.")
