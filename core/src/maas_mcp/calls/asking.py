@@ -28,6 +28,11 @@ class EarlyAsker:
         self._answered: dict[str, tuple[ClientRequest, BaseModel]] = {}
         """The answers, because a call that is rehearsed first asks each question twice."""
 
+    @property
+    def has_changed(self) -> bool:
+        """Whether the call has sent its first change, or is about to."""
+        return self._changed
+
     def can_ask(self, kind: type[Any] = Question) -> bool:
         """Whether the client answers requests of this kind."""
         return self._asker.can_ask(kind)

@@ -17,15 +17,17 @@ from maas_mcp.errors import (
 )
 from maas_mcp.maas.statuses import AT_WORK
 from maas_mcp.operations.batches.batch import BatchOperation
+from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.handles import Handle
 from maas_mcp.policy.judgement import LIMIT_HINTS
-from maas_mcp.policy.limits import Counted, Exceeded, Limit, Usage, limits_of
+from maas_mcp.policy.limits import CHOSEN, HOUR, Counted, Exceeded, Limit, Usage, limits_of
 
 logger = logging.getLogger(__name__)
 
 SETTLED: Final = 60.0
 """Seconds after which MAAS shows a machine's change, or there is none."""
-NOTHING_SENT: Final = (OperationRefusedError, InvalidArgumentsError, NotAnsweredError, RefusedByPolicyError)
+REFUSALS: Final = (OperationRefusedError, InvalidArgumentsError, NotAnsweredError, RefusedByPolicyError)
+"""Errors that usually come before the first change. A tool with several changes may be refused in between."""
 MAY_CONTINUE: Final = (MaasError, OperationCancelledError, OperationTimedOutError)
 
 
@@ -42,10 +44,10 @@ async def count_machines(call: ToolCall, following: Callable[[ToolCall], Awaitab
     store = call.host.policy.usage
     try:
         result = await following(call)
-    except NOTHING_SENT:
-        await store.forget(counted)
-        raise
     except MaasMcpError as error:
+        if isinstance(error, REFUSALS) and (isinstance(call.tool, LongRunning) or not call.user.has_changed):
+            await store.forget(counted)
+            raise
         if not isinstance(error, MAY_CONTINUE):
             await store.end(counted.kinds, counted.machines)
         raise
@@ -95,8 +97,12 @@ async def _end_idle(call: ToolCall, limits: Mapping[str, Limit]) -> None:
             continue
         busy = await store.busy_since(kind, call.host.now() - SETTLED)
         if busy and len(busy) + len(effects.machines) + effects.allocates > limit.at_once:
-            machines = await call.tenant.maas.machines(id=sorted(busy))
-            await store.end([kind], [each.system_id for each in machines if each.status not in AT_WORK])
+            known = sorted(each for each in busy if not each.startswith(CHOSEN))
+            machines = await call.tenant.maas.machines(id=known) if known else []
+            idle = {each.system_id for each in machines if each.status not in AT_WORK}
+            # MAAS does not show deleted machines, and those of a server that was killed while MAAS chose them.
+            absent = await store.busy_since(kind, call.host.now() - HOUR) - {each.system_id for each in machines}
+            await store.end([kind], idle | absent)
 
 
 async def _replace_when_chosen(call: ToolCall, limits: Mapping[str, Limit], counted: Counted, handle: Handle) -> None:

@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 
 from maas_mcp.errors import RefusedByPolicyError
-from maas_mcp.policy.limits import HOUR, Counted, Exceeded, Limit, Usage, exceeded
+from maas_mcp.policy.limits import CHOSEN, HOUR, Counted, Exceeded, Limit, Usage, exceeded
 
 BUSY_TIMEOUT: Final = 10.0
 """Seconds to wait for another process that counts."""
@@ -98,7 +98,7 @@ class UsageStore:
                 for part, reason in exceeded(limit, usage, machines, more):
                     return Exceeded(kind, part, reason)
                 new += [(kind, each) for each in machines if each not in usage.last_hour | usage.busy]
-            chosen = tuple(f"chosen by MAAS for {uuid4()}" for _number in range(more))
+            chosen = tuple(f"{CHOSEN}{uuid4()}" for _number in range(more))
             new += [(kind, each) for kind in limits for each in chosen]
             self._database.executemany(_COUNT, [(kind, each, now) for kind in limits for each in (*machines, *chosen)])
             return Counted(tuple(limits), (*machines, *chosen), tuple(new))

@@ -10,6 +10,8 @@ from pydantic import Field
 from maas_mcp.policy.table import PolicyTable
 
 HOUR: Final = 3600.0
+CHOSEN: Final = "chosen by MAAS for "
+"""The beginning of the names under which machines are counted that MAAS has yet to choose."""
 ERASE: Final = "erase"
 """The limit that counts the machines of calls that erase disks, in addition to the tool's own."""
 

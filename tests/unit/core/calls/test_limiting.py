@@ -156,6 +156,22 @@ async def test_an_operation_that_nobody_follows_is_busy_until_maas_has_finished_
         await call(host, "maas_deploy_machine", system_id=second, wait_seconds=0)
 
 
+async def test_what_a_killed_server_left_counted_is_not_busy_for_ever(tmp_path: Path) -> None:
+    region = MaasRegion()
+    limit = Limit(at_once=2)
+    async with region.host() as host:
+        use(host, limits={"deploy": limit}, usage_file=tmp_path / "usage.db")
+        killed = UsageStore(tmp_path / "usage.db")
+        await killed.count({"deploy": limit}, [], host.now(), more=2)
+        killed.close()
+        with pytest.raises(RefusedByPolicyError):
+            await call(host, "maas_deploy_machine", system_id=ids(region, "node01")[0])
+        await anyio.sleep(3700)
+        await call(host, "maas_deploy_machine", system_id=ids(region, "node01")[0])
+
+    assert region.machine("node01").status_name == "Deployed"
+
+
 async def test_a_call_that_sent_nothing_does_not_count() -> None:
     region = MaasRegion()
     first, second = ids(region, "node01", "node02")
