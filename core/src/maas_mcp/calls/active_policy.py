@@ -30,7 +30,7 @@ class ActivePolicy:
         self.rules, self.mode_name = settings.policy, settings.mode
         self.hides_admin_tools = settings.admin_tools == "hide"
         if self._usage is not None and self.rules.usage_file != previous:
-            self.close()
+            self._usage = None  # running calls still count in it; it is closed with the last of them
 
     @property
     def mode(self) -> Mode:

@@ -6,10 +6,11 @@ from typing import Any
 
 from maas_mcp.calls.call import ToolCall
 from maas_mcp.calls.confirmation import confirm
-from maas_mcp.calls.guard import Judgement
-from maas_mcp.calls.plan_ids import LIFETIME, AppliedPlans, MachineState, Maker, SealedPlan
+from maas_mcp.calls.guard import Judgement, check_policy
+from maas_mcp.calls.plan_ids import LIFETIME, AppliedPlans, MachineState, Maker, SealedPlan, machine_states
+from maas_mcp.calls.principal import LOCAL
 from maas_mcp.calls.rehearsal import secrets_in
-from maas_mcp.errors import PlanNeededError, PlanRefusedError
+from maas_mcp.errors import NotAnsweredError, PlanNeededError, PlanRefusedError
 from maas_mcp.maas.change_request import ChangeRequest
 from maas_mcp.maas.models import Machine, SystemId
 from maas_mcp.maas.statuses import MachineStatus
@@ -95,18 +96,41 @@ async def approve(call: ToolCall) -> ToolCall:
         return call
     if judgement.decision.verdict is Verdict.CONFIRM and may_ask(call):
         await confirm(call)
-        return replace(call, approval=_approval(call, judgement, Verdict.CONFIRM))
+        return await _confirmed(call)
     raise _plan_needed(call, judgement)
 
 
-async def approve_filled_in(call: ToolCall, given: Effects) -> ToolCall:
-    """Return a call whose arguments were filled in, with its approval. ``given`` are the effects before that.
+async def _confirmed(call: ToolCall) -> ToolCall:
+    """Return a confirmed call with its approval. The user may have taken minutes, so it is judged once more.
+
+    Raises:
+        NotAnsweredError: A machine or the policy has changed since the question.
+        MaasMcpError: The policy refuses the call by now, or the machines cannot be read.
+    """
+    again = await check_policy(call)
+    before, now = _judgement_of(call), _judgement_of(again)
+    if not is_same(before, now) or now.decision.verdict > Verdict.CONFIRM:
+        raise NotAnsweredError(
+            "A machine or the policy of this server has changed while the user was asked. Nothing was sent to MAAS.",
+            hint="Call again, to ask the user about the machines as they are now.",
+        )
+    return replace(again, approval=_approval(again, now, Verdict.CONFIRM))
+
+
+def is_same(before: Judgement, now: Judgement) -> bool:
+    """Whether two judgements are about the same machines in the same states."""
+    return machine_states(before.call.machines) == machine_states(now.call.machines)
+
+
+async def approve_filled_in(call: ToolCall, given: ToolCall) -> ToolCall:
+    """Return a call whose arguments were filled in, with its approval. ``given`` is the call before that.
 
     Raises:
         MaasMcpError: As for :func:`approve`.
     """
     if call.options.plan_id is None:
-        return call if call.effects == given else await approve(call)
+        same = call.effects == given.effects and is_same(_judgement_of(given), _judgement_of(call))
+        return call if same else await approve(replace(call, approval=None))
     plan = await _open(call, _judgement_of(call))
     check_unchanged(call, plan)
     return replace(call, approval=_approval(call, _judgement_of(call), Verdict.PLAN, plan))
@@ -123,13 +147,14 @@ def may_ask(call: ToolCall) -> bool:
 
 
 async def maker_of(call: ToolCall) -> Maker:
-    """The user of a call. A principal with a MAAS API key of its own is the person that MAAS knows by this key.
+    """The user of a call. A caller with a MAAS API key of its own is the person that MAAS knows by this key.
 
     Raises:
         MaasError: MAAS cannot be reached.
     """
     principal = call.principal
-    person = f"name {principal.name}" if principal.api_key is None else f"user {await call.tenant.engine.username()}"
+    own_key = principal.api_key is not None or principal == LOCAL
+    person = f"user {await call.tenant.engine.username()}" if own_key else f"name {principal.name}"
     return Maker(call.tenant.access, person)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
+from maas_mcp.audit.recordable import recordable
 from maas_mcp.calls.audit_log import AuditLog
 from maas_mcp.calls.audited_call import CURRENT, AuditedCall, new_id, recordable_arguments
 from maas_mcp.calls.call import CallResult, ToolCall
@@ -73,12 +74,12 @@ def _record(call: ToolCall, log: AuditLog) -> AuditedCall:
     caller = {
         "principal": call.principal.name,
         "username": call.tenant.known_username,
-        "client": call.client.name,
+        "client": recordable("client", call.client.name),
         "tool": call.tool.name,
     }
     request = {
         "parent": None if outer is None else outer.id,
-        "plan": call.options.plan_id,
+        "plan": recordable("plan", call.options.plan_id),
         "arguments": _arguments(call),
     }
     return AuditedCall(log, new_id(), caller, request)

@@ -39,7 +39,8 @@ async def confirm(call: ToolCall) -> None:
     machines = [] if call.judgement is None else list(call.judgement.call.machines)
     expected = text_to_type(machines, call.effects)
     text = await _question(call, machines, expected)
-    key = f"{'destroy' if expected is None else 'erase'}-{sha256(text.encode()).hexdigest()[:12]}"
+    at_stake = f"{text}\n{[(each.hostname, each.status, each.owner, each.system_id) for each in machines]}"
+    key = f"{'destroy' if expected is None else 'erase'}-{sha256(at_stake.encode()).hexdigest()[:12]}"
     form: type[BaseModel] = Consent if expected is None else ErasingConsent
     answer = (await call.user.ask({key: Question(text, form)}))[key]
     match answer:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from maas_mcp.calls.call import ToolCall
-from maas_mcp.calls.limiting import read_usage
+from maas_mcp.calls.limiting import counted_names, read_usage
 from maas_mcp.calls.principal import Principal, Scope
 from maas_mcp.errors import InsufficientScopeError, MaasProtocolError, RefusedByPolicyError, UnknownOperationError
 from maas_mcp.maas.client import FormValue
@@ -97,6 +97,7 @@ async def judge_call(call: ToolCall) -> Judgement:
         mode=policy.mode_name,
         now=datetime.fromtimestamp(call.host.now(), UTC),
         kinds=limits_of(call.tool.limit, erases=effects.erases),
+        counted_as=counted_names(call),
         usage=await read_usage(call) if effects.changes else {},
         unserved=_unserved(call),
     )

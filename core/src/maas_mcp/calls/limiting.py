@@ -1,8 +1,9 @@
 """Counts the machines of a call for the policy's limits, just before it runs."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
 from maas_mcp.calls.call import CallResult, ToolCall
 from maas_mcp.errors import (
@@ -22,6 +23,9 @@ from maas_mcp.operations.handles import Handle
 from maas_mcp.policy.judgement import LIMIT_HINTS
 from maas_mcp.policy.limits import CHOSEN, HOUR, Counted, Exceeded, Limit, Usage, limits_of
 
+if TYPE_CHECKING:
+    from maas_mcp.calls.usage import UsageStore
+
 logger = logging.getLogger(__name__)
 
 SETTLED: Final = 60.0
@@ -40,22 +44,43 @@ async def count_machines(call: ToolCall, following: Callable[[ToolCall], Awaitab
     limits = counting_limits(call)
     if not limits or not call.effects.changes or call.rehearsal is not None:
         return await following(call)
-    counted = await _count(call, limits)
-    store = call.host.policy.usage
+    store = call.host.policy.usage  # a reload may replace it during the call
+    counted = await _count(call, limits, store)
     try:
         result = await following(call)
     except MaasMcpError as error:
         if isinstance(error, REFUSALS) and (isinstance(call.tool, LongRunning) or not call.user.has_changed):
-            await store.forget(counted)
+            with _never_felt():
+                await store.forget(counted)
             raise
         if not isinstance(error, MAY_CONTINUE):
-            await store.end(counted.kinds, counted.machines)
+            with _never_felt():
+                await store.end(counted.kinds, counted.machines)
         raise
-    if result.status is None or result.status.state != "working":
-        await store.end(counted.kinds, counted.machines)
-    elif call.effects.allocates and isinstance(call.tool, BatchOperation):
-        await _replace_when_chosen(call, limits, counted, result.status.handle)
+    with _never_felt():
+        if result.status is None or result.status.state != "working":
+            await store.end(counted.kinds, counted.machines)
+        elif call.effects.allocates and isinstance(call.tool, BatchOperation):
+            await _replace_when_chosen(call, limits, counted, result.status.handle, store)
     return result
+
+
+@contextmanager
+def _never_felt() -> Iterator[None]:
+    """Log an error of the block: a change that was sent must not look like one that was not."""
+    try:
+        yield
+    except MaasMcpError as error:
+        logger.warning("The machines of a call stay counted as busy: %s", error.message)
+
+
+def counted_names(call: ToolCall) -> list[str]:
+    """The names under which the call's machines are counted. Those of several regions differ."""
+    return [_name(call, each) for each in call.effects.machines]
+
+
+def _name(call: ToolCall, system_id: str) -> str:
+    return f"{call.tenant.region}/{system_id}" if call.tenant.region else system_id
 
 
 def counting_limits(call: ToolCall) -> Mapping[str, Limit]:
@@ -74,9 +99,9 @@ async def read_usage(call: ToolCall) -> Mapping[str, Usage]:
     return await call.host.policy.usage.read(limits, call.host.now())
 
 
-async def _count(call: ToolCall, limits: Mapping[str, Limit]) -> Counted:
+async def _count(call: ToolCall, limits: Mapping[str, Limit], store: "UsageStore") -> Counted:
     effects, now = call.effects, call.host.now()
-    counted = await call.host.policy.usage.count(limits, effects.machines, now, effects.allocates)
+    counted = await store.count(limits, counted_names(call), now, effects.allocates)
     if isinstance(counted, Exceeded):
         raise RefusedByPolicyError(
             f"limits.{counted.kind}.{counted.part}",
@@ -97,35 +122,42 @@ async def _end_idle(call: ToolCall, limits: Mapping[str, Limit]) -> None:
             continue
         busy = await store.busy_since(kind, call.host.now() - SETTLED)
         if busy and len(busy) + len(effects.machines) + effects.allocates > limit.at_once:
-            known = sorted(each for each in busy if not each.startswith(CHOSEN))
+            named = {each for each in busy if not each.startswith(CHOSEN)}
+            own = {each for each in named if each.rpartition("/")[0] == call.tenant.region}
+            known = sorted(each.rpartition("/")[2] for each in own)
             machines = await call.tenant.maas.machines(id=known) if known else []
-            idle = {each.system_id for each in machines if each.status not in AT_WORK}
+            shown = {_name(call, each.system_id): each for each in machines}
+            idle = {name for name, machine in shown.items() if machine.status not in AT_WORK}
             # MAAS does not show deleted machines, and those of a server that was killed while MAAS chose them.
-            absent = await store.busy_since(kind, call.host.now() - HOUR) - {each.system_id for each in machines}
+            old = await store.busy_since(kind, call.host.now() - HOUR)
+            absent = {each for each in old if each.startswith(CHOSEN) or (each in own and each not in shown)}
             await store.end([kind], idle | absent)
 
 
-async def _replace_when_chosen(call: ToolCall, limits: Mapping[str, Limit], counted: Counted, handle: Handle) -> None:
+async def _replace_when_chosen(
+    call: ToolCall, limits: Mapping[str, Limit], counted: Counted, handle: Handle, store: "UsageStore"
+) -> None:
     """Replace the unknown machines of a batch when all are chosen, which may be long after the call's answer."""
     over = call.tenant.batches.start_over(handle)
     if over is None:
-        await _replace_chosen(call, limits, counted, handle.system_id)
+        await _replace_chosen(call, limits, counted, handle.system_id, store)
         return
 
     async def replace_later() -> None:
         await over.wait()
         try:
-            await _replace_chosen(call, limits, counted, handle.system_id)
+            await _replace_chosen(call, limits, counted, handle.system_id, store)
         except MaasError as error:
             logger.warning("the machines of %s stay counted as unknown ones: %s", handle.system_id, error)
 
     call.host.run_later(call.principal, call.tenant.region, replace_later)
 
 
-async def _replace_chosen(call: ToolCall, limits: Mapping[str, Limit], counted: Counted, agent_name: str) -> None:
+async def _replace_chosen(
+    call: ToolCall, limits: Mapping[str, Limit], counted: Counted, agent_name: str, store: "UsageStore"
+) -> None:
     """Count the machines that MAAS chose for a batch, in the place of those that were still unknown."""
-    store = call.host.policy.usage
     machines = await call.tenant.maas.machines(agent_name=agent_name)
     await store.forget(counted)
     unlimited = dict.fromkeys(limits, Limit())
-    await store.count(unlimited, [each.system_id for each in machines], call.host.now())
+    await store.count(unlimited, [_name(call, each.system_id) for each in machines], call.host.now())

@@ -143,12 +143,12 @@ async def _fill_in(call: ToolCall, operation: LongRunning[Any, Any], asker: Aske
     if fills_in(operation):
         # Only the call with the given arguments was judged and approved.
         asking, effects = EarlyAsker(asker, operation.name), operation.effects(arguments)
-        filled_in = replace(call, arguments=arguments, effects=effects, user=asking)
-        filled_in = filled_in if effects == call.effects else await check_policy(filled_in)
+        # The user's answers may have taken an hour.
+        filled_in = await check_policy(replace(call, arguments=arguments, effects=effects, user=asking))
         if call.rehearsal is not None:
             call.rehearsal.filled_in = filled_in
         else:
-            approval = (await approve_filled_in(filled_in, call.effects)).approval
+            approval = (await approve_filled_in(filled_in, call)).approval
     if approval is not None:
         await approval.use()
     if call.rehearsal is None:

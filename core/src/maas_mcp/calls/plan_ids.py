@@ -57,6 +57,11 @@ class MachineState:
         return cls(machine.system_id, int(machine.status), machine.owner, machine.locked, machine.pool, machine.zone)
 
 
+def machine_states(machines: Iterable[Machine]) -> list[MachineState]:
+    """The states of these machines, in the order of their ids."""
+    return sorted((MachineState.of(each) for each in machines), key=lambda each: each.system_id)
+
+
 @dataclass(frozen=True, slots=True)
 class Maker:
     """The user who makes or applies a plan."""
@@ -136,7 +141,7 @@ class PlanSealer:
             _digest_of_maker(maker.person if second_person else maker.access, key, second_person),
             _digest_of(arguments, key),
         )
-        states = sorted((MachineState.of(each) for each in machines), key=lambda each: each.system_id)
+        states = machine_states(machines)
         rows = [[each.system_id, each.status, each.owner, each.locked, each.pool, each.zone] for each in states]
         body = encode(head + _compress(json.dumps([tool, rows], separators=(",", ":")).encode()))
         return f"{body}.{self._signer.sign(body)}"

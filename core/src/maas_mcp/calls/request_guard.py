@@ -103,7 +103,9 @@ class RequestGuard:
                 constrained[constraint] = [*_names(form.get(constraint)), *excluded]
         if protection.hostnames and not form.get("dry_run"):
             answer = await maas.post_op(*ALLOCATE, **{**constrained, "dry_run": True})
-            await self._refuse_protected(Machine.model_validate(answer))
+            chosen = Machine.model_validate(answer)
+            await self._refuse_protected(chosen)
+            constrained["system_id"] = chosen.system_id  # or MAAS might choose another one by now
         return constrained
 
 

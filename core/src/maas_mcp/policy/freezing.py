@@ -42,7 +42,7 @@ class Freeze(PolicyTable):
         if isinstance(self.start, datetime) is not isinstance(self.end, datetime):
             raise ValueError("start and end differ in kind; expected two dates with times, or two times of day")
         if isinstance(self.start, datetime) and isinstance(self.end, datetime):
-            if self._aware(self.end) <= self._aware(self.start):
+            if self._ends(self.end) <= self._starts(self.start):
                 raise ValueError("end is not after start")
         elif self.start == self.end:
             raise ValueError("start and end are the same time of day; write 00:00 and 23:59:59 for a whole day")
@@ -55,8 +55,8 @@ class Freeze(PolicyTable):
     def ends(self, now: datetime) -> datetime | None:
         """When the window ends that is open at ``now``; ``None`` if none is."""
         if isinstance(self.start, datetime) and isinstance(self.end, datetime):
-            end = self._aware(self.end)
-            return end if self._aware(self.start) <= now < end else None
+            end = self._ends(self.end)
+            return end if self._starts(self.start) <= now < end else None
         local = now.astimezone(_zone(self.timezone))
         for first in (local.date(), local.date() - timedelta(days=1)):
             start, end = self._on(first)
@@ -68,12 +68,20 @@ class Freeze(PolicyTable):
         """The window with times of day that begins on a day."""
         assert isinstance(self.start, time) and isinstance(self.end, time)  # noqa: S101, PT018 - the validator's
         last = day + timedelta(days=1) if self.end <= self.start else day
-        return datetime.combine(day, self.start, _zone(self.timezone)), datetime.combine(
-            last, self.end, _zone(self.timezone)
-        )
+        return self._starts(datetime.combine(day, self.start)), self._ends(datetime.combine(last, self.end))
 
-    def _aware(self, moment: datetime) -> datetime:
-        return moment if moment.tzinfo is not None else moment.replace(tzinfo=_zone(self.timezone))
+    def _starts(self, moment: datetime) -> datetime:
+        return min(self._in_utc(moment))
+
+    def _ends(self, moment: datetime) -> datetime:
+        return max(self._in_utc(moment))
+
+    def _in_utc(self, moment: datetime) -> list[datetime]:
+        """A time in UTC: two if clocks are changed, because it then comes twice or not at all."""
+        if moment.tzinfo is not None:
+            return [moment.astimezone(UTC)]
+        zone = _zone(self.timezone)
+        return [moment.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)]
 
 
 def _zone(name: str) -> tzinfo:

@@ -54,6 +54,8 @@ class JudgedCall:
     """The time, with its time zone."""
     kinds: tuple[str, ...] = ()
     """The limits that count the call."""
+    counted_as: Sequence[str] = ()
+    """The names under which the limits count the call's machines."""
     usage: Mapping[str, Usage] = field(default_factory=dict)
     """The usage of each limit that counts earlier calls."""
     unserved: "Finding | None" = None
@@ -148,7 +150,7 @@ def _frozen(policy: Policy, call: JudgedCall) -> Iterator[Finding]:
 def _limited(policy: Policy, call: JudgedCall) -> Iterator[Finding]:
     for kind in call.kinds:
         usage = call.usage.get(kind, Usage())
-        for part, reason in exceeded(policy.limit(kind), usage, call.effects.machines, call.effects.allocates):
+        for part, reason in exceeded(policy.limit(kind), usage, call.counted_as, call.effects.allocates):
             yield Finding(
                 f"limits.{kind}.{part}",
                 Verdict.REFUSE,

@@ -1,14 +1,18 @@
 """Every call is judged by the site's policy before anything is sent."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from maas_mcp.calls.call import CallResult
 from maas_mcp.calls.chain import run_call
+from maas_mcp.calls.confirmation import ErasingConsent
 from maas_mcp.calls.principal import LOCAL, Scope
-from maas_mcp.errors import InsufficientScopeError, MaasMcpError, RefusedByPolicyError
+from maas_mcp.errors import InsufficientScopeError, MaasMcpError, NotAnsweredError, RefusedByPolicyError
+from maas_mcp.operations.declaring.questions import NOBODY, Asker, ClientRequest, Question
 from maas_mcp.operations.progress import discard_progress
 from maas_mcp.plugins.registry import load_registry
 from maas_mcp.policy.configuration import Mode, Policy, Protection
@@ -23,12 +27,14 @@ for plugin in ("maas_deploy", "maas_inventory"):
 pytestmark = pytest.mark.anyio
 
 
-async def call(host: Host, name: str, *, scopes: frozenset[Scope] = frozenset(Scope), **arguments: Any) -> CallResult:
+async def call(
+    host: Host, name: str, *, scopes: frozenset[Scope] = frozenset(Scope), user: Asker = NOBODY, **arguments: Any
+) -> CallResult:
     tools = served_tools(load_registry(allow=OWN_PLUGINS, strict=True))
     host.host.serve(tools)
     connection = host.host.connections.connect(replace(LOCAL, scopes=scopes))
     return await run_call(
-        host.host, tools[name], arguments, connection=connection, sender=lambda _token: discard_progress
+        host.host, tools[name], arguments, connection=connection, sender=lambda _token: discard_progress, user=user
     )
 
 
@@ -110,3 +116,46 @@ async def test_reading_is_judged_without_a_request() -> None:
         await call(host, "maas_get_machine", system_id=region.machine("node01").system_id)
 
     assert len(region.requests) == 1
+
+
+class ChangesItsMind:
+    """A client that agrees, after something has changed meanwhile."""
+
+    def __init__(self, change: Callable[[], object]) -> None:
+        self._change = change
+
+    def can_ask(self, kind: type[Any] = Question) -> bool:  # noqa: ARG002 - all kinds are alike here
+        return True
+
+    async def ask(self, requests: Mapping[str, ClientRequest]) -> Mapping[str, BaseModel]:
+        self._change()
+        return {key: ErasingConsent(typed="node01") for key in requests}
+
+    async def log(self, text: str, level: str) -> None: ...
+
+
+@pytest.mark.parametrize("change", ["nothing", "owner", "mode", "protection"])
+async def test_a_confirmation_is_about_the_machines_and_the_policy_of_the_question(change: str) -> None:
+    region = MaasRegion()
+    node = region.machine("node01")
+    async with region.host() as host:
+        await call(host, "maas_deploy_machine", system_id=node.system_id)
+        sent = len(changes(region))
+
+        def act() -> None:
+            if change == "owner":
+                region.machine("node01").owner = "bob"
+            elif change == "mode":
+                use(host, "unattended")
+            elif change == "protection":
+                use(host, protect=Protection(hostnames=("node01",)))
+
+        use(host)
+        answering = call(host, "maas_release_machine", user=ChangesItsMind(act), system_id=node.system_id, erase=True)
+        if change == "nothing":
+            await answering
+        else:
+            with pytest.raises((NotAnsweredError, RefusedByPolicyError)):
+                await answering
+
+    assert len(changes(region)) - sent == (change == "nothing")

@@ -2,6 +2,7 @@
 
 import math
 import sqlite3
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +215,36 @@ async def test_processes_with_one_file_count_together(tmp_path: Path) -> None:
     assert refused == Exceeded(
         "deploy", "per_hour", "1 machine in addition to 3 in the last hour, and at most 3 are allowed"
     )
+
+
+async def _until_sent(region: MaasRegion) -> None:
+    while not posts(region):  # noqa: ASYNC110 - the region has no event for it
+        await anyio.sleep(0.1)
+
+
+async def test_a_call_that_has_changed_something_succeeds_even_if_its_end_cannot_be_counted(tmp_path: Path) -> None:
+    region = MaasRegion()
+    async with region.host() as host:
+        use(host, limits={"deploy": Limit(at_once=2)}, usage_file=tmp_path / "usage.db")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(call, host, "maas_deploy_machine", system_id=ids(region, "node01")[0]))
+            await _until_sent(region)
+            with sqlite3.connect(tmp_path / "usage.db") as other:
+                other.execute("DROP TABLE usage")
+
+    assert region.machine("node01").status_name == "Deployed"
+
+
+async def test_a_reload_with_another_file_leaves_running_calls_their_own(tmp_path: Path) -> None:
+    region = MaasRegion()
+    async with region.host() as host:
+        use(host, limits={"deploy": Limit(at_once=2)}, usage_file=tmp_path / "usage.db")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(call, host, "maas_deploy_machine", system_id=ids(region, "node01")[0]))
+            await _until_sent(region)
+            use(host, limits={"deploy": Limit(at_once=2)}, usage_file=tmp_path / "other.db")
+
+    assert region.machine("node01").status_name == "Deployed"
 
 
 async def test_a_file_that_cannot_be_used_refuses_changes(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from contextlib import suppress
 from typing import Any
 
+import anyio
 import pytest
 from pydantic import BaseModel
 
@@ -124,6 +125,25 @@ async def test_an_allocation_is_refused_if_maas_would_choose_a_protected_hostnam
             await send(host, "machines/", "allocate")
 
     assert taken(region) == taken(MaasRegion())
+
+
+async def test_concurrent_allocations_take_no_machine_with_a_protected_hostname() -> None:
+    region = MaasRegion()
+    free = [each for each in region.machines.values() if each.status is Status.READY]
+    for each in free[1:]:
+        region.machines.rename(each, f"db-{each.hostname}")
+    before = taken(region)
+    async with region.host() as host, anyio.create_task_group() as tasks:
+        protect(host, hostnames=("db-*",))
+
+        async def allocate() -> None:
+            with suppress(MaasConflictError, RefusedByPolicyError):
+                await send(host, "machines/", "allocate")
+
+        tasks.start_soon(allocate)
+        tasks.start_soon(allocate)
+
+    assert not [each for each in taken(region) - before if each.startswith("db-")]
 
 
 async def test_a_mode_that_allows_no_change_refuses_every_request() -> None:

@@ -40,6 +40,15 @@ def test_a_window_over_midnight_belongs_to_the_day_on_which_it_begins() -> None:
     assert not window.covers(at("2026-11-27T05:00:00Z"))
 
 
+def test_a_window_is_open_where_the_clocks_change() -> None:
+    skipped = Freeze(start=time(2, 30), end=time(3, 15), timezone="Europe/Vienna")
+    repeated = Freeze(start=time(1, 30), end=time(2, 30), timezone="Europe/Vienna")
+
+    assert skipped.covers(at("2026-03-29T01:10:00Z"))
+    assert repeated.covers(at("2026-10-25T00:15:00Z"))
+    assert repeated.covers(at("2026-10-25T01:15:00Z"))
+
+
 def test_times_are_read_as_text_and_without_a_zone_are_in_the_windows_zone() -> None:
     window = Freeze.model_validate(
         {"start": "2026-12-24T00:00:00", "end": "2026-12-27T00:00:00", "timezone": "Europe/Vienna"}
