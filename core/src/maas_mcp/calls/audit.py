@@ -65,6 +65,8 @@ async def admit_call(call: ToolCall, following: Next) -> CallResult:
     """
     record = CURRENT.get()
     if record is not None and call.effects.changes and call.rehearsal is None:
+        # The policy may have read the name of the user meanwhile.
+        record.caller = {**record.caller, "username": call.tenant.known_username}
         await record.admit()
     return await following(call)
 

@@ -18,6 +18,7 @@ from maas_mcp.credentials.regions import LocalRegions
 from maas_mcp.errors import MaasMcpError
 from maas_mcp.plugins.registry import Registry, load_registry
 from maas_mcp.policy.judgement import Finding, Verdict
+from maas_mcp.policy.limits import LIMITS
 from maas_mcp.settings import Settings, plugin_tables
 
 if TYPE_CHECKING:
@@ -168,6 +169,8 @@ def describe_policy(settings: Settings, tools: "Serving") -> Iterator[str]:
             f"{', serves only tools that read' if mode.reads_only else ''}"
         )
     rules = policy.model_dump(mode="json", exclude={"modes"})
+    limits = {name: policy.limit(name) for name in sorted({*LIMITS, *policy.limits})}
+    rules["limits"] = {name: limit.model_dump(exclude_none=True) for name, limit in limits.items()}
     yield from (f"{key} = {json.dumps(value)}" for key, value in _flat(rules))
     for name in ("toolsets", "tools_allow", "tools_block", "admin_tools"):
         yield f"{name} = {json.dumps(getattr(settings, name))}"
