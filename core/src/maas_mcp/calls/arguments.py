@@ -93,8 +93,11 @@ def published_arguments(tool: AnyTool, client: ClientFeatures, regions: Sequence
 
 
 def takes_region(tool: AnyTool, regions: Sequence[str]) -> bool:
-    """Whether calls of the tool choose a region. An operation's id belongs to one, so nothing is left to choose."""
-    return bool(regions) and OPERATION_ID not in tool.arguments.model_fields
+    """Whether calls of the tool choose a region.
+
+    An operation's id belongs to one, so nothing is left to choose. A tool with an argument of this name uses the first.
+    """
+    return bool(regions) and not {OPERATION_ID, REGION_OPTION} & exact_schema(tool.arguments)["properties"].keys()
 
 
 def _published_region(regions: Sequence[str]) -> dict[str, Schema]:

@@ -67,7 +67,7 @@ PUBLISHED_ATTRIBUTES: Final[Mapping[str, type]] = MappingProxyType(
 CALL_OPTIONS: Final = ("wait_seconds", "on_cancel", "_meta")
 """The arguments that the host adds to every long-running tool."""
 REGION_OPTION: Final = "region"
-"""The argument that the host adds to every tool of a user with several regions."""
+"""The argument that the host adds to the tools of a user with several regions, except to one with its own."""
 OPERATION_ID: Final = "operation_id"
 """The argument of tools that use an existing operation. Its id belongs to a region, so they need no other choice."""
 PLAN_OPTIONS: Final = ("plan", "plan_id")
@@ -309,7 +309,7 @@ def check_publishable(tool: AnyTool) -> None:
             f"{tool.name} has arguments or a result that cannot be published to clients: {error} Expected fields with "
             "JSON types, in models that do not contain themselves. Change those fields."
         ) from error
-    if taken := sorted({*added_options(tool), REGION_OPTION} & set(arguments["properties"])):
+    if taken := sorted({*added_options(tool)} & set(arguments["properties"])):
         raise PluginError(
             f"{tool.name} has an argument {one_of(taken)}, which the host adds to the tool. Expected another name. "
             f"Rename it in {tool.arguments.__name__}."

@@ -682,24 +682,6 @@ def maas_mcp_operations():
     assert "has an argument on_cancel or wait_seconds, which the host adds to the tool" in error
 
 
-def test_a_tool_must_not_define_the_argument_that_chooses_a_region(failure: Failure) -> None:
-    code = """
-class Which(BaseModel):
-    region: str
-
-class Broken(Tool[Which, Nothing]):
-    "Break."
-    name = "broken_tool"
-    async def run(self, ctx, args):
-        return Nothing()
-
-@hookimpl
-def maas_mcp_tools():
-    return [Broken]
-"""
-    assert "broken_tool has an argument region, which the host adds" in failure(code)
-
-
 def test_the_hosts_arguments_match_the_call_options() -> None:
     assert {*input_schema(CallOptions)["properties"]} == {*CALL_OPTIONS, *PLAN_OPTIONS, REGION_OPTION}
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from maas_mcp.calls.arguments import CallOptions, ClientFeatures, parse_arguments
+from maas_mcp.api import Tool, ToolContext
+from maas_mcp.calls.arguments import CallOptions, ClientFeatures, parse_arguments, published_arguments
 from maas_mcp.errors import InvalidArgumentsError
 from maas_mcp.operations.declaring.operation import CancelPolicy
 from maas_mcp.server.tools import mcp_tool
@@ -377,3 +378,28 @@ def test_the_published_form_of_a_mapping_means_the_same_and_fits_the_schema(mean
 
     jsonschema.validate(published, mcp_tool(Fill()).input_schema)
     assert read(**published) == read(**meant)
+
+
+class Shelf(BaseModel):
+    region: str
+
+
+class FindShelf(Tool[Shelf, Shelf]):
+    """Find a shelf."""
+
+    name = "acme_find_shelf"
+    read_only = True
+
+    async def run(self, ctx: ToolContext, args: Shelf) -> Shelf:  # noqa: ARG002 - it is not run
+        return args
+
+
+def test_a_tool_keeps_its_own_argument_region() -> None:
+    regions = ("lab", "prod")
+
+    arguments, options = parse_arguments(FindShelf(), {"region": "upper left"}, ClientFeatures(), regions)
+
+    assert arguments.model_dump() == {"region": "upper left"}
+    assert options.region is None
+    published = published_arguments(FindShelf(), ClientFeatures(), regions)
+    assert "enum" not in published["properties"]["region"]
