@@ -147,14 +147,13 @@ def may_ask(call: ToolCall) -> bool:
 
 
 async def maker_of(call: ToolCall) -> Maker:
-    """The user of a call. A caller with a MAAS API key of its own is the person that MAAS knows by this key.
+    """The user of a call. A principal with a MAAS API key of its own is the person that MAAS knows by this key.
 
     Raises:
         MaasError: MAAS cannot be reached.
     """
     principal = call.principal
-    own_key = principal.api_key is not None or principal == LOCAL
-    person = f"user {await call.tenant.engine.username()}" if own_key else f"name {principal.name}"
+    person = f"name {principal.name}" if principal.api_key is None else f"user {await call.tenant.engine.username()}"
     return Maker(call.tenant.access, person)
 
 
@@ -169,7 +168,7 @@ async def _open(call: ToolCall, judgement: Judgement) -> SealedPlan:
     if not needs_second_person(judgement.findings):
         if not mine:
             raise PlanRefusedError
-    elif call.principal.name == "":
+    elif call.principal == LOCAL:
         raise PlanRefusedError(
             "This plan needs a second person to apply it, but all callers of this server are one user.",
             hint="Serve maas-mcp over HTTP with authentication, so that persons can be distinguished.",

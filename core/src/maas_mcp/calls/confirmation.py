@@ -75,7 +75,7 @@ async def _question(call: ToolCall, machines: list[Machine], expected: str | Non
     lines = [f"- {each.line()}" for each in shown]
     lines += [f"- {each}, which MAAS does not show" for each in effects.machines if each not in found]
     if more := len(machines) - len(shown):
-        lines.append(f"- and {more} more machines")
+        lines.append(f"- and {more} more {'machine' if more == 1 else 'machines'}")
     if not lines:
         lines.append("- the MAAS region itself" if effects.destroys else "- machines that MAAS chooses")
     title = call.tool.title or call.tool.name

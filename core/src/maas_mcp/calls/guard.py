@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from maas_mcp.calls.call import ToolCall
 from maas_mcp.calls.limiting import counted_names, read_usage
 from maas_mcp.calls.principal import Principal, Scope
-from maas_mcp.errors import InsufficientScopeError, MaasProtocolError, RefusedByPolicyError, UnknownOperationError
+from maas_mcp.errors import InsufficientScopeError, MaasProtocolError, UnknownOperationError
 from maas_mcp.maas.client import FormValue
 from maas_mcp.maas.models import Machine, SystemId
 from maas_mcp.operations.batches.batch import BatchOperation
@@ -15,7 +15,7 @@ from maas_mcp.operations.declaring.effects import Effects
 from maas_mcp.operations.declaring.operation import Operation
 from maas_mcp.operations.outages import giving_up
 from maas_mcp.plugins.registry import AnyTool
-from maas_mcp.policy.judgement import Finding, JudgedCall, Verdict, deciding, judge
+from maas_mcp.policy.judgement import Finding, JudgedCall, Verdict, deciding, judge, refused_by
 from maas_mcp.policy.limits import limits_of
 from maas_mcp.policy.tiers import Tier, lowest_tier
 
@@ -68,11 +68,6 @@ def check_tier(principal: Principal, tool: AnyTool, tier: Tier) -> None:
 
 def _unserved(call: ToolCall) -> Finding | None:
     return call.served.refusal(call.tool.name, changes=call.effects.changes)
-
-
-def refused_by(decision: Finding) -> RefusedByPolicyError:
-    """The error for a finding that refuses a call."""
-    return RefusedByPolicyError(decision.rule, f"{decision.reason} Nothing was sent to MAAS.", hint=decision.hint)
 
 
 async def judge_call(call: ToolCall) -> Judgement:

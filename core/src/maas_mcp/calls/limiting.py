@@ -20,7 +20,7 @@ from maas_mcp.maas.statuses import AT_WORK
 from maas_mcp.operations.batches.batch import BatchOperation
 from maas_mcp.operations.declaring.operation import LongRunning
 from maas_mcp.operations.handles import Handle
-from maas_mcp.policy.judgement import LIMIT_HINTS
+from maas_mcp.policy.judgement import limit_finding, refused_by
 from maas_mcp.policy.limits import CHOSEN, HOUR, Counted, Exceeded, Limit, Usage, limits_of
 
 if TYPE_CHECKING:
@@ -50,14 +50,14 @@ async def count_machines(call: ToolCall, following: Callable[[ToolCall], Awaitab
         result = await following(call)
     except MaasMcpError as error:
         if isinstance(error, REFUSALS) and (isinstance(call.tool, LongRunning) or not call.user.has_changed):
-            with _never_felt():
+            with _logging_errors():
                 await store.forget(counted)
             raise
         if not isinstance(error, MAY_CONTINUE):
-            with _never_felt():
+            with _logging_errors():
                 await store.end(counted.kinds, counted.machines)
         raise
-    with _never_felt():
+    with _logging_errors():
         if result.status is None or result.status.state != "working":
             await store.end(counted.kinds, counted.machines)
         elif call.effects.allocates and isinstance(call.tool, BatchOperation):
@@ -66,7 +66,7 @@ async def count_machines(call: ToolCall, following: Callable[[ToolCall], Awaitab
 
 
 @contextmanager
-def _never_felt() -> Iterator[None]:
+def _logging_errors() -> Iterator[None]:
     """Log an error of the block: a change that was sent must not look like one that was not."""
     try:
         yield
@@ -103,11 +103,7 @@ async def _count(call: ToolCall, limits: Mapping[str, Limit], store: "UsageStore
     effects, now = call.effects, call.host.now()
     counted = await store.count(limits, counted_names(call), now, effects.allocates)
     if isinstance(counted, Exceeded):
-        raise RefusedByPolicyError(
-            f"limits.{counted.kind}.{counted.part}",
-            f"{call.tool.name} would reach {counted.reason}. Nothing was sent to MAAS.",
-            hint=LIMIT_HINTS[counted.part],
-        )
+        raise refused_by(limit_finding(call.tool.name, counted))
     return counted
 
 

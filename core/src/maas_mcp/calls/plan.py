@@ -75,7 +75,7 @@ class Plan(BaseModel, defer_build=True):
         yield f"Plan for {self.tool}. Nothing was changed."
         yield from _section("Machines:", [each.line() for each in self.machines])
         if self.more_machines:
-            yield f"- and {self.more_machines} more machines"
+            yield f"- and {self.more_machines} more {'machine' if self.more_machines == 1 else 'machines'}"
         yield from _section("Requests to MAAS:", [each.line() for each in self.requests])
         yield self.cost
         yield from _section("Policy of this server:", self.policy)

@@ -10,6 +10,7 @@ from maas_mcp.calls.confirmation import loss
 from maas_mcp.calls.guard import Judgement
 from maas_mcp.calls.plan import Plan
 from maas_mcp.calls.plan_ids import LIFETIME
+from maas_mcp.calls.principal import LOCAL
 from maas_mcp.calls.rehearsal import Rehearsal, planned_request
 from maas_mcp.calls.stakes import describe_machines
 from maas_mcp.maas.change_request import RehearsedError
@@ -86,7 +87,8 @@ async def _seal(call: ToolCall, judgement: Judgement, rehearsal: Rehearsal) -> s
         judgement.call.machines,
         await maker_of(call),
         rehearsal.nonce,
-        second_person=needs_second_person(judgement.findings),
+        # Nobody can tell the local user from another person, so a plan of the local user has no second one.
+        second_person=needs_second_person(judgement.findings) and call.principal != LOCAL,
     )
 
 

@@ -56,8 +56,7 @@ class RequestGuard:
             RefusedByPolicyError: The policy does not allow the request.
             MaasError: A machine cannot be read.
         """
-        mode = self._policy.mode
-        if mode.operate == mode.destroy == "refuse":
+        if self._policy.mode.reads_only:
             raise RefusedByPolicyError(
                 f"modes.{self._policy.mode_name}",
                 f"This server runs in the mode {self._policy.mode_name}, which allows no change. "

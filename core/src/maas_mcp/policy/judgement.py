@@ -7,11 +7,12 @@ from enum import IntEnum
 from functools import cached_property
 from typing import Final
 
+from maas_mcp.errors import RefusedByPolicyError
 from maas_mcp.maas.models import Machine
 from maas_mcp.operations.declaring.effects import Effects
 from maas_mcp.operations.wording import named
 from maas_mcp.policy.configuration import Policy
-from maas_mcp.policy.limits import Usage, exceeded
+from maas_mcp.policy.limits import Exceeded, Usage, exceeded
 from maas_mcp.policy.protection import protecting_rule
 from maas_mcp.policy.tiers import Tier, tier_of
 
@@ -77,8 +78,21 @@ class Finding:
     reason: str
     """A sentence."""
     hint: str | None = None
-    machines: tuple[str, ...] = field(default=())
-    """The system ids of the machines that the rule refuses."""
+
+
+def limit_finding(tool: str, exceeded: Exceeded) -> Finding:
+    """The finding that a call would exceed a limit."""
+    return Finding(
+        f"limits.{exceeded.kind}.{exceeded.part}",
+        Verdict.REFUSE,
+        f"{tool} would change {exceeded.reason}.",
+        LIMIT_HINTS[exceeded.part],
+    )
+
+
+def refused_by(decision: Finding) -> RefusedByPolicyError:
+    """The error for a finding that refuses a call."""
+    return RefusedByPolicyError(decision.rule, f"{decision.reason} Nothing was sent to MAAS.", hint=decision.hint)
 
 
 def judge(policy: Policy, call: JudgedCall) -> list[Finding]:
@@ -121,7 +135,6 @@ def _protected(policy: Policy, call: JudgedCall) -> Iterator[Finding]:
             Verdict.REFUSE,
             f"{_names(machines)} {'is' if len(machines) == 1 else 'are'} protected: {reason}.",
             "No tool changes a protected machine. The operator of this server decides which machines are protected.",
-            tuple(each.system_id for each in machines),
         )
 
 
@@ -142,7 +155,7 @@ def _frozen(policy: Policy, call: JudgedCall) -> Iterator[Finding]:
             yield Finding(
                 f"freeze.{number}",
                 Verdict.REFUSE,
-                f"Until {end:%Y-%m-%d %H:%M %Z}, this server makes no call that can {call.tier}{reason}.",
+                f"Until {end:%Y-%m-%d %H:%M %Z}, this server refuses calls of the tier {call.tier}{reason}.",
                 "Call again after that time.",
             )
 
@@ -151,12 +164,7 @@ def _limited(policy: Policy, call: JudgedCall) -> Iterator[Finding]:
     for kind in call.kinds:
         usage = call.usage.get(kind, Usage())
         for part, reason in exceeded(policy.limit(kind), usage, call.counted_as, call.effects.allocates):
-            yield Finding(
-                f"limits.{kind}.{part}",
-                Verdict.REFUSE,
-                f"{call.tool} would reach {reason}.",
-                LIMIT_HINTS[part],
-            )
+            yield limit_finding(call.tool, Exceeded(kind, part, reason))
 
 
 def _mode(policy: Policy, call: JudgedCall) -> Finding:

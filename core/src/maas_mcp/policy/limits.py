@@ -78,7 +78,7 @@ def exceeded(limit: Limit, usage: Usage, machines: Collection[str], more: int = 
     """
     wanted = len(set(machines)) + more
     if limit.per_call is not None and wanted > limit.per_call:
-        yield "per_call", f"{_machines(wanted)} in one call, and at most {limit.per_call} are allowed"
+        yield "per_call", f"{_machines(wanted)} in one call, and the limit is {limit.per_call}"
     for name, most, counted, when in (
         ("per_hour", limit.per_hour, usage.last_hour, "in the last hour"),
         ("at_once", limit.at_once, usage.busy, "at the moment"),
@@ -86,7 +86,7 @@ def exceeded(limit: Limit, usage: Usage, machines: Collection[str], more: int = 
         new = len(set(machines) - counted) + more
         if most is not None and new and len(counted) + new > most:
             already = f"in addition to {len(counted)} {when}" if counted else when.replace("last ", "")
-            yield name, f"{_machines(new)} {already}, and at most {most} are allowed"
+            yield name, f"{_machines(new)} {already}, and the limit is {most}"
 
 
 def _machines(number: int) -> str:

@@ -16,7 +16,7 @@ from mcp.shared.inbound import decode_header_value
 
 from maas_mcp.calls.call import CallResult, ToolCall
 from maas_mcp.calls.chain import Run, call_within, run_call
-from maas_mcp.calls.guard import check_tier, refused_by
+from maas_mcp.calls.guard import check_tier
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.next_steps import resolve_steps
 from maas_mcp.calls.operations_service import OperationsService
@@ -40,6 +40,7 @@ from maas_mcp.operations.declaring.questions import Asker
 from maas_mcp.operations.progress import ProgressSend, discard_progress
 from maas_mcp.operations.running.status import OperationStatus
 from maas_mcp.plugins.registry import AnyTool
+from maas_mcp.policy.judgement import refused_by
 from maas_mcp.server.asking import mcp_request, read_answer
 from maas_mcp.server.catalogue import Catalogue
 from maas_mcp.server.client_log import ClientLog

@@ -1,5 +1,6 @@
 """The audit's records of calls: one line before a change is sent, and one with the outcome."""
 
+import json
 import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -15,7 +16,13 @@ from maas_mcp.calls.call import CallResult
 from maas_mcp.calls.chain import run_call
 from maas_mcp.calls.host import Host
 from maas_mcp.calls.principal import Principal, Scope
-from maas_mcp.errors import AuditUnavailableError, InsufficientScopeError, MaasMcpError, NotAnsweredError
+from maas_mcp.errors import (
+    AuditUnavailableError,
+    InsufficientScopeError,
+    MaasMcpError,
+    NotAnsweredError,
+    PlanRefusedError,
+)
 from maas_mcp.maas.client import MaasClient
 from maas_mcp.operations.progress import discard_progress
 from maas_mcp.plugins.registry import AnyTool
@@ -226,6 +233,13 @@ async def test_a_refused_call_gets_one_line_with_the_rule(host: Host, region: Ma
     (line,) = audit.lines
     assert (line["event"], line["outcome"], line["rule"]) == ("refused", "refused", "insufficient_scope")
     assert line["arguments"]["text"] == "rack 4"
+
+
+async def test_a_long_plan_id_makes_no_long_line(host: Host, region: MaasRegion, audit: RecordedAudit) -> None:
+    with pytest.raises(PlanRefusedError):
+        await call(host, region, "maas_describe", plan_id="x" * 500_000)
+    (line,) = audit.lines
+    assert len(json.dumps(line)) < 1_000
 
 
 async def test_a_user_who_declines_refuses_an_admitted_call(

@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from maas_mcp.api import Effects, SystemId, Tool, ToolContext
+from maas_mcp.calls import stakes
 from maas_mcp.calls.confirmation import Consent, ErasingConsent
 from maas_mcp.errors import NotAnsweredError, OperationRefusedError, PlanNeededError, PlanRefusedError
 from maas_mcp.operations.declaring.questions import Question
@@ -201,3 +202,36 @@ async def test_a_tool_that_ignores_the_end_of_its_rehearsal_needs_a_confirmation
             await user.call(Careless.name, system_id=node)
 
     assert len(changes(region)) == before
+
+
+class Machines(BaseModel):
+    system_ids: list[SystemId]
+
+
+class Stop(Tool[Machines, Done]):
+    """Stop machines."""
+
+    name = "own_stop"
+    destructive = True
+
+    async def run(self, ctx: ToolContext, args: Machines) -> Done:
+        for each in args.system_ids:
+            await ctx.maas.post_op(f"machines/{each}/", "power_off")
+        return Done(text="stopped")
+
+
+async def test_an_answer_does_not_count_if_a_machine_has_changed_that_the_question_only_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stakes, "MAX_NAMED", 2)
+    region = MaasRegion()
+    nodes = [deployed(region, hostname) for hostname in ("node01", "node02", "node03")]
+    async with caller(region) as user:
+        user.host.host.serve({**user.host.host.tools, Stop.name: Stop()})
+        first, question = await asked(user, Stop.name, system_ids=nodes)
+        region.machine("node03").owner = "bob"
+        second, again = await asked(user, Stop.name, system_ids=nodes)
+
+    assert "and 1 more machine" in question.text
+    assert question.text == again.text
+    assert first != second

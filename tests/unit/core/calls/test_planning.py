@@ -293,6 +293,18 @@ async def test_erasing_can_need_a_second_person() -> None:
     assert changes(region)[-1].op == "release"
 
 
+async def test_the_local_user_is_neither_of_two_persons() -> None:
+    region = MaasRegion()
+    node = deployed(region)
+    async with caller(region, second_person=("erase",)) as user:
+        plan = await user.plan(RELEASE, system_id=node, quick_erase=True)
+        for one in (user, replace(user, principal=ADA)):
+            with pytest.raises(PlanRefusedError):
+                await one.call(RELEASE, system_id=node, quick_erase=True, plan_id=plan.plan_id)
+
+    assert changes(region) == []
+
+
 async def test_a_second_person_is_not_needed_for_other_calls() -> None:
     region = MaasRegion()
     node = deployed(region)
