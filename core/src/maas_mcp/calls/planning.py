@@ -87,7 +87,7 @@ async def _seal(call: ToolCall, judgement: Judgement, rehearsal: Rehearsal) -> s
         judgement.call.machines,
         await maker_of(call),
         rehearsal.nonce,
-        # Nobody can tell the local user from another person, so a plan of the local user has no second one.
+        # Nobody can distinguish the local user from another person, so a plan of the local user has no second one.
         second_person=needs_second_person(judgement.findings) and call.principal != LOCAL,
     )
 
