@@ -87,7 +87,7 @@ def _by_difference(outcomes: Sequence[Outcome], given: argparse.Namespace) -> It
 
 
 def _line(text: str) -> str:
-    return text.replace("\n", "\\n").replace("\r", "\\r")[:WIDTH]
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)[:WIDTH]
 
 
 def _print(text: Iterable[str]) -> None:

@@ -11,7 +11,7 @@ from maas_simulator.model.events import Event
 from maas_simulator.model.scripts import ScriptResult, SetType
 from maas_simulator.model.statuses import ScriptStatus
 from simulator.tests.contract.recording import HERE
-from simulator.tests.contract.second_collections import boot_subnet, load_collections
+from simulator.tests.contract.second_collections import load_collections
 from simulator.tests.contract.users import RecordedUser
 
 
@@ -29,7 +29,7 @@ def second_region() -> SimulatedRegion:
     load_collections(region, seen["gets"], seen["rack"])
     region.settings |= {url.rpartition("=")[2]: value for url, value in seen["gets"].items() if "op=get_config" in url}
     for number, machine in enumerate(seen["gets"]["machines/"], 1):
-        region.machines[machine["system_id"]] = _machine(region, number, machine)
+        region.machines[machine["system_id"]] = _machine(number, machine)
     for event in seen["events"]:
         region.log.append(_event(event))
     _add_results(region)
@@ -46,7 +46,7 @@ def _users() -> list[User]:
     ]
 
 
-def _machine(region: SimulatedRegion, number: int, seen: dict[str, Any]) -> SimulatedMachine:
+def _machine(number: int, seen: dict[str, Any]) -> SimulatedMachine:
     disks = seen["physicalblockdevice_set"]
     same = (
         *("system_id", "hostname", "architecture", "description", "power_type", "power_state", "owner", "locked"),
@@ -70,8 +70,14 @@ def _machine(region: SimulatedRegion, number: int, seen: dict[str, Any]) -> Simu
         zone=seen["zone"]["name"],
         pool=seen["pool"]["name"],
         addressed=bool(seen["osystem"]),
-        subnet=boot_subnet(region),
+        rack=world()["rack"]["system_id"],
+        discovered_address=next(iter(_addresses(seen["boot_interface"]["discovered"])), ""),
+        own_address=next(iter(_addresses(seen["boot_interface"]["links"])), ""),
     )
+
+
+def _addresses(links: list[dict[str, Any]] | None) -> list[str]:
+    return [each["ip_address"] for each in links or [] if each.get("ip_address")]
 
 
 def _event(seen: dict[str, Any]) -> Event:
