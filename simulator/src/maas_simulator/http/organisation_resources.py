@@ -42,7 +42,7 @@ ZONES: Final = Resource(
     "zones/",
     "zones/{name}/",
     zone_json,
-    form=RecordForm("Zone", (Field("name", NAME, required=True, unique=True), Field("description", text()))),
+    form=RecordForm("Physical zone", (Field("name", NAME, required=True, unique=True), Field("description", text()))),
     find=by_name,
     order=lambda zone: zone["name"],
     after_update=_rename("zone"),

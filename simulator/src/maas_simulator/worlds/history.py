@@ -4,7 +4,8 @@ from functools import cache
 from typing import Final, overload
 
 from maas_simulator.model.forms import KERNELS
-from maas_simulator.model.machines import Disk, SimulatedMachine
+from maas_simulator.model.hardware import Disk
+from maas_simulator.model.machines import SimulatedMachine
 from maas_simulator.model.scripts import (
     COMMISSIONING_SCRIPTS,
     DEFAULT_TEST,
