@@ -139,12 +139,12 @@ def _networks(kind: str, plural: str, key: str, by: Mapping[str, str]) -> Match:
     """
 
     def match(region: RegionState, values: Sequence[str]) -> list[Test]:
-        wanted = {number for value in values for number in _specified(region, kind, value, by)}
-        if not wanted:
+        found = [numbers for value in values if (numbers := _specified(region, kind, value, by))]
+        if not found:
             raise Invalid(f"No matching {plural} found.")
         return [
-            lambda machine, number=number: any(number in nic[key] for _, nic in nics(region.tables, machine))  # type: ignore[misc] # mypy cannot infer a lambda's defaults
-            for number in wanted
+            lambda machine, numbers=numbers: any(numbers & nic[key] for _, nic in nics(region.tables, machine))  # type: ignore[misc] # mypy cannot infer a lambda's defaults
+            for numbers in found
         ]
 
     return match
